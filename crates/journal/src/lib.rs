@@ -1,0 +1,144 @@
+//! The journal: durable, ordered, one offset for each event.
+//!
+//! ```text
+//!             trimmed                                  tail
+//!                │                                       │
+//!   (removed)    ▼   41   42   44   45  …  1041   1042   ▼    (not yet written)
+//! ───────────────┼──────────────────────────────────────┼──────────────────────▶ offset
+//!                 ◀────────── read(after, …) ──────────▶
+//! ```
+//!
+//! A [`Journal`] appends batches of events and tells its [`Observer`] of each event once, in
+//! order of offsets, when it is as durable as the engine was asked to make it, and only then
+//! answers the publisher. So whatever the observer shows to subscribers survives a crash.
+//!
+//! # The contract
+//!
+//! Every engine passes [`contract`], an executable suite of it:
+//! - offsets strictly increase within an epoch and are never given out twice; holes are allowed;
+//! - a batch is appended whole or not at all, its events in order;
+//! - the observer sees every appended event exactly once, in order, before the reply;
+//! - `read` returns what the observer saw, in order, without holes other than those that
+//!   [`Page::trimmed`] tells;
+//! - an append with an idempotency key that the journal remembers adds nothing and answers with
+//!   the first append's offset;
+//! - a failed append leaves nothing behind.
+
+use std::fmt;
+use std::time::Duration;
+
+use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
+
+/// An event to append.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The event.
+    pub event: Event,
+    /// Appends with the same topic and key within [`limits::IDEMPOTENCY_AGE`] are one.
+    ///
+    /// [`limits::IDEMPOTENCY_AGE`]: bellwire_model::limits::IDEMPOTENCY_AGE
+    pub idempotency_key: Option<Box<str>>,
+}
+
+/// What became of one [`Append`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Where the event is.
+    pub offset: Offset,
+    /// Whether an earlier append with the same idempotency key put it there.
+    pub duplicate: bool,
+}
+
+/// Called once, on the journal's writer, when a batch is durable or has failed. Must not block.
+pub type Reply = Box<dyn FnOnce(Result<Vec<Appended>, Error>) + Send>;
+
+/// Sees every event once it is durable, in order of offsets, on the journal's writer.
+pub trait Observer: Send {
+    /// Called before the publishers of `entries` get their replies.
+    fn on_commit(&mut self, entries: Vec<Entry>);
+}
+
+/// Where the journal begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The newest offset that retention removed, of any topic; [`Offset::ZERO`] where nothing was.
+    pub trimmed: Offset,
+    /// The newest durable offset, removed or not; [`Offset::ZERO`] in an empty journal.
+    pub tail: Offset,
+}
+
+/// How much one [`Journal::read`] returns at most; the first matching event always fits.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimit {
+    /// Events.
+    pub events: usize,
+    /// Bytes, as [`Event::size_bytes`] counts them.
+    pub bytes: usize,
+}
+
+/// A stretch of the journal through a filter.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The matching events, in order.
+    pub entries: Vec<Entry>,
+    /// Every matching event after the read's start and up to here is in `entries`. Read on from
+    /// here. Equal to the tail when the end was reached.
+    pub end: Offset,
+    /// The newest offset of a matching event that retention has removed, as of this page.
+    pub trimmed: Offset,
+}
+
+/// Figures of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicFigures {
+    /// The topic.
+    pub topic: Topic,
+    /// Events kept.
+    pub events: u64,
+    /// Bytes kept, as [`Event::size_bytes`] counts them.
+    pub bytes: u64,
+    /// Offset of the newest event, kept or not.
+    pub last: Offset,
+}
+
+/// How long events are kept. The first rule whose `pattern` matches a topic holds for it; bytes
+/// and events are counted over all topics that a rule holds for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionRule {
+    /// The topics.
+    pub pattern: Filter,
+    /// Older events go.
+    pub age: Option<Duration>,
+    /// Beyond this many bytes the oldest events go.
+    pub bytes_max: Option<u64>,
+    /// Beyond this many events the oldest events go.
+    pub events_max: Option<u64>,
+}
+
+/// A journal engine. See the crate's documentation for the contract.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// The epoch of every offset that this journal gives out.
+    fn epoch(&self) -> Epoch;
+
+    /// Queues `batch` to be appended whole. `reply` is called unless this returns an error,
+    /// which says that nothing was queued: [`Error::Busy`] when the queue is full.
+    fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error>;
+
+    /// Where the journal begins and ends now.
+    fn bounds(&self) -> Bounds;
+
+    /// The newest offset of an event matching `filters` that retention has removed.
+    fn trimmed(&self, filters: &FilterSet) -> Offset;
+
+    /// Events after `after` that match `filters`. Blocks on the disk.
+    fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error>;
+
+    /// Figures of every topic that has or had events, sorted by topic.
+    fn topics(&self) -> Vec<TopicFigures>;
+
+    /// Removes what retention no longer keeps as of `now`, in small steps.
+    fn apply_retention(&self, now: bellwire_model::Timestamp) -> Result<(), Error>;
+
+    /// Commits what is queued, syncs, and stops. Later appends fail with [`Error::Closed`].
+    fn close(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,193 @@
+//! Alerts and their transitions.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::labels::Labels;
+use crate::time::Timestamp;
+
+/// Identifies an alert by its labels, the same on every node and after every restart.
+/// Text form: 16 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// The fingerprint of a label set: 64-bit FNV-1a over its pairs, each name and value followed
+    /// by the byte 0xFF, as Prometheus and Alertmanager compute it.
+    pub fn of(labels: &Labels) -> Self {
+        let mut hash = Fnv1a::default();
+        for (name, value) in labels.iter() {
+            hash.write(name.as_bytes());
+            hash.write(&[0xFF]);
+            hash.write(value.as_bytes());
+            hash.write(&[0xFF]);
+        }
+        Self(hash.0)
+    }
+
+    /// The number behind it.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+/// Written out here because it must never change with a library's version.
+struct Fnv1a(u64);
+
+impl Default for Fnv1a {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv1a {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+/// Where a rule stands: its group, its name, and its file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RuleName {
+    /// The rule file's path as given.
+    pub file: Arc<str>,
+    /// The group's name.
+    pub group: Arc<str>,
+    /// The alert's name.
+    pub alert: Arc<str>,
+}
+
+/// What an alert is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AlertState {
+    /// Its condition holds, but not yet for as long as `for` asks.
+    Pending,
+    /// Its condition has held for long enough.
+    Firing,
+    /// It fired, and its condition no longer holds.
+    Resolved,
+}
+
+impl AlertState {
+    /// The state as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// An alert as it is at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Identity: the fingerprint of `labels`.
+    pub fingerprint: Fingerprint,
+    /// The rule that raised it.
+    pub rule: Arc<RuleName>,
+    /// What it is doing.
+    pub state: AlertState,
+    /// The series' labels, the rule's labels and `alertname`.
+    pub labels: Labels,
+    /// The rule's annotations, filled in.
+    pub annotations: Labels,
+    /// The value that the condition saw last.
+    pub value: f64,
+    /// When the condition began to hold.
+    pub active_at: Timestamp,
+    /// When it began to fire.
+    pub fired_at: Option<Timestamp>,
+    /// When it resolved.
+    pub resolved_at: Option<Timestamp>,
+    /// The time of the sample that `value` comes from.
+    pub sample_time: Timestamp,
+}
+
+impl Alert {
+    /// The alert's severity: its label of that name, or `none`.
+    pub fn severity(&self) -> &str {
+        self.labels.get("severity").unwrap_or("none")
+    }
+}
+
+/// How an alert changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransitionKind {
+    /// Its condition began to hold; it fires when `for` has passed.
+    Pending,
+    /// Its condition no longer held before `for` had passed.
+    Inactive,
+    /// It began to fire.
+    Firing,
+    /// It stopped firing.
+    Resolved,
+}
+
+impl TransitionKind {
+    /// The type of the event that announces it. Only firing and resolved are announced on
+    /// `alerts/events/…`; the others show on `alerts/active` alone.
+    pub const fn event_type(self) -> &'static str {
+        match self {
+            Self::Pending => "alert.pending",
+            Self::Inactive => "alert.inactive",
+            Self::Firing => "alert.firing",
+            Self::Resolved => "alert.resolved",
+        }
+    }
+
+    /// Whether this becomes an event that every subscriber of the alert must see.
+    pub const fn is_announced(self) -> bool {
+        matches!(self, Self::Firing | Self::Resolved)
+    }
+}
+
+/// A change of one alert, with the alert as it is after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// How it changed.
+    pub kind: TransitionKind,
+    /// When: the time the rules were evaluated at.
+    pub time: Timestamp,
+    /// The alert afterwards.
+    pub alert: Arc<Alert>,
+}
+
+impl Transition {
+    /// The same for the same rules, samples and times, whoever computes it: what makes an append
+    /// of the transition idempotent. `<fingerprint>-<active_at>-<type>`.
+    pub fn id(&self) -> String {
+        format!("{}-{}-{}", self.alert.fingerprint, self.alert.active_at, self.kind.event_type())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_stable() {
+        let labels = Labels::from_pairs([("alertname", "BoilerHot"), ("site", "oslo")]);
+        let fingerprint = Fingerprint::of(&labels.expect("labels"));
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+        // FNV-1a's offset basis: the hash of nothing.
+        assert_eq!(Fingerprint::of(&Labels::empty()).to_string(), "cbf29ce484222325");
+    }
+}

@@ -1,0 +1,247 @@
+//! Filters: what a subscriber follows.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::limits::FILTERS_PER_CONNECTION_MAX;
+use crate::topic::{Topic, TopicError, check_name};
+
+/// A topic, or a pattern of topics: `*` stands for exactly one segment, a last `**` for any
+/// rest, none included. Wildcards never match a first segment that begins with `$`, so that
+/// `**` follows what users publish and not the server's own figures.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Filter(Arc<str>);
+
+impl Filter {
+    /// The filter as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this filter is the name of one topic.
+    pub fn is_exact(&self) -> bool {
+        !self.0.contains('*')
+    }
+
+    /// Whether events of `topic` pass.
+    pub fn matches(&self, topic: &Topic) -> bool {
+        passes(&self.0, topic.as_str())
+    }
+
+    /// Whether every topic that passes `other` passes this filter too.
+    pub fn covers(&self, other: &Self) -> bool {
+        passes(&self.0, &other.0)
+    }
+}
+
+/// Whether `name` passes `pattern`. `name` may be a pattern itself: then `*` in it stands for a
+/// segment that only a wildcard covers, and `**` for a rest that only `**` covers.
+fn passes(pattern: &str, name: &str) -> bool {
+    if pattern.starts_with('*') && name.starts_with('$') {
+        return false;
+    }
+    let (mut patterns, mut names) = (pattern.split('/'), name.split('/'));
+    loop {
+        match (patterns.next(), names.next()) {
+            (Some("**"), _) | (None, None) => return true,
+            (_, Some("**")) | (None, Some(_)) | (Some(_), None) => return false,
+            (Some("*"), Some(_)) => {}
+            (Some(pattern), Some(name)) if pattern != name => return false,
+            (Some(_), Some(_)) => {}
+        }
+    }
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        check_name(text)?;
+        let mut segments = text.split('/').peekable();
+        while let Some(segment) = segments.next() {
+            match segment {
+                "*" => {}
+                "**" if segments.peek().is_none() => {}
+                "**" => return Err(FilterError::RestNotLast),
+                _ if segment.contains('*') => return Err(FilterError::PartialWildcard),
+                _ => {}
+            }
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl From<&Topic> for Filter {
+    fn from(topic: &Topic) -> Self {
+        Self(topic.as_str().into())
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is no filter, or filters are no set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// It breaks a rule of topics.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// `**` before the end.
+    #[error("`**` stands only at the end of a filter: `a/**`")]
+    RestNotLast,
+    /// `*` beside other characters.
+    #[error("`*` stands for a whole segment: `a/*/c`, not `a/b*`")]
+    PartialWildcard,
+    /// A subscription that follows nothing.
+    #[error("name at least one topic to follow: `?topic=alerts/**`")]
+    Empty,
+    /// More filters than [`FILTERS_PER_CONNECTION_MAX`].
+    #[error("a connection follows at most {FILTERS_PER_CONNECTION_MAX} filters, not {filters}")]
+    TooMany {
+        /// The number found.
+        filters: usize,
+    },
+}
+
+/// What a connection follows: its filters in canonical form (sorted, none twice, none covered by
+/// another), so that equal interests are equal values and share one lane.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FilterSet(Arc<[Filter]>);
+
+impl FilterSet {
+    /// The canonical form of `filters`.
+    pub fn new(filters: impl IntoIterator<Item = Filter>) -> Result<Self, FilterError> {
+        let mut filters: Vec<Filter> = filters.into_iter().collect();
+        if filters.len() > FILTERS_PER_CONNECTION_MAX {
+            return Err(FilterError::TooMany { filters: filters.len() });
+        }
+        filters.sort_unstable();
+        filters.dedup();
+        let covered = |filter: &Filter| filters.iter().any(|o| o != filter && o.covers(filter));
+        let kept: Vec<Filter> = filters.iter().filter(|filter| !covered(filter)).cloned().collect();
+        if kept.is_empty() {
+            return Err(FilterError::Empty);
+        }
+        Ok(Self(kept.into()))
+    }
+
+    /// Whether events of `topic` pass any of the filters.
+    pub fn matches(&self, topic: &Topic) -> bool {
+        self.0.iter().any(|filter| filter.matches(topic))
+    }
+
+    /// The filters, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &Filter> {
+        self.0.iter()
+    }
+}
+
+impl From<Filter> for FilterSet {
+    fn from(filter: Filter) -> Self {
+        Self(Arc::new([filter]))
+    }
+}
+
+impl fmt::Display for FilterSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, filter) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(filter.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter(text: &str) -> Filter {
+        text.parse().expect(text)
+    }
+
+    fn set(texts: &[&str]) -> FilterSet {
+        FilterSet::new(texts.iter().map(|text| filter(text))).expect("a set")
+    }
+
+    #[test]
+    fn wildcards_stand_for_one_segment_or_the_rest() {
+        let cases = [
+            ("a/b", "a/b", true),
+            ("a/b", "a/b/c", false),
+            ("a/*", "a/b", true),
+            ("a/*", "a", false),
+            ("a/*", "a/b/c", false),
+            ("a/*/c", "a/b/c", true),
+            ("a/**", "a", true),
+            ("a/**", "a/b/c", true),
+            ("a/**", "ab", false),
+            ("**", "a/b", true),
+            ("**", "$sys/uptime", false),
+            ("*/uptime", "$sys/uptime", false),
+            ("$sys/**", "$sys/uptime", true),
+        ];
+        for (pattern, topic, expected) in cases {
+            let topic: Topic = topic.parse().expect("a topic");
+            assert_eq!(filter(pattern).matches(&topic), expected, "{pattern} on {topic}");
+        }
+    }
+
+    #[test]
+    fn misplaced_wildcards_are_refused() {
+        assert_eq!("a/**/b".parse::<Filter>(), Err(FilterError::RestNotLast));
+        assert_eq!("a/b*".parse::<Filter>(), Err(FilterError::PartialWildcard));
+        assert_eq!("a/***".parse::<Filter>(), Err(FilterError::PartialWildcard));
+        assert_eq!("".parse::<Filter>(), Err(FilterError::Topic(TopicError::EmptySegment)));
+    }
+
+    #[test]
+    fn equal_interests_are_equal_sets() {
+        assert_eq!(set(&["b", "a", "a"]), set(&["a", "b"]));
+        assert_eq!(set(&["a/**", "a/b", "a/*"]), set(&["a/**"]));
+        assert_eq!(set(&["$sys/x", "**"]).to_string(), "$sys/x **");
+        assert_eq!(FilterSet::new([]), Err(FilterError::Empty));
+    }
+
+    prop_compose! {
+        fn any_filter()(
+            mut segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "$c", "*"]), 1..4),
+            rest in any::<bool>(),
+        ) -> Filter {
+            if rest {
+                segments.push("**");
+            }
+            filter(&segments.join("/"))
+        }
+    }
+
+    prop_compose! {
+        fn any_topic()(
+            segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "$c"]), 1..5),
+        ) -> Topic {
+            segments.join("/").parse().expect("a topic")
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_form_matches_what_the_filters_match(
+            filters in prop::collection::vec(any_filter(), 1..6),
+            topic in any_topic(),
+        ) {
+            let expected = filters.iter().any(|filter| filter.matches(&topic));
+            prop_assert_eq!(FilterSet::new(filters).expect("a set").matches(&topic), expected);
+        }
+    }
+}

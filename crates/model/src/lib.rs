@@ -1,0 +1,31 @@
+//! The nouns of Bellwire, and nothing else.
+//!
+//! Every other crate speaks in these types. There is no I/O here, no clock, no async and no
+//! encoding: a [`Topic`] is a checked name, an [`Event`] is what a publisher said, an [`Offset`]
+//! is where the journal put it.
+//!
+//! ```text
+//! sample ── rules ──▶ transition ─┐
+//!                                 ├─▶ event ── journal ──▶ entry (offset + event)
+//! publisher ──────────────────────┘
+//! ```
+#![deny(missing_docs)]
+
+mod alert;
+mod event;
+mod filter;
+mod labels;
+pub mod limits;
+mod offset;
+mod sample;
+mod time;
+mod topic;
+
+pub use alert::{Alert, AlertState, Fingerprint, RuleName, Transition, TransitionKind};
+pub use event::{Body, BodyError, Entry, Event};
+pub use filter::{Filter, FilterError, FilterSet};
+pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
+pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
+pub use sample::{Sample, SampleError};
+pub use time::Timestamp;
+pub use topic::{Topic, TopicError};

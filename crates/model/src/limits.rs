@@ -1,0 +1,140 @@
+//! Every bound of the product, with its unit and its reason.
+//!
+//! Nothing grows without one of these. Those that users may move have a configuration key of the
+//! same name; the value here is its default.
+
+use std::time::Duration;
+
+// Names.
+
+/// Bytes of a topic or filter. One of them fits into a request line with room to spare.
+pub const TOPIC_BYTES_MAX: usize = 255;
+/// Segments of a topic or filter. Deeper trees are a sign of data in the name.
+pub const TOPIC_SEGMENTS_MAX: usize = 16;
+/// Bytes of an event's key.
+pub const KEY_BYTES_MAX: usize = 255;
+/// Bytes of an event's type; it is repeated in every SSE frame.
+pub const EVENT_TYPE_BYTES_MAX: usize = 128;
+/// Bytes of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
+
+// Telemetry.
+
+/// Bytes of a metric name.
+pub const METRIC_NAME_BYTES_MAX: usize = 255;
+/// Bytes of a label name.
+pub const LABEL_NAME_BYTES_MAX: usize = 255;
+/// Bytes of a label value.
+pub const LABEL_VALUE_BYTES_MAX: usize = 4096;
+/// Labels of a series, the metric name included.
+pub const LABELS_PER_SERIES_MAX: usize = 64;
+/// A sample further ahead than this has a wrong unit or comes from a wrong clock.
+pub const SAMPLE_FUTURE_MAX: Duration = Duration::from_secs(10 * 60);
+/// A sample further back than this can no longer matter to a rule.
+pub const SAMPLE_PAST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Samples in one request.
+pub const SAMPLES_PER_REQUEST_MAX: usize = 100_000;
+/// Rejected lines that an answer describes; the rest are counted.
+pub const REJECTIONS_REPORTED_MAX: usize = 100;
+
+// Rules.
+
+/// How long a series counts as present after its newest sample, as in Prometheus.
+pub const LOOKBACK: Duration = Duration::from_secs(5 * 60);
+/// How long a resolved alert stays on the board, as in Prometheus.
+pub const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
+/// Bytes of one rule file.
+pub const RULE_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Rules in all files.
+pub const RULES_MAX: usize = 50_000;
+/// Series that rules remember at once.
+pub const SERIES_MAX: usize = 1_000_000;
+/// Alerts that are active at once.
+pub const ALERTS_ACTIVE_MAX: usize = 100_000;
+/// Samples with a time ahead of the clock that wait for it.
+pub const SAMPLES_AHEAD_MAX: usize = 100_000;
+/// Batches of samples that wait for the evaluator; then publishers wait.
+pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 256;
+
+// Journal.
+
+/// Bytes of one event's body.
+pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// Events in one publish request.
+pub const EVENTS_PER_REQUEST_MAX: usize = 10_000;
+/// Append requests that wait for the journal's writer; then publishers wait.
+pub const APPENDS_QUEUED_MAX: usize = 4096;
+/// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
+pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
+/// Bytes in one commit.
+pub const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
+/// Events that the memory engine keeps.
+pub const MEMORY_JOURNAL_EVENTS_MAX: usize = 1_000_000;
+/// Bytes that the memory engine keeps.
+pub const MEMORY_JOURNAL_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long a stream topic keeps events where its configuration says nothing.
+pub const RETENTION_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Idempotency keys that are remembered; beyond it the oldest go first.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
+/// How often retention is applied.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
+/// With `durability = "interval"`: how often the journal is synced.
+pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// Topics with a retention of their own in the configuration.
+pub const TOPIC_RULES_MAX: usize = 1_000;
+
+// Hub.
+
+/// Events in the ring of recent events.
+pub const RING_EVENTS_MAX: usize = 65_536;
+/// Bytes of payload in the ring of recent events.
+pub const RING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Keys of all state topics together.
+pub const STATE_KEYS_MAX: usize = 1_000_000;
+/// Bytes of one state value: it is kept in memory as long as its key lives.
+pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Stream and state topics that the server remembers figures of.
+pub const TOPICS_MAX: usize = 1_000_000;
+
+// Connections.
+
+/// Filters of one connection.
+pub const FILTERS_PER_CONNECTION_MAX: usize = 64;
+/// Connections of the process where the file descriptors allow it.
+pub const CONNECTIONS_MAX: usize = 2_000_000;
+/// Bytes of a request's head.
+pub const HEAD_BYTES_MAX: usize = 8 * 1024;
+/// Headers of a request.
+pub const HEADERS_MAX: usize = 64;
+/// Time that a client has to send a request's head.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that a client has to send a request's body.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a request's body.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A connection that accepts no byte for this long, although there is something to send, ends.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Silence after which a stream sends a heartbeat; below the 30 s after which proxies cut in.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
+/// Longest wait of a long poll.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Events in one long-poll answer or page of history.
+pub const PAGE_EVENTS_MAX: usize = 1_000;
+/// Bytes of one page of history, in a long poll and for catch-up.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Base of the time that SSE clients wait before they reconnect.
+pub const RETRY: Duration = Duration::from_secs(2);
+/// Bytes that one write hands to the kernel.
+pub const WRITE_BYTES_MAX: usize = 256 * 1024;
+/// Slices that one write hands to the kernel.
+pub const WRITE_SLICES_MAX: usize = 128;
+/// Batches that wait for a shard; then the journal's writer waits.
+pub const FEED_BATCHES_MAX: usize = 1_024;
+/// Bytes that a subscriber may send on a stream that only the server writes to.
+pub const IDLE_INPUT_BYTES_MAX: usize = 64 * 1024;
+/// Time that a drain takes at most.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Over this time reconnects are spread when the server drains.
+pub const DRAIN_RETURN: Duration = Duration::from_secs(5);

@@ -1,0 +1,141 @@
+//! Topics: `/`-separated names such as `alerts/events/critical/BoilerHot`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::limits::{TOPIC_BYTES_MAX, TOPIC_SEGMENTS_MAX};
+
+/// A checked topic name; cloning shares the text.
+///
+/// One to [`TOPIC_SEGMENTS_MAX`] segments separated by `/`, none of them empty,
+/// [`TOPIC_BYTES_MAX`] bytes at most, UTF-8 without control characters or `*`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// The topic as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The segments in order.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// Whether the server owns this topic, so that clients may read but not publish.
+    pub fn is_reserved(&self) -> bool {
+        let first = self.segments().next().unwrap_or_default();
+        first.starts_with('$') || matches!(first, "alerts" | "rules" | "samples")
+    }
+}
+
+impl FromStr for Topic {
+    type Err = TopicError;
+
+    fn from_str(text: &str) -> Result<Self, TopicError> {
+        check_name(text)?;
+        if text.contains('*') {
+            return Err(TopicError::Wildcard);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The rules that topics and filters share.
+pub(crate) fn check_name(text: &str) -> Result<(), TopicError> {
+    if text.len() > TOPIC_BYTES_MAX {
+        return Err(TopicError::TooLong { bytes: text.len() });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(TopicError::ControlCharacter);
+    }
+    let mut segments = 0;
+    for segment in text.split('/') {
+        segments += 1;
+        if segment.is_empty() {
+            return Err(TopicError::EmptySegment);
+        }
+    }
+    if segments > TOPIC_SEGMENTS_MAX {
+        return Err(TopicError::TooDeep { segments });
+    }
+    Ok(())
+}
+
+/// Why a text is no topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// Longer than [`TOPIC_BYTES_MAX`].
+    #[error("a topic has at most {TOPIC_BYTES_MAX} bytes, this one has {bytes}")]
+    TooLong {
+        /// The length found.
+        bytes: usize,
+    },
+    /// More segments than [`TOPIC_SEGMENTS_MAX`].
+    #[error("a topic has at most {TOPIC_SEGMENTS_MAX} segments, this one has {segments}")]
+    TooDeep {
+        /// The number found.
+        segments: usize,
+    },
+    /// Nothing between two `/`, or at an end.
+    #[error("a topic has no empty segment: `a/b`, not `/a`, `a//b` or `a/`")]
+    EmptySegment,
+    /// A control character, such as a line break.
+    #[error("a topic has no control characters")]
+    ControlCharacter,
+    /// A `*` in a topic: only filters have wildcards.
+    #[error("a topic has no `*`: wildcards are for subscribers' filters")]
+    Wildcard,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_within_the_rules_are_topics() {
+        let deep = vec!["a"; TOPIC_SEGMENTS_MAX].join("/");
+        let long = "x".repeat(TOPIC_BYTES_MAX);
+        for text in ["a", "a/b/c", "$sys/uptime", "höhe/°C", "a b", deep.as_str(), long.as_str()] {
+            assert_eq!(text.parse::<Topic>().expect(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn each_broken_rule_is_named() {
+        let deep = vec!["a"; TOPIC_SEGMENTS_MAX + 1].join("/");
+        let long = "x".repeat(TOPIC_BYTES_MAX + 1);
+        let cases = [
+            ("", TopicError::EmptySegment),
+            ("/a", TopicError::EmptySegment),
+            ("a/", TopicError::EmptySegment),
+            ("a//b", TopicError::EmptySegment),
+            ("a\n", TopicError::ControlCharacter),
+            ("a/*", TopicError::Wildcard),
+            (&deep, TopicError::TooDeep { segments: TOPIC_SEGMENTS_MAX + 1 }),
+            (&long, TopicError::TooLong { bytes: TOPIC_BYTES_MAX + 1 }),
+        ];
+        for (text, error) in cases {
+            assert_eq!(text.parse::<Topic>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_server_owns_its_topics() {
+        for text in ["alerts/active", "rules/x", "samples/x", "$sys/uptime", "alerts"] {
+            assert!(text.parse::<Topic>().expect(text).is_reserved(), "{text}");
+        }
+        assert!(!"alertsx/active".parse::<Topic>().expect("valid").is_reserved());
+    }
+}
