@@ -1,1 +1,31 @@
-//! (in the making)
+//! The middle of Bellwire: which subscriber gets what, and in which order.
+//!
+//! ```text
+//! journal ──▶ Hub::push ─┬─▶ Ring   recent entries, shared by all
+//!                        └─▶ Lane   one per distinct filter: the entries that match it
+//!                              ▲
+//! connection: Delivery { lane, offset, version } ── Hub::next ──▶ what to send now
+//! ```
+//!
+//! A connection has no queue. It is a [`Delivery`]: the offset it has seen, the state version it
+//! has seen, and its lane. [`Hub::next`] says what comes next for it: entries of its lane, values
+//! of state topics, pages of history that somebody must read from the journal, or a gap.
+//!
+//! Everything here is a pure state machine: no I/O, no clock, no threads, and no encoding (the
+//! payload `P` is the owner's business). Each shard owns a [`Hub`]; the [`StateTable`] is shared
+//! by all of them.
+
+mod delivery;
+mod entry;
+mod history;
+mod hub;
+mod lane;
+mod ring;
+mod state;
+
+pub use delivery::{Begin, Delivery, Gap, GapReason, Start};
+pub use entry::{Entry, Value};
+pub use history::HistoryPage;
+pub use hub::{Entries, Hub, HubLimits, LaneEnd, Next};
+pub use lane::LaneId;
+pub use state::{Snapshot, StateError, StateTable};

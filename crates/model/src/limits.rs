@@ -15,6 +15,8 @@ pub const TOPIC_SEGMENTS_MAX: usize = 16;
 pub const KEY_BYTES_MAX: usize = 255;
 /// Bytes of an event's type; it is repeated in every SSE frame.
 pub const EVENT_TYPE_BYTES_MAX: usize = 128;
+/// Bytes of a binary event's media type; longer ones are no media types.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 255;
 /// Bytes of an idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 128;
 
@@ -29,9 +31,9 @@ pub const LABEL_VALUE_BYTES_MAX: usize = 4096;
 /// Labels of a series, the metric name included.
 pub const LABELS_PER_SERIES_MAX: usize = 64;
 /// A sample further ahead than this has a wrong unit or comes from a wrong clock.
-pub const SAMPLE_FUTURE_MAX: Duration = Duration::from_secs(10 * 60);
+pub const SAMPLE_FUTURE_MAX: Duration = Duration::from_mins(10);
 /// A sample further back than this can no longer matter to a rule.
-pub const SAMPLE_PAST_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub const SAMPLE_PAST_MAX: Duration = Duration::from_hours(24);
 /// Samples in one request.
 pub const SAMPLES_PER_REQUEST_MAX: usize = 100_000;
 /// Rejected lines that an answer describes; the rest are counted.
@@ -40,9 +42,9 @@ pub const REJECTIONS_REPORTED_MAX: usize = 100;
 // Rules.
 
 /// How long a series counts as present after its newest sample, as in Prometheus.
-pub const LOOKBACK: Duration = Duration::from_secs(5 * 60);
+pub const LOOKBACK: Duration = Duration::from_mins(5);
 /// How long a resolved alert stays on the board, as in Prometheus.
-pub const RESOLVED_RETENTION: Duration = Duration::from_secs(15 * 60);
+pub const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
 /// Bytes of one rule file.
 pub const RULE_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Rules in all files.
@@ -73,9 +75,9 @@ pub const MEMORY_JOURNAL_EVENTS_MAX: usize = 1_000_000;
 /// Bytes that the memory engine keeps.
 pub const MEMORY_JOURNAL_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a stream topic keeps events where its configuration says nothing.
-pub const RETENTION_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const RETENTION_AGE: Duration = Duration::from_hours(24);
 /// How long an idempotency key is remembered.
-pub const IDEMPOTENCY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const IDEMPOTENCY_AGE: Duration = Duration::from_hours(24);
 /// Idempotency keys that are remembered; beyond it the oldest go first.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 /// How often retention is applied.
@@ -115,15 +117,17 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A connection that accepts no byte for this long, although there is something to send, ends.
-pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Silence after which a stream sends a heartbeat; below the 30 s after which proxies cut in.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
 /// Longest wait of a long poll.
-pub const WAIT_MAX: Duration = Duration::from_secs(60);
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Events in one long-poll answer or page of history.
 pub const PAGE_EVENTS_MAX: usize = 1_000;
 /// Bytes of one page of history, in a long poll and for catch-up.
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one event that a client's SSE parser takes: the largest event, all of it escaped.
+pub const SSE_EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Base of the time that SSE clients wait before they reconnect.
 pub const RETRY: Duration = Duration::from_secs(2);
 /// Bytes that one write hands to the kernel.

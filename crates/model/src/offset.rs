@@ -143,9 +143,19 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_cursor() {
-        for text in
-            ["", "e", "e7", "e7-", "7-1", "e7-+1", "e-1", "e7-1.2", "e4294967296-1", "e7-1 ", "latest"]
-        {
+        for text in [
+            "",
+            "e",
+            "e7",
+            "e7-",
+            "7-1",
+            "e7-+1",
+            "e-1",
+            "e7-1.2",
+            "e4294967296-1",
+            "e7-1 ",
+            "latest",
+        ] {
             assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text:?}");
         }
     }

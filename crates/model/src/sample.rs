@@ -49,9 +49,7 @@ impl Sample {
 #[non_exhaustive]
 pub enum SampleError {
     /// The metric name is empty, too long or has control characters.
-    #[error(
-        "a metric name has 1 to {METRIC_NAME_BYTES_MAX} bytes and no control characters"
-    )]
+    #[error("a metric name has 1 to {METRIC_NAME_BYTES_MAX} bytes and no control characters")]
     Name,
     /// The value is NaN or infinite.
     #[error("the value is not finite: leave the sample out where there is no value")]

@@ -107,7 +107,8 @@ mod tests {
     fn names_within_the_rules_are_topics() {
         let deep = vec!["a"; TOPIC_SEGMENTS_MAX].join("/");
         let long = "x".repeat(TOPIC_BYTES_MAX);
-        for text in ["a", "a/b/c", "$sys/uptime", "höhe/°C", "a b", deep.as_str(), long.as_str()] {
+        for text in ["a", "a/b/c", "$sys/uptime", "höhe/°C", "a b", deep.as_str(), long.as_str()]
+        {
             assert_eq!(text.parse::<Topic>().expect(text).as_str(), text);
         }
     }

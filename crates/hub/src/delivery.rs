@@ -1,0 +1,159 @@
+//! The delivery machine: where one subscriber is.
+//!
+//! ```text
+//!            ┌────────── gap ◀──────────┐ (retention removed what it lacks)
+//!            ▼                          │
+//! start ─▶ catching up: state values, pages of history, ring ─▶ ready ─▶ live ⇄ lagging
+//! ```
+
+use bellwire_model::{Cursor, Offset, Version};
+
+use crate::lane::LaneId;
+
+/// Where a subscriber wants to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With what comes from now on.
+    Latest,
+    /// With the oldest event that is kept.
+    Earliest,
+    /// After the last event that it has seen.
+    After(Cursor),
+}
+
+/// Where a subscriber begins, measured by the journal: the hub may be a moment behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begin {
+    /// What the subscriber asks for.
+    pub start: Start,
+    /// The journal's newest offset.
+    pub tail: Offset,
+    /// The newest removed offset of an event that matches the subscriber's filters.
+    pub trimmed: Offset,
+}
+
+/// Why events will not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// Retention has removed them.
+    Expired,
+    /// The cursor is of another life of the journal, so nobody can tell what lies between.
+    Epoch,
+}
+
+/// Some events after `from` and up to `to` will not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The subscriber's cursor.
+    pub from: Cursor,
+    /// After this one it is complete again.
+    pub to: Cursor,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Where one subscriber is: the offset and the state version that it has, and its lane. Fixed in
+/// size, however far behind it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    pub(crate) lane: LaneId,
+    pub(crate) phase: Phase,
+    /// It has, or does not follow, everything up to here.
+    pub(crate) offset: Offset,
+    /// It knows that events up to here may be missing.
+    pub(crate) gap_known_to: Offset,
+    /// It has the newest values as of this version.
+    pub(crate) version: Version,
+    /// Deletions up to this version happened before its snapshot, so they are none of its business.
+    pub(crate) snapshot_version: Version,
+}
+
+/// Whether the subscriber knows that it is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It has not been told `ready` yet.
+    CatchingUp,
+    /// It has.
+    Live,
+}
+
+// A connection is O(1): this is what it costs in the hub.
+const _: () = assert!(size_of::<Delivery>() <= 40);
+
+impl Delivery {
+    /// A subscriber of `lane` that begins at `begin`, and the gap to tell it first, if any.
+    /// `tail` is the hub's and `version` the lane's.
+    pub(crate) fn new(
+        lane: LaneId,
+        begin: Begin,
+        tail: Cursor,
+        version: Version,
+    ) -> (Self, Option<Gap>) {
+        let mut gap = None;
+        let (offset, gap_known_to) = match begin.start {
+            Start::Latest => (tail.offset, tail.offset),
+            // Who asks for what there is does not miss what is gone.
+            Start::Earliest => (Offset::ZERO, begin.trimmed),
+            Start::After(cursor) if cursor.epoch == tail.epoch && cursor.offset <= begin.tail => {
+                (cursor.offset, cursor.offset)
+            }
+            Start::After(from) => {
+                let to = Cursor { epoch: tail.epoch, offset: begin.trimmed };
+                gap = Some(Gap { from, to, reason: GapReason::Epoch });
+                (Offset::ZERO, begin.trimmed)
+            }
+        };
+        let phase = Phase::CatchingUp;
+        let delivery = Self {
+            lane,
+            phase,
+            offset,
+            gap_known_to,
+            version: Version::ZERO,
+            snapshot_version: version,
+        };
+        (delivery, gap)
+    }
+
+    /// The lane that it follows.
+    pub fn lane(&self) -> LaneId {
+        self.lane
+    }
+
+    /// The newest offset that it has.
+    pub fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// The newest state version that it has.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether it has been told `ready`.
+    pub fn is_live(&self) -> bool {
+        self.phase == Phase::Live
+    }
+
+    /// It has taken the entry at `offset`, or everything up to there.
+    pub fn took_entry(&mut self, offset: Offset) {
+        debug_assert!(offset > self.offset, "offsets strictly increase for every subscriber");
+        self.offset = offset;
+    }
+
+    /// It has taken the value of this version.
+    pub fn took_value(&mut self, version: Version) {
+        debug_assert!(version > self.version, "versions strictly increase for every subscriber");
+        self.version = version;
+    }
+
+    /// It has been told of `gap`.
+    pub fn took_gap(&mut self, gap: &Gap) {
+        self.gap_known_to = gap.to.offset;
+    }
+
+    /// It has been told `ready`.
+    pub fn took_ready(&mut self) {
+        self.phase = Phase::Live;
+    }
+}

@@ -1,0 +1,44 @@
+//! What flows through the hub: entries of streams, values of state topics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bellwire_model::{Offset, Topic, Version};
+
+/// A stream event, as the hub sees it.
+#[derive(Debug)]
+pub struct Entry<P> {
+    /// Its place in the journal.
+    pub offset: Offset,
+    /// Where it was published.
+    pub topic: Topic,
+    /// What it counts against the ring's limit in bytes.
+    pub size_bytes: usize,
+    /// What the owner sends for it.
+    pub payload: P,
+}
+
+/// One change of one key of a state topic.
+#[derive(Debug)]
+pub struct Value<P> {
+    /// The state topic.
+    pub topic: Topic,
+    /// The key that changed.
+    pub key: Box<str>,
+    /// Its place in the order of changes.
+    pub version: Version,
+    /// Whether this is the newest value, or says that the key is gone.
+    pub is_deletion: bool,
+    /// What the owner sends for it.
+    pub payload: P,
+    /// The newest version of the key, shared by all its values.
+    pub(crate) newest: Arc<AtomicU64>,
+}
+
+impl<P> Value<P> {
+    /// Whether a newer value of the key exists. A subscriber that has not got this one yet skips
+    /// it: the newer one is on its way. That is conflation.
+    pub fn is_stale(&self) -> bool {
+        self.newest.load(Ordering::Relaxed) != self.version.get()
+    }
+}

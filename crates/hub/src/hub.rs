@@ -1,0 +1,280 @@
+//! The hub: ring, lanes and history of one shard.
+
+use std::collections::vec_deque;
+use std::sync::Arc;
+
+use bellwire_model::{Cursor, Epoch, FilterSet, Offset, Version, limits};
+
+use crate::delivery::{Begin, Delivery, Gap, GapReason, Phase};
+use crate::entry::{Entry, Value};
+use crate::history::{History, HistoryPage};
+use crate::lane::{Lane, LaneId, Lanes};
+use crate::ring::Ring;
+use crate::state::Snapshot;
+
+/// How much the ring holds.
+#[derive(Clone, Copy, Debug)]
+pub struct HubLimits {
+    /// Entries.
+    pub ring_events_max: usize,
+    /// Bytes of payload.
+    pub ring_bytes_max: usize,
+}
+
+impl Default for HubLimits {
+    fn default() -> Self {
+        Self { ring_events_max: limits::RING_EVENTS_MAX, ring_bytes_max: limits::RING_BYTES_MAX }
+    }
+}
+
+/// What comes next for a subscriber. Tell its [`Delivery`] of each thing that was taken.
+#[derive(Debug)]
+pub enum Next<'a, P> {
+    /// These entries, in order. Taken by [`Delivery::took_entry`].
+    Entries(Entries<'a, P>),
+    /// These values, in order; skip those for which [`Next::skips`] holds. Taken by
+    /// [`Delivery::took_value`], the skipped ones too.
+    Values(vec_deque::Iter<'a, Arc<Value<P>>>),
+    /// A page of history is to be read from here and given to [`Hub::push_history`].
+    History(Offset),
+    /// A gap is to be told. Taken by [`Delivery::took_gap`].
+    Gap(Gap),
+    /// The subscriber is to be told that it is live as of this cursor. Taken by
+    /// [`Delivery::took_ready`].
+    Ready(Cursor),
+    /// Nothing until its lane is touched.
+    Nothing,
+}
+
+/// A run of entries: of a lane, or of a page of history.
+#[derive(Debug)]
+pub enum Entries<'a, P> {
+    /// From the lane.
+    Lane(vec_deque::Iter<'a, Arc<Entry<P>>>),
+    /// From a page of history, which ends here: when all are taken the subscriber has everything
+    /// up to this offset.
+    Page(std::slice::Iter<'a, Arc<Entry<P>>>, Offset),
+}
+
+impl<'a, P> Iterator for Entries<'a, P> {
+    type Item = &'a Arc<Entry<P>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Lane(entries) => entries.next(),
+            Self::Page(entries, _) => entries.next(),
+        }
+    }
+}
+
+/// Ring, lanes and history of one shard. See the crate's documentation.
+#[derive(Debug)]
+pub struct Hub<P> {
+    epoch: Epoch,
+    limits: HubLimits,
+    /// The newest offset pushed.
+    tail: Offset,
+    ring: Ring<P>,
+    lanes: Lanes<P>,
+    history: History<P>,
+}
+
+impl<P> Hub<P> {
+    /// An empty hub behind a journal whose newest offset is `tail`.
+    pub fn new(epoch: Epoch, tail: Offset, limits: HubLimits) -> Self {
+        Self {
+            epoch,
+            limits,
+            tail,
+            ring: Ring::new(tail),
+            lanes: Lanes::new(),
+            history: History::new(),
+        }
+    }
+
+    /// The newest entry pushed, as a cursor.
+    pub fn tail(&self) -> Cursor {
+        Cursor { epoch: self.epoch, offset: self.tail }
+    }
+
+    /// The number of lanes.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The filters of a lane.
+    pub fn filters(&self, lane: LaneId) -> &FilterSet {
+        &self.lanes.get(lane).filters
+    }
+
+    /// Takes in durable entries, in order. Adds each lane that they touch to `touched`, perhaps
+    /// more than once.
+    pub fn push(&mut self, entries: &[Arc<Entry<P>>], touched: &mut Vec<LaneId>) {
+        for entry in entries {
+            assert!(entry.offset > self.tail, "offsets strictly increase");
+            self.tail = entry.offset;
+            self.lanes.for_each_reached(&entry.topic, |id, lane| {
+                lane.push(Arc::clone(entry));
+                touched.push(id);
+            });
+            self.ring.push(Arc::clone(entry));
+        }
+        let HubLimits { ring_events_max, ring_bytes_max } = self.limits;
+        while let Some(old) = self.ring.pop_over(ring_events_max, ring_bytes_max) {
+            self.lanes.for_each_reached(&old.topic, |_, lane| lane.trim(old.offset));
+        }
+    }
+
+    /// Takes in changes of state topics, in order. Adds each lane that they touch to `touched`.
+    pub fn push_values(&mut self, values: &[Arc<Value<P>>], touched: &mut Vec<LaneId>) {
+        for value in values {
+            self.lanes.for_each_reached(&value.topic, |id, lane| {
+                lane.push_value(value);
+                touched.push(id);
+            });
+        }
+    }
+
+    /// Takes in a page that [`Next::History`] asked for. The lane may have ended meanwhile.
+    pub fn push_history(&mut self, page: HistoryPage<P>) {
+        self.history.push(page);
+    }
+
+    /// Frees the pages of history: call it when nobody catches up any more.
+    pub fn clear_history(&mut self) {
+        self.history.clear();
+    }
+
+    /// Adds a subscriber. `snapshot` is asked for the state values when its lane is new, and must
+    /// not miss a change that has not been pushed yet. Returns the gap to tell the subscriber
+    /// before all else, if any.
+    pub fn join(
+        &mut self,
+        filters: &FilterSet,
+        begin: Begin,
+        snapshot: impl FnOnce(&FilterSet) -> Snapshot<P>,
+    ) -> (Delivery, Option<Gap>) {
+        let id = self.lanes.find(filters).unwrap_or_else(|| {
+            let Snapshot { version, values } = snapshot(filters);
+            let id = self.lanes.create(filters.clone(), self.tail);
+            self.lanes.get_mut(id).seed(version, values);
+            id
+        });
+        let lane = self.lanes.get_mut(id);
+        lane.subscribers += 1;
+        Delivery::new(id, begin, Cursor { epoch: self.epoch, offset: self.tail }, lane.version)
+    }
+
+    /// Removes a subscriber; returns whether its lane ended with it.
+    pub fn leave(&mut self, delivery: &Delivery) -> LaneEnd {
+        let lane = self.lanes.get_mut(delivery.lane);
+        lane.subscribers -= 1;
+        if lane.subscribers > 0 {
+            return LaneEnd::Stays;
+        }
+        self.lanes.remove(delivery.lane);
+        self.history.forget(delivery.lane);
+        LaneEnd::Ended
+    }
+
+    /// What comes next for this subscriber.
+    pub fn next(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
+        self.settle(delivery);
+        let lane = self.lanes.get(delivery.lane);
+        // The snapshot comes first; later changes wait for the stream.
+        let has_values = lane.values.back().is_some_and(|value| value.version > delivery.version);
+        let in_snapshot = delivery.version < delivery.snapshot_version;
+        let has_stream = delivery.offset < lane.since || has_entries(lane, delivery);
+        if has_values && (in_snapshot || !has_stream) {
+            let lane = self.lanes.get(delivery.lane);
+            let start = lane.values.partition_point(|value| value.version <= delivery.version);
+            return Next::Values(lane.values.range(start..));
+        }
+        if delivery.offset < lane.since {
+            return self.next_behind(delivery);
+        }
+        let lane = self.lanes.get(delivery.lane);
+        if has_entries(lane, delivery) {
+            let start = lane.entries.partition_point(|entry| entry.offset <= delivery.offset);
+            return Next::Entries(Entries::Lane(lane.entries.range(start..)));
+        }
+        match delivery.phase {
+            Phase::CatchingUp => Next::Ready(self.cursor(delivery)),
+            Phase::Live => Next::Nothing,
+        }
+    }
+
+    /// The subscriber lacks entries that its lane no longer holds, or never did.
+    fn next_behind(&mut self, delivery: &Delivery) -> Next<'_, P> {
+        if let Some(page) = self.history.find(delivery.lane, delivery.offset) {
+            if page.trimmed > delivery.offset.max(delivery.gap_known_to) {
+                return Next::Gap(Gap {
+                    from: Cursor { epoch: self.epoch, offset: delivery.offset },
+                    to: Cursor { epoch: self.epoch, offset: page.trimmed },
+                    reason: GapReason::Expired,
+                });
+            }
+            let start = page.entries.partition_point(|entry| entry.offset <= delivery.offset);
+            return Next::Entries(Entries::Page(page.entries[start..].iter(), page.end));
+        }
+        if delivery.offset < self.ring.floor() {
+            return Next::History(delivery.offset);
+        }
+        // The ring still has it all: let the lane have it too, for whoever comes next.
+        let lane = self.lanes.get_mut(delivery.lane);
+        let since = lane.since;
+        lane.extend_back(delivery.offset, self.ring.between(delivery.offset, since));
+        let start = lane.entries.partition_point(|entry| entry.offset <= delivery.offset);
+        Next::Entries(Entries::Lane(lane.entries.range(start..)))
+    }
+
+    /// Where the subscriber may resume. For one that has all there is, that is the hub's tail.
+    pub fn cursor(&self, delivery: &Delivery) -> Cursor {
+        let lane = self.lanes.get(delivery.lane);
+        let complete = delivery.offset >= lane.since && !has_entries(lane, delivery);
+        let offset = if complete { delivery.offset.max(self.tail) } else { delivery.offset };
+        Cursor { epoch: self.epoch, offset }
+    }
+
+    /// Entries of the lane that the subscriber does not have yet, as far as memory knows.
+    pub fn lag_events(&self, delivery: &Delivery) -> usize {
+        let entries = &self.lanes.get(delivery.lane).entries;
+        entries.len() - entries.partition_point(|entry| entry.offset <= delivery.offset)
+    }
+
+    /// Moves a subscriber that has all there is to the tail, so that its cursor stays young.
+    pub fn settle(&self, delivery: &mut Delivery) {
+        delivery.offset = self.cursor(delivery).offset;
+    }
+
+    /// Whether a lane holds so many stale values that [`compact`](Self::compact) is worth it.
+    pub fn wants_compaction(&self, lane: LaneId) -> bool {
+        self.lanes.get(lane).wants_compaction()
+    }
+
+    /// Drops a lane's stale values; `seen` is the oldest version among its subscribers.
+    pub fn compact(&mut self, lane: LaneId, seen: Version) {
+        self.lanes.get_mut(lane).compact(seen);
+    }
+}
+
+/// Whether a lane ended with its last subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneEnd {
+    /// Others follow it.
+    Stays,
+    /// Nobody does; its number may be given out again.
+    Ended,
+}
+
+fn has_entries<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
+    lane.entries.back().is_some_and(|entry| entry.offset > delivery.offset)
+}
+
+impl<P> Next<'_, P> {
+    /// Whether `delivery` has no use for `value`: it is stale, or a deletion from before the
+    /// subscriber's snapshot.
+    pub fn skips(delivery: &Delivery, value: &Value<P>) -> bool {
+        value.is_stale() || (value.is_deletion && value.version <= delivery.snapshot_version)
+    }
+}
