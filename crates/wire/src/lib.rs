@@ -1,1 +1,22 @@
-//! (in the making)
+//! Bytes that Bellwire's clients see, and nothing that reads or writes a socket.
+//!
+//! An event is serialized once ([`json`]); each transport puts its own frame around the same
+//! JSON ([`sse`], [`ndjson`]), and [`http1`] the chunk around that. What publishers send comes
+//! in through [`publish`].
+//!
+//! ```text
+//! event ── json ──┬── sse ─────┬── http1 ──▶ subscriber
+//!                 └── ndjson ──┘
+//! publisher ── publish ──▶ events to be
+//! ```
+#![deny(missing_docs)]
+
+mod control;
+pub mod http1;
+pub mod json;
+pub mod ndjson;
+pub mod publish;
+pub mod sse;
+mod write;
+
+pub use control::{ByeReason, Control, GapReason};

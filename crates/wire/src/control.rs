@@ -1,0 +1,159 @@
+//! Control events: what the server says about the stream itself.
+
+use std::time::Duration;
+
+use bellwire_model::{Cursor, FilterSet};
+
+use crate::write;
+
+/// Something that the server tells a subscriber about its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control<'a> {
+    /// Snapshot and catch-up are done; what follows is live.
+    Ready {
+        /// Where the subscriber is.
+        cursor: Cursor,
+        /// How long the stream is silent at most. A client that hears nothing for twice as long
+        /// should reconnect.
+        heartbeat_interval: Duration,
+    },
+    /// Events between two cursors will not come.
+    Gap {
+        /// The last that the subscriber has seen, or asked to resume after.
+        from: Cursor,
+        /// What follows comes after this.
+        to: Cursor,
+        /// Why they are gone.
+        reason: GapReason,
+        /// What the subscriber follows: the filters that may have missed something.
+        filters: &'a FilterSet,
+    },
+    /// The server ends the stream.
+    Bye {
+        /// Why.
+        reason: ByeReason,
+        /// When to come back.
+        retry: Duration,
+    },
+}
+
+/// Why there is a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GapReason {
+    /// The events are past their retention.
+    Expired,
+    /// The cursor is of another epoch of the journal.
+    Epoch,
+}
+
+impl GapReason {
+    /// The reason as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Epoch => "epoch",
+        }
+    }
+}
+
+/// Why the server ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ByeReason {
+    /// The server is shutting down; another node may be up.
+    Drain,
+    /// The subscriber took no byte for too long.
+    Stalled,
+    /// The server has no room for this stream.
+    Limit,
+}
+
+impl ByeReason {
+    /// The reason as text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Stalled => "stalled",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+impl Control<'_> {
+    /// What kind of control event this is: SSE's `event:` field.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::Gap { .. } => "gap",
+            Self::Bye { .. } => "bye",
+        }
+    }
+
+    /// Where the subscriber is once it has taken this in.
+    pub const fn cursor(&self) -> Option<Cursor> {
+        match self {
+            Self::Ready { cursor, .. } => Some(*cursor),
+            Self::Gap { to, .. } => Some(*to),
+            Self::Bye { .. } => None,
+        }
+    }
+
+    /// One line of JSON: `{"control":"ready",…}`.
+    pub fn json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(160);
+        out.extend_from_slice(b"{\"control\":\"");
+        out.extend_from_slice(self.name().as_bytes());
+        out.push(b'"');
+        match *self {
+            Self::Ready { cursor, heartbeat_interval } => {
+                write_cursor(&mut out, "cursor", cursor);
+                write_ms(&mut out, "heartbeat_interval_ms", heartbeat_interval);
+            }
+            Self::Gap { from, to, reason, filters } => {
+                write_cursor(&mut out, "from", from);
+                write_cursor(&mut out, "to", to);
+                write::member(&mut out, "reason");
+                write::string(&mut out, reason.as_str());
+                write_filters(&mut out, filters);
+            }
+            Self::Bye { reason, retry } => {
+                write::member(&mut out, "reason");
+                write::string(&mut out, reason.as_str());
+                write_ms(&mut out, "retry_ms", retry);
+            }
+        }
+        out.push(b'}');
+        out
+    }
+}
+
+/// `{"control":"heartbeat","cursor":"…"}`: for transports that have no comments.
+pub(crate) fn heartbeat_json(cursor: Cursor) -> Vec<u8> {
+    let mut out = b"{\"control\":\"heartbeat\"".to_vec();
+    write_cursor(&mut out, "cursor", cursor);
+    out.push(b'}');
+    out
+}
+
+fn write_cursor(out: &mut Vec<u8>, name: &str, cursor: Cursor) {
+    write::member(out, name);
+    out.push(b'"');
+    write::cursor(out, cursor);
+    out.push(b'"');
+}
+
+fn write_ms(out: &mut Vec<u8>, name: &str, duration: Duration) {
+    write::member(out, name);
+    write::integer(out, duration.as_millis());
+}
+
+fn write_filters(out: &mut Vec<u8>, filters: &FilterSet) {
+    write::member(out, "filters");
+    out.push(b'[');
+    for (index, filter) in filters.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write::string(out, filter.as_str());
+    }
+    out.push(b']');
+}

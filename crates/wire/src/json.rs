@@ -1,0 +1,211 @@
+//! The JSON that is the same on every transport: events, alerts, samples.
+
+use bellwire_model::limits::KEY_BYTES_MAX;
+use bellwire_model::{
+    Alert, Body, Cursor, Epoch, Event, Fingerprint, Labels, METRIC_NAME, Offset, Sample,
+};
+
+use crate::Control;
+use crate::write;
+
+/// What the names, quotes and numbers of an event take beside its texts: so that one allocation
+/// is enough for all but texts full of characters to escape.
+const ENVELOPE_BYTES: usize = 112;
+
+/// An event on one line: `{"topic","key"?,"type"?,"time","cursor"?,"data"}`, in this order.
+///
+/// State events have no offset, so no cursor. A deleted state key has `"deleted":true` in place
+/// of `data`. JSON is embedded as it came, its line breaks made spaces; text is a string; binary
+/// is base64, with `"encoding":"base64"` and its `"content_type"` behind it.
+pub fn event(epoch: Epoch, offset: Option<Offset>, event: &Event) -> Vec<u8> {
+    let mut out = Vec::with_capacity(event_bytes(event));
+    write_event(&mut out, epoch, offset, event);
+    out
+}
+
+/// Bytes to set aside for an event's JSON; exact to a few where nothing is escaped.
+pub(crate) fn event_bytes(event: &Event) -> usize {
+    let body = match &event.body {
+        Some(Body::Binary { content_type, bytes }) => {
+            write::base64_bytes(bytes.len()) + content_type.len() + 40
+        }
+        Some(Body::Json(bytes) | Body::Text(bytes)) => bytes.len(),
+        None => 0,
+    };
+    let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let texts = event.topic.as_str().len() + text(&event.key) + text(&event.event_type);
+    ENVELOPE_BYTES + texts + body
+}
+
+/// Appends what [`event`] returns.
+pub(crate) fn write_event(out: &mut Vec<u8>, epoch: Epoch, offset: Option<Offset>, event: &Event) {
+    out.extend_from_slice(b"{\"topic\":");
+    write::string(out, event.topic.as_str());
+    if let Some(key) = &event.key {
+        write::member(out, "key");
+        write::string(out, key);
+    }
+    if let Some(event_type) = &event.event_type {
+        write::member(out, "type");
+        write::string(out, event_type);
+    }
+    write::member(out, "time");
+    write::integer(out, event.time.as_ms());
+    if let Some(offset) = offset {
+        out.extend_from_slice(b",\"cursor\":\"");
+        write::cursor(out, Cursor { epoch, offset });
+        out.push(b'"');
+    }
+    match &event.body {
+        Some(body) => {
+            write::member(out, "data");
+            write_body(out, body);
+        }
+        None => out.extend_from_slice(b",\"deleted\":true"),
+    }
+    out.push(b'}');
+}
+
+fn write_body(out: &mut Vec<u8>, body: &Body) {
+    match body {
+        Body::Json(json) => {
+            let start = out.len();
+            out.extend_from_slice(json);
+            // Inside strings JSON has no line breaks, so all of them are white space.
+            for byte in &mut out[start..] {
+                *byte = if matches!(*byte, b'\n' | b'\r') { b' ' } else { *byte };
+            }
+        }
+        Body::Text(text) => write::lossy_string(out, text),
+        Body::Binary { content_type, bytes } => {
+            out.push(b'"');
+            write::base64(out, bytes);
+            out.extend_from_slice(b"\",\"encoding\":\"base64\",\"content_type\":");
+            write::string(out, content_type);
+        }
+    }
+}
+
+/// An alert as it is now: the value of `alerts/active` and the data of its transitions.
+///
+/// `fired_at` and `resolved_at` are left out until they are known. A value that is not finite is
+/// one of the strings `"NaN"`, `"+Inf"`, `"-Inf"`.
+pub fn alert(alert: &Alert) -> Vec<u8> {
+    let texts = alert.labels.size_bytes() + alert.annotations.size_bytes();
+    let mut out = Vec::with_capacity(320 + 2 * texts);
+    out.extend_from_slice(b"{\"fingerprint\":\"");
+    out.extend_from_slice(alert.fingerprint.to_string().as_bytes());
+    out.extend_from_slice(b"\",\"state\":\"");
+    out.extend_from_slice(alert.state.as_str().as_bytes());
+    out.push(b'"');
+    write::member(&mut out, "severity");
+    write::string(&mut out, alert.severity());
+    write::member(&mut out, "labels");
+    write::labels(&mut out, &alert.labels, None);
+    write::member(&mut out, "annotations");
+    write::labels(&mut out, &alert.annotations, None);
+    write::member(&mut out, "value");
+    write::number(&mut out, alert.value);
+    let times = [
+        ("active_at", Some(alert.active_at)),
+        ("fired_at", alert.fired_at),
+        ("resolved_at", alert.resolved_at),
+        ("sample_time", Some(alert.sample_time)),
+    ];
+    for (name, time) in times {
+        if let Some(time) = time {
+            write::member(&mut out, name);
+            write::integer(&mut out, time.as_ms());
+        }
+    }
+    out.extend_from_slice(b",\"rule\":{\"file\":");
+    write::string(&mut out, &alert.rule.file);
+    write::member(&mut out, "group");
+    write::string(&mut out, &alert.rule.group);
+    write::member(&mut out, "name");
+    write::string(&mut out, &alert.rule.alert);
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// A sample as `POST /v1/samples` takes it: the value of `samples/…` and `rules/…` topics.
+pub fn sample(sample: &Sample) -> Vec<u8> {
+    let mut out = Vec::with_capacity(80 + 2 * sample.series.size_bytes());
+    out.extend_from_slice(b"{\"name\":");
+    write::string(&mut out, sample.series.metric_name().unwrap_or_default());
+    write::member(&mut out, "labels");
+    write::labels(&mut out, &sample.series, Some(METRIC_NAME));
+    write::member(&mut out, "value");
+    write::number(&mut out, sample.value);
+    write::member(&mut out, "timestamp");
+    write::integer(&mut out, sample.time.as_ms());
+    out.push(b'}');
+    out
+}
+
+/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"cursor"?}` around
+/// events that are JSON already. A gap lies before the first of the events.
+pub fn page<'a>(
+    events: impl IntoIterator<Item = &'a [u8]>,
+    gap: Option<&Control<'_>>,
+    cursor: Option<Cursor>,
+) -> Vec<u8> {
+    let mut out = b"{\"events\":[".to_vec();
+    for (index, event) in events.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(event);
+    }
+    out.push(b']');
+    if let Some(gap) = gap {
+        write::member(&mut out, "gap");
+        out.extend_from_slice(&gap.json());
+    }
+    if let Some(cursor) = cursor {
+        out.extend_from_slice(b",\"cursor\":\"");
+        write::cursor(&mut out, cursor);
+        out.push(b'"');
+    }
+    out.push(b'}');
+    out
+}
+
+/// The key of a series on a `samples/…` or `rules/…` topic: its labels without the metric name,
+/// as `{a="1",b="2"}`, or `{}`. A key longer than [`KEY_BYTES_MAX`] is cut and ends in `…` and
+/// the fingerprint of all the labels, so that two series never share one.
+pub fn state_key(labels: &Labels) -> String {
+    let mut key = String::with_capacity(2 + 2 * labels.size_bytes());
+    key.push('{');
+    for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
+        if key.len() > 1 {
+            key.push(',');
+        }
+        key.push_str(name);
+        key.push_str("=\"");
+        push_label_value(&mut key, value);
+        key.push('"');
+    }
+    key.push('}');
+    if key.len() > KEY_BYTES_MAX {
+        let end = format!("…{}", Fingerprint::of(labels));
+        key.truncate(key.floor_char_boundary(KEY_BYTES_MAX - end.len()));
+        key.push_str(&end);
+    }
+    key
+}
+
+/// Escapes as Prometheus does; a key has no control characters, so those are escaped too.
+fn push_label_value(key: &mut String, value: &str) {
+    for character in value.chars() {
+        match character {
+            '\n' => key.push_str("\\n"),
+            '"' | '\\' => {
+                key.push('\\');
+                key.push(character);
+            }
+            _ if character.is_control() => key.extend(character.escape_unicode()),
+            _ => key.push(character),
+        }
+    }
+}

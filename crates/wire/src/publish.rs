@@ -1,0 +1,87 @@
+//! What publishers send: one event as a request's body, or many as JSON.
+
+use bellwire_model::limits::{CONTENT_TYPE_BYTES_MAX, EVENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
+use bellwire_model::{Body, Topic};
+use thiserror::Error;
+
+mod batch;
+mod body;
+
+pub use batch::{BatchError, BatchFormat, Rejection, batch};
+pub use body::{BodyRejection, body};
+
+/// Types that the stream itself uses, under SSE's `event:` field: a publisher that could send
+/// them could forge a gap, or call the `onerror` of every `EventSource`.
+const EVENT_TYPES_RESERVED: [&str; 8] =
+    ["ready", "gap", "renew", "bye", "heartbeat", "deleted", "open", "error"];
+
+/// An event as published: it has no time and no offset yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publish {
+    /// Where to.
+    pub topic: Topic,
+    /// The key of a state topic's value, or the publisher's own on a stream.
+    pub key: Option<Box<str>>,
+    /// The event's type.
+    pub event_type: Option<Box<str>>,
+    /// The payload.
+    pub body: Body,
+}
+
+/// Why a key, a type or a media type is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// The key is empty, too long or has control characters.
+    #[error("a key has 1 to {KEY_BYTES_MAX} bytes and no control characters")]
+    Key,
+    /// The event type is empty, too long or has control characters.
+    #[error("an event type has 1 to {EVENT_TYPE_BYTES_MAX} bytes and no control characters")]
+    EventType,
+    /// The event type is one that the server or `EventSource` uses itself.
+    #[error("the event type `{event_type}` is reserved for the stream itself: choose another")]
+    EventTypeReserved {
+        /// Which.
+        event_type: &'static str,
+    },
+    /// The media type is empty, too long or has control characters.
+    #[error("a content type has 1 to {CONTENT_TYPE_BYTES_MAX} bytes and no control characters")]
+    ContentType,
+}
+
+impl NameError {
+    /// The stable code of the problem.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Key => "key_invalid",
+            Self::EventType | Self::EventTypeReserved { .. } => "event_type_invalid",
+            Self::ContentType => "content_type_invalid",
+        }
+    }
+}
+
+/// Refuses a key that is empty, longer than [`KEY_BYTES_MAX`] or has control characters.
+pub fn check_key(key: &str) -> Result<(), NameError> {
+    if is_name(key, KEY_BYTES_MAX) { Ok(()) } else { Err(NameError::Key) }
+}
+
+/// Refuses an event type that is empty, longer than [`EVENT_TYPE_BYTES_MAX`], has control
+/// characters, or is reserved: `ready`, `gap`, `renew`, `bye`, `heartbeat`, `deleted`, and
+/// `EventSource`'s own `open` and `error`.
+pub fn check_event_type(event_type: &str) -> Result<(), NameError> {
+    if !is_name(event_type, EVENT_TYPE_BYTES_MAX) {
+        return Err(NameError::EventType);
+    }
+    match EVENT_TYPES_RESERVED.into_iter().find(|reserved| *reserved == event_type) {
+        Some(event_type) => Err(NameError::EventTypeReserved { event_type }),
+        None => Ok(()),
+    }
+}
+
+fn check_content_type(content_type: &str) -> Result<(), NameError> {
+    if is_name(content_type, CONTENT_TYPE_BYTES_MAX) { Ok(()) } else { Err(NameError::ContentType) }
+}
+
+fn is_name(text: &str, bytes_max: usize) -> bool {
+    !text.is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
+}
