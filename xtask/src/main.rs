@@ -1,1 +1,62 @@
-fn main() {}
+//! The project's own commands, run as `cargo xtask <command>`.
+//!
+//! Automation is in Rust so that a fresh machine needs no second tool for it, and so that
+//! `layers` and `tidy` run as unit tests too: an editor's test run catches what they catch.
+
+#![expect(clippy::print_stdout, reason = "what a command prints is its purpose")]
+
+mod audit;
+mod demo;
+mod layers;
+mod process;
+mod setup;
+mod source;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  test     set everything up, then run every check and every test; what CI runs
+  demo     build the release binary and run `bellwire demo` with the arguments that follow
+  layers   check which crate may depend on which
+  tidy     check the house style
+  audit    check licences and sources of all dependencies against deny.toml
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
+    run(&command, &arguments).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
+    if matches!(command, "" | "help" | "-h" | "--help") {
+        print!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if command != "demo" && !arguments.is_empty() {
+        bail!("`{command}` takes no arguments");
+    }
+    let workspace = Workspace::read()?;
+    match command {
+        "test" => return Ok(test::run(&workspace)),
+        "demo" => demo::run(&workspace, arguments)?,
+        "layers" => layers::run(&workspace)?,
+        "tidy" => tidy::run(&workspace)?,
+        "audit" => audit::run(&workspace)?,
+        other => bail!("no command `{other}`\n\n{USAGE}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

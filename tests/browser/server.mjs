@@ -1,0 +1,70 @@
+// The real binary as a child process: started, killed, and started again on the same port.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+/** How much of the server's output is kept to explain a failure. */
+const OUTPUT_LINES_MAX = 200;
+
+/** One process at a time of `bellwire demo`, over one data directory. */
+export class Server {
+  #binary;
+  #data;
+  #child = null;
+  #output = [];
+  url = null;
+
+  constructor(binary, data) {
+    this.#binary = binary;
+    this.#data = data;
+  }
+
+  /** What all processes so far have printed, newest last. */
+  get output() {
+    return this.#output.join('\n');
+  }
+
+  /** Starts the binary and waits until it listens. A second start takes the port of the first. */
+  async start() {
+    const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
+    const child = spawn(this.#binary, ['demo', '--listen', listen, '--data', this.#data], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    this.url = await new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('exit', (code, signal) => {
+        reject(new Error(`the server ended (${code ?? signal}):\n${this.output}`));
+      });
+      this.#read(child.stderr, 'stderr');
+      this.#read(child.stdout, 'stdout', (line) => {
+        const url = line.match(/listening on (http:\S+)/)?.[1];
+        if (url) resolve(url);
+      });
+    });
+  }
+
+  /** Ends the process with the signal and waits until it is gone. */
+  async end(signal) {
+    const child = this.#child;
+    this.#child = null;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    await ended;
+  }
+
+  /** For when this process itself ends and cannot wait. */
+  kill() {
+    this.#child?.kill('SIGKILL');
+  }
+
+  #read(stream, name, onLine = () => {}) {
+    createInterface({ input: stream }).on('line', (line) => {
+      this.#output.push(`${name}: ${line}`);
+      if (this.#output.length > OUTPUT_LINES_MAX) this.#output.shift();
+      onLine(line);
+    });
+  }
+}

@@ -1,0 +1,137 @@
+//! What tests need beyond Rust: Node, npm packages and a browser.
+//!
+//! What can be installed without asking is installed; for the rest the error says what to do.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::process;
+
+/// The oldest Node whose test runner and `fetch` the tests use.
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// Names under which systems install a Chromium.
+const BROWSERS: &[&str] =
+    &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Checks for the tools that nobody can run the tests without.
+pub(crate) fn tools() -> Result<()> {
+    ensure!(
+        process::find_on_path(&["cc", "gcc", "clang"]).is_some(),
+        "no C compiler found; the embedded database is built from C. Install gcc or clang"
+    );
+    for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        ensure!(
+            process::cargo(&[command, "--version"]).output().is_ok_and(|out| out.status.success()),
+            "`cargo {command}` is missing: `rustup component add {component}`"
+        );
+    }
+    let version = process::output(Command::new("node").arg("--version"))
+        .context("Node is missing: install version 20 or newer")?;
+    ensure!(
+        node_major(&version).is_some_and(|major| major >= NODE_MAJOR_MIN),
+        "Node {NODE_MAJOR_MIN} or newer is needed; this is {}",
+        version.trim()
+    );
+    ensure!(process::find_on_path(&["npm"]).is_some(), "npm is missing; it comes with Node");
+    println!("   C compiler, rustfmt, clippy, npm and Node {} are here", version.trim());
+    Ok(())
+}
+
+/// A Chromium: the one of `CHROMIUM_BIN`, of the `PATH`, or freshly installed.
+pub(crate) fn browser() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("CHROMIUM_BIN") {
+        return Ok(path.into());
+    }
+    if let Some(path) = process::find_on_path(BROWSERS) {
+        println!("   browser: {}", path.display());
+        return Ok(path);
+    }
+    install_packages(&["chromium"]).context(
+        "no Chromium found and none could be installed: install Chromium or Chrome, or set \
+         CHROMIUM_BIN to one",
+    )?;
+    process::find_on_path(BROWSERS).context("chromium was installed but is not on the PATH")
+}
+
+/// Installs the locked packages of a folder, unless that was done since the lock last changed.
+pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
+    let changed = |file: &str| fs::metadata(folder.join(file)).and_then(|m| m.modified()).ok();
+    let lock = changed("package-lock.json");
+    if lock.is_none() || lock <= changed("node_modules/.package-lock.json") {
+        return Ok(());
+    }
+    // The tests bring their own browser path, so no package may fetch a browser of its own.
+    process::run(
+        Command::new("npm")
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )
+}
+
+fn install_packages(packages: &[&str]) -> Result<()> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    ensure!(is_debian_like(&release), "only Debian and Ubuntu are set up automatically");
+    let is_root = process::output(Command::new("id").arg("-u"))?.trim() == "0";
+    ensure!(
+        is_root || process::succeeds("sudo", &["-n", "true"]),
+        "installing {} needs root or a sudo without password",
+        packages.join(" ")
+    );
+    let apt_get = |arguments: &[&str]| {
+        let mut command = Command::new(if is_root { "env" } else { "sudo" });
+        command.args(if is_root { [].as_slice() } else { &["-n", "env"] });
+        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+        process::run(&mut command)
+    };
+    let install = || {
+        apt_get(&["update"])?;
+        apt_get(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
+    };
+    // Mirrors fail now and then, and a fresh list of packages often cures it.
+    install().or_else(|error| {
+        println!("   {error:#}; once more");
+        install()
+    })
+}
+
+fn is_debian_like(os_release: &str) -> bool {
+    let value = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        matches!(key, "ID" | "ID_LIKE").then(|| value.trim_matches('"').to_owned())
+    };
+    let names: Vec<String> = os_release.lines().filter_map(value).collect();
+    names.iter().flat_map(|names| names.split(' ')).any(|name| matches!(name, "debian" | "ubuntu"))
+}
+
+fn node_major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debian_and_its_kin_are_known_by_their_release_file() {
+        for (release, expected) in [
+            ("ID=debian\n", true),
+            ("NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\n", true),
+            ("ID=pop\nID_LIKE=\"ubuntu debian\"\n", true),
+            ("ID=fedora\nHOME_URL=debian\n", false),
+            ("", false),
+        ] {
+            assert_eq!(is_debian_like(release), expected, "{release}");
+        }
+    }
+
+    #[test]
+    fn the_major_version_of_node_is_read() {
+        for (text, major) in [("v20.11.1\n", Some(20)), ("v8", Some(8)), ("20", None)] {
+            assert_eq!(node_major(text), major, "{text}");
+        }
+    }
+}

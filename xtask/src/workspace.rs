@@ -1,0 +1,70 @@
+//! The workspace as cargo sees it: where it is, its packages and what each depends on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::process;
+
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    pub(crate) target: PathBuf,
+    pub(crate) packages: Vec<Package>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    /// `normal`, `dev` or `build`.
+    pub(crate) kind: String,
+}
+
+impl Workspace {
+    /// Asks cargo. Needs no network: dependencies are not resolved.
+    pub(crate) fn read() -> Result<Self> {
+        let arguments = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = process::output(process::cargo(&arguments).current_dir(folder))?;
+        let metadata: Value = serde_json::from_str(&text).context("cargo metadata is no JSON")?;
+        Self::parse(&metadata).context("cargo metadata lacks a field that it promises")
+    }
+
+    fn parse(metadata: &Value) -> Option<Self> {
+        let packages = metadata["packages"].as_array()?;
+        Some(Self {
+            root: metadata["workspace_root"].as_str()?.into(),
+            target: metadata["target_directory"].as_str()?.into(),
+            packages: packages.iter().map(Package::parse).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Package {
+    fn parse(package: &Value) -> Option<Self> {
+        let manifest = Path::new(package["manifest_path"].as_str()?);
+        let dependencies = package["dependencies"].as_array()?;
+        Some(Self {
+            name: package["name"].as_str()?.to_owned(),
+            folder: manifest.parent()?.to_owned(),
+            dependencies: dependencies.iter().map(Dependency::parse).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Dependency {
+    fn parse(dependency: &Value) -> Option<Self> {
+        Some(Self {
+            name: dependency["name"].as_str()?.to_owned(),
+            kind: dependency["kind"].as_str().unwrap_or("normal").to_owned(),
+        })
+    }
+}
