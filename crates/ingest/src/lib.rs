@@ -1,1 +1,15 @@
-//! (in the making)
+//! Sensors' bytes to samples: pure decoders, one module for each format.
+//!
+//! A decoder takes a request's body and the time, and returns the samples with a rejection for
+//! each item that is none. One bad item never costs its neighbours.
+//!
+//! ```text
+//! body ── json ──────────┐
+//! body ── line_protocol ─┴─▶ decoded: samples │ rejections
+//! ```
+
+mod decoded;
+pub mod json;
+pub mod line_protocol;
+
+pub use decoded::{Decoded, Rejection};

@@ -1,0 +1,78 @@
+//! How many samples a core decodes each second.
+
+use std::fmt::Write;
+
+use bellwire_ingest::json::{self, Format};
+use bellwire_ingest::line_protocol::{self, Precision};
+use bellwire_model::Timestamp;
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+
+const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+const LINES: usize = 10_000;
+
+fn main() {
+    divan::main();
+}
+
+fn body(mut line: impl FnMut(&mut String, usize)) -> String {
+    (0..LINES).fold(String::new(), |mut body, number| {
+        line(&mut body, number);
+        body.push('\n');
+        body
+    })
+}
+
+fn bench_lines(bencher: Bencher<'_, '_>, body: &str) {
+    let decode = || line_protocol::decode(body.as_bytes(), Precision::default(), NOW);
+    let samples = decode().samples.len();
+    bencher.counter(ItemsCount::new(samples)).counter(BytesCount::of_str(body)).bench(decode);
+}
+
+/// As a small sensor sends it.
+#[divan::bench]
+fn line_protocol_one_field(bencher: Bencher<'_, '_>) {
+    let body = body(|out, n| {
+        let _ = write!(out, "temperature,site=oslo,sensor=s{n} value=21.{n} 1700000000000000000");
+    });
+    bench_lines(bencher, &body);
+}
+
+/// As Telegraf sends a host's figures.
+#[divan::bench]
+fn line_protocol_ten_fields(bencher: Bencher<'_, '_>) {
+    let body = body(|out, n| {
+        let _ = write!(out, "cpu,cpu=cpu0,host=host{n},region=eu-north usage_user=1.{n}");
+        for field in ["system", "idle", "nice", "iowait", "irq", "softirq", "steal", "guest", "x"] {
+            let _ = write!(out, ",usage_{field}=0.{n}");
+        }
+        out.push_str(" 1700000000000000000");
+    });
+    bench_lines(bencher, &body);
+}
+
+fn json_line(out: &mut String, number: usize) {
+    let _ = write!(
+        out,
+        r#"{{"name":"temperature","labels":{{"site":"oslo","sensor":"s{number}"}},"value":21.5}}"#
+    );
+}
+
+#[divan::bench]
+fn json_lines(bencher: Bencher<'_, '_>) {
+    let body = body(json_line);
+    bencher
+        .counter(ItemsCount::new(LINES))
+        .counter(BytesCount::of_str(&body))
+        .bench(|| json::decode(Format::Ndjson, body.as_bytes(), NOW));
+}
+
+#[divan::bench]
+fn json_array(bencher: Bencher<'_, '_>) {
+    let items = body(json_line);
+    let body = format!("[{}]", items.trim_end().replace('\n', ","));
+    bencher
+        .counter(ItemsCount::new(LINES))
+        .counter(BytesCount::of_str(&body))
+        .bench(|| json::decode(Format::Auto, body.as_bytes(), NOW));
+}

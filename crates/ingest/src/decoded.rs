@@ -1,0 +1,81 @@
+//! What a decoder returns: the samples, and what is wrong with the rest.
+
+use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
+use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError};
+
+/// Bytes of a sensor's text that a rejection quotes.
+const QUOTED_BYTES_MAX: usize = 64;
+
+/// A body's samples, in its order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decoded {
+    /// What could be read.
+    pub samples: Vec<Sample>,
+    /// What is wrong with the first of those items that could not.
+    pub rejections: Vec<Rejection>,
+    /// How many items could not be read, those without a rejection of their own included.
+    pub rejected: usize,
+}
+
+/// One item that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Its line, or the number of the item in an array; from 1.
+    pub line: usize,
+    /// The stable code of the problem.
+    pub code: &'static str,
+    /// What is wrong and what would be right.
+    pub detail: String,
+}
+
+impl Decoded {
+    pub(crate) fn reject(&mut self, line: usize, refusal: Refusal) {
+        self.rejected += 1;
+        if self.rejections.len() < REJECTIONS_REPORTED_MAX {
+            let Refusal { code, detail } = refusal;
+            self.rejections.push(Rejection { line, code, detail });
+        }
+    }
+}
+
+/// What is wrong with an item, before it is known where it stands.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    code: &'static str,
+    detail: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<SampleError> for Refusal {
+    fn from(error: SampleError) -> Self {
+        let code = match error {
+            SampleError::Name => "name_invalid",
+            SampleError::NotFinite => "value_not_finite",
+            SampleError::TooNew { .. } | SampleError::TooOld { .. } => "timestamp_out_of_range",
+            SampleError::Labels(_) => "label_invalid",
+            _ => "sample_invalid",
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// The labels of a series. The metric name has a place of its own in every format, so a label of
+/// its name is refused rather than taken for it.
+pub(crate) fn series<'a>(
+    name: &'a str,
+    labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Result<Labels, SampleError> {
+    Sample::check_name(name)?;
+    let pairs = std::iter::once((METRIC_NAME, name)).chain(labels);
+    Ok(Labels::from_pairs(pairs)?)
+}
+
+/// The beginning of a text, for a rejection to quote.
+pub(crate) fn quoted(text: &str) -> &str {
+    &text[..text.floor_char_boundary(QUOTED_BYTES_MAX)]
+}

@@ -1,0 +1,251 @@
+//! The lexer of line protocol: one pass over the text, no copy but of what has escapes.
+//!
+//! ```text
+//! weather,site=oslo temp=21.5,ok=t,note="a \"b\"" 1700000000000000000
+//! ╰─ a ─╯ ╰─ b ───╯ ╰──────── c ────────────────╯ ╰─────── d ───────╯
+//! a measurement()   b tag() until None   c field() until None   d timestamp()
+//! ```
+
+use std::borrow::Cow;
+
+use crate::decoded::{Refusal, quoted};
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum FieldValue {
+    /// Any kind of number, or a boolean as 1 or 0.
+    Number(f64),
+    /// A string.
+    Text,
+}
+
+/// Where in a body the next part begins.
+#[derive(Debug)]
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    /// Up to here line breaks are counted.
+    counted: usize,
+    line_breaks: usize,
+    /// Whether no field of the line was read yet.
+    before_fields: bool,
+}
+
+type Pair<'a, V> = Option<(Cow<'a, str>, V)>;
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, counted: 0, line_breaks: 0, before_fields: true }
+    }
+
+    /// How many lines ended before the current place.
+    pub(super) fn line_breaks(&mut self) -> usize {
+        self.line_breaks += self.text[self.counted..self.at].matches('\n').count();
+        self.counted = self.at;
+        self.line_breaks
+    }
+
+    /// Goes to the next line that is neither empty nor a comment; false at the end.
+    pub(super) fn skip_to_content(&mut self) -> bool {
+        loop {
+            match self.peek() {
+                None => return false,
+                Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
+                Some(b'#') => self.skip_line(),
+                Some(_) => {
+                    self.before_fields = true;
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Leaves a line that cannot be read on. Goes on from where it is, which may be lines further
+    /// on behind a string: what a sensor wrote into a string must never be read as a line.
+    pub(super) fn skip_line(&mut self) {
+        let rest = &self.text.as_bytes()[self.at..];
+        self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    }
+
+    pub(super) fn measurement(&mut self) -> Result<Cow<'a, str>, Refusal> {
+        let name = self.token(|byte| matches!(byte, b',' | b' '));
+        if name.is_empty() {
+            return Err(syntax("a line begins with its measurement"));
+        }
+        Ok(name)
+    }
+
+    /// The next tag; `None` where the fields begin.
+    pub(super) fn tag(&mut self) -> Result<Pair<'a, Cow<'a, str>>, Refusal> {
+        match self.peek() {
+            Some(b',') => self.at += 1,
+            Some(b' ') => return Ok(None),
+            _ => return Err(syntax("fields are missing: `measurement,tag=a field=1`")),
+        }
+        let name = self.token(|byte| matches!(byte, b',' | b'=' | b' '));
+        if name.is_empty() {
+            return Err(syntax("a tag has no name: is there a comma too many?"));
+        }
+        if self.peek() != Some(b'=') {
+            return Err(syntax(format!("the tag `{}` has no value", quoted(&name))));
+        }
+        self.at += 1;
+        let value = self.token(|byte| matches!(byte, b',' | b'=' | b' '));
+        if value.is_empty() {
+            return Err(syntax(format!("the tag `{}` has no value", quoted(&name))));
+        }
+        if self.peek() == Some(b'=') {
+            let detail = format!("the tag `{}` has a second `=`: write `\\=`", quoted(&name));
+            return Err(syntax(detail));
+        }
+        Ok(Some((name, value)))
+    }
+
+    /// The next field; `None` where the timestamp or the line's end is.
+    pub(super) fn field(&mut self) -> Result<Pair<'a, FieldValue>, Refusal> {
+        if self.before_fields {
+            self.skip_spaces();
+            self.before_fields = false;
+        } else if self.peek() == Some(b',') {
+            self.at += 1;
+        } else {
+            return Ok(None);
+        }
+        let name = self.token(|byte| matches!(byte, b',' | b'=' | b' '));
+        if self.peek() != Some(b'=') {
+            return Err(match name.as_ref() {
+                "" => syntax("a field is missing: `measurement,tag=a field=1`"),
+                name => syntax(format!("the field `{}` has no value", quoted(name))),
+            });
+        }
+        if name.is_empty() {
+            return Err(syntax("a field has no name"));
+        }
+        self.at += 1;
+        if self.peek() == Some(b'"') {
+            self.skip_string()?;
+            return Ok(Some((name, FieldValue::Text)));
+        }
+        let start = self.at;
+        self.skip_until(|byte| matches!(byte, b',' | b' ' | b'\r'));
+        let value = &self.text[start..self.at];
+        let Some(number) = number(value) else {
+            let (name, value) = (quoted(&name), quoted(value));
+            let forms = "1.5, 2i, 2u, t, f or \"text\"";
+            let detail = format!("the field `{name}` is `{value}`, which is none of {forms}");
+            return Err(Refusal::new("field_invalid", detail));
+        };
+        Ok(Some((name, FieldValue::Number(number))))
+    }
+
+    /// The line's timestamp where it has one; then the line is read.
+    pub(super) fn timestamp(&mut self) -> Result<Option<i64>, Refusal> {
+        let after_field = self.at;
+        self.skip_spaces();
+        let start = self.at;
+        self.skip_until(|byte| matches!(byte, b' ' | b'\r'));
+        let digits = &self.text[start..self.at];
+        if !digits.is_empty() && after_field == start {
+            let detail = format!("`{}` follows a field without a comma or space", quoted(digits));
+            return Err(syntax(detail));
+        }
+        while matches!(self.peek(), Some(b' ' | b'\r')) {
+            self.at += 1;
+        }
+        if !matches!(self.peek(), None | Some(b'\n')) {
+            let detail = "text follows the timestamp: spaces in names are written `\\ `";
+            return Err(syntax(detail));
+        }
+        if digits.is_empty() {
+            return Ok(None);
+        }
+        let Ok(units) = digits.parse() else {
+            let detail = format!("the timestamp `{}` is no 64-bit integer", quoted(digits));
+            return Err(Refusal::new("timestamp_invalid", detail));
+        };
+        Ok(Some(units))
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_spaces(&mut self) {
+        while self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+
+    fn skip_until(&mut self, ends: impl Fn(u8) -> bool) {
+        let rest = &self.text.as_bytes()[self.at..];
+        let end = rest.iter().position(|byte| *byte == b'\n' || ends(*byte));
+        self.at += end.unwrap_or(rest.len());
+    }
+
+    /// Text up to one of `ends` or the line's end. A backslash makes a comma, an equals sign or a
+    /// space a part of the text; before anything else it is itself.
+    fn token(&mut self, ends: impl Fn(u8) -> bool) -> Cow<'a, str> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut has_escapes = false;
+        while let Some(&byte) = bytes.get(self.at) {
+            if byte == b'\\' && matches!(bytes.get(self.at + 1), Some(b',' | b'=' | b' ')) {
+                has_escapes = true;
+                self.at += 2;
+            } else if byte == b'\n' || ends(byte) {
+                break;
+            } else {
+                self.at += 1;
+            }
+        }
+        let token = &self.text[start..self.at];
+        if has_escapes { Cow::Owned(unescaped(token)) } else { Cow::Borrowed(token) }
+    }
+
+    /// A string may hold line breaks; without its end, only its first line is lost.
+    fn skip_string(&mut self) -> Result<(), Refusal> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at + 1;
+        loop {
+            match bytes.get(at) {
+                Some(b'"') => break,
+                Some(b'\\') => at += 2,
+                Some(_) => at += 1,
+                None => return Err(syntax("a string has no closing quote")),
+            }
+        }
+        self.at = at + 1;
+        Ok(())
+    }
+}
+
+fn syntax(detail: impl Into<String>) -> Refusal {
+    Refusal::new("line_invalid", detail)
+}
+
+fn unescaped(token: &str) -> String {
+    let mut text = String::with_capacity(token.len());
+    let mut characters = token.chars().peekable();
+    while let Some(character) = characters.next() {
+        let escaped =
+            characters.next_if(|next| character == '\\' && matches!(next, ',' | '=' | ' '));
+        text.push(escaped.unwrap_or(character));
+    }
+    text
+}
+
+/// A field's value that is not a string.
+fn number(text: &str) -> Option<f64> {
+    match text {
+        "t" | "T" | "true" | "True" | "TRUE" => return Some(1.0),
+        "f" | "F" | "false" | "False" | "FALSE" => return Some(0.0),
+        _ => {}
+    }
+    if let Some(digits) = text.strip_suffix('i') {
+        return digits.parse::<i64>().ok().map(|number| number as f64);
+    }
+    if let Some(digits) = text.strip_suffix('u') {
+        return digits.parse::<u64>().ok().map(|number| number as f64);
+    }
+    text.parse().ok()
+}
