@@ -77,21 +77,27 @@ function proves(name, body) {
   });
 }
 
-const connection = (state) =>
-  page.waitForSelector(`#connection[data-state="${state}"]`, { state: 'attached' });
+/** Waits until the board shows, or at least holds, the element. */
+const shows = (selector) => server.whileRunning(page.waitForSelector(selector));
+const holds = (selector) =>
+  server.whileRunning(page.waitForSelector(selector, { state: 'attached' }));
+
+const FIRING = '#alerts [data-alert][data-state="firing"]';
+const LIVE = '#connection[data-state="live"]';
+const RECONNECTING = '#connection[data-state="reconnecting"]';
 
 proves('a firing alert appears on the board', async () => {
-  await connection('live');
-  await page.waitForSelector('#alerts [data-alert][data-state="firing"]');
+  await holds(LIVE);
+  await shows(FIRING);
 });
 
 proves('the board says when it is cut off, and comes back by itself', async () => {
-  await connection('live');
+  await holds(LIVE);
   await server.end('SIGKILL');
-  await connection('reconnecting');
+  await holds(RECONNECTING);
   await server.start();
-  await connection('live');
-  await page.waitForSelector('#alerts [data-alert][data-state="firing"]');
+  await holds(LIVE);
+  await shows(FIRING);
 });
 
 for (const signal of ['SIGKILL', 'SIGTERM']) {
@@ -101,16 +107,16 @@ for (const signal of ['SIGKILL', 'SIGTERM']) {
     await waitFor((seen) => seen.readies === 1);
 
     await publish(topic, 1, 20);
-    await waitFor((seen) => seen.events.length >= 20);
+    await waitFor((seen) => seen.events.at(-1)?.count >= 20);
     // Acknowledged, but perhaps not yet delivered, when the server goes down.
     await publish(topic, 21, 40);
     await server.end(signal);
     await server.start();
     // Some of these are published before the browser is back, and so have to wait for it.
     await publish(topic, 41, 60);
-    await waitFor((seen) => seen.readies >= 2 && seen.events.length >= 60);
+    await waitFor((seen) => seen.readies >= 2 && seen.events.at(-1)?.count >= 60);
     await publish(topic, 61, 70);
-    await waitFor((seen) => seen.events.length >= 70);
+    await waitFor((seen) => seen.events.at(-1)?.count >= 70);
 
     const seen = await stopCollecting();
     assert.deepEqual(seen.events.map((event) => event.count), range(1, 70));
@@ -146,10 +152,10 @@ async function stopCollecting() {
 async function waitFor(expected) {
   const condition = `(${expected})(window.collected.seen)`;
   try {
-    await page.waitForFunction(condition, undefined, { timeout: PATIENCE_MS, polling: 50 });
-  } catch {
+    await server.whileRunning(page.waitForFunction(condition, undefined, { polling: 50 }));
+  } catch (error) {
     const seen = await page.evaluate(() => JSON.stringify(window.collected.seen));
-    assert.fail(`waited in vain for ${expected}; seen: ${seen}`);
+    throw new Error(`waited in vain for ${expected}; seen: ${seen}`, { cause: error });
   }
 }
 

@@ -12,6 +12,7 @@ export class Server {
   #binary;
   #data;
   #child = null;
+  #died = new Promise(() => {});
   #output = [];
   url = null;
 
@@ -32,17 +33,28 @@ export class Server {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
+    this.#died = new Promise((_, reject) => {
+      child.on('exit', (code, signal) => {
+        const isUnexpected = this.#child === child;
+        if (isUnexpected) reject(new Error(`the server ended by itself: ${code ?? signal}`));
+      });
+    });
+    // Nobody may be waiting just then.
+    this.#died.catch(() => {});
     this.url = await new Promise((resolve, reject) => {
       child.on('error', reject);
-      child.on('exit', (code, signal) => {
-        reject(new Error(`the server ended (${code ?? signal}):\n${this.output}`));
-      });
+      this.#died.catch(reject);
       this.#read(child.stderr, 'stderr');
       this.#read(child.stdout, 'stdout', (line) => {
         const url = line.match(/listening on (http:\S+)/)?.[1];
         if (url) resolve(url);
       });
     });
+  }
+
+  /** Waits for the outcome, but no longer once the server has ended by itself. */
+  whileRunning(outcome) {
+    return Promise.race([outcome, this.#died]);
   }
 
   /** Ends the process with the signal and waits until it is gone. */
