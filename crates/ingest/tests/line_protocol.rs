@@ -187,11 +187,11 @@ proptest! {
         age_ms in 0_i64..80_000_000,
     ) {
         let time = NOW.as_ms() - age_ms;
-        let tag_list: String =
-            tags.iter().map(|(name, value)| format!(",{name}={}", escaped(value))).collect();
+        let tag_list = tags.iter().map(|(name, value)| format!(",{name}={}", escaped(value)));
+        let tag_list = tag_list.collect::<Vec<_>>().concat();
         let text = text.replace('\\', "\\\\").replace('"', "\\\"");
-        let field_list: String =
-            fields.iter().map(|(name, value)| format!(",{name}={value:e}")).collect();
+        let field_list = fields.iter().map(|(name, value)| format!(",{name}={value:e}"));
+        let field_list = field_list.collect::<Vec<_>>().concat();
         let nanoseconds = time * 1_000_000 + 999_999;
         let line =
             format!("{measurement}{tag_list} text1=\"{text}\"{field_list} {nanoseconds}");

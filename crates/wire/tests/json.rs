@@ -1,0 +1,286 @@
+//! The JSON that clients see, byte by byte: a change here is a change of the protocol.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_model::limits::KEY_BYTES_MAX;
+use bellwire_model::{
+    Alert, AlertState, Body, Cursor, Epoch, Event, Filter, FilterSet, Fingerprint, Labels,
+    METRIC_NAME, Offset, RuleName, Sample, Timestamp,
+};
+use bellwire_wire::{ByeReason, Control, GapReason, json, ndjson};
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const EPOCH: Epoch = Epoch::new(7);
+const CURSOR: Cursor = Cursor { epoch: EPOCH, offset: Offset::new(1042) };
+
+fn event(body: impl Into<Option<Body>>) -> Event {
+    let topic = "plants/oslo".parse().expect("a topic");
+    Event { topic, key: None, event_type: None, time: Timestamp::from_ms(1_700), body: body.into() }
+}
+
+fn json_body(text: &'static str) -> Body {
+    Body::Json(Bytes::from_static(text.as_bytes()))
+}
+
+fn text_body(text: &'static [u8]) -> Body {
+    Body::Text(Bytes::from_static(text))
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::from_pairs(pairs.iter().copied()).expect("labels")
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("JSON is UTF-8")
+}
+
+#[test]
+fn an_event_has_its_members_in_this_order() {
+    let full = Event {
+        key: Some("k\"1".into()),
+        event_type: Some("hot".into()),
+        ..event(json_body("{\"a\":1}"))
+    };
+    let cases = [
+        (
+            full,
+            Some(CURSOR.offset),
+            r#"{"topic":"plants/oslo","key":"k\"1","type":"hot","time":1700,"cursor":"e7-1042","data":{"a":1}}"#,
+        ),
+        (event(json_body("null")), None, r#"{"topic":"plants/oslo","time":1700,"data":null}"#),
+        (
+            Event { key: Some("k".into()), ..event(None) },
+            None,
+            r#"{"topic":"plants/oslo","key":"k","time":1700,"deleted":true}"#,
+        ),
+        (
+            event(text_body("it's \"hot\"\r\nüber 40 °C\u{1}".as_bytes())),
+            None,
+            r#"{"topic":"plants/oslo","time":1700,"data":"it's \"hot\"\r\nüber 40 °C\u0001"}"#,
+        ),
+        (
+            event(text_body(b"h\xF6he")),
+            None,
+            "{\"topic\":\"plants/oslo\",\"time\":1700,\"data\":\"h\u{FFFD}he\"}",
+        ),
+        (
+            event(json_body("{\n  \"a\":\r\n[1,\n2], \"b\": \"x\\n\"\n}")),
+            None,
+            r#"{"topic":"plants/oslo","time":1700,"data":{   "a":  [1, 2], "b": "x\n" }}"#,
+        ),
+        (
+            event(Body::Binary {
+                content_type: "image/png".into(),
+                bytes: Bytes::from_static(b"\x89PNG\r\n"),
+            }),
+            None,
+            r#"{"topic":"plants/oslo","time":1700,"data":"iVBORw0K","encoding":"base64","content_type":"image/png"}"#,
+        ),
+        (
+            event(Body::Binary { content_type: "a/b".into(), bytes: Bytes::new() }),
+            None,
+            r#"{"topic":"plants/oslo","time":1700,"data":"","encoding":"base64","content_type":"a/b"}"#,
+        ),
+    ];
+    for (event, offset, expected) in cases {
+        let bytes = json::event(EPOCH, offset, &event);
+        let _: Value = serde_json::from_slice(&bytes).expect("valid JSON");
+        assert_eq!(text(bytes), expected);
+    }
+}
+
+#[test]
+fn an_alert_says_all_that_is_known_about_it() {
+    let labels = labels(&[("alertname", "BoilerHot"), ("severity", "critical"), ("site", "oslo")]);
+    let mut alert = Alert {
+        fingerprint: Fingerprint::of(&labels),
+        rule: Arc::new(RuleName {
+            file: "rules/boiler.yml".into(),
+            group: "boilers".into(),
+            alert: "BoilerHot".into(),
+        }),
+        state: AlertState::Pending,
+        labels,
+        annotations: Labels::from_pairs([("summary", "hot\n\"now\"")]).expect("labels"),
+        value: 93.25,
+        active_at: Timestamp::from_ms(1_000),
+        fired_at: None,
+        resolved_at: None,
+        sample_time: Timestamp::from_ms(1_500),
+    };
+    let fingerprint = alert.fingerprint.to_string();
+    let expected = format!(
+        "{{\"fingerprint\":\"{fingerprint}\",\"state\":\"pending\",\"severity\":\"critical\",\
+         \"labels\":{{\"alertname\":\"BoilerHot\",\"severity\":\"critical\",\"site\":\"oslo\"}},\
+         \"annotations\":{{\"summary\":\"hot\\n\\\"now\\\"\"}},\"value\":93.25,\
+         \"active_at\":1000,\"sample_time\":1500,\
+         \"rule\":{{\"file\":\"rules/boiler.yml\",\"group\":\"boilers\",\"name\":\"BoilerHot\"}}}}"
+    );
+    assert_eq!(text(json::alert(&alert)), expected);
+
+    alert.state = AlertState::Resolved;
+    alert.fired_at = Some(Timestamp::from_ms(2_000));
+    alert.resolved_at = Some(Timestamp::from_ms(3_000));
+    alert.labels = Labels::empty();
+    let value: Value = serde_json::from_slice(&json::alert(&alert)).expect("valid JSON");
+    assert_eq!(value["state"], "resolved");
+    assert_eq!(value["severity"], "none");
+    assert_eq!((&value["fired_at"], &value["resolved_at"]), (&json!(2000), &json!(3000)));
+}
+
+#[test]
+fn a_value_is_a_number_or_says_why_not() {
+    let cases = [
+        (21.5, "21.5"),
+        (3.0, "3"),
+        (-0.5, "-0.5"),
+        (0.1, "0.1"),
+        (1e15, "1000000000000000"),
+        (1e300, "1e+300"),
+        (f64::NAN, "\"NaN\""),
+        (f64::INFINITY, "\"+Inf\""),
+        (f64::NEG_INFINITY, "\"-Inf\""),
+    ];
+    let series = labels(&[(METRIC_NAME, "temp"), ("site", "oslo")]);
+    for (value, expected) in cases {
+        let sample = Sample { series: series.clone(), value, time: Timestamp::from_ms(-5) };
+        let expected = format!(
+            "{{\"name\":\"temp\",\"labels\":{{\"site\":\"oslo\"}},\"value\":{expected},\"timestamp\":-5}}"
+        );
+        assert_eq!(text(json::sample(&sample)), expected);
+    }
+}
+
+#[test]
+fn a_series_key_is_its_labels_without_the_name() {
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (&[], "{}"),
+        (&[(METRIC_NAME, "up")], "{}"),
+        (&[("b", "2"), (METRIC_NAME, "up"), ("a", "1")], "{a=\"1\",b=\"2\"}"),
+        (&[("a", "x\"\\\n°")], "{a=\"x\\\"\\\\\\n°\"}"),
+        (&[("a", "\u{7}\u{85}")], "{a=\"\\u{7}\\u{85}\"}"),
+    ];
+    for (pairs, expected) in cases {
+        assert_eq!(json::state_key(&labels(pairs)), expected);
+    }
+}
+
+#[test]
+fn a_long_series_key_ends_in_the_fingerprint() {
+    for length in [KEY_BYTES_MAX - 6, KEY_BYTES_MAX - 5, 4_000] {
+        let labels = labels(&[("a", &"x".repeat(length))]);
+        let key = json::state_key(&labels);
+        let fingerprint = format!("…{}", Fingerprint::of(&labels));
+        assert_eq!(key.ends_with(&fingerprint), length + 6 > KEY_BYTES_MAX, "{length}");
+        assert!(key.len() <= KEY_BYTES_MAX);
+    }
+    // A cut never lies within a character.
+    for shift in 0..4 {
+        let labels = labels(&[("a", &format!("{}{}", "x".repeat(shift), "°".repeat(400)))]);
+        assert!(json::state_key(&labels).len() <= KEY_BYTES_MAX);
+    }
+}
+
+#[test]
+fn control_events_are_the_same_everywhere() {
+    let filters =
+        FilterSet::new(["b/**", "a"].map(|filter| filter.parse::<Filter>().expect("a filter")))
+            .expect("a set");
+    let from = Cursor { epoch: Epoch::new(6), offset: Offset::new(9) };
+    let ready = Control::Ready { cursor: CURSOR, heartbeat_interval: Duration::from_secs(25) };
+    let gap = Control::Gap { from, to: CURSOR, reason: GapReason::Epoch, filters: &filters };
+    let bye = Control::Bye { reason: ByeReason::Drain, retry: Duration::from_millis(2_500) };
+    let cases = [
+        (ready, r#"{"control":"ready","cursor":"e7-1042","heartbeat_interval_ms":25000}"#),
+        (
+            gap,
+            r#"{"control":"gap","from":"e6-9","to":"e7-1042","reason":"epoch","filters":["a","b/**"]}"#,
+        ),
+        (bye, r#"{"control":"bye","reason":"drain","retry_ms":2500}"#),
+    ];
+    for (control, expected) in cases {
+        assert_eq!(text(control.json()), expected);
+        assert_eq!(text(ndjson::control(&control)), format!("{expected}\n"));
+    }
+    assert_eq!(GapReason::Expired.as_str(), "expired");
+    assert_eq!([ByeReason::Stalled, ByeReason::Limit].map(ByeReason::as_str), ["stalled", "limit"]);
+}
+
+#[test]
+fn ndjson_is_one_line_each() {
+    assert_eq!(ndjson::line(b"{}"), b"{}\n");
+    assert_eq!(ndjson::line_frame(b"{}").payload(), b"{}\n");
+    assert_eq!(ndjson::heartbeat(None), b"\n");
+    let moved = text(ndjson::heartbeat(Some(CURSOR)));
+    assert_eq!(moved, "{\"control\":\"heartbeat\",\"cursor\":\"e7-1042\"}\n");
+}
+
+#[test]
+fn a_page_is_its_events_and_where_to_go_on() {
+    assert_eq!(text(json::page([], None, None)), r#"{"events":[]}"#);
+    let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
+    let gap =
+        Control::Gap { from: CURSOR, to: CURSOR, reason: GapReason::Expired, filters: &filters };
+    let page = text(json::page([&b"{}"[..], b"[]"], Some(&gap), Some(CURSOR)));
+    let gap = text(gap.json());
+    assert_eq!(page, format!("{{\"events\":[{{}},[]],\"gap\":{gap},\"cursor\":\"e7-1042\"}}"));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "\\PC{0,12}|[\r\n\u{2028}\"\\\\\u{0}-\u{1f}]{0,4}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("\\PC{0,6}", inner, 0..4).prop_map(Value::from_iter),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn an_event_is_valid_json_on_one_line(
+        topic in "[a-z\"\\\\°]{1,9}(/[a-z ]{1,9}){0,3}",
+        key in prop::option::of("\\PC{1,9}"),
+        data in any_json(),
+        offset in prop::option::of(1_u64..),
+        time in any::<i64>(),
+    ) {
+        for pretty in [serde_json::to_vec(&data), serde_json::to_vec_pretty(&data)] {
+            let event = Event {
+                topic: topic.parse().expect("a topic"),
+                key: key.as_deref().map(Box::from),
+                event_type: None,
+                time: Timestamp::from_ms(time),
+                body: Some(Body::Json(pretty.expect("JSON").into())),
+            };
+            let bytes = json::event(EPOCH, offset.map(Offset::new), &event);
+            prop_assert!(!bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
+            let read: Value = serde_json::from_slice(&bytes).expect("valid JSON");
+            prop_assert_eq!(&read["topic"], &topic);
+            prop_assert_eq!(read["key"].as_str(), key.as_deref());
+            prop_assert_eq!(&read["time"], time);
+            prop_assert_eq!(&read["data"], &data);
+            let cursor = offset.map(|offset| format!("e7-{offset}"));
+            prop_assert_eq!(read["cursor"].as_str(), cursor.as_deref());
+        }
+    }
+
+    #[test]
+    fn every_finite_value_reads_back(value in any::<f64>()) {
+        prop_assume!(value.is_finite());
+        let sample = Sample { series: Labels::empty(), value, time: Timestamp::default() };
+        let json = text(json::sample(&sample));
+        // As text: `serde_json` itself reads numbers to the last bit but one.
+        let (_, read) = json.split_once("\"value\":").expect("a value");
+        let (read, _) = read.split_once(',').expect("a timestamp");
+        prop_assert_eq!(read.parse(), Ok(value));
+    }
+}
