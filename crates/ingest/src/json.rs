@@ -133,11 +133,16 @@ fn lines(body: &[u8], now: Timestamp) -> Result<Decoded, Error> {
         let item = Item.deserialize(&mut json).and_then(|item| json.end().map(|()| item));
         let sample = match item {
             Ok(item) => item.and_then(|members| members.sample(now)),
-            Err(error) => Err(Refusal::new("json_invalid", error.to_string())),
+            Err(error) => Err(Refusal::new("json_invalid", line_detail(&error))),
         };
         take(&mut decoded, index + 1, sample);
     }
     Ok(decoded)
+}
+
+/// A line is read by itself, so the only line that the parser knows is 1.
+fn line_detail(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 fn array(body: &[u8], now: Timestamp) -> Result<Decoded, Error> {

@@ -124,6 +124,7 @@ fn a_line_that_is_no_json_is_one_rejection() {
         for format in [Format::Ndjson, Format::Auto] {
             let decoded = decode(format, &body, NOW).expect("lines");
             assert_eq!(decoded.samples.len(), 2, "{line:?}");
+            assert!(decoded.rejections[0].detail.contains(" at column "));
             assert_eq!(
                 (decoded.rejections[0].line, decoded.rejections[0].code),
                 (2, "json_invalid")

@@ -137,6 +137,7 @@ fn a_line_that_is_no_json_is_one_rejection() {
         let results = batch(BatchFormat::Ndjson, &body.into()).expect("lines");
         let rejection = results[1].as_ref().expect_err("no JSON");
         assert_eq!((rejection.line, rejection.code), (Some(2), "json_invalid"));
+        assert!(rejection.detail.contains(" at column "), "{}", rejection.detail);
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
     }
 }

@@ -118,12 +118,16 @@ fn lines(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
         let item = Item.deserialize(&mut json).and_then(|item| json.end().map(|()| item));
         let result = match item {
             Ok(item) => item.and_then(|members| members.publish(body)),
-            // The line of the error is always 1 here; the column is what helps.
-            Err(error) => Err(Refusal::new("json_invalid", error.to_string())),
+            Err(error) => Err(Refusal::new("json_invalid", line_detail(&error))),
         };
         results.push(result.map_err(|refusal| refusal.at(results.len(), Some(number + 1))));
     }
     Ok(results)
+}
+
+/// A line is read by itself, so the only line that the parser knows is 1.
+fn line_detail(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 /// What is wrong with an item, before it is known where it stands.
