@@ -13,7 +13,7 @@ pub fn line(json: &[u8]) -> Vec<u8> {
     out
 }
 
-/// [`line`] with its chunk around it, in one allocation.
+/// [`line`](fn@line) with its chunk around it, in one allocation.
 pub fn line_frame(json: &[u8]) -> Frame {
     Frame::build(json.len() + 1, |out| write_line(out, json))
 }
