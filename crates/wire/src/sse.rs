@@ -25,7 +25,7 @@ const DELETED: &str = "deleted";
 const FIELDS_BYTES: usize = 4 + 1 + 7 + 1 + 6 + 2;
 
 /// One event: `id:` where it has a cursor, `event:` where it has a type, `data:` with `json`,
-/// which has no line breaks, as [`json::event`](crate::json::event) returns it.
+/// which has no line breaks, as [`json::event`] returns it.
 pub fn event(cursor: Option<Cursor>, event_type: Option<&str>, json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(event_bytes(event_type, json.len()));
     write_event(&mut out, cursor, event_type, json);
