@@ -24,10 +24,22 @@
 //!   the first append's offset;
 //! - a failed append leaves nothing behind.
 
+pub mod contract;
+mod disk;
+mod error;
+mod memory;
+mod retention;
+mod topics;
+mod writer;
+
 use std::fmt;
 use std::time::Duration;
 
-use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
+use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Timestamp, Topic};
+
+pub use disk::{DiskJournal, DiskOptions, Durability};
+pub use error::{Cause, Error};
+pub use memory::MemoryJournal;
 
 /// An event to append.
 #[derive(Clone, Debug)]
@@ -137,7 +149,7 @@ pub trait Journal: Send + Sync + fmt::Debug {
     fn topics(&self) -> Vec<TopicFigures>;
 
     /// Removes what retention no longer keeps as of `now`, in small steps.
-    fn apply_retention(&self, now: bellwire_model::Timestamp) -> Result<(), Error>;
+    fn apply_retention(&self, now: Timestamp) -> Result<(), Error>;
 
     /// Commits what is queued, syncs, and stops. Later appends fail with [`Error::Closed`].
     fn close(&self) -> Result<(), Error>;

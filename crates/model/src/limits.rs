@@ -66,6 +66,8 @@ pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 pub const EVENTS_PER_REQUEST_MAX: usize = 10_000;
 /// Append requests that wait for the journal's writer; then publishers wait.
 pub const APPENDS_QUEUED_MAX: usize = 4096;
+/// Bytes of append requests that wait for the journal's writer; then publishers wait.
+pub const APPENDS_QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
 /// Bytes in one commit.
@@ -84,6 +86,19 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 /// With `durability = "interval"`: how often the journal is synced.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// Blocks of events that retention cleans in one transaction; the writer waits for it.
+pub const RETENTION_STEP_BLOCKS_MAX: usize = 4;
+/// Blocks, keys or topics that retention looks at before the writer gets its turn.
+pub const RETENTION_STEP_LOOKS_MAX: usize = 4096;
+/// Connections that read the journal's file at once; further readers wait for one of them.
+pub const JOURNAL_READERS_MAX: usize = 8;
+/// Block summaries that a reader looks at before the writer gets its turn.
+pub const READ_STEP_LOOKS_MAX: usize = 1024;
+/// Bytes written to the journal after which they are moved from the write-ahead file to the
+/// main file: seldom enough to write each page once, often enough to stay in the page cache.
+pub const CHECKPOINT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of the write-ahead file beyond which the writer pauses to start it afresh.
+pub const WRITE_AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Topics with a retention of their own in the configuration.
 pub const TOPIC_RULES_MAX: usize = 1_000;
 
@@ -120,6 +135,8 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Silence after which a stream sends a heartbeat; below the 30 s after which proxies cut in.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
+/// Silence after which a kept-alive connection without a stream is closed.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Longest wait of a long poll.
 pub const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Events in one long-poll answer or page of history.
@@ -136,6 +153,11 @@ pub const WRITE_BYTES_MAX: usize = 256 * 1024;
 pub const WRITE_SLICES_MAX: usize = 128;
 /// Batches that wait for a shard; then the journal's writer waits.
 pub const FEED_BATCHES_MAX: usize = 1_024;
+/// Connections that wait for a shard to take them; then new ones are refused.
+pub const ADOPTIONS_QUEUED_MAX: usize = 4_096;
+/// Pages of history that are read for one shard at a time; who needs another waits, so that a
+/// reconnect storm does not starve live traffic.
+pub const CATCH_UPS_PER_SHARD_MAX: usize = 4;
 /// Bytes that a subscriber may send on a stream that only the server writes to.
 pub const IDLE_INPUT_BYTES_MAX: usize = 64 * 1024;
 /// Time that a drain takes at most.

@@ -1,0 +1,158 @@
+//! The embedded engine: one SQLite database in the data directory.
+//!
+//! ```text
+//! publishers ─▶ Writer ─▶ store ──▶ journal.sqlite ◀── readers ◀─ subscribers that catch up
+//!                           │            ▲
+//!                           ▼            │ moves pages, syncs
+//!                         index     checkpointer
+//!               (topics, blocks, tail: what readers need to know)
+//! ```
+//!
+//! The layout and what is promised of it is told in `docs/internals/journal.md`.
+
+mod blocks;
+mod checkpointer;
+mod index;
+mod keys;
+mod lock;
+mod reader;
+mod schema;
+mod store;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bellwire_model::{Epoch, FilterSet, Offset, Timestamp};
+
+use crate::writer::Writer;
+use crate::{
+    Append, Bounds, Error, Journal, Observer, Page, ReadLimit, Reply, RetentionRule, TopicFigures,
+};
+use index::SharedIndex;
+use lock::Lock;
+use reader::Readers;
+use store::DiskStore;
+#[cfg(test)]
+use store::StoreBounds;
+
+/// When an append counts as durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it is synced to the disk: nothing acknowledged is lost to a power cut.
+    Sync,
+    /// Once it is handed to the system, which syncs each [`SYNC_INTERVAL`]: nothing is lost when
+    /// the process dies, but a power cut may take the last interval. Then a new epoch begins.
+    ///
+    /// [`SYNC_INTERVAL`]: bellwire_model::limits::SYNC_INTERVAL
+    Interval,
+}
+
+impl Durability {
+    /// The text that is stored and configured.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Interval => "interval",
+        }
+    }
+}
+
+/// How to open a [`DiskJournal`].
+#[derive(Clone, Debug)]
+pub struct DiskOptions {
+    /// The data directory; it is created where it is missing.
+    pub path: PathBuf,
+    /// When an append counts as durable.
+    pub durability: Durability,
+    /// How long events are kept.
+    pub retention: Vec<RetentionRule>,
+    /// A random number, used where a new epoch must begin.
+    pub fresh_epoch: Epoch,
+    /// Changes with each start of the operating system, where it tells.
+    pub boot_id: Option<String>,
+    /// The time now.
+    pub now: Timestamp,
+    /// Bounds that tests lower.
+    #[cfg(test)]
+    pub(crate) bounds: StoreBounds,
+}
+
+/// A journal on the local disk.
+pub struct DiskJournal {
+    // Declared in the order in which they must go: the lock last.
+    readers: Readers,
+    writer: Writer,
+    index: SharedIndex,
+    epoch: Epoch,
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl DiskJournal {
+    /// Opens the journal in a data directory, or begins one.
+    pub fn open(options: DiskOptions, observer: Box<dyn Observer>) -> Result<Self, Error> {
+        let lock = Lock::take(&options.path)?;
+        let file = options.path.join(schema::FILE);
+        let (store, epoch) = DiskStore::open(&file, options)?;
+        let index = Arc::clone(store.index());
+        Ok(Self {
+            readers: Readers::new(file.clone(), Arc::clone(&index)),
+            writer: Writer::spawn(store, observer),
+            index,
+            epoch,
+            path: file,
+            _lock: lock,
+        })
+    }
+}
+
+impl Journal for DiskJournal {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
+        self.writer.append(batch, reply)
+    }
+
+    fn bounds(&self) -> Bounds {
+        let index = self.index.read();
+        Bounds { trimmed: index.topics.trimmed_any(), tail: index.tail }
+    }
+
+    fn trimmed(&self, filters: &FilterSet) -> Offset {
+        self.index.read().topics.trimmed(filters)
+    }
+
+    fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
+        self.readers.read(after, filters, limit).map_err(|error| Error::sqlite(&self.path, error))
+    }
+
+    fn topics(&self) -> Vec<TopicFigures> {
+        self.index.read().topics.figures()
+    }
+
+    fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {
+        self.writer.trim(now)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        // With the writer's the last connection, SQLite leaves the main file alone behind.
+        self.readers.close_idle();
+        self.writer.close()
+    }
+}
+
+impl fmt::Debug for DiskJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskJournal")
+            .field("path", &self.path)
+            .field("epoch", &self.epoch)
+            .field("tail", &self.index.read().tail)
+            .finish_non_exhaustive()
+    }
+}

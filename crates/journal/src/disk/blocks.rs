@@ -1,0 +1,186 @@
+//! Blocks of offsets, and which topics each has events of.
+//!
+//! They stand in for an index by topic, which would cost six times the time of each append: a
+//! reader skips the blocks that have none of its topics and scans the others.
+
+use std::collections::BTreeMap;
+
+use bellwire_model::{Offset, Timestamp};
+use rustc_hash::FxHashMap;
+
+use crate::topics::{Removed, TopicId};
+
+/// Offsets of one block. Part of the file format.
+const BLOCK_OFFSETS: u64 = 1024;
+
+/// A block: the offsets from `n * 1024` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BlockNumber(pub(super) u64);
+
+impl BlockNumber {
+    /// The block that `offset` is in.
+    pub(super) fn of(offset: Offset) -> Self {
+        Self(offset.get() / BLOCK_OFFSETS)
+    }
+
+    /// The block after this one.
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The block's first offset.
+    pub(super) fn first(self) -> Offset {
+        Offset::new(self.0 * BLOCK_OFFSETS)
+    }
+
+    /// The block's last offset.
+    pub(super) fn last(self) -> Offset {
+        Offset::new(self.0 * BLOCK_OFFSETS + BLOCK_OFFSETS - 1)
+    }
+}
+
+/// One event as the summaries see it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) offset: Offset,
+    pub(super) topic: TopicId,
+    pub(super) bytes: u64,
+    pub(super) time: Timestamp,
+}
+
+/// The events of one topic in one block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tally {
+    pub(super) events: u64,
+    pub(super) bytes: u64,
+    pub(super) last: Offset,
+    pub(super) oldest: Timestamp,
+}
+
+/// The events of one block, by topic.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Summary(FxHashMap<TopicId, Tally>);
+
+impl Summary {
+    /// Counts an event in.
+    pub(super) fn add(&mut self, mark: Mark) {
+        let Mark { offset, topic, bytes, time } = mark;
+        let tally = self.0.entry(topic).or_insert(Tally {
+            events: 0,
+            bytes: 0,
+            last: offset,
+            oldest: time,
+        });
+        tally.events += 1;
+        tally.bytes += bytes;
+        tally.last = tally.last.max(offset);
+        tally.oldest = tally.oldest.min(time);
+    }
+
+    /// The topics in order of their ids, which is the order of the table.
+    pub(super) fn sorted(&self) -> Vec<(TopicId, Tally)> {
+        let mut tallies: Vec<_> = self.0.iter().map(|(topic, tally)| (*topic, *tally)).collect();
+        tallies.sort_unstable_by_key(|(topic, _)| *topic);
+        tallies
+    }
+}
+
+impl FromIterator<Mark> for Summary {
+    fn from_iter<I: IntoIterator<Item = Mark>>(marks: I) -> Self {
+        let mut summary = Self::default();
+        marks.into_iter().for_each(|mark| summary.add(mark));
+        summary
+    }
+}
+
+/// What memory keeps of a block.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    /// The time of its oldest event.
+    pub(super) oldest: Timestamp,
+    /// The topics that it has events of.
+    pub(super) topics: Vec<TopicId>,
+}
+
+impl Block {
+    fn add(&mut self, topic: TopicId, oldest: Timestamp) {
+        self.topics.push(topic);
+        self.oldest = self.oldest.min(oldest);
+    }
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self { oldest: Timestamp::MAX, topics: Vec::new() }
+    }
+}
+
+impl From<&Summary> for Block {
+    fn from(summary: &Summary) -> Self {
+        let mut block = Self::default();
+        summary.0.iter().for_each(|(topic, tally)| block.add(*topic, tally.oldest));
+        block
+    }
+}
+
+/// All blocks that have events. The newest is open: further events may come into it.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    blocks: BTreeMap<BlockNumber, Block>,
+    open: Option<(BlockNumber, Summary)>,
+}
+
+impl Blocks {
+    /// Takes a topic of a full block from the side table.
+    pub(super) fn load(&mut self, number: BlockNumber, topic: TopicId, oldest: Timestamp) {
+        self.blocks.entry(number).or_default().add(topic, oldest);
+    }
+
+    /// Counts the newest event in. Returns the block before it when that is full now.
+    pub(super) fn add(&mut self, mark: Mark) -> Option<(BlockNumber, Summary)> {
+        let number = BlockNumber::of(mark.offset);
+        let is_next = self.open.as_ref().is_none_or(|(open, _)| *open != number);
+        let full = if is_next { self.open.replace((number, Summary::default())) } else { None };
+        let (_, summary) = self.open.as_mut().expect("a block was opened just now");
+        let topics_before = summary.0.len();
+        summary.add(mark);
+        let block = self.blocks.entry(number).or_default();
+        block.oldest = block.oldest.min(mark.time);
+        if summary.0.len() > topics_before {
+            block.topics.push(mark.topic);
+        }
+        if let Some((full, _)) = &full
+            && let Some(block) = self.blocks.get_mut(full)
+        {
+            block.topics.shrink_to_fit();
+        }
+        full
+    }
+
+    /// Puts what retention left of a block in its place.
+    pub(super) fn replace(&mut self, number: BlockNumber, left: Summary) {
+        if left.0.is_empty() {
+            self.blocks.remove(&number);
+        } else {
+            self.blocks.insert(number, Block::from(&left));
+        }
+        if let Some((open, summary)) = &mut self.open
+            && *open == number
+        {
+            *summary = left;
+        }
+    }
+
+    /// Whether more events may come into a block.
+    pub(super) fn is_open(&self, number: BlockNumber) -> bool {
+        self.open.as_ref().is_some_and(|(open, _)| *open == number)
+    }
+
+    /// The blocks from `number` on that have events.
+    pub(super) fn from(&self, number: BlockNumber) -> impl Iterator<Item = (BlockNumber, &Block)> {
+        self.blocks.range(number..).map(|(number, block)| (*number, block))
+    }
+}
+
+/// What one sweep removed of each topic.
+pub(super) type RemovedByTopic = FxHashMap<TopicId, Removed>;

@@ -1,0 +1,141 @@
+//! What the writer tells the readers: topics, blocks, retention's figures, and the tail.
+//!
+//! Only the writer's thread changes it. A change that removes events is made under the same
+//! lock as the commit that removes them, so that a reader who takes its snapshot of the file
+//! under the lock finds both in agreement.
+
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bellwire_model::limits::READ_STEP_LOOKS_MAX;
+use bellwire_model::{FilterSet, Offset, Topic};
+use rustc_hash::FxHashMap;
+
+use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary};
+use crate::retention::Retention;
+use crate::topics::{TopicId, Topics};
+
+/// Blocks that a reader plans for at once: about as many as fill a page.
+const PLAN_BLOCKS_MAX: usize = 8;
+
+/// The index behind its lock.
+pub(super) type SharedIndex = Arc<IndexLock>;
+
+/// A lock that nobody panics under.
+#[derive(Debug)]
+pub(super) struct IndexLock(RwLock<Index>);
+
+impl IndexLock {
+    pub(super) fn new(index: Index) -> Self {
+        Self(RwLock::new(index))
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.0.read().expect("nothing panics while it changes the index")
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.0.write().expect("nothing panics while it changes the index")
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) topics: Topics,
+    pub(super) blocks: Blocks,
+    pub(super) retention: Retention,
+    /// The newest durable offset.
+    pub(super) tail: Offset,
+    /// Counts removals: what a reader knows of blocks holds until it changes.
+    pub(super) sweeps: u64,
+}
+
+impl Index {
+    /// Counts a durable event in. Returns the block before it when that is full now.
+    pub(super) fn add(&mut self, mark: Mark) -> Option<(BlockNumber, Summary)> {
+        let rule = self.topics.add(mark.topic, 1, mark.bytes, mark.offset);
+        self.retention.add(rule, 1, mark.bytes);
+        self.tail = mark.offset;
+        self.blocks.add(mark)
+    }
+
+    /// Counts removed events out.
+    pub(super) fn swept(&mut self, sweep: Sweep) {
+        for (topic, removed) in sweep.removed {
+            self.topics.remove(topic, removed);
+        }
+        for (number, left) in sweep.left {
+            self.blocks.replace(number, left);
+        }
+        self.retention = sweep.retention;
+        self.sweeps += 1;
+    }
+
+    /// The next blocks with events between `after` and `tail` that match.
+    pub(super) fn plan(&self, after: Offset, tail: Offset, matcher: &mut Matcher<'_>) -> Plan {
+        let mut blocks = Vec::new();
+        let last = BlockNumber::of(tail);
+        for (looks, (number, block)) in self.blocks.from(BlockNumber::of(after)).enumerate() {
+            if number > last {
+                break;
+            }
+            if looks == READ_STEP_LOOKS_MAX || blocks.len() == PLAN_BLOCKS_MAX {
+                let end = Offset::new(number.first().get() - 1).max(after);
+                return Plan { blocks, end };
+            }
+            // Every topic is looked at: the matcher must know all topics of the block's events.
+            let matching = block.topics.iter().filter(|id| matcher.knows(**id, &self.topics));
+            if matching.count() > 0 {
+                blocks.push(number);
+            }
+        }
+        Plan { blocks, end: tail }
+    }
+}
+
+/// What a step of retention did.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    /// What was removed of each topic.
+    pub(super) removed: RemovedByTopic,
+    /// What is left of each block that was touched.
+    pub(super) left: Vec<(BlockNumber, Summary)>,
+    /// The rules' figures afterwards.
+    pub(super) retention: Retention,
+}
+
+/// Where a reader looks next.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The blocks to scan, in order.
+    pub(super) blocks: Vec<BlockNumber>,
+    /// Up to here no other block has matching events.
+    pub(super) end: Offset,
+}
+
+/// Filters, and which topics they are known to match. Lives for one read.
+#[derive(Debug)]
+pub(super) struct Matcher<'a> {
+    filters: &'a FilterSet,
+    known: FxHashMap<TopicId, Option<Topic>>,
+}
+
+impl<'a> Matcher<'a> {
+    pub(super) fn new(filters: &'a FilterSet) -> Self {
+        Self { filters, known: FxHashMap::default() }
+    }
+
+    /// Learns a topic; whether it matches.
+    fn knows(&mut self, id: TopicId, topics: &Topics) -> bool {
+        let known = self.known.entry(id).or_insert_with(|| {
+            let topic = topics.get(id).map(|state| &state.topic);
+            topic.filter(|topic| self.filters.matches(topic)).cloned()
+        });
+        known.is_some()
+    }
+
+    /// The topic, if it matches; nothing if it was never learnt.
+    pub(super) fn topic(&self, id: TopicId) -> Option<Option<&Topic>> {
+        self.known.get(&id).map(Option::as_ref)
+    }
+}

@@ -1,0 +1,132 @@
+//! Idempotency keys: in a table, with their hashes in memory so that a new key costs no look-up.
+
+use std::collections::BTreeSet;
+use std::hash::BuildHasher;
+
+use bellwire_model::limits::{IDEMPOTENCY_AGE, RETENTION_STEP_LOOKS_MAX};
+use bellwire_model::{Event, Offset, Timestamp};
+use rusqlite::Connection;
+use rustc_hash::FxBuildHasher;
+
+use super::schema::{begin, from_sql, to_sql};
+
+/// The hash of a topic and key, and where the event is. Equal hashes may stand side by side.
+type Hashed = (u64, Offset);
+
+/// The remembered keys.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    hashes: BTreeSet<Hashed>,
+    /// Those of the transaction that is under way.
+    staged: Vec<Hashed>,
+}
+
+impl Keys {
+    /// Loads the keys of earlier runs.
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut select = connection.prepare("SELECT offset, topic, key FROM idempotency")?;
+        let hashes = select.query_map([], |row| {
+            let topic = row.get_ref(1)?.as_str()?;
+            let key = row.get_ref(2)?.as_str()?;
+            Ok((hash(topic, key), from_sql(row.get(0)?)))
+        })?;
+        Ok(Self { hashes: hashes.collect::<rusqlite::Result<_>>()?, staged: Vec::new() })
+    }
+
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Where the event is that came with the same topic and key not long before.
+    pub(super) fn find(
+        &self,
+        connection: &Connection,
+        event: &Event,
+        key: &str,
+    ) -> rusqlite::Result<Option<Offset>> {
+        let hash = hash(event.topic.as_str(), key);
+        let candidates = self.hashes.range((hash, Offset::ZERO)..=(hash, Offset::MAX));
+        for (_, offset) in candidates {
+            let sql = "SELECT time FROM idempotency WHERE offset = ?1 AND topic = ?2 AND key = ?3";
+            let mut select = connection.prepare_cached(sql)?;
+            let mut rows = select.query((to_sql(*offset), event.topic.as_str(), key))?;
+            if let Some(row) = rows.next()? {
+                let time = Timestamp::from_ms(row.get(0)?);
+                if event.time.saturating_since(time) <= IDEMPOTENCY_AGE {
+                    return Ok(Some(*offset));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Remembers a key in the transaction under way.
+    pub(super) fn remember(
+        &mut self,
+        connection: &Connection,
+        (event, offset): (&Event, Offset),
+        key: &str,
+    ) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO idempotency (offset, topic, key, time) VALUES (?1, ?2, ?3, ?4)";
+        let topic = event.topic.as_str();
+        let mut insert = connection.prepare_cached(sql)?;
+        insert.execute((to_sql(offset), topic, key, event.time.as_ms()))?;
+        let hashed = (hash(topic, key), offset);
+        self.hashes.insert(hashed);
+        self.staged.push(hashed);
+        Ok(())
+    }
+
+    /// The transaction is committed.
+    pub(super) fn commit(&mut self) {
+        self.staged.clear();
+    }
+
+    /// The transaction has failed.
+    pub(super) fn roll_back(&mut self) {
+        for hashed in self.staged.drain(..) {
+            self.hashes.remove(&hashed);
+        }
+    }
+
+    /// Forgets the oldest keys: those beyond `count_max`, and those too old as of `now`. One step
+    /// in a transaction of its own; returns whether there may be more.
+    pub(super) fn forget(
+        &mut self,
+        connection: &Connection,
+        count_max: usize,
+        now: Timestamp,
+    ) -> rusqlite::Result<bool> {
+        let excess = self.len().saturating_sub(count_max);
+        let transaction = begin(connection)?;
+        let sql = "SELECT offset, topic, key, time FROM idempotency ORDER BY offset LIMIT ?1";
+        let mut select = transaction.prepare_cached(sql)?;
+        let mut rows = select.query([RETENTION_STEP_LOOKS_MAX as i64])?;
+        let mut forgotten = Vec::new();
+        while let Some(row) = rows.next()? {
+            let is_young = now.saturating_since(Timestamp::from_ms(row.get(3)?)) <= IDEMPOTENCY_AGE;
+            if is_young && forgotten.len() >= excess {
+                break;
+            }
+            let hash = hash(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+            forgotten.push((hash, from_sql(row.get(0)?)));
+        }
+        drop(rows);
+        drop(select);
+        if let Some((_, last)) = forgotten.last() {
+            let delete = "DELETE FROM idempotency WHERE offset <= ?1";
+            transaction.prepare_cached(delete)?.execute([to_sql(*last)])?;
+        }
+        transaction.commit()?;
+        for hashed in &forgotten {
+            self.hashes.remove(hashed);
+        }
+        Ok(forgotten.len() == RETENTION_STEP_LOOKS_MAX)
+    }
+}
+
+/// Never stored, so it may differ from build to build.
+fn hash(topic: &str, key: &str) -> u64 {
+    FxBuildHasher.hash_one((topic, key))
+}

@@ -1,0 +1,42 @@
+//! The lock on the data directory: one server each.
+//!
+//! The operating system drops it with the process, however that ends.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::Path;
+
+use crate::Error;
+
+/// The lock's file in the data directory; holds the id of the process that has the lock.
+const FILE: &str = "bellwire.lock";
+
+/// Held for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+impl Lock {
+    /// Creates the data directory where it is missing, and locks it.
+    pub(super) fn take(directory: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(directory).map_err(|error| Error::open(directory, error))?;
+        let path = directory.join(FILE);
+        let open =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = open.map_err(|error| Error::open(&path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                return Err(Error::Locked {
+                    path: directory.into(),
+                    pid: text.trim().parse().ok(),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::open(&path, error)),
+        }
+        let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        // On a full disk the file stays empty: the lock holds all the same, and reading goes on.
+        drop(noted);
+        Ok(Self(file))
+    }
+}

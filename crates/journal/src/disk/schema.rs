@@ -1,0 +1,221 @@
+//! The file: its tables, settings and format number.
+//!
+//! Whoever changes a table raises [`FORMAT`], migrates in [`create`] and tells it in
+//! `docs/internals/journal.md`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bellwire_model::limits::WRITE_AHEAD_BYTES_MAX;
+use bellwire_model::{Epoch, Offset};
+use rusqlite::types::{FromSql, Type};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior};
+
+use super::{DiskOptions, Durability};
+use crate::Error;
+
+/// The file in the data directory.
+pub(super) const FILE: &str = "journal.sqlite";
+/// `Bell` in ASCII: tells the file from other databases.
+const APPLICATION_ID: i64 = 0x4265_6c6c;
+/// The format that this build writes.
+const FORMAT: i64 = 1;
+/// How long to wait for an operator's tool that holds the file, such as a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const TABLES: &str = "
+    -- What belongs to the whole journal.
+    CREATE TABLE meta (
+        name TEXT PRIMARY KEY,
+        value ANY NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- Names; `trimmed` is the newest offset that retention removed.
+    CREATE TABLE topics (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        trimmed INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    -- The events. `kind`: 0 none, 1 JSON, 2 text, 3 binary (then with its content type).
+    CREATE TABLE events (
+        offset INTEGER PRIMARY KEY,
+        topic INTEGER NOT NULL,
+        key TEXT,
+        type TEXT,
+        time INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        content_type TEXT,
+        data BLOB
+    ) STRICT;
+
+    -- Full blocks of 1024 offsets: what each has of which topic.
+    CREATE TABLE blocks (
+        block INTEGER NOT NULL,
+        topic INTEGER NOT NULL,
+        events INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        last INTEGER NOT NULL,
+        oldest INTEGER NOT NULL,
+        PRIMARY KEY (block, topic)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Idempotency keys, by the offset of the event that came with them.
+    CREATE TABLE idempotency (
+        offset INTEGER PRIMARY KEY,
+        topic TEXT NOT NULL,
+        key TEXT NOT NULL,
+        time INTEGER NOT NULL
+    ) STRICT;
+";
+
+/// Opens or creates the file to write it. Commits are synced.
+pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
+    let connect = || {
+        let connection =
+            connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let format = Format::of(&connection)?;
+        Ok((connection, format))
+    };
+    let (connection, format) = connect().map_err(|error| Error::sqlite(file, error))?;
+    match format {
+        Format::Known | Format::New => {}
+        Format::Foreign => return Err(Error::Foreign { path: file.into() }),
+        Format::Unknown(found) => {
+            return Err(Error::Format { path: file.into(), found, known: FORMAT });
+        }
+    }
+    let prepare = || {
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        // The checkpointer does it, off the writer's way.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        let size_limit = WRITE_AHEAD_BYTES_MAX as i64;
+        connection.pragma_update_and_check(None, "journal_size_limit", size_limit, |_| Ok(()))?;
+        if matches!(format, Format::New) { create(&connection) } else { Ok(()) }
+    };
+    prepare().map_err(|error| Error::sqlite(file, error))?;
+    Ok(connection)
+}
+
+/// Opens the file to read it.
+pub(super) fn open_to_read(file: &Path) -> rusqlite::Result<Connection> {
+    connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+/// Opens the file to move pages from the write-ahead file into it.
+pub(super) fn open_to_checkpoint(file: &Path) -> rusqlite::Result<Connection> {
+    connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Each connection is used by one thread at a time.
+    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+enum Format {
+    New,
+    Known,
+    Unknown(i64),
+    Foreign,
+}
+
+impl Format {
+    fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let number =
+            |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let (application, format) = (number("application_id")?, number("user_version")?);
+        let tables = "SELECT count(*) FROM sqlite_schema";
+        let is_empty = connection.query_row(tables, [], |row| row.get::<_, i64>(0))? == 0;
+        Ok(match (application, format) {
+            (0, 0) if is_empty => Self::New,
+            (APPLICATION_ID, FORMAT) => Self::Known,
+            (APPLICATION_ID, format) => Self::Unknown(format),
+            _ => Self::Foreign,
+        })
+    }
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = begin(connection)?;
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Begins a transaction that writes.
+pub(super) fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+}
+
+/// A value of the table `meta`.
+pub(super) fn meta<T: FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<Option<T>> {
+    let select = "SELECT value FROM meta WHERE name = ?1";
+    connection.query_row(select, [name], |row| row.get(0)).optional()
+}
+
+/// Sets a value of the table `meta`.
+pub(super) fn set_meta(
+    connection: &Connection,
+    name: &str,
+    value: impl ToSql,
+) -> rusqlite::Result<()> {
+    let upsert = "INSERT INTO meta (name, value) VALUES (?1, ?2)
+                  ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    connection.execute(upsert, (name, value)).map(drop)
+}
+
+/// Notes that a server runs on this journal. Returns the epoch that its offsets belong to.
+pub(super) fn begin_run(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<Epoch> {
+    let transaction = begin(connection)?;
+    let stored: Option<u32> = meta(&transaction, "epoch")?;
+    let epoch = match stored.map(Epoch::new) {
+        None => options.fresh_epoch,
+        Some(epoch) if !lost_acknowledged(&transaction, options)? => epoch,
+        // A random number may be the old one by chance.
+        Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
+        Some(_) => options.fresh_epoch,
+    };
+    set_meta(&transaction, "epoch", epoch.get())?;
+    set_meta(&transaction, "durability", options.durability.as_str())?;
+    set_meta(&transaction, "boot_id", options.boot_id.as_deref().unwrap_or_default())?;
+    set_meta(&transaction, "clean", false)?;
+    transaction.commit()?;
+    Ok(epoch)
+}
+
+/// Whether the last run may have acknowledged events that are not in the file: it did not sync
+/// each commit, was not closed, and the system did not live on after it.
+fn lost_acknowledged(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<bool> {
+    let durability: Option<String> = meta(connection, "durability")?;
+    let is_clean: Option<bool> = meta(connection, "clean")?;
+    let boot_id: Option<String> = meta(connection, "boot_id")?;
+    let same_boot = options.boot_id.is_some() && options.boot_id == boot_id;
+    let synced = durability.as_deref() == Some(Durability::Sync.as_str());
+    Ok(!synced && is_clean != Some(true) && !same_boot)
+}
+
+/// Notes that the run has ended and everything is on the disk.
+pub(super) fn end_run(connection: &Connection) -> rusqlite::Result<()> {
+    // This commit's sync takes along what earlier commits left to the system.
+    connection.pragma_update(None, "synchronous", "full")?;
+    set_meta(connection, "clean", true)
+}
+
+/// Offsets are stored as SQLite's signed integers.
+pub(super) fn to_sql(offset: Offset) -> i64 {
+    offset.get() as i64
+}
+
+/// The counterpart of [`to_sql`].
+pub(super) fn from_sql(number: i64) -> Offset {
+    Offset::new(number as u64)
+}
+
+/// The file has a value that no version of this code writes.
+pub(super) fn damaged(what: &'static str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Null, what.into())
+}

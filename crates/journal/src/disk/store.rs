@@ -1,0 +1,351 @@
+//! The writer's side of the file: what happens on the journal's writer thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
+use bellwire_model::{Body, Entry, Epoch, Event, Offset, Timestamp, Topic};
+use rusqlite::{CachedStatement, Connection};
+use rustc_hash::FxHashMap;
+
+use super::blocks::{BlockNumber, Blocks, Mark, Summary};
+use super::checkpointer::Checkpointer;
+use super::index::{Index, IndexLock, SharedIndex};
+use super::keys::Keys;
+use super::schema::{self, damaged, from_sql, to_sql};
+use super::{DiskOptions, sweep};
+use crate::retention::Retention;
+use crate::topics::{TopicId, TopicState, Topics};
+use crate::writer::{Committed, Store};
+use crate::{Append, Appended, Error};
+
+// Kinds of body in the table `events`.
+pub(super) const NO_BODY: i64 = 0;
+pub(super) const JSON: i64 = 1;
+pub(super) const TEXT: i64 = 2;
+pub(super) const BINARY: i64 = 3;
+
+const INSERT: &str = "INSERT INTO events (offset, topic, key, type, time, kind, content_type, data)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+/// Bounds that tests lower.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreBounds {
+    /// Topics with a row of their own.
+    pub(crate) topics_max: usize,
+    /// Idempotency keys.
+    pub(crate) keys_max: usize,
+    /// Pages of the file, where the disk shall seem full beyond them.
+    pub(crate) pages_max: Option<u32>,
+}
+
+impl Default for StoreBounds {
+    fn default() -> Self {
+        Self { topics_max: TOPICS_MAX, keys_max: IDEMPOTENCY_KEYS_MAX, pages_max: None }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct DiskStore {
+    pub(super) connection: Connection,
+    pub(super) index: SharedIndex,
+    pub(super) keys: Keys,
+    /// Full blocks that are not in their table yet; they ride the next transaction.
+    pub(super) unsaved: Vec<(BlockNumber, Summary)>,
+    pub(super) bounds: StoreBounds,
+    file: PathBuf,
+    checkpointer: Checkpointer,
+    /// The next event's offset. Never goes back, not even where a commit fails.
+    next: u64,
+}
+
+impl DiskStore {
+    /// Opens the file and loads what memory keeps of it.
+    pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
+        #[cfg(test)]
+        let bounds = options.bounds;
+        #[cfg(not(test))]
+        let bounds = StoreBounds::default();
+        let connection = schema::open_to_write(file)?;
+        Self::load(connection, file, (options, bounds)).map_err(|error| Error::sqlite(file, error))
+    }
+
+    fn load(
+        connection: Connection,
+        file: &Path,
+        (options, bounds): (DiskOptions, StoreBounds),
+    ) -> rusqlite::Result<(Self, Epoch)> {
+        let epoch = schema::begin_run(&connection, &options)?;
+        let (index, unsaved) = load_index(&connection, Retention::new(options.retention))?;
+        let mut keys = Keys::load(&connection)?;
+        while keys.forget(&connection, bounds.keys_max, options.now)? {}
+        if options.durability == super::Durability::Interval {
+            connection.pragma_update(None, "synchronous", "normal")?;
+        }
+        if let Some(pages) = bounds.pages_max {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+        }
+        let checkpointer = Checkpointer::spawn(file.to_owned(), options.durability)?;
+        let next = index.tail.get() + 1;
+        let index = Arc::new(IndexLock::new(index));
+        let file = file.to_owned();
+        let store = Self { connection, index, keys, unsaved, bounds, file, checkpointer, next };
+        Ok((store, epoch))
+    }
+
+    /// What readers share with the writer.
+    pub(super) fn index(&self) -> &SharedIndex {
+        &self.index
+    }
+
+    /// Everything up to and with the commit.
+    fn write(&mut self, batches: Vec<Vec<Append>>) -> rusqlite::Result<Staged> {
+        let index = self.index.read();
+        let transaction = schema::begin(&self.connection)?;
+        save_blocks(&transaction, &self.unsaved)?;
+        let stage = Stage {
+            insert: transaction.prepare_cached(INSERT)?,
+            connection: &transaction,
+            index: &index,
+            keys: &mut self.keys,
+            next: &mut self.next,
+            staged: Staged::default(),
+        };
+        let staged = stage.run(batches, self.bounds.topics_max)?;
+        save_topics(&transaction, &staged)?;
+        transaction.commit()?;
+        Ok(staged)
+    }
+
+    /// Tells the index of what is durable now. Returns its bytes.
+    fn publish(&mut self, staged: &mut Staged) -> usize {
+        let mut index = self.index.write();
+        for (id, state) in staged.topics.drain(..) {
+            index.topics.insert(id, state);
+        }
+        let mut bytes = 0;
+        for mark in &staged.marks {
+            bytes += mark.bytes as usize;
+            self.unsaved.extend(index.add(*mark));
+        }
+        bytes
+    }
+}
+
+impl Store for DiskStore {
+    fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error> {
+        self.checkpointer.check()?;
+        let mut staged = self.write(batches).map_err(|error| {
+            self.keys.roll_back();
+            Error::sqlite(&self.file, error)
+        })?;
+        self.keys.commit();
+        self.unsaved.clear();
+        let bytes = self.publish(&mut staged);
+        self.checkpointer.on_commit(&self.connection, bytes);
+        if self.keys.len() > self.bounds.keys_max {
+            // Where it fails there are a few too many until the next commit tries again.
+            let _ = self.keys.forget(&self.connection, self.bounds.keys_max, Timestamp::MIN);
+        }
+        Ok(Committed { entries: staged.entries, results: staged.results })
+    }
+
+    fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {
+        self.checkpointer.check()?;
+        let step =
+            sweep::step(self, from, now).map_err(|error| Error::sqlite(&self.file, error))?;
+        self.checkpointer.on_commit(&self.connection, step.bytes);
+        Ok(step.next)
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.checkpointer.check()?;
+        schema::end_run(&self.connection).map_err(|error| Error::sqlite(&self.file, error))
+    }
+}
+
+/// What a transaction has written, to be made visible after its commit.
+#[derive(Debug, Default)]
+struct Staged {
+    entries: Vec<Entry>,
+    marks: Vec<Mark>,
+    results: Vec<Result<Vec<Appended>, Error>>,
+    /// New topics, and by name.
+    topics: Vec<(TopicId, TopicState)>,
+    ids: FxHashMap<Topic, TopicId>,
+}
+
+/// A transaction under way.
+struct Stage<'a> {
+    insert: CachedStatement<'a>,
+    connection: &'a Connection,
+    index: &'a Index,
+    keys: &'a mut Keys,
+    next: &'a mut u64,
+    staged: Staged,
+}
+
+impl Stage<'_> {
+    /// Writes the batches' events.
+    fn run(mut self, batches: Vec<Vec<Append>>, topics_max: usize) -> rusqlite::Result<Staged> {
+        for batch in batches {
+            let has_room = self.topics_with(&batch) <= topics_max;
+            let appended =
+                if has_room { Ok(self.append(batch)?) } else { Err(Error::TooManyTopics) };
+            self.staged.results.push(appended);
+        }
+        Ok(self.staged)
+    }
+
+    /// How many topics there would be with `batch`, or more where it repeats new ones.
+    fn topics_with(&self, batch: &[Append]) -> usize {
+        let is_new = |topic: &Topic| {
+            self.index.topics.id(topic).is_none() && !self.staged.ids.contains_key(topic)
+        };
+        let new = batch.iter().filter(|append| is_new(&append.event.topic)).count();
+        self.index.topics.len() + self.staged.topics.len() + new
+    }
+
+    fn append(&mut self, batch: Vec<Append>) -> rusqlite::Result<Vec<Appended>> {
+        batch.into_iter().map(|append| self.append_one(append)).collect()
+    }
+
+    fn append_one(&mut self, append: Append) -> rusqlite::Result<Appended> {
+        let Append { event, idempotency_key } = append;
+        if let Some(key) = &idempotency_key
+            && let Some(offset) = self.keys.find(self.connection, &event, key)?
+        {
+            return Ok(Appended { offset, duplicate: true });
+        }
+        let offset = Offset::new(*self.next);
+        *self.next += 1;
+        let topic = self.intern(&event.topic);
+        self.insert_row(offset, topic, &event)?;
+        if let Some(key) = idempotency_key {
+            self.keys.remember(self.connection, (&event, offset), &key)?;
+        }
+        let bytes = event.size_bytes() as u64;
+        self.staged.marks.push(Mark { offset, topic, bytes, time: event.time });
+        self.staged.entries.push(Entry { offset, event });
+        Ok(Appended { offset, duplicate: false })
+    }
+
+    fn intern(&mut self, topic: &Topic) -> TopicId {
+        let known = self.index.topics.id(topic).or_else(|| self.staged.ids.get(topic).copied());
+        known.unwrap_or_else(|| {
+            let id = TopicId(self.index.topics.next_id().0 + self.staged.topics.len() as u32);
+            let rule = self.index.retention.rule_of(topic);
+            self.staged.topics.push((id, TopicState::new(topic.clone(), rule)));
+            self.staged.ids.insert(topic.clone(), id);
+            id
+        })
+    }
+
+    fn insert_row(
+        &mut self,
+        offset: Offset,
+        topic: TopicId,
+        event: &Event,
+    ) -> rusqlite::Result<()> {
+        let (kind, content_type) = match &event.body {
+            None => (NO_BODY, None),
+            Some(Body::Json(_)) => (JSON, None),
+            Some(Body::Text(_)) => (TEXT, None),
+            Some(Body::Binary { content_type, .. }) => (BINARY, Some(&**content_type)),
+        };
+        let data = event.body.as_ref().map(|body| &**body.bytes());
+        let (key, event_type) = (event.key.as_deref(), event.event_type.as_deref());
+        let time = event.time.as_ms();
+        let row = (to_sql(offset), topic.0, key, event_type, time, kind, content_type, data);
+        self.insert.execute(row).map(drop)
+    }
+}
+
+fn save_topics(connection: &Connection, staged: &Staged) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached("INSERT INTO topics (id, name) VALUES (?1, ?2)")?;
+    for (id, state) in &staged.topics {
+        insert.execute((id.0, state.topic.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Writes the summaries of blocks into their table.
+pub(super) fn save_blocks(
+    connection: &Connection,
+    blocks: &[(BlockNumber, Summary)],
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO blocks (block, topic, events, bytes, last, oldest)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let mut insert = connection.prepare_cached(sql)?;
+    for (number, summary) in blocks {
+        for (topic, tally) in summary.sorted() {
+            let (events, bytes) = (tally.events as i64, tally.bytes as i64);
+            let (last, oldest) = (to_sql(tally.last), tally.oldest.as_ms());
+            insert.execute((number.0 as i64, topic.0, events, bytes, last, oldest))?;
+        }
+    }
+    Ok(())
+}
+
+/// The index of what is in the file, and the full blocks that its table lacks.
+fn load_index(
+    connection: &Connection,
+    retention: Retention,
+) -> rusqlite::Result<(Index, Vec<(BlockNumber, Summary)>)> {
+    let forgotten = from_sql(schema::meta(connection, "forgotten")?.unwrap_or_default());
+    let topics = Topics::new(forgotten);
+    let tail = Offset::ZERO;
+    let mut index = Index { topics, blocks: Blocks::default(), retention, tail, sweeps: 0 };
+    load_topics(connection, &mut index)?;
+    let first_unsaved = load_blocks(connection, &mut index)?;
+
+    // The blocks that were not full or not saved yet: a few thousand events.
+    let mut unsaved = Vec::new();
+    let mut select = connection.prepare(sweep::MARKS)?;
+    let mut rows = select.query((to_sql(first_unsaved), i64::MAX))?;
+    while let Some(row) = rows.next()? {
+        let mark = sweep::mark(row, &index.topics)?;
+        unsaved.extend(index.add(mark));
+    }
+    // Retention may have removed the newest events; their offsets are taken all the same.
+    index.tail = index.tail.max(index.topics.trimmed_any());
+    Ok((index, unsaved))
+}
+
+fn load_topics(connection: &Connection, index: &mut Index) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT id, name, trimmed FROM topics")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(1)?.as_str()?;
+        let topic: Topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
+        let trimmed = from_sql(row.get(2)?);
+        let rule = index.retention.rule_of(&topic);
+        let state = TopicState { trimmed, last: trimmed, ..TopicState::new(topic, rule) };
+        index.topics.insert(TopicId(row.get(0)?), state);
+    }
+    Ok(())
+}
+
+/// Loads the table of blocks. Returns the offset that follows them.
+fn load_blocks(connection: &Connection, index: &mut Index) -> rusqlite::Result<Offset> {
+    let sql = "SELECT block, topic, events, bytes, last, oldest FROM blocks ORDER BY block, topic";
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query([])?;
+    let mut following = Offset::ZERO;
+    while let Some(row) = rows.next()? {
+        let number = BlockNumber(row.get::<_, i64>(0)? as u64);
+        let topic = TopicId(row.get(1)?);
+        let (events, bytes) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+        let last = from_sql(row.get(4)?);
+        if index.topics.get(topic).is_none() {
+            return Err(damaged("a block has events of an unknown topic"));
+        }
+        let rule = index.topics.add(topic, events, bytes, last);
+        index.retention.add(rule, events, bytes);
+        index.blocks.load(number, topic, Timestamp::from_ms(row.get(5)?));
+        index.tail = index.tail.max(last);
+        following = number.next().first();
+    }
+    Ok(following)
+}

@@ -1,0 +1,190 @@
+//! Retention on the disk: a few blocks a step, each step one transaction of the writer.
+//!
+//! A step reads the small columns of a block's events, asks the rules about each, deletes what
+//! goes, and puts the summary of what is left in place of the old one.
+
+use bellwire_model::limits::{RETENTION_STEP_BLOCKS_MAX, RETENTION_STEP_LOOKS_MAX};
+use bellwire_model::{Offset, Timestamp};
+use rusqlite::{Connection, Row};
+use rustc_hash::FxHashMap;
+
+use super::blocks::{Block, BlockNumber, Mark, RemovedByTopic, Summary};
+use super::index::{Index, Sweep};
+use super::schema::{begin, damaged, from_sql, set_meta, to_sql};
+use super::store::{DiskStore, save_blocks};
+use crate::topics::{TopicId, Topics};
+
+/// Selects the [`mark`]s of a range of offsets; touches no body.
+pub(super) const MARKS: &str = "
+    SELECT offset, topic, time,
+           coalesce(octet_length(key), 0) + coalesce(octet_length(type), 0)
+           + coalesce(octet_length(data), 0)
+    FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
+
+/// Reads a row of [`MARKS`].
+pub(super) fn mark(row: &Row<'_>, topics: &Topics) -> rusqlite::Result<Mark> {
+    let topic = TopicId(row.get(1)?);
+    let state = topics.get(topic).ok_or_else(|| damaged("an event of an unknown topic"))?;
+    // The same sum as `Event::size_bytes`.
+    let bytes = row.get::<_, i64>(3)? as u64 + state.topic.as_str().len() as u64;
+    let time = Timestamp::from_ms(row.get(2)?);
+    Ok(Mark { offset: from_sql(row.get(0)?), topic, bytes, time })
+}
+
+/// What a step did.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// Where the next one begins; nothing at the end.
+    pub(super) next: Option<Offset>,
+    /// About so many bytes were written.
+    pub(super) bytes: usize,
+}
+
+/// One step of retention, from `from` on.
+pub(super) fn step(store: &mut DiskStore, from: Offset, now: Timestamp) -> rusqlite::Result<Step> {
+    let (due, next) = due(&store.index.read(), from, now);
+    let bytes = if due.is_empty() { 0 } else { sweep(store, &due, now)? };
+    if next.is_some() {
+        return Ok(Step { next, bytes });
+    }
+    // The events are done: now the names.
+    let more_keys = store.keys.forget(&store.connection, store.bounds.keys_max, now)?;
+    let more_topics = forget_topics(store)?;
+    Ok(Step { next: (more_keys || more_topics).then_some(Offset::MAX), bytes })
+}
+
+/// The next few blocks that may have events to remove, and where to look after them.
+fn due(index: &Index, from: Offset, now: Timestamp) -> (Vec<BlockNumber>, Option<Offset>) {
+    let retention = &index.retention;
+    let horizon = retention.horizon(now);
+    let is_due = |block: &Block| {
+        let goes = |id: &TopicId| {
+            let rule = index.topics.get(*id).and_then(|state| state.rule);
+            retention.drops(rule, block.oldest, now)
+        };
+        block.oldest <= horizon && block.topics.iter().any(goes)
+    };
+    let mut due = Vec::new();
+    for (looks, (number, block)) in index.blocks.from(BlockNumber::of(from)).enumerate() {
+        if looks == RETENTION_STEP_LOOKS_MAX || due.len() == RETENTION_STEP_BLOCKS_MAX {
+            return (due, Some(number.first()));
+        }
+        if is_due(block) {
+            due.push(number);
+        }
+    }
+    (due, None)
+}
+
+/// Cleans the blocks. Returns about how many bytes that wrote.
+fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: Timestamp) -> rusqlite::Result<usize> {
+    let transaction = begin(&store.connection)?;
+    save_blocks(&transaction, &store.unsaved)?;
+    let sweep = {
+        let index = store.index.read();
+        let retention = index.retention.clone();
+        let mut sweep = Sweep { removed: FxHashMap::default(), left: Vec::new(), retention };
+        for number in due {
+            clean(&transaction, (&index, &mut sweep), (*number, now))?;
+        }
+        sweep
+    };
+    save_trimmed(&transaction, &sweep.removed)?;
+    let bytes = sweep.removed.values().map(|removed| removed.bytes as usize).sum();
+
+    // Under the lock: no reader may see the one without the other.
+    let mut index = store.index.write();
+    transaction.commit()?;
+    index.swept(sweep);
+    store.unsaved.clear();
+    Ok(bytes)
+}
+
+/// Cleans one block in the transaction, and notes in `sweep` what that changes.
+fn clean(
+    connection: &Connection,
+    (index, sweep): (&Index, &mut Sweep),
+    (number, now): (BlockNumber, Timestamp),
+) -> rusqlite::Result<()> {
+    // 1. Judge.
+    let (first, last) = (to_sql(number.first()), to_sql(number.last()));
+    let (mut left, mut goes) = (Summary::default(), Vec::new());
+    let mut kept = 0;
+    {
+        let mut select = connection.prepare_cached(MARKS)?;
+        let mut rows = select.query((first, last))?;
+        while let Some(row) = rows.next()? {
+            let mark = mark(row, &index.topics)?;
+            let rule = index.topics.get(mark.topic).and_then(|state| state.rule);
+            if sweep.retention.drops(rule, mark.time, now) {
+                sweep.retention.remove(rule, mark.bytes);
+                sweep.removed.entry(mark.topic).or_default().add(mark.offset, mark.bytes);
+                goes.push(mark.offset);
+            } else {
+                left.add(mark);
+                kept += 1;
+            }
+        }
+    }
+    if goes.is_empty() {
+        return Ok(());
+    }
+
+    // 2. Delete.
+    let sql = "DELETE FROM events WHERE offset BETWEEN ?1 AND ?2";
+    let mut delete = connection.prepare_cached(sql)?;
+    if kept == 0 {
+        delete.execute((first, last))?;
+    } else {
+        for offset in goes {
+            delete.execute((to_sql(offset), to_sql(offset)))?;
+        }
+    }
+
+    // 3. Sum up what is left; an open block gets its rows when it is full.
+    let sql = "DELETE FROM blocks WHERE block = ?1";
+    connection.prepare_cached(sql)?.execute([number.0 as i64])?;
+    if !index.blocks.is_open(number) {
+        save_blocks(connection, &[(number, left.clone())])?;
+    }
+    sweep.left.push((number, left));
+    Ok(())
+}
+
+/// Notes the newest removed offset of each topic; with it the offset stays taken for ever.
+fn save_trimmed(connection: &Connection, removed: &RemovedByTopic) -> rusqlite::Result<()> {
+    let sql = "UPDATE topics SET trimmed = max(trimmed, ?1) WHERE id = ?2";
+    let mut update = connection.prepare_cached(sql)?;
+    for (topic, removed) in removed {
+        update.execute((to_sql(removed.newest), topic.0))?;
+    }
+    Ok(())
+}
+
+/// Forgets topics without events once they are more than half of what the journal holds at most.
+/// Returns whether there may be more.
+fn forget_topics(store: &mut DiskStore) -> rusqlite::Result<bool> {
+    let emptied = {
+        let index = store.index.read();
+        let is_crowded = index.topics.len() > store.bounds.topics_max / 2;
+        if is_crowded { index.topics.emptied(RETENTION_STEP_LOOKS_MAX) } else { Vec::new() }
+    };
+    if emptied.is_empty() {
+        return Ok(false);
+    }
+    let transaction = begin(&store.connection)?;
+    {
+        let mut delete = transaction.prepare_cached("DELETE FROM topics WHERE id = ?1")?;
+        for (id, _) in &emptied {
+            delete.execute([id.0])?;
+        }
+    }
+    let newest = emptied.iter().map(|(_, trimmed)| *trimmed).max().unwrap_or_default();
+    let mut index = store.index.write();
+    let forgotten = newest.max(index.topics.forgotten());
+    set_meta(&transaction, "forgotten", to_sql(forgotten))?;
+    transaction.commit()?;
+    index.topics.forget(&emptied);
+    index.sweeps += 1;
+    Ok(emptied.len() == RETENTION_STEP_LOOKS_MAX)
+}

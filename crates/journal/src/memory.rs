@@ -1,0 +1,288 @@
+//! The engine in memory: for demonstrations and tests, and the oracle of the other engines.
+//!
+//! Bounded by [`MEMORY_JOURNAL_EVENTS_MAX`] and [`MEMORY_JOURNAL_BYTES_MAX`], whatever retention
+//! says. "Durable" means here: in memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bellwire_model::limits::{
+    IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, MEMORY_JOURNAL_BYTES_MAX, MEMORY_JOURNAL_EVENTS_MAX,
+    RETENTION_STEP_LOOKS_MAX, TOPICS_MAX,
+};
+use bellwire_model::{Entry, Epoch, Event, FilterSet, Offset, Timestamp, Topic};
+use rustc_hash::FxHashMap;
+
+use crate::retention::Retention;
+use crate::topics::{Removed, TopicId, TopicState, Topics};
+use crate::writer::{Committed, Store, Writer};
+use crate::{
+    Append, Appended, Bounds, Error, Journal, Observer, Page, ReadLimit, Reply, RetentionRule,
+    TopicFigures,
+};
+
+/// A journal that is gone with the process.
+#[derive(Debug)]
+pub struct MemoryJournal {
+    epoch: Epoch,
+    state: Arc<Shared>,
+    writer: Writer,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new(epoch: Epoch, retention: Vec<RetentionRule>, observer: Box<dyn Observer>) -> Self {
+        let state = Arc::new(Shared(RwLock::new(State::new(retention))));
+        let writer = Writer::spawn(MemoryStore { state: state.clone() }, observer);
+        Self { epoch, state, writer }
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
+        self.writer.append(batch, reply)
+    }
+
+    fn bounds(&self) -> Bounds {
+        let state = self.state.read();
+        Bounds { trimmed: state.topics.trimmed_any(), tail: state.tail }
+    }
+
+    fn trimmed(&self, filters: &FilterSet) -> Offset {
+        self.state.read().topics.trimmed(filters)
+    }
+
+    fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
+        Ok(self.state.read().page(after, filters, limit))
+    }
+
+    fn topics(&self) -> Vec<TopicFigures> {
+        self.state.read().topics.figures()
+    }
+
+    fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {
+        self.writer.trim(now)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.writer.close()
+    }
+}
+
+/// The state that readers and the writer share.
+struct Shared(RwLock<State>);
+
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().expect("nothing panics while it changes the state")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.0.write().expect("nothing panics while it changes the state")
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+struct Stored {
+    topic: TopicId,
+    event: Event,
+}
+
+struct State {
+    topics: Topics,
+    retention: Retention,
+    events: BTreeMap<Offset, Stored>,
+    bytes: u64,
+    tail: Offset,
+    keys: Keys,
+}
+
+impl State {
+    fn new(rules: Vec<RetentionRule>) -> Self {
+        Self {
+            topics: Topics::default(),
+            retention: Retention::new(rules),
+            events: BTreeMap::new(),
+            bytes: 0,
+            tail: Offset::ZERO,
+            keys: Keys::default(),
+        }
+    }
+
+    /// Appends a batch whole, its new events also to `entries`, or nothing.
+    fn append(
+        &mut self,
+        batch: Vec<Append>,
+        entries: &mut Vec<Entry>,
+    ) -> Result<Vec<Appended>, Error> {
+        if self.topics.len() + self.topics.count_unknown(&batch) > TOPICS_MAX {
+            return Err(Error::TooManyTopics);
+        }
+        let append_one = |append: Append| {
+            let Append { event, idempotency_key } = append;
+            if let Some(key) = &idempotency_key
+                && let Some(offset) = self.keys.find(&event.topic, key, event.time)
+            {
+                return Appended { offset, duplicate: true };
+            }
+            let offset = self.push(event.clone());
+            if let Some(key) = idempotency_key {
+                self.keys.remember((event.topic.clone(), key), offset, event.time);
+            }
+            entries.push(Entry { offset, event });
+            Appended { offset, duplicate: false }
+        };
+        Ok(batch.into_iter().map(append_one).collect())
+    }
+
+    fn push(&mut self, event: Event) -> Offset {
+        let offset = Offset::new(self.tail.get() + 1);
+        let topic = self.topics.id(&event.topic).unwrap_or_else(|| {
+            let (id, rule) = (self.topics.next_id(), self.retention.rule_of(&event.topic));
+            self.topics.insert(id, TopicState::new(event.topic.clone(), rule));
+            id
+        });
+        let bytes = event.size_bytes() as u64;
+        let rule = self.topics.add(topic, 1, bytes, offset);
+        self.retention.add(rule, 1, bytes);
+        self.events.insert(offset, Stored { topic, event });
+        self.bytes += bytes;
+        self.tail = offset;
+        offset
+    }
+
+    fn page(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Page {
+        let trimmed = self.topics.trimmed(filters);
+        let mut entries = Vec::new();
+        let (mut bytes, mut end) = (0, after);
+        for (offset, stored) in self.events.range((Excluded(after), Unbounded)) {
+            if filters.matches(&stored.event.topic) {
+                bytes += stored.event.size_bytes();
+                let is_full = entries.len() >= limit.events || bytes > limit.bytes;
+                if is_full && !entries.is_empty() {
+                    return Page { entries, end, trimmed };
+                }
+                entries.push(Entry { offset: *offset, event: stored.event.clone() });
+            }
+            end = *offset;
+        }
+        Page { entries, end: end.max(self.tail), trimmed }
+    }
+
+    fn remove(&mut self, offset: Offset) {
+        let Some(Stored { topic, event }) = self.events.remove(&offset) else { return };
+        let bytes = event.size_bytes() as u64;
+        let rule = self.topics.get(topic).and_then(|state| state.rule);
+        self.retention.remove(rule, bytes);
+        self.topics.remove(topic, Removed { events: 1, bytes, newest: offset });
+        self.bytes -= bytes;
+    }
+
+    /// The oldest events go where memory would be exceeded.
+    fn stay_within_memory(&mut self) {
+        while self.events.len() > MEMORY_JOURNAL_EVENTS_MAX
+            || self.bytes > MEMORY_JOURNAL_BYTES_MAX as u64
+        {
+            let oldest = self.events.first_key_value().map(|(offset, _)| *offset);
+            self.remove(oldest.expect("what exceeds a limit is not empty"));
+        }
+    }
+
+    /// One step of retention: looks at a few events after `from`.
+    fn trim(&mut self, from: Offset, now: Timestamp) -> Option<Offset> {
+        let later = self.events.range((Excluded(from), Unbounded));
+        let looks: Vec<(Offset, TopicId, Timestamp)> = later
+            .take(RETENTION_STEP_LOOKS_MAX)
+            .map(|(offset, stored)| (*offset, stored.topic, stored.event.time))
+            .collect();
+        for (offset, topic, time) in &looks {
+            let rule = self.topics.get(*topic).and_then(|state| state.rule);
+            if self.retention.drops(rule, *time, now) {
+                self.remove(*offset);
+            }
+        }
+        if self.topics.len() > TOPICS_MAX / 2 {
+            let emptied = self.topics.emptied(RETENTION_STEP_LOOKS_MAX);
+            self.topics.forget(&emptied);
+        }
+        self.keys.forget(now);
+        looks.last().map(|(offset, ..)| *offset)
+    }
+}
+
+/// Idempotency keys, the oldest first in `order`.
+#[derive(Default)]
+struct Keys {
+    offsets: FxHashMap<(Topic, Box<str>), (Offset, Timestamp)>,
+    order: VecDeque<(Offset, Topic, Box<str>)>,
+}
+
+impl Keys {
+    fn find(&self, topic: &Topic, key: &str, now: Timestamp) -> Option<Offset> {
+        let (offset, time) = self.offsets.get(&(topic.clone(), key.into()))?;
+        (now.saturating_since(*time) <= IDEMPOTENCY_AGE).then_some(*offset)
+    }
+
+    fn remember(&mut self, (topic, key): (Topic, Box<str>), offset: Offset, time: Timestamp) {
+        self.order.push_back((offset, topic.clone(), key.clone()));
+        self.offsets.insert((topic, key), (offset, time));
+        while self.order.len() > IDEMPOTENCY_KEYS_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((offset, topic, key)) = self.order.front() {
+            let newest = self.offsets.get(&(topic.clone(), key.clone()));
+            let is_young = |(newest_offset, time): &(Offset, Timestamp)| {
+                newest_offset == offset && now.saturating_since(*time) <= IDEMPOTENCY_AGE
+            };
+            if newest.is_some_and(is_young) {
+                return;
+            }
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((offset, topic, key)) = self.order.pop_front() else { return };
+        let id = (topic, key);
+        // The key may have been used again since.
+        if self.offsets.get(&id).is_some_and(|(newest, _)| *newest == offset) {
+            self.offsets.remove(&id);
+        }
+    }
+}
+
+struct MemoryStore {
+    state: Arc<Shared>,
+}
+
+impl Store for MemoryStore {
+    fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error> {
+        let mut state = self.state.write();
+        let mut entries = Vec::new();
+        let results = batches.into_iter().map(|batch| state.append(batch, &mut entries)).collect();
+        state.stay_within_memory();
+        Ok(Committed { entries, results })
+    }
+
+    fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {
+        Ok(self.state.write().trim(from, now))
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+}
