@@ -1,0 +1,117 @@
+//! The alerts that are pending, firing, or resolved and kept.
+
+use std::sync::Arc;
+
+use bellwire_model::{Alert, AlertState, Fingerprint, Timestamp};
+use rustc_hash::FxHashMap;
+
+use super::AlertFigures;
+use super::rules::{RuleId, RuleIndex};
+use super::series::{Reading, SeriesId, SeriesTable};
+
+/// The series and the rule that raise an alert.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    pub(super) series: SeriesId,
+    pub(super) rule: RuleId,
+}
+
+/// An alert.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The alert as it was at its last transition.
+    pub(super) alert: Arc<Alert>,
+    /// The newest reading for which the condition held.
+    pub(super) newest: Reading,
+    /// Who raises it. Nobody raises a resolved alert, nor a restored one whose series has not
+    /// been seen yet.
+    pub(super) owner: Option<Owner>,
+    /// When its timer is due, where it has one.
+    pub(super) due: Option<Timestamp>,
+}
+
+impl Entry {
+    /// Whether it was restored and its series has not been seen yet.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.owner.is_none() && self.alert.state != AlertState::Resolved
+    }
+
+    /// The alert with its newest value.
+    pub(super) fn current(&self, rules: &RuleIndex, series: &SeriesTable) -> Arc<Alert> {
+        let Reading { time, value } = self.newest;
+        let is_as_it_was =
+            self.alert.sample_time == time && self.alert.value.to_bits() == value.to_bits();
+        if is_as_it_was {
+            return self.alert.clone();
+        }
+        let mut alert = Alert { value, sample_time: time, ..(*self.alert).clone() };
+        if let Some(owner) = self.owner {
+            let rule = rules.get(owner.rule);
+            if rule.annotations_use_value {
+                alert.annotations = rule.alert_annotations(&series.get(owner.series).labels, value);
+            }
+        }
+        Arc::new(alert)
+    }
+}
+
+/// All alerts, by their labels. Two series or rules that yield the same labels share one alert,
+/// which belongs to the one that raised it first.
+#[derive(Debug, Default)]
+pub(super) struct AlertTable {
+    entries: FxHashMap<Fingerprint, Entry>,
+    orphans: usize,
+    /// Evaluations that raised nothing because another alert has the same labels.
+    pub(super) duplicate: u64,
+    /// Evaluations that raised nothing because the labels break a bound.
+    pub(super) invalid: u64,
+    /// Evaluations that raised nothing because there are too many alerts.
+    pub(super) refused: u64,
+}
+
+impl AlertTable {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<&Entry> {
+        self.entries.get(&fingerprint)
+    }
+
+    pub(super) fn get_mut(&mut self, fingerprint: Fingerprint) -> Option<&mut Entry> {
+        self.entries.get_mut(&fingerprint)
+    }
+
+    /// Whether restored alerts wait for their series.
+    pub(super) fn has_orphans(&self) -> bool {
+        self.orphans > 0
+    }
+
+    pub(super) fn insert(&mut self, entry: Entry) {
+        self.orphans += usize::from(entry.is_orphan());
+        let replaced = self.entries.insert(entry.alert.fingerprint, entry);
+        debug_assert!(replaced.is_none(), "an alert is removed before another takes its place");
+    }
+
+    pub(super) fn remove(&mut self, fingerprint: Fingerprint) -> Option<Entry> {
+        let entry = self.entries.remove(&fingerprint)?;
+        self.orphans -= usize::from(entry.is_orphan());
+        Some(entry)
+    }
+
+    pub(super) fn figures(&self) -> AlertFigures {
+        let mut figures = AlertFigures::default();
+        for entry in self.entries.values() {
+            match entry.alert.state {
+                AlertState::Pending => figures.pending += 1,
+                AlertState::Firing => figures.firing += 1,
+                AlertState::Resolved => figures.resolved += 1,
+            }
+        }
+        figures
+    }
+}

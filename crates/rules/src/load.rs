@@ -1,0 +1,182 @@
+//! Rule files to rules: all of them, or every error with its file, line and column.
+
+mod group;
+mod source;
+mod yaml;
+
+use std::sync::Arc;
+
+use bellwire_model::LabelsError;
+use bellwire_model::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
+use thiserror::Error;
+
+use self::source::Source;
+use crate::expression::ExpressionReason;
+use crate::rule::{Group, RuleSet};
+use crate::template::TemplateReason;
+
+/// A rule file that has been read.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleFile<'a> {
+    /// Its name, for errors and for [`RuleName`](bellwire_model::RuleName).
+    pub name: &'a str,
+    /// Its content: a Prometheus rule file, or a Kubernetes object of kind `PrometheusRule`.
+    pub text: &'a str,
+}
+
+/// Why a rule file is refused, and where.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("{file}:{line}:{column}: {reason}")]
+pub struct LoadError {
+    /// The file's name.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// Why.
+    #[source]
+    pub reason: Reason,
+}
+
+/// Why a rule file is refused.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// More bytes than [`RULE_FILE_BYTES_MAX`].
+    #[error("a rule file has at most {RULE_FILE_BYTES_MAX} bytes, this one has {bytes}")]
+    FileTooLong {
+        /// The bytes found.
+        bytes: usize,
+    },
+    /// More rules than [`RULES_MAX`].
+    #[error("all files together have at most {RULES_MAX} rules")]
+    TooManyRules,
+    /// No YAML.
+    #[error("{text}")]
+    Yaml {
+        /// What the YAML parser says.
+        text: Box<str>,
+    },
+    /// A value of another kind than the field has.
+    #[error("expected {expected}, found {found}")]
+    Kind {
+        /// What belongs here.
+        expected: &'static str,
+        /// What stands here.
+        found: &'static str,
+    },
+    /// A field that does not exist.
+    #[error("unknown field `{name}` in {within}")]
+    UnknownField {
+        /// Its name.
+        name: Box<str>,
+        /// What it stands in.
+        within: &'static str,
+    },
+    /// A field twice.
+    #[error("`{name}` stands twice")]
+    FieldTwice {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A field that must be there.
+    #[error("{within} has the field `{name}`")]
+    FieldMissing {
+        /// Its name.
+        name: &'static str,
+        /// What it belongs in.
+        within: &'static str,
+    },
+    /// A group's name twice in one file.
+    #[error("the group `{name}` stands twice in this file")]
+    GroupTwice {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// Neither `alert` nor `record`.
+    #[error("a rule has the field `alert`")]
+    NoAlert,
+    /// Both `alert` and `record`.
+    #[error("a rule has `alert` or `record`, not both")]
+    AlertAndRecord,
+    /// An empty name.
+    #[error("this name is empty")]
+    EmptyName,
+    /// No duration.
+    #[error("`{text}` is no duration; write it as `5m`, `1h30m` or `250ms`")]
+    Duration {
+        /// What stands there.
+        text: Box<str>,
+    },
+    /// A number that is not whole or is negative.
+    #[error("`{text}` is no whole number")]
+    Whole {
+        /// What stands there.
+        text: Box<str>,
+    },
+    /// A label that rules cannot set.
+    #[error("the label `{name}` is set from the rule's and the metric's name")]
+    ReservedLabel {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A part of the format that is not evaluated yet.
+    #[error("{0} not supported yet")]
+    Unsupported(&'static str),
+    /// Labels or annotations that break a bound.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// The expression.
+    #[error(transparent)]
+    Expression(#[from] ExpressionReason),
+    /// A label or annotation is no template.
+    #[error(transparent)]
+    Template(#[from] TemplateReason),
+}
+
+/// Loads rule files: all of them, or every error found, in the order of the files.
+pub fn load(files: &[RuleFile<'_>]) -> Result<RuleSet, Vec<LoadError>> {
+    let mut set = RuleSet::default();
+    let mut errors = Vec::new();
+    let mut rules_left = RULES_MAX;
+    for file in files {
+        let mut loader = Loader::new(Source::new(file), rules_left);
+        loader.file();
+        rules_left = loader.rules_left;
+        set.groups.append(&mut loader.groups);
+        errors.append(&mut loader.errors);
+    }
+    if errors.is_empty() { Ok(set) } else { Err(errors) }
+}
+
+/// Loads one file.
+struct Loader<'a> {
+    source: Source<'a>,
+    groups: Vec<Group>,
+    errors: Vec<LoadError>,
+    rules_left: usize,
+}
+
+impl<'a> Loader<'a> {
+    fn new(source: Source<'a>, rules_left: usize) -> Self {
+        Self { source, groups: Vec::new(), errors: Vec::new(), rules_left }
+    }
+
+    fn file(&mut self) {
+        let bytes = self.source.text().len();
+        if bytes > RULE_FILE_BYTES_MAX {
+            return self.refuse(0, Reason::FileTooLong { bytes });
+        }
+        match yaml::read(self.source.text()) {
+            Ok(documents) => documents.iter().for_each(|document| self.document(document)),
+            Err((offset, text)) => self.refuse(offset, Reason::Yaml { text: text.into() }),
+        }
+    }
+
+    fn refuse(&mut self, offset: usize, reason: Reason) {
+        let (line, column) = self.source.line_and_column(offset);
+        let file = self.source.file();
+        self.errors.push(LoadError { file, line, column, reason });
+    }
+}

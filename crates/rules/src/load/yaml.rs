@@ -1,0 +1,135 @@
+//! YAML as a tree in which every node knows its place.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use granit_parser::{Event, Options, Parser, ScalarStyle};
+use rustc_hash::FxHashMap;
+
+/// A node. Anchored nodes are shared, so that aliases cost nothing however they are nested.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// The byte of the file at which it starts.
+    pub(super) offset: usize,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Scalar(Scalar),
+    List(Vec<Rc<Node>>),
+    Map(Vec<(Rc<Node>, Rc<Node>)>),
+}
+
+/// A text and where it was written.
+#[derive(Debug)]
+pub(super) struct Scalar {
+    pub(super) text: String,
+    pub(super) style: ScalarStyle,
+    /// The bytes of the file that it was read from, quotes included.
+    pub(super) written: Range<usize>,
+}
+
+impl Node {
+    /// What it is, in words.
+    pub(super) fn noun(&self) -> &'static str {
+        match self.kind {
+            _ if self.is_null() => "nothing",
+            Kind::Scalar(_) => "a text",
+            Kind::List(_) => "a list",
+            Kind::Map(_) => "a map",
+        }
+    }
+
+    /// Whether it is YAML's null, which stands for a field that is not set.
+    pub(super) fn is_null(&self) -> bool {
+        let Kind::Scalar(scalar) = &self.kind else { return false };
+        scalar.style == ScalarStyle::Plain
+            && matches!(&*scalar.text, "" | "~" | "null" | "Null" | "NULL")
+    }
+
+    /// The field `name` of a map.
+    pub(super) fn field(&self, name: &str) -> Option<&Node> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        let is_name = |key: &Node| matches!(&key.kind, Kind::Scalar(key) if key.text == name);
+        entries.iter().find(|(key, _)| is_name(key)).map(|(_, value)| &**value)
+    }
+}
+
+/// The documents of a file, or the byte and the text of what is wrong.
+pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, (usize, String)> {
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    let mut tree = Tree::default();
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) =
+            event.map_err(|error| (error.marker().byte_offset().unwrap_or(0), error.info()))?;
+        let written = span.byte_range().expect("a parser of a text knows its bytes");
+        tree.take(event, written)?;
+    }
+    Ok(tree.documents)
+}
+
+/// Builds nodes from events. The parser bounds how deep they nest.
+#[derive(Default)]
+struct Tree {
+    open: Vec<Open>,
+    anchors: FxHashMap<usize, Rc<Node>>,
+    documents: Vec<Rc<Node>>,
+}
+
+/// A list or map whose end has not come yet. A map's keys and values alternate.
+struct Open {
+    offset: usize,
+    anchor: usize,
+    nodes: Vec<Rc<Node>>,
+}
+
+impl Tree {
+    fn take(&mut self, event: Event<'_>, written: Range<usize>) -> Result<(), (usize, String)> {
+        let offset = written.start;
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                // The parser gives a node that is not written the text `~`.
+                let text = if written.is_empty() { String::new() } else { text.into_owned() };
+                let kind = Kind::Scalar(Scalar { text, style, written });
+                self.place(Rc::new(Node { offset, kind }), anchor);
+            }
+            Event::SequenceStart(_, anchor, _) | Event::MappingStart(_, anchor, _) => {
+                self.open.push(Open { offset, anchor, nodes: Vec::new() });
+            }
+            Event::SequenceEnd => {
+                let Open { offset, anchor, nodes } = self.close();
+                self.place(Rc::new(Node { offset, kind: Kind::List(nodes) }), anchor);
+            }
+            Event::MappingEnd => {
+                let Open { offset, anchor, nodes } = self.close();
+                let (pairs, _) = nodes.as_chunks::<2>();
+                let pairs = pairs.iter().map(|[key, value]| (key.clone(), value.clone()));
+                self.place(Rc::new(Node { offset, kind: Kind::Map(pairs.collect()) }), anchor);
+            }
+            Event::Alias(anchor) => {
+                let node = self.anchors.get(&anchor).cloned();
+                let node =
+                    node.ok_or_else(|| (offset, "this alias is inside itself".to_owned()))?;
+                self.place(node, 0);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Open {
+        self.open.pop().expect("the parser ends what it has started")
+    }
+
+    fn place(&mut self, node: Rc<Node>, anchor: usize) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut() {
+            Some(parent) => parent.nodes.push(node),
+            None => self.documents.push(node),
+        }
+    }
+}

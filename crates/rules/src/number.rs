@@ -1,0 +1,51 @@
+//! Numbers as Go prints them, which is how `{{ $value }}` reads in every Prometheus annotation.
+
+/// `value` as Go's `%v` prints a float64: the fewest digits that say it exactly, with an exponent
+/// below 1e-4 and from 1e6 on.
+pub(crate) fn go_text(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
+    let exponent: i32 = exponent.parse().expect("`{:e}` writes a whole exponent");
+    if (-4..6).contains(&exponent) {
+        return format!("{value}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_print_as_in_go() {
+        let table = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (21.5, "21.5"),
+            (-3.0, "-3"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (0.0001, "0.0001"),
+            (0.000_01, "1e-05"),
+            (3.000_000_000_000_000_4e-7, "3.0000000000000004e-07"),
+            (123_456.0, "123456"),
+            (999_999.5, "999999.5"),
+            (1e6, "1e+06"),
+            (1_234_567.5, "1.2345675e+06"),
+            (1e100, "1e+100"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ];
+        for (value, text) in table {
+            assert_eq!(go_text(value), text);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Which series a rule looks at.
+
+use bellwire_model::{Labels, METRIC_NAME};
+use regex::{Regex, RegexBuilder};
+
+/// A metric name, matchers, or both.
+#[derive(Clone, Debug)]
+pub(crate) struct Selector {
+    name: Option<Box<str>>,
+    matchers: Box<[Matcher]>,
+}
+
+/// A test of one label. A label that a series lacks reads as empty, so a test that the empty text
+/// passes selects series without the label too.
+#[derive(Clone, Debug)]
+struct Matcher {
+    label: Box<str>,
+    test: Test,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Equal(Box<str>),
+    NotEqual(Box<str>),
+    Match(Regex),
+    NotMatch(Regex),
+}
+
+impl Selector {
+    /// The selector that the parser read.
+    pub(crate) fn new(parsed: &promql_parser::parser::VectorSelector) -> Self {
+        let mut name = parsed.name.as_deref().map(Box::from);
+        let mut matchers = Vec::new();
+        for matcher in &parsed.matchers.matchers {
+            let test = Test::new(matcher);
+            match test {
+                Test::Equal(value) if name.is_none() && matcher.name == METRIC_NAME => {
+                    name = Some(value);
+                }
+                test => matchers.push(Matcher { label: matcher.name.as_str().into(), test }),
+            }
+        }
+        Self { name, matchers: matchers.into() }
+    }
+
+    /// The only metric name that it selects, where there is only one.
+    pub(crate) fn metric_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Whether it selects the series with these labels.
+    pub(crate) fn selects(&self, series: &Labels) -> bool {
+        let read = |label: &str| series.get(label).unwrap_or_default();
+        self.name.as_deref().is_none_or(|name| read(METRIC_NAME) == name)
+            && self.matchers.iter().all(|matcher| matcher.test.passes(read(&matcher.label)))
+    }
+}
+
+impl Test {
+    fn new(matcher: &promql_parser::label::Matcher) -> Self {
+        use promql_parser::label::MatchOp;
+        match &matcher.op {
+            MatchOp::Equal => Self::Equal(matcher.value.as_str().into()),
+            MatchOp::NotEqual => Self::NotEqual(matcher.value.as_str().into()),
+            MatchOp::Re(regex) => Self::Match(dot_matches_all(regex)),
+            MatchOp::NotRe(regex) => Self::NotMatch(dot_matches_all(regex)),
+        }
+    }
+
+    fn passes(&self, value: &str) -> bool {
+        match self {
+            Self::Equal(wanted) => &**wanted == value,
+            Self::NotEqual(unwanted) => &**unwanted != value,
+            Self::Match(regex) => regex.is_match(value),
+            Self::NotMatch(regex) => !regex.is_match(value),
+        }
+    }
+}
+
+/// The parser has anchored the expression already. In Prometheus `.` matches a line break too.
+fn dot_matches_all(regex: &Regex) -> Regex {
+    RegexBuilder::new(regex.as_str())
+        .dot_matches_new_line(true)
+        .build()
+        .expect("the parser compiled the same expression")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matchers_select_as_in_prometheus() {
+        let series = Labels::from_pairs([(METRIC_NAME, "up"), ("job", "node"), ("text", "a\nb")]);
+        let series = series.expect("labels");
+        let table = [
+            ("up", true),
+            ("down", false),
+            (r#"{__name__="up"}"#, true),
+            (r#"{"up"}"#, true),
+            (r#"{__name__=~"u.+"}"#, true),
+            (r#"{__name__="up",__name__="down"}"#, false),
+            (r#"up{job="node"}"#, true),
+            (r#"up{job="nod"}"#, false),
+            (r#"up{job!="node"}"#, false),
+            (r#"up{job!="other"}"#, true),
+            // Anchored on both sides, alternatives included.
+            (r#"up{job=~"od"}"#, false),
+            (r#"up{job=~"no|de"}"#, false),
+            (r#"up{job=~"x|node"}"#, true),
+            (r#"up{job!~"nod."}"#, false),
+            (r#"up{job!~"od"}"#, true),
+            (r#"up{text=~"a.b"}"#, true),
+            // A label that is not there is empty.
+            (r#"up{site=""}"#, true),
+            (r#"up{site!=""}"#, false),
+            (r#"up{site=~".*"}"#, true),
+            (r#"up{site=~".+"}"#, false),
+            (r#"up{site!="oslo"}"#, true),
+            (r#"up{site!~"oslo"}"#, true),
+            (r#"up{job=""}"#, false),
+            (r#"up{job="node",site=~"oslo|"}"#, true),
+        ];
+        for (text, expected) in table {
+            let parsed = promql_parser::parser::parse(text).expect(text);
+            let promql_parser::parser::Expr::VectorSelector(parsed) = parsed else {
+                panic!("{text} is no selector");
+            };
+            assert_eq!(Selector::new(&parsed).selects(&series), expected, "{text}");
+        }
+    }
+}

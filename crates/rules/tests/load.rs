@@ -1,0 +1,332 @@
+//! Rule files: what loads, and where and why the rest is refused.
+
+use std::time::Duration;
+
+use bellwire_rules::{RuleFile, RuleSet, load};
+
+/// Loads one file called `f`; the errors as text.
+fn load_one(text: &str) -> Result<RuleSet, Vec<String>> {
+    load(&[RuleFile { name: "f", text }])
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+}
+
+/// A file of one rule with this expression, which starts at line 4, column 13.
+fn file_of(expression: &str) -> String {
+    format!("groups:\n- name: g\n  rules:\n  - {{expr: {expression}, alert: A}}\n")
+}
+
+#[test]
+fn a_prometheus_file_loads() {
+    let text = r#"
+groups:
+  - name: boilers
+    interval: 30s
+    limit: 0
+    query_offset: 0s
+    labels: {team: heat, severity: info}
+    rules:
+      - alert: BoilerHot
+        expr: |
+          boiler_celsius{site!=""}
+            > 90
+        for: 1h30m
+        keep_firing_for: 0s
+        labels:
+          severity: critical
+          level: 1
+        annotations:
+          summary: "{{ $labels.site }} is at {{ $value }} °C"
+      - {alert: Any, expr: boiler_celsius, annotations: , labels: ~}
+  - name: empty
+---
+groups:
+"#;
+    let set = load_one(text).expect("rules");
+    assert_eq!((set.len(), set.groups().len()), (2, 2));
+    let group = &set.groups()[0];
+    assert_eq!((&*group.file, &*group.name), ("f", "boilers"));
+    assert_eq!(group.interval, Some(Duration::from_secs(30)));
+    let rule = &group.rules[0];
+    assert_eq!(&*rule.name.alert, "BoilerHot");
+    assert_eq!(rule.hold, Duration::from_mins(90));
+    assert_eq!(&*rule.expression, "boiler_celsius{site!=\"\"}\n  > 90");
+}
+
+#[test]
+fn a_kubernetes_object_loads() {
+    let text = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: x}\n\
+                spec:\n  groups:\n  - name: g\n    rules:\n    - alert: A\n      expr: up == 0\n";
+    assert_eq!(load_one(text).expect("rules").len(), 1);
+}
+
+#[test]
+fn aliases_load_and_files_add_up() {
+    let one = "groups:\n- name: g\n  rules:\n  - &a {alert: A, expr: x > 1}\n  - *a\n";
+    let two = "groups: []\n";
+    let files = [("1", one), ("2", two), ("3", one)].map(|(name, text)| RuleFile { name, text });
+    assert_eq!(load(&files).expect("rules").len(), 4);
+    assert!(load_one("").expect("rules").is_empty());
+    assert!(load_one("# nothing\n").expect("rules").is_empty());
+}
+
+#[test]
+fn expressions_that_are_supported_load() {
+    let table = [
+        "up",
+        "up == 0",
+        "0 == up",
+        "(up) != (0)",
+        "((up > 1) < 5)",
+        "up > -(2 + 3) * 4 / 5 % 6 ^ 7",
+        "-1 < up",
+        "up > +Inf",
+        "up == NaN",
+        "up > 5m",
+        "up > 0x10",
+        "up > 1e-3 # why",
+        "sum > 1",
+        "inf_total > inf",
+        "{__name__=~\"a.*\"} > 1",
+        "{\"dotted.name\", \"dotted.label\"=\"x\"} >= 1",
+        "up{job=~\"a|b\",site!~'c.*',x!=`y`,} <= 1",
+        "up{offset=\"1\"} > 1 atan2 2",
+    ];
+    for expression in table {
+        let text = file_of(&format!("'{}'", expression.replace('\'', "''")));
+        assert!(load_one(&text).is_ok(), "{expression}: {:?}", load_one(&text).err());
+    }
+}
+
+#[test]
+fn expressions_are_refused_at_the_column_of_the_fault() {
+    // The column counts from the expression's first character, from 1.
+    let table = [
+        ("rate(x[5m]) > 1", 1, "`rate(…)`: functions are not supported yet"),
+        ("1 < (rate(x[5m]))", 6, "`rate(…)`: functions are not supported yet"),
+        ("sum by (a) (x) > 1", 1, "`sum(…)`: aggregations are not supported yet"),
+        ("x > SUM(y)", 5, "`sum(…)`: aggregations are not supported yet"),
+        ("x{a=\"sum(\"} > sum(y)", 15, "`sum(…)`: aggregations are not supported yet"),
+        ("x[5m]", 2, "range selectors are not supported yet"),
+        ("x{a=\"[\"}[5m] offset 1m", 9, "range selectors are not supported yet"),
+        ("x[5m:1m]", 2, "subqueries are not supported yet"),
+        ("x offset 5m > 1", 3, "`offset` is not supported yet"),
+        (
+            "x > 1 and y OFFSET 5m",
+            7,
+            "`and` on a series is not supported yet: only comparisons with a number are",
+        ),
+        ("y{} OFFSET 5m", 5, "`offset` is not supported yet"),
+        ("x @ 5 > 1", 3, "`@` is not supported yet"),
+        ("x > bool 1", 5, "`bool` is not supported yet"),
+        ("x > y", 3, "`>` between two series is not supported yet"),
+        ("x > on(a) group_left y", 3, "`>` between two series is not supported yet"),
+        (
+            "x / y > 1",
+            3,
+            "`/` on a series is not supported yet: only comparisons with a number are",
+        ),
+        (
+            "2 * x > 1",
+            3,
+            "`*` on a series is not supported yet: only comparisons with a number are",
+        ),
+        ("-x > 1", 1, "`-` on a series is not supported yet: only comparisons with a number are"),
+        ("1 + 2", 1, "an alert's expression selects series; this one is only a number"),
+        ("\"text\"", 1, "an alert's expression selects series; this one is only a text"),
+        // What is no PromQL.
+        ("\"\"", 1, "an alert's expression selects series; this one is only a text"),
+        ("x > > 1", 5, "unexpected `>`"),
+        ("x > 1 5", 7, "unexpected `5`"),
+        ("x >", 4, "the expression ends too early"),
+        ("x{a=}", 5, "unexpected `}`"),
+        ("x{a b}", 5, "unexpected `b`"),
+        ("x y", 3, "unexpected `y`"),
+        ("sum(x) by y", 11, "unexpected `y`"),
+        ("x[5m", 2, "this `[` is not closed"),
+        ("(x > 1", 1, "this `(` is not closed"),
+        ("x > 1)", 6, "this `)` closes nothing"),
+        ("x{a=\"1\")", 8, "this `)` does not close `{`"),
+        ("x{a=\"b}", 5, "this text is not closed"),
+        ("x > $y", 5, "unexpected character `$`"),
+        ("x > 1 ? 2", 7, "unexpected character `?`"),
+        ("x > foo(y)", 5, "unknown function with name 'foo'"),
+        ("y > rate(x)", 5, "expected type matrix in call to function 'rate', got vector"),
+        ("x{a=~\"b\",c=~\"*\"}", 13, "illegal regex for *"),
+        (
+            "x{a=~\".*\"} > 1 > {a=~\".*\"}",
+            1,
+            "vector selector must contain at least one non-empty matcher",
+        ),
+        ("1 > 2", 1, "comparisons between scalars must use BOOL modifier"),
+    ];
+    for (expression, column, reason) in table {
+        let text = file_of(&format!("'{expression}'"));
+        let expected = format!("f:4:{}: {reason}", 12 + column);
+        assert_eq!(load_one(&text).expect_err(expression), [expected], "{expression}");
+    }
+}
+
+#[test]
+fn places_are_exact_however_the_expression_is_written() {
+    // In each the fault is the last `rate(` of the file.
+    let table = [
+        "expr: 1 < rate(x[5m])",
+        "expr: '1 < rate(x{a=\"it''s\"}[5m])'",
+        "expr: 'x{a=\"it''s\"} < 1 < rate(x[5m])'",
+        "expr: \"1 < rate(x{a=\\\"é\\\"}[5m])\"",
+        "expr: \"x{a=\\\"é\\x41\\u0041\\\"}\\n< 1 \\t< rate(x[5m])\"",
+        "expr: \"x{} <\\\n      1 < rate(x[5m])\"",
+        "expr: \"x{a='ü'} <\n      1 < rate(x[5m])\"",
+        "expr: x{a='ü'}\n      < 1 < rate(x[5m])",
+        "expr: |\n      x{a='ü'} < 1\n        < rate(x[5m])",
+        "expr: |2-\n      x < 1\n        < rate(x[5m])",
+        "expr: | # why\n\n      # a comment of PromQL\n      1 < rate(x[5m])",
+        "expr: >\n      x{a='ü'} < 1\n      < rate(x[5m])",
+        "expr: >-\n\n      x < 1\n\n        < rate(x[5m])\n\n",
+        "expr: |\r\n      x < 1\r\n        < rate(x[5m])\r\n",
+        "for: &e rate(x[5m])\n    expr: *e",
+        "annotations: {a: b}\n    expr: >-\n      1\n      <\n      rate(x[5m])",
+    ];
+    for fields in table {
+        let text = format!("groups:\n- name: g\n  rules:\n  - alert: A\n    {fields}\n");
+        let before = &text[..text.rfind("rate(").expect("a fault")];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
+        let errors = load_one(&text).expect_err(fields);
+        let expected = format!("f:{line}:{column}: `rate(…)`: functions are not supported yet");
+        assert!(errors.contains(&expected), "{text}: {errors:?}");
+    }
+}
+
+#[test]
+fn every_error_of_all_files_is_reported() {
+    let text = "\
+groups:
+- name: g
+  interval: 5
+  limit: 3
+  query_offset: 1m
+  extra: 1
+  rules:
+  - alert: A
+    expr: rate(x[5m]) > 1
+    for: 5 minutes
+    keep_firing_for: 1m
+  - record: a:b
+    expr: x
+  - alert: A
+    record: b
+    expr: x
+  - expr: x
+  - alert: A
+  - alert: ''
+    expr: x
+    labels: {alertname: B, __name__: c, \"a\\nb\": d}
+  - alert: B
+    expr: x
+    labels: {severity: '{{ $externalURL }}', severity: b}
+    annotations:
+      summary: |-
+        it is
+        {{ $value | humanize }}
+    fro: 5m
+  - alert: [x]
+    expr: {a: b}
+    labels: [c]
+  - text
+- name: g
+  rules: {}
+- interval: 1m
+- []
+";
+    let expected = [
+        "3:13: `5` is no duration; write it as `5m`, `1h30m` or `250ms`",
+        "4:10: a group's `limit` is not supported yet",
+        "5:17: a group's `query_offset` is not supported yet",
+        "6:3: unknown field `extra` in a group",
+        "9:11: `rate(…)`: functions are not supported yet",
+        "10:10: `5 minutes` is no duration; write it as `5m`, `1h30m` or `250ms`",
+        "11:22: `keep_firing_for` is not supported yet",
+        "12:13: recording rules are not supported yet",
+        "15:13: a rule has `alert` or `record`, not both",
+        "17:5: a rule has the field `alert`",
+        "18:5: a rule has the field `expr`",
+        "19:12: this name is empty",
+        "21:14: the label `alertname` is set from the rule's and the metric's name",
+        "21:28: the label `__name__` is set from the rule's and the metric's name",
+        "21:41: a label name has no control characters",
+        "24:25: `{{ $externalURL }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
+        "24:46: `severity` stands twice",
+        "28:9: `{{ $value | humanize }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
+        "29:5: unknown field `fro` in a rule",
+        "30:12: expected a text, found a list",
+        "31:11: expected a text, found a map",
+        "32:13: expected a map, found a list",
+        "33:5: expected a rule, found a text",
+        "34:9: the group `g` stands twice in this file",
+        "35:10: expected a list, found a map",
+        "36:3: a group has the field `name`",
+        "37:3: expected a group, found a list",
+    ];
+    let second = "groups: [{name: g, rules: [{alert: A}]}]";
+    let files = [RuleFile { name: "1", text }, RuleFile { name: "2", text: second }];
+    let errors = load(&files).expect_err("errors");
+    let mut found: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(found.pop().as_deref(), Some("2:1:28: a rule has the field `expr`"));
+    found.sort_by_key(|error| {
+        let mut parts = error.split(':').skip(1).map(|part| part.parse::<usize>().unwrap_or(0));
+        (parts.next(), parts.next())
+    });
+    let expected: Vec<String> = expected.iter().map(|error| format!("1:{error}")).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_broken_file_is_refused_where_it_breaks() {
+    let table = [
+        ("groups: [\n", "f:1:9: unclosed bracket"),
+        ("groups: 'x", "f:1:9: unclosed quote"),
+        ("groups: *a\n", "f:1:9: while parsing node, found unknown anchor"),
+        ("groups:\n- &a [*a]\n", "f:2:7: this alias is inside itself"),
+        ("rules: []\n", "f:1:1: unknown field `rules` in a rule file"),
+        ("- a\n", "f:1:1: expected a rule file, found a list"),
+        ("text\n", "f:1:1: expected a rule file, found a text"),
+        ("groups: x\n", "f:1:9: expected a list, found a text"),
+        ("kind: PrometheusRule\nmeta: x\n", "f:1:1: a rule file has the field `spec`"),
+        ("groups: []\ngroups: []\n", "f:2:1: `groups` stands twice"),
+        ("groups: []\n? [a]\n: b\n", "f:2:3: unknown field `a list` in a rule file"),
+        ("---\ngroups: []\n---\nother: 1\n", "f:4:1: unknown field `other` in a rule file"),
+    ];
+    for (text, expected) in table {
+        let errors = load_one(text).expect_err(text);
+        assert_eq!(errors.len(), 1, "{text}: {errors:?}");
+        assert!(errors[0].starts_with(expected), "{text}: {errors:?}");
+    }
+}
+
+#[test]
+fn bounds_are_refused_with_their_numbers() {
+    let long = " ".repeat(bellwire_model::limits::RULE_FILE_BYTES_MAX + 1);
+    assert!(
+        load_one(&long).expect_err("too long")[0].starts_with("f:1:1: a rule file has at most")
+    );
+
+    let rule = "  - &r {alert: A, expr: x > 1}\n";
+    let many = "  - *r\n".repeat(bellwire_model::limits::RULES_MAX);
+    let errors = load_one(&format!("groups:\n- name: g\n  rules:\n{rule}{many}"));
+    let errors = errors.expect_err("too many");
+    assert_eq!(errors, ["f:4:8: all files together have at most 50000 rules"]);
+
+    // Deep expressions and deep YAML end in an error, not in a stack that overflows.
+    for expression in ["1+".repeat(3_000) + "x", "-".repeat(3_000) + "x"] {
+        let errors = load_one(&file_of(&expression)).expect_err("too deep");
+        assert!(errors[0].contains("an expression has at most 1500 tokens"), "{errors:?}");
+    }
+    for expression in ["1+".repeat(740) + "x", "-".repeat(1_490) + "x"] {
+        assert!(load_one(&file_of(&expression)).expect_err("refused")[0].contains("on a series"));
+    }
+    let parentheses = "(".repeat(740) + "x" + &")".repeat(740);
+    assert!(load_one(&file_of(&parentheses)).is_ok());
+    assert!(load_one(&format!("groups: {}", "[".repeat(100_000))).is_err());
+    assert!(load_one(&format!("groups: {}", "- ".repeat(100_000))).is_err());
+}
