@@ -72,6 +72,7 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     runner.step("rust tests", || cargo(&["test", "--workspace", "--locked"]))?;
     runner.step("client tests", || {
         let folders = node_folders(root);
+        println!("   {} packages with tests of their own", folders.len());
         folders.iter().try_for_each(|folder| process::run(&mut node_test(folder)))
     })?;
     runner.step("browser tests", || {
