@@ -32,7 +32,8 @@ impl Workspace {
     /// Asks cargo. Needs no network: dependencies are not resolved.
     pub(crate) fn read() -> Result<Self> {
         let arguments = ["metadata", "--format-version", "1", "--no-deps", "--offline"];
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // Asked when it runs, not when it was built: checkouts may share a target directory.
+        let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| ".".into());
         let text = process::output(process::cargo(&arguments).current_dir(folder))?;
         let metadata: Value = serde_json::from_str(&text).context("cargo metadata is no JSON")?;
         Self::parse(&metadata).context("cargo metadata lacks a field that it promises")
