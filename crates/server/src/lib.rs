@@ -1,1 +1,37 @@
-//! (in the making)
+//! The server: the only crate with sockets, clocks and tasks.
+//!
+//! ```text
+//!               ┌─ front_door ─▶ shard 0, 1, … (SSE, NDJSON)
+//! clients ──────┤        └─────▶ api (hyper, axum) ─┬─▶ publisher ─▶ journal ─▶ feed ─▶ hubs
+//!               │                                   ├─▶ evaluator ─▶ journal, states
+//!               │                                   └─▶ tasks (long polls)
+//! ```
+//!
+//! [`Server::start`] wires it all together and returns once it listens; [`Server::drain`] ends it
+//! without losing anything that was acknowledged.
+
+mod api;
+mod clock;
+pub mod config;
+mod controls;
+mod evaluator;
+mod feed;
+mod frames;
+mod front_door;
+mod history;
+mod observe;
+mod open_files;
+mod pipeline;
+mod problem;
+mod publisher;
+mod rule_files;
+mod shard;
+mod state;
+mod stream_request;
+mod tasks;
+mod topics;
+
+pub use config::{Config, ConfigError};
+pub use pipeline::{Server, StartError};
+pub use rule_files::{RuleFileText, RuleFilesError, read as read_rule_files};
+pub use topics::{Kind, TopicRule};

@@ -1,5 +1,7 @@
 //! The JSON that is the same on every transport: events, alerts, samples.
 
+mod read;
+
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
     Alert, Body, Cursor, Epoch, Event, Fingerprint, Labels, METRIC_NAME, Offset, Sample,
@@ -7,6 +9,8 @@ use bellwire_model::{
 
 use crate::Control;
 use crate::write;
+
+pub use read::{AlertError, read_alert};
 
 /// What the names, quotes and numbers of an event take beside its texts: so that one allocation
 /// is enough for all but texts full of characters to escape.

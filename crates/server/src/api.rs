@@ -1,0 +1,68 @@
+//! The HTTP API, by resource.
+
+mod alerts;
+mod body;
+mod cors;
+mod events;
+mod publish;
+mod samples;
+mod system;
+mod topics;
+mod web;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+use crate::evaluator::SampleIntake;
+use crate::observe::Figures;
+use crate::problem::{Code, Problem};
+use crate::publisher::Publisher;
+use crate::tasks::TaskHub;
+use crate::topics::{Subscriptions, TopicRates};
+
+/// What handlers reach.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) publisher: Publisher,
+    pub(crate) tasks: Arc<TaskHub>,
+    pub(crate) intake: SampleIntake,
+    pub(crate) subscriptions: Arc<Subscriptions>,
+    pub(crate) rates: Arc<TopicRates>,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/events", get(events::events).post(publish::many))
+        .route("/v1/topics", get(topics::list))
+        .route(
+            "/v1/topics/{*topic}",
+            get(topics::history).post(publish::one).delete(publish::delete),
+        )
+        .route("/v1/samples", post(samples::json))
+        .route("/v1/alerts", get(alerts::list))
+        // Telegraf and other clients of InfluxDB, under their own paths.
+        .route("/api/v2/write", post(samples::line_protocol))
+        .route("/write", post(samples::line_protocol))
+        .route("/ping", get(samples::ping))
+        .route("/metrics", get(system::metrics))
+        .route("/healthz", get(system::healthz))
+        .route("/readyz", get(system::readyz))
+        .route("/openapi.json", get(web::openapi))
+        .route("/", get(web::index))
+        .route("/board.css", get(web::board_css))
+        .route("/board.js", get(web::board_js))
+        .fallback(|| async { Problem::new(Code::NotFound, "see /openapi.json for what there is") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is")
+        })
+        // Bodies are bounded, and timed, where they are read.
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::allow))
+        .with_state(app)
+}

@@ -1,0 +1,59 @@
+//! `GET /v1/events`, as far as hyper serves it: long polls, and errors of all forms.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bellwire_wire::json;
+use http::{HeaderMap, Uri, Version, header};
+
+use super::App;
+use super::body::header as text_of;
+use super::cors::allowed_origin;
+use crate::controls;
+use crate::front_door::Takeover;
+use crate::problem::{Code, Problem};
+use crate::stream_request::{Asked, EventsRequest, Framing};
+use crate::tasks::PollAnswer;
+
+pub(super) async fn events(
+    State(app): State<Arc<App>>,
+    Extension(takeover): Extension<Takeover>,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if headers.contains_key(header::UPGRADE) {
+        let detail = "WebSocket is not supported yet; the same events come as text/event-stream";
+        return Err(Problem::new(Code::TransportUnsupported, detail));
+    }
+    let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
+    let asked = Asked {
+        query: uri.query().unwrap_or_default(),
+        accept: text_of(&headers, header::ACCEPT)?,
+        last_event_id: text_of(&headers, header::HeaderName::from_static("last-event-id"))?,
+        framing,
+    };
+    match EventsRequest::parse(asked)? {
+        EventsRequest::Stream(mut stream) => {
+            stream.allow_origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
+            match takeover.take(stream).await {}
+        }
+        EventsRequest::Poll(poll) => {
+            app.figures.polls_waiting.add(1);
+            let answer = app.tasks.poll(poll).await;
+            app.figures.polls_waiting.sub(1);
+            Ok(answer_json(&answer?))
+        }
+    }
+}
+
+/// `{"events":[…],"gap"?,"cursor"}`.
+pub(super) fn answer_json(answer: &PollAnswer) -> Response {
+    let gap = answer.gap.as_ref().map(|(gap, filters)| controls::gap(gap, filters));
+    let events = answer.events.iter().map(|event| &event[..]);
+    let json = json::page(events, gap.as_ref(), Some(answer.cursor));
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, json).into_response()
+}

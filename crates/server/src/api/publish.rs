@@ -1,0 +1,172 @@
+//! Publishing and deleting over HTTP.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use bellwire_journal::Append;
+use bellwire_model::limits::{EVENT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
+use bellwire_model::{Event, Topic};
+use bellwire_wire::publish::{self, BatchFormat, Publish};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::body::{header as text_of, read, read_batch};
+use crate::clock;
+use crate::problem::{Code, Problem};
+use crate::publisher::{Published, Publisher};
+use crate::topics::Kind;
+
+const KEY: HeaderName = HeaderName::from_static("bellwire-key");
+const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// `POST /v1/topics/{topic}`: the body is one event.
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Path(topic): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let topic = parse_topic(&topic)?;
+    let key = text_of(&headers, KEY)?;
+    let event_type = text_of(&headers, TYPE)?;
+    let content_type = text_of(&headers, header::CONTENT_TYPE)?;
+    let idempotency_key = text_of(&headers, IDEMPOTENCY_KEY)?;
+    let invalid = |error: publish::NameError| Problem::of_decoder(error.code(), error);
+    key.map(publish::check_key).transpose().map_err(invalid)?;
+    event_type.map(publish::check_event_type).transpose().map_err(invalid)?;
+    let body = publish::body(content_type, read(body, EVENT_BYTES_MAX).await?)
+        .map_err(|error| Problem::of_decoder(error.code(), error))?;
+    let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
+    let event = to_event(&app.publisher, Publish { topic, key, event_type, body })?;
+    let idempotency_key = idempotency_key.map(check_idempotency_key).transpose()?;
+    let results = app.publisher.publish(vec![Append { event, idempotency_key }]).await?;
+    let published = results.into_iter().next().expect("one result each")?;
+    Ok((StatusCode::CREATED, Json(published_json(published))).into_response())
+}
+
+/// `POST /v1/events`: a JSON array or NDJSON of events. Answers one result each, in order: what was
+/// published, or what is wrong with it.
+pub(super) async fn many(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let content_type = text_of(&headers, header::CONTENT_TYPE)?;
+    let body = read_batch(body).await?;
+    let format = batch_format(content_type, &body);
+    let items =
+        publish::batch(format, &body).map_err(|error| Problem::of_decoder(error.code(), error))?;
+    let mut results: Vec<Option<Value>> = Vec::with_capacity(items.len());
+    let mut events = Vec::with_capacity(items.len());
+    for item in items {
+        let event = match item {
+            Ok(publish) => to_event(&app.publisher, publish).map_err(|problem| rejection(&problem)),
+            Err(rejected) => Err(
+                json!({"code": rejected.code, "detail": rejected.detail, "line": rejected.line}),
+            ),
+        };
+        match event {
+            Ok(event) => {
+                events.push(Append { event, idempotency_key: None });
+                results.push(None);
+            }
+            Err(error) => results.push(Some(json!({ "error": error }))),
+        }
+    }
+    let mut published = app.publisher.publish(events).await?.into_iter();
+    let mut fill = |result: Option<Value>| {
+        result.unwrap_or_else(|| match published.next().expect("one result each") {
+            Ok(published) => published_json(published),
+            Err(problem) => json!({ "error": rejection(&problem) }),
+        })
+    };
+    let results: Vec<Value> = results.into_iter().map(&mut fill).collect();
+    Ok((StatusCode::OK, Json(json!({ "results": results }))).into_response())
+}
+
+/// `DELETE /v1/topics/{topic}?key=K`: deletes a key of a state topic.
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(topic): Path<String>,
+    Query(query): Query<DeleteQuery>,
+) -> Result<StatusCode, Problem> {
+    let topic = parse_topic(&topic)?;
+    Publisher::check_topic(&topic)?;
+    if app.publisher.topics.kind(&topic) != Kind::State {
+        let detail = format!("`{topic}` is a stream: its events go with its retention");
+        return Err(Problem::new(Code::KindMismatch, detail));
+    }
+    let key = query.key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
+    if !app.publisher.states.contains(&topic, &key) {
+        return Err(Problem::new(Code::KeyNotFound, format!("`{topic}` has no key `{key}`")));
+    }
+    let (key, time) = (Some(key.into()), clock::now());
+    let event = Event { topic, key, event_type: None, time, body: None };
+    app.publisher.publish(vec![Append { event, idempotency_key: None }]).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DeleteQuery {
+    key: Option<String>,
+}
+
+/// The path behind `/v1/topics/` as a topic.
+pub(super) fn parse_topic(text: &str) -> Result<Topic, Problem> {
+    text.parse()
+        .map_err(|error| Problem::new(Code::TopicInvalid, format!("topic `{text}`: {error}")))
+}
+
+fn batch_format(content_type: Option<&str>, body: &[u8]) -> BatchFormat {
+    let says_lines = content_type.is_some_and(|content_type| content_type.contains("ndjson"));
+    let starts_array = body.trim_ascii_start().first() == Some(&b'[');
+    if says_lines || !starts_array { BatchFormat::Ndjson } else { BatchFormat::Json }
+}
+
+/// A published event as of now, if its topic takes it.
+fn to_event(publisher: &Publisher, publish: Publish) -> Result<Event, Problem> {
+    let Publish { topic, key, event_type, body } = publish;
+    Publisher::check_topic(&topic)?;
+    if publisher.topics.kind(&topic) == Kind::State {
+        if key.is_none() {
+            let detail = format!(
+                "`{topic}` is a state topic: say which value this is, by `Bellwire-Key` or `key`"
+            );
+            return Err(Problem::new(Code::KeyMissing, detail));
+        }
+        if body.bytes().len() > STATE_VALUE_BYTES_MAX {
+            let detail = format!("a state value has at most {STATE_VALUE_BYTES_MAX} bytes");
+            return Err(Problem::new(Code::EventTooLarge, detail));
+        }
+    }
+    Ok(Event { topic, key, event_type, time: clock::now(), body: Some(body) })
+}
+
+fn check_idempotency_key(key: &str) -> Result<Box<str>, Problem> {
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        let detail = format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
+        return Err(Problem::new(Code::IdempotencyKeyInvalid, detail));
+    }
+    Ok(key.into())
+}
+
+fn published_json(published: Published) -> Value {
+    match published {
+        Published::Stream { cursor, duplicate: false } => json!({ "cursor": cursor.to_string() }),
+        Published::Stream { cursor, duplicate: true } => {
+            json!({ "cursor": cursor.to_string(), "duplicate": true })
+        }
+        // State events have no cursor: whoever follows gets the newest values first.
+        Published::State => json!({}),
+    }
+}
+
+fn rejection(problem: &Problem) -> Value {
+    json!({ "code": problem.code.as_str(), "detail": problem.detail() })
+}

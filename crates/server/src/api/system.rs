@@ -1,0 +1,32 @@
+//! Health and figures.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+use super::App;
+
+/// `GET /metrics`, for Prometheus.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let bounds = app.publisher.journal.bounds();
+    app.figures.journal_tail.set(bounds.tail.get());
+    app.figures.journal_trimmed.set(bounds.trimmed.get());
+    app.figures.state_keys.set(app.publisher.states.keys() as u64);
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], app.figures.render()).into_response()
+}
+
+/// `GET /healthz`: the process serves.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the journal takes events. 503 while the evaluator cannot write its transitions.
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+    if app.intake.is_blocked() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the journal does not take alert transitions\n");
+    }
+    (StatusCode::OK, "ready\n")
+}

@@ -1,0 +1,51 @@
+//! The only clocks: time enters the product here.
+#![allow(clippy::disallowed_methods, reason = "this is where time comes from")]
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bellwire_model::Timestamp;
+
+/// The wall clock.
+pub(crate) fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A monotonic clock in coarse ticks, small enough to keep one per connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticker(Instant);
+
+/// One tick of a [`Ticker`].
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// A number of ticks since the ticker began.
+pub(crate) type Tick = u32;
+
+impl Ticker {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Tick {
+        (self.0.elapsed().as_millis() / TICK.as_millis()) as Tick
+    }
+
+    /// How long until `tick` begins.
+    pub(crate) fn until(self, tick: Tick) -> Duration {
+        (TICK * tick).saturating_sub(self.0.elapsed())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// A duration in ticks, at least one.
+pub(crate) fn ticks(duration: Duration) -> Tick {
+    ((duration.as_millis() / TICK.as_millis()) as Tick).max(1)
+}
+
+/// Waits, in a thread that has nothing else to do.
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}

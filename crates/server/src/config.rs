@@ -1,0 +1,222 @@
+//! Configuration: one table of settings behind flags, environment and file.
+//!
+//! Flags win over environment (`BELLWIRE_LISTEN`) over file (`listen = …`) over defaults. The
+//! table names each setting once; the command line, the file reader and the reference in the
+//! documentation are made from it. What cannot be one value, `[[topic]]`, is read from the file
+//! alone.
+
+mod file;
+mod setting;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bellwire_model::Filter;
+use thiserror::Error;
+
+pub use setting::{SETTINGS, Setting};
+
+use crate::topics::TopicRule;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where to accept connections; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The data directory, of the `disk` engine.
+    pub data: PathBuf,
+    /// Which engine keeps the journal.
+    pub journal: Engine,
+    /// When an event is acknowledged.
+    pub durability: Durability,
+    /// Patterns of rule files.
+    pub rules: Vec<String>,
+    /// How long streams keep events where `[[topic]]` says nothing else.
+    pub retention_age: Duration,
+    /// Which samples become values of `samples/…` topics.
+    pub forward: Vec<Filter>,
+    /// Origins whose pages may read and publish; `*` for all.
+    pub allowed_origins: Vec<String>,
+    /// Silence after which a stream sends a heartbeat.
+    pub heartbeat_interval: Duration,
+    /// How long a client may take no byte although there is something to send.
+    pub stall_timeout: Duration,
+    /// Threads that serve streams; 0 for one for each core.
+    pub shards: usize,
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// What the configuration says of topics, first match first.
+    pub topics: Vec<TopicRule>,
+}
+
+/// Which engine keeps the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded database in the data directory.
+    Disk,
+    /// In memory: gone with the process, for trying things out.
+    Memory,
+}
+
+/// When an event is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is synced to disk.
+    Sync,
+    /// When it is written; synced at an interval. Survives a crash of the process, not a power cut.
+    Interval,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: PathBuf::new(),
+            journal: Engine::Disk,
+            durability: Durability::Sync,
+            rules: Vec::new(),
+            retention_age: Duration::ZERO,
+            forward: Vec::new(),
+            allowed_origins: Vec::new(),
+            heartbeat_interval: Duration::ZERO,
+            stall_timeout: Duration::ZERO,
+            shards: 0,
+            connections_max: 0,
+            topics: Vec::new(),
+        };
+        for setting in SETTINGS {
+            let values = setting.default.split(',').filter(|value| !value.is_empty());
+            let values: Vec<String> = values.map(ToOwned::to_owned).collect();
+            setting.apply(&mut config, &values).expect("defaults are valid");
+        }
+        config
+    }
+}
+
+/// What is wrong with the configuration, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{place}: {reason}")]
+pub struct ConfigError {
+    /// `file:line:column`, `--flag` or `VARIABLE`.
+    pub place: String,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+/// Values given on the command line, by key.
+pub type Flags = Vec<(&'static str, Vec<String>)>;
+
+impl Config {
+    /// Reads all layers. `variable` looks up the environment.
+    pub fn load(
+        file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+        flags: &Flags,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut config = Self::default();
+        let mut errors = Vec::new();
+        if let Some(path) = file {
+            errors.extend(file::apply(&mut config, path));
+        }
+        for setting in SETTINGS {
+            let name = setting.variable();
+            if let Some(value) = variable(&name) {
+                let values: Vec<String> = if setting.is_list {
+                    value.split(',').map(|value| value.trim().to_owned()).collect()
+                } else {
+                    vec![value]
+                };
+                let result = setting.apply(&mut config, &values);
+                errors.extend(result.err().map(|reason| ConfigError { place: name, reason }));
+            }
+        }
+        for (key, values) in flags {
+            let setting = SETTINGS.iter().find(|setting| setting.key == *key);
+            let setting = setting.expect("flags are made from the table");
+            let place = format!("--{}", setting.flag());
+            let result = setting.apply(&mut config, values);
+            errors.extend(result.err().map(|reason| ConfigError { place, reason }));
+        }
+        if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+}
+
+/// A duration as configuration and parameters write it: `250ms`, `25s`, `15m`, `24h`, `7d`, and
+/// runs of them (`1h30m`).
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
+        let unit_ms = match &rest[..letters] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 604_800_000,
+            _ => return None,
+        };
+        rest = &rest[letters..];
+        total = total.checked_add(Duration::from_millis(number.checked_mul(unit_ms)?))?;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// A number of bytes: `1048576`, `512KiB`, `64MiB`, `1GiB`, `2TiB`.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: u64 = text[..digits].parse().ok()?;
+    let shift = match text[digits..].trim_start() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_read_as_written() {
+        let cases = [("250ms", 250), ("25s", 25_000), ("1h30m", 5_400_000), ("7d", 604_800_000)];
+        for (text, ms) in cases {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "5", "s", "1.5h", "-1s", "5 s", "99999999999999999999s"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+        assert_eq!(parse_bytes("1GiB"), Some(1 << 30));
+        assert_eq!(parse_bytes("64 MiB"), Some(64 << 20));
+        assert_eq!(parse_bytes("1GB"), None);
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_over_the_defaults() {
+        let variable = |name: &str| (name == "BELLWIRE_LISTEN").then(|| "127.0.0.1:1".to_owned());
+        let config = Config::load(None, variable, &Vec::new()).expect("valid");
+        assert_eq!(config.listen.port(), 1);
+        let flags = vec![("listen", vec!["127.0.0.1:2".to_owned()])];
+        let config = Config::load(None, variable, &flags).expect("valid");
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(Config::load(None, |_| None, &Vec::new()).expect("valid").listen.port(), 8080);
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place() {
+        let variable = |name: &str| (name == "BELLWIRE_DURABILITY").then(|| "maybe".to_owned());
+        let flags = vec![("listen", vec!["nowhere".to_owned()])];
+        let errors = Config::load(None, variable, &flags).expect_err("two mistakes");
+        let places: Vec<_> = errors.iter().map(|error| error.place.as_str()).collect();
+        assert_eq!(places, ["BELLWIRE_DURABILITY", "--listen"]);
+    }
+}

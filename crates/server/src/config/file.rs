@@ -1,0 +1,204 @@
+//! The configuration file, `bellwire.toml`. Its errors carry line and column.
+
+use std::ops::Range;
+use std::path::Path;
+
+use bellwire_model::limits::TOPIC_RULES_MAX;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Config, ConfigError, SETTINGS, parse_bytes, parse_duration};
+use crate::topics::{Kind, TopicRule};
+
+/// One `[[topic]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopicTable {
+    r#match: Spanned<String>,
+    kind: Option<Spanned<String>>,
+    retention_age: Option<Spanned<String>>,
+    retention_bytes_max: Option<Spanned<String>>,
+    retention_events_max: Option<u64>,
+}
+
+/// Applies the file at `path`; returns everything that is wrong with it.
+pub(super) fn apply(config: &mut Config, path: &Path) -> Vec<ConfigError> {
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            return vec![ConfigError { place: name, reason: format!("cannot be read: {error}") }];
+        }
+    };
+    File { name: &name, text: &text }.apply(config)
+}
+
+struct File<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn apply(&self, config: &mut Config) -> Vec<ConfigError> {
+        let table = match toml::de::DeTable::parse(self.text) {
+            Ok(table) => table.into_inner(),
+            Err(error) => {
+                return vec![self.error(error.span().unwrap_or_default(), error.message())];
+            }
+        };
+        let mut errors = Vec::new();
+        for (key, value) in table {
+            let result = match key.get_ref().as_ref() {
+                "topic" => self.topics(value).map(|topics| config.topics = topics),
+                name => self.setting(config, (name, key.span()), &value),
+            };
+            errors.extend(result.err());
+        }
+        errors
+    }
+
+    fn setting(
+        &self,
+        config: &mut Config,
+        (name, place): (&str, Range<usize>),
+        value: &Spanned<toml::de::DeValue<'_>>,
+    ) -> Result<(), ConfigError> {
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
+            let reason = format!("`{name}` is no setting; `bellwire serve --help` lists them");
+            return Err(self.error(place, &reason));
+        };
+        texts(value.get_ref(), setting.is_list)
+            .and_then(|values| setting.apply(config, &values))
+            .map_err(|reason| self.error(value.span(), &format!("`{name}`: {reason}")))
+    }
+
+    fn topics(&self, value: Spanned<toml::de::DeValue<'_>>) -> Result<Vec<TopicRule>, ConfigError> {
+        let span = value.span();
+        let deserializer = toml::de::ValueDeserializer::from(value);
+        let tables = Vec::<TopicTable>::deserialize(deserializer)
+            .map_err(|error| self.error(error.span().unwrap_or(span.clone()), error.message()))?;
+        if tables.len() > TOPIC_RULES_MAX {
+            return Err(
+                self.error(span, &format!("there are at most {TOPIC_RULES_MAX} `[[topic]]`"))
+            );
+        }
+        tables.into_iter().map(|table| self.topic(table)).collect()
+    }
+
+    fn topic(&self, table: TopicTable) -> Result<TopicRule, ConfigError> {
+        let pattern = table
+            .r#match
+            .get_ref()
+            .parse()
+            .map_err(|error| self.error(table.r#match.span(), &format!("`match`: {error}")))?;
+        let kind = match table.kind.as_ref().map(|kind| (kind.get_ref().as_str(), kind.span())) {
+            None | Some(("stream", _)) => Kind::Stream,
+            Some(("state", _)) => Kind::State,
+            Some((other, span)) => {
+                let reason = format!("`kind` is `stream` or `state`, not `{other}`");
+                return Err(self.error(span, &reason));
+            }
+        };
+        Ok(TopicRule {
+            pattern,
+            kind,
+            retention_age: self.read(table.retention_age.as_ref(), parse_duration, "24h")?,
+            retention_bytes_max: self.read(
+                table.retention_bytes_max.as_ref(),
+                parse_bytes,
+                "1GiB",
+            )?,
+            retention_events_max: table.retention_events_max,
+        })
+    }
+
+    fn read<T>(
+        &self,
+        value: Option<&Spanned<String>>,
+        parse: fn(&str) -> Option<T>,
+        example: &str,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(value) = value else { return Ok(None) };
+        let parsed = parse(value.get_ref()).ok_or_else(|| {
+            let reason = format!("expected a value such as `{example}`, not `{}`", value.get_ref());
+            self.error(value.span(), &reason)
+        })?;
+        Ok(Some(parsed))
+    }
+
+    fn error(&self, span: Range<usize>, reason: &str) -> ConfigError {
+        let before = &self.text[..span.start.min(self.text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        ConfigError { place: format!("{}:{line}:{column}", self.name), reason: reason.to_owned() }
+    }
+}
+
+/// A value as the table of settings takes it: texts.
+fn texts(value: &toml::de::DeValue<'_>, is_list: bool) -> Result<Vec<String>, String> {
+    use toml::de::DeValue;
+    match value {
+        DeValue::String(text) => Ok(vec![text.to_string()]),
+        DeValue::Integer(number) => Ok(vec![number.to_string()]),
+        DeValue::Array(values) if is_list => {
+            let mut all = Vec::new();
+            for value in values {
+                all.extend(texts(value.get_ref(), false)?);
+            }
+            Ok(all)
+        }
+        _ if is_list => Err("expected an array of texts".to_owned()),
+        _ => Err("expected a text or a number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Config, Vec<String>) {
+        let mut config = Config::default();
+        let errors = File { name: "bellwire.toml", text }.apply(&mut config);
+        (config, errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_valid() {
+        let text = r#"
+            listen = "127.0.0.1:9090"
+            rules = ["rules/*.yml"]
+            durability = "interval"
+
+            [[topic]]
+            match = "tickers/**"
+            kind = "state"
+
+            [[topic]]
+            match = "chat/**"
+            retention_age = "7d"
+            retention_bytes_max = "1GiB"
+        "#;
+        let (config, errors) = read(text);
+        assert_eq!(errors, Vec::<String>::new());
+        assert_eq!(config.listen.port(), 9090);
+        assert_eq!(config.topics[0].kind, Kind::State);
+        assert_eq!(config.topics[1].retention_bytes_max, Some(1 << 30));
+    }
+
+    #[test]
+    fn errors_say_where() {
+        let cases = [
+            ("listn = \"x\"", "bellwire.toml:1:1: `listn` is no setting"),
+            ("\ndurability = \"maybe\"", "bellwire.toml:2:14: `durability`: expected `sync` or"),
+            ("listen = [", "bellwire.toml:1:"),
+            ("[[topic]]\nmatch = \"a//b\"", "bellwire.toml:2:9: `match`: a topic has no empty"),
+            ("[[topic]]\nmatch = \"a\"\nkind = \"queue\"", "bellwire.toml:3:8: `kind` is"),
+            ("[[topic]]\nmatch = \"a\"\nretention_age = \"long\"", "bellwire.toml:3:17: expected"),
+            ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: unknown field"),
+        ];
+        for (text, start) in cases {
+            let (_, errors) = read(text);
+            assert!(errors[0].starts_with(start), "{text:?}: {errors:?}");
+        }
+    }
+}

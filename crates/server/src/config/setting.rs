@@ -1,0 +1,206 @@
+//! The table of settings.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::{Config, Durability, Engine, parse_duration};
+
+/// One setting: its names, its default, its explanation, and what it does.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in the file; flag and variable are made from it.
+    pub key: &'static str,
+    /// What stands for the value in help texts.
+    pub value_name: &'static str,
+    /// The default as one would write it; several values with commas.
+    pub default: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// Whether it takes several values: a repeated flag, an array in the file, commas in a variable.
+    pub is_list: bool,
+    set: fn(&mut Config, &[String]) -> Result<(), String>,
+}
+
+impl Setting {
+    /// The flag, without the dashes in front.
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    /// The environment variable.
+    pub fn variable(&self) -> String {
+        format!("BELLWIRE_{}", self.key.to_uppercase())
+    }
+
+    /// Sets the value, or says what is wrong with it.
+    pub(super) fn apply(&self, config: &mut Config, values: &[String]) -> Result<(), String> {
+        (self.set)(config, values)
+    }
+}
+
+/// All settings, in the order of the reference.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        value_name: "ADDR",
+        default: "127.0.0.1:8080",
+        help: "Address to accept connections on; port 0 picks a free one.",
+        is_list: false,
+        set: |config, values| {
+            parse(values, "an address such as 127.0.0.1:8080", &mut config.listen)
+        },
+    },
+    Setting {
+        key: "data",
+        value_name: "DIR",
+        default: "bellwire-data",
+        help: "Data directory; made where it is missing.",
+        is_list: false,
+        set: |config, values| parse(values, "a path", &mut config.data),
+    },
+    Setting {
+        key: "journal",
+        value_name: "ENGINE",
+        default: "disk",
+        help: "Engine of the journal: `disk`, or `memory` to keep nothing.",
+        is_list: false,
+        set: |config, values| {
+            config.journal = choose(values, &[("disk", Engine::Disk), ("memory", Engine::Memory)])?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "durability",
+        value_name: "WHEN",
+        default: "sync",
+        help: "Acknowledge events when they are synced (`sync`), or when they are written and synced \
+               every second (`interval`: survives a crash of the process, not a power cut).",
+        is_list: false,
+        set: |config, values| {
+            let choices = [("sync", Durability::Sync), ("interval", Durability::Interval)];
+            config.durability = choose(values, &choices)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "rules",
+        value_name: "GLOB",
+        default: "",
+        help: "Prometheus rule files to load; may be given several times.",
+        is_list: true,
+        set: |config, values| {
+            config.rules = values.to_vec();
+            Ok(())
+        },
+    },
+    Setting {
+        key: "retention_age",
+        value_name: "DURATION",
+        default: "24h",
+        help: "How long streams keep events where `[[topic]]` says nothing else.",
+        is_list: false,
+        set: |config, values| duration(values, &mut config.retention_age),
+    },
+    Setting {
+        key: "forward",
+        value_name: "FILTER",
+        default: "samples/**",
+        help: "Which `samples/<metric name>` topics show the newest samples; none: an empty list.",
+        is_list: true,
+        set: |config, values| {
+            let mut filters = Vec::new();
+            for value in values.iter().filter(|value| !value.is_empty()) {
+                filters.push(value.parse().map_err(|error| format!("`{value}`: {error}"))?);
+            }
+            config.forward = filters;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "allowed_origins",
+        value_name: "ORIGIN",
+        default: "",
+        help: "Origins of other sites whose pages may use the API, such as https://app.example; `*` for all.",
+        is_list: true,
+        set: |config, values| {
+            config.allowed_origins = values.to_vec();
+            Ok(())
+        },
+    },
+    Setting {
+        key: "heartbeat_interval",
+        value_name: "DURATION",
+        default: "25s",
+        help: "Silence after which a stream sends a heartbeat.",
+        is_list: false,
+        set: |config, values| duration(values, &mut config.heartbeat_interval),
+    },
+    Setting {
+        key: "stall_timeout",
+        value_name: "DURATION",
+        default: "60s",
+        help: "How long a client may take no byte although there is something to send.",
+        is_list: false,
+        set: |config, values| duration(values, &mut config.stall_timeout),
+    },
+    Setting {
+        key: "shards",
+        value_name: "COUNT",
+        default: "0",
+        help: "Threads that serve streams; 0 for one for each core.",
+        is_list: false,
+        set: |config, values| {
+            parse(values, "a number", &mut config.shards)?;
+            if config.shards > SHARDS_MAX {
+                return Err(format!("there are at most {SHARDS_MAX} shards"));
+            }
+            Ok(())
+        },
+    },
+    Setting {
+        key: "connections_max",
+        value_name: "COUNT",
+        default: "2000000",
+        help: "Connections at a time; the limit of file descriptors lowers it.",
+        is_list: false,
+        set: |config, values| parse(values, "a number", &mut config.connections_max),
+    },
+];
+
+/// Shards beyond any machine's cores are a mistake.
+const SHARDS_MAX: usize = 1024;
+
+fn parse<T: FromStr<Err: Display>>(
+    values: &[String],
+    expected: &str,
+    target: &mut T,
+) -> Result<(), String> {
+    let value = one(values)?;
+    *target =
+        value.parse().map_err(|error| format!("expected {expected}, not `{value}`: {error}"))?;
+    Ok(())
+}
+
+fn duration(values: &[String], target: &mut std::time::Duration) -> Result<(), String> {
+    let value = one(values)?;
+    let parsed = parse_duration(value).filter(|duration| !duration.is_zero());
+    *target = parsed
+        .ok_or_else(|| format!("expected a duration such as 30s, 24h or 7d, not `{value}`"))?;
+    Ok(())
+}
+
+fn choose<T: Copy>(values: &[String], choices: &[(&str, T)]) -> Result<T, String> {
+    let value = one(values)?;
+    let chosen = choices.iter().find(|(name, _)| name == value);
+    chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+        format!("expected {}, not `{value}`", names.join(" or "))
+    })
+}
+
+fn one(values: &[String]) -> Result<&String, String> {
+    match values {
+        [value] => Ok(value),
+        _ => Err(format!("expected one value, not {}", values.len())),
+    }
+}

@@ -1,0 +1,29 @@
+//! Control events from the hub's and the server's own reasons.
+
+use std::time::Duration;
+
+use bellwire_hub::{Gap, GapReason};
+use bellwire_model::FilterSet;
+use bellwire_model::limits::RETRY;
+use bellwire_wire::Control;
+
+/// The hub's gap as clients read it.
+pub(crate) fn gap<'a>(gap: &Gap, filters: &'a FilterSet) -> Control<'a> {
+    let reason = match gap.reason {
+        GapReason::Expired => bellwire_wire::GapReason::Expired,
+        GapReason::Epoch => bellwire_wire::GapReason::Epoch,
+    };
+    Control::Gap { from: gap.from, to: gap.to, reason, filters }
+}
+
+/// How long a client waits before it reconnects.
+pub(crate) fn jittered_retry() -> Duration {
+    RETRY / 2 + jittered(RETRY)
+}
+
+/// A random time up to `most`, so that many clients do not return at once.
+pub(crate) fn jittered(most: Duration) -> Duration {
+    // Without entropy all return at once, which is no reason to fail.
+    let share = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    Duration::from_millis((most.as_millis() as f64 * share) as u64)
+}

@@ -1,0 +1,337 @@
+//! The evaluator: one thread that feeds samples and time to the rules, and their transitions to
+//! the journal and the board.
+//!
+//! ```text
+//! POST /v1/samples ─▶ SampleIntake ─▶ Engine::apply ─┬─▶ alerts/events/… (journal, then all hubs)
+//!                     timers ─▶ Engine::advance ─────┤
+//!                                                    ├─▶ alerts/active   (state)
+//!                                                    └─▶ samples/…       (state, where forwarded)
+//! ```
+//!
+//! A transition is appended before the next batch is looked at, and again until the journal takes
+//! it: none is lost, and samples wait meanwhile. Its id makes the append idempotent.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bellwire_journal::{Append, Error, Journal};
+use bellwire_model::limits::{SAMPLE_BATCHES_QUEUED_MAX, STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
+use bellwire_model::{
+    Alert, AlertState, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
+};
+use bellwire_rules::{Change, Engine, RuleSet};
+use bellwire_wire::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::clock;
+use crate::observe::Figures;
+use crate::problem::{Code, Problem};
+use crate::state::States;
+
+/// The state topic of alerts as they are now, keyed by fingerprint.
+pub(crate) const ALERTS_ACTIVE: &str = "alerts/active";
+
+/// Transitions of all alerts.
+const ALERTS_EVENTS: &str = "alerts/events";
+
+/// How long a publisher of samples waits for its turn before it is told to come back.
+const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Pause before a transition that the journal did not take is appended again.
+const APPEND_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest wait for a timer: a wall clock that jumps is noticed after this long.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+
+/// Samples of one request, and their place in the queue.
+#[derive(Debug)]
+struct Batch {
+    samples: Vec<Sample>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Where samples enter.
+#[derive(Debug)]
+pub(crate) struct SampleIntake {
+    places: Arc<Semaphore>,
+    batches: SyncSender<Batch>,
+    is_blocked: Arc<AtomicBool>,
+}
+
+impl SampleIntake {
+    /// Queues samples for the rules; waits for room, within patience.
+    pub(crate) async fn take(&self, samples: Vec<Sample>) -> Result<(), Problem> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let place = Arc::clone(&self.places).acquire_owned();
+        let place = tokio::time::timeout(INTAKE_PATIENCE, place).await.map_err(|_| {
+            let detail =
+                "the rules have as many samples to look at as they may: send them again later";
+            Problem::new(Code::PublishersBusy, detail).retry_after(1)
+        })?;
+        let place = place.expect("the semaphore is never closed");
+        // There is a place, so this does not block.
+        let batch = Batch { samples, _place: place };
+        self.batches
+            .send(batch)
+            .map_err(|_| Problem::new(Code::Draining, "the evaluator has ended"))
+    }
+
+    /// Whether the journal does not take the evaluator's transitions at the moment.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Relaxed)
+    }
+}
+
+/// What the evaluator needs of the rest of the server.
+#[derive(Debug)]
+pub(crate) struct EvaluatorParts {
+    pub(crate) rules: RuleSet,
+    pub(crate) forward: Vec<Filter>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) states: Arc<States>,
+    pub(crate) figures: Arc<Figures>,
+}
+
+/// Starts the evaluator. It ends when the intake is dropped and its queue is empty.
+pub(crate) fn spawn(
+    parts: EvaluatorParts,
+    restored: Vec<Alert>,
+) -> io::Result<(SampleIntake, JoinHandle<()>)> {
+    let (batches, queue) = sync_channel(SAMPLE_BATCHES_QUEUED_MAX);
+    let is_blocked = Arc::new(AtomicBool::new(false));
+    let intake = SampleIntake {
+        places: Arc::new(Semaphore::new(SAMPLE_BATCHES_QUEUED_MAX)),
+        batches,
+        is_blocked: Arc::clone(&is_blocked),
+    };
+    let EvaluatorParts { rules, forward, journal, states, figures } = parts;
+    figures.rules_loaded.set(rules.len() as u64);
+    let mut engine = Engine::new(rules);
+    engine.restore(clock::now(), restored);
+    let evaluator = Evaluator { engine, forward, journal, states, figures, is_blocked };
+    let run = move || evaluator.run(&queue);
+    let thread = std::thread::Builder::new().name("evaluator".to_owned()).spawn(run)?;
+    Ok((intake, thread))
+}
+
+struct Evaluator {
+    engine: Engine,
+    forward: Vec<Filter>,
+    journal: Arc<dyn Journal>,
+    states: Arc<States>,
+    figures: Arc<Figures>,
+    is_blocked: Arc<AtomicBool>,
+}
+
+impl Evaluator {
+    fn run(mut self, queue: &Receiver<Batch>) {
+        // What was restored is on the board at once.
+        let active = self.engine.active().map(|alert| board_event(&alert, None, clock::now()));
+        self.put(active.collect());
+        // Rules are evaluated once without any sample.
+        let changes = self.engine.apply(clock::now(), &[]);
+        self.publish(changes);
+        loop {
+            let deadline = self.engine.next_deadline();
+            let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
+            match queue.recv_timeout(wait.min(CLOCK_CHECK)) {
+                Ok(batch) => {
+                    let changes = self.engine.apply(clock::now(), &batch.samples);
+                    self.publish(changes);
+                    self.figures.samples_accepted.add(batch.samples.len() as u64);
+                    self.forward(batch.samples);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let changes = self.engine.advance(clock::now());
+                    self.publish(changes);
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.report();
+        }
+    }
+
+    fn publish(&self, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut announcements = Vec::new();
+        let mut board = Vec::with_capacity(changes.len());
+        for change in changes {
+            match change {
+                Change::Transition(transition) => {
+                    if transition.kind.is_announced() {
+                        announcements.push(announcement(&transition));
+                    }
+                    let Transition { kind, time, alert } = transition;
+                    board.push(board_event(&alert, Some(kind.event_type()), time));
+                }
+                Change::Removed(fingerprint) => board.push(removal(fingerprint)),
+            }
+        }
+        self.figures.alert_transitions.add(announcements.len() as u64);
+        self.append(announcements);
+        self.put(board);
+    }
+
+    /// Appends until the journal takes it.
+    fn append(&self, announcements: Vec<Append>) {
+        if announcements.is_empty() {
+            return;
+        }
+        loop {
+            let (reply, replied) = sync_channel(1);
+            let reply = Box::new(move |result: Result<_, Error>| {
+                let _ = reply.send(result.map(|_: Vec<_>| ()));
+            });
+            let queued = self.journal.append(announcements.clone(), reply);
+            let result = queued.and_then(|()| replied.recv().unwrap_or(Err(Error::Closed)));
+            self.is_blocked.store(result.is_err(), Ordering::Relaxed);
+            match result {
+                Ok(()) => return,
+                Err(Error::Closed) => {
+                    tracing::error!(
+                        "The journal closed before alert transitions were written; they are found again at the next start."
+                    );
+                    return;
+                }
+                Err(error) => {
+                    self.figures.journal_failures.add(1);
+                    tracing::error!(%error, "The journal does not take alert transitions; trying again.");
+                    clock::pause(APPEND_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn put(&self, events: Vec<Event>) {
+        for result in self.states.apply(events) {
+            if let Err(error) = result {
+                tracing::error!(%error, "The board cannot show an alert.");
+            }
+        }
+    }
+
+    /// Shows the newest samples on their topics.
+    fn forward(&self, samples: Vec<Sample>) {
+        if self.forward.is_empty() {
+            return;
+        }
+        let events = samples.into_iter().filter_map(|sample| self.sample_event(&sample));
+        // A full table has been told by the figures; samples come again.
+        let _ = self.states.apply(events.collect());
+    }
+
+    fn sample_event(&self, sample: &Sample) -> Option<Event> {
+        let name = sample.series.metric_name()?;
+        let topic: Topic = format!("samples/{name}").parse().ok()?;
+        if !self.forward.iter().any(|filter| filter.matches(&topic)) {
+            return None;
+        }
+        let body = json::sample(sample);
+        if body.len() > STATE_VALUE_BYTES_MAX {
+            return None;
+        }
+        let key = Some(json::state_key(&sample.series).into());
+        Some(Event {
+            topic,
+            key,
+            event_type: None,
+            time: sample.time,
+            body: Some(Body::Json(body.into())),
+        })
+    }
+
+    fn report(&self) {
+        let figures = self.engine.figures();
+        self.figures.rule_series.set(figures.series as u64);
+        self.figures.alerts_pending.set(figures.alerts.pending as u64);
+        self.figures.alerts_firing.set(figures.alerts.firing as u64);
+    }
+}
+
+/// The event of a transition that every subscriber of the alert must see.
+fn announcement(transition: &Transition) -> Append {
+    let alert = &transition.alert;
+    let topic = event_topic(alert);
+    let event = Event {
+        topic,
+        key: Some(alert.fingerprint.to_string().into()),
+        event_type: Some(transition.kind.event_type().into()),
+        time: transition.time,
+        body: Some(Body::Json(json::alert(alert).into())),
+    };
+    Append { event, idempotency_key: Some(transition.id().into()) }
+}
+
+/// `alerts/events/<severity>/<alertname>`; what a topic cannot hold becomes `_`.
+fn event_topic(alert: &Alert) -> Topic {
+    let segment = |text: &str| -> String {
+        let share = TOPIC_BYTES_MAX / 2 - ALERTS_EVENTS.len();
+        let mut segment = String::new();
+        for character in text.chars() {
+            let fits = !(character.is_control() || matches!(character, '/' | '*'));
+            segment.push(if fits { character } else { '_' });
+            if segment.len() > share {
+                segment.pop();
+                break;
+            }
+        }
+        if segment.is_empty() { "_".to_owned() } else { segment }
+    };
+    let topic =
+        format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(&alert.rule.alert));
+    topic.parse().expect("the segments are valid and short")
+}
+
+fn board_event(alert: &Alert, event_type: Option<&str>, time: Timestamp) -> Event {
+    Event {
+        topic: ALERTS_ACTIVE.parse().expect("a topic"),
+        key: Some(alert.fingerprint.to_string().into()),
+        event_type: event_type.map(Into::into),
+        time,
+        body: Some(Body::Json(json::alert(alert).into())),
+    }
+}
+
+fn removal(fingerprint: Fingerprint) -> Event {
+    Event {
+        topic: ALERTS_ACTIVE.parse().expect("a topic"),
+        key: Some(fingerprint.to_string().into()),
+        event_type: None,
+        time: clock::now(),
+        body: None,
+    }
+}
+
+/// The alerts that were firing, or had resolved lately, when the journal was last written: the
+/// newest transition of each.
+pub(crate) fn restore(journal: &dyn Journal) -> Result<Vec<Alert>, Error> {
+    let filter: Filter = format!("{ALERTS_EVENTS}/**").parse().expect("a filter");
+    let filters = filter.into();
+    let mut newest = std::collections::BTreeMap::new();
+    let mut after = bellwire_model::Offset::ZERO;
+    let tail = journal.bounds().tail;
+    while after < tail {
+        let page = journal.read(after, &filters, crate::history::PAGE)?;
+        for entry in page.entries {
+            let body = entry.event.body.as_ref().map(|body| body.bytes().clone());
+            match body.map(|body| json::read_alert(&body)) {
+                Some(Ok(alert)) => {
+                    newest.insert(alert.fingerprint, alert);
+                }
+                _ => {
+                    tracing::warn!(offset = %entry.offset, "A transition in the journal is not an alert; it is passed over.");
+                }
+            }
+        }
+        after = page.end;
+    }
+    Ok(newest.into_values().filter(|alert| alert.state != AlertState::Pending).collect())
+}

@@ -1,0 +1,174 @@
+//! Accepting connections, and driving those that hyper serves.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, sleep, timeout};
+
+use super::head::{self, Decision};
+use super::replay::Replay;
+use super::takeover::Takeover;
+use crate::observe::Figures;
+use crate::problem::{Code, Problem};
+use crate::shard::{Handoff, Spread};
+use crate::stream_request::StreamRequest;
+
+/// What every connection needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    pub(crate) router: Router,
+    pub(crate) spread: Arc<Spread>,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) connections_max: usize,
+}
+
+/// Pause after an accept that failed for want of descriptors: they come back when others leave.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until `draining` turns true, then lets the requests that are under way finish.
+pub(crate) async fn serve(listener: TcpListener, door: Door, mut draining: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    let drains = draining.clone();
+    let mut drained = pin!(draining.wait_for(|draining| *draining));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut drained => break,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(greet(stream, door.clone(), drains.clone()));
+            }
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "No connection can be accepted now.");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Whether accepting failed because of the one connection that was to be accepted.
+fn is_of_the_peer(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+async fn greet(mut stream: TcpStream, door: Door, draining: watch::Receiver<bool>) {
+    let _guest = Guest::enter(&door);
+    if door.figures.connections_open.get() as usize > door.connections_max {
+        door.figures.connections_refused.add(1);
+        let detail =
+            format!("there are {} connections, the most this server takes", door.connections_max);
+        let problem = Problem::new(Code::ConnectionsExhausted, detail).retry_after(5);
+        return refuse(stream, &problem).await;
+    }
+    // Small events must not wait for the acknowledgement of earlier ones.
+    let _ = stream.set_nodelay(true);
+    let mut head = Vec::with_capacity(1024);
+    let decision = match timeout(HEAD_TIMEOUT, head::read(&mut stream, &mut head)).await {
+        Ok(Ok(Some(decision))) => decision,
+        Ok(Ok(None)) => return,
+        Ok(Err(problem)) => return refuse(stream, &problem).await,
+        // Who has not said a word only opened a connection ahead of need.
+        Err(_) if head.is_empty() => return,
+        Err(_) => {
+            let detail = format!("the head did not arrive within {} s", HEAD_TIMEOUT.as_secs());
+            return refuse(stream, &Problem::new(Code::HeadTimeout, detail)).await;
+        }
+    };
+    match decision {
+        Decision::Lean(request) => hand_over(stream, request, &door).await,
+        Decision::Replay => {
+            if let Some((stream, request)) = drive(Replay::new(head, stream), &door, draining).await
+            {
+                hand_over(stream, request, &door).await;
+            }
+        }
+    }
+}
+
+/// Serves requests until the connection ends, or until one of them asks for a lean stream.
+async fn drive(
+    replay: Replay,
+    door: &Door,
+    mut draining: watch::Receiver<bool>,
+) -> Option<(TcpStream, StreamRequest)> {
+    let (takeover, taken_over) = Takeover::new();
+    let router = door.router.clone().layer(axum::Extension(takeover));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(KEEP_ALIVE_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX * 2)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(replay), TowerToHyperService::new(router));
+    let mut connection = connection;
+    let mut taken_over = pin!(taken_over);
+    let mut is_draining = false;
+    let request = std::future::poll_fn(|context| {
+        if !is_draining {
+            let mut drained = pin!(draining.wait_for(|draining| *draining));
+            if drained.as_mut().poll(context).is_ready() {
+                is_draining = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+        // An error is the peer's: it left, or sent what hyper has answered already.
+        if std::pin::Pin::new(&mut connection).poll(context).is_ready() {
+            return std::task::Poll::Ready(None);
+        }
+        taken_over.as_mut().poll(context).map(Result::ok)
+    })
+    .await?;
+    Some((connection.into_parts().io.into_inner().into_stream(), request))
+}
+
+async fn hand_over(stream: TcpStream, request: StreamRequest, door: &Door) {
+    let Ok(socket) = stream.into_std() else { return };
+    if let Err(handoff) = door.spread.adopt(Handoff { socket, request }) {
+        door.figures.connections_refused.add(1);
+        let problem = Problem::new(Code::ConnectionsExhausted, "too many connections come at once");
+        if let Ok(stream) = TcpStream::from_std(handoff.socket) {
+            refuse(stream, &problem.retry_after(1)).await;
+        }
+    }
+}
+
+/// Answers, and ends the connection.
+async fn refuse(mut stream: TcpStream, problem: &Problem) {
+    let answer = async {
+        stream.write_all(&problem.http1_response()).await?;
+        stream.shutdown().await
+    };
+    // A peer that does not even read this is left alone.
+    let _ = timeout(HEAD_TIMEOUT, answer).await;
+}
+
+/// Counts a connection while the front door has it; a shard counts its own.
+struct Guest<'a>(&'a Door);
+
+impl<'a> Guest<'a> {
+    fn enter(door: &'a Door) -> Self {
+        door.figures.connections_open.add(1);
+        Self(door)
+    }
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.0.figures.connections_open.sub(1);
+    }
+}

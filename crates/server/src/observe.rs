@@ -1,0 +1,90 @@
+//! The server's own figures, and how `/metrics` writes them. One table names them all.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that threads add to.
+#[derive(Debug, Default)]
+pub(crate) struct Figure(AtomicU64);
+
+impl Figure {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! figures {
+    ($($field:ident $kind:literal $name:literal $help:literal;)*) => {
+        /// Every figure of the server.
+        #[derive(Debug, Default)]
+        pub(crate) struct Figures { $(#[doc = $help] pub(crate) $field: Figure,)* }
+
+        impl Figures {
+            /// In the Prometheus text format.
+            pub(crate) fn render(&self) -> String {
+                let mut text = String::new();
+                $(
+                    let value = self.$field.get();
+                    let (name, help, kind) = ($name, $help, $kind);
+                    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
+                        .expect("a string takes all");
+                )*
+                text
+            }
+
+            /// Names, kinds and explanations.
+            #[cfg(test)]
+            const TABLE: &'static [(&'static str, &'static str, &'static str)] =
+                &[$(($name, $kind, $help),)*];
+        }
+    };
+}
+
+figures! {
+    connections_open "gauge" "bellwire_connections_open" "Connections of all kinds that are open.";
+    connections_refused "counter" "bellwire_connections_refused_total" "Connections refused because there were too many.";
+    streams_open "gauge" "bellwire_streams_open" "Open streams: SSE and NDJSON.";
+    streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
+    polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";
+    events_published "counter" "bellwire_events_published_total" "Events that the journal has acknowledged.";
+    events_delivered "counter" "bellwire_events_delivered_total" "Events written to streams, once for each subscriber.";
+    bytes_delivered "counter" "bellwire_bytes_delivered_total" "Bytes written to streams.";
+    state_keys "gauge" "bellwire_state_keys" "Keys of all state topics.";
+    samples_accepted "counter" "bellwire_samples_accepted_total" "Samples that rules have seen.";
+    samples_rejected "counter" "bellwire_samples_rejected_total" "Samples that were refused.";
+    rules_loaded "gauge" "bellwire_rules_loaded" "Alerting rules that are loaded.";
+    rule_series "gauge" "bellwire_rule_series" "Series that rules remember.";
+    alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
+    alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
+    alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire or resolved.";
+    journal_tail "gauge" "bellwire_journal_tail_offset" "The newest durable offset.";
+    journal_trimmed "gauge" "bellwire_journal_trimmed_offset" "The newest offset that retention has removed.";
+    journal_failures "counter" "bellwire_journal_failures_total" "Appends that failed.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        for (name, kind, help) in Figures::TABLE {
+            assert!(name.starts_with("bellwire_"), "{name}");
+            assert_eq!(*kind == "counter", name.ends_with("_total"), "{name}");
+            assert!(help.ends_with('.'), "{name}");
+        }
+        assert!(Figures::default().render().contains("\nbellwire_streams_open 0\n"));
+    }
+}

@@ -1,0 +1,248 @@
+//! Wires the parts together, and ends them in order.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, available_parallelism};
+
+use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
+use bellwire_model::Epoch;
+use bellwire_model::limits::{DRAIN_TIMEOUT, RETENTION_INTERVAL};
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::api::{self, App};
+use crate::clock;
+use crate::config::{Config, Durability, Engine};
+use crate::evaluator::{self, EvaluatorParts};
+use crate::feed::{Committer, Feed};
+use crate::front_door::{self, Door};
+use crate::history::HistoryReaders;
+use crate::observe::Figures;
+use crate::open_files;
+use crate::publisher::Publisher;
+use crate::rule_files::{self, RuleFilesError};
+use crate::shard::{self, ShardParts, Spread, Surroundings, Timing};
+use crate::state::{self, States};
+use crate::tasks::TaskHub;
+use crate::topics::{Subscriptions, TopicRates, TopicRules};
+
+/// Why a server does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Rule files are wrong.
+    #[error(transparent)]
+    Rules(#[from] RuleFilesError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] bellwire_journal::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no threads, entropy or descriptors.
+    #[error("the system refuses what a server needs")]
+    System(#[from] io::Error),
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    runtime: Runtime,
+    draining: watch::Sender<bool>,
+    accepting: tokio::task::JoinHandle<()>,
+    evaluator: JoinHandle<()>,
+    shards: Vec<JoinHandle<()>>,
+    spread: Arc<Spread>,
+    journal: Arc<dyn Journal>,
+}
+
+impl Server {
+    /// Starts everything; returns once connections are accepted.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        // What can be wrong comes first: nothing has been touched yet.
+        let rules = rule_files::load(&config.rules)?;
+        let listener = listen(config.listen)?;
+        let address = listener.local_addr()?;
+        let connections_max = open_files::raise(config.connections_max);
+        let topics = TopicRules::new(config.topics.clone(), config.retention_age);
+        let rates = Arc::new(TopicRates::new());
+        let feed_cell = Arc::new(OnceLock::new());
+        let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
+        let journal = open_journal(&config, &topics, committer)?;
+        let restored = evaluator::restore(journal.as_ref())?;
+
+        let shard_parts = (0..shard_count(config.shards))
+            .map(|_| ShardParts::new())
+            .collect::<io::Result<Vec<_>>>()?;
+        let handles: Vec<_> = shard_parts.iter().map(|parts| parts.handle.clone()).collect();
+        let table = state::new_table();
+        let tasks = Arc::new(TaskHub::new(Arc::clone(&journal), Arc::clone(&table)));
+        let feed = Arc::new(Feed { shards: handles.clone(), tasks: Arc::clone(&tasks) });
+        feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
+        let states = Arc::new(States::new(journal.epoch(), Arc::clone(&table), feed));
+        let figures = Arc::new(Figures::default());
+        let subscriptions = Arc::new(Subscriptions::default());
+
+        let surroundings = Arc::new(Surroundings {
+            journal: Arc::clone(&journal),
+            table,
+            history: HistoryReaders::start(&journal)?,
+            subscriptions: Arc::clone(&subscriptions),
+            figures: Arc::clone(&figures),
+            timing: Timing {
+                heartbeat_interval: config.heartbeat_interval,
+                stall_timeout: config.stall_timeout,
+            },
+        });
+        let spawn = |(index, parts)| shard::spawn(index, parts, Arc::clone(&surroundings));
+        let shards =
+            shard_parts.into_iter().enumerate().map(spawn).collect::<io::Result<Vec<_>>>()?;
+        let spread = Arc::new(Spread::new(handles));
+
+        let parts = EvaluatorParts {
+            rules,
+            forward: config.forward,
+            journal: Arc::clone(&journal),
+            states: Arc::clone(&states),
+            figures: Arc::clone(&figures),
+        };
+        let (intake, evaluator) = evaluator::spawn(parts, restored)?;
+        let publisher = Publisher {
+            journal: Arc::clone(&journal),
+            states,
+            topics,
+            figures: Arc::clone(&figures),
+        };
+        let allowed_origins = config.allowed_origins;
+        let app = App {
+            publisher,
+            tasks,
+            intake,
+            subscriptions,
+            rates,
+            figures: Arc::clone(&figures),
+            allowed_origins,
+        };
+        let router = api::router(Arc::new(app));
+        let door = Door { router, spread: Arc::clone(&spread), figures, connections_max };
+
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let (draining, drains) = watch::channel(false);
+        let listener = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let accepting = runtime.spawn(front_door::serve(listener, door, drains));
+        runtime.spawn(apply_retention(Arc::clone(&journal)));
+        Ok(Self { address, runtime, draining, accepting, evaluator, shards, spread, journal })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it in order: no more connections, requests under way finish, transitions are written,
+    /// the journal is synced, subscribers are told good-bye. Blocks, for
+    /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
+    pub fn drain(self) {
+        self.draining.send_replace(true);
+        let accepting = self.accepting;
+        let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };
+        if self.runtime.block_on(finish).is_err() {
+            tracing::warn!("Some requests did not finish in time; they are cut off.");
+        }
+        // With the last handler goes the intake, and with the intake the evaluator.
+        self.runtime.shutdown_timeout(DRAIN_TIMEOUT);
+        if self.evaluator.join().is_err() {
+            tracing::error!("The evaluator had failed.");
+        }
+        if let Err(error) = self.journal.close() {
+            tracing::error!(%error, "The journal was not closed cleanly; the next start recovers it.");
+        }
+        self.spread.drain();
+        for shard in self.shards {
+            if shard.join().is_err() {
+                tracing::error!("A shard had failed.");
+            }
+        }
+    }
+}
+
+fn shard_count(configured: usize) -> usize {
+    if configured > 0 { configured } else { available_parallelism().map_or(1, Into::into) }
+}
+
+/// Connections that the kernel keeps ready for the front door.
+const BACKLOG: i32 = 4096;
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        // A restart must not wait for the old connections to time out.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(TcpListener::from(socket))
+    };
+    listen().map_err(|source| StartError::Listen { address, source })
+}
+
+fn open_journal(
+    config: &Config,
+    topics: &TopicRules,
+    committer: Committer,
+) -> Result<Arc<dyn Journal>, StartError> {
+    let epoch = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
+    let epoch = Epoch::new(epoch);
+    let observer = Box::new(committer);
+    Ok(match config.journal {
+        Engine::Memory => Arc::new(MemoryJournal::new(epoch, topics.retention(), observer)),
+        Engine::Disk => {
+            let options = DiskOptions {
+                path: config.data.clone(),
+                durability: match config.durability {
+                    Durability::Sync => bellwire_journal::Durability::Sync,
+                    Durability::Interval => bellwire_journal::Durability::Interval,
+                },
+                retention: topics.retention(),
+                fresh_epoch: epoch,
+                boot_id: boot_id(),
+                now: clock::now(),
+            };
+            Arc::new(DiskJournal::open(options, observer)?)
+        }
+    })
+}
+
+/// Tells one boot of the system from another, where it says so.
+fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+/// Applies retention again and again. A failure is told; the next round tries again.
+async fn apply_retention(journal: Arc<dyn Journal>) {
+    let mut interval = tokio::time::interval(RETENTION_INTERVAL);
+    loop {
+        interval.tick().await;
+        let journal = Arc::clone(&journal);
+        let applied =
+            tokio::task::spawn_blocking(move || journal.apply_retention(clock::now())).await;
+        match applied {
+            Ok(Ok(()) | Err(bellwire_journal::Error::Closed)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "Retention could not be applied."),
+            Err(error) => tracing::error!(%error, "Retention failed."),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which connections follow which lane, and which of them are yet to be visited.
+
+use bellwire_hub::LaneId;
+
+use super::Token;
+
+/// Connections visited for one lane before others get their turn, so that a publish to very many
+/// does not hold up one to a few.
+const VISITS_PER_TURN: usize = 256;
+
+#[derive(Debug, Default)]
+struct Members {
+    tokens: Vec<u32>,
+    /// The connections at the front that are yet to be visited. Visits run from the back: whoever
+    /// leaves is replaced by the last one, who has been visited already.
+    unvisited: usize,
+}
+
+/// The members of each lane, and the lanes that have been touched.
+#[derive(Debug, Default)]
+pub(super) struct LaneMembers {
+    lanes: Vec<Members>,
+    touched: Vec<LaneId>,
+}
+
+impl LaneMembers {
+    /// Adds a connection; returns its place in the lane.
+    pub(super) fn join(&mut self, lane: LaneId, token: Token) -> u32 {
+        if self.lanes.len() <= lane.index() {
+            self.lanes.resize_with(lane.index() + 1, Members::default);
+        }
+        let tokens = &mut self.lanes[lane.index()].tokens;
+        tokens.push(token as u32);
+        (tokens.len() - 1) as u32
+    }
+
+    /// Removes the connection at `place`; returns the one that takes its place.
+    pub(super) fn leave(&mut self, lane: LaneId, place: u32) -> Option<Token> {
+        let members = &mut self.lanes[lane.index()];
+        members.tokens.swap_remove(place as usize);
+        members.unvisited = members.unvisited.min(members.tokens.len());
+        if members.tokens.is_empty() {
+            members.tokens = Vec::new();
+        }
+        members.tokens.get(place as usize).map(|token| *token as Token)
+    }
+
+    /// All connections of the lane are to be visited.
+    pub(super) fn touch(&mut self, lane: LaneId) {
+        let Some(members) = self.lanes.get_mut(lane.index()) else { return };
+        if members.unvisited == 0 && !members.tokens.is_empty() {
+            self.touched.push(lane);
+        }
+        members.unvisited = members.tokens.len();
+    }
+
+    pub(super) fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// The connections to visit in this turn: some of every touched lane, small lanes first.
+    pub(super) fn next_visits(&mut self, visits: &mut Vec<Token>) {
+        let lanes = &mut self.lanes;
+        self.touched.sort_unstable_by_key(|lane| lanes[lane.index()].unvisited);
+        self.touched.retain(|lane| {
+            let Members { tokens, unvisited } = &mut lanes[lane.index()];
+            let rest = unvisited.saturating_sub(VISITS_PER_TURN);
+            visits.extend(tokens[rest..*unvisited].iter().rev().map(|token| *token as Token));
+            *unvisited = rest;
+            rest > 0
+        });
+    }
+
+    pub(super) fn tokens(&self, lane: LaneId) -> impl Iterator<Item = Token> {
+        self.lanes[lane.index()].tokens.iter().map(|token| *token as Token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_hub::{Begin, Hub, HubLimits, Snapshot, Start};
+    use bellwire_model::{Epoch, Filter, FilterSet, Offset, Version};
+
+    use super::*;
+
+    fn lane(hub: &mut Hub<()>, filter: &str) -> LaneId {
+        let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
+        let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
+        let nothing = |_: &FilterSet| Snapshot { version: Version::ZERO, values: Vec::new() };
+        hub.join(&filters, begin, nothing).0.lane()
+    }
+
+    #[test]
+    fn everyone_is_visited_though_others_leave_between_turns() {
+        let mut hub = Hub::new(Epoch::new(1), Offset::ZERO, HubLimits::default());
+        let (big, small) = (lane(&mut hub, "big"), lane(&mut hub, "small"));
+        let mut members = LaneMembers::default();
+        for token in 0..1_000 {
+            members.join(big, token);
+        }
+        members.join(small, 5_000);
+        members.touch(big);
+        members.touch(small);
+
+        let mut visits = Vec::new();
+        members.next_visits(&mut visits);
+        assert_eq!(visits[0], 5_000, "the small lane first");
+        assert_eq!(visits.len(), 1 + VISITS_PER_TURN);
+        // One that has not been visited leaves, and one that has takes its place.
+        assert_eq!(members.leave(big, 3), Some(999));
+        while members.has_touched() {
+            members.next_visits(&mut visits);
+        }
+        for token in (0..1_000).filter(|token| *token != 3) {
+            assert!(visits.contains(&token), "{token}");
+        }
+    }
+}

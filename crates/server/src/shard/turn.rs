@@ -1,0 +1,461 @@
+//! The shard's loop: poll, take in what waits, visit who is touched, look at the wheel.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bellwire_hub::{Begin, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Start};
+use bellwire_journal::Journal;
+use bellwire_model::limits::{CATCH_UPS_PER_SHARD_MAX, DRAIN_RETURN};
+use bellwire_model::{Cursor, Offset};
+use bellwire_wire::http1::LAST_CHUNK;
+use bellwire_wire::{ByeReason, Control, ndjson, sse};
+use bytes::{Bytes, BytesMut};
+use mio::{Events, Interest, Poll};
+use rustc_hash::FxHashMap;
+use slab::Slab;
+
+use super::connection::{Connection, Mood};
+use super::inbox::{ShardHandle, Waiting, poll_and_handle};
+use super::lanes::LaneMembers;
+use super::pump::{self, Context, Pumped, Written};
+use super::wheel::Wheel;
+use super::{Handoff, PageRead, Surroundings, Token};
+use crate::clock::{Ticker, ticks};
+use crate::feed::Batch;
+use crate::frames::{self, Encoding, Frames};
+use crate::history::PageRequest;
+use crate::stream_request::{Framing, StreamRequest};
+
+/// The poll's token of the inbox; connections have their slab keys.
+const INBOX: mio::Token = mio::Token(usize::MAX);
+
+/// What a shard is spawned from. Its handle exists first: the feed needs it.
+#[derive(Debug)]
+pub(crate) struct ShardParts {
+    poll: Poll,
+    pub(crate) handle: ShardHandle,
+}
+
+impl ShardParts {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (poll, handle) = poll_and_handle(INBOX)?;
+        Ok(Self { poll, handle })
+    }
+}
+
+/// Starts a shard's thread.
+pub(crate) fn spawn(
+    index: usize,
+    parts: ShardParts,
+    surroundings: Arc<Surroundings>,
+) -> io::Result<JoinHandle<()>> {
+    let bounds = surroundings.journal.bounds();
+    let ticker = Ticker::start();
+    let shard = Shard {
+        hub: Hub::new(surroundings.journal.epoch(), bounds.tail, HubLimits::default()),
+        poll: parts.poll,
+        handle: parts.handle,
+        connections: Slab::new(),
+        members: LaneMembers::default(),
+        queued: VecDeque::new(),
+        catch_ups: CatchUps::default(),
+        wheel: Wheel::new(ticker.now()),
+        ticker,
+        written: Written::default(),
+        surroundings,
+    };
+    std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || shard.run())
+}
+
+/// Who waits for which page of history.
+#[derive(Debug, Default)]
+struct CatchUps {
+    next_ticket: u64,
+    /// Pages that a reader is reading.
+    reading: FxHashMap<u64, CatchUp>,
+    /// Connections that wait until fewer pages are read at once.
+    admission: VecDeque<Token>,
+}
+
+#[derive(Debug)]
+struct CatchUp {
+    lane: LaneId,
+    after: Offset,
+    waiting: Vec<Token>,
+}
+
+/// One shard. See the module above.
+struct Shard {
+    surroundings: Arc<Surroundings>,
+    poll: Poll,
+    handle: ShardHandle,
+    hub: Hub<Frames>,
+    connections: Slab<Connection>,
+    members: LaneMembers,
+    /// Connections that have more to write than one pump may.
+    queued: VecDeque<Token>,
+    catch_ups: CatchUps,
+    wheel: Wheel,
+    ticker: Ticker,
+    written: Written,
+}
+
+impl Shard {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut scratch = vec![0; 4096];
+        loop {
+            if let Err(error) = self.poll.poll(&mut events, Some(self.poll_timeout())) {
+                assert_eq!(error.kind(), io::ErrorKind::Interrupted, "poll failed: {error}");
+            }
+            for event in &events {
+                if event.token() == INBOX {
+                    let waiting = self.handle.0.take();
+                    if self.take_in(waiting) == Phase::Ended {
+                        return;
+                    }
+                } else {
+                    self.on_socket_event(event, &mut scratch);
+                }
+            }
+            self.visit_touched();
+            self.visit_queued();
+            self.look_at_wheel();
+            self.report();
+        }
+    }
+
+    fn poll_timeout(&self) -> Duration {
+        if self.members.has_touched() || !self.queued.is_empty() {
+            return Duration::ZERO;
+        }
+        // Nobody to attend to: the inbox wakes.
+        self.wheel.next_due().map_or(Duration::from_hours(1), |due| self.ticker.until(due))
+    }
+
+    fn take_in(&mut self, waiting: Waiting) -> Phase {
+        let mut touched = Vec::new();
+        for batch in waiting.batches {
+            match batch {
+                Batch::Entries(entries) => self.hub.push(&entries, &mut touched),
+                Batch::Values(values) => self.hub.push_values(&values, &mut touched),
+            }
+        }
+        for lane in touched {
+            self.members.touch(lane);
+            if self.hub.wants_compaction(lane) {
+                self.compact(lane);
+            }
+        }
+        for handoff in waiting.adoptions {
+            self.adopt(handoff);
+        }
+        for page in waiting.pages {
+            self.take_page(page);
+        }
+        if waiting.drain {
+            self.drain();
+            return Phase::Ended;
+        }
+        Phase::Running
+    }
+
+    fn adopt(&mut self, handoff: Handoff) {
+        let Handoff { socket, request } = handoff;
+        let journal = &self.surroundings.journal;
+        let begin = begin(journal.as_ref(), &request);
+        let table = &self.surroundings.table;
+        let (delivery, gap) = self.hub.join(&request.filters, begin, |filters| {
+            table.lock().expect("not poisoned").snapshot(filters)
+        });
+        self.surroundings.subscriptions.join(&request.filters);
+        let now = self.ticker.now();
+        let socket = mio::net::TcpStream::from_std(socket);
+        let mut connection = Connection::new(socket, delivery, &request, now);
+        let mut opening = super::response_head(&request);
+        if request.encoding != Encoding::Ndjson {
+            let retry = crate::controls::jittered_retry();
+            opening.extend_from_slice(&pump::framed(&sse::retry(retry), request.framing));
+        }
+        if let Some(gap) = gap {
+            let gap = crate::controls::gap(&gap, &request.filters);
+            opening.extend_from_slice(&pump::control(&connection, &gap));
+        }
+        connection.unwritten = Some(Box::new(opening.freeze()));
+
+        let slot = self.connections.vacant_entry();
+        let token = slot.key();
+        connection.place = self.members.join(connection.delivery.lane(), token);
+        let due = now + ticks(self.surroundings.timing.heartbeat_interval);
+        connection.due_at = self.wheel.insert(token, due);
+        let connection = slot.insert(connection);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) =
+            self.poll.registry().register(&mut connection.socket, mio::Token(token), interest)
+        {
+            tracing::warn!(%error, "The poll does not take a connection; it is closed.");
+            return self.close(token);
+        }
+        self.surroundings.figures.streams_open.add(1);
+        self.surroundings.figures.connections_open.add(1);
+        self.visit(token);
+    }
+
+    fn on_socket_event(&mut self, event: &mio::event::Event, scratch: &mut [u8]) {
+        let token = event.token().0;
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            // A client that closes its half has gone: it has nothing to say on such a stream.
+            if connection.drop_input(scratch).is_err() {
+                return self.close(token);
+            }
+        }
+        if event.is_writable() {
+            self.visit(token);
+        }
+    }
+
+    /// Pumps the connections of touched lanes, some of each lane a turn.
+    fn visit_touched(&mut self) {
+        let mut visits = Vec::new();
+        self.members.next_visits(&mut visits);
+        for token in visits {
+            self.visit(token);
+        }
+    }
+
+    /// Gives each connection that had more than its share another turn.
+    fn visit_queued(&mut self) {
+        for _ in 0..self.queued.len() {
+            let Some(token) = self.queued.pop_front() else { break };
+            if let Some(connection) = self.connections.get_mut(token)
+                && connection.mood == Mood::Queued
+            {
+                connection.mood = Mood::Calm;
+                self.visit(token);
+            }
+        }
+    }
+
+    fn visit(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let context = Context {
+            now: self.ticker.now(),
+            heartbeat_interval: self.surroundings.timing.heartbeat_interval,
+        };
+        match pump::pump(connection, &mut self.hub, &context, &mut self.written) {
+            Ok(Pumped::Done | Pumped::Blocked) => {}
+            Ok(Pumped::More) => {
+                if connection.mood == Mood::Calm {
+                    connection.mood = Mood::Queued;
+                    self.queued.push_back(token);
+                }
+            }
+            Ok(Pumped::NeedsHistory(after)) => self.catch_up(token, after),
+            Err(_) => self.close(token),
+        }
+    }
+
+    /// Asks for a page of history, unless it is on its way or too many are.
+    fn catch_up(&mut self, token: Token, after: Offset) {
+        let connection = &mut self.connections[token];
+        if std::mem::replace(&mut connection.mood, Mood::Waiting) == Mood::Waiting {
+            return;
+        }
+        let lane = connection.delivery.lane();
+        let mut reading = self.catch_ups.reading.values_mut();
+        if let Some(same) = reading.find(|page| page.lane == lane && page.after == after) {
+            same.waiting.push(token);
+            return;
+        }
+        if self.catch_ups.reading.len() >= CATCH_UPS_PER_SHARD_MAX {
+            self.catch_ups.admission.push_back(token);
+            return;
+        }
+        let ticket = self.catch_ups.next_ticket;
+        self.catch_ups.next_ticket += 1;
+        self.catch_ups.reading.insert(ticket, CatchUp { lane, after, waiting: vec![token] });
+        let filters = self.hub.filters(lane).clone();
+        let request = PageRequest { ticket, after, filters, reply_to: self.handle.clone() };
+        self.surroundings.history.request(request);
+    }
+
+    fn take_page(&mut self, read: PageRead) {
+        // The lane ended while its page was read.
+        let Some(CatchUp { lane, after, waiting }) = self.catch_ups.reading.remove(&read.ticket)
+        else {
+            return;
+        };
+        match read.page {
+            Ok(page) => {
+                let epoch = self.hub.tail().epoch;
+                let entries = page.entries.into_iter().map(|entry| frames::entry(epoch, entry));
+                let (end, trimmed) = (page.end, page.trimmed);
+                let entries = entries.collect();
+                self.hub.push_history(HistoryPage { lane, after, end, trimmed, entries });
+                self.resume(waiting);
+            }
+            Err(error) => {
+                // Closing is honest: the client comes back with its cursor.
+                tracing::error!(%error, "The journal cannot be read; subscribers are sent away.");
+                for token in waiting {
+                    self.close(token);
+                }
+            }
+        }
+        // Many of those who wait may be served by the pages that have come meanwhile.
+        while self.catch_ups.reading.len() < CATCH_UPS_PER_SHARD_MAX
+            && let Some(token) = self.catch_ups.admission.pop_front()
+        {
+            self.resume([token]);
+        }
+        if self.catch_ups.reading.is_empty() && self.queued.is_empty() {
+            self.hub.clear_history();
+        }
+    }
+
+    /// Visits connections that waited for history.
+    fn resume(&mut self, tokens: impl IntoIterator<Item = Token>) {
+        for token in tokens {
+            // A slot may have been given to somebody else meanwhile, who then gets a visit more.
+            if let Some(connection) = self.connections.get_mut(token) {
+                if connection.mood == Mood::Waiting {
+                    connection.mood = Mood::Calm;
+                }
+                self.visit(token);
+            }
+        }
+    }
+
+    /// Heartbeats for the silent, an end for the stalled.
+    fn look_at_wheel(&mut self) {
+        let now = self.ticker.now();
+        let mut due = Vec::new();
+        self.wheel.advance(now, &mut due);
+        for (token, due_at) in due {
+            let Some(connection) = self.connections.get_mut(token) else { continue };
+            if connection.due_at != due_at {
+                continue;
+            }
+            let timing = self.surroundings.timing;
+            let silent = now.saturating_sub(connection.written_at);
+            if connection.unwritten.is_some() && silent >= ticks(timing.stall_timeout) {
+                self.surroundings.figures.streams_stalled.add(1);
+                self.close(token);
+                continue;
+            }
+            if connection.unwritten.is_none() && silent >= ticks(timing.heartbeat_interval) {
+                connection.unwritten = Some(Box::new(heartbeat(connection, &self.hub)));
+            }
+            self.visit(token);
+            let Some(connection) = self.connections.get_mut(token) else { continue };
+            let patience = match connection.unwritten {
+                Some(_) => timing.stall_timeout,
+                None => timing.heartbeat_interval,
+            };
+            let next = (connection.written_at + ticks(patience)).max(now + 1);
+            connection.due_at = self.wheel.insert(token, next);
+        }
+    }
+
+    /// Frees stale state values of the lanes that hold many.
+    fn compact(&mut self, lane: LaneId) {
+        let versions =
+            self.members.tokens(lane).map(|token| self.connections[token].delivery.version());
+        if let Some(seen) = versions.min() {
+            self.hub.compact(lane, seen);
+        }
+    }
+
+    fn close(&mut self, token: Token) {
+        let Some(mut connection) = self.connections.try_remove(token) else { return };
+        // The descriptor is about to close, which removes it from the poll in any case.
+        let _ = self.poll.registry().deregister(&mut connection.socket);
+        let lane = connection.delivery.lane();
+        self.surroundings.subscriptions.leave(self.hub.filters(lane));
+        if let Some(moved) = self.members.leave(lane, connection.place) {
+            self.connections[moved].place = connection.place;
+        }
+        if self.hub.leave(&connection.delivery) == LaneEnd::Ended {
+            self.catch_ups.reading.retain(|_, page| page.lane != lane);
+        }
+        self.surroundings.figures.streams_open.sub(1);
+        self.surroundings.figures.connections_open.sub(1);
+        self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Says good-bye to everybody, as far as their sockets take it at once.
+    fn drain(&mut self) {
+        while self.members.has_touched() {
+            self.visit_touched();
+        }
+        let context = Context { now: self.ticker.now(), heartbeat_interval: Duration::ZERO };
+        for (_, connection) in &mut self.connections {
+            if connection.unwritten.is_some() {
+                continue;
+            }
+            let mut bye = farewell(connection);
+            if connection.framing == Framing::Chunked {
+                bye.extend_from_slice(LAST_CHUNK);
+            }
+            connection.unwritten = Some(Box::new(bye.freeze()));
+            let mut written = Written::default();
+            // Whoever does not get it sees the connection end, and comes back the same.
+            let _ = pump::finish(connection, context.now, &mut written);
+        }
+        self.report();
+    }
+
+    fn report(&mut self) {
+        let written = std::mem::take(&mut self.written);
+        if written.bytes > 0 {
+            self.surroundings.figures.events_delivered.add(written.events);
+            self.surroundings.figures.bytes_delivered.add(written.bytes);
+        }
+    }
+}
+
+/// Where a subscriber begins. What retention removed is looked up only where it matters.
+fn begin(journal: &dyn Journal, request: &StreamRequest) -> Begin {
+    let tail = journal.bounds().tail;
+    let resumes = |cursor: Cursor| cursor.epoch == journal.epoch() && cursor.offset <= tail;
+    let trimmed = match request.start {
+        Start::Latest => Offset::ZERO,
+        Start::After(cursor) if resumes(cursor) => Offset::ZERO,
+        Start::After(_) | Start::Earliest => journal.trimmed(&request.filters),
+    };
+    Begin { start: request.start, tail, trimmed }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Ended,
+}
+
+fn heartbeat(connection: &mut Connection, hub: &Hub<Frames>) -> Bytes {
+    let cursor = hub.cursor(&connection.delivery);
+    // Only a cursor that moved is news.
+    let moved = (cursor.offset > connection.told).then_some(cursor);
+    connection.told = cursor.offset;
+    let payload = match connection.encoding {
+        Encoding::Sse | Encoding::SseRaw => sse::heartbeat(moved),
+        Encoding::Ndjson => ndjson::heartbeat(moved),
+    };
+    pump::framed(&payload, connection.framing)
+}
+
+fn farewell(connection: &Connection) -> BytesMut {
+    let retry = crate::controls::jittered(DRAIN_RETURN);
+    let bye = Control::Bye { reason: ByeReason::Drain, retry };
+    let mut bytes = BytesMut::new();
+    if connection.encoding != Encoding::Ndjson {
+        bytes.extend_from_slice(&pump::framed(&sse::retry(retry), connection.framing));
+    }
+    bytes.extend_from_slice(&pump::control(connection, &bye));
+    bytes
+}

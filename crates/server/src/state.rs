@@ -1,0 +1,83 @@
+//! State topics of the process: the table, and the way of its changes to the hubs.
+
+use std::sync::{Arc, Mutex};
+
+use bellwire_hub::{Snapshot, StateError, StateTable, Value};
+use bellwire_model::{Epoch, Event, FilterSet, Topic, limits};
+
+use crate::feed::{Batch, Feed};
+use crate::frames::Frames;
+
+/// The state table and whom to tell of its changes.
+#[derive(Debug)]
+pub(crate) struct States {
+    epoch: Epoch,
+    table: Arc<Mutex<StateTable<Frames>>>,
+    feed: Arc<Feed>,
+}
+
+/// The table alone, for hubs that start new lanes.
+pub(crate) type SharedTable = Arc<Mutex<StateTable<Frames>>>;
+
+pub(crate) fn new_table() -> SharedTable {
+    Arc::new(Mutex::new(StateTable::new(limits::STATE_KEYS_MAX)))
+}
+
+impl States {
+    pub(crate) fn new(epoch: Epoch, table: SharedTable, feed: Arc<Feed>) -> Self {
+        Self { epoch, table, feed }
+    }
+
+    /// Puts each event's body under its topic and key, or deletes the key where it has no body;
+    /// tells all hubs at once. What one call changes, subscribers see together. One result each.
+    pub(crate) fn apply(&self, events: Vec<Event>) -> Vec<Result<(), StateError>> {
+        self.feed.wait_for_room();
+        let mut table = self.table.lock().expect("not poisoned");
+        let mut changes: Vec<Arc<Value<Frames>>> = Vec::with_capacity(events.len());
+        let results = events
+            .into_iter()
+            .map(|event| {
+                let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
+                let is_deletion = event.body.is_none();
+                let frames = Frames::new(self.epoch, None, event);
+                if is_deletion {
+                    changes.extend(table.delete(&topic, &key, frames));
+                } else {
+                    changes.push(table.put(&topic, &key, frames)?);
+                }
+                Ok(())
+            })
+            .collect();
+        if !changes.is_empty() {
+            // Still under the lock: hubs must get changes in the order of their versions.
+            self.feed.push(&Batch::Values(changes.into()));
+        }
+        results
+    }
+
+    /// Whether the hubs take another change without a wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.feed.has_room()
+    }
+
+    /// The current values that match, oldest change first.
+    pub(crate) fn snapshot(&self, filters: &FilterSet) -> Snapshot<Frames> {
+        self.table.lock().expect("not poisoned").snapshot(filters)
+    }
+
+    /// Whether `key` exists.
+    pub(crate) fn contains(&self, topic: &Topic, key: &str) -> bool {
+        self.table.lock().expect("not poisoned").get(topic, key).is_some()
+    }
+
+    /// Every state topic with its number of keys.
+    pub(crate) fn topics(&self) -> Vec<(Topic, usize)> {
+        let table = self.table.lock().expect("not poisoned");
+        table.topics().map(|(topic, keys)| (topic.clone(), keys)).collect()
+    }
+
+    /// The number of keys in all state topics.
+    pub(crate) fn keys(&self) -> usize {
+        self.table.lock().expect("not poisoned").keys()
+    }
+}

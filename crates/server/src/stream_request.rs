@@ -1,0 +1,270 @@
+//! What a client asks of `GET /v1/events`: which topics, from where, and in which form.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bellwire_hub::Start;
+use bellwire_model::limits::WAIT_MAX;
+use bellwire_model::{Filter, FilterSet};
+
+use http::HeaderValue;
+
+use crate::frames::Encoding;
+use crate::problem::{Code, Problem};
+
+/// The path of the one resource that all transports share.
+pub(crate) const EVENTS_PATH: &str = "/v1/events";
+
+/// A stream: the connection belongs to it until it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StreamRequest {
+    pub(crate) filters: FilterSet,
+    pub(crate) start: Start,
+    pub(crate) encoding: Encoding,
+    pub(crate) framing: Framing,
+    /// The origin of a page that is allowed to read along.
+    pub(crate) allow_origin: Option<HeaderValue>,
+}
+
+/// A long poll: one answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PollRequest {
+    pub(crate) filters: FilterSet,
+    pub(crate) start: Start,
+    pub(crate) wait: Duration,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EventsRequest {
+    Stream(StreamRequest),
+    Poll(PollRequest),
+}
+
+/// How a streamed body is delimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// HTTP/1.1's chunks.
+    Chunked,
+    /// HTTP/1.0: until the connection ends.
+    Plain,
+}
+
+/// The parts of a request's head that decide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) query: &'a str,
+    pub(crate) accept: Option<&'a str>,
+    pub(crate) last_event_id: Option<&'a str>,
+    pub(crate) framing: Framing,
+}
+
+/// The form of the answer that a client likes best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Sse,
+    Ndjson,
+    Json,
+}
+
+impl EventsRequest {
+    pub(crate) fn parse(asked: Asked<'_>) -> Result<Self, Problem> {
+        let mut query = Query::default();
+        for (name, value) in url::form_urlencoded::parse(asked.query.as_bytes()) {
+            query.take(&name, value)?;
+        }
+        let filters = FilterSet::new(query.filters)
+            .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
+        // The header wins: it is what an EventSource has seen since it was opened.
+        let start = match asked.last_event_id.filter(|id| !id.is_empty()) {
+            Some(cursor) => Start::After(parse_cursor(cursor)?),
+            None => query.start.unwrap_or(Start::Latest),
+        };
+        let form = negotiate(asked.accept).ok_or_else(|| {
+            let offers = "text/event-stream, application/x-ndjson or application/json";
+            Problem::new(Code::NotAcceptable, format!("events come as {offers}"))
+        })?;
+        let encoding = match (form, query.raw) {
+            (Form::Sse, Raw::Yes) => Encoding::SseRaw,
+            (Form::Sse, Raw::No) => Encoding::Sse,
+            (Form::Ndjson, Raw::No) => Encoding::Ndjson,
+            (Form::Json, Raw::No) => {
+                return Ok(Self::Poll(PollRequest { filters, start, wait: query.wait }));
+            }
+            (Form::Ndjson | Form::Json, Raw::Yes) => {
+                let detail = "`format=raw` is for text/event-stream: elsewhere the envelope tells events apart";
+                return Err(Problem::new(Code::ParameterInvalid, detail));
+            }
+        };
+        let framing = asked.framing;
+        let allow_origin = None;
+        Ok(Self::Stream(StreamRequest { filters, start, encoding, framing, allow_origin }))
+    }
+}
+
+/// The query's parameters.
+#[derive(Default)]
+struct Query {
+    filters: Vec<Filter>,
+    start: Option<Start>,
+    wait: Duration,
+    raw: Raw,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Raw {
+    Yes,
+    #[default]
+    No,
+}
+
+impl Query {
+    fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), Problem> {
+        match name {
+            "topic" => {
+                let filter = value.parse().map_err(|error| {
+                    Problem::new(Code::TopicInvalid, format!("topic `{value}`: {error}"))
+                })?;
+                self.filters.push(filter);
+            }
+            "after" => {
+                self.start = Some(match &*value {
+                    "earliest" => Start::Earliest,
+                    "latest" => Start::Latest,
+                    cursor => Start::After(parse_cursor(cursor)?),
+                });
+            }
+            "wait" => self.wait = parse_wait(&value)?,
+            "format" => {
+                self.raw = match &*value {
+                    "raw" => Raw::Yes,
+                    "json" => Raw::No,
+                    other => {
+                        let detail = format!("`format` is `json` or `raw`, not `{other}`");
+                        return Err(Problem::new(Code::ParameterInvalid, detail));
+                    }
+                };
+            }
+            other => {
+                let detail =
+                    format!("`{other}` is no parameter: there are topic, after, wait, format");
+                return Err(Problem::new(Code::ParameterInvalid, detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn parse_cursor(text: &str) -> Result<bellwire_model::Cursor, Problem> {
+    text.parse().map_err(|error| Problem::new(Code::CursorInvalid, format!("`{text}`: {error}")))
+}
+
+fn parse_wait(text: &str) -> Result<Duration, Problem> {
+    let wait = crate::config::parse_duration(text).filter(|wait| *wait <= WAIT_MAX);
+    wait.ok_or_else(|| {
+        let most = WAIT_MAX.as_secs();
+        let detail = format!("`wait` is a duration such as `25s`, {most}s at most, not `{text}`");
+        Problem::new(Code::ParameterInvalid, detail)
+    })
+}
+
+/// The form with the highest quality; among equals the one that the client names most exactly,
+/// then SSE before NDJSON before JSON. `None` where the client takes none of them.
+fn negotiate(accept: Option<&str>) -> Option<Form> {
+    let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
+        return Some(Form::Sse);
+    };
+    let offers = [
+        (Form::Sse, "text/event-stream"),
+        (Form::Ndjson, "application/x-ndjson"),
+        (Form::Json, "application/json"),
+    ];
+    let mut best: Option<(Form, (u32, u8))> = None;
+    for (form, media_type) in offers {
+        let rank = rank(accept, media_type);
+        if rank.0 > 0 && best.is_none_or(|(_, other)| rank > other) {
+            best = Some((form, rank));
+        }
+    }
+    best.map(|(form, _)| form)
+}
+
+/// Quality in thousandths of the most exact range that holds for a media type, and how exact it is.
+fn rank(accept: &str, media_type: &str) -> (u32, u8) {
+    let (main_type, _) = media_type.split_once('/').expect("a media type");
+    let mut ranks = (0, 0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let exactness = match name.split_once('/') {
+            _ if name.eq_ignore_ascii_case(media_type) => 3,
+            Some((main, "*")) if main.eq_ignore_ascii_case(main_type) => 2,
+            Some(("*", "*")) => 1,
+            _ => continue,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let quality = quality.map_or(1.0, |q| q.parse::<f64>().unwrap_or(0.0).clamp(0.0, 1.0));
+        if exactness > ranks.1 {
+            ranks = ((quality * 1000.0) as u32, exactness);
+        }
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(query: &str, accept: Option<&str>) -> Result<EventsRequest, Problem> {
+        let framing = Framing::Chunked;
+        EventsRequest::parse(Asked { query, accept, last_event_id: None, framing })
+    }
+
+    #[test]
+    fn the_form_follows_the_accept_header() {
+        let cases = [
+            (None, Some(Form::Sse)),
+            (Some("*/*"), Some(Form::Sse)),
+            (Some("text/event-stream"), Some(Form::Sse)),
+            (Some("application/json, text/plain, */*"), Some(Form::Json)),
+            (Some("application/x-ndjson"), Some(Form::Ndjson)),
+            (Some("application/*"), Some(Form::Ndjson)),
+            (Some("application/json;q=0.5, text/event-stream"), Some(Form::Sse)),
+            (Some("text/event-stream;q=0, */*"), Some(Form::Ndjson)),
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Some(Form::Sse)),
+            (Some("image/png"), None),
+        ];
+        for (accept, form) in cases {
+            assert_eq!(negotiate(accept), form, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_header_wins_over_the_parameter() {
+        let asked = Asked {
+            query: "topic=a&after=e1-1",
+            accept: None,
+            last_event_id: Some("e1-9"),
+            framing: Framing::Chunked,
+        };
+        let Ok(EventsRequest::Stream(stream)) = EventsRequest::parse(asked) else {
+            panic!("a stream");
+        };
+        assert_eq!(stream.start, Start::After("e1-9".parse().expect("a cursor")));
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        let cases = [
+            ("", Code::TopicInvalid),
+            ("topic=a//b", Code::TopicInvalid),
+            ("topic=a&after=yesterday", Code::CursorInvalid),
+            ("topic=a&wait=99999s", Code::ParameterInvalid),
+            ("topic=a&format=xml", Code::ParameterInvalid),
+            ("topics=a", Code::ParameterInvalid),
+        ];
+        for (query, code) in cases {
+            assert_eq!(ask(query, None).expect_err(query).code, code, "{query}");
+        }
+    }
+}

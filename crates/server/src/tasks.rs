@@ -1,0 +1,238 @@
+//! The hub of those who wait in tasks instead of a shard: long polls.
+
+use std::sync::{Arc, Mutex};
+
+use bellwire_hub::{
+    Begin, Delivery, Entries, Gap, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Start,
+};
+use bellwire_journal::Journal;
+use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
+use bellwire_model::{Cursor, FilterSet, Offset};
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+use crate::feed::Batch;
+use crate::frames::{self, Frames};
+use crate::history::PAGE;
+use crate::problem::{Code, Problem};
+use crate::state::SharedTable;
+use crate::stream_request::PollRequest;
+
+/// A hub under a lock, and whom to wake for which lane.
+#[derive(Debug)]
+pub(crate) struct TaskHub {
+    journal: Arc<dyn Journal>,
+    table: SharedTable,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    hub: Hub<Frames>,
+    waiting: FxHashMap<LaneId, Arc<Notify>>,
+}
+
+/// What one long poll is answered with.
+#[derive(Debug)]
+pub(crate) struct PollAnswer {
+    pub(crate) events: Vec<Bytes>,
+    pub(crate) cursor: Cursor,
+    /// A gap before the events, and the filters that it touches.
+    pub(crate) gap: Option<(Gap, FilterSet)>,
+}
+
+impl TaskHub {
+    pub(crate) fn new(journal: Arc<dyn Journal>, table: SharedTable) -> Self {
+        let hub = Hub::new(journal.epoch(), journal.bounds().tail, HubLimits::default());
+        let inner = Mutex::new(Inner { hub, waiting: FxHashMap::default() });
+        Self { journal, table, inner }
+    }
+
+    pub(crate) fn push(&self, batch: &Batch) {
+        let mut touched = Vec::new();
+        let mut inner = self.inner.lock().expect("not poisoned");
+        match batch {
+            Batch::Entries(entries) => inner.hub.push(entries, &mut touched),
+            Batch::Values(values) => inner.hub.push_values(values, &mut touched),
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for lane in touched {
+            if let Some(notify) = inner.waiting.get(&lane) {
+                notify.notify_waiters();
+            }
+        }
+    }
+
+    /// Answers as soon as there is something, and with nothing when the time is up.
+    pub(crate) async fn poll(
+        self: &Arc<Self>,
+        request: PollRequest,
+    ) -> Result<PollAnswer, Problem> {
+        let mut subscriber = self.join(&request);
+        let deadline = tokio::time::Instant::now() + request.wait;
+        loop {
+            // Registered before the look, so that what comes between is not missed.
+            let notified = subscriber.notify.clone().notified_owned();
+            match self.take(&mut subscriber) {
+                Taken::History(after) => self.read_page(&subscriber, after).await?,
+                Taken::Nothing if subscriber.answer_is_empty() => {
+                    if tokio::time::timeout_at(deadline, notified).await.is_err() {
+                        return Ok(subscriber.answer());
+                    }
+                }
+                Taken::Nothing | Taken::Full => return Ok(subscriber.answer()),
+            }
+        }
+    }
+
+    fn join(self: &Arc<Self>, request: &PollRequest) -> Subscriber {
+        let bounds = self.journal.bounds();
+        let trimmed = match request.start {
+            Start::Latest => Offset::ZERO,
+            _ => self.journal.trimmed(&request.filters),
+        };
+        let begin = Begin { start: request.start, tail: bounds.tail, trimmed };
+        let mut inner = self.inner.lock().expect("not poisoned");
+        let (delivery, gap) = inner.hub.join(&request.filters, begin, |filters| {
+            self.table.lock().expect("not poisoned").snapshot(filters)
+        });
+        let notify = Arc::clone(inner.waiting.entry(delivery.lane()).or_default());
+        let cursor = inner.hub.cursor(&delivery);
+        drop(inner);
+        let gap = gap.map(|gap| (gap, request.filters.clone()));
+        let (events, size_bytes) = (Vec::new(), 0);
+        Subscriber { hub: Arc::clone(self), delivery, notify, cursor, gap, events, size_bytes }
+    }
+
+    /// Takes what there is, up to a page.
+    fn take(&self, subscriber: &mut Subscriber) -> Taken {
+        let mut inner = self.inner.lock().expect("not poisoned");
+        let hub = &mut inner.hub;
+        loop {
+            if subscriber.is_full() {
+                subscriber.cursor = hub.cursor(&subscriber.delivery);
+                return Taken::Full;
+            }
+            match hub.next(&mut subscriber.delivery) {
+                Next::Nothing => {
+                    subscriber.cursor = hub.cursor(&subscriber.delivery);
+                    return Taken::Nothing;
+                }
+                Next::Ready(_) => subscriber.delivery.took_ready(),
+                Next::History(after) => return Taken::History(after),
+                Next::Gap(_) if !subscriber.events.is_empty() => {
+                    // A gap stands before the events of an answer: this one is for the next.
+                    subscriber.cursor = hub.cursor(&subscriber.delivery);
+                    return Taken::Full;
+                }
+                Next::Gap(gap) => {
+                    subscriber.delivery.took_gap(&gap);
+                    let filters = hub.filters(subscriber.delivery.lane()).clone();
+                    subscriber.gap = Some((gap, filters));
+                }
+                Next::Values(values) => {
+                    for value in values {
+                        if subscriber.is_full() {
+                            break;
+                        }
+                        let skips = Next::skips(&subscriber.delivery, value);
+                        subscriber.delivery.took_value(value.version);
+                        if !skips {
+                            subscriber.push(value.payload.json());
+                        }
+                    }
+                }
+                Next::Entries(entries) => subscriber.take_entries(entries),
+            }
+        }
+    }
+
+    async fn read_page(
+        self: &Arc<Self>,
+        subscriber: &Subscriber,
+        after: Offset,
+    ) -> Result<(), Problem> {
+        let lane = subscriber.delivery.lane();
+        let (journal, filters) = {
+            let inner = self.inner.lock().expect("not poisoned");
+            (Arc::clone(&self.journal), inner.hub.filters(lane).clone())
+        };
+        let read = move || journal.read(after, &filters, PAGE);
+        let page = tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
+        let epoch = self.journal.epoch();
+        let (end, trimmed) = (page.end, page.trimmed);
+        let entries = page.entries.into_iter().map(|entry| frames::entry(epoch, entry)).collect();
+        let page = HistoryPage { lane, after, end, trimmed, entries };
+        self.inner.lock().expect("not poisoned").hub.push_history(page);
+        Ok(())
+    }
+}
+
+/// How far a look at the hub came.
+enum Taken {
+    Nothing,
+    Full,
+    History(Offset),
+}
+
+/// One long poll while it waits. Leaves its lane when it is dropped, be it answered or gone.
+struct Subscriber {
+    hub: Arc<TaskHub>,
+    delivery: Delivery,
+    notify: Arc<Notify>,
+    cursor: Cursor,
+    gap: Option<(Gap, FilterSet)>,
+    events: Vec<Bytes>,
+    size_bytes: usize,
+}
+
+impl Subscriber {
+    fn is_full(&self) -> bool {
+        self.events.len() >= PAGE_EVENTS_MAX || self.size_bytes >= PAGE_BYTES_MAX
+    }
+
+    fn push(&mut self, json: Bytes) {
+        self.size_bytes += json.len();
+        self.events.push(json);
+    }
+
+    fn take_entries(&mut self, mut entries: Entries<'_, Frames>) {
+        for entry in entries.by_ref() {
+            self.push(entry.payload.json());
+            self.delivery.took_entry(entry.offset);
+            if self.is_full() {
+                return;
+            }
+        }
+        if let Entries::Page(_, end) = entries
+            && end > self.delivery.offset()
+        {
+            self.delivery.took_entry(end);
+        }
+    }
+
+    fn answer_is_empty(&self) -> bool {
+        self.events.is_empty() && self.gap.is_none()
+    }
+
+    fn answer(&mut self) -> PollAnswer {
+        let events = std::mem::take(&mut self.events);
+        PollAnswer { events, cursor: self.cursor, gap: self.gap.take() }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let mut inner = self.hub.inner.lock().expect("not poisoned");
+        if inner.hub.leave(&self.delivery) == LaneEnd::Ended {
+            inner.waiting.remove(&self.delivery.lane());
+            if inner.waiting.is_empty() {
+                inner.hub.clear_history();
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Reading back what [`alert`](super::alert) wrote: a restart rebuilds the board from it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwire_model::{Alert, AlertState, Fingerprint, Labels, LabelsError, RuleName, Timestamp};
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Why a text is not an alert.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AlertError {
+    /// It is not JSON of an alert's shape.
+    #[error("not an alert: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Its labels or annotations break a rule.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// Its state is none of those there are.
+    #[error("an alert is pending, firing or resolved, not `{0}`")]
+    State(Box<str>),
+    /// Its value is neither a number nor the text of one.
+    #[error("an alert's value is a number, \"NaN\", \"+Inf\" or \"-Inf\"")]
+    Value,
+}
+
+#[derive(Deserialize)]
+struct AlertText<'a> {
+    #[serde(borrow)]
+    state: Cow<'a, str>,
+    #[serde(borrow)]
+    labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow)]
+    annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    value: serde_json::Value,
+    active_at: i64,
+    fired_at: Option<i64>,
+    resolved_at: Option<i64>,
+    sample_time: i64,
+    #[serde(borrow)]
+    rule: RuleText<'a>,
+}
+
+#[derive(Deserialize)]
+struct RuleText<'a> {
+    #[serde(borrow)]
+    file: Cow<'a, str>,
+    #[serde(borrow)]
+    group: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+}
+
+/// Reads an alert. Its fingerprint is computed anew from its labels.
+pub fn read_alert(json: &[u8]) -> Result<Alert, AlertError> {
+    let text: AlertText<'_> = serde_json::from_slice(json)?;
+    let labels = |pairs: &BTreeMap<Cow<'_, str>, Cow<'_, str>>| {
+        Labels::from_pairs(pairs.iter().map(|(name, value)| (&**name, &**value)))
+    };
+    let state = match &*text.state {
+        "pending" => AlertState::Pending,
+        "firing" => AlertState::Firing,
+        "resolved" => AlertState::Resolved,
+        other => return Err(AlertError::State(other.into())),
+    };
+    let alert_labels = labels(&text.labels)?;
+    let RuleText { file, group, name } = text.rule;
+    Ok(Alert {
+        fingerprint: Fingerprint::of(&alert_labels),
+        rule: Arc::new(RuleName { file: file.into(), group: group.into(), alert: name.into() }),
+        state,
+        labels: alert_labels,
+        annotations: labels(&text.annotations)?,
+        value: number(&text.value)?,
+        active_at: Timestamp::from_ms(text.active_at),
+        fired_at: text.fired_at.map(Timestamp::from_ms),
+        resolved_at: text.resolved_at.map(Timestamp::from_ms),
+        sample_time: Timestamp::from_ms(text.sample_time),
+    })
+}
+
+fn number(value: &serde_json::Value) -> Result<f64, AlertError> {
+    match value.as_str() {
+        Some("NaN") => Ok(f64::NAN),
+        Some("+Inf") => Ok(f64::INFINITY),
+        Some("-Inf") => Ok(f64::NEG_INFINITY),
+        Some(_) => Err(AlertError::Value),
+        None => value.as_f64().ok_or(AlertError::Value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_reads_back_what_was_written() {
+        let labels = Labels::from_pairs([("alertname", "Hot \"one\""), ("site", "höhe")]);
+        let labels = labels.expect("labels");
+        for (value, fired_at) in [(21.5, Some(3)), (f64::INFINITY, None)] {
+            let alert = Alert {
+                fingerprint: Fingerprint::of(&labels),
+                rule: Arc::new(RuleName {
+                    file: "a.yml".into(),
+                    group: "g".into(),
+                    alert: "Hot".into(),
+                }),
+                state: AlertState::Firing,
+                labels: labels.clone(),
+                annotations: Labels::empty(),
+                value,
+                active_at: Timestamp::from_ms(2),
+                fired_at: fired_at.map(Timestamp::from_ms),
+                resolved_at: None,
+                sample_time: Timestamp::from_ms(1),
+            };
+            let json = crate::json::alert(&alert);
+            assert_eq!(read_alert(&json).expect("an alert"), alert);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "{}", "[]", "{\"state\":1}"] {
+            assert!(matches!(read_alert(text.as_bytes()), Err(AlertError::Json(_))), "{text}");
+        }
+    }
+}
