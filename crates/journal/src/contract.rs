@@ -1,1 +1,202 @@
-//! The contract.
+//! The contract as an executable suite: every engine passes it, each clause a function.
+//!
+//! ```no_run
+//! # use bellwire_journal::{MemoryJournal, contract};
+//! # let epoch = bellwire_model::Epoch::new(1);
+//! contract::run_all(&mut |retention, observer| {
+//!     Box::new(MemoryJournal::new(epoch, retention, observer))
+//! });
+//! ```
+
+mod appending;
+mod idempotency;
+mod reading;
+mod retaining;
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bellwire_model::{Body, Entry, Event, Filter, FilterSet, Offset, Timestamp};
+use bytes::Bytes;
+
+use crate::{Append, Appended, Error, Journal, Observer, Page, ReadLimit, RetentionRule};
+
+pub use appending::*;
+pub use idempotency::*;
+pub use reading::*;
+pub use retaining::*;
+
+/// Opens an empty journal of the engine under test.
+pub type Open<'a> = &'a mut dyn FnMut(Vec<RetentionRule>, Box<dyn Observer>) -> Box<dyn Journal>;
+
+/// One sentence of the contract: panics where the engine breaks it.
+pub type Clause = fn(Open<'_>);
+
+/// Runs every clause.
+pub fn run_all(open: Open<'_>) {
+    for clause in CLAUSES {
+        clause(open);
+    }
+}
+
+/// The whole contract.
+pub const CLAUSES: &[Clause] = &[
+    offsets_strictly_increase,
+    a_batch_is_appended_whole_and_in_order,
+    an_empty_batch_adds_nothing,
+    batches_of_many_publishers_do_not_mingle,
+    the_observer_sees_each_event_once_in_order_before_the_reply,
+    a_full_queue_refuses_and_appends_nothing_of_what_it_refused,
+    a_closed_journal_commits_what_was_queued_and_refuses_the_rest,
+    figures_tell_each_topic,
+    every_body_and_envelope_reads_back,
+    read_returns_what_matches_in_order,
+    pages_join_without_holes,
+    the_first_matching_event_always_fits,
+    a_read_from_the_tail_or_beyond_is_empty,
+    readers_miss_nothing_that_the_page_does_not_tell,
+    retention_removes_what_is_too_old,
+    retention_removes_the_oldest_beyond_a_count,
+    retention_removes_the_oldest_beyond_a_size,
+    the_first_matching_rule_alone_holds_for_a_topic,
+    trimmed_tells_the_newest_removed_event_of_a_filter,
+    offsets_are_not_reused_after_everything_was_removed,
+    a_remembered_key_adds_nothing_and_answers_with_the_first_offset,
+    a_key_is_remembered_for_its_topic_only,
+    a_key_counts_once_within_a_batch_and_a_commit,
+    an_old_key_is_forgotten,
+    a_removed_event_still_has_its_key,
+];
+
+/// A journal and what its observer saw.
+pub(crate) struct Rig {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) seen: Seen,
+}
+
+impl Rig {
+    pub(crate) fn open(open: Open<'_>, retention: Vec<RetentionRule>) -> Self {
+        let seen = Seen::default();
+        let journal = open(retention, Box::new(seen.clone()));
+        Self { journal: Arc::from(journal), seen }
+    }
+
+    /// Appends a batch and waits for the reply.
+    pub(crate) fn append(&self, batch: Vec<Append>) -> Result<Vec<Appended>, Error> {
+        append_to(&*self.journal, batch)
+    }
+
+    /// Appends a batch of new events.
+    pub(crate) fn append_new(&self, batch: Vec<Append>) -> Vec<Offset> {
+        let appended = self.append(batch).expect("the batch is appended");
+        assert!(appended.iter().all(|appended| !appended.duplicate), "{appended:?}");
+        appended.iter().map(|appended| appended.offset).collect()
+    }
+
+    /// Appends one event.
+    pub(crate) fn append_one(&self, append: Append) -> Appended {
+        let appended = self.append(vec![append]).expect("the event is appended");
+        assert_eq!(appended.len(), 1, "one answer for each event");
+        appended[0]
+    }
+
+    /// Appends one event after the other, each of a text.
+    pub(crate) fn append_texts(&self, topic: &str, texts: &[&str]) -> Vec<Offset> {
+        texts.iter().flat_map(|text| self.append_new(vec![plain(topic, text)])).collect()
+    }
+
+    /// Everything that matches, page by page.
+    pub(crate) fn read_all(&self, filter: &str) -> Vec<Entry> {
+        let filters = filters(&[filter]);
+        let (mut after, mut entries) = (Offset::ZERO, Vec::new());
+        loop {
+            let page = self.read(after, &filters);
+            entries.extend(page.entries);
+            if page.end >= self.journal.bounds().tail {
+                return entries;
+            }
+            assert!(page.end > after, "a page before the tail makes progress");
+            after = page.end;
+        }
+    }
+
+    pub(crate) fn read(&self, after: Offset, filters: &FilterSet) -> Page {
+        let limit = ReadLimit { events: 7, bytes: 4096 };
+        self.journal.read(after, filters, limit).expect("the journal reads")
+    }
+
+    /// The texts of everything that matches.
+    pub(crate) fn texts(&self, filter: &str) -> Vec<String> {
+        self.read_all(filter).iter().map(|entry| text(&entry.event)).collect()
+    }
+
+    pub(crate) fn retain(&self, now_ms: i64) {
+        let now = Timestamp::from_ms(now_ms);
+        self.journal.apply_retention(now).expect("retention is applied");
+    }
+}
+
+/// Appends a batch and waits for the reply.
+pub(crate) fn append_to(journal: &dyn Journal, batch: Vec<Append>) -> Result<Vec<Appended>, Error> {
+    let (sender, reply) = sync_channel(1);
+    journal.append(batch, Box::new(move |result| sender.send(result).expect("somebody waits")))?;
+    reply.recv().expect("every queued append is answered")
+}
+
+/// An observer that keeps what it sees.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(Arc<Mutex<Vec<Entry>>>);
+
+impl Seen {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Observer for Seen {
+    fn on_commit(&mut self, entries: Vec<Entry>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(entries);
+    }
+}
+
+/// A text event of time 0.
+pub(crate) fn plain(topic: &str, text: &str) -> Append {
+    Append { event: event(topic, text, 0), idempotency_key: None }
+}
+
+/// A text event of a time.
+pub(crate) fn timed(topic: &str, text: &str, time_ms: i64) -> Append {
+    Append { event: event(topic, text, time_ms), idempotency_key: None }
+}
+
+/// A text event of a time, with an idempotency key.
+pub(crate) fn keyed(topic: &str, key: &str, time_ms: i64) -> Append {
+    Append { event: event(topic, key, time_ms), idempotency_key: Some(key.into()) }
+}
+
+fn event(topic: &str, text: &str, time_ms: i64) -> Event {
+    Event {
+        topic: topic.parse().expect(topic),
+        key: None,
+        event_type: None,
+        time: Timestamp::from_ms(time_ms),
+        body: Some(Body::Text(Bytes::copy_from_slice(text.as_bytes()))),
+    }
+}
+
+/// An event's text.
+pub(crate) fn text(event: &Event) -> String {
+    let body = event.body.as_ref().map(|body| body.bytes().to_vec());
+    String::from_utf8(body.unwrap_or_default()).expect("the event has a text")
+}
+
+pub(crate) fn filters(texts: &[&str]) -> FilterSet {
+    let parse = |text: &&str| text.parse::<Filter>().expect(text);
+    FilterSet::new(texts.iter().map(parse)).expect("the filters are a set")
+}
+
+/// A rule that keeps everything.
+pub(crate) fn rule(pattern: &str) -> RetentionRule {
+    let pattern = pattern.parse().expect(pattern);
+    RetentionRule { pattern, age: None, bytes_max: None, events_max: None }
+}

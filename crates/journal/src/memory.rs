@@ -286,3 +286,16 @@ impl Store for MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract;
+
+    #[test]
+    fn keeps_the_contract() {
+        contract::run_all(&mut |retention, observer| {
+            Box::new(MemoryJournal::new(Epoch::new(1), retention, observer))
+        });
+    }
+}

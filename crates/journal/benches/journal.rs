@@ -1,0 +1,126 @@
+//! How many events a second the disk engine takes and gives back.
+//!
+//! Publishers run in a closed loop: each waits for its reply before it appends again. Events
+//! have 256 bytes, on 100 topics.
+
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use bellwire_journal::{
+    Append, DiskJournal, DiskOptions, Durability, Journal, Observer, ReadLimit,
+};
+use bellwire_model::{Body, Entry, Epoch, Event, Filter, FilterSet, Offset, Timestamp, Topic};
+use bytes::Bytes;
+use divan::counter::ItemsCount;
+use tempfile::TempDir;
+
+const TOPICS: usize = 100;
+const BODY: &[u8] = &[b'7'; 256];
+const REPLAYED_EVENTS: usize = 200_000;
+
+fn main() {
+    divan::main();
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on_commit(&mut self, entries: Vec<Entry>) {
+        drop(entries);
+    }
+}
+
+fn open(folder: &TempDir, durability: Durability) -> DiskJournal {
+    let options = DiskOptions {
+        path: folder.path().to_owned(),
+        durability,
+        retention: Vec::new(),
+        fresh_epoch: Epoch::new(1),
+        boot_id: None,
+        now: Timestamp::from_ms(0),
+    };
+    DiskJournal::open(options, Box::new(Nobody)).expect("the journal opens")
+}
+
+fn topics() -> Vec<Topic> {
+    let topic = |number| format!("bench/topic-{number}").parse().expect("a topic");
+    (0..TOPICS).map(topic).collect()
+}
+
+fn batch(topics: &[Topic], first: usize, events: usize) -> Vec<Append> {
+    let append = |number: usize| Append {
+        event: Event {
+            topic: topics[number % TOPICS].clone(),
+            key: None,
+            event_type: None,
+            time: Timestamp::from_ms(number as i64),
+            body: Some(Body::Json(Bytes::from_static(BODY))),
+        },
+        idempotency_key: None,
+    };
+    (first..first + events).map(append).collect()
+}
+
+/// Each publisher appends `batches` of `size` events, one after the other.
+fn publish(journal: &DiskJournal, publishers: usize, (batches, size): (usize, usize)) {
+    let topics = &topics();
+    thread::scope(|scope| {
+        for publisher in 0..publishers {
+            scope.spawn(move || {
+                let (sender, replies) = sync_channel(1);
+                for number in 0..batches {
+                    let sender = sender.clone();
+                    let reply = move |result| sender.send(result).expect("the publisher waits");
+                    let events = batch(topics, publisher + number, size);
+                    journal.append(events, Box::new(reply)).expect("the queue has room");
+                    replies.recv().expect("a reply").expect("the batch is appended");
+                }
+            });
+        }
+    });
+}
+
+#[divan::bench(args = [Durability::Sync, Durability::Interval], sample_count = 5, sample_size = 1)]
+fn append_single_events_by_64_publishers(bencher: divan::Bencher<'_, '_>, durability: Durability) {
+    const BATCHES: usize = 1000;
+    bencher
+        .with_inputs(|| TempDir::new().expect("a folder"))
+        .input_counter(|_| ItemsCount::new(64 * BATCHES))
+        .bench_local_values(|folder| {
+            let journal = open(&folder, durability);
+            publish(&journal, 64, (BATCHES, 1));
+            (journal, folder)
+        });
+}
+
+#[divan::bench(args = [Durability::Sync, Durability::Interval], sample_count = 5, sample_size = 1)]
+fn append_batches_of_100_by_64_publishers(bencher: divan::Bencher<'_, '_>, durability: Durability) {
+    const BATCHES: usize = 60;
+    bencher
+        .with_inputs(|| TempDir::new().expect("a folder"))
+        .input_counter(|_| ItemsCount::new(64 * BATCHES * 100))
+        .bench_local_values(|folder| {
+            let journal = open(&folder, durability);
+            publish(&journal, 64, (BATCHES, 100));
+            (journal, folder)
+        });
+}
+
+#[divan::bench(args = ["**", "bench/topic-7", "bench/never"], sample_count = 10, sample_size = 1)]
+fn replay_in_pages_of_1000(bencher: divan::Bencher<'_, '_>, filter: &str) {
+    let folder = TempDir::new().expect("a folder");
+    let journal = open(&folder, Durability::Interval);
+    publish(&journal, 1, (REPLAYED_EVENTS / 1000, 1000));
+    let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
+    // Of a filter that skips: events passed by.
+    bencher.counter(ItemsCount::new(REPLAYED_EVENTS)).bench_local(|| {
+        let (mut after, mut events) = (Offset::ZERO, 0);
+        while after < journal.bounds().tail {
+            let limit = ReadLimit { events: 1000, bytes: 1 << 20 };
+            let page = journal.read(after, &filters, limit).expect("a page");
+            events += page.entries.len();
+            after = page.end;
+        }
+        events
+    });
+}
