@@ -236,12 +236,6 @@ impl<P> Hub<P> {
         Cursor { epoch: self.epoch, offset }
     }
 
-    /// Entries of the lane that the subscriber does not have yet, as far as memory knows.
-    pub fn lag_events(&self, delivery: &Delivery) -> usize {
-        let entries = &self.lanes.get(delivery.lane).entries;
-        entries.len() - entries.partition_point(|entry| entry.offset <= delivery.offset)
-    }
-
     /// Moves a subscriber that has all there is to the tail, so that its cursor stays young.
     pub fn settle(&self, delivery: &mut Delivery) {
         delivery.offset = self.cursor(delivery).offset;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use tokio::sync::watch;
 
 use crate::evaluator::SampleIntake;
 use crate::observe::Figures;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 /// All routes.

@@ -28,6 +28,7 @@ use bellwire_wire::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock;
+use crate::crash;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::state::States;
@@ -116,7 +117,7 @@ pub(crate) fn spawn(
     engine.restore(clock::now(), restored);
     let evaluator = Evaluator { engine, forward, journal, states, figures, is_blocked };
     let run = move || evaluator.run(&queue);
-    let thread = std::thread::Builder::new().name("evaluator".to_owned()).spawn(run)?;
+    let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
     Ok((intake, thread))
 }
 

@@ -14,6 +14,7 @@ mod api;
 mod clock;
 pub mod config;
 mod controls;
+mod crash;
 mod evaluator;
 mod feed;
 mod frames;

@@ -79,9 +79,7 @@ impl Server {
         let journal = open_journal(&config, &topics, committer)?;
         let restored = evaluator::restore(journal.as_ref())?;
 
-        let shard_parts = (0..shard_count(config.shards))
-            .map(|_| ShardParts::new())
-            .collect::<io::Result<Vec<_>>>()?;
+        let shard_parts = shard_parts(config.shards)?;
         let handles: Vec<_> = shard_parts.iter().map(|parts| parts.handle.clone()).collect();
         let table = state::new_table();
         let tasks = Arc::new(TaskHub::new(Arc::clone(&journal), Arc::clone(&table)));
@@ -121,7 +119,7 @@ impl Server {
             topics,
             figures: Arc::clone(&figures),
         };
-        let allowed_origins = config.allowed_origins;
+        let (draining, drains) = watch::channel(false);
         let app = App {
             publisher,
             tasks,
@@ -129,13 +127,13 @@ impl Server {
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
-            allowed_origins,
+            allowed_origins: config.allowed_origins,
+            draining: drains.clone(),
         };
         let router = api::router(Arc::new(app));
         let door = Door { router, spread: Arc::clone(&spread), figures, connections_max };
 
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let (draining, drains) = watch::channel(false);
         let listener = {
             let _context = runtime.enter();
             tokio::net::TcpListener::from_std(listener)?
@@ -177,8 +175,11 @@ impl Server {
     }
 }
 
-fn shard_count(configured: usize) -> usize {
-    if configured > 0 { configured } else { available_parallelism().map_or(1, Into::into) }
+/// One for each core where the configuration does not say.
+fn shard_parts(configured: usize) -> io::Result<Vec<ShardParts>> {
+    let cores = || available_parallelism().map_or(1, Into::into);
+    let count = if configured > 0 { configured } else { cores() };
+    (0..count).map(|_| ShardParts::new()).collect()
 }
 
 /// Connections that the kernel keeps ready for the front door.

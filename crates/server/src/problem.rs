@@ -63,6 +63,7 @@ codes! {
     EventTooLarge 413 "event_too_large" "The event is larger than allowed.";
     TooManyEvents 413 "too_many_events" "The request has more events than allowed.";
     TooManySamples 413 "too_many_samples" "The request has more samples than allowed.";
+    EncodingUnsupported 415 "encoding_unsupported" "The body is compressed in a way that is not supported.";
     HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
     PublishersBusy 429 "publishers_busy" "More is published than can be taken; try again later.";
     TransportUnsupported 501 "transport_unsupported" "This transport is not supported yet.";

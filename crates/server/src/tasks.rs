@@ -10,7 +10,7 @@ use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Cursor, FilterSet, Offset};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::feed::Batch;
 use crate::frames::{self, Frames};
@@ -65,10 +65,12 @@ impl TaskHub {
         }
     }
 
-    /// Answers as soon as there is something, and with nothing when the time is up.
+    /// Answers as soon as there is something, and with nothing when the time is up or the server
+    /// is about to end.
     pub(crate) async fn poll(
         self: &Arc<Self>,
         request: PollRequest,
+        mut draining: watch::Receiver<bool>,
     ) -> Result<PollAnswer, Problem> {
         let mut subscriber = self.join(&request);
         let deadline = tokio::time::Instant::now() + request.wait;
@@ -77,11 +79,11 @@ impl TaskHub {
             let notified = subscriber.notify.clone().notified_owned();
             match self.take(&mut subscriber) {
                 Taken::History(after) => self.read_page(&subscriber, after).await?,
-                Taken::Nothing if subscriber.answer_is_empty() => {
-                    if tokio::time::timeout_at(deadline, notified).await.is_err() {
-                        return Ok(subscriber.answer());
-                    }
-                }
+                Taken::Nothing if subscriber.answer_is_empty() => tokio::select! {
+                    () = notified => {}
+                    () = tokio::time::sleep_until(deadline) => return Ok(subscriber.answer()),
+                    _ = draining.wait_for(|draining| *draining) => return Ok(subscriber.answer()),
+                },
                 Taken::Nothing | Taken::Full => return Ok(subscriber.answer()),
             }
         }

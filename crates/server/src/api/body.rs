@@ -1,35 +1,65 @@
 //! Reading request bodies: bounded in bytes and in time.
 
+use std::io::Read;
+
 use axum::body::Body;
 use bellwire_model::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use flate2::read::MultiGzDecoder;
+use http::{HeaderMap, HeaderName, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::problem::{Code, Problem};
 
-/// The whole body.
-pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+/// The whole body, inflated where it is compressed.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Bytes, Problem> {
+    let encoding = header(headers, header::CONTENT_ENCODING)?.unwrap_or("identity");
     let collect = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, collect).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body has at most {bytes_max} bytes here");
-            Err(Problem::new(Code::BodyTooLarge, detail))
-        }
+    let bytes = match tokio::time::timeout(BODY_TIMEOUT, collect).await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(bytes_max)),
         Ok(Err(error)) => {
-            Err(Problem::new(Code::BodyInvalid, format!("the body broke off: {error}")))
+            return Err(Problem::new(Code::BodyInvalid, format!("the body broke off: {error}")));
         }
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
-            Err(Problem::new(Code::BodyTimeout, detail))
+            return Err(Problem::new(Code::BodyTimeout, detail));
+        }
+    };
+    match encoding {
+        "identity" => Ok(bytes),
+        "gzip" => inflate(&bytes, bytes_max),
+        other => {
+            let detail = format!("bodies come plain or as `gzip`, not as `{other}`");
+            Err(Problem::new(Code::EncodingUnsupported, detail))
         }
     }
 }
 
+/// Inflates gzip, up to a limit: a small body must not become a huge one.
+fn inflate(bytes: &[u8], bytes_max: usize) -> Result<Bytes, Problem> {
+    let mut inflated = Vec::with_capacity(bytes.len() * 4);
+    let decoder = MultiGzDecoder::new(bytes);
+    decoder.take(bytes_max as u64 + 1).read_to_end(&mut inflated).map_err(|error| {
+        Problem::new(Code::BodyInvalid, format!("the body is not gzip: {error}"))
+    })?;
+    if inflated.len() > bytes_max {
+        return Err(too_large(bytes_max));
+    }
+    Ok(inflated.into())
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("the body has at most {bytes_max} bytes here"))
+}
+
 /// The whole body of a request that carries many items.
-pub(super) async fn read_batch(body: Body) -> Result<Bytes, Problem> {
-    read(body, BODY_BYTES_MAX).await
+pub(super) async fn read_batch(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    read(headers, body, BODY_BYTES_MAX).await
 }
 
 /// A header's text, where it stands and is text.

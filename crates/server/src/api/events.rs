@@ -42,7 +42,7 @@ pub(super) async fn events(
         }
         EventsRequest::Poll(poll) => {
             app.figures.polls_waiting.add(1);
-            let answer = app.tasks.poll(poll).await;
+            let answer = app.tasks.poll(poll, app.draining.clone()).await;
             app.figures.polls_waiting.sub(1);
             Ok(answer_json(&answer?))
         }

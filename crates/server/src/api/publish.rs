@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_journal::Append;
 use bellwire_model::limits::{EVENT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
 use bellwire_model::{Event, Topic};
 use bellwire_wire::publish::{self, BatchFormat, Publish};
-use http::{HeaderMap, HeaderName, StatusCode, header};
-use serde::Deserialize;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
 use super::App;
@@ -28,11 +28,10 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// `POST /v1/topics/{topic}`: the body is one event.
 pub(super) async fn one(
     State(app): State<Arc<App>>,
-    Path(topic): Path<String>,
+    TopicPath(topic): TopicPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let topic = parse_topic(&topic)?;
     let key = text_of(&headers, KEY)?;
     let event_type = text_of(&headers, TYPE)?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
@@ -40,7 +39,7 @@ pub(super) async fn one(
     let invalid = |error: publish::NameError| Problem::of_decoder(error.code(), error);
     key.map(publish::check_key).transpose().map_err(invalid)?;
     event_type.map(publish::check_event_type).transpose().map_err(invalid)?;
-    let body = publish::body(content_type, read(body, EVENT_BYTES_MAX).await?)
+    let body = publish::body(content_type, read(&headers, body, EVENT_BYTES_MAX).await?)
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
     let event = to_event(&app.publisher, Publish { topic, key, event_type, body })?;
@@ -58,7 +57,7 @@ pub(super) async fn many(
     body: Body,
 ) -> Result<Response, Problem> {
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
-    let body = read_batch(body).await?;
+    let body = read_batch(&headers, body).await?;
     let format = batch_format(content_type, &body);
     let items =
         publish::batch(format, &body).map_err(|error| Problem::of_decoder(error.code(), error))?;
@@ -93,34 +92,42 @@ pub(super) async fn many(
 /// `DELETE /v1/topics/{topic}?key=K`: deletes a key of a state topic.
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
-    Path(topic): Path<String>,
-    Query(query): Query<DeleteQuery>,
+    TopicPath(topic): TopicPath,
+    uri: Uri,
 ) -> Result<StatusCode, Problem> {
-    let topic = parse_topic(&topic)?;
     Publisher::check_topic(&topic)?;
     if app.publisher.topics.kind(&topic) != Kind::State {
         let detail = format!("`{topic}` is a stream: its events go with its retention");
         return Err(Problem::new(Code::KindMismatch, detail));
     }
-    let key = query.key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
+    let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let key = parameters.find(|(name, _)| name == "key").map(|(_, key)| key);
+    let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
     if !app.publisher.states.contains(&topic, &key) {
         return Err(Problem::new(Code::KeyNotFound, format!("`{topic}` has no key `{key}`")));
     }
-    let (key, time) = (Some(key.into()), clock::now());
+    let (key, time) = (Some(key.as_ref().into()), clock::now());
     let event = Event { topic, key, event_type: None, time, body: None };
     app.publisher.publish(vec![Append { event, idempotency_key: None }]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct DeleteQuery {
-    key: Option<String>,
-}
-
 /// The path behind `/v1/topics/` as a topic.
-pub(super) fn parse_topic(text: &str) -> Result<Topic, Problem> {
-    text.parse()
-        .map_err(|error| Problem::new(Code::TopicInvalid, format!("topic `{text}`: {error}")))
+#[derive(Debug)]
+pub(super) struct TopicPath(pub(super) Topic);
+
+impl<S: Send + Sync> FromRequestParts<S> for TopicPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
+        let topic = text.parse().map_err(|error| {
+            Problem::new(Code::TopicInvalid, format!("topic `{text}`: {error}"))
+        })?;
+        Ok(Self(topic))
+    }
 }
 
 fn batch_format(content_type: Option<&str>, body: &[u8]) -> BatchFormat {

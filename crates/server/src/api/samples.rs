@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_ingest::{Decoded, json, line_protocol};
-use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
+use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::App;
 use super::body::{header as text_of, read_batch};
@@ -23,7 +22,7 @@ pub(super) async fn json(
     body: Body,
 ) -> Result<Response, Problem> {
     let format = json::Format::from_content_type(text_of(&headers, header::CONTENT_TYPE)?);
-    let body = read_batch(body).await?;
+    let body = read_batch(&headers, body).await?;
     let decoded = json::decode(format, &body, clock::now())
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (summary, accepted) = summary(&decoded);
@@ -39,20 +38,19 @@ pub(super) async fn json(
 /// `POST /api/v2/write` and `/write`, as InfluxDB answers: 204, or 400 that says what was refused.
 pub(super) async fn line_protocol(
     State(app): State<Arc<App>>,
-    Query(query): Query<WriteQuery>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Response> {
-    let precision = query.precision.as_deref().unwrap_or("ns");
-    let precision = precision.parse().map_err(|error| invalid(&format!("`precision`: {error}")))?;
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
-        && encoding != "identity"
-    {
-        let reason =
-            "compressed bodies are not supported yet: set `content_encoding = \"identity\"`";
-        return Err(influx_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid", reason));
-    }
-    let body = read_batch(body).await.map_err(IntoResponse::into_response)?;
+    let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let precision =
+        parameters.find(|(name, _)| name == "precision").map(|(_, precision)| precision);
+    let precision = precision
+        .as_deref()
+        .unwrap_or("ns")
+        .parse()
+        .map_err(|error| invalid(&format!("`precision`: {error}")))?;
+    let body = read_batch(&headers, body).await.map_err(IntoResponse::into_response)?;
     let decoded = line_protocol::decode(&body, precision, clock::now());
     let refused = (decoded.rejected > 0).then(|| {
         format!(
@@ -71,11 +69,6 @@ pub(super) async fn line_protocol(
 /// `GET /ping`: clients of InfluxDB ask whether it is there.
 pub(super) async fn ping() -> StatusCode {
     StatusCode::NO_CONTENT
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct WriteQuery {
-    precision: Option<String>,
 }
 
 async fn take(app: &App, decoded: Decoded) -> Result<(), Problem> {

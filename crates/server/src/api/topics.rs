@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bellwire_hub::{Gap, GapReason, Start};
 use bellwire_journal::{Page, ReadLimit};
@@ -14,7 +14,7 @@ use bellwire_wire::json;
 use serde_json::{Value, json};
 
 use super::App;
-use super::publish::parse_topic;
+use super::publish::TopicPath;
 use crate::problem::{Code, Problem};
 use crate::stream_request::parse_cursor;
 use crate::tasks::PollAnswer;
@@ -56,10 +56,9 @@ fn round(rate: f64) -> f64 {
 /// values. The same shape as a long poll's answer.
 pub(super) async fn history(
     State(app): State<Arc<App>>,
-    Path(topic): Path<String>,
+    TopicPath(topic): TopicPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let topic = parse_topic(&topic)?;
     let query = HistoryQuery::parse(query.as_deref().unwrap_or_default())?;
     let answer = match app.publisher.topics.kind(&topic) {
         Kind::State => values(&app, &topic, query.limit),

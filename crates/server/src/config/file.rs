@@ -7,7 +7,7 @@ use bellwire_model::limits::TOPIC_RULES_MAX;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Config, ConfigError, SETTINGS, parse_bytes, parse_duration};
+use super::{Config, ConfigError, SETTINGS, Setting, parse_bytes, parse_duration};
 use crate::topics::{Kind, TopicRule};
 
 /// One `[[topic]]`.
@@ -67,7 +67,7 @@ impl File<'_> {
             let reason = format!("`{name}` is no setting; `bellwire serve --help` lists them");
             return Err(self.error(place, &reason));
         };
-        texts(value.get_ref(), setting.is_list)
+        texts(value.get_ref(), setting)
             .and_then(|values| setting.apply(config, &values))
             .map_err(|reason| self.error(value.span(), &format!("`{name}`: {reason}")))
     }
@@ -135,20 +135,22 @@ impl File<'_> {
 }
 
 /// A value as the table of settings takes it: texts.
-fn texts(value: &toml::de::DeValue<'_>, is_list: bool) -> Result<Vec<String>, String> {
+fn texts(value: &toml::de::DeValue<'_>, setting: &Setting) -> Result<Vec<String>, String> {
     use toml::de::DeValue;
     match value {
-        DeValue::String(text) => Ok(vec![text.to_string()]),
-        DeValue::Integer(number) => Ok(vec![number.to_string()]),
-        DeValue::Array(values) if is_list => {
-            let mut all = Vec::new();
-            for value in values {
-                all.extend(texts(value.get_ref(), false)?);
-            }
-            Ok(all)
+        DeValue::Array(values) if setting.is_list => {
+            values.iter().map(|value| text(value.get_ref())).collect()
         }
-        _ if is_list => Err("expected an array of texts".to_owned()),
-        _ => Err("expected a text or a number".to_owned()),
+        one => text(one).map(|text| vec![text]),
+    }
+}
+
+fn text(value: &toml::de::DeValue<'_>) -> Result<String, String> {
+    use toml::de::DeValue;
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Integer(number) => Ok(number.to_string()),
+        _ => Err("expected a text or a number, in quotes where in doubt".to_owned()),
     }
 }
 

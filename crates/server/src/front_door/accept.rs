@@ -67,7 +67,7 @@ fn is_of_the_peer(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn greet(mut stream: TcpStream, door: Door, draining: watch::Receiver<bool>) {
+async fn greet(mut stream: TcpStream, door: Door, mut draining: watch::Receiver<bool>) {
     let _guest = Guest::enter(&door);
     if door.figures.connections_open.get() as usize > door.connections_max {
         door.figures.connections_refused.add(1);
@@ -79,7 +79,11 @@ async fn greet(mut stream: TcpStream, door: Door, draining: watch::Receiver<bool
     // Small events must not wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let mut head = Vec::with_capacity(1024);
-    let decision = match timeout(HEAD_TIMEOUT, head::read(&mut stream, &mut head)).await {
+    let read = tokio::select! {
+        read = timeout(HEAD_TIMEOUT, head::read(&mut stream, &mut head)) => read,
+        _ = draining.wait_for(|draining| *draining) => return,
+    };
+    let decision = match read {
         Ok(Ok(Some(decision))) => decision,
         Ok(Ok(None)) => return,
         Ok(Err(problem)) => return refuse(stream, &problem).await,

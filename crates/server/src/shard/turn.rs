@@ -25,6 +25,7 @@ use super::pump::{self, Context, Pumped, Written};
 use super::wheel::Wheel;
 use super::{Handoff, PageRead, Surroundings, Token};
 use crate::clock::{Ticker, ticks};
+use crate::crash;
 use crate::feed::Batch;
 use crate::frames::{self, Encoding, Frames};
 use crate::history::PageRequest;
@@ -68,7 +69,7 @@ pub(crate) fn spawn(
         written: Written::default(),
         surroundings,
     };
-    std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || shard.run())
+    crash::spawn_essential(format!("shard-{index}"), move || shard.run())
 }
 
 /// Who waits for which page of history.
@@ -247,7 +248,13 @@ impl Shard {
             now: self.ticker.now(),
             heartbeat_interval: self.surroundings.timing.heartbeat_interval,
         };
-        match pump::pump(connection, &mut self.hub, &context, &mut self.written) {
+        let pumped =
+            crash::contain(|| pump::pump(connection, &mut self.hub, &context, &mut self.written));
+        let Some(pumped) = pumped else {
+            tracing::error!("An invariant is broken for one connection; it ends.");
+            return self.close(token);
+        };
+        match pumped {
             Ok(Pumped::Done | Pumped::Blocked) => {}
             Ok(Pumped::More) => {
                 if connection.mood == Mood::Calm {
