@@ -102,9 +102,10 @@ impl Error {
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 Self::Open { path, source: Arc::new(error) }
             }
-            Some(ErrorCode::DatabaseCorrupt) => Self::Corrupt { path, source: Arc::new(error) },
             // Without a code it is a value that the schema does not allow.
-            None => Self::Corrupt { path, source: Arc::new(error) },
+            Some(ErrorCode::DatabaseCorrupt) | None => {
+                Self::Corrupt { path, source: Arc::new(error) }
+            }
             Some(_) => Self::Storage { path, source: Arc::new(error) },
         }
     }

@@ -77,19 +77,16 @@ impl Summary {
         tally.oldest = tally.oldest.min(time);
     }
 
+    /// Whether there are no events.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The topics in order of their ids, which is the order of the table.
     pub(super) fn sorted(&self) -> Vec<(TopicId, Tally)> {
         let mut tallies: Vec<_> = self.0.iter().map(|(topic, tally)| (*topic, *tally)).collect();
         tallies.sort_unstable_by_key(|(topic, _)| *topic);
         tallies
-    }
-}
-
-impl FromIterator<Mark> for Summary {
-    fn from_iter<I: IntoIterator<Item = Mark>>(marks: I) -> Self {
-        let mut summary = Self::default();
-        marks.into_iter().for_each(|mark| summary.add(mark));
-        summary
     }
 }
 
@@ -159,7 +156,7 @@ impl Blocks {
 
     /// Puts what retention left of a block in its place.
     pub(super) fn replace(&mut self, number: BlockNumber, left: Summary) {
-        if left.0.is_empty() {
+        if left.is_empty() {
             self.blocks.remove(&number);
         } else {
             self.blocks.insert(number, Block::from(&left));

@@ -11,6 +11,7 @@ use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
 
 use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary};
+use super::schema::damaged;
 use crate::retention::Retention;
 use crate::topics::{TopicId, Topics};
 
@@ -134,8 +135,9 @@ impl<'a> Matcher<'a> {
         known.is_some()
     }
 
-    /// The topic, if it matches; nothing if it was never learnt.
-    pub(super) fn topic(&self, id: TopicId) -> Option<Option<&Topic>> {
-        self.known.get(&id).map(Option::as_ref)
+    /// The topic, if it matches. Fails for one that no block told of.
+    pub(super) fn topic(&self, id: TopicId) -> rusqlite::Result<Option<&Topic>> {
+        let known = self.known.get(&id).map(Option::as_ref);
+        known.ok_or_else(|| damaged("an event of a topic that its block does not have"))
     }
 }

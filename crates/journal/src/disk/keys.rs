@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
 use bellwire_model::limits::{IDEMPOTENCY_AGE, RETENTION_STEP_LOOKS_MAX};
-use bellwire_model::{Event, Offset, Timestamp};
+use bellwire_model::{Entry, Event, Offset, Timestamp};
 use rusqlite::Connection;
 use rustc_hash::FxBuildHasher;
 
@@ -61,18 +61,19 @@ impl Keys {
         Ok(None)
     }
 
-    /// Remembers a key in the transaction under way.
+    /// Remembers the key that `entry` came with, in the transaction under way.
     pub(super) fn remember(
         &mut self,
         connection: &Connection,
-        (event, offset): (&Event, Offset),
         key: &str,
+        entry: &Entry,
     ) -> rusqlite::Result<()> {
         let sql = "INSERT INTO idempotency (offset, topic, key, time) VALUES (?1, ?2, ?3, ?4)";
+        let Entry { offset, event } = entry;
         let topic = event.topic.as_str();
         let mut insert = connection.prepare_cached(sql)?;
-        insert.execute((to_sql(offset), topic, key, event.time.as_ms()))?;
-        let hashed = (hash(topic, key), offset);
+        insert.execute((to_sql(*offset), topic, key, event.time.as_ms()))?;
+        let hashed = (hash(topic, key), *offset);
         self.hashes.insert(hashed);
         self.staged.push(hashed);
         Ok(())

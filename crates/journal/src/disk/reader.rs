@@ -140,9 +140,8 @@ impl Filling<'_, '_> {
     }
 
     fn add_row(&mut self, row: &Row<'_>) -> rusqlite::Result<Reach> {
-        let topic = self.matcher.topic(TopicId(row.get(1)?));
         let offset = from_sql(row.get(0)?);
-        if let Some(topic) = topic.ok_or_else(|| damaged("an event of an unknown topic"))? {
+        if let Some(topic) = self.matcher.topic(TopicId(row.get(1)?))? {
             let event = event(row, topic.clone())?;
             self.bytes += event.size_bytes();
             if self.bytes > self.limit.bytes && !self.page.entries.is_empty() {

@@ -173,11 +173,10 @@ pub(super) fn begin_run(connection: &Connection, options: &DiskOptions) -> rusql
     let transaction = begin(connection)?;
     let stored: Option<u32> = meta(&transaction, "epoch")?;
     let epoch = match stored.map(Epoch::new) {
-        None => options.fresh_epoch,
         Some(epoch) if !lost_acknowledged(&transaction, options)? => epoch,
         // A random number may be the old one by chance.
         Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
-        Some(_) => options.fresh_epoch,
+        None | Some(_) => options.fresh_epoch,
     };
     set_meta(&transaction, "epoch", epoch.get())?;
     set_meta(&transaction, "durability", options.durability.as_str())?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
-use bellwire_model::{Body, Entry, Epoch, Event, Offset, Timestamp, Topic};
+use bellwire_model::{Body, Entry, Epoch, Offset, Timestamp, Topic};
 use rusqlite::{CachedStatement, Connection};
 use rustc_hash::FxHashMap;
 
@@ -13,7 +13,7 @@ use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::schema::{self, damaged, from_sql, to_sql};
-use super::{DiskOptions, sweep};
+use super::{DiskOptions, Durability, sweep};
 use crate::retention::Retention;
 use crate::topics::{TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store};
@@ -28,20 +28,32 @@ pub(super) const BINARY: i64 = 3;
 const INSERT: &str = "INSERT INTO events (offset, topic, key, type, time, kind, content_type, data)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
-/// Bounds that tests lower.
+/// How much there may be; tests lower it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoreBounds {
     /// Topics with a row of their own.
-    pub(crate) topics_max: usize,
+    pub(crate) topics: usize,
     /// Idempotency keys.
-    pub(crate) keys_max: usize,
+    pub(crate) keys: usize,
     /// Pages of the file, where the disk shall seem full beyond them.
-    pub(crate) pages_max: Option<u32>,
+    pub(crate) pages: Option<u32>,
+}
+
+impl StoreBounds {
+    #[cfg(test)]
+    fn of(options: &DiskOptions) -> Self {
+        options.bounds
+    }
+
+    #[cfg(not(test))]
+    fn of(_: &DiskOptions) -> Self {
+        Self::default()
+    }
 }
 
 impl Default for StoreBounds {
     fn default() -> Self {
-        Self { topics_max: TOPICS_MAX, keys_max: IDEMPOTENCY_KEYS_MAX, pages_max: None }
+        Self { topics: TOPICS_MAX, keys: IDEMPOTENCY_KEYS_MAX, pages: None }
     }
 }
 
@@ -63,27 +75,24 @@ pub(super) struct DiskStore {
 impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
     pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
-        #[cfg(test)]
-        let bounds = options.bounds;
-        #[cfg(not(test))]
-        let bounds = StoreBounds::default();
         let connection = schema::open_to_write(file)?;
-        Self::load(connection, file, (options, bounds)).map_err(|error| Error::sqlite(file, error))
+        Self::load(connection, file, options).map_err(|error| Error::sqlite(file, error))
     }
 
     fn load(
         connection: Connection,
         file: &Path,
-        (options, bounds): (DiskOptions, StoreBounds),
+        options: DiskOptions,
     ) -> rusqlite::Result<(Self, Epoch)> {
+        let bounds = StoreBounds::of(&options);
         let epoch = schema::begin_run(&connection, &options)?;
         let (index, unsaved) = load_index(&connection, Retention::new(options.retention))?;
         let mut keys = Keys::load(&connection)?;
-        while keys.forget(&connection, bounds.keys_max, options.now)? {}
-        if options.durability == super::Durability::Interval {
+        while keys.forget(&connection, bounds.keys, options.now)? {}
+        if options.durability == Durability::Interval {
             connection.pragma_update(None, "synchronous", "normal")?;
         }
-        if let Some(pages) = bounds.pages_max {
+        if let Some(pages) = bounds.pages {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
         let checkpointer = Checkpointer::spawn(file.to_owned(), options.durability)?;
@@ -112,7 +121,7 @@ impl DiskStore {
             next: &mut self.next,
             staged: Staged::default(),
         };
-        let staged = stage.run(batches, self.bounds.topics_max)?;
+        let staged = stage.run(batches, self.bounds.topics)?;
         save_topics(&transaction, &staged)?;
         transaction.commit()?;
         Ok(staged)
@@ -144,9 +153,9 @@ impl Store for DiskStore {
         self.unsaved.clear();
         let bytes = self.publish(&mut staged);
         self.checkpointer.on_commit(&self.connection, bytes);
-        if self.keys.len() > self.bounds.keys_max {
+        if self.keys.len() > self.bounds.keys {
             // Where it fails there are a few too many until the next commit tries again.
-            let _ = self.keys.forget(&self.connection, self.bounds.keys_max, Timestamp::MIN);
+            let _ = self.keys.forget(&self.connection, self.bounds.keys, Timestamp::MIN);
         }
         Ok(Committed { entries: staged.entries, results: staged.results })
     }
@@ -221,13 +230,14 @@ impl Stage<'_> {
         let offset = Offset::new(*self.next);
         *self.next += 1;
         let topic = self.intern(&event.topic);
-        self.insert_row(offset, topic, &event)?;
+        let (bytes, time) = (event.size_bytes() as u64, event.time);
+        let entry = Entry { offset, event };
+        self.insert_row(topic, &entry)?;
         if let Some(key) = idempotency_key {
-            self.keys.remember(self.connection, (&event, offset), &key)?;
+            self.keys.remember(self.connection, &key, &entry)?;
         }
-        let bytes = event.size_bytes() as u64;
-        self.staged.marks.push(Mark { offset, topic, bytes, time: event.time });
-        self.staged.entries.push(Entry { offset, event });
+        self.staged.marks.push(Mark { offset, topic, bytes, time });
+        self.staged.entries.push(entry);
         Ok(Appended { offset, duplicate: false })
     }
 
@@ -242,12 +252,8 @@ impl Stage<'_> {
         })
     }
 
-    fn insert_row(
-        &mut self,
-        offset: Offset,
-        topic: TopicId,
-        event: &Event,
-    ) -> rusqlite::Result<()> {
+    fn insert_row(&mut self, topic: TopicId, entry: &Entry) -> rusqlite::Result<()> {
+        let Entry { offset, event } = entry;
         let (kind, content_type) = match &event.body {
             None => (NO_BODY, None),
             Some(Body::Json(_)) => (JSON, None),
@@ -257,7 +263,7 @@ impl Stage<'_> {
         let data = event.body.as_ref().map(|body| &**body.bytes());
         let (key, event_type) = (event.key.as_deref(), event.event_type.as_deref());
         let time = event.time.as_ms();
-        let row = (to_sql(offset), topic.0, key, event_type, time, kind, content_type, data);
+        let row = (to_sql(*offset), topic.0, key, event_type, time, kind, content_type, data);
         self.insert.execute(row).map(drop)
     }
 }

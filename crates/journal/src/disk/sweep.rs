@@ -48,7 +48,7 @@ pub(super) fn step(store: &mut DiskStore, from: Offset, now: Timestamp) -> rusql
         return Ok(Step { next, bytes });
     }
     // The events are done: now the names.
-    let more_keys = store.keys.forget(&store.connection, store.bounds.keys_max, now)?;
+    let more_keys = store.keys.forget(&store.connection, store.bounds.keys, now)?;
     let more_topics = forget_topics(store)?;
     Ok(Step { next: (more_keys || more_topics).then_some(Offset::MAX), bytes })
 }
@@ -82,12 +82,9 @@ fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: Timestamp) -> rusqlite
     save_blocks(&transaction, &store.unsaved)?;
     let sweep = {
         let index = store.index.read();
-        let retention = index.retention.clone();
-        let mut sweep = Sweep { removed: FxHashMap::default(), left: Vec::new(), retention };
-        for number in due {
-            clean(&transaction, (&index, &mut sweep), (*number, now))?;
-        }
-        sweep
+        let mut cleaning = Cleaning::new(&transaction, &index, now);
+        due.iter().try_for_each(|number| cleaning.clean(*number))?;
+        cleaning.sweep
     };
     save_trimmed(&transaction, &sweep.removed)?;
     let bytes = sweep.removed.values().map(|removed| removed.bytes as usize).sum();
@@ -100,55 +97,64 @@ fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: Timestamp) -> rusqlite
     Ok(bytes)
 }
 
-/// Cleans one block in the transaction, and notes in `sweep` what that changes.
-fn clean(
-    connection: &Connection,
-    (index, sweep): (&Index, &mut Sweep),
-    (number, now): (BlockNumber, Timestamp),
-) -> rusqlite::Result<()> {
-    // 1. Judge.
-    let (first, last) = (to_sql(number.first()), to_sql(number.last()));
-    let (mut left, mut goes) = (Summary::default(), Vec::new());
-    let mut kept = 0;
-    {
-        let mut select = connection.prepare_cached(MARKS)?;
-        let mut rows = select.query((first, last))?;
+/// A transaction that removes events, and what it changes.
+struct Cleaning<'a> {
+    connection: &'a Connection,
+    index: &'a Index,
+    now: Timestamp,
+    sweep: Sweep,
+}
+
+impl<'a> Cleaning<'a> {
+    fn new(connection: &'a Connection, index: &'a Index, now: Timestamp) -> Self {
+        let retention = index.retention.clone();
+        let sweep = Sweep { removed: FxHashMap::default(), left: Vec::new(), retention };
+        Self { connection, index, now, sweep }
+    }
+
+    fn clean(&mut self, number: BlockNumber) -> rusqlite::Result<()> {
+        let (goes, left) = self.judge(number)?;
+        if goes.is_empty() {
+            return Ok(());
+        }
+        let delete = "DELETE FROM events WHERE offset BETWEEN ?1 AND ?2";
+        let mut delete = self.connection.prepare_cached(delete)?;
+        if left.is_empty() {
+            delete.execute((to_sql(number.first()), to_sql(number.last())))?;
+        } else {
+            for offset in goes {
+                delete.execute((to_sql(offset), to_sql(offset)))?;
+            }
+        }
+        let delete = "DELETE FROM blocks WHERE block = ?1";
+        self.connection.prepare_cached(delete)?.execute([number.0 as i64])?;
+        let replacement = (number, left);
+        // An open block gets its rows when it is full.
+        if !self.index.blocks.is_open(number) {
+            save_blocks(self.connection, std::slice::from_ref(&replacement))?;
+        }
+        self.sweep.left.push(replacement);
+        Ok(())
+    }
+
+    /// Asks retention about each event of a block: which go, and what is left.
+    fn judge(&mut self, number: BlockNumber) -> rusqlite::Result<(Vec<Offset>, Summary)> {
+        let (mut goes, mut left) = (Vec::new(), Summary::default());
+        let mut select = self.connection.prepare_cached(MARKS)?;
+        let mut rows = select.query((to_sql(number.first()), to_sql(number.last())))?;
         while let Some(row) = rows.next()? {
-            let mark = mark(row, &index.topics)?;
-            let rule = index.topics.get(mark.topic).and_then(|state| state.rule);
-            if sweep.retention.drops(rule, mark.time, now) {
-                sweep.retention.remove(rule, mark.bytes);
-                sweep.removed.entry(mark.topic).or_default().add(mark.offset, mark.bytes);
+            let mark = mark(row, &self.index.topics)?;
+            let rule = self.index.topics.get(mark.topic).and_then(|state| state.rule);
+            if self.sweep.retention.drops(rule, mark.time, self.now) {
+                self.sweep.retention.remove(rule, mark.bytes);
+                self.sweep.removed.entry(mark.topic).or_default().add(mark.offset, mark.bytes);
                 goes.push(mark.offset);
             } else {
                 left.add(mark);
-                kept += 1;
             }
         }
+        Ok((goes, left))
     }
-    if goes.is_empty() {
-        return Ok(());
-    }
-
-    // 2. Delete.
-    let sql = "DELETE FROM events WHERE offset BETWEEN ?1 AND ?2";
-    let mut delete = connection.prepare_cached(sql)?;
-    if kept == 0 {
-        delete.execute((first, last))?;
-    } else {
-        for offset in goes {
-            delete.execute((to_sql(offset), to_sql(offset)))?;
-        }
-    }
-
-    // 3. Sum up what is left; an open block gets its rows when it is full.
-    let sql = "DELETE FROM blocks WHERE block = ?1";
-    connection.prepare_cached(sql)?.execute([number.0 as i64])?;
-    if !index.blocks.is_open(number) {
-        save_blocks(connection, &[(number, left.clone())])?;
-    }
-    sweep.left.push((number, left));
-    Ok(())
 }
 
 /// Notes the newest removed offset of each topic; with it the offset stays taken for ever.
@@ -166,7 +172,7 @@ fn save_trimmed(connection: &Connection, removed: &RemovedByTopic) -> rusqlite::
 fn forget_topics(store: &mut DiskStore) -> rusqlite::Result<bool> {
     let emptied = {
         let index = store.index.read();
-        let is_crowded = index.topics.len() > store.bounds.topics_max / 2;
+        let is_crowded = index.topics.len() > store.bounds.topics / 2;
         if is_crowded { index.topics.emptied(RETENTION_STEP_LOOKS_MAX) } else { Vec::new() }
     };
     if emptied.is_empty() {

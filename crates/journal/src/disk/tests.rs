@@ -1,24 +1,20 @@
 //! What only the disk engine promises.
 
+mod faults;
+mod oracle;
+mod reopening;
+
+use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bellwire_model::{Epoch, Timestamp};
 use tempfile::TempDir;
 
-use super::{DiskJournal, DiskOptions, Durability};
-use crate::contract;
-
-fn options(path: &Path) -> DiskOptions {
-    DiskOptions {
-        path: path.to_owned(),
-        durability: Durability::Sync,
-        retention: Vec::new(),
-        fresh_epoch: Epoch::new(7),
-        boot_id: None,
-        now: Timestamp::from_ms(0),
-        bounds: Default::default(),
-    }
-}
+use super::store::StoreBounds;
+use super::{DiskJournal, DiskOptions, Durability, schema};
+use crate::Error;
+use crate::contract::{self, Rig, Seen};
 
 #[test]
 fn keeps_the_contract() {
@@ -31,4 +27,38 @@ fn keeps_the_contract() {
             Box::new(DiskJournal::open(options, observer).unwrap())
         });
     }
+}
+
+fn options(path: &Path) -> DiskOptions {
+    DiskOptions {
+        path: path.to_owned(),
+        durability: Durability::Sync,
+        retention: Vec::new(),
+        fresh_epoch: Epoch::new(7),
+        boot_id: None,
+        now: Timestamp::from_ms(0),
+        bounds: StoreBounds::default(),
+    }
+}
+
+fn open(options: DiskOptions) -> Rig {
+    try_open(options).expect("the journal opens")
+}
+
+fn try_open(options: DiskOptions) -> Result<Rig, Error> {
+    let seen = Seen::default();
+    let journal = DiskJournal::open(options, Box::new(seen.clone()))?;
+    Ok(Rig { journal: Arc::new(journal), seen })
+}
+
+/// The files as they would be found had the process been killed just now.
+fn killed(folder: &TempDir) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for name in [schema::FILE.to_owned(), format!("{}-wal", schema::FILE)] {
+        let from = folder.path().join(&name);
+        if from.exists() {
+            fs::copy(from, copy.path().join(name)).unwrap();
+        }
+    }
+    copy
 }

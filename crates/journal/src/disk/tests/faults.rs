@@ -1,0 +1,176 @@
+//! What happens when the disk, or what is on it, is not as it should be.
+
+use std::error::Error as _;
+use std::fs;
+use std::time::Duration;
+
+use bellwire_model::Offset;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{open, options, try_open};
+use crate::contract::{Rig, keyed, plain, rule};
+use crate::disk::store::StoreBounds;
+use crate::disk::{DiskOptions, schema};
+use crate::{Error, RetentionRule};
+
+fn refused(options: DiskOptions) -> Error {
+    try_open(options).map(|_| ()).expect_err("the journal does not open")
+}
+
+#[test]
+fn a_second_server_is_told_who_has_the_directory() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    match refused(options(folder.path())) {
+        Error::Locked { path, pid } => {
+            assert_eq!((path, pid), (folder.path().into(), Some(std::process::id())));
+        }
+        error => panic!("{error}"),
+    }
+    drop(rig);
+    open(options(folder.path()));
+}
+
+#[test]
+fn a_missing_directory_is_created() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a/b");
+    open(options(&path)).append_one(plain("a", "x"));
+    assert!(path.join(schema::FILE).exists());
+}
+
+#[test]
+fn a_path_that_cannot_be_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "not a directory").unwrap();
+    let in_the_way = folder.path().join("data");
+    fs::create_dir_all(in_the_way.join(schema::FILE)).unwrap();
+    let cases = [
+        (file.clone(), file.clone()),
+        (file.join("below"), file.join("below")),
+        (in_the_way.clone(), in_the_way.join(schema::FILE)),
+    ];
+    for (path, named) in cases {
+        let error = refused(options(&path));
+        assert!(matches!(&error, Error::Open { path, .. } if *path == named), "{error:?}");
+        assert!(error.to_string().contains(&*named.to_string_lossy()));
+        assert!(error.source().is_some());
+    }
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join(schema::FILE);
+
+    fs::write(&file, "something else ".repeat(1000)).unwrap();
+    let error = refused(options(folder.path()));
+    assert!(matches!(&error, Error::Foreign { path } if *path == file), "{error}");
+    assert!(fs::read_to_string(&file).unwrap().starts_with("something else"));
+
+    fs::remove_file(&file).unwrap();
+    Connection::open(&file).unwrap().execute_batch("CREATE TABLE customers (id)").unwrap();
+    let before = fs::read(&file).unwrap();
+    let error = refused(options(folder.path()));
+    assert!(matches!(&error, Error::Foreign { path } if *path == file), "{error}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let folder = TempDir::new().unwrap();
+    drop(open(options(folder.path())));
+    let file = folder.path().join(schema::FILE);
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = refused(options(folder.path()));
+    assert!(matches!(error, Error::Format { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_told() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    for _ in 0..20 {
+        rig.append_new(vec![plain("a", &"x".repeat(100)); 100]);
+    }
+    drop(rig);
+    let file = folder.path().join(schema::FILE);
+    let intact = fs::read(&file).unwrap();
+    let page_bytes = 4096;
+    let mut told = 0;
+    for page in 1..intact.len() / page_bytes {
+        let mut damaged = intact.clone();
+        damaged[page * page_bytes..][..page_bytes].fill(0xA5);
+        fs::write(&file, damaged).unwrap();
+        let read = try_open(options(folder.path())).and_then(|rig| {
+            let limit = crate::ReadLimit { events: usize::MAX, bytes: usize::MAX };
+            rig.journal.read(Offset::ZERO, &crate::contract::filters(&["**"]), limit)
+        });
+        match read {
+            Err(error) => {
+                assert!(matches!(error, Error::Corrupt { .. }), "page {page}: {error:?}");
+                told += 1;
+            }
+            // A page of a table that needs not be read to serve the events.
+            Ok(page) => assert_eq!(page.entries.len(), 2000),
+        }
+    }
+    assert!(told > 20, "{told} of {} pages", intact.len() / page_bytes);
+}
+
+/// A journal that may only grow to half a megabyte.
+fn small(folder: &TempDir) -> Rig {
+    let age = Some(Duration::ZERO);
+    open(DiskOptions {
+        retention: vec![RetentionRule { age, ..rule("**") }],
+        bounds: StoreBounds { pages: Some(128), ..StoreBounds::default() },
+        ..options(folder.path())
+    })
+}
+
+#[test]
+fn a_full_disk_fails_the_append_whole_and_spares_the_next() {
+    let folder = TempDir::new().unwrap();
+    let rig = small(&folder);
+    let large = "x".repeat(100_000);
+    let first = rig.append_new(vec![plain("a", "first")])[0];
+    let batch: Vec<_> = std::iter::once(keyed("new/topic", "k", 0))
+        .chain(std::iter::repeat_n(plain("a", &large), 10))
+        .collect();
+    let failed = rig.append(batch);
+    assert!(matches!(failed, Err(Error::Full { .. })), "{failed:?}");
+
+    // Nothing is left of it: no event, no topic, no key, no figure.
+    assert_eq!(rig.texts("**"), ["first"]);
+    assert_eq!(rig.journal.bounds().tail, first);
+    assert_eq!(rig.journal.topics().len(), 1);
+    assert_eq!(rig.seen.entries().len(), 1);
+
+    // What fits is appended, and no offset is given out a second time.
+    let next = rig.append_one(keyed("new/topic", "k", 0));
+    assert!(!next.duplicate);
+    // Four of the large events had fitted, so their offsets were taken.
+    assert!(next.offset.get() > first.get() + 5, "{} after {first}", next.offset);
+    assert_eq!(rig.texts("**"), ["first", "k"]);
+}
+
+#[test]
+fn removed_events_make_room_on_a_full_disk() {
+    let folder = TempDir::new().unwrap();
+    let rig = small(&folder);
+    let large = "x".repeat(50_000);
+    for round in 0..3 {
+        let failed = loop {
+            if let Err(error) = rig.append(vec![plain("a", &large)]) {
+                break error;
+            }
+        };
+        assert!(matches!(failed, Error::Full { .. }), "round {round}: {failed:?}");
+        assert!(rig.read_all("a").len() > 5);
+        rig.retain(1);
+        assert_eq!(rig.read_all("a"), []);
+    }
+    rig.append_new(vec![plain("a", &large)]);
+}

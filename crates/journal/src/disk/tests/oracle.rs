@@ -1,0 +1,180 @@
+//! The engine against the plainest model of a journal there is: a list.
+
+use std::time::Duration;
+
+use bellwire_model::{Entry, Offset, Timestamp};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::{killed, open, options};
+use crate::contract::{Rig, filters, rule, timed};
+use crate::disk::{DiskOptions, Durability};
+use crate::{Append, Bounds, ReadLimit, RetentionRule};
+
+const TOPICS: [&str; 5] = ["a/x", "a/y", "b", "c/d/e", "$sys/f"];
+const FILTERS: [&[&str]; 6] = [&["**"], &["a/*"], &["b"], &["c/**", "a/y"], &["$sys/*"], &["z"]];
+
+/// What happens to a journal.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A batch on some topics, each event so many milliseconds after or before the last one.
+    Append(Vec<(usize, i64)>),
+    /// Many events, to fill blocks.
+    Fill(usize),
+    Retain,
+    Close,
+    Kill,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let event = (0..TOPICS.len(), -5_i64..20);
+    prop_oneof![
+        6 => prop::collection::vec(event, 0..8).prop_map(Step::Append),
+        3 => (1_usize..1500).prop_map(Step::Fill),
+        3 => Just(Step::Retain),
+        1 => Just(Step::Close),
+        1 => Just(Step::Kill),
+    ]
+}
+
+fn any_rule() -> impl Strategy<Value = RetentionRule> {
+    let pattern = prop::sample::select(vec!["**", "a/*", "a/x", "b", "$sys/**"]);
+    let age = prop::option::of(0_u64..100).prop_map(|age| age.map(Duration::from_millis));
+    let (bytes_max, events_max) = (prop::option::of(0_u64..20_000), prop::option::of(0_u64..2000));
+    (pattern, age, bytes_max, events_max).prop_map(|(pattern, age, bytes_max, events_max)| {
+        RetentionRule { age, bytes_max, events_max, ..rule(pattern) }
+    })
+}
+
+/// A list of what there is, and of what was removed.
+#[derive(Default)]
+struct Model {
+    kept: Vec<Entry>,
+    removed: Vec<Entry>,
+    tail: Offset,
+    time_ms: i64,
+}
+
+impl Model {
+    fn batch(&mut self, events: &[(usize, i64)]) -> Vec<Append> {
+        let mut append = |(topic, step_ms): &(usize, i64)| {
+            self.time_ms += step_ms;
+            timed(TOPICS[*topic], &format!("at {}", self.time_ms), self.time_ms)
+        };
+        events.iter().map(&mut append).collect()
+    }
+
+    /// Rule by rule, by the book: the too old go, then the oldest while there are too many.
+    fn retain(&mut self, rules: &[RetentionRule]) {
+        let now = Timestamp::from_ms(self.time_ms);
+        for (index, rule) in rules.iter().enumerate() {
+            let holds = |entry: &Entry| {
+                let first = rules.iter().position(|rule| rule.pattern.matches(&entry.event.topic));
+                first == Some(index)
+            };
+            let own: Vec<Entry> = self.kept.iter().filter(|entry| holds(entry)).cloned().collect();
+            let mut events = own.len() as u64;
+            let mut bytes: u64 = own.iter().map(|entry| entry.event.size_bytes() as u64).sum();
+            for entry in own {
+                let too_old =
+                    rule.age.is_some_and(|age| entry.event.time < now.saturating_sub(age));
+                let too_many = rule.events_max.is_some_and(|max| events > max);
+                let too_large = rule.bytes_max.is_some_and(|max| bytes > max);
+                if too_old || too_many || too_large {
+                    events -= 1;
+                    bytes -= entry.event.size_bytes() as u64;
+                    self.kept.retain(|kept| kept.offset != entry.offset);
+                    self.removed.push(entry);
+                }
+            }
+        }
+    }
+
+    fn trimmed(&self, texts: &[&str]) -> Offset {
+        let filters = filters(texts);
+        let matching = self.removed.iter().filter(|entry| filters.matches(&entry.event.topic));
+        matching.map(|entry| entry.offset).max().unwrap_or_default()
+    }
+
+    fn check(&self, rig: &Rig) {
+        let all = self.removed.iter().map(|entry| entry.offset).max().unwrap_or_default();
+        assert_eq!(rig.journal.bounds(), Bounds { trimmed: all, tail: self.tail });
+        for texts in FILTERS {
+            let filters = filters(texts);
+            assert_eq!(rig.journal.trimmed(&filters), self.trimmed(texts), "{filters}");
+            let limit = ReadLimit { events: 300, bytes: 1 << 20 };
+            let (mut after, mut found) = (Offset::ZERO, Vec::new());
+            while after < self.tail {
+                let page = rig.journal.read(after, &filters, limit).expect("a page");
+                found.extend(page.entries);
+                after = page.end;
+            }
+            let matching = self.kept.iter().filter(|entry| filters.matches(&entry.event.topic));
+            assert!(matching.eq(&found), "{filters}");
+        }
+        for figures in rig.journal.topics() {
+            let own = self.kept.iter().filter(|entry| entry.event.topic == figures.topic);
+            let sizes: Vec<u64> = own.map(|entry| entry.event.size_bytes() as u64).collect();
+            assert_eq!((figures.events, figures.bytes), (sizes.len() as u64, sizes.iter().sum()));
+            let ever = self.kept.iter().chain(&self.removed);
+            let last =
+                ever.filter(|entry| entry.event.topic == figures.topic).map(|e| e.offset).max();
+            assert_eq!(Some(figures.last), last);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_is_a_list_that_outlives_its_process(
+        rules in prop::collection::vec(any_rule(), 0..4),
+        steps in prop::collection::vec(any_step(), 1..20),
+    ) {
+        let mut folder = TempDir::new().unwrap();
+        let with = |folder: &TempDir| DiskOptions {
+            retention: rules.clone(),
+            durability: Durability::Interval,
+            boot_id: Some("the same".into()),
+            ..options(folder.path())
+        };
+        let mut model = Model::default();
+        let mut rig = open(with(&folder));
+        for step in steps {
+            match step {
+                Step::Append(events) => append(&rig, &mut model, &events),
+                Step::Fill(events) => {
+                    let events: Vec<_> = (0..events).map(|n| (n * n % TOPICS.len(), 0)).collect();
+                    append(&rig, &mut model, &events);
+                }
+                Step::Retain => {
+                    rig.retain(model.time_ms);
+                    model.retain(&rules);
+                }
+                Step::Close => {
+                    rig.journal.close().unwrap();
+                    drop(rig);
+                    rig = open(with(&folder));
+                }
+                Step::Kill => {
+                    let copy = killed(&folder);
+                    drop(rig);
+                    folder = copy;
+                    rig = open(with(&folder));
+                }
+            }
+            model.check(&rig);
+        }
+    }
+}
+
+fn append(rig: &Rig, model: &mut Model, events: &[(usize, i64)]) {
+    let batch = model.batch(events);
+    let offsets = rig.append_new(batch.clone());
+    for (offset, append) in offsets.into_iter().zip(batch) {
+        assert!(offset > model.tail);
+        model.tail = offset;
+        model.kept.push(Entry { offset, event: append.event });
+    }
+}

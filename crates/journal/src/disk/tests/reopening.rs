@@ -1,0 +1,186 @@
+//! What a journal is after its process has ended, one way or the other.
+
+use std::time::Duration;
+
+use bellwire_model::limits::IDEMPOTENCY_AGE;
+use bellwire_model::{Epoch, Offset, Timestamp};
+use tempfile::TempDir;
+
+use super::{killed, open, options};
+use crate::RetentionRule;
+use crate::contract::{Rig, filters, keyed, plain, rule, timed};
+use crate::disk::store::StoreBounds;
+use crate::disk::{DiskOptions, Durability, schema};
+
+/// Everything that a journal tells.
+fn portrait(rig: &Rig) -> impl PartialEq + std::fmt::Debug + use<> {
+    let trimmed = ["**", "a/*", "b"].map(|filter| rig.journal.trimmed(&filters(&[filter])));
+    let journal = &rig.journal;
+    (journal.epoch(), journal.bounds(), journal.topics(), trimmed, rig.read_all("**"))
+}
+
+fn retention() -> Vec<RetentionRule> {
+    let age = Some(Duration::from_millis(100));
+    vec![RetentionRule { age, ..rule("a/*") }, rule("**")]
+}
+
+/// A few thousand events, some removed again.
+fn fill(rig: &Rig) {
+    for batch in 0..40 {
+        let topic = format!("a/{}", batch % 3);
+        let mut events = vec![timed(&topic, "x", batch); 100];
+        events.push(timed("b", "y", batch));
+        rig.append_new(events);
+        if batch == 30 {
+            rig.retain(120);
+        }
+    }
+    rig.append_one(keyed("b", "k", 50));
+}
+
+#[test]
+fn a_closed_journal_opens_as_it_was() {
+    let folder = TempDir::new().unwrap();
+    let with_retention = || DiskOptions { retention: retention(), ..options(folder.path()) };
+    let rig = open(with_retention());
+    fill(&rig);
+    let before = portrait(&rig);
+    rig.journal.close().unwrap();
+    drop(rig);
+    let mut names: Vec<_> =
+        folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["bellwire.lock", schema::FILE], "no other file is left behind");
+    for _ in 0..2 {
+        assert_eq!(portrait(&open(with_retention())), before);
+    }
+}
+
+#[test]
+fn a_killed_journal_loses_nothing_acknowledged() {
+    for durability in [Durability::Sync, Durability::Interval] {
+        let folder = TempDir::new().unwrap();
+        let boot_id = Some("boot".to_owned());
+        let with = |path| DiskOptions {
+            durability,
+            retention: retention(),
+            boot_id: boot_id.clone(),
+            ..options(path)
+        };
+        let rig = open(with(folder.path()));
+        fill(&rig);
+        let copy = killed(&folder);
+        let again = open(with(copy.path()));
+        assert_eq!(portrait(&again), portrait(&rig), "{durability:?}");
+        assert!(again.append_one(keyed("b", "k", 60)).duplicate);
+        let tail = rig.journal.bounds().tail;
+        assert!(again.append_one(plain("b", "new")).offset > tail);
+    }
+}
+
+#[test]
+fn offsets_go_on_after_the_newest_events_were_removed_and_the_process_killed() {
+    let folder = TempDir::new().unwrap();
+    let age = Some(Duration::ZERO);
+    let with = |path| DiskOptions {
+        retention: vec![RetentionRule { age, ..rule("**") }],
+        bounds: StoreBounds { topics: 3, ..StoreBounds::default() },
+        ..options(path)
+    };
+    let rig = open(with(folder.path()));
+    rig.append_texts("a", &["1"]);
+    let last = rig.append_texts("b", &["2", "3"])[1];
+    // With more than half of the topics in use, the emptied ones are forgotten as well.
+    rig.retain(1);
+    assert_eq!(rig.journal.topics(), []);
+    let copy = killed(&folder);
+    let again = open(with(copy.path()));
+    assert_eq!(again.journal.bounds().tail, last);
+    assert_eq!(again.journal.trimmed(&filters(&["never"])), last);
+    assert!(again.append_one(plain("c", "4")).offset > last);
+}
+
+#[test]
+fn a_new_epoch_begins_when_acknowledged_events_may_be_lost() {
+    use Durability::{Interval, Sync};
+
+    let (one, other) = (Some("1"), Some("2"));
+    // How the first run synced, the boots of both runs, whether it was closed; the second epoch.
+    let cases = [
+        (Interval, one, other, false, 8),
+        (Interval, one, one, false, 7),
+        (Interval, None, None, false, 8),
+        (Interval, one, None, false, 8),
+        (Interval, one, other, true, 7),
+        (Sync, one, other, false, 7),
+        (Sync, None, None, false, 7),
+    ];
+    for (durability, first_boot, second_boot, is_closed, expected) in cases {
+        let folder = TempDir::new().unwrap();
+        let with = |boot: Option<&str>, durability| DiskOptions {
+            durability,
+            boot_id: boot.map(Into::into),
+            ..options(folder.path())
+        };
+        let rig = open(with(first_boot, durability));
+        let offset = rig.append_one(plain("a", "x")).offset;
+        let copy = if is_closed { None } else { Some(killed(&folder)) };
+        drop(rig);
+        let path = copy.as_ref().unwrap_or(&folder).path().to_owned();
+        let fresh_epoch = Epoch::new(8);
+        let again = open(DiskOptions { path, fresh_epoch, ..with(second_boot, Sync) });
+        let case = format!("{durability:?} {first_boot:?} {second_boot:?} {is_closed}");
+        assert_eq!(again.journal.epoch(), Epoch::new(expected), "{case}");
+        assert!(again.append_one(plain("a", "y")).offset > offset);
+        assert_eq!(again.texts("a"), ["x", "y"]);
+    }
+}
+
+#[test]
+fn a_fresh_epoch_is_never_the_old_one() {
+    let folder = TempDir::new().unwrap();
+    let with = |path| DiskOptions { durability: Durability::Interval, ..options(path) };
+    let rig = open(with(folder.path()));
+    let again = open(with(killed(&folder).path()));
+    assert_ne!(again.journal.epoch(), rig.journal.epoch());
+}
+
+#[test]
+fn emptied_topics_make_room_for_new_ones() {
+    let folder = TempDir::new().unwrap();
+    let age = Some(Duration::ZERO);
+    let rig = open(DiskOptions {
+        retention: vec![RetentionRule { age, ..rule("**") }],
+        bounds: StoreBounds { topics: 4, ..StoreBounds::default() },
+        ..options(folder.path())
+    });
+    rig.append_new(["a", "b", "c", "d"].map(|topic| plain(topic, "x")).into());
+    let refused = rig.append(vec![plain("a", "x"), plain("e", "x")]);
+    assert!(matches!(refused, Err(crate::Error::TooManyTopics)), "{refused:?}");
+    assert_eq!(rig.texts("a"), ["x"], "nothing of the refused batch is there");
+    rig.append_new(vec![plain("a", "known topics go on")]);
+    rig.retain(1);
+    rig.append_new(["e", "f", "g", "a"].map(|topic| plain(topic, "x")).into());
+    assert_eq!(rig.journal.topics().len(), 4);
+}
+
+#[test]
+fn the_oldest_keys_are_forgotten_beyond_their_number() {
+    let folder = TempDir::new().unwrap();
+    let bounds = StoreBounds { keys: 10, ..StoreBounds::default() };
+    let with = || DiskOptions { bounds, ..options(folder.path()) };
+    let is_remembered = |rig: &Rig, key| rig.append_one(keyed("a", key, 0)).duplicate;
+    let rig = open(with());
+    rig.append_new((0..12).map(|key| keyed("a", &key.to_string(), 0)).collect());
+    assert!(is_remembered(&rig, "2"));
+    assert!(!is_remembered(&rig, "1"));
+    drop(rig);
+    let now = Timestamp::from_ms(0).saturating_add(IDEMPOTENCY_AGE);
+    let rig = open(DiskOptions { now, ..with() });
+    assert!(is_remembered(&rig, "1") && is_remembered(&rig, "3"));
+    drop(rig);
+    let now = now.saturating_add(Duration::from_millis(1));
+    let rig = open(DiskOptions { now, ..with() });
+    assert!(!is_remembered(&rig, "11"));
+    assert!(rig.journal.bounds().tail > Offset::ZERO);
+}
