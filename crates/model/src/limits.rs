@@ -99,6 +99,8 @@ pub const READ_STEP_LOOKS_MAX: usize = 1024;
 pub const CHECKPOINT_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of the write-ahead file beyond which the writer pauses to start it afresh.
 pub const WRITE_AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long that pause may last while readers finish their pages; then it is tried again later.
+pub const WRITE_AHEAD_PAUSE_MAX: Duration = Duration::from_millis(50);
 /// Topics with a retention of their own in the configuration.
 pub const TOPIC_RULES_MAX: usize = 1_000;
 

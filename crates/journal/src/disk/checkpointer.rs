@@ -9,9 +9,12 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
-use bellwire_model::limits::{CHECKPOINT_BYTES, SYNC_INTERVAL, WRITE_AHEAD_BYTES_MAX};
+use bellwire_model::limits::{
+    CHECKPOINT_BYTES, SYNC_INTERVAL, WRITE_AHEAD_BYTES_MAX, WRITE_AHEAD_PAUSE_MAX,
+};
 use rusqlite::Connection;
 
+use super::index::IndexLock;
 use super::{Durability, schema};
 use crate::Error;
 
@@ -57,7 +60,7 @@ impl Checkpointer {
     }
 
     /// The writer has committed about so many bytes.
-    pub(super) fn on_commit(&mut self, writer: &Connection, bytes: usize) {
+    pub(super) fn on_commit(&mut self, bytes: usize) {
         self.shared.is_unsynced.store(true, Ordering::Release);
         self.written_bytes += bytes;
         if self.written_bytes >= CHECKPOINT_BYTES {
@@ -65,11 +68,21 @@ impl Checkpointer {
             // Where it is full the thread is about to look anyway.
             let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
         }
-        if self.shared.is_too_long.swap(false, Ordering::Relaxed) {
-            // Moves the little that the thread has left over. With nothing in it the next commit
-            // starts the file afresh. Where it fails, the thread will ask again.
-            let _ = checkpoint(writer);
+    }
+
+    /// Starts the write-ahead file afresh if it is too long. Under steady load only the writer
+    /// can: it moves the little that the thread has left over, and waits for readers to let go.
+    pub(super) fn shorten(&self, writer: &Connection, index: &IndexLock) -> rusqlite::Result<()> {
+        if !self.shared.is_too_long.swap(false, Ordering::Relaxed) {
+            return Ok(());
         }
+        // Nobody takes a new snapshot meanwhile.
+        let _index = index.write();
+        writer.busy_timeout(WRITE_AHEAD_PAUSE_MAX)?;
+        // Where a reader takes too long, the thread will ask again after its next round.
+        let restarted = writer.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        writer.busy_timeout(schema::BUSY_TIMEOUT)?;
+        restarted
     }
 }
 

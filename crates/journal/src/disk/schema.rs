@@ -21,7 +21,7 @@ const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
 const FORMAT: i64 = 1;
 /// How long to wait for an operator's tool that holds the file, such as a backup.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const TABLES: &str = "
     -- What belongs to the whole journal.

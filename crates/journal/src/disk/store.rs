@@ -140,6 +140,13 @@ impl DiskStore {
         }
         bytes
     }
+
+    /// About `bytes` were committed: keeps the write-ahead file in bounds.
+    fn after_commit(&mut self, bytes: usize) {
+        self.checkpointer.on_commit(bytes);
+        // What was committed is durable; a failure here is met again by whoever writes next.
+        let _ = self.checkpointer.shorten(&self.connection, &self.index);
+    }
 }
 
 impl Store for DiskStore {
@@ -152,7 +159,7 @@ impl Store for DiskStore {
         self.keys.commit();
         self.unsaved.clear();
         let bytes = self.publish(&mut staged);
-        self.checkpointer.on_commit(&self.connection, bytes);
+        self.after_commit(bytes);
         if self.keys.len() > self.bounds.keys {
             // Where it fails there are a few too many until the next commit tries again.
             let _ = self.keys.forget(&self.connection, self.bounds.keys, Timestamp::MIN);
@@ -164,7 +171,7 @@ impl Store for DiskStore {
         self.checkpointer.check()?;
         let step =
             sweep::step(self, from, now).map_err(|error| Error::sqlite(&self.file, error))?;
-        self.checkpointer.on_commit(&self.connection, step.bytes);
+        self.after_commit(step.bytes);
         Ok(step.next)
     }
 
