@@ -1,0 +1,191 @@
+//! A small HTTP/1.1 client of a Bellwire server: what the commands need and no more.
+
+mod problem;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use hyper::http::request::Builder;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use url::Url;
+
+pub(crate) use self::problem::{Problem, retry_after};
+
+/// Where the commands look for a server that is not named.
+pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:8080";
+/// The variable that names another one.
+pub(crate) const SERVER_VARIABLE: &str = "BELLWIRE_SERVER";
+
+/// Time that a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that an answer may take, its body included.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// Bytes of an answer that is read whole; a server's problems and cursors are far smaller.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// `--server URL`, for commands that are clients.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServerFlag {
+    /// URL of the server.
+    // The variable is read by hand: clap's own support for it would print its value in `--help`.
+    #[arg(long, value_name = "URL", help = server_help())]
+    server: Option<String>,
+}
+
+fn server_help() -> String {
+    format!("URL of the server [default: {SERVER_DEFAULT}] [env: {SERVER_VARIABLE}]")
+}
+
+impl ServerFlag {
+    /// The server of the flag, of the environment, or of this machine.
+    pub(crate) fn server(self) -> Result<Server> {
+        let variable = || std::env::var(SERVER_VARIABLE).ok();
+        Server::parse(&self.server.or_else(variable).unwrap_or_else(|| SERVER_DEFAULT.into()))
+    }
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    /// In front of every path, for a server behind a proxy; without a `/` at its end.
+    base_path: String,
+}
+
+impl Server {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let with_scheme =
+            if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let url = Url::parse(&with_scheme)
+            .with_context(|| format!("`{text}` is no URL such as {SERVER_DEFAULT}"))?;
+        ensure!(
+            url.scheme() == "http",
+            "`{text}`: this command speaks plain HTTP; for `{}` use a client such as curl",
+            url.scheme()
+        );
+        let Some(host) = url.host() else { bail!("`{text}` names no host") };
+        let port = url.port_or_known_default().context("plain HTTP has a default port")?;
+        let authority = url.authority().rsplit('@').next().unwrap_or_default();
+        Ok(Self {
+            // Without the brackets that a URL puts around IPv6 addresses.
+            host: match host {
+                url::Host::Ipv6(address) => address.to_string(),
+                other => other.to_string(),
+            },
+            port,
+            authority: HeaderValue::from_str(authority).context("the URL's host")?,
+            base_path: url.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Host and port, for people.
+    pub(crate) fn name(&self) -> &str {
+        self.authority.to_str().unwrap_or(&self.host)
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        let connected = async {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            anyhow::Ok(handshake(TokioIo::new(stream)).await?)
+        };
+        let context = || format!("cannot connect to {}", self.name());
+        let result = timeout(CONNECT_TIMEOUT, connected).await.with_context(context)?;
+        let (sender, driver) = result.with_context(context)?;
+        // Its errors reach whoever waits for an answer.
+        tokio::spawn(driver);
+        Ok(Connection { server: self.clone(), sender })
+    }
+}
+
+/// A connection that is kept alive from one request to the next.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    server: Server,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    /// Sends a request and returns the answer once its head is there, whatever its status.
+    pub(crate) async fn send(
+        &mut self,
+        request: Builder,
+        body: Bytes,
+    ) -> Result<Response<Incoming>> {
+        let context = || format!("no answer from {}", self.server.name());
+        let mut request: Request<Full<Bytes>> =
+            request.body(Full::new(body)).context("the request is not valid HTTP")?;
+        let path = format!("{}{}", self.server.base_path, request.uri());
+        *request.uri_mut() = path.parse().with_context(|| format!("the path `{path}`"))?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.server.authority.clone());
+        let agent = concat!("bellwire/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        self.sender.ready().await.with_context(context)?;
+        timeout(ANSWER_TIMEOUT, self.sender.send_request(request))
+            .await
+            .with_context(context)?
+            .with_context(context)
+    }
+
+    /// Sends a request and reads the whole answer; an answer that is an error is one.
+    pub(crate) async fn ask(&mut self, request: Builder, body: Bytes) -> Result<Bytes> {
+        let request = request.header(ACCEPT, "application/json");
+        let response = self.send(request, body).await?;
+        let status = response.status();
+        let body = read(response.into_body()).await?;
+        if status.is_success() { Ok(body) } else { Err(Problem::read(status, &body).into()) }
+    }
+}
+
+/// Reads an answer's body whole.
+pub(crate) async fn read(body: Incoming) -> Result<Bytes> {
+    let body = http_body_util::Limited::new(body, ANSWER_BYTES_MAX);
+    let whole = timeout(ANSWER_TIMEOUT, body.collect()).await.context("the answer stopped")?;
+    match whole {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) => Err(anyhow::anyhow!(error).context("the answer cannot be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_and_bare_addresses_name_a_server() {
+        let cases = [
+            ("http://127.0.0.1:8080", ("127.0.0.1", 8080, "127.0.0.1:8080", "")),
+            ("http://example.org/", ("example.org", 80, "example.org", "")),
+            ("http://example.org/bell/", ("example.org", 80, "example.org", "/bell")),
+            ("http://[::1]:9", ("::1", 9, "[::1]:9", "")),
+            ("localhost:8080", ("localhost", 8080, "localhost:8080", "")),
+            ("http://user@host:1", ("host", 1, "host:1", "")),
+        ];
+        for (text, (host, port, authority, base_path)) in cases {
+            let server = Server::parse(text).expect(text);
+            let found = (server.host.as_str(), server.port, server.name(), &*server.base_path);
+            assert_eq!(found, (host, port, authority, base_path), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_server_says_why() {
+        for (text, reason) in
+            [("https://example.org", "plain HTTP"), ("http://", "no URL"), ("http://a b", "no URL")]
+        {
+            let error = format!("{:#}", Server::parse(text).expect_err(text));
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The commands, each in a file of its own.
+
+mod bench;
+mod check;
+mod demo;
+mod publish;
+mod serve;
+mod subscribe;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Takes telemetry in, evaluates alert rules as it arrives, and pushes alerts to browsers.
+#[derive(Debug, Parser)]
+#[command(name = "bellwire", version, arg_required_else_help = true, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+// A new command is a file under `command/`, a variant here and a line in `run`.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Arguments),
+    /// Run a server with the metrics of this machine and 200 simulated sensors.
+    Demo(demo::Arguments),
+    /// Publish events.
+    Publish(publish::Arguments),
+    /// Follow topics, across restarts and network failures.
+    Subscribe(subscribe::Arguments),
+    /// Check configuration and rule files.
+    Check(check::Arguments),
+    /// Measure a server, or this machine with one.
+    Bench(bench::Arguments),
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> Result<()> {
+    match CommandLine::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Publish(arguments) => publish::run(arguments),
+        Command::Subscribe(arguments) => subscribe::run(arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+    }
+}
+
+/// A runtime for commands that mostly wait.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,147 @@
+//! What was found: rules with what becomes of each, and everything that is wrong.
+
+use std::error::Error;
+
+use bellwire_rules::LoadError;
+use bellwire_server::{ConfigError, RuleFileText, RuleFilesError};
+use serde::Serialize;
+
+/// The outcome of a check; its JSON is for programs to rely on.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    rules: Vec<RuleReport>,
+    errors: Vec<Problem>,
+}
+
+/// A rule and what becomes of it.
+#[derive(Debug, Serialize)]
+struct RuleReport {
+    file: String,
+    group: String,
+    name: String,
+    mode: Mode,
+    /// Why it is refused.
+    reason: Option<String>,
+}
+
+/// How a rule is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// As each sample arrives.
+    Stream,
+    /// Not at all.
+    Refused,
+}
+
+impl Mode {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Something wrong, and where. What is not in a file has a flag's or a variable's name for it.
+#[derive(Debug, Serialize)]
+struct Problem {
+    file: String,
+    line: Option<usize>,
+    column: Option<usize>,
+    reason: String,
+}
+
+impl Problem {
+    fn at(place: &str, reason: String) -> Self {
+        let mut parts = place.rsplitn(3, ':');
+        let numbers = (parts.next().map(str::parse), parts.next().map(str::parse));
+        match (numbers, parts.next()) {
+            ((Some(Ok(column)), Some(Ok(line))), Some(file)) => {
+                Self { file: file.into(), line: Some(line), column: Some(column), reason }
+            }
+            _ => Self { file: place.into(), line: None, column: None, reason },
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { file, line, column, reason } = self;
+        match (line, column) {
+            (Some(line), Some(column)) => format!("{file}:{line}:{column}: {reason}"),
+            _ => format!("{file}: {reason}"),
+        }
+    }
+}
+
+impl From<&LoadError> for Problem {
+    fn from(error: &LoadError) -> Self {
+        Self {
+            file: error.file.to_string(),
+            line: Some(error.line),
+            column: Some(error.column),
+            reason: error.reason.to_string(),
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn add_configuration(&mut self, errors: &[ConfigError]) {
+        let problems = errors.iter().map(|error| Problem::at(&error.place, error.reason.clone()));
+        self.errors.extend(problems);
+    }
+
+    pub(super) fn add_unreadable(&mut self, error: &RuleFilesError) {
+        // With its causes: they say why a file cannot be read.
+        let mut reasons = vec![error.to_string()];
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            reasons.push(error.to_string());
+            cause = error.source();
+        }
+        let reason = reasons.join(": ");
+        self.errors.push(Problem { file: "rules".into(), line: None, column: None, reason });
+    }
+
+    /// One file after the other, so that what is wrong with one hides nothing of the next.
+    pub(super) fn add_rules(&mut self, files: &[RuleFileText]) {
+        for file in files {
+            match bellwire_rules::load(&[file.as_file()]) {
+                Ok(set) => {
+                    let rules = set.groups().iter().flat_map(|group| &group.rules);
+                    self.rules.extend(rules.map(|rule| RuleReport {
+                        file: rule.name.file.to_string(),
+                        group: rule.name.group.to_string(),
+                        name: rule.name.alert.to_string(),
+                        mode: Mode::Stream,
+                        reason: None,
+                    }));
+                }
+                Err(errors) => self.errors.extend(errors.iter().map(Problem::from)),
+            }
+        }
+    }
+
+    pub(super) fn error_count(&self) -> usize {
+        self.errors.len()
+    }
+
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("texts and numbers are JSON")
+    }
+
+    /// A line for each rule and each error.
+    pub(super) fn text(&self) -> String {
+        let mut lines: Vec<String> = self
+            .rules
+            .iter()
+            .map(|rule| {
+                let RuleReport { file, group, name, mode, .. } = rule;
+                format!("{:<8}{file}: {group}/{name}", mode.as_str())
+            })
+            .collect();
+        lines.extend(self.errors.iter().map(|error| format!("error   {}", error.text())));
+        let rules = self.rules.len();
+        lines.push(format!("{rules} rules, {} errors", self.errors.len()));
+        lines.join("\n")
+    }
+}

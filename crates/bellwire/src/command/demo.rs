@@ -1,0 +1,122 @@
+//! `bellwire demo`: a running system to look at, with one command.
+//!
+//! A server in this process, the rules of `examples/rules/demo.yml`, the real metrics of this
+//! machine and 200 simulated sensors. They go in over the public HTTP API, as anybody's would.
+
+mod feeder;
+mod field;
+mod host;
+mod random;
+mod sample;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use bellwire_server::{Config, Server};
+
+use super::serve;
+use super::serve::Signals;
+use crate::output;
+
+/// The rules, as the user may read and change them.
+const RULES: &str = include_str!("../../../../examples/rules/demo.yml");
+const RULES_FILE: &str = "rules.yml";
+
+/// What `demo` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Address to accept connections on; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Data directory; made where it is missing.
+    #[arg(long, value_name = "DIR", default_value = "bellwire-data/demo")]
+    data: PathBuf,
+}
+
+/// Runs until a signal asks for the end.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    serve::start_logs();
+    let rules = provide_rules(&arguments.data)?;
+    let config = Config {
+        listen: arguments.listen,
+        data: arguments.data.clone(),
+        // A path is a pattern too: what is special in one is not meant so here.
+        rules: vec![glob::Pattern::escape(&rules.display().to_string())],
+        ..Config::default()
+    };
+    super::runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        let server = Server::start(config).context("cannot start")?;
+        let address = server.address();
+        output::line(&format!("listening on http://{address}\n\n{}", welcome(address, &rules)))?;
+        tokio::select! {
+            result = feeder::run(reachable(address)) => result?,
+            () = signals.next() => {}
+        }
+        serve::drain(server, signals).await
+    })
+}
+
+/// Writes the rules where there are none yet: what the user has changed stays.
+fn provide_rules(data: &Path) -> Result<PathBuf> {
+    let path = data.join(RULES_FILE);
+    std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
+    if !path.exists() {
+        std::fs::write(&path, RULES).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(path)
+}
+
+/// An address to connect to: one that stands for all of this machine's is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    reachable
+}
+
+fn welcome(address: SocketAddr, rules: &Path) -> String {
+    let url = format!("http://{}", reachable(address));
+    format!(
+        "Open {url} to watch alerts come and go: this machine and {sensors} simulated sensors
+are being measured. The first alerts fire within ten seconds.
+
+Follow alerts:       curl -N '{url}/v1/events?topic=alerts/events/**'
+Publish an event:    curl -d '{{\"text\":\"hello\"}}' {url}/v1/topics/chat/general
+Read the board:      curl '{url}/v1/topics/alerts/active'
+
+The rules are in {rules}. Ctrl-C ends the demo.",
+        sensors = field::SENSORS,
+        rules = rules.display(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_reaches_itself_wherever_it_listens() {
+        for (listens, expected) in
+            [("127.0.0.1:1", "127.0.0.1:1"), ("0.0.0.0:2", "127.0.0.1:2"), ("[::]:3", "[::1]:3")]
+        {
+            let listens = listens.parse().expect("an address");
+            assert_eq!(reachable(listens).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn rules_that_were_changed_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = provide_rules(folder.path()).expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), RULES);
+        std::fs::write(&path, "groups: []").expect("written");
+        provide_rules(folder.path()).expect("kept");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "groups: []");
+    }
+}

@@ -1,0 +1,126 @@
+//! `bellwire publish`: one event, or one for each line of standard input.
+
+mod lines;
+
+use std::io::Read;
+
+use anyhow::{Context, Result, ensure};
+use bellwire_model::Topic;
+use bellwire_model::limits::EVENT_BYTES_MAX;
+use bytes::Bytes;
+use hyper::Request;
+use hyper::header::CONTENT_TYPE;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::client::{Server, ServerFlag};
+use crate::output;
+
+/// What `publish` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Topic, such as `chat/general`.
+    topic: Topic,
+    /// The event's body; `-`, or nothing, reads it from standard input.
+    #[arg(allow_hyphen_values = true)]
+    data: Option<String>,
+    #[command(flatten)]
+    server: ServerFlag,
+    /// Key of a state topic's value; on a stream your own.
+    #[arg(long)]
+    key: Option<String>,
+    /// Type of the event, such as `order.paid`.
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Media type of the body; without it the server tells JSON, text and binary apart.
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Publish once even if this is sent again with the same key.
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Publish each line of standard input as an event; lines are JSON.
+    #[arg(long, conflicts_with_all = ["data", "content_type", "idempotency_key"])]
+    ndjson: bool,
+}
+
+/// What the server says of an event that it took.
+#[derive(Deserialize)]
+struct Published {
+    /// State topics have none.
+    cursor: Option<String>,
+}
+
+/// Prints the cursor of what was published.
+pub(super) fn run(arguments: Arguments) -> Result<()> {
+    let server = arguments.server.clone().server()?;
+    super::runtime()?.block_on(async {
+        if arguments.ndjson {
+            let envelope =
+                lines::Envelope::new(&arguments.topic, arguments.key, arguments.event_type);
+            return lines::publish(&server, &envelope).await;
+        }
+        one(&server, arguments).await
+    })
+}
+
+async fn one(server: &Server, arguments: Arguments) -> Result<()> {
+    let body = match arguments.data.as_deref() {
+        None | Some("-") => read_body()?,
+        Some(text) => Bytes::copy_from_slice(text.as_bytes()),
+    };
+    let mut request = Request::post(format!("/v1/topics/{}", path(&arguments.topic)));
+    let headers = [
+        ("Bellwire-Key", arguments.key),
+        ("Bellwire-Type", arguments.event_type),
+        ("Idempotency-Key", arguments.idempotency_key),
+        (CONTENT_TYPE.as_str(), arguments.content_type),
+    ];
+    for (name, value) in headers {
+        if let Some(value) = value {
+            // As bytes: keys may be any UTF-8.
+            request = request.header(name, value.as_bytes());
+        }
+    }
+    let answer = server.connect().await?.ask(request, body).await;
+    let answer = answer.with_context(|| format!("cannot publish to `{}`", arguments.topic))?;
+    let published: Published =
+        serde_json::from_slice(&answer).context("the server's answer is not understood")?;
+    print_cursor(published.cursor.as_deref())
+}
+
+fn read_body() -> Result<Bytes> {
+    if std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        output::notice("Type the event, then Ctrl-D:");
+    }
+    // One byte more than allowed tells a body that is too large from one that just fits.
+    let mut body = Vec::new();
+    let mut stdin = std::io::stdin().lock().take(EVENT_BYTES_MAX as u64 + 1);
+    stdin.read_to_end(&mut body).context("cannot read standard input")?;
+    ensure!(body.len() <= EVENT_BYTES_MAX, "an event has at most {EVENT_BYTES_MAX} bytes");
+    Ok(body.into())
+}
+
+fn print_cursor(cursor: Option<&str>) -> Result<()> {
+    cursor.map_or(Ok(()), output::line)
+}
+
+/// A topic within a path: `/` stays, all else that is special is escaped.
+fn path(topic: &Topic) -> String {
+    const ESCAPED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(topic.as_str(), ESCAPED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_escaped_segment_by_segment() {
+        for (topic, expected) in
+            [("a/b-c_d.e~f", "a/b-c_d.e~f"), ("höhe/a b?", "h%C3%B6he/a%20b%3F")]
+        {
+            assert_eq!(path(&topic.parse().expect("a topic")), expected);
+        }
+    }
+}

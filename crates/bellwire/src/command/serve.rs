@@ -1,0 +1,52 @@
+//! `bellwire serve`: the server until it is told to end.
+
+mod logs;
+mod settings;
+mod signals;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use bellwire_server::Server;
+
+pub(super) use self::logs::start as start_logs;
+pub(super) use self::settings::{SettingFlags, load, refusal};
+pub(super) use self::signals::Signals;
+use crate::output;
+
+/// What `serve` takes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Configuration file, such as `bellwire.toml`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+/// Prints where it listens once it does, and nothing else.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let config = load(arguments.config.as_deref(), &arguments.settings).map_err(refusal)?;
+    start_logs();
+    super::runtime()?.block_on(async {
+        // Before the start, so that a signal during it is not lost.
+        let mut signals = Signals::listen()?;
+        let server = Server::start(config).context("cannot start")?;
+        output::line(&format!("listening on http://{}", server.address()))?;
+        signals.next().await;
+        drain(server, signals).await
+    })
+}
+
+/// Ends the server gracefully, or at once at a second signal.
+pub(super) async fn drain(server: Server, mut signals: Signals) -> Result<()> {
+    tracing::info!("Draining; a second signal ends at once.");
+    let drained = tokio::task::spawn_blocking(move || server.drain());
+    tokio::select! {
+        result = drained => result.context("the drain failed"),
+        () = signals.next() => std::process::exit(EXIT_INTERRUPTED),
+    }
+}
+
+/// What shells report of a program that was interrupted.
+const EXIT_INTERRUPTED: i32 = 130;

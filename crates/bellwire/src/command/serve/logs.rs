@@ -1,0 +1,19 @@
+//! Logs on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Variables that choose what is logged, the first that is set.
+const VARIABLES: [&str; 2] = ["BELLWIRE_LOG", "RUST_LOG"];
+
+/// Logs from now on: `info` and above, or what the environment says.
+pub(in crate::command) fn start() {
+    let directives = VARIABLES.iter().find_map(|name| std::env::var(name).ok());
+    let filter = EnvFilter::new(directives.as_deref().unwrap_or("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}

@@ -1,0 +1,94 @@
+//! `bellwire check`.
+
+use std::path::Path;
+
+use crate::harness::{Process, bellwire};
+
+const GOOD: &str = "groups:
+- name: boilers
+  rules:
+  - alert: BoilerHot
+    expr: boiler_temperature_celsius > 90
+  - alert: BoilerCold
+    expr: boiler_temperature_celsius < 10
+";
+
+const WRONG: &str = "groups:
+- name: boilers
+  rules:
+  - alert: BoilerHot
+    expr: boiler_temperature_celsius >
+  - alert: Fine
+    expr: up == 0
+    fro: 5m
+";
+
+fn check(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = bellwire(&["check"]);
+    command.args(arguments).current_dir(folder);
+    Process::spawn(command).finish()
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("written");
+    }
+    folder
+}
+
+#[test]
+fn rules_that_are_fine_are_listed() {
+    let folder = folder(&[("good.yml", GOOD)]);
+    let (code, output, errors) = check(folder.path(), &["*.yml"]);
+    let expected = "stream  good.yml: boilers/BoilerHot
+stream  good.yml: boilers/BoilerCold
+2 rules, 0 errors
+";
+    assert_eq!((code, output.as_str()), (Some(0), expected), "{errors}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let folder = folder(&[("good.yml", GOOD), ("wrong.yml", WRONG)]);
+    let (code, output, errors) = check(folder.path(), &["good.yml", "wrong.yml", "--json"]);
+    assert_eq!(code, Some(1), "{errors}");
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    let found: Vec<_> = report["errors"].as_array().expect("errors").iter().collect();
+    assert_eq!(found.len(), 2, "{output}");
+    for (error, (line, column)) in found.iter().zip([(5, 39), (8, 5)]) {
+        assert_eq!(error["file"], "wrong.yml");
+        assert_eq!((error["line"].as_u64(), error["column"].as_u64()), (Some(line), Some(column)));
+    }
+}
+
+#[test]
+fn the_examples_pass() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (code, output, errors) =
+        check(&root, &["--config", "examples/bellwire.toml", "examples/rules/*.yml"]);
+    assert_eq!(code, Some(0), "{output}{errors}");
+}
+
+#[test]
+fn the_configuration_is_checked_with_the_rules_it_names() {
+    let config = "rules = [\"good.yml\"]\n[[topic]]\nmatch = \"a//b\"\n";
+    let folder =
+        folder(&[("good.yml", GOOD), ("c.toml", config), ("d.toml", "rules = [\"*.yml\"]")]);
+    let (code, output, _) = check(folder.path(), &["--config", "c.toml", "--json"]);
+    assert_eq!(code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    assert_eq!(report["errors"][0]["file"], "c.toml");
+    assert_eq!(report["errors"][0]["line"], 3);
+    let (code, output, errors) = check(folder.path(), &["--config", "d.toml"]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(output.contains("2 rules, 0 errors"), "{output}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let folder = folder(&[]);
+    let (code, output, _) = check(folder.path(), &["nowhere.yml"]);
+    assert_eq!(code, Some(1));
+    assert!(output.contains("there is no rule file `nowhere.yml`"), "{output}");
+}

@@ -1,0 +1,18 @@
+//! The real binary as a child process, and plain sockets to talk to it.
+//!
+//! Every wait has an end and fails loudly at it: nothing is measured against [`PATIENCE`], it
+//! only bounds how long a broken build can hang.
+#![allow(dead_code, unused_imports, reason = "what tests share is not used by each of them")]
+
+mod http;
+mod process;
+mod sse;
+
+use std::time::Duration;
+
+pub(crate) use self::http::{Answer, Request, delete, get, post, request};
+pub(crate) use self::process::{Process, Server, bellwire};
+pub(crate) use self::sse::{Stream, StreamItem};
+
+/// How long anything may take before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,237 @@
+//! Child processes: started, read line by line, killed, started again.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+
+use super::PATIENCE;
+
+/// Lines that are read ahead of a test; a process that prints more waits.
+const LINES_READ_AHEAD_MAX: usize = 10_000;
+
+/// A command of the binary, free of this machine's configuration.
+pub(crate) fn bellwire(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bellwire"));
+    command.args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BELLWIRE_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// A running process of the binary. It is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    errors: Arc<Mutex<String>>,
+    error_reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::spawn(bellwire(arguments))
+    }
+
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let input = child.stdin.take();
+        let (sender, lines) = sync_channel(LINES_READ_AHEAD_MAX);
+        let output = child.stdout.take().expect("piped");
+        std::thread::spawn(move || pass_lines(output, &sender));
+        let errors = Arc::new(Mutex::new(String::new()));
+        let error_output = child.stderr.take().expect("piped");
+        let collected = Arc::clone(&errors);
+        let error_reader = std::thread::spawn(move || collect(error_output, &collected));
+        Self { child, input, lines, errors, error_reader: Some(error_reader) }
+    }
+
+    /// The next line of standard output.
+    pub(crate) fn line(&mut self) -> String {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(error) => panic!("no line from the process: {error}\n{}", self.errors()),
+        }
+    }
+
+    /// The next lines of standard output.
+    pub(crate) fn lines(&mut self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.line()).collect()
+    }
+
+    /// What it has printed on standard error so far.
+    pub(crate) fn errors(&self) -> String {
+        self.errors.lock().expect("not poisoned").clone()
+    }
+
+    /// Waits until standard error holds the text.
+    pub(crate) fn wait_for_error(&mut self, text: &str) {
+        self.wait_for(|process| process.errors().contains(text).then_some(()), text);
+    }
+
+    pub(crate) fn write(&mut self, text: &str) {
+        let input = self.input.as_mut().expect("still open");
+        input.write_all(text.as_bytes()).expect("the process reads");
+    }
+
+    pub(crate) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(status.success(), "no process to send {name} to");
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let status = self.wait_for(
+            |process| process.child.try_wait().expect("it can be waited for"),
+            "the end of the process",
+        );
+        if let Some(reader) = self.error_reader.take() {
+            reader.join().expect("standard error is read");
+        }
+        status
+    }
+
+    /// Waits for the end; returns the exit code, standard output and standard error.
+    pub(crate) fn finish(mut self) -> (Option<i32>, String, String) {
+        self.close_input();
+        let status = self.wait();
+        let output: String = self.lines.iter().map(|line| line + "\n").collect();
+        (status.code(), output, self.errors())
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself, which is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Neither the end of a process nor what it prints can be waited for with a limit, so this
+    /// looks again and again.
+    fn wait_for<T>(&mut self, mut look: impl FnMut(&mut Self) -> Option<T>, what: &str) -> T {
+        const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+        panic!("waited in vain for {what}\n{}", self.errors());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn pass_lines(output: impl Read, sender: &SyncSender<String>) {
+    for line in BufReader::new(output).lines() {
+        let Ok(line) = line else { return };
+        if sender.send(line).is_err() {
+            return;
+        }
+    }
+}
+
+fn collect(output: impl Read, into: &Mutex<String>) {
+    for line in BufReader::new(output).lines() {
+        let Ok(line) = line else { return };
+        let mut text = into.lock().expect("not poisoned");
+        text.push_str(&line);
+        text.push('\n');
+    }
+}
+
+/// `bellwire serve` over a data directory of its own. A restart keeps address and data.
+#[derive(Debug)]
+pub(crate) struct Server {
+    data: TempDir,
+    flags: Vec<String>,
+    address: SocketAddr,
+    process: Process,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with more flags, such as `--rules` and a path.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("a folder");
+        let flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
+        let (process, address) = Self::launch(data.path(), "127.0.0.1:0", &flags);
+        Self { data, flags, address, process }
+    }
+
+    fn launch(data: &Path, listen: &str, flags: &[String]) -> (Process, SocketAddr) {
+        let data = data.to_str().expect("UTF-8");
+        let mut arguments = vec!["serve", "--listen", listen, "--data", data];
+        arguments.extend(flags.iter().map(String::as_str));
+        let mut process = Process::start(&arguments);
+        let line = process.line();
+        let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
+        (process, address.unwrap_or_else(|| panic!("the server's first line: {line}")))
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Ends it gracefully.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        self.process.signal("TERM");
+        self.process.wait()
+    }
+
+    /// Starts it again with the same address and data, after [`kill`](Self::kill) or
+    /// [`end`](Self::end), or else after ending it gracefully.
+    pub(crate) fn restart(&mut self) {
+        let has_ended = self.process.child.try_wait().expect("it can be waited for").is_some();
+        if !has_ended {
+            self.end();
+        }
+        let (data, listen) = (self.data.path(), self.address.to_string());
+        (self.process, self.address) = Self::launch(data, &listen, &self.flags);
+    }
+}

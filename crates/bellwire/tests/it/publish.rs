@@ -1,0 +1,93 @@
+//! `bellwire publish`.
+
+use crate::harness::{Process, Server, get};
+
+fn publish(server: &Server, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let url = server.url();
+    let mut process = Process::start(&[&["publish", "--server", &url], arguments].concat());
+    process.write(input);
+    process.finish()
+}
+
+fn history(server: &Server, topic: &str) -> Vec<serde_json::Value> {
+    let answer = get(server.address(), &format!("/v1/topics/{topic}?after=earliest"));
+    answer.json()["events"].as_array().expect("events").clone()
+}
+
+#[test]
+fn prints_the_cursor_of_what_it_published() {
+    let server = Server::start();
+    let arguments = ["lab/a", "{\"n\":1}", "--type", "count", "--key", "höhe"];
+    let (code, cursor, errors) = publish(&server, &arguments, "");
+    assert_eq!(code, Some(0), "{errors}");
+    let (_, later, _) = publish(&server, &["lab/a", "-"], "plain text\n");
+    assert_ne!(cursor, later);
+
+    let events = history(&server, "lab/a");
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["cursor"], cursor.trim());
+    assert_eq!(events[0]["data"]["n"], 1);
+    assert_eq!(events[0]["type"], "count");
+    assert_eq!(events[0]["key"], "höhe");
+    assert_eq!(events[1]["data"], "plain text\n");
+}
+
+#[test]
+fn publishes_once_with_an_idempotency_key() {
+    let server = Server::start();
+    let arguments = ["lab/once", "1", "--idempotency-key", "k"];
+    let (_, first, _) = publish(&server, &arguments, "");
+    let (code, second, _) = publish(&server, &arguments, "");
+    assert_eq!((code, first), (Some(0), second));
+    assert_eq!(history(&server, "lab/once").len(), 1);
+}
+
+#[test]
+fn publishes_each_line() {
+    let server = Server::start();
+    let lines: Vec<_> = (0..2500).map(|n| format!("{{\"n\":{n}}}\n\n")).collect();
+    let lines = lines.concat();
+    let (code, output, errors) = publish(&server, &["lab/lines", "--ndjson"], &lines);
+    assert_eq!(code, Some(0), "{errors}");
+    let (_, after, _) = publish(&server, &["lab/lines", "\"last\""], "");
+    assert_ne!(output.lines().last(), Some(after.trim()));
+
+    let mut stream =
+        crate::harness::Stream::open(server.address(), "topic=lab/lines&after=earliest");
+    let events = stream.events(2501);
+    let numbers: Vec<_> = events.iter().filter_map(|event| event.payload()["n"].as_u64()).collect();
+    assert_eq!(numbers, (0..2500).collect::<Vec<_>>());
+    assert_eq!(output.lines().last(), Some(events[2499].id.as_str()));
+}
+
+#[test]
+fn a_line_that_is_no_json_is_named() {
+    let server = Server::start();
+    let (code, _, errors) = publish(&server, &["lab/lines", "--ndjson"], "1\n2\noops\n");
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("error: line 3: it is not JSON"), "{errors}");
+}
+
+#[test]
+fn a_refusal_says_why() {
+    let server = Server::start();
+    let (code, output, errors) = publish(&server, &["alerts/active", "1"], "");
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(errors.contains("cannot publish to `alerts/active`: "), "{errors}");
+    assert!(errors.contains("403 Forbidden, topic_reserved"), "{errors}");
+    let (code, _, errors) = publish(&server, &["alerts/x", "--ndjson"], "1\n");
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("line 1 is refused: "), "{errors}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    drop(taken);
+    let mut command = crate::harness::bellwire(&["publish", "a", "1"]);
+    command.env("BELLWIRE_SERVER", format!("http://{address}"));
+    let (code, _, errors) = Process::spawn(command).finish();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains(&format!("error: cannot connect to {address}: ")), "{errors}");
+}

@@ -1,0 +1,94 @@
+//! Starting and ending the server.
+
+use std::net::TcpListener;
+
+use crate::harness::{Process, Server, bellwire, get};
+
+#[test]
+fn prints_one_line_when_it_listens_and_ends_gracefully_at_a_signal() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start();
+        assert_eq!(get(server.address(), "/healthz").status, 200);
+        server.process().signal(signal);
+        let status = server.process().wait();
+        assert!(status.success(), "{signal}: {status}\n{}", server.process().errors());
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().to_str().expect("UTF-8");
+    let process = Process::start(&["serve", "--listen", &address, "--data", data]);
+    let (code, output, errors) = process.finish();
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    let expected = format!("error: cannot start: cannot listen on {address}: ");
+    assert!(errors.contains(&expected), "{errors}");
+}
+
+#[test]
+fn every_mistake_of_the_configuration_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bellwire.toml");
+    std::fs::write(&file, "listn = \"x\"\ndurability = \"maybe\"\n").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let mut command = bellwire(&["serve", "--config", file, "--retention-age", "long"]);
+    command.env("BELLWIRE_HEARTBEAT_INTERVAL", "never");
+    let (code, _, errors) = Process::spawn(command).finish();
+    assert_eq!(code, Some(1));
+    let expected = [
+        "error: the configuration is not valid:".to_owned(),
+        format!("{file}:1:1: `listn` is no setting"),
+        format!("{file}:2:14: `durability`: expected"),
+        "BELLWIRE_HEARTBEAT_INTERVAL: expected a duration".to_owned(),
+        "--retention-age: expected a duration".to_owned(),
+    ];
+    for text in expected {
+        assert!(errors.contains(&text), "{text}\n{errors}");
+    }
+}
+
+#[test]
+fn rules_that_are_refused_stop_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("wrong.yml");
+    std::fs::write(&rules, "groups:\n- name: g\n  rules:\n  - expr: up == 0\n").expect("written");
+    let rules = rules.to_str().expect("UTF-8");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("UTF-8");
+    let process =
+        Process::start(&["serve", "--listen", "127.0.0.1:0", "--data", data, "--rules", rules]);
+    let (code, output, errors) = process.finish();
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(errors.contains(&format!("{rules}:4:5: ")), "{errors}");
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failure() {
+    let cases: [&[&str]; 4] =
+        [&["serve", "--no-such-flag"], &["publish"], &["subscribe", "a//b"], &["sing"]];
+    for arguments in cases {
+        let (code, _, errors) = Process::start(arguments).finish();
+        assert_eq!(code, Some(2), "{arguments:?}\n{errors}");
+    }
+}
+
+#[test]
+fn help_names_every_setting_with_default_and_variable() {
+    let (code, help, _) = Process::start(&["serve", "--help"]).finish();
+    assert_eq!(code, Some(0));
+    let words: Vec<_> = help.split_whitespace().collect();
+    let help = words.join(" ");
+    for text in [
+        "--listen <ADDR>",
+        "[default: 127.0.0.1:8080] [env: BELLWIRE_LISTEN]",
+        "--rules <GLOB>",
+        "[default: none] [env: BELLWIRE_RULES]",
+        "--heartbeat-interval <DURATION>",
+        "[default: 25s] [env: BELLWIRE_HEARTBEAT_INTERVAL]",
+    ] {
+        assert!(help.contains(text), "{text}\n{help}");
+    }
+}

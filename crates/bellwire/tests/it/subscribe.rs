@@ -1,0 +1,144 @@
+//! `bellwire subscribe`.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use crate::harness::{Process, Server, post};
+
+fn publish_numbers(server: &Server, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        post(server.address(), "/v1/topics/lab/a", number.to_string()).cursor();
+    }
+}
+
+fn numbers(lines: Vec<String>) -> Vec<u64> {
+    lines.iter().map(|line| line.parse().expect("a number")).collect()
+}
+
+#[test]
+fn loses_nothing_and_repeats_nothing_across_restarts() {
+    let mut server = Server::start();
+    let url = server.url();
+    let mut subscriber = Process::start(&["subscribe", "lab/**", "--server", &url, "--data-only"]);
+    subscriber.wait_for_error("ready");
+    publish_numbers(&server, 0..50);
+    // Some of these are acknowledged but not delivered when the server goes down.
+    server.kill();
+    server.restart();
+    publish_numbers(&server, 50..100);
+    server.restart();
+    publish_numbers(&server, 100..150);
+    assert_eq!(numbers(subscriber.lines(150)), (0..150).collect::<Vec<_>>());
+    assert!(subscriber.errors().contains("reconnecting in"), "{}", subscriber.errors());
+}
+
+#[test]
+fn begins_where_it_is_told_to() {
+    let server = Server::start();
+    let url = server.url();
+    publish_numbers(&server, 0..3);
+    let second = {
+        let arguments = ["subscribe", "lab/a", "--server", &url, "--after", "earliest", "--json"];
+        let mut subscriber = Process::start(&arguments);
+        let events: Vec<serde_json::Value> = subscriber
+            .lines(3)
+            .iter()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect();
+        assert_eq!(events[0]["topic"], "lab/a");
+        assert_eq!(events[2]["data"], 2);
+        events[1]["cursor"].as_str().expect("a cursor").to_owned()
+    };
+    let arguments = ["subscribe", "lab/a", "--server", &url, "--after", &second, "--data-only"];
+    assert_eq!(Process::start(&arguments).line(), "2");
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let server = Server::start();
+    publish_numbers(&server, 0..3);
+    let binary = env!("CARGO_BIN_EXE_bellwire");
+    let url = server.url();
+    let mut shell = std::process::Command::new("bash");
+    let line = "set -o pipefail; \"$0\" subscribe lab/a --after earliest --server \"$1\" | head -1";
+    shell.args(["-c", line, binary, &url]);
+    let mut shell = Process::spawn(shell);
+    assert!(shell.line().contains("\"data\":0"));
+    // It learns that nobody reads when it writes the next time.
+    publish_numbers(&server, 3..6);
+    let (code, _, errors) = shell.finish();
+    assert_eq!(code, Some(0), "{errors}");
+}
+
+#[test]
+fn what_would_be_refused_again_is_a_failure() {
+    let server = Server::start();
+    let url = format!("{}/nowhere", server.url());
+    let (code, _, errors) = Process::start(&["subscribe", "a", "--server", &url]).finish();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("refuses: ") && errors.contains("404 Not Found"), "{errors}");
+}
+
+/// Answers one connection after the other with these bytes, then ends it.
+fn scripted(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let serve = move || {
+        let mut heads = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("a head");
+                head.push(byte[0]);
+            }
+            heads.push(String::from_utf8(head).expect("UTF-8").to_ascii_lowercase());
+            stream.write_all(answer.as_bytes()).expect("the client reads");
+        }
+        heads
+    };
+    (url, std::thread::spawn(serve))
+}
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+
+#[test]
+fn comes_back_with_its_cursor_until_the_server_ends_it_for_good() {
+    let event = "id: e1-7\ndata: {\"topic\":\"a\",\"time\":0,\"data\":1}\n\n";
+    let bye = "event: bye\ndata: {\"control\":\"bye\",\"reason\":\"drain\",\"retry_ms\":5}\n\n";
+    let first: &str = format!("{HEAD}{event}{bye}").leak();
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n";
+    let gone = "HTTP/1.1 204 No Content\r\n\r\n";
+    let (url, server) = scripted(vec![first, busy, gone]);
+    let (code, output, errors) =
+        Process::start(&["subscribe", "a", "--server", &url, "--data-only"]).finish();
+    assert_eq!((code, output.as_str()), (Some(0), "1\n"), "{errors}");
+    assert!(errors.contains("the server said bye (drain)"), "{errors}");
+    assert!(errors.contains("503 Service Unavailable"), "{errors}");
+    assert!(errors.contains("ended the stream for good"), "{errors}");
+    let heads = server.join().expect("the script was followed");
+    assert!(!heads[0].contains("last-event-id"), "{}", heads[0]);
+    for head in &heads[1..] {
+        assert!(head.contains("last-event-id: e1-7\r\n"), "{head}");
+    }
+}
+
+#[test]
+fn gaps_are_told_on_standard_error() {
+    let gap = "id: e1-9\nevent: gap\ndata: {\"control\":\"gap\",\"from\":\"e1-1\",\"to\":\"e1-9\",\"reason\":\"expired\"}\n\n";
+    let answer: &str = format!("{HEAD}{gap}").leak();
+    let (url, _server) = scripted(vec![answer, "HTTP/1.1 204 No Content\r\n\r\n"]);
+    let (code, output, errors) = Process::start(&["subscribe", "a", "--server", &url]).finish();
+    assert_eq!((code, output.as_str()), (Some(0), ""));
+    assert!(errors.contains("gap: events after e1-1 up to e1-9 are gone (expired)"), "{errors}");
+}
+
+#[test]
+fn a_server_of_another_kind_is_told_apart() {
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n";
+    let (url, _server) = scripted(vec![page]);
+    let (code, _, errors) = Process::start(&["subscribe", "a", "--server", &url]).finish();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("`text/html`, not with a stream of events"), "{errors}");
+}
