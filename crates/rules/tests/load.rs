@@ -157,6 +157,11 @@ fn expressions_are_refused_at_the_column_of_the_fault() {
             1,
             "vector selector must contain at least one non-empty matcher",
         ),
+        // What the parser would panic at.
+        ("x offset 1e999", 10, "`1e999` is no duration"),
+        ("x OFFSET - inf", 12, "`inf` is no duration"),
+        ("x[5m:1e30]", 6, "`1e30` is no duration"),
+        ("x[NaN]", 3, "`NaN` is no duration"),
         ("1 > 2", 1, "comparisons between scalars must use BOOL modifier"),
     ];
     for (expression, column, reason) in table {
@@ -198,9 +203,8 @@ fn places_are_exact_however_the_expression_is_written() {
     }
 }
 
-#[test]
-fn every_error_of_all_files_is_reported() {
-    let text = "\
+/// A file with a fault of every kind.
+const FAULTY: &str = "\
 groups:
 - name: g
   interval: 5
@@ -239,37 +243,42 @@ groups:
 - interval: 1m
 - []
 ";
-    let expected = [
-        "3:13: `5` is no duration; write it as `5m`, `1h30m` or `250ms`",
-        "4:10: a group's `limit` is not supported yet",
-        "5:17: a group's `query_offset` is not supported yet",
-        "6:3: unknown field `extra` in a group",
-        "9:11: `rate(…)`: functions are not supported yet",
-        "10:10: `5 minutes` is no duration; write it as `5m`, `1h30m` or `250ms`",
-        "11:22: `keep_firing_for` is not supported yet",
-        "12:13: recording rules are not supported yet",
-        "15:13: a rule has `alert` or `record`, not both",
-        "17:5: a rule has the field `alert`",
-        "18:5: a rule has the field `expr`",
-        "19:12: this name is empty",
-        "21:14: the label `alertname` is set from the rule's and the metric's name",
-        "21:28: the label `__name__` is set from the rule's and the metric's name",
-        "21:41: a label name has no control characters",
-        "24:25: `{{ $externalURL }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
-        "24:46: `severity` stands twice",
-        "28:9: `{{ $value | humanize }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
-        "29:5: unknown field `fro` in a rule",
-        "30:12: expected a text, found a list",
-        "31:11: expected a text, found a map",
-        "32:13: expected a map, found a list",
-        "33:5: expected a rule, found a text",
-        "34:9: the group `g` stands twice in this file",
-        "35:10: expected a list, found a map",
-        "36:3: a group has the field `name`",
-        "37:3: expected a group, found a list",
-    ];
+
+/// Its faults, in the order of the file.
+const FAULTS: [&str; 27] = [
+    "3:13: `5` is no duration; write it as `5m`, `1h30m` or `250ms`",
+    "4:10: a group's `limit` is not supported yet",
+    "5:17: a group's `query_offset` is not supported yet",
+    "6:3: unknown field `extra` in a group",
+    "9:11: `rate(…)`: functions are not supported yet",
+    "10:10: `5 minutes` is no duration; write it as `5m`, `1h30m` or `250ms`",
+    "11:22: `keep_firing_for` is not supported yet",
+    "12:13: recording rules are not supported yet",
+    "15:13: a rule has `alert` or `record`, not both",
+    "17:5: a rule has the field `alert`",
+    "18:5: a rule has the field `expr`",
+    "19:12: this name is empty",
+    "21:14: the label `alertname` is set from the rule's and the metric's name",
+    "21:28: the label `__name__` is set from the rule's and the metric's name",
+    "21:41: a label name has no control characters",
+    "24:25: `{{ $externalURL }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
+    "24:46: `severity` stands twice",
+    "28:9: `{{ $value | humanize }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
+    "29:5: unknown field `fro` in a rule",
+    "30:12: expected a text, found a list",
+    "31:11: expected a text, found a map",
+    "32:13: expected a map, found a list",
+    "33:5: expected a rule, found a text",
+    "34:9: the group `g` stands twice in this file",
+    "35:10: expected a list, found a map",
+    "36:3: a group has the field `name`",
+    "37:3: expected a group, found a list",
+];
+
+#[test]
+fn every_error_of_all_files_is_reported() {
     let second = "groups: [{name: g, rules: [{alert: A}]}]";
-    let files = [RuleFile { name: "1", text }, RuleFile { name: "2", text: second }];
+    let files = [RuleFile { name: "1", text: FAULTY }, RuleFile { name: "2", text: second }];
     let errors = load(&files).expect_err("errors");
     let mut found: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(found.pop().as_deref(), Some("2:1:28: a rule has the field `expr`"));
@@ -277,7 +286,7 @@ groups:
         let mut parts = error.split(':').skip(1).map(|part| part.parse::<usize>().unwrap_or(0));
         (parts.next(), parts.next())
     });
-    let expected: Vec<String> = expected.iter().map(|error| format!("1:{error}")).collect();
+    let expected: Vec<String> = FAULTS.iter().map(|error| format!("1:{error}")).collect();
     assert_eq!(found, expected);
 }
 

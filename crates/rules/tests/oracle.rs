@@ -23,7 +23,12 @@ const RULES: [TestRule; 5] = [
     TestRule { alert: "Now", metric: "a", holds: |value| value > 1.0, hold_ms: 0 },
     TestRule { alert: "Soon", metric: "a", holds: |value| value > 1.0, hold_ms: 7 },
     TestRule { alert: "Late", metric: "b", holds: |_| true, hold_ms: 20 },
-    TestRule { alert: "Later", metric: "b", holds: |value| value != 2.0, hold_ms: 33 },
+    TestRule {
+        alert: "Later",
+        metric: "b",
+        holds: |value| !(2.0..=2.0).contains(&value),
+        hold_ms: 33,
+    },
     TestRule { alert: "Less", metric: "a", holds: |value| value <= 1.0, hold_ms: 1 },
 ];
 

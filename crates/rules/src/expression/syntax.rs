@@ -11,23 +11,11 @@ use super::{ExpressionError, ExpressionReason};
 /// about the meaning, so that the grammar was followed.
 const NOT_THE_GRAMMAR: &str = "invalid promql query";
 
-/// What can stand between a readable start and its closing brackets, so that it is an expression.
-const COMPLETIONS: [&str; 14] = [
-    "",
-    "x",
-    "1",
-    "x[5m]",
-    "(x)",
-    "(x) x",
-    "5m",
-    "=\"\"",
-    "\"\"",
-    "x=\"\"",
-    "start()",
-    "\"\"=\"\"",
-    "y(x)",
-    "m",
-];
+/// What can follow a readable start, the first of two parts.
+const FIRST: [&str; 10] = ["", "x", "1", "x[5m]", "5m", "()", "=\"\"", "\"\"", "x=\"\"", "start()"];
+/// The second part: after `by (a)` and the like an operand must follow. It stands before the
+/// innermost bracket that is open is closed, or after it, or in both places.
+const SECOND: [&str; 3] = ["", " x", " (x)"];
 
 /// The error that `said` stands for.
 pub(super) fn error(text: &str, tokens: &[Token], said: &str) -> ExpressionError {
@@ -40,10 +28,12 @@ pub(super) fn error(text: &str, tokens: &[Token], said: &str) -> ExpressionError
 }
 
 fn unreadable(text: &str, tokens: &[Token]) -> (usize, String) {
-    let first = (1..=tokens.len()).find(|length| !is_readable(text, &tokens[..*length]));
-    match first.map(|length| tokens[length - 1]) {
+    // Every start of a readable start is readable, so the longest one is found by halving.
+    let lengths: Vec<usize> = (1..=tokens.len()).collect();
+    let readable = lengths.partition_point(|length| is_readable(text, &tokens[..*length]));
+    match tokens.get(readable) {
         Some(token) => (token.start, format!("unexpected `{}`", &text[token.start..token.end])),
-        None => (tokens[tokens.len() - 1].end, "the expression ends too early".to_owned()),
+        None => (tokens[readable - 1].end, "the expression ends too early".to_owned()),
     }
 }
 
@@ -60,12 +50,13 @@ fn is_readable(text: &str, tokens: &[Token]) -> bool {
             _ => {}
         }
     }
-    let closers: String = closers.into_iter().rev().collect();
-    // After `by (x)` and the like an operand must follow outside the brackets.
-    COMPLETIONS.iter().any(|completion| {
-        ["", " x", " (x)", " (x) x"].iter().any(|end| {
-            let whole = format!("{start} {completion}{closers}{end}");
-            follows_grammar(&whole)
+    let innermost = closers.pop().unwrap_or_default();
+    let outer: String = closers.into_iter().rev().collect();
+    FIRST.iter().any(|first| {
+        SECOND.iter().any(|before| {
+            SECOND.iter().any(|after| {
+                follows_grammar(&format!("{start} {first}{before}{innermost}{after}{outer}"))
+            })
         })
     })
 }
@@ -93,4 +84,37 @@ fn named(text: &str, tokens: &[Token], said: &str) -> Option<usize> {
         _ => false,
     };
     tokens.iter().find(is_named).map(|token| token.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expression::token;
+
+    /// A start of an expression that is taken for broken would put the fault too early.
+    #[test]
+    fn every_start_of_an_expression_is_readable() {
+        let expressions = [
+            "sum by (a, b) (rate(x{a=~\"b|c\",d!=\"\"}[5m])) / on (a) group_left (c) sum(y) > bool 1",
+            "sum without () (x) unless ignoring (a) y or z and -w ^ +2 % 3 atan2 4",
+            "topk(5, x offset -5m) == quantile(0.9, x @ 1600000000.5 offset 1h30m)",
+            "max_over_time(rate(x[5m])[1h:1m] @ end() offset 1m) < bool on () group_right y",
+            "histogram_quantile(0.99, sum(rate(x_bucket[5m])) by (le, \"dotted.name\",))",
+            "label_replace(x, \"a\", \"$1\", 'b', `c`) != 0x1F * 1e-3 + Inf - NaN",
+            "{\"dotted.name\", \"dotted.label\"=\"x\", job!~\"y\",} >= ignoring (a, b) group_left z",
+            "absent_over_time({__name__=~\"a.*\"}[1h:]) or vector(time()) or hour()",
+            "topk(1, max by (a) (x)) / ignoring (b) (min without (c) (y)) + sum(sum by (d) (z))",
+            "count_values(\"version\", x) by (sum, on, bool) > 1 # why",
+            "x @ start() > bool (((1)))",
+            "avg(x) by (by) * on (by) (avg)",
+        ];
+        for text in expressions {
+            let tokens = token::read(text).expect(text);
+            assert!(promql_parser::parser::parse(text).is_ok(), "{text}");
+            for length in 1..=tokens.len() {
+                let start = &text[..tokens[length - 1].end];
+                assert!(is_readable(text, &tokens[..length]), "{start}");
+            }
+        }
+    }
 }

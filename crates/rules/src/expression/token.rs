@@ -47,6 +47,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Token>, ExpressionError> {
             '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
                 (TokenKind::Number, number_length(rest))
             }
+            ':' if open.last().is_some_and(|(bracket, _)| *bracket == '[') => (TokenKind::Mark, 1),
             c if is_letter(c) => {
                 (TokenKind::Word, length_while(rest, |c| is_letter(c) || c.is_ascii_digit()))
             }
@@ -55,6 +56,10 @@ pub(super) fn read(text: &str) -> Result<Vec<Token>, ExpressionError> {
         pair(&mut open, first, at)?;
         if tokens.len() == TOKENS_MAX {
             return Err(ExpressionError { offset: at, reason: ExpressionReason::TooLong });
+        }
+        let word = &rest[..length];
+        if is_duration(text, &tokens, &open) && word.parse().is_ok_and(|s: f64| !is_seconds(s)) {
+            return Err(syntax(at, format!("`{word}` is no duration")));
         }
         tokens.push(Token { kind, start: at, end: at + length });
         at += length;
@@ -85,6 +90,19 @@ fn pair(open: &mut Vec<(char, usize)>, mark: char, at: usize) -> Result<(), Expr
         Some((bracket, _)) => Err(syntax(at, format!("this `{mark}` does not close `{bracket}`"))),
         None => Err(syntax(at, format!("this `{mark}` closes nothing"))),
     }
+}
+
+/// Whether the next token stands where durations do: in `[…]` or after `offset`.
+fn is_duration(text: &str, tokens: &[Token], open: &[(char, usize)]) -> bool {
+    let word = |token: &Token| &text[token.start..token.end];
+    let before = tokens.iter().rev().map(word).find(|word| !matches!(*word, "+" | "-"));
+    let is_after_offset = before.is_some_and(|word| word.eq_ignore_ascii_case("offset"));
+    is_after_offset || open.last().is_some_and(|(bracket, _)| *bracket == '[')
+}
+
+/// Whether a number of seconds is a duration. The parser panics where it is none.
+fn is_seconds(seconds: f64) -> bool {
+    (0.0..1e15).contains(&seconds)
 }
 
 fn is_letter(c: char) -> bool {
@@ -123,8 +141,7 @@ fn mark_length(text: &str, first: char, at: usize) -> Result<usize, ExpressionEr
     if ["==", "!=", ">=", "<=", "=~", "!~"].iter().any(|mark| text.starts_with(mark)) {
         return Ok(2);
     }
-    // A colon reaches this only inside `[5m:1m]`.
-    if "+-*/%^=<>(){}[],@:".contains(first) {
+    if "+-*/%^=<>(){}[],@".contains(first) {
         return Ok(1);
     }
     Err(syntax(at, format!("unexpected character `{first}`")))
