@@ -19,6 +19,8 @@ mod evaluator;
 mod feed;
 mod frames;
 mod front_door;
+#[cfg(test)]
+mod golden;
 mod history;
 mod observe;
 mod open_files;

@@ -77,6 +77,7 @@ figures! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden;
 
     #[test]
     fn names_follow_the_conventions_of_prometheus() {
@@ -86,5 +87,14 @@ mod tests {
             assert!(help.ends_with('.'), "{name}");
         }
         assert!(Figures::default().render().contains("\nbellwire_streams_open 0\n"));
+    }
+
+    #[test]
+    fn the_reference_lists_every_figure() {
+        let row = |(name, kind, help): &(&str, &str, &str)| {
+            [format!("`{name}`"), (*kind).to_owned(), (*help).to_owned()]
+        };
+        let table = golden::table(["name", "kind", "meaning"], Figures::TABLE.iter().map(row));
+        golden::check("docs/reference/metrics.md", "figures", &table);
     }
 }

@@ -178,6 +178,7 @@ impl From<bellwire_journal::Error> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden;
 
     #[test]
     fn codes_are_snake_case_and_given_out_once() {
@@ -185,6 +186,20 @@ mod tests {
         for (index, code) in codes.iter().enumerate() {
             assert!(code.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_')), "{code}");
             assert!(!codes[..index].contains(code), "{code} stands twice");
+        }
+    }
+
+    #[test]
+    fn the_reference_lists_every_code() {
+        let mut codes = Code::ALL.to_vec();
+        codes.sort_by_key(|code| code.status());
+        let row = |code: Code| {
+            [code.status().to_string(), format!("`{}`", code.as_str()), code.title().to_owned()]
+        };
+        let rows: Vec<_> = codes.into_iter().map(row).collect();
+        let table = golden::table(["status", "code", "title"], rows);
+        for file in ["docs/protocol.md", "docs/reference/problems.md"] {
+            golden::check(file, "problems", &table);
         }
     }
 }

@@ -32,3 +32,67 @@ fn asset(content_type: &'static str, text: &'static str) -> Response {
     ];
     (headers, text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use crate::problem::Code;
+
+    fn description() -> Value {
+        let text = include_str!("../../openapi.json");
+        serde_json::from_str(text).expect("the description is JSON")
+    }
+
+    /// Every path with each of its methods, as the source of the router has them.
+    fn routed() -> BTreeSet<(String, &'static str)> {
+        let source = include_str!("../api.rs");
+        let (routes, _) = source.split_once(".fallback(").expect("the router ends in a fallback");
+        let mut routed = BTreeSet::new();
+        for route in routes.split(".route(").skip(1) {
+            let path = route.split('"').nth(1).expect("a route begins with its path");
+            for method in ["get", "post", "delete"] {
+                if route.contains(&format!("{method}(")) {
+                    routed.insert((path.replace("{*", "{"), method));
+                }
+            }
+        }
+        routed
+    }
+
+    #[test]
+    fn the_description_has_every_route_and_no_other() {
+        let description = description();
+        let paths = description["paths"].as_object().expect("the description has paths");
+        let mut described = BTreeSet::new();
+        for (path, methods) in paths {
+            for method in ["get", "post", "delete"] {
+                if methods.get(method).is_some() {
+                    described.insert((path.clone(), method));
+                }
+            }
+        }
+        assert_eq!(described, routed());
+    }
+
+    #[test]
+    fn every_reference_of_the_description_leads_somewhere() {
+        let description = description();
+        let text = description.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = reference.split('"').next().expect("a reference ends");
+            assert!(description.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn the_description_has_every_code_of_a_problem() {
+        let description = description();
+        let pointer = "/components/schemas/Problem/properties/code/enum";
+        let described = description.pointer(pointer).expect("problems have a code");
+        let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(*described, serde_json::json!(codes));
+    }
+}

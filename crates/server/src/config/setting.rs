@@ -204,3 +204,26 @@ fn one(values: &[String]) -> Result<&String, String> {
         _ => Err(format!("expected one value, not {}", values.len())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+
+    #[test]
+    fn the_reference_lists_every_setting() {
+        let row = |setting: &Setting| {
+            let key = format!("`{}`", setting.key);
+            let flag = format!("`--{} {}`", setting.flag(), setting.value_name);
+            let default = match setting.default {
+                "" => "none".to_owned(),
+                default => format!("`{default}`"),
+            };
+            let help = setting.help.to_owned();
+            [key, flag, format!("`{}`", setting.variable()), default, help]
+        };
+        let heads = ["key", "flag", "variable", "default", "meaning"];
+        let table = golden::table(heads, SETTINGS.iter().map(row));
+        golden::check("docs/reference/configuration.md", "settings", &table);
+    }
+}
