@@ -12,12 +12,16 @@ pub(crate) fn spawn_essential(
     name: String,
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    let thread_name = name.clone();
-    std::thread::Builder::new().name(name).spawn(move || {
-        if catch_unwind(AssertUnwindSafe(body)).is_err() {
-            tracing::error!(thread = thread_name, "An invariant is broken; the process ends.");
-            std::process::abort();
-        }
+    std::thread::Builder::new().name(name).spawn(move || run_essential(body))
+}
+
+/// Runs what the server cannot do without, on a thread of somebody else's.
+pub(crate) fn run_essential<T>(body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed");
+        tracing::error!(thread = name, "An invariant is broken; the process ends.");
+        std::process::abort()
     })
 }
 

@@ -16,6 +16,7 @@ use bellwire_hub::{Entry, Value};
 use bellwire_journal::Observer;
 use bellwire_model::Epoch;
 
+use crate::crash;
 use crate::frames::{self, Frames};
 use crate::shard::ShardHandle;
 use crate::tasks::TaskHub;
@@ -67,6 +68,13 @@ pub(crate) struct Committer {
 
 impl Observer for Committer {
     fn on_commit(&mut self, entries: Vec<bellwire_model::Entry>) {
+        // A hub that missed an event would never tell: better no process than that.
+        crash::run_essential(|| self.pass_on(entries));
+    }
+}
+
+impl Committer {
+    fn pass_on(&self, entries: Vec<bellwire_model::Entry>) {
         let (epoch, feed) = self.feed.get().expect("the feed stands before the first append");
         self.rates.count(entries.iter().map(|entry| &entry.event.topic));
         let entries = entries.into_iter().map(|entry| frames::entry(*epoch, entry)).collect();

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
+use tower::Service;
 
 use super::head::{self, Decision};
 use super::replay::Replay;
@@ -112,14 +115,16 @@ async fn drive(
     mut draining: watch::Receiver<bool>,
 ) -> Option<(TcpStream, StreamRequest)> {
     let (takeover, taken_over) = Takeover::new();
-    let router = door.router.clone().layer(axum::Extension(takeover));
-    let connection = http1::Builder::new()
+    let answer = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(takeover.clone());
+        door.router.clone().call(request)
+    });
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(KEEP_ALIVE_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX * 2)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(replay), TowerToHyperService::new(router));
-    let mut connection = connection;
+        .serve_connection(TokioIo::new(replay), answer);
     let mut taken_over = pin!(taken_over);
     let mut is_draining = false;
     let request = std::future::poll_fn(|context| {
