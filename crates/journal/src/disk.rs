@@ -14,6 +14,7 @@ mod blocks;
 mod checkpointer;
 mod index;
 mod keys;
+mod load;
 mod lock;
 mod reader;
 mod schema;

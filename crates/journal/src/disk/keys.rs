@@ -131,3 +131,24 @@ impl Keys {
 fn hash(topic: &str, key: &str) -> u64 {
     FxBuildHasher.hash_one((topic, key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::keyed;
+    use crate::disk::schema;
+
+    #[test]
+    fn a_failed_transaction_leaves_no_key_behind() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let connection = schema::open_to_write(&folder.path().join(schema::FILE)).unwrap();
+        let mut keys = Keys::default();
+        let entry = Entry { offset: Offset::new(1), event: keyed("a", "k", 0).event };
+        let transaction = begin(&connection).unwrap();
+        keys.remember(&transaction, "k", &entry).unwrap();
+        assert_eq!(keys.find(&transaction, &entry.event, "k").unwrap(), Some(entry.offset));
+        drop(transaction);
+        keys.roll_back();
+        assert_eq!((keys.len(), keys.find(&connection, &entry.event, "k").unwrap()), (0, None));
+    }
+}

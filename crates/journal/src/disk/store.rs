@@ -8,14 +8,14 @@ use bellwire_model::{Body, Entry, Epoch, Offset, Timestamp, Topic};
 use rusqlite::{CachedStatement, Connection};
 use rustc_hash::FxHashMap;
 
-use super::blocks::{BlockNumber, Blocks, Mark, Summary};
+use super::blocks::{BlockNumber, Mark, Summary};
 use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
-use super::schema::{self, damaged, from_sql, to_sql};
-use super::{DiskOptions, Durability, sweep};
+use super::schema::{self, to_sql};
+use super::{DiskOptions, Durability, load, sweep};
 use crate::retention::Retention;
-use crate::topics::{TopicId, TopicState, Topics};
+use crate::topics::{TopicId, TopicState};
 use crate::writer::{Committed, Store};
 use crate::{Append, Appended, Error};
 
@@ -86,7 +86,7 @@ impl DiskStore {
     ) -> rusqlite::Result<(Self, Epoch)> {
         let bounds = StoreBounds::of(&options);
         let epoch = schema::begin_run(&connection, &options)?;
-        let (index, unsaved) = load_index(&connection, Retention::new(options.retention))?;
+        let (index, unsaved) = load::index(&connection, Retention::new(options.retention))?;
         let mut keys = Keys::load(&connection)?;
         while keys.forget(&connection, bounds.keys, options.now)? {}
         if options.durability == Durability::Interval {
@@ -299,66 +299,4 @@ pub(super) fn save_blocks(
         }
     }
     Ok(())
-}
-
-/// The index of what is in the file, and the full blocks that its table lacks.
-fn load_index(
-    connection: &Connection,
-    retention: Retention,
-) -> rusqlite::Result<(Index, Vec<(BlockNumber, Summary)>)> {
-    let forgotten = from_sql(schema::meta(connection, "forgotten")?.unwrap_or_default());
-    let topics = Topics::new(forgotten);
-    let tail = Offset::ZERO;
-    let mut index = Index { topics, blocks: Blocks::default(), retention, tail, sweeps: 0 };
-    load_topics(connection, &mut index)?;
-    let first_unsaved = load_blocks(connection, &mut index)?;
-
-    // The blocks that were not full or not saved yet: a few thousand events.
-    let mut unsaved = Vec::new();
-    let mut select = connection.prepare(sweep::MARKS)?;
-    let mut rows = select.query((to_sql(first_unsaved), i64::MAX))?;
-    while let Some(row) = rows.next()? {
-        let mark = sweep::mark(row, &index.topics)?;
-        unsaved.extend(index.add(mark));
-    }
-    // Retention may have removed the newest events; their offsets are taken all the same.
-    index.tail = index.tail.max(index.topics.trimmed_any());
-    Ok((index, unsaved))
-}
-
-fn load_topics(connection: &Connection, index: &mut Index) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT id, name, trimmed FROM topics")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let name = row.get_ref(1)?.as_str()?;
-        let topic: Topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
-        let trimmed = from_sql(row.get(2)?);
-        let rule = index.retention.rule_of(&topic);
-        let state = TopicState { trimmed, last: trimmed, ..TopicState::new(topic, rule) };
-        index.topics.insert(TopicId(row.get(0)?), state);
-    }
-    Ok(())
-}
-
-/// Loads the table of blocks. Returns the offset that follows them.
-fn load_blocks(connection: &Connection, index: &mut Index) -> rusqlite::Result<Offset> {
-    let sql = "SELECT block, topic, events, bytes, last, oldest FROM blocks ORDER BY block, topic";
-    let mut select = connection.prepare(sql)?;
-    let mut rows = select.query([])?;
-    let mut following = Offset::ZERO;
-    while let Some(row) = rows.next()? {
-        let number = BlockNumber(row.get::<_, i64>(0)? as u64);
-        let topic = TopicId(row.get(1)?);
-        let (events, bytes) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
-        let last = from_sql(row.get(4)?);
-        if index.topics.get(topic).is_none() {
-            return Err(damaged("a block has events of an unknown topic"));
-        }
-        let rule = index.topics.add(topic, events, bytes, last);
-        index.retention.add(rule, events, bytes);
-        index.blocks.load(number, topic, Timestamp::from_ms(row.get(5)?));
-        index.tail = index.tail.max(last);
-        following = number.next().first();
-    }
-    Ok(following)
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod oracle;
 mod reopening;
+mod snapshot;
 
 use std::fs;
 use std::path::Path;

@@ -101,6 +101,27 @@ fn offsets_go_on_after_the_newest_events_were_removed_and_the_process_killed() {
 }
 
 #[test]
+fn every_full_block_is_saved_before_a_later_one() {
+    let kept = vec![plain("kept", "x"); 3000];
+    let removed = vec![plain("removed", "x"); 3000];
+    let together = [kept.clone(), removed.clone()].concat();
+    for batches in [vec![together], vec![kept, removed]] {
+        let folder = TempDir::new().unwrap();
+        let few = RetentionRule { events_max: Some(5), ..rule("removed") };
+        let with = |path| DiskOptions { retention: vec![few.clone()], ..options(path) };
+        let rig = open(with(folder.path()));
+        for batch in batches {
+            rig.append_new(batch);
+        }
+        rig.retain(0);
+        let copy = killed(&folder);
+        let again = open(with(copy.path()));
+        assert_eq!(portrait(&again), portrait(&rig));
+        assert_eq!(again.read_all("**").len(), 3005);
+    }
+}
+
+#[test]
 fn a_new_epoch_begins_when_acknowledged_events_may_be_lost() {
     use Durability::{Interval, Sync};
 
@@ -141,7 +162,8 @@ fn a_fresh_epoch_is_never_the_old_one() {
     let folder = TempDir::new().unwrap();
     let with = |path| DiskOptions { durability: Durability::Interval, ..options(path) };
     let rig = open(with(folder.path()));
-    let again = open(with(killed(&folder).path()));
+    let copy = killed(&folder);
+    let again = open(with(copy.path()));
     assert_ne!(again.journal.epoch(), rig.journal.epoch());
 }
 
