@@ -18,6 +18,8 @@
 //! - offsets strictly increase within an epoch and are never given out twice; holes are allowed;
 //! - a batch is appended whole or not at all, its events in order;
 //! - the observer sees every appended event exactly once, in order, before the reply;
+//! - `bounds` and `read` are never behind what the observer saw; for a moment they are ahead of it,
+//!   by the commit that it is being told of;
 //! - `read` returns what the observer saw, in order, without holes other than those that
 //!   [`Page::trimmed`] tells;
 //! - an append with an idempotency key that the journal remembers adds nothing and answers with
