@@ -6,7 +6,8 @@
 //!                                     and comes back ······▶ alert.resolved
 //! ```
 //!
-//! Series that cross have no background: two samples of one millisecond would count as one.
+//! Of samples of one series with the same millisecond the first counts. So series that cross have
+//! no background, and come back after a pause.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -27,6 +28,9 @@ const SAMPLES_PATH: &str = "/v1/samples";
 
 /// Of this many series of a metric, one crosses.
 const CROSSING_SHARE: usize = 10;
+
+/// Between two samples of one series.
+const PAUSE: Duration = Duration::from_millis(2);
 
 const THRESHOLD: f64 = 100.0;
 const BELOW: f64 = 21.5;
@@ -219,6 +223,7 @@ fn cross(
         latency.record(began.elapsed());
         connection.answer()?;
 
+        thread::sleep(PAUSE);
         connection.send(&post(&[sample(metric, number, BELOW)]))?;
         wait_for(stream, "event: alert.resolved\n", &label)?;
         connection.answer()?;
@@ -233,7 +238,8 @@ fn wait_for(stream: &mut EventStream, event_type: &str, label: &str) -> Result<(
         if event.contains(event_type) && event.contains(label) {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "other events came than of {label}: {event}");
+        let is_late = Instant::now() > deadline;
+        ensure!(!is_late, "{} of {label} did not come; but {event}", event_type.trim());
     }
 }
 

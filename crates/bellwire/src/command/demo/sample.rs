@@ -6,7 +6,12 @@ use serde_json::{Map, Value, json};
 pub(super) fn write(name: &str, labels: &[(&str, &str)], value: f64, out: &mut String) {
     let labels: Map<String, Value> =
         labels.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-    let rounded = (value * 1000.0).round() / 1000.0;
-    out.push_str(&json!({ "name": name, "labels": labels, "value": rounded }).to_string());
+    out.push_str(&json!({ "name": name, "labels": labels, "value": rounded(value) }).to_string());
     out.push('\n');
+}
+
+/// As a sensor shows it: with one or two decimals.
+fn rounded(value: f64) -> f64 {
+    let steps = if value.abs() < 10.0 { 100.0 } else { 10.0 };
+    (value * steps).round() / steps
 }

@@ -1,0 +1,730 @@
+// The board: one EventSource, three views. It uses the public API and nothing else.
+//
+//   alerts/active      state    the rows of the board
+//   alerts/events/**   stream   the list of transitions
+//   samples/**         state    the live values
+//
+// Events only change plain objects and mark what is stale; the page is brought up to date once
+// per frame. So a thousand values a second cost no more than what is visible of them.
+
+const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
+const EVENT_TYPES = ['alert.pending', 'alert.inactive', 'alert.firing', 'alert.resolved'];
+
+const TRANSITIONS_MAX = 60;
+const RESOLVED_SHOWN_MAX = 30;
+const SERIES_SHOWN_MAX = 48;
+const VALUES_KEPT_MAX = 60;
+/** A series is silent when it has missed so many turns, and for so long. */
+const SILENT_TURNS_MIN = 4;
+const SILENCE_MIN_MS = 5_000;
+/** Silent for this many heartbeats: the connection may be dead without anybody having noticed. */
+const SILENT_INTERVALS_MAX = 2.5;
+const RECONNECT_MS = { min: 1_000, max: 30_000 };
+const ANNOUNCE_EVERY_MS = 2_000;
+
+const $ = (id) => document.getElementById(id);
+const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
+
+/** Sets text only where it differs: the rest of the page is left alone. */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function setData(element, name, value) {
+  if (element.dataset[name] !== value) element.dataset[name] = value;
+}
+
+// ---------------------------------------------------------------------------- time
+
+/** The server's clock minus this one's, as far as events tell; ages are in the server's time. */
+let skewMs = null;
+
+function noteTime(time) {
+  const skew = time - Date.now();
+  if (skewMs === null || skew > skewMs) skewMs = skew;
+}
+
+const serverNow = () => Date.now() + (skewMs ?? 0);
+
+function age(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s`;
+  const hours = Math.floor(seconds / 3600);
+  if (hours < 48) return `${hours} h ${String(Math.floor(seconds / 60) % 60).padStart(2, '0')} min`;
+  return `${Math.floor(hours / 24)} days`;
+}
+
+const clock = (time) => new Date(time).toLocaleTimeString([], { hour12: false });
+
+// ---------------------------------------------------------------------------- numbers
+
+const digits = new Intl.NumberFormat('en', { maximumSignificantDigits: 4 });
+const fixed = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+
+const UNITS = [
+  ['_bytes_per_second', (v) => `${bytes(v)}/s`],
+  ['_bytes', (v) => bytes(v)],
+  ['_celsius', (v) => `${fixed.format(v)} °C`],
+  ['_percent', (v) => `${fixed.format(v)} %`],
+  ['_bar', (v) => `${digits.format(v)} bar`],
+  ['_mm_per_second', (v) => `${digits.format(v)} mm/s`],
+  ['_seconds', (v) => `${digits.format(v)} s`],
+];
+
+function bytes(value) {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const step = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10));
+  return `${digits.format(value / 1024 ** step)} ${units[step]}`;
+}
+
+function quantity(metric, value) {
+  if (typeof value !== 'number') return String(value);
+  const unit = UNITS.find(([suffix]) => metric.endsWith(suffix));
+  return unit ? unit[1](value) : digits.format(value);
+}
+
+// ---------------------------------------------------------------------------- severities
+
+const SIGNS = {
+  critical: 'M8.3 2.5h7.4l5.8 5.8v7.4l-5.8 5.8H8.3l-5.8-5.8V8.3zM11 6.5v7h2v-7zm0 9v2h2v-2z',
+  warning: 'M12 2.8 22.5 21h-21zM11 9.5v5.5h2V9.5zm0 7v2h2v-2z',
+  info: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1 8.5V17h2v-6.5zM11 7v2h2V7z',
+  resolved: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1.5 14.3 6.7-6.7-1.4-1.4-5.3 5.3-2.3-2.3-1.4 1.4z',
+  gap: 'M3 11h5v2H3zm13 0h5v2h-5zM10.5 5h3v3h-3zm0 11h3v3h-3z',
+};
+const RANKS = { critical: 0, error: 1, high: 1, warning: 2, medium: 2, info: 3 };
+const rank = (severity) => RANKS[severity] ?? 4;
+
+/** The three looks that all severities share out between them. */
+function look(severity) {
+  const place = rank(severity);
+  return place <= 1 ? 'critical' : place === 2 ? 'warning' : 'info';
+}
+
+function setSign(element, look) {
+  const path = element.querySelector('path');
+  if (path.getAttribute('d') !== SIGNS[look]) path.setAttribute('d', SIGNS[look]);
+}
+
+// ---------------------------------------------------------------------------- alerts
+
+/** By fingerprint: { alert, generation, row }. */
+const alerts = new Map();
+const staleAlerts = new Set();
+let countsAreStale = true;
+
+function onAlert(fingerprint, alert) {
+  const known = alerts.get(fingerprint);
+  if (alert) {
+    alerts.set(fingerprint, { alert, generation, row: known?.row ?? null });
+    staleAlerts.add(fingerprint);
+    noteTransitions(alert);
+    if (isLive && alert.state === 'firing' && known?.alert.state !== 'firing') announce(alert);
+  } else {
+    removeAlert(fingerprint);
+  }
+  countsAreStale = true;
+  schedule();
+}
+
+function removeAlert(fingerprint) {
+  alerts.get(fingerprint)?.row?.remove();
+  alerts.delete(fingerprint);
+  staleAlerts.delete(fingerprint);
+  countsAreStale = true;
+}
+
+/** What tells it from other alerts of its rule. */
+const ownLabels = ({ labels }) =>
+  Object.entries(labels).filter(([name]) => name !== 'alertname' && name !== 'severity');
+
+const since = (alert) =>
+  alert.state === 'resolved' ? alert.resolved_at : (alert.fired_at ?? alert.active_at);
+
+/** Worst first, then newest. */
+function isBefore(a, b) {
+  if (a.state !== 'resolved' && rank(a.severity) !== rank(b.severity)) {
+    return rank(a.severity) < rank(b.severity);
+  }
+  if (since(a) !== since(b)) return since(a) > since(b);
+  return a.fingerprint < b.fingerprint;
+}
+
+function showAlerts() {
+  for (const fingerprint of staleAlerts) {
+    const entry = alerts.get(fingerprint);
+    const isNew = !entry.row;
+    entry.row ??= newAlertRow(entry.alert);
+    const moved = isNew || entry.row.dataset.state !== entry.alert.state ||
+      entry.row.dataset.since !== String(since(entry.alert));
+    fillAlertRow(entry.row, entry.alert);
+    if (moved) placeAlertRow(entry.row, entry.alert);
+  }
+  staleAlerts.clear();
+  if (countsAreStale) showCounts();
+}
+
+function newAlertRow(alert) {
+  const row = clone('alert-row');
+  row.dataset.alert = alert.fingerprint;
+  row.dataset.severity = look(alert.severity);
+  setText(row.querySelector('.severity'), alert.severity);
+  setText(row.querySelector('.name b'), alert.labels.alertname ?? alert.rule.name);
+  row.querySelector('.labels').append(...ownLabels(alert).map(([name, value]) => {
+    const label = document.createElement('li');
+    label.textContent = `${name}=${value}`;
+    return label;
+  }));
+  return row;
+}
+
+function fillAlertRow(row, alert) {
+  setData(row, 'state', alert.state);
+  setData(row, 'since', String(since(alert)));
+  setSign(row, alert.state === 'resolved' ? 'resolved' : look(alert.severity));
+  setText(row.querySelector('.summary'), alert.annotations.summary ?? '');
+  setText(row.querySelector('.more'), alert.annotations.description ?? '');
+  setText(row.querySelector('.value'), quantity('', alert.value));
+  setText(row.querySelector('.state'), alert.state);
+  const time = row.querySelector('.age');
+  time.dateTime = new Date(since(alert)).toISOString();
+  time.title = `${alert.state} since ${new Date(since(alert)).toLocaleString()}`;
+  setText(time, age(serverNow() - since(alert)));
+}
+
+function placeAlertRow(row, alert) {
+  const list = document.querySelector(`#alerts [data-group="${alert.state}"]`);
+  if (!list) return row.remove();
+  const next = [...list.children].find((other) => {
+    const entry = alerts.get(other.dataset.alert);
+    return other !== row && entry && isBefore(alert, entry.alert);
+  });
+  // Moving an element takes the focus from it; nothing in a row has it.
+  list.insertBefore(row, next ?? null);
+}
+
+function showCounts() {
+  countsAreStale = false;
+  const counts = { critical: 0, warning: 0, info: 0, pending: 0, resolved: 0 };
+  for (const { alert } of alerts.values()) {
+    counts[alert.state === 'firing' ? look(alert.severity) : alert.state] += 1;
+  }
+  for (const name of ['critical', 'warning', 'info']) {
+    setText($(`count-${name}`), String(counts[name]));
+    $(`count-${name}`).parentElement.classList.toggle('none', counts[name] === 0);
+  }
+  const firing = counts.critical + counts.warning + counts.info;
+  $('quiet').hidden = firing > 0 || !isLive;
+  $('resolved').hidden = counts.resolved === 0;
+  setText($('count-resolved'), String(counts.resolved));
+  document.title = firing > 0 ? `(${firing}) Bellwire` : 'Bellwire';
+  const resolved = document.querySelector('[data-group="resolved"]').children;
+  for (let index = 0; index < resolved.length; index += 1) {
+    resolved[index].hidden = index >= RESOLVED_SHOWN_MAX;
+  }
+}
+
+// ---------------------------------------------------------------------------- announcements
+
+const toAnnounce = [];
+
+/** For those who listen: short, together, and at once only for what is critical. */
+function announce(alert) {
+  toAnnounce.push({ name: alert.labels.alertname, look: look(alert.severity) });
+}
+
+function announceAll() {
+  const critical = toAnnounce.filter((alert) => alert.look === 'critical');
+  const others = toAnnounce.filter((alert) => alert.look !== 'critical');
+  toAnnounce.length = 0;
+  const sentence = (list, kind) => {
+    const names = [...new Set(list.map((alert) => alert.name))].slice(0, 3).join(', ');
+    return `${list.length} new ${kind}${list.length === 1 ? 'alert' : 'alerts'}: ${names}`;
+  };
+  if (critical.length > 0) setText($('announce-critical'), sentence(critical, 'critical '));
+  if (others.length > 0) setText($('announce'), sentence(others, ''));
+}
+
+// ---------------------------------------------------------------------------- transitions
+
+/** Newest first: { id, time, kind, name, severity, summary }. */
+let transitions = [];
+const transitionIds = new Set();
+let transitionsAreStale = false;
+
+/** What the board knows of an alert's past: so the list is not empty when the page opens. */
+function noteTransitions(alert) {
+  if (alert.fired_at) noteTransition(alert, 'firing', alert.fired_at);
+  if (alert.resolved_at) noteTransition(alert, 'resolved', alert.resolved_at);
+}
+
+function noteTransition(alert, kind, time) {
+  const id = `${alert.fingerprint}-${alert.active_at}-${kind}`;
+  const name = alert.labels.alertname;
+  const where = ownLabels(alert).map(([, value]) => value).join(' · ');
+  const lasted = kind === 'resolved' && alert.fired_at ? ` after ${age(time - alert.fired_at)}` : '';
+  const summary = kind === 'firing' ? (alert.annotations.summary ?? where) : where + lasted;
+  addTransition({ id, time, kind, name, severity: alert.severity, summary });
+}
+
+function addTransition(transition) {
+  if (transitionIds.has(transition.id)) return;
+  const place = transitions.findIndex((other) => other.time <= transition.time);
+  const index = place === -1 ? transitions.length : place;
+  if (index >= TRANSITIONS_MAX) return;
+  transitionIds.add(transition.id);
+  transitions.splice(index, 0, transition);
+  for (const gone of transitions.splice(TRANSITIONS_MAX)) transitionIds.delete(gone.id);
+  transitionsAreStale = true;
+  schedule();
+}
+
+const VERBS = { firing: 'fires', resolved: 'resolved', gap: '' };
+
+function showTransitions() {
+  transitionsAreStale = false;
+  const list = $('transitions');
+  const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
+  const wanted = transitions.map((transition) => {
+    const row = rows.get(transition.id) ?? newTransitionRow(transition);
+    rows.delete(transition.id);
+    return row;
+  });
+  for (const row of rows.values()) row.remove();
+  wanted.forEach((row, index) => {
+    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+  });
+  $('no-transitions').hidden = wanted.length > 0;
+}
+
+function newTransitionRow({ id, time, kind, name, severity, summary }) {
+  const row = clone('transition-row');
+  row.dataset.id = id;
+  row.dataset.kind = kind;
+  const appearance = kind === 'firing' ? look(severity) : kind;
+  row.dataset.severity = appearance;
+  setSign(row, appearance);
+  const element = row.querySelector('time');
+  element.dateTime = new Date(time).toISOString();
+  setText(element, clock(time));
+  setText(row.querySelector('b'), name);
+  setText(row.querySelector('.verb'), VERBS[kind]);
+  setText(row.querySelector('.summary'), summary);
+  return row;
+}
+
+// ---------------------------------------------------------------------------- samples
+
+/** By metric name: { name, series: Map(key → series), found: shown by the search, card, … }. */
+const metrics = new Map();
+let query = [];
+let listsAreStale = true;
+
+function onSample(metricName, key, sample) {
+  let metric = metrics.get(metricName);
+  if (!sample) {
+    if (metric?.series.get(key)) removeSeries(metric, metric.series.get(key));
+    return;
+  }
+  if (!metric) {
+    metric = { name: metricName, series: new Map(), card: null, isStale: true, showsAll: false };
+    metrics.set(metricName, metric);
+    listsAreStale = true;
+  }
+  let series = metric.series.get(key);
+  if (!series) {
+    const text = Object.values(sample.labels).join(' · ') || metricName;
+    const searchable = `${metricName} ${key}`.toLowerCase();
+    series = { key, text, searchable, values: [], row: null, isStale: true, everyMs: null, cameAt: null };
+    metric.series.set(key, series);
+    listsAreStale = true;
+  }
+  const now = performance.now();
+  // Only what comes live tells how often it comes.
+  if (isLive && series.cameAt !== null) {
+    const elapsed = now - series.cameAt;
+    series.everyMs = series.everyMs === null ? elapsed : series.everyMs * 0.8 + elapsed * 0.2;
+  }
+  series.cameAt = now;
+  series.generation = generation;
+  series.value = sample.value;
+  if (typeof sample.value === 'number') {
+    series.values.push(sample.value);
+    if (series.values.length > VALUES_KEPT_MAX) series.values.shift();
+  }
+  series.isStale = true;
+  metric.isStale = true;
+  schedule();
+}
+
+function removeSeries(metric, series) {
+  series.row?.remove();
+  metric.series.delete(series.key);
+  if (metric.series.size === 0) {
+    metric.card?.remove();
+    metrics.delete(metric.name);
+  }
+  metric.isStale = true;
+  listsAreStale = true;
+}
+
+const matches = (series) => query.every((word) => series.searchable.includes(word));
+
+/** Which cards and rows there are; done at most once a second, values change far more often. */
+function showLists() {
+  listsAreStale = false;
+  const sorted = [...metrics.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  let shown = 0;
+  let all = 0;
+  for (const metric of sorted) {
+    metric.card ??= newMetricCard(metric);
+    metric.found = [...metric.series.values()].filter(matches).sort((a, b) => (a.key < b.key ? -1 : 1));
+    metric.card.hidden = metric.found.length === 0;
+    all += metric.series.size;
+    shown += metric.found.length;
+    metric.isStale = true;
+    if (metric.card.open) showRows(metric);
+  }
+  const list = $('metrics');
+  sorted.forEach(({ card }, index) => {
+    if (list.children[index] !== card) list.insertBefore(card, list.children[index] ?? null);
+  });
+  $('no-samples').hidden = all > 0;
+  setText($('series-count'), query.length > 0 ? `${shown} of ${all} series` : `${all} series`);
+}
+
+function newMetricCard(metric) {
+  const card = clone('metric-card');
+  setText(card.querySelector('.metric-name'), metric.name);
+  card.addEventListener('toggle', () => showRows(metric));
+  card.querySelector('.show-all').addEventListener('click', () => {
+    metric.showsAll = true;
+    showRows(metric);
+  });
+  return card;
+}
+
+function showRows(metric) {
+  const list = metric.card.querySelector('.series');
+  const most = metric.showsAll ? Infinity : SERIES_SHOWN_MAX;
+  const rows = metric.card.open ? metric.found.slice(0, most) : [];
+  for (const series of metric.series.values()) series.isShown = false;
+  for (const series of rows) {
+    series.row ??= newSeriesRow(series);
+    series.isShown = true;
+    series.isStale = true;
+  }
+  list.replaceChildren(...rows.map((series) => series.row));
+  const button = metric.card.querySelector('.show-all');
+  button.hidden = !metric.card.open || rows.length === metric.found.length;
+  setText(button, `Show all ${metric.found.length}`);
+  metric.isStale = true;
+  schedule();
+}
+
+function newSeriesRow(series) {
+  const row = clone('series-row');
+  setText(row.querySelector('.series-labels span'), series.text);
+  row.querySelector('.series-labels').title = series.key;
+  return row;
+}
+
+/** How long a series has been silent, where that is longer than it usually is. */
+function silentMs(series) {
+  const silent = performance.now() - series.cameAt;
+  const usual = Math.max(SILENCE_MIN_MS, (series.everyMs ?? Infinity) * SILENT_TURNS_MIN);
+  return isLive && silent > usual ? silent : 0;
+}
+
+function showSilence() {
+  for (const metric of metrics.values()) {
+    const silent = (metric.found ?? []).filter((series) => silentMs(series) > 0);
+    if (silent.length !== metric.silentCount) {
+      metric.silentCount = silent.length;
+      metric.isStale = true;
+      schedule();
+    }
+    if (!metric.card?.open) continue;
+    for (const series of metric.found.filter((series) => series.isShown)) {
+      const ms = silentMs(series);
+      series.row.toggleAttribute('data-silent', ms > 0);
+      setText(series.row.querySelector('.series-silent'), ms > 0 ? `silent for ${age(ms)}` : '');
+    }
+  }
+}
+
+function showSamples() {
+  for (const metric of metrics.values()) {
+    if (!metric.isStale || !metric.card || metric.card.hidden) continue;
+    metric.isStale = false;
+    if (metric.card.open) {
+      for (const series of metric.found) if (series.isShown && series.isStale) showSeries(metric, series);
+    }
+    showMetric(metric);
+  }
+}
+
+function showSeries(metric, series) {
+  series.isStale = false;
+  setText(series.row.querySelector('.series-value'), quantity(metric.name, series.value));
+  drawLine(series.row.querySelector('canvas'), series.values);
+}
+
+function showMetric({ name, card, found, silentCount }) {
+  const canvas = card.querySelector('summary canvas');
+  const silent = silentCount > 0 ? `, ${silentCount} silent` : '';
+  if (found.length === 1) {
+    setText(card.querySelector('.metric-count'), found[0].text + (silent && ', silent'));
+    setText(card.querySelector('.metric-value'), quantity(name, found[0].value));
+    setText(card.querySelector('.least'), '');
+    setText(card.querySelector('.most'), '');
+    drawLine(canvas, found[0].values);
+    return;
+  }
+  setText(card.querySelector('.metric-count'), `median of ${found.length}${silent}`);
+  const values = found.map((series) => series.value).filter((value) => typeof value === 'number');
+  values.sort((a, b) => a - b);
+  const [least, median, most] = [values[0], values[values.length >> 1], values[values.length - 1]];
+  setText(card.querySelector('.metric-value'), values.length > 0 ? quantity(name, median) : '');
+  const bound = (value) => (name.includes('_bytes') ? quantity(name, value) : digits.format(value));
+  setText(card.querySelector('.least'), values.length > 0 ? bound(least) : '');
+  setText(card.querySelector('.most'), values.length > 0 ? bound(most) : '');
+  drawDots(canvas, values);
+}
+
+// ---------------------------------------------------------------------------- plots
+
+const colours = {};
+
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  for (const name of ['plot', 'plot-dot', 'plot-rest']) colours[name] = style.getPropertyValue(`--${name}`);
+  for (const metric of metrics.values()) {
+    metric.isStale = true;
+    for (const series of metric.series.values()) series.isStale = true;
+  }
+}
+
+function prepare(canvas) {
+  canvas.ratio ??= { width: canvas.width, height: canvas.height };
+  const { width, height } = canvas.ratio;
+  const ratio = window.devicePixelRatio || 1;
+  if (canvas.width !== Math.round(width * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+  }
+  const context = canvas.getContext('2d');
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return { context, width, height };
+}
+
+/** The newest values of one series, the last one marked. */
+function drawLine(canvas, values) {
+  const { context, width, height } = prepare(canvas);
+  if (values.length < 2) return;
+  const least = Math.min(...values);
+  const span = Math.max(...values) - least;
+  const x = (index) => 3 + (index * (width - 6)) / (VALUES_KEPT_MAX - 1);
+  const y = (value) => (span > 0 ? height - 3 - ((value - least) / span) * (height - 6) : height / 2);
+  const shift = VALUES_KEPT_MAX - values.length;
+  context.beginPath();
+  values.forEach((value, index) => context.lineTo(x(index + shift), y(value)));
+  context.strokeStyle = colours.plot;
+  context.lineWidth = 1.25;
+  context.lineJoin = 'round';
+  context.stroke();
+  context.beginPath();
+  context.arc(x(VALUES_KEPT_MAX - 1), y(values.at(-1)), 2, 0, Math.PI * 2);
+  context.fillStyle = colours.plot;
+  context.fill();
+}
+
+/** Where each of many series stands between the least and the most. */
+function drawDots(canvas, values) {
+  const { context, width, height } = prepare(canvas);
+  if (values.length === 0) return;
+  const least = values[0];
+  const span = values[values.length - 1] - least || 1;
+  context.fillStyle = colours['plot-rest'];
+  context.fillRect(3, height / 2 - 0.5, width - 6, 1);
+  context.fillStyle = colours['plot-dot'];
+  for (const value of values) {
+    context.beginPath();
+    context.arc(4 + ((value - least) / span) * (width - 8), height / 2, 3, 0, Math.PI * 2);
+    context.fill();
+  }
+}
+
+// ---------------------------------------------------------------------------- frames
+
+let isScheduled = false;
+let listsShownAt = 0;
+
+function schedule() {
+  if (isScheduled) return;
+  isScheduled = true;
+  requestAnimationFrame((now) => {
+    isScheduled = false;
+    if (listsAreStale && now - listsShownAt > 1000) {
+      listsShownAt = now;
+      showLists();
+    }
+    if (staleAlerts.size > 0 || countsAreStale) showAlerts();
+    if (transitionsAreStale) showTransitions();
+    showSamples();
+  });
+}
+
+function tick() {
+  for (const { alert, row } of alerts.values()) {
+    if (row && !row.hidden) setText(row.querySelector('.age'), age(serverNow() - since(alert)));
+  }
+  showSilence();
+  showLastEvent();
+  checkSilence();
+  if (listsAreStale) schedule();
+}
+
+// ---------------------------------------------------------------------------- connection
+
+let source = null;
+let cursor = '';
+/** Counts connections: what a new one does not bring again before `ready` is gone. */
+let generation = 0;
+let isLive = false;
+let failures = 0;
+let gapCount = 0;
+let lastEventAt = null;
+let silenceMaxMs = Infinity;
+let reopening = null;
+
+const STATES = { connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting' };
+
+function setState(state) {
+  isLive = state === 'live';
+  const element = $('connection');
+  setData(element, 'state', state);
+  setText(element.querySelector('.state'), STATES[state]);
+  countsAreStale = true;
+  schedule();
+}
+
+function open() {
+  clearTimeout(reopening);
+  reopening = null;
+  source?.close();
+  const parameters = new URLSearchParams(TOPICS.map((topic) => ['topic', topic]));
+  if (cursor) parameters.set('after', cursor);
+  source = new EventSource(`/v1/events?${parameters}`);
+  source.onopen = onOpen;
+  source.onerror = onError;
+  source.onmessage = onEvent;
+  for (const type of EVENT_TYPES) source.addEventListener(type, onEvent);
+  source.addEventListener('ready', onReady);
+  source.addEventListener('gap', onGap);
+  source.addEventListener('bye', onBye);
+}
+
+function onOpen() {
+  generation += 1;
+  lastEventAt = performance.now();
+}
+
+/** The browser reconnects by itself after a broken connection, but not after an error status. */
+function onError() {
+  setState(generation === 0 ? 'connecting' : 'reconnecting');
+  if (source.readyState !== EventSource.CLOSED || reopening) return;
+  const bound = Math.min(RECONNECT_MS.max, RECONNECT_MS.min * 2 ** failures);
+  failures += 1;
+  reopening = setTimeout(open, RECONNECT_MS.min + Math.random() * bound);
+}
+
+function note(event) {
+  lastEventAt = performance.now();
+  if (event.lastEventId) cursor = event.lastEventId;
+}
+
+function onEvent(event) {
+  note(event);
+  const { topic, key, time, data, deleted } = JSON.parse(event.data);
+  noteTime(time);
+  if (topic === 'alerts/active') return onAlert(key, deleted ? null : data);
+  if (topic.startsWith('alerts/events/')) return noteTransitions(data);
+  if (topic.startsWith('samples/')) onSample(topic.slice('samples/'.length), key, deleted ? null : data);
+}
+
+function onReady(event) {
+  note(event);
+  failures = 0;
+  silenceMaxMs = JSON.parse(event.data).heartbeat_interval_ms * SILENT_INTERVALS_MAX;
+  for (const [fingerprint, entry] of alerts) {
+    if (entry.generation !== generation) removeAlert(fingerprint);
+  }
+  for (const metric of [...metrics.values()]) {
+    for (const series of [...metric.series.values()]) {
+      if (series.generation !== generation) removeSeries(metric, series);
+    }
+  }
+  setState('live');
+}
+
+function onGap(event) {
+  note(event);
+  gapCount += 1;
+  const { from, to, reason } = JSON.parse(event.data);
+  setText($('gaps'), gapCount === 1 ? '1 gap' : `${gapCount} gaps`);
+  $('gaps').classList.add('some');
+  const summary = `events after ${from} up to ${to} will not come (${reason})`;
+  addTransition({ id: `gap-${gapCount}`, time: serverNow(), kind: 'gap', name: 'Gap', severity: '', summary });
+}
+
+function onBye(event) {
+  note(event);
+  setState('reconnecting');
+}
+
+function showLastEvent() {
+  if (lastEventAt === null) return;
+  setText($('last-event'), `last event ${age(performance.now() - lastEventAt)} ago`);
+}
+
+/** Heartbeats are comments, which an EventSource hides: after long silence only trying tells. */
+function checkSilence() {
+  if (!isLive || lastEventAt === null) return;
+  if (performance.now() - lastEventAt > silenceMaxMs) open();
+}
+
+// ---------------------------------------------------------------------------- start
+
+$('search').addEventListener('input', () => {
+  query = $('search').value.toLowerCase().split(/\s+/).filter(Boolean);
+  showLists();
+  schedule();
+});
+
+document.addEventListener('keydown', (event) => {
+  const isTyping = event.target instanceof HTMLInputElement;
+  if (event.key === '/' && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    $('search').focus();
+  }
+  if (event.key === 'Escape' && event.target === $('search')) {
+    $('search').value = '';
+    $('search').dispatchEvent(new Event('input'));
+  }
+});
+
+// A page that comes back from the browser's cache has lost its connection without a word.
+window.addEventListener('pageshow', (event) => event.persisted && open());
+window.addEventListener('online', () => !isLive && open());
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+  readColours();
+  schedule();
+});
+
+readColours();
+setInterval(tick, 1000);
+setInterval(announceAll, ANNOUNCE_EVERY_MS);
+open();
