@@ -49,9 +49,9 @@ mod tests {
     /// Every path with each of its methods, as the source of the router has them.
     fn routed() -> BTreeSet<(String, &'static str)> {
         let source = include_str!("../api.rs");
-        let (routes, _) = source.split_once(".fallback(").expect("the router ends in a fallback");
+        let (before, _) = source.split_once(".fallback(").expect("the router ends in a fallback");
         let mut routed = BTreeSet::new();
-        for route in routes.split(".route(").skip(1) {
+        for route in before.split(".route(").skip(1) {
             let path = route.split('"').nth(1).expect("a route begins with its path");
             for method in ["get", "post", "delete"] {
                 if route.contains(&format!("{method}(")) {
