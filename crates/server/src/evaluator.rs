@@ -22,6 +22,7 @@ use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::{SAMPLE_BATCHES_QUEUED_MAX, STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
 use bellwire_model::{
     Alert, AlertState, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
+    TransitionKind,
 };
 use bellwire_rules::{Change, Engine, RuleSet};
 use bellwire_wire::json;
@@ -171,7 +172,10 @@ impl Evaluator {
                         announcements.push(announcement(&transition));
                     }
                     let Transition { kind, time, alert } = transition;
-                    board.push(board_event(&alert, Some(kind.event_type()), time));
+                    // A pending alert that ends is not shown as anything: its removal follows.
+                    if kind != TransitionKind::Inactive {
+                        board.push(board_event(&alert, Some(kind.event_type()), time));
+                    }
                 }
                 Change::Removed(fingerprint) => board.push(removal(fingerprint)),
             }

@@ -62,8 +62,13 @@ impl Publisher {
                 streams.push(append);
             }
         }
+        // Refused before anything is done: a request must not fail after half of it.
+        if !states.is_empty() && !self.states.has_room() {
+            let detail = "subscribers' threads cannot keep up with the changes of state topics";
+            return Err(Problem::new(Code::PublishersBusy, detail).retry_after(1));
+        }
         let mut stream_results = self.append(streams).await?.into_iter();
-        let mut state_results = self.apply(states)?.into_iter();
+        let mut state_results = self.apply(states).into_iter();
         let next = |is_state: &bool| {
             if *is_state {
                 state_results.next().expect("one result each")
@@ -98,18 +103,14 @@ impl Publisher {
         Ok(appended.into_iter().map(published).collect())
     }
 
-    fn apply(&self, events: Vec<Event>) -> Result<Vec<Result<Published, Problem>>, Problem> {
+    fn apply(&self, events: Vec<Event>) -> Vec<Result<Published, Problem>> {
         if events.is_empty() {
-            return Ok(Vec::new());
-        }
-        if !self.states.has_room() {
-            let detail = "subscribers' threads cannot keep up with the changes of state topics";
-            return Err(Problem::new(Code::PublishersBusy, detail).retry_after(1));
+            return Vec::new();
         }
         let results = self.states.apply(events).into_iter();
         let result = |result: Result<(), _>| {
             result.map(|()| Published::State).map_err(|error| Problem::new(Code::StateFull, error))
         };
-        Ok(results.map(result).collect())
+        results.map(result).collect()
     }
 }

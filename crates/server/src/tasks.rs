@@ -96,10 +96,12 @@ impl TaskHub {
             _ => self.journal.trimmed(&request.filters),
         };
         let begin = Begin { start: request.start, tail: bounds.tail, trimmed };
+        // The table's lock comes first, as for whoever changes it and tells this hub of it.
+        let table = self.table.lock().expect("not poisoned");
         let mut inner = self.inner.lock().expect("not poisoned");
-        let (delivery, gap) = inner.hub.join(&request.filters, begin, |filters| {
-            self.table.lock().expect("not poisoned").snapshot(filters)
-        });
+        let (delivery, gap) =
+            inner.hub.join(&request.filters, begin, |filters| table.snapshot(filters));
+        drop(table);
         let notify = Arc::clone(inner.waiting.entry(delivery.lane()).or_default());
         let cursor = inner.hub.cursor(&delivery);
         drop(inner);

@@ -6,7 +6,8 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_wire::json;
-use http::{HeaderMap, Uri, Version, header};
+use http::request::Parts;
+use http::{Method, Version, header};
 
 use super::App;
 use super::body::header as text_of;
@@ -20,10 +21,9 @@ use crate::tasks::PollAnswer;
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     Extension(takeover): Extension<Takeover>,
-    uri: Uri,
-    version: Version,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Result<Response, Problem> {
+    let Parts { method, uri, version, headers, .. } = parts;
     if headers.contains_key(header::UPGRADE) {
         let detail = "WebSocket is not supported yet; the same events come as text/event-stream";
         return Err(Problem::new(Code::TransportUnsupported, detail));
@@ -36,6 +36,9 @@ pub(super) async fn events(
         framing,
     };
     match EventsRequest::parse(asked)? {
+        EventsRequest::Stream(stream) if method == Method::HEAD => {
+            Ok([(header::CONTENT_TYPE, stream.encoding.content_type())].into_response())
+        }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
             match takeover.take(stream).await {}
