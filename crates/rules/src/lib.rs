@@ -27,6 +27,6 @@ mod template;
 
 pub use engine::{AlertFigures, Change, DroppedFigures, Engine, Figures, Settings};
 pub use expression::{ExpressionError, ExpressionReason};
-pub use load::{LoadError, Reason, RuleFile, load};
+pub use load::{LoadError, Reason, RuleFile, inspect, load};
 pub use rule::{Group, Rule, RuleSet};
 pub use template::{TemplateError, TemplateReason};

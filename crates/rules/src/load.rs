@@ -6,8 +6,8 @@ mod yaml;
 
 use std::sync::Arc;
 
-use bellwire_model::LabelsError;
 use bellwire_model::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
+use bellwire_model::{LabelsError, RuleName};
 use thiserror::Error;
 
 use self::source::Source;
@@ -34,6 +34,8 @@ pub struct LoadError {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
+    /// The rule that it stands in, if that has a name.
+    pub rule: Option<Arc<RuleName>>,
     /// Why.
     #[source]
     pub reason: Reason,
@@ -137,6 +139,12 @@ pub enum Reason {
 
 /// Loads rule files: all of them, or every error found, in the order of the files.
 pub fn load(files: &[RuleFile<'_>]) -> Result<RuleSet, Vec<LoadError>> {
+    let (set, errors) = inspect(files);
+    if errors.is_empty() { Ok(set) } else { Err(errors) }
+}
+
+/// Reads rule files for a report on them: the rules that are fine, and every error.
+pub fn inspect(files: &[RuleFile<'_>]) -> (RuleSet, Vec<LoadError>) {
     let mut set = RuleSet::default();
     let mut errors = Vec::new();
     let mut rules_left = RULES_MAX;
@@ -147,7 +155,7 @@ pub fn load(files: &[RuleFile<'_>]) -> Result<RuleSet, Vec<LoadError>> {
         set.groups.append(&mut loader.groups);
         errors.append(&mut loader.errors);
     }
-    if errors.is_empty() { Ok(set) } else { Err(errors) }
+    (set, errors)
 }
 
 /// Loads one file.
@@ -177,6 +185,6 @@ impl<'a> Loader<'a> {
     fn refuse(&mut self, offset: usize, reason: Reason) {
         let (line, column) = self.source.line_and_column(offset);
         let file = self.source.file();
-        self.errors.push(LoadError { file, line, column, reason });
+        self.errors.push(LoadError { file, line, column, rule: None, reason });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_rules::{RuleFile, RuleSet, load};
+use bellwire_rules::{RuleFile, RuleSet, inspect, load};
 
 /// Loads one file called `f`; the errors as text.
 fn load_one(text: &str) -> Result<RuleSet, Vec<String>> {
@@ -338,4 +338,18 @@ fn bounds_are_refused_with_their_numbers() {
     assert!(load_one(&file_of(&parentheses)).is_ok());
     assert!(load_one(&format!("groups: {}", "[".repeat(100_000))).is_err());
     assert!(load_one(&format!("groups: {}", "- ".repeat(100_000))).is_err());
+}
+
+#[test]
+fn a_report_has_the_rules_that_are_fine_and_names_the_others() {
+    let text = "groups:\n- name: g\n  rules:\n  - {alert: Fine, expr: up == 0}\n  \
+                - {alert: Wrong, expr: rate(up) > 0, fro: 5m}\n  - {record: r, expr: up}\n  \
+                - {expr: up}\n";
+    let (set, errors) = inspect(&[RuleFile { name: "f", text }]);
+    assert_eq!(set.len(), 1);
+    assert_eq!(&*set.groups()[0].rules[0].name.alert, "Fine");
+    let name = |error: &bellwire_rules::LoadError| error.rule.as_ref().map(|r| r.alert.to_string());
+    let names: Vec<_> = errors.iter().map(name).collect();
+    let expected = [Some("Wrong"), Some("Wrong"), Some("r"), None];
+    assert_eq!(names, expected.map(|name| name.map(ToOwned::to_owned)), "{errors:?}");
 }

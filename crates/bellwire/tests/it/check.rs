@@ -37,6 +37,12 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
+/// A rule's mode and name, of the report's JSON.
+fn rule(rule: &serde_json::Value) -> String {
+    let text = |name: &str| rule[name].as_str().expect("a text").to_owned();
+    format!("{} {}", text("mode"), text("name"))
+}
+
 #[test]
 fn rules_that_are_fine_are_listed() {
     let folder = folder(&[("good.yml", GOOD)]);
@@ -54,6 +60,10 @@ fn what_is_wrong_is_told_with_its_place() {
     let (code, output, errors) = check(folder.path(), &["good.yml", "wrong.yml", "--json"]);
     assert_eq!(code, Some(1), "{errors}");
     let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    let names: Vec<_> = report["rules"].as_array().expect("rules").iter().map(rule).collect();
+    let expected = ["stream BoilerHot", "stream BoilerCold", "refused BoilerHot", "refused Fine"];
+    assert_eq!(names, expected, "{output}");
+    assert_eq!(report["rules"][3]["reason"], "unknown field `fro` in a rule");
     let found: Vec<_> = report["errors"].as_array().expect("errors").iter().collect();
     assert_eq!(found.len(), 2, "{output}");
     for (error, (line, column)) in found.iter().zip([(5, 39), (8, 5)]) {

@@ -56,8 +56,13 @@ impl Loader<'_> {
                 return self.refuse(node.offset, Reason::TooManyRules);
             };
             self.rules_left = left;
+            let errors_before = self.errors.len();
             if let Some(rule) = self.rule(&node, &group, &labels) {
                 group.rules.push(rule);
+            }
+            let name = rule_name(&node, &group).map(Arc::new);
+            for error in &mut self.errors[errors_before..] {
+                error.rule.clone_from(&name);
             }
         }
         self.groups.push(group);
@@ -255,6 +260,12 @@ impl Loader<'_> {
     fn refuse_at(&mut self, node: Option<&Node>, reason: Reason) {
         self.refuse(node.map_or(0, |node| node.offset), reason);
     }
+}
+
+/// What a rule calls itself, whether or not it can be loaded.
+fn rule_name(node: &Node, group: &Group) -> Option<RuleName> {
+    let alert = node.field("alert").or_else(|| node.field("record")).and_then(text_of)?;
+    Some(RuleName { file: group.file.clone(), group: group.name.clone(), alert: alert.into() })
 }
 
 fn text_of(node: &Node) -> Option<&str> {

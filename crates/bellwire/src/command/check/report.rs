@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use bellwire_model::RuleName;
 use bellwire_rules::LoadError;
 use bellwire_server::{ConfigError, RuleFileText, RuleFilesError};
 use serde::Serialize;
@@ -22,6 +23,14 @@ struct RuleReport {
     mode: Mode,
     /// Why it is refused.
     reason: Option<String>,
+}
+
+impl RuleReport {
+    fn new(name: &RuleName, mode: Mode, reason: Option<String>) -> Self {
+        let RuleName { file, group, alert } = name;
+        let (file, group, name) = (file.to_string(), group.to_string(), alert.to_string());
+        Self { file, group, name, mode, reason }
+    }
 }
 
 /// How a rule is evaluated.
@@ -102,22 +111,22 @@ impl Report {
         self.errors.push(Problem { file: "rules".into(), line: None, column: None, reason });
     }
 
-    /// One file after the other, so that what is wrong with one hides nothing of the next.
+    /// Every rule, those that are fine first; and every error, with its place.
     pub(super) fn add_rules(&mut self, files: &[RuleFileText]) {
-        for file in files {
-            match bellwire_rules::load(&[file.as_file()]) {
-                Ok(set) => {
-                    let rules = set.groups().iter().flat_map(|group| &group.rules);
-                    self.rules.extend(rules.map(|rule| RuleReport {
-                        file: rule.name.file.to_string(),
-                        group: rule.name.group.to_string(),
-                        name: rule.name.alert.to_string(),
-                        mode: Mode::Stream,
-                        reason: None,
-                    }));
-                }
-                Err(errors) => self.errors.extend(errors.iter().map(Problem::from)),
-            }
+        let files: Vec<_> = files.iter().map(RuleFileText::as_file).collect();
+        let (set, errors) = bellwire_rules::inspect(&files);
+        let fine = set.groups().iter().flat_map(|group| &group.rules);
+        self.rules.extend(fine.map(|rule| RuleReport::new(&rule.name, Mode::Stream, None)));
+        let mut refused: Option<&RuleName> = None;
+        for error in &errors {
+            self.errors.push(Problem::from(error));
+            // A rule may have several errors, one after the other: the first is its reason.
+            let Some(name) = error.rule.as_deref().filter(|name| refused != Some(name)) else {
+                continue;
+            };
+            refused = Some(name);
+            let reason = error.reason.to_string();
+            self.rules.push(RuleReport::new(name, Mode::Refused, Some(reason)));
         }
     }
 
