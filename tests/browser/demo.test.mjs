@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import { Server } from './server.mjs';
 
@@ -148,14 +149,19 @@ async function stopCollecting() {
   });
 }
 
-/** Waits until what the page has seen is as expected; says what it saw if that never comes. */
+/**
+ * Waits until what the page has seen is as expected; says what it saw if that never comes.
+ * The condition is looked at from here: the page's content policy allows no `eval` within it.
+ */
 async function waitFor(expected) {
-  const condition = `(${expected})(window.collected.seen)`;
-  try {
-    await server.whileRunning(page.waitForFunction(condition, undefined, { polling: 50 }));
-  } catch (error) {
-    const seen = await page.evaluate(() => JSON.stringify(window.collected.seen));
-    throw new Error(`waited in vain for ${expected}; seen: ${seen}`, { cause: error });
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const seen = await server.whileRunning(page.evaluate(() => window.collected.seen));
+    if (expected(seen)) return;
+    if (Date.now() > deadline) {
+      throw new Error(`waited in vain for ${expected}; seen: ${JSON.stringify(seen)}`);
+    }
+    await setTimeout(50);
   }
 }
 
