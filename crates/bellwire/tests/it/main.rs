@@ -1,8 +1,10 @@
 //! Integration tests of the real binary over real sockets, one file for each behaviour.
 
 mod check;
+mod crash;
 mod demo;
 mod harness;
+mod polls;
 mod publish;
 mod serve;
 mod subscribe;

@@ -111,7 +111,7 @@ impl Stream {
     }
 }
 
-fn of_item(item: Item) -> Option<StreamItem> {
+pub(crate) fn of_item(item: Item) -> Option<StreamItem> {
     let Item::Event(received) = item else { return None };
     Some(StreamItem {
         id: received.last_event_id,
