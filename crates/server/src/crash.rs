@@ -29,3 +29,14 @@ pub(crate) fn run_essential<T>(body: impl FnOnce() -> T) -> T {
 pub(crate) fn contain<T>(body: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(body)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_invariant_of_one_connection_is_contained() {
+        assert_eq!(contain(|| 1), Some(1));
+        assert_eq!(contain(|| -> u8 { unreachable!("offsets strictly increase") }), None);
+    }
+}

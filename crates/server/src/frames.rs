@@ -85,3 +85,29 @@ pub(crate) fn entry(epoch: Epoch, entry: bellwire_model::Entry) -> Arc<Entry<Fra
         payload: Frames::new(epoch, Some(entry.offset), entry.event),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::{Body, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_encoded_once_for_all_subscribers() {
+        let event = Event {
+            topic: "a/b".parse().expect("a topic"),
+            key: None,
+            event_type: None,
+            time: Timestamp::from_ms(1),
+            body: Some(Body::Json(Bytes::from_static(b"{}"))),
+        };
+        let frames = Frames::new(Epoch::new(7), Some(Offset::new(1042)), event);
+        for encoding in [Encoding::Sse, Encoding::SseRaw, Encoding::Ndjson] {
+            let (one, other) = (frames.frame(encoding), frames.frame(encoding));
+            assert_eq!(one.chunked().as_ptr(), other.chunked().as_ptr(), "{encoding:?}");
+        }
+        let before = frames.json();
+        assert!(frames.frame(Encoding::Ndjson).payload().starts_with(&before));
+        assert_eq!(frames.json(), before, "a line and a poll carry the same JSON");
+    }
+}

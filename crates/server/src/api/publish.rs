@@ -66,9 +66,7 @@ pub(super) async fn many(
     for item in items {
         let event = match item {
             Ok(publish) => to_event(&app.publisher, publish).map_err(|problem| rejection(&problem)),
-            Err(rejected) => Err(
-                json!({"code": rejected.code, "detail": rejected.detail, "line": rejected.line}),
-            ),
+            Err(rejected) => Err(rejection_json(&rejected)),
         };
         match event {
             Ok(event) => {
@@ -172,6 +170,15 @@ fn published_json(published: Published) -> Value {
         // State events have no cursor: whoever follows gets the newest values first.
         Published::State => json!({}),
     }
+}
+
+/// What is wrong with an item, and where NDJSON has it.
+fn rejection_json(rejected: &publish::Rejection) -> Value {
+    let mut json = json!({ "code": rejected.code, "detail": rejected.detail });
+    if let Some(line) = rejected.line {
+        json["line"] = line.into();
+    }
+    json
 }
 
 fn rejection(problem: &Problem) -> Value {
