@@ -9,6 +9,7 @@
 //! Of samples of one series with the same millisecond the first counts. So series that cross have
 //! no background, and come back after a pause.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SAMPLES", default_value_t = 10_000)]
     background: usize,
     /// When an event is acknowledged; one run for each.
-    #[arg(long, value_enum, value_delimiter = ',',
+    #[arg(long, value_enum, value_delimiter = ',', conflicts_with = "server",
           default_values_t = [Durability::Interval, Durability::Sync])]
     durability: Vec<Durability>,
     /// Print the rule file that a server given by --server has to run with, and end.
@@ -70,7 +71,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         return output::line(rules.trim_end());
     }
     let field = Field::new(arguments.rules, arguments.series)?;
-    for durability in &arguments.durability {
+    // A server that runs already has one durability.
+    let runs = if arguments.server.is_given() { 1 } else { arguments.durability.len() };
+    for durability in arguments.durability.iter().take(runs) {
         let launch = Launch { durability: *durability, rules: Some(&rules) };
         let server = ServerProcess::provide(&arguments.server, &launch)?;
         let measured = measure(arguments, &field, &server)?;
@@ -80,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             .parameter("series", arguments.series)
             .parameter("alerts", arguments.alerts)
             .parameter("background_samples_per_s", arguments.background)
-            .parameter("durability", durability.as_str())
+            .parameter("durability", arguments.server.durability_text(*durability))
             .figure("latency_p50_ms", latency.quantile_ms(0.5))
             .figure("latency_p99_ms", latency.quantile_ms(0.99))
             .figure("latency_max_ms", latency.max_ms())
@@ -94,11 +97,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 fn rule_file(rules: usize) -> String {
     let mut text = "groups:\n  - name: bench\n    rules:\n".to_owned();
     for rule in 0..rules {
-        text.push_str(&format!(
+        // A text takes all that is written to it.
+        let _ = write!(
+            text,
             "      - alert: BenchHigh{rule}\n        expr: bench_metric_{rule} > {THRESHOLD}\n        \
              labels:\n          severity: critical\n        annotations:\n          \
              summary: \"{{{{ $labels.sensor }}}} is at {{{{ $value }}}}\"\n"
-        ));
+        );
     }
     text
 }

@@ -34,7 +34,7 @@ impl EventStream {
         let mut piece = [0; 16 * 1024];
         loop {
             if let Some(at) = memmem::find(&self.received, b"\n\n") {
-                let event = String::from_utf8_lossy(&self.received[..at + 1]).into_owned();
+                let event = String::from_utf8_lossy(&self.received[..=at]).into_owned();
                 self.received.drain(..at + 2);
                 return Ok(event);
             }

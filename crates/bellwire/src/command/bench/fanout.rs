@@ -42,7 +42,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "BYTES", default_value_t = 128)]
     body_bytes: usize,
     /// When an event is acknowledged.
-    #[arg(long, value_enum, default_value_t = Durability::Interval)]
+    #[arg(long, value_enum, default_value_t = Durability::Interval, conflicts_with = "server")]
     durability: Durability,
     #[command(flatten)]
     server: ServerFlags,
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         .parameter("events", arguments.events)
         .parameter("rate", arguments.rate)
         .parameter("body_bytes", arguments.body_bytes)
-        .parameter("durability", arguments.durability.as_str())
+        .parameter("durability", arguments.server.durability_text(arguments.durability))
         .figure("deliveries_per_s", deliveries / seconds)
         .figure("published_events_per_s", arguments.events as f64 / seconds)
         .figure("latency_p50_ms", delivered.latency.quantile_ms(0.5))
@@ -85,6 +85,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         .publish(&arguments.output)
 }
 
+/// How far the publishing thread is, for the receiving one.
+#[derive(Debug, Default)]
+struct Progress {
+    acknowledged: AtomicU64,
+    /// Set by whichever thread ends first, with success or not.
+    ended: AtomicBool,
+}
+
 struct Delivered {
     latency: Histogram,
     /// From the first publish to the last delivery.
@@ -95,18 +103,18 @@ struct Delivered {
 fn measure(
     arguments: &Arguments,
     subscribers: &mut Subscribers,
-    publisher: &mut Connection,
+    connection: &mut Connection,
 ) -> Result<Delivered> {
     let begin = Instant::now();
-    let (published, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
+    let progress = Progress::default();
     thread::scope(|scope| {
         let publishing = scope.spawn(|| {
-            let result = publish(arguments, publisher, begin, (&published, &stopped));
-            stopped.store(true, Ordering::Release);
+            let result = publish(arguments, connection, begin, &progress);
+            progress.ended.store(true, Ordering::Release);
             result
         });
-        let received = receive(arguments, subscribers, begin, (&published, &stopped));
-        stopped.store(true, Ordering::Release);
+        let received = receive(arguments, subscribers, begin, &progress);
+        progress.ended.store(true, Ordering::Release);
         publishing.join().expect("the publisher does not panic")?;
         received
     })
@@ -114,13 +122,13 @@ fn measure(
 
 fn publish(
     arguments: &Arguments,
-    publisher: &mut Connection,
+    connection: &mut Connection,
     begin: Instant,
-    (published, stopped): (&AtomicU64, &AtomicBool),
+    progress: &Progress,
 ) -> Result<()> {
     let path = format!("/v1/topics/{TOPIC}");
     for number in 0..arguments.events {
-        if stopped.load(Ordering::Acquire) {
+        if progress.ended.load(Ordering::Acquire) {
             return Ok(());
         }
         if arguments.rate > 0.0 {
@@ -130,8 +138,8 @@ fn publish(
         let sent_ns = begin.elapsed().as_nanos();
         let members = format!("{SENT_MARK}{sent_ns:0SENT_DIGITS$}\",");
         let body = request::padded_json(&members, arguments.body_bytes);
-        publisher.ask(&request::post(&path, "application/json", body.as_bytes()))?;
-        published.fetch_add(1, Ordering::Release);
+        connection.ask(&request::post(&path, "application/json", body.as_bytes()))?;
+        progress.acknowledged.fetch_add(1, Ordering::Release);
     }
     Ok(())
 }
@@ -140,7 +148,7 @@ fn receive(
     arguments: &Arguments,
     subscribers: &mut Subscribers,
     begin: Instant,
-    (published, stopped): (&AtomicU64, &AtomicBool),
+    progress: &Progress,
 ) -> Result<Delivered> {
     let marker = Marker::new(SENT_MARK, SENT_DIGITS);
     let mut latency = Histogram::new();
@@ -161,9 +169,9 @@ fn receive(
             heard_at = last;
         }
         ensure!(!is_wrong, "an event came back changed");
-        let is_published = stopped.load(Ordering::Acquire);
-        let expected = published.load(Ordering::Acquire) * arguments.subscribers as u64;
-        if is_published && latency.count() >= expected {
+        let has_ended = progress.ended.load(Ordering::Acquire);
+        let expected = progress.acknowledged.load(Ordering::Acquire) * arguments.subscribers as u64;
+        if has_ended && latency.count() >= expected {
             ensure!(latency.count() == expected, "more events came than were published");
             let duration = last.saturating_duration_since(begin);
             return Some(Delivered { latency, duration })

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "BYTES", default_value_t = 256)]
     body_bytes: usize,
     /// When an event is acknowledged.
-    #[arg(long, value_enum, default_value_t = Durability::Sync)]
+    #[arg(long, value_enum, default_value_t = Durability::Sync, conflicts_with = "server")]
     durability: Durability,
     /// How long to measure, after a warm-up.
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         .parameter("publishers", publishers)
         .parameter("batch", batch)
         .parameter("body_bytes", body_bytes)
-        .parameter("durability", durability.as_str())
+        .parameter("durability", arguments.server.durability_text(durability))
         .parameter("seconds", arguments.seconds)
         .figure("acknowledged_events_per_s", events / duration.as_secs_f64())
         .figure("request_p50_ms", tally.request.quantile_ms(0.5))

@@ -1,7 +1,8 @@
 //! One result: what was measured, on what, and how to measure it again.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -92,7 +93,8 @@ impl Record {
         let mut table = format!("{}\n", self.workload);
         for (name, value) in &self.parameters {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            table.push_str(&format!("  {name:<40}{value:>14}\n"));
+            // A text takes all that is written to it.
+            let _ = writeln!(table, "  {name:<40}{value:>14}");
         }
         table.push('\n');
         for (name, value) in &self.figures {

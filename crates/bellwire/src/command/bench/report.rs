@@ -1,5 +1,6 @@
 //! `bench report`: kept results as a Markdown page.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -102,12 +103,13 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
+/// Appends a workload's part of the page; a text takes all that is written to it.
 fn section(headline: &Headline, records: &[&Record], page: &mut String) {
     let Headline { workload, about, not_shown, .. } = headline;
-    page.push_str(&format!("\n## {workload}\n\n{about}\n"));
-    page.push_str(&format!("\nNot shown: {not_shown}\n"));
+    let _ = write!(page, "\n## {workload}\n\n{about}\n");
+    let _ = write!(page, "\nNot shown: {not_shown}\n");
     for record in records {
-        page.push_str(&format!("\n### {}\n\n", parameters(headline, record)));
+        let _ = write!(page, "\n### {}\n\n", parameters(headline, record));
         page.push_str("| figure | result | target |\n|---|---:|---|\n");
         for (figure, name) in headline.figures {
             let Some(value) = record.number(figure) else { continue };
@@ -115,16 +117,17 @@ fn section(headline: &Headline, records: &[&Record], page: &mut String) {
                 let verdict = if target.is_met(value) { "met" } else { "**missed**" };
                 format!("{}, {verdict}", target.text())
             });
-            page.push_str(&format!("| {name} | {} | {target} |\n", grouped(value)));
+            let _ = writeln!(page, "| {name} | {} | {target} |", grouped(value));
         }
         let Record { date, commit, command, machine, .. } = record;
-        page.push_str(&format!(
+        let _ = write!(
+            page,
             "\n`{command}`, commit `{commit}`, {date}, on {}, {} cores, {:.0} GiB, Linux {}.\n",
             machine.cpu,
             machine.cores,
             machine.memory_bytes as f64 / GIB,
             machine.kernel,
-        ));
+        );
     }
 }
 

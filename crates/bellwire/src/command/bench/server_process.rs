@@ -18,7 +18,7 @@ use super::super::serve::Signals;
 use super::process;
 
 /// How long a server may take to listen, and to end once told to.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 const END_MAX: Duration = Duration::from_secs(15);
 const END_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -37,6 +37,18 @@ pub(super) struct ServerFlags {
     pid: Option<u32>,
 }
 
+impl ServerFlags {
+    /// Whether the server runs already, as somebody else has configured it.
+    pub(super) fn is_given(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// The durability to note in a result.
+    pub(super) fn durability_text(&self, asked: Durability) -> &'static str {
+        if self.is_given() { "as configured" } else { asked.as_str() }
+    }
+}
+
 /// When the server acknowledges an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Durability {
@@ -45,7 +57,7 @@ pub(super) enum Durability {
 }
 
 impl Durability {
-    pub(super) fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Sync => "sync",
             Self::Interval => "interval",
