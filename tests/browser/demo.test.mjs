@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
-import { Server } from './server.mjs';
+import { Server } from '../server.mjs';
 
 const BINARY = process.env.BELLWIRE_BIN ?? '../../target/debug/bellwire';
 const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
@@ -41,7 +41,7 @@ const pageOutput = [];
 
 before(async () => {
   data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
-  server = new Server(BINARY, data);
+  server = new Server(BINARY, 'demo', data);
   process.on('exit', () => server.kill());
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
   await server.start();

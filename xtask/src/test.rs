@@ -1,8 +1,8 @@
 //! `cargo xtask test`: from a fresh machine to every test passed.
 //!
 //! The steps go from quick to slow and stop at the first failure. Everything is built in one
-//! profile, debug, and the browser test runs the debug binary: a release build would cost more
-//! than all tests together.
+//! profile, debug, and the tests with real clients and a browser run the debug binary: a release
+//! build would cost more than all tests together.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
 /// The folders with npm packages to install before their tests run.
 pub(crate) fn npm_folders(root: &Path) -> Vec<PathBuf> {
     let mut folders = node_folders(root);
-    folders.push(browser_folder(root));
+    folders.extend([real_clients_folder(root), browser_folder(root)]);
     folders.retain(|folder| folder.join("package-lock.json").exists());
     folders
 }
@@ -75,12 +75,15 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         println!("   {} packages with tests of their own", folders.len());
         folders.iter().try_for_each(|folder| process::run(&mut node_test(folder)))
     })?;
-    runner.step("browser tests", || {
-        let binary = workspace.target.join("debug").join("bellwire");
+    let binary = workspace.target.join("debug").join("bellwire");
+    runner.step("real clients", || {
         ensure!(binary.exists(), "{} was not built", binary.display());
+        process::run(node_test(&real_clients_folder(root)).env("BELLWIRE_BIN", &binary))
+    })?;
+    runner.step("browser tests", || {
         process::run(
             node_test(&browser_folder(root))
-                .env("BELLWIRE_BIN", binary)
+                .env("BELLWIRE_BIN", &binary)
                 .env("CHROMIUM_BIN", &browser),
         )
     })
@@ -108,6 +111,11 @@ fn node_folders(root: &Path) -> Vec<PathBuf> {
     folders.retain(|folder| folder.join("package.json").exists());
     folders.sort();
     folders
+}
+
+/// Clients that others wrote, against the binary.
+fn real_clients_folder(root: &Path) -> PathBuf {
+    root.join("tests").join("clients")
 }
 
 fn browser_folder(root: &Path) -> PathBuf {

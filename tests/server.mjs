@@ -7,18 +7,19 @@ import { createInterface } from 'node:readline';
 /** How much of the server's output is kept to explain a failure. */
 const OUTPUT_LINES_MAX = 200;
 
-/** One process at a time of `bellwire demo`, over one data directory. */
+/** One process at a time of `bellwire`, over one data directory. */
 export class Server {
   #binary;
-  #data;
+  #command;
   #child = null;
   #died = new Promise(() => {});
   #output = [];
   url = null;
 
-  constructor(binary, data) {
+  /** `command` is what to run, such as `serve`; it gets the data directory and the address. */
+  constructor(binary, command, data) {
     this.#binary = binary;
-    this.#data = data;
+    this.#command = [command, '--data', data];
   }
 
   /** What all processes so far have printed, newest last. */
@@ -29,7 +30,7 @@ export class Server {
   /** Starts the binary and waits until it listens. A second start takes the port of the first. */
   async start() {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
-    const child = spawn(this.#binary, ['demo', '--listen', listen, '--data', this.#data], {
+    const child = spawn(this.#binary, [...this.#command, '--listen', listen], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;

@@ -1,0 +1,76 @@
+// A server for one test: fresh, on a port of its own, and gone when the test is over.
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { Server } from '../server.mjs';
+
+const BINARY = process.env.BELLWIRE_BIN ?? '../../target/debug/bellwire';
+
+/** Bounds how long a broken build can hang; nothing is measured against it. */
+const PATIENCE_MS = 60_000;
+
+/** A test waits several times; what it waits for explains more than the test's own end. */
+const TEST_PATIENCE_MS = 5 * PATIENCE_MS;
+
+/** How often a condition is looked at. */
+const LOOK_INTERVAL_MS = 20;
+
+/** What must not outlive this process, whatever ends it. */
+const servers = new Set();
+process.on('exit', () => servers.forEach((server) => server.kill()));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+/**
+ * A test with a server. The body gets `atEnd`, which takes what closes what it has opened: that is
+ * done before the server ends, newest first, and when the test runs out of time, too.
+ */
+export function proves(name, body) {
+  test(name, { timeout: TEST_PATIENCE_MS }, async (t) => {
+    const data = await mkdtemp(join(tmpdir(), 'bellwire-clients-'));
+    const server = new Server(BINARY, 'serve', data);
+    servers.add(server);
+    const closings = [
+      () => rm(data, { recursive: true, force: true }),
+      () => server.end('SIGKILL'),
+    ];
+    let passed = false;
+    t.after(async () => {
+      if (!passed) console.error(`--- server\n${server.output}`);
+      for (const close of closings.reverse()) await close();
+    });
+    await server.start();
+    await server.whileRunning(body(server, (close) => closings.push(close)));
+    passed = true;
+  });
+}
+
+/** Publishes a counter, one acknowledged event after the other. */
+export async function publish(server, topic, counts) {
+  for (const count of counts) {
+    const response = await fetch(`${server.url}/v1/topics/${topic}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ count }),
+    });
+    assert.equal(response.status, 201, await response.text());
+  }
+}
+
+/** Waits until `look` finds something, and gives it; says what was awaited if that never comes. */
+export async function eventually(what, look) {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    await setTimeout(LOOK_INTERVAL_MS);
+  }
+}
+
+export function range(first, last) {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}

@@ -1,0 +1,65 @@
+// `curl -N`, the client of the documentation: events show up as they come, whatever the framing.
+
+import assert from 'node:assert/strict';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { proves } from './bellwire.mjs';
+
+const FRAMINGS = [
+  ['Server-Sent Events', []],
+  ['Server-Sent Events on HTTP/1.0', ['--http1.0']],
+  ['Server-Sent Events where compression is welcome', ['--compressed']],
+  ['NDJSON', ['-H', 'Accept: application/x-ndjson']],
+];
+
+if (spawnSync('curl', ['--version']).error) {
+  console.error('SKIPPED: there is no curl on this machine');
+  test('curl shows events as they come', { skip: 'there is no curl' }, () => {});
+} else {
+  for (const [name, flags] of FRAMINGS) {
+    const showsThem = (server, atEnd) => showsEvents(server, atEnd, flags);
+    proves(`curl shows events as they come: ${name}`, showsThem);
+  }
+}
+
+async function showsEvents(server, atEnd, flags) {
+  const lines = follow(atEnd, ['-sSN', ...flags, `${server.url}/v1/events?topic=lab/**`]);
+  assert.equal((await nextObject(lines)).control, 'ready');
+  for (const text of ['one', 'two', 'three']) {
+    // The next one is published only after this one was shown: nothing sits in a buffer.
+    const { cursor } = await run(['-d', text, `${server.url}/v1/topics/lab/notes`]);
+    const event = await nextObject(lines);
+    assert.equal(event.data, text);
+    assert.equal(event.cursor, cursor);
+  }
+}
+
+/** The lines of a curl that runs until the test is over. */
+function follow(atEnd, flags) {
+  const curl = spawn('curl', flags, { stdio: ['ignore', 'pipe', 'inherit'] });
+  atEnd(async () => {
+    if (curl.exitCode !== null || curl.signalCode !== null) return;
+    const ended = once(curl, 'exit');
+    curl.kill('SIGKILL');
+    await ended;
+  });
+  return createInterface({ input: curl.stdout })[Symbol.asyncIterator]();
+}
+
+/** The object of the next line that holds one: NDJSON, or the `data:` of an event. */
+async function nextObject(lines) {
+  for (;;) {
+    const { value, done } = await lines.next();
+    assert.ok(!done, 'curl ended');
+    const json = value.match(/^(?:data: )?(\{.*\})$/)?.[1];
+    if (json) return JSON.parse(json);
+  }
+}
+
+async function run(flags) {
+  const { stdout } = await promisify(execFile)('curl', ['-sS', '--fail-with-body', ...flags]);
+  return JSON.parse(stdout);
+}
