@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_ingest::{Decoded, json, line_protocol};
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use super::App;
 use super::body::{header as text_of, read_batch};
@@ -50,7 +50,7 @@ pub(super) async fn line_protocol(
         .unwrap_or("ns")
         .parse()
         .map_err(|error| invalid(&format!("`precision`: {error}")))?;
-    let body = read_batch(&headers, body).await.map_err(IntoResponse::into_response)?;
+    let body = read_batch(&headers, body).await.map_err(of_problem)?;
     let decoded = line_protocol::decode(&body, precision, clock::now());
     let refused = (decoded.rejected > 0).then(|| {
         format!(
@@ -59,7 +59,7 @@ pub(super) async fn line_protocol(
             first_reason(&decoded)
         )
     });
-    take(&app, decoded).await.map_err(IntoResponse::into_response)?;
+    take(&app, decoded).await.map_err(of_problem)?;
     match refused {
         Some(reason) => Err(invalid(&reason)),
         None => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -102,6 +102,17 @@ fn first_reason(decoded: &Decoded) -> String {
 
 fn invalid(reason: &str) -> Response {
     influx_error(StatusCode::BAD_REQUEST, "invalid", reason)
+}
+
+/// A problem in the form that clients of InfluxDB read; its status and headers stay.
+fn of_problem(problem: Problem) -> Response {
+    let error = influx_error(StatusCode::BAD_REQUEST, problem.code.as_str(), problem.detail());
+    let mut response = problem.into_response();
+    *response.body_mut() = error.into_body();
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// The error that clients of InfluxDB read: `code` and `message` in version 2, `error` in version 1.
