@@ -12,7 +12,7 @@ use bellwire_model::{Cursor, Offset};
 use bellwire_wire::sse::Parser;
 use serde_json::Value;
 
-use crate::harness::{Random, Raw, Server, StreamItem, Stream};
+use crate::harness::{Random, Raw, Server, Stream, StreamItem};
 
 const PUBLISHERS: usize = 8;
 const ROUNDS: u64 = 4;

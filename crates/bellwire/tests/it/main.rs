@@ -6,5 +6,6 @@ mod demo;
 mod harness;
 mod polls;
 mod publish;
+mod resume;
 mod serve;
 mod subscribe;
