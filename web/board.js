@@ -11,7 +11,8 @@ const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
 const EVENT_TYPES = ['alert.pending', 'alert.inactive', 'alert.firing', 'alert.resolved'];
 
 const TRANSITIONS_MAX = 60;
-const RESOLVED_SHOWN_MAX = 30;
+/** Rows that are shown of a storm; the rest is counted. */
+const ALERTS_SHOWN_MAX = { firing: 300, pending: 50, resolved: 30 };
 const SERIES_SHOWN_MAX = 48;
 const VALUES_KEPT_MAX = 60;
 /** A series is silent when it has missed so many turns, and for so long. */
@@ -28,6 +29,15 @@ const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
 /** Sets text only where it differs: the rest of the page is left alone. */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/** Makes `wanted` the children of the list, and moves none that are in order already. */
+function setChildren(list, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...list.children]) if (!kept.has(child)) child.remove();
+  wanted.forEach((child, index) => {
+    if (list.children[index] !== child) list.insertBefore(child, list.children[index] ?? null);
+  });
 }
 
 function setData(element, name, value) {
@@ -93,8 +103,8 @@ const SIGNS = {
   resolved: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1.5 14.3 6.7-6.7-1.4-1.4-5.3 5.3-2.3-2.3-1.4 1.4z',
   gap: 'M3 11h5v2H3zm13 0h5v2h-5zM10.5 5h3v3h-3zm0 11h3v3h-3z',
 };
-const RANKS = { critical: 0, error: 1, high: 1, warning: 2, medium: 2, info: 3 };
-const rank = (severity) => RANKS[severity] ?? 4;
+const RANKS = new Map(Object.entries({ critical: 0, error: 1, high: 1, warning: 2, medium: 2, info: 3 }));
+const rank = (severity) => RANKS.get(severity) ?? 4;
 
 /** The three looks that all severities share out between them. */
 function look(severity) {
@@ -112,27 +122,26 @@ function setSign(element, look) {
 /** By fingerprint: { alert, generation, row }. */
 const alerts = new Map();
 const staleAlerts = new Set();
-let countsAreStale = true;
+let orderIsStale = true;
 
 function onAlert(fingerprint, alert) {
+  if (!alert) return removeAlert(fingerprint);
   const known = alerts.get(fingerprint);
-  if (alert) {
-    alerts.set(fingerprint, { alert, generation, row: known?.row ?? null });
-    staleAlerts.add(fingerprint);
-    noteTransitions(alert);
-    if (isLive && alert.state === 'firing' && known?.alert.state !== 'firing') announce(alert);
-  } else {
-    removeAlert(fingerprint);
+  alerts.set(fingerprint, { alert, generation, row: known?.row ?? null });
+  staleAlerts.add(fingerprint);
+  noteTransitions(alert);
+  if (known?.alert.state !== alert.state || since(known.alert) !== since(alert)) {
+    orderIsStale = true;
+    if (isLive && alert.state === 'firing') announce(alert);
   }
-  countsAreStale = true;
   schedule();
 }
 
 function removeAlert(fingerprint) {
-  alerts.get(fingerprint)?.row?.remove();
   alerts.delete(fingerprint);
   staleAlerts.delete(fingerprint);
-  countsAreStale = true;
+  orderIsStale = true;
+  schedule();
 }
 
 /** What tells it from other alerts of its rule. */
@@ -143,26 +152,52 @@ const since = (alert) =>
   alert.state === 'resolved' ? alert.resolved_at : (alert.fired_at ?? alert.active_at);
 
 /** Worst first, then newest. */
-function isBefore(a, b) {
-  if (a.state !== 'resolved' && rank(a.severity) !== rank(b.severity)) {
-    return rank(a.severity) < rank(b.severity);
-  }
-  if (since(a) !== since(b)) return since(a) > since(b);
-  return a.fingerprint < b.fingerprint;
+function inOrder({ alert: a }, { alert: b }) {
+  const worse = a.state === 'resolved' ? 0 : rank(a.severity) - rank(b.severity);
+  return worse || since(b) - since(a) || (a.fingerprint < b.fingerprint ? -1 : 1);
 }
 
+/** A state that is not known here is shown with what is firing: it is better seen than missed. */
+const group = ({ state }) => (state === 'pending' || state === 'resolved' ? state : 'firing');
+
 function showAlerts() {
+  if (orderIsStale) showOrder();
   for (const fingerprint of staleAlerts) {
-    const entry = alerts.get(fingerprint);
-    const isNew = !entry.row;
-    entry.row ??= newAlertRow(entry.alert);
-    const moved = isNew || entry.row.dataset.state !== entry.alert.state ||
-      entry.row.dataset.since !== String(since(entry.alert));
-    fillAlertRow(entry.row, entry.alert);
-    if (moved) placeAlertRow(entry.row, entry.alert);
+    const { alert, row } = alerts.get(fingerprint);
+    if (row) fillAlertRow(row, alert);
   }
   staleAlerts.clear();
-  if (countsAreStale) showCounts();
+}
+
+function showOrder() {
+  orderIsStale = false;
+  const groups = { firing: [], pending: [], resolved: [] };
+  const counts = { critical: 0, warning: 0, info: 0 };
+  for (const entry of alerts.values()) {
+    groups[group(entry.alert)].push(entry);
+    if (group(entry.alert) === 'firing') counts[look(entry.alert.severity)] += 1;
+  }
+  let hiddenCount = 0;
+  for (const [name, entries] of Object.entries(groups)) {
+    const shown = entries.sort(inOrder).slice(0, ALERTS_SHOWN_MAX[name]);
+    for (const entry of shown) {
+      entry.row ??= newAlertRow(entry.alert);
+      staleAlerts.add(entry.alert.fingerprint);
+    }
+    setChildren(document.querySelector(`#alerts [data-group="${name}"]`), shown.map(({ row }) => row));
+    if (name !== 'resolved') hiddenCount += entries.length - shown.length;
+  }
+  for (const [name, count] of Object.entries(counts)) {
+    setText($(`count-${name}`), String(count));
+    $(`count-${name}`).parentElement.classList.toggle('none', count === 0);
+  }
+  const firing = groups.firing.length;
+  $('quiet').hidden = firing > 0 || !isLive;
+  $('more-alerts').hidden = hiddenCount === 0;
+  setText($('more-alerts'), `${hiddenCount} more are not shown.`);
+  $('resolved').hidden = groups.resolved.length === 0;
+  setText($('count-resolved'), String(groups.resolved.length));
+  document.title = firing > 0 ? `(${firing}) Bellwire` : 'Bellwire';
 }
 
 function newAlertRow(alert) {
@@ -181,7 +216,6 @@ function newAlertRow(alert) {
 
 function fillAlertRow(row, alert) {
   setData(row, 'state', alert.state);
-  setData(row, 'since', String(since(alert)));
   setSign(row, alert.state === 'resolved' ? 'resolved' : look(alert.severity));
   setText(row.querySelector('.summary'), alert.annotations.summary ?? '');
   setText(row.querySelector('.more'), alert.annotations.description ?? '');
@@ -191,38 +225,6 @@ function fillAlertRow(row, alert) {
   time.dateTime = new Date(since(alert)).toISOString();
   time.title = `${alert.state} since ${new Date(since(alert)).toLocaleString()}`;
   setText(time, age(serverNow() - since(alert)));
-}
-
-function placeAlertRow(row, alert) {
-  const list = document.querySelector(`#alerts [data-group="${alert.state}"]`);
-  if (!list) return row.remove();
-  const next = [...list.children].find((other) => {
-    const entry = alerts.get(other.dataset.alert);
-    return other !== row && entry && isBefore(alert, entry.alert);
-  });
-  // Moving an element takes the focus from it; nothing in a row has it.
-  list.insertBefore(row, next ?? null);
-}
-
-function showCounts() {
-  countsAreStale = false;
-  const counts = { critical: 0, warning: 0, info: 0, pending: 0, resolved: 0 };
-  for (const { alert } of alerts.values()) {
-    counts[alert.state === 'firing' ? look(alert.severity) : alert.state] += 1;
-  }
-  for (const name of ['critical', 'warning', 'info']) {
-    setText($(`count-${name}`), String(counts[name]));
-    $(`count-${name}`).parentElement.classList.toggle('none', counts[name] === 0);
-  }
-  const firing = counts.critical + counts.warning + counts.info;
-  $('quiet').hidden = firing > 0 || !isLive;
-  $('resolved').hidden = counts.resolved === 0;
-  setText($('count-resolved'), String(counts.resolved));
-  document.title = firing > 0 ? `(${firing}) Bellwire` : 'Bellwire';
-  const resolved = document.querySelector('[data-group="resolved"]').children;
-  for (let index = 0; index < resolved.length; index += 1) {
-    resolved[index].hidden = index >= RESOLVED_SHOWN_MAX;
-  }
 }
 
 // ---------------------------------------------------------------------------- announcements
@@ -286,16 +288,9 @@ function showTransitions() {
   transitionsAreStale = false;
   const list = $('transitions');
   const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
-  const wanted = transitions.map((transition) => {
-    const row = rows.get(transition.id) ?? newTransitionRow(transition);
-    rows.delete(transition.id);
-    return row;
-  });
-  for (const row of rows.values()) row.remove();
-  wanted.forEach((row, index) => {
-    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
-  });
-  $('no-transitions').hidden = wanted.length > 0;
+  setChildren(list, transitions.map((transition) =>
+    rows.get(transition.id) ?? newTransitionRow(transition)));
+  $('no-transitions').hidden = transitions.length > 0;
 }
 
 function newTransitionRow({ id, time, kind, name, severity, summary }) {
@@ -340,13 +335,12 @@ function onSample(metricName, key, sample) {
     metric.series.set(key, series);
     listsAreStale = true;
   }
-  const now = performance.now();
   // Only what comes live tells how often it comes.
-  if (isLive && series.cameAt !== null) {
-    const elapsed = now - series.cameAt;
-    series.everyMs = series.everyMs === null ? elapsed : series.everyMs * 0.8 + elapsed * 0.2;
+  if (isLive) {
+    const now = performance.now();
+    if (series.cameAt !== null) series.everyMs = Math.max(now - series.cameAt, series.everyMs * 0.9);
+    series.cameAt = now;
   }
-  series.cameAt = now;
   series.generation = generation;
   series.value = sample.value;
   if (typeof sample.value === 'number') {
@@ -362,7 +356,6 @@ function removeSeries(metric, series) {
   series.row?.remove();
   metric.series.delete(series.key);
   if (metric.series.size === 0) {
-    metric.card?.remove();
     metrics.delete(metric.name);
   }
   metric.isStale = true;
@@ -386,10 +379,7 @@ function showLists() {
     metric.isStale = true;
     if (metric.card.open) showRows(metric);
   }
-  const list = $('metrics');
-  sorted.forEach(({ card }, index) => {
-    if (list.children[index] !== card) list.insertBefore(card, list.children[index] ?? null);
-  });
+  setChildren($('metrics'), sorted.map(({ card }) => card));
   $('no-samples').hidden = all > 0;
   setText($('series-count'), query.length > 0 ? `${shown} of ${all} series` : `${all} series`);
 }
@@ -433,8 +423,8 @@ function newSeriesRow(series) {
 /** How long a series has been silent, where that is longer than it usually is. */
 function silentMs(series) {
   const silent = performance.now() - series.cameAt;
-  const usual = Math.max(SILENCE_MIN_MS, (series.everyMs ?? Infinity) * SILENT_TURNS_MIN);
-  return isLive && silent > usual ? silent : 0;
+  const usual = Math.max(SILENCE_MIN_MS, series.everyMs * SILENT_TURNS_MIN);
+  return isLive && series.everyMs !== null && silent > usual ? silent : 0;
 }
 
 function showSilence() {
@@ -571,7 +561,7 @@ function schedule() {
       listsShownAt = now;
       showLists();
     }
-    if (staleAlerts.size > 0 || countsAreStale) showAlerts();
+    if (staleAlerts.size > 0 || orderIsStale) showAlerts();
     if (transitionsAreStale) showTransitions();
     showSamples();
   });
@@ -579,7 +569,7 @@ function schedule() {
 
 function tick() {
   for (const { alert, row } of alerts.values()) {
-    if (row && !row.hidden) setText(row.querySelector('.age'), age(serverNow() - since(alert)));
+    if (row?.isConnected) setText(row.querySelector('.age'), age(serverNow() - since(alert)));
   }
   showSilence();
   showLastEvent();
@@ -607,7 +597,7 @@ function setState(state) {
   const element = $('connection');
   setData(element, 'state', state);
   setText(element.querySelector('.state'), STATES[state]);
-  countsAreStale = true;
+  orderIsStale = true;
   schedule();
 }
 
