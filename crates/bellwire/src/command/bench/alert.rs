@@ -117,7 +117,7 @@ struct Field {
 
 impl Field {
     fn new(metrics: usize, series: usize) -> Result<Self> {
-        ensure!(metrics > 0 && series.is_multiple_of(metrics), "each rule has as many series");
+        ensure!(metrics > 0 && series.is_multiple_of(metrics), "--series is a multiple of --rules");
         let series_per_metric = series / metrics;
         ensure!(series_per_metric >= CROSSING_SHARE, "a rule has at least {CROSSING_SHARE} series");
         Ok(Self { metrics, series_per_metric })

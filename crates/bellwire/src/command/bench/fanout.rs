@@ -137,7 +137,7 @@ fn publish(
         }
         let sent_ns = begin.elapsed().as_nanos();
         let members = format!("{SENT_MARK}{sent_ns:0SENT_DIGITS$}\",");
-        let body = request::padded_json(&members, arguments.body_bytes);
+        let body = request::padded_json(&members, arguments.body_bytes)?;
         connection.ask(&request::post(&path, "application/json", body.as_bytes()))?;
         progress.acknowledged.fetch_add(1, Ordering::Release);
     }

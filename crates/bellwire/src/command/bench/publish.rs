@@ -41,11 +41,16 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { publishers, batch, body_bytes, durability, .. } = *arguments;
-    ensure!((1..=EVENTS_PER_REQUEST_MAX).contains(&batch), "a request has 1 to 10000 events");
+    ensure!(publishers > 0, "there is nobody to publish");
+    ensure!(
+        (1..=EVENTS_PER_REQUEST_MAX).contains(&batch),
+        "a request has 1 to {EVENTS_PER_REQUEST_MAX} events"
+    );
     open_files::provide_for(publishers)?;
+    let requests = (0..publishers).map(|publisher| request_of(publisher, arguments));
+    let requests = requests.collect::<Result<Vec<_>>>()?;
     let launch = Launch { durability, rules: None };
     let server = ServerProcess::provide(&arguments.server, &launch)?;
-    let requests = (0..publishers).map(|publisher| request_of(publisher, arguments)).collect();
     let mut load = Publishers::open(server.address(), requests)?;
 
     load.run(WARM_UP, &mut Tally::new())?;
@@ -76,14 +81,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// The request that a publisher sends again and again, to a topic of its own.
-fn request_of(publisher: usize, arguments: &Arguments) -> Vec<u8> {
+fn request_of(publisher: usize, arguments: &Arguments) -> Result<Vec<u8>> {
     let topic = format!("bench/publish/{publisher}");
-    let data = request::padded_json("", arguments.body_bytes);
+    let data = request::padded_json("", arguments.body_bytes)?;
     if arguments.batch == 1 {
         let path = format!("/v1/topics/{topic}");
-        return request::post(&path, "application/json", data.as_bytes());
+        return Ok(request::post(&path, "application/json", data.as_bytes()));
     }
     let line = format!("{{\"topic\":\"{topic}\",\"data\":{data}}}\n");
     let body = line.repeat(arguments.batch);
-    request::post("/v1/events", "application/x-ndjson", body.as_bytes())
+    Ok(request::post("/v1/events", "application/x-ndjson", body.as_bytes()))
 }

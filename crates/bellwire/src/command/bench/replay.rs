@@ -82,7 +82,7 @@ fn now() -> Timestamp {
 fn fill(journal: &DiskJournal, arguments: &Arguments) -> Result<Duration> {
     let topic = |number| format!("bench/replay/{number}").parse::<Topic>();
     let topics = (0..TOPICS).map(topic).collect::<Result<Vec<_>, _>>()?;
-    let body = Bytes::from(request::padded_json("", arguments.body_bytes));
+    let body = Bytes::from(request::padded_json("", arguments.body_bytes)?);
     let event = |number: u64| Append {
         event: Event {
             topic: topics[(number % TOPICS) as usize].clone(),

@@ -1,5 +1,7 @@
 //! The bytes of requests, made once and sent many times.
 
+use anyhow::{Context, Result};
+
 /// A `POST` on a connection that is kept.
 pub(super) fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut request = format!(
@@ -21,10 +23,12 @@ pub(super) fn stream(filter: &str) -> Vec<u8> {
 }
 
 /// A JSON object of exactly `bytes` bytes that begins with `members`, such as `"a":1,`.
-pub(super) fn padded_json(members: &str, bytes: usize) -> String {
-    let frame = format!(r#"{{{members}"pad":""}}"#);
-    let padding = "x".repeat(bytes.saturating_sub(frame.len()));
-    format!(r#"{{{members}"pad":"{padding}"}}"#)
+pub(super) fn padded_json(members: &str, bytes: usize) -> Result<String> {
+    let bare_bytes = format!(r#"{{{members}"pad":""}}"#).len();
+    let padding = bytes
+        .checked_sub(bare_bytes)
+        .with_context(|| format!("a body has at least {bare_bytes} bytes here"))?;
+    Ok(format!(r#"{{{members}"pad":"{}"}}"#, "x".repeat(padding)))
 }
 
 #[cfg(test)]
@@ -34,9 +38,10 @@ mod tests {
     #[test]
     fn bodies_have_the_size_that_is_asked_for() {
         for bytes in [20, 128, 256] {
-            let json = padded_json(r#""a":1,"#, bytes);
+            let json = padded_json(r#""a":1,"#, bytes).expect("large enough");
             assert_eq!(json.len(), bytes);
             assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
         }
+        assert!(padded_json(r#""a":1,"#, 10).is_err());
     }
 }
