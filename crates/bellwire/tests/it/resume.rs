@@ -420,3 +420,25 @@ fn a_malformed_cursor_is_refused_on_every_transport() {
         }
     }
 }
+
+#[test]
+fn who_waits_for_a_page_gets_it_though_all_before_him_have_left() {
+    const ATTEMPTS: usize = 60;
+    let mut server = Server::start_with(&["--shards", "1"]);
+    publish(server.address(), |n| format!("lab/{}", n % 2), 0..2_000);
+    server.restart();
+    let address = server.address();
+    for attempt in 0..ATTEMPTS {
+        let leavers: Vec<Raw> = (0..bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX * 2)
+            .map(|leaver| {
+                let mut raw = Raw::connect(address);
+                let path = format!("/v1/events?topic=lab/0&topic=a/{leaver}&after=earliest");
+                raw.send(format!("GET {path} HTTP/1.1\r\n\r\n"));
+                raw
+            })
+            .collect();
+        let mut stream = Stream::open(address, "topic=lab/1&after=earliest");
+        drop(leavers);
+        assert_eq!(stream.until_ready().len(), 1_000, "attempt {attempt}");
+    }
+}

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_hub::{Begin, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Start};
-use bellwire_journal::Journal;
+use bellwire_journal::{Error, Journal, Page};
 use bellwire_model::limits::{CATCH_UPS_PER_SHARD_MAX, DRAIN_RETURN};
 use bellwire_model::{Cursor, Offset};
 use bellwire_wire::http1::LAST_CHUNK;
@@ -292,12 +292,24 @@ impl Shard {
     }
 
     fn take_page(&mut self, read: PageRead) {
-        // The lane ended while its page was read.
-        let Some(CatchUp { lane, after, waiting }) = self.catch_ups.reading.remove(&read.ticket)
-        else {
-            return;
-        };
-        match read.page {
+        // Otherwise the lane ended while its page was read.
+        if let Some(catch_up) = self.catch_ups.reading.remove(&read.ticket) {
+            self.serve_page(catch_up, read.page);
+        }
+        // Many of those who wait may be served by the pages that have come meanwhile.
+        while self.catch_ups.reading.len() < CATCH_UPS_PER_SHARD_MAX
+            && let Some(token) = self.catch_ups.admission.pop_front()
+        {
+            self.resume([token]);
+        }
+        if self.catch_ups.reading.is_empty() && self.queued.is_empty() {
+            self.hub.clear_history();
+        }
+    }
+
+    fn serve_page(&mut self, catch_up: CatchUp, page: Result<Page, Error>) {
+        let CatchUp { lane, after, waiting } = catch_up;
+        match page {
             Ok(page) => {
                 let epoch = self.hub.tail().epoch;
                 let entries = page.entries.into_iter().map(|entry| frames::entry(epoch, entry));
@@ -313,15 +325,6 @@ impl Shard {
                     self.close(token);
                 }
             }
-        }
-        // Many of those who wait may be served by the pages that have come meanwhile.
-        while self.catch_ups.reading.len() < CATCH_UPS_PER_SHARD_MAX
-            && let Some(token) = self.catch_ups.admission.pop_front()
-        {
-            self.resume([token]);
-        }
-        if self.catch_ups.reading.is_empty() && self.queued.is_empty() {
-            self.hub.clear_history();
         }
     }
 
