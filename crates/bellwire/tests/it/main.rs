@@ -8,4 +8,5 @@ mod polls;
 mod publish;
 mod resume;
 mod serve;
+mod streams;
 mod subscribe;
