@@ -49,6 +49,9 @@ const APPEND_PAUSE: Duration = Duration::from_millis(500);
 /// The longest wait for a timer: a wall clock that jumps is noticed after this long.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
+/// How often the board gets the values of alerts that neither fire nor resolve just now.
+const BOARD_REFRESH: Duration = Duration::from_secs(1);
+
 /// Samples of one request, and their place in the queue.
 #[derive(Debug)]
 struct Batch {
@@ -139,6 +142,7 @@ impl Evaluator {
         // Rules are evaluated once without any sample.
         let changes = self.engine.apply(clock::now(), &[]);
         self.publish(changes);
+        let mut refreshed_at = clock::now();
         loop {
             let deadline = self.engine.next_deadline();
             let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
@@ -155,7 +159,26 @@ impl Evaluator {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            let now = clock::now();
+            if now.saturating_since(refreshed_at) >= BOARD_REFRESH {
+                refreshed_at = now;
+                self.refresh_board(now);
+            }
             self.report();
+        }
+    }
+
+    /// Shows the newest values of alerts that go on. No transition: the board alone has them.
+    fn refresh_board(&self, now: Timestamp) {
+        let ongoing = self.engine.active().filter(|alert| alert.state != AlertState::Resolved);
+        let events = ongoing.map(|alert| board_event(&alert, None, now));
+        let has_changed = |event: &Event| {
+            let key = event.key.as_deref().unwrap_or_default();
+            self.states.body(&event.topic, key) != event.body
+        };
+        let changed: Vec<Event> = events.filter(has_changed).collect();
+        if !changed.is_empty() {
+            self.put(changed);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{Snapshot, StateError, StateTable, Value};
-use bellwire_model::{Epoch, Event, FilterSet, Topic, limits};
+use bellwire_model::{Body, Epoch, Event, FilterSet, Topic, limits};
 
 use crate::feed::{Batch, Feed};
 use crate::frames::Frames;
@@ -68,6 +68,12 @@ impl States {
     /// Whether `key` exists.
     pub(crate) fn contains(&self, topic: &Topic, key: &str) -> bool {
         self.table.lock().expect("not poisoned").get(topic, key).is_some()
+    }
+
+    /// The current payload of `key`.
+    pub(crate) fn body(&self, topic: &Topic, key: &str) -> Option<Body> {
+        let table = self.table.lock().expect("not poisoned");
+        table.get(topic, key)?.payload.event().body.clone()
     }
 
     /// Every state topic with its number of keys.

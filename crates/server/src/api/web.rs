@@ -19,6 +19,10 @@ pub(super) async fn board_js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../../../web/board.js"))
 }
 
+pub(super) async fn icon() -> Response {
+    asset("image/svg+xml", include_str!("../../../../web/icon.svg"))
+}
+
 pub(super) async fn openapi() -> Response {
     asset("application/json", include_str!("../../openapi.json"))
 }

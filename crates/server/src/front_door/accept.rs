@@ -1,7 +1,6 @@
 //! Accepting connections, and driving those that hyper serves.
 
-use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use axum::Router;
@@ -126,22 +125,19 @@ async fn drive(
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(replay), answer);
     let mut taken_over = pin!(taken_over);
+    let mut drained = pin!(draining.wait_for(|draining| *draining));
     let mut is_draining = false;
-    let request = std::future::poll_fn(|context| {
-        if !is_draining {
-            let mut drained = pin!(draining.wait_for(|draining| *draining));
-            if drained.as_mut().poll(context).is_ready() {
+    let request = loop {
+        tokio::select! {
+            // An error is the peer's: it left, or sent what hyper has answered already.
+            _ = &mut connection => return None,
+            request = &mut taken_over => break request.ok()?,
+            _ = &mut drained, if !is_draining => {
                 is_draining = true;
-                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
             }
         }
-        // An error is the peer's: it left, or sent what hyper has answered already.
-        if std::pin::Pin::new(&mut connection).poll(context).is_ready() {
-            return std::task::Poll::Ready(None);
-        }
-        taken_over.as_mut().poll(context).map(Result::ok)
-    })
-    .await?;
+    };
     Some((connection.into_parts().io.into_inner().into_stream(), request))
 }
 
