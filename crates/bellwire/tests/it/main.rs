@@ -8,5 +8,6 @@ mod polls;
 mod publish;
 mod resume;
 mod serve;
+mod state;
 mod streams;
 mod subscribe;
