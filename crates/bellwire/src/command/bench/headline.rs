@@ -51,8 +51,8 @@ pub(super) const HEADLINES: &[Headline] = &[
             ("rss_growth_bytes_per_connection", "user memory for each connection, RSS, bytes"),
         ],
         parameters: &["connections"],
-        not_shown: "the kernel's memory for each socket, which is larger; connections with TLS, \
-                    of other transports, or with filters of their own.",
+        not_shown: "the kernel's memory for each socket; connections with TLS, of other \
+                    transports, or with filters of their own.",
     },
     Headline {
         workload: "publish",
