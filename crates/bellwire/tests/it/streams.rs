@@ -390,3 +390,23 @@ fn a_drain_says_good_bye_in_every_form() {
     assert!(bye["retry_ms"].is_u64(), "{bye}");
     assert_eq!(lines.next(), None);
 }
+#[test]
+fn a_stream_asked_for_behind_a_large_answer_comes_behind_all_of_it() {
+    let server = Server::start();
+    let address = server.address();
+    let large = vec![b'x'; 1_000_000];
+    publish(address, "large", &[("Content-Type", "text/plain")], &large);
+    let mut raw = Raw::connect(address);
+    rustix::net::sockopt::set_socket_recv_buffer_size(raw.socket(), 65_536).expect("an option");
+    let history = "GET /v1/topics/large HTTP/1.1\r\nHost: x\r\n\r\n";
+    let stream = "GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\n\r\n";
+    raw.send([history, history, history, history, history, history, stream].concat());
+    for _ in 0..6 {
+        let answer = raw.answer();
+        assert_eq!(answer.status, 200);
+        let events = answer.json();
+        assert_eq!(events["events"][0]["data"].as_str().map(str::len), Some(large.len()));
+    }
+    assert!(raw.until("\r\n\r\n").contains("text/event-stream"));
+    raw.until("event: ready");
+}
