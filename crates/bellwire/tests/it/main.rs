@@ -3,6 +3,7 @@
 mod check;
 mod crash;
 mod demo;
+mod disk;
 mod harness;
 mod polls;
 mod publish;
