@@ -8,6 +8,7 @@
 
 use bellwire_model::{Cursor, Offset, Version};
 
+use crate::entry::Value;
 use crate::lane::LaneId;
 
 /// Where a subscriber wants to begin.
@@ -130,9 +131,11 @@ impl Delivery {
         self.version
     }
 
-    /// Whether it has been told `ready`.
-    pub fn is_live(&self) -> bool {
-        self.phase == Phase::Live
+    /// Whether it has no use for `value` of a lane that has all changes up to `as_of`: a newer one
+    /// follows, or it is a deletion from before the subscriber's snapshot.
+    pub fn skips<P>(&self, value: &Value<P>, as_of: Version) -> bool {
+        let is_old_deletion = value.is_deletion && value.version <= self.snapshot_version;
+        value.is_stale(as_of) || is_old_deletion
     }
 
     /// It has taken the entry at `offset`, or everything up to there.

@@ -36,9 +36,12 @@ pub struct Value<P> {
 }
 
 impl<P> Value<P> {
-    /// Whether a newer value of the key exists. A subscriber that has not got this one yet skips
-    /// it: the newer one is on its way. That is conflation.
-    pub fn is_stale(&self) -> bool {
-        self.newest.load(Ordering::Relaxed) != self.version.get()
+    /// Whether a newer value of the key exists among the changes up to `seen`. A subscriber that
+    /// has not got this one yet skips it: the newer one is behind it. That is conflation.
+    ///
+    /// A newer one that is still on its way does not count: until it is here, this one is it.
+    pub(crate) fn is_stale(&self, seen: Version) -> bool {
+        let newest = Version::new(self.newest.load(Ordering::Relaxed));
+        self.version < newest && newest <= seen
     }
 }

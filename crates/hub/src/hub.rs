@@ -32,9 +32,9 @@ impl Default for HubLimits {
 pub enum Next<'a, P> {
     /// These entries, in order. Taken by [`Delivery::took_entry`].
     Entries(Entries<'a, P>),
-    /// These values, in order; skip those for which [`Next::skips`] holds. Taken by
+    /// These values, in order; skip those that [`Delivery::skips`]. Taken by
     /// [`Delivery::took_value`], the skipped ones too.
-    Values(vec_deque::Iter<'a, Arc<Value<P>>>),
+    Values(Values<'a, P>),
     /// A page of history is to be read from here and given to [`Hub::push_history`].
     History(Offset),
     /// A gap is to be told. Taken by [`Delivery::took_gap`].
@@ -44,6 +44,28 @@ pub enum Next<'a, P> {
     Ready(Cursor),
     /// Nothing until its lane is touched.
     Nothing,
+}
+
+/// A run of values of a lane.
+#[derive(Debug)]
+pub struct Values<'a, P> {
+    values: vec_deque::Iter<'a, Arc<Value<P>>>,
+    as_of: Version,
+}
+
+impl<P> Values<'_, P> {
+    /// The newest change that the lane has.
+    pub fn as_of(&self) -> Version {
+        self.as_of
+    }
+}
+
+impl<'a, P> Iterator for Values<'a, P> {
+    type Item = &'a Arc<Value<P>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.values.next()
+    }
 }
 
 /// A run of entries: of a lane, or of a page of history.
@@ -100,6 +122,11 @@ impl<P> Hub<P> {
     /// The number of lanes.
     pub fn lanes(&self) -> usize {
         self.lanes.len()
+    }
+
+    /// Whether somebody follows these filters.
+    pub fn has_lane(&self, filters: &FilterSet) -> bool {
+        self.lanes.find(filters).is_some()
     }
 
     /// The filters of a lane.
@@ -188,7 +215,8 @@ impl<P> Hub<P> {
         if has_values && (in_snapshot || !has_stream) {
             let lane = self.lanes.get(delivery.lane);
             let start = lane.values.partition_point(|value| value.version <= delivery.version);
-            return Next::Values(lane.values.range(start..));
+            let values = lane.values.range(start..);
+            return Next::Values(Values { values, as_of: lane.version });
         }
         if delivery.offset < lane.since {
             return self.next_behind(delivery);
@@ -246,9 +274,10 @@ impl<P> Hub<P> {
         self.lanes.get(lane).wants_compaction()
     }
 
-    /// Drops a lane's stale values; `seen` is the oldest version among its subscribers.
-    pub fn compact(&mut self, lane: LaneId, seen: Version) {
-        self.lanes.get_mut(lane).compact(seen);
+    /// Drops a lane's stale values; `seen` is the oldest version among its subscribers. Returns how
+    /// many deletions it must keep for them.
+    pub fn compact(&mut self, lane: LaneId, seen: Version) -> usize {
+        self.lanes.get_mut(lane).compact(seen)
     }
 }
 
@@ -263,12 +292,4 @@ pub enum LaneEnd {
 
 fn has_entries<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
     lane.entries.back().is_some_and(|entry| entry.offset > delivery.offset)
-}
-
-impl<P> Next<'_, P> {
-    /// Whether `delivery` has no use for `value`: it is stale, or a deletion from before the
-    /// subscriber's snapshot.
-    pub fn skips(delivery: &Delivery, value: &Value<P>) -> bool {
-        value.is_stale() || (value.is_deletion && value.version <= delivery.snapshot_version)
-    }
 }

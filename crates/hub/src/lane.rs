@@ -101,10 +101,15 @@ impl<P> Lane<P> {
 
     /// Drops what no subscriber needs any more: stale values, and deletions up to `seen`, the
     /// oldest version that all of them have.
-    pub(crate) fn compact(&mut self, seen: Version) {
-        self.values
-            .retain(|value| !(value.is_stale() || value.is_deletion && value.version <= seen));
+    /// Returns how many deletions remain.
+    pub(crate) fn compact(&mut self, seen: Version) -> usize {
+        let version = self.version;
+        let is_spent = |value: &Value<P>| {
+            value.is_stale(version) || value.is_deletion && value.version <= seen
+        };
+        self.values.retain(|value| !is_spent(value));
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
+        self.values.iter().filter(|value| value.is_deletion).count()
     }
 }
 

@@ -25,7 +25,6 @@ pub struct StateTable<P> {
     version: Version,
     topics: FxHashMap<Topic, FxHashMap<Box<str>, Arc<Value<P>>>>,
     keys: usize,
-    keys_max: usize,
 }
 
 /// The table holds as many keys as it may.
@@ -36,24 +35,28 @@ pub struct StateError {
     pub keys_max: usize,
 }
 
+impl<P> Default for StateTable<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<P> StateTable<P> {
-    /// An empty table for at most `keys_max` keys.
-    pub fn new(keys_max: usize) -> Self {
-        Self { version: Version::ZERO, topics: FxHashMap::default(), keys: 0, keys_max }
+    /// An empty table.
+    pub fn new() -> Self {
+        Self { version: Version::ZERO, topics: FxHashMap::default(), keys: 0 }
     }
 
-    /// Replaces the value of `key`.
+    /// Replaces the value of `key`. A new key is refused where there are `keys_max` already.
     pub fn put(
         &mut self,
-        topic: &Topic,
-        key: &str,
+        (topic, key): (&Topic, &str),
         payload: P,
+        keys_max: usize,
     ) -> Result<Arc<Value<P>>, StateError> {
         let newest = match self.get(topic, key) {
             Some(old) => Arc::clone(&old.newest),
-            None if self.keys >= self.keys_max => {
-                return Err(StateError { keys_max: self.keys_max });
-            }
+            None if self.keys >= keys_max => return Err(StateError { keys_max }),
             None => {
                 self.keys += 1;
                 Arc::new(AtomicU64::new(0))
@@ -116,6 +119,11 @@ impl<P> StateTable<P> {
         }
         values.sort_unstable_by_key(|value| value.version);
         Snapshot { version: self.version, values }
+    }
+
+    /// Every value there is, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &Arc<Value<P>>> {
+        self.topics.values().flat_map(|keys| keys.values())
     }
 
     /// Every topic with its number of keys, in no order.

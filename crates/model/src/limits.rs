@@ -68,6 +68,8 @@ pub const EVENTS_PER_REQUEST_MAX: usize = 10_000;
 pub const APPENDS_QUEUED_MAX: usize = 4096;
 /// Bytes of append requests that wait for the journal's writer; then publishers wait.
 pub const APPENDS_QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Topics beyond [`TOPICS_MAX`] that only the server itself may begin: an alert always has one.
+pub const TOPICS_RESERVED: usize = 10_000;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
 /// Bytes in one commit.
@@ -114,11 +116,19 @@ pub const RING_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const STATE_KEYS_MAX: usize = 1_000_000;
 /// Bytes of one state value: it is kept in memory as long as its key lives.
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Of these, keys that only alerts may take: the board always has room.
+pub const STATE_KEYS_RESERVED: usize = ALERTS_ACTIVE_MAX;
+/// How long the value of a sample is shown after the last one came.
+pub const SAMPLE_VALUE_AGE: Duration = Duration::from_hours(1);
 /// Stream and state topics that the server remembers figures of.
 pub const TOPICS_MAX: usize = 1_000_000;
 
 // Connections.
 
+/// Bytes of the values of state topics in one answer.
+pub const STATE_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Pages of history that are read for long polls at a time.
+pub const POLL_READS_MAX: usize = 4;
 /// Filters of one connection.
 pub const FILTERS_PER_CONNECTION_MAX: usize = 64;
 /// Connections of the process where the file descriptors allow it.
@@ -157,6 +167,13 @@ pub const WRITE_SLICES_MAX: usize = 128;
 pub const FEED_BATCHES_MAX: usize = 1_024;
 /// Connections that wait for a shard to take them; then new ones are refused.
 pub const ADOPTIONS_QUEUED_MAX: usize = 4_096;
+/// Different filters that the connections of one shard follow.
+pub const LANES_PER_SHARD_MAX: usize = 65_536;
+/// Connections that a shard visits for one reason before others get their turn, so that a publish
+/// to very many does not hold up one to a few.
+pub const VISITS_PER_TURN: usize = 256;
+/// Deletions that a lane keeps for its slowest subscribers; beyond it those start anew.
+pub const DELETIONS_KEPT_MAX: usize = 16_384;
 /// Pages of history that are read for one shard at a time; who needs another waits, so that a
 /// reconnect storm does not starve live traffic.
 pub const CATCH_UPS_PER_SHARD_MAX: usize = 4;

@@ -70,6 +70,8 @@ pub struct Version(u64);
 impl Version {
     /// Before the first change.
     pub const ZERO: Self = Self(0);
+    /// After every change.
+    pub const MAX: Self = Self(u64::MAX);
 
     /// The version with this number.
     pub const fn new(number: u64) -> Self {

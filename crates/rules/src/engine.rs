@@ -107,7 +107,7 @@ pub struct AlertFigures {
 /// Samples that were dropped, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DroppedFigures {
-    /// Not newer than the newest sample of their series, or older than the lookback.
+    /// Older than the newest sample of their series, or than the lookback.
     pub late: u64,
     /// Ahead of the time when too many others were.
     pub ahead: u64,
@@ -117,9 +117,10 @@ pub struct DroppedFigures {
 
 /// Turns samples and time into changes of alerts.
 ///
-/// Of each series only the newest sample counts. A sample that is not newer than the newest is
-/// dropped: late ones change nothing, and of several with one time the first counts, as in
-/// Prometheus. A sample ahead of the time waits for it.
+/// Of each series only the newest sample counts. A late one is dropped and changes nothing. Of
+/// several with one time the last counts: sensors without a clock get the time of arrival, and two
+/// readings within a millisecond must not lose the newer one. A sample ahead of the time waits for
+/// it.
 ///
 /// Time never goes back: an earlier `now` than the last is read as the last.
 #[derive(Debug)]
@@ -317,7 +318,7 @@ impl Engine {
     /// Makes a visible reading the newest of its series, if it is.
     fn record(&mut self, id: SeriesId, reading: Reading) {
         let series = self.series.get_mut(id);
-        if series.newest.is_some_and(|newest| newest.time >= reading.time) {
+        if series.newest.is_some_and(|newest| newest.time > reading.time) {
             self.dropped.late += 1;
             return;
         }

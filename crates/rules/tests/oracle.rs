@@ -136,7 +136,7 @@ fn by_oracle(batches: &[Batch]) -> Vec<Told> {
     for now in 0..=END_MS {
         for sample in batches.iter().filter(|b| b.arrives_ms == now).flat_map(|b| &b.samples) {
             let index = (0..3).find(|index| series(*index) == sample.series).expect("known");
-            history.entry((index, sample.time.as_ms())).or_insert(sample.value);
+            history.insert((index, sample.time.as_ms()), sample.value);
         }
         for (rule, index) in (0..RULES.len()).flat_map(|rule| (0..3).map(move |i| (rule, i))) {
             let TestRule { alert, metric, holds, hold_ms } = &RULES[rule];

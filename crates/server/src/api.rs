@@ -38,7 +38,7 @@ pub(crate) struct App {
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let router = Router::new()
+    Router::new()
         .route("/v1/events", get(events::events).post(publish::many))
         .route("/v1/topics", get(topics::list))
         .route(
@@ -63,9 +63,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is")
         })
-        .with_state(Arc::clone(&app));
-    if app.allowed_origins.is_empty() {
-        return router;
-    }
-    router.layer(axum::middleware::from_fn_with_state(app, cors::allow))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
+        .with_state(app)
 }

@@ -40,9 +40,12 @@ impl Ticker {
     }
 }
 
+/// Durations beyond it (about a year) are as good as never, and must not wrap.
+const TICKS_MAX: Tick = 1 << 28;
+
 /// A duration in ticks, at least one.
 pub(crate) fn ticks(duration: Duration) -> Tick {
-    ((duration.as_millis() / TICK.as_millis()) as Tick).max(1)
+    u32::try_from(duration.as_millis() / TICK.as_millis()).unwrap_or(TICKS_MAX).clamp(1, TICKS_MAX)
 }
 
 /// Waits, in a thread that has nothing else to do.

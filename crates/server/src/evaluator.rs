@@ -19,14 +19,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_journal::{Append, Error, Journal};
-use bellwire_model::limits::{SAMPLE_BATCHES_QUEUED_MAX, STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
+use bellwire_model::limits::{
+    SAMPLE_BATCHES_QUEUED_MAX, SAMPLE_VALUE_AGE, STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX,
+};
 use bellwire_model::{
     Alert, AlertState, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
     TransitionKind,
 };
 use bellwire_rules::{Change, Engine, RuleSet};
 use bellwire_wire::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::clock;
 use crate::crash;
@@ -48,6 +50,9 @@ const APPEND_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest wait for a timer: a wall clock that jumps is noticed after this long.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
+
+/// How often values of samples that no longer come are looked for.
+const VALUE_SWEEP: Duration = Duration::from_mins(1);
 
 /// How often the board gets the values of alerts that neither fire nor resolve just now.
 const BOARD_REFRESH: Duration = Duration::from_secs(1);
@@ -101,6 +106,7 @@ pub(crate) struct EvaluatorParts {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) states: Arc<States>,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) draining: watch::Receiver<bool>,
 }
 
 /// Starts the evaluator. It ends when the intake is dropped and its queue is empty.
@@ -115,11 +121,11 @@ pub(crate) fn spawn(
         batches,
         is_blocked: Arc::clone(&is_blocked),
     };
-    let EvaluatorParts { rules, forward, journal, states, figures } = parts;
+    let EvaluatorParts { rules, forward, journal, states, figures, draining } = parts;
     figures.rules_loaded.set(rules.len() as u64);
     let mut engine = Engine::new(rules);
     engine.restore(clock::now(), restored);
-    let evaluator = Evaluator { engine, forward, journal, states, figures, is_blocked };
+    let evaluator = Evaluator { engine, forward, journal, states, figures, is_blocked, draining };
     let run = move || evaluator.run(&queue);
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
     Ok((intake, thread))
@@ -132,6 +138,7 @@ struct Evaluator {
     states: Arc<States>,
     figures: Arc<Figures>,
     is_blocked: Arc<AtomicBool>,
+    draining: watch::Receiver<bool>,
 }
 
 impl Evaluator {
@@ -142,7 +149,7 @@ impl Evaluator {
         // Rules are evaluated once without any sample.
         let changes = self.engine.apply(clock::now(), &[]);
         self.publish(changes);
-        let mut refreshed_at = clock::now();
+        let (mut refreshed_at, mut swept_at) = (clock::now(), clock::now());
         loop {
             let deadline = self.engine.next_deadline();
             let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
@@ -163,8 +170,12 @@ impl Evaluator {
             if now.saturating_since(refreshed_at) >= BOARD_REFRESH {
                 refreshed_at = now;
                 self.refresh_board(now);
+                self.report();
             }
-            self.report();
+            if now.saturating_since(swept_at) >= VALUE_SWEEP {
+                swept_at = now;
+                self.states.expire_samples(now.saturating_sub(SAMPLE_VALUE_AGE));
+            }
         }
     }
 
@@ -223,10 +234,13 @@ impl Evaluator {
             self.is_blocked.store(result.is_err(), Ordering::Relaxed);
             match result {
                 Ok(()) => return,
-                Err(Error::Closed) => {
-                    tracing::error!(
-                        "The journal closed before alert transitions were written; they are found again at the next start."
-                    );
+                Err(Error::Closed) if !*self.draining.borrow() => {
+                    // Its writer has died. What is shown would no longer be what is kept.
+                    unreachable!("the journal is open until the server drains");
+                }
+                Err(error) if *self.draining.borrow() => {
+                    // A drain must end. The condition is found again at the next start.
+                    tracing::error!(%error, "The server ends before alert transitions are written.");
                     return;
                 }
                 Err(error) => {
@@ -252,8 +266,9 @@ impl Evaluator {
             return;
         }
         let events = samples.into_iter().filter_map(|sample| self.sample_event(&sample));
-        // A full table has been told by the figures; samples come again.
-        let _ = self.states.apply(events.collect());
+        let results = self.states.apply(events.collect());
+        let refused = results.iter().filter(|result| result.is_err()).count();
+        self.figures.values_refused.add(refused as u64);
     }
 
     fn sample_event(&self, sample: &Sample) -> Option<Event> {
@@ -281,6 +296,9 @@ impl Evaluator {
         self.figures.rule_series.set(figures.series as u64);
         self.figures.alerts_pending.set(figures.alerts.pending as u64);
         self.figures.alerts_firing.set(figures.alerts.firing as u64);
+        self.figures.samples_dropped_late.set(figures.dropped.late);
+        self.figures.samples_dropped_ahead.set(figures.dropped.ahead);
+        self.figures.series_refused.set(figures.dropped.series);
     }
 }
 

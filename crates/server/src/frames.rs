@@ -60,19 +60,16 @@ impl Frames {
                 let Event { event_type, body, .. } = &self.event;
                 Frame::new(&sse::raw(cursor, event_type.as_deref(), body.as_ref()))
             }),
-            Encoding::Ndjson => self.ndjson.get_or_init(|| ndjson::line_frame(&self.json())),
+            Encoding::Ndjson => self.ndjson.get_or_init(|| {
+                ndjson::line_frame(&json::event(self.epoch, self.offset, &self.event))
+            }),
         }
     }
 
     /// The event's JSON, on one line.
     pub(crate) fn json(&self) -> Bytes {
-        match self.ndjson.get() {
-            Some(frame) => {
-                let line = frame.payload_bytes();
-                line.slice(..line.len() - 1)
-            }
-            None => json::event(self.epoch, self.offset, &self.event).into(),
-        }
+        let line = self.frame(Encoding::Ndjson).payload_bytes();
+        line.slice(..line.len() - 1)
     }
 }
 

@@ -8,6 +8,7 @@ use bellwire_journal::{Error, Journal, ReadLimit};
 use bellwire_model::limits::{CATCH_UPS_PER_SHARD_MAX, PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{FilterSet, Offset};
 
+use crate::crash;
 use crate::shard::{PageRead, ShardHandle};
 
 /// Threads that read pages.
@@ -41,7 +42,7 @@ impl HistoryReaders {
         for index in 0..READERS {
             let (queue, journal) = (Arc::clone(&queue), Arc::clone(journal));
             let read = move || read_pages(&queue, journal.as_ref());
-            std::thread::Builder::new().name(format!("history-{index}")).spawn(read)?;
+            crash::spawn_essential(format!("history-{index}"), read)?;
         }
         Ok(Self { requests })
     }

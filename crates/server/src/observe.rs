@@ -20,8 +20,24 @@ impl Figure {
         self.0.store(value, Ordering::Relaxed);
     }
 
+    /// Counts one until the guard is dropped, however that comes about.
+    pub(crate) fn enter(&self) -> Inside<'_> {
+        self.add(1);
+        Inside(self)
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One that a [`Figure`] counts.
+#[derive(Debug)]
+pub(crate) struct Inside<'a>(&'a Figure);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.sub(1);
     }
 }
 
@@ -64,6 +80,10 @@ figures! {
     state_keys "gauge" "bellwire_state_keys" "Keys of all state topics.";
     samples_accepted "counter" "bellwire_samples_accepted_total" "Samples that rules have seen.";
     samples_rejected "counter" "bellwire_samples_rejected_total" "Samples that were refused.";
+    samples_dropped_late "counter" "bellwire_samples_dropped_late_total" "Samples that rules passed over because they were older than what their series had.";
+    samples_dropped_ahead "counter" "bellwire_samples_dropped_ahead_total" "Samples dropped because too many were ahead of the clock.";
+    series_refused "counter" "bellwire_series_refused_total" "Samples dropped because rules remember as many series as they may.";
+    values_refused "counter" "bellwire_values_refused_total" "Samples not shown because state topics hold as many keys as they may.";
     rules_loaded "gauge" "bellwire_rules_loaded" "Alerting rules that are loaded.";
     rule_series "gauge" "bellwire_rule_series" "Series that rules remember.";
     alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";

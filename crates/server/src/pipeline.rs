@@ -105,12 +105,14 @@ impl Server {
             shard_parts.into_iter().enumerate().map(spawn).collect::<io::Result<Vec<_>>>()?;
         let spread = Arc::new(Spread::new(handles));
 
+        let (draining, drains) = watch::channel(false);
         let parts = EvaluatorParts {
             rules,
             forward: config.forward,
             journal: Arc::clone(&journal),
             states: Arc::clone(&states),
             figures: Arc::clone(&figures),
+            draining: drains.clone(),
         };
         let (intake, evaluator) = evaluator::spawn(parts, restored)?;
         let publisher = Publisher {
@@ -119,7 +121,6 @@ impl Server {
             topics,
             figures: Arc::clone(&figures),
         };
-        let (draining, drains) = watch::channel(false);
         let app = App {
             publisher,
             tasks,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{Snapshot, StateError, StateTable, Value};
-use bellwire_model::{Body, Epoch, Event, FilterSet, Topic, limits};
+use bellwire_model::{Body, Epoch, Event, FilterSet, Timestamp, Topic, limits};
 
 use crate::feed::{Batch, Feed};
 use crate::frames::Frames;
@@ -16,11 +16,17 @@ pub(crate) struct States {
     feed: Arc<Feed>,
 }
 
+/// How many keys there may be for a topic to begin another. Alerts always have room.
+fn keys_max(topic: &Topic) -> usize {
+    let is_alert = topic.segments().next() == Some("alerts");
+    limits::STATE_KEYS_MAX - if is_alert { 0 } else { limits::STATE_KEYS_RESERVED }
+}
+
 /// The table alone, for hubs that start new lanes.
 pub(crate) type SharedTable = Arc<Mutex<StateTable<Frames>>>;
 
 pub(crate) fn new_table() -> SharedTable {
-    Arc::new(Mutex::new(StateTable::new(limits::STATE_KEYS_MAX)))
+    Arc::new(Mutex::new(StateTable::new()))
 }
 
 impl States {
@@ -43,7 +49,7 @@ impl States {
                 if is_deletion {
                     changes.extend(table.delete(&topic, &key, frames));
                 } else {
-                    changes.push(table.put(&topic, &key, frames)?);
+                    changes.push(table.put((&topic, &key), frames, keys_max(&topic))?);
                 }
                 Ok(())
             })
@@ -53,6 +59,27 @@ impl States {
             self.feed.push(&Batch::Values(changes.into()));
         }
         results
+    }
+
+    /// Deletes the values of samples that are older than `before`: their series are gone.
+    pub(crate) fn expire_samples(&self, before: Timestamp) {
+        let is_old = |value: &&Arc<Value<Frames>>| {
+            let event = value.payload.event();
+            event.time < before && event.topic.segments().next() == Some("samples")
+        };
+        let deletion = |value: &Arc<Value<Frames>>| Event {
+            topic: value.topic.clone(),
+            key: Some(value.key.clone()),
+            event_type: None,
+            time: before,
+            body: None,
+        };
+        let table = self.table.lock().expect("not poisoned");
+        let deletions: Vec<Event> = table.values().filter(is_old).map(deletion).collect();
+        drop(table);
+        if !deletions.is_empty() {
+            self.apply(deletions);
+        }
     }
 
     /// Whether the hubs take another change without a wait.

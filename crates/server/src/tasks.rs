@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{
     Begin, Delivery, Entries, Gap, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Start,
+    Values,
 };
 use bellwire_journal::Journal;
-use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
-use bellwire_model::{Cursor, FilterSet, Offset};
+use bellwire_model::limits::{
+    PAGE_BYTES_MAX, PAGE_EVENTS_MAX, POLL_READS_MAX, STATE_ANSWER_BYTES_MAX,
+};
+use bellwire_model::{Cursor, FilterSet, Offset, Version};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::feed::Batch;
 use crate::frames::{self, Frames};
@@ -25,6 +28,8 @@ pub(crate) struct TaskHub {
     journal: Arc<dyn Journal>,
     table: SharedTable,
     inner: Mutex<Inner>,
+    /// Pages that are read at a time.
+    reads: Semaphore,
 }
 
 #[derive(Debug)]
@@ -46,7 +51,8 @@ impl TaskHub {
     pub(crate) fn new(journal: Arc<dyn Journal>, table: SharedTable) -> Self {
         let hub = Hub::new(journal.epoch(), journal.bounds().tail, HubLimits::default());
         let inner = Mutex::new(Inner { hub, waiting: FxHashMap::default() });
-        Self { journal, table, inner }
+        let reads = Semaphore::new(POLL_READS_MAX);
+        Self { journal, table, inner, reads }
     }
 
     pub(crate) fn push(&self, batch: &Batch) {
@@ -59,6 +65,10 @@ impl TaskHub {
         touched.sort_unstable();
         touched.dedup();
         for lane in touched {
+            if inner.hub.wants_compaction(lane) {
+                // A poll begins with a snapshot: no earlier deletion concerns it.
+                inner.hub.compact(lane, Version::MAX);
+            }
             if let Some(notify) = inner.waiting.get(&lane) {
                 notify.notify_waiters();
             }
@@ -106,8 +116,17 @@ impl TaskHub {
         let cursor = inner.hub.cursor(&delivery);
         drop(inner);
         let gap = gap.map(|gap| (gap, request.filters.clone()));
-        let (events, size_bytes) = (Vec::new(), 0);
-        Subscriber { hub: Arc::clone(self), delivery, notify, cursor, gap, events, size_bytes }
+        Subscriber {
+            hub: Arc::clone(self),
+            delivery,
+            notify,
+            cursor,
+            gap,
+            values: Vec::new(),
+            value_bytes: 0,
+            events: Vec::new(),
+            size_bytes: 0,
+        }
     }
 
     /// Takes what there is, up to a page.
@@ -134,20 +153,9 @@ impl TaskHub {
                 Next::Gap(gap) => {
                     subscriber.delivery.took_gap(&gap);
                     let filters = hub.filters(subscriber.delivery.lane()).clone();
-                    subscriber.gap = Some((gap, filters));
+                    subscriber.tell_gap(gap, filters);
                 }
-                Next::Values(values) => {
-                    for value in values {
-                        if subscriber.is_full() {
-                            break;
-                        }
-                        let skips = Next::skips(&subscriber.delivery, value);
-                        subscriber.delivery.took_value(value.version);
-                        if !skips {
-                            subscriber.push(value.payload.json());
-                        }
-                    }
-                }
+                Next::Values(values) => subscriber.take_values(values),
                 Next::Entries(entries) => subscriber.take_entries(entries),
             }
         }
@@ -163,6 +171,7 @@ impl TaskHub {
             let inner = self.inner.lock().expect("not poisoned");
             (Arc::clone(&self.journal), inner.hub.filters(lane).clone())
         };
+        let _permit = self.reads.acquire().await.expect("never closed");
         let read = move || journal.read(after, &filters, PAGE);
         let page = tokio::task::spawn_blocking(read)
             .await
@@ -190,6 +199,9 @@ struct Subscriber {
     notify: Arc<Notify>,
     cursor: Cursor,
     gap: Option<(Gap, FilterSet)>,
+    /// The current values of state topics, and their bytes.
+    values: Vec<Bytes>,
+    value_bytes: usize,
     events: Vec<Bytes>,
     size_bytes: usize,
 }
@@ -197,6 +209,20 @@ struct Subscriber {
 impl Subscriber {
     fn is_full(&self) -> bool {
         self.events.len() >= PAGE_EVENTS_MAX || self.size_bytes >= PAGE_BYTES_MAX
+    }
+
+    /// Values come all, within a bound of their own: a page full of them must not keep the stream
+    /// from coming.
+    fn take_values(&mut self, values: Values<'_, Frames>) {
+        let as_of = values.as_of();
+        for value in values {
+            if !self.delivery.skips(value, as_of) && self.value_bytes < STATE_ANSWER_BYTES_MAX {
+                let json = value.payload.json();
+                self.value_bytes += json.len();
+                self.values.push(json);
+            }
+            self.delivery.took_value(value.version);
+        }
     }
 
     fn push(&mut self, json: Bytes) {
@@ -219,12 +245,19 @@ impl Subscriber {
         }
     }
 
+    /// An answer has one gap: it begins with the first and ends with the last.
+    fn tell_gap(&mut self, gap: Gap, filters: FilterSet) {
+        let first = self.gap.take().map_or(gap, |(first, _)| Gap { to: gap.to, ..first });
+        self.gap = Some((first, filters));
+    }
+
     fn answer_is_empty(&self) -> bool {
-        self.events.is_empty() && self.gap.is_none()
+        self.events.is_empty() && self.values.is_empty() && self.gap.is_none()
     }
 
     fn answer(&mut self) -> PollAnswer {
-        let events = std::mem::take(&mut self.events);
+        let mut events = std::mem::take(&mut self.values);
+        events.append(&mut self.events);
         PollAnswer { events, cursor: self.cursor, gap: self.gap.take() }
     }
 }

@@ -90,7 +90,7 @@ impl TopicRules {
     }
 }
 
-/// How many subscribers follow which filters, over all shards and tasks.
+/// How many streams follow which filters, over all shards.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions(Mutex<FxHashMap<FilterSet, usize>>);
 
@@ -109,10 +109,35 @@ impl Subscriptions {
         }
     }
 
-    /// How many subscribers follow `topic`.
-    pub(crate) fn count(&self, topic: &Topic) -> usize {
-        let counts = self.0.lock().expect("not poisoned");
-        counts.iter().filter(|(filters, _)| filters.matches(topic)).map(|(_, count)| count).sum()
+    /// A copy, to look many topics up in without a lock.
+    pub(crate) fn counts(&self) -> SubscriberCounts {
+        let mut counts = SubscriberCounts::default();
+        for (filters, count) in self.0.lock().expect("not poisoned").iter() {
+            if filters.iter().all(Filter::is_exact) {
+                for filter in filters.iter() {
+                    *counts.exact.entry(filter.as_str().into()).or_default() += count;
+                }
+            } else {
+                counts.patterns.push((filters.clone(), *count));
+            }
+        }
+        counts
+    }
+}
+
+/// Subscribers by what they follow.
+#[derive(Debug, Default)]
+pub(crate) struct SubscriberCounts {
+    exact: FxHashMap<Box<str>, usize>,
+    patterns: Vec<(FilterSet, usize)>,
+}
+
+impl SubscriberCounts {
+    /// How many follow `topic`.
+    pub(crate) fn of(&self, topic: &Topic) -> usize {
+        let exact = self.exact.get(topic.as_str()).copied().unwrap_or_default();
+        let patterns = self.patterns.iter().filter(|(filters, _)| filters.matches(topic));
+        exact + patterns.map(|(_, count)| count).sum::<usize>()
     }
 }
 

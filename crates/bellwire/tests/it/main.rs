@@ -1,5 +1,7 @@
 //! Integration tests of the real binary over real sockets, one file for each behaviour.
 
+mod alerts;
+mod bad_input;
 mod check;
 mod crash;
 mod demo;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
+use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX, TOPICS_RESERVED};
 use bellwire_model::{Body, Entry, Epoch, Offset, Timestamp, Topic};
 use rusqlite::{CachedStatement, Connection};
 use rustc_hash::FxHashMap;
@@ -206,6 +206,9 @@ impl Stage<'_> {
     /// Writes the batches' events.
     fn run(mut self, batches: Vec<Vec<Append>>, topics_max: usize) -> rusqlite::Result<Staged> {
         for batch in batches {
+            // The server's own topics have room when clients have used up theirs.
+            let is_server = batch.iter().all(|append| append.event.topic.is_reserved());
+            let topics_max = topics_max + if is_server { TOPICS_RESERVED } else { 0 };
             let has_room = self.topics_with(&batch) <= topics_max;
             let appended =
                 if has_room { Ok(self.append(batch)?) } else { Err(Error::TooManyTopics) };

@@ -125,12 +125,9 @@ impl SeriesTable {
         std::mem::replace(&mut self.get_mut(id).touched, step) != step
     }
 
-    /// Keeps a reading until its time. Of several with one time the first counts.
+    /// Keeps a reading until its time. Of several with one time the last counts.
     pub(super) fn put_ahead(&mut self, id: SeriesId, reading: Reading) {
-        if let std::collections::btree_map::Entry::Vacant(entry) =
-            self.ahead.entry((reading.time, id))
-        {
-            entry.insert(reading.value);
+        if self.ahead.insert((reading.time, id), reading.value).is_none() {
             self.get_mut(id).ahead += 1;
         }
     }

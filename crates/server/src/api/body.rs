@@ -11,6 +11,9 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::problem::{Code, Problem};
 
+/// Smaller bodies are copied out of the block that they were read into.
+const SHARED_BYTES_MIN: usize = 64 * 1024;
+
 /// The whole body, inflated where it is compressed.
 pub(super) async fn read(
     headers: &HeaderMap,
@@ -31,6 +34,8 @@ pub(super) async fn read(
         }
     };
     match encoding {
+        // A copy of a small body: what was read shares a block many times its size.
+        "identity" if bytes.len() < SHARED_BYTES_MIN => Ok(Bytes::copy_from_slice(&bytes)),
         "identity" => Ok(bytes),
         "gzip" => inflate(&bytes, bytes_max),
         other => {
@@ -42,7 +47,7 @@ pub(super) async fn read(
 
 /// Inflates gzip, up to a limit: a small body must not become a huge one.
 fn inflate(bytes: &[u8], bytes_max: usize) -> Result<Bytes, Problem> {
-    let mut inflated = Vec::with_capacity(bytes.len() * 4);
+    let mut inflated = Vec::new();
     let decoder = MultiGzDecoder::new(bytes);
     decoder.take(bytes_max as u64 + 1).read_to_end(&mut inflated).map_err(|error| {
         Problem::new(Code::BodyInvalid, format!("the body is not gzip: {error}"))
@@ -50,6 +55,7 @@ fn inflate(bytes: &[u8], bytes_max: usize) -> Result<Bytes, Problem> {
     if inflated.len() > bytes_max {
         return Err(too_large(bytes_max));
     }
+    inflated.shrink_to_fit();
     Ok(inflated.into())
 }
 

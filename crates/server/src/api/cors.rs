@@ -1,13 +1,15 @@
-//! Cross-origin requests: pages of configured origins may use the API.
+//! Cross-origin requests: pages of configured origins may use the API, others may not change
+//! anything. (A browser hides an answer from a foreign page, but it sends the request.)
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::App;
+use crate::problem::{Code, Problem};
 
 /// Methods and headers that the API knows.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
@@ -16,9 +18,13 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
-pub(super) async fn allow(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let Some(origin) = allowed_origin(&app.allowed_origins, request.headers().get(header::ORIGIN))
-    else {
+pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let Some(origin) = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN)) else {
+        if !request.method().is_safe() && is_foreign(headers) {
+            let detail = "name the page's origin in `allowed_origins` to let it publish";
+            return Problem::new(Code::OriginForbidden, detail).into_response();
+        }
         return next.run(request).await;
     };
     let is_preflight = request.method() == Method::OPTIONS
@@ -36,6 +42,14 @@ pub(super) async fn allow(State(app): State<Arc<App>>, request: Request, next: N
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
     response
+}
+
+/// Whether a page of another site asks. Programs and the server's own pages do not.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    origin_host.map(|(_, host)| host) != host
 }
 
 /// The origin to answer with, where it is allowed.

@@ -44,10 +44,8 @@ pub(super) async fn events(
             match takeover.take(stream).await {}
         }
         EventsRequest::Poll(poll) => {
-            app.figures.polls_waiting.add(1);
-            let answer = app.tasks.poll(poll, app.draining.clone()).await;
-            app.figures.polls_waiting.sub(1);
-            Ok(answer_json(&answer?))
+            let _waiting = app.figures.polls_waiting.enter();
+            Ok(answer_json(&app.tasks.poll(poll, app.draining.clone()).await?))
         }
     }
 }

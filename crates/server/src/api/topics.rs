@@ -8,9 +8,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use bellwire_hub::{Gap, GapReason, Start};
 use bellwire_journal::{Page, ReadLimit};
-use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
+use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX};
 use bellwire_model::{Cursor, Filter, FilterSet, Offset, Topic};
 use bellwire_wire::json;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::App;
@@ -23,10 +24,11 @@ use crate::topics::Kind;
 /// `GET /v1/topics`: every topic with its kind and figures.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
     let epoch = app.publisher.journal.epoch();
+    let counts = app.subscriptions.counts();
     let mut topics: BTreeMap<Topic, Value> = BTreeMap::new();
     for figures in app.publisher.journal.topics() {
         let cursor = Cursor { epoch, offset: figures.last };
-        let subscribers = app.subscriptions.count(&figures.topic);
+        let subscribers = counts.of(&figures.topic);
         let topic = json!({
             "topic": figures.topic.as_str(),
             "kind": Kind::Stream.as_str(),
@@ -39,7 +41,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
         topics.insert(figures.topic, topic);
     }
     for (topic, keys) in app.publisher.states.topics() {
-        let subscribers = app.subscriptions.count(&topic);
+        let subscribers = counts.of(&topic);
         let kind = Kind::State.as_str();
         let value = json!({ "topic": topic.as_str(), "kind": kind, "keys": keys, "subscribers": subscribers });
         topics.insert(topic, value);
@@ -67,9 +69,15 @@ pub(super) async fn history(
     Ok(super::events::answer_json(&answer))
 }
 
-fn values(app: &App, topic: &Topic, limit: usize) -> PollAnswer {
+fn values(app: &App, topic: &Topic, limit: Option<usize>) -> PollAnswer {
     let snapshot = app.publisher.states.snapshot(&FilterSet::from(Filter::from(topic)));
-    let events = snapshot.values.iter().take(limit).map(|value| value.payload.json()).collect();
+    let mut bytes = 0;
+    let fits = |json: &Bytes| {
+        bytes += json.len();
+        bytes <= STATE_ANSWER_BYTES_MAX
+    };
+    let values = snapshot.values.iter().take(limit.unwrap_or(usize::MAX));
+    let events = values.map(|value| value.payload.json()).take_while(fits).collect();
     let journal = &app.publisher.journal;
     let cursor = Cursor { epoch: journal.epoch(), offset: journal.bounds().tail };
     PollAnswer { events, cursor, gap: None }
@@ -87,7 +95,7 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
         Start::After(cursor) if is_known(&cursor) => (cursor.offset, None),
         Start::After(cursor) => (Offset::ZERO, Some(cursor)),
     };
-    let limit = ReadLimit { events: query.limit, bytes: PAGE_BYTES_MAX };
+    let limit = ReadLimit { events: query.limit.unwrap_or(LIMIT_DEFAULT), bytes: PAGE_BYTES_MAX };
     let read_filters = filters.clone();
     let read = move || journal.read(after, &read_filters, limit);
     let page: Page = tokio::task::spawn_blocking(read)
@@ -110,15 +118,16 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
 /// Where a page begins and how long it is.
 struct HistoryQuery {
     start: Start,
-    limit: usize,
+    /// Where the client says so.
+    limit: Option<usize>,
 }
 
-/// Events of a page where the client does not say.
+/// Events of a stream's page where the client does not say.
 const LIMIT_DEFAULT: usize = 100;
 
 impl HistoryQuery {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let mut parsed = Self { start: Start::Earliest, limit: LIMIT_DEFAULT };
+        let mut parsed = Self { start: Start::Earliest, limit: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "after" if value == "earliest" => parsed.start = Start::Earliest,
@@ -127,12 +136,12 @@ impl HistoryQuery {
                 "limit" => {
                     let limit =
                         value.parse().ok().filter(|limit| (1..=PAGE_EVENTS_MAX).contains(limit));
-                    parsed.limit = limit.ok_or_else(|| {
+                    parsed.limit = Some(limit.ok_or_else(|| {
                         let detail = format!(
                             "`limit` is a number from 1 to {PAGE_EVENTS_MAX}, not `{value}`"
                         );
                         Problem::new(Code::ParameterInvalid, detail)
-                    })?;
+                    })?);
                 }
                 other => {
                     let detail = format!("`{other}` is no parameter: there are after and limit");

@@ -1,7 +1,9 @@
 //! Accepting connections, and driving those that hyper serves.
 
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::Router;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
@@ -113,6 +115,7 @@ async fn drive(
     door: &Door,
     mut draining: watch::Receiver<bool>,
 ) -> Option<(TcpStream, StreamRequest)> {
+    let flushed = replay.flushed();
     let (takeover, taken_over) = Takeover::new();
     let answer = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(takeover.clone());
@@ -126,18 +129,25 @@ async fn drive(
         .serve_connection(TokioIo::new(replay), answer);
     let mut taken_over = pin!(taken_over);
     let mut drained = pin!(draining.wait_for(|draining| *draining));
-    let mut is_draining = false;
-    let request = loop {
-        tokio::select! {
-            // An error is the peer's: it left, or sent what hyper has answered already.
-            _ = &mut connection => return None,
-            request = &mut taken_over => break request.ok()?,
-            _ = &mut drained, if !is_draining => {
-                is_draining = true;
-                Pin::new(&mut connection).graceful_shutdown();
-            }
+    let (mut is_draining, mut asked) = (false, None);
+    let request = poll_fn(|context| {
+        if !is_draining && drained.as_mut().poll(context).is_ready() {
+            is_draining = true;
+            Pin::new(&mut connection).graceful_shutdown();
         }
-    };
+        // An error is the peer's: it left, or sent what hyper has answered already.
+        if Pin::new(&mut connection).poll(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        if asked.is_none()
+            && let Poll::Ready(Ok(request)) = taken_over.as_mut().poll(context)
+        {
+            asked = Some(request);
+        }
+        // Answers to earlier requests on this connection go out first.
+        if asked.is_some() && flushed.get() { Poll::Ready(asked.take()) } else { Poll::Pending }
+    })
+    .await?;
     Some((connection.into_parts().io.into_inner().into_stream(), request))
 }
 

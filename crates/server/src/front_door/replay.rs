@@ -1,11 +1,17 @@
-//! A socket that gives back first what was already read from it.
+//! A socket as hyper sees it: it gives back first what was already read from it, it knows whether
+//! hyper has written all that it had, and it gives up on a peer that takes nothing.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use bellwire_model::limits::STALL_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 /// The bytes of a head, then the socket.
 #[derive(Debug)]
@@ -13,11 +19,52 @@ pub(super) struct Replay {
     head: Vec<u8>,
     given: usize,
     stream: TcpStream,
+    flushed: Flushed,
+    /// Runs while the peer takes no byte.
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether hyper has nothing left to write: it flushes a socket only when its own buffer is empty.
+#[derive(Clone, Debug)]
+pub(super) struct Flushed(Arc<AtomicBool>);
+
+impl Flushed {
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn on_write(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn on_flush(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Replay {
     pub(super) fn new(head: Vec<u8>, stream: TcpStream) -> Self {
-        Self { head, given: 0, stream }
+        let flushed = Flushed(Arc::new(AtomicBool::new(true)));
+        Self { head, given: 0, stream, flushed, stall: None }
+    }
+
+    pub(super) fn flushed(&self) -> Flushed {
+        self.flushed.clone()
+    }
+
+    /// Watches over a write: one that waits for too long fails.
+    fn watched(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.flushed.on_write();
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
+        stall.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The socket alone.
@@ -53,7 +100,8 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watched(context, written)
     }
 
     fn poll_write_vectored(
@@ -61,7 +109,8 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watched(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -69,6 +118,7 @@ impl AsyncWrite for Replay {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushed.on_flush();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

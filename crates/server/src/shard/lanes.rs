@@ -1,12 +1,9 @@
 //! Which connections follow which lane, and which of them are yet to be visited.
 
 use bellwire_hub::LaneId;
+use bellwire_model::limits::VISITS_PER_TURN;
 
 use super::Token;
-
-/// Connections visited for one lane before others get their turn, so that a publish to very many
-/// does not hold up one to a few.
-const VISITS_PER_TURN: usize = 256;
 
 #[derive(Debug, Default)]
 struct Members {

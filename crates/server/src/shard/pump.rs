@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, Write};
 use std::time::Duration;
 
-use bellwire_hub::{Entries, Hub, Next};
+use bellwire_hub::{Entries, Hub, Next, Values};
 use bellwire_model::limits::{WRITE_BYTES_MAX, WRITE_SLICES_MAX};
 use bellwire_model::{Offset, Version};
 use bellwire_wire::http1::Frame;
@@ -131,20 +131,21 @@ fn write_entries(
     Ok(())
 }
 
-fn write_values<'a>(
+fn write_values(
     connection: &mut Connection,
-    values: impl Iterator<Item = &'a std::sync::Arc<bellwire_hub::Value<Frames>>>,
+    values: Values<'_, Frames>,
     now: Tick,
     written: &mut Written,
 ) -> io::Result<()> {
     let encoding = connection.encoding;
     let judge = connection.delivery.clone();
+    let as_of = values.as_of();
     let mut values = values.peekable();
     // What is skipped at the front is taken at once; behind a value that is written it must wait.
-    while let Some(skipped) = values.next_if(|value| Next::skips(&judge, value)) {
+    while let Some(skipped) = values.next_if(|value| judge.skips(value, as_of)) {
         connection.delivery.took_value(skipped.version);
     }
-    let fresh = values.filter(|value| !Next::skips(&judge, value));
+    let fresh = values.filter(|value| !judge.skips(value, as_of));
     let (pieces, _) = Pieces::collect(fresh.map(|value| Piece {
         frame: value.payload.frame(encoding),
         upto: Upto::Value(value.version),

@@ -1,7 +1,7 @@
 //! The shard's loop: poll, take in what waits, visit who is touched, look at the wheel.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bellwire_hub::{Begin, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Start};
 use bellwire_journal::{Error, Journal, Page};
-use bellwire_model::limits::{CATCH_UPS_PER_SHARD_MAX, DRAIN_RETURN};
+use bellwire_model::limits::{
+    CATCH_UPS_PER_SHARD_MAX, DELETIONS_KEPT_MAX, DRAIN_RETURN, LANES_PER_SHARD_MAX, VISITS_PER_TURN,
+};
 use bellwire_model::{Cursor, Offset};
 use bellwire_wire::http1::LAST_CHUNK;
 use bellwire_wire::{ByeReason, Control, ndjson, sse};
@@ -29,6 +31,7 @@ use crate::crash;
 use crate::feed::Batch;
 use crate::frames::{self, Encoding, Frames};
 use crate::history::PageRequest;
+use crate::problem::{Code, Problem};
 use crate::stream_request::{Framing, StreamRequest};
 
 /// The poll's token of the inbox; connections have their slab keys.
@@ -62,6 +65,7 @@ pub(crate) fn spawn(
         handle: parts.handle,
         connections: Slab::new(),
         members: LaneMembers::default(),
+        adoptions: VecDeque::new(),
         queued: VecDeque::new(),
         catch_ups: CatchUps::default(),
         wheel: Wheel::new(ticker.now()),
@@ -97,6 +101,8 @@ struct Shard {
     hub: Hub<Frames>,
     connections: Slab<Connection>,
     members: LaneMembers,
+    /// Connections that the front door has given, and that are yet to be taken in.
+    adoptions: VecDeque<Handoff>,
     /// Connections that have more to write than one pump may.
     queued: VecDeque<Token>,
     catch_ups: CatchUps,
@@ -123,15 +129,18 @@ impl Shard {
                     self.on_socket_event(event, &mut scratch);
                 }
             }
+            self.adopt_some();
             self.visit_touched();
             self.visit_queued();
             self.look_at_wheel();
+            self.free_history();
             self.report();
         }
     }
 
     fn poll_timeout(&self) -> Duration {
-        if self.members.has_touched() || !self.queued.is_empty() {
+        let is_idle = self.queued.is_empty() && self.adoptions.is_empty();
+        if !is_idle || self.members.has_touched() {
             return Duration::ZERO;
         }
         // Nobody to attend to: the inbox wakes.
@@ -146,15 +155,15 @@ impl Shard {
                 Batch::Values(values) => self.hub.push_values(&values, &mut touched),
             }
         }
+        touched.sort_unstable();
+        touched.dedup();
         for lane in touched {
             self.members.touch(lane);
             if self.hub.wants_compaction(lane) {
                 self.compact(lane);
             }
         }
-        for handoff in waiting.adoptions {
-            self.adopt(handoff);
-        }
+        self.adoptions.extend(waiting.adoptions);
         for page in waiting.pages {
             self.take_page(page);
         }
@@ -165,8 +174,25 @@ impl Shard {
         Phase::Running
     }
 
+    /// Takes in some of the connections that wait, so that many of them do not hold up the others.
+    fn adopt_some(&mut self) {
+        for _ in 0..self.adoptions.len().min(VISITS_PER_TURN) {
+            let Some(handoff) = self.adoptions.pop_front() else { break };
+            self.adopt(handoff);
+        }
+    }
+
     fn adopt(&mut self, handoff: Handoff) {
-        let Handoff { socket, request } = handoff;
+        let Handoff { mut socket, request } = handoff;
+        if self.hub.lanes() >= LANES_PER_SHARD_MAX && !self.hub.has_lane(&request.filters) {
+            let detail =
+                "as many different filters are followed as may be: follow one of a broader kind";
+            let problem = Problem::new(Code::ConnectionsExhausted, detail).retry_after(30);
+            // A new socket's buffer takes so little at once; who does not read it is told nothing.
+            let _ = socket.write_all(&problem.http1_response());
+            self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
         let journal = &self.surroundings.journal;
         let begin = begin(journal.as_ref(), &request);
         let table = &self.surroundings.table;
@@ -194,6 +220,8 @@ impl Shard {
         let due = now + ticks(self.surroundings.timing.heartbeat_interval);
         connection.due_at = self.wheel.insert(token, due);
         let connection = slot.insert(connection);
+        self.surroundings.figures.streams_open.add(1);
+        self.surroundings.figures.connections_open.add(1);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) =
             self.poll.registry().register(&mut connection.socket, mio::Token(token), interest)
@@ -201,8 +229,6 @@ impl Shard {
             tracing::warn!(%error, "The poll does not take a connection; it is closed.");
             return self.close(token);
         }
-        self.surroundings.figures.streams_open.add(1);
-        self.surroundings.figures.connections_open.add(1);
         self.visit(token);
     }
 
@@ -231,7 +257,7 @@ impl Shard {
 
     /// Gives each connection that had more than its share another turn.
     fn visit_queued(&mut self) {
-        for _ in 0..self.queued.len() {
+        for _ in 0..self.queued.len().min(VISITS_PER_TURN) {
             let Some(token) = self.queued.pop_front() else { break };
             if let Some(connection) = self.connections.get_mut(token)
                 && connection.mood == Mood::Queued
@@ -302,6 +328,10 @@ impl Shard {
         {
             self.resume([token]);
         }
+    }
+
+    /// Frees the pages of history once nobody catches up.
+    fn free_history(&mut self) {
         if self.catch_ups.reading.is_empty() && self.queued.is_empty() {
             self.hub.clear_history();
         }
@@ -328,15 +358,15 @@ impl Shard {
         }
     }
 
-    /// Visits connections that waited for history.
+    /// Queues connections that waited for history: they may be many, and live ones come between.
     fn resume(&mut self, tokens: impl IntoIterator<Item = Token>) {
         for token in tokens {
             // A slot may have been given to somebody else meanwhile, who then gets a visit more.
-            if let Some(connection) = self.connections.get_mut(token) {
-                if connection.mood == Mood::Waiting {
-                    connection.mood = Mood::Calm;
-                }
-                self.visit(token);
+            if let Some(connection) = self.connections.get_mut(token)
+                && connection.mood == Mood::Waiting
+            {
+                connection.mood = Mood::Queued;
+                self.queued.push_back(token);
             }
         }
     }
@@ -376,8 +406,17 @@ impl Shard {
     fn compact(&mut self, lane: LaneId) {
         let versions =
             self.members.tokens(lane).map(|token| self.connections[token].delivery.version());
-        if let Some(seen) = versions.min() {
-            self.hub.compact(lane, seen);
+        let Some(seen) = versions.min() else { return };
+        let deletions = self.hub.compact(lane, seen);
+        if deletions <= DELETIONS_KEPT_MAX {
+            return;
+        }
+        // The slowest hold up what everybody else has got rid of: they start with a new snapshot.
+        let is_slowest = |token: &Token| self.connections[*token].delivery.version() == seen;
+        let slowest: Vec<Token> = self.members.tokens(lane).filter(is_slowest).collect();
+        self.surroundings.figures.streams_stalled.add(slowest.len() as u64);
+        for token in slowest {
+            self.close(token);
         }
     }
 

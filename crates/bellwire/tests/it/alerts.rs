@@ -1,0 +1,140 @@
+//! From a sample to an alert, over real sockets.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, Stream, get, post};
+
+const RULES: &str = r#"
+groups:
+  - name: boilers
+    rules:
+      - alert: BoilerHot
+        expr: boiler_temperature_celsius > 90
+        for: 300ms
+        labels:
+          severity: critical
+        annotations:
+          summary: "{{ $labels.site }} is at {{ $value }} °C"
+      - alert: DoorOpen
+        expr: door_open == 1
+        labels:
+          severity: info
+"#;
+
+fn server() -> (Server, tempfile::NamedTempFile) {
+    let rules = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(rules.path(), RULES).expect("a file is written");
+    let server = Server::start_with(&["--rules", rules.path().to_str().expect("UTF-8")]);
+    (server, rules)
+}
+
+fn sample(name: &str, site: &str, value: f64) -> String {
+    json!({ "name": name, "labels": { "site": site }, "value": value }).to_string()
+}
+
+#[test]
+fn an_alert_fires_exactly_when_for_has_passed_and_resolves_with_the_next_sample() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let mut events = Stream::open(address, "topic=alerts/events/**");
+    let mut board = Stream::open(address, "topic=alerts/active");
+    events.until_ready();
+    board.until_ready();
+
+    assert_eq!(
+        post(address, "/v1/samples", sample("boiler_temperature_celsius", "oslo", 93.5)).status,
+        200
+    );
+    let pending = board.next_of("alert.pending").payload();
+    assert_eq!(pending["state"], "pending");
+    let firing = events.next_of("alert.firing");
+    let alert = firing.payload();
+    assert_eq!(firing.json()["topic"], "alerts/events/critical/BoilerHot");
+    assert_eq!(firing.json()["cursor"], firing.id.as_str());
+    assert_eq!(alert["annotations"]["summary"], "oslo is at 93.5 °C");
+    assert_eq!(alert["labels"]["site"], "oslo");
+    let time = |alert: &Value, name: &str| alert[name].as_i64().expect("a time");
+    assert_eq!(time(&alert, "fired_at") - time(&alert, "active_at"), 300, "to the millisecond");
+    assert_eq!(board.next_of("alert.firing").payload(), alert, "the board shows the same");
+
+    post(address, "/v1/samples", sample("boiler_temperature_celsius", "oslo", 80.0));
+    let resolved = events.next_of("alert.resolved").payload();
+    assert_eq!(resolved["fingerprint"], alert["fingerprint"]);
+    assert!(time(&resolved, "resolved_at") >= time(&alert, "fired_at"));
+    let alerts = get(address, "/v1/alerts").json();
+    assert_eq!(alerts["alerts"][0]["state"], "resolved", "it stays on the board for a while");
+}
+
+#[test]
+fn an_alert_that_ends_before_for_has_passed_was_never_announced() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let mut board = Stream::open(address, "topic=alerts/active");
+    board.until_ready();
+    post(address, "/v1/samples", sample("boiler_temperature_celsius", "oslo", 95.0));
+    let pending = board.next_of("alert.pending").json();
+    post(address, "/v1/samples", sample("boiler_temperature_celsius", "oslo", 20.0));
+    let removed = board.next().expect("the stream goes on").json();
+    assert_eq!((&removed["key"], &removed["deleted"]), (&pending["key"], &json!(true)));
+
+    // Another alert's event is the first on the topic: there was none before it.
+    post(address, "/v1/samples", sample("door_open", "oslo", 1.0));
+    let mut events = Stream::open(address, "topic=alerts/events/**&after=earliest");
+    assert_eq!(events.events(1)[0].json()["topic"], "alerts/events/info/DoorOpen");
+}
+
+#[test]
+fn a_batch_is_applied_whole_before_rules_look_at_it() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let samples = [("door_open", 1.0), ("door_open", 0.0)];
+    let lines = samples.map(|(name, value)| {
+        // The second is newer: only what holds after the batch counts.
+        let time = now_ms() - if value > 0.0 { 2 } else { 1 };
+        json!({ "name": name, "labels": { "site": "bergen" }, "value": value, "timestamp": time })
+            .to_string()
+    });
+    assert_eq!(post(address, "/v1/samples", lines.join("\n")).json(), json!({ "accepted": 2 }));
+    post(address, "/v1/samples", sample("door_open", "oslo", 1.0));
+    let mut events = Stream::open(address, "topic=alerts/events/**&after=earliest");
+    assert_eq!(events.events(1)[0].payload()["labels"]["site"], "oslo");
+}
+
+#[test]
+fn the_line_protocol_feeds_the_same_rules() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let answer = post(address, "/api/v2/write?org=o&bucket=b", "door,site=höhe open=true");
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    let mut events = Stream::open(address, "topic=alerts/events/info/*&after=earliest");
+    assert_eq!(events.next_of("alert.firing").payload()["labels"]["site"], "höhe");
+    let mut values = Stream::open(address, "topic=samples/door_open");
+    assert_eq!(values.events(1)[0].payload()["value"], 1);
+}
+
+#[test]
+fn a_restart_neither_forgets_nor_repeats_a_firing_alert() {
+    let (mut server, _rules) = server();
+    let address = server.address();
+    post(address, "/v1/samples", sample("door_open", "oslo", 1.0));
+    let mut events = Stream::open(address, "topic=alerts/events/**&after=earliest");
+    let firing = events.next_of("alert.firing");
+    server.kill();
+    server.restart();
+
+    let alerts = get(address, "/v1/alerts").json();
+    assert_eq!(alerts["alerts"][0]["state"], "firing");
+    assert_eq!(alerts["alerts"][0]["active_at"], firing.payload()["active_at"]);
+    // The same condition again is the same alert; its end is the next event.
+    post(address, "/v1/samples", sample("door_open", "oslo", 1.0));
+    post(address, "/v1/samples", sample("door_open", "oslo", 0.0));
+    let mut events = Stream::resume(address, "topic=alerts/events/**", &firing.id);
+    let next = events.events(1).remove(0);
+    assert_eq!(next.event_type, "alert.resolved");
+    assert_eq!(next.payload()["fingerprint"], firing.payload()["fingerprint"]);
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.expect("after 1970").as_millis()).expect("a time")
+}

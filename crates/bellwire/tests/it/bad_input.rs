@@ -1,0 +1,202 @@
+//! What is wrong is told: what, where, and what to do. Nothing crashes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use crate::harness::{Answer, PATIENCE, Request, Server, get, post, request};
+
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    let problem = answer.json();
+    assert_eq!(problem["code"], code, "{problem}");
+    assert_eq!(problem["status"], status);
+    assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+}
+
+/// Sends bytes as they are; returns all that comes back.
+fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    // A server that has answered already may not read the rest.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn each_wrong_request_has_its_problem() {
+    let server = Server::start();
+    let address = server.address();
+    let many: String = (0..65).map(|n| format!("&topic=t{n}")).collect();
+    let deep = vec!["a"; 17].join("/");
+    let gets = [
+        ("/nothing/here", 404, "not_found"),
+        ("/v1/events", 400, "topic_invalid"),
+        ("/v1/events?topic=a//b", 400, "topic_invalid"),
+        ("/v1/events?topic=a/**/b", 400, "topic_invalid"),
+        (&format!("/v1/events?topic={deep}"), 400, "topic_invalid"),
+        (&format!("/v1/events?x=1{many}"), 400, "parameter_invalid"),
+        (&format!("/v1/events?{}", &many[1..]), 400, "topic_invalid"),
+        ("/v1/events?topic=a&after=yesterday", 400, "cursor_invalid"),
+        ("/v1/events?topic=a&wait=forever", 400, "parameter_invalid"),
+        ("/v1/events?topic=a&format=xml", 400, "parameter_invalid"),
+        ("/v1/topics/a?limit=0", 400, "parameter_invalid"),
+        ("/v1/topics/a?after=e1", 400, "cursor_invalid"),
+        ("/v1/topics/a%00b", 400, "topic_invalid"),
+    ];
+    for (path, status, code) in gets {
+        assert_problem(&get(address, path), status, code);
+    }
+    let posts: [(&str, &str, &[u8], u16, &str); 16] = [
+        ("/v1/topics/alerts/active", "text/plain", b"x", 403, "topic_reserved"),
+        ("/v1/topics/$sys/x", "text/plain", b"x", 403, "topic_reserved"),
+        ("/v1/topics/a", "application/json", b"{\"a\":", 400, "json_invalid"),
+        ("/v1/topics/a", "text/plain", b"\xff\xfe", 400, "utf8_invalid"),
+        ("/v1/events", "application/json", b"[{]", 400, "json_invalid"),
+        ("/v1/events", "application/json", b"{\"topic\":1}", 200, ""),
+        ("/v1/samples", "application/json", b"", 400, "body_empty"),
+        (
+            "/v1/samples",
+            "application/json",
+            b"[{\"name\":\"t\",\"value\":NaN}]",
+            400,
+            "json_invalid",
+        ),
+        (
+            "/v1/samples",
+            "application/json",
+            b"{\"name\":\"t\",\"value\":1e999}",
+            400,
+            "samples_invalid",
+        ),
+        (
+            "/v1/samples",
+            "application/json",
+            b"{\"name\":\"t\",\"value\":\"Inf\"}",
+            400,
+            "samples_invalid",
+        ),
+        ("/v1/samples", "application/json", b"{\"name\":\"\",\"value\":1}", 400, "samples_invalid"),
+        (
+            "/v1/samples",
+            "application/json",
+            b"{\"name\":\"t\",\"value\":1,\"timestamp\":5}",
+            400,
+            "samples_invalid",
+        ),
+        (
+            "/v1/samples",
+            "application/json",
+            b"{\"name\":\"t\",\"value\":1,\"timestamp\":99999999999999}",
+            400,
+            "samples_invalid",
+        ),
+        (
+            "/v1/samples",
+            "application/json",
+            b"{\"name\":\"t\",\"valeu\":1}",
+            400,
+            "samples_invalid",
+        ),
+        (
+            "/v1/samples",
+            "application/json",
+            b"{\"name\":\"\xff\",\"value\":1}",
+            400,
+            "json_invalid",
+        ),
+        ("/healthz", "text/plain", b"", 405, "method_not_allowed"),
+    ];
+    for (path, content_type, body, status, code) in posts {
+        let headers = [("Content-Type", content_type)];
+        let answer = request(address, Request { method: "POST", path, headers: &headers, body });
+        if status == 200 {
+            assert!(answer.json()["results"][0]["error"]["code"].is_string(), "{}", answer.text());
+        } else {
+            assert_problem(&answer, status, code);
+        }
+    }
+    assert_eq!(get(address, "/healthz").status, 200, "it serves on");
+}
+
+#[test]
+fn one_wrong_sample_or_event_does_not_harm_its_neighbours() {
+    let server = Server::start();
+    let address = server.address();
+    let samples =
+        "{\"name\":\"t\",\"value\":1}\n{\"name\":\"t\"}\n\n{\"name\":\"u\",\"value\":2}\n";
+    let answer = post(address, "/v1/samples", samples).json();
+    assert_eq!((&answer["accepted"], &answer["rejected"]), (&2.into(), &1.into()));
+    assert_eq!(answer["errors"][0]["line"], 2);
+    assert_eq!(answer["errors"][0]["code"], "value_missing");
+
+    let events = r#"[{"topic":"a","data":1},{"topic":"b//c","data":2},{"topic":"a","data":3}]"#;
+    let results = post(address, "/v1/events", events).json();
+    assert!(results["results"][0]["cursor"].is_string());
+    assert_eq!(results["results"][1]["error"]["code"], "topic_invalid");
+    let kept = get(address, "/v1/topics/a").json();
+    let data: Vec<_> =
+        kept["events"].as_array().expect("events").iter().map(|e| &e["data"]).collect();
+    assert_eq!(data, [&1, &3]);
+}
+
+#[test]
+fn broken_heads_are_answered_and_closed() {
+    let server = Server::start();
+    let address = server.address();
+    let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(9_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(70));
+    let cases = [
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400", "head_malformed"),
+        ("\u{0}\u{1}\u{2}\r\n\r\n", "400", "head_malformed"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400", "head_malformed"),
+        (&long, "431", "head_too_large"),
+        (&many, "431", "head_too_large"),
+    ];
+    for (head, status, code) in cases {
+        let answer = raw(address, head.as_bytes());
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head:?}: {answer}");
+        assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{head:?}: {answer}");
+    }
+    assert_eq!(get(address, "/healthz").status, 200);
+}
+
+/// The only test that waits for the server's own limit of ten seconds.
+#[test]
+fn a_head_that_does_not_end_is_given_up() {
+    let server = Server::start();
+    let answer = raw(server.address(), b"GET /v1/events?topic=a HTTP/1.1\r\nX-Slow: ");
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("head_timeout"), "{answer}");
+}
+
+#[test]
+fn bodies_are_bounded_also_when_they_are_compressed() {
+    let server = Server::start();
+    let address = server.address();
+    let large = vec![b'x'; 1024 * 1024 + 1];
+    assert_problem(&post(address, "/v1/topics/a", &large), 413, "body_too_large");
+
+    let headers = [("Content-Encoding", "gzip"), ("Content-Type", "text/plain")];
+    let gzip = |body: &[u8]| {
+        let path = "/v1/topics/a";
+        request(address, Request { method: "POST", path, headers: &headers, body })
+    };
+    assert_problem(&gzip(b"not gzip at all"), 400, "body_invalid");
+    // 4 MiB of zeros in a few bytes: stored blocks would be as long as what they hold.
+    assert_problem(&gzip(&bomb()), 413, "body_too_large");
+    let headers = [("Content-Encoding", "br")];
+    let path = "/v1/topics/a";
+    let answer = request(address, Request { method: "POST", path, headers: &headers, body: b"x" });
+    assert_problem(&answer, 415, "encoding_unsupported");
+}
+
+/// Four MiB of zeros as gzip.
+fn bomb() -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&vec![0; 4 * 1024 * 1024]).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
