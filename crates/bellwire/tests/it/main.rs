@@ -1,4 +1,5 @@
 //! Integration tests of the real binary over real sockets, one file for each behaviour.
+#![allow(clippy::print_stdout, reason = "seeds and skipped tests are told")]
 
 mod alerts;
 mod bad_input;
