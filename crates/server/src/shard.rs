@@ -9,6 +9,7 @@
 //! A shard never blocks but in `poll`. A burst costs a connection one write, since it takes all
 //! that it is missing at once; a socket that is full waits for writability, and nothing piles up.
 
+mod catch_up;
 mod connection;
 mod inbox;
 mod lanes;

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{
-    Begin, Delivery, Entries, Gap, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Start,
-    Values,
+    Delivery, Entries, Gap, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Values,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::{
@@ -20,7 +19,7 @@ use crate::frames::{self, Frames};
 use crate::history::PAGE;
 use crate::problem::{Code, Problem};
 use crate::state::SharedTable;
-use crate::stream_request::PollRequest;
+use crate::stream_request::{PollRequest, begin};
 
 /// A hub under a lock, and whom to wake for which lane.
 #[derive(Debug)]
@@ -100,12 +99,7 @@ impl TaskHub {
     }
 
     fn join(self: &Arc<Self>, request: &PollRequest) -> Subscriber {
-        let bounds = self.journal.bounds();
-        let trimmed = match request.start {
-            Start::Latest => Offset::ZERO,
-            _ => self.journal.trimmed(&request.filters),
-        };
-        let begin = Begin { start: request.start, tail: bounds.tail, trimmed };
+        let begin = begin(self.journal.as_ref(), &request.filters, request.start);
         // The table's lock comes first, as for whoever changes it and tells this hub of it.
         let table = self.table.lock().expect("not poisoned");
         let mut inner = self.inner.lock().expect("not poisoned");

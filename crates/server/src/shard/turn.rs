@@ -7,32 +7,29 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_hub::{Begin, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Start};
-use bellwire_journal::{Error, Journal, Page};
+use bellwire_hub::{Hub, HubLimits, LaneEnd, LaneId};
 use bellwire_model::limits::{
-    CATCH_UPS_PER_SHARD_MAX, DELETIONS_KEPT_MAX, DRAIN_RETURN, LANES_PER_SHARD_MAX, VISITS_PER_TURN,
+    DELETIONS_KEPT_MAX, DRAIN_RETURN, LANES_PER_SHARD_MAX, VISITS_PER_TURN,
 };
-use bellwire_model::{Cursor, Offset};
 use bellwire_wire::http1::LAST_CHUNK;
 use bellwire_wire::{ByeReason, Control, ndjson, sse};
 use bytes::{Bytes, BytesMut};
 use mio::{Events, Interest, Poll};
-use rustc_hash::FxHashMap;
 use slab::Slab;
 
+use super::catch_up::CatchUps;
 use super::connection::{Connection, Mood};
 use super::inbox::{ShardHandle, Waiting, poll_and_handle};
 use super::lanes::LaneMembers;
 use super::pump::{self, Context, Pumped, Written};
 use super::wheel::Wheel;
-use super::{Handoff, PageRead, Surroundings, Token};
+use super::{Handoff, Surroundings, Token};
 use crate::clock::{Ticker, ticks};
 use crate::crash;
 use crate::feed::Batch;
-use crate::frames::{self, Encoding, Frames};
-use crate::history::PageRequest;
+use crate::frames::{Encoding, Frames};
 use crate::problem::{Code, Problem};
-use crate::stream_request::{Framing, StreamRequest};
+use crate::stream_request::{self, Framing};
 
 /// The poll's token of the inbox; connections have their slab keys.
 const INBOX: mio::Token = mio::Token(usize::MAX);
@@ -76,36 +73,19 @@ pub(crate) fn spawn(
     crash::spawn_essential(format!("shard-{index}"), move || shard.run())
 }
 
-/// Who waits for which page of history.
-#[derive(Debug, Default)]
-struct CatchUps {
-    next_ticket: u64,
-    /// Pages that a reader is reading.
-    reading: FxHashMap<u64, CatchUp>,
-    /// Connections that wait until fewer pages are read at once.
-    admission: VecDeque<Token>,
-}
-
-#[derive(Debug)]
-struct CatchUp {
-    lane: LaneId,
-    after: Offset,
-    waiting: Vec<Token>,
-}
-
 /// One shard. See the module above.
-struct Shard {
-    surroundings: Arc<Surroundings>,
+pub(super) struct Shard {
+    pub(super) surroundings: Arc<Surroundings>,
     poll: Poll,
-    handle: ShardHandle,
-    hub: Hub<Frames>,
-    connections: Slab<Connection>,
+    pub(super) handle: ShardHandle,
+    pub(super) hub: Hub<Frames>,
+    pub(super) connections: Slab<Connection>,
     members: LaneMembers,
     /// Connections that the front door has given, and that are yet to be taken in.
     adoptions: VecDeque<Handoff>,
     /// Connections that have more to write than one pump may.
-    queued: VecDeque<Token>,
-    catch_ups: CatchUps,
+    pub(super) queued: VecDeque<Token>,
+    pub(super) catch_ups: CatchUps,
     wheel: Wheel,
     ticker: Ticker,
     written: Written,
@@ -194,7 +174,7 @@ impl Shard {
             return;
         }
         let journal = &self.surroundings.journal;
-        let begin = begin(journal.as_ref(), &request);
+        let begin = stream_request::begin(journal.as_ref(), &request.filters, request.start);
         let table = &self.surroundings.table;
         let (delivery, gap) = self.hub.join(&request.filters, begin, |filters| {
             table.lock().expect("not poisoned").snapshot(filters)
@@ -268,7 +248,7 @@ impl Shard {
         }
     }
 
-    fn visit(&mut self, token: Token) {
+    pub(super) fn visit(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let context = Context {
             now: self.ticker.now(),
@@ -290,84 +270,6 @@ impl Shard {
             }
             Ok(Pumped::NeedsHistory(after)) => self.catch_up(token, after),
             Err(_) => self.close(token),
-        }
-    }
-
-    /// Asks for a page of history, unless it is on its way or too many are.
-    fn catch_up(&mut self, token: Token, after: Offset) {
-        let connection = &mut self.connections[token];
-        if std::mem::replace(&mut connection.mood, Mood::Waiting) == Mood::Waiting {
-            return;
-        }
-        let lane = connection.delivery.lane();
-        let mut reading = self.catch_ups.reading.values_mut();
-        if let Some(same) = reading.find(|page| page.lane == lane && page.after == after) {
-            same.waiting.push(token);
-            return;
-        }
-        if self.catch_ups.reading.len() >= CATCH_UPS_PER_SHARD_MAX {
-            self.catch_ups.admission.push_back(token);
-            return;
-        }
-        let ticket = self.catch_ups.next_ticket;
-        self.catch_ups.next_ticket += 1;
-        self.catch_ups.reading.insert(ticket, CatchUp { lane, after, waiting: vec![token] });
-        let filters = self.hub.filters(lane).clone();
-        let request = PageRequest { ticket, after, filters, reply_to: self.handle.clone() };
-        self.surroundings.history.request(request);
-    }
-
-    fn take_page(&mut self, read: PageRead) {
-        // Otherwise the lane ended while its page was read.
-        if let Some(catch_up) = self.catch_ups.reading.remove(&read.ticket) {
-            self.serve_page(catch_up, read.page);
-        }
-        // Many of those who wait may be served by the pages that have come meanwhile.
-        while self.catch_ups.reading.len() < CATCH_UPS_PER_SHARD_MAX
-            && let Some(token) = self.catch_ups.admission.pop_front()
-        {
-            self.resume([token]);
-        }
-    }
-
-    /// Frees the pages of history once nobody catches up.
-    fn free_history(&mut self) {
-        if self.catch_ups.reading.is_empty() && self.queued.is_empty() {
-            self.hub.clear_history();
-        }
-    }
-
-    fn serve_page(&mut self, catch_up: CatchUp, page: Result<Page, Error>) {
-        let CatchUp { lane, after, waiting } = catch_up;
-        match page {
-            Ok(page) => {
-                let epoch = self.hub.tail().epoch;
-                let entries = page.entries.into_iter().map(|entry| frames::entry(epoch, entry));
-                let (end, trimmed) = (page.end, page.trimmed);
-                let entries = entries.collect();
-                self.hub.push_history(HistoryPage { lane, after, end, trimmed, entries });
-                self.resume(waiting);
-            }
-            Err(error) => {
-                // Closing is honest: the client comes back with its cursor.
-                tracing::error!(%error, "The journal cannot be read; subscribers are sent away.");
-                for token in waiting {
-                    self.close(token);
-                }
-            }
-        }
-    }
-
-    /// Queues connections that waited for history: they may be many, and live ones come between.
-    fn resume(&mut self, tokens: impl IntoIterator<Item = Token>) {
-        for token in tokens {
-            // A slot may have been given to somebody else meanwhile, who then gets a visit more.
-            if let Some(connection) = self.connections.get_mut(token)
-                && connection.mood == Mood::Waiting
-            {
-                connection.mood = Mood::Queued;
-                self.queued.push_back(token);
-            }
         }
     }
 
@@ -420,7 +322,7 @@ impl Shard {
         }
     }
 
-    fn close(&mut self, token: Token) {
+    pub(super) fn close(&mut self, token: Token) {
         let Some(mut connection) = self.connections.try_remove(token) else { return };
         // The descriptor is about to close, which removes it from the poll in any case.
         let _ = self.poll.registry().deregister(&mut connection.socket);
@@ -430,7 +332,7 @@ impl Shard {
             self.connections[moved].place = connection.place;
         }
         if self.hub.leave(&connection.delivery) == LaneEnd::Ended {
-            self.catch_ups.reading.retain(|_, page| page.lane != lane);
+            self.catch_ups.abandon(lane);
         }
         self.surroundings.figures.streams_open.sub(1);
         self.surroundings.figures.connections_open.sub(1);
@@ -466,18 +368,6 @@ impl Shard {
             self.surroundings.figures.bytes_delivered.add(written.bytes);
         }
     }
-}
-
-/// Where a subscriber begins. What retention removed is looked up only where it matters.
-fn begin(journal: &dyn Journal, request: &StreamRequest) -> Begin {
-    let tail = journal.bounds().tail;
-    let resumes = |cursor: Cursor| cursor.epoch == journal.epoch() && cursor.offset <= tail;
-    let trimmed = match request.start {
-        Start::Latest => Offset::ZERO,
-        Start::After(cursor) if resumes(cursor) => Offset::ZERO,
-        Start::After(_) | Start::Earliest => journal.trimmed(&request.filters),
-    };
-    Begin { start: request.start, tail, trimmed }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
