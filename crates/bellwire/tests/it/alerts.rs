@@ -61,6 +61,8 @@ fn an_alert_fires_exactly_when_for_has_passed_and_resolves_with_the_next_sample(
     let resolved = events.next_of("alert.resolved").payload();
     assert_eq!(resolved["fingerprint"], alert["fingerprint"]);
     assert!(time(&resolved, "resolved_at") >= time(&alert, "fired_at"));
+    // The board follows what has been announced.
+    assert_eq!(board.next_of("alert.resolved").payload(), resolved);
     let alerts = get(address, "/v1/alerts").json();
     assert_eq!(alerts["alerts"][0]["state"], "resolved", "it stays on the board for a while");
 }
@@ -120,6 +122,8 @@ fn a_restart_neither_forgets_nor_repeats_a_firing_alert() {
     let alerts = get(address, "/v1/alerts").json();
     assert_eq!(alerts["alerts"][0]["state"], "firing");
     assert_eq!(alerts["alerts"][0]["active_at"], firing.payload()["active_at"]);
+    let mut board = Stream::open(address, "topic=alerts/active");
+    assert_eq!(board.until_ready().len(), 1, "the board is there from the first moment");
     // The same condition again is the same alert; its end is the next event.
     post(address, "/v1/samples", sample("door_open", "oslo", 1.0));
     post(address, "/v1/samples", sample("door_open", "oslo", 0.0));

@@ -179,15 +179,36 @@ fn bodies_are_bounded_also_when_they_are_compressed() {
     assert_problem(&gzip(b"not gzip at all"), 400, "body_invalid");
     // 4 MiB of zeros in a few bytes: stored blocks would be as long as what they hold.
     assert_problem(&gzip(&bomb()), 413, "body_too_large");
+    let headers = [("Content-Encoding", "GZip"), ("Content-Type", "text/plain")];
+    let path = "/v1/topics/a";
+    let body = gzip_of(b"x");
+    let answer = request(address, Request { method: "POST", path, headers: &headers, body: &body });
+    assert_eq!(answer.status, 201, "{}", answer.text());
     let headers = [("Content-Encoding", "br")];
     let path = "/v1/topics/a";
     let answer = request(address, Request { method: "POST", path, headers: &headers, body: b"x" });
     assert_problem(&answer, 415, "encoding_unsupported");
 }
 
+#[test]
+fn who_asks_before_sending_too_much_is_told_at_once() {
+    let server = Server::start();
+    let length = 10_000_000_000_u64;
+    let head = format!(
+        "POST /v1/events HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let answer = raw(server.address(), head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    assert!(answer.contains("\"code\":\"body_too_large\""), "{answer}");
+}
+
 /// Four MiB of zeros as gzip.
 fn bomb() -> Vec<u8> {
+    gzip_of(&vec![0; 4 * 1024 * 1024])
+}
+
+fn gzip_of(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(&vec![0; 4 * 1024 * 1024]).expect("memory takes all");
+    encoder.write_all(bytes).expect("memory takes all");
     encoder.finish().expect("memory takes all")
 }

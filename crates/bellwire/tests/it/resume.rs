@@ -91,7 +91,7 @@ fn of_sse(mut stream: Stream, count: usize) -> Taken {
             "ready" => panic!("ready after {} of {count} events", events.len()),
             _ => {
                 assert_eq!(item.json()["cursor"], item.id);
-                cursor = item.id.clone();
+                cursor.clone_from(&item.id);
                 events.push(item.json());
             }
         }
@@ -129,7 +129,8 @@ fn cursor_of(event: &Value) -> String {
 #[test]
 fn each_transport_goes_on_where_another_left_off() {
     const EACH: usize = 4;
-    let cases: [(&str, fn(u64) -> String); 4] = [
+    type TopicOf = fn(u64) -> String;
+    let cases: [(&str, TopicOf); 4] = [
         ("topic=lab/one", |_| "lab/one".to_owned()),
         ("topic=lab/a&topic=lab/b", |n| format!("lab/{}", ["a", "b"][n as usize % 2])),
         ("topic=deep/*/x&topic=deep/2/y", |n| {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Lines, Raw, Request, Server, Stream, delete, get, post, request};
+use crate::harness::{Lines, Raw, Request, Server, Stream, StreamItem, delete, get, post, request};
 
 const CONFIG: &str = "[[topic]]\nmatch = \"tickers/**\"\nkind = \"state\"\n";
 
@@ -44,7 +44,7 @@ fn summary<'a>(events: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
 }
 
 fn snapshot(stream: &mut Stream) -> Vec<String> {
-    let events: Vec<Value> = stream.until_ready().iter().map(|item| item.json()).collect();
+    let events: Vec<Value> = stream.until_ready().iter().map(StreamItem::json).collect();
     summary(&events)
 }
 

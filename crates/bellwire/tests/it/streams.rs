@@ -197,7 +197,7 @@ fn a_client_that_talks_on_a_stream_is_tolerated_for_a_while() {
     assert_eq!(get(server.address(), "/healthz").status, 200);
 }
 
-fn figure(server: &Server, name: &str) -> f64 {
+fn figure(server: &Server, name: &str) -> u64 {
     let metrics = get(server.address(), "/metrics");
     let line = metrics.text().lines().find(|line| line.split(' ').next() == Some(name));
     let line = line.unwrap_or_else(|| panic!("no {name}: {}", metrics.text()));
@@ -211,7 +211,7 @@ fn wait_for_streams(server: &Server, count: u32) {
         std::thread::park_timeout(std::time::Duration::from_millis(10));
         figure(server, "bellwire_streams_open")
     };
-    let reached = (0..2_000).map(open).any(|open| open == f64::from(count));
+    let reached = (0..2_000).map(open).any(|open| open == u64::from(count));
     assert!(reached, "{} streams are open", figure(server, "bellwire_streams_open"));
 }
 
@@ -238,7 +238,7 @@ fn thousands_of_quick_connections_leave_nothing_behind() {
     wait_for_streams(&server, 1);
     publish(address, "lab/a", &[], b"2");
     assert_eq!(steady.events(1)[0].payload(), 2);
-    assert_eq!(figure(&server, "bellwire_polls_waiting"), 0.0);
+    assert_eq!(figure(&server, "bellwire_polls_waiting"), 0);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn five_thousand_subscribers_of_one_topic_all_receive() {
         raw.until("event: ready");
         raw.until("}\n\n\r\n");
     }
-    assert_eq!(figure(&server, "bellwire_streams_open"), SUBSCRIBERS as f64);
+    assert_eq!(figure(&server, "bellwire_streams_open"), SUBSCRIBERS as u64);
     let published: Vec<String> =
         (0..10).map(|n| publish(address, "crowd", &[], format!("{n}").as_bytes())).collect();
     for raw in &mut subscribers {
@@ -348,7 +348,7 @@ fn who_takes_no_byte_for_long_is_cut_off_and_may_come_back() {
     reading.until_ready();
     let total = publish_megabytes(address, 20);
     wait_for_streams(&server, 1);
-    assert_eq!(figure(&server, "bellwire_streams_stalled_total"), 1.0);
+    assert_eq!(figure(&server, "bellwire_streams_stalled_total"), 1);
     // What had been sent before is whole events and the beginning of one.
     let seen = String::from_utf8(stalled.rest()).expect("UTF-8");
     let last = seen.rmatch_indices("\"cursor\":\"").find_map(|(start, mark)| {
@@ -375,7 +375,7 @@ fn a_drain_says_good_bye_in_every_form() {
     lines.until_ready();
     let mut poll = Raw::connect(address);
     poll.send("GET /v1/events?topic=lab/a&wait=60s HTTP/1.1\r\nAccept: application/json\r\n\r\n");
-    while figure(&server, "bellwire_polls_waiting") < 1.0 {}
+    while figure(&server, "bellwire_polls_waiting") < 1 {}
     assert!(server.end().success());
 
     let answer = poll.answer();

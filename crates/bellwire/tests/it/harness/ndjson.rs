@@ -13,7 +13,7 @@ pub(crate) struct Lines {
     raw: Raw,
     /// What has come of a line that is not complete.
     begun: Vec<u8>,
-    lines: VecDeque<Value>,
+    ready: VecDeque<Value>,
 }
 
 impl Lines {
@@ -27,26 +27,26 @@ impl Lines {
         let head = raw.until("\r\n\r\n");
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert!(head.contains("Content-Type: application/x-ndjson"), "{head}");
-        Self { raw, begun: Vec::new(), lines: VecDeque::new() }
+        Self { raw, begun: Vec::new(), ready: VecDeque::new() }
     }
 
     /// The next line that is not empty; `None` at the end.
     #[track_caller]
     pub(crate) fn next(&mut self) -> Option<Value> {
-        while self.lines.is_empty() {
+        while self.ready.is_empty() {
             let chunk = self.raw.try_chunk().expect("the stream goes on")?;
             for byte in chunk {
                 match byte {
                     b'\n' if self.begun.is_empty() => {}
                     b'\n' => {
                         let line = std::mem::take(&mut self.begun);
-                        self.lines.push_back(serde_json::from_slice(&line).expect("JSON"));
+                        self.ready.push_back(serde_json::from_slice(&line).expect("JSON"));
                     }
                     byte => self.begun.push(byte),
                 }
             }
         }
-        self.lines.pop_front()
+        self.ready.pop_front()
     }
 
     /// Reads up to `ready`, which comes last.
