@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bellwire_model::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
@@ -21,6 +21,10 @@ pub(super) async fn read(
     bytes_max: usize,
 ) -> Result<Bytes, Problem> {
     let encoding = header(headers, header::CONTENT_ENCODING)?.unwrap_or("identity");
+    // Who asks before sending is spared it. Others are read: they listen only when they have sent.
+    if headers.contains_key(header::EXPECT) && body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large(bytes_max));
+    }
     let collect = Limited::new(body, bytes_max).collect();
     let bytes = match tokio::time::timeout(BODY_TIMEOUT, collect).await {
         Ok(Ok(collected)) => collected.to_bytes(),
@@ -37,7 +41,7 @@ pub(super) async fn read(
         // A copy of a small body: what was read shares a block many times its size.
         "identity" if bytes.len() < SHARED_BYTES_MIN => Ok(Bytes::copy_from_slice(&bytes)),
         "identity" => Ok(bytes),
-        "gzip" => inflate(&bytes, bytes_max),
+        gzip if gzip.eq_ignore_ascii_case("gzip") => inflate(&bytes, bytes_max),
         other => {
             let detail = format!("bodies come plain or as `gzip`, not as `{other}`");
             Err(Problem::new(Code::EncodingUnsupported, detail))
