@@ -126,6 +126,8 @@ pub(crate) fn spawn(
     let mut engine = Engine::new(rules);
     engine.restore(clock::now(), restored);
     let evaluator = Evaluator { engine, forward, journal, states, figures, is_blocked, draining };
+    // Before anybody can look: the board must not be empty for a moment after a restart.
+    evaluator.show_all();
     let run = move || evaluator.run(&queue);
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
     Ok((intake, thread))
@@ -143,9 +145,6 @@ struct Evaluator {
 
 impl Evaluator {
     fn run(mut self, queue: &Receiver<Batch>) {
-        // What was restored is on the board at once.
-        let active = self.engine.active().map(|alert| board_event(&alert, None, clock::now()));
-        self.put(active.collect());
         // Rules are evaluated once without any sample.
         let changes = self.engine.apply(clock::now(), &[]);
         self.publish(changes);
@@ -177,6 +176,12 @@ impl Evaluator {
                 self.states.expire_samples(now.saturating_sub(SAMPLE_VALUE_AGE));
             }
         }
+    }
+
+    /// Shows every alert that there is.
+    fn show_all(&self) {
+        let active = self.engine.active().map(|alert| board_event(&alert, None, clock::now()));
+        self.put(active.collect());
     }
 
     /// Shows the newest values of alerts that go on. No transition: the board alone has them.
