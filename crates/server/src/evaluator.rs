@@ -286,7 +286,12 @@ impl Evaluator {
         if body.len() > STATE_VALUE_BYTES_MAX {
             return None;
         }
-        let key = Some(json::state_key(&sample.series).into());
+        let key = json::state_key(&sample.series);
+        // A late sample must not hide a newer one.
+        if self.states.time(&topic, &key).is_some_and(|shown| shown > sample.time) {
+            return None;
+        }
+        let key = Some(key.into());
         Some(Event {
             topic,
             key,

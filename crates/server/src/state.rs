@@ -103,6 +103,12 @@ impl States {
         table.get(topic, key)?.payload.event().body.clone()
     }
 
+    /// When the current value of `key` was measured or published.
+    pub(crate) fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {
+        let table = self.table.lock().expect("not poisoned");
+        table.get(topic, key).map(|value| value.payload.event().time)
+    }
+
     /// Every state topic with its number of keys.
     pub(crate) fn topics(&self) -> Vec<(Topic, usize)> {
         let table = self.table.lock().expect("not poisoned");
