@@ -70,6 +70,10 @@ enum Form {
 
 impl EventsRequest {
     pub(crate) fn parse(asked: Asked<'_>) -> Result<Self, Problem> {
+        // The parser below replaces what is no UTF-8: the stream would follow another topic.
+        if percent_encoding::percent_decode_str(asked.query).decode_utf8().is_err() {
+            return Err(Problem::new(Code::Utf8Invalid, "the query is not percent-encoded UTF-8"));
+        }
         let mut query = Query::default();
         for (name, value) in url::form_urlencoded::parse(asked.query.as_bytes()) {
             query.take(&name, value)?;
@@ -272,6 +276,7 @@ mod tests {
         let cases = [
             ("", Code::TopicInvalid),
             ("topic=a//b", Code::TopicInvalid),
+            ("topic=a%ff", Code::Utf8Invalid),
             ("topic=a&after=yesterday", Code::CursorInvalid),
             ("topic=a&wait=99999s", Code::ParameterInvalid),
             ("topic=a&format=xml", Code::ParameterInvalid),

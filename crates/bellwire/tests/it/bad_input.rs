@@ -37,6 +37,8 @@ fn each_wrong_request_has_its_problem() {
         ("/v1/events", 400, "topic_invalid"),
         ("/v1/events?topic=a//b", 400, "topic_invalid"),
         ("/v1/events?topic=a/**/b", 400, "topic_invalid"),
+        ("/v1/events?topic=a%FF", 400, "utf8_invalid"),
+        ("/v1/topics/a%FF", 400, "topic_invalid"),
         (&format!("/v1/events?topic={deep}"), 400, "topic_invalid"),
         (&format!("/v1/events?x=1{many}"), 400, "parameter_invalid"),
         (&format!("/v1/events?{}", &many[1..]), 400, "topic_invalid"),
