@@ -29,9 +29,12 @@ pub(super) async fn events(
         return Err(Problem::new(Code::TransportUnsupported, detail));
     }
     let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
+    // Several headers of one name are one list.
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let accept = accept.collect::<Vec<_>>().join(",");
     let asked = Asked {
         query: uri.query().unwrap_or_default(),
-        accept: text_of(&headers, header::ACCEPT)?,
+        accept: (!accept.is_empty()).then_some(&accept),
         last_event_id: text_of(&headers, header::HeaderName::from_static("last-event-id"))?,
         framing,
     };
