@@ -144,6 +144,11 @@ impl Delivery {
         self.offset = offset;
     }
 
+    /// It has taken all that a page has for it, which ends at `end`: behind the last match, too.
+    pub fn took_page(&mut self, end: Offset) {
+        self.offset = self.offset.max(end);
+    }
+
     /// It has taken the value of this version.
     pub fn took_value(&mut self, version: Version) {
         debug_assert!(version > self.version, "versions strictly increase for every subscriber");

@@ -265,7 +265,7 @@ impl<P> Hub<P> {
     }
 
     /// Moves a subscriber that has all there is to the tail, so that its cursor stays young.
-    pub fn settle(&self, delivery: &mut Delivery) {
+    fn settle(&self, delivery: &mut Delivery) {
         delivery.offset = self.cursor(delivery).offset;
     }
 

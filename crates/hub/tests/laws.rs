@@ -85,6 +85,11 @@ struct World {
     subscribers: Vec<Subscriber>,
 }
 
+/// An event of the journal as the hub takes it.
+fn hub_entry((offset, topic, _): &(Offset, Topic, bool)) -> Arc<Entry<u64>> {
+    Arc::new(Entry { offset: *offset, topic: topic.clone(), size_bytes: 10, payload: offset.get() })
+}
+
 impl World {
     fn new() -> Self {
         let limits = HubLimits { ring_events_max: 8, ring_bytes_max: 1_000 };
@@ -154,15 +159,7 @@ impl World {
     }
 
     fn feed(&mut self) {
-        let entry = |(offset, topic, _): &(Offset, Topic, bool)| {
-            Arc::new(Entry {
-                offset: *offset,
-                topic: topic.clone(),
-                size_bytes: 10,
-                payload: offset.get(),
-            })
-        };
-        let entries: Vec<_> = self.journal[self.fed..].iter().map(entry).collect();
+        let entries: Vec<_> = self.journal[self.fed..].iter().map(hub_entry).collect();
         self.fed = self.journal.len();
         self.hub.push(&entries, &mut Vec::new());
         self.hub.push_values(&std::mem::take(&mut self.unfed_values), &mut Vec::new());
@@ -254,7 +251,7 @@ impl World {
                         subscriber.seen.push(entry.offset);
                         delivery.took_entry(entry.offset);
                     } else if let Entries::Page(_, end) = entries {
-                        delivery.took_entry(end);
+                        delivery.took_page(end);
                     } else {
                         // The lane was filled from the ring, which held nothing that matches.
                     }
@@ -274,17 +271,9 @@ impl World {
         let kept = |(offset, topic, removed): &&(Offset, Topic, bool)| {
             *offset > after && !removed && filters.matches(topic)
         };
-        let mut entries: Vec<_> = self.journal.iter().filter(kept).take(4).collect();
+        let entries: Vec<_> = self.journal.iter().filter(kept).take(4).collect();
         let end = if entries.len() == 4 { entries[3].0 } else { self.tail() };
-        let entry = |(offset, topic, _): &(Offset, Topic, bool)| {
-            Arc::new(Entry {
-                offset: *offset,
-                topic: topic.clone(),
-                size_bytes: 10,
-                payload: offset.get(),
-            })
-        };
-        let entries = entries.drain(..).map(entry).collect();
+        let entries = entries.into_iter().map(hub_entry).collect();
         HistoryPage { lane, after, end, trimmed: self.trimmed(filters), entries }
     }
 

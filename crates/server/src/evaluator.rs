@@ -282,13 +282,13 @@ impl Evaluator {
         if !self.forward.iter().any(|filter| filter.matches(&topic)) {
             return None;
         }
-        let body = json::sample(sample);
-        if body.len() > STATE_VALUE_BYTES_MAX {
-            return None;
-        }
         let key = json::state_key(&sample.series);
         // A late sample must not hide a newer one.
         if self.states.time(&topic, &key).is_some_and(|shown| shown > sample.time) {
+            return None;
+        }
+        let body = json::sample(sample);
+        if body.len() > STATE_VALUE_BYTES_MAX {
             return None;
         }
         let key = Some(key.into());

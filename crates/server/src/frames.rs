@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bellwire_hub::Entry;
+use bellwire_hub::{Entry, HistoryPage, LaneId};
+use bellwire_journal::Page;
 use bellwire_model::{Cursor, Epoch, Event, Offset};
 use bellwire_wire::http1::Frame;
 use bellwire_wire::{json, ndjson, sse};
@@ -81,6 +82,17 @@ pub(crate) fn entry(epoch: Epoch, entry: bellwire_model::Entry) -> Arc<Entry<Fra
         size_bytes: entry.event.size_bytes(),
         payload: Frames::new(epoch, Some(entry.offset), entry.event),
     })
+}
+
+/// A page that was read for a lane, from `after` on, as the hub carries it.
+pub(crate) fn history_page(
+    epoch: Epoch,
+    (lane, after): (LaneId, Offset),
+    page: Page,
+) -> HistoryPage<Frames> {
+    let Page { entries, end, trimmed } = page;
+    let entries = entries.into_iter().map(|read| entry(epoch, read)).collect();
+    HistoryPage { lane, after, end, trimmed, entries }
 }
 
 #[cfg(test)]

@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bellwire_hub::{
-    Delivery, Entries, Gap, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Values,
-};
+use bellwire_hub::{Delivery, Entries, Gap, Hub, HubLimits, LaneEnd, LaneId, Next, Values};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, POLL_READS_MAX, STATE_ANSWER_BYTES_MAX,
@@ -170,10 +168,7 @@ impl TaskHub {
         let page = tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
-        let epoch = self.journal.epoch();
-        let (end, trimmed) = (page.end, page.trimmed);
-        let entries = page.entries.into_iter().map(|entry| frames::entry(epoch, entry)).collect();
-        let page = HistoryPage { lane, after, end, trimmed, entries };
+        let page = frames::history_page(self.journal.epoch(), (lane, after), page);
         self.inner.lock().expect("not poisoned").hub.push_history(page);
         Ok(())
     }
@@ -232,10 +227,8 @@ impl Subscriber {
                 return;
             }
         }
-        if let Entries::Page(_, end) = entries
-            && end > self.delivery.offset()
-        {
-            self.delivery.took_entry(end);
+        if let Entries::Page(_, end) = entries {
+            self.delivery.took_page(end);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use bellwire_hub::{HistoryPage, LaneId};
+use bellwire_hub::LaneId;
 use bellwire_journal::{Error, Page};
 use bellwire_model::Offset;
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
@@ -103,10 +103,7 @@ impl Shard {
         match page {
             Ok(page) => {
                 let epoch = self.hub.tail().epoch;
-                let entries = page.entries.into_iter().map(|entry| frames::entry(epoch, entry));
-                let (end, trimmed) = (page.end, page.trimmed);
-                let entries = entries.collect();
-                self.hub.push_history(HistoryPage { lane, after, end, trimmed, entries });
+                self.hub.push_history(frames::history_page(epoch, (lane, after), page));
                 self.resume(waiting);
             }
             Err(error) => {

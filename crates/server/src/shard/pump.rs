@@ -121,12 +121,11 @@ fn write_entries(
         upto: Upto::Entry(entry.offset),
     }));
     let complete = pieces.write(connection, now, written)?;
-    match page_end {
-        // The page ends behind its last match: the subscriber has that stretch, too.
-        Some(end) if is_rest && complete && end > connection.delivery.offset() => {
-            connection.delivery.took_entry(end);
-        }
-        _ => {}
+    if let Some(end) = page_end
+        && is_rest
+        && complete
+    {
+        connection.delivery.took_page(end);
     }
     Ok(())
 }

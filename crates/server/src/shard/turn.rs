@@ -344,7 +344,7 @@ impl Shard {
         while self.members.has_touched() {
             self.visit_touched();
         }
-        let context = Context { now: self.ticker.now(), heartbeat_interval: Duration::ZERO };
+        let now = self.ticker.now();
         for (_, connection) in &mut self.connections {
             if connection.unwritten.is_some() {
                 continue;
@@ -354,9 +354,8 @@ impl Shard {
                 bye.extend_from_slice(LAST_CHUNK);
             }
             connection.unwritten = Some(Box::new(bye.freeze()));
-            let mut written = Written::default();
             // Whoever does not get it sees the connection end, and comes back the same.
-            let _ = pump::finish(connection, context.now, &mut written);
+            let _ = pump::finish(connection, now, &mut self.written);
         }
         self.report();
     }
