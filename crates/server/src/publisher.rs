@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use bellwire_journal::{Append, Appended, Error, Journal};
+use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
 use bellwire_model::{Cursor, Event, Topic};
+use bellwire_wire::publish::Publish;
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::state::States;
@@ -33,84 +36,126 @@ pub(crate) enum Published {
     State,
 }
 
+/// One for each event that was published together, in their order.
+pub(crate) type Results = Vec<Result<Published, Problem>>;
+
+/// Refuses topics that the server owns.
+pub(crate) fn check_topic(topic: &Topic) -> Result<(), Problem> {
+    if topic.is_reserved() {
+        let detail =
+            format!("`{topic}` belongs to the server: publish under another first segment");
+        return Err(Problem::new(Code::TopicReserved, detail));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_idempotency_key(key: &str) -> Result<Box<str>, Problem> {
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+        let detail = format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
+        return Err(Problem::new(Code::IdempotencyKeyInvalid, detail));
+    }
+    Ok(key.into())
+}
+
 impl Publisher {
-    /// Refuses topics that the server owns.
-    pub(crate) fn check_topic(topic: &Topic) -> Result<(), Problem> {
-        if topic.is_reserved() {
-            let detail =
-                format!("`{topic}` belongs to the server: publish under another first segment");
-            return Err(Problem::new(Code::TopicReserved, detail));
+    /// What a client publishes as an event of now, if its topic takes it.
+    pub(crate) fn event(&self, publish: Publish) -> Result<Event, Problem> {
+        let Publish { topic, key, event_type, body } = publish;
+        check_topic(&topic)?;
+        if self.topics.kind(&topic) == Kind::State {
+            if key.is_none() {
+                let detail = format!(
+                    "`{topic}` is a state topic: say which value this is, by `Bellwire-Key` or `key`"
+                );
+                return Err(Problem::new(Code::KeyMissing, detail));
+            }
+            if body.bytes().len() > STATE_VALUE_BYTES_MAX {
+                let detail = format!("a state value has at most {STATE_VALUE_BYTES_MAX} bytes");
+                return Err(Problem::new(Code::EventTooLarge, detail));
+            }
         }
-        Ok(())
+        Ok(Event { topic, key, event_type, time: clock::now(), body: Some(body) })
     }
 
-    /// Publishes events, stream events whole or not at all. One result each.
-    pub(crate) async fn publish(
+    /// What removes a key of a state topic, if it is there.
+    pub(crate) fn deletion(&self, topic: Topic, key: &str) -> Result<Event, Problem> {
+        check_topic(&topic)?;
+        if self.topics.kind(&topic) != Kind::State {
+            let detail = format!("`{topic}` is a stream: its events go with its retention");
+            return Err(Problem::new(Code::KindMismatch, detail));
+        }
+        if !self.states.contains(&topic, key) {
+            return Err(Problem::new(Code::KeyNotFound, format!("`{topic}` has no key `{key}`")));
+        }
+        Ok(Event { topic, key: Some(key.into()), event_type: None, time: clock::now(), body: None })
+    }
+
+    /// Publishes events, those of streams whole or not at all.
+    pub(crate) async fn publish(&self, events: Vec<Append>) -> Result<Results, Problem> {
+        let (reply, replied) = oneshot::channel();
+        self.publish_then(events, move |results| {
+            // A publisher that has left does not need its answer.
+            let _ = reply.send(results);
+        })?;
+        replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+
+    /// Publishes events without blocking, and calls `done` with the answer: now, or on the
+    /// journal's writer once the events of streams are durable. An error says that nothing was
+    /// done and that `done` is not called. Events of one caller keep their order.
+    pub(crate) fn publish_then(
         &self,
         events: Vec<Append>,
-    ) -> Result<Vec<Result<Published, Problem>>, Problem> {
-        let is_state: Vec<bool> = events
-            .iter()
-            .map(|append| self.topics.kind(&append.event.topic) == Kind::State)
-            .collect();
-        let mut streams = Vec::with_capacity(events.len());
-        let mut states = Vec::new();
-        for (append, is_state) in events.into_iter().zip(&is_state) {
-            if *is_state {
-                states.push(append.event);
-            } else {
-                streams.push(append);
+        done: impl FnOnce(Result<Results, Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
+        let kind = |append: &Append| self.topics.kind(&append.event.topic);
+        let kinds: Vec<Kind> = events.iter().map(kind).collect();
+        let (mut streams, mut values) = (Vec::with_capacity(events.len()), Vec::new());
+        for (append, kind) in events.into_iter().zip(&kinds) {
+            match kind {
+                Kind::Stream => streams.push(append),
+                Kind::State => values.push(append.event),
             }
         }
         // Refused before anything is done: a request must not fail after half of it.
-        if !states.is_empty() && !self.states.has_room() {
+        if !values.is_empty() && !self.states.has_room() {
             let detail = "subscribers' threads cannot keep up with the changes of state topics";
             return Err(Problem::new(Code::PublishersBusy, detail).retry_after(1));
         }
-        let mut stream_results = self.append(streams).await?.into_iter();
-        let mut state_results = self.apply(states).into_iter();
-        let next = |is_state: &bool| {
-            if *is_state {
-                state_results.next().expect("one result each")
-            } else {
-                Ok(stream_results.next().expect("one result each"))
+        let (epoch, states) = (self.journal.epoch(), Arc::clone(&self.states));
+        let finish = move |appended: Vec<Appended>| -> Results {
+            let mut appended = appended.into_iter();
+            let mut applied = states.apply_now(values).into_iter();
+            let result = |kind| match kind {
+                Kind::Stream => {
+                    let Appended { offset, duplicate } = appended.next().expect("one result each");
+                    Ok(Published::Stream { cursor: Cursor { epoch, offset }, duplicate })
+                }
+                Kind::State => match applied.next().expect("one result each") {
+                    Ok(()) => Ok(Published::State),
+                    Err(error) => Err(Problem::new(Code::StateFull, error)),
+                },
+            };
+            kinds.into_iter().map(result).collect()
+        };
+        if streams.is_empty() {
+            done(Ok(finish(Vec::new())));
+            return Ok(());
+        }
+        let figures = Arc::clone(&self.figures);
+        let reply = move |result: Result<Vec<Appended>, Error>| match result {
+            Ok(appended) => {
+                figures.events_published.add(appended.len() as u64);
+                done(Ok(finish(appended)));
+            }
+            Err(error) => {
+                figures.journal_failures.add(1);
+                done(Err(error.into()));
             }
         };
-        Ok(is_state.iter().map(next).collect())
-    }
-
-    /// Appends to the journal and waits until it is durable.
-    async fn append(&self, batch: Vec<Append>) -> Result<Vec<Published>, Problem> {
-        if batch.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (reply, replied) = oneshot::channel();
-        let reply = Box::new(move |result: Result<Vec<Appended>, Error>| {
-            // A publisher that has left does not need its answer.
-            let _ = reply.send(result);
-        });
-        let result = match self.journal.append(batch, reply) {
-            Ok(()) => replied.await.unwrap_or(Err(Error::Closed)),
-            Err(error) => Err(error),
-        };
-        let appended = result.inspect_err(|_| self.figures.journal_failures.add(1))?;
-        self.figures.events_published.add(appended.len() as u64);
-        let epoch = self.journal.epoch();
-        let published = |Appended { offset, duplicate }| Published::Stream {
-            cursor: Cursor { epoch, offset },
-            duplicate,
-        };
-        Ok(appended.into_iter().map(published).collect())
-    }
-
-    fn apply(&self, events: Vec<Event>) -> Vec<Result<Published, Problem>> {
-        if events.is_empty() {
-            return Vec::new();
-        }
-        let results = self.states.apply(events).into_iter();
-        let result = |result: Result<(), _>| {
-            result.map(|()| Published::State).map_err(|error| Problem::new(Code::StateFull, error))
-        };
-        results.map(result).collect()
+        self.journal.append(streams, Box::new(reply)).map_err(|error| {
+            self.figures.journal_failures.add(1);
+            error.into()
+        })
     }
 }

@@ -34,10 +34,21 @@ impl States {
         Self { epoch, table, feed }
     }
 
-    /// Puts each event's body under its topic and key, or deletes the key where it has no body;
-    /// tells all hubs at once. What one call changes, subscribers see together. One result each.
+    /// [`apply_now`](Self::apply_now), once the hubs have room. Blocks until then.
     pub(crate) fn apply(&self, events: Vec<Event>) -> Vec<Result<(), StateError>> {
         self.feed.wait_for_room();
+        self.apply_now(events)
+    }
+
+    /// Puts each event's body under its topic and key, or deletes the key where it has no body;
+    /// tells all hubs at once. What one call changes, subscribers see together. One result each.
+    ///
+    /// Never blocks: threads that must not wait for a shard look at [`has_room`](Self::has_room)
+    /// first, so that inboxes go over their bound by no more than the number of such threads.
+    pub(crate) fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), StateError>> {
+        if events.is_empty() {
+            return Vec::new();
+        }
         let mut table = self.table.lock().expect("not poisoned");
         let mut changes: Vec<Arc<Value<Frames>>> = Vec::with_capacity(events.len());
         let results = events

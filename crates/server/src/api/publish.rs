@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_journal::Append;
-use bellwire_model::limits::{EVENT_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
-use bellwire_model::{Event, Topic};
+use bellwire_model::Topic;
+use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_wire::publish::{self, BatchFormat, Publish};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
@@ -16,10 +16,8 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::body::{header as text_of, read, read_batch};
-use crate::clock;
 use crate::problem::{Code, Problem};
-use crate::publisher::{Published, Publisher};
-use crate::topics::Kind;
+use crate::publisher::{Published, check_idempotency_key};
 
 const KEY: HeaderName = HeaderName::from_static("bellwire-key");
 const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
@@ -42,7 +40,7 @@ pub(super) async fn one(
     let body = publish::body(content_type, read(&headers, body, EVENT_BYTES_MAX).await?)
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
-    let event = to_event(&app.publisher, Publish { topic, key, event_type, body })?;
+    let event = app.publisher.event(Publish { topic, key, event_type, body })?;
     let idempotency_key = idempotency_key.map(check_idempotency_key).transpose()?;
     let results = app.publisher.publish(vec![Append { event, idempotency_key }]).await?;
     let published = results.into_iter().next().expect("one result each")?;
@@ -65,7 +63,7 @@ pub(super) async fn many(
     let mut events = Vec::with_capacity(items.len());
     for item in items {
         let event = match item {
-            Ok(publish) => to_event(&app.publisher, publish).map_err(|problem| rejection(&problem)),
+            Ok(publish) => app.publisher.event(publish).map_err(|problem| rejection(&problem)),
             Err(rejected) => Err(rejection_json(&rejected)),
         };
         match event {
@@ -93,19 +91,10 @@ pub(super) async fn delete(
     TopicPath(topic): TopicPath,
     uri: Uri,
 ) -> Result<StatusCode, Problem> {
-    Publisher::check_topic(&topic)?;
-    if app.publisher.topics.kind(&topic) != Kind::State {
-        let detail = format!("`{topic}` is a stream: its events go with its retention");
-        return Err(Problem::new(Code::KindMismatch, detail));
-    }
     let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let key = parameters.find(|(name, _)| name == "key").map(|(_, key)| key);
     let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
-    if !app.publisher.states.contains(&topic, &key) {
-        return Err(Problem::new(Code::KeyNotFound, format!("`{topic}` has no key `{key}`")));
-    }
-    let (key, time) = (Some(key.as_ref().into()), clock::now());
-    let event = Event { topic, key, event_type: None, time, body: None };
+    let event = app.publisher.deletion(topic, &key)?;
     app.publisher.publish(vec![Append { event, idempotency_key: None }]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -132,33 +121,6 @@ fn batch_format(content_type: Option<&str>, body: &[u8]) -> BatchFormat {
     let says_lines = content_type.is_some_and(|content_type| content_type.contains("ndjson"));
     let starts_array = body.trim_ascii_start().first() == Some(&b'[');
     if says_lines || !starts_array { BatchFormat::Ndjson } else { BatchFormat::Json }
-}
-
-/// A published event as of now, if its topic takes it.
-fn to_event(publisher: &Publisher, publish: Publish) -> Result<Event, Problem> {
-    let Publish { topic, key, event_type, body } = publish;
-    Publisher::check_topic(&topic)?;
-    if publisher.topics.kind(&topic) == Kind::State {
-        if key.is_none() {
-            let detail = format!(
-                "`{topic}` is a state topic: say which value this is, by `Bellwire-Key` or `key`"
-            );
-            return Err(Problem::new(Code::KeyMissing, detail));
-        }
-        if body.bytes().len() > STATE_VALUE_BYTES_MAX {
-            let detail = format!("a state value has at most {STATE_VALUE_BYTES_MAX} bytes");
-            return Err(Problem::new(Code::EventTooLarge, detail));
-        }
-    }
-    Ok(Event { topic, key, event_type, time: clock::now(), body: Some(body) })
-}
-
-fn check_idempotency_key(key: &str) -> Result<Box<str>, Problem> {
-    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
-        let detail = format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes");
-        return Err(Problem::new(Code::IdempotencyKeyInvalid, detail));
-    }
-    Ok(key.into())
 }
 
 fn published_json(published: Published) -> Value {
