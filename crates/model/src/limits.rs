@@ -157,6 +157,13 @@ pub const PAGE_EVENTS_MAX: usize = 1_000;
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one event that a client's SSE parser takes: the largest event, all of it escaped.
 pub const SSE_EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of one WebSocket message from a client, compressed or not: the largest event as base64,
+/// and what is around it.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = EVENT_BYTES_MAX.div_ceil(3) * 4 + 64 * 1024;
+/// Frames of one WebSocket message. Empty ones add nothing to its bytes, so they are counted.
+pub const WEBSOCKET_FRAGMENTS_MAX: u32 = 16_384;
+/// Bytes below which nothing is compressed: with a fresh context it would hardly get smaller.
+pub const COMPRESSED_BYTES_MIN: usize = 256;
 /// Base of the time that SSE clients wait before they reconnect.
 pub const RETRY: Duration = Duration::from_secs(2);
 /// Bytes that one write hands to the kernel.
