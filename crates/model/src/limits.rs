@@ -170,6 +170,9 @@ pub const RETRY: Duration = Duration::from_secs(2);
 pub const WRITE_BYTES_MAX: usize = 256 * 1024;
 /// Slices that one write hands to the kernel.
 pub const WRITE_SLICES_MAX: usize = 128;
+/// Bytes that TLS holds back for a peer whose socket is full: one record, so that slow readers cost
+/// little.
+pub const TLS_BUFFER_BYTES_MAX: usize = 16 * 1024;
 /// Batches that wait for a shard; then the journal's writer waits.
 pub const FEED_BATCHES_MAX: usize = 1_024;
 /// Connections that wait for a shard to take them; then new ones are refused.

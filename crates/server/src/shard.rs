@@ -14,10 +14,11 @@ mod connection;
 mod inbox;
 mod lanes;
 mod pump;
+#[allow(dead_code, reason = "the front door speaks TLS and HTTP/2 next")]
+mod socket;
 mod turn;
 mod wheel;
 
-use std::net::TcpStream;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -25,12 +26,13 @@ use bytes::BytesMut;
 use crate::stream_request::{Framing, StreamRequest};
 
 pub(crate) use inbox::ShardHandle;
+pub(crate) use socket::Socket;
 pub(crate) use turn::{ShardParts, spawn};
 
 /// A connection that leaves the front door for a shard.
 #[derive(Debug)]
 pub(crate) struct Handoff {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Socket,
     pub(crate) request: StreamRequest,
 }
 

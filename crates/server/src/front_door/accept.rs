@@ -99,11 +99,11 @@ async fn greet(mut stream: TcpStream, door: Door, mut draining: watch::Receiver<
         }
     };
     match decision {
-        Decision::Lean(request) => hand_over(stream, request, &door).await,
+        Decision::Lean(request) => hand_over(stream, request, &door),
         Decision::Replay => {
             if let Some((stream, request)) = drive(Replay::new(head, stream), &door, draining).await
             {
-                hand_over(stream, request, &door).await;
+                hand_over(stream, request, &door);
             }
         }
     }
@@ -151,14 +151,12 @@ async fn drive(
     Some((connection.into_parts().io.into_inner().into_stream(), request))
 }
 
-async fn hand_over(stream: TcpStream, request: StreamRequest, door: &Door) {
+fn hand_over(stream: TcpStream, request: StreamRequest, door: &Door) {
     let Ok(socket) = stream.into_std() else { return };
-    if let Err(handoff) = door.spread.adopt(Handoff { socket, request }) {
+    if let Err(mut handoff) = door.spread.adopt(Handoff { socket: socket.into(), request }) {
         door.figures.connections_refused.add(1);
         let problem = Problem::new(Code::ConnectionsExhausted, "too many connections come at once");
-        if let Ok(stream) = TcpStream::from_std(handoff.socket) {
-            refuse(stream, &problem.retry_after(1)).await;
-        }
+        handoff.socket.refuse(&problem.retry_after(1));
     }
 }
 

@@ -6,8 +6,8 @@ use bellwire_hub::Delivery;
 use bellwire_model::Offset;
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
 use bytes::Bytes;
-use mio::net::TcpStream;
 
+use super::socket::Socket;
 use crate::clock::Tick;
 use crate::frames::Encoding;
 use crate::stream_request::Framing;
@@ -15,7 +15,7 @@ use crate::stream_request::Framing;
 /// One subscriber's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Socket,
     pub(super) delivery: Delivery,
     pub(super) encoding: Encoding,
     pub(super) framing: Framing,
@@ -45,12 +45,12 @@ pub(super) enum Mood {
     Waiting,
 }
 
-// A connection costs O(1), whatever its lag. The socket is a file descriptor.
+// A connection costs O(1), whatever its lag.
 const _: () = assert!(size_of::<Connection>() <= 96);
 
 impl Connection {
     pub(super) fn new(
-        socket: TcpStream,
+        socket: Socket,
         delivery: Delivery,
         request: &crate::stream_request::StreamRequest,
         now: Tick,
@@ -68,6 +68,11 @@ impl Connection {
             told: Offset::ZERO,
             input_bytes: 0,
         }
+    }
+
+    /// Whether bytes wait until the socket is writable.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.unwritten.is_some() || self.socket.holds_bytes()
     }
 
     /// Reads and drops what the client sends. An error says that the connection has ended, or

@@ -227,6 +227,10 @@ fn keep(connection: &mut Connection, frame: &Frame, taken: usize) {
 
 /// Writes what an earlier write left; returns whether nothing is left.
 fn write_rest(connection: &mut Connection, now: Tick, written: &mut Written) -> io::Result<bool> {
+    match connection.socket.flush() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+        flushed => flushed?,
+    }
     while let Some(mut rest) = connection.unwritten.take() {
         let taken = write_slices(connection, &[IoSlice::new(&rest)])?;
         rest.advance(taken);

@@ -1,7 +1,7 @@
 //! The shard's loop: poll, take in what waits, visit who is touched, look at the wheel.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -14,7 +14,7 @@ use bellwire_model::limits::{
 use bellwire_wire::http1::LAST_CHUNK;
 use bellwire_wire::{ByeReason, Control, ndjson, sse};
 use bytes::{Bytes, BytesMut};
-use mio::{Events, Interest, Poll};
+use mio::{Events, Poll};
 use slab::Slab;
 
 use super::catch_up::CatchUps;
@@ -22,6 +22,7 @@ use super::connection::{Connection, Mood};
 use super::inbox::{ShardHandle, Waiting, poll_and_handle};
 use super::lanes::LaneMembers;
 use super::pump::{self, Context, Pumped, Written};
+use super::socket::Socket;
 use super::wheel::Wheel;
 use super::{Handoff, Surroundings, Token};
 use crate::clock::{Ticker, ticks};
@@ -168,8 +169,7 @@ impl Shard {
             let detail =
                 "as many different filters are followed as may be: follow one of a broader kind";
             let problem = Problem::new(Code::ConnectionsExhausted, detail).retry_after(30);
-            // A new socket's buffer takes so little at once; who does not read it is told nothing.
-            let _ = socket.write_all(&problem.http1_response());
+            socket.refuse(&problem);
             self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
             return;
         }
@@ -181,9 +181,11 @@ impl Shard {
         });
         self.surroundings.subscriptions.join(&request.filters);
         let now = self.ticker.now();
-        let socket = mio::net::TcpStream::from_std(socket);
         let mut connection = Connection::new(socket, delivery, &request, now);
-        let mut opening = super::response_head(&request);
+        let mut opening = match connection.socket {
+            Socket::Pair(_) => BytesMut::new(),
+            Socket::Tcp(_) | Socket::Tls(_) => super::response_head(&request),
+        };
         if request.encoding != Encoding::Ndjson {
             let retry = crate::controls::jittered_retry();
             opening.extend_from_slice(&pump::framed(&sse::retry(retry), request.framing));
@@ -202,10 +204,7 @@ impl Shard {
         let connection = slot.insert(connection);
         self.surroundings.figures.streams_open.add(1);
         self.surroundings.figures.connections_open.add(1);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) =
-            self.poll.registry().register(&mut connection.socket, mio::Token(token), interest)
-        {
+        if let Err(error) = connection.socket.register(self.poll.registry(), mio::Token(token)) {
             tracing::warn!(%error, "The poll does not take a connection; it is closed.");
             return self.close(token);
         }
@@ -285,19 +284,20 @@ impl Shard {
             }
             let timing = self.surroundings.timing;
             let silent = now.saturating_sub(connection.written_at);
-            if connection.unwritten.is_some() && silent >= ticks(timing.stall_timeout) {
+            if connection.is_blocked() && silent >= ticks(timing.stall_timeout) {
                 self.surroundings.figures.streams_stalled.add(1);
                 self.close(token);
                 continue;
             }
-            if connection.unwritten.is_none() && silent >= ticks(timing.heartbeat_interval) {
+            if !connection.is_blocked() && silent >= ticks(timing.heartbeat_interval) {
                 connection.unwritten = Some(Box::new(heartbeat(connection, &self.hub)));
             }
             self.visit(token);
             let Some(connection) = self.connections.get_mut(token) else { continue };
-            let patience = match connection.unwritten {
-                Some(_) => timing.stall_timeout,
-                None => timing.heartbeat_interval,
+            let patience = if connection.is_blocked() {
+                timing.stall_timeout
+            } else {
+                timing.heartbeat_interval
             };
             let next = (connection.written_at + ticks(patience)).max(now + 1);
             connection.due_at = self.wheel.insert(token, next);
@@ -324,8 +324,9 @@ impl Shard {
 
     pub(super) fn close(&mut self, token: Token) {
         let Some(mut connection) = self.connections.try_remove(token) else { return };
+        connection.socket.end();
         // The descriptor is about to close, which removes it from the poll in any case.
-        let _ = self.poll.registry().deregister(&mut connection.socket);
+        let _ = connection.socket.deregister(self.poll.registry());
         let lane = connection.delivery.lane();
         self.surroundings.subscriptions.leave(self.hub.filters(lane));
         if let Some(moved) = self.members.leave(lane, connection.place) {
@@ -346,7 +347,7 @@ impl Shard {
         }
         let now = self.ticker.now();
         for (_, connection) in &mut self.connections {
-            if connection.unwritten.is_some() {
+            if connection.is_blocked() {
                 continue;
             }
             let mut bye = farewell(connection);
@@ -356,6 +357,7 @@ impl Shard {
             connection.unwritten = Some(Box::new(bye.freeze()));
             // Whoever does not get it sees the connection end, and comes back the same.
             let _ = pump::finish(connection, now, &mut self.written);
+            connection.socket.end();
         }
         self.report();
     }
