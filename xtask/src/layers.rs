@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! floor 3   bellwire
-//! floor 2   client  server            sockets, clocks, tasks
+//! floor 2   client  server  bench     sockets, clocks, tasks
 //! floor 1   wire ingest rules journal hub     see `model` only, never each other
 //! floor 0   model
 //! ```
@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-hub", 1),
     ("bellwire-client", 2),
     ("bellwire-server", 2),
+    ("bellwire-bench", 2),
     ("bellwire", 3),
     // The commands of this file build and run the others but must not link them: they have to
     // work when the rest does not compile.

@@ -30,6 +30,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("journal", 4000),
     ("hub", 2500),
     ("server", 8000),
+    ("bench", 4000),
     ("bellwire", 2000),
 ];
 

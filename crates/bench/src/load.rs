@@ -1,0 +1,24 @@
+//! The load generator: connections, what they send, and what is found in what they receive.
+
+mod connection;
+mod dial;
+mod event_stream;
+mod flow;
+mod marker;
+mod open_files;
+mod opening;
+mod publisher;
+mod publishers;
+pub(crate) mod request;
+mod response;
+mod stamp;
+mod subscribers;
+
+pub(crate) use self::connection::{Connection, SILENCE_MAX};
+pub(crate) use self::event_stream::EventStream;
+pub(crate) use self::flow::{Delivered, Flow, Pace};
+pub(crate) use self::open_files::provide_for;
+pub(crate) use self::opening::Opening;
+pub(crate) use self::publisher::Publisher;
+pub(crate) use self::publishers::{Publishers, Tally};
+pub(crate) use self::subscribers::{AT_ONCE, Subscribers};

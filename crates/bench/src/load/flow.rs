@@ -1,0 +1,155 @@
+//! A topic with one publisher and many subscribers, while events flow.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::connection::SILENCE_MAX;
+use super::publisher::Publisher;
+use super::subscribers::{Heard, Subscribers};
+use crate::histogram::Histogram;
+
+/// How long the receiving side waits before it looks whether all has come.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Events that are taken and not yet with all subscribers, at most: fewer than any system that is
+/// compared keeps for them.
+const AHEAD_EVENTS_MAX: u64 = 500;
+const AHEAD_LOOK_INTERVAL: Duration = Duration::from_micros(100);
+
+/// How much is published, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) events: u64,
+    /// Events a second; 0: each as soon as the one before is acknowledged.
+    pub(crate) rate: f64,
+}
+
+/// The two ends of a topic.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) publisher: Publisher,
+    pub(crate) subscribers: Subscribers,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    /// From sending an event to its arrival, for each subscriber.
+    pub(crate) latency: Histogram,
+    /// From the first publish to the last delivery.
+    pub(crate) duration: Duration,
+    pub(crate) events: u64,
+}
+
+/// How far each of the two threads is, for the other.
+#[derive(Debug, Default)]
+struct Progress {
+    acknowledged: AtomicU64,
+    deliveries: AtomicU64,
+    /// Set by whichever thread ends first, with success or not.
+    ended: AtomicBool,
+}
+
+impl Flow {
+    /// Publishes in a thread of its own until all is published or `stop` is set, and receives
+    /// until every subscriber has every event.
+    pub(crate) fn run(&mut self, pace: Pace, stop: &AtomicBool) -> Result<Delivered> {
+        let Self { publisher, subscribers } = self;
+        let (begin, progress) = (Instant::now(), Progress::default());
+        let subscriber_count = subscribers.count() as u64;
+        let metronome = Metronome { pace, begin, subscriber_count, stop, progress: &progress };
+        thread::scope(|scope| {
+            let publishing = scope.spawn(|| {
+                let result = publish(publisher, &metronome);
+                progress.ended.store(true, Ordering::Release);
+                result
+            });
+            let received = receive(subscribers, begin, &progress);
+            progress.ended.store(true, Ordering::Release);
+            publishing.join().expect("the publisher does not panic")?;
+            received
+        })
+    }
+}
+
+fn publish(publisher: &mut Publisher, metronome: &Metronome<'_>) -> Result<()> {
+    for number in 0..metronome.pace.events {
+        if !metronome.wait(number) {
+            break;
+        }
+        publisher.publish()?;
+        metronome.progress.acknowledged.fetch_add(1, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// When the publisher sends what.
+struct Metronome<'a> {
+    pace: Pace,
+    begin: Instant,
+    subscriber_count: u64,
+    stop: &'a AtomicBool,
+    progress: &'a Progress,
+}
+
+impl Metronome<'_> {
+    /// Waits until an event may be sent. Returns whether it still is to be.
+    fn wait(&self, number: u64) -> bool {
+        if self.pace.rate > 0.0 {
+            let due = self.begin + Duration::from_secs_f64(number as f64 / self.pace.rate);
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        while self.is_ahead(number) && !self.has_ended() {
+            thread::sleep(AHEAD_LOOK_INTERVAL);
+        }
+        !self.has_ended()
+    }
+
+    fn is_ahead(&self, number: u64) -> bool {
+        let deliveries = self.progress.deliveries.load(Ordering::Acquire);
+        number > deliveries / self.subscriber_count + AHEAD_EVENTS_MAX
+    }
+
+    fn has_ended(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.progress.ended.load(Ordering::Acquire)
+    }
+}
+
+fn receive(
+    subscribers: &mut Subscribers,
+    begin: Instant,
+    progress: &Progress,
+) -> Result<Delivered> {
+    let mut latency = Histogram::new();
+    let mut last = begin;
+    loop {
+        let before = latency.count();
+        subscribers.receive(LOOK_INTERVAL, |heard| {
+            if let Heard::Event { after } = heard {
+                latency.record(after);
+            }
+        })?;
+        let deliveries = latency.count();
+        if deliveries > before {
+            last = Instant::now();
+            progress.deliveries.store(deliveries, Ordering::Release);
+        }
+        // In this order: what is acknowledged before the end is all.
+        let has_ended = progress.ended.load(Ordering::Acquire);
+        let events = progress.acknowledged.load(Ordering::Acquire);
+        let expected = events * subscribers.count() as u64;
+        if has_ended && deliveries >= expected {
+            ensure!(deliveries == expected, "more events came than were published");
+            let duration = last.saturating_duration_since(begin);
+            return Some(Delivered { latency, duration, events })
+                .filter(|delivered| !delivered.duration.is_zero())
+                .context("nothing was delivered");
+        }
+        if last.elapsed() > SILENCE_MAX {
+            bail!("{deliveries} of {expected} deliveries came");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! A publisher of one topic: the same event again and again, each with its time.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use super::connection::Connection;
+use super::stamp::{self, Stamped};
+
+/// A connection, and what it sends.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    connection: Connection,
+    publication: Stamped,
+}
+
+impl Publisher {
+    /// Connects. `publication` makes the request that publishes a body.
+    pub(crate) fn open(
+        address: SocketAddr,
+        body_bytes: usize,
+        publication: impl FnOnce(&str) -> Vec<u8>,
+    ) -> Result<Self> {
+        let publication = Stamped::new(publication(&stamp::body(body_bytes)?))?;
+        Ok(Self { connection: Connection::open(address)?, publication })
+    }
+
+    /// Publishes one event, and waits until the server has taken it. Returns the answer's body.
+    pub(crate) fn publish(&mut self) -> Result<Vec<u8>> {
+        self.connection.ask(self.publication.now())
+    }
+}

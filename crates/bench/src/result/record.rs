@@ -1,0 +1,211 @@
+//! One result: what was measured, on what, and how to measure it again.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::date;
+use super::machine::{self, Machine};
+use crate::Print;
+use crate::histogram::Histogram;
+use crate::report::target;
+use crate::system::SystemFlags;
+
+/// Where results go.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct OutputFlags {
+    /// Print each result as a line of JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Append each result to this file as well, as a line of JSON.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// A result as it is kept: one line of JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) workload: String,
+    pub(crate) date: String,
+    pub(crate) commit: String,
+    pub(crate) machine: Machine,
+    pub(crate) command: String,
+    pub(crate) parameters: Map<String, Value>,
+    /// Numbers; their names end with their unit.
+    pub(crate) figures: Map<String, Value>,
+}
+
+impl Record {
+    /// A result of this run, without parameters and figures yet.
+    pub(crate) fn new(workload: &str) -> Self {
+        Self {
+            workload: workload.to_owned(),
+            date: date::today(),
+            commit: machine::commit(),
+            machine: Machine::this(),
+            command: command(std::env::args().skip(1)),
+            parameters: Map::new(),
+            figures: Map::new(),
+        }
+    }
+
+    /// A result of this run with a push system.
+    pub(crate) fn of_system(workload: &str, flags: &SystemFlags) -> Self {
+        Self::new(workload)
+            .parameter("system", flags.system.as_str())
+            .parameter("durability", flags.server.durability_text(flags.durability))
+    }
+
+    pub(crate) fn parameter(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.parameters.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a figure, rounded to what is meaningful.
+    pub(crate) fn figure(mut self, name: &str, value: f64) -> Self {
+        self.figures.insert(name.to_owned(), rounded(value).into());
+        self
+    }
+
+    /// Adds a figure where there is one.
+    pub(crate) fn maybe_figure(self, name: &str, value: Option<f64>) -> Self {
+        match value {
+            Some(value) => self.figure(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds the median, the 99th percentile and the longest of durations.
+    pub(crate) fn latency(self, name: &str, durations: &Histogram) -> Self {
+        self.figure(&format!("{name}_p50_ms"), durations.quantile_ms(0.5))
+            .figure(&format!("{name}_p99_ms"), durations.quantile_ms(0.99))
+            .figure(&format!("{name}_max_ms"), durations.max_ms())
+    }
+
+    /// A figure's number.
+    pub(crate) fn number(&self, figure: &str) -> Option<f64> {
+        self.figures.get(figure).and_then(Value::as_f64)
+    }
+
+    /// Prints the result, and keeps it where asked to.
+    pub(crate) fn publish(&self, flags: &OutputFlags, print: Print) -> Result<()> {
+        let line = serde_json::to_string(self).context("a result is JSON")?;
+        if let Some(path) = &flags.out {
+            let append = || {
+                let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+                file.write_all(format!("{line}\n").as_bytes())
+            };
+            append().with_context(|| format!("cannot append to {}", path.display()))?;
+        }
+        let text = if flags.json { line } else { self.table() };
+        print(text.trim_end())
+    }
+
+    fn table(&self) -> String {
+        let mut table = format!("{}\n", self.workload);
+        for (name, value) in &self.parameters {
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            // A text takes all that is written to it.
+            let _ = writeln!(table, "  {name:<40}{value:>14}");
+        }
+        table.push('\n');
+        for (name, value) in &self.figures {
+            let value = value.as_f64().unwrap_or_default();
+            let verdict = target::of(self, name).map(|target| target.verdict(value));
+            let verdict = verdict.unwrap_or_default();
+            let line = format!("  {name:<40}{:>14}  {verdict}", grouped(value));
+            table.push_str(line.trim_end());
+            table.push('\n');
+        }
+        table
+    }
+}
+
+/// The command line that measures this again: without what only says where results go.
+fn command(arguments: impl Iterator<Item = String>) -> String {
+    let mut command = "bellwire".to_owned();
+    let mut arguments = arguments.peekable();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--json" => {}
+            "--out" => drop(arguments.next()),
+            other if other.starts_with("--out=") => {}
+            other => {
+                command.push(' ');
+                command.push_str(other);
+            }
+        }
+    }
+    command
+}
+
+/// Four digits, or all in front of the point.
+fn rounded(value: f64) -> f64 {
+    const DIGITS: i32 = 4;
+    if value == 0.0 || !value.is_finite() {
+        return 0.0;
+    }
+    let decimals = (DIGITS - 1 - value.abs().log10().floor() as i32).max(0);
+    let scale = 10f64.powi(decimals);
+    (value * scale).round() / scale
+}
+
+/// A number for people: thousands apart.
+pub(crate) fn grouped(value: f64) -> String {
+    let text = value.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let mut grouped = String::new();
+    for (index, digit) in whole.char_indices() {
+        let rest = whole.len() - index;
+        if index > 0 && rest.is_multiple_of(3) && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if !fraction.is_empty() && fraction != "0" {
+        grouped.push('.');
+        grouped.push_str(fraction);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_show_what_is_meaningful() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.001_234_56, "0.001235"),
+            (3.456_78, "3.457"),
+            (99.999, "100"),
+            (12_345.678, "12,346"),
+            (1_234_567.0, "1,234,567"),
+            (-1234.0, "-1,234"),
+            (-123.44, "-123.4"),
+        ] {
+            assert_eq!(grouped(rounded(value)), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_command_can_be_run_again_anywhere() {
+        let arguments = ["bench", "publish", "--out", "a/b", "--json", "--batch", "100", "--out=c"];
+        let command = command(arguments.iter().map(|argument| (*argument).to_owned()));
+        assert_eq!(command, "bellwire bench publish --batch 100");
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        let record = Record::new("idle").parameter("connections", 10).figure("rss_bytes", 1.5);
+        let line = serde_json::to_string(&record).expect("JSON");
+        assert_eq!(serde_json::from_str::<Record>(&line).expect("a record"), record);
+        assert_eq!(record.number("rss_bytes"), Some(1.5));
+    }
+}

@@ -1,0 +1,94 @@
+//! The push systems that are measured: how each is started, and how one talks to it.
+
+mod bellwire;
+mod child;
+mod flags;
+mod floor;
+mod nchan;
+mod server;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+pub(crate) use self::flags::{ServerFlags, SystemFlags};
+pub(crate) use self::server::Server;
+use crate::load::Opening;
+
+/// A system by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum SystemName {
+    /// This program.
+    Bellwire,
+    /// A bare loop that writes each event to all, and does nothing else: part of this program.
+    Floor,
+    /// Nginx with the module nchan, one worker.
+    Nchan,
+}
+
+/// How a push system is started, and how one talks to it.
+pub(crate) trait System: fmt::Debug + Sync {
+    /// The command that runs it in the foreground.
+    fn start(&self, launch: &Launch<'_>) -> Result<Start>;
+
+    /// How a subscriber of a topic begins.
+    fn opening(&self, topic: &str) -> Opening;
+
+    /// The request that publishes a JSON body, on a connection that is kept.
+    fn publication(&self, topic: &str, body: &str) -> Vec<u8>;
+}
+
+impl SystemName {
+    pub(crate) fn system(self) -> &'static dyn System {
+        match self {
+            Self::Bellwire => &bellwire::Bellwire,
+            Self::Floor => &floor::Floor,
+            Self::Nchan => &nchan::Nchan,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Bellwire => "bellwire",
+            Self::Floor => "floor",
+            Self::Nchan => "nchan",
+        }
+    }
+}
+
+/// When the server acknowledges an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Durability {
+    Sync,
+    Interval,
+}
+
+impl Durability {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Interval => "interval",
+        }
+    }
+}
+
+/// What a server is started with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Launch<'a> {
+    pub(crate) durability: Durability,
+    /// The text of a file of alert rules; for Bellwire alone.
+    pub(crate) rules: Option<&'a str>,
+    /// An empty folder for whatever it keeps.
+    pub(crate) folder: &'a Path,
+}
+
+/// A command, and where its server will listen.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) command: Command,
+    /// `None`: the server says so in its first line.
+    pub(crate) address: Option<SocketAddr>,
+}

@@ -1,0 +1,28 @@
+//! The bare loop of [`crate::floor`], which speaks as much of Bellwire's protocol as it has to.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::bellwire::{Bellwire, this_program};
+use super::{Launch, Start, System};
+use crate::load::Opening;
+
+#[derive(Debug)]
+pub(super) struct Floor;
+
+impl System for Floor {
+    fn start(&self, _: &Launch<'_>) -> Result<Start> {
+        let mut command = Command::new(this_program()?);
+        command.args(["bench", "floor"]);
+        Ok(Start { command, address: None })
+    }
+
+    fn opening(&self, topic: &str) -> Opening {
+        Bellwire.opening(topic)
+    }
+
+    fn publication(&self, topic: &str, body: &str) -> Vec<u8> {
+        Bellwire.publication(topic, body)
+    }
+}

@@ -1,0 +1,164 @@
+//! The server that is measured: one that was started here, or one that runs already.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::process::{ChildStdout, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use url::Url;
+
+use super::child::Started;
+use super::{Durability, Launch, ServerFlags, System, SystemFlags, SystemName};
+use crate::load::{Opening, Publisher};
+use crate::process::{self, Memory};
+
+/// How long a server may take to listen.
+const START_MAX: Duration = Duration::from_mins(1);
+const START_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A server to measure. One that was started ends with this value.
+#[derive(Debug)]
+pub(crate) struct Server {
+    system: &'static dyn System,
+    address: SocketAddr,
+    /// Its processes, where they are known.
+    pids: Vec<u32>,
+    _started: Option<Started>,
+}
+
+impl Server {
+    /// The server that the flags name, or a new one.
+    pub(crate) fn provide(flags: &SystemFlags) -> Result<Self> {
+        Self::of(flags.system, &flags.server, (flags.durability, None))
+    }
+
+    /// A Bellwire, with rules where they are given.
+    pub(crate) fn bellwire(
+        flags: &ServerFlags,
+        durability: Durability,
+        rules: Option<&str>,
+    ) -> Result<Self> {
+        Self::of(SystemName::Bellwire, flags, (durability, rules))
+    }
+
+    fn of(
+        name: SystemName,
+        flags: &ServerFlags,
+        (durability, rules): (Durability, Option<&str>),
+    ) -> Result<Self> {
+        let system = name.system();
+        if let Some(url) = &flags.server {
+            let address = resolve(url)?;
+            let is_here = address.ip().is_loopback();
+            ensure!(is_here, "{url} is not on this machine's loopback interface");
+            return Ok(Self { system, address, pids: flags.pid.clone(), _started: None });
+        }
+        let folder = tempfile::Builder::new()
+            .prefix("bellwire-bench-")
+            .tempdir()
+            .context("cannot make a data directory")?;
+        let start = system.start(&Launch { durability, rules, folder: folder.path() })?;
+        let mut command = start.command;
+        let says_where = start.address.is_none();
+        command.stdin(Stdio::null());
+        command.stdout(if says_where { Stdio::piped() } else { Stdio::null() });
+        let mut started = Started::spawn(command, folder)?;
+        let address = match (start.address, started.child().stdout.take()) {
+            (Some(address), _) => wait_for(address, &mut started)?,
+            (None, stdout) => listening_address(stdout.expect("the output is piped"))?,
+        };
+        let pids = process::family(started.pid())?;
+        Ok(Self { system, address, pids, _started: Some(started) })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How a subscriber of a topic begins.
+    pub(crate) fn opening(&self, topic: &str) -> Opening {
+        self.system.opening(topic)
+    }
+
+    /// A publisher of a topic.
+    pub(crate) fn publisher(&self, topic: &str, body_bytes: usize) -> Result<Publisher> {
+        let publication = |body: &str| self.system.publication(topic, body);
+        Publisher::open(self.address, body_bytes, publication)
+    }
+
+    /// CPU time of the server so far, where its processes are known.
+    pub(crate) fn cpu_time(&self) -> Result<Option<Duration>> {
+        if self.pids.is_empty() {
+            return Ok(None);
+        }
+        self.pids.iter().map(|pid| process::cpu_time(*pid)).sum::<Result<_>>().map(Some)
+    }
+
+    /// Memory of the server now.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        ensure!(!self.pids.is_empty(), "say which process the server is, with --pid");
+        self.pids.iter().map(|pid| process::memory(*pid)).sum()
+    }
+}
+
+fn resolve(url: &Url) -> Result<SocketAddr> {
+    ensure!(url.scheme() == "http", "{url} does not begin with http://");
+    let host = url.host_str().with_context(|| format!("{url} has no host"))?;
+    let port = url.port_or_known_default().expect("http has a port");
+    let mut addresses = (host.trim_matches(['[', ']']), port)
+        .to_socket_addrs()
+        .with_context(|| format!("cannot resolve {url}"))?;
+    addresses.next().with_context(|| format!("{url} has no address"))
+}
+
+/// Waits for the line that says where the server listens.
+fn listening_address(stdout: ChildStdout) -> Result<SocketAddr> {
+    let (sender, line) = sync_channel(1);
+    thread::spawn(move || {
+        let mut line = String::new();
+        // Without a line the receiver sees the sender gone.
+        if BufReader::new(stdout).read_line(&mut line).is_ok() {
+            let _ = sender.send(line);
+        }
+    });
+    let line = line.recv_timeout(START_MAX).context("the server did not start in time")?;
+    let Some(address) = line.trim().strip_prefix("listening on http://") else {
+        bail!("the server did not start");
+    };
+    address.parse().with_context(|| format!("the server listens on `{address}`"))
+}
+
+/// Waits until a server that says nothing takes connections.
+fn wait_for(address: SocketAddr, started: &mut Started) -> Result<SocketAddr> {
+    let deadline = Instant::now() + START_MAX;
+    while TcpStream::connect_timeout(&address, START_MAX).is_err() {
+        if let Some(status) = started.child().try_wait()? {
+            bail!("the server did not start: {status}");
+        }
+        ensure!(Instant::now() < deadline, "the server did not start in time");
+        thread::sleep(START_LOOK_INTERVAL);
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_elsewhere_are_left_alone() {
+        let provide = |url: &str| {
+            let flags = ServerFlags { server: Some(url.parse().expect("a URL")), pid: Vec::new() };
+            Server::bellwire(&flags, Durability::Sync, None)
+                .map(|server| server.address().to_string())
+        };
+        assert_eq!(provide("http://127.0.0.1:81").expect("loopback"), "127.0.0.1:81");
+        assert_eq!(provide("http://[::1]:81/").expect("loopback"), "[::1]:81");
+        for url in ["http://192.0.2.1:81", "https://127.0.0.1", "unix:/a"] {
+            assert!(provide(url).is_err(), "{url}");
+        }
+    }
+}

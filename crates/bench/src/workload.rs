@@ -1,0 +1,59 @@
+//! What is measured, a file for each.
+
+mod alert;
+mod connect;
+mod fanout;
+mod idle;
+mod latency;
+mod publish;
+mod replay;
+
+use anyhow::Result;
+
+use crate::{Print, floor, report};
+
+/// What `bench` takes.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    workload: Workload,
+}
+
+// A new workload is a file under `workload/`, a variant here and a line in `run`.
+#[derive(Debug, clap::Subcommand)]
+enum Workload {
+    /// One topic, many subscribers: deliveries a second, their cost and their latency.
+    Fanout(fanout::Arguments),
+    /// One topic, some subscribers: from publishing an event to its arrival.
+    Latency(latency::Arguments),
+    /// Many connections without traffic: memory of the server for each.
+    Idle(idle::Arguments),
+    /// Many connections one after the other: what beginning one costs the server.
+    Connect(connect::Arguments),
+    /// Publishers in a closed loop: acknowledged events a second.
+    Publish(publish::Arguments),
+    /// From the sample that crosses a threshold to the alert at the subscriber.
+    Alert(alert::Arguments),
+    /// The journal read from its beginning, inside this process.
+    Replay(replay::Arguments),
+    /// Write the Markdown report of kept results.
+    Report(report::Arguments),
+    /// Serve as the floor: what `--system floor` measures.
+    #[command(hide = true)]
+    Floor,
+}
+
+/// Runs one workload.
+pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
+    match arguments.workload {
+        Workload::Fanout(arguments) => fanout::run(&arguments, print),
+        Workload::Latency(arguments) => latency::run(&arguments, print),
+        Workload::Idle(arguments) => idle::run(&arguments, print),
+        Workload::Connect(arguments) => connect::run(&arguments, print),
+        Workload::Publish(arguments) => publish::run(&arguments, print),
+        Workload::Alert(arguments) => alert::run(&arguments, print),
+        Workload::Replay(arguments) => replay::run(&arguments, print),
+        Workload::Report(arguments) => report::run(&arguments, print),
+        Workload::Floor => floor::run(print),
+    }
+}

@@ -1,0 +1,85 @@
+//! Workload `fanout`: one topic, many subscribers.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::Print;
+use crate::load::{AT_ONCE, Delivered, Flow, Pace, Subscribers, provide_for};
+use crate::result::{OutputFlags, Record};
+use crate::system::{Server, SystemFlags};
+
+const TOPIC: &str = "bench/fanout";
+const EVENTS_MAX: u64 = 10_000_000;
+
+/// What `bench fanout` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Subscribers of the topic.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    subscribers: usize,
+    /// Events to publish.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(1..=EVENTS_MAX))]
+    events: u64,
+    /// Events to publish a second; 0: as fast as they are acknowledged.
+    #[arg(long, value_name = "EVENTS", default_value_t = 100.0)]
+    rate: f64,
+    /// Size of an event's body.
+    #[arg(long, value_name = "BYTES", visible_alias = "size", default_value_t = 128)]
+    body_bytes: usize,
+    #[command(flatten)]
+    system: SystemFlags,
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
+    let Arguments { subscribers, events, rate, body_bytes, ref system, .. } = *arguments;
+    ensure!(subscribers > 0, "there is nobody to deliver to");
+    ensure!(rate >= 0.0, "the rate is not below 0");
+    provide_for(subscribers)?;
+    let server = Server::provide(system)?;
+    let Measured { delivered, cpu } =
+        measure(&server, (subscribers, body_bytes), Pace { events, rate })?;
+
+    let (deliveries, seconds) =
+        (delivered.latency.count() as f64, delivered.duration.as_secs_f64());
+    Record::of_system("fanout", system)
+        .parameter("subscribers", subscribers)
+        .parameter("events", events)
+        .parameter("rate", rate)
+        .parameter("body_bytes", body_bytes)
+        .figure("deliveries_per_s", deliveries / seconds)
+        .figure("published_events_per_s", delivered.events as f64 / seconds)
+        .latency("latency", &delivered.latency)
+        .maybe_figure(
+            "server_cpu_us_per_delivery",
+            cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / deliveries),
+        )
+        .publish(&arguments.output, print)
+}
+
+/// What came, and what it cost the server.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) delivered: Delivered,
+    pub(super) cpu: Option<Duration>,
+}
+
+/// Opens subscribers of one topic, and publishes to them.
+pub(super) fn measure(
+    server: &Server,
+    (subscribers, body_bytes): (usize, usize),
+    pace: Pace,
+) -> Result<Measured> {
+    let mut members = Subscribers::new(server.opening(TOPIC))?;
+    members.open(server.address(), subscribers, AT_ONCE)?;
+    let mut flow = Flow { publisher: server.publisher(TOPIC, body_bytes)?, subscribers: members };
+    let before = server.cpu_time()?;
+    let delivered = flow.run(pace, &AtomicBool::new(false))?;
+    let after = server.cpu_time()?;
+    let cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
+    Ok(Measured { delivered, cpu })
+}

@@ -1,0 +1,53 @@
+//! Workload `latency`: how long an event takes where nothing is short.
+
+use anyhow::{Result, ensure};
+
+use super::fanout::{self, Measured};
+use crate::Print;
+use crate::load::{Pace, provide_for};
+use crate::result::{OutputFlags, Record};
+use crate::system::{Server, SystemFlags};
+
+/// What `bench latency` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Subscribers of the topic.
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    subscribers: usize,
+    /// Events to publish.
+    #[arg(long, value_name = "COUNT", default_value_t = 4000)]
+    events: u64,
+    /// Events to publish a second.
+    #[arg(long, value_name = "EVENTS", default_value_t = 200.0)]
+    rate: f64,
+    /// Size of an event's body.
+    #[arg(long, value_name = "BYTES", visible_alias = "size", default_value_t = 128)]
+    body_bytes: usize,
+    #[command(flatten)]
+    system: SystemFlags,
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
+    let Arguments { subscribers, events, rate, body_bytes, ref system, .. } = *arguments;
+    ensure!(subscribers > 0 && events > 0, "there is nothing to deliver");
+    ensure!(rate > 0.0, "the rate is above 0");
+    provide_for(subscribers)?;
+    let server = Server::provide(system)?;
+    let Measured { delivered, cpu } =
+        fanout::measure(&server, (subscribers, body_bytes), Pace { events, rate })?;
+
+    let deliveries = delivered.latency.count() as f64;
+    Record::of_system("latency", system)
+        .parameter("subscribers", subscribers)
+        .parameter("events", events)
+        .parameter("rate", rate)
+        .parameter("body_bytes", body_bytes)
+        .latency("latency", &delivered.latency)
+        .maybe_figure(
+            "server_cpu_us_per_delivery",
+            cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / deliveries),
+        )
+        .publish(&arguments.output, print)
+}

@@ -1,0 +1,91 @@
+//! Workload `publish`: how many events a second the server acknowledges.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use bellwire_model::limits::EVENTS_PER_REQUEST_MAX;
+
+use crate::Print;
+use crate::load::{Publishers, Tally, provide_for, request};
+use crate::result::{OutputFlags, Record};
+use crate::system::{Durability, Server, ServerFlags};
+
+/// Before anything counts: connections, caches and files grow to their size.
+const WARM_UP: Duration = Duration::from_secs(2);
+const TIME_MAX_S: u64 = 600;
+
+/// What `bench publish` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Publishers, each with a connection of its own; each waits for its answer.
+    #[arg(long, value_name = "COUNT", default_value_t = 64)]
+    publishers: usize,
+    /// Events in a request; more than one are sent to `POST /v1/events`.
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    batch: usize,
+    /// Size of an event's body.
+    #[arg(long, value_name = "BYTES", default_value_t = 256)]
+    body_bytes: usize,
+    /// When an event is acknowledged.
+    #[arg(long, value_enum, default_value_t = Durability::Sync, conflicts_with = "server")]
+    durability: Durability,
+    /// How long to measure, after a warm-up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=TIME_MAX_S))]
+    seconds: u64,
+    #[command(flatten)]
+    server: ServerFlags,
+    #[command(flatten)]
+    output: OutputFlags,
+}
+
+pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
+    let Arguments { publishers, batch, body_bytes, durability, .. } = *arguments;
+    ensure!(publishers > 0, "there is nobody to publish");
+    ensure!(
+        (1..=EVENTS_PER_REQUEST_MAX).contains(&batch),
+        "a request has 1 to {EVENTS_PER_REQUEST_MAX} events"
+    );
+    provide_for(publishers)?;
+    let requests = (0..publishers).map(|publisher| request_of(publisher, arguments));
+    let requests = requests.collect::<Result<Vec<_>>>()?;
+    let server = Server::bellwire(&arguments.server, durability, None)?;
+    let mut load = Publishers::open(server.address(), requests)?;
+
+    load.run(WARM_UP, &mut Tally::new())?;
+    let mut tally = Tally::new();
+    let cpu_before = server.cpu_time()?;
+    let duration = Duration::from_secs(arguments.seconds);
+    load.run(duration, &mut tally)?;
+    let cpu_after = server.cpu_time()?;
+    drop(load);
+
+    let events = tally.acknowledged_events as f64;
+    ensure!(events > 0.0, "no event was acknowledged");
+    let cpu = cpu_after.zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
+    Record::new("publish")
+        .parameter("publishers", publishers)
+        .parameter("batch", batch)
+        .parameter("body_bytes", body_bytes)
+        .parameter("durability", arguments.server.durability_text(durability))
+        .parameter("seconds", arguments.seconds)
+        .figure("acknowledged_events_per_s", events / duration.as_secs_f64())
+        .latency("request", &tally.request)
+        .figure("refused_requests", tally.refused_requests as f64)
+        .maybe_figure("server_cpu_us_per_event", cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / events))
+        .maybe_figure("server_cpu_cores", cpu.map(|cpu| cpu.as_secs_f64() / duration.as_secs_f64()))
+        .publish(&arguments.output, print)
+}
+
+/// The request that a publisher sends again and again, to a topic of its own.
+fn request_of(publisher: usize, arguments: &Arguments) -> Result<Vec<u8>> {
+    let topic = format!("bench/publish/{publisher}");
+    let data = request::padded_json("", arguments.body_bytes)?;
+    if arguments.batch == 1 {
+        let path = format!("/v1/topics/{topic}");
+        return Ok(request::post(&path, "application/json", data.as_bytes()));
+    }
+    let line = format!("{{\"topic\":\"{topic}\",\"data\":{data}}}\n");
+    let body = line.repeat(arguments.batch);
+    Ok(request::post("/v1/events", "application/x-ndjson", body.as_bytes()))
+}
