@@ -83,7 +83,7 @@ const _: () = assert!(size_of::<Delivery>() <= 40);
 
 impl Delivery {
     /// A subscriber of `lane` that begins at `begin`, and the gap to tell it first, if any.
-    /// `tail` is the hub's and `version` the lane's.
+    /// `tail` and `version` are the hub's.
     pub(crate) fn new(
         lane: LaneId,
         begin: Begin,
@@ -131,7 +131,7 @@ impl Delivery {
         self.version
     }
 
-    /// Whether it has no use for `value` of a lane that has all changes up to `as_of`: a newer one
+    /// Whether it has no use for `value` of a hub that has all changes up to `as_of`: a newer one
     /// follows, or it is a deletion from before the subscriber's snapshot.
     pub fn skips<P>(&self, value: &Value<P>, as_of: Version) -> bool {
         let is_old_deletion = value.is_deletion && value.version <= self.snapshot_version;

@@ -1,16 +1,19 @@
 //! The hub: ring, lanes and history of one shard.
 
+mod following;
+
 use std::collections::vec_deque;
 use std::sync::Arc;
 
 use bellwire_model::{Cursor, Epoch, FilterSet, Offset, Version, limits};
 
-use crate::delivery::{Begin, Delivery, Gap, GapReason, Phase};
+use crate::delivery::{Delivery, Gap, GapReason, Phase};
 use crate::entry::{Entry, Value};
 use crate::history::{History, HistoryPage};
 use crate::lane::{Lane, LaneId, Lanes};
 use crate::ring::Ring;
-use crate::state::Snapshot;
+
+pub use following::{LaneEnd, LaneEnds};
 
 /// How much the ring holds.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +57,7 @@ pub struct Values<'a, P> {
 }
 
 impl<P> Values<'_, P> {
-    /// The newest change that the lane has.
+    /// The newest change that the hub has.
     pub fn as_of(&self) -> Version {
         self.as_of
     }
@@ -96,6 +99,8 @@ pub struct Hub<P> {
     limits: HubLimits,
     /// The newest offset pushed.
     tail: Offset,
+    /// The newest change of a state topic pushed.
+    version: Version,
     ring: Ring<P>,
     lanes: Lanes<P>,
     history: History<P>,
@@ -108,6 +113,7 @@ impl<P> Hub<P> {
             epoch,
             limits,
             tail,
+            version: Version::ZERO,
             ring: Ring::new(tail),
             lanes: Lanes::new(),
             history: History::new(),
@@ -155,6 +161,8 @@ impl<P> Hub<P> {
     /// Takes in changes of state topics, in order. Adds each lane that they touch to `touched`.
     pub fn push_values(&mut self, values: &[Arc<Value<P>>], touched: &mut Vec<LaneId>) {
         for value in values {
+            assert!(value.version > self.version, "versions strictly increase");
+            self.version = value.version;
             self.lanes.for_each_reached(&value.topic, |id, lane| {
                 lane.push_value(value);
                 touched.push(id);
@@ -172,51 +180,19 @@ impl<P> Hub<P> {
         self.history.clear();
     }
 
-    /// Adds a subscriber. `snapshot` is asked for the state values when its lane is new, and must
-    /// not miss a change that has not been pushed yet. Returns the gap to tell the subscriber
-    /// before all else, if any.
-    pub fn join(
-        &mut self,
-        filters: &FilterSet,
-        begin: Begin,
-        snapshot: impl FnOnce(&FilterSet) -> Snapshot<P>,
-    ) -> (Delivery, Option<Gap>) {
-        let id = self.lanes.find(filters).unwrap_or_else(|| {
-            let Snapshot { version, values } = snapshot(filters);
-            let id = self.lanes.create(filters.clone(), self.tail);
-            self.lanes.get_mut(id).seed(version, values);
-            id
-        });
-        let lane = self.lanes.get_mut(id);
-        lane.subscribers += 1;
-        Delivery::new(id, begin, Cursor { epoch: self.epoch, offset: self.tail }, lane.version)
-    }
-
-    /// Removes a subscriber; returns whether its lane ended with it.
-    pub fn leave(&mut self, delivery: &Delivery) -> LaneEnd {
-        let lane = self.lanes.get_mut(delivery.lane);
-        lane.subscribers -= 1;
-        if lane.subscribers > 0 {
-            return LaneEnd::Stays;
-        }
-        self.lanes.remove(delivery.lane);
-        self.history.forget(delivery.lane);
-        LaneEnd::Ended
-    }
-
     /// What comes next for this subscriber.
     pub fn next(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
         self.settle(delivery);
         let lane = self.lanes.get(delivery.lane);
         // The snapshot comes first; later changes wait for the stream.
-        let has_values = lane.values.back().is_some_and(|value| value.version > delivery.version);
+        let has_values = has_values(lane, delivery);
         let in_snapshot = delivery.version < delivery.snapshot_version;
-        let has_stream = delivery.offset < lane.since || has_entries(lane, delivery);
+        let has_stream = has_stream(lane, delivery);
         if has_values && (in_snapshot || !has_stream) {
             let lane = self.lanes.get(delivery.lane);
             let start = lane.values.partition_point(|value| value.version <= delivery.version);
             let values = lane.values.range(start..);
-            return Next::Values(Values { values, as_of: lane.version });
+            return Next::Values(Values { values, as_of: self.version });
         }
         if delivery.offset < lane.since {
             return self.next_behind(delivery);
@@ -258,15 +234,28 @@ impl<P> Hub<P> {
 
     /// Where the subscriber may resume. For one that has all there is, that is the hub's tail.
     pub fn cursor(&self, delivery: &Delivery) -> Cursor {
-        let lane = self.lanes.get(delivery.lane);
-        let complete = delivery.offset >= lane.since && !has_entries(lane, delivery);
-        let offset = if complete { delivery.offset.max(self.tail) } else { delivery.offset };
+        let has_stream = has_stream(self.lanes.get(delivery.lane), delivery);
+        let offset = if has_stream { delivery.offset } else { delivery.offset.max(self.tail) };
         Cursor { epoch: self.epoch, offset }
     }
 
-    /// Moves a subscriber that has all there is to the tail, so that its cursor stays young.
+    /// Whether the subscriber has all there is: nothing comes next, or that it is ready.
+    ///
+    /// One whose cursor is ahead of the hub, which may be a moment behind the journal, is not
+    /// complete before the hub is there.
+    pub fn is_complete(&self, delivery: &Delivery) -> bool {
+        let lane = self.lanes.get(delivery.lane);
+        let is_ahead = delivery.offset > self.tail;
+        !is_ahead && !has_values(lane, delivery) && !has_stream(lane, delivery)
+    }
+
+    /// Moves a subscriber that has all there is to the tail, so that its cursor stays young, and to
+    /// the newest version, so that it holds no deletion back.
     fn settle(&self, delivery: &mut Delivery) {
         delivery.offset = self.cursor(delivery).offset;
+        if !has_values(self.lanes.get(delivery.lane), delivery) {
+            delivery.version = self.version;
+        }
     }
 
     /// Whether a lane holds so many stale values that [`compact`](Self::compact) is worth it.
@@ -277,19 +266,19 @@ impl<P> Hub<P> {
     /// Drops a lane's stale values; `seen` is the oldest version among its subscribers. Returns how
     /// many deletions it must keep for them.
     pub fn compact(&mut self, lane: LaneId, seen: Version) -> usize {
-        self.lanes.get_mut(lane).compact(seen)
+        self.lanes.get_mut(lane).compact(seen, self.version)
     }
-}
-
-/// Whether a lane ended with its last subscriber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaneEnd {
-    /// Others follow it.
-    Stays,
-    /// Nobody does; its number may be given out again.
-    Ended,
 }
 
 fn has_entries<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
     lane.entries.back().is_some_and(|entry| entry.offset > delivery.offset)
+}
+
+/// Whether it lacks entries, be they in the lane or behind it.
+fn has_stream<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
+    delivery.offset < lane.since || has_entries(lane, delivery)
+}
+
+fn has_values<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
+    lane.values.back().is_some_and(|value| value.version > delivery.version)
 }

@@ -32,9 +32,8 @@ pub(crate) struct Lane<P> {
     /// Every matching entry after `since`, up to the hub's tail.
     pub(crate) entries: VecDeque<Arc<Entry<P>>>,
     pub(crate) since: Offset,
-    /// Every matching change up to `version` that is not stale, in order, and some that are.
+    /// Every matching change that is not stale, in order, and some that are.
     pub(crate) values: VecDeque<Arc<Value<P>>>,
-    pub(crate) version: Version,
     /// When `values` is worth compacting.
     compact_at: usize,
 }
@@ -47,7 +46,6 @@ impl<P> Lane<P> {
             entries: VecDeque::new(),
             since: tail,
             values: VecDeque::new(),
-            version: Version::ZERO,
             compact_at: STALE_VALUES_SLACK,
         }
     }
@@ -80,19 +78,18 @@ impl<P> Lane<P> {
         self.since = self.since.max(offset);
     }
 
-    /// Starts the state side: the values that exist now.
-    pub(crate) fn seed(&mut self, version: Version, values: Vec<Arc<Value<P>>>) {
-        self.values = values.into();
-        self.version = version;
-        self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
+    pub(crate) fn push_value(&mut self, value: &Arc<Value<P>>) {
+        self.values.push_back(Arc::clone(value));
     }
 
-    pub(crate) fn push_value(&mut self, value: &Arc<Value<P>>) {
-        // What the seed already held arrives once more through the feed.
-        if value.version > self.version {
-            self.values.push_back(Arc::clone(value));
-            self.version = value.version;
-        }
+    /// Adds changes that a snapshot or another lane has. What is here already comes once.
+    pub(crate) fn merge(&mut self, values: impl IntoIterator<Item = Arc<Value<P>>>) {
+        let mut merged: Vec<_> = std::mem::take(&mut self.values).into();
+        merged.extend(values);
+        merged.sort_unstable_by_key(|value| value.version);
+        merged.dedup_by_key(|value| value.version);
+        self.values = merged.into();
+        self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
     }
 
     pub(crate) fn wants_compaction(&self) -> bool {
@@ -100,13 +97,11 @@ impl<P> Lane<P> {
     }
 
     /// Drops what no subscriber needs any more: stale values, and deletions up to `seen`, the
-    /// oldest version that all of them have.
+    /// oldest version that all of them have. `as_of` is the newest change pushed.
     /// Returns how many deletions remain.
-    pub(crate) fn compact(&mut self, seen: Version) -> usize {
-        let version = self.version;
-        let is_spent = |value: &Value<P>| {
-            value.is_stale(version) || value.is_deletion && value.version <= seen
-        };
+    pub(crate) fn compact(&mut self, seen: Version, as_of: Version) -> usize {
+        let is_spent =
+            |value: &Value<P>| value.is_stale(as_of) || value.is_deletion && value.version <= seen;
         self.values.retain(|value| !is_spent(value));
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
         self.values.iter().filter(|value| value.is_deletion).count()
@@ -156,8 +151,15 @@ impl<P> Lanes<P> {
         self.by_filters.get(filters).copied()
     }
 
-    pub(crate) fn create(&mut self, filters: FilterSet, tail: Offset) -> LaneId {
-        let id = LaneId(self.slab.insert(Lane::new(filters.clone(), tail)) as u32);
+    /// A new lane that has no entries up to `tail`, and `values`.
+    pub(crate) fn create(
+        &mut self,
+        filters: FilterSet,
+        (tail, values): (Offset, Vec<Arc<Value<P>>>),
+    ) -> LaneId {
+        let mut lane = Lane::new(filters.clone(), tail);
+        lane.merge(values);
+        let id = LaneId(self.slab.insert(lane) as u32);
         for filter in filters.iter().filter(|filter| filter.is_exact()) {
             self.exact.entry(filter.as_str().into()).or_default().push(id);
         }

@@ -118,18 +118,31 @@ pub struct FilterSet(Arc<[Filter]>);
 impl FilterSet {
     /// The canonical form of `filters`.
     pub fn new(filters: impl IntoIterator<Item = Filter>) -> Result<Self, FilterError> {
-        let mut filters: Vec<Filter> = filters.into_iter().collect();
-        if filters.len() > FILTERS_PER_CONNECTION_MAX {
-            return Err(FilterError::TooMany { filters: filters.len() });
+        let filters: Vec<Filter> = filters.into_iter().collect();
+        match filters.len() {
+            0 => Err(FilterError::Empty),
+            1..=FILTERS_PER_CONNECTION_MAX => Ok(Self::canonical(filters)),
+            filters => Err(FilterError::TooMany { filters }),
         }
+    }
+
+    /// What passes either set. It may have more filters than a connection may name at once: whoever
+    /// unites sets counts their filters.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::canonical(self.iter().chain(other.iter()).cloned().collect())
+    }
+
+    fn canonical(mut filters: Vec<Filter>) -> Self {
         filters.sort_unstable();
         filters.dedup();
-        let covered = |filter: &Filter| filters.iter().any(|o| o != filter && o.covers(filter));
-        let kept: Vec<Filter> = filters.iter().filter(|filter| !covered(filter)).cloned().collect();
-        if kept.is_empty() {
-            return Err(FilterError::Empty);
-        }
-        Ok(Self(kept.into()))
+        let covered = |filter: &&Filter| filters.iter().any(|o| o != *filter && o.covers(filter));
+        Self(filters.iter().filter(|filter| !covered(filter)).cloned().collect())
+    }
+
+    /// Whether whatever passes `other` passes this set, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.iter().all(|filter| self.iter().any(|wider| wider.covers(filter)))
     }
 
     /// Whether events of `topic` pass any of the filters.
@@ -212,6 +225,15 @@ mod tests {
         assert_eq!(set(&["a/**", "a/b", "a/*"]), set(&["a/**"]));
         assert_eq!(set(&["$sys/x", "**"]).to_string(), "$sys/x **");
         assert_eq!(FilterSet::new([]), Err(FilterError::Empty));
+    }
+
+    #[test]
+    fn a_union_is_the_set_of_all_filters_and_covers_both() {
+        let (one, other) = (set(&["a/*", "b"]), set(&["a/x", "b", "c/**"]));
+        let union = one.union(&other);
+        assert_eq!(union, set(&["a/*", "b", "c/**"]));
+        assert!(union.covers(&one) && union.covers(&other));
+        assert!(!one.covers(&other) && !other.covers(&union));
     }
 
     prop_compose! {

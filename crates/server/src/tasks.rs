@@ -101,9 +101,10 @@ impl TaskHub {
         // The table's lock comes first, as for whoever changes it and tells this hub of it.
         let table = self.table.lock().expect("not poisoned");
         let mut inner = self.inner.lock().expect("not poisoned");
-        let (delivery, gap) =
-            inner.hub.join(&request.filters, begin, |filters| table.snapshot(filters));
+        let is_new = !inner.hub.has_lane(&request.filters);
+        let snapshot = is_new.then(|| table.snapshot(&request.filters));
         drop(table);
+        let (delivery, gap) = inner.hub.join(&request.filters, begin, snapshot);
         let notify = Arc::clone(inner.waiting.entry(delivery.lane()).or_default());
         let cursor = inner.hub.cursor(&delivery);
         drop(inner);

@@ -57,6 +57,13 @@ impl Inbox {
         self.room.notify_all();
         waiting
     }
+
+    /// The batches alone, ahead of a wake.
+    pub(super) fn take_batches(&self) -> VecDeque<Batch> {
+        let batches = std::mem::take(&mut self.waiting.lock().expect("not poisoned").batches);
+        self.room.notify_all();
+        batches
+    }
 }
 
 /// Reaches a shard from other threads.

@@ -83,8 +83,8 @@ mod tests {
     fn lane(hub: &mut Hub<()>, filter: &str) -> LaneId {
         let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let nothing = |_: &FilterSet| Snapshot { version: Version::ZERO, values: Vec::new() };
-        hub.join(&filters, begin, nothing).0.lane()
+        let nothing = Snapshot { version: Version::ZERO, values: Vec::new() };
+        hub.join(&filters, begin, Some(nothing)).0.lane()
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_hub::{Hub, HubLimits, LaneEnd, LaneId};
+use bellwire_hub::{Hub, HubLimits, LaneEnd, LaneId, Snapshot};
+use bellwire_model::FilterSet;
 use bellwire_model::limits::{
     DELETIONS_KEPT_MAX, DRAIN_RETURN, LANES_PER_SHARD_MAX, VISITS_PER_TURN,
 };
@@ -129,8 +130,21 @@ impl Shard {
     }
 
     fn take_in(&mut self, waiting: Waiting) -> Phase {
+        self.push(waiting.batches);
+        self.adoptions.extend(waiting.adoptions);
+        for page in waiting.pages {
+            self.take_page(page);
+        }
+        if waiting.drain {
+            self.drain();
+            return Phase::Ended;
+        }
+        Phase::Running
+    }
+
+    fn push(&mut self, batches: VecDeque<Batch>) {
         let mut touched = Vec::new();
-        for batch in waiting.batches {
+        for batch in batches {
             match batch {
                 Batch::Entries(entries) => self.hub.push(&entries, &mut touched),
                 Batch::Values(values) => self.hub.push_values(&values, &mut touched),
@@ -144,15 +158,20 @@ impl Shard {
                 self.compact(lane);
             }
         }
-        self.adoptions.extend(waiting.adoptions);
-        for page in waiting.pages {
-            self.take_page(page);
+    }
+
+    /// What a new lane starts from, if these filters need one; the hub is as new as that.
+    pub(super) fn snapshot(&mut self, filters: &FilterSet) -> Option<Snapshot<Frames>> {
+        if self.hub.has_lane(filters) {
+            return None;
         }
-        if waiting.drain {
-            self.drain();
-            return Phase::Ended;
-        }
-        Phase::Running
+        // Changes come into the inbox under the table's lock, so the two agree while it is held.
+        let table = self.surroundings.table.lock().expect("not poisoned");
+        let batches = self.handle.0.take_batches();
+        let snapshot = table.snapshot(filters);
+        drop(table);
+        self.push(batches);
+        Some(snapshot)
     }
 
     /// Takes in some of the connections that wait, so that many of them do not hold up the others.
@@ -175,10 +194,8 @@ impl Shard {
         }
         let journal = &self.surroundings.journal;
         let begin = stream_request::begin(journal.as_ref(), &request.filters, request.start);
-        let table = &self.surroundings.table;
-        let (delivery, gap) = self.hub.join(&request.filters, begin, |filters| {
-            table.lock().expect("not poisoned").snapshot(filters)
-        });
+        let snapshot = self.snapshot(&request.filters);
+        let (delivery, gap) = self.hub.join(&request.filters, begin, snapshot);
         self.surroundings.subscriptions.join(&request.filters);
         let now = self.ticker.now();
         let mut connection = Connection::new(socket, delivery, &request, now);

@@ -1,0 +1,172 @@
+//! What one subscriber has been told, and what it ought to have been told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bellwire_hub::{Delivery, Entries, GapReason, Hub, Next, StateTable, Value};
+use bellwire_model::{FilterSet, Offset, Topic};
+
+/// The values of state topics as one sees them.
+pub(crate) type Board = BTreeMap<(Topic, Box<str>), u64>;
+
+/// Events that are to come.
+struct Interest {
+    /// What was asked for, and to what it was narrowed since.
+    filters: Vec<FilterSet>,
+    /// Where it began; events up to here are none of its business.
+    began_after: Offset,
+}
+
+/// What a gap said: nothing of these filters after the first and up to the last.
+struct ToldGap {
+    filters: FilterSet,
+    from: Offset,
+    to: Offset,
+}
+
+/// One place in the hub, and all that came there.
+pub(crate) struct Place {
+    pub(crate) follows: FilterSet,
+    pub(crate) delivery: Delivery,
+    interests: Vec<Interest>,
+    seen: BTreeSet<Offset>,
+    /// Later events have higher offsets.
+    newest: Offset,
+    gaps: Vec<ToldGap>,
+    is_ready: bool,
+    board: Board,
+}
+
+/// A subscriber: its one order of events, and subscriptions that are yet to become part of it.
+pub(crate) struct Subscriber {
+    pub(crate) main: Place,
+    pub(crate) added: Vec<Place>,
+}
+
+/// What a look at the hub asks of the world.
+pub(crate) enum Taken {
+    Nothing,
+    Something,
+    History(Offset),
+}
+
+impl Subscriber {
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
+        std::iter::once(&self.main).chain(&self.added)
+    }
+
+    pub(crate) fn place_mut(&mut self, index: usize) -> &mut Place {
+        if index == 0 { &mut self.main } else { &mut self.added[index - 1] }
+    }
+}
+
+impl Place {
+    pub(crate) fn new(follows: FilterSet, delivery: Delivery, began_after: Offset) -> Self {
+        Self {
+            interests: vec![Interest { filters: vec![follows.clone()], began_after }],
+            follows,
+            newest: delivery.offset(),
+            delivery,
+            seen: BTreeSet::new(),
+            gaps: Vec::new(),
+            is_ready: false,
+            board: Board::new(),
+        }
+    }
+
+    /// What came to `added` counts as if it had come here.
+    pub(crate) fn unite(&mut self, added: Self) {
+        self.follows = self.follows.union(&added.follows);
+        self.newest = self.newest.max(added.newest);
+        self.interests.extend(added.interests);
+        self.seen.extend(added.seen);
+        self.gaps.extend(added.gaps);
+        for (key, value) in added.board {
+            assert_eq!(*self.board.entry(key).or_insert(value), value, "both knew the newest");
+        }
+    }
+
+    pub(crate) fn narrow(&mut self, filters: &FilterSet) {
+        self.follows = filters.clone();
+        self.board.retain(|(topic, _), _| filters.matches(topic));
+        for interest in &mut self.interests {
+            interest.filters.push(filters.clone());
+        }
+    }
+
+    /// Takes one thing.
+    pub(crate) fn take(&mut self, hub: &mut Hub<u64>) -> Taken {
+        let delivery = &mut self.delivery;
+        match hub.next(delivery) {
+            Next::Nothing => return Taken::Nothing,
+            Next::History(after) => return Taken::History(after),
+            Next::Ready(cursor) => {
+                assert!(cursor.offset >= delivery.offset());
+                assert!(!std::mem::replace(&mut self.is_ready, true), "ready comes once");
+                delivery.took_ready();
+            }
+            Next::Gap(gap) => {
+                assert_eq!(gap.reason, GapReason::Expired);
+                assert_eq!(gap.from.offset, delivery.offset());
+                let (from, to) = (gap.from.offset, gap.to.offset);
+                self.gaps.push(ToldGap { filters: self.follows.clone(), from, to });
+                delivery.took_gap(&gap);
+            }
+            Next::Values(mut values) => {
+                let as_of = values.as_of();
+                let value = values.next().expect("never empty");
+                assert!(self.follows.matches(&value.topic), "{} is not followed", value.topic);
+                let key = (value.topic.clone(), value.key.clone());
+                if delivery.skips(value, as_of) {
+                    // Another follows, or it was gone before.
+                } else if value.is_deletion {
+                    self.board.remove(&key);
+                } else {
+                    let old = self.board.insert(key, value.payload);
+                    assert!(old.is_none_or(|old| old < value.payload), "newer values only");
+                }
+                delivery.took_value(value.version);
+            }
+            Next::Entries(mut entries) => {
+                if let Some(entry) = entries.next() {
+                    assert!(self.follows.matches(&entry.topic), "{} is not followed", entry.topic);
+                    assert!(entry.offset > self.newest, "order kept, nothing twice");
+                    self.newest = entry.offset;
+                    self.seen.insert(entry.offset);
+                    delivery.took_entry(entry.offset);
+                } else if let Entries::Page(_, end) = entries {
+                    delivery.took_page(end);
+                } else {
+                    // The lane was filled from the ring, which held nothing that matches.
+                }
+            }
+        }
+        Taken::Something
+    }
+
+    /// Holds what was told against the journal and the table, once it has all there is.
+    pub(crate) fn judge(&self, journal: &[(Offset, Topic, bool)], table: &StateTable<u64>) {
+        assert!(self.is_ready);
+        let followed = table.values().filter(|value| self.follows.matches(&value.topic));
+        let keyed = |value: &Arc<Value<u64>>| (value.topic.clone(), value.key.clone());
+        let expected: Board = followed.map(|value| (keyed(value), value.payload)).collect();
+        assert_eq!(self.board, expected, "the newest value of each key, and no other");
+        for (offset, topic, removed) in journal {
+            if self.seen.contains(offset) || !self.expects(*offset, topic) {
+                continue;
+            }
+            let covers = |gap: &ToldGap| {
+                gap.filters.matches(topic) && gap.from < *offset && *offset <= gap.to
+            };
+            let is_told = self.gaps.iter().any(covers);
+            assert!(*removed && is_told, "{offset} on {topic} is missing without a gap");
+        }
+    }
+
+    fn expects(&self, offset: Offset, topic: &Topic) -> bool {
+        self.interests.iter().any(|interest| {
+            let is_asked_for = interest.filters.iter().all(|filters| filters.matches(topic));
+            offset > interest.began_after && is_asked_for
+        })
+    }
+}

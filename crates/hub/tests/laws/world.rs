@@ -1,0 +1,296 @@
+//! The journal, the state table, one hub and its subscribers, in the plainest form.
+
+use std::sync::Arc;
+
+use bellwire_hub::{
+    Begin, Entry, GapReason, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Start, StateTable, Value,
+};
+use bellwire_model::{Cursor, Epoch, Filter, FilterSet, Offset, Topic};
+
+use crate::subscriber::{Place, Subscriber, Taken};
+
+const EPOCH: Epoch = Epoch::new(7);
+/// Three streams, then two state topics.
+const TOPICS: [&str; 5] = ["a/1", "a/2", "b", "state/x", "state/y"];
+pub(crate) const FILTERS: [&[&str]; 9] = [
+    &["a/1"],
+    &["a/*"],
+    &["**"],
+    &["a/1", "b"],
+    &["a/1", "state/x"],
+    &["state/x"],
+    &["state/y"],
+    &["a/2", "state/*"],
+    &["state/**", "*/2"],
+];
+
+/// One thing that happens. Subscribers are counted round.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Publish { topic: usize },
+    Put { topic: usize, key: u8 },
+    Delete { topic: usize, key: u8 },
+    Feed,
+    Trim { topic: usize, count: usize },
+    Join { filters: usize, start: JoinAt },
+    Subscribe { subscriber: usize, filters: usize, start: JoinAt },
+    Unite { subscriber: usize },
+    Narrow { subscriber: usize, filters: usize },
+    Take { subscriber: usize, place: usize, count: usize },
+    Leave { subscriber: usize },
+    Compact,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum JoinAt {
+    Latest,
+    Earliest,
+    Back(u64),
+    OtherEpoch,
+    Future,
+}
+
+pub(crate) struct World {
+    /// Every event ever, with whether retention removed it.
+    journal: Vec<(Offset, Topic, bool)>,
+    fed: usize,
+    table: StateTable<u64>,
+    changes: u64,
+    unfed_values: Vec<Arc<Value<u64>>>,
+    hub: Hub<u64>,
+    subscribers: Vec<Subscriber>,
+}
+
+/// An event of the journal as the hub takes it.
+fn hub_entry((offset, topic, _): &(Offset, Topic, bool)) -> Arc<Entry<u64>> {
+    Arc::new(Entry { offset: *offset, topic: topic.clone(), size_bytes: 10, payload: offset.get() })
+}
+
+fn topic(index: usize) -> Topic {
+    TOPICS[index].parse().expect("a topic")
+}
+
+fn filter_set(index: usize) -> FilterSet {
+    let filters = FILTERS[index].iter().map(|text| text.parse::<Filter>().expect("a filter"));
+    FilterSet::new(filters).expect("a set")
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let limits = HubLimits { ring_events_max: 8, ring_bytes_max: 1_000 };
+        Self {
+            journal: Vec::new(),
+            fed: 0,
+            table: StateTable::new(),
+            changes: 0,
+            unfed_values: Vec::new(),
+            hub: Hub::new(EPOCH, Offset::ZERO, limits),
+            subscribers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, step: &Step) {
+        match step {
+            Step::Publish { topic: index } => {
+                // Offsets have holes.
+                let offset = Offset::new(self.tail().get() + 1 + (*index as u64 % 2));
+                self.journal.push((offset, topic(*index), false));
+            }
+            Step::Put { topic: index, key } => {
+                self.changes += 1;
+                let put = self.table.put((&topic(*index), &format!("k{key}")), self.changes, 100);
+                self.unfed_values.push(put.expect("room"));
+            }
+            Step::Delete { topic: index, key } => {
+                self.unfed_values.extend(self.table.delete(&topic(*index), &format!("k{key}"), 0));
+            }
+            Step::Feed => self.feed(),
+            Step::Trim { topic, count } => self.trim(TOPICS[*topic], *count),
+            Step::Join { filters, start } => {
+                let main = self.join(filter_set(*filters), start);
+                self.subscribers.push(Subscriber { main, added: Vec::new() });
+            }
+            Step::Compact => self.compact(),
+            Step::Subscribe { subscriber, .. }
+            | Step::Unite { subscriber }
+            | Step::Narrow { subscriber, .. }
+            | Step::Take { subscriber, .. }
+            | Step::Leave { subscriber } => {
+                if !self.subscribers.is_empty() {
+                    self.run_for(subscriber % self.subscribers.len(), step);
+                }
+            }
+        }
+    }
+
+    fn run_for(&mut self, index: usize, step: &Step) {
+        match step {
+            Step::Subscribe { filters, start, .. } => {
+                let added = self.join(filter_set(*filters), start);
+                self.subscribers[index].added.push(added);
+            }
+            Step::Unite { .. } => self.unite(index),
+            Step::Narrow { filters, .. } => self.narrow(index, &filter_set(*filters)),
+            Step::Take { place, count, .. } => {
+                let places = self.subscribers[index].places().count();
+                self.take((index, place % places), *count);
+            }
+            Step::Leave { .. } => {
+                let Subscriber { main, added, .. } = self.subscribers.swap_remove(index);
+                let mut gone: Vec<Place> = added;
+                gone.push(main);
+                while let Some(Place { follows, delivery, .. }) = gone.pop() {
+                    let end = self.hub.leave(&delivery);
+                    let stays = self.is_followed(&follows)
+                        || gone.iter().any(|place| place.follows == follows);
+                    assert_eq!(end == LaneEnd::Stays, stays);
+                }
+            }
+            other => unreachable!("{other:?} is for all"),
+        }
+    }
+
+    fn tail(&self) -> Offset {
+        self.journal.last().map_or(Offset::ZERO, |(offset, ..)| *offset)
+    }
+
+    fn trimmed(&self, filters: &FilterSet) -> Offset {
+        let removed =
+            |(_, topic, removed): &&(Offset, Topic, bool)| *removed && filters.matches(topic);
+        self.journal.iter().rev().find(removed).map_or(Offset::ZERO, |(offset, ..)| *offset)
+    }
+
+    fn is_followed(&self, filters: &FilterSet) -> bool {
+        let mut places = self.subscribers.iter().flat_map(Subscriber::places);
+        places.any(|place| place.follows == *filters)
+    }
+
+    fn trim(&mut self, topic: &str, count: usize) {
+        let kept = self.journal.iter_mut().filter(|(_, t, gone)| t.as_str() == topic && !gone);
+        kept.take(count).for_each(|(_, _, gone)| *gone = true);
+    }
+
+    fn feed(&mut self) {
+        let entries: Vec<_> = self.journal[self.fed..].iter().map(hub_entry).collect();
+        self.fed = self.journal.len();
+        self.hub.push(&entries, &mut Vec::new());
+        self.feed_values();
+    }
+
+    fn feed_values(&mut self) {
+        self.hub.push_values(&std::mem::take(&mut self.unfed_values), &mut Vec::new());
+    }
+
+    fn join(&mut self, filters: FilterSet, start: &JoinAt) -> Place {
+        let tail = self.tail();
+        let after = |epoch, offset| Start::After(Cursor { epoch, offset: Offset::new(offset) });
+        let start = match start {
+            JoinAt::Latest => Start::Latest,
+            JoinAt::Earliest => Start::Earliest,
+            JoinAt::Back(back) => after(EPOCH, tail.get().saturating_sub(*back)),
+            JoinAt::OtherEpoch => after(Epoch::new(6), 3),
+            JoinAt::Future => after(EPOCH, tail.get() + 5),
+        };
+        let begin = Begin { start, tail, trimmed: self.trimmed(&filters) };
+        let snapshot = (!self.hub.has_lane(&filters)).then(|| {
+            self.feed_values();
+            self.table.snapshot(&filters)
+        });
+        let (delivery, gap) = self.hub.join(&filters, begin, snapshot);
+        assert_eq!(gap.is_some_and(|gap| gap.reason == GapReason::Epoch), gap.is_some());
+        let began_after = match (start, gap) {
+            (Start::Latest, _) => self.hub.tail().offset,
+            (Start::After(cursor), None) => cursor.offset,
+            (Start::Earliest, _) | (_, Some(_)) => begin.trimmed,
+        };
+        Place::new(filters, delivery, began_after)
+    }
+
+    /// Unites what is complete.
+    fn unite(&mut self, index: usize) {
+        let mut waiting = std::mem::take(&mut self.subscribers[index].added).into_iter();
+        while let Some(added) = waiting.next() {
+            let main = &mut self.subscribers[index].main;
+            let is_complete = |place: &Place| self.hub.is_complete(&place.delivery);
+            if !is_complete(main) || !is_complete(&added) {
+                self.subscribers[index].added.push(added);
+                continue;
+            }
+            let ends = self.hub.unite(&mut main.delivery, added.delivery.clone());
+            let (old, other) = (main.follows.clone(), added.follows.clone());
+            main.unite(added);
+            assert_eq!(self.hub.filters(main.delivery.lane()), &main.follows);
+            let waits = |follows: &FilterSet| {
+                waiting.as_slice().iter().any(|place| place.follows == *follows)
+            };
+            let is_left = |follows: &FilterSet| !self.is_followed(follows) && !waits(follows);
+            assert_eq!(ends.added == LaneEnd::Ended, is_left(&other));
+            if other != old {
+                assert_eq!(ends.main == LaneEnd::Ended, is_left(&old));
+            }
+        }
+    }
+
+    fn narrow(&mut self, index: usize, filters: &FilterSet) {
+        let main = &mut self.subscribers[index].main;
+        if main.follows.covers(filters) {
+            let old = main.follows.clone();
+            let end = self.hub.narrow(&mut main.delivery, filters);
+            main.narrow(filters);
+            assert_eq!(end == LaneEnd::Stays, self.is_followed(&old));
+        }
+    }
+
+    fn compact(&mut self) {
+        let places = || self.subscribers.iter().flat_map(Subscriber::places);
+        for place in places() {
+            let lane = place.delivery.lane();
+            let members = places().filter(|other| other.delivery.lane() == lane);
+            let seen = members.map(|other| other.delivery.version()).min().expect("itself");
+            self.hub.compact(lane, seen);
+        }
+    }
+
+    /// Lets a subscriber take up to `count` things; returns whether it has all there is.
+    fn take(&mut self, (index, place): (usize, usize), count: usize) -> bool {
+        for _ in 0..count {
+            let place = self.subscribers[index].place_mut(place);
+            match place.take(&mut self.hub) {
+                Taken::Nothing => return true,
+                Taken::Something => {}
+                Taken::History(after) => {
+                    let lane = place.delivery.lane();
+                    let page = self.page(lane, after);
+                    self.hub.push_history(page);
+                }
+            }
+        }
+        false
+    }
+
+    fn page(&self, lane: LaneId, after: Offset) -> HistoryPage<u64> {
+        let filters = self.hub.filters(lane);
+        let kept = |(offset, topic, removed): &&(Offset, Topic, bool)| {
+            *offset > after && !removed && filters.matches(topic)
+        };
+        let entries: Vec<_> = self.journal.iter().filter(kept).take(4).collect();
+        let end = if entries.len() == 4 { entries[3].0 } else { self.tail() };
+        let entries = entries.into_iter().map(hub_entry).collect();
+        HistoryPage { lane, after, end, trimmed: self.trimmed(filters), entries }
+    }
+
+    /// Lets everybody have everything, and holds each against the laws.
+    pub(crate) fn judge(&mut self) {
+        self.feed();
+        for index in 0..self.subscribers.len() {
+            for place in 0..=self.subscribers[index].added.len() {
+                assert!(self.take((index, place), 10_000), "every subscriber makes progress");
+            }
+            for place in self.subscribers[index].places() {
+                place.judge(&self.journal, &self.table);
+                assert!(self.hub.cursor(&place.delivery).offset >= self.tail());
+                assert!(self.hub.is_complete(&place.delivery));
+            }
+        }
+    }
+}
