@@ -162,6 +162,11 @@ pub const SSE_EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = EVENT_BYTES_MAX.div_ceil(3) * 4 + 64 * 1024;
 /// Frames of one WebSocket message. Empty ones add nothing to its bytes, so they are counted.
 pub const WEBSOCKET_FRAGMENTS_MAX: u32 = 16_384;
+/// Bytes of a text that a WebSocket client names its request with.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
+/// Arrays and maps in one another that `MessagePack` is read and written with: neither side needs
+/// a deep stack for it.
+pub const NESTING_MAX: usize = 100;
 /// Bytes below which nothing is compressed: with a fresh context it would hardly get smaller.
 pub const COMPRESSED_BYTES_MIN: usize = 256;
 /// Base of the time that SSE clients wait before they reconnect.

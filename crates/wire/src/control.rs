@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bellwire_model::{Cursor, FilterSet};
 
-use crate::write;
+use crate::request::RequestId;
+use crate::{msgpack, write};
 
 /// Something that the server tells a subscriber about its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,10 +100,19 @@ impl Control<'_> {
 
     /// One line of JSON: `{"control":"ready",…}`.
     pub fn json(&self) -> Vec<u8> {
+        self.json_for(None)
+    }
+
+    /// [`json`](Self::json) with the `id` of the request that it belongs to.
+    pub fn json_for(&self, id: Option<&RequestId>) -> Vec<u8> {
         let mut out = Vec::with_capacity(160);
         out.extend_from_slice(b"{\"control\":\"");
         out.extend_from_slice(self.name().as_bytes());
         out.push(b'"');
+        if let Some(id) = id {
+            write::member(&mut out, "id");
+            id.write(&mut out);
+        }
         match *self {
             Self::Ready { cursor, heartbeat_interval } => {
                 write_cursor(&mut out, "cursor", cursor);
@@ -124,10 +134,20 @@ impl Control<'_> {
         out.push(b'}');
         out
     }
+
+    /// [`json_for`](Self::json_for) as `MessagePack`.
+    pub fn msgpack_for(&self, id: Option<&RequestId>) -> Vec<u8> {
+        msgpack::from_json(&self.json_for(id))
+    }
+}
+
+/// [`heartbeat_json`] as `MessagePack`.
+pub fn heartbeat_msgpack(cursor: Cursor) -> Vec<u8> {
+    msgpack::from_json(&heartbeat_json(cursor))
 }
 
 /// `{"control":"heartbeat","cursor":"…"}`: for transports that have no comments.
-pub(crate) fn heartbeat_json(cursor: Cursor) -> Vec<u8> {
+pub fn heartbeat_json(cursor: Cursor) -> Vec<u8> {
     let mut out = b"{\"control\":\"heartbeat\"".to_vec();
     write_cursor(&mut out, "cursor", cursor);
     out.push(b'}');

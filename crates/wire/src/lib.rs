@@ -1,22 +1,28 @@
 //! Bytes that Bellwire's clients see, and nothing that reads or writes a socket.
 //!
-//! An event is serialized once ([`json`]); each transport puts its own frame around the same
-//! JSON ([`sse`], [`ndjson`], [`ws`]), and [`http1`] the chunk around the first two. What
-//! publishers send comes in through [`publish`].
+//! An event is serialized once ([`json`], or [`msgpack`] where a client asks for it); each
+//! transport puts its own frame around the same bytes ([`sse`], [`ndjson`], [`ws`]), and
+//! [`http1`] the chunk around the first two. What publishers send comes in through [`publish`],
+//! what clients ask over a WebSocket through [`request`]; [`reply`] answers it.
 //!
 //! ```text
-//! event ── json ──┬── sse ─────┬── http1 ──▶ subscriber
-//!                 ├── ndjson ──┘                ▲
-//!                 └── ws ───────────────────────┘
+//! event ──┬─ json ──┬── sse ─────┬── http1 ──▶ subscriber
+//!         │         ├── ndjson ──┘                ▲
+//!         └─ msgpack ┴── ws ──────────────────────┘
 //! publisher ── publish ──▶ events to be
+//! client ── ws ── request ──▶ what it asks ··▶ reply ── ws ──▶ client
 //! ```
 #![deny(missing_docs)]
 
-mod control;
+pub mod control;
 pub mod http1;
 pub mod json;
+pub mod msgpack;
 pub mod ndjson;
+mod object;
 pub mod publish;
+pub mod reply;
+pub mod request;
 pub mod sse;
 mod write;
 pub mod ws;

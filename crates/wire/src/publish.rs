@@ -6,6 +6,7 @@ use thiserror::Error;
 
 mod batch;
 mod body;
+pub(crate) mod item;
 
 pub use batch::{BatchError, BatchFormat, Rejection, batch};
 pub use body::{BodyRejection, body};

@@ -1,0 +1,73 @@
+//! `MessagePack`: the same maps as the JSON, with binary data as it is.
+//!
+//! What is written seldom is written as JSON and passed through [`from_json`]; events have a
+//! way of their own. Clients that would rather have JSON get it from [`to_json`].
+
+use bellwire_model::{Body, Cursor, Epoch, Event, Offset};
+
+use crate::write;
+
+mod from_json;
+mod read;
+mod scalar;
+mod to_json;
+
+pub use from_json::from_json;
+pub use read::{Fault, MsgpackError};
+pub use to_json::to_json;
+pub(crate) use to_json::write_as_json;
+
+/// What the names, heads and numbers of an event take beside its texts.
+const ENVELOPE_BYTES: usize = 80;
+
+/// An event as a map with the members and the order of [`json::event`](crate::json::event).
+///
+/// `data` that is JSON becomes the value that it stands for: a number without fraction and
+/// exponent an integer where 64 bits hold it, any other a double; what is nested too deep
+/// ([`NESTING_MAX`](bellwire_model::limits::NESTING_MAX)) a string of its JSON. Text is a string,
+/// binary is binary, with its `content_type` behind it and without `encoding`.
+pub fn event(epoch: Epoch, offset: Option<Offset>, event: &Event) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ENVELOPE_BYTES + event.size_bytes());
+    let is_binary = matches!(event.body, Some(Body::Binary { .. }));
+    let optional = [event.key.is_some(), event.event_type.is_some(), offset.is_some(), is_binary];
+    let members = 3 + optional.iter().filter(|is_there| **is_there).count();
+    scalar::map_head(&mut out, members);
+    scalar::text(&mut out, "topic");
+    scalar::text(&mut out, event.topic.as_str());
+    if let Some(key) = &event.key {
+        scalar::text(&mut out, "key");
+        scalar::text(&mut out, key);
+    }
+    if let Some(event_type) = &event.event_type {
+        scalar::text(&mut out, "type");
+        scalar::text(&mut out, event_type);
+    }
+    scalar::text(&mut out, "time");
+    scalar::integer(&mut out, event.time.as_ms());
+    if let Some(offset) = offset {
+        let mut cursor = Vec::with_capacity(write::CURSOR_BYTES_MAX);
+        write::cursor(&mut cursor, Cursor { epoch, offset });
+        scalar::text(&mut out, "cursor");
+        scalar::text_bytes(&mut out, &cursor);
+    }
+    if let Some(body) = &event.body {
+        scalar::text(&mut out, "data");
+        write_body(&mut out, body);
+    } else {
+        scalar::text(&mut out, "deleted");
+        out.push(scalar::TRUE);
+    }
+    out
+}
+
+fn write_body(out: &mut Vec<u8>, body: &Body) {
+    match body {
+        Body::Json(json) => from_json::write_value(out, json),
+        Body::Text(text) => scalar::text(out, &String::from_utf8_lossy(text)),
+        Body::Binary { content_type, bytes } => {
+            scalar::binary(out, bytes);
+            scalar::text(out, "content_type");
+            scalar::text(out, content_type);
+        }
+    }
+}

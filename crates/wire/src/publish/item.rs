@@ -1,0 +1,173 @@
+//! One event as a JSON object: its members are kept as the pieces of text they are, and looked
+//! into afterwards. So a wrong type is one refusal, and not the end of the array around it.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bellwire_model::limits::EVENT_BYTES_MAX;
+use bellwire_model::{Body, Topic};
+use bytes::Bytes;
+use serde::de::{DeserializeSeed, Deserializer};
+
+use super::{NameError, Publish, check_content_type, check_event_type, check_key};
+use crate::object::Object;
+
+/// Bytes of a name that a refusal quotes.
+const QUOTED_BYTES_MAX: usize = 64;
+/// The members that an event may have.
+const MEMBERS: [&str; 6] = ["topic", "key", "type", "data", "encoding", "content_type"];
+
+/// What is wrong with an item, without where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable code of the problem.
+    pub code: &'static str,
+    /// What is wrong and what would be right.
+    pub detail: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// `owner` has no member of this name, only those that are `known`.
+pub(crate) fn unknown_field(name: &str, owner: &str, known: &[&str]) -> Refusal {
+    let name = &name[..name.floor_char_boundary(QUOTED_BYTES_MAX)];
+    let known = known.join(", ");
+    Refusal::new("unknown_field", format!("unknown field `{name}`: {owner} has {known}"))
+}
+
+pub(crate) fn duplicate_field(name: &str) -> Refusal {
+    Refusal::new("duplicate_field", format!("the field `{name}` stands twice"))
+}
+
+/// One item: fails for broken syntax only.
+pub(super) struct Item;
+
+impl<'de> DeserializeSeed<'de> for Item {
+    type Value = Result<Members<'de>, Refusal>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        let mut members = Members::default();
+        let mut refusal = None;
+        let is_object = Object(|name: &str, raw| {
+            if let Err(wrong) = members.set(name, raw) {
+                refusal.get_or_insert(wrong);
+            }
+        })
+        .deserialize(json)?;
+        if !is_object {
+            let detail = "an event is an object: {\"topic\":\"a/b\",\"data\":{}}";
+            refusal = Some(Refusal::new("event_invalid", detail));
+        }
+        Ok(refusal.map_or(Ok(members), Err))
+    }
+}
+
+/// The members of an item: JSON text as it stands in the request.
+#[derive(Default)]
+pub(crate) struct Members<'a> {
+    pub(crate) topic: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) event_type: Option<&'a str>,
+    pub(crate) data: Option<&'a str>,
+    pub(crate) encoding: Option<&'a str>,
+    pub(crate) content_type: Option<&'a str>,
+}
+
+impl<'a> Members<'a> {
+    fn set(&mut self, name: &str, raw: &'a str) -> Result<(), Refusal> {
+        let member = match name {
+            "topic" => &mut self.topic,
+            "key" => &mut self.key,
+            "type" => &mut self.event_type,
+            "data" => &mut self.data,
+            "encoding" => &mut self.encoding,
+            "content_type" => &mut self.content_type,
+            _ => return Err(unknown_field(name, "an event", &MEMBERS)),
+        };
+        if member.replace(raw).is_some() {
+            return Err(duplicate_field(name));
+        }
+        Ok(())
+    }
+
+    /// The event. `own` makes a piece of the request outlive it.
+    pub(crate) fn publish(self, own: impl Fn(&str) -> Bytes) -> Result<Publish, Refusal> {
+        let topic = topic(self.topic)?;
+        let key = text("key", self.key)?;
+        if let Some(key) = &key {
+            check_key(key)?;
+        }
+        let event_type = text("type", self.event_type)?;
+        if let Some(event_type) = &event_type {
+            check_event_type(event_type)?;
+        }
+        let body = self.body(own)?;
+        if body.bytes().len() > EVENT_BYTES_MAX {
+            let detail = format!("an event has at most {EVENT_BYTES_MAX} bytes of data");
+            return Err(Refusal::new("event_too_large", detail));
+        }
+        let (key, event_type) = (key.map(Box::from), event_type.map(Box::from));
+        Ok(Publish { topic, key, event_type, body })
+    }
+
+    fn body(&self, own: impl Fn(&str) -> Bytes) -> Result<Body, Refusal> {
+        let Some(data) = self.data else {
+            return Err(Refusal::new("data_missing", "an event has `data`; it may be null"));
+        };
+        let content_type = text("content_type", self.content_type)?;
+        match (text("encoding", self.encoding)?.as_deref(), content_type) {
+            (None, None) => Ok(Body::Json(own(data))),
+            (None, Some(_)) => {
+                let detail =
+                    "`content_type` goes with `\"encoding\":\"base64\"`; other data is JSON";
+                Err(Refusal::new("content_type_invalid", detail))
+            }
+            (Some("base64"), content_type) => {
+                let content_type = content_type.unwrap_or("application/octet-stream".into());
+                check_content_type(&content_type)?;
+                let encoded = text("data", Some(data))?.unwrap_or_default();
+                let bytes = STANDARD.decode(encoded.as_bytes()).map_err(|error| {
+                    Refusal::new("base64_invalid", format!("`data` is not base64: {error}"))
+                })?;
+                Ok(Body::Binary { content_type: content_type.into(), bytes: bytes.into() })
+            }
+            (Some(_), _) => {
+                let detail = "the only `encoding` is `base64`; leave it out for JSON";
+                Err(Refusal::new("encoding_invalid", detail))
+            }
+        }
+    }
+}
+
+/// The topic that a member names.
+pub(crate) fn topic(raw: Option<&str>) -> Result<Topic, Refusal> {
+    let Some(topic) = text("topic", raw)? else {
+        return Err(Refusal::new("topic_missing", "an event names its `topic`"));
+    };
+    topic.parse().map_err(|error| Refusal::new("topic_invalid", format!("{error}")))
+}
+
+/// The text of a string member; `None` where it is left out or null.
+pub(crate) fn text<'a>(name: &str, raw: Option<&'a str>) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let Some(raw) = raw.filter(|raw| *raw != "null") else { return Ok(None) };
+    match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(plain) if !plain.contains('\\') => Ok(Some(Cow::Borrowed(plain))),
+        Some(_) => match serde_json::from_str(raw) {
+            Ok(text) => Ok(Some(Cow::Owned(text))),
+            // The syntax is right already: what is left are halves of surrogate pairs.
+            Err(_) => Err(Refusal::new("json_invalid", format!("`{name}` is not valid Unicode"))),
+        },
+        None => Err(Refusal::new("type_invalid", format!("`{name}` is a string"))),
+    }
+}

@@ -1,0 +1,117 @@
+//! What the server answers to a request over a WebSocket.
+
+use bellwire_model::Cursor;
+
+use crate::request::{Refusal, RequestId};
+use crate::{msgpack, write};
+
+/// The answer to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// It was done, and there is nothing more to say.
+    Done,
+    /// The event is in the journal.
+    Published {
+        /// Where: whoever resumes here has seen it.
+        cursor: Cursor,
+        /// Whether it was there before, by its idempotency key.
+        is_duplicate: bool,
+    },
+    /// Samples were taken in, all or some of them.
+    Samples {
+        /// How many were taken.
+        accepted: usize,
+        /// How many were not.
+        rejected: usize,
+        /// What is wrong with the first of those.
+        errors: &'a [SampleError<'a>],
+    },
+    /// It was not done.
+    Error {
+        /// The stable code of the problem.
+        code: &'a str,
+        /// What was wrong, and what would be right.
+        detail: &'a str,
+    },
+}
+
+/// Why a sample was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleError<'a> {
+    /// Which, from 1.
+    pub line: usize,
+    /// The stable code of the problem.
+    pub code: &'a str,
+    /// What is wrong, and what would be right.
+    pub detail: &'a str,
+}
+
+impl<'a> From<&'a Refusal> for Reply<'a> {
+    fn from(refusal: &'a Refusal) -> Self {
+        Self::Error { code: refusal.code, detail: &refusal.detail }
+    }
+}
+
+impl Reply<'_> {
+    /// The reply to the request with this id: `{"reply":7,…}`.
+    pub fn json_for(&self, id: Option<&RequestId>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128);
+        out.extend_from_slice(b"{\"reply\":");
+        match id {
+            Some(id) => id.write(&mut out),
+            None => out.extend_from_slice(b"null"),
+        }
+        match *self {
+            Self::Done => {}
+            Self::Published { cursor, is_duplicate } => {
+                out.extend_from_slice(b",\"cursor\":\"");
+                write::cursor(&mut out, cursor);
+                out.push(b'"');
+                if is_duplicate {
+                    out.extend_from_slice(b",\"duplicate\":true");
+                }
+            }
+            Self::Samples { accepted, rejected, errors } => {
+                write::member(&mut out, "accepted");
+                write::integer(&mut out, accepted);
+                if rejected > 0 {
+                    write::member(&mut out, "rejected");
+                    write::integer(&mut out, rejected);
+                    write::member(&mut out, "errors");
+                    write_sample_errors(&mut out, errors);
+                }
+            }
+            Self::Error { code, detail } => {
+                out.extend_from_slice(b",\"error\":{");
+                write_error(&mut out, code, detail);
+            }
+        }
+        out.push(b'}');
+        out
+    }
+
+    /// [`json_for`](Self::json_for) as `MessagePack`.
+    pub fn msgpack_for(&self, id: Option<&RequestId>) -> Vec<u8> {
+        msgpack::from_json(&self.json_for(id))
+    }
+}
+
+fn write_sample_errors(out: &mut Vec<u8>, errors: &[SampleError<'_>]) {
+    out.push(b'[');
+    for (index, error) in errors.iter().enumerate() {
+        out.extend_from_slice(if index > 0 { b",{\"line\":" } else { b"{\"line\":" });
+        write::integer(out, error.line);
+        out.push(b',');
+        write_error(out, error.code, error.detail);
+    }
+    out.push(b']');
+}
+
+/// The members and the end of an object.
+fn write_error(out: &mut Vec<u8>, code: &str, detail: &str) {
+    out.extend_from_slice(b"\"code\":");
+    write::string(out, code);
+    write::member(out, "detail");
+    write::string(out, detail);
+    out.push(b'}');
+}

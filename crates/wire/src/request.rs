@@ -1,0 +1,335 @@
+//! What clients ask over a WebSocket: one object a message, as JSON or `MessagePack`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bellwire_model::limits::{
+    FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
+};
+use bellwire_model::{Cursor, Filter, FilterError, Topic};
+use bytes::Bytes;
+use serde::de::DeserializeSeed;
+
+use crate::msgpack;
+use crate::object::Object;
+use crate::publish::item::{self, text};
+use crate::publish::{Publish, check_key};
+use crate::write;
+
+pub use crate::publish::item::Refusal;
+
+/// A client's own name for a request; the reply has it again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RequestId {
+    /// An integer.
+    Number(u64),
+    /// A text of at most [`REQUEST_ID_BYTES_MAX`] bytes.
+    Text(Box<str>),
+}
+
+/// A message of a client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// The request's id, where it has one and it could be read.
+    pub id: Option<RequestId>,
+    /// What is asked, or what is wrong with it.
+    pub request: Result<Request, Refusal>,
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// To follow topics, beside those that it follows already.
+    Subscribe {
+        /// At least one, as many as a connection may have at most.
+        topics: Vec<Filter>,
+        /// Where to begin.
+        after: Option<After>,
+        /// How many events a second it wants of them at most; above 0.
+        max_rate: Option<f64>,
+    },
+    /// To follow topics no more.
+    Unsubscribe {
+        /// At least one, as many as a connection may have at most.
+        topics: Vec<Filter>,
+    },
+    /// To publish an event.
+    Publish {
+        /// The event.
+        publish: Publish,
+        /// By which the event is known if it is published again.
+        idempotency_key: Option<Box<str>>,
+    },
+    /// To delete a key of a state topic.
+    Delete {
+        /// The topic.
+        topic: Topic,
+        /// The key.
+        key: Box<str>,
+    },
+    /// To take samples in.
+    Samples {
+        /// One sample or an array of them, as JSON that was not looked into.
+        json: Bytes,
+    },
+}
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// With the oldest event that is kept.
+    Earliest,
+    /// With the next.
+    Latest,
+    /// With what follows the cursor.
+    Cursor(Cursor),
+}
+
+/// The requests, and the members that each has beside `request` and `id`.
+const REQUESTS: [(&str, &[&str]); 5] = [
+    ("subscribe", &["topics", "after", "max_rate"]),
+    ("unsubscribe", &["topics"]),
+    ("publish", &["topic", "key", "type", "data", "encoding", "content_type", "idempotency_key"]),
+    ("delete", &["topic", "key"]),
+    ("samples", &["samples"]),
+];
+
+/// All members there are.
+const MEMBERS: [&str; 13] = [
+    "request",
+    "id",
+    "topics",
+    "after",
+    "max_rate",
+    "topic",
+    "key",
+    "type",
+    "data",
+    "encoding",
+    "content_type",
+    "idempotency_key",
+    "samples",
+];
+
+/// Reads a request that is JSON.
+pub fn read_json(request: &str) -> Received {
+    let mut members = Members::default();
+    let is_read = members.read(request);
+    let (id, id_refusal) = match members.id() {
+        Ok(id) => (id, None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    let refusal = is_read.err().or(id_refusal);
+    Received { id, request: refusal.map_or_else(|| members.request(), Err) }
+}
+
+/// Reads a request that is `MessagePack`: the same map. Its `data` may be binary, which then
+/// needs no `encoding`.
+pub fn read_msgpack(request: &[u8]) -> Received {
+    let mut json = Vec::with_capacity(2 * request.len());
+    let result = msgpack::write_as_json(&mut json, request);
+    // Of a request that breaks off, what came before may have the id.
+    let mut received = read_json(&String::from_utf8_lossy(&json));
+    if let Err(error) = result {
+        received.request = Err(Refusal::new("msgpack_invalid", error.to_string()));
+    }
+    received
+}
+
+/// The members of a request: JSON text as it stands there.
+#[derive(Default)]
+struct Members<'a> {
+    /// As in [`MEMBERS`].
+    values: [Option<&'a str>; MEMBERS.len()],
+    refusal: Option<Refusal>,
+}
+
+impl<'a> Members<'a> {
+    /// What was read before an error counts: the id may be among it.
+    fn read(&mut self, request: &'a str) -> Result<(), Refusal> {
+        let mut json = serde_json::Deserializer::from_str(request);
+        let object = Object(|name: &str, raw| self.set(name, raw));
+        match object.deserialize(&mut json).and_then(|is_object| json.end().map(|()| is_object)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(invalid("a request is an object: {\"request\":\"subscribe\",…}")),
+            Err(error) => Err(Refusal::new("json_invalid", format!("this is not JSON: {error}"))),
+        }
+    }
+
+    fn set(&mut self, name: &str, raw: &'a str) {
+        let refusal = match MEMBERS.iter().position(|known| *known == name) {
+            Some(index) if self.values[index].is_none() => {
+                self.values[index] = Some(raw);
+                return;
+            }
+            Some(_) => item::duplicate_field(name),
+            None => item::unknown_field(name, "a request", &MEMBERS),
+        };
+        self.refusal.get_or_insert(refusal);
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        let index = MEMBERS.iter().position(|known| *known == name).expect("a member of MEMBERS");
+        self.values[index]
+    }
+
+    fn id(&self) -> Result<Option<RequestId>, Refusal> {
+        let Some(raw) = self.get("id").filter(|raw| *raw != "null") else { return Ok(None) };
+        if let Ok(number) = raw.parse() {
+            return Ok(Some(RequestId::Number(number)));
+        }
+        match text("id", Some(raw)) {
+            Ok(Some(text)) if text.len() <= REQUEST_ID_BYTES_MAX => {
+                Ok(Some(RequestId::Text(text.into())))
+            }
+            _ => Err(Refusal::new(
+                "type_invalid",
+                format!(
+                    "`id` is an integer from 0 to {}, or a string of at most \
+                     {REQUEST_ID_BYTES_MAX} bytes",
+                    u64::MAX
+                ),
+            )),
+        }
+    }
+
+    fn request(mut self) -> Result<Request, Refusal> {
+        let Some(name) = text("request", self.get("request"))? else {
+            return Err(invalid("a request names what it asks: `request`"));
+        };
+        let Some((name, members)) = REQUESTS.iter().find(|(known, _)| *known == name) else {
+            let known = REQUESTS.map(|(known, _)| known).join(", ");
+            return Err(invalid(&format!("`request` is one of {known}")));
+        };
+        if let Some(refusal) = self.refusal.take() {
+            return Err(refusal);
+        }
+        let given = MEMBERS.iter().zip(&self.values).filter(|(_, value)| value.is_some());
+        let foreign =
+            |member: &str| !["request", "id"].contains(&member) && !members.contains(&member);
+        if let Some((member, _)) = given.into_iter().find(|(member, _)| foreign(member)) {
+            return Err(item::unknown_field(member, name, members));
+        }
+        match *name {
+            "subscribe" => Ok(Request::Subscribe {
+                topics: self.topics()?,
+                after: self.after()?,
+                max_rate: self.max_rate()?,
+            }),
+            "unsubscribe" => Ok(Request::Unsubscribe { topics: self.topics()? }),
+            "publish" => self.publish(),
+            "delete" => self.delete(),
+            _ => self.samples(),
+        }
+    }
+
+    fn topics(&self) -> Result<Vec<Filter>, Refusal> {
+        let topic_invalid = |detail: String| Refusal::new("topic_invalid", detail);
+        let Some(raw) = self.get("topics") else {
+            return Err(Refusal::new("topic_missing", "name topics: `\"topics\":[\"alerts/**\"]`"));
+        };
+        let topics: Vec<Cow<'_, str>> = serde_json::from_str(raw)
+            .map_err(|_| Refusal::new("type_invalid", "`topics` is an array of strings"))?;
+        match topics.len() {
+            1..=FILTERS_PER_CONNECTION_MAX => {}
+            0 => return Err(topic_invalid("`topics` names none".to_owned())),
+            filters => return Err(topic_invalid(FilterError::TooMany { filters }.to_string())),
+        }
+        let filter = |topic: &Cow<'_, str>| {
+            topic.parse().map_err(|error| topic_invalid(format!("topic `{topic}`: {error}")))
+        };
+        topics.iter().map(filter).collect()
+    }
+
+    fn after(&self) -> Result<Option<After>, Refusal> {
+        let Some(after) = text("after", self.get("after"))? else { return Ok(None) };
+        Ok(Some(match &*after {
+            "earliest" => After::Earliest,
+            "latest" => After::Latest,
+            cursor => After::Cursor(
+                cursor
+                    .parse()
+                    .map_err(|error| Refusal::new("cursor_invalid", format!("`after`: {error}")))?,
+            ),
+        }))
+    }
+
+    fn max_rate(&self) -> Result<Option<f64>, Refusal> {
+        let Some(raw) = self.get("max_rate").filter(|raw| *raw != "null") else { return Ok(None) };
+        match serde_json::from_str(raw) {
+            Ok(rate) if rate > 0.0 => Ok(Some(rate)),
+            _ => Err(Refusal::new(
+                "parameter_invalid",
+                "`max_rate` is a number above 0: events a second",
+            )),
+        }
+    }
+
+    fn publish(&self) -> Result<Request, Refusal> {
+        let idempotency_key = text("idempotency_key", self.get("idempotency_key"))?;
+        if let Some(key) = &idempotency_key
+            && !(1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len())
+        {
+            return Err(Refusal::new(
+                "idempotency_key_invalid",
+                format!("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes"),
+            ));
+        }
+        let members = item::Members {
+            topic: self.get("topic"),
+            key: self.get("key"),
+            event_type: self.get("type"),
+            data: self.get("data"),
+            encoding: self.get("encoding"),
+            content_type: self.get("content_type"),
+        };
+        let publish = members.publish(copy)?;
+        Ok(Request::Publish { publish, idempotency_key: idempotency_key.map(Box::from) })
+    }
+
+    fn delete(&self) -> Result<Request, Refusal> {
+        let topic = item::topic(self.get("topic"))?;
+        let Some(key) = text("key", self.get("key"))? else {
+            return Err(Refusal::new("key_missing", "say which `key` to delete"));
+        };
+        check_key(&key)?;
+        Ok(Request::Delete { topic, key: key.into() })
+    }
+
+    fn samples(&self) -> Result<Request, Refusal> {
+        match self.get("samples") {
+            Some(json) if json.starts_with(['{', '[']) => Ok(Request::Samples { json: copy(json) }),
+            Some(_) => {
+                Err(Refusal::new("type_invalid", "`samples` is an array of samples, or one"))
+            }
+            None => Err(Refusal::new("body_empty", "a request of samples has `samples`")),
+        }
+    }
+}
+
+fn invalid(detail: &str) -> Refusal {
+    Refusal::new("request_invalid", detail)
+}
+
+fn copy(part: &str) -> Bytes {
+    Bytes::copy_from_slice(part.as_bytes())
+}
+
+impl RequestId {
+    /// As it stands in JSON.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Number(number) => write::integer(out, *number),
+            Self::Text(text) => write::string(out, text),
+        }
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}

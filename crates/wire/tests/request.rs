@@ -1,0 +1,330 @@
+//! What clients ask over a WebSocket, and what they are answered.
+
+use std::time::Duration;
+
+use bellwire_model::limits::{
+    EVENT_BYTES_MAX, FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
+};
+use bellwire_model::{Body, Cursor, Epoch, Filter, FilterSet, Offset};
+use bellwire_wire::publish::Publish;
+use bellwire_wire::reply::{Reply, SampleError};
+use bellwire_wire::request::{
+    After, Received, Refusal, Request, RequestId, read_json, read_msgpack,
+};
+use bellwire_wire::{Control, GapReason, control, msgpack};
+use bytes::Bytes;
+use proptest::prelude::*;
+
+const CURSOR: Cursor = Cursor { epoch: Epoch::new(7), offset: Offset::new(1042) };
+
+fn topics(names: &[&str]) -> Vec<Filter> {
+    names.iter().map(|name| name.parse().expect(name)).collect()
+}
+
+fn publish(body: Body) -> Publish {
+    Publish { topic: "chat/a".parse().expect("a topic"), key: None, event_type: None, body }
+}
+
+const SEVEN: Option<RequestId> = Some(RequestId::Number(7));
+
+#[test]
+fn a_request_is_read_as_it_is_written_in_both_encodings() {
+    let json = |text: &'static str| Body::Json(Bytes::from_static(text.as_bytes()));
+    let full = Publish {
+        key: Some("k".into()),
+        event_type: Some("said".into()),
+        ..publish(json("{\"a\":[1,2.5]}"))
+    };
+    let png = Body::Binary { content_type: "image/png".into(), bytes: b"\x89PNG"[..].into() };
+    let subscribe = |names: &[&str], after, max_rate| Request::Subscribe {
+        topics: topics(names),
+        after,
+        max_rate,
+    };
+    let cases = [
+        (
+            r#"{"request":"subscribe","topics":["chat/*"]}"#,
+            None,
+            subscribe(&["chat/*"], None, None),
+        ),
+        (
+            r#"{"request":"subscribe","id":7,"topics":["a","b/**"],"after":"e7-1042","max_rate":5}"#,
+            SEVEN,
+            subscribe(&["a", "b/**"], Some(After::Cursor(CURSOR)), Some(5.0)),
+        ),
+        (
+            r#"{"max_rate":0.5,"after":"earliest","topics":["a"],"id":"x","request":"subscribe"}"#,
+            Some(RequestId::Text("x".into())),
+            subscribe(&["a"], Some(After::Earliest), Some(0.5)),
+        ),
+        (
+            r#"{"request":"subscribe","id":null,"topics":["a"],"after":"latest","max_rate":null}"#,
+            None,
+            subscribe(&["a"], Some(After::Latest), None),
+        ),
+        (
+            r#"{"request":"unsubscribe","id":18446744073709551615,"topics":["a","a"]}"#,
+            Some(RequestId::Number(u64::MAX)),
+            Request::Unsubscribe { topics: topics(&["a", "a"]) },
+        ),
+        (
+            r#"{"request":"publish","id":9,"topic":"chat/a","key":"k","type":"said","data":{"a":[1,2.5]},"idempotency_key":"i"}"#,
+            Some(RequestId::Number(9)),
+            Request::Publish { publish: full, idempotency_key: Some("i".into()) },
+        ),
+        (
+            r#"{"request":"publish","topic":"chat/a","data":"iVBORw==","encoding":"base64","content_type":"image/png"}"#,
+            None,
+            Request::Publish { publish: publish(png), idempotency_key: None },
+        ),
+        (
+            r#"{"request":"publish","topic":"chat\/a","data":null,"key":null}"#,
+            None,
+            Request::Publish { publish: publish(json("null")), idempotency_key: None },
+        ),
+        (
+            r#"{"request":"delete","id":10,"topic":"tickers/x","key":"EURUSD"}"#,
+            Some(RequestId::Number(10)),
+            Request::Delete { topic: "tickers/x".parse().expect("a topic"), key: "EURUSD".into() },
+        ),
+        (
+            r#"{"request":"samples","id":11,"samples":[{"name":"t","value":1}]}"#,
+            Some(RequestId::Number(11)),
+            Request::Samples { json: Bytes::from_static(br#"[{"name":"t","value":1}]"#) },
+        ),
+        (
+            r#"{"request":"samples","samples":{"name":"t","value":1}}"#,
+            None,
+            Request::Samples { json: Bytes::from_static(br#"{"name":"t","value":1}"#) },
+        ),
+    ];
+    for (text, id, request) in cases {
+        let expected = Received { id, request: Ok(request) };
+        assert_eq!(read_json(text), expected, "{text}");
+        assert_eq!(read_msgpack(&msgpack::from_json(text.as_bytes())), expected, "{text}");
+    }
+}
+
+#[test]
+fn binary_data_needs_no_encoding_in_msgpack() {
+    let request = b"\x84\xA7request\xA7publish\xA5topic\xA6chat/a\xA4data\xC4\x02\xFF\x00\
+                    \xA2id\x05";
+    let body = Body::Binary {
+        content_type: "application/octet-stream".into(),
+        bytes: Bytes::from_static(b"\xFF\0"),
+    };
+    let expected = Request::Publish { publish: publish(body), idempotency_key: None };
+    assert_eq!(
+        read_msgpack(request),
+        Received { id: Some(RequestId::Number(5)), request: Ok(expected) }
+    );
+}
+
+#[test]
+fn a_wrong_request_says_why_and_keeps_its_id() {
+    let long_id =
+        format!(r#"{{"request":"delete","id":"{}"}}"#, "x".repeat(REQUEST_ID_BYTES_MAX + 1));
+    let many = vec!["\"a\""; FILTERS_PER_CONNECTION_MAX + 1].join(",");
+    let many = format!(r#"{{"request":"subscribe","id":7,"topics":[{many}]}}"#);
+    let long_key = "k".repeat(IDEMPOTENCY_KEY_BYTES_MAX + 1);
+    let long_key = format!(
+        r#"{{"request":"publish","id":7,"topic":"a","data":1,"idempotency_key":"{long_key}"}}"#
+    );
+    let large = "x".repeat(EVENT_BYTES_MAX);
+    let large = format!(r#"{{"request":"publish","id":7,"topic":"a","data":"{large}"}}"#);
+    let seven = [
+        ("{\"id\":7}", "request_invalid"),
+        ("{\"id\":7,\"request\":null}", "request_invalid"),
+        ("{\"id\":7,\"request\":\"dance\"}", "request_invalid"),
+        ("{\"id\":7,\"request\":\"dance\",\"partner\":1}", "request_invalid"),
+        ("{\"id\":7,\"request\":5}", "type_invalid"),
+        ("{\"id\":7,\"request\":\"subscribe\"", "json_invalid"),
+        ("{\"id\":7,\"request\":\"subscribe\"} x", "json_invalid"),
+        ("{\"id\":7,\"id\":8,\"request\":\"unsubscribe\",\"topics\":[\"a\"]}", "duplicate_field"),
+        ("{\"id\":7,\"request\":\"subscribe\"}", "topic_missing"),
+        ("{\"id\":7,\"request\":\"subscribe\",\"topics\":[]}", "topic_invalid"),
+        ("{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a//b\"]}", "topic_invalid"),
+        ("{\"id\":7,\"request\":\"subscribe\",\"topics\":\"a\"}", "type_invalid"),
+        ("{\"id\":7,\"request\":\"subscribe\",\"topics\":[1]}", "type_invalid"),
+        ("{\"id\":7,\"request\":\"subscribe\",\"topic\":\"a\"}", "unknown_field"),
+        (
+            "{\"id\":7,\"request\":\"unsubscribe\",\"topics\":[\"a\"],\"after\":\"e7-1\"}",
+            "unknown_field",
+        ),
+        (
+            "{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a\"],\"from\":\"e7-1\"}",
+            "unknown_field",
+        ),
+        (
+            "{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a\"],\"after\":\"7\"}",
+            "cursor_invalid",
+        ),
+        ("{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a\"],\"after\":7}", "type_invalid"),
+        (
+            "{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a\"],\"max_rate\":0}",
+            "parameter_invalid",
+        ),
+        (
+            "{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a\"],\"max_rate\":-1}",
+            "parameter_invalid",
+        ),
+        (
+            "{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a\"],\"max_rate\":\"5\"}",
+            "parameter_invalid",
+        ),
+        (
+            "{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a\"],\"max_rate\":1e999}",
+            "parameter_invalid",
+        ),
+        ("{\"id\":7,\"request\":\"publish\",\"data\":1}", "topic_missing"),
+        ("{\"id\":7,\"request\":\"publish\",\"topic\":\"a\"}", "data_missing"),
+        ("{\"id\":7,\"request\":\"publish\",\"topic\":\"a/*\",\"data\":1}", "topic_invalid"),
+        (
+            "{\"id\":7,\"request\":\"publish\",\"topic\":\"a\",\"data\":1,\"type\":\"gap\"}",
+            "event_type_invalid",
+        ),
+        (
+            "{\"id\":7,\"request\":\"publish\",\"topic\":\"a\",\"data\":1,\"samples\":[]}",
+            "unknown_field",
+        ),
+        (
+            "{\"id\":7,\"request\":\"publish\",\"topic\":\"a\",\"data\":1,\"idempotency_key\":\"\"}",
+            "idempotency_key_invalid",
+        ),
+        ("{\"id\":7,\"request\":\"delete\",\"topic\":\"a\"}", "key_missing"),
+        ("{\"id\":7,\"request\":\"delete\",\"key\":\"a\"}", "topic_missing"),
+        ("{\"id\":7,\"request\":\"delete\",\"topic\":\"a\",\"key\":\"\"}", "key_invalid"),
+        ("{\"id\":7,\"request\":\"samples\"}", "body_empty"),
+        ("{\"id\":7,\"request\":\"samples\",\"samples\":5}", "type_invalid"),
+        (&many, "topic_invalid"),
+        (&long_key, "idempotency_key_invalid"),
+        (&large, "event_too_large"),
+    ];
+    let without = [
+        ("", "json_invalid"),
+        ("nope", "json_invalid"),
+        ("[]", "request_invalid"),
+        ("[{\"id\":7}]", "request_invalid"),
+        ("\"subscribe\"", "request_invalid"),
+        ("5", "request_invalid"),
+        ("null", "request_invalid"),
+        ("{}", "request_invalid"),
+        ("{\"request\":\"delete\",\"id\":-1}", "type_invalid"),
+        ("{\"request\":\"delete\",\"id\":1.5}", "type_invalid"),
+        ("{\"request\":\"delete\",\"id\":[]}", "type_invalid"),
+        ("{\"request\":\"delete\",\"id\":18446744073709551616}", "type_invalid"),
+        (&long_id, "type_invalid"),
+    ];
+    let seven = seven.map(|(text, code)| (text, code, SEVEN));
+    let without = without.map(|(text, code)| (text, code, None));
+    for (text, code, id) in seven.into_iter().chain(without) {
+        let received = read_json(text);
+        let refusal = received.request.expect_err(text);
+        assert_eq!((refusal.code, received.id), (code, id), "{text}: {}", refusal.detail);
+        assert!(!refusal.detail.is_empty() && refusal.detail.len() < 300, "{}", refusal.detail);
+    }
+}
+
+#[test]
+fn wrong_msgpack_says_where_and_keeps_the_id_that_came_before() {
+    let cases: [(&[u8], Option<RequestId>); 5] = [
+        (b"", None),
+        (b"\xC1", None),
+        (b"\x82\xA2id\x07\xA7request", SEVEN),
+        (b"\x81\xA2id\x07\x00", SEVEN),
+        (b"\x83\xA2id\x07\xA7request\xA7publish\xA4data\x91\xC4\x01a", SEVEN),
+    ];
+    for (bytes, id) in cases {
+        let received = read_msgpack(bytes);
+        let refusal = received.request.expect_err("a refusal");
+        assert_eq!((refusal.code, received.id), ("msgpack_invalid", id), "{bytes:x?}");
+        assert!(refusal.detail.starts_with("at byte "), "{}", refusal.detail);
+    }
+    let not_a_map = read_msgpack(b"\x90");
+    assert_eq!(not_a_map.request.expect_err("a refusal").code, "request_invalid");
+}
+
+#[test]
+fn a_reply_names_its_request() {
+    let refusal = Refusal { code: "topic_reserved", detail: "`alerts/x` is \"ours\"".into() };
+    let error = SampleError { line: 2, code: "name_invalid", detail: "no" };
+    let text = Some(RequestId::Text("a\"b".into()));
+    let cases = [
+        (Reply::Done, Some(RequestId::Number(9)), r#"{"reply":9}"#),
+        (Reply::Done, text, r#"{"reply":"a\"b"}"#),
+        (
+            Reply::Published { cursor: CURSOR, is_duplicate: false },
+            Some(RequestId::Number(9)),
+            r#"{"reply":9,"cursor":"e7-1042"}"#,
+        ),
+        (
+            Reply::Published { cursor: CURSOR, is_duplicate: true },
+            None,
+            r#"{"reply":null,"cursor":"e7-1042","duplicate":true}"#,
+        ),
+        (
+            Reply::Samples { accepted: 3, rejected: 0, errors: &[] },
+            Some(RequestId::Number(11)),
+            r#"{"reply":11,"accepted":3}"#,
+        ),
+        (
+            Reply::Samples { accepted: 0, rejected: 200, errors: &[error, error] },
+            Some(RequestId::Number(11)),
+            r#"{"reply":11,"accepted":0,"rejected":200,"errors":[{"line":2,"code":"name_invalid","detail":"no"},{"line":2,"code":"name_invalid","detail":"no"}]}"#,
+        ),
+        (
+            Reply::from(&refusal),
+            None,
+            r#"{"reply":null,"error":{"code":"topic_reserved","detail":"`alerts/x` is \"ours\""}}"#,
+        ),
+    ];
+    for (reply, id, expected) in cases {
+        assert_eq!(String::from_utf8(reply.json_for(id.as_ref())).expect("UTF-8"), expected);
+        let msgpack = reply.msgpack_for(id.as_ref());
+        assert_eq!(msgpack::to_json(&msgpack).expect("a reply"), expected.as_bytes());
+    }
+}
+
+#[test]
+fn controls_name_the_request_that_they_belong_to() {
+    let filters = FilterSet::new(topics(&["a"])).expect("a set");
+    let ready = Control::Ready { cursor: CURSOR, heartbeat_interval: Duration::from_secs(25) };
+    let to = Cursor { epoch: Epoch::new(8), offset: Offset::ZERO };
+    let gap = Control::Gap { from: CURSOR, to, reason: GapReason::Epoch, filters: &filters };
+    let cases = [
+        (ready, r#"{"control":"ready","id":7,"cursor":"e7-1042","heartbeat_interval_ms":25000}"#),
+        (
+            gap,
+            r#"{"control":"gap","id":7,"from":"e7-1042","to":"e8-0","reason":"epoch","filters":["a"]}"#,
+        ),
+    ];
+    for (control, expected) in cases {
+        let (id, with_id) = (SEVEN, expected.as_bytes());
+        assert_eq!(control.json_for(id.as_ref()), with_id);
+        assert_eq!(control.json_for(None), expected.replace("\"id\":7,", "").as_bytes());
+        assert_eq!(
+            msgpack::to_json(&control.msgpack_for(id.as_ref())).expect("a control"),
+            with_id
+        );
+    }
+    let heartbeat = msgpack::to_json(&control::heartbeat_msgpack(CURSOR)).expect("a control");
+    assert_eq!(heartbeat, control::heartbeat_json(CURSOR));
+    assert_eq!(heartbeat, br#"{"control":"heartbeat","cursor":"e7-1042"}"#);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        text in "[\\[\\]{}\":,\\\\a-e0-9.\\-\n ]{0,120}",
+        names in prop::collection::vec("request|id|topics?|after|key|data|samples|max_rate", 0..5),
+        values in prop::collection::vec("[1-9][0-9]{0,2}|\"[a-e]{0,3}\"|\\[\"a\"\\]|null|\"publish\"|\"subscribe\"", 5),
+    ) {
+        let _ = (read_json(&text), read_msgpack(&bytes));
+        let members: Vec<_> =
+            names.iter().zip(&values).map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let json = format!("{{{}}}", members.join(","));
+        let packed = read_msgpack(&msgpack::from_json(json.as_bytes()));
+        prop_assert_eq!(read_json(&json), packed);
+    }
+}
