@@ -2,19 +2,22 @@
 //!
 //! An event is serialized once ([`json`], or [`msgpack`] where a client asks for it); each
 //! transport puts its own frame around the same bytes ([`sse`], [`ndjson`], [`ws`]), and
-//! [`http1`] the chunk around the first two. What publishers send comes in through [`publish`],
+//! [`http1`] the chunk around the first two, compressed by [`gzip`] where that is asked for. What publishers send comes in through [`publish`],
 //! what clients ask over a WebSocket through [`request`]; [`reply`] answers it.
 //!
 //! ```text
 //! event ──┬─ json ──┬── sse ─────┬── http1 ──▶ subscriber
-//!         │         ├── ndjson ──┘                ▲
-//!         └─ msgpack ┴── ws ──────────────────────┘
+//!         │         ├── ndjson ──┘                 ▲
+//!         │         └── ws ────────────────────────┤
+//!         └─ msgpack ── ws ────────────────────────┘
 //! publisher ── publish ──▶ events to be
 //! client ── ws ── request ──▶ what it asks ··▶ reply ── ws ──▶ client
 //! ```
 #![deny(missing_docs)]
 
 pub mod control;
+mod deflate;
+pub mod gzip;
 pub mod http1;
 pub mod json;
 pub mod msgpack;
@@ -28,3 +31,4 @@ mod write;
 pub mod ws;
 
 pub use control::{ByeReason, Control, GapReason};
+pub use deflate::{Deflater, Inflater};

@@ -19,8 +19,8 @@ mod offer;
 mod utf8;
 mod violation;
 
+pub use crate::deflate::{Deflater, Inflater};
 pub use decoder::{Close, Decoder, Input, Received, Role};
-pub use deflate::{Deflater, Inflater};
 pub use frame::{build, close, close_payload, frame, masked_frame, ping, pong};
 pub use handshake::{
     HandshakeError, Subprotocol, VERSION, accept_key, check_key, check_version, choose_subprotocol,

@@ -326,7 +326,7 @@ impl Decoder {
             None => (frame.opcode, frame.is_compressed, Cow::Borrowed(&*piece)),
         };
         let payload = if is_compressed {
-            Cow::Owned(inflater.inflate(&payload, self.message_bytes_max)?)
+            Cow::Owned(inflater.payload(&payload, self.message_bytes_max)?)
         } else {
             payload
         };
