@@ -118,8 +118,8 @@ impl Subscribers {
     /// Begins to connect one more.
     pub(crate) fn begin(&mut self, address: SocketAddr) -> Result<()> {
         let began = Instant::now();
-        let mut socket = dial::begin(address, self.members.len())
-            .with_context(|| format!("cannot connect to {address}"))?;
+        let mut socket =
+            dial::begin(address).with_context(|| format!("cannot connect to {address}"))?;
         let token = Token(self.members.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket, token, interest)?;
