@@ -139,6 +139,8 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Time that a client has to send a request's head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a client to take a refusal, and to stop sending.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time that a client has to send a request's body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
@@ -178,6 +180,29 @@ pub const WRITE_SLICES_MAX: usize = 128;
 /// Bytes that TLS holds back for a peer whose socket is full: one record, so that slow readers cost
 /// little.
 pub const TLS_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// How often the files of the TLS certificate and key are looked at for a change.
+pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Requests and streams of one HTTP/2 connection at a time.
+pub const HTTP2_STREAMS_MAX: u32 = 256;
+/// Bytes of a request's headers on HTTP/2, each counted with 32 bytes more, as the protocol does.
+pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+/// Streams of an HTTP/2 connection that the client has reset before they were looked at; one more
+/// is a flood, and ends the connection.
+pub const HTTP2_RESETS_MAX: usize = 20;
+/// Bytes that a client may send on one HTTP/2 stream before they are read.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes that a client may send on one HTTP/2 connection before they are read.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Bytes of an answer that wait in an HTTP/2 stream for the client's window.
+pub const HTTP2_SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Silence of a client after which HTTP/2 asks whether it is still there.
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long the client may take to answer that.
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes that are moved at once from a shard into an HTTP/2 stream: one frame.
+pub const CARRY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that wait between a shard and an HTTP/2 stream, as the kernel counts them.
+pub const CARRY_QUEUE_BYTES_MAX: usize = 64 * 1024;
 /// Batches that wait for a shard; then the journal's writer waits.
 pub const FEED_BATCHES_MAX: usize = 1_024;
 /// Connections that wait for a shard to take them; then new ones are refused.

@@ -24,6 +24,10 @@ use crate::topics::TopicRule;
 pub struct Config {
     /// Where to accept connections; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// PEM file of the certificate and those below it, to speak TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    pub tls_key: Option<PathBuf>,
     /// The data directory, of the `disk` engine.
     pub data: PathBuf,
     /// Which engine keeps the journal.
@@ -72,6 +76,8 @@ impl Default for Config {
     fn default() -> Self {
         let mut config = Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls_certificate: None,
+            tls_key: None,
             data: PathBuf::new(),
             journal: Engine::Disk,
             durability: Durability::Sync,

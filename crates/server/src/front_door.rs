@@ -1,19 +1,27 @@
 //! The front door: accepts, reads the first request's head, and decides who serves it.
 //!
 //! ```text
-//! socket ─▶ head (httparse, deadline, size cap) ─┬─ a lean stream ────────▶ shard
-//!                                                └─ all else, replayed ──▶ hyper + axum
-//!                                                      └─ a stream on a used connection ─▶ shard
+//! socket ─▶ TLS? ─▶ head (httparse) ─┬─ a lean stream ────────▶ shard
+//!                                    ├─ all else, replayed ──▶ hyper + axum
+//!                                    │     └─ a stream on a used connection ─▶ shard
+//!                                    └─ HTTP/2 ──────────────▶ hyper + axum
+//!                                          └─ a stream ─▶ socket pair ─▶ shard
 //! ```
+//!
+//! Handshake and head have one deadline together, and the head has a size cap.
 //!
 //! A lean stream never meets hyper, which would keep some 20 KiB of buffers for it. A browser that
 //! asks for a stream on a connection that has served other requests gets a shard all the same:
 //! hyper gives the socket back before anything of the answer is written.
 
 mod accept;
+mod carry;
 mod head;
+mod http1;
+mod http2;
 mod replay;
+mod stream;
 mod takeover;
 
 pub(crate) use accept::{Door, serve};
-pub(crate) use takeover::Takeover;
+pub(crate) use takeover::Passage;

@@ -32,9 +32,11 @@ mod shard;
 mod state;
 mod stream_request;
 mod tasks;
+mod tls;
 mod topics;
 
 pub use config::{Config, ConfigError};
 pub use pipeline::{Server, StartError};
 pub use rule_files::{RuleFileText, RuleFilesError, read as read_rule_files};
+pub use tls::TlsError;
 pub use topics::{Kind, TopicRule};

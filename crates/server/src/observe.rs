@@ -71,6 +71,7 @@ macro_rules! figures {
 figures! {
     connections_open "gauge" "bellwire_connections_open" "Connections of all kinds that are open.";
     connections_refused "counter" "bellwire_connections_refused_total" "Connections refused because there were too many.";
+    tls_failures "counter" "bellwire_tls_handshakes_failed_total" "TLS handshakes that failed or did not end in time.";
     streams_open "gauge" "bellwire_streams_open" "Open streams: SSE and NDJSON.";
     streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
     polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";

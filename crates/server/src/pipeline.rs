@@ -26,6 +26,7 @@ use crate::rule_files::{self, RuleFilesError};
 use crate::shard::{self, ShardParts, Spread, Surroundings, Timing};
 use crate::state::{self, States};
 use crate::tasks::TaskHub;
+use crate::tls::{self, Tls, TlsError};
 use crate::topics::{Subscriptions, TopicRates, TopicRules};
 
 /// Why a server does not start.
@@ -35,6 +36,9 @@ pub enum StartError {
     /// Rule files are wrong.
     #[error(transparent)]
     Rules(#[from] RuleFilesError),
+    /// The certificate and its key are wrong.
+    #[error("the TLS certificate")]
+    Tls(#[from] TlsError),
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] bellwire_journal::Error),
@@ -55,13 +59,20 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    url: String,
     runtime: Runtime,
     draining: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
-    evaluator: JoinHandle<()>,
-    shards: Vec<JoinHandle<()>>,
+    threads: Threads,
     spread: Arc<Spread>,
     journal: Arc<dyn Journal>,
+}
+
+/// What a drain waits for.
+#[derive(Debug)]
+struct Threads {
+    evaluator: JoinHandle<()>,
+    shards: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -69,6 +80,7 @@ impl Server {
     pub fn start(config: Config) -> Result<Self, StartError> {
         // What can be wrong comes first: nothing has been touched yet.
         let rules = rule_files::load(&config.rules)?;
+        let tls = tls::Files::of(&config)?.map(Tls::load).transpose()?.map(Arc::new);
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
         let connections_max = open_files::raise(config.connections_max);
@@ -132,21 +144,22 @@ impl Server {
             draining: drains.clone(),
         };
         let router = api::router(Arc::new(app));
-        let door = Door { router, spread: Arc::clone(&spread), figures, connections_max };
-
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let listener = {
-            let _context = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
-        };
-        let accepting = runtime.spawn(front_door::serve(listener, door, drains));
+        let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        let door = Door { router, tls, spread: Arc::clone(&spread), figures, connections_max };
+        let (runtime, accepting) = open(door, listener, drains)?;
         runtime.spawn(apply_retention(Arc::clone(&journal)));
-        Ok(Self { address, runtime, draining, accepting, evaluator, shards, spread, journal })
+        let threads = Threads { evaluator, shards };
+        Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The URL to reach it by.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Ends it in order: no more connections, requests under way finish, transitions are written,
@@ -161,19 +174,37 @@ impl Server {
         }
         // With the last handler goes the intake, and with the intake the evaluator.
         self.runtime.shutdown_timeout(DRAIN_TIMEOUT);
-        if self.evaluator.join().is_err() {
+        if self.threads.evaluator.join().is_err() {
             tracing::error!("The evaluator had failed.");
         }
         if let Err(error) = self.journal.close() {
             tracing::error!(%error, "The journal was not closed cleanly; the next start recovers it.");
         }
         self.spread.drain();
-        for shard in self.shards {
+        for shard in self.threads.shards {
             if shard.join().is_err() {
                 tracing::error!("A shard had failed.");
             }
         }
     }
+}
+
+/// Opens the front door, in a runtime of its own.
+fn open(
+    door: Door,
+    listener: TcpListener,
+    draining: watch::Receiver<bool>,
+) -> io::Result<(Runtime, tokio::task::JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(tls) = &door.tls {
+        runtime.spawn(Arc::clone(tls).keep_current());
+    }
+    let listener = {
+        let _context = runtime.enter();
+        tokio::net::TcpListener::from_std(listener)?
+    };
+    let accepting = runtime.spawn(front_door::serve(listener, door, draining));
+    Ok((runtime, accepting))
 }
 
 /// One for each core where the configuration does not say.

@@ -11,10 +11,10 @@
 
 mod catch_up;
 mod connection;
+mod drain;
 mod inbox;
 mod lanes;
 mod pump;
-#[allow(dead_code, reason = "the front door speaks TLS and HTTP/2 next")]
 mod socket;
 mod turn;
 mod wheel;
@@ -78,6 +78,11 @@ impl Spread {
     pub(crate) fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
         let shard = self.shards.iter().min_by_key(|shard| shard.connections());
         shard.expect("at least one shard").adopt(handoff)
+    }
+
+    /// Ends the streams that are carried elsewhere through a pair: who carries them waits for it.
+    pub(crate) fn drain_pairs(&self) {
+        self.shards.iter().for_each(ShardHandle::drain_pairs);
     }
 
     pub(crate) fn drain(&self) {

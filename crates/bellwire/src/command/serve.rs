@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         // Before the start, so that a signal during it is not lost.
         let mut signals = Signals::listen()?;
         let server = Server::start(config).context("cannot start")?;
-        output::line(&format!("listening on http://{}", server.address()))?;
+        output::line(&format!("listening on {}", server.url()))?;
         signals.next().await;
         drain(server, signals).await
     })

@@ -5,20 +5,24 @@
 #![allow(dead_code, unused_imports, reason = "what tests share is not used by each of them")]
 
 mod http;
+mod http2;
 mod ndjson;
 mod process;
 mod random;
 mod raw;
 mod sse;
+mod tls;
 
 use std::time::Duration;
 
 pub(crate) use self::http::{Answer, Request, delete, get, post, request};
+pub(crate) use self::http2::{Http2, Http2Stream};
 pub(crate) use self::ndjson::Lines;
 pub(crate) use self::process::{Process, Server, bellwire};
 pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::sse::{Stream, StreamItem, of_item};
+pub(crate) use self::tls::{Authority, Pair, TlsStream, connect, server_name};
 
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::App;
 use crate::problem::{Code, Problem};
@@ -21,7 +22,7 @@ const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let Some(origin) = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN)) else {
-        if !request.method().is_safe() && is_foreign(headers) {
+        if !request.method().is_safe() && is_foreign(request.uri(), headers) {
             let detail = "name the page's origin in `allowed_origins` to let it publish";
             return Problem::new(Code::OriginForbidden, detail).into_response();
         }
@@ -45,10 +46,12 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 /// Whether a page of another site asks. Programs and the server's own pages do not.
-fn is_foreign(headers: &HeaderMap) -> bool {
+fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    // HTTP/2 has a pseudo-header in place of `Host`.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(Authority::as_str));
     origin_host.map(|(_, host)| host) != host
 }
 

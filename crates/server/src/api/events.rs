@@ -13,14 +13,14 @@ use super::App;
 use super::body::header as text_of;
 use super::cors::allowed_origin;
 use crate::controls;
-use crate::front_door::Takeover;
+use crate::front_door::Passage;
 use crate::problem::{Code, Problem};
 use crate::stream_request::{Asked, EventsRequest, Framing};
 use crate::tasks::PollAnswer;
 
 pub(super) async fn events(
     State(app): State<Arc<App>>,
-    Extension(takeover): Extension<Takeover>,
+    Extension(passage): Extension<Passage>,
     parts: Parts,
 ) -> Result<Response, Problem> {
     let Parts { method, uri, version, headers, .. } = parts;
@@ -44,7 +44,7 @@ pub(super) async fn events(
         }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
-            match takeover.take(stream).await {}
+            passage.open(stream).await
         }
         EventsRequest::Poll(poll) => {
             let _waiting = app.figures.polls_waiting.enter();

@@ -1,6 +1,7 @@
 //! The table of settings.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::{Config, Durability, Engine, parse_duration};
@@ -49,6 +50,22 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, values| {
             parse(values, "an address such as 127.0.0.1:8080", &mut config.listen)
         },
+    },
+    Setting {
+        key: "tls_certificate",
+        value_name: "FILE",
+        default: "",
+        help: "PEM file of the certificate chain, to speak TLS; read again when it changes, and at SIGHUP.",
+        is_list: false,
+        set: |config, values| path(values, &mut config.tls_certificate),
+    },
+    Setting {
+        key: "tls_key",
+        value_name: "FILE",
+        default: "",
+        help: "PEM file of the certificate's private key.",
+        is_list: false,
+        set: |config, values| path(values, &mut config.tls_key),
     },
     Setting {
         key: "data",
@@ -178,6 +195,15 @@ fn parse<T: FromStr<Err: Display>>(
     let value = one(values)?;
     *target =
         value.parse().map_err(|error| format!("expected {expected}, not `{value}`: {error}"))?;
+    Ok(())
+}
+
+/// A path that may be left out, or empty.
+fn path(values: &[String], target: &mut Option<PathBuf>) -> Result<(), String> {
+    *target = match values {
+        [] => None,
+        values => Some(one(values)?).filter(|value| !value.is_empty()).map(PathBuf::from),
+    };
     Ok(())
 }
 

@@ -1,39 +1,48 @@
-//! Accepting connections, and driving those that hyper serves.
+//! Accepting connections: who comes is met, and led to whoever serves him.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use axum::Router;
-use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
+use bellwire_model::limits::{HEAD_TIMEOUT, IDLE_INPUT_BYTES_MAX, LINGER_TIMEOUT};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
-use tower::Service;
 
 use super::head::{self, Decision};
 use super::replay::Replay;
-use super::takeover::Takeover;
+use super::stream::{Stream, TLS_HANDSHAKE};
+use super::{http1, http2};
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::shard::{Handoff, Spread};
 use crate::stream_request::StreamRequest;
+use crate::tls::Tls;
 
 /// What every connection needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) router: Router,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) spread: Arc<Spread>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) connections_max: usize,
+}
+
+impl Door {
+    /// Whether there are more connections than there may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.figures.connections_open.get() as usize > self.connections_max
+    }
+
+    pub(super) fn full(&self) -> Problem {
+        let detail =
+            format!("there are {} connections, the most this server takes", self.connections_max);
+        Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
+    }
 }
 
 /// Pause after an accept that failed for want of descriptors: they come back when others leave.
@@ -41,6 +50,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until `draining` turns true, then lets the requests that are under way finish.
 pub(crate) async fn serve(listener: TcpListener, door: Door, mut draining: watch::Receiver<bool>) {
+    let door = Arc::new(door);
     let mut connections = JoinSet::new();
     let drains = draining.clone();
     let mut drained = pin!(draining.wait_for(|draining| *draining));
@@ -52,7 +62,7 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, mut draining: watch
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(greet(stream, door.clone(), drains.clone()));
+                connections.spawn(greet(stream, Arc::clone(&door), drains.clone()));
             }
             Err(error) if is_of_the_peer(&error) => {}
             Err(error) => {
@@ -62,112 +72,138 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, mut draining: watch
         }
     }
     drop(listener);
+    // Their connections are hyper's, and end when the streams do.
+    door.spread.drain_pairs();
+    drop(door);
     while connections.join_next().await.is_some() {}
 }
 
 /// Whether accepting failed because of the one connection that was to be accepted.
-fn is_of_the_peer(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn greet(mut stream: TcpStream, door: Door, mut draining: watch::Receiver<bool>) {
+async fn greet(stream: TcpStream, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
     let _guest = Guest::enter(&door);
-    if door.figures.connections_open.get() as usize > door.connections_max {
-        door.figures.connections_refused.add(1);
-        let detail =
-            format!("there are {} connections, the most this server takes", door.connections_max);
-        let problem = Problem::new(Code::ConnectionsExhausted, detail).retry_after(5);
-        return refuse(stream, &problem).await;
+    if door.is_full() {
+        return turn_away(stream, &door).await;
     }
     // Small events must not wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
-    let mut head = Vec::with_capacity(1024);
-    let read = tokio::select! {
-        read = timeout(HEAD_TIMEOUT, head::read(&mut stream, &mut head)) => read,
+    let mut head = Vec::new();
+    let met = tokio::select! {
+        met = meet(stream, &mut head, &door) => met,
         _ = draining.wait_for(|draining| *draining) => return,
     };
-    let decision = match read {
-        Ok(Ok(Some(decision))) => decision,
-        Ok(Ok(None)) => return,
-        Ok(Err(problem)) => return refuse(stream, &problem).await,
-        // Who has not said a word only opened a connection ahead of need.
-        Err(_) if head.is_empty() => return,
-        Err(_) => {
-            let detail = format!("the head did not arrive within {} s", HEAD_TIMEOUT.as_secs());
-            return refuse(stream, &Problem::new(Code::HeadTimeout, detail)).await;
-        }
-    };
+    let Some((stream, decision)) = met else { return };
     match decision {
         Decision::Lean(request) => hand_over(stream, request, &door),
         Decision::Replay => {
-            if let Some((stream, request)) = drive(Replay::new(head, stream), &door, draining).await
-            {
+            let driven = http1::drive(Replay::new(head, stream), &door, draining).await;
+            if let Some((stream, request)) = driven {
                 hand_over(stream, request, &door);
             }
+        }
+        Decision::Http2 => {
+            let connection = http2::drive(Replay::new(head, stream), Arc::clone(&door), draining);
+            // It is large, and would make the task of every connection so.
+            Box::pin(connection).await;
         }
     }
 }
 
-/// Serves requests until the connection ends, or until one of them asks for a lean stream.
-async fn drive(
-    replay: Replay,
-    door: &Door,
-    mut draining: watch::Receiver<bool>,
-) -> Option<(TcpStream, StreamRequest)> {
-    let flushed = replay.flushed();
-    let (takeover, taken_over) = Takeover::new();
-    let answer = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(takeover.clone());
-        door.router.clone().call(request)
-    });
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(KEEP_ALIVE_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX * 2)
-        .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(replay), answer);
-    let mut taken_over = pin!(taken_over);
-    let mut drained = pin!(draining.wait_for(|draining| *draining));
-    let (mut is_draining, mut asked) = (false, None);
-    let request = poll_fn(|context| {
-        if !is_draining && drained.as_mut().poll(context).is_ready() {
-            is_draining = true;
-            Pin::new(&mut connection).graceful_shutdown();
+/// Shakes hands and reads the first head, all before one deadline. `None`: there is nobody to
+/// serve, or who came has had an answer.
+async fn meet(stream: TcpStream, head: &mut Vec<u8>, door: &Door) -> Option<(Stream, Decision)> {
+    let mut deadline = pin!(sleep(HEAD_TIMEOUT));
+    let opened = tokio::select! {
+        opened = open(stream, door) => opened,
+        () = &mut deadline => Err(io::ErrorKind::TimedOut.into()),
+    };
+    let mut stream = match opened {
+        Ok(opened) => opened?,
+        Err(error) => {
+            door.figures.tls_failures.add(1);
+            tracing::debug!(%error, "A TLS handshake failed.");
+            return None;
         }
-        // An error is the peer's: it left, or sent what hyper has answered already.
-        if Pin::new(&mut connection).poll(context).is_ready() {
-            return Poll::Ready(None);
+    };
+    if stream.has_chosen_http2() {
+        return Some((stream, Decision::Http2));
+    }
+    head.reserve(HEAD_BYTES_TYPICAL);
+    let read = tokio::select! {
+        read = head::read(&mut stream, head) => Some(read),
+        () = &mut deadline => None,
+    };
+    let problem = match read {
+        Some(Ok(decision)) => return Some((stream, decision?)),
+        Some(Err(problem)) => problem,
+        // Who has not said a word only opened a connection ahead of need.
+        None if head.is_empty() => return None,
+        None => {
+            let detail = format!("the head did not arrive within {} s", HEAD_TIMEOUT.as_secs());
+            Problem::new(Code::HeadTimeout, detail)
         }
-        if asked.is_none()
-            && let Poll::Ready(Ok(request)) = taken_over.as_mut().poll(context)
-        {
-            asked = Some(request);
-        }
-        // Answers to earlier requests on this connection go out first.
-        if asked.is_some() && flushed.get() { Poll::Ready(asked.take()) } else { Poll::Pending }
-    })
-    .await?;
-    Some((connection.into_parts().io.into_inner().into_stream(), request))
+    };
+    refuse(stream, &problem).await;
+    None
 }
 
-fn hand_over(stream: TcpStream, request: StreamRequest, door: &Door) {
-    let Ok(socket) = stream.into_std() else { return };
-    if let Err(mut handoff) = door.spread.adopt(Handoff { socket: socket.into(), request }) {
+/// Bytes that most heads have.
+const HEAD_BYTES_TYPICAL: usize = 1024;
+
+/// Shakes hands where this port speaks TLS. `None`: the client does not, or has gone.
+async fn open(stream: TcpStream, door: &Door) -> io::Result<Option<Stream>> {
+    let Some(tls) = &door.tls else { return Ok(Some(Stream::Plain(stream))) };
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 0 {
+        return Ok(None);
+    }
+    if first[0] == TLS_HANDSHAKE {
+        return Stream::secure(stream, tls).await.map(Some);
+    }
+    let mut stream = Stream::Plain(stream);
+    if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new()).await {
+        let detail = "this port speaks TLS: use https://";
+        refuse(stream, &Problem::new(Code::TlsRequired, detail)).await;
+    }
+    Ok(None)
+}
+
+fn hand_over(stream: Stream, request: StreamRequest, door: &Door) {
+    let Ok(socket) = stream.into_socket() else { return };
+    if let Err(mut handoff) = door.spread.adopt(Handoff { socket, request }) {
         door.figures.connections_refused.add(1);
         let problem = Problem::new(Code::ConnectionsExhausted, "too many connections come at once");
         handoff.socket.refuse(&problem.retry_after(1));
     }
 }
 
+/// Tells a client at once that there are too many, where that costs no handshake.
+async fn turn_away(mut stream: TcpStream, door: &Door) {
+    door.figures.connections_refused.add(1);
+    if door.tls.is_none() {
+        let _ = timeout(HEAD_TIMEOUT, answer(&mut stream, &door.full())).await;
+    }
+}
+
 /// Answers, and ends the connection.
-async fn refuse(mut stream: TcpStream, problem: &Problem) {
-    let answer = async {
-        stream.write_all(&problem.http1_response()).await?;
-        stream.shutdown().await
+async fn refuse(mut stream: Stream, problem: &Problem) {
+    let refuse = async {
+        answer(&mut stream, problem).await?;
+        // To close while the client is still sending would be a reset, which overtakes the answer.
+        let mut rest = stream.take(IDLE_INPUT_BYTES_MAX as u64);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
     // A peer that does not even read this is left alone.
-    let _ = timeout(HEAD_TIMEOUT, answer).await;
+    let _ = timeout(LINGER_TIMEOUT, refuse).await;
+}
+
+async fn answer(stream: &mut (impl AsyncWrite + Unpin), problem: &Problem) -> io::Result<()> {
+    stream.write_all(&problem.http1_response()).await?;
+    stream.shutdown().await
 }
 
 /// Counts a connection while the front door has it; a shard counts its own.

@@ -2,9 +2,9 @@
 
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use httparse::{Request, Status};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::stream::TLS_HANDSHAKE;
 use crate::problem::{Code, Problem};
 use crate::stream_request::{Asked, EVENTS_PATH, EventsRequest, Framing, StreamRequest};
 
@@ -15,11 +15,13 @@ pub(super) enum Decision {
     Lean(StreamRequest),
     /// hyper, which is given the head once more.
     Replay,
+    /// hyper, which is told that this is HTTP/2.
+    Http2,
 }
 
 /// Reads until the head is complete, and decides. `None`: the client has gone.
 pub(super) async fn read(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     head: &mut Vec<u8>,
 ) -> Result<Option<Decision>, Problem> {
     loop {
@@ -40,8 +42,21 @@ pub(super) async fn read(
     }
 }
 
+/// What a client begins with that knows of itself that the server speaks HTTP/2.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// `None`: the head is not complete yet.
 fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
+    if head.starts_with(HTTP2_PREFACE) {
+        return Ok(Some(Decision::Http2));
+    }
+    if HTTP2_PREFACE.starts_with(head) {
+        return Ok(None);
+    }
+    if head.first() == Some(&TLS_HANDSHAKE) {
+        let detail = "this port speaks plain HTTP, and a TLS handshake came: use http://";
+        return Err(Problem::new(Code::HeadMalformed, detail));
+    }
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = Request::new(&mut headers);
     match request.parse(head) {
@@ -125,6 +140,16 @@ mod tests {
         for head in heads {
             assert!(matches!(decide_text(head), Ok(Some(Decision::Replay))), "{head}");
         }
+    }
+
+    #[test]
+    fn http2_is_told_by_its_preface() {
+        for end in 0..HTTP2_PREFACE.len() {
+            assert!(matches!(decide(&HTTP2_PREFACE[..end]), Ok(None)), "{end}");
+        }
+        assert!(matches!(decide(HTTP2_PREFACE), Ok(Some(Decision::Http2))));
+        assert_eq!(decide_text("PRI * HTTP/2.0\r\n\r\nX").err(), Some(Code::HeadMalformed));
+        assert_eq!(decide_text("\u{16}\u{3}\u{1}").err(), Some(Code::HeadMalformed));
     }
 
     #[test]

@@ -10,15 +10,16 @@ use std::task::{Context, Poll};
 
 use bellwire_model::limits::STALL_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+
+use super::stream::Stream;
 
 /// The bytes of a head, then the socket.
 #[derive(Debug)]
 pub(super) struct Replay {
     head: Vec<u8>,
     given: usize,
-    stream: TcpStream,
+    stream: Stream,
     flushed: Flushed,
     /// Runs while the peer takes no byte.
     stall: Option<Pin<Box<Sleep>>>,
@@ -43,7 +44,7 @@ impl Flushed {
 }
 
 impl Replay {
-    pub(super) fn new(head: Vec<u8>, stream: TcpStream) -> Self {
+    pub(super) fn new(head: Vec<u8>, stream: Stream) -> Self {
         let flushed = Flushed(Arc::new(AtomicBool::new(true)));
         Self { head, given: 0, stream, flushed, stall: None }
     }
@@ -52,23 +53,22 @@ impl Replay {
         self.flushed.clone()
     }
 
-    /// Watches over a write: one that waits for too long fails.
-    fn watched(
+    /// Watches over bytes on their way: what takes too long fails.
+    fn watched<T>(
         &mut self,
         context: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        self.flushed.on_write();
-        if written.is_ready() {
+        progress: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if progress.is_ready() {
             self.stall = None;
-            return written;
+            return progress;
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
         stall.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// The socket alone.
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> Stream {
         self.stream
     }
 }
@@ -100,6 +100,7 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.flushed.on_write();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watched(context, written)
     }
@@ -109,6 +110,7 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.flushed.on_write();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.watched(context, written)
     }
@@ -119,10 +121,13 @@ impl AsyncWrite for Replay {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.flushed.on_flush();
-        Pin::new(&mut self.stream).poll_flush(context)
+        // TLS holds bytes back while the socket is full.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.watched(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.watched(context, shut)
     }
 }

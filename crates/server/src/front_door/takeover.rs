@@ -1,13 +1,35 @@
-//! How a request that hyper has read becomes a lean stream after all.
+//! How a request that hyper has read becomes a stream of a shard after all.
 
 use std::sync::{Arc, Mutex};
 
+use axum::response::Response;
 use tokio::sync::oneshot;
 
+use super::{Door, carry};
+use crate::problem::Problem;
 use crate::stream_request::StreamRequest;
 
+/// The way from hyper to a shard. Found among the extensions of each request.
+#[derive(Clone, Debug)]
+pub(crate) enum Passage {
+    /// HTTP/1: the stream takes the whole connection.
+    Socket(Takeover),
+    /// HTTP/2: it is one of many on its connection.
+    Pair(Arc<Door>),
+}
+
+impl Passage {
+    /// Opens the stream. Where it takes the connection no answer comes.
+    pub(crate) async fn open(self, request: StreamRequest) -> Result<Response, Problem> {
+        match self {
+            Self::Socket(takeover) => match takeover.take(request).await {},
+            Self::Pair(door) => carry::open(&door, request).await,
+        }
+    }
+}
+
 /// Asks the task that drives a hyper connection to give its socket to a shard. One for each
-/// connection, found among the extensions of its requests.
+/// connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Takeover(Arc<Mutex<Option<oneshot::Sender<StreamRequest>>>>);
 
@@ -19,7 +41,7 @@ impl Takeover {
 
     /// Asks. The request's handler then waits for an end that comes with its connection's: the
     /// driver drops hyper, the handler with it, and nothing of an answer has been written.
-    pub(crate) async fn take(&self, request: StreamRequest) -> std::convert::Infallible {
+    async fn take(&self, request: StreamRequest) -> std::convert::Infallible {
         let sender = self.0.lock().expect("not poisoned").take();
         if let Some(sender) = sender {
             // Without a driver there is no connection, and nobody who waits.

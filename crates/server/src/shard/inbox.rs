@@ -17,6 +17,7 @@ pub(super) struct Waiting {
     pub(super) batches: VecDeque<Batch>,
     pub(super) adoptions: VecDeque<Handoff>,
     pub(super) pages: VecDeque<PageRead>,
+    pub(super) drain_pairs: bool,
     pub(super) drain: bool,
 }
 
@@ -28,6 +29,8 @@ pub(super) struct Inbox {
     /// Whether the shard has been woken and has not looked yet, so that a burst costs one wake.
     woken: AtomicBool,
     pub(super) connections: AtomicUsize,
+    /// Whether no more pairs are taken. Written and read under the lock of what waits.
+    pairs_drained: AtomicBool,
 }
 
 impl Inbox {
@@ -38,6 +41,7 @@ impl Inbox {
             waker,
             woken: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            pairs_drained: AtomicBool::new(false),
         }
     }
 
@@ -94,7 +98,8 @@ impl ShardHandle {
     /// Gives a connection to the shard, or gives it back where too many wait.
     pub(crate) fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
         self.0.put(|waiting| {
-            if waiting.adoptions.len() >= ADOPTIONS_QUEUED_MAX {
+            let is_late = handoff.socket.is_pair() && self.0.pairs_drained.load(Ordering::Relaxed);
+            if is_late || waiting.adoptions.len() >= ADOPTIONS_QUEUED_MAX {
                 return Err(handoff);
             }
             self.0.connections.fetch_add(1, Ordering::Relaxed);
@@ -106,6 +111,14 @@ impl ShardHandle {
     /// Never blocks: a shard asks for a bounded number of pages.
     pub(crate) fn push_page(&self, page: PageRead) {
         self.0.put(|waiting| waiting.pages.push_back(page));
+    }
+
+    /// Asks the shard to say good-bye to its connections over pairs, and to take no more of them.
+    pub(crate) fn drain_pairs(&self) {
+        self.0.put(|waiting| {
+            self.0.pairs_drained.store(true, Ordering::Relaxed);
+            waiting.drain_pairs = true;
+        });
     }
 
     /// Asks the shard to say good-bye to its connections and to end.

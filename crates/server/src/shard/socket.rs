@@ -36,6 +36,10 @@ impl Socket {
         Self::Tls(Box::new(TlsSocket::new(socket, session)))
     }
 
+    pub(super) fn is_pair(&self) -> bool {
+        matches!(self, Self::Pair(_))
+    }
+
     pub(super) fn register(&self, registry: &Registry, token: mio::Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut SourceFd(&self.descriptor()), token, interest)
@@ -73,7 +77,7 @@ impl Socket {
     /// Answers a request that no shard can take. The end of a pair stays silent: its other end
     /// answers.
     pub(crate) fn refuse(&mut self, problem: &Problem) {
-        if !matches!(self, Self::Pair(_)) {
+        if !self.is_pair() {
             // A new socket's buffer takes so little at once; who does not read it is told nothing.
             let _ = self.write(&problem.http1_response());
             self.end();

@@ -9,11 +9,8 @@ use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, LaneEnd, LaneId, Snapshot};
 use bellwire_model::FilterSet;
-use bellwire_model::limits::{
-    DELETIONS_KEPT_MAX, DRAIN_RETURN, LANES_PER_SHARD_MAX, VISITS_PER_TURN,
-};
-use bellwire_wire::http1::LAST_CHUNK;
-use bellwire_wire::{ByeReason, Control, ndjson, sse};
+use bellwire_model::limits::{DELETIONS_KEPT_MAX, LANES_PER_SHARD_MAX, VISITS_PER_TURN};
+use bellwire_wire::{ndjson, sse};
 use bytes::{Bytes, BytesMut};
 use mio::{Events, Poll};
 use slab::Slab;
@@ -31,7 +28,7 @@ use crate::crash;
 use crate::feed::Batch;
 use crate::frames::{Encoding, Frames};
 use crate::problem::{Code, Problem};
-use crate::stream_request::{self, Framing};
+use crate::stream_request;
 
 /// The poll's token of the inbox; connections have their slab keys.
 const INBOX: mio::Token = mio::Token(usize::MAX);
@@ -82,15 +79,15 @@ pub(super) struct Shard {
     pub(super) handle: ShardHandle,
     pub(super) hub: Hub<Frames>,
     pub(super) connections: Slab<Connection>,
-    members: LaneMembers,
+    pub(super) members: LaneMembers,
     /// Connections that the front door has given, and that are yet to be taken in.
-    adoptions: VecDeque<Handoff>,
+    pub(super) adoptions: VecDeque<Handoff>,
     /// Connections that have more to write than one pump may.
     pub(super) queued: VecDeque<Token>,
     pub(super) catch_ups: CatchUps,
     wheel: Wheel,
-    ticker: Ticker,
-    written: Written,
+    pub(super) ticker: Ticker,
+    pub(super) written: Written,
 }
 
 impl Shard {
@@ -134,6 +131,9 @@ impl Shard {
         self.adoptions.extend(waiting.adoptions);
         for page in waiting.pages {
             self.take_page(page);
+        }
+        if waiting.drain_pairs {
+            self.drain_pairs();
         }
         if waiting.drain {
             self.drain();
@@ -200,6 +200,7 @@ impl Shard {
         let now = self.ticker.now();
         let mut connection = Connection::new(socket, delivery, &request, now);
         let mut opening = match connection.socket {
+            // Whoever has the other end answers.
             Socket::Pair(_) => BytesMut::new(),
             Socket::Tcp(_) | Socket::Tls(_) => super::response_head(&request),
         };
@@ -243,7 +244,7 @@ impl Shard {
     }
 
     /// Pumps the connections of touched lanes, some of each lane a turn.
-    fn visit_touched(&mut self) {
+    pub(super) fn visit_touched(&mut self) {
         let mut visits = Vec::new();
         self.members.next_visits(&mut visits);
         for token in visits {
@@ -357,29 +358,7 @@ impl Shard {
         self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Says good-bye to everybody, as far as their sockets take it at once.
-    fn drain(&mut self) {
-        while self.members.has_touched() {
-            self.visit_touched();
-        }
-        let now = self.ticker.now();
-        for (_, connection) in &mut self.connections {
-            if connection.is_blocked() {
-                continue;
-            }
-            let mut bye = farewell(connection);
-            if connection.framing == Framing::Chunked {
-                bye.extend_from_slice(LAST_CHUNK);
-            }
-            connection.unwritten = Some(Box::new(bye.freeze()));
-            // Whoever does not get it sees the connection end, and comes back the same.
-            let _ = pump::finish(connection, now, &mut self.written);
-            connection.socket.end();
-        }
-        self.report();
-    }
-
-    fn report(&mut self) {
+    pub(super) fn report(&mut self) {
         let written = std::mem::take(&mut self.written);
         if written.bytes > 0 {
             self.surroundings.figures.events_delivered.add(written.events);
@@ -404,15 +383,4 @@ fn heartbeat(connection: &mut Connection, hub: &Hub<Frames>) -> Bytes {
         Encoding::Ndjson => ndjson::heartbeat(moved),
     };
     pump::framed(&payload, connection.framing)
-}
-
-fn farewell(connection: &Connection) -> BytesMut {
-    let retry = crate::controls::jittered(DRAIN_RETURN);
-    let bye = Control::Bye { reason: ByeReason::Drain, retry };
-    let mut bytes = BytesMut::new();
-    if connection.encoding != Encoding::Ndjson {
-        bytes.extend_from_slice(&pump::framed(&sse::retry(retry), connection.framing));
-    }
-    bytes.extend_from_slice(&pump::control(connection, &bye));
-    bytes
 }

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use tempfile::TempDir;
 
 use super::PATIENCE;
+use super::tls::Authority;
 
 /// Lines that are read ahead of a test; a process that prints more waits.
 const LINES_READ_AHEAD_MAX: usize = 10_000;
@@ -170,6 +171,7 @@ fn collect(output: impl Read, into: &Mutex<String>) {
 pub(crate) struct Server {
     data: TempDir,
     flags: Vec<String>,
+    url: String,
     address: SocketAddr,
     process: Process,
 }
@@ -183,18 +185,28 @@ impl Server {
     pub(crate) fn start_with(flags: &[&str]) -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
-        let (process, address) = Self::launch(data.path(), "127.0.0.1:0", &flags);
-        Self { data, flags, address, process }
+        let (process, url) = Self::launch(data.path(), "127.0.0.1:0", &flags);
+        let address = url.split_once("://").and_then(|(_, address)| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("no address: {url}"));
+        Self { data, flags, url, address, process }
     }
 
-    fn launch(data: &Path, listen: &str, flags: &[String]) -> (Process, SocketAddr) {
+    /// Starts it with TLS, and more flags.
+    pub(crate) fn start_with_tls(authority: &Authority, flags: &[&str]) -> Self {
+        let tls = authority.flags();
+        let flags: Vec<_> = tls.iter().map(String::as_str).chain(flags.iter().copied()).collect();
+        Self::start_with(&flags)
+    }
+
+    fn launch(data: &Path, listen: &str, flags: &[String]) -> (Process, String) {
         let data = data.to_str().expect("UTF-8");
         let mut arguments = vec!["serve", "--listen", listen, "--data", data];
         arguments.extend(flags.iter().map(String::as_str));
         let mut process = Process::start(&arguments);
         let line = process.line();
-        let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
-        (process, address.unwrap_or_else(|| panic!("the server's first line: {line}")))
+        let url = line.strip_prefix("listening on ");
+        let url = url.unwrap_or_else(|| panic!("the server's first line: {line}")).to_owned();
+        (process, url)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -202,7 +214,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -232,6 +244,6 @@ impl Server {
             self.end();
         }
         let (data, listen) = (self.data.path(), self.address.to_string());
-        (self.process, self.address) = Self::launch(data, &listen, &self.flags);
+        (self.process, self.url) = Self::launch(data, &listen, &self.flags);
     }
 }

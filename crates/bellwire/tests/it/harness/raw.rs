@@ -9,8 +9,8 @@ use super::http::Answer;
 
 /// A connection that is kept alive from request to request.
 #[derive(Debug)]
-pub(crate) struct Raw {
-    reader: BufReader<TcpStream>,
+pub(crate) struct Raw<S = TcpStream> {
+    reader: BufReader<S>,
 }
 
 impl Raw {
@@ -31,6 +31,27 @@ impl Raw {
         self.reader.get_ref()
     }
 
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.reader.into_inner()
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn close_half(&self) {
+        self.socket().shutdown(Shutdown::Write).expect("a connected socket");
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// Over a connection of another kind.
+    pub(crate) fn over(stream: S) -> Self {
+        Self { reader: BufReader::new(stream) }
+    }
+
+    /// What it is over.
+    pub(crate) fn stream(&mut self) -> &mut S {
+        self.reader.get_mut()
+    }
+
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.reader.get_mut().write_all(bytes.as_ref())
     }
@@ -38,11 +59,6 @@ impl Raw {
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.try_send(bytes).expect("the server reads");
-    }
-
-    /// Says that nothing more will be sent.
-    pub(crate) fn close_half(&self) {
-        self.socket().shutdown(Shutdown::Write).expect("a connected socket");
     }
 
     /// The next answer: status, headers and a body of known length or of chunks.

@@ -1,0 +1,208 @@
+//! HTTP/2, with TLS and without: the same API, and many streams on one connection.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use crate::harness::{Authority, Http2, Http2Stream, Raw, Request, Server, get, post};
+
+const ACCEPT_JSON: (&str, &str) = ("accept", "application/json");
+
+fn figure(address: SocketAddr, name: &str) -> u64 {
+    let metrics = get(address, "/metrics");
+    let line = metrics.text().lines().find(|line| line.split(' ').next() == Some(name));
+    let value = line.and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {name}: {}", metrics.text()))
+}
+
+/// What has ended is noticed a moment later.
+#[track_caller]
+fn wait_for_streams(client: &Http2, address: SocketAddr, count: u64) {
+    let reached = client
+        .meanwhile(move || (0..10_000).any(|_| figure(address, "bellwire_streams_open") == count));
+    assert!(reached, "{} streams are open", figure(address, "bellwire_streams_open"));
+}
+
+fn open(client: &mut Http2, query: &str) -> Http2Stream {
+    let mut stream = client.stream(query, &[]);
+    client.next_of(&mut stream, "ready");
+    stream
+}
+
+#[test]
+fn the_api_is_the_same() {
+    let authority = Authority::new();
+    let secure = Server::start_with_tls(&authority, &[]);
+    let plain = Server::start();
+    let secure = Http2::secure(secure.address(), &authority);
+    for (mut client, scheme) in [(Http2::plain(plain.address()), "http"), (secure, "https")] {
+        assert_eq!(client.get("/healthz").status, 200);
+        assert!(client.get("/").text().contains("<html"));
+        let cursor = client.post("/v1/topics/lab/a", "{\"n\":1}").cursor();
+        let poll = client.request(Request {
+            method: "GET",
+            path: "/v1/events?topic=lab/a&after=earliest",
+            headers: &[ACCEPT_JSON],
+            body: b"",
+        });
+        assert_eq!(poll.json()["events"][0]["cursor"], cursor);
+        let wrong = client.get("/v1/events?topics=lab/a");
+        assert_eq!((wrong.status, &wrong.json()["code"]), (400, &json!("parameter_invalid")));
+        let head =
+            Request { method: "HEAD", path: "/v1/events?topic=lab/a", headers: &[], body: b"" };
+        assert_eq!(client.request(head).header("content-type"), Some("text/event-stream"));
+        // A page of the server's own may publish, one of another site may not.
+        let authority = client.authority().to_owned();
+        let own = format!("{scheme}://{authority}");
+        for (origin, status) in [(own.as_str(), 201), ("https://elsewhere.example", 403)] {
+            let headers = [("origin", origin)];
+            let path = "/v1/topics/lab/a";
+            let answer =
+                client.request(Request { method: "POST", path, headers: &headers, body: b"2" });
+            assert_eq!(answer.status, status, "{origin}: {}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn many_streams_share_a_connection() {
+    const STREAMS: usize = 200;
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let mut client = Http2::secure(server.address(), &authority);
+    let mut streams: Vec<_> =
+        (0..STREAMS).map(|n| open(&mut client, &format!("topic=lab/all&topic=lab/{n}"))).collect();
+    let all = client.post("/v1/topics/lab/all", "\"all\"").cursor();
+    for (n, stream) in streams.iter_mut().enumerate() {
+        let own = client.post(&format!("/v1/topics/lab/{n}"), format!("{n}")).cursor();
+        let item = client.next_of(stream, "message");
+        assert_eq!((item.id.as_str(), item.payload()), (all.as_str(), json!("all")));
+        let item = client.next_of(stream, "message");
+        assert_eq!((item.id.as_str(), item.payload()), (own.as_str(), json!(n)));
+    }
+    // One that comes back gets what it has missed.
+    drop(streams.pop());
+    let missed = client.post("/v1/topics/lab/all", "\"missed\"").cursor();
+    let mut resumed = client.stream("topic=lab/all", &[("last-event-id", &all)]);
+    assert_eq!(client.next_of(&mut resumed, "message").id, missed);
+}
+
+#[test]
+fn a_stream_that_is_reset_leaves_its_shard() {
+    let server = Server::start();
+    let address = server.address();
+    let mut client = Http2::plain(address);
+    let mut kept = open(&mut client, "topic=lab/a");
+    let given_up: Vec<_> = (0..50).map(|_| open(&mut client, "topic=lab/a")).collect();
+    drop(given_up);
+    wait_for_streams(&client, address, 1);
+    let cursor = client.post("/v1/topics/lab/a", "1").cursor();
+    assert_eq!(client.next_of(&mut kept, "message").id, cursor);
+    drop((kept, client));
+    let reached = (0..10_000).any(|_| figure(address, "bellwire_streams_open") == 0);
+    assert!(reached, "a connection that ends ends its streams");
+}
+
+#[test]
+fn a_slow_stream_harms_no_other_and_gets_everything_in_order() {
+    const EVENTS: usize = 200;
+    let server = Server::start();
+    let address = server.address();
+    let mut client = Http2::plain(address);
+    let mut slow = open(&mut client, "topic=bulk");
+    let mut other = open(&mut client, "topic=lab/a");
+    let text = "x".repeat(50_000);
+    for n in 0..EVENTS {
+        post(address, "/v1/topics/bulk", json!({ "n": n, "text": text }).to_string());
+    }
+    // The slow one's window is long full, and what waits for it is bounded.
+    let cursor = client.post("/v1/topics/lab/a", "1").cursor();
+    assert_eq!(client.next_of(&mut other, "message").id, cursor);
+    for n in 0..EVENTS {
+        let item = client.next(&mut slow).expect("it goes on");
+        assert_eq!(item.payload()["n"], n);
+    }
+}
+
+#[test]
+fn a_stream_that_takes_nothing_for_long_ends_alone() {
+    let flags = ["--stall-timeout", "500ms", "--heartbeat-interval", "200ms"];
+    let server = Server::start_with(&flags);
+    let address = server.address();
+    let mut client = Http2::plain(address);
+    let stalled = open(&mut client, "topic=bulk");
+    let mut other = open(&mut client, "topic=lab/a");
+    let text = json!("x".repeat(100_000)).to_string();
+    for _ in 0..20 {
+        post(address, "/v1/topics/bulk", &text);
+    }
+    wait_for_streams(&client, address, 1);
+    assert_eq!(figure(address, "bellwire_streams_stalled_total"), 1);
+    let cursor = client.post("/v1/topics/lab/a", "1").cursor();
+    assert_eq!(client.next_of(&mut other, "message").id, cursor);
+    drop(stalled);
+}
+
+#[test]
+fn a_drain_says_good_bye_to_every_stream() {
+    let authority = Authority::new();
+    let mut server = Server::start_with_tls(&authority, &[]);
+    let mut client = Http2::secure(server.address(), &authority);
+    let mut streams: Vec<_> = (0..20).map(|_| open(&mut client, "topic=lab/a")).collect();
+    let last = client.post("/v1/topics/lab/a", "1").cursor();
+    server.process().signal("TERM");
+    for stream in &mut streams {
+        assert_eq!(client.next_of(stream, "message").id, last);
+        assert_eq!(client.next_of(stream, "bye").json()["reason"], "drain");
+        assert_eq!(client.next(stream), None, "an end in order");
+    }
+    client.ended().expect("an end in order");
+    assert!(server.process().wait().success());
+}
+
+#[test]
+fn frames_that_break_the_protocol_end_the_connection() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    let server = Server::start();
+    let address = server.address();
+    let cases: [&[u8]; 4] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        // DATA on a stream that is not open.
+        b"\0\0\x01\0\0\0\0\0\x01x",
+        // A frame larger than allowed.
+        b"\xff\xff\xff\0\0\0\0\0\x01",
+        // HEADERS that no table can make sense of.
+        b"\0\0\x04\x01\x05\0\0\0\x01\xff\xff\xff\xff",
+    ];
+    for frame in cases {
+        let mut raw = Raw::connect(address);
+        raw.send([PREFACE, SETTINGS, frame].concat());
+        raw.rest();
+    }
+    // Headers without end.
+    let mut raw = Raw::connect(address);
+    raw.send([PREFACE, SETTINGS].concat());
+    let header = [b"\0\x01a\x7f\x81\x7e".as_slice(), &[b'b'; 16_384 - 134]].concat();
+    let length = (header.len() as u32).to_be_bytes();
+    let mut kind = 1;
+    while raw.try_send([&length[1..], &[kind, 0, 0, 0, 0, 1], &header].concat()).is_ok() {
+        kind = 9;
+    }
+    raw.rest();
+    // Streams that are reset at once, again and again.
+    let mut raw = Raw::connect(address);
+    raw.send([PREFACE, SETTINGS].concat());
+    let mut stream = 1_u32;
+    loop {
+        let id = stream.to_be_bytes();
+        let get = [b"\0\0\x03\x01\x05".as_slice(), &id, b"\x82\x84\x86"].concat();
+        let reset = [b"\0\0\x04\x03\0".as_slice(), &id, b"\0\0\0\x08"].concat();
+        if raw.try_send([get, reset].concat()).is_err() {
+            break;
+        }
+        stream += 2;
+        assert!(stream < 10_000_000, "a flood of resets goes on");
+    }
+    assert_eq!(get(address, "/healthz").status, 200);
+}

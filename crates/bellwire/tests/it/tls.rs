@@ -1,0 +1,288 @@
+//! TLS at the front door: who gets in, what happens when the certificate changes, and that clients
+//! that misbehave cost as little as they do without TLS.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+
+use rustls::{ProtocolVersion, version};
+
+use crate::harness::{Answer, Authority, Http2, Process, Raw, Server, TlsStream, connect, get};
+
+const FOLLOW: &str = "GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\n\r\n";
+const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+fn ask(authority: &Authority, address: SocketAddr, path: &str) -> Answer {
+    let mut raw = authority.connect(address);
+    raw.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    raw.answer()
+}
+
+fn publish(authority: &Authority, address: SocketAddr, topic: &str, body: &str) -> String {
+    let path = format!("/v1/topics/{topic}");
+    authority.connect(address).try_post(&path, "", body).expect("an answer").cursor()
+}
+
+/// An open stream that has got `ready`.
+fn follow(authority: &Authority, address: SocketAddr) -> Raw<TlsStream> {
+    let mut raw = authority.connect(address);
+    raw.send(FOLLOW);
+    until_live(&mut raw);
+    raw
+}
+
+fn until_live(raw: &mut Raw<TlsStream>) {
+    raw.until("event: ready");
+    raw.until("}\n\n\r\n");
+}
+
+fn figure(authority: &Authority, address: SocketAddr, name: &str) -> u64 {
+    let metrics = ask(authority, address, "/metrics");
+    let line = metrics.text().lines().find(|line| line.split(' ').next() == Some(name));
+    let value = line.and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {name}: {}", metrics.text()))
+}
+
+/// The certificate that the server shows to who comes now.
+fn certificate(authority: &Authority, address: SocketAddr) -> Vec<u8> {
+    let mut raw = authority.connect(address);
+    raw.stream().conn.peer_certificates().expect("a certificate")[0].to_vec()
+}
+
+#[test]
+fn requests_and_streams_are_served_over_every_version() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let address = server.address();
+    for (version, number) in
+        [(&version::TLS13, ProtocolVersion::TLSv1_3), (&version::TLS12, ProtocolVersion::TLSv1_2)]
+    {
+        let config = authority.client_config(&[version], &[]);
+        let mut raw = connect(address, config.clone());
+        assert_eq!(raw.stream().conn.protocol_version(), Some(number));
+        // A stream at once, and one on a connection that has served other requests.
+        raw.send(FOLLOW);
+        until_live(&mut raw);
+        let mut used = connect(address, config);
+        for _ in 0..2 {
+            used.send(HEALTHZ);
+            assert_eq!(used.answer().status, 200);
+        }
+        used.send(FOLLOW);
+        until_live(&mut used);
+        let cursor = publish(&authority, address, "lab/a", "\"over TLS\"");
+        for raw in [&mut raw, &mut used] {
+            raw.until(&format!("id: {cursor}\n"));
+            raw.until("over TLS");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_trust_the_certificate_is_none() {
+    let server = Server::start_with_tls(&Authority::new(), &[]);
+    let stranger = Authority::new();
+    let config = stranger.client_config(rustls::ALL_VERSIONS, &[]);
+    let session = rustls::ClientConnection::new(config, crate::harness::server_name());
+    let socket = Raw::connect(server.address()).into_socket();
+    let mut stream = rustls::StreamOwned::new(session.expect("a configuration"), socket);
+    let error = stream.write_all(HEALTHZ.as_bytes()).expect_err("no handshake");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+}
+
+#[test]
+fn who_speaks_the_wrong_protocol_is_told() {
+    let authority = Authority::new();
+    let secure = Server::start_with_tls(&authority, &[]);
+    assert!(secure.url().starts_with("https://"), "{}", secure.url());
+    let answer = get(secure.address(), "/healthz");
+    assert_eq!((answer.status, &answer.json()["code"]), (400, &"tls_required".into()));
+    // What is no request at all just ends.
+    let mut raw = Raw::connect(secure.address());
+    raw.send("\u{1}\u{2}\u{3}");
+    assert_eq!(raw.rest(), b"");
+
+    let plain = Server::start();
+    let config = authority.client_config(rustls::ALL_VERSIONS, &[]);
+    let session = rustls::ClientConnection::new(config, crate::harness::server_name());
+    let socket = Raw::connect(plain.address()).into_socket();
+    let mut stream = rustls::StreamOwned::new(session.expect("a configuration"), socket);
+    let error = stream.write_all(b"x").expect_err("no handshake");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "no reset: {error}");
+    assert_eq!(get(plain.address(), "/healthz").status, 200);
+}
+
+#[test]
+fn a_pair_that_is_none_stops_the_start() {
+    let authority = Authority::new();
+    authority.write("other.key", &authority.pair().key);
+    authority.write("text.pem", "hello");
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| authority.path(name));
+    let [other, text, missing] =
+        ["other.key", "text.pem", "missing.pem"].map(|name| authority.path(name));
+    let cases: [(&[&str], &str); 5] = [
+        (&["--tls-certificate", &certificate], "set `tls_key` too"),
+        (&["--tls-key", &key], "set `tls_certificate` too"),
+        (&["--tls-certificate", &missing, "--tls-key", &key], "missing.pem"),
+        (&["--tls-certificate", &text, "--tls-key", &key], "has no certificate"),
+        (&["--tls-certificate", &certificate, "--tls-key", &other], "does not belong"),
+    ];
+    let data = authority.path("data");
+    for (flags, expected) in cases {
+        let mut arguments = vec!["serve", "--listen", "127.0.0.1:0", "--data", &data];
+        arguments.extend(flags);
+        let (code, output, errors) = Process::start(&arguments).finish();
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{flags:?}");
+        assert!(errors.contains(expected), "{flags:?}: {errors}");
+    }
+}
+
+#[test]
+fn a_new_certificate_is_shown_to_who_comes_and_drops_nobody() {
+    let authority = Authority::new();
+    let mut server = Server::start_with_tls(&authority, &[]);
+    let address = server.address();
+    let mut follower = follow(&authority, address);
+    let first = certificate(&authority, address);
+
+    // By itself, and only when both files are there.
+    let pair = authority.pair();
+    authority.write("certificate.pem", &pair.certificate);
+    authority.write("key.pem", &pair.key);
+    server.process().wait_for_error("New connections get the certificate");
+    assert_ne!(first, pair.der);
+    assert_eq!(certificate(&authority, address), pair.der);
+
+    // A pair that is none is told of, and not taken.
+    let broken = authority.pair();
+    authority.write("key.pem", &broken.key);
+    server.process().signal("HUP");
+    server.process().wait_for_error("does not belong");
+    assert_eq!(certificate(&authority, address), pair.der);
+
+    // At a signal.
+    authority.write("certificate.pem", &broken.certificate);
+    server.process().signal("HUP");
+    let mut looks = 0;
+    while certificate(&authority, address) != broken.der {
+        looks += 1;
+        assert!(looks < 10_000, "the signal has no effect");
+    }
+
+    // Those who came before are as they were.
+    let cursor = publish(&authority, address, "lab/a", "1");
+    follower.until(&format!("id: {cursor}\n"));
+}
+
+#[test]
+fn who_comes_and_does_not_go_on_is_given_up() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let address = server.address();
+    let mut silent = Raw::connect(address);
+    let mut begun = Raw::connect(address);
+    begun.send(b"\x16\x03\x01\x02\x00\x01\x00");
+    let mut secured = authority.connect(address);
+    let mut slow = authority.connect(address);
+    slow.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nX-Slow: ");
+    let config = authority.client_config(rustls::ALL_VERSIONS, &["h2"]);
+    let mut speechless = connect(address, config);
+    // A connection of HTTP/2 without a request.
+    let idle = Http2::secure(address, &authority);
+
+    // It has to take part in its own end.
+    idle.ended().expect("an end in order");
+    assert_eq!(silent.rest(), b"");
+    assert_eq!(begun.rest(), b"");
+    assert_eq!(secured.rest(), b"");
+    assert!(String::from_utf8_lossy(&slow.rest()).starts_with("HTTP/1.1 408"));
+    // At most its settings, and that it is to end.
+    speechless.rest();
+    assert!(figure(&authority, address, "bellwire_tls_handshakes_failed_total") >= 2);
+    assert_eq!(figure(&authority, address, "bellwire_connections_open"), 1);
+}
+
+#[test]
+fn handshakes_that_break_off_leave_nothing_behind() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let address = server.address();
+    for index in 0..400 {
+        let mut raw = Raw::connect(address);
+        match index % 4 {
+            0 => raw.send(b"\x16\x03\x01"),
+            1 => raw.send(b"\x16garbage garbage garbage"),
+            2 => drop(authority.connect(address)),
+            _ => drop(follow(&authority, address)),
+        }
+    }
+    let mut looks = 0;
+    while figure(&authority, address, "bellwire_connections_open") > 1 {
+        looks += 1;
+        assert!(looks < 10_000, "connections stay open");
+    }
+    assert_eq!(figure(&authority, address, "bellwire_streams_open"), 0);
+}
+
+/// Publishes events of 50 KB; the number of them.
+fn publish_bulk(authority: &Authority, address: SocketAddr, megabytes: usize) -> usize {
+    let data = "x".repeat(50_000);
+    let total = megabytes * 20;
+    let mut raw = authority.connect(address);
+    for first in (0..total).step_by(50) {
+        let mut lines = Vec::new();
+        for n in first..first + 50 {
+            writeln!(lines, "{{\"topic\":\"lab/a\",\"data\":{{\"n\":{n},\"x\":\"{data}\"}}}}")
+                .expect("a text grows");
+        }
+        let answer = raw.try_post("/v1/events", "", &lines).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    total
+}
+
+#[test]
+fn a_slow_reader_gets_everything_in_order_and_harms_nobody() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let address = server.address();
+    let mut slow = follow(&authority, address);
+    let mut other = follow(&authority, address);
+    let total = publish_bulk(&authority, address, 40);
+    for raw in [&mut other, &mut slow] {
+        for n in 0..total {
+            let begin = raw.until(&format!("\"data\":{{\"n\":{n},"));
+            assert!(!begin.contains("gap"), "{begin}");
+            raw.until("\n\n");
+        }
+    }
+}
+
+#[test]
+fn who_takes_no_byte_for_long_is_cut_off() {
+    let authority = Authority::new();
+    let flags = ["--stall-timeout", "500ms", "--heartbeat-interval", "200ms"];
+    let server = Server::start_with_tls(&authority, &flags);
+    let address = server.address();
+    let mut stalled = follow(&authority, address);
+    publish_bulk(&authority, address, 20);
+    let mut looks = 0;
+    while figure(&authority, address, "bellwire_streams_open") > 0 {
+        looks += 1;
+        assert!(looks < 10_000, "it stays");
+    }
+    assert_eq!(figure(&authority, address, "bellwire_streams_stalled_total"), 1);
+    stalled.rest();
+}
+
+#[test]
+fn a_drain_says_good_bye_and_ends_the_session_in_order() {
+    let authority = Authority::new();
+    let mut server = Server::start_with_tls(&authority, &[]);
+    let mut follower = follow(&authority, server.address());
+    assert!(server.end().success());
+    let mut rest = String::new();
+    // An end without the protocol's own is an error here.
+    follower.stream().read_to_string(&mut rest).expect("an end in order");
+    assert!(rest.contains("event: bye"), "{rest}");
+    assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
+}

@@ -1,0 +1,111 @@
+//! HTTP/2: many requests on one connection, all of them hyper's; streams come from shards through
+//! socket pairs.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use axum::body::Body;
+use bellwire_model::limits::{
+    HEAD_TIMEOUT, HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_LIST_BYTES_MAX, HTTP2_PING_INTERVAL,
+    HTTP2_PING_TIMEOUT, HTTP2_RESETS_MAX, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
+    HTTP2_STREAMS_MAX, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT,
+};
+use http::Request;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tower::Service;
+
+use super::Door;
+use super::replay::Replay;
+use super::takeover::Passage;
+
+/// Serves requests until the connection ends, or has had none for a while.
+pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
+    let activity = Arc::new(Activity::default());
+    let answer = service_fn(|mut request: Request<Incoming>| {
+        let busy = activity.enter();
+        request.extensions_mut().insert(Passage::Pair(Arc::clone(&door)));
+        let answer = door.router.clone().call(request);
+        async move {
+            // The request goes on until its answer's body has ended.
+            let answer = answer.await?;
+            Ok::<_, std::convert::Infallible>(answer.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _ = &busy;
+                    frame
+                }))
+            }))
+        }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .max_header_list_size(HTTP2_HEADER_LIST_BYTES_MAX)
+        .max_pending_accept_reset_streams(HTTP2_RESETS_MAX)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES_MAX)
+        .keep_alive_interval(HTTP2_PING_INTERVAL)
+        .keep_alive_timeout(HTTP2_PING_TIMEOUT)
+        .serve_connection(TokioIo::new(replay), answer);
+    let mut connection = pin!(connection);
+    let mut drained = pin!(draining.wait_for(|draining| *draining));
+    let (mut seen, mut patience, mut is_ending) = (0, HEAD_TIMEOUT, false);
+    loop {
+        tokio::select! {
+            // An error is the peer's: it left, or broke the protocol and has been told.
+            _ = connection.as_mut() => return,
+            _ = &mut drained, if !is_ending => {}
+            () = sleep(patience) => match activity.since(seen) {
+                Some(requests) => {
+                    (seen, patience) = (requests, KEEP_ALIVE_TIMEOUT);
+                    continue;
+                }
+                // It has been asked to end, and has not.
+                None if is_ending => return,
+                None => {}
+            },
+        }
+        (is_ending, patience) = (true, LINGER_TIMEOUT);
+        connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// Whether anything is asked for on a connection.
+#[derive(Debug, Default)]
+struct Activity {
+    requests: AtomicU64,
+    under_way: AtomicUsize,
+}
+
+impl Activity {
+    fn enter(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    /// How many requests there have been; `None` where there is none, and has been none beyond
+    /// those that were seen.
+    fn since(&self, seen: u64) -> Option<u64> {
+        let requests = self.requests.load(Ordering::Relaxed);
+        let is_busy = self.under_way.load(Ordering::Relaxed) > 0;
+        (is_busy || requests > seen).then_some(requests)
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
