@@ -145,6 +145,11 @@ impl FilterSet {
         other.iter().all(|filter| self.iter().any(|wider| wider.covers(filter)))
     }
 
+    /// What follows nothing.
+    pub fn none() -> Self {
+        Self(Arc::new([]))
+    }
+
     /// Whether events of `topic` pass any of the filters.
     pub fn matches(&self, topic: &Topic) -> bool {
         self.0.iter().any(|filter| filter.matches(topic))

@@ -55,8 +55,10 @@ pub const SERIES_MAX: usize = 1_000_000;
 pub const ALERTS_ACTIVE_MAX: usize = 100_000;
 /// Samples with a time ahead of the clock that wait for it.
 pub const SAMPLES_AHEAD_MAX: usize = 100_000;
+/// Samples that wait for the evaluator; then publishers wait.
+pub const SAMPLES_QUEUED_MAX: usize = 1_000_000;
 /// Batches of samples that wait for the evaluator; then publishers wait.
-pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 256;
+pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 4_096;
 
 // Journal.
 
@@ -145,6 +147,17 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of all bodies that are being read or looked at; then publishers come back later.
+pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Of the machine's or the container's memory, the part that the process may have where the
+/// configuration does not say: the kernel needs some for each socket.
+pub const MEMORY_SHARE_PERCENT: u64 = 60;
+/// Of its budget of memory, the part beyond which new subscribers are refused: those who are
+/// there need room to be served.
+pub const MEMORY_NEAR_PERCENT: u64 = 90;
+/// How often the process looks at its memory: seldom enough to cost nothing, often enough that
+/// those who come in between do not matter.
+pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// A connection that accepts no byte for this long, although there is something to send, ends.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Silence after which a stream sends a heartbeat; below the 30 s after which proxies cut in.
@@ -180,6 +193,22 @@ pub const WRITE_SLICES_MAX: usize = 128;
 /// Bytes that TLS holds back for a peer whose socket is full: one record, so that slow readers cost
 /// little.
 pub const TLS_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that a shard reads from a client at a time.
+pub const READ_BYTES_MAX: usize = 16 * 1024;
+/// Reads from one client before others get their turn.
+pub const READS_PER_VISIT_MAX: usize = 4;
+/// Requests of one WebSocket that are yet to be replied to, or whose replies the client does not
+/// take; it is not read from before it has taken some. What one read holds may go beyond it.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
+/// Bytes that one shard holds of what its talking clients have sent only in part; whoever adds to
+/// them beyond it has to come back later.
+pub const WEBSOCKET_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Subscriptions of one WebSocket that are on their way to be ready.
+pub const SUBSCRIPTIONS_ADDED_MAX: usize = 16;
+/// Pings without an answer after which a client is dead.
+pub const PINGS_UNANSWERED_MAX: u8 = 2;
+/// Time that a client has to end a connection whose last words it has been sent.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the files of the TLS certificate and key are looked at for a change.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Requests and streams of one HTTP/2 connection at a time.

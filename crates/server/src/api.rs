@@ -16,6 +16,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 
+use crate::admission::Admission;
 use crate::evaluator::SampleIntake;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
@@ -26,9 +27,10 @@ use crate::topics::{Subscriptions, TopicRates};
 /// What handlers reach.
 #[derive(Debug)]
 pub(crate) struct App {
-    pub(crate) publisher: Publisher,
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: Arc<TaskHub>,
-    pub(crate) intake: SampleIntake,
+    pub(crate) intake: Arc<SampleIntake>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,

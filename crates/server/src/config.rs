@@ -50,6 +50,9 @@ pub struct Config {
     pub shards: usize,
     /// Connections at a time.
     pub connections_max: usize,
+    /// Memory of the process beyond which new subscribers are refused; 0 for a share of what
+    /// there is.
+    pub memory_bytes_max: u64,
     /// What the configuration says of topics, first match first.
     pub topics: Vec<TopicRule>,
 }
@@ -89,6 +92,7 @@ impl Default for Config {
             stall_timeout: Duration::ZERO,
             shards: 0,
             connections_max: 0,
+            memory_bytes_max: 0,
             topics: Vec::new(),
         };
         for setting in SETTINGS {

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::{
-    SAMPLE_BATCHES_QUEUED_MAX, SAMPLE_VALUE_AGE, STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX,
+    SAMPLE_BATCHES_QUEUED_MAX, SAMPLE_VALUE_AGE, SAMPLES_QUEUED_MAX, STATE_VALUE_BYTES_MAX,
+    TOPIC_BYTES_MAX,
 };
 use bellwire_model::{
     Alert, AlertState, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
@@ -57,11 +58,11 @@ const VALUE_SWEEP: Duration = Duration::from_mins(1);
 /// How often the board gets the values of alerts that neither fire nor resolve just now.
 const BOARD_REFRESH: Duration = Duration::from_secs(1);
 
-/// Samples of one request, and their place in the queue.
+/// Samples of one request, and their places in the queue.
 #[derive(Debug)]
 struct Batch {
     samples: Vec<Sample>,
-    _place: OwnedSemaphorePermit,
+    _places: OwnedSemaphorePermit,
 }
 
 /// Where samples enter.
@@ -75,27 +76,43 @@ pub(crate) struct SampleIntake {
 impl SampleIntake {
     /// Queues samples for the rules; waits for room, within patience.
     pub(crate) async fn take(&self, samples: Vec<Sample>) -> Result<(), Problem> {
+        let places = Arc::clone(&self.places).acquire_many_owned(places(&samples));
+        let places = tokio::time::timeout(INTAKE_PATIENCE, places).await;
+        let places = places.map_err(|_| is_full())?.expect("the semaphore is never closed");
+        self.queue(samples, places)
+    }
+
+    /// Queues samples for the rules, or refuses them where there is no room now.
+    pub(crate) fn take_now(&self, samples: Vec<Sample>) -> Result<(), Problem> {
+        let places = Arc::clone(&self.places).try_acquire_many_owned(places(&samples));
+        self.queue(samples, places.map_err(|_| is_full())?)
+    }
+
+    /// There are places, so this does not block.
+    fn queue(&self, samples: Vec<Sample>, places: OwnedSemaphorePermit) -> Result<(), Problem> {
         if samples.is_empty() {
             return Ok(());
         }
-        let place = Arc::clone(&self.places).acquire_owned();
-        let place = tokio::time::timeout(INTAKE_PATIENCE, place).await.map_err(|_| {
-            let detail =
-                "the rules have as many samples to look at as they may: send them again later";
-            Problem::new(Code::PublishersBusy, detail).retry_after(1)
-        })?;
-        let place = place.expect("the semaphore is never closed");
-        // There is a place, so this does not block.
-        let batch = Batch { samples, _place: place };
-        self.batches
-            .send(batch)
-            .map_err(|_| Problem::new(Code::Draining, "the evaluator has ended"))
+        let batch = Batch { samples, _places: places };
+        let ended = |_| Problem::new(Code::Draining, "the evaluator has ended");
+        self.batches.send(batch).map_err(ended)
     }
 
     /// Whether the journal does not take the evaluator's transitions at the moment.
     pub(crate) fn is_blocked(&self) -> bool {
         self.is_blocked.load(Ordering::Relaxed)
     }
+}
+
+/// What a batch takes of the queue. A small one counts for more than it has, so that one bound
+/// holds for samples and for batches.
+fn places(samples: &[Sample]) -> u32 {
+    samples.len().max(SAMPLES_QUEUED_MAX / SAMPLE_BATCHES_QUEUED_MAX) as u32
+}
+
+fn is_full() -> Problem {
+    let detail = "the rules have as many samples to look at as they may: send them again later";
+    Problem::new(Code::PublishersBusy, detail).retry_after(1)
 }
 
 /// What the evaluator needs of the rest of the server.
@@ -117,7 +134,7 @@ pub(crate) fn spawn(
     let (batches, queue) = sync_channel(SAMPLE_BATCHES_QUEUED_MAX);
     let is_blocked = Arc::new(AtomicBool::new(false));
     let intake = SampleIntake {
-        places: Arc::new(Semaphore::new(SAMPLE_BATCHES_QUEUED_MAX)),
+        places: Arc::new(Semaphore::new(SAMPLES_QUEUED_MAX)),
         batches,
         is_blocked: Arc::clone(&is_blocked),
     };

@@ -1,12 +1,14 @@
-//! An event as subscribers receive it: encoded once per encoding, however many they are.
+//! An event as subscribers receive it: encoded once per form, however many they are.
 
+use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use bellwire_hub::{Entry, HistoryPage, LaneId};
 use bellwire_journal::Page;
 use bellwire_model::{Cursor, Epoch, Event, Offset};
 use bellwire_wire::http1::Frame;
-use bellwire_wire::{json, ndjson, sse};
+use bellwire_wire::ws::{self, Compression, Deflater, Opcode};
+use bellwire_wire::{json, msgpack, ndjson, sse};
 use bytes::Bytes;
 
 /// How a stream writes events.
@@ -18,6 +20,10 @@ pub(crate) enum Encoding {
     SseRaw,
     /// One JSON object a line.
     Ndjson,
+    /// JSON, each event in a frame of its own.
+    Json,
+    /// `MessagePack`, each event in a frame of its own.
+    Msgpack,
 }
 
 impl Encoding {
@@ -25,8 +31,33 @@ impl Encoding {
         match self {
             Self::Sse | Self::SseRaw => "text/event-stream",
             Self::Ndjson => "application/x-ndjson",
+            Self::Json => "application/json",
+            Self::Msgpack => "application/msgpack",
         }
     }
+}
+
+/// What is around the events of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// HTTP/1.1's chunks.
+    Chunked,
+    /// Nothing: until the connection ends.
+    Plain,
+    /// WebSocket's frames.
+    WebSocket(Compression),
+}
+
+/// The bytes that a connection is sent: with the same form they are the same for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) encoding: Encoding,
+    pub(crate) framing: Framing,
+}
+
+thread_local! {
+    /// A compressor has some hundred KiB of state: each thread that encodes has one.
+    static DEFLATER: RefCell<Deflater> = RefCell::default();
 }
 
 /// One event and its frames, each made by whoever needs it first.
@@ -37,34 +68,95 @@ pub(crate) struct Frames {
     offset: Option<Offset>,
     event: Event,
     sse: OnceLock<Frame>,
+    /// Most events go to Server-Sent Events alone, and should not pay for the others.
+    others: OnceLock<Box<Others>>,
+}
+
+/// The frames of all encodings but the default.
+#[derive(Debug, Default)]
+struct Others {
     sse_raw: OnceLock<Frame>,
     ndjson: OnceLock<Frame>,
+    json: WebSocketFrames,
+    msgpack: WebSocketFrames,
+}
+
+#[derive(Debug, Default)]
+struct WebSocketFrames {
+    plain: OnceLock<Bytes>,
+    /// The plain one where compression does not pay.
+    deflated: OnceLock<Bytes>,
 }
 
 impl Frames {
     pub(crate) fn new(epoch: Epoch, offset: Option<Offset>, event: Event) -> Self {
-        let (sse, sse_raw, ndjson) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { epoch, offset, event, sse, sse_raw, ndjson }
+        Self { epoch, offset, event, sse: OnceLock::new(), others: OnceLock::new() }
     }
 
     pub(crate) fn event(&self) -> &Event {
         &self.event
     }
 
-    pub(crate) fn frame(&self, encoding: Encoding) -> &Frame {
+    /// The bytes of this form.
+    pub(crate) fn bytes(&self, form: Form) -> &[u8] {
+        match form.framing {
+            Framing::Chunked => self.frame(form.encoding).chunked(),
+            Framing::Plain => self.frame(form.encoding).payload(),
+            Framing::WebSocket(compression) => self.websocket(form.encoding, compression),
+        }
+    }
+
+    /// [`bytes`](Self::bytes), shared.
+    pub(crate) fn shared(&self, form: Form) -> Bytes {
+        match form.framing {
+            Framing::Chunked => self.frame(form.encoding).chunked().clone(),
+            Framing::Plain => self.frame(form.encoding).payload_bytes(),
+            Framing::WebSocket(compression) => self.websocket(form.encoding, compression).clone(),
+        }
+    }
+
+    fn frame(&self, encoding: Encoding) -> &Frame {
         match encoding {
             Encoding::Sse => {
                 self.sse.get_or_init(|| sse::frame(self.epoch, self.offset, &self.event))
             }
-            Encoding::SseRaw => self.sse_raw.get_or_init(|| {
+            Encoding::SseRaw => self.others().sse_raw.get_or_init(|| {
                 let cursor = self.offset.map(|offset| Cursor { epoch: self.epoch, offset });
                 let Event { event_type, body, .. } = &self.event;
                 Frame::new(&sse::raw(cursor, event_type.as_deref(), body.as_ref()))
             }),
-            Encoding::Ndjson => self.ndjson.get_or_init(|| {
+            Encoding::Ndjson => self.others().ndjson.get_or_init(|| {
                 ndjson::line_frame(&json::event(self.epoch, self.offset, &self.event))
             }),
+            Encoding::Json | Encoding::Msgpack => unreachable!("they are WebSocket's"),
         }
+    }
+
+    fn websocket(&self, encoding: Encoding, compression: Compression) -> &Bytes {
+        let (frames, opcode) = match encoding {
+            Encoding::Msgpack => (&self.others().msgpack, Opcode::Binary),
+            _ => (&self.others().json, Opcode::Text),
+        };
+        let plain = frames.plain.get_or_init(|| ws::frame(opcode, &self.encoded(encoding)));
+        match compression {
+            Compression::Off => plain,
+            Compression::Deflate => frames.deflated.get_or_init(|| {
+                let payload = self.encoded(encoding);
+                let deflated = DEFLATER.with_borrow_mut(|it| it.frame(opcode, &payload));
+                deflated.unwrap_or_else(|| plain.clone())
+            }),
+        }
+    }
+
+    fn encoded(&self, encoding: Encoding) -> Vec<u8> {
+        match encoding {
+            Encoding::Msgpack => msgpack::event(self.epoch, self.offset, &self.event),
+            _ => json::event(self.epoch, self.offset, &self.event),
+        }
+    }
+
+    fn others(&self) -> &Others {
+        self.others.get_or_init(Box::default)
     }
 
     /// The event's JSON, on one line.
@@ -111,9 +203,14 @@ mod tests {
             body: Some(Body::Json(Bytes::from_static(b"{}"))),
         };
         let frames = Frames::new(Epoch::new(7), Some(Offset::new(1042)), event);
-        for encoding in [Encoding::Sse, Encoding::SseRaw, Encoding::Ndjson] {
-            let (one, other) = (frames.frame(encoding), frames.frame(encoding));
-            assert_eq!(one.chunked().as_ptr(), other.chunked().as_ptr(), "{encoding:?}");
+        let http = [Encoding::Sse, Encoding::SseRaw, Encoding::Ndjson]
+            .map(|encoding| Form { encoding, framing: Framing::Chunked });
+        let websocket = [Encoding::Json, Encoding::Msgpack]
+            .map(|encoding| Form { encoding, framing: Framing::WebSocket(Compression::Deflate) });
+        for form in http.into_iter().chain(websocket) {
+            let (one, other) = (frames.bytes(form), frames.bytes(form));
+            assert_eq!(one.as_ptr(), other.as_ptr(), "{form:?}");
+            assert_eq!(one.as_ptr(), frames.shared(form).as_ptr(), "{form:?}");
         }
         let before = frames.json();
         assert!(frames.frame(Encoding::Ndjson).payload().starts_with(&before));

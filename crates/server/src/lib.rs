@@ -10,6 +10,7 @@
 //! [`Server::start`] wires it all together and returns once it listens; [`Server::drain`] ends it
 //! without losing anything that was acknowledged.
 
+mod admission;
 mod api;
 mod clock;
 pub mod config;

@@ -71,6 +71,8 @@ macro_rules! figures {
 figures! {
     connections_open "gauge" "bellwire_connections_open" "Connections of all kinds that are open.";
     connections_refused "counter" "bellwire_connections_refused_total" "Connections refused because there were too many.";
+    memory_resident "gauge" "bellwire_memory_resident_bytes" "Memory that the process has.";
+    memory_budget "gauge" "bellwire_memory_budget_bytes" "Memory that the process may have before it refuses new subscribers.";
     tls_failures "counter" "bellwire_tls_handshakes_failed_total" "TLS handshakes that failed or did not end in time.";
     streams_open "gauge" "bellwire_streams_open" "Open streams: SSE and NDJSON.";
     streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";

@@ -7,11 +7,12 @@ use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
 use bellwire_model::Epoch;
-use bellwire_model::limits::{DRAIN_TIMEOUT, RETENTION_INTERVAL};
+use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App};
 use crate::clock;
 use crate::config::{Config, Durability, Engine};
@@ -24,7 +25,7 @@ use crate::open_files;
 use crate::publisher::Publisher;
 use crate::rule_files::{self, RuleFilesError};
 use crate::shard::{self, ShardParts, Spread, Surroundings, Timing};
-use crate::state::{self, States};
+use crate::state::{self, SharedTable, States};
 use crate::tasks::TaskHub;
 use crate::tls::{self, Tls, TlsError};
 use crate::topics::{Subscriptions, TopicRates, TopicRules};
@@ -83,7 +84,6 @@ impl Server {
         let tls = tls::Files::of(&config)?.map(Tls::load).transpose()?.map(Arc::new);
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
-        let connections_max = open_files::raise(config.connections_max);
         let topics = TopicRules::new(config.topics.clone(), config.retention_age);
         let rates = Arc::new(TopicRates::new());
         let feed_cell = Arc::new(OnceLock::new());
@@ -92,49 +92,45 @@ impl Server {
         let restored = evaluator::restore(journal.as_ref())?;
 
         let shard_parts = shard_parts(config.shards)?;
-        let handles: Vec<_> = shard_parts.iter().map(|parts| parts.handle.clone()).collect();
-        let table = state::new_table();
-        let tasks = Arc::new(TaskHub::new(Arc::clone(&journal), Arc::clone(&table)));
-        let feed = Arc::new(Feed { shards: handles.clone(), tasks: Arc::clone(&tasks) });
+        let (table, tasks, feed) = hubs(&journal, &shard_parts);
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
         let states = Arc::new(States::new(journal.epoch(), Arc::clone(&table), feed));
         let figures = Arc::new(Figures::default());
         let subscriptions = Arc::new(Subscriptions::default());
 
-        let surroundings = Arc::new(Surroundings {
-            journal: Arc::clone(&journal),
-            table,
-            history: HistoryReaders::start(&journal)?,
-            subscriptions: Arc::clone(&subscriptions),
-            figures: Arc::clone(&figures),
-            timing: Timing {
-                heartbeat_interval: config.heartbeat_interval,
-                stall_timeout: config.stall_timeout,
-            },
-        });
-        let spawn = |(index, parts)| shard::spawn(index, parts, Arc::clone(&surroundings));
-        let shards =
-            shard_parts.into_iter().enumerate().map(spawn).collect::<io::Result<Vec<_>>>()?;
-        let spread = Arc::new(Spread::new(handles));
-
         let (draining, drains) = watch::channel(false);
         let parts = EvaluatorParts {
             rules,
-            forward: config.forward,
+            forward: config.forward.clone(),
             journal: Arc::clone(&journal),
             states: Arc::clone(&states),
             figures: Arc::clone(&figures),
             draining: drains.clone(),
         };
         let (intake, evaluator) = evaluator::spawn(parts, restored)?;
-        let publisher = Publisher {
+        let intake = Arc::new(intake);
+        let publisher = Arc::new(Publisher {
             journal: Arc::clone(&journal),
             states,
             topics,
             figures: Arc::clone(&figures),
-        };
+        });
+
+        let surroundings = Arc::new(Surroundings {
+            journal: Arc::clone(&journal),
+            table,
+            history: HistoryReaders::start(&journal)?,
+            subscriptions: Arc::clone(&subscriptions),
+            publisher: Arc::clone(&publisher),
+            intake: Arc::downgrade(&intake),
+            figures: Arc::clone(&figures),
+            timing: timing(&config),
+        });
+        let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
+        let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
         let app = App {
             publisher,
+            admission: Arc::clone(&admission),
             tasks,
             intake,
             subscriptions,
@@ -145,9 +141,16 @@ impl Server {
         };
         let router = api::router(Arc::new(app));
         let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
-        let door = Door { router, tls, spread: Arc::clone(&spread), figures, connections_max };
+        let door = Door {
+            router,
+            tls,
+            spread: Arc::clone(&spread),
+            figures,
+            admission: Arc::clone(&admission),
+        };
         let (runtime, accepting) = open(door, listener, drains)?;
         runtime.spawn(apply_retention(Arc::clone(&journal)));
+        runtime.spawn(look_at_memory(admission));
         let threads = Threads { evaluator, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
     }
@@ -207,6 +210,43 @@ fn open(
     Ok((runtime, accepting))
 }
 
+fn timing(config: &Config) -> Timing {
+    let Config { heartbeat_interval, stall_timeout, .. } = *config;
+    Timing { heartbeat_interval, stall_timeout }
+}
+
+fn admission_limits(config: &Config) -> AdmissionLimits {
+    AdmissionLimits {
+        connections: open_files::raise(config.connections_max),
+        memory_bytes: match config.memory_bytes_max {
+            0 => admission::default_memory_bytes_max(),
+            configured => configured,
+        },
+    }
+}
+
+/// The state table, the hub of the tasks, and the way to all hubs.
+fn hubs(
+    journal: &Arc<dyn Journal>,
+    parts: &[ShardParts],
+) -> (SharedTable, Arc<TaskHub>, Arc<Feed>) {
+    let table = state::new_table();
+    let tasks = Arc::new(TaskHub::new(Arc::clone(journal), Arc::clone(&table)));
+    let shards = parts.iter().map(|parts| parts.handle.clone()).collect();
+    let feed = Arc::new(Feed { shards, tasks: Arc::clone(&tasks) });
+    (table, tasks, feed)
+}
+
+fn spawn_shards(
+    parts: Vec<ShardParts>,
+    surroundings: &Arc<Surroundings>,
+) -> io::Result<(Vec<JoinHandle<()>>, Arc<Spread>)> {
+    let spread = Spread::new(parts.iter().map(|parts| parts.handle.clone()).collect());
+    let spawn = |(index, parts)| shard::spawn(index, parts, Arc::clone(surroundings));
+    let shards = parts.into_iter().enumerate().map(spawn).collect::<io::Result<_>>()?;
+    Ok((shards, Arc::new(spread)))
+}
+
 /// One for each core where the configuration does not say.
 fn shard_parts(configured: usize) -> io::Result<Vec<ShardParts>> {
     let cores = || available_parallelism().map_or(1, Into::into);
@@ -262,6 +302,15 @@ fn open_journal(
 fn boot_id() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
+}
+
+/// Looks at the process's memory again and again.
+async fn look_at_memory(admission: Arc<Admission>) {
+    let mut interval = tokio::time::interval(MEMORY_LOOK_INTERVAL);
+    loop {
+        interval.tick().await;
+        admission.look_at_memory();
+    }
 }
 
 /// Applies retention again and again. A failure is told; the next round tries again.

@@ -51,6 +51,9 @@ codes! {
     EventTypeInvalid 400 "event_type_invalid" "The event's type is not valid.";
     ContentTypeInvalid 400 "content_type_invalid" "The content type is not valid.";
     IdempotencyKeyInvalid 400 "idempotency_key_invalid" "The idempotency key is not valid.";
+    VersionUnsupported 426 "version_unsupported" "The WebSocket is of a version that is not supported.";
+    SubprotocolUnsupported 400 "subprotocol_unsupported" "None of the WebSocket's subprotocols is supported.";
+    RequestInvalid 400 "request_invalid" "What came over the WebSocket is no request.";
     SamplesInvalid 400 "samples_invalid" "None of the samples could be taken.";
     TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
     NotFound 404 "not_found" "There is nothing at this path.";
@@ -67,7 +70,7 @@ codes! {
     EncodingUnsupported 415 "encoding_unsupported" "The body is compressed in a way that is not supported.";
     HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
     PublishersBusy 429 "publishers_busy" "More is published than can be taken; try again later.";
-    TransportUnsupported 501 "transport_unsupported" "This transport is not supported yet.";
+    MemoryExhausted 503 "memory_exhausted" "The server takes no more subscribers while its memory is nearly used up.";
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     StateFull 507 "state_full" "State topics hold as many keys as they may.";
@@ -159,8 +162,14 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         let mut response = (self.status(), [content_type], self.json()).into_response();
+        let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.code == Code::VersionUnsupported {
+            let version = HeaderValue::from_static(bellwire_wire::ws::VERSION);
+            headers.insert(header::SEC_WEBSOCKET_VERSION, version);
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         }
         response
     }

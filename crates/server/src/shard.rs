@@ -3,7 +3,8 @@
 //! ```text
 //! front door ── adopt ──┐
 //! journal, states ──────┼─▶ Inbox ─▶ Shard ─▶ pump(connection): Hub::next ─▶ writev ─▶ socket
-//! history readers ──────┘
+//! history readers ──────┤              └─▶ conversation: what a WebSocket's client says
+//! replies of publishers ┘
 //! ```
 //!
 //! A shard never blocks but in `poll`. A burst costs a connection one write, since it takes all
@@ -11,19 +12,27 @@
 
 mod catch_up;
 mod connection;
+mod conversation;
 mod drain;
 mod inbox;
 mod lanes;
+mod membership;
+mod outlet;
 mod pump;
 mod socket;
+mod speech;
 mod turn;
+mod websocket;
 mod wheel;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use bytes::BytesMut;
+use bellwire_wire::request::RequestId;
 
-use crate::stream_request::{Framing, StreamRequest};
+use crate::evaluator::SampleIntake;
+use crate::problem::Problem;
+use crate::publisher::{Published, Publisher};
+use crate::stream_request::StreamRequest;
 
 pub(crate) use inbox::ShardHandle;
 pub(crate) use socket::Socket;
@@ -43,23 +52,14 @@ pub(crate) struct PageRead {
     pub(crate) page: Result<bellwire_journal::Page, bellwire_journal::Error>,
 }
 
-/// The head of every streamed response.
-pub(crate) fn response_head(request: &StreamRequest) -> BytesMut {
-    let mut head = BytesMut::with_capacity(512);
-    head.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: ");
-    head.extend_from_slice(request.encoding.content_type().as_bytes());
-    head.extend_from_slice(b"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
-    head.extend_from_slice(match request.framing {
-        Framing::Chunked => b"Transfer-Encoding: chunked\r\n",
-        Framing::Plain => b"Connection: close\r\n",
-    });
-    if let Some(origin) = &request.allow_origin {
-        head.extend_from_slice(b"Access-Control-Allow-Origin: ");
-        head.extend_from_slice(origin.as_bytes());
-        head.extend_from_slice(b"\r\nVary: Origin\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
-    head
+/// What became of something that a client of a shard published.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) token: Token,
+    /// The connection's, since its token may be another's by now.
+    pub(crate) serial: u32,
+    pub(crate) id: Option<RequestId>,
+    pub(crate) result: Result<Published, Problem>,
 }
 
 /// Spreads new connections over the shards.
@@ -100,6 +100,9 @@ pub(crate) struct Surroundings {
     pub(crate) table: crate::state::SharedTable,
     pub(crate) history: crate::history::HistoryReaders,
     pub(crate) subscriptions: Arc<crate::topics::Subscriptions>,
+    pub(crate) publisher: Arc<Publisher>,
+    /// Gone once the server drains: the evaluator ends with it.
+    pub(crate) intake: Weak<SampleIntake>,
     pub(crate) figures: Arc<crate::observe::Figures>,
     pub(crate) timing: Timing,
 }

@@ -10,8 +10,12 @@ use bellwire_model::{Cursor, Filter, FilterSet, Offset};
 
 use http::HeaderValue;
 
-use crate::frames::Encoding;
+use crate::frames::{Encoding, Form, Framing};
 use crate::problem::{Code, Problem};
+
+mod handshake;
+
+pub(crate) use handshake::Handshake;
 
 /// The path of the one resource that all transports share.
 pub(crate) const EVENTS_PATH: &str = "/v1/events";
@@ -21,10 +25,11 @@ pub(crate) const EVENTS_PATH: &str = "/v1/events";
 pub(crate) struct StreamRequest {
     pub(crate) filters: FilterSet,
     pub(crate) start: Start,
-    pub(crate) encoding: Encoding,
-    pub(crate) framing: Framing,
+    pub(crate) form: Form,
     /// The origin of a page that is allowed to read along.
     pub(crate) allow_origin: Option<HeaderValue>,
+    /// What makes it a WebSocket.
+    pub(crate) handshake: Option<Box<Handshake>>,
 }
 
 /// A long poll: one answer.
@@ -42,27 +47,19 @@ pub(crate) enum EventsRequest {
     Poll(PollRequest),
 }
 
-/// How a streamed body is delimited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// HTTP/1.1's chunks.
-    Chunked,
-    /// HTTP/1.0: until the connection ends.
-    Plain,
-}
-
 /// The parts of a request's head that decide.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asked<'a> {
     pub(crate) query: &'a str,
     pub(crate) accept: Option<&'a str>,
     pub(crate) last_event_id: Option<&'a str>,
     pub(crate) framing: Framing,
+    pub(crate) handshake: Option<Handshake>,
 }
 
 /// The form of the answer that a client likes best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum Answer {
     Sse,
     Ndjson,
     Json,
@@ -78,33 +75,48 @@ impl EventsRequest {
         for (name, value) in url::form_urlencoded::parse(asked.query.as_bytes()) {
             query.take(&name, value)?;
         }
-        let filters = FilterSet::new(query.filters)
-            .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
+        // A WebSocket may begin with nothing: it can subscribe later.
+        let filters = if asked.handshake.is_some() && query.filters.is_empty() {
+            FilterSet::none()
+        } else {
+            FilterSet::new(query.filters)
+                .map_err(|error| Problem::new(Code::TopicInvalid, error))?
+        };
         // The header wins: it is what an EventSource has seen since it was opened.
         let start = match asked.last_event_id.filter(|id| !id.is_empty()) {
             Some(cursor) => Start::After(parse_cursor(cursor)?),
             None => query.start.unwrap_or(Start::Latest),
         };
-        let form = negotiate(asked.accept).ok_or_else(|| {
+        if let Some(handshake) = asked.handshake {
+            if query.raw == Raw::Yes {
+                return Err(raw_is_for_sse());
+            }
+            let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
+            let stream = StreamRequest { filters, start, form, allow_origin: None, handshake };
+            return Ok(Self::Stream(stream));
+        }
+        let answer = negotiate(asked.accept).ok_or_else(|| {
             let offers = "text/event-stream, application/x-ndjson or application/json";
             Problem::new(Code::NotAcceptable, format!("events come as {offers}"))
         })?;
-        let encoding = match (form, query.raw) {
-            (Form::Sse, Raw::Yes) => Encoding::SseRaw,
-            (Form::Sse, Raw::No) => Encoding::Sse,
-            (Form::Ndjson, Raw::No) => Encoding::Ndjson,
-            (Form::Json, Raw::No) => {
+        let encoding = match (answer, query.raw) {
+            (Answer::Sse, Raw::Yes) => Encoding::SseRaw,
+            (Answer::Sse, Raw::No) => Encoding::Sse,
+            (Answer::Ndjson, Raw::No) => Encoding::Ndjson,
+            (Answer::Json, Raw::No) => {
                 return Ok(Self::Poll(PollRequest { filters, start, wait: query.wait }));
             }
-            (Form::Ndjson | Form::Json, Raw::Yes) => {
-                let detail = "`format=raw` is for text/event-stream: elsewhere the envelope tells events apart";
-                return Err(Problem::new(Code::ParameterInvalid, detail));
-            }
+            (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
-        let framing = asked.framing;
-        let allow_origin = None;
-        Ok(Self::Stream(StreamRequest { filters, start, encoding, framing, allow_origin }))
+        let form = Form { encoding, framing: asked.framing };
+        let (allow_origin, handshake) = (None, None);
+        Ok(Self::Stream(StreamRequest { filters, start, form, allow_origin, handshake }))
     }
+}
+
+fn raw_is_for_sse() -> Problem {
+    let detail = "`format=raw` is for text/event-stream: elsewhere the envelope tells events apart";
+    Problem::new(Code::ParameterInvalid, detail)
 }
 
 /// The query's parameters.
@@ -175,23 +187,23 @@ fn parse_wait(text: &str) -> Result<Duration, Problem> {
 
 /// The form with the highest quality; among equals the one that the client names most exactly,
 /// then SSE before NDJSON before JSON. `None` where the client takes none of them.
-fn negotiate(accept: Option<&str>) -> Option<Form> {
+fn negotiate(accept: Option<&str>) -> Option<Answer> {
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
-        return Some(Form::Sse);
+        return Some(Answer::Sse);
     };
     let offers = [
-        (Form::Sse, "text/event-stream"),
-        (Form::Ndjson, "application/x-ndjson"),
-        (Form::Json, "application/json"),
+        (Answer::Sse, "text/event-stream"),
+        (Answer::Ndjson, "application/x-ndjson"),
+        (Answer::Json, "application/json"),
     ];
-    let mut best: Option<(Form, (u32, u8))> = None;
-    for (form, media_type) in offers {
+    let mut best: Option<(Answer, (u32, u8))> = None;
+    for (answer, media_type) in offers {
         let rank = rank(accept, media_type);
         if rank.0 > 0 && best.is_none_or(|(_, other)| rank > other) {
-            best = Some((form, rank));
+            best = Some((answer, rank));
         }
     }
-    best.map(|(form, _)| form)
+    best.map(|(answer, _)| answer)
 }
 
 /// Quality in thousandths of the most exact range that holds for a media type, and how exact it is.
@@ -235,21 +247,22 @@ mod tests {
 
     fn ask(query: &str, accept: Option<&str>) -> Result<EventsRequest, Problem> {
         let framing = Framing::Chunked;
-        EventsRequest::parse(Asked { query, accept, last_event_id: None, framing })
+        let handshake = None;
+        EventsRequest::parse(Asked { query, accept, last_event_id: None, framing, handshake })
     }
 
     #[test]
     fn the_form_follows_the_accept_header() {
         let cases = [
-            (None, Some(Form::Sse)),
-            (Some("*/*"), Some(Form::Sse)),
-            (Some("text/event-stream"), Some(Form::Sse)),
-            (Some("application/json, text/plain, */*"), Some(Form::Json)),
-            (Some("application/x-ndjson"), Some(Form::Ndjson)),
-            (Some("application/*"), Some(Form::Ndjson)),
-            (Some("application/json;q=0.5, text/event-stream"), Some(Form::Sse)),
-            (Some("text/event-stream;q=0, */*"), Some(Form::Ndjson)),
-            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Some(Form::Sse)),
+            (None, Some(Answer::Sse)),
+            (Some("*/*"), Some(Answer::Sse)),
+            (Some("text/event-stream"), Some(Answer::Sse)),
+            (Some("application/json, text/plain, */*"), Some(Answer::Json)),
+            (Some("application/x-ndjson"), Some(Answer::Ndjson)),
+            (Some("application/*"), Some(Answer::Ndjson)),
+            (Some("application/json;q=0.5, text/event-stream"), Some(Answer::Sse)),
+            (Some("text/event-stream;q=0, */*"), Some(Answer::Ndjson)),
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Some(Answer::Sse)),
             (Some("image/png"), None),
         ];
         for (accept, form) in cases {
@@ -264,6 +277,7 @@ mod tests {
             accept: None,
             last_event_id: Some("e1-9"),
             framing: Framing::Chunked,
+            handshake: None,
         };
         let Ok(EventsRequest::Stream(stream)) = EventsRequest::parse(asked) else {
             panic!("a stream");

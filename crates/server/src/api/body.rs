@@ -7,46 +7,70 @@ use bellwire_model::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderName, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
 
+use crate::admission::Admission;
 use crate::problem::{Code, Problem};
 
-/// Smaller bodies are copied out of the block that they were read into.
-const SHARED_BYTES_MIN: usize = 64 * 1024;
+/// A body, and its part of what bodies may take together: keep it until the request is done.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) bytes: Bytes,
+    place: OwnedSemaphorePermit,
+}
 
 /// The whole body, inflated where it is compressed.
 pub(super) async fn read(
+    admission: &Admission,
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
-) -> Result<Bytes, Problem> {
+) -> Result<Held, Problem> {
     let encoding = header(headers, header::CONTENT_ENCODING)?.unwrap_or("identity");
+    let announced = body.size_hint().lower();
     // Who asks before sending is spared it. Others are read: they listen only when they have sent.
-    if headers.contains_key(header::EXPECT) && body.size_hint().lower() > bytes_max as u64 {
+    if headers.contains_key(header::EXPECT) && announced > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
-    let collect = Limited::new(body, bytes_max).collect();
-    let bytes = match tokio::time::timeout(BODY_TIMEOUT, collect).await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large(bytes_max)),
-        Ok(Err(error)) => {
-            return Err(Problem::new(Code::BodyInvalid, format!("the body broke off: {error}")));
-        }
-        Err(_) => {
-            let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
-            return Err(Problem::new(Code::BodyTimeout, detail));
-        }
-    };
+    let collected = tokio::time::timeout(BODY_TIMEOUT, collect(admission, body, bytes_max)).await;
+    let mut held = collected.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+        Problem::new(Code::BodyTimeout, detail)
+    })??;
     match encoding {
-        // A copy of a small body: what was read shares a block many times its size.
-        "identity" if bytes.len() < SHARED_BYTES_MIN => Ok(Bytes::copy_from_slice(&bytes)),
-        "identity" => Ok(bytes),
-        gzip if gzip.eq_ignore_ascii_case("gzip") => inflate(&bytes, bytes_max),
+        "identity" => {}
+        gzip if gzip.eq_ignore_ascii_case("gzip") => {
+            held.bytes = inflate(&held.bytes, bytes_max)?;
+            held.place.merge(admission.body(held.bytes.len())?);
+        }
         other => {
             let detail = format!("bodies come plain or as `gzip`, not as `{other}`");
-            Err(Problem::new(Code::EncodingUnsupported, detail))
+            return Err(Problem::new(Code::EncodingUnsupported, detail));
         }
     }
+    Ok(held)
+}
+
+async fn collect(admission: &Admission, mut body: Body, bytes_max: usize) -> Result<Held, Problem> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let announced = announced.min(bytes_max);
+    let mut place = admission.body(announced)?;
+    // A copy: what a body is read into is a block many times the size of a small one.
+    let mut bytes = Vec::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let broken =
+            |error| Problem::new(Code::BodyInvalid, format!("the body broke off: {error}"));
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if bytes.len() + data.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        bytes.extend_from_slice(&data);
+        if bytes.len() > place.num_permits() {
+            place.merge(admission.body(bytes.len() - place.num_permits())?);
+        }
+    }
+    Ok(Held { bytes: bytes.into(), place })
 }
 
 /// Inflates gzip, up to a limit: a small body must not become a huge one.
@@ -68,8 +92,12 @@ fn too_large(bytes_max: usize) -> Problem {
 }
 
 /// The whole body of a request that carries many items.
-pub(super) async fn read_batch(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    read(headers, body, BODY_BYTES_MAX).await
+pub(super) async fn read_batch(
+    admission: &Admission,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Held, Problem> {
+    read(admission, headers, body, BODY_BYTES_MAX).await
 }
 
 /// A header's text, where it stands and is text.

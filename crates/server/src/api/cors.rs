@@ -45,6 +45,11 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
+/// Whether a page asks that may not: browsers guard everything but WebSockets themselves.
+pub(super) fn is_foreign_page(allowed: &[String], uri: &Uri, headers: &HeaderMap) -> bool {
+    is_foreign(uri, headers) && allowed_origin(allowed, headers.get(header::ORIGIN)).is_none()
+}
+
 /// Whether a page of another site asks. Programs and the server's own pages do not.
 fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };

@@ -11,11 +11,12 @@ use http::{Method, Version, header};
 
 use super::App;
 use super::body::header as text_of;
-use super::cors::allowed_origin;
+use super::cors::{allowed_origin, is_foreign_page};
 use crate::controls;
+use crate::frames::Framing;
 use crate::front_door::Passage;
 use crate::problem::{Code, Problem};
-use crate::stream_request::{Asked, EventsRequest, Framing};
+use crate::stream_request::{Asked, EventsRequest, Handshake};
 use crate::tasks::PollAnswer;
 
 pub(super) async fn events(
@@ -24,9 +25,10 @@ pub(super) async fn events(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let Parts { method, uri, version, headers, .. } = parts;
-    if headers.contains_key(header::UPGRADE) {
-        let detail = "WebSocket is not supported yet; the same events come as text/event-stream";
-        return Err(Problem::new(Code::TransportUnsupported, detail));
+    let handshake = Handshake::of_http1(&headers)?;
+    if handshake.is_some() && is_foreign_page(&app.allowed_origins, &uri, &headers) {
+        let detail = "name the page's origin in `allowed_origins` to let it open a WebSocket";
+        return Err(Problem::new(Code::OriginForbidden, detail));
     }
     let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
     // Several headers of one name are one list.
@@ -37,16 +39,18 @@ pub(super) async fn events(
         accept: (!accept.is_empty()).then_some(&accept),
         last_event_id: text_of(&headers, header::HeaderName::from_static("last-event-id"))?,
         framing,
+        handshake,
     };
     match EventsRequest::parse(asked)? {
         EventsRequest::Stream(stream) if method == Method::HEAD => {
-            Ok([(header::CONTENT_TYPE, stream.encoding.content_type())].into_response())
+            Ok([(header::CONTENT_TYPE, stream.form.encoding.content_type())].into_response())
         }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
             passage.open(stream).await
         }
         EventsRequest::Poll(poll) => {
+            app.admission.subscriber()?;
             let _waiting = app.figures.polls_waiting.enter();
             Ok(answer_json(&app.tasks.poll(poll, app.draining.clone()).await?))
         }

@@ -37,7 +37,8 @@ pub(super) async fn one(
     let invalid = |error: publish::NameError| Problem::of_decoder(error.code(), error);
     key.map(publish::check_key).transpose().map_err(invalid)?;
     event_type.map(publish::check_event_type).transpose().map_err(invalid)?;
-    let body = publish::body(content_type, read(&headers, body, EVENT_BYTES_MAX).await?)
+    let held = read(&app.admission, &headers, body, EVENT_BYTES_MAX).await?;
+    let body = publish::body(content_type, held.bytes)
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
     let event = app.publisher.event(Publish { topic, key, event_type, body })?;
@@ -55,10 +56,10 @@ pub(super) async fn many(
     body: Body,
 ) -> Result<Response, Problem> {
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
-    let body = read_batch(&headers, body).await?;
-    let format = batch_format(content_type, &body);
-    let items =
-        publish::batch(format, &body).map_err(|error| Problem::of_decoder(error.code(), error))?;
+    let held = read_batch(&app.admission, &headers, body).await?;
+    let format = batch_format(content_type, &held.bytes);
+    let items = publish::batch(format, &held.bytes)
+        .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let mut results: Vec<Option<Value>> = Vec::with_capacity(items.len());
     let mut events = Vec::with_capacity(items.len());
     for item in items {

@@ -22,8 +22,8 @@ pub(super) async fn json(
     body: Body,
 ) -> Result<Response, Problem> {
     let format = json::Format::from_content_type(text_of(&headers, header::CONTENT_TYPE)?);
-    let body = read_batch(&headers, body).await?;
-    let decoded = json::decode(format, &body, clock::now())
+    let held = read_batch(&app.admission, &headers, body).await?;
+    let decoded = json::decode(format, &held.bytes, clock::now())
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (summary, accepted) = summary(&decoded);
     if accepted == 0 && decoded.rejected > 0 {
@@ -50,8 +50,8 @@ pub(super) async fn line_protocol(
         .unwrap_or("ns")
         .parse()
         .map_err(|error| invalid(&format!("`precision`: {error}")))?;
-    let body = read_batch(&headers, body).await.map_err(of_problem)?;
-    let decoded = line_protocol::decode(&body, precision, clock::now());
+    let held = read_batch(&app.admission, &headers, body).await.map_err(of_problem)?;
+    let decoded = line_protocol::decode(&held.bytes, precision, clock::now());
     let refused = (decoded.rejected > 0).then(|| {
         format!(
             "partial write: {} of the lines refused: {}",

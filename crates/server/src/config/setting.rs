@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{Config, Durability, Engine, parse_duration};
+use super::{Config, Durability, Engine, parse_bytes, parse_duration};
 
 /// One setting: its names, its default, its explanation, and what it does.
 #[derive(Debug)]
@@ -181,6 +181,20 @@ pub const SETTINGS: &[Setting] = &[
         help: "Connections at a time; the limit of file descriptors lowers it.",
         is_list: false,
         set: |config, values| parse(values, "a number", &mut config.connections_max),
+    },
+    Setting {
+        key: "memory_bytes_max",
+        value_name: "SIZE",
+        default: "0",
+        help: "Memory that the process may have; near it new subscribers get 503. 0 for 60 % of \
+               the machine's or the container's.",
+        is_list: false,
+        set: |config, values| {
+            let value = one(values)?;
+            config.memory_bytes_max = parse_bytes(value)
+                .ok_or_else(|| format!("expected a size such as 512MiB, not `{value}`"))?;
+            Ok(())
+        },
     },
 ];
 

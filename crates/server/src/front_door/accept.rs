@@ -16,6 +16,7 @@ use super::head::{self, Decision};
 use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
+use crate::admission::Admission;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::shard::{Handoff, Spread};
@@ -29,20 +30,7 @@ pub(crate) struct Door {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) spread: Arc<Spread>,
     pub(crate) figures: Arc<Figures>,
-    pub(crate) connections_max: usize,
-}
-
-impl Door {
-    /// Whether there are more connections than there may be.
-    pub(super) fn is_full(&self) -> bool {
-        self.figures.connections_open.get() as usize > self.connections_max
-    }
-
-    pub(super) fn full(&self) -> Problem {
-        let detail =
-            format!("there are {} connections, the most this server takes", self.connections_max);
-        Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
-    }
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Pause after an accept that failed for want of descriptors: they come back when others leave.
@@ -85,10 +73,10 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 }
 
 async fn greet(stream: TcpStream, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
-    let _guest = Guest::enter(&door);
-    if door.is_full() {
-        return turn_away(stream, &door).await;
+    if let Err(problem) = door.admission.connection() {
+        return turn_away(stream, &door, &problem).await;
     }
+    let _guest = Guest::enter(&door);
     // Small events must not wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let mut head = Vec::new();
@@ -173,7 +161,10 @@ async fn open(stream: TcpStream, door: &Door) -> io::Result<Option<Stream>> {
 }
 
 fn hand_over(stream: Stream, request: StreamRequest, door: &Door) {
-    let Ok(socket) = stream.into_socket() else { return };
+    let Ok(mut socket) = stream.into_socket() else { return };
+    if let Err(problem) = door.admission.subscriber() {
+        return socket.refuse(&problem);
+    }
     if let Err(mut handoff) = door.spread.adopt(Handoff { socket, request }) {
         door.figures.connections_refused.add(1);
         let problem = Problem::new(Code::ConnectionsExhausted, "too many connections come at once");
@@ -182,10 +173,9 @@ fn hand_over(stream: Stream, request: StreamRequest, door: &Door) {
 }
 
 /// Tells a client at once that there are too many, where that costs no handshake.
-async fn turn_away(mut stream: TcpStream, door: &Door) {
-    door.figures.connections_refused.add(1);
+async fn turn_away(mut stream: TcpStream, door: &Door, problem: &Problem) {
     if door.tls.is_none() {
-        let _ = timeout(HEAD_TIMEOUT, answer(&mut stream, &door.full())).await;
+        let _ = timeout(HEAD_TIMEOUT, answer(&mut stream, problem)).await;
     }
 }
 

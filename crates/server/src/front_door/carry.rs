@@ -29,11 +29,9 @@ use crate::stream_request::StreamRequest;
 
 /// Opens a stream at a shard and answers with what it writes.
 pub(super) async fn open(door: &Door, request: StreamRequest) -> Result<Response, Problem> {
-    if door.is_full() {
-        door.figures.connections_refused.add(1);
-        return Err(door.full());
-    }
-    let content_type = request.encoding.content_type();
+    door.admission.connection()?;
+    door.admission.subscriber()?;
+    let content_type = request.form.encoding.content_type();
     let (near, far) = pair().map_err(|error| {
         let detail = format!("the system gives no descriptors for another stream: {error}");
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)

@@ -5,8 +5,9 @@ use httparse::{Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::stream::TLS_HANDSHAKE;
+use crate::frames::Framing;
 use crate::problem::{Code, Problem};
-use crate::stream_request::{Asked, EVENTS_PATH, EventsRequest, Framing, StreamRequest};
+use crate::stream_request::{Asked, EVENTS_PATH, EventsRequest, StreamRequest};
 
 /// Who serves the request.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ fn lean(request: &Request<'_, '_>) -> Option<StreamRequest> {
         return None;
     }
     let framing = if request.version == Some(1) { Framing::Chunked } else { Framing::Plain };
-    let mut asked = Asked { query, accept: None, last_event_id: None, framing };
+    let mut asked = Asked { query, accept: None, last_event_id: None, framing, handshake: None };
     for header in request.headers.iter() {
         let value = std::str::from_utf8(header.value).ok();
         let target = match header.name {

@@ -12,7 +12,6 @@ use bellwire_model::Offset;
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use rustc_hash::FxHashMap;
 
-use super::connection::Mood;
 use super::turn::Shard;
 use super::{PageRead, Token};
 use crate::frames;
@@ -48,12 +47,11 @@ impl CatchUps {
 
 impl Shard {
     /// Asks for a page of history, unless it is on its way or too many are.
-    pub(super) fn catch_up(&mut self, token: Token, after: Offset) {
+    pub(super) fn catch_up(&mut self, token: Token, lane: LaneId, after: Offset) {
         let connection = &mut self.connections[token];
-        if std::mem::replace(&mut connection.mood, Mood::Waiting) == Mood::Waiting {
+        if std::mem::replace(&mut connection.awaits_history, true) {
             return;
         }
-        let lane = connection.delivery.lane();
         let mut reading = self.catch_ups.reading.values_mut();
         if let Some(same) = reading.find(|page| page.lane == Some(lane) && page.after == after) {
             same.waiting.push(token);
@@ -121,10 +119,9 @@ impl Shard {
         for token in tokens {
             // A slot may have been given to somebody else meanwhile, who then gets a visit more.
             if let Some(connection) = self.connections.get_mut(token)
-                && connection.mood == Mood::Waiting
+                && std::mem::replace(&mut connection.awaits_history, false)
             {
-                connection.mood = Mood::Queued;
-                self.queued.push_back(token);
+                self.queue(token);
             }
         }
     }

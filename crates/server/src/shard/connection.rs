@@ -1,85 +1,108 @@
-//! A connection of a shard: a socket, where its subscriber is, and at most one unfinished write.
+//! A connection of a shard: an outlet, where its subscriber is, and for a WebSocket what is special
+//! about it.
 
 use std::io::{self, Read};
 
 use bellwire_hub::Delivery;
-use bellwire_model::Offset;
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
-use bytes::Bytes;
 
-use super::socket::Socket;
+use super::outlet::Outlet;
+use super::websocket::WebSocket;
 use crate::clock::Tick;
-use crate::frames::Encoding;
-use crate::stream_request::Framing;
 
-/// One subscriber's connection.
+/// One client's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) socket: Socket,
-    pub(super) delivery: Delivery,
-    pub(super) encoding: Encoding,
-    pub(super) framing: Framing,
-    /// What it waits for.
-    pub(super) mood: Mood,
-    /// Bytes that the socket did not take; shared with all who were sent the same.
-    pub(super) unwritten: Option<Box<Bytes>>,
-    /// Its place among the members of its lane.
-    pub(super) place: u32,
-    /// When the socket last took a byte.
-    pub(super) written_at: Tick,
+    pub(super) outlet: Outlet,
+    /// What it follows. Subscriptions that a WebSocket adds become part of it once they have
+    /// caught up.
+    pub(super) main: Subscription,
+    pub(super) websocket: Option<Box<WebSocket>>,
     /// When the wheel brings it round.
     pub(super) due_at: Tick,
-    /// The newest cursor that the client has been told.
-    pub(super) told: Offset,
     /// Bytes that the client sent although only the server speaks.
     input_bytes: u32,
+    /// Its next turn is coming: it has more to write, or to say, than one visit may.
+    pub(super) is_queued: bool,
+    /// It waits for a page of history.
+    pub(super) awaits_history: bool,
 }
 
-/// What a connection waits for, if not for its socket or an event.
+/// One of a connection's subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mood {
-    Calm,
-    /// It has more to write than one pump may; its next turn is coming.
-    Queued,
-    /// It waits for a page of history.
-    Waiting,
+pub(super) enum Which {
+    /// What has become one.
+    Main,
+    /// One that a WebSocket adds.
+    Added(usize),
+}
+
+impl Which {
+    pub(super) fn of(self, connection: &mut Connection) -> &mut Subscription {
+        match self {
+            Self::Main => &mut connection.main,
+            Self::Added(index) => {
+                let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
+                &mut websocket.added[index].subscription
+            }
+        }
+    }
+}
+
+/// Where a subscriber is, and its place among the members of its lane.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) delivery: Delivery,
+    pub(super) place: u32,
 }
 
 // A connection costs O(1), whatever its lag.
-const _: () = assert!(size_of::<Connection>() <= 96);
+const _: () = assert!(size_of::<Connection>() <= 112);
 
 impl Connection {
     pub(super) fn new(
-        socket: Socket,
-        delivery: Delivery,
-        request: &crate::stream_request::StreamRequest,
-        now: Tick,
+        outlet: Outlet,
+        main: Subscription,
+        websocket: Option<Box<WebSocket>>,
     ) -> Self {
         Self {
-            socket,
-            delivery,
-            encoding: request.encoding,
-            framing: request.framing,
-            mood: Mood::Calm,
-            unwritten: None,
-            place: 0,
-            written_at: now,
+            outlet,
+            main,
+            websocket,
             due_at: 0,
-            told: Offset::ZERO,
             input_bytes: 0,
+            is_queued: false,
+            awaits_history: false,
         }
     }
 
-    /// Whether bytes wait until the socket is writable.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.unwritten.is_some() || self.socket.holds_bytes()
+    /// Its subscriptions: the main one, and those that are on their way.
+    pub(super) fn subscriptions_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
+        let added = self.websocket.as_mut().map_or(&mut [][..], |websocket| &mut websocket.added);
+        std::iter::once(&mut self.main).chain(added.iter_mut().map(|added| &mut added.subscription))
+    }
+
+    /// [`subscriptions_mut`](Self::subscriptions_mut), to look at.
+    pub(super) fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        let added = self.websocket.as_ref().map_or(&[][..], |websocket| &websocket.added);
+        std::iter::once(&self.main).chain(added.iter().map(|added| &added.subscription))
+    }
+
+    /// Whether it has said something that may be listened to now.
+    pub(super) fn wants_to_talk(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| websocket.has_input && websocket.listens())
+    }
+
+    /// Whether subscriptions are on their way.
+    pub(super) fn has_added(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| !websocket.added.is_empty())
     }
 
     /// Reads and drops what the client sends. An error says that the connection has ended, or
     /// that the client sends without end.
     pub(super) fn drop_input(&mut self, scratch: &mut [u8]) -> io::Result<()> {
         loop {
-            match self.socket.read(scratch) {
+            match self.outlet.socket.read(scratch) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
                     self.input_bytes = self.input_bytes.saturating_add(read as u32);

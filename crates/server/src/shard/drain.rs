@@ -3,25 +3,19 @@
 use std::sync::atomic::Ordering;
 
 use bellwire_model::limits::DRAIN_RETURN;
-use bellwire_wire::http1::LAST_CHUNK;
-use bellwire_wire::{ByeReason, Control, sse};
-use bytes::BytesMut;
+use bellwire_wire::ByeReason;
 
-use super::Token;
-use super::connection::Connection;
-use super::pump::{self, Written};
+use super::outlet::{Account, Outlet};
 use super::turn::Shard;
-use crate::clock::Tick;
-use crate::frames::Encoding;
-use crate::stream_request::Framing;
+use super::{Token, speech};
 
 impl Shard {
     /// Ends everybody's stream.
     pub(super) fn drain(&mut self) {
         self.write_what_waits();
-        let now = self.ticker.now();
+        let mut account = Account { now: self.ticker.now(), written: &mut self.written };
         for (_, connection) in &mut self.connections {
-            say_goodbye(connection, now, &mut self.written);
+            say_goodbye(&mut connection.outlet, &mut account);
         }
         self.report();
     }
@@ -33,11 +27,12 @@ impl Shard {
         let refused = waiting - self.adoptions.len();
         self.handle.0.connections.fetch_sub(refused, Ordering::Relaxed);
         self.write_what_waits();
-        let now = self.ticker.now();
-        let pairs = self.connections.iter().filter(|(_, connection)| connection.socket.is_pair());
-        let pairs: Vec<Token> = pairs.map(|(token, _)| token).collect();
+        let is_pair = |token: &Token| self.connections[*token].outlet.socket.is_pair();
+        let tokens = self.connections.iter().map(|(token, _)| token);
+        let pairs: Vec<Token> = tokens.filter(is_pair).collect();
         for token in pairs {
-            say_goodbye(&mut self.connections[token], now, &mut self.written);
+            let mut account = Account { now: self.ticker.now(), written: &mut self.written };
+            say_goodbye(&mut self.connections[token].outlet, &mut account);
             self.close(token);
         }
     }
@@ -50,25 +45,12 @@ impl Shard {
 }
 
 /// Whoever does not get it sees the connection end, and comes back the same.
-fn say_goodbye(connection: &mut Connection, now: Tick, written: &mut Written) {
-    if connection.is_blocked() {
+fn say_goodbye(outlet: &mut Outlet, account: &mut Account<'_>) {
+    if !outlet.is_clear() {
         return;
     }
-    connection.unwritten = Some(Box::new(farewell(connection).freeze()));
-    let _ = pump::finish(connection, now, written);
-    connection.socket.end();
-}
-
-fn farewell(connection: &Connection) -> BytesMut {
     let retry = crate::controls::jittered(DRAIN_RETURN);
-    let bye = Control::Bye { reason: ByeReason::Drain, retry };
-    let mut bytes = BytesMut::new();
-    if connection.encoding != Encoding::Ndjson {
-        bytes.extend_from_slice(&pump::framed(&sse::retry(retry), connection.framing));
-    }
-    bytes.extend_from_slice(&pump::control(connection, &bye));
-    if connection.framing == Framing::Chunked {
-        bytes.extend_from_slice(LAST_CHUNK);
-    }
-    bytes
+    outlet.put(speech::farewell(outlet.form, ByeReason::Drain, retry));
+    let _ = outlet.flush(account);
+    outlet.socket.end();
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use bellwire_model::limits::{ADOPTIONS_QUEUED_MAX, FEED_BATCHES_MAX};
 use mio::Waker;
 
-use super::{Handoff, PageRead};
+use super::{Answered, Handoff, PageRead};
 use crate::feed::Batch;
 
 /// What waits for a shard.
@@ -17,6 +17,7 @@ pub(super) struct Waiting {
     pub(super) batches: VecDeque<Batch>,
     pub(super) adoptions: VecDeque<Handoff>,
     pub(super) pages: VecDeque<PageRead>,
+    pub(super) answers: VecDeque<Answered>,
     pub(super) drain_pairs: bool,
     pub(super) drain: bool,
 }
@@ -111,6 +112,11 @@ impl ShardHandle {
     /// Never blocks: a shard asks for a bounded number of pages.
     pub(crate) fn push_page(&self, page: PageRead) {
         self.0.put(|waiting| waiting.pages.push_back(page));
+    }
+
+    /// Never blocks: a connection has a bounded number of requests in flight.
+    pub(crate) fn push_answer(&self, answered: Answered) {
+        self.0.put(|waiting| waiting.answers.push_back(answered));
     }
 
     /// Asks the shard to say good-bye to its connections over pairs, and to take no more of them.

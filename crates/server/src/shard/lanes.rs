@@ -13,6 +13,14 @@ struct Members {
     unvisited: usize,
 }
 
+/// A member that was given another place in its lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) token: Token,
+    /// Its place before.
+    pub(super) from: u32,
+}
+
 /// The members of each lane, and the lanes that have been touched.
 #[derive(Debug, Default)]
 pub(super) struct LaneMembers {
@@ -32,14 +40,15 @@ impl LaneMembers {
     }
 
     /// Removes the connection at `place`; returns the one that takes its place.
-    pub(super) fn leave(&mut self, lane: LaneId, place: u32) -> Option<Token> {
+    pub(super) fn leave(&mut self, lane: LaneId, place: u32) -> Option<Moved> {
         let members = &mut self.lanes[lane.index()];
         members.tokens.swap_remove(place as usize);
         members.unvisited = members.unvisited.min(members.tokens.len());
         if members.tokens.is_empty() {
             members.tokens = Vec::new();
         }
-        members.tokens.get(place as usize).map(|token| *token as Token)
+        let from = members.tokens.len() as u32;
+        members.tokens.get(place as usize).map(|token| Moved { token: *token as Token, from })
     }
 
     /// All connections of the lane are to be visited.
@@ -104,7 +113,7 @@ mod tests {
         assert_eq!(visits[0], 5_000, "the small lane first");
         assert_eq!(visits.len(), 1 + VISITS_PER_TURN);
         // One that has not been visited leaves, and one that has takes its place.
-        assert_eq!(members.leave(big, 3), Some(999));
+        assert_eq!(members.leave(big, 3), Some(Moved { token: 999, from: 999 }));
         while members.has_touched() {
             members.next_visits(&mut visits);
         }

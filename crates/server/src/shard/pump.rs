@@ -1,302 +1,190 @@
-//! The pump: moves what one subscriber is missing from its hub to its socket.
+//! The pump: moves what one subscriber is missing from its hub to its outlet.
 
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::time::Duration;
 
-use bellwire_hub::{Entries, Hub, Next, Values};
-use bellwire_model::limits::{WRITE_BYTES_MAX, WRITE_SLICES_MAX};
-use bellwire_model::{Offset, Version};
-use bellwire_wire::http1::Frame;
-use bellwire_wire::{Control, ndjson, sse};
-use bytes::{Buf, Bytes};
+use bellwire_hub::{Delivery, Entries, Hub, LaneId, Next, Values};
+use bellwire_model::Offset;
+use bellwire_model::limits::WRITE_BYTES_MAX;
+use bellwire_wire::Control;
+use bellwire_wire::request::RequestId;
 
 use super::connection::Connection;
-use crate::clock::Tick;
-use crate::frames::{Encoding, Frames};
-use crate::stream_request::Framing;
+use super::outlet::{Account, Outlet, Piece, Upto};
+use super::speech;
+use crate::frames::Frames;
+
+/// What a pump works with, beside the connection.
+#[derive(Debug)]
+pub(super) struct Tools<'a> {
+    pub(super) hub: &'a mut Hub<Frames>,
+    pub(super) heartbeat_interval: Duration,
+    pub(super) account: Account<'a>,
+}
 
 /// How a pump ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pumped {
-    /// The subscriber has all there is.
-    Done,
-    /// The socket is full; it tells when it is writable.
-    Blocked,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pumped {
     /// There is more, but others want their turn.
-    More,
-    /// A page of history is needed, from here.
-    NeedsHistory(Offset),
+    pub(super) has_more: bool,
+    /// A page of history is needed: of this lane, from here.
+    pub(super) history: Option<(LaneId, Offset)>,
+    /// This one of the subscriptions that are on their way has all there is, as has the main one.
+    pub(super) complete: Option<usize>,
+    /// The last words have been written.
+    pub(super) has_ended: bool,
 }
 
-/// What a pump did, for the figures.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Written {
-    pub(super) events: u64,
-    pub(super) bytes: u64,
+/// How far one subscription came.
+enum Came {
+    /// It has all there is.
+    Complete,
+    /// The socket is full.
+    Full,
+    /// It had its share.
+    Share,
+    /// It needs a page of history from here.
+    History(Offset),
 }
 
-/// Writes until the subscriber has all there is, the socket is full, or it had its share.
-pub(super) fn pump(
-    connection: &mut Connection,
-    hub: &mut Hub<Frames>,
-    context: &Context,
-    written: &mut Written,
-) -> io::Result<Pumped> {
-    let mut share = WRITE_BYTES_MAX;
-    loop {
-        if !write_rest(connection, context.now, written)? {
-            return Ok(Pumped::Blocked);
+/// Writes until all subscriptions of the connection have all there is, the socket is full, or
+/// they had their share.
+pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Result<Pumped> {
+    let mut pumped = Pumped::default();
+    let Connection { outlet, main, websocket, .. } = connection;
+    if let Some(websocket) = websocket {
+        if !websocket.write_replies(outlet, &mut tools.account)? {
+            return Ok(pumped);
         }
-        if share == 0 {
-            return Ok(Pumped::More);
-        }
-        let before = written.bytes;
-        match hub.next(&mut connection.delivery) {
-            Next::Nothing => return Ok(Pumped::Done),
-            Next::History(after) => return Ok(Pumped::NeedsHistory(after)),
-            Next::Ready(cursor) => {
-                let heartbeat_interval = context.heartbeat_interval;
-                connection.delivery.took_ready();
-                connection.told = cursor.offset;
-                let ready = Control::Ready { cursor, heartbeat_interval };
-                connection.unwritten = Some(Box::new(control(connection, &ready)));
-            }
-            Next::Gap(gap) => {
-                connection.delivery.took_gap(&gap);
-                let lane = connection.delivery.lane();
-                let gap = crate::controls::gap(&gap, hub.filters(lane));
-                connection.unwritten = Some(Box::new(control(connection, &gap)));
-            }
-            Next::Entries(entries) => write_entries(connection, entries, context.now, written)?,
-            Next::Values(values) => write_values(connection, values, context.now, written)?,
-        }
-        share = share.saturating_sub((written.bytes - before) as usize);
-    }
-}
-
-/// What a pump knows of its shard.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Context {
-    pub(super) now: Tick,
-    pub(super) heartbeat_interval: Duration,
-}
-
-/// One frame of a write, and what the subscriber has once it is written.
-struct Piece<'a> {
-    frame: &'a Frame,
-    upto: Upto,
-}
-
-#[derive(Clone, Copy)]
-enum Upto {
-    Entry(Offset),
-    Value(Version),
-}
-
-impl Upto {
-    fn taken(self, connection: &mut Connection) {
-        match self {
-            Self::Entry(offset) => {
-                connection.delivery.took_entry(offset);
-                connection.told = offset;
-            }
-            Self::Value(version) => connection.delivery.took_value(version),
+        if websocket.is_ending() {
+            pumped.has_ended = true;
+            return Ok(pumped);
         }
     }
-}
-
-fn write_entries(
-    connection: &mut Connection,
-    entries: Entries<'_, Frames>,
-    now: Tick,
-    written: &mut Written,
-) -> io::Result<()> {
-    let page_end = match &entries {
-        Entries::Page(_, end) => Some(*end),
-        Entries::Lane(_) => None,
+    let added = websocket.as_mut().map_or(&mut [][..], |websocket| &mut websocket.added[..]);
+    let share = WRITE_BYTES_MAX / (1 + added.len());
+    let came = Stretch { outlet, delivery: &mut main.delivery, id: None }.pump(share, tools)?;
+    let main_is_complete = match came {
+        Came::Full => return Ok(pumped),
+        came => pumped.note(&came, main.delivery.lane()),
     };
-    let encoding = connection.encoding;
-    let (pieces, is_rest) = Pieces::collect(entries.map(|entry| Piece {
-        frame: entry.payload.frame(encoding),
-        upto: Upto::Entry(entry.offset),
-    }));
-    let complete = pieces.write(connection, now, written)?;
-    if let Some(end) = page_end
-        && is_rest
-        && complete
-    {
-        connection.delivery.took_page(end);
-    }
-    Ok(())
-}
-
-fn write_values(
-    connection: &mut Connection,
-    values: Values<'_, Frames>,
-    now: Tick,
-    written: &mut Written,
-) -> io::Result<()> {
-    let encoding = connection.encoding;
-    let judge = connection.delivery.clone();
-    let as_of = values.as_of();
-    let mut values = values.peekable();
-    // What is skipped at the front is taken at once; behind a value that is written it must wait.
-    while let Some(skipped) = values.next_if(|value| judge.skips(value, as_of)) {
-        connection.delivery.took_value(skipped.version);
-    }
-    let fresh = values.filter(|value| !judge.skips(value, as_of));
-    let (pieces, _) = Pieces::collect(fresh.map(|value| Piece {
-        frame: value.payload.frame(encoding),
-        upto: Upto::Value(value.version),
-    }));
-    pieces.write(connection, now, written)?;
-    Ok(())
-}
-
-/// The frames of one write.
-struct Pieces<'a>(Vec<Piece<'a>>);
-
-impl<'a> Pieces<'a> {
-    /// As many as one write takes, and whether that is all of them.
-    fn collect(mut pieces: impl Iterator<Item = Piece<'a>>) -> (Self, bool) {
-        let (mut taken, mut bytes) = (Vec::new(), 0);
-        while taken.len() < WRITE_SLICES_MAX && bytes < WRITE_BYTES_MAX {
-            let Some(piece) = pieces.next() else { return (Self(taken), true) };
-            bytes += piece.frame.chunked().len();
-            taken.push(piece);
-        }
-        (Self(taken), false)
-    }
-
-    /// Writes them at once; what the socket does not take of a frame that it began is kept, the
-    /// frames behind it are left to the next pump. Returns whether all were taken.
-    fn write(
-        self,
-        connection: &mut Connection,
-        now: Tick,
-        written: &mut Written,
-    ) -> io::Result<bool> {
-        let framing = connection.framing;
-        let slices: Vec<IoSlice<'_>> =
-            self.0.iter().map(|piece| IoSlice::new(bytes_of(piece.frame, framing))).collect();
-        if slices.is_empty() {
-            return Ok(true);
-        }
-        let mut taken = match write_slices(connection, &slices)? {
-            0 => {
-                self.keep_first(connection);
-                return Ok(false);
-            }
-            taken => taken,
+    for (index, added) in added.iter_mut().enumerate() {
+        let delivery = &mut added.subscription.delivery;
+        let came = Stretch { outlet, delivery, id: Some(&added.id) }.pump(share, tools)?;
+        let is_complete = match came {
+            Came::Full => return Ok(pumped),
+            came => pumped.note(&came, added.subscription.delivery.lane()),
         };
-        connection.written_at = now;
-        written.bytes += taken as u64;
-        for (piece, slice) in self.0.iter().zip(&slices) {
-            piece.upto.taken(connection);
-            written.events += 1;
-            if taken < slice.len() {
-                keep(connection, piece.frame, taken);
-                return Ok(false);
-            }
-            taken -= slice.len();
-            if taken == 0 {
-                break;
-            }
+        if is_complete && main_is_complete {
+            pumped.complete = Some(index);
         }
-        let last = self.0.last().expect("not empty").upto;
-        Ok(match last {
-            Upto::Entry(offset) => connection.delivery.offset() == offset,
-            Upto::Value(version) => connection.delivery.version() == version,
-        })
     }
+    Ok(pumped)
+}
 
-    /// The socket took nothing: the first frame waits for it, so that the connection is woken when
-    /// there is room.
-    fn keep_first(self, connection: &mut Connection) {
-        let first = self.0.first().expect("not empty");
-        first.upto.taken(connection);
-        keep(connection, first.frame, 0);
+impl Pumped {
+    /// Takes note of what one subscription needs; returns whether it is complete. Only one page
+    /// of history is waited for at a time: the next is asked for once it is there.
+    fn note(&mut self, came: &Came, lane: LaneId) -> bool {
+        match came {
+            Came::Complete => return true,
+            Came::Share => self.has_more = true,
+            Came::History(after) => self.history = self.history.or(Some((lane, *after))),
+            Came::Full => {}
+        }
+        false
     }
 }
 
-fn keep(connection: &mut Connection, frame: &Frame, taken: usize) {
-    let mut rest = owned(frame, connection.framing);
-    rest.advance(taken);
-    connection.unwritten = Some(Box::new(rest));
+/// One subscription and the outlet of its connection.
+struct Stretch<'a> {
+    outlet: &'a mut Outlet,
+    delivery: &'a mut Delivery,
+    /// The request that began it, where it was not the connection's own: its controls name it,
+    /// and its `ready` comes when it has become part of the main one.
+    id: Option<&'a Option<RequestId>>,
 }
 
-/// Writes what an earlier write left; returns whether nothing is left.
-fn write_rest(connection: &mut Connection, now: Tick, written: &mut Written) -> io::Result<bool> {
-    match connection.socket.flush() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-        flushed => flushed?,
-    }
-    while let Some(mut rest) = connection.unwritten.take() {
-        let taken = write_slices(connection, &[IoSlice::new(&rest)])?;
-        rest.advance(taken);
-        if taken > 0 {
-            connection.written_at = now;
-            written.bytes += taken as u64;
-        }
-        if !rest.is_empty() {
-            connection.unwritten = Some(rest);
-            if taken == 0 {
-                return Ok(false);
+impl Stretch<'_> {
+    fn pump(mut self, mut share: usize, tools: &mut Tools<'_>) -> io::Result<Came> {
+        loop {
+            if !self.outlet.flush(&mut tools.account)? {
+                return Ok(Came::Full);
             }
+            if share == 0 {
+                return Ok(Came::Share);
+            }
+            let before = tools.account.written.bytes;
+            match tools.hub.next(self.delivery) {
+                Next::Nothing => return Ok(Came::Complete),
+                Next::History(after) => return Ok(Came::History(after)),
+                Next::Ready(_) if self.id.is_some() => return Ok(Came::Complete),
+                Next::Ready(cursor) => {
+                    let heartbeat_interval = tools.heartbeat_interval;
+                    self.delivery.took_ready();
+                    self.outlet.told = cursor.offset;
+                    let ready = Control::Ready { cursor, heartbeat_interval };
+                    self.outlet.put(speech::control(self.outlet.form, &ready, None));
+                }
+                Next::Gap(gap) => {
+                    self.delivery.took_gap(&gap);
+                    let filters = tools.hub.filters(self.delivery.lane());
+                    let gap = crate::controls::gap(&gap, filters);
+                    let id = self.id.and_then(Option::as_ref);
+                    self.outlet.put(speech::control(self.outlet.form, &gap, id));
+                }
+                Next::Entries(entries) => self.write_entries(entries, &mut tools.account)?,
+                Next::Values(values) => self.write_values(values, &mut tools.account)?,
+            }
+            share = share.saturating_sub((tools.account.written.bytes - before) as usize);
         }
     }
-    Ok(true)
-}
 
-/// Zero says that the socket is full.
-fn write_slices(connection: &mut Connection, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    loop {
-        let result = match slices {
-            [one] => connection.socket.write(one),
-            many => connection.socket.write_vectored(many),
+    fn write_entries(
+        &mut self,
+        entries: Entries<'_, Frames>,
+        account: &mut Account<'_>,
+    ) -> io::Result<()> {
+        let page_end = match &entries {
+            Entries::Page(_, end) => Some(*end),
+            Entries::Lane(_) => None,
         };
-        match result {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
+        let pieces =
+            entries.map(|entry| Piece { frames: &entry.payload, upto: Upto::Entry(entry.offset) });
+        let mut newest = self.outlet.told;
+        let is_all = self.outlet.write(pieces, account, |upto| {
+            if let Upto::Entry(offset) = upto {
+                self.delivery.took_entry(offset);
+                newest = newest.max(offset);
+            }
+        })?;
+        self.outlet.told = newest;
+        if let Some(end) = page_end.filter(|_| is_all) {
+            self.delivery.took_page(end);
         }
+        Ok(())
     }
-}
 
-/// Writes what is left of a connection's last words, as far as the socket takes it.
-pub(super) fn finish(
-    connection: &mut Connection,
-    now: Tick,
-    written: &mut Written,
-) -> io::Result<()> {
-    write_rest(connection, now, written).map(|_| ())
-}
-
-/// The bytes of a control event on this connection.
-pub(super) fn control(connection: &Connection, control: &Control<'_>) -> Bytes {
-    let payload = match connection.encoding {
-        Encoding::Sse | Encoding::SseRaw => sse::control(control),
-        Encoding::Ndjson => ndjson::control(control),
-    };
-    framed(&payload, connection.framing)
-}
-
-/// A payload of this connection alone, framed.
-pub(super) fn framed(payload: &[u8], framing: Framing) -> Bytes {
-    owned(&Frame::new(payload), framing)
-}
-
-fn bytes_of(frame: &Frame, framing: Framing) -> &[u8] {
-    match framing {
-        Framing::Chunked => frame.chunked(),
-        Framing::Plain => frame.payload(),
-    }
-}
-
-fn owned(frame: &Frame, framing: Framing) -> Bytes {
-    match framing {
-        Framing::Chunked => frame.chunked().clone(),
-        Framing::Plain => frame.payload_bytes(),
+    fn write_values(
+        &mut self,
+        values: Values<'_, Frames>,
+        account: &mut Account<'_>,
+    ) -> io::Result<()> {
+        let judge = self.delivery.clone();
+        let as_of = values.as_of();
+        let mut values = values.peekable();
+        // What is skipped at the front is taken at once; behind a value that is written it waits.
+        while let Some(skipped) = values.next_if(|value| judge.skips(value, as_of)) {
+            self.delivery.took_value(skipped.version);
+        }
+        let fresh = values.filter(|value| !judge.skips(value, as_of));
+        let pieces =
+            fresh.map(|value| Piece { frames: &value.payload, upto: Upto::Value(value.version) });
+        self.outlet.write(pieces, account, |upto| {
+            if let Upto::Value(version) = upto {
+                self.delivery.took_value(version);
+            }
+        })?;
+        Ok(())
     }
 }

@@ -3,32 +3,29 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_hub::{Hub, HubLimits, LaneEnd, LaneId, Snapshot};
-use bellwire_model::FilterSet;
-use bellwire_model::limits::{DELETIONS_KEPT_MAX, LANES_PER_SHARD_MAX, VISITS_PER_TURN};
-use bellwire_wire::{ndjson, sse};
-use bytes::{Bytes, BytesMut};
+use bellwire_hub::{Delivery, Hub, HubLimits, LaneId};
+use bellwire_model::limits::{
+    DELETIONS_KEPT_MAX, PINGS_UNANSWERED_MAX, READ_BYTES_MAX, VISITS_PER_TURN,
+};
+use bellwire_wire::ws::{CloseCode, Inflater};
 use mio::{Events, Poll};
 use slab::Slab;
 
 use super::catch_up::CatchUps;
-use super::connection::{Connection, Mood};
+use super::connection::Connection;
 use super::inbox::{ShardHandle, Waiting, poll_and_handle};
 use super::lanes::LaneMembers;
-use super::pump::{self, Context, Pumped, Written};
-use super::socket::Socket;
+use super::outlet::{Account, Written};
+use super::pump::{self, Tools};
 use super::wheel::Wheel;
-use super::{Handoff, Surroundings, Token};
-use crate::clock::{Ticker, ticks};
+use super::{Handoff, Surroundings, Token, speech};
+use crate::clock::{Tick, Ticker, ticks};
 use crate::crash;
 use crate::feed::Batch;
-use crate::frames::{Encoding, Frames};
-use crate::problem::{Code, Problem};
-use crate::stream_request;
+use crate::frames::Frames;
 
 /// The poll's token of the inbox; connections have their slab keys.
 const INBOX: mio::Token = mio::Token(usize::MAX);
@@ -66,6 +63,7 @@ pub(crate) fn spawn(
         catch_ups: CatchUps::default(),
         wheel: Wheel::new(ticker.now()),
         ticker,
+        input: Input::default(),
         written: Written::default(),
         surroundings,
     };
@@ -75,27 +73,49 @@ pub(crate) fn spawn(
 /// One shard. See the module above.
 pub(super) struct Shard {
     pub(super) surroundings: Arc<Surroundings>,
-    poll: Poll,
+    pub(super) poll: Poll,
     pub(super) handle: ShardHandle,
     pub(super) hub: Hub<Frames>,
     pub(super) connections: Slab<Connection>,
     pub(super) members: LaneMembers,
     /// Connections that the front door has given, and that are yet to be taken in.
     pub(super) adoptions: VecDeque<Handoff>,
-    /// Connections that have more to write than one pump may.
+    /// Connections that are to get another turn.
     pub(super) queued: VecDeque<Token>,
     pub(super) catch_ups: CatchUps,
-    wheel: Wheel,
+    pub(super) wheel: Wheel,
     pub(super) ticker: Ticker,
+    /// What clients say.
+    pub(super) input: Input,
     pub(super) written: Written,
+}
+
+/// What all connections share to read with.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// What was read last; nobody keeps any of it.
+    pub(super) scratch: Vec<u8>,
+    pub(super) inflater: Inflater,
+    /// Bytes that are held of what clients have sent only in part.
+    pub(super) held_bytes: usize,
+    /// The last number that was given to a WebSocket.
+    pub(super) serial: u32,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        let (scratch, inflater) = (vec![0; READ_BYTES_MAX], Inflater::default());
+        Self { scratch, inflater, held_bytes: 0, serial: 0 }
+    }
 }
 
 impl Shard {
     fn run(mut self) {
         let mut events = Events::with_capacity(1024);
-        let mut scratch = vec![0; 4096];
         loop {
-            if let Err(error) = self.poll.poll(&mut events, Some(self.poll_timeout())) {
+            let timeout = self.poll_timeout();
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout)) {
+                // Anything else says that the descriptor is broken: nobody could be served.
                 assert_eq!(error.kind(), io::ErrorKind::Interrupted, "poll failed: {error}");
             }
             for event in &events {
@@ -105,7 +125,7 @@ impl Shard {
                         return;
                     }
                 } else {
-                    self.on_socket_event(event, &mut scratch);
+                    self.on_socket_event(event);
                 }
             }
             self.adopt_some();
@@ -132,6 +152,9 @@ impl Shard {
         for page in waiting.pages {
             self.take_page(page);
         }
+        for answered in waiting.answers {
+            self.take_answer(answered);
+        }
         if waiting.drain_pairs {
             self.drain_pairs();
         }
@@ -142,7 +165,8 @@ impl Shard {
         Phase::Running
     }
 
-    fn push(&mut self, batches: VecDeque<Batch>) {
+    /// Takes in what the feed has brought.
+    pub(super) fn push(&mut self, batches: VecDeque<Batch>) {
         let mut touched = Vec::new();
         for batch in batches {
             match batch {
@@ -160,20 +184,6 @@ impl Shard {
         }
     }
 
-    /// What a new lane starts from, if these filters need one; the hub is as new as that.
-    pub(super) fn snapshot(&mut self, filters: &FilterSet) -> Option<Snapshot<Frames>> {
-        if self.hub.has_lane(filters) {
-            return None;
-        }
-        // Changes come into the inbox under the table's lock, so the two agree while it is held.
-        let table = self.surroundings.table.lock().expect("not poisoned");
-        let batches = self.handle.0.take_batches();
-        let snapshot = table.snapshot(filters);
-        drop(table);
-        self.push(batches);
-        Some(snapshot)
-    }
-
     /// Takes in some of the connections that wait, so that many of them do not hold up the others.
     fn adopt_some(&mut self) {
         for _ in 0..self.adoptions.len().min(VISITS_PER_TURN) {
@@ -182,65 +192,24 @@ impl Shard {
         }
     }
 
-    fn adopt(&mut self, handoff: Handoff) {
-        let Handoff { mut socket, request } = handoff;
-        if self.hub.lanes() >= LANES_PER_SHARD_MAX && !self.hub.has_lane(&request.filters) {
-            let detail =
-                "as many different filters are followed as may be: follow one of a broader kind";
-            let problem = Problem::new(Code::ConnectionsExhausted, detail).retry_after(30);
-            socket.refuse(&problem);
-            self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
-            return;
-        }
-        let journal = &self.surroundings.journal;
-        let begin = stream_request::begin(journal.as_ref(), &request.filters, request.start);
-        let snapshot = self.snapshot(&request.filters);
-        let (delivery, gap) = self.hub.join(&request.filters, begin, snapshot);
-        self.surroundings.subscriptions.join(&request.filters);
-        let now = self.ticker.now();
-        let mut connection = Connection::new(socket, delivery, &request, now);
-        let mut opening = match connection.socket {
-            // Whoever has the other end answers.
-            Socket::Pair(_) => BytesMut::new(),
-            Socket::Tcp(_) | Socket::Tls(_) => super::response_head(&request),
-        };
-        if request.encoding != Encoding::Ndjson {
-            let retry = crate::controls::jittered_retry();
-            opening.extend_from_slice(&pump::framed(&sse::retry(retry), request.framing));
-        }
-        if let Some(gap) = gap {
-            let gap = crate::controls::gap(&gap, &request.filters);
-            opening.extend_from_slice(&pump::control(&connection, &gap));
-        }
-        connection.unwritten = Some(Box::new(opening.freeze()));
-
-        let slot = self.connections.vacant_entry();
-        let token = slot.key();
-        connection.place = self.members.join(connection.delivery.lane(), token);
-        let due = now + ticks(self.surroundings.timing.heartbeat_interval);
-        connection.due_at = self.wheel.insert(token, due);
-        let connection = slot.insert(connection);
-        self.surroundings.figures.streams_open.add(1);
-        self.surroundings.figures.connections_open.add(1);
-        if let Err(error) = connection.socket.register(self.poll.registry(), mio::Token(token)) {
-            tracing::warn!(%error, "The poll does not take a connection; it is closed.");
-            return self.close(token);
-        }
-        self.visit(token);
-    }
-
-    fn on_socket_event(&mut self, event: &mio::event::Event, scratch: &mut [u8]) {
+    fn on_socket_event(&mut self, event: &mio::event::Event) {
         let token = event.token().0;
         let Some(connection) = self.connections.get_mut(token) else { return };
+        if event.is_writable() {
+            connection.outlet.on_writable();
+        }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            // A client that closes its half has gone: it has nothing to say on such a stream.
-            if connection.drop_input(scratch).is_err() {
-                return self.close(token);
+            match &mut connection.websocket {
+                Some(websocket) => websocket.has_input = true,
+                // A client that closes its half has gone: it has nothing to say on such a stream.
+                None => {
+                    if connection.drop_input(&mut self.input.scratch).is_err() {
+                        return self.close(token);
+                    }
+                }
             }
         }
-        if event.is_writable() {
-            self.visit(token);
-        }
+        self.visit(token);
     }
 
     /// Pumps the connections of touched lanes, some of each lane a turn.
@@ -257,40 +226,64 @@ impl Shard {
         for _ in 0..self.queued.len().min(VISITS_PER_TURN) {
             let Some(token) = self.queued.pop_front() else { break };
             if let Some(connection) = self.connections.get_mut(token)
-                && connection.mood == Mood::Queued
+                && std::mem::replace(&mut connection.is_queued, false)
             {
-                connection.mood = Mood::Calm;
                 self.visit(token);
             }
         }
     }
 
-    pub(super) fn visit(&mut self, token: Token) {
-        let Some(connection) = self.connections.get_mut(token) else { return };
-        let context = Context {
-            now: self.ticker.now(),
-            heartbeat_interval: self.surroundings.timing.heartbeat_interval,
-        };
-        let pumped =
-            crash::contain(|| pump::pump(connection, &mut self.hub, &context, &mut self.written));
-        let Some(pumped) = pumped else {
-            tracing::error!("An invariant is broken for one connection; it ends.");
-            return self.close(token);
-        };
-        match pumped {
-            Ok(Pumped::Done | Pumped::Blocked) => {}
-            Ok(Pumped::More) => {
-                if connection.mood == Mood::Calm {
-                    connection.mood = Mood::Queued;
-                    self.queued.push_back(token);
-                }
-            }
-            Ok(Pumped::NeedsHistory(after)) => self.catch_up(token, after),
-            Err(_) => self.close(token),
+    /// Gives a connection another turn.
+    pub(super) fn queue(&mut self, token: Token) {
+        let connection = &mut self.connections[token];
+        if !std::mem::replace(&mut connection.is_queued, true) {
+            self.queued.push_back(token);
         }
     }
 
-    /// Heartbeats for the silent, an end for the stalled.
+    /// Listens to a connection's client, and writes what it is missing.
+    pub(super) fn visit(&mut self, token: Token) {
+        let Some(connection) = self.connections.get(token) else { return };
+        if connection.wants_to_talk() {
+            self.listen(token);
+        }
+        loop {
+            let Some(connection) = self.connections.get_mut(token) else { return };
+            if connection.outlet.is_full() {
+                return;
+            }
+            let mut tools = Tools {
+                hub: &mut self.hub,
+                heartbeat_interval: self.surroundings.timing.heartbeat_interval,
+                account: Account { now: self.ticker.now(), written: &mut self.written },
+            };
+            let pumped = crash::contain(|| pump::pump(connection, &mut tools));
+            let Some(pumped) = pumped else {
+                tracing::error!("An invariant is broken for one connection; it ends.");
+                return self.close(token);
+            };
+            let Ok(pumped) = pumped else { return self.close(token) };
+            if pumped.has_ended {
+                return self.hang_up(token);
+            }
+            if let Some((lane, after)) = pumped.history {
+                self.catch_up(token, lane, after);
+            }
+            if pumped.has_more {
+                self.queue(token);
+            }
+            match pumped.complete {
+                Some(index) => self.unite(token, index),
+                None => break,
+            }
+        }
+        // It was not listened to while it was owed replies, which are written now.
+        if self.connections[token].wants_to_talk() {
+            self.queue(token);
+        }
+    }
+
+    /// Heartbeats for the silent, an end for the stalled and the dead.
     fn look_at_wheel(&mut self) {
         let now = self.ticker.now();
         let mut due = Vec::new();
@@ -300,62 +293,72 @@ impl Shard {
             if connection.due_at != due_at {
                 continue;
             }
-            let timing = self.surroundings.timing;
-            let silent = now.saturating_sub(connection.written_at);
-            if connection.is_blocked() && silent >= ticks(timing.stall_timeout) {
-                self.surroundings.figures.streams_stalled.add(1);
-                self.close(token);
-                continue;
+            if let Some(next) = self.attend(token, now) {
+                let due_at = self.wheel.insert(token, next.max(now + 1));
+                self.connections[token].due_at = due_at;
             }
-            if !connection.is_blocked() && silent >= ticks(timing.heartbeat_interval) {
-                connection.unwritten = Some(Box::new(heartbeat(connection, &self.hub)));
-            }
-            self.visit(token);
-            let Some(connection) = self.connections.get_mut(token) else { continue };
-            let patience = if connection.is_blocked() {
-                timing.stall_timeout
-            } else {
-                timing.heartbeat_interval
-            };
-            let next = (connection.written_at + ticks(patience)).max(now + 1);
-            connection.due_at = self.wheel.insert(token, next);
         }
+    }
+
+    /// Looks after one connection whose time has come; returns when it wants to be looked after
+    /// again. `None`: it has ended.
+    fn attend(&mut self, token: Token, now: Tick) -> Option<Tick> {
+        let Connection { outlet, main, websocket, .. } = &mut self.connections[token];
+        let timing = self.surroundings.timing;
+        let (interval, stall) = (ticks(timing.heartbeat_interval), ticks(timing.stall_timeout));
+        let silent = now.saturating_sub(outlet.written_at);
+        if outlet.is_full() {
+            if silent < stall {
+                return Some(outlet.written_at + stall);
+            }
+            self.surroundings.figures.streams_stalled.add(1);
+            self.close(token);
+            return None;
+        }
+        match websocket {
+            None if silent < interval => return Some(outlet.written_at + interval),
+            None => {}
+            Some(websocket) if websocket.has_ended() => {
+                self.close(token);
+                return None;
+            }
+            Some(websocket) if websocket.pings_unanswered >= PINGS_UNANSWERED_MAX => {
+                websocket.end(CloseCode::POLICY, "no answer to pings");
+                self.surroundings.figures.streams_stalled.add(1);
+                self.visit(token);
+                self.close(token);
+                return None;
+            }
+            // However much it is sent: only its answer tells that it is there.
+            Some(websocket) => websocket.pings_unanswered += 1,
+        }
+        let cursor = self.hub.cursor(&main.delivery);
+        // Only a cursor that moved is news.
+        let moved = (cursor.offset > outlet.told).then_some(cursor);
+        outlet.told = cursor.offset;
+        outlet.put(speech::heartbeat(outlet.form, moved));
+        self.visit(token);
+        self.connections.contains(token).then_some(now + interval)
     }
 
     /// Frees stale state values of the lanes that hold many.
     fn compact(&mut self, lane: LaneId) {
-        let versions =
-            self.members.tokens(lane).map(|token| self.connections[token].delivery.version());
-        let Some(seen) = versions.min() else { return };
+        let version = |token: Token| {
+            let deliveries = self.connections[token].subscriptions().map(|it| &it.delivery);
+            deliveries.filter(|it| it.lane() == lane).map(Delivery::version).min()
+        };
+        let Some(seen) = self.members.tokens(lane).filter_map(version).min() else { return };
         let deletions = self.hub.compact(lane, seen);
         if deletions <= DELETIONS_KEPT_MAX {
             return;
         }
         // The slowest hold up what everybody else has got rid of: they start with a new snapshot.
-        let is_slowest = |token: &Token| self.connections[*token].delivery.version() == seen;
-        let slowest: Vec<Token> = self.members.tokens(lane).filter(is_slowest).collect();
+        let slowest: Vec<Token> =
+            self.members.tokens(lane).filter(|token| version(*token) == Some(seen)).collect();
         self.surroundings.figures.streams_stalled.add(slowest.len() as u64);
         for token in slowest {
             self.close(token);
         }
-    }
-
-    pub(super) fn close(&mut self, token: Token) {
-        let Some(mut connection) = self.connections.try_remove(token) else { return };
-        connection.socket.end();
-        // The descriptor is about to close, which removes it from the poll in any case.
-        let _ = connection.socket.deregister(self.poll.registry());
-        let lane = connection.delivery.lane();
-        self.surroundings.subscriptions.leave(self.hub.filters(lane));
-        if let Some(moved) = self.members.leave(lane, connection.place) {
-            self.connections[moved].place = connection.place;
-        }
-        if self.hub.leave(&connection.delivery) == LaneEnd::Ended {
-            self.catch_ups.abandon(lane);
-        }
-        self.surroundings.figures.streams_open.sub(1);
-        self.surroundings.figures.connections_open.sub(1);
-        self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn report(&mut self) {
@@ -371,16 +374,4 @@ impl Shard {
 enum Phase {
     Running,
     Ended,
-}
-
-fn heartbeat(connection: &mut Connection, hub: &Hub<Frames>) -> Bytes {
-    let cursor = hub.cursor(&connection.delivery);
-    // Only a cursor that moved is news.
-    let moved = (cursor.offset > connection.told).then_some(cursor);
-    connection.told = cursor.offset;
-    let payload = match connection.encoding {
-        Encoding::Sse | Encoding::SseRaw => sse::heartbeat(moved),
-        Encoding::Ndjson => ndjson::heartbeat(moved),
-    };
-    pump::framed(&payload, connection.framing)
 }

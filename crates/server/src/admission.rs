@@ -1,0 +1,153 @@
+//! Who may come in: connections, subscribers while memory lasts, and
+//! the bytes of bodies under way.
+//!
+//! What is refused is told so at once, with a time to come back. Whoever is in stays served.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bellwire_model::limits::{BODIES_BYTES_MAX, MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::controls::jittered;
+use crate::observe::Figures;
+use crate::problem::{Code, Problem};
+
+/// Seconds after which a refused client should come back at the earliest, and what is added at
+/// random: many are refused at once, and must not return at once.
+const RETURN_S: u32 = 5;
+const RETURN_SPREAD: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The limits of the process, and how near it is to them.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    limits: AdmissionLimits,
+    figures: Arc<Figures>,
+    memory_is_near: AtomicBool,
+    /// Bytes of bodies that are being read.
+    bodies: Arc<Semaphore>,
+}
+
+/// What the configuration and the machine allow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdmissionLimits {
+    /// Connections of all kinds.
+    pub(crate) connections: usize,
+    /// Resident memory of the process.
+    pub(crate) memory_bytes: u64,
+}
+
+impl Admission {
+    pub(crate) fn new(limits: AdmissionLimits, figures: Arc<Figures>) -> Self {
+        figures.memory_budget.set(limits.memory_bytes);
+        Self {
+            limits,
+            figures,
+            memory_is_near: AtomicBool::new(false),
+            bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+        }
+    }
+
+    /// Whether another connection may come in, given those that are open.
+    pub(crate) fn connection(&self) -> Result<(), Problem> {
+        let most = self.limits.connections;
+        if (self.figures.connections_open.get() as usize) < most {
+            return Ok(());
+        }
+        let detail = format!("there are {most} connections, the most this server takes");
+        Err(self.refusal(Code::ConnectionsExhausted, detail))
+    }
+
+    /// Whether another subscriber may come in.
+    pub(crate) fn subscriber(&self) -> Result<(), Problem> {
+        if !self.memory_is_near.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let detail = "the server's memory is nearly used up; those who are connected stay served";
+        Err(self.refusal(Code::MemoryExhausted, detail))
+    }
+
+    /// Room for `bytes` of a body; it is free again when the permit is dropped.
+    pub(crate) fn body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Arc::clone(&self.bodies).try_acquire_many_owned(permits).map_err(|_| {
+            let detail =
+                format!("bodies of {BODIES_BYTES_MAX} bytes are under way, the most at a time");
+            Problem::new(Code::PublishersBusy, detail).retry_after(1)
+        })
+    }
+
+    /// Takes note of the memory that the process has now.
+    pub(crate) fn look_at_memory(&self) {
+        let Some(resident) = resident_bytes() else { return };
+        self.figures.memory_resident.set(resident);
+        let near = self.limits.memory_bytes / 100 * MEMORY_NEAR_PERCENT;
+        let is_near = resident >= near;
+        if self.memory_is_near.swap(is_near, Ordering::Relaxed) != is_near {
+            let budget = self.limits.memory_bytes;
+            if is_near {
+                tracing::warn!(
+                    resident,
+                    budget,
+                    "Memory is near its budget; new subscribers are refused."
+                );
+            } else {
+                tracing::info!(resident, budget, "Memory is below its budget again.");
+            }
+        }
+    }
+
+    fn refusal(&self, code: Code, detail: impl std::fmt::Display) -> Problem {
+        self.figures.connections_refused.add(1);
+        Problem::new(code, detail).retry_after(RETURN_S + jittered(RETURN_SPREAD).as_secs() as u32)
+    }
+}
+
+/// The memory that the process may have where the configuration does not say: a share of what the
+/// machine or its container has.
+pub(crate) fn default_memory_bytes_max() -> u64 {
+    let total = rustix::system::sysinfo();
+    let machine = total.totalram as u64 * u64::from(total.mem_unit);
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let container = container.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
+    machine.min(container) / 100 * MEMORY_SHARE_PERCENT
+}
+
+/// What the process has in memory; `None` where the system does not say.
+fn resident_bytes() -> Option<u64> {
+    let figures = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = figures.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(limits: AdmissionLimits) -> Arc<Admission> {
+        Arc::new(Admission::new(limits, Arc::default()))
+    }
+
+    const GENEROUS: AdmissionLimits = AdmissionLimits { connections: 10, memory_bytes: u64::MAX };
+
+    #[test]
+    fn subscribers_are_refused_while_memory_is_near_its_budget() {
+        let tight = admission(AdmissionLimits { memory_bytes: 1, ..GENEROUS });
+        assert!(tight.subscriber().is_ok(), "nobody has looked yet");
+        tight.look_at_memory();
+        assert_eq!(tight.subscriber().expect_err("near").code, Code::MemoryExhausted);
+        let wide = admission(GENEROUS);
+        wide.look_at_memory();
+        assert!(wide.subscriber().is_ok());
+    }
+
+    #[test]
+    fn bodies_under_way_share_one_bound() {
+        let admission = admission(GENEROUS);
+        let half = admission.body(BODIES_BYTES_MAX / 2).expect("room");
+        let rest = admission.body(BODIES_BYTES_MAX - BODIES_BYTES_MAX / 2).expect("room");
+        assert_eq!(admission.body(1).expect_err("full").code, Code::PublishersBusy);
+        drop((half, rest));
+        assert!(admission.body(1).is_ok());
+    }
+}

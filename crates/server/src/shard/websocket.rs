@@ -1,0 +1,134 @@
+//! What a WebSocket has beyond a stream: a client that talks, and is answered.
+
+use std::collections::VecDeque;
+use std::io;
+
+use bellwire_model::Filter;
+use bellwire_model::limits::REQUESTS_IN_FLIGHT_MAX;
+use bellwire_wire::request::RequestId;
+use bellwire_wire::ws::{self, CloseCode, Compression, Decoder, Role};
+use bytes::{Bytes, BytesMut};
+
+use super::connection::Subscription;
+use super::outlet::{Account, Outlet};
+
+/// The talkative half of a connection.
+#[derive(Debug)]
+pub(super) struct WebSocket {
+    pub(super) decoder: Decoder,
+    /// Tells a reply for this connection from one for an earlier connection with the same token.
+    pub(super) serial: u32,
+    /// Subscriptions that are on their way to become part of the main one.
+    pub(super) added: Vec<Added>,
+    /// Filters that the client has asked for and that others of its own cover: they count again
+    /// when those go.
+    pub(super) covered: Vec<Filter>,
+    replies: VecDeque<Bytes>,
+    /// Requests that are yet to be replied to.
+    pub(super) requests_in_flight: u16,
+    /// Pings since the client has last been heard.
+    pub(super) pings_unanswered: u8,
+    /// The socket may have input that was not read yet.
+    pub(super) has_input: bool,
+    phase: Phase,
+}
+
+/// A subscription that is catching up.
+#[derive(Debug)]
+pub(super) struct Added {
+    pub(super) subscription: Subscription,
+    /// The request's, if it had one.
+    pub(super) id: Option<RequestId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// A close frame is the last thing that is written.
+    Ending,
+    /// It has been written; the client's end of the connection is waited for.
+    Ended,
+}
+
+impl WebSocket {
+    pub(super) fn new(serial: u32, compression: Compression) -> Self {
+        Self {
+            decoder: Decoder::new(Role::Server, compression),
+            serial,
+            added: Vec::new(),
+            covered: Vec::new(),
+            replies: VecDeque::new(),
+            requests_in_flight: 0,
+            pings_unanswered: 0,
+            has_input: false,
+            phase: Phase::Open,
+        }
+    }
+
+    /// Whether the client is listened to: not while it has as many replies to come as it may, or
+    /// does not read those that came. At the end its words are read, and not minded.
+    pub(super) fn listens(&self) -> bool {
+        let owed = self.requests_in_flight as usize + self.replies.len();
+        !self.is_open() || owed < REQUESTS_IN_FLIGHT_MAX
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Whether a close frame is being written.
+    pub(super) fn is_ending(&self) -> bool {
+        self.phase == Phase::Ending
+    }
+
+    /// Whether all has been said.
+    pub(super) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// A frame of its own for the client.
+    pub(super) fn reply(&mut self, frame: Bytes) {
+        if self.is_open() {
+            self.replies.push_back(frame);
+        }
+    }
+
+    /// Ends the connection: nothing but this follows what is being written.
+    pub(super) fn end(&mut self, code: CloseCode, reason: &str) {
+        if self.is_open() {
+            self.replies.push_back(ws::close(code, reason));
+            self.phase = Phase::Ending;
+        }
+    }
+
+    /// The last words have been written.
+    pub(super) fn on_ended(&mut self) {
+        self.phase = Phase::Ended;
+    }
+
+    /// Writes the replies; returns whether all were taken.
+    pub(super) fn write_replies(
+        &mut self,
+        outlet: &mut Outlet,
+        account: &mut Account<'_>,
+    ) -> io::Result<bool> {
+        loop {
+            if !outlet.flush(account)? {
+                return Ok(false);
+            }
+            match self.replies.len() {
+                0 => {
+                    self.replies = VecDeque::new();
+                    return Ok(true);
+                }
+                1 => outlet.put(self.replies.pop_front().expect("there is one")),
+                _ => {
+                    // They are small: one write for all of them.
+                    let mut all = BytesMut::new();
+                    self.replies.drain(..).for_each(|reply| all.extend_from_slice(&reply));
+                    outlet.put(all.freeze());
+                }
+            }
+        }
+    }
+}
