@@ -7,6 +7,7 @@
 
 mod audit;
 mod demo;
+mod fuzz;
 mod layers;
 mod process;
 mod setup;
@@ -28,6 +29,7 @@ cargo xtask <command>
   demo     build the release binary and run `bellwire demo` with the arguments that follow
   layers   check which crate may depend on which
   tidy     check the house style
+  fuzz     run each fuzz target for a few seconds
   audit    check licences and sources of all dependencies against deny.toml
 ";
 
@@ -55,6 +57,7 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "demo" => demo::run(&workspace, arguments)?,
         "layers" => layers::run(&workspace)?,
         "tidy" => tidy::run(&workspace)?,
+        "fuzz" => fuzz::run(&workspace)?,
         "audit" => audit::run(&workspace)?,
         other => bail!("no command `{other}`\n\n{USAGE}"),
     }

@@ -13,6 +13,9 @@ use crate::process;
 /// The oldest Node whose test runner and `fetch` the tests use.
 const NODE_MAJOR_MIN: u32 = 20;
 
+/// Names of C++ compilers that the build of the fuzzer's runtime looks for.
+const CPP_COMPILERS: &[&str] = &["c++", "g++", "clang++"];
+
 /// Names under which systems install a Chromium.
 const BROWSERS: &[&str] =
     &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -23,6 +26,12 @@ pub(crate) fn tools() -> Result<()> {
         process::find_on_path(&["cc", "gcc", "clang"]).is_some(),
         "no C compiler found; the embedded database is built from C. Install gcc or clang"
     );
+    if process::find_on_path(CPP_COMPILERS).is_none() {
+        install_packages(&["g++"]).context(
+            "no C++ compiler found and none could be installed; the fuzzer's runtime is built \
+             from C++. Install g++ or clang",
+        )?;
+    }
     for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         ensure!(
             process::cargo(&[command, "--version"]).output().is_ok_and(|out| out.status.success()),

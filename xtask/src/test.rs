@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{audit, layers, process, setup, tidy};
+use crate::{audit, fuzz, layers, process, setup, tidy};
 
 /// Runs steps until one fails, and remembers how they went.
 #[derive(Debug, Default)]
@@ -57,7 +57,10 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         browser = setup::browser()?;
         npm_folders(root).iter().try_for_each(|folder| setup::npm_packages(folder))
     })?;
-    runner.step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    runner.step("format", || {
+        cargo(&["fmt", "--all", "--check"])?;
+        cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
+    })?;
     runner.step("layers", || layers::run(workspace))?;
     runner.step("tidy", || tidy::run(workspace))?;
     runner.step("audit", || audit::run(workspace))?;
@@ -70,6 +73,7 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     // The tests' own features are selected here too, so that `cargo test` builds nothing twice.
     runner.step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]))?;
     runner.step("rust tests", || cargo(&["test", "--workspace", "--locked"]))?;
+    runner.step("fuzz", || fuzz::run(workspace))?;
     runner.step("client tests", || {
         let folders = node_folders(root);
         println!("   {} packages with tests of their own", folders.len());
