@@ -212,7 +212,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the files of the TLS certificate and key are looked at for a change.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Requests and streams of one HTTP/2 connection at a time.
-pub const HTTP2_STREAMS_MAX: u32 = 256;
+pub const HTTP2_STREAMS_MAX: u32 = 128;
 /// Bytes of a request's headers on HTTP/2, each counted with 32 bytes more, as the protocol does.
 pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 /// Streams of an HTTP/2 connection that the client has reset before they were looked at; one more

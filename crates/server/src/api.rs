@@ -41,7 +41,7 @@ pub(crate) struct App {
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/v1/events", get(events::events).post(publish::many))
+        .route("/v1/events", get(events::events).connect(events::events).post(publish::many))
         .route("/v1/topics", get(topics::list))
         .route(
             "/v1/topics/{*topic}",

@@ -16,7 +16,7 @@ mod tls;
 use std::time::Duration;
 
 pub(crate) use self::http::{Answer, Request, delete, get, post, request};
-pub(crate) use self::http2::{Http2, Http2Stream};
+pub(crate) use self::http2::{Http2, Http2Stream, Http2WebSocket};
 pub(crate) use self::ndjson::Lines;
 pub(crate) use self::process::{Process, Server, bellwire};
 pub(crate) use self::random::Random;

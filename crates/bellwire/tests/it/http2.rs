@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
+use bellwire_wire::ws::{self, CloseCode, Opcode, Received};
+
 use crate::harness::{Authority, Http2, Http2Stream, Raw, Request, Server, get, post};
+
+type Headers<'a> = &'a [(&'a str, &'a str)];
 
 const ACCEPT_JSON: (&str, &str) = ("accept", "application/json");
 
@@ -66,7 +70,7 @@ fn the_api_is_the_same() {
 
 #[test]
 fn many_streams_share_a_connection() {
-    const STREAMS: usize = 200;
+    const STREAMS: usize = 120;
     let authority = Authority::new();
     let server = Server::start_with_tls(&authority, &[]);
     let mut client = Http2::secure(server.address(), &authority);
@@ -158,6 +162,95 @@ fn a_drain_says_good_bye_to_every_stream() {
     }
     client.ended().expect("an end in order");
     assert!(server.process().wait().success());
+}
+
+#[test]
+fn a_websocket_talks_on_one_stream_of_many() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let mut client = Http2::secure(server.address(), &authority);
+    let mut stream = open(&mut client, "topic=lab/a");
+    let offers = [("sec-websocket-protocol", "chat, bellwire.v1.json")];
+    let mut websocket = client.websocket("?topic=lab/a", &offers);
+    assert_eq!(client.hear_json(&mut websocket)["control"], "ready");
+    let publish = json!({ "request": "publish", "id": 1, "topic": "lab/a", "data": "both ways" });
+    client.say(&mut websocket, Opcode::Text, publish.to_string().as_bytes());
+    let told = [client.hear_json(&mut websocket), client.hear_json(&mut websocket)];
+    let reply = told.iter().find(|told| told["reply"] == 1).expect("a reply");
+    let event = told.iter().find(|told| told["topic"] == "lab/a").expect("an event");
+    assert_eq!(event["data"], "both ways");
+    let item = client.next_of(&mut stream, "message");
+    assert_eq!((&json!(item.id), item.json()), (&reply["cursor"], event.clone()));
+
+    // Large requests come in one piece after all.
+    let data = "x".repeat(900_000);
+    let publish = json!({ "request": "publish", "id": 2, "topic": "lab/b", "data": data });
+    client.say(&mut websocket, Opcode::Text, publish.to_string().as_bytes());
+    assert!(client.hear_json(&mut websocket)["cursor"].is_string());
+
+    // The client ends it, and gets the last word back.
+    client.say(&mut websocket, Opcode::Close, &ws::close_payload(CloseCode::NORMAL, "done"));
+    let Some(Received::Close(Some(close))) = client.hear(&mut websocket) else {
+        panic!("no close frame");
+    };
+    assert_eq!(close.code, CloseCode::NORMAL);
+    drop(websocket);
+    let cursor = client.post("/v1/topics/lab/a", "1").cursor();
+    assert_eq!(client.next_of(&mut stream, "message").id, cursor);
+}
+
+#[test]
+fn a_websocket_may_begin_with_nothing_and_ends_with_the_server() {
+    let mut server = Server::start();
+    let mut client = Http2::plain(server.address());
+    let mut websocket = client.websocket("", &[]);
+    let subscribe = json!({ "request": "subscribe", "id": "s", "topics": ["lab/**"] });
+    client.say(&mut websocket, Opcode::Text, subscribe.to_string().as_bytes());
+    while client.hear_json(&mut websocket)["id"] != "s" {}
+    server.process().signal("TERM");
+    assert_eq!(client.hear_json(&mut websocket)["control"], "bye");
+    let Some(Received::Close(Some(close))) = client.hear(&mut websocket) else {
+        panic!("no close frame");
+    };
+    assert_eq!(close.code, CloseCode::GOING_AWAY);
+    assert_eq!(client.hear(&mut websocket), None);
+    drop(websocket);
+    assert!(server.process().wait().success());
+}
+
+#[test]
+fn a_websocket_that_is_reset_leaves_its_shard() {
+    let server = Server::start();
+    let address = server.address();
+    let mut client = Http2::plain(address);
+    for _ in 0..20 {
+        drop(client.websocket("?topic=lab/a", &[]));
+    }
+    wait_for_streams(&client, address, 0);
+}
+
+#[test]
+fn what_is_no_websocket_is_refused() {
+    let server = Server::start();
+    let mut client = Http2::plain(server.address());
+    let version = ("sec-websocket-version", "13");
+    let cases: [(&str, Headers<'_>, u16); 5] = [
+        ("websocket", &[], 426),
+        ("connect-udp", &[version], 400),
+        ("websocket", &[version, ("sec-websocket-protocol", "mqtt")], 400),
+        ("websocket", &[version, ("origin", "https://elsewhere.example")], 403),
+        ("websocket", &[version], 400),
+    ];
+    for (index, (protocol, headers, status)) in cases.into_iter().enumerate() {
+        let query = if index + 1 == cases.len() { "?topic=a//b" } else { "?topic=a" };
+        let answer = client.connect(query, protocol, headers);
+        assert_eq!(answer.status(), status, "{protocol} {headers:?}");
+    }
+    // On HTTP/1 there is another way.
+    let mut raw = Raw::connect(server.address());
+    raw.send("CONNECT /v1/events?topic=a HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer = raw.answer();
+    assert!([400, 405].contains(&answer.status), "{}", answer.text());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bellwire_wire::json;
 use http::request::Parts;
 use http::{Method, Version, header};
+use hyper::ext::Protocol;
 
 use super::App;
 use super::body::header as text_of;
@@ -24,8 +25,15 @@ pub(super) async fn events(
     Extension(passage): Extension<Passage>,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let Parts { method, uri, version, headers, .. } = parts;
-    let handshake = Handshake::of_http1(&headers)?;
+    let Parts { method, uri, version, headers, extensions, .. } = parts;
+    let handshake = match extensions.get::<Protocol>() {
+        None => Handshake::of_http1(&headers)?,
+        protocol => Handshake::of_http2(protocol, &headers)?,
+    };
+    if method == Method::CONNECT && handshake.is_none() {
+        let detail = "`CONNECT` opens WebSockets alone: see RFC 8441";
+        return Err(Problem::new(Code::MethodNotAllowed, detail));
+    }
     if handshake.is_some() && is_foreign_page(&app.allowed_origins, &uri, &headers) {
         let detail = "name the page's origin in `allowed_origins` to let it open a WebSocket";
         return Err(Problem::new(Code::OriginForbidden, detail));

@@ -1,77 +1,118 @@
-//! Carries a shard's stream into a body of HTTP/2.
+//! Carries what a shard writes into HTTP/2, and for a WebSocket also back.
 //!
 //! ```text
-//! shard ─▶ one end of a socket pair ─▶ the other end ─▶ body ─▶ hyper ─▶ HTTP/2 stream
+//! shard ◀─▶ one end of a socket pair ◀─▶ the other end ◀─▶ here ◀─▶ hyper ◀─▶ HTTP/2 stream
 //! ```
 //!
 //! Streams are delivered in one place, the shard; here their bytes are moved on. A client that
 //! reads slowly fills its window, then the pair, and then its connection waits in the shard like
 //! any other. When either end closes, the other end closes too.
 
+use std::future::poll_fn;
 use std::io;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixStream as StdStream;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX};
+use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX, STALL_TIMEOUT};
 use bytes::Bytes;
-use http::header;
-use http_body_util::BodyExt;
+use http::{HeaderMap, HeaderValue, header};
 use hyper::body::Frame;
-use tokio::io::{AsyncRead, ReadBuf};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
 
-use super::Door;
+use super::http2::{Busy, One};
 use crate::problem::{Code, Problem};
 use crate::shard::{Handoff, Socket};
 use crate::stream_request::StreamRequest;
 
 /// Opens a stream at a shard and answers with what it writes.
-pub(super) async fn open(door: &Door, request: StreamRequest) -> Result<Response, Problem> {
+pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, Problem> {
+    let headers = headers(&request);
+    let mut near = adopt(&one, request)?;
+    // A shard that cannot take the stream closes it before it has written anything.
+    let first = read_some(&mut near).await.unwrap_or_default();
+    if first.is_empty() {
+        let detail = "as many different filters are followed as may be, or the server is to end";
+        return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
+    }
+    if let Some(upgrade) = one.upgrade {
+        tokio::spawn(converse(upgrade, one.busy, near, first));
+        return Ok(headers.into_response());
+    }
+    Ok((headers, Body::new(Carried { near, first: Some(first) })).into_response())
+}
+
+fn headers(request: &StreamRequest) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(handshake) = &request.handshake {
+        for (name, value) in handshake.headers() {
+            let value = HeaderValue::from_str(value).expect("its own words are valid");
+            headers.insert(name, value);
+        }
+        return headers;
+    }
+    let content_type = request.form.encoding.content_type();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers
+}
+
+/// Gives a shard its end of a new pair; returns the other one.
+fn adopt(one: &One, request: StreamRequest) -> Result<UnixStream, Problem> {
+    let door = &one.door;
     door.admission.connection()?;
     door.admission.subscriber()?;
-    let content_type = request.form.encoding.content_type();
     let (near, far) = pair().map_err(|error| {
         let detail = format!("the system gives no descriptors for another stream: {error}");
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
     })?;
-    if door.spread.adopt(Handoff { socket: Socket::Pair(far), request }).is_err() {
+    door.spread.adopt(Handoff { socket: Socket::Pair(far), request }).map_err(|_| {
         door.figures.connections_refused.add(1);
-        return Err(Problem::new(Code::ConnectionsExhausted, "too many streams come at once")
-            .retry_after(1));
-    }
-    let mut carried = Carried { near, first: None };
-    // A shard that cannot take the stream closes it before it has written anything.
-    let Some(Ok(first)) = carried.frame().await else {
-        let detail = "as many different filters are followed as may be, or the server is to end";
-        return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
-    };
-    carried.first = Some(first);
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::HeaderName::from_static("x-accel-buffering"), "no"),
-    ];
-    Ok((headers, Body::new(carried)).into_response())
+        let detail = "too many streams come at once, or the server is to end";
+        Problem::new(Code::ConnectionsExhausted, detail).retry_after(1)
+    })?;
+    Ok(near)
 }
 
-/// The near end for tokio, the far one for a shard.
-fn pair() -> io::Result<(tokio::net::UnixStream, UnixStream)> {
-    let (near, far) = UnixStream::pair()?;
+fn pair() -> io::Result<(UnixStream, StdStream)> {
+    let (near, far) = StdStream::pair()?;
     near.set_nonblocking(true)?;
     far.set_nonblocking(true)?;
     // What waits for a slow client is bounded here, as by a socket's own buffer.
     socket2::SockRef::from(&far).set_send_buffer_size(CARRY_QUEUE_BYTES_MAX)?;
-    Ok((tokio::net::UnixStream::from_std(near)?, far))
+    Ok((UnixStream::from_std(near)?, far))
+}
+
+/// Reads what there is. Nothing is allocated while there is nothing: most streams are idle.
+fn poll_some(
+    from: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Bytes>> {
+    let mut scratch = [0; CARRY_BYTES_MAX];
+    let mut buffer = ReadBuf::new(&mut scratch);
+    let read = Pin::new(from).poll_read(context, &mut buffer);
+    read.map_ok(|()| Bytes::copy_from_slice(buffer.filled()))
+}
+
+/// No bytes: the other end has closed.
+async fn read_some(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Bytes> {
+    poll_fn(|context| poll_some(from, context)).await
 }
 
 /// What comes through a pair, as a body.
 #[derive(Debug)]
 struct Carried {
-    near: tokio::net::UnixStream,
+    near: UnixStream,
     /// What was read to see whether there is anything.
-    first: Option<Frame<Bytes>>,
+    first: Option<Bytes>,
 }
 
 impl hyper::body::Body for Carried {
@@ -82,16 +123,57 @@ impl hyper::body::Body for Carried {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
-        // Nothing is allocated while there is nothing to read: most streams are idle.
-        let mut scratch = [0; CARRY_BYTES_MAX];
-        let mut buffer = ReadBuf::new(&mut scratch);
-        ready!(Pin::new(&mut self.near).poll_read(context, &mut buffer))?;
-        Poll::Ready(match buffer.filled() {
-            [] => None,
-            bytes => Some(Ok(Frame::data(Bytes::copy_from_slice(bytes)))),
+        let read = match self.first.take() {
+            Some(first) => Poll::Ready(Ok(first)),
+            None => poll_some(&mut self.near, context),
+        };
+        read.map(|read| match read {
+            Ok(bytes) if bytes.is_empty() => None,
+            read => Some(read.map(Frame::data)),
         })
     }
+}
+
+/// Moves the bytes of a WebSocket both ways until the shard has ended it, or the client has gone.
+async fn converse(upgrade: OnUpgrade, _busy: Arc<Busy>, near: UnixStream, first: Bytes) {
+    let Ok(upgraded) = upgrade.await else { return };
+    let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
+    let (mut from_shard, mut to_shard) = near.into_split();
+    let outward = async {
+        write(&mut to_client, first).await?;
+        copy(&mut from_shard, &mut to_client).await
+    };
+    let inward = async {
+        copy(&mut from_client, &mut to_shard).await?;
+        // The shard has the last word.
+        std::future::pending::<io::Result<()>>().await
+    };
+    // What breaks one way ends both.
+    let _ = tokio::select! {
+        ended = outward => ended,
+        broken = inward => broken,
+    };
+}
+
+/// Moves bytes until there are no more, and says so.
+async fn copy(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
+    loop {
+        let bytes = read_some(from).await?;
+        if bytes.is_empty() {
+            return to.shutdown().await;
+        }
+        write(to, bytes).await?;
+    }
+}
+
+/// Writes, unless the other end takes nothing for too long.
+async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: Bytes) -> io::Result<()> {
+    let write = async {
+        to.write_all(&bytes).await?;
+        to.flush().await
+    };
+    timeout(STALL_TIMEOUT, write).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }

@@ -1,26 +1,29 @@
 //! HTTP/2: many requests on one connection, all of them hyper's; streams come from shards through
 //! socket pairs.
 
+mod patience;
+
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use axum::body::Body;
 use bellwire_model::limits::{
     HEAD_TIMEOUT, HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_LIST_BYTES_MAX, HTTP2_PING_INTERVAL,
     HTTP2_PING_TIMEOUT, HTTP2_RESETS_MAX, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
     HTTP2_STREAMS_MAX, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT,
 };
-use http::Request;
-use http_body_util::BodyExt;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tower::Service;
 
+use self::patience::{Answer, Patient};
 use super::Door;
 use super::replay::Replay;
 use super::takeover::Passage;
@@ -29,21 +32,18 @@ use super::takeover::Passage;
 pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
     let activity = Arc::new(Activity::default());
     let answer = service_fn(|mut request: Request<Incoming>| {
-        let busy = activity.enter();
-        request.extensions_mut().insert(Passage::Pair(Arc::clone(&door)));
+        let busy = Arc::new(activity.enter());
+        let upgrade =
+            (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
+        let one = One { door: Arc::clone(&door), busy: Arc::clone(&busy), upgrade };
+        request.extensions_mut().insert(Passage::One(one));
         let answer = door.router.clone().call(request);
         async move {
-            // The request goes on until its answer's body has ended.
             let answer = answer.await?;
-            Ok::<_, std::convert::Infallible>(answer.map(|body| {
-                Body::new(body.map_frame(move |frame| {
-                    let _ = &busy;
-                    frame
-                }))
-            }))
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, busy)))
         }
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(Patient)
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
         .max_header_list_size(HTTP2_HEADER_LIST_BYTES_MAX)
@@ -53,6 +53,7 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         .max_send_buf_size(HTTP2_SEND_BUFFER_BYTES_MAX)
         .keep_alive_interval(HTTP2_PING_INTERVAL)
         .keep_alive_timeout(HTTP2_PING_TIMEOUT)
+        .enable_connect_protocol()
         .serve_connection(TokioIo::new(replay), answer);
     let mut connection = pin!(connection);
     let mut drained = pin!(draining.wait_for(|draining| *draining));
@@ -75,6 +76,16 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         (is_ending, patience) = (true, LINGER_TIMEOUT);
         connection.as_mut().graceful_shutdown();
     }
+}
+
+/// One request of a connection, for whoever wants to answer it with a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct One {
+    pub(super) door: Arc<Door>,
+    /// To be kept for as long as the answer goes on.
+    pub(super) busy: Arc<Busy>,
+    /// Both ways of a `CONNECT`, once it has been answered.
+    pub(super) upgrade: Option<OnUpgrade>,
 }
 
 /// Whether anything is asked for on a connection.
@@ -102,7 +113,7 @@ impl Activity {
 
 /// A request under way.
 #[derive(Debug)]
-struct Busy(Arc<Activity>);
+pub(super) struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {

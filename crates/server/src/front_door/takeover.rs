@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use axum::response::Response;
 use tokio::sync::oneshot;
 
-use super::{Door, carry};
+use super::carry;
+use super::http2::One;
 use crate::problem::Problem;
 use crate::stream_request::StreamRequest;
 
@@ -15,7 +16,7 @@ pub(crate) enum Passage {
     /// HTTP/1: the stream takes the whole connection.
     Socket(Takeover),
     /// HTTP/2: it is one of many on its connection.
-    Pair(Arc<Door>),
+    One(One),
 }
 
 impl Passage {
@@ -23,7 +24,7 @@ impl Passage {
     pub(crate) async fn open(self, request: StreamRequest) -> Result<Response, Problem> {
         match self {
             Self::Socket(takeover) => match takeover.take(request).await {},
-            Self::Pair(door) => carry::open(&door, request).await,
+            Self::One(one) => carry::open(one, request).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 use bellwire_wire::ws::{self, Compression, HandshakeError, Subprotocol};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, header};
+use hyper::ext::Protocol;
 
 use crate::frames::{Encoding, Form, Framing};
 use crate::problem::{Code, Problem};
@@ -38,6 +39,22 @@ impl Handshake {
         let key = values(headers, header::SEC_WEBSOCKET_KEY).next().unwrap_or_default();
         ws::check_key(key).map_err(refused)?;
         Self::agree(headers, Some(ws::accept_key(key))).map(Some)
+    }
+
+    /// As the extended `CONNECT` of RFC 8441. `None`: the request is none.
+    pub(crate) fn of_http2(
+        protocol: Option<&Protocol>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Self>, Problem> {
+        match protocol.map(Protocol::as_str) {
+            None => Ok(None),
+            Some("websocket") => Self::agree(headers, None).map(Some),
+            Some(other) => {
+                let detail =
+                    format!("the only protocol to connect to is `websocket`, not `{other}`");
+                Err(Problem::new(Code::ParameterInvalid, detail))
+            }
+        }
     }
 
     fn agree(headers: &HeaderMap, accept: Option<String>) -> Result<Self, Problem> {

@@ -5,11 +5,15 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use bellwire_wire::sse::Parser;
+use bellwire_wire::ws::{self, Compression, Decoder, Inflater, Input, Opcode, Received, Role};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::ext::Protocol;
 use hyper::rt::{Read, Write};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -112,15 +116,101 @@ impl Http2 {
         Http2Stream { body, parser: Parser::default(), items: VecDeque::new() }
     }
 
+    /// Asks for a WebSocket as RFC 8441 has it; returns the answer.
+    #[track_caller]
+    pub(crate) fn connect(
+        &mut self,
+        query: &str,
+        protocol: &'static str,
+        headers: &[(&str, &str)],
+    ) -> hyper::Response<Incoming> {
+        let path = format!("/v1/events{query}");
+        let mut request =
+            self.prepare(Request { method: "CONNECT", path: &path, headers, body: b"" });
+        request.extensions_mut().insert(Protocol::from_static(protocol));
+        self.pass(request)
+    }
+
+    /// Opens a WebSocket.
+    #[track_caller]
+    pub(crate) fn websocket(&mut self, query: &str, headers: &[(&str, &str)]) -> Http2WebSocket {
+        let version = [("sec-websocket-version", "13")];
+        let headers: Vec<_> = version.into_iter().chain(headers.iter().copied()).collect();
+        let answer = self.connect(query, "websocket", &headers);
+        assert_eq!(answer.status(), 200);
+        let upgraded = self.runtime.block_on(within_patience(hyper::upgrade::on(answer)));
+        let stream = TokioIo::new(upgraded.expect("both ways are open"));
+        let decoder = Decoder::new(Role::Client, Compression::Off);
+        Http2WebSocket { stream, decoder, said: VecDeque::new() }
+    }
+
+    /// Says something as a WebSocket's client.
+    #[track_caller]
+    pub(crate) fn say(&self, websocket: &mut Http2WebSocket, opcode: Opcode, payload: &[u8]) {
+        let frame = ws::masked_frame(opcode, payload, [1, 2, 3, 4]);
+        let write = async {
+            websocket.stream.write_all(&frame).await?;
+            websocket.stream.flush().await
+        };
+        self.runtime.block_on(within_patience(write)).expect("the server reads");
+    }
+
+    /// What a WebSocket is told next; `None` at its end.
+    #[track_caller]
+    pub(crate) fn hear(&self, websocket: &mut Http2WebSocket) -> Option<Received<'static>> {
+        let mut buffer = vec![0; 65_536];
+        while websocket.said.is_empty() {
+            let read = websocket.stream.read(&mut buffer);
+            let read = self.runtime.block_on(within_patience(read)).expect("it goes on");
+            if read == 0 {
+                return None;
+            }
+            let mut input = Input::new(&mut buffer[..read]);
+            while let Some(said) =
+                websocket.decoder.next(&mut input, &mut Inflater::default()).expect("valid frames")
+            {
+                websocket.said.push_back(match said {
+                    Received::Text(text) => Received::Text(text.into_owned().into()),
+                    Received::Binary(bytes) => Received::Binary(bytes.into_owned().into()),
+                    Received::Ping(bytes) => Received::Ping(bytes.into_owned().into()),
+                    Received::Pong(bytes) => Received::Pong(bytes.into_owned().into()),
+                    Received::Close(close) => Received::Close(close),
+                });
+            }
+        }
+        websocket.said.pop_front()
+    }
+
+    /// The JSON of the next text that a WebSocket is told.
+    #[track_caller]
+    pub(crate) fn hear_json(&self, websocket: &mut Http2WebSocket) -> serde_json::Value {
+        loop {
+            match self.hear(websocket).expect("it goes on") {
+                Received::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Received::Ping(_) => {}
+                other => panic!("no text: {other:?}"),
+            }
+        }
+    }
+
     #[track_caller]
     fn send(&mut self, request: Request<'_>) -> hyper::Response<Incoming> {
+        let request = self.prepare(request);
+        self.pass(request)
+    }
+
+    fn prepare(&self, request: Request<'_>) -> hyper::Request<Full<Bytes>> {
         let Request { method, path, headers, body } = request;
         let uri = format!("{}://{}{path}", self.scheme, self.authority);
         let mut builder = hyper::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
-        let request = builder.body(Full::new(Bytes::copy_from_slice(body))).expect("valid");
+        builder.body(Full::new(Bytes::copy_from_slice(body))).expect("valid")
+    }
+
+    #[track_caller]
+    fn pass(&mut self, request: hyper::Request<Full<Bytes>>) -> hyper::Response<Incoming> {
         let sender = &mut self.sender;
         let answer = async {
             sender.ready().await?;
@@ -178,6 +268,14 @@ pub(crate) struct Http2Stream {
     body: Incoming,
     parser: Parser,
     items: VecDeque<StreamItem>,
+}
+
+/// An open WebSocket of a connection. Dropping it resets it.
+#[derive(Debug)]
+pub(crate) struct Http2WebSocket {
+    stream: TokioIo<Upgraded>,
+    decoder: Decoder,
+    said: VecDeque<Received<'static>>,
 }
 
 async fn within_patience<T>(future: impl Future<Output = T>) -> T {
