@@ -215,7 +215,7 @@ mod tests {
                 let path = format!("/v1/topics/{topic}");
                 request::post(&path, "application/json", body.as_bytes())
             };
-            let publisher = Publisher::open(address, 128, publication).expect("connects");
+            let publisher = Publisher::new(address, 128, publication).expect("connects");
             Flow { publisher, subscribers }
         };
         let mut flows = [flow("a", 200), flow("b", 3)];

@@ -18,6 +18,9 @@ pub(crate) use self::flags::{ServerFlags, SystemFlags};
 pub(crate) use self::server::Server;
 use crate::load::Opening;
 
+/// Where an answer has begun.
+const HEAD_END: &str = "\r\n\r\n";
+
 /// A system by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum SystemName {
@@ -36,6 +39,11 @@ pub(crate) trait System: fmt::Debug + Sync {
 
     /// How a subscriber of a topic begins.
     fn opening(&self, topic: &str) -> Opening;
+
+    /// How a subscriber begins that has seen an event and lacks those after it. It is live with
+    /// the first byte of its answer, since it has to catch up. `answer` is what the publisher of
+    /// the event was told.
+    fn resumption(&self, topic: &str, answer: &[u8]) -> Result<Opening>;
 
     /// The request that publishes a JSON body, on a connection that is kept.
     fn publication(&self, topic: &str, body: &str) -> Vec<u8>;

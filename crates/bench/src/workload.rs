@@ -2,11 +2,14 @@
 
 mod alert;
 mod connect;
+mod fairness;
 mod fanout;
 mod idle;
 mod latency;
 mod publish;
 mod replay;
+mod resume_storm;
+mod slow_reader;
 
 use anyhow::Result;
 
@@ -30,6 +33,13 @@ enum Workload {
     Idle(idle::Arguments),
     /// Many connections one after the other: what beginning one costs the server.
     Connect(connect::Arguments),
+    /// All subscribers return at once with an old cursor: how long until they have caught up, and
+    /// whether those who stayed notice.
+    ResumeStorm(resume_storm::Arguments),
+    /// Some subscribers stop to read: whether the others notice, and what it costs.
+    SlowReader(slow_reader::Arguments),
+    /// A small topic beside a very large one: whether its subscribers notice.
+    Fairness(fairness::Arguments),
     /// Publishers in a closed loop: acknowledged events a second.
     Publish(publish::Arguments),
     /// From the sample that crosses a threshold to the alert at the subscriber.
@@ -50,6 +60,9 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::Latency(arguments) => latency::run(&arguments, print),
         Workload::Idle(arguments) => idle::run(&arguments, print),
         Workload::Connect(arguments) => connect::run(&arguments, print),
+        Workload::ResumeStorm(arguments) => resume_storm::run(&arguments, print),
+        Workload::SlowReader(arguments) => slow_reader::run(&arguments, print),
+        Workload::Fairness(arguments) => fairness::run(&arguments, print),
         Workload::Publish(arguments) => publish::run(&arguments, print),
         Workload::Alert(arguments) => alert::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),

@@ -127,7 +127,7 @@ fn receive(
     let mut last = begin;
     loop {
         let before = latency.count();
-        subscribers.receive(LOOK_INTERVAL, |heard| {
+        subscribers.receive(LOOK_INTERVAL, |_, heard| {
             if let Heard::Event { after } = heard {
                 latency.record(after);
             }

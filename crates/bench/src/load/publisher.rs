@@ -10,23 +10,29 @@ use super::stamp::{self, Stamped};
 /// A connection, and what it sends.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    connection: Connection,
+    address: SocketAddr,
+    /// Opened with the first event: servers close connections that ask for nothing.
+    connection: Option<Connection>,
     publication: Stamped,
 }
 
 impl Publisher {
-    /// Connects. `publication` makes the request that publishes a body.
-    pub(crate) fn open(
+    /// `publication` makes the request that publishes a body.
+    pub(crate) fn new(
         address: SocketAddr,
         body_bytes: usize,
         publication: impl FnOnce(&str) -> Vec<u8>,
     ) -> Result<Self> {
         let publication = Stamped::new(publication(&stamp::body(body_bytes)?))?;
-        Ok(Self { connection: Connection::open(address)?, publication })
+        Ok(Self { address, connection: None, publication })
     }
 
     /// Publishes one event, and waits until the server has taken it. Returns the answer's body.
     pub(crate) fn publish(&mut self) -> Result<Vec<u8>> {
-        self.connection.ask(self.publication.now())
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(Connection::open(self.address)?),
+        };
+        connection.ask(self.publication.now())
     }
 }

@@ -14,12 +14,19 @@ pub(crate) fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// Asks for a stream of what a filter lets pass.
+/// Asks for a stream.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n").into_bytes()
+}
+
+/// Asks Bellwire for a stream of what a filter lets pass.
 pub(crate) fn stream(filter: &str) -> Vec<u8> {
-    format!(
-        "GET /v1/events?topic={filter} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n"
-    )
-    .into_bytes()
+    get(&format!("/v1/events?topic={filter}"))
+}
+
+/// The same, of what follows a cursor.
+pub(crate) fn resumed_stream(filter: &str, cursor: &str) -> Vec<u8> {
+    get(&format!("/v1/events?topic={filter}&after={cursor}"))
 }
 
 /// A JSON object of exactly `bytes` bytes that begins with `members`, such as `"a":1,`.

@@ -47,6 +47,7 @@ pub(crate) struct Subscribers {
     /// Room for what is carried, then for what a read brings.
     piece: Vec<u8>,
     script: Script,
+    received_bytes: u64,
 }
 
 /// What all of them send and look for.
@@ -77,6 +78,7 @@ impl Subscribers {
             members: Vec::new(),
             piece: vec![0; CARRY_BYTES_MAX + PIECE_BYTES],
             script: Script { opening, stamp: stamp::marker() },
+            received_bytes: 0,
         })
     }
 
@@ -96,7 +98,7 @@ impl Subscribers {
                 asked += 1;
             }
             let before = live;
-            self.receive(SILENCE_MAX, |heard| {
+            self.receive(SILENCE_MAX, |_, heard| {
                 if let Heard::Live { after } = heard {
                     latency.record(after);
                     live += 1;
@@ -113,6 +115,19 @@ impl Subscribers {
 
     pub(crate) fn count(&self) -> usize {
         self.members.len()
+    }
+
+    /// All that came so far.
+    pub(crate) fn received_bytes(&self) -> u64 {
+        self.received_bytes
+    }
+
+    /// Every other subscriber reads one byte, which is lost. From now on nobody can read events.
+    pub(crate) fn drip(&mut self) {
+        for subscriber in self.members.iter_mut().step_by(2) {
+            // There may be nothing; and who is this slow may have been cut off.
+            let _ = subscriber.socket.read(&mut [0]);
+        }
     }
 
     /// Begins to connect one more.
@@ -134,19 +149,32 @@ impl Subscribers {
         Ok(())
     }
 
-    /// Waits once, and reads all that has come.
-    pub(crate) fn receive(&mut self, wait: Duration, mut on: impl FnMut(Heard)) -> Result<()> {
+    /// Waits once, and reads all that has come. Calls `on` with the number of each subscriber that
+    /// notices something.
+    pub(crate) fn receive(
+        &mut self,
+        wait: Duration,
+        mut on: impl FnMut(usize, Heard),
+    ) -> Result<()> {
         match self.poll.poll(&mut self.events, Some(wait)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             result => result.context("the poll failed")?,
         }
         for event in &self.events {
-            let subscriber = &mut self.members[event.token().0];
+            let number = event.token().0;
+            let subscriber = &mut self.members[number];
             if subscriber.is_unsent && event.is_writable() {
                 subscriber.send(&self.script)?;
             }
             if event.is_readable() {
-                while subscriber.read(&self.script, &mut self.piece, &mut on)? {}
+                let mut on = |heard| on(number, heard);
+                while let Some(bytes) = subscriber.read(&self.script, &mut self.piece, &mut on)? {
+                    self.received_bytes += bytes as u64;
+                    // A read that did not fill the buffer has emptied the socket.
+                    if bytes < PIECE_BYTES {
+                        break;
+                    }
+                }
             }
         }
         Ok(())
@@ -167,18 +195,17 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Reads once. Returns whether there may be more.
+    /// Reads once. Returns how much came; `None` where there is nothing.
     fn read(
         &mut self,
         script: &Script,
         piece: &mut [u8],
         on: &mut impl FnMut(Heard),
-    ) -> Result<bool> {
+    ) -> Result<Option<usize>> {
         let read = match self.socket.read(&mut piece[CARRY_BYTES_MAX..]) {
             Ok(0) => bail!("the server closed a stream"),
             Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error).context("a stream broke"),
         };
         let now = Instant::now();
@@ -189,8 +216,7 @@ impl Subscriber {
         let rest = &bytes[self.take(script, bytes, (now, on))?..];
         self.carry[..rest.len()].copy_from_slice(rest);
         self.carried = rest.len() as u8;
-        // A read that did not fill the buffer has emptied the socket.
-        Ok(read == piece.len() - CARRY_BYTES_MAX)
+        Ok(Some(read))
     }
 
     /// Looks through what came. Returns how many bytes are done with.

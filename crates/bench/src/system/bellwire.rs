@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
-use super::{Launch, Start, System};
+use super::{HEAD_END, Launch, Start, System};
 use crate::load::{Opening, request};
 
 #[derive(Debug)]
@@ -35,10 +36,21 @@ impl System for Bellwire {
         Opening::new(request::stream(topic), "event: ready\n")
     }
 
+    fn resumption(&self, topic: &str, answer: &[u8]) -> Result<Opening> {
+        let answer: Answer<'_> = serde_json::from_slice(answer).context("there is no cursor")?;
+        Ok(Opening::new(request::resumed_stream(topic, answer.cursor), HEAD_END))
+    }
+
     fn publication(&self, topic: &str, body: &str) -> Vec<u8> {
         let path = format!("/v1/topics/{topic}");
         request::post(&path, "application/json", body.as_bytes())
     }
+}
+
+/// What a publisher is told.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    cursor: &'a str,
 }
 
 /// The program whose command this is.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::bellwire::{Bellwire, this_program};
 use super::{Launch, Start, System};
@@ -20,6 +20,10 @@ impl System for Floor {
 
     fn opening(&self, topic: &str) -> Opening {
         Bellwire.opening(topic)
+    }
+
+    fn resumption(&self, _: &str, _: &[u8]) -> Result<Opening> {
+        bail!("the floor keeps no events to resume from")
     }
 
     fn publication(&self, topic: &str, body: &str) -> Vec<u8> {

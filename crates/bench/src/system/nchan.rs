@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Launch, Start, System};
+use super::{HEAD_END, Launch, Start, System};
 use crate::load::{Opening, request};
 
 const MODULES: &[&str] = &[
@@ -34,10 +34,12 @@ impl System for Nchan {
     }
 
     fn opening(&self, topic: &str) -> Opening {
-        let request = format!(
-            "GET /subscribe/{topic} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n"
-        );
-        Opening::new(request.into_bytes(), ": hi\n")
+        Opening::new(request::get(&format!("/subscribe/{topic}")), ": hi\n")
+    }
+
+    /// From the oldest event that is kept: publishers are not told where an event is.
+    fn resumption(&self, topic: &str, _: &[u8]) -> Result<Opening> {
+        Ok(Opening::new(request::get(&format!("/resume/{topic}")), HEAD_END))
     }
 
     fn publication(&self, topic: &str, body: &str) -> Vec<u8> {
@@ -48,6 +50,7 @@ impl System for Nchan {
 /// One worker with room for as many connections as a process may have here.
 fn configuration(module: &str, address: SocketAddr, folder: &Path) -> String {
     let folder = folder.display();
+    let (subscribe, resume) = (location("subscribe", "newest"), location("resume", "oldest"));
     format!(
         "daemon off;\nworker_processes 1;\nworker_rlimit_nofile 20000;\npid {folder}/pid;\n\
          load_module {module};\nuser root;\n\
@@ -59,9 +62,15 @@ fn configuration(module: &str, address: SocketAddr, folder: &Path) -> String {
          nchan_shared_memory_size 256M;\n  server {{\n    listen {address} backlog=4096;\n    \
          location ~ ^/publish/(.+)$ {{\n      nchan_publisher http;\n      \
          nchan_channel_id $1;\n      nchan_message_buffer_length 5000;\n      \
-         nchan_message_timeout 1h;\n    }}\n    \
-         location ~ ^/subscribe/(.+)$ {{\n      nchan_subscriber eventsource websocket;\n      \
-         nchan_channel_id $1;\n      nchan_subscriber_first_message newest;\n    }}\n  }}\n}}\n"
+         nchan_message_timeout 1h;\n    }}\n{subscribe}{resume}  }}\n}}\n"
+    )
+}
+
+/// Where one subscribes, from the newest or the oldest event on.
+fn location(name: &str, first: &str) -> String {
+    format!(
+        "    location ~ ^/{name}/(.+)$ {{\n      nchan_subscriber eventsource websocket;\n      \
+         nchan_channel_id $1;\n      nchan_subscriber_first_message {first};\n    }}\n"
     )
 }
 

@@ -24,7 +24,7 @@ const START_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) struct Server {
     system: &'static dyn System,
     address: SocketAddr,
-    /// Its processes, where they are known.
+    /// Its processes, where they are known, without those that they start.
     pids: Vec<u32>,
     _started: Option<Started>,
 }
@@ -70,7 +70,7 @@ impl Server {
             (Some(address), _) => wait_for(address, &mut started)?,
             (None, stdout) => listening_address(stdout.expect("the output is piped"))?,
         };
-        let pids = process::family(started.pid())?;
+        let pids = vec![started.pid()];
         Ok(Self { system, address, pids, _started: Some(started) })
     }
 
@@ -83,10 +83,16 @@ impl Server {
         self.system.opening(topic)
     }
 
+    /// How a subscriber begins that lacks what follows an event, given the answer to the event's
+    /// publisher.
+    pub(crate) fn resumption(&self, topic: &str, answer: &[u8]) -> Result<Opening> {
+        self.system.resumption(topic, answer)
+    }
+
     /// A publisher of a topic.
     pub(crate) fn publisher(&self, topic: &str, body_bytes: usize) -> Result<Publisher> {
         let publication = |body: &str| self.system.publication(topic, body);
-        Publisher::open(self.address, body_bytes, publication)
+        Publisher::new(self.address, body_bytes, publication)
     }
 
     /// CPU time of the server so far, where its processes are known.
@@ -94,13 +100,24 @@ impl Server {
         if self.pids.is_empty() {
             return Ok(None);
         }
-        self.pids.iter().map(|pid| process::cpu_time(*pid)).sum::<Result<_>>().map(Some)
+        self.processes()?.into_iter().map(process::cpu_time).sum::<Result<_>>().map(Some)
     }
 
     /// Memory of the server now.
     pub(crate) fn memory(&self) -> Result<Memory> {
         ensure!(!self.pids.is_empty(), "say which process the server is, with --pid");
-        self.pids.iter().map(|pid| process::memory(*pid)).sum()
+        self.processes()?.into_iter().map(process::memory).sum()
+    }
+
+    /// All its processes; some start their workers late.
+    fn processes(&self) -> Result<Vec<u32>> {
+        let mut all = Vec::new();
+        for pid in &self.pids {
+            all.extend(process::family(*pid)?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
 fn hold(subscribers: &mut Subscribers, duration: Duration) -> Result<()> {
     let end = Instant::now() + duration;
     while Instant::now() < end {
-        subscribers.receive(LOOK_INTERVAL, |_| {})?;
+        subscribers.receive(LOOK_INTERVAL, |_, _| {})?;
     }
     Ok(())
 }
