@@ -232,6 +232,11 @@ pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 pub const CARRY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that wait between a shard and an HTTP/2 stream, as the kernel counts them.
 pub const CARRY_QUEUE_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one event, or of several that go out together, from which a stream with gzip is
+/// compressed: below, a fresh context saves too little to pay for the work on both sides.
+pub const GZIP_BYTES_MIN: usize = 1024;
+/// Compressed runs of events that a shard keeps for others who need the same.
+pub const GZIP_SEGMENTS_MAX: usize = 64;
 /// Batches that wait for a shard; then the journal's writer waits.
 pub const FEED_BATCHES_MAX: usize = 1_024;
 /// Connections that wait for a shard to take them; then new ones are refused.

@@ -1,12 +1,14 @@
-//! Who may come in: connections, subscribers while memory lasts, and
+//! Who may come in: connections in all and for each address, subscribers while memory lasts, and
 //! the bytes of bodies under way.
 //!
 //! What is refused is told so at once, with a time to come back. Whoever is in stays served.
 
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bellwire_model::limits::{BODIES_BYTES_MAX, MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT};
+use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::controls::jittered;
@@ -23,6 +25,8 @@ const RETURN_SPREAD: std::time::Duration = std::time::Duration::from_secs(10);
 pub(crate) struct Admission {
     limits: AdmissionLimits,
     figures: Arc<Figures>,
+    /// Connections of each address; used only where they are limited.
+    addresses: Mutex<FxHashMap<IpAddr, u32>>,
     memory_is_near: AtomicBool,
     /// Bytes of bodies that are being read.
     bodies: Arc<Semaphore>,
@@ -33,8 +37,17 @@ pub(crate) struct Admission {
 pub(crate) struct AdmissionLimits {
     /// Connections of all kinds.
     pub(crate) connections: usize,
+    /// Connections of one address; 0 for no limit.
+    pub(crate) connections_per_address: u32,
     /// Resident memory of the process.
     pub(crate) memory_bytes: u64,
+}
+
+/// The place of a connection among those of its address.
+#[derive(Debug)]
+pub(crate) struct AddressPlace {
+    admission: Arc<Admission>,
+    address: IpAddr,
 }
 
 impl Admission {
@@ -43,6 +56,7 @@ impl Admission {
         Self {
             limits,
             figures,
+            addresses: Mutex::default(),
             memory_is_near: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
         }
@@ -56,6 +70,28 @@ impl Admission {
         }
         let detail = format!("there are {most} connections, the most this server takes");
         Err(self.refusal(Code::ConnectionsExhausted, detail))
+    }
+
+    /// Whether another connection of this address may come in, and its place. `None` where
+    /// addresses are not limited.
+    pub(crate) fn address(
+        self: &Arc<Self>,
+        address: IpAddr,
+    ) -> Result<Option<Box<AddressPlace>>, Problem> {
+        let most = self.limits.connections_per_address;
+        if most == 0 {
+            return Ok(None);
+        }
+        let address = counted(address);
+        let mut addresses = self.addresses.lock().expect("not poisoned");
+        let connections = addresses.entry(address).or_insert(0);
+        if *connections >= most {
+            let detail =
+                format!("there are {most} connections from {address}, the most it may have");
+            return Err(self.refusal(Code::AddressExhausted, detail));
+        }
+        *connections += 1;
+        Ok(Some(Box::new(AddressPlace { admission: Arc::clone(self), address })))
     }
 
     /// Whether another subscriber may come in.
@@ -103,6 +139,26 @@ impl Admission {
     }
 }
 
+impl Drop for AddressPlace {
+    fn drop(&mut self) {
+        let mut addresses = self.admission.addresses.lock().expect("not poisoned");
+        if let Some(connections) = addresses.get_mut(&self.address) {
+            *connections -= 1;
+            if *connections == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The address that a connection counts for: one IPv6 subscriber has a whole /64.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 /// The memory that the process may have where the configuration does not say: a share of what the
 /// machine or its container has.
 pub(crate) fn default_memory_bytes_max() -> u64 {
@@ -128,7 +184,31 @@ mod tests {
         Arc::new(Admission::new(limits, Arc::default()))
     }
 
-    const GENEROUS: AdmissionLimits = AdmissionLimits { connections: 10, memory_bytes: u64::MAX };
+    const GENEROUS: AdmissionLimits =
+        AdmissionLimits { connections: 10, connections_per_address: 2, memory_bytes: u64::MAX };
+
+    #[test]
+    fn an_address_has_its_connections_back_when_they_end() {
+        let admission = admission(GENEROUS);
+        let address = |text: &str| text.parse().expect("an address");
+        let first = admission.address(address("192.0.2.1")).expect("room");
+        let second = admission.address(address("::ffff:192.0.2.1")).expect("room for another");
+        let refused = admission.address(address("192.0.2.1")).expect_err("no room for a third");
+        assert_eq!(refused.code, Code::AddressExhausted);
+        assert!(admission.address(address("192.0.2.2")).is_ok());
+        drop(first);
+        assert!(admission.address(address("192.0.2.1")).is_ok());
+        drop(second);
+        assert!(admission.addresses.lock().expect("not poisoned").is_empty());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let (one, other) = ("2001:db8::1", "2001:db8::ffff:2");
+        let parse = |text: &str| counted(text.parse().expect("an address"));
+        assert_eq!(parse(one), parse(other));
+        assert_ne!(parse(one), parse("2001:db8:0:1::1"));
+    }
 
     #[test]
     fn subscribers_are_refused_while_memory_is_near_its_budget() {

@@ -50,6 +50,8 @@ pub struct Config {
     pub shards: usize,
     /// Connections at a time.
     pub connections_max: usize,
+    /// Connections of one address at a time; 0 for no limit.
+    pub connections_per_address_max: u32,
     /// Memory of the process beyond which new subscribers are refused; 0 for a share of what
     /// there is.
     pub memory_bytes_max: u64,
@@ -92,6 +94,7 @@ impl Default for Config {
             stall_timeout: Duration::ZERO,
             shards: 0,
             connections_max: 0,
+            connections_per_address_max: 0,
             memory_bytes_max: 0,
             topics: Vec::new(),
         };

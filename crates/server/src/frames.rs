@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use bellwire_hub::{Entry, HistoryPage, LaneId};
 use bellwire_journal::Page;
+use bellwire_model::limits::GZIP_BYTES_MIN;
 use bellwire_model::{Cursor, Epoch, Event, Offset};
 use bellwire_wire::http1::Frame;
-use bellwire_wire::ws::{self, Compression, Deflater, Opcode};
-use bellwire_wire::{json, msgpack, ndjson, sse};
+use bellwire_wire::ws::{self, Compression, Opcode};
+use bellwire_wire::{Deflater, gzip, json, msgpack, ndjson, sse};
 use bytes::Bytes;
 
 /// How a stream writes events.
@@ -24,6 +25,47 @@ pub(crate) enum Encoding {
     Json,
     /// `MessagePack`, each event in a frame of its own.
     Msgpack,
+}
+
+impl Framing {
+    /// The same with gzip within, where it is HTTP's.
+    pub(crate) fn with_gzip(self) -> Self {
+        match self {
+            Self::Chunked | Self::GzipChunked => Self::GzipChunked,
+            Self::Plain | Self::GzipPlain => Self::GzipPlain,
+            Self::WebSocket(compression) => Self::WebSocket(compression),
+        }
+    }
+
+    pub(crate) fn is_gzip(self) -> bool {
+        matches!(self, Self::GzipChunked | Self::GzipPlain)
+    }
+
+    /// A payload of HTTP as it goes out.
+    pub(crate) fn wrap(self, payload: &[u8]) -> Bytes {
+        match self {
+            Self::Chunked => Frame::new(payload).chunked().clone(),
+            Self::Plain | Self::WebSocket(_) => Bytes::copy_from_slice(payload),
+            Self::GzipChunked => Frame::new(&stored(payload)).chunked().clone(),
+            Self::GzipPlain => stored(payload).into(),
+        }
+    }
+
+    /// A piece of a gzip stream as it goes out.
+    pub(crate) fn wrap_gzip(self, piece: &[u8]) -> Bytes {
+        match self {
+            Self::GzipChunked => Frame::new(piece).chunked().clone(),
+            _ => Bytes::copy_from_slice(piece),
+        }
+    }
+}
+
+/// A piece of a gzip stream that every reader passes on at once.
+fn stored(payload: &[u8]) -> Vec<u8> {
+    let mut piece = Vec::with_capacity(gzip::stored_bytes(payload.len()) + gzip::FLUSH.len());
+    gzip::write_stored(&mut piece, payload);
+    piece.extend_from_slice(&gzip::FLUSH);
+    piece
 }
 
 impl Encoding {
@@ -44,6 +86,10 @@ pub(crate) enum Framing {
     Chunked,
     /// Nothing: until the connection ends.
     Plain,
+    /// Gzip within HTTP/1.1's chunks.
+    GzipChunked,
+    /// Gzip alone.
+    GzipPlain,
     /// WebSocket's frames.
     WebSocket(Compression),
 }
@@ -77,6 +123,9 @@ pub(crate) struct Frames {
 struct Others {
     sse_raw: OnceLock<Frame>,
     ndjson: OnceLock<Frame>,
+    sse_gzip: OnceLock<Frame>,
+    sse_raw_gzip: OnceLock<Frame>,
+    ndjson_gzip: OnceLock<Frame>,
     json: WebSocketFrames,
     msgpack: WebSocketFrames,
 }
@@ -102,8 +151,24 @@ impl Frames {
         match form.framing {
             Framing::Chunked => self.frame(form.encoding).chunked(),
             Framing::Plain => self.frame(form.encoding).payload(),
+            Framing::GzipChunked => self.gzip(form.encoding).chunked(),
+            Framing::GzipPlain => self.gzip(form.encoding).payload(),
             Framing::WebSocket(compression) => self.websocket(form.encoding, compression),
         }
+    }
+
+    /// How many bytes this form takes, before gzip.
+    pub(crate) fn size_bytes(&self, form: Form) -> usize {
+        if form.framing.is_gzip() {
+            self.payload(form.encoding).len()
+        } else {
+            self.bytes(form).len()
+        }
+    }
+
+    /// What a compressed run of events is made from.
+    pub(crate) fn payload(&self, encoding: Encoding) -> &[u8] {
+        self.frame(encoding).payload()
     }
 
     /// [`bytes`](Self::bytes), shared.
@@ -111,6 +176,8 @@ impl Frames {
         match form.framing {
             Framing::Chunked => self.frame(form.encoding).chunked().clone(),
             Framing::Plain => self.frame(form.encoding).payload_bytes(),
+            Framing::GzipChunked => self.gzip(form.encoding).chunked().clone(),
+            Framing::GzipPlain => self.gzip(form.encoding).payload_bytes(),
             Framing::WebSocket(compression) => self.websocket(form.encoding, compression).clone(),
         }
     }
@@ -130,6 +197,23 @@ impl Frames {
             }),
             Encoding::Json | Encoding::Msgpack => unreachable!("they are WebSocket's"),
         }
+    }
+
+    fn gzip(&self, encoding: Encoding) -> &Frame {
+        let others = self.others();
+        let frame = match encoding {
+            Encoding::SseRaw => &others.sse_raw_gzip,
+            Encoding::Ndjson => &others.ndjson_gzip,
+            Encoding::Sse | Encoding::Json | Encoding::Msgpack => &others.sse_gzip,
+        };
+        frame.get_or_init(|| {
+            let payload = self.payload(encoding);
+            Frame::new(&if payload.len() < GZIP_BYTES_MIN {
+                stored(payload)
+            } else {
+                DEFLATER.with_borrow_mut(|deflater| deflater.segment(&[payload]))
+            })
+        })
     }
 
     fn websocket(&self, encoding: Encoding, compression: Compression) -> &Bytes {

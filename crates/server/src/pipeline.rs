@@ -9,6 +9,7 @@ use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
 use bellwire_model::Epoch;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
 use thiserror::Error;
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -202,9 +203,10 @@ fn open(
     if let Some(tls) = &door.tls {
         runtime.spawn(Arc::clone(tls).keep_current());
     }
+    #[expect(deprecated, reason = "sound for a listener: its descriptor stays the same")]
     let listener = {
         let _context = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
+        AsyncFd::new(listener)?
     };
     let accepting = runtime.spawn(front_door::serve(listener, door, draining));
     Ok((runtime, accepting))
@@ -218,6 +220,7 @@ fn timing(config: &Config) -> Timing {
 fn admission_limits(config: &Config) -> AdmissionLimits {
     AdmissionLimits {
         connections: open_files::raise(config.connections_max),
+        connections_per_address: config.connections_per_address_max,
         memory_bytes: match config.memory_bytes_max {
             0 => admission::default_memory_bytes_max(),
             configured => configured,
@@ -266,6 +269,9 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
+        // Small events must not wait for the acknowledgement of earlier ones. What the listener
+        // has, the connections that it accepts have, too.
+        socket.set_tcp_nodelay(true)?;
         Ok(TcpListener::from(socket))
     };
     listen().map_err(|source| StartError::Listen { address, source })

@@ -70,6 +70,7 @@ codes! {
     EncodingUnsupported 415 "encoding_unsupported" "The body is compressed in a way that is not supported.";
     HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
     PublishersBusy 429 "publishers_busy" "More is published than can be taken; try again later.";
+    AddressExhausted 429 "address_exhausted" "This address has as many connections as it may.";
     MemoryExhausted 503 "memory_exhausted" "The server takes no more subscribers while its memory is nearly used up.";
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";

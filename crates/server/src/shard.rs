@@ -19,6 +19,7 @@ mod lanes;
 mod membership;
 mod outlet;
 mod pump;
+mod segments;
 mod socket;
 mod speech;
 mod turn;
@@ -29,6 +30,7 @@ use std::sync::{Arc, Weak};
 
 use bellwire_wire::request::RequestId;
 
+use crate::admission::AddressPlace;
 use crate::evaluator::SampleIntake;
 use crate::problem::Problem;
 use crate::publisher::{Published, Publisher};
@@ -43,6 +45,10 @@ pub(crate) use turn::{ShardParts, spawn};
 pub(crate) struct Handoff {
     pub(crate) socket: Socket,
     pub(crate) request: StreamRequest,
+    /// What the client of a WebSocket has said ahead of its answer.
+    pub(crate) early: Vec<u8>,
+    /// Among the connections of its address, where those are limited.
+    pub(crate) place: Option<Box<AddressPlace>>,
 }
 
 /// A page of history that a reader has read for a shard.

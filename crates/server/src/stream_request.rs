@@ -27,7 +27,7 @@ pub(crate) struct StreamRequest {
     pub(crate) start: Start,
     pub(crate) form: Form,
     /// The origin of a page that is allowed to read along.
-    pub(crate) allow_origin: Option<HeaderValue>,
+    pub(crate) allow_origin: Option<Box<HeaderValue>>,
     /// What makes it a WebSocket.
     pub(crate) handshake: Option<Box<Handshake>>,
 }
@@ -52,6 +52,7 @@ pub(crate) enum EventsRequest {
 pub(crate) struct Asked<'a> {
     pub(crate) query: &'a str,
     pub(crate) accept: Option<&'a str>,
+    pub(crate) accept_encoding: Option<&'a str>,
     pub(crate) last_event_id: Option<&'a str>,
     pub(crate) framing: Framing,
     pub(crate) handshake: Option<Handshake>,
@@ -108,10 +109,36 @@ impl EventsRequest {
             }
             (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
-        let form = Form { encoding, framing: asked.framing };
+        let framing = if takes_gzip(asked.accept_encoding) {
+            asked.framing.with_gzip()
+        } else {
+            asked.framing
+        };
+        let form = Form { encoding, framing };
         let (allow_origin, handshake) = (None, None);
         Ok(Self::Stream(StreamRequest { filters, start, form, allow_origin, handshake }))
     }
+}
+
+/// Whether the client names gzip, or takes any coding, and does not say that it would rather not.
+fn takes_gzip(accept_encoding: Option<&str>) -> bool {
+    let codings = accept_encoding.unwrap_or_default().split(',');
+    let qualities = codings.filter_map(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let exactness = match name {
+            _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => 2,
+            "*" => 1,
+            _ => return None,
+        };
+        Some((exactness, quality(parts)))
+    });
+    qualities.max_by_key(|(exactness, _)| *exactness).is_some_and(|(_, quality)| quality > 0.0)
+}
+
+fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> f64 {
+    let text = parameters.find_map(|it| it.strip_prefix("q=").or(it.strip_prefix("Q=")));
+    text.map_or(1.0, |q| q.parse::<f64>().unwrap_or(0.0).clamp(0.0, 1.0))
 }
 
 fn raw_is_for_sse() -> Problem {
@@ -219,8 +246,7 @@ fn rank(accept: &str, media_type: &str) -> (u32, u8) {
             Some(("*", "*")) => 1,
             _ => continue,
         };
-        let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
-        let quality = quality.map_or(1.0, |q| q.parse::<f64>().unwrap_or(0.0).clamp(0.0, 1.0));
+        let quality = quality(parts);
         if exactness > ranks.1 {
             ranks = ((quality * 1000.0) as u32, exactness);
         }
@@ -248,7 +274,15 @@ mod tests {
     fn ask(query: &str, accept: Option<&str>) -> Result<EventsRequest, Problem> {
         let framing = Framing::Chunked;
         let handshake = None;
-        EventsRequest::parse(Asked { query, accept, last_event_id: None, framing, handshake })
+        let accept_encoding = None;
+        EventsRequest::parse(Asked {
+            query,
+            accept,
+            accept_encoding,
+            last_event_id: None,
+            framing,
+            handshake,
+        })
     }
 
     #[test]
@@ -271,10 +305,27 @@ mod tests {
     }
 
     #[test]
+    fn gzip_is_for_those_who_take_it() {
+        let cases = [
+            (None, false),
+            (Some(""), false),
+            (Some("gzip, deflate, br, zstd"), true),
+            (Some("br;q=1.0, GZIP;q=0.5"), true),
+            (Some("gzip;q=0, *"), false),
+            (Some("*"), true),
+            (Some("identity, deflate"), false),
+        ];
+        for (accept_encoding, expected) in cases {
+            assert_eq!(takes_gzip(accept_encoding), expected, "{accept_encoding:?}");
+        }
+    }
+
+    #[test]
     fn the_header_wins_over_the_parameter() {
         let asked = Asked {
             query: "topic=a&after=e1-1",
             accept: None,
+            accept_encoding: None,
             last_event_id: Some("e1-9"),
             framing: Framing::Chunked,
             handshake: None,

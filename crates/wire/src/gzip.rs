@@ -15,6 +15,10 @@ use crate::deflate::Deflater;
 /// What a stream begins with: deflate, no time, no name, no known system.
 pub const HEADER: [u8; 10] = [0x1F, 0x8B, 0x08, 0, 0, 0, 0, 0, 0, 0xFF];
 
+/// A block of nothing. Some readers pass on what they have only when they come to one, so what is
+/// [`stored`] is followed by it; a segment ends in one of its own.
+pub const FLUSH: [u8; 5] = [0, 0, 0, 0xFF, 0xFF];
+
 /// Bytes that a stored block takes beside what is in it.
 const BLOCK_HEAD_BYTES: usize = 5;
 /// Bytes that a stored block holds at most.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_wire::json;
 use http::request::Parts;
-use http::{Method, Version, header};
+use http::{HeaderMap, HeaderName, Method, Version, header};
 use hyper::ext::Protocol;
 
 use super::App;
@@ -39,12 +39,12 @@ pub(super) async fn events(
         return Err(Problem::new(Code::OriginForbidden, detail));
     }
     let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
-    // Several headers of one name are one list.
-    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-    let accept = accept.collect::<Vec<_>>().join(",");
+    let accept = list(&headers, header::ACCEPT);
+    let accept_encoding = list(&headers, header::ACCEPT_ENCODING);
     let asked = Asked {
         query: uri.query().unwrap_or_default(),
-        accept: (!accept.is_empty()).then_some(&accept),
+        accept: accept.as_deref(),
+        accept_encoding: accept_encoding.as_deref(),
         last_event_id: text_of(&headers, header::HeaderName::from_static("last-event-id"))?,
         framing,
         handshake,
@@ -54,7 +54,8 @@ pub(super) async fn events(
             Ok([(header::CONTENT_TYPE, stream.form.encoding.content_type())].into_response())
         }
         EventsRequest::Stream(mut stream) => {
-            stream.allow_origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
+            let origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
+            stream.allow_origin = origin.map(Box::new);
             passage.open(stream).await
         }
         EventsRequest::Poll(poll) => {
@@ -63,6 +64,13 @@ pub(super) async fn events(
             Ok(answer_json(&app.tasks.poll(poll, app.draining.clone()).await?))
         }
     }
+}
+
+/// Several headers of one name are one list. `None` where it is empty.
+fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let list = values.collect::<Vec<_>>().join(",");
+    (!list.is_empty()).then_some(list)
 }
 
 /// `{"events":[…],"gap"?,"cursor"}`.

@@ -183,6 +183,15 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, values| parse(values, "a number", &mut config.connections_max),
     },
     Setting {
+        key: "connections_per_address_max",
+        value_name: "COUNT",
+        default: "0",
+        help: "Connections of one address (of one /64 with IPv6) at a time; 0 for no limit, which \
+               is right behind a proxy.",
+        is_list: false,
+        set: |config, values| parse(values, "a number", &mut config.connections_per_address_max),
+    },
+    Setting {
         key: "memory_bytes_max",
         value_name: "SIZE",
         default: "0",

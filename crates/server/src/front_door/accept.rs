@@ -1,13 +1,15 @@
 //! Accepting connections: who comes is met, and led to whoever serves him.
 
-use std::io;
+use std::io::{self, Read};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
-use bellwire_model::limits::{HEAD_TIMEOUT, IDLE_INPUT_BYTES_MAX, LINGER_TIMEOUT};
+use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, IDLE_INPUT_BYTES_MAX, LINGER_TIMEOUT};
+use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
@@ -16,7 +18,7 @@ use super::head::{self, Decision};
 use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
-use crate::admission::Admission;
+use crate::admission::{AddressPlace, Admission};
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::shard::{Handoff, Spread};
@@ -36,34 +38,59 @@ pub(crate) struct Door {
 /// Pause after an accept that failed for want of descriptors: they come back when others leave.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that are accepted before others get their turn.
+const ACCEPTS_PER_TURN: usize = 64;
+
 /// Accepts until `draining` turns true, then lets the requests that are under way finish.
-pub(crate) async fn serve(listener: TcpListener, door: Door, mut draining: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    listener: AsyncFd<TcpListener>,
+    door: Door,
+    mut draining: watch::Receiver<bool>,
+) {
     let door = Arc::new(door);
-    let mut connections = JoinSet::new();
+    let mut guests = JoinSet::new();
     let drains = draining.clone();
     let mut drained = pin!(draining.wait_for(|draining| *draining));
+    // Heads are read into it; those that are not whole at once are copied out.
+    let mut scratch = vec![0; HEAD_BYTES_MAX];
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let mut ready = tokio::select! {
+            ready = listener.readable() => ready.expect("the runtime is there"),
             _ = &mut drained => break,
-            Some(_) = connections.join_next() => continue,
+            Some(_) = guests.join_next() => continue,
         };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(greet(stream, Arc::clone(&door), drains.clone()));
-            }
-            Err(error) if is_of_the_peer(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "No connection can be accepted now.");
-                sleep(ACCEPT_PAUSE).await;
+        for _ in 0..ACCEPTS_PER_TURN {
+            match ready.try_io(|listener| accept(listener.get_ref())) {
+                Ok(Ok((socket, address))) => {
+                    if let Some(guest) = receive(socket, address, &door, &mut scratch) {
+                        guests.spawn(greet(guest, Arc::clone(&door), drains.clone()));
+                    }
+                }
+                Ok(Err(error)) if is_of_the_peer(&error) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "No connection can be accepted now.");
+                    sleep(ACCEPT_PAUSE).await;
+                    break;
+                }
+                Err(_would_block) => break,
             }
         }
+        tokio::task::yield_now().await;
     }
     drop(listener);
     // Their connections are hyper's, and end when the streams do.
     door.spread.drain_pairs();
     drop(door);
-    while connections.join_next().await.is_some() {}
+    while guests.join_next().await.is_some() {}
+}
+
+/// A connection whose socket does not block, and the address of its other end.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, IpAddr)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (socket, address) = acceptfrom_with(listener, flags)?;
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+    let address = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+    Ok((TcpStream::from(socket), address))
 }
 
 /// Whether accepting failed because of the one connection that was to be accepted.
@@ -72,38 +99,99 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-async fn greet(stream: TcpStream, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
-    if let Err(problem) = door.admission.connection() {
+/// Who has come, and is yet to be led on.
+#[derive(Debug)]
+struct Guest {
+    socket: TcpStream,
+    place: Option<Box<AddressPlace>>,
+    /// What has come of the head.
+    head: Vec<u8>,
+    /// Why it may not stay.
+    refused: Option<Problem>,
+}
+
+/// Meets a connection without a wait: a stream whose head is there already, as most are, goes
+/// to a shard. Returns whoever needs more than that.
+fn receive(
+    socket: TcpStream,
+    address: IpAddr,
+    door: &Arc<Door>,
+    scratch: &mut [u8],
+) -> Option<Guest> {
+    let admitted = door.admission.connection().and_then(|()| door.admission.address(address));
+    let place = match admitted {
+        Ok(place) => place,
+        Err(problem) => {
+            let (place, head, refused) = (None, Vec::new(), Some(problem));
+            return Some(Guest { socket, place, head, refused });
+        }
+    };
+    let mut guest = Guest { socket, place, head: Vec::new(), refused: None };
+    if door.tls.is_some() {
+        return Some(guest);
+    }
+    match guest.socket.read(scratch) {
+        Ok(0) => return None,
+        Ok(bytes) => guest.head = scratch[..bytes].to_vec(),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Err(_) => return None,
+    }
+    match head::decide(&guest.head) {
+        Ok(Some(Decision::Lean(request))) => {
+            let (socket, early) = (guest.socket.into(), Vec::new());
+            hand_over(Handoff { socket, request, early, place: guest.place }, door);
+            None
+        }
+        _ => Some(guest),
+    }
+}
+
+async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
+    let _visit = door.figures.connections_open.enter();
+    let Guest { socket, place, mut head, refused } = guest;
+    let Ok(stream) = tokio::net::TcpStream::from_std(socket) else { return };
+    if let Some(problem) = refused {
         return turn_away(stream, &door, &problem).await;
     }
-    let _guest = Guest::enter(&door);
-    // Small events must not wait for the acknowledgement of earlier ones.
-    let _ = stream.set_nodelay(true);
-    let mut head = Vec::new();
     let met = tokio::select! {
         met = meet(stream, &mut head, &door) => met,
         _ = draining.wait_for(|draining| *draining) => return,
     };
     let Some((stream, decision)) = met else { return };
-    match decision {
-        Decision::Lean(request) => hand_over(stream, request, &door),
+    let lean = match decision {
+        Decision::Lean(request) => Lean { stream, request, early: Vec::new() },
         Decision::Replay => {
             let driven = http1::drive(Replay::new(head, stream), &door, draining).await;
-            if let Some((stream, request)) = driven {
-                hand_over(stream, request, &door);
-            }
+            let Some(lean) = driven else { return };
+            lean
         }
         Decision::Http2 => {
             let connection = http2::drive(Replay::new(head, stream), Arc::clone(&door), draining);
             // It is large, and would make the task of every connection so.
-            Box::pin(connection).await;
+            return Box::pin(connection).await;
         }
-    }
+    };
+    let Lean { stream, request, early } = lean;
+    let Ok(socket) = stream.into_socket() else { return };
+    hand_over(Handoff { socket, request, early, place }, &door);
+}
+
+/// A connection that has asked for a stream.
+#[derive(Debug)]
+pub(super) struct Lean {
+    pub(super) stream: Stream,
+    pub(super) request: StreamRequest,
+    /// What came behind the request.
+    pub(super) early: Vec<u8>,
 }
 
 /// Shakes hands and reads the first head, all before one deadline. `None`: there is nobody to
 /// serve, or who came has had an answer.
-async fn meet(stream: TcpStream, head: &mut Vec<u8>, door: &Door) -> Option<(Stream, Decision)> {
+async fn meet(
+    stream: tokio::net::TcpStream,
+    head: &mut Vec<u8>,
+    door: &Door,
+) -> Option<(Stream, Decision)> {
     let mut deadline = pin!(sleep(HEAD_TIMEOUT));
     let opened = tokio::select! {
         opened = open(stream, door) => opened,
@@ -143,7 +231,7 @@ async fn meet(stream: TcpStream, head: &mut Vec<u8>, door: &Door) -> Option<(Str
 const HEAD_BYTES_TYPICAL: usize = 1024;
 
 /// Shakes hands where this port speaks TLS. `None`: the client does not, or has gone.
-async fn open(stream: TcpStream, door: &Door) -> io::Result<Option<Stream>> {
+async fn open(stream: tokio::net::TcpStream, door: &Door) -> io::Result<Option<Stream>> {
     let Some(tls) = &door.tls else { return Ok(Some(Stream::Plain(stream))) };
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
@@ -160,12 +248,12 @@ async fn open(stream: TcpStream, door: &Door) -> io::Result<Option<Stream>> {
     Ok(None)
 }
 
-fn hand_over(stream: Stream, request: StreamRequest, door: &Door) {
-    let Ok(mut socket) = stream.into_socket() else { return };
+/// Gives a connection to a shard.
+fn hand_over(mut handoff: Handoff, door: &Door) {
     if let Err(problem) = door.admission.subscriber() {
-        return socket.refuse(&problem);
+        return handoff.socket.refuse(&problem);
     }
-    if let Err(mut handoff) = door.spread.adopt(Handoff { socket, request }) {
+    if let Err(mut handoff) = door.spread.adopt(handoff) {
         door.figures.connections_refused.add(1);
         let problem = Problem::new(Code::ConnectionsExhausted, "too many connections come at once");
         handoff.socket.refuse(&problem.retry_after(1));
@@ -173,7 +261,7 @@ fn hand_over(stream: Stream, request: StreamRequest, door: &Door) {
 }
 
 /// Tells a client at once that there are too many, where that costs no handshake.
-async fn turn_away(mut stream: TcpStream, door: &Door, problem: &Problem) {
+async fn turn_away(mut stream: tokio::net::TcpStream, door: &Door, problem: &Problem) {
     if door.tls.is_none() {
         let _ = timeout(HEAD_TIMEOUT, answer(&mut stream, problem)).await;
     }
@@ -194,20 +282,4 @@ async fn refuse(mut stream: Stream, problem: &Problem) {
 async fn answer(stream: &mut (impl AsyncWrite + Unpin), problem: &Problem) -> io::Result<()> {
     stream.write_all(&problem.http1_response()).await?;
     stream.shutdown().await
-}
-
-/// Counts a connection while the front door has it; a shard counts its own.
-struct Guest<'a>(&'a Door);
-
-impl<'a> Guest<'a> {
-    fn enter(door: &'a Door) -> Self {
-        door.figures.connections_open.add(1);
-        Self(door)
-    }
-}
-
-impl Drop for Guest<'_> {
-    fn drop(&mut self) {
-        self.0.figures.connections_open.sub(1);
-    }
 }

@@ -62,6 +62,10 @@ fn headers(request: &StreamRequest) -> HeaderMap {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    if request.form.framing.is_gzip() {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     headers
 }
 
@@ -74,7 +78,8 @@ fn adopt(one: &One, request: StreamRequest) -> Result<UnixStream, Problem> {
         let detail = format!("the system gives no descriptors for another stream: {error}");
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
     })?;
-    door.spread.adopt(Handoff { socket: Socket::Pair(far), request }).map_err(|_| {
+    let handoff = Handoff { socket: Socket::Pair(far), request, early: Vec::new(), place: None };
+    door.spread.adopt(handoff).map_err(|_| {
         door.figures.connections_refused.add(1);
         let detail = "too many streams come at once, or the server is to end";
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(1)

@@ -20,25 +20,27 @@ pub(super) enum Decision {
     Http2,
 }
 
-/// Reads until the head is complete, and decides. `None`: the client has gone.
+/// Reads on until the head is complete, and decides. `None`: the client has gone.
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     head: &mut Vec<u8>,
 ) -> Result<Option<Decision>, Problem> {
     loop {
+        if !head.is_empty() {
+            if let Some(decision) = decide(head)? {
+                return Ok(Some(decision));
+            }
+            if head.len() >= HEAD_BYTES_MAX {
+                let detail = format!("a request's head has at most {HEAD_BYTES_MAX} bytes");
+                return Err(Problem::new(Code::HeadTooLarge, detail));
+            }
+        }
         let room = HEAD_BYTES_MAX - head.len();
         match stream.take(room as u64).read_buf(head).await {
             Ok(0) if head.is_empty() => return Ok(None),
             Ok(0) => return Err(Problem::new(Code::HeadMalformed, "the head ends in its middle")),
             Ok(_) => {}
             Err(_) => return Ok(None),
-        }
-        if let Some(decision) = decide(head)? {
-            return Ok(Some(decision));
-        }
-        if head.len() >= HEAD_BYTES_MAX {
-            let detail = format!("a request's head has at most {HEAD_BYTES_MAX} bytes");
-            return Err(Problem::new(Code::HeadTooLarge, detail));
         }
     }
 }
@@ -47,7 +49,7 @@ pub(super) async fn read(
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// `None`: the head is not complete yet.
-fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
+pub(super) fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
     if head.starts_with(HTTP2_PREFACE) {
         return Ok(Some(Decision::Http2));
     }
@@ -80,11 +82,19 @@ fn lean(request: &Request<'_, '_>) -> Option<StreamRequest> {
         return None;
     }
     let framing = if request.version == Some(1) { Framing::Chunked } else { Framing::Plain };
-    let mut asked = Asked { query, accept: None, last_event_id: None, framing, handshake: None };
+    let mut asked = Asked {
+        query,
+        accept: None,
+        accept_encoding: None,
+        last_event_id: None,
+        framing,
+        handshake: None,
+    };
     for header in request.headers.iter() {
         let value = std::str::from_utf8(header.value).ok();
         let target = match header.name {
             name if name.eq_ignore_ascii_case("accept") => &mut asked.accept,
+            name if name.eq_ignore_ascii_case("accept-encoding") => &mut asked.accept_encoding,
             name if name.eq_ignore_ascii_case("last-event-id") => &mut asked.last_event_id,
             name if LEFT_TO_HYPER.iter().any(|left| name.eq_ignore_ascii_case(left)) => {
                 return None;

@@ -14,17 +14,16 @@ use tokio::sync::watch;
 use tower::Service;
 
 use super::Door;
+use super::accept::Lean;
 use super::replay::Replay;
-use super::stream::Stream;
 use super::takeover::{Passage, Takeover};
-use crate::stream_request::StreamRequest;
 
 /// Serves requests until the connection ends, or until one of them asks for a lean stream.
 pub(super) async fn drive(
     replay: Replay,
     door: &Door,
     mut draining: watch::Receiver<bool>,
-) -> Option<(Stream, StreamRequest)> {
+) -> Option<Lean> {
     let flushed = replay.flushed();
     let (takeover, taken_over) = Takeover::new();
     let passage = Passage::Socket(takeover);
@@ -59,5 +58,7 @@ pub(super) async fn drive(
         if asked.is_some() && flushed.get() { Poll::Ready(asked.take()) } else { Poll::Pending }
     })
     .await?;
-    Some((connection.into_parts().io.into_inner().into_stream(), request))
+    let parts = connection.into_parts();
+    let (stream, early) = (parts.io.into_inner().into_stream(), parts.read_buf.into());
+    Some(Lean { stream, request, early })
 }

@@ -8,6 +8,7 @@ use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
 
 use super::outlet::Outlet;
 use super::websocket::WebSocket;
+use crate::admission::AddressPlace;
 use crate::clock::Tick;
 
 /// One client's connection.
@@ -18,6 +19,8 @@ pub(super) struct Connection {
     /// caught up.
     pub(super) main: Subscription,
     pub(super) websocket: Option<Box<WebSocket>>,
+    /// Given back when the connection ends.
+    _place: Option<Box<AddressPlace>>,
     /// When the wheel brings it round.
     pub(super) due_at: Tick,
     /// Bytes that the client sent although only the server speaks.
@@ -57,18 +60,20 @@ pub(super) struct Subscription {
 }
 
 // A connection costs O(1), whatever its lag.
-const _: () = assert!(size_of::<Connection>() <= 112);
+const _: () = assert!(size_of::<Connection>() <= 120);
 
 impl Connection {
     pub(super) fn new(
         outlet: Outlet,
         main: Subscription,
         websocket: Option<Box<WebSocket>>,
+        place: Option<Box<AddressPlace>>,
     ) -> Self {
         Self {
             outlet,
             main,
             websocket,
+            _place: place,
             due_at: 0,
             input_bytes: 0,
             is_queued: false,

@@ -13,7 +13,11 @@ impl Shard {
     /// Ends everybody's stream.
     pub(super) fn drain(&mut self) {
         self.write_what_waits();
-        let mut account = Account { now: self.ticker.now(), written: &mut self.written };
+        let mut account = Account {
+            now: self.ticker.now(),
+            written: &mut self.written,
+            segments: &mut self.segments,
+        };
         for (_, connection) in &mut self.connections {
             say_goodbye(&mut connection.outlet, &mut account);
         }
@@ -31,7 +35,11 @@ impl Shard {
         let tokens = self.connections.iter().map(|(token, _)| token);
         let pairs: Vec<Token> = tokens.filter(is_pair).collect();
         for token in pairs {
-            let mut account = Account { now: self.ticker.now(), written: &mut self.written };
+            let mut account = Account {
+                now: self.ticker.now(),
+                written: &mut self.written,
+                segments: &mut self.segments,
+            };
             say_goodbye(&mut self.connections[token].outlet, &mut account);
             self.close(token);
         }

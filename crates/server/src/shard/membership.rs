@@ -22,9 +22,9 @@ use crate::stream_request;
 impl Shard {
     /// Takes a connection in, and begins to serve it.
     pub(super) fn adopt(&mut self, handoff: Handoff) {
-        let Handoff { mut socket, request } = handoff;
+        let Handoff { mut socket, request, mut early, place } = handoff;
         let token = self.connections.vacant_key();
-        let (main, gap) = match self.follow(token, &request.filters, request.start) {
+        let (mut main, gap) = match self.follow(token, &request.filters, request.start) {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&problem);
@@ -45,18 +45,25 @@ impl Shard {
         }
         let now = self.ticker.now();
         let mut outlet = Outlet::new(socket, form, now);
+        let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
+        if self.hub.is_complete(&main.delivery) {
+            // Most begin with nothing to catch up: all that there is to say goes out in one write.
+            let cursor = self.hub.cursor(&main.delivery);
+            let ready = Control::Ready { cursor, heartbeat_interval };
+            opening.extend_from_slice(&speech::control(form, &ready, None));
+            main.delivery.took_ready();
+            outlet.told = cursor.offset;
+        }
         outlet.put(opening.freeze());
-        let websocket = match form.framing {
-            Framing::WebSocket(compression) => {
-                self.input.serial = self.input.serial.wrapping_add(1);
-                Some(Box::new(WebSocket::new(self.input.serial, compression)))
-            }
-            Framing::Chunked | Framing::Plain => None,
-        };
-        let key = self.connections.insert(Connection::new(outlet, main, websocket));
+        let mut websocket = None;
+        if let Framing::WebSocket(compression) = form.framing {
+            self.input.serial = self.input.serial.wrapping_add(1);
+            websocket = Some(Box::new(WebSocket::new(self.input.serial, compression)));
+        }
+        let key = self.connections.insert(Connection::new(outlet, main, websocket, place));
         assert_eq!(key, token, "the slot that was vacant");
         let connection = &mut self.connections[token];
-        let due = now + ticks(self.surroundings.timing.heartbeat_interval);
+        let due = now + ticks(heartbeat_interval);
         connection.due_at = self.wheel.insert(token, due);
         self.surroundings.figures.streams_open.add(1);
         self.surroundings.figures.connections_open.add(1);
@@ -64,6 +71,9 @@ impl Shard {
         if let Err(error) = connection.outlet.socket.register(registry, mio::Token(token)) {
             tracing::warn!(%error, "The poll does not take a connection; it is closed.");
             return self.close(token);
+        }
+        if connection.websocket.is_some() && !early.is_empty() {
+            self.hear(token, &mut early);
         }
         self.visit(token);
     }

@@ -3,10 +3,11 @@
 
 use std::io::{self, IoSlice, Write};
 
-use bellwire_model::limits::{WRITE_BYTES_MAX, WRITE_SLICES_MAX};
+use bellwire_model::limits::{GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX};
 use bellwire_model::{Offset, Version};
 use bytes::{Buf, Bytes};
 
+use super::segments::Segments;
 use super::socket::Socket;
 use crate::clock::Tick;
 use crate::frames::{Form, Frames};
@@ -38,6 +39,7 @@ pub(super) struct Written {
 pub(super) struct Account<'a> {
     pub(super) now: Tick,
     pub(super) written: &'a mut Written,
+    pub(super) segments: &'a mut Segments,
 }
 
 /// One event of a write, and what the subscriber has once it is written.
@@ -47,7 +49,7 @@ pub(super) struct Piece<'a> {
     pub(super) upto: Upto,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Upto {
     Entry(Offset),
     Value(Version),
@@ -64,9 +66,9 @@ impl Outlet {
         self.is_full
     }
 
-    /// The socket says that it takes bytes again.
-    pub(super) fn on_writable(&mut self) {
-        self.is_full = false;
+    /// The socket says that it takes bytes; returns whether that was waited for.
+    pub(super) fn on_writable(&mut self) -> bool {
+        std::mem::replace(&mut self.is_full, false)
     }
 
     /// Bytes that are written before all else.
@@ -110,38 +112,58 @@ impl Outlet {
         account: &mut Account<'_>,
         mut taken: impl FnMut(Upto),
     ) -> io::Result<bool> {
-        let form = self.form;
-        let (mut batch, mut slices, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         let is_all = loop {
-            if slices.len() >= WRITE_SLICES_MAX || bytes >= WRITE_BYTES_MAX {
+            if batch.len() >= WRITE_SLICES_MAX || bytes >= WRITE_BYTES_MAX {
                 break false;
             }
             let Some(piece) = pieces.next() else { break true };
-            let slice = piece.frames.bytes(form);
-            bytes += slice.len();
-            slices.push(IoSlice::new(slice));
+            bytes += piece.frames.size_bytes(self.form);
             batch.push(piece);
         };
-        if slices.is_empty() {
+        if batch.is_empty() {
             return Ok(true);
         }
+        account.written.events += batch.len() as u64;
+        if self.form.framing.is_gzip() && batch.len() > 1 && bytes >= GZIP_BYTES_MIN {
+            let segment = account.segments.segment(self.form, &batch);
+            for piece in &batch {
+                taken(piece.upto);
+            }
+            self.put(segment);
+            return Ok(self.flush(account)? && is_all);
+        }
+        Ok(self.write_each(&batch, account, taken)? && is_all)
+    }
+
+    /// Writes these events at once; returns whether all were taken.
+    fn write_each(
+        &mut self,
+        batch: &[Piece<'_>],
+        account: &mut Account<'_>,
+        mut taken: impl FnMut(Upto),
+    ) -> io::Result<bool> {
+        let form = self.form;
+        let slices: Vec<IoSlice<'_>> =
+            batch.iter().map(|piece| IoSlice::new(piece.frames.bytes(form))).collect();
         let mut rest = self.write_slices(&slices, account)?;
         for (index, (piece, slice)) in batch.iter().zip(&slices).enumerate() {
             // Of a socket that took nothing the first waits, so that it is woken for it.
             if rest == 0 && index > 0 {
+                account.written.events -= (batch.len() - index) as u64;
                 return Ok(false);
             }
             taken(piece.upto);
-            account.written.events += 1;
             if rest < slice.len() {
                 let mut kept = piece.frames.shared(form);
                 kept.advance(rest);
                 self.unwritten = Some(Box::new(kept));
+                account.written.events -= (batch.len() - index - 1) as u64;
                 return Ok(false);
             }
             rest -= slice.len();
         }
-        Ok(is_all)
+        Ok(true)
     }
 
     /// Zero says that the socket is full.

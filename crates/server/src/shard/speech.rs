@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bellwire_model::Cursor;
-use bellwire_wire::http1::{Frame, LAST_CHUNK};
+use bellwire_wire::http1::LAST_CHUNK;
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{self, CloseCode, Opcode};
-use bellwire_wire::{ByeReason, Control, control, ndjson, sse};
+use bellwire_wire::{ByeReason, Control, control, gzip, ndjson, sse};
 use bytes::{Bytes, BytesMut};
 
 use crate::frames::{Encoding, Form, Framing};
@@ -22,11 +22,14 @@ pub(super) fn opening(request: &StreamRequest) -> BytesMut {
 
 /// What a stream begins with, behind its head.
 pub(super) fn greeting(form: Form) -> Bytes {
+    let header =
+        if form.framing.is_gzip() { form.framing.wrap_gzip(&gzip::HEADER) } else { Bytes::new() };
     match form.encoding {
         Encoding::Sse | Encoding::SseRaw => {
-            framed(form, &sse::retry(crate::controls::jittered_retry()))
+            let retry = sse::retry(crate::controls::jittered_retry());
+            [header, form.framing.wrap(&retry)].concat().into()
         }
-        Encoding::Ndjson | Encoding::Json | Encoding::Msgpack => Bytes::new(),
+        Encoding::Ndjson | Encoding::Json | Encoding::Msgpack => header,
     }
 }
 
@@ -36,9 +39,14 @@ fn response_head(request: &StreamRequest) -> BytesMut {
     head.extend_from_slice(request.form.encoding.content_type().as_bytes());
     head.extend_from_slice(b"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
     head.extend_from_slice(match request.form.framing {
-        Framing::Chunked => b"Transfer-Encoding: chunked\r\n",
-        Framing::Plain | Framing::WebSocket(_) => b"Connection: close\r\n",
+        Framing::Chunked | Framing::GzipChunked => b"Transfer-Encoding: chunked\r\n",
+        Framing::Plain | Framing::GzipPlain | Framing::WebSocket(_) => b"Connection: close\r\n",
     });
+    if request.form.framing.is_gzip() {
+        head.extend_from_slice(b"Content-Encoding: gzip\r\n");
+    }
+    // A cache, or a proxy's, must not give one client's form to another.
+    head.extend_from_slice(b"Vary: Accept, Accept-Encoding\r\n");
     if let Some(origin) = &request.allow_origin {
         head.extend_from_slice(b"Access-Control-Allow-Origin: ");
         head.extend_from_slice(origin.as_bytes());
@@ -51,8 +59,8 @@ fn response_head(request: &StreamRequest) -> BytesMut {
 /// A control event; `id` names the request that it belongs to.
 pub(super) fn control(form: Form, said: &Control<'_>, id: Option<&RequestId>) -> Bytes {
     match form.encoding {
-        Encoding::Sse | Encoding::SseRaw => framed(form, &sse::control(said)),
-        Encoding::Ndjson => framed(form, &ndjson::control(said)),
+        Encoding::Sse | Encoding::SseRaw => form.framing.wrap(&sse::control(said)),
+        Encoding::Ndjson => form.framing.wrap(&ndjson::control(said)),
         Encoding::Json => ws::frame(Opcode::Text, &said.json_for(id)),
         Encoding::Msgpack => ws::frame(Opcode::Binary, &said.msgpack_for(id)),
     }
@@ -61,8 +69,8 @@ pub(super) fn control(form: Form, said: &Control<'_>, id: Option<&RequestId>) ->
 /// A sign of life, with the cursor where it moved.
 pub(super) fn heartbeat(form: Form, moved: Option<Cursor>) -> Bytes {
     match form.encoding {
-        Encoding::Sse | Encoding::SseRaw => framed(form, &sse::heartbeat(moved)),
-        Encoding::Ndjson => framed(form, &ndjson::heartbeat(moved)),
+        Encoding::Sse | Encoding::SseRaw => form.framing.wrap(&sse::heartbeat(moved)),
+        Encoding::Ndjson => form.framing.wrap(&ndjson::heartbeat(moved)),
         Encoding::Json => {
             with_ping(moved.map(|cursor| ws::frame(Opcode::Text, &control::heartbeat_json(cursor))))
         }
@@ -84,7 +92,7 @@ pub(super) fn farewell(form: Form, reason: ByeReason, retry: Duration) -> Bytes 
     match form.encoding {
         // An `EventSource` reads no control: this is how it learns when to come back.
         Encoding::Sse | Encoding::SseRaw => {
-            words.extend_from_slice(&framed(form, &sse::retry(retry)));
+            words.extend_from_slice(&form.framing.wrap(&sse::retry(retry)));
             words.extend_from_slice(&bye);
         }
         Encoding::Ndjson => words.extend_from_slice(&bye),
@@ -93,16 +101,8 @@ pub(super) fn farewell(form: Form, reason: ByeReason, retry: Duration) -> Bytes 
             words.extend_from_slice(&ws::close(CloseCode::GOING_AWAY, reason.as_str()));
         }
     }
-    if form.framing == Framing::Chunked {
+    if matches!(form.framing, Framing::Chunked | Framing::GzipChunked) {
         words.extend_from_slice(LAST_CHUNK);
     }
     words.freeze()
-}
-
-/// A payload of HTTP for one connection alone.
-fn framed(form: Form, payload: &[u8]) -> Bytes {
-    match form.framing {
-        Framing::Chunked => Frame::new(payload).chunked().clone(),
-        Framing::Plain | Framing::WebSocket(_) => Bytes::copy_from_slice(payload),
-    }
 }

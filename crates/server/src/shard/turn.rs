@@ -20,6 +20,7 @@ use super::inbox::{ShardHandle, Waiting, poll_and_handle};
 use super::lanes::LaneMembers;
 use super::outlet::{Account, Written};
 use super::pump::{self, Tools};
+use super::segments::Segments;
 use super::wheel::Wheel;
 use super::{Handoff, Surroundings, Token, speech};
 use crate::clock::{Tick, Ticker, ticks};
@@ -65,6 +66,7 @@ pub(crate) fn spawn(
         ticker,
         input: Input::default(),
         written: Written::default(),
+        segments: Segments::default(),
         surroundings,
     };
     crash::spawn_essential(format!("shard-{index}"), move || shard.run())
@@ -88,6 +90,7 @@ pub(super) struct Shard {
     /// What clients say.
     pub(super) input: Input,
     pub(super) written: Written,
+    pub(super) segments: Segments,
 }
 
 /// What all connections share to read with.
@@ -133,6 +136,9 @@ impl Shard {
             self.visit_queued();
             self.look_at_wheel();
             self.free_history();
+            if self.queued.is_empty() && !self.members.has_touched() {
+                self.segments.clear();
+            }
             self.report();
         }
     }
@@ -195,12 +201,13 @@ impl Shard {
     fn on_socket_event(&mut self, event: &mio::event::Event) {
         let token = event.token().0;
         let Some(connection) = self.connections.get_mut(token) else { return };
-        if event.is_writable() {
-            connection.outlet.on_writable();
-        }
+        let mut is_wanted = event.is_writable() && connection.outlet.on_writable();
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             match &mut connection.websocket {
-                Some(websocket) => websocket.has_input = true,
+                Some(websocket) => {
+                    websocket.has_input = true;
+                    is_wanted = true;
+                }
                 // A client that closes its half has gone: it has nothing to say on such a stream.
                 None => {
                     if connection.drop_input(&mut self.input.scratch).is_err() {
@@ -209,7 +216,9 @@ impl Shard {
                 }
             }
         }
-        self.visit(token);
+        if is_wanted {
+            self.visit(token);
+        }
     }
 
     /// Pumps the connections of touched lanes, some of each lane a turn.
@@ -255,7 +264,11 @@ impl Shard {
             let mut tools = Tools {
                 hub: &mut self.hub,
                 heartbeat_interval: self.surroundings.timing.heartbeat_interval,
-                account: Account { now: self.ticker.now(), written: &mut self.written },
+                account: Account {
+                    now: self.ticker.now(),
+                    written: &mut self.written,
+                    segments: &mut self.segments,
+                },
             };
             let pumped = crash::contain(|| pump::pump(connection, &mut tools));
             let Some(pumped) = pumped else {

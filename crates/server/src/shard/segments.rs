@@ -1,0 +1,62 @@
+//! Compressed runs of events, shared by all connections that need the same.
+//!
+//! Connections that follow the same and have the same get the same run of events in one write. It
+//! is compressed for the first of them; the others get its bytes.
+
+use std::hash::{Hash, Hasher};
+
+use bellwire_model::limits::GZIP_SEGMENTS_MAX;
+use bellwire_wire::Deflater;
+use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHasher};
+
+use super::outlet::{Piece, Upto};
+use crate::frames::Form;
+
+/// The newest runs of a shard, and what compresses them.
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    deflater: Deflater,
+    by_hash: FxHashMap<u64, Segment>,
+}
+
+/// One run. Offsets and versions say what an event is, whatever lane it came by.
+#[derive(Debug)]
+struct Segment {
+    form: Form,
+    run: Vec<Upto>,
+    bytes: Bytes,
+}
+
+impl Segments {
+    /// These events as one piece of a gzip stream.
+    pub(super) fn segment(&mut self, form: Form, pieces: &[Piece<'_>]) -> Bytes {
+        let mut hasher = FxHasher::default();
+        for piece in pieces {
+            piece.upto.hash(&mut hasher);
+        }
+        let hash = hasher.finish();
+        if let Some(known) = self.by_hash.get(&hash)
+            && known.form == form
+            && known.run.iter().eq(pieces.iter().map(|piece| &piece.upto))
+        {
+            return known.bytes.clone();
+        }
+        let parts: Vec<&[u8]> =
+            pieces.iter().map(|piece| piece.frames.payload(form.encoding)).collect();
+        let bytes = form.framing.wrap_gzip(&self.deflater.segment(&parts));
+        if self.by_hash.len() >= GZIP_SEGMENTS_MAX {
+            self.by_hash.clear();
+        }
+        let run = pieces.iter().map(|piece| piece.upto).collect();
+        self.by_hash.insert(hash, Segment { form, run, bytes: bytes.clone() });
+        bytes
+    }
+
+    /// Lets go of all of them: nobody is being written to.
+    pub(super) fn clear(&mut self) {
+        if !self.by_hash.is_empty() {
+            self.by_hash = FxHashMap::default();
+        }
+    }
+}
