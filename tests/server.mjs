@@ -17,9 +17,9 @@ export class Server {
   url = null;
 
   /** `command` is what to run, such as `serve`; it gets the data directory and the address. */
-  constructor(binary, command, data) {
+  constructor(binary, command, data, flags = []) {
     this.#binary = binary;
-    this.#command = [command, '--data', data];
+    this.#command = [command, '--data', data, ...flags];
   }
 
   /** What all processes so far have printed, newest last. */
@@ -47,7 +47,7 @@ export class Server {
       this.#died.catch(reject);
       this.#read(child.stderr, 'stderr');
       this.#read(child.stdout, 'stdout', (line) => {
-        const url = line.match(/listening on (http:\S+)/)?.[1];
+        const url = line.match(/listening on (https?:\S+)/)?.[1];
         if (url) resolve(url);
       });
     });

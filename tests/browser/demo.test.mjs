@@ -9,29 +9,13 @@ import { after, afterEach, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import { Server } from '../server.mjs';
-
-const BINARY = process.env.BELLWIRE_BIN ?? '../../target/debug/bellwire';
-const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
-
-/** Bounds how long a broken build can hang; nothing is measured against it. */
-const PATIENCE_MS = 60_000;
+import { BINARY, CHROMIUM, CHROMIUM_FLAGS, PATIENCE_MS } from './setting.mjs';
 
 /** A test waits several times; what it waits for explains more than the test's own end. */
 const TEST_PATIENCE_MS = 5 * PATIENCE_MS;
 
 /** How many of the page's own lines are shown; a page that reconnects repeats itself. */
 const PAGE_LINES_MAX = 20;
-
-const CHROMIUM_FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--disable-dev-shm-usage',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 let data;
 let server;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { HAS_OPENSSL, makeCertificate } from '../certificate.mjs';
 import { Server } from '../server.mjs';
 
 const BINARY = process.env.BELLWIRE_BIN ?? '../../target/debug/bellwire';
@@ -29,9 +30,21 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
  * done before the server ends, newest first, and when the test runs out of time, too.
  */
 export function proves(name, body) {
+  provesWith(name, () => ({ flags: [] }), body);
+}
+
+/** A test with a server that speaks TLS. The body also gets the path of its certificate. */
+export function provesOverTls(name, body) {
+  if (HAS_OPENSSL) return provesWith(name, makeCertificate, body);
+  console.error(`SKIPPED: there is no openssl on this machine: ${name}`);
+  test(name, { skip: 'there is no openssl' }, () => {});
+}
+
+function provesWith(name, prepare, body) {
   test(name, { timeout: TEST_PATIENCE_MS }, async (t) => {
     const data = await mkdtemp(join(tmpdir(), 'bellwire-clients-'));
-    const server = new Server(BINARY, 'serve', data);
+    const { flags, certificate } = prepare(data);
+    const server = new Server(BINARY, 'serve', join(data, 'journal'), flags);
     servers.add(server);
     const closings = [
       () => rm(data, { recursive: true, force: true }),
@@ -43,7 +56,7 @@ export function proves(name, body) {
       for (const close of closings.reverse()) await close();
     });
     await server.start();
-    await server.whileRunning(body(server, (close) => closings.push(close)));
+    await server.whileRunning(body(server, (close) => closings.push(close), certificate));
     passed = true;
   });
 }

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { proves } from './bellwire.mjs';
+import { proves, provesOverTls } from './bellwire.mjs';
 
 const FRAMINGS = [
   ['Server-Sent Events', []],
@@ -15,7 +15,16 @@ const FRAMINGS = [
   ['NDJSON', ['-H', 'Accept: application/x-ndjson']],
 ];
 
-if (spawnSync('curl', ['--version']).error) {
+const TLS_FRAMINGS = [
+  ['TLS 1.3', ['--http1.1', '--tlsv1.3']],
+  ['TLS 1.2', ['--http1.1', '--tls-max', '1.2']],
+  ['HTTP/2', ['--http2']],
+  ['HTTP/2, NDJSON', ['--http2', '-H', 'Accept: application/x-ndjson']],
+];
+
+const curl = spawnSync('curl', ['--version'], { encoding: 'utf8' });
+
+if (curl.error) {
   console.error('SKIPPED: there is no curl on this machine');
   test('curl shows events as they come', { skip: 'there is no curl' }, () => {});
 } else {
@@ -23,14 +32,25 @@ if (spawnSync('curl', ['--version']).error) {
     const showsThem = (server, atEnd) => showsEvents(server, atEnd, flags);
     proves(`curl shows events as they come: ${name}`, showsThem);
   }
+  for (const [name, flags] of TLS_FRAMINGS) {
+    const title = `curl shows events as they come: ${name}`;
+    if (flags.includes('--http2') && !curl.stdout.includes('HTTP2')) {
+      console.error(`SKIPPED: this curl speaks no HTTP/2: ${title}`);
+      test(title, { skip: 'this curl speaks no HTTP/2' }, () => {});
+      continue;
+    }
+    provesOverTls(title, (server, atEnd, certificate) =>
+      showsEvents(server, atEnd, flags, ['--cacert', certificate]));
+  }
 }
 
-async function showsEvents(server, atEnd, flags) {
-  const lines = follow(atEnd, ['-sSN', ...flags, `${server.url}/v1/events?topic=lab/**`]);
+async function showsEvents(server, atEnd, flags, trust = []) {
+  const url = `${server.url}/v1/events?topic=lab/**`;
+  const lines = follow(atEnd, ['-sSN', ...trust, ...flags, url]);
   assert.equal((await nextObject(lines)).control, 'ready');
   for (const text of ['one', 'two', 'three']) {
     // The next one is published only after this one was shown: nothing sits in a buffer.
-    const { cursor } = await run(['-d', text, `${server.url}/v1/topics/lab/notes`]);
+    const { cursor } = await run([...trust, '-d', text, `${server.url}/v1/topics/lab/notes`]);
     const event = await nextObject(lines);
     assert.equal(event.data, text);
     assert.equal(event.cursor, cursor);

@@ -209,6 +209,9 @@ pub const SUBSCRIPTIONS_ADDED_MAX: usize = 16;
 pub const PINGS_UNANSWERED_MAX: u8 = 2;
 /// Time that a client has to end a connection whose last words it has been sent.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Reads of 4 KiB within which a TLS client must have sent something: the largest record takes
+/// five. Records without content must not keep a shard busy.
+pub const TLS_READS_MAX: usize = 16;
 /// How often the files of the TLS certificate and key are looked at for a change.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// Requests and streams of one HTTP/2 connection at a time.

@@ -74,6 +74,7 @@ figures! {
     memory_resident "gauge" "bellwire_memory_resident_bytes" "Memory that the process has.";
     memory_budget "gauge" "bellwire_memory_budget_bytes" "Memory that the process may have before it refuses new subscribers.";
     tls_failures "counter" "bellwire_tls_handshakes_failed_total" "TLS handshakes that failed or did not end in time.";
+    certificate_expiry "gauge" "bellwire_tls_certificate_expiry_timestamp_seconds" "When the TLS certificate expires, in seconds since 1970; 0 without one.";
     streams_open "gauge" "bellwire_streams_open" "Open streams: SSE and NDJSON.";
     streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
     polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";

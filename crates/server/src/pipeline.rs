@@ -82,7 +82,8 @@ impl Server {
     pub fn start(config: Config) -> Result<Self, StartError> {
         // What can be wrong comes first: nothing has been touched yet.
         let rules = rule_files::load(&config.rules)?;
-        let tls = tls::Files::of(&config)?.map(Tls::load).transpose()?.map(Arc::new);
+        let figures = Arc::new(Figures::default());
+        let tls = start_tls(&config, &figures)?;
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
         let topics = TopicRules::new(config.topics.clone(), config.retention_age);
@@ -96,7 +97,6 @@ impl Server {
         let (table, tasks, feed) = hubs(&journal, &shard_parts);
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
         let states = Arc::new(States::new(journal.epoch(), Arc::clone(&table), feed));
-        let figures = Arc::new(Figures::default());
         let subscriptions = Arc::new(Subscriptions::default());
 
         let (draining, drains) = watch::channel(false);
@@ -191,6 +191,12 @@ impl Server {
             }
         }
     }
+}
+
+/// Reads certificate and key, where they are configured.
+fn start_tls(config: &Config, figures: &Arc<Figures>) -> Result<Option<Arc<Tls>>, TlsError> {
+    let Some(files) = tls::Files::of(config)? else { return Ok(None) };
+    Ok(Some(Arc::new(Tls::load(files, Arc::clone(figures))?)))
 }
 
 /// Opens the front door, in a runtime of its own.

@@ -3,6 +3,7 @@
 //! A connection keeps the configuration that it was accepted with, so a change drops nobody. A new
 //! pair that cannot be used is told loudly, and the old one stays.
 
+mod expiry;
 mod pair;
 
 use std::io;
@@ -15,7 +16,10 @@ use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
 
+use self::expiry::Expiry;
+use crate::clock;
 use crate::config::Config;
+use crate::observe::Figures;
 
 /// Where certificate and key are, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,16 +117,20 @@ pub enum TlsError {
 #[derive(Debug)]
 pub(crate) struct Tls {
     files: Files,
+    figures: Arc<Figures>,
     /// The files as they were just before they were read first.
     loaded: Stamp,
     config: RwLock<Arc<ServerConfig>>,
 }
 
 impl Tls {
-    pub(crate) fn load(files: Files) -> Result<Self, TlsError> {
+    pub(crate) fn load(files: Files, figures: Arc<Figures>) -> Result<Self, TlsError> {
         let loaded = Stamp::of(&files);
-        let config = RwLock::new(Arc::new(pair::load(&files)?));
-        Ok(Self { files, loaded, config })
+        let (config, expiry) = pair::load(&files)?;
+        let config = RwLock::new(Arc::new(config));
+        let tls = Self { files, figures, loaded, config };
+        tls.announce(expiry);
+        Ok(tls)
     }
 
     /// The configuration for the next handshake.
@@ -143,13 +151,13 @@ impl Tls {
         let mut looks = interval(TLS_LOOK_INTERVAL);
         let (mut loaded, mut last) = (self.loaded, self.loaded);
         loop {
-            let asked = tokio::select! {
+            let is_asked = tokio::select! {
                 _ = hangup.recv() => true,
                 _ = looks.tick() => false,
             };
             let stamp = Stamp::of(&self.files);
             let is_at_rest = std::mem::replace(&mut last, stamp) == stamp;
-            if asked || (stamp != loaded && is_at_rest) {
+            if is_asked || (stamp != loaded && is_at_rest) {
                 loaded = stamp;
                 self.reload();
             }
@@ -157,11 +165,10 @@ impl Tls {
     }
 
     fn reload(&self) {
-        let certificate = self.files.certificate.display();
         match pair::load(&self.files) {
-            Ok(config) => {
+            Ok((config, expiry)) => {
                 *self.config.write().expect("not poisoned") = Arc::new(config);
-                tracing::info!(%certificate, "New connections get the certificate as it is now.");
+                self.announce(expiry);
             }
             Err(error) => {
                 let error = &error as &(dyn std::error::Error + 'static);
@@ -170,6 +177,21 @@ impl Tls {
                     "The new certificate and key cannot be used; the old ones stay in use."
                 );
             }
+        }
+    }
+
+    fn announce(&self, expiry: Option<Expiry>) {
+        let certificate = self.files.certificate.display();
+        let Some(expiry) = expiry else {
+            tracing::info!(%certificate, "New connections get this certificate.");
+            return;
+        };
+        self.figures.certificate_expiry.set(expiry.timestamp_s());
+        let valid_until = expiry.to_string();
+        if expiry.timestamp_s() as i64 * 1000 > clock::now().as_ms() {
+            tracing::info!(%certificate, valid_until, "New connections get this certificate.");
+        } else {
+            tracing::error!(%certificate, valid_until, "The certificate has expired.");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use bellwire_model::limits::TLS_BUFFER_BYTES_MAX;
+use bellwire_model::limits::{TLS_BUFFER_BYTES_MAX, TLS_READS_MAX};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use rustls::ServerConnection;
@@ -173,7 +173,7 @@ impl TlsSocket {
 
     /// Zero says that the peer has ended the session in order.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
+        for _ in 0..TLS_READS_MAX {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 other => return other,
@@ -185,6 +185,7 @@ impl TlsSocket {
             let _ = self.flush();
             processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
+        Err(io::Error::new(io::ErrorKind::InvalidData, "records without content"))
     }
 }
 

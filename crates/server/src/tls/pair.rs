@@ -9,11 +9,13 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 
+use super::expiry::Expiry;
 use super::{Files, TlsError};
 
-/// Reads the pair and checks that it is one.
-pub(super) fn load(files: &Files) -> Result<ServerConfig, TlsError> {
+/// Reads the pair and checks that it is one; tells until when its certificate is valid, too.
+pub(super) fn load(files: &Files) -> Result<(ServerConfig, Option<Expiry>), TlsError> {
     let (chain, key) = (chain(&files.certificate)?, key(&files.key)?);
+    let expiry = chain.first().and_then(|certificate| Expiry::of_certificate(certificate));
     let unusable = |error| match error {
         rustls::Error::InconsistentKeys(_) => {
             TlsError::Mismatch { certificate: files.certificate.clone(), key: files.key.clone() }
@@ -34,7 +36,7 @@ pub(super) fn load(files: &Files) -> Result<ServerConfig, TlsError> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
     config.send_tls13_tickets = 1;
-    Ok(config)
+    Ok((config, expiry))
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -102,7 +104,9 @@ mod tests {
         let (certificate, key) = made();
         let (other, _) = made();
         let both = folder.write("both.pem", &format!("{key}{certificate}{other}"));
-        let config = load(&Files { certificate: both.clone(), key: both }).expect("a pair");
+        let files = Files { certificate: both.clone(), key: both };
+        let (config, expiry) = load(&files).expect("a pair");
+        assert!(expiry.is_some());
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
         assert_eq!(config.send_tls13_tickets, 1);
     }
