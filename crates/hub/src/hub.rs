@@ -1,6 +1,7 @@
 //! The hub: ring, lanes and history of one shard.
 
 mod following;
+mod lag;
 
 use std::collections::vec_deque;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::lane::{Lane, LaneId, Lanes};
 use crate::ring::Ring;
 
 pub use following::{LaneEnd, LaneEnds};
+pub use lag::Lag;
 
 /// How much the ring holds.
 #[derive(Clone, Copy, Debug)]

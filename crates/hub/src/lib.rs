@@ -26,6 +26,6 @@ mod state;
 pub use delivery::{Begin, Delivery, Gap, GapReason, Start};
 pub use entry::{Entry, Value};
 pub use history::HistoryPage;
-pub use hub::{Entries, Hub, HubLimits, LaneEnd, LaneEnds, Next, Values};
+pub use hub::{Entries, Hub, HubLimits, Lag, LaneEnd, LaneEnds, Next, Values};
 pub use lane::LaneId;
 pub use state::{Snapshot, StateError, StateTable};

@@ -240,6 +240,12 @@ pub const CARRY_QUEUE_BYTES_MAX: usize = 64 * 1024;
 pub const GZIP_BYTES_MIN: usize = 1024;
 /// Compressed runs of events that a shard keeps for others who need the same.
 pub const GZIP_SEGMENTS_MAX: usize = 64;
+/// How often the server tells who lags, and its other figures, under `$sys/…`.
+pub const LAG_INTERVAL: Duration = Duration::from_secs(1);
+/// Connections that lag and are named, the slowest of them.
+pub const LAGGARDS_NAMED_MAX: usize = 20;
+/// Connections of a shard that lag and are looked at to find those.
+pub const LAGGARDS_LOOKED_AT_MAX: usize = 10_000;
 /// Batches that wait for a shard; then the journal's writer waits.
 pub const FEED_BATCHES_MAX: usize = 1_024;
 /// Connections that wait for a shard to take them; then new ones are refused.

@@ -130,7 +130,7 @@ pub(crate) struct EvaluatorParts {
 pub(crate) fn spawn(
     parts: EvaluatorParts,
     restored: Vec<Alert>,
-) -> io::Result<(SampleIntake, JoinHandle<()>)> {
+) -> io::Result<(Arc<SampleIntake>, JoinHandle<()>)> {
     let (batches, queue) = sync_channel(SAMPLE_BATCHES_QUEUED_MAX);
     let is_blocked = Arc::new(AtomicBool::new(false));
     let intake = SampleIntake {
@@ -147,7 +147,7 @@ pub(crate) fn spawn(
     evaluator.show_all();
     let run = move || evaluator.run(&queue);
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
-    Ok((intake, thread))
+    Ok((Arc::new(intake), thread))
 }
 
 struct Evaluator {

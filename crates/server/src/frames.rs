@@ -106,6 +106,17 @@ thread_local! {
     static DEFLATER: RefCell<Deflater> = RefCell::default();
 }
 
+impl Form {
+    /// The transport's name.
+    pub(crate) fn transport(self) -> &'static str {
+        match self.encoding {
+            Encoding::Sse | Encoding::SseRaw => "sse",
+            Encoding::Ndjson => "ndjson",
+            Encoding::Json | Encoding::Msgpack => "websocket",
+        }
+    }
+}
+
 /// One event and its frames, each made by whoever needs it first.
 #[derive(Debug)]
 pub(crate) struct Frames {

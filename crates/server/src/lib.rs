@@ -32,6 +32,7 @@ mod rule_files;
 mod shard;
 mod state;
 mod stream_request;
+mod sys;
 mod tasks;
 mod tls;
 mod topics;

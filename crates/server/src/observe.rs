@@ -60,6 +60,11 @@ macro_rules! figures {
                 text
             }
 
+            /// Names and values.
+            pub(crate) fn all(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($name, self.$field.get()),)*]
+            }
+
             /// Names, kinds and explanations.
             #[cfg(test)]
             const TABLE: &'static [(&'static str, &'static str, &'static str)] =
@@ -76,6 +81,9 @@ figures! {
     tls_failures "counter" "bellwire_tls_handshakes_failed_total" "TLS handshakes that failed or did not end in time.";
     certificate_expiry "gauge" "bellwire_tls_certificate_expiry_timestamp_seconds" "When the TLS certificate expires, in seconds since 1970; 0 without one.";
     streams_open "gauge" "bellwire_streams_open" "Open streams: SSE and NDJSON.";
+    streams_lagging "gauge" "bellwire_streams_lagging" "Streams whose clients do not take what there is, or that wait for history.";
+    lag_events "gauge" "bellwire_lag_events_max" "Events that the slowest of them lacks.";
+    lag_ms "gauge" "bellwire_lag_milliseconds_max" "Age of the first event that the slowest of them lacks.";
     streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
     polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";
     events_published "counter" "bellwire_events_published_total" "Events that the journal has acknowledged.";

@@ -27,6 +27,7 @@ use crate::publisher::Publisher;
 use crate::rule_files::{self, RuleFilesError};
 use crate::shard::{self, ShardParts, Spread, Surroundings, Timing};
 use crate::state::{self, SharedTable, States};
+use crate::sys::SysTopics;
 use crate::tasks::TaskHub;
 use crate::tls::{self, Tls, TlsError};
 use crate::topics::{Subscriptions, TopicRates, TopicRules};
@@ -109,7 +110,7 @@ impl Server {
             draining: drains.clone(),
         };
         let (intake, evaluator) = evaluator::spawn(parts, restored)?;
-        let intake = Arc::new(intake);
+        let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
         let publisher = Arc::new(Publisher {
             journal: Arc::clone(&journal),
             states,
@@ -125,6 +126,7 @@ impl Server {
             publisher: Arc::clone(&publisher),
             intake: Arc::downgrade(&intake),
             figures: Arc::clone(&figures),
+            lags: Arc::clone(&sys.lags),
             timing: timing(&config),
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
@@ -141,7 +143,7 @@ impl Server {
             draining: drains.clone(),
         };
         let router = api::router(Arc::new(app));
-        let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        let url = url(address, tls.as_deref());
         let door = Door {
             router,
             tls,
@@ -150,8 +152,7 @@ impl Server {
             admission: Arc::clone(&admission),
         };
         let (runtime, accepting) = open(door, listener, drains)?;
-        runtime.spawn(apply_retention(Arc::clone(&journal)));
-        runtime.spawn(look_at_memory(admission));
+        keep_house(&runtime, Arc::clone(&journal), (admission, sys));
         let threads = Threads { evaluator, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
     }
@@ -216,6 +217,10 @@ fn open(
     };
     let accepting = runtime.spawn(front_door::serve(listener, door, draining));
     Ok((runtime, accepting))
+}
+
+fn url(address: SocketAddr, tls: Option<&Tls>) -> String {
+    format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
 }
 
 fn timing(config: &Config) -> Timing {
@@ -314,6 +319,17 @@ fn open_journal(
 fn boot_id() -> Option<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
+}
+
+/// Starts what is done again and again while the server runs.
+fn keep_house(
+    runtime: &Runtime,
+    journal: Arc<dyn Journal>,
+    (admission, sys): (Arc<Admission>, SysTopics),
+) {
+    runtime.spawn(apply_retention(journal));
+    runtime.spawn(look_at_memory(admission));
+    runtime.spawn(sys.keep_current());
 }
 
 /// Looks at the process's memory again and again.

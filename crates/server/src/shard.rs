@@ -15,6 +15,7 @@ mod connection;
 mod conversation;
 mod drain;
 mod inbox;
+mod lag;
 mod lanes;
 mod membership;
 mod outlet;
@@ -37,6 +38,7 @@ use crate::publisher::{Published, Publisher};
 use crate::stream_request::StreamRequest;
 
 pub(crate) use inbox::ShardHandle;
+pub(crate) use lag::{LagReport, Laggard};
 pub(crate) use socket::Socket;
 pub(crate) use turn::{ShardParts, spawn};
 
@@ -110,6 +112,7 @@ pub(crate) struct Surroundings {
     /// Gone once the server drains: the evaluator ends with it.
     pub(crate) intake: Weak<SampleIntake>,
     pub(crate) figures: Arc<crate::observe::Figures>,
+    pub(crate) lags: Arc<crate::sys::Lags>,
     pub(crate) timing: Timing,
 }
 

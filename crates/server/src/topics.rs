@@ -61,6 +61,7 @@ impl TopicRules {
             (Some("alerts"), Some("active")) | (Some("samples" | "rules"), _) => {
                 return Kind::State;
             }
+            (Some(first), _) if first.starts_with('$') => return Kind::State,
             (Some("alerts"), _) => return Kind::Stream,
             _ => {}
         }

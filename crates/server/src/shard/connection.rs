@@ -29,6 +29,8 @@ pub(super) struct Connection {
     pub(super) is_queued: bool,
     /// It waits for a page of history.
     pub(super) awaits_history: bool,
+    /// It is known to lag.
+    pub(super) is_laggard: bool,
 }
 
 /// One of a connection's subscriptions.
@@ -78,6 +80,7 @@ impl Connection {
             input_bytes: 0,
             is_queued: false,
             awaits_history: false,
+            is_laggard: false,
         }
     }
 
@@ -91,6 +94,11 @@ impl Connection {
     pub(super) fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
         let added = self.websocket.as_ref().map_or(&[][..], |websocket| &websocket.added);
         std::iter::once(&self.main).chain(added.iter().map(|added| &added.subscription))
+    }
+
+    /// Whether it does not keep up, be it its client's fault or the history's.
+    pub(super) fn lags(&self) -> bool {
+        self.outlet.is_full() || self.awaits_history
     }
 
     /// Whether it has said something that may be listened to now.

@@ -49,6 +49,16 @@ impl Socket {
         registry.deregister(&mut SourceFd(&self.descriptor()))
     }
 
+    /// The address of the peer, where it has one of its own.
+    pub(super) fn peer_name(&self) -> Option<String> {
+        let address = match self {
+            Self::Tcp(socket) => socket.peer_addr(),
+            Self::Tls(tls) => tls.socket.peer_addr(),
+            Self::Pair(_) => return None,
+        };
+        address.ok().map(|address| address.to_string())
+    }
+
     fn descriptor(&self) -> RawFd {
         match self {
             Self::Tcp(socket) => socket.as_raw_fd(),

@@ -17,6 +17,7 @@ use slab::Slab;
 use super::catch_up::CatchUps;
 use super::connection::Connection;
 use super::inbox::{ShardHandle, Waiting, poll_and_handle};
+use super::lag::Laggards;
 use super::lanes::LaneMembers;
 use super::outlet::{Account, Written};
 use super::pump::{self, Tools};
@@ -67,6 +68,8 @@ pub(crate) fn spawn(
         input: Input::default(),
         written: Written::default(),
         segments: Segments::default(),
+        laggards: Laggards::default(),
+        index,
         surroundings,
     };
     crash::spawn_essential(format!("shard-{index}"), move || shard.run())
@@ -91,6 +94,8 @@ pub(super) struct Shard {
     pub(super) input: Input,
     pub(super) written: Written,
     pub(super) segments: Segments,
+    pub(super) laggards: Laggards,
+    pub(super) index: usize,
 }
 
 /// What all connections share to read with.
@@ -135,6 +140,7 @@ impl Shard {
             self.visit_touched();
             self.visit_queued();
             self.look_at_wheel();
+            self.report_lag();
             self.free_history();
             if self.queued.is_empty() && !self.members.has_touched() {
                 self.segments.clear();
@@ -149,7 +155,8 @@ impl Shard {
             return Duration::ZERO;
         }
         // Nobody to attend to: the inbox wakes.
-        self.wheel.next_due().map_or(Duration::from_hours(1), |due| self.ticker.until(due))
+        let due = self.wheel.next_due().into_iter().chain(self.laggards.next_look()).min();
+        due.map_or(Duration::from_hours(1), |due| self.ticker.until(due))
     }
 
     fn take_in(&mut self, waiting: Waiting) -> Phase {
@@ -252,6 +259,11 @@ impl Shard {
 
     /// Listens to a connection's client, and writes what it is missing.
     pub(super) fn visit(&mut self, token: Token) {
+        self.serve(token);
+        self.note_lag(token);
+    }
+
+    fn serve(&mut self, token: Token) {
         let Some(connection) = self.connections.get(token) else { return };
         if connection.wants_to_talk() {
             self.listen(token);
