@@ -4,11 +4,13 @@
 mod alerts;
 mod bad_input;
 mod check;
+mod compression;
 mod crash;
 mod demo;
 mod disk;
 mod harness;
 mod http2;
+mod overload;
 mod polls;
 mod publish;
 mod resume;

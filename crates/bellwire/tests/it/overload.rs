@@ -1,0 +1,110 @@
+//! Too much of everything: what is refused is told why and until when, and who is in stays served.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use crate::harness::{Raw, Server, Stream, get, post};
+
+/// Opens a stream by hand; returns its connection and the status.
+fn open(address: SocketAddr, topic: &str) -> (Raw, String) {
+    let mut raw = Raw::connect(address);
+    raw.send(format!("GET /v1/events?topic={topic} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    let status = raw.line().expect("a status line");
+    (raw, status)
+}
+
+#[test]
+fn the_slowest_connections_are_named_until_they_have_gone() {
+    let server = Server::start();
+    let address = server.address();
+    let (slow, status) = open(address, "bulk");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let name = slow.socket().local_addr().expect("an address").to_string();
+    let mut watch = Stream::open(address, "topic=$sys/connections");
+    watch.until_ready();
+
+    let mut lines = Vec::new();
+    for n in 0..200 {
+        let text = "x".repeat(60_000);
+        writeln!(lines, "{{\"topic\":\"bulk\",\"data\":[{n},\"{text}\"]}}").expect("it grows");
+    }
+    assert_eq!(post(address, "/v1/events", &lines).status, 200);
+    let named = watch.events(1).remove(0).json();
+    assert_eq!(named["key"], name.as_str(), "{named}");
+    assert_eq!(named["data"]["filters"][0], "bulk");
+    assert_eq!(named["data"]["transport"], "sse");
+    assert!(named["data"]["lag_events"].as_u64().expect("a number") > 0, "{named}");
+    let metrics = get(address, "/metrics");
+    assert!(metrics.text().contains("\nbellwire_streams_lagging 1\n"), "{}", metrics.text());
+
+    drop(slow);
+    loop {
+        let event = watch.events(1).remove(0).json();
+        if event["deleted"] == true {
+            assert_eq!(event["key"], name.as_str());
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_servers_figures_are_a_state_topic() {
+    let server = Server::start();
+    let mut figures = Stream::open(server.address(), "topic=$sys/server");
+    figures.until_ready();
+    post(server.address(), "/v1/topics/lab/a", b"1");
+    loop {
+        let event = figures.events(1).remove(0).json();
+        if event["key"] == "bellwire_events_published_total" && event["data"] == 1 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn an_address_has_its_share_of_connections() {
+    let server = Server::start_with(&["--connections-per-address-max", "3"]);
+    let address = server.address();
+    let mut streams: Vec<_> = (0..3).map(|_| open(address, "lab/a")).collect();
+    assert!(streams.iter().all(|(_, status)| status == "HTTP/1.1 200 OK"));
+    let refused = Raw::connect(address).answer();
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.json()["code"], "address_exhausted");
+    let seconds: u32 = refused.header("retry-after").expect("a time").parse().expect("seconds");
+    assert!(seconds > 0);
+
+    drop(streams.pop());
+    // The server sees the end of a connection soon after; until then it refuses others.
+    let comes_in = |_| get(address, "/healthz").status == 200;
+    assert!((0..10_000).any(comes_in), "a place is free again");
+}
+
+#[test]
+fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
+    let server = Server::start_with(&["--memory-bytes-max", "192MiB", "--journal", "memory"]);
+    let address = server.address();
+    let mut stream = Stream::open(address, "topic=lab/a");
+    stream.until_ready();
+
+    // The journal keeps them in memory; nothing else is done with them.
+    let text = "x".repeat(900_000);
+    let is_near = || {
+        assert_eq!(post(address, "/v1/topics/bulk", &text).status, 201);
+        let (mut raw, status) = open(address, "lab/a");
+        if status.contains("200") {
+            return false;
+        }
+        assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+        let rest = String::from_utf8(raw.rest()).expect("UTF-8");
+        assert!(rest.contains("memory_exhausted") && rest.contains("Retry-After: "), "{rest}");
+        true
+    };
+    assert!((0..400).any(|_| is_near()), "it grows beyond its budget");
+
+    // Those who are in are served, and everything else goes on.
+    assert_eq!(post(address, "/v1/topics/lab/a", b"7").status, 201);
+    assert_eq!(stream.events(1)[0].payload(), 7);
+    assert_eq!(get(address, "/healthz").status, 200);
+    let poll = get(address, "/v1/topics/lab/a");
+    assert_eq!(poll.status, 200, "reading is no subscription");
+}
