@@ -99,7 +99,8 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
         assert!(rest.contains("memory_exhausted") && rest.contains("Retry-After: "), "{rest}");
         true
     };
-    assert!((0..400).any(|_| is_near()), "it grows beyond its budget");
+    // The server looks at its memory twice a second, and the journal keeps no more than 256 MiB.
+    assert!((0..5_000).any(|_| is_near()), "it grows beyond its budget");
 
     // Those who are in are served, and everything else goes on.
     assert_eq!(post(address, "/v1/topics/lab/a", b"7").status, 201);

@@ -190,8 +190,7 @@ impl Shard {
     pub(super) fn close(&mut self, token: Token) {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.outlet.socket.end();
-        // The descriptor is about to close, which removes it from the poll in any case.
-        let _ = connection.outlet.socket.deregister(self.poll.registry());
+        // The descriptor is about to close, which removes it from the poll.
         if let Some(websocket) = &connection.websocket {
             self.input.held_bytes -= websocket.decoder.held_bytes();
         }

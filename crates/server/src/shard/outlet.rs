@@ -112,7 +112,14 @@ impl Outlet {
         account: &mut Account<'_>,
         mut taken: impl FnMut(Upto),
     ) -> io::Result<bool> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let Some(first) = pieces.next() else { return Ok(true) };
+        let Some(second) = pieces.next() else {
+            // Mostly there is one, and nothing to be gathered.
+            account.written.events += 1;
+            return self.write_each(&[first], account, taken);
+        };
+        let mut batch = vec![first, second];
+        let mut bytes: usize = batch.iter().map(|it| it.frames.size_bytes(self.form)).sum();
         let is_all = loop {
             if batch.len() >= WRITE_SLICES_MAX || bytes >= WRITE_BYTES_MAX {
                 break false;
@@ -121,11 +128,8 @@ impl Outlet {
             bytes += piece.frames.size_bytes(self.form);
             batch.push(piece);
         };
-        if batch.is_empty() {
-            return Ok(true);
-        }
         account.written.events += batch.len() as u64;
-        if self.form.framing.is_gzip() && batch.len() > 1 && bytes >= GZIP_BYTES_MIN {
+        if self.form.framing.is_gzip() && bytes >= GZIP_BYTES_MIN {
             let segment = account.segments.segment(self.form, &batch);
             for piece in &batch {
                 taken(piece.upto);
@@ -137,17 +141,24 @@ impl Outlet {
     }
 
     /// Writes these events at once; returns whether all were taken.
-    fn write_each(
+    fn write_each<'a>(
         &mut self,
-        batch: &[Piece<'_>],
+        batch: &[Piece<'a>],
         account: &mut Account<'_>,
         mut taken: impl FnMut(Upto),
     ) -> io::Result<bool> {
         let form = self.form;
-        let slices: Vec<IoSlice<'_>> =
-            batch.iter().map(|piece| IoSlice::new(piece.frames.bytes(form))).collect();
-        let mut rest = self.write_slices(&slices, account)?;
-        for (index, (piece, slice)) in batch.iter().zip(&slices).enumerate() {
+        let slice = |piece: &Piece<'a>| IoSlice::new(piece.frames.bytes(form));
+        let (one, many): ([IoSlice<'a>; 1], Vec<IoSlice<'a>>);
+        let slices = if let [piece] = batch {
+            one = [slice(piece)];
+            &one[..]
+        } else {
+            many = batch.iter().map(slice).collect();
+            &many[..]
+        };
+        let mut rest = self.write_slices(slices, account)?;
+        for (index, (piece, slice)) in batch.iter().zip(slices).enumerate() {
             // Of a socket that took nothing the first waits, so that it is woken for it.
             if rest == 0 && index > 0 {
                 account.written.events -= (batch.len() - index) as u64;

@@ -45,10 +45,6 @@ impl Socket {
         registry.register(&mut SourceFd(&self.descriptor()), token, interest)
     }
 
-    pub(super) fn deregister(&self, registry: &Registry) -> io::Result<()> {
-        registry.deregister(&mut SourceFd(&self.descriptor()))
-    }
-
     /// The address of the peer, where it has one of its own.
     pub(super) fn peer_name(&self) -> Option<String> {
         let address = match self {
