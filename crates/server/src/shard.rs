@@ -11,6 +11,7 @@
 //! that it is missing at once; a socket that is full waits for writability, and nothing piles up.
 
 mod catch_up;
+mod compaction;
 mod connection;
 mod conversation;
 mod drain;

@@ -23,6 +23,7 @@ use super::turn::Shard;
 use super::websocket::{Added, WebSocket};
 use super::{Answered, Token, speech};
 use crate::clock;
+use crate::crash;
 use crate::frames::Encoding;
 use crate::problem::{Code, Problem};
 use crate::publisher::Published;
@@ -110,14 +111,20 @@ impl Shard {
                 let code = close.map_or(CloseCode::NORMAL, |Close { code, .. }| code);
                 return websocket.end(code, "");
             }
-            (Received::Text(text), Encoding::Json) => request::read_json(&text),
-            (Received::Binary(bytes), Encoding::Msgpack) => request::read_msgpack(&bytes),
+            (Received::Text(text), Encoding::Json) => crash::contain(|| request::read_json(&text)),
+            (Received::Binary(bytes), Encoding::Msgpack) => {
+                crash::contain(|| request::read_msgpack(&bytes))
+            }
             (Received::Text(_), _) => {
                 return websocket.end(CloseCode::UNSUPPORTED, "requests are binary: MessagePack");
             }
             (Received::Binary(_), _) => {
                 return websocket.end(CloseCode::UNSUPPORTED, "requests are text: JSON");
             }
+        };
+        let Some(asked) = asked else {
+            tracing::error!("An invariant is broken by a request; its connection ends.");
+            return self.close(token);
         };
         match asked.request {
             Ok(request) => self.on_request(token, asked.id, request),

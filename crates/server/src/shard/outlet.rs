@@ -73,7 +73,7 @@ impl Outlet {
 
     /// Bytes that are written before all else.
     pub(super) fn put(&mut self, bytes: Bytes) {
-        debug_assert!(self.unwritten.is_none(), "one write is finished before the next");
+        assert!(self.unwritten.is_none(), "one write is finished before the next");
         self.unwritten = (!bytes.is_empty()).then(|| Box::new(bytes));
     }
 

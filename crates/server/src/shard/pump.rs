@@ -76,7 +76,14 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
             came => pumped.note(&came, added.subscription.delivery.lane()),
         };
         if is_complete && main_is_complete {
-            pumped.complete = Some(index);
+            let hub = &tools.hub;
+            let both = [&main.delivery, &added.subscription.delivery];
+            if both.into_iter().all(|delivery| hub.is_complete(delivery)) {
+                pumped.complete = Some(index);
+            } else {
+                // Its cursor is ahead of this hub, which is a moment behind the journal.
+                pumped.has_more = true;
+            }
         }
     }
     Ok(pumped)

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_hub::{Delivery, Hub, HubLimits, LaneId};
-use bellwire_model::limits::{
-    DELETIONS_KEPT_MAX, PINGS_UNANSWERED_MAX, READ_BYTES_MAX, VISITS_PER_TURN,
-};
+use bellwire_hub::{Hub, HubLimits};
+use bellwire_model::limits::{PINGS_UNANSWERED_MAX, READ_BYTES_MAX, VISITS_PER_TURN};
 use bellwire_wire::ws::{CloseCode, Inflater};
 use mio::{Events, Poll};
 use slab::Slab;
 
 use super::catch_up::CatchUps;
+use super::compaction::HeldUp;
 use super::connection::Connection;
 use super::inbox::{ShardHandle, Waiting, poll_and_handle};
 use super::lag::Laggards;
@@ -69,6 +68,7 @@ pub(crate) fn spawn(
         written: Written::default(),
         segments: Segments::default(),
         laggards: Laggards::default(),
+        held_up_by: Vec::new(),
         index,
         surroundings,
     };
@@ -95,6 +95,7 @@ pub(super) struct Shard {
     pub(super) written: Written,
     pub(super) segments: Segments,
     pub(super) laggards: Laggards,
+    pub(super) held_up_by: Vec<HeldUp>,
     pub(super) index: usize,
 }
 
@@ -136,6 +137,7 @@ impl Shard {
                     self.on_socket_event(event);
                 }
             }
+            self.close_who_hold_up();
             self.adopt_some();
             self.visit_touched();
             self.visit_queued();
@@ -151,7 +153,7 @@ impl Shard {
 
     fn poll_timeout(&self) -> Duration {
         let is_idle = self.queued.is_empty() && self.adoptions.is_empty();
-        if !is_idle || self.members.has_touched() {
+        if !is_idle || !self.held_up_by.is_empty() || self.members.has_touched() {
             return Duration::ZERO;
         }
         // Nobody to attend to: the inbox wakes.
@@ -364,26 +366,6 @@ impl Shard {
         outlet.put(speech::heartbeat(outlet.form, moved));
         self.visit(token);
         self.connections.contains(token).then_some(now + interval)
-    }
-
-    /// Frees stale state values of the lanes that hold many.
-    fn compact(&mut self, lane: LaneId) {
-        let version = |token: Token| {
-            let deliveries = self.connections[token].subscriptions().map(|it| &it.delivery);
-            deliveries.filter(|it| it.lane() == lane).map(Delivery::version).min()
-        };
-        let Some(seen) = self.members.tokens(lane).filter_map(version).min() else { return };
-        let deletions = self.hub.compact(lane, seen);
-        if deletions <= DELETIONS_KEPT_MAX {
-            return;
-        }
-        // The slowest hold up what everybody else has got rid of: they start with a new snapshot.
-        let slowest: Vec<Token> =
-            self.members.tokens(lane).filter(|token| version(*token) == Some(seen)).collect();
-        self.surroundings.figures.streams_stalled.add(slowest.len() as u64);
-        for token in slowest {
-            self.close(token);
-        }
     }
 
     pub(super) fn report(&mut self) {
