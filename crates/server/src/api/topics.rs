@@ -40,7 +40,10 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
         });
         topics.insert(figures.topic, topic);
     }
-    for (topic, keys) in app.publisher.states.topics() {
+    // As with wildcards: the server's own topics are not what users ask for.
+    let is_of_users = |topic: &Topic| !topic.as_str().starts_with('$');
+    let states = app.publisher.states.topics().into_iter();
+    for (topic, keys) in states.filter(|(topic, _)| is_of_users(topic)) {
         let subscribers = counts.of(&topic);
         let kind = Kind::State.as_str();
         let value = json!({ "topic": topic.as_str(), "kind": kind, "keys": keys, "subscribers": subscribers });
