@@ -214,6 +214,9 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const TLS_READS_MAX: usize = 16;
 /// How often the files of the TLS certificate and key are looked at for a change.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Bytes of answers over HTTP/2 that wait for their clients: one connection can ask for many, and
+/// take none of them.
+pub const ANSWERS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Requests and streams of one HTTP/2 connection at a time.
 pub const HTTP2_STREAMS_MAX: u32 = 128;
 /// Bytes of a request's headers on HTTP/2, each counted with 32 bytes more, as the protocol does.

@@ -1,5 +1,5 @@
 //! Who may come in: connections in all and for each address, subscribers while memory lasts, and
-//! the bytes of bodies under way.
+//! the bytes of bodies under way, of requests and of answers.
 //!
 //! What is refused is told so at once, with a time to come back. Whoever is in stays served.
 
@@ -7,9 +7,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bellwire_model::limits::{BODIES_BYTES_MAX, MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT};
+use bellwire_model::limits::{
+    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, MEMORY_NEAR_PERCENT,
+    MEMORY_SHARE_PERCENT,
+};
 use rustc_hash::FxHashMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::controls::jittered;
 use crate::observe::Figures;
@@ -30,6 +33,10 @@ pub(crate) struct Admission {
     memory_is_near: AtomicBool,
     /// Bytes of bodies that are being read.
     bodies: Arc<Semaphore>,
+    /// Pages of history that are read and made into answers.
+    pages: Semaphore,
+    /// Bytes of answers that their clients are yet to take.
+    answers: Arc<Semaphore>,
 }
 
 /// What the configuration and the machine allow.
@@ -59,6 +66,8 @@ impl Admission {
             addresses: Mutex::default(),
             memory_is_near: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+            pages: Semaphore::new(JOURNAL_READERS_MAX),
+            answers: Arc::new(Semaphore::new(ANSWERS_BYTES_MAX)),
         }
     }
 
@@ -110,6 +119,22 @@ impl Admission {
             let detail =
                 format!("bodies of {BODIES_BYTES_MAX} bytes are under way, the most at a time");
             Problem::new(Code::PublishersBusy, detail).retry_after(1)
+        })
+    }
+
+    /// Waits for the turn to read a page and to make an answer of it: more at a time would be no
+    /// faster, and would all be in memory.
+    pub(crate) async fn page(&self) -> SemaphorePermit<'_> {
+        self.pages.acquire().await.expect("never closed")
+    }
+
+    /// Room for an answer of `bytes`, until its client has taken it and the permit is dropped.
+    pub(crate) fn answer(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Problem> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Arc::clone(&self.answers).try_acquire_many_owned(permits).map_err(|_| {
+            let detail =
+                format!("answers of {ANSWERS_BYTES_MAX} bytes wait for clients that do not read");
+            Problem::new(Code::MemoryExhausted, detail).retry_after(RETURN_S)
         })
     }
 
@@ -229,5 +254,14 @@ mod tests {
         assert_eq!(admission.body(1).expect_err("full").code, Code::PublishersBusy);
         drop((half, rest));
         assert!(admission.body(1).is_ok());
+    }
+
+    #[test]
+    fn answers_that_nobody_takes_share_one_bound() {
+        let admission = admission(GENEROUS);
+        let all = admission.answer(ANSWERS_BYTES_MAX as u64).expect("room");
+        assert_eq!(admission.answer(1).expect_err("full").code, Code::MemoryExhausted);
+        drop(all);
+        assert!(admission.answer(1).is_ok());
     }
 }

@@ -71,7 +71,7 @@ codes! {
     HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
     PublishersBusy 429 "publishers_busy" "More is published than can be taken; try again later.";
     AddressExhausted 429 "address_exhausted" "This address has as many connections as it may.";
-    MemoryExhausted 503 "memory_exhausted" "The server takes no more subscribers while its memory is nearly used up.";
+    MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     StateFull 507 "state_full" "State topics hold as many keys as they may.";

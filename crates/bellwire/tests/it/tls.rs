@@ -4,7 +4,11 @@
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 
+use bellwire_wire::ws::{
+    self, CloseCode, Compression, Decoder, Inflater, Input, Opcode, Received, Role,
+};
 use rustls::{ProtocolVersion, version};
+use serde_json::{Value, json};
 
 use crate::harness::{Answer, Authority, Http2, Process, Raw, Server, TlsStream, connect, get};
 
@@ -287,4 +291,71 @@ fn a_drain_says_good_bye_and_ends_the_session_in_order() {
     follower.stream().read_to_string(&mut rest).expect("an end in order");
     assert!(rest.contains("event: bye"), "{rest}");
     assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
+}
+
+#[test]
+fn a_websocket_talks_over_tls() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let mut raw = authority.connect(server.address());
+    raw.send(
+        "GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    assert!(raw.until("\r\n\r\n").starts_with("HTTP/1.1 101 "));
+    let mut talk = Talk { raw, decoder: Decoder::new(Role::Client, Compression::Off) };
+    assert_eq!(talk.hear(1), ["ready"]);
+    // Large requests are many records, and many reads of the shard.
+    let data = "x".repeat(900_000);
+    for id in 0..5 {
+        let request = json!({ "request": "publish", "id": id, "topic": "lab/a", "data": data });
+        talk.say(Opcode::Text, request.to_string().as_bytes());
+    }
+    let mut heard = talk.hear(10);
+    heard.sort_unstable();
+    assert_eq!(heard, ["0", "1", "2", "3", "4", "event", "event", "event", "event", "event"]);
+    talk.say(Opcode::Close, &ws::close_payload(CloseCode::NORMAL, ""));
+    assert_eq!(talk.hear(1), ["close"]);
+    assert_eq!(talk.hear(1), [""; 0], "an end in order");
+}
+
+/// A WebSocket's client.
+struct Talk {
+    raw: Raw<TlsStream>,
+    decoder: Decoder,
+}
+
+impl Talk {
+    fn say(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.raw.send(ws::masked_frame(opcode, payload, [9, 8, 7, 6]));
+    }
+
+    /// In a word each what it is told next; fewer at the end.
+    fn hear(&mut self, count: usize) -> Vec<String> {
+        let mut heard = Vec::new();
+        while heard.len() < count {
+            let mut bytes = self.raw.some().expect("no reset");
+            if bytes.is_empty() {
+                break;
+            }
+            let mut input = Input::new(&mut bytes);
+            let mut inflater = Inflater::default();
+            while let Some(said) = self.decoder.next(&mut input, &mut inflater).expect("frames") {
+                heard.push(match said {
+                    Received::Text(text) => {
+                        let said: Value = serde_json::from_str(&text).expect("JSON");
+                        match (&said["control"], &said["reply"]) {
+                            (Value::String(control), _) => control.clone(),
+                            (_, Value::Number(id)) => id.to_string(),
+                            _ => "event".to_owned(),
+                        }
+                    }
+                    Received::Close(_) => "close".to_owned(),
+                    other => panic!("{other:?}"),
+                });
+            }
+        }
+        heard
+    }
 }

@@ -99,6 +99,7 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
         Start::After(cursor) => (Offset::ZERO, Some(cursor)),
     };
     let limit = ReadLimit { events: query.limit.unwrap_or(LIMIT_DEFAULT), bytes: PAGE_BYTES_MAX };
+    let _turn = app.admission.page().await;
     let read_filters = filters.clone();
     let read = move || journal.read(after, &read_filters, limit);
     let page: Page = tokio::task::spawn_blocking(read)

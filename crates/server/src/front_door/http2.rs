@@ -8,13 +8,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::{
     HEAD_TIMEOUT, HTTP2_CONNECTION_WINDOW_BYTES, HTTP2_HEADER_LIST_BYTES_MAX, HTTP2_PING_INTERVAL,
     HTTP2_PING_TIMEOUT, HTTP2_RESETS_MAX, HTTP2_SEND_BUFFER_BYTES_MAX, HTTP2_STREAM_WINDOW_BYTES,
     HTTP2_STREAMS_MAX, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT,
 };
 use http::{Method, Request};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -35,12 +36,19 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         let busy = Arc::new(activity.enter());
         let upgrade =
             (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
+        let admission = Arc::clone(&door.admission);
         let one = One { door: Arc::clone(&door), busy: Arc::clone(&busy), upgrade };
         request.extensions_mut().insert(Passage::One(one));
         let answer = door.router.clone().call(request);
         async move {
-            let answer = answer.await?;
-            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, busy)))
+            let answer: Response = answer.await?;
+            let bytes = answer.body().size_hint().lower();
+            let permit = (bytes > ANSWER_BYTES_SMALL).then(|| admission.answer(bytes));
+            let (answer, permit) = match permit.transpose() {
+                Ok(permit) => (answer, permit),
+                Err(problem) => (problem.into_response(), None),
+            };
+            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, (busy, permit))))
         }
     });
     let connection = http2::Builder::new(Patient)
@@ -77,6 +85,9 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         connection.as_mut().graceful_shutdown();
     }
 }
+
+/// Answers below this are not counted: most are, and a connection can have few of them.
+const ANSWER_BYTES_SMALL: u64 = 16 * 1024;
 
 /// One request of a connection, for whoever wants to answer it with a stream.
 #[derive(Clone, Debug)]

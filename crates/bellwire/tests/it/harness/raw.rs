@@ -122,6 +122,13 @@ impl<S: Read + Write> Raw<S> {
         Ok(line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
+    /// What comes next; nothing at an end in order.
+    pub(crate) fn some(&mut self) -> io::Result<Vec<u8>> {
+        let some = self.reader.fill_buf()?.to_vec();
+        self.reader.consume(some.len());
+        Ok(some)
+    }
+
     /// Everything up to the end, be it in order or a reset. Fails where no end comes.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> Vec<u8> {

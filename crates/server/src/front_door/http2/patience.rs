@@ -15,6 +15,7 @@ use bellwire_model::limits::{CARRY_BYTES_MAX, STALL_TIMEOUT};
 use bytes::Bytes;
 use hyper::body::{Body as _, Frame, SizeHint};
 use hyper::rt::Executor;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
 use super::Busy;
@@ -38,12 +39,15 @@ enum Said {
 pub(super) struct Answer {
     body: Body,
     rest: Bytes,
-    _busy: Arc<Busy>,
+    _held: Held,
 }
 
+/// What goes with the last of an answer.
+type Held = (Arc<Busy>, Option<OwnedSemaphorePermit>);
+
 impl Answer {
-    pub(super) fn new(body: Body, busy: Arc<Busy>) -> Self {
-        Self { body, rest: Bytes::new(), _busy: busy }
+    pub(super) fn new(body: Body, held: Held) -> Self {
+        Self { body, rest: Bytes::new(), _held: held }
     }
 
     fn poll_piece(
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
 
     fn answer(body: Body) -> Answer {
-        Answer::new(body, Arc::new(Arc::new(Activity::default()).enter()))
+        Answer::new(body, (Arc::new(Arc::new(Activity::default()).enter()), None))
     }
 
     #[tokio::test]
