@@ -6,9 +6,9 @@
 //! start ─▶ catching up: state values, pages of history, ring ─▶ ready ─▶ live ⇄ lagging
 //! ```
 
-use bellwire_model::{Cursor, Offset, Version};
+use bellwire_model::{Cursor, Offset};
 
-use crate::entry::Value;
+use crate::entry::Arrival;
 use crate::lane::LaneId;
 
 /// Where a subscriber wants to begin.
@@ -53,20 +53,21 @@ pub struct Gap {
     pub reason: GapReason,
 }
 
-/// Where one subscriber is: the offset and the state version that it has, and its lane. Fixed in
-/// size, however far behind it is.
+/// Where one subscriber is: the offset that it has, the newest value that it has, and its lane.
+/// Fixed in size, however far behind it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     pub(crate) lane: LaneId,
     pub(crate) phase: Phase,
+    pub(crate) turn: Turn,
     /// It has, or does not follow, everything up to here.
     pub(crate) offset: Offset,
     /// It knows that events up to here may be missing.
     pub(crate) gap_known_to: Offset,
-    /// It has the newest values as of this version.
-    pub(crate) version: Version,
-    /// Deletions up to this version happened before its snapshot, so they are none of its business.
-    pub(crate) snapshot_version: Version,
+    /// It has what its lane shows of each key as of here.
+    pub(crate) arrival: Arrival,
+    /// Up to here values are its snapshot: deletions that came before are none of its business.
+    pub(crate) snapshot: Arrival,
 }
 
 /// Whether the subscriber knows that it is live.
@@ -78,17 +79,25 @@ pub(crate) enum Phase {
     Live,
 }
 
+/// What a subscriber gets next where it lacks both: they take turns, so that neither keeps the
+/// other from coming.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Values,
+    Stream,
+}
+
 // A connection is O(1): this is what it costs in the hub.
 const _: () = assert!(size_of::<Delivery>() <= 40);
 
 impl Delivery {
     /// A subscriber of `lane` that begins at `begin`, and the gap to tell it first, if any.
-    /// `tail` and `version` are the hub's.
+    /// `tail` and `newest` are the hub's.
     pub(crate) fn new(
         lane: LaneId,
         begin: Begin,
         tail: Cursor,
-        version: Version,
+        newest: Arrival,
     ) -> (Self, Option<Gap>) {
         let mut gap = None;
         let (offset, gap_known_to) = match begin.start {
@@ -104,14 +113,14 @@ impl Delivery {
                 (Offset::ZERO, begin.trimmed)
             }
         };
-        let phase = Phase::CatchingUp;
         let delivery = Self {
             lane,
-            phase,
+            phase: Phase::CatchingUp,
+            turn: Turn::Values,
             offset,
             gap_known_to,
-            version: Version::ZERO,
-            snapshot_version: version,
+            arrival: Arrival::ZERO,
+            snapshot: newest,
         };
         (delivery, gap)
     }
@@ -126,16 +135,9 @@ impl Delivery {
         self.offset
     }
 
-    /// The newest state version that it has.
-    pub fn version(&self) -> Version {
-        self.version
-    }
-
-    /// Whether it has no use for `value` of a hub that has all changes up to `as_of`: a newer one
-    /// follows, or it is a deletion from before the subscriber's snapshot.
-    pub fn skips<P>(&self, value: &Value<P>, as_of: Version) -> bool {
-        let is_old_deletion = value.is_deletion && value.version <= self.snapshot_version;
-        value.is_stale(as_of) || is_old_deletion
+    /// The newest arrival of a value that it has.
+    pub fn arrival(&self) -> Arrival {
+        self.arrival
     }
 
     /// It has taken the entry at `offset`, or everything up to there.
@@ -149,10 +151,15 @@ impl Delivery {
         self.offset = self.offset.max(end);
     }
 
-    /// It has taken the value of this version.
-    pub fn took_value(&mut self, version: Version) {
-        debug_assert!(version > self.version, "versions strictly increase for every subscriber");
-        self.version = version;
+    /// It has taken the value that arrived then.
+    pub fn took_value(&mut self, arrival: Arrival) {
+        debug_assert!(arrival > self.arrival, "values come in the order of their arrival");
+        self.arrival = arrival;
+    }
+
+    /// It has taken all values up to here.
+    pub fn took_values(&mut self, end: Arrival) {
+        self.arrival = self.arrival.max(end);
     }
 
     /// It has been told of `gap`.

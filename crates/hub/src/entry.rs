@@ -24,7 +24,7 @@ pub struct Value<P> {
     /// The state topic.
     pub topic: Topic,
     /// The key that changed.
-    pub key: Box<str>,
+    pub key: Arc<str>,
     /// Its place in the order of changes.
     pub version: Version,
     /// Whether this is the newest value, or says that the key is gone.
@@ -36,12 +36,30 @@ pub struct Value<P> {
 }
 
 impl<P> Value<P> {
-    /// Whether a newer value of the key exists among the changes up to `seen`. A subscriber that
+    /// Whether a newer value of the key exists among the changes up to `as_of`. A subscriber that
     /// has not got this one yet skips it: the newer one is behind it. That is conflation.
     ///
     /// A newer one that is still on its way does not count: until it is here, this one is it.
-    pub(crate) fn is_stale(&self, seen: Version) -> bool {
+    pub(crate) fn is_stale(&self, as_of: Version) -> bool {
         let newest = Version::new(self.newest.load(Ordering::Relaxed));
-        self.version < newest && newest <= seen
+        self.version < newest && newest <= as_of
+    }
+}
+
+/// When a value came into a lane: a hub counts them. Not the same order as that of versions, since
+/// a lane may hold a value back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Arrival(u64);
+
+impl Arrival {
+    /// Before the first.
+    pub(crate) const ZERO: Self = Self(0);
+    /// After every arrival.
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// Counts one more, and names it.
+    pub(crate) fn advance(&mut self) -> Self {
+        self.0 += 1;
+        *self
     }
 }

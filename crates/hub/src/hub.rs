@@ -3,15 +3,16 @@
 mod following;
 mod lag;
 
-use std::collections::vec_deque;
 use std::sync::Arc;
 
-use bellwire_model::{Cursor, Epoch, FilterSet, Offset, Version, limits};
+use bellwire_model::{Cursor, EffectiveFilter, Epoch, FilterSet, Offset, Version, limits};
 
-use crate::delivery::{Delivery, Gap, GapReason, Phase};
-use crate::entry::{Entry, Value};
+use crate::delivery::{Delivery, Gap, GapReason, Phase, Turn};
+use crate::entry::{Arrival, Entry, Value};
 use crate::history::{History, HistoryPage};
-use crate::lane::{Lane, LaneId, Lanes};
+use crate::lane::{Lane, LaneId};
+use crate::lanes::Lanes;
+use crate::next::{Entries, Next, Values};
 use crate::ring::Ring;
 
 pub use following::{LaneEnd, LaneEnds};
@@ -32,68 +33,6 @@ impl Default for HubLimits {
     }
 }
 
-/// What comes next for a subscriber. Tell its [`Delivery`] of each thing that was taken.
-#[derive(Debug)]
-pub enum Next<'a, P> {
-    /// These entries, in order. Taken by [`Delivery::took_entry`].
-    Entries(Entries<'a, P>),
-    /// These values, in order; skip those that [`Delivery::skips`]. Taken by
-    /// [`Delivery::took_value`], the skipped ones too.
-    Values(Values<'a, P>),
-    /// A page of history is to be read from here and given to [`Hub::push_history`].
-    History(Offset),
-    /// A gap is to be told. Taken by [`Delivery::took_gap`].
-    Gap(Gap),
-    /// The subscriber is to be told that it is live as of this cursor. Taken by
-    /// [`Delivery::took_ready`].
-    Ready(Cursor),
-    /// Nothing until its lane is touched.
-    Nothing,
-}
-
-/// A run of values of a lane.
-#[derive(Debug)]
-pub struct Values<'a, P> {
-    values: vec_deque::Iter<'a, Arc<Value<P>>>,
-    as_of: Version,
-}
-
-impl<P> Values<'_, P> {
-    /// The newest change that the hub has.
-    pub fn as_of(&self) -> Version {
-        self.as_of
-    }
-}
-
-impl<'a, P> Iterator for Values<'a, P> {
-    type Item = &'a Arc<Value<P>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.values.next()
-    }
-}
-
-/// A run of entries: of a lane, or of a page of history.
-#[derive(Debug)]
-pub enum Entries<'a, P> {
-    /// From the lane.
-    Lane(vec_deque::Iter<'a, Arc<Entry<P>>>),
-    /// From a page of history, which ends here: when all are taken the subscriber has everything
-    /// up to this offset.
-    Page(std::slice::Iter<'a, Arc<Entry<P>>>, Offset),
-}
-
-impl<'a, P> Iterator for Entries<'a, P> {
-    type Item = &'a Arc<Entry<P>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Self::Lane(entries) => entries.next(),
-            Self::Page(entries, _) => entries.next(),
-        }
-    }
-}
-
 /// Ring, lanes and history of one shard. See the crate's documentation.
 #[derive(Debug)]
 pub struct Hub<P> {
@@ -103,6 +42,10 @@ pub struct Hub<P> {
     tail: Offset,
     /// The newest change of a state topic pushed.
     version: Version,
+    /// The newest arrival of a value in any lane.
+    arrivals: Arrival,
+    /// The newest time that it was told of.
+    now_ms: u64,
     ring: Ring<P>,
     lanes: Lanes<P>,
     history: History<P>,
@@ -116,6 +59,8 @@ impl<P> Hub<P> {
             limits,
             tail,
             version: Version::ZERO,
+            arrivals: Arrival::ZERO,
+            now_ms: 0,
             ring: Ring::new(tail),
             lanes: Lanes::new(),
             history: History::new(),
@@ -132,14 +77,19 @@ impl<P> Hub<P> {
         self.lanes.len()
     }
 
-    /// Whether somebody follows these filters.
-    pub fn has_lane(&self, filters: &FilterSet) -> bool {
-        self.lanes.find(filters).is_some()
+    /// Whether somebody follows just this.
+    pub fn has_lane(&self, follows: &EffectiveFilter) -> bool {
+        self.lanes.find(follows).is_some()
     }
 
-    /// The filters of a lane.
+    /// What those who are on a lane follow.
+    pub fn follows(&self, lane: LaneId) -> &EffectiveFilter {
+        &self.lanes.get(lane).follows
+    }
+
+    /// The same without rates.
     pub fn filters(&self, lane: LaneId) -> &FilterSet {
-        &self.lanes.get(lane).filters
+        self.follows(lane).filters()
     }
 
     /// Takes in durable entries, in order. Adds each lane that they touch to `touched`, perhaps
@@ -160,16 +110,47 @@ impl<P> Hub<P> {
         }
     }
 
-    /// Takes in changes of state topics, in order. Adds each lane that they touch to `touched`.
-    pub fn push_values(&mut self, values: &[Arc<Value<P>>], touched: &mut Vec<LaneId>) {
+    /// Takes in changes of state topics, in order. Adds each lane that they touch to `touched`,
+    /// perhaps more than once. Time is in milliseconds of any clock that never goes back.
+    pub fn push_values(
+        &mut self,
+        values: &[Arc<Value<P>>],
+        now_ms: u64,
+        touched: &mut Vec<LaneId>,
+    ) {
+        self.now_ms = self.now_ms.max(now_ms);
+        let now_ms = self.now_ms;
         for value in values {
             assert!(value.version > self.version, "versions strictly increase");
             self.version = value.version;
+            let arrival = self.arrivals.advance();
+            let mut paced = Vec::new();
             self.lanes.for_each_reached(&value.topic, |id, lane| {
-                lane.push_value(value);
-                touched.push(id);
+                if lane.is_paced() {
+                    paced.push(id);
+                } else {
+                    lane.push_value(value, arrival);
+                    touched.push(id);
+                }
             });
+            for id in paced {
+                if self.lanes.pacing(id, |lane| lane.push_paced(value, arrival, now_ms)) {
+                    touched.push(id);
+                }
+            }
         }
+    }
+
+    /// Lets values in that rates have held back until now. Adds each lane that they touch to
+    /// `touched`.
+    pub fn release(&mut self, now_ms: u64, touched: &mut Vec<LaneId>) {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.lanes.release(self.now_ms, &mut self.arrivals, touched);
+    }
+
+    /// When [`release`](Self::release) has something to do.
+    pub fn next_release(&self) -> Option<u64> {
+        self.lanes.next_release()
     }
 
     /// Takes in a page that [`Next::History`] asked for. The lane may have ended meanwhile.
@@ -186,21 +167,20 @@ impl<P> Hub<P> {
     pub fn next(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
         self.settle(delivery);
         let lane = self.lanes.get(delivery.lane);
-        // The snapshot comes first; later changes wait for the stream.
-        let has_values = has_values(lane, delivery);
-        let in_snapshot = delivery.version < delivery.snapshot_version;
-        let has_stream = has_stream(lane, delivery);
-        if has_values && (in_snapshot || !has_stream) {
+        let (has_values, has_stream) = (has_values(lane, delivery), has_stream(lane, delivery));
+        // The snapshot comes whole and first.
+        let in_snapshot = delivery.arrival < delivery.snapshot;
+        if has_values && (in_snapshot || !has_stream || delivery.turn == Turn::Values) {
+            delivery.turn = Turn::Stream;
             let lane = self.lanes.get(delivery.lane);
-            let start = lane.values.partition_point(|value| value.version <= delivery.version);
-            let values = lane.values.range(start..);
-            return Next::Values(Values { values, as_of: self.version });
+            return Next::Values(Values::new(lane, delivery, (self.version, self.arrivals)));
         }
+        delivery.turn = Turn::Values;
         if delivery.offset < lane.since {
             return self.next_behind(delivery);
         }
-        let lane = self.lanes.get(delivery.lane);
-        if has_entries(lane, delivery) {
+        if has_stream {
+            let lane = self.lanes.get(delivery.lane);
             let start = lane.entries.partition_point(|entry| entry.offset <= delivery.offset);
             return Next::Entries(Entries::Lane(lane.entries.range(start..)));
         }
@@ -252,11 +232,11 @@ impl<P> Hub<P> {
     }
 
     /// Moves a subscriber that has all there is to the tail, so that its cursor stays young, and to
-    /// the newest version, so that it holds no deletion back.
+    /// the newest arrival, so that it holds no deletion back.
     fn settle(&self, delivery: &mut Delivery) {
         delivery.offset = self.cursor(delivery).offset;
         if !has_values(self.lanes.get(delivery.lane), delivery) {
-            delivery.version = self.version;
+            delivery.arrival = self.arrivals;
         }
     }
 
@@ -265,9 +245,9 @@ impl<P> Hub<P> {
         self.lanes.get(lane).wants_compaction()
     }
 
-    /// Drops a lane's stale values; `seen` is the oldest version among its subscribers. Returns how
-    /// many deletions it must keep for them.
-    pub fn compact(&mut self, lane: LaneId, seen: Version) -> usize {
+    /// Drops a lane's stale values; `seen` is the oldest arrival among those that its subscribers
+    /// have. Returns how many deletions it must keep for them.
+    pub fn compact(&mut self, lane: LaneId, seen: Arrival) -> usize {
         self.lanes.get_mut(lane).compact(seen, self.version)
     }
 }
@@ -282,5 +262,5 @@ fn has_stream<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
 }
 
 fn has_values<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
-    lane.values.back().is_some_and(|value| value.version > delivery.version)
+    lane.values.back().is_some_and(|newest| newest.arrival > delivery.arrival)
 }

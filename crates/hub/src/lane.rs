@@ -1,13 +1,13 @@
 //! Lanes: one per distinct filter, shared by all connections that follow it.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bellwire_model::{FilterSet, Offset, Topic, Version};
-use rustc_hash::FxHashMap;
-use slab::Slab;
+use bellwire_model::{EffectiveFilter, Offset, Version};
 
-use crate::entry::{Entry, Value};
+use crate::entry::{Arrival, Entry, Value};
+use crate::pacer::{Held, Pacer};
 
 /// Names a lane of one hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,25 +23,41 @@ impl LaneId {
 /// Values beyond twice the live ones that a lane holds before it wants to be compacted.
 const STALE_VALUES_SLACK: usize = 64;
 
-/// What matches one filter set.
+/// What matches one effective filter.
 #[derive(Debug)]
 pub(crate) struct Lane<P> {
-    pub(crate) filters: FilterSet,
+    pub(crate) follows: EffectiveFilter,
     /// Connections that follow it; the last one to leave ends it.
     pub(crate) subscribers: usize,
     /// Every matching entry after `since`, up to the hub's tail.
     pub(crate) entries: VecDeque<Arc<Entry<P>>>,
     pub(crate) since: Offset,
-    /// Every matching change that is not stale, in order, and some that are.
-    pub(crate) values: VecDeque<Arc<Value<P>>>,
+    /// Every matching change that is not stale, in the order of arrival, and some that are.
+    pub(crate) values: VecDeque<Arrived<P>>,
     /// When `values` is worth compacting.
     compact_at: usize,
+    /// Holds back what comes too soon, where there are rates.
+    pacer: Option<Box<Pacer<P>>>,
+}
+
+/// A value of a lane.
+#[derive(Debug)]
+pub(crate) struct Arrived<P> {
+    pub(crate) arrival: Arrival,
+    pub(crate) value: Arc<Value<P>>,
+}
+
+impl<P> Clone for Arrived<P> {
+    fn clone(&self) -> Self {
+        Self { arrival: self.arrival, value: Arc::clone(&self.value) }
+    }
 }
 
 impl<P> Lane<P> {
-    fn new(filters: FilterSet, tail: Offset) -> Self {
+    pub(crate) fn new(follows: EffectiveFilter, tail: Offset) -> Self {
         Self {
-            filters,
+            pacer: follows.is_paced().then(Box::default),
+            follows,
             subscribers: 0,
             entries: VecDeque::new(),
             since: tail,
@@ -63,7 +79,7 @@ impl<P> Lane<P> {
         P: 'a,
     {
         for entry in older {
-            if self.filters.matches(&entry.topic) {
+            if self.follows.filters().matches(&entry.topic) {
                 self.entries.push_front(Arc::clone(entry));
             }
         }
@@ -78,18 +94,108 @@ impl<P> Lane<P> {
         self.since = self.since.max(offset);
     }
 
-    pub(crate) fn push_value(&mut self, value: &Arc<Value<P>>) {
-        self.values.push_back(Arc::clone(value));
+    pub(crate) fn is_paced(&self) -> bool {
+        self.pacer.is_some()
     }
 
-    /// Adds changes that a snapshot or another lane has. What is here already comes once.
-    pub(crate) fn merge(&mut self, values: impl IntoIterator<Item = Arc<Value<P>>>) {
+    pub(crate) fn push_value(&mut self, value: &Arc<Value<P>>, arrival: Arrival) {
+        self.values.push_back(Arrived { arrival, value: Arc::clone(value) });
+    }
+
+    /// Takes in a change, unless it comes too soon; returns whether it did.
+    pub(crate) fn push_paced(
+        &mut self,
+        value: &Arc<Value<P>>,
+        arrival: Arrival,
+        now_ms: u64,
+    ) -> bool {
+        if let Some(pacer) = &mut self.pacer
+            && let Some(rate) = self.follows.max_rate(&value.topic)
+            && !pacer.admit(value, rate, now_ms)
+        {
+            return false;
+        }
+        self.push_value(value, arrival);
+        true
+    }
+
+    /// Takes in what came too soon and is due by now; returns whether there was any.
+    pub(crate) fn release(&mut self, now_ms: u64, arrivals: &mut Arrival) -> bool {
+        let Some(pacer) = &mut self.pacer else { return false };
+        let released = pacer.release(now_ms);
+        // What was held for a newcomer alone is here already: now it comes once more, for all.
+        let repeated = released.iter().filter(|held| held.shown == held.value.version);
+        let mut repeated: Vec<Version> = repeated.map(|held| held.shown).collect();
+        if !repeated.is_empty() {
+            repeated.sort_unstable();
+            self.values.retain(|arrived| repeated.binary_search(&arrived.value.version).is_err());
+        }
+        let arrive = |Held { value, .. }| Arrived { arrival: arrivals.advance(), value };
+        let before = self.values.len();
+        self.values.extend(released.into_iter().map(arrive));
+        self.values.len() > before
+    }
+
+    /// When there is something to [`release`](Self::release).
+    pub(crate) fn next_release(&self) -> Option<u64> {
+        self.pacer.as_ref()?.next_release()
+    }
+
+    /// Adds values that a snapshot or another lane has. Each comes once, when it arrived last.
+    pub(crate) fn merge(&mut self, values: impl IntoIterator<Item = Arrived<P>>) {
         let mut merged: Vec<_> = std::mem::take(&mut self.values).into();
         merged.extend(values);
-        merged.sort_unstable_by_key(|value| value.version);
-        merged.dedup_by_key(|value| value.version);
+        merged.sort_unstable_by_key(|arrived| (arrived.value.version, Reverse(arrived.arrival)));
+        merged.dedup_by_key(|arrived| arrived.value.version);
+        merged.sort_unstable_by_key(|arrived| arrived.arrival);
         self.values = merged.into();
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
+    }
+
+    /// The values that are there now, without keys that are gone.
+    pub(crate) fn live(&self, as_of: Version) -> impl Iterator<Item = &Arrived<P>> {
+        let is_live = move |arrived: &&Arrived<P>| {
+            !arrived.value.is_deletion && !self.is_stale(&arrived.value, as_of)
+        };
+        self.values.iter().filter(is_live)
+    }
+
+    /// Values that are held back.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Held<P>> {
+        self.pacer.iter().flat_map(|pacer| pacer.held())
+    }
+
+    /// Takes in what other lanes held back, for a subscriber that comes from there.
+    pub(crate) fn hold(&mut self, held: Vec<Held<P>>, arrivals: &mut Arrival, now_ms: u64) {
+        let mut arrived = Vec::new();
+        for held in held {
+            let rate = self.follows.max_rate(&held.value.topic);
+            if let (Some(pacer), Some(rate)) = (&mut self.pacer, rate) {
+                pacer.hold(held, rate, now_ms);
+            } else {
+                arrived.push(Arrived { arrival: arrivals.advance(), value: held.value });
+            }
+        }
+        if !arrived.is_empty() {
+            self.merge(arrived);
+        }
+    }
+
+    /// Whether a change of this value's key is held back.
+    pub(crate) fn holds(&self, value: &Value<P>) -> bool {
+        self.pacer.as_ref().is_some_and(|pacer| pacer.holds(value))
+    }
+
+    /// Whether the newest change of this value's key is here to be seen.
+    pub(crate) fn shows_newest_of(&self, value: &Value<P>) -> bool {
+        self.follows.filters().matches(&value.topic) && !self.holds(value)
+    }
+
+    /// Whether a newer value of the key has come into the lane. `as_of` is the newest change that
+    /// was pushed to the hub.
+    pub(crate) fn is_stale(&self, value: &Value<P>, as_of: Version) -> bool {
+        let is_shown = || self.pacer.as_ref().is_some_and(|pacer| pacer.shows(value));
+        value.is_stale(as_of) && !is_shown()
     }
 
     pub(crate) fn wants_compaction(&self) -> bool {
@@ -97,133 +203,16 @@ impl<P> Lane<P> {
     }
 
     /// Drops what no subscriber needs any more: stale values, and deletions up to `seen`, the
-    /// oldest version that all of them have. `as_of` is the newest change pushed.
+    /// oldest arrival that all of them have. `as_of` is the newest change that was pushed.
     /// Returns how many deletions remain.
-    pub(crate) fn compact(&mut self, seen: Version, as_of: Version) -> usize {
-        let is_spent =
-            |value: &Value<P>| value.is_stale(as_of) || value.is_deletion && value.version <= seen;
-        self.values.retain(|value| !is_spent(value));
+    pub(crate) fn compact(&mut self, seen: Arrival, as_of: Version) -> usize {
+        let mut values = std::mem::take(&mut self.values);
+        values.retain(|Arrived { arrival, value }| {
+            let is_seen_deletion = value.is_deletion && *arrival <= seen;
+            !is_seen_deletion && !self.is_stale(value, as_of)
+        });
+        self.values = values;
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
-        self.values.iter().filter(|value| value.is_deletion).count()
-    }
-}
-
-/// All lanes, and which of them a topic reaches.
-#[derive(Debug)]
-pub(crate) struct Lanes<P> {
-    slab: Slab<Lane<P>>,
-    by_filters: FxHashMap<FilterSet, LaneId>,
-    /// Lanes that name a topic.
-    exact: FxHashMap<Box<str>, Vec<LaneId>>,
-    /// Lanes with a wildcard; few, since equal filters share one.
-    patterns: Vec<LaneId>,
-    /// Which of `patterns` a topic reaches; emptied when they change.
-    reached: FxHashMap<Topic, Arc<[LaneId]>>,
-}
-
-/// Topics in the memory of pattern matches; beyond it the memory starts anew.
-const REACHED_TOPICS_MAX: usize = 65_536;
-
-impl<P> Lanes<P> {
-    pub(crate) fn new() -> Self {
-        Self {
-            slab: Slab::new(),
-            by_filters: FxHashMap::default(),
-            exact: FxHashMap::default(),
-            patterns: Vec::new(),
-            reached: FxHashMap::default(),
-        }
-    }
-
-    pub(crate) fn get(&self, id: LaneId) -> &Lane<P> {
-        &self.slab[id.index()]
-    }
-
-    pub(crate) fn get_mut(&mut self, id: LaneId) -> &mut Lane<P> {
-        &mut self.slab[id.index()]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.slab.len()
-    }
-
-    pub(crate) fn find(&self, filters: &FilterSet) -> Option<LaneId> {
-        self.by_filters.get(filters).copied()
-    }
-
-    /// A new lane that has no entries up to `tail`, and `values`.
-    pub(crate) fn create(
-        &mut self,
-        filters: FilterSet,
-        (tail, values): (Offset, Vec<Arc<Value<P>>>),
-    ) -> LaneId {
-        let mut lane = Lane::new(filters.clone(), tail);
-        lane.merge(values);
-        let id = LaneId(self.slab.insert(lane) as u32);
-        for filter in filters.iter().filter(|filter| filter.is_exact()) {
-            self.exact.entry(filter.as_str().into()).or_default().push(id);
-        }
-        if filters.iter().any(|filter| !filter.is_exact()) {
-            self.patterns.push(id);
-            self.reached.clear();
-        }
-        self.by_filters.insert(filters, id);
-        id
-    }
-
-    pub(crate) fn remove(&mut self, id: LaneId) {
-        let lane = self.slab.remove(id.index());
-        self.by_filters.remove(&lane.filters);
-        for filter in lane.filters.iter().filter(|filter| filter.is_exact()) {
-            if let Some(ids) = self.exact.get_mut(filter.as_str()) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.exact.remove(filter.as_str());
-                }
-            }
-        }
-        let before = self.patterns.len();
-        self.patterns.retain(|other| *other != id);
-        if self.patterns.len() != before {
-            self.reached.clear();
-        }
-    }
-
-    /// Calls `visit` with each lane that `topic` reaches, once.
-    pub(crate) fn for_each_reached(
-        &mut self,
-        topic: &Topic,
-        mut visit: impl FnMut(LaneId, &mut Lane<P>),
-    ) {
-        // A lane with both kinds of filter names topics that its patterns do not cover (filter
-        // sets are canonical), so no lane is in both lists for one topic.
-        if let Some(ids) = self.exact.get(topic.as_str()) {
-            for id in ids {
-                visit(*id, &mut self.slab[id.index()]);
-            }
-        }
-        if self.patterns.is_empty() {
-            return;
-        }
-        let by_pattern = match self.reached.get(topic) {
-            Some(ids) => Arc::clone(ids),
-            None => self.match_patterns(topic),
-        };
-        for id in by_pattern.iter() {
-            visit(*id, &mut self.slab[id.index()]);
-        }
-    }
-
-    fn match_patterns(&mut self, topic: &Topic) -> Arc<[LaneId]> {
-        let passes = |id: &LaneId| {
-            let filters = &self.slab[id.index()].filters;
-            filters.iter().any(|filter| !filter.is_exact() && filter.matches(topic))
-        };
-        let ids: Arc<[LaneId]> = self.patterns.iter().copied().filter(|id| passes(id)).collect();
-        if self.reached.len() >= REACHED_TOPICS_MAX {
-            self.reached.clear();
-        }
-        self.reached.insert(topic.clone(), Arc::clone(&ids));
-        ids
+        self.values.iter().filter(|arrived| arrived.value.is_deletion).count()
     }
 }

@@ -4,10 +4,10 @@
 //! journal ──▶ Hub::push ─┬─▶ Ring   recent entries, shared by all
 //!                        └─▶ Lane   one per distinct filter: the entries that match it
 //!                              ▲
-//! connection: Delivery { lane, offset, version } ── Hub::next ──▶ what to send now
+//! connection: Delivery { lane, offset, arrival } ── Hub::next ──▶ what to send now
 //! ```
 //!
-//! A connection has no queue. It is a [`Delivery`]: the offset it has seen, the state version it
+//! A connection has no queue. It is a [`Delivery`]: the offset it has seen, the newest value it
 //! has seen, and its lane. [`Hub::next`] says what comes next for it: entries of its lane, values
 //! of state topics, pages of history that somebody must read from the journal, or a gap.
 //!
@@ -20,12 +20,16 @@ mod entry;
 mod history;
 mod hub;
 mod lane;
+mod lanes;
+mod next;
+mod pacer;
 mod ring;
 mod state;
 
 pub use delivery::{Begin, Delivery, Gap, GapReason, Start};
-pub use entry::{Entry, Value};
+pub use entry::{Arrival, Entry, Value};
 pub use history::HistoryPage;
-pub use hub::{Entries, Hub, HubLimits, Lag, LaneEnd, LaneEnds, Next, Values};
+pub use hub::{Hub, HubLimits, Lag, LaneEnd, LaneEnds};
 pub use lane::LaneId;
+pub use next::{Entries, Next, Values};
 pub use state::{Snapshot, StateError, StateTable};

@@ -23,7 +23,7 @@ pub struct Snapshot<P> {
 #[derive(Debug)]
 pub struct StateTable<P> {
     version: Version,
-    topics: FxHashMap<Topic, FxHashMap<Box<str>, Arc<Value<P>>>>,
+    topics: FxHashMap<Topic, FxHashMap<Arc<str>, Arc<Value<P>>>>,
     keys: usize,
 }
 
@@ -54,26 +54,26 @@ impl<P> StateTable<P> {
         payload: P,
         keys_max: usize,
     ) -> Result<Arc<Value<P>>, StateError> {
-        let newest = match self.get(topic, key) {
-            Some(old) => Arc::clone(&old.newest),
+        let (key, newest) = match self.get(topic, key) {
+            Some(old) => (Arc::clone(&old.key), Arc::clone(&old.newest)),
             None if self.keys >= keys_max => return Err(StateError { keys_max }),
             None => {
                 self.keys += 1;
-                Arc::new(AtomicU64::new(0))
+                (key.into(), Arc::new(AtomicU64::new(0)))
             }
         };
         self.version = self.version.next();
         newest.store(self.version.get(), Ordering::Relaxed);
         let value = Arc::new(Value {
             topic: topic.clone(),
-            key: key.into(),
+            key: Arc::clone(&key),
             version: self.version,
             is_deletion: false,
             payload,
             newest,
         });
         let keys = self.topics.entry(topic.clone()).or_default();
-        keys.insert(key.into(), Arc::clone(&value));
+        keys.insert(key, Arc::clone(&value));
         Ok(value)
     }
 
@@ -89,7 +89,7 @@ impl<P> StateTable<P> {
         old.newest.store(self.version.get(), Ordering::Relaxed);
         Some(Arc::new(Value {
             topic: topic.clone(),
-            key: key.into(),
+            key: Arc::clone(&old.key),
             version: self.version,
             is_deletion: true,
             payload,
@@ -105,7 +105,7 @@ impl<P> StateTable<P> {
     /// What a new lane starts from.
     pub fn snapshot(&self, filters: &FilterSet) -> Snapshot<P> {
         let mut values: Vec<Arc<Value<P>>> = Vec::new();
-        let mut take = |keys: &FxHashMap<Box<str>, Arc<Value<P>>>| {
+        let mut take = |keys: &FxHashMap<Arc<str>, Arc<Value<P>>>| {
             values.extend(keys.values().cloned());
         };
         if filters.iter().all(bellwire_model::Filter::is_exact) {

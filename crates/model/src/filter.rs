@@ -133,7 +133,7 @@ impl FilterSet {
         Self::canonical(self.iter().chain(other.iter()).cloned().collect())
     }
 
-    fn canonical(mut filters: Vec<Filter>) -> Self {
+    pub(crate) fn canonical(mut filters: Vec<Filter>) -> Self {
         filters.sort_unstable();
         filters.dedup();
         let covered = |filter: &&Filter| filters.iter().any(|o| o != *filter && o.covers(filter));

@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 mod alert;
+mod effective;
 mod event;
 mod filter;
 mod labels;
@@ -22,6 +23,7 @@ mod time;
 mod topic;
 
 pub use alert::{Alert, AlertState, Fingerprint, RuleName, Transition, TransitionKind};
+pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
 pub use event::{Body, BodyError, Entry, Event};
 pub use filter::{Filter, FilterError, FilterSet};
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};

@@ -114,6 +114,11 @@ pub const TOPIC_RULES_MAX: usize = 1_000;
 pub const RING_EVENTS_MAX: usize = 65_536;
 /// Bytes of payload in the ring of recent events.
 pub const RING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The shortest time between two updates of a key that `max_rate` asks for: 1,000 a second is as
+/// good as no limit.
+pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// The longest: one update in a quarter of an hour, or so. Who wants fewer asks when it wants them.
+pub const UPDATE_INTERVAL_MAX: Duration = Duration::from_secs(1000);
 /// Keys of all state topics together.
 pub const STATE_KEYS_MAX: usize = 1_000_000;
 /// Bytes of one state value: it is kept in memory as long as its key lives.

@@ -30,6 +30,16 @@ impl Ticker {
         (self.0.elapsed().as_millis() / TICK.as_millis()) as Tick
     }
 
+    /// Milliseconds since the ticker began.
+    pub(crate) fn now_ms(self) -> u64 {
+        self.0.elapsed().as_millis() as u64
+    }
+
+    /// How long until so many milliseconds have passed since the ticker began.
+    pub(crate) fn until_ms(self, at_ms: u64) -> Duration {
+        Duration::from_millis(at_ms).saturating_sub(self.0.elapsed())
+    }
+
     /// How long until `tick` begins.
     pub(crate) fn until(self, tick: Tick) -> Duration {
         (TICK * tick).saturating_sub(self.0.elapsed())

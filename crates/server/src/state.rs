@@ -80,7 +80,7 @@ impl States {
         };
         let deletion = |value: &Arc<Value<Frames>>| Event {
             topic: value.topic.clone(),
-            key: Some(value.key.clone()),
+            key: Some((&*value.key).into()),
             event_type: None,
             time: before,
             body: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellwire_hub::{Begin, Start};
 use bellwire_journal::Journal;
 use bellwire_model::limits::WAIT_MAX;
-use bellwire_model::{Cursor, Filter, FilterSet, Offset};
+use bellwire_model::{Cursor, EffectiveFilter, Filter, FilterSet, MaxRate, Offset};
 
 use http::HeaderValue;
 
@@ -23,7 +23,7 @@ pub(crate) const EVENTS_PATH: &str = "/v1/events";
 /// A stream: the connection belongs to it until it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StreamRequest {
-    pub(crate) filters: FilterSet,
+    pub(crate) follows: EffectiveFilter,
     pub(crate) start: Start,
     pub(crate) form: Form,
     /// The origin of a page that is allowed to read along.
@@ -32,7 +32,7 @@ pub(crate) struct StreamRequest {
     pub(crate) handshake: Option<Box<Handshake>>,
 }
 
-/// A long poll: one answer.
+/// A long poll: one answer. It has what is newest, so that a rate would have no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PollRequest {
     pub(crate) filters: FilterSet,
@@ -83,6 +83,7 @@ impl EventsRequest {
             FilterSet::new(query.filters)
                 .map_err(|error| Problem::new(Code::TopicInvalid, error))?
         };
+        let follows = EffectiveFilter::paced(filters.clone(), query.max_rate);
         // The header wins: it is what an EventSource has seen since it was opened.
         let start = match asked.last_event_id.filter(|id| !id.is_empty()) {
             Some(cursor) => Start::After(parse_cursor(cursor)?),
@@ -93,7 +94,7 @@ impl EventsRequest {
                 return Err(raw_is_for_sse());
             }
             let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
-            let stream = StreamRequest { filters, start, form, allow_origin: None, handshake };
+            let stream = StreamRequest { follows, start, form, allow_origin: None, handshake };
             return Ok(Self::Stream(stream));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
@@ -116,7 +117,7 @@ impl EventsRequest {
         };
         let form = Form { encoding, framing };
         let (allow_origin, handshake) = (None, None);
-        Ok(Self::Stream(StreamRequest { filters, start, form, allow_origin, handshake }))
+        Ok(Self::Stream(StreamRequest { follows, start, form, allow_origin, handshake }))
     }
 }
 
@@ -152,6 +153,7 @@ struct Query {
     filters: Vec<Filter>,
     start: Option<Start>,
     wait: Duration,
+    max_rate: Option<MaxRate>,
     raw: Raw,
 }
 
@@ -179,6 +181,13 @@ impl Query {
                 });
             }
             "wait" => self.wait = parse_wait(&value)?,
+            "max_rate" => {
+                let max_rate = value.parse().map_err(|error| {
+                    let detail = format!("`max_rate` is `{value}`: {error}");
+                    Problem::new(Code::ParameterInvalid, detail)
+                });
+                self.max_rate = Some(max_rate?);
+            }
             "format" => {
                 self.raw = match &*value {
                     "raw" => Raw::Yes,
@@ -190,8 +199,9 @@ impl Query {
                 };
             }
             other => {
-                let detail =
-                    format!("`{other}` is no parameter: there are topic, after, wait, format");
+                let detail = format!(
+                    "`{other}` is no parameter: there are topic, after, max_rate, wait, format"
+                );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }
         }
@@ -345,6 +355,10 @@ mod tests {
             ("topic=a&after=yesterday", Code::CursorInvalid),
             ("topic=a&wait=99999s", Code::ParameterInvalid),
             ("topic=a&format=xml", Code::ParameterInvalid),
+            ("topic=a&max_rate=fast", Code::ParameterInvalid),
+            ("topic=a&max_rate=0", Code::ParameterInvalid),
+            ("topic=a&max_rate=-1", Code::ParameterInvalid),
+            ("topic=a&max_rate=1001", Code::ParameterInvalid),
             ("topics=a", Code::ParameterInvalid),
         ];
         for (query, code) in cases {

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use bellwire_hub::{Delivery, Entries, Gap, Hub, HubLimits, LaneEnd, LaneId, Next, Values};
+use bellwire_hub::{
+    Arrival, Delivery, Entries, Gap, Hub, HubLimits, LaneEnd, LaneId, Next, Values,
+};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, POLL_READS_MAX, STATE_ANSWER_BYTES_MAX,
 };
-use bellwire_model::{Cursor, FilterSet, Offset, Version};
+use bellwire_model::{Cursor, EffectiveFilter, FilterSet, Offset};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -57,14 +59,15 @@ impl TaskHub {
         let mut inner = self.inner.lock().expect("not poisoned");
         match batch {
             Batch::Entries(entries) => inner.hub.push(entries, &mut touched),
-            Batch::Values(values) => inner.hub.push_values(values, &mut touched),
+            // Polls have no rates: nothing here waits for a time.
+            Batch::Values(values) => inner.hub.push_values(values, 0, &mut touched),
         }
         touched.sort_unstable();
         touched.dedup();
         for lane in touched {
             if inner.hub.wants_compaction(lane) {
                 // A poll begins with a snapshot: no earlier deletion concerns it.
-                inner.hub.compact(lane, Version::MAX);
+                inner.hub.compact(lane, Arrival::MAX);
             }
             if let Some(notify) = inner.waiting.get(&lane) {
                 notify.notify_waiters();
@@ -101,10 +104,11 @@ impl TaskHub {
         // The table's lock comes first, as for whoever changes it and tells this hub of it.
         let table = self.table.lock().expect("not poisoned");
         let mut inner = self.inner.lock().expect("not poisoned");
-        let is_new = !inner.hub.has_lane(&request.filters);
+        let follows = EffectiveFilter::from(request.filters.clone());
+        let is_new = !inner.hub.has_lane(&follows);
         let snapshot = is_new.then(|| table.snapshot(&request.filters));
         drop(table);
-        let (delivery, gap) = inner.hub.join(&request.filters, begin, snapshot);
+        let (delivery, gap) = inner.hub.join(&follows, begin, snapshot);
         let notify = Arc::clone(inner.waiting.entry(delivery.lane()).or_default());
         let cursor = inner.hub.cursor(&delivery);
         drop(inner);
@@ -204,15 +208,15 @@ impl Subscriber {
     /// Values come all, within a bound of their own: a page full of them must not keep the stream
     /// from coming.
     fn take_values(&mut self, values: Values<'_, Frames>) {
-        let as_of = values.as_of();
-        for value in values {
-            if !self.delivery.skips(value, as_of) && self.value_bytes < STATE_ANSWER_BYTES_MAX {
+        let end = values.end();
+        for (_, value) in values {
+            if self.value_bytes < STATE_ANSWER_BYTES_MAX {
                 let json = value.payload.json();
                 self.value_bytes += json.len();
                 self.values.push(json);
             }
-            self.delivery.took_value(value.version);
         }
+        self.delivery.took_values(end);
     }
 
     fn push(&mut self, json: Bytes) {

@@ -6,7 +6,7 @@ use std::fmt;
 use bellwire_model::limits::{
     FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
-use bellwire_model::{Cursor, Filter, FilterError, Topic};
+use bellwire_model::{Cursor, Filter, FilterError, MaxRate, MaxRateError, Topic};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 
@@ -45,8 +45,8 @@ pub enum Request {
         topics: Vec<Filter>,
         /// Where to begin.
         after: Option<After>,
-        /// How many events a second it wants of them at most; above 0.
-        max_rate: Option<f64>,
+        /// How often it wants a key of them at most.
+        max_rate: Option<MaxRate>,
     },
     /// To follow topics no more.
     Unsubscribe {
@@ -254,15 +254,13 @@ impl<'a> Members<'a> {
         }))
     }
 
-    fn max_rate(&self) -> Result<Option<f64>, Refusal> {
+    fn max_rate(&self) -> Result<Option<MaxRate>, Refusal> {
         let Some(raw) = self.get("max_rate").filter(|raw| *raw != "null") else { return Ok(None) };
-        match serde_json::from_str(raw) {
-            Ok(rate) if rate > 0.0 => Ok(Some(rate)),
-            _ => Err(Refusal::new(
-                "parameter_invalid",
-                "`max_rate` is a number above 0: events a second",
-            )),
-        }
+        let rate =
+            serde_json::from_str(raw).map_err(|_| MaxRateError).and_then(MaxRate::per_second);
+        let refusal =
+            |error| Refusal::new("parameter_invalid", format!("`max_rate` is `{raw}`: {error}"));
+        rate.map(Some).map_err(refusal)
     }
 
     fn publish(&self) -> Result<Request, Refusal> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bellwire_model::limits::{
     EVENT_BYTES_MAX, FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
-use bellwire_model::{Body, Cursor, Epoch, Filter, FilterSet, Offset};
+use bellwire_model::{Body, Cursor, Epoch, Filter, FilterSet, MaxRate, Offset};
 use bellwire_wire::publish::Publish;
 use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{
@@ -36,10 +36,10 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
         ..publish(json("{\"a\":[1,2.5]}"))
     };
     let png = Body::Binary { content_type: "image/png".into(), bytes: b"\x89PNG"[..].into() };
-    let subscribe = |names: &[&str], after, max_rate| Request::Subscribe {
+    let subscribe = |names: &[&str], after, max_rate: Option<f64>| Request::Subscribe {
         topics: topics(names),
         after,
-        max_rate,
+        max_rate: max_rate.map(|rate| MaxRate::per_second(rate).expect("a rate")),
     };
     let cases = [
         (

@@ -246,3 +246,58 @@ fn all_who_follow_agree_on_the_end_whoever_wrote_last() {
         assert_eq!(newest, expected);
     }
 }
+
+#[test]
+fn a_rate_holds_back_what_comes_too_soon_for_all_who_ask_for_it() {
+    let (server, _folder) = start();
+    let address = server.address();
+    let mut seldom = Stream::open(address, "topic=tickers/**&topic=lab/a&max_rate=0.001");
+    let mut always = Stream::open(address, "topic=tickers/**");
+    seldom.until_ready();
+    always.until_ready();
+    for (key, value) in [("a", "1"), ("a", "2"), ("a", "3"), ("b", "1")] {
+        put(address, "tickers/x", key, value);
+        assert_eq!(summary([&always.events(1)[0].json()]), [format!("{key}={value}")]);
+    }
+    assert_eq!(delete(address, "/v1/topics/tickers/x?key=b").status, 204);
+    let cursor = post(address, "/v1/topics/lab/a", "{\"n\":1}").cursor();
+    let got: Vec<Value> = seldom.events(3).iter().map(StreamItem::json).collect();
+    assert_eq!(summary(&got[..2]), ["a=1", "b=1"], "the first change of each key");
+    assert_eq!(got[2]["cursor"], json!(cursor), "streams have no rate");
+    // Who comes later sees what the others see.
+    let mut later = Stream::open(address, "topic=tickers/**&topic=lab/a&max_rate=0.001");
+    assert_eq!(snapshot(&mut later), ["a=1", "b=1"]);
+    let poll = request(
+        address,
+        Request {
+            method: "GET",
+            path: "/v1/events?topic=tickers/**&max_rate=0.001",
+            headers: &[("Accept", "application/json")],
+            body: b"",
+        },
+    );
+    assert_eq!(summary(poll.json()["events"].as_array().expect("events")), ["a=3"]);
+}
+
+#[test]
+fn what_a_rate_holds_back_comes_when_it_is_due() {
+    let (server, _folder) = start();
+    let address = server.address();
+    let mut stream = Stream::open(address, "topic=tickers/x&max_rate=50");
+    stream.until_ready();
+    for n in 1..=200 {
+        put(address, "tickers/x", "k", &n.to_string());
+    }
+    let mut newest = 0;
+    while newest < 200 {
+        let data = stream.events(1)[0].json()["data"].as_u64().expect("a number");
+        assert!(newest < data, "{data} after {newest}");
+        newest = data;
+    }
+    put(address, "tickers/x", "k", "201");
+    assert_eq!(delete(address, "/v1/topics/tickers/x?key=k").status, 204);
+    let mut last = String::new();
+    while last != "-k" {
+        last = summary([&stream.events(1)[0].json()]).remove(0);
+    }
+}

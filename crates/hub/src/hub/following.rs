@@ -10,14 +10,12 @@
 //! A lane has every change of its state topics that was pushed and is not stale, whoever it was
 //! made for. So lanes can be made from lanes, and only the first needs the state table.
 
-use std::sync::Arc;
-
-use bellwire_model::{FilterSet, Version};
+use bellwire_model::EffectiveFilter;
 
 use super::Hub;
 use crate::delivery::{Begin, Delivery, Gap};
-use crate::entry::Value;
-use crate::lane::LaneId;
+use crate::lane::{Arrived, LaneId};
+use crate::pacer::Held;
 use crate::state::Snapshot;
 
 /// Whether a lane ended with its last subscriber.
@@ -39,22 +37,24 @@ pub struct LaneEnds {
 }
 
 impl<P> Hub<P> {
-    /// Adds a subscriber. Where there is no lane for its filters yet, `snapshot` is what the new one
-    /// starts from, as of the newest change that has been pushed: a change more or less would be
+    /// Adds a subscriber. Where there is no lane for what it follows yet, `snapshot` is what the new
+    /// one starts from, as of the newest change that has been pushed: a change more or less would be
     /// lost or come twice. Returns the gap to tell the subscriber before all else, if any.
     pub fn join(
         &mut self,
-        filters: &FilterSet,
+        follows: &EffectiveFilter,
         begin: Begin,
         snapshot: Option<Snapshot<P>>,
     ) -> (Delivery, Option<Gap>) {
-        let lane = self.lanes.find(filters).unwrap_or_else(|| {
+        let lane = self.lanes.find(follows).unwrap_or_else(|| {
             let Snapshot { version, values } = snapshot.expect("a new lane starts from a snapshot");
             assert_eq!(version, self.version, "a snapshot is as of the newest push");
-            self.lanes.create(filters.clone(), (self.tail, values))
+            let arrive = |value| Arrived { arrival: self.arrivals.advance(), value };
+            let values = values.into_iter().map(arrive).collect();
+            self.lanes.create(follows.clone(), (self.tail, values))
         });
         self.lanes.get_mut(lane).subscribers += 1;
-        Delivery::new(lane, begin, self.tail(), self.version)
+        Delivery::new(lane, begin, self.tail(), self.arrivals)
     }
 
     /// Removes a subscriber.
@@ -67,40 +67,65 @@ impl<P> Hub<P> {
     pub fn unite(&mut self, main: &mut Delivery, added: Delivery) -> LaneEnds {
         assert!(self.is_complete(main) && self.is_complete(&added), "both have all there is");
         let (one, other) = (self.lanes.get(main.lane), self.lanes.get(added.lane));
-        let union = one.filters.union(&other.filters);
-        let lane = if let Some(lane) = self.lanes.find(&union) {
+        let union = one.follows.union(&other.follows);
+        // What one holds back comes again though the other has shown it: an older value may have
+        // come from the one after that.
+        let held_by_one = one.held().map(|held| held.unless_shown_by(other));
+        let held_by_other = other.held().map(|held| held.unless_shown_by(one));
+        let held = held_by_one.chain(held_by_other).collect();
+        let found = self.lanes.find(&union);
+        let lane = if let Some(lane) = found {
             lane
         } else {
-            let both = one.values.iter().chain(&other.values);
             // Nobody but `main` begins here, and it knows what is gone.
-            let is_live =
-                |value: &&Arc<Value<P>>| !value.is_deletion && !value.is_stale(self.version);
-            let values = both.filter(is_live).cloned().collect();
+            let live = one.live(self.version).chain(other.live(self.version));
+            let values = live.cloned().collect();
             self.lanes.create(union, (self.tail, values))
         };
         main.offset = self.tail;
-        main.version = self.version;
+        // The hub may be behind what one of them has been told of.
+        main.gap_known_to = main.gap_known_to.min(added.gap_known_to);
+        main.arrival = self.arrivals;
+        self.take_along(held, lane, found);
         LaneEnds { main: self.change_lane(main, lane), added: self.part(added.lane) }
     }
 
     /// Lets a subscriber follow only a part of what it followed, wherever it is. What it lacks of
     /// that part still comes.
-    pub fn narrow(&mut self, delivery: &mut Delivery, filters: &FilterSet) -> LaneEnd {
+    pub fn narrow(&mut self, delivery: &mut Delivery, follows: &EffectiveFilter) -> LaneEnd {
         let old = self.lanes.get(delivery.lane);
-        debug_assert!(old.filters.covers(filters), "a part of what it followed");
-        let found = self.lanes.find(filters);
-        // A lane that is there has it all but the deletions that its own subscribers have seen.
-        let since = if found.is_some() { delivery.version } else { Version::ZERO };
-        let is_needed =
-            |value: &&Arc<Value<P>>| value.version > since && filters.matches(&value.topic);
-        let values: Vec<_> = old.values.iter().filter(is_needed).cloned().collect();
-        let lane = if let Some(lane) = found {
-            self.lanes.get_mut(lane).merge(values);
-            lane
+        debug_assert!(old.follows.covers(follows), "a part of what it followed");
+        let found = self.lanes.find(follows);
+        let filters = follows.filters();
+        let held = old.held().filter(|held| filters.matches(&held.value.topic)).collect();
+        let rest = old.values.iter().filter(|arrived| filters.matches(&arrived.value.topic));
+        let lane = if let Some(id) = found {
+            // It may have shown values, and be rid of deletions, before the old lane came to them.
+            // What it is yet to show comes from there.
+            let lane = self.lanes.get(id);
+            let is_lacking = |arrived: &&Arrived<P>| {
+                arrived.arrival > delivery.arrival && !lane.holds(&arrived.value)
+            };
+            let values: Vec<_> = rest.filter(is_lacking).cloned().collect();
+            self.lanes.get_mut(id).merge(values);
+            id
         } else {
-            self.lanes.create(filters.clone(), (self.tail, values))
+            let values = rest.cloned().collect();
+            self.lanes.create(follows.clone(), (self.tail, values))
         };
+        self.take_along(held, lane, found);
         self.change_lane(delivery, lane)
+    }
+
+    /// Passes on what the old lanes hold back.
+    fn take_along(&mut self, mut held: Vec<Held<P>>, id: LaneId, found: Option<LaneId>) {
+        if found.is_some() {
+            // The lane was there when these came: it has shown them, or holds them, too.
+            for held in &mut held {
+                held.shown = held.value.version;
+            }
+        }
+        self.lanes.pacing(id, |lane| lane.hold(held, &mut self.arrivals, self.now_ms));
     }
 
     fn change_lane(&mut self, delivery: &mut Delivery, lane: LaneId) -> LaneEnd {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwire_hub::{Delivery, Entries, GapReason, Hub, Next, StateTable, Value};
-use bellwire_model::{FilterSet, Offset, Topic};
+use bellwire_model::{EffectiveFilter, FilterSet, Offset, Topic};
 
 /// The values of state topics as one sees them.
-pub(crate) type Board = BTreeMap<(Topic, Box<str>), u64>;
+pub(crate) type Board = BTreeMap<(Topic, Arc<str>), u64>;
 
 /// Events that are to come.
 struct Interest {
@@ -26,7 +26,7 @@ struct ToldGap {
 
 /// One place in the hub, and all that came there.
 pub(crate) struct Place {
-    pub(crate) follows: FilterSet,
+    pub(crate) follows: EffectiveFilter,
     pub(crate) delivery: Delivery,
     interests: Vec<Interest>,
     seen: BTreeSet<Offset>,
@@ -34,13 +34,18 @@ pub(crate) struct Place {
     newest: Offset,
     gaps: Vec<ToldGap>,
     is_ready: bool,
-    board: Board,
+    /// The newest value of each key that came here.
+    pub(crate) values: Board,
+    /// Whether it is where it joined.
+    pub(crate) has_stayed: bool,
 }
 
 /// A subscriber: its one order of events, and subscriptions that are yet to become part of it.
 pub(crate) struct Subscriber {
     pub(crate) main: Place,
     pub(crate) added: Vec<Place>,
+    /// What it sees, from wherever it came last.
+    board: Board,
 }
 
 /// What a look at the hub asks of the world.
@@ -51,52 +56,85 @@ pub(crate) enum Taken {
 }
 
 impl Subscriber {
+    pub(crate) fn new(main: Place) -> Self {
+        Self { main, added: Vec::new(), board: Board::new() }
+    }
+
     pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
         std::iter::once(&self.main).chain(&self.added)
     }
 
-    pub(crate) fn place_mut(&mut self, index: usize) -> &mut Place {
-        if index == 0 { &mut self.main } else { &mut self.added[index - 1] }
+    fn follows(&self, topic: &Topic) -> bool {
+        self.places().any(|place| place.follows.filters().matches(topic))
+    }
+
+    /// Takes one thing, be it at its main place or where it catches up.
+    pub(crate) fn take(&mut self, index: usize, hub: &mut Hub<u64>) -> Taken {
+        let place = if index == 0 { &mut self.main } else { &mut self.added[index - 1] };
+        place.take(&mut self.board, hub)
+    }
+
+    /// What came for what it no longer follows is forgotten, as clients do that unsubscribe; of what
+    /// came for another subscription, too, that value stays.
+    pub(crate) fn narrow(&mut self, follows: &EffectiveFilter) {
+        self.main.narrow(follows);
+        self.board.retain(|(topic, _), _| follows.filters().matches(topic));
+        for (key, value) in self.added.iter().flat_map(|place| &place.values) {
+            self.board.entry(key.clone()).or_insert(*value);
+        }
+    }
+
+    /// Holds what was told against the journal and the table, once it has all there is.
+    pub(crate) fn judge(&self, journal: &[(Offset, Topic, bool)], table: &StateTable<u64>) {
+        self.places().for_each(|place| place.judge(journal));
+        let followed = table.values().filter(|value| self.follows(&value.topic));
+        let keyed = |value: &Arc<Value<u64>>| (value.topic.clone(), value.key.clone());
+        let expected: Board = followed.map(|value| (keyed(value), value.payload)).collect();
+        assert_eq!(self.board, expected, "the newest value of each key, and no other");
     }
 }
 
 impl Place {
-    pub(crate) fn new(follows: FilterSet, delivery: Delivery, began_after: Offset) -> Self {
+    pub(crate) fn new(follows: EffectiveFilter, delivery: Delivery, began_after: Offset) -> Self {
+        let filters = vec![follows.filters().clone()];
         Self {
-            interests: vec![Interest { filters: vec![follows.clone()], began_after }],
+            interests: vec![Interest { filters, began_after }],
             follows,
             newest: delivery.offset(),
             delivery,
             seen: BTreeSet::new(),
             gaps: Vec::new(),
             is_ready: false,
-            board: Board::new(),
+            values: Board::new(),
+            has_stayed: true,
         }
     }
 
     /// What came to `added` counts as if it had come here.
     pub(crate) fn unite(&mut self, added: Self) {
+        self.has_stayed = false;
         self.follows = self.follows.union(&added.follows);
         self.newest = self.newest.max(added.newest);
         self.interests.extend(added.interests);
         self.seen.extend(added.seen);
         self.gaps.extend(added.gaps);
-        for (key, value) in added.board {
-            assert_eq!(*self.board.entry(key).or_insert(value), value, "both knew the newest");
-        }
+        self.values.extend(added.values);
     }
 
-    pub(crate) fn narrow(&mut self, filters: &FilterSet) {
-        self.follows = filters.clone();
-        self.board.retain(|(topic, _), _| filters.matches(topic));
+    fn narrow(&mut self, follows: &EffectiveFilter) {
+        self.has_stayed = false;
+        self.follows = follows.clone();
+        let filters = follows.filters();
+        self.values.retain(|(topic, _), _| filters.matches(topic));
         for interest in &mut self.interests {
             interest.filters.push(filters.clone());
         }
     }
 
     /// Takes one thing.
-    pub(crate) fn take(&mut self, hub: &mut Hub<u64>) -> Taken {
+    fn take(&mut self, board: &mut Board, hub: &mut Hub<u64>) -> Taken {
         let delivery = &mut self.delivery;
+        let filters = self.follows.filters();
         match hub.next(delivery) {
             Next::Nothing => return Taken::Nothing,
             Next::History(after) => return Taken::History(after),
@@ -109,27 +147,29 @@ impl Place {
                 assert_eq!(gap.reason, GapReason::Expired);
                 assert_eq!(gap.from.offset, delivery.offset());
                 let (from, to) = (gap.from.offset, gap.to.offset);
-                self.gaps.push(ToldGap { filters: self.follows.clone(), from, to });
+                self.gaps.push(ToldGap { filters: filters.clone(), from, to });
                 delivery.took_gap(&gap);
             }
             Next::Values(mut values) => {
-                let as_of = values.as_of();
-                let value = values.next().expect("never empty");
-                assert!(self.follows.matches(&value.topic), "{} is not followed", value.topic);
+                let Some((arrival, value)) = values.next() else {
+                    delivery.took_values(values.end());
+                    return Taken::Something;
+                };
+                assert!(filters.matches(&value.topic), "{} is not followed", value.topic);
                 let key = (value.topic.clone(), value.key.clone());
-                if delivery.skips(value, as_of) {
-                    // Another follows, or it was gone before.
-                } else if value.is_deletion {
-                    self.board.remove(&key);
+                if value.is_deletion {
+                    self.values.remove(&key);
+                    board.remove(&key);
                 } else {
-                    let old = self.board.insert(key, value.payload);
-                    assert!(old.is_none_or(|old| old < value.payload), "newer values only");
+                    let old = self.values.insert(key.clone(), value.payload);
+                    assert!(old.is_none_or(|old| old <= value.payload), "never an older value");
+                    board.insert(key, value.payload);
                 }
-                delivery.took_value(value.version);
+                delivery.took_value(arrival);
             }
             Next::Entries(mut entries) => {
                 if let Some(entry) = entries.next() {
-                    assert!(self.follows.matches(&entry.topic), "{} is not followed", entry.topic);
+                    assert!(filters.matches(&entry.topic), "{} is not followed", entry.topic);
                     assert!(entry.offset > self.newest, "order kept, nothing twice");
                     self.newest = entry.offset;
                     self.seen.insert(entry.offset);
@@ -144,13 +184,8 @@ impl Place {
         Taken::Something
     }
 
-    /// Holds what was told against the journal and the table, once it has all there is.
-    pub(crate) fn judge(&self, journal: &[(Offset, Topic, bool)], table: &StateTable<u64>) {
+    fn judge(&self, journal: &[(Offset, Topic, bool)]) {
         assert!(self.is_ready);
-        let followed = table.values().filter(|value| self.follows.matches(&value.topic));
-        let keyed = |value: &Arc<Value<u64>>| (value.topic.clone(), value.key.clone());
-        let expected: Board = followed.map(|value| (keyed(value), value.payload)).collect();
-        assert_eq!(self.board, expected, "the newest value of each key, and no other");
         for (offset, topic, removed) in journal {
             if self.seen.contains(offset) || !self.expects(*offset, topic) {
                 continue;

@@ -3,25 +3,35 @@
 use std::sync::Arc;
 
 use bellwire_hub::{
-    Begin, Entry, GapReason, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Start, StateTable, Value,
+    Begin, Delivery, Entry, GapReason, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Start,
+    StateTable, Value,
 };
-use bellwire_model::{Cursor, Epoch, Filter, FilterSet, Offset, Topic};
+use bellwire_model::{
+    Cursor, EffectiveFilter, Epoch, FilterSet, MaxRate, Offset, PacedFilter, Topic,
+};
 
-use crate::subscriber::{Place, Subscriber, Taken};
+use crate::subscriber::{Board, Place, Subscriber, Taken};
 
 const EPOCH: Epoch = Epoch::new(7);
 /// Three streams, then two state topics.
 const TOPICS: [&str; 5] = ["a/1", "a/2", "b", "state/x", "state/y"];
-pub(crate) const FILTERS: [&[&str]; 9] = [
-    &["a/1"],
-    &["a/*"],
-    &["**"],
-    &["a/1", "b"],
-    &["a/1", "state/x"],
-    &["state/x"],
-    &["state/y"],
-    &["a/2", "state/*"],
-    &["state/**", "*/2"],
+/// What is followed: filters, each perhaps with a rate.
+const FOLLOWED: [&[(&str, Option<f64>)]; 15] = [
+    &[("a/1", None)],
+    &[("a/*", None)],
+    &[("**", None)],
+    &[("a/1", None), ("b", None)],
+    &[("a/1", None), ("state/x", None)],
+    &[("state/x", None)],
+    &[("state/y", None)],
+    &[("a/2", None), ("state/*", None)],
+    &[("state/**", None), ("*/2", None)],
+    &[("state/x", Some(100.0))],
+    &[("state/*", Some(50.0)), ("b", None)],
+    &[("**", Some(20.0))],
+    &[("state/x", None), ("state/y", Some(100.0))],
+    &[("state/*", Some(100.0))],
+    &[("state/x", Some(20.0))],
 ];
 
 /// One thing that happens. Subscribers are counted round.
@@ -31,11 +41,12 @@ pub(crate) enum Step {
     Put { topic: usize, key: u8 },
     Delete { topic: usize, key: u8 },
     Feed,
+    Pass { ms: u64 },
     Trim { topic: usize, count: usize },
-    Join { filters: usize, start: JoinAt },
-    Subscribe { subscriber: usize, filters: usize, start: JoinAt },
+    Join { followed: usize, start: JoinAt },
+    Subscribe { subscriber: usize, followed: usize, start: JoinAt },
     Unite { subscriber: usize },
-    Narrow { subscriber: usize, filters: usize },
+    Narrow { subscriber: usize, followed: usize },
     Take { subscriber: usize, place: usize, count: usize },
     Leave { subscriber: usize },
     Compact,
@@ -56,6 +67,7 @@ pub(crate) struct World {
     fed: usize,
     table: StateTable<u64>,
     changes: u64,
+    now_ms: u64,
     unfed_values: Vec<Arc<Value<u64>>>,
     hub: Hub<u64>,
     subscribers: Vec<Subscriber>,
@@ -70,9 +82,12 @@ fn topic(index: usize) -> Topic {
     TOPICS[index].parse().expect("a topic")
 }
 
-fn filter_set(index: usize) -> FilterSet {
-    let filters = FILTERS[index].iter().map(|text| text.parse::<Filter>().expect("a filter"));
-    FilterSet::new(filters).expect("a set")
+fn followed(index: usize) -> EffectiveFilter {
+    let paced = |(filter, rate): &(&str, Option<f64>)| PacedFilter {
+        filter: filter.parse().expect("a filter"),
+        max_rate: rate.map(|rate| MaxRate::per_second(rate).expect("a rate")),
+    };
+    EffectiveFilter::new(FOLLOWED[index].iter().map(paced)).expect("a filter")
 }
 
 impl World {
@@ -83,6 +98,7 @@ impl World {
             fed: 0,
             table: StateTable::new(),
             changes: 0,
+            now_ms: 0,
             unfed_values: Vec::new(),
             hub: Hub::new(EPOCH, Offset::ZERO, limits),
             subscribers: Vec::new(),
@@ -105,10 +121,14 @@ impl World {
                 self.unfed_values.extend(self.table.delete(&topic(*index), &format!("k{key}"), 0));
             }
             Step::Feed => self.feed(),
+            Step::Pass { ms } => {
+                self.now_ms += ms;
+                self.hub.release(self.now_ms, &mut Vec::new());
+            }
             Step::Trim { topic, count } => self.trim(TOPICS[*topic], *count),
-            Step::Join { filters, start } => {
-                let main = self.join(filter_set(*filters), start);
-                self.subscribers.push(Subscriber { main, added: Vec::new() });
+            Step::Join { followed: index, start } => {
+                let main = self.join(followed(*index), start);
+                self.subscribers.push(Subscriber::new(main));
             }
             Step::Compact => self.compact(),
             Step::Subscribe { subscriber, .. }
@@ -125,12 +145,12 @@ impl World {
 
     fn run_for(&mut self, index: usize, step: &Step) {
         match step {
-            Step::Subscribe { filters, start, .. } => {
-                let added = self.join(filter_set(*filters), start);
+            Step::Subscribe { followed: other, start, .. } => {
+                let added = self.join(followed(*other), start);
                 self.subscribers[index].added.push(added);
             }
             Step::Unite { .. } => self.unite(index),
-            Step::Narrow { filters, .. } => self.narrow(index, &filter_set(*filters)),
+            Step::Narrow { followed: part, .. } => self.narrow(index, &followed(*part)),
             Step::Take { place, count, .. } => {
                 let places = self.subscribers[index].places().count();
                 self.take((index, place % places), *count);
@@ -160,9 +180,9 @@ impl World {
         self.journal.iter().rev().find(removed).map_or(Offset::ZERO, |(offset, ..)| *offset)
     }
 
-    fn is_followed(&self, filters: &FilterSet) -> bool {
+    fn is_followed(&self, follows: &EffectiveFilter) -> bool {
         let mut places = self.subscribers.iter().flat_map(Subscriber::places);
-        places.any(|place| place.follows == *filters)
+        places.any(|place| place.follows == *follows)
     }
 
     fn trim(&mut self, topic: &str, count: usize) {
@@ -178,10 +198,11 @@ impl World {
     }
 
     fn feed_values(&mut self) {
-        self.hub.push_values(&std::mem::take(&mut self.unfed_values), &mut Vec::new());
+        let values = std::mem::take(&mut self.unfed_values);
+        self.hub.push_values(&values, self.now_ms, &mut Vec::new());
     }
 
-    fn join(&mut self, filters: FilterSet, start: &JoinAt) -> Place {
+    fn join(&mut self, follows: EffectiveFilter, start: &JoinAt) -> Place {
         let tail = self.tail();
         let after = |epoch, offset| Start::After(Cursor { epoch, offset: Offset::new(offset) });
         let start = match start {
@@ -191,19 +212,41 @@ impl World {
             JoinAt::OtherEpoch => after(Epoch::new(6), 3),
             JoinAt::Future => after(EPOCH, tail.get() + 5),
         };
-        let begin = Begin { start, tail, trimmed: self.trimmed(&filters) };
-        let snapshot = (!self.hub.has_lane(&filters)).then(|| {
+        let begin = Begin { start, tail, trimmed: self.trimmed(follows.filters()) };
+        let snapshot = (!self.hub.has_lane(&follows)).then(|| {
             self.feed_values();
-            self.table.snapshot(&filters)
+            self.table.snapshot(follows.filters())
         });
-        let (delivery, gap) = self.hub.join(&filters, begin, snapshot);
+        let (delivery, gap) = self.hub.join(&follows, begin, snapshot);
         assert_eq!(gap.is_some_and(|gap| gap.reason == GapReason::Epoch), gap.is_some());
         let began_after = match (start, gap) {
             (Start::Latest, _) => self.hub.tail().offset,
             (Start::After(cursor), None) => cursor.offset,
             (Start::Earliest, _) | (_, Some(_)) => begin.trimmed,
         };
-        Place::new(filters, delivery, began_after)
+        self.judge_snapshot(delivery.clone());
+        Place::new(follows, delivery, began_after)
+    }
+
+    /// A newcomer sees no value twice, and in the end what those see who keep up.
+    fn judge_snapshot(&mut self, mut newcomer: Delivery) {
+        let mut snapshot = Board::new();
+        while let Next::Values(values) = self.hub.next(&mut newcomer) {
+            let end = values.end();
+            for (_, value) in values {
+                let key = (value.topic.clone(), Arc::clone(&value.key));
+                // An older one comes, too, while the newest is on its way to the hub.
+                let old = snapshot.insert(key, value.payload);
+                assert!(old.is_none_or(|old| old < value.payload), "no value comes twice");
+            }
+            newcomer.took_values(end);
+        }
+        for place in self.subscribers.iter().flat_map(Subscriber::places) {
+            let is_same_lane = place.delivery.lane() == newcomer.lane();
+            if is_same_lane && place.has_stayed && self.hub.is_complete(&place.delivery) {
+                assert_eq!(snapshot, place.values);
+            }
+        }
     }
 
     /// Unites what is complete.
@@ -219,11 +262,11 @@ impl World {
             let ends = self.hub.unite(&mut main.delivery, added.delivery.clone());
             let (old, other) = (main.follows.clone(), added.follows.clone());
             main.unite(added);
-            assert_eq!(self.hub.filters(main.delivery.lane()), &main.follows);
-            let waits = |follows: &FilterSet| {
+            assert_eq!(self.hub.follows(main.delivery.lane()), &main.follows);
+            let waits = |follows: &EffectiveFilter| {
                 waiting.as_slice().iter().any(|place| place.follows == *follows)
             };
-            let is_left = |follows: &FilterSet| !self.is_followed(follows) && !waits(follows);
+            let is_left = |follows: &EffectiveFilter| !self.is_followed(follows) && !waits(follows);
             assert_eq!(ends.added == LaneEnd::Ended, is_left(&other));
             if other != old {
                 assert_eq!(ends.main == LaneEnd::Ended, is_left(&old));
@@ -231,12 +274,12 @@ impl World {
         }
     }
 
-    fn narrow(&mut self, index: usize, filters: &FilterSet) {
-        let main = &mut self.subscribers[index].main;
-        if main.follows.covers(filters) {
-            let old = main.follows.clone();
-            let end = self.hub.narrow(&mut main.delivery, filters);
-            main.narrow(filters);
+    fn narrow(&mut self, index: usize, follows: &EffectiveFilter) {
+        let subscriber = &mut self.subscribers[index];
+        if subscriber.main.follows.covers(follows) {
+            let old = subscriber.main.follows.clone();
+            let end = self.hub.narrow(&mut subscriber.main.delivery, follows);
+            subscriber.narrow(follows);
             assert_eq!(end == LaneEnd::Stays, self.is_followed(&old));
         }
     }
@@ -246,7 +289,7 @@ impl World {
         for place in places() {
             let lane = place.delivery.lane();
             let members = places().filter(|other| other.delivery.lane() == lane);
-            let seen = members.map(|other| other.delivery.version()).min().expect("itself");
+            let seen = members.map(|other| other.delivery.arrival()).min().expect("itself");
             self.hub.compact(lane, seen);
         }
     }
@@ -254,11 +297,12 @@ impl World {
     /// Lets a subscriber take up to `count` things; returns whether it has all there is.
     fn take(&mut self, (index, place): (usize, usize), count: usize) -> bool {
         for _ in 0..count {
-            let place = self.subscribers[index].place_mut(place);
-            match place.take(&mut self.hub) {
+            let subscriber = &mut self.subscribers[index];
+            match subscriber.take(place, &mut self.hub) {
                 Taken::Nothing => return true,
                 Taken::Something => {}
                 Taken::History(after) => {
+                    let place = subscriber.places().nth(place).expect("it was just there");
                     let lane = place.delivery.lane();
                     let page = self.page(lane, after);
                     self.hub.push_history(page);
@@ -282,12 +326,21 @@ impl World {
     /// Lets everybody have everything, and holds each against the laws.
     pub(crate) fn judge(&mut self) {
         self.feed();
+        while let Some(at_ms) = self.hub.next_release() {
+            assert!(at_ms > self.now_ms, "what is due was let in");
+            self.run(&Step::Pass { ms: at_ms - self.now_ms });
+        }
         for index in 0..self.subscribers.len() {
             for place in 0..=self.subscribers[index].added.len() {
                 assert!(self.take((index, place), 10_000), "every subscriber makes progress");
             }
+            self.subscribers[index].judge(&self.journal, &self.table);
+            let lanes = self.subscribers[index].places().map(|place| place.follows.clone());
+            for follows in lanes.collect::<Vec<_>>() {
+                let newcomer = self.join(follows, &JoinAt::Latest);
+                self.hub.leave(&newcomer.delivery);
+            }
             for place in self.subscribers[index].places() {
-                place.judge(&self.journal, &self.table);
                 assert!(self.hub.cursor(&place.delivery).offset >= self.tail());
                 assert!(self.hub.is_complete(&place.delivery));
             }

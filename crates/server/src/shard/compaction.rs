@@ -1,35 +1,34 @@
 //! Compaction: lanes of state topics let go of what nobody needs any more.
 
-use bellwire_hub::{Delivery, LaneId};
-use bellwire_model::Version;
+use bellwire_hub::{Arrival, Delivery, LaneId};
 use bellwire_model::limits::DELETIONS_KEPT_MAX;
 
 use super::Token;
 use super::turn::Shard;
 
-/// A connection that has seen no more of a lane than this version, and so holds up all others.
+/// A connection that has seen no more of a lane than this, and so holds up all others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeldUp {
     token: Token,
     lane: LaneId,
-    seen: Version,
+    seen: Arrival,
 }
 
 impl Shard {
     /// Frees stale state values of the lanes that hold many.
     pub(super) fn compact(&mut self, lane: LaneId) {
-        let version = |token: Token| {
+        let arrival = |token: Token| {
             let deliveries = self.connections[token].subscriptions().map(|it| &it.delivery);
-            deliveries.filter(|it| it.lane() == lane).map(Delivery::version).min()
+            deliveries.filter(|it| it.lane() == lane).map(Delivery::arrival).min()
         };
-        let Some(seen) = self.members.tokens(lane).filter_map(version).min() else { return };
+        let Some(seen) = self.members.tokens(lane).filter_map(arrival).min() else { return };
         let deletions = self.hub.compact(lane, seen);
         if deletions <= DELETIONS_KEPT_MAX {
             return;
         }
         // The slowest hold up what everybody else has got rid of: they start with a new snapshot.
         // Not at once, since whoever pushes may be busy with one of them.
-        let slowest = self.members.tokens(lane).filter(|token| version(*token) == Some(seen));
+        let slowest = self.members.tokens(lane).filter(|token| arrival(*token) == Some(seen));
         self.held_up_by.extend(slowest.map(|token| HeldUp { token, lane, seen }));
     }
 
@@ -38,7 +37,7 @@ impl Shard {
         for HeldUp { token, lane, seen } in std::mem::take(&mut self.held_up_by) {
             let Some(connection) = self.connections.get(token) else { continue };
             let mut deliveries = connection.subscriptions().map(|it| &it.delivery);
-            let holds_up = deliveries.any(|it| it.lane() == lane && it.version() == seen);
+            let holds_up = deliveries.any(|it| it.lane() == lane && it.arrival() == seen);
             drop(deliveries);
             if holds_up {
                 self.surroundings.figures.streams_stalled.add(1);

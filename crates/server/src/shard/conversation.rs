@@ -13,7 +13,7 @@ use bellwire_journal::Append;
 use bellwire_model::limits::{
     CLOSE_TIMEOUT, READS_PER_VISIT_MAX, SUBSCRIPTIONS_ADDED_MAX, WEBSOCKET_HELD_BYTES_MAX,
 };
-use bellwire_model::{Filter, FilterSet};
+use bellwire_model::{EffectiveFilter, Filter, PacedFilter};
 use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{self, After, Request, RequestId};
 use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received};
@@ -134,12 +134,14 @@ impl Shard {
 
     fn on_request(&mut self, token: Token, id: Option<RequestId>, request: Request) {
         let done = match request {
-            Request::Subscribe { topics, after, max_rate: _ } => {
+            Request::Subscribe { topics, after, max_rate } => {
                 let start = match after {
                     None | Some(After::Latest) => Start::Latest,
                     Some(After::Earliest) => Start::Earliest,
                     Some(After::Cursor(cursor)) => Start::After(cursor),
                 };
+                let paced = |filter| PacedFilter { filter, max_rate };
+                let topics = topics.into_iter().map(paced).collect();
                 self.subscribe(token, id.as_ref(), (topics, start))
             }
             Request::Unsubscribe { topics } => self.unsubscribe(token, &topics),
@@ -165,9 +167,9 @@ impl Shard {
         &mut self,
         token: Token,
         id: Option<&RequestId>,
-        (topics, start): (Vec<Filter>, Start),
+        (topics, start): (Vec<PacedFilter>, Start),
     ) -> Result<(), Problem> {
-        let asked = FilterSet::new(topics.iter().cloned()).map_err(invalid)?;
+        let asked = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
         let connection = &self.connections[token];
         let websocket = connection.websocket.as_ref().expect("a WebSocket asks");
         if websocket.added.len() >= SUBSCRIPTIONS_ADDED_MAX {
@@ -176,21 +178,21 @@ impl Shard {
             );
             return Err(Problem::new(Code::ConnectionsExhausted, detail));
         }
-        let all = connection.subscriptions().map(|one| self.hub.filters(one.delivery.lane()));
-        let all = all.flat_map(FilterSet::iter).chain(&topics).chain(&websocket.covered).cloned();
-        let all: Vec<Filter> = all.collect();
+        let all = connection.subscriptions().map(|one| self.hub.follows(one.delivery.lane()));
+        let all = all.flat_map(EffectiveFilter::iter).chain(topics);
+        let mut all: Vec<PacedFilter> = all.chain(websocket.covered.iter().cloned()).collect();
+        all.sort_unstable();
+        all.dedup();
         // As it will be once everything is ready.
-        let union = FilterSet::new(all.iter().cloned()).map_err(invalid)?;
+        let union = EffectiveFilter::new(all.iter().cloned()).map_err(invalid)?;
         let (subscription, gap) = self.follow(token, &asked, start)?;
         let form = self.connections[token].outlet.form;
         let websocket = self.websocket(token);
         websocket.covered = all;
-        websocket.covered.retain(|filter| !union.iter().any(|other| other == filter));
-        websocket.covered.sort_unstable();
-        websocket.covered.dedup();
+        websocket.covered.retain(|paced| !union.iter().any(|other| other == *paced));
         websocket.added.push(Added { subscription, id: id.cloned() });
         if let Some(gap) = gap {
-            let gap = speech::control(form, &crate::controls::gap(&gap, &asked), id);
+            let gap = speech::control(form, &crate::controls::gap(&gap, asked.filters()), id);
             websocket.reply(gap);
         }
         Ok(())
@@ -202,8 +204,8 @@ impl Shard {
         let connection = &self.connections[token];
         let follows = |filter: &Filter| {
             let mut all = connection.subscriptions().map(|one| one.delivery.lane());
-            covered.contains(filter)
-                || all.any(|lane| self.hub.filters(lane).iter().any(|other| other == filter))
+            covered.iter().any(|paced| paced.filter == *filter)
+                || all.any(|lane| self.hub.follows(lane).iter().any(|it| it.filter == *filter))
         };
         if let Some(unknown) = filters.iter().find(|filter| !follows(filter)) {
             let detail =
@@ -214,7 +216,7 @@ impl Shard {
         let added = self.connections[token].subscriptions().count() - 1;
         for index in (0..added).rev() {
             let kept = self.rest(token, Which::Added(index), filters, &covered);
-            if kept == FilterSet::none() {
+            if kept == EffectiveFilter::none() {
                 self.cancel(token, index);
             } else {
                 self.narrow(token, Which::Added(index), &kept);
@@ -222,11 +224,11 @@ impl Shard {
         }
         let kept = self.rest(token, Which::Main, filters, &covered);
         self.narrow(token, Which::Main, &kept);
-        let is_covered = |filter: &Filter| {
+        let is_covered = |paced: &PacedFilter| {
             let mut all = self.connections[token].subscriptions();
-            !filters.contains(filter)
+            !filters.contains(&paced.filter)
                 && !all.any(|one| {
-                    self.hub.filters(one.delivery.lane()).iter().any(|other| other == filter)
+                    self.hub.follows(one.delivery.lane()).iter().any(|other| other == *paced)
                 })
         };
         let covered = covered.into_iter().filter(is_covered).collect();
@@ -242,14 +244,13 @@ impl Shard {
         token: Token,
         which: Which,
         filters: &[Filter],
-        covered: &[Filter],
-    ) -> FilterSet {
+        covered: &[PacedFilter],
+    ) -> EffectiveFilter {
         let lane = which.of(&mut self.connections[token]).delivery.lane();
-        let old = self.hub.filters(lane);
-        let was_covered =
-            covered.iter().filter(|filter| old.iter().any(|other| other.covers(filter)));
-        let kept = old.iter().chain(was_covered).filter(|filter| !filters.contains(filter));
-        FilterSet::new(kept.cloned()).unwrap_or_else(|_| FilterSet::none())
+        let old = self.hub.follows(lane);
+        let was_covered = covered.iter().filter(|paced| old.brings(paced)).cloned();
+        let kept = old.iter().chain(was_covered).filter(|paced| !filters.contains(&paced.filter));
+        EffectiveFilter::new(kept).unwrap_or_else(|_| EffectiveFilter::none())
     }
 
     fn publish(&mut self, token: Token, id: Option<RequestId>, append: Result<Append, Problem>) {

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn lane(hub: &mut Hub<()>, filter: &str) -> LaneId {
-        let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
+        let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter")).into();
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
         let nothing = Snapshot { version: Version::ZERO, values: Vec::new() };
         hub.join(&filters, begin, Some(nothing)).0.lane()

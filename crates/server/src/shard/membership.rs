@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bellwire_hub::{Gap, LaneEnd, LaneId, Snapshot, Start};
-use bellwire_model::FilterSet;
+use bellwire_model::EffectiveFilter;
 use bellwire_model::limits::LANES_PER_SHARD_MAX;
 use bellwire_wire::Control;
 use bytes::BytesMut;
@@ -24,7 +24,7 @@ impl Shard {
     pub(super) fn adopt(&mut self, handoff: Handoff) {
         let Handoff { mut socket, request, mut early, place } = handoff;
         let token = self.connections.vacant_key();
-        let (mut main, gap) = match self.follow(token, &request.filters, request.start) {
+        let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&problem);
@@ -40,7 +40,7 @@ impl Shard {
         };
         opening.extend_from_slice(&speech::greeting(form));
         if let Some(gap) = gap {
-            let gap = crate::controls::gap(&gap, &request.filters);
+            let gap = crate::controls::gap(&gap, request.follows.filters());
             opening.extend_from_slice(&speech::control(form, &gap, None));
         }
         let now = self.ticker.now();
@@ -82,31 +82,32 @@ impl Shard {
     pub(super) fn follow(
         &mut self,
         token: Token,
-        filters: &FilterSet,
+        follows: &EffectiveFilter,
         start: Start,
     ) -> Result<(Subscription, Option<Gap>), Problem> {
-        if self.hub.lanes() >= LANES_PER_SHARD_MAX && !self.hub.has_lane(filters) {
+        if self.hub.lanes() >= LANES_PER_SHARD_MAX && !self.hub.has_lane(follows) {
             let detail =
                 "as many different filters are followed as may be: follow one of a broader kind";
             return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
         }
+        let filters = follows.filters();
         let begin = stream_request::begin(self.surroundings.journal.as_ref(), filters, start);
-        let snapshot = self.snapshot(filters);
-        let (delivery, gap) = self.hub.join(filters, begin, snapshot);
+        let snapshot = self.snapshot(follows);
+        let (delivery, gap) = self.hub.join(follows, begin, snapshot);
         self.surroundings.subscriptions.join(filters);
         let place = self.members.join(delivery.lane(), token);
         Ok((Subscription { delivery, place }, gap))
     }
 
-    /// What a new lane starts from, if these filters need one; the hub is as new as that.
-    fn snapshot(&mut self, filters: &FilterSet) -> Option<Snapshot<Frames>> {
-        if self.hub.has_lane(filters) {
+    /// What a new lane starts from, if one is needed; the hub is as new as that.
+    fn snapshot(&mut self, follows: &EffectiveFilter) -> Option<Snapshot<Frames>> {
+        if self.hub.has_lane(follows) {
             return None;
         }
         // Changes come into the inbox under the table's lock, so the two agree while it is held.
         let table = self.surroundings.table.lock().expect("not poisoned");
         let batches = self.handle.0.take_batches();
-        let snapshot = table.snapshot(filters);
+        let snapshot = table.snapshot(follows.filters());
         drop(table);
         self.push(batches);
         Some(snapshot)
@@ -150,16 +151,16 @@ impl Shard {
         self.websocket(token).reply(ready);
     }
 
-    /// Lets one of a connection's subscriptions follow only `filters`, a part of what it follows.
-    pub(super) fn narrow(&mut self, token: Token, which: Which, filters: &FilterSet) {
+    /// Lets one of a connection's subscriptions follow only `rest`, a part of what it follows.
+    pub(super) fn narrow(&mut self, token: Token, which: Which, rest: &EffectiveFilter) {
         let subscription = which.of(&mut self.connections[token]);
         let (old, place) = (subscription.delivery.lane(), subscription.place);
         self.leave_lane(old, place);
         let subscriptions = &self.surroundings.subscriptions;
         subscriptions.leave(self.hub.filters(old));
-        subscriptions.join(filters);
+        subscriptions.join(rest.filters());
         let subscription = which.of(&mut self.connections[token]);
-        let end = self.hub.narrow(&mut subscription.delivery, filters);
+        let end = self.hub.narrow(&mut subscription.delivery, rest);
         subscription.place = self.members.join(subscription.delivery.lane(), token);
         self.on_lane_end(old, end);
     }

@@ -3,8 +3,9 @@
 
 use std::io::{self, IoSlice, Write};
 
+use bellwire_hub::Arrival;
+use bellwire_model::Offset;
 use bellwire_model::limits::{GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX};
-use bellwire_model::{Offset, Version};
 use bytes::{Buf, Bytes};
 
 use super::segments::Segments;
@@ -52,7 +53,7 @@ pub(super) struct Piece<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Upto {
     Entry(Offset),
-    Value(Version),
+    Value(Arrival),
 }
 
 impl Outlet {

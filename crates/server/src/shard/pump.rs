@@ -177,21 +177,17 @@ impl Stretch<'_> {
         values: Values<'_, Frames>,
         account: &mut Account<'_>,
     ) -> io::Result<()> {
-        let judge = self.delivery.clone();
-        let as_of = values.as_of();
-        let mut values = values.peekable();
-        // What is skipped at the front is taken at once; behind a value that is written it waits.
-        while let Some(skipped) = values.next_if(|value| judge.skips(value, as_of)) {
-            self.delivery.took_value(skipped.version);
-        }
-        let fresh = values.filter(|value| !judge.skips(value, as_of));
-        let pieces =
-            fresh.map(|value| Piece { frames: &value.payload, upto: Upto::Value(value.version) });
-        self.outlet.write(pieces, account, |upto| {
-            if let Upto::Value(version) = upto {
-                self.delivery.took_value(version);
+        let end = values.end();
+        let pieces = values
+            .map(|(arrival, value)| Piece { frames: &value.payload, upto: Upto::Value(arrival) });
+        let is_all = self.outlet.write(pieces, account, |upto| {
+            if let Upto::Value(arrival) = upto {
+                self.delivery.took_value(arrival);
             }
         })?;
+        if is_all {
+            self.delivery.took_values(end);
+        }
         Ok(())
     }
 }

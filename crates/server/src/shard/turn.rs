@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_hub::{Hub, HubLimits};
+use bellwire_hub::{Hub, HubLimits, LaneId};
 use bellwire_model::limits::{PINGS_UNANSWERED_MAX, READ_BYTES_MAX, VISITS_PER_TURN};
 use bellwire_wire::ws::{CloseCode, Inflater};
 use mio::{Events, Poll};
@@ -137,6 +137,7 @@ impl Shard {
                     self.on_socket_event(event);
                 }
             }
+            self.release();
             self.close_who_hold_up();
             self.adopt_some();
             self.visit_touched();
@@ -156,9 +157,11 @@ impl Shard {
         if !is_idle || !self.held_up_by.is_empty() || self.members.has_touched() {
             return Duration::ZERO;
         }
+        let release = self.hub.next_release().map(|at_ms| self.ticker.until_ms(at_ms));
         // Nobody to attend to: the inbox wakes.
         let due = self.wheel.next_due().into_iter().chain(self.laggards.next_look()).min();
-        due.map_or(Duration::from_hours(1), |due| self.ticker.until(due))
+        let due = due.map(|due| self.ticker.until(due));
+        due.into_iter().chain(release).min().unwrap_or(Duration::from_hours(1))
     }
 
     fn take_in(&mut self, waiting: Waiting) -> Phase {
@@ -186,9 +189,23 @@ impl Shard {
         for batch in batches {
             match batch {
                 Batch::Entries(entries) => self.hub.push(&entries, &mut touched),
-                Batch::Values(values) => self.hub.push_values(&values, &mut touched),
+                Batch::Values(values) => {
+                    self.hub.push_values(&values, self.ticker.now_ms(), &mut touched);
+                }
             }
         }
+        self.touch(touched);
+    }
+
+    /// Lets the values in that rates have held back until now.
+    fn release(&mut self) {
+        let mut touched = Vec::new();
+        self.hub.release(self.ticker.now_ms(), &mut touched);
+        self.touch(touched);
+    }
+
+    /// There is something new in these lanes.
+    fn touch(&mut self, mut touched: Vec<LaneId>) {
         touched.sort_unstable();
         touched.dedup();
         for lane in touched {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use bellwire_model::Filter;
+use bellwire_model::PacedFilter;
 use bellwire_model::limits::REQUESTS_IN_FLIGHT_MAX;
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{self, CloseCode, Compression, Decoder, Role};
@@ -22,7 +22,7 @@ pub(super) struct WebSocket {
     pub(super) added: Vec<Added>,
     /// Filters that the client has asked for and that others of its own cover: they count again
     /// when those go.
-    pub(super) covered: Vec<Filter>,
+    pub(super) covered: Vec<PacedFilter>,
     replies: VecDeque<Bytes>,
     /// Requests that are yet to be replied to.
     pub(super) requests_in_flight: u16,

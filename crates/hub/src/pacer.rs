@@ -1,0 +1,187 @@
+//! Pacing: a key changes in a lane no more often than those who follow it there asked for.
+//!
+//! ```text
+//! change ─▶ admit ─┬─ the key rests no more ─▶ into the lane; the key rests for the interval
+//!                  └─ it rests ─▶ held, the newest wins ─▶ release ─▶ into the lane, rests again
+//! ```
+//!
+//! A deletion is a change like any other: it is held, and a value that is put meanwhile takes its
+//! place. What a lane shows is the newest value that was let in, to new subscribers too: what is
+//! held comes to all of them alike. So the cost is by key and lane, and no subscriber has any.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use bellwire_model::{MaxRate, Topic, Version};
+use hashbrown::{Equivalent, HashMap};
+use rustc_hash::FxBuildHasher;
+
+use crate::entry::Value;
+use crate::lane::Lane;
+
+/// The keys of one lane that have changed within their interval.
+#[derive(Debug)]
+pub(crate) struct Pacer<P> {
+    resting: HashMap<Key, Resting<P>, FxBuildHasher>,
+    /// When each of them has rested, the soonest on top.
+    ends: BinaryHeap<Reverse<RestEnd>>,
+}
+
+#[derive(Debug)]
+struct Resting<P> {
+    /// The newest change that the lane shows.
+    shown: Version,
+    /// A newer one.
+    held: Option<Arc<Value<P>>>,
+}
+
+/// A value that a pacer holds, and the older one that its lane shows meanwhile.
+#[derive(Debug)]
+pub(crate) struct Held<P> {
+    pub(crate) value: Arc<Value<P>>,
+    pub(crate) shown: Version,
+}
+
+impl<P> Held<P> {
+    /// The same for a lane that is made of this one's and another.
+    pub(crate) fn unless_shown_by(self, other: &Lane<P>) -> Self {
+        let is_shown = other.shows_newest_of(&self.value);
+        Self { shown: if is_shown { self.value.version } else { self.shown }, ..self }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key(Topic, Arc<str>);
+
+/// A [`Key`] to look for; the two hash alike.
+#[derive(Hash)]
+struct Named<'a>(&'a str, &'a str);
+
+impl<'a> Named<'a> {
+    fn of<P>(value: &'a Value<P>) -> Self {
+        Self(value.topic.as_str(), &value.key)
+    }
+}
+
+impl Equivalent<Key> for Named<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self.1 == *key.1 && self.0 == key.0.as_str()
+    }
+}
+
+/// Ordered by time alone.
+#[derive(Debug)]
+struct RestEnd {
+    at_ms: u64,
+    interval_ms: u64,
+    key: Key,
+}
+
+impl Ord for RestEnd {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at_ms.cmp(&other.at_ms)
+    }
+}
+
+impl PartialOrd for RestEnd {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for RestEnd {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for RestEnd {}
+
+impl<P> Default for Pacer<P> {
+    fn default() -> Self {
+        Self { resting: HashMap::default(), ends: BinaryHeap::new() }
+    }
+}
+
+impl<P> Pacer<P> {
+    /// Whether the lane takes in a change at once. If not, it is held.
+    pub(crate) fn admit(&mut self, value: &Arc<Value<P>>, rate: MaxRate, now_ms: u64) -> bool {
+        if let Some(resting) = self.resting.get_mut(&Named::of(value)) {
+            resting.held = Some(Arc::clone(value));
+            return false;
+        }
+        self.rest(value, rate, now_ms).shown = value.version;
+        true
+    }
+
+    /// Holds what another lane held, for a subscriber that comes from there.
+    pub(crate) fn hold(&mut self, held: Held<P>, rate: MaxRate, now_ms: u64) {
+        let Held { value, shown } = held;
+        let resting = match self.resting.get_mut(&Named::of(&value)) {
+            Some(resting) => resting,
+            None => self.rest(&value, rate, now_ms),
+        };
+        // What is held here already is not shown yet, though it was elsewhere.
+        if resting.held.is_none() || shown < value.version {
+            resting.shown = resting.shown.max(shown);
+        }
+        resting.held = Some(value);
+    }
+
+    fn rest(&mut self, value: &Value<P>, rate: MaxRate, now_ms: u64) -> &mut Resting<P> {
+        let key = Key(value.topic.clone(), Arc::clone(&value.key));
+        let interval_ms = rate.interval_ms();
+        let end = RestEnd { at_ms: now_ms + interval_ms, interval_ms, key: key.clone() };
+        self.ends.push(Reverse(end));
+        self.resting.entry(key).or_insert(Resting { shown: Version::ZERO, held: None })
+    }
+
+    /// When there is something to [`release`](Self::release).
+    pub(crate) fn next_release(&self) -> Option<u64> {
+        self.ends.peek().map(|Reverse(end)| end.at_ms)
+    }
+
+    /// What was held for keys that have rested. Those keys rest again.
+    pub(crate) fn release(&mut self, now_ms: u64) -> Vec<Held<P>> {
+        let mut released = Vec::new();
+        while let Some(Reverse(end)) = self.ends.peek()
+            && end.at_ms <= now_ms
+        {
+            let Reverse(mut end) = self.ends.pop().expect("it was there a moment ago");
+            let resting = self.resting.get_mut(&end.key).expect("its rest is yet to end");
+            if let Some(value) = resting.held.take() {
+                let shown = std::mem::replace(&mut resting.shown, value.version);
+                released.push(Held { value, shown });
+                end.at_ms = now_ms + end.interval_ms;
+                self.ends.push(Reverse(end));
+            } else {
+                self.resting.remove(&end.key);
+            }
+        }
+        if self.resting.is_empty() {
+            // A lane that was busy once is not to keep the room for it.
+            *self = Self::default();
+        }
+        released
+    }
+
+    /// What is held, in no order.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Held<P>> {
+        self.resting.values().filter_map(|resting| {
+            let value = Arc::clone(resting.held.as_ref()?);
+            Some(Held { value, shown: resting.shown })
+        })
+    }
+
+    /// Whether a change of the same key is held.
+    pub(crate) fn holds(&self, value: &Value<P>) -> bool {
+        self.resting.get(&Named::of(value)).is_some_and(|resting| resting.held.is_some())
+    }
+
+    /// Whether the lane shows this value although there is a newer one, which is held.
+    pub(crate) fn shows(&self, value: &Value<P>) -> bool {
+        let resting = self.resting.get(&Named::of(value));
+        resting.is_some_and(|resting| resting.held.is_some() && resting.shown == value.version)
+    }
+}

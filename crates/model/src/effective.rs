@@ -1,0 +1,293 @@
+//! Effective filters: what a subscriber follows, and how often it wants to hear of it.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::filter::{Filter, FilterError, FilterSet};
+use crate::limits::{FILTERS_PER_CONNECTION_MAX, UPDATE_INTERVAL_MAX, UPDATE_INTERVAL_MIN};
+use crate::topic::Topic;
+
+/// How many updates of one key of a state topic a subscriber wants in a second at most. Kept as the
+/// time between two of them, so that rates which do the same are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MaxRate {
+    interval_ms: NonZeroU32,
+}
+
+impl MaxRate {
+    /// This many a second; less than one is fine, such as 0.2 for one in five seconds.
+    pub fn per_second(updates: f64) -> Result<Self, MaxRateError> {
+        let slowest = 1.0 / UPDATE_INTERVAL_MAX.as_secs_f64();
+        let fastest = 1.0 / UPDATE_INTERVAL_MIN.as_secs_f64();
+        if !(slowest..=fastest).contains(&updates) {
+            return Err(MaxRateError);
+        }
+        // Rounded up: never more than was asked for.
+        let interval_ms = NonZeroU32::new((1000.0 / updates).ceil() as u32);
+        Ok(Self { interval_ms: interval_ms.expect("at least the shortest interval") })
+    }
+
+    /// Milliseconds between two updates of a key, at least.
+    pub fn interval_ms(self) -> u64 {
+        u64::from(self.interval_ms.get())
+    }
+}
+
+impl FromStr for MaxRate {
+    type Err = MaxRateError;
+
+    fn from_str(text: &str) -> Result<Self, MaxRateError> {
+        Self::per_second(text.parse().map_err(|_| MaxRateError)?)
+    }
+}
+
+/// This is no rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "it is a number of updates a second for each key, such as 5 or 0.2: from {} to {}",
+    1.0 / UPDATE_INTERVAL_MAX.as_secs_f64(),
+    1.0 / UPDATE_INTERVAL_MIN.as_secs_f64()
+)]
+pub struct MaxRateError;
+
+/// A filter and how often it brings each key; `None` is no limit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PacedFilter {
+    /// Which topics.
+    pub filter: Filter,
+    /// How often.
+    pub max_rate: Option<MaxRate>,
+}
+
+impl PacedFilter {
+    /// Whether this brings all that `other` brings, as often.
+    fn outdoes(&self, other: &Self) -> bool {
+        self.filter.covers(&other.filter) && self.interval() <= other.interval()
+    }
+
+    /// No limit is no time at all between two updates.
+    fn interval(&self) -> u32 {
+        self.max_rate.map_or(0, |rate| rate.interval_ms.get())
+    }
+}
+
+/// What a connection follows: its filters, each with the rate that it has, in canonical form.
+/// Equal interests are equal values and share one lane.
+///
+/// ```text
+/// a/**            a/b is covered: dropped
+/// a/** at 1/s     a/b at 5/s brings more: kept; a/c at 0.2/s is dropped
+/// ```
+///
+/// A topic that several filters reach has the highest of their rates. Streams have none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EffectiveFilter {
+    filters: FilterSet,
+    /// Every filter with its rate, if any has one. It may be more of them than `filters` are.
+    /// A thin pointer: those without rates are many, and do not pay for those with.
+    paced: Option<Arc<Vec<PacedFilter>>>,
+}
+
+impl EffectiveFilter {
+    /// The canonical form of filters and their rates.
+    pub fn new(filters: impl IntoIterator<Item = PacedFilter>) -> Result<Self, FilterError> {
+        let paced: Vec<PacedFilter> = filters.into_iter().collect();
+        match paced.len() {
+            0 => Err(FilterError::Empty),
+            1..=FILTERS_PER_CONNECTION_MAX => Ok(Self::canonical(paced)),
+            filters => Err(FilterError::TooMany { filters }),
+        }
+    }
+
+    /// What follows nothing.
+    pub fn none() -> Self {
+        FilterSet::none().into()
+    }
+
+    /// The same rate for all of these.
+    pub fn paced(filters: FilterSet, max_rate: Option<MaxRate>) -> Self {
+        let paced = |filter: &Filter| PacedFilter { filter: filter.clone(), max_rate };
+        let paced = max_rate.map(|_| Arc::new(filters.iter().map(paced).collect()));
+        Self { filters, paced }
+    }
+
+    /// Topics, without rates: what has to match.
+    pub fn filters(&self) -> &FilterSet {
+        &self.filters
+    }
+
+    /// How often the keys of `topic`, which passes, may change; `None` is no limit.
+    pub fn max_rate(&self, topic: &Topic) -> Option<MaxRate> {
+        let paced = self.paced.as_deref()?.iter();
+        let reaching = paced.filter(|paced| paced.filter.matches(topic));
+        reaching.min_by_key(|paced| paced.interval())?.max_rate
+    }
+
+    /// Whether any of the filters has a rate.
+    pub fn is_paced(&self) -> bool {
+        self.paced.is_some()
+    }
+
+    /// What either brings, as often as either does. It may have more filters than a connection may
+    /// name at once: whoever unites them counts.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::canonical(self.iter().chain(other.iter()).collect())
+    }
+
+    /// Whether this brings all that `other` brings, as often.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.iter().all(|narrower| self.brings(&narrower))
+    }
+
+    /// Whether this brings all that `paced` brings, as often.
+    pub fn brings(&self, paced: &PacedFilter) -> bool {
+        self.iter().any(|wider| wider.outdoes(paced))
+    }
+
+    /// The filters, sorted, with their rates.
+    pub fn iter(&self) -> impl Iterator<Item = PacedFilter> {
+        let plain = if self.paced.is_none() { Some(&self.filters) } else { None };
+        let plain = plain.into_iter().flat_map(FilterSet::iter);
+        let plain = plain.map(|filter| PacedFilter { filter: filter.clone(), max_rate: None });
+        plain.chain(self.paced.iter().flat_map(|paced| paced.iter()).cloned())
+    }
+
+    fn canonical(mut paced: Vec<PacedFilter>) -> Self {
+        // Of equal filters the one with the highest rate comes first, and stays.
+        paced.sort_unstable_by(|one, other| {
+            one.filter.cmp(&other.filter).then(one.interval().cmp(&other.interval()))
+        });
+        paced.dedup_by(|later, earlier| later.filter == earlier.filter);
+        let is_outdone = |narrower: &&PacedFilter| {
+            let mut others = paced.iter().filter(|other| other.filter != narrower.filter);
+            others.any(|wider| wider.outdoes(narrower))
+        };
+        let kept: Vec<_> = paced.iter().filter(|paced| !is_outdone(paced)).cloned().collect();
+        let filters = FilterSet::canonical(kept.iter().map(|kept| kept.filter.clone()).collect());
+        let is_paced = kept.iter().any(|kept| kept.max_rate.is_some());
+        Self { filters, paced: is_paced.then(|| Arc::new(kept)) }
+    }
+}
+
+impl From<FilterSet> for EffectiveFilter {
+    fn from(filters: FilterSet) -> Self {
+        Self { filters, paced: None }
+    }
+}
+
+impl fmt::Display for EffectiveFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, PacedFilter { filter, max_rate }) in self.iter().enumerate() {
+            let space = if index > 0 { " " } else { "" };
+            write!(f, "{space}{filter}")?;
+            if let Some(rate) = max_rate {
+                write!(f, "@{}ms", rate.interval_ms)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn effective(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
+        let paced = |(filter, rate): &(&str, Option<f64>)| PacedFilter {
+            filter: filter.parse().expect("a filter"),
+            max_rate: rate.map(|rate| MaxRate::per_second(rate).expect("a rate")),
+        };
+        EffectiveFilter::new(filters.iter().map(paced)).expect("a filter")
+    }
+
+    #[test]
+    fn a_rate_is_a_time_between_updates() {
+        let cases = [
+            ("5", 200),
+            ("0.2", 5_000),
+            ("3", 334),
+            ("1000", 1),
+            ("0.001", 1_000_000),
+            ("1e2", 10),
+        ];
+        for (text, interval_ms) in cases {
+            assert_eq!(text.parse().map(MaxRate::interval_ms), Ok(interval_ms), "{text}");
+        }
+        for text in ["", "0", "-1", "fast", "NaN", "inf", "-inf", "1001", "0.0009", "5/s"] {
+            assert_eq!(text.parse::<MaxRate>(), Err(MaxRateError), "{text}");
+        }
+        let range =
+            "it is a number of updates a second for each key, such as 5 or 0.2: from 0.001 to 1000";
+        assert_eq!(MaxRateError.to_string(), range);
+    }
+
+    #[test]
+    fn equal_interests_are_equal_values() {
+        let cases: [(&[_], &str); 8] = [
+            (&[("a", None), ("b/*", None)], "a b/*"),
+            (&[("a", Some(5.0)), ("a", Some(1.0))], "a@200ms"),
+            (&[("a", Some(5.0)), ("a", None)], "a"),
+            (&[("a/**", None), ("a/b", Some(5.0))], "a/**"),
+            (&[("a/**", Some(1.0)), ("a/b", Some(5.0))], "a/**@1000ms a/b@200ms"),
+            (&[("a/**", Some(1.0)), ("a/b", Some(0.2))], "a/**@1000ms"),
+            (&[("a/**", Some(1.0)), ("a/b", None)], "a/**@1000ms a/b"),
+            (&[("b", None), ("a", Some(1.0))], "a@1000ms b"),
+        ];
+        for (filters, expected) in cases {
+            assert_eq!(effective(filters).to_string(), expected);
+        }
+        let paced = effective(&[("a/**", Some(1.0)), ("a/b", Some(5.0))]);
+        assert_eq!(paced.filters().to_string(), "a/**");
+        let plain = FilterSet::from("a".parse::<Filter>().expect("a filter"));
+        assert_eq!(effective(&[("a", None)]), plain.clone().into());
+        let rate = MaxRate::per_second(5.0).ok();
+        assert_eq!(effective(&[("a", Some(5.0))]), EffectiveFilter::paced(plain, rate));
+    }
+
+    prop_compose! {
+        fn any_effective()(
+            filters in prop::collection::vec(
+                (
+                    prop::sample::select(vec!["a", "a/b", "a/*", "a/**", "**", "b"]),
+                    prop::option::of(prop::sample::select(vec![0.2, 1.0, 5.0])),
+                ),
+                1..5,
+            ),
+        ) -> (Vec<(&'static str, Option<f64>)>, EffectiveFilter) {
+            let effective = effective(&filters);
+            (filters, effective)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_topic_has_the_highest_rate_of_its_filters(
+            (filters, paced) in any_effective(),
+            (others, other) in any_effective(),
+            topic in prop::sample::select(vec!["a", "a/b", "a/c", "b", "c"]),
+        ) {
+            let topic: Topic = topic.parse().expect("a topic");
+            let union = paced.union(&other);
+            let both = filters.iter().chain(&others);
+            let reaching = both.filter(|(filter, _)| {
+                filter.parse::<Filter>().expect("a filter").matches(&topic)
+            });
+            let intervals = reaching.map(|(_, rate)| {
+                rate.map_or(0, |rate| MaxRate::per_second(rate).expect("a rate").interval_ms())
+            });
+            let expected = intervals.min();
+            prop_assert_eq!(union.filters().matches(&topic), expected.is_some());
+            let rate = union.max_rate(&topic).map_or(0, MaxRate::interval_ms);
+            prop_assert_eq!(rate, expected.unwrap_or_default());
+            prop_assert!(union.covers(&paced) && union.covers(&other));
+            prop_assert_eq!(paced.covers(&other), union == paced);
+        }
+    }
+}
