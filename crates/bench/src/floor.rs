@@ -198,24 +198,26 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::load::{AT_ONCE, Flow, Opening, Pace, Publisher, Subscribers, request};
+    use crate::load::{AT_ONCE, Flow, Opening, Pace, Peer, Publisher, Subscribers, request};
 
     #[test]
     fn every_subscriber_gets_every_event_of_its_topic() {
         let mut floor = Floor::listen().expect("listens");
         let address = floor.address().expect("has an address");
+        let peer = Peer { address, trust: None };
         // Serves until the test's process ends.
         thread::spawn(move || floor.serve());
         let flow = |topic: &str, count| {
-            let opening = Opening::new(request::stream(topic), "event: ready\n");
-            let mut subscribers = Subscribers::new(opening).expect("a poll");
-            let opened = subscribers.open(address, count, AT_ONCE).expect("all are live");
+            let opening =
+                Opening::new(request::get(&format!("/v1/events?topic={topic}")), "event: ready\n");
+            let mut subscribers = Subscribers::new(&peer, opening).expect("a poll");
+            let opened = subscribers.open(count, AT_ONCE).expect("all are live");
             assert_eq!(opened.latency.count(), count as u64);
             let publication = |body: &str| {
                 let path = format!("/v1/topics/{topic}");
                 request::post(&path, "application/json", body.as_bytes())
             };
-            let publisher = Publisher::new(address, 128, publication).expect("connects");
+            let publisher = Publisher::new(&peer, 128, publication).expect("connects");
             Flow { publisher, subscribers }
         };
         let mut flows = [flow("a", 200), flow("b", 3)];

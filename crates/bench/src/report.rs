@@ -1,5 +1,7 @@
 //! `bench report`: kept results as a Markdown page.
 
+mod comparison;
+mod group;
 mod headline;
 pub(crate) mod target;
 
@@ -7,13 +9,11 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
+use self::group::Group;
 use self::headline::{HEADLINES, Headline};
 use crate::Print;
 use crate::result::{Record, grouped};
-
-const GIB: f64 = (1 << 30) as f64;
 
 /// What `bench report` takes.
 #[derive(Debug, clap::Args)]
@@ -66,97 +66,54 @@ fn page(records: &[Record]) -> String {
         Server and load generator share one machine.\n\
         `bench/README.md` says how to measure again.\n"
         .to_owned();
+    let tables = comparison::tables(records);
+    if !tables.is_empty() {
+        page.push_str(
+            "\n## like with like\n\n\
+             The same load from the same generator, taken in turns; in brackets how many times \
+             the figure of the floor.\n\
+             The floor is a bare loop on one thread that writes each event to every subscriber and \
+             does nothing else: no journal, no resume, no filters, no TLS; who reads slowly is \
+             dropped.\n",
+        );
+        page.push_str(&tables);
+    }
     for headline in HEADLINES {
-        let groups = newest(records, headline);
-        if !groups.is_empty() {
-            section(headline, &groups, &mut page);
+        let groups = Group::all(records, headline);
+        let (ours, others): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group| group.system == "bellwire");
+        if !ours.is_empty() {
+            section(headline, &ours, &others, &mut page);
         }
     }
     page
 }
 
-/// The runs of the newest commit for each machine and set of parameters, in the order in which
-/// they first came.
-fn newest<'a>(records: &'a [Record], headline: &Headline) -> Vec<Vec<&'a Record>> {
-    let mut groups: Vec<Vec<&Record>> = Vec::new();
-    for record in records.iter().filter(|record| record.workload == headline.workload) {
-        let is_same = |group: &&mut Vec<&Record>| {
-            group[0].machine == record.machine
-                && parameters(headline, group[0]) == parameters(headline, record)
-        };
-        match groups.iter_mut().find(is_same) {
-            Some(group) if group[0].commit == record.commit => group.push(record),
-            Some(group) if group[0].date <= record.date => *group = vec![record],
-            Some(_) => {}
-            None => groups.push(vec![record]),
-        }
-    }
-    groups
-}
-
-fn parameters(headline: &Headline, record: &Record) -> String {
-    let text = |name: &&str| {
-        let value = record.parameters.get(*name)?;
-        let value = value.as_f64().map_or_else(|| plain(value), grouped);
-        Some(format!("{} {value}", name.replace('_', " ")))
-    };
-    let parameters: Vec<_> = headline.parameters.iter().filter_map(text).collect();
-    parameters.join(", ")
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
-}
-
 /// Appends a workload's part of the page; a text takes all that is written to it.
-fn section(headline: &Headline, groups: &[Vec<&Record>], page: &mut String) {
+fn section(headline: &Headline, ours: &[Group<'_>], others: &[Group<'_>], page: &mut String) {
     let Headline { workload, about, not_shown, .. } = headline;
     let _ = write!(page, "\n## {workload}\n\n{about}\n\nNot shown: {not_shown}\n");
-    for group in groups {
-        let first = group[0];
-        let _ = write!(page, "\n### {}\n\n", parameters(headline, first));
+    for group in ours {
+        let first = group.first();
+        let is_floor = |other: &&Group<'_>| {
+            other.system == "floor"
+                && other.parameters == group.parameters
+                && other.first().machine == first.machine
+        };
+        let floor = others.iter().find(is_floor);
+        let _ = write!(page, "\n### {}\n\n", group.parameters);
         page.push_str("| figure | result | range | target |\n|---|---:|---:|---|\n");
         for (figure, name) in headline.figures {
-            let Some(spread) = Spread::of(group, figure) else { continue };
-            let target = target::of(first, figure).map_or_else(String::new, |target| {
-                let verdict = if target.is_met(spread.median) { "met" } else { "**missed**" };
-                format!("{}, {verdict}", target.text())
-            });
+            let Some(spread) = group.spread(figure) else { continue };
+            let floor = floor.and_then(|floor| Some(floor.spread(figure)?.median));
+            let target = target::of(first, figure)
+                .map_or_else(String::new, |target| target.cell(spread.median, floor));
             let (median, range) = (grouped(spread.median), spread.range());
             let _ = writeln!(page, "| {name} | {median} | {range} | {target} |");
         }
         let Record { date, commit, command, machine, .. } = first;
-        let runs = if group.len() == 1 { "1 run".into() } else { format!("{} runs", group.len()) };
-        let _ = write!(
-            page,
-            "\n{runs} of `{command}`, commit `{commit}`, {date}, on {}, {} cores, {:.0} GiB, Linux {}.\n",
-            machine.cpu,
-            machine.cores,
-            machine.memory_bytes as f64 / GIB,
-            machine.kernel,
-        );
-    }
-}
-
-/// What several runs say of one figure.
-#[derive(Clone, Copy, Debug)]
-struct Spread {
-    least: f64,
-    /// Of an even number of runs the lower one of the middle.
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(group: &[&Record], figure: &str) -> Option<Self> {
-        let mut values: Vec<_> = group.iter().filter_map(|record| record.number(figure)).collect();
-        values.sort_by(f64::total_cmp);
-        let median = *values.get(values.len().saturating_sub(1) / 2)?;
-        Some(Self { least: *values.first()?, median, most: *values.last()? })
-    }
-
-    fn range(&self) -> String {
-        format!("{} – {}", grouped(self.least), grouped(self.most))
+        let runs = group.runs_text();
+        let _ = write!(page, "\n{runs} of `{command}`, commit `{commit}`, {date}, on {machine}.\n");
     }
 }
 
@@ -165,23 +122,49 @@ mod tests {
     use super::*;
 
     fn idle(commit: &str, bytes: f64) -> Record {
-        let mut record = Record::new("idle").parameter("connections", 10_000);
+        let mut record = Record::new("idle").parameter("connections", 18_000);
         commit.clone_into(&mut record.commit);
         record.figure("pss_growth_bytes_per_connection", bytes)
     }
 
     #[test]
     fn the_runs_of_the_newest_commit_are_summed_up() {
-        let idle = [("a", 2000.0), ("b", 1100.0), ("b", 800.0), ("b", 900.0)];
+        let idle = [("a", 2000.0), ("b", 500.0), ("b", 200.0), ("b", 300.0)];
         let mut records: Vec<_> = idle.map(|(commit, bytes)| self::idle(commit, bytes)).into();
         records.push(Record::new("replay").parameter("events", 10).figure("events_per_s", 5e6));
         let page = page(&records);
-        let line =
-            "| user memory for each connection, PSS, bytes | 900 | 800 – 1,100 | ≤ 1,024, met |";
+        let line = "| user memory for each connection, PSS, bytes | 300 | 200 – 500 | ≤ 512, met |";
         assert!(page.contains(line), "{page}");
         assert!(page.contains("\n3 runs of `"), "{page}");
         assert!(page.contains("\n## replay\n"), "{page}");
         assert!(!page.contains("## publish"), "{page}");
+        assert!(!page.contains("## like with like"), "{page}");
+    }
+
+    #[test]
+    fn systems_are_compared_where_only_they_differ() {
+        let latency = |system: &str, p99_ms: f64| {
+            let record = Record::new("latency").parameter("subscribers", 100);
+            let record = record.parameter("rate", 200.0).parameter("body_bytes", 128);
+            record.parameter("system", system).figure("latency_p99_ms", p99_ms)
+        };
+        let tls = latency("bellwire", 3.0).parameter("tls", true);
+        let mut refused = latency("mercure", 0.0);
+        refused.figures.clear();
+        refused.not_measured = Some("it is not installed here".to_owned());
+        let records =
+            [latency("floor", 2.0), latency("bellwire", 1.0), latency("nchan", 3.0), tls, refused];
+        let page = page(&records);
+        for line in [
+            "| | bellwire | floor | nchan | mercure | target |",
+            "| latency (subscribers 100, rate 200, body bytes 128): publish to receive, 99th \
+             percentile, ms | 1 (0.50×) | 2 | 3 (1.50×) | — | ≤ 1 × floor, met |",
+            "- mercure, latency (subscribers 100, rate 200, body bytes 128): it is not installed here",
+            "### TLS, subscribers 100, rate 200, body bytes 128",
+        ] {
+            assert!(page.contains(line), "{line}\n\n{page}");
+        }
+        assert_eq!(page.matches("| latency (").count(), 1, "{page}");
     }
 
     #[test]
@@ -192,6 +175,16 @@ mod tests {
                     && headline.figures.iter().any(|(name, _)| *name == figure.1)
             });
             assert!(in_report, "{figure:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_compared_has_a_name() {
+        for headline in HEADLINES {
+            for figure in headline.compared {
+                let is_named = headline.figures.iter().any(|(name, _)| name == figure);
+                assert!(is_named, "{} {figure}", headline.workload);
+            }
         }
     }
 }

@@ -1,25 +1,26 @@
 //! The push systems that are measured: how each is started, and how one talks to it.
 
 mod bellwire;
+mod centrifugo;
+mod certificate;
 mod child;
 mod flags;
 mod floor;
+mod mercure;
 mod nchan;
 mod server;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
+use self::certificate::Certificate;
 pub(crate) use self::flags::{ServerFlags, SystemFlags};
 pub(crate) use self::server::Server;
 use crate::load::Opening;
-
-/// Where an answer has begun.
-const HEAD_END: &str = "\r\n\r\n";
 
 /// A system by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -30,6 +31,8 @@ pub(crate) enum SystemName {
     Floor,
     /// Nginx with the module nchan, one worker.
     Nchan,
+    Centrifugo,
+    Mercure,
 }
 
 /// How a push system is started, and how one talks to it.
@@ -38,12 +41,12 @@ pub(crate) trait System: fmt::Debug + Sync {
     fn start(&self, launch: &Launch<'_>) -> Result<Start>;
 
     /// How a subscriber of a topic begins.
-    fn opening(&self, topic: &str) -> Opening;
+    fn opening(&self, topic: &str, transport: Transport) -> Result<Opening>;
 
     /// How a subscriber begins that has seen an event and lacks those after it. It is live with
     /// the first byte of its answer, since it has to catch up. `answer` is what the publisher of
     /// the event was told.
-    fn resumption(&self, topic: &str, answer: &[u8]) -> Result<Opening>;
+    fn resumption(&self, topic: &str, transport: Transport, answer: &[u8]) -> Result<Opening>;
 
     /// The request that publishes a JSON body, on a connection that is kept.
     fn publication(&self, topic: &str, body: &str) -> Vec<u8>;
@@ -55,6 +58,8 @@ impl SystemName {
             Self::Bellwire => &bellwire::Bellwire,
             Self::Floor => &floor::Floor,
             Self::Nchan => &nchan::Nchan,
+            Self::Centrifugo => &centrifugo::Centrifugo,
+            Self::Mercure => &mercure::Mercure,
         }
     }
 
@@ -63,6 +68,25 @@ impl SystemName {
             Self::Bellwire => "bellwire",
             Self::Floor => "floor",
             Self::Nchan => "nchan",
+            Self::Centrifugo => "centrifugo",
+            Self::Mercure => "mercure",
+        }
+    }
+}
+
+/// How subscribers get events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Transport {
+    /// Server-Sent Events.
+    Sse,
+    Websocket,
+}
+
+impl Transport {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::Websocket => "websocket",
         }
     }
 }
@@ -89,6 +113,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) durability: Durability,
     /// The text of a file of alert rules; for Bellwire alone.
     pub(crate) rules: Option<&'a str>,
+    /// With TLS, and this certificate.
+    pub(crate) certificate: Option<&'a Certificate>,
     /// An empty folder for whatever it keeps.
     pub(crate) folder: &'a Path,
 }
@@ -99,4 +125,18 @@ pub(crate) struct Start {
     pub(crate) command: Command,
     /// `None`: the server says so in its first line.
     pub(crate) address: Option<SocketAddr>,
+}
+
+/// An address that nobody listens at: for servers that cannot choose a port and tell.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("there is no free port")?;
+    let address = listener.local_addr()?;
+    ensure!(address.port() != 0, "the system gives no port");
+    Ok(address)
+}
+
+/// Whether a program is found where programs are looked for.
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

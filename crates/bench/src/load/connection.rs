@@ -1,41 +1,32 @@
 //! A connection that one thread uses, one request after the other.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::fmt;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::peer::{Duplex, Peer};
 use super::response::Response;
 
-/// A server that is silent for longer has failed.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(30);
-
-/// A socket that blocks, for as long as [`SILENCE_MAX`].
-pub(crate) fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let socket = TcpStream::connect_timeout(&address, SILENCE_MAX)
-        .with_context(|| format!("cannot connect to {address}"))?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(SILENCE_MAX))?;
-    socket.set_write_timeout(Some(SILENCE_MAX))?;
-    Ok(socket)
-}
-
 /// A connection that is kept alive.
-#[derive(Debug)]
 pub(crate) struct Connection {
-    socket: TcpStream,
+    stream: Box<dyn Duplex>,
     received: Vec<u8>,
 }
 
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
 impl Connection {
-    pub(crate) fn open(address: SocketAddr) -> Result<Self> {
-        Ok(Self { socket: connect(address)?, received: Vec::new() })
+    pub(crate) fn open(peer: &Peer) -> Result<Self> {
+        Ok(Self { stream: peer.connect()?, received: Vec::new() })
     }
 
     /// Sends a request without waiting for its answer.
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<()> {
-        self.socket.write_all(request).context("cannot send a request")
+        self.stream.write_all(request).context("cannot send a request")
     }
 
     /// Waits for the answer, and returns its body; an error unless it is one of success.
@@ -53,7 +44,7 @@ impl Connection {
                 );
                 return Ok(body);
             }
-            match self.socket.read(&mut piece).context("no answer")? {
+            match self.stream.read(&mut piece).context("no answer")? {
                 0 => bail!("the server closed the connection"),
                 bytes => self.received.extend_from_slice(&piece[..bytes]),
             }

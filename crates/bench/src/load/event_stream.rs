@@ -1,32 +1,35 @@
 //! One subscriber of one thread: reads a stream event by event.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::fmt;
 
 use anyhow::{Context, Result, bail, ensure};
 use memchr::memmem;
 
-use super::connection::connect;
+use super::peer::{Duplex, Peer};
 use super::request;
 
 /// More without the end of an event is no stream of events.
 const EVENT_BYTES_MAX: usize = 1024 * 1024;
 
 /// A stream that is live.
-#[derive(Debug)]
 pub(crate) struct EventStream {
-    socket: TcpStream,
+    stream: Box<dyn Duplex>,
     received: Vec<u8>,
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("EventStream").finish_non_exhaustive()
+    }
 }
 
 impl EventStream {
     /// Opens a stream and waits until it is live.
-    pub(crate) fn open(address: SocketAddr, filter: &str) -> Result<Self> {
-        let mut socket = connect(address)?;
-        socket.write_all(&request::stream(filter)).context("cannot ask for a stream")?;
-        let mut stream = Self { socket, received: Vec::new() };
-        while !stream.next()?.contains("event: ready\n") {}
-        Ok(stream)
+    pub(crate) fn open(peer: &Peer, filter: &str) -> Result<Self> {
+        let mut opened = Self { stream: peer.connect()?, received: Vec::new() };
+        opened.stream.write_all(&request::stream(filter)).context("cannot ask for a stream")?;
+        while !opened.next()?.contains("event: ready\n") {}
+        Ok(opened)
     }
 
     /// The text of the next event, with what frames it.
@@ -39,7 +42,7 @@ impl EventStream {
                 return Ok(event);
             }
             ensure!(self.received.len() < EVENT_BYTES_MAX, "this is no stream of events");
-            match self.socket.read(&mut piece).context("the stream is silent")? {
+            match self.stream.read(&mut piece).context("the stream is silent")? {
                 0 => bail!("the stream ended: {}", String::from_utf8_lossy(&self.received)),
                 bytes => self.received.extend_from_slice(&piece[..bytes]),
             }

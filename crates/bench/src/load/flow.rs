@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::connection::SILENCE_MAX;
+use super::peer::SILENCE_MAX;
 use super::publisher::Publisher;
-use super::subscribers::{Heard, Subscribers};
+use super::subscriber::Heard;
+use super::subscribers::Subscribers;
 use crate::histogram::Histogram;
 
 /// How long the receiving side waits before it looks whether all has come.

@@ -6,7 +6,10 @@ use super::marker::Marker;
 /// live: it gets what is published from then on.
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
+    /// The first is a request of HTTP.
     steps: Vec<Step>,
+    /// From the second step on there are frames of WebSocket, and not bytes of HTTP.
+    is_framed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -15,19 +18,49 @@ struct Step {
     awaited: Marker,
 }
 
+/// The end of an answer's head.
+const HEAD_END: &str = "\r\n\r\n";
+
 impl Opening {
     /// Sends the request, and is live where `awaited` comes.
     pub(crate) fn new(request: Vec<u8>, awaited: &str) -> Self {
-        Self { steps: vec![Step { sent: request, awaited: Marker::new(awaited, 0) }] }
+        Self { steps: vec![Step::new(request, awaited)], is_framed: false }
+    }
+
+    /// Sends the request, and is live with the head of its answer.
+    pub(crate) fn until_answered(request: Vec<u8>) -> Self {
+        Self::new(request, HEAD_END)
+    }
+
+    /// Asks for a WebSocket, and is live once it has one.
+    pub(crate) fn web_socket(request: Vec<u8>) -> Self {
+        Self { is_framed: true, ..Self::until_answered(request) }
+    }
+
+    /// One step more: sends a text, or nothing, and waits for another that has `awaited` in it.
+    #[must_use]
+    pub(crate) fn then(mut self, text: &str, awaited: &str) -> Self {
+        self.steps.push(Step::new(text.as_bytes().to_vec(), awaited));
+        self
+    }
+
+    pub(super) fn is_framed(&self) -> bool {
+        self.is_framed
     }
 
     /// What is to be sent at the beginning of a step.
-    pub(super) fn sent(&self, step: usize) -> &[u8] {
-        &self.steps[step].sent
+    pub(super) fn sent(&self, step: u8) -> &[u8] {
+        &self.steps[usize::from(step)].sent
     }
 
     /// What ends a step; `None` where the subscriber is live.
-    pub(super) fn awaited(&self, step: usize) -> Option<&Marker> {
-        self.steps.get(step).map(|step| &step.awaited)
+    pub(super) fn awaited(&self, step: u8) -> Option<&Marker> {
+        self.steps.get(usize::from(step)).map(|step| &step.awaited)
+    }
+}
+
+impl Step {
+    fn new(sent: Vec<u8>, awaited: &str) -> Self {
+        Self { sent, awaited: Marker::new(awaited, 0) }
     }
 }

@@ -1,12 +1,29 @@
 //! The bytes of requests, made once and sent many times.
 
+use std::fmt::Write;
+
 use anyhow::{Context, Result};
 
 /// A `POST` on a connection that is kept.
 pub(crate) fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    post_with(path, content_type, &[], body)
+}
+
+/// The same, with more headers.
+pub(crate) fn post_with(
+    path: &str,
+    content_type: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Vec<u8> {
+    let mut more = String::new();
+    for (name, value) in headers {
+        // A text takes all that is written to it.
+        let _ = write!(more, "{name}: {value}\r\n");
+    }
     let mut request = format!(
         "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\n\
-         Content-Length: {}\r\n\r\n",
+         Content-Length: {}\r\n{more}\r\n",
         body.len()
     )
     .into_bytes();
@@ -20,13 +37,21 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
 }
 
 /// Asks Bellwire for a stream of what a filter lets pass.
-pub(crate) fn stream(filter: &str) -> Vec<u8> {
+pub(super) fn stream(filter: &str) -> Vec<u8> {
     get(&format!("/v1/events?topic={filter}"))
 }
 
-/// The same, of what follows a cursor.
-pub(crate) fn resumed_stream(filter: &str, cursor: &str) -> Vec<u8> {
-    get(&format!("/v1/events?topic={filter}&after={cursor}"))
+/// Asks for a WebSocket.
+pub(crate) fn upgrade(path: &str, subprotocol: Option<&str>) -> Vec<u8> {
+    let offer = subprotocol.map_or_else(String::new, |subprotocol| {
+        format!("Sec-WebSocket-Protocol: {subprotocol}\r\n")
+    });
+    // The key keeps caches from answering, of which there are none.
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YmVsbHdpcmUgYmVuY2ggIQ==\r\n{offer}\r\n"
+    )
+    .into_bytes()
 }
 
 /// A JSON object of exactly `bytes` bytes that begins with `members`, such as `"a":1,`.

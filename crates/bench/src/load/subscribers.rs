@@ -1,33 +1,21 @@
-//! Very many subscribers on one thread: a poll, and for each a socket and a few carried bytes.
+//! Very many subscribers on one thread, around one poll.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use mio::net::TcpStream;
+use anyhow::{Context, Result, ensure};
 use mio::{Events, Interest, Poll, Token};
 
-use super::connection::SILENCE_MAX;
 use super::dial;
-use super::marker::{CARRY_BYTES_MAX, Marker};
 use super::opening::Opening;
-use super::stamp;
+use super::peer::{Peer, SILENCE_MAX};
+use super::stream::Stream;
+use super::subscriber::{Heard, Script, Subscriber};
 use crate::histogram::Histogram;
 
 /// Connections that are on their way at once: fewer than any backlog.
 pub(crate) const AT_ONCE: usize = 128;
 const EVENTS_PER_POLL: usize = 1024;
-const PIECE_BYTES: usize = 64 * 1024;
-
-/// What a subscriber notices.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Heard {
-    /// It is live, so long after it began to connect.
-    Live { after: Duration },
-    /// An event came, so long after it was sent.
-    Event { after: Duration },
-}
 
 /// What opening subscribers showed.
 #[derive(Debug)]
@@ -41,60 +29,35 @@ pub(crate) struct Opened {
 /// Subscribers that begin alike.
 #[derive(Debug)]
 pub(crate) struct Subscribers {
+    peer: Peer,
+    script: Script,
     poll: Poll,
     events: Events,
     members: Vec<Subscriber>,
-    /// Room for what is carried, then for what a read brings.
-    piece: Vec<u8>,
-    script: Script,
     received_bytes: u64,
-}
-
-/// What all of them send and look for.
-#[derive(Debug)]
-struct Script {
-    opening: Opening,
-    stamp: Marker,
-}
-
-#[derive(Debug)]
-struct Subscriber {
-    socket: TcpStream,
-    began: Instant,
-    /// Of the opening; past its last one the subscriber is live.
-    step: u8,
-    /// Whether what the step sends is still to be sent.
-    is_unsent: bool,
-    carried: u8,
-    carry: [u8; CARRY_BYTES_MAX],
 }
 
 impl Subscribers {
     /// Nobody yet.
-    pub(crate) fn new(opening: Opening) -> Result<Self> {
+    pub(crate) fn new(peer: &Peer, opening: Opening) -> Result<Self> {
         Ok(Self {
+            peer: peer.clone(),
+            script: Script::new(opening),
             poll: Poll::new().context("the system gives no poll")?,
             events: Events::with_capacity(EVENTS_PER_POLL),
             members: Vec::new(),
-            piece: vec![0; CARRY_BYTES_MAX + PIECE_BYTES],
-            script: Script { opening, stamp: stamp::marker() },
             received_bytes: 0,
         })
     }
 
     /// Opens `count` more, `at_once` at a time, and waits until all are live.
-    pub(crate) fn open(
-        &mut self,
-        address: SocketAddr,
-        count: usize,
-        at_once: usize,
-    ) -> Result<Opened> {
+    pub(crate) fn open(&mut self, count: usize, at_once: usize) -> Result<Opened> {
         let began = Instant::now();
         let (mut latency, mut heard_at) = (Histogram::new(), began);
         let (mut asked, mut live) = (0, 0);
         while live < count {
             while asked < count.min(live + at_once) {
-                self.begin(address)?;
+                self.begin()?;
                 asked += 1;
             }
             let before = live;
@@ -117,7 +80,7 @@ impl Subscribers {
         self.members.len()
     }
 
-    /// All that came so far.
+    /// All that came so far, without what TLS adds.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received_bytes
     }
@@ -125,27 +88,21 @@ impl Subscribers {
     /// Every other subscriber reads one byte, which is lost. From now on nobody can read events.
     pub(crate) fn drip(&mut self) {
         for subscriber in self.members.iter_mut().step_by(2) {
-            // There may be nothing; and who is this slow may have been cut off.
-            let _ = subscriber.socket.read(&mut [0]);
+            subscriber.drip();
         }
     }
 
     /// Begins to connect one more.
-    pub(crate) fn begin(&mut self, address: SocketAddr) -> Result<()> {
+    pub(crate) fn begin(&mut self) -> Result<()> {
         let began = Instant::now();
-        let mut socket =
+        let address = self.peer.address;
+        let socket =
             dial::begin(address).with_context(|| format!("cannot connect to {address}"))?;
+        let mut stream = Stream::new(socket, self.peer.session()?);
         let token = Token(self.members.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut socket, token, interest)?;
-        self.members.push(Subscriber {
-            socket,
-            began,
-            step: 0,
-            is_unsent: true,
-            carried: 0,
-            carry: [0; CARRY_BYTES_MAX],
-        });
+        self.poll.registry().register(stream.source(), token, interest)?;
+        self.members.push(Subscriber::new(stream, began));
         Ok(())
     }
 
@@ -163,88 +120,88 @@ impl Subscribers {
         for event in &self.events {
             let number = event.token().0;
             let subscriber = &mut self.members[number];
-            if subscriber.is_unsent && event.is_writable() {
-                subscriber.send(&self.script)?;
+            if event.is_writable() {
+                subscriber.on_writable(&self.script)?;
             }
             if event.is_readable() {
                 let mut on = |heard| on(number, heard);
-                while let Some(bytes) = subscriber.read(&self.script, &mut self.piece, &mut on)? {
-                    self.received_bytes += bytes as u64;
-                    // A read that did not fill the buffer has emptied the socket.
-                    if bytes < PIECE_BYTES {
-                        break;
-                    }
-                }
+                self.received_bytes += subscriber.on_readable(&mut self.script, &mut on)?;
             }
         }
         Ok(())
     }
 }
 
-impl Subscriber {
-    /// Sends what the step it is at begins with.
-    fn send(&mut self, script: &Script) -> Result<()> {
-        if let Some(error) = self.socket.take_error()? {
-            return Err(error).context("cannot connect");
-        }
-        let bytes = script.opening.sent(usize::from(self.step));
-        let sent = self.socket.write(bytes).context("cannot ask for a stream")?;
-        // A socket that is new, or whose peer waits for us, has room for a request.
-        ensure!(sent == bytes.len(), "a socket took {sent} of {} bytes", bytes.len());
-        self.is_unsent = false;
-        Ok(())
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use bellwire_wire::ws::{self, Opcode};
+
+    use super::super::{request, stamp};
+    use super::*;
+
+    /// A frame with an event, and its request as the generator would send it.
+    fn event() -> Vec<u8> {
+        let mut stamped = stamp::Stamped::new(stamp::body(64).expect("long enough").into_bytes());
+        let body = stamped.as_mut().expect("has a place").now().to_vec();
+        ws::frame(Opcode::Text, &body).to_vec()
     }
 
-    /// Reads once. Returns how much came; `None` where there is nothing.
-    fn read(
-        &mut self,
-        script: &Script,
-        piece: &mut [u8],
-        on: &mut impl FnMut(Heard),
-    ) -> Result<Option<usize>> {
-        let read = match self.socket.read(&mut piece[CARRY_BYTES_MAX..]) {
-            Ok(0) => bail!("the server closed a stream"),
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(error).context("a stream broke"),
-        };
-        let now = Instant::now();
-        // What was carried goes right in front of what was read.
-        let start = CARRY_BYTES_MAX - usize::from(self.carried);
-        piece[start..CARRY_BYTES_MAX].copy_from_slice(&self.carry[..usize::from(self.carried)]);
-        let bytes = &piece[start..CARRY_BYTES_MAX + read];
-        let rest = &bytes[self.take(script, bytes, (now, on))?..];
-        self.carry[..rest.len()].copy_from_slice(rest);
-        self.carried = rest.len() as u8;
-        Ok(Some(read))
-    }
-
-    /// Looks through what came. Returns how many bytes are done with.
-    fn take(
-        &mut self,
-        script: &Script,
-        bytes: &[u8],
-        (now, on): (Instant, &mut impl FnMut(Heard)),
-    ) -> Result<usize> {
-        let mut done = 0;
-        while let Some(awaited) = script.opening.awaited(usize::from(self.step)) {
-            let Some(end) = awaited.find_end(&bytes[done..]) else {
-                return Ok(done + awaited.done_without(&bytes[done..]));
-            };
-            done += end;
-            self.step += 1;
-            if script.opening.awaited(usize::from(self.step)).is_some() {
-                self.send(script)?;
-            } else {
-                on(Heard::Live { after: now - self.began });
+    #[test]
+    fn a_web_socket_is_opened_read_and_kept_alive() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
+        let address = listener.local_addr().expect("has an address");
+        let opening = Opening::web_socket(request::upgrade("/", None)).then("hello", "welcome");
+        let peer = Peer { address, trust: None };
+        let mut subscribers = Subscribers::new(&peer, opening).expect("a poll");
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            let mut received = [0; 1024];
+            let bytes = socket.read(&mut received).expect("asks");
+            assert!(received[..bytes].ends_with(b"\r\n\r\n"));
+            let mut first = b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec();
+            first.extend_from_slice(&ws::frame(Opcode::Text, b"not yet"));
+            socket.write_all(&first).expect("reads");
+            let bytes = socket.read(&mut received).expect("says hello");
+            assert_eq!(received[1], 0x80 | 5, "a masked text: {:?}", &received[..bytes]);
+            // Frames are cut anywhere.
+            let mut rest = ws::frame(Opcode::Text, b"welcome").to_vec();
+            rest.extend([event(), ws::ping(b"there?").to_vec(), event()].concat());
+            for piece in rest.chunks(7) {
+                socket.write_all(piece).expect("reads");
             }
-        }
-        let mut is_wrong = false;
-        done += script.stamp.scan(&bytes[done..], |digits| match stamp::parse(digits) {
-            Some(sent_ns) => on(Heard::Event { after: stamp::since(sent_ns, now) }),
-            None => is_wrong = true,
+            let bytes = socket.read(&mut received).expect("answers");
+            assert_eq!((received[0], bytes), (0x8a, 2 + 4 + 6), "a pong");
+            socket
         });
-        ensure!(!is_wrong, "an event came back changed");
-        Ok(done)
+        subscribers.begin().expect("connects");
+        let (mut live, mut events) = (0, 0);
+        while (live, events) != (1, 2) {
+            let count = |_, heard| match heard {
+                Heard::Live { .. } => live += 1,
+                Heard::Event { .. } => events += 1,
+            };
+            subscribers.receive(SILENCE_MAX, count).expect("goes on");
+        }
+        server.join().expect("the server saw what it expected");
+    }
+
+    #[test]
+    fn a_refusal_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
+        let address = listener.local_addr().expect("has an address");
+        let peer = Peer { address, trust: None };
+        let opening = Opening::new(request::get("/"), "ready");
+        let mut subscribers = Subscribers::new(&peer, opening).expect("a poll");
+        thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            socket.read_exact(&mut [0; 16]).expect("asks");
+            socket.write_all(b"HTTP/1.1 404 Not Found\r\n\r\n").expect("reads");
+        });
+        let error = subscribers.open(1, AT_ONCE).expect_err("is refused").to_string();
+        assert!(error.contains("404 Not Found"), "{error}");
     }
 }

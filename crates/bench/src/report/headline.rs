@@ -2,19 +2,21 @@
 
 /// A workload as the report presents it.
 #[derive(Debug)]
-pub(crate) struct Headline {
-    pub(crate) workload: &'static str,
+pub(super) struct Headline {
+    pub(super) workload: &'static str,
     /// One sentence.
-    pub(crate) about: &'static str,
+    pub(super) about: &'static str,
     /// The figures that get a line, and what stands for their names.
-    pub(crate) figures: &'static [(&'static str, &'static str)],
+    pub(super) figures: &'static [(&'static str, &'static str)],
     /// The parameters that tell runs apart.
-    pub(crate) parameters: &'static [&'static str],
-    pub(crate) not_shown: &'static str,
+    pub(super) parameters: &'static [&'static str],
+    /// The figures by which systems are compared.
+    pub(super) compared: &'static [&'static str],
+    pub(super) not_shown: &'static str,
 }
 
 /// All workloads, in the order of the report.
-pub(crate) const HEADLINES: &[Headline] = &[
+pub(super) const HEADLINES: &[Headline] = &[
     Headline {
         workload: "alert",
         about: "From the first byte of `POST /v1/samples` with a sample that crosses a threshold \
@@ -25,12 +27,13 @@ pub(crate) const HEADLINES: &[Headline] = &[
             ("latency_max_ms", "latency, longest, ms"),
         ],
         parameters: &["series", "rules", "background_samples_per_s", "durability"],
+        compared: &[],
         not_shown: "networks; many subscribers; many alerts at once; rules with `for`, which wait \
                     on purpose; expressions of several selectors.",
     },
     Headline {
         workload: "fanout",
-        about: "One topic, many streams of Server-Sent Events, one publisher.",
+        about: "One topic, many subscribers, one publisher.",
         figures: &[
             ("deliveries_per_s", "deliveries a second"),
             ("server_cpu_us_per_delivery", "server CPU for each delivery, µs"),
@@ -39,20 +42,98 @@ pub(crate) const HEADLINES: &[Headline] = &[
             ("latency_max_ms", "publish to receive, longest, ms"),
         ],
         parameters: &["subscribers", "rate", "body_bytes", "durability"],
-        not_shown: "networks and TLS; slow readers; the generator reads on the same cores, so \
+        compared: &["deliveries_per_s", "server_cpu_us_per_delivery", "latency_p99_ms"],
+        not_shown: "networks; slow readers; the generator reads on the same cores, so \
                     latency and rate are those of both together. Without a rate, several events \
                     share a write.",
     },
     Headline {
+        workload: "latency",
+        about: "From just before an event is sent to the server until a subscriber has read it, \
+                where nothing is short.",
+        figures: &[
+            ("latency_p50_ms", "publish to receive, median, ms"),
+            ("latency_p99_ms", "publish to receive, 99th percentile, ms"),
+            ("latency_max_ms", "publish to receive, longest, ms"),
+            ("server_cpu_us_per_delivery", "server CPU for each delivery, µs"),
+        ],
+        parameters: &["subscribers", "rate", "body_bytes", "durability"],
+        compared: &["latency_p50_ms", "latency_p99_ms"],
+        not_shown: "networks; the generator reads on the same cores.",
+    },
+    Headline {
+        workload: "connect",
+        about: "Subscribers that come, some at once, and stay: from the connect until each is live.",
+        figures: &[
+            ("connects_per_s", "connects a second"),
+            ("server_cpu_us_per_connect", "server CPU for each connect, µs"),
+            ("time_to_live_p50_ms", "connect to live, median, ms"),
+            ("time_to_live_p99_ms", "connect to live, 99th percentile, ms"),
+        ],
+        parameters: &["connections", "at_once"],
+        compared: &["server_cpu_us_per_connect", "time_to_live_p99_ms"],
+        not_shown: "networks; TLS sessions that are resumed.",
+    },
+    Headline {
+        workload: "resume-storm",
+        about: "All subscribers of a topic return at once with an old cursor; those of another \
+                topic stayed, and get events meanwhile.",
+        figures: &[
+            ("caught_up_s", "until all have caught up, s"),
+            ("caught_up_p50_ms", "until half have caught up, ms"),
+            ("received_bytes_per_s", "bytes a second that they received"),
+            ("server_cpu_us_per_delivery", "server CPU for each delivery, µs"),
+            (
+                "live_before_p99_ms",
+                "publish to receive of those who stayed, before, 99th percentile, ms",
+            ),
+            ("live_meanwhile_p99_ms", "the same, meanwhile, ms"),
+            ("live_meanwhile_max_ms", "the same, meanwhile, longest, ms"),
+        ],
+        parameters: &["connections", "behind", "stayed", "rate", "body_bytes"],
+        compared: &["caught_up_s", "live_meanwhile_p99_ms"],
+        not_shown: "networks, which are slower than this; cursors that differ; a cold page cache.",
+    },
+    Headline {
+        workload: "slow-reader",
+        about: "Some subscribers of a topic stop to read, half of them altogether, half but for a \
+                byte a second; the latency is that of the others.",
+        figures: &[
+            ("all_read_p99_ms", "publish to receive, all read, 99th percentile, ms"),
+            ("some_slow_p99_ms", "publish to receive, some slow, 99th percentile, ms"),
+            (
+                "pss_growth_bytes_per_slow_subscriber",
+                "more user memory for each slow subscriber, PSS, bytes",
+            ),
+        ],
+        parameters: &["subscribers", "slow_percent", "rate", "body_bytes"],
+        compared: &["all_read_p99_ms", "some_slow_p99_ms", "pss_growth_bytes_per_slow_subscriber"],
+        not_shown: "what the kernel holds for who does not read; who is slow for longer than this.",
+    },
+    Headline {
+        workload: "fairness",
+        about: "A topic with few subscribers, while one with very many is silent, then busy.",
+        figures: &[
+            ("small_quiet_p99_ms", "small topic, other silent, 99th percentile, ms"),
+            ("small_busy_p99_ms", "small topic, other busy, 99th percentile, ms"),
+            ("small_delay_p99_ms", "delay of the 99th percentile, ms"),
+            ("small_delay_max_ms", "delay of the longest, ms"),
+        ],
+        parameters: &["subscribers", "rate", "small_subscribers", "small_rate", "body_bytes"],
+        compared: &["small_busy_p99_ms", "small_delay_p99_ms"],
+        not_shown: "networks; the generator reads for the large topic on the same cores.",
+    },
+    Headline {
         workload: "idle",
-        about: "Streams without traffic: growth of the server's memory, heartbeats included.",
+        about: "Subscribers without traffic: growth of the server's memory, heartbeats included.",
         figures: &[
             ("pss_growth_bytes_per_connection", "user memory for each connection, PSS, bytes"),
             ("rss_growth_bytes_per_connection", "user memory for each connection, RSS, bytes"),
+            ("kernel_growth_bytes_per_pair", "kernel memory for each connection, both ends, bytes"),
         ],
         parameters: &["connections"],
-        not_shown: "the kernel's memory for each socket; connections with TLS, of other \
-                    transports, or with filters of their own.",
+        compared: &["pss_growth_bytes_per_connection"],
+        not_shown: "connections with filters of their own.",
     },
     Headline {
         workload: "publish",
@@ -64,6 +145,7 @@ pub(crate) const HEADLINES: &[Headline] = &[
             ("server_cpu_us_per_event", "server CPU for each event, µs"),
         ],
         parameters: &["publishers", "batch", "body_bytes", "durability"],
+        compared: &[],
         not_shown: "subscribers; disks with slower or faster syncs than this one; latency below \
                     saturation; the generator takes its share of the same cores.",
     },
@@ -75,6 +157,7 @@ pub(crate) const HEADLINES: &[Headline] = &[
             ("filled_events_per_s", "events a second appended before, durability interval"),
         ],
         parameters: &["events", "body_bytes", "page_events"],
+        compared: &[],
         not_shown: "encoding and sending; a cold page cache; filters that skip; several readers.",
     },
 ];

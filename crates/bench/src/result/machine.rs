@@ -1,10 +1,13 @@
 //! What was measured on what: without it a figure says nothing.
 
+use std::fmt;
 use std::fs;
 use std::process::Command;
 use std::thread::available_parallelism;
 
 use serde::{Deserialize, Serialize};
+
+const GIB: f64 = (1 << 30) as f64;
 
 /// The machine and its system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,14 @@ impl Machine {
             memory_bytes: memory_kib.unwrap_or_default() * 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, cores, memory_bytes, kernel } = self;
+        let memory_gib = *memory_bytes as f64 / GIB;
+        write!(formatter, "{cpu}, {cores} cores, {memory_gib:.0} GiB, Linux {kernel}")
     }
 }
 

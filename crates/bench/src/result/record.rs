@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,13 @@ pub(crate) struct OutputFlags {
     /// Append each result to this file as well, as a line of JSON.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Where something cannot be measured, keep the reason as a result, and do not fail.
+    #[arg(long, requires = "out")]
+    note_failure: bool,
 }
+
+/// What was so before it became a parameter.
+const DEFAULTS: &[(&str, &str)] = &[("system", "bellwire"), ("transport", "sse"), ("tls", "false")];
 
 /// A result as it is kept: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +45,9 @@ pub(crate) struct Record {
     pub(crate) parameters: Map<String, Value>,
     /// Numbers; their names end with their unit.
     pub(crate) figures: Map<String, Value>,
+    /// Why there are no figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_measured: Option<String>,
 }
 
 impl Record {
@@ -51,6 +61,7 @@ impl Record {
             command: command(std::env::args().skip(1)),
             parameters: Map::new(),
             figures: Map::new(),
+            not_measured: None,
         }
     }
 
@@ -58,6 +69,8 @@ impl Record {
     pub(crate) fn of_system(workload: &str, flags: &SystemFlags) -> Self {
         Self::new(workload)
             .parameter("system", flags.system.as_str())
+            .parameter("transport", flags.transport.as_str())
+            .parameter("tls", flags.tls)
             .parameter("durability", flags.server.durability_text(flags.durability))
     }
 
@@ -87,9 +100,38 @@ impl Record {
             .figure(&format!("{name}_max_ms"), durations.max_ms())
     }
 
+    /// Adds the CPU time of one of several things, where it was measured.
+    pub(crate) fn cpu(self, name: &str, cpu: Option<Duration>, things: f64) -> Self {
+        self.maybe_figure(name, cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / things))
+    }
+
     /// A figure's number.
     pub(crate) fn number(&self, figure: &str) -> Option<f64> {
         self.figures.get(figure).and_then(Value::as_f64)
+    }
+
+    /// A parameter's text. Results of old lack those that came later.
+    pub(crate) fn text(&self, parameter: &str) -> Option<String> {
+        let plain =
+            |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        let added = || DEFAULTS.iter().find(|(name, _)| *name == parameter);
+        self.parameters.get(parameter).map(plain).or_else(|| Some(added()?.1.to_owned()))
+    }
+
+    /// Measures, prints what was measured, and keeps it where asked to.
+    pub(crate) fn complete(
+        self,
+        flags: &OutputFlags,
+        print: Print,
+        measure: impl FnOnce(Self) -> Result<Self>,
+    ) -> Result<()> {
+        let record = match measure(self.clone()) {
+            Err(reason) if flags.note_failure => {
+                Self { not_measured: Some(format!("{reason:#}")), ..self }
+            }
+            result => result?,
+        };
+        record.publish(flags, print)
     }
 
     /// Prints the result, and keeps it where asked to.
@@ -108,15 +150,18 @@ impl Record {
 
     fn table(&self) -> String {
         let mut table = format!("{}\n", self.workload);
-        for (name, value) in &self.parameters {
-            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        for name in self.parameters.keys() {
+            let value = self.text(name).unwrap_or_default();
             // A text takes all that is written to it.
             let _ = writeln!(table, "  {name:<40}{value:>14}");
         }
         table.push('\n');
+        if let Some(reason) = &self.not_measured {
+            let _ = writeln!(table, "  not measured: {reason}");
+        }
         for (name, value) in &self.figures {
             let value = value.as_f64().unwrap_or_default();
-            let verdict = target::of(self, name).map(|target| target.verdict(value));
+            let verdict = target::of(self, name).map(|target| target.verdict(value, None));
             let verdict = verdict.unwrap_or_default();
             let line = format!("  {name:<40}{:>14}  {verdict}", grouped(value));
             table.push_str(line.trim_end());
@@ -132,7 +177,7 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--json" => {}
+            "--json" | "--note-failure" => {}
             "--out" => drop(arguments.next()),
             other if other.starts_with("--out=") => {}
             other => {

@@ -5,8 +5,10 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{HEAD_END, Launch, Start, System};
+use super::{Launch, Start, System, Transport};
 use crate::load::{Opening, request};
+
+const SUBPROTOCOL: &str = "bellwire.v1.json";
 
 #[derive(Debug)]
 pub(super) struct Bellwire;
@@ -22,6 +24,10 @@ impl System for Bellwire {
             std::fs::write(&path, rules).context("cannot write the rule file")?;
             command.arg("--rules").arg(path);
         }
+        if let Some(certificate) = launch.certificate {
+            command.arg("--tls-certificate").arg(&certificate.chain);
+            command.arg("--tls-key").arg(&certificate.key);
+        }
         // What is set for other servers does not hold for this one.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("BELLWIRE_") {
@@ -32,13 +38,22 @@ impl System for Bellwire {
         Ok(Start { command, address: None })
     }
 
-    fn opening(&self, topic: &str) -> Opening {
-        Opening::new(request::stream(topic), "event: ready\n")
+    fn opening(&self, topic: &str, transport: Transport) -> Result<Opening> {
+        let path = format!("/v1/events?topic={topic}");
+        Ok(match transport {
+            Transport::Sse => Opening::new(request::get(&path), "event: ready\n"),
+            Transport::Websocket => Opening::web_socket(request::upgrade(&path, Some(SUBPROTOCOL)))
+                .then("", "\"control\":\"ready\""),
+        })
     }
 
-    fn resumption(&self, topic: &str, answer: &[u8]) -> Result<Opening> {
+    fn resumption(&self, topic: &str, transport: Transport, answer: &[u8]) -> Result<Opening> {
         let answer: Answer<'_> = serde_json::from_slice(answer).context("there is no cursor")?;
-        Ok(Opening::new(request::resumed_stream(topic, answer.cursor), HEAD_END))
+        let path = format!("/v1/events?topic={topic}&after={}", answer.cursor);
+        Ok(match transport {
+            Transport::Sse => Opening::until_answered(request::get(&path)),
+            Transport::Websocket => Opening::web_socket(request::upgrade(&path, Some(SUBPROTOCOL))),
+        })
     }
 
     fn publication(&self, topic: &str, body: &str) -> Vec<u8> {

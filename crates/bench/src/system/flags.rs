@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Durability, SystemName};
+use super::{Durability, SystemName, Transport};
 
 /// A server that runs already.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,6 +34,12 @@ pub(crate) struct SystemFlags {
     /// The system to measure.
     #[arg(long, value_enum, default_value_t = SystemName::Bellwire)]
     pub(crate) system: SystemName,
+    /// How subscribers get events.
+    #[arg(long, value_enum, default_value_t = Transport::Sse)]
+    pub(crate) transport: Transport,
+    /// Over TLS, with a certificate that is made for the run.
+    #[arg(long, conflicts_with = "server")]
+    pub(crate) tls: bool,
     /// When Bellwire acknowledges an event.
     #[arg(long, value_enum, default_value_t = Durability::Interval, conflicts_with = "server")]
     pub(crate) durability: Durability,

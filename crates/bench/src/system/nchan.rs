@@ -1,12 +1,12 @@
 //! Nginx with nchan, as distributions package it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::{HEAD_END, Launch, Start, System};
+use super::{Launch, Start, System, Transport, free_address};
 use crate::load::{Opening, request};
 
 const MODULES: &[&str] = &[
@@ -25,7 +25,7 @@ impl System for Nchan {
         )?;
         let address = free_address()?;
         let path = launch.folder.join("nginx.conf");
-        std::fs::write(&path, configuration(module, address, launch.folder))
+        std::fs::write(&path, configuration(module, address, launch))
             .context("cannot write the configuration of nginx")?;
         let mut command = Command::new("nginx");
         command.arg("-p").arg(launch.folder).arg("-c").arg(path);
@@ -33,13 +33,21 @@ impl System for Nchan {
         Ok(Start { command, address: Some(address) })
     }
 
-    fn opening(&self, topic: &str) -> Opening {
-        Opening::new(request::get(&format!("/subscribe/{topic}")), ": hi\n")
+    fn opening(&self, topic: &str, transport: Transport) -> Result<Opening> {
+        let path = format!("/subscribe/{topic}");
+        Ok(match transport {
+            Transport::Sse => Opening::new(request::get(&path), ": hi\n"),
+            Transport::Websocket => Opening::web_socket(request::upgrade(&path, None)),
+        })
     }
 
     /// From the oldest event that is kept: publishers are not told where an event is.
-    fn resumption(&self, topic: &str, _: &[u8]) -> Result<Opening> {
-        Ok(Opening::new(request::get(&format!("/resume/{topic}")), HEAD_END))
+    fn resumption(&self, topic: &str, transport: Transport, _: &[u8]) -> Result<Opening> {
+        let path = format!("/resume/{topic}");
+        Ok(match transport {
+            Transport::Sse => Opening::until_answered(request::get(&path)),
+            Transport::Websocket => Opening::web_socket(request::upgrade(&path, None)),
+        })
     }
 
     fn publication(&self, topic: &str, body: &str) -> Vec<u8> {
@@ -48,8 +56,19 @@ impl System for Nchan {
 }
 
 /// One worker with room for as many connections as a process may have here.
-fn configuration(module: &str, address: SocketAddr, folder: &Path) -> String {
-    let folder = folder.display();
+fn configuration(module: &str, address: SocketAddr, launch: &Launch<'_>) -> String {
+    let folder = launch.folder.display();
+    let (listen, tls) = match launch.certificate {
+        None => (address.to_string(), String::new()),
+        Some(certificate) => (
+            format!("{address} ssl"),
+            format!(
+                "    ssl_certificate {};\n    ssl_certificate_key {};\n",
+                certificate.chain.display(),
+                certificate.key.display()
+            ),
+        ),
+    };
     let (subscribe, resume) = (location("subscribe", "newest"), location("resume", "oldest"));
     format!(
         "daemon off;\nworker_processes 1;\nworker_rlimit_nofile 20000;\npid {folder}/pid;\n\
@@ -59,7 +78,7 @@ fn configuration(module: &str, address: SocketAddr, folder: &Path) -> String {
          proxy_temp_path {folder}/proxied;\n  fastcgi_temp_path {folder}/fastcgi;\n  \
          uwsgi_temp_path {folder}/uwsgi;\n  scgi_temp_path {folder}/scgi;\n  \
          keepalive_requests 100000000;\n  \
-         nchan_shared_memory_size 256M;\n  server {{\n    listen {address} backlog=4096;\n    \
+         nchan_shared_memory_size 256M;\n  server {{\n    listen {listen} backlog=4096;\n{tls}    \
          location ~ ^/publish/(.+)$ {{\n      nchan_publisher http;\n      \
          nchan_channel_id $1;\n      nchan_message_buffer_length 5000;\n      \
          nchan_message_timeout 1h;\n    }}\n{subscribe}{resume}  }}\n}}\n"
@@ -72,12 +91,4 @@ fn location(name: &str, first: &str) -> String {
         "    location ~ ^/{name}/(.+)$ {{\n      nchan_subscriber eventsource websocket;\n      \
          nchan_channel_id $1;\n      nchan_subscriber_first_message {first};\n    }}\n"
     )
-}
-
-/// An address that nobody listens at: for servers that cannot choose a port and tell.
-pub(super) fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("there is no free port")?;
-    let address = listener.local_addr()?;
-    ensure!(address.port() != 0, "the system gives no port");
-    Ok(address)
 }

@@ -11,8 +11,10 @@ use anyhow::{Context, Result, bail, ensure};
 use url::Url;
 
 use super::child::Started;
-use super::{Durability, Launch, ServerFlags, System, SystemFlags, SystemName};
-use crate::load::{Opening, Publisher};
+use super::{
+    Certificate, Durability, Launch, ServerFlags, System, SystemFlags, SystemName, Transport,
+};
+use crate::load::{Peer, Publisher, Subscribers};
 use crate::process::{self, Memory};
 
 /// How long a server may take to listen.
@@ -23,16 +25,27 @@ const START_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Server {
     system: &'static dyn System,
-    address: SocketAddr,
+    transport: Transport,
+    peer: Peer,
     /// Its processes, where they are known, without those that they start.
     pids: Vec<u32>,
     _started: Option<Started>,
 }
 
+/// How a server is to be started.
+struct Order<'a> {
+    tls: bool,
+    durability: Durability,
+    rules: Option<&'a str>,
+}
+
 impl Server {
     /// The server that the flags name, or a new one.
     pub(crate) fn provide(flags: &SystemFlags) -> Result<Self> {
-        Self::of(flags.system, &flags.server, (flags.durability, None))
+        let SystemFlags { system, transport, tls, durability, ref server } = *flags;
+        let order = Order { tls, durability, rules: None };
+        let server = Self::of(system, server, &order)?;
+        Ok(Self { transport, ..server })
     }
 
     /// A Bellwire, with rules where they are given.
@@ -41,26 +54,32 @@ impl Server {
         durability: Durability,
         rules: Option<&str>,
     ) -> Result<Self> {
-        Self::of(SystemName::Bellwire, flags, (durability, rules))
+        Self::of(SystemName::Bellwire, flags, &Order { tls: false, durability, rules })
     }
 
-    fn of(
-        name: SystemName,
-        flags: &ServerFlags,
-        (durability, rules): (Durability, Option<&str>),
-    ) -> Result<Self> {
-        let system = name.system();
-        if let Some(url) = &flags.server {
-            let address = resolve(url)?;
-            let is_here = address.ip().is_loopback();
-            ensure!(is_here, "{url} is not on this machine's loopback interface");
-            return Ok(Self { system, address, pids: flags.pid.clone(), _started: None });
-        }
+    fn of(name: SystemName, flags: &ServerFlags, order: &Order<'_>) -> Result<Self> {
+        let (system, transport) = (name.system(), Transport::Sse);
+        let Some(url) = &flags.server else { return Self::start(system, order) };
+        let address = resolve(url)?;
+        let is_here = address.ip().is_loopback();
+        ensure!(is_here, "{url} is not on this machine's loopback interface");
+        let (peer, pids) = (Peer { address, trust: None }, flags.pid.clone());
+        Ok(Self { system, transport, peer, pids, _started: None })
+    }
+
+    fn start(system: &'static dyn System, order: &Order<'_>) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("bellwire-bench-")
             .tempdir()
             .context("cannot make a data directory")?;
-        let start = system.start(&Launch { durability, rules, folder: folder.path() })?;
+        let certificate = order.tls.then(|| Certificate::make(folder.path())).transpose()?;
+        let Order { durability, rules, .. } = *order;
+        let start = system.start(&Launch {
+            durability,
+            rules,
+            certificate: certificate.as_ref(),
+            folder: folder.path(),
+        })?;
         let mut command = start.command;
         let says_where = start.address.is_none();
         command.stdin(Stdio::null());
@@ -70,33 +89,48 @@ impl Server {
             (Some(address), _) => wait_for(address, &mut started)?,
             (None, stdout) => listening_address(stdout.expect("the output is piped"))?,
         };
-        let pids = vec![started.pid()];
-        Ok(Self { system, address, pids, _started: Some(started) })
+        let peer = Peer { address, trust: certificate.map(|certificate| certificate.trust) };
+        let (transport, pids) = (Transport::Sse, vec![started.pid()]);
+        Ok(Self { system, transport, peer, pids, _started: Some(started) })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// How clients reach it.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
-    /// How a subscriber of a topic begins.
-    pub(crate) fn opening(&self, topic: &str) -> Opening {
-        self.system.opening(topic)
+    /// Nobody yet, of those who will follow a topic.
+    pub(crate) fn subscribers(&self, topic: &str) -> Result<Subscribers> {
+        Subscribers::new(&self.peer, self.system.opening(topic, self.transport)?)
     }
 
-    /// How a subscriber begins that lacks what follows an event, given the answer to the event's
-    /// publisher.
-    pub(crate) fn resumption(&self, topic: &str, answer: &[u8]) -> Result<Opening> {
-        self.system.resumption(topic, answer)
+    /// Nobody yet, of those who will follow a topic from behind an event, given the answer to the
+    /// event's publisher.
+    pub(crate) fn returning(&self, topic: &str, answer: &[u8]) -> Result<Subscribers> {
+        let opening = self.system.resumption(topic, self.transport, answer)?;
+        Subscribers::new(&self.peer, opening)
     }
 
     /// A publisher of a topic.
     pub(crate) fn publisher(&self, topic: &str, body_bytes: usize) -> Result<Publisher> {
         let publication = |body: &str| self.system.publication(topic, body);
-        Publisher::new(self.address, body_bytes, publication)
+        Publisher::new(&self.peer, body_bytes, publication)
     }
 
-    /// CPU time of the server so far, where its processes are known.
-    pub(crate) fn cpu_time(&self) -> Result<Option<Duration>> {
+    /// Does something, and says how much CPU time it took the server, where its processes are
+    /// known.
+    pub(crate) fn timed<T>(
+        &self,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<(T, Option<Duration>)> {
+        let before = self.cpu_time()?;
+        let done = work()?;
+        let after = self.cpu_time()?;
+        Ok((done, after.zip(before).map(|(after, before)| after.saturating_sub(before))))
+    }
+
+    /// CPU time of the server so far.
+    fn cpu_time(&self) -> Result<Option<Duration>> {
         if self.pids.is_empty() {
             return Ok(None);
         }
@@ -142,9 +176,9 @@ fn listening_address(stdout: ChildStdout) -> Result<SocketAddr> {
         }
     });
     let line = line.recv_timeout(START_MAX).context("the server did not start in time")?;
-    let Some(address) = line.trim().strip_prefix("listening on http://") else {
-        bail!("the server did not start");
-    };
+    let url = line.trim().strip_prefix("listening on ");
+    let address = url.and_then(|url| Some(url.split_once("://")?.1));
+    let address = address.context("the server did not start")?;
     address.parse().with_context(|| format!("the server listens on `{address}`"))
 }
 
@@ -170,7 +204,7 @@ mod tests {
         let provide = |url: &str| {
             let flags = ServerFlags { server: Some(url.parse().expect("a URL")), pid: Vec::new() };
             Server::bellwire(&flags, Durability::Sync, None)
-                .map(|server| server.address().to_string())
+                .map(|server| server.peer().address.to_string())
         };
         assert_eq!(provide("http://127.0.0.1:81").expect("loopback"), "127.0.0.1:81");
         assert_eq!(provide("http://[::1]:81/").expect("loopback"), "[::1]:81");

@@ -152,14 +152,14 @@ struct Measured {
 }
 
 fn measure(arguments: &Arguments, field: &Field, server: &Server) -> Result<Measured> {
-    let mut connection = Connection::open(server.address())?;
+    let mut connection = Connection::open(server.peer())?;
     // Every series is there before anything is measured.
     for metric in 0..field.metrics {
         let all = (0..field.series_per_metric).map(|number| sample(metric, number, BELOW));
         connection.ask(&post(&all.collect::<Vec<_>>()))?;
     }
-    let mut stream = EventStream::open(server.address(), FILTER)?;
-    let background = Connection::open(server.address())?;
+    let mut stream = EventStream::open(server.peer(), FILTER)?;
+    let background = Connection::open(server.peer())?;
     let stopped = AtomicBool::new(false);
     let began = Instant::now();
     thread::scope(|scope| {

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::Print;
-use crate::load::{AT_ONCE, Subscribers, provide_for};
+use crate::load::{AT_ONCE, provide_for};
 use crate::result::{OutputFlags, Record};
 use crate::system::{Server, SystemFlags};
 
@@ -28,24 +28,23 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let Arguments { connections, at_once, ref system, .. } = *arguments;
     ensure!(connections > 0 && at_once > 0, "there is nobody to come");
     provide_for(connections)?;
-    let server = Server::provide(system)?;
-    let mut subscribers = Subscribers::new(server.opening(TOPIC))?;
-
-    let before = server.cpu_time()?;
-    let opened = subscribers.open(server.address(), connections, at_once)?;
-    let after = server.cpu_time()?;
-    drop(subscribers);
-
-    let cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
-    let connects = connections as f64;
     Record::of_system("connect", system)
         .parameter("connections", connections)
         .parameter("at_once", at_once)
+        .complete(&arguments.output, print, |record| measure(arguments, record))
+}
+
+fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
+    let Arguments { connections, at_once, .. } = *arguments;
+    let server = Server::provide(&arguments.system)?;
+    let mut subscribers = server.subscribers(TOPIC)?;
+
+    let (opened, cpu) = server.timed(|| subscribers.open(connections, at_once))?;
+    drop(subscribers);
+
+    let connects = connections as f64;
+    Ok(record
         .figure("connects_per_s", connects / opened.duration.as_secs_f64())
         .latency("time_to_live", &opened.latency)
-        .maybe_figure(
-            "server_cpu_us_per_connect",
-            cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / connects),
-        )
-        .publish(&arguments.output, print)
+        .cpu("server_cpu_us_per_connect", cpu, connects))
 }

@@ -6,7 +6,7 @@ use std::thread;
 use anyhow::{Result, ensure};
 
 use crate::Print;
-use crate::load::{AT_ONCE, Delivered, Flow, Pace, Subscribers, hurry, provide_for};
+use crate::load::{AT_ONCE, Delivered, Flow, Pace, hurry, provide_for};
 use crate::result::{OutputFlags, Record};
 use crate::system::{Server, SystemFlags};
 
@@ -49,10 +49,22 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     ensure!(rate > 0.0 && small_rate > 0.0, "the rates are above 0");
     ensure!(arguments.seconds > 0, "it takes a second at least");
     provide_for(subscribers + small_subscribers)?;
+    Record::of_system("fairness", &arguments.system)
+        .parameter("subscribers", subscribers)
+        .parameter("rate", rate)
+        .parameter("small_subscribers", small_subscribers)
+        .parameter("small_rate", small_rate)
+        .parameter("seconds", arguments.seconds)
+        .parameter("body_bytes", arguments.body_bytes)
+        .complete(&arguments.output, print, |record| measure(arguments, record))
+}
+
+fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
+    let Arguments { subscribers, rate, small_subscribers, small_rate, .. } = *arguments;
     let server = Server::provide(&arguments.system)?;
     let flow = |topic: &str, count: usize| {
-        let mut subscribers = Subscribers::new(server.opening(topic))?;
-        subscribers.open(server.address(), count, AT_ONCE)?;
+        let mut subscribers = server.subscribers(topic)?;
+        subscribers.open(count, AT_ONCE)?;
         let publisher = server.publisher(topic, arguments.body_bytes)?;
         anyhow::Ok(Flow { publisher, subscribers })
     };
@@ -63,19 +75,12 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let busy = beside(&mut small, pace, (&mut large, rate))?;
 
     let delay = |share| busy.latency.quantile_ms(share) - quiet.latency.quantile_ms(share);
-    Record::of_system("fairness", &arguments.system)
-        .parameter("subscribers", subscribers)
-        .parameter("rate", rate)
-        .parameter("small_subscribers", small_subscribers)
-        .parameter("small_rate", small_rate)
-        .parameter("seconds", arguments.seconds)
-        .parameter("body_bytes", arguments.body_bytes)
+    Ok(record
         .latency("small_quiet", &quiet.latency)
         .latency("small_busy", &busy.latency)
         .figure("small_delay_p50_ms", delay(0.5))
         .figure("small_delay_p99_ms", delay(0.99))
-        .figure("small_delay_max_ms", delay(1.0))
-        .publish(&arguments.output, print)
+        .figure("small_delay_max_ms", delay(1.0)))
 }
 
 /// What the small topic's subscribers get while the large one is busy.

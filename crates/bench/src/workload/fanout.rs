@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::Print;
-use crate::load::{AT_ONCE, Delivered, Flow, Pace, Subscribers, provide_for};
+use crate::load::{AT_ONCE, Delivered, Flow, Pace, provide_for};
 use crate::result::{OutputFlags, Record};
 use crate::system::{Server, SystemFlags};
 
@@ -40,46 +40,37 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     ensure!(subscribers > 0, "there is nobody to deliver to");
     ensure!(rate >= 0.0, "the rate is not below 0");
     provide_for(subscribers)?;
-    let server = Server::provide(system)?;
-    let Measured { delivered, cpu } =
-        measure(&server, (subscribers, body_bytes), Pace { events, rate })?;
-
-    let (deliveries, seconds) =
-        (delivered.latency.count() as f64, delivered.duration.as_secs_f64());
     Record::of_system("fanout", system)
         .parameter("subscribers", subscribers)
         .parameter("events", events)
         .parameter("rate", rate)
         .parameter("body_bytes", body_bytes)
+        .complete(&arguments.output, print, |record| measured(arguments, record))
+}
+
+fn measured(arguments: &Arguments, record: Record) -> Result<Record> {
+    let Arguments { subscribers, events, rate, body_bytes, .. } = *arguments;
+    let server = Server::provide(&arguments.system)?;
+    let (delivered, cpu) = measure(&server, (subscribers, body_bytes), Pace { events, rate })?;
+
+    let (deliveries, seconds) =
+        (delivered.latency.count() as f64, delivered.duration.as_secs_f64());
+    Ok(record
         .figure("deliveries_per_s", deliveries / seconds)
         .figure("published_events_per_s", delivered.events as f64 / seconds)
         .latency("latency", &delivered.latency)
-        .maybe_figure(
-            "server_cpu_us_per_delivery",
-            cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / deliveries),
-        )
-        .publish(&arguments.output, print)
+        .cpu("server_cpu_us_per_delivery", cpu, deliveries))
 }
 
-/// What came, and what it cost the server.
-#[derive(Debug)]
-pub(super) struct Measured {
-    pub(super) delivered: Delivered,
-    pub(super) cpu: Option<Duration>,
-}
-
-/// Opens subscribers of one topic, and publishes to them.
+/// Opens subscribers of one topic, and publishes to them. Returns what came, and the server's CPU
+/// time from the first event on.
 pub(super) fn measure(
     server: &Server,
     (subscribers, body_bytes): (usize, usize),
     pace: Pace,
-) -> Result<Measured> {
-    let mut members = Subscribers::new(server.opening(TOPIC))?;
-    members.open(server.address(), subscribers, AT_ONCE)?;
+) -> Result<(Delivered, Option<Duration>)> {
+    let mut members = server.subscribers(TOPIC)?;
+    members.open(subscribers, AT_ONCE)?;
     let mut flow = Flow { publisher: server.publisher(TOPIC, body_bytes)?, subscribers: members };
-    let before = server.cpu_time()?;
-    let delivered = flow.run(pace, &AtomicBool::new(false))?;
-    let after = server.cpu_time()?;
-    let cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
-    Ok(Measured { delivered, cpu })
+    server.timed(|| flow.run(pace, &AtomicBool::new(false)))
 }

@@ -35,13 +35,21 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let Arguments { connections, settle_seconds, ref system, .. } = *arguments;
     ensure!(connections > 0, "there is nothing to hold open");
     provide_for(connections)?;
-    let server = Server::provide(system)?;
+    Record::of_system("idle", system)
+        .parameter("connections", connections)
+        .parameter("settle_seconds", settle_seconds)
+        .complete(&arguments.output, print, |record| measure(arguments, record))
+}
+
+fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
+    let Arguments { connections, settle_seconds, .. } = *arguments;
+    let server = Server::provide(&arguments.system)?;
     let settle = Duration::from_secs(settle_seconds);
-    let mut subscribers = Subscribers::new(server.opening(TOPIC))?;
+    let mut subscribers = server.subscribers(TOPIC)?;
 
     thread::sleep(settle);
     let (before, kernel_before) = (server.memory()?, process::kernel_memory());
-    let opened = subscribers.open(server.address(), connections, AT_ONCE)?;
+    let opened = subscribers.open(connections, AT_ONCE)?;
     hold(&mut subscribers, settle)?;
     let (after, kernel_after) = (server.memory()?, process::kernel_memory());
     drop(subscribers);
@@ -51,17 +59,14 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let kernel_growth = kernel_after
         .zip(kernel_before)
         .map(|(after, before)| (after as f64 - before as f64) / count);
-    Record::of_system("idle", system)
-        .parameter("connections", connections)
-        .parameter("settle_seconds", settle_seconds)
+    Ok(record
         .figure("pss_growth_bytes_per_connection", growth(|memory| memory.pss_bytes))
         .figure("rss_growth_bytes_per_connection", growth(|memory| memory.rss_bytes))
         .maybe_figure("kernel_growth_bytes_per_pair", kernel_growth)
         .figure("pss_before_bytes", before.pss_bytes as f64)
         .figure("pss_after_bytes", after.pss_bytes as f64)
         .figure("rss_after_bytes", after.rss_bytes as f64)
-        .figure("opened_connections_per_s", count / opened.duration.as_secs_f64())
-        .publish(&arguments.output, print)
+        .figure("opened_connections_per_s", count / opened.duration.as_secs_f64()))
 }
 
 /// Reads heartbeats, as clients do; a stream that ends is an error.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::fanout::{self, Measured};
+use super::fanout;
 use crate::Print;
 use crate::load::{Pace, provide_for};
 use crate::result::{OutputFlags, Record};
@@ -34,20 +34,23 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     ensure!(subscribers > 0 && events > 0, "there is nothing to deliver");
     ensure!(rate > 0.0, "the rate is above 0");
     provide_for(subscribers)?;
-    let server = Server::provide(system)?;
-    let Measured { delivered, cpu } =
-        fanout::measure(&server, (subscribers, body_bytes), Pace { events, rate })?;
-
-    let deliveries = delivered.latency.count() as f64;
     Record::of_system("latency", system)
         .parameter("subscribers", subscribers)
         .parameter("events", events)
         .parameter("rate", rate)
         .parameter("body_bytes", body_bytes)
-        .latency("latency", &delivered.latency)
-        .maybe_figure(
-            "server_cpu_us_per_delivery",
-            cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / deliveries),
-        )
-        .publish(&arguments.output, print)
+        .complete(&arguments.output, print, |record| measure(arguments, record))
+}
+
+fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
+    let Arguments { subscribers, events, rate, body_bytes, .. } = *arguments;
+    let server = Server::provide(&arguments.system)?;
+    let pace = Pace { events, rate };
+    let (delivered, cpu) = fanout::measure(&server, (subscribers, body_bytes), pace)?;
+
+    Ok(record.latency("latency", &delivered.latency).cpu(
+        "server_cpu_us_per_delivery",
+        cpu,
+        delivered.latency.count() as f64,
+    ))
 }

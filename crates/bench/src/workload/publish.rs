@@ -50,19 +50,16 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let requests = (0..publishers).map(|publisher| request_of(publisher, arguments));
     let requests = requests.collect::<Result<Vec<_>>>()?;
     let server = Server::bellwire(&arguments.server, durability, None)?;
-    let mut load = Publishers::open(server.address(), requests)?;
+    let mut load = Publishers::open(server.peer().address, requests)?;
 
     load.run(WARM_UP, &mut Tally::new())?;
     let mut tally = Tally::new();
-    let cpu_before = server.cpu_time()?;
     let duration = Duration::from_secs(arguments.seconds);
-    load.run(duration, &mut tally)?;
-    let cpu_after = server.cpu_time()?;
+    let ((), cpu) = server.timed(|| load.run(duration, &mut tally))?;
     drop(load);
 
     let events = tally.acknowledged_events as f64;
     ensure!(events > 0.0, "no event was acknowledged");
-    let cpu = cpu_after.zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
     Record::new("publish")
         .parameter("publishers", publishers)
         .parameter("batch", batch)
@@ -72,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         .figure("acknowledged_events_per_s", events / duration.as_secs_f64())
         .latency("request", &tally.request)
         .figure("refused_requests", tally.refused_requests as f64)
-        .maybe_figure("server_cpu_us_per_event", cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / events))
+        .cpu("server_cpu_us_per_event", cpu, events)
         .maybe_figure("server_cpu_cores", cpu.map(|cpu| cpu.as_secs_f64() / duration.as_secs_f64()))
         .publish(&arguments.output, print)
 }

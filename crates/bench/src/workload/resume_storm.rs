@@ -68,27 +68,6 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     ensure!(connections > 0 && stayed > 0 && at_once > 0, "there is nobody to return or to stay");
     ensure!(behind > 0 && rate > 0.0, "there is nothing to deliver");
     provide_for(connections + stayed)?;
-    let server = Server::provide(&arguments.system)?;
-    let mut publisher = server.publisher(TOPIC, body_bytes)?;
-    // The storm's subscribers have seen this event and nothing after it.
-    let seen = publisher.publish()?;
-    let returning = Subscribers::new(server.resumption(TOPIC, &seen)?)?;
-    for _ in 0..behind {
-        publisher.publish()?;
-    }
-    let mut subscribers = Subscribers::new(server.opening(LIVE_TOPIC))?;
-    subscribers.open(server.address(), stayed, AT_ONCE)?;
-    let publisher = server.publisher(LIVE_TOPIC, body_bytes)?;
-    let mut flow = Flow { publisher, subscribers };
-    let events = (QUIET.as_secs_f64() * rate).ceil() as u64;
-    let before = flow.run(Pace { events, rate }, &AtomicBool::new(false))?;
-    let cpu_before = server.cpu_time()?;
-    let Storm { duration, caught_up, received_bytes, meanwhile } =
-        storm(arguments, &server, (flow, returning))?;
-    let cpu_after = server.cpu_time()?;
-    let cpu = cpu_after.zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
-    let deliveries = connections as f64 * f64::from(behind);
-
     Record::of_system("resume-storm", &arguments.system)
         .parameter("connections", connections)
         .parameter("behind", behind)
@@ -96,16 +75,36 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         .parameter("rate", rate)
         .parameter("at_once", at_once)
         .parameter("body_bytes", body_bytes)
+        .complete(&arguments.output, print, |record| measure(arguments, record))
+}
+
+fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
+    let Arguments { connections, behind, stayed, rate, body_bytes, .. } = *arguments;
+    let server = Server::provide(&arguments.system)?;
+    let mut publisher = server.publisher(TOPIC, body_bytes)?;
+    // The storm's subscribers have seen this event and nothing after it.
+    let seen = publisher.publish()?;
+    let returning = server.returning(TOPIC, &seen)?;
+    for _ in 0..behind {
+        publisher.publish()?;
+    }
+    let mut subscribers = server.subscribers(LIVE_TOPIC)?;
+    subscribers.open(stayed, AT_ONCE)?;
+    let publisher = server.publisher(LIVE_TOPIC, body_bytes)?;
+    let mut flow = Flow { publisher, subscribers };
+    let events = (QUIET.as_secs_f64() * rate).ceil() as u64;
+    let before = flow.run(Pace { events, rate }, &AtomicBool::new(false))?;
+    let (Storm { duration, caught_up, received_bytes, meanwhile }, cpu) =
+        server.timed(|| storm(arguments, (flow, returning)))?;
+    let deliveries = connections as f64 * f64::from(behind);
+
+    Ok(record
         .figure("caught_up_s", duration.as_secs_f64())
         .figure("caught_up_p50_ms", caught_up.quantile_ms(0.5))
         .figure("received_bytes_per_s", received_bytes as f64 / duration.as_secs_f64())
-        .maybe_figure(
-            "server_cpu_us_per_delivery",
-            cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / deliveries),
-        )
+        .cpu("server_cpu_us_per_delivery", cpu, deliveries)
         .latency("live_before", &before.latency)
-        .latency("live_meanwhile", &meanwhile.latency)
-        .publish(&arguments.output, print)
+        .latency("live_meanwhile", &meanwhile.latency))
 }
 
 /// What the storm was like.
@@ -119,18 +118,14 @@ struct Storm {
     meanwhile: Delivered,
 }
 
-fn storm(
-    arguments: &Arguments,
-    server: &Server,
-    (mut flow, mut returning): (Flow, Subscribers),
-) -> Result<Storm> {
+fn storm(arguments: &Arguments, (mut flow, mut returning): (Flow, Subscribers)) -> Result<Storm> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let staying = scope.spawn(|| {
             hurry();
             flow.run(Pace { events: EVENTS_MAX, rate: arguments.rate }, &over)
         });
-        let returned = all_return(arguments, server, &mut returning);
+        let returned = all_return(arguments, &mut returning);
         over.store(true, Ordering::Release);
         let meanwhile = staying.join().expect("who stays does not panic");
         let (duration, caught_up) = returned?;
@@ -144,11 +139,7 @@ fn storm(
 }
 
 /// Lets all connect and catch up.
-fn all_return(
-    arguments: &Arguments,
-    server: &Server,
-    returning: &mut Subscribers,
-) -> Result<(Duration, Histogram)> {
+fn all_return(arguments: &Arguments, returning: &mut Subscribers) -> Result<(Duration, Histogram)> {
     let Arguments { connections, at_once, behind, .. } = *arguments;
     let began = Instant::now();
     let mut caught_up = Histogram::new();
@@ -156,7 +147,7 @@ fn all_return(
     let mut lacking = vec![behind; connections];
     while caught_up.count() < connections as u64 {
         while returning.count() < connections.min(answered + at_once) {
-            returning.begin(server.address())?;
+            returning.begin()?;
         }
         let bytes = returning.received_bytes();
         returning.receive(LOOK_INTERVAL, |number, heard| match heard {

@@ -42,16 +42,34 @@ pub(crate) struct Arguments {
     output: OutputFlags,
 }
 
+impl Arguments {
+    /// How many become slow.
+    fn slow(&self) -> usize {
+        self.subscribers * self.slow_percent as usize / 100
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let Arguments { subscribers, slow_percent, rate, seconds, body_bytes, .. } = *arguments;
     ensure!(rate > 0.0 && seconds > 0, "the rate and the time are above 0");
-    let slow = subscribers * slow_percent as usize / 100;
-    ensure!(slow > 0, "of {subscribers} subscribers {slow_percent} percent are nobody");
+    ensure!(arguments.slow() > 0, "of {subscribers} subscribers {slow_percent} percent are nobody");
     provide_for(subscribers)?;
+    Record::of_system("slow-reader", &arguments.system)
+        .parameter("subscribers", subscribers)
+        .parameter("slow_percent", slow_percent)
+        .parameter("rate", rate)
+        .parameter("seconds", seconds)
+        .parameter("body_bytes", body_bytes)
+        .complete(&arguments.output, print, |record| measure(arguments, record))
+}
+
+fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
+    let Arguments { subscribers, rate, seconds, body_bytes, .. } = *arguments;
     let server = Server::provide(&arguments.system)?;
+    let slow = arguments.slow();
     let open = |count| {
-        let mut subscribers = Subscribers::new(server.opening(TOPIC))?;
-        subscribers.open(server.address(), count, AT_ONCE)?;
+        let mut subscribers = server.subscribers(TOPIC)?;
+        subscribers.open(count, AT_ONCE)?;
         anyhow::Ok(subscribers)
     };
     let (mut becoming_slow, others) = (open(slow)?, open(subscribers - slow)?);
@@ -71,18 +89,12 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let end = server.memory()?.pss_bytes as f64;
 
     let (before, after) = (between - start, end - between);
-    Record::of_system("slow-reader", &arguments.system)
-        .parameter("subscribers", subscribers)
-        .parameter("slow_percent", slow_percent)
-        .parameter("rate", rate)
-        .parameter("seconds", seconds)
-        .parameter("body_bytes", body_bytes)
+    Ok(record
         .latency("all_read", &all_read.latency)
         .latency("some_slow", &some_slow.latency)
         .figure("pss_growth_all_read_bytes", before)
         .figure("pss_growth_some_slow_bytes", after)
-        .figure("pss_growth_bytes_per_slow_subscriber", (after - before) / slow as f64)
-        .publish(&arguments.output, print)
+        .figure("pss_growth_bytes_per_slow_subscriber", (after - before) / slow as f64))
 }
 
 /// Lets events flow while others do something else, again and again.

@@ -1,0 +1,104 @@
+//! Centrifugo, with the transports of it that need no library: unidirectional ones.
+
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Launch, Start, System, Transport, free_address, is_installed};
+use crate::load::{Opening, request};
+
+const PROGRAM: &str = "centrifugo";
+const SSE_PATH: &str = "/connection/uni_sse";
+const WEBSOCKET_PATH: &str = "/connection/uni_websocket";
+
+/// In the answer that makes a subscriber live.
+const LIVE: &str = "\"connect\":";
+
+/// Events that it keeps, and gives back at once: more than any workload needs.
+const EVENTS_KEPT: u32 = 5000;
+
+#[derive(Debug)]
+pub(super) struct Centrifugo;
+
+impl System for Centrifugo {
+    fn start(&self, launch: &Launch<'_>) -> Result<Start> {
+        ensure!(is_installed(PROGRAM), "{PROGRAM} is not installed here");
+        let address = free_address()?;
+        let path = launch.folder.join("config.json");
+        let configuration = configuration(address, launch).to_string();
+        std::fs::write(&path, configuration).context("cannot write Centrifugo's configuration")?;
+        let mut command = Command::new(PROGRAM);
+        command.arg("--config").arg(path).stderr(Stdio::null());
+        Ok(Start { command, address: Some(address) })
+    }
+
+    fn opening(&self, topic: &str, transport: Transport) -> Result<Opening> {
+        Ok(opening(&json!({ topic: {} }), transport))
+    }
+
+    fn resumption(&self, topic: &str, transport: Transport, answer: &[u8]) -> Result<Opening> {
+        let Answer { result: Place { offset, epoch } } =
+            serde_json::from_slice(answer).context("the event has no place in the history")?;
+        let subscription = json!({ "recover": true, "offset": offset, "epoch": epoch });
+        Ok(opening(&json!({ topic: subscription }), transport))
+    }
+
+    fn publication(&self, topic: &str, body: &str) -> Vec<u8> {
+        let command = format!(r#"{{"channel":"{topic}","data":{body}}}"#);
+        request::post("/api/publish", "application/json", command.as_bytes())
+    }
+}
+
+/// What a publisher is told.
+#[derive(Deserialize)]
+struct Answer {
+    result: Place,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    offset: u64,
+    epoch: String,
+}
+
+fn opening(subscriptions: &Value, transport: Transport) -> Opening {
+    let connect = json!({ "subs": subscriptions }).to_string();
+    match transport {
+        Transport::Sse => {
+            let connect = utf8_percent_encode(&connect, NON_ALPHANUMERIC);
+            let path = format!("{SSE_PATH}?cf_connect={connect}");
+            Opening::new(request::get(&path), LIVE)
+        }
+        Transport::Websocket => {
+            Opening::web_socket(request::upgrade(WEBSOCKET_PATH, None)).then(&connect, LIVE)
+        }
+    }
+}
+
+fn configuration(address: SocketAddr, launch: &Launch<'_>) -> Value {
+    let mut configuration = json!({
+        "address": address.ip().to_string(),
+        "port": address.port().to_string(),
+        "log_level": "error",
+        "uni_sse": true,
+        "uni_websocket": true,
+        "api_insecure": true,
+        "allow_anonymous_connect_without_token": true,
+        "allow_subscribe_for_client": true,
+        "allow_subscribe_for_anonymous": true,
+        "history_size": EVENTS_KEPT,
+        "history_ttl": "1h",
+        "force_recovery": true,
+        "client_recovery_max_publication_limit": EVENTS_KEPT,
+    });
+    if let Some(certificate) = launch.certificate {
+        configuration["tls"] = true.into();
+        configuration["tls_cert"] = certificate.chain.display().to_string().into();
+        configuration["tls_key"] = certificate.key.display().to_string().into();
+    }
+    configuration
+}
