@@ -68,6 +68,29 @@ impl Labels {
         })
     }
 
+    /// The labels whose names are kept.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let mut text = String::with_capacity(self.text.len());
+        let mut ends = Vec::with_capacity(self.ends.len());
+        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+            text.push_str(name);
+            ends.push(text.len() as u32);
+            text.push_str(value);
+            ends.push(text.len() as u32);
+        }
+        if ends.len() == self.ends.len() {
+            return self.clone();
+        }
+        Self { ends: ends.into(), text: text.into() }
+    }
+
+    /// These labels with `name` set to `value`; an empty value takes the label away.
+    pub fn with(&self, name: &str, value: &str) -> Result<Self, LabelsError> {
+        let others = self.iter().filter(|(other, _)| *other != name);
+        Self::from_pairs(others.chain([(name, value)]))
+    }
+
     /// Bytes on the heap.
     pub fn size_bytes(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<u32>()
@@ -196,6 +219,19 @@ mod tests {
         assert_eq!(one, two);
         assert_eq!(one.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
         assert_eq!((one.get("b"), one.get("c")), (Some("2"), None));
+    }
+
+    #[test]
+    fn labels_are_kept_set_and_taken_away() {
+        let labels = Labels::from_pairs([("a", "1"), ("b", "2"), ("c", "3")]).expect("labels");
+        assert_eq!(labels.filtered(|name| name != "b").to_string(), r#"{a="1",c="3"}"#);
+        assert_eq!(labels.filtered(|_| true), labels);
+        assert_eq!(labels.filtered(|_| false), Labels::empty());
+        let set = |name, value| labels.with(name, value).map(|labels| labels.to_string());
+        assert_eq!(set("b", "x").as_deref(), Ok(r#"{a="1",b="x",c="3"}"#));
+        assert_eq!(set("aa", "x").as_deref(), Ok(r#"{a="1",aa="x",b="2",c="3"}"#));
+        assert_eq!(set("b", "").as_deref(), Ok(r#"{a="1",c="3"}"#));
+        assert!(labels.with("", "x").is_err());
     }
 
     #[test]

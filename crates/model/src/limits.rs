@@ -47,6 +47,19 @@ pub const LOOKBACK: Duration = Duration::from_mins(5);
 pub const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
 /// Bytes of one rule file.
 pub const RULE_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Levels of an expression: operators and calls within each other. Expressions are walked by
+/// recursion, so this bounds the stack; the deepest rules in the field have about 20.
+pub const EXPRESSION_DEPTH_MAX: usize = 200;
+/// Recording rules that feed each other one after the other.
+pub const RECORDING_CHAIN_MAX: u32 = 64;
+/// How often a condition is looked at that changes all the time in no straight line.
+pub const EVALUATION_TICK: Duration = Duration::from_secs(1);
+/// How often a recording rule whose group sets no interval gives its series a sample at least.
+pub const RECORDING_INTERVAL: Duration = Duration::from_mins(1);
+/// Values of one series that a test writes out.
+pub const SERIES_TEXT_VALUES_MAX: usize = 1_000_000;
+/// Steps of a subquery: what one evaluation may cost.
+pub const SUBQUERY_STEPS_MAX: i64 = 100_000;
 /// Rules in all files.
 pub const RULES_MAX: usize = 50_000;
 /// Series that rules remember at once.
