@@ -29,6 +29,30 @@ fn engine(metrics: usize) -> Engine {
     Engine::new(load(&[RuleFile { name: "f", text: &text }]).expect("rules"))
 }
 
+/// An engine of 1,000 rules as those of kube-prometheus are: conditions on single series, on rates,
+/// on rates of a job, on ratios, and recorded ones; ten rules of each metric.
+fn general_engine(metrics: usize) -> Engine {
+    let mut text = "groups:\n- name: g\n  rules:\n".to_owned();
+    for rule in 0..1_000 {
+        let (m, next) = (rule % metrics, (rule + 1) % metrics);
+        let expression = match rule / metrics % 10 {
+            0..=3 => format!("m{m}{{site!=\"\"}} > 90"),
+            4 => format!("rate(m{m}[1m]) > 5"),
+            5 => format!("max_over_time(m{m}[1m]) > 95"),
+            6 => format!("m{m} / m{next} > 0.9"),
+            7 => format!("m{m} offset 30s - m{m} > 50"),
+            8 => format!("sum by (site) (rate(m{m}[1m])) > 100"),
+            _ => format!("avg by (site) (m{m}) > 80 and max by (site) (m{next}) > 90"),
+        };
+        if rule % 10 == 3 {
+            writeln!(text, "  - {{record: r{rule}, expr: 'sum by (site) (m{m})'}}").expect("text");
+        } else {
+            writeln!(text, "  - {{alert: A{rule}, expr: '{expression}', for: 1m}}").expect("text");
+        }
+    }
+    Engine::new(load(&[RuleFile { name: "f", text: &text }]).expect("rules"))
+}
+
 /// One sample of each series, in batches. Of `hot_every` samples one makes its condition hold.
 fn batches(metrics: usize, hot_every: usize) -> Vec<Vec<Sample>> {
     let sample = |index: usize| {
@@ -84,6 +108,11 @@ fn every_rule_on_every_series(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn every_tenth_series_fires(bencher: Bencher<'_, '_>) {
     run(bencher, engine(RULES), batches(RULES, 10));
+}
+
+#[divan::bench]
+fn a_thousand_rules_of_all_kinds(bencher: Bencher<'_, '_>) {
+    run(bencher, general_engine(100), batches(100, SERIES));
 }
 
 #[divan::bench]

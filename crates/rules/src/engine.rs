@@ -1,19 +1,25 @@
 //! Evaluates rules as samples and time come in.
 //!
 //! Everything happens in a step: one instant, whatever becomes visible or ends at it, and then one
-//! evaluation of each rule for each series that was touched. [`Engine::apply`] is a step with
-//! samples; [`Engine::advance`] is a step for every instant at which a timer is due. So a batch is
-//! applied whole before anything is evaluated, and nothing is evaluated twice at one instant.
+//! evaluation of each part of a rule that was touched. [`Engine::apply`] is a step with samples;
+//! [`Engine::advance`] is a step for every instant at which a timer is due. So a batch is applied
+//! whole before anything is evaluated, and nothing is evaluated twice at one instant. What rules
+//! record are samples of the same instant, which rules further down the chain see.
 //!
 //! ```text
 //!         samples ─┐
-//! due from ahead ──┼─▶ newest reading of a series ─▶ touched ─▶ evaluate ─▶ alerts ─▶ Change
-//! lookback ends ───┤                                    ▲                      │
-//! `for` has passed ┴────────────────────────────────────┘◀───── timers ────────┘
+//! due from ahead ──┼─▶ series ─▶ touched ─▶ evaluate ─┬─▶ alerts ─▶ Change
+//!         timers ──┘     ▲          parts             │
+//!                        └────────────────────────────┴─▶ recorded ─▶ Change
 //! ```
 
 mod alerts;
 mod evaluation;
+mod figures;
+mod lifecycle;
+mod membership;
+mod partitions;
+mod recording;
 mod rules;
 mod series;
 mod timers;
@@ -21,20 +27,27 @@ mod timers;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::alerts::{AlertTable, Entry};
+pub use self::figures::{AlertFigures, DroppedFigures, Failures, Figures};
+use self::membership::Selecting;
+use self::rules::{RuleTable, Shape};
+use self::series::{Added, Reading, SeriesTable, Subscription};
+use self::timers::Timers;
+use crate::evaluation::{Answer, Conventions, Element, EvaluationError, Value, query};
+use crate::plan::Plan;
+use crate::rule::RuleSet;
+use crate::storage::{SeriesId, Storage};
+use crate::template::{Externals, Queries};
 use bellwire_model::limits::{
     ALERTS_ACTIVE_MAX, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX, SERIES_MAX,
 };
-use bellwire_model::{Alert, AlertState, Fingerprint, Sample, Timestamp, Transition};
-
-use self::alerts::{AlertTable, Entry};
-use self::rules::RuleIndex;
-use self::series::{Reading, SeriesId, SeriesTable};
-use self::timers::Timers;
-use crate::rule::RuleSet;
+use bellwire_model::{
+    Alert, AlertState, Fingerprint, Labels, RuleName, Sample, Timestamp, Transition,
+};
 
 /// The bounds and times that an engine works with; the defaults are those of
 /// [`limits`](bellwire_model::limits).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long a series is present after its newest sample.
     pub lookback: Duration,
@@ -46,6 +59,8 @@ pub struct Settings {
     pub samples_ahead_max: usize,
     /// Alerts that are remembered; beyond it the oldest resolved ones go, then new ones are refused.
     pub alerts_max: usize,
+    /// What templates may name beside the labels and the value.
+    pub externals: Externals,
 }
 
 impl Default for Settings {
@@ -56,6 +71,7 @@ impl Default for Settings {
             series_max: SERIES_MAX,
             samples_ahead_max: SAMPLES_AHEAD_MAX,
             alerts_max: ALERTS_ACTIVE_MAX,
+            externals: Externals::default(),
         }
     }
 }
@@ -68,73 +84,55 @@ pub enum Change {
     /// An alert is forgotten: delete it from whatever shows alerts. It follows the transition of
     /// a pending alert to inactive, and comes when a resolved one has been kept for long enough.
     Removed(Fingerprint),
+    /// A series that a recording rule gives has another value.
+    Recorded(Recorded),
 }
 
-/// What an engine holds and has done since it began.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Rules.
-    pub rules: usize,
-    /// Series that are remembered now.
-    pub series: usize,
-    /// Samples that wait for their time now.
-    pub samples_ahead: usize,
-    /// Pending, firing and resolved alerts now.
-    pub alerts: AlertFigures,
-    /// Samples that were dropped.
-    pub dropped: DroppedFigures,
-    /// The metric of the series that was refused last because there were too many.
-    pub refused_metric: Option<Box<str>>,
-    /// Evaluations that raised no alert because another one has the same labels.
-    pub alerts_duplicate: u64,
-    /// Evaluations that raised no alert because its labels break a bound.
-    pub alerts_invalid: u64,
-    /// Evaluations that raised no alert because there are too many.
-    pub alerts_refused: u64,
-}
-
-/// Alerts by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AlertFigures {
-    /// Their condition holds, but not long enough yet.
-    pub pending: usize,
-    /// They fire.
-    pub firing: usize,
-    /// They fired, and are still kept.
-    pub resolved: usize,
-}
-
-/// Samples that were dropped, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DroppedFigures {
-    /// Older than the newest sample of their series, or than the lookback.
-    pub late: u64,
-    /// Ahead of the time when too many others were.
-    pub ahead: u64,
-    /// Of a new series when there were too many.
-    pub series: u64,
+/// A value that a recording rule gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// The rule.
+    pub rule: Arc<RuleName>,
+    /// The series, its metric name that of the rule.
+    pub series: Labels,
+    /// Its value; nothing where the series has ended.
+    pub value: Option<f64>,
+    /// When.
+    pub time: Timestamp,
 }
 
 /// Turns samples and time into changes of alerts.
 ///
-/// Of each series only the newest sample counts. A late one is dropped and changes nothing. Of
-/// several with one time the last counts: sensors without a clock get the time of arrival, and two
-/// readings within a millisecond must not lose the newer one. A sample ahead of the time waits for
-/// it.
+/// Of each series as many samples are kept as rules look at; mostly the newest alone. A late one
+/// counts from now on where rules look back so far, else it is dropped. Of several with one time
+/// the last counts: sensors without a clock get the time of arrival, and two readings within a
+/// millisecond must not lose the newer one. A sample ahead of the time waits for it.
 ///
 /// Time never goes back: an earlier `now` than the last is read as the last.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    rules: RuleIndex,
+    conventions: Conventions,
+    rules: RuleTable,
     series: SeriesTable,
     alerts: AlertTable,
     timers: Timers,
     now: Timestamp,
     dropped: DroppedFigures,
     refused_metric: Option<Box<str>>,
-    /// The series touched in this step, each once, in the order of the touches.
-    touched: Vec<SeriesId>,
+    failures: Failures,
+    touched: Touched,
+}
+
+/// The parts of rules that were touched in a step, each once.
+#[derive(Debug, Default)]
+struct Touched {
+    /// By the level of the rule, in the order of the touches.
+    by_level: Vec<Vec<Subscription>>,
+    /// The level that is evaluated just now.
+    current: Option<u32>,
+    /// The number of the step.
+    step: u64,
 }
 
 impl Engine {
@@ -145,16 +143,35 @@ impl Engine {
 
     /// An engine with other bounds than the default ones.
     pub fn with_settings(rules: RuleSet, settings: Settings) -> Self {
-        Self {
+        let rules = RuleTable::new(rules);
+        let by_level = vec![Vec::new(); rules.depth()];
+        let lookback = settings.lookback;
+        let mut engine = Self {
             settings,
-            rules: RuleIndex::new(rules),
+            conventions: Conventions { lookback, ..Conventions::default() },
+            rules,
             series: SeriesTable::default(),
             alerts: AlertTable::default(),
             timers: Timers::default(),
             now: Timestamp::MIN,
             dropped: DroppedFigures::default(),
             refused_metric: None,
-            touched: Vec::new(),
+            failures: Failures::default(),
+            touched: Touched { by_level, current: None, step: 1 },
+        };
+        engine.touch_wholes();
+        engine
+    }
+
+    /// Rules that have a value although there is no series are evaluated in the first step.
+    fn touch_wholes(&mut self) {
+        for rule in self.rules.ids() {
+            let entry = self.rules.get_mut(rule);
+            if entry.shape == Shape::Whole {
+                let selectors = entry.rule.plan.selections.len();
+                let partition = entry.partitions.find_or_insert(Labels::empty(), selectors);
+                self.touch(Subscription { rule, partition });
+            }
         }
     }
 
@@ -188,7 +205,12 @@ impl Engine {
 
     /// Every alert that is pending, firing or resolved and kept, with its newest value.
     pub fn active(&self) -> impl Iterator<Item = Arc<Alert>> {
-        self.alerts.iter().map(|entry| entry.current(&self.rules, &self.series))
+        self.alerts.iter().map(|entry| self.current(entry))
+    }
+
+    /// The samples that rules may look at, as of the last step.
+    pub fn storage(&self) -> &Storage {
+        self.series.storage()
     }
 
     /// Puts alerts back after a restart, as they were in the journal or in another engine.
@@ -215,8 +237,10 @@ impl Engine {
             let newest = Reading { time: alert.sample_time, value: alert.value };
             self.alerts.insert(Entry {
                 alert: Arc::new(alert),
+                element: Labels::empty(),
                 newest,
                 owner: None,
+                kept_since: None,
                 due: Some(due),
             });
         }
@@ -235,35 +259,38 @@ impl Engine {
             alerts_duplicate: alerts.duplicate,
             alerts_invalid: alerts.invalid,
             alerts_refused: alerts.refused,
+            failures: self.failures.clone(),
         }
     }
 
     /// One instant.
     fn step(&mut self, now: Timestamp, samples: &[Sample], changes: &mut Vec<Change>) {
         self.now = now;
-        self.series.begin_step();
         // 1. What becomes visible: samples that waited for this time, then the batch.
         while let Some((id, reading)) = self.series.take_ahead(now) {
-            self.record(id, reading);
+            self.take_reading(id, reading);
         }
         for sample in samples {
             self.take(sample);
         }
-        // 2. What ends: series that leave the lookback, alerts that were pending for long enough.
-        let expired = self.expire();
+        // 2. What ends or moves: series that leave the lookback, parts that asked to be woken,
+        //    alerts that were pending or kept for long enough.
+        let silent = self.expire();
+        for (_, part) in self.timers.partitions.take_due(now) {
+            self.rules.get_mut(part.rule).partitions.get_mut(part.partition).wake = None;
+            self.touch(part);
+        }
         let due = self.timers.alerts.take_due(now);
         for (_, fingerprint) in &due {
-            if let Some(owner) = self.alerts.get(*fingerprint).and_then(|entry| entry.owner) {
-                self.touch(owner.series);
+            if let Some(entry) = self.alerts.get_mut(*fingerprint) {
+                entry.due = entry.due.filter(|_| entry.owner.is_none());
+                if let Some(owner) = entry.owner {
+                    self.touch(owner);
+                }
             }
         }
-        // 3. One evaluation of everything touched.
-        let touched = std::mem::take(&mut self.touched);
-        for id in &touched {
-            self.evaluate(*id, changes);
-        }
-        self.touched = touched;
-        self.touched.clear();
+        // 3. One evaluation of everything touched, and of what that touches in turn.
+        self.evaluate_touched(changes);
         // 4. What nobody has spoken for: restored alerts, resolved ones, series.
         for (_, fingerprint) in due {
             self.end_orphan(fingerprint, changes);
@@ -272,20 +299,39 @@ impl Engine {
             self.alerts.remove(fingerprint);
             changes.push(Change::Removed(fingerprint));
         }
-        for id in expired {
-            self.series.forget(id);
+        self.forget(silent);
+        self.touched.step += 1;
+    }
+
+    fn evaluate_touched(&mut self, changes: &mut Vec<Change>) {
+        for level in 0..self.touched.by_level.len() {
+            self.touched.current = Some(level as u32);
+            let parts = std::mem::take(&mut self.touched.by_level[level]);
+            for part in &parts {
+                self.evaluate(*part, changes);
+                // A part whose series went before its last alert ended has nothing left to do.
+                let entry = self.rules.get(part.rule);
+                if entry.shape != Shape::Whole && entry.partitions.is_idle(part.partition) {
+                    self.remove_part(part.rule, part.partition);
+                }
+            }
+            // The room is used again in the next step.
+            self.touched.by_level[level] = parts;
+            self.touched.by_level[level].clear();
         }
+        self.touched.current = None;
     }
 
     /// Takes a sample of a batch.
     fn take(&mut self, sample: &Sample) {
         let reading = Reading { time: sample.time, value: sample.value };
-        let is_ahead = reading.time > self.now;
-        if reading.time.saturating_add(self.settings.lookback) <= self.now {
+        let known = self.series.find(&sample.series);
+        let keep = known.map_or(Duration::ZERO, |id| self.series.state(id).keep);
+        if reading.time.saturating_add(keep.max(self.settings.lookback)) <= self.now {
             self.dropped.late += 1;
             return;
         }
-        let known = self.series.find(&sample.series);
+        let is_ahead = reading.time > self.now;
         if is_ahead && self.series.ahead_len() >= self.settings.samples_ahead_max {
             // Counted only if a rule would have seen it.
             if known.is_some() || !self.rules.select(&sample.series).is_empty() {
@@ -293,66 +339,73 @@ impl Engine {
             }
             return;
         }
-        let Some(id) = known.or_else(|| self.begin_series(sample)) else { return };
+        let begin = || self.begin_series(&sample.series, Selecting::ByRules);
+        let Some(id) = known.or_else(begin) else { return };
         if is_ahead {
             self.series.put_ahead(id, reading);
         } else {
-            self.record(id, reading);
+            self.take_reading(id, reading);
         }
     }
 
-    /// Remembers a series that is new, if a rule selects it.
-    fn begin_series(&mut self, sample: &Sample) -> Option<SeriesId> {
-        let rules = self.rules.select(&sample.series);
-        if rules.is_empty() {
-            return None;
-        }
-        if self.series.len() >= self.settings.series_max {
-            self.dropped.series += 1;
-            self.refused_metric = sample.series.metric_name().map(Box::from);
-            return None;
-        }
-        Some(self.series.insert(sample.series.clone(), &rules))
-    }
-
-    /// Makes a visible reading the newest of its series, if it is.
-    fn record(&mut self, id: SeriesId, reading: Reading) {
-        let series = self.series.get_mut(id);
-        if series.newest.is_some_and(|newest| newest.time > reading.time) {
+    /// Takes a reading that is not ahead of the time.
+    fn take_reading(&mut self, id: SeriesId, reading: Reading) {
+        if self.series.add(id, reading) == Added::Late {
             self.dropped.late += 1;
             return;
         }
-        series.newest = Some(reading);
-        // One timer for each series, however many samples: when it is due it is set anew.
-        if !series.has_timer {
-            series.has_timer = true;
-            self.timers.series.arm(reading.time.saturating_add(self.settings.lookback), id);
+        // One timer for each series, however many samples: mostly it is set anew when it is due.
+        let due = reading.time.saturating_add(self.settings.lookback);
+        if self.series.state(id).timer.is_none_or(|timer| timer > due) {
+            self.arm_series(id, due);
         }
-        self.touch(id);
+        self.touch_series(id);
     }
 
-    fn touch(&mut self, id: SeriesId) {
-        if self.series.touch(id) {
-            self.touched.push(id);
+    fn arm_series(&mut self, id: SeriesId, due: Timestamp) {
+        if let Some(before) = self.series.state_mut(id).timer.replace(due) {
+            self.timers.series.cancel(before, id);
+        }
+        self.timers.series.arm(due, id);
+    }
+
+    fn touch_series(&mut self, id: SeriesId) {
+        for index in 0..self.series.state(id).subscriptions.len() {
+            self.touch(self.series.state(id).subscriptions[index]);
         }
     }
 
-    /// The series whose newest sample leaves the lookback now.
-    fn expire(&mut self) -> Vec<SeriesId> {
-        let mut expired = Vec::new();
-        for (_, id) in self.timers.series.take_due(self.now) {
-            let series = self.series.get_mut(id);
-            let newest = series.newest.expect("a series with a timer has a reading");
-            let end = newest.time.saturating_add(self.settings.lookback);
-            if end > self.now {
-                self.timers.series.arm(end, id);
-            } else {
-                series.newest = None;
-                series.has_timer = false;
-                expired.push(id);
-                self.touch(id);
+    fn touch(&mut self, part: Subscription) {
+        let entry = self.rules.get_mut(part.rule);
+        if self.touched.current.is_some_and(|current| entry.level <= current) {
+            // Rules that feed each other in a circle see each other's results the next time.
+            let next = self.now.saturating_add(self.interval(part));
+            return self.wake_part(part, Some(next));
+        }
+        if entry.partitions.touch(part.partition, self.touched.step) {
+            self.touched.by_level[entry.level as usize].push(part);
+        }
+    }
+
+    /// The newest sample of a series, if it is within the lookback and no stale marker.
+    fn newest_visible(&self, id: SeriesId) -> Option<Reading> {
+        let newest = self.series.newest(id).filter(|newest| !newest.is_stale_marker())?;
+        let time = Timestamp::from_ms(newest.time);
+        let is_visible = time.saturating_add(self.settings.lookback) > self.now;
+        is_visible.then_some(Reading { time, value: newest.value })
+    }
+}
+
+impl Queries for Engine {
+    fn query(&self, text: &str) -> Result<Vec<Element>, String> {
+        let plan = Plan::parse(text).map_err(|error| error.to_string())?;
+        let answer = query(&plan, self.series.storage(), &self.conventions, self.now);
+        match answer.map_err(|error: EvaluationError| error.to_string())? {
+            Answer { value: Value::Vector(elements), .. } => Ok(elements),
+            Answer { value: Value::Scalar(value), .. } => {
+                Ok(vec![Element { labels: Labels::empty(), value }])
             }
+            _ => Err("query result is not a vector or scalar".into()),
         }
-        expired
     }
 }

@@ -1,4 +1,4 @@
-//! Samples and time to alert transitions: a pure function.
+//! Samples and time to alert transitions and recorded values: a pure function.
 //!
 //! [`load`] turns Prometheus rule files into a [`RuleSet`]; an [`Engine`] of it takes samples and
 //! the time and says how alerts changed. Nothing here reads a clock or does I/O: the same rules,
@@ -7,26 +7,47 @@
 //! ```text
 //! rule files ── load ──▶ RuleSet ─┐
 //!                                 ▼
-//! samples, time ─────────────▶ Engine ──▶ Change (Transition | Removed)
+//! samples, time ─────────────▶ Engine ──▶ Change (Transition | Removed | Recorded)
 //!                                 └─────▶ next_deadline: when to call it again
+//!
+//! expression ──▶ Plan ─┐
+//! samples ──▶ Storage ─┴─ query ──▶ Answer
 //! ```
 //!
 //! Prometheus evaluates on a tick; the engine evaluates when something can have changed: when
-//! samples arrive, and at the exact instants at which a series leaves its lookback, a sample from
-//! the future becomes due, or an alert has been pending for as long as `for` asks.
+//! samples arrive, and at the exact instants at which time alone changes what a rule comes to.
 //! The result is what Prometheus would compute with an evaluation interval of one millisecond.
+//!
+//! [`query`] is the plain evaluator, which the engine uses too. [`promqltest`] and [`ruletest`]
+//! run Prometheus' own tests with it.
 
+mod condition;
 mod duration;
 mod engine;
+mod evaluation;
 mod expression;
 mod load;
 mod number;
+mod plan;
+pub mod promqltest;
 mod rule;
+pub mod ruletest;
 mod selector;
+mod series_text;
+mod storage;
 mod template;
+mod tick;
 
-pub use engine::{AlertFigures, Change, DroppedFigures, Engine, Figures, Settings};
-pub use expression::{ExpressionError, ExpressionReason};
-pub use load::{LoadError, Reason, RuleFile, inspect, load};
-pub use rule::{Group, Rule, RuleSet};
-pub use template::{TemplateError, TemplateReason};
+pub use engine::{
+    AlertFigures, Change, DroppedFigures, Engine, Failures, Figures, Recorded, Settings,
+};
+pub use evaluation::{
+    Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind, Series, Span,
+    Value, query, query_range,
+};
+pub use expression::{ExpressionError, ExpressionReason, Tier};
+pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load};
+pub use plan::Plan;
+pub use rule::{AlertRule, Group, GroupSettings, RecordRule, Rule, RuleKind, RuleSet};
+pub use storage::Storage;
+pub use template::{Externals, TemplateError, TemplateReason};

@@ -2,7 +2,7 @@
 
 mod group;
 mod source;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::sync::Arc;
 
@@ -97,11 +97,17 @@ pub enum Reason {
         name: Box<str>,
     },
     /// Neither `alert` nor `record`.
-    #[error("a rule has the field `alert`")]
-    NoAlert,
+    #[error("a rule has the field `alert` or `record`")]
+    NoName,
     /// Both `alert` and `record`.
     #[error("a rule has `alert` or `record`, not both")]
     AlertAndRecord,
+    /// A field of alerting rules in a recording rule.
+    #[error("`{name}` is for rules with `alert`")]
+    OnlyForAlerts {
+        /// Its name.
+        name: &'static str,
+    },
     /// An empty name.
     #[error("this name is empty")]
     EmptyName,
@@ -123,9 +129,6 @@ pub enum Reason {
         /// Its name.
         name: Box<str>,
     },
-    /// A part of the format that is not evaluated yet.
-    #[error("{0} not supported yet")]
-    Unsupported(&'static str),
     /// Labels or annotations that break a bound.
     #[error(transparent)]
     Labels(#[from] LabelsError),
@@ -137,6 +140,31 @@ pub enum Reason {
     Template(#[from] TemplateReason),
 }
 
+/// How rule files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) scope: Scope,
+    pub(crate) unknown_fields: UnknownFields,
+}
+
+/// Which expressions rules may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those that can be evaluated as samples arrive.
+    Stream,
+    /// All that can be evaluated, since tests know every sample beforehand.
+    Tests,
+}
+
+/// What becomes of fields that rule files do not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// They are errors.
+    Refused,
+    /// They are passed over.
+    Ignored,
+}
+
 /// Loads rule files: all of them, or every error found, in the order of the files.
 pub fn load(files: &[RuleFile<'_>]) -> Result<RuleSet, Vec<LoadError>> {
     let (set, errors) = inspect(files);
@@ -145,11 +173,16 @@ pub fn load(files: &[RuleFile<'_>]) -> Result<RuleSet, Vec<LoadError>> {
 
 /// Reads rule files for a report on them: the rules that are fine, and every error.
 pub fn inspect(files: &[RuleFile<'_>]) -> (RuleSet, Vec<LoadError>) {
+    let reading = Reading { scope: Scope::Stream, unknown_fields: UnknownFields::Refused };
+    inspect_as(files, reading)
+}
+
+pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: Reading) -> (RuleSet, Vec<LoadError>) {
     let mut set = RuleSet::default();
     let mut errors = Vec::new();
     let mut rules_left = RULES_MAX;
     for file in files {
-        let mut loader = Loader::new(Source::new(file), rules_left);
+        let mut loader = Loader::new(Source::new(file), reading, rules_left);
         loader.file();
         rules_left = loader.rules_left;
         set.groups.append(&mut loader.groups);
@@ -161,14 +194,15 @@ pub fn inspect(files: &[RuleFile<'_>]) -> (RuleSet, Vec<LoadError>) {
 /// Loads one file.
 struct Loader<'a> {
     source: Source<'a>,
+    reading: Reading,
     groups: Vec<Group>,
     errors: Vec<LoadError>,
     rules_left: usize,
 }
 
 impl<'a> Loader<'a> {
-    fn new(source: Source<'a>, rules_left: usize) -> Self {
-        Self { source, groups: Vec::new(), errors: Vec::new(), rules_left }
+    fn new(source: Source<'a>, reading: Reading, rules_left: usize) -> Self {
+        Self { source, reading, groups: Vec::new(), errors: Vec::new(), rules_left }
     }
 
     fn file(&mut self) {

@@ -1,4 +1,4 @@
-//! Numbers as Go prints them, which is how `{{ $value }}` reads in every Prometheus annotation.
+//! Numbers as Go prints and reads them, which is how they read in everything that Prometheus says.
 
 /// `value` as Go's `%v` prints a float64: the fewest digits that say it exactly, with an exponent
 /// below 1e-4 and from 1e6 on.
@@ -19,9 +19,37 @@ pub(crate) fn go_text(value: f64) -> String {
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
 }
 
+/// `value` with as many digits as say it exactly and never an exponent, as label values have it.
+pub(crate) fn plain_text(value: f64) -> String {
+    if value.is_finite() { format!("{value}") } else { go_text(value) }
+}
+
+/// The number that a text says, as Go reads it.
+pub(crate) fn read_number(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if let Some(digits) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+        let value = u64::from_str_radix(digits, 16).ok()? as f64;
+        return Some(if text.starts_with('-') { -value } else { value });
+    }
+    text.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_read_as_in_go() {
+        let table = [("1", 1.0), ("+Inf", f64::INFINITY), ("-inf", f64::NEG_INFINITY)];
+        let table = table.into_iter().chain([(".5", 0.5), ("1e3", 1e3), ("-0x10", -16.0)]);
+        for (text, value) in table {
+            assert_eq!(read_number(text), Some(value), "{text}");
+        }
+        assert_eq!(read_number(""), None);
+        assert_eq!(read_number("1m"), None);
+        assert_eq!(plain_text(1e21), "1000000000000000000000");
+        assert_eq!(plain_text(f64::INFINITY), "+Inf");
+    }
 
     #[test]
     fn numbers_print_as_in_go() {

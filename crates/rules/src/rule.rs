@@ -6,8 +6,8 @@ use std::time::Duration;
 use bellwire_model::limits::LABEL_VALUE_BYTES_MAX;
 use bellwire_model::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, RuleName};
 
-use crate::expression::Condition;
-use crate::template::Template;
+use crate::plan::Plan;
+use crate::template::{Fill, Template};
 
 /// The label that holds an alert's name.
 pub(crate) const ALERT_NAME: &str = "alertname";
@@ -42,58 +42,147 @@ pub struct Group {
     pub file: Arc<str>,
     /// The group's name, unique in its file.
     pub name: Arc<str>,
-    /// How often Prometheus would evaluate it. Here rules are evaluated when something changes.
-    pub interval: Option<Duration>,
+    /// What the group sets for its rules.
+    pub settings: GroupSettings,
     /// Its rules, in the order of the file.
     pub rules: Vec<Rule>,
 }
 
-/// An alerting rule.
+/// What a group sets for its rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// How often Prometheus would evaluate it. Here rules are evaluated when something changes,
+    /// and this is how often the series of a recording rule get a sample at least.
+    pub interval: Option<Duration>,
+    /// The most alerts or series that a rule may give; zero is no limit.
+    pub limit: u64,
+    /// How far back expressions are evaluated.
+    pub query_offset: Duration,
+}
+
+/// A rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Where it stands.
+    /// Where it stands, and what it is called.
     pub name: Arc<RuleName>,
     /// Its expression as written.
     pub expression: Box<str>,
-    /// How long its condition must hold before it fires: `for`.
+    /// What it does with what the expression comes to.
+    pub kind: RuleKind,
+    pub(crate) settings: GroupSettings,
+    pub(crate) plan: Plan,
+}
+
+/// What a rule does with what its expression comes to.
+#[derive(Clone, Debug)]
+pub enum RuleKind {
+    /// Each element is an alert.
+    Alert(AlertRule),
+    /// Each element becomes a sample of a series with the rule's name.
+    Record(RecordRule),
+}
+
+/// What an alerting rule has beside its expression.
+#[derive(Clone, Debug)]
+pub struct AlertRule {
+    /// How long the condition must hold before it fires: `for`.
     pub hold: Duration,
-    pub(crate) condition: Condition,
-    pub(crate) labels: Box<[(Box<str>, Template)]>,
-    pub(crate) annotations: Box<[(Box<str>, Template)]>,
-    /// Whether an alert's labels change with the value.
-    pub(crate) labels_use_value: bool,
-    /// Whether an alert's annotations change with the value.
-    pub(crate) annotations_use_value: bool,
+    /// How long it keeps firing after the condition no longer holds: `keep_firing_for`.
+    pub keep_firing: Duration,
+    pub(crate) labels: Templates,
+    pub(crate) annotations: Templates,
+}
+
+/// What a recording rule has beside its expression.
+#[derive(Clone, Debug)]
+pub struct RecordRule {
+    /// Labels that its series get.
+    pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
+}
+
+/// Labels or annotations to fill in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Templates {
+    pairs: Box<[(Box<str>, Template)]>,
+    /// Whether what they come to changes with the value.
+    pub(crate) use_value: bool,
+}
+
+impl Templates {
+    pub(crate) fn new(pairs: Vec<(Box<str>, Template)>) -> Self {
+        let use_value = pairs.iter().any(|(_, template)| template.depends_on_value());
+        Self { pairs: pairs.into(), use_value }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Box<str>, Template)> {
+        self.pairs.iter()
+    }
+
+    /// These under others of the same name.
+    pub(crate) fn under(&self, others: Vec<(Box<str>, Template)>) -> Self {
+        let is_other = |name: &str| others.iter().any(|(other, _)| **other == *name);
+        let mut pairs: Vec<_> = self.iter().filter(|(name, _)| !is_other(name)).cloned().collect();
+        pairs.extend(others);
+        Self::new(pairs)
+    }
 }
 
 impl Rule {
-    /// The labels of the alert that a series raises: the series' without the metric name, the
+    /// The alerting rule that it is, if it is one.
+    pub fn alert(&self) -> Option<&AlertRule> {
+        match &self.kind {
+            RuleKind::Alert(alert) => Some(alert),
+            RuleKind::Record(_) => None,
+        }
+    }
+
+    /// The labels of the alert that an element raises: the element's without the metric name, the
     /// rule's over them, and the alert's name over all.
-    pub(crate) fn alert_labels(&self, series: &Labels, value: f64) -> Result<Labels, LabelsError> {
+    pub(crate) fn alert_labels(&self, fill: &Fill<'_>) -> Result<Labels, LabelsError> {
+        let alert = self.alert().expect("only alerting rules raise alerts");
         let replaced = |name: &str| {
             name == METRIC_NAME
                 || name == ALERT_NAME
-                || self.labels.iter().any(|(own, _)| **own == *name)
+                || alert.labels.iter().any(|(own, _)| **own == *name)
         };
         let mut labels = LabelsBuilder::default();
-        for (name, value) in series.iter().filter(|(name, _)| !replaced(name)) {
+        for (name, value) in fill.labels.iter().filter(|(name, _)| !replaced(name)) {
             labels.push(name, value)?;
         }
-        for (name, template) in &self.labels {
-            labels.push(name, &template.fill(series, value))?;
+        for (name, template) in alert.labels.iter() {
+            labels.push(name, &template.fill(fill))?;
         }
         labels.push(ALERT_NAME, &self.name.alert)?;
         labels.build()
     }
 
     /// The annotations, filled in, each cut where it is longer than a label value may be.
-    pub(crate) fn alert_annotations(&self, series: &Labels, value: f64) -> Labels {
+    pub(crate) fn alert_annotations(&self, fill: &Fill<'_>) -> Labels {
+        let alert = self.alert().expect("only alerting rules raise alerts");
         let mut labels = LabelsBuilder::default();
-        for (name, template) in &self.annotations {
-            let text = template.fill(series, value);
+        for (name, template) in alert.annotations.iter() {
+            let text = template.fill(fill);
             let cut = &text[..text.floor_char_boundary(LABEL_VALUE_BYTES_MAX)];
             labels.push(name, cut).expect("names are checked at load, the text is cut");
         }
         labels.build().expect("names and their number are checked at load")
+    }
+
+    /// The series that an element is recorded as.
+    pub(crate) fn recorded_labels(&self, element: &Labels) -> Result<Labels, LabelsError> {
+        let RuleKind::Record(record) = &self.kind else {
+            unreachable!("only recording rules record")
+        };
+        let replaced =
+            |name: &str| name == METRIC_NAME || record.labels.iter().any(|(own, _)| **own == *name);
+        let mut labels = LabelsBuilder::default();
+        for (name, value) in element.iter().filter(|(name, _)| !replaced(name)) {
+            labels.push(name, value)?;
+        }
+        for (name, value) in &record.labels {
+            labels.push(name, value)?;
+        }
+        labels.push(METRIC_NAME, &self.name.alert)?;
+        labels.build()
     }
 }

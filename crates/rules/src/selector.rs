@@ -48,6 +48,14 @@ impl Selector {
         self.name.as_deref()
     }
 
+    /// Whether it may select a series of which only the metric name is known.
+    pub(crate) fn may_select(&self, named: &Labels) -> bool {
+        let name = named.metric_name().unwrap_or_default();
+        let of_name = |matcher: &&Matcher| *matcher.label == *METRIC_NAME;
+        self.name.as_deref().is_none_or(|own| own == name)
+            && self.matchers.iter().filter(of_name).all(|matcher| matcher.test.passes(name))
+    }
+
     /// Whether it selects the series with these labels.
     pub(crate) fn selects(&self, series: &Labels) -> bool {
         let read = |label: &str| series.get(label).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_rules::{RuleFile, RuleSet, inspect, load};
+use bellwire_rules::{RuleFile, RuleKind, RuleSet, inspect, load};
 
 /// Loads one file called `f`; the errors as text.
 fn load_one(text: &str) -> Result<RuleSet, Vec<String>> {
@@ -21,8 +21,8 @@ fn a_prometheus_file_loads() {
 groups:
   - name: boilers
     interval: 30s
-    limit: 0
-    query_offset: 0s
+    limit: 10
+    query_offset: 1m
     labels: {team: heat, severity: info}
     rules:
       - alert: BoilerHot
@@ -30,25 +30,33 @@ groups:
           boiler_celsius{site!=""}
             > 90
         for: 1h30m
-        keep_firing_for: 0s
+        keep_firing_for: 2m
         labels:
           severity: critical
           level: 1
         annotations:
           summary: "{{ $labels.site }} is at {{ $value }} °C"
       - {alert: Any, expr: boiler_celsius, annotations: , labels: ~}
+      - record: site:boiler_celsius:avg
+        expr: avg by (site) (boiler_celsius)
+        labels: {unit: celsius}
   - name: empty
 ---
 groups:
 "#;
     let set = load_one(text).expect("rules");
-    assert_eq!((set.len(), set.groups().len()), (2, 2));
+    assert_eq!((set.len(), set.groups().len()), (3, 2));
     let group = &set.groups()[0];
     assert_eq!((&*group.file, &*group.name), ("f", "boilers"));
-    assert_eq!(group.interval, Some(Duration::from_secs(30)));
+    let settings = group.settings;
+    assert_eq!(settings.interval, Some(Duration::from_secs(30)));
+    assert_eq!((settings.limit, settings.query_offset), (10, Duration::from_mins(1)));
     let rule = &group.rules[0];
     assert_eq!(&*rule.name.alert, "BoilerHot");
-    assert_eq!(rule.hold, Duration::from_mins(90));
+    let alert = rule.alert().expect("an alerting rule");
+    assert_eq!(alert.hold, Duration::from_mins(90));
+    assert_eq!(alert.keep_firing, Duration::from_mins(2));
+    assert!(matches!(group.rules[2].kind, RuleKind::Record(_)));
     assert_eq!(&*rule.expression, "boiler_celsius{site!=\"\"}\n  > 90");
 }
 
@@ -90,6 +98,26 @@ fn expressions_that_are_supported_load() {
         "{\"dotted.name\", \"dotted.label\"=\"x\"} >= 1",
         "up{job=~\"a|b\",site!~'c.*',x!=`y`,} <= 1",
         "up{offset=\"1\"} > 1 atan2 2",
+        "1",
+        "time() - node_boot_time_seconds < 600",
+        "rate(x[5m]) > 1",
+        "sum by (job) (rate(x[5m] offset 1h)) / on (job) group_left (team) y > bool 0.5",
+        "sum without (a) (x) unless ignoring (a) y or z and -w ^ +2 % 3 atan2 4",
+        "topk(5, x) == quantile(0.9, x)",
+        "count_values(\"version\", x) by (sum, on, bool) > 1",
+        "histogram_quantile(0.99, sum(rate(x_bucket[5m])) by (le, \"dotted.name\",))",
+        "label_replace(x, \"a\", \"$1\", 'b', `c`) != 0x1F * 1e-3 + Inf - NaN",
+        "label_join(x, \"a\", \"-\", \"b\", \"c\")",
+        "absent(x{a=\"b\"}) or absent_over_time(x[1h])",
+        "x and on () (hour() > 8 < 18)",
+        "predict_linear(x[1h], 4 * 3600) < 0",
+        "max_over_time(rate(x[5m])[1h:1m] offset 1m) > 1",
+        "a * on (x) group_left (b) c",
+        "a * on (x) group_left () (b)",
+        "a * on (x) group_left b",
+        "sum / on (on) (avg)",
+        "sum(sum) by (by)",
+        "clamp(x, 0, 1) + clamp_min(x, 0) + round(x, 0.1) + scalar(y) * vector(1)",
     ];
     for expression in table {
         let text = file_of(&format!("'{}'", expression.replace('\'', "''")));
@@ -99,42 +127,53 @@ fn expressions_that_are_supported_load() {
 
 #[test]
 fn expressions_are_refused_at_the_column_of_the_fault() {
-    // The column counts from the expression's first character, from 1.
     let table = [
-        ("rate(x[5m]) > 1", 1, "`rate(…)`: functions are not supported yet"),
-        ("1 < (rate(x[5m]))", 6, "`rate(…)`: functions are not supported yet"),
-        ("sum by (a) (x) > 1", 1, "`sum(…)`: aggregations are not supported yet"),
-        ("x > SUM(y)", 5, "`sum(…)`: aggregations are not supported yet"),
-        ("x{a=\"sum(\"} > sum(y)", 15, "`sum(…)`: aggregations are not supported yet"),
-        ("x[5m]", 2, "range selectors are not supported yet"),
-        ("x{a=\"[\"}[5m] offset 1m", 9, "range selectors are not supported yet"),
-        ("x[5m:1m]", 2, "subqueries are not supported yet"),
-        ("x offset 5m > 1", 3, "`offset` is not supported yet"),
         (
-            "x > 1 and y OFFSET 5m",
-            7,
-            "`and` on a series is not supported yet: only comparisons with a number are",
+            "1 < histogram_fraction(0, 1, x)",
+            5,
+            "`histogram_fraction(…)` is not supported: it is of tier 3",
         ),
-        ("y{} OFFSET 5m", 5, "`offset` is not supported yet"),
-        ("x @ 5 > 1", 3, "`@` is not supported yet"),
-        ("x > bool 1", 5, "`bool` is not supported yet"),
-        ("x > y", 3, "`>` between two series is not supported yet"),
-        ("x > on(a) group_left y", 3, "`>` between two series is not supported yet"),
+        ("x > (info(y))", 6, "`info(…)` is not supported: it is of tier 3"),
+        ("limitk(5, x) > 1", 1, "`limitk(…)` is not supported: it is of tier 3"),
+        ("1 < mad_over_time(x[5m])", 5, "`mad_over_time(…)` is not supported: it is of tier 3"),
+        ("x @ 5 > 1", 3, "`@` is not supported: it is of tier 3"),
+        ("rate(x{a=\"@\"}[5m] offset 1m @ end())", 29, "`@` is not supported: it is of tier 3"),
         (
-            "x / y > 1",
-            3,
-            "`/` on a series is not supported yet: only comparisons with a number are",
+            "x > 1 and y OFFSET -5m",
+            13,
+            "an `offset` into the future is not supported: it is of tier 3",
+        ),
+        ("x + on (a) fill(0) y", 12, "`fill` is not supported: it is of tier 3"),
+        (
+            "{a=\"b\" or c=\"d\"} > 1",
+            1,
+            "`or` in braces is not supported: it is no part of Prometheus",
         ),
         (
-            "2 * x > 1",
-            3,
-            "`*` on a series is not supported yet: only comparisons with a number are",
+            "label_replace(x, \"a\", \"b\", \"c\", \"(\")",
+            1,
+            "invalid regular expression in label_replace(): (",
         ),
-        ("-x > 1", 1, "`-` on a series is not supported yet: only comparisons with a number are"),
-        ("1 + 2", 1, "an alert's expression selects series; this one is only a number"),
-        ("\"text\"", 1, "an alert's expression selects series; this one is only a text"),
-        // What is no PromQL.
-        ("\"\"", 1, "an alert's expression selects series; this one is only a text"),
+        (
+            "x or label_join(x, \"\", \"-\", \"c\")",
+            6,
+            "invalid destination label name in label_join(): ",
+        ),
+        ("x[5m]", 1, "a rule's expression is a vector or a number, this one is a range of samples"),
+        (
+            " x[5m:1m]",
+            2,
+            "a rule's expression is a vector or a number, this one is a range of samples",
+        ),
+        ("\"text\"", 1, "a rule's expression is a vector or a number, this one is a text"),
+    ];
+    check_columns(&table);
+}
+
+#[test]
+fn what_is_no_promql_is_refused_at_the_column_of_the_fault() {
+    let table = [
+        ("\"\"", 1, "a rule's expression is a vector or a number, this one is a text"),
         ("x > > 1", 5, "unexpected `>`"),
         ("x > 1 5", 7, "unexpected `5`"),
         ("x >", 4, "the expression ends too early"),
@@ -164,6 +203,11 @@ fn expressions_are_refused_at_the_column_of_the_fault() {
         ("x[NaN]", 3, "`NaN` is no duration"),
         ("1 > 2", 1, "comparisons between scalars must use BOOL modifier"),
     ];
+    check_columns(&table);
+}
+
+/// The column counts from the expression's first character, from 1.
+fn check_columns(table: &[(&str, usize, &str)]) {
     for (expression, column, reason) in table {
         let text = file_of(&format!("'{expression}'"));
         let expected = format!("f:4:{}: {reason}", 12 + column);
@@ -173,32 +217,32 @@ fn expressions_are_refused_at_the_column_of_the_fault() {
 
 #[test]
 fn places_are_exact_however_the_expression_is_written() {
-    // In each the fault is the last `rate(` of the file.
+    // In each the fault is the last `limitk(` of the file.
     let table = [
-        "expr: 1 < rate(x[5m])",
-        "expr: '1 < rate(x{a=\"it''s\"}[5m])'",
-        "expr: 'x{a=\"it''s\"} < 1 < rate(x[5m])'",
-        "expr: \"1 < rate(x{a=\\\"é\\\"}[5m])\"",
-        "expr: \"x{a=\\\"é\\x41\\u0041\\\"}\\n< 1 \\t< rate(x[5m])\"",
-        "expr: \"x{} <\\\n      1 < rate(x[5m])\"",
-        "expr: \"x{a='ü'} <\n      1 < rate(x[5m])\"",
-        "expr: x{a='ü'}\n      < 1 < rate(x[5m])",
-        "expr: |\n      x{a='ü'} < 1\n        < rate(x[5m])",
-        "expr: |2-\n      x < 1\n        < rate(x[5m])",
-        "expr: | # why\n\n      # a comment of PromQL\n      1 < rate(x[5m])",
-        "expr: >\n      x{a='ü'} < 1\n      < rate(x[5m])",
-        "expr: >-\n\n      x < 1\n\n        < rate(x[5m])\n\n",
-        "expr: |\r\n      x < 1\r\n        < rate(x[5m])\r\n",
-        "for: &e rate(x[5m])\n    expr: *e",
-        "annotations: {a: b}\n    expr: >-\n      1\n      <\n      rate(x[5m])",
+        "expr: 1 < limitk(1,x)",
+        "expr: '1 < limitk(1, x{a=\"it''s\"})'",
+        "expr: 'x{a=\"it''s\"} < 1 < limitk(1,x)'",
+        "expr: \"1 < limitk(1, x{a=\\\"é\\\"})\"",
+        "expr: \"x{a=\\\"é\\x41\\u0041\\\"}\\n< 1 \\t< limitk(1,x)\"",
+        "expr: \"x{} <\\\n      1 < limitk(1,x)\"",
+        "expr: \"x{a='ü'} <\n      1 < limitk(1,x)\"",
+        "expr: x{a='ü'}\n      < 1 < limitk(1,x)",
+        "expr: |\n      x{a='ü'} < 1\n        < limitk(1,x)",
+        "expr: |2-\n      x < 1\n        < limitk(1,x)",
+        "expr: | # why\n\n      # a comment of PromQL\n      1 < limitk(1,x)",
+        "expr: >\n      x{a='ü'} < 1\n      < limitk(1,x)",
+        "expr: >-\n\n      x < 1\n\n        < limitk(1,x)\n\n",
+        "expr: |\r\n      x < 1\r\n        < limitk(1,x)\r\n",
+        "for: &e limitk(1,x)\n    expr: *e",
+        "annotations: {a: b}\n    expr: >-\n      1\n      <\n      limitk(1,x)",
     ];
     for fields in table {
         let text = format!("groups:\n- name: g\n  rules:\n  - alert: A\n    {fields}\n");
-        let before = &text[..text.rfind("rate(").expect("a fault")];
+        let before = &text[..text.rfind("limitk(").expect("a fault")];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
         let errors = load_one(&text).expect_err(fields);
-        let expected = format!("f:{line}:{column}: `rate(…)`: functions are not supported yet");
+        let expected = format!("f:{line}:{column}: `limitk(…)` is not supported: it is of tier 3");
         assert!(errors.contains(&expected), "{text}: {errors:?}");
     }
 }
@@ -208,16 +252,18 @@ const FAULTY: &str = "\
 groups:
 - name: g
   interval: 5
-  limit: 3
-  query_offset: 1m
+  limit: -3
+  query_offset: soon
   extra: 1
   rules:
   - alert: A
-    expr: rate(x[5m]) > 1
+    expr: info(x) > 1
     for: 5 minutes
-    keep_firing_for: 1m
+    keep_firing_for: 1
   - record: a:b
     expr: x
+    for: 5m
+    annotations: {a: b}
   - alert: A
     record: b
     expr: x
@@ -228,11 +274,11 @@ groups:
     labels: {alertname: B, __name__: c, \"a\\nb\": d}
   - alert: B
     expr: x
-    labels: {severity: '{{ $externalURL }}', severity: b}
+    labels: {severity: '{{ $external }}', severity: b}
     annotations:
       summary: |-
         it is
-        {{ $value | humanize }}
+        {{ $value | humanise }}
     fro: 5m
   - alert: [x]
     expr: {a: b}
@@ -245,34 +291,35 @@ groups:
 ";
 
 /// Its faults, in the order of the file.
-const FAULTS: [&str; 27] = [
+const FAULTS: [&str; 28] = [
     "3:13: `5` is no duration; write it as `5m`, `1h30m` or `250ms`",
-    "4:10: a group's `limit` is not supported yet",
-    "5:17: a group's `query_offset` is not supported yet",
+    "4:10: `-3` is no whole number",
+    "5:17: `soon` is no duration; write it as `5m`, `1h30m` or `250ms`",
     "6:3: unknown field `extra` in a group",
-    "9:11: `rate(…)`: functions are not supported yet",
+    "9:11: `info(…)` is not supported: it is of tier 3",
     "10:10: `5 minutes` is no duration; write it as `5m`, `1h30m` or `250ms`",
-    "11:22: `keep_firing_for` is not supported yet",
-    "12:13: recording rules are not supported yet",
-    "15:13: a rule has `alert` or `record`, not both",
-    "17:5: a rule has the field `alert`",
-    "18:5: a rule has the field `expr`",
-    "19:12: this name is empty",
-    "21:14: the label `alertname` is set from the rule's and the metric's name",
-    "21:28: the label `__name__` is set from the rule's and the metric's name",
-    "21:41: a label name has no control characters",
-    "24:25: `{{ $externalURL }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
-    "24:46: `severity` stands twice",
-    "28:9: `{{ $value | humanize }}` is not supported yet: only `{{ $labels.<name> }}` and `{{ $value }}` are",
-    "29:5: unknown field `fro` in a rule",
-    "30:12: expected a text, found a list",
-    "31:11: expected a text, found a map",
-    "32:13: expected a map, found a list",
-    "33:5: expected a rule, found a text",
-    "34:9: the group `g` stands twice in this file",
-    "35:10: expected a list, found a map",
-    "36:3: a group has the field `name`",
-    "37:3: expected a group, found a list",
+    "11:22: `1` is no duration; write it as `5m`, `1h30m` or `250ms`",
+    "14:10: `for` is for rules with `alert`",
+    "15:18: `annotations` is for rules with `alert`",
+    "17:13: a rule has `alert` or `record`, not both",
+    "19:5: a rule has the field `alert` or `record`",
+    "20:5: a rule has the field `expr`",
+    "21:12: this name is empty",
+    "23:14: the label `alertname` is set from the rule's and the metric's name",
+    "23:28: the label `__name__` is set from the rule's and the metric's name",
+    "23:41: a label name has no control characters",
+    "26:28: there is no variable `$external`",
+    "26:43: `severity` stands twice",
+    "30:21: there is no function `humanise`",
+    "31:5: unknown field `fro` in a rule",
+    "32:12: expected a text, found a list",
+    "33:11: expected a text, found a map",
+    "34:13: expected a map, found a list",
+    "35:5: expected a rule, found a text",
+    "36:9: the group `g` stands twice in this file",
+    "37:10: expected a list, found a map",
+    "38:3: a group has the field `name`",
+    "39:3: expected a group, found a list",
 ];
 
 #[test]
@@ -331,8 +378,13 @@ fn bounds_are_refused_with_their_numbers() {
         let errors = load_one(&file_of(&expression)).expect_err("too deep");
         assert!(errors[0].contains("an expression has at most 1500 tokens"), "{errors:?}");
     }
-    for expression in ["1+".repeat(740) + "x", "-".repeat(1_490) + "x"] {
-        assert!(load_one(&file_of(&expression)).expect_err("refused")[0].contains("on a series"));
+    for expression in [
+        "x+".repeat(740) + "x",
+        "-".repeat(1_490) + "x",
+        "abs(".repeat(300) + "x" + &")".repeat(300),
+    ] {
+        let errors = load_one(&file_of(&expression)).expect_err("too deep");
+        assert!(errors[0].contains("an expression is at most 200 levels deep"), "{errors:?}");
     }
     let parentheses = "(".repeat(740) + "x" + &")".repeat(740);
     assert!(load_one(&file_of(&parentheses)).is_ok());
@@ -343,7 +395,7 @@ fn bounds_are_refused_with_their_numbers() {
 #[test]
 fn a_report_has_the_rules_that_are_fine_and_names_the_others() {
     let text = "groups:\n- name: g\n  rules:\n  - {alert: Fine, expr: up == 0}\n  \
-                - {alert: Wrong, expr: rate(up) > 0, fro: 5m}\n  - {record: r, expr: up}\n  \
+                - {alert: Wrong, expr: rate(up) > 0, fro: 5m}\n  - {record: r, expr: up @ 5}\n  \
                 - {expr: up}\n";
     let (set, errors) = inspect(&[RuleFile { name: "f", text }]);
     assert_eq!(set.len(), 1);

@@ -115,7 +115,7 @@ fn by_engine(batches: &[Batch]) -> Vec<Told> {
     changes.extend(engine.advance(Timestamp::from_ms(END_MS)));
     let tell_transition = |change: &Change| match change {
         Change::Transition(transition) => Some(tell(transition)),
-        Change::Removed(_) => None,
+        _ => None,
     };
     changes.iter().filter_map(tell_transition).collect()
 }

@@ -5,6 +5,7 @@
 //! POST /v1/samples ─▶ SampleIntake ─▶ Engine::apply ─┬─▶ alerts/events/… (journal, then all hubs)
 //!                     timers ─▶ Engine::advance ─────┤
 //!                                                    ├─▶ alerts/active   (state)
+//!                                                    ├─▶ rules/…         (state)
 //!                                                    └─▶ samples/…       (state, where forwarded)
 //! ```
 //!
@@ -27,7 +28,7 @@ use bellwire_model::{
     Alert, AlertState, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
     TransitionKind,
 };
-use bellwire_rules::{Change, Engine, RuleSet};
+use bellwire_rules::{Change, Engine, Recorded, RuleSet};
 use bellwire_wire::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -234,6 +235,7 @@ impl Evaluator {
                     }
                 }
                 Change::Removed(fingerprint) => board.push(removal(fingerprint)),
+                Change::Recorded(recorded) => board.extend(recorded_event(recorded)),
             }
         }
         self.figures.alert_transitions.add(announcements.len() as u64);
@@ -277,7 +279,7 @@ impl Evaluator {
     fn put(&self, events: Vec<Event>) {
         for result in self.states.apply(events) {
             if let Err(error) = result {
-                tracing::error!(%error, "The board cannot show an alert.");
+                tracing::error!(%error, "A value of the rules cannot be shown.");
             }
         }
     }
@@ -371,6 +373,19 @@ fn board_event(alert: &Alert, event_type: Option<&str>, time: Timestamp) -> Even
         time,
         body: Some(Body::Json(json::alert(alert).into())),
     }
+}
+
+/// `rules/<recorded name>`: the newest value of a series; none where the series has ended.
+fn recorded_event(recorded: Recorded) -> Option<Event> {
+    let Recorded { series, value, time, .. } = recorded;
+    let topic: Topic = format!("rules/{}", series.metric_name()?).parse().ok()?;
+    let key = Some(json::state_key(&series).into());
+    let body = value.map(|value| json::sample(&Sample { series, value, time }));
+    if body.as_ref().is_some_and(|body| body.len() > STATE_VALUE_BYTES_MAX) {
+        return None;
+    }
+    let body = body.map(|body| Body::Json(body.into()));
+    Some(Event { topic, key, event_type: None, time, body })
 }
 
 fn removal(fingerprint: Fingerprint) -> Event {

@@ -96,7 +96,7 @@ figures! {
     samples_dropped_ahead "counter" "bellwire_samples_dropped_ahead_total" "Samples dropped because too many were ahead of the clock.";
     series_refused "counter" "bellwire_series_refused_total" "Samples dropped because rules remember as many series as they may.";
     values_refused "counter" "bellwire_values_refused_total" "Samples not shown because state topics hold as many keys as they may.";
-    rules_loaded "gauge" "bellwire_rules_loaded" "Alerting rules that are loaded.";
+    rules_loaded "gauge" "bellwire_rules_loaded" "Rules that are loaded.";
     rule_series "gauge" "bellwire_rule_series" "Series that rules remember.";
     alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
     alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";

@@ -1,13 +1,19 @@
-//! `bellwire check`: is the configuration valid, and what becomes of each rule?
+//! `bellwire check`: is the configuration valid, and what becomes of each rule? Do tests of rules
+//! pass, and is `PromQL` evaluated as it must be?
 
 mod report;
+mod scripts;
+mod tests;
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use bellwire_rules::UnknownFields;
 use bellwire_server::read_rule_files;
 
 use self::report::Report;
+use self::scripts::ScriptsReport;
+use self::tests::TestsReport;
 use super::serve::{SettingFlags, load};
 use crate::output;
 
@@ -20,6 +26,15 @@ pub(super) struct Arguments {
     /// Print the outcome as JSON.
     #[arg(long)]
     json: bool,
+    /// Run tests of rules, in the format of `promtool test rules`.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["config", "rules"])]
+    test: Vec<PathBuf>,
+    /// Pass over fields that rule files do not have, when tests are run.
+    #[arg(long, requires = "test")]
+    ignore_unknown_fields: bool,
+    /// Run scripts in the language of Prometheus' own tests of `PromQL`.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["config", "rules", "test"])]
+    promqltest: Vec<PathBuf>,
     /// Rule files, or patterns of them, in place of those that the configuration names.
     #[arg(value_name = "RULES")]
     rules: Vec<String>,
@@ -27,6 +42,12 @@ pub(super) struct Arguments {
 
 /// Fails if anything is wrong or not supported.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    if !arguments.test.is_empty() {
+        return run_tests(arguments);
+    }
+    if !arguments.promqltest.is_empty() {
+        return run_scripts(arguments);
+    }
     let mut report = Report::default();
     let mut patterns = arguments.rules.clone();
     match load(arguments.config.as_deref(), &SettingFlags::default()) {
@@ -45,4 +66,30 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         1 => bail!("1 error"),
         count => bail!("{count} errors"),
     }
+}
+
+/// Fails if a test does.
+fn run_tests(arguments: &Arguments) -> Result<()> {
+    let unknown_fields = if arguments.ignore_unknown_fields {
+        UnknownFields::Ignored
+    } else {
+        UnknownFields::Refused
+    };
+    let report = TestsReport::of(&arguments.test, unknown_fields)?;
+    output::line(&if arguments.json { report.json() } else { report.text() })?;
+    tell(report.failed())
+}
+
+/// Fails if a check does; one that asks for what is not supported is told, and no failure.
+fn run_scripts(arguments: &Arguments) -> Result<()> {
+    let report = ScriptsReport::of(&arguments.promqltest)?;
+    output::line(&if arguments.json { report.json() } else { report.text() })?;
+    tell(report.failed())
+}
+
+fn tell(failed: usize) -> Result<()> {
+    if failed > 0 {
+        bail!("{failed} failed");
+    }
+    Ok(())
 }

@@ -73,6 +73,46 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
+fn tests_of_rules_are_run() {
+    let rules = "groups:\n- name: g\n  rules:\n  - {alert: Hot, expr: t > 90, for: 1m}\n";
+    let test = |firing: &str| {
+        format!(
+            "rule_files: [hot.yml]\ntests:\n- name: boiler\n  input_series:\n  - series: t\n    \
+             values: 91x3\n  alert_rule_test:\n  - {{eval_time: {firing}, alertname: Hot, \
+             exp_alerts: [{{}}]}}\n"
+        )
+    };
+    let (passing, failing) = (test("1m"), test("59s"));
+    let folder =
+        folder(&[("hot.yml", rules), ("good_test.yml", &passing), ("bad_test.yml", &failing)]);
+    let (code, output, errors) = check(folder.path(), &["--test", "good_test.yml"]);
+    assert_eq!(code, Some(0), "{output}{errors}");
+    let (code, output, _) =
+        check(folder.path(), &["--test", "good_test.yml", "bad_test.yml", "--json"]);
+    assert_eq!(code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    assert_eq!((&report["total"]["passed"], &report["total"]["failed"]), (&1.into(), &1.into()));
+    assert_eq!(report["files"][1]["file"], "bad_test.yml");
+    let failure = report["files"][1]["tests"][0]["failures"][0].as_str().expect("a failure");
+    assert!(failure.starts_with("alertname: Hot, time: 59s"), "{failure}");
+}
+
+#[test]
+fn scripts_of_promql_are_run() {
+    let script = "load 1m\n  x 1 2 3\n\neval instant at 1m x\n  x 2\n\neval instant at 1m x * 2\n  \
+                  {} 5\n\neval instant at 1m info(x)\n  x 2\n";
+    let folder = folder(&[("x.test", script)]);
+    let (code, output, _) = check(folder.path(), &["--promqltest", "x.test", "--json"]);
+    assert_eq!(code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    let total = serde_json::json!({"passed": 1, "failed": 1, "unsupported": 1});
+    assert_eq!(report["total"], total);
+    assert_eq!(report["files"][0]["failures"][0]["reason"], "expected {} 5, got {} 4");
+    let (_, output, _) = check(folder.path(), &["--promqltest", "x.test"]);
+    assert!(output.ends_with("total: 1 passed, 1 failed, 1 unsupported\n"), "{output}");
+}
+
+#[test]
 fn the_examples_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let (code, output, errors) =

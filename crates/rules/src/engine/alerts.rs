@@ -2,60 +2,44 @@
 
 use std::sync::Arc;
 
-use bellwire_model::{Alert, AlertState, Fingerprint, Timestamp};
+use bellwire_model::{Alert, AlertState, Fingerprint, Labels, Timestamp};
 use rustc_hash::FxHashMap;
 
 use super::AlertFigures;
-use super::rules::{RuleId, RuleIndex};
-use super::series::{Reading, SeriesId, SeriesTable};
-
-/// The series and the rule that raise an alert.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
-    pub(super) series: SeriesId,
-    pub(super) rule: RuleId,
-}
+use super::series::{Reading, Subscription};
 
 /// An alert.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// The alert as it was at its last transition.
     pub(super) alert: Arc<Alert>,
+    /// The labels of the element that it comes from.
+    pub(super) element: Labels,
     /// The newest reading for which the condition held.
     pub(super) newest: Reading,
-    /// Who raises it. Nobody raises a resolved alert, nor a restored one whose series has not
+    /// Who raises it. Nobody raises a resolved alert, nor a restored one whose element has not
     /// been seen yet.
-    pub(super) owner: Option<Owner>,
+    pub(super) owner: Option<Subscription>,
+    /// Since when it fires although its condition no longer holds.
+    pub(super) kept_since: Option<Timestamp>,
     /// When its timer is due, where it has one.
     pub(super) due: Option<Timestamp>,
 }
 
 impl Entry {
-    /// Whether it was restored and its series has not been seen yet.
+    /// Whether it was restored and its element has not been seen yet.
     pub(super) fn is_orphan(&self) -> bool {
         self.owner.is_none() && self.alert.state != AlertState::Resolved
     }
 
-    /// The alert with its newest value.
-    pub(super) fn current(&self, rules: &RuleIndex, series: &SeriesTable) -> Arc<Alert> {
+    /// Whether its value is still that of its last transition.
+    pub(super) fn is_as_it_was(&self) -> bool {
         let Reading { time, value } = self.newest;
-        let is_as_it_was =
-            self.alert.sample_time == time && self.alert.value.to_bits() == value.to_bits();
-        if is_as_it_was {
-            return self.alert.clone();
-        }
-        let mut alert = Alert { value, sample_time: time, ..(*self.alert).clone() };
-        if let Some(owner) = self.owner {
-            let rule = rules.get(owner.rule);
-            if rule.annotations_use_value {
-                alert.annotations = rule.alert_annotations(&series.get(owner.series).labels, value);
-            }
-        }
-        Arc::new(alert)
+        self.alert.sample_time == time && self.alert.value.to_bits() == value.to_bits()
     }
 }
 
-/// All alerts, by their labels. Two series or rules that yield the same labels share one alert,
+/// All alerts, by their labels. Two elements or rules that yield the same labels share one alert,
 /// which belongs to the one that raised it first.
 #[derive(Debug, Default)]
 pub(super) struct AlertTable {
@@ -63,7 +47,7 @@ pub(super) struct AlertTable {
     orphans: usize,
     /// Evaluations that raised nothing because another alert has the same labels.
     pub(super) duplicate: u64,
-    /// Evaluations that raised nothing because the labels break a bound.
+    /// Evaluations that raised or recorded nothing because the labels break a bound.
     pub(super) invalid: u64,
     /// Evaluations that raised nothing because there are too many alerts.
     pub(super) refused: u64,
@@ -86,7 +70,7 @@ impl AlertTable {
         self.entries.get_mut(&fingerprint)
     }
 
-    /// Whether restored alerts wait for their series.
+    /// Whether restored alerts wait for their elements.
     pub(super) fn has_orphans(&self) -> bool {
         self.orphans > 0
     }

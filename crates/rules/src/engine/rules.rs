@@ -1,53 +1,184 @@
-//! Rules by the metric that they select, so that a series is matched with few of them.
+//! The rules, by the metrics that they select and in the order in which they feed each other.
 
-use bellwire_model::Labels;
+use std::time::Duration;
+
+use bellwire_model::limits::RECORDING_CHAIN_MAX;
+use bellwire_model::{Labels, METRIC_NAME};
 use rustc_hash::FxHashMap;
 
-use crate::rule::{Rule, RuleSet};
+use super::partitions::Partitions;
+use crate::condition::Condition;
+use crate::plan::{PartitionKey, Plan, Selection, SelectionKind, SelectorId};
+use crate::rule::{Rule, RuleKind, RuleSet};
+use crate::selector::Selector;
 
 /// The place of a rule among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RuleId(u32);
 
-/// All rules.
+/// A rule and what its evaluation needs.
 #[derive(Debug)]
-pub(super) struct RuleIndex {
-    rules: Vec<Rule>,
-    by_metric: FxHashMap<Box<str>, Vec<RuleId>>,
-    /// Rules whose selector may select any metric.
-    of_any_metric: Vec<RuleId>,
+pub(super) struct Entry {
+    pub(super) rule: Rule,
+    /// What its expression is, where it is a plain condition on each series.
+    pub(super) condition: Option<Condition>,
+    pub(super) shape: Shape,
+    /// It may use what rules of lower levels record.
+    pub(super) level: u32,
+    pub(super) partitions: Partitions,
 }
 
-impl RuleIndex {
+/// How a rule falls into parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Every series is a part.
+    EachSeries,
+    /// The series with the same labels of the key are a part.
+    Keyed(PartitionKey),
+    /// There is one part, be there series or not.
+    Whole,
+}
+
+/// All rules.
+#[derive(Debug)]
+pub(super) struct RuleTable {
+    entries: Vec<Entry>,
+    by_metric: FxHashMap<Box<str>, Vec<(RuleId, SelectorId)>>,
+    /// Selectors that may select any metric.
+    of_any_metric: Vec<(RuleId, SelectorId)>,
+}
+
+impl RuleTable {
     pub(super) fn new(set: RuleSet) -> Self {
         let rules: Vec<Rule> = set.groups.into_iter().flat_map(|group| group.rules).collect();
-        let mut by_metric: FxHashMap<Box<str>, Vec<RuleId>> = FxHashMap::default();
-        let mut of_any_metric = Vec::new();
-        for (index, rule) in rules.iter().enumerate() {
-            let ids = match rule.condition.selector.metric_name() {
-                Some(metric) => by_metric.entry(metric.into()).or_default(),
-                None => &mut of_any_metric,
-            };
-            ids.push(RuleId(index as u32));
+        let levels = levels(&rules);
+        let mut table = Self {
+            entries: Vec::with_capacity(rules.len()),
+            by_metric: FxHashMap::default(),
+            of_any_metric: Vec::new(),
+        };
+        for (rule, level) in rules.into_iter().zip(levels) {
+            table.push(rule, level);
         }
-        Self { rules, by_metric, of_any_metric }
+        table
+    }
+
+    fn push(&mut self, rule: Rule, level: u32) {
+        let id = RuleId(self.entries.len() as u32);
+        for (index, selection) in rule.plan.selections.iter().enumerate() {
+            let ids = match selection.selector.metric_name() {
+                Some(metric) => self.by_metric.entry(metric.into()).or_default(),
+                None => &mut self.of_any_metric,
+            };
+            ids.push((id, SelectorId(index as u32)));
+        }
+        let is_plain = rule.settings.query_offset.is_zero();
+        let condition = Condition::of(&rule.plan).filter(|_| is_plain);
+        let shape = Shape::of(&rule.plan);
+        let partitions = Partitions::default();
+        self.entries.push(Entry { rule, condition, shape, level, partitions });
     }
 
     pub(super) fn len(&self) -> usize {
-        self.rules.len()
+        self.entries.len()
     }
 
-    pub(super) fn get(&self, id: RuleId) -> &Rule {
-        &self.rules[id.0 as usize]
+    /// The number of levels.
+    pub(super) fn depth(&self) -> usize {
+        self.entries.iter().map(|entry| entry.level as usize + 1).max().unwrap_or(0)
     }
 
-    /// The rules that select a series, in the order of the files.
-    pub(super) fn select(&self, series: &Labels) -> Vec<RuleId> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = RuleId> + use<> {
+        (0..self.entries.len() as u32).map(RuleId)
+    }
+
+    pub(super) fn get(&self, id: RuleId) -> &Entry {
+        &self.entries[id.0 as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, id: RuleId) -> &mut Entry {
+        &mut self.entries[id.0 as usize]
+    }
+
+    pub(super) fn rule(&self, id: RuleId) -> &Rule {
+        &self.get(id).rule
+    }
+
+    /// The selectors that select a series, in the order of the files.
+    pub(super) fn select(&self, series: &Labels) -> Vec<(RuleId, SelectorId)> {
         let of_metric = series.metric_name().and_then(|metric| self.by_metric.get(metric));
-        let ids = of_metric.into_iter().flatten().chain(&self.of_any_metric).copied();
-        let selects = |id: &RuleId| self.get(*id).condition.selector.selects(series);
-        let mut selected: Vec<RuleId> = ids.filter(selects).collect();
-        selected.sort_unstable();
+        let selectors = of_metric.into_iter().flatten().chain(&self.of_any_metric).copied();
+        let selects = |id: &(RuleId, SelectorId)| self.selection(*id).selector.selects(series);
+        let mut selected: Vec<_> = selectors.filter(selects).collect();
+        selected.sort_unstable_by_key(|(rule, selector)| (*rule, selector.0));
         selected
     }
+
+    fn selection(&self, (rule, selector): (RuleId, SelectorId)) -> &Selection {
+        &self.rule(rule).plan.selections[selector.0 as usize]
+    }
+
+    /// How long samples are kept for a selector behind the newest one.
+    pub(super) fn keep(&self, id: (RuleId, SelectorId), lookback: Duration) -> Duration {
+        let Selection { reach_ms, kind, .. } = self.selection(id);
+        let reach = Duration::from_millis(reach_ms.unsigned_abs());
+        let reach = reach.saturating_add(self.rule(id.0).settings.query_offset);
+        match kind {
+            SelectionKind::Instant if reach.is_zero() => Duration::ZERO,
+            SelectionKind::Instant => reach.saturating_add(lookback),
+            SelectionKind::Range => reach,
+        }
+    }
+}
+
+impl Shape {
+    fn of(plan: &Plan) -> Self {
+        let key = PartitionKey::of(plan);
+        if key.is_whole() {
+            Self::Whole
+        } else if key.is_every_series() && plan.selections.len() == 1 {
+            Self::EachSeries
+        } else {
+            Self::Keyed(key)
+        }
+    }
+}
+
+/// How many rules feed each rule, one after the other. Rules that feed each other in a circle have
+/// the highest level there is: they see each other's results one evaluation late.
+fn levels(rules: &[Rule]) -> Vec<u32> {
+    let mut recorded: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
+    for (index, rule) in rules.iter().enumerate() {
+        if matches!(rule.kind, RuleKind::Record(_)) {
+            recorded.entry(&rule.name.alert).or_default().push(index);
+        }
+    }
+    let mut levels = vec![0_u32; rules.len()];
+    for _ in 0..RECORDING_CHAIN_MAX {
+        let mut is_settled = true;
+        for (index, rule) in rules.iter().enumerate() {
+            let below = rule.plan.selections.iter().flat_map(|s| feeders(&s.selector, &recorded));
+            let level = below.map(|feeder| levels[*feeder] + 1).max().unwrap_or(0);
+            if level > levels[index] && level < RECORDING_CHAIN_MAX {
+                levels[index] = level;
+                is_settled = false;
+            }
+        }
+        if is_settled {
+            break;
+        }
+    }
+    levels
+}
+
+/// The rules whose results a selector may select.
+fn feeders<'a>(selector: &Selector, recorded: &'a FxHashMap<&str, Vec<usize>>) -> Vec<&'a usize> {
+    if let Some(metric) = selector.metric_name() {
+        return recorded.get(metric).into_iter().flatten().collect();
+    }
+    let may_select = |metric: &str| {
+        Labels::from_pairs([(METRIC_NAME, metric)]).is_ok_and(|labels| selector.may_select(&labels))
+    };
+    let feeding = recorded.iter().filter(|(metric, _)| may_select(metric));
+    feeding.flat_map(|(_, ids)| ids).collect()
 }

@@ -1,18 +1,13 @@
-//! The series that rules select, each with its newest sample and with what its rules make of it.
+//! The series that rules select, with the samples that they may still look at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use bellwire_model::{Fingerprint, Labels, Timestamp};
-use rustc_hash::FxHashMap;
+use bellwire_model::{Labels, Timestamp};
 
+use super::partitions::PartitionId;
 use super::rules::RuleId;
-
-/// The bits of the value by which Prometheus says that a series has ended.
-const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
-
-/// The place of a series in the table; reused once the series is forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SeriesId(u32);
+use crate::storage::{Point, SeriesId, Storage};
 
 /// A value and when it was measured.
 #[derive(Clone, Copy, Debug)]
@@ -21,114 +16,118 @@ pub(super) struct Reading {
     pub(super) value: f64,
 }
 
-impl Reading {
-    pub(super) fn is_stale_marker(self) -> bool {
-        self.value.to_bits() == STALE_BITS
-    }
-}
-
-/// A series.
-#[derive(Debug)]
-pub(super) struct Series {
-    pub(super) labels: Labels,
-    /// The newest visible sample, until it leaves the lookback. A stale marker is one too.
-    pub(super) newest: Option<Reading>,
-    /// Whether its lookback timer is set.
-    pub(super) has_timer: bool,
-    /// The rules that select it, in the order of the files.
-    pub(super) slots: Box<[Slot]>,
+/// What the engine knows of a series beside its samples.
+#[derive(Debug, Default)]
+pub(super) struct SeriesState {
+    /// What is evaluated when it changes, in the order of the rules.
+    pub(super) subscriptions: Box<[Subscription]>,
+    /// How long samples are kept behind the newest one; zero keeps the newest alone.
+    pub(super) keep: Duration,
+    /// When its timer is due.
+    pub(super) timer: Option<Timestamp>,
+    /// Parts of rules that record it now.
+    pub(super) recorders: u32,
     /// Samples that wait for their time.
     ahead: u32,
-    /// The step that touched it last.
-    touched: u64,
 }
 
-/// What a rule makes of a series.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
+/// A part of a rule that looks at a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Subscription {
     pub(super) rule: RuleId,
-    pub(super) standing: Standing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Standing {
-    /// It was never evaluated.
-    New,
-    /// It raises no alert.
-    Idle,
-    /// It raises this alert.
-    Raised(Fingerprint),
+    pub(super) partition: PartitionId,
 }
 
 /// All series.
 #[derive(Debug, Default)]
 pub(super) struct SeriesTable {
-    ids: FxHashMap<Labels, SeriesId>,
-    series: Vec<Option<Series>>,
-    free: Vec<SeriesId>,
+    storage: Storage,
+    states: Vec<SeriesState>,
     ahead: BTreeMap<(Timestamp, SeriesId), f64>,
-    step: u64,
+}
+
+/// What became of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It counts.
+    Taken,
+    /// It is older than what is still looked at.
+    Late,
 }
 
 impl SeriesTable {
+    pub(super) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.ids.len()
+        self.storage.len()
     }
 
     pub(super) fn find(&self, labels: &Labels) -> Option<SeriesId> {
-        self.ids.get(labels).copied()
+        self.storage.find(labels)
     }
 
-    pub(super) fn get(&self, id: SeriesId) -> &Series {
-        self.series[id.0 as usize].as_ref().expect("ids in use are of series that are remembered")
+    pub(super) fn labels(&self, id: SeriesId) -> &Labels {
+        self.storage.labels(id)
     }
 
-    pub(super) fn get_mut(&mut self, id: SeriesId) -> &mut Series {
-        self.series[id.0 as usize].as_mut().expect("ids in use are of series that are remembered")
+    pub(super) fn state(&self, id: SeriesId) -> &SeriesState {
+        &self.states[id.0 as usize]
     }
 
-    pub(super) fn insert(&mut self, labels: Labels, rules: &[RuleId]) -> SeriesId {
-        let slots = rules.iter().map(|rule| Slot { rule: *rule, standing: Standing::New });
-        let series = Series {
-            labels: labels.clone(),
-            newest: None,
-            has_timer: false,
-            slots: slots.collect(),
-            ahead: 0,
-            touched: 0,
-        };
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.series.push(None);
-            SeriesId(self.series.len() as u32 - 1)
-        });
-        self.series[id.0 as usize] = Some(series);
-        self.ids.insert(labels, id);
+    pub(super) fn state_mut(&mut self, id: SeriesId) -> &mut SeriesState {
+        &mut self.states[id.0 as usize]
+    }
+
+    /// Its newest sample that is not ahead of the time.
+    pub(super) fn newest(&self, id: SeriesId) -> Option<Point> {
+        self.storage.points(id).last().copied()
+    }
+
+    pub(super) fn insert(&mut self, labels: Labels, keep: Duration) -> SeriesId {
+        let id = self.storage.insert(labels);
+        let place = id.0 as usize;
+        if self.states.len() <= place {
+            self.states.resize_with(place + 1, SeriesState::default);
+        }
+        self.states[place] = SeriesState { keep, ..SeriesState::default() };
         id
     }
 
-    /// Forgets a series, unless samples of it are still to come.
-    pub(super) fn forget(&mut self, id: SeriesId) {
-        if self.get(id).ahead == 0 {
-            let series = self.series[id.0 as usize].take().expect("it was there a line ago");
-            self.ids.remove(&series.labels);
-            self.free.push(id);
+    /// Adds a sample that is not ahead of the time.
+    pub(super) fn add(&mut self, id: SeriesId, reading: Reading) -> Added {
+        let keep = self.state(id).keep;
+        let point = Point { time: reading.time.as_ms(), value: reading.value };
+        let newest = self.newest(id);
+        let oldest = newest.map(|newest| Timestamp::from_ms(newest.time).saturating_sub(keep));
+        if oldest.is_some_and(|oldest| reading.time < oldest) {
+            return Added::Late;
         }
+        let points = self.storage.points_mut(id);
+        if keep.is_zero() {
+            points.replace(point);
+        } else {
+            points.add(point);
+            points.forget_until(reading.time.saturating_sub(keep).as_ms());
+        }
+        Added::Taken
     }
 
-    pub(super) fn begin_step(&mut self) {
-        self.step += 1;
+    /// Whether samples of it are still to come.
+    pub(super) fn is_awaited(&self, id: SeriesId) -> bool {
+        self.state(id).ahead > 0
     }
 
-    /// Whether this is the first touch of the series in this step.
-    pub(super) fn touch(&mut self, id: SeriesId) -> bool {
-        let step = self.step;
-        std::mem::replace(&mut self.get_mut(id).touched, step) != step
+    pub(super) fn remove(&mut self, id: SeriesId) {
+        self.storage.remove(id);
+        self.states[id.0 as usize] = SeriesState::default();
     }
 
     /// Keeps a reading until its time. Of several with one time the last counts.
     pub(super) fn put_ahead(&mut self, id: SeriesId, reading: Reading) {
         if self.ahead.insert((reading.time, id), reading.value).is_none() {
-            self.get_mut(id).ahead += 1;
+            self.state_mut(id).ahead += 1;
         }
     }
 
@@ -136,7 +135,7 @@ impl SeriesTable {
     pub(super) fn take_ahead(&mut self, now: Timestamp) -> Option<(SeriesId, Reading)> {
         let entry = self.ahead.first_entry().filter(|entry| entry.key().0 <= now)?;
         let ((time, id), value) = entry.remove_entry();
-        self.get_mut(id).ahead -= 1;
+        self.state_mut(id).ahead -= 1;
         Some((id, Reading { time, value }))
     }
 

@@ -1,17 +1,22 @@
-//! When something is due: one timer for each series, at most one for each alert.
+//! When something is due: one timer for each series, at most one for each part of a rule and for
+//! each alert.
 
 use std::collections::BTreeSet;
 
 use bellwire_model::{Fingerprint, Timestamp};
 
-use super::series::SeriesId;
+use super::series::Subscription;
+use crate::storage::SeriesId;
 
 /// All timers, by what they are for.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    /// The lookback of a series may end.
+    /// The lookback of a series may end, or nothing may look at it any more.
     pub(super) series: Queue<SeriesId>,
-    /// A pending alert has been so for long enough, or nobody has spoken for a restored one.
+    /// A part of a rule may come to something else though nothing comes.
+    pub(super) partitions: Queue<Subscription>,
+    /// An alert has been pending or kept firing for long enough, or nobody has spoken for a
+    /// restored one.
     pub(super) alerts: Queue<Fingerprint>,
     /// A resolved alert has been kept for long enough.
     pub(super) retention: Queue<Fingerprint>,
@@ -19,7 +24,8 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn next(&self) -> Option<Timestamp> {
-        let next = [self.series.next(), self.alerts.next(), self.retention.next()];
+        let next =
+            [self.series.next(), self.partitions.next(), self.alerts.next(), self.retention.next()];
         next.into_iter().flatten().min()
     }
 }

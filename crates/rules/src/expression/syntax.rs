@@ -18,7 +18,7 @@ const FIRST: [&str; 10] = ["", "x", "1", "x[5m]", "5m", "()", "=\"\"", "\"\"", "
 const SECOND: [&str; 3] = ["", " x", " (x)"];
 
 /// The error that `said` stands for.
-pub(super) fn error(text: &str, tokens: &[Token], said: &str) -> ExpressionError {
+pub(crate) fn error(text: &str, tokens: &[Token], said: &str) -> ExpressionError {
     let (offset, said) = if said == NOT_THE_GRAMMAR {
         unreadable(text, tokens)
     } else {

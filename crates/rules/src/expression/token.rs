@@ -4,18 +4,18 @@ use super::{ExpressionError, ExpressionReason};
 
 /// Tokens that are read of one expression. Trees are as deep as they have tokens and are walked
 /// by recursion, so this bounds the stack; the longest rules in the field have about 300.
-pub(super) const TOKENS_MAX: usize = 1_500;
+pub(crate) const TOKENS_MAX: usize = 1_500;
 
 /// A piece of an expression: the bytes `start..end` of its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Token {
+    pub(crate) kind: TokenKind,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TokenKind {
+pub(crate) enum TokenKind {
     /// An identifier or a keyword.
     Word,
     /// A number or a duration.
@@ -27,7 +27,7 @@ pub(super) enum TokenKind {
 }
 
 /// Cuts an expression into tokens: at least one, brackets paired.
-pub(super) fn read(text: &str) -> Result<Vec<Token>, ExpressionError> {
+pub(crate) fn read(text: &str) -> Result<Vec<Token>, ExpressionError> {
     let mut tokens = Vec::new();
     let mut open = Vec::new();
     let mut at = 0;

@@ -8,17 +8,26 @@ use bellwire_model::{LabelsBuilder, METRIC_NAME, RuleName};
 use rustc_hash::FxHashSet;
 
 use super::yaml::{Kind, Node, Scalar};
-use super::{Loader, Reason};
+use super::{Loader, Reason, Scope, UnknownFields};
 use crate::duration;
-use crate::expression::Condition;
-use crate::rule::{ALERT_NAME, Group, Rule};
+use crate::plan::Plan;
+use crate::rule::{
+    ALERT_NAME, AlertRule, Group, GroupSettings, RecordRule, Rule, RuleKind, Templates,
+};
 use crate::template::Template;
 
 const FILE: &str = "a rule file";
 const GROUP: &str = "a group";
 const RULE: &str = "a rule";
 
-type Templates = Vec<(Box<str>, Template)>;
+/// The fields of a rule: its name, its expression, and what it does with it.
+const RULE_FIELDS: [&str; 7] =
+    ["alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"];
+
+/// The values of [`RULE_FIELDS`], where they are set.
+type RuleFields<'n> = [Option<&'n Node>; 7];
+
+type Pairs = Vec<(Box<str>, Template)>;
 
 impl Loader<'_> {
     /// A document: a Prometheus rule file, or a Kubernetes object around one.
@@ -42,15 +51,14 @@ impl Loader<'_> {
         let Some(fields) = self.fields(node, GROUP, names) else { return };
         let [name, rules, interval, labels, limit, query_offset] = fields;
         let name = self.group_name(node, name);
-        let interval = interval.and_then(|interval| self.duration(interval));
+        let settings = GroupSettings {
+            interval: interval.and_then(|interval| self.duration(interval)),
+            limit: limit.and_then(|limit| self.whole(limit)).unwrap_or_default(),
+            query_offset: query_offset.and_then(|offset| self.duration(offset)).unwrap_or_default(),
+        };
         let labels = labels.map_or_else(Vec::new, |labels| self.labels(labels));
-        if limit.is_some_and(|limit| self.whole(limit) > Some(0)) {
-            self.refuse_at(limit, Reason::Unsupported("a group's `limit` is"));
-        }
-        if query_offset.is_some_and(|offset| self.duration(offset) > Some(Duration::ZERO)) {
-            self.refuse_at(query_offset, Reason::Unsupported("a group's `query_offset` is"));
-        }
-        let mut group = Group { file: self.source.file(), name, interval, rules: Vec::new() };
+        let labels = Templates::new(labels);
+        let mut group = Group { file: self.source.file(), name, settings, rules: Vec::new() };
         for node in self.list(rules) {
             let Some(left) = self.rules_left.checked_sub(1) else {
                 return self.refuse(node.offset, Reason::TooManyRules);
@@ -84,48 +92,71 @@ impl Loader<'_> {
 
     /// A rule, if it has no error; all of its errors are noted.
     fn rule(&mut self, node: &Node, group: &Group, group_labels: &Templates) -> Option<Rule> {
-        let names = ["alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"];
         let errors_before = self.errors.len();
-        let fields = self.fields(node, RULE, names)?;
-        let [alert, record, expression, hold, keep_firing_for, labels, annotations] = fields;
+        let fields = self.fields(node, RULE, RULE_FIELDS)?;
+        let [alert, record, expression, ..] = fields;
         match (alert, record) {
-            (None, None) => self.refuse(node.offset, Reason::NoAlert),
+            (None, None) => self.refuse(node.offset, Reason::NoName),
             (Some(_), Some(_)) => self.refuse_at(record, Reason::AlertAndRecord),
-            (None, Some(_)) => self.refuse_at(record, Reason::Unsupported("recording rules are")),
-            (Some(_), None) => {}
+            _ => {}
         }
-        let alert = alert.and_then(|alert| self.name(alert));
+        let name = alert.or(record).and_then(|name| self.name(name));
         if expression.is_none() {
             self.refuse(node.offset, Reason::FieldMissing { name: "expr", within: RULE });
         }
         let expression = expression.and_then(|expression| self.expression(expression));
-        let hold = hold.and_then(|hold| self.duration(hold)).unwrap_or_default();
-        if keep_firing_for.is_some_and(|keep| self.duration(keep) > Some(Duration::ZERO)) {
-            self.refuse_at(keep_firing_for, Reason::Unsupported("`keep_firing_for` is"));
-        }
-        let labels = labels.map_or_else(Vec::new, |labels| self.labels(labels));
-        let annotations = annotations.map_or_else(Vec::new, |node| self.templates(node));
-        let labels = merged(group_labels, labels);
-        let uses_value = |(_, template): &(_, Template)| template.uses_value();
-        let (condition, expression) = expression?;
-        let file = group.file.clone();
-        let name = RuleName { file, group: group.name.clone(), alert: alert?.into() };
-        (self.errors.len() == errors_before).then(|| Rule {
-            name: Arc::new(name),
-            expression,
-            hold,
-            condition,
-            labels_use_value: labels.iter().any(uses_value),
-            annotations_use_value: annotations.iter().any(uses_value),
-            labels: labels.into(),
-            annotations: annotations.into(),
-        })
+        let kind = match alert {
+            Some(_) => RuleKind::Alert(self.alert(fields, group_labels)),
+            None => RuleKind::Record(self.record(fields, group_labels)),
+        };
+        let (plan, expression) = expression?;
+        let (file, settings) = (group.file.clone(), group.settings);
+        let name = RuleName { file, group: group.name.clone(), alert: name?.into() };
+        let rule = Rule { name: Arc::new(name), expression, kind, settings, plan };
+        (self.errors.len() == errors_before).then_some(rule)
     }
 
-    fn expression(&mut self, node: &Node) -> Option<(Condition, Box<str>)> {
+    /// What an alerting rule has beside its expression.
+    fn alert(&mut self, fields: RuleFields<'_>, group_labels: &Templates) -> AlertRule {
+        let [_, _, _, hold, keep_firing, labels, annotations] = fields;
+        let mut duration =
+            |node: Option<&Node>| node.and_then(|node| self.duration(node)).unwrap_or_default();
+        let (hold, keep_firing) = (duration(hold), duration(keep_firing));
+        let labels = labels.map_or_else(Vec::new, |labels| self.labels(labels));
+        let annotations = annotations.map_or_else(Vec::new, |node| self.templates(node));
+        AlertRule {
+            hold,
+            keep_firing,
+            labels: group_labels.under(labels),
+            annotations: Templates::new(annotations),
+        }
+    }
+
+    /// What a recording rule has beside its expression.
+    fn record(&mut self, fields: RuleFields<'_>, group_labels: &Templates) -> RecordRule {
+        let [_, _, _, hold, keep_firing, labels, annotations] = fields;
+        let for_alerts =
+            [("for", hold), ("keep_firing_for", keep_firing), ("annotations", annotations)];
+        for (name, field) in for_alerts {
+            if field.is_some() {
+                self.refuse_at(field, Reason::OnlyForAlerts { name });
+            }
+        }
+        let labels = labels.map_or_else(Vec::new, |labels| self.labels(labels));
+        // Nothing is filled in here: a series has no value to speak of yet.
+        let labels = group_labels.under(labels);
+        let pairs = labels.iter().map(|(name, template)| (name.clone(), template.text().into()));
+        RecordRule { labels: pairs.collect() }
+    }
+
+    fn expression(&mut self, node: &Node) -> Option<(Plan, Box<str>)> {
         let scalar = self.text(node)?;
-        match Condition::parse(&scalar.text) {
-            Ok(condition) => Some((condition, scalar.text.trim().into())),
+        let plan = Plan::parse(&scalar.text).and_then(|plan| match self.reading.scope {
+            Scope::Stream => plan.for_rules(),
+            Scope::Tests => plan.for_any_rules(),
+        });
+        match plan {
+            Ok(plan) => Some((plan, scalar.text.trim().into())),
             Err(error) => {
                 let offset = self.source.offset_within(scalar, error.offset);
                 self.refuse(offset, error.reason.into());
@@ -134,7 +165,7 @@ impl Loader<'_> {
         }
     }
 
-    fn labels(&mut self, node: &Node) -> Templates {
+    fn labels(&mut self, node: &Node) -> Pairs {
         let entries = if let Kind::Map(entries) = &node.kind { &**entries } else { &[] };
         for (key, _) in entries {
             if let Some(name) = text_of(key).filter(|name| [ALERT_NAME, METRIC_NAME].contains(name))
@@ -145,8 +176,8 @@ impl Loader<'_> {
         self.templates(node)
     }
 
-    fn templates(&mut self, node: &Node) -> Templates {
-        let mut templates = Templates::new();
+    fn templates(&mut self, node: &Node) -> Pairs {
+        let mut templates = Pairs::new();
         let mut checked = LabelsBuilder::default();
         for (key, value) in self.entries(node) {
             let (Some(name), Some(text)) = (self.text(&key), self.text(&value)) else { continue };
@@ -183,6 +214,7 @@ impl Loader<'_> {
         for (key, _) in self.entries(node) {
             match text_of(&key) {
                 Some(name) if known.contains(&name) => {}
+                Some(_) if self.reading.unknown_fields == UnknownFields::Ignored => {}
                 name => {
                     let name = name.unwrap_or(key.noun()).into();
                     self.refuse(key.offset, Reason::UnknownField { name, within });
@@ -270,12 +302,4 @@ fn rule_name(node: &Node, group: &Group) -> Option<RuleName> {
 
 fn text_of(node: &Node) -> Option<&str> {
     if let Kind::Scalar(scalar) = &node.kind { Some(&scalar.text) } else { None }
-}
-
-/// A group's labels under a rule's own.
-fn merged(group: &[(Box<str>, Template)], own: Templates) -> Templates {
-    let is_own = |name: &str| own.iter().any(|(own, _)| **own == *name);
-    let mut labels: Templates = group.iter().filter(|(name, _)| !is_own(name)).cloned().collect();
-    labels.extend(own);
-    labels
 }

@@ -8,14 +8,14 @@ use rustc_hash::FxHashMap;
 
 /// A node. Anchored nodes are shared, so that aliases cost nothing however they are nested.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// The byte of the file at which it starts.
-    pub(super) offset: usize,
-    pub(super) kind: Kind,
+    pub(crate) offset: usize,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Scalar(Scalar),
     List(Vec<Rc<Node>>),
     Map(Vec<(Rc<Node>, Rc<Node>)>),
@@ -23,16 +23,16 @@ pub(super) enum Kind {
 
 /// A text and where it was written.
 #[derive(Debug)]
-pub(super) struct Scalar {
-    pub(super) text: String,
-    pub(super) style: ScalarStyle,
+pub(crate) struct Scalar {
+    pub(crate) text: String,
+    pub(crate) style: ScalarStyle,
     /// The bytes of the file that it was read from, quotes included.
-    pub(super) written: Range<usize>,
+    pub(crate) written: Range<usize>,
 }
 
 impl Node {
     /// What it is, in words.
-    pub(super) fn noun(&self) -> &'static str {
+    pub(crate) fn noun(&self) -> &'static str {
         match self.kind {
             _ if self.is_null() => "nothing",
             Kind::Scalar(_) => "a text",
@@ -42,14 +42,14 @@ impl Node {
     }
 
     /// Whether it is YAML's null, which stands for a field that is not set.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         let Kind::Scalar(scalar) = &self.kind else { return false };
         scalar.style == ScalarStyle::Plain
             && matches!(&*scalar.text, "" | "~" | "null" | "Null" | "NULL")
     }
 
     /// The field `name` of a map.
-    pub(super) fn field(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Node> {
         let Kind::Map(entries) = &self.kind else { return None };
         let is_name = |key: &Node| matches!(&key.kind, Kind::Scalar(key) if key.text == name);
         entries.iter().find(|(key, _)| is_name(key)).map(|(_, value)| &**value)
@@ -57,7 +57,7 @@ impl Node {
 }
 
 /// The documents of a file, or the byte and the text of what is wrong.
-pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, (usize, String)> {
+pub(crate) fn read(text: &str) -> Result<Vec<Rc<Node>>, (usize, String)> {
     let mut options = Options::default();
     options.set_emit_comments(false);
     let mut tree = Tree::default();

@@ -49,6 +49,10 @@ pub(crate) fn describe(change: &Change) -> String {
             format!("{} {kind} {labels} {value}", transition.time)
         }
         Change::Removed(_) => "removed".into(),
+        Change::Recorded(recorded) => match recorded.value {
+            Some(value) => format!("{} recorded {} {value}", recorded.time, recorded.series),
+            None => format!("{} ended {}", recorded.time, recorded.series),
+        },
     }
 }
 

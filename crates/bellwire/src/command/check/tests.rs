@@ -1,0 +1,127 @@
+//! `bellwire check --test`: the test files of `promtool test rules`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use bellwire_rules::UnknownFields;
+use bellwire_rules::ruletest::{Report, TestFile, rule_files, run};
+use bellwire_server::{RuleFileText, read_rule_files};
+use serde::Serialize;
+
+/// What became of all test files; its JSON is for programs to rely on.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct TestsReport {
+    files: Vec<FileReport>,
+    total: Counts,
+}
+
+#[derive(Debug, Serialize)]
+struct FileReport {
+    file: String,
+    #[serde(flatten)]
+    counts: Counts,
+    /// Why nothing was run.
+    errors: Vec<String>,
+    tests: Vec<TestReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct TestReport {
+    name: String,
+    failures: Vec<String>,
+}
+
+/// Tests by outcome. A file that cannot be run counts as one that failed.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+}
+
+impl TestsReport {
+    /// Runs test files one after the other.
+    pub(super) fn of(paths: &[PathBuf], unknown_fields: UnknownFields) -> Result<Self> {
+        let mut report = Self::default();
+        for path in paths {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            report.add(path, run_file(path, &text, unknown_fields));
+        }
+        Ok(report)
+    }
+
+    fn add(&mut self, path: &Path, report: Report) {
+        let failed = report.tests.iter().filter(|test| !test.failures.is_empty()).count();
+        let counts = Counts {
+            passed: report.tests.len() - failed,
+            failed: failed + usize::from(!report.errors.is_empty()),
+        };
+        self.total.passed += counts.passed;
+        self.total.failed += counts.failed;
+        let texts = |texts: Vec<Box<str>>| texts.into_iter().map(String::from).collect();
+        let told = report
+            .tests
+            .into_iter()
+            .map(|test| TestReport { name: test.name.into(), failures: texts(test.failures) });
+        self.files.push(FileReport {
+            file: path.display().to_string(),
+            counts,
+            tests: told.collect(),
+            errors: texts(report.errors),
+        });
+    }
+
+    pub(super) fn failed(&self) -> usize {
+        self.total.failed
+    }
+
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("texts and numbers are JSON")
+    }
+
+    /// What failed and why, a line for each file, and one for all.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for FileReport { file, counts, errors, tests } in &self.files {
+            for error in errors {
+                let _ = writeln!(text, "failed  {error}");
+            }
+            for TestReport { name, failures } in tests {
+                for failure in failures {
+                    let _ = writeln!(text, "failed  {file}: {name}: {failure}");
+                }
+            }
+            let _ = writeln!(text, "{file}: {}", counts.text());
+        }
+        text + "total: " + &self.total.text()
+    }
+}
+
+impl Counts {
+    fn text(self) -> String {
+        format!("{} passed, {} failed", self.passed, self.failed)
+    }
+}
+
+/// Runs a test file with the rule files that it names, which stand beside it.
+fn run_file(path: &Path, text: &str, unknown_fields: UnknownFields) -> Report {
+    let name = path.display().to_string();
+    let file = TestFile { name: &name, text };
+    let refusal = |error: String| Report { errors: vec![error.into()], tests: Vec::new() };
+    let patterns = match rule_files(&file) {
+        Ok(patterns) => patterns,
+        Err(fault) => return refusal(fault.to_string()),
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let patterns: Vec<String> =
+        patterns.iter().map(|pattern| folder.join(pattern).display().to_string()).collect();
+    match read_rule_files(&patterns) {
+        Ok(files) => {
+            let files: Vec<_> = files.iter().map(RuleFileText::as_file).collect();
+            run(&file, &files, unknown_fields)
+        }
+        Err(error) => refusal(format!("{name}: {error}")),
+    }
+}

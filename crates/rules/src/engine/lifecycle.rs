@@ -1,0 +1,320 @@
+//! The life of alerts: what follows for them of what their rules come to.
+
+use std::sync::Arc;
+
+use bellwire_model::{
+    Alert, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
+};
+
+use rustc_hash::FxHashSet;
+
+use super::alerts::Entry;
+use super::partitions::Members;
+use super::rules::RuleId;
+use super::series::{Reading, Subscription};
+use super::{Change, Engine};
+use crate::evaluation::Item;
+use crate::rule::{AlertRule, Rule};
+use crate::template::Fill;
+
+/// An element for which the condition holds, and the alert that it stands for.
+struct Held {
+    element: Labels,
+    reading: Reading,
+    labels: Labels,
+    fingerprint: Fingerprint,
+}
+
+impl Engine {
+    /// Brings the alerts of a part in line with its elements.
+    pub(super) fn raise(
+        &mut self,
+        part: Subscription,
+        items: Vec<Item>,
+        taken_at: Option<Timestamp>,
+        changes: &mut Vec<Change>,
+    ) {
+        let mut before = self.take_raised(part);
+        if items.is_empty() && before.is_empty() && !self.alerts.has_orphans() {
+            return;
+        }
+        self.find_orphan(part, &mut before);
+        let held = self.held(part, items, taken_at);
+        let is_held: FxHashSet<_> = held.iter().map(|held| held.fingerprint).collect();
+        let was_raised: FxHashSet<_> = before.iter().copied().collect();
+        let mut after: Vec<Fingerprint> = Vec::with_capacity(held.len());
+        for raised in before.into_iter().filter(|raised| !is_held.contains(raised)) {
+            if self.miss(part.rule, raised, changes) {
+                after.push(raised);
+            }
+        }
+        for held in held {
+            let fingerprint = held.fingerprint;
+            if was_raised.contains(&fingerprint) {
+                self.hold(part, held, changes);
+            } else if !self.begin(part, held, changes) {
+                continue;
+            }
+            after.push(fingerprint);
+        }
+        let partitions = &mut self.rules.get_mut(part.rule).partitions;
+        partitions.get_mut(part.partition).raised = after;
+    }
+
+    /// The alerts that elements stand for, each once.
+    fn held(
+        &mut self,
+        part: Subscription,
+        items: Vec<Item>,
+        taken_at: Option<Timestamp>,
+    ) -> Vec<Held> {
+        let time = taken_at.unwrap_or(self.now);
+        let mut seen = FxHashSet::default();
+        let mut held = Vec::with_capacity(items.len());
+        for item in items {
+            let reading = Reading { time, value: item.value() };
+            match self.identify(part.rule, item.labels, reading) {
+                Some(element) if seen.insert(element.fingerprint) => held.push(element),
+                Some(_) => self.alerts.duplicate += 1,
+                None => self.alerts.invalid += 1,
+            }
+        }
+        held
+    }
+
+    fn take_raised(&mut self, part: Subscription) -> Vec<Fingerprint> {
+        let partitions = &mut self.rules.get_mut(part.rule).partitions;
+        std::mem::take(&mut partitions.get_mut(part.partition).raised)
+    }
+
+    /// Gives a part of one series the restored alert that the series raised before: its series
+    /// has been seen, so from now on it is an alert like any other.
+    fn find_orphan(&mut self, part: Subscription, raised: &mut Vec<Fingerprint>) {
+        if !self.alerts.has_orphans() {
+            return;
+        }
+        let entry = self.rules.get(part.rule);
+        let members = &entry.partitions.get(part.partition).members;
+        let Members::One(series) = members else { return };
+        let Some(newest) = self.series.newest(*series) else { return };
+        let element = self.series.labels(*series).clone();
+        let reading = Reading { time: Timestamp::from_ms(newest.time), value: newest.value };
+        let Some(held) = self.identify(part.rule, element, reading) else { return };
+        let name = &self.rules.rule(part.rule).name;
+        let orphan = self.alerts.get(held.fingerprint);
+        if orphan.is_some_and(|orphan| orphan.is_orphan() && orphan.alert.rule == *name) {
+            raised.push(held.fingerprint);
+            self.adopt(part, &held);
+        }
+    }
+
+    /// Makes a restored alert one like any other.
+    fn adopt(&mut self, part: Subscription, held: &Held) {
+        let fingerprint = held.fingerprint;
+        let rule = self.rules.rule(part.rule);
+        let mut entry = self.alerts.remove(fingerprint).expect("the caller has found it");
+        if let Some(due) = entry.due.take() {
+            self.timers.alerts.cancel(due, fingerprint);
+        }
+        if entry.alert.state == AlertState::Pending {
+            let due = entry.alert.active_at.saturating_add(alert_rule(rule).hold);
+            self.timers.alerts.arm(due, fingerprint);
+            entry.due = Some(due);
+        }
+        Arc::make_mut(&mut entry.alert).rule = rule.name.clone();
+        entry.owner = Some(part);
+        entry.element = held.element.clone();
+        self.alerts.insert(entry);
+    }
+
+    /// The condition holds, and did not before. Says whether there is an alert now.
+    fn begin(&mut self, part: Subscription, element: Held, changes: &mut Vec<Change>) -> bool {
+        let fingerprint = element.fingerprint;
+        match self.make_place(fingerprint, changes) {
+            Place::Free => {}
+            Place::OfOrphan => {
+                self.adopt(part, &element);
+                self.hold(part, element, changes);
+                return true;
+            }
+            Place::Taken => {
+                self.alerts.duplicate += 1;
+                return false;
+            }
+            Place::None => {
+                self.alerts.refused += 1;
+                return false;
+            }
+        }
+        let rule = self.rules.rule(part.rule);
+        let hold = alert_rule(rule).hold;
+        let fires = hold.is_zero();
+        let Held { element, reading, labels, .. } = element;
+        let alert = Arc::new(Alert {
+            fingerprint,
+            rule: rule.name.clone(),
+            state: if fires { AlertState::Firing } else { AlertState::Pending },
+            annotations: rule.alert_annotations(&self.fill(&element, reading.value)),
+            labels,
+            value: reading.value,
+            active_at: self.now,
+            fired_at: fires.then_some(self.now),
+            resolved_at: None,
+            sample_time: reading.time,
+        });
+        let due = (!fires).then(|| self.now.saturating_add(hold));
+        if let Some(due) = due {
+            self.timers.alerts.arm(due, fingerprint);
+        }
+        let kind = if fires { TransitionKind::Firing } else { TransitionKind::Pending };
+        changes.push(transition(kind, self.now, &alert));
+        let owner = Some(part);
+        self.alerts.insert(Entry { alert, element, newest: reading, owner, kept_since: None, due });
+        true
+    }
+
+    /// The condition still holds, or does so again.
+    fn hold(&mut self, part: Subscription, element: Held, changes: &mut Vec<Change>) {
+        let fingerprint = element.fingerprint;
+        let hold = alert_rule(self.rules.rule(part.rule)).hold;
+        let entry = self.alerts.get_mut(fingerprint).expect("a part raises alerts that exist");
+        entry.newest = element.reading;
+        if entry.element != element.element {
+            entry.element = element.element;
+        }
+        if entry.kept_since.take().is_some()
+            && let Some(due) = entry.due.take()
+        {
+            self.timers.alerts.cancel(due, fingerprint);
+        }
+        let is_pending = entry.alert.state == AlertState::Pending;
+        if !is_pending || self.now < entry.alert.active_at.saturating_add(hold) {
+            return;
+        }
+        if let Some(due) = entry.due.take() {
+            self.timers.alerts.cancel(due, fingerprint);
+        }
+        let entry = self.alerts.get(fingerprint).expect("it was there a line ago");
+        let mut alert = self.current(entry);
+        let fired = Arc::make_mut(&mut alert);
+        fired.state = AlertState::Firing;
+        fired.fired_at = Some(self.now);
+        changes.push(transition(TransitionKind::Firing, self.now, &alert));
+        self.alerts.get_mut(fingerprint).expect("it was there a line ago").alert = alert;
+    }
+
+    /// The condition no longer holds. Says whether the alert goes on for a while.
+    fn miss(&mut self, rule: RuleId, alert: Fingerprint, changes: &mut Vec<Change>) -> bool {
+        let keep = alert_rule(self.rules.rule(rule)).keep_firing;
+        let entry = self.alerts.get_mut(alert).expect("a part raises alerts that exist");
+        if !keep.is_zero() && entry.alert.state == AlertState::Firing {
+            let since = *entry.kept_since.get_or_insert(self.now);
+            let due = since.saturating_add(keep);
+            if self.now < due {
+                if entry.due.replace(due) != Some(due) {
+                    self.timers.alerts.arm(due, alert);
+                }
+                return true;
+            }
+        }
+        self.end(alert, changes);
+        false
+    }
+
+    /// An alert ends.
+    pub(super) fn end(&mut self, fingerprint: Fingerprint, changes: &mut Vec<Change>) {
+        let mut entry = self.alerts.remove(fingerprint).expect("the caller has found it");
+        if let Some(due) = entry.due.take() {
+            self.timers.alerts.cancel(due, fingerprint);
+        }
+        let mut alert = self.current(&entry);
+        if alert.state == AlertState::Pending {
+            changes.push(transition(TransitionKind::Inactive, self.now, &alert));
+            changes.push(Change::Removed(fingerprint));
+            return;
+        }
+        let resolved = Arc::make_mut(&mut alert);
+        resolved.state = AlertState::Resolved;
+        resolved.resolved_at = Some(self.now);
+        changes.push(transition(TransitionKind::Resolved, self.now, &alert));
+        let due = self.now.saturating_add(self.settings.resolved_retention);
+        self.timers.retention.arm(due, fingerprint);
+        let kept_since = None;
+        self.alerts.insert(Entry { alert, owner: None, kept_since, due: Some(due), ..entry });
+    }
+
+    /// Ends an alert whose timer was due, if it is a restored one that nobody has spoken for.
+    pub(super) fn end_orphan(&mut self, fingerprint: Fingerprint, changes: &mut Vec<Change>) {
+        if self.alerts.get(fingerprint).is_some_and(Entry::is_orphan) {
+            self.end(fingerprint, changes);
+        }
+    }
+
+    /// The alert with its newest value.
+    pub(super) fn current(&self, entry: &Entry) -> Arc<Alert> {
+        if entry.is_as_it_was() {
+            return entry.alert.clone();
+        }
+        let Reading { time, value } = entry.newest;
+        let mut alert = Alert { value, sample_time: time, ..(*entry.alert).clone() };
+        if let Some(owner) = entry.owner {
+            let rule = self.rules.rule(owner.rule);
+            if alert_rule(rule).annotations.use_value {
+                alert.annotations = rule.alert_annotations(&self.fill(&entry.element, value));
+            }
+        }
+        Arc::new(alert)
+    }
+
+    /// The alert that an element stands for, unless its labels break a bound.
+    fn identify(&self, rule: RuleId, element: Labels, reading: Reading) -> Option<Held> {
+        let rule = self.rules.rule(rule);
+        let labels = rule.alert_labels(&self.fill(&element, reading.value)).ok()?;
+        let fingerprint = Fingerprint::of(&labels);
+        Some(Held { element, reading, labels, fingerprint })
+    }
+
+    fn fill<'a>(&'a self, labels: &'a Labels, value: f64) -> Fill<'a> {
+        Fill { labels, value, externals: &self.settings.externals, queries: self }
+    }
+
+    /// Makes a place for an alert. One that is resolved gives way to the same alert anew, and the
+    /// oldest resolved one to any alert where there are too many.
+    fn make_place(&mut self, fingerprint: Fingerprint, changes: &mut Vec<Change>) -> Place {
+        if let Some(entry) = self.alerts.get(fingerprint) {
+            if entry.is_orphan() {
+                return Place::OfOrphan;
+            }
+            if entry.owner.is_some() {
+                return Place::Taken;
+            }
+            let due = entry.due.expect("a resolved alert has a timer");
+            self.timers.retention.cancel(due, fingerprint);
+            self.alerts.remove(fingerprint);
+        } else if self.alerts.len() >= self.settings.alerts_max {
+            let Some((_, oldest)) = self.timers.retention.pop() else { return Place::None };
+            self.alerts.remove(oldest);
+            changes.push(Change::Removed(oldest));
+        }
+        Place::Free
+    }
+}
+
+/// Whether an alert can be raised.
+enum Place {
+    Free,
+    /// A restored alert with these labels waits for its element.
+    OfOrphan,
+    /// Another part or rule raises an alert with these labels.
+    Taken,
+    /// There are too many alerts.
+    None,
+}
+
+fn alert_rule(rule: &Rule) -> &AlertRule {
+    rule.alert().expect("only alerting rules raise alerts")
+}
+
+fn transition(kind: TransitionKind, time: Timestamp, alert: &Arc<Alert>) -> Change {
+    Change::Transition(Transition { kind, time, alert: alert.clone() })
+}

@@ -1,0 +1,142 @@
+//! Series that come and go, and the parts of rules that they belong to.
+
+use bellwire_model::{Labels, Timestamp};
+use rustc_hash::FxHashSet;
+
+use super::Engine;
+use super::partitions::PartitionId;
+use super::rules::{RuleId, Shape};
+use super::series::Subscription;
+use crate::storage::SeriesId;
+
+/// What a new series must be to be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Selecting {
+    /// Selected by a rule.
+    ByRules,
+    /// Nothing: a rule records it.
+    Nothing,
+}
+
+impl Engine {
+    /// Remembers a series that is new, and tells the parts of rules that select it.
+    pub(super) fn begin_series(
+        &mut self,
+        labels: &Labels,
+        selecting: Selecting,
+    ) -> Option<SeriesId> {
+        let selectors = self.rules.select(labels);
+        if selectors.is_empty() && selecting == Selecting::ByRules {
+            return None;
+        }
+        if self.series.len() >= self.settings.series_max {
+            self.dropped.series += 1;
+            self.refused_metric = labels.metric_name().map(Box::from);
+            return None;
+        }
+        let lookback = self.settings.lookback;
+        let keep = selectors.iter().map(|id| self.rules.keep(*id, lookback)).max();
+        let id = self.series.insert(labels.clone(), keep.unwrap_or_default());
+        let mut subscriptions: Vec<Subscription> = Vec::with_capacity(selectors.len());
+        for (rule, selector) in selectors {
+            let entry = self.rules.get_mut(rule);
+            let count = entry.rule.plan.selections.len();
+            let partition = match &entry.shape {
+                Shape::EachSeries => entry.partitions.insert_single(id),
+                Shape::Keyed(key) => {
+                    let key = key.part(labels);
+                    entry.partitions.find_or_insert(key, count)
+                }
+                Shape::Whole => entry.partitions.find_or_insert(Labels::empty(), count),
+            };
+            entry.partitions.join(partition, selector, id);
+            subscriptions.push(Subscription { rule, partition });
+        }
+        subscriptions.dedup();
+        self.series.state_mut(id).subscriptions = subscriptions.into();
+        Some(id)
+    }
+
+    /// Touches the series that leave the lookback now, and finds those that nothing looks at.
+    pub(super) fn expire(&mut self) -> Vec<SeriesId> {
+        let mut silent = Vec::new();
+        for (_, id) in self.timers.series.take_due(self.now) {
+            self.series.state_mut(id).timer = None;
+            let newest = self.series.newest(id).expect("a series with a timer has a sample");
+            let newest = Timestamp::from_ms(newest.time);
+            let lookback = self.settings.lookback;
+            let leaves_lookback = newest.saturating_add(lookback);
+            let keep = self.series.state(id).keep;
+            let leaves = newest.saturating_add(keep.max(lookback));
+            let next = if leaves_lookback > self.now { leaves_lookback } else { leaves };
+            if leaves_lookback <= self.now {
+                self.touch_series(id);
+            }
+            if next > self.now {
+                self.arm_series(id, next);
+            } else {
+                silent.push(id);
+            }
+        }
+        silent
+    }
+
+    /// Forgets series that have been silent for long enough, unless samples of them are still to
+    /// come or alerts of them go on.
+    pub(super) fn forget(&mut self, silent: Vec<SeriesId>) {
+        let mut left: Vec<(Subscription, SeriesId)> = Vec::new();
+        for id in silent {
+            // What a rule recorded in this very step may have ended the silence.
+            if self.is_spoken_for(id) || self.newest_visible(id).is_some() {
+                // It is looked at again by and by.
+                let due = self.now.saturating_add(self.settings.lookback);
+                let timer = self.series.state(id).timer;
+                self.arm_series(id, timer.map_or(due, |timer| timer.min(due)));
+                continue;
+            }
+            if let Some(timer) = self.series.state(id).timer {
+                self.timers.series.cancel(timer, id);
+            }
+            left.extend(self.series.state(id).subscriptions.iter().map(|part| (*part, id)));
+            self.series.remove(id);
+        }
+        left.sort_unstable();
+        for of_part in left.chunk_by(|(one, _), (other, _)| one == other) {
+            let part = of_part[0].0;
+            let gone: FxHashSet<SeriesId> = of_part.iter().map(|(_, id)| *id).collect();
+            self.leave(part, &gone);
+        }
+    }
+
+    fn is_spoken_for(&self, id: SeriesId) -> bool {
+        let speaks = |part: &Subscription| {
+            let entry = self.rules.get(part.rule);
+            let raises = !entry.partitions.get(part.partition).raised.is_empty();
+            entry.shape == Shape::EachSeries && raises
+        };
+        let state = self.series.state(id);
+        self.series.is_awaited(id) || state.recorders > 0 || state.subscriptions.iter().any(speaks)
+    }
+
+    /// Takes series from a part, which goes where it has nothing left to do.
+    fn leave(&mut self, part: Subscription, gone: &FxHashSet<SeriesId>) {
+        let Subscription { rule, partition } = part;
+        let entry = self.rules.get_mut(rule);
+        entry.partitions.leave(partition, gone);
+        let goes = match entry.shape {
+            Shape::EachSeries => true,
+            Shape::Keyed(_) => entry.partitions.is_idle(partition),
+            Shape::Whole => false,
+        };
+        if goes {
+            self.remove_part(rule, partition);
+        }
+    }
+
+    pub(super) fn remove_part(&mut self, rule: RuleId, partition: PartitionId) {
+        let removed = self.rules.get_mut(rule).partitions.remove(partition);
+        if let Some(wake) = removed.wake {
+            self.timers.partitions.cancel(wake, Subscription { rule, partition });
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The parts of a rule that do not know of each other, each with its series.
+
+use bellwire_model::{Fingerprint, Labels, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::evaluation::Selected;
+use crate::plan::SelectorId;
+use crate::storage::SeriesId;
+
+/// A part of a rule; the number is used again once the part is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PartitionId(u32);
+
+/// A part of a rule.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) members: Members,
+    /// The alerts that it raises.
+    pub(super) raised: Vec<Fingerprint>,
+    /// The series that it records.
+    pub(super) recorded: Vec<SeriesId>,
+    /// When it is evaluated although nothing comes.
+    pub(super) wake: Option<Timestamp>,
+    /// The elements that it came to last.
+    pub(super) elements: u32,
+    /// The step that touched it last.
+    touched: u64,
+}
+
+/// The series of a part.
+#[derive(Debug)]
+pub(super) enum Members {
+    /// One series, of the rule's only selector.
+    One(SeriesId),
+    Grouped(Box<Grouped>),
+}
+
+#[derive(Debug)]
+pub(super) struct Grouped {
+    key: Labels,
+    /// The series of each selector.
+    by_selector: Box<[Vec<SeriesId>]>,
+}
+
+impl Members {
+    /// The series of each selector.
+    pub(super) fn selected(&self) -> Selected<'_> {
+        match self {
+            Self::One(id) => Selected::Only(std::slice::from_ref(id)),
+            Self::Grouped(grouped) => Selected::Each(&grouped.by_selector),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Grouped(grouped) => grouped.by_selector.iter().all(Vec::is_empty),
+        }
+    }
+}
+
+/// All parts of a rule.
+#[derive(Debug, Default)]
+pub(super) struct Partitions {
+    slots: Vec<Option<Partition>>,
+    free: Vec<PartitionId>,
+    by_key: FxHashMap<Labels, PartitionId>,
+    /// The elements of all parts together.
+    pub(super) elements: usize,
+    /// Whether there are more of them than the group allows.
+    pub(super) is_over_limit: bool,
+}
+
+impl Partitions {
+    pub(super) fn get(&self, id: PartitionId) -> &Partition {
+        self.slots[id.0 as usize].as_ref().expect("ids in use are of parts that exist")
+    }
+
+    pub(super) fn get_mut(&mut self, id: PartitionId) -> &mut Partition {
+        self.slots[id.0 as usize].as_mut().expect("ids in use are of parts that exist")
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = PartitionId> {
+        let used = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
+        used.map(|(index, _)| PartitionId(index as u32))
+    }
+
+    /// A part for one series.
+    pub(super) fn insert_single(&mut self, series: SeriesId) -> PartitionId {
+        self.insert(Members::One(series))
+    }
+
+    /// The part with this key, new if there is none.
+    pub(super) fn find_or_insert(&mut self, key: Labels, selectors: usize) -> PartitionId {
+        if let Some(id) = self.by_key.get(&key) {
+            return *id;
+        }
+        let by_selector = vec![Vec::new(); selectors].into();
+        let id = self.insert(Members::Grouped(Box::new(Grouped { key: key.clone(), by_selector })));
+        self.by_key.insert(key, id);
+        id
+    }
+
+    fn insert(&mut self, members: Members) -> PartitionId {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            PartitionId(self.slots.len() as u32 - 1)
+        });
+        self.slots[id.0 as usize] = Some(Partition {
+            members,
+            raised: Vec::new(),
+            recorded: Vec::new(),
+            wake: None,
+            elements: 0,
+            touched: 0,
+        });
+        id
+    }
+
+    /// Adds a series to a part.
+    pub(super) fn join(&mut self, id: PartitionId, selector: SelectorId, series: SeriesId) {
+        if let Members::Grouped(grouped) = &mut self.get_mut(id).members {
+            grouped.by_selector[selector.0 as usize].push(series);
+        }
+    }
+
+    /// Takes series from a part.
+    pub(super) fn leave(&mut self, id: PartitionId, series: &FxHashSet<SeriesId>) {
+        if let Members::Grouped(grouped) = &mut self.get_mut(id).members {
+            for members in &mut grouped.by_selector {
+                members.retain(|member| !series.contains(member));
+            }
+        }
+    }
+
+    /// Whether a part has no series and nothing to say.
+    pub(super) fn is_idle(&self, id: PartitionId) -> bool {
+        let part = self.get(id);
+        part.members.is_empty() && part.raised.is_empty() && part.recorded.is_empty()
+    }
+
+    /// Removes a part; it was the one of a series that is gone, or it is idle.
+    pub(super) fn remove(&mut self, id: PartitionId) -> Partition {
+        let part = self.slots[id.0 as usize].take().expect("only parts that exist are removed");
+        if let Members::Grouped(grouped) = &part.members {
+            self.by_key.remove(&grouped.key);
+        }
+        self.elements -= part.elements as usize;
+        self.free.push(id);
+        part
+    }
+
+    /// Whether this is the first touch of the part in this step.
+    pub(super) fn touch(&mut self, id: PartitionId, step: u64) -> bool {
+        std::mem::replace(&mut self.get_mut(id).touched, step) != step
+    }
+
+    /// Notes how many elements a part has come to.
+    pub(super) fn count(&mut self, id: PartitionId, elements: usize) {
+        let before = std::mem::replace(&mut self.get_mut(id).elements, elements as u32);
+        self.elements = self.elements - before as usize + elements;
+    }
+}

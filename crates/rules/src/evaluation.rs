@@ -1,0 +1,343 @@
+//! What a plan comes to at one instant: a function of the plan, the samples and the time.
+//!
+//! This is the plain evaluator, exact to Prometheus 3. Each family of operators is a module here
+//! under the name by which `PromQL` knows it; this one walks the tree and hands out the work.
+//!
+//! Beside the values it finds out until when they stay as they are while no sample arrives: every
+//! part that depends on the time says when it changes next ([`Evaluation::wake`]). Values that
+//! move with the time carry how fast they do ([`Number::drift`]), so that a comparison knows when
+//! it flips.
+
+pub(crate) mod absence;
+pub(crate) mod aggregation;
+pub(crate) mod arithmetic;
+pub(crate) mod calendar;
+pub(crate) mod counter;
+pub(crate) mod histogram;
+pub(crate) mod label;
+pub(crate) mod matching;
+pub(crate) mod math;
+pub(crate) mod note;
+pub(crate) mod order;
+pub(crate) mod over_time;
+pub(crate) mod query;
+pub(crate) mod regression;
+pub(crate) mod selection;
+pub(crate) mod set;
+pub(crate) mod sum;
+pub(crate) mod window;
+
+use std::time::Duration;
+
+use bellwire_model::limits::LOOKBACK;
+use bellwire_model::{Labels, METRIC_NAME};
+use rustc_hash::FxHashSet;
+use thiserror::Error;
+
+pub use self::note::{Note, NoteKind};
+pub use self::query::{Answer, Element, Series, Span, Value, query, query_range};
+use crate::plan::{Plan, Scalar, SelectorId, Vector};
+use crate::storage::{SeriesId, Storage};
+
+/// How an expression is evaluated, beside what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conventions {
+    /// How long a series is present after its newest sample.
+    pub lookback: Duration,
+    /// The step of a subquery that names none.
+    pub subquery_step: Duration,
+    /// When operators take the metric name away.
+    pub names: NameRemoval,
+}
+
+/// When the metric name is taken away from what is no longer that metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRemoval {
+    /// At the operator, as Prometheus does unless told otherwise.
+    AtOnce,
+    /// At the end, so that `label_replace` still sees it.
+    Delayed,
+}
+
+impl Default for Conventions {
+    fn default() -> Self {
+        Self {
+            lookback: LOOKBACK,
+            subquery_step: Duration::from_mins(1),
+            names: NameRemoval::AtOnce,
+        }
+    }
+}
+
+/// Why an expression has no value at an instant.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EvaluationError {
+    /// Two elements of a result have the same labels.
+    #[error("vector cannot contain metrics with the same labelset")]
+    SameLabels,
+    /// Two elements of the side that must be unique match the same elements.
+    #[error(
+        "found duplicate series for the match group {group} on the {side} hand-side of the \
+         operation: [{one}, {other}];many-to-many matching not allowed: matching labels must be \
+         unique on one side"
+    )]
+    ManyToMany {
+        /// The labels that are matched.
+        group: Box<str>,
+        /// The side that has two of them.
+        side: &'static str,
+        /// One of the two.
+        one: Labels,
+        /// The other one.
+        other: Labels,
+    },
+    /// Many match one, and the expression does not say that they may.
+    #[error(
+        "multiple matches for labels: many-to-one matching must be explicit \
+         (group_left/group_right)"
+    )]
+    ManyToOne,
+    /// Two matches come to the same labels.
+    #[error("multiple matches for labels: grouping labels must ensure unique matches")]
+    SameMatches,
+    /// A parameter that cannot be used.
+    #[error("{0}")]
+    Parameter(Box<str>),
+    /// A label that cannot be set.
+    #[error(transparent)]
+    Labels(#[from] bellwire_model::LabelsError),
+}
+
+/// A number, and how it moves while time alone passes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Number {
+    pub(crate) value: f64,
+    /// Change per millisecond: zero where it stands still, NaN where it moves in no straight line.
+    pub(crate) drift: f64,
+}
+
+impl Number {
+    /// A number that stands still.
+    pub(crate) const fn still(value: f64) -> Self {
+        Self { value, drift: 0.0 }
+    }
+
+    /// Another value, made of this one in a way that follows no straight line.
+    pub(crate) fn becomes(self, value: f64) -> Self {
+        Self { value, drift: if self.drift == 0.0 { 0.0 } else { f64::NAN } }
+    }
+}
+
+/// An element of an instant vector while it is evaluated.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) labels: Labels,
+    pub(crate) number: Number,
+    /// Whether the metric name goes when the evaluation ends.
+    pub(crate) drops_name: bool,
+}
+
+impl Item {
+    pub(crate) fn value(&self) -> f64 {
+        self.number.value
+    }
+}
+
+pub(crate) type Items = Vec<Item>;
+pub(crate) type Evaluated<T> = Result<T, EvaluationError>;
+
+/// The series that each selector of a plan selects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Selected<'a> {
+    /// Those of each selector.
+    Each(&'a [Vec<SeriesId>]),
+    /// Those of the only selector.
+    Only(&'a [SeriesId]),
+}
+
+impl<'a> Selected<'a> {
+    fn of(self, selector: SelectorId) -> &'a [SeriesId] {
+        match self {
+            Self::Each(selected) => &selected[selector.0 as usize],
+            Self::Only(selected) => selected,
+        }
+    }
+}
+
+/// One evaluation: what it works on, and what it finds beside the value.
+#[derive(Debug)]
+pub(crate) struct Evaluation<'a> {
+    storage: &'a Storage,
+    selected: Selected<'a>,
+    conventions: &'a Conventions,
+    /// What `start()` and `end()` are.
+    span: Span,
+    notes: Vec<Note>,
+    /// When something changes next although no sample arrives.
+    wake: Option<i64>,
+    /// Whether something changes all the time, in a way that cannot be foretold.
+    is_restless: bool,
+}
+
+impl<'a> Evaluation<'a> {
+    pub(crate) fn new(
+        storage: &'a Storage,
+        selected: Selected<'a>,
+        conventions: &'a Conventions,
+        span: Span,
+    ) -> Self {
+        Self {
+            storage,
+            selected,
+            conventions,
+            span,
+            notes: Vec::new(),
+            wake: None,
+            is_restless: false,
+        }
+    }
+
+    /// When something changes next although no sample arrives.
+    pub(crate) fn next_wake(&self) -> Option<i64> {
+        self.wake
+    }
+
+    pub(crate) fn is_restless(&self) -> bool {
+        self.is_restless
+    }
+
+    pub(crate) fn scalar(&mut self, scalar: &Scalar, time: i64) -> Evaluated<Number> {
+        match scalar {
+            Scalar::Number(number) => Ok(Number::still(*number)),
+            Scalar::Time => Ok(Number { value: seconds(time), drift: 1e-3 }),
+            Scalar::OfVector(vector) => self.only_element(vector, time),
+            Scalar::Negated(scalar) => self.scalar(scalar, time).map(arithmetic::negated),
+            Scalar::Operation(operation) => {
+                let (operator, left, right) = &**operation;
+                let left = self.scalar(left, time)?;
+                let right = self.scalar(right, time)?;
+                Ok(self.operate(*operator, left, right, time))
+            }
+        }
+    }
+
+    /// `scalar(…)`: the value of the only element; NaN where there is another number of them.
+    fn only_element(&mut self, vector: &Vector, time: i64) -> Evaluated<Number> {
+        Ok(match &*self.vector(vector, time)? {
+            [only] => only.number,
+            _ => Number::still(f64::NAN),
+        })
+    }
+
+    /// An instant vector. This recurses, so each kind of node has a function of its own.
+    pub(crate) fn vector(&mut self, vector: &Vector, time: i64) -> Evaluated<Items> {
+        match vector {
+            Vector::Select(instant) => Ok(self.select(instant, time)),
+            Vector::SampleTime(instant) => self.sample_times(instant, time),
+            Vector::EvaluationTime(vector) => self.evaluation_times(vector, time),
+            Vector::OfScalar(scalar) => self.of_scalar(scalar, time),
+            Vector::Negated(vector) => self.negate(vector, time),
+            Vector::OverTime(call) => self.over_time(call, time),
+            Vector::Absent(vector, labels) => self.absent(vector, labels, time),
+            Vector::AbsentOverTime(window, labels) => self.absent_over_time(window, labels, time),
+            Vector::Math(function, vector, parameters) => {
+                self.math(*function, vector, parameters, time)
+            }
+            Vector::Calendar(function, vector) => self.calendar(*function, vector.as_deref(), time),
+            Vector::LabelReplace(replace) => self.label_replace(replace, time),
+            Vector::LabelJoin(join) => self.label_join(join, time),
+            Vector::HistogramQuantile(quantile) => self.histogram_quantile(quantile, time),
+            Vector::Sort(sort) => self.sort(sort, time),
+            Vector::Aggregation(aggregation) => self.aggregate(aggregation, time),
+            Vector::WithScalar(operation) => self.with_scalar(operation, time),
+            Vector::Match(matching) => self.match_vectors(matching, time),
+            Vector::Set(operation) => self.set(operation, time),
+        }
+    }
+
+    fn of_scalar(&mut self, scalar: &Scalar, time: i64) -> Evaluated<Items> {
+        let number = self.scalar(scalar, time)?;
+        Ok(vec![Item { labels: Labels::empty(), number, drops_name: false }])
+    }
+
+    /// The same elements with other values: whatever they are now, they are no longer the metric.
+    fn map(&self, items: Items, change: impl Fn(Number) -> Number) -> Evaluated<Items> {
+        let mapped = items.into_iter().map(|mut item| {
+            item.number = change(item.number);
+            self.drop_name(&mut item);
+            item
+        });
+        self.checked(mapped.collect())
+    }
+
+    /// Takes the metric name away, now or when the evaluation ends.
+    fn drop_name(&self, item: &mut Item) {
+        match self.conventions.names {
+            NameRemoval::AtOnce => item.labels = without_name(&item.labels),
+            NameRemoval::Delayed => item.drops_name = true,
+        }
+    }
+
+    /// Refuses elements with the same labels, once names are gone.
+    fn checked(&self, items: Items) -> Evaluated<Items> {
+        if self.conventions.names == NameRemoval::AtOnce && has_same_labels(&items) {
+            return Err(EvaluationError::SameLabels);
+        }
+        Ok(items)
+    }
+
+    /// Something changes at this time although no sample arrives.
+    fn wake(&mut self, at: i64) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+
+    /// Something depends on this number other than in a straight line.
+    fn follow(&mut self, number: Number) {
+        if number.drift != 0.0 {
+            self.is_restless = true;
+        }
+    }
+
+    fn note(&mut self, kind: NoteKind, offset: usize, text: String) {
+        let note = Note { kind, offset, text: text.into() };
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    fn series_of(&self, selector: SelectorId) -> &'a [SeriesId] {
+        self.selected.of(selector)
+    }
+}
+
+/// The elements as they leave an evaluation: names are gone where they had to go.
+pub(crate) fn finished(items: Items) -> Evaluated<Items> {
+    let finish = |mut item: Item| {
+        if std::mem::take(&mut item.drops_name) {
+            item.labels = without_name(&item.labels);
+        }
+        item
+    };
+    let items: Items = items.into_iter().map(finish).collect();
+    if has_same_labels(&items) { Err(EvaluationError::SameLabels) } else { Ok(items) }
+}
+
+fn without_name(labels: &Labels) -> Labels {
+    labels.filtered(|name| name != METRIC_NAME)
+}
+
+fn has_same_labels(items: &[Item]) -> bool {
+    let mut seen = FxHashSet::default();
+    items.len() > 1 && !items.iter().all(|item| seen.insert(&item.labels))
+}
+
+/// A time in the unit of `time()`.
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1e3
+}
+
+/// Which series each selector of a plan selects.
+pub(crate) fn selected(plan: &Plan, storage: &Storage) -> Vec<Vec<SeriesId>> {
+    plan.selections.iter().map(|selection| storage.select(&selection.selector)).collect()
+}

@@ -1,0 +1,159 @@
+//! Whole queries: an expression at one instant, or at every step of a span.
+
+use bellwire_model::{Labels, Timestamp};
+use rustc_hash::FxHashMap;
+use std::time::Duration;
+
+use super::{
+    Conventions, Evaluated, Evaluation, EvaluationError, Item, Note, Selected, finished, selected,
+};
+use crate::plan::{Plan, Root};
+use crate::storage::Storage;
+
+/// What a query comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A number.
+    Scalar(f64),
+    /// An instant vector, in the order in which the expression gives it.
+    Vector(Vec<Element>),
+    /// A text.
+    Text(Box<str>),
+    /// A range vector, in the order of the labels.
+    Matrix(Vec<Series>),
+}
+
+/// An element of an instant vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Element {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its value.
+    pub value: f64,
+}
+
+/// Values of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its values in the order of their times.
+    pub values: Vec<(Timestamp, f64)>,
+}
+
+/// The first and the last instant of a query; of an instant query they are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant.
+    pub start: Timestamp,
+    /// The last instant.
+    pub end: Timestamp,
+}
+
+impl Span {
+    /// One instant.
+    pub fn at(time: Timestamp) -> Self {
+        Self { start: time, end: time }
+    }
+}
+
+/// What a query comes to, and what is to be said of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The value.
+    pub value: Value,
+    /// Warnings and hints.
+    pub notes: Vec<Note>,
+}
+
+/// Evaluates an expression at one instant.
+pub fn query(
+    plan: &Plan,
+    storage: &Storage,
+    conventions: &Conventions,
+    time: Timestamp,
+) -> Result<Answer, EvaluationError> {
+    let selected = selected(plan, storage);
+    let mut evaluation =
+        Evaluation::new(storage, Selected::Each(&selected), conventions, Span::at(time));
+    let value = evaluation.root(&plan.root, time.as_ms())?;
+    Ok(Answer { value, notes: evaluation.notes })
+}
+
+/// Evaluates an expression at every step of a span.
+pub fn query_range(
+    plan: &Plan,
+    storage: &Storage,
+    conventions: &Conventions,
+    (span, step): (Span, Duration),
+) -> Result<Answer, EvaluationError> {
+    let selected = selected(plan, storage);
+    let mut evaluation = Evaluation::new(storage, Selected::Each(&selected), conventions, span);
+    let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
+    let mut matrix: Vec<Series> = Vec::new();
+    let mut time = span.start;
+    while time <= span.end {
+        let elements = match evaluation.root(&plan.root, time.as_ms())? {
+            Value::Scalar(value) => vec![Element { labels: Labels::empty(), value }],
+            Value::Vector(elements) => elements,
+            Value::Text(_) | Value::Matrix(_) => {
+                let text = "a range query is of a vector or a number";
+                return Err(EvaluationError::Parameter(text.into()));
+            }
+        };
+        for Element { labels, value } in elements {
+            let place = *places.entry(labels).or_insert_with_key(|labels| {
+                matrix.push(Series { labels: labels.clone(), values: Vec::new() });
+                matrix.len() - 1
+            });
+            matrix[place].values.push((time, value));
+        }
+        if step.is_zero() {
+            break;
+        }
+        time = time.saturating_add(step);
+    }
+    matrix.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
+    Ok(Answer { value: Value::Matrix(matrix), notes: evaluation.notes })
+}
+
+impl Evaluation<'_> {
+    /// What a rule's expression comes to: a number is an element without labels.
+    pub(crate) fn items(&mut self, root: &Root, time: i64) -> Evaluated<Vec<Item>> {
+        match root {
+            Root::Vector(vector) => finished(self.vector(vector, time)?),
+            Root::Scalar(scalar) => {
+                let number = self.scalar(scalar, time)?;
+                Ok(vec![Item { labels: Labels::empty(), number, drops_name: false }])
+            }
+            Root::Text(_) | Root::Window(_) => {
+                let text = "a rule's expression is a vector or a number";
+                Err(EvaluationError::Parameter(text.into()))
+            }
+        }
+    }
+
+    fn root(&mut self, root: &Root, time: i64) -> Evaluated<Value> {
+        Ok(match root {
+            Root::Scalar(scalar) => Value::Scalar(self.scalar(scalar, time)?.value),
+            Root::Text(text) => Value::Text(text.clone()),
+            Root::Vector(vector) => {
+                let element = |Item { labels, number, .. }| Element { labels, value: number.value };
+                Value::Vector(
+                    finished(self.vector(vector, time)?)?.into_iter().map(element).collect(),
+                )
+            }
+            Root::Window(window) => {
+                let mut series = Vec::new();
+                for stretch in self.window(window, time)?.1 {
+                    let at = |point: &crate::storage::Point| {
+                        (Timestamp::from_ms(point.time), point.value)
+                    };
+                    let values = stretch.points.iter().map(at).collect();
+                    series.push(Series { labels: stretch.labels.into_owned(), values });
+                }
+                Value::Matrix(series)
+            }
+        })
+    }
+}

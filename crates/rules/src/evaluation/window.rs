@@ -1,0 +1,127 @@
+//! Range vectors: the samples of a stretch of time, or an expression at every step of it.
+
+use std::borrow::Cow;
+
+use bellwire_model::Labels;
+use bellwire_model::limits::SUBQUERY_STEPS_MAX;
+use rustc_hash::FxHashMap;
+
+use super::{Evaluated, Evaluation, EvaluationError};
+use crate::plan::{Shift, Vector, Window};
+use crate::storage::Point;
+
+/// The samples of one series within a range, without stale markers. At least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) labels: Cow<'a, Labels>,
+    pub(crate) points: Cow<'a, [Point]>,
+    pub(crate) drops_name: bool,
+}
+
+/// A range: after `start`, up to and including `end`. Both move with the time unless it is fixed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) moves: bool,
+}
+
+impl Range {
+    pub(crate) fn seconds(self) -> f64 {
+        (self.end - self.start) as f64 / 1e3
+    }
+}
+
+impl<'a> Evaluation<'a> {
+    pub(crate) fn window(
+        &mut self,
+        window: &Window,
+        time: i64,
+    ) -> Evaluated<(Range, Vec<Stretch<'a>>)> {
+        let (Window::Samples { range_ms, shift, .. } | Window::Subquery { range_ms, shift, .. }) =
+            window;
+        let end = self.shifted(*shift, time);
+        let start = end.saturating_sub(*range_ms);
+        let range = Range { start, end, moves: shift.at.is_none() };
+        let stretches = match window {
+            Window::Samples { selector, .. } => self.stretches(*selector, *shift, range),
+            Window::Subquery { inner, step_ms, .. } => {
+                self.steps(inner, *step_ms, *shift, range)?
+            }
+        };
+        Ok((range, stretches))
+    }
+
+    fn stretches(
+        &mut self,
+        selector: crate::plan::SelectorId,
+        shift: Shift,
+        range: Range,
+    ) -> Vec<Stretch<'a>> {
+        let storage = self.storage;
+        let mut stretches = Vec::new();
+        for id in self.series_of(selector) {
+            let points = storage.points(*id);
+            let first = points.partition_point(|point| point.time <= range.start);
+            let end = first + points[first..].partition_point(|point| point.time <= range.end);
+            let inside = &points[first..end];
+            // The oldest leaves when the start of the range gets to it.
+            let leaves = inside.first().map(|oldest| oldest.time + (range.end - range.start));
+            self.wake_for(shift, leaves);
+            self.wake_for(shift, points.get(end).map(|next| next.time));
+            let has_marker = inside.iter().any(|point| point.is_stale_marker());
+            let points = if has_marker {
+                let kept = inside.iter().filter(|point| !point.is_stale_marker());
+                Cow::Owned(kept.copied().collect())
+            } else {
+                Cow::Borrowed(inside)
+            };
+            if !points.is_empty() {
+                let labels = Cow::Borrowed(storage.labels(*id));
+                stretches.push(Stretch { labels, points, drops_name: false });
+            }
+        }
+        stretches
+    }
+
+    /// A subquery: its steps are whole multiples of the step, whenever it is evaluated.
+    fn steps(
+        &mut self,
+        inner: &Vector,
+        step_ms: Option<i64>,
+        shift: Shift,
+        range: Range,
+    ) -> Evaluated<Vec<Stretch<'a>>> {
+        let default_ms = self.conventions.subquery_step.as_millis() as i64;
+        let step_ms = step_ms.unwrap_or(default_ms).max(1);
+        if (range.end - range.start) / step_ms > SUBQUERY_STEPS_MAX {
+            let text = format!("a subquery has at most {SUBQUERY_STEPS_MAX} steps");
+            return Err(EvaluationError::Parameter(text.into()));
+        }
+        let mut at = (range.start.div_euclid(step_ms) + 1) * step_ms;
+        // What the inner expression says of its own time does not hold for ours.
+        let outer = (self.wake, self.is_restless);
+        let mut places: FxHashMap<(Labels, bool), usize> = FxHashMap::default();
+        let mut stretches: Vec<Stretch<'a>> = Vec::new();
+        let first = at;
+        while at <= range.end {
+            for item in self.vector(inner, at)? {
+                let point = Point { time: at, value: item.value() };
+                let place = places.entry((item.labels, item.drops_name));
+                let labels = place.key().0.clone();
+                let drops_name = place.key().1;
+                let place = *place.or_insert_with(|| {
+                    let labels = Cow::Owned(labels);
+                    stretches.push(Stretch { labels, points: Cow::Owned(vec![]), drops_name });
+                    stretches.len() - 1
+                });
+                stretches[place].points.to_mut().push(point);
+            }
+            at += step_ms;
+        }
+        (self.wake, self.is_restless) = outer;
+        self.wake_for(shift, Some(at));
+        self.wake_for(shift, Some(first + (range.end - range.start)));
+        Ok(stretches)
+    }
+}

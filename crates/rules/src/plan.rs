@@ -1,0 +1,337 @@
+//! An expression as it is evaluated: a tree whose types say what each part comes to.
+//!
+//! A scalar cannot stand where a vector belongs, and what an operator needs is beside it. The tree
+//! is made by [`compile`] from the parser's; nothing here knows how it is evaluated.
+
+mod compile;
+mod partition;
+
+use crate::evaluation::aggregation::Aggregate;
+use crate::evaluation::arithmetic::Operator;
+use crate::evaluation::calendar::Calendar;
+use crate::evaluation::math::Math;
+use crate::evaluation::over_time::OverTime;
+use crate::expression::{ExpressionError, ExpressionReason, Tier};
+use crate::selector::Selector;
+
+pub(crate) use self::partition::PartitionKey;
+
+/// An expression that can be evaluated.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) root: Root,
+    /// All selectors, in the order of the text; nodes refer to them by [`SelectorId`].
+    pub(crate) selections: Box<[Selection]>,
+    /// The first part that is beyond the tiers that rules may use, and where it stands.
+    beyond: Option<ExpressionError>,
+    /// Where the expression starts in its text.
+    start: usize,
+}
+
+/// A selector among those of its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SelectorId(pub(crate) u32);
+
+/// A selector, and how far back an evaluation looks through it.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    pub(crate) selector: Selector,
+    /// The oldest sample that counts is younger than this; where it is the newest before an
+    /// instant that counts, the lookback comes on top.
+    pub(crate) reach_ms: i64,
+    pub(crate) kind: SelectionKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SelectionKind {
+    Instant,
+    Range,
+}
+
+/// What a whole expression comes to.
+#[derive(Clone, Debug)]
+pub(crate) enum Root {
+    Scalar(Scalar),
+    Vector(Vector),
+    Text(Box<str>),
+    /// A range vector, which only a query may ask for.
+    Window(Window),
+}
+
+/// An expression whose value is one number.
+#[derive(Clone, Debug)]
+pub(crate) enum Scalar {
+    Number(f64),
+    /// `time()`.
+    Time,
+    /// `scalar(…)`.
+    OfVector(Box<Vector>),
+    Negated(Box<Scalar>),
+    /// Between two scalars; a comparison gives 0 or 1.
+    Operation(Box<(Operator, Scalar, Scalar)>),
+}
+
+/// An expression whose value is an instant vector.
+#[derive(Clone, Debug)]
+pub(crate) enum Vector {
+    Select(Instant),
+    /// `timestamp(…)` of a selector: when each sample was taken.
+    SampleTime(Instant),
+    /// `timestamp(…)` of anything else: when it is evaluated.
+    EvaluationTime(Box<Vector>),
+    /// `vector(…)`.
+    OfScalar(Box<Scalar>),
+    Negated(Box<Vector>),
+    /// A function of a range: `rate(x[5m])`.
+    OverTime(Box<WindowCall>),
+    /// `absent(…)`, with the labels that it gives.
+    Absent(Box<Vector>, Absence),
+    /// `absent_over_time(…)`, with the labels that it gives.
+    AbsentOverTime(Box<Window>, Absence),
+    /// A function of each value: `abs(…)`, `clamp(…)`.
+    Math(Math, Box<Vector>, Vec<Scalar>),
+    /// `hour(…)` and its kin; without a vector, of the time of the evaluation.
+    Calendar(Calendar, Option<Box<Vector>>),
+    /// `label_replace(…)`.
+    LabelReplace(Box<LabelReplace>),
+    /// `label_join(…)`.
+    LabelJoin(Box<LabelJoin>),
+    /// `histogram_quantile(…)`.
+    HistogramQuantile(Box<Quantile>),
+    /// `sort(…)` and its kin.
+    Sort(Box<Sort>),
+    Aggregation(Box<Aggregation>),
+    /// Between a vector and a scalar.
+    WithScalar(Box<WithScalar>),
+    /// Arithmetic or a comparison between two vectors.
+    Match(Box<Match>),
+    /// `and`, `or`, `unless`.
+    Set(Box<SetOperation>),
+}
+
+/// When to look: at the time of the evaluation less an offset, or at a fixed time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shift {
+    /// `offset`; negative where it looks ahead.
+    pub(crate) offset_ms: i64,
+    /// `@`.
+    pub(crate) at: Option<At>,
+}
+
+/// What `@` fixes the time at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Time(i64),
+    Start,
+    End,
+}
+
+/// A selector at one instant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Instant {
+    pub(crate) selector: SelectorId,
+    pub(crate) shift: Shift,
+}
+
+/// A range vector.
+#[derive(Clone, Debug)]
+pub(crate) enum Window {
+    /// The samples of a selector.
+    Samples { selector: SelectorId, range_ms: i64, shift: Shift },
+    /// An expression at every step.
+    Subquery { inner: Vector, range_ms: i64, step_ms: Option<i64>, shift: Shift },
+}
+
+/// A function of a range vector.
+#[derive(Clone, Debug)]
+pub(crate) struct WindowCall {
+    pub(crate) function: OverTime,
+    pub(crate) window: Window,
+    /// Numbers beside the range: `predict_linear(x[1h], 3600)`.
+    pub(crate) parameters: Vec<Scalar>,
+    /// Where the function stands, and the argument that a note on it points at.
+    pub(crate) noted_at: usize,
+}
+
+/// The labels that `absent` gives: those that its selector fixes to one value.
+pub(crate) type Absence = bellwire_model::Labels;
+
+/// `label_replace(vector, target, replacement, source, regex)`.
+#[derive(Clone, Debug)]
+pub(crate) struct LabelReplace {
+    pub(crate) vector: Vector,
+    pub(crate) target: Box<str>,
+    pub(crate) replacement: Box<str>,
+    pub(crate) source: Box<str>,
+    pub(crate) regex: regex::Regex,
+}
+
+/// `label_join(vector, target, separator, sources…)`.
+#[derive(Clone, Debug)]
+pub(crate) struct LabelJoin {
+    pub(crate) vector: Vector,
+    pub(crate) target: Box<str>,
+    pub(crate) separator: Box<str>,
+    pub(crate) sources: Box<[Box<str>]>,
+}
+
+/// `histogram_quantile(quantile, vector)`.
+#[derive(Clone, Debug)]
+pub(crate) struct Quantile {
+    pub(crate) level: Scalar,
+    pub(crate) vector: Vector,
+    pub(crate) noted_at: usize,
+}
+
+/// `sort`, `sort_desc`, `sort_by_label`, `sort_by_label_desc`.
+#[derive(Clone, Debug)]
+pub(crate) struct Sort {
+    pub(crate) vector: Vector,
+    /// Labels to sort by; none sorts by value.
+    pub(crate) labels: Option<Box<[Box<str>]>>,
+    pub(crate) order: Order,
+    pub(crate) noted_at: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Ascending,
+    Descending,
+}
+
+/// Labels that are looked at, or all but those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LabelSet {
+    /// `by (…)`, `on (…)`.
+    Only(Box<[Box<str>]>),
+    /// `without (…)`, `ignoring (…)`; the metric name is never looked at.
+    AllBut(Box<[Box<str>]>),
+}
+
+/// An aggregation.
+#[derive(Clone, Debug)]
+pub(crate) struct Aggregation {
+    pub(crate) function: Aggregate,
+    pub(crate) vector: Vector,
+    pub(crate) grouping: LabelSet,
+    /// Where the parameter stands.
+    pub(crate) noted_at: usize,
+}
+
+/// An operation between a vector and a scalar.
+#[derive(Clone, Debug)]
+pub(crate) struct WithScalar {
+    pub(crate) operator: Operator,
+    pub(crate) vector: Vector,
+    pub(crate) scalar: Scalar,
+    /// On which side the scalar stands.
+    pub(crate) side: Side,
+    pub(crate) comparison: Comparison,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Left,
+    Right,
+}
+
+/// What a comparison makes of its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    /// Elements for which it does not hold are left out.
+    Filters,
+    /// `bool`: 0 or 1.
+    GivesNumber,
+}
+
+/// An operation between two vectors.
+#[derive(Clone, Debug)]
+pub(crate) struct Match {
+    pub(crate) operator: Operator,
+    pub(crate) left: Vector,
+    pub(crate) right: Vector,
+    pub(crate) matching: LabelSet,
+    pub(crate) cardinality: Cardinality,
+    pub(crate) comparison: Comparison,
+}
+
+/// How many elements of each side match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cardinality {
+    OneToOne,
+    /// `group_left` or `group_right`: the side with many, and the labels taken from the other.
+    Grouped {
+        many: Side,
+        include: Box<[Box<str>]>,
+    },
+}
+
+/// `and`, `or`, `unless` between two vectors.
+#[derive(Clone, Debug)]
+pub(crate) struct SetOperation {
+    pub(crate) operator: SetOperator,
+    pub(crate) left: Vector,
+    pub(crate) right: Vector,
+    pub(crate) matching: LabelSet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SetOperator {
+    And,
+    Or,
+    Unless,
+}
+
+impl Plan {
+    /// Reads an expression; refuses what is no `PromQL` or cannot be evaluated, with its place.
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        compile::compile(text)
+    }
+
+    /// Refuses an expression that a rule cannot have although a query can: it looks ahead, or
+    /// needs samples that were never kept.
+    pub(crate) fn for_rules(self) -> Result<Self, ExpressionError> {
+        match &self.beyond {
+            Some(error) => Err(error.clone()),
+            None => self.for_any_rules(),
+        }
+    }
+
+    /// Refuses an expression that comes to nothing that a rule could use.
+    pub(crate) fn for_any_rules(self) -> Result<Self, ExpressionError> {
+        match self.root {
+            Root::Scalar(_) | Root::Vector(_) => Ok(self),
+            _ => {
+                let reason = ExpressionReason::NotForRules(self.noun());
+                Err(ExpressionError { offset: self.start, reason })
+            }
+        }
+    }
+
+    /// What a whole expression comes to, in words.
+    pub(crate) fn noun(&self) -> &'static str {
+        match self.root {
+            Root::Scalar(_) => "a number",
+            Root::Vector(_) => "a vector",
+            Root::Text(_) => "a text",
+            Root::Window(_) => "a range of samples",
+        }
+    }
+}
+
+impl LabelSet {
+    /// Whether a label is looked at.
+    pub(crate) fn has(&self, label: &str) -> bool {
+        match self {
+            Self::Only(names) => names.iter().any(|name| **name == *label),
+            Self::AllBut(names) => {
+                label != bellwire_model::METRIC_NAME && names.iter().all(|name| **name != *label)
+            }
+        }
+    }
+}
+
+fn beyond(offset: usize, what: &str) -> ExpressionError {
+    let reason = ExpressionReason::Unsupported { what: what.into(), tier: Tier::Third };
+    ExpressionError { offset, reason }
+}

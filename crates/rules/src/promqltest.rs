@@ -1,0 +1,181 @@
+//! Scripts in the language of Prometheus' own tests of `PromQL`: data is loaded, expressions are
+//! evaluated, and what comes of them is compared with what must.
+//!
+//! ```text
+//! load 5m
+//!   http_requests{job="api"} 0+10x10
+//!
+//! eval instant at 50m sum(http_requests)
+//!   {} 100
+//! ```
+//!
+//! A check passes, fails, or is unsupported: then what it asks for is refused when the expression
+//! is read, or its data are native histograms. Nothing that is evaluated counts as unsupported.
+
+mod comparison;
+mod script;
+
+use std::time::Duration;
+
+use bellwire_model::{Sample, Timestamp};
+
+use self::comparison::{Expected, difference};
+use self::script::{Check, Command, Data, When, commands};
+use crate::evaluation::{
+    Answer, Conventions, EvaluationError, NameRemoval, Span, query, query_range,
+};
+use crate::expression::ExpressionReason;
+use crate::plan::Plan;
+use crate::series_text::Cell;
+use crate::storage::Storage;
+
+/// What became of a script.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Checks that passed.
+    pub passed: usize,
+    /// Checks that failed, and what could not be read.
+    pub failed: Vec<Finding>,
+    /// Checks of what is not supported.
+    pub unsupported: Vec<Finding>,
+}
+
+/// A check that did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Its line in the script, from 1.
+    pub line: usize,
+    /// The command as written.
+    pub command: Box<str>,
+    /// What is wrong, or not supported.
+    pub reason: Box<str>,
+}
+
+/// What becomes of a check that does not pass.
+enum Outcome {
+    Failed(String),
+    Unsupported(String),
+}
+
+/// Runs a script.
+pub fn run(script: &str) -> Report {
+    let mut report = Report::default();
+    let mut data = Loaded::default();
+    for (line, command) in commands(script) {
+        let finding = |command: &str, reason: String| Finding {
+            line,
+            command: command.into(),
+            reason: reason.into(),
+        };
+        match command {
+            Ok(Command::Clear) => data = Loaded::default(),
+            Ok(Command::Load(block)) => data.load(block),
+            Ok(Command::Check(check)) => match data.check(&check) {
+                Ok(()) => report.passed += 1,
+                Err(Outcome::Failed(reason)) => {
+                    report.failed.push(finding(&check.command, reason));
+                }
+                Err(Outcome::Unsupported(reason)) => {
+                    report.unsupported.push(finding(&check.command, reason));
+                }
+            },
+            Err(script::Fault { command, reason }) => {
+                report.failed.push(finding(&command, reason));
+            }
+        }
+    }
+    report
+}
+
+/// The data that were loaded so far.
+#[derive(Default)]
+struct Loaded {
+    storage: Storage,
+    /// The series that have native histograms; looking at them is not supported.
+    histograms: Storage,
+    /// Whether a block could not be loaded as it was meant, and why.
+    lacking: Option<Box<str>>,
+}
+
+impl Loaded {
+    fn load(&mut self, data: Data) {
+        if let Some(lacking) = data.lacking {
+            self.lacking = Some(lacking);
+        }
+        for series in data.series {
+            let mut time = Timestamp::from_ms(0);
+            for cell in series.values {
+                let of = |value| Sample { series: series.labels.clone(), value, time };
+                match cell {
+                    Cell::Nothing => {}
+                    Cell::Value(value) => self.storage.add(&of(value)),
+                    Cell::Histogram => self.histograms.add(&of(0.0)),
+                }
+                time = time.saturating_add(data.step);
+            }
+        }
+    }
+
+    fn check(&self, check: &Check) -> Result<(), Outcome> {
+        if let Some(lacking) = &self.lacking {
+            return Err(Outcome::Unsupported(lacking.to_string()));
+        }
+        let plan = match Plan::parse(&check.expression) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let is_supported = !matches!(error.reason, ExpressionReason::Unsupported { .. });
+                return match &check.expected.failure {
+                    Some(failure) if is_supported && failure.is_met(&error.to_string()) => Ok(()),
+                    _ => Err(Outcome::Unsupported(error.to_string())),
+                };
+            }
+        };
+        let touches = |selection: &crate::plan::Selection| {
+            !self.histograms.select(&selection.selector).is_empty()
+        };
+        if plan.selections.iter().any(touches) || check.expected.has_histograms {
+            return Err(Outcome::Unsupported("native histograms are of tier 3".into()));
+        }
+        let answer = self.evaluate(&plan, check.when);
+        judge(&check.expected, check, answer).map_err(Outcome::Failed)
+    }
+
+    fn evaluate(&self, plan: &Plan, when: When) -> Result<Answer, EvaluationError> {
+        let conventions = Conventions {
+            names: NameRemoval::Delayed,
+            subquery_step: Duration::from_mins(1),
+            ..Conventions::default()
+        };
+        match when {
+            When::Instant(time) => query(plan, &self.storage, &conventions, time),
+            When::Range { start, end, step } => {
+                query_range(plan, &self.storage, &conventions, (Span { start, end }, step))
+            }
+        }
+    }
+}
+
+/// Compares what came with what must.
+fn judge(
+    expected: &Expected,
+    check: &Check,
+    answer: Result<Answer, EvaluationError>,
+) -> Result<(), String> {
+    let answer = match (answer, &expected.failure) {
+        (Ok(_), Some(_)) => return Err("expected it to fail, got a value".into()),
+        (Err(error), Some(failure)) => {
+            let said = error.to_string();
+            return failure
+                .is_met(&said)
+                .then_some(())
+                .ok_or_else(|| format!("expected it to fail with {failure}, got: {said}"));
+        }
+        (Err(error), None) => return Err(format!("expected a value, got: {error}")),
+        (Ok(answer), None) => answer,
+    };
+    expected.check_notes(&answer.notes, &check.expression)?;
+    match difference(expected, check.when, &answer.value) {
+        Some(difference) => Err(difference),
+        None => Ok(()),
+    }
+}

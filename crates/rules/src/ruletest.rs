@@ -1,0 +1,64 @@
+//! Tests of rules in the format of `promtool test rules`: series are given, rules are evaluated at
+//! every tick, and alerts and expressions are compared with what they must be.
+
+mod file;
+mod run;
+
+use std::sync::Arc;
+
+use crate::load::{LoadError, RuleFile, UnknownFields};
+
+pub use self::file::rule_files;
+
+/// A test file that has been read.
+#[derive(Clone, Copy, Debug)]
+pub struct TestFile<'a> {
+    /// Its name, for errors.
+    pub name: &'a str,
+    /// Its content.
+    pub text: &'a str,
+}
+
+/// What became of a test file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Why the file or its rules cannot be read; then nothing was run.
+    pub errors: Vec<Box<str>>,
+    /// What became of each test.
+    pub tests: Vec<Outcome>,
+}
+
+/// What became of one test of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The test's name, or its number where it has none.
+    pub name: Box<str>,
+    /// What is wrong; nothing where it passed.
+    pub failures: Vec<Box<str>>,
+}
+
+impl Report {
+    /// Whether everything passed.
+    pub fn is_success(&self) -> bool {
+        self.errors.is_empty() && self.tests.iter().all(|test| test.failures.is_empty())
+    }
+}
+
+/// Runs a test file with the rule files that it names.
+pub fn run(test: &TestFile<'_>, rules: &[RuleFile<'_>], unknown_fields: UnknownFields) -> Report {
+    let suite = match file::suite(test) {
+        Ok(suite) => suite,
+        Err(fault) => return Report { errors: vec![fault.to_string().into()], tests: vec![] },
+    };
+    let reading = crate::load::Reading { scope: crate::load::Scope::Tests, unknown_fields };
+    let (mut set, errors) = crate::load::inspect_as(rules, reading);
+    if !errors.is_empty() {
+        let told = |error: &LoadError| error.to_string().into();
+        return Report { errors: errors.iter().map(told).collect(), tests: Vec::new() };
+    }
+    let place = |name: &Arc<str>| suite.group_order.iter().position(|group| **group == **name);
+    // Groups that are not named come first, as they stand.
+    set.groups.sort_by_key(|group| place(&group.name));
+    let tests = suite.tests.iter().map(|test| run::outcome(test, &suite, &set)).collect();
+    Report { errors: Vec::new(), tests }
+}

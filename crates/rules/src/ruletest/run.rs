@@ -1,0 +1,178 @@
+//! Runs a test: loads its series, ticks, and compares.
+
+use std::time::Duration;
+
+use bellwire_model::{Labels, Sample, Timestamp};
+
+use super::Outcome;
+use super::file::{AlertCheck, Comparison, ExpressionCheck, Suite, Test};
+use crate::evaluation::{Conventions, Element, Value, query};
+use crate::number::go_text;
+use crate::plan::Plan;
+use crate::rule::RuleSet;
+use crate::series_text::Cell;
+use crate::tick::{TickedAlert, Ticker};
+
+pub(super) fn outcome(test: &Test, suite: &Suite, rules: &RuleSet) -> Outcome {
+    let conventions =
+        Conventions { subquery_step: suite.evaluation_interval, ..Conventions::default() };
+    let ticker = Ticker::new(rules.clone(), conventions, test.externals.clone());
+    let mut run = Run { test, suite, conventions, ticker, failures: Vec::new() };
+    run.run();
+    Outcome { name: test.name.clone(), failures: run.failures }
+}
+
+struct Run<'a> {
+    test: &'a Test,
+    suite: &'a Suite,
+    conventions: Conventions,
+    ticker: Ticker,
+    failures: Vec<Box<str>>,
+}
+
+impl Run<'_> {
+    fn run(&mut self) {
+        let last = self.last_check();
+        let mut samples = samples(self.test);
+        samples.sort_by_key(|sample| sample.time);
+        let mut coming = samples.iter().peekable();
+        let mut after = Duration::ZERO;
+        while after <= last {
+            let now = self.test.start.saturating_add(after);
+            while let Some(sample) = coming.next_if(|sample| sample.time <= now) {
+                self.ticker.storage.add(sample);
+            }
+            let errors = self.ticker.tick(now);
+            for error in &errors {
+                let text = format!("rule {}, at {after:?}: {}", error.rule, error.reason);
+                self.failures.push(text.into());
+            }
+            if !errors.is_empty() {
+                return;
+            }
+            let next = after + self.suite.evaluation_interval;
+            for check in &self.test.alerts {
+                // A check sees the newest tick that is not after it.
+                if after <= check.after && check.after < next {
+                    self.check_alerts(check);
+                }
+            }
+            after = next;
+        }
+        let end = self.test.start.saturating_add(last);
+        while let Some(sample) = coming.next_if(|sample| sample.time <= end) {
+            self.ticker.storage.add(sample);
+        }
+        for check in &self.test.expressions {
+            self.check_expression(check);
+        }
+    }
+
+    fn last_check(&self) -> Duration {
+        let alerts = self.test.alerts.iter().map(|check| check.after);
+        alerts.chain(self.test.expressions.iter().map(|c| c.after)).max().unwrap_or_default()
+    }
+
+    fn check_alerts(&mut self, check: &AlertCheck) {
+        let firing = self.ticker.firing(&check.name);
+        let mut found: Vec<(Labels, Labels)> = firing
+            .into_iter()
+            .map(|TickedAlert { labels, annotations, .. }| (labels, annotations))
+            .collect();
+        let mut wanted = check.expected.clone();
+        for alerts in [&mut found, &mut wanted] {
+            alerts.sort_by(|a, b| a.0.iter().cmp(b.0.iter()).then(a.1.iter().cmp(b.1.iter())));
+        }
+        if found != wanted {
+            let text = format!(
+                "alertname: {}, time: {:?}: expected {}, got {}",
+                check.name,
+                check.after,
+                told_alerts(&wanted),
+                told_alerts(&found)
+            );
+            self.failures.push(text.into());
+        }
+    }
+
+    fn check_expression(&mut self, check: &ExpressionCheck) {
+        let time = self.test.start.saturating_add(check.after);
+        let failure = match self.elements(&check.expression, time) {
+            Err(reason) => Some(reason),
+            Ok(found) => self.difference(check, found),
+        };
+        if let Some(failure) = failure {
+            let text = format!("expr: {:?}, time: {:?}: {failure}", check.expression, check.after);
+            self.failures.push(text.into());
+        }
+    }
+
+    fn elements(&self, expression: &str, time: Timestamp) -> Result<Vec<Element>, String> {
+        let plan = Plan::parse(expression).map_err(|error| error.to_string())?;
+        let answer = query(&plan, &self.ticker.storage, &self.conventions, time);
+        match answer.map_err(|error| error.to_string())?.value {
+            Value::Vector(elements) => Ok(elements),
+            Value::Scalar(value) => Ok(vec![Element { labels: Labels::empty(), value }]),
+            Value::Text(_) | Value::Matrix(_) => {
+                Err("the expression is neither a vector nor a number".into())
+            }
+        }
+    }
+
+    fn difference(&self, check: &ExpressionCheck, found: Vec<Element>) -> Option<String> {
+        let mut found: Vec<(Labels, f64)> =
+            found.into_iter().map(|element| (element.labels, element.value)).collect();
+        let mut wanted = check.expected.clone();
+        for samples in [&mut found, &mut wanted] {
+            samples.sort_by(|a, b| a.0.iter().cmp(b.0.iter()));
+        }
+        let are_equal = found.len() == wanted.len()
+            && found.iter().zip(&wanted).all(|(found, wanted)| {
+                found.0 == wanted.0 && is_equal(found.1, wanted.1, self.suite.comparison)
+            });
+        (!are_equal)
+            .then(|| format!("expected {}, got {}", told_samples(&wanted), told_samples(&found)))
+    }
+}
+
+/// The samples of a test in the order of its series.
+fn samples(test: &Test) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for (labels, cells) in &test.series {
+        let mut time = test.start;
+        for cell in cells {
+            if let Cell::Value(value) = cell {
+                samples.push(Sample { series: labels.clone(), value: *value, time });
+            }
+            time = time.saturating_add(test.interval);
+        }
+    }
+    samples
+}
+
+#[expect(clippy::float_cmp, reason = "promtool compares exactly")]
+fn is_equal(one: f64, other: f64, comparison: Comparison) -> bool {
+    if one == other || (one.is_nan() && other.is_nan()) {
+        return true;
+    }
+    comparison == Comparison::Fuzzy && (one.next_up() == other || one.next_down() == other)
+}
+
+fn told_alerts(alerts: &[(Labels, Labels)]) -> String {
+    let one = |(labels, annotations): &(Labels, Labels)| {
+        if annotations.is_empty() {
+            labels.to_string()
+        } else {
+            format!("{labels} with {annotations}")
+        }
+    };
+    told(alerts.iter().map(one).collect())
+}
+
+fn told_samples(samples: &[(Labels, f64)]) -> String {
+    told(samples.iter().map(|(labels, value)| format!("{labels} {}", go_text(*value))).collect())
+}
+
+fn told(texts: Vec<String>) -> String {
+    if texts.is_empty() { "nothing".into() } else { texts.join(", ") }
+}

@@ -1,0 +1,210 @@
+//! Series in memory: the samples that expressions may still look at.
+//!
+//! Of each series as many samples are kept as [`Storage::keep`] is told to. Within the storage
+//! series have small numbers; those of one metric are found without looking at the others.
+
+use bellwire_model::{Labels, Sample, Timestamp};
+use rustc_hash::FxHashMap;
+
+use crate::selector::Selector;
+
+/// The value by which Prometheus says that a series has ended.
+pub(crate) const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// A value and when it was measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Point {
+    /// Milliseconds since the Unix epoch.
+    pub(crate) time: i64,
+    pub(crate) value: f64,
+}
+
+impl Point {
+    /// Whether it says that its series has ended.
+    pub(crate) fn is_stale_marker(self) -> bool {
+        self.value.to_bits() == STALE.to_bits()
+    }
+}
+
+/// The number of a series; used again once the series is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SeriesId(pub(crate) u32);
+
+/// Series and their samples.
+#[derive(Debug, Default)]
+pub struct Storage {
+    series: Vec<Option<Series>>,
+    ids: FxHashMap<Labels, SeriesId>,
+    by_metric: FxHashMap<Box<str>, Vec<SeriesId>>,
+    free: Vec<SeriesId>,
+}
+
+#[derive(Debug)]
+struct Series {
+    labels: Labels,
+    points: Points,
+    /// Where it stands among the series of its metric.
+    place: u32,
+}
+
+/// Samples of one series in the order of their times, each time once.
+#[derive(Debug, Default)]
+pub(crate) struct Points {
+    points: Vec<Point>,
+    /// How many at the front no longer count. They are moved out of the way now and then, so that
+    /// what counts lies in one piece.
+    gone: u32,
+}
+
+impl Storage {
+    /// A storage without series.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a sample. Of two with one time the last counts.
+    pub fn add(&mut self, sample: &Sample) {
+        let id = match self.find(&sample.series) {
+            Some(id) => id,
+            None => self.insert(sample.series.clone()),
+        };
+        self.points_mut(id).add(Point { time: sample.time.as_ms(), value: sample.value });
+    }
+
+    /// Drops every sample at or before a time, and the series that have none left.
+    pub fn forget_until(&mut self, time: Timestamp) {
+        for index in 0..self.series.len() {
+            let Some(series) = &mut self.series[index] else { continue };
+            series.points.forget_until(time.as_ms());
+            if series.points.as_slice().is_empty() {
+                self.remove(SeriesId(index as u32));
+            }
+        }
+    }
+
+    /// The number of series.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there are no series.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    pub(crate) fn find(&self, labels: &Labels) -> Option<SeriesId> {
+        self.ids.get(labels).copied()
+    }
+
+    pub(crate) fn insert(&mut self, labels: Labels) -> SeriesId {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.series.push(None);
+            SeriesId(self.series.len() as u32 - 1)
+        });
+        let metric = labels.metric_name().unwrap_or_default();
+        if !self.by_metric.contains_key(metric) {
+            self.by_metric.insert(metric.into(), Vec::new());
+        }
+        let of_metric = self.by_metric.get_mut(metric).expect("it was put there a line ago");
+        let place = of_metric.len() as u32;
+        of_metric.push(id);
+        self.ids.insert(labels.clone(), id);
+        self.series[id.0 as usize] = Some(Series { labels, points: Points::default(), place });
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: SeriesId) {
+        let series = self.series[id.0 as usize].take().expect("only series that exist are removed");
+        self.ids.remove(&series.labels);
+        let metric = series.labels.metric_name().unwrap_or_default();
+        let of_metric = self.by_metric.get_mut(metric).expect("a series is among its metric's");
+        of_metric.swap_remove(series.place as usize);
+        match of_metric.get(series.place as usize) {
+            Some(moved) => {
+                let moved = self.series[moved.0 as usize].as_mut();
+                moved.expect("ids in use are of series that exist").place = series.place;
+            }
+            None if of_metric.is_empty() => _ = self.by_metric.remove(metric),
+            None => {}
+        }
+        self.free.push(id);
+    }
+
+    pub(crate) fn labels(&self, id: SeriesId) -> &Labels {
+        &self.get(id).labels
+    }
+
+    /// The samples of a series, oldest first.
+    pub(crate) fn points(&self, id: SeriesId) -> &[Point] {
+        self.get(id).points.as_slice()
+    }
+
+    pub(crate) fn points_mut(&mut self, id: SeriesId) -> &mut Points {
+        let series = self.series[id.0 as usize].as_mut();
+        &mut series.expect("ids in use are of series that exist").points
+    }
+
+    fn get(&self, id: SeriesId) -> &Series {
+        self.series[id.0 as usize].as_ref().expect("ids in use are of series that exist")
+    }
+
+    /// The series that a selector selects, in the order of their labels.
+    pub(crate) fn select(&self, selector: &Selector) -> Vec<SeriesId> {
+        let mut selected: Vec<SeriesId> = match selector.metric_name() {
+            Some(metric) => self.by_metric.get(metric).cloned().unwrap_or_default(),
+            None => self.ids.values().copied().collect(),
+        };
+        selected.retain(|id| selector.selects(self.labels(*id)));
+        selected.sort_unstable_by(|a, b| self.labels(*a).iter().cmp(self.labels(*b).iter()));
+        selected
+    }
+}
+
+impl Points {
+    /// Adds a sample in its place. Of two with one time the last counts.
+    pub(crate) fn add(&mut self, point: Point) {
+        let held = &self.points[self.gone as usize..];
+        if held.last().is_none_or(|last| last.time < point.time) {
+            self.points.push(point);
+            return;
+        }
+        match held.binary_search_by_key(&point.time, |held| held.time) {
+            Ok(at) => self.points[self.gone as usize + at] = point,
+            Err(at) => self.points.insert(self.gone as usize + at, point),
+        }
+    }
+
+    /// Makes a sample the only one.
+    pub(crate) fn replace(&mut self, point: Point) {
+        self.points.clear();
+        self.gone = 0;
+        if self.points.capacity() == 0 {
+            self.points.reserve_exact(1);
+        }
+        self.points.push(point);
+    }
+
+    /// Drops every sample at or before a time.
+    pub(crate) fn forget_until(&mut self, time: i64) {
+        let held = self.as_slice();
+        let gone = held.iter().take_while(|point| point.time <= time).count();
+        self.gone += gone as u32;
+        if self.gone as usize * 2 > self.points.len() {
+            self.points.drain(..self.gone as usize);
+            self.gone = 0;
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Point] {
+        &self.points[self.gone as usize..]
+    }
+}
+
+/// The newest of samples at or before a time, with its place.
+pub(crate) fn newest_at(points: &[Point], time: i64) -> Option<usize> {
+    // Mostly it is the last one.
+    match points.last() {
+        Some(last) if last.time <= time => Some(points.len() - 1),
+        _ => points.partition_point(|point| point.time <= time).checked_sub(1),
+    }
+}

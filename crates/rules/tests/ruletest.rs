@@ -1,0 +1,84 @@
+//! `promtool`'s own tests of rules, and ours in the same format.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bellwire_rules::ruletest::{Report, TestFile, rule_files, run};
+use bellwire_rules::{RuleFile, UnknownFields};
+
+const UPSTREAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/promtool");
+const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules");
+
+fn run_file(folder: &Path, name: &str, unknown_fields: UnknownFields) -> Report {
+    let text = fs::read_to_string(folder.join(name)).expect(name);
+    let file = TestFile { name, text: &text };
+    let names = match rule_files(&file) {
+        Ok(names) => names,
+        Err(fault) => return Report { errors: vec![fault.to_string().into()], tests: vec![] },
+    };
+    let read = |name: &String| (name.clone(), fs::read_to_string(folder.join(name)).expect(name));
+    let files: Vec<(String, String)> = names.iter().map(read).collect();
+    let files: Vec<_> = files.iter().map(|(name, text)| RuleFile { name, text }).collect();
+    run(&file, &files, unknown_fields)
+}
+
+#[test]
+fn promtools_tests_have_the_outcomes_that_they_have_there() {
+    let folder = Path::new(UPSTREAM);
+    if !folder.is_dir() {
+        #[expect(clippy::print_stderr, reason = "that the tests are absent is told")]
+        {
+            eprintln!("SKIPPED: there is no folder {UPSTREAM}");
+        }
+        return;
+    }
+    let passing = [
+        "at-modifier-test.yml",
+        "negative-offset-test.yml",
+        "no-test-group-interval.yml",
+        "start-time-test.yml",
+    ];
+    for name in passing {
+        let report = run_file(folder, name, UnknownFields::Refused);
+        assert!(report.is_success(), "{name}: {report:?}");
+    }
+    let failing = [
+        "bad-input-series.yml",
+        "bad-promql.yml",
+        "bad-rules-error-test.yml",
+        "bad-rules-syntax-test.yml",
+        "failing.yml",
+        "rules_run_no_fuzzy.yml",
+        "rules_run.yml",
+        "rules_run_fuzzy.yml",
+        "rules_run_extrafields.yml",
+    ];
+    for name in failing {
+        let report = run_file(folder, name, UnknownFields::Refused);
+        assert!(!report.is_success(), "{name}");
+        for test in report.tests.iter().filter(|_| name != "rules_run_no_fuzzy.yml") {
+            // Their names say what becomes of them.
+            assert!(!test.name.starts_with("correct") || test.failures.is_empty(), "{test:?}");
+            assert!(!test.name.starts_with("wrong") || !test.failures.is_empty(), "{test:?}");
+        }
+    }
+    let report = run_file(folder, "rules_run_extrafields.yml", UnknownFields::Ignored);
+    assert!(report.is_success(), "{report:?}");
+    let report = run_file(folder, "failing.yml", UnknownFields::Refused);
+    let failures: Vec<usize> = report.tests.iter().map(|test| test.failures.len()).collect();
+    assert_eq!(failures, [2, 2], "{report:?}");
+}
+
+#[test]
+fn our_own_tests_pass() {
+    let entries = fs::read_dir(OURS).expect("a folder of tests");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with("_test.yml"));
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let report = run_file(Path::new(OURS), &name, UnknownFields::Refused);
+        assert!(report.is_success(), "{name}: {report:#?}");
+    }
+}
