@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "what a command prints is its purpose")]
 
 mod audit;
+mod compare;
 mod demo;
 mod fuzz;
 mod layers;
@@ -27,6 +28,7 @@ cargo xtask <command>
 
   test     set everything up, then run every check and every test; what CI runs
   demo     build the release binary and run `bellwire demo` with the arguments that follow
+  compare  measure this system and others in turns: `compare OUT [ROUNDS]`
   layers   check which crate may depend on which
   tidy     check the house style
   fuzz     run each fuzz target for a few seconds
@@ -48,13 +50,14 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         print!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
     }
-    if command != "demo" && !arguments.is_empty() {
+    if !matches!(command, "demo" | "compare") && !arguments.is_empty() {
         bail!("`{command}` takes no arguments");
     }
     let workspace = Workspace::read()?;
     match command {
         "test" => return Ok(test::run(&workspace)),
         "demo" => demo::run(&workspace, arguments)?,
+        "compare" => compare::run(&workspace, arguments)?,
         "layers" => layers::run(&workspace)?,
         "tidy" => tidy::run(&workspace)?,
         "fuzz" => fuzz::run(&workspace)?,

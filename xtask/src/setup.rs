@@ -81,7 +81,8 @@ pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
     )
 }
 
-fn install_packages(packages: &[&str]) -> Result<()> {
+/// Installs packages of the system, where that needs no questions.
+pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     ensure!(is_debian_like(&release), "only Debian and Ubuntu are set up automatically");
     let is_root = process::output(Command::new("id").arg("-u"))?.trim() == "0";
