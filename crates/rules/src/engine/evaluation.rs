@@ -88,10 +88,19 @@ impl Engine {
     }
 
     /// Sets when a part is evaluated next although nothing comes.
+    ///
+    /// A timer that is due earlier stays, unless it is due much earlier: looking once too often
+    /// costs less than moving it with every sample.
     pub(super) fn wake_part(&mut self, part: Subscription, wake: Option<Timestamp>) {
         let held = &mut self.rules.get_mut(part.rule).partitions.get_mut(part.partition).wake;
         if *held == wake {
             return;
+        }
+        if let (Some(before), Some(at)) = (*held, wake) {
+            let (left, needed) = (before.saturating_since(self.now), at.saturating_since(self.now));
+            if before <= at && left.saturating_mul(2) >= needed {
+                return;
+            }
         }
         if let Some(before) = std::mem::replace(held, wake) {
             self.timers.partitions.cancel(before, part);
