@@ -24,4 +24,6 @@ mod stream;
 mod takeover;
 
 pub(crate) use accept::{Door, serve};
+#[cfg(feature = "fuzzing")]
+pub(crate) use head::decide;
 pub(crate) use takeover::Passage;

@@ -20,6 +20,8 @@ mod evaluator;
 mod feed;
 mod frames;
 mod front_door;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod history;

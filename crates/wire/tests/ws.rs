@@ -387,6 +387,7 @@ fn compressed_messages_are_inflated_and_bounded() {
         ("far beyond", vec![zeros(200_000)], Some(Violation::TooLarge { bytes_max })),
         ("noise", vec![sent(first, b"\xFF\xFF\xFF")], Some(Violation::Deflate)),
         ("cut", vec![sent(first, b"\xf2\x48")], Some(Violation::Deflate)),
+        ("a cut block", vec![sent(first, b"\x00\x14\x00\xeb\xffabc")], Some(Violation::Deflate)),
         ("no text", vec![sent(first, &deflated(b"\xFF"))], Some(Violation::Utf8)),
         ("continuation", vec![sent(TEXT, b""), sent(RSV1 | CONTINUATION, b"")], bits),
         ("control", vec![sent(FIN | RSV1 | PING, b"")], bits),

@@ -11,7 +11,7 @@ use crate::stream_request::{Asked, EVENTS_PATH, EventsRequest, StreamRequest};
 
 /// Who serves the request.
 #[derive(Debug)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     /// A shard.
     Lean(StreamRequest),
     /// hyper, which is given the head once more.
@@ -49,7 +49,7 @@ pub(super) async fn read(
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// `None`: the head is not complete yet.
-pub(super) fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
+pub(crate) fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
     if head.starts_with(HTTP2_PREFACE) {
         return Ok(Some(Decision::Http2));
     }
