@@ -101,7 +101,11 @@ impl Delivery {
     ) -> (Self, Option<Gap>) {
         let mut gap = None;
         let (offset, gap_known_to) = match begin.start {
-            Start::Latest => (tail.offset, tail.offset),
+            // The hub may be behind what the subscriber knows of already.
+            Start::Latest => {
+                let offset = tail.offset.max(begin.tail);
+                (offset, offset)
+            }
             // Who asks for what there is does not miss what is gone.
             Start::Earliest => (Offset::ZERO, begin.trimmed),
             Start::After(cursor) if cursor.epoch == tail.epoch && cursor.offset <= begin.tail => {

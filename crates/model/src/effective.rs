@@ -149,6 +149,14 @@ impl EffectiveFilter {
         self.iter().any(|wider| wider.outdoes(paced))
     }
 
+    /// Those of `asked`, which this is the canonical form of, that it does without.
+    pub fn covered(&self, mut asked: Vec<PacedFilter>) -> Vec<PacedFilter> {
+        asked.sort_unstable();
+        asked.dedup();
+        asked.retain(|paced| !self.iter().any(|kept| kept == *paced));
+        asked
+    }
+
     /// The filters, sorted, with their rates.
     pub fn iter(&self) -> impl Iterator<Item = PacedFilter> {
         let plain = if self.paced.is_none() { Some(&self.filters) } else { None };
@@ -249,6 +257,18 @@ mod tests {
         assert_eq!(effective(&[("a", None)]), plain.clone().into());
         let rate = MaxRate::per_second(5.0).ok();
         assert_eq!(effective(&[("a", Some(5.0))]), EffectiveFilter::paced(plain, rate));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_kept_or_covered() {
+        let asked = ["b", "a/b", "a/**", "a/b", "b", "a/*"].map(|filter| PacedFilter {
+            filter: filter.parse().expect("a filter"),
+            max_rate: None,
+        });
+        let kept = EffectiveFilter::new(asked.clone()).expect("a filter");
+        let covered = kept.covered(asked.to_vec());
+        let covered: Vec<_> = covered.iter().map(|paced| paced.filter.as_str()).collect();
+        assert_eq!((kept.to_string().as_str(), covered), ("a/** b", vec!["a/*", "a/b"]));
     }
 
     prop_compose! {

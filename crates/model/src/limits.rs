@@ -225,6 +225,9 @@ pub const WEBSOCKET_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const SUBSCRIPTIONS_ADDED_MAX: usize = 16;
 /// Pings without an answer after which a client is dead.
 pub const PINGS_UNANSWERED_MAX: u8 = 2;
+/// Heartbeats that a WebSocket message may last before it is complete: what is held of it counts
+/// against everybody's bound.
+pub const BEATS_INCOMPLETE_MAX: u8 = 3;
 /// Time that a client has to end a connection whose last words it has been sent.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Reads of 4 KiB within which a TLS client must have sent something: the largest record takes

@@ -15,6 +15,7 @@ mod compaction;
 mod connection;
 mod conversation;
 mod drain;
+mod following;
 mod inbox;
 mod lag;
 mod lanes;

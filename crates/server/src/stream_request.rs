@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellwire_hub::{Begin, Start};
 use bellwire_journal::Journal;
 use bellwire_model::limits::WAIT_MAX;
-use bellwire_model::{Cursor, EffectiveFilter, Filter, FilterSet, MaxRate, Offset};
+use bellwire_model::{Cursor, EffectiveFilter, Filter, FilterSet, MaxRate, Offset, PacedFilter};
 
 use http::HeaderValue;
 
@@ -80,7 +80,7 @@ impl EventsRequest {
         let filters = if asked.handshake.is_some() && query.filters.is_empty() {
             FilterSet::none()
         } else {
-            FilterSet::new(query.filters)
+            FilterSet::new(query.filters.iter().cloned())
                 .map_err(|error| Problem::new(Code::TopicInvalid, error))?
         };
         let follows = EffectiveFilter::paced(filters.clone(), query.max_rate);
@@ -89,10 +89,12 @@ impl EventsRequest {
             Some(cursor) => Start::After(parse_cursor(cursor)?),
             None => query.start.unwrap_or(Start::Latest),
         };
-        if let Some(handshake) = asked.handshake {
+        if let Some(mut handshake) = asked.handshake {
             if query.raw == Raw::Yes {
                 return Err(raw_is_for_sse());
             }
+            let paced = |filter| PacedFilter { filter, max_rate: query.max_rate };
+            handshake.covered = follows.covered(query.filters.into_iter().map(paced).collect());
             let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
             let stream = StreamRequest { follows, start, form, allow_origin: None, handshake };
             return Ok(Self::Stream(stream));

@@ -4,6 +4,7 @@
 //! only bounds how long a broken build can hang.
 #![allow(dead_code, unused_imports, reason = "what tests share is not used by each of them")]
 
+pub(crate) mod frames;
 mod http;
 mod http2;
 mod ndjson;
@@ -12,17 +13,20 @@ mod random;
 mod raw;
 mod sse;
 mod tls;
+mod websocket;
 
 use std::time::Duration;
 
+pub(crate) use self::frames::Frames;
 pub(crate) use self::http::{Answer, Request, delete, get, post, request};
 pub(crate) use self::http2::{Http2, Http2Stream, Http2WebSocket};
 pub(crate) use self::ndjson::Lines;
-pub(crate) use self::process::{Process, Server, bellwire};
+pub(crate) use self::process::{Process, Server, bellwire, raise_open_files};
 pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::sse::{Stream, StreamItem, of_item};
 pub(crate) use self::tls::{Authority, Pair, TlsStream, connect, server_name};
+pub(crate) use self::websocket::{End, Spoken, WebSocket};
 
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -19,3 +19,4 @@ mod state;
 mod streams;
 mod subscribe;
 mod tls;
+mod websocket;

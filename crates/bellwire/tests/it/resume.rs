@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Lines, Raw, Request, Server, Stream, get, post, request};
+use crate::harness::{Lines, Raw, Request, Server, Spoken, Stream, WebSocket, get, post, request};
 
 /// Publishes `{"n":…}` for each number, in one batch.
 fn publish(address: SocketAddr, topic: impl Fn(u64) -> String, numbers: std::ops::Range<u64>) {
@@ -37,16 +37,24 @@ enum Way {
     Ndjson,
     PollHeader,
     PollParameter,
+    WebSocketJson,
+    WebSocketMsgpack,
+    /// With a request over a WebSocket that follows something else already.
+    Subscription,
+    /// Of one topic alone.
     History,
 }
 
 impl Way {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::SseHeader,
         Self::SseParameter,
         Self::Ndjson,
         Self::PollHeader,
         Self::PollParameter,
+        Self::WebSocketJson,
+        Self::WebSocketMsgpack,
+        Self::Subscription,
         Self::History,
     ];
 
@@ -56,7 +64,16 @@ impl Way {
         match self {
             Self::SseHeader => of_sse(Stream::resume(address, filters, after), count),
             Self::SseParameter => of_sse(Stream::open(address, &parameter), count),
-            Self::Ndjson => of_lines(Lines::open(address, &parameter), count),
+            Self::Ndjson => {
+                let mut lines = Lines::open(address, &parameter);
+                of_items(|| lines.next().expect("the stream goes on"), count)
+            }
+            Self::WebSocketJson | Self::WebSocketMsgpack => {
+                let spoken = Spoken::BOTH[usize::from(matches!(self, Self::WebSocketMsgpack))];
+                let mut socket = WebSocket::open_as(address, &parameter, spoken);
+                of_items(|| socket.next(), count)
+            }
+            Self::Subscription => of_subscription(address, filters, after, count),
             // The header wins over the parameter.
             Self::PollHeader => {
                 let wrong = format!("{filters}&wait=20s&after=latest");
@@ -99,18 +116,33 @@ fn of_sse(mut stream: Stream, count: usize) -> Taken {
     Taken { gap, events, cursor }
 }
 
-fn of_lines(mut lines: Lines, count: usize) -> Taken {
+fn of_items(mut next: impl FnMut() -> Value, count: usize) -> Taken {
     let (mut gap, mut events) = (None, Vec::new());
     while events.len() < count {
-        let line = lines.next().expect("the stream goes on");
-        match line["control"].as_str() {
-            Some("gap") => gap = Some(line),
+        let item = next();
+        match item["control"].as_str() {
+            Some("gap") => gap = Some(item),
             Some(other) => panic!("{other} after {} of {count} events", events.len()),
-            None => events.push(line),
+            None => events.push(item),
         }
     }
     let cursor = events.last().map_or_else(String::new, cursor_of);
     Taken { gap, events, cursor }
+}
+
+fn of_subscription(address: SocketAddr, filters: &str, after: &str, count: usize) -> Taken {
+    let mut socket = WebSocket::open(address, "topic=something/else");
+    socket.until_ready(&Value::Null);
+    let topics: Vec<_> = filters.split('&').filter_map(|it| it.strip_prefix("topic=")).collect();
+    socket.ask(&json!({
+        "request": "subscribe", "id": "more", "topics": topics, "after": after,
+    }));
+    assert_eq!(socket.next(), json!({ "reply": "more" }));
+    let taken = of_items(|| socket.next(), count);
+    if let Some(gap) = &taken.gap {
+        assert_eq!(gap["id"], "more", "{gap}");
+    }
+    taken
 }
 
 /// As many events of a page as are asked for; the rest is asked for again.

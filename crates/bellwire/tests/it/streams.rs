@@ -177,7 +177,7 @@ fn a_client_that_closes_its_half_has_gone() {
     raw.until("event: ready");
     raw.close_half();
     raw.rest();
-    wait_for_streams(&server, 0);
+    server.wait_for_streams(0);
 }
 
 #[test]
@@ -193,26 +193,8 @@ fn a_client_that_talks_on_a_stream_is_tolerated_for_a_while() {
     // It is cut off somewhere within.
     let _ = raw.try_send(&garbage);
     raw.rest();
-    wait_for_streams(&server, 0);
+    server.wait_for_streams(0);
     assert_eq!(get(server.address(), "/healthz").status, 200);
-}
-
-fn figure(server: &Server, name: &str) -> u64 {
-    let metrics = get(server.address(), "/metrics");
-    let line = metrics.text().lines().find(|line| line.split(' ').next() == Some(name));
-    let line = line.unwrap_or_else(|| panic!("no {name}: {}", metrics.text()));
-    line.split(' ').nth(1).and_then(|value| value.parse().ok()).expect("a number")
-}
-
-/// A closed connection is noticed a moment later.
-#[track_caller]
-fn wait_for_streams(server: &Server, count: u32) {
-    let open = |_| {
-        std::thread::park_timeout(std::time::Duration::from_millis(10));
-        figure(server, "bellwire_streams_open")
-    };
-    let reached = (0..2_000).map(open).any(|open| open == u64::from(count));
-    assert!(reached, "{} streams are open", figure(server, "bellwire_streams_open"));
 }
 
 #[test]
@@ -235,16 +217,16 @@ fn thousands_of_quick_connections_leave_nothing_behind() {
             }
         }
     }
-    wait_for_streams(&server, 1);
+    server.wait_for_streams(1);
     publish(address, "lab/a", &[], b"2");
     assert_eq!(steady.events(1)[0].payload(), 2);
-    assert_eq!(figure(&server, "bellwire_polls_waiting"), 0);
+    assert_eq!(server.figure("bellwire_polls_waiting"), 0);
 }
 
 #[test]
 fn five_thousand_subscribers_of_one_topic_all_receive() {
     const SUBSCRIBERS: usize = 5_000;
-    raise_open_files();
+    crate::harness::raise_open_files();
     let server = Server::start();
     let address = server.address();
     let mut subscribers: Vec<Raw> = (0..SUBSCRIBERS)
@@ -258,7 +240,7 @@ fn five_thousand_subscribers_of_one_topic_all_receive() {
         raw.until("event: ready");
         raw.until("}\n\n\r\n");
     }
-    assert_eq!(figure(&server, "bellwire_streams_open"), SUBSCRIBERS as u64);
+    assert_eq!(server.figure("bellwire_streams_open"), SUBSCRIBERS as u64);
     let published: Vec<String> =
         (0..10).map(|n| publish(address, "crowd", &[], format!("{n}").as_bytes())).collect();
     for raw in &mut subscribers {
@@ -272,22 +254,6 @@ fn five_thousand_subscribers_of_one_topic_all_receive() {
         let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
         assert_eq!(ids, published);
     }
-}
-
-/// The test's own end of the connections needs descriptors, too.
-fn raise_open_files() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).expect("the soft limit goes up to the hard one");
-}
-
-fn resident_bytes(server: &mut Server) -> u64 {
-    let path = format!("/proc/{}/status", server.process().id());
-    let status = std::fs::read_to_string(path).expect("the process runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
-    let kib: u64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("KiB");
-    kib * 1024
 }
 
 /// Publishes events of 50 KB, many in a batch; the number of them.
@@ -313,7 +279,7 @@ fn publish_megabytes(address: SocketAddr, megabytes: usize) -> usize {
 #[test]
 fn a_slow_reader_harms_nobody_and_gets_everything_in_order() {
     const RESIDENT_BYTES_MAX: u64 = 400 * 1024 * 1024;
-    let mut server = Server::start();
+    let server = Server::start();
     let address = server.address();
     let mut slow: Vec<Stream> = (0..20).map(|_| Stream::open(address, "topic=bulk")).collect();
     let mut other = Stream::open(address, "topic=lab/a");
@@ -324,7 +290,7 @@ fn a_slow_reader_harms_nobody_and_gets_everything_in_order() {
     let total = publish_megabytes(address, 100);
     publish(address, "lab/a", &[], b"1");
     assert_eq!(other.events(1)[0].payload(), 1);
-    let resident = resident_bytes(&mut server);
+    let resident = server.resident_bytes();
     assert!(resident < RESIDENT_BYTES_MAX, "{resident} bytes for readers that do not read");
     for stream in slow.iter_mut().take(2) {
         for n in 0..total {
@@ -333,7 +299,7 @@ fn a_slow_reader_harms_nobody_and_gets_everything_in_order() {
             assert_eq!(item.payload()["n"], n);
         }
     }
-    let resident = resident_bytes(&mut server);
+    let resident = server.resident_bytes();
     assert!(resident < RESIDENT_BYTES_MAX, "{resident} bytes while they caught up");
 }
 
@@ -347,8 +313,8 @@ fn who_takes_no_byte_for_long_is_cut_off_and_may_come_back() {
     let mut reading = Stream::open(address, "topic=lab/a");
     reading.until_ready();
     let total = publish_megabytes(address, 20);
-    wait_for_streams(&server, 1);
-    assert_eq!(figure(&server, "bellwire_streams_stalled_total"), 1);
+    server.wait_for_streams(1);
+    assert_eq!(server.figure("bellwire_streams_stalled_total"), 1);
     // What had been sent before is whole events and the beginning of one.
     let seen = String::from_utf8(stalled.rest()).expect("UTF-8");
     let last = seen.rmatch_indices("\"cursor\":\"").find_map(|(start, mark)| {
@@ -375,7 +341,7 @@ fn a_drain_says_good_bye_in_every_form() {
     lines.until_ready();
     let mut poll = Raw::connect(address);
     poll.send("GET /v1/events?topic=lab/a&wait=60s HTTP/1.1\r\nAccept: application/json\r\n\r\n");
-    while figure(&server, "bellwire_polls_waiting") < 1 {}
+    while server.figure("bellwire_polls_waiting") < 1 {}
     assert!(server.end().success());
 
     let answer = poll.answer();

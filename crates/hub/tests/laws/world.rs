@@ -220,7 +220,7 @@ impl World {
         let (delivery, gap) = self.hub.join(&follows, begin, snapshot);
         assert_eq!(gap.is_some_and(|gap| gap.reason == GapReason::Epoch), gap.is_some());
         let began_after = match (start, gap) {
-            (Start::Latest, _) => self.hub.tail().offset,
+            (Start::Latest, _) => tail,
             (Start::After(cursor), None) => cursor.offset,
             (Start::Earliest, _) | (_, Some(_)) => begin.trimmed,
         };

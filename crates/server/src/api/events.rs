@@ -27,6 +27,8 @@ pub(super) async fn events(
 ) -> Result<Response, Problem> {
     let Parts { method, uri, version, headers, extensions, .. } = parts;
     let handshake = match extensions.get::<Protocol>() {
+        // It knows no upgrades, so what it says of them does not count.
+        None if version < Version::HTTP_11 => None,
         None => Handshake::of_http1(&headers)?,
         protocol => Handshake::of_http2(protocol, &headers)?,
     };

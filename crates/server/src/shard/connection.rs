@@ -4,7 +4,6 @@
 use std::io::{self, Read};
 
 use bellwire_hub::Delivery;
-use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
 
 use super::outlet::Outlet;
 use super::websocket::WebSocket;
@@ -23,7 +22,7 @@ pub(super) struct Connection {
     _place: Option<Box<AddressPlace>>,
     /// When the wheel brings it round.
     pub(super) due_at: Tick,
-    /// Bytes that the client sent although only the server speaks.
+    /// Bytes that the client sent although nobody listens.
     input_bytes: u32,
     /// Its next turn is coming: it has more to write, or to say, than one visit may.
     pub(super) is_queued: bool,
@@ -112,14 +111,14 @@ impl Connection {
     }
 
     /// Reads and drops what the client sends. An error says that the connection has ended, or
-    /// that the client sends without end.
-    pub(super) fn drop_input(&mut self, scratch: &mut [u8]) -> io::Result<()> {
+    /// that the client sends without end: more than `bytes_max` in all.
+    pub(super) fn drop_input(&mut self, scratch: &mut [u8], bytes_max: usize) -> io::Result<()> {
         loop {
             match self.outlet.socket.read(scratch) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
                     self.input_bytes = self.input_bytes.saturating_add(read as u32);
-                    if self.input_bytes as usize > IDLE_INPUT_BYTES_MAX {
+                    if self.input_bytes as usize > bytes_max {
                         return Err(io::ErrorKind::InvalidInput.into());
                     }
                 }

@@ -10,18 +10,15 @@ use std::ops::ControlFlow;
 use bellwire_hub::Start;
 use bellwire_ingest::json as samples;
 use bellwire_journal::Append;
-use bellwire_model::limits::{
-    CLOSE_TIMEOUT, READS_PER_VISIT_MAX, SUBSCRIPTIONS_ADDED_MAX, WEBSOCKET_HELD_BYTES_MAX,
-};
-use bellwire_model::{EffectiveFilter, Filter, PacedFilter};
+use bellwire_model::PacedFilter;
+use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX, WEBSOCKET_HELD_BYTES_MAX};
 use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{self, After, Request, RequestId};
 use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received};
 
-use super::connection::Which;
 use super::turn::Shard;
-use super::websocket::{Added, WebSocket};
-use super::{Answered, Token, speech};
+use super::websocket::WebSocket;
+use super::{Answered, Token};
 use crate::clock;
 use crate::crash;
 use crate::frames::Encoding;
@@ -57,8 +54,11 @@ impl Shard {
         }
         let websocket = connection.websocket.as_mut().expect("only WebSockets talk");
         match connection.outlet.socket.read(scratch) {
+            // It has said its last word, and may wait for ours.
+            Ok(0) if websocket.is_ending() => websocket.has_input = false,
             Ok(0) => self.close(token),
             Ok(bytes) => {
+                websocket.pings_unanswered = 0;
                 self.hear(token, &mut scratch[..bytes]);
                 return ControlFlow::Continue(());
             }
@@ -84,18 +84,18 @@ impl Shard {
             let received = websocket.decoder.next(&mut input, &mut self.input.inflater);
             self.input.held_bytes += websocket.decoder.held_bytes();
             self.input.held_bytes -= held;
+            if websocket.decoder.held_bytes() == 0 {
+                websocket.beats_incomplete = 0;
+            }
             match received {
-                Ok(Some(received)) => {
-                    websocket.pings_unanswered = 0;
-                    self.on_received(token, received);
-                }
+                Ok(Some(received)) => self.on_received(token, received),
                 Ok(None) if self.input.held_bytes > WEBSOCKET_HELD_BYTES_MAX => {
                     let reason = "too much that is incomplete is held: come back later";
-                    return websocket.end(CloseCode::TRY_AGAIN_LATER, reason);
+                    return self.end(token, CloseCode::TRY_AGAIN_LATER, reason);
                 }
                 Ok(None) => return,
                 Err(violation) => {
-                    return websocket.end(violation.close_code(), &violation.to_string());
+                    return self.end(token, violation.close_code(), &violation.to_string());
                 }
             }
         }
@@ -109,17 +109,17 @@ impl Shard {
             (Received::Pong(_), _) => return,
             (Received::Close(close), _) => {
                 let code = close.map_or(CloseCode::NORMAL, |Close { code, .. }| code);
-                return websocket.end(code, "");
+                return self.end(token, code, "");
             }
             (Received::Text(text), Encoding::Json) => crash::contain(|| request::read_json(&text)),
             (Received::Binary(bytes), Encoding::Msgpack) => {
                 crash::contain(|| request::read_msgpack(&bytes))
             }
             (Received::Text(_), _) => {
-                return websocket.end(CloseCode::UNSUPPORTED, "requests are binary: MessagePack");
+                return self.end(token, CloseCode::UNSUPPORTED, "requests are binary: MessagePack");
             }
             (Received::Binary(_), _) => {
-                return websocket.end(CloseCode::UNSUPPORTED, "requests are text: JSON");
+                return self.end(token, CloseCode::UNSUPPORTED, "requests are text: JSON");
             }
         };
         let Some(asked) = asked else {
@@ -144,7 +144,7 @@ impl Shard {
                 let topics = topics.into_iter().map(paced).collect();
                 self.subscribe(token, id.as_ref(), (topics, start))
             }
-            Request::Unsubscribe { topics } => self.unsubscribe(token, &topics),
+            Request::Unsubscribe { topics } => self.unsubscribe(token, &topics).map(|()| None),
             Request::Publish { publish, idempotency_key } => {
                 let event = self.surroundings.publisher.event(publish);
                 let append = event.map(|event| Append { event, idempotency_key });
@@ -158,99 +158,14 @@ impl Shard {
             Request::Samples { json } => return self.take_samples(token, id.as_ref(), &json),
         };
         match done {
-            Ok(()) => self.reply(token, id.as_ref(), &Reply::Done),
+            Ok(next) => {
+                self.reply(token, id.as_ref(), &Reply::Done);
+                if let Some(frame) = next {
+                    self.websocket(token).reply(frame);
+                }
+            }
             Err(problem) => self.refuse(token, id.as_ref(), &problem),
         }
-    }
-
-    fn subscribe(
-        &mut self,
-        token: Token,
-        id: Option<&RequestId>,
-        (topics, start): (Vec<PacedFilter>, Start),
-    ) -> Result<(), Problem> {
-        let asked = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
-        let connection = &self.connections[token];
-        let websocket = connection.websocket.as_ref().expect("a WebSocket asks");
-        if websocket.added.len() >= SUBSCRIPTIONS_ADDED_MAX {
-            let detail = format!(
-                "{SUBSCRIPTIONS_ADDED_MAX} subscriptions of this connection are not ready yet, the most at a time"
-            );
-            return Err(Problem::new(Code::ConnectionsExhausted, detail));
-        }
-        let all = connection.subscriptions().map(|one| self.hub.follows(one.delivery.lane()));
-        let all = all.flat_map(EffectiveFilter::iter).chain(topics);
-        let mut all: Vec<PacedFilter> = all.chain(websocket.covered.iter().cloned()).collect();
-        all.sort_unstable();
-        all.dedup();
-        // As it will be once everything is ready.
-        let union = EffectiveFilter::new(all.iter().cloned()).map_err(invalid)?;
-        let (subscription, gap) = self.follow(token, &asked, start)?;
-        let form = self.connections[token].outlet.form;
-        let websocket = self.websocket(token);
-        websocket.covered = all;
-        websocket.covered.retain(|paced| !union.iter().any(|other| other == *paced));
-        websocket.added.push(Added { subscription, id: id.cloned() });
-        if let Some(gap) = gap {
-            let gap = speech::control(form, &crate::controls::gap(&gap, asked.filters()), id);
-            websocket.reply(gap);
-        }
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, token: Token, filters: &[Filter]) -> Result<(), Problem> {
-        let websocket = self.websocket(token);
-        let covered = std::mem::take(&mut websocket.covered);
-        let connection = &self.connections[token];
-        let follows = |filter: &Filter| {
-            let mut all = connection.subscriptions().map(|one| one.delivery.lane());
-            covered.iter().any(|paced| paced.filter == *filter)
-                || all.any(|lane| self.hub.follows(lane).iter().any(|it| it.filter == *filter))
-        };
-        if let Some(unknown) = filters.iter().find(|filter| !follows(filter)) {
-            let detail =
-                format!("`{unknown}` is not followed: name filters as you subscribed them");
-            self.websocket(token).covered = covered;
-            return Err(Problem::new(Code::ParameterInvalid, detail));
-        }
-        let added = self.connections[token].subscriptions().count() - 1;
-        for index in (0..added).rev() {
-            let kept = self.rest(token, Which::Added(index), filters, &covered);
-            if kept == EffectiveFilter::none() {
-                self.cancel(token, index);
-            } else {
-                self.narrow(token, Which::Added(index), &kept);
-            }
-        }
-        let kept = self.rest(token, Which::Main, filters, &covered);
-        self.narrow(token, Which::Main, &kept);
-        let is_covered = |paced: &PacedFilter| {
-            let mut all = self.connections[token].subscriptions();
-            !filters.contains(&paced.filter)
-                && !all.any(|one| {
-                    self.hub.follows(one.delivery.lane()).iter().any(|other| other == *paced)
-                })
-        };
-        let covered = covered.into_iter().filter(is_covered).collect();
-        self.websocket(token).covered = covered;
-        // Whoever waited for history may need another page now, or none.
-        self.connections[token].awaits_history = false;
-        Ok(())
-    }
-
-    /// What a subscription follows without `filters`: what these covered counts again.
-    fn rest(
-        &mut self,
-        token: Token,
-        which: Which,
-        filters: &[Filter],
-        covered: &[PacedFilter],
-    ) -> EffectiveFilter {
-        let lane = which.of(&mut self.connections[token]).delivery.lane();
-        let old = self.hub.follows(lane);
-        let was_covered = covered.iter().filter(|paced| old.brings(paced)).cloned();
-        let kept = old.iter().chain(was_covered).filter(|paced| !filters.contains(&paced.filter));
-        EffectiveFilter::new(kept).unwrap_or_else(|_| EffectiveFilter::none())
     }
 
     fn publish(&mut self, token: Token, id: Option<RequestId>, append: Result<Append, Problem>) {
@@ -342,7 +257,17 @@ impl Shard {
         self.websocket(token).reply(frame);
     }
 
-    /// The last words of a WebSocket are written: it waits a little for the client's end.
+    /// Begins to end a conversation: nothing but a close frame follows what is being written.
+    pub(super) fn end(&mut self, token: Token, code: CloseCode, reason: &str) {
+        let websocket = self.websocket(token);
+        let held = websocket.decoder.held_bytes();
+        websocket.end(code, reason);
+        self.input.held_bytes -= held;
+    }
+
+    /// The last words of a WebSocket are written, and the client is told that nothing follows. It
+    /// has a little time to end the connection itself: to close it while the client still sends
+    /// would be a reset, which overtakes those words.
     pub(super) fn hang_up(&mut self, token: Token) {
         let now = self.ticker.now();
         let connection = &mut self.connections[token];
@@ -351,8 +276,4 @@ impl Shard {
         self.websocket(token).on_ended();
         self.listen(token);
     }
-}
-
-fn invalid(error: bellwire_model::FilterError) -> Problem {
-    Problem::new(Code::TopicInvalid, error)
 }

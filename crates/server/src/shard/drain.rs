@@ -2,12 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use bellwire_model::limits::DRAIN_RETURN;
+use bellwire_model::limits::{BODY_BYTES_MAX, CLOSE_TIMEOUT, DRAIN_RETURN};
 use bellwire_wire::ByeReason;
+use mio::Events;
 
-use super::outlet::{Account, Outlet};
+use super::connection::Connection;
+use super::outlet::Account;
 use super::turn::Shard;
 use super::{Token, speech};
+use crate::clock::ticks;
 
 impl Shard {
     /// Ends everybody's stream.
@@ -19,9 +22,10 @@ impl Shard {
             segments: &mut self.segments,
         };
         for (_, connection) in &mut self.connections {
-            say_goodbye(&mut connection.outlet, &mut account);
+            say_goodbye(connection, &mut account);
         }
         self.report();
+        self.wait_for_talkers();
     }
 
     /// Ends the streams that go through a pair.
@@ -40,21 +44,53 @@ impl Shard {
                 written: &mut self.written,
                 segments: &mut self.segments,
             };
-            say_goodbye(&mut self.connections[token].outlet, &mut account);
+            say_goodbye(&mut self.connections[token], &mut account);
             self.close(token);
         }
     }
 
+    /// The newest events, and the replies to what was published last.
     fn write_what_waits(&mut self) {
         while self.members.has_touched() {
             self.visit_touched();
+        }
+        for token in std::mem::take(&mut self.queued) {
+            if let Some(connection) = self.connections.get_mut(token) {
+                connection.is_queued = false;
+                self.visit(token);
+            }
+        }
+    }
+
+    /// Lets the clients that talk end their connections. They may still be sending, and to close
+    /// on them would be a reset, which overtakes what they were told last.
+    fn wait_for_talkers(&mut self) {
+        self.connections.retain(|_, connection| connection.websocket.is_some());
+        let until = self.ticker.now() + ticks(CLOSE_TIMEOUT);
+        let mut events = Events::with_capacity(1024);
+        while !self.connections.is_empty() && self.ticker.now() < until {
+            if self.poll.poll(&mut events, Some(self.ticker.until(until))).is_err() {
+                return;
+            }
+            let tokens: Vec<Token> = events.iter().map(|event| event.token().0).collect();
+            for token in tokens {
+                let scratch = &mut self.input.scratch;
+                if let Some(connection) = self.connections.get_mut(token)
+                    && connection.drop_input(scratch, BODY_BYTES_MAX).is_err()
+                {
+                    self.connections.remove(token);
+                }
+            }
         }
     }
 }
 
 /// Whoever does not get it sees the connection end, and comes back the same.
-fn say_goodbye(outlet: &mut Outlet, account: &mut Account<'_>) {
-    if !outlet.is_clear() {
+fn say_goodbye(connection: &mut Connection, account: &mut Account<'_>) {
+    let outlet = &mut connection.outlet;
+    // Nothing follows a close frame.
+    let is_over = connection.websocket.as_ref().is_some_and(|websocket| !websocket.is_open());
+    if is_over || !outlet.is_clear() {
         return;
     }
     let retry = crate::controls::jittered(DRAIN_RETURN);

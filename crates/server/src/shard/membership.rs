@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use bellwire_hub::{Gap, LaneEnd, LaneId, Snapshot, Start};
-use bellwire_model::EffectiveFilter;
 use bellwire_model::limits::LANES_PER_SHARD_MAX;
+use bellwire_model::{EffectiveFilter, PacedFilter};
 use bellwire_wire::Control;
 use bytes::BytesMut;
 
@@ -58,7 +58,8 @@ impl Shard {
         let mut websocket = None;
         if let Framing::WebSocket(compression) = form.framing {
             self.input.serial = self.input.serial.wrapping_add(1);
-            websocket = Some(Box::new(WebSocket::new(self.input.serial, compression)));
+            let covered = request.handshake.map_or_else(Vec::new, |handshake| handshake.covered);
+            websocket = Some(Box::new(WebSocket::new(self.input.serial, compression, covered)));
         }
         let key = self.connections.insert(Connection::new(outlet, main, websocket, place));
         assert_eq!(key, token, "the slot that was vacant");
@@ -126,6 +127,8 @@ impl Shard {
     pub(super) fn unite(&mut self, token: Token, index: usize) {
         let added = self.websocket(token).added.swap_remove(index);
         let added_lane = added.subscription.delivery.lane();
+        let mut asked: Vec<PacedFilter> = self.asked(token, Which::Main).collect();
+        asked.extend(self.hub.follows(added_lane).iter().chain(added.covered));
         self.leave_lane(added_lane, added.subscription.place);
         let main = &self.connections[token].main;
         let (main_lane, main_place) = (main.delivery.lane(), main.place);
@@ -138,6 +141,8 @@ impl Shard {
         let ends = self.hub.unite(&mut connection.main.delivery, added.subscription.delivery);
         let lane = connection.main.delivery.lane();
         subscriptions.join(self.hub.filters(lane));
+        let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
+        websocket.covered = self.hub.follows(lane).covered(asked);
         connection.main.place = self.members.join(lane, token);
         self.on_lane_end(main_lane, ends.main);
         self.on_lane_end(added_lane, ends.added);

@@ -5,7 +5,7 @@
 //! one record away from the socket. What it holds is written before anything else.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -71,13 +71,19 @@ impl Socket {
         }
     }
 
-    /// Tells the peer that nothing follows, where the protocol has a word for that.
+    /// Tells the peer that nothing follows.
     pub(super) fn end(&mut self) {
-        if let Self::Tls(tls) = self {
-            tls.session.send_close_notify();
-            // Who does not take it sees the connection end.
-            let _ = tls.flush();
-        }
+        // Where that fails the connection has ended already.
+        let _ = match self {
+            Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
+            Self::Pair(socket) => socket.shutdown(Shutdown::Write),
+            Self::Tls(tls) => {
+                tls.session.send_close_notify();
+                // Who does not take it sees the connection end.
+                let _ = tls.flush();
+                tls.socket.shutdown(Shutdown::Write)
+            }
+        };
     }
 
     /// Answers a request that no shard can take. The end of a pair stays silent: its other end

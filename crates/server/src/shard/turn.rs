@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, LaneId};
-use bellwire_model::limits::{PINGS_UNANSWERED_MAX, READ_BYTES_MAX, VISITS_PER_TURN};
+use bellwire_model::limits::{IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, VISITS_PER_TURN};
 use bellwire_wire::ws::{CloseCode, Inflater};
 use mio::{Events, Poll};
 use slab::Slab;
@@ -229,17 +229,13 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(token) else { return };
         let mut is_wanted = event.is_writable() && connection.outlet.on_writable();
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            match &mut connection.websocket {
-                Some(websocket) => {
-                    websocket.has_input = true;
-                    is_wanted = true;
-                }
-                // A client that closes its half has gone: it has nothing to say on such a stream.
-                None => {
-                    if connection.drop_input(&mut self.input.scratch).is_err() {
-                        return self.close(token);
-                    }
-                }
+            if let Some(websocket) = &mut connection.websocket {
+                websocket.has_input = true;
+                is_wanted = true;
+            } else if connection.drop_input(&mut self.input.scratch, IDLE_INPUT_BYTES_MAX).is_err()
+            {
+                // One that closes its half has gone, too: it has nothing to say on such a stream.
+                return self.close(token);
             }
         }
         if is_wanted {
@@ -337,9 +333,12 @@ impl Shard {
             if connection.due_at != due_at {
                 continue;
             }
-            if let Some(next) = self.attend(token, now) {
-                let due_at = self.wheel.insert(token, next.max(now + 1));
-                self.connections[token].due_at = due_at;
+            let Some(next) = self.attend(token, now) else { continue };
+            // One whose last words were written meanwhile has been given less time.
+            if let Some(connection) = self.connections.get_mut(token)
+                && connection.due_at == due_at
+            {
+                connection.due_at = self.wheel.insert(token, next.max(now + 1));
             }
         }
     }
@@ -353,7 +352,8 @@ impl Shard {
         let silent = now.saturating_sub(outlet.written_at);
         if outlet.is_full() {
             if silent < stall {
-                return Some(outlet.written_at + stall);
+                // It may take bytes again long before that, and then wants its heartbeats.
+                return Some((outlet.written_at + stall).min(now + interval));
             }
             self.surroundings.figures.streams_stalled.add(1);
             self.close(token);
@@ -366,15 +366,14 @@ impl Shard {
                 self.close(token);
                 return None;
             }
-            Some(websocket) if websocket.pings_unanswered >= PINGS_UNANSWERED_MAX => {
-                websocket.end(CloseCode::POLICY, "no answer to pings");
-                self.surroundings.figures.streams_stalled.add(1);
-                self.visit(token);
-                self.close(token);
-                return None;
+            Some(websocket) => {
+                if let Some(reason) = websocket.beat() {
+                    self.end(token, CloseCode::POLICY, reason);
+                    self.surroundings.figures.streams_stalled.add(1);
+                    self.visit(token);
+                    return Some(now + interval);
+                }
             }
-            // However much it is sent: only its answer tells that it is there.
-            Some(websocket) => websocket.pings_unanswered += 1,
         }
         let cursor = self.hub.cursor(&main.delivery);
         // Only a cursor that moved is news.
@@ -382,7 +381,7 @@ impl Shard {
         outlet.told = cursor.offset;
         outlet.put(speech::heartbeat(outlet.form, moved));
         self.visit(token);
-        self.connections.contains(token).then_some(now + interval)
+        Some(now + interval)
     }
 
     pub(super) fn report(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use bellwire_model::PacedFilter;
-use bellwire_model::limits::REQUESTS_IN_FLIGHT_MAX;
+use bellwire_model::limits::{BEATS_INCOMPLETE_MAX, PINGS_UNANSWERED_MAX, REQUESTS_IN_FLIGHT_MAX};
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{self, CloseCode, Compression, Decoder, Role};
 use bytes::{Bytes, BytesMut};
@@ -20,14 +20,15 @@ pub(super) struct WebSocket {
     pub(super) serial: u32,
     /// Subscriptions that are on their way to become part of the main one.
     pub(super) added: Vec<Added>,
-    /// Filters that the client has asked for and that others of its own cover: they count again
-    /// when those go.
+    /// Filters of the main subscription that others of it cover: they count again when those go.
     pub(super) covered: Vec<PacedFilter>,
     replies: VecDeque<Bytes>,
     /// Requests that are yet to be replied to.
     pub(super) requests_in_flight: u16,
     /// Pings since the client has last been heard.
     pub(super) pings_unanswered: u8,
+    /// Heartbeats since which something has been incomplete.
+    pub(super) beats_incomplete: u8,
     /// The socket may have input that was not read yet.
     pub(super) has_input: bool,
     phase: Phase,
@@ -37,6 +38,8 @@ pub(super) struct WebSocket {
 #[derive(Debug)]
 pub(super) struct Added {
     pub(super) subscription: Subscription,
+    /// As in [`WebSocket::covered`].
+    pub(super) covered: Vec<PacedFilter>,
     /// The request's, if it had one.
     pub(super) id: Option<RequestId>,
 }
@@ -51,16 +54,18 @@ enum Phase {
 }
 
 impl WebSocket {
-    pub(super) fn new(serial: u32, compression: Compression) -> Self {
+    pub(super) fn new(serial: u32, compression: Compression, covered: Vec<PacedFilter>) -> Self {
         Self {
             decoder: Decoder::new(Role::Server, compression),
             serial,
             added: Vec::new(),
-            covered: Vec::new(),
+            covered,
             replies: VecDeque::new(),
             requests_in_flight: 0,
             pings_unanswered: 0,
-            has_input: false,
+            beats_incomplete: 0,
+            // What came along with the handshake does not tell of itself.
+            has_input: true,
             phase: Phase::Open,
         }
     }
@@ -93,17 +98,35 @@ impl WebSocket {
         }
     }
 
-    /// Ends the connection: nothing but this follows what is being written.
+    /// A heartbeat is due: asks for a sign of the client, unless there is a reason to end.
+    pub(super) fn beat(&mut self) -> Option<&'static str> {
+        if self.pings_unanswered >= PINGS_UNANSWERED_MAX {
+            return Some("no answer to pings");
+        }
+        if self.beats_incomplete >= BEATS_INCOMPLETE_MAX {
+            return Some("what is sent takes too long to become complete");
+        }
+        // Who is not listened to cannot be heard.
+        if self.listens() {
+            self.pings_unanswered += 1;
+            self.beats_incomplete += u8::from(self.decoder.held_bytes() > 0);
+        }
+        None
+    }
+
+    /// A close frame is the last thing that is written; what the client has said in part is freed.
     pub(super) fn end(&mut self, code: CloseCode, reason: &str) {
         if self.is_open() {
             self.replies.push_back(ws::close(code, reason));
             self.phase = Phase::Ending;
         }
+        self.decoder.end();
     }
 
-    /// The last words have been written.
+    /// The last words have been written: there may be an answer.
     pub(super) fn on_ended(&mut self) {
         self.phase = Phase::Ended;
+        self.has_input = true;
     }
 
     /// Writes the replies; returns whether all were taken.

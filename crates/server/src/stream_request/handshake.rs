@@ -1,5 +1,6 @@
 //! The opening handshake of a WebSocket, as far as HTTP is concerned.
 
+use bellwire_model::PacedFilter;
 use bellwire_wire::ws::{self, Compression, HandshakeError, Subprotocol};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, header};
@@ -16,6 +17,8 @@ pub(crate) struct Handshake {
     /// `None`: the client named none, so the answer names none, and JSON is spoken.
     subprotocol: Option<Subprotocol>,
     extensions: Option<&'static str>,
+    /// Filters that were asked for and that others of them cover: the client may want less later.
+    pub(crate) covered: Vec<PacedFilter>,
 }
 
 impl Handshake {
@@ -36,7 +39,7 @@ impl Handshake {
             let detail = "a WebSocket is asked for with `Connection: Upgrade` too";
             return Err(Problem::new(Code::ParameterInvalid, detail));
         }
-        let key = values(headers, header::SEC_WEBSOCKET_KEY).next().unwrap_or_default();
+        let key = only(headers, header::SEC_WEBSOCKET_KEY);
         ws::check_key(key).map_err(refused)?;
         Self::agree(headers, Some(ws::accept_key(key))).map(Some)
     }
@@ -58,11 +61,12 @@ impl Handshake {
     }
 
     fn agree(headers: &HeaderMap, accept: Option<String>) -> Result<Self, Problem> {
-        let version = values(headers, header::SEC_WEBSOCKET_VERSION).next().unwrap_or_default();
+        let version = only(headers, header::SEC_WEBSOCKET_VERSION);
         ws::check_version(version).map_err(refused)?;
         let subprotocol = ws::choose_subprotocol(values(headers, header::SEC_WEBSOCKET_PROTOCOL));
         let extensions = ws::answer_offers(values(headers, header::SEC_WEBSOCKET_EXTENSIONS));
-        Ok(Self { accept, subprotocol: subprotocol.map_err(refused)?, extensions })
+        let subprotocol = subprotocol.map_err(refused)?;
+        Ok(Self { accept, subprotocol, extensions, covered: Vec::new() })
     }
 
     /// What the connection speaks from then on.
@@ -104,6 +108,15 @@ impl Handshake {
 
 fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+/// The value of a header that stands there once; empty where it does not.
+fn only(headers: &HeaderMap, name: HeaderName) -> &str {
+    let mut values = values(headers, name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => value,
+        _ => "",
+    }
 }
 
 fn refused(error: HandshakeError) -> Problem {

@@ -178,10 +178,15 @@ impl Decoder {
         }
         let result = self.advance(input, inflater);
         if matches!(result, Err(_) | Ok(Some(Received::Close(_)))) {
-            self.has_ended = true;
-            self.pending = None;
+            self.end();
         }
         result
+    }
+
+    /// Nothing that follows counts; what is held is freed.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+        self.pending = None;
     }
 
     fn advance<'a>(

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use tempfile::TempDir;
 
 use super::PATIENCE;
+use super::http::get;
 use super::tls::Authority;
 
 /// Lines that are read ahead of a test; a process that prints more waits.
@@ -246,4 +247,40 @@ impl Server {
         let (data, listen) = (self.data.path(), self.address.to_string());
         (self.process, self.url) = Self::launch(data, &listen, &self.flags);
     }
+
+    /// One of the figures at `/metrics`.
+    #[track_caller]
+    pub(crate) fn figure(&self, name: &str) -> u64 {
+        let metrics = get(self.address, "/metrics");
+        let line = metrics.text().lines().find(|line| line.split(' ').next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("no {name}: {}", metrics.text()));
+        line.split(' ').nth(1).and_then(|value| value.parse().ok()).expect("a number")
+    }
+
+    /// A closed connection is noticed a moment later.
+    #[track_caller]
+    pub(crate) fn wait_for_streams(&self, count: u64) {
+        let open = |_| {
+            std::thread::park_timeout(std::time::Duration::from_millis(10));
+            self.figure("bellwire_streams_open")
+        };
+        let reached = (0..2_000).map(open).any(|open| open == count);
+        assert!(reached, "{} streams are open", self.figure("bellwire_streams_open"));
+    }
+
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).expect("the process runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
+        let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok());
+        kib.map(|kib: u64| kib * 1024).expect("KiB")
+    }
+}
+
+/// A test that opens very many connections needs descriptors, too.
+pub(crate) fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the soft limit goes up to the hard one");
 }

@@ -129,6 +129,18 @@ impl<S: Read + Write> Raw<S> {
         Ok(some)
     }
 
+    /// As many bytes as there is room for.
+    pub(crate) fn try_read(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.reader.read_exact(bytes)
+    }
+
+    /// Everything up to the end, which is in order.
+    pub(crate) fn try_rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.reader.read_to_end(&mut rest)?;
+        Ok(rest)
+    }
+
     /// Everything up to the end, be it in order or a reset. Fails where no end comes.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> Vec<u8> {
