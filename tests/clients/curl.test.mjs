@@ -19,6 +19,7 @@ const TLS_FRAMINGS = [
   ['TLS 1.3', ['--http1.1', '--tlsv1.3']],
   ['TLS 1.2', ['--http1.1', '--tls-max', '1.2']],
   ['HTTP/2', ['--http2']],
+  ['HTTP/2 where compression is welcome', ['--http2', '--compressed']],
   ['HTTP/2, NDJSON', ['--http2', '-H', 'Accept: application/x-ndjson']],
 ];
 
