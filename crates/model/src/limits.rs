@@ -278,7 +278,10 @@ pub const ADOPTIONS_QUEUED_MAX: usize = 4_096;
 pub const LANES_PER_SHARD_MAX: usize = 65_536;
 /// Connections that a shard visits for one reason before others get their turn, so that a publish
 /// to very many does not hold up one to a few.
-pub const VISITS_PER_TURN: usize = 256;
+pub const VISITS_PER_TURN: usize = 64;
+/// Bytes that a shard writes in one turn to those who come or catch up, before it looks after live
+/// events again: some milliseconds' worth.
+pub const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Deletions that a lane keeps for its slowest subscribers; beyond it those start anew.
 pub const DELETIONS_KEPT_MAX: usize = 16_384;
 /// Pages of history that are read for one shard at a time; who needs another waits, so that a

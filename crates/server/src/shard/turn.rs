@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, LaneId};
-use bellwire_model::limits::{IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, VISITS_PER_TURN};
+use bellwire_model::limits::{
+    IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, TURN_BYTES_MAX, VISITS_PER_TURN,
+};
 use bellwire_wire::ws::{CloseCode, Inflater};
 use mio::{Events, Poll};
 use slab::Slab;
@@ -218,7 +220,10 @@ impl Shard {
 
     /// Takes in some of the connections that wait, so that many of them do not hold up the others.
     fn adopt_some(&mut self) {
-        for _ in 0..self.adoptions.len().min(VISITS_PER_TURN) {
+        for taken in 0..self.adoptions.len().min(VISITS_PER_TURN) {
+            if taken > 0 && self.has_written_enough() {
+                break;
+            }
             let Some(handoff) = self.adoptions.pop_front() else { break };
             self.adopt(handoff);
         }
@@ -254,7 +259,10 @@ impl Shard {
 
     /// Gives each connection that had more than its share another turn.
     fn visit_queued(&mut self) {
-        for _ in 0..self.queued.len().min(VISITS_PER_TURN) {
+        for visited in 0..self.queued.len().min(VISITS_PER_TURN) {
+            if visited > 0 && self.has_written_enough() {
+                break;
+            }
             let Some(token) = self.queued.pop_front() else { break };
             if let Some(connection) = self.connections.get_mut(token)
                 && std::mem::replace(&mut connection.is_queued, false)
@@ -262,6 +270,12 @@ impl Shard {
                 self.visit(token);
             }
         }
+    }
+
+    /// Whether a turn has written so much that live events should come next. Of those who come or
+    /// catch up one is served in any case.
+    fn has_written_enough(&self) -> bool {
+        self.written.bytes >= TURN_BYTES_MAX
     }
 
     /// Gives a connection another turn.
