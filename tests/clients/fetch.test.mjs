@@ -36,6 +36,8 @@ async function stream(atEnd, url) {
   const response = await fetch(url, { headers, signal: control.signal });
   assert.equal(response.status, 200);
   assert.equal(response.headers.get('content-type'), 'application/x-ndjson');
+  // It asks for compression by itself, and inflates what comes.
+  assert.equal(response.headers.get('content-encoding'), 'gzip');
   return splitLines(response.body.pipeThrough(new TextDecoderStream()));
 }
 
