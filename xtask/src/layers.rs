@@ -3,7 +3,7 @@
 //! ```text
 //! floor 3   bellwire
 //! floor 2   client  server  bench     sockets, clocks, tasks
-//! floor 1   wire ingest rules journal hub     see `model` only, never each other
+//! floor 1   wire ingest rules alerts journal hub     see `model` only, never each other
 //! floor 0   model
 //! ```
 
@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-wire", 1),
     ("bellwire-ingest", 1),
     ("bellwire-rules", 1),
+    ("bellwire-alerts", 1),
     ("bellwire-journal", 1),
     ("bellwire-hub", 1),
     ("bellwire-client", 2),

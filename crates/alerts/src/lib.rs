@@ -1,0 +1,6 @@
+//! What becomes of alerts once they fire: who silences or acknowledges them, which others inhibit
+//! them, and whom to notify of which group at what time.
+//!
+//! Rules say that an alert fires; this crate says what that means for people. It is a pure state
+//! machine in the terms of Prometheus' Alertmanager: time, alerts and requests go in, states and
+//! notifications come out. Nothing here reads a clock or does I/O.
