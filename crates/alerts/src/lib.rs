@@ -4,3 +4,7 @@
 //! Rules say that an alert fires; this crate says what that means for people. It is a pure state
 //! machine in the terms of Prometheus' Alertmanager: time, alerts and requests go in, states and
 //! notifications come out. Nothing here reads a clock or does I/O.
+
+mod matcher;
+
+pub use matcher::{Matcher, MatcherError, Matchers, Operator};

@@ -73,6 +73,15 @@ pub const SAMPLES_QUEUED_MAX: usize = 1_000_000;
 /// Batches of samples that wait for the evaluator; then publishers wait.
 pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 4_096;
 
+// What becomes of alerts.
+
+/// Matchers of one silence, route or filter.
+pub const MATCHERS_MAX: usize = 64;
+/// Bytes of a matcher's value: an expression may list many hosts.
+pub const MATCHER_VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a matcher's compiled expression, and of what it remembers while it matches.
+pub const MATCHER_REGEX_BYTES_MAX: usize = 1024 * 1024;
+
 // Journal.
 
 /// Bytes of one event's body.

@@ -1,0 +1,450 @@
+//! Matchers: tests of an alert's labels, as silences, routes and filters of requests have them.
+//!
+//! `severity="critical"`, `site=~"oslo|bergen"`: a name, one of four operators, a value. The text
+//! form is Alertmanager's, in both of its syntaxes.
+
+mod classic;
+mod utf8;
+
+use std::fmt;
+use std::str::FromStr;
+
+use bellwire_model::Labels;
+use bellwire_model::limits::{
+    LABEL_NAME_BYTES_MAX, MATCHER_REGEX_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX,
+};
+use regex::{Regex, RegexBuilder};
+use thiserror::Error;
+
+/// How a matcher compares a label with its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operator {
+    /// `=`: the label is the value.
+    Equal,
+    /// `!=`: it is not.
+    NotEqual,
+    /// `=~`: the value, an expression, matches all of the label.
+    Matches,
+    /// `!~`: it does not.
+    NotMatches,
+}
+
+impl Operator {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Matches => "=~",
+            Self::NotMatches => "!~",
+        }
+    }
+
+    /// Whether the value is a regular expression.
+    pub const fn is_regex(self) -> bool {
+        matches!(self, Self::Matches | Self::NotMatches)
+    }
+
+    /// Whether a label passes that is, or matches, the value.
+    pub const fn is_equal(self) -> bool {
+        matches!(self, Self::Equal | Self::Matches)
+    }
+
+    /// The operator at the start of `text`, and what follows it.
+    fn at_start(text: &str) -> Option<(Self, &str)> {
+        // `=~` before `=`, so that the tilde does not become a part of the value.
+        [Self::Matches, Self::Equal, Self::NotEqual, Self::NotMatches]
+            .into_iter()
+            .find_map(|operator| text.strip_prefix(operator.as_str()).map(|rest| (operator, rest)))
+    }
+}
+
+/// A test of one label. A label that an alert lacks reads as empty.
+#[derive(Clone)]
+pub struct Matcher {
+    name: Box<str>,
+    operator: Operator,
+    value: Box<str>,
+    /// The value as an expression, where the operator asks for one.
+    regex: Option<Regex>,
+}
+
+impl Matcher {
+    /// A matcher of these parts.
+    pub fn new(name: &str, operator: Operator, value: &str) -> Result<Self, MatcherError> {
+        if name.is_empty() {
+            return Err(MatcherError::NoName);
+        }
+        if name.len() > LABEL_NAME_BYTES_MAX {
+            return Err(MatcherError::NameTooLong { bytes: name.len() });
+        }
+        if value.len() > MATCHER_VALUE_BYTES_MAX {
+            return Err(MatcherError::ValueTooLong { bytes: value.len() });
+        }
+        let regex = if operator.is_regex() { Some(anchored(value)?) } else { None };
+        Ok(Self { name: name.into(), operator, value: value.into(), regex })
+    }
+
+    /// The label that it looks at.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it compares.
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// What it compares with.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether a label with this value passes.
+    pub fn passes(&self, value: &str) -> bool {
+        let is_equal = match &self.regex {
+            Some(regex) => regex.is_match(value),
+            None => *self.value == *value,
+        };
+        is_equal == self.operator.is_equal()
+    }
+
+    /// Whether an alert with these labels passes.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.passes(labels.get(&self.name).unwrap_or_default())
+    }
+}
+
+/// The whole of a label must match.
+fn anchored(value: &str) -> Result<Regex, MatcherError> {
+    RegexBuilder::new(&format!("^(?:{value})$"))
+        .size_limit(MATCHER_REGEX_BYTES_MAX)
+        .dfa_size_limit(MATCHER_REGEX_BYTES_MAX)
+        .build()
+        .map_err(|source| MatcherError::Regex { regex: value.into(), source: source.into() })
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Matcher {}
+
+impl Matcher {
+    /// What makes one matcher differ from another.
+    fn parts(&self) -> (&str, Operator, &str) {
+        (&self.name, self.operator, &self.value)
+    }
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Matcher {
+    /// As both syntaxes read it; a name that the classic one cannot hold is quoted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.chars().any(utf8::is_reserved) {
+            write!(f, "\"{}\"", Escaped(&self.name))?;
+        } else {
+            f.write_str(&self.name)?;
+        }
+        write!(f, "{}\"{}\"", self.operator.as_str(), Escaped(&self.value))
+    }
+}
+
+/// A text as it stands between quotes.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '\n' => f.write_str("\\n")?,
+                '"' | '\\' => write!(f, "\\{character}")?,
+                _ => write!(f, "{character}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Matcher {
+    type Err = MatcherError;
+
+    /// One matcher, without braces.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with('{') || text.ends_with('}') {
+            return Err(MatcherError::Braces { text: text.into() });
+        }
+        let classic_error = match classic::matcher(text) {
+            Ok(matcher) => return Ok(matcher),
+            Err(error) => error,
+        };
+        match utf8::matchers(text).map(<[Self; 1]>::try_from) {
+            Ok(Ok([matcher])) => Ok(matcher),
+            _ => Err(classic_error),
+        }
+    }
+}
+
+/// Matchers that an alert must pass all of. Without any, every alert passes.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Matchers(Box<[Matcher]>);
+
+impl Matchers {
+    /// All of these.
+    pub fn new(matchers: Vec<Matcher>) -> Result<Self, MatcherError> {
+        if matchers.len() > MATCHERS_MAX {
+            return Err(MatcherError::TooMany { matchers: matchers.len() });
+        }
+        Ok(Self(matchers.into()))
+    }
+
+    /// Whether an alert with these labels passes all of them.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.0.iter().all(|matcher| matcher.matches(labels))
+    }
+
+    /// Each of them, in the order in which they were given.
+    pub fn iter(&self) -> std::slice::Iter<'_, Matcher> {
+        self.0.iter()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Matchers {
+    type Item = &'a Matcher;
+    type IntoIter = std::slice::Iter<'a, Matcher>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Matchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Matchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        for (index, matcher) in self.iter().enumerate() {
+            let separator = if index > 0 { "," } else { "" };
+            write!(f, "{separator}{matcher}")?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl FromStr for Matchers {
+    type Err = MatcherError;
+
+    /// Matchers with commas between them, with or without braces around them.
+    ///
+    /// What the classic syntax reads is read so: where both read a text but differently, as
+    /// `a="\t"`, silences and routes that people have must keep their meaning.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let matchers = classic::matchers(text)
+            .or_else(|error| utf8::matchers(text).map_err(|Unreadable| error))?;
+        Self::new(matchers)
+    }
+}
+
+/// Why something is no matcher. The texts are those that users of Alertmanager know.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum MatcherError {
+    /// Neither syntax reads it.
+    #[error("bad matcher format: {text}")]
+    Format {
+        /// What was to be read.
+        text: Box<str>,
+    },
+    /// A quote within a value.
+    #[error("matcher value contains unescaped double quote: {value}")]
+    Quote {
+        /// The value as it was written.
+        value: Box<str>,
+    },
+    /// Braces around what is to be one matcher.
+    #[error("unexpected open or close brace: {text}")]
+    Braces {
+        /// What was to be read.
+        text: Box<str>,
+    },
+    /// A value that is no regular expression.
+    #[error("error parsing regexp `{regex}`")]
+    Regex {
+        /// The value.
+        regex: Box<str>,
+        /// What is wrong with it.
+        source: Box<regex::Error>,
+    },
+    /// A label without a name.
+    #[error("a matcher has a label name")]
+    NoName,
+    /// A name longer than [`LABEL_NAME_BYTES_MAX`].
+    #[error("a label name has at most {LABEL_NAME_BYTES_MAX} bytes, this one has {bytes}")]
+    NameTooLong {
+        /// The length found.
+        bytes: usize,
+    },
+    /// A value longer than [`MATCHER_VALUE_BYTES_MAX`].
+    #[error("a matcher's value has at most {MATCHER_VALUE_BYTES_MAX} bytes, this one has {bytes}")]
+    ValueTooLong {
+        /// The length found.
+        bytes: usize,
+    },
+    /// More than [`MATCHERS_MAX`].
+    #[error("there are at most {MATCHERS_MAX} matchers, these are {matchers}")]
+    TooMany {
+        /// The number found.
+        matchers: usize,
+    },
+}
+
+/// The UTF-8 syntax does not read a text; what the classic one says of it is what users get.
+#[derive(Debug)]
+struct Unreadable;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_prints_the_same_in_one_form() {
+        let table = [
+            ("", "{}"),
+            ("{}", "{}"),
+            ("foo=bar", r#"{foo="bar"}"#),
+            (r#"{foo="bar"}"#, r#"{foo="bar"}"#),
+            (r#" {foo="bar"} "#, r#"{foo="bar"}"#),
+            ("foo=bar,", r#"{foo="bar"}"#),
+            ("foo=bar, dings!=bums", r#"{foo="bar",dings!="bums"}"#),
+            (r#"{a="b",c=~"d.*"}"#, r#"{a="b",c=~"d.*"}"#),
+            ("foo!~[a-z]+", r#"{foo!~"[a-z]+"}"#),
+            (r#"job="x,y", b="#, r#"{job="x,y",b=""}"#),
+            (r#"{q="She said: \"Hi, you!\""}"#, r#"{q="She said: \"Hi, you!\""}"#),
+            // The classic syntax takes nearly anything as a value.
+            ("tricky=~~~", r#"{tricky=~"~~"}"#),
+            (r#"trickier==\\=\=\""#, r#"{trickier="=\\=\\=\""}"#),
+            ("{foo=bar}}", r#"{foo="bar}"}"#),
+            (r"{foo=bar\t}", r#"{foo="bar\\t"}"#),
+            (r"{foo=bar\n}", r#"{foo="bar\n"}"#),
+            (r"{foo=bar\}", r#"{foo="bar\\"}"#),
+            ("{foo='}", r#"{foo="'"}"#),
+            // Both read it, and the classic syntax wins.
+            (r#"foo="bar\t""#, r#"{foo="bar\\t"}"#),
+            // Only the UTF-8 syntax knows quoted names, and names beyond ASCII.
+            (r#""foo"="bar""#, r#"{foo="bar"}"#),
+            (r#"{"foo bar"="x","b"!="y",}"#, r#"{"foo bar"="x",b!="y"}"#),
+            (r#"{"a"="bar\t"}"#, "{a=\"bar\t\"}"),
+            (r#"{"a"="\xf0\x9f\x99\x82 \U0001f642 \u00e9 \101"}"#, r#"{a="🙂 🙂 é A"}"#),
+            ("føø=🙂", r#"{føø="🙂"}"#),
+            ("a-name = x", r#"{a-name="x"}"#),
+            (r#"{"foo"=~"\\d+"}"#, r#"{foo=~"\\d+"}"#),
+        ];
+        for (text, expected) in table {
+            let matchers: Matchers = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(matchers.to_string(), expected, "{text}");
+            assert_eq!(matchers.to_string().parse(), Ok(matchers), "{text}, printed");
+        }
+    }
+
+    #[test]
+    fn what_is_not_read_has_a_reason() {
+        let table = [
+            (",", "bad matcher format: "),
+            ("{,}", "bad matcher format: "),
+            ("foo", "bad matcher format: foo"),
+            ("=bar", "bad matcher format: =bar"),
+            ("a=b,,", "bad matcher format: "),
+            ("{{foo=", "bad matcher format: {foo="),
+            (r#"job="value"#, "matcher value contains unescaped double quote: \"value"),
+            (r#"job=value""#, "matcher value contains unescaped double quote: value\""),
+            (r#"a = foo"bar"#, "matcher value contains unescaped double quote: foo\"bar"),
+            (r#"{"foo"=~"\d+"}"#, r#"bad matcher format: "foo"=~"\d+""#),
+            (r#"{"foo"="\xf0\x9f"}"#, r#"bad matcher format: "foo"="\xf0\x9f""#),
+            (r#"{"foo"="bar"#, r#"bad matcher format: "foo"="bar"#),
+            (r#"foo=~"a[""#, "error parsing regexp `a[`"),
+        ];
+        for (text, expected) in table {
+            let error = text.parse::<Matchers>().expect_err(text);
+            assert_eq!(error.to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_matcher_has_no_braces() {
+        let matcher: Matcher = "a!=b".parse().expect("a matcher");
+        assert_eq!(
+            (matcher.name(), matcher.operator(), matcher.value()),
+            ("a", Operator::NotEqual, "b")
+        );
+        let quoted: Matcher = r#""a b"=c"#.parse().expect("a matcher");
+        assert_eq!(quoted.name(), "a b");
+        for text in ["{a=b}", "a=b}", r#""a"=b,"c"=d"#, ""] {
+            assert!(text.parse::<Matcher>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_pass_as_in_alertmanager() {
+        let labels = Labels::from_pairs([("job", "node"), ("text", "a\nb")]).expect("labels");
+        let table = [
+            ("", true),
+            ("job=node", true),
+            ("job=nod", false),
+            ("job!=node", false),
+            ("job!=other", true),
+            // All of the label, alternatives included.
+            ("job=~no|de", false),
+            ("job=~x|node", true),
+            ("job=~nod.", true),
+            ("job!~nod.", false),
+            ("job!~od", true),
+            // A line break is no character that `.` stands for.
+            ("text=~a.b", false),
+            // A label that is not there is empty.
+            ("site=", true),
+            ("site!=", false),
+            ("site=~.*", true),
+            ("site=~.+", false),
+            ("site!=oslo", true),
+            ("site!~oslo", true),
+            // All of them.
+            ("job=node,site=oslo", false),
+            (r#"job=node,site=~"oslo|""#, true),
+        ];
+        for (text, expected) in table {
+            let matchers: Matchers = text.parse().expect(text);
+            assert_eq!(matchers.matches(&labels), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn bounds_refuse() {
+        let many = "a=b,".repeat(MATCHERS_MAX + 1);
+        assert_eq!(
+            many.parse::<Matchers>(),
+            Err(MatcherError::TooMany { matchers: MATCHERS_MAX + 1 })
+        );
+        let long = "x".repeat(MATCHER_VALUE_BYTES_MAX + 1);
+        let error = Matcher::new("a", Operator::Equal, &long);
+        assert_eq!(error, Err(MatcherError::ValueTooLong { bytes: long.len() }));
+        let large = Matcher::new("a", Operator::Matches, "(?:[a-z]{1000}){1000}");
+        assert!(matches!(large, Err(MatcherError::Regex { .. })));
+        assert_eq!(Matcher::new("", Operator::Equal, "x"), Err(MatcherError::NoName));
+    }
+}
