@@ -12,6 +12,8 @@
 #![deny(missing_docs)]
 
 mod alert;
+mod date;
+pub mod duration;
 mod effective;
 mod event;
 mod filter;
@@ -23,6 +25,7 @@ mod time;
 mod topic;
 
 pub use alert::{Alert, AlertState, Fingerprint, RuleName, Transition, TransitionKind};
+pub use date::{Date, Rfc3339};
 pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
 pub use event::{Body, BodyError, Entry, Event};
 pub use filter::{Filter, FilterError, FilterSet};

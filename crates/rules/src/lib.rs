@@ -22,7 +22,6 @@
 //! run Prometheus' own tests with it.
 
 mod condition;
-mod duration;
 mod engine;
 mod evaluation;
 mod expression;
@@ -38,6 +37,7 @@ mod storage;
 mod template;
 mod tick;
 
+use bellwire_model::duration;
 pub use engine::{
     AlertFigures, Change, DroppedFigures, Engine, Failures, Figures, Recorded, Settings,
 };

@@ -216,8 +216,8 @@ fn start(test: Fields<'_>) -> Read<Timestamp> {
     test.read("start_timestamp", |text| {
         let seconds = read_number(text).map(|seconds| (seconds * 1e3).round() as i64);
         seconds
-            .or_else(|| crate::evaluation::calendar::read_rfc3339(text))
             .map(Timestamp::from_ms)
+            .or_else(|| Timestamp::from_rfc3339(text))
             .ok_or_else(|| format!("`{text}` is no time: write seconds, or 2024-01-01T00:00:00Z"))
     })
 }

@@ -1,4 +1,4 @@
-//! Durations as Prometheus writes them: `1h30m`, `250ms`, `0`.
+//! Durations as Prometheus and Alertmanager write them: `1h30m`, `250ms`, `0`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const UNITS: [(&str, u64); 7] = [
 const MS_MAX: u64 = i64::MAX as u64 / 1_000_000;
 
 /// The duration that `text` says; each unit at most once, larger units first.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }

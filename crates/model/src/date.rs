@@ -1,0 +1,170 @@
+//! Dates of the Gregorian calendar in UTC, and times as RFC 3339 writes them.
+
+use std::fmt;
+
+use crate::time::Timestamp;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A date of the Gregorian calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date {
+    /// As people count them; 0 is the year before the year 1.
+    pub year: i64,
+    /// From 1.
+    pub month: i64,
+    /// Of the month, from 1.
+    pub day: i64,
+}
+
+impl Date {
+    /// The date that is `day` days after 1970-01-01. Years are counted from March, so that a leap
+    /// day is the last day of its year; 400 years are always as many days.
+    pub const fn of(day: i64) -> Self {
+        let day = day + 719_468;
+        let era = day.div_euclid(146_097);
+        let of_era = day.rem_euclid(146_097);
+        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        let year = year + era * 400 + (month <= 2) as i64;
+        Self { year, month, day: of_year - (153 * from_march + 2) / 5 + 1 }
+    }
+
+    /// The days since 1970-01-01.
+    pub const fn number(self) -> i64 {
+        let year = self.year - (self.month <= 2) as i64;
+        let era = year.div_euclid(400);
+        let of_era = year.rem_euclid(400);
+        let from_march = (self.month + 9) % 12;
+        let of_year = (153 * from_march + 2) / 5 + self.day - 1;
+        era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    }
+
+    /// The day of the week, from 0 for Sunday.
+    pub const fn weekday(self) -> i64 {
+        // The first day was a Thursday.
+        (self.number() + 4).rem_euclid(7)
+    }
+
+    /// How many days its month has.
+    pub const fn days_in_month(self) -> i64 {
+        let first = Self { day: 1, ..self };
+        let next = match self.month {
+            12 => Self { year: self.year + 1, month: 1, day: 1 },
+            month => Self { month: month + 1, day: 1, ..self },
+        };
+        next.number() - first.number()
+    }
+}
+
+impl Timestamp {
+    /// Its date in UTC.
+    pub const fn date(self) -> Date {
+        Date::of(self.as_ms().div_euclid(DAY_MS))
+    }
+
+    /// The milliseconds since its day began in UTC.
+    pub const fn ms_of_day(self) -> i64 {
+        self.as_ms().rem_euclid(DAY_MS)
+    }
+
+    /// The time that a text like `2024-01-01T00:00:00Z` or `2024-01-01T02:30:00.250+02:30` says.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let (date, time) = text.split_once(['T', 't', ' '])?;
+        let mut numbers = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+        let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        let zone = time.find(['Z', 'z', '+', '-'])?;
+        let (time, zone) = time.split_at(zone);
+        let mut parts = time.splitn(3, ':');
+        let whole = |part: Option<&str>| part?.parse::<i64>().ok();
+        let (hour, minute) = (whole(parts.next())?, whole(parts.next())?);
+        let seconds: f64 = parts.next()?.parse().ok()?;
+        let is_date = year <= 9999 && (1..=12).contains(&month) && (1..=31).contains(&day);
+        let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && seconds < 61.0;
+        if !is_date || !is_time || seconds.is_sign_negative() {
+            return None;
+        }
+        let minutes = Date { year, month, day }.number() * 1440 + hour * 60 + minute;
+        let minutes = minutes - zone_minutes(zone)?;
+        Some(Self::from_ms(minutes * 60_000 + (seconds * 1e3).round() as i64))
+    }
+
+    /// As RFC 3339 writes it, in UTC with milliseconds: `2024-01-01T00:00:00.250Z`.
+    pub const fn rfc3339(self) -> Rfc3339 {
+        Rfc3339(self)
+    }
+}
+
+/// How far a zone such as `Z` or `+02:30` is ahead of UTC.
+fn zone_minutes(zone: &str) -> Option<i64> {
+    let Some(offset) = zone.strip_prefix(['+', '-']) else { return Some(0) };
+    let (hours, minutes) = offset.split_once(':')?;
+    let (hours, minutes) = (hours.parse::<u8>().ok()?, minutes.parse::<u8>().ok()?);
+    let minutes = i64::from(hours) * 60 + i64::from(minutes);
+    Some(if zone.starts_with('-') { -minutes } else { minutes })
+}
+
+/// A time that prints as RFC 3339 writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rfc3339(Timestamp);
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Date { year, month, day } = self.0.date();
+        let ms = self.0.ms_of_day();
+        let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
+        let (second, ms) = (ms / 1000 % 60, ms % 1000);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_zone() {
+        let table = [
+            ("2024-01-01T00:00:00Z", Some(1_704_067_200_000)),
+            ("2024-01-01T02:30:00.250+02:30", Some(1_704_067_200_250)),
+            ("1970-01-01T00:00:00-01:00", Some(3_600_000)),
+            ("0001-01-01T00:00:00Z", Some(-62_135_596_800_000)),
+            ("2024-13-01T00:00:00Z", None),
+            ("2024-01-01T00:00:00+99999999999999:00", None),
+            ("99999999999999999-01-01T00:00:00Z", None),
+            ("-9223372036854775808-01-01T00:00:00Z", None),
+            ("2024-01-01", None),
+            ("soon", None),
+        ];
+        for (text, ms) in table {
+            assert_eq!(Timestamp::from_rfc3339(text).map(Timestamp::as_ms), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_reads_as_it_was_written() {
+        let table = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (951_782_400_007, "2000-02-29T00:00:00.007Z"),
+            (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
+        ];
+        for (ms, text) in table {
+            let time = Timestamp::from_ms(ms);
+            assert_eq!(time.rfc3339().to_string(), text);
+            assert_eq!(Timestamp::from_rfc3339(text), Some(time));
+        }
+    }
+
+    #[test]
+    fn a_date_knows_its_weekday_and_its_month() {
+        let table = [((1970, 1, 1), 4, 31), ((2000, 2, 29), 2, 29), ((2100, 2, 28), 0, 28)];
+        for ((year, month, day), weekday, days) in table {
+            let date = Date { year, month, day };
+            assert_eq!(Date::of(date.number()), date);
+            assert_eq!((date.weekday(), date.days_in_month()), (weekday, days), "{date:?}");
+        }
+    }
+}
