@@ -86,6 +86,9 @@ pub enum AlertState {
 }
 
 impl AlertState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Firing, Self::Resolved];
+
     /// The state as text.
     pub const fn as_str(self) -> &'static str {
         match self {

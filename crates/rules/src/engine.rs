@@ -14,12 +14,15 @@
 //! ```
 
 mod alerts;
+mod checkpoint;
 mod evaluation;
 mod figures;
 mod lifecycle;
+mod log;
 mod membership;
 mod partitions;
 mod recording;
+mod resume;
 mod rules;
 mod series;
 mod timers;
@@ -28,7 +31,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::alerts::{AlertTable, Entry};
+pub use self::checkpoint::Checkpoint;
 pub use self::figures::{AlertFigures, DroppedFigures, Failures, Figures};
+use self::log::Log;
 use self::membership::Selecting;
 use self::rules::{RuleTable, Shape};
 use self::series::{Added, Reading, SeriesTable, Subscription};
@@ -122,6 +127,7 @@ pub struct Engine {
     refused_metric: Option<Box<str>>,
     failures: Failures,
     touched: Touched,
+    log: Option<Log>,
 }
 
 /// The parts of rules that were touched in a step, each once.
@@ -158,6 +164,7 @@ impl Engine {
             refused_metric: None,
             failures: Failures::default(),
             touched: Touched { by_level, current: None, step: 1 },
+            log: None,
         };
         engine.touch_wholes();
         engine
@@ -195,6 +202,7 @@ impl Engine {
             self.step(due, &[], &mut changes);
         }
         self.now = now.max(self.now);
+        self.log_time();
         changes
     }
 
@@ -242,6 +250,7 @@ impl Engine {
                 owner: None,
                 kept_since: None,
                 due: Some(due),
+                logged: None,
             });
         }
     }
@@ -266,6 +275,7 @@ impl Engine {
     /// One instant.
     fn step(&mut self, now: Timestamp, samples: &[Sample], changes: &mut Vec<Change>) {
         self.now = now;
+        self.log_step();
         // 1. What becomes visible: samples that waited for this time, then the batch.
         while let Some((id, reading)) = self.series.take_ahead(now) {
             self.take_reading(id, reading);
@@ -301,6 +311,7 @@ impl Engine {
         }
         self.forget(silent);
         self.touched.step += 1;
+        self.log_alerts();
     }
 
     fn evaluate_touched(&mut self, changes: &mut Vec<Change>) {
@@ -342,6 +353,7 @@ impl Engine {
         let begin = || self.begin_series(&sample.series, Selecting::ByRules);
         let Some(id) = known.or_else(begin) else { return };
         if is_ahead {
+            self.log_sample(id, reading);
             self.series.put_ahead(id, reading);
         } else {
             self.take_reading(id, reading);
@@ -354,6 +366,7 @@ impl Engine {
             self.dropped.late += 1;
             return;
         }
+        self.log_sample(id, reading);
         // One timer for each series, however many samples: mostly it is set anew when it is due.
         let due = reading.time.saturating_add(self.settings.lookback);
         if self.series.state(id).timer.is_none_or(|timer| timer > due) {

@@ -18,6 +18,8 @@
 //! samples arrive, and at the exact instants at which time alone changes what a rule comes to.
 //! The result is what Prometheus would compute with an evaluation interval of one millisecond.
 //!
+//! An engine can write down what changes and go on from there in another process: see [`State`].
+//!
 //! [`query`] is the plain evaluator, which the engine uses too. [`promqltest`] and [`ruletest`]
 //! run Prometheus' own tests with it.
 
@@ -36,10 +38,11 @@ mod series_text;
 mod storage;
 mod template;
 mod tick;
+mod wal;
 
 use bellwire_model::duration;
 pub use engine::{
-    AlertFigures, Change, DroppedFigures, Engine, Failures, Figures, Recorded, Settings,
+    AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Recorded, Settings,
 };
 pub use evaluation::{
     Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind, Series, Span,
@@ -51,3 +54,4 @@ pub use plan::Plan;
 pub use rule::{AlertRule, Group, GroupSettings, RecordRule, Rule, RuleKind, RuleSet};
 pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};
+pub use wal::{Corrupt, State};

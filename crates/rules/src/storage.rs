@@ -130,6 +130,11 @@ impl Storage {
         self.free.push(id);
     }
 
+    /// Whether there is a series with this number.
+    pub(crate) fn has(&self, id: SeriesId) -> bool {
+        self.series.get(id.0 as usize).is_some_and(Option::is_some)
+    }
+
     pub(crate) fn labels(&self, id: SeriesId) -> &Labels {
         &self.get(id).labels
     }

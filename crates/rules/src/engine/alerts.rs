@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::AlertFigures;
 use super::series::{Reading, Subscription};
+use crate::wal::AlertMark;
 
 /// An alert.
 #[derive(Debug)]
@@ -24,9 +25,16 @@ pub(super) struct Entry {
     pub(super) kept_since: Option<Timestamp>,
     /// When its timer is due, where it has one.
     pub(super) due: Option<Timestamp>,
+    /// What the log says of it.
+    pub(super) logged: Option<AlertMark<Subscription>>,
 }
 
 impl Entry {
+    /// What the log must say of it.
+    pub(super) fn mark(&self) -> AlertMark<Subscription> {
+        AlertMark::of(&self.alert, self.kept_since, self.owner)
+    }
+
     /// Whether it was restored and its element has not been seen yet.
     pub(super) fn is_orphan(&self) -> bool {
         self.owner.is_none() && self.alert.state != AlertState::Resolved
@@ -44,6 +52,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct AlertTable {
     entries: FxHashMap<Fingerprint, Entry>,
+    /// Those that may have changed in this step; nothing where there is no log.
+    changed: Option<Vec<Fingerprint>>,
     orphans: usize,
     /// Evaluations that raised nothing because another alert has the same labels.
     pub(super) duplicate: u64,
@@ -67,7 +77,34 @@ impl AlertTable {
     }
 
     pub(super) fn get_mut(&mut self, fingerprint: Fingerprint) -> Option<&mut Entry> {
+        self.note(fingerprint);
         self.entries.get_mut(&fingerprint)
+    }
+
+    /// Notes from now on which alerts may have changed.
+    pub(super) fn note_changes(&mut self) {
+        self.changed.get_or_insert_default();
+    }
+
+    /// The alerts that may have changed since the last call, each once.
+    pub(super) fn take_changed(&mut self) -> Vec<Fingerprint> {
+        let mut changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// Notes what the log says of an alert.
+    pub(super) fn set_logged(&mut self, fingerprint: Fingerprint, mark: AlertMark<Subscription>) {
+        if let Some(entry) = self.entries.get_mut(&fingerprint) {
+            entry.logged = Some(mark);
+        }
+    }
+
+    fn note(&mut self, fingerprint: Fingerprint) {
+        if let Some(changed) = &mut self.changed {
+            changed.push(fingerprint);
+        }
     }
 
     /// Whether restored alerts wait for their elements.
@@ -77,12 +114,14 @@ impl AlertTable {
 
     pub(super) fn insert(&mut self, entry: Entry) {
         self.orphans += usize::from(entry.is_orphan());
+        self.note(entry.alert.fingerprint);
         let replaced = self.entries.insert(entry.alert.fingerprint, entry);
         debug_assert!(replaced.is_none(), "an alert is removed before another takes its place");
     }
 
     pub(super) fn remove(&mut self, fingerprint: Fingerprint) -> Option<Entry> {
         let entry = self.entries.remove(&fingerprint)?;
+        self.note(fingerprint);
         self.orphans -= usize::from(entry.is_orphan());
         Some(entry)
     }

@@ -97,8 +97,12 @@ impl Engine {
         let members = &entry.partitions.get(part.partition).members;
         let Members::One(series) = members else { return };
         let Some(newest) = self.series.newest(*series) else { return };
-        let element = self.series.labels(*series).clone();
         let reading = Reading { time: Timestamp::from_ms(newest.time), value: newest.value };
+        if reading.time.saturating_add(self.settings.lookback) <= self.now {
+            // It says nothing: its samples may be on their way.
+            return;
+        }
+        let element = self.series.labels(*series).clone();
         let Some(held) = self.identify(part.rule, element, reading) else { return };
         let name = &self.rules.rule(part.rule).name;
         let orphan = self.alerts.get(held.fingerprint);
@@ -169,7 +173,8 @@ impl Engine {
         let kind = if fires { TransitionKind::Firing } else { TransitionKind::Pending };
         changes.push(transition(kind, self.now, &alert));
         let owner = Some(part);
-        self.alerts.insert(Entry { alert, element, newest: reading, owner, kept_since: None, due });
+        let (newest, kept_since, logged) = (reading, None, None);
+        self.alerts.insert(Entry { alert, element, newest, owner, kept_since, due, logged });
         true
     }
 

@@ -37,6 +37,7 @@ impl Engine {
         let lookback = self.settings.lookback;
         let keep = selectors.iter().map(|id| self.rules.keep(*id, lookback)).max();
         let id = self.series.insert(labels.clone(), keep.unwrap_or_default());
+        self.log_series(id);
         let mut subscriptions: Vec<Subscription> = Vec::with_capacity(selectors.len());
         for (rule, selector) in selectors {
             let entry = self.rules.get_mut(rule);
@@ -98,6 +99,7 @@ impl Engine {
                 self.timers.series.cancel(timer, id);
             }
             left.extend(self.series.state(id).subscriptions.iter().map(|part| (*part, id)));
+            self.log_gone(id);
             self.series.remove(id);
         }
         left.sort_unstable();

@@ -42,6 +42,13 @@ pub(super) struct Grouped {
     by_selector: Box<[Vec<SeriesId>]>,
 }
 
+impl Grouped {
+    /// What its series have in common.
+    pub(super) fn key(&self) -> &Labels {
+        &self.key
+    }
+}
+
 impl Members {
     /// The series of each selector.
     pub(super) fn selected(&self) -> Selected<'_> {

@@ -41,6 +41,9 @@ impl Engine {
             }
             self.take_reading(id, Reading { time: self.now, value: item.value() });
         }
+        if before != after {
+            self.log_recorded(part, &after);
+        }
         for id in before {
             if !after.contains(&id) {
                 self.series.state_mut(id).recorders -= 1;

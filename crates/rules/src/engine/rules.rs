@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) shape: Shape,
     /// It may use what rules of lower levels record.
     pub(super) level: u32,
+    /// The same for the same rule in every process.
+    pub(super) identity: u64,
     pub(super) partitions: Partitions,
 }
 
@@ -43,6 +45,7 @@ pub(super) enum Shape {
 #[derive(Debug)]
 pub(super) struct RuleTable {
     entries: Vec<Entry>,
+    by_identity: FxHashMap<u64, RuleId>,
     by_metric: FxHashMap<Box<str>, Vec<(RuleId, SelectorId)>>,
     /// Selectors that may select any metric.
     of_any_metric: Vec<(RuleId, SelectorId)>,
@@ -54,6 +57,7 @@ impl RuleTable {
         let levels = levels(&rules);
         let mut table = Self {
             entries: Vec::with_capacity(rules.len()),
+            by_identity: FxHashMap::default(),
             by_metric: FxHashMap::default(),
             of_any_metric: Vec::new(),
         };
@@ -75,8 +79,23 @@ impl RuleTable {
         let is_plain = rule.settings.query_offset.is_zero();
         let condition = Condition::of(&rule.plan).filter(|_| is_plain);
         let shape = Shape::of(&rule.plan);
+        let identity = self.identify(&rule, id);
         let partitions = Partitions::default();
-        self.entries.push(Entry { rule, condition, shape, level, partitions });
+        self.entries.push(Entry { rule, condition, shape, level, identity, partitions });
+    }
+
+    /// Rules of one name and expression are told apart by their order.
+    fn identify(&mut self, rule: &Rule, id: RuleId) -> u64 {
+        let identities = (0..).map(|nth| rule.identity(nth));
+        let mut free = identities.filter(|identity| !self.by_identity.contains_key(identity));
+        let identity = free.next().expect("there are more numbers than rules");
+        self.by_identity.insert(identity, id);
+        identity
+    }
+
+    /// The rule with an identity.
+    pub(super) fn find(&self, identity: u64) -> Option<RuleId> {
+        self.by_identity.get(&identity).copied()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -27,6 +27,8 @@ pub(super) struct SeriesState {
     pub(super) timer: Option<Timestamp>,
     /// Parts of rules that record it now.
     pub(super) recorders: u32,
+    /// What it is called in the log; no other series of the process ever has this number.
+    pub(super) number: u64,
     /// Samples that wait for their time.
     ahead: u32,
 }
@@ -43,6 +45,8 @@ pub(super) struct Subscription {
 pub(super) struct SeriesTable {
     storage: Storage,
     states: Vec<SeriesState>,
+    /// Series that ever began.
+    begun: u64,
     ahead: BTreeMap<(Timestamp, SeriesId), f64>,
 }
 
@@ -91,7 +95,9 @@ impl SeriesTable {
         if self.states.len() <= place {
             self.states.resize_with(place + 1, SeriesState::default);
         }
-        self.states[place] = SeriesState { keep, ..SeriesState::default() };
+        self.begun += 1;
+        let number = self.begun;
+        self.states[place] = SeriesState { keep, number, ..SeriesState::default() };
         id
     }
 
@@ -142,6 +148,19 @@ impl SeriesTable {
     /// When the next reading becomes visible.
     pub(super) fn next_ahead(&self) -> Option<Timestamp> {
         self.ahead.first_key_value().map(|((time, _), _)| *time)
+    }
+
+    /// All readings that wait for their time.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = (SeriesId, Reading)> {
+        let reading =
+            |(&(time, id), &value): (&(Timestamp, SeriesId), &f64)| (id, Reading { time, value });
+        self.ahead.iter().map(reading)
+    }
+
+    /// The series from a place on, with the place behind each.
+    pub(super) fn from(&self, place: usize) -> impl Iterator<Item = (usize, SeriesId)> {
+        let all = (place..self.states.len()).map(|place| (place + 1, SeriesId(place as u32)));
+        all.filter(|(_, id)| self.storage.has(*id))
     }
 
     pub(super) fn ahead_len(&self) -> usize {

@@ -1,0 +1,173 @@
+//! Going on from what an engine wrote down.
+
+use std::sync::Arc;
+
+use bellwire_model::limits::RESTART_GAP;
+use bellwire_model::{Alert, AlertState, Fingerprint, RuleName, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::alerts::Entry;
+use super::membership::Selecting;
+use super::partitions::PartitionId;
+use super::rules::{RuleId, Shape};
+use super::series::{Reading, Subscription};
+use super::{Change, Engine, Settings};
+use crate::rule::{AlertRule, Rule, RuleSet};
+use crate::storage::{Point, STALE, SeriesId};
+use crate::wal::{PartName, SavedAlert, SavedSeries, State};
+
+/// The series of a state, as this engine calls them.
+type Numbers = FxHashMap<u64, SeriesId>;
+
+impl Engine {
+    /// An engine that goes on where another one ended, and what changed since.
+    ///
+    /// After a short pause, [`RESTART_GAP`] at most, it is as if there had been none. After a
+    /// longer one nothing is known of the time between: an alert stays until its condition is seen
+    /// again, or the lookback from `now` has passed. The rules may be others: what no rule raises
+    /// any more ends.
+    pub fn resume(
+        rules: RuleSet,
+        settings: Settings,
+        state: State,
+        now: Timestamp,
+    ) -> (Self, Vec<Change>) {
+        let mut engine = Self::with_settings(rules, settings);
+        let now = now.max(state.now);
+        let ended_at = state.now;
+        let is_gap = now.saturating_since(ended_at) > RESTART_GAP;
+        engine.now = if is_gap { now } else { ended_at };
+        let State { series, alerts, recorded, .. } = state;
+        let used: FxHashSet<u64> = recorded.values().flatten().copied().collect();
+        let mut numbers = Numbers::default();
+        for (number, saved) in series {
+            let selecting =
+                if used.contains(&number) { Selecting::Nothing } else { Selecting::ByRules };
+            if let Some(id) = engine.take_series(saved, selecting) {
+                numbers.insert(number, id);
+            }
+        }
+        let mut orphaned = Vec::new();
+        for (part, series) in recorded {
+            let ids = series.iter().filter_map(|number| numbers.get(number).copied());
+            orphaned.extend(engine.take_recorded(&part, ids.collect()));
+        }
+        for (fingerprint, saved) in alerts {
+            engine.take_alert(fingerprint, saved, is_gap);
+        }
+        let mut changes = Vec::new();
+        engine.begin_again(orphaned, &mut changes);
+        changes.extend(engine.advance(now));
+        (engine, changes)
+    }
+
+    /// The first step: everything is evaluated, and what no rule speaks for any more ends.
+    fn begin_again(&mut self, orphaned: Vec<SeriesId>, changes: &mut Vec<Change>) {
+        for id in orphaned {
+            self.take_reading(id, Reading { time: self.now, value: STALE });
+        }
+        for rule in self.rules.ids() {
+            let parts: Vec<PartitionId> = self.rules.get(rule).partitions.ids().collect();
+            parts.into_iter().for_each(|partition| self.touch(Subscription { rule, partition }));
+        }
+        self.step(self.now, &[], changes);
+        let names: FxHashSet<&RuleName> =
+            self.rules.ids().map(|rule| &*self.rules.rule(rule).name).collect();
+        let is_left = |entry: &&Entry| entry.is_orphan() && !names.contains(&*entry.alert.rule);
+        let left = self.alerts.iter().filter(is_left);
+        let mut left: Vec<Fingerprint> = left.map(|entry| entry.alert.fingerprint).collect();
+        left.sort_unstable();
+        left.into_iter().for_each(|fingerprint| self.end(fingerprint, changes));
+    }
+
+    fn take_series(&mut self, saved: SavedSeries, selecting: Selecting) -> Option<SeriesId> {
+        let SavedSeries { labels, points } = saved;
+        if points.is_empty() {
+            return None;
+        }
+        let id = self.begin_series(&labels, selecting)?;
+        for Point { time, value } in points {
+            let reading = Reading { time: Timestamp::from_ms(time), value };
+            if reading.time > self.now {
+                self.series.put_ahead(id, reading);
+            } else {
+                // What is too old counts for no rule of these.
+                self.series.add(id, reading);
+            }
+        }
+        if let Some(newest) = self.series.newest(id) {
+            let leaves = Timestamp::from_ms(newest.time).saturating_add(self.settings.lookback);
+            self.arm_series(id, leaves.max(self.now));
+        }
+        Some(id)
+    }
+
+    /// Gives a part what it records; gives it back where there is no such part.
+    fn take_recorded(&mut self, name: &PartName, series: Vec<SeriesId>) -> Vec<SeriesId> {
+        let Some(part) = self.part(name) else { return series };
+        for id in &series {
+            self.series.state_mut(*id).recorders += 1;
+        }
+        self.rules.get_mut(part.rule).partitions.get_mut(part.partition).recorded = series;
+        Vec::new()
+    }
+
+    /// The part of a rule that is called so; where a group of series has none left, it is made
+    /// anew.
+    fn part(&mut self, name: &PartName) -> Option<Subscription> {
+        let rule = self.rules.find(name.rule)?;
+        let entry = self.rules.get_mut(rule);
+        let partition = match entry.shape {
+            Shape::EachSeries => return self.part_of_series(rule, name),
+            Shape::Keyed(_) | Shape::Whole => {
+                let selectors = entry.rule.plan.selections.len();
+                entry.partitions.find_or_insert(name.key.clone(), selectors)
+            }
+        };
+        Some(Subscription { rule, partition })
+    }
+
+    fn part_of_series(&self, rule: RuleId, name: &PartName) -> Option<Subscription> {
+        let id = self.series.find(&name.key)?;
+        let subscriptions = &self.series.state(id).subscriptions;
+        subscriptions.iter().find(|part| part.rule == rule).copied()
+    }
+
+    fn take_alert(&mut self, fingerprint: Fingerprint, saved: SavedAlert, is_gap: bool) {
+        let SavedAlert { mut alert, element, kept_since, part } = saved;
+        if self.alerts.len() >= self.settings.alerts_max {
+            return;
+        }
+        if alert.state == AlertState::Resolved {
+            return self.restore(self.now, [Arc::unwrap_or_clone(alert)]);
+        }
+        let part = part.filter(|_| !is_gap).and_then(|name| self.part(&name));
+        let newest = Reading { time: alert.sample_time, value: alert.value };
+        let lookback = self.now.saturating_add(self.settings.lookback);
+        let due = match part {
+            None => Some(lookback),
+            Some(part) => {
+                let rule = self.rules.rule(part.rule);
+                Arc::make_mut(&mut alert).rule = rule.name.clone();
+                due(rule, &alert, kept_since).map(|due| due.max(self.now))
+            }
+        };
+        if let Some(due) = due {
+            self.timers.alerts.arm(due, fingerprint);
+        }
+        if let Some(part) = part {
+            let partitions = &mut self.rules.get_mut(part.rule).partitions;
+            partitions.get_mut(part.partition).raised.push(fingerprint);
+        }
+        let logged = None;
+        self.alerts.insert(Entry { alert, element, newest, owner: part, kept_since, due, logged });
+    }
+}
+
+/// When time alone changes an alert.
+fn due(rule: &Rule, alert: &Alert, kept_since: Option<Timestamp>) -> Option<Timestamp> {
+    let AlertRule { hold, keep_firing, .. } = rule.alert()?;
+    let ends = kept_since.map(|since| since.saturating_add(*keep_firing));
+    let fires = || alert.active_at.saturating_add(*hold);
+    ends.or_else(|| (alert.state == AlertState::Pending).then(fires))
+}

@@ -1,0 +1,267 @@
+//! An engine that goes on from what another one wrote down says what that one would have said.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bellwire_model::{Fingerprint, Labels, METRIC_NAME, Sample, Timestamp};
+use bellwire_rules::{Change, Checkpoint, Engine, RuleFile, RuleSet, Settings, State, load};
+use proptest::prelude::*;
+
+const LOOKBACK: Duration = Duration::from_millis(20);
+const END_MS: i64 = 120;
+const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
+/// Conditions of every shape, on the metrics `a` and `b`, each with the label `s`.
+const EXPRESSIONS: [&str; 20] = [
+    "a > 1",
+    "a > b",
+    "sum(a) > 3",
+    "sum by (s) ({s=~\"x|y\",__name__=~\"a|b\"}) >= 2",
+    "absent(a)",
+    "a unless b",
+    "max_over_time(a[7ms]) > 2",
+    "count_over_time(a[10ms]) > 1",
+    "rate(a[10ms]) > 151.3",
+    "increase(a[10ms]) > increase(b[10ms]) + 0.13",
+    "predict_linear(a[15ms] offset 3ms, 0.01) < -0.1",
+    "a > a offset 3ms",
+    "topk(1, a)",
+    "time() - timestamp(a) > 0.004",
+    "absent_over_time(b[5ms])",
+    "max_over_time(a[6ms:2ms]) > 2",
+    "twice > 4",
+    "max(total) > 2",
+    "twice unless b",
+    "count_over_time(a[30ms]) > 3",
+];
+
+fn rules() -> RuleSet {
+    let mut text = "groups:\n- name: g\n  rules:\n".to_owned();
+    text += "  - {record: total, expr: sum by (s) (a)}\n  - {record: twice, expr: total * 2}\n";
+    for (index, expression) in EXPRESSIONS.into_iter().enumerate() {
+        let (hold, keep) = (index % 4 * 3, index % 3 * 4);
+        writeln!(text, "  - alert: A{index}\n    expr: |-\n      {expression}").expect("text");
+        writeln!(text, "    for: {hold}ms\n    keep_firing_for: {keep}ms").expect("text");
+    }
+    load(&[RuleFile { name: "f", text: &text }]).expect("rules")
+}
+
+fn settings() -> Settings {
+    Settings { lookback: LOOKBACK, ..Settings::default() }
+}
+
+#[derive(Debug)]
+struct Batch {
+    arrives_ms: i64,
+    samples: Vec<Sample>,
+}
+
+fn batches() -> impl Strategy<Value = Vec<Batch>> {
+    let value = prop_oneof![10 => (0..5_u8).prop_map(f64::from), 1 => Just(STALE)];
+    let shift = prop_oneof![6 => Just(0_i64), 2 => -15..0_i64, 1 => 0..15_i64];
+    let sample = (0..4_usize, value, shift);
+    let batch = (1..9_i64, prop::collection::vec(sample, 1..4));
+    prop::collection::vec(batch, 1..25).prop_map(|batches| {
+        let mut now = 0;
+        let mut told = Vec::new();
+        for (gap, samples) in batches {
+            now += gap;
+            let of = |(index, value, shift): (usize, f64, i64)| {
+                let pairs = [(METRIC_NAME, ["a", "b"][index % 2]), ("s", ["x", "y"][index / 2])];
+                let series = Labels::from_pairs(pairs).expect("labels");
+                Sample { series, value, time: Timestamp::from_ms(now + shift) }
+            };
+            told.push(Batch { arrives_ms: now, samples: samples.into_iter().map(of).collect() });
+        }
+        told.retain(|batch| batch.arrives_ms < END_MS);
+        told
+    })
+}
+
+/// When an alert changed, and how. Not its value: one that moves with the time is as it was when it
+/// was looked at last.
+type Told = (i64, &'static str, Fingerprint);
+
+fn told(changes: &[Change]) -> Vec<Told> {
+    let told = changes.iter().filter_map(|change| match change {
+        Change::Transition(transition) => Some((
+            transition.time.as_ms(),
+            transition.kind.event_type(),
+            transition.alert.fingerprint,
+        )),
+        _ => None,
+    });
+    let mut told: Vec<Told> = told.collect();
+    told.sort_unstable();
+    told
+}
+
+/// An engine whose process may end: what it wrote down is all that is left of it.
+struct Mortal {
+    engine: Engine,
+    /// Pieces of the newest checkpoint that is complete, and the log behind its beginning.
+    checkpoint: Vec<Vec<u8>>,
+    log: Vec<Vec<u8>>,
+    /// One that is being taken: its pieces, and where in the log it began.
+    next: Option<(Checkpoint, Vec<Vec<u8>>, usize)>,
+}
+
+impl Mortal {
+    fn new(mut engine: Engine) -> Self {
+        engine.keep_log();
+        let mut mortal = Self { engine, checkpoint: Vec::new(), log: Vec::new(), next: None };
+        mortal.begin_checkpoint();
+        while mortal.next.is_some() {
+            mortal.go_on();
+        }
+        mortal
+    }
+
+    fn begin_checkpoint(&mut self) {
+        self.next = Some((Checkpoint::default(), Vec::new(), self.log.len()));
+    }
+
+    /// One small piece between two steps.
+    fn go_on(&mut self) {
+        let Some((checkpoint, pieces, _)) = &mut self.next else { return };
+        if let Some(piece) = self.engine.checkpoint(checkpoint, 60) {
+            return pieces.push(piece);
+        }
+        let (_, pieces, began_at) = self.next.take().expect("it was there a line ago");
+        self.checkpoint = pieces;
+        self.log.drain(..began_at);
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Vec<Change> {
+        let changes = self.engine.apply(Timestamp::from_ms(batch.arrives_ms), &batch.samples);
+        self.log.push(self.engine.take_log());
+        self.go_on();
+        changes
+    }
+
+    /// The process ends, and another one begins in the same instant.
+    fn die(self) -> (Self, Vec<Change>) {
+        let mut state = State::default();
+        for bytes in self.checkpoint.iter().chain(&self.log) {
+            state.read(bytes).expect("whole records");
+        }
+        let now = Timestamp::MIN;
+        let (engine, changes) = Engine::resume(rules(), settings(), state, now);
+        (Self::new(engine), changes)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 150,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn who_goes_on_from_a_log_says_what_would_have_been_said(
+        batches in batches(),
+        dies in prop::collection::vec(0..25_usize, 1..4),
+        checkpoints in prop::collection::vec(0..25_usize, 0..4),
+    ) {
+        let mut lasting = Engine::with_settings(rules(), settings());
+        let mut expected = lasting.apply(Timestamp::from_ms(0), &[]);
+        let mut mortal = Mortal::new(Engine::with_settings(rules(), settings()));
+        let first = Batch { arrives_ms: 0, samples: Vec::new() };
+        let mut got = mortal.apply(&first);
+        for (index, batch) in batches.iter().enumerate() {
+            expected.extend(lasting.apply(Timestamp::from_ms(batch.arrives_ms), &batch.samples));
+            got.extend(mortal.apply(batch));
+            if checkpoints.contains(&index) {
+                mortal.begin_checkpoint();
+            }
+            if dies.contains(&index) {
+                let (next, changes) = mortal.die();
+                mortal = next;
+                prop_assert_eq!(told(&changes), vec![], "nothing happens while nothing changes");
+            }
+        }
+        expected.extend(lasting.advance(Timestamp::from_ms(END_MS)));
+        got.extend(mortal.engine.advance(Timestamp::from_ms(END_MS)));
+        prop_assert_eq!(told(&got), told(&expected));
+    }
+}
+
+/// An engine with a hot boiler, whose process ends at 10 s.
+fn ended(rules: &str) -> State {
+    let mut engine = Engine::new(set(rules));
+    engine.keep_log();
+    let mut state = State::default();
+    for ms in [0, 10_000] {
+        engine.apply(Timestamp::from_ms(ms), &[boiler(ms, 95.0)]);
+        state.read(&engine.take_log()).expect("whole records");
+    }
+    state
+}
+
+fn set(rules: &str) -> RuleSet {
+    let text = format!("groups:\n- name: g\n  rules:\n{rules}");
+    load(&[RuleFile { name: "f", text: &text }]).expect("rules")
+}
+
+fn boiler(ms: i64, value: f64) -> Sample {
+    let series = Labels::from_pairs([(METRIC_NAME, "t"), ("site", "oslo")]).expect("labels");
+    Sample { series, value, time: Timestamp::from_ms(ms) }
+}
+
+fn kinds(changes: &[Change]) -> Vec<(i64, &'static str)> {
+    told(changes).into_iter().map(|(time, kind, _)| (time, kind)).collect()
+}
+
+const HOT: &str = "  - {alert: Hot, expr: 'sum by (site) (t) > 90', for: 20s}\n";
+
+#[test]
+fn after_a_short_pause_time_counts_as_if_there_had_been_none() {
+    let now = Timestamp::from_ms(25_000);
+    let (_, changes) = Engine::resume(set(HOT), Settings::default(), ended(HOT), now);
+    assert_eq!(kinds(&changes), [(20_000, "alert.firing")]);
+}
+
+#[test]
+fn after_a_long_pause_an_alert_waits_for_its_samples() {
+    let now = 3_600_000;
+    let resume = || {
+        let (state, now) = (ended(HOT), Timestamp::from_ms(now));
+        Engine::resume(set(HOT), Settings::default(), state, now)
+    };
+    // Nothing is heard: it goes with the lookback, counted from the restart.
+    let (mut engine, changes) = resume();
+    assert_eq!(kinds(&changes), []);
+    let changes = engine.advance(Timestamp::from_ms(now + 400_000));
+    assert_eq!(kinds(&changes), [(now + 300_000, "alert.inactive")]);
+    // It is still hot: `for` does not begin anew.
+    let (mut engine, _) = resume();
+    let changes = engine.apply(Timestamp::from_ms(now + 5), &[boiler(now + 5, 96.0)]);
+    assert_eq!(kinds(&changes), [(now + 5, "alert.firing")]);
+}
+
+#[test]
+fn what_no_rule_raises_any_more_ends() {
+    let now = Timestamp::from_ms(11_000);
+    let fires = "  - {alert: Hot, expr: 't > 90'}\n  - {record: r, expr: t}\n";
+    let other = "  - {alert: Other, expr: 'r > 0'}\n";
+    let (engine, changes) = Engine::resume(set(other), Settings::default(), ended(fires), now);
+    assert_eq!(kinds(&changes), [(10_000, "alert.resolved")]);
+    assert_eq!(engine.figures().alerts.firing, 0);
+}
+
+#[test]
+fn a_broken_record_is_told_and_what_comes_before_it_counts() {
+    let mut engine = Engine::new(set(HOT));
+    engine.keep_log();
+    engine.apply(Timestamp::from_ms(5), &[boiler(5, 1.0)]);
+    let whole = engine.take_log();
+    for cut in 0..whole.len() {
+        let mut state = State::default();
+        let result = state.read(&whole[..cut]);
+        assert!(result.is_ok() || result.is_err_and(|corrupt| corrupt.at <= cut), "{cut}");
+        let mut broken = whole.clone();
+        broken[cut] ^= 0xFF;
+        let _ = State::default().read(&broken);
+    }
+}
