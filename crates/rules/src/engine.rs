@@ -35,9 +35,11 @@ pub use self::checkpoint::Checkpoint;
 pub use self::figures::{AlertFigures, DroppedFigures, Failures, Figures};
 use self::log::Log;
 use self::membership::Selecting;
+use self::partitions::PARTITION_BYTES;
 use self::rules::{RuleTable, Shape};
 use self::series::{Added, Reading, SeriesTable, Subscription};
 use self::timers::Timers;
+use crate::cost::Parts;
 use crate::evaluation::{Answer, Conventions, Element, EvaluationError, Value, query};
 use crate::plan::Plan;
 use crate::rule::RuleSet;
@@ -49,6 +51,16 @@ use bellwire_model::limits::{
 use bellwire_model::{
     Alert, AlertState, Fingerprint, Labels, RuleName, Sample, Timestamp, Transition,
 };
+
+/// Bytes that a selector adds to each series that it selects: what says that the series touches a
+/// part, and the part, or a place in one that it shares.
+pub(crate) fn series_bytes(parts: &Parts) -> usize {
+    let in_part = match parts {
+        Parts::EachSeries => PARTITION_BYTES,
+        Parts::By(_) | Parts::Without(_) | Parts::Whole => size_of::<SeriesId>(),
+    };
+    size_of::<Subscription>() + in_part
+}
 
 /// The bounds and times that an engine works with; the defaults are those of
 /// [`limits`](bellwire_model::limits).

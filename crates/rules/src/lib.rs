@@ -24,6 +24,7 @@
 //! run Prometheus' own tests with it.
 
 mod condition;
+mod cost;
 mod engine;
 mod evaluation;
 mod expression;
@@ -41,6 +42,7 @@ mod tick;
 mod wal;
 
 use bellwire_model::duration;
+pub use cost::{Cost, Parts};
 pub use engine::{
     AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Recorded, Settings,
 };

@@ -4,7 +4,10 @@
 //! is made by [`compile`] from the parser's; nothing here knows how it is evaluated.
 
 mod compile;
+mod motion;
 mod partition;
+
+use std::time::Duration;
 
 use crate::evaluation::aggregation::Aggregate;
 use crate::evaluation::arithmetic::Operator;
@@ -40,6 +43,19 @@ pub(crate) struct Selection {
     /// instant that counts, the lookback comes on top.
     pub(crate) reach_ms: i64,
     pub(crate) kind: SelectionKind,
+}
+
+impl Selection {
+    /// How long samples are kept for it behind the newest one; zero keeps the newest alone.
+    pub(crate) fn keep(&self, query_offset: Duration, lookback: Duration) -> Duration {
+        let reach = Duration::from_millis(self.reach_ms.unsigned_abs());
+        let reach = reach.saturating_add(query_offset);
+        match self.kind {
+            SelectionKind::Instant if reach.is_zero() => Duration::ZERO,
+            SelectionKind::Instant => reach.saturating_add(lookback),
+            SelectionKind::Range => reach,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

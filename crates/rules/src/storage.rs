@@ -26,6 +26,9 @@ impl Point {
     }
 }
 
+/// What a sample takes that is kept.
+pub(crate) const SAMPLE_BYTES: usize = size_of::<Point>();
+
 /// The number of a series; used again once the series is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);

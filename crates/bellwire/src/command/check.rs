@@ -1,6 +1,7 @@
 //! `bellwire check`: is the configuration valid, and what becomes of each rule? Do tests of rules
 //! pass, and is `PromQL` evaluated as it must be?
 
+mod cost;
 mod report;
 mod scripts;
 mod tests;

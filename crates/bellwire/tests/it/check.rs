@@ -47,11 +47,42 @@ fn rule(rule: &serde_json::Value) -> String {
 fn rules_that_are_fine_are_listed() {
     let folder = folder(&[("good.yml", GOOD)]);
     let (code, output, errors) = check(folder.path(), &["*.yml"]);
-    let expected = "stream  good.yml: boilers/BoilerHot
-stream  good.yml: boilers/BoilerCold
-2 rules, 0 errors
+    let lines: Vec<&str> = output.lines().collect();
+    let [hot, cold, total] = lines[..] else { panic!("{output}") };
+    let cost = "each series, 1 selector, the newest sample, ";
+    assert!(hot.starts_with(&format!("stream  good.yml:boilers:BoilerHot: {cost}")), "{hot}");
+    assert!(cold.starts_with(&format!("stream  good.yml:boilers:BoilerCold: {cost}")), "{cold}");
+    assert_eq!((code, total), (Some(0), "2 rules, 0 errors"), "{errors}");
+}
+
+#[test]
+fn each_rule_is_told_with_its_mode_its_cost_and_why() {
+    let rules = "groups:
+- name: g
+  rules:
+  - {record: r, expr: 'sum by (job) (rate(x[5m]))'}
+  - {alert: A, expr: 'rate(x[5m]) / rate(y[5m]) > 1'}
+  - {alert: B, expr: absent(x)}
+  - {alert: C, expr: info(x)}
 ";
-    assert_eq!((code, output.as_str()), (Some(0), expected), "{errors}");
+    let folder = folder(&[("r.yml", rules)]);
+    let (code, output, _) = check(folder.path(), &["r.yml", "--json"]);
+    assert_eq!(code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    let [sum, ratio, absent, info] = &report["rules"].as_array().expect("rules")[..] else {
+        panic!("{output}")
+    };
+    assert_eq!((&sum["mode"], &sum["reason"]), (&"stream".into(), &serde_json::Value::Null));
+    assert_eq!(sum["cost"]["parts"], serde_json::json!({"kind": "by", "labels": ["job"]}));
+    assert_eq!(sum["cost"]["windows_ms"], serde_json::json!([300_000]));
+    assert_eq!(ratio["cost"]["parts"], serde_json::json!({"kind": "without", "labels": []}));
+    assert_eq!(
+        (&sum["cost"]["restless"], &ratio["cost"]["restless"]),
+        (&false.into(), &true.into())
+    );
+    assert_eq!(absent["cost"]["parts"], serde_json::json!({"kind": "whole"}));
+    assert_eq!((&info["mode"], &info["cost"]), (&"refused".into(), &serde_json::Value::Null));
+    assert_eq!(info["reason"], "7:22: `info(…)` is not supported: it is of tier 3");
 }
 
 #[test]
@@ -63,7 +94,7 @@ fn what_is_wrong_is_told_with_its_place() {
     let names: Vec<_> = report["rules"].as_array().expect("rules").iter().map(rule).collect();
     let expected = ["stream BoilerHot", "stream BoilerCold", "refused BoilerHot", "refused Fine"];
     assert_eq!(names, expected, "{output}");
-    assert_eq!(report["rules"][3]["reason"], "unknown field `fro` in a rule");
+    assert_eq!(report["rules"][3]["reason"], "8:5: unknown field `fro` in a rule");
     let found: Vec<_> = report["errors"].as_array().expect("errors").iter().collect();
     assert_eq!(found.len(), 2, "{output}");
     for (error, (line, column)) in found.iter().zip([(5, 39), (8, 5)]) {

@@ -11,6 +11,9 @@ use crate::storage::SeriesId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PartitionId(u32);
 
+/// Bytes of a part that a series has for itself.
+pub(super) const PARTITION_BYTES: usize = size_of::<Option<Partition>>();
+
 /// A part of a rule.
 #[derive(Debug)]
 pub(super) struct Partition {

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 
 use super::partitions::Partitions;
 use crate::condition::Condition;
-use crate::plan::{PartitionKey, Plan, Selection, SelectionKind, SelectorId};
+use crate::cost::Parts;
+use crate::plan::{PartitionKey, Plan, Selection, SelectorId};
 use crate::rule::{Rule, RuleKind, RuleSet};
 use crate::selector::Selector;
 
@@ -139,26 +140,16 @@ impl RuleTable {
 
     /// How long samples are kept for a selector behind the newest one.
     pub(super) fn keep(&self, id: (RuleId, SelectorId), lookback: Duration) -> Duration {
-        let Selection { reach_ms, kind, .. } = self.selection(id);
-        let reach = Duration::from_millis(reach_ms.unsigned_abs());
-        let reach = reach.saturating_add(self.rule(id.0).settings.query_offset);
-        match kind {
-            SelectionKind::Instant if reach.is_zero() => Duration::ZERO,
-            SelectionKind::Instant => reach.saturating_add(lookback),
-            SelectionKind::Range => reach,
-        }
+        self.selection(id).keep(self.rule(id.0).settings.query_offset, lookback)
     }
 }
 
 impl Shape {
     fn of(plan: &Plan) -> Self {
-        let key = PartitionKey::of(plan);
-        if key.is_whole() {
-            Self::Whole
-        } else if key.is_every_series() && plan.selections.len() == 1 {
-            Self::EachSeries
-        } else {
-            Self::Keyed(key)
+        match Parts::of(plan) {
+            Parts::EachSeries => Self::EachSeries,
+            Parts::Whole => Self::Whole,
+            Parts::By(_) | Parts::Without(_) => Self::Keyed(PartitionKey::of(plan)),
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::error::Error;
 
 use bellwire_model::RuleName;
-use bellwire_rules::LoadError;
+use bellwire_rules::{Cost, LoadError, Rule};
 use bellwire_server::{ConfigError, RuleFileText, RuleFilesError};
 use serde::Serialize;
+
+use super::cost::CostReport;
 
 /// The outcome of a check; its JSON is for programs to rely on.
 #[derive(Debug, Default, Serialize)]
@@ -21,15 +23,37 @@ struct RuleReport {
     group: String,
     name: String,
     mode: Mode,
-    /// Why it is refused.
+    /// Why it has this mode; nothing where there is nothing to say.
     reason: Option<String>,
+    /// What it costs, unless it is refused.
+    cost: Option<CostReport>,
 }
 
 impl RuleReport {
+    fn fine(rule: &Rule) -> Self {
+        let cost = CostReport::new(&Cost::of(rule));
+        Self { cost: Some(cost), ..Self::new(&rule.name, Mode::Stream, None) }
+    }
+
+    fn refused(name: &RuleName, reason: String) -> Self {
+        Self::new(name, Mode::Refused, Some(reason))
+    }
+
     fn new(name: &RuleName, mode: Mode, reason: Option<String>) -> Self {
         let RuleName { file, group, alert } = name;
         let (file, group, name) = (file.to_string(), group.to_string(), alert.to_string());
-        Self { file, group, name, mode, reason }
+        Self { file, group, name, mode, reason, cost: None }
+    }
+
+    /// The mode, the rule, what it costs, and why where there is something to say.
+    fn text(&self) -> String {
+        let Self { file, group, name, mode, reason, cost } = self;
+        let mut text = format!("{:<8}{file}:{group}:{name}", mode.as_str());
+        for said in cost.as_ref().map(CostReport::text).iter().chain(reason) {
+            text.push_str(": ");
+            text.push_str(said);
+        }
+        text
     }
 }
 
@@ -116,7 +140,7 @@ impl Report {
         let files: Vec<_> = files.iter().map(RuleFileText::as_file).collect();
         let (set, errors) = bellwire_rules::inspect(&files);
         let fine = set.groups().iter().flat_map(|group| &group.rules);
-        self.rules.extend(fine.map(|rule| RuleReport::new(&rule.name, Mode::Stream, None)));
+        self.rules.extend(fine.map(RuleReport::fine));
         let mut refused: Option<&RuleName> = None;
         for error in &errors {
             self.errors.push(Problem::from(error));
@@ -125,8 +149,9 @@ impl Report {
                 continue;
             };
             refused = Some(name);
-            let reason = error.reason.to_string();
-            self.rules.push(RuleReport::new(name, Mode::Refused, Some(reason)));
+            let LoadError { line, column, reason, .. } = error;
+            let reason = format!("{line}:{column}: {reason}");
+            self.rules.push(RuleReport::refused(name, reason));
         }
     }
 
@@ -140,14 +165,7 @@ impl Report {
 
     /// A line for each rule and each error.
     pub(super) fn text(&self) -> String {
-        let mut lines: Vec<String> = self
-            .rules
-            .iter()
-            .map(|rule| {
-                let RuleReport { file, group, name, mode, .. } = rule;
-                format!("{:<8}{file}: {group}/{name}", mode.as_str())
-            })
-            .collect();
+        let mut lines: Vec<String> = self.rules.iter().map(RuleReport::text).collect();
         lines.extend(self.errors.iter().map(|error| format!("error   {}", error.text())));
         let rules = self.rules.len();
         lines.push(format!("{rules} rules, {} errors", self.errors.len()));

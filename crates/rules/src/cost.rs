@@ -1,0 +1,124 @@
+//! What a rule costs, told from its plan before any sample has come.
+
+use std::time::Duration;
+
+use bellwire_model::limits::LOOKBACK;
+
+use crate::engine::series_bytes;
+use crate::plan::{PartitionKey, Plan, SelectionKind};
+use crate::rule::Rule;
+use crate::storage::SAMPLE_BYTES;
+
+/// What a rule costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// What is evaluated when a sample comes.
+    pub parts: Parts,
+    /// The selectors of the expression.
+    pub selectors: usize,
+    /// The ranges that it looks at, each once, the shortest first.
+    pub windows: Box<[Duration]>,
+    /// How long samples of its series are kept behind the newest one; zero keeps the newest alone.
+    /// Rules that select the same series share their samples.
+    pub kept: Duration,
+    /// Whether it may have to be looked at each second, or each interval of its group if that is
+    /// shorter, because values that move in no straight line decide.
+    pub is_restless: bool,
+    /// Bytes that the rule adds to each series that it selects, beside the samples.
+    pub series_bytes: usize,
+    /// Bytes of each sample that is kept.
+    pub sample_bytes: usize,
+}
+
+/// What of a rule is evaluated when a sample comes: the series that know of each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// The sample's series alone.
+    EachSeries,
+    /// The series that agree in these labels.
+    By(Box<[Box<str>]>),
+    /// The series that agree in all labels but these and the metric name.
+    Without(Box<[Box<str>]>),
+    /// All series of the rule.
+    Whole,
+}
+
+impl Cost {
+    /// What a rule costs.
+    pub fn of(rule: &Rule) -> Self {
+        let plan = &rule.plan;
+        let parts = Parts::of(plan);
+        let series_bytes = plan.selections.len() * series_bytes(&parts);
+        let kept = plan
+            .selections
+            .iter()
+            .map(|selection| selection.keep(rule.settings.query_offset, LOOKBACK));
+        Self {
+            selectors: plan.selections.len(),
+            windows: windows(plan),
+            kept: kept.max().unwrap_or_default(),
+            is_restless: plan.is_restless(),
+            series_bytes,
+            sample_bytes: SAMPLE_BYTES,
+            parts,
+        }
+    }
+}
+
+impl Parts {
+    /// The parts that a plan falls into.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        match PartitionKey::of(plan) {
+            key if key.is_whole() => Self::Whole,
+            key if key.is_every_series() && plan.selections.len() == 1 => Self::EachSeries,
+            PartitionKey::Only(labels) => Self::By(labels.into_iter().collect()),
+            PartitionKey::AllBut(labels) => Self::Without(labels.into_iter().collect()),
+        }
+    }
+}
+
+fn windows(plan: &Plan) -> Box<[Duration]> {
+    let ranges = plan.selections.iter().filter(|selection| selection.kind == SelectionKind::Range);
+    let mut windows: Vec<_> =
+        ranges.map(|range| Duration::from_millis(range.reach_ms.unsigned_abs())).collect();
+    windows.sort_unstable();
+    windows.dedup();
+    windows.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{RuleFile, load};
+
+    fn cost(expression: &str) -> Cost {
+        let text = format!("groups: [{{name: g, rules: [{{record: r, expr: '{expression}'}}]}}]");
+        let set = load(&[RuleFile { name: "f", text: &text }]).expect(expression);
+        Cost::of(&set.groups()[0].rules[0])
+    }
+
+    #[test]
+    fn costs_are_told_from_the_plan() {
+        let by = |labels: &[&str]| Parts::By(labels.iter().map(|label| (*label).into()).collect());
+        let without =
+            |labels: &[&str]| Parts::Without(labels.iter().map(|label| (*label).into()).collect());
+        let table = [
+            ("x > 1", Parts::EachSeries, vec![], 0),
+            ("rate(x[5m]) > 1", Parts::EachSeries, vec![5], 5),
+            ("rate(x[5m]) > rate(x[1m] offset 9m)", without(&[]), vec![5, 10], 10),
+            ("sum by (b, a) (rate(x[5m]))", by(&["a", "b"]), vec![5], 5),
+            ("histogram_quantile(0.9, rate(x[2m]))", without(&["le"]), vec![2], 2),
+            ("absent(x)", Parts::Whole, vec![], 0),
+            ("x offset 1m", Parts::EachSeries, vec![], 6),
+            ("max_over_time(x[1h:1m])", Parts::EachSeries, vec![], 65),
+            ("vector(1)", Parts::Whole, vec![], 0),
+        ];
+        for (text, parts, windows, kept) in table {
+            let cost = cost(text);
+            assert_eq!(cost.parts, parts, "{text}");
+            let minutes = |minutes: &u64| Duration::from_mins(*minutes);
+            assert_eq!(*cost.windows, *windows.iter().map(minutes).collect::<Vec<_>>(), "{text}");
+            assert_eq!(cost.kept, Duration::from_mins(kept), "{text}");
+        }
+    }
+}
