@@ -74,6 +74,18 @@ pub struct RuleName {
     pub alert: Arc<str>,
 }
 
+/// Who raised an alert.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AlertSource {
+    /// A rule of this server.
+    Rule(Arc<RuleName>),
+    /// A client that posted it, as Prometheus does to an Alertmanager.
+    Posted {
+        /// The page that tells more of it.
+        generator_url: Option<Arc<str>>,
+    },
+}
+
 /// What an alert is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AlertState {
@@ -104,15 +116,15 @@ impl AlertState {
 pub struct Alert {
     /// Identity: the fingerprint of `labels`.
     pub fingerprint: Fingerprint,
-    /// The rule that raised it.
-    pub rule: Arc<RuleName>,
+    /// Who raised it.
+    pub source: AlertSource,
     /// What it is doing.
     pub state: AlertState,
     /// The series' labels, the rule's labels and `alertname`.
     pub labels: Labels,
     /// The rule's annotations, filled in.
     pub annotations: Labels,
-    /// The value that the condition saw last.
+    /// The value that the condition saw last; 0 where the alert was posted, and has none.
     pub value: f64,
     /// When the condition began to hold.
     pub active_at: Timestamp,
@@ -120,11 +132,24 @@ pub struct Alert {
     pub fired_at: Option<Timestamp>,
     /// When it resolved.
     pub resolved_at: Option<Timestamp>,
-    /// The time of the sample that `value` comes from.
+    /// The time of the sample that `value` comes from; of a posted alert, when it was posted last.
     pub sample_time: Timestamp,
 }
 
 impl Alert {
+    /// The alert's name: its label `alertname`; empty where it was posted without one.
+    pub fn name(&self) -> &str {
+        self.labels.get("alertname").unwrap_or_default()
+    }
+
+    /// The rule that raised it, unless it was posted.
+    pub fn rule(&self) -> Option<&Arc<RuleName>> {
+        match &self.source {
+            AlertSource::Rule(name) => Some(name),
+            AlertSource::Posted { .. } => None,
+        }
+    }
+
     /// The alert's severity: its label of that name, or `none`.
     pub fn severity(&self) -> &str {
         self.labels.get("severity").unwrap_or("none")

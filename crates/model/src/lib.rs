@@ -21,10 +21,13 @@ mod labels;
 pub mod limits;
 mod offset;
 mod sample;
+mod status;
 mod time;
 mod topic;
 
-pub use alert::{Alert, AlertState, Fingerprint, RuleName, Transition, TransitionKind};
+pub use alert::{
+    Alert, AlertSource, AlertState, Fingerprint, RuleName, Transition, TransitionKind,
+};
 pub use date::{Date, Rfc3339};
 pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
 pub use event::{Body, BodyError, Entry, Event};
@@ -32,5 +35,6 @@ pub use filter::{Filter, FilterError, FilterSet};
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
 pub use sample::{Sample, SampleError};
+pub use status::{Acknowledgement, AlertStatus, SilenceId, SilenceIdError};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicError};

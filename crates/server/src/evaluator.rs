@@ -44,6 +44,12 @@ pub(crate) const ALERTS_ACTIVE: &str = "alerts/active";
 /// Transitions of all alerts.
 const ALERTS_EVENTS: &str = "alerts/events";
 
+/// The type of the event that tells that somebody has taken an alert up.
+pub(crate) const ACKNOWLEDGED: &str = "alert.acknowledged";
+
+/// The type of the event that tells that nobody has any more, though the alert still fires.
+pub(crate) const UNACKNOWLEDGED: &str = "alert.unacknowledged";
+
 /// How long a publisher of samples waits for its turn before it is told to come back.
 const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -360,8 +366,7 @@ fn event_topic(alert: &Alert) -> Topic {
         }
         if segment.is_empty() { "_".to_owned() } else { segment }
     };
-    let topic =
-        format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(&alert.rule.alert));
+    let topic = format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(alert.name()));
     topic.parse().expect("the segments are valid and short")
 }
 
@@ -409,6 +414,10 @@ pub(crate) fn restore(journal: &dyn Journal) -> Result<Vec<Alert>, Error> {
     while after < tail {
         let page = journal.read(after, &filters, crate::history::PAGE)?;
         for entry in page.entries {
+            // What people say of an alert is kept elsewhere, and is not the rule's.
+            if matches!(entry.event.event_type.as_deref(), Some(ACKNOWLEDGED | UNACKNOWLEDGED)) {
+                continue;
+            }
             let body = entry.event.body.as_ref().map(|body| body.bytes().clone());
             match body.map(|body| json::read_alert(&body)) {
                 Some(Ok(alert)) => {
@@ -421,5 +430,6 @@ pub(crate) fn restore(journal: &dyn Journal) -> Result<Vec<Alert>, Error> {
         }
         after = page.end;
     }
-    Ok(newest.into_values().filter(|alert| alert.state != AlertState::Pending).collect())
+    let is_of_rule = |alert: &Alert| alert.rule().is_some() && alert.state != AlertState::Pending;
+    Ok(newest.into_values().filter(is_of_rule).collect())
 }

@@ -2,9 +2,12 @@
 
 mod read;
 
+use std::fmt::Display;
+
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
-    Alert, Body, Cursor, Epoch, Event, Fingerprint, Labels, METRIC_NAME, Offset, Sample,
+    Alert, AlertSource, AlertStatus, Body, Cursor, Epoch, Event, Fingerprint, Labels, METRIC_NAME,
+    Offset, Sample,
 };
 
 use crate::Control;
@@ -90,31 +93,41 @@ fn write_body(out: &mut Vec<u8>, body: &Body) {
     }
 }
 
-/// An alert as it is now: the value of `alerts/active` and the data of its transitions.
+/// An alert as its source has it: the data of its transitions.
 ///
 /// `fired_at` and `resolved_at` are left out until they are known. A value that is not finite is
 /// one of the strings `"NaN"`, `"+Inf"`, `"-Inf"`.
 pub fn alert(alert: &Alert) -> Vec<u8> {
+    shown_alert(alert, &AlertStatus::default())
+}
+
+/// An alert as it is shown: the value of `alerts/active`. Its state is the one word that tells
+/// most of it; who silences, inhibits or has acknowledged it stands beside it.
+pub fn shown_alert(alert: &Alert, status: &AlertStatus) -> Vec<u8> {
     let texts = alert.labels.size_bytes() + alert.annotations.size_bytes();
     let mut out = Vec::with_capacity(320 + 2 * texts);
     out.extend_from_slice(b"{\"fingerprint\":\"");
     out.extend_from_slice(alert.fingerprint.to_string().as_bytes());
     out.extend_from_slice(b"\",\"state\":\"");
-    out.extend_from_slice(alert.state.as_str().as_bytes());
+    out.extend_from_slice(status.shown(alert.state).as_bytes());
     out.push(b'"');
+    write_status(&mut out, status);
     write::member(&mut out, "severity");
     write::string(&mut out, alert.severity());
     write::member(&mut out, "labels");
     write::labels(&mut out, &alert.labels, None);
     write::member(&mut out, "annotations");
     write::labels(&mut out, &alert.annotations, None);
-    write::member(&mut out, "value");
-    write::number(&mut out, alert.value);
+    let is_of_rule = alert.rule().is_some();
+    if is_of_rule {
+        write::member(&mut out, "value");
+        write::number(&mut out, alert.value);
+    }
     let times = [
         ("active_at", Some(alert.active_at)),
         ("fired_at", alert.fired_at),
         ("resolved_at", alert.resolved_at),
-        ("sample_time", Some(alert.sample_time)),
+        ("sample_time", is_of_rule.then_some(alert.sample_time)),
     ];
     for (name, time) in times {
         if let Some(time) = time {
@@ -122,14 +135,56 @@ pub fn alert(alert: &Alert) -> Vec<u8> {
             write::integer(&mut out, time.as_ms());
         }
     }
-    out.extend_from_slice(b",\"rule\":{\"file\":");
-    write::string(&mut out, &alert.rule.file);
-    write::member(&mut out, "group");
-    write::string(&mut out, &alert.rule.group);
-    write::member(&mut out, "name");
-    write::string(&mut out, &alert.rule.alert);
-    out.extend_from_slice(b"}}");
+    write_source(&mut out, &alert.source);
+    out.push(b'}');
     out
+}
+
+/// Members that say why a shown state is what it is; none where there is nothing to say.
+fn write_status(out: &mut Vec<u8>, status: &AlertStatus) {
+    let AlertStatus { silenced_by, inhibited_by, acknowledged } = status;
+    write_texts(out, "silenced_by", silenced_by);
+    write_texts(out, "inhibited_by", inhibited_by);
+    if let Some(acknowledgement) = acknowledged {
+        out.extend_from_slice(b",\"acknowledged\":{\"by\":");
+        write::string(out, &acknowledgement.by);
+        write::member(out, "note");
+        write::string(out, &acknowledgement.note);
+        write::member(out, "at");
+        write::integer(out, acknowledgement.at.as_ms());
+        out.push(b'}');
+    }
+}
+
+fn write_texts(out: &mut Vec<u8>, name: &str, texts: &[impl Display]) {
+    if texts.is_empty() {
+        return;
+    }
+    write::member(out, name);
+    for (index, text) in texts.iter().enumerate() {
+        out.push(if index == 0 { b'[' } else { b',' });
+        write::string(out, &text.to_string());
+    }
+    out.push(b']');
+}
+
+fn write_source(out: &mut Vec<u8>, source: &AlertSource) {
+    match source {
+        AlertSource::Rule(rule) => {
+            out.extend_from_slice(b",\"rule\":{\"file\":");
+            write::string(out, &rule.file);
+            write::member(out, "group");
+            write::string(out, &rule.group);
+            write::member(out, "name");
+            write::string(out, &rule.alert);
+            out.push(b'}');
+        }
+        AlertSource::Posted { generator_url: Some(url) } => {
+            write::member(out, "generator_url");
+            write::string(out, url);
+        }
+        AlertSource::Posted { generator_url: None } => {}
+    }
 }
 
 /// A sample as `POST /v1/samples` takes it: the value of `samples/…` and `rules/…` topics.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
-    Alert, AlertState, Body, Cursor, Epoch, Event, Filter, FilterSet, Fingerprint, Labels,
-    METRIC_NAME, Offset, RuleName, Sample, Timestamp,
+    Acknowledgement, Alert, AlertSource, AlertState, AlertStatus, Body, Cursor, Epoch, Event,
+    Filter, FilterSet, Fingerprint, Labels, METRIC_NAME, Offset, RuleName, Sample, SilenceId,
+    Timestamp,
 };
 use bellwire_wire::{ByeReason, Control, GapReason, json, ndjson};
 use bytes::Bytes;
@@ -97,11 +98,11 @@ fn an_alert_says_all_that_is_known_about_it() {
     let labels = labels(&[("alertname", "BoilerHot"), ("severity", "critical"), ("site", "oslo")]);
     let mut alert = Alert {
         fingerprint: Fingerprint::of(&labels),
-        rule: Arc::new(RuleName {
+        source: AlertSource::Rule(Arc::new(RuleName {
             file: "rules/boiler.yml".into(),
             group: "boilers".into(),
             alert: "BoilerHot".into(),
-        }),
+        })),
         state: AlertState::Pending,
         labels,
         annotations: Labels::from_pairs([("summary", "hot\n\"now\"")]).expect("labels"),
@@ -129,6 +130,39 @@ fn an_alert_says_all_that_is_known_about_it() {
     assert_eq!(value["state"], "resolved");
     assert_eq!(value["severity"], "none");
     assert_eq!((&value["fired_at"], &value["resolved_at"]), (&json!(2000), &json!(3000)));
+}
+
+#[test]
+fn an_alert_is_shown_with_what_has_been_made_of_it() {
+    let labels = labels(&[("alertname", "Hot")]);
+    let fingerprint = Fingerprint::of(&labels);
+    let alert = Alert {
+        fingerprint,
+        source: AlertSource::Posted { generator_url: Some("http://prometheus/graph".into()) },
+        state: AlertState::Firing,
+        labels,
+        annotations: Labels::empty(),
+        value: 0.0,
+        active_at: Timestamp::from_ms(1_000),
+        fired_at: Some(Timestamp::from_ms(1_000)),
+        resolved_at: None,
+        sample_time: Timestamp::from_ms(1_500),
+    };
+    let (by, note) = ("ada".into(), "on \"it\"".into());
+    let status = AlertStatus {
+        silenced_by: vec![SilenceId::from_random(1), SilenceId::from_random(2)],
+        inhibited_by: vec![fingerprint],
+        acknowledged: Some(Arc::new(Acknowledgement { by, note, at: Timestamp::from_ms(7) })),
+    };
+    let expected = format!(
+        "{{\"fingerprint\":\"{fingerprint}\",\"state\":\"silenced\",\
+         \"silenced_by\":[\"00000000-0000-4000-8000-000000000001\",\"00000000-0000-4000-8000-000000000002\"],\
+         \"inhibited_by\":[\"{fingerprint}\"],\
+         \"acknowledged\":{{\"by\":\"ada\",\"note\":\"on \\\"it\\\"\",\"at\":7}},\
+         \"severity\":\"none\",\"labels\":{{\"alertname\":\"Hot\"}},\"annotations\":{{}},\
+         \"active_at\":1000,\"fired_at\":1000,\"generator_url\":\"http://prometheus/graph\"}}"
+    );
+    assert_eq!(text(json::shown_alert(&alert, &status)), expected);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bellwire_model::{
-    Alert, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
+    Alert, AlertSource, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
 };
 
 use rustc_hash::FxHashSet;
@@ -106,7 +106,7 @@ impl Engine {
         let Some(held) = self.identify(part.rule, element, reading) else { return };
         let name = &self.rules.rule(part.rule).name;
         let orphan = self.alerts.get(held.fingerprint);
-        if orphan.is_some_and(|orphan| orphan.is_orphan() && orphan.alert.rule == *name) {
+        if orphan.is_some_and(|orphan| orphan.is_orphan() && orphan.alert.rule() == Some(name)) {
             raised.push(held.fingerprint);
             self.adopt(part, &held);
         }
@@ -125,7 +125,7 @@ impl Engine {
             self.timers.alerts.arm(due, fingerprint);
             entry.due = Some(due);
         }
-        Arc::make_mut(&mut entry.alert).rule = rule.name.clone();
+        Arc::make_mut(&mut entry.alert).source = AlertSource::Rule(rule.name.clone());
         entry.owner = Some(part);
         entry.element = held.element.clone();
         self.alerts.insert(entry);
@@ -156,7 +156,7 @@ impl Engine {
         let Held { element, reading, labels, .. } = element;
         let alert = Arc::new(Alert {
             fingerprint,
-            rule: rule.name.clone(),
+            source: AlertSource::Rule(rule.name.clone()),
             state: if fires { AlertState::Firing } else { AlertState::Pending },
             annotations: rule.alert_annotations(&self.fill(&element, reading.value)),
             labels,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bellwire_model::limits::RESTART_GAP;
-use bellwire_model::{Alert, AlertState, Fingerprint, RuleName, Timestamp};
+use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, RuleName, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::alerts::Entry;
@@ -73,7 +73,8 @@ impl Engine {
         self.step(self.now, &[], changes);
         let names: FxHashSet<&RuleName> =
             self.rules.ids().map(|rule| &*self.rules.rule(rule).name).collect();
-        let is_left = |entry: &&Entry| entry.is_orphan() && !names.contains(&*entry.alert.rule);
+        let is_gone = |alert: &Alert| alert.rule().is_none_or(|name| !names.contains(&**name));
+        let is_left = |entry: &&Entry| entry.is_orphan() && is_gone(&entry.alert);
         let left = self.alerts.iter().filter(is_left);
         let mut left: Vec<Fingerprint> = left.map(|entry| entry.alert.fingerprint).collect();
         left.sort_unstable();
@@ -148,7 +149,7 @@ impl Engine {
             None => Some(lookback),
             Some(part) => {
                 let rule = self.rules.rule(part.rule);
-                Arc::make_mut(&mut alert).rule = rule.name.clone();
+                Arc::make_mut(&mut alert).source = AlertSource::Rule(rule.name.clone());
                 due(rule, &alert, kept_since).map(|due| due.max(self.now))
             }
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwire_model::{Alert, AlertState, Fingerprint, Labels, RuleName, Timestamp};
+use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, Timestamp};
 
 use super::{Kind, PartName, SavedAlert};
 use crate::storage::Point;
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
         let part = self.optional(Self::part)?;
         let alert = Alert {
             fingerprint: Fingerprint::of(&labels),
-            rule: Arc::new(RuleName { file, group, alert }),
+            source: AlertSource::Rule(Arc::new(RuleName { file, group, alert })),
             state,
             labels,
             annotations,

@@ -70,7 +70,8 @@ impl Writer {
         let SavedAlert { alert, element, kept_since, part } = saved;
         self.kind(Kind::Alert);
         self.text(alert.state.as_str());
-        for text in [&alert.rule.file, &alert.rule.group, &alert.rule.alert] {
+        let rule = alert.rule().expect("the engine has alerts of rules alone");
+        for text in [&rule.file, &rule.group, &rule.alert] {
             self.text(text);
         }
         for labels in [&alert.labels, &alert.annotations, element] {

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellwire_model::{Alert, AlertState, Fingerprint, Labels, LabelsError, RuleName, Timestamp};
+use bellwire_model::{
+    Alert, AlertSource, AlertState, Fingerprint, Labels, LabelsError, RuleName, Timestamp,
+};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -34,13 +36,15 @@ struct AlertText<'a> {
     labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     #[serde(borrow)]
     annotations: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
-    value: serde_json::Value,
+    value: Option<serde_json::Value>,
     active_at: i64,
     fired_at: Option<i64>,
     resolved_at: Option<i64>,
-    sample_time: i64,
+    sample_time: Option<i64>,
     #[serde(borrow)]
-    rule: RuleText<'a>,
+    rule: Option<RuleText<'a>>,
+    #[serde(borrow)]
+    generator_url: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -66,18 +70,25 @@ pub fn read_alert(json: &[u8]) -> Result<Alert, AlertError> {
         other => return Err(AlertError::State(other.into())),
     };
     let alert_labels = labels(&text.labels)?;
-    let RuleText { file, group, name } = text.rule;
+    let source = match text.rule {
+        Some(RuleText { file, group, name }) => AlertSource::Rule(Arc::new(RuleName {
+            file: file.into(),
+            group: group.into(),
+            alert: name.into(),
+        })),
+        None => AlertSource::Posted { generator_url: text.generator_url.map(Into::into) },
+    };
     Ok(Alert {
         fingerprint: Fingerprint::of(&alert_labels),
-        rule: Arc::new(RuleName { file: file.into(), group: group.into(), alert: name.into() }),
+        source,
         state,
         labels: alert_labels,
         annotations: labels(&text.annotations)?,
-        value: number(&text.value)?,
+        value: text.value.as_ref().map_or(Ok(0.0), number)?,
         active_at: Timestamp::from_ms(text.active_at),
         fired_at: text.fired_at.map(Timestamp::from_ms),
         resolved_at: text.resolved_at.map(Timestamp::from_ms),
-        sample_time: Timestamp::from_ms(text.sample_time),
+        sample_time: Timestamp::from_ms(text.sample_time.unwrap_or(text.active_at)),
     })
 }
 
@@ -99,14 +110,18 @@ mod tests {
     fn an_alert_reads_back_what_was_written() {
         let labels = Labels::from_pairs([("alertname", "Hot \"one\""), ("site", "höhe")]);
         let labels = labels.expect("labels");
-        for (value, fired_at) in [(21.5, Some(3)), (f64::INFINITY, None)] {
+        let rule = RuleName { file: "a.yml".into(), group: "g".into(), alert: "Hot".into() };
+        let rule = AlertSource::Rule(Arc::new(rule));
+        let posted = |url: Option<&str>| AlertSource::Posted { generator_url: url.map(Into::into) };
+        for (value, fired_at, source) in [
+            (21.5, Some(3), rule.clone()),
+            (f64::INFINITY, None, rule),
+            (0.0, Some(2), posted(None)),
+            (0.0, Some(2), posted(Some("http://prometheus/graph?a=\"b\""))),
+        ] {
             let alert = Alert {
                 fingerprint: Fingerprint::of(&labels),
-                rule: Arc::new(RuleName {
-                    file: "a.yml".into(),
-                    group: "g".into(),
-                    alert: "Hot".into(),
-                }),
+                source,
                 state: AlertState::Firing,
                 labels: labels.clone(),
                 annotations: Labels::empty(),
@@ -114,7 +129,7 @@ mod tests {
                 active_at: Timestamp::from_ms(2),
                 fired_at: fired_at.map(Timestamp::from_ms),
                 resolved_at: None,
-                sample_time: Timestamp::from_ms(1),
+                sample_time: Timestamp::from_ms(2),
             };
             let json = crate::json::alert(&alert);
             assert_eq!(read_alert(&json).expect("an alert"), alert);
