@@ -5,6 +5,9 @@
 //! machine in the terms of Prometheus' Alertmanager: time, alerts and requests go in, states and
 //! notifications come out. Nothing here reads a clock or does I/O.
 
+pub mod config;
+pub mod inhibition;
 mod matcher;
+pub mod route;
 
 pub use matcher::{Matcher, MatcherError, Matchers, Operator};

@@ -85,6 +85,17 @@ pub const MATCHER_VALUE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a matcher's compiled expression, and of what it remembers while it matches.
 pub const MATCHER_REGEX_BYTES_MAX: usize = 1024 * 1024;
 
+// Notifications.
+
+/// Bytes of Alertmanager's configuration file.
+pub const ALERTMANAGER_CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Routes of Alertmanager's configuration: each alert may be compared with all of them.
+pub const ROUTES_MAX: usize = 10_000;
+/// Receivers of Alertmanager's configuration.
+pub const RECEIVERS_MAX: usize = 1_000;
+/// Rules of Alertmanager's configuration by which alerts inhibit others.
+pub const INHIBITION_RULES_MAX: usize = 1_000;
+
 // Journal.
 
 /// Bytes of one event's body.

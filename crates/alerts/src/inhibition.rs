@@ -1,0 +1,190 @@
+//! Which firing alerts keep which others quiet.
+//!
+//! A rule has sources and targets: while a source fires, targets that have the same values of the
+//! rule's `equal` labels are inhibited. An alert that is on both sides does not inhibit another one
+//! that is, or each would silence the other.
+
+use std::collections::BTreeSet;
+
+use bellwire_model::{Fingerprint, Labels};
+use rustc_hash::FxHashMap;
+
+use crate::Matchers;
+
+/// One rule, as the configuration has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InhibitionRule {
+    /// Which alerts inhibit.
+    pub sources: Matchers,
+    /// Which are inhibited.
+    pub targets: Matchers,
+    /// Labels that both must have the same values of; one that both lack is the same.
+    pub equal: Vec<Box<str>>,
+}
+
+/// Which side of a rule a source stands on beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    SourceAlone,
+    Both,
+}
+
+/// The firing sources of one rule, by the values of its `equal` labels.
+#[derive(Debug)]
+struct Sources {
+    rule: InhibitionRule,
+    by_values: FxHashMap<Values, BTreeSet<(Side, Fingerprint)>>,
+}
+
+/// The values of a rule's `equal` labels, in the rule's order.
+type Values = Box<[Box<str>]>;
+
+/// Knows the firing alerts that inhibit others. What a question costs does not depend on how many
+/// there are.
+#[derive(Debug, Default)]
+pub struct Inhibitors {
+    rules: Vec<Sources>,
+}
+
+impl Inhibitors {
+    /// Of these rules, with no alert firing.
+    pub fn new(rules: &[InhibitionRule]) -> Self {
+        let sources =
+            |rule: &InhibitionRule| Sources { rule: rule.clone(), by_values: FxHashMap::default() };
+        Self { rules: rules.iter().map(sources).collect() }
+    }
+
+    /// An alert fires. Says whether it is a source: then others may be inhibited now.
+    pub fn on_firing(&mut self, fingerprint: Fingerprint, labels: &Labels) -> bool {
+        let mut is_source = false;
+        for sources in self.rules.iter_mut().filter(|sources| sources.rule.sources.matches(labels))
+        {
+            let is_target = sources.rule.targets.matches(labels);
+            let side = if is_target { Side::Both } else { Side::SourceAlone };
+            let values = sources.rule.values(labels);
+            sources.by_values.entry(values).or_default().insert((side, fingerprint));
+            is_source = true;
+        }
+        is_source
+    }
+
+    /// An alert no longer fires. Says whether it was a source: then others may no longer be
+    /// inhibited.
+    pub fn on_ended(&mut self, fingerprint: Fingerprint, labels: &Labels) -> bool {
+        let mut was_source = false;
+        for sources in &mut self.rules {
+            let values = sources.rule.values(labels);
+            let Some(firing) = sources.by_values.get_mut(&values) else { continue };
+            for side in [Side::SourceAlone, Side::Both] {
+                was_source |= firing.remove(&(side, fingerprint));
+            }
+            if firing.is_empty() {
+                sources.by_values.remove(&values);
+            }
+        }
+        was_source
+    }
+
+    /// The alerts that inhibit one with these labels: one of each rule that does.
+    pub fn inhibited_by(&self, labels: &Labels) -> Vec<Fingerprint> {
+        let mut inhibitors = Vec::new();
+        for sources in self.rules.iter().filter(|sources| sources.rule.targets.matches(labels)) {
+            let Some(firing) = sources.by_values.get(&sources.rule.values(labels)) else {
+                continue;
+            };
+            // Those on the source's side alone come first.
+            let Some(&(side, fingerprint)) = firing.first() else { continue };
+            let is_on_both = sources.rule.sources.matches(labels);
+            if side == Side::SourceAlone || !is_on_both {
+                inhibitors.push(fingerprint);
+            }
+        }
+        inhibitors.sort_unstable();
+        inhibitors.dedup();
+        inhibitors
+    }
+}
+
+impl InhibitionRule {
+    fn values(&self, labels: &Labels) -> Values {
+        self.equal.iter().map(|name| labels.get(name).unwrap_or_default().into()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(text: &str) -> Labels {
+        let pairs = text.split(',').map(|pair| pair.split_once('=').expect("a pair"));
+        Labels::from_pairs(pairs).expect("labels")
+    }
+
+    fn inhibitors() -> Inhibitors {
+        let rule = |sources: &str, targets: &str, equal: &[&str]| InhibitionRule {
+            sources: sources.parse().expect("matchers"),
+            targets: targets.parse().expect("matchers"),
+            equal: equal.iter().map(|name| (*name).into()).collect(),
+        };
+        Inhibitors::new(&[
+            rule("alertname=NodeDown", "severity!=critical", &["node"]),
+            rule("severity=critical", "severity=warning", &["site", "alertname"]),
+        ])
+    }
+
+    #[test]
+    fn a_source_inhibits_targets_with_equal_labels_while_it_fires() {
+        let mut inhibitors = inhibitors();
+        let down = labels("alertname=NodeDown,node=a,severity=critical");
+        let fingerprint = Fingerprint::of(&down);
+        assert!(inhibitors.on_firing(fingerprint, &down));
+        assert!(inhibitors.on_firing(fingerprint, &down), "once more changes nothing");
+        let table = [
+            ("alertname=Slow,node=a,severity=warning", true),
+            ("alertname=Slow,node=a", true),
+            ("alertname=Slow,node=b,severity=warning", false),
+            ("alertname=Slow,severity=warning", false),
+            ("alertname=Disk,node=a,severity=critical", false),
+        ];
+        for (alert, is_inhibited) in table {
+            let expected = if is_inhibited { vec![fingerprint] } else { Vec::new() };
+            assert_eq!(inhibitors.inhibited_by(&labels(alert)), expected, "{alert}");
+        }
+        assert!(inhibitors.on_ended(fingerprint, &down));
+        assert!(!inhibitors.on_ended(fingerprint, &down));
+        for (alert, _) in table {
+            assert_eq!(inhibitors.inhibited_by(&labels(alert)), [], "{alert}");
+        }
+        assert!(inhibitors.rules.iter().all(|sources| sources.by_values.is_empty()));
+    }
+
+    #[test]
+    fn labels_that_both_lack_are_equal() {
+        let mut inhibitors = inhibitors();
+        let critical = labels("alertname=Hot,severity=critical");
+        inhibitors.on_firing(Fingerprint::of(&critical), &critical);
+        assert_eq!(inhibitors.inhibited_by(&labels("alertname=Hot,severity=warning")).len(), 1);
+        let elsewhere = labels("alertname=Hot,severity=warning,site=oslo");
+        assert_eq!(inhibitors.inhibited_by(&elsewhere), []);
+    }
+
+    #[test]
+    fn alerts_on_both_sides_do_not_inhibit_each_other() {
+        let any: Matchers = "site=oslo".parse().expect("matchers");
+        let rule = InhibitionRule { sources: any.clone(), targets: any, equal: Vec::new() };
+        let source_only = InhibitionRule {
+            sources: "site=~oslo|rome".parse().expect("matchers"),
+            targets: rule.targets.clone(),
+            equal: Vec::new(),
+        };
+        let (one, two) = (labels("site=oslo,a=1"), labels("site=oslo,a=2"));
+        let rome = labels("site=rome");
+        let mut inhibitors = Inhibitors::new(&[rule, source_only]);
+        for alert in [&one, &two] {
+            inhibitors.on_firing(Fingerprint::of(alert), alert);
+        }
+        assert_eq!(inhibitors.inhibited_by(&one), []);
+        inhibitors.on_firing(Fingerprint::of(&rome), &rome);
+        assert_eq!(inhibitors.inhibited_by(&one), [Fingerprint::of(&rome)]);
+    }
+}
