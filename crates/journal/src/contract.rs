@@ -11,6 +11,7 @@
 mod appending;
 mod idempotency;
 mod reading;
+pub(crate) mod records;
 mod retaining;
 
 use std::sync::mpsc::sync_channel;
@@ -24,6 +25,10 @@ use crate::{Append, Appended, Error, Journal, Observer, Page, ReadLimit, Retenti
 pub use appending::*;
 pub use idempotency::*;
 pub use reading::*;
+pub use records::{
+    a_closed_journal_takes_no_records, a_record_is_replaced_and_deleted,
+    a_record_too_large_is_refused, records_are_no_events, records_are_read_by_prefix_in_order,
+};
 pub use retaining::*;
 
 /// Opens an empty journal of the engine under test.
@@ -66,6 +71,11 @@ pub const CLAUSES: &[Clause] = &[
     a_key_counts_once_within_a_batch_and_a_commit,
     an_old_key_is_forgotten,
     a_removed_event_still_has_its_key,
+    records_are_read_by_prefix_in_order,
+    a_record_is_replaced_and_deleted,
+    records_are_no_events,
+    a_record_too_large_is_refused,
+    a_closed_journal_takes_no_records,
 ];
 
 /// A journal and what its observer saw.

@@ -17,6 +17,7 @@ mod keys;
 mod load;
 mod lock;
 mod reader;
+mod records;
 mod schema;
 mod store;
 mod sweep;
@@ -31,7 +32,8 @@ use bellwire_model::{Epoch, FilterSet, Offset, Timestamp};
 
 use crate::writer::Writer;
 use crate::{
-    Append, Bounds, Error, Journal, Observer, Page, ReadLimit, Reply, RetentionRule, TopicFigures,
+    Append, Bounds, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange, RecordReply,
+    Reply, RetentionRule, TopicFigures,
 };
 use index::SharedIndex;
 use lock::Lock;
@@ -135,6 +137,14 @@ impl Journal for DiskJournal {
 
     fn topics(&self) -> Vec<TopicFigures> {
         self.index.read().topics.figures()
+    }
+
+    fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {
+        self.writer.write_records(changes, reply)
+    }
+
+    fn records(&self, prefix: &str) -> Result<Vec<Record>, Error> {
+        self.readers.records(prefix).map_err(|error| Error::sqlite(&self.path, error))
     }
 
     fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bellwire_model::limits::{APPENDS_QUEUED_MAX, TOPICS_MAX};
+use bellwire_model::limits::{
+    APPENDS_QUEUED_MAX, RECORD_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, TOPICS_MAX,
+};
 use thiserror::Error;
 
 /// What lies beneath an [`enum@Error`]; shared, because one failed commit fails many appends.
@@ -23,6 +25,12 @@ pub enum Error {
     /// The batch would bring more topics than [`TOPICS_MAX`].
     #[error("the journal has events of {TOPICS_MAX} topics and takes no further one")]
     TooManyTopics,
+    /// There would be more records than [`RECORDS_MAX`], or more bytes of them.
+    #[error(
+        "the journal keeps at most {RECORDS_MAX} records of {RECORD_BYTES_MAX} bytes each, and \
+         {RECORDS_BYTES_MAX} bytes in all"
+    )]
+    TooManyRecords,
     /// Another server uses the data directory.
     #[error(
         "the data directory {} is used by another server{}",

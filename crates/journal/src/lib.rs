@@ -24,12 +24,15 @@
 //!   [`Page::trimmed`] tells;
 //! - an append with an idempotency key that the journal remembers adds nothing and answers with
 //!   the first append's offset;
-//! - a failed append leaves nothing behind.
+//! - a failed append leaves nothing behind;
+//! - changes of records are made whole or not at all, and once they are acknowledged they survive
+//!   whatever the machine survives.
 
 pub mod contract;
 mod disk;
 mod error;
 mod memory;
+mod records;
 mod retention;
 mod topics;
 mod writer;
@@ -42,6 +45,7 @@ use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Timestamp, 
 pub use disk::{DiskJournal, DiskOptions, Durability};
 pub use error::{Cause, Error};
 pub use memory::MemoryJournal;
+pub use records::{Record, RecordChange, RecordReply};
 
 /// An event to append.
 #[derive(Clone, Debug)]
@@ -149,6 +153,14 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// Figures of every topic that has or had events, sorted by topic.
     fn topics(&self) -> Vec<TopicFigures>;
+
+    /// Queues changes of records, to be made whole. `reply` is called once they are synced,
+    /// whatever the engine's durability, unless this returns an error, which says that nothing
+    /// was queued: [`Error::Busy`] when the queue is full.
+    fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error>;
+
+    /// The records whose keys begin with `prefix`, sorted by key. Blocks on the disk.
+    fn records(&self, prefix: &str) -> Result<Vec<Record>, Error>;
 
     /// Removes what retention no longer keeps as of `now`, in small steps.
     fn apply_retention(&self, now: Timestamp) -> Result<(), Error>;

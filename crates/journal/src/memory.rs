@@ -15,12 +15,13 @@ use bellwire_model::limits::{
 use bellwire_model::{Entry, Epoch, Event, FilterSet, Offset, Timestamp, Topic};
 use rustc_hash::FxHashMap;
 
+use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
 use crate::topics::{Removed, TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store, Writer};
 use crate::{
-    Append, Appended, Bounds, Error, Journal, Observer, Page, ReadLimit, Reply, RetentionRule,
-    TopicFigures,
+    Append, Appended, Bounds, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange,
+    RecordReply, Reply, RetentionRule, TopicFigures,
 };
 
 /// A journal that is gone with the process.
@@ -66,6 +67,14 @@ impl Journal for MemoryJournal {
         self.state.read().topics.figures()
     }
 
+    fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {
+        self.writer.write_records(changes, reply)
+    }
+
+    fn records(&self, prefix: &str) -> Result<Vec<Record>, Error> {
+        Ok(self.state.read().records.with_prefix(prefix))
+    }
+
     fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {
         self.writer.trim(now)
     }
@@ -106,6 +115,7 @@ struct State {
     bytes: u64,
     tail: Offset,
     keys: Keys,
+    records: RecordMap,
 }
 
 impl State {
@@ -117,6 +127,7 @@ impl State {
             bytes: 0,
             tail: Offset::ZERO,
             keys: Keys::default(),
+            records: RecordMap::default(),
         }
     }
 
@@ -276,6 +287,10 @@ impl Store for MemoryStore {
         let results = batches.into_iter().map(|batch| state.append(batch, &mut entries)).collect();
         state.stay_within_memory();
         Ok(Committed { entries, results })
+    }
+
+    fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error> {
+        self.state.write().records.change(changes)
     }
 
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {

@@ -18,12 +18,16 @@ use bellwire_model::limits::{
 };
 use bellwire_model::{Entry, Offset, Timestamp};
 
-use crate::{Append, Appended, Error, Observer, Reply};
+use crate::records::{self, RecordChanges};
+use crate::{Append, Appended, Error, Observer, RecordChange, RecordReply, Reply};
 
 /// What an engine does on the writer's thread.
 pub(crate) trait Store: Send + 'static {
     /// Appends the batches in order, in one commit. An error says that none of them is there.
     fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error>;
+
+    /// Changes records, all or none, and syncs.
+    fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error>;
 
     /// Removes a little of what retention does not keep, looking from `from` on. Returns where
     /// to look next, or nothing at the end.
@@ -50,6 +54,7 @@ struct QueuedAppend {
 
 enum Command {
     Append(QueuedAppend),
+    Records { changes: RecordChanges, reply: RecordReply },
     Trim { from: Offset, now: Timestamp, reply: SyncSender<Result<Option<Offset>, Error>> },
 }
 
@@ -90,6 +95,21 @@ impl Writer {
                 TrySendError::Full(_) => Error::Busy,
                 TrySendError::Disconnected(_) => Error::Closed,
             }
+        })
+    }
+
+    /// Queues changes of records.
+    pub(crate) fn write_records(
+        &self,
+        changes: Vec<RecordChange>,
+        reply: RecordReply,
+    ) -> Result<(), Error> {
+        let changes = records::gathered(changes)?;
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue.as_ref().ok_or(Error::Closed)?;
+        queue.try_send(Command::Records { changes, reply }).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Busy,
+            TrySendError::Disconnected(_) => Error::Closed,
         })
     }
 
@@ -144,6 +164,10 @@ impl<S: Store> Turns<S> {
         while let Some(command) = next {
             let ahead = match command {
                 Command::Append(append) => self.append(append),
+                Command::Records { changes, reply } => {
+                    reply(self.store.write_records(changes));
+                    None
+                }
                 Command::Trim { from, now, reply } => {
                     // The caller may have gone; then nobody wants the answer.
                     let _ = reply.send(self.store.trim(from, now));

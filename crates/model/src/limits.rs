@@ -110,6 +110,12 @@ pub const APPENDS_QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const TOPICS_RESERVED: usize = 10_000;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
+/// Durable records, such as silences and acknowledgements.
+pub const RECORDS_MAX: usize = 300_000;
+/// Bytes of one durable record, its key included.
+pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of all durable records.
+pub const RECORDS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes in one commit.
 pub const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
 /// Events that the memory engine keeps.

@@ -75,6 +75,7 @@ codes! {
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     StateFull 507 "state_full" "State topics hold as many keys as they may.";
+    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements and posted alerts as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";
     JournalFull 507 "journal_full" "The disk that holds the journal is full.";
@@ -183,6 +184,7 @@ impl From<bellwire_journal::Error> for Problem {
             Error::Busy => Self::new(Code::PublishersBusy, error).retry_after(1),
             Error::Closed => Self::new(Code::Draining, error).retry_after(1),
             Error::TooManyTopics => Self::new(Code::TopicsExhausted, error),
+            Error::TooManyRecords => Self::new(Code::RecordsExhausted, error),
             Error::Full { .. } => Self::new(Code::JournalFull, error).retry_after(30),
             other => Self::new(Code::JournalUnavailable, other).retry_after(5),
         }

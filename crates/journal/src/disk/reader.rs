@@ -10,10 +10,11 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::index::{Matcher, Plan, SharedIndex};
+use super::records;
 use super::schema::{damaged, from_sql, open_to_read, to_sql};
 use super::store::{BINARY, JSON, NO_BODY, TEXT};
 use crate::topics::TopicId;
-use crate::{Page, ReadLimit};
+use crate::{Page, ReadLimit, Record};
 
 const SELECT: &str = "SELECT offset, topic, key, type, time, kind, content_type, data
                       FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
@@ -55,6 +56,12 @@ impl Readers {
             // Retention passed by before anything was found: go on with a new snapshot.
             after = page.end;
         }
+    }
+
+    /// See [`Journal::records`](crate::Journal::records).
+    pub(super) fn records(&self, prefix: &str) -> rusqlite::Result<Vec<Record>> {
+        let lease = self.pool.lease()?;
+        records::with_prefix(lease.connection(), prefix)
     }
 
     /// Closes the connections that nobody uses.

@@ -19,7 +19,7 @@ pub(super) const FILE: &str = "journal.sqlite";
 /// `Bell` in ASCII: tells the file from other databases.
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// How long to wait for an operator's tool that holds the file, such as a backup.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -69,6 +69,15 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
+/// What format 2 has beyond format 1.
+const RECORDS: &str = "
+    -- What the server keeps by key beside its events.
+    CREATE TABLE records (
+        key TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
 /// Opens or creates the file to write it. Commits are synced.
 pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     let connect = || {
@@ -79,7 +88,7 @@ pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     };
     let (connection, format) = connect().map_err(|error| Error::sqlite(file, error))?;
     match format {
-        Format::Known | Format::New => {}
+        Format::Known | Format::Old | Format::New => {}
         Format::Foreign => return Err(Error::Foreign { path: file.into() }),
         Format::Unknown(found) => {
             return Err(Error::Format { path: file.into(), found, known: FORMAT });
@@ -92,7 +101,7 @@ pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         let size_limit = WRITE_AHEAD_BYTES_MAX as i64;
         connection.pragma_update_and_check(None, "journal_size_limit", size_limit, |_| Ok(()))?;
-        if matches!(format, Format::New) { create(&connection) } else { Ok(()) }
+        create(&connection, &format)
     };
     prepare().map_err(|error| Error::sqlite(file, error))?;
     Ok(connection)
@@ -117,6 +126,8 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 
 enum Format {
     New,
+    /// Format 1: it has no records.
+    Old,
     Known,
     Unknown(i64),
     Foreign,
@@ -132,15 +143,23 @@ impl Format {
         Ok(match (application, format) {
             (0, 0) if is_empty => Self::New,
             (APPLICATION_ID, FORMAT) => Self::Known,
+            (APPLICATION_ID, 1) => Self::Old,
             (APPLICATION_ID, format) => Self::Unknown(format),
             _ => Self::Foreign,
         })
     }
 }
 
-fn create(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes the tables that a file of this format lacks.
+fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
+    if matches!(format, Format::Known) {
+        return Ok(());
+    }
     let transaction = begin(connection)?;
-    transaction.execute_batch(TABLES)?;
+    if matches!(format, Format::New) {
+        transaction.execute_batch(TABLES)?;
+    }
+    transaction.execute_batch(RECORDS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()

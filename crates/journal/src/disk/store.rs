@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX, TOPICS_RESERVED};
 use bellwire_model::{Body, Entry, Epoch, Offset, Timestamp, Topic};
+use bytes::Bytes;
 use rusqlite::{CachedStatement, Connection};
 use rustc_hash::FxHashMap;
 
@@ -13,7 +14,8 @@ use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::schema::{self, to_sql};
-use super::{DiskOptions, Durability, load, sweep};
+use super::{DiskOptions, Durability, load, records, sweep};
+use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
 use crate::topics::{TopicId, TopicState};
 use crate::writer::{Committed, Store};
@@ -67,6 +69,8 @@ pub(super) struct DiskStore {
     pub(super) unsaved: Vec<(BlockNumber, Summary)>,
     pub(super) bounds: StoreBounds,
     file: PathBuf,
+    durability: Durability,
+    records: RecordTally,
     checkpointer: Checkpointer,
     /// The next event's offset. Never goes back, not even where a commit fails.
     next: u64,
@@ -95,11 +99,23 @@ impl DiskStore {
         if let Some(pages) = bounds.pages {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
+        let (durability, records) = (options.durability, records::tally(&connection)?);
         let checkpointer = Checkpointer::spawn(file.to_owned(), options.durability)?;
         let next = index.tail.get() + 1;
         let index = Arc::new(IndexLock::new(index));
         let file = file.to_owned();
-        let store = Self { connection, index, keys, unsaved, bounds, file, checkpointer, next };
+        let store = Self {
+            connection,
+            index,
+            keys,
+            unsaved,
+            bounds,
+            file,
+            durability,
+            records,
+            checkpointer,
+            next,
+        };
         Ok((store, epoch))
     }
 
@@ -141,6 +157,20 @@ impl DiskStore {
         bytes
     }
 
+    /// Runs a transaction whose commit is synced.
+    fn synced<T>(
+        &self,
+        transact: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        if self.durability == Durability::Sync {
+            return transact(&self.connection);
+        }
+        self.connection.pragma_update(None, "synchronous", "full")?;
+        let result = transact(&self.connection);
+        self.connection.pragma_update(None, "synchronous", "normal")?;
+        result
+    }
+
     /// About `bytes` were committed: keeps the write-ahead file in bounds.
     fn after_commit(&mut self, bytes: usize) {
         self.checkpointer.on_commit(bytes);
@@ -165,6 +195,19 @@ impl Store for DiskStore {
             let _ = self.keys.forget(&self.connection, self.bounds.keys, Timestamp::MIN);
         }
         Ok(Committed { entries: staged.entries, results: staged.results })
+    }
+
+    fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error> {
+        self.checkpointer.check()?;
+        let before = self.records;
+        let written = self.synced(|connection| {
+            records::write(connection, &changes, before, |tally| tally.check(before))
+        });
+        self.records = written.map_err(|error| Error::sqlite(&self.file, error))??;
+        let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        let bytes = changes.iter().map(|(key, value)| key.len() + value_bytes(value)).sum();
+        self.after_commit(bytes);
+        Ok(())
     }
 
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {

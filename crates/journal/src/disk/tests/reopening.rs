@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bellwire_model::limits::IDEMPOTENCY_AGE;
 use bellwire_model::{Epoch, Offset, Timestamp};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
 use crate::RetentionRule;
-use crate::contract::{Rig, filters, keyed, plain, rule, timed};
+use crate::contract::{Rig, filters, keyed, plain, records, rule, timed};
 use crate::disk::store::StoreBounds;
 use crate::disk::{DiskOptions, Durability, schema};
 
@@ -76,6 +77,37 @@ fn a_killed_journal_loses_nothing_acknowledged() {
         let tail = rig.journal.bounds().tail;
         assert!(again.append_one(plain("b", "new")).offset > tail);
     }
+}
+
+#[test]
+fn a_killed_journal_has_its_records() {
+    for durability in [Durability::Sync, Durability::Interval] {
+        let folder = TempDir::new().unwrap();
+        let with = |path| DiskOptions { durability, ..options(path) };
+        let rig = open(with(folder.path()));
+        records::write(&*rig.journal, &[("a", Some("1")), ("b", Some("2"))]).unwrap();
+        records::write(&*rig.journal, &[("a", None), ("c", Some("3"))]).unwrap();
+        let copy = killed(&folder);
+        let again = open(with(copy.path()));
+        let expected = [("b", "2"), ("c", "3")].map(|(key, text)| (key.into(), text.into()));
+        assert_eq!(records::texts(&*again.journal, ""), expected, "{durability:?}");
+    }
+}
+
+#[test]
+fn a_file_of_format_1_gets_its_records() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    let offset = rig.append_one(plain("a", "x")).offset;
+    rig.journal.close().unwrap();
+    drop(rig);
+    let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
+    connection.execute_batch("DROP TABLE records; PRAGMA user_version = 1").unwrap();
+    drop(connection);
+    let rig = open(options(folder.path()));
+    records::write(&*rig.journal, &[("a", Some("1"))]).unwrap();
+    assert_eq!(rig.journal.bounds().tail, offset);
+    assert_eq!(records::texts(&*rig.journal, "").len(), 1);
 }
 
 #[test]

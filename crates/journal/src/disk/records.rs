@@ -1,0 +1,70 @@
+//! Records: in a table of their own, synced with each change whatever the durability.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::schema::begin;
+use crate::records::{Record, RecordChanges, RecordTally, record_bytes};
+
+/// What the table holds.
+pub(super) fn tally(connection: &Connection) -> rusqlite::Result<RecordTally> {
+    let sql =
+        "SELECT count(*), coalesce(sum(octet_length(key) + octet_length(value)), 0) FROM records";
+    connection.query_row(sql, [], |row| {
+        let (count, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+        Ok(RecordTally { count: count as u64, bytes: bytes as u64 })
+    })
+}
+
+/// Makes all changes, unless `accept` refuses what the table would then hold. Says what it holds.
+pub(super) fn write<E>(
+    connection: &Connection,
+    changes: &RecordChanges,
+    mut tally: RecordTally,
+    accept: impl FnOnce(RecordTally) -> Result<(), E>,
+) -> rusqlite::Result<Result<RecordTally, E>> {
+    let transaction = begin(connection)?;
+    {
+        let mut size =
+            transaction.prepare_cached("SELECT octet_length(value) FROM records WHERE key = ?1")?;
+        let mut put = transaction.prepare_cached(
+            "INSERT INTO records (key, value) VALUES (?1, ?2)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?;
+        let mut delete = transaction.prepare_cached("DELETE FROM records WHERE key = ?1")?;
+        for (key, value) in changes {
+            let old: Option<i64> = size.query_row([key], |row| row.get(0)).optional()?;
+            if let Some(old) = old {
+                tally.remove(record_bytes(key, old as usize));
+            }
+            match value {
+                Some(value) => {
+                    put.execute((key, &**value))?;
+                    tally.add(record_bytes(key, value.len()));
+                }
+                None => {
+                    delete.execute([key])?;
+                }
+            }
+        }
+    }
+    if let Err(refusal) = accept(tally) {
+        // Dropping the transaction takes everything back.
+        return Ok(Err(refusal));
+    }
+    transaction.commit()?;
+    Ok(Ok(tally))
+}
+
+/// Those whose keys begin with `prefix`, in their order.
+pub(super) fn with_prefix(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Record>> {
+    let sql = "SELECT key, value FROM records WHERE key >= ?1 AND key < ?2 ORDER BY key";
+    let mut select = connection.prepare_cached(sql)?;
+    // No key has a character beyond the last one there is.
+    let end = format!("{prefix}{}", char::MAX);
+    let records = select.query_map((prefix, end), |row| {
+        let value = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
+        Ok(Record { key: row.get(0)?, value })
+    })?;
+    records.collect()
+}
