@@ -22,6 +22,7 @@ mod log;
 mod membership;
 mod partitions;
 mod recording;
+mod replacement;
 mod resume;
 mod rules;
 mod series;
@@ -36,7 +37,7 @@ pub use self::figures::{AlertFigures, DroppedFigures, Failures, Figures};
 use self::log::Log;
 use self::membership::Selecting;
 use self::partitions::PARTITION_BYTES;
-use self::rules::{RuleTable, Shape};
+use self::rules::{RuleId, RuleTable, Shape};
 use self::series::{Added, Reading, SeriesTable, Subscription};
 use self::timers::Timers;
 use crate::cost::Parts;
@@ -178,19 +179,17 @@ impl Engine {
             touched: Touched { by_level, current: None, step: 1 },
             log: None,
         };
-        engine.touch_wholes();
+        engine.rules.ids().for_each(|rule| engine.begin_whole(rule));
         engine
     }
 
-    /// Rules that have a value although there is no series are evaluated in the first step.
-    fn touch_wholes(&mut self) {
-        for rule in self.rules.ids() {
-            let entry = self.rules.get_mut(rule);
-            if entry.shape == Shape::Whole {
-                let selectors = entry.rule.plan.selections.len();
-                let partition = entry.partitions.find_or_insert(Labels::empty(), selectors);
-                self.touch(Subscription { rule, partition });
-            }
+    /// A rule that has a value although there is no series is evaluated in its first step.
+    fn begin_whole(&mut self, rule: RuleId) {
+        let entry = self.rules.get_mut(rule);
+        if entry.shape == Shape::Whole {
+            let selectors = entry.rule.plan.selections.len();
+            let partition = entry.partitions.find_or_insert(Labels::empty(), selectors);
+            self.touch(Subscription { rule, partition });
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Rule {
 }
 
 /// What a rule does with what its expression comes to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuleKind {
     /// Each element is an alert.
     Alert(AlertRule),
@@ -83,7 +83,7 @@ pub enum RuleKind {
 }
 
 /// What an alerting rule has beside its expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlertRule {
     /// How long the condition must hold before it fires: `for`.
     pub hold: Duration,
@@ -94,14 +94,14 @@ pub struct AlertRule {
 }
 
 /// What a recording rule has beside its expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordRule {
     /// Labels that its series get.
     pub(crate) labels: Box<[(Box<str>, Box<str>)]>,
 }
 
 /// Labels or annotations to fill in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Templates {
     pairs: Box<[(Box<str>, Template)]>,
     /// Whether what they come to changes with the value.
@@ -138,6 +138,12 @@ impl Rule {
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
+    }
+
+    /// Whether another rule, by the same name in the same place, says the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let of = |rule: &Self| (rule.name.clone(), rule.expression.clone(), rule.settings);
+        of(self) == of(other) && self.kind == other.kind
     }
 
     /// The alerting rule that it is, if it is one.

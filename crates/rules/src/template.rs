@@ -97,6 +97,15 @@ pub enum TemplateReason {
     TooDeep,
 }
 
+/// A template is what its text says.
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Template {}
+
 impl Template {
     /// Reads a template.
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {

@@ -101,6 +101,16 @@ impl AlertTable {
         }
     }
 
+    /// Forgets what the log says of all alerts: what it calls rules may have another meaning now.
+    pub(super) fn forget_logged(&mut self) {
+        for (fingerprint, entry) in &mut self.entries {
+            entry.logged = None;
+            if let Some(changed) = &mut self.changed {
+                changed.push(*fingerprint);
+            }
+        }
+    }
+
     fn note(&mut self, fingerprint: Fingerprint) {
         if let Some(changed) = &mut self.changed {
             changed.push(fingerprint);

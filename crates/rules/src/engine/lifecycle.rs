@@ -125,9 +125,22 @@ impl Engine {
             self.timers.alerts.arm(due, fingerprint);
             entry.due = Some(due);
         }
-        Arc::make_mut(&mut entry.alert).source = AlertSource::Rule(rule.name.clone());
+        let annotations = rule.alert_annotations(&self.fill(&held.element, entry.newest.value));
+        let alert = Arc::make_mut(&mut entry.alert);
+        alert.source = AlertSource::Rule(rule.name.clone());
+        alert.annotations = annotations;
         entry.owner = Some(part);
         entry.element = held.element.clone();
+        self.alerts.insert(entry);
+    }
+
+    /// Takes an alert from the part that raises it: it goes on if another part raises it too.
+    pub(super) fn disown(&mut self, fingerprint: Fingerprint) {
+        let mut entry = self.alerts.remove(fingerprint).expect("a part raises alerts that exist");
+        if let Some(due) = entry.due.take() {
+            self.timers.alerts.cancel(due, fingerprint);
+        }
+        entry.owner = None;
         self.alerts.insert(entry);
     }
 

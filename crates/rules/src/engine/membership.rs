@@ -1,5 +1,7 @@
 //! Series that come and go, and the parts of rules that they belong to.
 
+use std::time::Duration;
+
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::FxHashSet;
 
@@ -7,6 +9,7 @@ use super::Engine;
 use super::partitions::PartitionId;
 use super::rules::{RuleId, Shape};
 use super::series::Subscription;
+use crate::plan::SelectorId;
 use crate::storage::SeriesId;
 
 /// What a new series must be to be remembered.
@@ -34,10 +37,24 @@ impl Engine {
             self.refused_metric = labels.metric_name().map(Box::from);
             return None;
         }
-        let lookback = self.settings.lookback;
-        let keep = selectors.iter().map(|id| self.rules.keep(*id, lookback)).max();
-        let id = self.series.insert(labels.clone(), keep.unwrap_or_default());
+        let id = self.series.insert(labels.clone(), self.keep(&selectors));
         self.log_series(id);
+        self.series.state_mut(id).subscriptions = self.join(id, selectors).into();
+        Some(id)
+    }
+
+    /// How long samples of a series are kept behind the newest one.
+    pub(super) fn keep(&self, selectors: &[(RuleId, SelectorId)]) -> Duration {
+        let lookback = self.settings.lookback;
+        selectors.iter().map(|id| self.rules.keep(*id, lookback)).max().unwrap_or_default()
+    }
+
+    /// Adds a series to the parts that it belongs to, and says which they are.
+    pub(super) fn join(
+        &mut self,
+        id: SeriesId,
+        selectors: Vec<(RuleId, SelectorId)>,
+    ) -> Vec<Subscription> {
         let mut subscriptions: Vec<Subscription> = Vec::with_capacity(selectors.len());
         for (rule, selector) in selectors {
             let entry = self.rules.get_mut(rule);
@@ -45,7 +62,7 @@ impl Engine {
             let partition = match &entry.shape {
                 Shape::EachSeries => entry.partitions.insert_single(id),
                 Shape::Keyed(key) => {
-                    let key = key.part(labels);
+                    let key = key.part(self.series.labels(id));
                     entry.partitions.find_or_insert(key, count)
                 }
                 Shape::Whole => entry.partitions.find_or_insert(Labels::empty(), count),
@@ -54,8 +71,7 @@ impl Engine {
             subscriptions.push(Subscription { rule, partition });
         }
         subscriptions.dedup();
-        self.series.state_mut(id).subscriptions = subscriptions.into();
-        Some(id)
+        subscriptions
     }
 
     /// Touches the series that leave the lookback now, and finds those that nothing looks at.

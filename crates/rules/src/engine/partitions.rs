@@ -95,6 +95,11 @@ impl Partitions {
         used.map(|(index, _)| PartitionId(index as u32))
     }
 
+    /// The parts that are evaluated although nothing comes, and when.
+    pub(super) fn wakes(&self) -> impl Iterator<Item = (PartitionId, Timestamp)> {
+        self.ids().filter_map(|id| Some((id, self.get(id).wake?)))
+    }
+
     /// A part for one series.
     pub(super) fn insert_single(&mut self, series: SeriesId) -> PartitionId {
         self.insert(Members::One(series))

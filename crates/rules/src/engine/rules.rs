@@ -17,6 +17,13 @@ use crate::selector::Selector;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RuleId(u32);
 
+impl RuleId {
+    /// As an index.
+    pub(super) fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A rule and what its evaluation needs.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -110,6 +117,11 @@ impl RuleTable {
 
     pub(super) fn ids(&self) -> impl Iterator<Item = RuleId> + use<> {
         (0..self.entries.len() as u32).map(RuleId)
+    }
+
+    /// The rules with what they have, in the order of their numbers.
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries
     }
 
     pub(super) fn get(&self, id: RuleId) -> &Entry {

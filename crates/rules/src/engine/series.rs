@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwire_model::{Labels, Timestamp};
+use rustc_hash::FxHashSet;
 
 use super::partitions::PartitionId;
 use super::rules::RuleId;
@@ -128,6 +129,16 @@ impl SeriesTable {
     pub(super) fn remove(&mut self, id: SeriesId) {
         self.storage.remove(id);
         self.states[id.0 as usize] = SeriesState::default();
+    }
+
+    /// Drops the readings of these series that wait for their time.
+    pub(super) fn forget_ahead(&mut self, series: &FxHashSet<SeriesId>) {
+        let states = &mut self.states;
+        self.ahead.retain(|(_, id), _| {
+            let stays = !series.contains(id);
+            states[id.0 as usize].ahead -= u32::from(!stays);
+            stays
+        });
     }
 
     /// Keeps a reading until its time. Of several with one time the last counts.
