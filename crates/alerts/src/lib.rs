@@ -6,8 +6,10 @@
 //! notifications come out. Nothing here reads a clock or does I/O.
 
 pub mod config;
+pub mod dispatch;
 pub mod inhibition;
 mod matcher;
+pub mod notification;
 pub mod route;
 
 pub use matcher::{Matcher, MatcherError, Matchers, Operator};

@@ -26,6 +26,11 @@ impl Fingerprint {
         Self(hash.0)
     }
 
+    /// The fingerprint with that number behind it.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number behind it.
     pub const fn get(self) -> u64 {
         self.0

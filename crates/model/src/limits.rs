@@ -96,6 +96,15 @@ pub const RECEIVERS_MAX: usize = 1_000;
 /// Rules of Alertmanager's configuration by which alerts inhibit others.
 pub const INHIBITION_RULES_MAX: usize = 1_000;
 
+/// Groups of alerts that are notified together.
+pub const ALERT_GROUPS_MAX: usize = 200_000;
+/// What webhooks have been told of groups; beyond it the one goes that would be forgotten first.
+pub const NOTIFICATION_RECORDS_MAX: usize = 200_000;
+/// How long it is remembered at least what a webhook was told, though it is repeated more often.
+pub const NOTIFICATION_RECORD_AGE_MIN: Duration = Duration::from_mins(15);
+/// How long at most, as in Alertmanager.
+pub const NOTIFICATION_RECORD_AGE_MAX: Duration = Duration::from_hours(120);
+
 // Journal.
 
 /// Bytes of one event's body.

@@ -1,0 +1,395 @@
+//! Stories in virtual time: what happens when, and who is told what at which millisecond.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bellwire_model::{Alert, AlertSource, AlertState, AlertStatus, Fingerprint};
+
+use super::*;
+
+/// A dispatcher, its storage, and what has been sent so far.
+struct Story {
+    dispatcher: Dispatcher,
+    config: Arc<Config>,
+    now: Timestamp,
+    stored: BTreeMap<Address, Vec<u8>>,
+    /// Webhooks that take nothing, by receiver and number.
+    dead: BTreeSet<String>,
+    told: String,
+}
+
+#[derive(PartialEq)]
+enum Sound {
+    Audible,
+    Muted,
+}
+
+impl Story {
+    /// `route` is below `receiver: a`; the webhooks of `a`, and those of `b` without resolved ones.
+    fn new(route: &str, webhooks: usize) -> Self {
+        let hooks = |extra: &str| {
+            let hook = format!("{{url: 'http://localhost'{extra}}}");
+            vec![hook; webhooks].join(", ")
+        };
+        let text = format!(
+            "route:\n  receiver: a\n{route}\nreceivers:\n- name: a\n  webhook_configs: [{}]\n\
+             - name: b\n  webhook_configs: [{}]\n\
+             time_intervals:\n- name: early\n  time_intervals:\n  \
+             - times: [{{start_time: '00:00', end_time: '00:10'}}]\n",
+            hooks(""),
+            hooks(", send_resolved: false"),
+        );
+        let config = Arc::new(Config::parse(&text).unwrap_or_else(|e| panic!("{e:?}: {text}")));
+        Self {
+            dispatcher: Dispatcher::new(Arc::clone(&config), []),
+            config,
+            now: Timestamp::from_ms(0),
+            stored: BTreeMap::new(),
+            dead: BTreeSet::new(),
+            told: String::new(),
+        }
+    }
+
+    /// Lets the time pass until so many seconds after the start; whatever is due happens.
+    fn until(&mut self, seconds: f64) {
+        let end = Timestamp::from_ms((seconds * 1e3) as i64);
+        while let Some(deadline) = self.dispatcher.next_deadline()
+            && deadline <= end
+        {
+            self.now = self.now.max(deadline);
+            self.advance();
+        }
+        self.now = end;
+    }
+
+    fn advance(&mut self) {
+        let due = self.dispatcher.advance(self.now);
+        self.store(due.records);
+        for notification in due.notifications {
+            let to = format!("{}{}", notification.address.receiver, notification.address.webhook);
+            if self.dead.contains(&to) {
+                self.tell(&to, "fails", &notification);
+                continue;
+            }
+            self.tell(&to, notification.reason.as_str(), &notification);
+            let changes = self.dispatcher.on_sent(&notification.address);
+            self.store(changes);
+        }
+    }
+
+    fn tell(&mut self, to: &str, what: &str, notification: &Notification) {
+        let alerts = notification.alerts.iter().map(|update| {
+            let name = update.alert.labels.get("alertname").expect("named");
+            let sign = if update.is_resolved() { '-' } else { '+' };
+            format!("{sign}{name}")
+        });
+        let alerts = alerts.collect::<Vec<_>>().join(" ");
+        let seconds = self.now.as_ms() as f64 / 1e3;
+        writeln!(self.told, "{seconds}s {to} {what}: {alerts}").expect("a text takes all");
+    }
+
+    fn store(&mut self, changes: Vec<RecordChange>) {
+        for RecordChange { address, bytes } in changes {
+            match bytes {
+                Some(bytes) => self.stored.insert(address, bytes),
+                None => self.stored.remove(&address),
+            };
+        }
+    }
+
+    /// An alert that fires since the start.
+    fn update(&mut self, name: &str, ended: Option<Timestamp>, sound: Sound) {
+        let mut update = alert(name, Timestamp::from_ms(0), ended);
+        if sound == Sound::Muted {
+            update.status.inhibited_by.push(Fingerprint::from_u64(1));
+        }
+        self.dispatcher.update(self.now, &update);
+    }
+
+    fn fires(&mut self, name: &str) {
+        self.dispatcher.update(self.now, &alert(name, self.now, None));
+    }
+
+    fn resolves(&mut self, name: &str) {
+        self.update(name, Some(self.now), Sound::Audible);
+    }
+
+    /// The process is killed and comes back.
+    fn restarts(&mut self) {
+        let stored = self.stored.clone();
+        self.dispatcher = Dispatcher::new(Arc::clone(&self.config), stored);
+    }
+
+    fn told(&mut self, expected: &[&str]) {
+        let told = std::mem::take(&mut self.told);
+        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    }
+}
+
+fn alert(name: &str, fired_at: Timestamp, resolved_at: Option<Timestamp>) -> Update {
+    let pairs = [("alertname", name), ("site", &name[..1])];
+    let labels = Labels::from_pairs(pairs).expect("labels");
+    let state = if resolved_at.is_some() { AlertState::Resolved } else { AlertState::Firing };
+    let alert = Alert {
+        fingerprint: Fingerprint::of(&labels),
+        source: AlertSource::Posted { generator_url: None },
+        state,
+        labels,
+        annotations: Labels::empty(),
+        value: 1.0,
+        active_at: fired_at,
+        fired_at: Some(fired_at),
+        resolved_at,
+        sample_time: fired_at,
+    };
+    Update { alert: Arc::new(alert), status: AlertStatus::default() }
+}
+
+const QUICK: &str = "  group_wait: 1s\n  group_interval: 2s\n  repeat_interval: 5s";
+
+#[test]
+fn a_group_waits_then_tells_changes_at_its_interval_and_repeats() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.until(0.5);
+    story.fires("two");
+    story.until(2.0);
+    story.told(&["1s a0 first notification: +one +two"]);
+    story.fires("three");
+    story.until(4.0);
+    story.told(&["3s a0 new alerts added: +one +three +two"]);
+    // The repeat interval has not passed at 7 s.
+    story.until(9.5);
+    story.told(&["9s a0 repeat interval elapsed: +one +three +two"]);
+    story.resolves("one");
+    story.until(12.0);
+    story.told(&["11s a0 some alerts resolved: -one +three +two"]);
+    story.resolves("two");
+    story.resolves("three");
+    story.until(100.0);
+    story.told(&["13s a0 all alerts resolved: -three -two"]);
+    assert_eq!(story.dispatcher.group_count(), 0);
+    assert_eq!(story.dispatcher.next_deadline(), None);
+}
+
+#[test]
+fn what_comes_and_goes_between_two_looks_is_not_told() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.resolves("one");
+    story.until(10.0);
+    story.told(&[]);
+    assert_eq!(story.dispatcher.group_count(), 0);
+}
+
+#[test]
+fn an_alert_that_fires_again_is_told_again() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.until(1.5);
+    story.resolves("one");
+    story.until(3.5);
+    story.fires("one");
+    story.until(5.0);
+    let expected = [
+        "1s a0 first notification: +one",
+        "3s a0 all alerts resolved: -one",
+        "4.5s a0 first notification: +one",
+    ];
+    story.told(&expected);
+}
+
+#[test]
+fn groups_are_by_labels_and_routes() {
+    let routes = "  group_by: [site]\n  routes:\n  - matchers: [site=x]\n    receiver: b\n    \
+                  group_wait: 0s\n    group_by: ['...']";
+    let mut story = Story::new(&format!("{QUICK}\n{routes}"), 1);
+    for name in ["a1", "b1", "a2", "x1", "x2"] {
+        story.fires(name);
+    }
+    assert_eq!(story.dispatcher.group_count(), 4);
+    story.until(1.5);
+    let mut told: Vec<_> = story.told.lines().collect();
+    told.sort_unstable();
+    let expected = [
+        "0s b0 first notification: +x1",
+        "0s b0 first notification: +x2",
+        "1s a0 first notification: +a1 +a2",
+        "1s a0 first notification: +b1",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn who_does_not_want_resolved_alerts_is_not_told_of_them() {
+    let mut story = Story::new(&format!("{QUICK}\n  routes: [{{receiver: b}}]"), 1);
+    story.fires("one");
+    story.fires("two");
+    story.until(1.5);
+    story.resolves("one");
+    story.until(5.5);
+    story.resolves("two");
+    story.until(20.0);
+    story.fires("two");
+    story.until(22.0);
+    let expected = [
+        "1s b0 first notification: +one +two",
+        // All have ended: nothing is sent, but it is known, so what fires again is new.
+        "21s b0 first notification: +two",
+    ];
+    story.told(&expected);
+}
+
+#[test]
+fn muted_alerts_are_left_out_and_their_group_goes_on() {
+    let mut story = Story::new(QUICK, 1);
+    story.update("one", None, Sound::Audible);
+    story.update("two", None, Sound::Muted);
+    story.until(1.5);
+    story.told(&["1s a0 first notification: +one"]);
+    story.update("one", None, Sound::Muted);
+    story.until(4.0);
+    story.told(&[]);
+    story.update("two", None, Sound::Audible);
+    story.until(5.5);
+    story.told(&["5s a0 new alerts added: +two"]);
+    // Muted when it ended: nobody is told, and it is dropped.
+    story.update("one", Some(story.now), Sound::Muted);
+    story.update("two", Some(story.now), Sound::Audible);
+    story.until(20.0);
+    story.told(&["7s a0 all alerts resolved: -two"]);
+    assert_eq!(story.dispatcher.group_count(), 0);
+}
+
+#[test]
+fn a_route_is_silent_in_its_intervals() {
+    let routes = "  routes: [{receiver: a, mute_time_intervals: [early]}, ]";
+    let mut story = Story::new(&format!("{QUICK}\n{routes}"), 1);
+    story.fires("one");
+    story.until(602.0);
+    story.told(&["601s a0 first notification: +one"]);
+}
+
+#[test]
+fn a_dead_webhook_harms_no_other_and_is_tried_again() {
+    let mut story = Story::new(QUICK, 2);
+    story.dead.insert("a1".to_owned());
+    story.fires("one");
+    story.until(2.0);
+    story.told(&["1s a0 first notification: +one", "1s a1 fails: +one"]);
+    story.fires("two");
+    story.until(3.5);
+    // One that is on its way is not overtaken.
+    story.told(&["3s a0 new alerts added: +one +two"]);
+    let stuck = Address { receiver: "a".into(), webhook: 1, group_key: "{}:{}".into() };
+    story.dispatcher.on_failed(&stuck);
+    story.dead.clear();
+    story.until(3.6);
+    // A look was missed meanwhile, so it is made up for at once, with what there is now.
+    story.told(&["3.5s a1 first notification: +one +two"]);
+    story.resolves("one");
+    story.resolves("two");
+    story.until(10.0);
+    let expected = ["5s a0 all alerts resolved: -one -two", "5s a1 all alerts resolved: -one -two"];
+    story.told(&expected);
+    assert_eq!(story.dispatcher.group_count(), 0);
+}
+
+#[test]
+fn what_is_not_delivered_is_kept_until_it_is() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.until(1.5);
+    story.dead.insert("a0".to_owned());
+    story.resolves("one");
+    let address = Address { receiver: "a".into(), webhook: 0, group_key: "{}:{}".into() };
+    for seconds in [3.5, 5.5] {
+        story.until(seconds);
+        story.dispatcher.on_failed(&address);
+    }
+    story.dead.clear();
+    story.until(20.0);
+    let expected = [
+        "1s a0 first notification: +one",
+        "3s a0 fails: -one",
+        "5s a0 fails: -one",
+        "7s a0 all alerts resolved: -one",
+    ];
+    story.told(&expected);
+    assert_eq!(story.dispatcher.group_count(), 0);
+}
+
+#[test]
+fn a_restart_neither_repeats_nor_forgets() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.until(0.5);
+    // Killed while the group waits: it does not wait again, and is told once.
+    story.restarts();
+    story.update("one", None, Sound::Audible);
+    story.until(1.6);
+    story.told(&["1.5s a0 first notification: +one"]);
+    story.restarts();
+    story.until(3.0);
+    story.update("one", None, Sound::Audible);
+    story.until(6.0);
+    story.told(&[]);
+    // It ends while the process is down.
+    story.restarts();
+    story.resolves("one");
+    story.until(8.0);
+    story.told(&["6s a0 all alerts resolved: -one"]);
+    story.restarts();
+    story.resolves("one");
+    story.until(20.0);
+    story.told(&[]);
+}
+
+#[test]
+fn another_configuration_begins_anew_and_remembers_what_was_told() {
+    let mut story = Story::new("  group_wait: 1s\n  group_interval: 6s", 1);
+    story.fires("one");
+    story.until(3.0);
+    story.told(&["1s a0 first notification: +one"]);
+    let config = Arc::clone(&story.config);
+    story.dispatcher.replace(story.now, config);
+    story.until(4.0);
+    story.fires("two");
+    story.until(20.0);
+    // The group is made again at 3 s, and looked at then.
+    story.told(&["9s a0 new alerts added: +one +two"]);
+}
+
+#[test]
+fn pending_alerts_are_nobodys_business() {
+    let mut story = Story::new(QUICK, 1);
+    let pending = alert("one", Timestamp::from_ms(0), None);
+    let pending = Alert { fired_at: None, state: AlertState::Pending, ..(*pending.alert).clone() };
+    let update = Update { alert: Arc::new(pending), status: AlertStatus::default() };
+    story.dispatcher.update(story.now, &update);
+    assert_eq!(story.dispatcher.group_count(), 0);
+}
+
+#[test]
+fn a_receiver_without_webhooks_costs_nothing_once_alerts_have_ended() {
+    let mut story = Story::new(QUICK, 0);
+    story.fires("one");
+    story.until(3.0);
+    story.resolves("one");
+    story.until(10.0);
+    story.told(&[]);
+    assert_eq!(story.dispatcher.group_count(), 0);
+}
+
+#[test]
+fn records_are_forgotten_in_their_time() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.until(1.5);
+    story.resolves("one");
+    story.until(4.0);
+    assert_eq!(story.stored.len(), 1);
+    story.now = story.now.saturating_add(Duration::from_mins(15));
+    story.advance();
+    assert_eq!(story.stored.len(), 0);
+}
