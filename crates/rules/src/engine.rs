@@ -20,6 +20,7 @@ mod figures;
 mod lifecycle;
 mod log;
 mod membership;
+mod numbers;
 mod partitions;
 mod recording;
 mod replacement;
@@ -41,6 +42,7 @@ use self::rules::{RuleId, RuleTable, Shape};
 use self::series::{Added, Reading, SeriesTable, Subscription};
 use self::timers::Timers;
 use crate::cost::Parts;
+use crate::evaluation::column::Spare;
 use crate::evaluation::{Answer, Conventions, Element, EvaluationError, Value, query};
 use crate::plan::Plan;
 use crate::rule::RuleSet;
@@ -141,6 +143,8 @@ pub struct Engine {
     failures: Failures,
     touched: Touched,
     log: Option<Log>,
+    /// Room that evaluations use one after the other.
+    spare: Spare,
 }
 
 /// The parts of rules that were touched in a step, each once.
@@ -178,6 +182,7 @@ impl Engine {
             failures: Failures::default(),
             touched: Touched { by_level, current: None, step: 1 },
             log: None,
+            spare: Spare::default(),
         };
         engine.rules.ids().for_each(|rule| engine.begin_whole(rule));
         engine

@@ -335,6 +335,20 @@ impl Plan {
     }
 }
 
+impl WithScalar {
+    /// Whether what it gives is no longer the metric.
+    pub(crate) fn drops_name(&self) -> bool {
+        !self.operator.is_comparison() || self.comparison == Comparison::GivesNumber
+    }
+}
+
+impl Cardinality {
+    /// Whether the side of which many elements may meet one is the left one.
+    pub(crate) fn many_is_left(&self) -> bool {
+        !matches!(self, Self::Grouped { many: Side::Right, .. })
+    }
+}
+
 impl LabelSet {
     /// Whether a label is looked at.
     pub(crate) fn has(&self, label: &str) -> bool {

@@ -24,6 +24,9 @@ struct Outcome {
 impl Engine {
     /// Evaluates a part of a rule, and does what follows of it.
     pub(super) fn evaluate(&mut self, part: Subscription, changes: &mut Vec<Change>) {
+        if self.evaluate_numbers(part, changes) {
+            return;
+        }
         let Outcome { items, taken_at, wake } = self.outcome(part);
         let items = match items {
             Ok(items) => items,
@@ -44,6 +47,7 @@ impl Engine {
             RuleKind::Alert(_) => self.raise(part, items, taken_at, changes),
             RuleKind::Record(_) => self.record_items(part, items, changes),
         }
+        self.outline_part(part);
     }
 
     fn outcome(&self, part: Subscription) -> Outcome {
@@ -67,13 +71,25 @@ impl Engine {
         let selected = members.selected();
         let mut evaluation = Evaluation::new(storage, selected, &self.conventions, Span::at(time));
         let items = evaluation.items(&entry.rule.plan.root, time.as_ms());
+        let wake = self.wake_after(entry, &evaluation, items.as_ref().map_or(0, Vec::len));
+        Outcome { items, taken_at: None, wake }
+    }
+
+    /// When to look again after an evaluation that gave so many elements.
+    pub(super) fn wake_after(
+        &self,
+        entry: &RuleEntry,
+        evaluation: &Evaluation<'_>,
+        elements: usize,
+    ) -> Option<Timestamp> {
+        let offset = entry.rule.settings.query_offset;
         let next = evaluation.next_wake().map(|at| Timestamp::from_ms(at).saturating_add(offset));
         let tick = evaluation.is_restless().then(|| self.now.saturating_add(tick(entry)));
-        let refresh = self.refresh(entry, items.as_ref().map_or(0, Vec::len));
+        let refresh = self.refresh(entry, elements);
         let wake = [next, tick, refresh].into_iter().flatten().min();
         // However it was computed, it is not now.
         let soonest = Timestamp::from_ms(self.now.as_ms().saturating_add(1));
-        Outcome { items, taken_at: None, wake: wake.map(|wake| wake.max(soonest)) }
+        wake.map(|wake| wake.max(soonest))
     }
 
     /// When a recording rule gives its series their next sample, although nothing has changed.

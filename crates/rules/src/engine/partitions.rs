@@ -1,9 +1,12 @@
 //! The parts of a rule that do not know of each other, each with its series.
 
+use std::sync::Arc;
+
 use bellwire_model::{Fingerprint, Labels, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::evaluation::Selected;
+use crate::evaluation::outline::Outline;
 use crate::plan::SelectorId;
 use crate::storage::SeriesId;
 
@@ -13,6 +16,9 @@ pub(super) struct PartitionId(u32);
 
 /// Bytes of a part that a series has for itself.
 pub(super) const PARTITION_BYTES: usize = size_of::<Option<Partition>>();
+
+/// Outlines of a rule that may be kept although no part has them any more.
+const OUTLINES_MIN: usize = 64;
 
 /// A part of a rule.
 #[derive(Debug)]
@@ -26,8 +32,27 @@ pub(super) struct Partition {
     pub(super) wake: Option<Timestamp>,
     /// The elements that it came to last.
     pub(super) elements: u32,
+    /// What it can give, as far as is known.
+    pub(super) outlined: Outlined,
     /// The step that touched it last.
     touched: u64,
+}
+
+/// What is known of the outline of a part.
+#[derive(Debug, Default)]
+pub(super) enum Outlined {
+    /// Its series have changed, and may go on doing so.
+    #[default]
+    Moving,
+    /// It was evaluated once since.
+    Settled,
+    /// It has none.
+    Refused,
+    Known {
+        outline: Arc<Outline>,
+        /// Of a recording rule, the series that each element is recorded as, if it ever was.
+        targets: Box<[Option<SeriesId>]>,
+    },
 }
 
 /// The series of a part.
@@ -75,6 +100,8 @@ pub(super) struct Partitions {
     slots: Vec<Option<Partition>>,
     free: Vec<PartitionId>,
     by_key: FxHashMap<Labels, PartitionId>,
+    /// The outlines of all parts; most share one.
+    outlines: FxHashSet<Arc<Outline>>,
     /// The elements of all parts together.
     pub(super) elements: usize,
     /// Whether there are more of them than the group allows.
@@ -127,6 +154,7 @@ impl Partitions {
             recorded: Vec::new(),
             wake: None,
             elements: 0,
+            outlined: Outlined::default(),
             touched: 0,
         });
         id
@@ -134,18 +162,42 @@ impl Partitions {
 
     /// Adds a series to a part.
     pub(super) fn join(&mut self, id: PartitionId, selector: SelectorId, series: SeriesId) {
-        if let Members::Grouped(grouped) = &mut self.get_mut(id).members {
+        let part = self.get_mut(id);
+        part.outlined = Outlined::Moving;
+        if let Members::Grouped(grouped) = &mut part.members {
             grouped.by_selector[selector.0 as usize].push(series);
         }
     }
 
     /// Takes series from a part.
     pub(super) fn leave(&mut self, id: PartitionId, series: &FxHashSet<SeriesId>) {
-        if let Members::Grouped(grouped) = &mut self.get_mut(id).members {
+        let part = self.get_mut(id);
+        part.outlined = Outlined::Moving;
+        if let Members::Grouped(grouped) = &mut part.members {
             for members in &mut grouped.by_selector {
                 members.retain(|member| !series.contains(member));
             }
         }
+    }
+
+    /// Notes the outline of a part.
+    pub(super) fn set_outline(
+        &mut self,
+        id: PartitionId,
+        outline: Outline,
+        targets: Box<[Option<SeriesId>]>,
+    ) {
+        let outline = if let Some(outline) = self.outlines.get(&outline) {
+            Arc::clone(outline)
+        } else {
+            if self.outlines.len() >= OUTLINES_MIN.max(self.slots.len()) {
+                self.outlines.retain(|outline| Arc::strong_count(outline) > 1);
+            }
+            let outline = Arc::new(outline);
+            self.outlines.insert(Arc::clone(&outline));
+            outline
+        };
+        self.get_mut(id).outlined = Outlined::Known { outline, targets };
     }
 
     /// Whether a part has no series and nothing to say.

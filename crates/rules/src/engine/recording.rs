@@ -54,7 +54,7 @@ impl Engine {
         self.recorded_mut(part, |recorded| *recorded = after);
     }
 
-    fn recorded(&self, part: Subscription, id: SeriesId, value: Option<f64>) -> Change {
+    pub(super) fn recorded(&self, part: Subscription, id: SeriesId, value: Option<f64>) -> Change {
         Change::Recorded(Recorded {
             rule: self.rules.rule(part.rule).name.clone(),
             series: self.series.labels(id).clone(),
@@ -71,7 +71,7 @@ impl Engine {
         self.begin_series(labels, Selecting::Nothing)
     }
 
-    fn recorded_mut<T>(
+    pub(super) fn recorded_mut<T>(
         &mut self,
         part: Subscription,
         change: impl FnOnce(&mut Vec<SeriesId>) -> T,

@@ -2,7 +2,7 @@
 //! `quantile` in [`quantile`].
 
 pub(crate) mod quantile;
-mod rank;
+pub(super) mod rank;
 
 use bellwire_model::Labels;
 use rustc_hash::FxHashMap;
@@ -167,7 +167,7 @@ fn reduced(groups: Vec<Group>, reduce: impl Fn(&[Number]) -> Number) -> Items {
 }
 
 /// One number of many, at least one.
-fn reduce(function: &Aggregate, numbers: &[Number]) -> Number {
+pub(super) fn reduce(function: &Aggregate, numbers: &[Number]) -> Number {
     let count = numbers.len() as f64;
     let drift = |share: f64| -> f64 { numbers.iter().map(|number| number.drift * share).sum() };
     match function {

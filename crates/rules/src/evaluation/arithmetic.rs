@@ -153,18 +153,28 @@ impl Evaluation<'_> {
         }
     }
 
+    /// What an operation with a scalar makes of an element, if it keeps it.
+    pub(super) fn keep_with(
+        &mut self,
+        operation: &WithScalar,
+        number: Number,
+        scalar: Number,
+        time: i64,
+    ) -> Option<Number> {
+        let sides = match operation.side {
+            Side::Left => (scalar, number),
+            Side::Right => (number, scalar),
+        };
+        self.keep((operation.operator, operation.comparison), sides, number, time)
+    }
+
     pub(super) fn with_scalar(&mut self, operation: &WithScalar, time: i64) -> Evaluated<Items> {
-        let WithScalar { operator, vector, scalar, side, comparison } = operation;
-        let items = self.vector(vector, time)?;
-        let scalar = self.scalar(scalar, time)?;
-        let drops_name = !operator.is_comparison() || *comparison == Comparison::GivesNumber;
+        let items = self.vector(&operation.vector, time)?;
+        let scalar = self.scalar(&operation.scalar, time)?;
+        let drops_name = operation.drops_name();
         let mut results = Vec::with_capacity(items.len());
         for mut item in items {
-            let sides = match side {
-                Side::Left => (scalar, item.number),
-                Side::Right => (item.number, scalar),
-            };
-            let kept = self.keep((*operator, *comparison), sides, item.number, time);
+            let kept = self.keep_with(operation, item.number, scalar, time);
             let Some(number) = kept else { continue };
             item.number = number;
             if drops_name {

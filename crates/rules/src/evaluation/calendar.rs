@@ -83,7 +83,7 @@ impl Evaluation<'_> {
     }
 
     /// Wakes when a value that moves gets to the next minute, hour or day.
-    fn wake_at_boundary(&mut self, function: Calendar, number: Number, time: i64) {
+    pub(super) fn wake_at_boundary(&mut self, function: Calendar, number: Number, time: i64) {
         if number.drift.is_nan() {
             self.follow(number);
         } else if number.drift != 0.0 && number.value.is_finite() {
@@ -98,7 +98,7 @@ impl Evaluation<'_> {
     }
 }
 
-fn part(function: Calendar, seconds: f64) -> f64 {
+pub(super) fn part(function: Calendar, seconds: f64) -> f64 {
     // Beyond this, seconds are no dates.
     const SECONDS_MAX: f64 = 1e14;
     if seconds.abs() < SECONDS_MAX { function.of(seconds as i64) as f64 } else { f64::NAN }

@@ -8,16 +8,16 @@ use crate::number::read_number;
 use crate::plan::Quantile;
 
 /// The label that holds a bucket's upper bound.
-const BOUND: &str = "le";
+pub(super) const BOUND: &str = "le";
 
 /// Counts that differ by less than this, relative to them, differ by rounding alone.
 const ROUNDING: f64 = 1e-12;
 
 /// How many observations were not above a bound.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
-    bound: f64,
-    count: f64,
+pub(super) struct Bucket {
+    pub(super) bound: f64,
+    pub(super) count: f64,
 }
 
 /// The buckets of one histogram.
@@ -90,8 +90,13 @@ impl Evaluation<'_> {
     }
 }
 
+/// The upper bound of a bucket.
+pub(super) fn bound(labels: &Labels) -> Option<f64> {
+    read_number(labels.get(BOUND).unwrap_or_default())
+}
+
 /// The quantile, and whether counts had to be made to rise with the bounds.
-fn quantile(level: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
+pub(super) fn quantile(level: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
     if level.is_nan() {
         return (f64::NAN, false);
     }

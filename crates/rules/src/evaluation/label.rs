@@ -1,6 +1,6 @@
 //! `label_replace` and `label_join`.
 
-use bellwire_model::METRIC_NAME;
+use bellwire_model::{Labels, METRIC_NAME};
 
 use super::{Evaluated, Evaluation, Items};
 use crate::plan::{LabelJoin, LabelReplace};
@@ -9,11 +9,8 @@ impl Evaluation<'_> {
     pub(super) fn label_replace(&mut self, replace: &LabelReplace, time: i64) -> Evaluated<Items> {
         let mut items = self.vector(&replace.vector, time)?;
         for item in &mut items {
-            let source = item.labels.get(&replace.source).unwrap_or_default();
-            let Some(captures) = replace.regex.captures(source) else { continue };
-            let mut text = String::new();
-            captures.expand(&replace.replacement, &mut text);
-            item.labels = item.labels.with(&replace.target, &text)?;
+            let Some(labels) = replace.replaced(&item.labels)? else { continue };
+            item.labels = labels;
             // A name that was set on purpose stays.
             item.drops_name &= *replace.target != *METRIC_NAME;
         }
@@ -23,14 +20,35 @@ impl Evaluation<'_> {
     pub(super) fn label_join(&mut self, join: &LabelJoin, time: i64) -> Evaluated<Items> {
         let mut items = self.vector(&join.vector, time)?;
         for item in &mut items {
-            let values: Vec<&str> = join
-                .sources
-                .iter()
-                .map(|source| item.labels.get(source).unwrap_or_default())
-                .collect();
-            item.labels = item.labels.with(&join.target, &values.join(&join.separator))?;
+            item.labels = join.labels(&item.labels)?;
             item.drops_name &= *join.target != *METRIC_NAME;
         }
         self.checked(items)
+    }
+}
+
+impl LabelReplace {
+    /// The labels that an element gets, where there is something to replace.
+    fn replaced(&self, labels: &Labels) -> Evaluated<Option<Labels>> {
+        let source = labels.get(&self.source).unwrap_or_default();
+        let Some(captures) = self.regex.captures(source) else { return Ok(None) };
+        let mut text = String::new();
+        captures.expand(&self.replacement, &mut text);
+        Ok(Some(labels.with(&self.target, &text)?))
+    }
+
+    /// The labels that an element has afterwards.
+    pub(super) fn labels(&self, labels: &Labels) -> Evaluated<Labels> {
+        Ok(self.replaced(labels)?.unwrap_or_else(|| labels.clone()))
+    }
+}
+
+impl LabelJoin {
+    /// The labels that an element gets.
+    pub(super) fn labels(&self, labels: &Labels) -> Evaluated<Labels> {
+        let sources = self.sources.iter();
+        let values: Vec<&str> =
+            sources.map(|source| labels.get(source).unwrap_or_default()).collect();
+        Ok(labels.with(&self.target, &values.join(&self.separator))?)
     }
 }

@@ -48,7 +48,12 @@ impl Evaluation<'_> {
     }
 
     /// The labels of a match: those of the many side, or those that are matched.
-    fn result_labels(&self, matching: &Match, many: &Labels, one: &Labels) -> Evaluated<Labels> {
+    pub(super) fn result_labels(
+        &self,
+        matching: &Match,
+        many: &Labels,
+        one: &Labels,
+    ) -> Evaluated<Labels> {
         let gives_number = matching.comparison == Comparison::GivesNumber;
         let at_once = self.conventions.names == NameRemoval::AtOnce;
         let drops_name = !matching.operator.is_comparison() || (gives_number && at_once);

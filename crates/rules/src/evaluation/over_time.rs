@@ -74,7 +74,7 @@ impl OverTime {
     }
 
     /// What it gives is still a value of the metric.
-    fn keeps_name(self) -> bool {
+    pub(super) fn keeps_name(self) -> bool {
         matches!(self, Self::Last | Self::First)
     }
 
@@ -86,11 +86,7 @@ impl OverTime {
 impl Evaluation<'_> {
     pub(super) fn over_time(&mut self, call: &WindowCall, time: i64) -> Evaluated<Items> {
         let mut parameters = [0.0; 2];
-        for (place, parameter) in parameters.iter_mut().zip(&call.parameters) {
-            let number = self.scalar(parameter, time)?;
-            self.follow(number);
-            *place = number.value;
-        }
+        self.parameters(&call.parameters, &mut parameters, time)?;
         regression::check_factors(call.function, parameters)?;
         let (range, stretches) = self.window(&call.window, time)?;
         if call.function == OverTime::Quantile && !stretches.is_empty() {
@@ -114,7 +110,7 @@ impl Evaluation<'_> {
     }
 
     /// What a function gives for the samples of one series, at least one; some need two.
-    fn number_of(
+    pub(super) fn number_of(
         &mut self,
         function: OverTime,
         points: &[Point],

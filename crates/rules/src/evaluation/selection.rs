@@ -43,18 +43,30 @@ impl Evaluation<'_> {
         let lookback_ms = self.lookback_ms();
         let mut present = Vec::new();
         for id in self.series_of(instant.selector) {
-            let points = self.storage.points(*id);
-            let newest = newest_at(points, at);
-            let next = points.get(newest.map_or(0, |newest| newest + 1));
-            self.wake_for(instant.shift, next.map(|next| next.time));
-            let Some(point) = newest.map(|newest| points[newest]) else { continue };
-            let end = point.time.saturating_add(lookback_ms);
-            if end > at && !point.is_stale_marker() {
-                self.wake_for(instant.shift, Some(end));
-                present.push((*id, point));
-            }
+            let point = self.newest(*id, instant.shift, (at, lookback_ms));
+            present.extend(point.map(|point| (*id, point)));
         }
         present
+    }
+
+    /// The newest sample of a series at a time that is looked at, with the lookback.
+    pub(super) fn newest(
+        &mut self,
+        id: SeriesId,
+        shift: Shift,
+        (at, lookback_ms): (i64, i64),
+    ) -> Option<Point> {
+        let points = self.storage.points(id);
+        let newest = newest_at(points, at);
+        let next = points.get(newest.map_or(0, |newest| newest + 1));
+        self.wake_for(shift, next.map(|next| next.time));
+        let point = points[newest?];
+        let end = point.time.saturating_add(lookback_ms);
+        let is_present = end > at && !point.is_stale_marker();
+        if is_present {
+            self.wake_for(shift, Some(end));
+        }
+        is_present.then_some(point)
     }
 
     /// The time that is looked at.

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Evaluated, Evaluation, EvaluationError};
 use crate::plan::{Shift, Vector, Window};
-use crate::storage::Point;
+use crate::storage::{Point, SeriesId};
 
 /// The samples of one series within a range, without stale markers. At least one.
 #[derive(Clone, Debug)]
@@ -40,9 +40,7 @@ impl<'a> Evaluation<'a> {
     ) -> Evaluated<(Range, Vec<Stretch<'a>>)> {
         let (Window::Samples { range_ms, shift, .. } | Window::Subquery { range_ms, shift, .. }) =
             window;
-        let end = self.shifted(*shift, time);
-        let start = end.saturating_sub(*range_ms);
-        let range = Range { start, end, moves: shift.at.is_none() };
+        let range = self.range(*range_ms, *shift, time);
         let stretches = match window {
             Window::Samples { selector, .. } => self.stretches(*selector, *shift, range),
             Window::Subquery { inner, step_ms, .. } => {
@@ -50,6 +48,12 @@ impl<'a> Evaluation<'a> {
             }
         };
         Ok((range, stretches))
+    }
+
+    /// The range that is looked at.
+    pub(super) fn range(&self, range_ms: i64, shift: Shift, time: i64) -> Range {
+        let end = self.shifted(shift, time);
+        Range { start: end.saturating_sub(range_ms), end, moves: shift.at.is_none() }
     }
 
     fn stretches(
@@ -61,27 +65,30 @@ impl<'a> Evaluation<'a> {
         let storage = self.storage;
         let mut stretches = Vec::new();
         for id in self.series_of(selector) {
-            let points = storage.points(*id);
-            let first = points.partition_point(|point| point.time <= range.start);
-            let end = first + points[first..].partition_point(|point| point.time <= range.end);
-            let inside = &points[first..end];
-            // The oldest leaves when the start of the range gets to it.
-            let leaves = inside.first().map(|oldest| oldest.time + (range.end - range.start));
-            self.wake_for(shift, leaves);
-            self.wake_for(shift, points.get(end).map(|next| next.time));
-            let has_marker = inside.iter().any(|point| point.is_stale_marker());
-            let points = if has_marker {
-                let kept = inside.iter().filter(|point| !point.is_stale_marker());
-                Cow::Owned(kept.copied().collect())
-            } else {
-                Cow::Borrowed(inside)
-            };
+            let points = self.inside(*id, shift, range);
             if !points.is_empty() {
                 let labels = Cow::Borrowed(storage.labels(*id));
                 stretches.push(Stretch { labels, points, drops_name: false });
             }
         }
         stretches
+    }
+
+    /// The samples of a series within a range, without stale markers.
+    pub(super) fn inside(&mut self, id: SeriesId, shift: Shift, range: Range) -> Cow<'a, [Point]> {
+        let points = self.storage.points(id);
+        let first = points.partition_point(|point| point.time <= range.start);
+        let end = first + points[first..].partition_point(|point| point.time <= range.end);
+        let inside = &points[first..end];
+        // The oldest leaves when the start of the range gets to it.
+        let leaves = inside.first().map(|oldest| oldest.time + (range.end - range.start));
+        self.wake_for(shift, leaves);
+        self.wake_for(shift, points.get(end).map(|next| next.time));
+        if !inside.iter().any(|point| point.is_stale_marker()) {
+            return Cow::Borrowed(inside);
+        }
+        let kept = inside.iter().filter(|point| !point.is_stale_marker());
+        Cow::Owned(kept.copied().collect())
     }
 
     /// A subquery: its steps are whole multiples of the step, whenever it is evaluated.

@@ -134,7 +134,8 @@ impl PartitionKey {
 }
 
 impl Scalar {
-    fn is_of_vector(&self) -> bool {
+    /// Whether its value comes from a vector.
+    pub(crate) fn is_of_vector(&self) -> bool {
         match self {
             Self::Number(_) | Self::Time => false,
             Self::OfVector(_) => true,

@@ -25,11 +25,7 @@ impl Evaluation<'_> {
         if count < 1 {
             return Ok(Vec::new());
         }
-        let order = match given.function {
-            Aggregate::TopK(_) => Some(descending as fn(f64, f64) -> Ordering),
-            Aggregate::BottomK(_) => Some(ascending as fn(f64, f64) -> Ordering),
-            _ => None,
-        };
+        let order = given.function.order();
         if order.is_some() {
             self.follow_all(&items);
         }
@@ -81,8 +77,19 @@ impl Evaluation<'_> {
     }
 }
 
+impl Aggregate {
+    /// How `topk` and `bottomk` order values.
+    pub(in crate::evaluation) fn order(&self) -> Option<fn(f64, f64) -> Ordering> {
+        match self {
+            Self::TopK(_) => Some(descending),
+            Self::BottomK(_) => Some(ascending),
+            _ => None,
+        }
+    }
+}
+
 /// A number of elements.
-fn whole(count: f64) -> Evaluated<i64> {
+pub(in crate::evaluation) fn whole(count: f64) -> Evaluated<i64> {
     let refusal = |text: String| Err(EvaluationError::Parameter(text.into()));
     if count.is_nan() {
         return refusal("Parameter value is NaN".into());

@@ -1,0 +1,79 @@
+//! Samples a second of a whole fleet: 1,000 rules of all kinds over 100,000 series;
+//! `support/fleet.rs` says what they are.
+//!
+//! Before it measures, it lets five minutes and more pass, so that windows are full, and prints the
+//! memory that it took. What it does not show: decoding, and the journal behind the changes.
+
+#[path = "support/fleet.rs"]
+mod fleet;
+
+use bellwire_model::Labels;
+use bellwire_rules::{Engine, RuleFile, load};
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+use self::fleet::{Batch, Fleet, SERIES};
+
+/// Rounds of 15 s until windows are full.
+const ROUNDS_TO_FILL: usize = 22;
+
+fn main() {
+    divan::main();
+}
+
+/// A round whose labels were never seen before, as they are where each request is decoded anew.
+fn fresh(fleet: &mut Fleet) -> Vec<Batch> {
+    let mut round = fleet.round();
+    for sample in round.iter_mut().flat_map(|batch| &mut batch.samples) {
+        sample.series = Labels::from_pairs(sample.series.iter()).expect("labels");
+    }
+    round
+}
+
+fn apply(engine: &mut Engine, round: &[Batch]) -> usize {
+    round.iter().map(|batch| engine.apply(batch.time, &batch.samples).len()).sum()
+}
+
+fn full_engine(fleet: &mut Fleet, mut next: impl FnMut(&mut Fleet) -> Vec<Batch>) -> Engine {
+    let text = fleet::rules();
+    let rules = load(&[RuleFile { name: "fleet", text: &text }]).expect("rules");
+    assert_eq!(rules.len(), 1_000);
+    let before = resident_bytes();
+    let mut engine = Engine::new(rules);
+    for _ in 0..ROUNDS_TO_FILL {
+        apply(&mut engine, &next(fleet));
+    }
+    let figures = engine.figures();
+    assert_eq!(figures.failures.count, 0, "{:?}", figures.failures.last);
+    let bytes = (resident_bytes() - before) / figures.series;
+    println!("{} series, {:?}, {bytes} B each with windows", figures.series, figures.alerts);
+    engine
+}
+
+/// What the process has in memory.
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    pages.unwrap_or_default() * 4096
+}
+
+fn run(bencher: Bencher<'_, '_>, next: fn(&mut Fleet) -> Vec<Batch>) {
+    let mut fleet = Fleet::new();
+    let mut engine = full_engine(&mut fleet, next);
+    bencher
+        .counter(ItemsCount::new(SERIES))
+        .with_inputs(|| next(&mut fleet))
+        .bench_local_refs(|round| apply(&mut engine, round));
+}
+
+/// Labels are recognised by their address.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn labels_known(bencher: Bencher<'_, '_>) {
+    run(bencher, Fleet::round);
+}
+
+/// Labels must be compared.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn labels_fresh(bencher: Bencher<'_, '_>) {
+    run(bencher, fresh);
+}
