@@ -416,7 +416,7 @@ mod tests {
         "a > 1",
         "-a + 2 * b{n=\"1\"} ^ 2",
         "abs(a - 2) >= bool 1",
-        "clamp(a, 1, 3) + on (n) round(b{le="1"}, 0.5)",
+        "clamp(a, 1, 3) + on (n) round(b{le=\"1\"}, 0.5)",
         "clamp(a, 3, 1)",
         "a * on (n) b{le=\"1\"} > 2",
         "a * on (n) group_left (le) b{le=\"1\"}",
