@@ -6,10 +6,16 @@
 //! notifications come out. Nothing here reads a clock or does I/O.
 
 pub mod config;
+pub mod desk;
 pub mod dispatch;
 pub mod inhibition;
 mod matcher;
 pub mod notification;
+mod posted;
+pub mod record;
 pub mod route;
+pub mod silence;
 
+pub use desk::Desk;
 pub use matcher::{Matcher, MatcherError, Matchers, Operator};
+pub use posted::{Post, PostError};

@@ -78,6 +78,20 @@ pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 4_096;
 
 // What becomes of alerts.
 
+/// How long an expired silence is remembered, as in Alertmanager.
+pub const SILENCE_RETENTION: Duration = Duration::from_hours(120);
+/// Silences, expired ones that are remembered included.
+pub const SILENCES_MAX: usize = 20_000;
+/// Alerts that clients have posted and that are remembered.
+pub const POSTED_ALERTS_MAX: usize = 50_000;
+/// Bytes of the address of the page that tells more of a posted alert: it may hold an expression.
+pub const GENERATOR_URL_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of the name of who silences or acknowledges.
+pub const PERSON_BYTES_MAX: usize = 255;
+/// Bytes of a silence's comment, or of an acknowledgement's note.
+pub const NOTE_BYTES_MAX: usize = 4096;
+/// Requests and batches of alerts' changes that wait for the desk; then those who bring them wait.
+pub const DESK_QUEUED_MAX: usize = 64;
 /// Matchers of one silence, route or filter.
 pub const MATCHERS_MAX: usize = 64;
 /// Bytes of a matcher's value: an expression may list many hosts.
@@ -175,7 +189,7 @@ pub const STATE_KEYS_MAX: usize = 1_000_000;
 /// Bytes of one state value: it is kept in memory as long as its key lives.
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Of these, keys that only alerts may take: the board always has room.
-pub const STATE_KEYS_RESERVED: usize = ALERTS_ACTIVE_MAX;
+pub const STATE_KEYS_RESERVED: usize = ALERTS_ACTIVE_MAX + POSTED_ALERTS_MAX;
 /// How long the value of a sample is shown after the last one came.
 pub const SAMPLE_VALUE_AGE: Duration = Duration::from_hours(1);
 /// Stream and state topics that the server remembers figures of.

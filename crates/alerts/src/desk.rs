@@ -1,0 +1,428 @@
+//! The desk: every alert as people see it, of rules and of those who post, with who silences,
+//! inhibits or has acknowledged it.
+//!
+//! What people ask for is planned first, then made durable by the caller, and only then taken, so
+//! that nobody sees what a crash could take back:
+//!
+//! ```text
+//!  request ──▶ plan_… ──▶ Plan ── announcements to the journal, records synced ──▶ take ─┐
+//!  rules ──────────────────▶ on_rules, refresh (durable already) ────────────────────────┼─▶ Outcome
+//!  time ──▶ next_deadline ─▶ plan_due ──▶ Plan ─────────────────────────────────── take ─┘
+//! ```
+//!
+//! Plans are taken in the order in which they are made, each before the next one is made: one
+//! thread works at the desk. Time is a parameter of everything.
+
+mod case;
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bellwire_model::{
+    Acknowledgement, Alert, AlertState, AlertStatus, Fingerprint, Labels, SilenceId, Timestamp,
+    TransitionKind,
+};
+use rustc_hash::FxHashMap;
+
+use crate::inhibition::{InhibitionRule, Inhibitors};
+use crate::posted::Posted;
+use crate::record::{self, Acknowledged, Record, RecordChange};
+use crate::silence::{Ending, Silence, Silences, Turn};
+
+pub use case::Case;
+pub use plan::{AcknowledgeError, Announcement, NewAcknowledgement, Plan};
+
+use plan::Change;
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Alerts that are shown anew, in order.
+    pub shown: Vec<Shown>,
+    /// Alerts that are no longer shown.
+    pub removed: Vec<Fingerprint>,
+    /// Records that follow from it. Nobody waits for them: a restart finds out by itself what a
+    /// lost one would have said.
+    pub records: Vec<RecordChange>,
+}
+
+/// An alert as it is to be shown from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// The alert.
+    pub alert: Arc<Alert>,
+    /// What has been made of it.
+    pub status: AlertStatus,
+    /// The type of the event that shows it; none where only values are new.
+    pub event_type: Option<&'static str>,
+}
+
+/// What rules say of an alert.
+#[derive(Clone, Debug)]
+pub enum RuleChange {
+    /// It changed.
+    Transition(TransitionKind, Arc<Alert>),
+    /// It is over, and no longer kept.
+    Removed(Fingerprint),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Desk {
+    cases: BTreeMap<Fingerprint, Case>,
+    silences: Silences,
+    inhibitors: Inhibitors,
+    /// Acknowledgements of before a restart whose alerts have not come yet.
+    waiting: FxHashMap<Fingerprint, Acknowledged>,
+    /// When posted alerts change by themselves.
+    deadlines: BTreeSet<(Timestamp, Fingerprint)>,
+    posted: usize,
+}
+
+impl Desk {
+    /// An empty desk at which alerts inhibit each other by these rules.
+    pub fn new(inhibition: &[InhibitionRule]) -> Self {
+        Self { inhibitors: Inhibitors::new(inhibition), ..Self::default() }
+    }
+
+    /// Puts back what records say; returns the keys of those that cannot be read. The rules'
+    /// alerts follow by [`on_rules`](Self::on_rules), then [`settle`](Self::settle).
+    pub fn restore<'a>(
+        &mut self,
+        now: Timestamp,
+        records: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Vec<&'a str> {
+        let mut unreadable = Vec::new();
+        let mut posted = Vec::new();
+        for (key, value) in records {
+            match record::read(key, value) {
+                Some(Record::Silence(silence)) => self.silences.put(now, silence),
+                Some(Record::Acknowledged(of, acknowledged)) => {
+                    self.waiting.insert(of, acknowledged);
+                }
+                Some(Record::Posted(alert)) => posted.push(alert),
+                None => unreadable.push(key),
+            }
+        }
+        // Silences are all there, so that each alert is seen as it is at once.
+        for posted in posted {
+            self.put_posted(now, posted, None, &mut Outcome::default());
+        }
+        unreadable
+    }
+
+    /// After a restart, with all alerts there: ends what waited for alerts that are gone.
+    pub fn settle(&mut self, now: Timestamp) -> Outcome {
+        let mut outcome = Outcome::default();
+        for (fingerprint, _) in self.waiting.drain() {
+            outcome.records.push(record::set_acknowledged(fingerprint, None));
+        }
+        let waits = |silence: &&Silence| silence.ending == Ending::Resolution { has_matched: true };
+        let waiting = self.silences.iter().filter(waits).map(|silence| silence.id).collect();
+        self.end_resolved(now, waiting, &mut outcome);
+        outcome
+    }
+
+    /// Every alert, by fingerprint.
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values()
+    }
+
+    /// An alert.
+    pub fn case(&self, fingerprint: Fingerprint) -> Option<&Case> {
+        self.cases.get(&fingerprint)
+    }
+
+    /// Every silence, by id.
+    pub fn silences(&self) -> impl Iterator<Item = &Silence> {
+        self.silences.iter()
+    }
+
+    /// A silence.
+    pub fn silence(&self, id: SilenceId) -> Option<&Silence> {
+        self.silences.get(id)
+    }
+
+    /// When [`plan_due`](Self::plan_due) has something to do.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let posted = self.deadlines.first().map(|(time, _)| *time);
+        posted.into_iter().chain(self.silences.next_deadline()).min()
+    }
+
+    /// Takes what rules say. It is durable already.
+    pub fn on_rules(
+        &mut self,
+        now: Timestamp,
+        changes: impl IntoIterator<Item = RuleChange>,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut resolved = Vec::new();
+        for change in changes {
+            match change {
+                // A pending alert that ends is not shown as anything: its removal follows.
+                RuleChange::Transition(TransitionKind::Inactive, _) => {}
+                RuleChange::Transition(kind, alert) => {
+                    self.drop_posted(alert.fingerprint, &mut outcome);
+                    let event_type = Some(kind.event_type());
+                    let ended = self.put(now, Case::of_rule(alert, now), event_type, &mut outcome);
+                    resolved.extend(ended);
+                }
+                RuleChange::Removed(fingerprint) => {
+                    let is_of_rule = |case: &Case| case.posted.is_none();
+                    if self.cases.get(&fingerprint).is_some_and(is_of_rule) {
+                        resolved.extend(self.remove(fingerprint, &mut outcome));
+                    }
+                }
+            }
+        }
+        self.end_resolved(now, resolved, &mut outcome);
+        outcome
+    }
+
+    /// Takes the newest values of the rules' alerts that go on.
+    pub fn refresh(&mut self, alerts: impl IntoIterator<Item = Arc<Alert>>) -> Outcome {
+        let mut outcome = Outcome::default();
+        for alert in alerts {
+            let Some(case) = self.cases.get_mut(&alert.fingerprint) else { continue };
+            let is_newer = case.alert.state == alert.state && !is_same(&case.alert, &alert);
+            if case.posted.is_none() && is_newer {
+                case.alert = alert;
+                outcome.shown.push(case.shown(None));
+            }
+        }
+        outcome
+    }
+
+    /// From now on alerts inhibit each other by these rules.
+    pub fn replace_inhibition(&mut self, rules: &[InhibitionRule]) -> Outcome {
+        self.inhibitors = Inhibitors::new(rules);
+        for case in self.cases.values().filter(|case| case.is_raised()) {
+            self.inhibitors.on_firing(case.alert.fingerprint, &case.alert.labels);
+        }
+        let mut outcome = Outcome::default();
+        self.look_for_inhibition(&mut outcome);
+        outcome
+    }
+
+    /// Takes a plan whose announcements and records are durable.
+    pub fn take(&mut self, now: Timestamp, plan: Plan) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut resolved = Vec::new();
+        for change in plan.changes {
+            match change {
+                Change::Silence(silence) => self.put_silence(now, silence, &mut outcome),
+                Change::Advance => self.advance(now, &mut outcome),
+                Change::Acknowledged(fingerprint, acknowledged) => {
+                    if let Some(case) = self.cases.get_mut(&fingerprint) {
+                        case.status.acknowledged =
+                            acknowledged.map(|acknowledged| acknowledged.acknowledgement);
+                        outcome.shown.push(case.shown(plan.event_type));
+                    }
+                }
+                Change::Posted(posted, event_type) => {
+                    resolved.extend(self.put_posted(now, posted, event_type, &mut outcome));
+                }
+                Change::Forgotten(fingerprint) => {
+                    resolved.extend(self.remove(fingerprint, &mut outcome));
+                }
+            }
+        }
+        self.end_resolved(now, resolved, &mut outcome);
+        outcome
+    }
+
+    fn put_posted(
+        &mut self,
+        now: Timestamp,
+        posted: Posted,
+        event_type: Option<&'static str>,
+        outcome: &mut Outcome,
+    ) -> Vec<SilenceId> {
+        if let Some(old) =
+            self.cases.get(&posted.alert.fingerprint).and_then(|old| old.posted.as_ref())
+        {
+            self.deadlines.remove(&(old.deadline(), posted.alert.fingerprint));
+        } else {
+            self.posted += 1;
+        }
+        self.deadlines.insert((posted.deadline(), posted.alert.fingerprint));
+        self.put(now, Case::of_posted(posted), event_type, outcome)
+    }
+
+    /// A rule has an alert that was posted, too: from now on it is the rule's.
+    fn drop_posted(&mut self, fingerprint: Fingerprint, outcome: &mut Outcome) {
+        let Some(case) = self.cases.get_mut(&fingerprint) else { return };
+        if let Some(posted) = case.posted.take() {
+            self.posted -= 1;
+            self.deadlines.remove(&(posted.deadline(), fingerprint));
+            outcome.records.push(record::forget_posted(fingerprint));
+        }
+    }
+
+    /// Puts an alert in the place of what was known of it. Returns the silences that silenced it,
+    /// where it fires no more: some may end with it.
+    fn put(
+        &mut self,
+        now: Timestamp,
+        mut case: Case,
+        event_type: Option<&'static str>,
+        outcome: &mut Outcome,
+    ) -> Vec<SilenceId> {
+        let fingerprint = case.alert.fingerprint;
+        let labels = case.alert.labels.clone();
+        let old = self.cases.remove(&fingerprint);
+        let (was_raised, is_raised) = (old.as_ref().is_some_and(Case::is_raised), case.is_raised());
+        case.status.silenced_by = self.silences.matching(&labels);
+        case.status.inhibited_by = self.inhibitors.inhibited_by(&labels);
+        if is_raised {
+            case.status.acknowledged = self.acknowledged(&case, old.as_ref());
+            self.note_matched(now, &case.status.silenced_by, outcome);
+        }
+        let old_status = old.as_ref().map(|old| old.status.clone()).unwrap_or_default();
+        if old_status.acknowledged.is_some() && case.status.acknowledged.is_none() {
+            outcome.records.push(record::set_acknowledged(fingerprint, None));
+        }
+        if event_type.is_some() || old.is_none_or(|old| !case.looks_like(&old)) {
+            outcome.shown.push(case.shown(event_type));
+        }
+        self.cases.insert(fingerprint, case);
+        let is_source = match (was_raised, is_raised) {
+            (false, true) => self.inhibitors.on_firing(fingerprint, &labels),
+            (true, false) => self.inhibitors.on_ended(fingerprint, &labels),
+            _ => false,
+        };
+        if is_source {
+            self.look_for_inhibition(outcome);
+        }
+        if is_raised { Vec::new() } else { old_status.silenced_by }
+    }
+
+    /// Who has acknowledged an alert that fires: the same who had before it changed, or before a
+    /// restart, unless it has resolved meanwhile.
+    fn acknowledged(&mut self, case: &Case, old: Option<&Case>) -> Option<Arc<Acknowledgement>> {
+        let fired_at = case.alert.fired_at;
+        if let Some(waiting) = self.waiting.get(&case.alert.fingerprint)
+            && Some(waiting.fired_at) == fired_at
+        {
+            let waiting = self.waiting.remove(&case.alert.fingerprint);
+            return waiting.map(|waiting| waiting.acknowledgement);
+        }
+        let old = old.filter(|old| old.is_raised() && old.alert.fired_at == fired_at)?;
+        old.status.acknowledged.clone()
+    }
+
+    fn remove(&mut self, fingerprint: Fingerprint, outcome: &mut Outcome) -> Vec<SilenceId> {
+        let Some(case) = self.cases.remove(&fingerprint) else { return Vec::new() };
+        outcome.removed.push(fingerprint);
+        if let Some(posted) = &case.posted {
+            self.posted -= 1;
+            self.deadlines.remove(&(posted.deadline(), fingerprint));
+        }
+        if case.status.acknowledged.is_some() {
+            outcome.records.push(record::set_acknowledged(fingerprint, None));
+        }
+        if case.is_raised() && self.inhibitors.on_ended(fingerprint, &case.alert.labels) {
+            self.look_for_inhibition(outcome);
+        }
+        case.status.silenced_by
+    }
+
+    /// A source of inhibition has come or gone: shows those for whom it makes a difference.
+    fn look_for_inhibition(&mut self, outcome: &mut Outcome) {
+        for case in self.cases.values_mut() {
+            let inhibited_by = self.inhibitors.inhibited_by(&case.alert.labels);
+            if case.status.inhibited_by != inhibited_by {
+                case.status.inhibited_by = inhibited_by;
+                outcome.shown.push(case.shown(None));
+            }
+        }
+    }
+
+    fn put_silence(&mut self, now: Timestamp, silence: Silence, outcome: &mut Outcome) {
+        let id = silence.id;
+        let before = self.silences.get(id).map(|silence| silence.matchers.clone());
+        let after = silence.matchers.clone();
+        self.silences.put(now, silence);
+        let is_touched = |labels: &Labels| {
+            after.matches(labels) || before.as_ref().is_some_and(|before| before.matches(labels))
+        };
+        self.look_for_silences(is_touched, outcome);
+        if self.is_firing_under(id) {
+            self.note_matched(now, &[id], outcome);
+        }
+    }
+
+    /// Looks at alerts with such labels again: silences have come or gone.
+    fn look_for_silences(&mut self, is_touched: impl Fn(&Labels) -> bool, outcome: &mut Outcome) {
+        for case in self.cases.values_mut().filter(|case| is_touched(&case.alert.labels)) {
+            let silenced_by = self.silences.matching(&case.alert.labels);
+            if case.status.silenced_by != silenced_by {
+                case.status.silenced_by = silenced_by;
+                outcome.shown.push(case.shown(None));
+            }
+        }
+    }
+
+    /// What time does to silences.
+    fn advance(&mut self, now: Timestamp, outcome: &mut Outcome) {
+        for turn in self.silences.advance(now) {
+            match turn {
+                Turn::Forgotten(id) => outcome.records.push(record::forget_silence(id)),
+                Turn::Changed(id) => {
+                    let silence = self.silences.get(id).expect("what has changed is there").clone();
+                    self.put_silence(now, silence, outcome);
+                }
+            }
+        }
+    }
+
+    /// Silences that wait for a resolution have matched a firing alert.
+    fn note_matched(&mut self, now: Timestamp, ids: &[SilenceId], outcome: &mut Outcome) {
+        for id in ids {
+            let Some(silence) = self.silences.get(*id) else { continue };
+            if silence.ending == (Ending::Resolution { has_matched: false }) {
+                let ending = Ending::Resolution { has_matched: true };
+                let silence = Silence { ending, ..silence.clone() };
+                outcome.records.push(record::put_silence(&silence));
+                self.silences.put(now, silence);
+            }
+        }
+    }
+
+    /// Ends those of the silences that wait for a resolution and match no firing alert any more.
+    fn end_resolved(&mut self, now: Timestamp, ids: Vec<SilenceId>, outcome: &mut Outcome) {
+        let ids: BTreeSet<SilenceId> = ids.into_iter().collect();
+        for id in ids {
+            let Some(silence) = self.silences.get(id) else { continue };
+            let waits = silence.ending == Ending::Resolution { has_matched: true };
+            if !waits || now >= silence.ends_at || self.is_firing_under(id) {
+                continue;
+            }
+            let ended = self.silences.get(id).expect("it was there a line ago").ended(now);
+            outcome.records.push(record::put_silence(&ended));
+            self.put_silence(now, ended, outcome);
+        }
+    }
+
+    /// Whether a firing alert is silenced by it.
+    fn is_firing_under(&self, id: SilenceId) -> bool {
+        let is_under =
+            |case: &Case| case.is_raised() && case.status.silenced_by.binary_search(&id).is_ok();
+        self.cases.values().any(is_under)
+    }
+}
+
+/// Whether two alerts look the same. A value that is no number is the same as another such.
+fn is_same(one: &Alert, other: &Alert) -> bool {
+    let Alert { value, sample_time, annotations, fired_at, resolved_at, .. } = one;
+    value.to_bits() == other.value.to_bits()
+        && *sample_time == other.sample_time
+        && *annotations == other.annotations
+        && (*fired_at, *resolved_at) == (other.fired_at, other.resolved_at)
+}
+
+/// Whether an alert has begun to fire and not resolved.
+fn is_raised(state: AlertState) -> bool {
+    !matches!(state, AlertState::Pending | AlertState::Resolved)
+}

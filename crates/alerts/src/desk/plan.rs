@@ -1,0 +1,249 @@
+//! Planning: what a request or the time would change, before anything is changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_model::limits::{NOTE_BYTES_MAX, PERSON_BYTES_MAX, POSTED_ALERTS_MAX};
+use bellwire_model::{
+    Acknowledgement, Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp,
+    TransitionKind,
+};
+use thiserror::Error;
+
+use super::{Case, Desk};
+use crate::posted::{Made, Post, PostError, Posted};
+use crate::record::{self, Acknowledged, RecordChange};
+use crate::silence::{NewSilence, Silence, SilenceError, SilenceState};
+
+/// What is to be made durable, in this order, and then taken.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Events to be appended.
+    pub announcements: Vec<Announcement>,
+    /// Records to be changed, together.
+    pub records: Vec<RecordChange>,
+    pub(super) changes: Vec<Change>,
+    /// The type of the event that shows what changes.
+    pub(super) event_type: Option<&'static str>,
+}
+
+/// An event that every subscriber of an alert must see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Announcement {
+    /// Its type.
+    pub event_type: &'static str,
+    /// The same whenever the same is announced.
+    pub id: String,
+    /// When it happened.
+    pub time: Timestamp,
+    /// The alert afterwards.
+    pub alert: Arc<Alert>,
+    /// What has been made of it.
+    pub status: AlertStatus,
+}
+
+/// One thing that changes at the desk.
+#[derive(Debug)]
+pub(super) enum Change {
+    Silence(Silence),
+    /// What time does to silences.
+    Advance,
+    Acknowledged(Fingerprint, Option<Acknowledged>),
+    Posted(Posted, Option<&'static str>),
+    Forgotten(Fingerprint),
+}
+
+/// Who acknowledges an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAcknowledgement {
+    /// Who.
+    pub by: Box<str>,
+    /// What they say about it; may be empty.
+    pub note: Box<str>,
+}
+
+/// Why an acknowledgement is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AcknowledgeError {
+    /// There is no such alert.
+    #[error("there is no alert of this fingerprint")]
+    NotFound,
+    /// It does not fire.
+    #[error("the alert does not fire: only a firing alert can be acknowledged")]
+    NotFiring,
+    /// Nobody says who acknowledges, or too much is said.
+    #[error("`by` has 1 to {PERSON_BYTES_MAX} bytes, `note` at most {NOTE_BYTES_MAX}")]
+    Text,
+}
+
+impl Desk {
+    /// A silence, or a change of one. `id` is for a new one; the id that counts is returned.
+    pub fn plan_silence(
+        &self,
+        now: Timestamp,
+        new: NewSilence,
+        id: SilenceId,
+    ) -> Result<(SilenceId, Plan), SilenceError> {
+        let silences = self.silences.planned(now, new, id)?;
+        let id = silences.first().expect("something is planned").id;
+        Ok((id, silence_plan(silences)))
+    }
+
+    /// The end of a silence. Of one that has ended, nothing.
+    pub fn plan_expiry(&self, now: Timestamp, id: SilenceId) -> Result<Plan, SilenceError> {
+        let silence = self.silences.get(id).ok_or(SilenceError::NotFound)?;
+        let is_left = silence.state(now) != SilenceState::Expired;
+        Ok(silence_plan(is_left.then(|| silence.ended(now)).into_iter().collect()))
+    }
+
+    /// Somebody takes an alert up. Who says the same again changes nothing.
+    pub fn plan_acknowledgement(
+        &self,
+        now: Timestamp,
+        fingerprint: Fingerprint,
+        new: NewAcknowledgement,
+    ) -> Result<Plan, AcknowledgeError> {
+        let NewAcknowledgement { by, note } = new;
+        let case = self.firing(fingerprint)?;
+        if by.is_empty() || by.len() > PERSON_BYTES_MAX || note.len() > NOTE_BYTES_MAX {
+            return Err(AcknowledgeError::Text);
+        }
+        let is_said = |old: &Arc<Acknowledgement>| (&old.by, &old.note) == (&by, &note);
+        if case.status.acknowledged.as_ref().is_some_and(is_said) {
+            return Ok(Plan::default());
+        }
+        let acknowledgement = Arc::new(Acknowledgement { by, note, at: now });
+        let fired_at = case.alert.fired_at.unwrap_or(case.alert.active_at);
+        Ok(acknowledged(now, case, Some(Acknowledged { fired_at, acknowledgement })))
+    }
+
+    /// Nobody attends to an alert any more.
+    pub fn plan_unacknowledgement(
+        &self,
+        now: Timestamp,
+        fingerprint: Fingerprint,
+    ) -> Result<Plan, AcknowledgeError> {
+        let case = self.cases.get(&fingerprint).ok_or(AcknowledgeError::NotFound)?;
+        Ok(match case.status.acknowledged {
+            Some(_) => acknowledged(now, case, None),
+            None => Plan::default(),
+        })
+    }
+
+    fn firing(&self, fingerprint: Fingerprint) -> Result<&Case, AcknowledgeError> {
+        let case = self.cases.get(&fingerprint).ok_or(AcknowledgeError::NotFound)?;
+        if case.is_raised() { Ok(case) } else { Err(AcknowledgeError::NotFiring) }
+    }
+
+    /// What clients say of alerts. Those that are none are told of and keep no other from being
+    /// taken; an alert that a rule has raised is the rule's.
+    pub fn plan_posts(
+        &self,
+        now: Timestamp,
+        posts: Vec<Post>,
+        resolve_timeout: Duration,
+    ) -> (Plan, Vec<PostError>) {
+        let mut errors = Vec::new();
+        // The same alert may come twice in one request.
+        let mut planned: BTreeMap<Fingerprint, Posted> = BTreeMap::new();
+        let mut plan = Plan::default();
+        for post in posts {
+            if let Err(error) = post.check() {
+                errors.push(error);
+                continue;
+            }
+            let fingerprint = Fingerprint::of(&post.labels);
+            let known = self.cases.get(&fingerprint);
+            let is_of_rule =
+                |case: &Case| case.posted.is_none() && case.alert.state != AlertState::Resolved;
+            if known.is_some_and(is_of_rule) {
+                continue;
+            }
+            let old = planned.get(&fingerprint);
+            let old = old.or_else(|| known.and_then(|case| case.posted.as_ref()));
+            if old.is_none() && self.posted + planned.len() >= POSTED_ALERTS_MAX {
+                errors.push(PostError::TooMany);
+                continue;
+            }
+            let (kind, posted) = match Posted::after(old, post, now, resolve_timeout) {
+                Made::Fires(posted) => (Some(TransitionKind::Firing), posted),
+                Made::Resolves(posted) => (Some(TransitionKind::Resolved), posted),
+                Made::GoesOn(posted) => (None, posted),
+                Made::Nothing => continue,
+            };
+            plan.post(now, posted.clone(), kind);
+            planned.insert(fingerprint, posted);
+        }
+        (plan, errors)
+    }
+
+    /// What time does: posted alerts resolve or are forgotten, silences begin, end, are forgotten.
+    pub fn plan_due(&self, now: Timestamp) -> Plan {
+        let mut plan = Plan::default();
+        for (_, fingerprint) in self.deadlines.iter().take_while(|(time, _)| *time <= now) {
+            let case = self.cases.get(fingerprint).expect("a deadline is of an alert");
+            let posted = case.posted.as_ref().expect("a deadline is of a posted alert");
+            if posted.alert.state == AlertState::Resolved {
+                plan.records.push(record::forget_posted(*fingerprint));
+                plan.changes.push(Change::Forgotten(*fingerprint));
+            } else {
+                plan.post(posted.ends_at, posted.timed_out(), Some(TransitionKind::Resolved));
+            }
+        }
+        if self.silences.next_deadline().is_some_and(|due| due <= now) {
+            plan.changes.push(Change::Advance);
+        }
+        plan
+    }
+}
+
+impl Plan {
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    fn post(&mut self, time: Timestamp, posted: Posted, kind: Option<TransitionKind>) {
+        let event_type = kind.map(TransitionKind::event_type);
+        self.announcements.extend(event_type.map(|event_type| Announcement {
+            event_type,
+            id: format!("{}-{}-{event_type}", posted.alert.fingerprint, posted.since),
+            time,
+            alert: Arc::clone(&posted.alert),
+            status: AlertStatus::default(),
+        }));
+        self.records.push(record::put_posted(&posted));
+        self.changes.push(Change::Posted(posted, event_type));
+    }
+}
+
+fn silence_plan(silences: Vec<Silence>) -> Plan {
+    let records = silences.iter().map(record::put_silence).collect();
+    let changes = silences.into_iter().map(Change::Silence).collect();
+    Plan { records, changes, ..Plan::default() }
+}
+
+/// The acknowledgement of an alert, or its end.
+fn acknowledged(now: Timestamp, case: &Case, acknowledged: Option<Acknowledged>) -> Plan {
+    let event_type =
+        if acknowledged.is_some() { "alert.acknowledged" } else { "alert.unacknowledged" };
+    let fingerprint = case.alert.fingerprint;
+    let mut status = case.status.clone();
+    status.acknowledged =
+        acknowledged.as_ref().map(|acknowledged| Arc::clone(&acknowledged.acknowledgement));
+    let announcement = Announcement {
+        event_type,
+        id: format!("{fingerprint}-{now}-{event_type}"),
+        time: now,
+        alert: Arc::clone(&case.alert),
+        status,
+    };
+    Plan {
+        announcements: vec![announcement],
+        records: vec![record::set_acknowledged(fingerprint, acknowledged.as_ref())],
+        changes: vec![Change::Acknowledged(fingerprint, acknowledged)],
+        event_type: Some(event_type),
+    }
+}

@@ -1,0 +1,209 @@
+//! What of the desk outlives the process, as records: silences, acknowledgements, posted alerts.
+//!
+//! A record is JSON with times in milliseconds. Members that a later version adds are passed over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwire_model::{
+    Acknowledgement, Alert, AlertSource, AlertState, Fingerprint, Labels, SilenceId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::posted::{End, Posted};
+use crate::silence::{Ending, Silence};
+use crate::{Matcher, Matchers};
+
+/// What the keys of all of the desk's records begin with.
+pub const PREFIX: &str = "desk/";
+const SILENCE: &str = "desk/silence/";
+const ACKNOWLEDGEMENT: &str = "desk/acknowledgement/";
+const POSTED: &str = "desk/posted/";
+
+/// A change of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordChange {
+    /// Which.
+    pub key: String,
+    /// What it says from now on; nothing where it goes.
+    pub value: Option<Vec<u8>>,
+}
+
+/// An acknowledgement, and when the alert fired that it is of: not of a later time of firing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Acknowledged {
+    pub(crate) fired_at: Timestamp,
+    pub(crate) acknowledgement: Arc<Acknowledgement>,
+}
+
+/// A record as it is read.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Record {
+    Silence(Silence),
+    Acknowledged(Fingerprint, Acknowledged),
+    Posted(Posted),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SilenceText {
+    matchers: Vec<String>,
+    starts_at: i64,
+    ends_at: i64,
+    created_by: Box<str>,
+    comment: Box<str>,
+    annotations: BTreeMap<String, String>,
+    until_resolved: bool,
+    has_matched: bool,
+    updated_at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AcknowledgedText {
+    by: Box<str>,
+    note: Box<str>,
+    at: i64,
+    fired_at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PostedText {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    generator_url: Option<String>,
+    starts_at: i64,
+    ends_at: i64,
+    is_timeout: bool,
+    is_resolved: bool,
+    since: i64,
+    updated_at: i64,
+}
+
+fn put(key: String, text: &impl Serialize) -> RecordChange {
+    let value = serde_json::to_vec(text).expect("texts and numbers are JSON");
+    RecordChange { key, value: Some(value) }
+}
+
+fn pairs(labels: &Labels) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn labels(pairs: &BTreeMap<String, String>) -> Option<Labels> {
+    Labels::from_pairs(pairs.iter().map(|(name, value)| (&**name, &**value))).ok()
+}
+
+/// Keeps a silence.
+pub(crate) fn put_silence(silence: &Silence) -> RecordChange {
+    let (until_resolved, has_matched) = match silence.ending {
+        Ending::Time => (false, false),
+        Ending::Resolution { has_matched } => (true, has_matched),
+    };
+    let text = SilenceText {
+        matchers: silence.matchers.iter().map(ToString::to_string).collect(),
+        starts_at: silence.starts_at.as_ms(),
+        ends_at: silence.ends_at.as_ms(),
+        created_by: silence.created_by.clone(),
+        comment: silence.comment.clone(),
+        annotations: pairs(&silence.annotations),
+        until_resolved,
+        has_matched,
+        updated_at: silence.updated_at.as_ms(),
+    };
+    put(format!("{SILENCE}{}", silence.id), &text)
+}
+
+/// Forgets a silence.
+pub(crate) fn forget_silence(id: SilenceId) -> RecordChange {
+    RecordChange { key: format!("{SILENCE}{id}"), value: None }
+}
+
+/// Keeps an acknowledgement, or forgets it.
+pub(crate) fn set_acknowledged(
+    fingerprint: Fingerprint,
+    acknowledged: Option<&Acknowledged>,
+) -> RecordChange {
+    let key = format!("{ACKNOWLEDGEMENT}{fingerprint}");
+    let Some(Acknowledged { fired_at, acknowledgement }) = acknowledged else {
+        return RecordChange { key, value: None };
+    };
+    let Acknowledgement { by, note, at } = (**acknowledgement).clone();
+    put(key, &AcknowledgedText { by, note, at: at.as_ms(), fired_at: fired_at.as_ms() })
+}
+
+/// Keeps a posted alert.
+pub(crate) fn put_posted(posted: &Posted) -> RecordChange {
+    let alert = &posted.alert;
+    let text = PostedText {
+        labels: pairs(&alert.labels),
+        annotations: pairs(&alert.annotations),
+        generator_url: match &alert.source {
+            AlertSource::Posted { generator_url } => generator_url.as_deref().map(Into::into),
+            AlertSource::Rule(_) => None,
+        },
+        starts_at: alert.active_at.as_ms(),
+        ends_at: posted.ends_at.as_ms(),
+        is_timeout: posted.end == End::Timeout,
+        is_resolved: alert.state == AlertState::Resolved,
+        since: posted.since.as_ms(),
+        updated_at: alert.sample_time.as_ms(),
+    };
+    put(format!("{POSTED}{}", alert.fingerprint), &text)
+}
+
+/// Forgets a posted alert.
+pub(crate) fn forget_posted(fingerprint: Fingerprint) -> RecordChange {
+    RecordChange { key: format!("{POSTED}{fingerprint}"), value: None }
+}
+
+/// Reads a record; nothing where it is none of the desk's.
+pub(crate) fn read(key: &str, value: &[u8]) -> Option<Record> {
+    let time = Timestamp::from_ms;
+    if let Some(id) = key.strip_prefix(SILENCE) {
+        let text: SilenceText = serde_json::from_slice(value).ok()?;
+        let matchers =
+            text.matchers.iter().map(|text| text.parse()).collect::<Result<Vec<Matcher>, _>>();
+        let has_matched = text.has_matched;
+        let ending =
+            if text.until_resolved { Ending::Resolution { has_matched } } else { Ending::Time };
+        return Some(Record::Silence(Silence {
+            id: id.parse().ok()?,
+            matchers: Matchers::new(matchers.ok()?).ok()?,
+            starts_at: time(text.starts_at),
+            ends_at: time(text.ends_at),
+            created_by: text.created_by,
+            comment: text.comment,
+            annotations: labels(&text.annotations)?,
+            ending,
+            updated_at: time(text.updated_at),
+        }));
+    }
+    if let Some(fingerprint) = key.strip_prefix(ACKNOWLEDGEMENT) {
+        let text: AcknowledgedText = serde_json::from_slice(value).ok()?;
+        let AcknowledgedText { by, note, at, fired_at } = text;
+        let acknowledgement = Arc::new(Acknowledgement { by, note, at: time(at) });
+        let acknowledged = Acknowledged { fired_at: time(fired_at), acknowledgement };
+        return Some(Record::Acknowledged(fingerprint.parse().ok()?, acknowledged));
+    }
+    key.strip_prefix(POSTED)?;
+    let text: PostedText = serde_json::from_slice(value).ok()?;
+    read_posted(text).map(Record::Posted)
+}
+
+fn read_posted(text: PostedText) -> Option<Posted> {
+    let time = Timestamp::from_ms;
+    let own = labels(&text.labels)?;
+    let alert = Alert {
+        fingerprint: Fingerprint::of(&own),
+        source: AlertSource::Posted { generator_url: text.generator_url.map(Into::into) },
+        state: if text.is_resolved { AlertState::Resolved } else { AlertState::Firing },
+        labels: own,
+        annotations: labels(&text.annotations)?,
+        value: 0.0,
+        active_at: time(text.starts_at),
+        fired_at: Some(time(text.starts_at)),
+        resolved_at: text.is_resolved.then(|| time(text.ends_at)),
+        sample_time: time(text.updated_at),
+    };
+    let end = if text.is_timeout { End::Timeout } else { End::Said };
+    let (ends_at, since) = (time(text.ends_at), time(text.since));
+    Some(Posted { alert: Arc::new(alert), ends_at, end, since })
+}

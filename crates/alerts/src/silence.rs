@@ -1,0 +1,208 @@
+//! Silences: while one is in force, nobody is notified of the alerts that it matches.
+//!
+//! ```text
+//!         starts_at              ends_at        + SILENCE_RETENTION
+//! ───────────┼──────────────────────┼──────────────────────┼──────▶ time
+//!   pending          active                expired             forgotten
+//! ```
+//!
+//! The rules of what may be changed are Alertmanager's: a change that would alter what was silenced
+//! in the past ends the silence and begins another one.
+
+mod shelf;
+
+use bellwire_model::limits::{NOTE_BYTES_MAX, PERSON_BYTES_MAX, SILENCE_RETENTION, SILENCES_MAX};
+use bellwire_model::{Labels, SilenceId, Timestamp};
+use thiserror::Error;
+
+use crate::{MatcherError, Matchers};
+
+pub(crate) use shelf::{Silences, Turn};
+
+/// A silence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Its identity.
+    pub id: SilenceId,
+    /// What it silences.
+    pub matchers: Matchers,
+    /// When it comes into force.
+    pub starts_at: Timestamp,
+    /// When it ends.
+    pub ends_at: Timestamp,
+    /// Who made it.
+    pub created_by: Box<str>,
+    /// Why.
+    pub comment: Box<str>,
+    /// What programs note about it.
+    pub annotations: Labels,
+    /// What ends it.
+    pub ending: Ending,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// What ends a silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its time alone.
+    Time,
+    /// Before that time, that no alert which it matches fires any more.
+    Resolution {
+        /// Whether it has matched a firing alert yet; before that, nothing can have resolved.
+        has_matched: bool,
+    },
+}
+
+/// Where a silence is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SilenceState {
+    /// It is in force.
+    Active,
+    /// It has not begun.
+    Pending,
+    /// It has ended.
+    Expired,
+}
+
+impl SilenceState {
+    /// As Alertmanager words it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl Silence {
+    /// Where it is in its life.
+    pub fn state(&self, now: Timestamp) -> SilenceState {
+        if now >= self.ends_at {
+            SilenceState::Expired
+        } else if now < self.starts_at {
+            SilenceState::Pending
+        } else {
+            SilenceState::Active
+        }
+    }
+
+    /// When it next changes by itself, or is forgotten.
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        match self.state(now) {
+            SilenceState::Pending => self.starts_at,
+            SilenceState::Active => self.ends_at,
+            SilenceState::Expired => self.ends_at.saturating_add(SILENCE_RETENTION),
+        }
+    }
+
+    /// The same silence, ended now.
+    pub(crate) fn ended(&self, now: Timestamp) -> Self {
+        let starts_at = self.starts_at.min(now);
+        Self { starts_at, ends_at: now, updated_at: now, ..self.clone() }
+    }
+
+    /// Whether `to` may take its place without altering what was silenced in the past.
+    fn may_become(&self, to: &NewSilence, now: Timestamp) -> bool {
+        let seconds = |time: Timestamp| time.as_ms().div_euclid(1000);
+        self.matchers == to.matchers
+            && match self.state(now) {
+                SilenceState::Active => seconds(self.starts_at) == seconds(to.starts_at),
+                SilenceState::Pending => to.starts_at >= now,
+                SilenceState::Expired => false,
+            }
+    }
+}
+
+/// What is asked for: a new silence, or another form of one that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewSilence {
+    /// The silence to change; nothing for a new one.
+    pub id: Option<SilenceId>,
+    /// What it silences.
+    pub matchers: Matchers,
+    /// When it comes into force; not before now.
+    pub starts_at: Timestamp,
+    /// When it ends.
+    pub ends_at: Timestamp,
+    /// Who makes it.
+    pub created_by: Box<str>,
+    /// Why.
+    pub comment: Box<str>,
+    /// What programs note about it.
+    pub annotations: Labels,
+    /// What ends it.
+    pub ending: Ending,
+}
+
+impl NewSilence {
+    /// Refuses what could be no silence.
+    pub(crate) fn check(&self, now: Timestamp) -> Result<(), SilenceError> {
+        if self.starts_at >= self.ends_at {
+            return Err(SilenceError::EndNotAfterStart);
+        }
+        if self.ends_at < now {
+            return Err(SilenceError::EndInPast);
+        }
+        if self.matchers.is_empty() {
+            return Err(SilenceError::NoMatchers);
+        }
+        let passes_empty =
+            |matcher: &crate::Matcher| matcher.operator().is_equal() && matcher.passes("");
+        if self.matchers.iter().all(passes_empty) {
+            return Err(SilenceError::MatchesEmpty);
+        }
+        if self.created_by.len() > PERSON_BYTES_MAX || self.comment.len() > NOTE_BYTES_MAX {
+            return Err(SilenceError::TextTooLong);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn made(self, id: SilenceId, now: Timestamp) -> Silence {
+        Silence {
+            id,
+            matchers: self.matchers,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            created_by: self.created_by,
+            comment: self.comment,
+            annotations: self.annotations,
+            ending: self.ending,
+            updated_at: now,
+        }
+    }
+}
+
+/// Why a silence is refused. The texts are those that users of Alertmanager know.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum SilenceError {
+    /// There is none of that id.
+    #[error("silence not found")]
+    NotFound,
+    /// It would have ended before it begins.
+    #[error("Failed to create silence: start time must be before end time")]
+    EndNotAfterStart,
+    /// It would have ended already.
+    #[error("Failed to create silence: end time can't be in the past")]
+    EndInPast,
+    /// It would silence every alert.
+    #[error("invalid silence: at least one matcher required")]
+    NoMatchers,
+    /// It would silence every alert without certain labels.
+    #[error("invalid silence: at least one matcher must not match the empty string")]
+    MatchesEmpty,
+    /// A matcher is none.
+    #[error("invalid silence: invalid label matcher: {0}")]
+    Matcher(#[from] MatcherError),
+    /// Author or comment are too long.
+    #[error(
+        "invalid silence: an author has at most {PERSON_BYTES_MAX} bytes, a comment \
+         {NOTE_BYTES_MAX}"
+    )]
+    TextTooLong,
+    /// There are too many.
+    #[error("exceeded maximum number of silences: {SILENCES_MAX}")]
+    TooMany,
+}

@@ -1,0 +1,8 @@
+//! The desk on a virtual clock: what is shown, announced and kept of what happens to alerts.
+
+mod acknowledging;
+mod inhibiting;
+mod posting;
+mod restarting;
+mod script;
+mod silencing;
