@@ -57,8 +57,11 @@ pub const EXPRESSION_DEPTH_MAX: usize = 200;
 pub const RECORDING_CHAIN_MAX: u32 = 64;
 /// How often a condition is looked at that changes all the time in no straight line.
 pub const EVALUATION_TICK: Duration = Duration::from_secs(1);
-/// How often a recording rule whose group sets no interval gives its series a sample at least.
-pub const RECORDING_INTERVAL: Duration = Duration::from_mins(1);
+/// How often a group that sets no interval is evaluated in tick mode, as in Prometheus; in stream
+/// mode, how often its recording rules give their series a sample at least.
+pub const RULE_INTERVAL: Duration = Duration::from_mins(1);
+/// Ticks that are further behind than this are passed over: the clock has jumped.
+pub const TICKS_BEHIND_MAX: Duration = Duration::from_hours(1);
 /// Values of one series that a test writes out.
 pub const SERIES_TEXT_VALUES_MAX: usize = 1_000_000;
 /// Steps of a subquery: what one evaluation may cost.

@@ -6,14 +6,16 @@ use bellwire_model::limits::LOOKBACK;
 
 use crate::engine::series_bytes;
 use crate::plan::{PartitionKey, Plan, SelectionKind};
-use crate::rule::Rule;
+use crate::rule::{Rule, RuleMode};
 use crate::storage::SAMPLE_BYTES;
 
 /// What a rule costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
-    /// What is evaluated when a sample comes.
+    /// What is evaluated together.
     pub parts: Parts,
+    /// How often it is evaluated, in tick mode. In stream mode it is when a sample comes.
+    pub interval: Option<Duration>,
     /// The selectors of the expression.
     pub selectors: usize,
     /// The ranges that it looks at, each once, the shortest first.
@@ -30,7 +32,7 @@ pub struct Cost {
     pub sample_bytes: usize,
 }
 
-/// What of a rule is evaluated when a sample comes: the series that know of each other.
+/// What of a rule is evaluated together: the series that know of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parts {
     /// The sample's series alone.
@@ -47,8 +49,11 @@ impl Cost {
     /// What a rule costs.
     pub fn of(rule: &Rule) -> Self {
         let plan = &rule.plan;
-        let parts = Parts::of(plan);
-        let series_bytes = plan.selections.len() * series_bytes(&parts);
+        let parts = Parts::of(rule);
+        let is_ticked = rule.mode.rule_mode() == RuleMode::Tick;
+        // In tick mode a rule finds its series anew each time.
+        let places = if is_ticked { 0 } else { plan.selections.len() };
+        let series_bytes = places * series_bytes(&parts);
         let kept = plan
             .selections
             .iter()
@@ -57,7 +62,8 @@ impl Cost {
             selectors: plan.selections.len(),
             windows: windows(plan),
             kept: kept.max().unwrap_or_default(),
-            is_restless: plan.is_restless(),
+            is_restless: !is_ticked && plan.is_restless(),
+            interval: is_ticked.then(|| rule.interval()),
             series_bytes,
             sample_bytes: SAMPLE_BYTES,
             parts,
@@ -66,9 +72,11 @@ impl Cost {
 }
 
 impl Parts {
-    /// The parts that a plan falls into.
-    pub(crate) fn of(plan: &Plan) -> Self {
+    /// The parts that a rule falls into.
+    pub(crate) fn of(rule: &Rule) -> Self {
+        let plan = &rule.plan;
         match PartitionKey::of(plan) {
+            _ if rule.mode.rule_mode() == RuleMode::Tick => Self::Whole,
             key if key.is_whole() => Self::Whole,
             key if key.is_every_series() && plan.selections.len() == 1 => Self::EachSeries,
             PartitionKey::Only(labels) => Self::By(labels.into_iter().collect()),

@@ -17,6 +17,7 @@ mod alerts;
 mod checkpoint;
 mod evaluation;
 mod figures;
+mod levels;
 mod lifecycle;
 mod log;
 mod membership;
@@ -27,6 +28,7 @@ mod replacement;
 mod resume;
 mod rules;
 mod series;
+mod ticks;
 mod timers;
 
 use std::sync::Arc;
@@ -188,10 +190,11 @@ impl Engine {
         engine
     }
 
-    /// A rule that has a value although there is no series is evaluated in its first step.
+    /// A rule that has a value although there is no series is evaluated in its first step; one in
+    /// tick mode only when its group ticks.
     fn begin_whole(&mut self, rule: RuleId) {
         let entry = self.rules.get_mut(rule);
-        if entry.shape == Shape::Whole {
+        if matches!(entry.shape, Shape::Whole | Shape::Ticked) {
             let selectors = entry.rule.plan.selections.len();
             let partition = entry.partitions.find_or_insert(Labels::empty(), selectors);
             self.touch(Subscription { rule, partition });
@@ -203,6 +206,7 @@ impl Engine {
     pub fn apply(&mut self, now: Timestamp, samples: &[Sample]) -> Vec<Change> {
         let now = now.max(self.now);
         let mut changes = Vec::new();
+        self.mind_ticks(now);
         while let Some(due) = self.next_deadline().filter(|due| *due < now) {
             self.step(due, &[], &mut changes);
         }
@@ -214,6 +218,7 @@ impl Engine {
     /// bears the exact time at which its timer was due.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
+        self.mind_ticks(now);
         while let Some(due) = self.next_deadline().filter(|due| *due <= now) {
             self.step(due, &[], &mut changes);
         }
@@ -331,8 +336,14 @@ impl Engine {
     }
 
     fn evaluate_touched(&mut self, changes: &mut Vec<Change>) {
+        let ticking = self.take_ticking();
         for level in 0..self.touched.by_level.len() {
             self.touched.current = Some(level as u32);
+            for group in &ticking {
+                if self.rules.group(*group).level == level as u32 {
+                    self.tick(*group, changes);
+                }
+            }
             let parts = std::mem::take(&mut self.touched.by_level[level]);
             for part in &parts {
                 self.evaluate(*part, changes);
@@ -406,6 +417,9 @@ impl Engine {
 
     fn touch(&mut self, part: Subscription) {
         let entry = self.rules.get_mut(part.rule);
+        if entry.shape == Shape::Ticked {
+            return;
+        }
         if self.touched.current.is_some_and(|current| entry.level <= current) {
             // Rules that feed each other in a circle see each other's results the next time.
             let next = self.now.saturating_add(self.interval(part));

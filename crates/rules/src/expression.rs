@@ -47,6 +47,14 @@ pub enum ExpressionReason {
         /// Where it belongs.
         tier: Tier,
     },
+    /// A part of the language that rules have in tick mode only.
+    #[error("{what} is {tier}: it is evaluated on a tick")]
+    OnTick {
+        /// The part.
+        what: Box<str>,
+        /// Where it belongs.
+        tier: Tier,
+    },
     /// An expression that comes to something that a rule cannot use.
     #[error("a rule's expression is a vector or a number, this one is {0}")]
     NotForRules(&'static str),

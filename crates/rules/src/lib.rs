@@ -51,9 +51,12 @@ pub use evaluation::{
     Value, query, query_range,
 };
 pub use expression::{ExpressionError, ExpressionReason, Tier};
-pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load};
+pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load, load_in};
 pub use plan::Plan;
-pub use rule::{AlertRule, Group, GroupSettings, RecordRule, Rule, RuleKind, RuleSet};
+pub use rule::{
+    AlertRule, Group, GroupSettings, Mode, RecordRule, Rule, RuleKind, RuleMode, RuleSet,
+    TickReason,
+};
 pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};
 pub use wal::{Corrupt, State};

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use self::source::Source;
 use crate::expression::ExpressionReason;
-use crate::rule::{Group, RuleSet};
+use crate::rule::{Group, RuleMode, RuleSet};
 use crate::template::TemplateReason;
 
 /// A rule file that has been read.
@@ -123,6 +123,14 @@ pub enum Reason {
         /// What stands there.
         text: Box<str>,
     },
+    /// Something that is none of the values of a field.
+    #[error("`{text}` is none of {choices}")]
+    Choice {
+        /// What stands there.
+        text: Box<str>,
+        /// What may stand there.
+        choices: &'static str,
+    },
     /// A label that rules cannot set.
     #[error("the label `{name}` is set from the rule's and the metric's name")]
     ReservedLabel {
@@ -144,14 +152,16 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) scope: Scope,
+    /// How rules are evaluated where their group does not say.
+    pub(crate) mode: RuleMode,
     pub(crate) unknown_fields: UnknownFields,
 }
 
 /// Which expressions rules may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Those that can be evaluated as samples arrive.
-    Stream,
+    /// Those whose samples a server keeps.
+    Server,
     /// All that can be evaluated, since tests know every sample beforehand.
     Tests,
 }
@@ -167,14 +177,19 @@ pub enum UnknownFields {
 
 /// Loads rule files: all of them, or every error found, in the order of the files.
 pub fn load(files: &[RuleFile<'_>]) -> Result<RuleSet, Vec<LoadError>> {
-    let (set, errors) = inspect(files);
+    load_in(files, RuleMode::Stream)
+}
+
+/// Loads rule files; groups that do not say how they are evaluated are in a mode.
+pub fn load_in(files: &[RuleFile<'_>], mode: RuleMode) -> Result<RuleSet, Vec<LoadError>> {
+    let (set, errors) = inspect(files, mode);
     if errors.is_empty() { Ok(set) } else { Err(errors) }
 }
 
 /// Reads rule files for a report on them: the rules that are fine, and every error.
-pub fn inspect(files: &[RuleFile<'_>]) -> (RuleSet, Vec<LoadError>) {
-    let reading = Reading { scope: Scope::Stream, unknown_fields: UnknownFields::Refused };
-    inspect_as(files, reading)
+pub fn inspect(files: &[RuleFile<'_>], mode: RuleMode) -> (RuleSet, Vec<LoadError>) {
+    let unknown_fields = UnknownFields::Refused;
+    inspect_as(files, Reading { scope: Scope::Server, mode, unknown_fields })
 }
 
 pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: Reading) -> (RuleSet, Vec<LoadError>) {

@@ -14,7 +14,7 @@ use crate::evaluation::arithmetic::Operator;
 use crate::evaluation::calendar::Calendar;
 use crate::evaluation::math::Math;
 use crate::evaluation::over_time::OverTime;
-use crate::expression::{ExpressionError, ExpressionReason, Tier};
+use crate::expression::{ExpressionError, ExpressionReason};
 use crate::selector::Selector;
 
 pub(crate) use self::partition::PartitionKey;
@@ -25,8 +25,10 @@ pub struct Plan {
     pub(crate) root: Root,
     /// All selectors, in the order of the text; nodes refer to them by [`SelectorId`].
     pub(crate) selections: Box<[Selection]>,
-    /// The first part that is beyond the tiers that rules may use, and where it stands.
-    beyond: Option<ExpressionError>,
+    /// The first part that is not evaluated as samples arrive, and where it stands.
+    on_tick_only: Option<ExpressionError>,
+    /// The first part that needs samples of a time that stands still, and where it stands.
+    unkept: Option<ExpressionError>,
     /// Where the expression starts in its text.
     start: usize,
 }
@@ -304,13 +306,18 @@ impl Plan {
         compile::compile(text)
     }
 
-    /// Refuses an expression that a rule cannot have although a query can: it looks ahead, or
-    /// needs samples that were never kept.
+    /// Refuses an expression that a rule cannot have although a query can: it needs samples that
+    /// would have to be kept for ever.
     pub(crate) fn for_rules(self) -> Result<Self, ExpressionError> {
-        match &self.beyond {
+        match &self.unkept {
             Some(error) => Err(error.clone()),
             None => self.for_any_rules(),
         }
+    }
+
+    /// The part for which a rule must be evaluated on a tick, if there is one.
+    pub(crate) fn on_tick_only(&self) -> Option<&ExpressionError> {
+        self.on_tick_only.as_ref()
     }
 
     /// Refuses an expression that comes to nothing that a rule could use.
@@ -359,9 +366,4 @@ impl LabelSet {
             }
         }
     }
-}
-
-fn beyond(offset: usize, what: &str) -> ExpressionError {
-    let reason = ExpressionReason::Unsupported { what: what.into(), tier: Tier::Third };
-    ExpressionError { offset, reason }
 }

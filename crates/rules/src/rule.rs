@@ -1,11 +1,14 @@
 //! Rules as they are once loaded.
 
+mod mode;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::LABEL_VALUE_BYTES_MAX;
+use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, RULE_INTERVAL};
 use bellwire_model::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, RuleName};
 
+pub use self::mode::{Mode, RuleMode, TickReason};
 use crate::plan::Plan;
 use crate::template::{Fill, Template};
 
@@ -51,8 +54,8 @@ pub struct Group {
 /// What a group sets for its rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupSettings {
-    /// How often Prometheus would evaluate it. Here rules are evaluated when something changes,
-    /// and this is how often the series of a recording rule get a sample at least.
+    /// How often it is evaluated in tick mode. In stream mode rules are evaluated when something
+    /// changes, and this is how often the series of a recording rule get a sample at least.
     pub interval: Option<Duration>,
     /// The most alerts or series that a rule may give; zero is no limit.
     pub limit: u64,
@@ -65,6 +68,8 @@ pub struct GroupSettings {
 pub struct Rule {
     /// Where it stands, and what it is called.
     pub name: Arc<RuleName>,
+    /// How it is evaluated.
+    pub mode: Mode,
     /// Its expression as written.
     pub expression: Box<str>,
     /// What it does with what the expression comes to.
@@ -142,8 +147,15 @@ impl Rule {
 
     /// Whether another rule, by the same name in the same place, says the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let of = |rule: &Self| (rule.name.clone(), rule.expression.clone(), rule.settings);
-        of(self) == of(other) && self.kind == other.kind
+        let Self { name, mode, expression, kind, settings, .. } = self;
+        (name, mode.rule_mode(), expression)
+            == (&other.name, other.mode.rule_mode(), &other.expression)
+            && (kind, settings) == (&other.kind, &other.settings)
+    }
+
+    /// How often its group is evaluated, or would be.
+    pub fn interval(&self) -> Duration {
+        self.settings.interval.unwrap_or(RULE_INTERVAL).max(Duration::from_millis(1))
     }
 
     /// The alerting rule that it is, if it is one.

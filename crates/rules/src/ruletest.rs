@@ -6,7 +6,8 @@ mod run;
 
 use std::sync::Arc;
 
-use crate::load::{LoadError, RuleFile, UnknownFields};
+use crate::load::{LoadError, Reading, RuleFile, Scope, UnknownFields};
+use crate::rule::RuleMode;
 
 pub use self::file::rule_files;
 
@@ -50,7 +51,7 @@ pub fn run(test: &TestFile<'_>, rules: &[RuleFile<'_>], unknown_fields: UnknownF
         Ok(suite) => suite,
         Err(fault) => return Report { errors: vec![fault.to_string().into()], tests: vec![] },
     };
-    let reading = crate::load::Reading { scope: crate::load::Scope::Tests, unknown_fields };
+    let reading = Reading { scope: Scope::Tests, mode: RuleMode::Tick, unknown_fields };
     let (mut set, errors) = crate::load::inspect_as(rules, reading);
     if !errors.is_empty() {
         let told = |error: &LoadError| error.to_string().into();

@@ -77,6 +77,13 @@ impl Ticker {
         alerts.filter(|alert| alert.is_firing).cloned().collect()
     }
 
+    /// Whether alerts fire, and since when they are active, in milliseconds.
+    #[cfg(test)]
+    pub(crate) fn active(&self) -> std::collections::BTreeMap<Fingerprint, (bool, i64)> {
+        let all = self.rules.iter().flat_map(|ticked| &ticked.alerts);
+        all.map(|(id, alert)| (*id, (alert.is_firing, alert.active_at.as_ms()))).collect()
+    }
+
     fn evaluate(&mut self, index: usize, now: Timestamp) -> Result<(), String> {
         let rule = self.rules[index].rule.clone();
         let time = now.saturating_sub(rule.settings.query_offset);

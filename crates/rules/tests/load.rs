@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bellwire_rules::{RuleFile, RuleKind, RuleSet, inspect, load};
+use bellwire_rules::{
+    Mode, RuleFile, RuleKind, RuleMode, RuleSet, TickReason, inspect, load, load_in,
+};
 
 /// Loads one file called `f`; the errors as text.
 fn load_one(text: &str) -> Result<RuleSet, Vec<String>> {
@@ -134,15 +136,7 @@ fn expressions_are_refused_at_the_column_of_the_fault() {
             "`histogram_fraction(…)` is not supported: it is of tier 3",
         ),
         ("x > (info(y))", 6, "`info(…)` is not supported: it is of tier 3"),
-        ("limitk(5, x) > 1", 1, "`limitk(…)` is not supported: it is of tier 3"),
-        ("1 < mad_over_time(x[5m])", 5, "`mad_over_time(…)` is not supported: it is of tier 3"),
-        ("x @ 5 > 1", 3, "`@` is not supported: it is of tier 3"),
-        ("rate(x{a=\"@\"}[5m] offset 1m @ end())", 29, "`@` is not supported: it is of tier 3"),
-        (
-            "x > 1 and y OFFSET -5m",
-            13,
-            "an `offset` into the future is not supported: it is of tier 3",
-        ),
+        ("x @ 5 > 1", 3, "`@` with a fixed time is not supported: it is of tier 3"),
         ("x + on (a) fill(0) y", 12, "`fill` is not supported: it is of tier 3"),
         (
             "{a=\"b\" or c=\"d\"} > 1",
@@ -168,6 +162,45 @@ fn expressions_are_refused_at_the_column_of_the_fault() {
         ("\"text\"", 1, "a rule's expression is a vector or a number, this one is a text"),
     ];
     check_columns(&table);
+}
+
+#[test]
+fn what_is_beyond_streaming_is_evaluated_on_a_tick() {
+    let table = [
+        ("limitk(5, x) > 1", 1, "`limitk(…)`"),
+        ("1 < mad_over_time(x[5m])", 5, "`mad_over_time(…)`"),
+        ("sort_by_label(x, \"a\")", 1, "`sort_by_label(…)`"),
+        ("rate(x{a=\"@\"}[5m] offset 1m @ end())", 29, "`@`"),
+        ("x > 1 and y OFFSET -5m", 13, "an `offset` into the future"),
+    ];
+    for (expression, column, part) in table {
+        let set = load_one(&file_of(&format!("'{expression}'"))).expect(expression);
+        let Mode::Tick(reason) = &set.groups()[0].rules[0].mode else { panic!("{expression}") };
+        let place = format!("4:{}", 12 + column);
+        let expected = format!("{place}: {part} is of tier 3: it is evaluated on a tick");
+        assert_eq!(reason.to_string(), expected, "{expression}");
+    }
+}
+
+#[test]
+fn a_group_or_the_setting_says_how_rules_are_evaluated() {
+    let file =
+        |mode: &str| format!("groups:\n- name: g\n{mode}  rules:\n  - {{alert: A, expr: x > 1}}\n");
+    let tick = |reason: TickReason| Mode::Tick(reason);
+    let table = [
+        ("", RuleMode::Stream, Mode::Stream),
+        ("", RuleMode::Tick, tick(TickReason::Setting)),
+        ("  mode: stream\n", RuleMode::Tick, Mode::Stream),
+        ("  mode: tick\n", RuleMode::Stream, tick(TickReason::Group)),
+        ("  mode: tick\n", RuleMode::Tick, tick(TickReason::Group)),
+    ];
+    for (text, setting, expected) in table {
+        let text = file(text);
+        let set = load_in(&[RuleFile { name: "f", text: &text }], setting).expect("rules");
+        assert_eq!(set.groups()[0].rules[0].mode, expected, "{text}");
+    }
+    let errors = load_one(&file("  mode: fast\n")).expect_err("no mode");
+    assert_eq!(errors, ["f:3:9: `fast` is none of `stream` and `tick`"]);
 }
 
 #[test]
@@ -217,32 +250,32 @@ fn check_columns(table: &[(&str, usize, &str)]) {
 
 #[test]
 fn places_are_exact_however_the_expression_is_written() {
-    // In each the fault is the last `limitk(` of the file.
+    // In each the fault is the last `info(` of the file.
     let table = [
-        "expr: 1 < limitk(1,x)",
-        "expr: '1 < limitk(1, x{a=\"it''s\"})'",
-        "expr: 'x{a=\"it''s\"} < 1 < limitk(1,x)'",
-        "expr: \"1 < limitk(1, x{a=\\\"é\\\"})\"",
-        "expr: \"x{a=\\\"é\\x41\\u0041\\\"}\\n< 1 \\t< limitk(1,x)\"",
-        "expr: \"x{} <\\\n      1 < limitk(1,x)\"",
-        "expr: \"x{a='ü'} <\n      1 < limitk(1,x)\"",
-        "expr: x{a='ü'}\n      < 1 < limitk(1,x)",
-        "expr: |\n      x{a='ü'} < 1\n        < limitk(1,x)",
-        "expr: |2-\n      x < 1\n        < limitk(1,x)",
-        "expr: | # why\n\n      # a comment of PromQL\n      1 < limitk(1,x)",
-        "expr: >\n      x{a='ü'} < 1\n      < limitk(1,x)",
-        "expr: >-\n\n      x < 1\n\n        < limitk(1,x)\n\n",
-        "expr: |\r\n      x < 1\r\n        < limitk(1,x)\r\n",
-        "for: &e limitk(1,x)\n    expr: *e",
-        "annotations: {a: b}\n    expr: >-\n      1\n      <\n      limitk(1,x)",
+        "expr: 1 < info(x)",
+        "expr: '1 < info(x{a=\"it''s\"})'",
+        "expr: 'x{a=\"it''s\"} < 1 < info(x)'",
+        "expr: \"1 < info(x{a=\\\"é\\\"})\"",
+        "expr: \"x{a=\\\"é\\x41\\u0041\\\"}\\n< 1 \\t< info(x)\"",
+        "expr: \"x{} <\\\n      1 < info(x)\"",
+        "expr: \"x{a='ü'} <\n      1 < info(x)\"",
+        "expr: x{a='ü'}\n      < 1 < info(x)",
+        "expr: |\n      x{a='ü'} < 1\n        < info(x)",
+        "expr: |2-\n      x < 1\n        < info(x)",
+        "expr: | # why\n\n      # a comment of PromQL\n      1 < info(x)",
+        "expr: >\n      x{a='ü'} < 1\n      < info(x)",
+        "expr: >-\n\n      x < 1\n\n        < info(x)\n\n",
+        "expr: |\r\n      x < 1\r\n        < info(x)\r\n",
+        "for: &e info(x)\n    expr: *e",
+        "annotations: {a: b}\n    expr: >-\n      1\n      <\n      info(x)",
     ];
     for fields in table {
         let text = format!("groups:\n- name: g\n  rules:\n  - alert: A\n    {fields}\n");
-        let before = &text[..text.rfind("limitk(").expect("a fault")];
+        let before = &text[..text.rfind("info(").expect("a fault")];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
         let errors = load_one(&text).expect_err(fields);
-        let expected = format!("f:{line}:{column}: `limitk(…)` is not supported: it is of tier 3");
+        let expected = format!("f:{line}:{column}: `info(…)` is not supported: it is of tier 3");
         assert!(errors.contains(&expected), "{text}: {errors:?}");
     }
 }
@@ -397,7 +430,7 @@ fn a_report_has_the_rules_that_are_fine_and_names_the_others() {
     let text = "groups:\n- name: g\n  rules:\n  - {alert: Fine, expr: up == 0}\n  \
                 - {alert: Wrong, expr: rate(up) > 0, fro: 5m}\n  - {record: r, expr: up @ 5}\n  \
                 - {expr: up}\n";
-    let (set, errors) = inspect(&[RuleFile { name: "f", text }]);
+    let (set, errors) = inspect(&[RuleFile { name: "f", text }], RuleMode::Stream);
     assert_eq!(set.len(), 1);
     assert_eq!(&*set.groups()[0].rules[0].name.alert, "Fine");
     let name = |error: &bellwire_rules::LoadError| error.rule.as_ref().map(|r| r.alert.to_string());

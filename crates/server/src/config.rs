@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellwire_model::Filter;
+use bellwire_rules::RuleMode;
 use thiserror::Error;
 
 pub use setting::{SETTINGS, Setting};
@@ -36,6 +37,8 @@ pub struct Config {
     pub durability: Durability,
     /// Patterns of rule files.
     pub rules: Vec<String>,
+    /// How rules are evaluated where their group does not say.
+    pub rule_mode: RuleMode,
     /// How long streams keep events where `[[topic]]` says nothing else.
     pub retention_age: Duration,
     /// Which samples become values of `samples/…` topics.
@@ -87,6 +90,7 @@ impl Default for Config {
             journal: Engine::Disk,
             durability: Durability::Sync,
             rules: Vec::new(),
+            rule_mode: RuleMode::Stream,
             retention_age: Duration::ZERO,
             forward: Vec::new(),
             allowed_origins: Vec::new(),

@@ -82,7 +82,7 @@ impl Server {
     /// Starts everything; returns once connections are accepted.
     pub fn start(config: Config) -> Result<Self, StartError> {
         // What can be wrong comes first: nothing has been touched yet.
-        let rules = rule_files::load(&config.rules)?;
+        let rules = rule_files::load(&config.rules, config.rule_mode)?;
         let figures = Arc::new(Figures::default());
         let tls = start_tls(&config, &figures)?;
         let listener = listen(config.listen)?;

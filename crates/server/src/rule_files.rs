@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bellwire_model::limits::RULE_FILE_BYTES_MAX;
-use bellwire_rules::{LoadError, RuleFile, RuleSet};
+use bellwire_rules::{LoadError, RuleFile, RuleMode, RuleSet};
 use thiserror::Error;
 
 /// A rule file as read.
@@ -97,8 +97,8 @@ fn read_file(path: PathBuf) -> Result<RuleFileText, RuleFilesError> {
 }
 
 /// Reads and loads, all or nothing.
-pub(crate) fn load(patterns: &[String]) -> Result<RuleSet, RuleFilesError> {
+pub(crate) fn load(patterns: &[String], mode: RuleMode) -> Result<RuleSet, RuleFilesError> {
     let texts = read(patterns)?;
     let files: Vec<RuleFile<'_>> = texts.iter().map(RuleFileText::as_file).collect();
-    bellwire_rules::load(&files).map_err(RuleFilesError::Rules)
+    bellwire_rules::load_in(&files, mode).map_err(RuleFilesError::Rules)
 }

@@ -9,7 +9,7 @@ mod tests;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use bellwire_rules::UnknownFields;
+use bellwire_rules::{RuleMode, UnknownFields};
 use bellwire_server::read_rule_files;
 
 use self::report::Report;
@@ -51,13 +51,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut report = Report::default();
     let mut patterns = arguments.rules.clone();
+    let mut mode = RuleMode::default();
     match load(arguments.config.as_deref(), &SettingFlags::default()) {
-        Ok(config) if patterns.is_empty() => patterns = config.rules,
-        Ok(_) => {}
+        Ok(config) => {
+            mode = config.rule_mode;
+            if patterns.is_empty() {
+                patterns = config.rules;
+            }
+        }
         Err(errors) => report.add_configuration(&errors),
     }
     match read_rule_files(&patterns) {
-        Ok(files) => report.add_rules(&files),
+        Ok(files) => report.add_rules(&files, mode),
         Err(error) => report.add_unreadable(&error),
     }
     let text = if arguments.json { report.json() } else { report.text() };

@@ -64,12 +64,21 @@ fn each_rule_is_told_with_its_mode_its_cost_and_why() {
   - {alert: A, expr: 'rate(x[5m]) / rate(y[5m]) > 1'}
   - {alert: B, expr: absent(x)}
   - {alert: C, expr: info(x)}
+- name: ticking
+  interval: 30s
+  mode: tick
+  rules:
+  - {alert: D, expr: x > 1}
+- name: other
+  rules:
+  - {record: s, expr: 'limitk(1, x)'}
 ";
     let folder = folder(&[("r.yml", rules)]);
     let (code, output, _) = check(folder.path(), &["r.yml", "--json"]);
     assert_eq!(code, Some(1));
     let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
-    let [sum, ratio, absent, info] = &report["rules"].as_array().expect("rules")[..] else {
+    let [sum, ratio, absent, asked, limit, info] = &report["rules"].as_array().expect("rules")[..]
+    else {
         panic!("{output}")
     };
     assert_eq!((&sum["mode"], &sum["reason"]), (&"stream".into(), &serde_json::Value::Null));
@@ -81,6 +90,13 @@ fn each_rule_is_told_with_its_mode_its_cost_and_why() {
         (&false.into(), &true.into())
     );
     assert_eq!(absent["cost"]["parts"], serde_json::json!({"kind": "whole"}));
+    assert_eq!(
+        (&asked["mode"], &asked["reason"]),
+        (&"tick".into(), &"its group has `mode: tick`".into())
+    );
+    assert_eq!(asked["cost"]["interval_ms"], 30_000);
+    let reason = "15:24: `limitk(…)` is of tier 3: it is evaluated on a tick";
+    assert_eq!((&limit["mode"], &limit["reason"]), (&"tick".into(), &reason.into()));
     assert_eq!((&info["mode"], &info["cost"]), (&"refused".into(), &serde_json::Value::Null));
     assert_eq!(info["reason"], "7:22: `info(…)` is not supported: it is of tier 3");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bellwire_model::Timestamp;
-use bellwire_model::limits::{EVALUATION_TICK, RECORDING_INTERVAL};
+use bellwire_model::limits::EVALUATION_TICK;
 
 use super::partitions::Members;
 use super::rules::Entry as RuleEntry;
@@ -95,12 +95,12 @@ impl Engine {
     /// When a recording rule gives its series their next sample, although nothing has changed.
     fn refresh(&self, entry: &RuleEntry, items: usize) -> Option<Timestamp> {
         let records = matches!(entry.rule.kind, RuleKind::Record(_)) && items > 0;
-        records.then(|| self.now.saturating_add(interval(entry)))
+        records.then(|| self.now.saturating_add(entry.rule.interval()))
     }
 
     /// How often Prometheus would evaluate the rule.
     pub(super) fn interval(&self, part: Subscription) -> Duration {
-        interval(self.rules.get(part.rule))
+        self.rules.rule(part.rule).interval()
     }
 
     /// Sets when a part is evaluated next although nothing comes.
@@ -151,7 +151,7 @@ impl Engine {
     }
 
     /// Ends whatever a part gives.
-    fn clear(&mut self, part: Subscription, changes: &mut Vec<Change>) {
+    pub(super) fn clear(&mut self, part: Subscription, changes: &mut Vec<Change>) {
         let entry = self.rules.get_mut(part.rule);
         let raised = std::mem::take(&mut entry.partitions.get_mut(part.partition).raised);
         for fingerprint in raised {
@@ -163,15 +163,11 @@ impl Engine {
     }
 }
 
-fn interval(entry: &RuleEntry) -> Duration {
-    entry.rule.settings.interval.unwrap_or(RECORDING_INTERVAL).max(Duration::from_millis(1))
-}
-
 /// How often something is looked at that changes all the time.
 fn tick(entry: &RuleEntry) -> Duration {
     match entry.rule.kind {
         // Each evaluation is a sample.
-        RuleKind::Record(_) => interval(entry),
-        RuleKind::Alert(_) => interval(entry).min(EVALUATION_TICK),
+        RuleKind::Record(_) => entry.rule.interval(),
+        RuleKind::Alert(_) => entry.rule.interval().min(EVALUATION_TICK),
     }
 }

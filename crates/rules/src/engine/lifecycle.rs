@@ -116,11 +116,12 @@ impl Engine {
     fn adopt(&mut self, part: Subscription, held: &Held) {
         let fingerprint = held.fingerprint;
         let rule = self.rules.rule(part.rule);
+        let is_ticked = self.rules.is_ticked(part.rule);
         let mut entry = self.alerts.remove(fingerprint).expect("the caller has found it");
         if let Some(due) = entry.due.take() {
             self.timers.alerts.cancel(due, fingerprint);
         }
-        if entry.alert.state == AlertState::Pending {
+        if entry.alert.state == AlertState::Pending && !is_ticked {
             let due = entry.alert.active_at.saturating_add(alert_rule(rule).hold);
             self.timers.alerts.arm(due, fingerprint);
             entry.due = Some(due);
@@ -179,7 +180,8 @@ impl Engine {
             resolved_at: None,
             sample_time: reading.time,
         });
-        let due = (!fires).then(|| self.now.saturating_add(hold));
+        let has_timer = !fires && !self.rules.is_ticked(part.rule);
+        let due = has_timer.then(|| self.now.saturating_add(hold));
         if let Some(due) = due {
             self.timers.alerts.arm(due, fingerprint);
         }
@@ -224,12 +226,13 @@ impl Engine {
     /// The condition no longer holds. Says whether the alert goes on for a while.
     fn miss(&mut self, rule: RuleId, alert: Fingerprint, changes: &mut Vec<Change>) -> bool {
         let keep = alert_rule(self.rules.rule(rule)).keep_firing;
+        let is_ticked = self.rules.is_ticked(rule);
         let entry = self.alerts.get_mut(alert).expect("a part raises alerts that exist");
         if !keep.is_zero() && entry.alert.state == AlertState::Firing {
             let since = *entry.kept_since.get_or_insert(self.now);
             let due = since.saturating_add(keep);
             if self.now < due {
-                if entry.due.replace(due) != Some(due) {
+                if !is_ticked && entry.due.replace(due) != Some(due) {
                     self.timers.alerts.arm(due, alert);
                 }
                 return true;

@@ -60,6 +60,8 @@ impl Engine {
             let entry = self.rules.get_mut(rule);
             let count = entry.rule.plan.selections.len();
             let partition = match &entry.shape {
+                // It finds its series when it ticks.
+                Shape::Ticked => continue,
                 Shape::EachSeries => entry.partitions.insert_single(id),
                 Shape::Keyed(key) => {
                     let key = key.part(self.series.labels(id));
@@ -144,7 +146,7 @@ impl Engine {
         let goes = match entry.shape {
             Shape::EachSeries => true,
             Shape::Keyed(_) => entry.partitions.is_idle(partition),
-            Shape::Whole => false,
+            Shape::Whole | Shape::Ticked => false,
         };
         if goes {
             self.remove_part(rule, partition);

@@ -127,6 +127,11 @@ impl Partitions {
         self.ids().filter_map(|id| Some((id, self.get(id).wake?)))
     }
 
+    /// The only part of a rule in tick mode.
+    pub(super) fn only(&self) -> PartitionId {
+        self.ids().next().expect("a rule in tick mode has its part from the beginning on")
+    }
+
     /// A part for one series.
     pub(super) fn insert_single(&mut self, series: SeriesId) -> PartitionId {
         self.insert(Members::One(series))

@@ -4,9 +4,12 @@
 //! stays within the lookback and windows over it have what Prometheus would give them. When an
 //! element is gone its series ends with a stale marker.
 
+use std::time::Duration;
+
 use bellwire_model::Labels;
 
 use super::membership::Selecting;
+use super::rules::Shape;
 use super::series::{Reading, Subscription};
 use super::{Change, Engine, Recorded};
 use crate::evaluation::{EvaluationError, Item};
@@ -19,6 +22,11 @@ impl Engine {
         items: Vec<Item>,
         changes: &mut Vec<Change>,
     ) {
+        // In tick mode a sample bears the time that its rule has looked at.
+        let entry = self.rules.get(part.rule);
+        let is_ticked = entry.shape == Shape::Ticked;
+        let offset = if is_ticked { entry.rule.settings.query_offset } else { Duration::ZERO };
+        let time = self.now.saturating_sub(offset);
         let before = self.recorded_mut(part, std::mem::take);
         let mut after: Vec<SeriesId> = Vec::with_capacity(items.len());
         for item in items {
@@ -39,7 +47,7 @@ impl Engine {
             if is_new || held != Some(item.value().to_bits()) {
                 changes.push(self.recorded(part, id, Some(item.value())));
             }
-            self.take_reading(id, Reading { time: self.now, value: item.value() });
+            self.take_reading(id, Reading { time, value: item.value() });
         }
         if before != after {
             self.log_recorded(part, &after);
@@ -48,7 +56,7 @@ impl Engine {
             if !after.contains(&id) {
                 self.series.state_mut(id).recorders -= 1;
                 changes.push(self.recorded(part, id, None));
-                self.take_reading(id, Reading { time: self.now, value: STALE });
+                self.take_reading(id, Reading { time, value: STALE });
             }
         }
         self.recorded_mut(part, |recorded| *recorded = after);

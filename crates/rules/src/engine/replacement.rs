@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bellwire_model::{Fingerprint, RuleName, Timestamp};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::partitions::Partitions;
 use super::rules::{Entry, RuleId, RuleTable};
 use super::series::{Reading, Subscription};
+use super::ticks::GroupId;
 use super::{Change, Engine, Recorded};
 use crate::rule::RuleSet;
 use crate::storage::{STALE, SeriesId};
@@ -65,6 +66,7 @@ impl Engine {
     pub fn replace(&mut self, now: Timestamp, rules: RuleSet) -> Vec<Change> {
         let now = now.max(self.now);
         let mut changes = Vec::new();
+        self.mind_ticks(now);
         while let Some(due) = self.next_deadline().filter(|due| *due < now) {
             self.step(due, &[], &mut changes);
         }
@@ -82,6 +84,7 @@ impl Engine {
             self.wind_up(estate, &mut changes);
             self.forget_unselected();
         }
+        self.mind_ticks(now);
         self.log_alerts();
         changes
     }
@@ -103,6 +106,7 @@ impl Engine {
         }
         self.alerts.forget_logged();
         let before = std::mem::replace(&mut self.rules, after);
+        self.hand_over_ticks(&before);
         self.touched.by_level.resize_with(self.rules.depth(), Vec::new);
         let mut estate = Estate::default();
         for (rule, entry) in before.ids().zip(before.into_entries()) {
@@ -112,6 +116,25 @@ impl Engine {
             }
         }
         estate
+    }
+
+    /// Groups that are the same tick when they would have.
+    fn hand_over_ticks(&mut self, before: &RuleTable) {
+        let mut known: FxHashMap<(&str, &str), GroupId> = FxHashMap::default();
+        for id in before.group_ids() {
+            let group = before.group(id);
+            if let Some(next) = group.next {
+                self.timers.groups.cancel(next, id);
+            }
+            known.insert((&group.file, &group.name), id);
+        }
+        for id in self.rules.group_ids() {
+            let group = self.rules.group(id);
+            let old = known.get(&(&*group.file, &*group.name)).map(|old| before.group(*old));
+            if let Some(next) = old.filter(|old| old.is_same(group)).and_then(|old| old.next) {
+                self.arm_group(id, next);
+            }
+        }
     }
 
     fn inherit(&mut self, rule: RuleId, partitions: Partitions) {

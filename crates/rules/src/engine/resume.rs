@@ -120,7 +120,7 @@ impl Engine {
         let entry = self.rules.get_mut(rule);
         let partition = match entry.shape {
             Shape::EachSeries => return self.part_of_series(rule, name),
-            Shape::Keyed(_) | Shape::Whole => {
+            Shape::Keyed(_) | Shape::Whole | Shape::Ticked => {
                 let selectors = entry.rule.plan.selections.len();
                 entry.partitions.find_or_insert(name.key.clone(), selectors)
             }

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use bellwire_model::limits::RECORDING_CHAIN_MAX;
-use bellwire_model::{Labels, METRIC_NAME};
+use bellwire_model::Labels;
 use rustc_hash::FxHashMap;
 
+use super::levels::Levels;
 use super::partitions::Partitions;
+use super::ticks::{GroupId, TickGroup};
 use crate::condition::Condition;
 use crate::cost::Parts;
-use crate::plan::{PartitionKey, Plan, Selection, SelectorId};
-use crate::rule::{Rule, RuleKind, RuleSet};
-use crate::selector::Selector;
+use crate::plan::{PartitionKey, Selection, SelectorId};
+use crate::rule::{Rule, RuleMode, RuleSet};
 
 /// The place of a rule among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,8 @@ pub(super) enum Shape {
     Keyed(PartitionKey),
     /// There is one part, be there series or not.
     Whole,
+    /// There is one part, and the rule is evaluated at each interval of its group alone.
+    Ticked,
 }
 
 /// All rules.
@@ -57,17 +59,32 @@ pub(super) struct RuleTable {
     by_metric: FxHashMap<Box<str>, Vec<(RuleId, SelectorId)>>,
     /// Selectors that may select any metric.
     of_any_metric: Vec<(RuleId, SelectorId)>,
+    /// Those with rules in tick mode.
+    groups: Vec<TickGroup>,
+    /// Groups that have not been told when to tick.
+    pub(super) idle_groups: usize,
 }
 
 impl RuleTable {
     pub(super) fn new(set: RuleSet) -> Self {
-        let rules: Vec<Rule> = set.groups.into_iter().flat_map(|group| group.rules).collect();
-        let levels = levels(&rules);
+        let mut groups: Vec<TickGroup> = Vec::new();
+        let mut rules: Vec<Rule> = Vec::with_capacity(set.len());
+        for group in set.groups {
+            let place = rules.len();
+            rules.extend(group.rules);
+            groups.extend(tick_group(&rules[place..], place));
+        }
+        let levels = Levels::new(&rules, &groups).settle();
+        for group in &mut groups {
+            group.level = levels[group.rules[0].place()];
+        }
         let mut table = Self {
             entries: Vec::with_capacity(rules.len()),
             by_identity: FxHashMap::default(),
             by_metric: FxHashMap::default(),
             of_any_metric: Vec::new(),
+            idle_groups: groups.len(),
+            groups,
         };
         for (rule, level) in rules.into_iter().zip(levels) {
             table.push(rule, level);
@@ -86,7 +103,7 @@ impl RuleTable {
         }
         let is_plain = rule.settings.query_offset.is_zero();
         let condition = Condition::of(&rule.plan).filter(|_| is_plain);
-        let shape = Shape::of(&rule.plan);
+        let shape = Shape::of(&rule);
         let identity = self.identify(&rule, id);
         let partitions = Partitions::default();
         self.entries.push(Entry { rule, condition, shape, level, identity, partitions });
@@ -132,6 +149,23 @@ impl RuleTable {
         &mut self.entries[id.0 as usize]
     }
 
+    /// Whether a rule is evaluated at each interval of its group alone.
+    pub(super) fn is_ticked(&self, id: RuleId) -> bool {
+        self.get(id).shape == Shape::Ticked
+    }
+
+    pub(super) fn group_ids(&self) -> impl Iterator<Item = GroupId> + use<> {
+        (0..self.groups.len() as u32).map(GroupId)
+    }
+
+    pub(super) fn group(&self, id: GroupId) -> &TickGroup {
+        &self.groups[id.0 as usize]
+    }
+
+    pub(super) fn group_mut(&mut self, id: GroupId) -> &mut TickGroup {
+        &mut self.groups[id.0 as usize]
+    }
+
     pub(super) fn rule(&self, id: RuleId) -> &Rule {
         &self.get(id).rule
     }
@@ -157,50 +191,29 @@ impl RuleTable {
 }
 
 impl Shape {
-    fn of(plan: &Plan) -> Self {
-        match Parts::of(plan) {
+    fn of(rule: &Rule) -> Self {
+        match Parts::of(rule) {
+            _ if rule.mode.rule_mode() == RuleMode::Tick => Self::Ticked,
             Parts::EachSeries => Self::EachSeries,
             Parts::Whole => Self::Whole,
-            Parts::By(_) | Parts::Without(_) => Self::Keyed(PartitionKey::of(plan)),
+            Parts::By(_) | Parts::Without(_) => Self::Keyed(PartitionKey::of(&rule.plan)),
         }
     }
 }
 
-/// How many rules feed each rule, one after the other. Rules that feed each other in a circle have
-/// the highest level there is: they see each other's results one evaluation late.
-fn levels(rules: &[Rule]) -> Vec<u32> {
-    let mut recorded: FxHashMap<&str, Vec<usize>> = FxHashMap::default();
-    for (index, rule) in rules.iter().enumerate() {
-        if matches!(rule.kind, RuleKind::Record(_)) {
-            recorded.entry(&rule.name.alert).or_default().push(index);
-        }
-    }
-    let mut levels = vec![0_u32; rules.len()];
-    for _ in 0..RECORDING_CHAIN_MAX {
-        let mut is_settled = true;
-        for (index, rule) in rules.iter().enumerate() {
-            let below = rule.plan.selections.iter().flat_map(|s| feeders(&s.selector, &recorded));
-            let level = below.map(|feeder| levels[*feeder] + 1).max().unwrap_or(0);
-            if level > levels[index] && level < RECORDING_CHAIN_MAX {
-                levels[index] = level;
-                is_settled = false;
-            }
-        }
-        if is_settled {
-            break;
-        }
-    }
-    levels
-}
-
-/// The rules whose results a selector may select.
-fn feeders<'a>(selector: &Selector, recorded: &'a FxHashMap<&str, Vec<usize>>) -> Vec<&'a usize> {
-    if let Some(metric) = selector.metric_name() {
-        return recorded.get(metric).into_iter().flatten().collect();
-    }
-    let may_select = |metric: &str| {
-        Labels::from_pairs([(METRIC_NAME, metric)]).is_ok_and(|labels| selector.may_select(&labels))
-    };
-    let feeding = recorded.iter().filter(|(metric, _)| may_select(metric));
-    feeding.flat_map(|(_, ids)| ids).collect()
+/// The rules of a group that are in tick mode, if there are any; the first of the group has this
+/// place among all.
+fn tick_group(rules: &[Rule], place: usize) -> Option<TickGroup> {
+    let ids = (place as u32..).map(RuleId).zip(rules);
+    let ticked = ids.filter(|(_, rule)| rule.mode.rule_mode() == RuleMode::Tick);
+    let ticked: Vec<RuleId> = ticked.map(|(id, _)| id).collect();
+    let first = rules.first().filter(|_| !ticked.is_empty())?;
+    Some(TickGroup {
+        file: first.name.file.clone(),
+        name: first.name.group.clone(),
+        interval: first.interval(),
+        rules: ticked,
+        level: 0,
+        next: None,
+    })
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use bellwire_model::{Fingerprint, Timestamp};
 
 use super::series::Subscription;
+use super::ticks::GroupId;
 use crate::storage::SeriesId;
 
 /// All timers, by what they are for.
@@ -15,6 +16,8 @@ pub(super) struct Timers {
     pub(super) series: Queue<SeriesId>,
     /// A part of a rule may come to something else though nothing comes.
     pub(super) partitions: Queue<Subscription>,
+    /// A group in tick mode is evaluated.
+    pub(super) groups: Queue<GroupId>,
     /// An alert has been pending or kept firing for long enough, or nobody has spoken for a
     /// restored one.
     pub(super) alerts: Queue<Fingerprint>,
@@ -24,8 +27,9 @@ pub(super) struct Timers {
 
 impl Timers {
     pub(super) fn next(&self) -> Option<Timestamp> {
+        let Self { series, partitions, groups, alerts, retention } = self;
         let next =
-            [self.series.next(), self.partitions.next(), self.alerts.next(), self.retention.next()];
+            [series.next(), partitions.next(), groups.next(), alerts.next(), retention.next()];
         next.into_iter().flatten().min()
     }
 }

@@ -12,7 +12,8 @@ use super::{Loader, Reason, Scope, UnknownFields};
 use crate::duration;
 use crate::plan::Plan;
 use crate::rule::{
-    ALERT_NAME, AlertRule, Group, GroupSettings, RecordRule, Rule, RuleKind, Templates,
+    ALERT_NAME, AlertRule, Group, GroupSettings, Mode, RecordRule, Rule, RuleKind, RuleMode,
+    Templates, TickReason,
 };
 use crate::template::Template;
 
@@ -26,6 +27,12 @@ const RULE_FIELDS: [&str; 7] =
 
 /// The values of [`RULE_FIELDS`], where they are set.
 type RuleFields<'n> = [Option<&'n Node>; 7];
+
+/// What a group says for all of its rules beside its settings.
+struct Shared {
+    labels: Templates,
+    mode: Mode,
+}
 
 type Pairs = Vec<(Box<str>, Template)>;
 
@@ -47,9 +54,9 @@ impl Loader<'_> {
     }
 
     fn group(&mut self, node: &Node) {
-        let names = ["name", "rules", "interval", "labels", "limit", "query_offset"];
+        let names = ["name", "rules", "interval", "labels", "limit", "query_offset", "mode"];
         let Some(fields) = self.fields(node, GROUP, names) else { return };
-        let [name, rules, interval, labels, limit, query_offset] = fields;
+        let [name, rules, interval, labels, limit, query_offset, mode] = fields;
         let name = self.group_name(node, name);
         let settings = GroupSettings {
             interval: interval.and_then(|interval| self.duration(interval)),
@@ -57,7 +64,7 @@ impl Loader<'_> {
             query_offset: query_offset.and_then(|offset| self.duration(offset)).unwrap_or_default(),
         };
         let labels = labels.map_or_else(Vec::new, |labels| self.labels(labels));
-        let labels = Templates::new(labels);
+        let shared = Shared { labels: Templates::new(labels), mode: self.mode(mode) };
         let mut group = Group { file: self.source.file(), name, settings, rules: Vec::new() };
         for node in self.list(rules) {
             let Some(left) = self.rules_left.checked_sub(1) else {
@@ -65,7 +72,7 @@ impl Loader<'_> {
             };
             self.rules_left = left;
             let errors_before = self.errors.len();
-            if let Some(rule) = self.rule(&node, &group, &labels) {
+            if let Some(rule) = self.rule(&node, &group, &shared) {
                 group.rules.push(rule);
             }
             let name = rule_name(&node, &group).map(Arc::new);
@@ -91,7 +98,7 @@ impl Loader<'_> {
     }
 
     /// A rule, if it has no error; all of its errors are noted.
-    fn rule(&mut self, node: &Node, group: &Group, group_labels: &Templates) -> Option<Rule> {
+    fn rule(&mut self, node: &Node, group: &Group, shared: &Shared) -> Option<Rule> {
         let errors_before = self.errors.len();
         let fields = self.fields(node, RULE, RULE_FIELDS)?;
         let [alert, record, expression, ..] = fields;
@@ -106,13 +113,14 @@ impl Loader<'_> {
         }
         let expression = expression.and_then(|expression| self.expression(expression));
         let kind = match alert {
-            Some(_) => RuleKind::Alert(self.alert(fields, group_labels)),
-            None => RuleKind::Record(self.record(fields, group_labels)),
+            Some(_) => RuleKind::Alert(self.alert(fields, &shared.labels)),
+            None => RuleKind::Record(self.record(fields, &shared.labels)),
         };
-        let (plan, expression) = expression?;
+        let (plan, expression, tick_reason) = expression?;
+        let mode = tick_reason.map_or_else(|| shared.mode.clone(), Mode::Tick);
         let (file, settings) = (group.file.clone(), group.settings);
         let name = RuleName { file, group: group.name.clone(), alert: name?.into() };
-        let rule = Rule { name: Arc::new(name), expression, kind, settings, plan };
+        let rule = Rule { name: Arc::new(name), mode, expression, kind, settings, plan };
         (self.errors.len() == errors_before).then_some(rule)
     }
 
@@ -149,20 +157,52 @@ impl Loader<'_> {
         RecordRule { labels: pairs.collect() }
     }
 
-    fn expression(&mut self, node: &Node) -> Option<(Plan, Box<str>)> {
+    /// An expression as a plan and as written, and why it is evaluated on a tick only.
+    fn expression(&mut self, node: &Node) -> Option<(Plan, Box<str>, Option<TickReason>)> {
         let scalar = self.text(node)?;
         let plan = Plan::parse(&scalar.text).and_then(|plan| match self.reading.scope {
-            Scope::Stream => plan.for_rules(),
+            Scope::Server => plan.for_rules(),
             Scope::Tests => plan.for_any_rules(),
         });
         match plan {
-            Ok(plan) => Some((plan, scalar.text.trim().into())),
+            Ok(plan) => {
+                let reason = plan.on_tick_only().map(|error| {
+                    let offset = self.source.offset_within(scalar, error.offset);
+                    let (line, column) = self.source.line_and_column(offset);
+                    TickReason::Expression { line, column, reason: error.reason.clone() }
+                });
+                Some((plan, scalar.text.trim().into(), reason))
+            }
             Err(error) => {
                 let offset = self.source.offset_within(scalar, error.offset);
                 self.refuse(offset, error.reason.into());
                 None
             }
         }
+    }
+
+    /// How the rules of a group are evaluated.
+    fn mode(&mut self, node: Option<&Node>) -> Mode {
+        let choices = RuleMode::ALL.map(|mode| (mode.as_str(), mode));
+        match node.map(|node| self.choice(node, &choices, "`stream` and `tick`")) {
+            Some(Some(RuleMode::Tick)) => Mode::Tick(TickReason::Group),
+            None if self.reading.mode == RuleMode::Tick => Mode::Tick(TickReason::Setting),
+            _ => Mode::Stream,
+        }
+    }
+
+    fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        choices: &[(&str, T)],
+        named: &'static str,
+    ) -> Option<T> {
+        let text = &*self.text(node)?.text;
+        let chosen = choices.iter().find(|(name, _)| *name == text);
+        if chosen.is_none() {
+            self.refuse(node.offset, Reason::Choice { text: text.into(), choices: named });
+        }
+        chosen.map(|(_, choice)| *choice)
     }
 
     fn labels(&mut self, node: &Node) -> Pairs {

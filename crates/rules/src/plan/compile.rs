@@ -10,7 +10,7 @@ mod selection;
 use bellwire_model::limits::EXPRESSION_DEPTH_MAX;
 use promql_parser::parser::Expr;
 
-use super::{Plan, Root, Scalar, Selection, Vector, beyond};
+use super::{Plan, Root, Scalar, Selection, Vector};
 use crate::expression::token::{self, Token, TokenKind};
 use crate::expression::{ExpressionError, ExpressionReason, Tier, syntax};
 
@@ -28,11 +28,13 @@ pub(super) fn compile(text: &str) -> Compiled<Plan> {
         depth: 0,
         outer_ms: 0,
         selections: Vec::new(),
-        beyond: None,
+        on_tick_only: None,
+        unkept: None,
     };
     let root = compiler.expression(&parsed)?;
-    let Compiler { selections, beyond, .. } = compiler;
-    Ok(Plan { root, selections: selections.into(), beyond, start: tokens[0].start })
+    let Compiler { selections, on_tick_only, unkept, .. } = compiler;
+    let start = tokens[0].start;
+    Ok(Plan { root, selections: selections.into(), on_tick_only, unkept, start })
 }
 
 struct Compiler<'a> {
@@ -45,8 +47,10 @@ struct Compiler<'a> {
     /// How far back the subqueries around it look.
     outer_ms: i64,
     selections: Vec<Selection>,
+    /// The first part that is not evaluated as samples arrive.
+    on_tick_only: Option<ExpressionError>,
     /// The first part that a query may have and a rule may not.
-    beyond: Option<ExpressionError>,
+    unkept: Option<ExpressionError>,
 }
 
 impl Compiler<'_> {
@@ -114,9 +118,16 @@ impl Compiler<'_> {
         }
     }
 
+    /// Notes a part for which a rule is evaluated on a tick; the first one is told.
+    fn note_tick(&mut self, offset: usize, what: &str) {
+        let reason = || ExpressionReason::OnTick { what: what.into(), tier: Tier::Third };
+        self.on_tick_only.get_or_insert_with(|| refusal(offset, reason()));
+    }
+
     /// Notes a part that a rule may not have; the first one is told.
-    fn note_beyond(&mut self, offset: usize, what: &str) {
-        self.beyond.get_or_insert_with(|| beyond(offset, what));
+    fn note_unkept(&mut self, offset: usize, what: &str) {
+        let reason = || ExpressionReason::Unsupported { what: what.into(), tier: Tier::Third };
+        self.unkept.get_or_insert_with(|| refusal(offset, reason()));
     }
 
     /// Where the next token starts.

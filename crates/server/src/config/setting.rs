@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bellwire_rules::RuleMode;
+
 use super::{Config, Durability, Engine, parse_bytes, parse_duration};
 
 /// One setting: its names, its default, its explanation, and what it does.
@@ -107,6 +109,19 @@ pub const SETTINGS: &[Setting] = &[
         is_list: true,
         set: |config, values| {
             config.rules = values.to_vec();
+            Ok(())
+        },
+    },
+    Setting {
+        key: "rule_mode",
+        value_name: "MODE",
+        default: "stream",
+        help: "How rules are evaluated whose group has no `mode`: as samples arrive (`stream`), or \
+               at each interval as Prometheus does (`tick`).",
+        is_list: false,
+        set: |config, values| {
+            let choices = RuleMode::ALL.map(|mode| (mode.as_str(), mode));
+            config.rule_mode = choose(values, &choices)?;
             Ok(())
         },
     },

@@ -9,8 +9,10 @@ use serde::Serialize;
 /// The cost of a rule; its JSON is for programs to rely on.
 #[derive(Debug, Serialize)]
 pub(super) struct CostReport {
-    /// What is evaluated when a sample comes.
+    /// What is evaluated together.
     parts: PartsReport,
+    /// How often it is evaluated; `null` where it is when a sample comes.
+    interval_ms: Option<u64>,
     /// The selectors of the expression.
     selectors: usize,
     /// The ranges that it looks at.
@@ -45,6 +47,7 @@ impl CostReport {
                 Parts::Without(labels) => PartsReport::Without(owned(labels)),
                 Parts::Whole => PartsReport::Whole,
             },
+            interval_ms: cost.interval.map(ms),
             selectors: cost.selectors,
             windows_ms: cost.windows.iter().copied().map(ms).collect(),
             kept_ms: ms(cost.kept),
@@ -56,14 +59,17 @@ impl CostReport {
 
     /// In one line.
     pub(super) fn text(&self) -> String {
-        let Self { parts, selectors, kept_ms, series_bytes, sample_bytes, .. } = self;
-        let parts = match parts {
+        let Self { parts, interval_ms, selectors, kept_ms, series_bytes, sample_bytes, .. } = self;
+        let mut parts = match parts {
             PartsReport::EachSeries => "each series".to_owned(),
             PartsReport::By(labels) => format!("by {}", labels.join(", ")),
             PartsReport::Without(labels) if labels.is_empty() => "each set of labels".to_owned(),
             PartsReport::Without(labels) => format!("without {}", labels.join(", ")),
             PartsReport::Whole => "whole".to_owned(),
         };
+        if let Some(interval_ms) = interval_ms {
+            let _ = write!(parts, " each {}", duration(*interval_ms));
+        }
         let selectors = match selectors {
             0 => return format!("{parts}, no series"),
             1 => "1 selector".to_owned(),

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use bellwire_model::RuleName;
-use bellwire_rules::{Cost, LoadError, Rule};
+use bellwire_rules::{Cost, LoadError, Rule, RuleMode};
 use bellwire_server::{ConfigError, RuleFileText, RuleFilesError};
 use serde::Serialize;
 
@@ -31,8 +31,12 @@ struct RuleReport {
 
 impl RuleReport {
     fn fine(rule: &Rule) -> Self {
+        let (mode, reason) = match &rule.mode {
+            bellwire_rules::Mode::Stream => (Mode::Stream, None),
+            bellwire_rules::Mode::Tick(reason) => (Mode::Tick, Some(reason.to_string())),
+        };
         let cost = CostReport::new(&Cost::of(rule));
-        Self { cost: Some(cost), ..Self::new(&rule.name, Mode::Stream, None) }
+        Self { cost: Some(cost), ..Self::new(&rule.name, mode, reason) }
     }
 
     fn refused(name: &RuleName, reason: String) -> Self {
@@ -63,6 +67,8 @@ impl RuleReport {
 enum Mode {
     /// As each sample arrives.
     Stream,
+    /// At each interval of its group.
+    Tick,
     /// Not at all.
     Refused,
 }
@@ -71,6 +77,7 @@ impl Mode {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Stream => "stream",
+            Self::Tick => "tick",
             Self::Refused => "refused",
         }
     }
@@ -136,9 +143,9 @@ impl Report {
     }
 
     /// Every rule, those that are fine first; and every error, with its place.
-    pub(super) fn add_rules(&mut self, files: &[RuleFileText]) {
+    pub(super) fn add_rules(&mut self, files: &[RuleFileText], mode: RuleMode) {
         let files: Vec<_> = files.iter().map(RuleFileText::as_file).collect();
-        let (set, errors) = bellwire_rules::inspect(&files);
+        let (set, errors) = bellwire_rules::inspect(&files, mode);
         let fine = set.groups().iter().flat_map(|group| &group.rules);
         self.rules.extend(fine.map(RuleReport::fine));
         let mut refused: Option<&RuleName> = None;

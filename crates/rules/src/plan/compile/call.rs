@@ -77,7 +77,7 @@ impl Compiler<'_> {
         self.expect(")");
         let arguments = Arguments { name, place, values: values.into_iter(), first };
         if call.func.experimental {
-            self.note_beyond(place, &format!("`{name}(…)`"));
+            self.note_tick(place, &format!("`{name}(…)`"));
         }
         if let Some(scalar) = scalar_function(name) {
             return Ok(Root::Scalar(scalar));

@@ -75,7 +75,7 @@ impl Compiler<'_> {
         let function = Aggregate::new(&name, parameter)
             .unwrap_or_else(|| unreachable!("the parser knows no aggregation `{name}`"));
         if function.is_experimental() {
-            self.note_beyond(place, &format!("`{name}(…)`"));
+            self.note_tick(place, &format!("`{name}(…)`"));
         }
         let grouping = match &aggregate.modifier {
             None => LabelSet::Only(Box::default()),

@@ -76,14 +76,17 @@ impl Compiler<'_> {
             if self.accept("offset") {
                 self.seek(|token, _| matches!(token.kind, TokenKind::Number | TokenKind::Word));
                 if matches!(offset, Some(Offset::Neg(_))) {
-                    self.note_beyond(place, "an `offset` into the future");
+                    self.note_tick(place, "an `offset` into the future");
                 }
             } else if self.accept("@") {
                 self.seek(|token, _| matches!(token.kind, TokenKind::Number | TokenKind::Word));
                 if self.peeks("(") {
                     self.skip_brackets();
                 }
-                self.note_beyond(place, "`@`");
+                match at {
+                    Some(AtModifier::At(_)) => self.note_unkept(place, "`@` with a fixed time"),
+                    _ => self.note_tick(place, "`@`"),
+                }
             } else {
                 break;
             }

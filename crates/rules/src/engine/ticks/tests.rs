@@ -1,0 +1,212 @@
+//! An engine in tick mode against the runner of tests of rules, which keeps all samples and
+//! evaluates every rule at every tick: both give the same series and the same alerts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use bellwire_model::{AlertState, METRIC_NAME, Sample};
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::Settings;
+use crate::evaluation::{Conventions, Value, query};
+use crate::load::{RuleFile, load_in};
+use crate::plan::Plan;
+use crate::rule::{RuleMode, RuleSet};
+use crate::storage::{STALE, Storage};
+use crate::template::Externals;
+use crate::tick::Ticker;
+use bellwire_model::Labels;
+
+const LOOKBACK: Duration = Duration::from_millis(40);
+const INTERVAL_MS: i64 = 7;
+const END_MS: i64 = 300;
+
+/// Recorded one after the other, so that some see what others have recorded.
+const RECORDED: [&str; 18] = [
+    "sum by (s) (a)",
+    "r0 * 2",
+    "rate(a[30ms])",
+    "increase(b[21ms] offset 3ms)",
+    "avg_over_time(r1[40ms])",
+    "max_over_time(sum(a)[40ms:5ms])",
+    "limitk(1, a)",
+    "a offset -5ms",
+    "sum(a @ end()) by (s)",
+    "mad_over_time(a[40ms])",
+    "absent(b)",
+    "topk(1, r0 or b)",
+    "stddev by (s) ({s=~\".+\",__name__=~\"a|b\"})",
+    "time() - timestamp(a)",
+    "count_over_time(r5[50ms])",
+    "last_over_time(a[60ms])",
+    "a / on (s) b",
+    // Fails where both are there.
+    "label_replace(b, \"s\", \"z\", \"\", \"\")",
+];
+
+const CONDITIONS: [&str; 5] =
+    ["a > 1", "sum by (s) (a) > b", "r0 > 3", "absent(a{s=\"x\"})", "rate(a[30ms]) > 100"];
+
+/// Every series that rules record, as `query` gives it: what tells them apart is their name.
+const ALL_RECORDED: &str = "{__name__=~\"r[0-9]+\"}";
+
+fn rules() -> RuleSet {
+    let group = |name: &str, offset_ms: u64| {
+        format!(
+            "- name: {name}\n  interval: {INTERVAL_MS}ms\n  query_offset: {offset_ms}ms\n  rules:\n"
+        )
+    };
+    let mut text = format!("groups:\n{}", group("g", 0));
+    for (index, expression) in RECORDED.into_iter().enumerate() {
+        if index == RECORDED.len() / 2 {
+            text += &group("h", 4);
+        }
+        writeln!(text, "  - record: r{index}\n    expr: |-\n      {expression}").expect("text");
+    }
+    for (index, expression) in CONDITIONS.into_iter().enumerate() {
+        let (hold, keep) = (index % 3 * 10, index % 2 * 15);
+        writeln!(text, "  - alert: A{index}\n    expr: |-\n      {expression}").expect("text");
+        writeln!(text, "    for: {hold}ms\n    keep_firing_for: {keep}ms").expect("text");
+    }
+    load_in(&[RuleFile { name: "f", text: &text }], RuleMode::Tick).expect("rules")
+}
+
+fn samples() -> impl Strategy<Value = Vec<Sample>> {
+    let value = prop_oneof![
+        12 => (0..6_u8).prop_map(f64::from),
+        1 => Just(STALE),
+        1 => Just(f64::NAN),
+    ];
+    let sample = (0..9_i64, 0..4_usize, value);
+    prop::collection::vec(sample, 1..60).prop_map(|samples| {
+        let mut now = 0;
+        let sample = |(gap, index, value): (i64, usize, f64)| {
+            now += gap;
+            let pairs = [(METRIC_NAME, ["a", "b"][index % 2]), ("s", ["x", "y"][index / 2])];
+            let series = Labels::from_pairs(pairs).expect("labels");
+            Sample { series, value, time: Timestamp::from_ms(now) }
+        };
+        samples.into_iter().map(sample).collect()
+    })
+}
+
+/// The values of all recorded series, to the last bit, with their times.
+fn recorded(storage: &Storage, now: Timestamp) -> Vec<(Labels, u64)> {
+    let conventions = Conventions { lookback: LOOKBACK, ..Conventions::default() };
+    let plan = Plan::parse(ALL_RECORDED).expect("an expression");
+    let value = query(&plan, storage, &conventions, now).expect("a value").value;
+    let Value::Vector(elements) = value else { panic!("a selector gives a vector") };
+    let elements = elements.into_iter();
+    let mut all: Vec<_> = elements.map(|e| (e.labels, e.value.to_bits())).collect();
+    all.sort_by(|a, b| a.0.iter().cmp(b.0.iter()));
+    all
+}
+
+/// Whether alerts fire, and since when they are active.
+type Alerts = BTreeMap<Fingerprint, (bool, i64)>;
+
+fn of_engine(engine: &Engine) -> Alerts {
+    let active = engine.active().filter(|alert| alert.state != AlertState::Resolved);
+    let told = active.map(|alert| {
+        let is_firing = alert.state == AlertState::Firing;
+        (alert.fingerprint, (is_firing, alert.active_at.as_ms()))
+    });
+    told.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn tick_mode_is_what_the_runner_of_tests_computes(samples in samples()) {
+        let settings = Settings { lookback: LOOKBACK, ..Settings::default() };
+        let mut engine = Engine::with_settings(rules(), settings);
+        let conventions = Conventions { lookback: LOOKBACK, ..Conventions::default() };
+        let mut ticker = Ticker::new(rules(), conventions, Externals::default());
+        let mut failed = 0;
+        let mut coming = samples.iter().peekable();
+        for ms in 0..END_MS {
+            let now = Timestamp::from_ms(ms);
+            let due = std::iter::from_fn(|| coming.next_if(|sample| sample.time <= now));
+            let due: Vec<Sample> = due.cloned().collect();
+            due.iter().for_each(|sample| ticker.storage.add(sample));
+            engine.apply(now, &due);
+            if ms % INTERVAL_MS != 0 {
+                continue;
+            }
+            failed += ticker.tick(now).len() as u64;
+            prop_assert_eq!(engine.figures().failures.count, failed, "at {}", ms);
+            let (found, expected) = (engine.storage(), &ticker.storage);
+            prop_assert_eq!(recorded(found, now), recorded(expected, now), "at {}", ms);
+            prop_assert_eq!(of_engine(&engine), ticker.active(), "at {}", ms);
+        }
+    }
+}
+
+#[test]
+fn a_group_ticks_at_multiples_of_its_interval_and_not_between() {
+    let text = "groups:\n- name: g\n  interval: 10s\n  mode: tick\n  rules:\n  \
+                - {alert: A, expr: t > 1, for: 15s, keep_firing_for: 5s}\n";
+    let set = load_in(&[RuleFile { name: "f", text }], RuleMode::Stream).expect("rules");
+    let mut engine = Engine::new(set);
+    let series = Labels::from_pairs([(METRIC_NAME, "t")]).expect("labels");
+    let mut told = Vec::new();
+    let values = [(3_000, 2.0), (12_000, 0.0), (13_000, 2.0), (34_000, 0.0)];
+    for (ms, value) in values {
+        let time = Timestamp::from_ms(ms);
+        let sample = Sample { series: series.clone(), value, time };
+        told.extend(engine.apply(time, &[sample]));
+    }
+    assert_eq!(engine.next_deadline(), Some(Timestamp::from_ms(40_000)));
+    told.extend(engine.advance(Timestamp::from_ms(60_000)));
+    let told: Vec<String> = told
+        .iter()
+        .filter_map(|change| match change {
+            Change::Transition(transition) => Some(transition),
+            _ => None,
+        })
+        .map(|t| format!("{} {}", t.time, t.kind.event_type()))
+        .collect();
+    // What was between two ticks was not seen; each time is that of a tick.
+    assert_eq!(told, ["10000 alert.pending", "30000 alert.firing", "50000 alert.resolved"]);
+}
+
+#[test]
+fn a_clock_that_jumps_passes_over_ticks() {
+    let text = "groups:\n- name: g\n  interval: 1s\n  rules:\n  - {record: r, expr: time()}\n";
+    let set = load_in(&[RuleFile { name: "f", text }], RuleMode::Tick).expect("rules");
+    let mut engine = Engine::new(set);
+    engine.apply(Timestamp::from_ms(0), &[]);
+    let day_ms = 86_400_000;
+    let changes = engine.apply(Timestamp::from_ms(365 * day_ms), &[]);
+    assert_eq!(changes.len(), 3_601);
+}
+
+#[test]
+fn rules_see_what_others_record_at_the_same_instant_whatever_their_mode() {
+    let text = "groups:\n- name: first\n  rules: [{alert: Top, expr: c > 3}]\n\
+                - name: ticking\n  interval: 10s\n  mode: tick\n  \
+                rules: [{record: b, expr: a + 1}, {record: c, expr: b + 1}]\n\
+                - name: last\n  rules: [{record: a, expr: t + 1}]\n";
+    let set = load_in(&[RuleFile { name: "f", text }], RuleMode::Stream).expect("rules");
+    let mut engine = Engine::new(set);
+    let series = Labels::from_pairs([(METRIC_NAME, "t")]).expect("labels");
+    let time = Timestamp::from_ms(10_000);
+    let changes = engine.apply(time, &[Sample { series, value: 1.0, time }]);
+    let told: Vec<String> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Recorded(recorded) => {
+                format!("{} {:?}", recorded.series, recorded.value)
+            }
+            Change::Transition(transition) => transition.kind.event_type().to_owned(),
+            Change::Removed(_) => "removed".to_owned(),
+        })
+        .collect();
+    assert_eq!(told, ["a Some(2.0)", "b Some(3.0)", "c Some(4.0)", "alert.firing"]);
+}
