@@ -42,7 +42,10 @@ impl Engine {
         while writer.len() < bytes {
             let next = match &mut checkpoint.0 {
                 Stage::Series(place) => self.write_series(place, bytes, &mut writer),
-                Stage::Ahead => self.write_ahead(&mut writer),
+                Stage::Ahead => {
+                    self.write_ahead(&mut writer);
+                    Some(Stage::Recorded(0))
+                }
                 Stage::Recorded(rule) => self.write_recorded(rule, &mut writer),
                 Stage::Alerts(left) => self.write_alert(left, &mut writer),
                 Stage::Complete if writer.is_time_alone() => return None,
@@ -55,7 +58,7 @@ impl Engine {
         Some(writer.take())
     }
 
-    /// Each of these says what comes next, once it is through.
+    /// Says what comes next, once it is through; so do those below.
     fn write_series(&self, place: &mut usize, bytes: usize, writer: &mut Writer) -> Option<Stage> {
         for (next, id) in self.series.from(*place) {
             *place = next;
@@ -69,12 +72,11 @@ impl Engine {
         Some(Stage::Ahead)
     }
 
-    fn write_ahead(&self, writer: &mut Writer) -> Option<Stage> {
+    fn write_ahead(&self, writer: &mut Writer) {
         for (id, reading) in self.series.ahead() {
             let point = Point { time: reading.time.as_ms(), value: reading.value };
             writer.sample(self.series.state(id).number, point);
         }
-        Some(Stage::Recorded(0))
     }
 
     fn write_recorded(&self, index: &mut usize, writer: &mut Writer) -> Option<Stage> {

@@ -52,8 +52,11 @@ impl Engine {
             let ids = series.iter().filter_map(|number| numbers.get(number).copied());
             orphaned.extend(engine.take_recorded(&part, ids.collect()));
         }
-        for (fingerprint, saved) in alerts {
-            engine.take_alert(fingerprint, saved, is_gap);
+        for (fingerprint, mut saved) in alerts {
+            if is_gap {
+                saved.part = None;
+            }
+            engine.take_alert(fingerprint, saved);
         }
         let mut changes = Vec::new();
         engine.begin_again(orphaned, &mut changes);
@@ -68,7 +71,9 @@ impl Engine {
         }
         for rule in self.rules.ids() {
             let parts: Vec<PartitionId> = self.rules.get(rule).partitions.ids().collect();
-            parts.into_iter().for_each(|partition| self.touch(Subscription { rule, partition }));
+            for partition in parts {
+                self.touch(Subscription { rule, partition });
+            }
         }
         self.step(self.now, &[], changes);
         let names: FxHashSet<&RuleName> =
@@ -78,7 +83,9 @@ impl Engine {
         let left = self.alerts.iter().filter(is_left);
         let mut left: Vec<Fingerprint> = left.map(|entry| entry.alert.fingerprint).collect();
         left.sort_unstable();
-        left.into_iter().for_each(|fingerprint| self.end(fingerprint, changes));
+        for fingerprint in left {
+            self.end(fingerprint, changes);
+        }
     }
 
     fn take_series(&mut self, saved: SavedSeries, selecting: Selecting) -> Option<SeriesId> {
@@ -134,7 +141,7 @@ impl Engine {
         subscriptions.iter().find(|part| part.rule == rule).copied()
     }
 
-    fn take_alert(&mut self, fingerprint: Fingerprint, saved: SavedAlert, is_gap: bool) {
+    fn take_alert(&mut self, fingerprint: Fingerprint, saved: SavedAlert) {
         let SavedAlert { mut alert, element, kept_since, part } = saved;
         if self.alerts.len() >= self.settings.alerts_max {
             return;
@@ -142,7 +149,7 @@ impl Engine {
         if alert.state == AlertState::Resolved {
             return self.restore(self.now, [Arc::unwrap_or_clone(alert)]);
         }
-        let part = part.filter(|_| !is_gap).and_then(|name| self.part(&name));
+        let part = part.and_then(|name| self.part(&name));
         let newest = Reading { time: alert.sample_time, value: alert.value };
         let lookback = self.now.saturating_add(self.settings.lookback);
         let due = match part {

@@ -88,6 +88,7 @@ impl<'a> Reader<'a> {
         Some(SavedAlert { alert: Arc::new(alert), element, kept_since, part })
     }
 
+    #[expect(clippy::option_option, reason = "bytes that are none, or something that is not there")]
     fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.byte()? {
             0 => Some(None),

@@ -63,7 +63,9 @@ impl Writer {
         self.kind(Kind::Points);
         self.number(number);
         self.number(points.len() as u64);
-        points.for_each(|point| self.point(point));
+        for point in points {
+            self.point(point);
+        }
     }
 
     pub(crate) fn alert(&mut self, saved: &SavedAlert) {
@@ -83,10 +85,14 @@ impl Writer {
         }
         for time in [alert.fired_at, alert.resolved_at, *kept_since] {
             self.bytes.push(u8::from(time.is_some()));
-            time.into_iter().for_each(|time| self.time(time));
+            if let Some(time) = time {
+                self.time(time);
+            }
         }
         self.bytes.push(u8::from(part.is_some()));
-        part.iter().for_each(|part| self.part(part));
+        if let Some(part) = part {
+            self.part(part);
+        }
     }
 
     pub(crate) fn ended(&mut self, fingerprint: Fingerprint) {
@@ -98,7 +104,9 @@ impl Writer {
         self.kind(Kind::Recorded);
         self.part(part);
         self.number(series.len() as u64);
-        series.for_each(|number| self.number(number));
+        for number in series {
+            self.number(number);
+        }
     }
 
     fn kind(&mut self, kind: Kind) {
