@@ -78,6 +78,17 @@ pub const SAMPLES_AHEAD_MAX: usize = 100_000;
 pub const SAMPLES_QUEUED_MAX: usize = 1_000_000;
 /// Batches of samples that wait for the evaluator; then publishers wait.
 pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 4_096;
+/// Requests that wait to look at the rules' state.
+pub const LOOKS_QUEUED_MAX: usize = 256;
+/// Steps of one range query, as in Prometheus.
+pub const QUERY_STEPS_MAX: usize = 11_000;
+/// Bytes of the form of one query.
+pub const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the rules' write-ahead log after which a checkpoint is taken. At a restart so much is
+/// read beside the checkpoint.
+pub const RULE_WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of a piece of a checkpoint: what the evaluator writes of it between two batches.
+pub const CHECKPOINT_PIECE_BYTES: usize = 256 * 1024;
 
 // What becomes of alerts.
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod syntax;
 pub(crate) mod token;
+pub(crate) mod tree;
 
 use std::fmt;
 

@@ -44,12 +44,14 @@ mod wal;
 use bellwire_model::duration;
 pub use cost::{Cost, Parts};
 pub use engine::{
-    AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Recorded, Settings,
+    AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Recorded,
+    RuleReport, Settings,
 };
 pub use evaluation::{
     Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind, Series, Span,
     Value, query, query_range,
 };
+pub use expression::tree::syntax_tree;
 pub use expression::{ExpressionError, ExpressionReason, Tier};
 pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load, load_in};
 pub use plan::Plan;
@@ -59,4 +61,5 @@ pub use rule::{
 };
 pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};
+
 pub use wal::{Corrupt, State};

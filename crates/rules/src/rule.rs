@@ -123,6 +123,10 @@ impl Templates {
         self.pairs.iter()
     }
 
+    fn texts(&self) -> Vec<(&str, &str)> {
+        self.iter().map(|(name, template)| (&**name, template.text())).collect()
+    }
+
     /// These under others of the same name.
     pub(crate) fn under(&self, others: Vec<(Box<str>, Template)>) -> Self {
         let is_other = |name: &str| others.iter().any(|(other, _)| **other == *name);
@@ -164,6 +168,26 @@ impl Rule {
             RuleKind::Alert(alert) => Some(alert),
             RuleKind::Record(_) => None,
         }
+    }
+
+    /// What its group sets for it.
+    pub fn group_settings(&self) -> GroupSettings {
+        self.settings
+    }
+
+    /// The labels that it gives, as written.
+    pub fn labels(&self) -> Vec<(&str, &str)> {
+        match &self.kind {
+            RuleKind::Alert(alert) => alert.labels.texts(),
+            RuleKind::Record(record) => {
+                record.labels.iter().map(|(name, value)| (&**name, &**value)).collect()
+            }
+        }
+    }
+
+    /// The annotations of its alerts, as written.
+    pub fn annotations(&self) -> Vec<(&str, &str)> {
+        self.alert().map(|alert| alert.annotations.texts()).unwrap_or_default()
     }
 
     /// The labels of the alert that an element raises: the element's without the metric name, the

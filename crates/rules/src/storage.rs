@@ -6,6 +6,7 @@
 use bellwire_model::{Labels, Sample, Timestamp};
 use rustc_hash::FxHashMap;
 
+use crate::plan::Plan;
 use crate::selector::Selector;
 
 /// The value by which Prometheus says that a series has ended.
@@ -83,6 +84,22 @@ impl Storage {
                 self.remove(SeriesId(index as u32));
             }
         }
+    }
+
+    /// A copy of what an expression looks at, to be queried elsewhere.
+    pub fn excerpt(&self, plan: &Plan) -> Self {
+        let mut excerpt = Self::new();
+        for selection in &plan.selections {
+            for id in self.select(&selection.selector) {
+                let labels = self.labels(id);
+                if excerpt.find(labels).is_none() {
+                    let copy = excerpt.insert(labels.clone());
+                    let points = excerpt.points_mut(copy);
+                    self.points(id).iter().for_each(|point| points.add(*point));
+                }
+            }
+        }
+        excerpt
     }
 
     /// The number of series.

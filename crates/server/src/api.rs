@@ -4,6 +4,7 @@ mod alerts;
 mod body;
 mod cors;
 mod events;
+mod prometheus;
 mod publish;
 mod samples;
 mod system;
@@ -21,6 +22,7 @@ use crate::evaluator::SampleIntake;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::publisher::Publisher;
+use crate::reload::Reload;
 use crate::tasks::TaskHub;
 use crate::topics::{Subscriptions, TopicRates};
 
@@ -31,6 +33,7 @@ pub(crate) struct App {
     pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: Arc<TaskHub>,
     pub(crate) intake: Arc<SampleIntake>,
+    pub(crate) reload: Arc<Reload>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
@@ -53,6 +56,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v2/write", post(samples::line_protocol))
         .route("/write", post(samples::line_protocol))
         .route("/ping", get(samples::ping))
+        // Prometheus' own API over what rules remember.
+        .route("/api/v1/query", get(prometheus::instant).post(prometheus::instant))
+        .route("/api/v1/query_range", get(prometheus::range).post(prometheus::range))
+        .route("/api/v1/parse_query", get(prometheus::parse_query).post(prometheus::parse_query))
+        .route("/api/v1/rules", get(prometheus::rules))
+        .route("/api/v1/alerts", get(prometheus::alerts))
+        .route("/api/v1/status/buildinfo", get(prometheus::build_information))
+        .route("/-/reload", post(prometheus::reload))
         .route("/metrics", get(system::metrics))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))

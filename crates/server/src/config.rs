@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bellwire_model::Filter;
+use bellwire_model::{Filter, Labels};
 use bellwire_rules::RuleMode;
 use thiserror::Error;
 
@@ -41,6 +41,10 @@ pub struct Config {
     pub rule_mode: RuleMode,
     /// How long streams keep events where `[[topic]]` says nothing else.
     pub retention_age: Duration,
+    /// What templates of rules name as `$externalLabels`.
+    pub external_labels: Labels,
+    /// Where people reach this server; `$externalURL` in templates.
+    pub external_url: String,
     /// Which samples become values of `samples/…` topics.
     pub forward: Vec<Filter>,
     /// Origins whose pages may read and publish; `*` for all.
@@ -92,6 +96,8 @@ impl Default for Config {
             rules: Vec::new(),
             rule_mode: RuleMode::Stream,
             retention_age: Duration::ZERO,
+            external_labels: Labels::empty(),
+            external_url: String::new(),
             forward: Vec::new(),
             allowed_origins: Vec::new(),
             heartbeat_interval: Duration::ZERO,

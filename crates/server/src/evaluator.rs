@@ -12,30 +12,34 @@
 //! A transition is appended before the next batch is looked at, and again until the journal takes
 //! it: none is lost, and samples wait meanwhile. Its id makes the append idempotent.
 
+mod events;
+mod intake;
+mod wal;
+
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_journal::{Append, Error, Journal};
-use bellwire_model::limits::{
-    SAMPLE_BATCHES_QUEUED_MAX, SAMPLE_VALUE_AGE, SAMPLES_QUEUED_MAX, STATE_VALUE_BYTES_MAX,
-    TOPIC_BYTES_MAX,
-};
+use bellwire_model::limits::SAMPLE_VALUE_AGE;
 use bellwire_model::{
-    Alert, AlertState, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
-    TransitionKind,
+    Alert, AlertState, Event, Filter, Sample, Timestamp, Transition, TransitionKind,
 };
-use bellwire_rules::{Change, Engine, Recorded, RuleSet};
+use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
+use self::events::{announcement, board_event, recorded_event, removal, sample_event};
+pub(crate) use self::intake::SampleIntake;
+use self::intake::Work;
+use self::wal::RuleWal;
 use crate::clock;
 use crate::crash;
 use crate::observe::Figures;
-use crate::problem::{Code, Problem};
 use crate::state::States;
 
 /// The state topic of alerts as they are now, keyed by fingerprint.
@@ -50,9 +54,6 @@ pub(crate) const ACKNOWLEDGED: &str = "alert.acknowledged";
 /// The type of the event that tells that nobody has any more, though the alert still fires.
 pub(crate) const UNACKNOWLEDGED: &str = "alert.unacknowledged";
 
-/// How long a publisher of samples waits for its turn before it is told to come back.
-const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
-
 /// Pause before a transition that the journal did not take is appended again.
 const APPEND_PAUSE: Duration = Duration::from_millis(500);
 
@@ -65,67 +66,13 @@ const VALUE_SWEEP: Duration = Duration::from_mins(1);
 /// How often the board gets the values of alerts that neither fire nor resolve just now.
 const BOARD_REFRESH: Duration = Duration::from_secs(1);
 
-/// Samples of one request, and their places in the queue.
-#[derive(Debug)]
-struct Batch {
-    samples: Vec<Sample>,
-    _places: OwnedSemaphorePermit,
-}
-
-/// Where samples enter.
-#[derive(Debug)]
-pub(crate) struct SampleIntake {
-    places: Arc<Semaphore>,
-    batches: SyncSender<Batch>,
-    is_blocked: Arc<AtomicBool>,
-}
-
-impl SampleIntake {
-    /// Queues samples for the rules; waits for room, within patience.
-    pub(crate) async fn take(&self, samples: Vec<Sample>) -> Result<(), Problem> {
-        let places = Arc::clone(&self.places).acquire_many_owned(places(&samples));
-        let places = tokio::time::timeout(INTAKE_PATIENCE, places).await;
-        let places = places.map_err(|_| is_full())?.expect("the semaphore is never closed");
-        self.queue(samples, places)
-    }
-
-    /// Queues samples for the rules, or refuses them where there is no room now.
-    pub(crate) fn take_now(&self, samples: Vec<Sample>) -> Result<(), Problem> {
-        let places = Arc::clone(&self.places).try_acquire_many_owned(places(&samples));
-        self.queue(samples, places.map_err(|_| is_full())?)
-    }
-
-    /// There are places, so this does not block.
-    fn queue(&self, samples: Vec<Sample>, places: OwnedSemaphorePermit) -> Result<(), Problem> {
-        if samples.is_empty() {
-            return Ok(());
-        }
-        let batch = Batch { samples, _places: places };
-        let ended = |_| Problem::new(Code::Draining, "the evaluator has ended");
-        self.batches.send(batch).map_err(ended)
-    }
-
-    /// Whether the journal does not take the evaluator's transitions at the moment.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.is_blocked.load(Ordering::Relaxed)
-    }
-}
-
-/// What a batch takes of the queue. A small one counts for more than it has, so that one bound
-/// holds for samples and for batches.
-fn places(samples: &[Sample]) -> u32 {
-    samples.len().max(SAMPLES_QUEUED_MAX / SAMPLE_BATCHES_QUEUED_MAX) as u32
-}
-
-fn is_full() -> Problem {
-    let detail = "the rules have as many samples to look at as they may: send them again later";
-    Problem::new(Code::PublishersBusy, detail).retry_after(1)
-}
-
 /// What the evaluator needs of the rest of the server.
 #[derive(Debug)]
 pub(crate) struct EvaluatorParts {
     pub(crate) rules: RuleSet,
+    pub(crate) settings: Settings,
+    /// Where the rules' state is kept; nowhere where the journal is not kept either.
+    pub(crate) state_folder: Option<PathBuf>,
     pub(crate) forward: Vec<Filter>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) states: Arc<States>,
@@ -138,27 +85,31 @@ pub(crate) fn spawn(
     parts: EvaluatorParts,
     restored: Vec<Alert>,
 ) -> io::Result<(Arc<SampleIntake>, JoinHandle<()>)> {
-    let (batches, queue) = sync_channel(SAMPLE_BATCHES_QUEUED_MAX);
-    let is_blocked = Arc::new(AtomicBool::new(false));
-    let intake = SampleIntake {
-        places: Arc::new(Semaphore::new(SAMPLES_QUEUED_MAX)),
-        batches,
-        is_blocked: Arc::clone(&is_blocked),
-    };
-    let EvaluatorParts { rules, forward, journal, states, figures, draining } = parts;
+    let (intake, queue, is_blocked) = SampleIntake::new();
+    let EvaluatorParts { rules, settings, state_folder, .. } = parts;
+    let EvaluatorParts { forward, journal, states, figures, draining, .. } = parts;
     figures.rules_loaded.set(rules.len() as u64);
-    let mut engine = Engine::new(rules);
-    engine.restore(clock::now(), restored);
-    let evaluator = Evaluator { engine, forward, journal, states, figures, is_blocked, draining };
+    let state = match &state_folder {
+        Some(folder) => wal::read(folder)?,
+        None => State::default(),
+    };
+    let now = clock::now();
+    let (mut engine, changes) = Engine::resume(rules, settings, state, now);
+    engine.restore(now, restored);
+    let wal = state_folder.map(|folder| RuleWal::start(folder, &mut engine, &figures));
+    let wal = wal.transpose()?;
+    let evaluator =
+        Evaluator { engine, wal, forward, journal, states, figures, is_blocked, draining };
     // Before anybody can look: the board must not be empty for a moment after a restart.
     evaluator.show_all();
-    let run = move || evaluator.run(&queue);
+    let run = move || evaluator.run(&queue, changes);
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
     Ok((Arc::new(intake), thread))
 }
 
 struct Evaluator {
     engine: Engine,
+    wal: Option<RuleWal>,
     forward: Vec<Filter>,
     journal: Arc<dyn Journal>,
     states: Arc<States>,
@@ -168,24 +119,21 @@ struct Evaluator {
 }
 
 impl Evaluator {
-    fn run(mut self, queue: &Receiver<Batch>) {
+    fn run(mut self, queue: &Receiver<Work>, changes: Vec<Change>) {
+        self.settle(changes);
         // Rules are evaluated once without any sample.
         let changes = self.engine.apply(clock::now(), &[]);
-        self.publish(changes);
+        self.settle(changes);
         let (mut refreshed_at, mut swept_at) = (clock::now(), clock::now());
         loop {
             let deadline = self.engine.next_deadline();
             let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
+            let wait = if self.is_in_checkpoint() { Duration::ZERO } else { wait };
             match queue.recv_timeout(wait.min(CLOCK_CHECK)) {
-                Ok(batch) => {
-                    let changes = self.engine.apply(clock::now(), &batch.samples);
-                    self.publish(changes);
-                    self.figures.samples_accepted.add(batch.samples.len() as u64);
-                    self.forward(batch.samples);
-                }
+                Ok(work) => self.work(work),
                 Err(RecvTimeoutError::Timeout) => {
                     let changes = self.engine.advance(clock::now());
-                    self.publish(changes);
+                    self.settle(changes);
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -200,6 +148,37 @@ impl Evaluator {
                 self.states.expire_samples(now.saturating_sub(SAMPLE_VALUE_AGE));
             }
         }
+    }
+
+    fn work(&mut self, work: Work) {
+        match work {
+            Work::Samples(batch) => {
+                let changes = self.engine.apply(clock::now(), &batch.samples);
+                self.settle(changes);
+                self.figures.samples_accepted.add(batch.samples.len() as u64);
+                self.forward(batch.samples);
+            }
+            Work::Look(look, _place) => look(&self.engine),
+            Work::Replace(rules, reply) => {
+                self.figures.rules_loaded.set(rules.len() as u64);
+                let changes = self.engine.replace(clock::now(), *rules);
+                self.settle(changes);
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// Tells what changed, then writes it down: what was told and not written down is found again
+    /// at the next start, and told under the same id.
+    fn settle(&mut self, changes: Vec<Change>) {
+        self.publish(changes);
+        if let Some(wal) = &mut self.wal {
+            wal.turn(&mut self.engine, clock::now());
+        }
+    }
+
+    fn is_in_checkpoint(&self) -> bool {
+        self.wal.as_ref().is_some_and(RuleWal::is_in_checkpoint)
     }
 
     /// Shows every alert that there is.
@@ -295,35 +274,11 @@ impl Evaluator {
         if self.forward.is_empty() {
             return;
         }
-        let events = samples.into_iter().filter_map(|sample| self.sample_event(&sample));
+        let events =
+            samples.iter().filter_map(|sample| sample_event(sample, &self.forward, &self.states));
         let results = self.states.apply(events.collect());
         let refused = results.iter().filter(|result| result.is_err()).count();
         self.figures.values_refused.add(refused as u64);
-    }
-
-    fn sample_event(&self, sample: &Sample) -> Option<Event> {
-        let name = sample.series.metric_name()?;
-        let topic: Topic = format!("samples/{name}").parse().ok()?;
-        if !self.forward.iter().any(|filter| filter.matches(&topic)) {
-            return None;
-        }
-        let key = json::state_key(&sample.series);
-        // A late sample must not hide a newer one.
-        if self.states.time(&topic, &key).is_some_and(|shown| shown > sample.time) {
-            return None;
-        }
-        let body = json::sample(sample);
-        if body.len() > STATE_VALUE_BYTES_MAX {
-            return None;
-        }
-        let key = Some(key.into());
-        Some(Event {
-            topic,
-            key,
-            event_type: None,
-            time: sample.time,
-            body: Some(Body::Json(body.into())),
-        })
     }
 
     fn report(&self) {
@@ -334,72 +289,6 @@ impl Evaluator {
         self.figures.samples_dropped_late.set(figures.dropped.late);
         self.figures.samples_dropped_ahead.set(figures.dropped.ahead);
         self.figures.series_refused.set(figures.dropped.series);
-    }
-}
-
-/// The event of a transition that every subscriber of the alert must see.
-fn announcement(transition: &Transition) -> Append {
-    let alert = &transition.alert;
-    let topic = event_topic(alert);
-    let event = Event {
-        topic,
-        key: Some(alert.fingerprint.to_string().into()),
-        event_type: Some(transition.kind.event_type().into()),
-        time: transition.time,
-        body: Some(Body::Json(json::alert(alert).into())),
-    };
-    Append { event, idempotency_key: Some(transition.id().into()) }
-}
-
-/// `alerts/events/<severity>/<alertname>`; what a topic cannot hold becomes `_`.
-fn event_topic(alert: &Alert) -> Topic {
-    let segment = |text: &str| -> String {
-        let share = TOPIC_BYTES_MAX / 2 - ALERTS_EVENTS.len();
-        let mut segment = String::new();
-        for character in text.chars() {
-            let fits = !(character.is_control() || matches!(character, '/' | '*'));
-            segment.push(if fits { character } else { '_' });
-            if segment.len() > share {
-                segment.pop();
-                break;
-            }
-        }
-        if segment.is_empty() { "_".to_owned() } else { segment }
-    };
-    let topic = format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(alert.name()));
-    topic.parse().expect("the segments are valid and short")
-}
-
-fn board_event(alert: &Alert, event_type: Option<&str>, time: Timestamp) -> Event {
-    Event {
-        topic: ALERTS_ACTIVE.parse().expect("a topic"),
-        key: Some(alert.fingerprint.to_string().into()),
-        event_type: event_type.map(Into::into),
-        time,
-        body: Some(Body::Json(json::alert(alert).into())),
-    }
-}
-
-/// `rules/<recorded name>`: the newest value of a series; none where the series has ended.
-fn recorded_event(recorded: Recorded) -> Option<Event> {
-    let Recorded { series, value, time, .. } = recorded;
-    let topic: Topic = format!("rules/{}", series.metric_name()?).parse().ok()?;
-    let key = Some(json::state_key(&series).into());
-    let body = value.map(|value| json::sample(&Sample { series, value, time }));
-    if body.as_ref().is_some_and(|body| body.len() > STATE_VALUE_BYTES_MAX) {
-        return None;
-    }
-    let body = body.map(|body| Body::Json(body.into()));
-    Some(Event { topic, key, event_type: None, time, body })
-}
-
-fn removal(fingerprint: Fingerprint) -> Event {
-    Event {
-        topic: ALERTS_ACTIVE.parse().expect("a topic"),
-        key: Some(fingerprint.to_string().into()),
-        event_type: None,
-        time: clock::now(),
-        body: None,
     }
 }
 

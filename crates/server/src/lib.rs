@@ -30,6 +30,7 @@ mod open_files;
 mod pipeline;
 mod problem;
 mod publisher;
+mod reload;
 mod rule_files;
 mod shard;
 mod state;

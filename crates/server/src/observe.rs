@@ -97,7 +97,11 @@ figures! {
     series_refused "counter" "bellwire_series_refused_total" "Samples dropped because rules remember as many series as they may.";
     values_refused "counter" "bellwire_values_refused_total" "Samples not shown because state topics hold as many keys as they may.";
     rules_loaded "gauge" "bellwire_rules_loaded" "Rules that are loaded.";
+    reloads "counter" "bellwire_reloads_total" "Times that rules were read again and took effect.";
+    reloads_failed "counter" "bellwire_reloads_failed_total" "Times that rules were read again, were wrong, and those before stayed in force.";
     rule_series "gauge" "bellwire_rule_series" "Series that rules remember.";
+    rule_state_unkept "gauge" "bellwire_rule_state_unkept" "1 while the rules' state cannot be written to the disk.";
+    rule_state_failures "counter" "bellwire_rule_state_failures_total" "Times that the rules' state could not be written or synced.";
     alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
     alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
     alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire or resolved.";

@@ -8,6 +8,7 @@ use std::thread::{JoinHandle, available_parallelism};
 use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
 use bellwire_model::Epoch;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
+use bellwire_rules::Externals;
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
@@ -24,6 +25,7 @@ use crate::history::HistoryReaders;
 use crate::observe::Figures;
 use crate::open_files;
 use crate::publisher::Publisher;
+use crate::reload::Reload;
 use crate::rule_files::{self, RuleFilesError};
 use crate::shard::{self, ShardParts, Spread, Surroundings, Timing};
 use crate::state::{self, SharedTable, States};
@@ -103,6 +105,11 @@ impl Server {
         let (draining, drains) = watch::channel(false);
         let parts = EvaluatorParts {
             rules,
+            settings: rule_settings(&config),
+            state_folder: match config.journal {
+                Engine::Disk => Some(config.data.join(RULE_STATE)),
+                Engine::Memory => None,
+            },
             forward: config.forward.clone(),
             journal: Arc::clone(&journal),
             states: Arc::clone(&states),
@@ -131,11 +138,14 @@ impl Server {
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
+        let reload =
+            Arc::new(Reload::new(config.rules.clone(), Arc::clone(&intake), Arc::clone(&figures)));
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
             tasks,
             intake,
+            reload: Arc::clone(&reload),
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
@@ -153,6 +163,7 @@ impl Server {
         };
         let (runtime, accepting) = open(door, listener, drains)?;
         keep_house(&runtime, Arc::clone(&journal), (admission, sys));
+        runtime.spawn(reload.at_hangups());
         let threads = Threads { evaluator, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
     }
@@ -221,6 +232,15 @@ fn open(
 
 fn url(address: SocketAddr, tls: Option<&Tls>) -> String {
     format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
+}
+
+/// The folder of the rules' state, in the data directory.
+const RULE_STATE: &str = "rules";
+
+fn rule_settings(config: &Config) -> bellwire_rules::Settings {
+    let labels = config.external_labels.clone();
+    let externals = Externals { labels, url: config.external_url.as_str().into() };
+    bellwire_rules::Settings { externals, ..bellwire_rules::Settings::default() }
 }
 
 fn timing(config: &Config) -> Timing {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bellwire_model::Labels;
 use bellwire_rules::RuleMode;
 
 use super::{Config, Durability, Engine, parse_bytes, parse_duration};
@@ -132,6 +133,40 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long streams keep events where `[[topic]]` says nothing else.",
         is_list: false,
         set: |config, values| duration(values, &mut config.retention_age),
+    },
+    Setting {
+        key: "external_labels",
+        value_name: "NAME=VALUE",
+        default: "",
+        help: "Labels of this server, which templates of rules name as `$externalLabels`.",
+        is_list: true,
+        set: |config, values| {
+            let pair = |value: &String| {
+                let (name, value) = value.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            };
+            let values = values.iter().filter(|value| !value.is_empty());
+            let pairs: Option<Vec<_>> = values.map(pair).collect();
+            let pairs = pairs.ok_or("a label is written as name=value")?;
+            let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
+            config.external_labels = Labels::from_pairs(pairs).map_err(|e| e.to_string())?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "external_url",
+        value_name: "URL",
+        default: "",
+        help: "Where people reach this server, for links in alerts; `$externalURL` in templates.",
+        is_list: false,
+        set: |config, values| {
+            let url = values.first().map(String::as_str).unwrap_or_default();
+            if !url.is_empty() {
+                url::Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
+            }
+            config.external_url = url.trim_end_matches('/').to_owned();
+            Ok(())
+        },
     },
     Setting {
         key: "forward",

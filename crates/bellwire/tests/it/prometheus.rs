@@ -1,0 +1,178 @@
+//! Prometheus' API over what rules remember, and rules that are read again.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, Stream, get, post};
+
+const RULES: &str = r#"
+groups:
+  - name: boilers
+    interval: 30s
+    limit: 10
+    rules:
+      - record: site:temperature:max
+        expr: max by (site) (temperature)
+        labels: {kind: boiler}
+      - alert: Hot
+        expr: temperature > 90
+        for: 1h
+        keep_firing_for: 5m
+        labels: {severity: critical}
+        annotations: {summary: "{{ $labels.site }}"}
+  - name: others
+    rules:
+      - {alert: Open, expr: door == 1}
+"#;
+
+struct Rules(tempfile::NamedTempFile);
+
+impl Rules {
+    fn new(text: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let rules = Self(file);
+        rules.write(text);
+        rules
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.0.path(), text).expect("a file is written");
+    }
+
+    fn server(&self) -> Server {
+        Server::start_with(&["--rules", self.0.path().to_str().expect("UTF-8")])
+    }
+}
+
+/// Sends samples, and waits until the rules have seen the last of them.
+fn send(server: &Server, samples: &[(&str, &str, f64)]) {
+    let (last, _, _) = samples.last().expect("there are samples");
+    let mut values = Stream::open(server.address(), &format!("topic=samples/{last}"));
+    values.until_ready();
+    let lines = samples.iter().map(|(name, site, value)| {
+        json!({ "name": name, "labels": { "site": site }, "value": value }).to_string()
+    });
+    let lines: Vec<String> = lines.collect();
+    assert_eq!(post(server.address(), "/v1/samples", lines.join("\n")).status, 200);
+    values.events(1);
+}
+
+fn ask(server: &Server, path: &str) -> Value {
+    let answer = get(server.address(), path);
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    let answer = answer.json();
+    assert_eq!(answer["status"], "success");
+    answer["data"].clone()
+}
+
+#[test]
+fn queries_see_what_rules_select_and_record() {
+    let rules = Rules::new(RULES);
+    let server = rules.server();
+    send(&server, &[("temperature", "oslo", 95.0), ("temperature", "bergen", 20.5)]);
+    let data = ask(&server, "/api/v1/query?query=temperature%7Bsite=%22bergen%22%7D");
+    assert_eq!(data["resultType"], "vector");
+    assert_eq!(data["result"][0]["metric"], json!({ "__name__": "temperature", "site": "bergen" }));
+    assert_eq!(data["result"][0]["value"][1], "20.5");
+    let data = ask(&server, "/api/v1/query?query=sum(%7B__name__=~%22site:.*%22%7D)");
+    assert_eq!(data["result"][0]["value"][1], "115.5");
+    let data = ask(&server, "/api/v1/query?query=1/0&time=1700000000");
+    assert_eq!(data, json!({ "resultType": "scalar", "result": [1_700_000_000, "+Inf"] }));
+    let range = "/api/v1/query_range?query=vector(time())&start=10&end=20&step=5s";
+    let values = json!([[10, "10"], [15, "15"], [20, "20"]]);
+    assert_eq!(ask(&server, range)["result"], json!([{ "metric": {}, "values": values }]));
+    let tree = ask(&server, "/api/v1/parse_query?query=rate(x%5B5m%5D)");
+    assert_eq!((&tree["type"], &tree["func"]["name"]), (&json!("call"), &json!("rate")));
+}
+
+#[test]
+fn wrong_queries_say_what_is_wrong() {
+    let rules = Rules::new(RULES);
+    let server = rules.server();
+    for (path, status, part) in [
+        ("/api/v1/query", 400, "`query` is missing"),
+        ("/api/v1/query?query=sum(", 400, "1:4: parse error"),
+        ("/api/v1/query?query=a&time=yesterday", 400, "RFC 3339"),
+        ("/api/v1/query_range?query=a&start=0&end=11000&step=1", 400, "at most 11000 steps"),
+        ("/api/v1/query_range?query=a&start=5&end=1&step=1", 400, "before"),
+        ("/api/v1/query_range?query=a&start=5&end=6&step=0", 400, "`step`"),
+        ("/api/v1/rules?type=other", 400, "`alert` or `record`"),
+    ] {
+        let answer = get(server.address(), path);
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+        let body = answer.json();
+        assert_eq!(body["status"], "error", "{path}");
+        let text = body["error"].as_str().expect("a text");
+        assert!(text.contains(part), "{path}: {text}");
+    }
+}
+
+#[test]
+fn rules_and_alerts_are_listed_as_prometheus_does() {
+    let rules = Rules::new(RULES);
+    let server = rules.server();
+    send(&server, &[("door", "oslo", 1.0), ("temperature", "oslo", 95.0)]);
+    let groups = ask(&server, "/api/v1/rules")["groups"].clone();
+    let boilers = &groups[0];
+    assert_eq!((&boilers["name"], &boilers["interval"]), (&json!("boilers"), &json!(30.0)));
+    assert_eq!(boilers["limit"], 10);
+    assert_eq!(boilers["rules"][0]["type"], "recording");
+    assert_eq!(boilers["rules"][0]["labels"], json!({ "kind": "boiler" }));
+    let hot = &boilers["rules"][1];
+    assert_eq!((&hot["state"], &hot["duration"]), (&json!("pending"), &json!(3600.0)));
+    assert_eq!(hot["keepFiringFor"], 300.0);
+    assert_eq!(hot["annotations"]["summary"], "{{ $labels.site }}");
+    assert_eq!(hot["alerts"][0]["annotations"]["summary"], "oslo");
+    assert_eq!(hot["alerts"][0]["value"], "95");
+    let only = ask(&server, "/api/v1/rules?type=alert&rule_group[]=others&exclude_alerts=true");
+    assert_eq!(only["groups"].as_array().map(Vec::len), Some(1));
+    assert_eq!(only["groups"][0]["rules"][0]["state"], "firing");
+    assert_eq!(only["groups"][0]["rules"][0].get("alerts"), None);
+    let alerts = ask(&server, "/api/v1/alerts")["alerts"].clone();
+    let states: Vec<&Value> =
+        alerts.as_array().expect("an array").iter().map(|alert| &alert["state"]).collect();
+    assert_eq!(states, ["pending", "firing"], "{alerts}");
+}
+
+#[test]
+fn rules_that_are_read_again_keep_their_state_and_wrong_ones_change_nothing() {
+    let rules = Rules::new(RULES);
+    let mut server = rules.server();
+    send(&server, &[("door", "oslo", 1.0), ("temperature", "oslo", 95.0)]);
+    let pending = ask(&server, "/api/v1/rules?rule_name[]=Hot")["groups"][0]["rules"][0].clone();
+
+    rules.write("groups:\n- name: g\n  rules:\n  - {alert: A, expr: 'sum('}\n");
+    let refused = post(server.address(), "/-/reload", "");
+    assert_eq!(refused.status, 422);
+    let problem = refused.json();
+    assert_eq!(problem["code"], "rules_invalid");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains(":4:")), "{problem}");
+    assert_eq!(server.figure("bellwire_reloads_failed_total"), 1);
+    assert_eq!(ask(&server, "/api/v1/rules")["groups"].as_array().map(Vec::len), Some(2));
+
+    // One rule goes, one stays, one is new.
+    let changed = RULES.replace("{alert: Open, expr: door == 1}", "{alert: Ajar, expr: door > 0}");
+    rules.write(&changed);
+    let mut events = Stream::open(server.address(), "topic=alerts/events/**");
+    events.until_ready();
+    server.process().signal("HUP");
+    let mut told: Vec<(String, Value)> = (0..2)
+        .map(|_| events.events(1).remove(0))
+        .map(|event| (event.event_type.clone(), event.payload()["labels"]["alertname"].clone()))
+        .collect();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [("alert.firing", "Ajar"), ("alert.resolved", "Open")];
+    let expected = expected.map(|(kind, name)| (kind.to_owned(), json!(name)));
+    assert_eq!(told, expected);
+    let kept = ask(&server, "/api/v1/rules?rule_name[]=Hot")["groups"][0]["rules"][0].clone();
+    assert_eq!(kept["alerts"][0]["activeAt"], pending["alerts"][0]["activeAt"]);
+
+    // The state that is kept on the disk is that of the new rules.
+    server.kill();
+    server.restart();
+    let after = ask(&server, "/api/v1/rules?rule_name[]=Hot")["groups"][0]["rules"][0].clone();
+    assert_eq!(after["alerts"][0]["activeAt"], pending["alerts"][0]["activeAt"]);
+    assert_eq!(
+        ask(&server, "/api/v1/rules?rule_name[]=Ajar")["groups"][0]["rules"][0]["state"],
+        "firing"
+    );
+}

@@ -1,0 +1,91 @@
+//! Prometheus' HTTP API, as far as rules and what they remember go: for Grafana, for `curl`, and
+//! for whoever compares.
+//!
+//! Answers and errors have Prometheus' shape here, not problem JSON.
+
+mod parameters;
+mod query;
+mod reload;
+mod rules;
+mod syntax;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub(super) use self::query::{instant, range};
+pub(super) use self::reload::reload;
+pub(super) use self::rules::{alerts, rules};
+pub(super) use self::syntax::parse_query;
+use crate::problem::Problem;
+
+/// What went wrong, as Prometheus says it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    kind: &'static str,
+    text: String,
+}
+
+impl Failure {
+    /// The request cannot be understood.
+    fn bad_data(text: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, kind: "bad_data", text: text.into() }
+    }
+
+    /// The request is understood, and comes to nothing.
+    fn execution(text: impl Into<String>) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "execution", text: text.into() }
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let text = problem.detail().to_owned();
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, kind: "unavailable", text }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let Self { status, kind, text } = self;
+        let body = json!({ "status": "error", "errorType": kind, "error": text });
+        (status, Json(body)).into_response()
+    }
+}
+
+/// An answer.
+fn success(data: impl Serialize) -> Json<Value> {
+    Json(json!({ "status": "success", "data": data }))
+}
+
+/// `GET /api/v1/status/buildinfo`: Grafana tells by it that this is no Mimir.
+pub(super) async fn build_information() -> Json<Value> {
+    let version = env!("CARGO_PKG_VERSION");
+    let unknown = "";
+    success(json!({
+        "version": version, "revision": unknown, "branch": unknown,
+        "buildUser": unknown, "buildDate": unknown, "goVersion": unknown,
+    }))
+}
+
+/// Why an expression is refused, and where.
+fn refusal(text: &str, error: &bellwire_rules::ExpressionError) -> String {
+    let before = &text[..error.offset.min(text.len())];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    format!("{line}:{column}: parse error: {error}")
+}
+
+/// A number as Prometheus writes it.
+fn number_text(value: f64) -> String {
+    if value.is_nan() {
+        "NaN".into()
+    } else if value.is_infinite() {
+        if value > 0.0 { "+Inf".into() } else { "-Inf".into() }
+    } else {
+        value.to_string()
+    }
+}

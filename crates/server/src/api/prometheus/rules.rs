@@ -1,0 +1,160 @@
+//! `/api/v1/rules` and `/api/v1/alerts`: what rules there are, and what they give.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use bellwire_model::{Alert, AlertState};
+use bellwire_rules::{Engine, Rule, RuleReport};
+use serde_json::{Value, json};
+
+use super::parameters::Parameters;
+use super::query::labels;
+use super::{Failure, number_text, success};
+use crate::api::App;
+
+/// Which rules are asked for.
+#[derive(Debug)]
+struct Wanted {
+    kind: Option<&'static str>,
+    names: Vec<String>,
+    groups: Vec<String>,
+    files: Vec<String>,
+    alerts: Alerts,
+}
+
+/// Whether the alerts of rules are told, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alerts {
+    Told,
+    Excluded,
+}
+
+impl Wanted {
+    fn of(parameters: &Parameters) -> Result<Self, Failure> {
+        let kind = match parameters.get("type") {
+            None => None,
+            Some("alert") => Some("alerting"),
+            Some("record") => Some("recording"),
+            Some(other) => {
+                let text = format!("`type` is `alert` or `record`, not `{other}`");
+                return Err(Failure::bad_data(text));
+            }
+        };
+        let alerts = match parameters.get("exclude_alerts") {
+            None | Some("false" | "0") => Alerts::Told,
+            Some("true" | "1") => Alerts::Excluded,
+            Some(other) => {
+                let text = format!("`exclude_alerts` is `true` or `false`, not `{other}`");
+                return Err(Failure::bad_data(text));
+            }
+        };
+        let all = |name: &str| parameters.all(name).map(ToOwned::to_owned).collect();
+        let (names, groups, files) = (all("rule_name[]"), all("rule_group[]"), all("file[]"));
+        Ok(Self { kind, names, groups, files, alerts })
+    }
+
+    fn has(&self, rule: &Rule) -> bool {
+        let is_in = |wanted: &[String], name: &str| {
+            wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)
+        };
+        self.kind.is_none_or(|wanted| wanted == kind(rule))
+            && is_in(&self.names, &rule.name.alert)
+            && is_in(&self.groups, &rule.name.group)
+            && is_in(&self.files, &rule.name.file)
+    }
+}
+
+/// `GET /api/v1/rules`: the groups with their rules.
+pub(in crate::api) async fn rules(
+    State(app): State<Arc<App>>,
+    parameters: Parameters,
+) -> Result<Json<Value>, Failure> {
+    let wanted = Wanted::of(&parameters)?;
+    let groups = app.intake.look(move |engine| groups(engine, &wanted)).await?;
+    Ok(success(json!({ "groups": groups })))
+}
+
+/// `GET /api/v1/alerts`: pending and firing alerts of the rules.
+pub(in crate::api) async fn alerts(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
+    let alerts = app.intake.look(|engine| {
+        let is_active = |alert: &Arc<Alert>| alert.state != AlertState::Resolved;
+        engine.active().filter(is_active).collect::<Vec<_>>()
+    });
+    let mut alerts = alerts.await?;
+    alerts.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+    let alerts: Vec<Value> = alerts.iter().map(|alert| alert_json(alert)).collect();
+    Ok(success(json!({ "alerts": alerts })))
+}
+
+fn groups(engine: &Engine, wanted: &Wanted) -> Vec<Value> {
+    let mut groups: Vec<Value> = Vec::new();
+    let mut current = None;
+    for report in engine.report().filter(|report| wanted.has(report.rule)) {
+        let name = &report.rule.name;
+        if current != Some((&name.file, &name.group)) {
+            current = Some((&name.file, &name.group));
+            let settings = report.rule.group_settings();
+            groups.push(json!({
+                "name": &*name.group, "file": &*name.file,
+                "interval": settings.interval.map_or(0.0, |interval| interval.as_secs_f64()),
+                "limit": settings.limit,
+                "rules": [],
+            }));
+        }
+        let rules = groups.last_mut().and_then(|group| group["rules"].as_array_mut());
+        rules.expect("a group has rules").push(rule_json(&report, wanted.alerts));
+    }
+    groups
+}
+
+fn kind(rule: &Rule) -> &'static str {
+    if rule.alert().is_some() { "alerting" } else { "recording" }
+}
+
+fn rule_json(report: &RuleReport<'_>, alerts: Alerts) -> Value {
+    let rule = report.rule;
+    let mut told = json!({
+        "name": &*rule.name.alert, "query": rule.expression, "type": kind(rule),
+        "labels": pairs(rule.labels()), "health": "ok",
+    });
+    if let Some(alert) = rule.alert() {
+        told["duration"] = seconds(alert.hold);
+        told["keepFiringFor"] = seconds(alert.keep_firing);
+        told["annotations"] = pairs(rule.annotations());
+        told["state"] = state(&report.alerts).into();
+        if alerts == Alerts::Told {
+            told["alerts"] = report.alerts.iter().map(|alert| alert_json(alert)).collect();
+        }
+    }
+    told
+}
+
+fn pairs(pairs: Vec<(&str, &str)>) -> Value {
+    Value::Object(pairs.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect())
+}
+
+/// The worst of its alerts.
+fn state(alerts: &[Arc<Alert>]) -> &'static str {
+    let has = |state| alerts.iter().any(|alert| alert.state == state);
+    match () {
+        () if has(AlertState::Firing) => "firing",
+        () if has(AlertState::Pending) => "pending",
+        () => "inactive",
+    }
+}
+
+fn alert_json(alert: &Alert) -> Value {
+    json!({
+        "labels": labels(&alert.labels),
+        "annotations": labels(&alert.annotations),
+        "state": alert.state.as_str(),
+        "activeAt": alert.active_at.rfc3339().to_string(),
+        "value": number_text(alert.value),
+    })
+}
+
+fn seconds(duration: Duration) -> Value {
+    json!(duration.as_secs_f64())
+}

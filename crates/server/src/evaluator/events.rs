@@ -1,0 +1,105 @@
+//! What the evaluator tells, as events.
+
+use bellwire_journal::Append;
+use bellwire_model::limits::{STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
+use bellwire_model::{
+    Alert, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
+};
+use bellwire_rules::Recorded;
+use bellwire_wire::json;
+
+use super::{ALERTS_ACTIVE, ALERTS_EVENTS};
+use crate::clock;
+use crate::state::States;
+
+/// The event of a transition that every subscriber of the alert must see.
+pub(super) fn announcement(transition: &Transition) -> Append {
+    let alert = &transition.alert;
+    let topic = event_topic(alert);
+    let event = Event {
+        topic,
+        key: Some(alert.fingerprint.to_string().into()),
+        event_type: Some(transition.kind.event_type().into()),
+        time: transition.time,
+        body: Some(Body::Json(json::alert(alert).into())),
+    };
+    Append { event, idempotency_key: Some(transition.id().into()) }
+}
+
+/// `alerts/events/<severity>/<alertname>`; what a topic cannot hold becomes `_`.
+fn event_topic(alert: &Alert) -> Topic {
+    let segment = |text: &str| -> String {
+        let share = TOPIC_BYTES_MAX / 2 - ALERTS_EVENTS.len();
+        let mut segment = String::new();
+        for character in text.chars() {
+            let fits = !(character.is_control() || matches!(character, '/' | '*'));
+            segment.push(if fits { character } else { '_' });
+            if segment.len() > share {
+                segment.pop();
+                break;
+            }
+        }
+        if segment.is_empty() { "_".to_owned() } else { segment }
+    };
+    let topic = format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(alert.name()));
+    topic.parse().expect("the segments are valid and short")
+}
+
+pub(super) fn board_event(alert: &Alert, event_type: Option<&str>, time: Timestamp) -> Event {
+    Event {
+        topic: ALERTS_ACTIVE.parse().expect("a topic"),
+        key: Some(alert.fingerprint.to_string().into()),
+        event_type: event_type.map(Into::into),
+        time,
+        body: Some(Body::Json(json::alert(alert).into())),
+    }
+}
+
+/// `rules/<recorded name>`: the newest value of a series; none where the series has ended.
+pub(super) fn recorded_event(recorded: Recorded) -> Option<Event> {
+    let Recorded { series, value, time, .. } = recorded;
+    let topic: Topic = format!("rules/{}", series.metric_name()?).parse().ok()?;
+    let key = Some(json::state_key(&series).into());
+    let body = value.map(|value| json::sample(&Sample { series, value, time }));
+    if body.as_ref().is_some_and(|body| body.len() > STATE_VALUE_BYTES_MAX) {
+        return None;
+    }
+    let body = body.map(|body| Body::Json(body.into()));
+    Some(Event { topic, key, event_type: None, time, body })
+}
+
+pub(super) fn removal(fingerprint: Fingerprint) -> Event {
+    Event {
+        topic: ALERTS_ACTIVE.parse().expect("a topic"),
+        key: Some(fingerprint.to_string().into()),
+        event_type: None,
+        time: clock::now(),
+        body: None,
+    }
+}
+
+/// `samples/<metric name>`: the newest sample of a series, where it is forwarded.
+pub(super) fn sample_event(sample: &Sample, forward: &[Filter], states: &States) -> Option<Event> {
+    let name = sample.series.metric_name()?;
+    let topic: Topic = format!("samples/{name}").parse().ok()?;
+    if !forward.iter().any(|filter| filter.matches(&topic)) {
+        return None;
+    }
+    let key = json::state_key(&sample.series);
+    // A late sample must not hide a newer one.
+    if states.time(&topic, &key).is_some_and(|shown| shown > sample.time) {
+        return None;
+    }
+    let body = json::sample(sample);
+    if body.len() > STATE_VALUE_BYTES_MAX {
+        return None;
+    }
+    let key = Some(key.into());
+    Some(Event {
+        topic,
+        key,
+        event_type: None,
+        time: sample.time,
+        body: Some(Body::Json(body.into())),
+    })
+}
