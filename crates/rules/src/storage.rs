@@ -87,6 +87,7 @@ impl Storage {
     }
 
     /// A copy of what an expression looks at, to be queried elsewhere.
+    #[must_use]
     pub fn excerpt(&self, plan: &Plan) -> Self {
         let mut excerpt = Self::new();
         for selection in &plan.selections {

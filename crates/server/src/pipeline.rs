@@ -8,7 +8,7 @@ use std::thread::{JoinHandle, available_parallelism};
 use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
 use bellwire_model::Epoch;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
-use bellwire_rules::Externals;
+use bellwire_rules::{Externals, RuleSet};
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
@@ -18,7 +18,7 @@ use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App};
 use crate::clock;
 use crate::config::{Config, Durability, Engine};
-use crate::evaluator::{self, EvaluatorParts};
+use crate::evaluator::{self, EvaluatorParts, SampleIntake};
 use crate::feed::{Committer, Feed};
 use crate::front_door::{self, Door};
 use crate::history::HistoryReaders;
@@ -89,34 +89,11 @@ impl Server {
         let tls = start_tls(&config, &figures)?;
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
-        let topics = TopicRules::new(config.topics.clone(), config.retention_age);
-        let rates = Arc::new(TopicRates::new());
-        let feed_cell = Arc::new(OnceLock::new());
-        let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
-        let journal = open_journal(&config, &topics, committer)?;
-        let restored = evaluator::restore(journal.as_ref())?;
-
-        let shard_parts = shard_parts(config.shards)?;
-        let (table, tasks, feed) = hubs(&journal, &shard_parts);
-        feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
-        let states = Arc::new(States::new(journal.epoch(), Arc::clone(&table), feed));
-        let subscriptions = Arc::new(Subscriptions::default());
-
+        let core = Core::open(&config, &figures)?;
         let (draining, drains) = watch::channel(false);
-        let parts = EvaluatorParts {
-            rules,
-            settings: rule_settings(&config),
-            state_folder: match config.journal {
-                Engine::Disk => Some(config.data.join(RULE_STATE)),
-                Engine::Memory => None,
-            },
-            forward: config.forward.clone(),
-            journal: Arc::clone(&journal),
-            states: Arc::clone(&states),
-            figures: Arc::clone(&figures),
-            draining: drains.clone(),
-        };
-        let (intake, evaluator) = evaluator::spawn(parts, restored)?;
+        let (intake, evaluator) = core.evaluate(&config, rules, drains.clone())?;
+        let Core { journal, table, tasks, states, topics, rates, shard_parts, .. } = core;
+        let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
         let publisher = Arc::new(Publisher {
             journal: Arc::clone(&journal),
@@ -202,6 +179,58 @@ impl Server {
                 tracing::error!("A shard had failed.");
             }
         }
+    }
+}
+
+/// From the journal to the hubs: what all else is built on.
+struct Core {
+    journal: Arc<dyn Journal>,
+    table: SharedTable,
+    tasks: Arc<TaskHub>,
+    states: Arc<States>,
+    topics: TopicRules,
+    rates: Arc<TopicRates>,
+    shard_parts: Vec<ShardParts>,
+    figures: Arc<Figures>,
+}
+
+impl Core {
+    fn open(config: &Config, figures: &Arc<Figures>) -> Result<Self, StartError> {
+        let topics = TopicRules::new(config.topics.clone(), config.retention_age);
+        let rates = Arc::new(TopicRates::new());
+        let feed_cell = Arc::new(OnceLock::new());
+        let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
+        let journal = open_journal(config, &topics, committer)?;
+        let shard_parts = shard_parts(config.shards)?;
+        let (table, tasks, feed) = hubs(&journal, &shard_parts);
+        feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
+        let states = Arc::new(States::new(journal.epoch(), Arc::clone(&table), feed));
+        let figures = Arc::clone(figures);
+        Ok(Self { journal, table, tasks, states, topics, rates, shard_parts, figures })
+    }
+
+    /// Starts the evaluator where the last one ended.
+    fn evaluate(
+        &self,
+        config: &Config,
+        rules: RuleSet,
+        draining: watch::Receiver<bool>,
+    ) -> Result<(Arc<SampleIntake>, JoinHandle<()>), StartError> {
+        let restored = evaluator::restore(self.journal.as_ref())?;
+        let parts = EvaluatorParts {
+            rules,
+            settings: rule_settings(config),
+            state_folder: match config.journal {
+                Engine::Disk => Some(config.data.join(RULE_STATE)),
+                Engine::Memory => None,
+            },
+            forward: config.forward.clone(),
+            journal: Arc::clone(&self.journal),
+            states: Arc::clone(&self.states),
+            figures: Arc::clone(&self.figures),
+            draining,
+        };
+        Ok(evaluator::spawn(parts, restored)?)
     }
 }
 

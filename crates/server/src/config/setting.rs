@@ -164,7 +164,7 @@ pub const SETTINGS: &[Setting] = &[
             if !url.is_empty() {
                 url::Url::parse(url).map_err(|error| format!("`{url}` is no URL: {error}"))?;
             }
-            config.external_url = url.trim_end_matches('/').to_owned();
+            url.trim_end_matches('/').clone_into(&mut config.external_url);
             Ok(())
         },
     },
