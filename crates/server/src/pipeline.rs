@@ -115,8 +115,7 @@ impl Server {
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
-        let reload =
-            Arc::new(Reload::new(config.rules.clone(), Arc::clone(&intake), Arc::clone(&figures)));
+        let reload = Arc::new(Reload::new(&config, Arc::clone(&intake), Arc::clone(&figures)));
         let app = App {
             publisher,
             admission: Arc::clone(&admission),

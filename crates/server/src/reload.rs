@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bellwire_rules::RuleMode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
+use crate::config::Config;
 use crate::evaluator::SampleIntake;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
@@ -14,6 +16,7 @@ use crate::rule_files;
 #[derive(Debug)]
 pub(crate) struct Reload {
     rules: Vec<String>,
+    mode: RuleMode,
     intake: Arc<SampleIntake>,
     figures: Arc<Figures>,
     /// Held while one is under way: of two the later one counts.
@@ -21,12 +24,9 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    pub(crate) fn new(
-        rules: Vec<String>,
-        intake: Arc<SampleIntake>,
-        figures: Arc<Figures>,
-    ) -> Self {
-        Self { rules, intake, figures, turn: Mutex::new(()) }
+    pub(crate) fn new(config: &Config, intake: Arc<SampleIntake>, figures: Arc<Figures>) -> Self {
+        let (rules, mode) = (config.rules.clone(), config.rule_mode);
+        Self { rules, mode, intake, figures, turn: Mutex::new(()) }
     }
 
     /// All or nothing: where a file is wrong, the rules that there were stay in force. Rules that
@@ -52,8 +52,8 @@ impl Reload {
     }
 
     async fn read(&self) -> Result<(), Problem> {
-        let patterns = self.rules.clone();
-        let load = tokio::task::spawn_blocking(move || rule_files::load(&patterns));
+        let (patterns, mode) = (self.rules.clone(), self.mode);
+        let load = tokio::task::spawn_blocking(move || rule_files::load(&patterns, mode));
         let rules = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         let rules = rules.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         self.intake.replace(rules).await
