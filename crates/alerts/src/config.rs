@@ -86,9 +86,9 @@ impl Default for Config {
 #[error("{line}:{column}: {reason}")]
 pub struct ConfigError {
     /// From 1.
-    pub line: u64,
+    pub line: usize,
     /// In characters, from 1.
-    pub column: u64,
+    pub column: usize,
     /// What is wrong, and what to do.
     #[source]
     pub reason: Reason,

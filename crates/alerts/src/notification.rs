@@ -25,6 +25,27 @@ pub struct Address {
     pub group_key: Arc<str>,
 }
 
+impl Address {
+    /// What the keys of all stored records begin with.
+    pub const KEY_PREFIX: &str = "notified/";
+
+    /// What its record is stored under: `notified/<webhook>/<bytes of the receiver's
+    /// name>/<receiver><group key>`.
+    pub fn to_key(&self) -> String {
+        let Self { receiver, webhook, group_key } = self;
+        format!("{}{webhook}/{}/{receiver}{group_key}", Self::KEY_PREFIX, receiver.len())
+    }
+
+    /// Reads a key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (webhook, rest) = key.strip_prefix(Self::KEY_PREFIX)?.split_once('/')?;
+        let (receiver_bytes, rest) = rest.split_once('/')?;
+        let (receiver, group_key) = rest.split_at_checked(receiver_bytes.parse().ok()?)?;
+        let webhook = webhook.parse().ok()?;
+        Some(Self { receiver: receiver.into(), webhook, group_key: group_key.into() })
+    }
+}
+
 /// A notification that is due.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
@@ -94,5 +115,23 @@ impl Update {
             .then_with(|| by("instance"))
             .then_with(|| one.len().cmp(&two.len()))
             .then_with(|| one.iter().cmp(two.iter()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_from_its_key() {
+        let address = Address {
+            receiver: "a/b 1".into(),
+            webhook: 3,
+            group_key: r#"{}/{a="b"}:{c="d/e"}"#.into(),
+        };
+        assert_eq!(Address::from_key(&address.to_key()), Some(address));
+        for key in ["", "silence/1", "notified/", "notified/x/1/ab", "notified/0/9/ab"] {
+            assert_eq!(Address::from_key(key), None, "{key}");
+        }
     }
 }

@@ -128,6 +128,21 @@ pub const INHIBITION_RULES_MAX: usize = 1_000;
 pub const ALERT_GROUPS_MAX: usize = 200_000;
 /// What webhooks have been told of groups; beyond it the one goes that would be forgotten first.
 pub const NOTIFICATION_RECORDS_MAX: usize = 200_000;
+/// Notifications of one webhook that wait or are on their way; more fail at once, and come back
+/// with their group's next look.
+pub const NOTIFICATIONS_WAITING_MAX: usize = 10_000;
+/// Requests to one webhook at a time.
+pub const NOTIFICATION_REQUESTS_MAX: usize = 16;
+/// How long the first retry of a notification waits; each later one half as long again.
+pub const NOTIFICATION_RETRY_MIN: Duration = Duration::from_millis(500);
+/// How long a retry waits at most.
+pub const NOTIFICATION_RETRY_MAX: Duration = Duration::from_mins(1);
+/// How long a webhook may take to accept a connection.
+pub const WEBHOOK_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a webhook's answer that are read; of a refusal they tell why.
+pub const WEBHOOK_ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// Addresses that a webhook may send a notification on to.
+pub const WEBHOOK_REDIRECTS_MAX: usize = 5;
 /// How long it is remembered at least what a webhook was told, though it is repeated more often.
 pub const NOTIFICATION_RECORD_AGE_MIN: Duration = Duration::from_mins(15);
 /// How long at most, as in Alertmanager.

@@ -39,6 +39,8 @@ pub struct Config {
     pub rules: Vec<String>,
     /// How rules are evaluated where their group does not say.
     pub rule_mode: RuleMode,
+    /// Alertmanager's configuration file: whom to notify of alerts.
+    pub alertmanager_config: Option<PathBuf>,
     /// How long streams keep events where `[[topic]]` says nothing else.
     pub retention_age: Duration,
     /// What templates of rules name as `$externalLabels`.
@@ -95,6 +97,7 @@ impl Default for Config {
             durability: Durability::Sync,
             rules: Vec::new(),
             rule_mode: RuleMode::Stream,
+            alertmanager_config: None,
             retention_age: Duration::ZERO,
             external_labels: Labels::empty(),
             external_url: String::new(),

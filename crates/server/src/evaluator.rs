@@ -24,10 +24,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bellwire_alerts::notification::Update;
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::SAMPLE_VALUE_AGE;
 use bellwire_model::{
-    Alert, AlertState, Event, Filter, Sample, Timestamp, Transition, TransitionKind,
+    Alert, AlertState, AlertStatus, Event, Filter, Sample, Timestamp, Transition, TransitionKind,
 };
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
@@ -39,6 +40,7 @@ use self::intake::Work;
 use self::wal::RuleWal;
 use crate::clock;
 use crate::crash;
+use crate::notifier::Notifier;
 use crate::observe::Figures;
 use crate::state::States;
 
@@ -76,6 +78,7 @@ pub(crate) struct EvaluatorParts {
     pub(crate) forward: Vec<Filter>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) states: Arc<States>,
+    pub(crate) notifier: Arc<Notifier>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) draining: watch::Receiver<bool>,
 }
@@ -87,7 +90,7 @@ pub(crate) fn spawn(
 ) -> io::Result<(Arc<SampleIntake>, JoinHandle<()>)> {
     let (intake, queue, is_blocked) = SampleIntake::new();
     let EvaluatorParts { rules, settings, state_folder, .. } = parts;
-    let EvaluatorParts { forward, journal, states, figures, draining, .. } = parts;
+    let EvaluatorParts { forward, journal, states, notifier, figures, draining, .. } = parts;
     figures.rules_loaded.set(rules.len() as u64);
     let state = match &state_folder {
         Some(folder) => wal::read(folder)?,
@@ -98,8 +101,17 @@ pub(crate) fn spawn(
     engine.restore(now, restored);
     let wal = state_folder.map(|folder| RuleWal::start(folder, &mut engine, &figures));
     let wal = wal.transpose()?;
-    let evaluator =
-        Evaluator { engine, wal, forward, journal, states, figures, is_blocked, draining };
+    let evaluator = Evaluator {
+        engine,
+        wal,
+        forward,
+        journal,
+        states,
+        notifier,
+        figures,
+        is_blocked,
+        draining,
+    };
     // Before anybody can look: the board must not be empty for a moment after a restart.
     evaluator.show_all();
     let run = move || evaluator.run(&queue, changes);
@@ -113,6 +125,7 @@ struct Evaluator {
     forward: Vec<Filter>,
     journal: Arc<dyn Journal>,
     states: Arc<States>,
+    notifier: Arc<Notifier>,
     figures: Arc<Figures>,
     is_blocked: Arc<AtomicBool>,
     draining: watch::Receiver<bool>,
@@ -185,6 +198,7 @@ impl Evaluator {
     fn show_all(&self) {
         let active = self.engine.active().map(|alert| board_event(&alert, None, clock::now()));
         self.put(active.collect());
+        self.notifier.take(self.engine.active().map(news));
     }
 
     /// Shows the newest values of alerts that go on. No transition: the board alone has them.
@@ -206,12 +220,14 @@ impl Evaluator {
             return;
         }
         let mut announcements = Vec::new();
+        let mut told = Vec::new();
         let mut board = Vec::with_capacity(changes.len());
         for change in changes {
             match change {
                 Change::Transition(transition) => {
                     if transition.kind.is_announced() {
                         announcements.push(announcement(&transition));
+                        told.push(news(Arc::clone(&transition.alert)));
                     }
                     let Transition { kind, time, alert } = transition;
                     // A pending alert that ends is not shown as anything: its removal follows.
@@ -225,6 +241,7 @@ impl Evaluator {
         }
         self.figures.alert_transitions.add(announcements.len() as u64);
         self.append(announcements);
+        self.notifier.take(told);
         self.put(board);
     }
 
@@ -290,6 +307,11 @@ impl Evaluator {
         self.figures.samples_dropped_ahead.set(figures.dropped.ahead);
         self.figures.series_refused.set(figures.dropped.series);
     }
+}
+
+/// What those who notify are told of an alert.
+fn news(alert: Arc<Alert>) -> Update {
+    Update { alert, status: AlertStatus::default() }
 }
 
 /// The alerts that were firing, or had resolved lately, when the journal was last written: the

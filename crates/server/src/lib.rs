@@ -25,6 +25,7 @@ pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod history;
+mod notifier;
 mod observe;
 mod open_files;
 mod pipeline;
@@ -41,6 +42,7 @@ mod tls;
 mod topics;
 
 pub use config::{Config, ConfigError};
+pub use notifier::{AlertmanagerConfigError, load as load_alertmanager_config};
 pub use pipeline::{Server, StartError};
 pub use rule_files::{RuleFileText, RuleFilesError, read as read_rule_files};
 pub use tls::TlsError;

@@ -105,6 +105,13 @@ figures! {
     alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
     alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
     alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire or resolved.";
+    alert_groups "gauge" "bellwire_alert_groups" "Groups of alerts that are notified together.";
+    alert_groups_refused "counter" "bellwire_alert_groups_refused_total" "Alerts that nobody is notified of because there are too many groups.";
+    notifications "counter" "bellwire_notifications_total" "Notifications that were delivered or given up.";
+    notifications_failed "counter" "bellwire_notifications_failed_total" "Notifications that were given up; they are on `alerts/dead-letters`.";
+    notifications_waiting "gauge" "bellwire_notifications_waiting" "Notifications that wait or are on their way.";
+    notification_requests "counter" "bellwire_notification_requests_total" "Requests to webhooks.";
+    notification_requests_failed "counter" "bellwire_notification_requests_failed_total" "Requests to webhooks that failed.";
     journal_tail "gauge" "bellwire_journal_tail_offset" "The newest durable offset.";
     journal_trimmed "gauge" "bellwire_journal_trimmed_offset" "The newest offset that retention has removed.";
     journal_failures "counter" "bellwire_journal_failures_total" "Appends that failed.";

@@ -22,6 +22,7 @@ use crate::evaluator::{self, EvaluatorParts, SampleIntake};
 use crate::feed::{Committer, Feed};
 use crate::front_door::{self, Door};
 use crate::history::HistoryReaders;
+use crate::notifier::{self, AlertmanagerConfigError, Notifier, NotifierParts};
 use crate::observe::Figures;
 use crate::open_files;
 use crate::publisher::Publisher;
@@ -41,6 +42,9 @@ pub enum StartError {
     /// Rule files are wrong.
     #[error(transparent)]
     Rules(#[from] RuleFilesError),
+    /// Alertmanager's configuration is wrong.
+    #[error(transparent)]
+    Alertmanager(#[from] AlertmanagerConfigError),
     /// The certificate and its key are wrong.
     #[error("the TLS certificate")]
     Tls(#[from] TlsError),
@@ -85,13 +89,16 @@ impl Server {
     pub fn start(config: Config) -> Result<Self, StartError> {
         // What can be wrong comes first: nothing has been touched yet.
         let rules = rule_files::load(&config.rules, config.rule_mode)?;
+        let alertmanager = notifier::load(config.alertmanager_config.as_deref())?;
         let figures = Arc::new(Figures::default());
         let tls = start_tls(&config, &figures)?;
         let listener = listen(config.listen)?;
         let address = listener.local_addr()?;
+        let url = url(address, tls.as_deref());
         let core = Core::open(&config, &figures)?;
+        let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
-        let (intake, evaluator) = core.evaluate(&config, rules, drains.clone())?;
+        let (intake, evaluator) = core.evaluate(&config, (rules, &notifier), drains.clone())?;
         let Core { journal, table, tasks, states, topics, rates, shard_parts, .. } = core;
         let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
@@ -115,7 +122,8 @@ impl Server {
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
-        let reload = Arc::new(Reload::new(&config, Arc::clone(&intake), Arc::clone(&figures)));
+        let reload =
+            Arc::new(Reload::new(&config, (Arc::clone(&intake), notifier), Arc::clone(&figures)));
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
@@ -129,7 +137,6 @@ impl Server {
             draining: drains.clone(),
         };
         let router = api::router(Arc::new(app));
-        let url = url(address, tls.as_deref());
         let door = Door {
             router,
             tls,
@@ -140,6 +147,7 @@ impl Server {
         let (runtime, accepting) = open(door, listener, drains)?;
         keep_house(&runtime, Arc::clone(&journal), (admission, sys));
         runtime.spawn(reload.at_hangups());
+        runtime.spawn(notifying.forever());
         let threads = Threads { evaluator, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
     }
@@ -208,11 +216,28 @@ impl Core {
         Ok(Self { journal, table, tasks, states, topics, rates, shard_parts, figures })
     }
 
+    /// The notifier as the last one ended, and what runs it.
+    fn notify(
+        &self,
+        config: &Config,
+        alertmanager: bellwire_alerts::config::Config,
+        url: &str,
+    ) -> Result<(Arc<Notifier>, notifier::Run), StartError> {
+        let external_url = if config.external_url.is_empty() { url } else { &config.external_url };
+        let parts = NotifierParts {
+            config: alertmanager,
+            journal: Arc::clone(&self.journal),
+            figures: Arc::clone(&self.figures),
+            external_url: external_url.into(),
+        };
+        Ok(Notifier::open(parts)?)
+    }
+
     /// Starts the evaluator where the last one ended.
     fn evaluate(
         &self,
         config: &Config,
-        rules: RuleSet,
+        (rules, notifier): (RuleSet, &Arc<Notifier>),
         draining: watch::Receiver<bool>,
     ) -> Result<(Arc<SampleIntake>, JoinHandle<()>), StartError> {
         let restored = evaluator::restore(self.journal.as_ref())?;
@@ -226,6 +251,7 @@ impl Core {
             forward: config.forward.clone(),
             journal: Arc::clone(&self.journal),
             states: Arc::clone(&self.states),
+            notifier: Arc::clone(notifier),
             figures: Arc::clone(&self.figures),
             draining,
         };

@@ -55,7 +55,7 @@ codes! {
     SubprotocolUnsupported 400 "subprotocol_unsupported" "None of the WebSocket's subprotocols is supported.";
     RequestInvalid 400 "request_invalid" "What came over the WebSocket is no request.";
     SamplesInvalid 400 "samples_invalid" "None of the samples could be taken.";
-    RulesInvalid 422 "rules_invalid" "The rule files are wrong; the rules that there were stay in force.";
+    RulesInvalid 422 "rules_invalid" "The rule files or Alertmanager's configuration are wrong; what there was stays in force.";
     TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
     NotFound 404 "not_found" "There is nothing at this path.";
     KeyNotFound 404 "key_not_found" "The state topic has no such key.";

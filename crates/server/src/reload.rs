@@ -1,5 +1,6 @@
-//! Reading again what may change while the server runs: the rule files.
+//! Reading again what may change while the server runs: the rule files, and whom to notify.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bellwire_rules::RuleMode;
@@ -8,43 +9,52 @@ use tokio::sync::Mutex;
 
 use crate::config::Config;
 use crate::evaluator::SampleIntake;
+use crate::notifier::{self, Notifier};
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::rule_files;
 
-/// Reads rules again, at `SIGHUP` and when asked.
+/// Reads rules and Alertmanager's configuration again, at `SIGHUP` and when asked.
 #[derive(Debug)]
 pub(crate) struct Reload {
     rules: Vec<String>,
     mode: RuleMode,
+    alertmanager_config: Option<PathBuf>,
     intake: Arc<SampleIntake>,
+    notifier: Arc<Notifier>,
     figures: Arc<Figures>,
     /// Held while one is under way: of two the later one counts.
     turn: Mutex<()>,
 }
 
 impl Reload {
-    pub(crate) fn new(config: &Config, intake: Arc<SampleIntake>, figures: Arc<Figures>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        (intake, notifier): (Arc<SampleIntake>, Arc<Notifier>),
+        figures: Arc<Figures>,
+    ) -> Self {
         let (rules, mode) = (config.rules.clone(), config.rule_mode);
-        Self { rules, mode, intake, figures, turn: Mutex::new(()) }
+        let alertmanager_config = config.alertmanager_config.clone();
+        let turn = Mutex::new(());
+        Self { rules, mode, alertmanager_config, intake, notifier, figures, turn }
     }
 
-    /// All or nothing: where a file is wrong, the rules that there were stay in force. Rules that
-    /// did not change keep their state.
+    /// All or nothing: where a file is wrong, everything stays in force as it was. Rules that did
+    /// not change keep their state.
     pub(crate) async fn reload(&self) -> Result<(), Problem> {
         let _turn = self.turn.lock().await;
         let result = self.read().await;
         match &result {
             Ok(()) => {
                 self.figures.reloads.add(1);
-                tracing::info!("The rules were read again.");
+                tracing::info!("Rules and notifications were read again.");
             }
             Err(problem) => {
                 self.figures.reloads_failed.add(1);
                 let reason = problem.detail();
                 tracing::error!(
                     reason,
-                    "The rules stay as they were: those in the files are wrong."
+                    "Rules and notifications stay as they were: what the files say is wrong."
                 );
             }
         }
@@ -56,7 +66,13 @@ impl Reload {
         let load = tokio::task::spawn_blocking(move || rule_files::load(&patterns, mode));
         let rules = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         let rules = rules.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
-        self.intake.replace(rules).await
+        let path = self.alertmanager_config.clone();
+        let load = tokio::task::spawn_blocking(move || notifier::load(path.as_deref()));
+        let config = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        let config = config.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        self.intake.replace(rules).await?;
+        self.notifier.replace(config);
+        Ok(())
     }
 
     /// Reloads at each `SIGHUP`.

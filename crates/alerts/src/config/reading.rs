@@ -58,7 +58,7 @@ impl Reading {
     }
 
     pub(super) fn refuse(&mut self, place: Location, reason: impl Into<Reason>) {
-        let (line, column) = (place.line(), place.column());
+        let (line, column) = (place.line() as usize, place.column() as usize);
         self.errors.push(ConfigError { line, column, reason: reason.into() });
     }
 
@@ -391,7 +391,11 @@ fn refusal(error: &serde_saphyr::Error) -> ConfigError {
         }
         other => Reason::Yaml { text: other.to_string().into() },
     };
-    ConfigError { line: place.line().max(1), column: place.column().max(1), reason }
+    ConfigError {
+        line: place.line().max(1) as usize,
+        column: place.column().max(1) as usize,
+        reason,
+    }
 }
 
 /// Whether a field is of a receiver that there is not, or sets something up for one.

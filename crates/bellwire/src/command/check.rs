@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bellwire_rules::{RuleMode, UnknownFields};
-use bellwire_server::read_rule_files;
+use bellwire_server::{load_alertmanager_config, read_rule_files};
 
 use self::report::Report;
 use self::scripts::ScriptsReport;
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// Print the outcome as JSON.
     #[arg(long)]
     json: bool,
+    /// Alertmanager's configuration file, in place of the one that the configuration names.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["test", "promqltest"])]
+    alertmanager_config: Option<PathBuf>,
     /// Run tests of rules, in the format of `promtool test rules`.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["config", "rules"])]
     test: Vec<PathBuf>,
@@ -52,9 +55,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::default();
     let mut patterns = arguments.rules.clone();
     let mut mode = RuleMode::default();
+    let mut alertmanager_config = arguments.alertmanager_config.clone();
     match load(arguments.config.as_deref(), &SettingFlags::default()) {
         Ok(config) => {
             mode = config.rule_mode;
+            alertmanager_config = alertmanager_config.or(config.alertmanager_config);
             if patterns.is_empty() {
                 patterns = config.rules;
             }
@@ -64,6 +69,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     match read_rule_files(&patterns) {
         Ok(files) => report.add_rules(&files, mode),
         Err(error) => report.add_unreadable(&error),
+    }
+    if let Err(error) = load_alertmanager_config(alertmanager_config.as_deref()) {
+        report.add_alertmanager_config(&error);
     }
     let text = if arguments.json { report.json() } else { report.text() };
     output::line(&text)?;

@@ -127,6 +127,14 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "alertmanager_config",
+        value_name: "FILE",
+        default: "",
+        help: "Alertmanager's configuration file: which webhooks to notify of which alerts; none: nobody.",
+        is_list: false,
+        set: |config, values| path(values, &mut config.alertmanager_config),
+    },
+    Setting {
         key: "retention_age",
         value_name: "DURATION",
         default: "24h",

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bellwire_model::RuleName;
 use bellwire_rules::{Cost, LoadError, Rule, RuleMode};
-use bellwire_server::{ConfigError, RuleFileText, RuleFilesError};
+use bellwire_server::{AlertmanagerConfigError, ConfigError, RuleFileText, RuleFilesError};
 use serde::Serialize;
 
 use super::cost::CostReport;
@@ -131,15 +131,21 @@ impl Report {
     }
 
     pub(super) fn add_unreadable(&mut self, error: &RuleFilesError) {
-        // With its causes: they say why a file cannot be read.
-        let mut reasons = vec![error.to_string()];
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            reasons.push(error.to_string());
-            cause = error.source();
-        }
-        let reason = reasons.join(": ");
+        let reason = with_causes(error);
         self.errors.push(Problem { file: "rules".into(), line: None, column: None, reason });
+    }
+
+    pub(super) fn add_alertmanager_config(&mut self, error: &AlertmanagerConfigError) {
+        let AlertmanagerConfigError::Content { path, errors } = error else {
+            let (file, reason) = ("alertmanager_config".into(), with_causes(error));
+            return self.errors.push(Problem { file, line: None, column: None, reason });
+        };
+        self.errors.extend(errors.iter().map(|error| Problem {
+            file: path.display().to_string(),
+            line: Some(error.line),
+            column: Some(error.column),
+            reason: error.reason.to_string(),
+        }));
     }
 
     /// Every rule, those that are fine first; and every error, with its place.
@@ -178,4 +184,15 @@ impl Report {
         lines.push(format!("{rules} rules, {} errors", self.errors.len()));
         lines.join("\n")
     }
+}
+
+/// An error with its causes: they say why a file cannot be read.
+fn with_causes(error: &dyn Error) -> String {
+    let mut reasons = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        reasons.push(error.to_string());
+        cause = error.source();
+    }
+    reasons.join(": ")
 }

@@ -1,0 +1,273 @@
+//! Tells webhooks of alerts: runs the dispatcher on the clock, and delivers what it says.
+//!
+//! ```text
+//! desk ──take──▶ newest update of each alert ──▶ dispatcher ──▶ one task per notification
+//!                                                    ▲                    │
+//!                    records of what was told ◀──────┴──── delivered? ────┤
+//!                                                                         ▼
+//!                                             alerts/dead-letters/<receiver>, if given up
+//! ```
+//!
+//! Whoever has news of alerts leaves it and goes on: of each alert the newest counts, so what
+//! waits is bounded by the number of alerts, and nobody waits for a webhook.
+
+mod configuration;
+mod dead_letter;
+mod delivery;
+mod payload;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bellwire_alerts::config::Config;
+use bellwire_alerts::dispatch::{Dispatcher, RecordChange};
+use bellwire_alerts::notification::{Address, Notification, Update};
+use bellwire_journal::Journal;
+use bellwire_model::{Fingerprint, Timestamp};
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+
+pub use self::configuration::{AlertmanagerConfigError, load};
+use self::delivery::{Lane, Undelivered};
+use crate::clock;
+use crate::observe::Figures;
+
+/// The clock may be set back or forward: deadlines are looked at this often at least.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+
+/// Records that the journal does not take are offered again this often.
+const SAVE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where news of alerts is left.
+#[derive(Debug)]
+pub(crate) struct Notifier {
+    news: Mutex<News>,
+    has_news: Notify,
+}
+
+/// What the dispatcher has not seen yet.
+#[derive(Debug)]
+struct News {
+    updates: FxHashMap<Fingerprint, Update>,
+    config: Arc<Config>,
+    is_config_new: bool,
+}
+
+/// What the notifier needs of the rest of the server.
+#[derive(Debug)]
+pub(crate) struct NotifierParts {
+    pub(crate) config: Config,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) figures: Arc<Figures>,
+    /// Where people find this server.
+    pub(crate) external_url: Arc<str>,
+}
+
+impl Notifier {
+    /// With what the journal says of earlier notifications, and what runs it.
+    pub(crate) fn open(parts: NotifierParts) -> Result<(Arc<Self>, Run), bellwire_journal::Error> {
+        let NotifierParts { config, journal, figures, external_url } = parts;
+        let config = Arc::new(config);
+        let stored = journal
+            .records(Address::KEY_PREFIX)?
+            .into_iter()
+            .filter_map(|record| Some((Address::from_key(&record.key)?, record.value.to_vec())));
+        let dispatcher = Dispatcher::new(Arc::clone(&config), stored);
+        let news = News { updates: FxHashMap::default(), config, is_config_new: false };
+        let notifier = Arc::new(Self { news: Mutex::new(news), has_news: Notify::new() });
+        let run = Run {
+            lanes: lanes(dispatcher.config()),
+            notifier: Arc::clone(&notifier),
+            dispatcher,
+            journal,
+            figures,
+            external_url,
+            deliveries: JoinSet::new(),
+            on_the_way: FxHashMap::default(),
+            unsaved: BTreeMap::new(),
+        };
+        Ok((notifier, run))
+    }
+
+    /// Takes news of alerts; never waits for more than another caller.
+    pub(crate) fn take(&self, updates: impl IntoIterator<Item = Update>) {
+        let mut news = self.news();
+        let before = news.updates.len();
+        news.updates.extend(updates.into_iter().map(|update| (update.fingerprint(), update)));
+        let has_news = news.updates.len() > before;
+        drop(news);
+        if has_news {
+            self.has_news.notify_one();
+        }
+    }
+
+    /// Puts another configuration in force. What is on its way is given up, and sent anew as the
+    /// new configuration says.
+    pub(crate) fn replace(&self, config: Config) {
+        let mut news = self.news();
+        news.config = Arc::new(config);
+        news.is_config_new = true;
+        drop(news);
+        self.has_news.notify_one();
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().expect("nobody panics with the news in hand")
+    }
+}
+
+/// The ways to each receiver's webhooks.
+type Lanes = FxHashMap<Arc<str>, Vec<Arc<Lane>>>;
+
+fn lanes(config: &Config) -> Lanes {
+    let lanes = |webhooks: &[_]| webhooks.iter().map(|hook| Arc::new(Lane::new(hook))).collect();
+    let receivers = config.receivers.iter();
+    receivers.map(|receiver| (Arc::from(&*receiver.name), lanes(&receiver.webhooks))).collect()
+}
+
+/// Runs the dispatcher for as long as the server runs.
+#[derive(Debug)]
+pub(crate) struct Run {
+    notifier: Arc<Notifier>,
+    dispatcher: Dispatcher,
+    lanes: Lanes,
+    journal: Arc<dyn Journal>,
+    figures: Arc<Figures>,
+    external_url: Arc<str>,
+    deliveries: JoinSet<Result<(), Undelivered>>,
+    on_the_way: FxHashMap<Id, Arc<Notification>>,
+    /// Records that the journal has not taken yet, by key.
+    unsaved: BTreeMap<Box<str>, Option<Bytes>>,
+}
+
+impl Run {
+    /// Ends with the runtime that it is spawned on. What is on its way then is sent again at the
+    /// next start.
+    pub(crate) async fn forever(mut self) {
+        loop {
+            let wait = self.step(clock::now());
+            let notifier = Arc::clone(&self.notifier);
+            // Each of these may be dropped while it waits: nothing is taken before it is ready.
+            tokio::select! {
+                () = notifier.has_news.notified() => {}
+                Some(landed) = self.deliveries.join_next_with_id() => self.on_landed(landed),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Takes the news, does what is due, and says how long there is nothing else to do.
+    fn step(&mut self, now: Timestamp) -> Duration {
+        let (updates, new_config) = {
+            let mut news = self.notifier.news();
+            let is_new = std::mem::take(&mut news.is_config_new);
+            (std::mem::take(&mut news.updates), is_new.then(|| Arc::clone(&news.config)))
+        };
+        if let Some(config) = new_config {
+            self.deliveries = JoinSet::new();
+            self.on_the_way.clear();
+            self.lanes = lanes(&config);
+            self.dispatcher.replace(now, config);
+        }
+        for update in updates.values() {
+            self.dispatcher.update(now, update);
+        }
+        let due = self.dispatcher.advance(now);
+        self.note(due.records);
+        for notification in due.notifications {
+            self.send(notification);
+        }
+        self.save();
+        self.figures.alert_groups.set(self.dispatcher.group_count() as u64);
+        self.figures.alert_groups_refused.set(self.dispatcher.groups_refused());
+        let deadline = self.dispatcher.next_deadline();
+        let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
+        wait.min(if self.unsaved.is_empty() { CLOCK_CHECK } else { SAVE_PAUSE })
+    }
+
+    fn send(&mut self, notification: Notification) {
+        let Address { receiver, webhook, .. } = &notification.address;
+        let lane = Arc::clone(&self.lanes[receiver][*webhook]);
+        let notification = Arc::new(notification);
+        let (url, figures) = (Arc::clone(&self.external_url), Arc::clone(&self.figures));
+        let sent = Arc::clone(&notification);
+        let task = self.deliveries.spawn(async move { lane.deliver(&sent, &url, &figures).await });
+        self.on_the_way.insert(task.id(), notification);
+    }
+
+    fn on_landed(&mut self, landed: Result<(Id, Result<(), Undelivered>), JoinError>) {
+        let (id, result) = match landed {
+            Ok((id, result)) => (id, Some(result)),
+            Err(error) => (error.id(), None),
+        };
+        let Some(notification) = self.on_the_way.remove(&id) else { return };
+        self.figures.notifications.add(1);
+        if let Some(Ok(())) = result {
+            let changes = self.dispatcher.on_sent(&notification.address);
+            self.note(changes);
+            return;
+        }
+        self.figures.notifications_failed.add(1);
+        self.dispatcher.on_failed(&notification.address);
+        let Some(Err(undelivered)) = result else {
+            tracing::error!(group = %notification.address.group_key, "A delivery has failed within.");
+            return;
+        };
+        let (receiver, group) = (&notification.address.receiver, &notification.address.group_key);
+        let Undelivered { reason, attempts, .. } = &undelivered;
+        tracing::warn!(%receiver, %group, attempts, %reason, "A notification could not be delivered.");
+        self.bury(&notification, &undelivered);
+    }
+
+    /// Appends what could not be delivered to the receiver's dead letters.
+    fn bury(&self, notification: &Notification, undelivered: &Undelivered) {
+        let letter = dead_letter::append(notification, undelivered, clock::now());
+        let figures = Arc::clone(&self.figures);
+        let reply = move |result: Result<_, bellwire_journal::Error>| {
+            if let Err(error) = result.map(|_: Vec<_>| ()) {
+                figures.journal_failures.add(1);
+                tracing::error!(%error, "A dead letter could not be kept.");
+            }
+        };
+        if let Err(error) = self.journal.append(vec![letter], Box::new(reply)) {
+            self.figures.journal_failures.add(1);
+            tracing::error!(%error, "A dead letter could not be kept.");
+        }
+    }
+
+    /// Notes what has to be saved; of several changes of one record the last counts.
+    fn note(&mut self, changes: Vec<RecordChange>) {
+        let changes = changes.into_iter();
+        self.unsaved.extend(changes.map(|RecordChange { address, bytes }| {
+            (address.to_key().into(), bytes.map(Bytes::from))
+        }));
+    }
+
+    /// Queues what has to be saved; it stays noted where the journal does not take it now.
+    fn save(&mut self) {
+        if self.unsaved.is_empty() {
+            return;
+        }
+        let changes = self.unsaved.iter().map(|(key, value)| bellwire_journal::RecordChange {
+            key: key.clone(),
+            value: value.clone(),
+        });
+        let figures = Arc::clone(&self.figures);
+        let reply = move |result: Result<(), bellwire_journal::Error>| {
+            if let Err(error) = result {
+                figures.journal_failures.add(1);
+                tracing::error!(%error, "What a webhook was told is not kept; after a restart it may be told again.");
+            }
+        };
+        if self.journal.write_records(changes.collect(), Box::new(reply)).is_ok() {
+            self.unsaved.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
