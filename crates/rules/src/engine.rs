@@ -309,9 +309,10 @@ impl Engine {
         // 2. What ends or moves: series that leave the lookback, parts that asked to be woken,
         //    alerts that were pending or kept for long enough.
         let silent = self.expire();
-        for (_, part) in self.timers.partitions.take_due(now) {
-            self.rules.get_mut(part.rule).partitions.get_mut(part.partition).wake = None;
-            self.touch(part);
+        for (due, part) in self.timers.partitions.take_due(now) {
+            if self.rules.get_mut(part.rule).partitions.end_wake(part.partition, due) {
+                self.touch(part);
+            }
         }
         let due = self.timers.alerts.take_due(now);
         for (_, fingerprint) in &due {
@@ -333,8 +334,23 @@ impl Engine {
             changes.push(Change::Removed(fingerprint));
         }
         self.forget(silent);
+        self.clean_timers();
         self.touched.step += 1;
         self.log_alerts();
+    }
+
+    fn clean_timers(&mut self) {
+        if self.timers.series.is_cluttered() {
+            let series = &self.series;
+            self.timers.series.clean(|due, id| series.state(id).timer == Some(due));
+        }
+        if self.timers.partitions.is_cluttered() {
+            let rules = &self.rules;
+            let is_armed = |due, part: Subscription| {
+                rules.get(part.rule).partitions.wakes_at(part.partition, due)
+            };
+            self.timers.partitions.clean(is_armed);
+        }
     }
 
     fn evaluate_touched(&mut self, changes: &mut Vec<Change>) {
@@ -405,8 +421,8 @@ impl Engine {
     }
 
     fn arm_series(&mut self, id: SeriesId, due: Timestamp) {
-        if let Some(before) = self.series.state_mut(id).timer.replace(due) {
-            self.timers.series.cancel(before, id);
+        if self.series.state_mut(id).timer.replace(due).is_some() {
+            self.timers.series.cancel();
         }
         self.timers.series.arm(due, id);
     }

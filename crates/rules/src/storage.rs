@@ -54,10 +54,27 @@ struct Series {
 /// Samples of one series in the order of their times, each time once.
 #[derive(Debug, Default)]
 pub(crate) struct Points {
-    points: Vec<Point>,
-    /// How many at the front no longer count. They are moved out of the way now and then, so that
-    /// what counts lies in one piece.
-    gone: u32,
+    held: Held,
+    /// How many of them are stale markers, and how many are lower than the one before.
+    uneven: u32,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// The only one: most series have no more.
+    One(Point),
+    Window {
+        points: Vec<Point>,
+        /// How many at the front no longer count. They are moved out of the way when there is no
+        /// more room, so that what counts lies in one piece.
+        gone: u32,
+    },
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::Window { points: Vec::new(), gone: 0 }
+    }
 }
 
 impl Storage {
@@ -165,6 +182,11 @@ impl Storage {
         self.get(id).points.as_slice()
     }
 
+    /// Whether the samples of a series have no stale marker, and none is lower than the one before.
+    pub(crate) fn rises(&self, id: SeriesId) -> bool {
+        self.get(id).points.rise()
+    }
+
     pub(crate) fn points_mut(&mut self, id: SeriesId) -> &mut Points {
         let series = self.series[id.0 as usize].as_mut();
         &mut series.expect("ids in use are of series that exist").points
@@ -189,41 +211,92 @@ impl Storage {
 impl Points {
     /// Adds a sample in its place. Of two with one time the last counts.
     pub(crate) fn add(&mut self, point: Point) {
-        let held = &self.points[self.gone as usize..];
-        if held.last().is_none_or(|last| last.time < point.time) {
-            self.points.push(point);
+        let before = self.as_slice().last().copied();
+        if before.is_none_or(|last| last.time < point.time) {
+            self.uneven += unevenness(before, point);
+            self.push(point);
             return;
         }
-        match held.binary_search_by_key(&point.time, |held| held.time) {
-            Ok(at) => self.points[self.gone as usize + at] = point,
-            Err(at) => self.points.insert(self.gone as usize + at, point),
+        let (points, gone) = self.window();
+        match points[gone..].binary_search_by_key(&point.time, |held| held.time) {
+            Ok(at) => points[gone + at] = point,
+            Err(at) => points.insert(gone + at, point),
         }
+        let held = self.as_slice();
+        let before = |at: usize| at.checked_sub(1).map(|before| held[before]);
+        let all = held.iter().enumerate().map(|(at, point)| unevenness(before(at), *point));
+        self.uneven = all.sum();
     }
 
     /// Makes a sample the only one.
     pub(crate) fn replace(&mut self, point: Point) {
-        self.points.clear();
-        self.gone = 0;
-        if self.points.capacity() == 0 {
-            self.points.reserve_exact(1);
-        }
-        self.points.push(point);
+        *self = Self { held: Held::One(point), uneven: unevenness(None, point) };
     }
 
     /// Drops every sample at or before a time.
     pub(crate) fn forget_until(&mut self, time: i64) {
         let held = self.as_slice();
-        let gone = held.iter().take_while(|point| point.time <= time).count();
-        self.gone += gone as u32;
-        if self.gone as usize * 2 > self.points.len() {
-            self.points.drain(..self.gone as usize);
-            self.gone = 0;
+        let (mut dropped, mut less) = (0, 0);
+        while let Some(point) = held.get(dropped).filter(|point| point.time <= time) {
+            let next = held.get(dropped + 1);
+            less += u32::from(point.is_stale_marker());
+            less += u32::from(next.is_some_and(|next| next.value < point.value));
+            dropped += 1;
+        }
+        if dropped > 0 {
+            self.uneven -= less;
+            self.window();
+            if let Held::Window { gone, .. } = &mut self.held {
+                *gone += dropped as u32;
+            }
         }
     }
 
     pub(crate) fn as_slice(&self) -> &[Point] {
-        &self.points[self.gone as usize..]
+        match &self.held {
+            Held::One(point) => std::slice::from_ref(point),
+            Held::Window { points, gone } => &points[*gone as usize..],
+        }
     }
+
+    /// Whether none is a stale marker, and none lower than the one before.
+    pub(crate) fn rise(&self) -> bool {
+        self.uneven == 0
+    }
+
+    /// Adds a sample behind the others. Room grows by little: there are many series.
+    fn push(&mut self, point: Point) {
+        let (points, gone) = self.window();
+        if points.len() == points.capacity() {
+            if gone > 0 {
+                points.drain(..gone);
+                points.shrink_to(points.len() * 2);
+                if let Held::Window { gone, .. } = &mut self.held {
+                    *gone = 0;
+                }
+            } else {
+                points.reserve_exact((points.len() / 8).max(4));
+            }
+        }
+        self.window().0.push(point);
+    }
+
+    /// As a window, with how many at the front no longer count.
+    fn window(&mut self) -> (&mut Vec<Point>, usize) {
+        if let Held::One(point) = self.held {
+            self.held = Held::Window { points: vec![point], gone: 0 };
+        }
+        match &mut self.held {
+            Held::Window { points, gone } => (points, *gone as usize),
+            Held::One(_) => unreachable!("it was made a window a line ago"),
+        }
+    }
+}
+
+/// What a sample behind another adds to what is uneven.
+fn unevenness(before: Option<Point>, point: Point) -> u32 {
+    let falls = before.is_some_and(|before| point.value < before.value);
+    u32::from(point.is_stale_marker()) + u32::from(falls)
 }
 
 /// The newest of samples at or before a time, with its place.

@@ -118,8 +118,8 @@ impl Engine {
                 return;
             }
         }
-        if let Some(before) = std::mem::replace(held, wake) {
-            self.timers.partitions.cancel(before, part);
+        if std::mem::replace(held, wake).is_some() {
+            self.timers.partitions.cancel();
         }
         if let Some(at) = wake {
             self.timers.partitions.arm(at, part);

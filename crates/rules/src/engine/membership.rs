@@ -79,8 +79,11 @@ impl Engine {
     /// Touches the series that leave the lookback now, and finds those that nothing looks at.
     pub(super) fn expire(&mut self) -> Vec<SeriesId> {
         let mut silent = Vec::new();
-        for (_, id) in self.timers.series.take_due(self.now) {
-            self.series.state_mut(id).timer = None;
+        for (due, id) in self.timers.series.take_due(self.now) {
+            let timer = &mut self.series.state_mut(id).timer;
+            if timer.take_if(|timer| *timer == due).is_none() {
+                continue;
+            }
             let newest = self.series.newest(id).expect("a series with a timer has a sample");
             let newest = Timestamp::from_ms(newest.time);
             let lookback = self.settings.lookback;
@@ -113,8 +116,8 @@ impl Engine {
                 self.arm_series(id, timer.map_or(due, |timer| timer.min(due)));
                 continue;
             }
-            if let Some(timer) = self.series.state(id).timer {
-                self.timers.series.cancel(timer, id);
+            if self.series.state(id).timer.is_some() {
+                self.timers.series.cancel();
             }
             left.extend(self.series.state(id).subscriptions.iter().map(|part| (*part, id)));
             self.log_gone(id);
@@ -155,8 +158,8 @@ impl Engine {
 
     pub(super) fn remove_part(&mut self, rule: RuleId, partition: PartitionId) {
         let removed = self.rules.get_mut(rule).partitions.remove(partition);
-        if let Some(wake) = removed.wake {
-            self.timers.partitions.cancel(wake, Subscription { rule, partition });
+        if removed.wake.is_some() {
+            self.timers.partitions.cancel();
         }
     }
 }

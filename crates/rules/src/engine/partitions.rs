@@ -132,6 +132,21 @@ impl Partitions {
         self.ids().next().expect("a rule in tick mode has its part from the beginning on")
     }
 
+    /// Whether there is such a part and it is evaluated then although nothing comes.
+    pub(super) fn wakes_at(&self, id: PartitionId, due: Timestamp) -> bool {
+        let slot = self.slots.get(id.0 as usize).and_then(Option::as_ref);
+        slot.is_some_and(|part| part.wake == Some(due))
+    }
+
+    /// The time of a timer has come. Says whether it was still that of the part.
+    pub(super) fn end_wake(&mut self, id: PartitionId, due: Timestamp) -> bool {
+        let is_armed = self.wakes_at(id, due);
+        if is_armed {
+            self.get_mut(id).wake = None;
+        }
+        is_armed
+    }
+
     /// A part for one series.
     pub(super) fn insert_single(&mut self, series: SeriesId) -> PartitionId {
         self.insert(Members::One(series))

@@ -15,6 +15,7 @@ use super::partitions::Partitions;
 use super::rules::{Entry, RuleId, RuleTable};
 use super::series::{Reading, Subscription};
 use super::ticks::GroupId;
+use super::timers::Wheel;
 use super::{Change, Engine, Recorded};
 use crate::rule::RuleSet;
 use crate::storage::{STALE, SeriesId};
@@ -94,9 +95,6 @@ impl Engine {
         // What goes by the old numbers ends before anything goes by the new ones.
         for rule in self.rules.ids() {
             let partitions = &self.rules.get(rule).partitions;
-            for (partition, wake) in partitions.wakes() {
-                self.timers.partitions.cancel(wake, Subscription { rule, partition });
-            }
             if heirs.of(rule).is_none() {
                 let parts: Vec<_> = partitions.ids().collect();
                 for partition in parts {
@@ -104,6 +102,7 @@ impl Engine {
                 }
             }
         }
+        self.timers.partitions = Wheel::default();
         self.alerts.forget_logged();
         let before = std::mem::replace(&mut self.rules, after);
         self.hand_over_ticks(&before);
@@ -226,8 +225,8 @@ impl Engine {
         }
         self.series.forget_ahead(&unselected);
         for id in unselected {
-            if let Some(timer) = self.series.state(id).timer {
-                self.timers.series.cancel(timer, id);
+            if self.series.state(id).timer.is_some() {
+                self.timers.series.cancel();
             }
             self.log_gone(id);
             self.series.remove(id);

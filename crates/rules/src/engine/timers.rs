@@ -1,7 +1,7 @@
 //! When something is due: one timer for each series, at most one for each part of a rule and for
 //! each alert.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwire_model::{Fingerprint, Timestamp};
 
@@ -9,13 +9,16 @@ use super::series::Subscription;
 use super::ticks::GroupId;
 use crate::storage::SeriesId;
 
+/// Cancelled timers that may lie about.
+const CANCELLED_MIN: usize = 1024;
+
 /// All timers, by what they are for.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     /// The lookback of a series may end, or nothing may look at it any more.
-    pub(super) series: Queue<SeriesId>,
+    pub(super) series: Wheel<SeriesId>,
     /// A part of a rule may come to something else though nothing comes.
-    pub(super) partitions: Queue<Subscription>,
+    pub(super) partitions: Wheel<Subscription>,
     /// A group in tick mode is evaluated.
     pub(super) groups: Queue<GroupId>,
     /// An alert has been pending or kept firing for long enough, or nobody has spoken for a
@@ -31,6 +34,65 @@ impl Timers {
         let next =
             [series.next(), partitions.next(), groups.next(), alerts.next(), retention.next()];
         next.into_iter().flatten().min()
+    }
+}
+
+/// Many timers, of which many are due at one time. Whoever has one knows when it is due: one that
+/// is cancelled stays where it is, and is told from the others once its time has come.
+#[derive(Debug)]
+pub(super) struct Wheel<K> {
+    due: BTreeMap<Timestamp, Vec<K>>,
+    len: usize,
+    /// How many of them are cancelled, at least.
+    cancelled: usize,
+}
+
+impl<K> Default for Wheel<K> {
+    fn default() -> Self {
+        Self { due: BTreeMap::new(), len: 0, cancelled: 0 }
+    }
+}
+
+impl<K: Copy> Wheel<K> {
+    pub(super) fn arm(&mut self, due: Timestamp, key: K) {
+        self.due.entry(due).or_default().push(key);
+        self.len += 1;
+    }
+
+    /// Its owner no longer says that it is due then.
+    pub(super) fn cancel(&mut self) {
+        self.cancelled += 1;
+    }
+
+    /// No later than the next timer that is not cancelled.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.due.first_key_value().map(|(due, _)| *due)
+    }
+
+    /// Takes the timers that are due at or before `now`, cancelled ones among them.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<(Timestamp, K)> {
+        let mut taken = Vec::new();
+        while let Some(entry) = self.due.first_entry().filter(|entry| *entry.key() <= now) {
+            let (due, keys) = entry.remove_entry();
+            self.len -= keys.len();
+            taken.extend(keys.into_iter().map(|key| (due, key)));
+        }
+        taken
+    }
+
+    /// Whether most of them are cancelled.
+    pub(super) fn is_cluttered(&self) -> bool {
+        self.cancelled > self.len / 2 + CANCELLED_MIN
+    }
+
+    /// Removes those that are cancelled.
+    pub(super) fn clean(&mut self, is_armed: impl Fn(Timestamp, K) -> bool) {
+        self.due.retain(|due, keys| {
+            keys.retain(|key| is_armed(*due, *key));
+            !keys.is_empty()
+        });
+        self.len = self.due.values().map(Vec::len).sum();
+        self.cancelled = 0;
     }
 }
 

@@ -166,11 +166,11 @@ impl Evaluation<'_> {
         let range = self.range(range_ms, shift, time);
         let mut column = spare.column();
         for id in self.series_of(selector) {
-            let points = self.inside(*id, shift, range);
+            let (points, course) = self.inside(*id, shift, range);
             let number = if points.is_empty() {
                 None
             } else {
-                self.number_of(call.function, &points, range, parameters, time)
+                self.number_of(call.function, (&points, course), (range, time), parameters)
             };
             column.push(number);
         }
@@ -184,7 +184,7 @@ impl Evaluation<'_> {
         let range = self.range(range_ms, shift, time);
         let mut is_absent = true;
         for id in self.series_of(selector) {
-            is_absent &= self.inside(*id, shift, range).is_empty();
+            is_absent &= self.inside(*id, shift, range).0.is_empty();
         }
         let mut column = spare.column();
         column.push(is_absent.then_some(Number::still(1.0)));

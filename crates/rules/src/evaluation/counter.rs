@@ -1,6 +1,6 @@
 //! `rate`, `increase`, `delta`, `irate`, `idelta`, `changes`, `resets`.
 
-use super::window::Range;
+use super::window::{Course, Range};
 use super::{Evaluation, Number};
 use crate::storage::Point;
 
@@ -30,13 +30,13 @@ impl Evaluation<'_> {
     pub(super) fn extrapolated(
         &mut self,
         function: Extrapolated,
-        points: &[Point],
+        (points, course): (&[Point], Course),
         range: Range,
         time: i64,
     ) -> Option<Number> {
         let [first, .., last] = points else { return None };
         let mut change = last.value - first.value;
-        if function.is_of_counter() {
+        if function.is_of_counter() && course == Course::Unknown {
             change += lost_in_resets(points);
         }
         let sampled = (last.time - first.time) as f64 / 1e3;

@@ -3,7 +3,7 @@
 
 use super::aggregation::quantile::quantile;
 use super::sum::{Mean, Sum};
-use super::window::{Range, Stretch};
+use super::window::{Course, Range, Stretch};
 use super::{Evaluated, Evaluation, Item, Items, NoteKind, Number, counter, regression, seconds};
 use crate::plan::WindowCall;
 use crate::storage::Point;
@@ -97,7 +97,8 @@ impl Evaluation<'_> {
             if call.function.is_of_counter() {
                 self.note_non_counter(&stretch, call.noted_at);
             }
-            let number = self.number_of(call.function, &stretch.points, range, parameters, time);
+            let samples = (&*stretch.points, stretch.course);
+            let number = self.number_of(call.function, samples, (range, time), parameters);
             let Some(number) = number else { continue };
             let drops_name = stretch.drops_name;
             let mut item = Item { labels: stretch.labels.into_owned(), number, drops_name };
@@ -113,10 +114,9 @@ impl Evaluation<'_> {
     pub(super) fn number_of(
         &mut self,
         function: OverTime,
-        points: &[Point],
-        range: Range,
+        (points, course): (&[Point], Course),
+        (range, time): (Range, i64),
         parameters: [f64; 2],
-        time: i64,
     ) -> Option<Number> {
         use counter::Extrapolated;
         let extrapolated = match function {
@@ -126,7 +126,7 @@ impl Evaluation<'_> {
             _ => None,
         };
         if let Some(function) = extrapolated {
-            return self.extrapolated(function, points, range, time);
+            return self.extrapolated(function, (points, course), range, time);
         }
         if function == OverTime::PredictLinear {
             let moves = range.moves;

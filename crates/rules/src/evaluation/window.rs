@@ -15,7 +15,16 @@ use crate::storage::{Point, SeriesId};
 pub(crate) struct Stretch<'a> {
     pub(crate) labels: Cow<'a, Labels>,
     pub(crate) points: Cow<'a, [Point]>,
+    pub(crate) course: Course,
     pub(crate) drops_name: bool,
+}
+
+/// How samples follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// None is lower than the one before.
+    Rises,
+    Unknown,
 }
 
 /// A range: after `start`, up to and including `end`. Both move with the time unless it is fixed.
@@ -65,30 +74,49 @@ impl<'a> Evaluation<'a> {
         let storage = self.storage;
         let mut stretches = Vec::new();
         for id in self.series_of(selector) {
-            let points = self.inside(*id, shift, range);
+            let (points, course) = self.inside(*id, shift, range);
             if !points.is_empty() {
                 let labels = Cow::Borrowed(storage.labels(*id));
-                stretches.push(Stretch { labels, points, drops_name: false });
+                stretches.push(Stretch { labels, points, course, drops_name: false });
             }
         }
         stretches
     }
 
     /// The samples of a series within a range, without stale markers.
-    pub(super) fn inside(&mut self, id: SeriesId, shift: Shift, range: Range) -> Cow<'a, [Point]> {
+    pub(super) fn inside(
+        &mut self,
+        id: SeriesId,
+        shift: Shift,
+        range: Range,
+    ) -> (Cow<'a, [Point]>, Course) {
         let points = self.storage.points(id);
-        let first = points.partition_point(|point| point.time <= range.start);
-        let end = first + points[first..].partition_point(|point| point.time <= range.end);
+        // Mostly all of them are inside.
+        let first = match points.first() {
+            Some(first) if first.time <= range.start => {
+                points.partition_point(|point| point.time <= range.start)
+            }
+            _ => 0,
+        };
+        let end = match points.last() {
+            Some(last) if last.time > range.end => {
+                first + points[first..].partition_point(|point| point.time <= range.end)
+            }
+            _ => points.len(),
+        };
         let inside = &points[first..end];
         // The oldest leaves when the start of the range gets to it.
         let leaves = inside.first().map(|oldest| oldest.time + (range.end - range.start));
         self.wake_for(shift, leaves);
         self.wake_for(shift, points.get(end).map(|next| next.time));
+        if self.storage.rises(id) {
+            return (Cow::Borrowed(inside), Course::Rises);
+        }
         if !inside.iter().any(|point| point.is_stale_marker()) {
-            return Cow::Borrowed(inside);
+            return (Cow::Borrowed(inside), Course::Unknown);
         }
         let kept = inside.iter().filter(|point| !point.is_stale_marker());
-        Cow::Owned(kept.copied().collect())
+        (Cow::Owned(kept.copied().collect()), Course::Unknown)
     }
 
     /// A subquery: its steps are whole multiples of the step, whenever it is evaluated.
@@ -119,7 +147,8 @@ impl<'a> Evaluation<'a> {
                 let drops_name = place.key().1;
                 let place = *place.or_insert_with(|| {
                     let labels = Cow::Owned(labels);
-                    stretches.push(Stretch { labels, points: Cow::Owned(vec![]), drops_name });
+                    let (points, course) = (Cow::Owned(vec![]), Course::Unknown);
+                    stretches.push(Stretch { labels, points, course, drops_name });
                     stretches.len() - 1
                 });
                 stretches[place].points.to_mut().push(point);
