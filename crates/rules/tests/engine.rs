@@ -577,3 +577,15 @@ fn silence_leaves_nothing_behind_of_rules_of_all_kinds() {
     assert_eq!((figures.series, figures.failures.count), (0, 0));
     assert_eq!((engine.next_deadline(), engine.active().count()), (None, 0));
 }
+
+#[test]
+fn a_rate_that_moves_in_no_bend_is_not_looked_at_before_something_happens() {
+    // A counter that began lately: its range reaches back to where it was zero.
+    let mut engine = Engine::new(rules("  - {alert: Fast, expr: 'rate(t[5m]) > 1000'}\n"));
+    for at in [0, 15_000, 30_000, 45_000] {
+        let batch = [sample(&format!("t {}", 10 + at / 100), at)];
+        engine.apply(Timestamp::from_ms(at), &batch);
+        let next = engine.next_deadline().expect("the sample leaves the range");
+        assert!(next.as_ms() >= at + 1_000, "at {at} the next look is at {next}");
+    }
+}

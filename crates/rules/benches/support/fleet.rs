@@ -54,7 +54,9 @@ fn rules_of(service: usize) -> [&'static str; 10] {
         "{record: 'S_:requests:sum', expr: 'sum by (job) (S_:requests:rate5m{code=~\"2..|5..\"})'}",
         "{alert: Down, expr: 'S_up{job!=\"\"} == 0', for: 10m, labels: {severity: critical}}",
         match service % 4 {
-            0 => "{alert: Errors, expr: 'increase(S_errors_total{job!=\"\"}[5m]) > 50', for: 5m}",
+            0 => {
+                "{alert: Errors, expr: 'increase(S_errors_total{job!=\"\"}[5m]) > 12500', for: 5m}"
+            }
             1 => {
                 "{alert: Errors, expr: 'rate(S_errors_total[2m]) / rate(S_errors_total[5m]) > 10', for: 5m}"
             }

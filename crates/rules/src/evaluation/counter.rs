@@ -52,7 +52,9 @@ impl Evaluation<'_> {
             // A counter was never below zero, so it does not reach back further than there.
             let to_zero = sampled * (first.value / change);
             if to_zero < to_start.seconds {
-                self.wake_before(range, time, (to_start.seconds - to_zero) * -to_start.speed);
+                if to_start.speed != 0.0 {
+                    self.wake_before(range, time, to_start.seconds - to_zero);
+                }
                 to_start = Edge::fixed(to_zero);
             }
         }
