@@ -15,7 +15,7 @@ use super::partitions::Partitions;
 use super::rules::{Entry, RuleId, RuleTable};
 use super::series::{Reading, Subscription};
 use super::ticks::GroupId;
-use super::timers::Wheel;
+use super::timers::Agenda;
 use super::{Change, Engine, Recorded};
 use crate::rule::RuleSet;
 use crate::storage::{STALE, SeriesId};
@@ -102,7 +102,7 @@ impl Engine {
                 }
             }
         }
-        self.timers.partitions = Wheel::default();
+        self.timers.partitions = Agenda::default();
         self.alerts.forget_logged();
         let before = std::mem::replace(&mut self.rules, after);
         self.hand_over_ticks(&before);

@@ -16,9 +16,9 @@ const CANCELLED_MIN: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     /// The lookback of a series may end, or nothing may look at it any more.
-    pub(super) series: Wheel<SeriesId>,
+    pub(super) series: Agenda<SeriesId>,
     /// A part of a rule may come to something else though nothing comes.
-    pub(super) partitions: Wheel<Subscription>,
+    pub(super) partitions: Agenda<Subscription>,
     /// A group in tick mode is evaluated.
     pub(super) groups: Queue<GroupId>,
     /// An alert has been pending or kept firing for long enough, or nobody has spoken for a
@@ -40,20 +40,20 @@ impl Timers {
 /// Many timers, of which many are due at one time. Whoever has one knows when it is due: one that
 /// is cancelled stays where it is, and is told from the others once its time has come.
 #[derive(Debug)]
-pub(super) struct Wheel<K> {
+pub(super) struct Agenda<K> {
     due: BTreeMap<Timestamp, Vec<K>>,
     len: usize,
     /// How many of them are cancelled, at least.
     cancelled: usize,
 }
 
-impl<K> Default for Wheel<K> {
+impl<K> Default for Agenda<K> {
     fn default() -> Self {
         Self { due: BTreeMap::new(), len: 0, cancelled: 0 }
     }
 }
 
-impl<K: Copy> Wheel<K> {
+impl<K: Copy> Agenda<K> {
     pub(super) fn arm(&mut self, due: Timestamp, key: K) {
         self.due.entry(due).or_default().push(key);
         self.len += 1;
