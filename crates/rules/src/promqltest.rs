@@ -10,17 +10,18 @@
 //! ```
 //!
 //! A check passes, fails, or is unsupported: then what it asks for is refused when the expression
-//! is read, or its data are native histograms. Nothing that is evaluated counts as unsupported.
+//! is read, or its series have what is not evaluated, such as native histograms, and what comes of
+//! the rest is not what must.
 
 mod comparison;
 mod script;
 
 use std::time::Duration;
 
-use bellwire_model::{Sample, Timestamp};
+use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 
 use self::comparison::{Expected, difference};
-use self::script::{Check, Command, Data, When, commands};
+use self::script::{Buckets, Check, Command, Data, When, commands};
 use crate::evaluation::{
     Answer, Conventions, EvaluationError, NameRemoval, Span, query, query_range,
 };
@@ -91,8 +92,8 @@ pub fn run(script: &str) -> Report {
 #[derive(Default)]
 struct Loaded {
     storage: Storage,
-    /// The series that have native histograms; looking at them is not supported.
-    histograms: Storage,
+    /// The series that have what is not evaluated: native histograms, or labels of type and unit.
+    beyond: Storage,
     /// Whether a block could not be loaded as it was meant, and why.
     lacking: Option<Box<str>>,
 }
@@ -103,13 +104,21 @@ impl Loaded {
             self.lacking = Some(lacking);
         }
         for series in data.series {
+            if data.buckets == Buckets::Custom
+                && let Some(labels) = histogram_of(&series.labels)
+            {
+                self.beyond.add(&mark(labels));
+            }
+            if METADATA_LABELS.iter().any(|name| series.labels.get(name).is_some()) {
+                self.beyond.add(&mark(series.labels.clone()));
+            }
             let mut time = Timestamp::from_ms(0);
             for cell in series.values {
                 let of = |value| Sample { series: series.labels.clone(), value, time };
                 match cell {
                     Cell::Nothing => {}
                     Cell::Value(value) => self.storage.add(&of(value)),
-                    Cell::Histogram => self.histograms.add(&of(0.0)),
+                    Cell::Histogram => self.beyond.add(&mark(series.labels.clone())),
                 }
                 time = time.saturating_add(data.step);
             }
@@ -130,14 +139,19 @@ impl Loaded {
                 };
             }
         };
-        let touches = |selection: &crate::plan::Selection| {
-            !self.histograms.select(&selection.selector).is_empty()
-        };
-        if plan.selections.iter().any(touches) || check.expected.has_histograms {
-            return Err(Outcome::Unsupported("native histograms are of tier 3".into()));
+        if check.expected.has_histograms {
+            return Err(Outcome::Unsupported(BEYOND.into()));
         }
+        let touches = |selection: &crate::plan::Selection| {
+            !self.beyond.select(&selection.selector).is_empty()
+        };
         let answer = self.evaluate(&plan, check.when);
-        judge(&check.expected, check, answer).map_err(Outcome::Failed)
+        judge(&check.expected, check, answer).map_err(|reason| {
+            match plan.selections.iter().any(touches) {
+                true => Outcome::Unsupported(BEYOND.into()),
+                false => Outcome::Failed(reason),
+            }
+        })
     }
 
     fn evaluate(&self, plan: &Plan, when: When) -> Result<Answer, EvaluationError> {
@@ -153,6 +167,25 @@ impl Loaded {
             }
         }
     }
+}
+
+/// What some data have that is not evaluated.
+const BEYOND: &str = "native histograms, and labels of type and unit, are of tier 3";
+
+/// Labels that go with the metric's name, where Prometheus is told to keep them.
+const METADATA_LABELS: [&str; 2] = ["__type__", "__unit__"];
+
+/// Says that there is a series.
+fn mark(series: Labels) -> Sample {
+    Sample { series, value: 0.0, time: Timestamp::from_ms(0) }
+}
+
+/// The native histogram that a series of a classic one belongs to.
+fn histogram_of(series: &Labels) -> Option<Labels> {
+    let name = series.metric_name()?;
+    let parts = ["_bucket", "_sum", "_count"];
+    let base = parts.iter().find_map(|part| name.strip_suffix(part))?;
+    series.filtered(|name| name != "le").with(METRIC_NAME, base).ok()
 }
 
 /// Compares what came with what must.

@@ -65,8 +65,10 @@ fn split_series(line: &str) -> Result<(Labels, &str), SeriesTextError> {
     }
     let mut labels = LabelsBuilder::default();
     labels.push(METRIC_NAME, name)?;
-    let Some(mut rest) = rest.trim_start().strip_prefix('{') else {
-        return Ok((labels.build()?, rest.trim()));
+    let rest = rest.trim();
+    // Two braces begin a histogram, the first of the values.
+    let Some(mut rest) = rest.strip_prefix('{').filter(|rest| !rest.starts_with('{')) else {
+        return Ok((labels.build()?, rest));
     };
     loop {
         rest = rest.trim_start();
@@ -260,6 +262,9 @@ mod tests {
             (r#"{"dotted.name", "dotted.label"="x"}"#, r#"dotted.name{dotted.label="x"}"#),
             (r#"{__name__="up",a="b"}"#, r#"up{a="b"}"#),
         ];
+        let with_histogram = SeriesText::read("up {{count:1}} 1").expect("a series");
+        assert_eq!(with_histogram.labels.to_string(), "up");
+        assert_eq!(with_histogram.values, [Cell::Histogram, Cell::Value(1.0)]);
         for (text, expected) in table {
             assert_eq!(series(text).expect(text).to_string(), expected, "{text}");
         }

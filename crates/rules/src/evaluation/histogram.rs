@@ -33,10 +33,8 @@ impl Evaluation<'_> {
         let level = self.scalar(&given.level, time)?;
         self.follow(level);
         let items = self.vector(&given.vector, time)?;
+        self.note_quantile(level.value, given.noted_at);
         let histograms = self.histograms(items, given.noted_at);
-        if !histograms.is_empty() {
-            self.note_quantile(level.value, given.noted_at);
-        }
         let mut results = Vec::with_capacity(histograms.len());
         for mut histogram in histograms {
             let (value, was_forced) = quantile(level.value, &mut histogram.buckets);

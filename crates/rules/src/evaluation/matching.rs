@@ -21,28 +21,28 @@ impl Evaluation<'_> {
         }
         let ones = unique(&one, &matching.matching, many_side)?;
         let mut results: Items = Vec::with_capacity(many.len());
-        let mut matched: FxHashSet<Labels> = FxHashSet::default();
+        // With `group_left` and its kin many may match one, if their results differ.
+        let mut matched: FxHashSet<(Labels, Option<Labels>)> = FxHashSet::default();
         for item in many {
             let group = item.labels.filtered(|name| matching.matching.has(name));
             let Some(other) = ones.get(&group) else { continue };
+            let labels = self.result_labels(matching, &item.labels, &other.labels)?;
+            // Also where the comparison does not hold: which match must not depend on values.
+            if matching.cardinality == Cardinality::OneToOne {
+                if !matched.insert((group, None)) {
+                    return Err(EvaluationError::ManyToOne);
+                }
+            } else if !matched.insert((group, Some(labels.clone()))) {
+                return Err(EvaluationError::SameMatches);
+            }
             let (left, right) = match many_side {
                 Side::Left => (item.number, other.number),
                 Side::Right => (other.number, item.number),
             };
             let operation = (matching.operator, matching.comparison);
             let Some(number) = self.keep(operation, (left, right), left, time) else { continue };
-            let labels = self.result_labels(matching, &item.labels, &other.labels)?;
-            if matching.cardinality == Cardinality::OneToOne && !matched.insert(group) {
-                return Err(EvaluationError::ManyToOne);
-            }
             let drops_name = item.drops_name || matching.comparison == Comparison::GivesNumber;
             results.push(Item { labels, number, drops_name });
-        }
-        let mut seen = FxHashSet::default();
-        if matching.cardinality != Cardinality::OneToOne
-            && !results.iter().all(|item| seen.insert(&item.labels))
-        {
-            return Err(EvaluationError::SameMatches);
         }
         self.checked(results)
     }

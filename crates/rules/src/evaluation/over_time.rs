@@ -225,6 +225,9 @@ fn variance(points: &[Point]) -> f64 {
 /// The median of how far values are from their median.
 fn median_deviation(points: &[Point]) -> f64 {
     let mut values = values(points);
+    if values.iter().any(|value| value.is_nan()) {
+        return f64::NAN;
+    }
     let median = quantile(0.5, &mut values);
     let mut deviations: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
     quantile(0.5, &mut deviations)

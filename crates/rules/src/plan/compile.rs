@@ -37,6 +37,27 @@ pub(super) fn compile(text: &str) -> Compiled<Plan> {
     Ok(Plan { root, selections: selections.into(), on_tick_only, unkept, start })
 }
 
+/// Whether a text in quotes has escapes of single bytes that are no ASCII. The parser takes each for
+/// a letter; Prometheus puts them together.
+fn escapes_bytes(quoted: &str) -> bool {
+    let mut characters = quoted.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character == '\\' {
+            let escape = characters.next();
+            let first = characters.peek().copied().unwrap_or_default();
+            let is_high = match escape {
+                Some('x') => first.is_ascii_hexdigit() && !first.is_digit(8),
+                Some('2'..='3') => first.is_digit(8),
+                _ => false,
+            };
+            if is_high && !quoted.starts_with('`') {
+                return true;
+            }
+        }
+    }
+    false
+}
+
 struct Compiler<'a> {
     text: &'a str,
     tokens: &'a [Token],
@@ -92,7 +113,11 @@ impl Compiler<'_> {
                 Ok(Root::Scalar(Scalar::Number(literal.val)))
             }
             Expr::StringLiteral(literal) => {
-                self.seek(|token, _| token.kind == TokenKind::String);
+                let start = self.seek(|token, _| token.kind == TokenKind::String);
+                if escapes_bytes(&self.text[start..self.tokens[self.next - 1].end]) {
+                    let text = "a text is UTF-8: write letters, or `\\u` and their number".into();
+                    return Err(refusal(start, ExpressionReason::Syntax { text }));
+                }
                 Ok(Root::Text(literal.val.as_str().into()))
             }
             Expr::Paren(_) | Expr::Extension(_) => {

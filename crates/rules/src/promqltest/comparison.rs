@@ -51,10 +51,21 @@ impl Said {
     pub(super) fn is_met(&self, text: &str) -> bool {
         match self {
             Self::Anything => true,
-            Self::Text(wanted) => text == &**wanted,
+            // Older scripts leave the place out, which stands at the end.
+            Self::Text(wanted) => text.strip_prefix(&**wanted).is_some_and(is_place),
             Self::Pattern(regex) => regex.is_match(text),
         }
     }
+}
+
+/// Whether a text is nothing, or a line and column such as ` (1:25)`.
+fn is_place(text: &str) -> bool {
+    let inner = text.strip_prefix(" (").and_then(|text| text.strip_suffix(')'));
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    text.is_empty()
+        || inner
+            .and_then(|inner| inner.split_once(':'))
+            .is_some_and(|(line, column)| is_number(line) && is_number(column))
 }
 
 impl fmt::Display for Said {

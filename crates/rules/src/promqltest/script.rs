@@ -19,8 +19,18 @@ pub(super) enum Command {
 pub(super) struct Data {
     pub(super) step: Duration,
     pub(super) series: Vec<SeriesText>,
+    pub(super) buckets: Buckets,
     /// Why the block is not loaded as it is meant.
     pub(super) lacking: Option<Box<str>>,
+}
+
+/// What becomes of series of buckets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Buckets {
+    /// They are loaded as they are.
+    Classic,
+    /// They are loaded, and as native histograms with custom buckets beside it.
+    Custom,
 }
 
 /// An expression and what it must come to.
@@ -79,17 +89,17 @@ fn command(line: &str, block: &[&str]) -> Read<Command> {
 }
 
 fn data(word: &str, step: &str, block: &[&str]) -> Read<Data> {
-    let is_nhcb = word == "load_with_nhcb";
-    let mut lacking = is_nhcb.then(|| "histograms with custom buckets are of tier 3".into());
+    let mut lacking = None;
+    let buckets = if word == "load_with_nhcb" { Buckets::Custom } else { Buckets::Classic };
     let mut series = Vec::with_capacity(block.len());
     for line in block {
-        if line.starts_with('@') || line.contains(" @st") {
+        if line.contains("@st") {
             lacking = Some("start timestamps are of tier 3".into());
             continue;
         }
         series.push(SeriesText::read(line).map_err(|error| error.to_string())?);
     }
-    Ok(Data { step: span(step)?, series, lacking })
+    Ok(Data { step: span(step)?, series, buckets, lacking })
 }
 
 fn check(line: &str, block: &[&str]) -> Read<Check> {
