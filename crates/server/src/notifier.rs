@@ -89,6 +89,7 @@ impl Notifier {
             deliveries: JoinSet::new(),
             on_the_way: FxHashMap::default(),
             unsaved: BTreeMap::new(),
+            uncounted: 0,
         };
         Ok((notifier, run))
     }
@@ -142,6 +143,8 @@ pub(crate) struct Run {
     on_the_way: FxHashMap<Id, Arc<Notification>>,
     /// Records that the journal has not taken yet, by key.
     unsaved: BTreeMap<Box<str>, Option<Bytes>>,
+    /// Notifications that were delivered and are not counted yet: their records are unsaved.
+    uncounted: u64,
 }
 
 impl Run {
@@ -205,12 +208,13 @@ impl Run {
             Err(error) => (error.id(), None),
         };
         let Some(notification) = self.on_the_way.remove(&id) else { return };
-        self.figures.notifications.add(1);
         if let Some(Ok(())) = result {
             let changes = self.dispatcher.on_sent(&notification.address);
             self.note(changes);
+            self.uncounted += 1;
             return;
         }
+        self.figures.notifications.add(1);
         self.figures.notifications_failed.add(1);
         self.dispatcher.on_failed(&notification.address);
         let Some(Err(undelivered)) = result else {
@@ -256,8 +260,9 @@ impl Run {
             key: key.clone(),
             value: value.clone(),
         });
-        let figures = Arc::clone(&self.figures);
+        let (figures, delivered) = (Arc::clone(&self.figures), self.uncounted);
         let reply = move |result: Result<(), bellwire_journal::Error>| {
+            figures.notifications.add(delivered);
             if let Err(error) = result {
                 figures.journal_failures.add(1);
                 tracing::error!(%error, "What a webhook was told is not kept; after a restart it may be told again.");
@@ -265,6 +270,7 @@ impl Run {
         };
         if self.journal.write_records(changes.collect(), Box::new(reply)).is_ok() {
             self.unsaved.clear();
+            self.uncounted = 0;
         }
     }
 }

@@ -107,7 +107,7 @@ figures! {
     alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire or resolved.";
     alert_groups "gauge" "bellwire_alert_groups" "Groups of alerts that are notified together.";
     alert_groups_refused "counter" "bellwire_alert_groups_refused_total" "Alerts that nobody is notified of because there are too many groups.";
-    notifications "counter" "bellwire_notifications_total" "Notifications that were delivered or given up.";
+    notifications "counter" "bellwire_notifications_total" "Notifications that were delivered, and are remembered, or were given up.";
     notifications_failed "counter" "bellwire_notifications_failed_total" "Notifications that were given up; they are on `alerts/dead-letters`.";
     notifications_waiting "gauge" "bellwire_notifications_waiting" "Notifications that wait or are on their way.";
     notification_requests "counter" "bellwire_notification_requests_total" "Requests to webhooks.";

@@ -13,6 +13,7 @@ mod random;
 mod raw;
 mod sse;
 mod tls;
+mod webhook;
 mod websocket;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::sse::{Stream, StreamItem, of_item};
 pub(crate) use self::tls::{Authority, Pair, TlsStream, connect, server_name};
+pub(crate) use self::webhook::Webhook;
 pub(crate) use self::websocket::{End, Spoken, WebSocket};
 
 /// How long anything may take before a test fails.

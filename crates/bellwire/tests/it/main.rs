@@ -10,6 +10,7 @@ mod demo;
 mod disk;
 mod harness;
 mod http2;
+mod notifications;
 mod overload;
 mod polls;
 mod prometheus;

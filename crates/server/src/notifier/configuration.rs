@@ -49,3 +49,16 @@ pub fn load(path: Option<&Path>) -> Result<Config, AlertmanagerConfigError> {
         .map_err(|errors| AlertmanagerConfigError::Content { path: path.to_owned(), errors })?;
     Ok(config.in_folder(path.parent().unwrap_or(Path::new(""))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_valid() {
+        let folder = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+        let path = Path::new(&folder).join("../../examples/alertmanager.yml");
+        let config = load(Some(&path)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.receivers.len(), 2);
+    }
+}

@@ -260,12 +260,18 @@ impl Server {
     /// A closed connection is noticed a moment later.
     #[track_caller]
     pub(crate) fn wait_for_streams(&self, count: u64) {
-        let open = |_| {
+        self.wait_for_figure("bellwire_streams_open", count);
+    }
+
+    /// Waits until a figure has this value.
+    #[track_caller]
+    pub(crate) fn wait_for_figure(&self, name: &str, value: u64) {
+        let look = |_| {
             std::thread::park_timeout(std::time::Duration::from_millis(10));
-            self.figure("bellwire_streams_open")
+            self.figure(name)
         };
-        let reached = (0..2_000).map(open).any(|open| open == count);
-        assert!(reached, "{} streams are open", self.figure("bellwire_streams_open"));
+        let reached = (0..2_000).map(look).any(|seen| seen == value);
+        assert!(reached, "{name} is {}, not {value}", self.figure(name));
     }
 
     pub(crate) fn resident_bytes(&self) -> u64 {

@@ -1,0 +1,184 @@
+//! From a sample to a webhook, over real sockets.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Process, Server, Stream, Webhook, bellwire, post};
+
+const RULES: &str = "
+groups:
+  - name: house
+    rules:
+      - alert: DoorOpen
+        expr: door_open == 1
+        labels: {severity: info}
+        annotations: {summary: 'a door in {{ $labels.site }}'}
+      - alert: Fire
+        expr: fire == 1
+        labels: {severity: critical}
+";
+
+/// Files in a folder of their own, and a server that is told of them.
+struct House {
+    server: Server,
+    folder: TempDir,
+}
+
+impl House {
+    fn new(alertmanager: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+        std::fs::write(path("rules.yml"), RULES).expect("written");
+        std::fs::write(path("alertmanager.yml"), alertmanager).expect("written");
+        let (rules, config) = (path("rules.yml"), path("alertmanager.yml"));
+        let flags = ["--rules", &rules, "--alertmanager-config", &config];
+        Self { server: Server::start_with(&flags), folder }
+    }
+
+    fn sample(&self, name: &str, value: f64) {
+        let sample = json!({ "name": name, "labels": { "site": "oslo" }, "value": value });
+        assert_eq!(post(self.server.address(), "/v1/samples", sample.to_string()).status, 200);
+    }
+
+    fn configure(&self, alertmanager: &str) {
+        std::fs::write(self.folder.path().join("alertmanager.yml"), alertmanager).expect("written");
+    }
+}
+
+/// One receiver, `ops`, with these webhooks.
+fn to(urls: &[&str], timing: &str) -> String {
+    let hooks: Vec<_> = urls.iter().map(|url| format!("{{url: '{url}'}}")).collect();
+    format!(
+        "route: {{receiver: ops, {timing}}}\n\
+         receivers: [{{name: ops, webhook_configs: [{}]}}]\n",
+        hooks.join(", ")
+    )
+}
+
+const AT_ONCE: &str = "group_wait: 0s, group_interval: 200ms";
+
+#[test]
+fn a_webhook_is_told_what_fires_and_what_resolves() {
+    let webhook = Webhook::answering(&[]);
+    let house = House::new(&to(&[&webhook.url()], AT_ONCE));
+    house.sample("door_open", 1.0);
+    let payload = webhook.next();
+    assert_eq!((&payload["version"], &payload["status"]), (&json!("4"), &json!("firing")));
+    assert_eq!((&payload["receiver"], &payload["groupKey"]), (&json!("ops"), &json!("{}:{}")));
+    assert_eq!(payload["commonLabels"]["site"], "oslo");
+    let alert = &payload["alerts"][0];
+    assert_eq!(alert["annotations"]["summary"], "a door in oslo");
+    assert_eq!(alert["endsAt"], "0001-01-01T00:00:00Z");
+
+    house.sample("fire", 1.0);
+    assert_eq!(webhook.next_story(), "new alerts added: +DoorOpen +Fire");
+    house.sample("door_open", 0.0);
+    assert_eq!(webhook.next_story(), "some alerts resolved: -DoorOpen +Fire");
+    house.sample("fire", 0.0);
+    let payload = webhook.next();
+    assert_eq!(
+        (&payload["status"], &payload["notification_reason"]),
+        (&json!("resolved"), &json!("all alerts resolved"))
+    );
+    assert_eq!(payload["alerts"][0]["fingerprint"].as_str().map(str::len), Some(16));
+    assert_eq!(house.server.figure("bellwire_notifications_failed_total"), 0);
+}
+
+#[test]
+fn a_busy_webhook_is_asked_again_and_one_that_refuses_leaves_a_dead_letter() {
+    let webhook =
+        Webhook::answering(&["503 Slow", "429 Wait\r\nRetry-After: 1", "200 OK", "404 Gone"]);
+    let house = House::new(&to(&[&webhook.url()], "group_wait: 0s, group_interval: 10s"));
+    let mut letters = Stream::open(house.server.address(), "topic=alerts/dead-letters/*");
+    letters.until_ready();
+    house.sample("door_open", 1.0);
+    for _ in 0..3 {
+        assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+    }
+    house.configure(&to(&[&webhook.url()], AT_ONCE));
+    assert_eq!(post(house.server.address(), "/-/reload", "").status, 200);
+    house.sample("fire", 1.0);
+    assert_eq!(webhook.next_story(), "new alerts added: +DoorOpen +Fire");
+    let event = letters.next_of("notification.failed");
+    assert_eq!(event.json()["topic"], "alerts/dead-letters/ops");
+    let letter = event.payload();
+    assert_eq!((&letter["attempts"], &letter["last_status"]), (&json!(1), &json!(404)));
+    assert_eq!(letter["payload"]["alerts"][1]["labels"]["alertname"], "Fire");
+    // It is tried again with the group's next look, and taken.
+    assert_eq!(webhook.next_story(), "new alerts added: +DoorOpen +Fire");
+    assert_eq!(house.server.figure("bellwire_notification_requests_failed_total"), 3);
+}
+
+#[test]
+fn killed_while_a_group_waits_it_is_told_once() {
+    let webhook = Webhook::answering(&[]);
+    let timing = "group_wait: 2s, group_interval: 200ms";
+    let mut house = House::new(&to(&[&webhook.url()], timing));
+    let mut events = Stream::open(house.server.address(), "topic=alerts/events/**");
+    events.until_ready();
+    house.sample("door_open", 1.0);
+    events.next_of("alert.firing");
+    house.server.kill();
+    assert!(webhook.is_idle(), "the group still waits");
+    house.server.restart();
+    assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+    // What it was told is synced before long, and not told again by the next life.
+    house.server.wait_for_figure("bellwire_notifications_total", 1);
+    house.server.kill();
+    house.server.restart();
+    house.sample("fire", 1.0);
+    assert_eq!(webhook.next_story(), "new alerts added: +DoorOpen +Fire");
+}
+
+#[test]
+fn a_dead_webhook_beside_a_good_one_harms_nobody() {
+    // A port that nobody listens on any more.
+    let dead =
+        TcpListener::bind("127.0.0.1:0").expect("a socket").local_addr().expect("an address");
+    let webhook = Webhook::answering(&[]);
+    let house = House::new(&to(&[&format!("http://{dead}"), &webhook.url()], AT_ONCE));
+    house.sample("door_open", 1.0);
+    assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+    house.sample("door_open", 0.0);
+    assert_eq!(webhook.next_story(), "all alerts resolved: -DoorOpen");
+    // The dead one's is tried until the next would be due.
+    house.server.wait_for_figure("bellwire_notifications_waiting", 1);
+}
+
+#[test]
+fn a_wrong_file_changes_nothing_and_stops_a_start() {
+    let (old, new) = (Webhook::answering(&[]), Webhook::answering(&[]));
+    let house = House::new(&to(&[&old.url()], AT_ONCE));
+    house.configure("route: {receiver: nobody}\nreceivers: []\n");
+    let refused = post(house.server.address(), "/-/reload", "");
+    assert_eq!(refused.status, 422);
+    assert!(refused.text().contains(":1:19: there is no receiver `nobody`"), "{}", refused.text());
+    house.sample("door_open", 1.0);
+    assert_eq!(old.next_story(), "first notification: +DoorOpen");
+    house.configure(&to(&[&new.url()], AT_ONCE));
+    assert_eq!(post(house.server.address(), "/-/reload", "").status, 200);
+    house.sample("fire", 1.0);
+    assert_eq!(new.next_story(), "new alerts added: +DoorOpen +Fire");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("wrong.yml");
+    std::fs::write(&path, "receivers: [{name: a, email_configs: []}]\n").expect("written");
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["check"][..]] {
+        let output = run(arguments, &path);
+        let reason = "wrong.yml:1:23: `email_configs`: notifications go out as webhooks only";
+        assert!(output.contains(reason), "{arguments:?}: {output}");
+    }
+}
+
+/// What the command says before it fails.
+fn run(arguments: &[&str], alertmanager_config: &Path) -> String {
+    let mut command = bellwire(arguments);
+    command.arg("--alertmanager-config").arg(alertmanager_config);
+    command.current_dir(alertmanager_config.parent().expect("a folder"));
+    let (code, output, errors) = Process::spawn(command).finish();
+    assert_eq!(code, Some(1));
+    output + &errors
+}
