@@ -29,6 +29,7 @@ mod report;
 mod resume;
 mod rules;
 mod series;
+mod standing;
 mod ticks;
 mod timers;
 
@@ -44,6 +45,7 @@ use self::partitions::PARTITION_BYTES;
 pub use self::report::RuleReport;
 use self::rules::{RuleId, RuleTable, Shape};
 use self::series::{Added, Reading, SeriesTable, Subscription};
+pub(crate) use self::standing::Standing;
 use self::timers::Timers;
 use crate::cost::Parts;
 use crate::evaluation::column::Spare;

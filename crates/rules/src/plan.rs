@@ -331,6 +331,11 @@ impl Plan {
         }
     }
 
+    /// Whether it comes to an instant vector.
+    pub(crate) fn is_vector(&self) -> bool {
+        matches!(self.root, Root::Vector(_))
+    }
+
     /// What a whole expression comes to, in words.
     pub(crate) fn noun(&self) -> &'static str {
         match self.root {

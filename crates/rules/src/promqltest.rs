@@ -9,6 +9,10 @@
 //!   {} 100
 //! ```
 //!
+//! An expression is evaluated plainly, and as a query that stands in an engine while the samples
+//! come in one after the other; both must come to the same. What the engine does not keep up with
+//! (`@`, looking ahead, texts and ranges as results) is evaluated plainly alone.
+//!
 //! A check passes, fails, or is unsupported: then what it asks for is refused when the expression
 //! is read, or its series have what is not evaluated, such as native histograms, and what comes of
 //! the rest is not what must.
@@ -16,19 +20,29 @@
 mod comparison;
 mod script;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bellwire_model::limits::LOOKBACK;
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 
 use self::comparison::{Expected, difference};
 use self::script::{Buckets, Check, Command, Data, When, commands};
+use crate::engine::Standing;
 use crate::evaluation::{
-    Answer, Conventions, EvaluationError, NameRemoval, Span, query, query_range,
+    Answer, Conventions, EvaluationError, NameRemoval, Series, Span, Value, query, query_range,
 };
 use crate::expression::ExpressionReason;
 use crate::plan::Plan;
 use crate::series_text::Cell;
 use crate::storage::Storage;
+
+/// Those of Prometheus' runner.
+const CONVENTIONS: Conventions = Conventions {
+    lookback: LOOKBACK,
+    subquery_step: Duration::from_mins(1),
+    names: NameRemoval::Delayed,
+};
 
 /// What became of a script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +106,8 @@ pub fn run(script: &str) -> Report {
 #[derive(Default)]
 struct Loaded {
     storage: Storage,
+    /// The same samples in the order of their times.
+    samples: BTreeMap<Timestamp, Vec<Sample>>,
     /// The series that have what is not evaluated: native histograms, or labels of type and unit.
     beyond: Storage,
     /// Whether a block could not be loaded as it was meant, and why.
@@ -117,12 +133,17 @@ impl Loaded {
                 let of = |value| Sample { series: series.labels.clone(), value, time };
                 match cell {
                     Cell::Nothing => {}
-                    Cell::Value(value) => self.storage.add(&of(value)),
+                    Cell::Value(value) => self.add(of(value)),
                     Cell::Histogram => self.beyond.add(&mark(series.labels.clone())),
                 }
                 time = time.saturating_add(data.step);
             }
         }
+    }
+
+    fn add(&mut self, sample: Sample) {
+        self.storage.add(&sample);
+        self.samples.entry(sample.time).or_default().push(sample);
     }
 
     fn check(&self, check: &Check) -> Result<(), Outcome> {
@@ -146,24 +167,57 @@ impl Loaded {
             !self.beyond.select(&selection.selector).is_empty()
         };
         let answer = self.evaluate(&plan, check.when);
-        judge(&check.expected, check, answer).map_err(|reason| {
-            match plan.selections.iter().any(touches) {
-                true => Outcome::Unsupported(BEYOND.into()),
-                false => Outcome::Failed(reason),
+        let judged = judge(&check.expected, check, answer);
+        judged.and_then(|()| self.stand(plan.clone(), check)).map_err(|reason| {
+            if plan.selections.iter().any(touches) {
+                Outcome::Unsupported(BEYOND.into())
+            } else {
+                Outcome::Failed(reason)
             }
         })
     }
 
-    fn evaluate(&self, plan: &Plan, when: When) -> Result<Answer, EvaluationError> {
-        let conventions = Conventions {
-            names: NameRemoval::Delayed,
-            subquery_step: Duration::from_mins(1),
-            ..Conventions::default()
+    /// Has the expression stand while the samples come in, and looks at it at each step.
+    fn stand(&self, plan: Plan, check: &Check) -> Result<(), String> {
+        let Ok(plan) = plan.for_rules() else { return Ok(()) };
+        let is_streamed = plan.is_vector() && plan.on_tick_only().is_none();
+        if !is_streamed || check.expected.is_ordered || check.expected.failure.is_some() {
+            return Ok(());
+        }
+        let mut standing = Standing::new(plan, CONVENTIONS);
+        let mut matrix: BTreeMap<Labels, Vec<(Timestamp, f64)>> = BTreeMap::new();
+        let mut samples = self.samples.iter().peekable();
+        let mut last = Vec::new();
+        for time in check.when.times() {
+            while let Some((at, batch)) = samples.next_if(|(at, _)| **at <= time) {
+                standing.apply(*at, batch);
+            }
+            standing.apply(time, &[]);
+            let reading = standing.read().map_err(|error| format!("standing: {error}"))?;
+            if let Some(missed) = reading.missed {
+                return Err(format!("standing at {time}: {missed} has come or gone unnoticed"));
+            }
+            for element in &reading.elements {
+                matrix.entry(element.labels.clone()).or_default().push((time, element.value));
+            }
+            last = reading.elements;
+        }
+        let value = match check.when {
+            When::Instant(_) => Value::Vector(last),
+            When::Range { .. } => {
+                let series = |(labels, values)| Series { labels, values };
+                Value::Matrix(matrix.into_iter().map(series).collect())
+            }
         };
+        let difference = difference(&check.expected, check.when, &value);
+        difference.map_or(Ok(()), |difference| Err(format!("standing: {difference}")))
+    }
+
+    fn evaluate(&self, plan: &Plan, when: When) -> Result<Answer, EvaluationError> {
         match when {
-            When::Instant(time) => query(plan, &self.storage, &conventions, time),
+            When::Instant(time) => query(plan, &self.storage, &CONVENTIONS, time),
             When::Range { start, end, step } => {
-                query_range(plan, &self.storage, &conventions, (Span { start, end }, step))
+                query_range(plan, &self.storage, &CONVENTIONS, (Span { start, end }, step))
             }
         }
     }

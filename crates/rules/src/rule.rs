@@ -27,6 +27,22 @@ impl RuleSet {
         &self.groups
     }
 
+    /// One rule that raises an alert for everything that a query comes to.
+    pub(crate) fn of_query(plan: Plan) -> Self {
+        let [file, group, alert] = ["", "", "query"].map(Arc::from);
+        let (file, name): (Arc<str>, Arc<str>) = (file, group);
+        let rule = Rule {
+            name: Arc::new(RuleName { file: file.clone(), group: name.clone(), alert }),
+            mode: Mode::Stream,
+            expression: Box::default(),
+            kind: RuleKind::Alert(AlertRule::default()),
+            settings: GroupSettings::default(),
+            plan,
+        };
+        let settings = GroupSettings::default();
+        Self { groups: vec![Group { file, name, settings, rules: vec![rule] }] }
+    }
+
     /// The number of rules.
     pub fn len(&self) -> usize {
         self.groups.iter().map(|group| group.rules.len()).sum()
@@ -88,7 +104,7 @@ pub enum RuleKind {
 }
 
 /// What an alerting rule has beside its expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertRule {
     /// How long the condition must hold before it fires: `for`.
     pub hold: Duration,

@@ -50,6 +50,11 @@ impl Engine {
         self.outline_part(part);
     }
 
+    /// What a part comes to now.
+    pub(super) fn items(&self, part: Subscription) -> Evaluated<Vec<Item>> {
+        self.outcome(part).items
+    }
+
     fn outcome(&self, part: Subscription) -> Outcome {
         let entry = self.rules.get(part.rule);
         let members = &entry.partitions.get(part.partition).members;

@@ -23,7 +23,7 @@ impl Engine {
         self.rules.ids().map(|id| RuleReport { rule: self.rules.rule(id), alerts: self.raised(id) })
     }
 
-    fn raised(&self, rule: RuleId) -> Vec<Arc<Alert>> {
+    pub(super) fn raised(&self, rule: RuleId) -> Vec<Arc<Alert>> {
         let partitions = &self.rules.get(rule).partitions;
         let raised = partitions.ids().flat_map(|id| &partitions.get(id).raised);
         let entries = raised.filter_map(|fingerprint| self.alerts.get(*fingerprint));

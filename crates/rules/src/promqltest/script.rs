@@ -48,6 +48,18 @@ pub(super) enum When {
     Range { start: Timestamp, end: Timestamp, step: Duration },
 }
 
+impl When {
+    /// The instants.
+    pub(super) fn times(self) -> impl Iterator<Item = Timestamp> {
+        let (start, end, step) = match self {
+            Self::Instant(time) => (time, time, Duration::from_millis(1)),
+            Self::Range { start, end, step } => (start, end, step.max(Duration::from_millis(1))),
+        };
+        let next = move |time: &Timestamp| Some(time.saturating_add(step));
+        std::iter::successors(Some(start), next).take_while(move |time| *time <= end)
+    }
+}
+
 /// A command that cannot be read.
 pub(super) struct Fault {
     pub(super) command: Box<str>,

@@ -1,0 +1,71 @@
+//! A query that stands: an engine keeps up with it as samples and time come in.
+
+use std::collections::BTreeSet;
+
+use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
+
+use super::rules::RuleId;
+use super::series::Subscription;
+use super::{Engine, Settings};
+use crate::evaluation::{Conventions, Element, Evaluated, finished};
+use crate::plan::Plan;
+use crate::rule::{ALERT_NAME, RuleSet};
+
+/// An engine with one rule: an alert for every element that the query comes to.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    engine: Engine,
+}
+
+/// What a standing query comes to.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// The elements, in the order of the parts that the query falls into.
+    pub(crate) elements: Vec<Element>,
+    /// Labels of elements that the engine holds and that are not there, or the other way round: it
+    /// has missed a change.
+    pub(crate) missed: Option<Labels>,
+}
+
+impl Standing {
+    /// A query over no samples yet.
+    pub(crate) fn new(plan: Plan, conventions: Conventions) -> Self {
+        let mut engine = Engine::with_settings(RuleSet::of_query(plan), Settings::default());
+        engine.conventions = conventions;
+        Self { engine }
+    }
+
+    /// Samples arrive, or time passes.
+    pub(crate) fn apply(&mut self, now: Timestamp, samples: &[Sample]) {
+        if samples.is_empty() && self.engine.touched.step > 1 {
+            self.engine.advance(now);
+        } else {
+            self.engine.apply(now, samples);
+        }
+    }
+
+    /// What it comes to now.
+    pub(crate) fn read(&self) -> Evaluated<Reading> {
+        let rule = self.engine.rules.ids().next().expect("there is one rule");
+        let mut items = Vec::new();
+        for partition in self.engine.rules.get(rule).partitions.ids() {
+            items.extend(self.engine.items(Subscription { rule, partition })?);
+        }
+        let elements: Vec<Element> = finished(items)?
+            .into_iter()
+            .map(|item| Element { value: item.value(), labels: item.labels })
+            .collect();
+        let missed = self.missed(rule, &elements);
+        Ok(Reading { elements, missed })
+    }
+
+    fn missed(&self, rule: RuleId, elements: &[Element]) -> Option<Labels> {
+        let bare =
+            |labels: &Labels| labels.filtered(|name| ![METRIC_NAME, ALERT_NAME].contains(&name));
+        let alerts = self.engine.raised(rule);
+        let held: BTreeSet<Labels> = alerts.iter().map(|alert| bare(&alert.labels)).collect();
+        let there: BTreeSet<Labels> =
+            elements.iter().map(|element| bare(&element.labels)).collect();
+        held.symmetric_difference(&there).next().cloned()
+    }
+}
