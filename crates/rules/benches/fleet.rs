@@ -12,7 +12,7 @@ use bellwire_rules::{Engine, RuleFile, load};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
-use self::fleet::{Batch, Fleet, SERIES};
+use self::fleet::{Batch, Fleet, SERIES, SERVICES};
 
 /// Rounds of 15 s until windows are full.
 const ROUNDS_TO_FILL: usize = 22;
@@ -35,7 +35,7 @@ fn apply(engine: &mut Engine, round: &[Batch]) -> usize {
 }
 
 fn full_engine(fleet: &mut Fleet, mut next: impl FnMut(&mut Fleet) -> Vec<Batch>) -> Engine {
-    let text = fleet::rules();
+    let text = fleet::rules(SERVICES);
     let rules = load(&[RuleFile { name: "fleet", text: &text }]).expect("rules");
     assert_eq!(rules.len(), 1_000);
     let before = resident_bytes();
@@ -76,4 +76,13 @@ fn labels_known(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn labels_fresh(bencher: Bencher<'_, '_>) {
     run(bencher, fresh);
+}
+
+/// From the text of a file to an engine.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn twenty_thousand_rules_load(bencher: Bencher<'_, '_>) {
+    let text = fleet::rules(20 * SERVICES);
+    bencher.counter(ItemsCount::new(20_000_usize)).bench_local(|| {
+        Engine::new(load(&[RuleFile { name: "fleet", text: &text }]).expect("rules"))
+    });
 }

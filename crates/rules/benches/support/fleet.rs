@@ -24,7 +24,7 @@ use std::fmt::Write;
 
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 
-const SERVICES: usize = 100;
+pub(crate) const SERVICES: usize = 100;
 const SERIES_PER_SERVICE: usize = 1_000;
 pub(crate) const SERIES: usize = SERVICES * SERIES_PER_SERVICE;
 const INTERVAL_MS: i64 = 15_000;
@@ -34,9 +34,9 @@ const START_MS: i64 = 1_700_000_000_000;
 /// Targets that a service has.
 const TARGETS: [usize; 3] = [1, 2, 10];
 
-/// The rule file.
-pub(crate) fn rules() -> String {
-    (0..SERVICES).fold("groups:\n".to_owned(), |mut text, service| {
+/// The rule file of so many services.
+pub(crate) fn rules(services: usize) -> String {
+    (0..services).fold("groups:\n".to_owned(), |mut text, service| {
         write!(text, "- name: s{service}\n  rules:\n").expect("text");
         for rule in rules_of(service) {
             writeln!(text, "  - {}", rule.replace("S_", &format!("s{service}_"))).expect("text");
