@@ -12,39 +12,85 @@ pub const METRIC_NAME: &str = "__name__";
 
 /// An immutable label set: sorted by name, no name twice, no empty value; cloning shares it.
 ///
-/// The text lies in one piece (`name value name value …`) with the ends of its parts beside it,
-/// so that a set costs two allocations however many labels it has.
+/// All of it lies in one piece of text, so that a set is one pointer and one allocation however
+/// many labels it has:
+///
+/// ```text
+/// number of labels │ where each name and each value ends │ name value name value …
+/// ╰ one character ─╯ ╰─ three ASCII characters each ─────╯
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Labels {
-    ends: Arc<[u32]>,
-    text: Arc<str>,
-}
+pub struct Labels(Arc<str>);
+
+/// Characters that say where a name or a value ends; each holds seven bits.
+const END_CHARACTERS: usize = 3;
+
+// What the characters can say is enough for the longest labels.
+const _: () = assert!(
+    LABELS_PER_SERIES_MAX < 1 << 7
+        && LABELS_PER_SERIES_MAX * (LABEL_NAME_BYTES_MAX + LABEL_VALUE_BYTES_MAX)
+            < 1 << (7 * END_CHARACTERS)
+);
 
 impl Labels {
     /// The empty set.
     pub fn empty() -> Self {
-        Self { ends: Arc::new([]), text: Arc::from("") }
+        Self::of_sorted(&[])
     }
 
     /// A set of these pairs; empty values are left out, as Prometheus does.
     pub fn from_pairs<'a>(
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, LabelsError> {
-        let mut builder = LabelsBuilder::default();
+        let pairs = pairs.into_iter();
+        let mut kept = Vec::with_capacity(pairs.size_hint().0);
         for (name, value) in pairs {
-            builder.push(name, value)?;
+            check(name, value)?;
+            if !value.is_empty() {
+                kept.push((name, value));
+            }
         }
-        builder.build()
+        Self::of_pairs(kept)
+    }
+
+    /// A set of pairs that keep the bounds, each with a value.
+    fn of_pairs(mut pairs: Vec<(&str, &str)>) -> Result<Self, LabelsError> {
+        if pairs.len() > LABELS_PER_SERIES_MAX {
+            return Err(LabelsError::TooMany { labels: pairs.len() });
+        }
+        pairs.sort_unstable();
+        if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(LabelsError::Duplicate { name: twice[0].0.into() });
+        }
+        Ok(Self::of_sorted(&pairs))
+    }
+
+    /// A set of pairs that are sorted by name, no name twice.
+    fn of_sorted(pairs: &[(&str, &str)]) -> Self {
+        let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let mut text = String::with_capacity(1 + pairs.len() * 2 * END_CHARACTERS + bytes);
+        text.push(char::from(pairs.len() as u8));
+        let mut end = 0;
+        for part in pairs.iter().flat_map(|(name, value)| [name, value]) {
+            end += part.len();
+            for place in 0..END_CHARACTERS {
+                text.push(char::from((end >> (7 * place)) as u8 & 0x7f));
+            }
+        }
+        for part in pairs.iter().flat_map(|(name, value)| [name, value]) {
+            text.push_str(part);
+        }
+        Self(text.into())
     }
 
     /// The number of labels, the metric name included.
     pub fn len(&self) -> usize {
-        self.ends.len() / 2
+        usize::from(self.0.as_bytes()[0])
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 
     /// The value of `name`.
@@ -59,11 +105,15 @@ impl Labels {
 
     /// All pairs, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let ends_end = 1 + self.len() * 2 * END_CHARACTERS;
+        let ends = self.0.as_bytes()[1..ends_end].as_chunks::<END_CHARACTERS>().0;
+        let text = &self.0[ends_end..];
         let mut start = 0;
-        self.ends.as_chunks::<2>().0.iter().map(move |&[name_end, value_end]| {
-            let name = &self.text[start..name_end as usize];
-            let value = &self.text[name_end as usize..value_end as usize];
-            start = value_end as usize;
+        ends.as_chunks::<2>().0.iter().map(move |[name_end, value_end]| {
+            let (name_end, value_end) = (read_end(*name_end), read_end(*value_end));
+            let name = &text[start..name_end];
+            let value = &text[name_end..value_end];
+            start = value_end;
             (name, value)
         })
     }
@@ -71,18 +121,9 @@ impl Labels {
     /// The labels whose names are kept.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let mut text = String::with_capacity(self.text.len());
-        let mut ends = Vec::with_capacity(self.ends.len());
-        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
-            text.push_str(name);
-            ends.push(text.len() as u32);
-            text.push_str(value);
-            ends.push(text.len() as u32);
-        }
-        if ends.len() == self.ends.len() {
-            return self.clone();
-        }
-        Self { ends: ends.into(), text: text.into() }
+        let mut kept = Vec::with_capacity(self.len());
+        kept.extend(self.iter().filter(|(name, _)| keep(name)));
+        if kept.len() == self.len() { self.clone() } else { Self::of_sorted(&kept) }
     }
 
     /// These labels with `name` set to `value`; an empty value takes the label away.
@@ -93,7 +134,7 @@ impl Labels {
 
     /// Bytes on the heap.
     pub fn size_bytes(&self) -> usize {
-        self.text.len() + self.ends.len() * size_of::<u32>()
+        self.0.len()
     }
 }
 
@@ -129,18 +170,7 @@ pub struct LabelsBuilder {
 impl LabelsBuilder {
     /// Adds a pair. An empty value is the same as no label.
     pub fn push(&mut self, name: &str, value: &str) -> Result<(), LabelsError> {
-        if name.is_empty() {
-            return Err(LabelsError::EmptyName);
-        }
-        if name.chars().any(char::is_control) {
-            return Err(LabelsError::ControlCharacter);
-        }
-        if name.len() > LABEL_NAME_BYTES_MAX {
-            return Err(LabelsError::NameTooLong { bytes: name.len() });
-        }
-        if value.len() > LABEL_VALUE_BYTES_MAX {
-            return Err(LabelsError::ValueTooLong { name: name.into(), bytes: value.len() });
-        }
+        check(name, value)?;
         if !value.is_empty() {
             self.pairs.push((name.into(), value.into()));
         }
@@ -148,24 +178,33 @@ impl LabelsBuilder {
     }
 
     /// The set.
-    pub fn build(mut self) -> Result<Labels, LabelsError> {
-        if self.pairs.len() > LABELS_PER_SERIES_MAX {
-            return Err(LabelsError::TooMany { labels: self.pairs.len() });
-        }
-        self.pairs.sort_unstable();
-        let mut text = String::new();
-        let mut ends = Vec::with_capacity(self.pairs.len() * 2);
-        for (index, (name, value)) in self.pairs.iter().enumerate() {
-            if index > 0 && self.pairs[index - 1].0 == *name {
-                return Err(LabelsError::Duplicate { name: name.clone() });
-            }
-            text.push_str(name);
-            ends.push(text.len() as u32);
-            text.push_str(value);
-            ends.push(text.len() as u32);
-        }
-        Ok(Labels { ends: ends.into(), text: text.into() })
+    pub fn build(self) -> Result<Labels, LabelsError> {
+        Labels::of_pairs(self.pairs.iter().map(|(name, value)| (&**name, &**value)).collect())
     }
+}
+
+/// Where a name or a value ends, as the index of a set says it.
+fn read_end(characters: [u8; END_CHARACTERS]) -> usize {
+    characters.iter().rev().fold(0, |end, character| end << 7 | usize::from(*character))
+}
+
+/// Refuses a label that breaks a bound.
+fn check(name: &str, value: &str) -> Result<(), LabelsError> {
+    if name.is_empty() {
+        return Err(LabelsError::EmptyName);
+    }
+    // Most names are ASCII, where control characters are told by their bytes.
+    let is_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && name.chars().any(char::is_control) {
+        return Err(LabelsError::ControlCharacter);
+    }
+    if name.len() > LABEL_NAME_BYTES_MAX {
+        return Err(LabelsError::NameTooLong { bytes: name.len() });
+    }
+    if value.len() > LABEL_VALUE_BYTES_MAX {
+        return Err(LabelsError::ValueTooLong { name: name.into(), bytes: value.len() });
+    }
+    Ok(())
 }
 
 /// Why pairs are no label set.
@@ -239,6 +278,18 @@ mod tests {
         let one = Labels::from_pairs([("a", "bc")]).expect("labels");
         let two = Labels::from_pairs([("ab", "c")]).expect("labels");
         assert_ne!(one, two);
+    }
+
+    #[test]
+    fn the_longest_labels_are_read_as_they_were_written() {
+        let value = "ö".repeat(LABEL_VALUE_BYTES_MAX / 2);
+        let names: Vec<String> = (10..10 + LABELS_PER_SERIES_MAX)
+            .map(|number| format!("{number}{}", "n".repeat(LABEL_NAME_BYTES_MAX - 2)))
+            .collect();
+        let pairs = names.iter().map(|name| (name.as_str(), value.as_str()));
+        let labels = Labels::from_pairs(pairs.clone()).expect("labels");
+        assert_eq!(labels.len(), LABELS_PER_SERIES_MAX);
+        assert!(labels.iter().eq(pairs));
     }
 
     #[test]
