@@ -30,7 +30,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("alerts", 4000),
     ("journal", 4000),
     ("hub", 2500),
-    ("server", 8000),
+    ("server", 12_000),
     ("bench", 4000),
     ("bellwire", 2000),
 ];

@@ -10,8 +10,8 @@
 //!  time ──▶ next_deadline ─▶ plan_due ──▶ Plan ─────────────────────────────────── take ─┘
 //! ```
 //!
-//! Plans are taken in the order in which they are made, each before the next one is made: one
-//! thread works at the desk. Time is a parameter of everything.
+//! Plans are taken in the order in which they are made, each before the next one is made. Rules may
+//! say something between the two: then what they say counts. Time is a parameter of everything.
 
 mod case;
 mod plan;
@@ -214,15 +214,17 @@ impl Desk {
                 Change::Silence(silence) => self.put_silence(now, silence, &mut outcome),
                 Change::Advance => self.advance(now, &mut outcome),
                 Change::Acknowledged(fingerprint, acknowledged) => {
-                    if let Some(case) = self.cases.get_mut(&fingerprint) {
-                        case.status.acknowledged =
-                            acknowledged.map(|acknowledged| acknowledged.acknowledgement);
-                        outcome.shown.push(case.shown(plan.event_type));
-                    }
+                    let acknowledged = (fingerprint, acknowledged);
+                    self.put_acknowledged(acknowledged, plan.event_type, &mut outcome);
+                }
+                Change::Posted(posted, _) if self.is_of_rule(posted.alert.fingerprint) => {
+                    let fingerprint = posted.alert.fingerprint;
+                    outcome.records.push(record::forget_posted(fingerprint));
                 }
                 Change::Posted(posted, event_type) => {
                     resolved.extend(self.put_posted(now, posted, event_type, &mut outcome));
                 }
+                Change::Forgotten(fingerprint) if self.is_of_rule(fingerprint) => {}
                 Change::Forgotten(fingerprint) => {
                     resolved.extend(self.remove(fingerprint, &mut outcome));
                 }
@@ -230,6 +232,33 @@ impl Desk {
         }
         self.end_resolved(now, resolved, &mut outcome);
         outcome
+    }
+
+    /// Whether a rule has raised such an alert, and it has not resolved.
+    fn is_of_rule(&self, fingerprint: Fingerprint) -> bool {
+        let case = self.cases.get(&fingerprint);
+        case.is_some_and(|case| case.posted.is_none() && case.alert.resolved_at.is_none())
+    }
+
+    /// Somebody attends to an alert, or nobody any more. If it has resolved since that was asked,
+    /// nobody does.
+    fn put_acknowledged(
+        &mut self,
+        (fingerprint, acknowledged): (Fingerprint, Option<Acknowledged>),
+        event_type: Option<&'static str>,
+        outcome: &mut Outcome,
+    ) {
+        let is_of_this = |case: &&mut Case| {
+            let fired_at = acknowledged.as_ref().map(|acknowledged| acknowledged.fired_at);
+            case.is_raised() && (fired_at.is_none() || fired_at == case.alert.fired_at)
+        };
+        if let Some(case) = self.cases.get_mut(&fingerprint).filter(is_of_this) {
+            case.status.acknowledged =
+                acknowledged.map(|acknowledged| acknowledged.acknowledgement);
+            outcome.shown.push(case.shown(event_type));
+        } else {
+            outcome.records.push(record::set_acknowledged(fingerprint, None));
+        }
     }
 
     fn put_posted(

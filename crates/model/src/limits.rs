@@ -106,6 +106,8 @@ pub const PERSON_BYTES_MAX: usize = 255;
 pub const NOTE_BYTES_MAX: usize = 4096;
 /// Requests and batches of alerts' changes that wait for the desk; then those who bring them wait.
 pub const DESK_QUEUED_MAX: usize = 64;
+/// Alerts that the preview of a silence names; the others are counted.
+pub const PREVIEW_ALERTS_MAX: usize = 1_000;
 /// Matchers of one silence, route or filter.
 pub const MATCHERS_MAX: usize = 64;
 /// Bytes of a matcher's value: an expression may list many hosts.

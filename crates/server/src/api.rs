@@ -1,5 +1,6 @@
 //! The HTTP API, by resource.
 
+mod alertmanager;
 mod alerts;
 mod body;
 mod cors;
@@ -7,10 +8,12 @@ mod events;
 mod prometheus;
 mod publish;
 mod samples;
+mod silences;
 mod system;
 mod topics;
 mod web;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -18,6 +21,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use crate::admission::Admission;
+use crate::alerting::Alerting;
 use crate::evaluator::SampleIntake;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
@@ -33,6 +37,9 @@ pub(crate) struct App {
     pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: Arc<TaskHub>,
     pub(crate) intake: Arc<SampleIntake>,
+    pub(crate) alerting: Arc<Alerting>,
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
     pub(crate) reload: Arc<Reload>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
@@ -52,6 +59,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route("/v1/samples", post(samples::json))
         .route("/v1/alerts", get(alerts::list))
+        .route(
+            "/v1/alerts/{fingerprint}/ack",
+            post(alerts::acknowledge).delete(alerts::unacknowledge),
+        )
+        .route("/v1/silences", get(silences::list))
+        .route("/v1/silences/preview", post(silences::preview))
+        // Alertmanager's API.
+        .route("/api/v2/status", get(alertmanager::status))
+        .route("/api/v2/receivers", get(alertmanager::receivers))
+        .route("/api/v2/alerts", get(alertmanager::alerts).post(alertmanager::post_alerts))
+        .route("/api/v2/alerts/groups", get(alertmanager::groups))
+        .route("/api/v2/silences", get(alertmanager::silences).post(alertmanager::post_silence))
+        .route(
+            "/api/v2/silence/{id}",
+            get(alertmanager::silence).delete(alertmanager::delete_silence),
+        )
         // Telegraf and other clients of InfluxDB, under their own paths.
         .route("/api/v2/write", post(samples::line_protocol))
         .route("/write", post(samples::line_protocol))

@@ -24,23 +24,22 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_alerts::notification::Update;
+use bellwire_alerts::desk::RuleChange;
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::SAMPLE_VALUE_AGE;
-use bellwire_model::{
-    Alert, AlertState, AlertStatus, Event, Filter, Sample, Timestamp, Transition, TransitionKind,
-};
+use bellwire_model::{Alert, AlertState, Event, Filter, Sample, Transition};
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
 use tokio::sync::watch;
 
-use self::events::{announcement, board_event, recorded_event, removal, sample_event};
+pub(crate) use self::events::event_topic;
+use self::events::{announcement, recorded_event, sample_event};
 pub(crate) use self::intake::SampleIntake;
 use self::intake::Work;
 use self::wal::RuleWal;
+use crate::alerting::Alerting;
 use crate::clock;
 use crate::crash;
-use crate::notifier::Notifier;
 use crate::observe::Figures;
 use crate::state::States;
 
@@ -78,7 +77,7 @@ pub(crate) struct EvaluatorParts {
     pub(crate) forward: Vec<Filter>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) states: Arc<States>,
-    pub(crate) notifier: Arc<Notifier>,
+    pub(crate) alerting: Arc<Alerting>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) draining: watch::Receiver<bool>,
 }
@@ -90,7 +89,7 @@ pub(crate) fn spawn(
 ) -> io::Result<(Arc<SampleIntake>, JoinHandle<()>)> {
     let (intake, queue, is_blocked) = SampleIntake::new();
     let EvaluatorParts { rules, settings, state_folder, .. } = parts;
-    let EvaluatorParts { forward, journal, states, notifier, figures, draining, .. } = parts;
+    let EvaluatorParts { forward, journal, states, alerting, figures, draining, .. } = parts;
     figures.rules_loaded.set(rules.len() as u64);
     let state = match &state_folder {
         Some(folder) => wal::read(folder)?,
@@ -107,13 +106,13 @@ pub(crate) fn spawn(
         forward,
         journal,
         states,
-        notifier,
+        alerting,
         figures,
         is_blocked,
         draining,
     };
     // Before anybody can look: the board must not be empty for a moment after a restart.
-    evaluator.show_all();
+    evaluator.alerting.begin(evaluator.engine.active());
     let run = move || evaluator.run(&queue, changes);
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
     Ok((Arc::new(intake), thread))
@@ -125,7 +124,7 @@ struct Evaluator {
     forward: Vec<Filter>,
     journal: Arc<dyn Journal>,
     states: Arc<States>,
-    notifier: Arc<Notifier>,
+    alerting: Arc<Alerting>,
     figures: Arc<Figures>,
     is_blocked: Arc<AtomicBool>,
     draining: watch::Receiver<bool>,
@@ -153,7 +152,7 @@ impl Evaluator {
             let now = clock::now();
             if now.saturating_since(refreshed_at) >= BOARD_REFRESH {
                 refreshed_at = now;
-                self.refresh_board(now);
+                self.refresh_board();
                 self.report();
             }
             if now.saturating_since(swept_at) >= VALUE_SWEEP {
@@ -194,25 +193,10 @@ impl Evaluator {
         self.wal.as_ref().is_some_and(RuleWal::is_in_checkpoint)
     }
 
-    /// Shows every alert that there is.
-    fn show_all(&self) {
-        let active = self.engine.active().map(|alert| board_event(&alert, None, clock::now()));
-        self.put(active.collect());
-        self.notifier.take(self.engine.active().map(news));
-    }
-
-    /// Shows the newest values of alerts that go on. No transition: the board alone has them.
-    fn refresh_board(&self, now: Timestamp) {
+    /// Hands on the newest values of alerts that go on. No transition: the board alone has them.
+    fn refresh_board(&self) {
         let ongoing = self.engine.active().filter(|alert| alert.state != AlertState::Resolved);
-        let events = ongoing.map(|alert| board_event(&alert, None, now));
-        let has_changed = |event: &Event| {
-            let key = event.key.as_deref().unwrap_or_default();
-            self.states.body(&event.topic, key) != event.body
-        };
-        let changed: Vec<Event> = events.filter(has_changed).collect();
-        if !changed.is_empty() {
-            self.put(changed);
-        }
+        self.alerting.refresh(ongoing);
     }
 
     fn publish(&self, changes: Vec<Change>) {
@@ -220,29 +204,27 @@ impl Evaluator {
             return;
         }
         let mut announcements = Vec::new();
-        let mut told = Vec::new();
-        let mut board = Vec::with_capacity(changes.len());
+        let mut told = Vec::with_capacity(changes.len());
+        let mut recordings = Vec::new();
         for change in changes {
             match change {
                 Change::Transition(transition) => {
                     if transition.kind.is_announced() {
                         announcements.push(announcement(&transition));
-                        told.push(news(Arc::clone(&transition.alert)));
                     }
-                    let Transition { kind, time, alert } = transition;
-                    // A pending alert that ends is not shown as anything: its removal follows.
-                    if kind != TransitionKind::Inactive {
-                        board.push(board_event(&alert, Some(kind.event_type()), time));
-                    }
+                    let Transition { kind, alert, .. } = transition;
+                    told.push(RuleChange::Transition(kind, alert));
                 }
-                Change::Removed(fingerprint) => board.push(removal(fingerprint)),
-                Change::Recorded(recorded) => board.extend(recorded_event(recorded)),
+                Change::Removed(fingerprint) => told.push(RuleChange::Removed(fingerprint)),
+                Change::Recorded(recorded) => recordings.extend(recorded_event(recorded)),
             }
         }
         self.figures.alert_transitions.add(announcements.len() as u64);
         self.append(announcements);
-        self.notifier.take(told);
-        self.put(board);
+        if !told.is_empty() {
+            self.alerting.on_rules(told);
+        }
+        self.put(recordings);
     }
 
     /// Appends until the journal takes it.
@@ -307,11 +289,6 @@ impl Evaluator {
         self.figures.samples_dropped_ahead.set(figures.dropped.ahead);
         self.figures.series_refused.set(figures.dropped.series);
     }
-}
-
-/// What those who notify are told of an alert.
-fn news(alert: Arc<Alert>) -> Update {
-    Update { alert, status: AlertStatus::default() }
 }
 
 /// The alerts that were firing, or had resolved lately, when the journal was last written: the

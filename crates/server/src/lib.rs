@@ -11,6 +11,7 @@
 //! without losing anything that was acknowledged.
 
 mod admission;
+mod alerting;
 mod api;
 mod clock;
 pub mod config;

@@ -106,6 +106,11 @@ impl Notifier {
         }
     }
 
+    /// The configuration that is in force.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.news().config)
+    }
+
     /// Puts another configuration in force. What is on its way is given up, and sent anew as the
     /// new configuration says.
     pub(crate) fn replace(&self, config: Config) {

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::admission::{self, Admission, AdmissionLimits};
+use crate::alerting::{self, Alerting, AlertingParts};
 use crate::api::{self, App};
 use crate::clock;
 use crate::config::{Config, Durability, Engine};
@@ -81,6 +82,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Threads {
     evaluator: JoinHandle<()>,
+    alerts: JoinHandle<()>,
     shards: Vec<JoinHandle<()>>,
 }
 
@@ -98,7 +100,9 @@ impl Server {
         let core = Core::open(&config, &figures)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
-        let (intake, evaluator) = core.evaluate(&config, (rules, &notifier), drains.clone())?;
+        let (alerting, desk) = core.attend(notifier, drains.clone())?;
+        let (intake, evaluator) = core.evaluate(&config, (rules, &alerting), drains.clone())?;
+        let alerts = desk.spawn()?;
         let Core { journal, table, tasks, states, topics, rates, shard_parts, .. } = core;
         let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
@@ -122,13 +126,18 @@ impl Server {
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
-        let reload =
-            Arc::new(Reload::new(&config, (Arc::clone(&intake), notifier), Arc::clone(&figures)));
+        let reload = Arc::new(Reload::new(
+            &config,
+            (Arc::clone(&intake), Arc::clone(&alerting)),
+            Arc::clone(&figures),
+        ));
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
             tasks,
             intake,
+            alerting,
+            address,
             reload: Arc::clone(&reload),
             subscriptions,
             rates,
@@ -148,7 +157,7 @@ impl Server {
         keep_house(&runtime, Arc::clone(&journal), (admission, sys));
         runtime.spawn(reload.at_hangups());
         runtime.spawn(notifying.forever());
-        let threads = Threads { evaluator, shards };
+        let threads = Threads { evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
     }
 
@@ -172,10 +181,13 @@ impl Server {
         if self.runtime.block_on(finish).is_err() {
             tracing::warn!("Some requests did not finish in time; they are cut off.");
         }
-        // With the last handler goes the intake, and with the intake the evaluator.
+        // With the last handler goes the intake, with the intake the evaluator, and then the desk.
         self.runtime.shutdown_timeout(DRAIN_TIMEOUT);
         if self.threads.evaluator.join().is_err() {
             tracing::error!("The evaluator had failed.");
+        }
+        if self.threads.alerts.join().is_err() {
+            tracing::error!("The alerts' desk had failed.");
         }
         if let Err(error) = self.journal.close() {
             tracing::error!(%error, "The journal was not closed cleanly; the next start recovers it.");
@@ -233,11 +245,27 @@ impl Core {
         Ok(Notifier::open(parts)?)
     }
 
+    /// The alerts' desk as the last one ended, and what runs at it.
+    fn attend(
+        &self,
+        notifier: Arc<Notifier>,
+        draining: watch::Receiver<bool>,
+    ) -> Result<(Arc<Alerting>, alerting::Run), StartError> {
+        let parts = AlertingParts {
+            journal: Arc::clone(&self.journal),
+            states: Arc::clone(&self.states),
+            notifier,
+            figures: Arc::clone(&self.figures),
+            draining,
+        };
+        Ok(Alerting::open(parts)?)
+    }
+
     /// Starts the evaluator where the last one ended.
     fn evaluate(
         &self,
         config: &Config,
-        (rules, notifier): (RuleSet, &Arc<Notifier>),
+        (rules, alerting): (RuleSet, &Arc<Alerting>),
         draining: watch::Receiver<bool>,
     ) -> Result<(Arc<SampleIntake>, JoinHandle<()>), StartError> {
         let restored = evaluator::restore(self.journal.as_ref())?;
@@ -251,7 +279,7 @@ impl Core {
             forward: config.forward.clone(),
             journal: Arc::clone(&self.journal),
             states: Arc::clone(&self.states),
-            notifier: Arc::clone(notifier),
+            alerting: Arc::clone(alerting),
             figures: Arc::clone(&self.figures),
             draining,
         };

@@ -7,9 +7,10 @@ use bellwire_rules::RuleMode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Mutex;
 
+use crate::alerting::Alerting;
 use crate::config::Config;
 use crate::evaluator::SampleIntake;
-use crate::notifier::{self, Notifier};
+use crate::notifier;
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::rule_files;
@@ -21,7 +22,7 @@ pub(crate) struct Reload {
     mode: RuleMode,
     alertmanager_config: Option<PathBuf>,
     intake: Arc<SampleIntake>,
-    notifier: Arc<Notifier>,
+    alerting: Arc<Alerting>,
     figures: Arc<Figures>,
     /// Held while one is under way: of two the later one counts.
     turn: Mutex<()>,
@@ -30,13 +31,13 @@ pub(crate) struct Reload {
 impl Reload {
     pub(crate) fn new(
         config: &Config,
-        (intake, notifier): (Arc<SampleIntake>, Arc<Notifier>),
+        (intake, alerting): (Arc<SampleIntake>, Arc<Alerting>),
         figures: Arc<Figures>,
     ) -> Self {
         let (rules, mode) = (config.rules.clone(), config.rule_mode);
         let alertmanager_config = config.alertmanager_config.clone();
         let turn = Mutex::new(());
-        Self { rules, mode, alertmanager_config, intake, notifier, figures, turn }
+        Self { rules, mode, alertmanager_config, intake, alerting, figures, turn }
     }
 
     /// All or nothing: where a file is wrong, everything stays in force as it was. Rules that did
@@ -71,8 +72,7 @@ impl Reload {
         let config = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         let config = config.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         self.intake.replace(rules).await?;
-        self.notifier.replace(config);
-        Ok(())
+        self.alerting.replace(config).await
     }
 
     /// Reloads at each `SIGHUP`.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{Snapshot, StateError, StateTable, Value};
-use bellwire_model::{Body, Epoch, Event, FilterSet, Timestamp, Topic, limits};
+use bellwire_model::{Epoch, Event, FilterSet, Timestamp, Topic, limits};
 
 use crate::feed::{Batch, Feed};
 use crate::frames::Frames;
@@ -32,6 +32,11 @@ pub(crate) fn new_table() -> SharedTable {
 impl States {
     pub(crate) fn new(epoch: Epoch, table: SharedTable, feed: Arc<Feed>) -> Self {
         Self { epoch, table, feed }
+    }
+
+    /// Waits until the hubs have room.
+    pub(crate) fn wait_for_room(&self) {
+        self.feed.wait_for_room();
     }
 
     /// [`apply_now`](Self::apply_now), once the hubs have room. Blocks until then.
@@ -106,12 +111,6 @@ impl States {
     /// Whether `key` exists.
     pub(crate) fn contains(&self, topic: &Topic, key: &str) -> bool {
         self.table.lock().expect("not poisoned").get(topic, key).is_some()
-    }
-
-    /// The current payload of `key`.
-    pub(crate) fn body(&self, topic: &Topic, key: &str) -> Option<Body> {
-        let table = self.table.lock().expect("not poisoned");
-        table.get(topic, key)?.payload.event().body.clone()
     }
 
     /// When the current value of `key` was measured or published.

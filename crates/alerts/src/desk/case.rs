@@ -54,7 +54,8 @@ impl Case {
         is_raised(self.alert.state)
     }
 
-    pub(super) fn shown(&self, event_type: Option<&'static str>) -> Shown {
+    /// As it is to be shown.
+    pub fn shown(&self, event_type: Option<&'static str>) -> Shown {
         Shown { alert: Arc::clone(&self.alert), status: self.status.clone(), event_type }
     }
 

@@ -156,9 +156,7 @@ impl Desk {
             }
             let fingerprint = Fingerprint::of(&post.labels);
             let known = self.cases.get(&fingerprint);
-            let is_of_rule =
-                |case: &Case| case.posted.is_none() && case.alert.state != AlertState::Resolved;
-            if known.is_some_and(is_of_rule) {
+            if self.is_of_rule(fingerprint) {
                 continue;
             }
             let old = planned.get(&fingerprint);

@@ -67,3 +67,18 @@ fn only_a_firing_alert_can_be_acknowledged() {
     let plan = script.desk.plan_unacknowledgement(script.now(), fingerprint("Gone"));
     assert_eq!(plan.map(|_| ()), Err(AcknowledgeError::NotFound));
 }
+
+#[test]
+fn what_rules_say_between_a_plan_and_its_taking_counts() {
+    let new = || NewAcknowledgement { by: "ada".into(), note: "".into() };
+    let mut script = Script::new();
+    script.fires("Hot");
+    let plan = script.desk.plan_acknowledgement(script.now(), fingerprint("Hot"), new());
+    script.resolves("Hot");
+    script.take(plan.expect("it fired"));
+    assert_eq!((script.word("Hot"), script.records.len()), ("resolved", 0));
+    // It fires anew, which nobody has acknowledged.
+    script.pass(1);
+    script.fires("Hot");
+    assert_eq!(script.word("Hot"), "firing");
+}

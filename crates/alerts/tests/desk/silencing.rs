@@ -55,6 +55,9 @@ fn an_alert_that_begins_to_fire_is_silenced_at_once() {
     assert_eq!(script.desk.silence(by_name).cloned(), before);
 }
 
+/// What is changed at what time, and whether the silence stays the same one.
+type Row = (&'static str, i64, fn(&mut NewSilence), bool);
+
 #[test]
 fn changes_that_alter_the_past_make_a_new_silence() {
     let changed = |id, change: fn(&mut NewSilence)| {
@@ -62,7 +65,6 @@ fn changes_that_alter_the_past_make_a_new_silence() {
         change(&mut new);
         new
     };
-    type Row = (&'static str, i64, fn(&mut NewSilence), bool);
     let table: [Row; 6] = [
         ("a later end", 50, |new| new.ends_at = at(200), true),
         ("another comment", 50, |new| new.comment = "longer".into(), true),

@@ -1,27 +1,117 @@
-//! Alerts as they are now.
+//! Alerts as they are now, and who attends to them.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use bellwire_model::FilterSet;
-use http::header;
+use bellwire_alerts::desk::{AcknowledgeError, Desk, NewAcknowledgement, Plan};
+use bellwire_model::{FilterSet, Fingerprint, Timestamp};
+use bellwire_wire::json;
+use http::{HeaderMap, header};
+use serde::Deserialize;
 
 use super::App;
+use super::body::read_batch;
 use crate::evaluator::ALERTS_ACTIVE;
+use crate::problem::{Code, Problem};
 
 /// `GET /v1/alerts`: what `alerts/active` holds, as one array.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
     let filter = ALERTS_ACTIVE.parse::<bellwire_model::Filter>().expect("a filter");
     let snapshot = app.publisher.states.snapshot(&FilterSet::from(filter));
-    let mut json = b"{\"alerts\":[".to_vec();
-    for (index, value) in snapshot.values.iter().enumerate() {
+    let body = |value: &Arc<bellwire_hub::Value<_>>| {
+        let frames: &crate::frames::Frames = &value.payload;
+        let body = frames.event().body.as_ref();
+        body.expect("a value that is there has a body").bytes().clone()
+    };
+    let alerts: Vec<_> = snapshot.values.iter().map(body).collect();
+    answer([b"{\"alerts\":", &*array(&alerts), b"}"].concat())
+}
+
+/// An array of what is JSON already.
+pub(super) fn array(items: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut json = b"[".to_vec();
+    for (index, item) in items.iter().enumerate() {
         if index > 0 {
             json.push(b',');
         }
-        let body = value.payload.event().body.as_ref();
-        json.extend_from_slice(body.expect("a value that is there has a body").bytes());
+        json.extend_from_slice(item.as_ref());
     }
-    json.extend_from_slice(b"]}");
+    json.push(b']');
+    json
+}
+
+fn answer(json: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+}
+
+/// Who acknowledges.
+#[derive(Deserialize)]
+struct AcknowledgementText {
+    by: Box<str>,
+    #[serde(default)]
+    note: Box<str>,
+}
+
+/// `POST /v1/alerts/{fingerprint}/ack`: somebody takes the alert up. Answers with the alert.
+pub(super) async fn acknowledge(
+    State(app): State<Arc<App>>,
+    Path(fingerprint): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let fingerprint = read(&fingerprint)?;
+    let held = read_batch(&app.admission, &headers, body).await?;
+    let AcknowledgementText { by, note } =
+        serde_json::from_slice(&held.bytes).map_err(|error| {
+            let detail = format!("an acknowledgement is {{\"by\":…,\"note\":…}}: {error}");
+            Problem::new(Code::BodyInvalid, detail)
+        })?;
+    let new = NewAcknowledgement { by, note };
+    attend(&app, fingerprint, move |desk, now| desk.plan_acknowledgement(now, fingerprint, new))
+        .await
+}
+
+/// `DELETE /v1/alerts/{fingerprint}/ack`: nobody does any more. Answers with the alert.
+pub(super) async fn unacknowledge(
+    State(app): State<Arc<App>>,
+    Path(fingerprint): Path<String>,
+) -> Result<Response, Problem> {
+    let fingerprint = read(&fingerprint)?;
+    attend(&app, fingerprint, move |desk, now| desk.plan_unacknowledgement(now, fingerprint)).await
+}
+
+async fn attend(
+    app: &App,
+    fingerprint: Fingerprint,
+    plan: impl FnOnce(&Desk, Timestamp) -> Result<Plan, AcknowledgeError> + Send + 'static,
+) -> Result<Response, Problem> {
+    let planned = app.alerting.request(move |desk, now| match plan(desk, now) {
+        Ok(plan) => (plan, Ok(())),
+        Err(error) => (Plan::default(), Err(error)),
+    });
+    planned.await?.map_err(problem)?;
+    let desk = app.alerting.desk();
+    let case = desk.case(fingerprint).ok_or_else(|| problem(AcknowledgeError::NotFound))?;
+    Ok(answer(json::shown_alert(case.alert(), case.status())))
+}
+
+fn read(text: &str) -> Result<Fingerprint, Problem> {
+    let is_fingerprint = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let fingerprint = text.parse().ok().filter(|_| is_fingerprint);
+    fingerprint.ok_or_else(|| {
+        let detail =
+            format!("`{text}` is no fingerprint: 16 hexadecimal digits, as /v1/alerts has them");
+        Problem::new(Code::AlertNotFound, detail)
+    })
+}
+
+fn problem(error: AcknowledgeError) -> Problem {
+    let code = match error {
+        AcknowledgeError::NotFound => Code::AlertNotFound,
+        AcknowledgeError::NotFiring => Code::AlertNotFiring,
+        _ => Code::BodyInvalid,
+    };
+    Problem::new(code, error)
 }

@@ -2,14 +2,11 @@
 
 use bellwire_journal::Append;
 use bellwire_model::limits::{STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
-use bellwire_model::{
-    Alert, Body, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
-};
+use bellwire_model::{Alert, Body, Event, Filter, Sample, Topic, Transition};
 use bellwire_rules::Recorded;
 use bellwire_wire::json;
 
-use super::{ALERTS_ACTIVE, ALERTS_EVENTS};
-use crate::clock;
+use super::ALERTS_EVENTS;
 use crate::state::States;
 
 /// The event of a transition that every subscriber of the alert must see.
@@ -27,7 +24,7 @@ pub(super) fn announcement(transition: &Transition) -> Append {
 }
 
 /// `alerts/events/<severity>/<alertname>`; what a topic cannot hold becomes `_`.
-fn event_topic(alert: &Alert) -> Topic {
+pub(crate) fn event_topic(alert: &Alert) -> Topic {
     let segment = |text: &str| -> String {
         let share = TOPIC_BYTES_MAX / 2 - ALERTS_EVENTS.len();
         let mut segment = String::new();
@@ -45,16 +42,6 @@ fn event_topic(alert: &Alert) -> Topic {
     topic.parse().expect("the segments are valid and short")
 }
 
-pub(super) fn board_event(alert: &Alert, event_type: Option<&str>, time: Timestamp) -> Event {
-    Event {
-        topic: ALERTS_ACTIVE.parse().expect("a topic"),
-        key: Some(alert.fingerprint.to_string().into()),
-        event_type: event_type.map(Into::into),
-        time,
-        body: Some(Body::Json(json::alert(alert).into())),
-    }
-}
-
 /// `rules/<recorded name>`: the newest value of a series; none where the series has ended.
 pub(super) fn recorded_event(recorded: Recorded) -> Option<Event> {
     let Recorded { series, value, time, .. } = recorded;
@@ -66,16 +53,6 @@ pub(super) fn recorded_event(recorded: Recorded) -> Option<Event> {
     }
     let body = body.map(|body| Body::Json(body.into()));
     Some(Event { topic, key, event_type: None, time, body })
-}
-
-pub(super) fn removal(fingerprint: Fingerprint) -> Event {
-    Event {
-        topic: ALERTS_ACTIVE.parse().expect("a topic"),
-        key: Some(fingerprint.to_string().into()),
-        event_type: None,
-        time: clock::now(),
-        body: None,
-    }
 }
 
 /// `samples/<metric name>`: the newest sample of a series, where it is forwarded.

@@ -1,0 +1,110 @@
+//! Alertmanager's API v2, as its clients know it: amtool, Prometheus as a sender, Grafana, Karma.
+//!
+//! Errors are JSON strings here, and times are as RFC 3339 writes them.
+
+mod alerts;
+mod filter;
+mod groups;
+pub(super) mod silences;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use self::filter::Query;
+use super::App;
+use crate::problem::Problem;
+
+pub(super) use alerts::{list as alerts, post as post_alerts};
+pub(super) use groups::list as groups;
+pub(super) use silences::{
+    delete as delete_silence, list as silences, one as silence, post as post_silence,
+};
+
+/// The version of Alertmanager whose API this is: clients compare it with their own.
+pub(super) const VERSION: &str = "0.34.0";
+
+/// An error, as clients of Alertmanager expect it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    text: String,
+}
+
+impl Refusal {
+    /// What was asked for is wrong.
+    fn bad(text: impl Display) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, text: text.to_string() }
+    }
+
+    /// There is no such thing.
+    fn not_found(text: impl Display) -> Self {
+        Self { status: StatusCode::NOT_FOUND, text: text.to_string() }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        let status = StatusCode::from_u16(problem.code.status());
+        Self {
+            status: status.expect("the table has valid codes"),
+            text: problem.detail().to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.text)).into_response()
+    }
+}
+
+/// An answer that nobody keeps.
+fn answer(value: Value) -> Response {
+    let mut response = Json(value).into_response();
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+}
+
+/// `GET /api/v2/status`.
+pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
+    let name = "bellwire";
+    answer(json!({
+        // Of one node, which is always ready.
+        "cluster": {
+            "name": name,
+            "status": "ready",
+            "peers": [{ "name": name, "address": app.address.to_string() }],
+        },
+        "versionInfo": {
+            "version": VERSION,
+            "revision": "",
+            "branch": name,
+            "buildUser": "",
+            "buildDate": "",
+            "goVersion": "",
+        },
+        "config": { "original": app.alerting.config().original() },
+        "uptime": app.alerting.started_at().rfc3339().to_string(),
+    }))
+}
+
+/// `GET /api/v2/receivers`: receivers have no labels here.
+pub(super) async fn receivers(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Query::new(query.as_deref());
+    let receivers = query.receivers()?;
+    let config = app.alerting.config();
+    let names = config.receivers.iter().map(|receiver| &*receiver.name);
+    let names = names.filter(|name| receivers.takes(name));
+    let list = names.map(|name| json!({ "name": name, "labels": {} }));
+    Ok(answer(list.collect()))
+}

@@ -1,0 +1,160 @@
+//! `/api/v2/alerts`: the alerts that fire, and alerts that others raise.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bellwire_alerts::config::Config;
+use bellwire_alerts::desk::Case;
+use bellwire_alerts::{Post, PostError};
+use bellwire_model::{Alert, AlertSource, Labels, LabelsError, Timestamp};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::filter::Query;
+use super::{App, Refusal, answer};
+use crate::api::body::read_batch;
+use crate::clock;
+
+/// `GET /api/v2/alerts`, by fingerprint.
+pub(in crate::api) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Query::new(query.as_deref());
+    let (wanted, receivers) = (query.alerts()?, query.receivers()?);
+    let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
+    let desk = app.alerting.desk();
+    let cases = desk.cases().filter(|case| wanted.takes(case));
+    let views = cases.filter_map(|case| {
+        let names = viewer.receivers_of(case.alert());
+        names.iter().any(|name| receivers.takes(name)).then(|| viewer.view(case, &names, &[]))
+    });
+    Ok(answer(views.collect()))
+}
+
+/// How alerts look to clients of Alertmanager.
+pub(super) struct Viewer {
+    pub(super) config: Arc<Config>,
+    pub(super) now: Timestamp,
+}
+
+impl Viewer {
+    pub(super) fn receivers_of(&self, alert: &Alert) -> Vec<Arc<str>> {
+        self.config.routes.receivers_of(&alert.labels)
+    }
+
+    /// An alert that goes to these receivers, of a group that these time intervals mute.
+    pub(super) fn view(&self, case: &Case, receivers: &[Arc<str>], muted_by: &[&str]) -> Value {
+        let (alert, status) = (case.alert(), case.status());
+        // A rule's alert goes on until the rule says otherwise.
+        let open_end = self.now.saturating_add(self.config.resolve_timeout);
+        let ends_at = case.ends_at().unwrap_or(open_end);
+        let is_muted = status.is_muted() || !muted_by.is_empty();
+        let texts = |texts: &[_]| texts.iter().map(ToString::to_string).collect::<Vec<String>>();
+        let inhibited_by: Vec<String> =
+            status.inhibited_by.iter().map(ToString::to_string).collect();
+        let mut view = json!({
+            "labels": labels_json(&alert.labels),
+            "annotations": labels_json(&alert.annotations),
+            "startsAt": alert.fired_at.unwrap_or(alert.active_at).rfc3339().to_string(),
+            "updatedAt": case.updated_at().rfc3339().to_string(),
+            "endsAt": ends_at.rfc3339().to_string(),
+            "fingerprint": alert.fingerprint.to_string(),
+            "receivers": receivers.iter().map(|name| json!({ "name": &**name })).collect::<Value>(),
+            "status": {
+                "state": if is_muted { "suppressed" } else { "active" },
+                "silencedBy": texts(&status.silenced_by),
+                "inhibitedBy": inhibited_by,
+                "mutedBy": muted_by,
+            },
+        });
+        if let AlertSource::Posted { generator_url: Some(url) } = &alert.source {
+            view["generatorURL"] = json!(&**url);
+        }
+        view
+    }
+}
+
+pub(super) fn labels_json(labels: &Labels) -> Value {
+    labels
+        .iter()
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// An alert as clients post it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PostedText {
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    starts_at: Option<String>,
+    ends_at: Option<String>,
+    #[serde(rename = "generatorURL")]
+    generator_url: Option<String>,
+}
+
+/// `POST /api/v2/alerts`. Those that are wrong keep no other from being taken.
+pub(in crate::api) async fn post(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let held = read_batch(&app.admission, &headers, body).await?;
+    let texts: Vec<PostedText> = serde_json::from_slice(&held.bytes)
+        .map_err(|error| Refusal::bad(format!("parsing alerts body failed: {error}")))?;
+    let mut errors: Vec<String> = Vec::new();
+    let mut posts = Vec::with_capacity(texts.len());
+    for text in texts {
+        match read(text) {
+            Ok(post) => posts.push(post),
+            Err(error) => errors.push(error),
+        }
+    }
+    let resolve_timeout = app.alerting.config().resolve_timeout;
+    let refused =
+        app.alerting.request(move |desk, now| desk.plan_posts(now, posts, resolve_timeout)).await?;
+    if refused.contains(&PostError::TooMany) {
+        return Err(Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            text: PostError::TooMany.to_string(),
+        });
+    }
+    errors.extend(refused.iter().map(ToString::to_string));
+    if errors.is_empty() {
+        Ok(StatusCode::OK.into_response())
+    } else {
+        Err(Refusal::bad(errors.join("\n")))
+    }
+}
+
+fn read(text: PostedText) -> Result<Post, String> {
+    let labels = |pairs: &BTreeMap<String, String>| {
+        Labels::from_pairs(pairs.iter().map(|(name, value)| (&**name, &**value)))
+    };
+    let invalid = |what: &str, error: &LabelsError| format!("invalid {what}: {error}");
+    Ok(Post {
+        labels: labels(&text.labels).map_err(|error| invalid("label set", &error))?,
+        annotations: labels(&text.annotations).map_err(|error| invalid("annotations", &error))?,
+        starts_at: time(text.starts_at.as_deref(), "startsAt")?,
+        ends_at: time(text.ends_at.as_deref(), "endsAt")?,
+        generator_url: text.generator_url.filter(|url| !url.is_empty()).map(Into::into),
+    })
+}
+
+/// The zero of Go's times: programs send it for a time that they do not set.
+const UNSET: Timestamp = Timestamp::from_ms(-62_135_596_800_000);
+
+/// A time that may be left out.
+pub(super) fn time(text: Option<&str>, name: &str) -> Result<Option<Timestamp>, String> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let time = Timestamp::from_rfc3339(text);
+    let time = time.ok_or_else(|| format!("{name}: `{text}` is no time as RFC 3339 writes it"))?;
+    Ok(Some(time).filter(|time| *time > UNSET))
+}

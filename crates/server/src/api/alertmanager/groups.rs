@@ -1,0 +1,60 @@
+//! `/api/v2/alerts/groups`: the alerts that fire, as the routes group them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use bellwire_alerts::desk::Case;
+use bellwire_alerts::route::RouteId;
+use bellwire_model::Labels;
+use serde_json::{Value, json};
+
+use super::alerts::{Viewer, labels_json};
+use super::filter::Query;
+use super::{App, Refusal, answer};
+use crate::clock;
+
+/// What a group is sorted and told apart by: Alertmanager's order has the fewest labels first.
+type Key = (usize, Labels, Arc<str>, RouteId);
+
+/// `GET /api/v2/alerts/groups`.
+pub(in crate::api) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Query::new(query.as_deref());
+    let (wanted, receivers) = (query.alerts()?, query.receivers()?);
+    let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
+    let routes = &viewer.config.routes;
+    let desk = app.alerting.desk();
+    let mut groups: BTreeMap<Key, Vec<&Case>> = BTreeMap::new();
+    for case in desk.cases().filter(|case| wanted.takes(case)) {
+        for id in routes.matching(&case.alert().labels) {
+            let route = routes.get(id);
+            if receivers.takes(&route.receiver) {
+                let labels = route.group_labels(&case.alert().labels);
+                let key = (labels.len(), labels, Arc::clone(&route.receiver), id);
+                groups.entry(key).or_default().push(case);
+            }
+        }
+    }
+    let with_muted = query.is_set("muted");
+    let view = |((_, labels, receiver, id), cases): (Key, Vec<&Case>)| {
+        let muted_by = routes.get(id).muted_by(viewer.now);
+        if !with_muted && !muted_by.is_empty() {
+            return None;
+        }
+        let alerts = cases.into_iter().map(|case| {
+            let names = viewer.receivers_of(case.alert());
+            viewer.view(case, &names, &muted_by)
+        });
+        Some(json!({
+            "labels": labels_json(&labels),
+            "routeLabels": {},
+            "receiver": { "name": &*receiver },
+            "alerts": alerts.collect::<Value>(),
+        }))
+    };
+    Ok(answer(groups.into_iter().filter_map(view).collect()))
+}

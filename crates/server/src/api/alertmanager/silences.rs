@@ -1,0 +1,208 @@
+//! `/api/v2/silences`: what is silenced, by whom, from when to when.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bellwire_alerts::desk::Plan;
+use bellwire_alerts::silence::{Ending, NewSilence, Silence, SilenceState};
+use bellwire_alerts::{Matcher, Matchers, Operator};
+use bellwire_model::{Labels, SilenceId, Timestamp};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::alerts::{labels_json, time};
+use super::filter::Query;
+use super::{App, Refusal, answer};
+use crate::alerting::new_silence_id;
+use crate::api::body::read_batch;
+use crate::clock;
+
+/// `GET /api/v2/silences`: those in force first, the next to end before others; then those to
+/// come, then those that have ended, the last to end first.
+pub(in crate::api) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = Query::new(query.as_deref());
+    let wanted = query.matchers()?;
+    let now = clock::now();
+    let desk = app.alerting.desk();
+    let has =
+        |silence: &Silence, matcher: &Matcher| silence.matchers.iter().any(|own| own == matcher);
+    let is_wanted = |silence: &&Silence| {
+        query.is_set(silence.state(now).as_str())
+            && wanted.iter().all(|matcher| has(silence, matcher))
+    };
+    let mut silences: Vec<&Silence> = desk.silences().filter(is_wanted).collect();
+    silences.sort_by_key(|silence| in_order(silence, now));
+    Ok(answer(silences.into_iter().map(|silence| view(silence, now)).collect()))
+}
+
+/// What silences are sorted by.
+pub(in crate::api) fn in_order(
+    silence: &Silence,
+    now: Timestamp,
+) -> (SilenceState, i64, SilenceId) {
+    let state = silence.state(now);
+    let time = match state {
+        SilenceState::Active => silence.ends_at.as_ms(),
+        SilenceState::Pending => silence.starts_at.as_ms(),
+        SilenceState::Expired => -silence.ends_at.as_ms(),
+    };
+    (state, time, silence.id)
+}
+
+/// `GET /api/v2/silence/{id}`.
+pub(in crate::api) async fn one(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let id = read_id(&id)?;
+    let desk = app.alerting.desk();
+    let silence = desk.silence(id).ok_or_else(|| Refusal::not_found("silence not found"))?;
+    Ok(answer(view(silence, clock::now())))
+}
+
+/// `DELETE /api/v2/silence/{id}`: it ends now, and is remembered for a while.
+pub(in crate::api) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let id = read_id(&id)?;
+    let planned = app.alerting.request(move |desk, now| match desk.plan_expiry(now, id) {
+        Ok(plan) => (plan, Ok(())),
+        Err(error) => (Plan::default(), Err(Refusal::not_found(error))),
+    });
+    planned.await??;
+    Ok(StatusCode::OK.into_response())
+}
+
+/// What is no id is the id of nothing.
+fn read_id(text: &str) -> Result<SilenceId, Refusal> {
+    text.parse().map_err(Refusal::not_found)
+}
+
+/// A matcher as Alertmanager's JSON has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::api) struct MatcherText {
+    name: String,
+    value: String,
+    #[serde(default)]
+    is_regex: bool,
+    is_equal: Option<bool>,
+}
+
+/// A silence as clients post it. `until_resolved` is Bellwire's own.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SilenceText {
+    id: Option<String>,
+    matchers: Vec<MatcherText>,
+    starts_at: Option<String>,
+    ends_at: String,
+    created_by: String,
+    comment: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    #[serde(default, rename = "until_resolved")]
+    until_resolved: bool,
+}
+
+/// `POST /api/v2/silences`: a new one, or another form of one that there is.
+pub(in crate::api) async fn post(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    use bellwire_alerts::silence::SilenceError;
+
+    let held = read_batch(&app.admission, &headers, body).await?;
+    let text: SilenceText = serde_json::from_slice(&held.bytes)
+        .map_err(|error| Refusal::bad(format!("parsing silence body failed: {error}")))?;
+    let new = read(text, clock::now())?;
+    let fresh = new_silence_id();
+    let planned = app.alerting.request(move |desk, now| match desk.plan_silence(now, new, fresh) {
+        Ok((id, plan)) => (plan, Ok(id)),
+        Err(error) => (Plan::default(), Err(error)),
+    });
+    match planned.await? {
+        Ok(id) => Ok(answer(json!({ "silenceID": id.to_string() }))),
+        Err(error @ SilenceError::NotFound) => Err(Refusal::not_found(error)),
+        Err(error) => Err(Refusal::bad(error)),
+    }
+}
+
+fn read(text: SilenceText, now: Timestamp) -> Result<NewSilence, Refusal> {
+    let id = text.id.filter(|id| !id.is_empty());
+    let ends_at = time(Some(&text.ends_at), "endsAt").map_err(Refusal::bad)?;
+    let annotations = text.annotations.iter().map(|(name, value)| (&**name, &**value));
+    let until_resolved = text.until_resolved;
+    let has_matched = false;
+    Ok(NewSilence {
+        id: id.as_deref().map(read_id).transpose()?,
+        matchers: matchers(&text.matchers)
+            .map_err(|error| Refusal::bad(format!("invalid silence: {error}")))?,
+        starts_at: time(text.starts_at.as_deref(), "startsAt")
+            .map_err(Refusal::bad)?
+            .unwrap_or(now),
+        ends_at: ends_at
+            .ok_or_else(|| Refusal::bad("invalid silence: invalid zero end timestamp"))?,
+        created_by: text.created_by.into(),
+        comment: text.comment.into(),
+        annotations: Labels::from_pairs(annotations)
+            .map_err(|error| Refusal::bad(format!("invalid silence: annotations: {error}")))?,
+        ending: if until_resolved { Ending::Resolution { has_matched } } else { Ending::Time },
+    })
+}
+
+/// The matchers, or which of them is none.
+pub(in crate::api) fn matchers(texts: &[MatcherText]) -> Result<Matchers, String> {
+    let matcher = |(index, text): (usize, &MatcherText)| {
+        let operator = match (text.is_regex, text.is_equal.unwrap_or(true)) {
+            (false, true) => Operator::Equal,
+            (false, false) => Operator::NotEqual,
+            (true, true) => Operator::Matches,
+            (true, false) => Operator::NotMatches,
+        };
+        let matcher = Matcher::new(&text.name, operator, &text.value);
+        matcher.map_err(|error| format!("invalid label matcher {index}: {error}"))
+    };
+    let matchers: Vec<Matcher> = texts.iter().enumerate().map(matcher).collect::<Result<_, _>>()?;
+    Matchers::new(matchers).map_err(|error| error.to_string())
+}
+
+fn view(silence: &Silence, now: Timestamp) -> Value {
+    let mut view = json!({
+        "id": silence.id.to_string(),
+        "status": { "state": silence.state(now).as_str() },
+        "updatedAt": silence.updated_at.rfc3339().to_string(),
+        "startsAt": silence.starts_at.rfc3339().to_string(),
+        "endsAt": silence.ends_at.rfc3339().to_string(),
+        "createdBy": &*silence.created_by,
+        "comment": &*silence.comment,
+        "annotations": labels_json(&silence.annotations),
+        "matchers": matchers_json(&silence.matchers),
+    });
+    if silence.ending != Ending::Time {
+        view["until_resolved"] = Value::Bool(true);
+    }
+    view
+}
+
+/// Matchers as Alertmanager's JSON has them.
+pub(in crate::api) fn matchers_json(matchers: &Matchers) -> Value {
+    let matcher = |matcher: &Matcher| {
+        json!({
+            "name": matcher.name(),
+            "value": matcher.value(),
+            "isRegex": matcher.operator().is_regex(),
+            "isEqual": matcher.operator().is_equal(),
+        })
+    };
+    matchers.iter().map(matcher).collect()
+}

@@ -1,0 +1,95 @@
+//! Silences as pages and programs of Bellwire see them; they are made by Alertmanager's API.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bellwire_alerts::Matchers;
+use bellwire_alerts::desk::Case;
+use bellwire_alerts::silence::{Ending, Silence};
+use bellwire_model::limits::PREVIEW_ALERTS_MAX;
+use bellwire_wire::json as wire;
+use http::{HeaderMap, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::alertmanager::silences::{MatcherText, in_order, matchers, matchers_json};
+use super::body::read_batch;
+use crate::clock;
+use crate::problem::{Code, Problem};
+
+/// `GET /v1/silences`: those in force first, then those to come, then those that have ended; each
+/// with the number of alerts that it silences now.
+pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+    let now = clock::now();
+    let desk = app.alerting.desk();
+    let mut silences: Vec<&Silence> = desk.silences().collect();
+    silences.sort_by_key(|silence| in_order(silence, now));
+    let mut counts = rustc_hash::FxHashMap::default();
+    for id in desk.cases().flat_map(|case| &case.status().silenced_by) {
+        *counts.entry(*id).or_insert(0u64) += 1;
+    }
+    let view = |silence: &Silence| {
+        json!({
+            "id": silence.id.to_string(),
+            "state": silence.state(now).as_str(),
+            "filter": silence.matchers.to_string(),
+            "matchers": matchers_json(&silence.matchers),
+            "starts_at": silence.starts_at.as_ms(),
+            "ends_at": silence.ends_at.as_ms(),
+            "created_by": &*silence.created_by,
+            "comment": &*silence.comment,
+            "until_resolved": silence.ending != Ending::Time,
+            "updated_at": silence.updated_at.as_ms(),
+            "alerts": counts.get(&silence.id).copied().unwrap_or(0),
+        })
+    };
+    let silences: Value = silences.into_iter().map(view).collect();
+    Json(json!({ "silences": silences })).into_response()
+}
+
+/// What is to be previewed: a text such as `{site="oslo"}`, or Alertmanager's JSON.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MatchersText {
+    Text(String),
+    Array(Vec<MatcherText>),
+}
+
+#[derive(Deserialize)]
+struct Preview {
+    matchers: MatchersText,
+}
+
+/// `POST /v1/silences/preview`: the alerts that a silence with such matchers would match now.
+pub(super) async fn preview(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let held = read_batch(&app.admission, &headers, body).await?;
+    let preview: Preview = serde_json::from_slice(&held.bytes)
+        .map_err(|error| Problem::new(Code::BodyInvalid, format!("no matchers: {error}")))?;
+    let parsed = match preview.matchers {
+        MatchersText::Text(text) => text.parse::<Matchers>().map_err(|error| error.to_string()),
+        MatchersText::Array(texts) => matchers(&texts),
+    };
+    let matchers = parsed.map_err(|error| Problem::new(Code::BodyInvalid, error))?;
+    let desk = app.alerting.desk();
+    let is_matched =
+        |case: &&Case| case.alert().resolved_at.is_none() && matchers.matches(&case.alert().labels);
+    let (mut count, mut alerts) = (0, Vec::new());
+    for case in desk.cases().filter(is_matched) {
+        if count < PREVIEW_ALERTS_MAX {
+            alerts.push(wire::shown_alert(case.alert(), case.status()));
+        }
+        count += 1;
+    }
+    drop(desk);
+    let body = format!("{{\"count\":{count},\"alerts\":");
+    let json = [body.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
