@@ -114,8 +114,10 @@ impl Compiler<'_> {
             }
             Expr::StringLiteral(literal) => {
                 let start = self.seek(|token, _| token.kind == TokenKind::String);
-                if escapes_bytes(&self.text[start..self.tokens[self.next - 1].end]) {
-                    let text = "a text is UTF-8: write letters, or `\\u` and their number".into();
+                let quoted = &self.text[start..self.tokens[self.next - 1].end];
+                if escapes_bytes(quoted) {
+                    // Prometheus' words; in a label's value it is no name, and as wrong.
+                    let text = format!("invalid label name {quoted}").into();
                     return Err(refusal(start, ExpressionReason::Syntax { text }));
                 }
                 Ok(Root::Text(literal.val.as_str().into()))
