@@ -36,6 +36,8 @@ pub struct Outcome {
     pub name: Box<str>,
     /// What is wrong; nothing where it passed.
     pub failures: Vec<Box<str>>,
+    /// Checks of what is not evaluated.
+    pub unsupported: Vec<Box<str>>,
 }
 
 impl Report {

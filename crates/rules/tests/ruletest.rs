@@ -82,3 +82,22 @@ fn our_own_tests_pass() {
         assert!(report.is_success(), "{name}: {report:#?}");
     }
 }
+
+#[test]
+fn checks_of_native_histograms_are_unsupported_and_all_others_run() {
+    let text = r#"
+rule_files: []
+tests:
+  - input_series:
+      - {series: h, values: "{{count:1 sum:2 buckets:[1]}}x2"}
+      - {series: x, values: "1 2 3"}
+    promql_expr_test:
+      - {expr: h, eval_time: 1m, exp_samples: [{labels: h, histogram: "{{count:1}}"}]}
+      - {expr: x, eval_time: 1m, exp_samples: [{labels: x, value: 2}]}
+      - {expr: x, eval_time: 2m, exp_samples: [{labels: x, value: 9}]}
+"#;
+    let report = run(&TestFile { name: "t", text }, &[], UnknownFields::Refused);
+    let [test] = &report.tests[..] else { panic!("{report:?}") };
+    assert_eq!((test.unsupported.len(), test.failures.len()), (1, 1), "{test:?}");
+    assert!(test.unsupported[0].contains("native histograms"), "{test:?}");
+}

@@ -17,9 +17,11 @@ pub(super) fn outcome(test: &Test, suite: &Suite, rules: &RuleSet) -> Outcome {
     let conventions =
         Conventions { subquery_step: suite.evaluation_interval, ..Conventions::default() };
     let ticker = Ticker::new(rules.clone(), conventions, test.externals.clone());
-    let mut run = Run { test, suite, conventions, ticker, failures: Vec::new() };
+    let mut run =
+        Run { test, suite, conventions, ticker, failures: Vec::new(), unsupported: Vec::new() };
     run.run();
-    Outcome { name: test.name.clone(), failures: run.failures }
+    let Run { failures, unsupported, .. } = run;
+    Outcome { name: test.name.clone(), failures, unsupported }
 }
 
 struct Run<'a> {
@@ -28,6 +30,7 @@ struct Run<'a> {
     conventions: Conventions,
     ticker: Ticker,
     failures: Vec<Box<str>>,
+    unsupported: Vec<Box<str>>,
 }
 
 impl Run<'_> {
@@ -96,6 +99,11 @@ impl Run<'_> {
     }
 
     fn check_expression(&mut self, check: &ExpressionCheck) {
+        if check.has_histograms {
+            let reason = "native histograms are of tier 3";
+            let text = format!("expr: {:?}, time: {:?}: {reason}", check.expression, check.after);
+            return self.unsupported.push(text.into());
+        }
         let time = self.test.start.saturating_add(check.after);
         let failure = match self.elements(&check.expression, time) {
             Err(reason) => Some(reason),

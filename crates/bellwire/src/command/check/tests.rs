@@ -31,13 +31,16 @@ struct FileReport {
 struct TestReport {
     name: String,
     failures: Vec<String>,
+    unsupported: Vec<String>,
 }
 
-/// Tests by outcome. A file that cannot be run counts as one that failed.
+/// Tests by outcome. A file that cannot be run counts as one that failed; a test that passes but
+/// for checks of what is not evaluated is unsupported.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Counts {
     passed: usize,
     failed: usize,
+    unsupported: usize,
 }
 
 impl TestsReport {
@@ -53,18 +56,24 @@ impl TestsReport {
     }
 
     fn add(&mut self, path: &Path, report: Report) {
-        let failed = report.tests.iter().filter(|test| !test.failures.is_empty()).count();
-        let counts = Counts {
-            passed: report.tests.len() - failed,
-            failed: failed + usize::from(!report.errors.is_empty()),
-        };
+        let mut counts =
+            Counts { failed: usize::from(!report.errors.is_empty()), ..Counts::default() };
+        for test in &report.tests {
+            match (test.failures.is_empty(), test.unsupported.is_empty()) {
+                (true, true) => counts.passed += 1,
+                (true, false) => counts.unsupported += 1,
+                (false, _) => counts.failed += 1,
+            }
+        }
         self.total.passed += counts.passed;
         self.total.failed += counts.failed;
+        self.total.unsupported += counts.unsupported;
         let texts = |texts: Vec<Box<str>>| texts.into_iter().map(String::from).collect();
-        let told = report
-            .tests
-            .into_iter()
-            .map(|test| TestReport { name: test.name.into(), failures: texts(test.failures) });
+        let told = report.tests.into_iter().map(|test| TestReport {
+            name: test.name.into(),
+            failures: texts(test.failures),
+            unsupported: texts(test.unsupported),
+        });
         self.files.push(FileReport {
             file: path.display().to_string(),
             counts,
@@ -88,9 +97,12 @@ impl TestsReport {
             for error in errors {
                 let _ = writeln!(text, "failed  {error}");
             }
-            for TestReport { name, failures } in tests {
+            for TestReport { name, failures, unsupported } in tests {
                 for failure in failures {
                     let _ = writeln!(text, "failed  {file}: {name}: {failure}");
+                }
+                for check in unsupported {
+                    let _ = writeln!(text, "unsupported  {file}: {name}: {check}");
                 }
             }
             let _ = writeln!(text, "{file}: {}", counts.text());
@@ -101,7 +113,11 @@ impl TestsReport {
 
 impl Counts {
     fn text(self) -> String {
-        format!("{} passed, {} failed", self.passed, self.failed)
+        let Self { passed, failed, unsupported } = self;
+        match unsupported {
+            0 => format!("{passed} passed, {failed} failed"),
+            _ => format!("{passed} passed, {failed} failed, {unsupported} unsupported"),
+        }
     }
 }
 
