@@ -8,7 +8,9 @@
 // per frame. So a thousand values a second cost no more than what is visible of them.
 
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
-const EVENT_TYPES = ['alert.pending', 'alert.inactive', 'alert.firing', 'alert.resolved'];
+const EVENT_TYPES = [
+  'alert.pending', 'alert.inactive', 'alert.firing', 'alert.data_lost', 'alert.resolved',
+];
 
 const TRANSITIONS_MAX = 60;
 /** Rows that are shown of a storm; the rest is counted. */
@@ -101,6 +103,7 @@ const SIGNS = {
   warning: 'M12 2.8 22.5 21h-21zM11 9.5v5.5h2V9.5zm0 7v2h2v-2z',
   info: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1 8.5V17h2v-6.5zM11 7v2h2V7z',
   resolved: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1.5 14.3 6.7-6.7-1.4-1.4-5.3 5.3-2.3-2.3-1.4 1.4z',
+  data_lost: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2.2a7.8 7.8 0 1 0 0 15.6 7.8 7.8 0 0 0 0-15.6zM7 11h10v2H7z',
   gap: 'M3 11h5v2H3zm13 0h5v2h-5zM10.5 5h3v3h-3zm0 11h3v3h-3z',
 };
 const RANKS = new Map(Object.entries({ critical: 0, error: 1, high: 1, warning: 2, medium: 2, info: 3 }));
@@ -150,6 +153,8 @@ const ownLabels = ({ labels }) =>
 
 const since = (alert) =>
   alert.state === 'resolved' ? alert.resolved_at : (alert.fired_at ?? alert.active_at);
+
+const stateText = ({ state }) => state.replace('_', ' ');
 
 /** Worst first, then newest. */
 function inOrder({ alert: a }, { alert: b }) {
@@ -216,14 +221,14 @@ function newAlertRow(alert) {
 
 function fillAlertRow(row, alert) {
   setData(row, 'state', alert.state);
-  setSign(row, alert.state === 'resolved' ? 'resolved' : look(alert.severity));
+  setSign(row, SIGNS[alert.state] ? alert.state : look(alert.severity));
   setText(row.querySelector('.summary'), alert.annotations.summary ?? '');
   setText(row.querySelector('.more'), alert.annotations.description ?? '');
   setText(row.querySelector('.value'), quantity('', alert.value));
-  setText(row.querySelector('.state'), alert.state);
+  setText(row.querySelector('.state'), stateText(alert));
   const time = row.querySelector('.age');
   time.dateTime = new Date(since(alert)).toISOString();
-  time.title = `${alert.state} since ${new Date(since(alert)).toLocaleString()}`;
+  time.title = `${alert.state === 'data_lost' ? 'fired' : alert.state} since ${new Date(since(alert)).toLocaleString()}`;
   setText(time, age(serverNow() - since(alert)));
 }
 
@@ -261,8 +266,15 @@ function noteTransitions(alert) {
   if (alert.resolved_at) noteTransition(alert, 'resolved', alert.resolved_at);
 }
 
+/** The board's alert does not say when its data was lost; the transition does. */
+function onTransition(alert, time) {
+  noteTransitions(alert);
+  if (alert.state === 'data_lost') noteTransition(alert, 'data_lost', time);
+}
+
 function noteTransition(alert, kind, time) {
-  const id = `${alert.fingerprint}-${alert.active_at}-${kind}`;
+  const again = kind === 'data_lost' ? `-${time}` : '';
+  const id = `${alert.fingerprint}-${alert.active_at}-${kind}${again}`;
   const name = alert.labels.alertname;
   const where = ownLabels(alert).map(([, value]) => value).join(' · ');
   const lasted = kind === 'resolved' && alert.fired_at ? ` after ${age(time - alert.fired_at)}` : '';
@@ -282,7 +294,7 @@ function addTransition(transition) {
   schedule();
 }
 
-const VERBS = { firing: 'fires', resolved: 'resolved', gap: '' };
+const VERBS = { firing: 'fires', data_lost: 'is silent', resolved: 'resolved', gap: '' };
 
 function showTransitions() {
   transitionsAreStale = false;
@@ -641,7 +653,7 @@ function onEvent(event) {
   const { topic, key, time, data, deleted } = JSON.parse(event.data);
   noteTime(time);
   if (topic === 'alerts/active') return onAlert(key, deleted ? null : data);
-  if (topic.startsWith('alerts/events/')) return noteTransitions(data);
+  if (topic.startsWith('alerts/events/')) return onTransition(data, time);
   if (topic.startsWith('samples/')) onSample(topic.slice('samples/'.length), key, deleted ? null : data);
 }
 

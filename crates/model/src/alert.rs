@@ -98,19 +98,22 @@ pub enum AlertState {
     Pending,
     /// Its condition has held for long enough.
     Firing,
+    /// It fired, and its series have fallen silent: nobody knows whether its condition holds.
+    DataLost,
     /// It fired, and its condition no longer holds.
     Resolved,
 }
 
 impl AlertState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Firing, Self::Resolved];
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Firing, Self::DataLost, Self::Resolved];
 
     /// The state as text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Firing => "firing",
+            Self::DataLost => "data_lost",
             Self::Resolved => "resolved",
         }
     }
@@ -168,27 +171,30 @@ pub enum TransitionKind {
     Pending,
     /// Its condition no longer held before `for` had passed.
     Inactive,
-    /// It began to fire.
+    /// It began to fire, or its samples have come back and it fires on.
     Firing,
+    /// Its series fell silent while it fired.
+    DataLost,
     /// It stopped firing.
     Resolved,
 }
 
 impl TransitionKind {
-    /// The type of the event that announces it. Only firing and resolved are announced on
+    /// The type of the event that announces it. Firing, data lost and resolved are announced on
     /// `alerts/events/…`; the others show on `alerts/active` alone.
     pub const fn event_type(self) -> &'static str {
         match self {
             Self::Pending => "alert.pending",
             Self::Inactive => "alert.inactive",
             Self::Firing => "alert.firing",
+            Self::DataLost => "alert.data_lost",
             Self::Resolved => "alert.resolved",
         }
     }
 
     /// Whether this becomes an event that every subscriber of the alert must see.
     pub const fn is_announced(self) -> bool {
-        matches!(self, Self::Firing | Self::Resolved)
+        matches!(self, Self::Firing | Self::DataLost | Self::Resolved)
     }
 }
 
@@ -205,9 +211,13 @@ pub struct Transition {
 
 impl Transition {
     /// The same for the same rules, samples and times, whoever computes it: what makes an append
-    /// of the transition idempotent. `<fingerprint>-<active_at>-<type>`.
+    /// of the transition idempotent. `<fingerprint>-<active_at>-<type>`, and `-<time>` behind it
+    /// where the alert may change so again: when its data is lost, and when it fires on after that.
     pub fn id(&self) -> String {
-        format!("{}-{}-{}", self.alert.fingerprint, self.alert.active_at, self.kind.event_type())
+        let Self { kind, time, alert } = self;
+        let id = format!("{}-{}-{}", alert.fingerprint, alert.active_at, kind.event_type());
+        let fires_on = *kind == TransitionKind::Firing && alert.fired_at != Some(*time);
+        if fires_on || *kind == TransitionKind::DataLost { format!("{id}-{time}") } else { id }
     }
 }
 

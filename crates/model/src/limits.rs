@@ -45,6 +45,9 @@ pub const REJECTIONS_REPORTED_MAX: usize = 100;
 pub const LOOKBACK: Duration = Duration::from_mins(5);
 /// How long a resolved alert stays on the board, as in Prometheus.
 pub const RESOLVED_RETENTION: Duration = Duration::from_mins(15);
+/// How long an alert is kept whose data is lost, before it counts as resolved: as long as its
+/// transitions are kept.
+pub const DATA_LOST_RETENTION: Duration = Duration::from_hours(24);
 /// A pause of the rules that counts as none: sensors are mostly heard less often. After a longer
 /// one alerts wait for their samples before they resolve.
 pub const RESTART_GAP: Duration = Duration::from_secs(30);

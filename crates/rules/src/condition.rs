@@ -19,7 +19,7 @@ struct Bound {
 impl Condition {
     /// The condition that a plan is, if it is as plain as that.
     pub(crate) fn of(plan: &Plan) -> Option<Self> {
-        let Root::Vector(root) = &plan.root else { return None };
+        let (Root::Vector(root), None) = (&plan.root, plan.resolve()) else { return None };
         let mut vector = root;
         let mut comparisons = Vec::new();
         loop {

@@ -55,7 +55,8 @@ use crate::rule::RuleSet;
 use crate::storage::{SeriesId, Storage};
 use crate::template::{Externals, Queries};
 use bellwire_model::limits::{
-    ALERTS_ACTIVE_MAX, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX, SERIES_MAX,
+    ALERTS_ACTIVE_MAX, DATA_LOST_RETENTION, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX,
+    SERIES_MAX,
 };
 use bellwire_model::{
     Alert, AlertState, Fingerprint, Labels, RuleName, Sample, Timestamp, Transition,
@@ -256,9 +257,12 @@ impl Engine {
         for alert in alerts {
             let fingerprint = alert.fingerprint;
             let is_resolved = alert.state == AlertState::Resolved;
-            let due = match alert.resolved_at.filter(|_| is_resolved) {
-                Some(at) => at.saturating_add(self.settings.resolved_retention),
-                None => self.now.saturating_add(self.settings.lookback),
+            let due = match (alert.state, alert.resolved_at) {
+                (AlertState::Resolved, Some(at)) => {
+                    at.saturating_add(self.settings.resolved_retention)
+                }
+                (AlertState::DataLost, _) => alert.sample_time.saturating_add(DATA_LOST_RETENTION),
+                _ => self.now.saturating_add(self.settings.lookback),
             };
             let has_room = self.alerts.len() < self.settings.alerts_max;
             if due <= self.now || !has_room || self.alerts.get(fingerprint).is_some() {

@@ -25,6 +25,7 @@
 
 mod condition;
 mod cost;
+mod ending;
 mod engine;
 mod evaluation;
 mod expression;
@@ -56,8 +57,8 @@ pub use expression::{ExpressionError, ExpressionReason, Tier};
 pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load, load_in};
 pub use plan::Plan;
 pub use rule::{
-    AlertRule, Group, GroupSettings, Mode, RecordRule, Rule, RuleKind, RuleMode, RuleSet,
-    TickReason,
+    AlertRule, Group, GroupSettings, Mode, OnDataLost, RecordRule, Rule, RuleKind, RuleMode,
+    RuleSet, TickReason,
 };
 pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};

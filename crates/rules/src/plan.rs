@@ -6,9 +6,11 @@
 mod compile;
 mod motion;
 mod partition;
+mod presence;
 
 use std::time::Duration;
 
+use crate::ending::Hysteresis;
 use crate::evaluation::aggregation::Aggregate;
 use crate::evaluation::arithmetic::Operator;
 use crate::evaluation::calendar::Calendar;
@@ -25,6 +27,8 @@ pub struct Plan {
     pub(crate) root: Root,
     /// All selectors, in the order of the text; nodes refer to them by [`SelectorId`].
     pub(crate) selections: Box<[Selection]>,
+    /// What decides over an alert beside its condition.
+    pub(crate) hysteresis: Option<Box<Hysteresis>>,
     /// The first part that is not evaluated as samples arrive, and where it stands.
     on_tick_only: Option<ExpressionError>,
     /// The first part that needs samples of a time that stands still, and where it stands.
@@ -303,7 +307,33 @@ pub(crate) enum SetOperator {
 impl Plan {
     /// Reads an expression; refuses what is no `PromQL` or cannot be evaluated, with its place.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        compile::compile(text)
+        compile::compile(text, Vec::new())
+    }
+
+    /// Reads an expression that is evaluated together with this one: over the same series, and the
+    /// selections of both.
+    pub(crate) fn parse_beside(&self, text: &str) -> Result<Self, ExpressionError> {
+        compile::compile(text, self.selections.to_vec())
+    }
+
+    /// Lets an alert end only when another expression, which was read beside this one, gives its
+    /// element.
+    pub(crate) fn ended_by(self, other: Option<Self>) -> Self {
+        let presence = self.presence();
+        let (resolve, selections, on_tick_only) = match other {
+            None => (None, self.selections, self.on_tick_only),
+            Some(other) => {
+                let on_tick_only = self.on_tick_only.or(other.on_tick_only);
+                (Some(other.root), other.selections, on_tick_only)
+            }
+        };
+        let hysteresis = Some(Box::new(Hysteresis { resolve, presence }));
+        Self { selections, hysteresis, on_tick_only, ..self }
+    }
+
+    /// What ends an alert, where that is not the condition alone.
+    pub(crate) fn resolve(&self) -> Option<&Root> {
+        self.hysteresis.as_ref().and_then(|hysteresis| hysteresis.resolve.as_ref())
     }
 
     /// Refuses an expression that a rule cannot have although a query can: it needs samples that

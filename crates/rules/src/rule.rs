@@ -110,8 +110,22 @@ pub struct AlertRule {
     pub hold: Duration,
     /// How long it keeps firing after the condition no longer holds: `keep_firing_for`.
     pub keep_firing: Duration,
+    /// What ends it, where that is not the condition alone: `resolve_expr`.
+    pub resolve_expression: Option<Box<str>>,
+    /// What becomes of it when its series fall silent while it fires: `on_data_lost`.
+    pub on_data_lost: OnDataLost,
     pub(crate) labels: Templates,
     pub(crate) annotations: Templates,
+}
+
+/// What becomes of an alert whose series fall silent while it fires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDataLost {
+    /// It resolves, as in Prometheus.
+    #[default]
+    Resolve,
+    /// It is kept, and shown as one whose data is lost.
+    Keep,
 }
 
 /// What a recording rule has beside its expression.
@@ -158,7 +172,9 @@ impl Rule {
     pub(crate) fn identity(&self, nth: u32) -> u64 {
         let RuleName { file, group, alert } = &*self.name;
         let nth = nth.to_string();
-        let parts: [&str; 5] = [file, group, alert, &self.expression, &nth];
+        let resolve = self.alert().and_then(|alert| alert.resolve_expression.as_deref());
+        let resolve = resolve.unwrap_or_default();
+        let parts: [&str; 6] = [file, group, alert, &self.expression, resolve, &nth];
         let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xFF]));
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

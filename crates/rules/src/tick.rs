@@ -3,12 +3,17 @@
 //! Tests of rules are told in ticks: what a rule records at one is what the next one sees, and an
 //! alert changes at a tick or not at all. Here all samples are known and kept.
 
-use bellwire_model::{Fingerprint, Labels, METRIC_NAME, Sample, Timestamp};
+use bellwire_model::limits::DATA_LOST_RETENTION;
+use bellwire_model::{AlertState, Fingerprint, Labels, METRIC_NAME, Sample, Timestamp};
 use rustc_hash::FxHashMap;
 
-use crate::evaluation::{Answer, Conventions, Element, EvaluationError, Value, query};
+use crate::ending::{Ending, Endings};
+use crate::evaluation::{
+    Answer, Conventions, Element, Evaluation, EvaluationError, Selected, Span,
+};
+use crate::evaluation::{Value, query, selected};
 use crate::plan::Plan;
-use crate::rule::{AlertRule, Rule, RuleKind, RuleSet};
+use crate::rule::{AlertRule, OnDataLost, Rule, RuleKind, RuleSet};
 use crate::storage::{STALE, Storage};
 use crate::template::{Externals, Fill, Queries};
 
@@ -34,8 +39,11 @@ struct TickedRule {
 pub(crate) struct TickedAlert {
     pub(crate) labels: Labels,
     pub(crate) annotations: Labels,
-    is_firing: bool,
+    /// The labels of the element that it comes from.
+    element: Labels,
+    state: AlertState,
     active_at: Timestamp,
+    /// Since when it goes on although its condition no longer holds.
     kept_since: Option<Timestamp>,
 }
 
@@ -74,14 +82,14 @@ impl Ticker {
             .iter()
             .filter(|ticked| *ticked.rule.name.alert == *name && ticked.rule.alert().is_some());
         let alerts = of_name.flat_map(|ticked| ticked.alerts.values());
-        alerts.filter(|alert| alert.is_firing).cloned().collect()
+        alerts.filter(|alert| alert.state == AlertState::Firing).cloned().collect()
     }
 
-    /// Whether alerts fire, and since when they are active, in milliseconds.
+    /// What alerts are doing, and since when they are active, in milliseconds.
     #[cfg(test)]
-    pub(crate) fn active(&self) -> std::collections::BTreeMap<Fingerprint, (bool, i64)> {
+    pub(crate) fn active(&self) -> std::collections::BTreeMap<Fingerprint, (AlertState, i64)> {
         let all = self.rules.iter().flat_map(|ticked| &ticked.alerts);
-        all.map(|(id, alert)| (*id, (alert.is_firing, alert.active_at.as_ms()))).collect()
+        all.map(|(id, alert)| (*id, (alert.state, alert.active_at.as_ms()))).collect()
     }
 
     fn evaluate(&mut self, index: usize, now: Timestamp) -> Result<(), String> {
@@ -117,6 +125,21 @@ impl Ticker {
         })
     }
 
+    /// What becomes of alerts of a rule whose elements are gone.
+    fn endings(&self, index: usize, now: Timestamp) -> Result<Endings, String> {
+        let TickedRule { rule, alerts, .. } = &self.rules[index];
+        if alerts.is_empty() || rule.plan.hysteresis.is_none() {
+            return Ok(Endings::default());
+        }
+        let time = now.saturating_sub(rule.settings.query_offset);
+        let selected = selected(&rule.plan, &self.storage);
+        let selected = Selected::Each(&selected);
+        let span = Span::at(time);
+        let mut evaluation = Evaluation::new(&self.storage, selected, &self.conventions, span);
+        let endings = Endings::of(&rule.plan, &mut evaluation, time.as_ms());
+        endings.map_err(|error| error.to_string())
+    }
+
     /// Brings the alerts of a rule up to date; what they give are the series `ALERTS` and
     /// `ALERTS_FOR_STATE`.
     fn alerts(
@@ -126,15 +149,16 @@ impl Ticker {
         elements: Vec<Element>,
         now: Timestamp,
     ) -> Result<Vec<Element>, String> {
+        let endings = self.endings(index, now)?;
         let mut held: FxHashMap<Fingerprint, TickedAlert> = FxHashMap::default();
-        for Element { labels, value } in elements {
-            let fill = Fill { labels: &labels, value, externals: &self.externals, queries: self };
+        for Element { labels: element, value } in elements {
+            let labels = &element;
+            let fill = Fill { labels, value, externals: &self.externals, queries: self };
             let labels = rule.alert_labels(&fill).map_err(|error| error.to_string())?;
             let annotations = rule.alert_annotations(&fill);
             let fingerprint = Fingerprint::of(&labels);
-            let active_at = now;
-            let alert =
-                TickedAlert { labels, annotations, is_firing: false, active_at, kept_since: None };
+            let (state, active_at, kept_since) = (AlertState::Pending, now, None);
+            let alert = TickedAlert { labels, annotations, element, state, active_at, kept_since };
             if held.insert(fingerprint, alert).is_some() {
                 return Err("vector contains metrics with the same labelset after applying alert \
                             labels"
@@ -145,11 +169,11 @@ impl Ticker {
         alerts.retain(|fingerprint, alert| {
             if let Some(new) = held.remove(fingerprint) {
                 alert.annotations = new.annotations;
-                alert.kept_since = None;
+                alert.element = new.element;
+                alert.go_on();
                 return true;
             }
-            let since = *alert.kept_since.get_or_insert(now);
-            alert.is_firing && now.saturating_since(since) < alert_rule.keep_firing
+            alert.miss(endings.of_element(&alert.element), alert_rule, now)
         });
         alerts.extend(held);
         let limit = rule.settings.limit;
@@ -160,7 +184,10 @@ impl Ticker {
         }
         let mut given = Vec::with_capacity(alerts.len() * 2);
         for alert in alerts.values_mut() {
-            alert.is_firing |= now.saturating_since(alert.active_at) >= alert_rule.hold;
+            let holds_long_enough = now.saturating_since(alert.active_at) >= alert_rule.hold;
+            if alert.state == AlertState::Pending && holds_long_enough {
+                alert.state = AlertState::Firing;
+            }
             given.extend(alert.series().map_err(|error| error.to_string())?);
         }
         Ok(given)
@@ -168,8 +195,37 @@ impl Ticker {
 }
 
 impl TickedAlert {
+    /// Its condition holds, or does not end it.
+    fn go_on(&mut self) {
+        self.kept_since = None;
+        if self.state == AlertState::DataLost {
+            self.state = AlertState::Firing;
+        }
+    }
+
+    /// Its condition no longer holds. Says whether it goes on for a while.
+    fn miss(&mut self, ending: Ending, rule: &AlertRule, now: Timestamp) -> bool {
+        if ending == Ending::Between {
+            self.go_on();
+            return true;
+        }
+        let since = *self.kept_since.get_or_insert(now);
+        let kept = now.saturating_since(since);
+        let is_lost = ending == Ending::Lost;
+        match self.state {
+            AlertState::DataLost => is_lost && kept < DATA_LOST_RETENTION,
+            AlertState::Firing if kept < rule.keep_firing => true,
+            AlertState::Firing if is_lost && rule.on_data_lost == OnDataLost::Keep => {
+                self.state = AlertState::DataLost;
+                self.kept_since = Some(now);
+                true
+            }
+            AlertState::Firing | AlertState::Pending | AlertState::Resolved => false,
+        }
+    }
+
     fn series(&self) -> Result<[Element; 2], bellwire_model::LabelsError> {
-        let state = if self.is_firing { "firing" } else { "pending" };
+        let state = self.state.as_str();
         let alerts = self.labels.with(METRIC_NAME, "ALERTS")?.with("alertstate", state)?;
         let for_state = self.labels.with(METRIC_NAME, "ALERTS_FOR_STATE")?;
         let since = self.active_at.as_ms().div_euclid(1000) as f64;

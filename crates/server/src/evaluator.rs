@@ -285,6 +285,7 @@ impl Evaluator {
         self.figures.rule_series.set(figures.series as u64);
         self.figures.alerts_pending.set(figures.alerts.pending as u64);
         self.figures.alerts_firing.set(figures.alerts.firing as u64);
+        self.figures.alerts_data_lost.set(figures.alerts.data_lost as u64);
         self.figures.samples_dropped_late.set(figures.dropped.late);
         self.figures.samples_dropped_ahead.set(figures.dropped.ahead);
         self.figures.series_refused.set(figures.dropped.series);

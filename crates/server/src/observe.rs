@@ -104,7 +104,8 @@ figures! {
     rule_state_failures "counter" "bellwire_rule_state_failures_total" "Times that the rules' state could not be written or synced.";
     alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
     alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
-    alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire or resolved.";
+    alerts_data_lost "gauge" "bellwire_alerts_data_lost" "Alerts whose series have fallen silent while they fired.";
+    alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire, lost their data or resolved.";
     alert_groups "gauge" "bellwire_alert_groups" "Groups of alerts that are notified together.";
     alert_groups_refused "counter" "bellwire_alert_groups_refused_total" "Alerts that nobody is notified of because there are too many groups.";
     notifications "counter" "bellwire_notifications_total" "Notifications that were delivered, and are remembered, or were given up.";

@@ -216,6 +216,7 @@ fn as_restored(case: &bellwire_alerts::desk::Case) -> Option<RuleChange> {
         AlertState::Pending => TransitionKind::Pending,
         AlertState::Resolved => TransitionKind::Resolved,
         AlertState::Firing => TransitionKind::Firing,
+        AlertState::DataLost => TransitionKind::DataLost,
     };
     alert.rule().map(|_| RuleChange::Transition(kind, Arc::clone(alert)))
 }

@@ -142,6 +142,7 @@ impl AlertTable {
             match entry.alert.state {
                 AlertState::Pending => figures.pending += 1,
                 AlertState::Firing => figures.firing += 1,
+                AlertState::DataLost => figures.data_lost += 1,
                 AlertState::Resolved => figures.resolved += 1,
             }
         }

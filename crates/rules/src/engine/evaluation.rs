@@ -5,18 +5,18 @@ use std::time::Duration;
 use bellwire_model::Timestamp;
 use bellwire_model::limits::EVALUATION_TICK;
 
+use super::lifecycle::Finding;
 use super::partitions::Members;
 use super::rules::Entry as RuleEntry;
 use super::series::{Reading, Subscription};
 use super::{Change, Engine};
+use crate::ending::Endings;
 use crate::evaluation::{Evaluated, Evaluation, Item, Number, Span};
 use crate::rule::RuleKind;
 
 /// What a part of a rule comes to.
 struct Outcome {
-    items: Evaluated<Vec<Item>>,
-    /// When the sample was taken that the only item comes from, where it is one sample's value.
-    taken_at: Option<Timestamp>,
+    finding: Evaluated<Finding>,
     /// When it may come to something else although nothing comes.
     wake: Option<Timestamp>,
 }
@@ -27,9 +27,9 @@ impl Engine {
         if self.evaluate_numbers(part, changes) {
             return;
         }
-        let Outcome { items, taken_at, wake } = self.outcome(part);
-        let items = match items {
-            Ok(items) => items,
+        let Outcome { finding, wake } = self.outcome(part);
+        let mut finding = match finding {
+            Ok(finding) => finding,
             Err(error) => {
                 self.failures.note(&self.rules.get(part.rule).rule, error.to_string());
                 return self.wake_part(part, Some(self.now.saturating_add(self.interval(part))));
@@ -37,22 +37,24 @@ impl Engine {
         };
         self.wake_part(part, wake);
         let entry = self.rules.get_mut(part.rule);
-        entry.partitions.count(part.partition, items.len());
+        entry.partitions.count(part.partition, finding.items.len());
         if entry.rule.settings.limit > 0 {
             self.mind_limit(part, changes);
         }
         let entry = self.rules.get(part.rule);
-        let items = if entry.partitions.is_over_limit { Vec::new() } else { items };
+        if entry.partitions.is_over_limit {
+            finding = Finding::default();
+        }
         match entry.rule.kind {
-            RuleKind::Alert(_) => self.raise(part, items, taken_at, changes),
-            RuleKind::Record(_) => self.record_items(part, items, changes),
+            RuleKind::Alert(_) => self.raise(part, finding, changes),
+            RuleKind::Record(_) => self.record_items(part, finding.items, changes),
         }
         self.outline_part(part);
     }
 
     /// What a part comes to now.
     pub(super) fn items(&self, part: Subscription) -> Evaluated<Vec<Item>> {
-        self.outcome(part).items
+        self.outcome(part).finding.map(|finding| finding.items)
     }
 
     fn outcome(&self, part: Subscription) -> Outcome {
@@ -60,7 +62,8 @@ impl Engine {
         let members = &entry.partitions.get(part.partition).members;
         if let (Some(condition), Members::One(id)) = (&entry.condition, members) {
             // The series' own timer tells when it leaves the lookback.
-            let newest = self.newest_visible(*id).filter(|reading| condition.holds(reading.value));
+            let visible = self.newest_visible(*id);
+            let newest = visible.filter(|reading| condition.holds(reading.value));
             let item = |reading: &Reading| Item {
                 labels: self.series.labels(*id).clone(),
                 number: Number::still(reading.value),
@@ -68,16 +71,37 @@ impl Engine {
             };
             let items: Vec<Item> = newest.iter().map(item).collect();
             let wake = self.refresh(entry, items.len());
-            return Outcome { items: Ok(items), taken_at: newest.map(|r| r.time), wake };
+            let mut endings = Endings::default();
+            if self.lingers(part) {
+                endings = Endings::of_presence(visible.map(|_| self.series.labels(*id)));
+            }
+            let taken_at = newest.map(|reading| reading.time);
+            return Outcome { finding: Ok(Finding { items, taken_at, endings }), wake };
         }
         let offset = entry.rule.settings.query_offset;
         let time = self.now.saturating_sub(offset);
         let storage = self.series.storage();
         let selected = members.selected();
         let mut evaluation = Evaluation::new(storage, selected, &self.conventions, Span::at(time));
-        let items = evaluation.items(&entry.rule.plan.root, time.as_ms());
-        let wake = self.wake_after(entry, &evaluation, items.as_ref().map_or(0, Vec::len));
-        Outcome { items, taken_at: None, wake }
+        let plan = &entry.rule.plan;
+        let items = evaluation.items(&plan.root, time.as_ms());
+        let finding = items.and_then(|items| {
+            let mut endings = Endings::default();
+            if self.lingers(part) {
+                endings = Endings::of(plan, &mut evaluation, time.as_ms())?;
+            }
+            Ok(Finding { items, taken_at: None, endings })
+        });
+        let elements = finding.as_ref().map_or(0, |finding| finding.items.len());
+        let wake = self.wake_after(entry, &evaluation, elements);
+        Outcome { finding, wake }
+    }
+
+    /// Whether a part raises alerts that do not end with their condition alone.
+    pub(super) fn lingers(&self, part: Subscription) -> bool {
+        let entry = self.rules.get(part.rule);
+        let raises = !entry.partitions.get(part.partition).raised.is_empty();
+        raises && entry.rule.plan.hysteresis.is_some()
     }
 
     /// When to look again after an evaluation that gave so many elements.

@@ -55,6 +55,8 @@ pub struct AlertFigures {
     pub pending: usize,
     /// They fire.
     pub firing: usize,
+    /// They fired, and their series have fallen silent.
+    pub data_lost: usize,
     /// They fired, and are still kept.
     pub resolved: usize,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bellwire_model::limits::DATA_LOST_RETENTION;
 use bellwire_model::{
     Alert, AlertSource, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
 };
@@ -13,8 +14,9 @@ use super::partitions::Members;
 use super::rules::RuleId;
 use super::series::{Reading, Subscription};
 use super::{Change, Engine};
+use crate::ending::{Ending, Endings};
 use crate::evaluation::Item;
-use crate::rule::{AlertRule, Rule};
+use crate::rule::{AlertRule, OnDataLost, Rule};
 use crate::template::Fill;
 
 /// An element for which the condition holds, and the alert that it stands for.
@@ -25,15 +27,26 @@ struct Held {
     fingerprint: Fingerprint,
 }
 
+/// What a part of an alerting rule comes to.
+#[derive(Debug, Default)]
+pub(super) struct Finding {
+    /// The elements for which the condition holds.
+    pub(super) items: Vec<Item>,
+    /// When the sample was taken that the only item comes from, where it is one sample's value.
+    pub(super) taken_at: Option<Timestamp>,
+    /// What becomes of those for which it no longer does.
+    pub(super) endings: Endings,
+}
+
 impl Engine {
     /// Brings the alerts of a part in line with its elements.
     pub(super) fn raise(
         &mut self,
         part: Subscription,
-        items: Vec<Item>,
-        taken_at: Option<Timestamp>,
+        finding: Finding,
         changes: &mut Vec<Change>,
     ) {
+        let Finding { items, taken_at, endings } = finding;
         let mut before = self.take_raised(part);
         if items.is_empty() && before.is_empty() && !self.alerts.has_orphans() {
             return;
@@ -44,7 +57,7 @@ impl Engine {
         let was_raised: FxHashSet<_> = before.iter().copied().collect();
         let mut after: Vec<Fingerprint> = Vec::with_capacity(held.len());
         for raised in before.into_iter().filter(|raised| !is_held.contains(raised)) {
-            if self.miss(part.rule, raised, changes) {
+            if self.miss((part.rule, raised), &endings, changes) {
                 after.push(raised);
             }
         }
@@ -196,50 +209,104 @@ impl Engine {
     /// The condition still holds, or does so again.
     fn hold(&mut self, part: Subscription, element: Held, changes: &mut Vec<Change>) {
         let fingerprint = element.fingerprint;
-        let hold = alert_rule(self.rules.rule(part.rule)).hold;
         let entry = self.alerts.get_mut(fingerprint).expect("a part raises alerts that exist");
         entry.newest = element.reading;
         if entry.element != element.element {
             entry.element = element.element;
         }
+        self.go_on(part.rule, fingerprint, changes);
+    }
+
+    /// An alert goes on: one that has been pending for long enough fires, and so does one again
+    /// whose data was lost.
+    fn go_on(&mut self, rule: RuleId, fingerprint: Fingerprint, changes: &mut Vec<Change>) {
+        let hold = alert_rule(self.rules.rule(rule)).hold;
+        let entry = self.alerts.get_mut(fingerprint).expect("a part raises alerts that exist");
         if entry.kept_since.take().is_some()
             && let Some(due) = entry.due.take()
         {
             self.timers.alerts.cancel(due, fingerprint);
         }
-        let is_pending = entry.alert.state == AlertState::Pending;
-        if !is_pending || self.now < entry.alert.active_at.saturating_add(hold) {
+        let fires = match entry.alert.state {
+            AlertState::Pending => self.now >= entry.alert.active_at.saturating_add(hold),
+            AlertState::DataLost => true,
+            AlertState::Firing | AlertState::Resolved => false,
+        };
+        if !fires {
             return;
         }
         if let Some(due) = entry.due.take() {
             self.timers.alerts.cancel(due, fingerprint);
         }
-        let entry = self.alerts.get(fingerprint).expect("it was there a line ago");
+        self.turn(fingerprint, TransitionKind::Firing, changes);
+    }
+
+    /// An alert fires from now on, or its data is lost.
+    fn turn(&mut self, fingerprint: Fingerprint, kind: TransitionKind, changes: &mut Vec<Change>) {
+        let entry = self.alerts.get(fingerprint).expect("the caller has found it");
         let mut alert = self.current(entry);
-        let fired = Arc::make_mut(&mut alert);
-        fired.state = AlertState::Firing;
-        fired.fired_at = Some(self.now);
-        changes.push(transition(TransitionKind::Firing, self.now, &alert));
+        let turned = Arc::make_mut(&mut alert);
+        if kind == TransitionKind::DataLost {
+            turned.state = AlertState::DataLost;
+        } else {
+            turned.state = AlertState::Firing;
+            turned.fired_at.get_or_insert(self.now);
+        }
+        changes.push(transition(kind, self.now, &alert));
         self.alerts.get_mut(fingerprint).expect("it was there a line ago").alert = alert;
     }
 
     /// The condition no longer holds. Says whether the alert goes on for a while.
-    fn miss(&mut self, rule: RuleId, alert: Fingerprint, changes: &mut Vec<Change>) -> bool {
-        let keep = alert_rule(self.rules.rule(rule)).keep_firing;
-        let is_ticked = self.rules.is_ticked(rule);
-        let entry = self.alerts.get_mut(alert).expect("a part raises alerts that exist");
-        if !keep.is_zero() && entry.alert.state == AlertState::Firing {
-            let since = *entry.kept_since.get_or_insert(self.now);
-            let due = since.saturating_add(keep);
-            if self.now < due {
-                if !is_ticked && entry.due.replace(due) != Some(due) {
-                    self.timers.alerts.arm(due, alert);
-                }
-                return true;
-            }
+    fn miss(
+        &mut self,
+        (rule, fingerprint): (RuleId, Fingerprint),
+        endings: &Endings,
+        changes: &mut Vec<Change>,
+    ) -> bool {
+        let AlertRule { keep_firing, on_data_lost, .. } = *alert_rule(self.rules.rule(rule));
+        let entry = self.alerts.get_mut(fingerprint).expect("a part raises alerts that exist");
+        let ending = endings.of_element(&entry.element);
+        if ending == Ending::Between {
+            self.go_on(rule, fingerprint, changes);
+            return true;
         }
-        self.end(alert, changes);
+        let since = entry.kept_since.unwrap_or(self.now);
+        let (is_firing, is_lost) = match entry.alert.state {
+            AlertState::Firing => (true, false),
+            AlertState::DataLost => (false, ending == Ending::Lost),
+            AlertState::Pending | AlertState::Resolved => (false, false),
+        };
+        if is_firing && self.now < since.saturating_add(keep_firing) {
+            self.linger(rule, fingerprint, since.saturating_add(keep_firing));
+            return true;
+        }
+        if is_lost && self.now < since.saturating_add(DATA_LOST_RETENTION) {
+            self.linger(rule, fingerprint, since.saturating_add(DATA_LOST_RETENTION));
+            return true;
+        }
+        if is_firing && ending == Ending::Lost && on_data_lost == OnDataLost::Keep {
+            self.turn(fingerprint, TransitionKind::DataLost, changes);
+            let entry = self.alerts.get_mut(fingerprint).expect("it was there a line ago");
+            entry.kept_since = None;
+            self.linger(rule, fingerprint, self.now.saturating_add(DATA_LOST_RETENTION));
+            return true;
+        }
+        self.end(fingerprint, changes);
         false
+    }
+
+    /// Keeps an alert whose condition no longer holds, until a time at the latest.
+    fn linger(&mut self, rule: RuleId, fingerprint: Fingerprint, until: Timestamp) {
+        let is_ticked = self.rules.is_ticked(rule);
+        let entry = self.alerts.get_mut(fingerprint).expect("the caller has found it");
+        entry.kept_since.get_or_insert(self.now);
+        if is_ticked || entry.due == Some(until) {
+            return;
+        }
+        if let Some(before) = entry.due.replace(until) {
+            self.timers.alerts.cancel(before, fingerprint);
+        }
+        self.timers.alerts.arm(until, fingerprint);
     }
 
     /// An alert ends.
@@ -264,11 +331,22 @@ impl Engine {
         self.alerts.insert(Entry { alert, owner: None, kept_since, due: Some(due), ..entry });
     }
 
-    /// Ends an alert whose timer was due, if it is a restored one that nobody has spoken for.
+    /// Ends an alert whose timer was due, if it is a restored one that nobody has spoken for. Where
+    /// its rule asks for it, its data counts as lost first.
     pub(super) fn end_orphan(&mut self, fingerprint: Fingerprint, changes: &mut Vec<Change>) {
-        if self.alerts.get(fingerprint).is_some_and(Entry::is_orphan) {
-            self.end(fingerprint, changes);
+        let Some(orphan) = self.alerts.get(fingerprint).filter(|entry| entry.is_orphan()) else {
+            return;
+        };
+        let is_kept = orphan.alert.rule().is_some_and(|name| self.rules.keeps_lost(name));
+        if orphan.alert.state != AlertState::Firing || !is_kept {
+            return self.end(fingerprint, changes);
         }
+        self.turn(fingerprint, TransitionKind::DataLost, changes);
+        let until = self.now.saturating_add(DATA_LOST_RETENTION);
+        let entry = self.alerts.get_mut(fingerprint).expect("it was there a line ago");
+        entry.kept_since = Some(self.now);
+        entry.due = Some(until);
+        self.timers.alerts.arm(until, fingerprint);
     }
 
     /// The alert with its newest value.

@@ -4,6 +4,7 @@
 //! something is evaluated plainly, so that there are labels to raise an alert with; so is a
 //! recording rule that records other series than before. Both are rare.
 
+use super::lifecycle::Finding;
 use super::partitions::{Members, Outlined};
 use super::series::{Reading, Subscription};
 use super::{Change, Engine};
@@ -21,7 +22,7 @@ impl Engine {
         changes: &mut Vec<Change>,
     ) -> bool {
         let entry = self.rules.get(part.rule);
-        if entry.rule.settings.limit > 0 {
+        if entry.rule.settings.limit > 0 || self.lingers(part) {
             return false;
         }
         let partition = entry.partitions.get(part.partition);
@@ -68,7 +69,7 @@ impl Engine {
     fn come_to_nothing(&mut self, part: Subscription, changes: &mut Vec<Change>) {
         self.rules.get_mut(part.rule).partitions.count(part.partition, 0);
         match self.rules.rule(part.rule).kind {
-            RuleKind::Alert(_) => self.raise(part, Vec::new(), None, changes),
+            RuleKind::Alert(_) => self.raise(part, Finding::default(), changes),
             RuleKind::Record(_) => self.record_items(part, Vec::new(), changes),
         }
     }

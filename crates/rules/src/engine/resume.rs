@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwire_model::limits::RESTART_GAP;
+use bellwire_model::limits::{DATA_LOST_RETENTION, RESTART_GAP};
 use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, RuleName, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -151,9 +151,12 @@ impl Engine {
         }
         let part = part.and_then(|name| self.part(&name));
         let newest = Reading { time: alert.sample_time, value: alert.value };
-        let lookback = self.now.saturating_add(self.settings.lookback);
         let due = match part {
-            None => Some(lookback),
+            None if alert.state == AlertState::DataLost => {
+                let since = kept_since.unwrap_or(alert.sample_time);
+                Some(since.saturating_add(DATA_LOST_RETENTION).max(self.now))
+            }
+            None => Some(self.now.saturating_add(self.settings.lookback)),
             Some(part) => {
                 let rule = self.rules.rule(part.rule);
                 Arc::make_mut(&mut alert).source = AlertSource::Rule(rule.name.clone());
@@ -175,7 +178,9 @@ impl Engine {
 /// When time alone changes an alert.
 fn due(rule: &Rule, alert: &Alert, kept_since: Option<Timestamp>) -> Option<Timestamp> {
     let AlertRule { hold, keep_firing, .. } = rule.alert()?;
-    let ends = kept_since.map(|since| since.saturating_add(*keep_firing));
+    let is_lost = alert.state == AlertState::DataLost;
+    let keep = if is_lost { DATA_LOST_RETENTION } else { *keep_firing };
+    let ends = kept_since.map(|since| since.saturating_add(keep));
     let fires = || alert.active_at.saturating_add(*hold);
     ends.or_else(|| (alert.state == AlertState::Pending).then(fires))
 }

@@ -1,9 +1,10 @@
 //! The rules, by the metrics that they select and in the order in which they feed each other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::Labels;
-use rustc_hash::FxHashMap;
+use bellwire_model::{Labels, RuleName};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::levels::Levels;
 use super::partitions::Partitions;
@@ -11,7 +12,7 @@ use super::ticks::{GroupId, TickGroup};
 use crate::condition::Condition;
 use crate::cost::Parts;
 use crate::plan::{PartitionKey, Selection, SelectorId};
-use crate::rule::{Rule, RuleMode, RuleSet};
+use crate::rule::{OnDataLost, Rule, RuleMode, RuleSet};
 
 /// The place of a rule among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +62,8 @@ pub(super) struct RuleTable {
     of_any_metric: Vec<(RuleId, SelectorId)>,
     /// Those with rules in tick mode.
     groups: Vec<TickGroup>,
+    /// Rules that keep alerts whose data is lost.
+    keeping_lost: FxHashSet<Arc<RuleName>>,
     /// Groups that have not been told when to tick.
     pub(super) idle_groups: usize,
 }
@@ -83,6 +86,7 @@ impl RuleTable {
             by_identity: FxHashMap::default(),
             by_metric: FxHashMap::default(),
             of_any_metric: Vec::new(),
+            keeping_lost: FxHashSet::default(),
             idle_groups: groups.len(),
             groups,
         };
@@ -105,6 +109,9 @@ impl RuleTable {
         let condition = Condition::of(&rule.plan).filter(|_| is_plain);
         let shape = Shape::of(&rule);
         let identity = self.identify(&rule, id);
+        if rule.alert().is_some_and(|alert| alert.on_data_lost == OnDataLost::Keep) {
+            self.keeping_lost.insert(rule.name.clone());
+        }
         let partitions = Partitions::default();
         self.entries.push(Entry { rule, condition, shape, level, identity, partitions });
     }
@@ -147,6 +154,11 @@ impl RuleTable {
 
     pub(super) fn get_mut(&mut self, id: RuleId) -> &mut Entry {
         &mut self.entries[id.0 as usize]
+    }
+
+    /// Whether the rule of that name keeps alerts whose data is lost.
+    pub(super) fn keeps_lost(&self, name: &RuleName) -> bool {
+        self.keeping_lost.contains(name)
     }
 
     /// Whether a rule is evaluated at each interval of its group alone.

@@ -10,11 +10,13 @@ use bellwire_model::limits::TICKS_BEHIND_MAX;
 use bellwire_model::{Fingerprint, Timestamp};
 use rustc_hash::FxHashSet;
 
+use super::lifecycle::Finding;
 use super::rules::RuleId;
 use super::series::Subscription;
 use super::{Change, Engine};
-use crate::evaluation::{Evaluation, Item, Selected, Span, selected};
-use crate::rule::{Rule, RuleKind};
+use crate::ending::Endings;
+use crate::evaluation::{Evaluation, Selected, Span, selected};
+use crate::rule::RuleKind;
 use crate::template::Fill;
 
 /// The place of a group among those that tick.
@@ -111,19 +113,20 @@ impl Engine {
         let partition = self.rules.get(id).partitions.only();
         let part = Subscription { rule: id, partition };
         let (limit, alerts) = (rule.settings.limit, rule.alert().is_some());
-        let items = self.tick_items(rule)?;
+        let finding = self.tick_finding(part)?;
         if !alerts {
-            check_limit(items.len(), limit, "series")?;
-            self.record_items(part, items, changes);
+            check_limit(finding.items.len(), limit, "series")?;
+            self.record_items(part, finding.items, changes);
             return Ok(());
         }
-        self.raise(part, items, None, changes);
+        self.raise(part, finding, changes);
         let raised = &self.rules.get(id).partitions.get(partition).raised;
         check_limit(raised.len(), limit, "alerts").inspect_err(|_| self.clear(part, changes))
     }
 
     /// What a rule gives, unless two elements come to the same series or alert.
-    fn tick_items(&self, rule: &Rule) -> Result<Vec<Item>, String> {
+    fn tick_finding(&self, part: Subscription) -> Result<Finding, String> {
+        let rule = self.rules.rule(part.rule);
         let time = self.now.saturating_sub(rule.settings.query_offset);
         let storage = self.series.storage();
         let selected = selected(&rule.plan, storage);
@@ -148,7 +151,12 @@ impl Engine {
                 ));
             }
         }
-        Ok(items)
+        let mut endings = Endings::default();
+        if self.lingers(part) {
+            let found = Endings::of(&rule.plan, &mut evaluation, time.as_ms());
+            endings = found.map_err(|error| error.to_string())?;
+        }
+        Ok(Finding { items, taken_at: None, endings })
     }
 }
 

@@ -12,8 +12,8 @@ use super::{Loader, Reason, Scope, UnknownFields};
 use crate::duration;
 use crate::plan::Plan;
 use crate::rule::{
-    ALERT_NAME, AlertRule, Group, GroupSettings, Mode, RecordRule, Rule, RuleKind, RuleMode,
-    Templates, TickReason,
+    ALERT_NAME, AlertRule, Group, GroupSettings, Mode, OnDataLost, RecordRule, Rule, RuleKind,
+    RuleMode, Templates, TickReason,
 };
 use crate::template::Template;
 
@@ -21,17 +21,43 @@ const FILE: &str = "a rule file";
 const GROUP: &str = "a group";
 const RULE: &str = "a rule";
 
+/// The fields of a group.
+const GROUP_FIELDS: [&str; 8] =
+    ["name", "rules", "interval", "labels", "limit", "query_offset", "mode", "on_data_lost"];
+
 /// The fields of a rule: its name, its expression, and what it does with it.
-const RULE_FIELDS: [&str; 7] =
-    ["alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"];
+const RULE_FIELDS: [&str; 9] = [
+    "alert",
+    "record",
+    "expr",
+    "for",
+    "keep_firing_for",
+    "labels",
+    "annotations",
+    "resolve_expr",
+    "on_data_lost",
+];
+
+/// Where among them `resolve_expr` is.
+const RESOLVE_EXPR: usize = 7;
 
 /// The values of [`RULE_FIELDS`], where they are set.
-type RuleFields<'n> = [Option<&'n Node>; 7];
+type RuleFields<'n> = [Option<&'n Node>; 9];
 
 /// What a group says for all of its rules beside its settings.
 struct Shared {
     labels: Templates,
     mode: Mode,
+    on_data_lost: OnDataLost,
+}
+
+/// An expression that a rule may have.
+struct Expression {
+    plan: Plan,
+    /// As written.
+    text: Box<str>,
+    /// Why it is evaluated on a tick only.
+    on_tick_only: Option<TickReason>,
 }
 
 type Pairs = Vec<(Box<str>, Template)>;
@@ -54,9 +80,8 @@ impl Loader<'_> {
     }
 
     fn group(&mut self, node: &Node) {
-        let names = ["name", "rules", "interval", "labels", "limit", "query_offset", "mode"];
-        let Some(fields) = self.fields(node, GROUP, names) else { return };
-        let [name, rules, interval, labels, limit, query_offset, mode] = fields;
+        let Some(fields) = self.fields(node, GROUP, GROUP_FIELDS) else { return };
+        let [name, rules, interval, labels, limit, query_offset, mode, on_data_lost] = fields;
         let name = self.group_name(node, name);
         let settings = GroupSettings {
             interval: interval.and_then(|interval| self.duration(interval)),
@@ -64,7 +89,12 @@ impl Loader<'_> {
             query_offset: query_offset.and_then(|offset| self.duration(offset)).unwrap_or_default(),
         };
         let labels = labels.map_or_else(Vec::new, |labels| self.labels(labels));
-        let shared = Shared { labels: Templates::new(labels), mode: self.mode(mode) };
+        let on_data_lost = on_data_lost.and_then(|node| self.on_data_lost(node));
+        let shared = Shared {
+            labels: Templates::new(labels),
+            mode: self.mode(mode),
+            on_data_lost: on_data_lost.unwrap_or_default(),
+        };
         let mut group = Group { file: self.source.file(), name, settings, rules: Vec::new() };
         for node in self.list(rules) {
             let Some(left) = self.rules_left.checked_sub(1) else {
@@ -111,13 +141,24 @@ impl Loader<'_> {
         if expression.is_none() {
             self.refuse(node.offset, Reason::FieldMissing { name: "expr", within: RULE });
         }
-        let expression = expression.and_then(|expression| self.expression(expression));
+        let expression = expression.and_then(|expression| self.expression(expression, None));
         let kind = match alert {
-            Some(_) => RuleKind::Alert(self.alert(fields, &shared.labels)),
+            Some(_) => RuleKind::Alert(self.alert(fields, shared)),
             None => RuleKind::Record(self.record(fields, &shared.labels)),
         };
-        let (plan, expression, tick_reason) = expression?;
-        let mode = tick_reason.map_or_else(|| shared.mode.clone(), Mode::Tick);
+        let Expression { mut plan, text: expression, mut on_tick_only } = expression?;
+        if let RuleKind::Alert(alert) = &kind {
+            let other = match fields[RESOLVE_EXPR] {
+                Some(node) => Some(self.expression(node, Some(&plan))?),
+                None => None,
+            };
+            if other.is_some() || alert.on_data_lost == OnDataLost::Keep {
+                let (other, reason) = other.map(|o| (o.plan, o.on_tick_only)).unzip();
+                plan = plan.ended_by(other);
+                on_tick_only = on_tick_only.or(reason.flatten());
+            }
+        }
+        let mode = on_tick_only.map_or_else(|| shared.mode.clone(), Mode::Tick);
         let (file, settings) = (group.file.clone(), group.settings);
         let name = RuleName { file, group: group.name.clone(), alert: name?.into() };
         let rule = Rule { name: Arc::new(name), mode, expression, kind, settings, plan };
@@ -125,26 +166,34 @@ impl Loader<'_> {
     }
 
     /// What an alerting rule has beside its expression.
-    fn alert(&mut self, fields: RuleFields<'_>, group_labels: &Templates) -> AlertRule {
-        let [_, _, _, hold, keep_firing, labels, annotations] = fields;
+    fn alert(&mut self, fields: RuleFields<'_>, shared: &Shared) -> AlertRule {
+        let [_, _, _, hold, keep_firing, labels, annotations, resolve, on_data_lost] = fields;
         let mut duration =
             |node: Option<&Node>| node.and_then(|node| self.duration(node)).unwrap_or_default();
         let (hold, keep_firing) = (duration(hold), duration(keep_firing));
         let labels = labels.map_or_else(Vec::new, |labels| self.labels(labels));
         let annotations = annotations.map_or_else(Vec::new, |node| self.templates(node));
+        let on_data_lost = on_data_lost.and_then(|node| self.on_data_lost(node));
         AlertRule {
             hold,
             keep_firing,
-            labels: group_labels.under(labels),
+            resolve_expression: resolve.and_then(text_of).map(|text| text.trim().into()),
+            on_data_lost: on_data_lost.unwrap_or(shared.on_data_lost),
+            labels: shared.labels.under(labels),
             annotations: Templates::new(annotations),
         }
     }
 
     /// What a recording rule has beside its expression.
     fn record(&mut self, fields: RuleFields<'_>, group_labels: &Templates) -> RecordRule {
-        let [_, _, _, hold, keep_firing, labels, annotations] = fields;
-        let for_alerts =
-            [("for", hold), ("keep_firing_for", keep_firing), ("annotations", annotations)];
+        let [_, _, _, hold, keep_firing, labels, annotations, resolve, on_data_lost] = fields;
+        let for_alerts = [
+            ("for", hold),
+            ("keep_firing_for", keep_firing),
+            ("annotations", annotations),
+            ("resolve_expr", resolve),
+            ("on_data_lost", on_data_lost),
+        ];
         for (name, field) in for_alerts {
             if field.is_some() {
                 self.refuse_at(field, Reason::OnlyForAlerts { name });
@@ -157,10 +206,14 @@ impl Loader<'_> {
         RecordRule { labels: pairs.collect() }
     }
 
-    /// An expression as a plan and as written, and why it is evaluated on a tick only.
-    fn expression(&mut self, node: &Node) -> Option<(Plan, Box<str>, Option<TickReason>)> {
+    /// An expression, alone or beside another one that is evaluated together with it.
+    fn expression(&mut self, node: &Node, beside: Option<&Plan>) -> Option<Expression> {
         let scalar = self.text(node)?;
-        let plan = Plan::parse(&scalar.text).and_then(|plan| match self.reading.scope {
+        let plan = match beside {
+            Some(plan) => plan.parse_beside(&scalar.text),
+            None => Plan::parse(&scalar.text),
+        };
+        let plan = plan.and_then(|plan| match self.reading.scope {
             Scope::Server => plan.for_rules(),
             Scope::Tests => plan.for_any_rules(),
         });
@@ -171,7 +224,8 @@ impl Loader<'_> {
                     let (line, column) = self.source.line_and_column(offset);
                     TickReason::Expression { line, column, reason: error.reason.clone() }
                 });
-                Some((plan, scalar.text.trim().into(), reason))
+                let text = scalar.text.trim().into();
+                Some(Expression { plan, text, on_tick_only: reason })
             }
             Err(error) => {
                 let offset = self.source.offset_within(scalar, error.offset);
@@ -189,6 +243,11 @@ impl Loader<'_> {
             None if self.reading.mode == RuleMode::Tick => Mode::Tick(TickReason::Setting),
             _ => Mode::Stream,
         }
+    }
+
+    fn on_data_lost(&mut self, node: &Node) -> Option<OnDataLost> {
+        let choices = [("keep", OnDataLost::Keep), ("resolve", OnDataLost::Resolve)];
+        self.choice(node, &choices, "`keep` and `resolve`")
     }
 
     fn choice<T: Copy>(

@@ -16,8 +16,8 @@ use crate::expression::{ExpressionError, ExpressionReason, Tier, syntax};
 
 type Compiled<T> = Result<T, ExpressionError>;
 
-/// Reads an expression.
-pub(super) fn compile(text: &str) -> Compiled<Plan> {
+/// Reads an expression. Its selections follow those that there are already.
+pub(super) fn compile(text: &str, selections: Vec<Selection>) -> Compiled<Plan> {
     let tokens = token::read(text)?;
     let parsed =
         promql_parser::parser::parse(text).map_err(|said| syntax::error(text, &tokens, &said))?;
@@ -27,14 +27,15 @@ pub(super) fn compile(text: &str) -> Compiled<Plan> {
         next: 0,
         depth: 0,
         outer_ms: 0,
-        selections: Vec::new(),
+        selections,
         on_tick_only: None,
         unkept: None,
     };
     let root = compiler.expression(&parsed)?;
     let Compiler { selections, on_tick_only, unkept, .. } = compiler;
     let start = tokens[0].start;
-    Ok(Plan { root, selections: selections.into(), on_tick_only, unkept, start })
+    let (selections, hysteresis) = (selections.into(), None);
+    Ok(Plan { root, selections, hysteresis, on_tick_only, unkept, start })
 }
 
 /// Whether a text in quotes has escapes of single bytes that are no ASCII. The parser takes each for

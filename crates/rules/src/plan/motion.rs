@@ -21,10 +21,12 @@ impl Plan {
     /// Whether a decision in it may depend on a value that moves in no straight line.
     pub(crate) fn is_restless(&self) -> bool {
         let mut watcher = Watcher { is_restless: false };
-        match &self.root {
-            Root::Scalar(scalar) => _ = watcher.scalar(scalar),
-            Root::Vector(vector) => _ = watcher.vector(vector),
-            Root::Text(_) | Root::Window(_) => {}
+        for root in [Some(&self.root), self.resolve()].into_iter().flatten() {
+            match root {
+                Root::Scalar(scalar) => _ = watcher.scalar(scalar),
+                Root::Vector(vector) => _ = watcher.vector(vector),
+                Root::Text(_) | Root::Window(_) => {}
+            }
         }
         watcher.is_restless
     }

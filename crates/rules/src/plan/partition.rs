@@ -21,7 +21,15 @@ pub(crate) enum PartitionKey {
 impl PartitionKey {
     /// The key of a plan.
     pub(crate) fn of(plan: &Plan) -> Self {
-        match &plan.root {
+        let key = Self::of_root(&plan.root);
+        match plan.resolve() {
+            Some(resolve) => key.and(Self::of_root(resolve)),
+            None => key,
+        }
+    }
+
+    fn of_root(root: &Root) -> Self {
+        match root {
             Root::Vector(vector) => Self::of_vector(vector),
             _ => Self::whole(),
         }

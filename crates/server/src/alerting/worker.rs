@@ -182,6 +182,7 @@ fn kind_of(alert: &Alert) -> TransitionKind {
     match alert.state {
         AlertState::Pending => TransitionKind::Pending,
         AlertState::Firing => TransitionKind::Firing,
+        AlertState::DataLost => TransitionKind::DataLost,
         AlertState::Resolved => TransitionKind::Resolved,
     }
 }

@@ -21,7 +21,7 @@ pub enum AlertError {
     #[error(transparent)]
     Labels(#[from] LabelsError),
     /// Its state is none of those there are.
-    #[error("an alert is pending, firing or resolved, not `{0}`")]
+    #[error("an alert is pending, firing, data_lost or resolved, not `{0}`")]
     State(Box<str>),
     /// Its value is neither a number nor the text of one.
     #[error("an alert's value is a number, \"NaN\", \"+Inf\" or \"-Inf\"")]
@@ -63,12 +63,8 @@ pub fn read_alert(json: &[u8]) -> Result<Alert, AlertError> {
     let labels = |pairs: &BTreeMap<Cow<'_, str>, Cow<'_, str>>| {
         Labels::from_pairs(pairs.iter().map(|(name, value)| (&**name, &**value)))
     };
-    let state = match &*text.state {
-        "pending" => AlertState::Pending,
-        "firing" => AlertState::Firing,
-        "resolved" => AlertState::Resolved,
-        other => return Err(AlertError::State(other.into())),
-    };
+    let state = AlertState::ALL.into_iter().find(|state| state.as_str() == text.state);
+    let state = state.ok_or_else(|| AlertError::State((&*text.state).into()))?;
     let alert_labels = labels(&text.labels)?;
     let source = match text.rule {
         Some(RuleText { file, group, name }) => AlertSource::Rule(Arc::new(RuleName {

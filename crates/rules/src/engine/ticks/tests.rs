@@ -45,8 +45,28 @@ const RECORDED: [&str; 18] = [
     "label_replace(b, \"s\", \"z\", \"\", \"\")",
 ];
 
-const CONDITIONS: [&str; 5] =
-    ["a > 1", "sum by (s) (a) > b", "r0 > 3", "absent(a{s=\"x\"})", "rate(a[30ms]) > 100"];
+const CONDITIONS: [&str; 8] = [
+    "a > 1",
+    "sum by (s) (a) > b",
+    "r0 > 3",
+    "absent(a{s=\"x\"})",
+    "rate(a[30ms]) > 100",
+    "a > 3",
+    "b > 3",
+    "topk(1, a) > 2",
+];
+
+/// What ends the alerts of these conditions, and what becomes of them when their data is lost.
+const HYSTERESIS: [(&str, &str); 8] = [
+    ("", "resolve"),
+    ("sum by (s) (a) < b - 1", "keep"),
+    ("", "keep"),
+    ("", "keep"),
+    ("", "keep"),
+    ("a < 2", "resolve"),
+    ("avg_over_time(b[20ms]) < 1", "keep"),
+    ("a < 1", "keep"),
+];
 
 /// Every series that rules record, as `query` gives it: what tells them apart is their name.
 const ALL_RECORDED: &str = "{__name__=~\"r[0-9]+\"}";
@@ -68,6 +88,11 @@ fn rules() -> RuleSet {
         let (hold, keep) = (index % 3 * 10, index % 2 * 15);
         writeln!(text, "  - alert: A{index}\n    expr: |-\n      {expression}").expect("text");
         writeln!(text, "    for: {hold}ms\n    keep_firing_for: {keep}ms").expect("text");
+        let (resolve, lost) = HYSTERESIS[index];
+        if !resolve.is_empty() {
+            writeln!(text, "    resolve_expr: |-\n      {resolve}").expect("text");
+        }
+        writeln!(text, "    on_data_lost: {lost}").expect("text");
     }
     load_in(&[RuleFile { name: "f", text: &text }], RuleMode::Tick).expect("rules")
 }
@@ -103,16 +128,12 @@ fn recorded(storage: &Storage, now: Timestamp) -> Vec<(Labels, u64)> {
     all
 }
 
-/// Whether alerts fire, and since when they are active.
-type Alerts = BTreeMap<Fingerprint, (bool, i64)>;
+/// What alerts are doing, and since when they are active.
+type Alerts = BTreeMap<Fingerprint, (AlertState, i64)>;
 
 fn of_engine(engine: &Engine) -> Alerts {
     let active = engine.active().filter(|alert| alert.state != AlertState::Resolved);
-    let told = active.map(|alert| {
-        let is_firing = alert.state == AlertState::Firing;
-        (alert.fingerprint, (is_firing, alert.active_at.as_ms()))
-    });
-    told.collect()
+    active.map(|alert| (alert.fingerprint, (alert.state, alert.active_at.as_ms()))).collect()
 }
 
 proptest! {
@@ -134,7 +155,9 @@ proptest! {
             let now = Timestamp::from_ms(ms);
             let due = std::iter::from_fn(|| coming.next_if(|sample| sample.time <= now));
             let due: Vec<Sample> = due.cloned().collect();
-            due.iter().for_each(|sample| ticker.storage.add(sample));
+            for sample in &due {
+                ticker.storage.add(sample);
+            }
             engine.apply(now, &due);
             if ms % INTERVAL_MS != 0 {
                 continue;

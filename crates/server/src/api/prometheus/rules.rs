@@ -139,7 +139,7 @@ fn pairs(pairs: Vec<(&str, &str)>) -> Value {
 fn state(alerts: &[Arc<Alert>]) -> &'static str {
     let has = |state| alerts.iter().any(|alert| alert.state == state);
     match () {
-        () if has(AlertState::Firing) => "firing",
+        () if has(AlertState::Firing) || has(AlertState::DataLost) => "firing",
         () if has(AlertState::Pending) => "pending",
         () => "inactive",
     }
@@ -149,7 +149,11 @@ fn alert_json(alert: &Alert) -> Value {
     json!({
         "labels": labels(&alert.labels),
         "annotations": labels(&alert.annotations),
-        "state": alert.state.as_str(),
+        "state": match alert.state {
+            // Prometheus knows no such state, and the alert has not resolved.
+            AlertState::DataLost => AlertState::Firing.as_str(),
+            state => state.as_str(),
+        },
         "activeAt": alert.active_at.rfc3339().to_string(),
         "value": number_text(alert.value),
     })
