@@ -41,6 +41,13 @@ impl Drop for Inside<'_> {
     }
 }
 
+/// The version of Alertmanager whose API the server has: clients compare it with their own.
+pub(crate) const ALERTMANAGER_VERSION: &str = "0.34.0";
+
+/// What clients of Alertmanager such as Karma take the version from.
+const BUILD_INFO: &str = "alertmanager_build_info";
+const BUILD_INFO_HELP: &str = "The version of Alertmanager whose API this server has.";
+
 macro_rules! figures {
     ($($field:ident $kind:literal $name:literal $help:literal;)*) => {
         /// Every figure of the server.
@@ -50,7 +57,10 @@ macro_rules! figures {
         impl Figures {
             /// In the Prometheus text format.
             pub(crate) fn render(&self) -> String {
-                let mut text = String::new();
+                let mut text = format!(
+                    "# HELP {BUILD_INFO} {BUILD_INFO_HELP}\n# TYPE {BUILD_INFO} gauge\n\
+                     {BUILD_INFO}{{version=\"{ALERTMANAGER_VERSION}\"}} 1\n"
+                );
                 $(
                     let value = self.$field.get();
                     let (name, help, kind) = ($name, $help, $kind);
@@ -130,7 +140,9 @@ mod tests {
             assert_eq!(*kind == "counter", name.ends_with("_total"), "{name}");
             assert!(help.ends_with('.'), "{name}");
         }
-        assert!(Figures::default().render().contains("\nbellwire_streams_open 0\n"));
+        let rendered = Figures::default().render();
+        assert!(rendered.contains("\nbellwire_streams_open 0\n"));
+        assert!(rendered.contains("\nalertmanager_build_info{version=\"0.34.0\"} 1\n"));
     }
 
     #[test]
@@ -138,7 +150,9 @@ mod tests {
         let row = |(name, kind, help): &(&str, &str, &str)| {
             [format!("`{name}`"), (*kind).to_owned(), (*help).to_owned()]
         };
-        let table = golden::table(["name", "kind", "meaning"], Figures::TABLE.iter().map(row));
+        let figures = [(BUILD_INFO, "gauge", BUILD_INFO_HELP)];
+        let rows = figures.iter().chain(Figures::TABLE).map(row);
+        let table = golden::table(["name", "kind", "meaning"], rows);
         golden::check("docs/reference/metrics.md", "figures", &table);
     }
 }

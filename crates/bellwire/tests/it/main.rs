@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "seeds and skipped tests are told")]
 
 mod alerts;
+mod attending;
 mod bad_input;
 mod check;
 mod compression;

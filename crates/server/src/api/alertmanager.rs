@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::filter::Query;
 use super::App;
+use crate::observe::ALERTMANAGER_VERSION;
 use crate::problem::Problem;
 
 pub(super) use alerts::{list as alerts, post as post_alerts};
@@ -25,9 +26,6 @@ pub(super) use groups::list as groups;
 pub(super) use silences::{
     delete as delete_silence, list as silences, one as silence, post as post_silence,
 };
-
-/// The version of Alertmanager whose API this is: clients compare it with their own.
-pub(super) const VERSION: &str = "0.34.0";
 
 /// An error, as clients of Alertmanager expect it.
 #[derive(Debug)]
@@ -83,7 +81,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
             "peers": [{ "name": name, "address": app.address.to_string() }],
         },
         "versionInfo": {
-            "version": VERSION,
+            "version": ALERTMANAGER_VERSION,
             "revision": "",
             "branch": name,
             "buildUser": "",

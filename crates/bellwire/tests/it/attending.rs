@@ -1,0 +1,266 @@
+//! What people do with alerts: acknowledge, silence, post. All of it survives a kill.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, Stream, delete, get, post};
+
+const RULES: &str = r"
+groups:
+  - name: doors
+    rules:
+      - alert: DoorOpen
+        expr: door_open == 1
+        labels: {severity: info}
+";
+
+fn server() -> (Server, tempfile::NamedTempFile) {
+    let rules = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(rules.path(), RULES).expect("a file is written");
+    let server = Server::start_with(&["--rules", rules.path().to_str().expect("UTF-8")]);
+    (server, rules)
+}
+
+/// The door of a site opens or closes; returns once that is shown, which is after its alerts are.
+fn door(server: &Server, site: &str, value: f64) {
+    let mut values = Stream::open(server.address(), "topic=samples/door_open");
+    values.until_ready();
+    let sample = json!({ "name": "door_open", "labels": { "site": site }, "value": value });
+    assert_eq!(post(server.address(), "/v1/samples", sample.to_string()).status, 200);
+    values.events(1);
+}
+
+/// An alert of `/v1/alerts`.
+fn alert(server: &Server, site: &str) -> Value {
+    let alerts = get(server.address(), "/v1/alerts").json();
+    let of_site = |alert: &&Value| alert["labels"]["site"] == site;
+    alerts["alerts"].as_array().expect("an array").iter().find(of_site).cloned().unwrap_or_default()
+}
+
+fn ack_path(alert: &Value) -> String {
+    format!("/v1/alerts/{}/ack", alert["fingerprint"].as_str().expect("a fingerprint"))
+}
+
+fn silence(matchers: &Value, more: &Value) -> String {
+    let mut silence = json!({
+        "matchers": matchers,
+        "startsAt": "2020-01-01T00:00:00Z",
+        "endsAt": "2999-01-01T00:00:00Z",
+        "createdBy": "ada",
+        "comment": "maintenance",
+    });
+    for (name, value) in more.as_object().expect("an object") {
+        silence[name] = value.clone();
+    }
+    silence.to_string()
+}
+
+fn new_silence(server: &Server, site: &str, more: Value) -> String {
+    let matchers = json!([{ "name": "site", "value": site, "isRegex": false }]);
+    let answer = post(server.address(), "/api/v2/silences", silence(&matchers, &more));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()["silenceID"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn an_acknowledgement_is_told_survives_a_kill_and_ends_with_the_alert() {
+    let (mut server, _rules) = server();
+    door(&server, "oslo", 1.0);
+    let firing = alert(&server, "oslo");
+    let mut events = Stream::open(server.address(), "topic=alerts/events/**");
+    let mut board = Stream::open(server.address(), "topic=alerts/active");
+    events.until_ready();
+    board.until_ready();
+
+    let answer = post(server.address(), &ack_path(&firing), r#"{"by":"ada","note":"on it"}"#);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let acknowledged = answer.json();
+    assert_eq!(acknowledged["state"], "acknowledged");
+    assert_eq!(acknowledged["acknowledged"]["by"], "ada");
+    assert_eq!(acknowledged["acknowledged"]["note"], "on it");
+    let told = events.next_of("alert.acknowledged");
+    assert_eq!(told.json()["topic"], "alerts/events/info/DoorOpen");
+    assert_eq!(told.payload(), acknowledged);
+    assert_eq!(board.next_of("alert.acknowledged").payload(), acknowledged);
+
+    server.kill();
+    server.restart();
+    assert_eq!(alert(&server, "oslo"), acknowledged);
+    door(&server, "oslo", 0.0);
+    assert_eq!(alert(&server, "oslo")["acknowledged"], Value::Null);
+    server.kill();
+    server.restart();
+    door(&server, "oslo", 1.0);
+    assert_eq!(alert(&server, "oslo")["state"], "firing");
+}
+
+#[test]
+fn an_acknowledgement_is_taken_back_and_wrong_ones_are_problems() {
+    let (server, _rules) = server();
+    let address = server.address();
+    door(&server, "oslo", 1.0);
+    let path = ack_path(&alert(&server, "oslo"));
+    post(address, &path, r#"{"by":"ada"}"#);
+    let mut events = Stream::open(address, "topic=alerts/events/**&after=earliest");
+    let answer = delete(address, &path);
+    assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("firing")));
+    events.next_of("alert.unacknowledged");
+    door(&server, "oslo", 0.0);
+    for (path, body, status, code) in [
+        (path.as_str(), r#"{"by":"ada"}"#, 409, "alert_not_firing"),
+        (&path, "{}", 400, "body_invalid"),
+        (&path, "ada", 400, "body_invalid"),
+        ("/v1/alerts/0123456789abcdef/ack", r#"{"by":"ada"}"#, 404, "alert_not_found"),
+        ("/v1/alerts/x/ack", r#"{"by":"ada"}"#, 404, "alert_not_found"),
+    ] {
+        let answer = post(address, path, body);
+        assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)), "{body}");
+    }
+}
+
+#[test]
+fn a_silence_survives_a_kill_and_is_shown_with_what_it_silences() {
+    let (mut server, _rules) = server();
+    door(&server, "oslo", 1.0);
+    let preview = r#"{"matchers":"site=~\"oslo|rome\""}"#;
+    let preview = post(server.address(), "/v1/silences/preview", preview).json();
+    assert_eq!((&preview["count"], &preview["alerts"][0]["state"]), (&json!(1), &json!("firing")));
+
+    let id = new_silence(&server, "oslo", json!({}));
+    assert_eq!(alert(&server, "oslo")["state"], "silenced");
+    server.kill();
+    server.restart();
+    assert_eq!(alert(&server, "oslo")["silenced_by"], json!([id]));
+    let listed = get(server.address(), "/v1/silences").json()["silences"][0].clone();
+    assert_eq!((&listed["id"], &listed["alerts"]), (&json!(id), &json!(1)));
+    assert_eq!(listed["filter"], r#"{site="oslo"}"#);
+
+    // Other alerts are not concerned, and its end holds over a kill, too.
+    door(&server, "rome", 1.0);
+    assert_eq!(alert(&server, "rome")["state"], "firing");
+    assert_eq!(delete(server.address(), &format!("/api/v2/silence/{id}")).status, 200);
+    assert_eq!(alert(&server, "oslo")["state"], "firing");
+    server.kill();
+    server.restart();
+    assert_eq!(alert(&server, "oslo")["state"], "firing");
+    let silence = get(server.address(), &format!("/api/v2/silence/{id}")).json();
+    assert_eq!(silence["status"]["state"], "expired");
+}
+
+#[test]
+fn a_silence_until_resolution_ends_by_itself() {
+    let (mut server, _rules) = server();
+    door(&server, "oslo", 1.0);
+    let id = new_silence(&server, "oslo", json!({ "until_resolved": true }));
+    server.kill();
+    server.restart();
+    assert_eq!(alert(&server, "oslo")["state"], "silenced");
+    door(&server, "oslo", 0.0);
+    let silence = get(server.address(), &format!("/api/v2/silence/{id}")).json();
+    assert_eq!(silence["status"]["state"], "expired");
+    assert_eq!(silence["until_resolved"], true);
+    door(&server, "oslo", 1.0);
+    assert_eq!(alert(&server, "oslo")["state"], "firing");
+}
+
+#[test]
+fn a_posted_alert_survives_a_kill_and_is_told_once() {
+    let (mut server, _rules) = server();
+    let labels = json!({ "alertname": "DiskFull", "site": "oslo", "severity": "warning" });
+    let starts_at = "2026-01-01T00:00:00.250Z";
+    let sent =
+        json!([{ "labels": labels, "startsAt": starts_at, "generatorURL": "http://p/graph" }]);
+    for _ in 0..2 {
+        assert_eq!(post(server.address(), "/api/v2/alerts", sent.to_string()).status, 200);
+        let shown = alert(&server, "oslo");
+        assert_eq!(
+            (&shown["state"], &shown["generator_url"]),
+            (&json!("firing"), &json!("http://p/graph"))
+        );
+        assert_eq!(shown["fired_at"], 1_767_225_600_250_i64);
+        server.kill();
+        server.restart();
+        assert_eq!(alert(&server, "oslo"), shown);
+    }
+    let ended =
+        json!([{ "labels": labels, "startsAt": starts_at, "endsAt": "2026-01-02T00:00:00Z" }]);
+    assert_eq!(post(server.address(), "/api/v2/alerts", ended.to_string()).status, 200);
+    let mut events =
+        Stream::open(server.address(), "topic=alerts/events/warning/DiskFull&after=earliest");
+    let types: Vec<String> = events.events(2).into_iter().map(|event| event.event_type).collect();
+    assert_eq!(types, ["alert.firing", "alert.resolved"]);
+    assert_eq!(get(server.address(), "/api/v2/alerts").json(), json!([]));
+}
+
+#[test]
+fn refusals_of_alertmanagers_api_are_texts() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let matchers = json!([{ "name": "a", "value": "b", "isRegex": false }]);
+    let past = json!({ "endsAt": "2020-02-01T00:00:00Z" });
+    let unknown = json!({ "id": "01234567-89ab-4def-8123-456789abcdef" });
+    let regex = json!([{ "name": "a", "value": "[", "isRegex": true }]);
+    let backwards = json!({ "startsAt": "2999-02-01T00:00:00Z" });
+    let none = json!({});
+    for (path, body, status, text) in [
+        ("silences", silence(&matchers, &past), 400, "end time can't be in the past"),
+        ("silences", silence(&matchers, &backwards), 400, "start time must be before end time"),
+        ("silences", silence(&json!([]), &none), 400, "at least one matcher"),
+        ("silences", silence(&regex, &none), 400, "error parsing regexp"),
+        ("silences", silence(&matchers, &unknown), 404, "silence not found"),
+        ("silences", "{}".to_owned(), 400, "missing field"),
+        ("alerts", "{}".to_owned(), 400, "parsing alerts body failed"),
+        ("alerts", r#"[{"labels":{}}]"#.to_owned(), 400, "at least one label pair required"),
+        ("alerts", r#"[{"labels":{"a":"b"},"startsAt":"2026-01-02T00:00:00Z","endsAt":"2026-01-01T00:00:00Z"}]"#.to_owned(), 400, "start time must be before end time"),
+    ] {
+        let answer = post(address, &format!("/api/v2/{path}"), &body);
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        let refusal = answer.json();
+        assert!(refusal.as_str().is_some_and(|refusal| refusal.contains(text)), "{refusal}");
+    }
+    for path in
+        ["alerts?filter=x", "alerts?receiver=[", "alerts/groups?filter=%7B", "silences?filter=x"]
+    {
+        let answer = get(address, &format!("/api/v2/{path}"));
+        assert_eq!(answer.status, 400, "{path}");
+        assert!(answer.json().is_string(), "{path}");
+    }
+    assert_eq!(get(address, "/api/v2/silence/x").status, 404);
+    assert_eq!(delete(address, "/api/v2/silence/01234567-89ab-4def-8123-456789abcdef").status, 404);
+}
+
+#[test]
+fn alerts_are_chosen_and_grouped_as_in_alertmanager() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let alerts = json!([
+        { "labels": { "alertname": "A", "site": "oslo" } },
+        { "labels": { "alertname": "A", "site": "rome" } },
+        { "labels": { "alertname": "B", "site": "oslo" } },
+    ]);
+    assert_eq!(post(address, "/api/v2/alerts", alerts.to_string()).status, 200);
+    new_silence(&server, "rome", json!({}));
+    let names = |query: &str| -> Vec<String> {
+        let alerts = get(address, &format!("/api/v2/alerts?{query}")).json();
+        let name =
+            |alert: &Value| format!("{}{}", alert["labels"]["alertname"], alert["labels"]["site"]);
+        let mut names: Vec<String> =
+            alerts.as_array().expect("an array").iter().map(name).collect();
+        names.sort();
+        names.into_iter().map(|name| name.replace('"', "")).collect()
+    };
+    for (query, expected) in [
+        ("", vec!["Aoslo", "Arome", "Boslo"]),
+        ("silenced=false", vec!["Aoslo", "Boslo"]),
+        ("active=false", vec!["Arome"]),
+        ("filter=alertname%3DA&filter=site%21%3Drome", vec!["Aoslo"]),
+        ("filter=site%3D~%22o.*%22&inhibited=false", vec!["Aoslo", "Boslo"]),
+        ("receiver=def.*", vec!["Aoslo", "Arome", "Boslo"]),
+        ("receiver=def", vec![]),
+    ] {
+        assert_eq!(names(query), expected, "{query}");
+    }
+    let groups = get(address, "/api/v2/alerts/groups?silenced=false").json();
+    assert_eq!(groups[0]["receiver"]["name"], "default");
+    assert_eq!(groups[0]["alerts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(get(address, "/api/v2/receivers").json()[0]["name"], "default");
+}
