@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bellwire_model::limits::{INHIBITION_RULES_MAX, RECEIVERS_MAX, ROUTES_MAX};
 use bellwire_model::{LabelsBuilder, duration};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
 use super::document::{self, Document, Pairs, Text};
 use super::receiver::{
@@ -389,7 +389,7 @@ fn refusal(error: &serde_saphyr::Error) -> ConfigError {
             let known: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
             Reason::UnknownField { name: field.as_str().into(), known: known.join(", ").into() }
         }
-        other => Reason::Yaml { text: other.to_string().into() },
+        other => Reason::Yaml { text: UserMessageFormatter.format_message(other).into() },
     };
     ConfigError {
         line: place.line().max(1) as usize,

@@ -1,5 +1,7 @@
 //! Stories in virtual time: what happens when, and who is told what at which millisecond.
 
+mod laws;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -16,6 +18,7 @@ struct Story {
     /// Webhooks that take nothing, by receiver and number.
     dead: BTreeSet<String>,
     told: String,
+    delivered: Vec<Notification>,
 }
 
 #[derive(PartialEq)]
@@ -47,6 +50,7 @@ impl Story {
             stored: BTreeMap::new(),
             dead: BTreeSet::new(),
             told: String::new(),
+            delivered: Vec::new(),
         }
     }
 
@@ -62,6 +66,22 @@ impl Story {
         self.now = end;
     }
 
+    fn passes(&mut self, ms: u32) {
+        let end = self.now.as_ms() + i64::from(ms);
+        self.until(end as f64 / 1e3);
+    }
+
+    fn dies(&mut self, webhook: usize) {
+        self.dead.insert(format!("a{webhook}"));
+    }
+
+    /// It takes notifications again; what was on its way is given up.
+    fn revives(&mut self, webhook: usize) {
+        self.dead.remove(&format!("a{webhook}"));
+        let address = Address { receiver: "a".into(), webhook, group_key: "{}:{}".into() };
+        self.dispatcher.on_failed(&address);
+    }
+
     fn advance(&mut self) {
         let due = self.dispatcher.advance(self.now);
         self.store(due.records);
@@ -74,6 +94,7 @@ impl Story {
             self.tell(&to, notification.reason.as_str(), &notification);
             let changes = self.dispatcher.on_sent(&notification.address);
             self.store(changes);
+            self.delivered.push(notification);
         }
     }
 
