@@ -26,7 +26,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use self::group::Group;
 pub use self::record::RecordChange;
 use self::record::{Record, Records, Wishes};
-use crate::config::{Config, Resolved, Webhook};
+use crate::config::{Config, Resolved};
 use crate::notification::{Address, Notification, Update};
 use crate::route::RouteId;
 
@@ -223,13 +223,10 @@ impl Dispatcher {
         let config = Arc::clone(&self.config);
         let group = self.groups.get_mut(&id).expect("the caller has seen it");
         let route = config.routes.get(group.route);
-        let audible = if route.muted_by(now).is_empty() { group.audible() } else { Vec::new() };
-        let is_firing = |update: &&Update| !update.is_resolved();
-        let firing: FxHashSet<_> =
-            audible.iter().filter(is_firing).map(Update::fingerprint).collect();
-        let all = audible.iter().map(Update::fingerprint);
-        let resolved = all.filter(|fingerprint| !firing.contains(fingerprint)).collect();
-        let current = Record::new(now, route.timing.repeat_interval, [firing, resolved]);
+        let is_silent = !route.muted_by(now).is_empty();
+        let audible = if is_silent { Default::default() } else { group.audible() };
+        let has_audible = audible.iter().any(|side| !side.is_empty());
+        let current = Record::new(now, route.timing.repeat_interval, audible);
         let receiver = config.receiver(&route.receiver).expect("routes name known receivers");
         for index in webhooks {
             let address = Address {
@@ -248,14 +245,15 @@ impl Dispatcher {
                 repeat_interval: route.timing.repeat_interval,
             };
             let known = self.records.get(&address);
-            let reason = Record::reason(known, &current, wishes).filter(|_| !audible.is_empty());
+            let reason = Record::reason(known, &current, wishes).filter(|_| has_audible);
             let Some(reason) = reason else {
                 outlet.settled_look = look;
                 continue;
             };
-            let alerts = told(webhook, &audible);
+            let alerts = group.told(webhook.resolved);
             if alerts.is_empty() {
-                outlet.settled_look = look;
+                // There is nothing that it wants to hear, but it counts as told.
+                group.outlets[index].settled_look = look;
                 due.records.extend(self.records.put(address, current.clone()));
                 continue;
             }
@@ -292,12 +290,6 @@ impl Dispatcher {
             self.groups.remove(&id);
         }
     }
-}
-
-/// Of these alerts, those that a webhook wants to be told of.
-fn told(webhook: &Webhook, alerts: &[Update]) -> Vec<Update> {
-    let wants = |update: &&Update| webhook.resolved == Resolved::Sent || !update.is_resolved();
-    alerts.iter().filter(wants).cloned().collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bellwire_model::{Fingerprint, Labels, Timestamp};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::config::Resolved;
 use crate::notification::Update;
 use crate::route::RouteId;
 
@@ -78,13 +79,26 @@ impl Group {
         self.looks
     }
 
-    /// Its alerts that nothing keeps quiet, in the order in which people read them.
-    pub(super) fn audible(&self) -> Vec<Update> {
-        let members = self.members.values().map(|member| &member.update);
-        let mut audible: Vec<Update> =
-            members.filter(|update| !update.status.is_muted()).cloned().collect();
-        audible.sort_by(Update::reading_order);
-        audible
+    /// The fingerprints of its alerts that nothing keeps quiet: those that fire, and those that
+    /// have resolved.
+    pub(super) fn audible(&self) -> [FxHashSet<Fingerprint>; 2] {
+        let audible = self.updates().filter(|update| !update.status.is_muted());
+        let (mut firing, mut resolved) = (FxHashSet::default(), FxHashSet::default());
+        for update in audible {
+            let side = if update.is_resolved() { &mut resolved } else { &mut firing };
+            side.insert(update.fingerprint());
+        }
+        [firing, resolved]
+    }
+
+    /// What a webhook is told of these, in the order in which people read alerts.
+    pub(super) fn told(&self, resolved: Resolved) -> Vec<Update> {
+        let is_told = |update: &&Update| {
+            !update.status.is_muted() && (resolved == Resolved::Sent || !update.is_resolved())
+        };
+        let mut told: Vec<Update> = self.updates().filter(is_told).cloned().collect();
+        told.sort_by(Update::reading_order);
+        told
     }
 
     /// All of its alerts.
