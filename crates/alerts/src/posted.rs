@@ -84,7 +84,7 @@ pub(crate) enum End {
 pub(crate) enum Made {
     /// It begins to fire.
     Fires(Posted),
-    /// It goes on.
+    /// It goes on, or is over as before, but somebody knows more of it.
     GoesOn(Posted),
     /// It has stopped.
     Resolves(Posted),
@@ -132,8 +132,24 @@ impl Posted {
             (false, false) => Made::Fires(posted),
             (true, false) => Made::GoesOn(posted),
             (true, true) => Made::Resolves(posted),
-            (false, true) => Made::Nothing,
+            (false, true) => old.map_or(Made::Nothing, |old| posted.added_to(old)),
         }
+    }
+
+    /// What is said of an alert that is over already: of two ends the later one counts.
+    fn added_to(self, old: &Self) -> Made {
+        let (start, end) = (self.alert.active_at, self.ends_at);
+        let within = |time| old.alert.active_at < time && time < old.ends_at;
+        let mut alert = (*self.alert).clone();
+        alert.active_at = start.min(old.alert.active_at);
+        alert.fired_at = Some(alert.active_at);
+        alert.resolved_at = Some(end.max(old.ends_at));
+        let is_same = (alert.active_at, alert.resolved_at, &alert.annotations)
+            == (old.alert.active_at, old.alert.resolved_at, &old.alert.annotations);
+        if is_same || !(within(start) || within(end)) {
+            return Made::Nothing;
+        }
+        Made::GoesOn(Self { ends_at: end.max(old.ends_at), alert: Arc::new(alert), ..old.clone() })
     }
 
     /// The same alert once its time is over.
@@ -240,6 +256,23 @@ mod tests {
         assert_eq!(
             told(&[(0, Some(0), Some(100)), (10, Some(5), Some(50)), (20, Some(5), Some(15))]),
             [("fires", 0, 100, 0), ("goes on", 0, 100, 0), ("resolves", 0, 15, 0)]
+        );
+        // It was over a little later than was said first; the latest end is the one that counts.
+        assert_eq!(
+            told(&[
+                (0, Some(0), None),
+                (50, Some(30), Some(45)),
+                (52, Some(29), Some(48)),
+                (53, Some(29), Some(41)),
+                (54, Some(50), Some(51)),
+            ]),
+            [
+                ("fires", 0, 300, 0),
+                ("resolves", 0, 45, 0),
+                ("goes on", 0, 48, 0),
+                ("nothing", 0, 0, 0),
+                ("nothing", 0, 0, 0),
+            ]
         );
         // What was over before it was known is nobody's business, nor is that it is over twice.
         assert_eq!(
