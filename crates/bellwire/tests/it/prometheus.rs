@@ -122,7 +122,7 @@ fn rules_and_alerts_are_listed_as_prometheus_does() {
     assert_eq!(hot["keepFiringFor"], 300.0);
     assert_eq!(hot["annotations"]["summary"], "{{ $labels.site }}");
     assert_eq!(hot["alerts"][0]["annotations"]["summary"], "oslo");
-    assert_eq!(hot["alerts"][0]["value"], "95");
+    assert_eq!(hot["alerts"][0]["value"], "9.5e+01");
     let only = ask(&server, "/api/v1/rules?type=alert&rule_group[]=others&exclude_alerts=true");
     assert_eq!(only["groups"].as_array().map(Vec::len), Some(1));
     assert_eq!(only["groups"][0]["rules"][0]["state"], "firing");
