@@ -16,6 +16,10 @@ const NODE_MAJOR_MIN: u32 = 20;
 /// Names of C++ compilers that the build of the fuzzer's runtime looks for.
 const CPP_COMPILERS: &[&str] = &["c++", "g++", "clang++"];
 
+/// Programs that tests speak to, with the packages of Debian and Ubuntu that have them.
+const ALERT_TOOLS: &[(&str, &str)] =
+    &[("amtool", "prometheus-alertmanager"), ("prometheus", "prometheus")];
+
 /// Names under which systems install a Chromium.
 const BROWSERS: &[&str] =
     &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -66,6 +70,43 @@ pub(crate) fn browser() -> Result<PathBuf> {
     process::find_on_path(BROWSERS).context("chromium was installed but is not on the PATH")
 }
 
+/// amtool and Prometheus, by the variables that tell tests of them: those of the `PATH`, or of the
+/// system's packages, unpacked into `folder` so that none of them starts a service.
+pub(crate) fn alert_tools(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let tool = |(name, package): &(&str, &str)| {
+        let path = alert_tool(folder, name, package).with_context(|| {
+            format!("no {name} found and none could be unpacked: install {package}")
+        })?;
+        println!("   {name}: {}", path.display());
+        Ok((format!("{}_BIN", name.to_uppercase()), path))
+    };
+    ALERT_TOOLS.iter().map(tool).collect()
+}
+
+fn alert_tool(folder: &Path, name: &str, package: &str) -> Result<PathBuf> {
+    if let Some(path) = process::find_on_path(&[name]) {
+        return Ok(path);
+    }
+    let path = folder.join("usr/bin").join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    fs::create_dir_all(folder)?;
+    let download =
+        || process::run(Command::new("apt-get").args(["download", package]).current_dir(folder));
+    // Without a list of packages nothing is found.
+    download().or_else(|_| update_packages().and_then(|()| download()))?;
+    let is_package = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        file.starts_with(&format!("{package}_"))
+    };
+    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    let file = files.find(is_package).context("the package was downloaded but is not there")?;
+    process::run(Command::new("dpkg").arg("-x").arg(file).arg(folder))?;
+    ensure!(path.exists(), "the package {package} has no {name}");
+    Ok(path)
+}
+
 /// Installs the locked packages of a folder, unless that was done since the lock last changed.
 pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
     let changed = |file: &str| fs::metadata(folder.join(file)).and_then(|m| m.modified()).ok();
@@ -83,22 +124,8 @@ pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
 
 /// Installs packages of the system, where that needs no questions.
 pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    ensure!(is_debian_like(&release), "only Debian and Ubuntu are set up automatically");
-    let is_root = process::output(Command::new("id").arg("-u"))?.trim() == "0";
-    ensure!(
-        is_root || process::succeeds("sudo", &["-n", "true"]),
-        "installing {} needs root or a sudo without password",
-        packages.join(" ")
-    );
-    let apt_get = |arguments: &[&str]| {
-        let mut command = Command::new(if is_root { "env" } else { "sudo" });
-        command.args(if is_root { [].as_slice() } else { &["-n", "env"] });
-        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
-        process::run(&mut command)
-    };
     let install = || {
-        apt_get(&["update"])?;
+        update_packages()?;
         apt_get(&[&["install", "--yes", "--no-install-recommends"], packages].concat())
     };
     // Mirrors fail now and then, and a fresh list of packages often cures it.
@@ -106,6 +133,27 @@ pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
         println!("   {error:#}; once more");
         install()
     })
+}
+
+/// Fetches the system's list of packages.
+fn update_packages() -> Result<()> {
+    apt_get(&["update"])
+}
+
+/// Runs what needs root, where that needs no questions.
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    ensure!(is_debian_like(&release), "only Debian and Ubuntu are set up automatically");
+    let is_root = process::output(Command::new("id").arg("-u"))?.trim() == "0";
+    ensure!(
+        is_root || process::succeeds("sudo", &["-n", "true"]),
+        "`apt-get {}` needs root or a sudo without password",
+        arguments.join(" ")
+    );
+    let mut command = Command::new(if is_root { "env" } else { "sudo" });
+    command.args(if is_root { [].as_slice() } else { &["-n", "env"] });
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    process::run(&mut command)
 }
 
 fn is_debian_like(os_release: &str) -> bool {

@@ -52,9 +52,11 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     let cargo = |arguments: &[&str]| process::run(process::cargo(arguments).current_dir(root));
 
     let mut browser = PathBuf::new();
+    let mut alert_tools = Vec::new();
     runner.step("set-up", || {
         setup::tools()?;
         browser = setup::browser()?;
+        alert_tools = setup::alert_tools(&workspace.target.join("alert-tools"))?;
         npm_folders(root).iter().try_for_each(|folder| setup::npm_packages(folder))
     })?;
     runner.step("format", || {
@@ -82,7 +84,8 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     let binary = workspace.target.join("debug").join("bellwire");
     runner.step("real clients", || {
         ensure!(binary.exists(), "{} was not built", binary.display());
-        process::run(node_test(&real_clients_folder(root)).env("BELLWIRE_BIN", &binary))
+        let mut tests = node_test(&real_clients_folder(root));
+        process::run(tests.env("BELLWIRE_BIN", &binary).envs(alert_tools.iter().cloned()))
     })?;
     runner.step("browser tests", || {
         process::run(
