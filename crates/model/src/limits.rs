@@ -63,6 +63,8 @@ pub const EVALUATION_TICK: Duration = Duration::from_secs(1);
 /// How often a group that sets no interval is evaluated in tick mode, as in Prometheus; in stream
 /// mode, how often its recording rules give their series a sample at least.
 pub const RULE_INTERVAL: Duration = Duration::from_mins(1);
+/// How often the log names who floods the rules, and the rules that fail.
+pub const COMPLAINT_INTERVAL: Duration = Duration::from_mins(1);
 /// Ticks that are further behind than this are passed over: the clock has jumped.
 pub const TICKS_BEHIND_MAX: Duration = Duration::from_hours(1);
 /// Values of one series that a test writes out.

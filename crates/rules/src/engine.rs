@@ -17,6 +17,7 @@ mod alerts;
 mod checkpoint;
 mod evaluation;
 mod figures;
+mod health;
 mod levels;
 mod lifecycle;
 mod log;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use self::alerts::{AlertTable, Entry};
 pub use self::checkpoint::Checkpoint;
 pub use self::figures::{AlertFigures, DroppedFigures, Failures, Figures};
+pub use self::health::Health;
 use self::log::Log;
 use self::membership::Selecting;
 use self::partitions::PARTITION_BYTES;
@@ -297,6 +299,7 @@ impl Engine {
             alerts_duplicate: alerts.duplicate,
             alerts_invalid: alerts.invalid,
             alerts_refused: alerts.refused,
+            refused_rule: alerts.refused_rule.clone(),
             failures: self.failures.clone(),
         }
     }
@@ -398,6 +401,7 @@ impl Engine {
             // Counted only if a rule would have seen it.
             if known.is_some() || !self.rules.select(&sample.series).is_empty() {
                 self.dropped.ahead += 1;
+                self.refused_metric = sample.series.metric_name().map(Box::from);
             }
             return;
         }

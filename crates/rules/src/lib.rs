@@ -45,7 +45,7 @@ mod wal;
 use bellwire_model::duration;
 pub use cost::{Cost, Parts};
 pub use engine::{
-    AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Recorded,
+    AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Health, Recorded,
     RuleReport, Settings,
 };
 pub use evaluation::{

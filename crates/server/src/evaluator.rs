@@ -12,6 +12,7 @@
 //! A transition is appended before the next batch is looked at, and again until the journal takes
 //! it: none is lost, and samples wait meanwhile. Its id makes the append idempotent.
 
+mod complaints;
 mod events;
 mod intake;
 mod wal;
@@ -27,11 +28,12 @@ use std::time::Duration;
 use bellwire_alerts::desk::RuleChange;
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::SAMPLE_VALUE_AGE;
-use bellwire_model::{Alert, AlertState, Event, Filter, Sample, Transition};
+use bellwire_model::{Alert, AlertState, Event, Filter, Sample, Timestamp, Transition};
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
 use tokio::sync::watch;
 
+use self::complaints::Complaints;
 pub(crate) use self::events::event_topic;
 use self::events::{announcement, recorded_event, sample_event};
 pub(crate) use self::intake::SampleIntake;
@@ -108,6 +110,7 @@ pub(crate) fn spawn(
         states,
         alerting,
         figures,
+        complaints: Complaints::default(),
         is_blocked,
         draining,
     };
@@ -126,6 +129,7 @@ struct Evaluator {
     states: Arc<States>,
     alerting: Arc<Alerting>,
     figures: Arc<Figures>,
+    complaints: Complaints,
     is_blocked: Arc<AtomicBool>,
     draining: watch::Receiver<bool>,
 }
@@ -153,7 +157,7 @@ impl Evaluator {
             if now.saturating_since(refreshed_at) >= BOARD_REFRESH {
                 refreshed_at = now;
                 self.refresh_board();
-                self.report();
+                self.report(now);
             }
             if now.saturating_since(swept_at) >= VALUE_SWEEP {
                 swept_at = now;
@@ -280,8 +284,9 @@ impl Evaluator {
         self.figures.values_refused.add(refused as u64);
     }
 
-    fn report(&self) {
+    fn report(&mut self, now: Timestamp) {
         let figures = self.engine.figures();
+        self.complaints.mind(&figures, now);
         self.figures.rule_series.set(figures.series as u64);
         self.figures.alerts_pending.set(figures.alerts.pending as u64);
         self.figures.alerts_firing.set(figures.alerts.firing as u64);
@@ -289,6 +294,8 @@ impl Evaluator {
         self.figures.samples_dropped_late.set(figures.dropped.late);
         self.figures.samples_dropped_ahead.set(figures.dropped.ahead);
         self.figures.series_refused.set(figures.dropped.series);
+        self.figures.alerts_refused.set(figures.alerts_refused);
+        self.figures.rule_failures.set(figures.failures.count);
     }
 }
 

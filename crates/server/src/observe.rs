@@ -115,6 +115,8 @@ figures! {
     alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
     alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
     alerts_data_lost "gauge" "bellwire_alerts_data_lost" "Alerts whose series have fallen silent while they fired.";
+    alerts_refused "counter" "bellwire_alerts_refused_total" "Alerts not raised because there are as many as there may be.";
+    rule_failures "counter" "bellwire_rule_evaluation_failures_total" "Evaluations of rules that came to nothing; the log and `/api/v1/rules` say which rules and why.";
     alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire, lost their data or resolved.";
     alert_groups "gauge" "bellwire_alert_groups" "Groups of alerts that are notified together.";
     alert_groups_refused "counter" "bellwire_alert_groups_refused_total" "Alerts that nobody is notified of because there are too many groups.";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwire_model::{Alert, AlertState, Fingerprint, Labels, Timestamp};
+use bellwire_model::{Alert, AlertState, Fingerprint, Labels, RuleName, Timestamp};
 use rustc_hash::FxHashMap;
 
 use super::AlertFigures;
@@ -61,6 +61,8 @@ pub(super) struct AlertTable {
     pub(super) invalid: u64,
     /// Evaluations that raised nothing because there are too many alerts.
     pub(super) refused: u64,
+    /// The rule of the last one of them.
+    pub(super) refused_rule: Option<Arc<RuleName>>,
 }
 
 impl AlertTable {

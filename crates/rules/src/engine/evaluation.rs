@@ -31,13 +31,13 @@ impl Engine {
         let mut finding = match finding {
             Ok(finding) => finding,
             Err(error) => {
-                self.failures.note(&self.rules.get(part.rule).rule, error.to_string());
+                self.fail(part, error.to_string());
                 return self.wake_part(part, Some(self.now.saturating_add(self.interval(part))));
             }
         };
         self.wake_part(part, wake);
         let entry = self.rules.get_mut(part.rule);
-        entry.partitions.count(part.partition, finding.items.len());
+        entry.partitions.count(part.partition, finding.items.len(), self.now);
         if entry.rule.settings.limit > 0 {
             self.mind_limit(part, changes);
         }
@@ -50,6 +50,13 @@ impl Engine {
             RuleKind::Record(_) => self.record_items(part, finding.items, changes),
         }
         self.outline_part(part);
+    }
+
+    /// An evaluation of a part has come to nothing.
+    pub(super) fn fail(&mut self, part: Subscription, reason: String) {
+        let entry = self.rules.get_mut(part.rule);
+        entry.partitions.fail(part.partition, &reason, self.now);
+        self.failures.note(&entry.rule, reason);
     }
 
     /// What a part comes to now.

@@ -19,7 +19,8 @@ pub struct Figures {
     pub alerts: AlertFigures,
     /// Samples that were dropped.
     pub dropped: DroppedFigures,
-    /// The metric of the series that was refused last because there were too many.
+    /// The metric of the series, or of the sample ahead of the time, that was refused last because
+    /// there were too many.
     pub refused_metric: Option<Box<str>>,
     /// Evaluations that raised no alert because another one has the same labels.
     pub alerts_duplicate: u64,
@@ -27,6 +28,8 @@ pub struct Figures {
     pub alerts_invalid: u64,
     /// Evaluations that raised no alert because there are too many.
     pub alerts_refused: u64,
+    /// The rule whose alert was refused last because there were too many.
+    pub refused_rule: Option<Arc<RuleName>>,
     /// Evaluations that came to nothing, and why the last one did.
     pub failures: Failures,
 }

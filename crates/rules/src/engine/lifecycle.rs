@@ -174,6 +174,7 @@ impl Engine {
             }
             Place::None => {
                 self.alerts.refused += 1;
+                self.alerts.refused_rule = Some(self.rules.rule(part.rule).name.clone());
                 return false;
             }
         }

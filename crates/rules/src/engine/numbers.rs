@@ -67,7 +67,7 @@ impl Engine {
     }
 
     fn come_to_nothing(&mut self, part: Subscription, changes: &mut Vec<Change>) {
-        self.rules.get_mut(part.rule).partitions.count(part.partition, 0);
+        self.rules.get_mut(part.rule).partitions.count(part.partition, 0, self.now);
         match self.rules.rule(part.rule).kind {
             RuleKind::Alert(_) => self.raise(part, Finding::default(), changes),
             RuleKind::Record(_) => self.record_items(part, Vec::new(), changes),
@@ -102,7 +102,7 @@ impl Engine {
         }
         let count = recorded.len();
         self.recorded_mut(part, |held| *held = recorded);
-        self.rules.get_mut(part.rule).partitions.count(part.partition, count);
+        self.rules.get_mut(part.rule).partitions.count(part.partition, count, self.now);
     }
 
     /// After a plain evaluation: finds the outline of a part whose series have not changed since

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bellwire_model::{Fingerprint, Labels, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::health::{FailingPart, Health};
 use crate::evaluation::Selected;
 use crate::evaluation::outline::Outline;
 use crate::plan::SelectorId;
@@ -34,6 +35,8 @@ pub(super) struct Partition {
     pub(super) elements: u32,
     /// What it can give, as far as is known.
     pub(super) outlined: Outlined,
+    /// Whether its last evaluation failed.
+    is_failing: bool,
     /// The step that touched it last.
     touched: u64,
 }
@@ -106,6 +109,7 @@ pub(super) struct Partitions {
     pub(super) elements: usize,
     /// Whether there are more of them than the group allows.
     pub(super) is_over_limit: bool,
+    health: Health,
 }
 
 impl Partitions {
@@ -175,6 +179,7 @@ impl Partitions {
             wake: None,
             elements: 0,
             outlined: Outlined::default(),
+            is_failing: false,
             touched: 0,
         });
         id
@@ -233,6 +238,9 @@ impl Partitions {
             self.by_key.remove(&grouped.key);
         }
         self.elements -= part.elements as usize;
+        if part.is_failing {
+            self.health.mend();
+        }
         self.free.push(id);
         part
     }
@@ -243,8 +251,30 @@ impl Partitions {
     }
 
     /// Notes how many elements a part has come to.
-    pub(super) fn count(&mut self, id: PartitionId, elements: usize) {
-        let before = std::mem::replace(&mut self.get_mut(id).elements, elements as u32);
+    pub(super) fn count(&mut self, id: PartitionId, elements: usize, now: Timestamp) {
+        let part = self.get_mut(id);
+        let before = std::mem::replace(&mut part.elements, elements as u32);
+        let was_failing = std::mem::take(&mut part.is_failing);
         self.elements = self.elements - before as usize + elements;
+        self.health.succeed(now);
+        if was_failing {
+            self.health.mend();
+        }
+    }
+
+    /// Notes that an evaluation of a part has failed.
+    pub(super) fn fail(&mut self, id: PartitionId, reason: &str, now: Timestamp) {
+        let was_failing = std::mem::replace(&mut self.get_mut(id).is_failing, true);
+        let part = if was_failing { FailingPart::Known } else { FailingPart::New };
+        self.health.fail(now, reason, part);
+    }
+
+    /// How the evaluations of the rule go.
+    pub(super) fn health(&self) -> Health {
+        let mut health = self.health.clone();
+        if self.is_over_limit {
+            health.last_error.get_or_insert_with(|| "exceeded limit".into());
+        }
+        health
     }
 }

@@ -37,7 +37,7 @@ impl Engine {
             let Some(id) = self.recorded_series(&labels) else { continue };
             if after.contains(&id) {
                 let error = EvaluationError::SameLabels;
-                self.failures.note(&self.rules.get(part.rule).rule, error.to_string());
+                self.fail(part, error.to_string());
                 continue;
             }
             after.push(id);

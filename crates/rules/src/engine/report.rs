@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bellwire_model::Alert;
 
 use super::Engine;
-use super::rules::RuleId;
+use super::health::Health;
+use super::rules::{Entry as RuleEntry, RuleId};
 use crate::rule::Rule;
 
 /// A rule, and what it gives now.
@@ -15,12 +16,17 @@ pub struct RuleReport<'a> {
     pub rule: &'a Rule,
     /// The alerts that it raises, pending and firing.
     pub alerts: Vec<Arc<Alert>>,
+    /// How its evaluations go.
+    pub health: Health,
 }
 
 impl Engine {
     /// All rules in the order of the files, with what they give.
     pub fn report(&self) -> impl Iterator<Item = RuleReport<'_>> {
-        self.rules.ids().map(|id| RuleReport { rule: self.rules.rule(id), alerts: self.raised(id) })
+        self.rules.ids().map(|id| {
+            let RuleEntry { rule, partitions, .. } = self.rules.get(id);
+            RuleReport { rule, alerts: self.raised(id), health: partitions.health() }
+        })
     }
 
     pub(super) fn raised(&self, rule: RuleId) -> Vec<Arc<Alert>> {

@@ -101,24 +101,28 @@ impl Engine {
     pub(super) fn tick(&mut self, group: GroupId, changes: &mut Vec<Change>) {
         for index in 0..self.rules.group(group).rules.len() {
             let rule = self.rules.group(group).rules[index];
-            if let Err(reason) = self.tick_rule(rule, changes) {
-                self.failures.note(self.rules.rule(rule), reason);
+            let partition = self.rules.get(rule).partitions.only();
+            let part = Subscription { rule, partition };
+            if let Err(reason) = self.tick_part(part, changes) {
+                self.fail(part, reason);
             }
         }
     }
 
     /// A rule that fails leaves everything as it is, but for alerts beyond the limit of its group.
-    fn tick_rule(&mut self, id: RuleId, changes: &mut Vec<Change>) -> Result<(), String> {
+    fn tick_part(&mut self, part: Subscription, changes: &mut Vec<Change>) -> Result<(), String> {
+        let Subscription { rule: id, partition } = part;
         let rule = self.rules.rule(id);
-        let partition = self.rules.get(id).partitions.only();
-        let part = Subscription { rule: id, partition };
         let (limit, alerts) = (rule.settings.limit, rule.alert().is_some());
         let finding = self.tick_finding(part)?;
+        let count = finding.items.len();
         if !alerts {
-            check_limit(finding.items.len(), limit, "series")?;
+            check_limit(count, limit, "series")?;
+            self.rules.get_mut(id).partitions.count(partition, count, self.now);
             self.record_items(part, finding.items, changes);
             return Ok(());
         }
+        self.rules.get_mut(id).partitions.count(partition, count, self.now);
         self.raise(part, finding, changes);
         let raised = &self.rules.get(id).partitions.get(partition).raised;
         check_limit(raised.len(), limit, "alerts").inspect_err(|_| self.clear(part, changes))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use bellwire_model::{Alert, AlertState};
-use bellwire_rules::{Engine, Rule, RuleReport};
+use bellwire_rules::{Engine, Health, Rule, RuleReport};
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
@@ -117,8 +117,15 @@ fn rule_json(report: &RuleReport<'_>, alerts: Alerts) -> Value {
     let rule = report.rule;
     let mut told = json!({
         "name": &*rule.name.alert, "query": rule.expression, "type": kind(rule),
-        "labels": pairs(rule.labels()), "health": "ok",
+        "labels": pairs(rule.labels()), "health": health(&report.health),
+        "evaluationTime": 0.0,
     });
+    if let Some(time) = report.health.last_evaluation {
+        told["lastEvaluation"] = time.rfc3339().to_string().into();
+    }
+    if let Some(error) = &report.health.last_error {
+        told["lastError"] = (&**error).into();
+    }
     if let Some(alert) = rule.alert() {
         told["duration"] = seconds(alert.hold);
         told["keepFiringFor"] = seconds(alert.keep_firing);
@@ -129,6 +136,14 @@ fn rule_json(report: &RuleReport<'_>, alerts: Alerts) -> Value {
         }
     }
     told
+}
+
+fn health(health: &Health) -> &'static str {
+    match health {
+        Health { last_error: Some(_), .. } => "err",
+        Health { last_evaluation: None, .. } => "unknown",
+        _ => "ok",
+    }
 }
 
 fn pairs(pairs: Vec<(&str, &str)>) -> Value {

@@ -1,0 +1,71 @@
+//! How evaluations go, rule by rule, and who is named when bounds are met.
+
+#[path = "engine/script.rs"]
+mod script;
+
+use bellwire_model::Timestamp;
+use bellwire_rules::{Engine, Health, RuleFile, RuleMode, Settings, load_in};
+use script::{rules, run, told};
+
+fn health(engine: &Engine) -> Health {
+    engine.report().next().expect("a rule").health
+}
+
+/// The last evaluation and the last error.
+fn last(engine: &Engine) -> (Option<i64>, Option<Box<str>>) {
+    let health = health(engine);
+    (health.last_evaluation.map(Timestamp::as_ms), health.last_error)
+}
+
+#[test]
+fn a_rule_is_well_until_a_part_of_it_fails_and_well_again_when_none_does() {
+    let mut engine = Engine::new(rules("  - {alert: A, expr: t * on (s) u > 5}\n"));
+    assert_eq!(health(&engine), Health::default());
+    run(&mut engine, r#"0 t{s="a"} 1 | u{s="a"} 9 | t{s="b"} 1 | u{s="b"} 1"#);
+    assert_eq!(last(&engine), (Some(0), None));
+    run(&mut engine, r#"1000 u{s="a",x="y"} 9"#);
+    let (at, error) = last(&engine);
+    let error = error.expect("an error");
+    assert!(at == Some(1000) && error.starts_with("found duplicate series"), "{error}");
+    assert_eq!(engine.figures().failures.count, 1);
+    // The other part does well, the rule as a whole does not.
+    run(&mut engine, r#"2000 t{s="b"} 2"#);
+    assert_eq!(last(&engine), (Some(2000), Some(error)));
+    run(&mut engine, r#"3000 u{s="a",x="y"} stale"#);
+    assert_eq!(last(&engine), (Some(3000), None));
+    assert_eq!(health(&engine).failures, 1);
+}
+
+#[test]
+fn a_rule_that_gives_more_than_its_group_allows_is_not_well() {
+    for mode in RuleMode::ALL {
+        let text = "groups:\n- name: g\n  limit: 1\n  interval: 1s\n  rules:\n  \
+                    - {alert: A, expr: t > 5}\n";
+        let set = load_in(&[RuleFile { name: "f", text }], mode).expect("rules");
+        let mut engine = Engine::new(set);
+        run(&mut engine, r#"1000 t{s="a"} 9 | t{s="b"} 9"#);
+        let error = health(&engine).last_error.expect("an error");
+        assert!(error.starts_with("exceeded limit"), "{error}");
+        run(&mut engine, r#"2000 t{s="a"} 1"#);
+        assert_eq!(health(&engine).last_error, None, "{mode:?}");
+    }
+}
+
+#[test]
+fn who_meets_a_bound_is_named() {
+    let settings =
+        Settings { series_max: 2, alerts_max: 1, samples_ahead_max: 1, ..Settings::default() };
+    let set = rules("  - {alert: Any, expr: t}\n  - {alert: Other, expr: u}\n");
+    let mut engine = Engine::with_settings(set, settings);
+    let script = "0 t 1 | u 1\n> 0 firing {alertname=\"Any\"} 1\n";
+    assert_eq!(run(&mut engine, script), told(script));
+    let figures = engine.figures();
+    assert_eq!(figures.alerts_refused, 1);
+    assert_eq!(figures.refused_rule.expect("a rule").alert, "Other".into());
+    run(&mut engine, "1000 t 2 @ 2000 | u 3 @ 3000");
+    let figures = engine.figures();
+    assert_eq!((figures.dropped.ahead, figures.refused_metric.as_deref()), (1, Some("u")));
+    run(&mut engine, r#"1001 t{s="a"} 2"#);
+    let figures = engine.figures();
+    assert_eq!((figures.dropped.series, figures.refused_metric.as_deref()), (1, Some("t")));
+}

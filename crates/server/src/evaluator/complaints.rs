@@ -1,0 +1,77 @@
+//! What the log says of floods and of rules that fail: who it is, and seldom enough to be read.
+
+use bellwire_model::Timestamp;
+use bellwire_model::limits::COMPLAINT_INTERVAL;
+use bellwire_rules::Figures;
+
+/// What was complained of last, and when.
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    told_at: Option<Timestamp>,
+    told: Counts,
+}
+
+/// What there is to complain of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    series: u64,
+    ahead: u64,
+    alerts: u64,
+    failures: u64,
+}
+
+impl Counts {
+    fn of(figures: &Figures) -> Self {
+        Self {
+            series: figures.dropped.series,
+            ahead: figures.dropped.ahead,
+            alerts: figures.alerts_refused,
+            failures: figures.failures.count,
+        }
+    }
+}
+
+impl Complaints {
+    /// Complains of what has grown since the last time, unless that was just now.
+    pub(super) fn mind(&mut self, figures: &Figures, now: Timestamp) {
+        let (counts, told) = (Counts::of(figures), self.told);
+        let is_early = self.told_at.is_some_and(|at| now.saturating_since(at) < COMPLAINT_INTERVAL);
+        if is_early || counts == told {
+            return;
+        }
+        (self.told_at, self.told) = (Some(now), counts);
+        let metric = figures.refused_metric.as_deref().unwrap_or_default();
+        if counts.series > told.series {
+            let refused = counts.series - told.series;
+            tracing::warn!(
+                refused,
+                metric,
+                "There are as many series as rules may remember; samples of new ones are dropped. The metric is that of the last one."
+            );
+        }
+        if counts.ahead > told.ahead {
+            let refused = counts.ahead - told.ahead;
+            tracing::warn!(
+                refused,
+                metric,
+                "Too many samples are ahead of the clock; more are dropped. The metric is that of the last one."
+            );
+        }
+        if counts.alerts > told.alerts {
+            let refused = counts.alerts - told.alerts;
+            let rule = figures.refused_rule.as_deref().map_or("", |rule| &*rule.alert);
+            tracing::warn!(
+                refused,
+                rule,
+                "There are as many alerts as there may be; new ones are not raised. The rule is that of the last one."
+            );
+        }
+        if let Some((rule, reason)) = &figures.failures.last
+            && counts.failures > told.failures
+        {
+            let failures = counts.failures - told.failures;
+            let (file, group, rule) = (&*rule.file, &*rule.group, &*rule.alert);
+            tracing::warn!(failures, file, group, rule, %reason, "Evaluations of rules fail. The rule is that of the last one.");
+        }
+    }
+}
