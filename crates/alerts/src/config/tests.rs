@@ -1,6 +1,7 @@
 //! Files as people have them, and every mistake in its place.
 
 use bellwire_model::{Labels, Timestamp};
+use proptest::prelude::*;
 
 use super::*;
 use crate::route::{GroupBy, GroupTiming};
@@ -281,5 +282,34 @@ fn mistakes_of_receivers_are_told_with_their_place() {
         let text = format!("route: {{receiver: a}}\nreceivers: {receivers}\n");
         let errors = Config::parse(&text).expect_err(expected);
         assert_eq!(errors[0].to_string(), expected, "{text}");
+    }
+}
+
+/// A file with some of its characters replaced, left out, or more put in.
+fn damaged(edits: &[(prop::sample::Index, Option<char>, bool)]) -> String {
+    let mut characters: Vec<char> = FULL.chars().collect();
+    for (place, character, replaces) in edits {
+        let place = place.index(characters.len());
+        let taken = place..place + usize::from(*replaces || character.is_none());
+        characters.splice(taken, *character);
+    }
+    characters.into_iter().collect()
+}
+
+proptest! {
+    #[test]
+    fn no_file_panics_and_each_mistake_is_in_it(
+        edits in prop::collection::vec(any::<(prop::sample::Index, Option<char>, bool)>(), 1..12)
+    ) {
+        let text = damaged(&edits);
+        if let Err(errors) = Config::parse(&text) {
+            prop_assert!(!errors.is_empty());
+            let lines = text.chars().filter(|c| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')).count() + 1;
+            for error in errors {
+                prop_assert!((1..=lines + 1).contains(&error.line), "{error} of {lines}");
+                prop_assert!(error.column >= 1, "{error}");
+                prop_assert!(!error.to_string().is_empty());
+            }
+        }
     }
 }
