@@ -193,9 +193,12 @@ pub enum Reason {
         /// What belongs there.
         expected: &'static str,
     },
-    /// A time zone other than UTC.
-    #[error("times are in UTC: `location` is `UTC` or left out")]
-    Location,
+    /// A time zone that there is not.
+    #[error("there is no time zone `{name}`; write one such as `Europe/Oslo`, or `UTC`")]
+    Location {
+        /// What stands there.
+        name: Box<str>,
+    },
     /// A receiver whose label `name` is not its name.
     #[error("the label `name` is the receiver's name")]
     ReceiverName,

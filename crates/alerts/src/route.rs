@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bellwire_model::{Labels, Timestamp};
 
-pub use self::interval::{Span, TimeInterval};
+pub use self::interval::{Span, TimeInterval, Zone};
 use crate::Matchers;
 
 /// Names a route of a tree: its place in the order in which the file has them.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::Reason;
 use super::document::{self, Text, Times};
 use super::reading::Reading;
-use crate::route::Span;
+use crate::route::{Span, Zone};
 
 const WEEKDAYS: [&str; 7] =
     ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
@@ -78,9 +78,6 @@ impl Unit {
 
 impl Reading {
     pub(super) fn span(&mut self, span: &document::Span) -> Span {
-        if let Some(location) = span.location.as_ref().filter(|location| location.value != "UTC") {
-            self.refuse(location.referenced, Reason::Location);
-        }
         let mut ranges = |texts: &Option<Vec<Text>>, unit| {
             let texts = texts.as_ref()?;
             Some(texts.iter().filter_map(|text| self.range(text, unit)).collect())
@@ -100,7 +97,17 @@ impl Reading {
             }
             valid
         });
-        Span { times, weekdays, days_of_month, months, years }
+        let zone = span.location.as_ref().and_then(|location| self.zone(location));
+        Span { times, weekdays, days_of_month, months, years, zone }
+    }
+
+    fn zone(&mut self, location: &Text) -> Option<Zone> {
+        let zone = Zone::named(&location.value);
+        if zone.is_none() {
+            let name = location.value.as_str().into();
+            self.refuse(location.referenced, Reason::Location { name });
+        }
+        zone
     }
 
     fn range(&mut self, text: &Text, unit: Unit) -> Option<RangeInclusive<i64>> {

@@ -233,8 +233,8 @@ fn every_mistake_is_told_with_its_place() {
             "2:57: `mon` is not a weekday such as `monday`, or a range such as `monday:friday`",
         ),
         (
-            "route: {receiver: a}\ntime_intervals: [{name: n, time_intervals: [{location: Europe/Oslo}]}]",
-            "2:56: times are in UTC: `location` is `UTC` or left out",
+            "route: {receiver: a}\ntime_intervals: [{name: n, time_intervals: [{location: Oslo}]}]",
+            "2:56: there is no time zone `Oslo`; write one such as `Europe/Oslo`, or `UTC`",
         ),
     ];
     for (text, expected) in table {

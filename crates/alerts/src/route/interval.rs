@@ -1,8 +1,11 @@
-//! Named intervals of time, in which routes are silent or alone may speak. All times are in UTC.
+//! Named intervals of time, in which routes are silent or alone may speak.
+//!
+//! The rules of time zones come with the binary, so that an interval is the same on every machine.
 
 use std::ops::RangeInclusive;
 
 use bellwire_model::{Date, Timestamp};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -35,10 +38,31 @@ pub struct Span {
     pub months: Option<Vec<RangeInclusive<i64>>>,
     /// As people count them.
     pub years: Option<Vec<RangeInclusive<i64>>>,
+    /// Where all this is meant; UTC where nothing is said.
+    pub zone: Option<Zone>,
+}
+
+/// A time zone, such as `Europe/Oslo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The zone of that name in the database of time zones.
+    pub fn named(name: &str) -> Option<Self> {
+        TimeZoneDatabase::bundled().get(name).ok().map(Self)
+    }
+
+    /// What clocks show there, as if it were UTC.
+    fn local(&self, time: Timestamp) -> Timestamp {
+        let instant = jiff::Timestamp::from_millisecond(time.as_ms());
+        let offset = instant.map_or(0, |instant| self.0.to_offset(instant).seconds());
+        Timestamp::from_ms(time.as_ms().saturating_add(i64::from(offset) * 1000))
+    }
 }
 
 impl Span {
     fn contains(&self, time: Timestamp) -> bool {
+        let time = self.zone.as_ref().map_or(time, |zone| zone.local(time));
         let date = time.date();
         let minute = time.ms_of_day() / MINUTE_MS;
         let within = |ranges: &Option<Vec<RangeInclusive<i64>>>, value: i64| {
@@ -78,6 +102,7 @@ mod tests {
             weekdays: Some(vec![1..=5]),
             ..Span::default()
         };
+        let oslo = Span { zone: Zone::named("Europe/Oslo"), ..office.clone() };
         let end_of_month = Span { days_of_month: Some(vec![-3..=-1]), ..Span::default() };
         let first = Span { days_of_month: Some(vec![1..=1, 29..=31]), ..Span::default() };
         let summer =
@@ -87,6 +112,11 @@ mod tests {
             (&office, "2024-02-29T08:59:59.999Z", false),
             (&office, "2024-02-29T17:00:00Z", false),
             (&office, "2024-03-02T12:00:00Z", false),
+            // In Oslo it is one hour later in winter, and two from the last Sunday of March.
+            (&oslo, "2024-03-29T08:00:00Z", true),
+            (&oslo, "2024-03-29T07:59:59Z", false),
+            (&oslo, "2024-04-01T07:00:00Z", true),
+            (&oslo, "2024-04-01T15:00:00Z", false),
             (&end_of_month, "2024-02-27T00:00:00Z", true),
             (&end_of_month, "2024-02-26T00:00:00Z", false),
             (&end_of_month, "2023-02-26T00:00:00Z", true),
@@ -97,6 +127,7 @@ mod tests {
             (&summer, "2026-07-01T00:00:00Z", false),
             (&summer, "2025-09-01T00:00:00Z", false),
         ];
+        assert!(oslo.zone.is_some() && Zone::named("Europe/Atlantis").is_none());
         for (span, time, expected) in table {
             let at = Timestamp::from_rfc3339(time).expect("a time");
             assert_eq!(span.contains(at), expected, "{span:?} {time}");
