@@ -13,6 +13,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use bellwire_alerts::config::Receiver;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -93,7 +94,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
     }))
 }
 
-/// `GET /api/v2/receivers`: receivers have no labels here.
+/// `GET /api/v2/receivers`.
 pub(super) async fn receivers(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -101,8 +102,7 @@ pub(super) async fn receivers(
     let query = Query::new(query.as_deref());
     let receivers = query.receivers()?;
     let config = app.alerting.config();
-    let names = config.receivers.iter().map(|receiver| &*receiver.name);
-    let names = names.filter(|name| receivers.takes(name));
-    let list = names.map(|name| json!({ "name": name, "labels": {} }));
-    Ok(answer(list.collect()))
+    let taken = config.receivers.iter().filter(|receiver| receivers.take(&config, &receiver.name));
+    let view = |receiver: &Receiver| json!({ "name": &*receiver.name, "labels": alerts::labels_json(&receiver.labels) });
+    Ok(answer(taken.map(view).collect()))
 }

@@ -31,7 +31,10 @@ pub(in crate::api) async fn list(
     let cases = desk.cases().filter(|case| wanted.takes(case));
     let views = cases.filter_map(|case| {
         let names = viewer.receivers_of(case.alert());
-        names.iter().any(|name| receivers.takes(name)).then(|| viewer.view(case, &names, &[]))
+        names
+            .iter()
+            .any(|name| receivers.take(&viewer.config, name))
+            .then(|| viewer.view(case, &names, &[]))
     });
     Ok(answer(views.collect()))
 }

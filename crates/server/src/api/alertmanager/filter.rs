@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
+use bellwire_alerts::config::{Config, Receiver};
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::{Matcher, Matchers, Operator};
-use bellwire_model::Labels;
 
 use super::Refusal;
 
@@ -70,9 +70,11 @@ pub(super) struct Receivers {
 }
 
 impl Receivers {
-    pub(super) fn takes(&self, name: &str) -> bool {
+    /// Whether the receiver of that name is one of them.
+    pub(super) fn take(&self, config: &Config, name: &str) -> bool {
+        let has_labels = |receiver: &Receiver| self.labels.matches(&receiver.labels);
         self.name.as_ref().is_none_or(|matcher| matcher.passes(name))
-            && self.labels.matches(&Labels::empty())
+            && (self.labels.is_empty() || config.receiver(name).is_some_and(has_labels))
     }
 }
 

@@ -32,7 +32,7 @@ pub(in crate::api) async fn list(
     for case in desk.cases().filter(|case| wanted.takes(case)) {
         for id in routes.matching(&case.alert().labels) {
             let route = routes.get(id);
-            if receivers.takes(&route.receiver) {
+            if receivers.take(&viewer.config, &route.receiver) {
                 let labels = route.group_labels(&case.alert().labels);
                 let key = (labels.len(), labels, Arc::clone(&route.receiver), id);
                 groups.entry(key).or_default().push(case);
