@@ -83,6 +83,10 @@ pub const SAMPLES_AHEAD_MAX: usize = 100_000;
 pub const SAMPLES_QUEUED_MAX: usize = 1_000_000;
 /// Batches of samples that wait for the evaluator; then publishers wait.
 pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 4_096;
+/// Samples that are shown on their topics at once, while the rules have nothing to look at.
+pub const FORWARDED_PER_TURN: usize = 256;
+/// Samples that wait to be shown; then some are, whatever the rules have to look at.
+pub const FORWARDS_BEHIND_MAX: usize = 16_384;
 /// Requests that wait to look at the rules' state.
 pub const LOOKS_QUEUED_MAX: usize = 256;
 /// Steps of one range query, as in Prometheus.

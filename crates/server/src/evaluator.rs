@@ -14,6 +14,7 @@
 
 mod complaints;
 mod events;
+mod forwarding;
 mod intake;
 mod wal;
 
@@ -28,14 +29,15 @@ use std::time::Duration;
 use bellwire_alerts::desk::RuleChange;
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::SAMPLE_VALUE_AGE;
-use bellwire_model::{Alert, AlertState, Event, Filter, Sample, Timestamp, Transition};
+use bellwire_model::{Alert, AlertState, Event, Filter, Timestamp, Transition};
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
 use tokio::sync::watch;
 
 use self::complaints::Complaints;
 pub(crate) use self::events::event_topic;
-use self::events::{announcement, recorded_event, sample_event};
+use self::events::{announcement, recorded_event};
+use self::forwarding::Forwarding;
 pub(crate) use self::intake::SampleIntake;
 use self::intake::Work;
 use self::wal::RuleWal;
@@ -105,7 +107,7 @@ pub(crate) fn spawn(
     let evaluator = Evaluator {
         engine,
         wal,
-        forward,
+        forwarding: Forwarding::new(forward),
         journal,
         states,
         alerting,
@@ -124,7 +126,7 @@ pub(crate) fn spawn(
 struct Evaluator {
     engine: Engine,
     wal: Option<RuleWal>,
-    forward: Vec<Filter>,
+    forwarding: Forwarding,
     journal: Arc<dyn Journal>,
     states: Arc<States>,
     alerting: Arc<Alerting>,
@@ -144,12 +146,19 @@ impl Evaluator {
         loop {
             let deadline = self.engine.next_deadline();
             let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
-            let wait = if self.is_in_checkpoint() { Duration::ZERO } else { wait };
+            let is_idle = self.forwarding.is_empty() && !self.is_in_checkpoint();
+            let wait = if is_idle { wait } else { Duration::ZERO };
             match queue.recv_timeout(wait.min(CLOCK_CHECK)) {
-                Ok(work) => self.work(work),
+                Ok(work) => {
+                    self.work(work);
+                    if self.forwarding.is_behind() {
+                        self.forwarding.turn(&self.states, &self.figures);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     let changes = self.engine.advance(clock::now());
                     self.settle(changes);
+                    self.forwarding.turn(&self.states, &self.figures);
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -172,7 +181,7 @@ impl Evaluator {
                 let changes = self.engine.apply(clock::now(), &batch.samples);
                 self.settle(changes);
                 self.figures.samples_accepted.add(batch.samples.len() as u64);
-                self.forward(batch.samples);
+                self.forwarding.push(batch);
             }
             Work::Look(look, _place) => look(&self.engine),
             Work::Replace(rules, reply) => {
@@ -270,18 +279,6 @@ impl Evaluator {
                 tracing::error!(%error, "A value of the rules cannot be shown.");
             }
         }
-    }
-
-    /// Shows the newest samples on their topics.
-    fn forward(&self, samples: Vec<Sample>) {
-        if self.forward.is_empty() {
-            return;
-        }
-        let events =
-            samples.iter().filter_map(|sample| sample_event(sample, &self.forward, &self.states));
-        let results = self.states.apply(events.collect());
-        let refused = results.iter().filter(|result| result.is_err()).count();
-        self.figures.values_refused.add(refused as u64);
     }
 
     fn report(&mut self, now: Timestamp) {

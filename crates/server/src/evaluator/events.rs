@@ -2,12 +2,11 @@
 
 use bellwire_journal::Append;
 use bellwire_model::limits::{STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
-use bellwire_model::{Alert, Body, Event, Filter, Sample, Topic, Transition};
+use bellwire_model::{Alert, Body, Event, Sample, Topic, Transition};
 use bellwire_rules::Recorded;
 use bellwire_wire::json;
 
 use super::ALERTS_EVENTS;
-use crate::state::States;
 
 /// The event of a transition that every subscriber of the alert must see.
 pub(super) fn announcement(transition: &Transition) -> Append {
@@ -53,30 +52,4 @@ pub(super) fn recorded_event(recorded: Recorded) -> Option<Event> {
     }
     let body = body.map(|body| Body::Json(body.into()));
     Some(Event { topic, key, event_type: None, time, body })
-}
-
-/// `samples/<metric name>`: the newest sample of a series, where it is forwarded.
-pub(super) fn sample_event(sample: &Sample, forward: &[Filter], states: &States) -> Option<Event> {
-    let name = sample.series.metric_name()?;
-    let topic: Topic = format!("samples/{name}").parse().ok()?;
-    if !forward.iter().any(|filter| filter.matches(&topic)) {
-        return None;
-    }
-    let key = json::state_key(&sample.series);
-    // A late sample must not hide a newer one.
-    if states.time(&topic, &key).is_some_and(|shown| shown > sample.time) {
-        return None;
-    }
-    let body = json::sample(sample);
-    if body.len() > STATE_VALUE_BYTES_MAX {
-        return None;
-    }
-    let key = Some(key.into());
-    Some(Event {
-        topic,
-        key,
-        event_type: None,
-        time: sample.time,
-        body: Some(Body::Json(body.into())),
-    })
 }
