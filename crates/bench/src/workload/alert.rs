@@ -31,7 +31,6 @@ const CROSSING_SHARE: usize = 10;
 /// Between two samples of one series.
 const PAUSE: Duration = Duration::from_millis(2);
 
-const THRESHOLD: f64 = 100.0;
 const BELOW: f64 = 21.5;
 const ABOVE: f64 = 150.25;
 
@@ -88,14 +87,24 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     Ok(())
 }
 
+/// What rules ask of their metric, in turns; each holds as soon as one sample is high.
+const CONDITIONS: [&str; 4] = [
+    "METRIC > 100",
+    "avg by (sensor, site) (METRIC) > 100",
+    "METRIC > 100 and on (sensor) max_over_time(METRIC[1m]) > 0",
+    "METRIC / on (sensor, site) max_over_time(METRIC[5m]) * METRIC > 100",
+];
+
 /// One group, one rule for each metric, no `for`.
 fn rule_file(rules: usize) -> String {
     let mut text = "groups:\n  - name: bench\n    rules:\n".to_owned();
     for rule in 0..rules {
+        let condition = CONDITIONS[rule % CONDITIONS.len()];
+        let condition = condition.replace("METRIC", &format!("bench_metric_{rule}"));
         // A text takes all that is written to it.
         let _ = write!(
             text,
-            "      - alert: BenchHigh{rule}\n        expr: bench_metric_{rule} > {THRESHOLD}\n        \
+            "      - alert: BenchHigh{rule}\n        expr: {condition}\n        \
              labels:\n          severity: critical\n        annotations:\n          \
              summary: \"{{{{ $labels.sensor }}}} is at {{{{ $value }}}}\"\n"
         );
