@@ -1,5 +1,6 @@
 //! Label sets: sorted name-value pairs that identify a series or an alert.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub const METRIC_NAME: &str = "__name__";
 /// number of labels │ where each name and each value ends │ name value name value …
 /// ╰ one character ─╯ ╰─ three ASCII characters each ─────╯
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Labels(Arc<str>);
 
 /// Characters that say where a name or a value ends; each holds seven bits.
@@ -135,6 +136,19 @@ impl Labels {
     /// Bytes on the heap.
     pub fn size_bytes(&self) -> usize {
         self.0.len()
+    }
+}
+
+impl Ord for Labels {
+    /// Pair by pair, as Prometheus orders series.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

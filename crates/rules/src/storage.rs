@@ -3,9 +3,15 @@
 //! Of each series as many samples are kept as [`Storage::keep`] is told to. Within the storage
 //! series have small numbers; those of one metric are found without looking at the others.
 
-use bellwire_model::{Labels, Sample, Timestamp};
-use rustc_hash::FxHashMap;
+mod pairs;
 
+use std::hash::BuildHasher;
+
+use bellwire_model::{Labels, Sample, Timestamp};
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use self::pairs::{PairId, Pairs};
 use crate::plan::Plan;
 use crate::selector::Selector;
 
@@ -38,14 +44,17 @@ pub(crate) struct SeriesId(pub(crate) u32);
 #[derive(Debug, Default)]
 pub struct Storage {
     series: Vec<Option<Series>>,
-    ids: FxHashMap<Labels, SeriesId>,
+    pairs: Pairs,
+    by_labels: HashTable<SeriesId>,
     by_metric: FxHashMap<Box<str>, Vec<SeriesId>>,
     free: Vec<SeriesId>,
 }
 
 #[derive(Debug)]
 struct Series {
-    labels: Labels,
+    labels: Box<[PairId]>,
+    /// Of its labels.
+    hash: u64,
     points: Points,
     /// Where it stands among the series of its metric.
     place: u32,
@@ -87,7 +96,7 @@ impl Storage {
     pub fn add(&mut self, sample: &Sample) {
         let id = match self.find(&sample.series) {
             Some(id) => id,
-            None => self.insert(sample.series.clone()),
+            None => self.insert(&sample.series),
         };
         self.points_mut(id).add(Point { time: sample.time.as_ms(), value: sample.value });
     }
@@ -110,8 +119,8 @@ impl Storage {
         for selection in &plan.selections {
             for id in self.select(&selection.selector) {
                 let labels = self.labels(id);
-                if excerpt.find(labels).is_none() {
-                    let copy = excerpt.insert(labels.clone());
+                if excerpt.find(&labels).is_none() {
+                    let copy = excerpt.insert(&labels);
                     let points = excerpt.points_mut(copy);
                     self.points(id).iter().for_each(|point| points.add(*point));
                 }
@@ -122,20 +131,27 @@ impl Storage {
 
     /// The number of series.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.by_labels.len()
     }
 
     /// Whether there are no series.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.by_labels.is_empty()
     }
 
     pub(crate) fn find(&self, labels: &Labels) -> Option<SeriesId> {
-        self.ids.get(labels).copied()
+        let hash = FxBuildHasher.hash_one(labels);
+        let is_it = |id: &SeriesId| {
+            let series = self.get(*id);
+            series.hash == hash && self.pairs.are(&series.labels, labels)
+        };
+        self.by_labels.find(hash, is_it).copied()
     }
 
-    pub(crate) fn insert(&mut self, labels: Labels) -> SeriesId {
+    /// A series that is new, without samples.
+    pub(crate) fn insert(&mut self, labels: &Labels) -> SeriesId {
         let id = self.free.pop().unwrap_or_else(|| {
+            grow_by_little(&mut self.series);
             self.series.push(None);
             SeriesId(self.series.len() as u32 - 1)
         });
@@ -146,15 +162,20 @@ impl Storage {
         let of_metric = self.by_metric.get_mut(metric).expect("it was put there a line ago");
         let place = of_metric.len() as u32;
         of_metric.push(id);
-        self.ids.insert(labels.clone(), id);
-        self.series[id.0 as usize] = Some(Series { labels, points: Points::default(), place });
+        let (hash, pairs) = (FxBuildHasher.hash_one(labels), self.pairs.take(labels));
+        let series = Series { labels: pairs, hash, points: Points::default(), place };
+        self.series[id.0 as usize] = Some(series);
+        let all = &self.series;
+        let hash_of = |id: &SeriesId| all[id.0 as usize].as_ref().map_or(0, |series| series.hash);
+        self.by_labels.insert_unique(hash, id, hash_of);
         id
     }
 
     pub(crate) fn remove(&mut self, id: SeriesId) {
         let series = self.series[id.0 as usize].take().expect("only series that exist are removed");
-        self.ids.remove(&series.labels);
-        let metric = series.labels.metric_name().unwrap_or_default();
+        let held = self.by_labels.find_entry(series.hash, |held| *held == id);
+        held.expect("a series is among all").remove();
+        let metric = self.pairs.metric_name(&series.labels);
         let of_metric = self.by_metric.get_mut(metric).expect("a series is among its metric's");
         of_metric.swap_remove(series.place as usize);
         match of_metric.get(series.place as usize) {
@@ -165,6 +186,7 @@ impl Storage {
             None if of_metric.is_empty() => _ = self.by_metric.remove(metric),
             None => {}
         }
+        self.pairs.give_back(&series.labels);
         self.free.push(id);
     }
 
@@ -173,8 +195,9 @@ impl Storage {
         self.series.get(id.0 as usize).is_some_and(Option::is_some)
     }
 
-    pub(crate) fn labels(&self, id: SeriesId) -> &Labels {
-        &self.get(id).labels
+    /// Its labels, put together anew.
+    pub(crate) fn labels(&self, id: SeriesId) -> Labels {
+        self.pairs.labels(&self.get(id).labels)
     }
 
     /// The samples of a series, oldest first.
@@ -198,13 +221,15 @@ impl Storage {
 
     /// The series that a selector selects, in the order of their labels.
     pub(crate) fn select(&self, selector: &Selector) -> Vec<SeriesId> {
-        let mut selected: Vec<SeriesId> = match selector.metric_name() {
+        let all = || self.by_labels.iter().copied().collect();
+        let ids: Vec<SeriesId> = match selector.metric_name() {
             Some(metric) => self.by_metric.get(metric).cloned().unwrap_or_default(),
-            None => self.ids.values().copied().collect(),
+            None => all(),
         };
-        selected.retain(|id| selector.selects(self.labels(*id)));
-        selected.sort_unstable_by(|a, b| self.labels(*a).iter().cmp(self.labels(*b).iter()));
-        selected
+        let mut selected: Vec<_> = ids.into_iter().map(|id| (self.labels(id), id)).collect();
+        selected.retain(|(labels, _)| selector.selects(labels));
+        selected.sort_unstable();
+        selected.into_iter().map(|(_, id)| id).collect()
     }
 }
 
@@ -264,21 +289,19 @@ impl Points {
         self.uneven == 0
     }
 
-    /// Adds a sample behind the others. Room grows by little: there are many series.
+    /// Adds a sample behind the others.
     fn push(&mut self, point: Point) {
         let (points, gone) = self.window();
-        if points.len() == points.capacity() {
-            if gone > 0 {
-                points.drain(..gone);
-                points.shrink_to(points.len() * 2);
-                if let Held::Window { gone, .. } = &mut self.held {
-                    *gone = 0;
-                }
-            } else {
-                points.reserve_exact((points.len() / 8).max(4));
+        if points.len() == points.capacity() && gone > 0 {
+            points.drain(..gone);
+            points.shrink_to(points.len() * 2);
+            if let Held::Window { gone, .. } = &mut self.held {
+                *gone = 0;
             }
         }
-        self.window().0.push(point);
+        let (points, _) = self.window();
+        grow_by_little(points);
+        points.push(point);
     }
 
     /// As a window, with how many at the front no longer count.
@@ -297,6 +320,13 @@ impl Points {
 fn unevenness(before: Option<Point>, point: Point) -> u32 {
     let falls = before.is_some_and(|before| point.value < before.value);
     u32::from(point.is_stale_marker()) + u32::from(falls)
+}
+
+/// Makes room for one more. What there is very much of is not doubled: half of it would be empty.
+pub(crate) fn grow_by_little<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 8).max(4));
+    }
 }
 
 /// The newest of samples at or before a time, with its place.

@@ -63,7 +63,7 @@ impl Engine {
         for (next, id) in self.series.from(*place) {
             *place = next;
             let number = self.series.state(id).number;
-            writer.series(number, self.series.labels(id));
+            writer.series(number, &self.series.labels(id));
             writer.points(number, self.series.storage().points(id).iter().copied());
             if writer.len() >= bytes {
                 return None;

@@ -72,7 +72,7 @@ impl Engine {
             let visible = self.newest_visible(*id);
             let newest = visible.filter(|reading| condition.holds(reading.value));
             let item = |reading: &Reading| Item {
-                labels: self.series.labels(*id).clone(),
+                labels: self.series.labels(*id),
                 number: Number::still(reading.value),
                 drops_name: false,
             };

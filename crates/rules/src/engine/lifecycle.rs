@@ -115,7 +115,7 @@ impl Engine {
             // It says nothing: its samples may be on their way.
             return;
         }
-        let element = self.series.labels(*series).clone();
+        let element = self.series.labels(*series);
         let Some(held) = self.identify(part.rule, element, reading) else { return };
         let name = &self.rules.rule(part.rule).name;
         let orphan = self.alerts.get(held.fingerprint);

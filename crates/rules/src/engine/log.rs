@@ -53,7 +53,7 @@ impl Engine {
 
     pub(super) fn log_series(&mut self, id: SeriesId) {
         let Some(log) = &mut self.log else { return };
-        log.writer.series(self.series.state(id).number, self.series.labels(id));
+        log.writer.series(self.series.state(id).number, &self.series.labels(id));
     }
 
     pub(super) fn log_gone(&mut self, id: SeriesId) {
@@ -121,8 +121,8 @@ impl Engine {
         let entry = self.rules.get(part.rule);
         let key = match &entry.partitions.get(part.partition).members {
             Members::One(id) => self.series.labels(*id),
-            Members::Grouped(grouped) => grouped.key(),
+            Members::Grouped(grouped) => grouped.key().clone(),
         };
-        PartName { rule: entry.identity, key: key.clone() }
+        PartName { rule: entry.identity, key }
     }
 }

@@ -37,7 +37,7 @@ impl Engine {
             self.refused_metric = labels.metric_name().map(Box::from);
             return None;
         }
-        let id = self.series.insert(labels.clone(), self.keep(&selectors));
+        let id = self.series.insert(labels, self.keep(&selectors));
         self.log_series(id);
         self.series.state_mut(id).subscriptions = self.join(id, selectors).into();
         Some(id)
@@ -55,6 +55,7 @@ impl Engine {
         id: SeriesId,
         selectors: Vec<(RuleId, SelectorId)>,
     ) -> Vec<Subscription> {
+        let labels = self.series.labels(id);
         let mut subscriptions: Vec<Subscription> = Vec::with_capacity(selectors.len());
         for (rule, selector) in selectors {
             let entry = self.rules.get_mut(rule);
@@ -64,7 +65,7 @@ impl Engine {
                 Shape::Ticked => continue,
                 Shape::EachSeries => entry.partitions.insert_single(id),
                 Shape::Keyed(key) => {
-                    let key = key.part(self.series.labels(id));
+                    let key = key.part(&labels);
                     entry.partitions.find_or_insert(key, count)
                 }
                 Shape::Whole => entry.partitions.find_or_insert(Labels::empty(), count),

@@ -9,7 +9,7 @@ use super::health::{FailingPart, Health};
 use crate::evaluation::Selected;
 use crate::evaluation::outline::Outline;
 use crate::plan::SelectorId;
-use crate::storage::SeriesId;
+use crate::storage::{SeriesId, grow_by_little};
 
 /// A part of a rule; the number is used again once the part is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,6 +169,7 @@ impl Partitions {
 
     fn insert(&mut self, members: Members) -> PartitionId {
         let id = self.free.pop().unwrap_or_else(|| {
+            grow_by_little(&mut self.slots);
             self.slots.push(None);
             PartitionId(self.slots.len() as u32 - 1)
         });

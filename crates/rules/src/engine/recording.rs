@@ -65,7 +65,7 @@ impl Engine {
     pub(super) fn recorded(&self, part: Subscription, id: SeriesId, value: Option<f64>) -> Change {
         Change::Recorded(Recorded {
             rule: self.rules.rule(part.rule).name.clone(),
-            series: self.series.labels(id).clone(),
+            series: self.series.labels(id),
             value,
             time: self.now,
         })

@@ -168,7 +168,7 @@ impl Engine {
     fn join_again(&mut self, heirs: &Heirs) {
         let all: Vec<SeriesId> = self.series.from(0).map(|(_, id)| id).collect();
         for id in all {
-            let mut selectors = self.rules.select(self.series.labels(id));
+            let mut selectors = self.rules.select(&self.series.labels(id));
             let keep = self.keep(&selectors);
             selectors.retain(|(rule, _)| heirs.fresh.contains(rule));
             let mut subscriptions = self.join(id, selectors);
@@ -207,7 +207,7 @@ impl Engine {
         }
         for (rule, series) in estate.recorded {
             if self.series.state(series).recorders == 0 {
-                let labels = self.series.labels(series).clone();
+                let labels = self.series.labels(series);
                 let ended = Recorded { rule, series: labels, value: None, time: self.now };
                 changes.push(Change::Recorded(ended));
             }
@@ -219,7 +219,7 @@ impl Engine {
         let mut unselected = FxHashSet::default();
         for (_, id) in self.series.from(0) {
             let is_recorded = self.series.state(id).recorders > 0;
-            if !is_recorded && self.rules.select(self.series.labels(id)).is_empty() {
+            if !is_recorded && self.rules.select(&self.series.labels(id)).is_empty() {
                 unselected.insert(id);
             }
         }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 
 use super::partitions::PartitionId;
 use super::rules::RuleId;
-use crate::storage::{Point, SeriesId, Storage};
+use crate::storage::{Point, SeriesId, Storage, grow_by_little};
 
 /// A value and when it was measured.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +73,7 @@ impl SeriesTable {
         self.storage.find(labels)
     }
 
-    pub(super) fn labels(&self, id: SeriesId) -> &Labels {
+    pub(super) fn labels(&self, id: SeriesId) -> Labels {
         self.storage.labels(id)
     }
 
@@ -90,10 +90,11 @@ impl SeriesTable {
         self.storage.points(id).last().copied()
     }
 
-    pub(super) fn insert(&mut self, labels: Labels, keep: Duration) -> SeriesId {
+    pub(super) fn insert(&mut self, labels: &Labels, keep: Duration) -> SeriesId {
         let id = self.storage.insert(labels);
         let place = id.0 as usize;
         if self.states.len() <= place {
+            grow_by_little(&mut self.states);
             self.states.resize_with(place + 1, SeriesState::default);
         }
         self.begun += 1;

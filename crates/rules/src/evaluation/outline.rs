@@ -144,7 +144,7 @@ impl Evaluation<'_> {
     }
 
     fn labels_of(&self, selector: crate::plan::SelectorId) -> impl Iterator<Item = Labels> {
-        self.series_of(selector).iter().map(|id| self.storage.labels(*id).clone())
+        self.series_of(selector).iter().map(|id| self.storage.labels(*id))
     }
 
     /// Other values of the same elements, which are no longer the metric.

@@ -101,7 +101,7 @@ impl Evaluation<'_> {
             let number = self.number_of(call.function, samples, (range, time), parameters);
             let Some(number) = number else { continue };
             let drops_name = stretch.drops_name;
-            let mut item = Item { labels: stretch.labels.into_owned(), number, drops_name };
+            let mut item = Item { labels: stretch.labels, number, drops_name };
             if !call.function.keeps_name() {
                 self.drop_name(&mut item);
             }

@@ -150,7 +150,7 @@ impl Evaluation<'_> {
                         (Timestamp::from_ms(point.time), point.value)
                     };
                     let values = stretch.points.iter().map(at).collect();
-                    series.push(Series { labels: stretch.labels.into_owned(), values });
+                    series.push(Series { labels: stretch.labels, values });
                 }
                 Value::Matrix(series)
             }

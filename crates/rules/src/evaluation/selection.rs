@@ -11,7 +11,7 @@ impl Evaluation<'_> {
         let storage = self.storage;
         let present = self.present(instant, time);
         let item = |(id, point): (SeriesId, Point)| Item {
-            labels: storage.labels(id).clone(),
+            labels: storage.labels(id),
             number: Number::still(point.value),
             drops_name: false,
         };
@@ -23,7 +23,7 @@ impl Evaluation<'_> {
         let storage = self.storage;
         let present = self.present(instant, time);
         let item = |(id, point): (SeriesId, Point)| Item {
-            labels: storage.labels(id).clone(),
+            labels: storage.labels(id),
             number: Number::still(seconds(point.time)),
             drops_name: false,
         };

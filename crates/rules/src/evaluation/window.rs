@@ -13,7 +13,7 @@ use crate::storage::{Point, SeriesId};
 /// The samples of one series within a range, without stale markers. At least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Stretch<'a> {
-    pub(crate) labels: Cow<'a, Labels>,
+    pub(crate) labels: Labels,
     pub(crate) points: Cow<'a, [Point]>,
     pub(crate) course: Course,
     pub(crate) drops_name: bool,
@@ -76,7 +76,7 @@ impl<'a> Evaluation<'a> {
         for id in self.series_of(selector) {
             let (points, course) = self.inside(*id, shift, range);
             if !points.is_empty() {
-                let labels = Cow::Borrowed(storage.labels(*id));
+                let labels = storage.labels(*id);
                 stretches.push(Stretch { labels, points, course, drops_name: false });
             }
         }
@@ -146,7 +146,6 @@ impl<'a> Evaluation<'a> {
                 let labels = place.key().0.clone();
                 let drops_name = place.key().1;
                 let place = *place.or_insert_with(|| {
-                    let labels = Cow::Owned(labels);
                     let (points, course) = (Cow::Owned(vec![]), Course::Unknown);
                     stretches.push(Stretch { labels, points, course, drops_name });
                     stretches.len() - 1
