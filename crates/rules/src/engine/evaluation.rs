@@ -80,7 +80,7 @@ impl Engine {
             let wake = self.refresh(entry, items.len());
             let mut endings = Endings::default();
             if self.lingers(part) {
-                endings = Endings::of_presence(visible.map(|_| self.series.labels(*id)));
+                endings = Endings::of_presence(visible.map(|_| self.series.labels(*id)).as_ref());
             }
             let taken_at = newest.map(|reading| reading.time);
             return Outcome { finding: Ok(Finding { items, taken_at, endings }), wake };
