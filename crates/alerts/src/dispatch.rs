@@ -172,6 +172,11 @@ impl Dispatcher {
         }
     }
 
+    /// Every record, for a storage that may have lost some.
+    pub fn records(&self) -> Vec<RecordChange> {
+        self.records.all()
+    }
+
     /// The configuration that is in force.
     pub fn config(&self) -> &Arc<Config> {
         &self.config

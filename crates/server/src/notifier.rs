@@ -17,11 +17,13 @@ mod delivery;
 mod payload;
 mod webhook;
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bellwire_alerts::config::Config;
+use bellwire_alerts::config::{Config, Webhook};
 use bellwire_alerts::dispatch::{Dispatcher, RecordChange};
 use bellwire_alerts::notification::{Address, Notification, Update};
 use bellwire_journal::Journal;
@@ -33,7 +35,9 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 pub use self::configuration::{AlertmanagerConfigError, load};
 use self::delivery::{Lane, Undelivered};
+use self::webhook::Trust;
 use crate::clock;
+use crate::crash;
 use crate::observe::Figures;
 
 /// The clock may be set back or forward: deadlines are looked at this often at least.
@@ -47,6 +51,8 @@ const SAVE_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Notifier {
     news: Mutex<News>,
     has_news: Notify,
+    /// The journal has failed to keep records: all are offered again.
+    has_lost_records: AtomicBool,
 }
 
 /// What the dispatcher has not seen yet.
@@ -78,7 +84,11 @@ impl Notifier {
             .filter_map(|record| Some((Address::from_key(&record.key)?, record.value.to_vec())));
         let dispatcher = Dispatcher::new(Arc::clone(&config), stored);
         let news = News { updates: FxHashMap::default(), config, is_config_new: false };
-        let notifier = Arc::new(Self { news: Mutex::new(news), has_news: Notify::new() });
+        let notifier = Arc::new(Self {
+            news: Mutex::new(news),
+            has_news: Notify::new(),
+            has_lost_records: AtomicBool::new(false),
+        });
         let run = Run {
             lanes: lanes(dispatcher.config()),
             notifier: Arc::clone(&notifier),
@@ -130,7 +140,10 @@ impl Notifier {
 type Lanes = FxHashMap<Arc<str>, Vec<Arc<Lane>>>;
 
 fn lanes(config: &Config) -> Lanes {
-    let lanes = |webhooks: &[_]| webhooks.iter().map(|hook| Arc::new(Lane::new(hook))).collect();
+    // Read once for all webhooks, and not at all without any.
+    let trust = LazyCell::new(Trust::of_system);
+    let lane = |webhook: &Webhook| Arc::new(Lane::new(webhook, &trust));
+    let lanes = |webhooks: &[Webhook]| webhooks.iter().map(lane).collect();
     let receivers = config.receivers.iter();
     receivers.map(|receiver| (Arc::from(&*receiver.name), lanes(&receiver.webhooks))).collect()
 }
@@ -157,12 +170,14 @@ impl Run {
     /// next start.
     pub(crate) async fn forever(mut self) {
         loop {
-            let wait = self.step(clock::now());
+            let wait = crash::run_essential(|| self.step(clock::now()));
             let notifier = Arc::clone(&self.notifier);
             // Each of these may be dropped while it waits: nothing is taken before it is ready.
             tokio::select! {
                 () = notifier.has_news.notified() => {}
-                Some(landed) = self.deliveries.join_next_with_id() => self.on_landed(landed),
+                Some(landed) = self.deliveries.join_next_with_id() => {
+                    crash::run_essential(|| self.on_landed(landed));
+                }
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -258,6 +273,9 @@ impl Run {
 
     /// Queues what has to be saved; it stays noted where the journal does not take it now.
     fn save(&mut self) {
+        if self.notifier.has_lost_records.swap(false, Ordering::Relaxed) {
+            self.note(self.dispatcher.records());
+        }
         if self.unsaved.is_empty() {
             return;
         }
@@ -265,12 +283,14 @@ impl Run {
             key: key.clone(),
             value: value.clone(),
         });
-        let (figures, delivered) = (Arc::clone(&self.figures), self.uncounted);
+        let (notifier, figures) = (Arc::clone(&self.notifier), Arc::clone(&self.figures));
+        let delivered = self.uncounted;
         let reply = move |result: Result<(), bellwire_journal::Error>| {
             figures.notifications.add(delivered);
             if let Err(error) = result {
                 figures.journal_failures.add(1);
-                tracing::error!(%error, "What a webhook was told is not kept; after a restart it may be told again.");
+                notifier.has_lost_records.store(true, Ordering::Relaxed);
+                tracing::error!(%error, "What webhooks were told is not kept yet; trying again.");
             }
         };
         if self.journal.write_records(changes.collect(), Box::new(reply)).is_ok() {

@@ -140,6 +140,15 @@ impl Records {
         changes
     }
 
+    /// What there is to be stored, all of it.
+    pub(super) fn all(&self) -> Vec<RecordChange> {
+        let stored = |(address, record): (&Address, &Record)| RecordChange {
+            address: address.clone(),
+            bytes: Some(record.to_bytes()),
+        };
+        self.by_address.iter().map(stored).collect()
+    }
+
     /// Forgets what has expired.
     pub(super) fn expire(&mut self, now: Timestamp) -> Vec<RecordChange> {
         let mut changes = Vec::new();

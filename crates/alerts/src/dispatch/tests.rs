@@ -410,6 +410,11 @@ fn records_are_forgotten_in_their_time() {
     story.resolves("one");
     story.until(4.0);
     assert_eq!(story.stored.len(), 1);
+    // A storage that has lost it can have it again.
+    let kept = std::mem::take(&mut story.stored);
+    let all = story.dispatcher.records();
+    story.store(all);
+    assert_eq!(story.stored, kept);
     story.now = story.now.saturating_add(Duration::from_mins(15));
     story.advance();
     assert_eq!(story.stored.len(), 0);

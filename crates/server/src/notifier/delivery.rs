@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::payload;
-use super::webhook::{Failure, Remedy, WebhookClient};
+use super::webhook::{Failure, Remedy, Trust, WebhookClient};
 use crate::clock;
 use crate::controls::jittered;
 use crate::observe::Figures;
@@ -42,9 +42,9 @@ pub(super) struct Undelivered {
 }
 
 impl Lane {
-    pub(super) fn new(webhook: &Webhook) -> Self {
+    pub(super) fn new(webhook: &Webhook, system: &Trust) -> Self {
         Self {
-            client: WebhookClient::new(webhook),
+            client: WebhookClient::new(webhook, system),
             webhook: webhook.clone(),
             places: Arc::new(Semaphore::new(NOTIFICATIONS_WAITING_MAX)),
             requests: Semaphore::new(NOTIFICATION_REQUESTS_MAX),

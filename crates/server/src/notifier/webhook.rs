@@ -68,14 +68,17 @@ impl Failure {
 }
 
 impl WebhookClient {
-    /// Nothing is connected before something is sent.
-    pub(super) fn new(webhook: &Webhook) -> Self {
+    /// Trusts whom the system trusts, unless the webhook has certificates of its own. Nothing is
+    /// connected before something is sent.
+    pub(super) fn new(webhook: &Webhook, system: &Trust) -> Self {
+        let trust = webhook.http.ca_file.as_deref().map(Trust::of_file);
+        let Trust(tls) = trust.as_ref().unwrap_or(system);
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(WEBHOOK_CONNECT_TIMEOUT));
         connector.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(webhook.http.ca_file.as_deref()))
+            .with_tls_config(tls.clone())
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
@@ -203,23 +206,34 @@ fn described(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Trusts the certificates in `ca_file`, or those that the system trusts.
-fn tls(ca_file: Option<&Path>) -> rustls::ClientConfig {
-    let certificates = match ca_file {
-        Some(path) => CertificateDer::pem_file_iter(path)
+/// Whom to trust over TLS.
+#[derive(Debug)]
+pub(super) struct Trust(rustls::ClientConfig);
+
+impl Trust {
+    /// Whom the system trusts.
+    pub(super) fn of_system() -> Self {
+        Self::in_certificates(rustls_native_certs::load_native_certs().certs)
+    }
+
+    /// Whom a PEM file names; nobody where it cannot be read.
+    fn of_file(path: &Path) -> Self {
+        let certificates = CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .unwrap_or_else(|error| {
                 tracing::error!(path = %path.display(), %error, "The certificates of a webhook cannot be read; none is trusted.");
                 Vec::new()
-            }),
-        None => rustls_native_certs::load_native_certs().certs,
-    };
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(certificates);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows the protocol's versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+            });
+        Self::in_certificates(certificates)
+    }
+
+    fn in_certificates(certificates: Vec<CertificateDer<'static>>) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(certificates);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the protocol's versions");
+        Self(builder.with_root_certificates(roots).with_no_client_auth())
+    }
 }
