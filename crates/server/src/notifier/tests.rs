@@ -1,91 +1,16 @@
 //! The notifier with a real receiver on a real socket, and the journal in memory.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::net::SocketAddr;
+mod receiver;
 
 use bellwire_journal::{MemoryJournal, Observer};
 use bellwire_model::{
     Alert, AlertSource, AlertState, AlertStatus, Body, Entry, Epoch, Filter, Labels, Offset,
 };
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http::HeaderValue;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
+use self::receiver::{receiver, status, tls_receiver, with_header};
 use super::*;
-
-/// A request that a receiver has got.
-struct Got {
-    path: String,
-    headers: HeaderMap,
-    payload: serde_json::Value,
-}
-
-impl Got {
-    /// The reason and the names of its alerts.
-    fn story(&self) -> String {
-        let alerts = self.payload["alerts"].as_array().expect("a list").iter();
-        let alerts = alerts.map(|alert| alert["labels"]["alertname"].as_str().expect("a name"));
-        let reason = self.payload["notification_reason"].as_str().expect("a reason");
-        format!("{reason}: {}", alerts.collect::<Vec<_>>().join(" "))
-    }
-}
-
-/// Answers with these, one after the other, then with 200.
-type Script = Arc<Mutex<VecDeque<Response<Full<Bytes>>>>>;
-
-/// A server that answers as its script says.
-async fn receiver(
-    answers: impl IntoIterator<Item = Response<Full<Bytes>>>,
-) -> (SocketAddr, mpsc::Receiver<Got>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-    let address = listener.local_addr().expect("an address");
-    let script: Script = Arc::new(Mutex::new(answers.into_iter().collect()));
-    let (got, requests) = mpsc::channel(100);
-    tokio::spawn(async move {
-        loop {
-            let (socket, _) = listener.accept().await.expect("a connection");
-            let (script, got) = (Arc::clone(&script), got.clone());
-            let service = service_fn(move |request| answer(request, script.clone(), got.clone()));
-            let connection = hyper::server::conn::http1::Builder::new();
-            tokio::spawn(connection.serve_connection(TokioIo::new(socket), service));
-        }
-    });
-    (address, requests)
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    script: Script,
-    got: mpsc::Sender<Got>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.expect("a body").to_bytes();
-    let payload = serde_json::from_slice(&body).expect("JSON");
-    let request = Got { path: head.uri.path().to_owned(), headers: head.headers, payload };
-    got.send(request).await.expect("room");
-    let answer = script.lock().expect("whole").pop_front();
-    Ok(answer.unwrap_or_default())
-}
-
-fn status(code: u16) -> Response<Full<Bytes>> {
-    let status = StatusCode::from_u16(code).expect("a status");
-    let body = Full::new(Bytes::from_static(b"as scripted"));
-    Response::builder().status(status).body(body).expect("an answer")
-}
-
-fn with_header(
-    mut answer: Response<Full<Bytes>>,
-    name: &'static str,
-    value: &str,
-) -> Response<Full<Bytes>> {
-    answer.headers_mut().insert(name, value.parse().expect("a header"));
-    answer
-}
 
 /// Nobody looks at what is appended but the test.
 struct Nobody;
@@ -270,4 +195,19 @@ async fn who_does_not_answer_in_time_is_asked_again() {
     }
     until(|| figures.notification_requests_failed.get() >= 2).await;
     assert_eq!(figures.notifications.get(), 0);
+}
+
+#[tokio::test]
+async fn over_tls_only_who_is_trusted_is_told() {
+    let (address, mut requests, certificate) = tls_receiver().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ca.pem"), certificate).expect("written");
+    let url = format!("https://localhost:{}/", address.port());
+    let journal = journal();
+    let (notifier, figures) = start(&journal, &format!("{{url: '{url}'}}"));
+    notifier.take([firing("Hot")]);
+    until(|| figures.notification_requests_failed.get() > 0).await;
+    let trusting = format!("{{url: '{url}', http_config: {{tls_config: {{ca_file: ca.pem}}}}}}");
+    notifier.replace(config(&trusting).in_folder(folder.path()));
+    assert_eq!(requests.recv().await.expect("a request").story(), "first notification: Hot");
 }
