@@ -1,4 +1,5 @@
-// The board: one EventSource, three views. It uses the public API and nothing else.
+// The board: one EventSource, three views. It uses the public API and nothing else; what people do
+// with alerts is in attend.js.
 //
 //   alerts/active      state    the rows of the board
 //   alerts/events/**   stream   the list of transitions
@@ -7,14 +8,17 @@
 // Events only change plain objects and mark what is stale; the page is brought up to date once
 // per frame. So a thousand values a second cost no more than what is visible of them.
 
+import { openAcknowledge, openSilence, takeBack } from './attend.js';
+
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
 const EVENT_TYPES = [
   'alert.pending', 'alert.inactive', 'alert.firing', 'alert.data_lost', 'alert.resolved',
+  'alert.acknowledged', 'alert.unacknowledged',
 ];
 
 const TRANSITIONS_MAX = 60;
 /** Rows that are shown of a storm; the rest is counted. */
-const ALERTS_SHOWN_MAX = { firing: 300, pending: 50, resolved: 30 };
+const ALERTS_SHOWN_MAX = { firing: 300, pending: 50, muted: 100, resolved: 30 };
 const SERIES_SHOWN_MAX = 48;
 const VALUES_KEPT_MAX = 60;
 /** A series is silent when it has missed so many turns, and for so long. */
@@ -103,6 +107,7 @@ const SIGNS = {
   warning: 'M12 2.8 22.5 21h-21zM11 9.5v5.5h2V9.5zm0 7v2h2v-2z',
   info: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1 8.5V17h2v-6.5zM11 7v2h2V7z',
   resolved: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1.5 14.3 6.7-6.7-1.4-1.4-5.3 5.3-2.3-2.3-1.4 1.4z',
+  acknowledged: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 4a3.2 3.2 0 1 0 0 6.4A3.2 3.2 0 0 0 12 6zm0 8c-2.7 0-5 1.3-5.6 3.2A8 8 0 0 0 12 20a8 8 0 0 0 5.6-2.8C17 15.3 14.7 14 12 14z',
   data_lost: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2.2a7.8 7.8 0 1 0 0 15.6 7.8 7.8 0 0 0 0-15.6zM7 11h10v2H7z',
   gap: 'M3 11h5v2H3zm13 0h5v2h-5zM10.5 5h3v3h-3zm0 11h3v3h-3z',
 };
@@ -163,7 +168,8 @@ function inOrder({ alert: a }, { alert: b }) {
 }
 
 /** A state that is not known here is shown with what is firing: it is better seen than missed. */
-const group = ({ state }) => (state === 'pending' || state === 'resolved' ? state : 'firing');
+const GROUPS = { pending: 'pending', resolved: 'resolved', silenced: 'muted', inhibited: 'muted' };
+const group = ({ state }) => GROUPS[state] ?? 'firing';
 
 function showAlerts() {
   if (orderIsStale) showOrder();
@@ -176,7 +182,7 @@ function showAlerts() {
 
 function showOrder() {
   orderIsStale = false;
-  const groups = { firing: [], pending: [], resolved: [] };
+  const groups = { firing: [], pending: [], muted: [], resolved: [] };
   const counts = { critical: 0, warning: 0, info: 0 };
   for (const entry of alerts.values()) {
     groups[group(entry.alert)].push(entry);
@@ -190,7 +196,7 @@ function showOrder() {
       staleAlerts.add(entry.alert.fingerprint);
     }
     setChildren(document.querySelector(`#alerts [data-group="${name}"]`), shown.map(({ row }) => row));
-    if (name !== 'resolved') hiddenCount += entries.length - shown.length;
+    if (name === 'firing' || name === 'pending') hiddenCount += entries.length - shown.length;
   }
   for (const [name, count] of Object.entries(counts)) {
     setText($(`count-${name}`), String(count));
@@ -200,8 +206,10 @@ function showOrder() {
   $('quiet').hidden = firing > 0 || !isLive;
   $('more-alerts').hidden = hiddenCount === 0;
   setText($('more-alerts'), `${hiddenCount} more are not shown.`);
-  $('resolved').hidden = groups.resolved.length === 0;
-  setText($('count-resolved'), String(groups.resolved.length));
+  for (const name of ['muted', 'resolved']) {
+    $(name).hidden = groups[name].length === 0;
+    setText($(`count-${name}`), String(groups[name].length));
+  }
   document.title = firing > 0 ? `(${firing}) Bellwire` : 'Bellwire';
 }
 
@@ -210,13 +218,29 @@ function newAlertRow(alert) {
   row.dataset.alert = alert.fingerprint;
   row.dataset.severity = look(alert.severity);
   setText(row.querySelector('.severity'), alert.severity);
-  setText(row.querySelector('.name b'), alert.labels.alertname ?? alert.rule.name);
+  setText(row.querySelector('.name b'), alert.labels.alertname ?? 'without a name');
   row.querySelector('.labels').append(...ownLabels(alert).map(([name, value]) => {
     const label = document.createElement('li');
     label.textContent = `${name}=${value}`;
     return label;
   }));
+  const current = () => alerts.get(alert.fingerprint)?.alert ?? alert;
+  row.querySelector('.acknowledge').addEventListener('click', () => openAcknowledge(current()));
+  row.querySelector('.take-back').addEventListener('click', () => takeBack(current()));
+  row.querySelector('.silence').addEventListener('click', () => openSilence(current()));
   return row;
+}
+
+/** Who attends to it, and what keeps it quiet. */
+function attention({ acknowledged, silenced_by: silences, inhibited_by: inhibitors }) {
+  const parts = [];
+  if (acknowledged) parts.push(`${acknowledged.by} has it${acknowledged.note ? `: ${acknowledged.note}` : ''}`);
+  if (silences) parts.push(silences.length === 1 ? 'silenced' : `silenced by ${silences.length}`);
+  if (inhibitors) {
+    const names = inhibitors.map((id) => alerts.get(id)?.alert.labels.alertname ?? id);
+    parts.push(`inhibited by ${[...new Set(names)].join(', ')}`);
+  }
+  return parts.join(' · ');
 }
 
 function fillAlertRow(row, alert) {
@@ -224,7 +248,12 @@ function fillAlertRow(row, alert) {
   setSign(row, SIGNS[alert.state] ? alert.state : look(alert.severity));
   setText(row.querySelector('.summary'), alert.annotations.summary ?? '');
   setText(row.querySelector('.more'), alert.annotations.description ?? '');
-  setText(row.querySelector('.value'), quantity('', alert.value));
+  setText(row.querySelector('.value'), alert.value === undefined ? '' : quantity('', alert.value));
+  setText(row.querySelector('.attention'), attention(alert));
+  const isRaised = alert.state !== 'pending' && alert.state !== 'resolved';
+  row.querySelector('.actions').hidden = !isRaised;
+  row.querySelector('.acknowledge').hidden = Boolean(alert.acknowledged);
+  row.querySelector('.take-back').hidden = !alert.acknowledged;
   setText(row.querySelector('.state'), stateText(alert));
   const time = row.querySelector('.age');
   time.dateTime = new Date(since(alert)).toISOString();
@@ -270,6 +299,15 @@ function noteTransitions(alert) {
 function onTransition(alert, time) {
   noteTransitions(alert);
   if (alert.state === 'data_lost') noteTransition(alert, 'data_lost', time);
+  if (alert.acknowledged) noteAcknowledgement(alert);
+}
+
+function noteAcknowledgement(alert) {
+  const { by, note, at } = alert.acknowledged;
+  const id = `${alert.fingerprint}-${at}-acknowledged`;
+  const summary = note ? `${by}: ${note}` : by;
+  const { severity, labels: { alertname: name } } = alert;
+  addTransition({ id, time: at, kind: 'acknowledged', name, severity, summary });
 }
 
 function noteTransition(alert, kind, time) {
@@ -294,7 +332,7 @@ function addTransition(transition) {
   schedule();
 }
 
-const VERBS = { firing: 'fires', data_lost: 'is silent', resolved: 'resolved', gap: '' };
+const VERBS = { firing: 'fires', acknowledged: 'is acknowledged', data_lost: 'is silent', resolved: 'resolved', gap: '' };
 
 function showTransitions() {
   transitionsAreStale = false;

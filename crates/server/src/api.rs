@@ -94,6 +94,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(web::index))
         .route("/board.css", get(web::board_css))
         .route("/board.js", get(web::board_js))
+        .route("/attend.js", get(web::attend_js))
         .route("/icon.svg", get(web::icon))
         .fallback(|| async { Problem::new(Code::NotFound, "see /openapi.json for what there is") })
         .method_not_allowed_fallback(|| async {

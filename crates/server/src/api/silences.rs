@@ -64,7 +64,8 @@ struct Preview {
     matchers: MatchersText,
 }
 
-/// `POST /v1/silences/preview`: the alerts that a silence with such matchers would match now.
+/// `POST /v1/silences/preview`: the alerts that a silence with such matchers would match now, and
+/// the matchers as `POST /api/v2/silences` takes them.
 pub(super) async fn preview(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -89,7 +90,7 @@ pub(super) async fn preview(
         count += 1;
     }
     drop(desk);
-    let body = format!("{{\"count\":{count},\"alerts\":");
-    let json = [body.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
+    let head = format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(&matchers));
+    let json = [head.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
