@@ -42,7 +42,15 @@ fn rules() -> RuleSet {
         let (hold, keep) = (index % 4 * 3, index % 3 * 4);
         writeln!(text, "  - alert: A{index}\n    expr: |-\n      {expression}").expect("text");
         writeln!(text, "    for: {hold}ms\n    keep_firing_for: {keep}ms").expect("text");
+        if index % 5 == 0 {
+            writeln!(text, "    on_data_lost: keep").expect("text");
+        }
     }
+    text += "  - {alert: Held, expr: a > 2, resolve_expr: a < 1, keep_firing_for: 3ms}\n";
+    text += "  - {alert: Sums, expr: sum by (s) (a) > 2, resolve_expr: sum by (s) (a) < 1}\n";
+    text += "- name: ticked\n  mode: tick\n  interval: 5ms\n  rules:\n";
+    text += "  - {record: sampled, expr: sum(a)}\n  - {alert: Ticked, expr: sampled > 2, for: 9ms}\n";
+    text += "  - {alert: Often, expr: 'count_over_time(b[12ms]) > 1', keep_firing_for: 8ms}\n";
     load(&[RuleFile { name: "f", text: &text }]).expect("rules")
 }
 

@@ -34,7 +34,7 @@ impl Engine {
         let raised = partitions.ids().flat_map(|id| &partitions.get(id).raised);
         let entries = raised.filter_map(|fingerprint| self.alerts.get(*fingerprint));
         let mut alerts: Vec<_> = entries.map(|entry| self.current(entry)).collect();
-        alerts.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
         alerts
     }
 }

@@ -83,7 +83,7 @@ pub(in crate::api) async fn alerts(State(app): State<Arc<App>>) -> Result<Json<V
         engine.active().filter(is_active).collect::<Vec<_>>()
     });
     let mut alerts = alerts.await?;
-    alerts.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+    alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
     let alerts: Vec<Value> = alerts.iter().map(|alert| alert_json(alert)).collect();
     Ok(success(json!({ "alerts": alerts })))
 }
