@@ -180,6 +180,10 @@ impl Evaluator {
             Work::Samples(batch) => {
                 let changes = self.engine.apply(clock::now(), &batch.samples);
                 self.settle(changes);
+                if let Some(taken) = batch.taken {
+                    // A publisher that is gone does not wait for it.
+                    let _ = taken.send(());
+                }
                 self.figures.samples_accepted.add(batch.samples.len() as u64);
                 self.forwarding.push(batch);
             }

@@ -17,6 +17,7 @@ mod polls;
 mod prometheus;
 mod publish;
 mod resume;
+mod rule_crash;
 mod rule_state;
 mod serve;
 mod state;

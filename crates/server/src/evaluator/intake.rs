@@ -28,6 +28,8 @@ pub(super) enum Work {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) samples: Vec<Sample>,
+    /// Told once the rules have seen them, and what they know of them is written down.
+    pub(super) taken: Option<oneshot::Sender<()>>,
     _places: OwnedSemaphorePermit,
 }
 
@@ -55,26 +57,31 @@ impl SampleIntake {
         (intake, queue, is_blocked)
     }
 
-    /// Queues samples for the rules; waits for room, within patience.
+    /// Queues samples for the rules, and waits until a kill of the process no longer undoes what
+    /// the rules make of them. Whoever has waited for long is told to send them again; of two
+    /// samples with one time the last counts, so that this does no harm.
     pub(crate) async fn take(&self, samples: Vec<Sample>) -> Result<(), Problem> {
-        let places = Arc::clone(&self.places).acquire_many_owned(places(&samples));
-        let places = tokio::time::timeout(INTAKE_PATIENCE, places).await;
-        let places = places.map_err(|_| is_full())?.expect("the semaphore is never closed");
-        self.queue(samples, places)
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let take = async {
+            let places = Arc::clone(&self.places).acquire_many_owned(places(&samples)).await;
+            let places = places.expect("the semaphore is never closed");
+            let (taken, is_taken) = oneshot::channel();
+            self.send(Work::Samples(Batch { samples, taken: Some(taken), _places: places }))?;
+            is_taken.await.map_err(|_| has_ended())
+        };
+        tokio::time::timeout(INTAKE_PATIENCE, take).await.map_err(|_| is_full())?
     }
 
     /// Queues samples for the rules, or refuses them where there is no room now.
     pub(crate) fn take_now(&self, samples: Vec<Sample>) -> Result<(), Problem> {
-        let places = Arc::clone(&self.places).try_acquire_many_owned(places(&samples));
-        self.queue(samples, places.map_err(|_| is_full())?)
-    }
-
-    /// There are places, so this does not block.
-    fn queue(&self, samples: Vec<Sample>, places: OwnedSemaphorePermit) -> Result<(), Problem> {
         if samples.is_empty() {
             return Ok(());
         }
-        self.send(Work::Samples(Batch { samples, _places: places }))
+        let places = Arc::clone(&self.places).try_acquire_many_owned(places(&samples));
+        let places = places.map_err(|_| is_full())?;
+        self.send(Work::Samples(Batch { samples, taken: None, _places: places }))
     }
 
     /// Looks at the engine between two steps, after the samples that came before.
@@ -120,6 +127,6 @@ fn has_ended() -> Problem {
 }
 
 fn is_full() -> Problem {
-    let detail = "the rules have as many samples to look at as they may: send them again later";
+    let detail = "the rules have more to look at than they get to: send it again later";
     Problem::new(Code::PublishersBusy, detail).retry_after(1)
 }
