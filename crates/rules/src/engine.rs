@@ -267,7 +267,7 @@ impl Engine {
                 _ => self.now.saturating_add(self.settings.lookback),
             };
             let has_room = self.alerts.len() < self.settings.alerts_max;
-            if due <= self.now || !has_room || self.alerts.get(fingerprint).is_some() {
+            if due <= self.now || !has_room || !self.makes_way(&alert) {
                 continue;
             }
             let timers =
@@ -284,6 +284,20 @@ impl Engine {
                 logged: None,
             });
         }
+    }
+
+    /// Whether nothing is known of a restored alert, or only that it had ended before it began.
+    fn makes_way(&mut self, restored: &Alert) -> bool {
+        let Some(known) = self.alerts.get(restored.fingerprint) else { return true };
+        let ended_before =
+            known.alert.state == AlertState::Resolved && known.alert.active_at < restored.active_at;
+        if ended_before {
+            if let Some(due) = known.due {
+                self.timers.retention.cancel(due, restored.fingerprint);
+            }
+            self.alerts.remove(restored.fingerprint);
+        }
+        ended_before
     }
 
     /// What it holds and has done.

@@ -589,3 +589,20 @@ fn a_rate_that_moves_in_no_bend_is_not_looked_at_before_something_happens() {
         assert!(next.as_ms() >= at + 1_000, "at {at} the next look is at {next}");
     }
 }
+
+#[test]
+fn what_begins_again_within_a_millisecond_has_a_time_of_its_own() {
+    check(
+        HOT,
+        r#"
+        1000 t 91
+          > 1000 firing {alertname="Hot"} 91
+        1000 t 5
+          > 1000 resolved {alertname="Hot"} 91
+        1000 t 92
+          > 1001 firing {alertname="Hot"} 92
+        1000 t 5
+          > 1000 resolved {alertname="Hot"} 92
+        "#,
+    );
+}

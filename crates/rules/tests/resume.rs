@@ -49,7 +49,8 @@ fn rules() -> RuleSet {
     text += "  - {alert: Held, expr: a > 2, resolve_expr: a < 1, keep_firing_for: 3ms}\n";
     text += "  - {alert: Sums, expr: sum by (s) (a) > 2, resolve_expr: sum by (s) (a) < 1}\n";
     text += "- name: ticked\n  mode: tick\n  interval: 5ms\n  rules:\n";
-    text += "  - {record: sampled, expr: sum(a)}\n  - {alert: Ticked, expr: sampled > 2, for: 9ms}\n";
+    text +=
+        "  - {record: sampled, expr: sum(a)}\n  - {alert: Ticked, expr: sampled > 2, for: 9ms}\n";
     text += "  - {alert: Often, expr: 'count_over_time(b[12ms]) > 1', keep_firing_for: 8ms}\n";
     load(&[RuleFile { name: "f", text: &text }]).expect("rules")
 }

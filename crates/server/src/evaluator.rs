@@ -59,6 +59,10 @@ pub(crate) const ACKNOWLEDGED: &str = "alert.acknowledged";
 /// The type of the event that tells that nobody has any more, though the alert still fires.
 pub(crate) const UNACKNOWLEDGED: &str = "alert.unacknowledged";
 
+/// How old a transition may be, at the end of a process, that it may not have told: it tells them
+/// before the next step, so this is how far the times within a step may lie apart.
+const UNANNOUNCED_AGE: Duration = Duration::from_mins(1);
+
 /// Pause before a transition that the journal did not take is appended again.
 const APPEND_PAUSE: Duration = Duration::from_millis(500);
 
@@ -100,6 +104,7 @@ pub(crate) fn spawn(
         None => State::default(),
     };
     let now = clock::now();
+    let since = state.ended_at().saturating_sub(UNANNOUNCED_AGE);
     let (mut engine, changes) = Engine::resume(rules, settings, state, now);
     engine.restore(now, restored);
     let wal = state_folder.map(|folder| RuleWal::start(folder, &mut engine, &figures));
@@ -118,7 +123,11 @@ pub(crate) fn spawn(
     };
     // Before anybody can look: the board must not be empty for a moment after a restart.
     evaluator.alerting.begin(evaluator.engine.active());
-    let run = move || evaluator.run(&queue, changes);
+    let unannounced = evaluator.engine.announced_since(since);
+    let run = move || {
+        evaluator.append(unannounced.iter().map(announcement).collect());
+        evaluator.run(&queue, changes);
+    };
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
     Ok((Arc::new(intake), thread))
 }
@@ -197,13 +206,13 @@ impl Evaluator {
         }
     }
 
-    /// Tells what changed, then writes it down: what was told and not written down is found again
-    /// at the next start, and told under the same id.
+    /// Writes down what changed, then tells it: what was written down and not told is told at the
+    /// next start. Ids keep it from being told twice.
     fn settle(&mut self, changes: Vec<Change>) {
-        self.publish(changes);
         if let Some(wal) = &mut self.wal {
             wal.turn(&mut self.engine, clock::now());
         }
+        self.publish(changes);
     }
 
     fn is_in_checkpoint(&self) -> bool {

@@ -54,7 +54,9 @@ fn a_journal_that_is_none_is_left_alone() {
         let mut server = Server::start();
         post(server.address(), "/v1/topics/lab/a", "1").cursor();
         server.end();
-        let is_main = |path: &Path| path.extension().is_none_or(|extension| extension != "lock");
+        let is_main = |path: &Path| {
+            path.is_file() && path.extension().is_none_or(|extension| extension != "lock")
+        };
         let files = std::fs::read_dir(server.data()).expect("a folder");
         let files: Vec<_> =
             files.map(|file| file.expect("an entry").path()).filter(|path| is_main(path)).collect();

@@ -1,6 +1,7 @@
 //! The life of alerts: what follows for them of what their rules come to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::limits::DATA_LOST_RETENTION;
 use bellwire_model::{
@@ -161,6 +162,11 @@ impl Engine {
     /// The condition holds, and did not before. Says whether there is an alert now.
     fn begin(&mut self, part: Subscription, element: Held, changes: &mut Vec<Change>) -> bool {
         let fingerprint = element.fingerprint;
+        // Within one millisecond it may end and begin again: what begins later has a later time,
+        // since the time tells the two apart.
+        let before = self.alerts.get(fingerprint).map(|entry| entry.alert.active_at);
+        let next = before.map(|before| before.saturating_add(Duration::from_millis(1)));
+        let active_at = next.map_or(self.now, |next| next.max(self.now));
         match self.make_place(fingerprint, changes) {
             Place::Free => {}
             Place::OfOrphan => {
@@ -189,18 +195,18 @@ impl Engine {
             annotations: rule.alert_annotations(&self.fill(&element, reading.value)),
             labels,
             value: reading.value,
-            active_at: self.now,
-            fired_at: fires.then_some(self.now),
+            active_at,
+            fired_at: fires.then_some(active_at),
             resolved_at: None,
             sample_time: reading.time,
         });
         let has_timer = !fires && !self.rules.is_ticked(part.rule);
-        let due = has_timer.then(|| self.now.saturating_add(hold));
+        let due = has_timer.then(|| active_at.saturating_add(hold));
         if let Some(due) = due {
             self.timers.alerts.arm(due, fingerprint);
         }
         let kind = if fires { TransitionKind::Firing } else { TransitionKind::Pending };
-        changes.push(transition(kind, self.now, &alert));
+        changes.push(transition(kind, active_at, &alert));
         let owner = Some(part);
         let (newest, kept_since, logged) = (reading, None, None);
         self.alerts.insert(Entry { alert, element, newest, owner, kept_since, due, logged });

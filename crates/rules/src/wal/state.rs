@@ -61,6 +61,11 @@ impl State {
         Ok(())
     }
 
+    /// When the last step was that is in it.
+    pub fn ended_at(&self) -> Timestamp {
+        self.now
+    }
+
     /// Whether nothing was read.
     pub fn is_empty(&self) -> bool {
         self.now == Timestamp::MIN
