@@ -97,7 +97,7 @@ tests:
       - {expr: x, eval_time: 2m, exp_samples: [{labels: x, value: 9}]}
 "#;
     let report = run(&TestFile { name: "t", text }, &[], UnknownFields::Refused);
-    let [test] = &report.tests[..] else { panic!("{report:?}") };
-    assert_eq!((test.unsupported.len(), test.failures.len()), (1, 1), "{test:?}");
-    assert!(test.unsupported[0].contains("native histograms"), "{test:?}");
+    let [outcome] = &report.tests[..] else { panic!("{report:?}") };
+    assert_eq!((outcome.unsupported.len(), outcome.failures.len()), (1, 1), "{outcome:?}");
+    assert!(outcome.unsupported[0].contains("native histograms"), "{outcome:?}");
 }

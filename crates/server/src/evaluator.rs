@@ -186,10 +186,10 @@ impl Evaluator {
 
     fn work(&mut self, work: Work) {
         match work {
-            Work::Samples(batch) => {
+            Work::Samples(mut batch) => {
                 let changes = self.engine.apply(clock::now(), &batch.samples);
                 self.settle(changes);
-                if let Some(taken) = batch.taken {
+                if let Some(taken) = batch.taken.take() {
                     // A publisher that is gone does not wait for it.
                     let _ = taken.send(());
                 }
