@@ -26,7 +26,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("model", 1500),
     ("wire", 3500),
     ("ingest", 2500),
-    ("rules", 12_000),
+    ("rules", 13_500),
     ("alerts", 4000),
     ("journal", 4000),
     ("hub", 2500),

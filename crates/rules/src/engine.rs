@@ -13,6 +13,7 @@
 //!                        └────────────────────────────┴─▶ recorded ─▶ Change
 //! ```
 
+mod alert_series;
 mod alerts;
 mod checkpoint;
 mod evaluation;

@@ -23,6 +23,7 @@
 //! [`query`] is the plain evaluator, which the engine uses too. [`promqltest`] and [`ruletest`]
 //! run Prometheus' own tests with it.
 
+mod alert_series;
 mod condition;
 mod cost;
 mod ending;

@@ -48,12 +48,13 @@ impl Selector {
         self.name.as_deref()
     }
 
-    /// Whether it may select a series of which only the metric name is known.
-    pub(crate) fn may_select(&self, named: &Labels) -> bool {
-        let name = named.metric_name().unwrap_or_default();
-        let of_name = |matcher: &&Matcher| *matcher.label == *METRIC_NAME;
-        self.name.as_deref().is_none_or(|own| own == name)
-            && self.matchers.iter().filter(of_name).all(|matcher| matcher.test.passes(name))
+    /// Whether it may select a series of which only these labels are known, among them its name.
+    pub(crate) fn may_select(&self, known: &Labels) -> bool {
+        let passes = |matcher: &Matcher| {
+            known.get(&matcher.label).is_none_or(|value| matcher.test.passes(value))
+        };
+        self.name.as_deref().is_none_or(|name| known.metric_name() == Some(name))
+            && self.matchers.iter().all(passes)
     }
 
     /// Whether it selects the series with these labels.

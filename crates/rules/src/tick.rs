@@ -4,9 +4,10 @@
 //! alert changes at a tick or not at all. Here all samples are known and kept.
 
 use bellwire_model::limits::DATA_LOST_RETENTION;
-use bellwire_model::{AlertState, Fingerprint, Labels, METRIC_NAME, Sample, Timestamp};
+use bellwire_model::{AlertState, Fingerprint, Labels, Sample, Timestamp};
 use rustc_hash::FxHashMap;
 
+use crate::alert_series;
 use crate::ending::{Ending, Endings};
 use crate::evaluation::{
     Answer, Conventions, Element, Evaluation, EvaluationError, Selected, Span,
@@ -188,7 +189,8 @@ impl Ticker {
             if alert.state == AlertState::Pending && holds_long_enough {
                 alert.state = AlertState::Firing;
             }
-            given.extend(alert.series().map_err(|error| error.to_string())?);
+            let series = alert_series::series(&alert.labels, alert.state, alert.active_at);
+            given.extend(series.map_err(|error| error.to_string())?);
         }
         Ok(given)
     }
@@ -222,14 +224,6 @@ impl TickedAlert {
             }
             AlertState::Firing | AlertState::Pending | AlertState::Resolved => false,
         }
-    }
-
-    fn series(&self) -> Result<[Element; 2], bellwire_model::LabelsError> {
-        let state = self.state.as_str();
-        let alerts = self.labels.with(METRIC_NAME, "ALERTS")?.with("alertstate", state)?;
-        let for_state = self.labels.with(METRIC_NAME, "ALERTS_FOR_STATE")?;
-        let since = self.active_at.as_ms().div_euclid(1000) as f64;
-        Ok([Element { labels: alerts, value: 1.0 }, Element { labels: for_state, value: since }])
     }
 }
 

@@ -104,6 +104,18 @@ fn an_alert_that_a_changed_rule_raises_too_keeps_its_times() {
 }
 
 #[test]
+fn an_alert_that_a_changed_rule_does_not_raise_ends_whatever_becomes_of_lost_data() {
+    let rule =
+        |threshold: u8| format!("  - {{alert: Hot, expr: t > {threshold}, on_data_lost: keep}}\n");
+    check(
+        (&rule(90), "0 t 91\n> 0 firing {alertname=\"Hot\"} 91\n"),
+        1000,
+        (&rule(95), ""),
+        "> 1000 resolved {alertname=\"Hot\"} 91\n",
+    );
+}
+
+#[test]
 fn annotations_of_a_changed_rule_are_those_of_the_new_one() {
     let rule =
         |text: &str| format!("  - {{alert: A, expr: t > 1, annotations: {{text: {text}}}}}\n");
@@ -202,7 +214,7 @@ fn series_that_no_rule_selects_any_more_are_forgotten() {
 const LOOKBACK: Duration = Duration::from_millis(20);
 const END_MS: i64 = 120;
 
-const EXPRESSIONS: [&str; 16] = [
+const EXPRESSIONS: [&str; 18] = [
     "a > 1",
     "a > b",
     "sum(a) > 3",
@@ -219,6 +231,8 @@ const EXPRESSIONS: [&str; 16] = [
     "twice > 4",
     "max(total) > 2",
     "twice unless b",
+    "count(ALERTS{alertname=~\"A[0-5]\",alertstate=\"firing\"}) > 2",
+    "ALERTS_FOR_STATE{alertname=\"A0\"} >= 0",
 ];
 
 /// Rules of every shape; the first of them is at a place among the others.

@@ -193,8 +193,9 @@ impl Engine {
         for fingerprint in raised {
             self.end(fingerprint, changes);
         }
-        if matches!(self.rules.rule(part.rule).kind, RuleKind::Record(_)) {
-            self.record_items(part, Vec::new(), changes);
+        match self.rules.rule(part.rule).kind {
+            RuleKind::Record(_) => self.record_items(part, Vec::new(), changes),
+            RuleKind::Alert(_) => self.give_alert_series(part),
         }
     }
 }

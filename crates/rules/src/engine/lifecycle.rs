@@ -73,6 +73,7 @@ impl Engine {
         }
         let partitions = &mut self.rules.get_mut(part.rule).partitions;
         partitions.get_mut(part.partition).raised = after;
+        self.give_alert_series(part);
     }
 
     /// The alerts that elements stand for, each once.

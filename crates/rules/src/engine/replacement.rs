@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bellwire_model::{Fingerprint, RuleName, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::alerts::Entry as Alert;
 use super::partitions::Partitions;
 use super::rules::{Entry, RuleId, RuleTable};
 use super::series::{Reading, Subscription};
@@ -24,7 +25,8 @@ use crate::storage::{STALE, SeriesId};
 #[derive(Default)]
 struct Estate {
     alerts: Vec<Fingerprint>,
-    recorded: Vec<(Arc<RuleName>, SeriesId)>,
+    /// Series, and the rules that recorded them; nothing for the series of alerts.
+    recorded: Vec<(Option<Arc<RuleName>>, SeriesId)>,
 }
 
 /// Which rules go on as which.
@@ -80,6 +82,7 @@ impl Engine {
         // Where nothing begins or ends this is no step: that of this instant has samples.
         if heirs.are_others() {
             self.begin_rules(&heirs.fresh, &estate);
+            self.mind_alert_series();
             self.step(now, &[], &mut changes);
             self.log_step();
             self.wind_up(estate, &mut changes);
@@ -159,7 +162,8 @@ impl Engine {
             }
             for series in &part.recorded {
                 self.series.state_mut(*series).recorders -= 1;
-                estate.recorded.push((entry.rule.name.clone(), *series));
+                let records = entry.rule.alert().is_none();
+                estate.recorded.push((records.then(|| entry.rule.name.clone()), *series));
             }
         }
     }
@@ -200,13 +204,28 @@ impl Engine {
         }
     }
 
+    /// The new rules may be the first that look at alerts, or no longer do.
+    fn mind_alert_series(&mut self) {
+        for rule in self.rules.ids() {
+            if self.rules.rule(rule).alert().is_none() {
+                continue;
+            }
+            let parts: Vec<_> = self.rules.get(rule).partitions.ids().collect();
+            for partition in parts {
+                self.give_alert_series(Subscription { rule, partition });
+            }
+        }
+    }
+
     /// Ends what rules that are gone have left and nobody has taken.
     fn wind_up(&mut self, estate: Estate, changes: &mut Vec<Change>) {
         for fingerprint in estate.alerts {
-            self.end_orphan(fingerprint, changes);
+            if self.alerts.get(fingerprint).is_some_and(Alert::is_orphan) {
+                self.end(fingerprint, changes);
+            }
         }
         for (rule, series) in estate.recorded {
-            if self.series.state(series).recorders == 0 {
+            if let (0, Some(rule)) = (self.series.state(series).recorders, rule) {
                 let labels = self.series.labels(series);
                 let ended = Recorded { rule, series: labels, value: None, time: self.now };
                 changes.push(Change::Recorded(ended));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellwire_model::{Labels, RuleName};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::levels::Levels;
+use super::levels::{Levels, names_alerts};
 use super::partitions::Partitions;
 use super::ticks::{GroupId, TickGroup};
 use crate::condition::Condition;
@@ -64,6 +64,8 @@ pub(super) struct RuleTable {
     groups: Vec<TickGroup>,
     /// Rules that keep alerts whose data is lost.
     keeping_lost: FxHashSet<Arc<RuleName>>,
+    /// Whether one of them names a series of alerts.
+    names_alerts: bool,
     /// Groups that have not been told when to tick.
     pub(super) idle_groups: usize,
 }
@@ -87,6 +89,7 @@ impl RuleTable {
             by_metric: FxHashMap::default(),
             of_any_metric: Vec::new(),
             keeping_lost: FxHashSet::default(),
+            names_alerts: false,
             idle_groups: groups.len(),
             groups,
         };
@@ -99,6 +102,7 @@ impl RuleTable {
     fn push(&mut self, rule: Rule, level: u32) {
         let id = RuleId(self.entries.len() as u32);
         for (index, selection) in rule.plan.selections.iter().enumerate() {
+            self.names_alerts |= names_alerts(&selection.selector);
             let ids = match selection.selector.metric_name() {
                 Some(metric) => self.by_metric.entry(metric.into()).or_default(),
                 None => &mut self.of_any_metric,
@@ -154,6 +158,11 @@ impl RuleTable {
 
     pub(super) fn get_mut(&mut self, id: RuleId) -> &mut Entry {
         &mut self.entries[id.0 as usize]
+    }
+
+    /// Whether a rule names a series of alerts.
+    pub(super) fn names_alerts(&self) -> bool {
+        self.names_alerts
     }
 
     /// Whether the rule of that name keeps alerts whose data is lost.

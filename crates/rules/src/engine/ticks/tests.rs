@@ -23,7 +23,7 @@ const INTERVAL_MS: i64 = 7;
 const END_MS: i64 = 300;
 
 /// Recorded one after the other, so that some see what others have recorded.
-const RECORDED: [&str; 18] = [
+const RECORDED: [&str; 22] = [
     "sum by (s) (a)",
     "r0 * 2",
     "rate(a[30ms])",
@@ -41,6 +41,10 @@ const RECORDED: [&str; 18] = [
     "count_over_time(r5[50ms])",
     "last_over_time(a[60ms])",
     "a / on (s) b",
+    "count by (alertname, alertstate) (ALERTS)",
+    "max_over_time(ALERTS{alertname=\"A0\"}[30ms])",
+    "changes(ALERTS_FOR_STATE[50ms])",
+    "count({s=\"x\"})",
     // Fails where both are there.
     "label_replace(b, \"s\", \"z\", \"\", \"\")",
 ];
@@ -68,8 +72,8 @@ const HYSTERESIS: [(&str, &str); 8] = [
     ("a < 1", "keep"),
 ];
 
-/// Every series that rules record, as `query` gives it: what tells them apart is their name.
-const ALL_RECORDED: &str = "{__name__=~\"r[0-9]+\"}";
+/// Every series that rules give, as `query` gives it: what tells them apart is their name.
+const ALL_RECORDED: &str = "{__name__=~\"r[0-9]+|ALERTS.*\"}";
 
 fn rules() -> RuleSet {
     let group = |name: &str, offset_ms: u64| {

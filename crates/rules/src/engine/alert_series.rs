@@ -1,0 +1,100 @@
+//! The series `ALERTS` and `ALERTS_FOR_STATE`: they are there where a rule names one of them.
+//!
+//! A part of an alerting rule gives them as one of a recording rule gives its series: a sample when
+//! an alert changes and one each interval at least, in tick mode one at each tick, and a stale
+//! marker when an alert is no longer in that state. What an alert does is not recorded by anybody,
+//! so no [`Change`](super::Change) tells of it.
+
+use std::time::Duration;
+
+use bellwire_model::Timestamp;
+use rustc_hash::FxHashSet;
+
+use super::Engine;
+use super::membership::Selecting;
+use super::rules::Shape;
+use super::series::{Reading, Subscription};
+use crate::alert_series;
+use crate::evaluation::Element;
+use crate::storage::{STALE, SeriesId};
+
+/// When a part gives its series a sample.
+struct Pace {
+    /// The time of the samples.
+    time: Timestamp,
+    /// How old the newest one may be; nothing in tick mode.
+    interval: Duration,
+}
+
+impl Engine {
+    /// Whether a part must give the series of its alerts, or has given some.
+    pub(super) fn has_alert_series(&self, part: Subscription) -> bool {
+        let partition = self.rules.get(part.rule).partitions.get(part.partition);
+        let gives = self.rules.names_alerts() && !partition.raised.is_empty();
+        gives || !partition.recorded.is_empty()
+    }
+
+    /// Brings the series of a part's alerts in line with the alerts.
+    pub(super) fn give_alert_series(&mut self, part: Subscription) {
+        if !self.has_alert_series(part) {
+            return;
+        }
+        let pace = self.pace(part);
+        let before = self.recorded_mut(part, std::mem::take);
+        let known: FxHashSet<SeriesId> = before.iter().copied().collect();
+        let mut after: Vec<SeriesId> = Vec::new();
+        for Element { labels, value } in self.alert_series(part) {
+            let found = self.series.find(&labels);
+            let begun = found.or_else(|| self.begin_series(&labels, Selecting::ByRules));
+            let Some(id) = begun else { continue };
+            after.push(id);
+            let is_new = !known.contains(&id);
+            self.series.state_mut(id).recorders += u32::from(is_new);
+            let is_fresh = self.series.newest(id).is_some_and(|newest| {
+                let due = Timestamp::from_ms(newest.time).saturating_add(pace.interval);
+                newest.value.to_bits() == value.to_bits() && due > pace.time
+            });
+            if is_new || !is_fresh {
+                self.take_reading(id, Reading { time: pace.time, value });
+            }
+        }
+        if before != after {
+            self.log_recorded(part, &after);
+        }
+        let given: FxHashSet<SeriesId> = after.iter().copied().collect();
+        for gone in before.into_iter().filter(|id| !given.contains(id)) {
+            self.series.state_mut(gone).recorders -= 1;
+            self.take_reading(gone, Reading { time: pace.time, value: STALE });
+        }
+        let is_ticked = self.rules.is_ticked(part.rule);
+        let next =
+            (!after.is_empty() && !is_ticked).then(|| pace.time.saturating_add(pace.interval));
+        self.recorded_mut(part, |recorded| *recorded = after);
+        let wake = self.rules.get(part.rule).partitions.get(part.partition).wake;
+        if next.is_some_and(|next| wake.is_none_or(|wake| wake > next)) {
+            self.wake_part(part, next);
+        }
+    }
+
+    fn pace(&self, part: Subscription) -> Pace {
+        let entry = self.rules.get(part.rule);
+        if entry.shape == Shape::Ticked {
+            let time = self.now.saturating_sub(entry.rule.settings.query_offset);
+            return Pace { time, interval: Duration::ZERO };
+        }
+        Pace { time: self.now, interval: entry.rule.interval() }
+    }
+
+    fn alert_series(&self, part: Subscription) -> Vec<Element> {
+        if !self.rules.names_alerts() {
+            return Vec::new();
+        }
+        let partition = self.rules.get(part.rule).partitions.get(part.partition);
+        let raised = partition.raised.iter().filter_map(|raised| self.alerts.get(*raised));
+        let series = raised.filter_map(|entry| {
+            let alert = &entry.alert;
+            alert_series::series(&alert.labels, alert.state, alert.active_at).ok()
+        });
+        series.flatten().collect()
+    }
+}
