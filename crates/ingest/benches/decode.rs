@@ -51,6 +51,21 @@ fn line_protocol_ten_fields(bencher: Bencher<'_, '_>) {
     bench_lines(bencher, &body);
 }
 
+/// As what Kubernetes' exporters tell comes: one figure and nine labels a line, sorted as Telegraf
+/// does.
+#[divan::bench]
+fn line_protocol_nine_labels(bencher: Bencher<'_, '_>) {
+    let body = body(|out, n| {
+        let _ = write!(
+            out,
+            "s7_duration_seconds_bucket,endpoint=http-metrics,handler=/api/v1/thing/{n},\
+             instance=10.7.{n}.1:9100,job=service-7,le=0.25,method=GET,\
+             namespace=production,service=service-7 value={n} 1700000000000000000"
+        );
+    });
+    bench_lines(bencher, &body);
+}
+
 fn json_line(out: &mut String, number: usize) {
     let _ = write!(
         out,

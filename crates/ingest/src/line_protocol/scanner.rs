@@ -10,6 +10,19 @@ use std::borrow::Cow;
 
 use crate::decoded::{Refusal, quoted};
 
+/// Bytes that are more than themselves in some place of a line, looked up rather than compared:
+/// most bytes are none of them.
+const IS_SPECIAL: [bool; 256] = {
+    let mut is_special = [false; 256];
+    let special = b",= \\\n";
+    let mut place = 0;
+    while place < special.len() {
+        is_special[special[place] as usize] = true;
+        place += 1;
+    }
+    is_special
+};
+
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum FieldValue {
@@ -188,7 +201,15 @@ impl<'a> Scanner<'a> {
         let bytes = self.text.as_bytes();
         let start = self.at;
         let mut has_escapes = false;
-        while let Some(&byte) = bytes.get(self.at) {
+        loop {
+            let rest = &bytes[self.at..];
+            let plain = rest.iter().position(|byte| IS_SPECIAL[usize::from(*byte)]);
+            let Some(plain) = plain else {
+                self.at = bytes.len();
+                break;
+            };
+            self.at += plain;
+            let byte = bytes[self.at];
             if byte == b'\\' && matches!(bytes.get(self.at + 1), Some(b',' | b'=' | b' ')) {
                 has_escapes = true;
                 self.at += 2;
