@@ -139,9 +139,11 @@ pub const INHIBITION_RULES_MAX: usize = 1_000;
 pub const ALERT_GROUPS_MAX: usize = 200_000;
 /// What webhooks have been told of groups; beyond it the one goes that would be forgotten first.
 pub const NOTIFICATION_RECORDS_MAX: usize = 200_000;
-/// Notifications of one webhook that wait or are on their way; more fail at once, and come back
-/// with their group's next look.
+/// Notifications of one webhook that wait or are on their way; more are put off to their group's
+/// next look.
 pub const NOTIFICATIONS_WAITING_MAX: usize = 10_000;
+/// Bytes of dead letters that wait for the journal; more are lost, and the log says so.
+pub const DEAD_LETTERS_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Requests to one webhook at a time.
 pub const NOTIFICATION_REQUESTS_MAX: usize = 16;
 /// How long the first retry of a notification waits; each later one half as long again.

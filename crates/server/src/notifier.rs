@@ -34,17 +34,16 @@ use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 
 pub use self::configuration::{AlertmanagerConfigError, load};
-use self::delivery::{Lane, Undelivered};
+use self::dead_letter::DeadLetters;
+use self::delivery::{Lane, NotDelivered, Undelivered};
 use self::webhook::Trust;
 use crate::clock;
 use crate::crash;
 use crate::observe::Figures;
 
-/// The clock may be set back or forward: deadlines are looked at this often at least.
+/// The clock may be set back or forward, and the journal may take what it did not take before: both
+/// are looked at this often at least.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
-
-/// Records that the journal does not take are offered again this often.
-const SAVE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where news of alerts is left.
 #[derive(Debug)]
@@ -100,6 +99,7 @@ impl Notifier {
             on_the_way: FxHashMap::default(),
             unsaved: BTreeMap::new(),
             uncounted: 0,
+            letters: DeadLetters::default(),
         };
         Ok((notifier, run))
     }
@@ -148,6 +148,9 @@ fn lanes(config: &Config) -> Lanes {
     receivers.map(|receiver| (Arc::from(&*receiver.name), lanes(&receiver.webhooks))).collect()
 }
 
+/// A delivery that has ended, or failed within.
+type Landed = Result<(Id, Result<(), NotDelivered>), JoinError>;
+
 /// Runs the dispatcher for as long as the server runs.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -157,12 +160,13 @@ pub(crate) struct Run {
     journal: Arc<dyn Journal>,
     figures: Arc<Figures>,
     external_url: Arc<str>,
-    deliveries: JoinSet<Result<(), Undelivered>>,
+    deliveries: JoinSet<Result<(), NotDelivered>>,
     on_the_way: FxHashMap<Id, Arc<Notification>>,
     /// Records that the journal has not taken yet, by key.
     unsaved: BTreeMap<Box<str>, Option<Bytes>>,
     /// Notifications that were delivered and are not counted yet: their records are unsaved.
     uncounted: u64,
+    letters: DeadLetters,
 }
 
 impl Run {
@@ -176,7 +180,7 @@ impl Run {
             tokio::select! {
                 () = notifier.has_news.notified() => {}
                 Some(landed) = self.deliveries.join_next_with_id() => {
-                    crash::run_essential(|| self.on_landed(landed));
+                    crash::run_essential(|| self.on_all_landed(landed));
                 }
                 () = tokio::time::sleep(wait) => {}
             }
@@ -205,11 +209,12 @@ impl Run {
             self.send(notification);
         }
         self.save();
+        self.letters.append(&*self.journal, &self.figures);
         self.figures.alert_groups.set(self.dispatcher.group_count() as u64);
         self.figures.alert_groups_refused.set(self.dispatcher.groups_refused());
         let deadline = self.dispatcher.next_deadline();
         let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
-        wait.min(if self.unsaved.is_empty() { CLOCK_CHECK } else { SAVE_PAUSE })
+        wait.min(CLOCK_CHECK)
     }
 
     fn send(&mut self, notification: Notification) {
@@ -222,44 +227,40 @@ impl Run {
         self.on_the_way.insert(task.id(), notification);
     }
 
-    fn on_landed(&mut self, landed: Result<(Id, Result<(), Undelivered>), JoinError>) {
+    /// Many may come at once, and what follows for the journal goes there together.
+    fn on_all_landed(&mut self, first: Landed) {
+        self.on_landed(first);
+        while let Some(landed) = self.deliveries.try_join_next_with_id() {
+            self.on_landed(landed);
+        }
+    }
+
+    fn on_landed(&mut self, landed: Landed) {
         let (id, result) = match landed {
             Ok((id, result)) => (id, Some(result)),
             Err(error) => (error.id(), None),
         };
         let Some(notification) = self.on_the_way.remove(&id) else { return };
+        let address = &notification.address;
         if let Some(Ok(())) = result {
-            let changes = self.dispatcher.on_sent(&notification.address);
+            let changes = self.dispatcher.on_sent(address);
             self.note(changes);
             self.uncounted += 1;
             return;
         }
-        self.figures.notifications.add(1);
-        self.figures.notifications_failed.add(1);
-        self.dispatcher.on_failed(&notification.address);
-        let Some(Err(undelivered)) = result else {
-            tracing::error!(group = %notification.address.group_key, "A delivery has failed within.");
-            return;
-        };
-        let (receiver, group) = (&notification.address.receiver, &notification.address.group_key);
-        let Undelivered { reason, attempts, .. } = &undelivered;
-        tracing::warn!(%receiver, %group, attempts, %reason, "A notification could not be delivered.");
-        self.bury(&notification, &undelivered);
-    }
-
-    /// Appends what could not be delivered to the receiver's dead letters.
-    fn bury(&self, notification: &Notification, undelivered: &Undelivered) {
-        let letter = dead_letter::append(notification, undelivered, clock::now());
-        let figures = Arc::clone(&self.figures);
-        let reply = move |result: Result<_, bellwire_journal::Error>| {
-            if let Err(error) = result.map(|_: Vec<_>| ()) {
-                figures.journal_failures.add(1);
-                tracing::error!(%error, "A dead letter could not be kept.");
+        self.dispatcher.on_failed(address);
+        let Address { receiver, group_key: group, .. } = address;
+        match result {
+            Some(Err(NotDelivered::Postponed)) => self.figures.notifications_postponed.add(1),
+            Some(Err(NotDelivered::GivenUp(undelivered))) => {
+                self.figures.notifications.add(1);
+                self.figures.notifications_failed.add(1);
+                let Undelivered { reason, attempts, .. } = &undelivered;
+                tracing::warn!(%receiver, %group, attempts, %reason, "A notification could not be delivered.");
+                let letter = dead_letter::letter(&notification, &undelivered, clock::now());
+                self.letters.push(letter, &self.figures);
             }
-        };
-        if let Err(error) = self.journal.append(vec![letter], Box::new(reply)) {
-            self.figures.journal_failures.add(1);
-            tracing::error!(%error, "A dead letter could not be kept.");
+            _ => tracing::error!(%receiver, %group, "A delivery has failed within."),
         }
     }
 

@@ -122,6 +122,7 @@ figures! {
     alert_groups_refused "counter" "bellwire_alert_groups_refused_total" "Alerts that nobody is notified of because there are too many groups.";
     notifications "counter" "bellwire_notifications_total" "Notifications that were delivered, and are remembered, or were given up.";
     notifications_failed "counter" "bellwire_notifications_failed_total" "Notifications that were given up; they are on `alerts/dead-letters`.";
+    notifications_postponed "counter" "bellwire_notifications_postponed_total" "Notifications put off to their group's next look, because too many wait for their webhook.";
     notifications_waiting "gauge" "bellwire_notifications_waiting" "Notifications that wait or are on their way.";
     notification_requests "counter" "bellwire_notification_requests_total" "Requests to webhooks.";
     notification_requests_failed "counter" "bellwire_notification_requests_failed_total" "Requests to webhooks that failed.";

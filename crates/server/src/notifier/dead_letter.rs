@@ -1,12 +1,18 @@
 //! Notifications that could not be delivered, as events for whoever looks after them.
 
 use bellwire_alerts::notification::Notification;
-use bellwire_journal::Append;
-use bellwire_model::limits::{EVENT_BYTES_MAX, TOPIC_BYTES_MAX};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bellwire_journal::{Append, Error, Journal};
+use bellwire_model::limits::{
+    BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX, TOPIC_BYTES_MAX,
+};
 use bellwire_model::{Body, Event, Timestamp, Topic};
 use serde_json::value::RawValue;
 
 use super::delivery::Undelivered;
+use crate::observe::Figures;
 
 const DEAD_LETTERS: &str = "alerts/dead-letters";
 
@@ -14,6 +20,57 @@ const EVENT_TYPE: &str = "notification.failed";
 
 /// Room for all of a letter but its payload.
 const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+
+/// Those that the journal has not taken yet, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct DeadLetters {
+    waiting: VecDeque<Append>,
+    bytes: usize,
+}
+
+impl DeadLetters {
+    /// Adds one, unless there are too many: then the journal has not taken any for long.
+    pub(super) fn push(&mut self, letter: Append, figures: &Figures) {
+        let bytes = size_of_letter(&letter);
+        if self.bytes + bytes > DEAD_LETTERS_WAITING_BYTES_MAX {
+            figures.journal_failures.add(1);
+            tracing::error!("A dead letter is lost: the journal takes none.");
+            return;
+        }
+        self.bytes += bytes;
+        self.waiting.push_back(letter);
+    }
+
+    /// Appends what the journal takes now.
+    pub(super) fn append(&mut self, journal: &dyn Journal, figures: &Arc<Figures>) {
+        while !self.waiting.is_empty() {
+            let mut bytes = 0;
+            let fits = |letter: &&Append| {
+                bytes += size_of_letter(letter);
+                bytes <= BYTES_PER_COMMIT_MAX
+            };
+            // One alone always fits.
+            let count = self.waiting.iter().take_while(fits).count();
+            let batch: Vec<Append> = self.waiting.iter().take(count).cloned().collect();
+            let figures = Arc::clone(figures);
+            let reply = move |result: Result<_, Error>| {
+                if let Err(error) = result.map(|_: Vec<_>| ()) {
+                    figures.journal_failures.add(1);
+                    tracing::error!(%error, "Dead letters could not be kept.");
+                }
+            };
+            if journal.append(batch, Box::new(reply)).is_err() {
+                return;
+            }
+            let gone = self.waiting.drain(..count);
+            self.bytes -= gone.map(|letter| size_of_letter(&letter)).sum::<usize>();
+        }
+    }
+}
+
+fn size_of_letter(letter: &Append) -> usize {
+    letter.event.body.as_ref().map_or(0, |body| body.bytes().len())
+}
 
 #[derive(serde::Serialize)]
 struct Letter<'a> {
@@ -30,7 +87,7 @@ struct Letter<'a> {
 }
 
 /// The event on `alerts/dead-letters/<receiver>`.
-pub(super) fn append(
+pub(super) fn letter(
     notification: &Notification,
     undelivered: &Undelivered,
     now: Timestamp,

@@ -1,6 +1,5 @@
 //! A notification on its way to a webhook: tried until it is taken, refused for good, or too late.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_alerts::config::Webhook;
@@ -26,11 +25,20 @@ pub(super) struct Lane {
     client: WebhookClient,
     webhook: Webhook,
     /// Room for those that wait or are on their way.
-    places: Arc<Semaphore>,
+    places: Semaphore,
     requests: Semaphore,
 }
 
-/// What became of a notification that could not be delivered.
+/// Why a notification is not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotDelivered {
+    /// As many wait for the webhook as may. It is told with its group's next look.
+    Postponed,
+    /// It is given up.
+    GivenUp(Undelivered),
+}
+
+/// What became of a notification that is given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Undelivered {
     /// Why the last attempt failed, or why there was none.
@@ -46,7 +54,7 @@ impl Lane {
         Self {
             client: WebhookClient::new(webhook, system),
             webhook: webhook.clone(),
-            places: Arc::new(Semaphore::new(NOTIFICATIONS_WAITING_MAX)),
+            places: Semaphore::new(NOTIFICATIONS_WAITING_MAX),
             requests: Semaphore::new(NOTIFICATION_REQUESTS_MAX),
         }
     }
@@ -57,17 +65,27 @@ impl Lane {
         notification: &Notification,
         external_url: &str,
         figures: &Figures,
+    ) -> Result<(), NotDelivered> {
+        let Ok(_place) = self.places.try_acquire() else { return Err(NotDelivered::Postponed) };
+        let _waiting = figures.notifications_waiting.enter();
+        let result = self.try_on(notification, external_url, figures).await;
+        result.map_err(NotDelivered::GivenUp)
+    }
+
+    /// Tries until there is no time left.
+    async fn try_on(
+        &self,
+        notification: &Notification,
+        external_url: &str,
+        figures: &Figures,
     ) -> Result<(), Undelivered> {
         let payload = payload::json(notification, self.webhook.alerts_max, external_url);
         let mut journey = Undelivered {
-            reason: "too many notifications wait for this webhook".to_owned(),
+            reason: "other notifications of this webhook took all the time".to_owned(),
             attempts: 0,
             last_status: None,
             payload: payload.into(),
         };
-        let Ok(_place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(journey) };
-        "there was no time for an attempt".clone_into(&mut journey.reason);
-        let _waiting = figures.notifications_waiting.enter();
         let mut pause = NOTIFICATION_RETRY_MIN;
         loop {
             let left = notification.deadline.saturating_since(clock::now());
