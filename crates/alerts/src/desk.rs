@@ -73,6 +73,8 @@ pub struct Desk {
     cases: BTreeMap<Fingerprint, Case>,
     silences: Silences,
     inhibitors: Inhibitors,
+    /// Alerts that may be inhibited by others than before.
+    touched: BTreeSet<Fingerprint>,
     /// Acknowledgements of before a restart whose alerts have not come yet.
     waiting: FxHashMap<Fingerprint, Acknowledged>,
     /// When posted alerts change by themselves.
@@ -109,6 +111,7 @@ impl Desk {
         for posted in posted {
             self.put_posted(now, posted, None, &mut Outcome::default());
         }
+        self.look_for_inhibition(&mut Outcome::default());
         unreadable
     }
 
@@ -176,6 +179,7 @@ impl Desk {
                 }
             }
         }
+        self.look_for_inhibition(&mut outcome);
         self.end_resolved(now, resolved, &mut outcome);
         outcome
     }
@@ -197,9 +201,14 @@ impl Desk {
     /// From now on alerts inhibit each other by these rules.
     pub fn replace_inhibition(&mut self, rules: &[InhibitionRule]) -> Outcome {
         self.inhibitors = Inhibitors::new(rules);
-        for case in self.cases.values().filter(|case| case.is_raised()) {
-            self.inhibitors.on_firing(case.alert.fingerprint, &case.alert.labels);
+        for case in self.cases.values() {
+            let (fingerprint, labels) = (case.alert.fingerprint, &case.alert.labels);
+            self.inhibitors.on_known(fingerprint, labels);
+            if case.is_raised() {
+                self.inhibitors.on_firing(fingerprint, labels);
+            }
         }
+        self.touched.extend(self.cases.keys());
         let mut outcome = Outcome::default();
         self.look_for_inhibition(&mut outcome);
         outcome
@@ -230,6 +239,7 @@ impl Desk {
                 }
             }
         }
+        self.look_for_inhibition(&mut outcome);
         self.end_resolved(now, resolved, &mut outcome);
         outcome
     }
@@ -301,6 +311,7 @@ impl Desk {
         let fingerprint = case.alert.fingerprint;
         let labels = case.alert.labels.clone();
         let old = self.cases.remove(&fingerprint);
+        let is_new = old.is_none();
         let (was_raised, is_raised) = (old.as_ref().is_some_and(Case::is_raised), case.is_raised());
         case.status.silenced_by = self.silences.matching(&labels);
         case.status.inhibited_by = self.inhibitors.inhibited_by(&labels);
@@ -316,13 +327,13 @@ impl Desk {
             outcome.shown.push(case.shown(event_type));
         }
         self.cases.insert(fingerprint, case);
-        let is_source = match (was_raised, is_raised) {
-            (false, true) => self.inhibitors.on_firing(fingerprint, &labels),
-            (true, false) => self.inhibitors.on_ended(fingerprint, &labels),
-            _ => false,
-        };
-        if is_source {
-            self.look_for_inhibition(outcome);
+        if is_new {
+            self.inhibitors.on_known(fingerprint, &labels);
+        }
+        match (was_raised, is_raised) {
+            (false, true) => self.touched.extend(self.inhibitors.on_firing(fingerprint, &labels)),
+            (true, false) => self.touched.extend(self.inhibitors.on_ended(fingerprint, &labels)),
+            _ => {}
         }
         if is_raised { Vec::new() } else { old_status.silenced_by }
     }
@@ -351,15 +362,17 @@ impl Desk {
         if case.status.acknowledged.is_some() {
             outcome.records.push(record::set_acknowledged(fingerprint, None));
         }
-        if case.is_raised() && self.inhibitors.on_ended(fingerprint, &case.alert.labels) {
-            self.look_for_inhibition(outcome);
-        }
+        let labels = &case.alert.labels;
+        self.inhibitors.on_forgotten(fingerprint, labels);
+        self.touched.extend(self.inhibitors.on_ended(fingerprint, labels));
         case.status.silenced_by
     }
 
-    /// A source of inhibition has come or gone: shows those for whom it makes a difference.
+    /// Looks at the alerts that sources of inhibition have touched: once for all that has happened
+    /// together.
     fn look_for_inhibition(&mut self, outcome: &mut Outcome) {
-        for case in self.cases.values_mut() {
+        for fingerprint in std::mem::take(&mut self.touched) {
+            let Some(case) = self.cases.get_mut(&fingerprint) else { continue };
             let inhibited_by = self.inhibitors.inhibited_by(&case.alert.labels);
             if case.status.inhibited_by != inhibited_by {
                 case.status.inhibited_by = inhibited_by;

@@ -29,72 +29,103 @@ enum Side {
     Both,
 }
 
-/// The firing sources of one rule, by the values of its `equal` labels.
+/// The alerts that one rule concerns, by the values of its `equal` labels.
 #[derive(Debug)]
-struct Sources {
+struct Concerned {
     rule: InhibitionRule,
-    by_values: FxHashMap<Values, BTreeSet<(Side, Fingerprint)>>,
+    by_values: FxHashMap<Values, Pair>,
 }
 
 /// The values of a rule's `equal` labels, in the rule's order.
 type Values = Box<[Box<str>]>;
 
-/// Knows the firing alerts that inhibit others. What a question costs does not depend on how many
-/// there are.
+/// Sources that fire, and targets whether they fire or not.
+#[derive(Debug, Default)]
+struct Pair {
+    sources: BTreeSet<(Side, Fingerprint)>,
+    targets: BTreeSet<Fingerprint>,
+}
+
+/// Knows the alerts that inhibit others, and those that could be inhibited. What a question costs
+/// does not depend on how many there are.
 #[derive(Debug, Default)]
 pub struct Inhibitors {
-    rules: Vec<Sources>,
+    rules: Vec<Concerned>,
 }
 
 impl Inhibitors {
-    /// Of these rules, with no alert firing.
+    /// Of these rules, with no alert there.
     pub fn new(rules: &[InhibitionRule]) -> Self {
-        let sources =
-            |rule: &InhibitionRule| Sources { rule: rule.clone(), by_values: FxHashMap::default() };
-        Self { rules: rules.iter().map(sources).collect() }
+        let concerned = |rule: &InhibitionRule| Concerned {
+            rule: rule.clone(),
+            by_values: FxHashMap::default(),
+        };
+        Self { rules: rules.iter().map(concerned).collect() }
     }
 
-    /// An alert fires. Says whether it is a source: then others may be inhibited now.
-    pub fn on_firing(&mut self, fingerprint: Fingerprint, labels: &Labels) -> bool {
-        let mut is_source = false;
-        for sources in self.rules.iter_mut().filter(|sources| sources.rule.sources.matches(labels))
-        {
-            let is_target = sources.rule.targets.matches(labels);
+    /// An alert is there, firing or not: it may be inhibited.
+    pub fn on_known(&mut self, fingerprint: Fingerprint, labels: &Labels) {
+        for concerned in self.rules.iter_mut().filter(|own| own.rule.targets.matches(labels)) {
+            let values = concerned.rule.values(labels);
+            concerned.by_values.entry(values).or_default().targets.insert(fingerprint);
+        }
+    }
+
+    /// An alert is there no more.
+    pub fn on_forgotten(&mut self, fingerprint: Fingerprint, labels: &Labels) {
+        for concerned in &mut self.rules {
+            concerned.change(labels, |pair| {
+                pair.targets.remove(&fingerprint);
+            });
+        }
+    }
+
+    /// An alert fires. Returns those that may be inhibited by another one than before.
+    pub fn on_firing(&mut self, fingerprint: Fingerprint, labels: &Labels) -> Vec<Fingerprint> {
+        let mut touched = Vec::new();
+        for concerned in self.rules.iter_mut().filter(|own| own.rule.sources.matches(labels)) {
+            let is_target = concerned.rule.targets.matches(labels);
             let side = if is_target { Side::Both } else { Side::SourceAlone };
-            let values = sources.rule.values(labels);
-            sources.by_values.entry(values).or_default().insert((side, fingerprint));
-            is_source = true;
+            let values = concerned.rule.values(labels);
+            let pair = concerned.by_values.entry(values).or_default();
+            pair.sources.insert((side, fingerprint));
+            // The first one alone inhibits: in a storm of sources few are that.
+            if pair.sources.first() == Some(&(side, fingerprint)) {
+                touched.extend(&pair.targets);
+            }
         }
-        is_source
+        touched
     }
 
-    /// An alert no longer fires. Says whether it was a source: then others may no longer be
-    /// inhibited.
-    pub fn on_ended(&mut self, fingerprint: Fingerprint, labels: &Labels) -> bool {
-        let mut was_source = false;
-        for sources in &mut self.rules {
-            let values = sources.rule.values(labels);
-            let Some(firing) = sources.by_values.get_mut(&values) else { continue };
-            for side in [Side::SourceAlone, Side::Both] {
-                was_source |= firing.remove(&(side, fingerprint));
-            }
-            if firing.is_empty() {
-                sources.by_values.remove(&values);
-            }
+    /// An alert no longer fires. Returns those that may be inhibited by another one than before,
+    /// or by none.
+    pub fn on_ended(&mut self, fingerprint: Fingerprint, labels: &Labels) -> Vec<Fingerprint> {
+        let mut touched = Vec::new();
+        for concerned in &mut self.rules {
+            concerned.change(labels, |pair| {
+                let was_first =
+                    pair.sources.first().is_some_and(|(_, first)| *first == fingerprint);
+                for side in [Side::SourceAlone, Side::Both] {
+                    pair.sources.remove(&(side, fingerprint));
+                }
+                if was_first {
+                    touched.extend(&pair.targets);
+                }
+            });
         }
-        was_source
+        touched
     }
 
     /// The alerts that inhibit one with these labels: one of each rule that does.
     pub fn inhibited_by(&self, labels: &Labels) -> Vec<Fingerprint> {
         let mut inhibitors = Vec::new();
-        for sources in self.rules.iter().filter(|sources| sources.rule.targets.matches(labels)) {
-            let Some(firing) = sources.by_values.get(&sources.rule.values(labels)) else {
+        for concerned in self.rules.iter().filter(|own| own.rule.targets.matches(labels)) {
+            let pair = concerned.by_values.get(&concerned.rule.values(labels));
+            // Those on the source's side alone come first.
+            let Some(&(side, fingerprint)) = pair.and_then(|pair| pair.sources.first()) else {
                 continue;
             };
-            // Those on the source's side alone come first.
-            let Some(&(side, fingerprint)) = firing.first() else { continue };
-            let is_on_both = sources.rule.sources.matches(labels);
+            let is_on_both = concerned.rule.sources.matches(labels);
             if side == Side::SourceAlone || !is_on_both {
                 inhibitors.push(fingerprint);
             }
@@ -102,6 +133,18 @@ impl Inhibitors {
         inhibitors.sort_unstable();
         inhibitors.dedup();
         inhibitors
+    }
+}
+
+impl Concerned {
+    /// Changes the alerts with the values of these labels, and forgets values that nobody has.
+    fn change(&mut self, labels: &Labels, change: impl FnOnce(&mut Pair)) {
+        let values = self.rule.values(labels);
+        let Some(pair) = self.by_values.get_mut(&values) else { return };
+        change(pair);
+        if pair.sources.is_empty() && pair.targets.is_empty() {
+            self.by_values.remove(&values);
+        }
     }
 }
 
@@ -137,8 +180,12 @@ mod tests {
         let mut inhibitors = inhibitors();
         let down = labels("alertname=NodeDown,node=a,severity=critical");
         let fingerprint = Fingerprint::of(&down);
-        assert!(inhibitors.on_firing(fingerprint, &down));
-        assert!(inhibitors.on_firing(fingerprint, &down), "once more changes nothing");
+        let target = labels("alertname=Slow,node=a");
+        inhibitors.on_known(Fingerprint::of(&target), &target);
+        for _ in 0..2 {
+            let touched = inhibitors.on_firing(fingerprint, &down);
+            assert_eq!(touched, [Fingerprint::of(&target)], "once more changes nothing");
+        }
         let table = [
             ("alertname=Slow,node=a,severity=warning", true),
             ("alertname=Slow,node=a", true),
@@ -150,12 +197,13 @@ mod tests {
             let expected = if is_inhibited { vec![fingerprint] } else { Vec::new() };
             assert_eq!(inhibitors.inhibited_by(&labels(alert)), expected, "{alert}");
         }
-        assert!(inhibitors.on_ended(fingerprint, &down));
-        assert!(!inhibitors.on_ended(fingerprint, &down));
+        assert_eq!(inhibitors.on_ended(fingerprint, &down), [Fingerprint::of(&target)]);
+        assert_eq!(inhibitors.on_ended(fingerprint, &down), []);
         for (alert, _) in table {
             assert_eq!(inhibitors.inhibited_by(&labels(alert)), [], "{alert}");
         }
-        assert!(inhibitors.rules.iter().all(|sources| sources.by_values.is_empty()));
+        inhibitors.on_forgotten(Fingerprint::of(&target), &target);
+        assert!(inhibitors.rules.iter().all(|concerned| concerned.by_values.is_empty()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use bellwire_alerts::Desk;
 use bellwire_alerts::desk::NewAcknowledgement;
+use bellwire_alerts::inhibition::InhibitionRule;
 use bellwire_alerts::silence::{Ending, NewSilence};
 use proptest::prelude::*;
 
@@ -38,6 +39,16 @@ fn step() -> impl Strategy<Value = Step> {
         (0..ALERTS.len()).prop_map(Step::Acknowledges),
         Just(Step::Restarts),
     ]
+}
+
+/// A inhibits others of its site, and C itself and all others without one.
+fn inhibition() -> Vec<InhibitionRule> {
+    let rule = |sources: &str, targets: &str| InhibitionRule {
+        sources: sources.parse().expect("matchers"),
+        targets: targets.parse().expect("matchers"),
+        equal: vec!["site".into()],
+    };
+    vec![rule("alertname=A", "alertname!=A"), rule("alertname=~A|C", "alertname=~.*")]
 }
 
 /// All that anybody can see.
@@ -90,7 +101,7 @@ fn run(script: &mut Script, step: Step) {
 proptest! {
     #[test]
     fn a_restart_changes_nothing_that_can_be_seen(steps in proptest::collection::vec(step(), 1..40)) {
-        let mut script = Script::new();
+        let mut script = Script::with_inhibition(inhibition());
         for step in steps {
             run(&mut script, step);
             let before = portrait(&script);

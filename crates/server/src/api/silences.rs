@@ -90,7 +90,8 @@ pub(super) async fn preview(
         count += 1;
     }
     drop(desk);
-    let head = format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(&matchers));
-    let json = [head.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
+    let start =
+        format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(&matchers));
+    let json = [start.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
