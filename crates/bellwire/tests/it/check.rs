@@ -180,6 +180,11 @@ fn the_configuration_is_checked_with_the_rules_it_names() {
     let (code, output, errors) = check(folder.path(), &["--config", "d.toml"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(output.contains("2 rules, 0 errors"), "{output}");
+    let ticking = "rules = [\"*.yml\"]\nrule_mode = \"tick\"\n";
+    std::fs::write(folder.path().join("e.toml"), ticking).expect("written");
+    let (_, output, _) = check(folder.path(), &["--config", "e.toml"]);
+    assert!(output.starts_with("tick    good.yml:boilers:BoilerHot: whole each 1m, "), "{output}");
+    assert!(output.contains(": `rule_mode` is `tick`\n"), "{output}");
 }
 
 #[test]
