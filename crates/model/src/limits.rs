@@ -97,7 +97,7 @@ pub const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
 /// read beside the checkpoint.
 pub const RULE_WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of a piece of a checkpoint: what the evaluator writes of it between two batches.
-pub const CHECKPOINT_PIECE_BYTES: usize = 256 * 1024;
+pub const CHECKPOINT_PIECE_BYTES: usize = 64 * 1024;
 
 // What becomes of alerts.
 

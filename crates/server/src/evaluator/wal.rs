@@ -28,6 +28,7 @@ use bellwire_rules::{Checkpoint, Engine};
 pub(super) use self::files::read;
 use self::files::{Numbered, frame};
 use self::keeper::{Chore, Keeper};
+use crate::clock;
 use crate::observe::Figures;
 
 /// How often what was written is synced.
@@ -69,14 +70,13 @@ struct Pending {
 }
 
 impl RuleWal {
-    /// Begins with a checkpoint of the engine as it is.
+    /// Begins with a checkpoint of the engine as it is. A disk that is full is tried again later.
     pub(super) fn start(
         folder: PathBuf,
         engine: &mut Engine,
         figures: &Arc<Figures>,
     ) -> io::Result<Self> {
-        std::fs::create_dir_all(&folder)?;
-        let number = files::newest(&folder)?;
+        let number = if folder.exists() { files::newest(&folder)? } else { 0 };
         let keeper = Keeper::start(folder.clone(), Arc::clone(figures))?;
         let mut wal = Self {
             folder,
@@ -89,7 +89,10 @@ impl RuleWal {
             figures: Arc::clone(figures),
         };
         engine.keep_log();
-        wal.begin_whole(engine)?;
+        match wal.begin_whole(engine) {
+            Err(error) if is_full(&error) => wal.fail(&error, clock::now()),
+            result => result?,
+        }
         Ok(wal)
     }
 
@@ -157,6 +160,7 @@ impl RuleWal {
 
     /// Begins a log, and a checkpoint beside it.
     fn begin(&mut self) -> io::Result<()> {
+        std::fs::create_dir_all(&self.folder)?;
         self.number += 1;
         let file = files::create_unfinished(&self.folder, self.number)?;
         let log = files::create(&self.folder, Numbered::Log(self.number))?;
@@ -189,4 +193,9 @@ impl RuleWal {
         self.figures.rule_state_unkept.set(1);
         self.figures.rule_state_failures.add(1);
     }
+}
+
+/// Whether an error says that there is no room, which may change.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
