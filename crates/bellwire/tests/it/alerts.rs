@@ -19,6 +19,12 @@ groups:
         expr: door_open == 1
         labels:
           severity: info
+      - alert: Humid
+        expr: humidity_percent > 90
+        resolve_expr: humidity_percent < 80
+      - alert: Pressed
+        expr: last_over_time(pressure_bar[200ms]) > 5
+        on_data_lost: keep
 "#;
 
 fn server() -> (Server, tempfile::NamedTempFile) {
@@ -65,6 +71,46 @@ fn an_alert_fires_exactly_when_for_has_passed_and_resolves_with_the_next_sample(
     assert_eq!(board.next_of("alert.resolved").payload(), resolved);
     let alerts = get(address, "/v1/alerts").json();
     assert_eq!(alerts["alerts"][0]["state"], "resolved", "it stays on the board for a while");
+}
+
+#[test]
+fn an_alert_with_an_end_of_its_own_resolves_there() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let mut events = Stream::open(address, "topic=alerts/events/**");
+    events.until_ready();
+    for value in [91.0, 85.0, 79.0] {
+        post(address, "/v1/samples", sample("humidity_percent", "oslo", value));
+    }
+    let firing = events.next().expect("the stream goes on");
+    assert_eq!(firing.json()["type"], "alert.firing");
+    let resolved = events.next().expect("the stream goes on");
+    assert_eq!(resolved.json()["type"], "alert.resolved");
+    assert_eq!(resolved.payload()["value"], 91.0, "the value that the condition saw last");
+}
+
+#[test]
+fn an_alert_whose_series_falls_silent_is_shown_as_that_and_fires_on_when_it_is_back() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let mut events = Stream::open(address, "topic=alerts/events/**");
+    events.until_ready();
+    post(address, "/v1/samples", sample("pressure_bar", "oslo", 7.0));
+    let firing = events.next_of("alert.firing").payload();
+    let lost = events.next_of("alert.data_lost").payload();
+    assert_eq!(
+        (&lost["state"], &lost["fingerprint"]),
+        (&json!("data_lost"), &firing["fingerprint"])
+    );
+    let alerts = get(address, "/v1/alerts").json();
+    assert_eq!(alerts["alerts"][0]["state"], "data_lost");
+    post(address, "/v1/samples", sample("pressure_bar", "oslo", 8.0));
+    let again = events.next_of("alert.firing").payload();
+    assert_eq!(again["fired_at"], firing["fired_at"], "it is the same alert");
+    events.next_of("alert.data_lost");
+    post(address, "/v1/samples", sample("pressure_bar", "oslo", 1.0));
+    let resolved = events.next_of("alert.resolved").payload();
+    assert_eq!(resolved["fingerprint"], firing["fingerprint"]);
 }
 
 #[test]
