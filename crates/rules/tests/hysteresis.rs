@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bellwire_model::{AlertState, Fingerprint, Labels, METRIC_NAME, Sample, Timestamp};
-use bellwire_rules::{Change, Engine, RuleFile, RuleMode, Settings, load_in};
+use bellwire_rules::{
+    Change, Checkpoint, Engine, RuleFile, RuleMode, RuleSet, Settings, State, load_in,
+};
 use proptest::prelude::*;
 use script::{rules, run, told};
 
@@ -271,7 +273,11 @@ const RULES: [(&str, &str, &str); 12] = [
     ("a offset 3ms > 2", "a < 1", "keep"),
 ];
 
-fn engine(mode: RuleMode) -> Engine {
+fn settings() -> Settings {
+    Settings { lookback: LOOKBACK, ..Settings::default() }
+}
+
+fn set(mode: RuleMode) -> RuleSet {
     let mut text = "groups:\n- name: g\n  interval: 1ms\n  rules:\n".to_owned();
     for (index, (expression, resolve, lost)) in RULES.into_iter().enumerate() {
         let (hold, keep) = (index % 4 * 3, index % 3 * 4);
@@ -282,8 +288,7 @@ fn engine(mode: RuleMode) -> Engine {
         writeln!(text, "    on_data_lost: {lost}\n    for: {hold}ms").expect("text");
         writeln!(text, "    keep_firing_for: {keep}ms").expect("text");
     }
-    let set = load_in(&[RuleFile { name: "f", text: &text }], mode).expect("rules");
-    Engine::with_settings(set, Settings { lookback: LOOKBACK, ..Settings::default() })
+    load_in(&[RuleFile { name: "f", text: &text }], mode).expect("rules")
 }
 
 fn batches() -> impl Strategy<Value = Vec<(i64, Vec<Sample>)>> {
@@ -309,11 +314,33 @@ fn batches() -> impl Strategy<Value = Vec<(i64, Vec<Sample>)>> {
     })
 }
 
-/// When alerts changed, and how.
-fn changes(mode: RuleMode, batches: &[(i64, Vec<Sample>)]) -> Vec<(i64, &str, Fingerprint)> {
-    let mut engine = engine(mode);
+/// When alerts changed, and how. Before some batches the process ends, and another one goes on from
+/// what it has written down.
+fn changes(
+    mode: RuleMode,
+    batches: &[(i64, Vec<Sample>)],
+    ends: &[usize],
+) -> Vec<(i64, &'static str, Fingerprint)> {
+    let mut engine = Engine::with_settings(set(mode), settings());
+    engine.keep_log();
+    let mut log = Vec::new();
     let mut changes = engine.apply(Timestamp::from_ms(0), &[]);
-    for (now, samples) in batches {
+    for (index, (now, samples)) in batches.iter().enumerate() {
+        log.push(engine.take_log());
+        if ends.contains(&index) {
+            let mut state = State::default();
+            for piece in &log {
+                state.read(piece).expect("a log");
+            }
+            // It goes on at the time at which the other one ended.
+            let ended_at = batches[..index].last().map_or(0, |(now, _)| *now);
+            let (next, since) =
+                Engine::resume(set(mode), settings(), state, Timestamp::from_ms(ended_at));
+            changes.extend(since);
+            engine = next;
+            engine.keep_log();
+            log = vec![whole(&engine)];
+        }
         changes.extend(engine.apply(Timestamp::from_ms(*now), samples));
     }
     changes.extend(engine.advance(Timestamp::from_ms(END_MS)));
@@ -326,16 +353,34 @@ fn changes(mode: RuleMode, batches: &[(i64, Vec<Sample>)]) -> Vec<(i64, &str, Fi
     told
 }
 
+/// A checkpoint of all that an engine has.
+fn whole(engine: &Engine) -> Vec<u8> {
+    let mut checkpoint = Checkpoint::default();
+    let pieces = std::iter::from_fn(|| engine.checkpoint(&mut checkpoint, 1 << 20));
+    pieces.flatten().collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 150,
+        cases: 40,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
     fn the_stream_says_what_a_tick_each_millisecond_says(batches in batches()) {
-        let stream = changes(RuleMode::Stream, &batches);
-        prop_assert_eq!(stream, changes(RuleMode::Tick, &batches));
+        let stream = changes(RuleMode::Stream, &batches, &[]);
+        prop_assert_eq!(stream, changes(RuleMode::Tick, &batches, &[]));
+    }
+
+    #[test]
+    fn a_process_that_ends_changes_nothing_in_either_mode(
+        batches in batches(),
+        ends in prop::collection::vec(0..25_usize, 1..4),
+    ) {
+        for mode in RuleMode::ALL {
+            let expected = changes(mode, &batches, &[]);
+            prop_assert_eq!(changes(mode, &batches, &ends), expected, "{:?}", mode);
+        }
     }
 }
