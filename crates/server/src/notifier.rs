@@ -29,7 +29,7 @@ use bellwire_alerts::notification::{Address, Notification, Update};
 use bellwire_journal::Journal;
 use bellwire_model::{Fingerprint, Timestamp};
 use bytes::Bytes;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -100,6 +100,7 @@ impl Notifier {
             unsaved: BTreeMap::new(),
             uncounted: 0,
             letters: DeadLetters::default(),
+            failing: FxHashSet::default(),
         };
         Ok((notifier, run))
     }
@@ -167,6 +168,8 @@ pub(crate) struct Run {
     /// Notifications that were delivered and are not counted yet: their records are unsaved.
     uncounted: u64,
     letters: DeadLetters,
+    /// Webhooks that have taken nothing since something could not be delivered.
+    failing: FxHashSet<(Arc<str>, usize)>,
 }
 
 impl Run {
@@ -197,6 +200,7 @@ impl Run {
         if let Some(config) = new_config {
             self.deliveries = JoinSet::new();
             self.on_the_way.clear();
+            self.failing.clear();
             self.lanes = lanes(&config);
             self.dispatcher.replace(now, config);
         }
@@ -238,6 +242,8 @@ impl Run {
     fn on_landed(&mut self, landed: Landed) {
         let (id, result) = match landed {
             Ok((id, result)) => (id, Some(result)),
+            // The server ends, or another configuration is in force.
+            Err(error) if error.is_cancelled() => return,
             Err(error) => (error.id(), None),
         };
         let Some(notification) = self.on_the_way.remove(&id) else { return };
@@ -246,21 +252,32 @@ impl Run {
             let changes = self.dispatcher.on_sent(address);
             self.note(changes);
             self.uncounted += 1;
+            if self.failing.remove(&(address.receiver.clone(), address.webhook)) {
+                tracing::info!(receiver = %address.receiver, webhook = address.webhook, "A webhook takes notifications again.");
+            }
             return;
         }
         self.dispatcher.on_failed(address);
-        let Address { receiver, group_key: group, .. } = address;
         match result {
             Some(Err(NotDelivered::Postponed)) => self.figures.notifications_postponed.add(1),
             Some(Err(NotDelivered::GivenUp(undelivered))) => {
                 self.figures.notifications.add(1);
                 self.figures.notifications_failed.add(1);
-                let Undelivered { reason, attempts, .. } = &undelivered;
-                tracing::warn!(%receiver, %group, attempts, %reason, "A notification could not be delivered.");
+                self.tell(address, &undelivered);
                 let letter = dead_letter::letter(&notification, &undelivered, clock::now());
                 self.letters.push(letter, &self.figures);
             }
-            _ => tracing::error!(%receiver, %group, "A delivery has failed within."),
+            _ => tracing::error!(receiver = %address.receiver, "A delivery has failed within."),
+        }
+    }
+
+    /// Tells of the first failure since a webhook has last taken anything; the dead letters tell of
+    /// all.
+    fn tell(&mut self, address: &Address, undelivered: &Undelivered) {
+        let Address { receiver, webhook, group_key: group } = address;
+        if self.failing.insert((receiver.clone(), *webhook)) {
+            let Undelivered { reason, attempts, .. } = undelivered;
+            tracing::warn!(%receiver, webhook, %group, attempts, %reason, "A webhook does not take notifications.");
         }
     }
 

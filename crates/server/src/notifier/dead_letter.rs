@@ -3,6 +3,7 @@
 use bellwire_alerts::notification::Notification;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::{
@@ -26,6 +27,8 @@ const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct DeadLetters {
     waiting: VecDeque<Append>,
     bytes: usize,
+    /// One batch at a time, so that publishers find room in the journal's queue.
+    is_batch_on_its_way: Arc<AtomicBool>,
 }
 
 impl DeadLetters {
@@ -41,30 +44,34 @@ impl DeadLetters {
         self.waiting.push_back(letter);
     }
 
-    /// Appends what the journal takes now.
+    /// Appends the oldest that make a batch, unless one is on its way.
     pub(super) fn append(&mut self, journal: &dyn Journal, figures: &Arc<Figures>) {
-        while !self.waiting.is_empty() {
-            let mut bytes = 0;
-            let fits = |letter: &&Append| {
-                bytes += size_of_letter(letter);
-                bytes <= BYTES_PER_COMMIT_MAX
-            };
-            // One alone always fits.
-            let count = self.waiting.iter().take_while(fits).count();
-            let batch: Vec<Append> = self.waiting.iter().take(count).cloned().collect();
-            let figures = Arc::clone(figures);
-            let reply = move |result: Result<_, Error>| {
-                if let Err(error) = result.map(|_: Vec<_>| ()) {
-                    figures.journal_failures.add(1);
-                    tracing::error!(%error, "Dead letters could not be kept.");
-                }
-            };
-            if journal.append(batch, Box::new(reply)).is_err() {
-                return;
-            }
-            let gone = self.waiting.drain(..count);
-            self.bytes -= gone.map(|letter| size_of_letter(&letter)).sum::<usize>();
+        if self.waiting.is_empty() || self.is_batch_on_its_way.load(Ordering::Acquire) {
+            return;
         }
+        let mut bytes = 0;
+        let fits = |letter: &&Append| {
+            bytes += size_of_letter(letter);
+            bytes <= BYTES_PER_COMMIT_MAX
+        };
+        // One alone always fits.
+        let count = self.waiting.iter().take_while(fits).count();
+        let batch: Vec<Append> = self.waiting.iter().take(count).cloned().collect();
+        let (figures, on_its_way) = (Arc::clone(figures), Arc::clone(&self.is_batch_on_its_way));
+        let reply = move |result: Result<_, Error>| {
+            on_its_way.store(false, Ordering::Release);
+            if let Err(error) = result.map(|_: Vec<_>| ()) {
+                figures.journal_failures.add(1);
+                tracing::error!(%error, "Dead letters could not be kept.");
+            }
+        };
+        self.is_batch_on_its_way.store(true, Ordering::Release);
+        if journal.append(batch, Box::new(reply)).is_err() {
+            self.is_batch_on_its_way.store(false, Ordering::Release);
+            return;
+        }
+        let gone = self.waiting.drain(..count);
+        self.bytes -= gone.map(|letter| size_of_letter(&letter)).sum::<usize>();
     }
 }
 
