@@ -174,6 +174,34 @@ fn by_evaluator(expression: &str, batches: &[Batch]) -> Vec<Told> {
     told
 }
 
+/// What rules record while series come and go: each is what a query gives at any instant.
+const RECORDED: [&str; 14] = [
+    "a * 2",
+    "a > 1",
+    "a + on (s) b",
+    "a * on () group_left b{s=\"x\"}",
+    "sum({__name__=~\"a|b\"})",
+    "sum by (s) ({__name__=~\"a|b\"})",
+    "avg without (s) (a) - max(b)",
+    "count by (s) (a > 1)",
+    "sum(max by (s) ({__name__=~\"a|b\"}))",
+    "topk(1, a)",
+    "a or b",
+    "a unless on (s) b > 2",
+    "absent(a)",
+    "label_replace(a, \"t\", \"$1\", \"s\", \"(x)\")",
+];
+
+/// The elements of an expression, without the metric's name, each value as bits.
+fn elements(expression: &str, storage: &Storage, now: i64) -> BTreeSet<(Labels, u64)> {
+    let plan = Plan::parse(expression).expect("an expression");
+    let conventions = Conventions { lookback: LOOKBACK, ..Conventions::default() };
+    let answer = query(&plan, storage, &conventions, Timestamp::from_ms(now)).expect("a value");
+    let Value::Vector(elements) = answer.value else { panic!("{expression} is no vector") };
+    let bare = |labels: &Labels| labels.filtered(|name| name != METRIC_NAME);
+    elements.iter().map(|element| (bare(&element.labels), element.value.to_bits())).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 60,
@@ -193,6 +221,31 @@ proptest! {
             engine.sort_unstable();
             evaluator.sort_unstable();
             prop_assert_eq!(engine, evaluator, "{}", expression);
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_is_what_a_query_gives(batches in batches()) {
+        let mut rules = "groups:\n- name: g\n  interval: 5ms\n  rules:\n".to_owned();
+        for (number, expression) in RECORDED.iter().enumerate() {
+            rules += &format!("  - record: r{number}\n    expr: |-\n      {expression}\n");
+        }
+        let set = load(&[RuleFile { name: "f", text: &rules }]).expect("rules");
+        let settings = Settings { lookback: LOOKBACK, ..Settings::default() };
+        let mut engine = Engine::with_settings(set, settings);
+        let mut batches = batches.iter().peekable();
+        for now in 0..=END_MS {
+            let batch = batches.next_if(|batch| batch.arrives_ms == now);
+            let samples = batch.map_or(&[][..], |batch| &batch.samples);
+            engine.apply(Timestamp::from_ms(now), samples);
+            if samples.is_empty() && now % 4 > 0 {
+                continue;
+            }
+            for (number, expression) in RECORDED.iter().enumerate() {
+                let recorded = elements(&format!("r{number}"), engine.storage(), now);
+                let given = elements(expression, engine.storage(), now);
+                prop_assert_eq!(recorded, given, "{} at {}", expression, now);
+            }
         }
     }
 }
