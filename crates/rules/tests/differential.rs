@@ -2,6 +2,7 @@
 //! is asked at every millisecond: both must see every condition begin and end at the same instant.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use bellwire_model::{Fingerprint, Labels, METRIC_NAME, Sample, Timestamp};
@@ -228,7 +229,7 @@ proptest! {
     fn what_is_recorded_is_what_a_query_gives(batches in batches()) {
         let mut rules = "groups:\n- name: g\n  interval: 5ms\n  rules:\n".to_owned();
         for (number, expression) in RECORDED.iter().enumerate() {
-            rules += &format!("  - record: r{number}\n    expr: |-\n      {expression}\n");
+            writeln!(rules, "  - record: r{number}\n    expr: |-\n      {expression}").expect("text");
         }
         let set = load(&[RuleFile { name: "f", text: &rules }]).expect("rules");
         let settings = Settings { lookback: LOOKBACK, ..Settings::default() };
