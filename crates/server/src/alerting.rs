@@ -120,17 +120,27 @@ impl Alerting {
         plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
     ) -> Result<T, Problem> {
         let (reply, replied) = oneshot::channel();
+        self.request_then(plan, move |answer| {
+            // Who has left does not need the answer.
+            let _ = reply.send(answer);
+        })?;
+        replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+
+    /// Asks without blocking, and calls `done` with the answer on the desk's thread. An error says
+    /// that nothing was asked and that `done` is not called.
+    pub(crate) fn request_then<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
+        done: impl FnOnce(Result<T, Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
         let request: Request = Box::new(move |desk, now| {
             let (plan, answer) = plan(desk, now);
-            // Who has left does not need the answer.
-            let answer: Answer = Box::new(move |result| {
-                let _ = reply.send(result.map(|()| answer));
-            });
+            let answer: Answer =
+                Box::new(move |result| done(result.map(|()| answer).map_err(Problem::from)));
             (plan, answer)
         });
-        self.offer(Work::Request(request))?;
-        let replied = replied.await.unwrap_or(Err(Error::Closed));
-        replied.map_err(Problem::from)
+        self.offer(Work::Request(request))
     }
 
     /// The desk, to look at it for a moment.

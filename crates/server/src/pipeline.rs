@@ -120,6 +120,7 @@ impl Server {
             subscriptions: Arc::clone(&subscriptions),
             publisher: Arc::clone(&publisher),
             intake: Arc::downgrade(&intake),
+            alerting: Arc::downgrade(&alerting),
             figures: Arc::clone(&figures),
             lags: Arc::clone(&sys.lags),
             timing: timing(&config),

@@ -194,6 +194,18 @@ impl From<bellwire_journal::Error> for Problem {
     }
 }
 
+impl From<bellwire_alerts::desk::AcknowledgeError> for Problem {
+    fn from(error: bellwire_alerts::desk::AcknowledgeError) -> Self {
+        use bellwire_alerts::desk::AcknowledgeError;
+        let code = match error {
+            AcknowledgeError::NotFound => Code::AlertNotFound,
+            AcknowledgeError::NotFiring => Code::AlertNotFiring,
+            _ => Code::BodyInvalid,
+        };
+        Self::new(code, error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

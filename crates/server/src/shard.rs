@@ -113,6 +113,8 @@ pub(crate) struct Surroundings {
     pub(crate) publisher: Arc<Publisher>,
     /// Gone once the server drains: the evaluator ends with it.
     pub(crate) intake: Weak<SampleIntake>,
+    /// Gone once the server drains, too.
+    pub(crate) alerting: Weak<crate::alerting::Alerting>,
     pub(crate) figures: Arc<crate::observe::Figures>,
     pub(crate) lags: Arc<crate::sys::Lags>,
     pub(crate) timing: Timing,

@@ -6,7 +6,7 @@ use std::fmt;
 use bellwire_model::limits::{
     FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
-use bellwire_model::{Cursor, Filter, FilterError, MaxRate, MaxRateError, Topic};
+use bellwire_model::{Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 
@@ -67,6 +67,20 @@ pub enum Request {
         /// The key.
         key: Box<str>,
     },
+    /// To say who attends to an alert.
+    Acknowledge {
+        /// Which alert.
+        fingerprint: Fingerprint,
+        /// Who.
+        by: Box<str>,
+        /// What they say about it; may be empty.
+        note: Box<str>,
+    },
+    /// To say that nobody does any more.
+    Unacknowledge {
+        /// Which alert.
+        fingerprint: Fingerprint,
+    },
     /// To take samples in.
     Samples {
         /// One sample or an array of them, as JSON that was not looked into.
@@ -86,16 +100,18 @@ pub enum After {
 }
 
 /// The requests, and the members that each has beside `request` and `id`.
-const REQUESTS: [(&str, &[&str]); 5] = [
+const REQUESTS: [(&str, &[&str]); 7] = [
     ("subscribe", &["topics", "after", "max_rate"]),
     ("unsubscribe", &["topics"]),
     ("publish", &["topic", "key", "type", "data", "encoding", "content_type", "idempotency_key"]),
     ("delete", &["topic", "key"]),
+    ("acknowledge", &["fingerprint", "by", "note"]),
+    ("unacknowledge", &["fingerprint"]),
     ("samples", &["samples"]),
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 13] = [
+const MEMBERS: [&str; 16] = [
     "request",
     "id",
     "topics",
@@ -108,6 +124,9 @@ const MEMBERS: [&str; 13] = [
     "encoding",
     "content_type",
     "idempotency_key",
+    "fingerprint",
+    "by",
+    "note",
     "samples",
 ];
 
@@ -219,6 +238,8 @@ impl<'a> Members<'a> {
             "unsubscribe" => Ok(Request::Unsubscribe { topics: self.topics()? }),
             "publish" => self.publish(),
             "delete" => self.delete(),
+            "acknowledge" => self.acknowledge(),
+            "unacknowledge" => Ok(Request::Unacknowledge { fingerprint: self.fingerprint()? }),
             _ => self.samples(),
         }
     }
@@ -292,6 +313,25 @@ impl<'a> Members<'a> {
         };
         check_key(&key)?;
         Ok(Request::Delete { topic, key: key.into() })
+    }
+
+    fn acknowledge(&self) -> Result<Request, Refusal> {
+        let fingerprint = self.fingerprint()?;
+        let Some(by) = text("by", self.get("by"))? else {
+            return Err(invalid("say who acknowledges: `by`"));
+        };
+        let note = text("note", self.get("note"))?.unwrap_or_default();
+        Ok(Request::Acknowledge { fingerprint, by: by.into(), note: note.into() })
+    }
+
+    fn fingerprint(&self) -> Result<Fingerprint, Refusal> {
+        let Some(fingerprint) = text("fingerprint", self.get("fingerprint"))? else {
+            return Err(invalid("say which alert, by its `fingerprint`"));
+        };
+        fingerprint.parse().map_err(|_| {
+            let detail = format!("`{fingerprint}` is no fingerprint: 16 hexadecimal digits");
+            Refusal::new("alert_not_found", detail)
+        })
     }
 
     fn samples(&self) -> Result<Request, Refusal> {

@@ -93,6 +93,20 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
             Request::Samples { json: Bytes::from_static(br#"[{"name":"t","value":1}]"#) },
         ),
         (
+            r#"{"request":"acknowledge","id":12,"fingerprint":"00000000000000ff","by":"ada","note":"on it"}"#,
+            Some(RequestId::Number(12)),
+            Request::Acknowledge {
+                fingerprint: "ff".parse().expect("a fingerprint"),
+                by: "ada".into(),
+                note: "on it".into(),
+            },
+        ),
+        (
+            r#"{"request":"unacknowledge","fingerprint":"00000000000000ff"}"#,
+            None,
+            Request::Unacknowledge { fingerprint: "ff".parse().expect("a fingerprint") },
+        ),
+        (
             r#"{"request":"samples","samples":{"name":"t","value":1}}"#,
             None,
             Request::Samples { json: Bytes::from_static(br#"{"name":"t","value":1}"#) },

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Stream, delete, get, post};
+use crate::harness::{Server, Spoken, Stream, WebSocket, delete, get, post};
 
 const RULES: &str = r"
 groups:
@@ -114,6 +114,51 @@ fn an_acknowledgement_is_taken_back_and_wrong_ones_are_problems() {
     ] {
         let answer = post(address, path, body);
         assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)), "{body}");
+    }
+}
+
+#[test]
+fn a_websocket_acknowledges_in_band() {
+    let (server, _rules) = server();
+    door(&server, "oslo", 1.0);
+    let fingerprint = alert(&server, "oslo")["fingerprint"].clone();
+    for spoken in Spoken::BOTH {
+        let mut socket = WebSocket::open_as(server.address(), "topic=alerts/active", spoken);
+        socket.until_ready(&Value::Null);
+        let ask =
+            json!({ "request": "acknowledge", "id": 1, "fingerprint": fingerprint, "by": "ada" });
+        assert_eq!(socket.call(&ask), json!({ "reply": 1 }));
+        assert_eq!(alert(&server, "oslo")["acknowledged"]["by"], "ada");
+        assert_eq!(socket.events(1)[0]["data"]["state"], "acknowledged");
+        let ask = json!({ "request": "unacknowledge", "id": 2, "fingerprint": fingerprint });
+        assert_eq!(socket.call(&ask), json!({ "reply": 2 }));
+        assert_eq!(socket.events(1)[0]["data"]["state"], "firing");
+        for (ask, code) in [
+            (
+                json!({ "request": "acknowledge", "id": 3, "fingerprint": "00", "by": "a" }),
+                "alert_not_found",
+            ),
+            (
+                json!({ "request": "acknowledge", "id": 3, "fingerprint": "x", "by": "a" }),
+                "alert_not_found",
+            ),
+            (
+                json!({ "request": "acknowledge", "id": 3, "fingerprint": fingerprint }),
+                "request_invalid",
+            ),
+            (
+                json!({ "request": "acknowledge", "id": 3, "fingerprint": fingerprint, "by": "" }),
+                "body_invalid",
+            ),
+            (json!({ "request": "unacknowledge", "id": 3, "by": "ada" }), "unknown_field"),
+        ] {
+            let reply = socket.call(&ask);
+            assert_eq!(
+                (&reply["reply"], &reply["error"]["code"]),
+                (&json!(3), &json!(code)),
+                "{ask}"
+            );
+        }
     }
 }
 

@@ -89,11 +89,11 @@ async fn attend(
 ) -> Result<Response, Problem> {
     let planned = app.alerting.request(move |desk, now| match plan(desk, now) {
         Ok(plan) => (plan, Ok(())),
-        Err(error) => (Plan::default(), Err(error)),
+        Err(error) => (Plan::default(), Err(Problem::from(error))),
     });
-    planned.await?.map_err(problem)?;
+    planned.await??;
     let desk = app.alerting.desk();
-    let case = desk.case(fingerprint).ok_or_else(|| problem(AcknowledgeError::NotFound))?;
+    let case = desk.case(fingerprint).ok_or(AcknowledgeError::NotFound)?;
     Ok(answer(json::shown_alert(case.alert(), case.status())))
 }
 
@@ -105,13 +105,4 @@ fn read(text: &str) -> Result<Fingerprint, Problem> {
             format!("`{text}` is no fingerprint: 16 hexadecimal digits, as /v1/alerts has them");
         Problem::new(Code::AlertNotFound, detail)
     })
-}
-
-fn problem(error: AcknowledgeError) -> Problem {
-    let code = match error {
-        AcknowledgeError::NotFound => Code::AlertNotFound,
-        AcknowledgeError::NotFiring => Code::AlertNotFiring,
-        _ => Code::BodyInvalid,
-    };
-    Problem::new(code, error)
 }

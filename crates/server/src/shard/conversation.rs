@@ -7,11 +7,12 @@
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
+use bellwire_alerts::desk::{AcknowledgeError, Desk, NewAcknowledgement, Plan};
 use bellwire_hub::Start;
 use bellwire_ingest::json as samples;
 use bellwire_journal::Append;
-use bellwire_model::PacedFilter;
 use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX, WEBSOCKET_HELD_BYTES_MAX};
+use bellwire_model::{PacedFilter, Timestamp};
 use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{self, After, Request, RequestId};
 use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received};
@@ -155,6 +156,17 @@ impl Shard {
                 let append = event.map(|event| Append { event, idempotency_key: None });
                 return self.publish(token, id, append);
             }
+            Request::Acknowledge { fingerprint, by, note } => {
+                let new = NewAcknowledgement { by, note };
+                return self.acknowledge(token, id, move |desk, now| {
+                    desk.plan_acknowledgement(now, fingerprint, new)
+                });
+            }
+            Request::Unacknowledge { fingerprint } => {
+                return self.acknowledge(token, id, move |desk, now| {
+                    desk.plan_unacknowledgement(now, fingerprint)
+                });
+            }
             Request::Samples { json } => return self.take_samples(token, id.as_ref(), &json),
         };
         match done {
@@ -169,30 +181,62 @@ impl Shard {
     }
 
     fn publish(&mut self, token: Token, id: Option<RequestId>, append: Result<Append, Problem>) {
-        let websocket = self.websocket(token);
-        websocket.requests_in_flight += 1;
-        let (serial, handle) = (websocket.serial, self.handle.clone());
-        let reply_id = id.clone();
+        let answer = self.begin_request(token, id.clone());
         let done = move |results: Result<crate::publisher::Results, Problem>| {
             let only = |results: crate::publisher::Results| {
                 results.into_iter().next().expect("one result each")
             };
-            handle.push_answer(Answered {
-                token,
-                serial,
-                id: reply_id,
-                result: results.and_then(only),
-            });
+            answer(results.and_then(only));
         };
         let begun =
             append.and_then(|append| self.surroundings.publisher.publish_then(vec![append], done));
         if let Err(problem) = begun {
-            self.websocket(token).requests_in_flight -= 1;
-            self.refuse(token, id.as_ref(), &problem);
+            self.end_request(token, id.as_ref(), &problem);
         }
     }
 
-    /// What became of something that a client of this shard published.
+    /// Says who attends to an alert, or that nobody does.
+    fn acknowledge(
+        &mut self,
+        token: Token,
+        id: Option<RequestId>,
+        plan: impl FnOnce(&Desk, Timestamp) -> Result<Plan, AcknowledgeError> + Send + 'static,
+    ) {
+        let answer = self.begin_request(token, id.clone());
+        let plan = move |desk: &Desk, now| match plan(desk, now) {
+            // What is seen of it is a value of the board.
+            Ok(plan) => (plan, Ok(Published::State)),
+            Err(error) => (Plan::default(), Err(Problem::from(error))),
+        };
+        let alerting = self.surroundings.alerting.upgrade();
+        let alerting = alerting.ok_or_else(|| Problem::new(Code::Draining, "the server ends"));
+        let done = move |planned: Result<_, Problem>| answer(planned.flatten());
+        let begun = alerting.and_then(|alerting| alerting.request_then(plan, done));
+        if let Err(problem) = begun {
+            self.end_request(token, id.as_ref(), &problem);
+        }
+    }
+
+    /// Notes that a client is owed a reply. What is returned brings the result to this shard, from
+    /// whatever thread.
+    fn begin_request(
+        &mut self,
+        token: Token,
+        id: Option<RequestId>,
+    ) -> impl FnOnce(Result<Published, Problem>) + Send + use<> {
+        let websocket = self.websocket(token);
+        websocket.requests_in_flight += 1;
+        let (serial, handle) = (websocket.serial, self.handle.clone());
+        move |result| handle.push_answer(Answered { token, serial, id, result })
+    }
+
+    /// What was begun is refused at once.
+    fn end_request(&mut self, token: Token, id: Option<&RequestId>, problem: &Problem) {
+        self.websocket(token).requests_in_flight -= 1;
+        self.refuse(token, id, problem);
+    }
+
+    /// What became of something that a client of this shard asked of others.
     pub(super) fn take_answer(&mut self, answered: Answered) {
         let Answered { token, serial, id, result } = answered;
         let Some(connection) = self.connections.get_mut(token) else { return };
