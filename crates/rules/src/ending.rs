@@ -56,6 +56,11 @@ impl Endings {
         Self { resolved: None, present: Some(present) }
     }
 
+    /// The elements that there are samples for, as far as is known, without metric names.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Labels> {
+        self.present.iter().flatten()
+    }
+
     /// Why an element is no longer there.
     pub(crate) fn of_element(&self, element: &Labels) -> Ending {
         let element = without_name(element);

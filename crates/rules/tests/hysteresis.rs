@@ -254,6 +254,24 @@ fn restored_alerts_lose_their_data_too() {
     assert_eq!(run(&mut second, script), told(script));
 }
 
+#[test]
+fn restored_alerts_end_where_their_rule_says() {
+    for rule in [HOT, "  - {alert: Hot, expr: t > 90, resolve_expr: 'sum by (s) (t) < 80'}\n"] {
+        let mut first = Engine::new(rules(rule));
+        run(&mut first, r#"0 t{s="a"} 91"#);
+        let firing: Vec<_> = first.active().map(|alert| (*alert).clone()).collect();
+        let mut second = Engine::new(rules(rule));
+        second.restore(Timestamp::from_ms(1000), firing);
+        let script = r#"
+            2000 t{s="a"} 85
+            200000 t{s="a"} 85
+            400000 t{s="a"} 79
+              > 400000 resolved {alertname="Hot",s="a"} 91
+        "#;
+        assert_eq!(run(&mut second, script), told(script), "{rule}");
+    }
+}
+
 const LOOKBACK: Duration = Duration::from_millis(20);
 const END_MS: i64 = 120;
 

@@ -104,11 +104,12 @@ impl Engine {
         Outcome { finding, wake }
     }
 
-    /// Whether a part raises alerts that do not end with their condition alone.
+    /// Whether a part raises alerts that do not end with their condition alone, or may have before
+    /// a restart.
     pub(super) fn lingers(&self, part: Subscription) -> bool {
         let entry = self.rules.get(part.rule);
         let raises = !entry.partitions.get(part.partition).raised.is_empty();
-        raises && entry.rule.plan.hysteresis.is_some()
+        (raises || self.alerts.has_orphans()) && entry.rule.plan.hysteresis.is_some()
     }
 
     /// When to look again after an evaluation that gave so many elements.

@@ -53,6 +53,7 @@ impl Engine {
             return;
         }
         self.find_orphan(part, &mut before);
+        self.find_lingering_orphans(part, &endings, &mut before);
         let held = self.held(part, items, taken_at);
         let is_held: FxHashSet<_> = held.iter().map(|held| held.fingerprint).collect();
         let was_raised: FxHashSet<_> = before.iter().copied().collect();
@@ -119,12 +120,38 @@ impl Engine {
         }
         let element = self.series.labels(*series);
         let Some(held) = self.identify(part.rule, element, reading) else { return };
-        let name = &self.rules.rule(part.rule).name;
-        let orphan = self.alerts.get(held.fingerprint);
-        if orphan.is_some_and(|orphan| orphan.is_orphan() && orphan.alert.rule() == Some(name)) {
+        if self.is_orphan_of(part.rule, held.fingerprint) {
             raised.push(held.fingerprint);
             self.adopt(part, &held);
         }
+    }
+
+    /// Gives a part the restored alerts that its elements may have raised before, though their
+    /// condition does not hold now: they end only when their end is reached.
+    fn find_lingering_orphans(
+        &mut self,
+        part: Subscription,
+        endings: &Endings,
+        raised: &mut Vec<Fingerprint>,
+    ) {
+        if !self.alerts.has_orphans() {
+            return;
+        }
+        for element in endings.present() {
+            let reading = Reading { time: self.now, value: f64::NAN };
+            let Some(held) = self.identify(part.rule, element.clone(), reading) else { continue };
+            if self.is_orphan_of(part.rule, held.fingerprint) {
+                raised.push(held.fingerprint);
+                self.adopt(part, &held);
+            }
+        }
+    }
+
+    /// Whether a restored alert of this rule waits for its element.
+    fn is_orphan_of(&self, rule: RuleId, fingerprint: Fingerprint) -> bool {
+        let name = &self.rules.rule(rule).name;
+        let orphan = self.alerts.get(fingerprint).filter(|entry| entry.is_orphan());
+        orphan.is_some_and(|orphan| orphan.alert.rule() == Some(name))
     }
 
     /// Makes a restored alert one like any other.
