@@ -237,11 +237,19 @@ const EXPRESSIONS: [&str; 18] = [
 
 /// Rules of every shape; the first of them is at a place among the others.
 fn set(first_at: usize) -> bellwire_rules::RuleSet {
+    set_without(first_at, None)
+}
+
+/// Without the alert of that number.
+fn set_without(first_at: usize, missing: Option<usize>) -> bellwire_rules::RuleSet {
     let mut texts = vec![
         "  - {record: total, expr: sum by (s) (a)}\n".to_owned(),
         "  - {record: twice, expr: total * 2}\n".to_owned(),
     ];
     for (index, expression) in EXPRESSIONS.into_iter().enumerate() {
+        if missing == Some(index) {
+            continue;
+        }
         let (hold, keep) = (index % 4 * 3, index % 3 * 4);
         texts.push(format!(
             "  - alert: A{index}\n    expr: |-\n      {expression}\n    for: {hold}ms\n    \
@@ -320,9 +328,32 @@ fn texts(changes: &[Change]) -> Vec<String> {
     texts
 }
 
+/// What an engine says of all alerts but one, whose rule comes and goes.
+fn beside(batches: &[(i64, Vec<Sample>)], changing: usize, replacements: &[i64]) -> Vec<String> {
+    let settings = Settings { lookback: LOOKBACK, ..Settings::default() };
+    let mut engine = Engine::with_settings(set(0), settings);
+    let mut changes = engine.apply(Timestamp::from_ms(0), &[]);
+    let mut is_there = true;
+    for (now, samples) in batches {
+        if replacements.contains(now) {
+            is_there = !is_there;
+            let missing = (!is_there).then_some(changing);
+            // Just before the samples: to replace rules is a step of its own.
+            let before = Timestamp::from_ms(*now - 1);
+            changes.extend(engine.replace(before, set_without(0, missing)));
+        }
+        changes.extend(engine.apply(Timestamp::from_ms(*now), samples));
+    }
+    changes.extend(engine.advance(Timestamp::from_ms(END_MS)));
+    let name = format!("alertname=\"A{changing}\"");
+    let mut texts = texts(&changes);
+    texts.retain(|text| text != "removed" && !text.contains(&name));
+    texts
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 100,
+        cases: 40,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
@@ -349,5 +380,15 @@ proptest! {
             texts.iter().map(|text| text.rsplit_once(' ').unwrap_or((text, "")).0.into()).collect()
         };
         prop_assert_eq!(bare(&texts(&resumed.advance(end))), bare(&expected));
+    }
+
+    #[test]
+    fn rules_that_stay_do_not_notice_that_others_come_and_go(
+        batches in batches(),
+        changing in 6..EXPRESSIONS.len() - 2,
+        replacements in prop::collection::vec(0..END_MS, 0..40),
+    ) {
+        let expected = beside(&batches, changing, &[]);
+        prop_assert_eq!(beside(&batches, changing, &replacements), expected);
     }
 }
