@@ -198,6 +198,8 @@ impl Run {
             (std::mem::take(&mut news.updates), is_new.then(|| Arc::clone(&news.config)))
         };
         if let Some(config) = new_config {
+            // What has been delivered just now must not be sent again.
+            self.take_landed();
             self.deliveries = JoinSet::new();
             self.on_the_way.clear();
             self.failing.clear();
@@ -234,6 +236,10 @@ impl Run {
     /// Many may come at once, and what follows for the journal goes there together.
     fn on_all_landed(&mut self, first: Landed) {
         self.on_landed(first);
+        self.take_landed();
+    }
+
+    fn take_landed(&mut self) {
         while let Some(landed) = self.deliveries.try_join_next_with_id() {
             self.on_landed(landed);
         }
