@@ -19,6 +19,7 @@ mod plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bellwire_model::limits::POSTED_GRACE;
 use bellwire_model::{
     Acknowledgement, Alert, AlertState, AlertStatus, Fingerprint, Labels, SilenceId, Timestamp,
     TransitionKind,
@@ -108,7 +109,11 @@ impl Desk {
             }
         }
         // Silences are all there, so that each alert is seen as it is at once.
-        for posted in posted {
+        for mut posted in posted {
+            // Who posts it could not reach anybody, and may be about to say that it goes on.
+            if posted.alert.state == AlertState::Firing && posted.ends_at <= now {
+                posted.ends_at = now.saturating_add(POSTED_GRACE);
+            }
             self.put_posted(now, posted, None, &mut Outcome::default());
         }
         self.look_for_inhibition(&mut Outcome::default());

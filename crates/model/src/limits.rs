@@ -107,6 +107,9 @@ pub const SILENCE_RETENTION: Duration = Duration::from_hours(120);
 pub const SILENCES_MAX: usize = 20_000;
 /// Alerts that clients have posted and that are remembered.
 pub const POSTED_ALERTS_MAX: usize = 50_000;
+/// How long after a restart a posted alert goes on whose end has passed meanwhile, so that who posts
+/// it can say that it still fires.
+pub const POSTED_GRACE: Duration = Duration::from_mins(2);
 /// Bytes of the address of the page that tells more of a posted alert: it may hold an expression.
 pub const GENERATOR_URL_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of the name of who silences or acknowledges.

@@ -92,6 +92,8 @@ impl Alerting {
 
     /// Takes the newest values of the rules' alerts that go on, and shows them.
     pub(crate) fn refresh(&self, alerts: impl Iterator<Item = Arc<Alert>>) {
+        // Computed before the desk's lock is taken.
+        let alerts: Vec<_> = alerts.collect();
         self.worker.show_after(|desk, _| desk.refresh(alerts));
     }
 

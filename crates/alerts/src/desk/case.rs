@@ -7,8 +7,8 @@ use bellwire_model::{Alert, AlertStatus, Timestamp};
 use super::{Shown, is_raised};
 use crate::posted::Posted;
 
-/// An alert, and what has been made of it.
-#[derive(Debug)]
+/// An alert, and what has been made of it. Cloning it is cheap.
+#[derive(Clone, Debug)]
 pub struct Case {
     pub(super) alert: Arc<Alert>,
     pub(super) status: AlertStatus,

@@ -150,3 +150,22 @@ fn a_record_that_cannot_be_read_is_named_and_harms_no_other() {
     assert_eq!(unreadable, ["desk/silence/x", "desk/other", "desk/posted/1"]);
     assert_eq!(desk.silences().count(), 1);
 }
+
+#[test]
+fn a_posted_alert_whose_end_passed_during_a_restart_waits_for_its_sender() {
+    for (is_sent_again, word) in [(true, "firing"), (false, "resolved")] {
+        let mut script = Script::new();
+        script.posts("Hot", Some(0), Some(100));
+        script.wake_at(200);
+        assert_eq!(script.word("Hot"), "firing");
+        script.pass(260);
+        if is_sent_again {
+            script.posts("Hot", Some(0), Some(500));
+        }
+        script.pass(321);
+        assert_eq!(
+            (script.word("Hot"), script.announced.len()),
+            (word, if is_sent_again { 1 } else { 2 })
+        );
+    }
+}

@@ -196,6 +196,12 @@ impl Script {
         self.now
     }
 
+    /// The process dies, and comes back at `seconds`.
+    pub(crate) fn wake_at(&mut self, seconds: i64) {
+        self.now = at(seconds);
+        self.restart();
+    }
+
     /// The process dies and comes back with its records; the rules' alerts are as they were.
     pub(crate) fn restart(&mut self) {
         let rules: Vec<RuleChange> = self.desk.cases().filter_map(as_restored).collect();

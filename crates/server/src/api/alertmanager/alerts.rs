@@ -27,14 +27,11 @@ pub(in crate::api) async fn list(
     let query = Query::new(query.as_deref());
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
-    let desk = app.alerting.desk();
-    let cases = desk.cases().filter(|case| wanted.takes(case));
-    let views = cases.filter_map(|case| {
+    let cases = wanted.of(&app.alerting.desk());
+    let views = cases.iter().filter_map(|case| {
         let names = viewer.receivers_of(case.alert());
-        names
-            .iter()
-            .any(|name| receivers.take(&viewer.config, name))
-            .then(|| viewer.view(case, &names, &[]))
+        let is_asked_for = names.iter().any(|name| receivers.take(&viewer.config, name));
+        is_asked_for.then(|| viewer.view(case, &names, &[]))
     });
     Ok(answer(views.collect()))
 }

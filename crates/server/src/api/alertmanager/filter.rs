@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bellwire_alerts::config::{Config, Receiver};
-use bellwire_alerts::desk::Case;
+use bellwire_alerts::desk::{Case, Desk};
 use bellwire_alerts::{Matcher, Matchers, Operator};
 
 use super::Refusal;
@@ -87,8 +87,13 @@ pub(super) struct Alerts {
 }
 
 impl Alerts {
+    /// Those of the desk, copied so that nobody waits for what is made of them.
+    pub(super) fn of(&self, desk: &Desk) -> Vec<Case> {
+        desk.cases().filter(|case| self.takes(case)).cloned().collect()
+    }
+
     /// Of those that fire; Alertmanager knows no others.
-    pub(super) fn takes(&self, case: &Case) -> bool {
+    fn takes(&self, case: &Case) -> bool {
         let status = case.status();
         case.is_raised()
             && (self.with_active || status.is_muted())

@@ -27,9 +27,9 @@ pub(in crate::api) async fn list(
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
     let routes = &viewer.config.routes;
-    let desk = app.alerting.desk();
+    let cases = wanted.of(&app.alerting.desk());
     let mut groups: BTreeMap<Key, Vec<&Case>> = BTreeMap::new();
-    for case in desk.cases().filter(|case| wanted.takes(case)) {
+    for case in &cases {
         for id in routes.matching(&case.alert().labels) {
             let route = routes.get(id);
             if receivers.take(&viewer.config, &route.receiver) {
