@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
-use bellwire_model::Epoch;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
+use bellwire_model::{Epoch, Offset};
 use bellwire_rules::{Externals, RuleSet};
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
@@ -221,7 +221,7 @@ impl Core {
         let feed_cell = Arc::new(OnceLock::new());
         let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
         let journal = open_journal(config, &topics, committer)?;
-        let shard_parts = shard_parts(config.shards)?;
+        let shard_parts = shard_parts(config.shards, journal.bounds().tail)?;
         let (table, tasks, feed) = hubs(&journal, &shard_parts);
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
         let states = Arc::new(States::new(journal.epoch(), Arc::clone(&table), feed));
@@ -365,10 +365,10 @@ fn spawn_shards(
 }
 
 /// One for each core where the configuration does not say.
-fn shard_parts(configured: usize) -> io::Result<Vec<ShardParts>> {
+fn shard_parts(configured: usize, tail: Offset) -> io::Result<Vec<ShardParts>> {
     let cores = || available_parallelism().map_or(1, Into::into);
     let count = if configured > 0 { configured } else { cores() };
-    (0..count).map(|_| ShardParts::new()).collect()
+    (0..count).map(|_| ShardParts::new(tail)).collect()
 }
 
 /// Connections that the kernel keeps ready for the front door.

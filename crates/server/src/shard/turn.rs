@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, LaneId};
+use bellwire_model::Offset;
 use bellwire_model::limits::{
     IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, TURN_BYTES_MAX, VISITS_PER_TURN,
 };
@@ -38,12 +39,15 @@ const INBOX: mio::Token = mio::Token(usize::MAX);
 pub(crate) struct ShardParts {
     poll: Poll,
     pub(crate) handle: ShardHandle,
+    /// What came before anything could come into the inbox: the shard starts later, and finds
+    /// there what the rules have announced meanwhile.
+    tail: Offset,
 }
 
 impl ShardParts {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(tail: Offset) -> io::Result<Self> {
         let (poll, handle) = poll_and_handle(INBOX)?;
-        Ok(Self { poll, handle })
+        Ok(Self { poll, handle, tail })
     }
 }
 
@@ -53,10 +57,9 @@ pub(crate) fn spawn(
     parts: ShardParts,
     surroundings: Arc<Surroundings>,
 ) -> io::Result<JoinHandle<()>> {
-    let bounds = surroundings.journal.bounds();
     let ticker = Ticker::start();
     let shard = Shard {
-        hub: Hub::new(surroundings.journal.epoch(), bounds.tail, HubLimits::default()),
+        hub: Hub::new(surroundings.journal.epoch(), parts.tail, HubLimits::default()),
         poll: parts.poll,
         handle: parts.handle,
         connections: Slab::new(),
