@@ -24,6 +24,7 @@ mod lifecycle;
 mod log;
 mod membership;
 mod numbers;
+mod orphans;
 mod partitions;
 mod recording;
 mod replacement;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_rules::{
-    Mode, RuleFile, RuleKind, RuleMode, RuleSet, TickReason, inspect, load, load_in,
-};
+use bellwire_rules::{RuleFile, RuleKind, RuleMode, RuleSet, inspect, load};
 
 /// Loads one file called `f`; the errors as text.
 fn load_one(text: &str) -> Result<RuleSet, Vec<String>> {
@@ -162,45 +160,6 @@ fn expressions_are_refused_at_the_column_of_the_fault() {
         ("\"text\"", 1, "a rule's expression is a vector or a number, this one is a text"),
     ];
     check_columns(&table);
-}
-
-#[test]
-fn what_is_beyond_streaming_is_evaluated_on_a_tick() {
-    let table = [
-        ("limitk(5, x) > 1", 1, "`limitk(…)`"),
-        ("1 < mad_over_time(x[5m])", 5, "`mad_over_time(…)`"),
-        ("sort_by_label(x, \"a\")", 1, "`sort_by_label(…)`"),
-        ("rate(x{a=\"@\"}[5m] offset 1m @ end())", 29, "`@`"),
-        ("x > 1 and y OFFSET -5m", 13, "an `offset` into the future"),
-    ];
-    for (expression, column, part) in table {
-        let set = load_one(&file_of(&format!("'{expression}'"))).expect(expression);
-        let Mode::Tick(reason) = &set.groups()[0].rules[0].mode else { panic!("{expression}") };
-        let place = format!("4:{}", 12 + column);
-        let expected = format!("{place}: {part} is of tier 3: it is evaluated on a tick");
-        assert_eq!(reason.to_string(), expected, "{expression}");
-    }
-}
-
-#[test]
-fn a_group_or_the_setting_says_how_rules_are_evaluated() {
-    let file =
-        |mode: &str| format!("groups:\n- name: g\n{mode}  rules:\n  - {{alert: A, expr: x > 1}}\n");
-    let tick = |reason: TickReason| Mode::Tick(reason);
-    let table = [
-        ("", RuleMode::Stream, Mode::Stream),
-        ("", RuleMode::Tick, tick(TickReason::Setting)),
-        ("  mode: stream\n", RuleMode::Tick, Mode::Stream),
-        ("  mode: tick\n", RuleMode::Stream, tick(TickReason::Group)),
-        ("  mode: tick\n", RuleMode::Tick, tick(TickReason::Group)),
-    ];
-    for (text, setting, expected) in table {
-        let text = file(text);
-        let set = load_in(&[RuleFile { name: "f", text: &text }], setting).expect("rules");
-        assert_eq!(set.groups()[0].rules[0].mode, expected, "{text}");
-    }
-    let errors = load_one(&file("  mode: fast\n")).expect_err("no mode");
-    assert_eq!(errors, ["f:3:9: `fast` is none of `stream` and `tick`"]);
 }
 
 #[test]

@@ -11,7 +11,6 @@ use bellwire_model::{
 use rustc_hash::FxHashSet;
 
 use super::alerts::Entry;
-use super::partitions::Members;
 use super::rules::RuleId;
 use super::series::{Reading, Subscription};
 use super::{Change, Engine};
@@ -21,11 +20,11 @@ use crate::rule::{AlertRule, OnDataLost, Rule};
 use crate::template::Fill;
 
 /// An element for which the condition holds, and the alert that it stands for.
-struct Held {
-    element: Labels,
+pub(super) struct Held {
+    pub(super) element: Labels,
     reading: Reading,
     labels: Labels,
-    fingerprint: Fingerprint,
+    pub(super) fingerprint: Fingerprint,
 }
 
 /// What a part of an alerting rule comes to.
@@ -101,90 +100,6 @@ impl Engine {
     fn take_raised(&mut self, part: Subscription) -> Vec<Fingerprint> {
         let partitions = &mut self.rules.get_mut(part.rule).partitions;
         std::mem::take(&mut partitions.get_mut(part.partition).raised)
-    }
-
-    /// Gives a part of one series the restored alert that the series raised before: its series
-    /// has been seen, so from now on it is an alert like any other.
-    fn find_orphan(&mut self, part: Subscription, raised: &mut Vec<Fingerprint>) {
-        if !self.alerts.has_orphans() {
-            return;
-        }
-        let entry = self.rules.get(part.rule);
-        let members = &entry.partitions.get(part.partition).members;
-        let Members::One(series) = members else { return };
-        let Some(newest) = self.series.newest(*series) else { return };
-        let reading = Reading { time: Timestamp::from_ms(newest.time), value: newest.value };
-        if reading.time.saturating_add(self.settings.lookback) <= self.now {
-            // It says nothing: its samples may be on their way.
-            return;
-        }
-        let element = self.series.labels(*series);
-        let Some(held) = self.identify(part.rule, element, reading) else { return };
-        if self.is_orphan_of(part.rule, held.fingerprint) {
-            raised.push(held.fingerprint);
-            self.adopt(part, &held);
-        }
-    }
-
-    /// Gives a part the restored alerts that its elements may have raised before, though their
-    /// condition does not hold now: they end only when their end is reached.
-    fn find_lingering_orphans(
-        &mut self,
-        part: Subscription,
-        endings: &Endings,
-        raised: &mut Vec<Fingerprint>,
-    ) {
-        if !self.alerts.has_orphans() {
-            return;
-        }
-        for element in endings.present() {
-            let reading = Reading { time: self.now, value: f64::NAN };
-            let Some(held) = self.identify(part.rule, element.clone(), reading) else { continue };
-            if self.is_orphan_of(part.rule, held.fingerprint) {
-                raised.push(held.fingerprint);
-                self.adopt(part, &held);
-            }
-        }
-    }
-
-    /// Whether a restored alert of this rule waits for its element.
-    fn is_orphan_of(&self, rule: RuleId, fingerprint: Fingerprint) -> bool {
-        let name = &self.rules.rule(rule).name;
-        let orphan = self.alerts.get(fingerprint).filter(|entry| entry.is_orphan());
-        orphan.is_some_and(|orphan| orphan.alert.rule() == Some(name))
-    }
-
-    /// Makes a restored alert one like any other.
-    fn adopt(&mut self, part: Subscription, held: &Held) {
-        let fingerprint = held.fingerprint;
-        let rule = self.rules.rule(part.rule);
-        let is_ticked = self.rules.is_ticked(part.rule);
-        let mut entry = self.alerts.remove(fingerprint).expect("the caller has found it");
-        if let Some(due) = entry.due.take() {
-            self.timers.alerts.cancel(due, fingerprint);
-        }
-        if entry.alert.state == AlertState::Pending && !is_ticked {
-            let due = entry.alert.active_at.saturating_add(alert_rule(rule).hold);
-            self.timers.alerts.arm(due, fingerprint);
-            entry.due = Some(due);
-        }
-        let annotations = rule.alert_annotations(&self.fill(&held.element, entry.newest.value));
-        let alert = Arc::make_mut(&mut entry.alert);
-        alert.source = AlertSource::Rule(rule.name.clone());
-        alert.annotations = annotations;
-        entry.owner = Some(part);
-        entry.element = held.element.clone();
-        self.alerts.insert(entry);
-    }
-
-    /// Takes an alert from the part that raises it: it goes on if another part raises it too.
-    pub(super) fn disown(&mut self, fingerprint: Fingerprint) {
-        let mut entry = self.alerts.remove(fingerprint).expect("a part raises alerts that exist");
-        if let Some(due) = entry.due.take() {
-            self.timers.alerts.cancel(due, fingerprint);
-        }
-        entry.owner = None;
-        self.alerts.insert(entry);
     }
 
     /// The condition holds, and did not before. Says whether there is an alert now.
@@ -277,7 +192,12 @@ impl Engine {
     }
 
     /// An alert fires from now on, or its data is lost.
-    fn turn(&mut self, fingerprint: Fingerprint, kind: TransitionKind, changes: &mut Vec<Change>) {
+    pub(super) fn turn(
+        &mut self,
+        fingerprint: Fingerprint,
+        kind: TransitionKind,
+        changes: &mut Vec<Change>,
+    ) {
         let entry = self.alerts.get(fingerprint).expect("the caller has found it");
         let mut alert = self.current(entry);
         let turned = Arc::make_mut(&mut alert);
@@ -366,24 +286,6 @@ impl Engine {
         self.alerts.insert(Entry { alert, owner: None, kept_since, due: Some(due), ..entry });
     }
 
-    /// Ends an alert whose timer was due, if it is a restored one that nobody has spoken for. Where
-    /// its rule asks for it, its data counts as lost first.
-    pub(super) fn end_orphan(&mut self, fingerprint: Fingerprint, changes: &mut Vec<Change>) {
-        let Some(orphan) = self.alerts.get(fingerprint).filter(|entry| entry.is_orphan()) else {
-            return;
-        };
-        let is_kept = orphan.alert.rule().is_some_and(|name| self.rules.keeps_lost(name));
-        if orphan.alert.state != AlertState::Firing || !is_kept {
-            return self.end(fingerprint, changes);
-        }
-        self.turn(fingerprint, TransitionKind::DataLost, changes);
-        let until = self.now.saturating_add(DATA_LOST_RETENTION);
-        let entry = self.alerts.get_mut(fingerprint).expect("it was there a line ago");
-        entry.kept_since = Some(self.now);
-        entry.due = Some(until);
-        self.timers.alerts.arm(until, fingerprint);
-    }
-
     /// The alert with its newest value.
     pub(super) fn current(&self, entry: &Entry) -> Arc<Alert> {
         if entry.is_as_it_was() {
@@ -401,14 +303,14 @@ impl Engine {
     }
 
     /// The alert that an element stands for, unless its labels break a bound.
-    fn identify(&self, rule: RuleId, element: Labels, reading: Reading) -> Option<Held> {
+    pub(super) fn identify(&self, rule: RuleId, element: Labels, reading: Reading) -> Option<Held> {
         let rule = self.rules.rule(rule);
         let labels = rule.alert_labels(&self.fill(&element, reading.value)).ok()?;
         let fingerprint = Fingerprint::of(&labels);
         Some(Held { element, reading, labels, fingerprint })
     }
 
-    fn fill<'a>(&'a self, labels: &'a Labels, value: f64) -> Fill<'a> {
+    pub(super) fn fill<'a>(&'a self, labels: &'a Labels, value: f64) -> Fill<'a> {
         Fill { labels, value, externals: &self.settings.externals, queries: self }
     }
 
@@ -445,7 +347,7 @@ enum Place {
     None,
 }
 
-fn alert_rule(rule: &Rule) -> &AlertRule {
+pub(super) fn alert_rule(rule: &Rule) -> &AlertRule {
     rule.alert().expect("only alerting rules raise alerts")
 }
 
