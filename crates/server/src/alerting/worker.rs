@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::{AlertingParts, Work};
 use crate::clock;
-use crate::evaluator::{ALERTS_ACTIVE, event_topic};
+use crate::evaluator::{ACKNOWLEDGED, ALERTS_ACTIVE, UNACKNOWLEDGED, event_topic};
 use crate::notifier::Notifier;
 use crate::observe::Figures;
 use crate::state::States;
@@ -123,7 +123,11 @@ impl Worker {
     }
 
     fn take(&self, plan: Plan) {
-        self.figures.alert_transitions.add(plan.announcements.len() as u64);
+        let is_transition = |announced: &&Announcement| {
+            !matches!(announced.event_type, ACKNOWLEDGED | UNACKNOWLEDGED)
+        };
+        let transitions = plan.announcements.iter().filter(is_transition).count();
+        self.figures.alert_transitions.add(transitions as u64);
         self.show_after(|desk, now| desk.take(now, plan));
     }
 
