@@ -19,6 +19,7 @@ const bellwire = spawn(
     "--listen", flags.get("--web.listen-address") ?? "127.0.0.1:9093",
     "--data", `${flags.get("--storage.path") ?? "data"}/bellwire`,
     "--alertmanager-config", flags.get("--config.file") ?? "alertmanager.yml",
+    "--notification-start-delay", flags.get("--dispatch.start-delay") ?? "0s",
   ],
   { stdio: ["ignore", "pipe", "inherit"] },
 );

@@ -48,6 +48,8 @@ pub struct Dispatcher {
     overdue: Vec<(GroupId, usize)>,
     records: Records,
     on_the_way: FxHashMap<Address, Flight>,
+    /// No group is looked at before.
+    starts_at: Timestamp,
     groups_made: u64,
     groups_refused: u64,
 }
@@ -87,9 +89,17 @@ impl Dispatcher {
             overdue: Vec::new(),
             records,
             on_the_way: FxHashMap::default(),
+            starts_at: Timestamp::MIN,
             groups_made: 0,
             groups_refused: 0,
         }
+    }
+
+    /// Looks at no group before `time`: those who post alerts may need some time to come back, too.
+    #[must_use]
+    pub fn starting_at(mut self, time: Timestamp) -> Self {
+        self.starts_at = time;
+        self
     }
 
     /// An alert is as it says now.
@@ -209,7 +219,8 @@ impl Dispatcher {
         // Who has waited elsewhere, say before a restart, does not wait again.
         let wait = settings.timing.wait;
         let waited = update.alert.fired_at.unwrap_or(now).saturating_add(wait);
-        group.deadline = if waited < now { now } else { now.saturating_add(wait) };
+        let deadline = if waited < now { now } else { now.saturating_add(wait) };
+        group.deadline = deadline.max(self.starts_at);
         self.groups_made += 1;
         let id = self.groups_made;
         self.by_labels.insert((route, labels), id);

@@ -41,6 +41,8 @@ pub struct Config {
     pub rule_mode: RuleMode,
     /// Alertmanager's configuration file: whom to notify of alerts.
     pub alertmanager_config: Option<PathBuf>,
+    /// How long nobody is notified after the start.
+    pub notification_start_delay: Duration,
     /// How long streams keep events where `[[topic]]` says nothing else.
     pub retention_age: Duration,
     /// What templates of rules name as `$externalLabels`.
@@ -98,6 +100,7 @@ impl Default for Config {
             rules: Vec::new(),
             rule_mode: RuleMode::Stream,
             alertmanager_config: None,
+            notification_start_delay: Duration::ZERO,
             retention_age: Duration::ZERO,
             external_labels: Labels::empty(),
             external_url: String::new(),

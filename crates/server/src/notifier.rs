@@ -70,18 +70,21 @@ pub(crate) struct NotifierParts {
     pub(crate) figures: Arc<Figures>,
     /// Where people find this server.
     pub(crate) external_url: Arc<str>,
+    /// How long nobody is notified after the start.
+    pub(crate) start_delay: Duration,
 }
 
 impl Notifier {
     /// With what the journal says of earlier notifications, and what runs it.
     pub(crate) fn open(parts: NotifierParts) -> Result<(Arc<Self>, Run), bellwire_journal::Error> {
-        let NotifierParts { config, journal, figures, external_url } = parts;
+        let NotifierParts { config, journal, figures, external_url, start_delay } = parts;
         let config = Arc::new(config);
         let stored = journal
             .records(Address::KEY_PREFIX)?
             .into_iter()
             .filter_map(|record| Some((Address::from_key(&record.key)?, record.value.to_vec())));
-        let dispatcher = Dispatcher::new(Arc::clone(&config), stored);
+        let starts_at = clock::now().saturating_add(start_delay);
+        let dispatcher = Dispatcher::new(Arc::clone(&config), stored).starting_at(starts_at);
         let news = News { updates: FxHashMap::default(), config, is_config_new: false };
         let notifier = Arc::new(Self {
             news: Mutex::new(news),

@@ -242,6 +242,7 @@ impl Core {
             journal: Arc::clone(&self.journal),
             figures: Arc::clone(&self.figures),
             external_url: external_url.into(),
+            start_delay: config.notification_start_delay,
         };
         Ok(Notifier::open(parts)?)
     }

@@ -367,6 +367,21 @@ fn a_restart_neither_repeats_nor_forgets() {
 }
 
 #[test]
+fn nobody_is_told_before_the_start() {
+    let mut story = Story::new("  group_wait: 1s\n  group_interval: 6s", 1);
+    let config = Arc::clone(&story.config);
+    story.dispatcher = Dispatcher::new(config, []).starting_at(Timestamp::from_ms(5_000));
+    story.fires("one");
+    story.until(3.0);
+    story.fires("two");
+    story.until(5.5);
+    story.told(&["5s a0 first notification: +one +two"]);
+    story.fires("three");
+    story.until(20.0);
+    story.told(&["11s a0 new alerts added: +one +three +two"]);
+}
+
+#[test]
 fn another_configuration_begins_anew_and_remembers_what_was_told() {
     let mut story = Story::new("  group_wait: 1s\n  group_interval: 6s", 1);
     story.fires("one");

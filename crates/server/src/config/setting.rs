@@ -135,6 +135,19 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, values| path(values, &mut config.alertmanager_config),
     },
     Setting {
+        key: "notification_start_delay",
+        value_name: "DURATION",
+        default: "0s",
+        help: "How long nobody is notified after the start, so that those who post alerts come back first.",
+        is_list: false,
+        set: |config, values| {
+            let value = one(values)?;
+            config.notification_start_delay = parse_duration(value)
+                .ok_or_else(|| format!("expected a duration such as 0s or 30s, not `{value}`"))?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "retention_age",
         value_name: "DURATION",
         default: "24h",

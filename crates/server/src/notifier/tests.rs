@@ -31,6 +31,7 @@ fn start(journal: &Arc<dyn Journal>, webhooks: &str) -> (Arc<Notifier>, Arc<Figu
         journal: Arc::clone(journal),
         figures: Arc::clone(&figures),
         external_url: "http://bellwire".into(),
+        start_delay: Duration::ZERO,
     };
     let (notifier, run) = Notifier::open(parts).expect("opened");
     tokio::spawn(run.forever());
