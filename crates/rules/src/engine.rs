@@ -266,7 +266,7 @@ impl Engine {
                     at.saturating_add(self.settings.resolved_retention)
                 }
                 (AlertState::DataLost, _) => alert.sample_time.saturating_add(DATA_LOST_RETENTION),
-                _ => self.now.saturating_add(self.settings.lookback),
+                _ => self.now.saturating_add(self.patience()),
             };
             let has_room = self.alerts.len() < self.settings.alerts_max;
             if due <= self.now || !has_room || !self.makes_way(&alert) {

@@ -2,6 +2,7 @@
 //! rule has just been replaced. They wait to be raised again, and end if they are not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::limits::DATA_LOST_RETENTION;
 use bellwire_model::{AlertSource, AlertState, Fingerprint, Timestamp, TransitionKind};
@@ -14,6 +15,12 @@ use super::{Change, Engine};
 use crate::ending::Endings;
 
 impl Engine {
+    /// How long a restored alert waits for its element: as long as a series is present after a
+    /// sample, and until every group in tick mode has had its tick.
+    pub(super) fn patience(&self) -> Duration {
+        self.rules.tick_interval_max.max(self.settings.lookback)
+    }
+
     /// Gives a part of one series the restored alert that the series raised before: its series
     /// has been seen, so from now on it is an alert like any other.
     pub(super) fn find_orphan(&mut self, part: Subscription, raised: &mut Vec<Fingerprint>) {

@@ -181,7 +181,7 @@ impl Engine {
                 let since = kept_since.unwrap_or(alert.sample_time);
                 Some(since.saturating_add(DATA_LOST_RETENTION).max(self.now))
             }
-            None => Some(self.now.saturating_add(self.settings.lookback)),
+            None => Some(self.now.saturating_add(self.patience())),
             Some(part) => {
                 let rule = self.rules.rule(part.rule);
                 Arc::make_mut(&mut alert).source = AlertSource::Rule(rule.name.clone());

@@ -66,6 +66,8 @@ pub(super) struct RuleTable {
     keeping_lost: FxHashSet<Arc<RuleName>>,
     /// Whether one of them names a series of alerts.
     names_alerts: bool,
+    /// The longest interval of a group in tick mode.
+    pub(super) tick_interval_max: Duration,
     /// Groups that have not been told when to tick.
     pub(super) idle_groups: usize,
 }
@@ -90,6 +92,7 @@ impl RuleTable {
             of_any_metric: Vec::new(),
             keeping_lost: FxHashSet::default(),
             names_alerts: false,
+            tick_interval_max: groups.iter().map(|g| g.interval).max().unwrap_or_default(),
             idle_groups: groups.len(),
             groups,
         };

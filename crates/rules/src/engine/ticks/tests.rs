@@ -204,6 +204,20 @@ fn a_group_ticks_at_multiples_of_its_interval_and_not_between() {
 }
 
 #[test]
+fn a_restored_alert_waits_for_the_tick_of_its_group() {
+    let text = "groups:\n- name: g\n  interval: 10m\n  rules:\n  - {alert: A, expr: vector(1)}\n";
+    let set = || load_in(&[RuleFile { name: "f", text }], RuleMode::Tick).expect("rules");
+    let mut first = Engine::new(set());
+    first.apply(Timestamp::from_ms(0), &[]);
+    let firing: Vec<_> = first.active().map(|alert| (*alert).clone()).collect();
+    assert_eq!(firing.len(), 1);
+    let mut second = Engine::new(set());
+    second.restore(Timestamp::from_ms(1_000), firing);
+    assert_eq!(second.advance(Timestamp::from_ms(3_600_000)), []);
+    assert_eq!(second.figures().alerts.firing, 1);
+}
+
+#[test]
 fn a_clock_that_jumps_passes_over_ticks() {
     let text = "groups:\n- name: g\n  interval: 1s\n  rules:\n  - {record: r, expr: time()}\n";
     let set = load_in(&[RuleFile { name: "f", text }], RuleMode::Tick).expect("rules");
