@@ -112,9 +112,8 @@ impl Storage {
         }
     }
 
-    /// A copy of what an expression looks at, to be queried elsewhere.
-    #[must_use]
-    pub fn excerpt(&self, plan: &Plan) -> Self {
+    /// A copy of what an expression looks at.
+    pub(crate) fn excerpt(&self, plan: &Plan) -> Self {
         let mut excerpt = Self::new();
         for selection in &plan.selections {
             for id in self.select(&selection.selector) {

@@ -127,6 +127,9 @@ fn rules_and_alerts_are_listed_as_prometheus_does() {
     assert_eq!(only["groups"].as_array().map(Vec::len), Some(1));
     assert_eq!(only["groups"][0]["rules"][0]["state"], "firing");
     assert_eq!(only["groups"][0]["rules"][0].get("alerts"), None);
+    let query = "/api/v1/query?query=count(ALERTS)%20by%20(alertname,alertstate)";
+    let counts = ask(&server, query)["result"].clone();
+    assert_eq!(counts.as_array().map(Vec::len), Some(2), "{counts}");
     let alerts = ask(&server, "/api/v1/alerts")["alerts"].clone();
     let states: Vec<&Value> =
         alerts.as_array().expect("an array").iter().map(|alert| &alert["state"]).collect();

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use bellwire_model::Alert;
+use bellwire_model::{Alert, AlertState, Labels, Sample};
 
 use super::Engine;
 use super::health::Health;
 use super::rules::{Entry as RuleEntry, RuleId};
+use crate::alert_series;
+use crate::evaluation::Element;
+use crate::plan::Plan;
 use crate::rule::Rule;
+use crate::storage::Storage;
 
 /// A rule, and what it gives now.
 #[derive(Debug)]
@@ -27,6 +31,26 @@ impl Engine {
             let RuleEntry { rule, partitions, .. } = self.rules.get(id);
             RuleReport { rule, alerts: self.raised(id), health: partitions.health() }
         })
+    }
+
+    /// A copy of what an expression looks at, to be queried elsewhere. The series of alerts are in
+    /// it as they are now, also where no rule names them and none are kept.
+    pub fn excerpt(&self, plan: &Plan) -> Storage {
+        let mut excerpt = self.storage().excerpt(plan);
+        if self.rules.names_alerts() {
+            return excerpt;
+        }
+        let is_selected = |labels: &Labels| {
+            plan.selections.iter().any(|selection| selection.selector.selects(labels))
+        };
+        for alert in self.active().filter(|alert| alert.state != AlertState::Resolved) {
+            let given = alert_series::series(&alert.labels, alert.state, alert.active_at);
+            let given = given.into_iter().flatten();
+            for Element { labels, value } in given.filter(|given| is_selected(&given.labels)) {
+                excerpt.add(&Sample { series: labels, value, time: self.now });
+            }
+        }
+        excerpt
     }
 
     pub(super) fn raised(&self, rule: RuleId) -> Vec<Arc<Alert>> {

@@ -69,7 +69,7 @@ async fn evaluate<E: std::fmt::Display + Send + 'static>(
 ) -> Result<Answer, Failure> {
     let plan = Arc::new(plan);
     let of_engine = Arc::clone(&plan);
-    let storage = app.intake.look(move |engine| engine.storage().excerpt(&of_engine)).await?;
+    let storage = app.intake.look(move |engine| engine.excerpt(&of_engine)).await?;
     let answer = tokio::task::spawn_blocking(move || evaluate(&plan, &storage)).await;
     answer
         .map_err(|error| Failure::execution(error.to_string()))?
