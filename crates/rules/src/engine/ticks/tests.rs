@@ -142,7 +142,7 @@ fn of_engine(engine: &Engine) -> Alerts {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 60,
+        cases: 25,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
