@@ -88,7 +88,8 @@ impl Timestamp {
         }
         let minutes = Date { year, month, day }.number() * 1440 + hour * 60 + minute;
         let minutes = minutes - zone_minutes(zone)?;
-        Some(Self::from_ms(minutes * 60_000 + (seconds * 1e3).round() as i64))
+        let ms = minutes * 60_000 + (seconds * 1e3).round() as i64;
+        Some(Self::from_ms(ms.min(LAST_MS)))
     }
 
     /// As RFC 3339 writes it, in UTC with milliseconds: `2024-01-01T00:00:00.250Z`.
@@ -96,6 +97,10 @@ impl Timestamp {
         Rfc3339(self)
     }
 }
+
+/// The last millisecond that RFC 3339 can write: what is read late on that day, or in a zone behind
+/// UTC, must still be readable by others when it is written.
+const LAST_MS: i64 = 253_402_300_799_999;
 
 /// How far a zone such as `Z` or `+02:30` is ahead of UTC.
 fn zone_minutes(zone: &str) -> Option<i64> {
@@ -131,6 +136,8 @@ mod tests {
             ("2024-01-01T02:30:00.250+02:30", Some(1_704_067_200_250)),
             ("1970-01-01T00:00:00-01:00", Some(3_600_000)),
             ("0001-01-01T00:00:00Z", Some(-62_135_596_800_000)),
+            ("9999-12-31T23:59:59.999999999Z", Some(LAST_MS)),
+            ("9999-12-31T23:00:00-14:00", Some(LAST_MS)),
             ("2024-13-01T00:00:00Z", None),
             ("2024-01-01T00:00:00+99999999999999:00", None),
             ("99999999999999999-01-01T00:00:00Z", None),
@@ -150,6 +157,7 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999Z"),
             (951_782_400_007, "2000-02-29T00:00:00.007Z"),
             (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
+            (LAST_MS, "9999-12-31T23:59:59.999Z"),
         ];
         for (ms, text) in table {
             let time = Timestamp::from_ms(ms);

@@ -309,3 +309,19 @@ fn alerts_are_chosen_and_grouped_as_in_alertmanager() {
     assert_eq!(groups[0]["alerts"].as_array().map(Vec::len), Some(2));
     assert_eq!(get(address, "/api/v2/receivers").json()[0]["name"], "default");
 }
+
+#[test]
+fn members_that_are_null_are_left_out_and_a_time_without_an_end_is_readable() {
+    let (server, _rules) = server();
+    let address = server.address();
+    let forever = "9999-12-31T23:59:59.999999999Z";
+    let alert = json!([{ "labels": { "a": "b" }, "annotations": null, "endsAt": forever }]);
+    assert_eq!(post(address, "/api/v2/alerts", alert.to_string()).status, 200);
+    let matchers = json!([{ "name": "a", "value": "b", "isRegex": false }]);
+    let body = silence(&matchers, &json!({ "annotations": null, "endsAt": forever }));
+    assert_eq!(post(address, "/api/v2/silences", body).status, 200);
+    for path in ["alerts", "silences"] {
+        let listed = get(address, &format!("/api/v2/{path}")).json();
+        assert_eq!(listed[0]["endsAt"], "9999-12-31T23:59:59.999Z", "{path}");
+    }
+}

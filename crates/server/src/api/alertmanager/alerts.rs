@@ -92,8 +92,7 @@ pub(super) fn labels_json(labels: &Labels) -> Value {
 #[serde(rename_all = "camelCase")]
 struct PostedText {
     labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    annotations: Option<BTreeMap<String, String>>,
     starts_at: Option<String>,
     ends_at: Option<String>,
     #[serde(rename = "generatorURL")]
@@ -141,7 +140,8 @@ fn read(text: PostedText) -> Result<Post, String> {
     let invalid = |what: &str, error: &LabelsError| format!("invalid {what}: {error}");
     Ok(Post {
         labels: labels(&text.labels).map_err(|error| invalid("label set", &error))?,
-        annotations: labels(&text.annotations).map_err(|error| invalid("annotations", &error))?,
+        annotations: labels(&text.annotations.unwrap_or_default())
+            .map_err(|error| invalid("annotations", &error))?,
         starts_at: time(text.starts_at.as_deref(), "startsAt")?,
         ends_at: time(text.ends_at.as_deref(), "endsAt")?,
         generator_url: text.generator_url.filter(|url| !url.is_empty()).map(Into::into),

@@ -107,8 +107,7 @@ struct SilenceText {
     ends_at: String,
     created_by: String,
     comment: String,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
+    annotations: Option<BTreeMap<String, String>>,
     #[serde(default, rename = "until_resolved")]
     until_resolved: bool,
 }
@@ -140,7 +139,8 @@ pub(in crate::api) async fn post(
 fn read(text: SilenceText, now: Timestamp) -> Result<NewSilence, Refusal> {
     let id = text.id.filter(|id| !id.is_empty());
     let ends_at = time(Some(&text.ends_at), "endsAt").map_err(Refusal::bad)?;
-    let annotations = text.annotations.iter().map(|(name, value)| (&**name, &**value));
+    let annotations = text.annotations.unwrap_or_default();
+    let annotations = annotations.iter().map(|(name, value)| (&**name, &**value));
     let until_resolved = text.until_resolved;
     let has_matched = false;
     Ok(NewSilence {
