@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::{GENERATOR_URL_BYTES_MAX, RESOLVED_RETENTION};
+use bellwire_model::limits::{GENERATOR_URL_BYTES_MAX, POSTED_ALERT_BYTES_MAX, RESOLVED_RETENTION};
 use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, Labels, Timestamp};
 use thiserror::Error;
 
@@ -35,6 +35,9 @@ impl Post {
         if self.generator_url.as_ref().is_some_and(|url| url.len() > GENERATOR_URL_BYTES_MAX) {
             return Err(PostError::UrlTooLong);
         }
+        if self.labels.size_bytes() + self.annotations.size_bytes() > POSTED_ALERT_BYTES_MAX {
+            return Err(PostError::TooLarge);
+        }
         Ok(())
     }
 }
@@ -52,6 +55,9 @@ pub enum PostError {
     /// The address of its page is too long.
     #[error("a generatorURL has at most {GENERATOR_URL_BYTES_MAX} bytes")]
     UrlTooLong,
+    /// Its labels and annotations are too long together.
+    #[error("labels and annotations of an alert have at most {POSTED_ALERT_BYTES_MAX} bytes")]
+    TooLarge,
     /// There are as many posted alerts as there may be.
     #[error("there are as many posted alerts as there may be")]
     TooMany,

@@ -112,6 +112,9 @@ pub const POSTED_ALERTS_MAX: usize = 50_000;
 pub const POSTED_GRACE: Duration = Duration::from_mins(2);
 /// Bytes of the address of the page that tells more of a posted alert: it may hold an expression.
 pub const GENERATOR_URL_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a posted alert's labels and annotations: as JSON, whatever in them is escaped, they must
+/// fit into one record ([`RECORD_BYTES_MAX`]).
+pub const POSTED_ALERT_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of the name of who silences or acknowledges.
 pub const PERSON_BYTES_MAX: usize = 255;
 /// Bytes of a silence's comment, or of an acknowledgement's note.

@@ -149,6 +149,7 @@ impl Desk {
         // The same alert may come twice in one request.
         let mut planned: BTreeMap<Fingerprint, Posted> = BTreeMap::new();
         let mut plan = Plan::default();
+        let mut room = POSTED_ALERTS_MAX.saturating_sub(self.posted);
         for post in posts {
             if let Err(error) = post.check() {
                 errors.push(error);
@@ -161,7 +162,8 @@ impl Desk {
             }
             let old = planned.get(&fingerprint);
             let old = old.or_else(|| known.and_then(|case| case.posted.as_ref()));
-            if old.is_none() && self.posted + planned.len() >= POSTED_ALERTS_MAX {
+            let is_new = old.is_none();
+            if is_new && room == 0 {
                 errors.push(PostError::TooMany);
                 continue;
             }
@@ -171,6 +173,7 @@ impl Desk {
                 Made::GoesOn(posted) => (None, posted),
                 Made::Nothing => continue,
             };
+            room -= usize::from(is_new);
             plan.post(now, posted.clone(), kind);
             planned.insert(fingerprint, posted);
         }

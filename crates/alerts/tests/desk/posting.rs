@@ -1,8 +1,12 @@
 //! Alerts that clients post.
 
-use bellwire_model::TransitionKind;
+use std::ops::Range;
 
-use crate::script::{Script, fingerprint};
+use bellwire_alerts::{Post, PostError};
+use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, POSTED_ALERTS_MAX, RECORD_BYTES_MAX};
+use bellwire_model::{Labels, TransitionKind};
+
+use crate::script::{Script, fingerprint, post};
 
 #[test]
 fn a_posted_alert_is_one_like_any_other() {
@@ -78,4 +82,32 @@ fn what_is_no_alert_is_refused_and_others_are_taken() {
     assert_eq!(script.posts("Hot", Some(10), Some(5)), 1);
     assert_eq!(script.posts("Hot", Some(5), Some(10)), 0);
     assert_eq!(script.word("Hot"), "firing");
+}
+
+#[test]
+fn alerts_that_are_known_take_no_room_of_new_ones() {
+    let mut script = Script::new();
+    let posts = |numbers: Range<usize>| -> Vec<Post> {
+        numbers.map(|number| post(&format!("Hot,number={number}"), None, None)).collect()
+    };
+    assert_eq!(script.posts_all(posts(0..POSTED_ALERTS_MAX - 1)), []);
+    // All of them again, and one more.
+    assert_eq!(script.posts_all(posts(0..POSTED_ALERTS_MAX)), []);
+    let errors = script.posts_all(posts(POSTED_ALERTS_MAX - 2..POSTED_ALERTS_MAX + 2));
+    assert_eq!(errors, [PostError::TooMany, PostError::TooMany]);
+}
+
+#[test]
+fn an_alert_that_no_record_could_hold_is_refused_and_others_are_taken() {
+    let mut script = Script::new();
+    let long = "\u{1}".repeat(LABEL_VALUE_BYTES_MAX);
+    let names: Vec<String> = (0..32).map(|number| format!("note{number}")).collect();
+    let annotations = |count: usize| {
+        Labels::from_pairs(names[..count].iter().map(|name| (&**name, &*long))).expect("labels")
+    };
+    let large = Post { annotations: annotations(32), ..post("Large", None, None) };
+    let most = Post { annotations: annotations(31), ..post("Most", None, None) };
+    assert_eq!(script.posts_all(vec![large, most]), [PostError::TooLarge]);
+    assert_eq!(script.word("Most"), "firing");
+    assert!(script.records.values().all(|record| record.len() < RECORD_BYTES_MAX));
 }

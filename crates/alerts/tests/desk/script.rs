@@ -7,7 +7,7 @@ use std::time::Duration;
 use bellwire_alerts::desk::{Outcome, Plan, RuleChange};
 use bellwire_alerts::inhibition::InhibitionRule;
 use bellwire_alerts::silence::{Ending, NewSilence, SilenceError};
-use bellwire_alerts::{Desk, Post};
+use bellwire_alerts::{Desk, Post, PostError};
 use bellwire_model::{
     Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, SilenceId, Timestamp,
     TransitionKind,
@@ -57,6 +57,17 @@ pub(crate) fn silence(matchers: &str, from: i64, to: i64) -> NewSilence {
     }
 }
 
+/// An alert as somebody posts it.
+pub(crate) fn post(text: &str, from: Option<i64>, to: Option<i64>) -> Post {
+    Post {
+        labels: labels(text),
+        annotations: Labels::empty(),
+        starts_at: from.map(at),
+        ends_at: to.map(at),
+        generator_url: None,
+    }
+}
+
 impl Script {
     pub(crate) fn new() -> Self {
         Self::with_inhibition(Vec::new())
@@ -88,6 +99,14 @@ impl Script {
     pub(crate) fn take(&mut self, plan: Plan) {
         self.announced.extend(plan.announcements.iter().map(|event| event.id.clone()));
         self.keep(&plan.records);
+        let outcome = self.desk.take(self.now, plan);
+        self.note(outcome);
+    }
+
+    /// A plan is made durable, something else happens, and only then the plan is taken.
+    pub(crate) fn interrupted(&mut self, plan: Plan, meanwhile: impl FnOnce(&mut Self)) {
+        self.keep(&plan.records);
+        meanwhile(self);
         let outcome = self.desk.take(self.now, plan);
         self.note(outcome);
     }
@@ -156,16 +175,14 @@ impl Script {
 
     /// Somebody posts an alert; returns how many were refused.
     pub(crate) fn posts(&mut self, text: &str, from: Option<i64>, to: Option<i64>) -> usize {
-        let post = Post {
-            labels: labels(text),
-            annotations: Labels::empty(),
-            starts_at: from.map(at),
-            ends_at: to.map(at),
-            generator_url: None,
-        };
-        let (plan, errors) = self.desk.plan_posts(self.now, vec![post], RESOLVE_TIMEOUT);
+        self.posts_all(vec![post(text, from, to)]).len()
+    }
+
+    /// Somebody posts alerts together; returns why some were refused.
+    pub(crate) fn posts_all(&mut self, posts: Vec<Post>) -> Vec<PostError> {
+        let (plan, errors) = self.desk.plan_posts(self.now, posts, RESOLVE_TIMEOUT);
         self.take(plan);
-        errors.len()
+        errors
     }
 
     pub(crate) fn silences(&mut self, new: NewSilence) -> Result<SilenceId, SilenceError> {
