@@ -225,7 +225,7 @@ impl Desk {
         let mut resolved = Vec::new();
         for change in plan.changes {
             match change {
-                Change::Silence(silence) => self.put_silence(now, silence, &mut outcome),
+                Change::Silence(silence) => self.take_silence(now, silence, &mut outcome),
                 Change::Advance => self.advance(now, &mut outcome),
                 Change::Acknowledged(fingerprint, acknowledged) => {
                     let acknowledged = (fingerprint, acknowledged);
@@ -384,6 +384,16 @@ impl Desk {
                 outcome.shown.push(case.shown(None));
             }
         }
+    }
+
+    /// A silence that was planned. What alerts have written since of the one in its place, that it
+    /// has matched or has ended, does not count any more.
+    fn take_silence(&mut self, now: Timestamp, silence: Silence, outcome: &mut Outcome) {
+        let old = self.silences.get(silence.id);
+        if old.is_some_and(|old| old.ending != Ending::Time) {
+            outcome.records.push(record::put_silence(&silence));
+        }
+        self.put_silence(now, silence, outcome);
     }
 
     fn put_silence(&mut self, now: Timestamp, silence: Silence, outcome: &mut Outcome) {

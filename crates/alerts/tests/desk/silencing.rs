@@ -135,3 +135,24 @@ fn a_silence_until_resolution_ends_with_the_last_alert_that_it_matches() {
     script.fires("Late");
     assert_eq!(script.word("Late"), "firing");
 }
+
+#[test]
+fn a_silence_stays_as_it_was_planned_whatever_alerts_write_of_it_meanwhile() {
+    let mut script = Script::new();
+    let ending = Ending::Resolution { has_matched: false };
+    let new = NewSilence { ending, ..silence("alertname=Hot", 0, 100) };
+    let id = script.silences(new.clone()).expect("a silence");
+    let longer = NewSilence { id: Some(id), ends_at: at(200), ending: Ending::Time, ..new };
+    let (_, plan) = script.desk.plan_silence(script.now(), longer, id).expect("a plan");
+    script.interrupted(plan, |script| script.fires("Hot"));
+    script.restart();
+    assert_eq!(script.desk.silence(id).map(|silence| silence.ends_at), Some(at(200)));
+
+    let new = NewSilence { ending, ..silence("alertname=Cold", 0, 100) };
+    let id = script.silences(new).expect("a silence");
+    let plan = script.desk.plan_expiry(script.now(), id).expect("a plan");
+    script.interrupted(plan, |script| script.fires("Cold"));
+    script.restart();
+    let state = script.desk.silence(id).map(|silence| silence.state(script.now()));
+    assert_eq!(state, Some(SilenceState::Expired));
+}

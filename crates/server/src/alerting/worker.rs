@@ -164,10 +164,16 @@ impl Worker {
         let shown = shown.into_iter().map(|shown| board_event(now, &shown));
         let removed = removed.into_iter().map(|fingerprint| removal(now, fingerprint));
         let results = self.states.apply_now(shown.chain(removed).collect());
+        // Queued under the lock, too: records must follow each other as what they tell of did.
+        self.keep(&records);
         drop(desk);
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(%error, "An alert cannot be shown.");
         }
+    }
+
+    /// Queues records that nobody waits for.
+    fn keep(&self, records: &[record::RecordChange]) {
         if records.is_empty() {
             return;
         }
@@ -175,7 +181,7 @@ impl Worker {
             tracing::error!(%error, "What follows for silences and acknowledgements is not kept; a restart will find it again.");
         };
         let reply = Box::new(move |result: Result<(), Error>| result.unwrap_or_else(failed));
-        if let Err(error) = self.journal.write_records(record_changes(&records), reply) {
+        if let Err(error) = self.journal.write_records(record_changes(records), reply) {
             failed(error);
         }
     }
