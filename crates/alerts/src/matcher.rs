@@ -8,6 +8,7 @@ mod utf8;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bellwire_model::Labels;
 use bellwire_model::limits::{
@@ -192,9 +193,9 @@ impl FromStr for Matcher {
     }
 }
 
-/// Matchers that an alert must pass all of. Without any, every alert passes.
+/// Matchers that an alert must pass all of. Without any, every alert passes. Cloning them is cheap.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Matchers(Box<[Matcher]>);
+pub struct Matchers(Arc<[Matcher]>);
 
 impl Matchers {
     /// All of these.

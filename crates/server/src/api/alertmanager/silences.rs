@@ -30,16 +30,17 @@ pub(in crate::api) async fn list(
     let query = Query::new(query.as_deref());
     let wanted = query.matchers()?;
     let now = clock::now();
-    let desk = app.alerting.desk();
     let has =
         |silence: &Silence, matcher: &Matcher| silence.matchers.iter().any(|own| own == matcher);
     let is_wanted = |silence: &&Silence| {
         query.is_set(silence.state(now).as_str())
             && wanted.iter().all(|matcher| has(silence, matcher))
     };
-    let mut silences: Vec<&Silence> = desk.silences().filter(is_wanted).collect();
+    // Copied, so that no alert waits for the answer to be written.
+    let mut silences: Vec<Silence> =
+        app.alerting.desk().silences().filter(is_wanted).cloned().collect();
     silences.sort_by_key(|silence| in_order(silence, now));
-    Ok(answer(silences.into_iter().map(|silence| view(silence, now)).collect()))
+    Ok(answer(silences.iter().map(|silence| view(silence, now)).collect()))
 }
 
 /// What silences are sorted by.
