@@ -170,6 +170,9 @@ impl Desk {
             match change {
                 // A pending alert that ends is not shown as anything: its removal follows.
                 RuleChange::Transition(TransitionKind::Inactive, _) => {}
+                // What somebody posts as firing is not taken back by a rule that only waits.
+                RuleChange::Transition(_, alert)
+                    if !is_raised(alert.state) && self.is_posted_firing(alert.fingerprint) => {}
                 RuleChange::Transition(kind, alert) => {
                     self.drop_posted(alert.fingerprint, &mut outcome);
                     let event_type = Some(kind.event_type());
@@ -252,7 +255,13 @@ impl Desk {
     /// Whether a rule has raised such an alert, and it has not resolved.
     fn is_of_rule(&self, fingerprint: Fingerprint) -> bool {
         let case = self.cases.get(&fingerprint);
-        case.is_some_and(|case| case.posted.is_none() && case.alert.resolved_at.is_none())
+        case.is_some_and(|case| case.posted.is_none() && case.is_raised())
+    }
+
+    /// Whether somebody has posted such an alert, and it has not resolved.
+    fn is_posted_firing(&self, fingerprint: Fingerprint) -> bool {
+        let case = self.cases.get(&fingerprint);
+        case.is_some_and(|case| case.posted.is_some() && case.is_raised())
     }
 
     /// Somebody attends to an alert, or nobody any more. If it has resolved since that was asked,

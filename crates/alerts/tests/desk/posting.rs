@@ -111,3 +111,23 @@ fn an_alert_that_no_record_could_hold_is_refused_and_others_are_taken() {
     assert_eq!(script.word("Most"), "firing");
     assert!(script.records.values().all(|record| record.len() < RECORD_BYTES_MAX));
 }
+
+#[test]
+fn a_posted_alert_goes_on_while_a_rule_of_the_same_alert_waits() {
+    let mut script = Script::new();
+    // Whichever comes first.
+    script.posts("Early", None, Some(50));
+    script.rule(TransitionKind::Pending, "Early", 0);
+    script.rule(TransitionKind::Pending, "Late", 0);
+    script.posts("Late", None, Some(50));
+    for restarts in [false, true] {
+        if restarts {
+            script.restart();
+        }
+        assert_eq!((script.word("Early"), script.word("Late")), ("firing", "firing"));
+    }
+    script.removed("Early");
+    script.rule(TransitionKind::Firing, "Late", 0);
+    script.pass(60);
+    assert_eq!((script.word("Early"), script.word("Late")), ("resolved", "firing"));
+}
