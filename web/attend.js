@@ -6,12 +6,15 @@ const $ = (id) => document.getElementById(id);
 /** Waits for a pause in typing before the preview is asked for. */
 const PREVIEW_PAUSE_MS = 200;
 const AUTHOR = 'bellwire-author';
+const UNREACHABLE = 'The server cannot be reached.';
 
 /** The alert that a dialog is about. */
 let attended = null;
 let previewTimer = null;
 /** The matchers of the last preview, as the API takes them; nothing while they are wrong. */
 let matchers = null;
+/** The server's clock minus this one's, to the second: a silence ends by the server's. */
+let skewMs = 0;
 
 export function openAcknowledge(alert) {
   open($('acknowledge'), alert);
@@ -19,7 +22,7 @@ export function openAcknowledge(alert) {
 
 export function openSilence(alert) {
   open($('silence'), alert);
-  const text = Object.entries(alert.labels).map(([name, value]) => `${quoted(name)}=${JSON.stringify(value)}`);
+  const text = Object.entries(alert.labels).map(([name, value]) => `${nameText(name)}=${quoted(value)}`);
   $('silence').elements.matchers.value = `{${text.join(',')}}`;
   preview();
 }
@@ -29,8 +32,11 @@ export async function takeBack(alert) {
   if (!answer.ok) console.error(await reason(answer));
 }
 
+/** A text between quotes. The syntax of matchers has no other escapes that all its readers know. */
+const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`;
+
 /** Names that the syntax of matchers cannot hold as they are stand in quotes. */
-const quoted = (name) => (/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) ? name : JSON.stringify(name));
+const nameText = (name) => (/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) ? name : quoted(name));
 
 function open(form, alert) {
   attended = alert;
@@ -53,7 +59,7 @@ async function send(form, path, body) {
     if (answer.ok) form.closest('dialog').close();
     else showError(form, await reason(answer));
   } catch {
-    showError(form, 'The server cannot be reached.');
+    showError(form, UNREACHABLE);
   } finally {
     button.disabled = false;
   }
@@ -81,11 +87,10 @@ function silence(event) {
   const form = event.target;
   if (!matchers) return;
   const { author, comment, duration, resolved } = form.elements;
-  const now = Date.now();
+  // Without a start it begins at once.
   send(form, '/api/v2/silences', {
     matchers,
-    startsAt: new Date(now).toISOString(),
-    endsAt: new Date(now + Number(duration.value) * 60_000).toISOString(),
+    endsAt: new Date(Date.now() + skewMs + Number(duration.value) * 60_000).toISOString(),
     createdBy: author.value,
     comment: comment.value,
     until_resolved: resolved.checked,
@@ -95,18 +100,28 @@ function silence(event) {
 async function preview() {
   const form = $('silence');
   const asked = form.elements.matchers.value;
+  // Those of another alert, or of another text, must not be silenced in the place of these.
+  forgetPreview(form);
   const answer = await fetch('/v1/silences/preview', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ matchers: asked }),
-  });
+  }).catch(() => null);
   // An answer that is late is about what no longer stands there.
   if (form.elements.matchers.value !== asked) return;
+  if (!answer) return showError(form, UNREACHABLE);
+  skewMs = Date.parse(answer.headers.get('date')) - Date.now() || 0;
   const found = answer.ok ? await answer.json() : null;
   matchers = found?.matchers ?? null;
   form.querySelector('[type="submit"]').disabled = !matchers;
   showError(form, found ? '' : await reason(answer));
   form.querySelector('.preview').textContent = found ? matched(found) : '';
+}
+
+function forgetPreview(form) {
+  matchers = null;
+  form.querySelector('[type="submit"]').disabled = true;
+  form.querySelector('.preview').textContent = '';
 }
 
 function matched({ count, alerts }) {
@@ -121,7 +136,7 @@ for (const dialog of document.querySelectorAll('dialog')) {
 $('acknowledge').addEventListener('submit', acknowledge);
 $('silence').addEventListener('submit', silence);
 $('silence').elements.matchers.addEventListener('input', () => {
-  matchers = null;
+  forgetPreview($('silence'));
   clearTimeout(previewTimer);
   previewTimer = setTimeout(preview, PREVIEW_PAUSE_MS);
 });

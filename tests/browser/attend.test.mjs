@@ -15,7 +15,8 @@ const ALERTS = [
   { labels: { alertname: 'DoorOpen', site: 'rome', severity: 'warning' }, annotations: {} },
 ];
 
-test('alerts are acknowledged and silenced on the page', { timeout: 5 * PATIENCE_MS }, async (t) => {
+/** A page that shows these alerts, and what goes wrong on it. */
+async function openPage(t, alerts) {
   const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
   const server = new Server(BINARY, 'serve', join(data, 'journal'));
   await server.start();
@@ -26,7 +27,7 @@ test('alerts are acknowledged and silenced on the page', { timeout: 5 * PATIENCE
     await rm(data, { recursive: true, force: true });
   });
   const headers = { 'content-type': 'application/json' };
-  const posted = await fetch(`${server.url}/api/v2/alerts`, { method: 'POST', headers, body: JSON.stringify(ALERTS) });
+  const posted = await fetch(`${server.url}/api/v2/alerts`, { method: 'POST', headers, body: JSON.stringify(alerts) });
   assert.equal(posted.status, 200);
 
   const page = await browser.newPage();
@@ -34,6 +35,11 @@ test('alerts are acknowledged and silenced on the page', { timeout: 5 * PATIENCE
   const faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
   await page.goto(server.url);
+  return { server, page, faults };
+}
+
+test('alerts are acknowledged and silenced on the page', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const { server, page, faults } = await openPage(t, ALERTS);
   const row = (name, site) => page.locator('.alert', { hasText: name }).filter({ hasText: `site=${site}` });
   const boiler = row('BoilerHot', 'oslo');
 
@@ -70,6 +76,23 @@ test('alerts are acknowledged and silenced on the page', { timeout: 5 * PATIENCE
 
   await boiler.getByRole('button', { name: 'Take back' }).click();
   await boiler.locator('.state', { hasText: 'firing' }).waitFor();
+  assert.deepEqual(faults, []);
+});
+
+test('a silence is of the alert that the dialog shows, whatever its labels are', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const odd = { alertname: 'Odd', 'a name': 'x', text: 'tab\t "quote" \\ line\nend é' };
+  const { page, faults } = await openPage(t, [{ labels: odd }, { labels: { alertname: 'Other' } }]);
+  const dialog = page.getByRole('dialog');
+  const silence = (name) => page.locator('.alert', { hasText: name }).getByRole('button', { name: 'Silence' }).click();
+  await silence('Odd');
+  await dialog.getByText('Matches 1 alert now: Odd').waitFor();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+
+  // Without a preview of its own, nothing is silenced: above all not the alert of before.
+  await page.route('**/v1/silences/preview', (route) => route.abort());
+  await silence('Other');
+  await dialog.locator('.error', { hasText: 'cannot be reached' }).waitFor();
+  assert.ok(await dialog.getByRole('button', { name: 'Silence' }).isDisabled());
   assert.deepEqual(faults, []);
 });
 
