@@ -161,10 +161,12 @@ const since = (alert) =>
 
 const stateText = ({ state }) => state.replace('_', ' ');
 
-/** Worst first, then newest. */
+const isTaken = ({ state }) => Number(state === 'acknowledged');
+
+/** Worst first, of those what nobody has taken up, then newest. */
 function inOrder({ alert: a }, { alert: b }) {
   const worse = a.state === 'resolved' ? 0 : rank(a.severity) - rank(b.severity);
-  return worse || since(b) - since(a) || (a.fingerprint < b.fingerprint ? -1 : 1);
+  return worse || isTaken(a) - isTaken(b) || since(b) - since(a) || (a.fingerprint < b.fingerprint ? -1 : 1);
 }
 
 /** A state that is not known here is shown with what is firing: it is better seen than missed. */
