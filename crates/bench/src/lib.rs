@@ -6,6 +6,7 @@
 //! workload   what is done, one file each, to one record
 //! result     the record as it is kept
 //! report     all kept records as one page
+//! fleet      rules and series as Kubernetes' own monitoring has them
 //! floor      a server that does nothing but write: what no other can be far below
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! plain sockets, and what comes is searched for what matters only.
 #![allow(clippy::disallowed_methods, reason = "a load generator reads the clock and paces itself")]
 
+mod fleet;
 mod floor;
 mod histogram;
 mod load;

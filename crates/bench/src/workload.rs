@@ -9,6 +9,7 @@ mod latency;
 mod publish;
 mod replay;
 mod resume_storm;
+mod rules;
 mod slow_reader;
 
 use anyhow::Result;
@@ -46,6 +47,8 @@ enum Workload {
     Alert(alert::Arguments),
     /// The journal read from its beginning, inside this process.
     Replay(replay::Arguments),
+    /// From the bytes of requests to what 1,000 rules make of them, inside this process.
+    Rules(rules::Arguments),
     /// Write the Markdown report of kept results.
     Report(report::Arguments),
     /// Serve as the floor: what `--system floor` measures.
@@ -66,6 +69,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::Publish(arguments) => publish::run(&arguments, print),
         Workload::Alert(arguments) => alert::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),
+        Workload::Rules(arguments) => rules::run(&arguments, print),
         Workload::Report(arguments) => report::run(&arguments, print),
         Workload::Floor => floor::run(print),
     }

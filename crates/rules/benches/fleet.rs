@@ -1,10 +1,10 @@
 //! Samples a second of a whole fleet: 1,000 rules of all kinds over 100,000 series;
-//! `support/fleet.rs` says what they are. And how long 20,000 rules take to load.
+//! `bellwire-bench` says what they are. And how long 20,000 rules take to load.
 //!
 //! Before it measures, it lets five minutes and more pass, so that windows are full, and prints the
 //! memory that it took. What it does not show: decoding, and the journal behind the changes.
 
-#[path = "support/fleet.rs"]
+#[path = "../../bench/src/fleet.rs"]
 mod fleet;
 
 use bellwire_model::Labels;

@@ -30,6 +30,24 @@ const TARGETS: &[Target] = &[
         bound: Bound::Most(5.0),
     },
     Target {
+        workload: "alert",
+        parameters: &[("series", "100000"), ("rules", "1000"), ("durability", "interval")],
+        figure: "latency_p99_ms",
+        bound: Bound::Most(5.0),
+    },
+    Target {
+        workload: "rules",
+        parameters: &[],
+        figure: "samples_per_s",
+        bound: Bound::Least(1_000_000.0),
+    },
+    Target {
+        workload: "rules",
+        parameters: &[],
+        figure: "load_s_per_20000_rules",
+        bound: Bound::Most(2.0),
+    },
+    Target {
         workload: "idle",
         parameters: &[PLAIN],
         figure: "pss_growth_bytes_per_connection",
