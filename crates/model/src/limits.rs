@@ -119,7 +119,7 @@ pub const POSTED_ALERT_BYTES_MAX: usize = 128 * 1024;
 pub const PERSON_BYTES_MAX: usize = 255;
 /// Bytes of a silence's comment, or of an acknowledgement's note.
 pub const NOTE_BYTES_MAX: usize = 4096;
-/// Requests and batches of alerts' changes that wait for the desk; then those who bring them wait.
+/// Requests that wait for the desk; then those who bring them wait.
 pub const DESK_QUEUED_MAX: usize = 64;
 /// Alerts that the preview of a silence names; the others are counted.
 pub const PREVIEW_ALERTS_MAX: usize = 1_000;

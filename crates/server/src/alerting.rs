@@ -20,6 +20,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bellwire_alerts::Desk;
 use bellwire_alerts::config::Config;
@@ -27,7 +28,7 @@ use bellwire_alerts::desk::{Plan, RuleChange};
 use bellwire_journal::{Error, Journal};
 use bellwire_model::limits::DESK_QUEUED_MAX;
 use bellwire_model::{Alert, SilenceId, Timestamp};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::clock;
 use crate::crash;
@@ -38,10 +39,15 @@ use crate::state::States;
 
 use worker::Worker;
 
+/// How long somebody waits for a place in the queue before being told to come back.
+const DESK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Where alerts are, and where everybody turns to who wants something of them.
 #[derive(Debug)]
 pub(crate) struct Alerting {
     worker: Arc<Worker>,
+    /// Of the queue, for requests.
+    places: Arc<Semaphore>,
     work: SyncSender<Work>,
     started_at: Timestamp,
 }
@@ -74,10 +80,12 @@ impl Alerting {
     /// The desk as the journal has it, and what is to run at it. The rules' alerts are yet to
     /// [`begin`](Self::begin).
     pub(crate) fn open(parts: AlertingParts) -> Result<(Arc<Self>, Run), Error> {
-        let (work, queue) = sync_channel(DESK_QUEUED_MAX);
+        // There is room for whatever holds a place, and for one new configuration.
+        let (work, queue) = sync_channel(DESK_QUEUED_MAX + 1);
+        let places = Arc::new(Semaphore::new(DESK_QUEUED_MAX));
         let worker = Arc::new(Worker::open(parts)?);
         let run = Run { worker: Arc::clone(&worker), queue };
-        Ok((Arc::new(Self { worker, work, started_at: clock::now() }), run))
+        Ok((Arc::new(Self { worker, places, work, started_at: clock::now() }), run))
     }
 
     /// Takes the rules' alerts as they are at the start, and shows all alerts.
@@ -107,25 +115,27 @@ impl Alerting {
     /// Queues what somebody asks for, who can come again.
     fn offer(&self, work: Work) -> Result<(), Problem> {
         self.work.try_send(work).map_err(|error| match error {
-            TrySendError::Full(_) => {
-                let detail = "as many changes of alerts as there may be wait for the journal";
-                Problem::new(Code::PublishersBusy, detail).retry_after(1)
-            }
+            TrySendError::Full(_) => is_full(),
             TrySendError::Disconnected(_) => Error::Closed.into(),
         })
     }
 
     /// Asks for something: `plan` looks at the desk when its turn comes, and says what to do and
-    /// what to answer once that is durable and done.
+    /// what to answer once that is durable and done. Whoever has waited for long is told to come
+    /// back.
     pub(crate) async fn request<T: Send + 'static>(
         &self,
         plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
     ) -> Result<T, Problem> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        let place = tokio::time::timeout(DESK_PATIENCE, place).await;
+        let place = place.map_err(|_| is_full())?.expect("the semaphore is never closed");
         let (reply, replied) = oneshot::channel();
-        self.request_then(plan, move |answer| {
+        let done = move |answer| {
             // Who has left does not need the answer.
             let _ = reply.send(answer);
-        })?;
+        };
+        self.queue(place, plan, done)?;
         replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
     }
 
@@ -136,7 +146,19 @@ impl Alerting {
         plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
         done: impl FnOnce(Result<T, Problem>) + Send + 'static,
     ) -> Result<(), Problem> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| is_full())?;
+        self.queue(place, plan, done)
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        place: OwnedSemaphorePermit,
+        plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
+        done: impl FnOnce(Result<T, Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
         let request: Request = Box::new(move |desk, now| {
+            // Its turn has come.
+            drop(place);
             let (plan, answer) = plan(desk, now);
             let answer: Answer =
                 Box::new(move |result| done(result.map(|()| answer).map_err(Problem::from)));
@@ -159,6 +181,11 @@ impl Alerting {
     pub(crate) fn started_at(&self) -> Timestamp {
         self.started_at
     }
+}
+
+fn is_full() -> Problem {
+    let detail = "as many changes of alerts as there may be wait for the journal";
+    Problem::new(Code::PublishersBusy, detail).retry_after(1)
 }
 
 /// What is yet to run at the desk.

@@ -325,3 +325,21 @@ fn members_that_are_null_are_left_out_and_a_time_without_an_end_is_readable() {
         assert_eq!(listed[0]["endsAt"], "9999-12-31T23:59:59.999Z", "{path}");
     }
 }
+
+#[test]
+fn many_who_post_at_once_wait_for_each_other() {
+    let (server, _rules) = server();
+    let address = server.address();
+    std::thread::scope(|scope| {
+        for sender in 0..150 {
+            scope.spawn(move || {
+                let alert =
+                    json!([{ "labels": { "alertname": "Flood", "sender": sender.to_string() } }]);
+                let answer = post(address, "/api/v2/alerts", alert.to_string());
+                assert_eq!(answer.status, 200, "{}", answer.text());
+            });
+        }
+    });
+    let alerts = get(address, "/api/v2/alerts").json();
+    assert_eq!(alerts.as_array().map(Vec::len), Some(150));
+}
