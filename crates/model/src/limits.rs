@@ -181,8 +181,9 @@ pub const APPENDS_QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const TOPICS_RESERVED: usize = 10_000;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
-/// Durable records, such as silences and acknowledgements.
-pub const RECORDS_MAX: usize = 300_000;
+/// Durable records: room for what webhooks were told, silences, posted alerts and acknowledgements,
+/// each as many as there may be.
+pub const RECORDS_MAX: usize = 500_000;
 /// Bytes of one durable record, its key included.
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of all durable records.
