@@ -77,6 +77,9 @@ fn queries_see_what_rules_select_and_record() {
     assert_eq!(data["result"][0]["value"][1], "115.5");
     let data = ask(&server, "/api/v1/query?query=1/0&time=1700000000");
     assert_eq!(data, json!({ "resultType": "scalar", "result": [1_700_000_000, "+Inf"] }));
+    // The last times that there are: it must come to an end.
+    let range = "/api/v1/query_range?query=1&start=9223372036854775&end=9e18&step=1e18";
+    assert_eq!(ask(&server, range)["resultType"], "matrix");
     let range = "/api/v1/query_range?query=vector(time())&start=10&end=20&step=5s";
     let values = json!([[10, "10"], [15, "15"], [20, "20"]]);
     assert_eq!(ask(&server, range)["result"], json!([{ "metric": {}, "values": values }]));

@@ -108,10 +108,12 @@ pub fn query_range(
             });
             matrix[place].values.push((time, value));
         }
-        if step.is_zero() {
+        // It stays where it is at the end of all times, and where the step is zero.
+        let next = time.saturating_add(step);
+        if next == time {
             break;
         }
-        time = time.saturating_add(step);
+        time = next;
     }
     matrix.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
     Ok(Answer { value: Value::Matrix(matrix), notes: evaluation.notes })
@@ -155,5 +157,24 @@ impl Evaluation<'_> {
                 Value::Matrix(series)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_all_times_ends_a_query() {
+        let max = Timestamp::from_ms(i64::MAX);
+        let span = Span { start: Timestamp::from_ms(i64::MAX - 5), end: max };
+        for text in ["vector(1)", "1", "max_over_time(vector(1)[5m:1s])", "absent(a)"] {
+            let plan = Plan::parse(text).expect(text);
+            let (storage, conventions) = (Storage::new(), Conventions::default());
+            let step = Duration::from_millis(3);
+            let answer = query_range(&plan, &storage, &conventions, (span, step)).expect(text);
+            let Value::Matrix(series) = answer.value else { panic!("{text}: no matrix") };
+            assert_eq!(series[0].values.len(), 3, "{text}");
+        }
     }
 }

@@ -133,13 +133,14 @@ impl<'a> Evaluation<'a> {
             let text = format!("a subquery has at most {SUBQUERY_STEPS_MAX} steps");
             return Err(EvaluationError::Parameter(text.into()));
         }
-        let mut at = (range.start.div_euclid(step_ms) + 1) * step_ms;
+        let mut at = (range.start.div_euclid(step_ms) + 1).saturating_mul(step_ms);
         // What the inner expression says of its own time does not hold for ours.
         let outer = (self.wake, self.is_restless);
         let mut places: FxHashMap<(Labels, bool), usize> = FxHashMap::default();
         let mut stretches: Vec<Stretch<'a>> = Vec::new();
         let first = at;
-        while at <= range.end {
+        // At the end of all times there is no next step.
+        while at <= range.end && at < i64::MAX {
             for item in self.vector(inner, at)? {
                 let point = Point { time: at, value: item.value() };
                 let place = places.entry((item.labels, item.drops_name));
@@ -152,11 +153,11 @@ impl<'a> Evaluation<'a> {
                 });
                 stretches[place].points.to_mut().push(point);
             }
-            at += step_ms;
+            at = at.saturating_add(step_ms);
         }
         (self.wake, self.is_restless) = outer;
         self.wake_for(shift, Some(at));
-        self.wake_for(shift, Some(first + (range.end - range.start)));
+        self.wake_for(shift, Some(first.saturating_add(range.end - range.start)));
         Ok(stretches)
     }
 }
