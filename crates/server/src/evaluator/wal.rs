@@ -160,9 +160,9 @@ impl RuleWal {
 
     /// Begins a log, and a checkpoint beside it.
     fn begin(&mut self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.folder)?;
         self.number += 1;
-        let file = files::create_unfinished(&self.folder, self.number)?;
+        std::fs::create_dir_all(&self.folder)?;
+        let file = files::create(&self.folder, Numbered::Unfinished(self.number))?;
         let log = files::create(&self.folder, Numbered::Log(self.number))?;
         self.log = Some(Log { file: Arc::new(log), bytes: 0, is_dirty: true });
         let checkpoint = Checkpoint::default();
@@ -170,9 +170,18 @@ impl RuleWal {
         Ok(())
     }
 
-    /// Begins a log with a checkpoint that is complete and synced.
+    /// Begins a log with a checkpoint that is complete and synced; leaves nothing behind where
+    /// that fails.
     fn begin_whole(&mut self, engine: &Engine) -> io::Result<()> {
-        self.begin()?;
+        let result = self.begin().and_then(|()| self.write_whole(engine));
+        if result.is_err() {
+            self.discard(Numbered::Unfinished(self.number));
+            self.discard(Numbered::Log(self.number));
+        }
+        result
+    }
+
+    fn write_whole(&mut self, engine: &Engine) -> io::Result<()> {
         let Pending { mut checkpoint, mut file, number } =
             self.checkpoint.take().expect("it was begun a line ago");
         while let Some(piece) = engine.checkpoint(&mut checkpoint, CHECKPOINT_PIECE_BYTES) {
@@ -188,14 +197,59 @@ impl RuleWal {
     fn fail(&mut self, error: &io::Error, now: Timestamp) {
         tracing::error!(%error, "The rules' state cannot be written; trying again. If the server ends before, rules begin anew.");
         self.log = None;
-        self.checkpoint = None;
+        if let Some(Pending { number, .. }) = self.checkpoint.take() {
+            self.discard(Numbered::Unfinished(number));
+        }
         self.failed_at = Some(now);
         self.figures.rule_state_unkept.set(1);
         self.figures.rule_state_failures.add(1);
+    }
+
+    /// Removes a file that nobody will read, so that a disk that is full has room for others.
+    fn discard(&self, file: Numbered) {
+        if let Err(error) = files::remove(&self.folder, file) {
+            tracing::warn!(%error, ?file, "A file of the rules' state cannot be removed.");
+        }
     }
 }
 
 /// Whether an error says that there is no room, which may change.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_rules::RuleSet;
+
+    use super::*;
+
+    #[test]
+    fn what_fails_leaves_no_files_behind() {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = data.path().join("rules");
+        let mut engine = Engine::new(RuleSet::default());
+        let figures = Arc::new(Figures::default());
+        let mut wal = RuleWal::start(folder.clone(), &mut engine, &figures).expect("a folder");
+        let names = || {
+            let entries = std::fs::read_dir(&folder).expect("a folder");
+            let names = entries.map(|entry| entry.expect("an entry").file_name());
+            let mut names: Vec<_> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+            names.sort_unstable();
+            names
+        };
+        let whole = ["checkpoint-00000001", "log-00000001"];
+        assert_eq!(names(), whole);
+        // Where the next checkpoint belongs there is something else.
+        let obstacle = folder.join("checkpoint-00000002");
+        std::fs::create_dir(&obstacle).expect("a folder");
+        wal.begin_whole(&engine).expect_err("its place is taken");
+        wal.fail(&io::Error::other("its place is taken"), clock::now());
+        std::fs::remove_dir(&obstacle).expect("it is empty");
+        assert_eq!(names(), whole);
+        // A checkpoint that is under way when the log fails.
+        wal.begin().expect("a log");
+        wal.fail(&io::Error::other("the disk is full"), clock::now());
+        assert_eq!(names(), [whole[0], whole[1], "log-00000003"]);
+    }
 }

@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 
 use bellwire_rules::State;
 
-/// A checkpoint that is not complete yet.
-const UNFINISHED: &str = "unfinished";
-
 /// Bytes before the content of a frame.
 const HEAD_BYTES: usize = 8;
 
@@ -16,6 +13,9 @@ const HEAD_BYTES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbered {
     Checkpoint(u64),
+    /// A checkpoint that is not complete yet. Each has a name of its own, since the one before may
+    /// still be on its way to the disk.
+    Unfinished(u64),
     Log(u64),
 }
 
@@ -23,6 +23,7 @@ impl Numbered {
     fn name(self) -> String {
         match self {
             Self::Checkpoint(number) => format!("checkpoint-{number:08}"),
+            Self::Unfinished(number) => format!("unfinished-{number:08}"),
             Self::Log(number) => format!("log-{number:08}"),
         }
     }
@@ -32,6 +33,7 @@ impl Numbered {
         let number = number.parse().ok()?;
         match kind {
             "checkpoint" => Some(Self::Checkpoint(number)),
+            "unfinished" => Some(Self::Unfinished(number)),
             "log" => Some(Self::Log(number)),
             _ => None,
         }
@@ -39,7 +41,7 @@ impl Numbered {
 
     fn number(self) -> u64 {
         match self {
-            Self::Checkpoint(number) | Self::Log(number) => number,
+            Self::Checkpoint(number) | Self::Unfinished(number) | Self::Log(number) => number,
         }
     }
 
@@ -69,7 +71,7 @@ fn take_frame<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(content)
 }
 
-/// All checkpoints and logs there are.
+/// All files there are.
 fn list(folder: &Path) -> io::Result<Vec<Numbered>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -93,7 +95,7 @@ pub(crate) fn read(folder: &Path) -> io::Result<State> {
     let files = list(folder)?;
     let checkpoints = files.iter().filter_map(|file| match file {
         Numbered::Checkpoint(number) => Some(*number),
-        Numbered::Log(_) => None,
+        Numbered::Unfinished(_) | Numbered::Log(_) => None,
     });
     let Some(checkpoint) = checkpoints.max() else { return Ok(state) };
     read_file(folder, Numbered::Checkpoint(checkpoint), &mut state)?;
@@ -131,30 +133,23 @@ pub(super) fn create(folder: &Path, file: Numbered) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(file.path(folder))
 }
 
-pub(super) fn create_unfinished(folder: &Path, number: u64) -> io::Result<File> {
-    File::create(unfinished(folder, number))
+/// Removes a file. Two threads may remove what has become old.
+pub(super) fn remove(folder: &Path, file: Numbered) -> io::Result<()> {
+    match fs::remove_file(file.path(folder)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
-/// A name for each, since the one before may still be on its way to the disk.
-fn unfinished(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{UNFINISHED}-{number:08}"))
-}
-
-/// Puts a checkpoint in its place, and removes what came before it.
+/// Puts a checkpoint in its place, and removes what came before it; a newer one may be under way.
 pub(super) fn finish(folder: &Path, file: &File, number: u64) -> io::Result<()> {
     file.sync_data()?;
-    fs::rename(unfinished(folder, number), Numbered::Checkpoint(number).path(folder))?;
+    let (from, to) = (Numbered::Unfinished(number), Numbered::Checkpoint(number));
+    fs::rename(from.path(folder), to.path(folder))?;
     File::open(folder)?.sync_all()?;
     let old = list(folder)?.into_iter().filter(|file| file.number() < number);
     for file in old {
-        fs::remove_file(file.path(folder))?;
-    }
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            // Of a process that was killed, or of a failure.
-            fs::remove_file(entry.path())?;
-        }
+        remove(folder, file)?;
     }
     Ok(())
 }
@@ -162,6 +157,24 @@ pub(super) fn finish(folder: &Path, file: &File, number: u64) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checkpoint_ends_what_came_before_it_and_nothing_newer() {
+        use Numbered::{Checkpoint, Log, Unfinished};
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path();
+        let files =
+            [Checkpoint(7), Log(7), Unfinished(8), Log(8), Unfinished(9), Log(9), Unfinished(10)];
+        for file in files {
+            create(folder, file).expect("a file");
+        }
+        let file = create(folder, Unfinished(9)).expect("a file");
+        finish(folder, &file, 9).expect("it is put in its place");
+        let mut left: Vec<String> =
+            list(folder).expect("a folder").into_iter().map(Numbered::name).collect();
+        left.sort_unstable();
+        assert_eq!(left, [Checkpoint(9), Log(9), Unfinished(10)].map(Numbered::name));
+    }
 
     #[test]
     fn frames_come_back_and_broken_ones_do_not() {
