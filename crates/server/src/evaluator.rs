@@ -196,7 +196,12 @@ impl Evaluator {
                 self.figures.samples_accepted.add(batch.samples.len() as u64);
                 self.forwarding.push(batch);
             }
-            Work::Look(look, _place) => look(&self.engine),
+            Work::Look(look, _place) => {
+                // What is due must not wait for those who look, however many they are.
+                let changes = self.engine.advance(clock::now());
+                self.settle(changes);
+                look(&self.engine);
+            }
             Work::Replace(rules, reply) => {
                 self.figures.rules_loaded.set(rules.len() as u64);
                 let changes = self.engine.replace(clock::now(), *rules);
