@@ -89,6 +89,8 @@ pub const FORWARDED_PER_TURN: usize = 256;
 pub const FORWARDS_BEHIND_MAX: usize = 16_384;
 /// Requests that wait to look at the rules' state.
 pub const LOOKS_QUEUED_MAX: usize = 256;
+/// Queries that are evaluated at a time, as in Prometheus; each has a copy of what it looks at.
+pub const QUERIES_MAX: usize = 20;
 /// Steps of one range query, as in Prometheus.
 pub const QUERY_STEPS_MAX: usize = 11_000;
 /// Bytes of the form of one query.

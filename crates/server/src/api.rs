@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
 use crate::alerting::Alerting;
@@ -41,6 +41,8 @@ pub(crate) struct App {
     /// Where the server listens.
     pub(crate) address: SocketAddr,
     pub(crate) reload: Arc<Reload>,
+    /// Places for Prometheus' queries.
+    pub(crate) queries: Arc<Semaphore>,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,

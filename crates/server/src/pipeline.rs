@@ -6,13 +6,15 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
-use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
+use bellwire_model::limits::{
+    DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, QUERIES_MAX, RETENTION_INTERVAL,
+};
 use bellwire_model::{Epoch, Offset};
 use bellwire_rules::{Externals, RuleSet};
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::alerting::{self, Alerting, AlertingParts};
@@ -140,6 +142,7 @@ impl Server {
             alerting,
             address,
             reload: Arc::clone(&reload),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             subscriptions,
             rates,
             figures: Arc::clone(&figures),

@@ -62,15 +62,24 @@ fn plan(text: &str) -> Result<Plan, Failure> {
 }
 
 /// Evaluates beside the rules: they are held up only until what the expression looks at is copied.
+/// Of more queries than [`QUERIES_MAX`](bellwire_model::limits::QUERIES_MAX) some wait, since each
+/// has its copy.
 async fn evaluate<E: std::fmt::Display + Send + 'static>(
     app: &App,
     plan: Plan,
     evaluate: impl FnOnce(&Plan, &Storage) -> Result<Answer, E> + Send + 'static,
 ) -> Result<Answer, Failure> {
+    let place = Arc::clone(&app.queries).acquire_owned().await;
+    let place = place.expect("the semaphore is never closed");
     let plan = Arc::new(plan);
     let of_engine = Arc::clone(&plan);
     let storage = app.intake.look(move |engine| engine.excerpt(&of_engine)).await?;
-    let answer = tokio::task::spawn_blocking(move || evaluate(&plan, &storage)).await;
+    let evaluate = move || {
+        // Held to the end, though the client may be gone.
+        let _place = place;
+        evaluate(&plan, &storage)
+    };
+    let answer = tokio::task::spawn_blocking(evaluate).await;
     answer
         .map_err(|error| Failure::execution(error.to_string()))?
         .map_err(|error| Failure::execution(error.to_string()))

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use crate::api::App;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// Reads rule files and the rest of what may change while the server runs; all or nothing.
 pub(in crate::api) async fn reload(State(app): State<Arc<App>>) -> Result<(), Problem> {
-    app.reload.reload().await
+    // A client that hangs up must not leave half of it undone.
+    let reload = Arc::clone(&app.reload);
+    let reload = tokio::spawn(async move { reload.reload().await });
+    reload.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?
 }
