@@ -94,7 +94,9 @@ fn an_alert_whose_series_falls_silent_is_shown_as_that_and_fires_on_when_it_is_b
     let (server, _rules) = server();
     let address = server.address();
     let mut events = Stream::open(address, "topic=alerts/events/**");
+    let mut board = Stream::open(address, "topic=alerts/active");
     events.until_ready();
+    board.until_ready();
     post(address, "/v1/samples", sample("pressure_bar", "oslo", 7.0));
     let firing = events.next_of("alert.firing").payload();
     let lost = events.next_of("alert.data_lost").payload();
@@ -102,6 +104,8 @@ fn an_alert_whose_series_falls_silent_is_shown_as_that_and_fires_on_when_it_is_b
         (&lost["state"], &lost["fingerprint"]),
         (&json!("data_lost"), &firing["fingerprint"])
     );
+    // The board follows what has been announced.
+    board.next_of("alert.data_lost");
     let alerts = get(address, "/v1/alerts").json();
     assert_eq!(alerts["alerts"][0]["state"], "data_lost");
     post(address, "/v1/samples", sample("pressure_bar", "oslo", 8.0));
