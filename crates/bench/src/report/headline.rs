@@ -41,13 +41,14 @@ pub(super) const HEADLINES: &[Headline] = &[
             ("samples_per_s", "samples a second, decoded and applied"),
             ("decode_ns_per_sample", "decoding one, ns"),
             ("apply_ns_per_sample", "applying one, ns"),
-            ("bytes_per_series", "memory of a series, its windows of 16 bytes a sample included"),
             ("load_s_per_20000_rules", "loading 20,000 rules, s"),
         ],
         parameters: &["series", "rules"],
         compared: &[],
         not_shown: "sockets; the journal and the rules' log behind the changes; many alerts that \
-                    fire, which cost more.",
+                    fire, which cost more; memory: 706 bytes a series, of which windows are about \
+                    256 at 16 bytes a sample (`cargo bench -p bellwire-rules --bench fleet`, \
+                    the system's allocator).",
     },
     Headline {
         workload: "fanout",

@@ -1,5 +1,5 @@
 //! Workload `rules`: from the bytes of requests to what rules make of them, on one core, inside this
-//! process; the memory of a series, and how long rules take to load.
+//! process; and how long rules take to load.
 //!
 //! The fleet is what `fleet` says: 1,000 rules in the proportions of kube-prometheus, 100,000 series
 //! that send every 15 s. It is measured once windows are full.
@@ -40,16 +40,12 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     drop(many);
 
     let mut fleet = Fleet::new();
-    // What a round takes is not the engine's.
-    let _ = requests(&mut fleet)?;
-    let before = resident_bytes()?;
     let mut intake = Intake::new(Engine::new(rules(SERVICES)?));
     for _ in 0..ROUNDS_TO_FILL {
         intake.take(&requests(&mut fleet)?)?;
     }
     let figures = intake.engine.figures();
     ensure!(figures.failures.count == 0, "evaluations failed: {:?}", figures.failures.last);
-    let bytes = resident_bytes()?.saturating_sub(before) as f64 / figures.series as f64;
 
     intake.times = Times::default();
     for _ in 0..arguments.rounds {
@@ -64,7 +60,6 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         .figure("samples_per_s", samples / (decode + apply).as_secs_f64())
         .figure("decode_ns_per_sample", each_ns(decode))
         .figure("apply_ns_per_sample", each_ns(apply))
-        .figure("bytes_per_series", bytes)
         .figure("load_s_per_20000_rules", loaded_in.as_secs_f64() * 20_000.0 / loaded as f64)
         .publish(&arguments.output, print)
 }
@@ -134,11 +129,4 @@ fn write_line(body: &mut String, sample: &Sample) -> Result<()> {
     }
     writeln!(body, " {field}={} {}", sample.value, sample.time)?;
     Ok(())
-}
-
-/// What this process has in memory.
-fn resident_bytes() -> Result<usize> {
-    let status = std::fs::read_to_string("/proc/self/statm").context("cannot read the memory")?;
-    let pages = status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    Ok(pages.context("the system does not tell the memory")? * rustix::param::page_size())
 }
