@@ -46,8 +46,11 @@ impl Engine {
         for alert in self.active().filter(|alert| alert.state != AlertState::Resolved) {
             let given = alert_series::series(&alert.labels, alert.state, alert.active_at);
             let given = given.into_iter().flatten();
+            // Whoever asks may have taken the time before the last step.
+            let since = alert.fired_at.unwrap_or(alert.active_at);
+            let time = since.max(self.now.saturating_sub(self.settings.lookback / 2));
             for Element { labels, value } in given.filter(|given| is_selected(&given.labels)) {
-                excerpt.add(&Sample { series: labels, value, time: self.now });
+                excerpt.add(&Sample { series: labels, value, time });
             }
         }
         excerpt
