@@ -12,11 +12,10 @@ use rustc_hash::FxHashSet;
 
 use super::Engine;
 use super::membership::Selecting;
-use super::rules::Shape;
 use super::series::{Reading, Subscription};
 use crate::alert_series;
 use crate::evaluation::Element;
-use crate::storage::{STALE, SeriesId};
+use crate::storage::SeriesId;
 
 /// When a part gives its series a sample.
 struct Pace {
@@ -58,18 +57,10 @@ impl Engine {
                 self.take_reading(id, Reading { time: pace.time, value });
             }
         }
-        if before != after {
-            self.log_recorded(part, &after);
-        }
-        let given: FxHashSet<SeriesId> = after.iter().copied().collect();
-        for gone in before.into_iter().filter(|id| !given.contains(id)) {
-            self.series.state_mut(gone).recorders -= 1;
-            self.take_reading(gone, Reading { time: pace.time, value: STALE });
-        }
         let is_ticked = self.rules.is_ticked(part.rule);
         let next =
             (!after.is_empty() && !is_ticked).then(|| pace.time.saturating_add(pace.interval));
-        self.recorded_mut(part, |recorded| *recorded = after);
+        self.record_only(part, (before, after), pace.time);
         let wake = self.rules.get(part.rule).partitions.get(part.partition).wake;
         if next.is_some_and(|next| wake.is_none_or(|wake| wake > next)) {
             self.wake_part(part, next);
@@ -77,12 +68,9 @@ impl Engine {
     }
 
     fn pace(&self, part: Subscription) -> Pace {
-        let entry = self.rules.get(part.rule);
-        if entry.shape == Shape::Ticked {
-            let time = self.now.saturating_sub(entry.rule.settings.query_offset);
-            return Pace { time, interval: Duration::ZERO };
-        }
-        Pace { time: self.now, interval: entry.rule.interval() }
+        let is_ticked = self.rules.is_ticked(part.rule);
+        let interval = if is_ticked { Duration::ZERO } else { self.interval(part) };
+        Pace { time: self.recording_time(part), interval }
     }
 
     fn alert_series(&self, part: Subscription) -> Vec<Element> {

@@ -80,7 +80,7 @@ impl Engine {
     }
 
     fn write_recorded(&self, index: &mut usize, writer: &mut Writer) -> Option<Stage> {
-        let Some(rule) = self.rules.ids().nth(*index) else {
+        let Some(rule) = self.rules.at(*index) else {
             let all = self.alerts.iter().map(|entry| entry.alert.fingerprint);
             return Some(Stage::Alerts(all.collect()));
         };

@@ -4,12 +4,10 @@
 //! stays within the lookback and windows over it have what Prometheus would give them. When an
 //! element is gone its series ends with a stale marker.
 
-use std::time::Duration;
-
-use bellwire_model::Labels;
+use bellwire_model::{Labels, Timestamp};
+use rustc_hash::FxHashSet;
 
 use super::membership::Selecting;
-use super::rules::Shape;
 use super::series::{Reading, Subscription};
 use super::{Change, Engine, Recorded};
 use crate::evaluation::{EvaluationError, Item};
@@ -22,12 +20,10 @@ impl Engine {
         items: Vec<Item>,
         changes: &mut Vec<Change>,
     ) {
-        // In tick mode a sample bears the time that its rule has looked at.
-        let entry = self.rules.get(part.rule);
-        let is_ticked = entry.shape == Shape::Ticked;
-        let offset = if is_ticked { entry.rule.settings.query_offset } else { Duration::ZERO };
-        let time = self.now.saturating_sub(offset);
+        let time = self.recording_time(part);
         let before = self.recorded_mut(part, std::mem::take);
+        let known: FxHashSet<SeriesId> = before.iter().copied().collect();
+        let mut given: FxHashSet<SeriesId> = FxHashSet::default();
         let mut after: Vec<SeriesId> = Vec::with_capacity(items.len());
         for item in items {
             let Ok(labels) = self.rules.rule(part.rule).recorded_labels(&item.labels) else {
@@ -35,13 +31,13 @@ impl Engine {
                 continue;
             };
             let Some(id) = self.recorded_series(&labels) else { continue };
-            if after.contains(&id) {
+            if !given.insert(id) {
                 let error = EvaluationError::SameLabels;
                 self.fail(part, error.to_string());
                 continue;
             }
             after.push(id);
-            let is_new = !before.contains(&id);
+            let is_new = !known.contains(&id);
             self.series.state_mut(id).recorders += u32::from(is_new);
             let held = self.series.newest(id).map(|held| held.value.to_bits());
             if is_new || held != Some(item.value().to_bits()) {
@@ -49,17 +45,40 @@ impl Engine {
             }
             self.take_reading(id, Reading { time, value: item.value() });
         }
-        if before != after {
-            self.log_recorded(part, &after);
+        for id in self.record_only(part, (before, after), time) {
+            changes.push(self.recorded(part, id, None));
         }
-        for id in before {
-            if !after.contains(&id) {
-                self.series.state_mut(id).recorders -= 1;
-                changes.push(self.recorded(part, id, None));
-                self.take_reading(id, Reading { time, value: STALE });
-            }
+    }
+
+    /// In tick mode a sample bears the time that its rule has looked at.
+    pub(super) fn recording_time(&self, part: Subscription) -> Timestamp {
+        if self.rules.is_ticked(part.rule) {
+            return self.now.saturating_sub(self.rules.rule(part.rule).settings.query_offset);
         }
+        self.now
+    }
+
+    /// What a part records after what it recorded before. The series that are no longer among them
+    /// end, and are given back.
+    pub(super) fn record_only(
+        &mut self,
+        part: Subscription,
+        (before, after): (Vec<SeriesId>, Vec<SeriesId>),
+        time: Timestamp,
+    ) -> Vec<SeriesId> {
+        if before == after {
+            self.recorded_mut(part, |recorded| *recorded = after);
+            return Vec::new();
+        }
+        self.log_recorded(part, &after);
+        let given: FxHashSet<SeriesId> = after.iter().copied().collect();
         self.recorded_mut(part, |recorded| *recorded = after);
+        let gone: Vec<SeriesId> = before.into_iter().filter(|id| !given.contains(id)).collect();
+        for id in &gone {
+            self.series.state_mut(*id).recorders -= 1;
+            self.take_reading(*id, Reading { time, value: STALE });
+        }
+        gone
     }
 
     pub(super) fn recorded(&self, part: Subscription, id: SeriesId, value: Option<f64>) -> Change {

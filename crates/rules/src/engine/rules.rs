@@ -150,6 +150,11 @@ impl RuleTable {
         (0..self.entries.len() as u32).map(RuleId)
     }
 
+    /// The rule at a place, if there are so many.
+    pub(super) fn at(&self, place: usize) -> Option<RuleId> {
+        (place < self.entries.len()).then_some(RuleId(place as u32))
+    }
+
     /// The rules with what they have, in the order of their numbers.
     pub(super) fn into_entries(self) -> Vec<Entry> {
         self.entries

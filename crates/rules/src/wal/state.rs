@@ -66,21 +66,6 @@ impl State {
         self.now
     }
 
-    /// Whether nothing was read.
-    pub fn is_empty(&self) -> bool {
-        self.now == Timestamp::MIN
-    }
-
-    /// The series that it has.
-    pub fn series_count(&self) -> usize {
-        self.series.len()
-    }
-
-    /// The alerts that it has.
-    pub fn alert_count(&self) -> usize {
-        self.alerts.len()
-    }
-
     fn apply(&mut self, record: Record) {
         match record {
             Record::Step(now) => self.now = self.now.max(now),
