@@ -18,12 +18,10 @@ impl Fingerprint {
     pub fn of(labels: &Labels) -> Self {
         let mut hash = Fnv1a::default();
         for (name, value) in labels.iter() {
-            hash.write(name.as_bytes());
-            hash.write(&[0xFF]);
-            hash.write(value.as_bytes());
-            hash.write(&[0xFF]);
+            hash.write_text(name);
+            hash.write_text(value);
         }
-        Self(hash.0)
+        Self(hash.finish())
     }
 
     /// The fingerprint with that number behind it.
@@ -51,8 +49,10 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// Written out here because it must never change with a library's version.
-struct Fnv1a(u64);
+/// The 64-bit hash FNV-1a of texts, written out here because it must never change with a library's
+/// version.
+#[derive(Clone, Copy, Debug)]
+pub struct Fnv1a(u64);
 
 impl Default for Fnv1a {
     fn default() -> Self {
@@ -61,10 +61,16 @@ impl Default for Fnv1a {
 }
 
 impl Fnv1a {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    /// Takes a text, and the byte 0xFF behind it, which no text has.
+    pub fn write_text(&mut self, text: &str) {
+        for byte in text.bytes().chain([0xFF]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
+    }
+
+    /// The hash of all that was taken.
+    pub const fn finish(self) -> u64 {
+        self.0
     }
 }
 
@@ -107,6 +113,11 @@ pub enum AlertState {
 impl AlertState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Firing, Self::DataLost, Self::Resolved];
+
+    /// The state with this text.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
 
     /// The state as text.
     pub const fn as_str(self) -> &'static str {

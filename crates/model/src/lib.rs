@@ -26,7 +26,7 @@ mod time;
 mod topic;
 
 pub use alert::{
-    Alert, AlertSource, AlertState, Fingerprint, RuleName, Transition, TransitionKind,
+    Alert, AlertSource, AlertState, Fingerprint, Fnv1a, RuleName, Transition, TransitionKind,
 };
 pub use date::{Date, Rfc3339};
 pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};

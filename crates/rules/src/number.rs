@@ -3,6 +3,20 @@
 /// `value` as Go's `%v` prints a float64: the fewest digits that say it exactly, with an exponent
 /// below 1e-4 and from 1e6 on.
 pub(crate) fn go_text(value: f64) -> String {
+    let magnitude = value.abs();
+    let is_plain = magnitude == 0.0 || (1e-4..1e6).contains(&magnitude);
+    if is_plain { plain_text(value) } else { scientific_text(value) }
+}
+
+/// `value` with as many digits as say it exactly and never an exponent, as label values and the
+/// answers to queries have it.
+pub fn plain_text(value: f64) -> String {
+    if value.is_finite() { format!("{value}") } else { scientific_text(value) }
+}
+
+/// `value` with as many digits as say it exactly and always an exponent, as the values of alerts
+/// have it in Prometheus' API: `5.55e+01`.
+pub fn scientific_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".into();
     }
@@ -12,16 +26,8 @@ pub(crate) fn go_text(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
     let exponent: i32 = exponent.parse().expect("`{:e}` writes a whole exponent");
-    if (-4..6).contains(&exponent) {
-        return format!("{value}");
-    }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-}
-
-/// `value` with as many digits as say it exactly and never an exponent, as label values have it.
-pub(crate) fn plain_text(value: f64) -> String {
-    if value.is_finite() { format!("{value}") } else { go_text(value) }
 }
 
 /// The number that a text says, as Go reads it.
@@ -75,5 +81,14 @@ mod tests {
         for (value, text) in table {
             assert_eq!(go_text(value), text);
         }
+    }
+
+    #[test]
+    fn numbers_have_exponents_of_two_digits() {
+        let table = [(55.5, "5.55e+01"), (0.0, "0e+00"), (-1e-7, "-1e-07"), (1e300, "1e+300")];
+        for (value, text) in table {
+            assert_eq!(scientific_text(value), text);
+        }
+        assert_eq!(scientific_text(f64::NAN), "NaN");
     }
 }

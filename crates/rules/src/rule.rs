@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, RULE_INTERVAL};
-use bellwire_model::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, RuleName};
+use bellwire_model::{Fnv1a, Labels, LabelsBuilder, LabelsError, METRIC_NAME, RuleName};
 
 pub use self::mode::{Mode, RuleMode, TickReason};
 use crate::plan::Plan;
@@ -175,10 +175,11 @@ impl Rule {
         let resolve = self.alert().and_then(|alert| alert.resolve_expression.as_deref());
         let resolve = resolve.unwrap_or_default();
         let parts: [&str; 6] = [file, group, alert, &self.expression, resolve, &nth];
-        let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xFF]));
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        let mut hash = Fnv1a::default();
+        for part in parts {
+            hash.write_text(part);
+        }
+        hash.finish()
     }
 
     /// Whether another rule, by the same name in the same place, says the same.

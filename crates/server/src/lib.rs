@@ -30,6 +30,7 @@ mod notifier;
 mod observe;
 mod open_files;
 mod pipeline;
+mod place;
 mod problem;
 mod publisher;
 mod reload;

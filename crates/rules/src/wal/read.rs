@@ -64,8 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     fn alert(&mut self) -> Option<SavedAlert> {
-        let state = self.text()?;
-        let state = AlertState::ALL.into_iter().find(|known| known.as_str() == state)?;
+        let state = AlertState::named(self.text()?)?;
         let [file, group, alert] = [self.text()?, self.text()?, self.text()?].map(Arc::from);
         let [labels, annotations, element] = [self.labels()?, self.labels()?, self.labels()?];
         let value = self.value()?;

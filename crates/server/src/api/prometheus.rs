@@ -19,6 +19,7 @@ pub(super) use self::query::{instant, range};
 pub(super) use self::reload::reload;
 pub(super) use self::rules::{alerts, rules};
 pub(super) use self::syntax::parse_query;
+use crate::place::line_and_column;
 use crate::problem::Problem;
 
 /// What went wrong, as Prometheus says it.
@@ -73,19 +74,6 @@ pub(super) async fn build_information() -> Json<Value> {
 
 /// Why an expression is refused, and where.
 fn refusal(text: &str, error: &bellwire_rules::ExpressionError) -> String {
-    let before = &text[..error.offset.min(text.len())];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    let (line, column) = line_and_column(text, error.offset);
     format!("{line}:{column}: parse error: {error}")
-}
-
-/// A number as Prometheus writes it.
-fn number_text(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".into()
-    } else if value.is_infinite() {
-        if value > 0.0 { "+Inf".into() } else { "-Inf".into() }
-    } else {
-        value.to_string()
-    }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Config, ConfigError, SETTINGS, Setting, parse_bytes, parse_duration};
+use crate::place::line_and_column;
 use crate::topics::{Kind, TopicRule};
 
 /// One `[[topic]]`.
@@ -127,9 +128,7 @@ impl File<'_> {
     }
 
     fn error(&self, span: Range<usize>, reason: &str) -> ConfigError {
-        let before = &self.text[..span.start.min(self.text.len())];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let (line, column) = line_and_column(self.text, span.start);
         ConfigError { place: format!("{}:{line}:{column}", self.name), reason: reason.to_owned() }
     }
 }

@@ -63,7 +63,7 @@ pub fn read_alert(json: &[u8]) -> Result<Alert, AlertError> {
     let labels = |pairs: &BTreeMap<Cow<'_, str>, Cow<'_, str>>| {
         Labels::from_pairs(pairs.iter().map(|(name, value)| (&**name, &**value)))
     };
-    let state = AlertState::ALL.into_iter().find(|state| state.as_str() == text.state);
+    let state = AlertState::named(&text.state);
     let state = state.ok_or_else(|| AlertError::State((&*text.state).into()))?;
     let alert_labels = labels(&text.labels)?;
     let source = match text.rule {

@@ -8,12 +8,13 @@ use axum::extract::State;
 use bellwire_model::limits::QUERY_STEPS_MAX;
 use bellwire_model::{Labels, Timestamp};
 use bellwire_rules::{
-    Answer, Conventions, Element, NoteKind, Plan, Series, Span, Storage, Value, query, query_range,
+    Answer, Conventions, Element, NoteKind, Plan, Series, Span, Storage, Value, plain_text, query,
+    query_range,
 };
 use serde_json::{Map, json};
 
 use super::parameters::Parameters;
-use super::{Failure, number_text, refusal};
+use super::{Failure, refusal};
 use crate::api::App;
 use crate::clock;
 
@@ -123,7 +124,7 @@ pub(super) fn labels(labels: &Labels) -> serde_json::Value {
 }
 
 fn point((time, value): (Timestamp, f64)) -> serde_json::Value {
-    json!([seconds(time), number_text(value)])
+    json!([seconds(time), plain_text(value)])
 }
 
 /// Whole seconds without a fraction, as Prometheus writes them.

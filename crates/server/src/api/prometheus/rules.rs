@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use bellwire_model::{Alert, AlertState};
-use bellwire_rules::{Engine, Health, Rule, RuleReport};
+use bellwire_rules::{Engine, Health, Rule, RuleReport, scientific_text};
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
 use super::query::labels;
-use super::{Failure, number_text, success};
+use super::{Failure, success};
 use crate::api::App;
 
 /// Which rules are asked for.
@@ -170,38 +170,10 @@ fn alert_json(alert: &Alert) -> Value {
             state => state.as_str(),
         },
         "activeAt": alert.active_at.rfc3339().to_string(),
-        "value": exponent_text(alert.value),
+        "value": scientific_text(alert.value),
     })
-}
-
-/// A number as Prometheus writes it here: `5.55e+01`.
-fn exponent_text(value: f64) -> String {
-    if !value.is_finite() {
-        return number_text(value);
-    }
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').expect("it was asked for");
-    let (sign, digits) = match exponent.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', exponent),
-    };
-    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
 fn seconds(duration: Duration) -> Value {
     json!(duration.as_secs_f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_exponents_of_two_digits() {
-        let table = [(55.5, "5.55e+01"), (0.0, "0e+00"), (-1e-7, "-1e-07"), (1e300, "1e+300")];
-        for (value, text) in table {
-            assert_eq!(exponent_text(value), text);
-        }
-        assert_eq!(exponent_text(f64::NAN), "NaN");
-    }
 }
