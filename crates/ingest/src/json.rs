@@ -5,7 +5,7 @@
 use std::fmt;
 
 use bellwire_model::limits::SAMPLES_PER_REQUEST_MAX;
-use bellwire_model::{Sample, Timestamp};
+use bellwire_model::{Sample, Timestamp, without_byte_order_mark};
 use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use thiserror::Error;
 
@@ -81,6 +81,7 @@ impl From<serde_json::Error> for Error {
 
 /// Reads a body. Samples without a timestamp are of `now`.
 pub fn decode(format: Format, body: &[u8], now: Timestamp) -> Result<Decoded, Error> {
+    let body = without_byte_order_mark(body);
     match format {
         Format::Object => object(body, now),
         Format::Array => array(body, now),

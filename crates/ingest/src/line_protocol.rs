@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use bellwire_model::limits::SAMPLES_PER_REQUEST_MAX;
-use bellwire_model::{METRIC_NAME, Sample, Timestamp};
+use bellwire_model::{METRIC_NAME, Sample, Timestamp, without_byte_order_mark};
 use thiserror::Error;
 
 use crate::decoded::{Decoded, Refusal, series};
@@ -89,7 +89,7 @@ impl Precision {
 /// [`SAMPLES_PER_REQUEST_MAX`] samples are rejected, each of them.
 pub fn decode(body: &[u8], precision: Precision, now: Timestamp) -> Decoded {
     let mut decoder = Decoder { precision, now, line: 1, decoded: Decoded::default() };
-    let mut rest = body;
+    let mut rest = without_byte_order_mark(body);
     loop {
         let error = match std::str::from_utf8(rest) {
             Ok(text) => {

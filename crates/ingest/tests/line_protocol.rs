@@ -15,8 +15,9 @@ fn sample(name: &str, labels: &[(&str, &str)], value: f64) -> Sample {
 #[test]
 fn a_line_becomes_a_sample_for_each_field_that_is_a_number() {
     let oslo = [("site", "oslo")];
-    let cases: [(&str, Vec<Sample>); 28] = [
+    let cases: [(&str, Vec<Sample>); 29] = [
         ("temp value=21.5", vec![sample("temp", &[], 21.5)]),
+        ("\u{FEFF}temp value=21.5", vec![sample("temp", &[], 21.5)]),
         ("temp,site=oslo value=21.5", vec![sample("temp", &oslo, 21.5)]),
         (
             "weather,site=oslo temp=1,wind=2",

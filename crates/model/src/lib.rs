@@ -22,6 +22,7 @@ pub mod limits;
 mod offset;
 mod sample;
 mod status;
+mod text;
 mod time;
 mod topic;
 
@@ -36,5 +37,6 @@ pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
 pub use sample::{Sample, SampleError};
 pub use status::{Acknowledgement, AlertStatus, SilenceId, SilenceIdError};
+pub use text::{is_nested_deeper, without_byte_order_mark};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicError};

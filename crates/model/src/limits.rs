@@ -264,6 +264,8 @@ pub const HEADERS_MAX: usize = 64;
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a client to take a refusal, and to stop sending.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes of a body that run into the void once it has been answered.
+pub const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Time that a client has to send a request's body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
@@ -300,8 +302,8 @@ pub const WEBSOCKET_MESSAGE_BYTES_MAX: usize = EVENT_BYTES_MAX.div_ceil(3) * 4 +
 pub const WEBSOCKET_FRAGMENTS_MAX: u32 = 16_384;
 /// Bytes of a text that a WebSocket client names its request with.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
-/// Arrays and maps in one another that `MessagePack` is read and written with: neither side needs
-/// a deep stack for it.
+/// Arrays and maps in one another, those around an event included, that JSON and `MessagePack` are
+/// read and written with: neither side needs a deep stack for it, and many parsers take no more.
 pub const NESTING_MAX: usize = 100;
 /// Bytes below which nothing is compressed: with a fresh context it would hardly get smaller.
 pub const COMPRESSED_BYTES_MIN: usize = 256;

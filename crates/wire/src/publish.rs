@@ -1,7 +1,9 @@
 //! What publishers send: one event as a request's body, or many as JSON.
 
-use bellwire_model::limits::{CONTENT_TYPE_BYTES_MAX, EVENT_TYPE_BYTES_MAX, KEY_BYTES_MAX};
-use bellwire_model::{Body, Topic};
+use bellwire_model::limits::{
+    CONTENT_TYPE_BYTES_MAX, EVENT_TYPE_BYTES_MAX, KEY_BYTES_MAX, NESTING_MAX,
+};
+use bellwire_model::{Body, Topic, is_nested_deeper};
 use thiserror::Error;
 
 mod batch;
@@ -59,6 +61,23 @@ impl NameError {
             Self::ContentType => "content_type_invalid",
         }
     }
+}
+
+/// A payload is nested so deep that parsers of others would not read a page that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("arrays and objects are nested more than {NESTING_MAX} times, the event's own included")]
+pub struct NestingError;
+
+impl NestingError {
+    /// The stable code of the problem.
+    pub const fn code(self) -> &'static str {
+        "nesting_too_deep"
+    }
+}
+
+/// Refuses a payload, which is JSON, that would be nested too deep in the event around it.
+fn check_nesting(json: &str) -> Result<(), NestingError> {
+    if is_nested_deeper(json.as_bytes(), NESTING_MAX - 1) { Err(NestingError) } else { Ok(()) }
 }
 
 /// Refuses a key that is empty, longer than [`KEY_BYTES_MAX`] or has control characters.

@@ -6,7 +6,9 @@ use std::fmt;
 use bellwire_model::limits::{
     FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
-use bellwire_model::{Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic};
+use bellwire_model::{
+    Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic, without_byte_order_mark,
+};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 
@@ -150,7 +152,12 @@ pub fn read_msgpack(request: &[u8]) -> Received {
     // Of a request that breaks off, what came before may have the id.
     let mut received = read_json(&String::from_utf8_lossy(&json));
     if let Err(error) = result {
-        received.request = Err(Refusal::new("msgpack_invalid", error.to_string()));
+        let code = if error.fault == msgpack::Fault::Nesting {
+            "nesting_too_deep"
+        } else {
+            "msgpack_invalid"
+        };
+        received.request = Err(Refusal::new(code, error.to_string()));
     }
     received
 }
@@ -166,6 +173,7 @@ struct Members<'a> {
 impl<'a> Members<'a> {
     /// What was read before an error counts: the id may be among it.
     fn read(&mut self, request: &'a str) -> Result<(), Refusal> {
+        let request = &request[request.len() - without_byte_order_mark(request.as_bytes()).len()..];
         let mut json = serde_json::Deserializer::from_str(request);
         let object = Object(|name: &str, raw| self.set(name, raw));
         match object.deserialize(&mut json).and_then(|is_object| json.end().map(|()| is_object)) {

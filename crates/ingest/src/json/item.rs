@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bellwire_model::{METRIC_NAME, Sample, Timestamp};
+use bellwire_model::limits::NESTING_MAX;
+use bellwire_model::{METRIC_NAME, Sample, Timestamp, is_nested_deeper};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -200,6 +201,10 @@ fn labels(raw: &str) -> Result<Vec<(Text<'_>, Text<'_>)>, Refusal> {
     let mut json = serde_json::Deserializer::from_str(raw);
     let pairs = match json.deserialize_map(Pairs) {
         Ok(pairs) => pairs,
+        Err(_) if is_nested_deeper(raw.as_bytes(), NESTING_MAX) => {
+            let detail = format!("arrays and objects are nested more than {NESTING_MAX} times");
+            return Err(Refusal::new("nesting_too_deep", detail));
+        }
         Err(error) if error.is_data() => {
             return Err(Refusal::new("type_invalid", "`labels` is an object of strings"));
         }

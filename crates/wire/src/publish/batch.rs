@@ -7,6 +7,7 @@
 use std::fmt;
 
 use bellwire_model::limits::EVENTS_PER_REQUEST_MAX;
+use bellwire_model::without_byte_order_mark;
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use thiserror::Error;
@@ -73,7 +74,7 @@ impl BatchError {
 ///
 /// `data` is any JSON and is passed on as it came; with `"encoding":"base64"` it is a string of
 /// base64, and the event is binary of the `"content_type"` given, or `application/octet-stream`.
-/// An optional member that is null is as good as left out.
+/// An optional member that is null is as good as left out, and so is a byte order mark.
 pub fn batch(
     format: BatchFormat,
     body: &Bytes,
@@ -86,7 +87,7 @@ pub fn batch(
 
 fn array(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
     let mut items = Items { body, results: Vec::new(), at_bound: false };
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let mut json = serde_json::Deserializer::from_slice(without_byte_order_mark(body));
     match serde::Deserializer::deserialize_seq(&mut json, &mut items).and_then(|()| json.end()) {
         Ok(()) => Ok(items.results),
         Err(_) if items.at_bound => Err(BatchError::TooMany),
@@ -100,7 +101,7 @@ fn array(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
 
 fn lines(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
     let mut results = Vec::new();
-    for (number, line) in body.split(|byte| *byte == b'\n').enumerate() {
+    for (number, line) in without_byte_order_mark(body).split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;

@@ -1,12 +1,12 @@
 //! One event as a request's body, read by its `Content-Type`.
 
 use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Body, BodyError};
+use bellwire_model::{Body, BodyError, without_byte_order_mark};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{NameError, check_content_type};
+use super::{NameError, NestingError, check_content_type, check_nesting};
 
 /// Why a request's body is no event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -25,6 +25,9 @@ pub enum BodyRejection {
     /// It says that it is text, and is not UTF-8.
     #[error(transparent)]
     Text(#[from] BodyError),
+    /// It is JSON that nobody could read.
+    #[error(transparent)]
+    Nesting(#[from] NestingError),
     /// It is larger than [`EVENT_BYTES_MAX`].
     #[error("an event has at most {EVENT_BYTES_MAX} bytes, this one has {bytes}")]
     TooLarge {
@@ -41,6 +44,7 @@ impl BodyRejection {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Json { .. } => "json_invalid",
+            Self::Nesting(error) => error.code(),
             Self::Text(_) => "utf8_invalid",
             Self::TooLarge { .. } => "event_too_large",
             Self::ContentType(error) => error.code(),
@@ -50,7 +54,8 @@ impl BodyRejection {
 
 /// A request's body as an event's.
 ///
-/// `application/json` and `…+json` must be JSON; the white space around it is left out. `text/…`
+/// `application/json` and `…+json` must be JSON; the white space around it is left out, and a byte
+/// order mark. `text/…`
 /// must be UTF-8, unless it names another charset. Without a type, or with
 /// `application/x-www-form-urlencoded`, which is what `curl -d` says of anything, the bytes
 /// decide: JSON if they are, else text if they are UTF-8. All else is binary and keeps its type.
@@ -59,11 +64,11 @@ pub fn body(content_type: Option<&str>, bytes: Bytes) -> Result<Body, BodyReject
         return Err(BodyRejection::TooLarge { bytes: bytes.len() });
     }
     let content_type = content_type.map(str::trim).filter(|text| !text.is_empty());
-    let Some(content_type) = content_type else { return Ok(guessed(bytes)) };
+    let Some(content_type) = content_type else { return guessed(bytes) };
     let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
     let essence = essence.trim().to_ascii_lowercase();
     match essence.as_str() {
-        "application/x-www-form-urlencoded" => Ok(guessed(bytes)),
+        "application/x-www-form-urlencoded" => guessed(bytes),
         "application/json" => json(&bytes),
         _ if essence.ends_with("+json") => json(&bytes),
         _ if essence.starts_with("text/") && is_utf8(parameters) => Ok(Body::text(bytes)?),
@@ -74,15 +79,21 @@ pub fn body(content_type: Option<&str>, bytes: Bytes) -> Result<Body, BodyReject
     }
 }
 
-fn guessed(bytes: Bytes) -> Body {
-    json(&bytes)
-        .or_else(|_| Body::text(bytes.clone()))
-        .unwrap_or_else(|_| Body::Binary { content_type: "application/octet-stream".into(), bytes })
+fn guessed(bytes: Bytes) -> Result<Body, BodyRejection> {
+    match json(&bytes) {
+        Err(BodyRejection::Json { .. }) => Ok(Body::text(bytes.clone()).unwrap_or_else(|_| {
+            Body::Binary { content_type: "application/octet-stream".into(), bytes }
+        })),
+        json => json,
+    }
 }
 
 fn json(bytes: &Bytes) -> Result<Body, BodyRejection> {
-    match serde_json::from_slice::<&RawValue>(bytes) {
-        Ok(raw) => Ok(Body::Json(bytes.slice_ref(raw.get().as_bytes()))),
+    match serde_json::from_slice::<&RawValue>(without_byte_order_mark(bytes)) {
+        Ok(raw) => {
+            check_nesting(raw.get())?;
+            Ok(Body::Json(bytes.slice_ref(raw.get().as_bytes())))
+        }
         Err(error) => Err(BodyRejection::Json {
             line: error.line(),
             column: error.column(),
@@ -122,7 +133,10 @@ mod tests {
     fn the_content_type_decides_what_a_body_is() {
         let form = "application/x-www-form-urlencoded";
         let latin = "text/plain; charset=ISO-8859-1";
-        let cases: [(Option<&str>, &'static [u8], Body); 16] = [
+        let cases: [(Option<&str>, &'static [u8], Body); 19] = [
+            (Some("application/json"), b"\xEF\xBB\xBF{}", json_body("{}")),
+            (None, b"\xEF\xBB\xBF{}", json_body("{}")),
+            (Some("text/plain"), b"\xEF\xBB\xBFhot", text_body("\u{FEFF}hot")),
             (Some("application/json"), b" {\"a\": 1}\n", json_body("{\"a\": 1}")),
             (Some("Application/JSON; charset=utf-8"), b"null", json_body("null")),
             (Some("application/ld+json"), b"[]", json_body("[]")),

@@ -10,7 +10,10 @@ use bellwire_model::{Body, Topic};
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer};
 
-use super::{NameError, Publish, check_content_type, check_event_type, check_key};
+use super::{
+    NameError, NestingError, Publish, check_content_type, check_event_type, check_key,
+    check_nesting,
+};
 use crate::object::Object;
 
 /// Bytes of a name that a refusal quotes.
@@ -35,6 +38,12 @@ impl Refusal {
 
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<NestingError> for Refusal {
+    fn from(error: NestingError) -> Self {
         Self::new(error.code(), error.to_string())
     }
 }
@@ -127,7 +136,10 @@ impl<'a> Members<'a> {
         };
         let content_type = text("content_type", self.content_type)?;
         match (text("encoding", self.encoding)?.as_deref(), content_type) {
-            (None, None) => Ok(Body::Json(own(data))),
+            (None, None) => {
+                check_nesting(data)?;
+                Ok(Body::Json(own(data)))
+            }
             (None, Some(_)) => {
                 let detail =
                     "`content_type` goes with `\"encoding\":\"base64\"`; other data is JSON";

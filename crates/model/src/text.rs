@@ -1,0 +1,77 @@
+//! What decoders of text have in common.
+
+/// U+FEFF in UTF-8: editors and exports put it before a text, where it means nothing.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// The text behind its byte order mark, where it begins with one.
+pub fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Whether JSON has more than `levels` arrays and objects in one another. For text that is JSON;
+/// of other text it says whatever it likes.
+pub fn is_nested_deeper(json: &[u8], levels: usize) -> bool {
+    // Nearly every text is short, or has too few brackets: counting them takes no time.
+    if json.len() / 2 <= levels || openings(json) <= levels {
+        return false;
+    }
+    let (mut depth, mut is_string, mut is_escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_string,
+            b'"' => is_string = !is_string,
+            b'[' | b'{' if !is_string => {
+                depth += 1;
+                if depth > levels {
+                    return true;
+                }
+            }
+            b']' | b'}' if !is_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+fn openings(json: &[u8]) -> usize {
+    json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_text() {
+        let cases: [(&[u8], &[u8]); 4] = [
+            (b"\xEF\xBB\xBF{}", b"{}"),
+            (b"{}\xEF\xBB\xBF", b"{}\xEF\xBB\xBF"),
+            (b"\xEF\xBB", b"\xEF\xBB"),
+            (b"\xEF\xBB\xBF", b""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_byte_order_mark(text), expected);
+        }
+    }
+
+    #[test]
+    fn only_brackets_within_each_other_count() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        let objects = "{\"a\":".repeat(4) + "1" + &"}".repeat(4);
+        let cases = [
+            (nested(3), false),
+            (nested(4), true),
+            (nested(500_000), true),
+            (format!("[{}]", vec![nested(2); 50].join(",")), false),
+            (format!("[{}]", vec![nested(3); 50].join(",")), true),
+            (objects, true),
+            (format!("\"{}\"", "[".repeat(50)), false),
+            (format!("[\"\\\"{}\"]", "[".repeat(50)), false),
+            (format!("[\"\\\\\",{}]", nested(3)), true),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(is_nested_deeper(json.as_bytes(), 3), expected, "{json:.80}");
+        }
+    }
+}
