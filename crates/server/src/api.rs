@@ -5,6 +5,7 @@ mod alerts;
 mod body;
 mod cors;
 mod events;
+mod influxdb;
 mod prometheus;
 mod publish;
 mod samples;
@@ -17,13 +18,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http::{Method, StatusCode};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
 use crate::alerting::Alerting;
+use crate::config::Origins;
 use crate::evaluator::SampleIntake;
 use crate::observe::Figures;
+use crate::percent;
 use crate::problem::{Code, Problem};
 use crate::publisher::Publisher;
 use crate::reload::Reload;
@@ -46,7 +53,7 @@ pub(crate) struct App {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
-    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) allowed_origins: Origins,
     pub(crate) draining: watch::Receiver<bool>,
 }
 
@@ -80,7 +87,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         // Telegraf and other clients of InfluxDB, under their own paths.
         .route("/api/v2/write", post(samples::line_protocol))
         .route("/write", post(samples::line_protocol))
-        .route("/ping", get(samples::ping))
+        .route("/ping", get(influxdb::ping))
+        .route("/health", get(influxdb::health))
+        .route("/ready", get(influxdb::ready))
+        .route("/query", get(influxdb::query).post(influxdb::query))
         // Prometheus' own API over what rules remember.
         .route("/api/v1/query", get(prometheus::instant).post(prometheus::instant))
         .route("/api/v1/query_range", get(prometheus::range).post(prometheus::range))
@@ -99,9 +109,24 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/attend.js", get(web::attend_js))
         .route("/icon.svg", get(web::icon))
         .fallback(|| async { Problem::new(Code::NotFound, "see /openapi.json for what there is") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is")
-        })
+        .method_not_allowed_fallback(other_method)
+        .layer(axum::middleware::from_fn(check_query))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .with_state(app)
+}
+
+/// Which methods there are is told by the header `Allow`, which axum adds.
+async fn other_method(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is").into_response()
+}
+
+/// Refuses a query that would be taken for another one, whoever is asked.
+async fn check_query(request: Request, next: Next) -> Response {
+    match percent::check_query(request.uri().query().unwrap_or_default()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
 }

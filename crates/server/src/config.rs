@@ -6,6 +6,7 @@
 //! alone.
 
 mod file;
+mod origin;
 mod setting;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use bellwire_model::{Filter, Labels};
 use bellwire_rules::RuleMode;
 use thiserror::Error;
 
+pub use origin::Origins;
 pub use setting::{SETTINGS, Setting};
 
 use crate::topics::TopicRule;
@@ -51,8 +53,8 @@ pub struct Config {
     pub external_url: String,
     /// Which samples become values of `samples/…` topics.
     pub forward: Vec<Filter>,
-    /// Origins whose pages may read and publish; `*` for all.
-    pub allowed_origins: Vec<String>,
+    /// Origins whose pages may read and publish.
+    pub allowed_origins: Origins,
     /// Silence after which a stream sends a heartbeat.
     pub heartbeat_interval: Duration,
     /// How long a client may take no byte although there is something to send.
@@ -105,7 +107,7 @@ impl Default for Config {
             external_labels: Labels::empty(),
             external_url: String::new(),
             forward: Vec::new(),
-            allowed_origins: Vec::new(),
+            allowed_origins: Origins::default(),
             heartbeat_interval: Duration::ZERO,
             stall_timeout: Duration::ZERO,
             shards: 0,

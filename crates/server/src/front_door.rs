@@ -16,9 +16,13 @@
 
 mod accept;
 mod carry;
+mod farewell;
 mod head;
 mod http1;
 mod http2;
+mod leftover;
+mod letter;
+mod progress;
 mod replay;
 mod stream;
 mod takeover;

@@ -29,6 +29,7 @@ mod history;
 mod notifier;
 mod observe;
 mod open_files;
+mod percent;
 mod pipeline;
 mod place;
 mod problem;

@@ -44,6 +44,7 @@ codes! {
     ParameterInvalid 400 "parameter_invalid" "A parameter or header is not valid.";
     BodyInvalid 400 "body_invalid" "The body is not what its content type says.";
     JsonInvalid 400 "json_invalid" "The body says that it is JSON, and is not.";
+    NestingTooDeep 400 "nesting_too_deep" "Arrays and objects are nested too deep.";
     Utf8Invalid 400 "utf8_invalid" "The text is not UTF-8.";
     BodyEmpty 400 "body_empty" "The body is empty.";
     KeyInvalid 400 "key_invalid" "The key is not valid.";
@@ -72,6 +73,7 @@ codes! {
     TooManySamples 413 "too_many_samples" "The request has more samples than allowed.";
     EncodingUnsupported 415 "encoding_unsupported" "The body is compressed in a way that is not supported.";
     HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
+    TransferCodingUnsupported 501 "transfer_coding_unsupported" "The request comes in a transfer coding that is not supported.";
     PublishersBusy 429 "publishers_busy" "More is published than can be taken; try again later.";
     AddressExhausted 429 "address_exhausted" "This address has as many connections as it may.";
     MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";
@@ -170,6 +172,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.code == Code::EncodingUnsupported {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
         if self.code == Code::VersionUnsupported {
             let version = HeaderValue::from_static(bellwire_wire::ws::VERSION);

@@ -11,6 +11,7 @@ use bellwire_model::{Cursor, EffectiveFilter, Filter, FilterSet, MaxRate, Offset
 use http::HeaderValue;
 
 use crate::frames::{Encoding, Form, Framing};
+use crate::percent;
 use crate::problem::{Code, Problem};
 
 mod handshake;
@@ -68,10 +69,7 @@ enum Answer {
 
 impl EventsRequest {
     pub(crate) fn parse(asked: Asked<'_>) -> Result<Self, Problem> {
-        // The parser below replaces what is no UTF-8: the stream would follow another topic.
-        if percent_encoding::percent_decode_str(asked.query).decode_utf8().is_err() {
-            return Err(Problem::new(Code::Utf8Invalid, "the query is not percent-encoded UTF-8"));
-        }
+        percent::check_query(asked.query)?;
         let mut query = Query::default();
         for (name, value) in url::form_urlencoded::parse(asked.query.as_bytes()) {
             query.take(&name, value)?;
@@ -84,8 +82,9 @@ impl EventsRequest {
                 .map_err(|error| Problem::new(Code::TopicInvalid, error))?
         };
         let follows = EffectiveFilter::paced(filters.clone(), query.max_rate);
-        // The header wins: it is what an EventSource has seen since it was opened.
-        let start = match asked.last_event_id.filter(|id| !id.is_empty()) {
+        // What an EventSource has seen since it was opened wins over where its URL had it begin.
+        let seen = asked.last_event_id.or(query.last_event_id.as_deref());
+        let start = match seen.filter(|id| !id.is_empty()) {
             Some(cursor) => Start::After(parse_cursor(cursor)?),
             None => query.start.unwrap_or(Start::Latest),
         };
@@ -154,6 +153,8 @@ fn raw_is_for_sse() -> Problem {
 struct Query {
     filters: Vec<Filter>,
     start: Option<Start>,
+    /// The header of that name, from those who cannot set one.
+    last_event_id: Option<String>,
     wait: Duration,
     max_rate: Option<MaxRate>,
     raw: Raw,
@@ -200,6 +201,7 @@ impl Query {
                     }
                 };
             }
+            other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
                     "`{other}` is no parameter: there are topic, after, max_rate, wait, format"
@@ -209,6 +211,13 @@ impl Query {
         }
         Ok(())
     }
+}
+
+/// Whether the parameter stands in for the header `Last-Event-ID`. Libraries spell it in several
+/// ways: `lastEventId`, `lastEventID`, `Last-Event-ID`, `last_event_id`.
+fn is_last_event_id(name: &str) -> bool {
+    let letters = name.bytes().filter(|byte| !matches!(byte, b'-' | b'_'));
+    letters.map(|byte| byte.to_ascii_lowercase()).eq(*b"lasteventid")
 }
 
 pub(crate) fn parse_cursor(text: &str) -> Result<bellwire_model::Cursor, Problem> {
@@ -349,11 +358,28 @@ mod tests {
     }
 
     #[test]
+    fn the_last_event_id_may_be_a_parameter() {
+        let names = ["lastEventId", "lastEventID", "Last-Event-ID", "last_event_id"];
+        let start = |query: &str| match ask(query, None) {
+            Ok(EventsRequest::Stream(stream)) => stream.start,
+            other => panic!("{query}: {other:?}"),
+        };
+        for name in names {
+            let seen = Start::After("e1-9".parse().expect("a cursor"));
+            assert_eq!(start(&format!("topic=a&{name}=e1-9&after=e1-1")), seen, "{name}");
+            assert_eq!(start(&format!("topic=a&after=earliest&{name}=")), Start::Earliest);
+        }
+    }
+
+    #[test]
     fn each_mistake_has_its_code() {
         let cases = [
             ("", Code::TopicInvalid),
             ("topic=a//b", Code::TopicInvalid),
             ("topic=a%ff", Code::Utf8Invalid),
+            ("topic=a%zz", Code::ParameterInvalid),
+            ("topic=a%", Code::ParameterInvalid),
+            ("topic=a&lastEventId=x", Code::CursorInvalid),
             ("topic=a&after=yesterday", Code::CursorInvalid),
             ("topic=a&wait=99999s", Code::ParameterInvalid),
             ("topic=a&format=xml", Code::ParameterInvalid),

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::harness::{Answer, PATIENCE, Request, Server, get, post, request};
+use crate::harness::{Answer, PATIENCE, Raw, Request, Server, get, post, request};
 
 #[track_caller]
 fn assert_problem(answer: &Answer, status: u16, code: &str) {
@@ -140,8 +140,8 @@ fn one_wrong_sample_or_event_does_not_harm_its_neighbours() {
 fn broken_heads_are_answered_and_closed() {
     let server = Server::start();
     let address = server.address();
-    let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(9_000));
-    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(70));
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(9_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(70));
     let cases = [
         ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400", "head_malformed"),
         ("\u{0}\u{1}\u{2}\r\n\r\n", "400", "head_malformed"),
@@ -162,9 +162,16 @@ fn broken_heads_are_answered_and_closed() {
 #[test]
 fn a_head_that_does_not_end_is_given_up() {
     let server = Server::start();
+    let mut later = Raw::connect(server.address());
+    later.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(later.answer().status, 200);
+    later.send("GET /healthz HTTP/1.1\r\nX-Slow: ");
     let answer = raw(server.address(), b"GET /v1/events?topic=a HTTP/1.1\r\nX-Slow: ");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("head_timeout"), "{answer}");
+    // A later one has as long: silence between two requests is another matter.
+    assert_problem(&later.answer(), 408, "head_timeout");
+    assert_eq!(later.rest(), b"");
 }
 
 #[test]
@@ -198,7 +205,7 @@ fn who_asks_before_sending_too_much_is_told_at_once() {
     let server = Server::start();
     let length = 10_000_000_000_u64;
     let head = format!(
-        "POST /v1/events HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        "POST /v1/events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
     );
     let answer = raw(server.address(), head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");

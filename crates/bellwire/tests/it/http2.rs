@@ -260,7 +260,7 @@ fn frames_that_break_the_protocol_end_the_connection() {
     let server = Server::start();
     let address = server.address();
     let cases: [&[u8]; 4] = [
-        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         // DATA on a stream that is not open.
         b"\0\0\x01\0\0\0\0\0\x01x",
         // A frame larger than allowed.

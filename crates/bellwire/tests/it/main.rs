@@ -11,6 +11,7 @@ mod demo;
 mod disk;
 mod harness;
 mod http2;
+mod letter;
 mod notifications;
 mod overload;
 mod polls;

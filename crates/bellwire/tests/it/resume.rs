@@ -295,7 +295,7 @@ fn hundreds_resume_at_once_from_different_places_though_others_leave_meanwhile()
         // Somebody with filters of his own asks for a page and leaves at once.
         let mut leaver = Raw::connect(address);
         leaver.send(format!(
-            "GET /v1/events?topic=storm/1&topic=leaver/{index}&after=earliest HTTP/1.1\r\n\r\n"
+            "GET /v1/events?topic=storm/1&topic=leaver/{index}&after=earliest HTTP/1.1\r\nHost: x\r\n\r\n"
         ));
         drop(leaver);
         let seen = index * 5;
@@ -464,7 +464,7 @@ fn who_waits_for_a_page_gets_it_though_all_before_him_have_left() {
             .map(|leaver| {
                 let mut raw = Raw::connect(address);
                 let path = format!("/v1/events?topic=lab/0&topic=a/{leaver}&after=earliest");
-                raw.send(format!("GET {path} HTTP/1.1\r\n\r\n"));
+                raw.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
                 raw
             })
             .collect();

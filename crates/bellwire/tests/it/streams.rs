@@ -114,7 +114,9 @@ fn heartbeats_move_the_cursor_of_a_quiet_subscriber() {
         [("text/event-stream", ":\nid: "), ("application/x-ndjson", "\"heartbeat\",\"cursor\":\"")]
     {
         let mut raw = Raw::connect(address);
-        raw.send(format!("GET /v1/events?topic=quiet HTTP/1.1\r\nAccept: {accept}\r\n\r\n"));
+        raw.send(format!(
+            "GET /v1/events?topic=quiet HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n"
+        ));
         raw.until("ready");
         let cursor = publish(address, "busy", &[], b"1");
         raw.until(&format!("{mark}{cursor}"));
@@ -173,7 +175,7 @@ fn a_stream_may_follow_other_requests_on_one_connection() {
 fn a_client_that_closes_its_half_has_gone() {
     let server = Server::start();
     let mut raw = Raw::connect(server.address());
-    raw.send("GET /v1/events?topic=lab/a HTTP/1.1\r\n\r\n");
+    raw.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\n\r\n");
     raw.until("event: ready");
     raw.close_half();
     raw.rest();
@@ -184,9 +186,9 @@ fn a_client_that_closes_its_half_has_gone() {
 fn a_client_that_talks_on_a_stream_is_tolerated_for_a_while() {
     let server = Server::start();
     let mut raw = Raw::connect(server.address());
-    raw.send("GET /v1/events?topic=lab/a HTTP/1.1\r\n\r\n");
+    raw.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\n\r\n");
     raw.until("event: ready");
-    raw.send("GET / HTTP/1.1\r\n\r\n\0\0garbage");
+    raw.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n\0\0garbage");
     publish(server.address(), "lab/a", &[], b"1");
     raw.until("\"data\":1}\n\n");
     let garbage = vec![b'x'; 1_000_000];
@@ -209,10 +211,12 @@ fn thousands_of_quick_connections_leave_nothing_behind() {
         match index % 5 {
             0 => {}
             1 => raw.send("GET /v1/eve"),
-            2 => raw.send("GET /v1/events?topic=lab/a&after=earliest HTTP/1.1\r\n\r\n"),
-            3 => raw.send(format!("GET /v1/events?topic=lab/*&topic=own/{index} HTTP/1.1\r\n\r\n")),
+            2 => raw.send("GET /v1/events?topic=lab/a&after=earliest HTTP/1.1\r\nHost: x\r\n\r\n"),
+            3 => raw.send(format!(
+                "GET /v1/events?topic=lab/*&topic=own/{index} HTTP/1.1\r\nHost: x\r\n\r\n"
+            )),
             _ => {
-                raw.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nAccept: application/json\r\n\r\n");
+                raw.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n");
                 assert_eq!(raw.answer().status, 200);
             }
         }
@@ -232,7 +236,7 @@ fn five_thousand_subscribers_of_one_topic_all_receive() {
     let mut subscribers: Vec<Raw> = (0..SUBSCRIBERS)
         .map(|_| {
             let mut raw = Raw::connect(address);
-            raw.send("GET /v1/events?topic=crowd HTTP/1.1\r\n\r\n");
+            raw.send("GET /v1/events?topic=crowd HTTP/1.1\r\nHost: x\r\n\r\n");
             raw
         })
         .collect();
@@ -308,7 +312,7 @@ fn who_takes_no_byte_for_long_is_cut_off_and_may_come_back() {
     let server = Server::start_with(&["--stall-timeout", "500ms", "--heartbeat-interval", "200ms"]);
     let address = server.address();
     let mut stalled = Raw::connect(address);
-    stalled.send("GET /v1/events?topic=bulk HTTP/1.1\r\n\r\n");
+    stalled.send("GET /v1/events?topic=bulk HTTP/1.1\r\nHost: x\r\n\r\n");
     stalled.until("event: ready");
     let mut reading = Stream::open(address, "topic=lab/a");
     reading.until_ready();
@@ -334,13 +338,13 @@ fn a_drain_says_good_bye_in_every_form() {
     let mut server = Server::start();
     let address = server.address();
     let mut sse = Raw::connect(address);
-    sse.send("GET /v1/events?topic=lab/a HTTP/1.1\r\n\r\n");
+    sse.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\n\r\n");
     sse.until("event: ready");
     sse.until("}\n\n\r\n");
     let mut lines = Lines::open(address, "topic=lab/a");
     lines.until_ready();
     let mut poll = Raw::connect(address);
-    poll.send("GET /v1/events?topic=lab/a&wait=60s HTTP/1.1\r\nAccept: application/json\r\n\r\n");
+    poll.send("GET /v1/events?topic=lab/a&wait=60s HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n");
     while server.figure("bellwire_polls_waiting") < 1 {}
     assert!(server.end().success());
 

@@ -196,7 +196,7 @@ fn who_comes_and_does_not_go_on_is_given_up() {
     begun.send(b"\x16\x03\x01\x02\x00\x01\x00");
     let mut secured = authority.connect(address);
     let mut slow = authority.connect(address);
-    slow.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nX-Slow: ");
+    slow.send("GET /v1/events?topic=lab/a HTTP/1.1\r\nHost: x\r\nX-Slow: ");
     let config = authority.client_config(rustls::ALL_VERSIONS, &["h2"]);
     let mut speechless = connect(address, config);
     // A connection of HTTP/2 without a request.

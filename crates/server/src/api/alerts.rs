@@ -12,7 +12,7 @@ use http::{HeaderMap, header};
 use serde::Deserialize;
 
 use super::App;
-use super::body::read_batch;
+use super::body::{json as json_of, read_batch};
 use crate::evaluator::ALERTS_ACTIVE;
 use crate::problem::{Code, Problem};
 
@@ -63,11 +63,10 @@ pub(super) async fn acknowledge(
 ) -> Result<Response, Problem> {
     let fingerprint = read(&fingerprint)?;
     let held = read_batch(&app.admission, &headers, body).await?;
-    let AcknowledgementText { by, note } =
-        serde_json::from_slice(&held.bytes).map_err(|error| {
-            let detail = format!("an acknowledgement is {{\"by\":…,\"note\":…}}: {error}");
-            Problem::new(Code::BodyInvalid, detail)
-        })?;
+    let AcknowledgementText { by, note } = json_of(&held).map_err(|error| {
+        let detail = format!("an acknowledgement is {{\"by\":…,\"note\":…}}: {error}");
+        Problem::new(Code::BodyInvalid, detail)
+    })?;
     let new = NewAcknowledgement { by, note };
     attend(&app, fingerprint, move |desk, now| desk.plan_acknowledgement(now, fingerprint, new))
         .await

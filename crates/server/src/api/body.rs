@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use axum::body::{Body, HttpBody};
-use bellwire_model::limits::{BODY_BYTES_MAX, BODY_TIMEOUT};
+use bellwire_model::limits::{BODY_BYTES_MAX, BODY_TIMEOUT, NESTING_MAX};
+use bellwire_model::{is_nested_deeper, without_byte_order_mark};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderName, header};
@@ -27,10 +28,8 @@ pub(super) async fn read(
     body: Body,
     bytes_max: usize,
 ) -> Result<Held, Problem> {
-    let encoding = header(headers, header::CONTENT_ENCODING)?.unwrap_or("identity");
-    let announced = body.size_hint().lower();
-    // Who asks before sending is spared it. Others are read: they listen only when they have sent.
-    if headers.contains_key(header::EXPECT) && announced > bytes_max as u64 {
+    let coding = Coding::of(headers)?;
+    if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
     let collected = tokio::time::timeout(BODY_TIMEOUT, collect(admission, body, bytes_max)).await;
@@ -38,18 +37,40 @@ pub(super) async fn read(
         let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
         Problem::new(Code::BodyTimeout, detail)
     })??;
-    match encoding {
-        "identity" => {}
-        gzip if gzip.eq_ignore_ascii_case("gzip") => {
-            held.bytes = inflate(&held.bytes, bytes_max)?;
-            held.place.merge(admission.body(held.bytes.len())?);
-        }
-        other => {
-            let detail = format!("bodies come plain or as `gzip`, not as `{other}`");
-            return Err(Problem::new(Code::EncodingUnsupported, detail));
-        }
+    if coding == Coding::Gzip {
+        held.bytes = inflate(&held.bytes, bytes_max)?;
+        held.place.merge(admission.body(held.bytes.len())?);
     }
     Ok(held)
+}
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Plain,
+    Gzip,
+}
+
+impl Coding {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let mut coding = Self::Plain;
+        for value in headers.get_all(header::CONTENT_ENCODING) {
+            let names = value.to_str().unwrap_or("?").split(',').map(str::trim);
+            for name in names.filter(|name| !name.is_empty()) {
+                let is = |known| name.eq_ignore_ascii_case(known);
+                coding = match coding {
+                    coding if is("identity") => coding,
+                    // What RFC 9110 calls an alias is what old clients say.
+                    Self::Plain if is("gzip") || is("x-gzip") => Self::Gzip,
+                    _ => {
+                        let detail = "bodies come plain or as `gzip`, once";
+                        return Err(Problem::new(Code::EncodingUnsupported, detail));
+                    }
+                };
+            }
+        }
+        Ok(coding)
+    }
 }
 
 async fn collect(admission: &Admission, mut body: Body, bytes_max: usize) -> Result<Held, Problem> {
@@ -91,6 +112,15 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body has at most {bytes_max} bytes here"))
 }
 
+/// A body of JSON: what it says, or what is wrong with it.
+pub(super) fn json<'a, T: serde::Deserialize<'a>>(held: &'a Held) -> Result<T, String> {
+    let json = without_byte_order_mark(&held.bytes);
+    if is_nested_deeper(json, NESTING_MAX) {
+        return Err(format!("arrays and objects are nested more than {NESTING_MAX} times"));
+    }
+    serde_json::from_slice(json).map_err(|error| error.to_string())
+}
+
 /// The whole body of a request that carries many items.
 pub(super) async fn read_batch(
     admission: &Admission,
@@ -100,13 +130,18 @@ pub(super) async fn read_batch(
     read(admission, headers, body, BODY_BYTES_MAX).await
 }
 
-/// A header's text, where it stands and is text.
+/// A header's text, where it stands, once, and is text.
 pub(super) fn header(
     headers: &HeaderMap,
     name: impl Into<HeaderName>,
 ) -> Result<Option<&str>, Problem> {
     let name = name.into();
-    let Some(value) = headers.get(&name) else { return Ok(None) };
+    let mut values = headers.get_all(&name).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        let detail = format!("the header `{name}` stands twice: which one counts?");
+        return Err(Problem::new(Code::ParameterInvalid, detail));
+    }
     // Header values may be UTF-8 here: topics and keys are.
     std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| {
         Problem::new(Code::ParameterInvalid, format!("the header `{name}` is not UTF-8"))

@@ -10,12 +10,13 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::App;
+use crate::config::Origins;
 use crate::problem::{Code, Problem};
 
 /// Methods and headers that the API knows.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "content-type, last-event-id, bellwire-key, bellwire-type, idempotency-key",
+    "content-type, content-encoding, last-event-id, bellwire-key, bellwire-type, idempotency-key",
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
@@ -46,27 +47,33 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 /// Whether a page asks that may not: browsers guard everything but WebSockets themselves.
-pub(super) fn is_foreign_page(allowed: &[String], uri: &Uri, headers: &HeaderMap) -> bool {
+pub(super) fn is_foreign_page(allowed: &Origins, uri: &Uri, headers: &HeaderMap) -> bool {
     is_foreign(uri, headers) && allowed_origin(allowed, headers.get(header::ORIGIN)).is_none()
 }
 
 /// Whether a page of another site asks. Programs and the server's own pages do not.
 fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
-    let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let Some((scheme, origin)) = origin else { return true };
     // HTTP/2 has a pseudo-header in place of `Host`.
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| uri.authority().map(Authority::as_str));
-    origin_host.map(|(_, host)| host) != host
+    // Browsers leave the scheme's own port out, and write in lower case.
+    let port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    let bare = |host: &'_ str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
+    host.map(bare) != Some(bare(origin))
 }
 
 /// The origin to answer with, where it is allowed.
 pub(crate) fn allowed_origin(
-    allowed: &[String],
+    allowed: &Origins,
     origin: Option<&HeaderValue>,
 ) -> Option<HeaderValue> {
     let origin = origin?;
-    let is_allowed =
-        allowed.iter().any(|allowed| allowed == "*" || allowed.as_bytes() == origin.as_bytes());
-    is_allowed.then(|| origin.clone())
+    origin.to_str().is_ok_and(|origin| allowed.allow(origin)).then(|| origin.clone())
 }

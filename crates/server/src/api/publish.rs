@@ -1,5 +1,6 @@
 //! Publishing and deleting over HTTP.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,8 +8,8 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_journal::Append;
-use bellwire_model::Topic;
 use bellwire_model::limits::EVENT_BYTES_MAX;
+use bellwire_model::{Topic, TopicError, without_byte_order_mark};
 use bellwire_wire::publish::{self, BatchFormat, Publish};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::body::{header as text_of, read, read_batch};
+use crate::percent::wrong_escape;
 use crate::problem::{Code, Problem};
 use crate::publisher::{Published, check_idempotency_key};
 
@@ -111,16 +113,20 @@ impl<S: Send + Sync> FromRequestParts<S> for TopicPath {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
-        let topic = text.parse().map_err(|error| {
+        let invalid = |error: &dyn Display| {
             Problem::new(Code::TopicInvalid, format!("topic `{text}`: {error}"))
-        })?;
+        };
+        if let Some(wrong) = wrong_escape(parts.uri.path()) {
+            return Err(invalid(&format!("`{wrong}` is no percent-encoding: write `%` as `%25`")));
+        }
+        let topic = text.parse().map_err(|error: TopicError| invalid(&error))?;
         Ok(Self(topic))
     }
 }
 
 fn batch_format(content_type: Option<&str>, body: &[u8]) -> BatchFormat {
     let says_lines = content_type.is_some_and(|content_type| content_type.contains("ndjson"));
-    let starts_array = body.trim_ascii_start().first() == Some(&b'[');
+    let starts_array = without_byte_order_mark(body).trim_ascii_start().first() == Some(&b'[');
     if says_lines || !starts_array { BatchFormat::Ndjson } else { BatchFormat::Json }
 }
 

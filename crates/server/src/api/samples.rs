@@ -66,11 +66,6 @@ pub(super) async fn line_protocol(
     }
 }
 
-/// `GET /ping`: clients of InfluxDB ask whether it is there.
-pub(super) async fn ping() -> StatusCode {
-    StatusCode::NO_CONTENT
-}
-
 async fn take(app: &App, decoded: Decoded) -> Result<(), Problem> {
     app.figures.samples_rejected.add(decoded.rejected as u64);
     app.intake.take(decoded.samples).await
@@ -105,7 +100,7 @@ fn invalid(reason: &str) -> Response {
 }
 
 /// A problem in the form that clients of InfluxDB read; its status and headers stay.
-fn of_problem(problem: Problem) -> Response {
+pub(super) fn of_problem(problem: Problem) -> Response {
     let error = influx_error(StatusCode::BAD_REQUEST, problem.code.as_str(), problem.detail());
     let mut response = problem.into_response();
     *response.body_mut() = error.into_body();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::alertmanager::silences::{MatcherText, in_order, matchers, matchers_json};
-use super::body::read_batch;
+use super::body::{json as json_of, read_batch};
 use crate::clock;
 use crate::problem::{Code, Problem};
 
@@ -74,7 +74,7 @@ pub(super) async fn preview(
     body: Body,
 ) -> Result<Response, Problem> {
     let held = read_batch(&app.admission, &headers, body).await?;
-    let preview: Preview = serde_json::from_slice(&held.bytes)
+    let preview: Preview = json_of(&held)
         .map_err(|error| Problem::new(Code::BodyInvalid, format!("no matchers: {error}")))?;
     let parsed = match preview.matchers {
         MatchersText::Text(text) => text.parse::<Matchers>().map_err(|error| error.to_string()),

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use bellwire_model::Labels;
 use bellwire_rules::RuleMode;
 
-use super::{Config, Durability, Engine, parse_bytes, parse_duration};
+use super::{Config, Durability, Engine, Origins, parse_bytes, parse_duration};
 
 /// One setting: its names, its default, its explanation, and what it does.
 #[derive(Debug)]
@@ -208,10 +208,10 @@ pub const SETTINGS: &[Setting] = &[
         key: "allowed_origins",
         value_name: "ORIGIN",
         default: "",
-        help: "Origins of other sites whose pages may use the API, such as https://app.example; `*` for all.",
+        help: "Origins of other sites whose pages may use the API, such as https://app.example or https://*.example.com; `*` for all.",
         is_list: true,
         set: |config, values| {
-            config.allowed_origins = values.to_vec();
+            config.allowed_origins = Origins::read(values)?;
             Ok(())
         },
     },

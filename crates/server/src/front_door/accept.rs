@@ -6,15 +6,16 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
-use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, IDLE_INPUT_BYTES_MAX, LINGER_TIMEOUT};
+use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep, timeout};
 
+use super::farewell::{answer, head_timeout, linger, refuse};
 use super::head::{self, Decision};
+use super::http1::{Driven, Lean};
 use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
@@ -22,7 +23,6 @@ use crate::admission::{AddressPlace, Admission};
 use crate::observe::Figures;
 use crate::problem::{Code, Problem};
 use crate::shard::{Handoff, Spread};
-use crate::stream_request::StreamRequest;
 use crate::tls::Tls;
 
 /// What every connection needs.
@@ -160,11 +160,12 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     let Some((stream, decision)) = met else { return };
     let lean = match decision {
         Decision::Lean(request) => Lean { stream, request, early: Vec::new() },
-        Decision::Replay => {
-            let driven = http1::drive(Replay::new(head, stream), &door, draining).await;
-            let Some(lean) = driven else { return };
-            lean
-        }
+        Decision::Replay => match http1::drive(Replay::new(head, stream), &door, draining).await {
+            Driven::Lean(lean) => lean,
+            Driven::Unread(stream) => return linger(stream).await,
+            Driven::Late(stream) => return refuse(stream, &head_timeout()).await,
+            Driven::Ended => return,
+        },
         Decision::Http2 => {
             let connection = http2::drive(Replay::new(head, stream), Arc::clone(&door), draining);
             // It is large, and would make the task of every connection so.
@@ -174,15 +175,6 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     let Lean { stream, request, early } = lean;
     let Ok(socket) = stream.into_socket() else { return };
     hand_over(Handoff { socket, request, early, place }, &door);
-}
-
-/// A connection that has asked for a stream.
-#[derive(Debug)]
-pub(super) struct Lean {
-    pub(super) stream: Stream,
-    pub(super) request: StreamRequest,
-    /// What came behind the request.
-    pub(super) early: Vec<u8>,
 }
 
 /// Shakes hands and reads the first head, all before one deadline. `None`: there is nobody to
@@ -218,10 +210,7 @@ async fn meet(
         Some(Err(problem)) => problem,
         // Who has not said a word only opened a connection ahead of need.
         None if head.is_empty() => return None,
-        None => {
-            let detail = format!("the head did not arrive within {} s", HEAD_TIMEOUT.as_secs());
-            Problem::new(Code::HeadTimeout, detail)
-        }
+        None => head_timeout(),
     };
     refuse(stream, &problem).await;
     None
@@ -265,21 +254,4 @@ async fn turn_away(mut stream: tokio::net::TcpStream, door: &Door, problem: &Pro
     if door.tls.is_none() {
         let _ = timeout(HEAD_TIMEOUT, answer(&mut stream, problem)).await;
     }
-}
-
-/// Answers, and ends the connection.
-async fn refuse(mut stream: Stream, problem: &Problem) {
-    let refuse = async {
-        answer(&mut stream, problem).await?;
-        // To close while the client is still sending would be a reset, which overtakes the answer.
-        let mut rest = stream.take(IDLE_INPUT_BYTES_MAX as u64);
-        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
-    };
-    // A peer that does not even read this is left alone.
-    let _ = timeout(LINGER_TIMEOUT, refuse).await;
-}
-
-async fn answer(stream: &mut (impl AsyncWrite + Unpin), problem: &Problem) -> io::Result<()> {
-    stream.write_all(&problem.http1_response()).await?;
-    stream.shutdown().await
 }

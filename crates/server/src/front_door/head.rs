@@ -1,9 +1,11 @@
 //! The head of a connection's first request.
 
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use http::Version;
 use httparse::{Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::letter;
 use super::stream::TLS_HANDSHAKE;
 use crate::frames::Framing;
 use crate::problem::{Code, Problem};
@@ -71,6 +73,8 @@ pub(crate) fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
         }
         Err(error) => return Err(Problem::new(Code::HeadMalformed, error)),
     }
+    let version = if request.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    letter::check(version, request.headers.iter().map(|header| (header.name, header.value)))?;
     Ok(Some(lean(&request).map_or(Decision::Replay, Decision::Lean)))
 }
 
@@ -129,7 +133,7 @@ mod tests {
         let heads = [
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.0\r\n\r\n",
-            "GET /v1/events?topic=a HTTP/1.1\r\naccept: text/event-stream\r\nLAST-EVENT-ID: e1-4\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nLAST-EVENT-ID: e1-4\r\n\r\n",
         ];
         for head in heads {
             assert!(matches!(decide_text(head), Ok(Some(Decision::Lean(_)))), "{head}");
@@ -139,14 +143,14 @@ mod tests {
     #[test]
     fn all_else_is_hypers() {
         let heads = [
-            "GET / HTTP/1.1\r\n\r\n",
-            "GET /v1/events HTTP/1.1\r\n\r\n",
-            "GET /v1/events?topic=a//b HTTP/1.1\r\n\r\n",
-            "GET /v1/events?topic=a HTTP/1.1\r\nAccept: application/json\r\n\r\n",
-            "GET /v1/events?topic=a HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
-            "GET /v1/events?topic=a HTTP/1.1\r\nContent-Length: 3\r\n\r\n",
-            "GET /v1/events?topic=a HTTP/1.1\r\nAccept: a/b\r\nAccept: */*\r\n\r\n",
-            "POST /v1/events?topic=a HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /v1/events?topic=a//b HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nAccept: a/b\r\nAccept: */*\r\n\r\n",
+            "POST /v1/events?topic=a HTTP/1.1\r\nHost: x\r\n\r\n",
         ];
         for head in heads {
             assert!(matches!(decide_text(head), Ok(Some(Decision::Replay))), "{head}");
@@ -165,6 +169,10 @@ mod tests {
 
     #[test]
     fn broken_heads_are_told_apart_from_incomplete_ones() {
+        let twice = "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n";
+        assert_eq!(decide_text(twice).err(), Some(Code::HeadMalformed));
+        let none = "GET /v1/events?topic=a HTTP/1.1\r\n\r\n";
+        assert_eq!(decide_text(none).err(), Some(Code::HeadMalformed));
         assert!(matches!(decide_text("GET /v1/events?topic=a HTT"), Ok(None)));
         assert_eq!(decide_text("GET / HTTP/3.7\r\n\r\n").err(), Some(Code::HeadMalformed));
         assert_eq!(decide_text("\0\0\0\0\r\n\r\n").err(), Some(Code::HeadMalformed));

@@ -1,11 +1,14 @@
 //! HTTP/1: requests one after another, served by hyper until one of them takes the connection.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 
+use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
-use http::Request;
+use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,23 +17,53 @@ use tokio::sync::watch;
 use tower::Service;
 
 use super::Door;
-use super::accept::Lean;
+use super::leftover;
+use super::letter;
+use super::progress::{Answer, HeadDeadline, Progress};
 use super::replay::Replay;
+use super::stream::Stream;
 use super::takeover::{Passage, Takeover};
+use crate::stream_request::StreamRequest;
+
+/// How hyper's part in a connection ended.
+#[derive(Debug)]
+pub(super) enum Driven {
+    /// A request takes the connection.
+    Lean(Lean),
+    /// A request has been answered, and more of its body comes.
+    Unread(Stream),
+    /// A head that came behind others took too long.
+    Late(Stream),
+    /// There is nothing to add.
+    Ended,
+}
+
+/// A connection that has asked for a stream.
+#[derive(Debug)]
+pub(super) struct Lean {
+    pub(super) stream: Stream,
+    pub(super) request: StreamRequest,
+    /// What came behind the request.
+    pub(super) early: Vec<u8>,
+}
+
+/// Why hyper is left.
+enum Turn {
+    Taken(StreamRequest),
+    Late,
+    Ended,
+}
 
 /// Serves requests until the connection ends, or until one of them asks for a lean stream.
 pub(super) async fn drive(
     replay: Replay,
     door: &Door,
     mut draining: watch::Receiver<bool>,
-) -> Option<Lean> {
-    let flushed = replay.flushed();
+) -> Driven {
+    let progress = replay.progress();
     let (takeover, taken_over) = Takeover::new();
     let passage = Passage::Socket(takeover);
-    let answer = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(passage.clone());
-        door.router.clone().call(request)
-    });
+    let answer = service_fn(|request| answer(request, door, (&passage, &progress)));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(KEEP_ALIVE_TIMEOUT)
@@ -39,15 +72,16 @@ pub(super) async fn drive(
         .serve_connection(TokioIo::new(replay), answer);
     let mut taken_over = pin!(taken_over);
     let mut drained = pin!(draining.wait_for(|draining| *draining));
+    let mut head_deadline = HeadDeadline::new(Arc::clone(&progress));
     let (mut is_draining, mut asked) = (false, None);
-    let request = poll_fn(|context| {
+    let turn = poll_fn(|context| {
         if !is_draining && drained.as_mut().poll(context).is_ready() {
             is_draining = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
         // An error is the peer's: it left, or sent what hyper has answered already.
         if Pin::new(&mut connection).poll(context).is_ready() {
-            return Poll::Ready(None);
+            return Poll::Ready(Turn::Ended);
         }
         if asked.is_none()
             && let Poll::Ready(Ok(request)) = taken_over.as_mut().poll(context)
@@ -55,10 +89,56 @@ pub(super) async fn drive(
             asked = Some(request);
         }
         // Answers to earlier requests on this connection go out first.
-        if asked.is_some() && flushed.get() { Poll::Ready(asked.take()) } else { Poll::Pending }
+        if progress.is_flushed()
+            && let Some(request) = asked.take()
+        {
+            return Poll::Ready(Turn::Taken(request));
+        }
+        head_deadline.poll(context).map(|()| Turn::Late)
     })
-    .await?;
+    .await;
+    if matches!(turn, Turn::Ended) && !progress.is_unread() {
+        return Driven::Ended;
+    }
     let parts = connection.into_parts();
-    let (stream, early) = (parts.io.into_inner().into_stream(), parts.read_buf.into());
-    Some(Lean { stream, request, early })
+    let stream = parts.io.into_inner().into_stream();
+    match turn {
+        Turn::Taken(request) => {
+            Driven::Lean(Lean { stream, request, early: parts.read_buf.into() })
+        }
+        Turn::Late => Driven::Late(stream),
+        Turn::Ended => Driven::Unread(stream),
+    }
+}
+
+/// Answers one request, and sees to it that the next one can be found behind its body.
+fn answer(
+    mut request: Request<Incoming>,
+    door: &Door,
+    (passage, progress): (&Passage, &Arc<Progress>),
+) -> impl Future<Output = Result<Response<Answer>, Infallible>> + use<> {
+    let visit = progress.enter();
+    let progress = Arc::clone(progress);
+    let checked = letter::check_map(request.version(), request.headers());
+    let is_asking = request.headers().contains_key(header::EXPECT);
+    request.extensions_mut().insert(passage.clone());
+    let (parts, body) = request.into_parts();
+    let (body, leftover) = leftover::lend(body);
+    let request = Request::from_parts(parts, body);
+    let answer = checked.map(|()| door.router.clone().call(request));
+    async move {
+        let (mut response, is_well_formed) = match answer {
+            Ok(answer) => (answer.await?, true),
+            Err(problem) => (problem.into_response(), false),
+        };
+        // To read what a client only offers would be to ask for it.
+        let is_read = if is_asking { leftover.is_empty() } else { leftover.drain().await };
+        if !is_read {
+            progress.on_unread();
+        }
+        if !is_read || !is_well_formed {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| Answer::new(body, visit)))
+    }
 }

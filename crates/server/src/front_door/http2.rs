@@ -26,6 +26,7 @@ use tower::Service;
 
 use self::patience::{Answer, Patient};
 use super::Door;
+use super::letter;
 use super::replay::Replay;
 use super::takeover::Passage;
 
@@ -39,9 +40,13 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         let admission = Arc::clone(&door.admission);
         let one = One { door: Arc::clone(&door), busy: Arc::clone(&busy), upgrade };
         request.extensions_mut().insert(Passage::One(one));
-        let answer = door.router.clone().call(request);
+        let checked = letter::check_authority(request.uri(), request.headers());
+        let answer = checked.map(|()| door.router.clone().call(request));
         async move {
-            let answer: Response = answer.await?;
+            let answer: Response = match answer {
+                Ok(answer) => answer.await?,
+                Err(problem) => problem.into_response(),
+            };
             let bytes = answer.body().size_hint().lower();
             let permit = (bytes > ANSWER_BYTES_SMALL).then(|| admission.answer(bytes));
             let (answer, permit) = match permit.transpose() {

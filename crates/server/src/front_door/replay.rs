@@ -5,13 +5,13 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bellwire_model::limits::STALL_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::progress::Progress;
 use super::stream::Stream;
 
 /// The bytes of a head, then the socket.
@@ -20,37 +20,18 @@ pub(super) struct Replay {
     head: Vec<u8>,
     given: usize,
     stream: Stream,
-    flushed: Flushed,
+    progress: Arc<Progress>,
     /// Runs while the peer takes no byte.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-/// Whether hyper has nothing left to write: it flushes a socket only when its own buffer is empty.
-#[derive(Clone, Debug)]
-pub(super) struct Flushed(Arc<AtomicBool>);
-
-impl Flushed {
-    pub(super) fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn on_write(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-
-    fn on_flush(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 impl Replay {
     pub(super) fn new(head: Vec<u8>, stream: Stream) -> Self {
-        let flushed = Flushed(Arc::new(AtomicBool::new(true)));
-        Self { head, given: 0, stream, flushed, stall: None }
+        Self { head, given: 0, stream, progress: Arc::default(), stall: None }
     }
 
-    pub(super) fn flushed(&self) -> Flushed {
-        self.flushed.clone()
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Watches over bytes on their way: what takes too long fails.
@@ -84,13 +65,17 @@ impl AsyncRead for Replay {
             let count = rest.len().min(buffer.remaining());
             buffer.put_slice(&rest[..count]);
             self.given += count;
+            self.progress.on_read(count);
             if self.given == self.head.len() {
                 self.head = Vec::new();
                 self.given = 0;
             }
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.progress.on_read(buffer.filled().len() - before);
+        read
     }
 }
 
@@ -100,7 +85,7 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.flushed.on_write();
+        self.progress.on_write();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watched(context, written)
     }
@@ -110,7 +95,7 @@ impl AsyncWrite for Replay {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.flushed.on_write();
+        self.progress.on_write();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.watched(context, written)
     }
@@ -120,7 +105,7 @@ impl AsyncWrite for Replay {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.flushed.on_flush();
+        self.progress.on_flush();
         // TLS holds bytes back while the socket is full.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.watched(context, flushed)

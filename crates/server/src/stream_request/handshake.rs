@@ -24,16 +24,14 @@ pub(crate) struct Handshake {
 impl Handshake {
     /// `None`: the request is no handshake.
     pub(crate) fn of_http1(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
-        if !headers.contains_key(header::UPGRADE) {
-            return Ok(None);
-        }
         let has = |name: HeaderName, token: &str| {
             let tokens = values(headers, name).flat_map(|value| value.split(','));
             tokens.map(str::trim).any(|other| other.eq_ignore_ascii_case(token))
         };
+        // An upgrade to something else is an offer that nobody has to take: curl and Java's client
+        // make one to HTTP/2 with each request.
         if !has(header::UPGRADE, "websocket") {
-            let detail = "the only upgrade is to `websocket`";
-            return Err(Problem::new(Code::ParameterInvalid, detail));
+            return Ok(None);
         }
         if !has(header::CONNECTION, "upgrade") {
             let detail = "a WebSocket is asked for with `Connection: Upgrade` too";
@@ -165,7 +163,6 @@ mod tests {
     #[test]
     fn each_mistake_of_a_handshake_has_its_code() {
         let cases = [
-            ("upgrade", "h2c", Code::ParameterInvalid),
             ("connection", "keep-alive", Code::ParameterInvalid),
             ("sec-websocket-key", "short", Code::ParameterInvalid),
             ("sec-websocket-version", "8", Code::VersionUnsupported),
@@ -176,5 +173,6 @@ mod tests {
             assert_eq!(refused.code, code, "{name}: {value}");
         }
         assert_eq!(Handshake::of_http1(&HeaderMap::new()), Ok(None));
+        assert_eq!(Handshake::of_http1(&headers(&[("upgrade", "h2c")])), Ok(None));
     }
 }

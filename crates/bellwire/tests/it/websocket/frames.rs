@@ -29,13 +29,12 @@ fn shake(address: SocketAddr, changes: Headers<'_>) -> Answer {
 #[test]
 fn each_wrong_handshake_has_its_problem() {
     let server = Server::start();
-    let cases: [(Headers<'_>, u16, &str); 12] = [
+    let cases: [(Headers<'_>, u16, &str); 11] = [
         (&[("Sec-WebSocket-Key", "")], 400, "parameter_invalid"),
         (&[("Sec-WebSocket-Key", "c2hvcnQ=")], 400, "parameter_invalid"),
         (&[KEY, KEY], 400, "parameter_invalid"),
         (&[("Connection", "keep-alive")], 400, "parameter_invalid"),
         (&[("Connection", "")], 400, "parameter_invalid"),
-        (&[("Upgrade", "h2c")], 400, "parameter_invalid"),
         (&[("Sec-WebSocket-Version", "")], 426, "version_unsupported"),
         (&[("Sec-WebSocket-Version", "8")], 426, "version_unsupported"),
         (&[("Sec-WebSocket-Version", "14")], 426, "version_unsupported"),

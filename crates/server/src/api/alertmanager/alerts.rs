@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::filter::Query;
 use super::{App, Refusal, answer};
-use crate::api::body::read_batch;
+use crate::api::body::{json as json_of, read_batch};
 use crate::clock;
 
 /// `GET /api/v2/alerts`, by fingerprint.
@@ -106,7 +106,7 @@ pub(in crate::api) async fn post(
     body: Body,
 ) -> Result<Response, Refusal> {
     let held = read_batch(&app.admission, &headers, body).await?;
-    let texts: Vec<PostedText> = serde_json::from_slice(&held.bytes)
+    let texts: Vec<PostedText> = json_of(&held)
         .map_err(|error| Refusal::bad(format!("parsing alerts body failed: {error}")))?;
     let mut errors: Vec<String> = Vec::new();
     let mut posts = Vec::with_capacity(texts.len());

@@ -18,7 +18,7 @@ use super::alerts::{labels_json, time};
 use super::filter::Query;
 use super::{App, Refusal, answer};
 use crate::alerting::new_silence_id;
-use crate::api::body::read_batch;
+use crate::api::body::{json as json_of, read_batch};
 use crate::clock;
 
 /// `GET /api/v2/silences`: those in force first, the next to end before others; then those to
@@ -122,7 +122,7 @@ pub(in crate::api) async fn post(
     use bellwire_alerts::silence::SilenceError;
 
     let held = read_batch(&app.admission, &headers, body).await?;
-    let text: SilenceText = serde_json::from_slice(&held.bytes)
+    let text: SilenceText = json_of(&held)
         .map_err(|error| Refusal::bad(format!("parsing silence body failed: {error}")))?;
     let new = read(text, clock::now())?;
     let fresh = new_silence_id();

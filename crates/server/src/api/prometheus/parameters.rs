@@ -1,11 +1,12 @@
 //! What a request says, in its query or in a form.
 
 use axum::extract::{FromRequest, Request};
-use bellwire_model::limits::PARAMETERS_BYTES_MAX;
+use bellwire_model::limits::{BODY_TIMEOUT, PARAMETERS_BYTES_MAX};
 use bellwire_model::{Timestamp, duration};
 use http::{Method, header};
 
 use super::Failure;
+use crate::percent;
 
 /// Parameters by name; one may occur several times.
 #[derive(Debug, Default)]
@@ -23,9 +24,14 @@ impl<S: Sync> FromRequest<S> for Parameters {
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
         let mut pairs = Vec::new();
         if request.method() == Method::POST && is_form {
-            let body = axum::body::to_bytes(request.into_body(), PARAMETERS_BYTES_MAX).await;
+            let body = axum::body::to_bytes(request.into_body(), PARAMETERS_BYTES_MAX);
+            let body = tokio::time::timeout(BODY_TIMEOUT, body).await;
+            let body = body.map_err(|_| Failure::bad_data("the form did not arrive in time"))?;
             let body = body.map_err(|error| Failure::bad_data(error.to_string()))?;
-            pairs.extend(url::form_urlencoded::parse(&body).into_owned());
+            let form = std::str::from_utf8(&body);
+            let form = form.map_err(|_| Failure::bad_data("the form is not UTF-8"))?;
+            percent::check_query(form).map_err(|problem| Failure::bad_data(problem.detail()))?;
+            pairs.extend(url::form_urlencoded::parse(form.as_bytes()).into_owned());
         }
         pairs.extend(url::form_urlencoded::parse(query.as_bytes()).into_owned());
         Ok(Self(pairs))

@@ -1,0 +1,50 @@
+//! Last words to a connection that hyper does not serve, and time to hear them.
+
+use std::io;
+
+use bellwire_model::limits::{
+    BODY_TIMEOUT, HEAD_TIMEOUT, IDLE_INPUT_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIMEOUT,
+};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::stream::Stream;
+use crate::problem::{Code, Problem};
+
+/// The head of a request has taken too long.
+pub(super) fn head_timeout() -> Problem {
+    let detail = format!("the head did not arrive within {} s", HEAD_TIMEOUT.as_secs());
+    Problem::new(Code::HeadTimeout, detail)
+}
+
+/// Answers, and ends the connection.
+pub(super) async fn refuse(mut stream: Stream, problem: &Problem) {
+    let refuse = async {
+        answer(&mut stream, problem).await?;
+        // To close while the client is still sending would be a reset, which overtakes the answer.
+        let mut rest = stream.take(IDLE_INPUT_BYTES_MAX as u64);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    // A peer that does not even read this is left alone.
+    let _ = timeout(LINGER_TIMEOUT, refuse).await;
+}
+
+/// Answers, and says that nothing follows.
+pub(super) async fn answer(
+    stream: &mut (impl AsyncWrite + Unpin),
+    problem: &Problem,
+) -> io::Result<()> {
+    stream.write_all(&problem.http1_response()).await?;
+    stream.shutdown().await
+}
+
+/// Lets run into the void what still comes of a body that has been answered: many clients listen
+/// only when they have sent it all.
+pub(super) async fn linger(stream: Stream) {
+    let mut rest = stream.take(LINGER_BYTES_MAX);
+    let mut scratch = vec![0; IDLE_INPUT_BYTES_MAX];
+    let discard =
+        async { while let Ok(Ok(1..)) = timeout(LINGER_TIMEOUT, rest.read(&mut scratch)).await {} };
+    // Who is still at it is cut off.
+    let _ = timeout(BODY_TIMEOUT, discard).await;
+}
