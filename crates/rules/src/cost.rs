@@ -72,6 +72,18 @@ impl Cost {
 }
 
 impl Parts {
+    /// What they are and the labels that tell them apart, the same in every process.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let (kind, labels): (_, &[Box<str>]) = match self {
+            Self::EachSeries => ("each", &[]),
+            Self::By(labels) => ("by", labels),
+            Self::Without(labels) => ("without", labels),
+            Self::Whole => ("whole", &[]),
+        };
+        let labels = labels.iter().map(|label| &**label);
+        std::iter::once(kind).chain(labels).collect()
+    }
+
     /// The parts that a rule falls into.
     pub(crate) fn of(rule: &Rule) -> Self {
         let plan = &rule.plan;

@@ -177,7 +177,7 @@ impl Engine {
 
     /// An engine with other bounds than the default ones.
     pub fn with_settings(rules: RuleSet, settings: Settings) -> Self {
-        let rules = RuleTable::new(rules);
+        let rules = RuleTable::new(rules, settings.lookback);
         let by_level = vec![Vec::new(); rules.depth()];
         let lookback = settings.lookback;
         let mut engine = Self {
@@ -213,14 +213,21 @@ impl Engine {
     /// Applies a batch whole, then evaluates what it touched once. Timers that were due before
     /// `now` come first, as if [`Engine::advance`] had been called for them.
     pub fn apply(&mut self, now: Timestamp, samples: &[Sample]) -> Vec<Change> {
-        let now = now.max(self.now);
         let mut changes = Vec::new();
-        self.mind_ticks(now);
-        while let Some(due) = self.next_deadline().filter(|due| *due < now) {
-            self.step(due, &[], &mut changes);
-        }
+        let now = self.reach(now, &mut changes);
         self.step(now, samples, &mut changes);
         changes
+    }
+
+    /// Runs the timers that are due before a time, and says which time to go on with: time never
+    /// goes back.
+    fn reach(&mut self, now: Timestamp, changes: &mut Vec<Change>) -> Timestamp {
+        let now = now.max(self.now);
+        self.mind_ticks(now);
+        while let Some(due) = self.next_deadline().filter(|due| *due < now) {
+            self.step(due, &[], changes);
+        }
+        now
     }
 
     /// Runs the timers that are due at or before `now`, in the order of their times. Each change
@@ -238,7 +245,9 @@ impl Engine {
 
     /// When to call [`Engine::advance`] next at the latest. There may turn out to be no change.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.series.next_ahead()].into_iter().flatten().min()
+        let next = [self.timers.next(), self.series.next_ahead()].into_iter().flatten().min();
+        // A series that is recorded with the times of long ago leaves the lookback at once.
+        next.map(|due| due.max(self.now))
     }
 
     /// Every alert that is pending, firing or resolved and kept, with its newest value.
@@ -322,6 +331,7 @@ impl Engine {
 
     /// One instant.
     fn step(&mut self, now: Timestamp, samples: &[Sample], changes: &mut Vec<Change>) {
+        debug_assert!(now >= self.now, "time never goes back");
         self.now = now;
         self.log_step();
         // 1. What becomes visible: samples that waited for this time, then the batch.
@@ -407,8 +417,7 @@ impl Engine {
     fn take(&mut self, sample: &Sample) {
         let reading = Reading { time: sample.time, value: sample.value };
         let known = self.series.find(&sample.series);
-        let keep = known.map_or(Duration::ZERO, |id| self.series.state(id).keep);
-        if reading.time.saturating_add(keep.max(self.settings.lookback)) <= self.now {
+        if self.is_late(sample, known) {
             self.dropped.late += 1;
             return;
         }
@@ -429,6 +438,21 @@ impl Engine {
         } else {
             self.take_reading(id, reading);
         }
+    }
+
+    /// Whether no rule looks back as far as a sample. A series that is new, or that was forgotten,
+    /// may come with all that its sensor has kept.
+    fn is_late(&self, sample: &Sample, known: Option<SeriesId>) -> bool {
+        let lookback = self.settings.lookback;
+        let is_out_of = |window: Duration| sample.time.saturating_add(window) <= self.now;
+        if !is_out_of(lookback) {
+            return false;
+        }
+        is_out_of(match known {
+            Some(id) => self.series.state(id).keep,
+            None if is_out_of(self.rules.keep_max()) => return true,
+            None => self.keep(&self.rules.select(&sample.series)),
+        })
     }
 
     /// Takes a reading that is not ahead of the time.

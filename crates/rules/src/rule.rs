@@ -9,6 +9,7 @@ use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, RULE_INTERVAL};
 use bellwire_model::{Fnv1a, Labels, LabelsBuilder, LabelsError, METRIC_NAME, RuleName};
 
 pub use self::mode::{Mode, RuleMode, TickReason};
+use crate::cost::Parts;
 use crate::plan::Plan;
 use crate::template::{Fill, Template};
 
@@ -167,18 +168,28 @@ impl Templates {
 }
 
 impl Rule {
-    /// What tells it from other rules, the same in every process: 64-bit FNV-1a over where it
-    /// stands, what it is called, its expression, and which of several such rules it is.
+    /// What tells it from other rules, the same in every process: 64-bit FNV-1a over its group,
+    /// what it is called, its expression, the parts that it falls into, and which of several such
+    /// rules it is. Not over its file, which may be elsewhere on another machine.
+    ///
+    /// What is known of a rule is known of its parts: who parts it otherwise does not know it.
     pub(crate) fn identity(&self, nth: u32) -> u64 {
-        let RuleName { file, group, alert } = &*self.name;
-        let nth = nth.to_string();
-        let resolve = self.alert().and_then(|alert| alert.resolve_expression.as_deref());
-        let resolve = resolve.unwrap_or_default();
-        let parts: [&str; 6] = [file, group, alert, &self.expression, resolve, &nth];
+        let RuleName { group, alert, .. } = &*self.name;
         let mut hash = Fnv1a::default();
-        for part in parts {
-            hash.write_text(part);
+        let mut write = |text: &str| hash.write_text(text);
+        match &self.kind {
+            RuleKind::Alert(rule) => {
+                write("alert");
+                write(rule.resolve_expression.as_deref().unwrap_or_default());
+            }
+            RuleKind::Record(_) => write("record"),
         }
+        write(group);
+        write(alert);
+        write(&self.expression);
+        write(self.mode.rule_mode().as_str());
+        Parts::of(self).names().into_iter().for_each(&mut write);
+        write(&nth.to_string());
         hash.finish()
     }
 

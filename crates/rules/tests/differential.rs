@@ -1,6 +1,9 @@
 //! The engine, which evaluates when something can have changed, against the plain evaluator, which
 //! is asked at every millisecond: both must see every condition begin and end at the same instant.
 
+#[path = "engine/arrivals.rs"]
+mod arrivals;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,13 +14,15 @@ use bellwire_rules::{
 };
 use proptest::prelude::*;
 
+use arrivals::Batch;
+
 const LOOKBACK: Duration = Duration::from_millis(20);
-const END_MS: i64 = 120;
+const END_MS: i64 = 150;
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
 /// Conditions on the metrics `a` and `b`, each with the label `s`; time alone changes most. Where
 /// values are extrapolated, thresholds are such that no value meets one but for rounding.
-const EXPRESSIONS: [&str; 58] = [
+const EXPRESSIONS: [&str; 63] = [
     "a > 1",
     "a > b",
     "a + on (s) b > 3",
@@ -73,16 +78,15 @@ const EXPRESSIONS: [&str; 58] = [
     "absent_over_time(b[5ms])",
     "last_over_time(a[6ms]) == 2",
     "max_over_time(a[6ms:2ms]) > 2",
+    "sum by (s) (increase(a[60ms])) > 3.1",
+    "count_over_time(b[45ms]) > 2",
+    "max_over_time(a[30ms] offset 25ms) > 2",
+    "max(a offset 40ms) > 2",
+    "sum(max_over_time(b[50ms])) > max_over_time(a[5ms]) or sum(delta(b[50ms])) > 1.13",
     "count_over_time((a > 1)[8ms:3ms]) > 1",
     "label_replace(a, \"t\", \"$1\", \"s\", \"(x)\") > 1",
     "-a < 0 and on () vector(time()) > 0.05",
 ];
-
-#[derive(Debug)]
-struct Batch {
-    arrives_ms: i64,
-    samples: Vec<Sample>,
-}
 
 fn batches() -> impl Strategy<Value = Vec<Batch>> {
     let value = prop_oneof![
@@ -90,24 +94,7 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
         1 => Just(STALE),
         1 => Just(f64::NAN),
     ];
-    let shift = prop_oneof![6 => Just(0_i64), 2 => -15..0_i64, 1 => 0..15_i64];
-    let sample = (0..4_usize, value, shift);
-    let batch = (1..9_i64, prop::collection::vec(sample, 1..4));
-    prop::collection::vec(batch, 1..25).prop_map(|batches| {
-        let mut now = 0;
-        let mut told = Vec::new();
-        for (gap, samples) in batches {
-            now += gap;
-            let of = |(index, value, shift): (usize, f64, i64)| {
-                let pairs = [(METRIC_NAME, ["a", "b"][index % 2]), ("s", ["x", "y"][index / 2])];
-                let series = Labels::from_pairs(pairs).expect("labels");
-                Sample { series, value, time: Timestamp::from_ms(now + shift) }
-            };
-            told.push(Batch { arrives_ms: now, samples: samples.into_iter().map(of).collect() });
-        }
-        told.retain(|batch| batch.arrives_ms < END_MS);
-        told
-    })
+    arrivals::batches(value, END_MS)
 }
 
 /// When an alert began or ended.
@@ -132,7 +119,9 @@ fn by_engine(expression: &str, batches: &[Batch]) -> Vec<Told> {
         )),
         _ => None,
     });
-    told.collect()
+    let told: Vec<Told> = told.collect();
+    assert!(told.is_sorted_by_key(|(time, ..)| *time), "time never goes back");
+    told
 }
 
 fn by_evaluator(expression: &str, batches: &[Batch]) -> Vec<Told> {

@@ -68,9 +68,15 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
         2 => Just(f64::from_bits(STALE_BITS)),
     ];
     // Late ones, ones of now, and ones ahead.
-    let shift = prop_oneof![3 => Just(0_i64), 2 => -30..0_i64, 2 => 0..40_i64];
+    let shift = prop_oneof![
+        6 => Just(0_i64),
+        3 => -30..0_i64,
+        1 => -90..-30_i64,
+        4 => 0..40_i64,
+    ];
     let sample = (0..3_usize, value, shift);
-    let batch = (1..12_i64, 0..6_i64, prop::collection::vec(sample, 1..5));
+    let gap = prop_oneof![9 => 1..12_i64, 1 => 12..60_i64];
+    let batch = (gap, 0..6_i64, prop::collection::vec(sample, 1..5));
     prop::collection::vec(batch, 1..25).prop_map(|batches| {
         let mut now = 0;
         let mut told = Vec::new();

@@ -1,13 +1,19 @@
 //! Rules in place of others: those that stay the same do not notice, the others end and begin.
 
+#[path = "engine/arrivals.rs"]
+mod arrivals;
 #[path = "engine/script.rs"]
 mod script;
 
 use std::time::Duration;
 
-use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
-use bellwire_rules::{Change, Engine, Settings, State};
+use bellwire_model::{AlertState, Labels, Timestamp};
+use bellwire_rules::{
+    Change, Conventions, Engine, Plan, RuleFile, Settings, State, Value, load, query,
+};
 use proptest::prelude::*;
+
+use arrivals::Batch;
 use script::{describe, rules, run, told};
 
 const HOT: &str = "  - {alert: Hot, expr: t > 90, for: 10s}\n";
@@ -211,6 +217,112 @@ fn series_that_no_rule_selects_any_more_are_forgotten() {
     assert_eq!(engine.figures().series, 0);
 }
 
+/// Rules in tick mode, with what is said of them beside their conditions.
+fn ticking(rules_text: &str) -> bellwire_rules::RuleSet {
+    let text = format!("groups:\n- name: g\n  mode: tick\n  interval: 10s\n  rules:\n{rules_text}");
+    load(&[RuleFile { name: "f", text: &text }]).expect("rules")
+}
+
+#[test]
+fn an_edited_rule_in_tick_mode_goes_on_with_its_alerts_and_series() {
+    let set = |text: &str| {
+        ticking(&format!(
+            "  - {{record: r, expr: t * 2, labels: {{text: same}}}}\n  \
+             - {{alert: Hot, expr: t > 90, for: 10s, keep_firing_for: 20s, \
+             annotations: {{text: {text}}}}}\n  \
+             - {{alert: Twice, expr: r > 180, annotations: {{text: {text}}}}}\n  \
+             - {{alert: Any, expr: 'count(ALERTS{{alertstate=\"firing\"}}) > 1', \
+             annotations: {{text: {text}}}}}\n"
+        ))
+    };
+    let before = r#"
+        1000 t{s="a"} 95 | t{s="b"} 91
+        10000
+          > 10000 recorded r{s="a",text="same"} 190
+          > 10000 recorded r{s="b",text="same"} 182
+          > 10000 pending {alertname="Hot",s="a"} 95
+          > 10000 pending {alertname="Hot",s="b"} 91
+          > 10000 firing {alertname="Twice",s="a",text="same"} 190
+          > 10000 firing {alertname="Twice",s="b",text="same"} 182
+          > 10000 firing {alertname="Any"} 2
+        15000 t{s="b"} 10
+        20000
+          > 20000 recorded r{s="b",text="same"} 20
+          > 20000 firing {alertname="Hot",s="a"} 95
+          > 20000 inactive {alertname="Hot",s="b"} 91
+          > removed
+          > 20000 resolved {alertname="Twice",s="b",text="same"} 182
+    "#;
+    let after = r#"
+        31000 t{s="a"} 20
+        40000
+          > 40000 recorded r{s="a",text="same"} 40
+          > 40000 resolved {alertname="Twice",s="a",text="same"} 190
+        70000
+          > 50000 resolved {alertname="Any"} 3
+          > 60000 resolved {alertname="Hot",s="a"} 95
+    "#;
+    let mut calm = Engine::new(set("old"));
+    let expected = (run(&mut calm, before), run(&mut calm, after));
+    let mut engine = Engine::new(set("old"));
+    assert_eq!(run(&mut engine, before), expected.0);
+    let recorded = |engine: &Engine| elements(engine, "r", 22_000);
+    let series = recorded(&engine);
+    assert_eq!(series.len(), 2);
+    for text in ["new", "newer"] {
+        assert_eq!(engine.replace(Timestamp::from_ms(22_000), set(text)), []);
+        assert_eq!(recorded(&engine), series);
+    }
+    let firing = engine.active().filter(|alert| alert.state == AlertState::Firing);
+    assert!(firing.count() == 3);
+    assert_eq!(run(&mut engine, after), expected.1);
+    assert!(expected.1.contains("60000 resolved"), "{}", expected.1);
+}
+
+#[test]
+fn a_rule_that_changes_its_mode_goes_on_with_its_alerts() {
+    let streaming = |text: &str| {
+        let text = format!("groups:\n- name: g\n  interval: 10s\n  rules:\n{text}");
+        load(&[RuleFile { name: "f", text: &text }]).expect("rules")
+    };
+    let hot = "  - {alert: Hot, expr: t > 90, for: 10s}\n  - {record: r, expr: t}\n";
+    let script = "1000 t 95\n20000";
+    let mut engine = Engine::new(streaming(hot));
+    run(&mut engine, script);
+    assert_eq!(engine.replace(Timestamp::from_ms(21_000), ticking(hot)), []);
+    let now = Timestamp::from_ms(32_000);
+    assert_eq!(engine.advance(now), []);
+    // The values of series are told anew.
+    let again = engine.replace(now, streaming(hot));
+    assert_eq!(texts(&again), ["32000 recorded r 95"]);
+    assert_eq!(engine.replace(now, ticking(hot)), []);
+    let end = "33000 t 10\n40000\n> 40000 resolved {alertname=\"Hot\"} 95\n> 40000 recorded r 10\n";
+    assert_eq!(run(&mut engine, end), end);
+}
+
+#[test]
+fn what_is_kept_firing_is_kept_though_its_rule_is_edited() {
+    let rule = |text: &str| {
+        format!(
+            "  - {{alert: Hot, expr: t > 90, keep_firing_for: 1m, annotations: {{text: {text}}}}}\n"
+        )
+    };
+    check(
+        (&rule("old"), "0 t 95\n> 0 firing {alertname=\"Hot\"} 95\n10000 t 20\n"),
+        20_000,
+        (&rule("new"), "69999\n70000\n> 70000 resolved {alertname=\"Hot\"} 95\n"),
+        "",
+    );
+}
+
+fn elements(engine: &Engine, expression: &str, ms: i64) -> Vec<(Labels, u64)> {
+    let plan = Plan::parse(expression).expect("an expression");
+    let now = Timestamp::from_ms(ms);
+    let answer = query(&plan, engine.storage(), &Conventions::default(), now).expect("a value");
+    let Value::Vector(elements) = answer.value else { panic!("{expression} is no vector") };
+    elements.into_iter().map(|element| (element.labels, element.value.to_bits())).collect()
+}
+
 const LOOKBACK: Duration = Duration::from_millis(20);
 const END_MS: i64 = 120;
 
@@ -261,25 +373,8 @@ fn set_without(first_at: usize, missing: Option<usize>) -> bellwire_rules::RuleS
     rules(&texts.concat())
 }
 
-fn batches() -> impl Strategy<Value = Vec<(i64, Vec<Sample>)>> {
-    let shift = prop_oneof![6 => Just(0_i64), 2 => -15..0_i64, 1 => 0..15_i64];
-    let sample = (0..4_usize, (0..5_u8).prop_map(f64::from), shift);
-    let batch = (1..9_i64, prop::collection::vec(sample, 1..4));
-    prop::collection::vec(batch, 1..25).prop_map(|batches| {
-        let mut now = 0;
-        let mut told = Vec::new();
-        for (gap, samples) in batches {
-            now += gap;
-            let of = |(index, value, shift): (usize, f64, i64)| {
-                let pairs = [(METRIC_NAME, ["a", "b"][index % 2]), ("s", ["x", "y"][index / 2])];
-                let series = Labels::from_pairs(pairs).expect("labels");
-                Sample { series, value, time: Timestamp::from_ms(now + shift) }
-            };
-            told.push((now, samples.into_iter().map(of).collect()));
-        }
-        told.retain(|(now, _)| *now < END_MS);
-        told
-    })
+fn batches() -> impl Strategy<Value = Vec<Batch>> {
+    arrivals::batches((0..5_u8).prop_map(f64::from), END_MS)
 }
 
 /// When the rules are replaced by the same ones, and where the first of them stands then.
@@ -305,12 +400,12 @@ impl Logged {
 }
 
 /// What an engine says of batches while its rules are replaced, and what is left of it then.
-fn replaced(batches: &[(i64, Vec<Sample>)], replacements: &Replacements) -> (Vec<String>, Logged) {
+fn replaced(batches: &[Batch], replacements: &Replacements) -> (Vec<String>, Logged) {
     let mut logged = Logged::new();
     let mut changes = logged.engine.apply(Timestamp::from_ms(0), &[]);
     logged.note();
-    for (now, samples) in batches {
-        let now = Timestamp::from_ms(*now);
+    for Batch { arrives_ms, samples } in batches {
+        let now = Timestamp::from_ms(*arrives_ms);
         for (_, first_at) in replacements.iter().filter(|(at, _)| *at == now.as_ms()) {
             changes.extend(logged.engine.replace(now, set(*first_at)));
             logged.note();
@@ -329,12 +424,12 @@ fn texts(changes: &[Change]) -> Vec<String> {
 }
 
 /// What an engine says of all alerts but one, whose rule comes and goes.
-fn beside(batches: &[(i64, Vec<Sample>)], changing: usize, replacements: &[i64]) -> Vec<String> {
+fn beside(batches: &[Batch], changing: usize, replacements: &[i64]) -> Vec<String> {
     let settings = Settings { lookback: LOOKBACK, ..Settings::default() };
     let mut engine = Engine::with_settings(set(0), settings);
     let mut changes = engine.apply(Timestamp::from_ms(0), &[]);
     let mut is_there = true;
-    for (now, samples) in batches {
+    for Batch { arrives_ms: now, samples } in batches {
         if replacements.contains(now) {
             is_there = !is_there;
             let missing = (!is_there).then_some(changing);
@@ -367,7 +462,7 @@ proptest! {
         let (told, mut logged) = replaced(&batches, &replacements);
         prop_assert_eq!(told, expected);
         // What was written down meanwhile is enough to go on from.
-        let last = batches.last().map_or(0, |(now, _)| *now);
+        let last = batches.last().map_or(0, |batch| batch.arrives_ms);
         let settings = Settings { lookback: LOOKBACK, ..Settings::default() };
         let state = std::mem::take(&mut logged.state);
         let now = Timestamp::from_ms(last);

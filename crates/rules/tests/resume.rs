@@ -1,11 +1,16 @@
 //! An engine that goes on from what another one wrote down says what that one would have said.
 
+#[path = "engine/arrivals.rs"]
+mod arrivals;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use bellwire_model::{Fingerprint, Labels, METRIC_NAME, Sample, Timestamp};
 use bellwire_rules::{Change, Checkpoint, Engine, RuleFile, RuleSet, Settings, State, load};
 use proptest::prelude::*;
+
+use arrivals::Batch;
 
 const LOOKBACK: Duration = Duration::from_millis(20);
 const END_MS: i64 = 120;
@@ -59,32 +64,9 @@ fn settings() -> Settings {
     Settings { lookback: LOOKBACK, ..Settings::default() }
 }
 
-#[derive(Debug)]
-struct Batch {
-    arrives_ms: i64,
-    samples: Vec<Sample>,
-}
-
 fn batches() -> impl Strategy<Value = Vec<Batch>> {
     let value = prop_oneof![10 => (0..5_u8).prop_map(f64::from), 1 => Just(STALE)];
-    let shift = prop_oneof![6 => Just(0_i64), 2 => -15..0_i64, 1 => 0..15_i64];
-    let sample = (0..4_usize, value, shift);
-    let batch = (1..9_i64, prop::collection::vec(sample, 1..4));
-    prop::collection::vec(batch, 1..25).prop_map(|batches| {
-        let mut now = 0;
-        let mut told = Vec::new();
-        for (gap, samples) in batches {
-            now += gap;
-            let of = |(index, value, shift): (usize, f64, i64)| {
-                let pairs = [(METRIC_NAME, ["a", "b"][index % 2]), ("s", ["x", "y"][index / 2])];
-                let series = Labels::from_pairs(pairs).expect("labels");
-                Sample { series, value, time: Timestamp::from_ms(now + shift) }
-            };
-            told.push(Batch { arrives_ms: now, samples: samples.into_iter().map(of).collect() });
-        }
-        told.retain(|batch| batch.arrives_ms < END_MS);
-        told
-    })
+    arrivals::batches(value, END_MS)
 }
 
 /// When an alert changed, and how. Not its value: one that moves with the time is as it was when it
@@ -194,6 +176,43 @@ proptest! {
         got.extend(mortal.engine.advance(Timestamp::from_ms(END_MS)));
         prop_assert_eq!(told(&got), told(&expected));
     }
+
+    #[test]
+    fn who_passes_over_a_pause_says_what_one_says_that_was_started_again(
+        before in batches(),
+        after in batches(),
+    ) {
+        let mut living = Mortal::new(Engine::with_settings(rules(), settings()));
+        let first = Batch { arrives_ms: 0, samples: Vec::new() };
+        for batch in std::iter::once(&first).chain(&before) {
+            living.apply(batch);
+        }
+        let mut state = State::default();
+        for bytes in living.checkpoint.iter().chain(&living.log) {
+            state.read(bytes).expect("whole records");
+        }
+        // Longer than what counts as no pause.
+        let gap_ms = 40_000;
+        let now = Timestamp::from_ms(gap_ms);
+        let mut living = living.engine;
+        let mut got = living.pass_over(now);
+        let (mut resumed, mut expected) = Engine::resume(rules(), settings(), state, now);
+        prop_assert_eq!(told(&got), told(&expected));
+        for batch in &after {
+            let now = Timestamp::from_ms(gap_ms + batch.arrives_ms);
+            let later = |sample: &Sample| Sample {
+                time: sample.time.saturating_add(Duration::from_millis(gap_ms as u64)),
+                ..sample.clone()
+            };
+            let samples: Vec<Sample> = batch.samples.iter().map(later).collect();
+            got.extend(living.apply(now, &samples));
+            expected.extend(resumed.apply(now, &samples));
+        }
+        let end = Timestamp::from_ms(gap_ms + 2 * END_MS);
+        got.extend(living.advance(end));
+        expected.extend(resumed.advance(end));
+        prop_assert_eq!(told(&got), told(&expected));
+    }
 }
 
 /// An engine with a hot boiler, whose process ends at 10 s.
@@ -257,6 +276,139 @@ fn what_no_rule_raises_any_more_ends() {
     let (engine, changes) = Engine::resume(set(other), Settings::default(), ended(fires), now);
     assert_eq!(kinds(&changes), [(10_000, "alert.resolved")]);
     assert_eq!(engine.figures().alerts.firing, 0);
+}
+
+/// Rules of several shapes, each of which may be in either mode.
+fn in_mode(mode: &str, rules: &str) -> RuleSet {
+    let text = format!("groups:\n- name: g\n  interval: 5s\n  mode: {mode}\n  rules:\n{rules}");
+    load(&[RuleFile { name: "f", text: &text }]).expect("rules")
+}
+
+/// What becomes of an engine in one mode, ended at 10 s, that goes on in another one at 12 s.
+fn changed_mode(rules: &str, (before, after): (&str, &str)) -> (Engine, Vec<Change>) {
+    let mut engine = Engine::new(in_mode(before, rules));
+    engine.keep_log();
+    let mut state = State::default();
+    for ms in [0, 5_000, 10_000] {
+        engine.apply(Timestamp::from_ms(ms), &[boiler(ms, 95.0)]);
+        state.read(&engine.take_log()).expect("whole records");
+    }
+    let now = Timestamp::from_ms(12_000);
+    Engine::resume(in_mode(after, rules), Settings::default(), state, now)
+}
+
+const MODES: [(&str, &str); 4] =
+    [("stream", "tick"), ("tick", "stream"), ("stream", "stream"), ("tick", "tick")];
+
+/// Rules that fall into a part for each series, into one for each site, and into one.
+const SHAPES: [&str; 3] = ["t > 90", "sum by (site) (t) > 90", "topk(1, t) > 90"];
+
+#[test]
+fn alerts_go_on_and_end_once_when_their_rule_is_evaluated_in_another_mode() {
+    for expression in SHAPES {
+        for modes in MODES {
+            let rules = format!("  - {{alert: Hot, expr: '{expression}'}}\n");
+            let (mut engine, changes) = changed_mode(&rules, modes);
+            let case = format!("{expression} {modes:?}");
+            assert_eq!(kinds(&changes), [], "{case}");
+            let mut changes = engine.apply(Timestamp::from_ms(13_000), &[boiler(13_000, 96.0)]);
+            changes.extend(engine.advance(Timestamp::from_ms(19_000)));
+            assert_eq!(kinds(&changes), [], "{case}");
+            let mut changes = engine.apply(Timestamp::from_ms(19_500), &[boiler(19_500, 20.0)]);
+            changes.extend(engine.advance(Timestamp::from_ms(30_000)));
+            let ends_at = if modes.1 == "tick" { 20_000 } else { 19_500 };
+            assert_eq!(kinds(&changes), [(ends_at, "alert.resolved")], "{case}");
+        }
+    }
+}
+
+#[test]
+fn pending_alerts_fire_when_their_rule_is_evaluated_in_another_mode() {
+    for expression in SHAPES {
+        for modes in MODES {
+            let rules = format!("  - {{alert: Hot, expr: '{expression}', for: 15s}}\n");
+            let (mut engine, changes) = changed_mode(&rules, modes);
+            let case = format!("{expression} {modes:?}");
+            assert_eq!(kinds(&changes), [], "{case}");
+            let changes = engine.advance(Timestamp::from_ms(30_000));
+            assert_eq!(kinds(&changes), [(15_000, "alert.firing")], "{case}");
+        }
+    }
+}
+
+#[test]
+fn recorded_series_go_on_when_their_rule_is_evaluated_in_another_mode() {
+    for modes in MODES {
+        let rules = "  - {record: r, expr: 't * 2'}\n  - {record: s, expr: sum(t)}\n";
+        let (mut engine, mut changes) = changed_mode(rules, modes);
+        changes.extend(engine.advance(Timestamp::from_ms(30_000)));
+        let ended = changes.iter().filter(|change| match change {
+            Change::Recorded(recorded) => recorded.value.is_none(),
+            _ => false,
+        });
+        assert_eq!(ended.count(), 0, "{modes:?}");
+    }
+}
+
+#[test]
+fn alerts_do_not_notice_that_the_file_of_their_rule_is_elsewhere() {
+    let text = format!("groups:\n- name: g\n  rules:\n{HOT}");
+    let moved = load(&[RuleFile { name: "elsewhere/f", text: &text }]).expect("rules");
+    let now = Timestamp::from_ms(11_000);
+    let (mut engine, changes) = Engine::resume(moved, Settings::default(), ended(HOT), now);
+    assert_eq!(kinds(&changes), []);
+    let changes = engine.advance(Timestamp::from_ms(25_000));
+    assert_eq!(kinds(&changes), [(20_000, "alert.firing")]);
+    // After a long pause alike.
+    let moved = load(&[RuleFile { name: "elsewhere/f", text: &text }]).expect("rules");
+    let now = Timestamp::from_ms(3_600_000);
+    let (engine, changes) = Engine::resume(moved, Settings::default(), ended(HOT), now);
+    assert_eq!((kinds(&changes), engine.figures().alerts.pending), (vec![], 1));
+}
+
+#[test]
+fn two_files_may_have_groups_of_one_name() {
+    let file = |site: &str| {
+        format!(
+            "groups:\n- name: g\n  rules:\n  - {{alert: Hot, expr: t > 90, for: 20s, \
+             labels: {{of: {site}}}}}\n"
+        )
+    };
+    let set = || {
+        let (one, other) = (file("one"), file("other"));
+        let files = [RuleFile { name: "1", text: &one }, RuleFile { name: "2", text: &other }];
+        load(&files).expect("rules")
+    };
+    let mut engine = Engine::new(set());
+    engine.keep_log();
+    engine.apply(Timestamp::from_ms(0), &[boiler(0, 95.0)]);
+    let mut state = State::default();
+    state.read(&engine.take_log()).expect("whole records");
+    let now = Timestamp::from_ms(1_000);
+    let (mut engine, changes) = Engine::resume(set(), Settings::default(), state, now);
+    assert_eq!(kinds(&changes), []);
+    let changes = engine.advance(Timestamp::from_ms(25_000));
+    assert_eq!(kinds(&changes), [(20_000, "alert.firing"), (20_000, "alert.firing")]);
+}
+
+#[test]
+fn what_is_kept_firing_is_kept_though_its_rule_falls_into_other_parts() {
+    let rule = |expression: &str| {
+        format!("  - {{alert: Hot, expr: '{expression}', keep_firing_for: 1m}}\n")
+    };
+    let mut engine = Engine::new(set(&rule("t > 90")));
+    engine.keep_log();
+    let mut state = State::default();
+    for (ms, value) in [(0, 95.0), (10_000, 20.0)] {
+        engine.apply(Timestamp::from_ms(ms), &[boiler(ms, value)]);
+        state.read(&engine.take_log()).expect("whole records");
+    }
+    let now = Timestamp::from_ms(11_000);
+    let rules = set(&rule("sum by (site) (t) > 90"));
+    let (mut engine, changes) = Engine::resume(rules, Settings::default(), state, now);
+    assert_eq!(kinds(&changes), []);
+    let changes = engine.advance(Timestamp::from_ms(200_000));
+    assert_eq!(kinds(&changes), [(70_000, "alert.resolved")]);
 }
 
 #[test]

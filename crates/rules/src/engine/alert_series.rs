@@ -59,7 +59,7 @@ impl Engine {
         }
         let is_ticked = self.rules.is_ticked(part.rule);
         let next =
-            (!after.is_empty() && !is_ticked).then(|| pace.time.saturating_add(pace.interval));
+            (!after.is_empty() && !is_ticked).then(|| self.now.saturating_add(pace.interval));
         self.record_only(part, (before, after), pace.time);
         let wake = self.rules.get(part.rule).partitions.get(part.partition).wake;
         if next.is_some_and(|next| wake.is_none_or(|wake| wake > next)) {

@@ -54,7 +54,8 @@ pub(super) struct AlertTable {
     entries: FxHashMap<Fingerprint, Entry>,
     /// Those that may have changed in this step; nothing where there is no log.
     changed: Option<Vec<Fingerprint>>,
-    orphans: usize,
+    /// How many restored alerts of each name wait for their elements.
+    orphans: FxHashMap<Arc<str>, usize>,
     /// Evaluations that raised nothing because another alert has the same labels.
     pub(super) duplicate: u64,
     /// Evaluations that raised or recorded nothing because the labels break a bound.
@@ -119,13 +120,15 @@ impl AlertTable {
         }
     }
 
-    /// Whether restored alerts wait for their elements.
-    pub(super) fn has_orphans(&self) -> bool {
-        self.orphans > 0
+    /// Whether restored alerts of a rule wait for their elements. Those of others cost it nothing.
+    pub(super) fn has_orphans_of(&self, rule: &RuleName) -> bool {
+        !self.orphans.is_empty() && self.orphans.contains_key(&rule.alert)
     }
 
     pub(super) fn insert(&mut self, entry: Entry) {
-        self.orphans += usize::from(entry.is_orphan());
+        if let Some(rule) = entry.alert.rule().filter(|_| entry.is_orphan()) {
+            *self.orphans.entry(rule.alert.clone()).or_default() += 1;
+        }
         self.note(entry.alert.fingerprint);
         let replaced = self.entries.insert(entry.alert.fingerprint, entry);
         debug_assert!(replaced.is_none(), "an alert is removed before another takes its place");
@@ -134,7 +137,14 @@ impl AlertTable {
     pub(super) fn remove(&mut self, fingerprint: Fingerprint) -> Option<Entry> {
         let entry = self.entries.remove(&fingerprint)?;
         self.note(fingerprint);
-        self.orphans -= usize::from(entry.is_orphan());
+        if let Some(rule) = entry.alert.rule().filter(|_| entry.is_orphan())
+            && let Some(left) = self.orphans.get_mut(&rule.alert)
+        {
+            *left -= 1;
+            if *left == 0 {
+                self.orphans.remove(&rule.alert);
+            }
+        }
         Some(entry)
     }
 

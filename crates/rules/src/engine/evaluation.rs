@@ -109,7 +109,8 @@ impl Engine {
     pub(super) fn lingers(&self, part: Subscription) -> bool {
         let entry = self.rules.get(part.rule);
         let raises = !entry.partitions.get(part.partition).raised.is_empty();
-        (raises || self.alerts.has_orphans()) && entry.rule.plan.hysteresis.is_some()
+        entry.rule.plan.hysteresis.is_some()
+            && (raises || self.alerts.has_orphans_of(&entry.rule.name))
     }
 
     /// When to look again after an evaluation that gave so many elements.

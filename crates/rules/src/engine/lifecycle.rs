@@ -48,7 +48,8 @@ impl Engine {
     ) {
         let Finding { items, taken_at, endings } = finding;
         let mut before = self.take_raised(part);
-        if items.is_empty() && before.is_empty() && !self.alerts.has_orphans() {
+        let rule = self.rules.rule(part.rule);
+        if items.is_empty() && before.is_empty() && !self.alerts.has_orphans_of(&rule.name) {
             return;
         }
         self.find_orphan(part, &mut before);
@@ -218,36 +219,60 @@ impl Engine {
         endings: &Endings,
         changes: &mut Vec<Change>,
     ) -> bool {
+        match self.fate(rule, fingerprint, endings) {
+            Fate::GoesOn => self.go_on(rule, fingerprint, changes),
+            Fate::Lingers(until) => self.linger(rule, fingerprint, until),
+            Fate::IsLost => {
+                self.turn(fingerprint, TransitionKind::DataLost, changes);
+                let entry = self.alerts.get_mut(fingerprint).expect("it was there a line ago");
+                entry.kept_since = None;
+                self.linger(rule, fingerprint, self.now.saturating_add(DATA_LOST_RETENTION));
+            }
+            Fate::Ends => {
+                self.end(fingerprint, changes);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What becomes of an alert whose condition no longer holds.
+    fn fate(&self, rule: RuleId, fingerprint: Fingerprint, endings: &Endings) -> Fate {
         let AlertRule { keep_firing, on_data_lost, .. } = *alert_rule(self.rules.rule(rule));
-        let entry = self.alerts.get_mut(fingerprint).expect("a part raises alerts that exist");
+        let entry = self.alerts.get(fingerprint).expect("a part raises alerts that exist");
         let ending = endings.of_element(&entry.element);
         if ending == Ending::Between {
-            self.go_on(rule, fingerprint, changes);
-            return true;
+            return Fate::GoesOn;
         }
         let since = entry.kept_since.unwrap_or(self.now);
-        let (is_firing, is_lost) = match entry.alert.state {
-            AlertState::Firing => (true, false),
-            AlertState::DataLost => (false, ending == Ending::Lost),
-            AlertState::Pending | AlertState::Resolved => (false, false),
+        let keep = match entry.alert.state {
+            AlertState::Firing => keep_firing,
+            AlertState::DataLost if ending == Ending::Lost => DATA_LOST_RETENTION,
+            _ => return Fate::Ends,
         };
-        if is_firing && self.now < since.saturating_add(keep_firing) {
-            self.linger(rule, fingerprint, since.saturating_add(keep_firing));
-            return true;
+        let until = since.saturating_add(keep);
+        let is_firing = entry.alert.state == AlertState::Firing;
+        if self.now < until {
+            Fate::Lingers(until)
+        } else if is_firing && ending == Ending::Lost && on_data_lost == OnDataLost::Keep {
+            Fate::IsLost
+        } else {
+            Fate::Ends
         }
-        if is_lost && self.now < since.saturating_add(DATA_LOST_RETENTION) {
-            self.linger(rule, fingerprint, since.saturating_add(DATA_LOST_RETENTION));
-            return true;
+    }
+
+    /// How many alerts a part would raise, were [`Engine::raise`] called.
+    pub(super) fn would_raise(&self, part: Subscription, finding: &Finding) -> usize {
+        let mut raised: FxHashSet<Fingerprint> = FxHashSet::default();
+        for item in &finding.items {
+            let reading = Reading { time: self.now, value: item.value() };
+            let held = self.identify(part.rule, item.labels.clone(), reading);
+            raised.extend(held.map(|held| held.fingerprint));
         }
-        if is_firing && ending == Ending::Lost && on_data_lost == OnDataLost::Keep {
-            self.turn(fingerprint, TransitionKind::DataLost, changes);
-            let entry = self.alerts.get_mut(fingerprint).expect("it was there a line ago");
-            entry.kept_since = None;
-            self.linger(rule, fingerprint, self.now.saturating_add(DATA_LOST_RETENTION));
-            return true;
-        }
-        self.end(fingerprint, changes);
-        false
+        let before = &self.rules.get(part.rule).partitions.get(part.partition).raised;
+        let fate = |raised: &&Fingerprint| self.fate(part.rule, **raised, &finding.endings);
+        raised.extend(before.iter().filter(|raised| !matches!(fate(raised), Fate::Ends)));
+        raised.len()
     }
 
     /// Keeps an alert whose condition no longer holds, until a time at the latest.
@@ -334,6 +359,17 @@ impl Engine {
         }
         Place::Free
     }
+}
+
+/// What becomes of an alert whose condition no longer holds.
+enum Fate {
+    /// It is as if its condition held.
+    GoesOn,
+    /// It is kept as it is, until a time at the latest.
+    Lingers(Timestamp),
+    /// It is kept, as one whose data is lost.
+    IsLost,
+    Ends,
 }
 
 /// Whether an alert can be raised.

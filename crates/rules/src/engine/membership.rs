@@ -45,8 +45,7 @@ impl Engine {
 
     /// How long samples of a series are kept behind the newest one.
     pub(super) fn keep(&self, selectors: &[(RuleId, SelectorId)]) -> Duration {
-        let lookback = self.settings.lookback;
-        selectors.iter().map(|id| self.rules.keep(*id, lookback)).max().unwrap_or_default()
+        selectors.iter().map(|id| self.rules.keep(*id)).max().unwrap_or_default()
     }
 
     /// Adds a series to the parts that it belongs to, and says which they are.

@@ -91,6 +91,7 @@ impl Engine {
     }
 
     fn record_numbers(&mut self, part: Subscription, column: &Column, changes: &mut Vec<Change>) {
+        let time = self.recording_time(part);
         let recorded = self.recorded_mut(part, std::mem::take);
         let numbers = column.iter().flatten();
         for (id, number) in recorded.iter().zip(numbers) {
@@ -98,7 +99,7 @@ impl Engine {
             if held != Some(number.value.to_bits()) {
                 changes.push(self.recorded(part, *id, Some(number.value)));
             }
-            self.take_reading(*id, Reading { time: self.now, value: number.value });
+            self.take_reading(*id, Reading { time, value: number.value });
         }
         let count = recorded.len();
         self.recorded_mut(part, |held| *held = recorded);

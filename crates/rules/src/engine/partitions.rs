@@ -12,7 +12,7 @@ use crate::plan::SelectorId;
 use crate::storage::{SeriesId, grow_by_little};
 
 /// A part of a rule; the number is used again once the part is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PartitionId(u32);
 
 /// Bytes of a part that a series has for itself.

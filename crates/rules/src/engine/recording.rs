@@ -50,12 +50,9 @@ impl Engine {
         }
     }
 
-    /// In tick mode a sample bears the time that its rule has looked at.
+    /// A sample bears the time that its rule has looked at.
     pub(super) fn recording_time(&self, part: Subscription) -> Timestamp {
-        if self.rules.is_ticked(part.rule) {
-            return self.now.saturating_sub(self.rules.rule(part.rule).settings.query_offset);
-        }
-        self.now
+        self.now.saturating_sub(self.rules.rule(part.rule).settings.query_offset)
     }
 
     /// What a part records after what it recorded before. The series that are no longer among them
@@ -86,7 +83,7 @@ impl Engine {
             rule: self.rules.rule(part.rule).name.clone(),
             series: self.series.labels(id),
             value,
-            time: self.now,
+            time: self.recording_time(part),
         })
     }
 

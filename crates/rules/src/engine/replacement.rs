@@ -7,11 +7,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::{Fingerprint, RuleName, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::alerts::Entry as Alert;
 use super::partitions::Partitions;
 use super::rules::{Entry, RuleId, RuleTable};
 use super::series::{Reading, Subscription};
@@ -25,8 +25,16 @@ use crate::storage::{STALE, SeriesId};
 #[derive(Default)]
 struct Estate {
     alerts: Vec<Fingerprint>,
-    /// Series, and the rules that recorded them; nothing for the series of alerts.
-    recorded: Vec<(Option<Arc<RuleName>>, SeriesId)>,
+    recorded: Vec<Left>,
+}
+
+/// A series that is left behind.
+struct Left {
+    series: SeriesId,
+    /// The rule that recorded it; nothing for the series of alerts.
+    rule: Option<Arc<RuleName>>,
+    /// How far back that rule looked.
+    offset: Duration,
 }
 
 /// Which rules go on as which.
@@ -67,21 +75,17 @@ impl Engine {
     /// Rules that are the same, by their place, expression and all that they say, do not notice.
     /// Alerts of rules that are gone resolve. New rules see the samples that others have kept.
     pub fn replace(&mut self, now: Timestamp, rules: RuleSet) -> Vec<Change> {
-        let now = now.max(self.now);
         let mut changes = Vec::new();
-        self.mind_ticks(now);
-        while let Some(due) = self.next_deadline().filter(|due| *due < now) {
-            self.step(due, &[], &mut changes);
-        }
-        let after = RuleTable::new(rules);
+        let now = self.reach(now, &mut changes);
+        let after = RuleTable::new(rules, self.settings.lookback);
         let heirs = Heirs::new(&self.rules, &after);
         self.now = now;
         self.log_step();
-        let estate = self.hand_over(after, &heirs);
+        let mut estate = self.hand_over(after, &heirs);
         self.join_again(&heirs);
         // Where nothing begins or ends this is no step: that of this instant has samples.
         if heirs.are_others() {
-            self.begin_rules(&heirs.fresh, &estate);
+            self.begin_rules(&heirs.fresh, &mut estate);
             self.mind_alert_series();
             self.step(now, &[], &mut changes);
             self.log_step();
@@ -163,7 +167,9 @@ impl Engine {
             for series in &part.recorded {
                 self.series.state_mut(*series).recorders -= 1;
                 let records = entry.rule.alert().is_none();
-                estate.recorded.push((records.then(|| entry.rule.name.clone()), *series));
+                let rule = records.then(|| entry.rule.name.clone());
+                let offset = entry.rule.settings.query_offset;
+                estate.recorded.push(Left { series: *series, rule, offset });
             }
         }
     }
@@ -188,8 +194,18 @@ impl Engine {
     }
 
     /// Touches all parts of new rules, and ends the series that nobody records any more: whoever
-    /// records one of them in this very instant writes over its end.
-    fn begin_rules(&mut self, fresh: &BTreeSet<RuleId>, estate: &Estate) {
+    /// records one of them in this very instant writes over its end. Rules in tick mode say at
+    /// their next tick what becomes of what is theirs.
+    fn begin_rules(&mut self, fresh: &BTreeSet<RuleId>, estate: &mut Estate) {
+        for rule in fresh {
+            if self.rules.is_ticked(*rule) {
+                self.begin_whole(*rule);
+            }
+        }
+        self.give_to_ticking(&estate.alerts);
+        let left = estate.recorded.iter().map(|left| left.series).collect();
+        let left: FxHashSet<SeriesId> = self.give_recorded_to_ticking(left).into_iter().collect();
+        estate.recorded.retain(|recorded| left.contains(&recorded.series));
         for rule in fresh {
             self.begin_whole(*rule);
             let parts: Vec<_> = self.rules.get(*rule).partitions.ids().collect();
@@ -197,9 +213,10 @@ impl Engine {
                 self.touch(Subscription { rule: *rule, partition });
             }
         }
-        for (_, series) in &estate.recorded {
+        for Left { series, offset, .. } in &estate.recorded {
             if self.series.state(*series).recorders == 0 {
-                self.take_reading(*series, Reading { time: self.now, value: STALE });
+                let time = self.now.saturating_sub(*offset);
+                self.take_reading(*series, Reading { time, value: STALE });
             }
         }
     }
@@ -220,11 +237,9 @@ impl Engine {
     /// Ends what rules that are gone have left and nobody has taken.
     fn wind_up(&mut self, estate: Estate, changes: &mut Vec<Change>) {
         for fingerprint in estate.alerts {
-            if self.alerts.get(fingerprint).is_some_and(Alert::is_orphan) {
-                self.end(fingerprint, changes);
-            }
+            self.end_left(fingerprint, changes);
         }
-        for (rule, series) in estate.recorded {
+        for Left { series, rule, .. } in estate.recorded {
             if let (0, Some(rule)) = (self.series.state(series).recorders, rule) {
                 let labels = self.series.labels(series);
                 let ended = Recorded { rule, series: labels, value: None, time: self.now };

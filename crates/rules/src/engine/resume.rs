@@ -1,6 +1,7 @@
 //! Going on from what an engine wrote down.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::limits::{DATA_LOST_RETENTION, RESTART_GAP};
 use bellwire_model::{
@@ -17,6 +18,13 @@ use super::{Change, Engine, Settings};
 use crate::rule::{AlertRule, Rule, RuleSet};
 use crate::storage::{Point, STALE, SeriesId};
 use crate::wal::{PartName, SavedAlert, SavedSeries, State};
+
+/// What rules have left behind that are no longer there, or fall into other parts now.
+#[derive(Default)]
+struct Left {
+    alerts: Vec<Fingerprint>,
+    recorded: Vec<SeriesId>,
+}
 
 /// The series of a state, as this engine calls them.
 type Numbers = FxHashMap<u64, SeriesId>;
@@ -49,19 +57,23 @@ impl Engine {
                 numbers.insert(number, id);
             }
         }
-        let mut orphaned = Vec::new();
+        let mut left = Left::default();
         for (part, series) in recorded {
             let ids = series.iter().filter_map(|number| numbers.get(number).copied());
-            orphaned.extend(engine.take_recorded(&part, ids.collect()));
+            left.recorded.extend(engine.take_recorded(&part, ids.collect()));
         }
         for (fingerprint, mut saved) in alerts {
             if is_gap {
                 saved.part = None;
             }
+            let had_part = saved.part.is_some();
             engine.take_alert(fingerprint, saved);
+            if had_part && engine.alerts.get(fingerprint).is_some_and(Entry::is_orphan) {
+                left.alerts.push(fingerprint);
+            }
         }
         let mut changes = Vec::new();
-        engine.begin_again(orphaned, &mut changes);
+        engine.begin_again(left, &mut changes);
         changes.extend(engine.advance(now));
         (engine, changes)
     }
@@ -89,21 +101,61 @@ impl Engine {
         transitions
     }
 
-    /// The first step: everything is evaluated, and what no rule speaks for any more ends.
-    fn begin_again(&mut self, orphaned: Vec<SeriesId>, changes: &mut Vec<Change>) {
-        for id in orphaned {
-            self.take_reading(id, Reading { time: self.now, value: STALE });
+    /// Goes on behind a pause that was longer than [`RESTART_GAP`], in which samples may have been
+    /// missed: the machine slept, or nobody could be answered. As after a restart nothing is known
+    /// of the time between, and alerts wait for their samples.
+    pub fn pass_over(&mut self, now: Timestamp) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if now <= self.now {
+            return changes;
         }
+        self.now = now;
+        self.log_step();
+        let owned = |entry: &Entry| Some((entry.alert.fingerprint, entry.owner?));
+        let raised: Vec<_> = self.alerts.iter().filter_map(owned).collect();
+        for (fingerprint, part) in raised {
+            let partitions = &mut self.rules.get_mut(part.rule).partitions;
+            partitions.get_mut(part.partition).raised.clear();
+            self.disown(fingerprint);
+            let until = self.now.saturating_add(self.patience());
+            let orphan = self.alerts.get_mut(fingerprint).expect("it was there a line ago");
+            let lost_since = orphan.kept_since.unwrap_or(orphan.alert.sample_time);
+            let due = match orphan.alert.state {
+                AlertState::DataLost => lost_since.saturating_add(DATA_LOST_RETENTION).max(now),
+                _ => until,
+            };
+            orphan.due = Some(due);
+            self.timers.alerts.arm(due, fingerprint);
+        }
+        self.restart_ticks();
+        self.touch_all();
+        self.step(now, &[], &mut changes);
+        changes
+    }
+
+    fn touch_all(&mut self) {
         for rule in self.rules.ids() {
             let parts: Vec<PartitionId> = self.rules.get(rule).partitions.ids().collect();
             for partition in parts {
                 self.touch(Subscription { rule, partition });
             }
         }
+    }
+
+    /// The first step: everything is evaluated, and what no rule speaks for any more ends.
+    fn begin_again(&mut self, left: Left, changes: &mut Vec<Change>) {
+        self.give_to_ticking(&left.alerts);
+        for id in self.give_recorded_to_ticking(left.recorded) {
+            let time = self.now.saturating_sub(self.offset_of(id));
+            self.take_reading(id, Reading { time, value: STALE });
+        }
+        self.touch_all();
         self.step(self.now, &[], changes);
-        let names: FxHashSet<&RuleName> =
-            self.rules.ids().map(|rule| &*self.rules.rule(rule).name).collect();
-        let is_gone = |alert: &Alert| alert.rule().is_none_or(|name| !names.contains(&**name));
+        for fingerprint in left.alerts {
+            self.end_left(fingerprint, changes);
+        }
+        let has_heir = |name: &Arc<RuleName>| !self.rules.alerting(&name.alert).is_empty();
+        let is_gone = |alert: &Alert| !alert.rule().is_some_and(has_heir);
         let is_left = |entry: &&Entry| entry.is_orphan() && is_gone(&entry.alert);
         let left = self.alerts.iter().filter(is_left);
         let mut left: Vec<Fingerprint> = left.map(|entry| entry.alert.fingerprint).collect();
@@ -111,6 +163,14 @@ impl Engine {
         for fingerprint in left {
             self.end(fingerprint, changes);
         }
+    }
+
+    /// How far back a rule looks that may record a series.
+    fn offset_of(&self, id: SeriesId) -> Duration {
+        let labels = self.series.labels(id);
+        let rules = self.rules.recording(labels.metric_name().unwrap_or_default());
+        let offsets = rules.iter().map(|rule| self.rules.rule(*rule).settings.query_offset);
+        offsets.max().unwrap_or_default()
     }
 
     fn take_series(&mut self, saved: SavedSeries, selecting: Selecting) -> Option<SeriesId> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::{Labels, RuleName};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::levels::{Levels, names_alerts};
 use super::partitions::Partitions;
@@ -12,10 +12,10 @@ use super::ticks::{GroupId, TickGroup};
 use crate::condition::Condition;
 use crate::cost::Parts;
 use crate::plan::{PartitionKey, Selection, SelectorId};
-use crate::rule::{OnDataLost, Rule, RuleMode, RuleSet};
+use crate::rule::{Rule, RuleKind, RuleMode, RuleSet};
 
 /// The place of a rule among all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RuleId(u32);
 
 impl RuleId {
@@ -62,18 +62,23 @@ pub(super) struct RuleTable {
     of_any_metric: Vec<(RuleId, SelectorId)>,
     /// Those with rules in tick mode.
     groups: Vec<TickGroup>,
-    /// Rules that keep alerts whose data is lost.
-    keeping_lost: FxHashSet<Arc<RuleName>>,
+    /// Alerting rules, by the names of their alerts.
+    alerting: FxHashMap<Arc<str>, Vec<RuleId>>,
+    /// Recording rules, by the names of their series.
+    recording: FxHashMap<Arc<str>, Vec<RuleId>>,
     /// Whether one of them names a series of alerts.
     names_alerts: bool,
     /// The longest interval of a group in tick mode.
     pub(super) tick_interval_max: Duration,
+    lookback: Duration,
+    /// The longest that samples of any series are kept behind the newest one.
+    keep_max: Duration,
     /// Groups that have not been told when to tick.
     pub(super) idle_groups: usize,
 }
 
 impl RuleTable {
-    pub(super) fn new(set: RuleSet) -> Self {
+    pub(super) fn new(set: RuleSet, lookback: Duration) -> Self {
         let mut groups: Vec<TickGroup> = Vec::new();
         let mut rules: Vec<Rule> = Vec::with_capacity(set.len());
         for group in set.groups {
@@ -90,9 +95,12 @@ impl RuleTable {
             by_identity: FxHashMap::default(),
             by_metric: FxHashMap::default(),
             of_any_metric: Vec::new(),
-            keeping_lost: FxHashSet::default(),
+            alerting: FxHashMap::default(),
+            recording: FxHashMap::default(),
             names_alerts: false,
             tick_interval_max: groups.iter().map(|g| g.interval).max().unwrap_or_default(),
+            lookback,
+            keep_max: Duration::ZERO,
             idle_groups: groups.len(),
             groups,
         };
@@ -111,14 +119,18 @@ impl RuleTable {
                 None => &mut self.of_any_metric,
             };
             ids.push((id, SelectorId(index as u32)));
+            let keep = selection.keep(rule.settings.query_offset, self.lookback);
+            self.keep_max = self.keep_max.max(keep);
         }
         let is_plain = rule.settings.query_offset.is_zero();
         let condition = Condition::of(&rule.plan).filter(|_| is_plain);
         let shape = Shape::of(&rule);
         let identity = self.identify(&rule, id);
-        if rule.alert().is_some_and(|alert| alert.on_data_lost == OnDataLost::Keep) {
-            self.keeping_lost.insert(rule.name.clone());
-        }
+        let by_name = match rule.kind {
+            RuleKind::Alert(_) => &mut self.alerting,
+            RuleKind::Record(_) => &mut self.recording,
+        };
+        by_name.entry(rule.name.alert.clone()).or_default().push(id);
         let partitions = Partitions::default();
         self.entries.push(Entry { rule, condition, shape, level, identity, partitions });
     }
@@ -173,9 +185,23 @@ impl RuleTable {
         self.names_alerts
     }
 
-    /// Whether the rule of that name keeps alerts whose data is lost.
-    pub(super) fn keeps_lost(&self, name: &RuleName) -> bool {
-        self.keeping_lost.contains(name)
+    /// The rules whose alerts have this name, in the order of the files.
+    pub(super) fn alerting(&self, name: &str) -> &[RuleId] {
+        self.alerting.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules whose series have this name, in the order of the files.
+    pub(super) fn recording(&self, name: &str) -> &[RuleId] {
+        self.recording.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rules that may go on with an alert of a rule that is gone: those of its group, or
+    /// where there are none, all that raise alerts of its name.
+    pub(super) fn heirs_of(&self, rule: &RuleName) -> Vec<RuleId> {
+        let all = self.alerting(&rule.alert);
+        let is_of_group = |id: &&RuleId| self.rule(**id).name.group == rule.group;
+        let of_group: Vec<RuleId> = all.iter().filter(is_of_group).copied().collect();
+        if of_group.is_empty() { all.to_vec() } else { of_group }
     }
 
     /// Whether a rule is evaluated at each interval of its group alone.
@@ -214,8 +240,13 @@ impl RuleTable {
     }
 
     /// How long samples are kept for a selector behind the newest one.
-    pub(super) fn keep(&self, id: (RuleId, SelectorId), lookback: Duration) -> Duration {
-        self.selection(id).keep(self.rule(id.0).settings.query_offset, lookback)
+    pub(super) fn keep(&self, id: (RuleId, SelectorId)) -> Duration {
+        self.selection(id).keep(self.rule(id.0).settings.query_offset, self.lookback)
+    }
+
+    /// How long samples are kept at most, whatever their series.
+    pub(super) fn keep_max(&self) -> Duration {
+        self.keep_max
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct SeriesState {
 }
 
 /// A part of a rule that looks at a series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Subscription {
     pub(super) rule: RuleId,
     pub(super) partition: PartitionId,

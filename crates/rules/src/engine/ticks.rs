@@ -72,6 +72,16 @@ impl Engine {
         }
     }
 
+    /// Ticks that were due before now are not made up for.
+    pub(super) fn restart_ticks(&mut self) {
+        for id in self.rules.group_ids() {
+            if let Some(next) = self.rules.group_mut(id).next.take() {
+                self.timers.groups.cancel(next, id);
+            }
+        }
+        self.start_ticks(Timestamp::from_ms(self.now.as_ms().saturating_add(1)));
+    }
+
     fn start_ticks(&mut self, from: Timestamp) {
         for id in self.rules.group_ids() {
             let group = self.rules.group(id);
@@ -123,9 +133,13 @@ impl Engine {
             return Ok(());
         }
         self.rules.get_mut(id).partitions.count(partition, count, self.now);
+        if limit > 0 {
+            // What is beyond the limit is never raised: nobody is told of it, tick after tick.
+            let raised = self.would_raise(part, &finding);
+            check_limit(raised, limit, "alerts").inspect_err(|_| self.clear(part, changes))?;
+        }
         self.raise(part, finding, changes);
-        let raised = &self.rules.get(id).partitions.get(partition).raised;
-        check_limit(raised.len(), limit, "alerts").inspect_err(|_| self.clear(part, changes))
+        Ok(())
     }
 
     /// What a rule gives, unless two elements come to the same series or alert.
