@@ -16,6 +16,7 @@ mod index;
 mod keys;
 mod load;
 mod lock;
+mod place;
 mod reader;
 mod records;
 mod schema;
@@ -37,6 +38,7 @@ use crate::{
 };
 use index::SharedIndex;
 use lock::Lock;
+use place::SharedPlace;
 use reader::Readers;
 use store::DiskStore;
 #[cfg(test)]
@@ -92,6 +94,7 @@ pub struct DiskJournal {
     index: SharedIndex,
     epoch: Epoch,
     path: PathBuf,
+    _place: SharedPlace,
     _lock: Lock,
 }
 
@@ -102,12 +105,14 @@ impl DiskJournal {
         let file = options.path.join(schema::FILE);
         let (store, epoch) = DiskStore::open(&file, options)?;
         let index = Arc::clone(store.index());
+        let place = Arc::clone(store.place());
         Ok(Self {
             readers: Readers::new(file.clone(), Arc::clone(&index)),
             writer: Writer::spawn(store, observer),
             index,
             epoch,
             path: file,
+            _place: place,
             _lock: lock,
         })
     }
@@ -145,6 +150,10 @@ impl Journal for DiskJournal {
 
     fn records(&self, prefix: &str) -> Result<Vec<Record>, Error> {
         self.readers.records(prefix).map_err(|error| Error::sqlite(&self.path, error))
+    }
+
+    fn health(&self) -> Result<(), Error> {
+        self.writer.health()
     }
 
     fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {

@@ -83,6 +83,38 @@ pub enum Error {
         /// What the system said.
         source: Cause,
     },
+    /// A file of the journal was removed, replaced or moved away while it was open. Nothing more
+    /// is acknowledged until it is back in its place.
+    #[error(
+        "{} was removed, replaced or moved away under the running server: what is published would \
+         be gone with it; put the file back, or restart the server to begin with what is there",
+        path.display()
+    )]
+    Displaced {
+        /// The file as it was opened.
+        path: PathBuf,
+    },
+    /// Another program has written into the file, so what memory knows of it is no longer true.
+    #[error(
+        "another program has written into the journal {}: restart the server, which reads it anew",
+        path.display()
+    )]
+    Meddled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was written could not be synced to the disk. Nothing is taken until everything is in
+    /// the main file and that is synced, which is tried again and again.
+    #[error(
+        "the journal {} cannot be synced to the disk: nothing is taken until all that it has is",
+        path.display()
+    )]
+    Unsynced {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: Cause,
+    },
     /// Reading or writing failed.
     #[error("cannot read or write the journal {}", path.display())]
     Storage {

@@ -31,6 +31,7 @@
 pub mod contract;
 mod disk;
 mod error;
+mod health;
 mod memory;
 mod records;
 mod retention;
@@ -161,6 +162,10 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// The records whose keys begin with `prefix`, sorted by key. Blocks on the disk.
     fn records(&self, prefix: &str) -> Result<Vec<Record>, Error>;
+
+    /// Whether it takes what it is given: fails as the last attempt to write did, be it somebody's
+    /// or, while nobody writes, its own. Where it has failed it tries again by itself.
+    fn health(&self) -> Result<(), Error>;
 
     /// Removes what retention no longer keeps as of `now`, in small steps.
     fn apply_retention(&self, now: Timestamp) -> Result<(), Error>;

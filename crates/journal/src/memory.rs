@@ -75,6 +75,10 @@ impl Journal for MemoryJournal {
         Ok(self.state.read().records.with_prefix(prefix))
     }
 
+    fn health(&self) -> Result<(), Error> {
+        self.writer.health()
+    }
+
     fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {
         self.writer.trim(now)
     }
@@ -295,6 +299,14 @@ impl Store for MemoryStore {
 
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {
         Ok(self.state.write().trim(from, now))
+    }
+
+    fn look(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn probe(&mut self) -> Result<(), Error> {
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), Error> {

@@ -9,15 +9,17 @@
 //! Every engine in this process shares it, so that the order of these steps is written once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use bellwire_model::limits::{
     APPENDS_QUEUED_BYTES_MAX, APPENDS_QUEUED_MAX, BYTES_PER_COMMIT_MAX, EVENTS_PER_COMMIT_MAX,
+    JOURNAL_LOOK_INTERVAL,
 };
 use bellwire_model::{Entry, Offset, Timestamp};
 
+use crate::health::Health;
 use crate::records::{self, RecordChanges};
 use crate::{Append, Appended, Error, Observer, RecordChange, RecordReply, Reply};
 
@@ -32,6 +34,12 @@ pub(crate) trait Store: Send + 'static {
     /// Removes a little of what retention does not keep, looking from `from` on. Returns where
     /// to look next, or nothing at the end.
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error>;
+
+    /// Looks whether it could be written now, without writing.
+    fn look(&mut self) -> Result<(), Error>;
+
+    /// Writes something of no meaning, and syncs.
+    fn probe(&mut self) -> Result<(), Error>;
 
     /// Makes everything durable; nothing follows.
     fn close(&mut self) -> Result<(), Error>;
@@ -64,6 +72,7 @@ pub(crate) struct Writer {
     /// `None` once closed: with the last sender gone the thread ends after what is queued.
     queue: RwLock<Option<SyncSender<Command>>>,
     queued_bytes: Arc<AtomicUsize>,
+    health: Arc<Health>,
     thread: Mutex<Option<JoinHandle<Result<(), Error>>>>,
 }
 
@@ -72,12 +81,20 @@ impl Writer {
     pub(crate) fn spawn(store: impl Store, observer: Box<dyn Observer>) -> Self {
         let (sender, queue) = sync_channel(APPENDS_QUEUED_MAX);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
-        let turns = Turns { store, observer, queue, queued_bytes: queued_bytes.clone() };
+        let health = Arc::new(Health::default());
+        let turns = Turns {
+            store,
+            observer,
+            queue,
+            queued_bytes: Arc::clone(&queued_bytes),
+            health: Arc::clone(&health),
+        };
         let thread = thread::Builder::new()
             .name("journal".into())
             .spawn(|| turns.run())
             .expect("the system starts a thread for each journal");
-        Self { queue: RwLock::new(Some(sender)), queued_bytes, thread: Mutex::new(Some(thread)) }
+        let (queue, thread) = (RwLock::new(Some(sender)), Mutex::new(Some(thread)));
+        Self { queue, queued_bytes, health, thread }
     }
 
     /// Queues a batch.
@@ -111,6 +128,11 @@ impl Writer {
             TrySendError::Full(_) => Error::Busy,
             TrySendError::Disconnected(_) => Error::Closed,
         })
+    }
+
+    /// How the last attempt to write ended.
+    pub(crate) fn health(&self) -> Result<(), Error> {
+        self.health.check()
     }
 
     /// Applies retention step by step; appends go on between the steps.
@@ -156,16 +178,19 @@ struct Turns<S> {
     observer: Box<dyn Observer>,
     queue: Receiver<Command>,
     queued_bytes: Arc<AtomicUsize>,
+    health: Arc<Health>,
 }
 
 impl<S: Store> Turns<S> {
     fn run(mut self) -> Result<(), Error> {
-        let mut next = self.queue.recv().ok();
+        let mut next = self.wait();
         while let Some(command) = next {
             let ahead = match command {
                 Command::Append(append) => self.append(append),
                 Command::Records { changes, reply } => {
-                    reply(self.store.write_records(changes));
+                    let written = self.store.write_records(changes);
+                    self.note(written.as_ref().err());
+                    reply(written);
                     None
                 }
                 Command::Trim { from, now, reply } => {
@@ -174,9 +199,31 @@ impl<S: Store> Turns<S> {
                     None
                 }
             };
-            next = ahead.or_else(|| self.queue.recv().ok());
+            next = ahead.or_else(|| self.wait());
         }
         self.store.close()
+    }
+
+    /// What comes next; nothing once the journal is closed. While nothing comes, it looks whether
+    /// something could be written, so that whoever asks knows before it is tried.
+    fn wait(&mut self) -> Option<Command> {
+        loop {
+            match self.queue.recv_timeout(JOURNAL_LOOK_INTERVAL) {
+                Ok(command) => return Some(command),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let is_well = self.health.check().is_ok();
+            let looked = if is_well { self.store.look() } else { self.store.probe() };
+            self.note(looked.as_ref().err());
+        }
+    }
+
+    /// Something was written, or was not. What was refused for what it is tells nothing.
+    fn note(&self, error: Option<&Error>) {
+        if !matches!(error, Some(Error::TooManyTopics | Error::TooManyRecords)) {
+            self.health.note(error.cloned().map_or(Ok(()), Err));
+        }
     }
 
     /// One commit: `first` and what else waits and fits. Returns what was taken but did not fit.
@@ -205,7 +252,9 @@ impl<S: Store> Turns<S> {
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
 
         // 2. Durable, 3. visible, 4. acknowledged: in this order.
-        match self.store.commit(batches) {
+        let committed = self.store.commit(batches);
+        self.note(committed.as_ref().err());
+        match committed {
             Ok(Committed { entries, results }) => {
                 if !entries.is_empty() {
                     self.observer.on_commit(entries);

@@ -206,6 +206,8 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 /// With `durability = "interval"`: how often the journal is synced.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a journal looks whether it could write, and tries again where it could not.
+pub const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Blocks of events that retention cleans in one transaction; the writer waits for it.
 pub const RETENTION_STEP_BLOCKS_MAX: usize = 4;
 /// Blocks, keys or topics that retention looks at before the writer gets its turn.

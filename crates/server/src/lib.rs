@@ -26,6 +26,7 @@ pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod history;
+mod journal_watch;
 mod notifier;
 mod observe;
 mod open_files;

@@ -128,6 +128,7 @@ figures! {
     notification_requests_failed "counter" "bellwire_notification_requests_failed_total" "Requests to webhooks that failed.";
     journal_tail "gauge" "bellwire_journal_tail_offset" "The newest durable offset.";
     journal_trimmed "gauge" "bellwire_journal_trimmed_offset" "The newest offset that retention has removed.";
+    journal_failing "gauge" "bellwire_journal_failing" "1 while the journal takes no events; the log and `/readyz` say why.";
     journal_failures "counter" "bellwire_journal_failures_total" "Appends that failed.";
 }
 
@@ -146,6 +147,9 @@ mod tests {
         let rendered = Figures::default().render();
         assert!(rendered.contains("\nbellwire_streams_open 0\n"));
         assert!(rendered.contains("\nalertmanager_build_info{version=\"0.34.0\"} 1\n"));
+        // The reference says so.
+        let labelled = rendered.lines().filter(|line| line.contains('{'));
+        assert!(labelled.eq([r#"alertmanager_build_info{version="0.34.0"} 1"#]));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::evaluator::{self, EvaluatorParts, SampleIntake};
 use crate::feed::{Committer, Feed};
 use crate::front_door::{self, Door};
 use crate::history::HistoryReaders;
+use crate::journal_watch;
 use crate::notifier::{self, AlertmanagerConfigError, Notifier, NotifierParts};
 use crate::observe::Figures;
 use crate::open_files;
@@ -434,6 +435,7 @@ fn keep_house(
     journal: Arc<dyn Journal>,
     (admission, sys): (Arc<Admission>, SysTopics),
 ) {
+    runtime.spawn(journal_watch::watch(Arc::clone(&journal), sys.figures()));
     runtime.spawn(apply_retention(journal));
     runtime.spawn(look_at_memory(admission));
     runtime.spawn(sys.keep_current());

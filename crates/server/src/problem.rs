@@ -185,6 +185,12 @@ impl IntoResponse for Problem {
     }
 }
 
+/// An error and what lies beneath it, in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 impl From<bellwire_journal::Error> for Problem {
     fn from(error: bellwire_journal::Error) -> Self {
         use bellwire_journal::Error;
@@ -194,7 +200,7 @@ impl From<bellwire_journal::Error> for Problem {
             Error::TooManyTopics => Self::new(Code::TopicsExhausted, error),
             Error::TooManyRecords => Self::new(Code::RecordsExhausted, error),
             Error::Full { .. } => Self::new(Code::JournalFull, error).retry_after(30),
-            other => Self::new(Code::JournalUnavailable, other).retry_after(5),
+            other => Self::new(Code::JournalUnavailable, with_causes(&other)).retry_after(5),
         }
     }
 }

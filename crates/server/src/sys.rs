@@ -49,6 +49,11 @@ pub(crate) struct SysTopics {
 }
 
 impl SysTopics {
+    /// The figures that it tells.
+    pub(crate) fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
+    }
+
     pub(crate) fn new(figures: Arc<Figures>, states: Arc<States>) -> Self {
         Self { lags: Arc::default(), figures, states }
     }

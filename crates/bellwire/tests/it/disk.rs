@@ -165,3 +165,21 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
     let topics: Value = get(address, "/v1/topics").json();
     assert_eq!(topics["topics"][0]["events"], acknowledged.len());
 }
+
+#[test]
+fn a_data_directory_that_is_removed_under_the_server_is_noticed_and_said() {
+    for durability in ["sync", "interval"] {
+        let server = Server::start_with(&["--durability", durability]);
+        post(server.address(), "/v1/topics/lab/a", "1").cursor();
+        assert_eq!(get(server.address(), "/readyz").status, 200);
+        std::fs::remove_dir_all(server.data()).expect("removed");
+        for _ in 0..3 {
+            let answer = post(server.address(), "/v1/topics/lab/a", "2");
+            assert_eq!(answer.status, 503, "{durability}: {}", answer.text());
+            assert!(answer.text().contains("was removed"), "{}", answer.text());
+            let ready = get(server.address(), "/readyz");
+            assert_eq!(ready.status, 503, "{durability}: {}", ready.text());
+            assert!(ready.text().contains("was removed"), "{}", ready.text());
+        }
+    }
+}

@@ -1,12 +1,11 @@
 //! The thread that moves pages from the write-ahead file to the main file, and that syncs where
 //! the writer does not.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use bellwire_model::limits::{
@@ -15,8 +14,10 @@ use bellwire_model::limits::{
 use rusqlite::Connection;
 
 use super::index::IndexLock;
+use super::place::SharedPlace;
 use super::{Durability, schema};
 use crate::Error;
+use crate::health::Health;
 
 /// The thread's handle, held by the writer. Dropping it ends the thread.
 #[derive(Debug)]
@@ -35,17 +36,26 @@ struct Shared {
     is_unsynced: AtomicBool,
     /// The write-ahead file is too long: it starts afresh only when the writer pauses.
     is_too_long: AtomicBool,
-    /// The sync that failed.
-    failure: OnceLock<Error>,
+    /// Why nothing may be acknowledged.
+    health: Health,
 }
 
 impl Checkpointer {
     /// Starts the thread for the journal at `file`.
-    pub(super) fn spawn(file: PathBuf, durability: Durability) -> rusqlite::Result<Self> {
+    pub(super) fn spawn(
+        file: PathBuf,
+        place: SharedPlace,
+        durability: Durability,
+    ) -> rusqlite::Result<Self> {
         let (wake, woken) = sync_channel(1);
         let shared = Arc::new(Shared::default());
-        let rounds =
-            Rounds { connection: schema::open_to_checkpoint(&file)?, file, shared: shared.clone() };
+        let rounds = Rounds {
+            connection: schema::open_to_checkpoint(&file)?,
+            file,
+            place,
+            shared: Arc::clone(&shared),
+            is_unsure: false,
+        };
         let thread = thread::Builder::new()
             .name("checkpointer".into())
             .spawn(move || rounds.run(&woken, durability))
@@ -53,10 +63,10 @@ impl Checkpointer {
         Ok(Self { wake: Some(wake), thread: Some(thread), shared, written_bytes: 0 })
     }
 
-    /// Fails once a sync has failed: after that nobody knows what is on the disk, and a later
-    /// sync would succeed without the data of this one. A restart finds out.
+    /// Fails while the files are not in their place, and after a sync has failed until all that
+    /// there is has been synced another way.
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.shared.failure.get().map_or(Ok(()), |error| Err(error.clone()))
+        self.shared.health.check()
     }
 
     /// The writer has committed about so many bytes.
@@ -100,16 +110,21 @@ impl Drop for Checkpointer {
 struct Rounds {
     connection: Connection,
     file: PathBuf,
+    place: SharedPlace,
     shared: Arc<Shared>,
+    /// A sync has failed: what the write-ahead file has on the disk, nobody knows.
+    is_unsure: bool,
 }
 
 impl Rounds {
-    fn run(self, woken: &Receiver<()>, durability: Durability) {
+    fn run(mut self, woken: &Receiver<()>, durability: Durability) {
         loop {
             let wake = woken.recv_timeout(SYNC_INTERVAL);
-            if durability == Durability::Interval {
-                self.sync();
+            let mut outcome = self.place.check();
+            if outcome.is_ok() && durability == Durability::Interval {
+                outcome = self.sync();
             }
+            self.shared.health.note(outcome);
             match wake {
                 Ok(()) => self.checkpoint(),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -119,22 +134,30 @@ impl Rounds {
     }
 
     /// Syncs the write-ahead file. What has left it was synced by the checkpoint.
-    fn sync(&self) {
-        if !self.shared.is_unsynced.swap(false, Ordering::Acquire) {
-            return;
+    ///
+    /// After a failure the system may take what it could not write for written, so that a second
+    /// sync would succeed without it. Then everything goes to the main file, which is synced, and
+    /// the write-ahead file begins anew: what was in it counts no more.
+    fn sync(&mut self) -> Result<(), Error> {
+        let is_unsynced = self.shared.is_unsynced.swap(false, Ordering::Acquire);
+        if self.is_unsure {
+            let cause = match empty(&self.connection) {
+                Ok(Emptied::Whole) => {
+                    self.is_unsure = false;
+                    return Ok(());
+                }
+                Ok(Emptied::Busy) => Arc::new(io::Error::from(io::ErrorKind::ResourceBusy)) as _,
+                Err(error) => Arc::new(error) as _,
+            };
+            return Err(Error::Unsynced { path: self.file.clone(), source: cause });
         }
-        let mut path = self.file.clone().into_os_string();
-        path.push("-wal");
-        match File::open(&path).and_then(|file| file.sync_data()) {
-            Ok(()) => {}
-            // Nothing was written yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                let failure = Error::Storage { path: self.file.clone(), source: Arc::new(error) };
-                // The first failure is the one to tell.
-                let _ = self.shared.failure.set(failure);
-            }
+        if !is_unsynced {
+            return Ok(());
         }
+        self.place.sync().map_err(|error| {
+            self.is_unsure = true;
+            Error::Unsynced { path: self.file.clone(), source: Arc::new(error) }
+        })
     }
 
     fn checkpoint(&self) {
@@ -155,4 +178,20 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
     let pages: i64 = statement.query_row([], |row| row.get(1))?;
     Ok(pages.max(0) as u64 * page_bytes as u64)
+}
+
+/// Whether the write-ahead file could be emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Emptied {
+    Whole,
+    /// A reader held on to it for too long.
+    Busy,
+}
+
+/// Moves everything to the main file, syncs that, and empties the write-ahead file. Waits for
+/// readers.
+fn empty(connection: &Connection) -> rusqlite::Result<Emptied> {
+    let busy: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(if busy == 0 { Emptied::Whole } else { Emptied::Busy })
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::Error;
 
 /// The lock's file in the data directory; holds the id of the process that has the lock.
-const FILE: &str = "bellwire.lock";
+pub(super) const FILE: &str = "bellwire.lock";
 
 /// Held for as long as it lives.
 #[derive(Debug)]

@@ -170,6 +170,11 @@ pub(super) fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>
     Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
 }
 
+/// Changes whenever another connection has written, and after failed transactions.
+pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
 /// A value of the table `meta`.
 pub(super) fn meta<T: FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<Option<T>> {
     let select = "SELECT value FROM meta WHERE name = ?1";

@@ -13,7 +13,8 @@ use super::blocks::{BlockNumber, Mark, Summary};
 use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
-use super::schema::{self, to_sql};
+use super::place::{Place, SharedPlace};
+use super::schema::{self, from_sql, to_sql};
 use super::{DiskOptions, Durability, load, records, sweep};
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
@@ -68,10 +69,15 @@ pub(super) struct DiskStore {
     /// Full blocks that are not in their table yet; they ride the next transaction.
     pub(super) unsaved: Vec<(BlockNumber, Summary)>,
     pub(super) bounds: StoreBounds,
+    epoch: Epoch,
     file: PathBuf,
     durability: Durability,
     records: RecordTally,
     checkpointer: Checkpointer,
+    /// Must outlive the connections, see there.
+    place: SharedPlace,
+    /// What SQLite calls the version of the data, as of this connection's last look.
+    data_version: i64,
     /// The next event's offset. Never goes back, not even where a commit fails.
     next: u64,
 }
@@ -80,16 +86,20 @@ impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
     pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
         let connection = schema::open_to_write(file)?;
-        Self::load(connection, file, options).map_err(|error| Error::sqlite(file, error))
+        let epoch = schema::begin_run(&connection, &options)
+            .map_err(|error| Error::sqlite(file, error))?;
+        let place = Arc::new(Place::of(file)?);
+        let store = Self::load(connection, (epoch, place), file, options);
+        Ok((store.map_err(|error| Error::sqlite(file, error))?, epoch))
     }
 
     fn load(
         connection: Connection,
+        (epoch, place): (Epoch, SharedPlace),
         file: &Path,
         options: DiskOptions,
-    ) -> rusqlite::Result<(Self, Epoch)> {
+    ) -> rusqlite::Result<Self> {
         let bounds = StoreBounds::of(&options);
-        let epoch = schema::begin_run(&connection, &options)?;
         let (index, unsaved) = load::index(&connection, Retention::new(options.retention))?;
         let mut keys = Keys::load(&connection)?;
         while keys.forget(&connection, bounds.keys, options.now)? {}
@@ -100,28 +110,36 @@ impl DiskStore {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
         let (durability, records) = (options.durability, records::tally(&connection)?);
-        let checkpointer = Checkpointer::spawn(file.to_owned(), options.durability)?;
+        let checkpointer = Checkpointer::spawn(file.to_owned(), Arc::clone(&place), options.durability)?;
         let next = index.tail.get() + 1;
         let index = Arc::new(IndexLock::new(index));
         let file = file.to_owned();
-        let store = Self {
+        let data_version = schema::data_version(&connection)?;
+        Ok(Self {
             connection,
             index,
             keys,
             unsaved,
             bounds,
+            epoch,
             file,
             durability,
             records,
             checkpointer,
+            place,
+            data_version,
             next,
-        };
-        Ok((store, epoch))
+        })
     }
 
     /// What readers share with the writer.
     pub(super) fn index(&self) -> &SharedIndex {
         &self.index
+    }
+
+    /// Where the files are.
+    pub(super) fn place(&self) -> &SharedPlace {
+        &self.place
     }
 
     /// Everything up to and with the commit.
@@ -171,6 +189,35 @@ impl DiskStore {
         result
     }
 
+    fn failed(&self, error: rusqlite::Error) -> Error {
+        Error::sqlite(&self.file, error)
+    }
+
+    /// Fails where nothing may be written now.
+    fn check(&mut self) -> Result<(), Error> {
+        self.checkpointer.check()?;
+        let version = schema::data_version(&self.connection).map_err(|error| self.failed(error))?;
+        if version == self.data_version {
+            return Ok(());
+        }
+        // Somebody has written, or only checkpointed. Events that are missing are told when they
+        // are read; but what is given out must not be there already.
+        let is_own = self.is_own().map_err(|error| self.failed(error))?;
+        if !is_own {
+            return Err(Error::Meddled { path: self.file.clone() });
+        }
+        self.data_version = version;
+        Ok(())
+    }
+
+    /// Whether the file has this epoch, and no event beyond those that were given out.
+    fn is_own(&self) -> rusqlite::Result<bool> {
+        let epoch: Option<u32> = schema::meta(&self.connection, "epoch")?;
+        let select = "SELECT coalesce(max(offset), 0) FROM events";
+        let newest = self.connection.query_row(select, [], |row| row.get(0)).map(from_sql)?;
+        Ok(epoch == Some(self.epoch.get()) && newest.get() < self.next)
+    }
+
     /// About `bytes` were committed: keeps the write-ahead file in bounds.
     fn after_commit(&mut self, bytes: usize) {
         self.checkpointer.on_commit(bytes);
@@ -181,11 +228,11 @@ impl DiskStore {
 
 impl Store for DiskStore {
     fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error> {
-        self.checkpointer.check()?;
-        let mut staged = self.write(batches).map_err(|error| {
-            self.keys.roll_back();
-            Error::sqlite(&self.file, error)
-        })?;
+        self.check()?;
+        let written = self.write(batches).map_err(|error| self.failed(error));
+        // What was committed into a file that is gone by now must not be acknowledged.
+        let written = written.and_then(|staged| self.place.check_held().map(|()| staged));
+        let mut staged = written.inspect_err(|_| self.keys.roll_back())?;
         self.keys.commit();
         self.unsaved.clear();
         let bytes = self.publish(&mut staged);
@@ -198,12 +245,14 @@ impl Store for DiskStore {
     }
 
     fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error> {
-        self.checkpointer.check()?;
+        self.check()?;
         let before = self.records;
         let written = self.synced(|connection| {
             records::write(connection, &changes, before, |tally| tally.check(before))
         });
-        self.records = written.map_err(|error| Error::sqlite(&self.file, error))??;
+        let written = written.map_err(|error| self.failed(error))??;
+        self.place.check_held()?;
+        self.records = written;
         let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
         let bytes = changes.iter().map(|(key, value)| key.len() + value_bytes(value)).sum();
         self.after_commit(bytes);
@@ -211,16 +260,27 @@ impl Store for DiskStore {
     }
 
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {
-        self.checkpointer.check()?;
-        let step =
-            sweep::step(self, from, now).map_err(|error| Error::sqlite(&self.file, error))?;
+        self.check()?;
+        let step = sweep::step(self, from, now).map_err(|error| self.failed(error))?;
         self.after_commit(step.bytes);
         Ok(step.next)
     }
 
+    fn look(&mut self) -> Result<(), Error> {
+        self.place.check()?;
+        self.check()
+    }
+
+    fn probe(&mut self) -> Result<(), Error> {
+        self.look()?;
+        let probed = self.synced(|connection| schema::set_meta(connection, "probe", 0));
+        probed.map_err(|error| self.failed(error))
+    }
+
     fn close(&mut self) -> Result<(), Error> {
-        self.checkpointer.check()?;
-        schema::end_run(&self.connection).map_err(|error| Error::sqlite(&self.file, error))
+        self.check()?;
+        self.place.check()?;
+        schema::end_run(&self.connection).map_err(|error| self.failed(error))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod faults;
 mod oracle;
+mod places;
 mod reopening;
 mod snapshot;
 

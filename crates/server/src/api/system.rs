@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
 use super::App;
+use crate::problem::with_causes;
 
 /// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
@@ -23,10 +24,15 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the journal takes events. 503 while the evaluator cannot write its transitions.
-pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
-    if app.intake.is_blocked() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the journal does not take alert transitions\n");
+/// `GET /readyz`: the journal takes events. Otherwise 503, and why.
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
+    if let Err(error) = app.publisher.journal.health() {
+        let reason = format!("the journal takes no events: {}\n", with_causes(&error));
+        return (StatusCode::SERVICE_UNAVAILABLE, reason);
     }
-    (StatusCode::OK, "ready\n")
+    if app.intake.is_blocked() {
+        let reason = "the journal does not take alert transitions\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
+    }
+    (StatusCode::OK, "ready\n".into())
 }

@@ -1,0 +1,28 @@
+//! Looks at the journal's health and says when it changes: in the log and in a figure.
+
+use std::sync::Arc;
+
+use bellwire_journal::Journal;
+use bellwire_model::limits::JOURNAL_LOOK_INTERVAL;
+
+use crate::observe::Figures;
+use crate::problem::with_causes;
+
+/// Looks again and again.
+pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
+    let mut interval = tokio::time::interval(JOURNAL_LOOK_INTERVAL);
+    let mut told = None;
+    loop {
+        interval.tick().await;
+        let failure = journal.health().err().map(|error| with_causes(&error));
+        figures.journal_failing.set(failure.is_some().into());
+        if failure != told {
+            if let Some(error) = &failure {
+                tracing::error!(%error, "The journal takes no events.");
+            } else {
+                tracing::info!("The journal takes events again.");
+            }
+            told = failure;
+        }
+    }
+}
