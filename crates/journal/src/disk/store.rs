@@ -86,8 +86,8 @@ impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
     pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
         let connection = schema::open_to_write(file)?;
-        let epoch = schema::begin_run(&connection, &options)
-            .map_err(|error| Error::sqlite(file, error))?;
+        let epoch =
+            schema::begin_run(&connection, &options).map_err(|error| Error::sqlite(file, error))?;
         let place = Arc::new(Place::of(file)?);
         let store = Self::load(connection, (epoch, place), file, options);
         Ok((store.map_err(|error| Error::sqlite(file, error))?, epoch))
@@ -110,7 +110,8 @@ impl DiskStore {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
         let (durability, records) = (options.durability, records::tally(&connection)?);
-        let checkpointer = Checkpointer::spawn(file.to_owned(), Arc::clone(&place), options.durability)?;
+        let checkpointer =
+            Checkpointer::spawn(file.to_owned(), Arc::clone(&place), options.durability)?;
         let next = index.tail.get() + 1;
         let index = Arc::new(IndexLock::new(index));
         let file = file.to_owned();
