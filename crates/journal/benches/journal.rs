@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use bellwire_journal::{
-    Append, DiskJournal, DiskOptions, Durability, Journal, Observer, ReadLimit,
+    Append, ClockReading, DiskJournal, DiskOptions, Durability, Journal, Observer, ReadLimit,
 };
 use bellwire_model::{Body, Entry, Epoch, Event, Filter, FilterSet, Offset, Timestamp, Topic};
 use bytes::Bytes;
@@ -37,7 +37,7 @@ fn open(folder: &TempDir, durability: Durability) -> DiskJournal {
         retention: Vec::new(),
         fresh_epoch: Epoch::new(1),
         boot_id: None,
-        now: Timestamp::from_ms(0),
+        now: ClockReading::default(),
     };
     DiskJournal::open(options, Box::new(Nobody)).expect("the journal opens")
 }

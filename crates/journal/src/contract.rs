@@ -9,6 +9,7 @@
 //! ```
 
 mod appending;
+mod clocks;
 mod idempotency;
 mod reading;
 pub(crate) mod records;
@@ -16,13 +17,15 @@ mod retaining;
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bellwire_model::{Body, Entry, Event, Filter, FilterSet, Offset, Timestamp};
 use bytes::Bytes;
 
-use crate::{Append, Appended, Error, Journal, Observer, Page, ReadLimit, RetentionRule};
+use crate::{Append, Appended, ClockReading, Error, Journal, Observer, Page, ReadLimit, RetentionRule};
 
 pub use appending::*;
+pub use clocks::*;
 pub use idempotency::*;
 pub use reading::*;
 pub use records::{
@@ -71,6 +74,8 @@ pub const CLAUSES: &[Clause] = &[
     a_key_counts_once_within_a_batch_and_a_commit,
     an_old_key_is_forgotten,
     a_removed_event_still_has_its_key,
+    a_clock_that_is_set_makes_nothing_older,
+    ages_count_on_after_the_clock_was_set,
     records_are_read_by_prefix_in_order,
     a_record_is_replaced_and_deleted,
     records_are_no_events,
@@ -141,8 +146,11 @@ impl Rig {
     }
 
     pub(crate) fn retain(&self, now_ms: i64) {
-        let now = Timestamp::from_ms(now_ms);
-        self.journal.apply_retention(now).expect("retention is applied");
+        // Nobody sets the clock.
+        let uptime = Duration::from_millis(now_ms.unsigned_abs());
+        let now = ClockReading { wall: Timestamp::from_ms(now_ms), uptime };
+        let step = self.journal.apply_retention(now).expect("retention is applied");
+        assert_eq!(step, None);
     }
 }
 

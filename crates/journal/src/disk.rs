@@ -29,11 +29,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bellwire_model::{Epoch, FilterSet, Offset, Timestamp};
+use bellwire_model::{Epoch, FilterSet, Offset};
 
 use crate::writer::Writer;
 use crate::{
-    Append, Bounds, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange, RecordReply,
+    Append, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange, RecordReply,
     Reply, RetentionRule, TopicFigures,
 };
 use index::SharedIndex;
@@ -80,7 +80,7 @@ pub struct DiskOptions {
     /// Changes with each start of the operating system, where it tells.
     pub boot_id: Option<String>,
     /// The time now.
-    pub now: Timestamp,
+    pub now: ClockReading,
     /// Bounds that tests lower.
     #[cfg(test)]
     pub(crate) bounds: StoreBounds,
@@ -156,7 +156,7 @@ impl Journal for DiskJournal {
         self.writer.health()
     }
 
-    fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {
+    fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.writer.trim(now)
     }
 

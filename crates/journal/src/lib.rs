@@ -24,6 +24,7 @@
 //!   [`Page::trimmed`] tells;
 //! - an append with an idempotency key that the journal remembers adds nothing and answers with
 //!   the first append's offset;
+//! - ages are counted in time that has passed, whatever the wall clock is set to meanwhile;
 //! - a failed append leaves nothing behind;
 //! - changes of records are made whole or not at all, and once they are acknowledged they survive
 //!   whatever the machine survives.
@@ -35,18 +36,20 @@ mod health;
 mod memory;
 mod records;
 mod retention;
+mod steps;
 mod topics;
 mod writer;
 
 use std::fmt;
 use std::time::Duration;
 
-use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Timestamp, Topic};
+use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
 
 pub use disk::{DiskJournal, DiskOptions, Durability};
 pub use error::{Cause, Error};
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};
+pub use steps::{ClockReading, ClockStep};
 
 /// An event to append.
 #[derive(Clone, Debug)]
@@ -167,8 +170,10 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// or, while nobody writes, its own. Where it has failed it tries again by itself.
     fn health(&self) -> Result<(), Error>;
 
-    /// Removes what retention no longer keeps as of `now`, in small steps.
-    fn apply_retention(&self, now: Timestamp) -> Result<(), Error>;
+    /// Removes what retention no longer keeps, in small steps. Ages are the time that has passed:
+    /// where the wall clock was set, events keep their times and nothing is older for it. Returns
+    /// by how much it was set since the last call.
+    fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error>;
 
     /// Commits what is queued, syncs, and stops. Later appends fail with [`Error::Closed`].
     fn close(&self) -> Result<(), Error>;

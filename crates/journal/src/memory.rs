@@ -17,10 +17,11 @@ use rustc_hash::FxHashMap;
 
 use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
+use crate::steps::{Now, Steps};
 use crate::topics::{Removed, TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store, Writer};
 use crate::{
-    Append, Appended, Bounds, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange,
+    Append, Appended, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange,
     RecordReply, Reply, RetentionRule, TopicFigures,
 };
 
@@ -79,7 +80,7 @@ impl Journal for MemoryJournal {
         self.writer.health()
     }
 
-    fn apply_retention(&self, now: Timestamp) -> Result<(), Error> {
+    fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.writer.trim(now)
     }
 
@@ -120,6 +121,7 @@ struct State {
     tail: Offset,
     keys: Keys,
     records: RecordMap,
+    steps: Steps,
 }
 
 impl State {
@@ -132,6 +134,7 @@ impl State {
             tail: Offset::ZERO,
             keys: Keys::default(),
             records: RecordMap::default(),
+            steps: Steps::default(),
         }
     }
 
@@ -147,7 +150,7 @@ impl State {
         let append_one = |append: Append| {
             let Append { event, idempotency_key } = append;
             if let Some(key) = &idempotency_key
-                && let Some(offset) = self.keys.find(&event.topic, key, event.time)
+                && let Some(offset) = self.keys.find(&event.topic, key)
             {
                 return Appended { offset, duplicate: true };
             }
@@ -217,13 +220,14 @@ impl State {
     /// One step of retention: looks at a few events after `from`.
     fn trim(&mut self, from: Offset, now: Timestamp) -> Option<Offset> {
         let later = self.events.range((Excluded(from), Unbounded));
+        let now = self.steps.now(now);
         let looks: Vec<(Offset, TopicId, Timestamp)> = later
             .take(RETENTION_STEP_LOOKS_MAX)
             .map(|(offset, stored)| (*offset, stored.topic, stored.event.time))
             .collect();
         for (offset, topic, time) in &looks {
             let rule = self.topics.get(*topic).and_then(|state| state.rule);
-            if self.retention.drops(rule, *time, now) {
+            if self.retention.drops(rule, *time, now.at(*offset)) {
                 self.remove(*offset);
             }
         }
@@ -231,7 +235,7 @@ impl State {
             let emptied = self.topics.emptied(RETENTION_STEP_LOOKS_MAX);
             self.topics.forget(&emptied);
         }
-        self.keys.forget(now);
+        self.keys.forget(&now);
         looks.last().map(|(offset, ..)| *offset)
     }
 }
@@ -244,9 +248,8 @@ struct Keys {
 }
 
 impl Keys {
-    fn find(&self, topic: &Topic, key: &str, now: Timestamp) -> Option<Offset> {
-        let (offset, time) = self.offsets.get(&(topic.clone(), key.into()))?;
-        (now.saturating_since(*time) <= IDEMPOTENCY_AGE).then_some(*offset)
+    fn find(&self, topic: &Topic, key: &str) -> Option<Offset> {
+        self.offsets.get(&(topic.clone(), key.into())).map(|(offset, _)| *offset)
     }
 
     fn remember(&mut self, (topic, key): (Topic, Box<str>), offset: Offset, time: Timestamp) {
@@ -257,11 +260,12 @@ impl Keys {
         }
     }
 
-    fn forget(&mut self, now: Timestamp) {
+    fn forget(&mut self, now: &Now) {
         while let Some((offset, topic, key)) = self.order.front() {
             let newest = self.offsets.get(&(topic.clone(), key.clone()));
             let is_young = |(newest_offset, time): &(Offset, Timestamp)| {
-                newest_offset == offset && now.saturating_since(*time) <= IDEMPOTENCY_AGE
+                newest_offset == offset
+                    && now.at(*offset).saturating_since(*time) <= IDEMPOTENCY_AGE
             };
             if newest.is_some_and(is_young) {
                 return;
@@ -295,6 +299,12 @@ impl Store for MemoryStore {
 
     fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error> {
         self.state.write().records.change(changes)
+    }
+
+    fn look_at_clocks(&mut self, reading: ClockReading) -> Option<ClockStep> {
+        let mut state = self.state.write();
+        let tail = state.tail;
+        state.steps.look(reading, tail)
     }
 
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {

@@ -21,7 +21,9 @@ use bellwire_model::{Entry, Offset, Timestamp};
 
 use crate::health::Health;
 use crate::records::{self, RecordChanges};
-use crate::{Append, Appended, Error, Observer, RecordChange, RecordReply, Reply};
+use crate::{
+    Append, Appended, ClockReading, ClockStep, Error, Observer, RecordChange, RecordReply, Reply,
+};
 
 /// What an engine does on the writer's thread.
 pub(crate) trait Store: Send + 'static {
@@ -30,6 +32,9 @@ pub(crate) trait Store: Send + 'static {
 
     /// Changes records, all or none, and syncs.
     fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error>;
+
+    /// Takes note of what the clocks say, before retention. Returns the wall clock's step.
+    fn look_at_clocks(&mut self, reading: ClockReading) -> Option<ClockStep>;
 
     /// Removes a little of what retention does not keep, looking from `from` on. Returns where
     /// to look next, or nothing at the end.
@@ -63,6 +68,7 @@ struct QueuedAppend {
 enum Command {
     Append(QueuedAppend),
     Records { changes: RecordChanges, reply: RecordReply },
+    Clocks { reading: ClockReading, reply: SyncSender<Option<ClockStep>> },
     Trim { from: Offset, now: Timestamp, reply: SyncSender<Result<Option<Offset>, Error>> },
 }
 
@@ -136,19 +142,22 @@ impl Writer {
     }
 
     /// Applies retention step by step; appends go on between the steps.
-    pub(crate) fn trim(&self, now: Timestamp) -> Result<(), Error> {
-        let mut from = Offset::ZERO;
-        loop {
-            // Cloned for one step only: `close` waits for the last sender to go.
-            let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let (reply, answer) = sync_channel(1);
-            let command = Command::Trim { from, now, reply };
-            queue.ok_or(Error::Closed)?.send(command).map_err(|_| Error::Closed)?;
-            match answer.recv().map_err(|_| Error::Closed)?? {
-                Some(next) => from = next,
-                None => return Ok(()),
-            }
+    pub(crate) fn trim(&self, reading: ClockReading) -> Result<Option<ClockStep>, Error> {
+        let step = self.ask(|reply| Command::Clocks { reading, reply })?;
+        let mut next = Some(Offset::ZERO);
+        while let Some(from) = next {
+            next = self.ask(|reply| Command::Trim { from, now: reading.wall, reply })??;
         }
+        Ok(step)
+    }
+
+    /// Queues a command and waits for its answer.
+    fn ask<T>(&self, command: impl FnOnce(SyncSender<T>) -> Command) -> Result<T, Error> {
+        // Cloned for one command only: `close` waits for the last sender to go.
+        let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reply, answer) = sync_channel(1);
+        queue.ok_or(Error::Closed)?.send(command(reply)).map_err(|_| Error::Closed)?;
+        answer.recv().map_err(|_| Error::Closed)
     }
 
     /// Commits what is queued and ends the thread.
@@ -191,6 +200,10 @@ impl<S: Store> Turns<S> {
                     let written = self.store.write_records(changes);
                     self.note(written.as_ref().err());
                     reply(written);
+                    None
+                }
+                Command::Clocks { reading, reply } => {
+                    let _ = reply.send(self.store.look_at_clocks(reading));
                     None
                 }
                 Command::Trim { from, now, reply } => {

@@ -206,6 +206,13 @@ pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 /// With `durability = "interval"`: how often the journal is synced.
 pub const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// A difference between the wall clock and the time that has passed which counts as a step.
+pub const CLOCK_STEP_MIN: Duration = Duration::from_mins(1);
+/// Steps of the wall clock that a journal remembers; of more, the oldest become one.
+pub const CLOCK_STEPS_MAX: usize = 64;
+/// How long after a boot the wall clock must have run on before the journal believes how long the
+/// system was down.
+pub const CLOCK_TRUST_AGE: Duration = Duration::from_hours(1);
 /// How often a journal looks whether it could write, and tries again where it could not.
 pub const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Blocks of events that retention cleans in one transaction; the writer waits for it.

@@ -1,14 +1,26 @@
 //! The only clocks: time enters the product here.
 #![allow(clippy::disallowed_methods, reason = "this is where time comes from")]
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bellwire_journal::ClockReading;
 use bellwire_model::Timestamp;
 
 /// The wall clock.
 pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The wall clock, and how long the system has been up: where the system does not tell that, how
+/// long the process has.
+pub(crate) fn reading() -> ClockReading {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let told = std::fs::read_to_string("/proc/uptime").ok();
+    let seconds = told.as_deref().and_then(|text| text.split(' ').next()?.parse().ok());
+    let uptime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    ClockReading { wall: now(), uptime: uptime.unwrap_or_else(|| STARTED.elapsed()) }
 }
 
 /// A monotonic clock in coarse ticks, small enough to keep one per connection.

@@ -416,7 +416,7 @@ fn open_journal(
                 retention: topics.retention(),
                 fresh_epoch: epoch,
                 boot_id: boot_id(),
-                now: clock::now(),
+                now: clock::reading(),
             };
             Arc::new(DiskJournal::open(options, observer)?)
         }
@@ -457,9 +457,13 @@ async fn apply_retention(journal: Arc<dyn Journal>) {
         interval.tick().await;
         let journal = Arc::clone(&journal);
         let applied =
-            tokio::task::spawn_blocking(move || journal.apply_retention(clock::now())).await;
+            tokio::task::spawn_blocking(move || journal.apply_retention(clock::reading())).await;
         match applied {
-            Ok(Ok(()) | Err(bellwire_journal::Error::Closed)) => {}
+            Ok(Ok(None) | Err(bellwire_journal::Error::Closed)) => {}
+            Ok(Ok(Some(step))) => {
+                let by_s = step.by_ms / 1000;
+                tracing::warn!(by_s, "The clock was set. Events and keys age by the time that passes, not by it.");
+            }
             Ok(Err(error)) => tracing::warn!(%error, "Retention could not be applied."),
             Err(error) => tracing::error!(%error, "Retention failed."),
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use bellwire_journal::{
-    Append, Appended, DiskJournal, DiskOptions, Durability, Error, Journal, Observer, ReadLimit,
+    Append, Appended, ClockReading, DiskJournal, DiskOptions, Durability, Error, Journal, Observer, ReadLimit,
 };
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Body, Entry, Epoch, Event, Filter, Offset, Timestamp, Topic};
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         retention: Vec::new(),
         fresh_epoch: Epoch::new(1),
         boot_id: None,
-        now: now(),
+        now: ClockReading { wall: now(), uptime: std::time::Duration::ZERO },
     };
     let journal = DiskJournal::open(options, Box::new(Nobody))?;
     let filled_in = fill(&journal, arguments)?;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use bellwire_model::limits::APPENDS_QUEUED_MAX;
-use bellwire_model::{Entry, Offset, Timestamp};
+use bellwire_model::{Entry, Offset};
 
 use super::{Open, Rig, Seen, append_to, plain, text};
-use crate::{Appended, Bounds, Error, Journal, Observer};
+use crate::{Appended, Bounds, ClockReading, Error, Journal, Observer};
 
 /// Offsets strictly increase, from 1 at least, and the tail is the newest.
 pub fn offsets_strictly_increase(open: Open<'_>) {
@@ -125,7 +125,7 @@ pub fn a_full_queue_refuses_and_appends_nothing_of_what_it_refused(open: Open<'_
     assert!(matches!(error, Error::Busy), "{error}");
     drop(key);
     // Waits its turn, and with that until the queue is empty.
-    journal.apply_retention(Timestamp::from_ms(0)).expect("retention is applied");
+    journal.apply_retention(ClockReading::default()).expect("retention is applied");
     append_to(&*journal, vec![plain("a", "last")]).expect("there is room again");
     assert_eq!(*answered.lock().unwrap_or_else(PoisonError::into_inner), queued);
     queued.push("last".into());

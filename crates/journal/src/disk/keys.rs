@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rustc_hash::FxBuildHasher;
 
 use super::schema::{begin, from_sql, to_sql};
+use crate::steps::Now;
 
 /// The hash of a topic and key, and where the event is. Equal hashes may stand side by side.
 type Hashed = (u64, Offset);
@@ -38,7 +39,7 @@ impl Keys {
         self.hashes.len()
     }
 
-    /// Where the event is that came with the same topic and key not long before.
+    /// Where the event is that came with the same topic and key, as long as it is remembered.
     pub(super) fn find(
         &self,
         connection: &Connection,
@@ -48,14 +49,11 @@ impl Keys {
         let hash = hash(event.topic.as_str(), key);
         let candidates = self.hashes.range((hash, Offset::ZERO)..=(hash, Offset::MAX));
         for (_, offset) in candidates {
-            let sql = "SELECT time FROM idempotency WHERE offset = ?1 AND topic = ?2 AND key = ?3";
+            let sql = "SELECT 1 FROM idempotency WHERE offset = ?1 AND topic = ?2 AND key = ?3";
             let mut select = connection.prepare_cached(sql)?;
             let mut rows = select.query((to_sql(*offset), event.topic.as_str(), key))?;
-            if let Some(row) = rows.next()? {
-                let time = Timestamp::from_ms(row.get(0)?);
-                if event.time.saturating_since(time) <= IDEMPOTENCY_AGE {
-                    return Ok(Some(*offset));
-                }
+            if rows.next()?.is_some() {
+                return Ok(Some(*offset));
             }
         }
         Ok(None)
@@ -97,7 +95,7 @@ impl Keys {
         &mut self,
         connection: &Connection,
         count_max: usize,
-        now: Timestamp,
+        now: &Now,
     ) -> rusqlite::Result<bool> {
         let excess = self.len().saturating_sub(count_max);
         let transaction = begin(connection)?;
@@ -106,12 +104,13 @@ impl Keys {
         let mut rows = select.query([RETENTION_STEP_LOOKS_MAX as i64])?;
         let mut forgotten = Vec::new();
         while let Some(row) = rows.next()? {
-            let is_young = now.saturating_since(Timestamp::from_ms(row.get(3)?)) <= IDEMPOTENCY_AGE;
+            let (offset, time) = (from_sql(row.get(0)?), Timestamp::from_ms(row.get(3)?));
+            let is_young = now.at(offset).saturating_since(time) <= IDEMPOTENCY_AGE;
             if is_young && forgotten.len() >= excess {
                 break;
             }
             let hash = hash(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
-            forgotten.push((hash, from_sql(row.get(0)?)));
+            forgotten.push((hash, offset));
         }
         drop(rows);
         drop(select);

@@ -1,13 +1,15 @@
 //! Loads what memory keeps of the file when it is opened.
 
 use bellwire_model::{Offset, Timestamp, Topic};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::blocks::{BlockNumber, Blocks, Summary};
 use super::index::Index;
 use super::schema::{self, damaged, from_sql, to_sql};
 use super::sweep;
+use crate::ClockReading;
 use crate::retention::Retention;
+use crate::steps::{Boot, Steps};
 use crate::topics::{TopicId, TopicState, Topics};
 
 /// The index of what is in the file, and the full blocks that its table lacks.
@@ -51,6 +53,24 @@ fn topics(connection: &Connection, index: &mut Index) -> rusqlite::Result<()> {
         index.topics.insert(TopicId(row.get(0)?), state);
     }
     Ok(())
+}
+
+/// What the file remembers of the wall clock, up to now.
+pub(super) fn steps(
+    connection: &Connection,
+    (now, boot): (ClockReading, Boot),
+    tail: Offset,
+) -> rusqlite::Result<Steps> {
+    let mut steps = if let Some(text) = schema::meta::<String>(connection, "clock")? {
+        Steps::from_text(&text).ok_or_else(|| damaged("what it remembers of the clock"))?
+    } else {
+        let newest = "SELECT time FROM events ORDER BY offset DESC LIMIT 1";
+        let newest = connection.query_row(newest, [], |row| row.get(0)).optional()?;
+        Steps::since(newest.map(Timestamp::from_ms), tail)
+    };
+    steps.resume(now, tail, boot);
+    schema::set_meta(connection, "clock", steps.to_text())?;
+    Ok(steps)
 }
 
 /// Loads the table of blocks. Returns the offset that follows them.

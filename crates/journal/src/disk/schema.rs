@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, Tra
 
 use super::{DiskOptions, Durability};
 use crate::Error;
+use crate::steps::Boot;
 
 /// The file in the data directory.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -192,12 +193,22 @@ pub(super) fn set_meta(
     connection.execute(upsert, (name, value)).map(drop)
 }
 
-/// Notes that a server runs on this journal. Returns the epoch that its offsets belong to.
-pub(super) fn begin_run(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<Epoch> {
+/// What a run begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// The epoch that its offsets belong to.
+    pub(super) epoch: Epoch,
+    /// Whether the system lives on since the last run.
+    pub(super) boot: Boot,
+}
+
+/// Notes that a server runs on this journal.
+pub(super) fn begin_run(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<Run> {
     let transaction = begin(connection)?;
+    let boot = boot(&transaction, options)?;
     let stored: Option<u32> = meta(&transaction, "epoch")?;
     let epoch = match stored.map(Epoch::new) {
-        Some(epoch) if !lost_acknowledged(&transaction, options)? => epoch,
+        Some(epoch) if !lost_acknowledged(&transaction, boot)? => epoch,
         // A random number may be the old one by chance.
         Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
         None | Some(_) => options.fresh_epoch,
@@ -207,18 +218,22 @@ pub(super) fn begin_run(connection: &Connection, options: &DiskOptions) -> rusql
     set_meta(&transaction, "boot_id", options.boot_id.as_deref().unwrap_or_default())?;
     set_meta(&transaction, "clean", false)?;
     transaction.commit()?;
-    Ok(epoch)
+    Ok(Run { epoch, boot })
 }
 
 /// Whether the last run may have acknowledged events that are not in the file: it did not sync
 /// each commit, was not closed, and the system did not live on after it.
-fn lost_acknowledged(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<bool> {
+fn lost_acknowledged(connection: &Connection, boot: Boot) -> rusqlite::Result<bool> {
     let durability: Option<String> = meta(connection, "durability")?;
     let is_clean: Option<bool> = meta(connection, "clean")?;
-    let boot_id: Option<String> = meta(connection, "boot_id")?;
-    let same_boot = options.boot_id.is_some() && options.boot_id == boot_id;
     let synced = durability.as_deref() == Some(Durability::Sync.as_str());
-    Ok(!synced && is_clean != Some(true) && !same_boot)
+    Ok(!synced && is_clean != Some(true) && boot == Boot::Other)
+}
+
+fn boot(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<Boot> {
+    let boot_id: Option<String> = meta(connection, "boot_id")?;
+    let is_same = options.boot_id.is_some() && options.boot_id == boot_id;
+    Ok(if is_same { Boot::Same } else { Boot::Other })
 }
 
 /// Notes that the run has ended and everything is on the disk.

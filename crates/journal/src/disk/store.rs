@@ -14,13 +14,14 @@ use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::place::{Place, SharedPlace};
-use super::schema::{self, from_sql, to_sql};
+use super::schema::{self, Run, from_sql, to_sql};
 use super::{DiskOptions, Durability, load, records, sweep};
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
+use crate::steps::{Now, Steps};
 use crate::topics::{TopicId, TopicState};
 use crate::writer::{Committed, Store};
-use crate::{Append, Appended, Error};
+use crate::{Append, Appended, ClockReading, ClockStep, Error};
 
 // Kinds of body in the table `events`.
 pub(super) const NO_BODY: i64 = 0;
@@ -70,6 +71,7 @@ pub(super) struct DiskStore {
     pub(super) unsaved: Vec<(BlockNumber, Summary)>,
     pub(super) bounds: StoreBounds,
     epoch: Epoch,
+    steps: Steps,
     file: PathBuf,
     durability: Durability,
     records: RecordTally,
@@ -86,23 +88,25 @@ impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
     pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
         let connection = schema::open_to_write(file)?;
-        let epoch =
+        let run =
             schema::begin_run(&connection, &options).map_err(|error| Error::sqlite(file, error))?;
         let place = Arc::new(Place::of(file)?);
-        let store = Self::load(connection, (epoch, place), file, options);
-        Ok((store.map_err(|error| Error::sqlite(file, error))?, epoch))
+        let store = Self::load(connection, (run, place), file, options);
+        Ok((store.map_err(|error| Error::sqlite(file, error))?, run.epoch))
     }
 
     fn load(
         connection: Connection,
-        (epoch, place): (Epoch, SharedPlace),
+        (run, place): (Run, SharedPlace),
         file: &Path,
         options: DiskOptions,
     ) -> rusqlite::Result<Self> {
         let bounds = StoreBounds::of(&options);
         let (index, unsaved) = load::index(&connection, Retention::new(options.retention))?;
         let mut keys = Keys::load(&connection)?;
-        while keys.forget(&connection, bounds.keys, options.now)? {}
+        let steps = load::steps(&connection, (options.now, run.boot), index.tail)?;
+        let now = steps.now(options.now.wall);
+        while keys.forget(&connection, bounds.keys, &now)? {}
         if options.durability == Durability::Interval {
             connection.pragma_update(None, "synchronous", "normal")?;
         }
@@ -122,7 +126,8 @@ impl DiskStore {
             keys,
             unsaved,
             bounds,
-            epoch,
+            epoch: run.epoch,
+            steps,
             file,
             durability,
             records,
@@ -240,7 +245,7 @@ impl Store for DiskStore {
         self.after_commit(bytes);
         if self.keys.len() > self.bounds.keys {
             // Where it fails there are a few too many until the next commit tries again.
-            let _ = self.keys.forget(&self.connection, self.bounds.keys, Timestamp::MIN);
+            let _ = self.keys.forget(&self.connection, self.bounds.keys, &Now::before_all());
         }
         Ok(Committed { entries: staged.entries, results: staged.results })
     }
@@ -260,9 +265,20 @@ impl Store for DiskStore {
         Ok(())
     }
 
+    fn look_at_clocks(&mut self, reading: ClockReading) -> Option<ClockStep> {
+        let (seen_tail, tail) = (self.steps.seen_tail(), self.index.read().tail);
+        let step = self.steps.look(reading, tail);
+        if self.check().is_ok() && (step.is_some() || seen_tail != tail) {
+            // What is not stored makes events younger at the next start, and none older.
+            let _ = schema::set_meta(&self.connection, "clock", self.steps.to_text());
+        }
+        step
+    }
+
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {
         self.check()?;
-        let step = sweep::step(self, from, now).map_err(|error| self.failed(error))?;
+        let now = self.steps.now(now);
+        let step = sweep::step(self, from, &now).map_err(|error| self.failed(error))?;
         self.after_commit(step.bytes);
         Ok(step.next)
     }

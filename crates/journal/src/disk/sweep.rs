@@ -12,6 +12,7 @@ use super::blocks::{Block, BlockNumber, Mark, RemovedByTopic, Summary};
 use super::index::{Index, Sweep};
 use super::schema::{begin, damaged, from_sql, set_meta, to_sql};
 use super::store::{DiskStore, save_blocks};
+use crate::steps::Now;
 use crate::topics::{TopicId, Topics};
 
 /// Selects the [`mark`]s of a range of offsets; touches no body.
@@ -41,7 +42,7 @@ pub(super) struct Step {
 }
 
 /// One step of retention, from `from` on.
-pub(super) fn step(store: &mut DiskStore, from: Offset, now: Timestamp) -> rusqlite::Result<Step> {
+pub(super) fn step(store: &mut DiskStore, from: Offset, now: &Now) -> rusqlite::Result<Step> {
     let (due, next) = due(&store.index.read(), from, now);
     let bytes = if due.is_empty() { 0 } else { sweep(store, &due, now)? };
     if next.is_some() {
@@ -54,22 +55,22 @@ pub(super) fn step(store: &mut DiskStore, from: Offset, now: Timestamp) -> rusql
 }
 
 /// The next few blocks that may have events to remove, and where to look after them.
-fn due(index: &Index, from: Offset, now: Timestamp) -> (Vec<BlockNumber>, Option<Offset>) {
+fn due(index: &Index, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<Offset>) {
     let retention = &index.retention;
-    let horizon = retention.horizon(now);
-    let is_due = |block: &Block| {
+    let is_due = |number: BlockNumber, block: &Block| {
+        let now = now.latest(number.first(), number.last());
         let goes = |id: &TopicId| {
             let rule = index.topics.get(*id).and_then(|state| state.rule);
             retention.drops(rule, block.oldest, now)
         };
-        block.oldest <= horizon && block.topics.iter().any(goes)
+        block.oldest <= retention.horizon(now) && block.topics.iter().any(goes)
     };
     let mut due = Vec::new();
     for (looks, (number, block)) in index.blocks.from(BlockNumber::of(from)).enumerate() {
         if looks == RETENTION_STEP_LOOKS_MAX || due.len() == RETENTION_STEP_BLOCKS_MAX {
             return (due, Some(number.first()));
         }
-        if is_due(block) {
+        if is_due(number, block) {
             due.push(number);
         }
     }
@@ -77,7 +78,7 @@ fn due(index: &Index, from: Offset, now: Timestamp) -> (Vec<BlockNumber>, Option
 }
 
 /// Cleans the blocks. Returns about how many bytes that wrote.
-fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: Timestamp) -> rusqlite::Result<usize> {
+fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: &Now) -> rusqlite::Result<usize> {
     let transaction = begin(&store.connection)?;
     save_blocks(&transaction, &store.unsaved)?;
     let sweep = {
@@ -101,12 +102,12 @@ fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: Timestamp) -> rusqlite
 struct Cleaning<'a> {
     connection: &'a Connection,
     index: &'a Index,
-    now: Timestamp,
+    now: &'a Now,
     sweep: Sweep,
 }
 
 impl<'a> Cleaning<'a> {
-    fn new(connection: &'a Connection, index: &'a Index, now: Timestamp) -> Self {
+    fn new(connection: &'a Connection, index: &'a Index, now: &'a Now) -> Self {
         let retention = index.retention.clone();
         let sweep = Sweep { removed: FxHashMap::default(), left: Vec::new(), retention };
         Self { connection, index, now, sweep }
@@ -145,7 +146,7 @@ impl<'a> Cleaning<'a> {
         while let Some(row) = rows.next()? {
             let mark = mark(row, &self.index.topics)?;
             let rule = self.index.topics.get(mark.topic).and_then(|state| state.rule);
-            if self.sweep.retention.drops(rule, mark.time, self.now) {
+            if self.sweep.retention.drops(rule, mark.time, self.now.at(mark.offset)) {
                 self.sweep.retention.remove(rule, mark.bytes);
                 self.sweep.removed.entry(mark.topic).or_default().add(mark.offset, mark.bytes);
                 goes.push(mark.offset);

@@ -10,12 +10,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use bellwire_model::{Epoch, Timestamp};
+use bellwire_model::Epoch;
 use tempfile::TempDir;
 
 use super::store::StoreBounds;
 use super::{DiskJournal, DiskOptions, Durability, schema};
-use crate::Error;
+use crate::{ClockReading, Error};
 use crate::contract::{self, Rig, Seen};
 
 #[test]
@@ -38,7 +38,7 @@ fn options(path: &Path) -> DiskOptions {
         retention: Vec::new(),
         fresh_epoch: Epoch::new(7),
         boot_id: None,
-        now: Timestamp::from_ms(0),
+        now: ClockReading::default(),
         bounds: StoreBounds::default(),
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
-use crate::RetentionRule;
+use crate::{ClockReading, RetentionRule};
 use crate::contract::{Rig, filters, keyed, plain, records, rule, timed};
 use crate::disk::store::StoreBounds;
 use crate::disk::{DiskOptions, Durability, schema};
@@ -222,19 +222,105 @@ fn emptied_topics_make_room_for_new_ones() {
 fn the_oldest_keys_are_forgotten_beyond_their_number() {
     let folder = TempDir::new().unwrap();
     let bounds = StoreBounds { keys: 10, ..StoreBounds::default() };
-    let with = || DiskOptions { bounds, ..options(folder.path()) };
+    let boot_id = Some("the same".to_owned());
+    let with = || DiskOptions { bounds, boot_id: boot_id.clone(), ..options(folder.path()) };
+    let later = |uptime| ClockReading { wall: Timestamp::from_ms(0).saturating_add(uptime), uptime };
     let is_remembered = |rig: &Rig, key| rig.append_one(keyed("a", key, 0)).duplicate;
     let rig = open(with());
     rig.append_new((0..12).map(|key| keyed("a", &key.to_string(), 0)).collect());
     assert!(is_remembered(&rig, "2"));
     assert!(!is_remembered(&rig, "1"));
     drop(rig);
-    let now = Timestamp::from_ms(0).saturating_add(IDEMPOTENCY_AGE);
+    let now = later(IDEMPOTENCY_AGE);
     let rig = open(DiskOptions { now, ..with() });
     assert!(is_remembered(&rig, "1") && is_remembered(&rig, "3"));
     drop(rig);
-    let now = now.saturating_add(Duration::from_millis(1));
+    let now = later(IDEMPOTENCY_AGE + Duration::from_millis(1));
     let rig = open(DiskOptions { now, ..with() });
     assert!(!is_remembered(&rig, "11"));
     assert!(rig.journal.bounds().tail > Offset::ZERO);
+}
+
+#[test]
+fn a_clock_that_is_set_while_the_server_is_down_makes_nothing_older() {
+    const DAY: Duration = Duration::from_hours(24);
+    let age = Some(DAY);
+    let start = ClockReading {
+        wall: Timestamp::from_ms(0).saturating_add(1000 * DAY),
+        uptime: Duration::from_mins(1),
+    };
+    let ahead = |reading: ClockReading, days: u32| {
+        ClockReading { wall: reading.wall.saturating_add(days * DAY), ..reading }
+    };
+    let back = |reading: ClockReading, days: u32| {
+        ClockReading { wall: reading.wall.saturating_sub(days * DAY), ..reading }
+    };
+    let after = |reading: ClockReading, passed: Duration| ClockReading {
+        wall: reading.wall.saturating_add(passed),
+        uptime: reading.uptime + passed,
+    };
+    for is_same_boot in [true, false] {
+        for set in [ahead(start, 2), ahead(start, 366), back(start, 2), back(start, 366)] {
+            let folder = TempDir::new().unwrap();
+            let with = |path, now, boot: &str| DiskOptions {
+                retention: vec![RetentionRule { age, ..rule("**") }],
+                boot_id: Some(boot.into()),
+                now,
+                ..options(path)
+            };
+            let case = format!("{is_same_boot} {set:?}");
+            let rig = open(with(folder.path(), start, "one"));
+            rig.append_new(vec![keyed("a", "k", start.wall.as_ms())]);
+            rig.journal.apply_retention(start).unwrap();
+            let copy = killed(&folder);
+            let boot = if is_same_boot { "one" } else { "other" };
+            let rig = open(with(copy.path(), set, boot));
+            let passed = after(set, Duration::from_mins(30));
+            assert_eq!(rig.journal.apply_retention(passed).unwrap(), None, "{case}");
+            assert_eq!(rig.texts("a"), ["k"], "{case}");
+            assert!(rig.append_one(keyed("a", "k", passed.wall.as_ms())).duplicate, "{case}");
+            // Where the system was down, its clock is believed once it has run for an hour.
+            let later = after(set, Duration::from_hours(2));
+            rig.journal.apply_retention(later).unwrap();
+            let is_believed = !is_same_boot && set.wall > start.wall;
+            assert_eq!(rig.texts("a").is_empty(), is_believed, "{case}");
+            rig.journal.apply_retention(after(set, DAY + Duration::from_hours(1))).unwrap();
+            assert_eq!(rig.texts("a"), [""; 0], "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_after_a_boot_and_put_right_makes_nothing_older() {
+    const DAY: Duration = Duration::from_hours(24);
+    let start = ClockReading {
+        wall: Timestamp::from_ms(0).saturating_add(20_000 * DAY),
+        uptime: Duration::from_hours(100),
+    };
+    let right = ClockReading { uptime: Duration::from_secs(100), ..start };
+    for wrong in [Timestamp::from_ms(0), start.wall.saturating_add(3_000 * DAY)] {
+        let folder = TempDir::new().unwrap();
+        let with = |path, now, boot: &str| DiskOptions {
+            retention: vec![RetentionRule { age: Some(DAY), ..rule("**") }],
+            boot_id: Some(boot.into()),
+            now,
+            ..options(path)
+        };
+        let rig = open(with(folder.path(), start, "one"));
+        rig.append_new(vec![timed("a", "1", start.wall.as_ms())]);
+        rig.journal.apply_retention(start).unwrap();
+        let copy = killed(&folder);
+        let booted = ClockReading { wall: wrong, uptime: Duration::from_secs(10) };
+        let rig = open(with(copy.path(), booted, "other"));
+        rig.append_new(vec![timed("a", "2", wrong.as_ms())]);
+        rig.journal.apply_retention(booted).unwrap();
+        assert_eq!(rig.texts("a"), ["1", "2"]);
+        assert!(rig.journal.apply_retention(right).unwrap().is_some());
+        for hours in [0, 2, 23] {
+            let uptime = right.uptime + Duration::from_hours(hours);
+            let wall = right.wall.saturating_add(Duration::from_hours(hours));
+            rig.journal.apply_retention(ClockReading { wall, uptime }).unwrap();
+            assert_eq!(rig.texts("a"), ["1", "2"], "{wrong:?} after {hours} h");
+        }
+    }
 }
