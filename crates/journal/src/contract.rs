@@ -22,7 +22,9 @@ use std::time::Duration;
 use bellwire_model::{Body, Entry, Event, Filter, FilterSet, Offset, Timestamp};
 use bytes::Bytes;
 
-use crate::{Append, Appended, ClockReading, Error, Journal, Observer, Page, ReadLimit, RetentionRule};
+use crate::{
+    Append, Appended, ClockReading, Error, Journal, Observer, Page, ReadLimit, RetentionRule,
+};
 
 pub use appending::*;
 pub use clocks::*;

@@ -33,8 +33,8 @@ use bellwire_model::{Epoch, FilterSet, Offset};
 
 use crate::writer::Writer;
 use crate::{
-    Append, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange, RecordReply,
-    Reply, RetentionRule, TopicFigures,
+    Append, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record,
+    RecordChange, RecordReply, Reply, RetentionRule, TopicFigures,
 };
 use index::SharedIndex;
 use lock::Lock;

@@ -21,8 +21,8 @@ use crate::steps::{Now, Steps};
 use crate::topics::{Removed, TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store, Writer};
 use crate::{
-    Append, Appended, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record, RecordChange,
-    RecordReply, Reply, RetentionRule, TopicFigures,
+    Append, Appended, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit,
+    Record, RecordChange, RecordReply, Reply, RetentionRule, TopicFigures,
 };
 
 /// A journal that is gone with the process.

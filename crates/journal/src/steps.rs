@@ -95,9 +95,8 @@ impl Steps {
     pub(crate) fn look(&mut self, reading: ClockReading, tail: Offset) -> Option<ClockStep> {
         let (_, tail_before) = std::mem::replace(&mut self.seen, (reading.wall, tail));
         let base = *self.base.get_or_insert(reading);
-        let trusted = |unsure: &Unsure| {
-            reading.uptime.saturating_sub(unsure.since) >= CLOCK_TRUST_AGE
-        };
+        let trusted =
+            |unsure: &Unsure| reading.uptime.saturating_sub(unsure.since) >= CLOCK_TRUST_AGE;
         let wall_ms = reading.wall.as_ms().saturating_sub(base.wall.as_ms());
         let passed_ms = as_ms(reading.uptime).saturating_sub(as_ms(base.uptime));
         let by_ms = wall_ms.saturating_sub(passed_ms);
@@ -158,8 +157,7 @@ impl Steps {
 
     /// Reads [`to_text`](Self::to_text)'s text; nothing where it is none.
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        let numbers: Vec<i64> =
-            text.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
+        let numbers: Vec<i64> = text.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
         let ([base_wall, base_uptime, wall, tail], rest) = numbers.split_first_chunk()?;
         let uptime = |ms: i64| Duration::from_millis(ms.unsigned_abs());
         let base =

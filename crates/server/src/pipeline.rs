@@ -462,7 +462,10 @@ async fn apply_retention(journal: Arc<dyn Journal>) {
             Ok(Ok(None) | Err(bellwire_journal::Error::Closed)) => {}
             Ok(Ok(Some(step))) => {
                 let by_s = step.by_ms / 1000;
-                tracing::warn!(by_s, "The clock was set. Events and keys age by the time that passes, not by it.");
+                tracing::warn!(
+                    by_s,
+                    "The clock was set. Events and keys age by the time that passes, not by it."
+                );
             }
             Ok(Err(error)) => tracing::warn!(%error, "Retention could not be applied."),
             Err(error) => tracing::error!(%error, "Retention failed."),

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use bellwire_journal::{
-    Append, Appended, ClockReading, DiskJournal, DiskOptions, Durability, Error, Journal, Observer, ReadLimit,
+    Append, Appended, ClockReading, DiskJournal, DiskOptions, Durability, Error, Journal, Observer,
+    ReadLimit,
 };
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Body, Entry, Epoch, Event, Filter, Offset, Timestamp, Topic};

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use super::store::StoreBounds;
 use super::{DiskJournal, DiskOptions, Durability, schema};
-use crate::{ClockReading, Error};
 use crate::contract::{self, Rig, Seen};
+use crate::{ClockReading, Error};
 
 #[test]
 fn keeps_the_contract() {

@@ -8,10 +8,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
-use crate::{ClockReading, RetentionRule};
 use crate::contract::{Rig, filters, keyed, plain, records, rule, timed};
 use crate::disk::store::StoreBounds;
 use crate::disk::{DiskOptions, Durability, schema};
+use crate::{ClockReading, RetentionRule};
 
 /// Everything that a journal tells.
 fn portrait(rig: &Rig) -> impl PartialEq + std::fmt::Debug + use<> {
@@ -224,7 +224,8 @@ fn the_oldest_keys_are_forgotten_beyond_their_number() {
     let bounds = StoreBounds { keys: 10, ..StoreBounds::default() };
     let boot_id = Some("the same".to_owned());
     let with = || DiskOptions { bounds, boot_id: boot_id.clone(), ..options(folder.path()) };
-    let later = |uptime| ClockReading { wall: Timestamp::from_ms(0).saturating_add(uptime), uptime };
+    let later =
+        |uptime| ClockReading { wall: Timestamp::from_ms(0).saturating_add(uptime), uptime };
     let is_remembered = |rig: &Rig, key| rig.append_one(keyed("a", key, 0)).duplicate;
     let rig = open(with());
     rig.append_new((0..12).map(|key| keyed("a", &key.to_string(), 0)).collect());
@@ -249,11 +250,13 @@ fn a_clock_that_is_set_while_the_server_is_down_makes_nothing_older() {
         wall: Timestamp::from_ms(0).saturating_add(1000 * DAY),
         uptime: Duration::from_mins(1),
     };
-    let ahead = |reading: ClockReading, days: u32| {
-        ClockReading { wall: reading.wall.saturating_add(days * DAY), ..reading }
+    let ahead = |reading: ClockReading, days: u32| ClockReading {
+        wall: reading.wall.saturating_add(days * DAY),
+        ..reading
     };
-    let back = |reading: ClockReading, days: u32| {
-        ClockReading { wall: reading.wall.saturating_sub(days * DAY), ..reading }
+    let back = |reading: ClockReading, days: u32| ClockReading {
+        wall: reading.wall.saturating_sub(days * DAY),
+        ..reading
     };
     let after = |reading: ClockReading, passed: Duration| ClockReading {
         wall: reading.wall.saturating_add(passed),
