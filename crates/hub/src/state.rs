@@ -1,5 +1,7 @@
 //! The state table: the newest value of every key of every state topic.
 
+use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,6 +26,8 @@ pub struct Snapshot<P> {
 pub struct StateTable<P> {
     version: Version,
     topics: FxHashMap<Topic, FxHashMap<Arc<str>, Arc<Value<P>>>>,
+    /// The topics, sorted, for listings.
+    names: BTreeSet<Topic>,
     keys: usize,
 }
 
@@ -44,7 +48,12 @@ impl<P> Default for StateTable<P> {
 impl<P> StateTable<P> {
     /// An empty table.
     pub fn new() -> Self {
-        Self { version: Version::ZERO, topics: FxHashMap::default(), keys: 0 }
+        Self {
+            version: Version::ZERO,
+            topics: FxHashMap::default(),
+            names: BTreeSet::new(),
+            keys: 0,
+        }
     }
 
     /// Replaces the value of `key`. A new key is refused where there are `keys_max` already.
@@ -73,6 +82,9 @@ impl<P> StateTable<P> {
             newest,
         });
         let keys = self.topics.entry(topic.clone()).or_default();
+        if keys.is_empty() {
+            self.names.insert(topic.clone());
+        }
         keys.insert(key, Arc::clone(&value));
         Ok(value)
     }
@@ -83,6 +95,7 @@ impl<P> StateTable<P> {
         let old = keys.remove(key)?;
         if keys.is_empty() {
             self.topics.remove(topic);
+            self.names.remove(topic);
         }
         self.keys -= 1;
         self.version = self.version.next();
@@ -126,9 +139,17 @@ impl<P> StateTable<P> {
         self.topics.values().flat_map(|keys| keys.values())
     }
 
-    /// Every topic with its number of keys, in no order.
-    pub fn topics(&self) -> impl Iterator<Item = (&Topic, usize)> {
-        self.topics.iter().map(|(topic, keys)| (topic, keys.len()))
+    /// The topics that begin with `prefix` and come after `after`, sorted by name, each with its
+    /// number of keys.
+    pub fn topics<'s>(
+        &'s self,
+        prefix: &'s str,
+        after: &str,
+    ) -> impl Iterator<Item = (&'s Topic, usize)> + use<'s, P> {
+        let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        let names = self.names.range::<str, _>((from, Bound::Unbounded));
+        let names = names.take_while(move |topic| topic.as_str().starts_with(prefix));
+        names.map(|topic| (topic, self.topics[topic].len()))
     }
 
     /// The number of keys in all topics.

@@ -140,8 +140,8 @@ impl Journal for DiskJournal {
         self.readers.read(after, filters, limit).map_err(|error| Error::sqlite(&self.path, error))
     }
 
-    fn topics(&self) -> Vec<TopicFigures> {
-        self.index.read().topics.figures()
+    fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
+        self.index.read().topics.figures((prefix, after), limit)
     }
 
     fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {

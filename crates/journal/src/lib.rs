@@ -155,8 +155,14 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Events after `after` that match `filters`. Blocks on the disk.
     fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error>;
 
-    /// Figures of every topic that has or had events, sorted by topic.
-    fn topics(&self) -> Vec<TopicFigures>;
+    /// Figures of topics that have or had events, sorted by name: up to `limit` of those whose
+    /// names begin with `prefix` and come after `after`. Its work grows with `limit` alone.
+    fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures>;
+
+    /// The figures of all of them.
+    fn topics(&self) -> Vec<TopicFigures> {
+        self.list_topics("", "", usize::MAX)
+    }
 
     /// Queues changes of records, to be made whole. `reply` is called once they are synced,
     /// whatever the engine's durability, unless this returns an error, which says that nothing

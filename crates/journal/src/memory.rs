@@ -64,8 +64,8 @@ impl Journal for MemoryJournal {
         Ok(self.state.read().page(after, filters, limit))
     }
 
-    fn topics(&self) -> Vec<TopicFigures> {
-        self.state.read().topics.figures()
+    fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
+        self.state.read().topics.figures((prefix, after), limit)
     }
 
     fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The topics that a journal has or had events of: their ids, figures, and what was removed.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
@@ -60,6 +61,8 @@ impl Removed {
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     ids: FxHashMap<Topic, TopicId>,
+    /// The same, sorted, for listings.
+    names: BTreeMap<Topic, TopicId>,
     states: FxHashMap<TopicId, TopicState>,
     /// Topics by the newest event removed: an offset belongs to one topic only.
     by_trimmed: BTreeMap<Offset, TopicId>,
@@ -104,6 +107,7 @@ impl Topics {
     pub(crate) fn insert(&mut self, id: TopicId, state: TopicState) {
         self.next = self.next.max(id.0 + 1);
         self.ids.insert(state.topic.clone(), id);
+        self.names.insert(state.topic.clone(), id);
         if state.trimmed > Offset::ZERO {
             self.by_trimmed.insert(state.trimmed, id);
         }
@@ -169,20 +173,19 @@ impl Topics {
         self.forgotten
     }
 
-    /// Figures of all topics, sorted by name.
-    pub(crate) fn figures(&self) -> Vec<TopicFigures> {
-        let mut figures: Vec<TopicFigures> = self
-            .states
-            .values()
-            .map(|state| TopicFigures {
-                topic: state.topic.clone(),
-                events: state.events,
-                bytes: state.bytes,
-                last: state.last,
+    /// Figures of up to `limit` topics that begin with `prefix` and come after `after`, sorted by
+    /// name.
+    pub(crate) fn figures(&self, (prefix, after): (&str, &str), limit: usize) -> Vec<TopicFigures> {
+        let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        let names = self.names.range::<str, _>((from, Bound::Unbounded));
+        names
+            .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
+            .take(limit)
+            .map(|(topic, id)| {
+                let TopicState { events, bytes, last, .. } = self.states[id];
+                TopicFigures { topic: topic.clone(), events, bytes, last }
             })
-            .collect();
-        figures.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
-        figures
+            .collect()
     }
 
     /// Up to `count_max` topics without events, those first that lost their last one longest ago.
@@ -203,6 +206,7 @@ impl Topics {
             self.forgotten = self.forgotten.max(*trimmed);
             if let Some(state) = self.states.remove(id) {
                 self.ids.remove(&state.topic);
+                self.names.remove(&state.topic);
             }
         }
     }

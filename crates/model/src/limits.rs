@@ -296,6 +296,15 @@ pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
 /// Silence after which a kept-alive connection without a stream is closed.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Topics in one listing.
+pub const TOPICS_LISTED_MAX: usize = 10_000;
+/// Requests at a time that read what grows with the data; others wait for their turn.
+pub const LARGE_READS_MAX: usize = 2;
+/// How long such a request waits for its turn.
+pub const LARGE_READ_PATIENCE: Duration = Duration::from_secs(10);
+/// How old counts of subscribers may be that a listing shows: who lists again and again must not
+/// keep those who come and go waiting.
+pub const SUBSCRIBER_COUNTS_AGE: Duration = Duration::from_secs(1);
 /// Longest wait of a long poll.
 pub const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Events in one long-poll answer or page of history.

@@ -1,5 +1,6 @@
 //! Topics: `/`-separated names such as `alerts/events/critical/BoilerHot`.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -42,6 +43,12 @@ impl FromStr for Topic {
             return Err(TopicError::Wildcard);
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

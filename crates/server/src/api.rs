@@ -6,6 +6,7 @@ mod body;
 mod cors;
 mod events;
 mod influxdb;
+mod large;
 mod prometheus;
 mod publish;
 mod samples;
@@ -25,6 +26,7 @@ use axum::routing::{get, post};
 use http::{Method, StatusCode};
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::large::LargeReads;
 use crate::admission::Admission;
 use crate::alerting::Alerting;
 use crate::config::Origins;
@@ -50,6 +52,8 @@ pub(crate) struct App {
     pub(crate) reload: Arc<Reload>,
     /// Places for Prometheus' queries.
     pub(crate) queries: Arc<Semaphore>,
+    /// Places for reads whose work grows with the data.
+    pub(crate) large_reads: LargeReads,
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,

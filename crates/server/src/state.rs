@@ -119,10 +119,17 @@ impl States {
         table.get(topic, key).map(|value| value.payload.event().time)
     }
 
-    /// Every state topic with its number of keys.
-    pub(crate) fn topics(&self) -> Vec<(Topic, usize)> {
+    /// Up to `limit` state topics with their numbers of keys, sorted by name: those that begin
+    /// with `prefix`, come after `after` and are wanted.
+    pub(crate) fn topics(
+        &self,
+        (prefix, after): (&str, &str),
+        limit: usize,
+        is_wanted: impl Fn(&Topic) -> bool,
+    ) -> Vec<(Topic, usize)> {
         let table = self.table.lock().expect("not poisoned");
-        table.topics().map(|(topic, keys)| (topic.clone(), keys)).collect()
+        let topics = table.topics(prefix, after).filter(|(topic, _)| is_wanted(topic));
+        topics.take(limit).map(|(topic, keys)| (topic.clone(), keys)).collect()
     }
 
     /// The number of keys in all state topics.

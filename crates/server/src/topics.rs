@@ -1,6 +1,6 @@
 //! Topics as the configuration and the traffic know them: kinds, rates, subscribers.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwire_journal::RetentionRule;
@@ -93,15 +93,20 @@ impl TopicRules {
 
 /// How many streams follow which filters, over all shards.
 #[derive(Debug, Default)]
-pub(crate) struct Subscriptions(Mutex<FxHashMap<FilterSet, usize>>);
+pub(crate) struct Subscriptions {
+    by_filters: Mutex<FxHashMap<FilterSet, usize>>,
+    /// What a listing was last told, and when.
+    counted: Mutex<Option<(Ticker, Arc<SubscriberCounts>)>>,
+}
 
 impl Subscriptions {
     pub(crate) fn join(&self, filters: &FilterSet) {
-        *self.0.lock().expect("not poisoned").entry(filters.clone()).or_default() += 1;
+        let mut counts = self.by_filters.lock().expect("not poisoned");
+        *counts.entry(filters.clone()).or_default() += 1;
     }
 
     pub(crate) fn leave(&self, filters: &FilterSet) {
-        let mut counts = self.0.lock().expect("not poisoned");
+        let mut counts = self.by_filters.lock().expect("not poisoned");
         if let Some(count) = counts.get_mut(filters) {
             *count -= 1;
             if *count == 0 {
@@ -110,18 +115,21 @@ impl Subscriptions {
         }
     }
 
-    /// A copy, to look many topics up in without a lock.
-    pub(crate) fn counts(&self) -> SubscriberCounts {
-        let mut counts = SubscriberCounts::default();
-        for (filters, count) in self.0.lock().expect("not poisoned").iter() {
-            if filters.iter().all(Filter::is_exact) {
-                for filter in filters.iter() {
-                    *counts.exact.entry(filter.as_str().into()).or_default() += count;
-                }
-            } else {
-                counts.patterns.push((filters.clone(), *count));
-            }
+    /// What there was a moment ago, to look many topics up in without a lock.
+    pub(crate) fn counts(&self) -> Arc<SubscriberCounts> {
+        let mut counted = self.counted.lock().expect("not poisoned");
+        if let Some((at, counts)) = &*counted
+            && at.elapsed() < limits::SUBSCRIBER_COUNTS_AGE
+        {
+            return Arc::clone(counts);
         }
+        // Copied, so that those who come and go wait for the copy alone.
+        let sets: Vec<(FilterSet, usize)> = {
+            let by_filters = self.by_filters.lock().expect("not poisoned");
+            by_filters.iter().map(|(filters, count)| (filters.clone(), *count)).collect()
+        };
+        let counts = Arc::new(SubscriberCounts::new(sets));
+        *counted = Some((Ticker::start(), Arc::clone(&counts)));
         counts
     }
 }
@@ -129,16 +137,45 @@ impl Subscriptions {
 /// Subscribers by what they follow.
 #[derive(Debug, Default)]
 pub(crate) struct SubscriberCounts {
-    exact: FxHashMap<Box<str>, usize>,
-    patterns: Vec<(FilterSet, usize)>,
+    sets: Vec<(FilterSet, usize)>,
+    /// By the part of each filter that is before its first wildcard, and by the whole of one that
+    /// has none: which set it is of, and the how manieth of the set.
+    by_stem: FxHashMap<Box<str>, Vec<(usize, usize)>>,
 }
 
 impl SubscriberCounts {
+    fn new(sets: Vec<(FilterSet, usize)>) -> Self {
+        let mut by_stem: FxHashMap<Box<str>, Vec<(usize, usize)>> = FxHashMap::default();
+        for (set, (filters, _)) in sets.iter().enumerate() {
+            for (index, filter) in filters.iter().enumerate() {
+                by_stem.entry(stem(filter).into()).or_default().push((set, index));
+            }
+        }
+        Self { sets, by_stem }
+    }
+
     /// How many follow `topic`.
     pub(crate) fn of(&self, topic: &Topic) -> usize {
-        let exact = self.exact.get(topic.as_str()).copied().unwrap_or_default();
-        let patterns = self.patterns.iter().filter(|(filters, _)| filters.matches(topic));
-        exact + patterns.map(|(_, count)| count).sum::<usize>()
+        let name = topic.as_str();
+        let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
+        let stems = [""].into_iter().chain(ends.map(|end| &name[..end]));
+        let found = stems.filter_map(|stem| self.by_stem.get(stem)).flatten();
+        let count = |(set, index): &(usize, usize)| {
+            let (filters, count) = &self.sets[*set];
+            // A set counts once, by the first of its filters that matches.
+            let first = filters.iter().position(|filter| filter.matches(topic));
+            if first == Some(*index) { *count } else { 0 }
+        };
+        found.map(count).sum()
+    }
+}
+
+/// The segments of a filter before its first wildcard.
+fn stem(filter: &Filter) -> &str {
+    let text = filter.as_str();
+    match text.find('*') {
+        None => text,
+        Some(star) => text[..star].trim_end_matches('/'),
     }
 }
 
@@ -187,5 +224,38 @@ impl TopicRates {
         let now_seconds = self.ticker.elapsed().as_secs_f64();
         let rates = self.rates.lock().expect("not poisoned");
         rates.get(topic).map_or(0.0, |rate| rate.at(now_seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_has_the_subscribers_whose_filters_match_it() {
+        let sets: [&[&str]; 7] = [
+            &["a/b"],
+            &["a/*"],
+            &["a/**"],
+            &["**"],
+            &["a/b", "a/*/c", "b/**"],
+            &["a/b", "a/**"],
+            &["c/*/d"],
+        ];
+        let filters = |set: &[&str]| {
+            let filters = set.iter().map(|filter| filter.parse().expect("a filter"));
+            FilterSet::new(filters).expect("a set")
+        };
+        let subscriptions = Subscriptions::default();
+        let sets = sets.map(filters);
+        for set in &sets {
+            subscriptions.join(set);
+        }
+        let counts = subscriptions.counts();
+        for topic in ["a", "a/b", "a/x/c", "a/b/c/d", "b", "b/c", "c/x/d", "c", "$sys/a"] {
+            let topic: Topic = topic.parse().expect("a topic");
+            let expected = sets.iter().filter(|set| set.matches(&topic)).count();
+            assert_eq!(counts.of(&topic), expected, "{topic}");
+        }
     }
 }

@@ -165,4 +165,18 @@ pub fn figures_tell_each_topic(open: Open<'_>) {
         .map(|figures| (figures.topic.to_string(), figures.events, figures.bytes, figures.last))
         .collect();
     assert_eq!(figures, [("a/c".into(), 1, 6, newest[0]), ("b".into(), 2, 5, offsets[1])]);
+    rig.append_texts("a/d", &["1"]);
+    let pages = [
+        (("", "", 2), &["a/c", "a/d"][..]),
+        (("", "a/d", 2), &["b"]),
+        (("a/", "", 10), &["a/c", "a/d"]),
+        (("a/", "a/c", 10), &["a/d"]),
+        (("a/", "b", 10), &[]),
+        (("c", "", 10), &[]),
+    ];
+    for ((prefix, after, limit), expected) in pages {
+        let page = rig.journal.list_topics(prefix, after, limit);
+        let names: Vec<_> = page.iter().map(|figures| figures.topic.as_str()).collect();
+        assert_eq!(names, expected, "{prefix:?} after {after:?}");
+    }
 }

@@ -17,7 +17,11 @@ use crate::evaluator::ALERTS_ACTIVE;
 use crate::problem::{Code, Problem};
 
 /// `GET /v1/alerts`: what `alerts/active` holds, as one array.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    app.large_reads.run(|| all(&app)).await
+}
+
+fn all(app: &App) -> Response {
     let filter = ALERTS_ACTIVE.parse::<bellwire_model::Filter>().expect("a filter");
     let snapshot = app.publisher.states.snapshot(&FilterSet::from(filter));
     let body = |value: &Arc<bellwire_hub::Value<_>>| {

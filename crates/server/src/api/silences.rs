@@ -23,7 +23,11 @@ use crate::problem::{Code, Problem};
 
 /// `GET /v1/silences`: those in force first, then those to come, then those that have ended; each
 /// with the number of alerts that it silences now.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    app.large_reads.run(|| all(&app)).await
+}
+
+fn all(app: &App) -> Response {
     let now = clock::now();
     let desk = app.alerting.desk();
     // Copied, so that no alert waits for the answer to be written.
@@ -81,6 +85,10 @@ pub(super) async fn preview(
         MatchersText::Array(texts) => matchers(&texts),
     };
     let matchers = parsed.map_err(|error| Problem::new(Code::BodyInvalid, error))?;
+    app.large_reads.run(|| matched(&app, &matchers)).await
+}
+
+fn matched(app: &App, matchers: &Matchers) -> Response {
     let desk = app.alerting.desk();
     let is_matched =
         |case: &&Case| case.alert().resolved_at.is_none() && matchers.matches(&case.alert().labels);
@@ -92,8 +100,7 @@ pub(super) async fn preview(
         count += 1;
     }
     drop(desk);
-    let start =
-        format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(&matchers));
+    let start = format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(matchers));
     let json = [start.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
-    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }

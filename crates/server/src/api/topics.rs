@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bellwire_hub::{Gap, GapReason, Start};
 use bellwire_journal::{Page, ReadLimit};
-use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX};
+use bellwire_model::limits::{
+    PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
+};
 use bellwire_model::{Cursor, Filter, FilterSet, Offset, Topic};
 use bellwire_wire::json;
 use bytes::Bytes;
@@ -21,12 +23,23 @@ use crate::stream_request::parse_cursor;
 use crate::tasks::PollAnswer;
 use crate::topics::Kind;
 
-/// `GET /v1/topics`: every topic with its kind and figures.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
+/// `GET /v1/topics?prefix=…&after=…&limit=…`: topics with their kinds and figures, sorted by name.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let query = ListQuery::parse(query.as_deref().unwrap_or_default())?;
+    app.large_reads.run(|| Json(listing(&app, &query)).into_response()).await
+}
+
+fn listing(app: &App, query: &ListQuery) -> Value {
     let epoch = app.publisher.journal.epoch();
     let counts = app.subscriptions.counts();
+    let within = (&*query.prefix, &*query.after);
+    // One more than is asked for shows that there are others.
+    let limit = query.limit + 1;
     let mut topics: BTreeMap<Topic, Value> = BTreeMap::new();
-    for figures in app.publisher.journal.topics() {
+    for figures in app.publisher.journal.list_topics(within.0, within.1, limit) {
         let cursor = Cursor { epoch, offset: figures.last };
         let subscribers = counts.of(&figures.topic);
         let topic = json!({
@@ -40,16 +53,61 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Value> {
         });
         topics.insert(figures.topic, topic);
     }
-    // As with wildcards: the server's own topics are not what users ask for.
-    let is_of_users = |topic: &Topic| !topic.as_str().starts_with('$');
-    let states = app.publisher.states.topics().into_iter();
-    for (topic, keys) in states.filter(|(topic, _)| is_of_users(topic)) {
+    // As with wildcards: the server's own topics must be asked for.
+    let is_wanted =
+        |topic: &Topic| query.prefix.starts_with('$') || !topic.as_str().starts_with('$');
+    for (topic, keys) in app.publisher.states.topics(within, limit, is_wanted) {
         let subscribers = counts.of(&topic);
         let kind = Kind::State.as_str();
         let value = json!({ "topic": topic.as_str(), "kind": kind, "keys": keys, "subscribers": subscribers });
         topics.insert(topic, value);
     }
-    Json(json!({ "topics": topics.into_values().collect::<Vec<_>>() }))
+    let last = topics.keys().nth(query.limit - 1).filter(|_| topics.len() > query.limit);
+    let next = last.map(|last| last.as_str().to_owned());
+    let page: Vec<Value> = topics.into_values().take(query.limit).collect();
+    let mut listing = json!({ "topics": page });
+    if let Some(next) = next {
+        listing["next"] = next.into();
+    }
+    listing
+}
+
+/// Which topics a listing has.
+struct ListQuery {
+    prefix: String,
+    after: String,
+    limit: usize,
+}
+
+/// Topics of a listing where the client does not say.
+const LISTED_DEFAULT: usize = 1_000;
+
+impl ListQuery {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        let mut parsed =
+            Self { prefix: String::new(), after: String::new(), limit: LISTED_DEFAULT };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "prefix" => parsed.prefix = value.into_owned(),
+                "after" => parsed.after = value.into_owned(),
+                "limit" => parsed.limit = parse_limit(&value, TOPICS_LISTED_MAX)?,
+                other => {
+                    let detail =
+                        format!("`{other}` is no parameter: there are prefix, after and limit");
+                    return Err(Problem::new(Code::ParameterInvalid, detail));
+                }
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn parse_limit(text: &str, most: usize) -> Result<usize, Problem> {
+    let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+    limit.ok_or_else(|| {
+        let detail = format!("`limit` is a number from 1 to {most}, not `{text}`");
+        Problem::new(Code::ParameterInvalid, detail)
+    })
 }
 
 /// A rate for people.
@@ -65,11 +123,13 @@ pub(super) async fn history(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let query = HistoryQuery::parse(query.as_deref().unwrap_or_default())?;
-    let answer = match app.publisher.topics.kind(&topic) {
-        Kind::State => values(&app, &topic, query.limit),
-        Kind::Stream => page(&app, &topic, &query).await?,
-    };
-    Ok(super::events::answer_json(&answer))
+    match app.publisher.topics.kind(&topic) {
+        Kind::State => {
+            let read = || super::events::answer_json(&values(&app, &topic, query.limit));
+            app.large_reads.run(read).await
+        }
+        Kind::Stream => Ok(super::events::answer_json(&page(&app, &topic, &query).await?)),
+    }
 }
 
 fn values(app: &App, topic: &Topic, limit: Option<usize>) -> PollAnswer {
@@ -101,8 +161,14 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
     let limit = ReadLimit { events: query.limit.unwrap_or(LIMIT_DEFAULT), bytes: PAGE_BYTES_MAX };
     let _turn = app.admission.page().await;
     let read_filters = filters.clone();
-    let read = move || journal.read(after, &read_filters, limit);
-    let page: Page = tokio::task::spawn_blocking(read)
+    let read = move || -> Result<(Page, Vec<Bytes>), bellwire_journal::Error> {
+        let page = journal.read(after, &read_filters, limit)?;
+        let event =
+            |entry: &bellwire_model::Entry| json::event(epoch, Some(entry.offset), &entry.event);
+        let events = page.entries.iter().map(|entry| event(entry).into()).collect();
+        Ok((page, events))
+    };
+    let (page, events) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
     let missed = query.start != Start::Earliest && page.trimmed > after;
@@ -113,9 +179,6 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
         None => None,
     };
     let gap = gap.map(|(from, reason)| (Gap { from, to, reason }, filters));
-    let event =
-        |entry: &bellwire_model::Entry| json::event(epoch, Some(entry.offset), &entry.event);
-    let events = page.entries.iter().map(|entry| event(entry).into()).collect();
     Ok(PollAnswer { events, cursor: Cursor { epoch, offset: page.end.max(after) }, gap })
 }
 
@@ -137,16 +200,7 @@ impl HistoryQuery {
                 "after" if value == "earliest" => parsed.start = Start::Earliest,
                 "after" if value == "latest" => parsed.start = Start::Latest,
                 "after" => parsed.start = Start::After(parse_cursor(&value)?),
-                "limit" => {
-                    let limit =
-                        value.parse().ok().filter(|limit| (1..=PAGE_EVENTS_MAX).contains(limit));
-                    parsed.limit = Some(limit.ok_or_else(|| {
-                        let detail = format!(
-                            "`limit` is a number from 1 to {PAGE_EVENTS_MAX}, not `{value}`"
-                        );
-                        Problem::new(Code::ParameterInvalid, detail)
-                    })?);
-                }
+                "limit" => parsed.limit = Some(parse_limit(&value, PAGE_EVENTS_MAX)?),
                 other => {
                     let detail = format!("`{other}` is no parameter: there are after and limit");
                     return Err(Problem::new(Code::ParameterInvalid, detail));

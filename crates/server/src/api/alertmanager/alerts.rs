@@ -27,13 +27,16 @@ pub(in crate::api) async fn list(
     let query = Query::new(query.as_deref());
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
-    let cases = wanted.of(&app.alerting.desk());
-    let views = cases.iter().filter_map(|case| {
-        let names = viewer.receivers_of(case.alert());
-        let is_asked_for = names.iter().any(|name| receivers.take(&viewer.config, name));
-        is_asked_for.then(|| viewer.view(case, &names, &[]))
-    });
-    Ok(answer(views.collect()))
+    let read = || {
+        let cases = wanted.of(&app.alerting.desk());
+        let views = cases.iter().filter_map(|case| {
+            let names = viewer.receivers_of(case.alert());
+            let is_asked_for = names.iter().any(|name| receivers.take(&viewer.config, name));
+            is_asked_for.then(|| viewer.view(case, &names, &[]))
+        });
+        answer(views.collect())
+    };
+    Ok(app.large_reads.run(read).await?)
 }
 
 /// How alerts look to clients of Alertmanager.

@@ -11,7 +11,7 @@ use bellwire_model::Labels;
 use serde_json::{Value, json};
 
 use super::alerts::{Viewer, labels_json};
-use super::filter::Query;
+use super::filter::{Alerts, Query, Receivers};
 use super::{App, Refusal, answer};
 use crate::clock;
 
@@ -25,6 +25,11 @@ pub(in crate::api) async fn list(
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
+    let read = || groups(&app, &query, (&wanted, &receivers));
+    Ok(answer(app.large_reads.run(read).await?))
+}
+
+fn groups(app: &App, query: &Query<'_>, (wanted, receivers): (&Alerts, &Receivers)) -> Value {
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
     let routes = &viewer.config.routes;
     let cases = wanted.of(&app.alerting.desk());
@@ -56,5 +61,5 @@ pub(in crate::api) async fn list(
             "alerts": alerts.collect::<Value>(),
         }))
     };
-    Ok(answer(groups.into_iter().filter_map(view).collect()))
+    groups.into_iter().filter_map(view).collect()
 }

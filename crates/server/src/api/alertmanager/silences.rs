@@ -36,11 +36,14 @@ pub(in crate::api) async fn list(
         query.is_set(silence.state(now).as_str())
             && wanted.iter().all(|matcher| has(silence, matcher))
     };
-    // Copied, so that no alert waits for the answer to be written.
-    let mut silences: Vec<Silence> =
-        app.alerting.desk().silences().filter(is_wanted).cloned().collect();
-    silences.sort_by_key(|silence| in_order(silence, now));
-    Ok(answer(silences.iter().map(|silence| view(silence, now)).collect()))
+    let read = || {
+        // Copied, so that no alert waits for the answer to be written.
+        let mut silences: Vec<Silence> =
+            app.alerting.desk().silences().filter(is_wanted).cloned().collect();
+        silences.sort_by_key(|silence| in_order(silence, now));
+        answer(silences.iter().map(|silence| view(silence, now)).collect())
+    };
+    Ok(app.large_reads.run(read).await?)
 }
 
 /// What silences are sorted by.

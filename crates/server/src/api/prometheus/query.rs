@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::QUERY_STEPS_MAX;
 use bellwire_model::{Labels, Timestamp};
 use bellwire_rules::{
@@ -22,20 +23,21 @@ use crate::clock;
 pub(in crate::api) async fn instant(
     State(app): State<Arc<App>>,
     parameters: Parameters,
-) -> Result<Json<serde_json::Value>, Failure> {
+) -> Result<Response, Failure> {
     let time = parameters.time("time")?.unwrap_or_else(clock::now);
     let text = parameters.required("query")?;
     let answer = evaluate(&app, plan(text)?, move |plan, storage| {
         query(plan, storage, &Conventions::default(), time)
     });
-    Ok(told(answer.await?, text, time))
+    let answer = answer.await?;
+    Ok(app.large_reads.run(|| told(answer, text, time)).await?)
 }
 
 /// `GET`, `POST /api/v1/query_range`: an expression at each step of a span.
 pub(in crate::api) async fn range(
     State(app): State<Arc<App>>,
     parameters: Parameters,
-) -> Result<Json<serde_json::Value>, Failure> {
+) -> Result<Response, Failure> {
     parameters.required("start")?;
     parameters.required("end")?;
     parameters.required("step")?;
@@ -55,7 +57,8 @@ pub(in crate::api) async fn range(
     let answer = evaluate(&app, plan(text)?, move |plan, storage| {
         query_range(plan, storage, &Conventions::default(), (Span { start, end }, step))
     });
-    Ok(told(answer.await?, text, end))
+    let answer = answer.await?;
+    Ok(app.large_reads.run(|| told(answer, text, end)).await?)
 }
 
 fn plan(text: &str) -> Result<Plan, Failure> {
@@ -86,7 +89,8 @@ async fn evaluate<E: std::fmt::Display + Send + 'static>(
         .map_err(|error| Failure::execution(error.to_string()))
 }
 
-fn told(answer: Answer, text: &str, time: Timestamp) -> Json<serde_json::Value> {
+/// As its clients read it, written out.
+fn told(answer: Answer, text: &str, time: Timestamp) -> Response {
     let Answer { value, notes } = answer;
     let (kind, result) = match value {
         Value::Scalar(value) => ("scalar", point((time, value))),
@@ -107,7 +111,7 @@ fn told(answer: Answer, text: &str, time: Timestamp) -> Json<serde_json::Value> 
             body[member] = json!(texts);
         }
     }
-    Json(body)
+    Json(body).into_response()
 }
 
 fn sample(element: &Element, time: Timestamp) -> serde_json::Value {

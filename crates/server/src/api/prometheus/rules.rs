@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use bellwire_model::{Alert, AlertState};
 use bellwire_rules::{Engine, Health, Rule, RuleReport, scientific_text};
 use serde_json::{Value, json};
@@ -70,22 +70,26 @@ impl Wanted {
 pub(in crate::api) async fn rules(
     State(app): State<Arc<App>>,
     parameters: Parameters,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Response, Failure> {
     let wanted = Wanted::of(&parameters)?;
     let groups = app.intake.look(move |engine| groups(engine, &wanted)).await?;
-    Ok(success(json!({ "groups": groups })))
+    let read = || success(json!({ "groups": groups })).into_response();
+    Ok(app.large_reads.run(read).await?)
 }
 
 /// `GET /api/v1/alerts`: pending and firing alerts of the rules.
-pub(in crate::api) async fn alerts(State(app): State<Arc<App>>) -> Result<Json<Value>, Failure> {
+pub(in crate::api) async fn alerts(State(app): State<Arc<App>>) -> Result<Response, Failure> {
     let alerts = app.intake.look(|engine| {
         let is_active = |alert: &Arc<Alert>| alert.state != AlertState::Resolved;
         engine.active().filter(is_active).collect::<Vec<_>>()
     });
     let mut alerts = alerts.await?;
-    alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
-    let alerts: Vec<Value> = alerts.iter().map(|alert| alert_json(alert)).collect();
-    Ok(success(json!({ "alerts": alerts })))
+    let read = || {
+        alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
+        let alerts: Vec<Value> = alerts.iter().map(|alert| alert_json(alert)).collect();
+        success(json!({ "alerts": alerts })).into_response()
+    };
+    Ok(app.large_reads.run(read).await?)
 }
 
 fn groups(engine: &Engine, wanted: &Wanted) -> Vec<Value> {
