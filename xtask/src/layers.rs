@@ -1,9 +1,10 @@
 //! Which crate may depend on which: each stands on a floor and looks down only.
 //!
 //! ```text
-//! floor 3   bellwire
-//! floor 2   client  server  bench     sockets, clocks, tasks
-//! floor 1   wire ingest rules alerts journal hub     see `model` only, never each other
+//! floor 4   bellwire
+//! floor 3   server
+//! floor 2   shards  alerting  bench                  sockets, threads, tasks; never each other
+//! floor 1   wire ingest rules alerts journal hub process     see `model` only, never each other
 //! floor 0   model
 //! ```
 
@@ -23,10 +24,12 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-alerts", 1),
     ("bellwire-journal", 1),
     ("bellwire-hub", 1),
-    ("bellwire-client", 2),
-    ("bellwire-server", 2),
+    ("bellwire-process", 1),
+    ("bellwire-shards", 2),
+    ("bellwire-alerting", 2),
     ("bellwire-bench", 2),
-    ("bellwire", 3),
+    ("bellwire-server", 3),
+    ("bellwire", 4),
     // The commands of this file build and run the others but must not link them: they have to
     // work when the rest does not compile.
     ("xtask", 0),
@@ -43,6 +46,9 @@ const DISK_CRATES: &[&str] =
 const IO_MODULES: &[&str] = &["fs", "net", "process", "env"];
 
 const JOURNAL: &str = "bellwire-journal";
+
+/// The crate that reads the clocks and starts threads, for all above it.
+const PROCESS: &str = "bellwire-process";
 
 /// The command: prints the floors, or fails with every breach.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -64,7 +70,7 @@ fn floor(name: &str) -> Option<u8> {
 
 /// Whether the crate takes time, randomness and I/O from its callers.
 fn is_pure(name: &str) -> bool {
-    name != "xtask" && floor(name).is_some_and(|floor| floor < 2)
+    !["xtask", PROCESS].contains(&name) && floor(name).is_some_and(|floor| floor < 2)
 }
 
 fn manifest_breaches(package: &Package) -> Vec<String> {
@@ -91,9 +97,7 @@ fn floor_breach(upper: (&str, u8), lower: (&str, u8)) -> Option<String> {
         return Some("`xtask` stands beside the house: it links no crate and none links it".into());
     }
     if upper.1 == 1 && lower.0 != "bellwire-model" {
-        return Some(
-            "a crate of floor 1 sees `bellwire-model` only; `bellwire-server` wires".into(),
-        );
+        return Some("a crate of floor 1 sees `bellwire-model` only; those above wire".into());
     }
     if lower.1 >= upper.1 {
         let (from, to) = (upper.1, lower.1);
@@ -109,10 +113,10 @@ fn purity_breach(package: &str, dependency: &str) -> Option<String> {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     if ASYNC_CRATES.iter().any(is_of) {
-        return Some("sockets, clocks and tasks live in `bellwire-server` and above".into());
+        return Some("sockets, clocks and tasks live on floor 2 and above".into());
     }
     if package != JOURNAL && DISK_CRATES.contains(&dependency) {
-        return Some(format!("below `bellwire-server` only `{JOURNAL}` touches the disk"));
+        return Some(format!("below floor 2 only `{JOURNAL}` touches the disk"));
     }
     if package == "bellwire-model" && dependency.starts_with("serde") {
         return Some("the nouns do not know how they are written; encodings do".into());
@@ -132,7 +136,7 @@ fn source_breaches(workspace: &Workspace, package: &Package) -> Result<Vec<Strin
         for module in io_modules(&source::code_only(source::before_tests(&text))) {
             let shown = file.path.strip_prefix(&workspace.root).unwrap_or(&file.path).display();
             breaches.push(format!(
-                "`{}` uses `std::{module}` in {shown}: I/O enters from `bellwire-server`",
+                "`{}` uses `std::{module}` in {shown}: I/O enters above floor 1",
                 package.name
             ));
         }
@@ -176,7 +180,9 @@ mod tests {
         for (package, dependency) in [
             ("bellwire-wire", "bellwire-model"),
             ("bellwire-server", "bellwire-hub"),
-            ("bellwire-client", "bellwire-wire"),
+            ("bellwire-shards", "bellwire-process"),
+            ("bellwire-server", "bellwire-shards"),
+            ("bellwire-server", "bellwire-alerting"),
             ("bellwire", "bellwire-server"),
             ("bellwire-server", "tokio"),
             ("bellwire-journal", "rusqlite"),
@@ -192,8 +198,11 @@ mod tests {
         for (package, dependency, rule) in [
             ("bellwire-wire", "bellwire-hub", "floor 1 sees `bellwire-model` only"),
             ("bellwire-model", "bellwire-wire", "floor 0 may not look at floor 1"),
-            ("bellwire-server", "bellwire-client", "floor 2 may not look at floor 2"),
-            ("bellwire-server", "bellwire", "floor 2 may not look at floor 3"),
+            ("bellwire-shards", "bellwire-alerting", "floor 2 may not look at floor 2"),
+            ("bellwire-alerting", "bellwire-shards", "floor 2 may not look at floor 2"),
+            ("bellwire-shards", "bellwire-server", "floor 2 may not look at floor 3"),
+            ("bellwire-server", "bellwire", "floor 3 may not look at floor 4"),
+            ("bellwire-hub", "bellwire-process", "floor 1 sees `bellwire-model` only"),
             ("bellwire-hub", "bellwire-server", "floor 1 sees `bellwire-model` only"),
             ("bellwire-hub", "tokio", "sockets, clocks and tasks"),
             ("bellwire-rules", "hyper-util", "sockets, clocks and tasks"),

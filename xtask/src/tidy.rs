@@ -30,7 +30,10 @@ const BUDGETS: &[(&str, usize)] = &[
     ("alerts", 4000),
     ("journal", 4000),
     ("hub", 2500),
-    ("server", 12_000),
+    ("process", 500),
+    ("shards", 5_000),
+    ("alerting", 4_000),
+    ("server", 6_000),
     ("bench", 4000),
     ("bellwire", 2000),
 ];

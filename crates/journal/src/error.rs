@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwire_model::Coded;
 use bellwire_model::limits::{
     APPENDS_QUEUED_MAX, RECORD_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, TOPICS_MAX,
 };
@@ -147,6 +148,28 @@ impl Error {
                 Self::Corrupt { path, source: Arc::new(error) }
             }
             Some(_) => Self::Storage { path, source: Arc::new(error) },
+        }
+    }
+}
+
+impl Coded for Error {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Busy => "publishers_busy",
+            Self::Closed => "draining",
+            Self::TooManyTopics => "topics_exhausted",
+            Self::TooManyRecords => "records_exhausted",
+            Self::Full { .. } => "journal_full",
+            _ => "journal_unavailable",
+        }
+    }
+
+    fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::TooManyTopics | Self::TooManyRecords => None,
+            Self::Busy | Self::Closed => Some(1),
+            Self::Full { .. } => Some(30),
+            _ => Some(5),
         }
     }
 }

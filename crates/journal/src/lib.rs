@@ -43,6 +43,7 @@ mod writer;
 use std::fmt;
 use std::time::Duration;
 
+use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
 
 pub use disk::{DiskJournal, DiskOptions, Durability};
@@ -96,6 +97,11 @@ pub struct ReadLimit {
     pub events: usize,
     /// Bytes, as [`Event::size_bytes`] counts them.
     pub bytes: usize,
+}
+
+impl ReadLimit {
+    /// What those read at once who catch up.
+    pub const PAGE: Self = Self { events: PAGE_EVENTS_MAX, bytes: PAGE_BYTES_MAX };
 }
 
 /// A stretch of the journal through a filter.

@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 mod alert;
+mod coded;
 mod date;
 pub mod duration;
 mod effective;
@@ -29,6 +30,7 @@ mod topic;
 pub use alert::{
     Alert, AlertSource, AlertState, Fingerprint, Fnv1a, RuleName, Transition, TransitionKind,
 };
+pub use coded::{Coded, with_causes};
 pub use date::{Date, Rfc3339};
 pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
 pub use event::{Body, BodyError, Entry, Event};

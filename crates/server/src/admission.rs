@@ -11,12 +11,12 @@ use bellwire_model::limits::{
     ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, MEMORY_NEAR_PERCENT,
     MEMORY_SHARE_PERCENT,
 };
+use bellwire_process::jittered;
+use bellwire_wire::problem::{Code, Problem};
 use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::controls::jittered;
 use crate::observe::Figures;
-use crate::problem::{Code, Problem};
 
 /// Seconds after which a refused client should come back at the earliest, and what is added at
 /// random: many are refused at once, and must not return at once.
@@ -59,7 +59,7 @@ pub(crate) struct AddressPlace {
 
 impl Admission {
     pub(crate) fn new(limits: AdmissionLimits, figures: Arc<Figures>) -> Self {
-        figures.memory_budget.set(limits.memory_bytes);
+        figures.door.memory_budget.set(limits.memory_bytes);
         Self {
             limits,
             figures,
@@ -74,7 +74,7 @@ impl Admission {
     /// Whether another connection may come in, given those that are open.
     pub(crate) fn connection(&self) -> Result<(), Problem> {
         let most = self.limits.connections;
-        if (self.figures.connections_open.get() as usize) < most {
+        if (self.figures.connections() as usize) < most {
             return Ok(());
         }
         let detail = format!("there are {most} connections, the most this server takes");
@@ -86,7 +86,7 @@ impl Admission {
     pub(crate) fn address(
         self: &Arc<Self>,
         address: IpAddr,
-    ) -> Result<Option<Box<AddressPlace>>, Problem> {
+    ) -> Result<Option<AddressPlace>, Problem> {
         let most = self.limits.connections_per_address;
         if most == 0 {
             return Ok(None);
@@ -100,7 +100,7 @@ impl Admission {
             return Err(self.refusal(Code::AddressExhausted, detail));
         }
         *connections += 1;
-        Ok(Some(Box::new(AddressPlace { admission: Arc::clone(self), address })))
+        Ok(Some(AddressPlace { admission: Arc::clone(self), address }))
     }
 
     /// Whether another subscriber may come in.
@@ -141,7 +141,7 @@ impl Admission {
     /// Takes note of the memory that the process has now.
     pub(crate) fn look_at_memory(&self) {
         let Some(resident) = resident_bytes() else { return };
-        self.figures.memory_resident.set(resident);
+        self.figures.door.memory_resident.set(resident);
         let near = self.limits.memory_bytes / 100 * MEMORY_NEAR_PERCENT;
         let is_near = resident >= near;
         if self.memory_is_near.swap(is_near, Ordering::Relaxed) != is_near {
@@ -159,7 +159,7 @@ impl Admission {
     }
 
     fn refusal(&self, code: Code, detail: impl std::fmt::Display) -> Problem {
-        self.figures.connections_refused.add(1);
+        self.figures.door.connections_refused.add(1);
         Problem::new(code, detail).retry_after(RETURN_S + jittered(RETURN_SPREAD).as_secs() as u32)
     }
 }

@@ -23,21 +23,21 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bellwire_alerting::Alerting;
+use bellwire_alerting::Reload;
+use bellwire_alerting::SampleIntake;
+use bellwire_shards::Publisher;
+use bellwire_shards::TaskHub;
+use bellwire_shards::{Subscriptions, TopicRates};
+use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::large::LargeReads;
 use crate::admission::Admission;
-use crate::alerting::Alerting;
 use crate::config::Origins;
-use crate::evaluator::SampleIntake;
 use crate::observe::Figures;
-use crate::percent;
-use crate::problem::{Code, Problem};
-use crate::publisher::Publisher;
-use crate::reload::Reload;
-use crate::tasks::TaskHub;
-use crate::topics::{Subscriptions, TopicRates};
+use crate::problem::Refused;
 
 /// What handlers reach.
 #[derive(Debug)]
@@ -112,7 +112,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/board.js", get(web::board_js))
         .route("/attend.js", get(web::attend_js))
         .route("/icon.svg", get(web::icon))
-        .fallback(|| async { Problem::new(Code::NotFound, "see /openapi.json for what there is") })
+        .fallback(|| async {
+            Refused(Problem::new(Code::NotFound, "see /openapi.json for what there is"))
+        })
         .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::from_fn(check_query))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
@@ -124,13 +126,14 @@ async fn other_method(method: Method) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }
-    Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is").into_response()
+    let problem = Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is");
+    Refused(problem).into_response()
 }
 
 /// Refuses a query that would be taken for another one, whoever is asked.
 async fn check_query(request: Request, next: Next) -> Response {
-    match percent::check_query(request.uri().query().unwrap_or_default()) {
+    match bellwire_shards::check_query(request.uri().query().unwrap_or_default()) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => Refused(problem).into_response(),
     }
 }

@@ -15,12 +15,11 @@ use std::time::Duration;
 
 use bellwire_model::{Filter, Labels};
 use bellwire_rules::RuleMode;
+use bellwire_shards::TopicRule;
 use thiserror::Error;
 
 pub use origin::Origins;
 pub use setting::{SETTINGS, Setting};
-
-use crate::topics::TopicRule;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq)]

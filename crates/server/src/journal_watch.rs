@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bellwire_journal::Journal;
 use bellwire_model::limits::JOURNAL_LOOK_INTERVAL;
+use bellwire_model::with_causes;
 
 use crate::observe::Figures;
-use crate::problem::with_causes;
 
 /// Looks again and again.
 pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
@@ -15,7 +15,7 @@ pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
     loop {
         interval.tick().await;
         let failure = journal.health().err().map(|error| with_causes(&error));
-        figures.journal_failing.set(failure.is_some().into());
+        figures.journal.failing.set(failure.is_some().into());
         if failure != told {
             if let Some(error) = &failure {
                 tracing::error!(%error, "The journal takes no events.");

@@ -1,53 +1,39 @@
-//! The server: the only crate with sockets, clocks and tasks.
+//! The server: the HTTP API, the front door, TLS and configuration, and the wiring of all parts.
 //!
 //! ```text
-//!               ┌─ front_door ─▶ shard 0, 1, … (SSE, NDJSON)
+//!               ┌─ front_door ─▶ shards (streams, WebSockets)
 //! clients ──────┤        └─────▶ api (hyper, axum) ─┬─▶ publisher ─▶ journal ─▶ feed ─▶ hubs
 //!               │                                   ├─▶ evaluator ─▶ journal, states
 //!               │                                   └─▶ tasks (long polls)
 //! ```
 //!
 //! [`Server::start`] wires it all together and returns once it listens; [`Server::drain`] ends it
-//! without losing anything that was acknowledged.
+//! without losing anything that was acknowledged. Here alone the shards and the alerting meet:
+//! `requests` does for a shard's clients what they ask, and shows for the alerting what it shows.
 
 mod admission;
-mod alerting;
 mod api;
-mod clock;
 pub mod config;
-mod controls;
-mod crash;
-mod evaluator;
-mod feed;
-mod frames;
 mod front_door;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 #[cfg(test)]
 mod golden;
-mod history;
 mod journal_watch;
-mod notifier;
 mod observe;
 mod open_files;
-mod percent;
 mod pipeline;
 mod place;
 mod problem;
-mod publisher;
-mod reload;
-mod rule_files;
-mod shard;
-mod state;
-mod stream_request;
+mod requests;
 mod sys;
-mod tasks;
 mod tls;
-mod topics;
 
+pub use bellwire_alerting::{
+    AlertmanagerConfigError, RuleFileText, RuleFilesError, load_alertmanager_config,
+    read_rule_files,
+};
+pub use bellwire_shards::{Kind, TopicRule};
 pub use config::{Config, ConfigError};
-pub use notifier::{AlertmanagerConfigError, load as load_alertmanager_config};
 pub use pipeline::{Server, StartError};
-pub use rule_files::{RuleFileText, RuleFilesError, read as read_rule_files};
 pub use tls::TlsError;
-pub use topics::{Kind, TopicRule};

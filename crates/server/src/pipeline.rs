@@ -5,39 +5,36 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
-use bellwire_journal::{DiskJournal, DiskOptions, Journal, MemoryJournal};
+use bellwire_alerting::{
+    Alerting, AlertingParts, AlertmanagerConfigError, DeskRun, EvaluatorParts, Notifier,
+    NotifierParts, NotifierRun, Reload, ReloadParts, RuleFilesError, SampleIntake, StateTopics,
+};
+use bellwire_journal::{ClockReading, DiskJournal, DiskOptions, Journal, MemoryJournal};
 use bellwire_model::limits::{
     DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, QUERIES_MAX, RETENTION_INTERVAL,
 };
 use bellwire_model::{Epoch, Offset};
+use bellwire_process::clock;
 use bellwire_rules::{Externals, RuleSet};
+use bellwire_shards::{
+    Committer, Feed, HistoryReaders, Publisher, ShardParts, SharedTable, Spread, States,
+    Subscriptions, Surroundings, TaskHub, Timing, TopicRates, TopicRules,
+};
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{self, Admission, AdmissionLimits};
-use crate::alerting::{self, Alerting, AlertingParts};
 use crate::api::{self, App, LargeReads};
-use crate::clock;
 use crate::config::{Config, Durability, Engine};
-use crate::evaluator::{self, EvaluatorParts, SampleIntake};
-use crate::feed::{Committer, Feed};
 use crate::front_door::{self, Door};
-use crate::history::HistoryReaders;
 use crate::journal_watch;
-use crate::notifier::{self, AlertmanagerConfigError, Notifier, NotifierParts};
 use crate::observe::Figures;
 use crate::open_files;
-use crate::publisher::Publisher;
-use crate::reload::Reload;
-use crate::rule_files::{self, RuleFilesError};
-use crate::shard::{self, ShardParts, Spread, Surroundings, Timing};
-use crate::state::{self, SharedTable, States};
+use crate::requests::{Board, Errands};
 use crate::sys::SysTopics;
-use crate::tasks::TaskHub;
 use crate::tls::{self, Tls, TlsError};
-use crate::topics::{Subscriptions, TopicRates, TopicRules};
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -93,8 +90,9 @@ impl Server {
     /// Starts everything; returns once connections are accepted.
     pub fn start(config: Config) -> Result<Self, StartError> {
         // What can be wrong comes first: nothing has been touched yet.
-        let rules = rule_files::load(&config.rules, config.rule_mode)?;
-        let alertmanager = notifier::load(config.alertmanager_config.as_deref())?;
+        let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
+        let alertmanager =
+            bellwire_alerting::load_alertmanager_config(config.alertmanager_config.as_deref())?;
         let figures = Arc::new(Figures::default());
         let tls = start_tls(&config, &figures)?;
         let listener = listen(&config)?;
@@ -113,25 +111,23 @@ impl Server {
             journal: Arc::clone(&journal),
             states,
             topics,
-            figures: Arc::clone(&figures),
+            figures: Arc::clone(&figures.shards),
         });
+        let errands = Errands::new(&publisher, (&intake, &alerting), &figures);
 
         let surroundings = Arc::new(Surroundings {
             journal: Arc::clone(&journal),
             table,
             history: HistoryReaders::start(&journal)?,
             subscriptions: Arc::clone(&subscriptions),
-            publisher: Arc::clone(&publisher),
-            intake: Arc::downgrade(&intake),
-            alerting: Arc::downgrade(&alerting),
-            figures: Arc::clone(&figures),
+            requests: Arc::new(errands),
+            figures: Arc::clone(&figures.shards),
             lags: Arc::clone(&sys.lags),
             timing: timing(&config),
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
-        let parts = (Arc::clone(&intake), Arc::clone(&alerting));
-        let reload = Arc::new(Reload::new(&config, parts, Arc::clone(&figures)));
+        let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
@@ -219,7 +215,7 @@ struct Core {
 impl Core {
     fn open(config: &Config, figures: &Arc<Figures>) -> Result<Self, StartError> {
         let topics = TopicRules::new(config.topics.clone(), config.retention_age);
-        let rates = Arc::new(TopicRates::new());
+        let rates = Arc::new(TopicRates::default());
         let feed_cell = Arc::new(OnceLock::new());
         let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
         let journal = open_journal(config, &topics, committer)?;
@@ -237,12 +233,12 @@ impl Core {
         config: &Config,
         alertmanager: bellwire_alerts::config::Config,
         url: &str,
-    ) -> Result<(Arc<Notifier>, notifier::Run), StartError> {
+    ) -> Result<(Arc<Notifier>, NotifierRun), StartError> {
         let external_url = if config.external_url.is_empty() { url } else { &config.external_url };
         let parts = NotifierParts {
             config: alertmanager,
             journal: Arc::clone(&self.journal),
-            figures: Arc::clone(&self.figures),
+            figures: Arc::clone(&self.figures.alerting),
             external_url: external_url.into(),
             start_delay: config.notification_start_delay,
         };
@@ -254,12 +250,12 @@ impl Core {
         &self,
         notifier: Arc<Notifier>,
         draining: watch::Receiver<bool>,
-    ) -> Result<(Arc<Alerting>, alerting::Run), StartError> {
+    ) -> Result<(Arc<Alerting>, DeskRun), StartError> {
         let parts = AlertingParts {
             journal: Arc::clone(&self.journal),
-            states: Arc::clone(&self.states),
+            states: self.board(),
             notifier,
-            figures: Arc::clone(&self.figures),
+            figures: Arc::clone(&self.figures.alerting),
             draining,
         };
         Ok(Alerting::open(parts)?)
@@ -272,7 +268,7 @@ impl Core {
         (rules, alerting): (RuleSet, &Arc<Alerting>),
         draining: watch::Receiver<bool>,
     ) -> Result<(Arc<SampleIntake>, JoinHandle<()>), StartError> {
-        let restored = evaluator::restore(self.journal.as_ref())?;
+        let restored = bellwire_alerting::restore(self.journal.as_ref())?;
         let parts = EvaluatorParts {
             rules,
             settings: rule_settings(config),
@@ -282,12 +278,16 @@ impl Core {
             },
             forward: config.forward.clone(),
             journal: Arc::clone(&self.journal),
-            states: Arc::clone(&self.states),
+            states: self.board(),
             alerting: Arc::clone(alerting),
-            figures: Arc::clone(&self.figures),
+            figures: Arc::clone(&self.figures.alerting),
             draining,
         };
-        Ok(evaluator::spawn(parts, restored)?)
+        Ok(bellwire_alerting::spawn(parts, restored)?)
+    }
+
+    fn board(&self) -> Arc<dyn StateTopics> {
+        Arc::new(Board(Arc::clone(&self.states)))
     }
 }
 
@@ -320,6 +320,21 @@ fn url(address: SocketAddr, tls: Option<&Tls>) -> String {
     format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
 }
 
+fn reload(
+    config: &Config,
+    (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
+    figures: &Figures,
+) -> Reload {
+    Reload::new(ReloadParts {
+        rules: config.rules.clone(),
+        mode: config.rule_mode,
+        alertmanager_config: config.alertmanager_config.clone(),
+        intake: Arc::clone(intake),
+        alerting: Arc::clone(alerting),
+        figures: Arc::clone(&figures.alerting),
+    })
+}
+
 /// The folder of the rules' state, in the data directory.
 const RULE_STATE: &str = "rules";
 
@@ -350,7 +365,7 @@ fn hubs(
     journal: &Arc<dyn Journal>,
     parts: &[ShardParts],
 ) -> (SharedTable, Arc<TaskHub>, Arc<Feed>) {
-    let table = state::new_table();
+    let table = bellwire_shards::new_table();
     let tasks = Arc::new(TaskHub::new(Arc::clone(journal), Arc::clone(&table)));
     let shards = parts.iter().map(|parts| parts.handle.clone()).collect();
     let feed = Arc::new(Feed { shards, tasks: Arc::clone(&tasks) });
@@ -362,7 +377,7 @@ fn spawn_shards(
     surroundings: &Arc<Surroundings>,
 ) -> io::Result<(Vec<JoinHandle<()>>, Arc<Spread>)> {
     let spread = Spread::new(parts.iter().map(|parts| parts.handle.clone()).collect());
-    let spawn = |(index, parts)| shard::spawn(index, parts, Arc::clone(surroundings));
+    let spawn = |(index, parts)| bellwire_shards::spawn(index, parts, Arc::clone(surroundings));
     let shards = parts.into_iter().enumerate().map(spawn).collect::<io::Result<_>>()?;
     Ok((shards, Arc::new(spread)))
 }
@@ -422,11 +437,16 @@ fn open_journal(
                 retention: topics.retention(),
                 fresh_epoch: epoch,
                 boot_id: boot_id(),
-                now: clock::reading(),
+                now: clock_reading(),
             };
             Arc::new(DiskJournal::open(options, observer)?)
         }
     })
+}
+
+/// What the journal ages by.
+fn clock_reading() -> ClockReading {
+    ClockReading { wall: clock::now(), uptime: clock::uptime() }
 }
 
 /// Tells one boot of the system from another, where it says so.
@@ -463,7 +483,7 @@ async fn apply_retention(journal: Arc<dyn Journal>) {
         interval.tick().await;
         let journal = Arc::clone(&journal);
         let applied =
-            tokio::task::spawn_blocking(move || journal.apply_retention(clock::reading())).await;
+            tokio::task::spawn_blocking(move || journal.apply_retention(clock_reading())).await;
         match applied {
             Ok(Ok(None) | Err(bellwire_journal::Error::Closed)) => {}
             Ok(Ok(Some(step))) => {

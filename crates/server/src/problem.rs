@@ -1,183 +1,32 @@
-//! Errors over HTTP: RFC 9457 problem JSON with a stable code, all from one table.
-
-use std::fmt::Display;
+//! Problems as answers of hyper's.
 
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use bellwire_wire::problem::{CONTENT_TYPE, Code, Problem};
+use http::{HeaderValue, header};
 
-macro_rules! codes {
-    ($($variant:ident $status:literal $code:literal $title:literal;)*) => {
-        /// Every problem that a client can meet. The text form is stable; clients may rely on it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Code { $(#[doc = $title] $variant,)* }
+/// A request that is refused, or has come to nothing.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) Problem);
 
-        impl Code {
-            /// The table, for the reference and its golden test.
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            pub(crate) const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            pub(crate) const fn status(self) -> u16 {
-                match self { $(Self::$variant => $status,)* }
-            }
-
-            /// The code with this text, as the decoders name their errors.
-            fn named(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|code| code.as_str() == text)
-            }
-
-            pub(crate) const fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title,)* }
-            }
-        }
-    };
-}
-
-codes! {
-    HeadMalformed 400 "head_malformed" "The request's head is not valid HTTP/1.1.";
-    TlsRequired 400 "tls_required" "The port speaks TLS, and the request came without.";
-    TopicInvalid 400 "topic_invalid" "The topic or filter is not valid.";
-    CursorInvalid 400 "cursor_invalid" "The cursor is not one that this server gave out.";
-    ParameterInvalid 400 "parameter_invalid" "A parameter or header is not valid.";
-    BodyInvalid 400 "body_invalid" "The body is not what its content type says.";
-    JsonInvalid 400 "json_invalid" "The body says that it is JSON, and is not.";
-    NestingTooDeep 400 "nesting_too_deep" "Arrays and objects are nested too deep.";
-    Utf8Invalid 400 "utf8_invalid" "The text is not UTF-8.";
-    BodyEmpty 400 "body_empty" "The body is empty.";
-    KeyInvalid 400 "key_invalid" "The key is not valid.";
-    KeyMissing 400 "key_missing" "A state topic's event needs a key.";
-    EventTypeInvalid 400 "event_type_invalid" "The event's type is not valid.";
-    ContentTypeInvalid 400 "content_type_invalid" "The content type is not valid.";
-    IdempotencyKeyInvalid 400 "idempotency_key_invalid" "The idempotency key is not valid.";
-    VersionUnsupported 426 "version_unsupported" "The WebSocket is of a version that is not supported.";
-    SubprotocolUnsupported 400 "subprotocol_unsupported" "None of the WebSocket's subprotocols is supported.";
-    RequestInvalid 400 "request_invalid" "What came over the WebSocket is no request.";
-    SamplesInvalid 400 "samples_invalid" "None of the samples could be taken.";
-    RulesInvalid 422 "rules_invalid" "The rule files or Alertmanager's configuration are wrong; what there was stays in force.";
-    TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
-    NotFound 404 "not_found" "There is nothing at this path.";
-    KeyNotFound 404 "key_not_found" "The state topic has no such key.";
-    MethodNotAllowed 405 "method_not_allowed" "The path does not take this method.";
-    NotAcceptable 406 "not_acceptable" "The answer does not come in any form that `Accept` takes.";
-    HeadTimeout 408 "head_timeout" "The request's head did not arrive in time.";
-    BodyTimeout 408 "body_timeout" "The request's body did not arrive in time.";
-    AlertNotFound 404 "alert_not_found" "There is no such alert.";
-    AlertNotFiring 409 "alert_not_firing" "The alert does not fire.";
-    KindMismatch 409 "kind_mismatch" "The topic is of the other kind.";
-    BodyTooLarge 413 "body_too_large" "The body is larger than allowed.";
-    EventTooLarge 413 "event_too_large" "The event is larger than allowed.";
-    TooManyEvents 413 "too_many_events" "The request has more events than allowed.";
-    TooManySamples 413 "too_many_samples" "The request has more samples than allowed.";
-    EncodingUnsupported 415 "encoding_unsupported" "The body is compressed in a way that is not supported.";
-    HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
-    TransferCodingUnsupported 501 "transfer_coding_unsupported" "The request comes in a transfer coding that is not supported.";
-    PublishersBusy 429 "publishers_busy" "More is published than can be taken; try again later.";
-    ReadersBusy 429 "readers_busy" "More is read than can be answered; try again later.";
-    AddressExhausted 429 "address_exhausted" "This address has as many connections as it may.";
-    MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";
-    ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
-    JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
-    StateFull 507 "state_full" "State topics hold as many keys as they may.";
-    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements and posted alerts as there may be.";
-    TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
-    OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";
-    JournalFull 507 "journal_full" "The disk that holds the journal is full.";
-    Draining 503 "draining" "The server is about to end.";
-}
-
-/// An error as its client sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) code: Code,
-    detail: String,
-    retry_after_s: Option<u32>,
-    /// A member beyond those of RFC 9457.
-    extension: Option<(&'static str, serde_json::Value)>,
-}
-
-impl Problem {
-    /// `detail` says what was wrong, where, and what to do.
-    pub(crate) fn new(code: Code, detail: impl Display) -> Self {
-        Self { code, detail: detail.to_string(), retry_after_s: None, extension: None }
-    }
-
-    /// An error of a decoder, which names its code by text.
-    pub(crate) fn of_decoder(code: &'static str, detail: impl Display) -> Self {
-        Self::new(Code::named(code).unwrap_or(Code::BodyInvalid), detail)
-    }
-
-    /// Says when it is worth another try.
-    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
-        self
-    }
-
-    /// Adds a member to the JSON.
-    pub(crate) fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
-        self.extension = Some((name, value));
-        self
-    }
-
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
-    }
-
-    pub(crate) fn json(&self) -> Vec<u8> {
-        let mut problem = serde_json::json!({
-            "type": "about:blank",
-            "title": self.code.title(),
-            "status": self.code.status(),
-            "code": self.code.as_str(),
-            "detail": self.detail,
-        });
-        if let Some((name, value)) = &self.extension {
-            problem[name] = value.clone();
-        }
-        serde_json::to_vec(&problem).expect("strings and numbers are JSON")
-    }
-
-    /// The whole response, for a connection that hyper does not serve. It ends the connection.
-    pub(crate) fn http1_response(&self) -> Bytes {
-        let status = self.status();
-        let reason = status.canonical_reason().unwrap_or("Error");
-        let body = self.json();
-        let retry_after = self
-            .retry_after_s
-            .map_or(String::new(), |seconds| format!("Retry-After: {seconds}\r\n"));
-        let mut response = format!(
-            "HTTP/1.1 {} {reason}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {}\r\n\
-             {retry_after}Connection: close\r\n\r\n",
-            status.as_u16(),
-            body.len(),
-        )
-        .into_bytes();
-        response.extend_from_slice(&body);
-        response.into()
-    }
-
-    fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).expect("the table has valid codes")
+impl<E: Into<Problem>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(error.into())
     }
 }
 
-/// RFC 9457's media type.
-const CONTENT_TYPE: &str = "application/problem+json";
-
-impl IntoResponse for Problem {
+impl IntoResponse for Refused {
     fn into_response(self) -> Response {
+        let Self(problem) = self;
         let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-        let mut response = (self.status(), [content_type], self.json()).into_response();
+        let mut response = (problem.status(), [content_type], problem.json()).into_response();
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = problem.retry_after_s() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.code == Code::EncodingUnsupported {
+        if problem.code == Code::EncodingUnsupported {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        if self.code == Code::VersionUnsupported {
+        if problem.code == Code::VersionUnsupported {
             let version = HeaderValue::from_static(bellwire_wire::ws::VERSION);
             headers.insert(header::SEC_WEBSOCKET_VERSION, version);
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -186,51 +35,10 @@ impl IntoResponse for Problem {
     }
 }
 
-/// An error and what lies beneath it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-impl From<bellwire_journal::Error> for Problem {
-    fn from(error: bellwire_journal::Error) -> Self {
-        use bellwire_journal::Error;
-        match error {
-            Error::Busy => Self::new(Code::PublishersBusy, error).retry_after(1),
-            Error::Closed => Self::new(Code::Draining, error).retry_after(1),
-            Error::TooManyTopics => Self::new(Code::TopicsExhausted, error),
-            Error::TooManyRecords => Self::new(Code::RecordsExhausted, error),
-            Error::Full { .. } => Self::new(Code::JournalFull, error).retry_after(30),
-            other => Self::new(Code::JournalUnavailable, with_causes(&other)).retry_after(5),
-        }
-    }
-}
-
-impl From<bellwire_alerts::desk::AcknowledgeError> for Problem {
-    fn from(error: bellwire_alerts::desk::AcknowledgeError) -> Self {
-        use bellwire_alerts::desk::AcknowledgeError;
-        let code = match error {
-            AcknowledgeError::NotFound => Code::AlertNotFound,
-            AcknowledgeError::NotFiring => Code::AlertNotFiring,
-            _ => Code::BodyInvalid,
-        };
-        Self::new(code, error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::golden;
-
-    #[test]
-    fn codes_are_snake_case_and_given_out_once() {
-        let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        for (index, code) in codes.iter().enumerate() {
-            assert!(code.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_')), "{code}");
-            assert!(!codes[..index].contains(code), "{code} stands twice");
-        }
-    }
 
     #[test]
     fn the_reference_lists_every_code() {

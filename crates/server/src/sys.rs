@@ -3,42 +3,19 @@
 //! - `$sys/connections`: the connections that lag, by name, the slowest of them.
 //! - `$sys/server`: the figures of `/metrics`, by name.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use bellwire_model::limits::{LAG_INTERVAL, LAGGARDS_NAMED_MAX};
+use bellwire_model::limits::LAG_INTERVAL;
 use bellwire_model::{Body, Event, Topic};
+use bellwire_process::{Row, clock};
+use bellwire_shards::{Laggard, Lags, States};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
-use crate::clock;
 use crate::observe::Figures;
-use crate::shard::{LagReport, Laggard};
-use crate::state::States;
 
 const CONNECTIONS: &str = "$sys/connections";
 const SERVER: &str = "$sys/server";
-
-/// What each shard has told last of those who lag.
-#[derive(Debug, Default)]
-pub(crate) struct Lags(Mutex<FxHashMap<usize, LagReport>>);
-
-impl Lags {
-    pub(crate) fn report(&self, shard: usize, report: LagReport) {
-        self.0.lock().expect("not poisoned").insert(shard, report);
-    }
-
-    /// How many lag in all, and the slowest of them.
-    fn slowest(&self) -> (usize, Vec<Laggard>) {
-        let reports = self.0.lock().expect("not poisoned");
-        let connections = reports.values().map(|report| report.connections).sum();
-        let mut slowest: Vec<Laggard> =
-            reports.values().flat_map(|report| report.slowest.iter().cloned()).collect();
-        drop(reports);
-        slowest.sort_by_key(|laggard| std::cmp::Reverse((laggard.lag_events, laggard.stalled_ms)));
-        slowest.truncate(LAGGARDS_NAMED_MAX);
-        (connections, slowest)
-    }
-}
 
 /// Keeps `$sys/…` as it is now.
 #[derive(Debug)]
@@ -77,10 +54,13 @@ impl SysTopics {
     /// The connections that lag now, and the end of those that did before.
     fn connections(&self, named: &mut FxHashSet<String>) -> Vec<Event> {
         let (lagging, slowest) = self.lags.slowest();
-        self.figures.streams_lagging.set(lagging as u64);
+        self.figures.shards.streams_lagging.set(lagging as u64);
         let most = |of: fn(&Laggard) -> u64| slowest.iter().map(of).max().unwrap_or(0);
-        self.figures.lag_events.set(most(|laggard| laggard.lag_events));
-        self.figures.lag_ms.set(most(|laggard| laggard.lag_ms.unwrap_or(laggard.stalled_ms)));
+        self.figures.shards.lag_events.set(most(|laggard| laggard.lag_events));
+        self.figures
+            .shards
+            .lag_ms
+            .set(most(|laggard| laggard.lag_ms.unwrap_or(laggard.stalled_ms)));
         let now_named: FxHashSet<String> =
             slowest.iter().map(|laggard| laggard.name.clone()).collect();
         let gone = named.difference(&now_named).map(|name| event(CONNECTIONS, name, None));
@@ -95,11 +75,10 @@ impl SysTopics {
 
     /// The figures that have changed.
     fn server(&self, shown: &mut FxHashMap<&'static str, u64>) -> Vec<Event> {
-        let changed = |(name, value): &(&'static str, u64)| {
-            shown.insert(name, *value).is_none_or(|before| before != *value)
-        };
-        let figures = self.figures.all().into_iter().filter(changed);
-        figures.map(|(name, value)| event(SERVER, name, Some(json!(value)))).collect()
+        let changed =
+            |row: &Row| shown.insert(row.name, row.value).is_none_or(|before| before != row.value);
+        let figures = self.figures.rows().filter(changed);
+        figures.map(|row| event(SERVER, row.name, Some(json!(row.value)))).collect()
     }
 }
 

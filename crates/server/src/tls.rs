@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use bellwire_model::limits::TLS_LOOK_INTERVAL;
+use bellwire_process::clock;
 use rustls::ServerConfig;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
 
 use self::expiry::Expiry;
-use crate::clock;
 use crate::config::Config;
 use crate::observe::Figures;
 
@@ -186,7 +186,7 @@ impl Tls {
             tracing::info!(%certificate, "New connections get this certificate.");
             return;
         };
-        self.figures.certificate_expiry.set(expiry.timestamp_s());
+        self.figures.door.certificate_expiry.set(expiry.timestamp_s());
         let valid_until = expiry.to_string();
         if expiry.timestamp_s() as i64 * 1000 > clock::now().as_ms() {
             tracing::info!(%certificate, valid_until, "New connections get this certificate.");

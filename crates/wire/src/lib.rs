@@ -23,6 +23,7 @@ pub mod json;
 pub mod msgpack;
 pub mod ndjson;
 mod object;
+pub mod problem;
 pub mod publish;
 pub mod reply;
 pub mod request;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bellwire_model::limits::{NOTE_BYTES_MAX, PERSON_BYTES_MAX, POSTED_ALERTS_MAX};
 use bellwire_model::{
-    Acknowledgement, Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp,
+    Acknowledgement, Alert, AlertState, AlertStatus, Coded, Fingerprint, SilenceId, Timestamp,
     TransitionKind,
 };
 use thiserror::Error;
@@ -76,6 +76,16 @@ pub enum AcknowledgeError {
     /// Nobody says who acknowledges, or too much is said.
     #[error("`by` has 1 to {PERSON_BYTES_MAX} bytes, `note` at most {NOTE_BYTES_MAX}")]
     Text,
+}
+
+impl Coded for AcknowledgeError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "alert_not_found",
+            Self::NotFiring => "alert_not_firing",
+            Self::Text => "body_invalid",
+        }
+    }
 }
 
 impl Desk {

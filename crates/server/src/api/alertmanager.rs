@@ -14,13 +14,13 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_alerts::config::Receiver;
+use bellwire_wire::problem::Problem;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use self::filter::Query;
 use super::App;
 use crate::observe::ALERTMANAGER_VERSION;
-use crate::problem::Problem;
 
 pub(super) use alerts::{list as alerts, post as post_alerts};
 pub(super) use groups::list as groups;

@@ -5,27 +5,28 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use bellwire_alerting::ALERTS_ACTIVE;
 use bellwire_alerts::desk::{AcknowledgeError, Desk, NewAcknowledgement, Plan};
 use bellwire_model::{FilterSet, Fingerprint, Timestamp};
 use bellwire_wire::json;
+use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, header};
 use serde::Deserialize;
 
 use super::App;
 use super::body::{json as json_of, read_batch};
-use crate::evaluator::ALERTS_ACTIVE;
-use crate::problem::{Code, Problem};
+use crate::problem::Refused;
 
 /// `GET /v1/alerts`: what `alerts/active` holds, as one array.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    app.large_reads.run(|| all(&app)).await
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refused> {
+    Ok(app.large_reads.run(|| all(&app)).await?)
 }
 
 fn all(app: &App) -> Response {
     let filter = ALERTS_ACTIVE.parse::<bellwire_model::Filter>().expect("a filter");
     let snapshot = app.publisher.states.snapshot(&FilterSet::from(filter));
     let body = |value: &Arc<bellwire_hub::Value<_>>| {
-        let frames: &crate::frames::Frames = &value.payload;
+        let frames: &bellwire_shards::Frames = &value.payload;
         let body = frames.event().body.as_ref();
         body.expect("a value that is there has a body").bytes().clone()
     };
@@ -64,7 +65,7 @@ pub(super) async fn acknowledge(
     Path(fingerprint): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let fingerprint = read(&fingerprint)?;
     let held = read_batch(&app.admission, &headers, body).await?;
     let AcknowledgementText { by, note } = json_of(&held).map_err(|error| {
@@ -80,7 +81,7 @@ pub(super) async fn acknowledge(
 pub(super) async fn unacknowledge(
     State(app): State<Arc<App>>,
     Path(fingerprint): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let fingerprint = read(&fingerprint)?;
     attend(&app, fingerprint, move |desk, now| desk.plan_unacknowledgement(now, fingerprint)).await
 }
@@ -89,7 +90,7 @@ async fn attend(
     app: &App,
     fingerprint: Fingerprint,
     plan: impl FnOnce(&Desk, Timestamp) -> Result<Plan, AcknowledgeError> + Send + 'static,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let planned = app.alerting.request(move |desk, now| match plan(desk, now) {
         Ok(plan) => (plan, Ok(())),
         Err(error) => (Plan::default(), Err(Problem::from(error))),

@@ -5,6 +5,7 @@ use std::io::Read;
 use axum::body::{Body, HttpBody};
 use bellwire_model::limits::{BODY_BYTES_MAX, BODY_TIMEOUT, NESTING_MAX};
 use bellwire_model::{is_nested_deeper, without_byte_order_mark};
+use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderName, header};
@@ -12,7 +13,6 @@ use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::admission::Admission;
-use crate::problem::{Code, Problem};
 
 /// A body, and its part of what bodies may take together: keep it until the request is done.
 #[derive(Debug)]

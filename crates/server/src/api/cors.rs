@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bellwire_wire::problem::{Code, Problem};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::App;
 use crate::config::Origins;
-use crate::problem::{Code, Problem};
+use crate::problem::Refused;
 
 /// Methods and headers that the API knows.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
@@ -25,7 +26,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let Some(origin) = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN)) else {
         if !request.method().is_safe() && is_foreign(request.uri(), headers) {
             let detail = "name the page's origin in `allowed_origins` to let it publish";
-            return Problem::new(Code::OriginForbidden, detail).into_response();
+            return Refused(Problem::new(Code::OriginForbidden, detail)).into_response();
         }
         return next.run(request).await;
     };

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_shards::Framing;
+use bellwire_shards::PollAnswer;
+use bellwire_shards::{Asked, EventsRequest, Handshake};
 use bellwire_wire::json;
+use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version, header};
 use hyper::ext::Protocol;
@@ -13,32 +17,28 @@ use hyper::ext::Protocol;
 use super::App;
 use super::body::header as text_of;
 use super::cors::{allowed_origin, is_foreign_page};
-use crate::controls;
-use crate::frames::Framing;
 use crate::front_door::Passage;
-use crate::problem::{Code, Problem};
-use crate::stream_request::{Asked, EventsRequest, Handshake};
-use crate::tasks::PollAnswer;
+use crate::problem::Refused;
 
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     Extension(passage): Extension<Passage>,
     parts: Parts,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let Parts { method, uri, version, headers, extensions, .. } = parts;
     let handshake = match extensions.get::<Protocol>() {
         // It knows no upgrades, so what it says of them does not count.
         None if version < Version::HTTP_11 => None,
         None => Handshake::of_http1(&headers)?,
-        protocol => Handshake::of_http2(protocol, &headers)?,
+        protocol => Handshake::of_http2(protocol.map(Protocol::as_str), &headers)?,
     };
     if method == Method::CONNECT && handshake.is_none() {
         let detail = "`CONNECT` opens WebSockets alone: see RFC 8441";
-        return Err(Problem::new(Code::MethodNotAllowed, detail));
+        return Err(Problem::new(Code::MethodNotAllowed, detail).into());
     }
     if handshake.is_some() && is_foreign_page(&app.allowed_origins, &uri, &headers) {
         let detail = "name the page's origin in `allowed_origins` to let it open a WebSocket";
-        return Err(Problem::new(Code::OriginForbidden, detail));
+        return Err(Problem::new(Code::OriginForbidden, detail).into());
     }
     let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
     let accept = list(&headers, header::ACCEPT);
@@ -58,11 +58,11 @@ pub(super) async fn events(
         EventsRequest::Stream(mut stream) => {
             let origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
             stream.allow_origin = origin.map(Box::new);
-            passage.open(stream).await
+            Ok(passage.open(stream).await?)
         }
         EventsRequest::Poll(poll) => {
             app.admission.subscriber()?;
-            let _waiting = app.figures.polls_waiting.enter();
+            let _waiting = app.figures.shards.polls_waiting.enter();
             Ok(answer_json(&app.tasks.poll(poll, app.draining.clone()).await?))
         }
     }
@@ -77,7 +77,7 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 
 /// `{"events":[…],"gap"?,"cursor"}`.
 pub(super) fn answer_json(answer: &PollAnswer) -> Response {
-    let gap = answer.gap.as_ref().map(|(gap, filters)| controls::gap(gap, filters));
+    let gap = answer.gap.as_ref().map(|(gap, filters)| bellwire_shards::gap(gap, filters));
     let events = answer.events.iter().map(|event| &event[..]);
     let json = json::page(events, gap.as_ref(), Some(answer.cursor));
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use super::App;
 use super::body::read;
 use super::samples::of_problem;
-use crate::percent;
 
 /// What clients take the version from: the last one whose protocol is the same.
 const VERSION: &str = "1.8.10";
@@ -68,7 +67,7 @@ pub(super) async fn query(
     let held = read(&app.admission, &headers, body, PARAMETERS_BYTES_MAX);
     let held = held.await.map_err(of_problem)?;
     let form = std::str::from_utf8(&held.bytes).unwrap_or_default();
-    percent::check_query(form).map_err(of_problem)?;
+    bellwire_shards::check_query(form).map_err(of_problem)?;
     let query = uri.query().unwrap_or_default();
     let mut parameters = url::form_urlencoded::parse(form.as_bytes())
         .chain(url::form_urlencoded::parse(query.as_bytes()));

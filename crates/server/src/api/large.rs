@@ -1,9 +1,8 @@
 //! Reads whose work grows with the data: few at a time, and on no thread that serves others.
 
 use bellwire_model::limits::{LARGE_READ_PATIENCE, LARGE_READS_MAX};
+use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::Semaphore;
-
-use crate::problem::{Code, Problem};
 
 /// The places of such reads.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod syntax;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use bellwire_wire::problem::Problem;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +21,6 @@ pub(super) use self::reload::reload;
 pub(super) use self::rules::{alerts, rules};
 pub(super) use self::syntax::parse_query;
 use crate::place::line_and_column;
-use crate::problem::Problem;
 
 /// What went wrong, as Prometheus says it.
 #[derive(Debug)]

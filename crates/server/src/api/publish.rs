@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use bellwire_journal::Append;
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Topic, TopicError, without_byte_order_mark};
+use bellwire_shards::{Published, check_idempotency_key};
+use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::{self, BatchFormat, Publish};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
@@ -17,9 +19,8 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::body::{header as text_of, read, read_batch};
-use crate::percent::wrong_escape;
-use crate::problem::{Code, Problem};
-use crate::publisher::{Published, check_idempotency_key};
+use crate::problem::Refused;
+use bellwire_shards::wrong_escape;
 
 const KEY: HeaderName = HeaderName::from_static("bellwire-key");
 const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
@@ -31,7 +32,7 @@ pub(super) async fn one(
     TopicPath(topic): TopicPath,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let key = text_of(&headers, KEY)?;
     let event_type = text_of(&headers, TYPE)?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
@@ -56,7 +57,7 @@ pub(super) async fn many(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
     let held = read_batch(&app.admission, &headers, body).await?;
     let format = batch_format(content_type, &held.bytes);
@@ -93,7 +94,7 @@ pub(super) async fn delete(
     State(app): State<Arc<App>>,
     TopicPath(topic): TopicPath,
     uri: Uri,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, Refused> {
     let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let key = parameters.find(|(name, _)| name == "key").map(|(_, key)| key);
     let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
@@ -107,9 +108,9 @@ pub(super) async fn delete(
 pub(super) struct TopicPath(pub(super) Topic);
 
 impl<S: Send + Sync> FromRequestParts<S> for TopicPath {
-    type Rejection = Problem;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
@@ -117,7 +118,9 @@ impl<S: Send + Sync> FromRequestParts<S> for TopicPath {
             Problem::new(Code::TopicInvalid, format!("topic `{text}`: {error}"))
         };
         if let Some(wrong) = wrong_escape(parts.uri.path()) {
-            return Err(invalid(&format!("`{wrong}` is no percent-encoding: write `%` as `%25`")));
+            return Err(
+                invalid(&format!("`{wrong}` is no percent-encoding: write `%` as `%25`")).into()
+            );
         }
         let topic = text.parse().map_err(|error: TopicError| invalid(&error))?;
         Ok(Self(topic))

@@ -7,12 +7,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_ingest::{Decoded, json, line_protocol};
+use bellwire_process::clock;
+use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
 use super::App;
 use super::body::{header as text_of, read_batch};
-use crate::clock;
-use crate::problem::{Code, Problem};
+use crate::problem::Refused;
 
 /// `POST /v1/samples`. Answers `{"accepted":n}`, with `"rejected"` and `"errors"` where some samples
 /// were refused; they name the line and the reason. The others count all the same.
@@ -20,16 +21,17 @@ pub(super) async fn json(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let format = json::Format::from_content_type(text_of(&headers, header::CONTENT_TYPE)?);
     let held = read_batch(&app.admission, &headers, body).await?;
     let decoded = json::decode(format, &held.bytes, clock::now())
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (summary, accepted) = summary(&decoded);
     if accepted == 0 && decoded.rejected > 0 {
-        app.figures.samples_rejected.add(decoded.rejected as u64);
+        app.figures.alerting.samples_rejected.add(decoded.rejected as u64);
         return Err(Problem::new(Code::SamplesInvalid, first_reason(&decoded))
-            .with("errors", summary["errors"].clone()));
+            .with("errors", summary["errors"].clone())
+            .into());
     }
     take(&app, decoded).await?;
     Ok((StatusCode::OK, Json(summary)).into_response())
@@ -67,7 +69,7 @@ pub(super) async fn line_protocol(
 }
 
 async fn take(app: &App, decoded: Decoded) -> Result<(), Problem> {
-    app.figures.samples_rejected.add(decoded.rejected as u64);
+    app.figures.alerting.samples_rejected.add(decoded.rejected as u64);
     app.intake.take(decoded.samples).await
 }
 
@@ -102,7 +104,7 @@ fn invalid(reason: &str) -> Response {
 /// A problem in the form that clients of InfluxDB read; its status and headers stay.
 pub(super) fn of_problem(problem: Problem) -> Response {
     let error = influx_error(StatusCode::BAD_REQUEST, problem.code.as_str(), problem.detail());
-    let mut response = problem.into_response();
+    let mut response = Refused(problem).into_response();
     *response.body_mut() = error.into_body();
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);

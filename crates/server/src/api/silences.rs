@@ -10,7 +10,9 @@ use bellwire_alerts::Matchers;
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::silence::{Ending, Silence};
 use bellwire_model::limits::PREVIEW_ALERTS_MAX;
+use bellwire_process::clock;
 use bellwire_wire::json as wire;
+use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,13 +20,12 @@ use serde_json::{Value, json};
 use super::App;
 use super::alertmanager::silences::{MatcherText, in_order, matchers, matchers_json};
 use super::body::{json as json_of, read_batch};
-use crate::clock;
-use crate::problem::{Code, Problem};
+use crate::problem::Refused;
 
 /// `GET /v1/silences`: those in force first, then those to come, then those that have ended; each
 /// with the number of alerts that it silences now.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    app.large_reads.run(|| all(&app)).await
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refused> {
+    Ok(app.large_reads.run(|| all(&app)).await?)
 }
 
 fn all(app: &App) -> Response {
@@ -76,7 +77,7 @@ pub(super) async fn preview(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let held = read_batch(&app.admission, &headers, body).await?;
     let preview: Preview = json_of(&held)
         .map_err(|error| Problem::new(Code::BodyInvalid, format!("no matchers: {error}")))?;
@@ -85,7 +86,7 @@ pub(super) async fn preview(
         MatchersText::Array(texts) => matchers(&texts),
     };
     let matchers = parsed.map_err(|error| Problem::new(Code::BodyInvalid, error))?;
-    app.large_reads.run(|| matched(&app, &matchers)).await
+    Ok(app.large_reads.run(|| matched(&app, &matchers)).await?)
 }
 
 fn matched(app: &App, matchers: &Matchers) -> Response {

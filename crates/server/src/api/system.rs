@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_model::with_causes;
 use http::{StatusCode, header};
 
 use super::App;
-use crate::problem::with_causes;
 
 /// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let bounds = app.publisher.journal.bounds();
-    app.figures.journal_tail.set(bounds.tail.get());
-    app.figures.journal_trimmed.set(bounds.trimmed.get());
-    app.figures.state_keys.set(app.publisher.states.keys() as u64);
+    app.figures.journal.tail.set(bounds.tail.get());
+    app.figures.journal.trimmed.set(bounds.trimmed.get());
+    app.figures.shards.state_keys.set(app.publisher.states.keys() as u64);
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.figures.render()).into_response()
 }

@@ -12,24 +12,25 @@ use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
 use bellwire_model::{Cursor, Filter, FilterSet, Offset, Topic};
+use bellwire_shards::Kind;
+use bellwire_shards::PollAnswer;
+use bellwire_shards::parse_cursor;
 use bellwire_wire::json;
+use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::App;
 use super::publish::TopicPath;
-use crate::problem::{Code, Problem};
-use crate::stream_request::parse_cursor;
-use crate::tasks::PollAnswer;
-use crate::topics::Kind;
+use crate::problem::Refused;
 
 /// `GET /v1/topics?prefix=…&after=…&limit=…`: topics with their kinds and figures, sorted by name.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let query = ListQuery::parse(query.as_deref().unwrap_or_default())?;
-    app.large_reads.run(|| Json(listing(&app, &query)).into_response()).await
+    Ok(app.large_reads.run(|| Json(listing(&app, &query)).into_response()).await?)
 }
 
 fn listing(app: &App, query: &ListQuery) -> Value {
@@ -121,12 +122,12 @@ pub(super) async fn history(
     State(app): State<Arc<App>>,
     TopicPath(topic): TopicPath,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Response, Refused> {
     let query = HistoryQuery::parse(query.as_deref().unwrap_or_default())?;
     match app.publisher.topics.kind(&topic) {
         Kind::State => {
             let read = || super::events::answer_json(&values(&app, &topic, query.limit));
-            app.large_reads.run(read).await
+            Ok(app.large_reads.run(read).await?)
         }
         Kind::Stream => Ok(super::events::answer_json(&page(&app, &topic, &query).await?)),
     }

@@ -47,7 +47,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use crate::problem::Code;
+    use bellwire_wire::problem::Code;
 
     fn description() -> Value {
         let text = include_str!("../../openapi.json");

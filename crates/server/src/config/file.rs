@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use bellwire_model::limits::TOPIC_RULES_MAX;
+use bellwire_shards::{Kind, TopicRule};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Config, ConfigError, SETTINGS, Setting, parse_bytes, parse_duration};
 use crate::place::line_and_column;
-use crate::topics::{Kind, TopicRule};
 
 /// One `[[topic]]`.
 #[derive(Debug, Deserialize)]

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT};
+use bellwire_shards::{Handoff, Place, Spread};
+use bellwire_wire::problem::{Code, Problem};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
@@ -19,10 +21,8 @@ use super::http1::{Driven, Lean};
 use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
-use crate::admission::{AddressPlace, Admission};
+use crate::admission::Admission;
 use crate::observe::Figures;
-use crate::problem::{Code, Problem};
-use crate::shard::{Handoff, Spread};
 use crate::tls::Tls;
 
 /// What every connection needs.
@@ -103,7 +103,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 #[derive(Debug)]
 struct Guest {
     socket: TcpStream,
-    place: Option<Box<AddressPlace>>,
+    place: Option<Box<Place>>,
     /// What has come of the head.
     head: Vec<u8>,
     /// Why it may not stay.
@@ -119,6 +119,7 @@ fn receive(
     scratch: &mut [u8],
 ) -> Option<Guest> {
     let admitted = door.admission.connection().and_then(|()| door.admission.address(address));
+    let admitted = admitted.map(|place| place.map(Place::new));
     let place = match admitted {
         Ok(place) => place,
         Err(problem) => {
@@ -147,7 +148,7 @@ fn receive(
 }
 
 async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
-    let _visit = door.figures.connections_open.enter();
+    let _visit = door.figures.door.guests.enter();
     let Guest { socket, place, mut head, refused } = guest;
     let Ok(stream) = tokio::net::TcpStream::from_std(socket) else { return };
     if let Some(problem) = refused {
@@ -192,7 +193,7 @@ async fn meet(
     let mut stream = match opened {
         Ok(opened) => opened?,
         Err(error) => {
-            door.figures.tls_failures.add(1);
+            door.figures.door.tls_failures.add(1);
             tracing::debug!(%error, "A TLS handshake failed.");
             return None;
         }
@@ -243,7 +244,7 @@ fn hand_over(mut handoff: Handoff, door: &Door) {
         return handoff.socket.refuse(&problem);
     }
     if let Err(mut handoff) = door.spread.adopt(handoff) {
-        door.figures.connections_refused.add(1);
+        door.figures.door.connections_refused.add(1);
         let problem = Problem::new(Code::ConnectionsExhausted, "too many connections come at once");
         handoff.socket.refuse(&problem.retry_after(1));
     }

@@ -18,6 +18,9 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX, STALL_TIMEOUT};
+use bellwire_shards::StreamRequest;
+use bellwire_shards::{Handoff, Socket};
+use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use hyper::body::Frame;
@@ -28,9 +31,6 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::http2::{Busy, One};
-use crate::problem::{Code, Problem};
-use crate::shard::{Handoff, Socket};
-use crate::stream_request::StreamRequest;
 
 /// Opens a stream at a shard and answers with what it writes.
 pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, Problem> {
@@ -80,7 +80,7 @@ fn adopt(one: &One, request: StreamRequest) -> Result<UnixStream, Problem> {
     })?;
     let handoff = Handoff { socket: Socket::Pair(far), request, early: Vec::new(), place: None };
     door.spread.adopt(handoff).map_err(|_| {
-        door.figures.connections_refused.add(1);
+        door.figures.door.connections_refused.add(1);
         let detail = "too many streams come at once, or the server is to end";
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(1)
     })?;

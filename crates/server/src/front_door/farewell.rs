@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::stream::Stream;
-use crate::problem::{Code, Problem};
+use bellwire_wire::problem::{Code, Problem};
 
 /// The head of a request has taken too long.
 pub(super) fn head_timeout() -> Problem {

@@ -1,15 +1,15 @@
 //! The head of a connection's first request.
 
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
+use bellwire_shards::Framing;
+use bellwire_shards::{Asked, EVENTS_PATH, EventsRequest, StreamRequest};
+use bellwire_wire::problem::{Code, Problem};
 use http::Version;
 use httparse::{Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
-use crate::frames::Framing;
-use crate::problem::{Code, Problem};
-use crate::stream_request::{Asked, EVENTS_PATH, EventsRequest, StreamRequest};
 
 /// Who serves the request.
 #[derive(Debug)]

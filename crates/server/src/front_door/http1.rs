@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
+use bellwire_shards::StreamRequest;
 use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,7 +24,7 @@ use super::progress::{Answer, HeadDeadline, Progress};
 use super::replay::Replay;
 use super::stream::Stream;
 use super::takeover::{Passage, Takeover};
-use crate::stream_request::StreamRequest;
+use crate::problem::Refused;
 
 /// How hyper's part in a connection ended.
 #[derive(Debug)]
@@ -129,7 +130,7 @@ fn answer(
     async move {
         let (mut response, is_well_formed) = match answer {
             Ok(answer) => (answer.await?, true),
-            Err(problem) => (problem.into_response(), false),
+            Err(problem) => (Refused(problem).into_response(), false),
         };
         // To read what a client only offers would be to ask for it.
         let is_read = if is_asking { leftover.is_empty() } else { leftover.drain().await };

@@ -29,6 +29,7 @@ use super::Door;
 use super::letter;
 use super::replay::Replay;
 use super::takeover::Passage;
+use crate::problem::Refused;
 
 /// Serves requests until the connection ends, or has had none for a while.
 pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
@@ -45,13 +46,13 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         async move {
             let answer: Response = match answer {
                 Ok(answer) => answer.await?,
-                Err(problem) => problem.into_response(),
+                Err(problem) => Refused(problem).into_response(),
             };
             let bytes = answer.body().size_hint().lower();
             let permit = (bytes > ANSWER_BYTES_SMALL).then(|| admission.answer(bytes));
             let (answer, permit) = match permit.transpose() {
                 Ok(permit) => (answer, permit),
-                Err(problem) => (problem.into_response(), None),
+                Err(problem) => (Refused(problem).into_response(), None),
             };
             Ok::<_, Infallible>(answer.map(|body| Answer::new(body, (busy, permit))))
         }

@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, Uri, header};
 
-use crate::problem::{Code, Problem};
+use bellwire_wire::problem::{Code, Problem};
 
 /// What counts of a head's headers.
 #[derive(Debug, Default)]

@@ -5,12 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bellwire_model::limits::TLS_BUFFER_BYTES_MAX;
+use bellwire_shards::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::shard::Socket;
 use crate::tls::Tls;
 
 /// The first byte of a TLS handshake; no request begins with it.

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use axum::response::Response;
+use bellwire_shards::StreamRequest;
+use bellwire_wire::problem::Problem;
 use tokio::sync::oneshot;
 
 use super::carry;
 use super::http2::One;
-use crate::problem::Problem;
-use crate::stream_request::StreamRequest;
 
 /// The way from hyper to a shard. Found among the extensions of each request.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::{Post, PostError};
 use bellwire_model::{Alert, AlertSource, Labels, LabelsError, Timestamp};
+use bellwire_process::clock;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,7 +18,6 @@ use serde_json::{Value, json};
 use super::filter::Query;
 use super::{App, Refusal, answer};
 use crate::api::body::{json as json_of, read_batch};
-use crate::clock;
 
 /// `GET /api/v2/alerts`, by fingerprint.
 pub(in crate::api) async fn list(

@@ -8,12 +8,12 @@ use axum::response::Response;
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::route::RouteId;
 use bellwire_model::Labels;
+use bellwire_process::clock;
 use serde_json::{Value, json};
 
 use super::alerts::{Viewer, labels_json};
 use super::filter::{Alerts, Query, Receivers};
 use super::{App, Refusal, answer};
-use crate::clock;
 
 /// What a group is sorted and told apart by: Alertmanager's order has the fewest labels first.
 type Key = (usize, Labels, Arc<str>, RouteId);

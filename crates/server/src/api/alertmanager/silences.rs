@@ -6,10 +6,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use bellwire_alerting::new_silence_id;
 use bellwire_alerts::desk::Plan;
 use bellwire_alerts::silence::{Ending, NewSilence, Silence, SilenceState};
 use bellwire_alerts::{Matcher, Matchers, Operator};
 use bellwire_model::{Labels, SilenceId, Timestamp};
+use bellwire_process::clock;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,9 +19,7 @@ use serde_json::{Value, json};
 use super::alerts::{labels_json, time};
 use super::filter::Query;
 use super::{App, Refusal, answer};
-use crate::alerting::new_silence_id;
 use crate::api::body::{json as json_of, read_batch};
-use crate::clock;
 
 /// `GET /api/v2/silences`: those in force first, the next to end before others; then those to
 /// come, then those that have ended, the last to end first.

@@ -6,7 +6,6 @@ use bellwire_model::{Timestamp, duration};
 use http::{Method, header};
 
 use super::Failure;
-use crate::percent;
 
 /// Parameters by name; one may occur several times.
 #[derive(Debug, Default)]
@@ -30,7 +29,8 @@ impl<S: Sync> FromRequest<S> for Parameters {
             let body = body.map_err(|error| Failure::bad_data(error.to_string()))?;
             let form = std::str::from_utf8(&body);
             let form = form.map_err(|_| Failure::bad_data("the form is not UTF-8"))?;
-            percent::check_query(form).map_err(|problem| Failure::bad_data(problem.detail()))?;
+            bellwire_shards::check_query(form)
+                .map_err(|problem| Failure::bad_data(problem.detail()))?;
             pairs.extend(url::form_urlencoded::parse(form.as_bytes()).into_owned());
         }
         pairs.extend(url::form_urlencoded::parse(query.as_bytes()).into_owned());

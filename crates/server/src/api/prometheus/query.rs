@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::QUERY_STEPS_MAX;
 use bellwire_model::{Labels, Timestamp};
+use bellwire_process::clock;
 use bellwire_rules::{
     Answer, Conventions, Element, NoteKind, Plan, Series, Span, Storage, Value, plain_text, query,
     query_range,
@@ -17,7 +18,6 @@ use serde_json::{Map, json};
 use super::parameters::Parameters;
 use super::{Failure, refusal};
 use crate::api::App;
-use crate::clock;
 
 /// `GET`, `POST /api/v1/query`: an expression at one instant.
 pub(in crate::api) async fn instant(

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use bellwire_wire::problem::{Code, Problem};
 
 use crate::api::App;
-use crate::problem::{Code, Problem};
+use crate::problem::Refused;
 
 /// Reads rule files and the rest of what may change while the server runs; all or nothing.
-pub(in crate::api) async fn reload(State(app): State<Arc<App>>) -> Result<(), Problem> {
+pub(in crate::api) async fn reload(State(app): State<Arc<App>>) -> Result<(), Refused> {
     // A client that hangs up must not leave half of it undone.
     let reload = Arc::clone(&app.reload);
     let reload = tokio::spawn(async move { reload.reload().await });
-    reload.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?
+    reload.await.map_err(|error| Problem::new(Code::RulesInvalid, error))??;
+    Ok(())
 }

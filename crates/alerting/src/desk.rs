@@ -1,0 +1,210 @@
+//! The alerts' desk in the server: what becomes of alerts, made durable and then shown.
+//!
+//! ```text
+//! evaluator ── transitions, values ──────────────┐       ┌─▶ alerts/active   (state)
+//!                                                ├▶ Desk ┴─▶ the notifier
+//! API ── silences, posts, … ─┐                   │
+//! time ─ ends, resolutions ──┴▶ the desk's thread┘
+//!                                  │ first
+//!                                  └─▶ alerts/events/…, records   (journal)
+//! ```
+//!
+//! What waits for the journal is done by one thread, one thing after the other. The evaluator has
+//! written what it brings already, and goes straight to the desk. Whoever changes the desk keeps
+//! its lock until the change is shown, so that all is shown in the order in which it happened;
+//! nothing is waited for meanwhile.
+
+mod worker;
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bellwire_alerts::Desk;
+use bellwire_alerts::config::Config;
+use bellwire_alerts::desk::{Plan, RuleChange};
+use bellwire_journal::{Error, Journal};
+use bellwire_model::limits::DESK_QUEUED_MAX;
+use bellwire_model::{Alert, SilenceId, Timestamp};
+use bellwire_process::clock;
+use bellwire_process::crash;
+use bellwire_wire::problem::{Code, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::figures::Figures;
+use crate::notifier::Notifier;
+use crate::states::StateTopics;
+
+use worker::Worker;
+
+/// How long somebody waits for a place in the queue before being told to come back.
+const DESK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where alerts are, and where everybody turns to who wants something of them.
+#[derive(Debug)]
+pub struct Alerting {
+    worker: Arc<Worker>,
+    /// Of the queue, for requests.
+    places: Arc<Semaphore>,
+    work: SyncSender<Work>,
+    started_at: Timestamp,
+}
+
+/// What the desk's thread is to do.
+enum Work {
+    /// Alerts are to be routed, and inhibit each other, as this says.
+    Replace(Box<Config>),
+    /// Somebody asks for something.
+    Request(Request),
+}
+
+/// Looks at the desk when its turn comes; says what to do and whom to answer.
+type Request = Box<dyn FnOnce(&Desk, Timestamp) -> (Plan, Answer) + Send>;
+
+/// Called once the plan is durable and taken, or has failed.
+type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// What the desk's thread needs of the rest of the server.
+#[derive(Debug)]
+pub struct AlertingParts {
+    pub journal: Arc<dyn Journal>,
+    pub states: Arc<dyn StateTopics>,
+    pub notifier: Arc<Notifier>,
+    pub figures: Arc<Figures>,
+    pub draining: watch::Receiver<bool>,
+}
+
+impl Alerting {
+    /// The desk as the journal has it, and what is to run at it. The rules' alerts are yet to
+    /// [`begin`](Self::begin).
+    pub fn open(parts: AlertingParts) -> Result<(Arc<Self>, Run), Error> {
+        // There is room for whatever holds a place, and for one new configuration.
+        let (work, queue) = sync_channel(DESK_QUEUED_MAX + 1);
+        let places = Arc::new(Semaphore::new(DESK_QUEUED_MAX));
+        let worker = Arc::new(Worker::open(parts)?);
+        let run = Run { worker: Arc::clone(&worker), queue };
+        Ok((Arc::new(Self { worker, places, work, started_at: clock::now() }), run))
+    }
+
+    /// Takes the rules' alerts as they are at the start, and shows all alerts.
+    pub fn begin(&self, alerts: impl Iterator<Item = Arc<Alert>>) {
+        self.worker.begin(alerts);
+    }
+
+    /// Takes what rules say of alerts, and shows it. It is durable already.
+    pub fn on_rules(&self, changes: Vec<RuleChange>) {
+        self.worker.show_after(|desk, now| desk.on_rules(now, changes));
+    }
+
+    /// Takes the newest values of the rules' alerts that go on, and shows them.
+    pub fn refresh(&self, alerts: impl Iterator<Item = Arc<Alert>>) {
+        // Computed before the desk's lock is taken.
+        let alerts: Vec<_> = alerts.collect();
+        self.worker.show_after(|desk, _| desk.refresh(alerts));
+    }
+
+    /// Puts another configuration in force.
+    pub async fn replace(&self, config: Config) -> Result<(), Problem> {
+        self.offer(Work::Replace(Box::new(config)))?;
+        // Its turn has come when that of a request behind it has.
+        self.request(|_, _| (Plan::default(), ())).await
+    }
+
+    /// Queues what somebody asks for, who can come again.
+    fn offer(&self, work: Work) -> Result<(), Problem> {
+        self.work.try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => is_full(),
+            TrySendError::Disconnected(_) => Error::Closed.into(),
+        })
+    }
+
+    /// Asks for something: `plan` looks at the desk when its turn comes, and says what to do and
+    /// what to answer once that is durable and done. Whoever has waited for long is told to come
+    /// back.
+    pub async fn request<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        let place = tokio::time::timeout(DESK_PATIENCE, place).await;
+        let place = place.map_err(|_| is_full())?.expect("the semaphore is never closed");
+        let (reply, replied) = oneshot::channel();
+        let done = move |answer| {
+            // Who has left does not need the answer.
+            let _ = reply.send(answer);
+        };
+        self.queue(place, plan, done)?;
+        replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+
+    /// Asks without blocking, and calls `done` with the answer on the desk's thread. An error says
+    /// that nothing was asked and that `done` is not called.
+    pub fn request_then<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
+        done: impl FnOnce(Result<T, Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| is_full())?;
+        self.queue(place, plan, done)
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        place: OwnedSemaphorePermit,
+        plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
+        done: impl FnOnce(Result<T, Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
+        let request: Request = Box::new(move |desk, now| {
+            // Its turn has come.
+            drop(place);
+            let (plan, answer) = plan(desk, now);
+            let answer: Answer =
+                Box::new(move |result| done(result.map(|()| answer).map_err(Problem::from)));
+            (plan, answer)
+        });
+        self.offer(Work::Request(request))
+    }
+
+    /// The desk, to look at it for a moment.
+    pub fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.worker.desk()
+    }
+
+    /// Whom to notify of what.
+    pub fn config(&self) -> Arc<Config> {
+        self.worker.config()
+    }
+
+    /// When the server started.
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+}
+
+fn is_full() -> Problem {
+    let detail = "as many changes of alerts as there may be wait for the journal";
+    Problem::new(Code::PublishersBusy, detail).retry_after(1)
+}
+
+/// What is yet to run at the desk.
+#[derive(Debug)]
+pub struct Run {
+    worker: Arc<Worker>,
+    queue: Receiver<Work>,
+}
+
+impl Run {
+    /// Starts the desk's thread. It ends when nobody is left who could ask for anything.
+    pub fn spawn(self) -> io::Result<JoinHandle<()>> {
+        crash::spawn_essential("alerts".to_owned(), move || self.worker.run(&self.queue))
+    }
+}
+
+/// The identity of a new silence.
+pub fn new_silence_id() -> SilenceId {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).expect("the system has given random numbers at the start");
+    SilenceId::from_random(u128::from_ne_bytes(bits))
+}

@@ -1,0 +1,65 @@
+//! What rules and people tell of alerts, as events, and where.
+
+use bellwire_journal::Append;
+use bellwire_model::limits::{STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
+use bellwire_model::{Alert, Body, Event, Sample, Topic, Transition};
+use bellwire_rules::Recorded;
+use bellwire_wire::json;
+
+/// The state topic of alerts as they are now, keyed by fingerprint.
+pub const ALERTS_ACTIVE: &str = "alerts/active";
+
+/// Transitions of all alerts.
+pub(crate) const ALERTS_EVENTS: &str = "alerts/events";
+
+/// The type of the event that tells that somebody has taken an alert up.
+pub(crate) const ACKNOWLEDGED: &str = "alert.acknowledged";
+
+/// The type of the event that tells that nobody has any more, though the alert still fires.
+pub(crate) const UNACKNOWLEDGED: &str = "alert.unacknowledged";
+
+/// The event of a transition that every subscriber of the alert must see.
+pub(crate) fn announcement(transition: &Transition) -> Append {
+    let alert = &transition.alert;
+    let topic = event_topic(alert);
+    let event = Event {
+        topic,
+        key: Some(alert.fingerprint.to_string().into()),
+        event_type: Some(transition.kind.event_type().into()),
+        time: transition.time,
+        body: Some(Body::Json(json::alert(alert).into())),
+    };
+    Append { event, idempotency_key: Some(transition.id().into()) }
+}
+
+/// `alerts/events/<severity>/<alertname>`; what a topic cannot hold becomes `_`.
+pub(crate) fn event_topic(alert: &Alert) -> Topic {
+    let segment = |text: &str| -> String {
+        let share = TOPIC_BYTES_MAX / 2 - ALERTS_EVENTS.len();
+        let mut segment = String::new();
+        for character in text.chars() {
+            let fits = !(character.is_control() || matches!(character, '/' | '*'));
+            segment.push(if fits { character } else { '_' });
+            if segment.len() > share {
+                segment.pop();
+                break;
+            }
+        }
+        if segment.is_empty() { "_".to_owned() } else { segment }
+    };
+    let topic = format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(alert.name()));
+    topic.parse().expect("the segments are valid and short")
+}
+
+/// `rules/<recorded name>`: the newest value of a series; none where the series has ended.
+pub(crate) fn recorded_event(recorded: Recorded) -> Option<Event> {
+    let Recorded { series, value, time, .. } = recorded;
+    let topic: Topic = format!("rules/{}", series.metric_name()?).parse().ok()?;
+    let key = Some(json::state_key(&series).into());
+    let body = value.map(|value| json::sample(&Sample { series, value, time }));
+    if body.as_ref().is_some_and(|body| body.len() > STATE_VALUE_BYTES_MAX) {
+        return None;
+    }
+    let body = body.map(|body| Body::Json(body.into()));
+    Some(Event { topic, key, event_type: None, time, body })
+}

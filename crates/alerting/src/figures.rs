@@ -1,0 +1,36 @@
+//! What samples, rules, alerts and notifications are counted by.
+
+bellwire_process::figures! {
+    /// The figures of samples, rules, alerts and notifications.
+    pub struct Figures {
+        samples_accepted "counter" "bellwire_samples_accepted_total" "Samples that rules have seen.";
+        samples_rejected "counter" "bellwire_samples_rejected_total" "Samples that were refused.";
+        samples_dropped_late "counter" "bellwire_samples_dropped_late_total" "Samples that rules passed over because they were older than what their series had.";
+        samples_dropped_ahead "counter" "bellwire_samples_dropped_ahead_total" "Samples dropped because too many were ahead of the clock.";
+        series_refused "counter" "bellwire_series_refused_total" "Samples dropped because rules remember as many series as they may.";
+        values_refused "counter" "bellwire_values_refused_total" "Samples not shown because state topics hold as many keys as they may.";
+        rules_loaded "gauge" "bellwire_rules_loaded" "Rules that are loaded.";
+        reloads "counter" "bellwire_reloads_total" "Times that rules were read again and took effect.";
+        reloads_failed "counter" "bellwire_reloads_failed_total" "Times that rules were read again, were wrong, and those before stayed in force.";
+        rule_series "gauge" "bellwire_rule_series" "Series that rules remember.";
+        rule_state_unkept "gauge" "bellwire_rule_state_unkept" "1 while the rules' state cannot be written to the disk.";
+        rule_state_failures "counter" "bellwire_rule_state_failures_total" "Times that the rules' state could not be written or synced.";
+        alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
+        alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
+        alerts_data_lost "gauge" "bellwire_alerts_data_lost" "Alerts whose series have fallen silent while they fired.";
+        alerts_refused "counter" "bellwire_alerts_refused_total" "Alerts not raised because there are as many as there may be.";
+        rule_failures "counter" "bellwire_rule_evaluation_failures_total" "Evaluations of rules that came to nothing; the log and `/api/v1/rules` say which rules and why.";
+        alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire, lost their data or resolved.";
+        alert_groups "gauge" "bellwire_alert_groups" "Groups of alerts that are notified together.";
+        alert_groups_refused "counter" "bellwire_alert_groups_refused_total" "Alerts that nobody is notified of because there are too many groups.";
+        notifications "counter" "bellwire_notifications_total" "Notifications that were delivered, and are remembered, or were given up.";
+        notifications_failed "counter" "bellwire_notifications_failed_total" "Notifications that were given up; they are on `alerts/dead-letters`.";
+        notifications_postponed "counter" "bellwire_notifications_postponed_total" "Notifications put off to their group's next look, because too many wait for their webhook.";
+        notifications_waiting "gauge" "bellwire_notifications_waiting" "Notifications that wait or are on their way.";
+        notification_requests "counter" "bellwire_notification_requests_total" "Requests to webhooks.";
+        notification_requests_failed "counter" "bellwire_notification_requests_failed_total" "Requests to webhooks that failed.";
+    }
+    within {
+        journal_failures "Appends that failed.";
+    }
+}

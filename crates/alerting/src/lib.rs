@@ -1,0 +1,32 @@
+//! Samples to events: rules are evaluated as samples come, and what becomes of alerts is kept,
+//! shown and told.
+//!
+//! ```text
+//! samples ─▶ evaluator ─┬─ transitions ─▶ journal
+//!                       └─▶ desk ─┬─▶ alerts/active (state)
+//! API ──────────────────────▶     └─▶ notifier ─▶ webhooks
+//! ```
+//!
+//! The evaluator and the desk have a thread each; the notifier is a task. Where state topics are
+//! kept is [`StateTopics`]' business.
+
+mod desk;
+mod evaluator;
+mod events;
+mod figures;
+mod notifier;
+mod reload;
+mod rule_files;
+mod states;
+
+pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
+pub use evaluator::{EvaluatorParts, SampleIntake, restore, spawn};
+pub use events::ALERTS_ACTIVE;
+pub use figures::Figures;
+pub use notifier::{
+    AlertmanagerConfigError, Notifier, NotifierParts, Run as NotifierRun,
+    load as load_alertmanager_config,
+};
+pub use reload::{Reload, ReloadParts};
+pub use rule_files::{RuleFileText, RuleFilesError, load as load_rules, read as read_rule_files};
+pub use states::{NotShown, StateTopics};

@@ -1,0 +1,331 @@
+//! Tells webhooks of alerts: runs the dispatcher on the clock, and delivers what it says.
+//!
+//! ```text
+//! desk ──take──▶ newest update of each alert ──▶ dispatcher ──▶ one task per notification
+//!                                                    ▲                    │
+//!                    records of what was told ◀──────┴──── delivered? ────┤
+//!                                                                         ▼
+//!                                             alerts/dead-letters/<receiver>, if given up
+//! ```
+//!
+//! Whoever has news of alerts leaves it and goes on: of each alert the newest counts, so what
+//! waits is bounded by the number of alerts, and nobody waits for a webhook.
+
+mod configuration;
+mod dead_letter;
+mod delivery;
+mod payload;
+mod webhook;
+
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bellwire_alerts::config::{Config, Webhook};
+use bellwire_alerts::dispatch::{Dispatcher, RecordChange};
+use bellwire_alerts::notification::{Address, Notification, Update};
+use bellwire_journal::Journal;
+use bellwire_model::{Fingerprint, Timestamp};
+use bellwire_process::clock;
+use bellwire_process::crash;
+use bytes::Bytes;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinError, JoinSet};
+
+pub use self::configuration::{AlertmanagerConfigError, load};
+use self::dead_letter::DeadLetters;
+use self::delivery::{Lane, NotDelivered, Undelivered};
+use self::webhook::Trust;
+use crate::figures::Figures;
+
+/// The clock may be set back or forward, and the journal may take what it did not take before: both
+/// are looked at this often at least.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+
+/// Where news of alerts is left.
+#[derive(Debug)]
+pub struct Notifier {
+    news: Mutex<News>,
+    has_news: Notify,
+    /// The journal has failed to keep records: all are offered again.
+    has_lost_records: AtomicBool,
+}
+
+/// What the dispatcher has not seen yet.
+#[derive(Debug)]
+struct News {
+    updates: FxHashMap<Fingerprint, Update>,
+    config: Arc<Config>,
+    is_config_new: bool,
+}
+
+/// What the notifier needs of the rest of the server.
+#[derive(Debug)]
+pub struct NotifierParts {
+    pub config: Config,
+    pub journal: Arc<dyn Journal>,
+    pub figures: Arc<Figures>,
+    /// Where people find this server.
+    pub external_url: Arc<str>,
+    /// How long nobody is notified after the start.
+    pub start_delay: Duration,
+}
+
+impl Notifier {
+    /// With what the journal says of earlier notifications, and what runs it.
+    pub fn open(parts: NotifierParts) -> Result<(Arc<Self>, Run), bellwire_journal::Error> {
+        let NotifierParts { config, journal, figures, external_url, start_delay } = parts;
+        let config = Arc::new(config);
+        let stored = journal
+            .records(Address::KEY_PREFIX)?
+            .into_iter()
+            .filter_map(|record| Some((Address::from_key(&record.key)?, record.value.to_vec())));
+        let starts_at = clock::now().saturating_add(start_delay);
+        let dispatcher = Dispatcher::new(Arc::clone(&config), stored).starting_at(starts_at);
+        let news = News { updates: FxHashMap::default(), config, is_config_new: false };
+        let notifier = Arc::new(Self {
+            news: Mutex::new(news),
+            has_news: Notify::new(),
+            has_lost_records: AtomicBool::new(false),
+        });
+        let run = Run {
+            lanes: lanes(dispatcher.config()),
+            notifier: Arc::clone(&notifier),
+            dispatcher,
+            journal,
+            figures,
+            external_url,
+            deliveries: JoinSet::new(),
+            on_the_way: FxHashMap::default(),
+            unsaved: BTreeMap::new(),
+            uncounted: 0,
+            letters: DeadLetters::default(),
+            failing: FxHashSet::default(),
+        };
+        Ok((notifier, run))
+    }
+
+    /// Takes news of alerts; never waits for more than another caller.
+    pub fn take(&self, updates: impl IntoIterator<Item = Update>) {
+        let mut news = self.news();
+        let before = news.updates.len();
+        news.updates.extend(updates.into_iter().map(|update| (update.fingerprint(), update)));
+        let has_news = news.updates.len() > before;
+        drop(news);
+        if has_news {
+            self.has_news.notify_one();
+        }
+    }
+
+    /// The configuration that is in force.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.news().config)
+    }
+
+    /// Puts another configuration in force. What is on its way is given up, and sent anew as the
+    /// new configuration says.
+    pub fn replace(&self, config: Config) {
+        let mut news = self.news();
+        news.config = Arc::new(config);
+        news.is_config_new = true;
+        drop(news);
+        self.has_news.notify_one();
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().expect("nobody panics with the news in hand")
+    }
+}
+
+/// The ways to each receiver's webhooks.
+type Lanes = FxHashMap<Arc<str>, Vec<Arc<Lane>>>;
+
+fn lanes(config: &Config) -> Lanes {
+    // Read once for all webhooks, and not at all without any.
+    let trust = LazyCell::new(Trust::of_system);
+    let lane = |webhook: &Webhook| Arc::new(Lane::new(webhook, &trust));
+    let lanes = |webhooks: &[Webhook]| webhooks.iter().map(lane).collect();
+    let receivers = config.receivers.iter();
+    receivers.map(|receiver| (Arc::from(&*receiver.name), lanes(&receiver.webhooks))).collect()
+}
+
+/// A delivery that has ended, or failed within.
+type Landed = Result<(Id, Result<(), NotDelivered>), JoinError>;
+
+/// Runs the dispatcher for as long as the server runs.
+#[derive(Debug)]
+pub struct Run {
+    notifier: Arc<Notifier>,
+    dispatcher: Dispatcher,
+    lanes: Lanes,
+    journal: Arc<dyn Journal>,
+    figures: Arc<Figures>,
+    external_url: Arc<str>,
+    deliveries: JoinSet<Result<(), NotDelivered>>,
+    on_the_way: FxHashMap<Id, Arc<Notification>>,
+    /// Records that the journal has not taken yet, by key.
+    unsaved: BTreeMap<Box<str>, Option<Bytes>>,
+    /// Notifications that were delivered and are not counted yet: their records are unsaved.
+    uncounted: u64,
+    letters: DeadLetters,
+    /// Webhooks that have taken nothing since something could not be delivered.
+    failing: FxHashSet<(Arc<str>, usize)>,
+}
+
+impl Run {
+    /// Ends with the runtime that it is spawned on. What is on its way then is sent again at the
+    /// next start.
+    pub async fn forever(mut self) {
+        loop {
+            let wait = crash::run_essential(|| self.step(clock::now()));
+            let notifier = Arc::clone(&self.notifier);
+            // Each of these may be dropped while it waits: nothing is taken before it is ready.
+            tokio::select! {
+                () = notifier.has_news.notified() => {}
+                Some(landed) = self.deliveries.join_next_with_id() => {
+                    crash::run_essential(|| self.on_all_landed(landed));
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Takes the news, does what is due, and says how long there is nothing else to do.
+    fn step(&mut self, now: Timestamp) -> Duration {
+        let (updates, new_config) = {
+            let mut news = self.notifier.news();
+            let is_new = std::mem::take(&mut news.is_config_new);
+            (std::mem::take(&mut news.updates), is_new.then(|| Arc::clone(&news.config)))
+        };
+        if let Some(config) = new_config {
+            // What has been delivered just now must not be sent again.
+            self.take_landed();
+            self.deliveries = JoinSet::new();
+            self.on_the_way.clear();
+            self.failing.clear();
+            self.lanes = lanes(&config);
+            self.dispatcher.replace(now, config);
+        }
+        for update in updates.values() {
+            self.dispatcher.update(now, update);
+        }
+        let due = self.dispatcher.advance(now);
+        self.note(due.records);
+        for notification in due.notifications {
+            self.send(notification);
+        }
+        self.save();
+        self.letters.append(&*self.journal, &self.figures);
+        self.figures.alert_groups.set(self.dispatcher.group_count() as u64);
+        self.figures.alert_groups_refused.set(self.dispatcher.groups_refused());
+        let deadline = self.dispatcher.next_deadline();
+        let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
+        wait.min(CLOCK_CHECK)
+    }
+
+    fn send(&mut self, notification: Notification) {
+        let Address { receiver, webhook, .. } = &notification.address;
+        let lane = Arc::clone(&self.lanes[receiver][*webhook]);
+        let notification = Arc::new(notification);
+        let (url, figures) = (Arc::clone(&self.external_url), Arc::clone(&self.figures));
+        let sent = Arc::clone(&notification);
+        let task = self.deliveries.spawn(async move { lane.deliver(&sent, &url, &figures).await });
+        self.on_the_way.insert(task.id(), notification);
+    }
+
+    /// Many may come at once, and what follows for the journal goes there together.
+    fn on_all_landed(&mut self, first: Landed) {
+        self.on_landed(first);
+        self.take_landed();
+    }
+
+    fn take_landed(&mut self) {
+        while let Some(landed) = self.deliveries.try_join_next_with_id() {
+            self.on_landed(landed);
+        }
+    }
+
+    fn on_landed(&mut self, landed: Landed) {
+        let (id, result) = match landed {
+            Ok((id, result)) => (id, Some(result)),
+            // The server ends, or another configuration is in force.
+            Err(error) if error.is_cancelled() => return,
+            Err(error) => (error.id(), None),
+        };
+        let Some(notification) = self.on_the_way.remove(&id) else { return };
+        let address = &notification.address;
+        if let Some(Ok(())) = result {
+            let changes = self.dispatcher.on_sent(address);
+            self.note(changes);
+            self.uncounted += 1;
+            if self.failing.remove(&(address.receiver.clone(), address.webhook)) {
+                tracing::info!(receiver = %address.receiver, webhook = address.webhook, "A webhook takes notifications again.");
+            }
+            return;
+        }
+        self.dispatcher.on_failed(address);
+        match result {
+            Some(Err(NotDelivered::Postponed)) => self.figures.notifications_postponed.add(1),
+            Some(Err(NotDelivered::GivenUp(undelivered))) => {
+                self.figures.notifications.add(1);
+                self.figures.notifications_failed.add(1);
+                self.tell(address, &undelivered);
+                let letter = dead_letter::letter(&notification, &undelivered, clock::now());
+                self.letters.push(letter, &self.figures);
+            }
+            _ => tracing::error!(receiver = %address.receiver, "A delivery has failed within."),
+        }
+    }
+
+    /// Tells of the first failure since a webhook has last taken anything; the dead letters tell of
+    /// all.
+    fn tell(&mut self, address: &Address, undelivered: &Undelivered) {
+        let Address { receiver, webhook, group_key: group } = address;
+        if self.failing.insert((receiver.clone(), *webhook)) {
+            let Undelivered { reason, attempts, .. } = undelivered;
+            tracing::warn!(%receiver, webhook, %group, attempts, %reason, "A webhook does not take notifications.");
+        }
+    }
+
+    /// Notes what has to be saved; of several changes of one record the last counts.
+    fn note(&mut self, changes: Vec<RecordChange>) {
+        let changes = changes.into_iter();
+        self.unsaved.extend(changes.map(|RecordChange { address, bytes }| {
+            (address.to_key().into(), bytes.map(Bytes::from))
+        }));
+    }
+
+    /// Queues what has to be saved; it stays noted where the journal does not take it now.
+    fn save(&mut self) {
+        if self.notifier.has_lost_records.swap(false, Ordering::Relaxed) {
+            self.note(self.dispatcher.records());
+        }
+        if self.unsaved.is_empty() {
+            return;
+        }
+        let changes = self.unsaved.iter().map(|(key, value)| bellwire_journal::RecordChange {
+            key: key.clone(),
+            value: value.clone(),
+        });
+        let (notifier, figures) = (Arc::clone(&self.notifier), Arc::clone(&self.figures));
+        let delivered = self.uncounted;
+        let reply = move |result: Result<(), bellwire_journal::Error>| {
+            figures.notifications.add(delivered);
+            if let Err(error) = result {
+                figures.journal_failures.add(1);
+                notifier.has_lost_records.store(true, Ordering::Relaxed);
+                tracing::error!(%error, "What webhooks were told is not kept yet; trying again.");
+            }
+        };
+        if self.journal.write_records(changes.collect(), Box::new(reply)).is_ok() {
+            self.unsaved.clear();
+            self.uncounted = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Notifications that could not be delivered, as events for whoever looks after them.
+
+use bellwire_alerts::notification::Notification;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bellwire_journal::{Append, Error, Journal};
+use bellwire_model::limits::{
+    BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX, TOPIC_BYTES_MAX,
+};
+use bellwire_model::{Body, Event, Timestamp, Topic};
+use serde_json::value::RawValue;
+
+use super::delivery::Undelivered;
+use crate::figures::Figures;
+
+const DEAD_LETTERS: &str = "alerts/dead-letters";
+
+const EVENT_TYPE: &str = "notification.failed";
+
+/// Room for all of a letter but its payload.
+const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+
+/// Those that the journal has not taken yet, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct DeadLetters {
+    waiting: VecDeque<Append>,
+    bytes: usize,
+    /// One batch at a time, so that publishers find room in the journal's queue.
+    is_batch_on_its_way: Arc<AtomicBool>,
+}
+
+impl DeadLetters {
+    /// Adds one, unless there are too many: then the journal has not taken any for long.
+    pub(super) fn push(&mut self, letter: Append, figures: &Figures) {
+        let bytes = size_of_letter(&letter);
+        if self.bytes + bytes > DEAD_LETTERS_WAITING_BYTES_MAX {
+            figures.journal_failures.add(1);
+            tracing::error!("A dead letter is lost: the journal takes none.");
+            return;
+        }
+        self.bytes += bytes;
+        self.waiting.push_back(letter);
+    }
+
+    /// Appends the oldest that make a batch, unless one is on its way.
+    pub(super) fn append(&mut self, journal: &dyn Journal, figures: &Arc<Figures>) {
+        if self.waiting.is_empty() || self.is_batch_on_its_way.load(Ordering::Acquire) {
+            return;
+        }
+        let mut bytes = 0;
+        let fits = |letter: &&Append| {
+            bytes += size_of_letter(letter);
+            bytes <= BYTES_PER_COMMIT_MAX
+        };
+        // One alone always fits.
+        let count = self.waiting.iter().take_while(fits).count();
+        let batch: Vec<Append> = self.waiting.iter().take(count).cloned().collect();
+        let (figures, on_its_way) = (Arc::clone(figures), Arc::clone(&self.is_batch_on_its_way));
+        let reply = move |result: Result<_, Error>| {
+            on_its_way.store(false, Ordering::Release);
+            if let Err(error) = result.map(|_: Vec<_>| ()) {
+                figures.journal_failures.add(1);
+                tracing::error!(%error, "Dead letters could not be kept.");
+            }
+        };
+        self.is_batch_on_its_way.store(true, Ordering::Release);
+        if journal.append(batch, Box::new(reply)).is_err() {
+            self.is_batch_on_its_way.store(false, Ordering::Release);
+            return;
+        }
+        let gone = self.waiting.drain(..count);
+        self.bytes -= gone.map(|letter| size_of_letter(&letter)).sum::<usize>();
+    }
+}
+
+fn size_of_letter(letter: &Append) -> usize {
+    letter.event.body.as_ref().map_or(0, |body| body.bytes().len())
+}
+
+#[derive(serde::Serialize)]
+struct Letter<'a> {
+    receiver: &'a str,
+    webhook: usize,
+    group_key: &'a str,
+    reason: &'a str,
+    attempts: u32,
+    last_status: Option<u16>,
+    due_at: i64,
+    given_up_at: i64,
+    payload_bytes: usize,
+    payload: Option<&'a RawValue>,
+}
+
+/// The event on `alerts/dead-letters/<receiver>`.
+pub(super) fn letter(
+    notification: &Notification,
+    undelivered: &Undelivered,
+    now: Timestamp,
+) -> Append {
+    let payload = &undelivered.payload;
+    // What is too large for an event is left out, and its size tells so.
+    let fits = payload.len() <= EVENT_BYTES_MAX - ENVELOPE_BYTES_MAX;
+    let raw = serde_json::from_slice::<&RawValue>(payload).ok().filter(|_| fits);
+    let letter = Letter {
+        receiver: &notification.address.receiver,
+        webhook: notification.address.webhook,
+        group_key: cut(&notification.address.group_key),
+        reason: cut(&undelivered.reason),
+        attempts: undelivered.attempts,
+        last_status: undelivered.last_status.map(|status| status.as_u16()),
+        due_at: notification.time.as_ms(),
+        given_up_at: now.as_ms(),
+        payload_bytes: payload.len(),
+        payload: raw,
+    };
+    let body = serde_json::to_vec(&letter).expect("texts and numbers");
+    let event = Event {
+        topic: topic(&notification.address.receiver),
+        key: None,
+        event_type: Some(EVENT_TYPE.into()),
+        time: now,
+        body: Some(Body::Json(body.into())),
+    };
+    Append { event, idempotency_key: None }
+}
+
+/// A text that is at most a quarter of the room for the letter without its payload, since JSON may
+/// double it.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(ENVELOPE_BYTES_MAX / 8)]
+}
+
+/// The receiver's topic; what a topic cannot hold becomes `_`.
+fn topic(receiver: &str) -> Topic {
+    let room = TOPIC_BYTES_MAX - DEAD_LETTERS.len() - 1;
+    let receiver = &receiver[..receiver.floor_char_boundary(room)];
+    let fits = |c: char| !(c.is_control() || matches!(c, '/' | '*'));
+    let segment: String = receiver.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    format!("{DEAD_LETTERS}/{segment}").parse().expect("the segments are valid and short")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_receiver_has_a_topic() {
+        let long = "ø".repeat(300);
+        let table = [("ops", "ops"), ("a/b*c\n", "a_b_c_"), ("team x", "team x")];
+        for (receiver, segment) in table {
+            assert_eq!(topic(receiver).as_str(), format!("alerts/dead-letters/{segment}"));
+        }
+        assert!(topic(&long).as_str().len() <= TOPIC_BYTES_MAX);
+    }
+}

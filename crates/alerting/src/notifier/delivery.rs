@@ -1,0 +1,139 @@
+//! A notification on its way to a webhook: tried until it is taken, refused for good, or too late.
+
+use std::time::Duration;
+
+use bellwire_alerts::config::Webhook;
+use bellwire_alerts::notification::Notification;
+use bellwire_model::limits::{
+    NOTIFICATION_REQUESTS_MAX, NOTIFICATION_RETRY_MAX, NOTIFICATION_RETRY_MIN,
+    NOTIFICATIONS_WAITING_MAX,
+};
+use bellwire_process::clock;
+use bellwire_process::jittered;
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::payload;
+use super::webhook::{Failure, Remedy, Trust, WebhookClient};
+use crate::figures::Figures;
+
+/// The way to one webhook, for all groups.
+#[derive(Debug)]
+pub(super) struct Lane {
+    client: WebhookClient,
+    webhook: Webhook,
+    /// Room for those that wait or are on their way.
+    places: Semaphore,
+    requests: Semaphore,
+}
+
+/// Why a notification is not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotDelivered {
+    /// As many wait for the webhook as may. It is told with its group's next look.
+    Postponed,
+    /// It is given up.
+    GivenUp(Undelivered),
+}
+
+/// What became of a notification that is given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Undelivered {
+    /// Why the last attempt failed, or why there was none.
+    pub(super) reason: String,
+    pub(super) attempts: u32,
+    pub(super) last_status: Option<StatusCode>,
+    /// What would have been sent.
+    pub(super) payload: Bytes,
+}
+
+impl Lane {
+    pub(super) fn new(webhook: &Webhook, system: &Trust) -> Self {
+        Self {
+            client: WebhookClient::new(webhook, system),
+            webhook: webhook.clone(),
+            places: Semaphore::new(NOTIFICATIONS_WAITING_MAX),
+            requests: Semaphore::new(NOTIFICATION_REQUESTS_MAX),
+        }
+    }
+
+    /// Delivers a notification, or says why it could not be.
+    pub(super) async fn deliver(
+        &self,
+        notification: &Notification,
+        external_url: &str,
+        figures: &Figures,
+    ) -> Result<(), NotDelivered> {
+        let Ok(_place) = self.places.try_acquire() else { return Err(NotDelivered::Postponed) };
+        let _waiting = figures.notifications_waiting.enter();
+        let result = self.try_on(notification, external_url, figures).await;
+        result.map_err(NotDelivered::GivenUp)
+    }
+
+    /// Tries until there is no time left.
+    async fn try_on(
+        &self,
+        notification: &Notification,
+        external_url: &str,
+        figures: &Figures,
+    ) -> Result<(), Undelivered> {
+        let payload = payload::json(notification, self.webhook.alerts_max, external_url);
+        let mut journey = Undelivered {
+            reason: "other notifications of this webhook took all the time".to_owned(),
+            attempts: 0,
+            last_status: None,
+            payload: payload.into(),
+        };
+        let mut pause = NOTIFICATION_RETRY_MIN;
+        loop {
+            let left = notification.deadline.saturating_since(clock::now());
+            if left.is_zero() {
+                return Err(journey);
+            }
+            // Between attempts others have their turn.
+            let attempt = async {
+                let _request = self.requests.acquire().await.expect("it is never closed");
+                journey.attempts += 1;
+                figures.notification_requests.add(1);
+                self.attempt(journey.payload.clone()).await
+            };
+            let failure = match timeout(left, attempt).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(failure)) => failure,
+                Err(_) if journey.attempts == 0 => return Err(journey),
+                Err(_) => too_slow(left),
+            };
+            figures.notification_requests_failed.add(1);
+            journey.reason = failure.reason;
+            journey.last_status = failure.status;
+            let Remedy::Retry(wait) = failure.remedy else { return Err(journey) };
+            let wait = wait.unwrap_or_default().max(pause / 2 + jittered(pause));
+            if wait >= notification.deadline.saturating_since(clock::now()) {
+                return Err(journey);
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 3 / 2).min(NOTIFICATION_RETRY_MAX);
+        }
+    }
+
+    /// One attempt, within the time that the webhook is given for it.
+    async fn attempt(&self, payload: Bytes) -> Result<(), Failure> {
+        let post = self.client.post(payload);
+        match self.webhook.timeout {
+            Some(patience) => {
+                timeout(patience, post).await.unwrap_or_else(|_| Err(too_slow(patience)))
+            }
+            None => post.await,
+        }
+    }
+}
+
+fn too_slow(patience: Duration) -> Failure {
+    Failure {
+        reason: format!("the webhook has not answered within {} ms", patience.as_millis()),
+        status: None,
+        remedy: Remedy::Retry(None),
+    }
+}

@@ -1,0 +1,214 @@
+//! The notifier with a real receiver on a real socket, and the journal in memory.
+
+mod receiver;
+
+use bellwire_journal::{MemoryJournal, Observer, ReadLimit};
+use bellwire_model::{
+    Alert, AlertSource, AlertState, AlertStatus, Body, Entry, Epoch, Filter, Labels, Offset,
+};
+use http::HeaderValue;
+use tokio::net::TcpListener;
+
+use self::receiver::{receiver, status, tls_receiver, with_header};
+use super::*;
+
+/// Nobody looks at what is appended but the test.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on_commit(&mut self, _: Vec<Entry>) {}
+}
+
+fn journal() -> Arc<dyn Journal> {
+    Arc::new(MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody)))
+}
+
+/// Starts a notifier whose receiver `ops` has these webhooks, as the file writes them.
+fn start(journal: &Arc<dyn Journal>, webhooks: &str) -> (Arc<Notifier>, Arc<Figures>) {
+    let figures = Arc::new(Figures::default());
+    let parts = NotifierParts {
+        config: config(webhooks),
+        journal: Arc::clone(journal),
+        figures: Arc::clone(&figures),
+        external_url: "http://bellwire".into(),
+        start_delay: Duration::ZERO,
+    };
+    let (notifier, run) = Notifier::open(parts).expect("opened");
+    tokio::spawn(run.forever());
+    (notifier, figures)
+}
+
+fn config(webhooks: &str) -> Config {
+    let text = format!(
+        "route: {{receiver: ops, group_wait: 0s, group_interval: 1h}}\n\
+         receivers: [{{name: ops, webhook_configs: [{webhooks}]}}]"
+    );
+    Config::parse(&text).expect("valid")
+}
+
+fn firing(name: &str) -> Update {
+    let labels = Labels::from_pairs([("alertname", name)]).expect("labels");
+    let alert = Alert {
+        fingerprint: Fingerprint::of(&labels),
+        source: AlertSource::Posted { generator_url: None },
+        state: AlertState::Firing,
+        labels,
+        annotations: Labels::empty(),
+        value: 1.0,
+        active_at: clock::now(),
+        fired_at: Some(clock::now()),
+        resolved_at: None,
+        sample_time: clock::now(),
+    };
+    Update { alert: Arc::new(alert), status: AlertStatus::default() }
+}
+
+/// Waits until something holds; the test's runner bounds how long.
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn dead_letters(journal: &dyn Journal) -> Vec<serde_json::Value> {
+    let filter: Filter = "alerts/dead-letters/*".parse().expect("a filter");
+    let page = journal.read(Offset::ZERO, &filter.into(), ReadLimit::PAGE).expect("a page");
+    let bodies = page.entries.iter().map(|entry| match &entry.event.body {
+        Some(Body::Json(body)) => serde_json::from_slice(body).expect("JSON"),
+        other => panic!("{other:?}"),
+    });
+    bodies.collect()
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_and_a_restart_does_not_tell_it_again() {
+    let (address, mut requests) = receiver([]).await;
+    let journal = journal();
+    let hook = format!(
+        "{{url: 'http://{address}/hook?a=b', http_config: {{basic_auth: {{username: ada, password: x}}}}}}"
+    );
+    let (notifier, figures) = start(&journal, &hook);
+    notifier.take([firing("Hot")]);
+    let got = requests.recv().await.expect("a request");
+    assert_eq!((got.path.as_str(), got.story()), ("/hook", "first notification: Hot".to_owned()));
+    assert_eq!(got.headers["content-type"], "application/json");
+    assert_eq!(got.headers["authorization"], "Basic YWRhOng=");
+    assert!(got.headers["user-agent"].to_str().expect("text").starts_with("Bellwire/"));
+    assert_eq!(got.payload["externalURL"], "http://bellwire");
+    until(|| !journal.records(Address::KEY_PREFIX).expect("records").is_empty()).await;
+    assert_eq!((figures.notifications.get(), figures.notifications_failed.get()), (1, 0));
+
+    let (again, _) = start(&journal, &hook);
+    again.take([firing("Hot")]);
+    again.take([firing("Cold")]);
+    let got = requests.recv().await.expect("a request");
+    assert_eq!(got.story(), "new alerts added: Cold Hot");
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_and_what_may_not_is_a_dead_letter() {
+    let busy = with_header(status(429), "retry-after", "1");
+    let (address, mut requests) = receiver([status(503), busy, status(200), status(404)]).await;
+    let journal = journal();
+    let (notifier, figures) = start(&journal, &format!("{{url: 'http://{address}'}}"));
+    notifier.take([firing("Hot")]);
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(requests.recv().await.expect("a request").story(), "first notification: Hot");
+        times.push(clock::now());
+    }
+    assert!(times[2].saturating_since(times[1]) >= Duration::from_millis(990), "Retry-After");
+    until(|| figures.notifications.get() == 1).await;
+    assert_eq!(figures.notification_requests_failed.get(), 2);
+
+    let (address, mut requests) = receiver([status(404)]).await;
+    notifier.replace(config(&format!("{{url: 'http://{address}'}}")));
+    notifier.take([firing("Cold")]);
+    requests.recv().await.expect("a request");
+    until(|| figures.notifications_failed.get() == 1).await;
+    until(|| !dead_letters(&*journal).is_empty()).await;
+    let letter = &dead_letters(&*journal)[0];
+    assert_eq!(letter["reason"], "the webhook answers 404 Not Found: as scripted");
+    assert_eq!((&letter["attempts"], &letter["last_status"]), (&1.into(), &404.into()));
+    assert_eq!((&letter["receiver"], &letter["webhook"]), (&"ops".into(), &0.into()));
+    assert_eq!(letter["payload"]["groupKey"], "{}:{}");
+}
+
+#[tokio::test]
+async fn a_dead_webhook_holds_up_no_other() {
+    let (address, mut requests) = receiver([]).await;
+    // A port that nobody listens on.
+    let dead = TcpListener::bind("127.0.0.1:0").await.expect("a socket").local_addr();
+    let dead = dead.expect("an address");
+    let journal = journal();
+    let hooks = format!("{{url: 'http://{dead}'}}, {{url: 'http://{address}'}}");
+    let (notifier, figures) = start(&journal, &hooks);
+    notifier.take([firing("Hot")]);
+    assert_eq!(requests.recv().await.expect("a request").story(), "first notification: Hot");
+    until(|| figures.notification_requests_failed.get() >= 2).await;
+    assert_eq!(figures.notifications_waiting.get(), 1, "it is tried until the next look");
+}
+
+#[tokio::test]
+async fn a_request_goes_on_with_its_body_but_not_with_its_credentials() {
+    let (other, mut elsewhere) = receiver([]).await;
+    let moved = with_header(status(307), "location", "/moved");
+    let away = with_header(status(308), "location", &format!("http://{other}/away"));
+    let see_other = with_header(status(303), "location", "/seen");
+    let (address, mut requests) = receiver([moved, away, see_other]).await;
+    let journal = journal();
+    let hook =
+        format!("{{url: 'http://{address}/', http_config: {{authorization: {{credentials: x}}}}}}");
+    let (notifier, figures) = start(&journal, &hook);
+    notifier.take([firing("Hot")]);
+    for path in ["/", "/moved"] {
+        let got = requests.recv().await.expect("a request");
+        assert_eq!(
+            (got.path.as_str(), &got.headers["authorization"]),
+            (path, &HeaderValue::from_static("Bearer x"))
+        );
+    }
+    let got = elsewhere.recv().await.expect("a request");
+    assert_eq!((got.path.as_str(), got.headers.get("authorization")), ("/away", None));
+    assert_eq!(got.story(), "first notification: Hot");
+
+    notifier.replace(config(&hook));
+    notifier.take([firing("Cold")]);
+    requests.recv().await.expect("a request");
+    until(|| figures.notifications_failed.get() == 1).await;
+}
+
+#[tokio::test]
+async fn who_does_not_answer_in_time_is_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    let journal = journal();
+    let (_notifier, figures) = {
+        let (notifier, figures) =
+            start(&journal, &format!("{{url: 'http://{address}', timeout: 50ms}}"));
+        notifier.take([firing("Hot")]);
+        (notifier, figures)
+    };
+    // Connections are accepted, and never answered.
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.push(listener.accept().await.expect("a connection"));
+    }
+    until(|| figures.notification_requests_failed.get() >= 2).await;
+    assert_eq!(figures.notifications.get(), 0);
+}
+
+#[tokio::test]
+async fn over_tls_only_who_is_trusted_is_told() {
+    let (address, mut requests, certificate) = tls_receiver().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ca.pem"), certificate).expect("written");
+    let url = format!("https://localhost:{}/", address.port());
+    let journal = journal();
+    let (notifier, figures) = start(&journal, &format!("{{url: '{url}'}}"));
+    notifier.take([firing("Hot")]);
+    until(|| figures.notification_requests_failed.get() > 0).await;
+    let trusting = format!("{{url: '{url}', http_config: {{tls_config: {{ca_file: ca.pem}}}}}}");
+    notifier.replace(config(&trusting).in_folder(folder.path()));
+    assert_eq!(requests.recv().await.expect("a request").story(), "first notification: Hot");
+}

@@ -1,0 +1,97 @@
+//! Reading again what may change while the server runs: the rule files, and whom to notify.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bellwire_rules::RuleMode;
+use bellwire_wire::problem::{Code, Problem};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
+
+use crate::desk::Alerting;
+use crate::evaluator::SampleIntake;
+use crate::figures::Figures;
+use crate::notifier;
+use crate::rule_files;
+
+/// Reads rules and Alertmanager's configuration again, at `SIGHUP` and when asked.
+#[derive(Debug)]
+pub struct Reload {
+    parts: ReloadParts,
+    /// Held while one is under way: of two the later one counts.
+    turn: Mutex<()>,
+}
+
+/// What is read again, and whom it concerns.
+#[derive(Debug)]
+pub struct ReloadParts {
+    /// Patterns of rule files.
+    pub rules: Vec<String>,
+    /// How rules are evaluated where their group does not say.
+    pub mode: RuleMode,
+    /// Alertmanager's configuration file.
+    pub alertmanager_config: Option<PathBuf>,
+    /// Who evaluates the rules.
+    pub intake: Arc<SampleIntake>,
+    /// Who routes alerts.
+    pub alerting: Arc<Alerting>,
+    /// Where it is counted.
+    pub figures: Arc<Figures>,
+}
+
+impl Reload {
+    /// Whoever reads them is given what takes effect.
+    pub fn new(parts: ReloadParts) -> Self {
+        Self { parts, turn: Mutex::new(()) }
+    }
+
+    /// All or nothing: where a file is wrong, everything stays in force as it was. Rules that did
+    /// not change keep their state.
+    pub async fn reload(&self) -> Result<(), Problem> {
+        let _turn = self.turn.lock().await;
+        let result = self.read().await;
+        match &result {
+            Ok(()) => {
+                self.parts.figures.reloads.add(1);
+                tracing::info!("Rules and notifications were read again.");
+            }
+            Err(problem) => {
+                self.parts.figures.reloads_failed.add(1);
+                let reason = problem.detail();
+                tracing::error!(
+                    reason,
+                    "Rules and notifications stay as they were: what the files say is wrong."
+                );
+            }
+        }
+        result
+    }
+
+    async fn read(&self) -> Result<(), Problem> {
+        let (patterns, mode) = (self.parts.rules.clone(), self.parts.mode);
+        let load = tokio::task::spawn_blocking(move || rule_files::load(&patterns, mode));
+        let rules = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        let rules = rules.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        let path = self.parts.alertmanager_config.clone();
+        let load = tokio::task::spawn_blocking(move || notifier::load(path.as_deref()));
+        let config = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        let config = config.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        self.parts.intake.replace(rules).await?;
+        self.parts.alerting.replace(config).await
+    }
+
+    /// Reloads at each `SIGHUP`.
+    pub async fn at_hangups(self: Arc<Self>) {
+        let mut hangups = match signal(SignalKind::hangup()) {
+            Ok(hangups) => hangups,
+            Err(error) => {
+                tracing::error!(%error, "SIGHUP cannot be listened to; use POST /-/reload.");
+                return;
+            }
+        };
+        while hangups.recv().await.is_some() {
+            // What went wrong was told.
+            let _ = self.reload().await;
+        }
+    }
+}

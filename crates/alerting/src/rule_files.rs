@@ -1,0 +1,104 @@
+//! Finding and reading rule files.
+
+use std::path::PathBuf;
+
+use bellwire_model::limits::RULE_FILE_BYTES_MAX;
+use bellwire_rules::{LoadError, RuleFile, RuleMode, RuleSet};
+use thiserror::Error;
+
+/// A rule file as read.
+#[derive(Clone, Debug)]
+pub struct RuleFileText {
+    /// Its path.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+impl RuleFileText {
+    /// As the rules' loader takes it.
+    pub fn as_file(&self) -> RuleFile<'_> {
+        RuleFile { name: &self.name, text: &self.text }
+    }
+}
+
+/// Why rule files could not be loaded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RuleFilesError {
+    /// The pattern is no glob.
+    #[error("`{pattern}` is not a pattern of files: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pattern without wildcards names no file.
+    #[error("there is no rule file `{path}`")]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Rules that are wrong or not supported.
+    #[error("{}", listed(.0))]
+    Rules(Vec<LoadError>),
+}
+
+fn listed(errors: &[LoadError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads the files that match the patterns, each once, sorted by path.
+pub fn read(patterns: &[String]) -> Result<Vec<RuleFileText>, RuleFilesError> {
+    let mut paths = Vec::new();
+    for pattern in patterns.iter().filter(|pattern| !pattern.is_empty()) {
+        let found = glob::glob(pattern).map_err(|error| RuleFilesError::Pattern {
+            pattern: pattern.clone(),
+            reason: error.to_string(),
+        })?;
+        let before = paths.len();
+        for path in found {
+            paths.push(path.map_err(|error| RuleFilesError::Read {
+                path: error.path().to_owned(),
+                source: error.into(),
+            })?);
+        }
+        let has_wildcard = pattern.contains(['*', '?', '[']);
+        if paths.len() == before && !has_wildcard {
+            return Err(RuleFilesError::Missing { path: pattern.clone() });
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths.into_iter().map(read_file).collect()
+}
+
+fn read_file(path: PathBuf) -> Result<RuleFileText, RuleFilesError> {
+    let read = |path: &PathBuf| {
+        if std::fs::metadata(path)?.len() > RULE_FILE_BYTES_MAX as u64 {
+            let reason = format!("a rule file has at most {RULE_FILE_BYTES_MAX} bytes");
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason));
+        }
+        std::fs::read_to_string(path)
+    };
+    match read(&path) {
+        Ok(text) => Ok(RuleFileText { name: path.display().to_string(), text }),
+        Err(source) => Err(RuleFilesError::Read { path, source }),
+    }
+}
+
+/// Reads and loads, all or nothing.
+pub fn load(patterns: &[String], mode: RuleMode) -> Result<RuleSet, RuleFilesError> {
+    let texts = read(patterns)?;
+    let files: Vec<RuleFile<'_>> = texts.iter().map(RuleFileText::as_file).collect();
+    bellwire_rules::load_in(&files, mode).map_err(RuleFilesError::Rules)
+}

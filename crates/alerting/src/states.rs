@@ -1,0 +1,36 @@
+//! The state topics, as alerts and rules need them.
+
+use std::fmt;
+
+use bellwire_model::{Event, Timestamp, Topic};
+use thiserror::Error;
+
+/// Where the newest values are kept and shown.
+pub trait StateTopics: fmt::Debug + Send + Sync {
+    /// Blocks until more can be shown. Call it without a lock in hand.
+    fn wait_for_room(&self);
+
+    /// Puts each event's body under its topic and key, or deletes the key where it has no body.
+    /// What one call changes is seen together. One result each. Never blocks.
+    fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>>;
+
+    /// When the current value of `key` was measured.
+    fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp>;
+
+    /// Deletes the values of samples that are older than `before`: their series are gone.
+    fn expire_samples(&self, before: Timestamp);
+
+    /// [`apply_now`](Self::apply_now), once there is room. Blocks until then.
+    fn apply(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
+        self.wait_for_room();
+        self.apply_now(events)
+    }
+}
+
+/// A value that is not shown: there are as many as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("state topics hold at most {keys_max} keys together")]
+pub struct NotShown {
+    /// The limit.
+    pub keys_max: usize,
+}

@@ -1,0 +1,77 @@
+//! The only clocks: time enters the product here.
+#![allow(clippy::disallowed_methods, reason = "this is where time comes from")]
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bellwire_model::Timestamp;
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// How long the system has been up: where it does not tell that, how long the process has.
+pub fn uptime() -> Duration {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let told = std::fs::read_to_string("/proc/uptime").ok();
+    let seconds = told.as_deref().and_then(|text| text.split(' ').next()?.parse().ok());
+    let uptime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    uptime.unwrap_or_else(|| STARTED.elapsed())
+}
+
+/// A monotonic clock in coarse ticks, small enough to keep one per connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticker(Instant);
+
+/// One tick of a [`Ticker`].
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// A number of ticks since the ticker began.
+pub type Tick = u32;
+
+impl Ticker {
+    /// A ticker that begins now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Ticks since the ticker began.
+    pub fn now(self) -> Tick {
+        (self.0.elapsed().as_millis() / TICK.as_millis()) as Tick
+    }
+
+    /// Milliseconds since the ticker began.
+    pub fn now_ms(self) -> u64 {
+        self.0.elapsed().as_millis() as u64
+    }
+
+    /// How long until so many milliseconds have passed since the ticker began.
+    pub fn until_ms(self, at_ms: u64) -> Duration {
+        Duration::from_millis(at_ms).saturating_sub(self.0.elapsed())
+    }
+
+    /// How long until `tick` begins.
+    pub fn until(self, tick: Tick) -> Duration {
+        (TICK * tick).saturating_sub(self.0.elapsed())
+    }
+
+    /// How long ago the ticker began.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Durations beyond it (about a year) are as good as never, and must not wrap.
+const TICKS_MAX: Tick = 1 << 28;
+
+/// A duration in ticks, at least one.
+pub fn ticks(duration: Duration) -> Tick {
+    u32::try_from(duration.as_millis() / TICK.as_millis()).unwrap_or(TICKS_MAX).clamp(1, TICKS_MAX)
+}
+
+/// Waits, in a thread that has nothing else to do.
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}

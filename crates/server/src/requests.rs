@@ -1,0 +1,144 @@
+//! Where the shards and the alerting meet: what the clients of WebSockets ask of the server, and
+//! what the alerting shows on state topics.
+
+use std::sync::{Arc, Weak};
+
+use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
+use bellwire_alerts::desk::{AcknowledgeError, Desk, NewAcknowledgement, Plan};
+use bellwire_ingest::json as samples;
+use bellwire_journal::Append;
+use bellwire_model::{Event, Fingerprint, Timestamp, Topic};
+use bellwire_process::clock;
+use bellwire_shards::{
+    Published, Publisher, Reply, Requests, Results, SampleRejection, SamplesTaken, States,
+};
+use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::publish::Publish;
+
+use crate::observe::Figures;
+
+/// Does what the clients of WebSockets ask.
+#[derive(Debug)]
+pub(crate) struct Errands {
+    publisher: Arc<Publisher>,
+    /// Gone once the server drains: the evaluator ends with it.
+    intake: Weak<SampleIntake>,
+    /// Gone once the server drains, too.
+    alerting: Weak<Alerting>,
+    figures: Arc<Figures>,
+}
+
+impl Errands {
+    pub(crate) fn new(
+        publisher: &Arc<Publisher>,
+        (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
+        figures: &Arc<Figures>,
+    ) -> Self {
+        Self {
+            publisher: Arc::clone(publisher),
+            intake: Arc::downgrade(intake),
+            alerting: Arc::downgrade(alerting),
+            figures: Arc::clone(figures),
+        }
+    }
+
+    fn publish_event(&self, append: Append, reply: Reply) -> Result<(), Problem> {
+        let only = |results: Results| results.into_iter().next().expect("one result each");
+        let done = move |results: Result<Results, Problem>| reply(results.and_then(only));
+        self.publisher.publish_then(vec![append], done)
+    }
+
+    /// Says who attends to an alert, or that nobody does.
+    fn attend(
+        &self,
+        plan: impl FnOnce(&Desk, Timestamp) -> Result<Plan, AcknowledgeError> + Send + 'static,
+        reply: Reply,
+    ) -> Result<(), Problem> {
+        let plan = move |desk: &Desk, now| match plan(desk, now) {
+            // What is seen of it is a value of the board.
+            Ok(plan) => (plan, Ok(Published::State)),
+            Err(error) => (Plan::default(), Err(Problem::from(error))),
+        };
+        let alerting = self.alerting.upgrade().ok_or_else(is_draining)?;
+        alerting.request_then(plan, move |planned: Result<_, Problem>| reply(planned.flatten()))
+    }
+}
+
+impl Requests for Errands {
+    fn publish(
+        &self,
+        publish: Publish,
+        idempotency_key: Option<Box<str>>,
+        reply: Reply,
+    ) -> Result<(), Problem> {
+        let event = self.publisher.event(publish)?;
+        self.publish_event(Append { event, idempotency_key }, reply)
+    }
+
+    fn delete(&self, topic: Topic, key: &str, reply: Reply) -> Result<(), Problem> {
+        let event = self.publisher.deletion(topic, key)?;
+        self.publish_event(Append { event, idempotency_key: None }, reply)
+    }
+
+    fn acknowledge(
+        &self,
+        fingerprint: Fingerprint,
+        new: bellwire_shards::NewAcknowledgement,
+        reply: Reply,
+    ) -> Result<(), Problem> {
+        let bellwire_shards::NewAcknowledgement { by, note } = new;
+        let new = NewAcknowledgement { by, note };
+        self.attend(move |desk, now| desk.plan_acknowledgement(now, fingerprint, new), reply)
+    }
+
+    fn unacknowledge(&self, fingerprint: Fingerprint, reply: Reply) -> Result<(), Problem> {
+        self.attend(move |desk, now| desk.plan_unacknowledgement(now, fingerprint), reply)
+    }
+
+    fn take_samples(&self, json: &[u8]) -> Result<SamplesTaken, Problem> {
+        let format = match json.first() {
+            Some(b'[') => samples::Format::Array,
+            _ => samples::Format::Object,
+        };
+        let decoded = samples::decode(format, json, clock::now())
+            .map_err(|error| Problem::of_decoder(error.code(), error))?;
+        let (accepted, rejected) = (decoded.samples.len(), decoded.rejected);
+        self.figures.alerting.samples_rejected.add(rejected as u64);
+        // With the last handler of HTTP goes the intake, and with the intake the evaluator.
+        let intake = self.intake.upgrade().ok_or_else(is_draining)?;
+        intake.take_now(decoded.samples)?;
+        let rejection = |one: bellwire_ingest::Rejection| {
+            let bellwire_ingest::Rejection { line, code, detail } = one;
+            SampleRejection { line, code, detail }
+        };
+        let rejections = decoded.rejections.into_iter().map(rejection).collect();
+        Ok(SamplesTaken { accepted, rejected, rejections })
+    }
+}
+
+fn is_draining() -> Problem {
+    Problem::new(Code::Draining, "the server ends")
+}
+
+/// The state topics, as the alerting shows on them.
+#[derive(Debug)]
+pub(crate) struct Board(pub(crate) Arc<States>);
+
+impl StateTopics for Board {
+    fn wait_for_room(&self) {
+        self.0.wait_for_room();
+    }
+
+    fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
+        let results = self.0.apply_now(events).into_iter();
+        results.map(|result| result.map_err(|full| NotShown { keys_max: full.keys_max })).collect()
+    }
+
+    fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {
+        self.0.time(topic, key)
+    }
+
+    fn expire_samples(&self, before: Timestamp) {
+        self.0.expire_samples(before);
+    }
+}

@@ -1,0 +1,20 @@
+//! What streams, polls and publishers are counted by.
+
+bellwire_process::figures! {
+    /// The figures of streams, long polls and publications.
+    pub struct Figures {
+        streams_open "gauge" "bellwire_streams_open" "Open streams: SSE and NDJSON.";
+        streams_lagging "gauge" "bellwire_streams_lagging" "Streams whose clients do not take what there is, or that wait for history.";
+        lag_events "gauge" "bellwire_lag_events_max" "Events that the slowest of them lacks.";
+        lag_ms "gauge" "bellwire_lag_milliseconds_max" "Age of the first event that the slowest of them lacks.";
+        streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
+        polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";
+        events_published "counter" "bellwire_events_published_total" "Events that the journal has acknowledged.";
+        events_delivered "counter" "bellwire_events_delivered_total" "Events written to streams, once for each subscriber.";
+        bytes_delivered "counter" "bellwire_bytes_delivered_total" "Bytes written to streams.";
+        state_keys "gauge" "bellwire_state_keys" "Keys of all state topics.";
+    }
+    within {
+        journal_failures "Appends that failed.";
+    }
+}

@@ -1,0 +1,72 @@
+//! What the clients of WebSockets ask of the rest of the server.
+
+use std::fmt;
+
+use bellwire_model::{Fingerprint, Topic};
+use bellwire_wire::problem::Problem;
+use bellwire_wire::publish::Publish;
+
+use crate::publisher::Published;
+
+/// Called with what became of a request, from whatever thread.
+pub type Reply = Box<dyn FnOnce(Result<Published, Problem>) + Send>;
+
+/// Who does what clients of a shard ask for. Nothing here blocks: a shard has others to serve.
+/// Where a request is refused at once, its reply is not called.
+pub trait Requests: fmt::Debug + Send + Sync {
+    /// Publishes an event. Events of one caller keep their order.
+    fn publish(
+        &self,
+        publish: Publish,
+        idempotency_key: Option<Box<str>>,
+        reply: Reply,
+    ) -> Result<(), Problem>;
+
+    /// Deletes a key of a state topic.
+    fn delete(&self, topic: Topic, key: &str, reply: Reply) -> Result<(), Problem>;
+
+    /// Somebody takes an alert up.
+    fn acknowledge(
+        &self,
+        fingerprint: Fingerprint,
+        new: NewAcknowledgement,
+        reply: Reply,
+    ) -> Result<(), Problem>;
+
+    /// Nobody attends to an alert any more.
+    fn unacknowledge(&self, fingerprint: Fingerprint, reply: Reply) -> Result<(), Problem>;
+
+    /// Takes samples, or says why none of them could be.
+    fn take_samples(&self, json: &[u8]) -> Result<SamplesTaken, Problem>;
+}
+
+/// Who takes an alert up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAcknowledgement {
+    /// Who.
+    pub by: Box<str>,
+    /// What they say about it; may be empty.
+    pub note: Box<str>,
+}
+
+/// What became of samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SamplesTaken {
+    /// How many were taken.
+    pub accepted: usize,
+    /// How many were refused.
+    pub rejected: usize,
+    /// Why the first of those were.
+    pub rejections: Vec<SampleRejection>,
+}
+
+/// Why a sample was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleRejection {
+    /// Which, from 1.
+    pub line: usize,
+    /// The stable code of the problem.
+    pub code: &'static str,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}

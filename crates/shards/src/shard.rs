@@ -1,0 +1,138 @@
+//! Shards: one thread each, with its own poll loop, its own hub and its share of the connections.
+//!
+//! ```text
+//! front door ── adopt ──┐
+//! journal, states ──────┼─▶ Inbox ─▶ Shard ─▶ pump(connection): Hub::next ─▶ writev ─▶ socket
+//! history readers ──────┤              └─▶ conversation: what a WebSocket's client says
+//! replies of publishers ┘
+//! ```
+//!
+//! A shard never blocks but in `poll`. A burst costs a connection one write, since it takes all
+//! that it is missing at once; a socket that is full waits for writability, and nothing piles up.
+
+mod catch_up;
+mod compaction;
+mod connection;
+mod conversation;
+mod drain;
+mod following;
+mod inbox;
+mod lag;
+mod lanes;
+mod membership;
+mod outlet;
+mod pump;
+mod segments;
+mod socket;
+mod speech;
+mod turn;
+mod websocket;
+mod wheel;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bellwire_wire::problem::Problem;
+use bellwire_wire::request::RequestId;
+
+use crate::publisher::Published;
+use crate::requests::Requests;
+use crate::stream_request::StreamRequest;
+
+pub(crate) use inbox::ShardHandle;
+pub use lag::{LagReport, Laggard, Lags};
+pub use socket::Socket;
+pub use turn::{ShardParts, spawn};
+
+/// A connection that leaves the front door for a shard.
+#[derive(Debug)]
+pub struct Handoff {
+    pub socket: Socket,
+    pub request: StreamRequest,
+    /// What the client of a WebSocket has said ahead of its answer.
+    pub early: Vec<u8>,
+    /// Among the connections of its address, where those are limited.
+    pub place: Option<Box<Place>>,
+}
+
+/// Something that a connection holds until it ends.
+#[derive(Debug)]
+pub struct Place {
+    _held: Box<dyn Debug + Send>,
+}
+
+impl Place {
+    /// What is to be dropped with the connection.
+    pub fn new(held: impl Debug + Send + 'static) -> Box<Self> {
+        // Boxed twice: a connection has one word for it.
+        Box::new(Self { _held: Box::new(held) })
+    }
+}
+
+/// A page of history that a reader has read for a shard.
+#[derive(Debug)]
+pub struct PageRead {
+    pub ticket: u64,
+    pub page: Result<bellwire_journal::Page, bellwire_journal::Error>,
+}
+
+/// What became of something that a client of a shard published.
+#[derive(Debug)]
+pub struct Answered {
+    pub token: Token,
+    /// The connection's, since its token may be another's by now.
+    pub serial: u32,
+    pub id: Option<RequestId>,
+    pub result: Result<Published, Problem>,
+}
+
+/// Spreads new connections over the shards.
+#[derive(Debug)]
+pub struct Spread {
+    shards: Vec<ShardHandle>,
+}
+
+impl Spread {
+    pub fn new(shards: Vec<ShardHandle>) -> Self {
+        Self { shards }
+    }
+
+    /// Gives the connection to the shard that has the fewest. An error gives it back: that shard
+    /// has more waiting than it may.
+    pub fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
+        let shard = self.shards.iter().min_by_key(|shard| shard.connections());
+        shard.expect("at least one shard").adopt(handoff)
+    }
+
+    /// Ends the streams that are carried elsewhere through a pair: who carries them waits for it.
+    pub fn drain_pairs(&self) {
+        self.shards.iter().for_each(ShardHandle::drain_pairs);
+    }
+
+    pub fn drain(&self) {
+        self.shards.iter().for_each(ShardHandle::drain);
+    }
+}
+
+/// A shard's own name for one of its connections.
+pub(crate) type Token = usize;
+
+/// What a shard needs of the rest of the server.
+#[derive(Debug)]
+pub struct Surroundings {
+    pub journal: Arc<dyn bellwire_journal::Journal>,
+    pub table: crate::state::SharedTable,
+    pub history: crate::history::HistoryReaders,
+    pub subscriptions: Arc<crate::topics::Subscriptions>,
+    pub requests: Arc<dyn Requests>,
+    pub figures: Arc<crate::figures::Figures>,
+    pub lags: Arc<Lags>,
+    pub timing: Timing,
+}
+
+/// The intervals of streams.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    pub heartbeat_interval: std::time::Duration,
+    pub stall_timeout: std::time::Duration,
+}

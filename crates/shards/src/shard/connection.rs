@@ -1,0 +1,131 @@
+//! A connection of a shard: an outlet, where its subscriber is, and for a WebSocket what is special
+//! about it.
+
+use std::io::{self, Read};
+
+use bellwire_hub::Delivery;
+use bellwire_process::clock::Tick;
+
+use super::Place;
+use super::outlet::Outlet;
+use super::websocket::WebSocket;
+
+/// One client's connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) outlet: Outlet,
+    /// What it follows. Subscriptions that a WebSocket adds become part of it once they have
+    /// caught up.
+    pub(super) main: Subscription,
+    pub(super) websocket: Option<Box<WebSocket>>,
+    /// Given back when the connection ends.
+    _place: Option<Box<Place>>,
+    /// When the wheel brings it round.
+    pub(super) due_at: Tick,
+    /// Bytes that the client sent although nobody listens.
+    input_bytes: u32,
+    /// Its next turn is coming: it has more to write, or to say, than one visit may.
+    pub(super) is_queued: bool,
+    /// It waits for a page of history.
+    pub(super) awaits_history: bool,
+    /// It is known to lag.
+    pub(super) is_laggard: bool,
+}
+
+/// One of a connection's subscriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// What has become one.
+    Main,
+    /// One that a WebSocket adds.
+    Added(usize),
+}
+
+impl Which {
+    pub(super) fn of(self, connection: &mut Connection) -> &mut Subscription {
+        match self {
+            Self::Main => &mut connection.main,
+            Self::Added(index) => {
+                let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
+                &mut websocket.added[index].subscription
+            }
+        }
+    }
+}
+
+/// Where a subscriber is, and its place among the members of its lane.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) delivery: Delivery,
+    pub(super) place: u32,
+}
+
+// A connection costs O(1), whatever its lag.
+const _: () = assert!(size_of::<Connection>() <= 120);
+
+impl Connection {
+    pub(super) fn new(
+        outlet: Outlet,
+        main: Subscription,
+        websocket: Option<Box<WebSocket>>,
+        place: Option<Box<Place>>,
+    ) -> Self {
+        Self {
+            outlet,
+            main,
+            websocket,
+            _place: place,
+            due_at: 0,
+            input_bytes: 0,
+            is_queued: false,
+            awaits_history: false,
+            is_laggard: false,
+        }
+    }
+
+    /// Its subscriptions: the main one, and those that are on their way.
+    pub(super) fn subscriptions_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
+        let added = self.websocket.as_mut().map_or(&mut [][..], |websocket| &mut websocket.added);
+        std::iter::once(&mut self.main).chain(added.iter_mut().map(|added| &mut added.subscription))
+    }
+
+    /// [`subscriptions_mut`](Self::subscriptions_mut), to look at.
+    pub(super) fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        let added = self.websocket.as_ref().map_or(&[][..], |websocket| &websocket.added);
+        std::iter::once(&self.main).chain(added.iter().map(|added| &added.subscription))
+    }
+
+    /// Whether it does not keep up, be it its client's fault or the history's.
+    pub(super) fn lags(&self) -> bool {
+        self.outlet.is_full() || self.awaits_history
+    }
+
+    /// Whether it has said something that may be listened to now.
+    pub(super) fn wants_to_talk(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| websocket.has_input && websocket.listens())
+    }
+
+    /// Whether subscriptions are on their way.
+    pub(super) fn has_added(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| !websocket.added.is_empty())
+    }
+
+    /// Reads and drops what the client sends. An error says that the connection has ended, or
+    /// that the client sends without end: more than `bytes_max` in all.
+    pub(super) fn drop_input(&mut self, scratch: &mut [u8], bytes_max: usize) -> io::Result<()> {
+        loop {
+            match self.outlet.socket.read(scratch) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    self.input_bytes = self.input_bytes.saturating_add(read as u32);
+                    if self.input_bytes as usize > bytes_max {
+                        return Err(io::ErrorKind::InvalidInput.into());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

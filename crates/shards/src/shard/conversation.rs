@@ -1,0 +1,279 @@
+//! Conversations: what the clients of WebSockets say, and what they are answered.
+//!
+//! Input is read into one buffer of the shard. A connection holds some of it only while a frame
+//! or a fragmented message is incomplete. A client that is owed as many replies as it may be is
+//! not read from until it has taken some: it is held up, and nobody else.
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+
+use bellwire_hub::Start;
+use bellwire_model::PacedFilter;
+use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX, WEBSOCKET_HELD_BYTES_MAX};
+use bellwire_process::clock;
+use bellwire_process::crash;
+use bellwire_wire::problem::Problem;
+use bellwire_wire::reply::{Reply, SampleError};
+use bellwire_wire::request::{self, After, Request, RequestId};
+use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received};
+
+use super::turn::Shard;
+use super::websocket::WebSocket;
+use super::{Answered, Token};
+use crate::frames::Encoding;
+use crate::publisher::Published;
+use crate::requests::{
+    NewAcknowledgement, Reply as Replied, Requests, SampleRejection, SamplesTaken,
+};
+
+impl Shard {
+    /// The talkative half of a connection.
+    pub(super) fn websocket(&mut self, token: Token) -> &mut WebSocket {
+        self.connections[token].websocket.as_mut().expect("the caller knows that it is one")
+    }
+
+    /// Reads what the client of a WebSocket says, up to its share.
+    pub(super) fn listen(&mut self, token: Token) {
+        let mut scratch = std::mem::take(&mut self.input.scratch);
+        for _ in 0..READS_PER_VISIT_MAX {
+            if self.listen_once(token, &mut scratch).is_break() {
+                self.input.scratch = scratch;
+                return;
+            }
+        }
+        self.input.scratch = scratch;
+        self.queue(token);
+    }
+
+    /// Breaks where there is nothing to read, or nobody to listen to.
+    fn listen_once(&mut self, token: Token, scratch: &mut [u8]) -> ControlFlow<()> {
+        let Some(connection) = self.connections.get_mut(token) else {
+            return ControlFlow::Break(());
+        };
+        if !connection.wants_to_talk() {
+            return ControlFlow::Break(());
+        }
+        let websocket = connection.websocket.as_mut().expect("only WebSockets talk");
+        match connection.outlet.socket.read(scratch) {
+            // It has said its last word, and may wait for ours.
+            Ok(0) if websocket.is_ending() => websocket.has_input = false,
+            Ok(0) => self.close(token),
+            Ok(bytes) => {
+                websocket.pings_unanswered = 0;
+                self.hear(token, &mut scratch[..bytes]);
+                return ControlFlow::Continue(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => websocket.has_input = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return ControlFlow::Continue(());
+            }
+            Err(_) => self.close(token),
+        }
+        ControlFlow::Break(())
+    }
+
+    /// Takes in bytes of a client.
+    pub(super) fn hear(&mut self, token: Token, bytes: &mut [u8]) {
+        let mut input = ws::Input::new(bytes);
+        loop {
+            let Some(connection) = self.connections.get_mut(token) else { return };
+            let websocket = connection.websocket.as_mut().expect("only WebSockets are listened to");
+            if !websocket.is_open() {
+                return;
+            }
+            let held = websocket.decoder.held_bytes();
+            let received = websocket.decoder.next(&mut input, &mut self.input.inflater);
+            self.input.held_bytes += websocket.decoder.held_bytes();
+            self.input.held_bytes -= held;
+            if websocket.decoder.held_bytes() == 0 {
+                websocket.beats_incomplete = 0;
+            }
+            match received {
+                Ok(Some(received)) => self.on_received(token, received),
+                Ok(None) if self.input.held_bytes > WEBSOCKET_HELD_BYTES_MAX => {
+                    let reason = "too much that is incomplete is held: come back later";
+                    return self.end(token, CloseCode::TRY_AGAIN_LATER, reason);
+                }
+                Ok(None) => return,
+                Err(violation) => {
+                    return self.end(token, violation.close_code(), &violation.to_string());
+                }
+            }
+        }
+    }
+
+    fn on_received(&mut self, token: Token, received: Received<'_>) {
+        let encoding = self.connections[token].outlet.form.encoding;
+        let websocket = self.websocket(token);
+        let asked = match (received, encoding) {
+            (Received::Ping(payload), _) => return websocket.reply(ws::pong(&payload)),
+            (Received::Pong(_), _) => return,
+            (Received::Close(close), _) => {
+                let code = close.map_or(CloseCode::NORMAL, |Close { code, .. }| code);
+                return self.end(token, code, "");
+            }
+            (Received::Text(text), Encoding::Json) => crash::contain(|| request::read_json(&text)),
+            (Received::Binary(bytes), Encoding::Msgpack) => {
+                crash::contain(|| request::read_msgpack(&bytes))
+            }
+            (Received::Text(_), _) => {
+                return self.end(token, CloseCode::UNSUPPORTED, "requests are binary: MessagePack");
+            }
+            (Received::Binary(_), _) => {
+                return self.end(token, CloseCode::UNSUPPORTED, "requests are text: JSON");
+            }
+        };
+        let Some(asked) = asked else {
+            tracing::error!("An invariant is broken by a request; its connection ends.");
+            return self.close(token);
+        };
+        match asked.request {
+            Ok(request) => self.on_request(token, asked.id, request),
+            Err(refusal) => self.reply(token, asked.id.as_ref(), &Reply::from(&refusal)),
+        }
+    }
+
+    fn on_request(&mut self, token: Token, id: Option<RequestId>, request: Request) {
+        let done = match request {
+            Request::Subscribe { topics, after, max_rate } => {
+                let start = match after {
+                    None | Some(After::Latest) => Start::Latest,
+                    Some(After::Earliest) => Start::Earliest,
+                    Some(After::Cursor(cursor)) => Start::After(cursor),
+                };
+                let paced = |filter| PacedFilter { filter, max_rate };
+                let topics = topics.into_iter().map(paced).collect();
+                self.subscribe(token, id.as_ref(), (topics, start))
+            }
+            Request::Unsubscribe { topics } => self.unsubscribe(token, &topics).map(|()| None),
+            Request::Publish { publish, idempotency_key } => {
+                return self.ask(token, id, |requests, reply| {
+                    requests.publish(publish, idempotency_key, reply)
+                });
+            }
+            Request::Delete { topic, key } => {
+                return self.ask(token, id, |requests, reply| requests.delete(topic, &key, reply));
+            }
+            Request::Acknowledge { fingerprint, by, note } => {
+                return self.ask(token, id, |requests, reply| {
+                    requests.acknowledge(fingerprint, NewAcknowledgement { by, note }, reply)
+                });
+            }
+            Request::Unacknowledge { fingerprint } => {
+                return self
+                    .ask(token, id, |requests, reply| requests.unacknowledge(fingerprint, reply));
+            }
+            Request::Samples { json } => return self.take_samples(token, id.as_ref(), &json),
+        };
+        match done {
+            Ok(next) => {
+                self.reply(token, id.as_ref(), &Reply::Done);
+                if let Some(frame) = next {
+                    self.websocket(token).reply(frame);
+                }
+            }
+            Err(problem) => self.refuse(token, id.as_ref(), &problem),
+        }
+    }
+
+    /// Asks the rest of the server for something that takes a while.
+    fn ask(
+        &mut self,
+        token: Token,
+        id: Option<RequestId>,
+        ask: impl FnOnce(&dyn Requests, Replied) -> Result<(), Problem>,
+    ) {
+        let reply = self.begin_request(token, id.clone());
+        if let Err(problem) = ask(&*self.surroundings.requests, Box::new(reply)) {
+            self.end_request(token, id.as_ref(), &problem);
+        }
+    }
+
+    /// Notes that a client is owed a reply. What is returned brings the result to this shard, from
+    /// whatever thread.
+    fn begin_request(
+        &mut self,
+        token: Token,
+        id: Option<RequestId>,
+    ) -> impl FnOnce(Result<Published, Problem>) + Send + use<> {
+        let websocket = self.websocket(token);
+        websocket.requests_in_flight += 1;
+        let (serial, handle) = (websocket.serial, self.handle.clone());
+        move |result| handle.push_answer(Answered { token, serial, id, result })
+    }
+
+    /// What was begun is refused at once.
+    fn end_request(&mut self, token: Token, id: Option<&RequestId>, problem: &Problem) {
+        self.websocket(token).requests_in_flight -= 1;
+        self.refuse(token, id, problem);
+    }
+
+    /// What became of something that a client of this shard asked of others.
+    pub(super) fn take_answer(&mut self, answered: Answered) {
+        let Answered { token, serial, id, result } = answered;
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let Some(websocket) = connection.websocket.as_mut().filter(|it| it.serial == serial) else {
+            return;
+        };
+        websocket.requests_in_flight -= 1;
+        let id = id.as_ref();
+        match result {
+            Ok(Published::Stream { cursor, duplicate: is_duplicate }) => {
+                self.reply(token, id, &Reply::Published { cursor, is_duplicate });
+            }
+            Ok(Published::State) => self.reply(token, id, &Reply::Done),
+            Err(problem) => self.refuse(token, id, &problem),
+        }
+        self.queue(token);
+    }
+
+    fn take_samples(&mut self, token: Token, id: Option<&RequestId>, json: &[u8]) {
+        let samples = match self.surroundings.requests.take_samples(json) {
+            Ok(samples) => samples,
+            Err(problem) => return self.refuse(token, id, &problem),
+        };
+        let SamplesTaken { accepted, rejected, rejections } = samples;
+        let errors: Vec<_> = rejections
+            .iter()
+            .map(|SampleRejection { line, code, detail }| SampleError { line: *line, code, detail })
+            .collect();
+        self.reply(token, id, &Reply::Samples { accepted, rejected, errors: &errors });
+    }
+
+    fn refuse(&mut self, token: Token, id: Option<&RequestId>, problem: &Problem) {
+        let (code, detail) = (problem.code.as_str(), problem.detail());
+        self.reply(token, id, &Reply::Error { code, detail });
+    }
+
+    /// Answers a request. One without an id is told of errors alone.
+    fn reply(&mut self, token: Token, id: Option<&RequestId>, reply: &Reply<'_>) {
+        if id.is_none() && !matches!(reply, Reply::Error { .. }) {
+            return;
+        }
+        let frame = match self.connections[token].outlet.form.encoding {
+            Encoding::Msgpack => ws::frame(Opcode::Binary, &reply.msgpack_for(id)),
+            _ => ws::frame(Opcode::Text, &reply.json_for(id)),
+        };
+        self.websocket(token).reply(frame);
+    }
+
+    /// Begins to end a conversation: nothing but a close frame follows what is being written.
+    pub(super) fn end(&mut self, token: Token, code: CloseCode, reason: &str) {
+        let websocket = self.websocket(token);
+        let held = websocket.decoder.held_bytes();
+        websocket.end(code, reason);
+        self.input.held_bytes -= held;
+    }
+
+    /// The last words of a WebSocket are written, and the client is told that nothing follows. It
+    /// has a little time to end the connection itself: to close it while the client still sends
+    /// would be a reset, which overtakes those words.
+    pub(super) fn hang_up(&mut self, token: Token) {
+        let now = self.ticker.now();
+        let connection = &mut self.connections[token];
+        connection.outlet.socket.end();
+        connection.due_at = self.wheel.insert(token, now + clock::ticks(CLOSE_TIMEOUT));
+        self.websocket(token).on_ended();
+        self.listen(token);
+    }
+}

@@ -1,0 +1,101 @@
+//! The end: a shard says good-bye to its connections, as far as their sockets take it at once.
+
+use std::sync::atomic::Ordering;
+
+use bellwire_model::limits::{BODY_BYTES_MAX, CLOSE_TIMEOUT, DRAIN_RETURN};
+use bellwire_process::clock::ticks;
+use bellwire_process::jittered;
+use bellwire_wire::ByeReason;
+use mio::Events;
+
+use super::connection::Connection;
+use super::outlet::Account;
+use super::turn::Shard;
+use super::{Token, speech};
+
+impl Shard {
+    /// Ends everybody's stream.
+    pub(super) fn drain(&mut self) {
+        self.write_what_waits();
+        let mut account = Account {
+            now: self.ticker.now(),
+            written: &mut self.written,
+            segments: &mut self.segments,
+        };
+        for (_, connection) in &mut self.connections {
+            say_goodbye(connection, &mut account);
+        }
+        self.report();
+        self.wait_for_talkers();
+    }
+
+    /// Ends the streams that go through a pair.
+    pub(super) fn drain_pairs(&mut self) {
+        let waiting = self.adoptions.len();
+        self.adoptions.retain(|handoff| !handoff.socket.is_pair());
+        let refused = waiting - self.adoptions.len();
+        self.handle.0.connections.fetch_sub(refused, Ordering::Relaxed);
+        self.write_what_waits();
+        let is_pair = |token: &Token| self.connections[*token].outlet.socket.is_pair();
+        let tokens = self.connections.iter().map(|(token, _)| token);
+        let pairs: Vec<Token> = tokens.filter(is_pair).collect();
+        for token in pairs {
+            let mut account = Account {
+                now: self.ticker.now(),
+                written: &mut self.written,
+                segments: &mut self.segments,
+            };
+            say_goodbye(&mut self.connections[token], &mut account);
+            self.close(token);
+        }
+    }
+
+    /// The newest events, and the replies to what was published last.
+    fn write_what_waits(&mut self) {
+        while self.members.has_touched() {
+            self.visit_touched();
+        }
+        for token in std::mem::take(&mut self.queued) {
+            if let Some(connection) = self.connections.get_mut(token) {
+                connection.is_queued = false;
+                self.visit(token);
+            }
+        }
+    }
+
+    /// Lets the clients that talk end their connections. They may still be sending, and to close
+    /// on them would be a reset, which overtakes what they were told last.
+    fn wait_for_talkers(&mut self) {
+        self.connections.retain(|_, connection| connection.websocket.is_some());
+        let until = self.ticker.now() + ticks(CLOSE_TIMEOUT);
+        let mut events = Events::with_capacity(1024);
+        while !self.connections.is_empty() && self.ticker.now() < until {
+            if self.poll.poll(&mut events, Some(self.ticker.until(until))).is_err() {
+                return;
+            }
+            let tokens: Vec<Token> = events.iter().map(|event| event.token().0).collect();
+            for token in tokens {
+                let scratch = &mut self.input.scratch;
+                if let Some(connection) = self.connections.get_mut(token)
+                    && connection.drop_input(scratch, BODY_BYTES_MAX).is_err()
+                {
+                    self.connections.remove(token);
+                }
+            }
+        }
+    }
+}
+
+/// Whoever does not get it sees the connection end, and comes back the same.
+fn say_goodbye(connection: &mut Connection, account: &mut Account<'_>) {
+    let outlet = &mut connection.outlet;
+    // Nothing follows a close frame.
+    let is_over = connection.websocket.as_ref().is_some_and(|websocket| !websocket.is_open());
+    if is_over || !outlet.is_clear() {
+        return;
+    }
+    let retry = jittered(DRAIN_RETURN);
+    outlet.put(speech::farewell(outlet.form, ByeReason::Drain, retry));
+    let _ = outlet.flush(account);
+    outlet.socket.end();
+}

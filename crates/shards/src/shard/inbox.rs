@@ -1,0 +1,145 @@
+//! A shard's inbox: the one place where other threads reach it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use bellwire_model::limits::{ADOPTIONS_QUEUED_MAX, FEED_BATCHES_MAX};
+use mio::Waker;
+
+use super::{Answered, Handoff, PageRead};
+use crate::feed::Batch;
+
+/// What waits for a shard.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) batches: VecDeque<Batch>,
+    pub(super) adoptions: VecDeque<Handoff>,
+    pub(super) pages: VecDeque<PageRead>,
+    pub(super) answers: VecDeque<Answered>,
+    pub(super) drain_pairs: bool,
+    pub(super) drain: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    room: Condvar,
+    waker: Waker,
+    /// Whether the shard has been woken and has not looked yet, so that a burst costs one wake.
+    woken: AtomicBool,
+    pub(super) connections: AtomicUsize,
+    /// Whether no more pairs are taken. Written and read under the lock of what waits.
+    pairs_drained: AtomicBool,
+}
+
+impl Inbox {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            room: Condvar::new(),
+            waker,
+            woken: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            pairs_drained: AtomicBool::new(false),
+        }
+    }
+
+    fn put<T>(&self, put: impl FnOnce(&mut Waiting) -> T) -> T {
+        let result = put(&mut self.waiting.lock().expect("not poisoned"));
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.waker.wake().expect("the poll's event descriptor works");
+        }
+        result
+    }
+
+    /// Everything that waits. Called by the shard when it is woken.
+    pub(super) fn take(&self) -> Waiting {
+        // Reset first: what arrives from here on wakes again.
+        self.woken.store(false, Ordering::Release);
+        let waiting = std::mem::take(&mut *self.waiting.lock().expect("not poisoned"));
+        self.room.notify_all();
+        waiting
+    }
+
+    /// The batches alone, ahead of a wake.
+    pub(super) fn take_batches(&self) -> VecDeque<Batch> {
+        let batches = std::mem::take(&mut self.waiting.lock().expect("not poisoned").batches);
+        self.room.notify_all();
+        batches
+    }
+}
+
+/// Reaches a shard from other threads.
+#[derive(Clone, Debug)]
+pub struct ShardHandle(pub(super) Arc<Inbox>);
+
+impl ShardHandle {
+    /// A handle whose shard is yet to be spawned, woken by `waker`.
+    pub(super) fn new(waker: Waker) -> Self {
+        Self(Arc::new(Inbox::new(waker)))
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.0.waiting.lock().expect("not poisoned").batches.len() < FEED_BATCHES_MAX
+    }
+
+    pub fn wait_for_room(&self) {
+        let waiting = self.0.waiting.lock().expect("not poisoned");
+        let is_full = |waiting: &mut Waiting| waiting.batches.len() >= FEED_BATCHES_MAX;
+        drop(self.0.room.wait_while(waiting, is_full).expect("not poisoned"));
+    }
+
+    /// Never blocks: callers have waited for room.
+    pub fn push_batch(&self, batch: Batch) {
+        self.0.put(|waiting| waiting.batches.push_back(batch));
+    }
+
+    /// Gives a connection to the shard, or gives it back where too many wait.
+    pub fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
+        self.0.put(|waiting| {
+            let is_late = handoff.socket.is_pair() && self.0.pairs_drained.load(Ordering::Relaxed);
+            if is_late || waiting.adoptions.len() >= ADOPTIONS_QUEUED_MAX {
+                return Err(handoff);
+            }
+            self.0.connections.fetch_add(1, Ordering::Relaxed);
+            waiting.adoptions.push_back(handoff);
+            Ok(())
+        })
+    }
+
+    /// Never blocks: a shard asks for a bounded number of pages.
+    pub fn push_page(&self, page: PageRead) {
+        self.0.put(|waiting| waiting.pages.push_back(page));
+    }
+
+    /// Never blocks: a connection has a bounded number of requests in flight.
+    pub fn push_answer(&self, answered: Answered) {
+        self.0.put(|waiting| waiting.answers.push_back(answered));
+    }
+
+    /// Asks the shard to say good-bye to its connections over pairs, and to take no more of them.
+    pub fn drain_pairs(&self) {
+        self.0.put(|waiting| {
+            self.0.pairs_drained.store(true, Ordering::Relaxed);
+            waiting.drain_pairs = true;
+        });
+    }
+
+    /// Asks the shard to say good-bye to its connections and to end.
+    pub fn drain(&self) {
+        self.0.put(|waiting| waiting.drain = true);
+    }
+
+    pub fn connections(&self) -> usize {
+        self.0.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// A poll and the handle that wakes it.
+pub(super) fn poll_and_handle(token: mio::Token) -> io::Result<(mio::Poll, ShardHandle)> {
+    let poll = mio::Poll::new()?;
+    let waker = Waker::new(poll.registry(), token)?;
+    Ok((poll, ShardHandle::new(waker)))
+}

@@ -1,0 +1,210 @@
+//! Who is in a shard and follows what: connections come, subscribe to more or less, and go.
+
+use std::sync::atomic::Ordering;
+
+use bellwire_hub::{Gap, LaneEnd, LaneId, Snapshot, Start};
+use bellwire_model::limits::LANES_PER_SHARD_MAX;
+use bellwire_model::{EffectiveFilter, PacedFilter};
+use bellwire_process::clock::ticks;
+use bellwire_wire::Control;
+use bellwire_wire::problem::{Code, Problem};
+use bytes::BytesMut;
+
+use super::connection::{Connection, Subscription, Which};
+use super::outlet::Outlet;
+use super::socket::Socket;
+use super::turn::Shard;
+use super::websocket::WebSocket;
+use super::{Handoff, Token, speech};
+use crate::frames::{Frames, Framing};
+use crate::stream_request;
+
+impl Shard {
+    /// Takes a connection in, and begins to serve it.
+    pub(super) fn adopt(&mut self, handoff: Handoff) {
+        let Handoff { mut socket, request, mut early, place } = handoff;
+        let token = self.connections.vacant_key();
+        let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
+            Ok(followed) => followed,
+            Err(problem) => {
+                socket.refuse(&problem);
+                self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
+                return;
+            }
+        };
+        let form = request.form;
+        let mut opening = match socket {
+            // Whoever has the other end has written the head.
+            Socket::Pair(_) => BytesMut::new(),
+            Socket::Tcp(_) | Socket::Tls(_) => speech::opening(&request),
+        };
+        opening.extend_from_slice(&speech::greeting(form));
+        if let Some(gap) = gap {
+            let gap = crate::controls::gap(&gap, request.follows.filters());
+            opening.extend_from_slice(&speech::control(form, &gap, None));
+        }
+        let now = self.ticker.now();
+        let mut outlet = Outlet::new(socket, form, now);
+        let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
+        if self.hub.is_complete(&main.delivery) {
+            // Most begin with nothing to catch up: all that there is to say goes out in one write.
+            let cursor = self.hub.cursor(&main.delivery);
+            let ready = Control::Ready { cursor, heartbeat_interval };
+            opening.extend_from_slice(&speech::control(form, &ready, None));
+            main.delivery.took_ready();
+            outlet.told = cursor.offset;
+        }
+        outlet.put(opening.freeze());
+        let mut websocket = None;
+        if let Framing::WebSocket(compression) = form.framing {
+            self.input.serial = self.input.serial.wrapping_add(1);
+            let covered = request.handshake.map_or_else(Vec::new, |handshake| handshake.covered);
+            websocket = Some(Box::new(WebSocket::new(self.input.serial, compression, covered)));
+        }
+        let key = self.connections.insert(Connection::new(outlet, main, websocket, place));
+        assert_eq!(key, token, "the slot that was vacant");
+        let connection = &mut self.connections[token];
+        let due = now + ticks(heartbeat_interval);
+        connection.due_at = self.wheel.insert(token, due);
+        self.surroundings.figures.streams_open.add(1);
+        let registry = self.poll.registry();
+        if let Err(error) = connection.outlet.socket.register(registry, mio::Token(token)) {
+            tracing::warn!(%error, "The poll does not take a connection; it is closed.");
+            return self.close(token);
+        }
+        if connection.websocket.is_some() && !early.is_empty() {
+            self.hear(token, &mut early);
+        }
+        self.visit(token);
+    }
+
+    /// Begins a subscription of this connection; says what to tell it before all else.
+    pub(super) fn follow(
+        &mut self,
+        token: Token,
+        follows: &EffectiveFilter,
+        start: Start,
+    ) -> Result<(Subscription, Option<Gap>), Problem> {
+        if self.hub.lanes() >= LANES_PER_SHARD_MAX && !self.hub.has_lane(follows) {
+            let detail =
+                "as many different filters are followed as may be: follow one of a broader kind";
+            return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
+        }
+        let filters = follows.filters();
+        let begin = stream_request::begin(self.surroundings.journal.as_ref(), filters, start);
+        let snapshot = self.snapshot(follows);
+        let (delivery, gap) = self.hub.join(follows, begin, snapshot);
+        self.surroundings.subscriptions.join(filters);
+        let place = self.members.join(delivery.lane(), token);
+        Ok((Subscription { delivery, place }, gap))
+    }
+
+    /// What a new lane starts from, if one is needed; the hub is as new as that.
+    fn snapshot(&mut self, follows: &EffectiveFilter) -> Option<Snapshot<Frames>> {
+        if self.hub.has_lane(follows) {
+            return None;
+        }
+        // Changes come into the inbox under the table's lock, so the two agree while it is held.
+        let table = self.surroundings.table.lock().expect("not poisoned");
+        let batches = self.handle.0.take_batches();
+        let snapshot = table.snapshot(follows.filters());
+        drop(table);
+        self.push(batches);
+        Some(snapshot)
+    }
+
+    /// Ends a subscription.
+    fn unfollow(&mut self, subscription: &Subscription) {
+        let lane = subscription.delivery.lane();
+        self.leave_lane(lane, subscription.place);
+        self.surroundings.subscriptions.leave(self.hub.filters(lane));
+        let end = self.hub.leave(&subscription.delivery);
+        self.on_lane_end(lane, end);
+    }
+
+    /// Makes a subscription that has caught up a part of the connection's main one.
+    pub(super) fn unite(&mut self, token: Token, index: usize) {
+        let added = self.websocket(token).added.swap_remove(index);
+        let added_lane = added.subscription.delivery.lane();
+        let mut asked: Vec<PacedFilter> = self.asked(token, Which::Main).collect();
+        asked.extend(self.hub.follows(added_lane).iter().chain(added.covered));
+        self.leave_lane(added_lane, added.subscription.place);
+        let main = &self.connections[token].main;
+        let (main_lane, main_place) = (main.delivery.lane(), main.place);
+        self.leave_lane(main_lane, main_place);
+
+        let connection = &mut self.connections[token];
+        let subscriptions = &self.surroundings.subscriptions;
+        subscriptions.leave(self.hub.filters(main_lane));
+        subscriptions.leave(self.hub.filters(added_lane));
+        let ends = self.hub.unite(&mut connection.main.delivery, added.subscription.delivery);
+        let lane = connection.main.delivery.lane();
+        subscriptions.join(self.hub.filters(lane));
+        let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
+        websocket.covered = self.hub.follows(lane).covered(asked);
+        connection.main.place = self.members.join(lane, token);
+        self.on_lane_end(main_lane, ends.main);
+        self.on_lane_end(added_lane, ends.added);
+
+        let connection = &mut self.connections[token];
+        let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
+        let cursor = self.hub.cursor(&connection.main.delivery);
+        connection.outlet.told = cursor.offset;
+        let ready = Control::Ready { cursor, heartbeat_interval };
+        let ready = speech::control(connection.outlet.form, &ready, added.id.as_ref());
+        self.websocket(token).reply(ready);
+    }
+
+    /// Lets one of a connection's subscriptions follow only `rest`, a part of what it follows.
+    pub(super) fn narrow(&mut self, token: Token, which: Which, rest: &EffectiveFilter) {
+        let subscription = which.of(&mut self.connections[token]);
+        let (old, place) = (subscription.delivery.lane(), subscription.place);
+        self.leave_lane(old, place);
+        let subscriptions = &self.surroundings.subscriptions;
+        subscriptions.leave(self.hub.filters(old));
+        subscriptions.join(rest.filters());
+        let subscription = which.of(&mut self.connections[token]);
+        let end = self.hub.narrow(&mut subscription.delivery, rest);
+        subscription.place = self.members.join(subscription.delivery.lane(), token);
+        self.on_lane_end(old, end);
+    }
+
+    /// Ends a subscription that is on its way.
+    pub(super) fn cancel(&mut self, token: Token, index: usize) {
+        let added = self.websocket(token).added.swap_remove(index);
+        self.unfollow(&added.subscription);
+    }
+
+    /// Gives up a place among the members of a lane, which somebody else may then take.
+    fn leave_lane(&mut self, lane: LaneId, place: u32) {
+        let Some(moved) = self.members.leave(lane, place) else { return };
+        let Some(connection) = self.connections.get_mut(moved.token) else { return };
+        let is_moved = |subscription: &&mut Subscription| {
+            subscription.delivery.lane() == lane && subscription.place == moved.from
+        };
+        let subscription = connection.subscriptions_mut().find(is_moved);
+        subscription.expect("members know their place").place = place;
+    }
+
+    fn on_lane_end(&mut self, lane: LaneId, end: LaneEnd) {
+        if end == LaneEnd::Ended {
+            self.catch_ups.abandon(lane);
+        }
+    }
+
+    pub(super) fn close(&mut self, token: Token) {
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        connection.outlet.socket.end();
+        // The descriptor is about to close, which removes it from the poll.
+        if let Some(websocket) = &connection.websocket {
+            self.input.held_bytes -= websocket.decoder.held_bytes();
+        }
+        while self.connections[token].has_added() {
+            self.cancel(token, 0);
+        }
+        let connection = self.connections.remove(token);
+        self.unfollow(&connection.main);
+        self.surroundings.figures.streams_open.sub(1);
+        self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,417 @@
+//! The shard's loop: poll, take in what waits, visit who is touched, look at the wheel.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bellwire_hub::{Hub, HubLimits, LaneId};
+use bellwire_model::Offset;
+use bellwire_model::limits::{
+    IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, TURN_BYTES_MAX, VISITS_PER_TURN,
+};
+use bellwire_process::clock::{Tick, Ticker, ticks};
+use bellwire_process::crash;
+use bellwire_wire::ws::{CloseCode, Inflater};
+use mio::{Events, Poll};
+use slab::Slab;
+
+use super::catch_up::CatchUps;
+use super::compaction::HeldUp;
+use super::connection::Connection;
+use super::inbox::{ShardHandle, Waiting, poll_and_handle};
+use super::lag::Laggards;
+use super::lanes::LaneMembers;
+use super::outlet::{Account, Written};
+use super::pump::{self, Tools};
+use super::segments::Segments;
+use super::wheel::Wheel;
+use super::{Handoff, Surroundings, Token, speech};
+use crate::feed::Batch;
+use crate::frames::Frames;
+
+/// The poll's token of the inbox; connections have their slab keys.
+const INBOX: mio::Token = mio::Token(usize::MAX);
+
+/// What a shard is spawned from. Its handle exists first: the feed needs it.
+#[derive(Debug)]
+pub struct ShardParts {
+    poll: Poll,
+    pub handle: ShardHandle,
+    /// What came before anything could come into the inbox: the shard starts later, and finds
+    /// there what the rules have announced meanwhile.
+    tail: Offset,
+}
+
+impl ShardParts {
+    pub fn new(tail: Offset) -> io::Result<Self> {
+        let (poll, handle) = poll_and_handle(INBOX)?;
+        Ok(Self { poll, handle, tail })
+    }
+}
+
+/// Starts a shard's thread.
+pub fn spawn(
+    index: usize,
+    parts: ShardParts,
+    surroundings: Arc<Surroundings>,
+) -> io::Result<JoinHandle<()>> {
+    let ticker = Ticker::start();
+    let shard = Shard {
+        hub: Hub::new(surroundings.journal.epoch(), parts.tail, HubLimits::default()),
+        poll: parts.poll,
+        handle: parts.handle,
+        connections: Slab::new(),
+        members: LaneMembers::default(),
+        adoptions: VecDeque::new(),
+        queued: VecDeque::new(),
+        catch_ups: CatchUps::default(),
+        wheel: Wheel::new(ticker.now()),
+        ticker,
+        input: Input::default(),
+        written: Written::default(),
+        segments: Segments::default(),
+        laggards: Laggards::default(),
+        held_up_by: Vec::new(),
+        index,
+        surroundings,
+    };
+    crash::spawn_essential(format!("shard-{index}"), move || shard.run())
+}
+
+/// One shard. See the module above.
+pub(super) struct Shard {
+    pub(super) surroundings: Arc<Surroundings>,
+    pub(super) poll: Poll,
+    pub(super) handle: ShardHandle,
+    pub(super) hub: Hub<Frames>,
+    pub(super) connections: Slab<Connection>,
+    pub(super) members: LaneMembers,
+    /// Connections that the front door has given, and that are yet to be taken in.
+    pub(super) adoptions: VecDeque<Handoff>,
+    /// Connections that are to get another turn.
+    pub(super) queued: VecDeque<Token>,
+    pub(super) catch_ups: CatchUps,
+    pub(super) wheel: Wheel,
+    pub(super) ticker: Ticker,
+    /// What clients say.
+    pub(super) input: Input,
+    pub(super) written: Written,
+    pub(super) segments: Segments,
+    pub(super) laggards: Laggards,
+    pub(super) held_up_by: Vec<HeldUp>,
+    pub(super) index: usize,
+}
+
+/// What all connections share to read with.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// What was read last; nobody keeps any of it.
+    pub(super) scratch: Vec<u8>,
+    pub(super) inflater: Inflater,
+    /// Bytes that are held of what clients have sent only in part.
+    pub(super) held_bytes: usize,
+    /// The last number that was given to a WebSocket.
+    pub(super) serial: u32,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        let (scratch, inflater) = (vec![0; READ_BYTES_MAX], Inflater::default());
+        Self { scratch, inflater, held_bytes: 0, serial: 0 }
+    }
+}
+
+impl Shard {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let timeout = self.poll_timeout();
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout)) {
+                // Anything else says that the descriptor is broken: nobody could be served.
+                assert_eq!(error.kind(), io::ErrorKind::Interrupted, "poll failed: {error}");
+            }
+            for event in &events {
+                if event.token() == INBOX {
+                    let waiting = self.handle.0.take();
+                    if self.take_in(waiting) == Phase::Ended {
+                        return;
+                    }
+                } else {
+                    self.on_socket_event(event);
+                }
+            }
+            self.release();
+            self.close_who_hold_up();
+            self.adopt_some();
+            self.visit_touched();
+            self.visit_queued();
+            self.look_at_wheel();
+            self.report_lag();
+            self.free_history();
+            if self.queued.is_empty() && !self.members.has_touched() {
+                self.segments.clear();
+            }
+            self.report();
+        }
+    }
+
+    fn poll_timeout(&self) -> Duration {
+        let is_idle = self.queued.is_empty() && self.adoptions.is_empty();
+        if !is_idle || !self.held_up_by.is_empty() || self.members.has_touched() {
+            return Duration::ZERO;
+        }
+        let release = self.hub.next_release().map(|at_ms| self.ticker.until_ms(at_ms));
+        // Nobody to attend to: the inbox wakes.
+        let due = self.wheel.next_due().into_iter().chain(self.laggards.next_look()).min();
+        let due = due.map(|due| self.ticker.until(due));
+        due.into_iter().chain(release).min().unwrap_or(Duration::from_hours(1))
+    }
+
+    fn take_in(&mut self, waiting: Waiting) -> Phase {
+        self.push(waiting.batches);
+        self.adoptions.extend(waiting.adoptions);
+        for page in waiting.pages {
+            self.take_page(page);
+        }
+        for answered in waiting.answers {
+            self.take_answer(answered);
+        }
+        if waiting.drain_pairs {
+            self.drain_pairs();
+        }
+        if waiting.drain {
+            self.drain();
+            return Phase::Ended;
+        }
+        Phase::Running
+    }
+
+    /// Takes in what the feed has brought.
+    pub(super) fn push(&mut self, batches: VecDeque<Batch>) {
+        let mut touched = Vec::new();
+        for batch in batches {
+            match batch {
+                Batch::Entries(entries) => self.hub.push(&entries, &mut touched),
+                Batch::Values(values) => {
+                    self.hub.push_values(&values, self.ticker.now_ms(), &mut touched);
+                }
+            }
+        }
+        self.touch(touched);
+    }
+
+    /// Lets the values in that rates have held back until now.
+    fn release(&mut self) {
+        let mut touched = Vec::new();
+        self.hub.release(self.ticker.now_ms(), &mut touched);
+        self.touch(touched);
+    }
+
+    /// There is something new in these lanes.
+    fn touch(&mut self, mut touched: Vec<LaneId>) {
+        touched.sort_unstable();
+        touched.dedup();
+        for lane in touched {
+            self.members.touch(lane);
+            if self.hub.wants_compaction(lane) {
+                self.compact(lane);
+            }
+        }
+    }
+
+    /// Takes in some of the connections that wait, so that many of them do not hold up the others.
+    fn adopt_some(&mut self) {
+        for taken in 0..self.adoptions.len().min(VISITS_PER_TURN) {
+            if taken > 0 && self.has_written_enough() {
+                break;
+            }
+            let Some(handoff) = self.adoptions.pop_front() else { break };
+            self.adopt(handoff);
+        }
+    }
+
+    fn on_socket_event(&mut self, event: &mio::event::Event) {
+        let token = event.token().0;
+        let Some(connection) = self.connections.get_mut(token) else { return };
+        let mut is_wanted = event.is_writable() && connection.outlet.on_writable();
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            if let Some(websocket) = &mut connection.websocket {
+                websocket.has_input = true;
+                is_wanted = true;
+            } else if connection.drop_input(&mut self.input.scratch, IDLE_INPUT_BYTES_MAX).is_err()
+            {
+                // One that closes its half has gone, too: it has nothing to say on such a stream.
+                return self.close(token);
+            }
+        }
+        if is_wanted {
+            self.visit(token);
+        }
+    }
+
+    /// Pumps the connections of touched lanes, some of each lane a turn.
+    pub(super) fn visit_touched(&mut self) {
+        let mut visits = Vec::new();
+        self.members.next_visits(&mut visits);
+        for token in visits {
+            self.visit(token);
+        }
+    }
+
+    /// Gives each connection that had more than its share another turn.
+    fn visit_queued(&mut self) {
+        for visited in 0..self.queued.len().min(VISITS_PER_TURN) {
+            if visited > 0 && self.has_written_enough() {
+                break;
+            }
+            let Some(token) = self.queued.pop_front() else { break };
+            if let Some(connection) = self.connections.get_mut(token)
+                && std::mem::replace(&mut connection.is_queued, false)
+            {
+                self.visit(token);
+            }
+        }
+    }
+
+    /// Whether a turn has written so much that live events should come next. Of those who come or
+    /// catch up one is served in any case.
+    fn has_written_enough(&self) -> bool {
+        self.written.bytes >= TURN_BYTES_MAX
+    }
+
+    /// Gives a connection another turn.
+    pub(super) fn queue(&mut self, token: Token) {
+        let connection = &mut self.connections[token];
+        if !std::mem::replace(&mut connection.is_queued, true) {
+            self.queued.push_back(token);
+        }
+    }
+
+    /// Listens to a connection's client, and writes what it is missing.
+    pub(super) fn visit(&mut self, token: Token) {
+        self.serve(token);
+        self.note_lag(token);
+    }
+
+    fn serve(&mut self, token: Token) {
+        let Some(connection) = self.connections.get(token) else { return };
+        if connection.wants_to_talk() {
+            self.listen(token);
+        }
+        loop {
+            let Some(connection) = self.connections.get_mut(token) else { return };
+            if connection.outlet.is_full() {
+                return;
+            }
+            let mut tools = Tools {
+                hub: &mut self.hub,
+                heartbeat_interval: self.surroundings.timing.heartbeat_interval,
+                account: Account {
+                    now: self.ticker.now(),
+                    written: &mut self.written,
+                    segments: &mut self.segments,
+                },
+            };
+            let pumped = crash::contain(|| pump::pump(connection, &mut tools));
+            let Some(pumped) = pumped else {
+                tracing::error!("An invariant is broken for one connection; it ends.");
+                return self.close(token);
+            };
+            let Ok(pumped) = pumped else { return self.close(token) };
+            if pumped.has_ended {
+                return self.hang_up(token);
+            }
+            if let Some((lane, after)) = pumped.history {
+                self.catch_up(token, lane, after);
+            }
+            if pumped.has_more {
+                self.queue(token);
+            }
+            match pumped.complete {
+                Some(index) => self.unite(token, index),
+                None => break,
+            }
+        }
+        // It was not listened to while it was owed replies, which are written now.
+        if self.connections[token].wants_to_talk() {
+            self.queue(token);
+        }
+    }
+
+    /// Heartbeats for the silent, an end for the stalled and the dead.
+    fn look_at_wheel(&mut self) {
+        let now = self.ticker.now();
+        let mut due = Vec::new();
+        self.wheel.advance(now, &mut due);
+        for (token, due_at) in due {
+            let Some(connection) = self.connections.get_mut(token) else { continue };
+            if connection.due_at != due_at {
+                continue;
+            }
+            let Some(next) = self.attend(token, now) else { continue };
+            // One whose last words were written meanwhile has been given less time.
+            if let Some(connection) = self.connections.get_mut(token)
+                && connection.due_at == due_at
+            {
+                connection.due_at = self.wheel.insert(token, next.max(now + 1));
+            }
+        }
+    }
+
+    /// Looks after one connection whose time has come; returns when it wants to be looked after
+    /// again. `None`: it has ended.
+    fn attend(&mut self, token: Token, now: Tick) -> Option<Tick> {
+        let Connection { outlet, main, websocket, .. } = &mut self.connections[token];
+        let timing = self.surroundings.timing;
+        let (interval, stall) = (ticks(timing.heartbeat_interval), ticks(timing.stall_timeout));
+        let silent = now.saturating_sub(outlet.written_at);
+        if outlet.is_full() {
+            if silent < stall {
+                // It may take bytes again long before that, and then wants its heartbeats.
+                return Some((outlet.written_at + stall).min(now + interval));
+            }
+            self.surroundings.figures.streams_stalled.add(1);
+            self.close(token);
+            return None;
+        }
+        match websocket {
+            None if silent < interval => return Some(outlet.written_at + interval),
+            None => {}
+            Some(websocket) if websocket.has_ended() => {
+                self.close(token);
+                return None;
+            }
+            Some(websocket) => {
+                if let Some(reason) = websocket.beat() {
+                    self.end(token, CloseCode::POLICY, reason);
+                    self.surroundings.figures.streams_stalled.add(1);
+                    self.visit(token);
+                    return Some(now + interval);
+                }
+            }
+        }
+        let cursor = self.hub.cursor(&main.delivery);
+        // Only a cursor that moved is news.
+        let moved = (cursor.offset > outlet.told).then_some(cursor);
+        outlet.told = cursor.offset;
+        outlet.put(speech::heartbeat(outlet.form, moved));
+        self.visit(token);
+        Some(now + interval)
+    }
+
+    pub(super) fn report(&mut self) {
+        let written = std::mem::take(&mut self.written);
+        if written.bytes > 0 {
+            self.surroundings.figures.events_delivered.add(written.events);
+            self.surroundings.figures.bytes_delivered.add(written.bytes);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Ended,
+}

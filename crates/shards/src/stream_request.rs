@@ -1,0 +1,396 @@
+//! What a client asks of `GET /v1/events`: which topics, from where, and in which form.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bellwire_hub::{Begin, Start};
+use bellwire_journal::Journal;
+use bellwire_model::limits::WAIT_MAX;
+use bellwire_model::{Cursor, EffectiveFilter, Filter, FilterSet, MaxRate, Offset, PacedFilter};
+use bellwire_wire::problem::{Code, Problem};
+
+use http::HeaderValue;
+
+use crate::frames::{Encoding, Form, Framing};
+use crate::percent;
+
+mod handshake;
+
+pub use handshake::Handshake;
+
+/// The path of the one resource that all transports share.
+pub const EVENTS_PATH: &str = "/v1/events";
+
+/// A stream: the connection belongs to it until it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamRequest {
+    pub follows: EffectiveFilter,
+    pub start: Start,
+    pub form: Form,
+    /// The origin of a page that is allowed to read along.
+    pub allow_origin: Option<Box<HeaderValue>>,
+    /// What makes it a WebSocket.
+    pub handshake: Option<Box<Handshake>>,
+}
+
+/// A long poll: one answer. It has what is newest, so that a rate would have no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollRequest {
+    pub filters: FilterSet,
+    pub start: Start,
+    pub wait: Duration,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventsRequest {
+    Stream(StreamRequest),
+    Poll(PollRequest),
+}
+
+/// The parts of a request's head that decide.
+#[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    pub query: &'a str,
+    pub accept: Option<&'a str>,
+    pub accept_encoding: Option<&'a str>,
+    pub last_event_id: Option<&'a str>,
+    pub framing: Framing,
+    pub handshake: Option<Handshake>,
+}
+
+/// The form of the answer that a client likes best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Sse,
+    Ndjson,
+    Json,
+}
+
+impl EventsRequest {
+    pub fn parse(asked: Asked<'_>) -> Result<Self, Problem> {
+        percent::check_query(asked.query)?;
+        let mut query = Query::default();
+        for (name, value) in url::form_urlencoded::parse(asked.query.as_bytes()) {
+            query.take(&name, value)?;
+        }
+        // A WebSocket may begin with nothing: it can subscribe later.
+        let filters = if asked.handshake.is_some() && query.filters.is_empty() {
+            FilterSet::none()
+        } else {
+            FilterSet::new(query.filters.iter().cloned())
+                .map_err(|error| Problem::new(Code::TopicInvalid, error))?
+        };
+        let follows = EffectiveFilter::paced(filters.clone(), query.max_rate);
+        // What an EventSource has seen since it was opened wins over where its URL had it begin.
+        let seen = asked.last_event_id.or(query.last_event_id.as_deref());
+        let start = match seen.filter(|id| !id.is_empty()) {
+            Some(cursor) => Start::After(parse_cursor(cursor)?),
+            None => query.start.unwrap_or(Start::Latest),
+        };
+        if let Some(mut handshake) = asked.handshake {
+            if query.raw == Raw::Yes {
+                return Err(raw_is_for_sse());
+            }
+            let paced = |filter| PacedFilter { filter, max_rate: query.max_rate };
+            handshake.covered = follows.covered(query.filters.into_iter().map(paced).collect());
+            let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
+            let stream = StreamRequest { follows, start, form, allow_origin: None, handshake };
+            return Ok(Self::Stream(stream));
+        }
+        let answer = negotiate(asked.accept).ok_or_else(|| {
+            let offers = "text/event-stream, application/x-ndjson or application/json";
+            Problem::new(Code::NotAcceptable, format!("events come as {offers}"))
+        })?;
+        let encoding = match (answer, query.raw) {
+            (Answer::Sse, Raw::Yes) => Encoding::SseRaw,
+            (Answer::Sse, Raw::No) => Encoding::Sse,
+            (Answer::Ndjson, Raw::No) => Encoding::Ndjson,
+            (Answer::Json, Raw::No) => {
+                return Ok(Self::Poll(PollRequest { filters, start, wait: query.wait }));
+            }
+            (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
+        };
+        let framing = if takes_gzip(asked.accept_encoding) {
+            asked.framing.with_gzip()
+        } else {
+            asked.framing
+        };
+        let form = Form { encoding, framing };
+        let (allow_origin, handshake) = (None, None);
+        Ok(Self::Stream(StreamRequest { follows, start, form, allow_origin, handshake }))
+    }
+}
+
+/// Whether the client names gzip, or takes any coding, and does not say that it would rather not.
+fn takes_gzip(accept_encoding: Option<&str>) -> bool {
+    let codings = accept_encoding.unwrap_or_default().split(',');
+    let qualities = codings.filter_map(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let exactness = match name {
+            _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => 2,
+            "*" => 1,
+            _ => return None,
+        };
+        Some((exactness, quality(parts)))
+    });
+    qualities.max_by_key(|(exactness, _)| *exactness).is_some_and(|(_, quality)| quality > 0.0)
+}
+
+fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> f64 {
+    let text = parameters.find_map(|it| it.strip_prefix("q=").or(it.strip_prefix("Q=")));
+    text.map_or(1.0, |q| q.parse::<f64>().unwrap_or(0.0).clamp(0.0, 1.0))
+}
+
+fn raw_is_for_sse() -> Problem {
+    let detail = "`format=raw` is for text/event-stream: elsewhere the envelope tells events apart";
+    Problem::new(Code::ParameterInvalid, detail)
+}
+
+/// The query's parameters.
+#[derive(Default)]
+struct Query {
+    filters: Vec<Filter>,
+    start: Option<Start>,
+    /// The header of that name, from those who cannot set one.
+    last_event_id: Option<String>,
+    wait: Duration,
+    max_rate: Option<MaxRate>,
+    raw: Raw,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Raw {
+    Yes,
+    #[default]
+    No,
+}
+
+impl Query {
+    fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), Problem> {
+        match name {
+            "topic" => {
+                let filter = value.parse().map_err(|error| {
+                    Problem::new(Code::TopicInvalid, format!("topic `{value}`: {error}"))
+                })?;
+                self.filters.push(filter);
+            }
+            "after" => {
+                self.start = Some(match &*value {
+                    "earliest" => Start::Earliest,
+                    "latest" => Start::Latest,
+                    cursor => Start::After(parse_cursor(cursor)?),
+                });
+            }
+            "wait" => self.wait = parse_wait(&value)?,
+            "max_rate" => {
+                let max_rate = value.parse().map_err(|error| {
+                    let detail = format!("`max_rate` is `{value}`: {error}");
+                    Problem::new(Code::ParameterInvalid, detail)
+                });
+                self.max_rate = Some(max_rate?);
+            }
+            "format" => {
+                self.raw = match &*value {
+                    "raw" => Raw::Yes,
+                    "json" => Raw::No,
+                    other => {
+                        let detail = format!("`format` is `json` or `raw`, not `{other}`");
+                        return Err(Problem::new(Code::ParameterInvalid, detail));
+                    }
+                };
+            }
+            other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
+            other => {
+                let detail = format!(
+                    "`{other}` is no parameter: there are topic, after, max_rate, wait, format"
+                );
+                return Err(Problem::new(Code::ParameterInvalid, detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the parameter stands in for the header `Last-Event-ID`. Libraries spell it in several
+/// ways: `lastEventId`, `lastEventID`, `Last-Event-ID`, `last_event_id`.
+fn is_last_event_id(name: &str) -> bool {
+    let letters = name.bytes().filter(|byte| !matches!(byte, b'-' | b'_'));
+    letters.map(|byte| byte.to_ascii_lowercase()).eq(*b"lasteventid")
+}
+
+pub fn parse_cursor(text: &str) -> Result<bellwire_model::Cursor, Problem> {
+    text.parse().map_err(|error| Problem::new(Code::CursorInvalid, format!("`{text}`: {error}")))
+}
+
+fn parse_wait(text: &str) -> Result<Duration, Problem> {
+    let wait = bellwire_model::duration::parse(text).filter(|wait| *wait <= WAIT_MAX);
+    wait.ok_or_else(|| {
+        let most = WAIT_MAX.as_secs();
+        let detail = format!("`wait` is a duration such as `25s`, {most}s at most, not `{text}`");
+        Problem::new(Code::ParameterInvalid, detail)
+    })
+}
+
+/// The form with the highest quality; among equals the one that the client names most exactly,
+/// then SSE before NDJSON before JSON. `None` where the client takes none of them.
+fn negotiate(accept: Option<&str>) -> Option<Answer> {
+    let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
+        return Some(Answer::Sse);
+    };
+    let offers = [
+        (Answer::Sse, "text/event-stream"),
+        (Answer::Ndjson, "application/x-ndjson"),
+        (Answer::Json, "application/json"),
+    ];
+    let mut best: Option<(Answer, (u32, u8))> = None;
+    for (answer, media_type) in offers {
+        let rank = rank(accept, media_type);
+        if rank.0 > 0 && best.is_none_or(|(_, other)| rank > other) {
+            best = Some((answer, rank));
+        }
+    }
+    best.map(|(answer, _)| answer)
+}
+
+/// Quality in thousandths of the most exact range that holds for a media type, and how exact it is.
+fn rank(accept: &str, media_type: &str) -> (u32, u8) {
+    let (main_type, _) = media_type.split_once('/').expect("a media type");
+    let mut ranks = (0, 0);
+    for range in accept.split(',') {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let exactness = match name.split_once('/') {
+            _ if name.eq_ignore_ascii_case(media_type) => 3,
+            Some((main, "*")) if main.eq_ignore_ascii_case(main_type) => 2,
+            Some(("*", "*")) => 1,
+            _ => continue,
+        };
+        let quality = quality(parts);
+        if exactness > ranks.1 {
+            ranks = ((quality * 1000.0) as u32, exactness);
+        }
+    }
+    ranks
+}
+
+/// Where a subscriber begins, measured by the journal. What retention removed is looked up only
+/// where it matters.
+pub(crate) fn begin(journal: &dyn Journal, filters: &FilterSet, start: Start) -> Begin {
+    let tail = journal.bounds().tail;
+    let resumes = |cursor: Cursor| cursor.epoch == journal.epoch() && cursor.offset <= tail;
+    let trimmed = match start {
+        Start::Latest => Offset::ZERO,
+        Start::After(cursor) if resumes(cursor) => Offset::ZERO,
+        Start::After(_) | Start::Earliest => journal.trimmed(filters),
+    };
+    Begin { start, tail, trimmed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(query: &str, accept: Option<&str>) -> Result<EventsRequest, Problem> {
+        let framing = Framing::Chunked;
+        let handshake = None;
+        let accept_encoding = None;
+        EventsRequest::parse(Asked {
+            query,
+            accept,
+            accept_encoding,
+            last_event_id: None,
+            framing,
+            handshake,
+        })
+    }
+
+    #[test]
+    fn the_form_follows_the_accept_header() {
+        let cases = [
+            (None, Some(Answer::Sse)),
+            (Some("*/*"), Some(Answer::Sse)),
+            (Some("text/event-stream"), Some(Answer::Sse)),
+            (Some("application/json, text/plain, */*"), Some(Answer::Json)),
+            (Some("application/x-ndjson"), Some(Answer::Ndjson)),
+            (Some("application/*"), Some(Answer::Ndjson)),
+            (Some("application/json;q=0.5, text/event-stream"), Some(Answer::Sse)),
+            (Some("text/event-stream;q=0, */*"), Some(Answer::Ndjson)),
+            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Some(Answer::Sse)),
+            (Some("image/png"), None),
+        ];
+        for (accept, form) in cases {
+            assert_eq!(negotiate(accept), form, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_for_those_who_take_it() {
+        let cases = [
+            (None, false),
+            (Some(""), false),
+            (Some("gzip, deflate, br, zstd"), true),
+            (Some("br;q=1.0, GZIP;q=0.5"), true),
+            (Some("gzip;q=0, *"), false),
+            (Some("*"), true),
+            (Some("identity, deflate"), false),
+        ];
+        for (accept_encoding, expected) in cases {
+            assert_eq!(takes_gzip(accept_encoding), expected, "{accept_encoding:?}");
+        }
+    }
+
+    #[test]
+    fn the_header_wins_over_the_parameter() {
+        let asked = Asked {
+            query: "topic=a&after=e1-1",
+            accept: None,
+            accept_encoding: None,
+            last_event_id: Some("e1-9"),
+            framing: Framing::Chunked,
+            handshake: None,
+        };
+        let Ok(EventsRequest::Stream(stream)) = EventsRequest::parse(asked) else {
+            panic!("a stream");
+        };
+        assert_eq!(stream.start, Start::After("e1-9".parse().expect("a cursor")));
+    }
+
+    #[test]
+    fn the_last_event_id_may_be_a_parameter() {
+        let names = ["lastEventId", "lastEventID", "Last-Event-ID", "last_event_id"];
+        let start = |query: &str| match ask(query, None) {
+            Ok(EventsRequest::Stream(stream)) => stream.start,
+            other => panic!("{query}: {other:?}"),
+        };
+        for name in names {
+            let seen = Start::After("e1-9".parse().expect("a cursor"));
+            assert_eq!(start(&format!("topic=a&{name}=e1-9&after=e1-1")), seen, "{name}");
+            assert_eq!(start(&format!("topic=a&after=earliest&{name}=")), Start::Earliest);
+        }
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        let cases = [
+            ("", Code::TopicInvalid),
+            ("topic=a//b", Code::TopicInvalid),
+            ("topic=a%ff", Code::Utf8Invalid),
+            ("topic=a%zz", Code::ParameterInvalid),
+            ("topic=a%", Code::ParameterInvalid),
+            ("topic=a&lastEventId=x", Code::CursorInvalid),
+            ("topic=a&after=yesterday", Code::CursorInvalid),
+            ("topic=a&wait=99999s", Code::ParameterInvalid),
+            ("topic=a&format=xml", Code::ParameterInvalid),
+            ("topic=a&max_rate=fast", Code::ParameterInvalid),
+            ("topic=a&max_rate=0", Code::ParameterInvalid),
+            ("topic=a&max_rate=-1", Code::ParameterInvalid),
+            ("topic=a&max_rate=1001", Code::ParameterInvalid),
+            ("topics=a", Code::ParameterInvalid),
+        ];
+        for (query, code) in cases {
+            assert_eq!(ask(query, None).expect_err(query).code, code, "{query}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Topics as the configuration and the traffic know them: kinds, rates, subscribers.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bellwire_journal::RetentionRule;
+use bellwire_model::{Filter, FilterSet, Topic, limits};
+use bellwire_process::clock::Ticker;
+use rustc_hash::FxHashMap;
+
+/// Whether a topic keeps every event or the newest value of each key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Every event, in order, in the journal.
+    #[default]
+    Stream,
+    /// The newest value of each key, in memory.
+    State,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::State => "state",
+        }
+    }
+}
+
+/// What the configuration says of the topics that match a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRule {
+    /// The topics.
+    pub pattern: Filter,
+    /// Their kind.
+    pub kind: Kind,
+    /// How long a stream keeps events.
+    pub retention_age: Option<Duration>,
+    /// How many bytes of events the streams of this rule keep together.
+    pub retention_bytes_max: Option<u64>,
+    /// How many events the streams of this rule keep together.
+    pub retention_events_max: Option<u64>,
+}
+
+/// The kinds and retention of all topics: the server's own, then the first match, then a stream.
+#[derive(Clone, Debug)]
+pub struct TopicRules {
+    rules: Vec<TopicRule>,
+    retention_age: Duration,
+}
+
+impl TopicRules {
+    pub fn new(rules: Vec<TopicRule>, retention_age: Duration) -> Self {
+        Self { rules, retention_age }
+    }
+
+    pub fn kind(&self, topic: &Topic) -> Kind {
+        let mut segments = topic.segments();
+        match (segments.next(), segments.next()) {
+            (Some("alerts"), Some("active")) | (Some("samples" | "rules"), _) => {
+                return Kind::State;
+            }
+            (Some(first), _) if first.starts_with('$') => return Kind::State,
+            (Some("alerts"), _) => return Kind::Stream,
+            _ => {}
+        }
+        let rule = self.rules.iter().find(|rule| rule.pattern.matches(topic));
+        rule.map_or(Kind::Stream, |rule| rule.kind)
+    }
+
+    /// The same in the journal's terms. A last rule holds for all topics.
+    pub fn retention(&self) -> Vec<RetentionRule> {
+        let rest = |pattern: &str| RetentionRule {
+            pattern: pattern.parse().expect("a filter"),
+            age: Some(self.retention_age),
+            bytes_max: None,
+            events_max: None,
+        };
+        let configured = self.rules.iter().filter(|rule| rule.kind == Kind::Stream);
+        let mut rules: Vec<RetentionRule> = configured
+            .map(|rule| RetentionRule {
+                pattern: rule.pattern.clone(),
+                age: Some(rule.retention_age.unwrap_or(self.retention_age)),
+                bytes_max: rule.retention_bytes_max,
+                events_max: rule.retention_events_max,
+            })
+            .collect();
+        rules.extend([rest("**")]);
+        rules
+    }
+}
+
+/// How many streams follow which filters, over all shards.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    by_filters: Mutex<FxHashMap<FilterSet, usize>>,
+    /// What a listing was last told, and when.
+    counted: Mutex<Option<(Ticker, Arc<SubscriberCounts>)>>,
+}
+
+impl Subscriptions {
+    pub fn join(&self, filters: &FilterSet) {
+        let mut counts = self.by_filters.lock().expect("not poisoned");
+        *counts.entry(filters.clone()).or_default() += 1;
+    }
+
+    pub fn leave(&self, filters: &FilterSet) {
+        let mut counts = self.by_filters.lock().expect("not poisoned");
+        if let Some(count) = counts.get_mut(filters) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(filters);
+            }
+        }
+    }
+
+    /// What there was a moment ago, to look many topics up in without a lock.
+    pub fn counts(&self) -> Arc<SubscriberCounts> {
+        let mut counted = self.counted.lock().expect("not poisoned");
+        if let Some((at, counts)) = &*counted
+            && at.elapsed() < limits::SUBSCRIBER_COUNTS_AGE
+        {
+            return Arc::clone(counts);
+        }
+        // Copied, so that those who come and go wait for the copy alone.
+        let sets: Vec<(FilterSet, usize)> = {
+            let by_filters = self.by_filters.lock().expect("not poisoned");
+            by_filters.iter().map(|(filters, count)| (filters.clone(), *count)).collect()
+        };
+        let counts = Arc::new(SubscriberCounts::new(sets));
+        *counted = Some((Ticker::start(), Arc::clone(&counts)));
+        counts
+    }
+}
+
+/// Subscribers by what they follow.
+#[derive(Debug, Default)]
+pub struct SubscriberCounts {
+    sets: Vec<(FilterSet, usize)>,
+    /// By the part of each filter that is before its first wildcard, and by the whole of one that
+    /// has none: which set it is of, and the how manieth of the set.
+    by_stem: FxHashMap<Box<str>, Vec<(usize, usize)>>,
+}
+
+impl SubscriberCounts {
+    fn new(sets: Vec<(FilterSet, usize)>) -> Self {
+        let mut by_stem: FxHashMap<Box<str>, Vec<(usize, usize)>> = FxHashMap::default();
+        for (set, (filters, _)) in sets.iter().enumerate() {
+            for (index, filter) in filters.iter().enumerate() {
+                by_stem.entry(stem(filter).into()).or_default().push((set, index));
+            }
+        }
+        Self { sets, by_stem }
+    }
+
+    /// How many follow `topic`.
+    pub fn of(&self, topic: &Topic) -> usize {
+        let name = topic.as_str();
+        let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
+        let stems = [""].into_iter().chain(ends.map(|end| &name[..end]));
+        let found = stems.filter_map(|stem| self.by_stem.get(stem)).flatten();
+        let count = |(set, index): &(usize, usize)| {
+            let (filters, count) = &self.sets[*set];
+            // A set counts once, by the first of its filters that matches.
+            let first = filters.iter().position(|filter| filter.matches(topic));
+            if first == Some(*index) { *count } else { 0 }
+        };
+        found.map(count).sum()
+    }
+}
+
+/// The segments of a filter before its first wildcard.
+fn stem(filter: &Filter) -> &str {
+    let text = filter.as_str();
+    match text.find('*') {
+        None => text,
+        Some(star) => text[..star].trim_end_matches('/'),
+    }
+}
+
+/// Events a second of each stream topic, averaged over about ten seconds.
+#[derive(Debug)]
+pub struct TopicRates {
+    ticker: Ticker,
+    rates: Mutex<FxHashMap<Topic, Rate>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Rate {
+    per_second: f64,
+    as_of_seconds: f64,
+}
+
+/// The time in which a rate falls to a third when nothing comes.
+const RATE_WINDOW_SECONDS: f64 = 10.0;
+
+impl Rate {
+    fn at(self, now_seconds: f64) -> f64 {
+        self.per_second * (-(now_seconds - self.as_of_seconds) / RATE_WINDOW_SECONDS).exp()
+    }
+}
+
+impl Default for TopicRates {
+    fn default() -> Self {
+        Self { ticker: Ticker::start(), rates: Mutex::default() }
+    }
+}
+
+impl TopicRates {
+    pub fn count<'a>(&self, topics: impl Iterator<Item = &'a Topic>) {
+        let now_seconds = self.ticker.elapsed().as_secs_f64();
+        let mut rates = self.rates.lock().expect("not poisoned");
+        for topic in topics {
+            if let Some(rate) = rates.get_mut(topic) {
+                let per_second = rate.at(now_seconds) + 1.0 / RATE_WINDOW_SECONDS;
+                *rate = Rate { per_second, as_of_seconds: now_seconds };
+            } else if rates.len() < limits::TOPICS_MAX {
+                let per_second = 1.0 / RATE_WINDOW_SECONDS;
+                rates.insert(topic.clone(), Rate { per_second, as_of_seconds: now_seconds });
+            }
+        }
+    }
+
+    pub fn of(&self, topic: &Topic) -> f64 {
+        let now_seconds = self.ticker.elapsed().as_secs_f64();
+        let rates = self.rates.lock().expect("not poisoned");
+        rates.get(topic).map_or(0.0, |rate| rate.at(now_seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_has_the_subscribers_whose_filters_match_it() {
+        let sets: [&[&str]; 7] = [
+            &["a/b"],
+            &["a/*"],
+            &["a/**"],
+            &["**"],
+            &["a/b", "a/*/c", "b/**"],
+            &["a/b", "a/**"],
+            &["c/*/d"],
+        ];
+        let filters = |set: &[&str]| {
+            let filters = set.iter().map(|filter| filter.parse().expect("a filter"));
+            FilterSet::new(filters).expect("a set")
+        };
+        let subscriptions = Subscriptions::default();
+        let sets = sets.map(filters);
+        for set in &sets {
+            subscriptions.join(set);
+        }
+        let counts = subscriptions.counts();
+        for topic in ["a", "a/b", "a/x/c", "a/b/c/d", "b", "b/c", "c/x/d", "c", "$sys/a"] {
+            let topic: Topic = topic.parse().expect("a topic");
+            let expected = sets.iter().filter(|set| set.matches(&topic)).count();
+            assert_eq!(counts.of(&topic), expected, "{topic}");
+        }
+    }
+}
