@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::LabelsError;
-use bellwire_model::limits::ALERTMANAGER_CONFIG_BYTES_MAX;
+use bellwire_model::limits::{ALERTMANAGER_CONFIG_BYTES_MAX, ALERTMANAGER_REGEX_BYTES_MAX};
 use thiserror::Error;
 
 use self::reading::Reading;
@@ -210,6 +210,12 @@ pub enum Reason {
         /// How many.
         max: usize,
     },
+    /// Expressions that take more than [`ALERTMANAGER_REGEX_BYTES_MAX`].
+    #[error(
+        "the regular expressions of a file take at most {ALERTMANAGER_REGEX_BYTES_MAX} bytes \
+         compiled, and this one takes more: repeat smaller classes, or fewer times"
+    )]
+    RegexesTooLarge,
     /// What should be matchers is none.
     #[error("{0}")]
     Matcher(#[from] MatcherError),

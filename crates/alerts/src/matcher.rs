@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use bellwire_model::Labels;
 use bellwire_model::limits::{
-    LABEL_NAME_BYTES_MAX, MATCHER_REGEX_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX,
+    LABEL_NAME_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX, MATCHERS_REGEX_BYTES_MAX,
 };
-use regex::{Regex, RegexBuilder};
+use bellwire_re2::{Dot, Pattern};
 use thiserror::Error;
 
 /// How a matcher compares a label with its value.
@@ -67,7 +67,7 @@ pub struct Matcher {
     operator: Operator,
     value: Box<str>,
     /// The value as an expression, where the operator asks for one.
-    regex: Option<Regex>,
+    regex: Option<Pattern>,
 }
 
 impl Matcher {
@@ -82,7 +82,8 @@ impl Matcher {
         if value.len() > MATCHER_VALUE_BYTES_MAX {
             return Err(MatcherError::ValueTooLong { bytes: value.len() });
         }
-        let regex = if operator.is_regex() { Some(anchored(value)?) } else { None };
+        let regex = operator.is_regex().then(|| Pattern::new(value, Dot::WithinLine));
+        let regex = regex.transpose()?;
         Ok(Self { name: name.into(), operator, value: value.into(), regex })
     }
 
@@ -104,25 +105,21 @@ impl Matcher {
     /// Whether a label with this value passes.
     pub fn passes(&self, value: &str) -> bool {
         let is_equal = match &self.regex {
-            Some(regex) => regex.is_match(value),
+            Some(regex) => regex.matches(value),
             None => *self.value == *value,
         };
         is_equal == self.operator.is_equal()
+    }
+
+    /// Bytes of its expression, compiled.
+    fn regex_bytes(&self) -> usize {
+        self.regex.as_ref().map_or(0, Pattern::bytes)
     }
 
     /// Whether an alert with these labels passes.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.passes(labels.get(&self.name).unwrap_or_default())
     }
-}
-
-/// The whole of a label must match.
-fn anchored(value: &str) -> Result<Regex, MatcherError> {
-    RegexBuilder::new(&format!("^(?:{value})$"))
-        .size_limit(MATCHER_REGEX_BYTES_MAX)
-        .dfa_size_limit(MATCHER_REGEX_BYTES_MAX)
-        .build()
-        .map_err(|source| MatcherError::Regex { regex: value.into(), source: source.into() })
 }
 
 impl PartialEq for Matcher {
@@ -203,7 +200,16 @@ impl Matchers {
         if matchers.len() > MATCHERS_MAX {
             return Err(MatcherError::TooMany { matchers: matchers.len() });
         }
-        Ok(Self(matchers.into()))
+        let matchers = Self(matchers.into());
+        if matchers.regex_bytes() > MATCHERS_REGEX_BYTES_MAX {
+            return Err(MatcherError::TooLarge { bytes: matchers.regex_bytes() });
+        }
+        Ok(matchers)
+    }
+
+    /// Bytes of all their expressions, compiled.
+    pub(crate) fn regex_bytes(&self) -> usize {
+        self.iter().map(Matcher::regex_bytes).sum()
     }
 
     /// Whether an alert with these labels passes all of them.
@@ -285,13 +291,8 @@ pub enum MatcherError {
         text: Box<str>,
     },
     /// A value that is no regular expression.
-    #[error("error parsing regexp `{regex}`")]
-    Regex {
-        /// The value.
-        regex: Box<str>,
-        /// What is wrong with it.
-        source: Box<regex::Error>,
-    },
+    #[error(transparent)]
+    Regex(#[from] bellwire_re2::Error),
     /// A label without a name.
     #[error("a matcher has a label name")]
     NoName,
@@ -305,6 +306,15 @@ pub enum MatcherError {
     #[error("a matcher's value has at most {MATCHER_VALUE_BYTES_MAX} bytes, this one has {bytes}")]
     ValueTooLong {
         /// The length found.
+        bytes: usize,
+    },
+    /// Expressions that take more than [`MATCHERS_REGEX_BYTES_MAX`].
+    #[error(
+        "the regular expressions of matchers take at most {MATCHERS_REGEX_BYTES_MAX} bytes \
+         compiled, these take {bytes}: repeat smaller classes, or fewer times"
+    )]
+    TooLarge {
+        /// What they take.
         bytes: usize,
     },
     /// More than [`MATCHERS_MAX`].
@@ -378,7 +388,8 @@ mod tests {
             (r#"{"foo"=~"\d+"}"#, r#"bad matcher format: "foo"=~"\d+""#),
             (r#"{"foo"="\xf0\x9f"}"#, r#"bad matcher format: "foo"="\xf0\x9f""#),
             (r#"{"foo"="bar"#, r#"bad matcher format: "foo"="bar"#),
-            (r#"foo=~"a[""#, "error parsing regexp `a[`"),
+            (r#"foo=~"a[""#, "error parsing regexp: missing closing ]: `[`"),
+            (r#"foo=~"a\\<""#, r"error parsing regexp: invalid escape sequence: `\<`"),
         ];
         for (text, expected) in table {
             let error = text.parse::<Matchers>().expect_err(text);
@@ -402,7 +413,13 @@ mod tests {
 
     #[test]
     fn labels_pass_as_in_alertmanager() {
-        let labels = Labels::from_pairs([("job", "node"), ("text", "a\nb")]).expect("labels");
+        let labels = Labels::from_pairs([
+            ("job", "node"),
+            ("name", "café"),
+            ("path", "/api/{id}/x"),
+            ("text", "a\nb"),
+        ]);
+        let labels = labels.expect("labels");
         let table = [
             ("", true),
             ("job=node", true),
@@ -415,6 +432,10 @@ mod tests {
             ("job=~nod.", true),
             ("job!~nod.", false),
             ("job!~od", true),
+            // Expressions are RE2's.
+            (r#"path=~"/api/{id}/.*""#, true),
+            (r#"name=~"\\w+""#, false),
+            (r#"name=~"[a-zé&&f]+""#, true),
             // A line break is no character that `.` stands for.
             ("text=~a.b", false),
             // A label that is not there is empty.
@@ -445,7 +466,10 @@ mod tests {
         let error = Matcher::new("a", Operator::Equal, &long);
         assert_eq!(error, Err(MatcherError::ValueTooLong { bytes: long.len() }));
         let large = Matcher::new("a", Operator::Matches, "(?:[a-z]{1000}){1000}");
-        assert!(matches!(large, Err(MatcherError::Regex { .. })));
+        assert!(matches!(large, Err(MatcherError::Regex(_))));
+        let large = Matcher::new("a", Operator::Matches, "[^x]{900}").expect("it is small enough");
+        let many = Matchers::new(vec![large; MATCHERS_MAX]);
+        assert!(matches!(many, Err(MatcherError::TooLarge { .. })), "{many:?}");
         assert_eq!(Matcher::new("", Operator::Equal, "x"), Err(MatcherError::NoName));
     }
 }

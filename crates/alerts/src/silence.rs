@@ -11,7 +11,9 @@
 
 mod shelf;
 
-use bellwire_model::limits::{NOTE_BYTES_MAX, PERSON_BYTES_MAX, SILENCE_RETENTION, SILENCES_MAX};
+use bellwire_model::limits::{
+    NOTE_BYTES_MAX, PERSON_BYTES_MAX, SILENCE_RETENTION, SILENCES_MAX, SILENCES_REGEX_BYTES_MAX,
+};
 use bellwire_model::{Labels, SilenceId, Timestamp};
 use thiserror::Error;
 
@@ -205,4 +207,10 @@ pub enum SilenceError {
     /// There are too many.
     #[error("exceeded maximum number of silences: {SILENCES_MAX}")]
     TooMany,
+    /// Their expressions would take more than [`SILENCES_REGEX_BYTES_MAX`].
+    #[error(
+        "the regular expressions of all silences together take at most \
+         {SILENCES_REGEX_BYTES_MAX} bytes compiled: repeat smaller classes, or fewer times"
+    )]
+    TooLarge,
 }

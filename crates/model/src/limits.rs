@@ -129,13 +129,17 @@ pub const PREVIEW_ALERTS_MAX: usize = 1_000;
 pub const MATCHERS_MAX: usize = 64;
 /// Bytes of a matcher's value: an expression may list many hosts.
 pub const MATCHER_VALUE_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of a matcher's compiled expression, and of what it remembers while it matches.
-pub const MATCHER_REGEX_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the expressions of one silence, route or filter, compiled.
+pub const MATCHERS_REGEX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of the expressions of all silences together, compiled.
+pub const SILENCES_REGEX_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 // Notifications.
 
 /// Bytes of Alertmanager's configuration file.
 pub const ALERTMANAGER_CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of the expressions of one such file, compiled.
+pub const ALERTMANAGER_REGEX_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Routes of Alertmanager's configuration: each alert may be compared with all of them.
 pub const ROUTES_MAX: usize = 10_000;
 /// Receivers of Alertmanager's configuration.

@@ -185,7 +185,7 @@ pub(crate) struct LabelReplace {
     pub(crate) target: Box<str>,
     pub(crate) replacement: Box<str>,
     pub(crate) source: Box<str>,
-    pub(crate) regex: regex::Regex,
+    pub(crate) regex: bellwire_re2::Regex,
 }
 
 /// `label_join(vector, target, separator, sources…)`.

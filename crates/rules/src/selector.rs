@@ -1,7 +1,7 @@
 //! Which series a rule looks at.
 
 use bellwire_model::{Labels, METRIC_NAME};
-use regex::{Regex, RegexBuilder};
+use bellwire_re2::{Dot, Pattern};
 
 /// A metric name, matchers, or both.
 #[derive(Clone, Debug)]
@@ -22,17 +22,19 @@ struct Matcher {
 enum Test {
     Equal(Box<str>),
     NotEqual(Box<str>),
-    Match(Regex),
-    NotMatch(Regex),
+    Match(Pattern),
+    NotMatch(Pattern),
 }
 
 impl Selector {
     /// The selector that the parser read.
-    pub(crate) fn new(parsed: &promql_parser::parser::VectorSelector) -> Self {
+    pub(crate) fn new(
+        parsed: &promql_parser::parser::VectorSelector,
+    ) -> Result<Self, bellwire_re2::Error> {
         let mut name = parsed.name.as_deref().map(Box::from);
         let mut matchers = Vec::new();
         for matcher in &parsed.matchers.matchers {
-            let test = Test::new(matcher);
+            let test = Test::new(matcher)?;
             match test {
                 Test::Equal(value) if name.is_none() && matcher.name == METRIC_NAME => {
                     name = Some(value);
@@ -40,7 +42,7 @@ impl Selector {
                 test => matchers.push(Matcher { label: matcher.name.as_str().into(), test }),
             }
         }
-        Self { name, matchers: matchers.into() }
+        Ok(Self { name, matchers: matchers.into() })
     }
 
     /// The only metric name that it selects, where there is only one.
@@ -66,32 +68,25 @@ impl Selector {
 }
 
 impl Test {
-    fn new(matcher: &promql_parser::label::Matcher) -> Self {
+    fn new(matcher: &promql_parser::label::Matcher) -> Result<Self, bellwire_re2::Error> {
         use promql_parser::label::MatchOp;
-        match &matcher.op {
+        let pattern = || Pattern::new(&matcher.value, Dot::Every);
+        Ok(match &matcher.op {
             MatchOp::Equal => Self::Equal(matcher.value.as_str().into()),
             MatchOp::NotEqual => Self::NotEqual(matcher.value.as_str().into()),
-            MatchOp::Re(regex) => Self::Match(dot_matches_all(regex)),
-            MatchOp::NotRe(regex) => Self::NotMatch(dot_matches_all(regex)),
-        }
+            MatchOp::Re(_) => Self::Match(pattern()?),
+            MatchOp::NotRe(_) => Self::NotMatch(pattern()?),
+        })
     }
 
     fn passes(&self, value: &str) -> bool {
         match self {
             Self::Equal(wanted) => &**wanted == value,
             Self::NotEqual(unwanted) => &**unwanted != value,
-            Self::Match(regex) => regex.is_match(value),
-            Self::NotMatch(regex) => !regex.is_match(value),
+            Self::Match(regex) => regex.matches(value),
+            Self::NotMatch(regex) => !regex.matches(value),
         }
     }
-}
-
-/// The parser has anchored the expression already. In Prometheus `.` matches a line break too.
-fn dot_matches_all(regex: &Regex) -> Regex {
-    RegexBuilder::new(regex.as_str())
-        .dot_matches_new_line(true)
-        .build()
-        .expect("the parser compiled the same expression")
 }
 
 #[cfg(test)]
@@ -135,7 +130,7 @@ mod tests {
             let promql_parser::parser::Expr::VectorSelector(parsed) = parsed else {
                 panic!("{text} is no selector");
             };
-            assert_eq!(Selector::new(&parsed).selects(&series), expected, "{text}");
+            assert_eq!(Selector::new(&parsed).expect(text).selects(&series), expected, "{text}");
         }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::{INHIBITION_RULES_MAX, RECEIVERS_MAX, ROUTES_MAX};
+use bellwire_model::limits::{
+    ALERTMANAGER_REGEX_BYTES_MAX, INHIBITION_RULES_MAX, RECEIVERS_MAX, ROUTES_MAX,
+};
 use bellwire_model::{LabelsBuilder, duration};
 use serde_saphyr::{Location, MessageFormatter as _, Spanned, UserMessageFormatter};
 
@@ -23,6 +25,8 @@ pub(super) struct Reading {
     pub(super) errors: Vec<ConfigError>,
     intervals: BTreeMap<String, Arc<TimeInterval>>,
     receivers: Vec<Receiver>,
+    /// Bytes of all expressions so far, compiled.
+    regex_bytes: usize,
 }
 
 impl Reading {
@@ -348,11 +352,20 @@ impl Reading {
         all.sort_by(|a, b| {
             (a.name(), a.value(), a.operator()).cmp(&(b.name(), b.value(), b.operator()))
         });
-        Matchers::new(all).unwrap_or_else(|error| {
-            let place = texts.first().map_or(Location::UNKNOWN, |text| text.referenced);
+        let place = texts.first().map(|text| text.referenced);
+        let place = place.or_else(|| Some(equal.values().chain(regex.values()).next()?.referenced));
+        let place = place.unwrap_or(Location::UNKNOWN);
+        let matchers = Matchers::new(all).unwrap_or_else(|error| {
             self.refuse(place, error);
             Matchers::default()
-        })
+        });
+        let is_within = |bytes| bytes <= ALERTMANAGER_REGEX_BYTES_MAX;
+        let was_within = is_within(self.regex_bytes);
+        self.regex_bytes = self.regex_bytes.saturating_add(matchers.regex_bytes());
+        if was_within && !is_within(self.regex_bytes) {
+            self.refuse(place, Reason::RegexesTooLarge);
+        }
+        matchers
     }
 
     fn duration(&mut self, text: &Text) -> Option<Duration> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwire_model::limits::SILENCES_MAX;
+use bellwire_model::limits::{SILENCES_MAX, SILENCES_REGEX_BYTES_MAX};
 use bellwire_model::{Labels, SilenceId, Timestamp};
 use rustc_hash::FxHashMap;
 
@@ -15,6 +15,8 @@ pub(crate) struct Silences {
     by_id: BTreeMap<SilenceId, Shelved>,
     deadlines: BTreeSet<(Timestamp, SilenceId)>,
     in_force: InForce,
+    /// Bytes of all their expressions, compiled.
+    regex_bytes: usize,
 }
 
 /// A silence and its place among the deadlines.
@@ -60,6 +62,9 @@ impl Silences {
         if self.by_id.len() >= SILENCES_MAX {
             return Err(SilenceError::TooMany);
         }
+        if self.regex_bytes + new.matchers.regex_bytes() > SILENCES_REGEX_BYTES_MAX {
+            return Err(SilenceError::TooLarge);
+        }
         let starts_at = new.starts_at.max(now);
         let mut planned = vec![NewSilence { starts_at, ..new }.made(id, now)];
         let is_left = |old: &&Silence| old.state(now) != SilenceState::Expired;
@@ -75,11 +80,13 @@ impl Silences {
         if silence.state(now) == SilenceState::Active {
             self.in_force.add(&silence);
         }
+        self.regex_bytes += silence.matchers.regex_bytes();
         self.by_id.insert(silence.id, Shelved { silence, deadline });
     }
 
     fn remove(&mut self, id: SilenceId) {
         if let Some(Shelved { silence, deadline }) = self.by_id.remove(&id) {
+            self.regex_bytes -= silence.matchers.regex_bytes();
             self.in_force.remove(&silence);
             self.deadlines.remove(&(deadline, id));
         }

@@ -31,9 +31,7 @@ impl LabelReplace {
     /// The labels that an element gets, where there is something to replace.
     fn replaced(&self, labels: &Labels) -> Evaluated<Option<Labels>> {
         let source = labels.get(&self.source).unwrap_or_default();
-        let Some(captures) = self.regex.captures(source) else { return Ok(None) };
-        let mut text = String::new();
-        captures.expand(&self.replacement, &mut text);
+        let Some(text) = self.regex.expand(source, &self.replacement) else { return Ok(None) };
         Ok(Some(labels.with(&self.target, &text)?))
     }
 

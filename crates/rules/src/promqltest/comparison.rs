@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bellwire_model::Timestamp;
-use regex::Regex;
+use bellwire_re2::Regex;
 
 use super::script::When;
 use crate::evaluation::{Element, Note, NoteKind, Series, Value};

@@ -231,9 +231,7 @@ fn said(text: &str) -> Read<Said> {
 }
 
 fn pattern(text: &str) -> Read<Said> {
-    let regex =
-        regex::Regex::new(text).map_err(|_| format!("`{text}` is no regular expression"))?;
-    Ok(Said::Pattern(regex))
+    bellwire_re2::Regex::new(text).map(Said::Pattern).map_err(|error| error.to_string())
 }
 
 fn instant(text: &str) -> Read<Timestamp> {

@@ -1,7 +1,7 @@
 //! The functions of templates.
 
 use bellwire_model::Labels;
-use regex::Regex;
+use bellwire_re2::Regex;
 
 use super::Fill;
 use super::expand::{Filled, Value};
@@ -290,14 +290,14 @@ fn of_texts(function: Function, given: &[Value]) -> Filled<Value> {
         }
         Function::Replace => {
             let [pattern, replacement, text] = &*texts else { return Err(too_few()) };
-            regex(pattern)?.replace_all(text, replacement).into_owned()
+            regex(pattern)?.replace_all(text, replacement)
         }
         other => return Err(format!("{other:?} is not supported")),
     }))
 }
 
 fn regex(pattern: &str) -> Filled<Regex> {
-    Regex::new(pattern).map_err(|_| format!("{pattern:?} is no regular expression"))
+    Regex::new(pattern).map_err(|error| error.to_string())
 }
 
 /// The first letter of each word in upper case.

@@ -1,9 +1,9 @@
 //! Calls of functions.
 
 use bellwire_model::{Labels, LabelsBuilder, METRIC_NAME};
+use bellwire_re2::Regex;
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{Call, Expr};
-use regex::RegexBuilder;
 
 use super::{Compiled, Compiler, refusal, unsupported};
 use crate::evaluation::calendar::Calendar;
@@ -161,8 +161,7 @@ fn sort_by_label(mut given: Arguments, order: Order) -> Vector {
 fn label_replace(mut given: Arguments) -> Compiled<Vector> {
     let vector = given.vector();
     let [target, replacement, source, pattern] = std::array::from_fn(|_| given.text());
-    let regex = RegexBuilder::new(&format!("^(?:{pattern})$")).dot_matches_new_line(true).build();
-    let Ok(regex) = regex else {
+    let Ok(regex) = Regex::new(&format!("^(?s:{pattern})$")) else {
         let text = format!("invalid regular expression in label_replace(): {pattern}");
         return Err(invalid(&given, text));
     };

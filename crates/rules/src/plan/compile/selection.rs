@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use promql_parser::parser::{AtModifier, MatrixSelector, Offset, SubqueryExpr, VectorSelector};
 
 use super::{Compiled, Compiler, unsupported};
-use crate::expression::Tier;
 use crate::expression::token::TokenKind;
+use crate::expression::{ExpressionReason, Tier};
 use crate::plan::{At, Instant, Root, Selection, SelectionKind, SelectorId, Shift, Vector, Window};
 use crate::selector::Selector;
 
@@ -14,7 +14,7 @@ impl Compiler<'_> {
     pub(super) fn instant(&mut self, selector: &VectorSelector) -> Compiled<Root> {
         self.matchers(selector)?;
         let shift = self.shift(selector.offset.as_ref(), selector.at.as_ref());
-        let selector = self.select(selector, shift.reach_ms(), SelectionKind::Instant);
+        let selector = self.select(selector, shift.reach_ms(), SelectionKind::Instant)?;
         Ok(Root::Vector(Vector::Select(Instant { selector, shift })))
     }
 
@@ -24,7 +24,7 @@ impl Compiler<'_> {
         let shift = self.shift(matrix.vs.offset.as_ref(), matrix.vs.at.as_ref());
         let range_ms = ms(matrix.range);
         let reach_ms = range_ms.saturating_add(shift.reach_ms());
-        let selector = self.select(&matrix.vs, reach_ms, SelectionKind::Range);
+        let selector = self.select(&matrix.vs, reach_ms, SelectionKind::Range)?;
         Ok(Root::Window(Window::Samples { selector, range_ms, shift }))
     }
 
@@ -47,11 +47,15 @@ impl Compiler<'_> {
         selector: &VectorSelector,
         reach_ms: i64,
         kind: SelectionKind,
-    ) -> SelectorId {
+    ) -> Compiled<SelectorId> {
+        let parsed = Selector::new(selector).map_err(|error| {
+            let text = error.to_string().into();
+            super::refusal(self.offset(), ExpressionReason::Syntax { text })
+        })?;
         let id = SelectorId(self.selections.len() as u32);
         let reach_ms = self.outer_ms.saturating_add(reach_ms);
-        self.selections.push(Selection { selector: Selector::new(selector), reach_ms, kind });
-        id
+        self.selections.push(Selection { selector: parsed, reach_ms, kind });
+        Ok(id)
     }
 
     /// Steps past a metric name and matchers.

@@ -1,0 +1,196 @@
+//! Expressions that must match all of a text, as those of label matchers.
+
+use std::sync::Arc;
+
+use regex_automata::meta;
+use regex_syntax::hir::literal::{Extractor, Seq};
+use regex_syntax::hir::{Dot as AnyCharacter, Hir, Look, Repetition};
+
+use crate::error::Error;
+use crate::parse::{self, Flags};
+use crate::regex;
+
+/// Texts that are compared one by one; more of them are left to an automaton.
+const TEXTS_MAX: usize = 256;
+
+/// What `.` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dot {
+    /// Every character: so in Prometheus.
+    Every,
+    /// Every character but a line break: so in Alertmanager.
+    WithinLine,
+}
+
+/// An expression that must match all of a text.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    shape: Shape,
+    bytes: usize,
+}
+
+/// Most expressions that people write need no automaton.
+#[derive(Clone, Debug)]
+enum Shape {
+    /// `.*`, where `.` is every character.
+    Everything,
+    /// `.+`, likewise.
+    NotEmpty,
+    /// `a|b|c`, sorted.
+    OneOf(Box<[Box<str>]>),
+    /// Clones share what it notes while it matches.
+    Automaton(Arc<meta::Regex>),
+}
+
+impl Pattern {
+    /// Compiles an expression.
+    pub fn new(text: &str, dot: Dot) -> Result<Self, Error> {
+        let flags = Flags { dot_is_newline: dot == Dot::Every, ..Flags::NONE };
+        let parsed = parse::parse(text, flags)?;
+        let shape = Shape::of(parsed.hir)?;
+        Ok(Self { bytes: shape.bytes(), shape })
+    }
+
+    /// Whether it matches all of the text.
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.shape {
+            Shape::Everything => true,
+            Shape::NotEmpty => !text.is_empty(),
+            Shape::OneOf(texts) => texts.binary_search_by(|known| (**known).cmp(text)).is_ok(),
+            Shape::Automaton(automaton) => automaton.is_match(text),
+        }
+    }
+
+    /// Bytes that it takes: compiled, and for what it notes while it matches.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Shape {
+    fn of(hir: Hir) -> Result<Self, Error> {
+        if hir == any(0) {
+            return Ok(Self::Everything);
+        }
+        if hir == any(1) {
+            return Ok(Self::NotEmpty);
+        }
+        if let Some(texts) = texts(&hir) {
+            return Ok(Self::OneOf(texts));
+        }
+        let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
+        Ok(Self::Automaton(Arc::new(regex::compiled(&whole)?)))
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Everything | Self::NotEmpty => 0,
+            Self::OneOf(texts) => texts.iter().map(|text| size_of_val(text) + text.len()).sum(),
+            Self::Automaton(automaton) => regex::bytes(automaton),
+        }
+    }
+}
+
+/// `.*` or `.+`.
+fn any(min: u32) -> Hir {
+    let sub = Box::new(Hir::dot(AnyCharacter::AnyChar));
+    Hir::repetition(Repetition { min, max: None, greedy: true, sub })
+}
+
+/// All texts that an expression matches, where they are few.
+fn texts(hir: &Hir) -> Option<Box<[Box<str>]>> {
+    let is_plain = hir.properties().look_set().is_empty();
+    let is_short = hir.properties().maximum_len().is_some_and(|length| length <= 4096);
+    if !is_plain || !is_short {
+        return None;
+    }
+    let mut extractor = Extractor::new();
+    extractor.limit_class(16).limit_repeat(16).limit_literal_len(4096).limit_total(TEXTS_MAX);
+    let found: Seq = extractor.extract(hir);
+    if !found.is_exact() {
+        return None;
+    }
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(Box::from);
+    let texts = found.literals()?.iter().map(|literal| text(literal.as_bytes()));
+    let mut texts: Vec<Box<str>> = texts.collect::<Option<_>>()?;
+    texts.sort_unstable();
+    texts.dedup();
+    Some(texts.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Regex;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::new(text, Dot::Every).expect(text)
+    }
+
+    #[test]
+    fn what_most_people_write_needs_no_automaton() {
+        for text in [".*", ".+", "", "a|b|c", "(?:oslo|bergen)", "[45]xx", "(?i)GET", "a{3}"] {
+            assert!(pattern(text).bytes() < 1024, "{text}: {} bytes", pattern(text).bytes());
+        }
+        let hosts: Vec<String> = (0..200).map(|number| format!("host-{number}")).collect();
+        let hosts_pattern = pattern(&hosts.join("|"));
+        assert!(matches!(hosts_pattern.shape, Shape::OneOf(_)));
+        assert!(hosts.iter().all(|host| hosts_pattern.matches(host)));
+        assert!(!hosts_pattern.matches("host-200") && !hosts_pattern.matches("host-1|host-2"));
+    }
+
+    #[test]
+    fn a_dot_is_a_line_break_where_it_is_asked_for() {
+        for text in ["a.b", ".*", ".+", "a.*"] {
+            assert!(Pattern::new(text, Dot::Every).expect(text).matches("a\nb"), "{text}");
+            assert!(!Pattern::new(text, Dot::WithinLine).expect(text).matches("a\nb"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_compiled_is_bounded() {
+        for text in [r"\w{1000}", ".{1000}", "[^x]{900}", r"\pL{20}"] {
+            let bytes = pattern(text).bytes();
+            assert!(bytes < 4 * crate::REGEX_BYTES_MAX, "{text}: {bytes} bytes");
+        }
+        let many = r"\pL".repeat(5_000);
+        for text in [r"\pL{1000}", "(?:.{999}|x.{1000}y){1}.{1000}.{1000}.{1000}.{1000}", &many] {
+            assert_eq!(Pattern::new(text, Dot::Every).expect_err(text), Error::TooLarge);
+        }
+    }
+
+    #[test]
+    fn no_depth_exhausts_the_stack() {
+        let nested = |depth: usize| format!("{}x{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(Regex::new(&nested(999)).expect("deep").is_match("x"));
+        let alternating = format!("{}x{}", "(a|".repeat(330), ")*".repeat(330));
+        assert!(!pattern(&alternating).matches("y"));
+        for text in [&nested(1000), &nested(200_000), &"(a|".repeat(200_000)] {
+            assert!(Regex::new(text).is_err());
+        }
+        // Groups that do not capture are not there once they are closed.
+        let text = nested(100_000).replace('(', "(?:");
+        assert!(Regex::new(&text).expect("flat").is_match("x"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in r"([a-zé(){}\[\]|*+?^$.:\\<>,0-9-]|\(\?|\[:|\\p|\\x|\\Q){0,40}") {
+            let _ = Regex::new(&text).map(|regex| regex.replace_all("aé{id}", "$1"));
+            let (whole, part) = (Pattern::new(&text, Dot::Every), Regex::new(&text));
+            prop_assert_eq!(whole.is_ok(), part.is_ok());
+        }
+
+        /// Texts without an automaton match what the automaton does.
+        #[test]
+        fn shapes_match_as_automata(
+            text in r"[ab]{0,2}(\|[abc]?|[ab]\?|\[ab\]|\(a\|b\)|\(\?i\)a|\.\*|\.\+){0,3}",
+            tried in "[abcA\n]{0,4}",
+        ) {
+            let whole = Regex::new(&format!("^(?s:{text})$")).expect("an expression");
+            prop_assert_eq!(pattern(&text).matches(&tried), whole.is_match(&tried), "{}", text);
+        }
+    }
+}
