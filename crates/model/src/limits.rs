@@ -56,6 +56,8 @@ pub const RULE_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Levels of an expression: operators and calls within each other. Expressions are walked by
 /// recursion, so this bounds the stack; the deepest rules in the field have about 20.
 pub const EXPRESSION_DEPTH_MAX: usize = 200;
+/// Bytes of the regular expressions of one such expression, compiled.
+pub const EXPRESSION_REGEX_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Recording rules that feed each other one after the other.
 pub const RECORDING_CHAIN_MAX: u32 = 64;
 /// How often a condition is looked at that changes all the time in no straight line.

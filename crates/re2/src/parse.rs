@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
                 self.close()?;
             }
             '^' => {
-                self.look(1, if self.flags.is_multi_line { Look::StartLF } else { Look::Start })?
+                self.look(1, if self.flags.is_multi_line { Look::StartLF } else { Look::Start })?;
             }
             '$' => self.look(1, if self.flags.is_multi_line { Look::EndLF } else { Look::End })?,
             '.' => {

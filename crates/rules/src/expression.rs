@@ -1,15 +1,26 @@
 //! What an expression is made of as text, and why one is refused.
 //!
-//! `promql-parser` reads the meaning; the tokens beside it say where everything stands.
+//! `promql-parser` reads the meaning, through `front`, which gives it tokens that it cannot misread;
+//! the tokens beside it say where everything stands.
 
+mod front;
+pub(crate) mod quoted;
 pub(crate) mod syntax;
 pub(crate) mod token;
 pub(crate) mod tree;
 
 use std::fmt;
 
-use bellwire_model::limits::EXPRESSION_DEPTH_MAX;
+use bellwire_model::limits::{EXPRESSION_DEPTH_MAX, EXPRESSION_REGEX_BYTES_MAX};
+use promql_parser::parser::Expr;
 use thiserror::Error;
+
+use self::token::Token;
+
+/// Reads the meaning of an expression whose tokens are known.
+pub(crate) fn parse(text: &str, tokens: &[Token]) -> Result<Expr, ExpressionError> {
+    front::parse(text, tokens)?.map_err(|said| syntax::error(text, tokens, &said))
+}
 
 /// Why an expression is refused, and where: `offset` counts bytes of its text.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,6 +51,12 @@ pub enum ExpressionReason {
     /// Its parts are within parts of parts deeper than is read.
     #[error("an expression is at most {EXPRESSION_DEPTH_MAX} levels deep")]
     TooDeep,
+    /// Its regular expressions take more than [`EXPRESSION_REGEX_BYTES_MAX`].
+    #[error(
+        "the regular expressions of an expression take at most {EXPRESSION_REGEX_BYTES_MAX} bytes \
+         compiled: repeat smaller classes, or fewer times"
+    )]
+    RegexesTooLarge,
     /// A part of the language that is not evaluated, or not by rules.
     #[error("{what} is not supported: it is {tier}")]
     Unsupported {

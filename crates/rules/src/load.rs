@@ -132,7 +132,7 @@ pub enum Reason {
         choices: &'static str,
     },
     /// A label that rules cannot set.
-    #[error("the label `{name}` is set from the rule's and the metric's name")]
+    #[error("the label `{name}` is the metric's name, which labels cannot set")]
     ReservedLabel {
         /// Its name.
         name: Box<str>,

@@ -29,6 +29,8 @@ pub struct Plan {
     pub(crate) selections: Box<[Selection]>,
     /// What decides over an alert beside its condition.
     pub(crate) hysteresis: Option<Box<Hysteresis>>,
+    /// Labels that what it comes to loses to those of its rule, so that they tell nothing apart.
+    replaced: Box<[Box<str>]>,
     /// The first part that is not evaluated as samples arrive, and where it stands.
     on_tick_only: Option<ExpressionError>,
     /// The first part that needs samples of a time that stands still, and where it stands.
@@ -202,7 +204,9 @@ pub(crate) struct LabelJoin {
 pub(crate) struct Quantile {
     pub(crate) level: Scalar,
     pub(crate) vector: Vector,
+    /// Where the level stands, and where the vector.
     pub(crate) noted_at: usize,
+    pub(crate) vector_at: usize,
 }
 
 /// `sort`, `sort_desc`, `sort_by_label`, `sort_by_label_desc`.
@@ -329,6 +333,12 @@ impl Plan {
         };
         let hysteresis = Some(Box::new(Hysteresis { resolve, presence }));
         Self { selections, hysteresis, on_tick_only, ..self }
+    }
+
+    /// Records what it comes to with these labels over its own.
+    pub(crate) fn recorded_with(self, labels: &[(Box<str>, Box<str>)]) -> Self {
+        let replaced = labels.iter().map(|(name, _)| name.clone()).collect();
+        Self { replaced, ..self }
     }
 
     /// What ends an alert, where that is not the condition alone.

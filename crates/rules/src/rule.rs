@@ -154,6 +154,12 @@ impl Templates {
         self.pairs.iter()
     }
 
+    /// These but the one of a name.
+    pub(crate) fn without(self, name: &str) -> Self {
+        let pairs = self.pairs.into_iter().filter(|(own, _)| **own != *name);
+        Self::new(pairs.collect())
+    }
+
     fn texts(&self) -> Vec<(&str, &str)> {
         self.iter().map(|(name, template)| (&**name, template.text())).collect()
     }

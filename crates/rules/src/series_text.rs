@@ -112,7 +112,7 @@ pub(crate) fn quoted(text: &str) -> Option<(String, &str)> {
             '\\' if quote != '`' => is_escaped = true,
             c if c == quote => {
                 let end = at + c.len_utf8();
-                let value = promql_parser::util::unquote_string(&text[..end]).ok()?;
+                let value = crate::expression::quoted::unquoted(&text[..end]).ok()?;
                 return Some((value, &text[end..]));
             }
             _ => {}

@@ -52,6 +52,32 @@ fn a_rule_that_gives_more_than_its_group_allows_is_not_well() {
 }
 
 #[test]
+fn series_that_a_rules_labels_make_one_are_an_error_until_one_is_left() {
+    for mode in RuleMode::ALL {
+        let text = "groups:\n- name: g\n  interval: 1s\n  rules:\n  \
+                    - {record: rec, expr: c, labels: {inst: fixed}}\n  \
+                    - {alert: R, expr: rec}\n";
+        let set = load_in(&[RuleFile { name: "f", text }], mode).expect("rules");
+        let mut engine = Engine::new(set);
+        let rec = "rec{inst=\"fixed\"}";
+        let said = run(&mut engine, r#"1000 c{inst="a"} 1 | c{inst="b"} 2"#);
+        let error = health(&engine).last_error.expect("an error");
+        assert_eq!(
+            &*error,
+            "vector contains metrics with the same labelset after applying rule labels"
+        );
+        assert!(!said.contains(rec), "{said}");
+        // They take turns.
+        let said = run(&mut engine, r#"2000 c{inst="a"} stale"#);
+        assert!(said.contains(&format!("{rec} 2")), "{mode:?}: {said}");
+        assert_eq!(health(&engine).last_error, None, "{mode:?}");
+        run(&mut engine, r#"3000 c{inst="a"} 3 | c{inst="b"} stale"#);
+        let said = run(&mut engine, r#"5000 c{inst="a"} 4"#);
+        assert!(said.contains(&format!("{rec} 4")), "{mode:?}: {said}");
+    }
+}
+
+#[test]
 fn who_meets_a_bound_is_named() {
     let settings =
         Settings { series_max: 2, alerts_max: 1, samples_ahead_max: 1, ..Settings::default() };

@@ -12,7 +12,18 @@ use serde_saphyr::Spanned;
 pub(super) type Text = Spanned<String>;
 
 /// Label names with a value each.
-pub(super) type Pairs = BTreeMap<String, Text>;
+pub(super) type Pairs = BTreeMap<String, Spanned<Value>>;
+
+/// A text that is empty where it is not set, as Go reads `~` and `null`.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Value(Option<String>);
+
+impl Value {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -96,7 +96,9 @@ impl Reading {
                 self.refuse(place, error);
             }
         }
-        if let Some(other) = receiver.labels.get("name").filter(|label| label.value != *name) {
+        if let Some(other) =
+            receiver.labels.get("name").filter(|label| label.value.as_str() != name)
+        {
             self.refuse(other.referenced, Reason::ReceiverName);
         }
         let webhooks = receiver.webhook_configs.iter();
@@ -338,7 +340,7 @@ impl Reading {
         let older = equal.iter().map(|pair| (Operator::Equal, pair));
         let older = older.chain(regex.iter().map(|pair| (Operator::Matches, pair)));
         for (operator, (name, value)) in older {
-            match Matcher::new(name, operator, &value.value) {
+            match Matcher::new(name, operator, value.value.as_str()) {
                 Ok(matcher) => all.push(matcher),
                 Err(error) => self.refuse(value.referenced, error),
             }

@@ -189,7 +189,10 @@ fn every_mistake_is_told_with_its_place() {
         ("", "1:1: the file has a `route`"),
         ("route: {}", "1:8: the topmost route has a `receiver`"),
         ("route: [", "1:8: expected mapping start"),
-        ("route: {receiver: a, match: {b: null}}", "1:33: null is not allowed here"),
+        (
+            "route: {receiver: a, match: {b: null}}",
+            "1:8: the topmost route takes every alert: it has no `match`",
+        ),
         ("route: {receiver: b}", "1:19: there is no receiver `b`"),
         (
             "route: {receiver: a, continue: true}",

@@ -5,13 +5,17 @@
 //! element is gone its series ends with a stale marker.
 
 use bellwire_model::{Labels, Timestamp};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::membership::Selecting;
 use super::series::{Reading, Subscription};
 use super::{Change, Engine, Recorded};
-use crate::evaluation::{EvaluationError, Item};
+use crate::evaluation::Item;
 use crate::storage::{STALE, SeriesId};
+
+/// What Prometheus says where elements would be one series.
+const SAME_LABELS: &str =
+    "vector contains metrics with the same labelset after applying rule labels";
 
 impl Engine {
     pub(super) fn record_items(
@@ -21,21 +25,25 @@ impl Engine {
         changes: &mut Vec<Change>,
     ) {
         let time = self.recording_time(part);
-        let before = self.recorded_mut(part, std::mem::take);
-        let known: FxHashSet<SeriesId> = before.iter().copied().collect();
-        let mut given: FxHashSet<SeriesId> = FxHashSet::default();
-        let mut after: Vec<SeriesId> = Vec::with_capacity(items.len());
+        let mut given: FxHashMap<Labels, Item> = FxHashMap::default();
+        let mut order: Vec<Labels> = Vec::with_capacity(items.len());
         for item in items {
             let Ok(labels) = self.rules.rule(part.rule).recorded_labels(&item.labels) else {
                 self.alerts.invalid += 1;
                 continue;
             };
-            let Some(id) = self.recorded_series(&labels) else { continue };
-            if !given.insert(id) {
-                let error = EvaluationError::SameLabels;
-                self.fail(part, error.to_string());
-                continue;
+            // Of an evaluation that fails nothing is recorded, and nothing ends.
+            if given.insert(labels.clone(), item).is_some() {
+                return self.fail(part, SAME_LABELS.to_owned());
             }
+            order.push(labels);
+        }
+        let before = self.recorded_mut(part, std::mem::take);
+        let known: FxHashSet<SeriesId> = before.iter().copied().collect();
+        let mut after: Vec<SeriesId> = Vec::with_capacity(order.len());
+        for labels in order {
+            let item = &given[&labels];
+            let Some(id) = self.recorded_series(&labels) else { continue };
             after.push(id);
             let is_new = !known.contains(&id);
             self.series.state_mut(id).recorders += u32::from(is_new);

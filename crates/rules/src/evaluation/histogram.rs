@@ -34,12 +34,12 @@ impl Evaluation<'_> {
         self.follow(level);
         let items = self.vector(&given.vector, time)?;
         self.note_quantile(level.value, given.noted_at);
-        let histograms = self.histograms(items, given.noted_at);
+        let histograms = self.histograms(items, given.vector_at);
         let mut results = Vec::with_capacity(histograms.len());
         for mut histogram in histograms {
             let (value, was_forced) = quantile(level.value, &mut histogram.buckets);
             if was_forced {
-                self.note_forced(histogram.labels.metric_name(), given.noted_at);
+                self.note_forced(histogram.labels.metric_name(), given.vector_at);
             }
             let number = Number { value, drift: if histogram.moves { f64::NAN } else { 0.0 } };
             let drops_name = histogram.drops_name;

@@ -4,8 +4,8 @@
 //! the first token after which nothing that could follow makes it readable. So the text up to
 //! each token is tried with what can complete it; only broken expressions pay for this.
 
-use super::token::{Token, TokenKind};
-use super::{ExpressionError, ExpressionReason};
+use super::token::{self, Token, TokenKind};
+use super::{ExpressionError, ExpressionReason, front};
 
 /// What the parser says of a text that does not follow the grammar. Whatever else it says is
 /// about the meaning, so that the grammar was followed.
@@ -62,26 +62,23 @@ fn is_readable(text: &str, tokens: &[Token]) -> bool {
 }
 
 fn follows_grammar(text: &str) -> bool {
-    if promql_parser::parser::lexer(text).is_err() {
+    let plain = token::read(text).and_then(|tokens| front::plain(text, &tokens));
+    let Ok(plain) = plain else { return false };
+    if promql_parser::parser::lexer(&plain).is_err() {
         return false;
     }
-    match promql_parser::parser::parse(text) {
+    match promql_parser::parser::parse(&plain) {
         Ok(_) => true,
         Err(said) => said != NOT_THE_GRAMMAR,
     }
 }
 
-/// The place of what the parser names: a function in quotes, or the text of a matcher.
+/// The place of what the parser names: a function in quotes.
 fn named(text: &str, tokens: &[Token], said: &str) -> Option<usize> {
     let of = |token: &Token| &text[token.start..token.end];
-    let regex = said.strip_prefix("illegal regex for ");
     let name = said.split('\'').nth(1);
-    let is_named = |token: &&Token| match (token.kind, regex, name) {
-        (TokenKind::String, Some(regex), _) => {
-            promql_parser::util::unquote_string(of(token)).is_ok_and(|value| value == regex)
-        }
-        (TokenKind::Word, None, Some(name)) => of(token) == name,
-        _ => false,
+    let is_named = |token: &&Token| {
+        token.kind == TokenKind::Word && name.is_some_and(|name| of(token) == name)
     };
     tokens.iter().find(is_named).map(|token| token.start)
 }
@@ -89,7 +86,6 @@ fn named(text: &str, tokens: &[Token], said: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expression::token;
 
     /// A start of an expression that is taken for broken would put the fault too early.
     #[test]

@@ -158,6 +158,9 @@ impl Loader<'_> {
                 on_tick_only = on_tick_only.or(reason.flatten());
             }
         }
+        if let RuleKind::Record(record) = &kind {
+            plan = plan.recorded_with(&record.labels);
+        }
         let mode = on_tick_only.map_or_else(|| shared.mode.clone(), Mode::Tick);
         let (file, settings) = (group.file.clone(), group.settings);
         let name = RuleName { file, group: group.name.clone(), alert: name?.into() };
@@ -179,7 +182,8 @@ impl Loader<'_> {
             keep_firing,
             resolve_expression: resolve.and_then(text_of).map(|text| text.trim().into()),
             on_data_lost: on_data_lost.unwrap_or(shared.on_data_lost),
-            labels: shared.labels.under(labels),
+            // An alert's name is its rule's, whatever its labels say.
+            labels: shared.labels.under(labels).without(ALERT_NAME),
             annotations: Templates::new(annotations),
         }
     }
@@ -267,9 +271,8 @@ impl Loader<'_> {
     fn labels(&mut self, node: &Node) -> Pairs {
         let entries = if let Kind::Map(entries) = &node.kind { &**entries } else { &[] };
         for (key, _) in entries {
-            if let Some(name) = text_of(key).filter(|name| [ALERT_NAME, METRIC_NAME].contains(name))
-            {
-                self.refuse(key.offset, Reason::ReservedLabel { name: name.into() });
+            if text_of(key) == Some(METRIC_NAME) {
+                self.refuse(key.offset, Reason::ReservedLabel { name: METRIC_NAME.into() });
             }
         }
         self.templates(node)
@@ -280,12 +283,14 @@ impl Loader<'_> {
         let mut checked = LabelsBuilder::default();
         for (key, value) in self.entries(node) {
             let (Some(name), Some(text)) = (self.text(&key), self.text(&value)) else { continue };
+            // What is not set is empty, however it is written.
+            let content = if value.is_null() { "" } else { &*text.text };
             // The value may be empty; the check of the number of labels must count it.
-            let stand_in = if text.text.is_empty() { "-" } else { &text.text };
+            let stand_in = if content.is_empty() { "-" } else { content };
             if let Err(error) = checked.push(&name.text, stand_in) {
                 self.refuse(key.offset, error.into());
             }
-            match Template::parse(&text.text) {
+            match Template::parse(content) {
                 Ok(template) => templates.push((name.text.as_str().into(), template)),
                 Err(error) => {
                     let offset = self.source.offset_within(text, error.offset);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A node. Anchored nodes are shared, so that aliases cost nothing however they are nested.
 #[derive(Debug)]
@@ -18,8 +18,14 @@ pub(crate) struct Node {
 pub(crate) enum Kind {
     Scalar(Scalar),
     List(Vec<Rc<Node>>),
-    Map(Vec<(Rc<Node>, Rc<Node>)>),
+    Map(Entries),
 }
+
+/// The keys and values of a map.
+pub(crate) type Entries = Vec<(Rc<Node>, Rc<Node>)>;
+
+/// Entries that the maps of a file take over from others: a few bytes may merge a large map.
+const MERGED_MAX: usize = 1_000_000;
 
 /// A text and where it was written.
 #[derive(Debug)]
@@ -46,6 +52,16 @@ impl Node {
         let Kind::Scalar(scalar) = &self.kind else { return false };
         scalar.style == ScalarStyle::Plain
             && matches!(&*scalar.text, "" | "~" | "null" | "Null" | "NULL")
+    }
+
+    /// Whether it is the key whose value is merged into its map.
+    fn is_merge(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(key) if key.style == ScalarStyle::Plain && key.text == "<<")
+    }
+
+    fn text(&self) -> Option<String> {
+        let Kind::Scalar(scalar) = &self.kind else { return None };
+        Some(scalar.text.clone())
     }
 
     /// The field `name` of a map.
@@ -76,6 +92,8 @@ struct Tree {
     open: Vec<Open>,
     anchors: FxHashMap<usize, Rc<Node>>,
     documents: Vec<Rc<Node>>,
+    /// Entries that maps have taken over from others.
+    merged: usize,
 }
 
 /// A list or map whose end has not come yet. A map's keys and values alternate.
@@ -104,9 +122,8 @@ impl Tree {
             }
             Event::MappingEnd => {
                 let Open { offset, anchor, nodes } = self.close();
-                let (pairs, _) = nodes.as_chunks::<2>();
-                let pairs = pairs.iter().map(|[key, value]| (key.clone(), value.clone()));
-                self.place(Rc::new(Node { offset, kind: Kind::Map(pairs.collect()) }), anchor);
+                let kind = Kind::Map(self.entries(&nodes)?);
+                self.place(Rc::new(Node { offset, kind }), anchor);
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
@@ -117,6 +134,37 @@ impl Tree {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The entries of a map, with those of the maps that it merges: `<<: *base`, `<<: [*a, *b]`. Its
+    /// own come first in rank, then those of earlier maps.
+    fn entries(&mut self, nodes: &[Rc<Node>]) -> Result<Entries, (usize, String)> {
+        let (pairs, _) = nodes.as_chunks::<2>();
+        let pairs = pairs.iter().map(|[key, value]| (key.clone(), value.clone()));
+        let (merges, mut entries): (Entries, Entries) = pairs.partition(|(key, _)| key.is_merge());
+        let Some((_, bases)) = merges.first() else { return Ok(entries) };
+        if let Some((again, _)) = merges.get(1) {
+            return Err((again.offset, "`<<` stands twice".to_owned()));
+        }
+        let listed = match &bases.kind {
+            Kind::List(listed) => listed.clone(),
+            _ => vec![bases.clone()],
+        };
+        let mut seen: FxHashSet<String> =
+            entries.iter().filter_map(|(key, _)| key.text()).collect();
+        for base in listed {
+            let Kind::Map(inherited) = &base.kind else {
+                let text = "`<<` merges a map or a list of maps".to_owned();
+                return Err((base.offset, text));
+            };
+            self.merged += inherited.len();
+            if self.merged > MERGED_MAX {
+                return Err((base.offset, format!("`<<` merges at most {MERGED_MAX} entries")));
+            }
+            let mut is_new = |key: &Node| key.text().is_none_or(|text| seen.insert(text));
+            entries.extend(inherited.iter().filter(|(key, _)| is_new(key)).cloned());
+        }
+        Ok(entries)
     }
 
     fn close(&mut self) -> Open {

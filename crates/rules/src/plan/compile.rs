@@ -12,15 +12,14 @@ use promql_parser::parser::Expr;
 
 use super::{Plan, Root, Scalar, Selection, Vector};
 use crate::expression::token::{self, Token, TokenKind};
-use crate::expression::{ExpressionError, ExpressionReason, Tier, syntax};
+use crate::expression::{self, ExpressionError, ExpressionReason, Tier};
 
 type Compiled<T> = Result<T, ExpressionError>;
 
 /// Reads an expression. Its selections follow those that there are already.
 pub(super) fn compile(text: &str, selections: Vec<Selection>) -> Compiled<Plan> {
     let tokens = token::read(text)?;
-    let parsed =
-        promql_parser::parser::parse(text).map_err(|said| syntax::error(text, &tokens, &said))?;
+    let parsed = expression::parse(text, &tokens)?;
     let mut compiler = Compiler {
         text,
         tokens: &tokens,
@@ -34,29 +33,8 @@ pub(super) fn compile(text: &str, selections: Vec<Selection>) -> Compiled<Plan> 
     let root = compiler.expression(&parsed)?;
     let Compiler { selections, on_tick_only, unkept, .. } = compiler;
     let start = tokens[0].start;
-    let (selections, hysteresis) = (selections.into(), None);
-    Ok(Plan { root, selections, hysteresis, on_tick_only, unkept, start })
-}
-
-/// Whether a text in quotes has escapes of single bytes that are no ASCII. The parser takes each for
-/// a letter; Prometheus puts them together.
-fn escapes_bytes(quoted: &str) -> bool {
-    let mut characters = quoted.chars().peekable();
-    while let Some(character) = characters.next() {
-        if character == '\\' {
-            let escape = characters.next();
-            let first = characters.peek().copied().unwrap_or_default();
-            let is_high = match escape {
-                Some('x') => first.is_ascii_hexdigit() && !first.is_digit(8),
-                Some('2'..='3') => first.is_digit(8),
-                _ => false,
-            };
-            if is_high && !quoted.starts_with('`') {
-                return true;
-            }
-        }
-    }
-    false
+    let (selections, hysteresis, replaced) = (selections.into(), None, Box::default());
+    Ok(Plan { root, selections, hysteresis, replaced, on_tick_only, unkept, start })
 }
 
 struct Compiler<'a> {
@@ -114,13 +92,7 @@ impl Compiler<'_> {
                 Ok(Root::Scalar(Scalar::Number(literal.val)))
             }
             Expr::StringLiteral(literal) => {
-                let start = self.seek(|token, _| token.kind == TokenKind::String);
-                let quoted = &self.text[start..self.tokens[self.next - 1].end];
-                if escapes_bytes(quoted) {
-                    // Prometheus' words; in a label's value it is no name, and as wrong.
-                    let text = format!("invalid label name {quoted}").into();
-                    return Err(refusal(start, ExpressionReason::Syntax { text }));
-                }
+                self.seek(|token, _| token.kind == TokenKind::String);
                 Ok(Root::Text(literal.val.as_str().into()))
             }
             Expr::Paren(_) | Expr::Extension(_) => {

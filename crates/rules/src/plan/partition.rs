@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use bellwire_model::{Labels, METRIC_NAME};
 
 use super::{LabelSet, Plan, Root, Scalar, Vector, Window};
+use crate::evaluation::aggregation::Aggregate;
 
 /// The labels that tell the parts of an expression apart; the metric name never does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) enum PartitionKey {
 impl PartitionKey {
     /// The key of a plan.
     pub(crate) fn of(plan: &Plan) -> Self {
-        let key = Self::of_root(&plan.root);
+        let key = Self::of_root(&plan.root).without(&plan.replaced);
         match plan.resolve() {
             Some(resolve) => key.and(Self::of_root(resolve)),
             None => key,
@@ -85,9 +86,14 @@ impl PartitionKey {
             Vector::Sort(sort) => Self::of_vector(&sort.vector),
             Vector::Aggregation(aggregation) => {
                 let parameter = aggregation.function.parameter();
-                Self::of_vector(&aggregation.vector)
-                    .within(&aggregation.grouping)
-                    .and(Self::of_scalars(parameter))
+                let key = match &aggregation.function {
+                    // The label is the value, whatever it was before.
+                    Aggregate::CountValues(label) => {
+                        Self::of_vector(&aggregation.vector).without([label])
+                    }
+                    _ => Self::of_vector(&aggregation.vector),
+                };
+                key.within(&aggregation.grouping).and(Self::of_scalars(parameter))
             }
             Vector::WithScalar(with) => Self::of_vector(&with.vector)
                 .and(Self::of_scalars(std::slice::from_ref(&with.scalar))),
@@ -177,6 +183,8 @@ mod tests {
             ("x > time() - 5", r#"{a="1",b="2",le="3"}"#),
             ("topk by (a) (5, x)", r#"{a="1"}"#),
             ("topk by (a) (scalar(y), x)", "{}"),
+            (r#"count_values without (b) ("a", x)"#, r#"{le="3"}"#),
+            (r#"count_values by (a, b) ("a", x)"#, r#"{b="2"}"#),
             ("absent(x)", "{}"),
             ("histogram_quantile(0.9, x)", r#"{a="1",b="2"}"#),
             (r#"label_replace(x, "b", "$1", "a", "(.*)")"#, r#"{a="1",le="3"}"#),

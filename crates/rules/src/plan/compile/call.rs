@@ -21,8 +21,9 @@ struct Arguments {
     /// Where the name stands.
     place: usize,
     values: std::vec::IntoIter<Root>,
-    /// Where the first argument stands.
+    /// Where the first argument stands, and where the second.
     first: usize,
+    second: usize,
 }
 
 impl Arguments {
@@ -69,13 +70,17 @@ impl Compiler<'_> {
         let place = self.expect(name);
         self.expect("(");
         let first = self.offset();
+        let mut second = first;
         let mut values = Vec::with_capacity(call.args.len());
-        for argument in &call.args.args {
+        for (nth, argument) in call.args.args.iter().enumerate() {
             self.accept(",");
+            if nth == 1 {
+                second = self.offset();
+            }
             values.push(self.expression(argument)?);
         }
         self.expect(")");
-        let arguments = Arguments { name, place, values: values.into_iter(), first };
+        let arguments = Arguments { name, place, values: values.into_iter(), first, second };
         if call.func.experimental {
             self.note_tick(place, &format!("`{name}(…)`"));
         }
@@ -114,8 +119,8 @@ fn vector_function(mut given: Arguments, parsed: &[Box<Expr>]) -> Compiled<Vecto
         "histogram_quantile" => {
             let level = given.scalar();
             let vector = given.vector();
-            let noted_at = given.first;
-            Vector::HistogramQuantile(Box::new(Quantile { level, vector, noted_at }))
+            let (noted_at, vector_at) = (given.first, given.second);
+            Vector::HistogramQuantile(Box::new(Quantile { level, vector, noted_at, vector_at }))
         }
         "sort" => sort(given, Order::Ascending),
         "sort_desc" => sort(given, Order::Descending),
