@@ -41,6 +41,7 @@ pub(super) fn parse(text: &str, tokens: &[Token]) -> Result<Result<Expr, String>
 pub(super) fn plain(text: &str, tokens: &[Token]) -> Result<String, ExpressionError> {
     let mut plain = String::with_capacity(text.len());
     let mut regex_bytes = 0;
+    let mut is_range = false;
     let mut end = 0;
     for (place, token) in tokens.iter().enumerate() {
         if token.start > end && end > 0 {
@@ -54,6 +55,9 @@ pub(super) fn plain(text: &str, tokens: &[Token]) -> Result<String, ExpressionEr
             offset: token.start,
             reason: ExpressionReason::Syntax { text: text.into() },
         };
+        if token.kind == TokenKind::Mark && matches!(written, "[" | "]") {
+            is_range = written == "[";
+        }
         match (token.kind, before) {
             (TokenKind::String, Some((TokenKind::Mark, "=~" | "!~"))) => {
                 let value = unquoted(written).map_err(refusal)?;
@@ -70,8 +74,13 @@ pub(super) fn plain(text: &str, tokens: &[Token]) -> Result<String, ExpressionEr
                 plain.push_str(&quoted(&unquoted(written).map_err(refusal)?));
             }
             (TokenKind::Number, _) => match number(written) {
-                Some(number) => plain.push_str(&number),
                 None => return Err(refusal(format!("`{written}` is no number"))),
+                Some(number) if !is_zero(&number) => plain.push_str(&number),
+                Some(_) if is_range => {
+                    return Err(refusal("duration must be greater than 0".to_owned()));
+                }
+                // The parser takes no duration of zero, though an offset may be one.
+                Some(_) => plain.push('0'),
             },
             (TokenKind::Word, before) if is_late_keyword(written) && is_name(before) => {
                 plain.push_str(NAME_PREFIX);
@@ -81,6 +90,13 @@ pub(super) fn plain(text: &str, tokens: &[Token]) -> Result<String, ExpressionEr
         }
     }
     Ok(plain)
+}
+
+/// Whether a number or a duration is nothing.
+fn is_zero(number: &str) -> bool {
+    let is_unit = |c: char| c.is_ascii_alphabetic() || c == '.';
+    let mut digits = number.chars().filter(|c| !is_unit(*c));
+    number.parse() == Ok(0.0) || digits.all(|digit| digit == '0')
 }
 
 fn is_late_keyword(word: &str) -> bool {
@@ -227,6 +243,7 @@ mod tests {
             ("010 + 08 + 0777 + 0 + 0.5 + .5 + 5.", "8 + 8 + 511 + 0 + 0.5 + 0.5 + 5"),
             ("x[1_000] offset 1_0", "x[1000] offset 10"),
             ("x[010]", "x[8]"),
+            ("0s + 0h0m + 0.0 + x offset 0s", "0 + 0 + 0 + x offset 0"),
             (r#"x{a="\xc3\xa9"}"#, r#"x{a="é"}"#),
             ("x{ # c\n a='b' } # d", r#"x{a="b"}"#),
             (
@@ -238,7 +255,18 @@ mod tests {
             let expected = promql_parser::parser::parse(expected).expect(expected);
             assert_eq!(read(text), Ok(expected), "{text}");
         }
-        for text in ["1__0", "1_", "0x1_e", "1_.5", "1_000m", "0x", "x[1_0m]", "x{a=~`a{1001}`}"] {
+        for text in [
+            "1__0",
+            "1_",
+            "0x1_e",
+            "1_.5",
+            "1_000m",
+            "0x",
+            "x[1_0m]",
+            "x[0]",
+            "x[5m:0s]",
+            "x{a=~`a{1001}`}",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }
