@@ -28,5 +28,7 @@ pub use notifier::{
     load as load_alertmanager_config,
 };
 pub use reload::{Reload, ReloadParts};
-pub use rule_files::{RuleFileText, RuleFilesError, load as load_rules, read as read_rule_files};
+pub use rule_files::{
+    RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,
+};
 pub use states::{NotShown, StateTopics};

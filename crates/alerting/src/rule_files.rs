@@ -57,9 +57,19 @@ fn listed(errors: &[LoadError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Reads the files that match the patterns, each once, sorted by path.
-pub fn read(patterns: &[String]) -> Result<Vec<RuleFileText>, RuleFilesError> {
+/// What patterns of rule files have led to.
+#[derive(Clone, Debug, Default)]
+pub struct RuleFiles {
+    /// The files, each once, sorted by path.
+    pub files: Vec<RuleFileText>,
+    /// Patterns with wildcards that no file matches.
+    pub unmatched: Vec<String>,
+}
+
+/// Reads the files that match the patterns.
+pub fn read(patterns: &[String]) -> Result<RuleFiles, RuleFilesError> {
     let mut paths = Vec::new();
+    let mut unmatched = Vec::new();
     for pattern in patterns.iter().filter(|pattern| !pattern.is_empty()) {
         let found = glob::glob(pattern).map_err(|error| RuleFilesError::Pattern {
             pattern: pattern.clone(),
@@ -72,14 +82,18 @@ pub fn read(patterns: &[String]) -> Result<Vec<RuleFileText>, RuleFilesError> {
                 source: error.into(),
             })?);
         }
-        let has_wildcard = pattern.contains(['*', '?', '[']);
-        if paths.len() == before && !has_wildcard {
+        if paths.len() > before {
+            continue;
+        }
+        if !pattern.contains(['*', '?', '[']) {
             return Err(RuleFilesError::Missing { path: pattern.clone() });
         }
+        unmatched.push(pattern.clone());
     }
     paths.sort();
     paths.dedup();
-    paths.into_iter().map(read_file).collect()
+    let files = paths.into_iter().map(read_file).collect::<Result<_, _>>()?;
+    Ok(RuleFiles { files, unmatched })
 }
 
 fn read_file(path: PathBuf) -> Result<RuleFileText, RuleFilesError> {
@@ -96,9 +110,32 @@ fn read_file(path: PathBuf) -> Result<RuleFileText, RuleFilesError> {
     }
 }
 
-/// Reads and loads, all or nothing.
+/// Reads and loads, all or nothing, and says what there was.
 pub fn load(patterns: &[String], mode: RuleMode) -> Result<RuleSet, RuleFilesError> {
-    let texts = read(patterns)?;
+    let RuleFiles { files: texts, unmatched } = read(patterns)?;
     let files: Vec<RuleFile<'_>> = texts.iter().map(RuleFileText::as_file).collect();
-    bellwire_rules::load_in(&files, mode).map_err(RuleFilesError::Rules)
+    let set = bellwire_rules::load_in(&files, mode).map_err(RuleFilesError::Rules)?;
+    for pattern in unmatched {
+        tracing::warn!(pattern, "No rule file matches this pattern.");
+    }
+    tell(&set, files.len());
+    Ok(set)
+}
+
+fn tell(set: &RuleSet, files: usize) {
+    let rules = || set.groups().iter().flat_map(|group| &group.rules);
+    let (groups, rules, alerting) = (
+        set.groups().len(),
+        rules().count(),
+        rules().filter(|rule| rule.alert().is_some()).count(),
+    );
+    if rules == 0 {
+        tracing::info!(
+            files,
+            "No rules are loaded: only what others post can fire. Rules are given by `--rules`."
+        );
+    } else {
+        let recording = rules - alerting;
+        tracing::info!(files, groups, alerting, recording, "Rules are loaded.");
+    }
 }

@@ -1,10 +1,12 @@
 //! A small HTTP/1.1 client of a Bellwire server: what the commands need and no more.
 
 mod problem;
+mod tls;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -13,11 +15,13 @@ use hyper::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
 use hyper::http::request::Builder;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
 pub(crate) use self::problem::{Problem, retry_after};
+use self::tls::Tls;
 
 /// Where the commands look for a server that is not named.
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:8080";
@@ -38,6 +42,9 @@ pub(crate) struct ServerFlag {
     // The variable is read by hand: clap's own support for it would print its value in `--help`.
     #[arg(long, value_name = "URL", help = server_help())]
     server: Option<String>,
+    /// PEM file of the certificates to trust in place of the system's, for `https`.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 fn server_help() -> String {
@@ -48,13 +55,29 @@ impl ServerFlag {
     /// The server of the flag, of the environment, or of this machine.
     pub(crate) fn server(self) -> Result<Server> {
         let variable = || std::env::var(SERVER_VARIABLE).ok();
-        Server::parse(&self.server.or_else(variable).unwrap_or_else(|| SERVER_DEFAULT.into()))
+        let url = self.server.or_else(variable).unwrap_or_else(|| SERVER_DEFAULT.into());
+        let mut server = Server::parse(&url)?;
+        if server.scheme == Scheme::Https {
+            server.tls = Some(Tls::new(&server.host, self.ca.as_deref())?);
+        } else if self.ca.is_some() {
+            bail!("`--ca` is for servers that speak TLS: write https in `{url}`");
+        }
+        Ok(server)
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
+}
+
 /// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server {
+    scheme: Scheme,
+    /// How to speak TLS, where the scheme asks for it.
+    tls: Option<Tls>,
     host: String,
     port: u16,
     authority: HeaderValue,
@@ -68,15 +91,17 @@ impl Server {
             if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let url = Url::parse(&with_scheme)
             .with_context(|| format!("`{text}` is no URL such as {SERVER_DEFAULT}"))?;
-        ensure!(
-            url.scheme() == "http",
-            "`{text}`: this command speaks plain HTTP; for `{}` use a client such as curl",
-            url.scheme()
-        );
+        let scheme = match url.scheme() {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            other => bail!("`{text}`: `{other}` is neither http nor https"),
+        };
         let Some(host) = url.host() else { bail!("`{text}` names no host") };
-        let port = url.port_or_known_default().context("plain HTTP has a default port")?;
+        let port = url.port_or_known_default().context("both schemes have a default port")?;
         let authority = url.authority().rsplit('@').next().unwrap_or_default();
         Ok(Self {
+            scheme,
+            tls: None,
             // Without the brackets that a URL puts around IPv6 addresses.
             host: match host {
                 url::Host::Ipv6(address) => address.to_string(),
@@ -97,15 +122,26 @@ impl Server {
         let connected = async {
             let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
             stream.set_nodelay(true)?;
-            anyhow::Ok(handshake(TokioIo::new(stream)).await?)
+            match &self.tls {
+                None => speak(stream).await,
+                Some(tls) => speak(tls.handshake(stream).await?).await,
+            }
         };
         let context = || format!("cannot connect to {}", self.name());
         let result = timeout(CONNECT_TIMEOUT, connected).await.with_context(context)?;
-        let (sender, driver) = result.with_context(context)?;
-        // Its errors reach whoever waits for an answer.
-        tokio::spawn(driver);
-        Ok(Connection { server: self.clone(), sender })
+        Ok(Connection { server: self.clone(), sender: result.with_context(context)? })
     }
+}
+
+/// Speaks HTTP/1.1 over what is connected.
+async fn speak<S>(stream: S) -> Result<SendRequest<Full<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, driver) = handshake(TokioIo::new(stream)).await?;
+    // Its errors reach whoever waits for an answer.
+    tokio::spawn(driver);
+    Ok(sender)
 }
 
 /// A connection that is kept alive from one request to the next.
@@ -171,6 +207,8 @@ mod tests {
             ("http://[::1]:9", ("::1", 9, "[::1]:9", "")),
             ("localhost:8080", ("localhost", 8080, "localhost:8080", "")),
             ("http://user@host:1", ("host", 1, "host:1", "")),
+            ("https://example.org/bell", ("example.org", 443, "example.org", "/bell")),
+            ("https://[::1]:9", ("::1", 9, "[::1]:9", "")),
         ];
         for (text, (host, port, authority, base_path)) in cases {
             let server = Server::parse(text).expect(text);
@@ -182,7 +220,7 @@ mod tests {
     #[test]
     fn what_is_no_server_says_why() {
         for (text, reason) in
-            [("https://example.org", "plain HTTP"), ("http://", "no URL"), ("http://a b", "no URL")]
+            [("ftp://example.org", "neither http"), ("http://", "no URL"), ("http://a b", "no URL")]
         {
             let error = format!("{:#}", Server::parse(text).expect_err(text));
             assert!(error.contains(reason), "{text}: {error}");

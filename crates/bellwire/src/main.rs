@@ -6,7 +6,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use crate::output::ReaderGone;
+use crate::output::{AlreadyTold, ReaderGone};
 
 /// Many small, short-lived allocations on many threads: what this allocator is for.
 #[global_allocator]
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // `bellwire subscribe … | head -1` has done what was asked.
         Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
+        Err(error) if error.is::<AlreadyTold>() => ExitCode::FAILURE,
         Err(error) => {
             output::notice(&format!("error: {error:#}"));
             ExitCode::FAILURE

@@ -10,6 +10,11 @@ use thiserror::Error;
 #[error("nobody reads the output any more")]
 pub(crate) struct ReaderGone;
 
+/// What went wrong is a part of the output: there is nothing to add.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("what went wrong was printed")]
+pub(crate) struct AlreadyTold;
+
 /// Prints to standard output at once: `text` and a line feed.
 pub(crate) fn line(text: &str) -> Result<()> {
     lines(format!("{text}\n").as_bytes())

@@ -6,8 +6,10 @@
 //! alone.
 
 mod file;
+mod listen;
 mod origin;
 mod setting;
+mod suggestion;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,9 @@ use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;
 use thiserror::Error;
 
+pub use listen::parse_listen;
 pub use origin::Origins;
-pub use setting::{SETTINGS, Setting};
+pub use setting::{Group, SETTINGS, Setting};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,6 +175,49 @@ impl Config {
     }
 }
 
+/// What all of our variables begin with.
+const VARIABLE_PREFIX: &str = "BELLWIRE_";
+
+/// Variables that are ours and no settings: what is logged, and where commands look for a server.
+const OTHER_VARIABLES: [&str; 2] = ["log", "server"];
+
+/// A variable with our prefix that is none of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownVariable {
+    /// Its name.
+    pub name: String,
+    /// Ours that it looks like. Others may have names such as `BELLWIRE_SERVICE_HOST` for what is
+    /// theirs; but this one is most likely a slip.
+    pub meant: Option<String>,
+}
+
+impl From<&UnknownVariable> for ConfigError {
+    fn from(unknown: &UnknownVariable) -> Self {
+        let meant = unknown.meant.as_ref();
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        let reason = format!("there is no such variable{meant}");
+        Self { place: unknown.name.clone(), reason }
+    }
+}
+
+/// Which of the names of variables have our prefix, and are none of ours.
+pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<UnknownVariable> {
+    let ours = || SETTINGS.iter().map(|setting| setting.key).chain(OTHER_VARIABLES);
+    let unknown = |name: String| {
+        let written = name.strip_prefix(VARIABLE_PREFIX)?;
+        if ours().any(|key| key.to_uppercase() == written) {
+            return None;
+        }
+        // Only settings are relied on by a server; and others' `SERVICE_HOST` is no `SERVER`.
+        let meant = suggestion::nearest(written, SETTINGS.iter().map(|setting| setting.key));
+        let meant = meant.map(|key| format!("{VARIABLE_PREFIX}{}", key.to_uppercase()));
+        Some(UnknownVariable { name, meant })
+    };
+    let mut unknown: Vec<_> = names.into_iter().filter_map(unknown).collect();
+    unknown.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    unknown
+}
+
 /// A duration as configuration and parameters write it: `250ms`, `25s`, `15m`, `24h`, `7d`, and
 /// runs of them (`1h30m`).
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -239,6 +285,20 @@ mod tests {
         let config = Config::load(None, variable, &flags).expect("valid");
         assert_eq!(config.listen.port(), 2);
         assert_eq!(Config::load(None, |_| None, &Vec::new()).expect("valid").listen.port(), 8080);
+    }
+
+    #[test]
+    fn variables_of_others_are_told_from_slips() {
+        let ours = ["BELLWIRE_LOG", "BELLWIRE_DATA", "BELLWIRE_SERVER", "HOME"];
+        let others = ["BELLWIRE_LISTN", "BELLWIRE_PORT", "BELLWIRE_SERVICE_HOST"];
+        let names = ours.into_iter().chain(others).map(ToOwned::to_owned);
+        let unknown = unknown_variables(names);
+        let found: Vec<_> = unknown.iter().map(|u| (&*u.name, u.meant.as_deref())).collect();
+        let meant = [Some("BELLWIRE_LISTEN"), None, None];
+        assert_eq!(found, others.into_iter().zip(meant).collect::<Vec<_>>());
+        let error = ConfigError::from(&unknown[0]).to_string();
+        let expected = "there is no such variable; did you mean `BELLWIRE_LISTEN`?";
+        assert_eq!(error, format!("BELLWIRE_LISTN: {expected}"));
     }
 
     #[test]

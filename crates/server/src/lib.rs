@@ -20,6 +20,7 @@ pub mod fuzzing;
 #[cfg(test)]
 mod golden;
 mod journal_watch;
+mod loaded;
 mod observe;
 mod open_files;
 mod pipeline;
@@ -30,7 +31,7 @@ mod sys;
 mod tls;
 
 pub use bellwire_alerting::{
-    AlertmanagerConfigError, RuleFileText, RuleFilesError, load_alertmanager_config,
+    AlertmanagerConfigError, RuleFileText, RuleFiles, RuleFilesError, load_alertmanager_config,
     read_rule_files,
 };
 pub use bellwire_shards::{Kind, TopicRule};

@@ -30,6 +30,7 @@ use crate::api::{self, App, LargeReads};
 use crate::config::{Config, Durability, Engine};
 use crate::front_door::{self, Door};
 use crate::journal_watch;
+use crate::loaded;
 use crate::observe::Figures;
 use crate::open_files;
 use crate::requests::{Board, Errands};
@@ -53,7 +54,7 @@ pub enum StartError {
     #[error(transparent)]
     Journal(#[from] bellwire_journal::Error),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
+    #[error("cannot listen on {address}{}", remedy(*address, source))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -63,6 +64,24 @@ pub enum StartError {
     /// The system gives no threads, entropy or descriptors.
     #[error("the system refuses what a server needs")]
     System(#[from] io::Error),
+}
+
+/// What to do where an address cannot be listened on.
+fn remedy(address: SocketAddr, error: &io::Error) -> String {
+    let port = address.port();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            ": another program listens there, perhaps another Bellwire. End it (`ss -ltnp sport = \
+             :{port}` names it), or choose another port with `--listen`"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!(": this machine has no address {}; 0.0.0.0 stands for all it has", address.ip())
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 are for root; choose another with `--listen`".to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 /// A running server.
@@ -219,6 +238,7 @@ impl Core {
         let feed_cell = Arc::new(OnceLock::new());
         let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
         let journal = open_journal(config, &topics, committer)?;
+        loaded::tell(config, journal.as_ref());
         let shard_parts = shard_parts(config.shards, journal.bounds().tail)?;
         let (table, tasks, feed) = hubs(&journal, &shard_parts);
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bellwire_rules::{RuleMode, UnknownFields};
-use bellwire_server::{load_alertmanager_config, read_rule_files};
+use bellwire_server::{RuleFiles, load_alertmanager_config, read_rule_files};
 
-use self::report::Report;
+use self::report::{Report, Source};
 use self::scripts::ScriptsReport;
 use self::tests::TestsReport;
-use super::serve::{SettingFlags, load};
-use crate::output;
+use super::serve::{SettingFlags, load, passed_over};
+use crate::output::{self, AlreadyTold};
 
 /// What `check` takes.
 #[derive(Debug, clap::Args)]
@@ -52,8 +52,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.promqltest.is_empty() {
         return run_scripts(arguments);
     }
-    let mut report = Report::default();
+    let mut report = Report::of_environment(passed_over());
     let mut patterns = arguments.rules.clone();
+    let source = if patterns.is_empty() { Source::Configuration } else { Source::CommandLine };
     let mut mode = RuleMode::default();
     let mut alertmanager_config = arguments.alertmanager_config.clone();
     match load(arguments.config.as_deref(), &SettingFlags::default()) {
@@ -66,8 +67,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
         Err(errors) => report.add_configuration(&errors),
     }
+    if report.error_count() == 0
+        && patterns.iter().all(String::is_empty)
+        && arguments.config.is_none()
+        && alertmanager_config.is_none()
+    {
+        bail!(
+            "there is nothing to check: name rule files, or a configuration with `--config FILE`"
+        );
+    }
     match read_rule_files(&patterns) {
-        Ok(files) => report.add_rules(&files, mode),
+        Ok(RuleFiles { files, unmatched }) => {
+            report.add_unmatched(&unmatched, source);
+            report.add_rules(&files, mode);
+        }
         Err(error) => report.add_unreadable(&error),
     }
     if let Err(error) = load_alertmanager_config(alertmanager_config.as_deref()) {
@@ -75,11 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let text = if arguments.json { report.json() } else { report.text() };
     output::line(&text)?;
-    match report.error_count() {
-        0 => Ok(()),
-        1 => bail!("1 error"),
-        count => bail!("{count} errors"),
-    }
+    tell(report.error_count())
 }
 
 /// Fails if a test does.
@@ -101,9 +110,7 @@ fn run_scripts(arguments: &Arguments) -> Result<()> {
     tell(report.failed())
 }
 
+/// Each error, and how many there are, stands in what was printed.
 fn tell(failed: usize) -> Result<()> {
-    if failed > 0 {
-        bail!("{failed} failed");
-    }
-    Ok(())
+    if failed > 0 { Err(AlreadyTold.into()) } else { Ok(()) }
 }

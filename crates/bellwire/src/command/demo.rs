@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use bellwire_server::config::parse_listen;
 use bellwire_server::{Config, Server};
 
 use super::serve;
@@ -27,7 +28,7 @@ const RULES_FILE: &str = "rules.yml";
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Address to accept connections on; port 0 picks a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
     listen: SocketAddr,
     /// Data directory; made where it is missing.
     #[arg(long, value_name = "DIR", default_value = "bellwire-data/demo")]

@@ -12,6 +12,7 @@ use hyper::Request;
 use hyper::header::CONTENT_TYPE;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::client::{Server, ServerFlag};
 use crate::output;
@@ -68,6 +69,7 @@ async fn one(server: &Server, arguments: Arguments) -> Result<()> {
         None | Some("-") => read_body()?,
         Some(text) => Bytes::copy_from_slice(text.as_bytes()),
     };
+    check_json(arguments.content_type.as_deref(), &body)?;
     let mut request = Request::post(format!("/v1/topics/{}", path(&arguments.topic)));
     let headers = [
         ("Bellwire-Key", arguments.key),
@@ -86,6 +88,30 @@ async fn one(server: &Server, arguments: Arguments) -> Result<()> {
     let published: Published =
         serde_json::from_slice(&answer).context("the server's answer is not understood")?;
     print_cursor(published.cursor.as_deref())
+}
+
+/// Refuses JSON that is broken. Where nothing says what the body is, what begins as an object or an
+/// array does is meant as JSON: as a text, which it would become, nobody expects it.
+fn check_json(content_type: Option<&str>, body: &[u8]) -> Result<()> {
+    let is_meant = match content_type {
+        Some(content_type) => {
+            let essence = content_type.split(';').next().unwrap_or_default().trim();
+            let essence = essence.to_ascii_lowercase();
+            essence == "application/json" || essence.ends_with("+json")
+        }
+        None => matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')),
+    };
+    let Err(error) = serde_json::from_slice::<&RawValue>(body) else { return Ok(()) };
+    ensure!(
+        !is_meant,
+        "the body is not JSON: {error}{}",
+        if content_type.is_none() {
+            "; `--content-type text/plain` publishes it as the text that it is"
+        } else {
+            ""
+        }
+    );
+    Ok(())
 }
 
 fn read_body() -> Result<Bytes> {
@@ -114,6 +140,32 @@ fn path(topic: &Topic) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn broken_json_is_refused_where_json_is_meant() {
+        let refused = [
+            (None, "{\"text\": hello}"),
+            (None, " [1, 2"),
+            (Some("application/json; charset=utf-8"), "hello"),
+            (Some("application/geo+JSON"), ""),
+        ];
+        for (content_type, body) in refused {
+            let error = check_json(content_type, body.as_bytes()).expect_err(body).to_string();
+            assert!(error.starts_with("the body is not JSON: "), "{body}: {error}");
+            assert_eq!(error.contains("text/plain"), content_type.is_none(), "{error}");
+        }
+        let taken = [
+            (None, "{\"text\": \"hello\"}"),
+            (None, "hello"),
+            (None, "21.5"),
+            (None, "\u{1}\u{2}"),
+            (Some("text/plain"), "{oops"),
+            (Some("application/json"), " 1 "),
+        ];
+        for (content_type, body) in taken {
+            check_json(content_type, body.as_bytes()).expect(body);
+        }
+    }
 
     #[test]
     fn a_topic_is_escaped_segment_by_segment() {

@@ -10,12 +10,22 @@ use anyhow::{Context, Result};
 use bellwire_server::Server;
 
 pub(super) use self::logs::start as start_logs;
-pub(super) use self::settings::{SettingFlags, load, refusal};
+pub(super) use self::settings::{SettingFlags, load, passed_over, refusal};
 pub(super) use self::signals::Signals;
 use crate::output;
 
+const EXAMPLES: &str = "\
+Examples:
+  bellwire serve                                   nothing but streams, on 127.0.0.1:8080
+  bellwire serve --rules 'rules/*.yml'             and alert rules
+  bellwire serve --listen 0.0.0.0:8080             reached from other machines, too
+  bellwire serve --config bellwire.toml            settings of a file
+  BELLWIRE_DATA=/var/lib/bellwire bellwire serve   settings of the environment
+";
+
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Configuration file, such as `bellwire.toml`.
     #[arg(long, value_name = "FILE")]
@@ -28,6 +38,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = load(arguments.config.as_deref(), &arguments.settings).map_err(refusal)?;
     start_logs();
+    for text in passed_over() {
+        tracing::warn!("It is passed over: {text}.");
+    }
     super::runtime()?.block_on(async {
         // Before the start, so that a signal during it is not lost.
         let mut signals = Signals::listen()?;

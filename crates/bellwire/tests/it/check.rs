@@ -120,6 +120,33 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
+fn each_error_is_printed_once() {
+    let folder = folder(&[("good.yml", GOOD), ("wrong.yml", WRONG)]);
+    let (code, output, errors) = check(folder.path(), &["*.yml"]);
+    assert_eq!((code, errors.as_str()), (Some(1), ""));
+    for once in ["unknown field `fro`", "wrong.yml:5:39: ", "wrong.yml:8:5: ", "2 errors"] {
+        assert_eq!(output.matches(once).count(), 1, "{once}\n{output}");
+    }
+    assert!(output.contains("refused wrong.yml:boilers:Fine\n"), "{output}");
+}
+
+#[test]
+fn what_checks_nothing_is_an_error() {
+    let folder = folder(&[("c.toml", "rules = [\"*.yml\"]\n"), ("empty.toml", "")]);
+    let (code, output, errors) = check(folder.path(), &[]);
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(errors.contains("there is nothing to check: name rule files"), "{errors}");
+    let (code, output, _) = check(folder.path(), &["*.yml"]);
+    assert_eq!(code, Some(1));
+    assert!(output.contains("error   rules: no rule file matches `*.yml`\n"), "{output}");
+    // Where a configuration says so, a server would start.
+    let (code, output, _) = check(folder.path(), &["--config", "c.toml"]);
+    assert_eq!(code, Some(0));
+    assert!(output.contains("warning no rule file matches `*.yml`\n"), "{output}");
+    assert_eq!(check(folder.path(), &["--config", "empty.toml"]).0, Some(0));
+}
+
+#[test]
 fn tests_of_rules_are_run() {
     let rules = "groups:\n- name: g\n  rules:\n  - {alert: Hot, expr: t > 90, for: 1m}\n";
     let test = |firing: &str| {

@@ -1,6 +1,6 @@
 //! `bellwire publish`.
 
-use crate::harness::{Process, Server, get};
+use crate::harness::{Authority, Process, Server, bellwire, get};
 
 fn publish(server: &Server, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
     let url = server.url();
@@ -69,6 +69,60 @@ fn a_line_that_is_no_json_is_named() {
 }
 
 #[test]
+fn json_that_is_broken_is_not_published_as_text() {
+    let server = Server::start();
+    let (code, _, errors) = publish(&server, &["lab/a", "{\"text\": hello}"], "");
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("error: the body is not JSON: expected value at line 1"), "{errors}");
+    let arguments = ["lab/a", "{not json", "--content-type", "text/plain"];
+    assert_eq!(publish(&server, &arguments, "").0, Some(0));
+    let events = history(&server, "lab/a");
+    assert_eq!(events.iter().map(|event| &event["data"]).collect::<Vec<_>>(), ["{not json"]);
+}
+
+#[test]
+fn both_clients_speak_tls() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let url = server.url();
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    let trusted = authority.path("authority.pem");
+    let (code, cursor, errors) = publish(&server, &["lab/a", "1", "--ca", &trusted], "");
+    assert_eq!(code, Some(0), "{errors}");
+    let arguments = ["subscribe", "lab/a", "--after", "earliest", "--json", "--server", &url];
+    let mut subscriber = Process::start(&[&arguments[..], &["--ca", &trusted]].concat());
+    let event: serde_json::Value = serde_json::from_str(&subscriber.line()).expect("JSON");
+    assert_eq!(event["cursor"], cursor.trim());
+
+    // Without it the system's authorities count, or those that stand in their place.
+    let mut command = bellwire(&["publish", "lab/a", "2", "--server", &url]);
+    command.env("SSL_CERT_FILE", &trusted);
+    let (code, _, errors) = Process::spawn(command).finish();
+    assert_eq!(code, Some(0), "{errors}");
+    let other = Authority::new().path("authority.pem");
+    let mut command = bellwire(&["publish", "lab/a", "3", "--server", &url]);
+    command.env("SSL_CERT_FILE", &trusted);
+    command.args(["--ca", &other]);
+    let (code, _, errors) = Process::spawn(command).finish();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("cannot read certificates from"), "{errors}");
+}
+
+#[test]
+fn a_certificate_of_nobody_trusted_is_told_with_what_to_do() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Server::start_with_tls(&authority, &[]);
+    let ca = other.path("authority.pem");
+    let (code, _, errors) = publish(&server, &["lab/a", "1", "--ca", &ca], "");
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("its certificate is not trusted here; `--ca FILE`"), "{errors}");
+    let arguments = ["publish", "lab/a", "1", "--server", "http://127.0.0.1:1", "--ca", &ca];
+    let (code, _, errors) = Process::start(&arguments).finish();
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("`--ca` is for servers that speak TLS"), "{errors}");
+}
+
+#[test]
 fn a_refusal_says_why() {
     let server = Server::start();
     let (code, output, errors) = publish(&server, &["alerts/active", "1"], "");
@@ -85,7 +139,7 @@ fn a_server_that_is_not_there_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     drop(taken);
-    let mut command = crate::harness::bellwire(&["publish", "a", "1"]);
+    let mut command = bellwire(&["publish", "a", "1"]);
     command.env("BELLWIRE_SERVER", format!("http://{address}"));
     let (code, _, errors) = Process::spawn(command).finish();
     assert_eq!(code, Some(1));

@@ -26,6 +26,48 @@ fn a_port_that_is_taken_is_named() {
     assert_eq!((code, output.as_str()), (Some(1), ""));
     let expected = format!("error: cannot start: cannot listen on {address}: ");
     assert!(errors.contains(&expected), "{errors}");
+    for text in ["another program listens there", "`--listen`", "Address already in use"] {
+        assert!(errors.contains(text), "{text}\n{errors}");
+    }
+}
+
+#[test]
+fn it_says_what_it_loaded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let rules =
+        "groups:\n- name: g\n  rules:\n  - {alert: A, expr: x > 1}\n  - {record: r, expr: x}\n";
+    std::fs::write(path("good.yml"), rules).expect("written");
+    let config = "[[topic]]\nmatch = \"tickers/**\"\nkind = \"state\"\n";
+    std::fs::write(path("bellwire.toml"), config).expect("written");
+    let (good, nothing) = (path("good.yml"), path("nothing-*.yml"));
+    let flags = ["--config", &path("bellwire.toml"), "--rules", &good, "--rules", &nothing];
+    let mut server = Server::start_with(&flags);
+    let data = server.data().display().to_string();
+    server.end();
+    let errors = server.process().errors();
+    for text in [
+        "Rules are loaded. files=1 groups=1 alerting=1 recording=1".to_owned(),
+        format!("No rule file matches this pattern. pattern=\"{nothing}\""),
+        format!("The journal is open. data={data} "),
+        "streams=0 states=1".to_owned(),
+        "Nobody is notified".to_owned(),
+    ] {
+        assert!(errors.contains(&text), "{text}\n{errors}");
+    }
+}
+
+#[test]
+fn a_port_alone_is_one_of_this_machine() {
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().to_str().expect("UTF-8");
+    for listen in ["0", ":0", "localhost:0"] {
+        let mut server = Process::start(&["serve", "--listen", listen, "--data", data]);
+        let line = server.line();
+        assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+        server.signal("TERM");
+        server.wait();
+    }
 }
 
 #[test]
@@ -36,11 +78,13 @@ fn every_mistake_of_the_configuration_is_told() {
     let file = file.to_str().expect("UTF-8");
     let mut command = bellwire(&["serve", "--config", file, "--retention-age", "long"]);
     command.env("BELLWIRE_HEARTBEAT_INTERVAL", "never");
+    command.env("BELLWIRE_RULE", "rules.yml").env("BELLWIRE_SERVICE_HOST", "10.0.0.1");
     let (code, _, errors) = Process::spawn(command).finish();
     assert_eq!(code, Some(1));
     let expected = [
         "error: the configuration is not valid:".to_owned(),
-        format!("{file}:1:1: `listn` is no setting"),
+        format!("{file}:1:1: `listn` is no setting; did you mean `listen`?"),
+        "BELLWIRE_RULE: there is no such variable; did you mean `BELLWIRE_RULES`?".to_owned(),
         format!("{file}:2:14: `durability`: expected"),
         "BELLWIRE_HEARTBEAT_INTERVAL: expected a duration".to_owned(),
         "--retention-age: expected a duration".to_owned(),
@@ -48,6 +92,18 @@ fn every_mistake_of_the_configuration_is_told() {
     for text in expected {
         assert!(errors.contains(&text), "{text}\n{errors}");
     }
+    assert!(!errors.contains("SERVICE_HOST"), "{errors}");
+}
+
+#[test]
+fn variables_of_others_are_passed_over_and_told() {
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().to_str().expect("UTF-8");
+    let mut command = bellwire(&["serve", "--listen", "0", "--data", data]);
+    command.env("BELLWIRE_SERVICE_HOST", "10.0.0.1");
+    let mut server = Process::spawn(command);
+    server.line();
+    server.wait_for_error("there is no variable BELLWIRE_SERVICE_HOST among ours");
 }
 
 #[test]
@@ -88,6 +144,9 @@ fn help_names_every_setting_with_default_and_variable() {
         "[default: none] [env: BELLWIRE_RULES]",
         "--heartbeat-interval <DURATION>",
         "[default: 25s] [env: BELLWIRE_HEARTBEAT_INTERVAL]",
+        "Listening: --listen",
+        "Limits: --shards",
+        "Examples: bellwire serve",
     ] {
         assert!(help.contains(text), "{text}\n{help}");
     }

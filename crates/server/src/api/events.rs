@@ -16,7 +16,7 @@ use hyper::ext::Protocol;
 
 use super::App;
 use super::body::header as text_of;
-use super::cors::{allowed_origin, is_foreign_page};
+use super::cors::{allowed_origin, foreign, is_foreign_page};
 use crate::front_door::Passage;
 use crate::problem::Refused;
 
@@ -37,8 +37,7 @@ pub(super) async fn events(
         return Err(Problem::new(Code::MethodNotAllowed, detail).into());
     }
     if handshake.is_some() && is_foreign_page(&app.allowed_origins, &uri, &headers) {
-        let detail = "name the page's origin in `allowed_origins` to let it open a WebSocket";
-        return Err(Problem::new(Code::OriginForbidden, detail).into());
+        return Err(foreign(&uri, &headers).into());
     }
     let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
     let accept = list(&headers, header::ACCEPT);

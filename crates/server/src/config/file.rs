@@ -8,8 +8,16 @@ use bellwire_shards::{Kind, TopicRule};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::suggestion::did_you_mean;
 use super::{Config, ConfigError, SETTINGS, Setting, parse_bytes, parse_duration};
 use crate::place::line_and_column;
+
+/// The tables that say what topics are.
+const TOPIC: &str = "topic";
+
+/// The keys of such a table.
+const TOPIC_KEYS: [&str; 5] =
+    ["match", "kind", "retention_age", "retention_bytes_max", "retention_events_max"];
 
 /// One `[[topic]]`.
 #[derive(Debug, Deserialize)]
@@ -50,7 +58,7 @@ impl File<'_> {
         let mut errors = Vec::new();
         for (key, value) in table {
             let result = match key.get_ref().as_ref() {
-                "topic" => self.topics(value).map(|topics| config.topics = topics),
+                TOPIC => self.topics(value).map(|topics| config.topics = topics),
                 name => self.setting(config, (name, key.span()), &value),
             };
             errors.extend(result.err());
@@ -65,8 +73,12 @@ impl File<'_> {
         value: &Spanned<toml::de::DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
-            let reason = format!("`{name}` is no setting; `bellwire serve --help` lists them");
-            return Err(self.error(place, &reason));
+            let keys = SETTINGS.iter().map(|setting| setting.key).chain([TOPIC]);
+            let mut hint = did_you_mean(name, keys);
+            if hint.is_empty() {
+                hint.push_str("; `bellwire serve --help` lists them");
+            }
+            return Err(self.error(place, &format!("`{name}` is no setting{hint}")));
         };
         texts(value.get_ref(), setting)
             .and_then(|values| setting.apply(config, &values))
@@ -75,6 +87,7 @@ impl File<'_> {
 
     fn topics(&self, value: Spanned<toml::de::DeValue<'_>>) -> Result<Vec<TopicRule>, ConfigError> {
         let span = value.span();
+        self.topic_keys(value.get_ref())?;
         let deserializer = toml::de::ValueDeserializer::from(value);
         let tables = Vec::<TopicTable>::deserialize(deserializer)
             .map_err(|error| self.error(error.span().unwrap_or(span.clone()), error.message()))?;
@@ -84,6 +97,21 @@ impl File<'_> {
             );
         }
         tables.into_iter().map(|table| self.topic(table)).collect()
+    }
+
+    /// What is no key of a `[[topic]]` gets the one that was meant, not a list of all.
+    fn topic_keys(&self, value: &toml::de::DeValue<'_>) -> Result<(), ConfigError> {
+        let tables = value.as_array().into_iter().flat_map(|array| array.iter());
+        let mut keys =
+            tables.filter_map(|table| table.get_ref().as_table()).flat_map(|table| table.keys());
+        let Some(key) = keys.find(|key| !TOPIC_KEYS.contains(&key.get_ref().as_ref())) else {
+            return Ok(());
+        };
+        let name = key.get_ref();
+        let hint = did_you_mean(name, TOPIC_KEYS);
+        let known = TOPIC_KEYS.join("`, `");
+        let reason = format!("`{name}` is no key of `[[topic]]`{hint}; there are `{known}`");
+        Err(self.error(key.span(), &reason))
     }
 
     fn topic(&self, table: TopicTable) -> Result<TopicRule, ConfigError> {
@@ -189,13 +217,19 @@ mod tests {
     #[test]
     fn errors_say_where() {
         let cases = [
-            ("listn = \"x\"", "bellwire.toml:1:1: `listn` is no setting"),
+            ("listn = \"x\"", "bellwire.toml:1:1: `listn` is no setting; did you mean `listen`?"),
+            ("[topics]", "bellwire.toml:1:2: `topics` is no setting; did you mean `topic`?"),
+            ("colour = 1", "bellwire.toml:1:1: `colour` is no setting; `bellwire serve --help`"),
             ("\ndurability = \"maybe\"", "bellwire.toml:2:14: `durability`: expected `sync` or"),
             ("listen = [", "bellwire.toml:1:"),
             ("[[topic]]\nmatch = \"a//b\"", "bellwire.toml:2:9: `match`: a topic has no empty"),
             ("[[topic]]\nmatch = \"a\"\nkind = \"queue\"", "bellwire.toml:3:8: `kind` is"),
             ("[[topic]]\nmatch = \"a\"\nretention_age = \"long\"", "bellwire.toml:3:17: expected"),
-            ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: unknown field"),
+            ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: `retain` is no key"),
+            (
+                "[[topic]]\nmatch = \"a\"\nretention = \"1d\"",
+                "bellwire.toml:3:1: `retention` is no key of `[[topic]]`; did you mean `retention_age`?",
+            ),
         ];
         for (text, start) in cases {
             let (_, errors) = read(text);

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use bellwire_model::Labels;
 use bellwire_rules::RuleMode;
 
-use super::{Config, Durability, Engine, Origins, parse_bytes, parse_duration};
+use super::{
+    Config, Durability, Engine, Origins, VARIABLE_PREFIX, parse_bytes, parse_duration, parse_listen,
+};
 
 /// One setting: its names, its default, its explanation, and what it does.
 #[derive(Debug)]
@@ -20,9 +22,42 @@ pub struct Setting {
     pub default: &'static str,
     /// One sentence.
     pub help: &'static str,
+    /// Under which heading help texts list it.
+    pub group: Group,
     /// Whether it takes several values: a repeated flag, an array in the file, commas in a variable.
     pub is_list: bool,
     set: fn(&mut Config, &[String]) -> Result<(), String>,
+}
+
+/// Settings that belong together, in the order of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Where it listens, and how.
+    Listening,
+    /// What is kept where, and for how long.
+    Storage,
+    /// Rules, and what they say of this server.
+    Rules,
+    /// Whom to notify.
+    Notifications,
+    /// What streams and pages get.
+    Streams,
+    /// How much there may be.
+    Limits,
+}
+
+impl Group {
+    /// As a heading.
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Listening => "Listening",
+            Self::Storage => "Storage",
+            Self::Rules => "Rules",
+            Self::Notifications => "Notifications",
+            Self::Streams => "Streams and pages",
+            Self::Limits => "Limits",
+        }
+    }
 }
 
 impl Setting {
@@ -33,7 +68,7 @@ impl Setting {
 
     /// The environment variable.
     pub fn variable(&self) -> String {
-        format!("BELLWIRE_{}", self.key.to_uppercase())
+        format!("{VARIABLE_PREFIX}{}", self.key.to_uppercase())
     }
 
     /// Sets the value, or says what is wrong with it.
@@ -48,10 +83,13 @@ pub const SETTINGS: &[Setting] = &[
         key: "listen",
         value_name: "ADDR",
         default: "127.0.0.1:8080",
-        help: "Address to accept connections on; port 0 picks a free one.",
+        help: "Address to accept connections on. A port alone is one of this machine, reached from \
+               here only; 0.0.0.0:8080 is open to others. Port 0 picks a free one.",
+        group: Group::Listening,
         is_list: false,
         set: |config, values| {
-            parse(values, "an address such as 127.0.0.1:8080", &mut config.listen)
+            config.listen = parse_listen(one(values)?)?;
+            Ok(())
         },
     },
     Setting {
@@ -59,6 +97,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "FILE",
         default: "",
         help: "PEM file of the certificate chain, to speak TLS; read again when it changes, and at SIGHUP.",
+        group: Group::Listening,
         is_list: false,
         set: |config, values| path(values, &mut config.tls_certificate),
     },
@@ -67,6 +106,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "FILE",
         default: "",
         help: "PEM file of the certificate's private key.",
+        group: Group::Listening,
         is_list: false,
         set: |config, values| path(values, &mut config.tls_key),
     },
@@ -75,6 +115,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "DIR",
         default: "bellwire-data",
         help: "Data directory; made where it is missing.",
+        group: Group::Storage,
         is_list: false,
         set: |config, values| parse(values, "a path", &mut config.data),
     },
@@ -83,6 +124,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "ENGINE",
         default: "disk",
         help: "Engine of the journal: `disk`, or `memory` to keep nothing.",
+        group: Group::Storage,
         is_list: false,
         set: |config, values| {
             config.journal = choose(values, &[("disk", Engine::Disk), ("memory", Engine::Memory)])?;
@@ -95,6 +137,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "sync",
         help: "Acknowledge events when they are synced (`sync`), or when they are written and synced \
                every second (`interval`: survives a crash of the process, not a power cut).",
+        group: Group::Storage,
         is_list: false,
         set: |config, values| {
             let choices = [("sync", Durability::Sync), ("interval", Durability::Interval)];
@@ -103,10 +146,20 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "retention_age",
+        value_name: "DURATION",
+        default: "24h",
+        help: "How long streams keep events where `[[topic]]` says nothing else.",
+        group: Group::Storage,
+        is_list: false,
+        set: |config, values| duration(values, &mut config.retention_age),
+    },
+    Setting {
         key: "rules",
         value_name: "GLOB",
         default: "",
         help: "Prometheus rule files to load; may be given several times.",
+        group: Group::Rules,
         is_list: true,
         set: |config, values| {
             config.rules = values.to_vec();
@@ -119,6 +172,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "stream",
         help: "How rules are evaluated whose group has no `mode`: as samples arrive (`stream`), or \
                at each interval as Prometheus does (`tick`).",
+        group: Group::Rules,
         is_list: false,
         set: |config, values| {
             let choices = RuleMode::ALL.map(|mode| (mode.as_str(), mode));
@@ -127,39 +181,11 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
-        key: "alertmanager_config",
-        value_name: "FILE",
-        default: "",
-        help: "Alertmanager's configuration file: which webhooks to notify of which alerts; none: nobody.",
-        is_list: false,
-        set: |config, values| path(values, &mut config.alertmanager_config),
-    },
-    Setting {
-        key: "notification_start_delay",
-        value_name: "DURATION",
-        default: "0s",
-        help: "How long nobody is notified after the start, so that those who post alerts come back first.",
-        is_list: false,
-        set: |config, values| {
-            let value = one(values)?;
-            config.notification_start_delay = parse_duration(value)
-                .ok_or_else(|| format!("expected a duration such as 0s or 30s, not `{value}`"))?;
-            Ok(())
-        },
-    },
-    Setting {
-        key: "retention_age",
-        value_name: "DURATION",
-        default: "24h",
-        help: "How long streams keep events where `[[topic]]` says nothing else.",
-        is_list: false,
-        set: |config, values| duration(values, &mut config.retention_age),
-    },
-    Setting {
         key: "external_labels",
         value_name: "NAME=VALUE",
         default: "",
         help: "Labels of this server, which templates of rules name as `$externalLabels`.",
+        group: Group::Rules,
         is_list: true,
         set: |config, values| {
             let pair = |value: &String| {
@@ -179,6 +205,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "URL",
         default: "",
         help: "Where people reach this server, for links in alerts; `$externalURL` in templates.",
+        group: Group::Rules,
         is_list: false,
         set: |config, values| {
             let url = values.first().map(String::as_str).unwrap_or_default();
@@ -190,10 +217,34 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "alertmanager_config",
+        value_name: "FILE",
+        default: "",
+        help: "Alertmanager's configuration file: which webhooks to notify of which alerts; none: nobody.",
+        group: Group::Notifications,
+        is_list: false,
+        set: |config, values| path(values, &mut config.alertmanager_config),
+    },
+    Setting {
+        key: "notification_start_delay",
+        value_name: "DURATION",
+        default: "0s",
+        help: "How long nobody is notified after the start, so that those who post alerts come back first.",
+        group: Group::Notifications,
+        is_list: false,
+        set: |config, values| {
+            let value = one(values)?;
+            config.notification_start_delay = parse_duration(value)
+                .ok_or_else(|| format!("expected a duration such as 0s or 30s, not `{value}`"))?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "forward",
         value_name: "FILTER",
         default: "samples/**",
         help: "Which `samples/<metric name>` topics show the newest samples; none: an empty list.",
+        group: Group::Streams,
         is_list: true,
         set: |config, values| {
             let mut filters = Vec::new();
@@ -209,6 +260,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "ORIGIN",
         default: "",
         help: "Origins of other sites whose pages may use the API, such as https://app.example or https://*.example.com; `*` for all.",
+        group: Group::Streams,
         is_list: true,
         set: |config, values| {
             config.allowed_origins = Origins::read(values)?;
@@ -220,6 +272,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "DURATION",
         default: "25s",
         help: "Silence after which a stream sends a heartbeat.",
+        group: Group::Streams,
         is_list: false,
         set: |config, values| duration(values, &mut config.heartbeat_interval),
     },
@@ -228,6 +281,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "DURATION",
         default: "60s",
         help: "How long a client may take no byte although there is something to send.",
+        group: Group::Streams,
         is_list: false,
         set: |config, values| duration(values, &mut config.stall_timeout),
     },
@@ -236,6 +290,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         default: "0",
         help: "Threads that serve streams; 0 for one for each core.",
+        group: Group::Limits,
         is_list: false,
         set: |config, values| {
             parse(values, "a number", &mut config.shards)?;
@@ -250,6 +305,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         default: "2000000",
         help: "Connections at a time; the limit of file descriptors lowers it.",
+        group: Group::Limits,
         is_list: false,
         set: |config, values| parse(values, "a number", &mut config.connections_max),
     },
@@ -259,6 +315,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "0",
         help: "Connections of one address (of one /64 with IPv6) at a time; 0 for no limit, which \
                is right behind a proxy.",
+        group: Group::Limits,
         is_list: false,
         set: |config, values| parse(values, "a number", &mut config.connections_per_address_max),
     },
@@ -268,6 +325,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "0",
         help: "Memory that the process may have; near it new subscribers get 503. 0 for 60 % of \
                the machine's or the container's.",
+        group: Group::Limits,
         is_list: false,
         set: |config, values| {
             let value = one(values)?;
@@ -345,5 +403,10 @@ mod tests {
         let heads = ["key", "flag", "variable", "default", "meaning"];
         let table = golden::table(heads, SETTINGS.iter().map(row));
         golden::check("docs/reference/configuration.md", "settings", &table);
+    }
+
+    #[test]
+    fn settings_of_a_group_stand_together() {
+        assert!(SETTINGS.is_sorted_by_key(|setting| setting.group));
     }
 }

@@ -14,6 +14,8 @@ use super::cost::CostReport;
 pub(super) struct Report {
     rules: Vec<RuleReport>,
     errors: Vec<Problem>,
+    /// What a server would start with, and say.
+    warnings: Vec<String>,
 }
 
 /// A rule and what becomes of it.
@@ -49,10 +51,14 @@ impl RuleReport {
         Self { file, group, name, mode, reason, cost: None }
     }
 
-    /// The mode, the rule, what it costs, and why where there is something to say.
+    /// The mode, the rule, what it costs, and why where there is something to say. Why a rule is
+    /// refused stands among the errors.
     fn text(&self) -> String {
         let Self { file, group, name, mode, reason, cost } = self;
         let mut text = format!("{:<8}{file}:{group}:{name}", mode.as_str());
+        if *mode == Mode::Refused {
+            return text;
+        }
         for said in cost.as_ref().map(CostReport::text).iter().chain(reason) {
             text.push_str(": ");
             text.push_str(said);
@@ -125,6 +131,11 @@ impl From<&LoadError> for Problem {
 }
 
 impl Report {
+    /// With what the environment holds that a server passes over.
+    pub(super) fn of_environment(warnings: Vec<String>) -> Self {
+        Self { warnings, ..Self::default() }
+    }
+
     pub(super) fn add_configuration(&mut self, errors: &[ConfigError]) {
         let problems = errors.iter().map(|error| Problem::at(&error.place, error.reason.clone()));
         self.errors.extend(problems);
@@ -133,6 +144,22 @@ impl Report {
     pub(super) fn add_unreadable(&mut self, error: &RuleFilesError) {
         let reason = with_causes(error);
         self.errors.push(Problem { file: "rules".into(), line: None, column: None, reason });
+    }
+
+    /// Patterns that no file matches: wrong where that is all that was asked for.
+    pub(super) fn add_unmatched(&mut self, patterns: &[String], source: Source) {
+        for pattern in patterns {
+            let text = format!("no rule file matches `{pattern}`");
+            match source {
+                Source::CommandLine => self.errors.push(Problem {
+                    file: "rules".into(),
+                    line: None,
+                    column: None,
+                    reason: text,
+                }),
+                Source::Configuration => self.warnings.push(text),
+            }
+        }
     }
 
     pub(super) fn add_alertmanager_config(&mut self, error: &AlertmanagerConfigError) {
@@ -179,11 +206,19 @@ impl Report {
     /// A line for each rule and each error.
     pub(super) fn text(&self) -> String {
         let mut lines: Vec<String> = self.rules.iter().map(RuleReport::text).collect();
+        lines.extend(self.warnings.iter().map(|warning| format!("warning {warning}")));
         lines.extend(self.errors.iter().map(|error| format!("error   {}", error.text())));
         let rules = self.rules.len();
         lines.push(format!("{rules} rules, {} errors", self.errors.len()));
         lines.join("\n")
     }
+}
+
+/// Where patterns of rule files come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    CommandLine,
+    Configuration,
 }
 
 /// An error with its causes: they say why a file cannot be read.

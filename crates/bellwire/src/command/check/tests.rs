@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use bellwire_rules::UnknownFields;
 use bellwire_rules::ruletest::{Report, TestFile, rule_files, run};
-use bellwire_server::{RuleFileText, read_rule_files};
+use bellwire_server::{RuleFileText, RuleFiles, read_rule_files};
 use serde::Serialize;
+
+use crate::output;
 
 /// What became of all test files; its JSON is for programs to rely on.
 #[derive(Debug, Default, Serialize)]
@@ -134,7 +136,10 @@ fn run_file(path: &Path, text: &str, unknown_fields: UnknownFields) -> Report {
     let patterns: Vec<String> =
         patterns.iter().map(|pattern| folder.join(pattern).display().to_string()).collect();
     match read_rule_files(&patterns) {
-        Ok(files) => {
+        Ok(RuleFiles { files, unmatched }) => {
+            for pattern in unmatched {
+                output::notice(&format!("warning: {name}: no rule file matches `{pattern}`"));
+            }
             let files: Vec<_> = files.iter().map(RuleFileText::as_file).collect();
             run(&file, &files, unknown_fields)
         }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::anyhow;
-use bellwire_server::config::{Config, ConfigError, Flags, SETTINGS, Setting};
+use bellwire_server::config::{
+    Config, ConfigError, Flags, SETTINGS, Setting, UnknownVariable, unknown_variables,
+};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 /// The settings given as flags.
@@ -27,6 +29,7 @@ fn flag(setting: &'static Setting) -> Arg {
         .long(setting.flag())
         .value_name(setting.value_name)
         .help(help)
+        .help_heading(setting.group.heading())
         .action(if setting.is_list { ArgAction::Append } else { ArgAction::Set })
 }
 
@@ -48,7 +51,25 @@ pub(in crate::command) fn load(
     file: Option<&Path>,
     settings: &SettingFlags,
 ) -> Result<Config, Vec<ConfigError>> {
-    Config::load(file, |name| std::env::var(name).ok(), &settings.0)
+    let loaded = Config::load(file, |name| std::env::var(name).ok(), &settings.0);
+    // A slip is a setting that somebody relies on, and does not have.
+    let slips = variables().into_iter().filter(|unknown| unknown.meant.is_some());
+    let slips: Vec<ConfigError> = slips.map(|unknown| ConfigError::from(&unknown)).collect();
+    match loaded {
+        Ok(config) if slips.is_empty() => Ok(config),
+        loaded => Err(loaded.err().into_iter().flatten().chain(slips).collect()),
+    }
+}
+
+/// Variables that look like ours, and mean nothing here: a sentence of each.
+pub(in crate::command) fn passed_over() -> Vec<String> {
+    let passed_over = variables().into_iter().filter(|unknown| unknown.meant.is_none());
+    let told = |UnknownVariable { name, .. }| format!("there is no variable {name} among ours");
+    passed_over.map(told).collect()
+}
+
+fn variables() -> Vec<UnknownVariable> {
+    unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
 }
 
 /// All errors as one text.
