@@ -1,5 +1,6 @@
 // What people do with an alert: acknowledge it, take that back, silence it. Two dialogs that
-// speak to the public API; what comes of it is shown when the board hears of it.
+// speak to the public API; what comes of it is shown when the board hears of it. Paths are relative
+// to the page, so that it works below any path that a proxy gives it.
 
 const $ = (id) => document.getElementById(id);
 
@@ -28,7 +29,7 @@ export function openSilence(alert) {
 }
 
 export async function takeBack(alert) {
-  const answer = await fetch(`/v1/alerts/${alert.fingerprint}/ack`, { method: 'DELETE' });
+  const answer = await fetch(`v1/alerts/${alert.fingerprint}/ack`, { method: 'DELETE' });
   if (!answer.ok) console.error(await reason(answer));
 }
 
@@ -79,7 +80,7 @@ function acknowledge(event) {
   event.preventDefault();
   const form = event.target;
   const { author, comment } = form.elements;
-  send(form, `/v1/alerts/${attended.fingerprint}/ack`, { by: author.value, note: comment.value });
+  send(form, `v1/alerts/${attended.fingerprint}/ack`, { by: author.value, note: comment.value });
 }
 
 function silence(event) {
@@ -88,7 +89,7 @@ function silence(event) {
   if (!matchers) return;
   const { author, comment, duration, resolved } = form.elements;
   // Without a start it begins at once.
-  send(form, '/api/v2/silences', {
+  send(form, 'api/v2/silences', {
     matchers,
     endsAt: new Date(Date.now() + skewMs + Number(duration.value) * 60_000).toISOString(),
     createdBy: author.value,
@@ -102,7 +103,7 @@ async function preview() {
   const asked = form.elements.matchers.value;
   // Those of another alert, or of another text, must not be silenced in the place of these.
   forgetPreview(form);
-  const answer = await fetch('/v1/silences/preview', {
+  const answer = await fetch('v1/silences/preview', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ matchers: asked }),

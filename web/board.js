@@ -5,6 +5,9 @@
 //   alerts/events/**   stream   the list of transitions
 //   samples/**         state    the live values
 //
+// Where nothing fires, `$sys/server` is asked whether anything could. All paths are relative to the
+// page, so that it works below any path that a proxy gives it.
+//
 // Events only change plain objects and mark what is stale; the page is brought up to date once
 // per frame. So a thousand values a second cost no more than what is visible of them.
 
@@ -28,6 +31,7 @@ const SILENCE_MIN_MS = 5_000;
 const SILENT_INTERVALS_MAX = 2.5;
 const RECONNECT_MS = { min: 1_000, max: 30_000 };
 const ANNOUNCE_EVERY_MS = 2_000;
+const FIGURES_EVERY_MS = 5_000;
 
 const $ = (id) => document.getElementById(id);
 const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
@@ -109,6 +113,8 @@ const SIGNS = {
   resolved: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm-1.5 14.3 6.7-6.7-1.4-1.4-5.3 5.3-2.3-2.3-1.4 1.4z',
   acknowledged: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 4a3.2 3.2 0 1 0 0 6.4A3.2 3.2 0 0 0 12 6zm0 8c-2.7 0-5 1.3-5.6 3.2A8 8 0 0 0 12 20a8 8 0 0 0 5.6-2.8C17 15.3 14.7 14 12 14z',
   data_lost: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2.2a7.8 7.8 0 1 0 0 15.6 7.8 7.8 0 0 0 0-15.6zM7 11h10v2H7z',
+  quiet: 'm9.5 16.6-4.1-4.1 1.4-1.4 2.7 2.7 7.7-7.7 1.4 1.4z',
+  unsure: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2.2a7.8 7.8 0 1 0 0 15.6 7.8 7.8 0 0 0 0-15.6zM11 15.8h2v2h-2zM12 6.2a3.6 3.6 0 0 1 3.6 3.5c0 2-2.6 2.5-2.6 4.3h-2c0-2.8 2.6-3 2.6-4.3a1.6 1.6 0 0 0-3.2 0h-2A3.6 3.6 0 0 1 12 6.2z',
   gap: 'M3 11h5v2H3zm13 0h5v2h-5zM10.5 5h3v3h-3zm0 11h3v3h-3z',
 };
 const RANKS = new Map(Object.entries({ critical: 0, error: 1, high: 1, warning: 2, medium: 2, info: 3 }));
@@ -201,11 +207,12 @@ function showOrder() {
     if (name === 'firing' || name === 'pending') hiddenCount += entries.length - shown.length;
   }
   for (const [name, count] of Object.entries(counts)) {
-    setText($(`count-${name}`), String(count));
+    setText($(`count-${name}`), generation === 0 ? '–' : String(count));
     $(`count-${name}`).parentElement.classList.toggle('none', count === 0);
   }
   const firing = groups.firing.length;
-  $('quiet').hidden = firing > 0 || !isLive;
+  $('quiet').hidden = firing > 0;
+  showQuiet();
   $('more-alerts').hidden = hiddenCount === 0;
   setText($('more-alerts'), `${hiddenCount} more are not shown.`);
   for (const name of ['muted', 'resolved']) {
@@ -214,6 +221,54 @@ function showOrder() {
   }
   document.title = firing > 0 ? `(${firing}) Bellwire` : 'Bellwire';
 }
+
+// ---------------------------------------------------------------------------- silence
+
+/** The server's figures by name; nothing while they are not known. */
+let figures = null;
+let figuresAskedAt = -Infinity;
+
+/** That nothing fires is good news only where something could. */
+function quiet() {
+  if (generation === 0) return ['unsure', 'Connecting. What is firing is not known yet.'];
+  if (!isLive) return ['unsure', 'Not connected. What is firing now is not known.'];
+  if (!figures) return ['unsure', 'No alert has come. Whether rules are loaded is not known yet.'];
+  const rules = figures.get('bellwire_rules_loaded') ?? 0;
+  const of = rules === 1 ? 'one rule' : `${rules} rules`;
+  if (rules === 0) return ['unsure', 'No rules are loaded, so only alerts that others post can fire. Give the server some with --rules.'];
+  if ((figures.get('bellwire_rule_series') ?? 0) > 0) return ['quiet', 'Nothing is firing.'];
+  if ((figures.get('bellwire_samples_accepted_total') ?? 0) > 0) return ['unsure', `Samples come, but none of late that a rule asks for; ${of} loaded.`];
+  return ['unsure', `No samples have come yet; ${of} loaded and waiting for them.`];
+}
+
+function showQuiet() {
+  const [state, text] = quiet();
+  const element = $('quiet');
+  setData(element, 'state', state);
+  setSign(element, state);
+  setText(element.querySelector('span'), text);
+}
+
+async function askFigures() {
+  figuresAskedAt = performance.now();
+  try {
+    const { events } = await (await fetch('v1/topics/$sys/server')).json();
+    figures = new Map(events.map(({ key, data }) => [key, data]));
+    // The server counts once a second: before it has, nothing is known.
+    if (!figures.has('bellwire_rules_loaded')) figures = null;
+  } catch {
+    figures = null;
+  }
+  showQuiet();
+}
+
+/** Asks again now and then, as long as there is somebody to see it. */
+function checkFigures() {
+  const isDue = performance.now() - figuresAskedAt > (figures ? FIGURES_EVERY_MS : 1000);
+  if (isLive && isDue && !$('quiet').hidden && !document.hidden) askFigures();
+}
+
+// ---------------------------------------------------------------------------- rows
 
 function newAlertRow(alert) {
   const row = clone('alert-row');
@@ -342,7 +397,7 @@ function showTransitions() {
   const rows = new Map([...list.children].map((row) => [row.dataset.id, row]));
   setChildren(list, transitions.map((transition) =>
     rows.get(transition.id) ?? newTransitionRow(transition)));
-  $('no-transitions').hidden = transitions.length > 0;
+  $('no-transitions').hidden = transitions.length > 0 || generation === 0;
 }
 
 function newTransitionRow({ id, time, kind, name, severity, summary }) {
@@ -432,7 +487,7 @@ function showLists() {
     if (metric.card.open) showRows(metric);
   }
   setChildren($('metrics'), sorted.map(({ card }) => card));
-  $('no-samples').hidden = all > 0;
+  $('no-samples').hidden = all > 0 || generation === 0;
   setText($('series-count'), query.length > 0 ? `${shown} of ${all} series` : `${all} series`);
 }
 
@@ -626,6 +681,7 @@ function tick() {
   showSilence();
   showLastEvent();
   checkSilence();
+  checkFigures();
   if (listsAreStale) schedule();
 }
 
@@ -659,7 +715,7 @@ function open() {
   source?.close();
   const parameters = new URLSearchParams(TOPICS.map((topic) => ['topic', topic]));
   if (cursor) parameters.set('after', cursor);
-  source = new EventSource(`/v1/events?${parameters}`);
+  source = new EventSource(`v1/events?${parameters}`);
   source.onopen = onOpen;
   source.onerror = onError;
   source.onmessage = onEvent;
@@ -709,17 +765,28 @@ function onReady(event) {
       if (series.generation !== generation) removeSeries(metric, series);
     }
   }
+  // What was before may be of another process.
+  figures = null;
   setState('live');
+  showGaps();
+  // What is empty may be said to be so now.
+  transitionsAreStale = true;
+  listsAreStale = true;
+  askFigures();
 }
 
 function onGap(event) {
   note(event);
   gapCount += 1;
   const { from, to, reason } = JSON.parse(event.data);
-  setText($('gaps'), gapCount === 1 ? '1 gap' : `${gapCount} gaps`);
-  $('gaps').classList.add('some');
+  showGaps();
   const summary = `events after ${from} up to ${to} will not come (${reason})`;
   addTransition({ id: `gap-${gapCount}`, time: serverNow(), kind: 'gap', name: 'Gap', severity: '', summary });
+}
+
+function showGaps() {
+  setText($('gaps'), gapCount === 1 ? '1 gap' : `${gapCount} gaps`);
+  $('gaps').classList.toggle('some', gapCount > 0);
 }
 
 function onBye(event) {
@@ -766,7 +833,9 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
   schedule();
 });
 
+$('unscripted').remove();
 readColours();
+setState('connecting');
 setInterval(tick, 1000);
 setInterval(announceAll, ANNOUNCE_EVERY_MS);
 open();
