@@ -7,6 +7,11 @@ import { createInterface } from 'node:readline';
 /** How much of the server's output is kept to explain a failure. */
 const OUTPUT_LINES_MAX = 200;
 
+/** Free of this machine's configuration of Bellwire, and of what tests are told. */
+const ENVIRONMENT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('BELLWIRE_')),
+);
+
 /** One process at a time of `bellwire`, over one data directory. */
 export class Server {
   #binary;
@@ -31,6 +36,7 @@ export class Server {
   async start() {
     const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
     const child = spawn(this.#binary, [...this.#command, '--listen', listen], {
+      env: ENVIRONMENT,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;

@@ -33,9 +33,19 @@ export function proves(name, body) {
   provesWith(name, () => ({ flags: [] }), body);
 }
 
+/**
+ * A test with a server that has these flags. The body also gets `startAnother`, which starts a
+ * second one.
+ */
+export function provesWithFlags(name, flags, body) {
+  const prepare = () => ({ flags });
+  provesWith(name, prepare, (server, atEnd, { startAnother }) => body(server, atEnd, startAnother));
+}
+
 /** A test with a server that speaks TLS. The body also gets the path of its certificate. */
 export function provesOverTls(name, body) {
-  if (HAS_OPENSSL) return provesWith(name, makeCertificate, body);
+  const withCertificate = (server, atEnd, { certificate }) => body(server, atEnd, certificate);
+  if (HAS_OPENSSL) return provesWith(name, makeCertificate, withCertificate);
   console.error(`SKIPPED: there is no openssl on this machine: ${name}`);
   test(name, { skip: 'there is no openssl' }, () => {});
 }
@@ -44,19 +54,26 @@ function provesWith(name, prepare, body) {
   test(name, { timeout: TEST_PATIENCE_MS }, async (t) => {
     const data = await mkdtemp(join(tmpdir(), 'bellwire-clients-'));
     const { flags, certificate } = prepare(data);
-    const server = new Server(BINARY, 'serve', join(data, 'journal'), flags);
-    servers.add(server);
-    const closings = [
-      () => rm(data, { recursive: true, force: true }),
-      () => server.end('SIGKILL'),
-    ];
+    const closings = [() => rm(data, { recursive: true, force: true })];
+    const make = (folder) => {
+      const server = new Server(BINARY, 'serve', join(data, folder), flags);
+      servers.add(server);
+      closings.push(() => server.end('SIGKILL'));
+      return server;
+    };
+    const server = make('journal');
+    const startAnother = async () => {
+      const another = make('another');
+      await another.start();
+      return another;
+    };
     let passed = false;
     t.after(async () => {
       if (!passed) console.error(`--- server\n${server.output}`);
       for (const close of closings.reverse()) await close();
     });
     await server.start();
-    await server.whileRunning(body(server, (close) => closings.push(close), certificate));
+    await server.whileRunning(body(server, (close) => closings.push(close), { certificate, startAnother }));
     passed = true;
   });
 }
