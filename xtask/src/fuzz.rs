@@ -23,8 +23,8 @@ const INPUT_BYTES_MAX: u32 = 4096;
 /// Memory of a target at most: all that is read is bounded.
 const MEMORY_MIB_MAX: u32 = 512;
 
-/// The command.
-pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+/// The command. What is to be done as each target passes is `on_passed`.
+pub(crate) fn run(workspace: &Workspace, mut on_passed: impl FnMut()) -> Result<()> {
     let cargo_fuzz = install(&workspace.target.join("tools"))?;
     let (folder, built) = (workspace.root.join("fuzz"), workspace.target.join("fuzz"));
     // The same versions as the product has; what only the targets need is added to them.
@@ -43,6 +43,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             .args(options(&built.join(format!("{target}-"))))
             .current_dir(&workspace.root);
         run_target(&target, &mut command)?;
+        on_passed();
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ const USAGE: &str = "\
 cargo xtask <command>
 
   test     set everything up, then run every check and every test; what CI runs
-  demo     build the release binary and run `bellwire demo` with the arguments that follow
+  demo     build the binary and run `bellwire demo` with the arguments that follow
   compare  measure this system and others in turns: `compare OUT [ROUNDS]`
   layers   check which crate may depend on which
   tidy     check the house style
@@ -60,7 +60,7 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "compare" => compare::run(&workspace, arguments)?,
         "layers" => layers::run(&workspace)?,
         "tidy" => tidy::run(&workspace)?,
-        "fuzz" => fuzz::run(&workspace)?,
+        "fuzz" => fuzz::run(&workspace, || {})?,
         "audit" => audit::run(&workspace)?,
         other => bail!("no command `{other}`\n\n{USAGE}"),
     }

@@ -1,5 +1,6 @@
 //! Running other programs: each is printed before it starts, and one that fails is an error.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -17,6 +18,28 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = shown(command);
     println!("   $ {shown}");
     let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed: {status}");
+    }
+    Ok(())
+}
+
+/// Runs the command with its output shown, and gives each line of it to `on_line`.
+pub(crate) fn run_reading(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result<()> {
+    let shown = shown(command);
+    println!("   $ {shown}");
+    let context = || format!("cannot start `{shown}`");
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(context)?;
+    let output = child.stdout.take().context("its output is a pipe")?;
+    let mut reader = BufReader::new(output);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        print!("{text}");
+        on_line(text.trim_end());
+        line.clear();
+    }
+    let status = child.wait()?;
     if !status.success() {
         bail!("`{shown}` failed: {status}");
     }
@@ -72,6 +95,16 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("`sh -c exit 3` failed") && text.contains('3'), "{text}");
         assert!(run(&mut Command::new("no-such-program-anywhere")).is_err());
+    }
+
+    #[test]
+    fn lines_are_read_as_they_come_and_failures_told() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "printf 'a\\n\\nb'; exit 3"]);
+        let error = run_reading(&mut command, |line| lines.push(line.to_owned())).unwrap_err();
+        assert_eq!(lines, ["a", "", "b"]);
+        assert!(error.to_string().ends_with("failed: exit status: 3"), "{error}");
     }
 
     #[test]

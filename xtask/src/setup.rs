@@ -16,9 +16,29 @@ const NODE_MAJOR_MIN: u32 = 20;
 /// Names of C++ compilers that the build of the fuzzer's runtime looks for.
 const CPP_COMPILERS: &[&str] = &["c++", "g++", "clang++"];
 
-/// Programs that tests speak to, with the packages of Debian and Ubuntu that have them.
-const ALERT_TOOLS: &[(&str, &str)] =
-    &[("amtool", "prometheus-alertmanager"), ("prometheus", "prometheus")];
+/// Programs that tests speak to or through, with what Debian and Ubuntu call them.
+const TEST_PROGRAMS: &[Program] = &[
+    Program { name: "amtool", package: "prometheus-alertmanager", needs: Needs::Nothing },
+    Program { name: "prometheus", package: "prometheus", needs: Needs::Nothing },
+    Program { name: "nginx", package: "nginx", needs: Needs::Libraries },
+    Program { name: "haproxy", package: "haproxy", needs: Needs::Libraries },
+    Program { name: "caddy", package: "caddy", needs: Needs::Nothing },
+];
+
+#[derive(Debug)]
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    needs: Needs,
+}
+
+/// What a program does not run without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// Shared libraries of other packages.
+    Libraries,
+}
 
 /// Names under which systems install a Chromium.
 const BROWSERS: &[&str] =
@@ -70,41 +90,73 @@ pub(crate) fn browser() -> Result<PathBuf> {
     process::find_on_path(BROWSERS).context("chromium was installed but is not on the PATH")
 }
 
-/// amtool and Prometheus, by the variables that tell tests of them: those of the `PATH`, or of the
-/// system's packages, unpacked into `folder` so that none of them starts a service.
-pub(crate) fn alert_tools(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let tool = |(name, package): &(&str, &str)| {
-        let path = alert_tool(folder, name, package).with_context(|| {
+/// The programs that tests speak to, by the variables that tell tests of them: those of the `PATH`,
+/// or of the system's packages, unpacked into `folder` so that none of them starts a service.
+pub(crate) fn test_programs(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut variables = Vec::new();
+    for program in TEST_PROGRAMS {
+        let Program { name, package, .. } = program;
+        let path = test_program(folder, program).with_context(|| {
             format!("no {name} found and none could be unpacked: install {package}")
         })?;
         println!("   {name}: {}", path.display());
-        Ok((format!("{}_BIN", name.to_uppercase()), path))
-    };
-    ALERT_TOOLS.iter().map(tool).collect()
+        variables.push((format!("{}_BIN", name.to_uppercase()), path));
+    }
+    // Where the unpacked ones find theirs; those of the system look there first, and find nothing.
+    variables.push(("TEST_LIBRARIES".to_owned(), folder.join("usr/lib").join(library_folder())));
+    Ok(variables)
 }
 
-fn alert_tool(folder: &Path, name: &str, package: &str) -> Result<PathBuf> {
+fn test_program(folder: &Path, program: &Program) -> Result<PathBuf> {
+    let Program { name, package, needs } = program;
     if let Some(path) = process::find_on_path(&[name]) {
         return Ok(path);
     }
-    let path = folder.join("usr/bin").join(name);
-    if path.exists() {
+    let unpacked = || {
+        let paths = ["usr/bin", "usr/sbin"].map(|place| folder.join(place).join(name));
+        paths.into_iter().find(|path| path.exists())
+    };
+    if let Some(path) = unpacked() {
         return Ok(path);
     }
     fs::create_dir_all(folder)?;
-    let download =
-        || process::run(Command::new("apt-get").args(["download", package]).current_dir(folder));
     // Without a list of packages nothing is found.
+    let names = packages(package, *needs)
+        .or_else(|_| update_packages().and_then(|()| packages(package, *needs)))?;
+    let download =
+        || process::run(Command::new("apt-get").arg("download").args(&names).current_dir(folder));
     download().or_else(|_| update_packages().and_then(|()| download()))?;
-    let is_package = |path: &PathBuf| {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        file.starts_with(&format!("{package}_"))
-    };
-    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
-    let file = files.find(is_package).context("the package was downloaded but is not there")?;
-    process::run(Command::new("dpkg").arg("-x").arg(file).arg(folder))?;
-    ensure!(path.exists(), "the package {package} has no {name}");
-    Ok(path)
+    for file in fs::read_dir(folder)?.flatten().map(|entry| entry.path()) {
+        let file_name = file.file_name().unwrap_or_default().to_string_lossy();
+        if names.iter().any(|name| file_name.starts_with(&format!("{name}_"))) {
+            process::run(Command::new("dpkg").arg("-x").arg(&file).arg(folder))?;
+        }
+    }
+    unpacked().with_context(|| format!("the package {package} has no {name}"))
+}
+
+/// The package, and those of the libraries that it needs and that are not installed.
+fn packages(package: &str, needs: Needs) -> Result<Vec<String>> {
+    let mut names = vec![package.to_owned()];
+    if needs == Needs::Libraries {
+        let mut command = Command::new("apt-get");
+        command.args(["install", "--print-uris", "--yes", "--no-install-recommends", package]);
+        names.extend(libraries(&process::output(&mut command)?));
+    }
+    Ok(names)
+}
+
+/// The libraries of what `apt-get --print-uris` would fetch: `'URL' name_version_arch.deb …`.
+fn libraries(printed: &str) -> Vec<String> {
+    let lines = printed.lines().filter(|line| line.starts_with('\''));
+    let files = lines.filter_map(|line| line.split_whitespace().nth(1));
+    let names = files.filter_map(|file| Some(file.split_once('_')?.0));
+    names.filter(|name| name.starts_with("lib")).map(ToOwned::to_owned).collect()
+}
+
+/// What Debian calls the folder of this machine's libraries.
+fn library_folder() -> String {
+    format!("{}-linux-gnu", std::env::consts::ARCH)
 }
 
 /// Installs the locked packages of a folder, unless that was done since the lock last changed.
@@ -184,6 +236,16 @@ mod tests {
         ] {
             assert_eq!(is_debian_like(release), expected, "{release}");
         }
+    }
+
+    #[test]
+    fn libraries_are_found_among_what_would_be_fetched() {
+        let printed = "Reading package lists...
+'http://debian/pool/libl/liblua5.3-0_5.3.6-2_amd64.deb' liblua5.3-0_5.3.6-2_amd64.deb 123528 SHA256:1
+'http://debian/pool/h/haproxy_2.6.12-1%2bdeb12u4_amd64.deb' haproxy_2.6.12-1+deb12u4_amd64.deb 2 SHA256:2
+";
+        assert_eq!(libraries(printed), ["liblua5.3-0"]);
+        assert_eq!(libraries(""), Vec::<String>::new());
     }
 
     #[test]

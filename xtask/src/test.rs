@@ -4,47 +4,57 @@
 //! profile, debug, and the tests with real clients and a browser run the debug binary: a release
 //! build would cost more than all tests together.
 
-use std::fs;
+mod counts;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 
+use self::counts::Counts;
 use crate::workspace::Workspace;
 use crate::{audit, fuzz, layers, process, setup, tidy};
 
 /// Runs steps until one fails, and remembers how they went.
 #[derive(Debug, Default)]
 struct Runner {
-    passed: Vec<(&'static str, Duration)>,
+    ended: Vec<Step>,
+    tests: Counts,
 }
 
-/// The command. Its last line of output is `N passed, N failed`.
+/// A step that did not fail.
+#[derive(Debug)]
+struct Step {
+    name: &'static str,
+    outcome: String,
+    elapsed: Duration,
+}
+
+/// The command. Its last line of output counts tests: `N passed, N failed`, and `, N skipped`.
 pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     let start = now();
     let mut runner = Runner::default();
     let result = steps(workspace, &mut runner);
     println!("\n── summary");
-    for (name, elapsed) in &runner.passed {
-        println!("   {name:<14}{:>7.1} s", elapsed.as_secs_f64());
+    for Step { name, outcome, elapsed } in &runner.ended {
+        println!("   {name:<14}{:>7.1} s   {outcome}", elapsed.as_secs_f64());
     }
     println!("   {:<14}{:>7.1} s\n", "in all", start.elapsed().as_secs_f64());
-    let failed = usize::from(result.is_err());
+    let mut counts = runner.tests;
     if let Err(error) = &result {
         println!("error: {error:#}\n");
+        // What fails may be no test.
+        counts.failed = counts.failed.max(1);
     }
-    println!("{} passed, {failed} failed", runner.passed.len());
+    println!("{counts}");
     // The error was printed above, so that this line stays the last.
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The folders with npm packages to install before their tests run.
-pub(crate) fn npm_folders(root: &Path) -> Vec<PathBuf> {
-    let mut folders = node_folders(root);
-    folders.extend([real_clients_folder(root), browser_folder(root)]);
-    folders.retain(|folder| folder.join("package-lock.json").exists());
-    folders
+pub(crate) fn npm_folders(root: &Path) -> [PathBuf; 2] {
+    [real_clients_folder(root), browser_folder(root)]
 }
 
 fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
@@ -52,11 +62,11 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     let cargo = |arguments: &[&str]| process::run(process::cargo(arguments).current_dir(root));
 
     let mut browser = PathBuf::new();
-    let mut alert_tools = Vec::new();
+    let mut tools = Vec::new();
     runner.step("set-up", || {
         setup::tools()?;
         browser = setup::browser()?;
-        alert_tools = setup::alert_tools(&workspace.target.join("alert-tools"))?;
+        tools = setup::test_programs(&workspace.target.join("test-programs"))?;
         npm_folders(root).iter().try_for_each(|folder| setup::npm_packages(folder))
     })?;
     runner.step("format", || {
@@ -68,56 +78,77 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     runner.step("audit", || audit::run(workspace))?;
     if process::cargo(&["deny", "--version"]).output().is_ok_and(|out| out.status.success()) {
         runner.step("deny", || cargo(&["deny", "check", "bans", "licenses", "sources"]))?;
+    } else {
+        runner.skip("deny", "skipped: there is no cargo-deny; `audit` has checked the same");
     }
     runner.step("lint", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     })?;
     // The tests' own features are selected here too, so that `cargo test` builds nothing twice.
     runner.step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]))?;
-    runner.step("rust tests", || cargo(&["test", "--workspace", "--locked"]))?;
-    runner.step("fuzz", || fuzz::run(workspace))?;
-    runner.step("client tests", || {
-        let folders = node_folders(root);
-        println!("   {} packages with tests of their own", folders.len());
-        folders.iter().try_for_each(|folder| process::run(&mut node_test(folder)))
+    runner.tests("rust tests", |counts| {
+        let mut tests = process::cargo(&["test", "--workspace", "--locked"]);
+        process::run_reading(tests.current_dir(root), |line| counts.read(line))
     })?;
+    runner.tests("fuzz", |counts| fuzz::run(workspace, || counts.passed += 1))?;
     let binary = workspace.target.join("debug").join("bellwire");
-    runner.step("real clients", || {
+    runner.tests("real clients", |counts| {
         ensure!(binary.exists(), "{} was not built", binary.display());
         let mut tests = node_test(&real_clients_folder(root));
-        process::run(tests.env("BELLWIRE_BIN", &binary).envs(alert_tools.iter().cloned()))
+        tests.env("BELLWIRE_BIN", &binary).envs(tools.iter().cloned());
+        process::run_reading(&mut tests, |line| counts.read(line))
     })?;
-    runner.step("browser tests", || {
-        process::run(
-            node_test(&browser_folder(root))
-                .env("BELLWIRE_BIN", &binary)
-                .env("CHROMIUM_BIN", &browser),
-        )
+    runner.tests("browser tests", |counts| {
+        let mut tests = node_test(&browser_folder(root));
+        tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", &browser);
+        tests.envs(tools.iter().cloned());
+        process::run_reading(&mut tests, |line| counts.read(line))
     })
 }
 
 impl Runner {
+    /// A check, or what tests need.
     fn step(&mut self, name: &'static str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.run(name, || step().map(|()| "done".to_owned()))
+    }
+
+    /// Tests, which count themselves. Where there were none, something is wrong with the step.
+    fn tests(
+        &mut self,
+        name: &'static str,
+        tests: impl FnOnce(&mut Counts) -> Result<()>,
+    ) -> Result<()> {
+        let mut counts = Counts::default();
+        let result = self.run(name, || {
+            tests(&mut counts)?;
+            ensure!(counts.failed == 0, "{} of {} tests failed", counts.failed, counts.all());
+            ensure!(counts.passed > 0, "no test ran ({counts})");
+            Ok(counts.to_string())
+        });
+        self.tests += counts;
+        result
+    }
+
+    fn skip(&mut self, name: &'static str, reason: &str) {
+        println!("\n── {name}\n   {reason}");
+        self.ended.push(Step { name, outcome: reason.to_owned(), elapsed: Duration::ZERO });
+    }
+
+    fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<String>) -> Result<()> {
         println!("\n── {name}");
         let start = now();
-        if let Err(error) = step() {
-            bail!("{name} failed after {:.1} s: {error:#}", start.elapsed().as_secs_f64());
+        match step() {
+            Ok(outcome) => {
+                let elapsed = start.elapsed();
+                println!("   {name}: {outcome} in {:.1} s", elapsed.as_secs_f64());
+                self.ended.push(Step { name, outcome, elapsed });
+                Ok(())
+            }
+            Err(error) => {
+                bail!("{name} failed after {:.1} s: {error:#}", start.elapsed().as_secs_f64())
+            }
         }
-        let elapsed = start.elapsed();
-        println!("   {name}: passed in {:.1} s", elapsed.as_secs_f64());
-        self.passed.push((name, elapsed));
-        Ok(())
     }
-}
-
-/// The client packages and the web page, as far as they bring tests of Node's own runner.
-fn node_folders(root: &Path) -> Vec<PathBuf> {
-    let clients = fs::read_dir(root.join("clients")).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = clients.map(|entry| entry.path()).collect();
-    folders.push(root.join("web"));
-    folders.retain(|folder| folder.join("package.json").exists());
-    folders.sort();
-    folders
 }
 
 /// Clients that others wrote, against the binary.
@@ -150,7 +181,30 @@ mod tests {
         runner.step("a", || Ok(())).unwrap();
         let error = runner.step("b", || bail!("no luck")).unwrap_err().to_string();
         assert!(error.starts_with("b failed after") && error.ends_with("no luck"), "{error}");
-        assert_eq!(runner.passed.len(), 1);
-        assert_eq!(runner.passed[0].0, "a");
+        assert_eq!(runner.ended.len(), 1);
+        assert_eq!(runner.ended[0].name, "a");
+    }
+
+    #[test]
+    fn tests_are_counted_and_none_is_a_failure() {
+        let mut runner = Runner::default();
+        let count = |passed, failed, skipped| {
+            move |counts: &mut Counts| {
+                *counts = Counts { passed, failed, skipped };
+                Ok(())
+            }
+        };
+        runner.tests("some", count(3, 0, 1)).unwrap();
+        for (tests, reason) in [
+            (count(0, 0, 0), "no test ran (0 passed, 0 failed)"),
+            (count(0, 0, 2), "no test ran (0 passed, 0 failed, 2 skipped)"),
+            (count(1, 1, 0), "1 of 2 tests failed"),
+        ] {
+            let error = runner.tests("others", tests).unwrap_err().to_string();
+            assert!(error.ends_with(reason), "{error}");
+        }
+        assert_eq!(runner.tests, Counts { passed: 4, failed: 1, skipped: 3 });
+        assert_eq!(runner.ended.len(), 1);
+        assert_eq!(runner.ended[0].outcome, "3 passed, 0 failed, 1 skipped");
     }
 }
