@@ -22,7 +22,7 @@ pub(crate) fn tell(config: &Config, journal: &dyn Journal) {
             tracing::info!(%data, newest, acknowledged, "The journal is open.");
         }
         Engine::Memory => {
-            tracing::info!("The journal is in memory: nothing outlives this process.")
+            tracing::info!("The journal is in memory: nothing outlives this process.");
         }
     }
     let states = config.topics.iter().filter(|topic| topic.kind == Kind::State).count();
