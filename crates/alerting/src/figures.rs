@@ -8,7 +8,7 @@ bellwire_process::figures! {
         samples_dropped_late "counter" "bellwire_samples_dropped_late_total" "Samples that rules passed over because they were older than what their series had.";
         samples_dropped_ahead "counter" "bellwire_samples_dropped_ahead_total" "Samples dropped because too many were ahead of the clock.";
         series_refused "counter" "bellwire_series_refused_total" "Samples dropped because rules remember as many series as they may.";
-        values_refused "counter" "bellwire_values_refused_total" "Samples not shown because state topics hold as many keys as they may.";
+        values_refused "counter" "bellwire_values_refused_total" "Samples not shown because state topics hold as many keys or bytes as they may.";
         rules_loaded "gauge" "bellwire_rules_loaded" "Rules that are loaded.";
         reloads "counter" "bellwire_reloads_total" "Times that rules were read again and took effect.";
         reloads_failed "counter" "bellwire_reloads_failed_total" "Times that rules were read again, were wrong, and those before stayed in force.";

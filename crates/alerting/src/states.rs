@@ -27,10 +27,7 @@ pub trait StateTopics: fmt::Debug + Send + Sync {
     }
 }
 
-/// A value that is not shown: there are as many as there may be.
+/// A value that is not shown: there is as much as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("state topics hold at most {keys_max} keys together")]
-pub struct NotShown {
-    /// The limit.
-    pub keys_max: usize,
-}
+#[error("state topics hold as many keys or bytes as they may")]
+pub struct NotShown;

@@ -31,8 +31,8 @@ pub struct Value<P> {
     pub is_deletion: bool,
     /// What the owner sends for it.
     pub payload: P,
-    /// The newest version of the key, shared by all its values.
-    pub(crate) newest: Arc<AtomicU64>,
+    /// The next change of the key; zero where there is none.
+    pub(crate) successor: AtomicU64,
 }
 
 impl<P> Value<P> {
@@ -41,8 +41,13 @@ impl<P> Value<P> {
     ///
     /// A newer one that is still on its way does not count: until it is here, this one is it.
     pub(crate) fn is_stale(&self, as_of: Version) -> bool {
-        let newest = Version::new(self.newest.load(Ordering::Relaxed));
-        self.version < newest && newest <= as_of
+        let successor = Version::new(self.successor.load(Ordering::Relaxed));
+        successor != Version::ZERO && successor <= as_of
+    }
+
+    /// The key has changed once more.
+    pub(crate) fn supersede(&self, successor: Version) {
+        self.successor.store(successor.get(), Ordering::Relaxed);
     }
 }
 

@@ -5,7 +5,9 @@ mod lag;
 
 use std::sync::Arc;
 
-use bellwire_model::{Cursor, EffectiveFilter, Epoch, FilterSet, Offset, Version, limits};
+use bellwire_model::{
+    Cursor, EffectiveFilter, Epoch, FilterSet, NameHasher, Offset, Version, limits,
+};
 
 use crate::delivery::{Delivery, Gap, GapReason, Phase, Turn};
 use crate::entry::{Arrival, Entry, Value};
@@ -13,24 +15,43 @@ use crate::history::{History, HistoryPage};
 use crate::lane::{Lane, LaneId};
 use crate::lanes::Lanes;
 use crate::next::{Entries, Next, Values};
-use crate::ring::Ring;
+use crate::ring::{Popped, Ring};
 
 pub use following::{LaneEnd, LaneEnds};
 pub use lag::Lag;
 
-/// How much the ring holds.
+/// How much a hub holds, and how much it does at once.
 #[derive(Clone, Copy, Debug)]
 pub struct HubLimits {
-    /// Entries.
+    /// Entries of the ring.
     pub ring_events_max: usize,
-    /// Bytes of payload.
+    /// Their bytes.
     pub ring_bytes_max: usize,
+    /// Pointers to entries in all lanes together. Beyond it lanes reach back less far than the
+    /// ring, whatever each of them holds.
+    pub lane_entries_max: usize,
+    /// Entries of the ring that one call looks at for a subscriber that is behind its lane.
+    pub ring_looks_max: usize,
 }
 
 impl Default for HubLimits {
     fn default() -> Self {
-        Self { ring_events_max: limits::RING_EVENTS_MAX, ring_bytes_max: limits::RING_BYTES_MAX }
+        Self {
+            ring_events_max: limits::RING_EVENTS_MAX,
+            ring_bytes_max: limits::RING_BYTES_MAX,
+            lane_entries_max: limits::LANE_ENTRIES_MAX,
+            ring_looks_max: limits::RING_LOOKS_MAX,
+        }
     }
+}
+
+/// What a hub holds in memory, beside what it shares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HubSize {
+    /// Bytes of the entries of the ring. All hubs hold the same.
+    pub ring_bytes: usize,
+    /// Bytes of the lanes' pointers to entries and values.
+    pub lane_bytes: usize,
 }
 
 /// Ring, lanes and history of one shard. See the crate's documentation.
@@ -49,11 +70,17 @@ pub struct Hub<P> {
     ring: Ring<P>,
     lanes: Lanes<P>,
     history: History<P>,
+    /// What was last read from the ring for one subscriber.
+    ring_page: Option<HistoryPage<P>>,
+    /// Things that were looked at for those who come, move or are behind.
+    looks: u64,
 }
 
 impl<P> Hub<P> {
-    /// An empty hub behind a journal whose newest offset is `tail`.
-    pub fn new(epoch: Epoch, tail: Offset, limits: HubLimits) -> Self {
+    /// An empty hub behind a journal that ends at `tail`. The hasher's secret keeps strangers from
+    /// choosing names that collide.
+    pub fn new(tail: Cursor, limits: HubLimits, hasher: NameHasher) -> Self {
+        let Cursor { epoch, offset: tail } = tail;
         Self {
             epoch,
             limits,
@@ -62,8 +89,10 @@ impl<P> Hub<P> {
             arrivals: Arrival::ZERO,
             now_ms: 0,
             ring: Ring::new(tail),
-            lanes: Lanes::new(),
+            lanes: Lanes::new(hasher),
             history: History::new(),
+            ring_page: None,
+            looks: 0,
         }
     }
 
@@ -82,6 +111,18 @@ impl<P> Hub<P> {
         self.lanes.find(follows).is_some()
     }
 
+    /// What it holds.
+    pub fn size(&self) -> HubSize {
+        let lane_bytes = self.lanes.holding().size_bytes::<P>();
+        HubSize { ring_bytes: self.ring.size_bytes(), lane_bytes }
+    }
+
+    /// How many things it has looked at so far for those who come, move or are behind: what that
+    /// costs is the difference. Pushes are not counted, nor what a subscriber takes.
+    pub fn looks(&self) -> u64 {
+        self.looks
+    }
+
     /// What those who are on a lane follow.
     pub fn follows(&self, lane: LaneId) -> &EffectiveFilter {
         &self.lanes.get(lane).follows
@@ -98,15 +139,27 @@ impl<P> Hub<P> {
         for entry in entries {
             assert!(entry.offset > self.tail, "offsets strictly increase");
             self.tail = entry.offset;
-            self.lanes.for_each_reached(&entry.topic, |id, lane| {
-                lane.push(Arc::clone(entry));
-                touched.push(id);
-            });
+            self.lanes.push(entry, touched);
             self.ring.push(Arc::clone(entry));
         }
-        let HubLimits { ring_events_max, ring_bytes_max } = self.limits;
-        while let Some(old) = self.ring.pop_over(ring_events_max, ring_bytes_max) {
-            self.lanes.for_each_reached(&old.topic, |_, lane| lane.trim(old.offset));
+        let HubLimits { ring_events_max, ring_bytes_max, .. } = self.limits;
+        loop {
+            match self.ring.pop_over(ring_events_max, ring_bytes_max) {
+                Popped::Held(old) => self.lanes.trim(&old),
+                Popped::Retired => {}
+                Popped::Nothing => break,
+            }
+        }
+        self.retire();
+    }
+
+    /// Lets lanes go of their oldest entries while they hold too many of them; the ring has these
+    /// still.
+    fn retire(&mut self) {
+        while self.lanes.holding().entries > self.limits.lane_entries_max
+            && let Some(old) = self.ring.retire()
+        {
+            self.lanes.trim(&old);
         }
     }
 
@@ -124,20 +177,7 @@ impl<P> Hub<P> {
             assert!(value.version > self.version, "versions strictly increase");
             self.version = value.version;
             let arrival = self.arrivals.advance();
-            let mut paced = Vec::new();
-            self.lanes.for_each_reached(&value.topic, |id, lane| {
-                if lane.is_paced() {
-                    paced.push(id);
-                } else {
-                    lane.push_value(value, arrival);
-                    touched.push(id);
-                }
-            });
-            for id in paced {
-                if self.lanes.pacing(id, |lane| lane.push_paced(value, arrival, now_ms)) {
-                    touched.push(id);
-                }
-            }
+            self.lanes.push_value(value, (arrival, now_ms), touched);
         }
     }
 
@@ -161,6 +201,7 @@ impl<P> Hub<P> {
     /// Frees the pages of history: call it when nobody catches up any more.
     pub fn clear_history(&mut self) {
         self.history.clear();
+        self.ring_page = None;
     }
 
     /// What comes next for this subscriber.
@@ -192,26 +233,75 @@ impl<P> Hub<P> {
 
     /// The subscriber lacks entries that its lane no longer holds, or never did.
     fn next_behind(&mut self, delivery: &Delivery) -> Next<'_, P> {
-        if let Some(page) = self.history.find(delivery.lane, delivery.offset) {
-            if page.trimmed > delivery.offset.max(delivery.gap_known_to) {
-                return Next::Gap(Gap {
-                    from: Cursor { epoch: self.epoch, offset: delivery.offset },
-                    to: Cursor { epoch: self.epoch, offset: page.trimmed },
-                    reason: GapReason::Expired,
-                });
-            }
-            let start = page.entries.partition_point(|entry| entry.offset <= delivery.offset);
-            return Next::Entries(Entries::Page(page.entries[start..].iter(), page.end));
+        let (lane, offset) = (delivery.lane, delivery.offset);
+        if self.history.find(lane, offset).is_none() {
+            return if offset < self.ring.floor() {
+                Next::History(offset)
+            } else if offset < self.ring.window() {
+                self.next_of_ring(delivery)
+            } else {
+                self.extend_back(delivery)
+            };
         }
-        if delivery.offset < self.ring.floor() {
-            return Next::History(delivery.offset);
+        let page = self.history.find(lane, offset).expect("it was there a moment ago");
+        if page.trimmed > offset.max(delivery.gap_known_to) {
+            return Next::Gap(Gap {
+                from: Cursor { epoch: self.epoch, offset },
+                to: Cursor { epoch: self.epoch, offset: page.trimmed },
+                reason: GapReason::Expired,
+            });
         }
-        // The ring still has it all: let the lane have it too, for whoever comes next.
-        let lane = self.lanes.get_mut(delivery.lane);
-        let since = lane.since;
-        lane.extend_back(delivery.offset, self.ring.between(delivery.offset, since));
+        let start = page.entries.partition_point(|entry| entry.offset <= offset);
+        Next::Entries(Entries::Page(page.entries[start..].iter(), page.end))
+    }
+
+    /// The ring still has it all: the lane is to have it, too, for whoever comes next. A lane of
+    /// few events may mean many looks, so each call makes some of them.
+    fn extend_back(&mut self, delivery: &Delivery) -> Next<'_, P> {
+        let looks_max = self.limits.ring_looks_max;
+        let Self { lanes, ring, .. } = self;
+        let looks = lanes.change(delivery.lane, |lane| {
+            let older: Vec<_> =
+                ring.between(delivery.offset, lane.since).rev().take(looks_max).collect();
+            let since = match older.last() {
+                // Every entry from this one on, which is: after what may stand before it.
+                Some(oldest) if older.len() == looks_max => Offset::new(oldest.offset.get() - 1),
+                _ => delivery.offset,
+            };
+            lane.extend_back(since, older.iter().copied());
+            older.len()
+        });
+        self.looks += looks as u64;
+        self.retire();
+        let lane = self.lanes.get(delivery.lane);
+        if delivery.offset < lane.since {
+            return Next::Later;
+        }
         let start = lane.entries.partition_point(|entry| entry.offset <= delivery.offset);
         Next::Entries(Entries::Lane(lane.entries.range(start..)))
+    }
+
+    /// Lanes hold too much to have what the ring has: some of that, as if it were a page.
+    fn next_of_ring(&mut self, delivery: &Delivery) -> Next<'_, P> {
+        let filters = self.lanes.get(delivery.lane).follows.filters();
+        let (mut end, mut looks, mut size_bytes) = (delivery.offset, 0, 0);
+        let mut entries = Vec::new();
+        for entry in self.ring.between(delivery.offset, self.tail) {
+            if looks >= self.limits.ring_looks_max || size_bytes >= limits::WRITE_BYTES_MAX {
+                break;
+            }
+            looks += 1;
+            end = entry.offset;
+            if filters.matches(&entry.topic) {
+                size_bytes += entry.size_bytes;
+                entries.push(Arc::clone(entry));
+            }
+        }
+        self.looks += looks as u64;
+        let (lane, after) = (delivery.lane, delivery.offset);
+        let page = HistoryPage { lane, after, end, trimmed: Offset::ZERO, entries };
+        let page = self.ring_page.insert(page);
+        Next::Entries(Entries::Page(page.entries.iter(), page.end))
     }
 
     /// Where the subscriber may resume. For one that has all there is, that is the hub's tail.
@@ -248,7 +338,11 @@ impl<P> Hub<P> {
     /// Drops a lane's stale values; `seen` is the oldest arrival among those that its subscribers
     /// have. Returns how many deletions it must keep for them.
     pub fn compact(&mut self, lane: LaneId, seen: Arrival) -> usize {
-        self.lanes.get_mut(lane).compact(seen, self.version)
+        let Self { lanes, version, looks, .. } = self;
+        lanes.change(lane, |lane| {
+            *looks += lane.values.len() as u64;
+            lane.compact(seen, *version)
+        })
     }
 }
 

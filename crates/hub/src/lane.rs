@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, Offset, Version};
+use bellwire_model::{EffectiveFilter, NameHasher, Offset, Version};
 
 use crate::entry::{Arrival, Entry, Value};
 use crate::pacer::{Held, Pacer};
@@ -38,6 +39,36 @@ pub(crate) struct Lane<P> {
     compact_at: usize,
     /// Holds back what comes too soon, where there are rates.
     pacer: Option<Box<Pacer<P>>>,
+    /// The last of the lookups that led here.
+    pub(crate) last_lookup: u64,
+}
+
+/// What lanes hold: pointers to entries and values, which others may hold, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holding {
+    pub(crate) entries: usize,
+    pub(crate) values: usize,
+}
+
+impl Holding {
+    /// Bytes of the pointers.
+    pub(crate) fn size_bytes<P>(self) -> usize {
+        self.entries * size_of::<Arc<Entry<P>>>() + self.values * size_of::<Arrived<P>>()
+    }
+}
+
+impl AddAssign for Holding {
+    fn add_assign(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.values += other.values;
+    }
+}
+
+impl SubAssign for Holding {
+    fn sub_assign(&mut self, other: Self) {
+        self.entries -= other.entries;
+        self.values -= other.values;
+    }
 }
 
 /// A value of a lane.
@@ -54,23 +85,30 @@ impl<P> Clone for Arrived<P> {
 }
 
 impl<P> Lane<P> {
-    pub(crate) fn new(follows: EffectiveFilter, tail: Offset) -> Self {
+    pub(crate) fn new(follows: EffectiveFilter, tail: Offset, hasher: NameHasher) -> Self {
+        let pacer = || Box::new(Pacer::new(hasher));
         Self {
-            pacer: follows.is_paced().then(Box::default),
+            pacer: follows.is_paced().then(pacer),
             follows,
             subscribers: 0,
             entries: VecDeque::new(),
             since: tail,
             values: VecDeque::new(),
             compact_at: STALE_VALUES_SLACK,
+            last_lookup: 0,
         }
+    }
+
+    pub(crate) fn holding(&self) -> Holding {
+        Holding { entries: self.entries.len(), values: self.values.len() }
     }
 
     pub(crate) fn push(&mut self, entry: Arc<Entry<P>>) {
         self.entries.push_back(entry);
     }
 
-    /// Puts entries in front that the ring still has; `older` runs from the newest backwards.
+    /// Puts entries in front that the ring still has, all after `since`; `older` runs from the
+    /// newest backwards.
     pub(crate) fn extend_back<'a>(
         &mut self,
         since: Offset,
@@ -86,12 +124,18 @@ impl<P> Lane<P> {
         self.since = since;
     }
 
-    /// The ring let go of everything up to `offset`.
-    pub(crate) fn trim(&mut self, offset: Offset) {
+    /// Lets go of everything up to `offset`; returns how many entries that were.
+    pub(crate) fn trim(&mut self, offset: Offset) -> usize {
+        let before = self.entries.len();
         while self.entries.front().is_some_and(|entry| entry.offset <= offset) {
             self.entries.pop_front();
         }
         self.since = self.since.max(offset);
+        let kept = self.entries.len();
+        if kept < self.entries.capacity() / 4 {
+            self.entries.shrink_to(kept * 2);
+        }
+        before - kept
     }
 
     pub(crate) fn is_paced(&self) -> bool {
@@ -141,7 +185,14 @@ impl<P> Lane<P> {
         self.pacer.as_ref()?.next_release()
     }
 
-    /// Adds values that a snapshot or another lane has. Each comes once, when it arrived last.
+    /// Fills a new lane with values in the order of their arrival.
+    pub(crate) fn fill(&mut self, values: impl Iterator<Item = Arrived<P>>) {
+        debug_assert!(self.values.is_empty(), "a new lane");
+        self.values.extend(values);
+        self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
+    }
+
+    /// Adds values that other lanes have. Each comes once, when it arrived last.
     pub(crate) fn merge(&mut self, values: impl IntoIterator<Item = Arrived<P>>) {
         let mut merged: Vec<_> = std::mem::take(&mut self.values).into();
         merged.extend(values);

@@ -1,42 +1,41 @@
-//! All lanes of a hub, and which of them a topic reaches.
+//! All lanes of a hub, and what they hold together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, Offset, Topic};
-use rustc_hash::FxHashMap;
+use bellwire_model::{EffectiveFilter, NameHasher, Offset, Topic};
 use slab::Slab;
 
-use crate::entry::Arrival;
-use crate::lane::{Arrived, Lane, LaneId};
+use crate::entry::{Arrival, Entry, Value};
+use crate::index::TopicIndex;
+use crate::lane::{Holding, Lane, LaneId};
 
 /// All lanes, and which of them a topic reaches.
 #[derive(Debug)]
 pub(crate) struct Lanes<P> {
     slab: Slab<Lane<P>>,
-    by_filter: FxHashMap<EffectiveFilter, LaneId>,
-    /// Lanes that name a topic.
-    exact: FxHashMap<Box<str>, Vec<LaneId>>,
-    /// Lanes with a wildcard; few, since equal filters share one.
-    patterns: Vec<LaneId>,
-    /// Which of `patterns` a topic reaches; emptied when they change.
-    reached: FxHashMap<Topic, Arc<[LaneId]>>,
+    by_filter: HashMap<EffectiveFilter, LaneId, NameHasher>,
+    index: TopicIndex,
     /// When a lane lets in what it holds back.
     releases: BTreeSet<(u64, LaneId)>,
+    /// What all of them hold.
+    holding: Holding,
+    /// Counts the topics that were looked up.
+    lookups: u64,
+    hasher: NameHasher,
 }
 
-/// Topics in the memory of pattern matches; beyond it the memory starts anew.
-const REACHED_TOPICS_MAX: usize = 65_536;
-
 impl<P> Lanes<P> {
-    pub(crate) fn new() -> Self {
+    /// No lanes. The hasher's secret keeps strangers from choosing names that collide.
+    pub(crate) fn new(hasher: NameHasher) -> Self {
         Self {
             slab: Slab::new(),
-            by_filter: FxHashMap::default(),
-            exact: FxHashMap::default(),
-            patterns: Vec::new(),
-            reached: FxHashMap::default(),
+            by_filter: HashMap::with_hasher(hasher),
+            index: TopicIndex::new(hasher),
             releases: BTreeSet::new(),
+            holding: Holding::default(),
+            lookups: 0,
+            hasher,
         }
     }
 
@@ -44,6 +43,7 @@ impl<P> Lanes<P> {
         &self.slab[id.index()]
     }
 
+    /// A lane, to change what it does not hold.
     pub(crate) fn get_mut(&mut self, id: LaneId) -> &mut Lane<P> {
         &mut self.slab[id.index()]
     }
@@ -52,27 +52,20 @@ impl<P> Lanes<P> {
         self.slab.len()
     }
 
+    /// What all lanes hold.
+    pub(crate) fn holding(&self) -> Holding {
+        self.holding
+    }
+
     pub(crate) fn find(&self, follows: &EffectiveFilter) -> Option<LaneId> {
         self.by_filter.get(follows).copied()
     }
 
-    /// A new lane that has no entries up to `tail`, and `values`.
-    pub(crate) fn create(
-        &mut self,
-        follows: EffectiveFilter,
-        (tail, values): (Offset, Vec<Arrived<P>>),
-    ) -> LaneId {
-        let mut lane = Lane::new(follows.clone(), tail);
-        lane.merge(values);
+    /// A new lane that has no entries up to `tail`, and no values.
+    pub(crate) fn create(&mut self, follows: EffectiveFilter, tail: Offset) -> LaneId {
+        let lane = Lane::new(follows.clone(), tail, self.hasher);
         let id = LaneId(self.slab.insert(lane) as u32);
-        let filters = follows.filters();
-        for filter in filters.iter().filter(|filter| filter.is_exact()) {
-            self.exact.entry(filter.as_str().into()).or_default().push(id);
-        }
-        if filters.iter().any(|filter| !filter.is_exact()) {
-            self.patterns.push(id);
-            self.reached.clear();
-        }
+        self.index.insert(id, follows.filters());
         self.by_filter.insert(follows, id);
         id
     }
@@ -80,21 +73,10 @@ impl<P> Lanes<P> {
     pub(crate) fn remove(&mut self, id: LaneId) {
         let lane = self.slab.remove(id.index());
         self.by_filter.remove(&lane.follows);
+        self.index.remove(id);
+        self.holding -= lane.holding();
         if let Some(at_ms) = lane.next_release() {
             self.releases.remove(&(at_ms, id));
-        }
-        for filter in lane.follows.filters().iter().filter(|filter| filter.is_exact()) {
-            if let Some(ids) = self.exact.get_mut(filter.as_str()) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.exact.remove(filter.as_str());
-                }
-            }
-        }
-        let before = self.patterns.len();
-        self.patterns.retain(|other| *other != id);
-        if self.patterns.len() != before {
-            self.reached.clear();
         }
     }
 
@@ -113,60 +95,80 @@ impl<P> Lanes<P> {
         while let Some((at_ms, id)) = self.releases.first().copied()
             && at_ms <= now_ms
         {
-            if self.pacing(id, |lane| lane.release(now_ms, arrivals)) {
+            if self.change(id, |lane| lane.release(now_ms, arrivals)) {
                 touched.push(id);
             }
         }
     }
 
-    /// Does something to a lane after which it may have to be looked after at another time.
-    pub(crate) fn pacing<T>(&mut self, id: LaneId, act: impl FnOnce(&mut Lane<P>) -> T) -> T {
+    /// Does something to a lane, after which it may hold more or less, and may have to be looked
+    /// after at another time.
+    pub(crate) fn change<T>(&mut self, id: LaneId, act: impl FnOnce(&mut Lane<P>) -> T) -> T {
         let lane = &mut self.slab[id.index()];
-        let before = lane.next_release();
+        let before = (lane.next_release(), lane.holding());
         let result = act(lane);
-        let after = lane.next_release();
-        if before != after {
-            before.map(|at_ms| self.releases.remove(&(at_ms, id)));
-            after.map(|at_ms| self.releases.insert((at_ms, id)));
+        let after = (lane.next_release(), lane.holding());
+        self.holding -= before.1;
+        self.holding += after.1;
+        if before.0 != after.0 {
+            before.0.map(|at_ms| self.releases.remove(&(at_ms, id)));
+            after.0.map(|at_ms| self.releases.insert((at_ms, id)));
         }
         result
     }
 
-    /// Calls `visit` with each lane that `topic` reaches, once.
-    pub(crate) fn for_each_reached(
+    /// Takes in an entry, and names the lanes that it reaches.
+    pub(crate) fn push(&mut self, entry: &Arc<Entry<P>>, touched: &mut Vec<LaneId>) {
+        let before = touched.len();
+        self.for_each_reached(&entry.topic, |id, lane| {
+            lane.push(Arc::clone(entry));
+            touched.push(id);
+        });
+        self.holding.entries += touched.len() - before;
+    }
+
+    /// Lets go of an entry, the oldest that there is.
+    pub(crate) fn trim(&mut self, entry: &Entry<P>) {
+        let mut trimmed = 0;
+        self.for_each_reached(&entry.topic, |_, lane| trimmed += lane.trim(entry.offset));
+        self.holding.entries -= trimmed;
+    }
+
+    /// Takes in a change of a state topic, and names the lanes in which it is to be seen.
+    pub(crate) fn push_value(
         &mut self,
-        topic: &Topic,
-        mut visit: impl FnMut(LaneId, &mut Lane<P>),
+        value: &Arc<Value<P>>,
+        (arrival, now_ms): (Arrival, u64),
+        touched: &mut Vec<LaneId>,
     ) {
-        // A lane with both kinds of filter names topics that its patterns do not cover (filter
-        // sets are canonical), so no lane is in both lists for one topic.
-        if let Some(ids) = self.exact.get(topic.as_str()) {
-            for id in ids {
-                visit(*id, &mut self.slab[id.index()]);
+        let before = touched.len();
+        let mut paced = Vec::new();
+        self.for_each_reached(&value.topic, |id, lane| {
+            if lane.is_paced() {
+                paced.push(id);
+            } else {
+                lane.push_value(value, arrival);
+                touched.push(id);
             }
-        }
-        if self.patterns.is_empty() {
-            return;
-        }
-        let by_pattern = match self.reached.get(topic) {
-            Some(ids) => Arc::clone(ids),
-            None => self.match_patterns(topic),
-        };
-        for id in by_pattern.iter() {
-            visit(*id, &mut self.slab[id.index()]);
+        });
+        self.holding.values += touched.len() - before;
+        for id in paced {
+            if self.change(id, |lane| lane.push_paced(value, arrival, now_ms)) {
+                touched.push(id);
+            }
         }
     }
 
-    fn match_patterns(&mut self, topic: &Topic) -> Arc<[LaneId]> {
-        let passes = |id: &LaneId| {
-            let filters = self.slab[id.index()].follows.filters();
-            filters.iter().any(|filter| !filter.is_exact() && filter.matches(topic))
-        };
-        let ids: Arc<[LaneId]> = self.patterns.iter().copied().filter(|id| passes(id)).collect();
-        if self.reached.len() >= REACHED_TOPICS_MAX {
-            self.reached.clear();
-        }
-        self.reached.insert(topic.clone(), Arc::clone(&ids));
-        ids
+    /// Calls `visit` with each lane that `topic` reaches, once.
+    fn for_each_reached(&mut self, topic: &Topic, mut visit: impl FnMut(LaneId, &mut Lane<P>)) {
+        self.lookups += 1;
+        let Self { slab, index, lookups, .. } = self;
+        index.for_each(topic.as_str(), |id| {
+            let lane = &mut slab[id.index()];
+            // Another of its filters may have led here.
+            if std::mem::replace(&mut lane.last_lookup, *lookups) != *lookups {
+                visit(id, lane);
+            }
+        });
     }
 }

@@ -24,6 +24,8 @@ pub enum Next<'a, P> {
     /// The subscriber is to be told that it is live as of this cursor. Taken by
     /// [`Delivery::took_ready`].
     Ready(Cursor),
+    /// It takes another call to find out: others may want their turn before it.
+    Later,
     /// Nothing until its lane is touched.
     Nothing,
 }

@@ -13,17 +13,15 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use bellwire_model::{MaxRate, Topic, Version};
+use bellwire_model::{MaxRate, NameHasher, Topic, Version};
 use hashbrown::{Equivalent, HashMap};
-use rustc_hash::FxBuildHasher;
 
 use crate::entry::Value;
-use crate::lane::Lane;
 
 /// The keys of one lane that have changed within their interval.
 #[derive(Debug)]
 pub(crate) struct Pacer<P> {
-    resting: HashMap<Key, Resting<P>, FxBuildHasher>,
+    resting: HashMap<Key, Resting<P>, NameHasher>,
     /// When each of them has rested, the soonest on top.
     ends: BinaryHeap<Reverse<RestEnd>>,
 }
@@ -44,10 +42,9 @@ pub(crate) struct Held<P> {
 }
 
 impl<P> Held<P> {
-    /// The same for a lane that is made of this one's and another.
-    pub(crate) fn unless_shown_by(self, other: &Lane<P>) -> Self {
-        let is_shown = other.shows_newest_of(&self.value);
-        Self { shown: if is_shown { self.value.version } else { self.shown }, ..self }
+    /// The same where the value is shown all the same.
+    pub(crate) fn shown(self) -> Self {
+        Self { shown: self.value.version, ..self }
     }
 }
 
@@ -98,13 +95,11 @@ impl PartialEq for RestEnd {
 
 impl Eq for RestEnd {}
 
-impl<P> Default for Pacer<P> {
-    fn default() -> Self {
-        Self { resting: HashMap::default(), ends: BinaryHeap::new() }
-    }
-}
-
 impl<P> Pacer<P> {
+    pub(crate) fn new(hasher: NameHasher) -> Self {
+        Self { resting: HashMap::with_hasher(hasher), ends: BinaryHeap::new() }
+    }
+
     /// Whether the lane takes in a change at once. If not, it is held.
     pub(crate) fn admit(&mut self, value: &Arc<Value<P>>, rate: MaxRate, now_ms: u64) -> bool {
         if let Some(resting) = self.resting.get_mut(&Named::of(value)) {
@@ -161,7 +156,8 @@ impl<P> Pacer<P> {
         }
         if self.resting.is_empty() {
             // A lane that was busy once is not to keep the room for it.
-            *self = Self::default();
+            self.resting.shrink_to(0);
+            self.ends = BinaryHeap::new();
         }
         released
     }

@@ -1,23 +1,74 @@
 //! The state table: the newest value of every key of every state topic.
+//!
+//! ```text
+//! index: (topic, key) ─▶ slot: the value, or that it was deleted while somebody has yet to hear
+//! names: topic ─▶ its changes in order, by slot
+//! ```
+//!
+//! A value knows the one that came after it, so whoever has not sent it yet can tell that it need
+//! not. A key that is gone is remembered for that while a lane has its deletion: one that is put
+//! again, however often, is one change to whoever is slow.
 
-use std::collections::BTreeSet;
+mod slots;
+
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use bellwire_model::{FilterSet, Topic, Version};
-use rustc_hash::FxHashMap;
+use bellwire_model::{Filter, FilterSet, NameHasher, Topic, Version};
+use slab::Slab;
 use thiserror::Error;
 
 use crate::entry::Value;
+use slots::{Slot, Slots};
 
-/// The values that match a filter, oldest change first, as of one version.
+/// The values that match a filter, as of one version.
 #[derive(Debug)]
 pub struct Snapshot<P> {
     /// The newest version in the table when the snapshot was taken.
     pub version: Version,
-    /// The values.
-    pub values: Vec<Arc<Value<P>>>,
+    values: Vec<Arc<Value<P>>>,
+}
+
+impl<P> Snapshot<P> {
+    /// The values, oldest change first. Sorts them: call it when the table is free for others.
+    pub fn into_values(self) -> Vec<Arc<Value<P>>> {
+        let mut values = self.values;
+        // Stable sorts make use of what is in order: those of one topic are.
+        values.sort_by_key(|value| value.version);
+        values
+    }
+}
+
+/// How much a table may hold for a key to be put into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateLimits {
+    /// Keys, of all topics.
+    pub keys_max: usize,
+    /// Bytes, as [`StateTable::size_bytes`] counts them.
+    pub bytes_max: usize,
+}
+
+/// The table holds as much as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum StateError {
+    /// As many keys.
+    #[error(
+        "state topics hold at most {keys_max} keys together; delete some, or publish to a stream"
+    )]
+    Keys {
+        /// The limit.
+        keys_max: usize,
+    },
+    /// As many bytes.
+    #[error(
+        "state topics hold at most {bytes_max} bytes together; delete keys, or publish smaller values"
+    )]
+    Bytes {
+        /// The limit.
+        bytes_max: usize,
+    },
 }
 
 /// One for the process. Its owner passes each value that [`put`](Self::put) and
@@ -25,118 +76,199 @@ pub struct Snapshot<P> {
 #[derive(Debug)]
 pub struct StateTable<P> {
     version: Version,
-    topics: FxHashMap<Topic, FxHashMap<Arc<str>, Arc<Value<P>>>>,
-    /// The topics, sorted, for listings.
-    names: BTreeSet<Topic>,
-    keys: usize,
+    slots: Slots<P>,
+    topics: Slab<Changes>,
+    /// In order: those that a filter may match stand together.
+    names: BTreeMap<Topic, u32>,
 }
 
-/// The table holds as many keys as it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("state topics hold at most {keys_max} keys together; delete some, or publish to a stream")]
-pub struct StateError {
-    /// The limit.
-    pub keys_max: usize,
+/// The keys of one topic, in the order of their changes.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Each live key's newest change, and some that are not any more.
+    log: Vec<(Version, u32)>,
+    live: usize,
 }
 
-impl<P> Default for StateTable<P> {
-    fn default() -> Self {
-        Self::new()
+/// Changes beyond twice the live keys that a topic remembers before it forgets those that no
+/// longer count.
+const STALE_CHANGES_SLACK: usize = 8;
+
+impl Changes {
+    fn push<P>(&mut self, change: (Version, u32), slots: &Slots<P>) {
+        if self.log.len() >= self.live * 2 + STALE_CHANGES_SLACK {
+            self.log.retain(|(version, slot)| slots.live_since(*slot, *version).is_some());
+            self.log.shrink_to(self.live * 2 + STALE_CHANGES_SLACK);
+        }
+        self.log.push(change);
     }
 }
 
 impl<P> StateTable<P> {
-    /// An empty table.
-    pub fn new() -> Self {
+    /// An empty table. The hasher's secret keeps strangers from choosing keys that collide.
+    pub fn new(hasher: NameHasher) -> Self {
         Self {
             version: Version::ZERO,
-            topics: FxHashMap::default(),
-            names: BTreeSet::new(),
-            keys: 0,
+            slots: Slots::new(hasher),
+            topics: Slab::new(),
+            names: BTreeMap::new(),
         }
     }
 
-    /// Replaces the value of `key`. A new key is refused where there are `keys_max` already.
+    /// Replaces the value of `key`. A new key is refused where there is no room for it, and so is a
+    /// larger value than before. The payload comes with its size in bytes.
     pub fn put(
         &mut self,
         (topic, key): (&Topic, &str),
-        payload: P,
-        keys_max: usize,
+        (payload, size_bytes): (P, usize),
+        room: StateLimits,
     ) -> Result<Arc<Value<P>>, StateError> {
-        let (key, newest) = match self.get(topic, key) {
-            Some(old) => (Arc::clone(&old.key), Arc::clone(&old.newest)),
-            None if self.keys >= keys_max => return Err(StateError { keys_max }),
-            None => {
-                self.keys += 1;
-                (key.into(), Arc::new(AtomicU64::new(0)))
-            }
-        };
+        let found = self.slots.find(topic, key);
+        self.check_room(found, Slots::<P>::charge_bytes(key, size_bytes), room)?;
         self.version = self.version.next();
-        newest.store(self.version.get(), Ordering::Relaxed);
-        let value = Arc::new(Value {
-            topic: topic.clone(),
-            key: Arc::clone(&key),
-            version: self.version,
-            is_deletion: false,
-            payload,
-            newest,
+        let id = found.unwrap_or_else(|| self.slots.vacant());
+        let old = found.map(|id| self.slots.get(id));
+        let value = Arc::new(match old {
+            Some(old) => self.value_after(&old.value, payload),
+            None => Value {
+                topic: topic.clone(),
+                key: key.into(),
+                version: self.version,
+                is_deletion: false,
+                payload,
+                successor: AtomicU64::new(0),
+            },
         });
-        let keys = self.topics.entry(topic.clone()).or_default();
-        if keys.is_empty() {
-            self.names.insert(topic.clone());
-        }
-        keys.insert(key, Arc::clone(&value));
+        let topic_id = match old.filter(|old| old.is_live()) {
+            Some(old) => old.topic,
+            None => self.begin_key(&value.topic),
+        };
+        self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
+        self.topics[topic_id as usize].push((self.version, id), &self.slots);
         Ok(value)
     }
 
-    /// Removes `key`; `None` where it does not exist. `payload` announces the deletion.
-    pub fn delete(&mut self, topic: &Topic, key: &str, payload: P) -> Option<Arc<Value<P>>> {
-        let keys = self.topics.get_mut(topic)?;
-        let old = keys.remove(key)?;
-        if keys.is_empty() {
-            self.topics.remove(topic);
-            self.names.remove(topic);
+    fn check_room(
+        &self,
+        found: Option<u32>,
+        size_bytes: usize,
+        room: StateLimits,
+    ) -> Result<(), StateError> {
+        let old = found.map(|id| self.slots.get(id)).filter(|old| old.is_live());
+        if old.is_none() && self.slots.live() >= room.keys_max {
+            return Err(StateError::Keys { keys_max: room.keys_max });
         }
-        self.keys -= 1;
-        self.version = self.version.next();
-        old.newest.store(self.version.get(), Ordering::Relaxed);
-        Some(Arc::new(Value {
-            topic: topic.clone(),
+        let old_bytes = old.map_or(0, |old| old.size_bytes);
+        let grows = size_bytes > old_bytes;
+        if grows && self.slots.size_bytes() - old_bytes + size_bytes > room.bytes_max {
+            return Err(StateError::Bytes { bytes_max: room.bytes_max });
+        }
+        Ok(())
+    }
+
+    /// The next value of a key that there is, or was.
+    fn value_after(&self, old: &Value<P>, payload: P) -> Value<P> {
+        old.supersede(self.version);
+        Value {
+            topic: old.topic.clone(),
             key: Arc::clone(&old.key),
             version: self.version,
-            is_deletion: true,
+            is_deletion: false,
             payload,
-            newest: Arc::clone(&old.newest),
-        }))
+            successor: AtomicU64::new(0),
+        }
+    }
+
+    /// The topic has a key more.
+    fn begin_key(&mut self, topic: &Topic) -> u32 {
+        let known = self.names.get(topic).copied();
+        let id = known.unwrap_or_else(|| {
+            let id = self.topics.insert(Changes::default()) as u32;
+            self.names.insert(topic.clone(), id);
+            id
+        });
+        self.topics[id as usize].live += 1;
+        id
+    }
+
+    /// Removes `key`; `None` where it does not exist. `payload` announces the deletion.
+    pub fn delete(
+        &mut self,
+        (topic, key): (&Topic, &str),
+        (payload, size_bytes): (P, usize),
+    ) -> Option<Arc<Value<P>>> {
+        let id = self.slots.find(topic, key).filter(|id| self.slots.get(*id).is_live())?;
+        let old = self.slots.get(id);
+        self.version = self.version.next();
+        let value = Value { is_deletion: true, ..self.value_after(&old.value, payload) };
+        let value = Arc::new(value);
+        let topic_id = old.topic;
+        let changes = &mut self.topics[topic_id as usize];
+        changes.live -= 1;
+        if changes.live == 0 {
+            self.topics.remove(topic_id as usize);
+            self.names.remove(topic);
+        }
+        self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
+        Some(value)
     }
 
     /// The newest value of `key`.
     pub fn get(&self, topic: &Topic, key: &str) -> Option<&Arc<Value<P>>> {
-        self.topics.get(topic)?.get(key)
+        let slot = self.slots.get(self.slots.find(topic, key)?);
+        slot.is_live().then_some(&slot.value)
     }
 
     /// What a new lane starts from.
     pub fn snapshot(&self, filters: &FilterSet) -> Snapshot<P> {
-        let mut values: Vec<Arc<Value<P>>> = Vec::new();
-        let mut take = |keys: &FxHashMap<Arc<str>, Arc<Value<P>>>| {
-            values.extend(keys.values().cloned());
-        };
-        if filters.iter().all(bellwire_model::Filter::is_exact) {
-            for filter in filters.iter() {
-                let topic: Topic = filter.as_str().parse().expect("an exact filter is a topic");
-                self.topics.get(&topic).into_iter().for_each(&mut take);
+        let mut values = Vec::new();
+        for (index, filter) in filters.iter().enumerate() {
+            for (topic, id) in self.matching(filter) {
+                // Wildcards may overlap: the first one that matches takes the topic.
+                if filters.iter().take(index).any(|earlier| earlier.matches(topic)) {
+                    continue;
+                }
+                let Changes { log, live } = &self.topics[*id as usize];
+                values.reserve(*live);
+                let live =
+                    log.iter().filter_map(|(version, id)| self.slots.live_since(*id, *version));
+                values.extend(live.cloned());
             }
-        } else {
-            let matching = self.topics.iter().filter(|(topic, _)| filters.matches(topic));
-            matching.for_each(|(_, keys)| take(keys));
         }
-        values.sort_unstable_by_key(|value| value.version);
         Snapshot { version: self.version, values }
+    }
+
+    /// The topics that pass one filter; looks at those alone that begin as it does.
+    fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (&'a Topic, &'a u32)> {
+        let text = filter.as_str();
+        let (named, beginning) = match text.find('*') {
+            None => (Some(text), None),
+            Some(wildcard) => (text.strip_suffix("/**"), Some(&text[..wildcard])),
+        };
+        let named = named.and_then(|name| self.names.get_key_value(name));
+        let there = beginning.map(|it| (Bound::Included(it), Bound::Unbounded));
+        let there = there.into_iter().flat_map(|there| self.names.range::<str, _>(there));
+        let alike = there.take_while(move |(topic, _)| {
+            beginning.is_some_and(|beginning| topic.as_str().starts_with(beginning))
+        });
+        named.into_iter().chain(alike).filter(|(topic, _)| filter.matches(topic))
+    }
+
+    /// The values in `looks` places from `place` on, and the next place; `None`: there are no
+    /// more. Whoever goes from place to place meets every value that is there all the while.
+    pub fn look_at(
+        &self,
+        place: usize,
+        looks: usize,
+    ) -> (impl Iterator<Item = &Arc<Value<P>>>, Option<usize>) {
+        let end = (place + looks).min(self.slots.places());
+        let next = (end < self.slots.places()).then_some(end);
+        (self.slots.between(place, end), next)
     }
 
     /// Every value there is, in no order.
     pub fn values(&self) -> impl Iterator<Item = &Arc<Value<P>>> {
-        self.topics.values().flat_map(|keys| keys.values())
+        self.slots.between(0, self.slots.places())
     }
 
     /// The topics that begin with `prefix` and come after `after`, sorted by name, each with its
@@ -148,12 +280,17 @@ impl<P> StateTable<P> {
     ) -> impl Iterator<Item = (&'s Topic, usize)> + use<'s, P> {
         let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
         let names = self.names.range::<str, _>((from, Bound::Unbounded));
-        let names = names.take_while(move |topic| topic.as_str().starts_with(prefix));
-        names.map(|topic| (topic, self.topics[topic].len()))
+        let names = names.take_while(move |(topic, _)| topic.as_str().starts_with(prefix));
+        names.map(|(topic, id)| (topic, self.topics[*id as usize].live))
     }
 
     /// The number of keys in all topics.
     pub fn keys(&self) -> usize {
-        self.keys
+        self.slots.live()
+    }
+
+    /// Bytes that the table is charged with: payloads, keys, and what is around them.
+    pub fn size_bytes(&self) -> usize {
+        self.slots.size_bytes()
     }
 }

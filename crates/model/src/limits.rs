@@ -245,6 +245,14 @@ pub const TOPIC_RULES_MAX: usize = 1_000;
 pub const RING_EVENTS_MAX: usize = 65_536;
 /// Bytes of payload in the ring of recent events.
 pub const RING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Pointers to recent events in all lanes of a shard, 8 bytes each: with the slack of their queues
+/// as much as the ring. Lanes that hold more reach back less far.
+pub const LANE_ENTRIES_MAX: usize = RING_BYTES_MAX / 16;
+/// Bytes of the pointers that all lanes of a shard hold, to events and to values of state topics;
+/// beyond it nobody begins to follow what nobody follows yet.
+pub const LANES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Events of the ring that are looked at for a subscriber before others get their turn.
+pub const RING_LOOKS_MAX: usize = 4_096;
 /// The shortest time between two updates of a key that `max_rate` asks for: 1,000 a second is as
 /// good as no limit.
 pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(1);
@@ -252,6 +260,14 @@ pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(1);
 pub const UPDATE_INTERVAL_MAX: Duration = Duration::from_secs(1000);
 /// Keys of all state topics together.
 pub const STATE_KEYS_MAX: usize = 1_000_000;
+/// Bytes that state topics are charged with together, their share of the overhead included, where
+/// the budget of memory allows as many.
+pub const STATE_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+/// Of the budget of memory, the part that they are charged with at most: what their values are
+/// encoded to is not counted, and may be as much again.
+pub const STATE_SHARE_PERCENT: u64 = 25;
+/// Bytes beyond that which only alerts may take: the board always has room.
+pub const STATE_BYTES_RESERVED: usize = 256 * 1024 * 1024;
 /// Bytes of one state value: it is kept in memory as long as its key lives.
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Of these, keys that only alerts may take: the board always has room.

@@ -34,6 +34,13 @@ impl Topic {
     }
 }
 
+/// Topics are found by their text: the two compare and hash alike.
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromStr for Topic {
     type Err = TopicError;
 
@@ -43,12 +50,6 @@ impl FromStr for Topic {
             return Err(TopicError::Wildcard);
         }
         Ok(Self(text.into()))
-    }
-}
-
-impl Borrow<str> for Topic {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 

@@ -13,7 +13,7 @@ use bellwire_journal::{ClockReading, DiskJournal, DiskOptions, Journal, MemoryJo
 use bellwire_model::limits::{
     DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, QUERIES_MAX, RETENTION_INTERVAL,
 };
-use bellwire_model::{Epoch, Offset};
+use bellwire_model::{Epoch, NameHasher, Offset};
 use bellwire_process::clock;
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
@@ -239,10 +239,15 @@ impl Core {
         let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
         let journal = open_journal(config, &topics, committer)?;
         loaded::tell(config, journal.as_ref());
-        let shard_parts = shard_parts(config.shards, journal.bounds().tail)?;
-        let (table, tasks, feed) = hubs(&journal, &shard_parts);
+        let name_hasher = name_hasher()?;
+        let shard_parts = shard_parts(config.shards, (journal.bounds().tail, name_hasher))?;
+        let (table, tasks, feed) = hubs(&journal, &shard_parts, name_hasher);
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
-        let states = Arc::new(States::new(journal.epoch(), Arc::clone(&table), feed));
+        let states = Arc::new(States::new(
+            journal.epoch(),
+            (Arc::clone(&table), bellwire_shards::state_bytes_max(memory_bytes(config))),
+            feed,
+        ));
         let figures = Arc::clone(figures);
         Ok(Self { journal, table, tasks, states, topics, rates, shard_parts, figures })
     }
@@ -369,14 +374,19 @@ fn timing(config: &Config) -> Timing {
     Timing { heartbeat_interval, stall_timeout }
 }
 
+/// The budget of memory.
+fn memory_bytes(config: &Config) -> u64 {
+    match config.memory_bytes_max {
+        0 => admission::default_memory_bytes_max(),
+        configured => configured,
+    }
+}
+
 fn admission_limits(config: &Config) -> AdmissionLimits {
     AdmissionLimits {
         connections: open_files::raise(config.connections_max),
         connections_per_address: config.connections_per_address_max,
-        memory_bytes: match config.memory_bytes_max {
-            0 => admission::default_memory_bytes_max(),
-            configured => configured,
-        },
+        memory_bytes: memory_bytes(config),
     }
 }
 
@@ -384,9 +394,10 @@ fn admission_limits(config: &Config) -> AdmissionLimits {
 fn hubs(
     journal: &Arc<dyn Journal>,
     parts: &[ShardParts],
+    name_hasher: NameHasher,
 ) -> (SharedTable, Arc<TaskHub>, Arc<Feed>) {
-    let table = bellwire_shards::new_table();
-    let tasks = Arc::new(TaskHub::new(Arc::clone(journal), Arc::clone(&table)));
+    let table = bellwire_shards::new_table(name_hasher);
+    let tasks = Arc::new(TaskHub::new(Arc::clone(journal), Arc::clone(&table), name_hasher));
     let shards = parts.iter().map(|parts| parts.handle.clone()).collect();
     let feed = Arc::new(Feed { shards, tasks: Arc::clone(&tasks) });
     (table, tasks, feed)
@@ -402,11 +413,20 @@ fn spawn_shards(
     Ok((shards, Arc::new(spread)))
 }
 
+/// The secret of the tables whose keys are names that strangers choose.
+fn name_hasher() -> io::Result<NameHasher> {
+    let secret = || getrandom::u64().map_err(|error| io::Error::other(error.to_string()));
+    Ok(NameHasher::new([secret()?, secret()?]))
+}
+
 /// One for each core where the configuration does not say.
-fn shard_parts(configured: usize, tail: Offset) -> io::Result<Vec<ShardParts>> {
+fn shard_parts(
+    configured: usize,
+    (tail, name_hasher): (Offset, NameHasher),
+) -> io::Result<Vec<ShardParts>> {
     let cores = || available_parallelism().map_or(1, Into::into);
     let count = if configured > 0 { configured } else { cores() };
-    (0..count).map(|_| ShardParts::new(tail)).collect()
+    (0..count).map(|_| ShardParts::new(tail, name_hasher)).collect()
 }
 
 /// Connections that the kernel keeps ready for the front door.

@@ -131,7 +131,7 @@ impl StateTopics for Board {
 
     fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
         let results = self.0.apply_now(events).into_iter();
-        results.map(|result| result.map_err(|full| NotShown { keys_max: full.keys_max })).collect()
+        results.map(|result| result.map_err(|_| NotShown)).collect()
     }
 
     fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {

@@ -13,6 +13,7 @@ bellwire_process::figures! {
         events_delivered "counter" "bellwire_events_delivered_total" "Events written to streams, once for each subscriber.";
         bytes_delivered "counter" "bellwire_bytes_delivered_total" "Bytes written to streams.";
         state_keys "gauge" "bellwire_state_keys" "Keys of all state topics.";
+        state_bytes "gauge" "bellwire_state_bytes" "Bytes that state topics are charged with: values, keys, and what is around them.";
     }
     within {
         journal_failures "Appends that failed.";

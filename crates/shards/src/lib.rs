@@ -37,7 +37,7 @@ pub use shard::{
     Handoff, LagReport, Laggard, Lags, Place, ShardParts, Socket, Spread, Surroundings, Timing,
     spawn,
 };
-pub use state::{SharedTable, States, new_table};
+pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{
     Asked, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest, parse_cursor,
 };

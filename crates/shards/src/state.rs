@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use bellwire_hub::{Snapshot, StateError, StateTable, Value};
-use bellwire_model::{Epoch, Event, FilterSet, Timestamp, Topic, limits};
+use bellwire_hub::{Snapshot, StateError, StateLimits, StateTable, Value};
+use bellwire_model::{Epoch, Event, FilterSet, NameHasher, Timestamp, Topic, limits};
 
 use crate::feed::{Batch, Feed};
 use crate::frames::Frames;
@@ -14,24 +14,37 @@ pub struct States {
     epoch: Epoch,
     table: Arc<Mutex<StateTable<Frames>>>,
     feed: Arc<Feed>,
-}
-
-/// How many keys there may be for a topic to begin another. Alerts always have room.
-fn keys_max(topic: &Topic) -> usize {
-    let is_alert = topic.segments().next() == Some("alerts");
-    limits::STATE_KEYS_MAX - if is_alert { 0 } else { limits::STATE_KEYS_RESERVED }
+    /// Bytes that all topics but those of alerts may hold.
+    bytes_max: usize,
 }
 
 /// The table alone, for hubs that start new lanes.
 pub type SharedTable = Arc<Mutex<StateTable<Frames>>>;
 
-pub fn new_table() -> SharedTable {
-    Arc::new(Mutex::new(StateTable::new()))
+pub fn new_table(name_hasher: NameHasher) -> SharedTable {
+    Arc::new(Mutex::new(StateTable::new(name_hasher)))
+}
+
+/// Bytes that state topics may hold in a process with this budget of memory.
+pub fn state_bytes_max(memory_bytes: u64) -> usize {
+    let share = memory_bytes / 100 * limits::STATE_SHARE_PERCENT;
+    usize::try_from(share).unwrap_or(usize::MAX).min(limits::STATE_BYTES_MAX)
 }
 
 impl States {
-    pub fn new(epoch: Epoch, table: SharedTable, feed: Arc<Feed>) -> Self {
-        Self { epoch, table, feed }
+    pub fn new(epoch: Epoch, (table, bytes_max): (SharedTable, usize), feed: Arc<Feed>) -> Self {
+        Self { epoch, table, feed, bytes_max }
+    }
+
+    /// What there may be for a key of a topic to be put. Alerts always have room.
+    fn room(&self, topic: &Topic) -> StateLimits {
+        let (keys_max, bytes_max) = (limits::STATE_KEYS_MAX, self.bytes_max);
+        if topic.segments().next() == Some("alerts") {
+            let bytes_max = bytes_max.saturating_add(limits::STATE_BYTES_RESERVED);
+            StateLimits { keys_max, bytes_max }
+        } else {
+            StateLimits { keys_max: keys_max - limits::STATE_KEYS_RESERVED, bytes_max }
+        }
     }
 
     /// Waits until the hubs have room.
@@ -60,12 +73,12 @@ impl States {
             .into_iter()
             .map(|event| {
                 let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
-                let is_deletion = event.body.is_none();
-                let frames = Frames::new(self.epoch, None, event);
+                let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
+                let payload = (Frames::new(self.epoch, None, event), size_bytes);
                 if is_deletion {
-                    changes.extend(table.delete(&topic, &key, frames));
+                    changes.extend(table.delete((&topic, &key), payload));
                 } else {
-                    changes.push(table.put((&topic, &key), frames, keys_max(&topic))?);
+                    changes.push(table.put((&topic, &key), payload, self.room(&topic))?);
                 }
                 Ok(())
             })
@@ -130,6 +143,11 @@ impl States {
         let table = self.table.lock().expect("not poisoned");
         let topics = table.topics(prefix, after).filter(|(topic, _)| is_wanted(topic));
         topics.take(limit).map(|(topic, keys)| (topic.clone(), keys)).collect()
+    }
+
+    /// Bytes that all state topics are charged with.
+    pub fn size_bytes(&self) -> usize {
+        self.table.lock().expect("not poisoned").size_bytes()
     }
 
     /// The number of keys in all state topics.

@@ -10,7 +10,7 @@ use bellwire_journal::ReadLimit;
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, POLL_READS_MAX, STATE_ANSWER_BYTES_MAX,
 };
-use bellwire_model::{Cursor, EffectiveFilter, FilterSet, Offset};
+use bellwire_model::{Cursor, EffectiveFilter, FilterSet, NameHasher, Offset};
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
@@ -47,8 +47,9 @@ pub struct PollAnswer {
 }
 
 impl TaskHub {
-    pub fn new(journal: Arc<dyn Journal>, table: SharedTable) -> Self {
-        let hub = Hub::new(journal.epoch(), journal.bounds().tail, HubLimits::default());
+    pub fn new(journal: Arc<dyn Journal>, table: SharedTable, name_hasher: NameHasher) -> Self {
+        let tail = Cursor { epoch: journal.epoch(), offset: journal.bounds().tail };
+        let hub = Hub::new(tail, HubLimits::default(), name_hasher);
         let inner = Mutex::new(Inner { hub, waiting: FxHashMap::default() });
         let reads = Semaphore::new(POLL_READS_MAX);
         Self { journal, table, inner, reads }
@@ -105,10 +106,9 @@ impl TaskHub {
         let table = self.table.lock().expect("not poisoned");
         let mut inner = self.inner.lock().expect("not poisoned");
         let follows = EffectiveFilter::from(request.filters.clone());
-        let is_new = !inner.hub.has_lane(&follows);
-        let snapshot = is_new.then(|| table.snapshot(&request.filters));
-        drop(table);
+        let snapshot = |_: &mut Hub<Frames>| table.snapshot(&request.filters);
         let (delivery, gap) = inner.hub.join(&follows, begin, snapshot);
+        drop(table);
         let notify = Arc::clone(inner.waiting.entry(delivery.lane()).or_default());
         let cursor = inner.hub.cursor(&delivery);
         drop(inner);
@@ -140,6 +140,7 @@ impl TaskHub {
                     subscriber.cursor = hub.cursor(&subscriber.delivery);
                     return Taken::Nothing;
                 }
+                Next::Later => {}
                 Next::Ready(_) => subscriber.delivery.took_ready(),
                 Next::History(after) => return Taken::History(after),
                 Next::Gap(_) if !subscriber.events.is_empty() => {

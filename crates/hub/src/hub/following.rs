@@ -14,7 +14,7 @@ use bellwire_model::EffectiveFilter;
 
 use super::Hub;
 use crate::delivery::{Begin, Delivery, Gap};
-use crate::lane::{Arrived, LaneId};
+use crate::lane::{Arrived, Lane, LaneId};
 use crate::pacer::Held;
 use crate::state::Snapshot;
 
@@ -37,21 +37,26 @@ pub struct LaneEnds {
 }
 
 impl<P> Hub<P> {
-    /// Adds a subscriber. Where there is no lane for what it follows yet, `snapshot` is what the new
-    /// one starts from, as of the newest change that has been pushed: a change more or less would be
-    /// lost or come twice. Returns the gap to tell the subscriber before all else, if any.
+    /// Adds a subscriber. Where there is no lane for what it follows yet, `snapshot` is called for
+    /// what the new one starts from. It pushes the changes that the snapshot has and the hub has
+    /// not: a change more or less would be lost or come twice. Returns the gap to tell the
+    /// subscriber before all else, if any.
     pub fn join(
         &mut self,
         follows: &EffectiveFilter,
         begin: Begin,
-        snapshot: Option<Snapshot<P>>,
+        snapshot: impl FnOnce(&mut Self) -> Snapshot<P>,
     ) -> (Delivery, Option<Gap>) {
         let lane = self.lanes.find(follows).unwrap_or_else(|| {
-            let Snapshot { version, values } = snapshot.expect("a new lane starts from a snapshot");
-            assert_eq!(version, self.version, "a snapshot is as of the newest push");
-            let arrive = |value| Arrived { arrival: self.arrivals.advance(), value };
-            let values = values.into_iter().map(arrive).collect();
-            self.lanes.create(follows.clone(), (self.tail, values))
+            let snapshot = snapshot(self);
+            assert_eq!(snapshot.version, self.version, "a snapshot is as of the newest push");
+            let arrivals = &mut self.arrivals;
+            let arrive = |value| Arrived { arrival: arrivals.advance(), value };
+            let values = snapshot.into_values().into_iter().map(arrive);
+            let lane = self.lanes.create(follows.clone(), self.tail);
+            self.lanes.change(lane, |lane| lane.fill(values));
+            self.looks += self.lanes.get(lane).values.len() as u64;
+            lane
         });
         self.lanes.get_mut(lane).subscribers += 1;
         Delivery::new(lane, begin, self.tail(), self.arrivals)
@@ -70,17 +75,20 @@ impl<P> Hub<P> {
         let union = one.follows.union(&other.follows);
         // What one holds back comes again though the other has shown it: an older value may have
         // come from the one after that.
-        let held_by_one = one.held().map(|held| held.unless_shown_by(other));
-        let held_by_other = other.held().map(|held| held.unless_shown_by(one));
+        let held_by_one = one.held().map(|held| unless_shown_by(other, held));
+        let held_by_other = other.held().map(|held| unless_shown_by(one, held));
         let held = held_by_one.chain(held_by_other).collect();
+        self.looks += (one.holding().values + other.holding().values) as u64;
         let found = self.lanes.find(&union);
         let lane = if let Some(lane) = found {
             lane
         } else {
             // Nobody but `main` begins here, and it knows what is gone.
             let live = one.live(self.version).chain(other.live(self.version));
-            let values = live.cloned().collect();
-            self.lanes.create(union, (self.tail, values))
+            let values: Vec<_> = live.cloned().collect();
+            let lane = self.lanes.create(union, self.tail);
+            self.lanes.change(lane, |lane| lane.merge(values));
+            lane
         };
         main.offset = self.tail;
         // The hub may be behind what one of them has been told of.
@@ -97,6 +105,7 @@ impl<P> Hub<P> {
         debug_assert!(old.follows.covers(follows), "a part of what it followed");
         let found = self.lanes.find(follows);
         let filters = follows.filters();
+        self.looks += old.holding().values as u64;
         let held = old.held().filter(|held| filters.matches(&held.value.topic)).collect();
         let rest = old.values.iter().filter(|arrived| filters.matches(&arrived.value.topic));
         let lane = if let Some(id) = found {
@@ -107,11 +116,13 @@ impl<P> Hub<P> {
                 arrived.arrival > delivery.arrival && !lane.holds(&arrived.value)
             };
             let values: Vec<_> = rest.filter(is_lacking).cloned().collect();
-            self.lanes.get_mut(id).merge(values);
+            self.lanes.change(id, |lane| lane.merge(values));
             id
         } else {
-            let values = rest.cloned().collect();
-            self.lanes.create(follows.clone(), (self.tail, values))
+            let values: Vec<_> = rest.cloned().collect();
+            let lane = self.lanes.create(follows.clone(), self.tail);
+            self.lanes.change(lane, |lane| lane.fill(values.into_iter()));
+            lane
         };
         self.take_along(held, lane, found);
         self.change_lane(delivery, lane)
@@ -125,7 +136,7 @@ impl<P> Hub<P> {
                 held.shown = held.value.version;
             }
         }
-        self.lanes.pacing(id, |lane| lane.hold(held, &mut self.arrivals, self.now_ms));
+        self.lanes.change(id, |lane| lane.hold(held, &mut self.arrivals, self.now_ms));
     }
 
     fn change_lane(&mut self, delivery: &mut Delivery, lane: LaneId) -> LaneEnd {
@@ -143,4 +154,9 @@ impl<P> Hub<P> {
         self.history.forget(id);
         LaneEnd::Ended
     }
+}
+
+/// What one lane holds back, for a lane that is made of it and another.
+fn unless_shown_by<P>(other: &Lane<P>, held: Held<P>) -> Held<P> {
+    if other.shows_newest_of(&held.value) { held.shown() } else { held }
 }

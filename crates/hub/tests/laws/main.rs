@@ -5,6 +5,7 @@
 
 mod rates;
 mod subscriber;
+mod table;
 mod world;
 
 use proptest::prelude::*;

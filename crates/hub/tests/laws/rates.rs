@@ -4,13 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwire_hub::{
-    Begin, Delivery, Entry, Hub, HubLimits, Next, Snapshot, Start, StateTable, Value,
+    Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable, Value,
 };
-use bellwire_model::{EffectiveFilter, Epoch, MaxRate, Offset, PacedFilter, Topic};
+use bellwire_model::{
+    Cursor, EffectiveFilter, Epoch, MaxRate, NameHasher, Offset, PacedFilter, Topic,
+};
 use proptest::prelude::*;
 
+const ROOM: StateLimits = StateLimits { keys_max: 100, bytes_max: usize::MAX };
+
 fn hub() -> Hub<u64> {
-    Hub::new(Epoch::new(7), Offset::ZERO, HubLimits::default())
+    let tail = Cursor { epoch: Epoch::new(7), offset: Offset::ZERO };
+    Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]))
+}
+
+fn empty_table() -> StateTable<u64> {
+    StateTable::new(NameHasher::new([1, 2]))
 }
 
 fn follow(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
@@ -23,9 +32,7 @@ fn follow(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
 
 fn join(hub: &mut Hub<u64>, follows: &EffectiveFilter, table: &StateTable<u64>) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    let snapshot: Option<Snapshot<u64>> =
-        (!hub.has_lane(follows)).then(|| table.snapshot(follows.filters()));
-    hub.join(follows, begin, snapshot).0
+    hub.join(follows, begin, |_| table.snapshot(follows.filters())).0
 }
 
 /// Everything that a subscriber lacks; values alone are told.
@@ -64,7 +71,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 proptest! {
     #[test]
     fn a_key_changes_no_more_often_than_asked_for(changes in changes()) {
-        let (mut hub, mut table, mut now_ms) = (hub(), StateTable::new(), 1_000);
+        let (mut hub, mut table, mut now_ms) = (hub(), empty_table(), 1_000);
         let topics: [Topic; 2] = ["slow/x", "fast/x"].map(|topic| topic.parse().expect("a topic"));
         let follows = follow(&[("slow/*", Some(10.0)), ("fast/*", Some(50.0))]);
         let mut delivery = join(&mut hub, &follows, &table);
@@ -75,10 +82,10 @@ proptest! {
             for topic in &topics {
                 match change {
                     Change::Put(key) => {
-                        let put = table.put((topic, &key.to_string()), number as u64, 100);
+                        let put = table.put((topic, &key.to_string()), (number as u64, 8), ROOM);
                         values.push(put.expect("room"));
                     }
-                    Change::Delete(key) => values.extend(table.delete(topic, &key.to_string(), 0)),
+                    Change::Delete(key) => values.extend(table.delete((topic, &key.to_string()), (0, 0))),
                     Change::Pass(ms) => now_ms += ms,
                 }
             }
@@ -107,12 +114,12 @@ proptest! {
 
 #[test]
 fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
-    let (mut hub, mut table) = (hub(), StateTable::new());
+    let (mut hub, mut table) = (hub(), empty_table());
     let topic: Topic = "tickers/x".parse().expect("a topic");
     let follows = follow(&[("tickers/*", Some(5.0))]);
     let mut first = join(&mut hub, &follows, &table);
     let mut put = |hub: &mut Hub<u64>, now_ms, number| {
-        let value = table.put((&topic, "k"), number, 10).expect("room");
+        let value = table.put((&topic, "k"), (number, 8), ROOM).expect("room");
         let mut touched = Vec::new();
         hub.push_values(&[value], now_ms, &mut touched);
         touched.len()
@@ -128,7 +135,7 @@ fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
     assert_eq!(put(&mut hub, 1_001, 2), 0, "and touches nobody while it is held back");
     assert_eq!(put(&mut hub, 1_150, 3), 0);
     assert_eq!(payloads(take_values(&mut hub, &mut first)), [1]);
-    let mut second = join(&mut hub, &follows, &StateTable::new());
+    let mut second = join(&mut hub, &follows, &empty_table());
     assert_eq!(payloads(take_values(&mut hub, &mut second)), [1], "what the lane shows");
     assert_eq!(hub.next_release(), Some(1_200));
     assert_eq!(release(&mut hub, 1_199), []);
@@ -143,7 +150,7 @@ fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
 
 #[test]
 fn a_stream_never_caught_up_with_does_not_starve_values_nor_they_it() {
-    let (mut hub, mut table) = (hub(), StateTable::new());
+    let (mut hub, mut table) = (hub(), empty_table());
     let (stream, state): (Topic, Topic) = ("a/1".parse().expect("a"), "s".parse().expect("s"));
     let mut delivery = join(&mut hub, &follow(&[("**", None)]), &table);
     let (mut entries_taken, mut values_taken) = (0, 0);
@@ -153,7 +160,8 @@ fn a_stream_never_caught_up_with_does_not_starve_values_nor_they_it() {
             let entry = Entry { offset, topic: stream.clone(), size_bytes: 1, payload: 0 };
             hub.push(&[Arc::new(entry)], &mut Vec::new());
         }
-        let values = ["k", "l"].map(|key| table.put((&state, key), round, 10).expect("room"));
+        let values =
+            ["k", "l"].map(|key| table.put((&state, key), (round, 8), ROOM).expect("room"));
         hub.push_values(&values, 0, &mut Vec::new());
         // It takes one thing where four come.
         match hub.next(&mut delivery) {

@@ -137,6 +137,7 @@ impl Place {
         let filters = self.follows.filters();
         match hub.next(delivery) {
             Next::Nothing => return Taken::Nothing,
+            Next::Later => return Taken::Something,
             Next::History(after) => return Taken::History(after),
             Next::Ready(cursor) => {
                 assert!(cursor.offset >= delivery.offset());

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bellwire_hub::{
     Begin, Delivery, Entry, GapReason, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Start,
-    StateTable, Value,
+    StateLimits, StateTable, Value,
 };
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, FilterSet, MaxRate, Offset, PacedFilter, Topic,
+    Cursor, EffectiveFilter, Epoch, FilterSet, MaxRate, NameHasher, Offset, PacedFilter, Topic,
 };
 
 use crate::subscriber::{Board, Place, Subscriber, Taken};
@@ -15,6 +15,9 @@ use crate::subscriber::{Board, Place, Subscriber, Taken};
 const EPOCH: Epoch = Epoch::new(7);
 /// Three streams, then two state topics.
 const TOPICS: [&str; 5] = ["a/1", "a/2", "b", "state/x", "state/y"];
+/// Keys of both state topics that steps may name.
+const KEYS: usize = 2 * 3;
+const ROOM: StateLimits = StateLimits { keys_max: 100, bytes_max: usize::MAX };
 /// What is followed: filters, each perhaps with a rate.
 const FOLLOWED: [&[(&str, Option<f64>)]; 15] = [
     &[("a/1", None)],
@@ -92,15 +95,24 @@ fn followed(index: usize) -> EffectiveFilter {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let limits = HubLimits { ring_events_max: 8, ring_bytes_max: 1_000 };
+        let limits = HubLimits {
+            ring_events_max: 8,
+            ring_bytes_max: 1_000,
+            lane_entries_max: 16,
+            ring_looks_max: 2,
+        };
         Self {
             journal: Vec::new(),
             fed: 0,
-            table: StateTable::new(),
+            table: StateTable::new(NameHasher::new([1, 2])),
             changes: 0,
             now_ms: 0,
             unfed_values: Vec::new(),
-            hub: Hub::new(EPOCH, Offset::ZERO, limits),
+            hub: Hub::new(
+                Cursor { epoch: EPOCH, offset: Offset::ZERO },
+                limits,
+                NameHasher::new([1, 2]),
+            ),
             subscribers: Vec::new(),
         }
     }
@@ -114,11 +126,13 @@ impl World {
             }
             Step::Put { topic: index, key } => {
                 self.changes += 1;
-                let put = self.table.put((&topic(*index), &format!("k{key}")), self.changes, 100);
+                let (topic, key) = (topic(*index), format!("k{key}"));
+                let put = self.table.put((&topic, &key), (self.changes, 8), ROOM);
                 self.unfed_values.push(put.expect("room"));
             }
             Step::Delete { topic: index, key } => {
-                self.unfed_values.extend(self.table.delete(&topic(*index), &format!("k{key}"), 0));
+                let (topic, key) = (topic(*index), format!("k{key}"));
+                self.unfed_values.extend(self.table.delete((&topic, &key), (0, 0)));
             }
             Step::Feed => self.feed(),
             Step::Pass { ms } => {
@@ -213,11 +227,11 @@ impl World {
             JoinAt::Future => after(EPOCH, tail.get() + 5),
         };
         let begin = Begin { start, tail, trimmed: self.trimmed(follows.filters()) };
-        let snapshot = (!self.hub.has_lane(&follows)).then(|| {
-            self.feed_values();
+        let unfed = &mut self.unfed_values;
+        let (delivery, gap) = self.hub.join(&follows, begin, |hub| {
+            hub.push_values(&std::mem::take(unfed), self.now_ms, &mut Vec::new());
             self.table.snapshot(follows.filters())
         });
-        let (delivery, gap) = self.hub.join(&follows, begin, snapshot);
         assert_eq!(gap.is_some_and(|gap| gap.reason == GapReason::Epoch), gap.is_some());
         let began_after = match (start, gap) {
             (Start::Latest, _) => tail,
@@ -235,9 +249,11 @@ impl World {
             let end = values.end();
             for (_, value) in values {
                 let key = (value.topic.clone(), Arc::clone(&value.key));
-                // An older one comes, too, while the newest is on its way to the hub.
                 let old = snapshot.insert(key, value.payload);
-                assert!(old.is_none_or(|old| old < value.payload), "no value comes twice");
+                assert_eq!(
+                    old, None,
+                    "of each key the newest that has come to the hub, and no other"
+                );
             }
             newcomer.took_values(end);
         }
@@ -290,7 +306,8 @@ impl World {
             let lane = place.delivery.lane();
             let members = places().filter(|other| other.delivery.lane() == lane);
             let seen = members.map(|other| other.delivery.arrival()).min().expect("itself");
-            self.hub.compact(lane, seen);
+            let deletions = self.hub.compact(lane, seen);
+            assert!(deletions <= KEYS, "a key that comes and goes is one change");
         }
     }
 

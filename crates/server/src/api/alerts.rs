@@ -30,7 +30,7 @@ fn all(app: &App) -> Response {
         let body = frames.event().body.as_ref();
         body.expect("a value that is there has a body").bytes().clone()
     };
-    let alerts: Vec<_> = snapshot.values.iter().map(body).collect();
+    let alerts: Vec<_> = snapshot.into_values().iter().map(body).collect();
     answer([b"{\"alerts\":", &*array(&alerts), b"}"].concat())
 }
 

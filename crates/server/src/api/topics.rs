@@ -140,7 +140,7 @@ fn values(app: &App, topic: &Topic, limit: Option<usize>) -> PollAnswer {
         bytes += json.len();
         bytes <= STATE_ANSWER_BYTES_MAX
     };
-    let values = snapshot.values.iter().take(limit.unwrap_or(usize::MAX));
+    let values = snapshot.into_values().into_iter().take(limit.unwrap_or(usize::MAX));
     let events = values.map(|value| value.payload.json()).take_while(fits).collect();
     let journal = &app.publisher.journal;
     let cursor = Cursor { epoch: journal.epoch(), offset: journal.bounds().tail };

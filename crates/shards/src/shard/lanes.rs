@@ -84,21 +84,23 @@ impl LaneMembers {
 
 #[cfg(test)]
 mod tests {
-    use bellwire_hub::{Begin, Hub, HubLimits, Snapshot, Start};
-    use bellwire_model::{Epoch, Filter, FilterSet, Offset, Version};
+    use bellwire_hub::{Begin, Hub, HubLimits, Start, StateTable};
+    use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset};
 
     use super::*;
 
     fn lane(hub: &mut Hub<()>, filter: &str) -> LaneId {
-        let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter")).into();
+        let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
+        let follows = EffectiveFilter::from(filters.clone());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let nothing = Snapshot { version: Version::ZERO, values: Vec::new() };
-        hub.join(&filters, begin, Some(nothing)).0.lane()
+        let nothing = StateTable::new(NameHasher::new([1, 2]));
+        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).0.lane()
     }
 
     #[test]
     fn everyone_is_visited_though_others_leave_between_turns() {
-        let mut hub = Hub::new(Epoch::new(1), Offset::ZERO, HubLimits::default());
+        let tail = Cursor { epoch: Epoch::new(1), offset: Offset::ZERO };
+        let mut hub = Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]));
         let (big, small) = (lane(&mut hub, "big"), lane(&mut hub, "small"));
         let mut members = LaneMembers::default();
         for token in 0..1_000 {

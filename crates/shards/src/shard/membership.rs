@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use bellwire_hub::{Gap, LaneEnd, LaneId, Snapshot, Start};
-use bellwire_model::limits::LANES_PER_SHARD_MAX;
+use bellwire_hub::{Gap, LaneEnd, LaneId, Start};
+use bellwire_model::limits::{LANES_BYTES_MAX, LANES_PER_SHARD_MAX};
 use bellwire_model::{EffectiveFilter, PacedFilter};
 use bellwire_process::clock::ticks;
 use bellwire_wire::Control;
@@ -13,10 +13,10 @@ use bytes::BytesMut;
 use super::connection::{Connection, Subscription, Which};
 use super::outlet::Outlet;
 use super::socket::Socket;
-use super::turn::Shard;
+use super::turn::{self, Shard};
 use super::websocket::WebSocket;
 use super::{Handoff, Token, speech};
-use crate::frames::{Frames, Framing};
+use crate::frames::Framing;
 use crate::stream_request;
 
 impl Shard {
@@ -85,32 +85,33 @@ impl Shard {
         follows: &EffectiveFilter,
         start: Start,
     ) -> Result<(Subscription, Option<Gap>), Problem> {
-        if self.hub.lanes() >= LANES_PER_SHARD_MAX && !self.hub.has_lane(follows) {
+        if !self.hub.has_lane(follows) && !self.has_room_for_lane() {
             let detail =
                 "as many different filters are followed as may be: follow one of a broader kind";
             return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
         }
         let filters = follows.filters();
         let begin = stream_request::begin(self.surroundings.journal.as_ref(), filters, start);
-        let snapshot = self.snapshot(follows);
-        let (delivery, gap) = self.hub.join(follows, begin, snapshot);
+        let mut touched = Vec::new();
+        let (table, inbox) = (&self.surroundings.table, &self.handle.0);
+        let now_ms = self.ticker.now_ms();
+        let (delivery, gap) = self.hub.join(follows, begin, |hub| {
+            // Changes come into the inbox under the table's lock: the two agree while it is held.
+            let table = table.lock().expect("not poisoned");
+            let batches = inbox.take_batches();
+            let snapshot = table.snapshot(filters);
+            drop(table);
+            turn::push(hub, batches, now_ms, &mut touched);
+            snapshot
+        });
+        self.touch(touched);
         self.surroundings.subscriptions.join(filters);
         let place = self.members.join(delivery.lane(), token);
         Ok((Subscription { delivery, place }, gap))
     }
 
-    /// What a new lane starts from, if one is needed; the hub is as new as that.
-    fn snapshot(&mut self, follows: &EffectiveFilter) -> Option<Snapshot<Frames>> {
-        if self.hub.has_lane(follows) {
-            return None;
-        }
-        // Changes come into the inbox under the table's lock, so the two agree while it is held.
-        let table = self.surroundings.table.lock().expect("not poisoned");
-        let batches = self.handle.0.take_batches();
-        let snapshot = table.snapshot(follows.filters());
-        drop(table);
-        self.push(batches);
-        Some(snapshot)
+    fn has_room_for_lane(&self) -> bool {
+        self.hub.lanes() < LANES_PER_SHARD_MAX && self.hub.size().lane_bytes < LANES_BYTES_MAX
     }
 
     /// Ends a subscription.

@@ -124,6 +124,7 @@ impl Stretch<'_> {
             let before = tools.account.written.bytes;
             match tools.hub.next(self.delivery) {
                 Next::Nothing => return Ok(Came::Complete),
+                Next::Later => return Ok(Came::Share),
                 Next::History(after) => return Ok(Came::History(after)),
                 Next::Ready(_) if self.id.is_some() => return Ok(Came::Complete),
                 Next::Ready(cursor) => {

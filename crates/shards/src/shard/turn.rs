@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, LaneId};
-use bellwire_model::Offset;
 use bellwire_model::limits::{
     IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, TURN_BYTES_MAX, VISITS_PER_TURN,
 };
+use bellwire_model::{Cursor, NameHasher, Offset};
 use bellwire_process::clock::{Tick, Ticker, ticks};
 use bellwire_process::crash;
 use bellwire_wire::ws::{CloseCode, Inflater};
@@ -42,12 +42,13 @@ pub struct ShardParts {
     /// What came before anything could come into the inbox: the shard starts later, and finds
     /// there what the rules have announced meanwhile.
     tail: Offset,
+    name_hasher: NameHasher,
 }
 
 impl ShardParts {
-    pub fn new(tail: Offset) -> io::Result<Self> {
+    pub fn new(tail: Offset, name_hasher: NameHasher) -> io::Result<Self> {
         let (poll, handle) = poll_and_handle(INBOX)?;
-        Ok(Self { poll, handle, tail })
+        Ok(Self { poll, handle, tail, name_hasher })
     }
 }
 
@@ -58,8 +59,9 @@ pub fn spawn(
     surroundings: Arc<Surroundings>,
 ) -> io::Result<JoinHandle<()>> {
     let ticker = Ticker::start();
+    let tail = Cursor { epoch: surroundings.journal.epoch(), offset: parts.tail };
     let shard = Shard {
-        hub: Hub::new(surroundings.journal.epoch(), parts.tail, HubLimits::default()),
+        hub: Hub::new(tail, HubLimits::default(), parts.name_hasher),
         poll: parts.poll,
         handle: parts.handle,
         connections: Slab::new(),
@@ -191,14 +193,7 @@ impl Shard {
     /// Takes in what the feed has brought.
     pub(super) fn push(&mut self, batches: VecDeque<Batch>) {
         let mut touched = Vec::new();
-        for batch in batches {
-            match batch {
-                Batch::Entries(entries) => self.hub.push(&entries, &mut touched),
-                Batch::Values(values) => {
-                    self.hub.push_values(&values, self.ticker.now_ms(), &mut touched);
-                }
-            }
-        }
+        push(&mut self.hub, batches, self.ticker.now_ms(), &mut touched);
         self.touch(touched);
     }
 
@@ -210,7 +205,7 @@ impl Shard {
     }
 
     /// There is something new in these lanes.
-    fn touch(&mut self, mut touched: Vec<LaneId>) {
+    pub(super) fn touch(&mut self, mut touched: Vec<LaneId>) {
         touched.sort_unstable();
         touched.dedup();
         for lane in touched {
@@ -406,6 +401,21 @@ impl Shard {
         if written.bytes > 0 {
             self.surroundings.figures.events_delivered.add(written.events);
             self.surroundings.figures.bytes_delivered.add(written.bytes);
+        }
+    }
+}
+
+/// Puts batches into a hub, and names the lanes that they touch.
+pub(super) fn push(
+    hub: &mut Hub<Frames>,
+    batches: VecDeque<Batch>,
+    now_ms: u64,
+    touched: &mut Vec<LaneId>,
+) {
+    for batch in batches {
+        match batch {
+            Batch::Entries(entries) => hub.push(&entries, touched),
+            Batch::Values(values) => hub.push_values(&values, now_ms, touched),
         }
     }
 }

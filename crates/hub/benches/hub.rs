@@ -1,0 +1,187 @@
+//! What an event costs on its way through a hub, and what lanes cost that come and go.
+
+use std::sync::Arc;
+
+use bellwire_hub::{Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable};
+use bellwire_model::{
+    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset, Topic,
+};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+
+/// Events of one push.
+const EVENTS: usize = 2_000;
+/// Lanes of those who follow what is theirs.
+const LANES: usize = 10_000;
+
+const ROOM: StateLimits = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
+
+fn main() {
+    divan::main();
+}
+
+fn hub() -> Hub<()> {
+    let tail = Cursor { epoch: Epoch::new(7), offset: Offset::ZERO };
+    Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]))
+}
+
+fn join(hub: &mut Hub<()>, follows: &EffectiveFilter) -> Delivery {
+    let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
+    let nothing = StateTable::new(NameHasher::new([1, 2]));
+    hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).0
+}
+
+fn follow(filters: impl IntoIterator<Item = String>) -> EffectiveFilter {
+    let filters = filters.into_iter().map(|text| text.parse::<Filter>().expect("a filter"));
+    FilterSet::new(filters).expect("filters").into()
+}
+
+/// Sixteen subtrees that are one user's.
+fn theirs(user: usize) -> EffectiveFilter {
+    follow((0..16).map(|part| format!("users/{user}/{part}/**")))
+}
+
+fn entries(topic: impl Fn(usize) -> String, after: usize) -> Vec<Arc<Entry<()>>> {
+    let entry = |index| {
+        let offset = Offset::new((after + index + 1) as u64);
+        let topic: Topic = topic(index).parse().expect("a topic");
+        Arc::new(Entry { offset, topic, size_bytes: 100, payload: () })
+    };
+    (0..EVENTS).map(entry).collect()
+}
+
+#[inline(never)]
+fn push(hub: &mut Hub<()>, entries: &[Arc<Entry<()>>]) -> usize {
+    let mut touched = Vec::new();
+    hub.push(entries, &mut touched);
+    touched.len()
+}
+
+/// A dashboard that follows all, and a hundred that follow a sensor each.
+#[divan::bench]
+fn push_to_few(bencher: Bencher<'_, '_>) {
+    let prepare = || {
+        let mut hub = hub();
+        join(&mut hub, &follow(["**".into()]));
+        join(&mut hub, &follow(["alerts/**".into()]));
+        for sensor in 0..100 {
+            join(&mut hub, &follow([format!("sensors/boiler/{sensor}")]));
+        }
+        let topic = |index| format!("sensors/boiler/{}", index % 100);
+        // What has been heard of before is what matters.
+        push(&mut hub, &entries(topic, 0));
+        (hub, entries(topic, EVENTS))
+    };
+    bencher
+        .counter(ItemsCount::new(EVENTS))
+        .with_inputs(prepare)
+        .bench_local_values(|(mut hub, entries)| push(&mut hub, black_box(&entries)));
+}
+
+/// Each event is of a topic that nobody has heard of.
+#[divan::bench]
+fn push_new_topics_beside_many_lanes(bencher: Bencher<'_, '_>) {
+    let prepare = || {
+        let mut hub = hub();
+        for user in 0..LANES {
+            join(&mut hub, &theirs(user));
+        }
+        (hub, entries(|index| format!("users/{index}/3/{index}"), 0))
+    };
+    bencher.counter(ItemsCount::new(EVENTS)).with_inputs(prepare).bench_local_values(
+        |(mut hub, entries)| {
+            assert_eq!(push(&mut hub, black_box(&entries)), EVENTS);
+            hub
+        },
+    );
+}
+
+#[inline(never)]
+fn leave(hub: &mut Hub<()>, deliveries: &[Delivery]) {
+    for delivery in deliveries {
+        hub.leave(delivery);
+    }
+}
+
+/// All follow one topic, and each has something of its own.
+#[divan::bench]
+fn leave_among_many(bencher: Bencher<'_, '_>) {
+    let prepare = || {
+        let mut hub = hub();
+        let mut deliveries = Vec::new();
+        for user in 0..LANES {
+            let filters = ["news".into(), format!("users/{user}/**")];
+            deliveries.push(join(&mut hub, &follow(filters)));
+        }
+        (hub, deliveries)
+    };
+    bencher
+        .counter(ItemsCount::new(LANES))
+        .with_inputs(prepare)
+        .bench_local_values(|(mut hub, deliveries)| leave(&mut hub, black_box(&deliveries)));
+}
+
+#[inline(never)]
+fn deliver(hub: &mut Hub<()>, deliveries: &mut [Delivery], entries: &[Arc<Entry<()>>]) -> usize {
+    let mut taken = 0;
+    for entry in entries {
+        push(hub, std::slice::from_ref(entry));
+        for delivery in &mut *deliveries {
+            while let Next::Entries(entries) = hub.next(delivery) {
+                let offset = entries.inspect(|_| taken += 1).last().map(|entry| entry.offset);
+                if let Some(offset) = offset {
+                    delivery.took_entry(offset);
+                }
+            }
+        }
+    }
+    taken
+}
+
+/// Ten who follow the same, and take each event as it comes.
+#[divan::bench]
+fn deliver_to_ten(bencher: Bencher<'_, '_>) {
+    let prepare = || {
+        let mut hub = hub();
+        let deliveries: Vec<_> =
+            (0..10).map(|_| join(&mut hub, &follow(["sensors/**".into()]))).collect();
+        (hub, deliveries, entries(|index| format!("sensors/boiler/{}", index % 100), 0))
+    };
+    bencher.counter(ItemsCount::new(EVENTS * 10)).with_inputs(prepare).bench_local_values(
+        |(mut hub, mut deliveries, entries)| {
+            for delivery in &mut deliveries {
+                while let Next::Ready(_) = hub.next(delivery) {
+                    delivery.took_ready();
+                }
+            }
+            assert_eq!(deliver(&mut hub, &mut deliveries, black_box(&entries)), EVENTS * 10);
+        },
+    );
+}
+
+#[inline(never)]
+fn change(hub: &mut Hub<()>, table: &mut StateTable<()>, topics: &[Topic], keys: &[String]) {
+    for topic in topics {
+        let put = |key: &String| table.put((topic, key), ((), 100), ROOM).expect("room");
+        let values: Vec<_> = keys.iter().map(put).collect();
+        hub.push_values(&values, 0, &mut Vec::new());
+    }
+}
+
+/// A hundred keys of each of twenty topics, all of them known.
+#[divan::bench]
+fn change_values(bencher: Bencher<'_, '_>) {
+    let topics: Vec<Topic> =
+        (0..20).map(|index| format!("samples/metric_{index}").parse().expect("a topic")).collect();
+    let keys: Vec<String> = (0..100).map(|index| format!("{{sensor=\"{index}\"}}")).collect();
+    let prepare = || {
+        let (mut hub, mut table) = (hub(), StateTable::new(NameHasher::new([1, 2])));
+        join(&mut hub, &follow(["samples/**".into()]));
+        change(&mut hub, &mut table, &topics, &keys);
+        (hub, table)
+    };
+    bencher
+        .counter(ItemsCount::new(EVENTS))
+        .with_inputs(prepare)
+        .bench_local_values(|(mut hub, mut table)| change(&mut hub, &mut table, &topics, &keys));
+}

@@ -1,0 +1,155 @@
+//! Slots: one for each key, found by topic and key.
+
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use bellwire_model::{NameHasher, Topic, Version};
+use hashbrown::HashTable;
+use slab::Slab;
+
+use crate::entry::Value;
+
+/// Keys that are gone and still remembered; beyond it the oldest are forgotten. Whoever is slow
+/// then hears of such a key's end, and of its new beginning.
+const GONE_MAX: usize = 65_536;
+
+/// What a key costs beside its value: the slot, its entry in the index, two in its topic's log, and
+/// the allocators' share.
+const SLOT_OVERHEAD_BYTES: usize = 128;
+
+/// The newest change of a key.
+#[derive(Debug)]
+pub(super) struct Slot<P> {
+    pub(super) value: Arc<Value<P>>,
+    /// The topic's number, while the key is there.
+    pub(super) topic: u32,
+    /// What the slot is charged with.
+    pub(super) size_bytes: usize,
+}
+
+impl<P> Slot<P> {
+    pub(super) fn new(value: Arc<Value<P>>, topic: u32, size_bytes: usize) -> Self {
+        let size_bytes = Slots::<P>::charge_bytes(&value.key, size_bytes);
+        Self { value, topic, size_bytes }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        !self.value.is_deletion
+    }
+}
+
+/// All slots. Keys are what strangers chose, so their hashes have a secret.
+#[derive(Debug)]
+pub(super) struct Slots<P> {
+    hasher: NameHasher,
+    slab: Slab<Slot<P>>,
+    index: HashTable<u32>,
+    /// Deletions in order, some of keys that are there again.
+    gone: VecDeque<(Version, u32)>,
+    live: usize,
+    size_bytes: usize,
+}
+
+impl<P> Slots<P> {
+    pub(super) fn new(hasher: NameHasher) -> Self {
+        Self {
+            hasher,
+            slab: Slab::new(),
+            index: HashTable::new(),
+            gone: VecDeque::new(),
+            live: 0,
+            size_bytes: 0,
+        }
+    }
+
+    /// What a key with a payload of this size is charged with.
+    pub(super) fn charge_bytes(key: &str, payload_bytes: usize) -> usize {
+        size_of::<Value<P>>() + key.len() + payload_bytes + SLOT_OVERHEAD_BYTES
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    pub(super) fn find(&self, topic: &Topic, key: &str) -> Option<u32> {
+        let is_it = |id: &u32| {
+            let value = &self.slab[*id as usize].value;
+            *value.key == *key && value.topic == *topic
+        };
+        self.index.find(self.hasher.hash_one((topic.as_str(), key)), is_it).copied()
+    }
+
+    pub(super) fn get(&self, id: u32) -> &Slot<P> {
+        &self.slab[id as usize]
+    }
+
+    /// The number that the next new slot has.
+    pub(super) fn vacant(&self) -> u32 {
+        self.slab.vacant_key() as u32
+    }
+
+    /// Puts the newest change of a key into its slot, or into the vacant one.
+    pub(super) fn set(&mut self, id: u32, slot: Slot<P>) {
+        let (version, is_live) = (slot.value.version, slot.is_live());
+        self.size_bytes += slot.size_bytes;
+        self.live += usize::from(is_live);
+        if let Some(old) = self.slab.get_mut(id as usize) {
+            let old = std::mem::replace(old, slot);
+            self.size_bytes -= old.size_bytes;
+            self.live -= usize::from(old.is_live());
+        } else {
+            let inserted = self.slab.insert(slot);
+            assert_eq!(inserted, id as usize, "the slot that was vacant");
+            let Self { hasher, slab, index, .. } = self;
+            let hash = |id: &u32| {
+                let value = &slab[*id as usize].value;
+                hasher.hash_one((value.topic.as_str(), &*value.key))
+            };
+            index.insert_unique(hash(&id), id, hash);
+        }
+        if !is_live {
+            self.gone.push_back((version, id));
+            self.forget_gone();
+        }
+    }
+
+    /// Frees slots of keys that are gone, once no lane has the deletion any more.
+    fn forget_gone(&mut self) {
+        while let Some((version, id)) = self.gone.front().copied() {
+            let slot = self.slab.get(id as usize).filter(|slot| slot.value.version == version);
+            let is_kept = slot.is_some_and(|slot| Arc::strong_count(&slot.value) > 1);
+            if is_kept && self.gone.len() <= GONE_MAX {
+                return;
+            }
+            self.gone.pop_front();
+            if let Some(slot) = slot {
+                let hash = self.hasher.hash_one((slot.value.topic.as_str(), &*slot.value.key));
+                let found = self.index.find_entry(hash, |other| *other == id);
+                found.expect("every slot is in the index").remove();
+                self.size_bytes -= self.slab.remove(id as usize).size_bytes;
+            }
+        }
+    }
+
+    /// The value of a slot, if it is this version of a key that is there.
+    pub(super) fn live_since(&self, id: u32, version: Version) -> Option<&Arc<Value<P>>> {
+        let slot = self.slab.get(id as usize)?;
+        (slot.is_live() && slot.value.version == version).then_some(&slot.value)
+    }
+
+    /// The number of places that slots may have.
+    pub(super) fn places(&self) -> usize {
+        self.slab.capacity()
+    }
+
+    /// The values in some places.
+    pub(super) fn between(&self, start: usize, end: usize) -> impl Iterator<Item = &Arc<Value<P>>> {
+        let slots = (start..end).filter_map(|id| self.slab.get(id));
+        slots.filter(|slot| slot.is_live()).map(|slot| &slot.value)
+    }
+}
