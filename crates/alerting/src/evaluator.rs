@@ -13,6 +13,7 @@
 //! it: none is lost, and samples wait meanwhile. Its id makes the append idempotent.
 
 mod complaints;
+mod course;
 mod forwarding;
 mod intake;
 mod wal;
@@ -20,8 +21,8 @@ mod wal;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -36,27 +37,27 @@ use bellwire_wire::json;
 use tokio::sync::watch;
 
 use self::complaints::Complaints;
+use self::course::Course;
 use self::forwarding::Forwarding;
 pub use self::intake::SampleIntake;
-use self::intake::Work;
+use self::intake::{Asked, Condition, Work};
 use self::wal::RuleWal;
 use crate::desk::Alerting;
 use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, recorded_event};
 use crate::figures::Figures;
 use crate::states::StateTopics;
 
-/// How old a transition may be, at the end of a process, that it may not have told: it tells them
-/// before the next step, so this is how far the times within a step may lie apart.
-const UNANNOUNCED_AGE: Duration = Duration::from_mins(1);
-
 /// Pause before a transition that the journal did not take is appended again.
 const APPEND_PAUSE: Duration = Duration::from_millis(500);
 
-/// The longest wait for a timer: a wall clock that jumps is noticed after this long.
+/// The longest wait for anything: a wall clock that jumps is noticed after this long.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
 /// How often values of samples that no longer come are looked for.
 const VALUE_SWEEP: Duration = Duration::from_mins(1);
+
+/// How far time may be ahead of a wall clock that has stepped back before the log says so.
+const AHEAD_TOLD: Duration = Duration::from_secs(1);
 
 /// How often the board gets the values of alerts that neither fire nor resolve just now.
 const BOARD_REFRESH: Duration = Duration::from_secs(1);
@@ -81,7 +82,7 @@ pub fn spawn(
     parts: EvaluatorParts,
     restored: Vec<Alert>,
 ) -> io::Result<(Arc<SampleIntake>, JoinHandle<()>)> {
-    let (intake, queue, is_blocked) = SampleIntake::new();
+    let (intake, queue, condition) = SampleIntake::new();
     let EvaluatorParts { rules, settings, state_folder, .. } = parts;
     let EvaluatorParts { forward, journal, states, alerting, figures, draining, .. } = parts;
     figures.rules_loaded.set(rules.len() as u64);
@@ -89,13 +90,14 @@ pub fn spawn(
         Some(folder) => wal::read(folder)?,
         None => State::default(),
     };
-    let now = clock::now();
-    let since = state.ended_at().saturating_sub(UNANNOUNCED_AGE);
+    clock::go_on_from(state.ended_at());
+    let now = clock::slewed().now;
+    let unannounced = state.untold();
     let (mut engine, changes) = Engine::resume(rules, settings, state, now);
     engine.restore(now, restored);
     let wal = state_folder.map(|folder| RuleWal::start(folder, &mut engine, &figures));
     let wal = wal.transpose()?;
-    let evaluator = Evaluator {
+    let mut evaluator = Evaluator {
         engine,
         wal,
         forwarding: Forwarding::new(forward),
@@ -104,14 +106,16 @@ pub fn spawn(
         alerting,
         figures,
         complaints: Complaints::default(),
-        is_blocked,
+        course: Course::new(now),
+        is_ahead: false,
+        began: clock::Ticker::start(),
+        condition,
         draining,
     };
     // Before anybody can look: the board must not be empty for a moment after a restart.
     evaluator.alerting.begin(evaluator.engine.active());
-    let unannounced = evaluator.engine.announced_since(since);
     let run = move || {
-        evaluator.append(unannounced.iter().map(announcement).collect());
+        let _ = evaluator.append(unannounced.iter().map(announcement).collect());
         evaluator.run(&queue, changes);
     };
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
@@ -127,83 +131,123 @@ struct Evaluator {
     alerting: Arc<Alerting>,
     figures: Arc<Figures>,
     complaints: Complaints,
-    is_blocked: Arc<AtomicBool>,
+    course: Course,
+    /// Whether the log has said that time is ahead of the wall clock.
+    is_ahead: bool,
+    /// When it began, for what goes by time that passes.
+    began: clock::Ticker,
+    condition: Arc<Condition>,
     draining: watch::Receiver<bool>,
 }
 
 impl Evaluator {
-    fn run(mut self, queue: &Receiver<Work>, changes: Vec<Change>) {
+    fn run(mut self, queue: &Receiver<Asked>, changes: Vec<Change>) {
         self.settle(changes);
         // Rules are evaluated once without any sample.
-        let changes = self.engine.apply(clock::now(), &[]);
+        let now = clock::slewed().now;
+        let changes = self.course.apply(&mut self.engine, (now, Duration::ZERO), &mut []);
         self.settle(changes);
-        let (mut refreshed_at, mut swept_at) = (clock::now(), clock::now());
+        // How often something is done goes by time that passes, whatever the wall clock says.
+        let (mut refreshed_at, mut swept_at) = (self.passed(), self.passed());
         loop {
             let deadline = self.engine.next_deadline();
-            let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
+            let left = |due: Timestamp| due.saturating_since(clock::slewed().now);
+            let wait = deadline.map_or(CLOCK_CHECK, left);
             let is_idle = self.forwarding.is_empty() && !self.is_in_checkpoint();
             let wait = if is_idle { wait } else { Duration::ZERO };
-            match queue.recv_timeout(wait.min(CLOCK_CHECK)) {
-                Ok(work) => {
-                    self.work(work);
+            let asked = queue.recv_timeout(wait.min(CLOCK_CHECK));
+            // What is not there now arrives later than this.
+            let now = clock::slewed().now;
+            self.course.awake(now);
+            let asked = match asked {
+                Err(RecvTimeoutError::Timeout) => queue.try_recv(),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(asked) => Ok(asked),
+            };
+            match asked {
+                Ok(asked) => {
+                    self.work(asked);
                     if self.forwarding.is_behind() {
                         self.forwarding.turn(&*self.states, &self.figures);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    let changes = self.engine.advance(clock::now());
-                    self.settle(changes);
+                Err(TryRecvError::Empty) => {
+                    self.advance(now);
                     self.forwarding.turn(&*self.states, &self.figures);
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(TryRecvError::Disconnected) => return,
             }
-            let now = clock::now();
-            if now.saturating_since(refreshed_at) >= BOARD_REFRESH {
-                refreshed_at = now;
+            let passed = self.passed();
+            if passed.saturating_sub(refreshed_at) >= BOARD_REFRESH {
+                refreshed_at = passed;
                 self.refresh_board();
-                self.report(now);
+                self.report(passed);
             }
-            if now.saturating_since(swept_at) >= VALUE_SWEEP {
-                swept_at = now;
+            if passed.saturating_sub(swept_at) >= VALUE_SWEEP {
+                swept_at = passed;
                 self.states.expire_samples(now.saturating_sub(SAMPLE_VALUE_AGE));
             }
         }
     }
 
-    fn work(&mut self, work: Work) {
+    fn passed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn work(&mut self, Asked { arrived, work }: Asked) {
         match work {
-            Work::Samples(mut batch) => {
-                let changes = self.engine.apply(clock::now(), &batch.samples);
+            Work::Samples(claim) => {
+                // Who has waited for too long has been told to send them again.
+                let Some(mut batch) = claim.take() else { return };
+                let arrived = (arrived.now, arrived.ahead);
+                let changes = self.course.apply(&mut self.engine, arrived, &mut batch.samples);
                 self.settle(changes);
                 if let Some(taken) = batch.taken.take() {
+                    let kept = self.wal.as_ref().map_or(Ok(()), RuleWal::kept);
                     // A publisher that is gone does not wait for it.
-                    let _ = taken.send(());
+                    let _ = taken.send(kept);
                 }
                 self.figures.samples_accepted.add(batch.samples.len() as u64);
                 self.forwarding.push(batch);
             }
             Work::Look(look, _place) => {
                 // What is due must not wait for those who look, however many they are.
-                let changes = self.engine.advance(clock::now());
+                let changes = self.course.advance(&mut self.engine, arrived.now);
                 self.settle(changes);
                 look(&self.engine);
             }
             Work::Replace(rules, reply) => {
                 self.figures.rules_loaded.set(rules.len() as u64);
-                let changes = self.engine.replace(clock::now(), *rules);
+                let changes = self.course.replace(&mut self.engine, arrived.now, *rules);
                 self.settle(changes);
                 let _ = reply.send(());
             }
         }
     }
 
+    /// Nothing waits: the rules' time is that of the clock.
+    fn advance(&mut self, now: Timestamp) {
+        if self.condition.has_refused.swap(false, Ordering::Relaxed) {
+            self.course.refused(now);
+        }
+        let changes = self.course.advance(&mut self.engine, now);
+        self.settle(changes);
+    }
+
     /// Writes down what changed, then tells it: what was written down and not told is told at the
     /// next start. Ids keep it from being told twice.
     fn settle(&mut self, changes: Vec<Change>) {
+        let passed = self.passed();
         if let Some(wal) = &mut self.wal {
-            wal.turn(&mut self.engine, clock::now());
+            wal.write(&mut self.engine, passed);
         }
-        self.publish(changes);
+        if self.publish(changes) {
+            self.engine.mark_announced();
+        }
+        let passed = self.passed();
+        if let Some(wal) = &mut self.wal {
+            wal.turn(&mut self.engine, passed);
+        }
     }
 
     fn is_in_checkpoint(&self) -> bool {
@@ -216,9 +260,10 @@ impl Evaluator {
         self.alerting.refresh(ongoing);
     }
 
-    fn publish(&self, changes: Vec<Change>) {
+    /// Says whether everything has been announced.
+    fn publish(&mut self, changes: Vec<Change>) -> bool {
         if changes.is_empty() {
-            return;
+            return true;
         }
         let mut announcements = Vec::new();
         let mut told = Vec::with_capacity(changes.len());
@@ -237,17 +282,18 @@ impl Evaluator {
             }
         }
         self.figures.alert_transitions.add(announcements.len() as u64);
-        self.append(announcements);
+        let is_announced = self.append(announcements);
         if !told.is_empty() {
             self.alerting.on_rules(told);
         }
         self.put(recordings);
+        is_announced
     }
 
-    /// Appends until the journal takes it.
-    fn append(&self, announcements: Vec<Append>) {
+    /// Appends until the journal takes it; says whether it has.
+    fn append(&mut self, announcements: Vec<Append>) -> bool {
         if announcements.is_empty() {
-            return;
+            return true;
         }
         loop {
             let (reply, replied) = sync_channel(1);
@@ -255,10 +301,10 @@ impl Evaluator {
                 let _ = reply.send(result.map(|_: Vec<_>| ()));
             });
             let queued = self.journal.append(announcements.clone(), reply);
-            let result = queued.and_then(|()| replied.recv().unwrap_or(Err(Error::Closed)));
-            self.is_blocked.store(result.is_err(), Ordering::Relaxed);
+            let result = queued.and_then(|()| self.wait_for(&replied));
+            self.condition.is_blocked.store(result.is_err(), Ordering::Relaxed);
             match result {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(Error::Closed) if !*self.draining.borrow() => {
                     // Its writer has died. What is shown would no longer be what is kept.
                     unreachable!("the journal is open until the server drains");
@@ -266,13 +312,26 @@ impl Evaluator {
                 Err(error) if *self.draining.borrow() => {
                     // A drain must end. The condition is found again at the next start.
                     tracing::error!(%error, "The server ends before alert transitions are written.");
-                    return;
+                    return false;
                 }
                 Err(error) => {
                     self.figures.journal_failures.add(1);
                     tracing::error!(%error, "The journal does not take alert transitions; trying again.");
                     clock::pause(APPEND_PAUSE);
                 }
+            }
+        }
+    }
+
+    /// The journal's answer. Who waits for it is awake.
+    fn wait_for(&mut self, replied: &Receiver<Result<(), Error>>) -> Result<(), Error> {
+        loop {
+            let reply = replied.recv_timeout(CLOCK_CHECK);
+            self.course.awake(clock::slewed().now);
+            match reply {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Closed),
             }
         }
     }
@@ -285,9 +344,10 @@ impl Evaluator {
         }
     }
 
-    fn report(&mut self, now: Timestamp) {
+    fn report(&mut self, passed: Duration) {
         let figures = self.engine.figures();
-        self.complaints.mind(&figures, now);
+        self.complaints.mind(&figures, passed);
+        self.report_clock();
         self.figures.rule_series.set(figures.series as u64);
         self.figures.alerts_pending.set(figures.alerts.pending as u64);
         self.figures.alerts_firing.set(figures.alerts.firing as u64);
@@ -297,6 +357,23 @@ impl Evaluator {
         self.figures.series_refused.set(figures.dropped.series);
         self.figures.alerts_refused.set(figures.alerts_refused);
         self.figures.rule_failures.set(figures.failures.count);
+    }
+}
+
+impl Evaluator {
+    /// Says where the wall clock has stepped back.
+    fn report_clock(&mut self) {
+        let ahead = clock::slewed().ahead;
+        self.figures.clock_ahead_ms.set(ahead.as_millis() as u64);
+        let ahead_s = ahead.as_secs();
+        if ahead >= AHEAD_TOLD && !std::mem::replace(&mut self.is_ahead, true) {
+            tracing::warn!(
+                ahead_s,
+                "The wall clock has stepped back, or the rules' state is from ahead of it. Times go on from where they were, a fiftieth slower, until the clock has caught up."
+            );
+        } else if ahead.is_zero() && std::mem::take(&mut self.is_ahead) {
+            tracing::info!("The wall clock has caught up.");
+        }
     }
 }
 

@@ -15,6 +15,7 @@ bellwire_process::figures! {
         rule_series "gauge" "bellwire_rule_series" "Series that rules remember.";
         rule_state_unkept "gauge" "bellwire_rule_state_unkept" "1 while the rules' state cannot be written to the disk.";
         rule_state_failures "counter" "bellwire_rule_state_failures_total" "Times that the rules' state could not be written or synced.";
+        clock_ahead_ms "gauge" "bellwire_clock_ahead_milliseconds" "How far the rules' time is ahead of the wall clock, which has stepped back; it goes on more slowly until the clock has caught up.";
         alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
         alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
         alerts_data_lost "gauge" "bellwire_alerts_data_lost" "Alerts whose series have fallen silent while they fired.";

@@ -1,15 +1,38 @@
 //! The only clocks: time enters the product here.
 #![allow(clippy::disallowed_methods, reason = "this is where time comes from")]
 
+mod slew;
+
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bellwire_model::Timestamp;
 
+use self::slew::Slew;
+pub use self::slew::Slewed;
+
 /// The wall clock.
 pub fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    Timestamp::from_ms(i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX))
+}
+
+static SLEW: Slew = Slew::new();
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// The wall clock, but that it never goes back: the time of the rules.
+pub fn slewed() -> Slewed {
+    // The wall clock first: who is interrupted between the two must not seem to be ahead.
+    let wall = since_epoch();
+    SLEW.read(wall, BEGAN.elapsed())
+}
+
+/// Has [`slewed`] go on from a time at the earliest.
+pub fn go_on_from(time: Timestamp) {
+    SLEW.go_on_from(time, BEGAN.elapsed());
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// How long the system has been up: where it does not tell that, how long the process has.

@@ -17,6 +17,7 @@
 //! | alert | an alert as it is now, and the part of a rule that raises it |
 //! | ended | an alert is forgotten |
 //! | recorded | the series that a part of a rule records |
+//! | told | whatever had changed until here has been announced |
 //!
 //! Each record is a kind and numbers of variable length, texts with their lengths before them.
 //!
@@ -56,10 +57,11 @@ enum Kind {
     Alert = 6,
     Ended = 7,
     Recorded = 8,
+    Told = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Step,
         Self::Series,
         Self::Gone,
@@ -68,6 +70,7 @@ impl Kind {
         Self::Alert,
         Self::Ended,
         Self::Recorded,
+        Self::Told,
     ];
 
     fn of(byte: u8) -> Option<Self> {

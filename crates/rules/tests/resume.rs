@@ -412,6 +412,48 @@ fn what_is_kept_firing_is_kept_though_its_rule_falls_into_other_parts() {
 }
 
 #[test]
+fn what_was_not_announced_is_known_whenever_it_happened() {
+    let rules = "  - {alert: Hot, expr: 't > 90'}\n  - {alert: Warm, expr: 't > 50', for: 1m}\n";
+    let mut engine = Engine::new(set(rules));
+    engine.keep_log();
+    let mut state = State::default();
+    let kinds = |state: &State| -> Vec<(i64, &'static str)> {
+        let untold = state.untold();
+        untold.iter().map(|told| (told.time.as_ms(), told.kind.event_type())).collect()
+    };
+    engine.apply(Timestamp::from_ms(0), &[boiler(0, 95.0)]);
+    state.read(&engine.take_log()).expect("whole records");
+    assert_eq!(kinds(&state), [(0, "alert.firing")]);
+    engine.mark_announced();
+    state.read(&engine.take_log()).expect("whole records");
+    assert_eq!(kinds(&state), []);
+    // One long step: what it changed lies minutes apart.
+    let later = 600_000;
+    let sample = boiler(later, 10.0);
+    engine.apply(Timestamp::from_ms(later), &[sample]);
+    state.read(&engine.take_log()).expect("whole records");
+    let expected =
+        [(60_000, "alert.firing"), (300_000, "alert.resolved"), (300_000, "alert.resolved")];
+    assert_eq!(kinds(&state), expected);
+    // A checkpoint says so too, but only where it is so.
+    let checkpoint = |engine: &Engine| {
+        let (mut checkpoint, mut state) = (Checkpoint::default(), State::default());
+        while let Some(piece) = engine.checkpoint(&mut checkpoint, 60) {
+            state.read(&piece).expect("whole records");
+        }
+        state
+    };
+    assert_eq!(
+        kinds(&checkpoint(&engine)),
+        [(0, "alert.firing")].into_iter().chain(expected).collect::<Vec<_>>()
+    );
+    engine.mark_announced();
+    assert_eq!(kinds(&checkpoint(&engine)), []);
+    engine.apply(Timestamp::from_ms(later + 1), &[boiler(later + 1, 95.0)]);
+    assert_eq!(kinds(&checkpoint(&engine)), [(later + 1, "alert.firing")]);
+}
+
+#[test]
 fn a_broken_record_is_told_and_what_comes_before_it_counts() {
     let mut engine = Engine::new(set(HOT));
     engine.keep_log();

@@ -1,13 +1,14 @@
 //! What the log says of floods and of rules that fail: who it is, and seldom enough to be read.
 
-use bellwire_model::Timestamp;
+use std::time::Duration;
+
 use bellwire_model::limits::COMPLAINT_INTERVAL;
 use bellwire_rules::Figures;
 
 /// What was complained of last, and when.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
-    told_at: Option<Timestamp>,
+    told_at: Option<Duration>,
     told: Counts,
 }
 
@@ -32,14 +33,16 @@ impl Counts {
 }
 
 impl Complaints {
-    /// Complains of what has grown since the last time, unless that was just now.
-    pub(super) fn mind(&mut self, figures: &Figures, now: Timestamp) {
+    /// Complains of what has grown since the last time, unless that was just now: so much has passed
+    /// since the process began.
+    pub(super) fn mind(&mut self, figures: &Figures, passed: Duration) {
         let (counts, told) = (Counts::of(figures), self.told);
-        let is_early = self.told_at.is_some_and(|at| now.saturating_since(at) < COMPLAINT_INTERVAL);
+        let is_early =
+            self.told_at.is_some_and(|at| passed.saturating_sub(at) < COMPLAINT_INTERVAL);
         if is_early || counts == told {
             return;
         }
-        (self.told_at, self.told) = (Some(now), counts);
+        (self.told_at, self.told) = (Some(passed), counts);
         let metric = figures.refused_metric.as_deref().unwrap_or_default();
         if counts.series > told.series {
             let refused = counts.series - told.series;

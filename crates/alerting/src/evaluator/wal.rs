@@ -21,14 +21,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::Timestamp;
 use bellwire_model::limits::{CHECKPOINT_PIECE_BYTES, RULE_WAL_BYTES_MAX};
-use bellwire_process::clock;
 use bellwire_rules::{Checkpoint, Engine};
 
 pub(super) use self::files::read;
 use self::files::{Numbered, frame};
 use self::keeper::{Chore, Keeper};
+use super::intake::Unkept;
 use crate::figures::Figures;
 
 /// How often what was written is synced.
@@ -47,9 +46,17 @@ pub(super) struct RuleWal {
     keeper: Keeper,
     /// The number of the newest log that was begun.
     number: u64,
-    looked_at: Timestamp,
-    failed_at: Option<Timestamp>,
+    /// When it kept house last; times here are what has passed since some beginning.
+    looked_at: Option<Duration>,
+    failed: Option<Failed>,
     figures: Arc<Figures>,
+}
+
+/// A failure, until all is written down again.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    at: Duration,
+    unkept: Unkept,
 }
 
 /// The log that is being written.
@@ -77,20 +84,20 @@ impl RuleWal {
         figures: &Arc<Figures>,
     ) -> io::Result<Self> {
         let number = if folder.exists() { files::newest(&folder)? } else { 0 };
-        let keeper = Keeper::start(folder.clone(), Arc::clone(figures))?;
+        let keeper = Keeper::start(folder.clone())?;
         let mut wal = Self {
             folder,
             log: None,
             checkpoint: None,
             keeper,
             number,
-            looked_at: Timestamp::MIN,
-            failed_at: None,
+            looked_at: None,
+            failed: None,
             figures: Arc::clone(figures),
         };
         engine.keep_log();
         match wal.begin_whole(engine) {
-            Err(error) if is_full(&error) => wal.fail(&error, clock::now()),
+            Err(error) if is_full(&error) => wal.fail(&error, Duration::ZERO),
             result => result?,
         }
         Ok(wal)
@@ -101,17 +108,31 @@ impl RuleWal {
         self.checkpoint.is_some()
     }
 
-    /// Writes what the engine says, and a piece of a checkpoint where one is due.
-    pub(super) fn turn(&mut self, engine: &mut Engine, now: Timestamp) {
+    /// Writes what the engine says.
+    pub(super) fn write(&mut self, engine: &mut Engine, passed: Duration) {
+        if let Err(error) = self.append(&engine.take_log()) {
+            self.fail(&error, passed);
+        }
+    }
+
+    /// Writes what the engine says, and a piece of a checkpoint where one is due; what there is has
+    /// been announced.
+    pub(super) fn turn(&mut self, engine: &mut Engine, passed: Duration) {
         let records = engine.take_log();
-        let result = self.append(&records).and_then(|()| self.go_on(engine));
+        let synced = self.keeper.failure().map_or(Ok(()), Err);
+        let result = synced.and_then(|()| self.append(&records)).and_then(|()| self.go_on(engine));
         if let Err(error) = result {
-            self.fail(&error, now);
+            self.fail(&error, passed);
         }
-        if now.saturating_since(self.looked_at) >= SYNC_INTERVAL {
-            self.looked_at = now;
-            self.keep_house(engine, now);
+        if self.looked_at.is_none_or(|at| passed.saturating_sub(at) >= SYNC_INTERVAL) {
+            self.looked_at = Some(passed);
+            self.keep_house(engine, passed);
         }
+    }
+
+    /// Whether all that the engine knows is written down.
+    pub(super) fn kept(&self) -> Result<(), Unkept> {
+        self.failed.map_or(Ok(()), |failed| Err(failed.unkept))
     }
 
     fn append(&mut self, records: &[u8]) -> io::Result<()> {
@@ -131,16 +152,17 @@ impl RuleWal {
         }
         let Pending { file, number, .. } =
             self.checkpoint.take().expect("it was there a few lines ago");
-        self.keeper.do_later(Chore::Finish { file, number });
+        let _ = self.keeper.do_later(Chore::Finish { file, number });
         Ok(())
     }
 
     /// Syncs, begins a checkpoint where the log is long, and tries again what has failed.
-    fn keep_house(&mut self, engine: &Engine, now: Timestamp) {
+    fn keep_house(&mut self, engine: &Engine, passed: Duration) {
+        let is_late = |failed: Failed| passed.saturating_sub(failed.at) >= RETRY_INTERVAL;
         let result = match &mut self.log {
             Some(log) => {
-                if std::mem::take(&mut log.is_dirty) {
-                    self.keeper.do_later(Chore::Sync(Arc::clone(&log.file)));
+                if log.is_dirty {
+                    log.is_dirty = !self.keeper.do_later(Chore::Sync(Arc::clone(&log.file)));
                 }
                 if log.bytes >= RULE_WAL_BYTES_MAX && self.checkpoint.is_none() {
                     self.begin()
@@ -148,13 +170,11 @@ impl RuleWal {
                     Ok(())
                 }
             }
-            None if self.failed_at.is_none_or(|at| now.saturating_since(at) >= RETRY_INTERVAL) => {
-                self.begin_whole(engine)
-            }
+            None if self.failed.is_none_or(is_late) => self.begin_whole(engine),
             None => Ok(()),
         };
         if let Err(error) = result {
-            self.fail(&error, now);
+            self.fail(&error, passed);
         }
     }
 
@@ -188,19 +208,20 @@ impl RuleWal {
             file.write_all(&frame(&piece))?;
         }
         files::finish(&self.folder, &file, number)?;
-        self.failed_at = None;
+        self.failed = None;
         self.figures.rule_state_unkept.set(0);
         Ok(())
     }
 
     /// The rules go on without: a full disk must not keep them from alerting.
-    fn fail(&mut self, error: &io::Error, now: Timestamp) {
+    fn fail(&mut self, error: &io::Error, passed: Duration) {
         tracing::error!(%error, "The rules' state cannot be written; trying again. If the server ends before, rules begin anew.");
         self.log = None;
         if let Some(Pending { number, .. }) = self.checkpoint.take() {
             self.discard(Numbered::Unfinished(number));
         }
-        self.failed_at = Some(now);
+        let unkept = if is_full(error) { Unkept::Full } else { Unkept::Failed };
+        self.failed = Some(Failed { at: passed, unkept });
         self.figures.rule_state_unkept.set(1);
         self.figures.rule_state_failures.add(1);
     }
@@ -244,12 +265,37 @@ mod tests {
         let obstacle = folder.join("checkpoint-00000002");
         std::fs::create_dir(&obstacle).expect("a folder");
         wal.begin_whole(&engine).expect_err("its place is taken");
-        wal.fail(&io::Error::other("its place is taken"), clock::now());
+        wal.fail(&io::Error::other("its place is taken"), Duration::ZERO);
         std::fs::remove_dir(&obstacle).expect("it is empty");
         assert_eq!(names(), whole);
         // A checkpoint that is under way when the log fails.
         wal.begin().expect("a log");
-        wal.fail(&io::Error::other("the disk is full"), clock::now());
+        wal.fail(&io::ErrorKind::StorageFull.into(), Duration::ZERO);
         assert_eq!(names(), [whole[0], whole[1], "log-00000003"]);
+        // Until all is written down again, it is not.
+        let soon = RETRY_INTERVAL.saturating_sub(Duration::from_millis(1));
+        wal.turn(&mut engine, soon);
+        assert_eq!(wal.kept(), Err(Unkept::Full));
+        wal.turn(&mut engine, soon + SYNC_INTERVAL);
+        assert_eq!(wal.kept(), Ok(()));
+    }
+
+    #[test]
+    fn a_sync_that_fails_is_a_failure_and_all_is_written_anew() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut engine = Engine::new(RuleSet::default());
+        let figures = Arc::new(Figures::default());
+        let folder = data.path().join("rules");
+        let mut wal = RuleWal::start(folder.clone(), &mut engine, &figures).expect("a folder");
+        wal.turn(&mut engine, Duration::ZERO);
+        assert_eq!(wal.kept(), Ok(()));
+        wal.keeper.note(io::ErrorKind::Other.into());
+        wal.turn(&mut engine, Duration::ZERO);
+        assert_eq!(wal.kept(), Err(Unkept::Failed));
+        assert_eq!(figures.rule_state_unkept.get(), 1);
+        wal.turn(&mut engine, RETRY_INTERVAL);
+        assert_eq!(wal.kept(), Ok(()));
+        assert_eq!(figures.rule_state_unkept.get(), 0);
+        assert!(folder.join("checkpoint-00000002").exists());
     }
 }

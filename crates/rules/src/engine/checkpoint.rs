@@ -97,7 +97,12 @@ impl Engine {
     }
 
     fn write_alert(&self, left: &mut Vec<Fingerprint>, writer: &mut Writer) -> Option<Stage> {
-        let Some(fingerprint) = left.pop() else { return Some(Stage::Complete) };
+        let Some(fingerprint) = left.pop() else {
+            if self.is_announced() {
+                writer.told();
+            }
+            return Some(Stage::Complete);
+        };
         if let Some(entry) = self.alerts.get(fingerprint) {
             writer.alert(&self.saved(entry));
         }

@@ -21,6 +21,8 @@ pub(super) struct Log {
     before: usize,
     /// The time that was told last.
     told: Option<Timestamp>,
+    /// Whether all that has changed was announced.
+    is_announced: bool,
 }
 
 impl Engine {
@@ -33,6 +35,18 @@ impl Engine {
     /// What happened since the last call, for [`State::read`](crate::wal::State::read).
     pub fn take_log(&mut self) -> Vec<u8> {
         self.log.as_mut().map(|log| log.writer.take()).unwrap_or_default()
+    }
+
+    /// Whatever has changed so far has been announced: who goes on from the log need not do it.
+    pub fn mark_announced(&mut self) {
+        let Some(log) = self.log.as_mut().filter(|log| !log.is_announced) else { return };
+        log.writer.told();
+        log.is_announced = true;
+    }
+
+    /// Whether all that has changed was announced, as far as the log knows.
+    pub(super) fn is_announced(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.is_announced)
     }
 
     pub(super) fn log_step(&mut self) {
@@ -93,6 +107,7 @@ impl Engine {
             match saved {
                 Some((mark, saved)) => {
                     log.writer.alert(&saved);
+                    log.is_announced = false;
                     self.alerts.set_logged(fingerprint, mark);
                 }
                 None => log.writer.ended(fingerprint),

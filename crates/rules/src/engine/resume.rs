@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::limits::{DATA_LOST_RETENTION, RESTART_GAP};
-use bellwire_model::{
-    Alert, AlertSource, AlertState, Fingerprint, RuleName, Timestamp, Transition, TransitionKind,
-};
+use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, RuleName, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::alerts::Entry;
@@ -76,29 +74,6 @@ impl Engine {
         engine.begin_again(left, &mut changes);
         changes.extend(engine.advance(now));
         (engine, changes)
-    }
-
-    /// The announced transitions since a time of which alerts still tell, one of each kind.
-    ///
-    /// A process that is killed between writing down a step and announcing what it changed leaves
-    /// these unannounced. Their ids make it harmless to announce them again.
-    pub fn announced_since(&self, since: Timestamp) -> Vec<Transition> {
-        let mut transitions = Vec::new();
-        for entry in self.alerts.iter() {
-            let alert = self.current(entry);
-            let lost_at = entry.kept_since.filter(|_| alert.state == AlertState::DataLost);
-            let mut tell = |kind, time: Option<Timestamp>, state| {
-                let Some(time) = time.filter(|time| *time >= since) else { return };
-                let resolved_at = alert.resolved_at.filter(|_| state == AlertState::Resolved);
-                let alert = Arc::new(Alert { state, resolved_at, ..(*alert).clone() });
-                transitions.push(Transition { kind, time, alert });
-            };
-            tell(TransitionKind::Firing, alert.fired_at, AlertState::Firing);
-            tell(TransitionKind::DataLost, lost_at, AlertState::DataLost);
-            tell(TransitionKind::Resolved, alert.resolved_at, AlertState::Resolved);
-        }
-        transitions.sort_by_key(|transition| (transition.time, transition.alert.fingerprint));
-        transitions
     }
 
     /// Goes on behind a pause that was longer than [`RESTART_GAP`], in which samples may have been

@@ -18,6 +18,7 @@ pub(super) enum Record {
     Alert(Box<SavedAlert>),
     Ended(Fingerprint),
     Recorded(PartName, Vec<u64>),
+    Told,
 }
 
 /// What is left to read.
@@ -56,6 +57,7 @@ impl<'a> Reader<'a> {
             Kind::Ended => {
                 Record::Ended(format!("{:016x}", u64::from_le_bytes(self.array()?)).parse().ok()?)
             }
+            Kind::Told => Record::Told,
             Kind::Recorded => {
                 let (part, count) = (self.part()?, self.number()?);
                 Record::Recorded(part, (0..count).map(|_| self.number()).collect::<Option<_>>()?)

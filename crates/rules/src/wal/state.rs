@@ -1,14 +1,21 @@
 //! What records come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use bellwire_model::{Alert, Fingerprint, Labels, Timestamp};
+use bellwire_model::{
+    Alert, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
+};
 use rustc_hash::FxHashMap;
 
 use super::read::{Reader, Record};
 use super::{Corrupt, PartName};
 use crate::storage::Point;
+
+/// How old what was not announced may be where nothing says when something was: the journal knows
+/// ids for longer.
+const UNTOLD_AGE: Duration = Duration::from_hours(1);
 
 /// What an engine was when its last record was written.
 #[derive(Debug)]
@@ -20,6 +27,10 @@ pub struct State {
     pub(crate) alerts: BTreeMap<Fingerprint, SavedAlert>,
     /// What parts of rules record.
     pub(crate) recorded: FxHashMap<PartName, Vec<u64>>,
+    /// When whatever had changed had been announced the last time, as far as is known.
+    told_at: Option<Timestamp>,
+    /// Alerts that have changed since.
+    untold: BTreeSet<Fingerprint>,
 }
 
 /// A series and its samples, in the order in which they came.
@@ -43,8 +54,14 @@ pub(crate) struct SavedAlert {
 
 impl Default for State {
     fn default() -> Self {
-        let (series, alerts) = (BTreeMap::new(), BTreeMap::new());
-        Self { now: Timestamp::MIN, series, alerts, recorded: FxHashMap::default() }
+        Self {
+            now: Timestamp::MIN,
+            series: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+            recorded: FxHashMap::default(),
+            told_at: None,
+            untold: BTreeSet::new(),
+        }
     }
 }
 
@@ -66,6 +83,30 @@ impl State {
         self.now
     }
 
+    /// The transitions that may not have been announced, one of each kind of each alert.
+    ///
+    /// A process that is killed between writing down a step and announcing what it changed leaves
+    /// them behind. Their ids make it harmless to announce some of them again.
+    pub fn untold(&self) -> Vec<Transition> {
+        let since = self.told_at.unwrap_or(self.now.saturating_sub(UNTOLD_AGE));
+        let mut transitions = Vec::new();
+        for saved in self.untold.iter().filter_map(|untold| self.alerts.get(untold)) {
+            let SavedAlert { alert, kept_since, .. } = saved;
+            let lost_at = kept_since.filter(|_| alert.state == AlertState::DataLost);
+            let mut tell = |kind, time: Option<Timestamp>, state| {
+                let Some(time) = time.filter(|time| *time >= since) else { return };
+                let resolved_at = alert.resolved_at.filter(|_| state == AlertState::Resolved);
+                let alert = Arc::new(Alert { state, resolved_at, ..(**alert).clone() });
+                transitions.push(Transition { kind, time, alert });
+            };
+            tell(TransitionKind::Firing, alert.fired_at, AlertState::Firing);
+            tell(TransitionKind::DataLost, lost_at, AlertState::DataLost);
+            tell(TransitionKind::Resolved, alert.resolved_at, AlertState::Resolved);
+        }
+        transitions.sort_by_key(|transition| (transition.time, transition.alert.fingerprint));
+        transitions
+    }
+
     fn apply(&mut self, record: Record) {
         match record {
             Record::Step(now) => self.now = self.now.max(now),
@@ -85,7 +126,14 @@ impl State {
                     series.points = points;
                 }
             }
-            Record::Alert(saved) => _ = self.alerts.insert(saved.alert.fingerprint, *saved),
+            Record::Alert(saved) => {
+                self.untold.insert(saved.alert.fingerprint);
+                self.alerts.insert(saved.alert.fingerprint, *saved);
+            }
+            Record::Told => {
+                self.told_at = Some(self.now);
+                self.untold.clear();
+            }
             Record::Ended(fingerprint) => _ = self.alerts.remove(&fingerprint),
             Record::Recorded(part, series) if series.is_empty() => {
                 self.recorded.remove(&part);

@@ -109,6 +109,10 @@ impl Writer {
         }
     }
 
+    pub(crate) fn told(&mut self) {
+        self.kind(Kind::Told);
+    }
+
     fn kind(&mut self, kind: Kind) {
         self.bytes.push(kind as u8);
     }

@@ -25,7 +25,7 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the journal takes events. Otherwise 503, and why.
+/// `GET /readyz`: the journal takes events, and what the rules know is kept. Otherwise 503, and why.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
     if let Err(error) = app.publisher.journal.health() {
         let reason = format!("the journal takes no events: {}\n", with_causes(&error));
@@ -33,6 +33,10 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) 
     }
     if app.intake.is_blocked() {
         let reason = "the journal does not take alert transitions\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
+    }
+    if app.figures.alerting.rule_state_unkept.get() > 0 {
+        let reason = "the rules' state cannot be written\n";
         return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
     }
     (StatusCode::OK, "ready\n".into())

@@ -4,11 +4,10 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::files;
-use crate::figures::Figures;
 
 /// Chores that may wait. One that finds no room is left out: the next sync stands for it, and a
 /// checkpoint that is not put in its place is replaced by the next.
@@ -27,32 +26,52 @@ pub(super) enum Chore {
 #[derive(Debug)]
 pub(super) struct Keeper {
     chores: SyncSender<Chore>,
+    /// What has failed since somebody asked.
+    failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Keeper {
-    pub(super) fn start(folder: PathBuf, figures: Arc<Figures>) -> io::Result<Self> {
+    pub(super) fn start(folder: PathBuf) -> io::Result<Self> {
         let (chores, queue) = sync_channel(CHORES_MAX);
-        let run = move || keep(&folder, &queue, &figures);
+        let failure = Arc::default();
+        let keeper = Self { chores, failure: Arc::clone(&failure) };
+        let run = move || keep(&folder, &queue, &failure);
         std::thread::Builder::new().name("rule-state".to_owned()).spawn(run)?;
-        Ok(Self { chores })
+        Ok(keeper)
     }
 
-    pub(super) fn do_later(&self, chore: Chore) {
-        if let Err(TrySendError::Full(chore)) = self.chores.try_send(chore) {
+    /// Says whether there was room for it.
+    pub(super) fn do_later(&self, chore: Chore) -> bool {
+        let result = self.chores.try_send(chore);
+        if let Err(TrySendError::Full(chore)) = &result {
             tracing::warn!(?chore, "The disk is slow; the rules' state is synced later.");
         }
+        result.is_ok()
+    }
+
+    /// What has failed since the last call: what was written may be lost.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    #[cfg(test)]
+    pub(super) fn note(&self, error: io::Error) {
+        note(&self.failure, error);
     }
 }
 
-fn keep(folder: &std::path::Path, queue: &Receiver<Chore>, figures: &Figures) {
+fn keep(folder: &std::path::Path, queue: &Receiver<Chore>, failure: &Mutex<Option<io::Error>>) {
     for chore in queue {
         let result = match chore {
             Chore::Sync(file) => file.sync_data(),
             Chore::Finish { file, number } => files::finish(folder, &file, number),
         };
         if let Err(error) = result {
-            figures.rule_state_failures.add(1);
-            tracing::error!(%error, "The rules' state cannot be synced.");
+            note(failure, error);
         }
     }
+}
+
+fn note(failure: &Mutex<Option<io::Error>>, error: io::Error) {
+    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
 }
