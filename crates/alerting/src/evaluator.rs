@@ -106,7 +106,7 @@ pub fn spawn(
         alerting,
         figures,
         complaints: Complaints::default(),
-        course: Course::new(now),
+        course: Course::new(clock::slewed().now),
         is_ahead: false,
         began: clock::Ticker::start(),
         condition,
