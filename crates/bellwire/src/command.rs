@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod demo;
 mod publish;
+mod repair;
 mod serve;
 mod subscribe;
 
@@ -31,6 +32,8 @@ enum Command {
     Subscribe(subscribe::Arguments),
     /// Check configuration and rule files.
     Check(check::Arguments),
+    /// Keep what is whole of a damaged journal, in a data directory that no server uses.
+    Repair(repair::Arguments),
     /// Measure a server, or this machine with one.
     Bench(bench::Arguments),
 }
@@ -43,6 +46,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Subscribe(arguments) => subscribe::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }
 }

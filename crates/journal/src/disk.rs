@@ -17,13 +17,17 @@ mod keys;
 mod load;
 mod lock;
 mod place;
+mod present;
 mod reader;
 mod records;
+mod repair;
 mod schema;
 mod store;
+mod sums;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -38,6 +42,7 @@ use crate::{
 };
 use index::SharedIndex;
 use lock::Lock;
+pub use repair::{Repaired, repair};
 use place::SharedPlace;
 use reader::Readers;
 use store::DiskStore;
@@ -154,6 +159,10 @@ impl Journal for DiskJournal {
 
     fn health(&self) -> Result<(), Error> {
         self.writer.health()
+    }
+
+    fn damaged(&self) -> u64 {
+        self.readers.damaged()
     }
 
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {

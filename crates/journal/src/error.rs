@@ -68,8 +68,23 @@ pub enum Error {
         /// The newest format that this build knows.
         known: i64,
     },
+    /// The files have less than what was acknowledged: one is missing or empty, or has lost its end.
+    #[error(
+        "the journal {} {what}: put back what is missing, or have `bellwire repair` keep what there \
+         is",
+        path.display()
+    )]
+    Less {
+        /// The file that should have it.
+        path: PathBuf,
+        /// What is missing.
+        what: Box<str>,
+    },
     /// The file contradicts itself: a faulty disk, or a foreign hand.
-    #[error("the journal {} is damaged", path.display())]
+    #[error(
+        "the journal {} is damaged: `bellwire repair` keeps what of it is whole",
+        path.display()
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,

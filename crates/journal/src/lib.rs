@@ -21,7 +21,7 @@
 //! - `bounds` and `read` are never behind what the observer saw; for a moment they are ahead of it,
 //!   by the commit that it is being told of;
 //! - `read` returns what the observer saw, in order, without holes other than those that
-//!   [`Page::trimmed`] tells;
+//!   [`Page::trimmed`] tells; an event that is damaged is told like one that is gone;
 //! - an append with an idempotency key that the journal remembers adds nothing and answers with
 //!   the first append's offset;
 //! - ages are counted in time that has passed, whatever the wall clock is set to meanwhile;
@@ -46,7 +46,7 @@ use std::time::Duration;
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
 
-pub use disk::{DiskJournal, DiskOptions, Durability};
+pub use disk::{DiskJournal, DiskOptions, Durability, Repaired, repair};
 pub use error::{Cause, Error};
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};
@@ -114,6 +114,9 @@ pub struct Page {
     pub end: Offset,
     /// The newest offset of a matching event that retention has removed, as of this page.
     pub trimmed: Offset,
+    /// Matching events, or events that may have matched, that should be in this page and are
+    /// damaged. `trimmed` is beyond what is known of retention then, so that a gap is told.
+    pub lost: u64,
 }
 
 /// Figures of one topic.
@@ -181,6 +184,9 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Whether it takes what it is given: fails as the last attempt to write did, be it somebody's
     /// or, while nobody writes, its own. Where it has failed it tries again by itself.
     fn health(&self) -> Result<(), Error>;
+
+    /// How often a read has met a damaged event.
+    fn damaged(&self) -> u64;
 
     /// Removes what retention no longer keeps, in small steps. Ages are the time that has passed:
     /// where the wall clock was set, events keep their times and nothing is older for it. Returns

@@ -80,6 +80,10 @@ impl Journal for MemoryJournal {
         self.writer.health()
     }
 
+    fn damaged(&self) -> u64 {
+        0
+    }
+
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.writer.trim(now)
     }
@@ -189,13 +193,13 @@ impl State {
                 bytes += stored.event.size_bytes();
                 let is_full = entries.len() >= limit.events || bytes > limit.bytes;
                 if is_full && !entries.is_empty() {
-                    return Page { entries, end, trimmed };
+                    return Page { entries, end, trimmed, lost: 0 };
                 }
                 entries.push(Entry { offset: *offset, event: stored.event.clone() });
             }
             end = *offset;
         }
-        Page { entries, end: end.max(self.tail), trimmed }
+        Page { entries, end: end.max(self.tail), trimmed, lost: 0 }
     }
 
     fn remove(&mut self, offset: Offset) {

@@ -11,10 +11,20 @@ use crate::observe::Figures;
 /// Looks again and again.
 pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
     let mut interval = tokio::time::interval(JOURNAL_LOOK_INTERVAL);
-    let mut told = None;
+    let (mut told, mut damaged_told) = (None, 0);
     loop {
         interval.tick().await;
         let failure = journal.health().err().map(|error| with_causes(&error));
+        let damaged = journal.damaged();
+        figures.journal.damaged.set(damaged);
+        if damaged > damaged_told {
+            tracing::error!(
+                damaged,
+                "Events of the journal are damaged; who follows them gets a gap. \
+                 `bellwire repair` keeps what is whole."
+            );
+            damaged_told = damaged;
+        }
         figures.journal.failing.set(failure.is_some().into());
         if failure != told {
             if let Some(error) = &failure {

@@ -33,6 +33,7 @@ bellwire_process::figures! {
         tail "gauge" "bellwire_journal_tail_offset" "The newest durable offset.";
         trimmed "gauge" "bellwire_journal_trimmed_offset" "The newest offset that retention has removed.";
         failing "gauge" "bellwire_journal_failing" "1 while the journal takes no events; the log and `/readyz` say why.";
+        damaged "counter" "bellwire_journal_damaged_total" "Times that a read has met a damaged event, and told of a gap instead.";
         failures "counter" "bellwire_journal_failures_total" "Appends that failed.";
     }
 }

@@ -278,7 +278,7 @@ pub(crate) fn history_page(
     (lane, after): (LaneId, Offset),
     page: Page,
 ) -> HistoryPage<Frames> {
-    let Page { entries, end, trimmed } = page;
+    let Page { entries, end, trimmed, .. } = page;
     let entries = entries.into_iter().map(|read| entry(epoch, read)).collect();
     HistoryPage { lane, after, end, trimmed, entries }
 }

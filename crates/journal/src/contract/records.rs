@@ -20,13 +20,21 @@ pub(crate) fn write(journal: &dyn Journal, changes: &[(&str, Option<&str>)]) -> 
     reply.recv().expect("every queued change is answered")
 }
 
-/// The records with a prefix, as texts.
-pub(crate) fn texts(journal: &dyn Journal, prefix: &str) -> Vec<(String, String)> {
+/// The records with a prefix, as texts, where they can be read.
+pub(crate) fn try_texts(
+    journal: &dyn Journal,
+    prefix: &str,
+) -> Result<Vec<(String, String)>, Error> {
     let text = |record: Record| {
         let value = String::from_utf8(record.value.to_vec()).expect("the record is a text");
         (record.key.into(), value)
     };
-    journal.records(prefix).expect("the journal reads").into_iter().map(text).collect()
+    Ok(journal.records(prefix)?.into_iter().map(text).collect())
+}
+
+/// The records with a prefix, as texts.
+pub(crate) fn texts(journal: &dyn Journal, prefix: &str) -> Vec<(String, String)> {
+    try_texts(journal, prefix).expect("the journal reads")
 }
 
 /// Records are found by the beginning of their keys, in the order of the keys.

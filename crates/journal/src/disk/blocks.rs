@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use bellwire_model::{Offset, Timestamp};
 use rustc_hash::FxHashMap;
 
+use super::present::{Bits, Present};
 use crate::topics::{Removed, TopicId};
 
 /// Offsets of one block. Part of the file format.
-const BLOCK_OFFSETS: u64 = 1024;
+pub(super) const BLOCK_OFFSETS: u64 = 1024;
 
 /// A block: the offsets from `n * 1024` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,13 +60,17 @@ pub(super) struct Tally {
 
 /// The events of one block, by topic.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Summary(FxHashMap<TopicId, Tally>);
+pub(super) struct Summary {
+    tallies: FxHashMap<TopicId, Tally>,
+    present: Bits,
+}
 
 impl Summary {
     /// Counts an event in.
     pub(super) fn add(&mut self, mark: Mark) {
         let Mark { offset, topic, bytes, time } = mark;
-        let tally = self.0.entry(topic).or_insert(Tally {
+        self.present.set(offset);
+        let tally = self.tallies.entry(topic).or_insert(Tally {
             events: 0,
             bytes: 0,
             last: offset,
@@ -77,14 +82,24 @@ impl Summary {
         tally.oldest = tally.oldest.min(time);
     }
 
+    /// There should be events at these offsets, too, and whoever reads is to be told of them.
+    pub(super) fn expect(&mut self, missing: Bits) {
+        self.present.add(missing);
+    }
+
+    /// Which offsets have events.
+    pub(super) fn present(&self) -> Bits {
+        self.present
+    }
+
     /// Whether there are no events.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.tallies.is_empty()
     }
 
     /// The topics in order of their ids, which is the order of the table.
     pub(super) fn sorted(&self) -> Vec<(TopicId, Tally)> {
-        let mut tallies: Vec<_> = self.0.iter().map(|(topic, tally)| (*topic, *tally)).collect();
+        let mut tallies: Vec<_> = self.tallies.iter().map(|(topic, tally)| (*topic, *tally)).collect();
         tallies.sort_unstable_by_key(|(topic, _)| *topic);
         tallies
     }
@@ -97,6 +112,8 @@ pub(super) struct Block {
     pub(super) oldest: Timestamp,
     /// The topics that it has events of.
     pub(super) topics: Vec<TopicId>,
+    /// Its events, once it is full.
+    present: Present,
 }
 
 impl Block {
@@ -108,14 +125,15 @@ impl Block {
 
 impl Default for Block {
     fn default() -> Self {
-        Self { oldest: Timestamp::MAX, topics: Vec::new() }
+        Self { oldest: Timestamp::MAX, topics: Vec::new(), present: Present::Unknown }
     }
 }
 
 impl From<&Summary> for Block {
     fn from(summary: &Summary) -> Self {
         let mut block = Self::default();
-        summary.0.iter().for_each(|(topic, tally)| block.add(*topic, tally.oldest));
+        summary.tallies.iter().for_each(|(topic, tally)| block.add(*topic, tally.oldest));
+        block.present = summary.present.into();
         block
     }
 }
@@ -133,22 +151,52 @@ impl Blocks {
         self.blocks.entry(number).or_default().add(topic, oldest);
     }
 
+    /// Takes what is known of a full block's offsets.
+    pub(super) fn load_present(&mut self, number: BlockNumber, bits: Bits) {
+        if let Some(block) = self.blocks.get_mut(&number) {
+            block.present = bits.into();
+        }
+    }
+
+    /// Which offsets of a block have events.
+    pub(super) fn present(&self, number: BlockNumber) -> Present {
+        match &self.open {
+            Some((open, summary)) if *open == number => summary.present.into(),
+            _ => self.blocks.get(&number).map(|block| block.present.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The block that further events may come into.
+    pub(super) fn open(&self) -> Option<(BlockNumber, Bits)> {
+        self.open.as_ref().map(|(number, summary)| (*number, summary.present))
+    }
+
+    /// The open block should have these events.
+    pub(super) fn expect(&mut self, number: BlockNumber, bits: Bits) {
+        if let Some((open, summary)) = &mut self.open
+            && *open == number
+        {
+            summary.expect(bits);
+        }
+    }
+
     /// Counts the newest event in. Returns the block before it when that is full now.
     pub(super) fn add(&mut self, mark: Mark) -> Option<(BlockNumber, Summary)> {
         let number = BlockNumber::of(mark.offset);
         let is_next = self.open.as_ref().is_none_or(|(open, _)| *open != number);
         let full = if is_next { self.open.replace((number, Summary::default())) } else { None };
         let (_, summary) = self.open.as_mut().expect("a block was opened just now");
-        let topics_before = summary.0.len();
+        let topics_before = summary.tallies.len();
         summary.add(mark);
         let block = self.blocks.entry(number).or_default();
         block.oldest = block.oldest.min(mark.time);
-        if summary.0.len() > topics_before {
+        if summary.tallies.len() > topics_before {
             block.topics.push(mark.topic);
         }
-        if let Some((full, _)) = &full
+        if let Some((full, summary)) = &full
             && let Some(block) = self.blocks.get_mut(full)
         {
+            block.present = summary.present.into();
             block.topics.shrink_to_fit();
         }
         full

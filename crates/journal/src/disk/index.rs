@@ -11,6 +11,7 @@ use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
 
 use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary};
+use super::present::Present;
 use super::schema::damaged;
 use crate::retention::Retention;
 use crate::topics::{TopicId, Topics};
@@ -87,7 +88,7 @@ impl Index {
             // Every topic is looked at: the matcher must know all topics of the block's events.
             let matching = block.topics.iter().filter(|id| matcher.knows(**id, &self.topics));
             if matching.count() > 0 {
-                blocks.push(number);
+                blocks.push((number, self.blocks.present(number)));
             }
         }
         Plan { blocks, end: tail }
@@ -109,7 +110,7 @@ pub(super) struct Sweep {
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The blocks to scan, in order.
-    pub(super) blocks: Vec<BlockNumber>,
+    pub(super) blocks: Vec<(BlockNumber, Present)>,
     /// Up to here no other block has matching events.
     pub(super) end: Offset,
 }

@@ -5,10 +5,11 @@ use std::hash::BuildHasher;
 
 use bellwire_model::limits::{IDEMPOTENCY_AGE, RETENTION_STEP_LOOKS_MAX};
 use bellwire_model::{Entry, Event, Offset, Timestamp};
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use rustc_hash::FxBuildHasher;
 
-use super::schema::{begin, from_sql, to_sql};
+use super::schema::{begin, damaged, from_sql, to_sql};
+use super::sums;
 use crate::steps::Now;
 
 /// The hash of a topic and key, and where the event is. Equal hashes may stand side by side.
@@ -25,11 +26,10 @@ pub(super) struct Keys {
 impl Keys {
     /// Loads the keys of earlier runs.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut select = connection.prepare("SELECT offset, topic, key FROM idempotency")?;
+        let mut select = connection.prepare("SELECT offset, topic, key, time, checksum FROM idempotency")?;
         let hashes = select.query_map([], |row| {
-            let topic = row.get_ref(1)?.as_str()?;
-            let key = row.get_ref(2)?.as_str()?;
-            Ok((hash(topic, key), from_sql(row.get(0)?)))
+            let (offset, topic, key, _) = self::row(row)?;
+            Ok((hash(topic, key), offset))
         })?;
         Ok(Self { hashes: hashes.collect::<rusqlite::Result<_>>()?, staged: Vec::new() })
     }
@@ -66,11 +66,9 @@ impl Keys {
         key: &str,
         entry: &Entry,
     ) -> rusqlite::Result<()> {
-        let sql = "INSERT INTO idempotency (offset, topic, key, time) VALUES (?1, ?2, ?3, ?4)";
         let Entry { offset, event } = entry;
         let topic = event.topic.as_str();
-        let mut insert = connection.prepare_cached(sql)?;
-        insert.execute((to_sql(*offset), topic, key, event.time.as_ms()))?;
+        insert(connection, (*offset, event.time), (topic, key))?;
         let hashed = (hash(topic, key), *offset);
         self.hashes.insert(hashed);
         self.staged.push(hashed);
@@ -126,6 +124,29 @@ impl Keys {
     }
 }
 
+/// Reads a key's row: offset, topic, key, time and checksum.
+pub(super) fn row<'a>(row: &'a Row<'_>) -> rusqlite::Result<(Offset, &'a str, &'a str, i64)> {
+    let (topic, key) = (row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
+    let (numbers, sum): ([i64; 2], Option<i64>) = ([row.get(0)?, row.get(3)?], row.get(4)?);
+    if sum.is_some_and(|sum| sum != sums::of_row(&numbers, &[topic.as_bytes(), key.as_bytes()])) {
+        return Err(damaged("an idempotency key is not what was written"));
+    }
+    Ok((from_sql(numbers[0]), topic, key, numbers[1]))
+}
+
+/// Writes a key's row.
+pub(super) fn insert(
+    connection: &Connection,
+    (offset, time): (Offset, Timestamp),
+    (topic, key): (&str, &str),
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO idempotency (offset, topic, key, time, checksum)
+               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let numbers = [to_sql(offset), time.as_ms()];
+    let sum = sums::of_row(&numbers, &[topic.as_bytes(), key.as_bytes()]);
+    connection.prepare_cached(sql)?.execute((numbers[0], topic, key, numbers[1], sum)).map(drop)
+}
+
 /// Never stored, so it may differ from build to build.
 fn hash(topic: &str, key: &str) -> u64 {
     FxBuildHasher.hash_one((topic, key))
@@ -140,7 +161,7 @@ mod tests {
     #[test]
     fn a_failed_transaction_leaves_no_key_behind() {
         let folder = tempfile::TempDir::new().unwrap();
-        let connection = schema::open_to_write(&folder.path().join(schema::FILE)).unwrap();
+        let connection = schema::open_to_write(&folder.path().join(schema::FILE)).unwrap().0;
         let mut keys = Keys::default();
         let entry = Entry { offset: Offset::new(1), event: keyed("a", "k", 0).event };
         let transaction = begin(&connection).unwrap();

@@ -1,12 +1,13 @@
 //! Loads what memory keeps of the file when it is opened.
 
 use bellwire_model::{Offset, Timestamp, Topic};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::blocks::{BlockNumber, Blocks, Summary};
+use super::blocks::{BLOCK_OFFSETS, BlockNumber, Blocks, Summary};
 use super::index::Index;
 use super::schema::{self, damaged, from_sql, to_sql};
-use super::sweep;
+use super::present::Bits;
+use super::{sums, sweep};
 use crate::ClockReading;
 use crate::retention::Retention;
 use crate::steps::{Boot, Steps};
@@ -36,21 +37,34 @@ pub(super) fn index(
         let mark = sweep::mark(row, &index.topics)?;
         unsaved.extend(index.add(mark));
     }
+    if let Some((number, bits)) = schema::open_block(connection)? {
+        index.blocks.expect(number, bits);
+    }
     // Retention may have removed the newest events; their offsets are taken all the same.
     index.tail = index.tail.max(index.topics.trimmed_any());
     Ok((index, unsaved))
 }
 
+/// Reads a topic's row: id, name, `trimmed` and checksum.
+pub(super) fn topic(row: &Row<'_>) -> rusqlite::Result<(TopicId, Topic, Offset)> {
+    let name = row.get_ref(1)?.as_str()?;
+    let topic: Topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
+    let (id, trimmed) = (TopicId(row.get(0)?), from_sql(row.get(2)?));
+    let sum: Option<i64> = row.get(3)?;
+    if sum.is_some_and(|sum| sum != sums::of_topic(id, name, trimmed)) {
+        return Err(damaged("a topic is not what was written"));
+    }
+    Ok((id, topic, trimmed))
+}
+
 fn topics(connection: &Connection, index: &mut Index) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT id, name, trimmed FROM topics")?;
+    let mut select = connection.prepare("SELECT id, name, trimmed, checksum FROM topics")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let name = row.get_ref(1)?.as_str()?;
-        let topic: Topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
-        let trimmed = from_sql(row.get(2)?);
+        let (id, topic, trimmed) = self::topic(row)?;
         let rule = index.retention.rule_of(&topic);
         let state = TopicState { trimmed, last: trimmed, ..TopicState::new(topic, rule) };
-        index.topics.insert(TopicId(row.get(0)?), state);
+        index.topics.insert(id, state);
     }
     Ok(())
 }
@@ -75,11 +89,19 @@ pub(super) fn steps(
 
 /// Loads the table of blocks. Returns the offset that follows them.
 fn blocks(connection: &Connection, index: &mut Index) -> rusqlite::Result<Offset> {
-    let sql = "SELECT block, topic, events, bytes, last, oldest FROM blocks ORDER BY block, topic";
+    let sql = "SELECT block, topic, events, bytes, last, oldest, checksum FROM blocks
+               ORDER BY block, topic";
     let mut select = connection.prepare(sql)?;
     let mut rows = select.query([])?;
     let mut following = Offset::ZERO;
+    let mut in_block = (BlockNumber(0), 0);
     while let Some(row) = rows.next()? {
+        let numbers: [i64; 6] =
+            [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
+        let sum: Option<i64> = row.get(6)?;
+        if sum.is_some_and(|sum| sum != sums::of_row(&numbers, &[])) {
+            return Err(damaged("a block is not what was written"));
+        }
         let number = BlockNumber(row.get::<_, i64>(0)? as u64);
         let topic = TopicId(row.get(1)?);
         let (events, bytes) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
@@ -92,6 +114,20 @@ fn blocks(connection: &Connection, index: &mut Index) -> rusqlite::Result<Offset
         index.blocks.load(number, topic, Timestamp::from_ms(row.get(5)?));
         index.tail = index.tail.max(last);
         following = number.next().first();
+        if in_block.0 != number {
+            in_block = (number, 0);
+        }
+        in_block.1 += events;
+        if in_block.1 == BLOCK_OFFSETS {
+            index.blocks.load_present(number, Bits::ALL);
+        }
+    }
+    let mut select = connection.prepare("SELECT block, present FROM holes")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let bits = Bits::from_bytes(row.get_ref(1)?.as_blob()?);
+        let bits = bits.ok_or_else(|| damaged("which offsets a block has"))?;
+        index.blocks.load_present(BlockNumber(row.get::<_, i64>(0)? as u64), bits);
     }
     Ok(following)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::StatVfsMountFlags;
 
-use super::lock;
+use super::{lock, witness};
 use crate::Error;
 
 /// The files of an open journal.
@@ -54,7 +54,8 @@ impl Place {
             Ok(identity) => Ok(Placed { path, identity }),
             Err(error) => Err(Error::open(&path, error)),
         };
-        let paths = [file.to_owned(), write_ahead.clone(), shared, directory.join(lock::FILE)];
+        let [lock, witness] = [lock::FILE, witness::FILE].map(|name| directory.join(name));
+        let paths = [file.to_owned(), write_ahead.clone(), shared, lock, witness];
         Ok(Self {
             directory,
             files: paths.into_iter().map(place).collect::<Result<_, _>>()?,

@@ -1,22 +1,25 @@
 //! Readers: connections of their own, so that they never wait for the writer nor it for them.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use bellwire_model::limits::JOURNAL_READERS_MAX;
 use bellwire_model::{Body, Entry, Event, FilterSet, Offset, Timestamp, Topic};
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, ErrorCode, Row};
 
 use super::index::{Matcher, Plan, SharedIndex};
+use super::present::Present;
 use super::records;
 use super::schema::{damaged, from_sql, open_to_read, to_sql};
 use super::store::{BINARY, JSON, NO_BODY, TEXT};
+use super::sums;
 use crate::topics::TopicId;
 use crate::{Page, ReadLimit, Record};
 
-const SELECT: &str = "SELECT offset, topic, key, type, time, kind, content_type, data
+const SELECT: &str = "SELECT offset, topic, key, type, time, kind, content_type, data, checksum
                       FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
 
 /// The readers of one journal.
@@ -24,11 +27,14 @@ const SELECT: &str = "SELECT offset, topic, key, type, time, kind, content_type,
 pub(super) struct Readers {
     index: SharedIndex,
     pool: Pool,
+    /// Damaged events that were met, each as often as it was.
+    damaged: AtomicU64,
 }
 
 impl Readers {
     pub(super) fn new(file: PathBuf, index: SharedIndex) -> Self {
-        Self { index, pool: Pool { file, leases: Mutex::default(), returned: Condvar::new() } }
+        let pool = Pool { file, leases: Mutex::default(), returned: Condvar::new() };
+        Self { index, pool, damaged: AtomicU64::new(0) }
     }
 
     /// See [`Journal::read`](crate::Journal::read).
@@ -42,7 +48,7 @@ impl Readers {
             let index = self.index.read();
             if after >= index.tail {
                 let trimmed = index.topics.trimmed(filters);
-                return Ok(Page { entries: Vec::new(), end: after, trimmed });
+                return Ok(Page { entries: Vec::new(), end: after, trimmed, lost: 0 });
             }
         }
         let lease = self.pool.lease()?;
@@ -50,7 +56,8 @@ impl Readers {
         loop {
             let scan = Scan { index: &self.index, connection: lease.connection(), filters, limit };
             let (page, reach) = scan.run(after)?;
-            if !page.entries.is_empty() || reach == Reach::Tail {
+            self.damaged.fetch_add(page.lost, Ordering::Relaxed);
+            if !page.entries.is_empty() || page.lost > 0 || reach == Reach::Tail {
                 return Ok(page);
             }
             // Retention passed by before anything was found: go on with a new snapshot.
@@ -62,6 +69,11 @@ impl Readers {
     pub(super) fn records(&self, prefix: &str) -> rusqlite::Result<Vec<Record>> {
         let lease = self.pool.lease()?;
         records::with_prefix(lease.connection(), prefix)
+    }
+
+    /// See [`Journal::damaged`](crate::Journal::damaged).
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// Closes the connections that nobody uses.
@@ -98,12 +110,13 @@ impl Scan<'_> {
             snapshot.prepare_cached("SELECT 1 FROM meta LIMIT 1")?.query_row([], |_| Ok(()))?;
             let trimmed = index.topics.trimmed(self.filters);
             let plan = index.plan(after, index.tail, &mut matcher);
-            (Page { entries: Vec::new(), end: after, trimmed }, plan, index.tail, index.sweeps)
+            let page = Page { entries: Vec::new(), end: after, trimmed, lost: 0 };
+            (page, plan, index.tail, index.sweeps)
         };
 
         // 2. Scan what matches, plan by plan, for as long as the index is true of the snapshot.
         let mut filling =
-            Filling { page: &mut page, matcher: &mut matcher, limit: self.limit, bytes: 0 };
+            Filling { page: &mut page, matcher: &mut matcher, limit: self.limit, bytes: 0, tail };
         loop {
             if filling.add(&snapshot, &plan)? == Reach::Limit {
                 return Ok((page, Reach::Limit));
@@ -126,43 +139,164 @@ struct Filling<'a, 'f> {
     matcher: &'a mut Matcher<'f>,
     limit: ReadLimit,
     bytes: usize,
+    tail: Offset,
+}
+
+/// The offsets of a block that are to be read.
+struct Stretch<'a> {
+    first: Offset,
+    last: Offset,
+    present: &'a Present,
+}
+
+/// What is at an offset.
+enum Found {
+    Event(Event),
+    /// An event that does not match.
+    Other,
+    /// An event that is not what was written, or not there although it must be.
+    Lost,
+}
+
+/// How a scan of rows ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scanned {
+    Whole,
+    Full,
+    /// A row is damaged or missing.
+    Doubtful,
 }
 
 impl Filling<'_, '_> {
     /// Adds what a plan finds; `Limit` when the page is full, `Tail` where the plan ends.
     fn add(&mut self, snapshot: &Connection, plan: &Plan) -> rusqlite::Result<Reach> {
-        let mut select = snapshot.prepare_cached(SELECT)?;
-        for number in &plan.blocks {
+        for (number, present) in &plan.blocks {
             let first = number.first().max(Offset::new(self.page.end.get() + 1));
-            let last = number.last().min(plan.end);
-            let mut rows = select.query((to_sql(first), to_sql(last)))?;
-            while let Some(row) = rows.next()? {
-                if self.add_row(row)? == Reach::Limit {
-                    return Ok(Reach::Limit);
-                }
+            let stretch = Stretch { first, last: number.last().min(plan.end), present };
+            let reach = match self.scan(snapshot, &stretch)? {
+                Scanned::Whole => Reach::Tail,
+                Scanned::Full => Reach::Limit,
+                Scanned::Doubtful => self.search(snapshot, &stretch)?,
+            };
+            if reach == Reach::Limit {
+                return Ok(Reach::Limit);
             }
         }
         self.page.end = plan.end;
         Ok(Reach::Tail)
     }
 
-    fn add_row(&mut self, row: &Row<'_>) -> rusqlite::Result<Reach> {
-        let offset = from_sql(row.get(0)?);
-        if let Some(topic) = self.matcher.topic(TopicId(row.get(1)?))? {
-            let event = event(row, topic.clone())?;
-            self.bytes += event.size_bytes();
-            if self.bytes > self.limit.bytes && !self.page.entries.is_empty() {
+    /// Takes row after row, for as long as each is whole and none is missing.
+    fn scan(&mut self, snapshot: &Connection, stretch: &Stretch<'_>) -> rusqlite::Result<Scanned> {
+        let mut select = snapshot.prepare_cached(SELECT)?;
+        let mut rows = select.query((to_sql(stretch.first), to_sql(stretch.last)))?;
+        let mut next = stretch.first;
+        loop {
+            let row = match rows.next() {
+                Ok(row) => row,
+                Err(error) if is_damage(&error) => return Ok(Scanned::Doubtful),
+                Err(error) => return Err(error),
+            };
+            let offset = match row {
+                Some(row) => from_sql(row.get(0)?),
+                None => Offset::new(stretch.last.get() + 1),
+            };
+            let is_missing = |offset: &u64| stretch.present.must_have(Offset::new(*offset));
+            if offset < next || (next.get()..offset.get()).any(|offset| is_missing(&offset)) {
+                return Ok(Scanned::Doubtful);
+            }
+            let Some(row) = row else { return Ok(Scanned::Whole) };
+            let found = self.found(row).unwrap_or(Found::Lost);
+            if matches!(found, Found::Lost) || !stretch.present.may_have(offset) {
+                return Ok(Scanned::Doubtful);
+            }
+            if self.take(offset, found) == Reach::Limit {
+                return Ok(Scanned::Full);
+            }
+            next = Offset::new(offset.get() + 1);
+        }
+    }
+
+    /// Looks for each event by itself: a damaged page hides those that lie beside it.
+    fn search(&mut self, snapshot: &Connection, stretch: &Stretch<'_>) -> rusqlite::Result<Reach> {
+        let first = stretch.first.max(Offset::new(self.page.end.get() + 1));
+        for offset in (first.get()..=stretch.last.get()).map(Offset::new) {
+            if !stretch.present.may_have(offset) {
+                continue;
+            }
+            let found = match self.look_up(snapshot, offset)? {
+                Some(found) => found,
+                None if stretch.present.must_have(offset) => Found::Lost,
+                None => continue,
+            };
+            if self.take(offset, found) == Reach::Limit {
                 return Ok(Reach::Limit);
             }
-            self.page.entries.push(Entry { offset, event });
+        }
+        Ok(Reach::Tail)
+    }
+
+    fn look_up(&self, snapshot: &Connection, offset: Offset) -> rusqlite::Result<Option<Found>> {
+        let mut select = snapshot.prepare_cached(SELECT)?;
+        let mut rows = select.query((to_sql(offset), to_sql(offset)))?;
+        match rows.next() {
+            Ok(row) => Ok(row.map(|row| self.found(row).unwrap_or(Found::Lost))),
+            Err(error) if is_damage(&error) => Ok(Some(Found::Lost)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn found(&self, row: &Row<'_>) -> rusqlite::Result<Found> {
+        let offset = from_sql(row.get(0)?);
+        let Some(topic) = self.matcher.topic(TopicId(row.get(1)?))? else {
+            return Ok(Found::Other);
+        };
+        let event = event(row, topic.clone())?;
+        Ok(if is_whole(row, offset, &event)? { Found::Event(event) } else { Found::Lost })
+    }
+
+    /// Takes what is at an offset, unless the page is full without it. A page with something lost
+    /// begins with it, so that its gap lies before all that follows.
+    fn take(&mut self, offset: Offset, found: Found) -> Reach {
+        match found {
+            Found::Event(event) => {
+                self.bytes += event.size_bytes();
+                if self.bytes > self.limit.bytes && !self.page.entries.is_empty() {
+                    return Reach::Limit;
+                }
+                self.page.entries.push(Entry { offset, event });
+            }
+            Found::Lost if !self.page.entries.is_empty() => return Reach::Limit,
+            Found::Lost => {
+                // Beyond what retention has told already: that is not told again.
+                let told = Offset::new(self.page.trimmed.get() + 1).min(self.tail);
+                self.page.trimmed = self.page.trimmed.max(told).max(offset);
+                self.page.lost += 1;
+            }
+            Found::Other => {}
         }
         self.page.end = offset;
         let is_full = self.page.entries.len() >= self.limit.events.max(1);
-        Ok(if is_full { Reach::Limit } else { Reach::Tail })
+        if is_full { Reach::Limit } else { Reach::Tail }
     }
 }
 
-fn event(row: &Row<'_>, topic: Topic) -> rusqlite::Result<Event> {
+/// Whether a row is what was written. One from before there were checksums has none.
+pub(super) fn is_whole(row: &Row<'_>, offset: Offset, event: &Event) -> rusqlite::Result<bool> {
+    Ok(match (row.get::<_, Option<i64>>(8)?, &event.body) {
+        (Some(sum), _) => sum == sums::of_event(offset, event),
+        (None, Some(Body::Json(json))) => std::str::from_utf8(json).is_ok(),
+        (None, _) => true,
+    })
+}
+
+/// Whether the file is damaged, where it was read.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Reads a row of an event.
+pub(super) fn event(row: &Row<'_>, topic: Topic) -> rusqlite::Result<Event> {
     let bytes = || match row.get_ref(7)? {
         ValueRef::Blob(bytes) => Ok(Bytes::copy_from_slice(bytes)),
         _ => Err(damaged("an event's body has no data")),

@@ -1,9 +1,10 @@
 //! Records: in a table of their own, synced with each change whatever the durability.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::schema::begin;
+use super::schema::{begin, damaged};
+use super::sums;
 use crate::records::{Record, RecordChanges, RecordTally, record_bytes};
 
 /// What the table holds.
@@ -27,10 +28,6 @@ pub(super) fn write<E>(
     {
         let mut size =
             transaction.prepare_cached("SELECT octet_length(value) FROM records WHERE key = ?1")?;
-        let mut put = transaction.prepare_cached(
-            "INSERT INTO records (key, value) VALUES (?1, ?2)
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        )?;
         let mut delete = transaction.prepare_cached("DELETE FROM records WHERE key = ?1")?;
         for (key, value) in changes {
             let old: Option<i64> = size.query_row([key], |row| row.get(0)).optional()?;
@@ -39,7 +36,7 @@ pub(super) fn write<E>(
             }
             match value {
                 Some(value) => {
-                    put.execute((key, &**value))?;
+                    insert(&transaction, key, value)?;
                     tally.add(record_bytes(key, value.len()));
                 }
                 None => {
@@ -58,13 +55,28 @@ pub(super) fn write<E>(
 
 /// Those whose keys begin with `prefix`, in their order.
 pub(super) fn with_prefix(connection: &Connection, prefix: &str) -> rusqlite::Result<Vec<Record>> {
-    let sql = "SELECT key, value FROM records WHERE key >= ?1 AND key < ?2 ORDER BY key";
+    let sql = "SELECT key, value, checksum FROM records WHERE key >= ?1 AND key < ?2 ORDER BY key";
     let mut select = connection.prepare_cached(sql)?;
     // No key has a character beyond the last one there is.
     let end = format!("{prefix}{}", char::MAX);
-    let records = select.query_map((prefix, end), |row| {
-        let value = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
-        Ok(Record { key: row.get(0)?, value })
-    })?;
+    let records = select.query_map((prefix, end), row)?;
     records.collect()
+}
+
+/// Reads a record's row: key, value and checksum.
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let value = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
+    let (key, sum): (Box<str>, Option<i64>) = (row.get(0)?, row.get(2)?);
+    if sum.is_some_and(|sum| sum != sums::of_row(&[], &[key.as_bytes(), &value])) {
+        return Err(damaged(format!("the record {key} is not what was written")));
+    }
+    Ok(Record { key, value })
+}
+
+/// Writes a record's row.
+pub(super) fn insert(connection: &Connection, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO records (key, value, checksum) VALUES (?1, ?2, ?3)
+               ON CONFLICT (key) DO UPDATE SET value = excluded.value, checksum = excluded.checksum";
+    let sum = sums::of_row(&[], &[key.as_bytes(), value]);
+    connection.prepare_cached(sql)?.execute((key, value, sum)).map(drop)
 }

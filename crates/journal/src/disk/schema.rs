@@ -11,6 +11,8 @@ use bellwire_model::{Epoch, Offset};
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior};
 
+use super::blocks::BlockNumber;
+use super::present::Bits;
 use super::{DiskOptions, Durability};
 use crate::Error;
 use crate::steps::Boot;
@@ -20,7 +22,7 @@ pub(super) const FILE: &str = "journal.sqlite";
 /// `Bell` in ASCII: tells the file from other databases.
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// How long to wait for an operator's tool that holds the file, such as a backup.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -79,8 +81,24 @@ const RECORDS: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// Opens or creates the file to write it. Commits are synced.
-pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
+/// What format 3 has beyond format 2.
+const SUMS: &str = "
+    -- Checksums, see `sums`; nothing in rows from before.
+    ALTER TABLE events ADD COLUMN checksum INTEGER;
+    ALTER TABLE topics ADD COLUMN checksum INTEGER;
+    ALTER TABLE blocks ADD COLUMN checksum INTEGER;
+    ALTER TABLE idempotency ADD COLUMN checksum INTEGER;
+    ALTER TABLE records ADD COLUMN checksum INTEGER;
+
+    -- Which offsets of a full block have events, where some have none: a bit for each.
+    CREATE TABLE holes (
+        block INTEGER PRIMARY KEY,
+        present BLOB NOT NULL
+    ) STRICT;
+";
+
+/// Opens or creates the file to write it. Commits are synced. Says what format it had.
+pub(super) fn open_to_write(file: &Path) -> Result<(Connection, Format), Error> {
     let connect = || {
         let connection =
             connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -89,7 +107,7 @@ pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     };
     let (connection, format) = connect().map_err(|error| Error::sqlite(file, error))?;
     match format {
-        Format::Known | Format::Old | Format::New => {}
+        Format::Known | Format::Old(_) | Format::New => {}
         Format::Foreign => return Err(Error::Foreign { path: file.into() }),
         Format::Unknown(found) => {
             return Err(Error::Format { path: file.into(), found, known: FORMAT });
@@ -105,7 +123,7 @@ pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
         create(&connection, &format)
     };
     prepare().map_err(|error| Error::sqlite(file, error))?;
-    Ok(connection)
+    Ok((connection, format))
 }
 
 /// Opens the file to read it.
@@ -125,10 +143,12 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-enum Format {
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
     New,
-    /// Format 1: it has no records.
-    Old,
+    /// Format 1 has no records, format 2 no checksums.
+    Old(i64),
     Known,
     Unknown(i64),
     Foreign,
@@ -144,7 +164,7 @@ impl Format {
         Ok(match (application, format) {
             (0, 0) if is_empty => Self::New,
             (APPLICATION_ID, FORMAT) => Self::Known,
-            (APPLICATION_ID, 1) => Self::Old,
+            (APPLICATION_ID, format @ 1..FORMAT) => Self::Old(format),
             (APPLICATION_ID, format) => Self::Unknown(format),
             _ => Self::Foreign,
         })
@@ -160,7 +180,10 @@ fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
     if matches!(format, Format::New) {
         transaction.execute_batch(TABLES)?;
     }
-    transaction.execute_batch(RECORDS)?;
+    if matches!(format, Format::New | Format::Old(1)) {
+        transaction.execute_batch(RECORDS)?;
+    }
+    transaction.execute_batch(SUMS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
@@ -193,54 +216,94 @@ pub(super) fn set_meta(
     connection.execute(upsert, (name, value)).map(drop)
 }
 
-/// What a run begins with.
+/// What is known of the last run.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
-    /// The epoch that its offsets belong to.
-    pub(super) epoch: Epoch,
-    /// Whether the system lives on since the last run.
+pub(super) struct LastRun {
+    /// Its epoch; nothing where there was none.
+    pub(super) epoch: Option<Epoch>,
+    /// Whether the system lives on since.
     pub(super) boot: Boot,
+    /// It may have acknowledged events that are not in the file: it did not sync each commit, was
+    /// not closed, and the system did not live on after it.
+    pub(super) may_have_lost: bool,
 }
 
-/// Notes that a server runs on this journal.
-pub(super) fn begin_run(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<Run> {
-    let transaction = begin(connection)?;
-    let boot = boot(&transaction, options)?;
-    let stored: Option<u32> = meta(&transaction, "epoch")?;
-    let epoch = match stored.map(Epoch::new) {
-        Some(epoch) if !lost_acknowledged(&transaction, boot)? => epoch,
+/// How the last run worked and ended.
+pub(super) fn last_run(
+    connection: &Connection,
+    options: &DiskOptions,
+) -> rusqlite::Result<LastRun> {
+    let durability: Option<String> = meta(connection, "durability")?;
+    let is_clean: Option<bool> = meta(connection, "clean")?;
+    let boot_id: Option<String> = meta(connection, "boot_id")?;
+    let is_same = options.boot_id.is_some() && options.boot_id == boot_id;
+    let boot = if is_same { Boot::Same } else { Boot::Other };
+    let synced = durability.as_deref() == Some(Durability::Sync.as_str());
+    let may_have_lost = !synced && is_clean != Some(true) && boot == Boot::Other;
+    let epoch = meta(connection, "epoch")?.map(Epoch::new);
+    Ok(LastRun { epoch, boot, may_have_lost: may_have_lost && epoch.is_some() })
+}
+
+/// Looks whether the small tables hang together; whoever reads events looks at those.
+pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
+    for table in ["meta", "topics", "blocks", "holes", "idempotency", "records"] {
+        let check = format!("PRAGMA quick_check('{table}')");
+        let found: String = connection.query_row(&check, [], |row| row.get(0))?;
+        if found != "ok" {
+            return Err(damaged(format!("table {table}: {found}")));
+        }
+    }
+    Ok(())
+}
+
+/// Notes that a server runs on this journal. Returns the epoch that its offsets belong to.
+pub(super) fn begin_run(
+    connection: &Connection,
+    options: &DiskOptions,
+    last: LastRun,
+) -> rusqlite::Result<Epoch> {
+    let epoch = match last.epoch {
+        Some(epoch) if !last.may_have_lost => epoch,
         // A random number may be the old one by chance.
         Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
         None | Some(_) => options.fresh_epoch,
     };
+    let transaction = begin(connection)?;
     set_meta(&transaction, "epoch", epoch.get())?;
     set_meta(&transaction, "durability", options.durability.as_str())?;
     set_meta(&transaction, "boot_id", options.boot_id.as_deref().unwrap_or_default())?;
     set_meta(&transaction, "clean", false)?;
+    // Holds until something is appended or removed.
+    transaction.execute("DELETE FROM meta WHERE name = 'open'", [])?;
     transaction.commit()?;
-    Ok(Run { epoch, boot })
-}
-
-/// Whether the last run may have acknowledged events that are not in the file: it did not sync
-/// each commit, was not closed, and the system did not live on after it.
-fn lost_acknowledged(connection: &Connection, boot: Boot) -> rusqlite::Result<bool> {
-    let durability: Option<String> = meta(connection, "durability")?;
-    let is_clean: Option<bool> = meta(connection, "clean")?;
-    let synced = durability.as_deref() == Some(Durability::Sync.as_str());
-    Ok(!synced && is_clean != Some(true) && boot == Boot::Other)
-}
-
-fn boot(connection: &Connection, options: &DiskOptions) -> rusqlite::Result<Boot> {
-    let boot_id: Option<String> = meta(connection, "boot_id")?;
-    let is_same = options.boot_id.is_some() && options.boot_id == boot_id;
-    Ok(if is_same { Boot::Same } else { Boot::Other })
+    Ok(epoch)
 }
 
 /// Notes that the run has ended and everything is on the disk.
-pub(super) fn end_run(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn end_run(
+    connection: &Connection,
+    open: Option<(BlockNumber, Bits)>,
+) -> rusqlite::Result<()> {
     // This commit's sync takes along what earlier commits left to the system.
     connection.pragma_update(None, "synchronous", "full")?;
-    set_meta(connection, "clean", true)
+    let transaction = begin(connection)?;
+    if let Some((number, bits)) = open {
+        let bytes = [&number.0.to_le_bytes()[..], &bits.to_bytes()].concat();
+        set_meta(&transaction, "open", bytes)?;
+    }
+    set_meta(&transaction, "clean", true)?;
+    transaction.commit()
+}
+
+/// The block that was not full when the last run ended.
+pub(super) fn open_block(
+    connection: &Connection,
+) -> rusqlite::Result<Option<(BlockNumber, Bits)>> {
+    let Some(bytes) = meta::<Vec<u8>>(connection, "open")? else { return Ok(None) };
+    let open = bytes.split_first_chunk().and_then(|(number, bits)| {
+        Some((BlockNumber(u64::from_le_bytes(*number)), Bits::from_bytes(bits)?))
+    });
+    open.map(Some).ok_or_else(|| damaged("what the newest block has"))
 }
 
 /// Offsets are stored as SQLite's signed integers.
@@ -254,6 +317,6 @@ pub(super) fn from_sql(number: i64) -> Offset {
 }
 
 /// The file has a value that no version of this code writes.
-pub(super) fn damaged(what: &'static str) -> rusqlite::Error {
+pub(super) fn damaged(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Null, what.into())
 }

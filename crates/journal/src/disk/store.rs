@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX, TOPICS_RESERVED};
-use bellwire_model::{Body, Entry, Epoch, Offset, Timestamp, Topic};
+use bellwire_model::{Entry, Epoch, Offset, Timestamp, Topic};
 use bytes::Bytes;
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::{CachedStatement, Connection, Statement};
 use rustc_hash::FxHashMap;
 
 use super::blocks::{BlockNumber, Mark, Summary};
@@ -14,11 +14,13 @@ use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::place::{Place, SharedPlace};
-use super::schema::{self, Run, from_sql, to_sql};
-use super::{DiskOptions, Durability, load, records, sweep};
+use super::schema::{self, Format, from_sql, to_sql};
+use super::present::Bits;
+use super::witness::{State, Testimony, Witness};
+use super::{DiskOptions, Durability, load, records, sums, sweep, witness};
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
-use crate::steps::{Now, Steps};
+use crate::steps::{Boot, Now, Steps};
 use crate::topics::{TopicId, TopicState};
 use crate::writer::{Committed, Store};
 use crate::{Append, Appended, ClockReading, ClockStep, Error};
@@ -29,8 +31,8 @@ pub(super) const JSON: i64 = 1;
 pub(super) const TEXT: i64 = 2;
 pub(super) const BINARY: i64 = 3;
 
-const INSERT: &str = "INSERT INTO events (offset, topic, key, type, time, kind, content_type, data)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+pub(super) const INSERT: &str = "INSERT INTO events (offset, topic, key, type, time, kind, content_type, data, checksum)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 /// How much there may be; tests lower it.
 #[derive(Clone, Copy, Debug)]
@@ -70,41 +72,71 @@ pub(super) struct DiskStore {
     /// Full blocks that are not in their table yet; they ride the next transaction.
     pub(super) unsaved: Vec<(BlockNumber, Summary)>,
     pub(super) bounds: StoreBounds,
-    epoch: Epoch,
     steps: Steps,
-    file: PathBuf,
-    durability: Durability,
+    log: FileState,
     records: RecordTally,
     checkpointer: Checkpointer,
     /// Must outlive the connections, see there.
     place: SharedPlace,
+    witness: Witness,
     /// What SQLite calls the version of the data, as of this connection's last look.
     data_version: i64,
     /// The next event's offset. Never goes back, not even where a commit fails.
     next: u64,
 }
 
+/// What stays the same about the file.
+#[derive(Debug)]
+struct FileState {
+    path: PathBuf,
+    durability: Durability,
+}
+
+/// A file that was opened, and what was found in it.
+struct Opened {
+    connection: Connection,
+    loaded: (Index, Vec<(BlockNumber, Summary)>),
+    boot: Boot,
+    place: SharedPlace,
+}
+
 impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
     pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
-        let connection = schema::open_to_write(file)?;
-        let run =
-            schema::begin_run(&connection, &options).map_err(|error| Error::sqlite(file, error))?;
-        let place = Arc::new(Place::of(file)?);
-        let store = Self::load(connection, (run, place), file, options);
-        Ok((store.map_err(|error| Error::sqlite(file, error))?, run.epoch))
+        let testimony = witness::before_opening(file)?;
+        let (connection, format) = schema::open_to_write(file)?;
+        let fail = |error| Error::sqlite(file, error);
+        if format == Format::Known && testimony.is_none() {
+            let what = format!("has lost its witness, `{}`", witness::FILE).into();
+            return Err(Error::Less { path: file.to_owned(), what });
+        }
+        schema::check_tables(&connection).map_err(fail)?;
+        let retention = Retention::new(options.retention.clone());
+        let loaded = load::index(&connection, retention).map_err(fail)?;
+        let ended = schema::last_run(&connection, &options).map_err(fail)?;
+        if let Some(testimony) = testimony
+            && !ended.may_have_lost
+        {
+            testimony.check(file, ended.epoch, loaded.0.tail)?;
+        }
+        let epoch = schema::begin_run(&connection, &options, ended).map_err(fail)?;
+        let testimony = Testimony { state: State::Running, epoch, tail: loaded.0.tail };
+        let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;
+        let opened = Opened { connection, loaded, boot: ended.boot, place: Place::of(file)?.into() };
+        let store = Self::load(opened, witness, file, &options).map_err(fail)?;
+        Ok((store, epoch))
     }
 
     fn load(
-        connection: Connection,
-        (run, place): (Run, SharedPlace),
+        opened: Opened,
+        witness: Witness,
         file: &Path,
-        options: DiskOptions,
+        options: &DiskOptions,
     ) -> rusqlite::Result<Self> {
-        let bounds = StoreBounds::of(&options);
-        let (index, unsaved) = load::index(&connection, Retention::new(options.retention))?;
+        let Opened { connection, loaded: (index, unsaved), boot, place } = opened;
+        let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
-        let steps = load::steps(&connection, (options.now, run.boot), index.tail)?;
+        let steps = load::steps(&connection, (options.now, boot), index.tail)?;
         let now = steps.now(options.now.wall);
         while keys.forget(&connection, bounds.keys, &now)? {}
         if options.durability == Durability::Interval {
@@ -113,28 +145,24 @@ impl DiskStore {
         if let Some(pages) = bounds.pages {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
-        let (durability, records) = (options.durability, records::tally(&connection)?);
+        let records = records::tally(&connection)?;
         let checkpointer =
             Checkpointer::spawn(file.to_owned(), Arc::clone(&place), options.durability)?;
-        let next = index.tail.get() + 1;
-        let index = Arc::new(IndexLock::new(index));
-        let file = file.to_owned();
         let data_version = schema::data_version(&connection)?;
         Ok(Self {
-            connection,
-            index,
+            next: index.tail.get() + 1,
+            index: Arc::new(IndexLock::new(index)),
             keys,
             unsaved,
             bounds,
-            epoch: run.epoch,
             steps,
-            file,
-            durability,
             records,
             checkpointer,
+            log: FileState { path: file.to_owned(), durability: options.durability },
             place,
+            witness,
             data_version,
-            next,
+            connection,
         })
     }
 
@@ -186,7 +214,7 @@ impl DiskStore {
         &self,
         transact: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        if self.durability == Durability::Sync {
+        if self.log.durability == Durability::Sync {
             return transact(&self.connection);
         }
         self.connection.pragma_update(None, "synchronous", "full")?;
@@ -196,7 +224,7 @@ impl DiskStore {
     }
 
     fn failed(&self, error: rusqlite::Error) -> Error {
-        Error::sqlite(&self.file, error)
+        Error::sqlite(&self.log.path, error)
     }
 
     /// Fails where nothing may be written now.
@@ -210,7 +238,7 @@ impl DiskStore {
         // are read; but what is given out must not be there already.
         let is_own = self.is_own().map_err(|error| self.failed(error))?;
         if !is_own {
-            return Err(Error::Meddled { path: self.file.clone() });
+            return Err(Error::Meddled { path: self.log.path.clone() });
         }
         self.data_version = version;
         Ok(())
@@ -221,7 +249,7 @@ impl DiskStore {
         let epoch: Option<u32> = schema::meta(&self.connection, "epoch")?;
         let select = "SELECT coalesce(max(offset), 0) FROM events";
         let newest = self.connection.query_row(select, [], |row| row.get(0)).map(from_sql)?;
-        Ok(epoch == Some(self.epoch.get()) && newest.get() < self.next)
+        Ok(epoch == Some(self.witness.epoch().get()) && newest.get() < self.next)
     }
 
     /// About `bytes` were committed: keeps the write-ahead file in bounds.
@@ -239,6 +267,9 @@ impl Store for DiskStore {
         // What was committed into a file that is gone by now must not be acknowledged.
         let written = written.and_then(|staged| self.place.check_held().map(|()| staged));
         let mut staged = written.inspect_err(|_| self.keys.roll_back())?;
+        if let Some(newest) = staged.entries.last() {
+            self.witness.note(newest.offset);
+        }
         self.keys.commit();
         self.unsaved.clear();
         let bytes = self.publish(&mut staged);
@@ -297,7 +328,9 @@ impl Store for DiskStore {
     fn close(&mut self) -> Result<(), Error> {
         self.check()?;
         self.place.check()?;
-        schema::end_run(&self.connection).map_err(|error| self.failed(error))
+        let open = self.index.read().blocks.open();
+        schema::end_run(&self.connection, open).map_err(|error| self.failed(error))?;
+        self.witness.close()
     }
 }
 
@@ -362,7 +395,7 @@ impl Stage<'_> {
         let topic = self.intern(&event.topic);
         let (bytes, time) = (event.size_bytes() as u64, event.time);
         let entry = Entry { offset, event };
-        self.insert_row(topic, &entry)?;
+        insert_event(&mut self.insert, topic, &entry)?;
         if let Some(key) = idempotency_key {
             self.keys.remember(self.connection, &key, &entry)?;
         }
@@ -381,27 +414,37 @@ impl Stage<'_> {
             id
         })
     }
+}
 
-    fn insert_row(&mut self, topic: TopicId, entry: &Entry) -> rusqlite::Result<()> {
-        let Entry { offset, event } = entry;
-        let (kind, content_type) = match &event.body {
-            None => (NO_BODY, None),
-            Some(Body::Json(_)) => (JSON, None),
-            Some(Body::Text(_)) => (TEXT, None),
-            Some(Body::Binary { content_type, .. }) => (BINARY, Some(&**content_type)),
-        };
-        let data = event.body.as_ref().map(|body| &**body.bytes());
-        let (key, event_type) = (event.key.as_deref(), event.event_type.as_deref());
-        let time = event.time.as_ms();
-        let row = (to_sql(*offset), topic.0, key, event_type, time, kind, content_type, data);
-        self.insert.execute(row).map(drop)
-    }
+/// Writes an event's row with the statement of [`INSERT`].
+pub(super) fn insert_event(
+    insert: &mut Statement<'_>,
+    topic: TopicId,
+    entry: &Entry,
+) -> rusqlite::Result<()> {
+    let Entry { offset, event } = entry;
+    let (kind, content_type) = sums::kind(event);
+    let data = event.body.as_ref().map(|body| &**body.bytes());
+    let (key, event_type) = (event.key.as_deref(), event.event_type.as_deref());
+    let (time, sum) = (event.time.as_ms(), sums::of_event(*offset, event));
+    let row = (to_sql(*offset), topic.0, key, event_type, time, kind, content_type, data, sum);
+    insert.execute(row).map(drop)
+}
+
+/// Writes a topic's row.
+pub(super) fn insert_topic(
+    connection: &Connection,
+    id: TopicId,
+    (name, trimmed): (&str, Offset),
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO topics (id, name, trimmed, checksum) VALUES (?1, ?2, ?3, ?4)";
+    let row = (id.0, name, to_sql(trimmed), sums::of_topic(id, name, trimmed));
+    connection.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 fn save_topics(connection: &Connection, staged: &Staged) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached("INSERT INTO topics (id, name) VALUES (?1, ?2)")?;
     for (id, state) in &staged.topics {
-        insert.execute((id.0, state.topic.as_str()))?;
+        insert_topic(connection, *id, (state.topic.as_str(), Offset::ZERO))?;
     }
     Ok(())
 }
@@ -411,14 +454,21 @@ pub(super) fn save_blocks(
     connection: &Connection,
     blocks: &[(BlockNumber, Summary)],
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO blocks (block, topic, events, bytes, last, oldest)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let sql = "INSERT INTO blocks (block, topic, events, bytes, last, oldest, checksum)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let mut insert = connection.prepare_cached(sql)?;
+    let sql = "INSERT INTO holes (block, present) VALUES (?1, ?2)";
+    let mut insert_holes = connection.prepare_cached(sql)?;
     for (number, summary) in blocks {
+        if !summary.is_empty() && summary.present() != Bits::ALL {
+            insert_holes.execute((number.0 as i64, &summary.present().to_bytes()[..]))?;
+        }
         for (topic, tally) in summary.sorted() {
             let (events, bytes) = (tally.events as i64, tally.bytes as i64);
             let (last, oldest) = (to_sql(tally.last), tally.oldest.as_ms());
-            insert.execute((number.0 as i64, topic.0, events, bytes, last, oldest))?;
+            let numbers = [number.0 as i64, topic.0.into(), events, bytes, last, oldest];
+            let sum = sums::of_row(&numbers, &[]);
+            insert.execute((number.0 as i64, topic.0, events, bytes, last, oldest, sum))?;
         }
     }
     Ok(())

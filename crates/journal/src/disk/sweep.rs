@@ -11,7 +11,9 @@ use rustc_hash::FxHashMap;
 use super::blocks::{Block, BlockNumber, Mark, RemovedByTopic, Summary};
 use super::index::{Index, Sweep};
 use super::schema::{begin, damaged, from_sql, set_meta, to_sql};
+use super::present::Missing;
 use super::store::{DiskStore, save_blocks};
+use super::sums;
 use crate::steps::Now;
 use crate::topics::{TopicId, Topics};
 
@@ -87,7 +89,7 @@ fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: &Now) -> rusqlite::Res
         due.iter().try_for_each(|number| cleaning.clean(*number))?;
         cleaning.sweep
     };
-    save_trimmed(&transaction, &sweep.removed)?;
+    save_trimmed(&transaction, &store.index.read().topics, &sweep.removed)?;
     let bytes = sweep.removed.values().map(|removed| removed.bytes as usize).sum();
 
     // Under the lock: no reader may see the one without the other.
@@ -127,8 +129,10 @@ impl<'a> Cleaning<'a> {
                 delete.execute((to_sql(offset), to_sql(offset)))?;
             }
         }
-        let delete = "DELETE FROM blocks WHERE block = ?1";
-        self.connection.prepare_cached(delete)?.execute([number.0 as i64])?;
+        for table in ["blocks", "holes"] {
+            let delete = format!("DELETE FROM {table} WHERE block = ?1");
+            self.connection.prepare_cached(&delete)?.execute([number.0 as i64])?;
+        }
         let replacement = (number, left);
         // An open block gets its rows when it is full.
         if !self.index.blocks.is_open(number) {
@@ -141,10 +145,12 @@ impl<'a> Cleaning<'a> {
     /// Asks retention about each event of a block: which go, and what is left.
     fn judge(&mut self, number: BlockNumber) -> rusqlite::Result<(Vec<Offset>, Summary)> {
         let (mut goes, mut left) = (Vec::new(), Summary::default());
+        let mut missing = Missing::of(number, self.index.blocks.present(number));
         let mut select = self.connection.prepare_cached(MARKS)?;
         let mut rows = select.query((to_sql(number.first()), to_sql(number.last())))?;
         while let Some(row) = rows.next()? {
             let mark = mark(row, &self.index.topics)?;
+            missing.found(mark.offset);
             let rule = self.index.topics.get(mark.topic).and_then(|state| state.rule);
             if self.sweep.retention.drops(rule, mark.time, self.now.at(mark.offset)) {
                 self.sweep.retention.remove(rule, mark.bytes);
@@ -154,16 +160,24 @@ impl<'a> Cleaning<'a> {
                 left.add(mark);
             }
         }
+        left.expect(missing.bits());
         Ok((goes, left))
     }
 }
 
 /// Notes the newest removed offset of each topic; with it the offset stays taken for ever.
-fn save_trimmed(connection: &Connection, removed: &RemovedByTopic) -> rusqlite::Result<()> {
-    let sql = "UPDATE topics SET trimmed = max(trimmed, ?1) WHERE id = ?2";
+fn save_trimmed(
+    connection: &Connection,
+    topics: &Topics,
+    removed: &RemovedByTopic,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE topics SET trimmed = ?1, checksum = ?2 WHERE id = ?3";
     let mut update = connection.prepare_cached(sql)?;
     for (topic, removed) in removed {
-        update.execute((to_sql(removed.newest), topic.0))?;
+        let state = topics.get(*topic).ok_or_else(|| damaged("an event of an unknown topic"))?;
+        let trimmed = removed.newest.max(state.trimmed);
+        let sum = sums::of_topic(*topic, state.topic.as_str(), trimmed);
+        update.execute((to_sql(trimmed), sum, topic.0))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What only the disk engine promises.
 
+mod damage;
 mod faults;
 mod oracle;
 mod places;
@@ -14,7 +15,7 @@ use bellwire_model::Epoch;
 use tempfile::TempDir;
 
 use super::store::StoreBounds;
-use super::{DiskJournal, DiskOptions, Durability, schema};
+use super::{DiskJournal, DiskOptions, Durability, schema, witness};
 use crate::contract::{self, Rig, Seen};
 use crate::{ClockReading, Error};
 
@@ -56,8 +57,8 @@ fn try_open(options: DiskOptions) -> Result<Rig, Error> {
 /// The files as they would be found had the process been killed just now.
 fn killed(folder: &TempDir) -> TempDir {
     let copy = TempDir::new().unwrap();
-    for name in [schema::FILE.to_owned(), format!("{}-wal", schema::FILE)] {
-        let from = folder.path().join(&name);
+    for name in [schema::FILE, "journal.sqlite-wal", witness::FILE] {
+        let from = folder.path().join(name);
         if from.exists() {
             fs::copy(from, copy.path().join(name)).unwrap();
         }

@@ -172,7 +172,7 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
     let (page, events) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
-    let missed = query.start != Start::Earliest && page.trimmed > after;
+    let missed = page.lost > 0 || (query.start != Start::Earliest && page.trimmed > after);
     let to = Cursor { epoch, offset: page.trimmed };
     let gap = match foreign {
         Some(from) => Some((from, GapReason::Epoch)),

@@ -4,7 +4,6 @@ use std::error::Error as _;
 use std::fs;
 use std::time::Duration;
 
-use bellwire_model::Offset;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -86,38 +85,6 @@ fn a_newer_format_is_refused() {
     Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = refused(options(folder.path()));
     assert!(matches!(error, Error::Format { found: 99, .. }), "{error}");
-}
-
-#[test]
-fn a_damaged_file_is_told() {
-    let folder = TempDir::new().unwrap();
-    let rig = open(options(folder.path()));
-    for _ in 0..20 {
-        rig.append_new(vec![plain("a", &"x".repeat(100)); 100]);
-    }
-    drop(rig);
-    let file = folder.path().join(schema::FILE);
-    let intact = fs::read(&file).unwrap();
-    let page_bytes = 4096;
-    let mut told = 0;
-    for page in 1..intact.len() / page_bytes {
-        let mut damaged = intact.clone();
-        damaged[page * page_bytes..][..page_bytes].fill(0xA5);
-        fs::write(&file, damaged).unwrap();
-        let read = try_open(options(folder.path())).and_then(|rig| {
-            let limit = crate::ReadLimit { events: usize::MAX, bytes: usize::MAX };
-            rig.journal.read(Offset::ZERO, &crate::contract::filters(&["**"]), limit)
-        });
-        match read {
-            Err(error) => {
-                assert!(matches!(error, Error::Corrupt { .. }), "page {page}: {error:?}");
-                told += 1;
-            }
-            // A page of a table that needs not be read to serve the events.
-            Ok(page) => assert_eq!(page.entries.len(), 2000),
-        }
-    }
-    assert!(told > 20, "{told} of {} pages", intact.len() / page_bytes);
 }
 
 /// A journal that may only grow to half a megabyte.

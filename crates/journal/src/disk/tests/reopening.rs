@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{killed, open, options};
 use crate::contract::{Rig, filters, keyed, plain, records, rule, timed};
 use crate::disk::store::StoreBounds;
-use crate::disk::{DiskOptions, Durability, schema};
+use crate::disk::{DiskOptions, Durability, schema, witness};
 use crate::{ClockReading, RetentionRule};
 
 /// Everything that a journal tells.
@@ -51,7 +51,7 @@ fn a_closed_journal_opens_as_it_was() {
     let mut names: Vec<_> =
         folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["bellwire.lock", schema::FILE], "no other file is left behind");
+    assert_eq!(names, ["bellwire.lock", schema::FILE, witness::FILE], "no other file is left behind");
     for _ in 0..2 {
         assert_eq!(portrait(&open(with_retention())), before);
     }
@@ -94,6 +94,18 @@ fn a_killed_journal_has_its_records() {
     }
 }
 
+/// Makes a file what it was in format 1.
+const FORMAT_1: &str = "
+    DROP TABLE records;
+    DROP TABLE holes;
+    ALTER TABLE events DROP COLUMN checksum;
+    ALTER TABLE topics DROP COLUMN checksum;
+    ALTER TABLE blocks DROP COLUMN checksum;
+    ALTER TABLE idempotency DROP COLUMN checksum;
+    DELETE FROM meta WHERE name IN ('clock', 'open');
+    PRAGMA user_version = 1;
+";
+
 #[test]
 fn a_file_of_format_1_gets_its_records() {
     let folder = TempDir::new().unwrap();
@@ -102,8 +114,9 @@ fn a_file_of_format_1_gets_its_records() {
     rig.journal.close().unwrap();
     drop(rig);
     let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
-    connection.execute_batch("DROP TABLE records; PRAGMA user_version = 1").unwrap();
+    connection.execute_batch(FORMAT_1).unwrap();
     drop(connection);
+    std::fs::remove_file(folder.path().join(witness::FILE)).unwrap();
     let rig = open(options(folder.path()));
     records::write(&*rig.journal, &[("a", Some("1"))]).unwrap();
     assert_eq!(rig.journal.bounds().tail, offset);

@@ -1,0 +1,198 @@
+//! The witness: a file of its own that says up to where events were acknowledged.
+//!
+//! ```text
+//!  0  "BellWtns"        8 bytes
+//!  8  format            u32, 1
+//! 12  state             u32: 0 nothing was begun, 1 a server runs or was killed, 2 closed
+//! 16  epoch             u64
+//! 24  newest offset     u64
+//! 32  CRC-32 of these   u32
+//! ```
+//!
+//! All numbers are little-endian. It is written after each commit and before the answer, and
+//! synced at the start and the end of a run, so after a power cut it may say less than there is,
+//! and never more. A database that has less than its witness says has lost something: its
+//! write-ahead file, its end, or all of it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bellwire_model::{Epoch, Offset};
+
+use super::place::beside;
+use crate::Error;
+
+/// The file in the data directory.
+pub(super) const FILE: &str = "journal.witness";
+
+const MARK: &[u8; 8] = b"BellWtns";
+const FORMAT: u32 = 1;
+const BYTES: usize = 36;
+
+/// What the journal was doing when the witness was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// There is no database yet.
+    New,
+    /// It is open, or its process was killed.
+    Running,
+    /// It was closed.
+    Closed,
+}
+
+/// What it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Testimony {
+    pub(super) state: State,
+    pub(super) epoch: Epoch,
+    pub(super) tail: Offset,
+}
+
+impl Testimony {
+    fn to_bytes(self) -> [u8; BYTES] {
+        let state: u32 = match self.state {
+            State::New => 0,
+            State::Running => 1,
+            State::Closed => 2,
+        };
+        let mut bytes = [0; BYTES];
+        bytes[..8].copy_from_slice(MARK);
+        bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[12..16].copy_from_slice(&state.to_le_bytes());
+        bytes[16..24].copy_from_slice(&u64::from(self.epoch.get()).to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.tail.get().to_le_bytes());
+        let sum = crc32fast::hash(&bytes[..32]);
+        bytes[32..].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
+        let (said, sum) = bytes.split_last_chunk::<4>()?;
+        if u32::from_le_bytes(*sum) != crc32fast::hash(said) || !said.starts_with(MARK) {
+            return None;
+        }
+        let number = |at: usize| {
+            let bytes = said.get(at..at + 8)?;
+            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let state = match number(8)? >> 32 {
+            0 => State::New,
+            1 => State::Running,
+            2 => State::Closed,
+            _ => return None,
+        };
+        let epoch = Epoch::new(u32::try_from(number(16)?).ok()?);
+        Some(Self { state, epoch, tail: Offset::new(number(24)?) })
+    }
+}
+
+impl Testimony {
+    /// Fails where the database at `file` has less than what is testified.
+    pub(super) fn check(
+        self,
+        file: &Path,
+        epoch: Option<Epoch>,
+        tail: Offset,
+    ) -> Result<(), Error> {
+        let what = if self.state == State::New {
+            return Ok(());
+        } else if epoch != Some(self.epoch) {
+            "is of another epoch than its witness".into()
+        } else if tail < self.tail {
+            format!("ends at offset {tail}, but events were acknowledged up to {}", self.tail).into()
+        } else {
+            return Ok(());
+        };
+        Err(Error::Less { path: file.to_owned(), what })
+    }
+}
+
+/// Looks at the files before SQLite does, which takes an empty file for a new one and deletes what
+/// belongs to none. Returns what the witness says. A new journal gets one that says so.
+pub(super) fn before_opening(file: &Path) -> Result<Option<Testimony>, Error> {
+    let directory = file.parent().unwrap_or(file);
+    let testimony = read(directory)?;
+    let size = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.len());
+    let (main, write_ahead) = (size(file), size(&beside(file, "-wal")));
+    let has_main = main.is_some_and(|bytes| bytes > 0);
+    let is_begun = testimony.is_some_and(|testimony| testimony.state != State::New);
+    let is_empty = if main.is_none() { "is missing" } else { "is empty" };
+    let what = if !has_main && write_ahead.is_some_and(|bytes| bytes > 0) {
+        format!("{is_empty}, but its write-ahead file is there")
+    } else if !has_main && is_begun {
+        format!("{is_empty}, but events were acknowledged in it")
+    } else if main == Some(0) && testimony.is_none() {
+        is_empty.into()
+    } else if testimony.is_some_and(|said| said.state == State::Running) && write_ahead.is_none() {
+        "has lost its write-ahead file, `journal.sqlite-wal`".into()
+    } else {
+        if !has_main && testimony.is_none() {
+            let (epoch, tail) = (Epoch::new(0), Offset::ZERO);
+            Witness::begin(directory, Testimony { state: State::New, epoch, tail })?;
+        }
+        return Ok(testimony);
+    };
+    Err(Error::Less { path: file.to_owned(), what: what.into() })
+}
+
+/// What the witness in `directory` says, if there is one.
+pub(super) fn read(directory: &Path) -> Result<Option<Testimony>, Error> {
+    let path = directory.join(FILE);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::open(&path, error)),
+    };
+    let damaged = || Error::Corrupt { path, source: Arc::new(io::Error::other("it says nothing")) };
+    Testimony::from_bytes(&bytes).map(Some).ok_or_else(damaged)
+}
+
+/// The witness of an open journal.
+#[derive(Debug)]
+pub(super) struct Witness {
+    file: File,
+    path: PathBuf,
+    testimony: Testimony,
+}
+
+impl Witness {
+    /// Writes it and syncs it.
+    pub(super) fn begin(directory: &Path, testimony: Testimony) -> Result<Self, Error> {
+        let path = directory.join(FILE);
+        let begin = || {
+            let mut options = OpenOptions::new();
+            let file = options.create(true).truncate(false).write(true).open(&path)?;
+            file.write_all_at(&testimony.to_bytes(), 0)?;
+            file.sync_all()?;
+            // The name has to last as well.
+            File::open(directory)?.sync_all()?;
+            Ok(file)
+        };
+        let file = begin().map_err(|error| Error::open(&path, error))?;
+        Ok(Self { file, path, testimony })
+    }
+
+    /// The epoch of the run.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.testimony.epoch
+    }
+
+    /// Events up to `tail` are about to be acknowledged.
+    pub(super) fn note(&mut self, tail: Offset) {
+        self.testimony.tail = tail;
+        // Where it fails it says less than there is, which harms nobody.
+        let _ = self.file.write_all_at(&self.testimony.to_bytes(), 0);
+    }
+
+    /// The journal is closed.
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        self.testimony.state = State::Closed;
+        let bytes = self.testimony.to_bytes();
+        let closed = self.file.write_all_at(&bytes, 0).and_then(|()| self.file.sync_all());
+        closed.map_err(|error| Error::open(&self.path, error))
+    }
+}
