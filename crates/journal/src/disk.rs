@@ -42,9 +42,9 @@ use crate::{
 };
 use index::SharedIndex;
 use lock::Lock;
-pub use repair::{Repaired, repair};
 use place::SharedPlace;
 use reader::Readers;
+pub use repair::{Repaired, repair};
 use store::DiskStore;
 #[cfg(test)]
 use store::StoreBounds;

@@ -99,7 +99,8 @@ impl Summary {
 
     /// The topics in order of their ids, which is the order of the table.
     pub(super) fn sorted(&self) -> Vec<(TopicId, Tally)> {
-        let mut tallies: Vec<_> = self.tallies.iter().map(|(topic, tally)| (*topic, *tally)).collect();
+        let mut tallies: Vec<_> =
+            self.tallies.iter().map(|(topic, tally)| (*topic, *tally)).collect();
         tallies.sort_unstable_by_key(|(topic, _)| *topic);
         tallies
     }

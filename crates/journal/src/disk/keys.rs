@@ -26,7 +26,8 @@ pub(super) struct Keys {
 impl Keys {
     /// Loads the keys of earlier runs.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut select = connection.prepare("SELECT offset, topic, key, time, checksum FROM idempotency")?;
+        let mut select =
+            connection.prepare("SELECT offset, topic, key, time, checksum FROM idempotency")?;
         let hashes = select.query_map([], |row| {
             let (offset, topic, key, _) = self::row(row)?;
             Ok((hash(topic, key), offset))

@@ -5,8 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::blocks::{BLOCK_OFFSETS, BlockNumber, Blocks, Summary};
 use super::index::Index;
-use super::schema::{self, damaged, from_sql, to_sql};
 use super::present::Bits;
+use super::schema::{self, damaged, from_sql, to_sql};
 use super::{sums, sweep};
 use crate::ClockReading;
 use crate::retention::Retention;

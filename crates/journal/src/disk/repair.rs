@@ -285,7 +285,10 @@ fn tell(repaired: &mut Repaired, first: Offset, last: Offset) {
 enum Found<'a, 'r> {
     Row(&'a Row<'r>),
     /// Nothing could be read from `first` to `last`.
-    Damage { first: i64, last: i64 },
+    Damage {
+        first: i64,
+        last: i64,
+    },
 }
 
 /// A walk through a table by the numbers of its rows, around what is damaged.

@@ -296,9 +296,7 @@ pub(super) fn end_run(
 }
 
 /// The block that was not full when the last run ended.
-pub(super) fn open_block(
-    connection: &Connection,
-) -> rusqlite::Result<Option<(BlockNumber, Bits)>> {
+pub(super) fn open_block(connection: &Connection) -> rusqlite::Result<Option<(BlockNumber, Bits)>> {
     let Some(bytes) = meta::<Vec<u8>>(connection, "open")? else { return Ok(None) };
     let open = bytes.split_first_chunk().and_then(|(number, bits)| {
         Some((BlockNumber(u64::from_le_bytes(*number)), Bits::from_bytes(bits)?))
@@ -317,6 +315,8 @@ pub(super) fn from_sql(number: i64) -> Offset {
 }
 
 /// The file has a value that no version of this code writes.
-pub(super) fn damaged(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+pub(super) fn damaged(
+    what: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Null, what.into())
 }

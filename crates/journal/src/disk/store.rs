@@ -14,8 +14,8 @@ use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::place::{Place, SharedPlace};
-use super::schema::{self, Format, from_sql, to_sql};
 use super::present::Bits;
+use super::schema::{self, Format, from_sql, to_sql};
 use super::witness::{State, Testimony, Witness};
 use super::{DiskOptions, Durability, load, records, sums, sweep, witness};
 use crate::records::{RecordChanges, RecordTally};
@@ -31,7 +31,8 @@ pub(super) const JSON: i64 = 1;
 pub(super) const TEXT: i64 = 2;
 pub(super) const BINARY: i64 = 3;
 
-pub(super) const INSERT: &str = "INSERT INTO events (offset, topic, key, type, time, kind, content_type, data, checksum)
+pub(super) const INSERT: &str =
+    "INSERT INTO events (offset, topic, key, type, time, kind, content_type, data, checksum)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 /// How much there may be; tests lower it.
@@ -122,7 +123,8 @@ impl DiskStore {
         let epoch = schema::begin_run(&connection, &options, ended).map_err(fail)?;
         let testimony = Testimony { state: State::Running, epoch, tail: loaded.0.tail };
         let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;
-        let opened = Opened { connection, loaded, boot: ended.boot, place: Place::of(file)?.into() };
+        let opened =
+            Opened { connection, loaded, boot: ended.boot, place: Place::of(file)?.into() };
         let store = Self::load(opened, witness, file, &options).map_err(fail)?;
         Ok((store, epoch))
     }

@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 
 use super::blocks::{Block, BlockNumber, Mark, RemovedByTopic, Summary};
 use super::index::{Index, Sweep};
-use super::schema::{begin, damaged, from_sql, set_meta, to_sql};
 use super::present::Missing;
+use super::schema::{begin, damaged, from_sql, set_meta, to_sql};
 use super::store::{DiskStore, save_blocks};
 use super::sums;
 use crate::steps::Now;

@@ -103,7 +103,8 @@ impl Testimony {
         } else if epoch != Some(self.epoch) {
             "is of another epoch than its witness".into()
         } else if tail < self.tail {
-            format!("ends at offset {tail}, but events were acknowledged up to {}", self.tail).into()
+            format!("ends at offset {tail}, but events were acknowledged up to {}", self.tail)
+                .into()
         } else {
             return Ok(());
         };

@@ -21,7 +21,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 }
@@ -180,8 +181,7 @@ fn a_repaired_journal_has_what_was_whole_behind_a_new_epoch() {
     let mut kept_some = 0;
     for seed in 0..ROUNDS / 4 {
         let copy = killed(&original.folder);
-        let case =
-            format!("seed {seed}: {}", damage(copy.path(), &mut Random(seed * 104_729 + 3)));
+        let case = format!("seed {seed}: {}", damage(copy.path(), &mut Random(seed * 104_729 + 3)));
         let before: Vec<_> = files(copy.path());
         let repaired = match repair(copy.path(), Epoch::new(9)) {
             Ok(repaired) => repaired,

@@ -51,7 +51,11 @@ fn a_closed_journal_opens_as_it_was() {
     let mut names: Vec<_> =
         folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["bellwire.lock", schema::FILE, witness::FILE], "no other file is left behind");
+    assert_eq!(
+        names,
+        ["bellwire.lock", schema::FILE, witness::FILE],
+        "no other file is left behind"
+    );
     for _ in 0..2 {
         assert_eq!(portrait(&open(with_retention())), before);
     }
