@@ -150,6 +150,29 @@ async fn a_dead_webhook_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn a_name_and_a_password_in_a_url_are_told_in_a_header() {
+    let (other, mut elsewhere) = receiver([]).await;
+    let moved = with_header(status(307), "location", "/moved");
+    let away = with_header(status(308), "location", &format!("http://{other}/away"));
+    let (address, mut requests) = receiver([moved, away]).await;
+    let hook = format!(
+        "{{url: 'http://ada:p%40ss%3A@{address}/', http_config: {{authorization: {{credentials: x}}}}}}"
+    );
+    let (notifier, _) = start(&journal(), &hook);
+    notifier.take([firing("Hot")]);
+    for path in ["/", "/moved"] {
+        let got = requests.recv().await.expect("a request");
+        // `ada:p@ss:`
+        assert_eq!(
+            (got.path.as_str(), &got.headers["authorization"]),
+            (path, &HeaderValue::from_static("Basic YWRhOnBAc3M6"))
+        );
+    }
+    let got = elsewhere.recv().await.expect("a request");
+    assert_eq!((got.path.as_str(), got.headers.get("authorization")), ("/away", None));
+}
+
+#[tokio::test]
 async fn a_request_goes_on_with_its_body_but_not_with_its_credentials() {
     let (other, mut elsewhere) = receiver([]).await;
     let moved = with_header(status(307), "location", "/moved");

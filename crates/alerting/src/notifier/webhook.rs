@@ -21,6 +21,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::Url;
@@ -96,14 +97,21 @@ impl WebhookClient {
         let mut url = Url::parse(&url)
             .map_err(|error| Failure::lasting(format!("the webhook's URL is none: {error}")))?;
         let origin = url.origin();
+        let own = credentials_of(&mut url)?;
+        let mut named = own.clone();
         for _ in 0..=WEBHOOK_REDIRECTS_MAX {
             let mut request = Request::post(url.as_str())
                 .header(CONTENT_TYPE, "application/json")
                 .header(USER_AGENT, OUR_NAME);
-            // Who is sent on elsewhere does not show credentials there.
-            if url.origin() == origin
-                && let Some(authorization) = self.authorization().await?
-            {
+            // Who is sent on elsewhere does not show credentials there. Those in a URL come first,
+            // as in Go.
+            let authorization = match (named, &own) {
+                (Some(named), _) => Some(named),
+                (None, Some(own)) if url.origin() == origin => Some(own.clone()),
+                (None, None) if url.origin() == origin => self.authorization().await?,
+                _ => None,
+            };
+            if let Some(authorization) = authorization {
                 request = request.header(AUTHORIZATION, authorization);
             }
             let request = request
@@ -112,7 +120,10 @@ impl WebhookClient {
             let answer = self.client.request(request).await;
             let answer = answer.map_err(|error| Failure::retry(described(&error)))?;
             match self.next_url(&url, &answer) {
-                Some(next) => url = next,
+                Some(next) => {
+                    url = next;
+                    named = credentials_of(&mut url)?;
+                }
                 None => return judge(answer).await,
             }
         }
@@ -140,18 +151,39 @@ impl WebhookClient {
                     Some(password) => read(password).await?,
                     None => String::new(),
                 };
-                format!("Basic {}", BASE64.encode(format!("{username}:{password}")))
+                return basic(username.as_bytes(), password.as_bytes()).map(Some);
             }
             Some(Authorization::Scheme { scheme, credentials }) => {
                 format!("{scheme} {}", read(credentials).await?)
             }
         };
-        let mut value = HeaderValue::try_from(text).map_err(|_| {
-            Failure::lasting("the credentials have characters that a header cannot have".to_owned())
-        })?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+        sensitive(text).map(Some)
     }
+}
+
+/// Takes name and password out of a URL: they are told in a header.
+fn credentials_of(url: &mut Url) -> Result<Option<HeaderValue>, Failure> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(None);
+    }
+    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    let (username, password) = (decoded(url.username()), url.password().map(decoded));
+    let removed = url.set_username("").and_then(|()| url.set_password(None));
+    removed.expect("a URL with a name in it has a host");
+    basic(&username, &password.unwrap_or_default()).map(Some)
+}
+
+fn basic(username: &[u8], password: &[u8]) -> Result<HeaderValue, Failure> {
+    sensitive(format!("Basic {}", BASE64.encode([username, b":", password].concat())))
+}
+
+/// A header that no log shows.
+fn sensitive(text: String) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        Failure::lasting("the credentials have characters that a header cannot have".to_owned())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The secret itself, as it is now.
