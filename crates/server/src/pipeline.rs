@@ -17,8 +17,8 @@ use bellwire_model::{Epoch, NameHasher, Offset};
 use bellwire_process::clock;
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
-    Committer, Feed, HistoryReaders, Publisher, ShardParts, SharedTable, Spread, States,
-    Subscriptions, Surroundings, TaskHub, Timing, TopicRates, TopicRules,
+    Committer, Destination, Feed, HistoryReaders, Publisher, ShardParts, SharedTable, Spread,
+    States, Subscriptions, Surroundings, TaskHub, Timing, TopicRates, TopicRules,
 };
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
@@ -398,8 +398,10 @@ fn hubs(
 ) -> (SharedTable, Arc<TaskHub>, Arc<Feed>) {
     let table = bellwire_shards::new_table(name_hasher);
     let tasks = Arc::new(TaskHub::new(Arc::clone(journal), Arc::clone(&table), name_hasher));
-    let shards = parts.iter().map(|parts| parts.handle.clone()).collect();
-    let feed = Arc::new(Feed { shards, tasks: Arc::clone(&tasks) });
+    let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
+    let mut destinations: Vec<Arc<dyn Destination>> = parts.iter().map(shard).collect();
+    destinations.push(Arc::clone(&tasks) as _);
+    let feed = Arc::new(Feed::new(destinations));
     (table, tasks, feed)
 }
 

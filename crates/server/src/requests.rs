@@ -7,7 +7,7 @@ use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
 use bellwire_alerts::desk::{AcknowledgeError, Desk, NewAcknowledgement, Plan};
 use bellwire_ingest::json as samples;
 use bellwire_journal::Append;
-use bellwire_model::{Event, Fingerprint, Timestamp, Topic};
+use bellwire_model::{Event, Fingerprint, Principal, Timestamp, Topic};
 use bellwire_process::clock;
 use bellwire_shards::{
     Published, Publisher, Reply, Requests, Results, SampleRejection, SamplesTaken, States,
@@ -17,7 +17,7 @@ use bellwire_wire::publish::Publish;
 
 use crate::observe::Figures;
 
-/// Does what the clients of WebSockets ask.
+/// Does what the clients of WebSockets ask. Without tokens everybody may ask for everything.
 #[derive(Debug)]
 pub(crate) struct Errands {
     publisher: Arc<Publisher>,
@@ -67,6 +67,7 @@ impl Errands {
 impl Requests for Errands {
     fn publish(
         &self,
+        _principal: Principal,
         publish: Publish,
         idempotency_key: Option<Box<str>>,
         reply: Reply,
@@ -75,13 +76,20 @@ impl Requests for Errands {
         self.publish_event(Append { event, idempotency_key }, reply)
     }
 
-    fn delete(&self, topic: Topic, key: &str, reply: Reply) -> Result<(), Problem> {
+    fn delete(
+        &self,
+        _principal: Principal,
+        topic: Topic,
+        key: &str,
+        reply: Reply,
+    ) -> Result<(), Problem> {
         let event = self.publisher.deletion(topic, key)?;
         self.publish_event(Append { event, idempotency_key: None }, reply)
     }
 
     fn acknowledge(
         &self,
+        _principal: Principal,
         fingerprint: Fingerprint,
         new: bellwire_shards::NewAcknowledgement,
         reply: Reply,
@@ -91,11 +99,16 @@ impl Requests for Errands {
         self.attend(move |desk, now| desk.plan_acknowledgement(now, fingerprint, new), reply)
     }
 
-    fn unacknowledge(&self, fingerprint: Fingerprint, reply: Reply) -> Result<(), Problem> {
+    fn unacknowledge(
+        &self,
+        _principal: Principal,
+        fingerprint: Fingerprint,
+        reply: Reply,
+    ) -> Result<(), Problem> {
         self.attend(move |desk, now| desk.plan_unacknowledgement(now, fingerprint), reply)
     }
 
-    fn take_samples(&self, json: &[u8]) -> Result<SamplesTaken, Problem> {
+    fn take_samples(&self, _principal: Principal, json: &[u8]) -> Result<SamplesTaken, Problem> {
         let format = match json.first() {
             Some(b'[') => samples::Format::Array,
             _ => samples::Format::Object,

@@ -10,6 +10,7 @@
 //! then pushes without blocking, so that no lock is ever held while waiting. Shards never block
 //! on a socket, so the wait is for CPU alone: a slow reader cannot cause it.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use bellwire_hub::{Entry, Value};
@@ -18,8 +19,6 @@ use bellwire_model::Epoch;
 use bellwire_process::crash;
 
 use crate::frames::{self, Frames};
-use crate::shard::ShardHandle;
-use crate::tasks::TaskHub;
 use crate::topics::TopicRates;
 
 /// What all hubs take in.
@@ -31,29 +30,42 @@ pub enum Batch {
     Values(Arc<[Arc<Value<Frames>>]>),
 }
 
-/// All hubs of the process.
+/// Where what is new goes: the way to one hub.
+pub trait Destination: fmt::Debug + Send + Sync {
+    /// Whether it takes another batch.
+    fn has_room(&self) -> bool;
+
+    /// Blocks until it takes another batch. Call it without a lock in hand.
+    fn wait_for_room(&self);
+
+    /// Gives it a batch. Never blocks: callers have waited for room.
+    fn push(&self, batch: &Batch);
+}
+
+/// The ways to all hubs of the process. Those who are fed know the feed, and it none of them.
 #[derive(Debug)]
 pub struct Feed {
-    pub shards: Vec<ShardHandle>,
-    pub tasks: Arc<TaskHub>,
+    destinations: Vec<Arc<dyn Destination>>,
 }
 
 impl Feed {
+    /// A feed of these.
+    pub fn new(destinations: Vec<Arc<dyn Destination>>) -> Self {
+        Self { destinations }
+    }
+
     /// Whether every inbox takes another batch.
     pub fn has_room(&self) -> bool {
-        self.shards.iter().all(ShardHandle::has_room)
+        self.destinations.iter().all(|destination| destination.has_room())
     }
 
     /// Blocks until every inbox takes another batch. Call it without a lock in hand.
     pub fn wait_for_room(&self) {
-        self.shards.iter().for_each(ShardHandle::wait_for_room);
+        self.destinations.iter().for_each(|destination| destination.wait_for_room());
     }
 
     pub fn push(&self, batch: &Batch) {
-        for shard in &self.shards {
-            shard.push_batch(batch.clone());
-        }
-        self.tasks.push(batch);
+        self.destinations.iter().for_each(|destination| destination.push(batch));
     }
 }
 

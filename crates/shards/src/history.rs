@@ -4,12 +4,10 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use bellwire_journal::{Error, Journal, ReadLimit};
+use bellwire_journal::{Error, Journal, Page, ReadLimit};
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{FilterSet, Offset};
 use bellwire_process::crash;
-
-use crate::shard::{PageRead, ShardHandle};
 
 /// Threads that read pages.
 const READERS: usize = 2;
@@ -18,12 +16,11 @@ const READERS: usize = 2;
 const SHARDS_MAX: usize = 1024;
 
 /// A page that a shard asks for.
-#[derive(Debug)]
-pub struct PageRequest {
-    pub ticket: u64,
-    pub after: Offset,
-    pub filters: FilterSet,
-    pub reply_to: ShardHandle,
+pub(crate) struct PageRequest {
+    pub(crate) after: Offset,
+    pub(crate) filters: FilterSet,
+    /// Called with the page on a reader's thread, or at once where too many are asked for.
+    pub(crate) reply: Box<dyn FnOnce(Result<Page, Error>) + Send>,
 }
 
 /// The readers; they end when this is dropped.
@@ -45,12 +42,11 @@ impl HistoryReaders {
     }
 
     /// Queues a request. Never blocks: a shard has a bounded number of them on their way.
-    pub fn request(&self, request: PageRequest) {
+    pub(crate) fn request(&self, request: PageRequest) {
         match self.requests.try_send(request) {
             Ok(()) => {}
             Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) => {
-                let PageRequest { ticket, reply_to, .. } = request;
-                reply_to.push_page(PageRead { ticket, page: Err(Error::Busy) });
+                (request.reply)(Err(Error::Busy));
             }
         }
     }
@@ -59,8 +55,7 @@ impl HistoryReaders {
 fn read_pages(queue: &Mutex<Receiver<PageRequest>>, journal: &dyn Journal) {
     loop {
         let next = queue.lock().expect("not poisoned").recv();
-        let Ok(PageRequest { ticket, after, filters, reply_to }) = next else { return };
-        let page = journal.read(after, &filters, ReadLimit::PAGE);
-        reply_to.push_page(PageRead { ticket, page });
+        let Ok(PageRequest { after, filters, reply }) = next else { return };
+        reply(journal.read(after, &filters, ReadLimit::PAGE));
     }
 }

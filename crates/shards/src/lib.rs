@@ -26,7 +26,7 @@ mod tasks;
 mod topics;
 
 pub use controls::gap;
-pub use feed::{Committer, Feed};
+pub use feed::{Batch, Committer, Destination, Feed};
 pub use figures::Figures;
 pub use frames::{Encoding, Form, Frames, Framing};
 pub use history::HistoryReaders;

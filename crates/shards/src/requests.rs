@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bellwire_model::{Fingerprint, Topic};
+use bellwire_model::{Fingerprint, Principal, Topic};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Publish;
 
@@ -17,27 +17,40 @@ pub trait Requests: fmt::Debug + Send + Sync {
     /// Publishes an event. Events of one caller keep their order.
     fn publish(
         &self,
+        principal: Principal,
         publish: Publish,
         idempotency_key: Option<Box<str>>,
         reply: Reply,
     ) -> Result<(), Problem>;
 
     /// Deletes a key of a state topic.
-    fn delete(&self, topic: Topic, key: &str, reply: Reply) -> Result<(), Problem>;
+    fn delete(
+        &self,
+        principal: Principal,
+        topic: Topic,
+        key: &str,
+        reply: Reply,
+    ) -> Result<(), Problem>;
 
     /// Somebody takes an alert up.
     fn acknowledge(
         &self,
+        principal: Principal,
         fingerprint: Fingerprint,
         new: NewAcknowledgement,
         reply: Reply,
     ) -> Result<(), Problem>;
 
     /// Nobody attends to an alert any more.
-    fn unacknowledge(&self, fingerprint: Fingerprint, reply: Reply) -> Result<(), Problem>;
+    fn unacknowledge(
+        &self,
+        principal: Principal,
+        fingerprint: Fingerprint,
+        reply: Reply,
+    ) -> Result<(), Problem>;
 
     /// Takes samples, or says why none of them could be.
-    fn take_samples(&self, json: &[u8]) -> Result<SamplesTaken, Problem>;
+    fn take_samples(&self, principal: Principal, json: &[u8]) -> Result<SamplesTaken, Problem>;
 }
 
 /// Who takes an alert up.

@@ -32,6 +32,7 @@ mod wheel;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use bellwire_model::Principal;
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 
@@ -49,8 +50,10 @@ pub use turn::{ShardParts, spawn};
 pub struct Handoff {
     pub socket: Socket,
     pub request: StreamRequest,
+    /// Who asks.
+    pub principal: Principal,
     /// What the client of a WebSocket has said ahead of its answer.
-    pub early: Vec<u8>,
+    pub early: Box<[u8]>,
     /// Among the connections of its address, where those are limited.
     pub place: Option<Box<Place>>,
 }

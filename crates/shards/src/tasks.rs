@@ -16,7 +16,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::feed::Batch;
+use crate::feed::{Batch, Destination};
 use crate::frames::{self, Frames};
 use crate::state::SharedTable;
 use crate::stream_request::{PollRequest, begin};
@@ -53,27 +53,6 @@ impl TaskHub {
         let inner = Mutex::new(Inner { hub, waiting: FxHashMap::default() });
         let reads = Semaphore::new(POLL_READS_MAX);
         Self { journal, table, inner, reads }
-    }
-
-    pub fn push(&self, batch: &Batch) {
-        let mut touched = Vec::new();
-        let mut inner = self.inner.lock().expect("not poisoned");
-        match batch {
-            Batch::Entries(entries) => inner.hub.push(entries, &mut touched),
-            // Polls have no rates: nothing here waits for a time.
-            Batch::Values(values) => inner.hub.push_values(values, 0, &mut touched),
-        }
-        touched.sort_unstable();
-        touched.dedup();
-        for lane in touched {
-            if inner.hub.wants_compaction(lane) {
-                // A poll begins with a snapshot: no earlier deletion concerns it.
-                inner.hub.compact(lane, Arrival::MAX);
-            }
-            if let Some(notify) = inner.waiting.get(&lane) {
-                notify.notify_waiters();
-            }
-        }
     }
 
     /// Answers as soon as there is something, and with nothing when the time is up or the server
@@ -177,6 +156,35 @@ impl TaskHub {
         let page = frames::history_page(self.journal.epoch(), (lane, after), page);
         self.inner.lock().expect("not poisoned").hub.push_history(page);
         Ok(())
+    }
+}
+
+impl Destination for TaskHub {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn wait_for_room(&self) {}
+
+    fn push(&self, batch: &Batch) {
+        let mut touched = Vec::new();
+        let mut inner = self.inner.lock().expect("not poisoned");
+        match batch {
+            Batch::Entries(entries) => inner.hub.push(entries, &mut touched),
+            // Polls have no rates: nothing here waits for a time.
+            Batch::Values(values) => inner.hub.push_values(values, 0, &mut touched),
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for lane in touched {
+            if inner.hub.wants_compaction(lane) {
+                // A poll begins with a snapshot: no earlier deletion concerns it.
+                inner.hub.compact(lane, Arrival::MAX);
+            }
+            if let Some(notify) = inner.waiting.get(&lane) {
+                notify.notify_waiters();
+            }
+        }
     }
 }
 

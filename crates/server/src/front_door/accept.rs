@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
+use bellwire_model::Principal;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT};
 use bellwire_shards::{Handoff, Place, Spread};
 use bellwire_wire::problem::{Code, Problem};
@@ -139,8 +140,17 @@ fn receive(
     }
     match head::decide(&guest.head) {
         Ok(Some(Decision::Lean(request))) => {
-            let (socket, early) = (guest.socket.into(), Vec::new());
-            hand_over(Handoff { socket, request, early, place: guest.place }, door);
+            let (socket, early) = (guest.socket.into(), Box::default());
+            hand_over(
+                Handoff {
+                    socket,
+                    request,
+                    principal: Principal::ANONYMOUS,
+                    early,
+                    place: guest.place,
+                },
+                door,
+            );
             None
         }
         _ => Some(guest),
@@ -160,7 +170,7 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     };
     let Some((stream, decision)) = met else { return };
     let lean = match decision {
-        Decision::Lean(request) => Lean { stream, request, early: Vec::new() },
+        Decision::Lean(request) => Lean { stream, request, early: Box::default() },
         Decision::Replay => match http1::drive(Replay::new(head, stream), &door, draining).await {
             Driven::Lean(lean) => lean,
             Driven::Unread(stream) => return linger(stream).await,
@@ -175,7 +185,7 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     };
     let Lean { stream, request, early } = lean;
     let Ok(socket) = stream.into_socket() else { return };
-    hand_over(Handoff { socket, request, early, place }, &door);
+    hand_over(Handoff { socket, request, principal: Principal::ANONYMOUS, early, place }, &door);
 }
 
 /// Shakes hands and reads the first head, all before one deadline. `None`: there is nobody to

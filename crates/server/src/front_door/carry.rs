@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bellwire_model::Principal;
 use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX, STALL_TIMEOUT};
 use bellwire_shards::StreamRequest;
 use bellwire_shards::{Handoff, Socket};
@@ -78,7 +79,13 @@ fn adopt(one: &One, request: StreamRequest) -> Result<UnixStream, Problem> {
         let detail = format!("the system gives no descriptors for another stream: {error}");
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
     })?;
-    let handoff = Handoff { socket: Socket::Pair(far), request, early: Vec::new(), place: None };
+    let handoff = Handoff {
+        socket: Socket::Pair(far),
+        request,
+        principal: Principal::ANONYMOUS,
+        early: Box::default(),
+        place: None,
+    };
     door.spread.adopt(handoff).map_err(|_| {
         door.figures.door.connections_refused.add(1);
         let detail = "too many streams come at once, or the server is to end";

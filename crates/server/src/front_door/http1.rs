@@ -45,7 +45,7 @@ pub(super) struct Lean {
     pub(super) stream: Stream,
     pub(super) request: StreamRequest,
     /// What came behind the request.
-    pub(super) early: Vec<u8>,
+    pub(super) early: Box<[u8]>,
 }
 
 /// Why hyper is left.
@@ -105,7 +105,7 @@ pub(super) async fn drive(
     let stream = parts.io.into_inner().into_stream();
     match turn {
         Turn::Taken(request) => {
-            Driven::Lean(Lean { stream, request, early: parts.read_buf.into() })
+            Driven::Lean(Lean { stream, request, early: Box::from(&parts.read_buf[..]) })
         }
         Turn::Late => Driven::Late(stream),
         Turn::Ended => Driven::Unread(stream),

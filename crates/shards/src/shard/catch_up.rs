@@ -67,7 +67,9 @@ impl Shard {
             .reading
             .insert(ticket, CatchUp { lane: Some(lane), after, waiting: vec![token] });
         let filters = self.hub.filters(lane).clone();
-        let request = PageRequest { ticket, after, filters, reply_to: self.handle.clone() };
+        let handle = self.handle.clone();
+        let reply = Box::new(move |page| handle.push_page(PageRead { ticket, page }));
+        let request = PageRequest { after, filters, reply };
         self.surroundings.history.request(request);
     }
 

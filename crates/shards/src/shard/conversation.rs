@@ -134,6 +134,7 @@ impl Shard {
     }
 
     fn on_request(&mut self, token: Token, id: Option<RequestId>, request: Request) {
+        let principal = self.websocket(token).principal;
         let done = match request {
             Request::Subscribe { topics, after, max_rate } => {
                 let start = match after {
@@ -148,20 +149,28 @@ impl Shard {
             Request::Unsubscribe { topics } => self.unsubscribe(token, &topics).map(|()| None),
             Request::Publish { publish, idempotency_key } => {
                 return self.ask(token, id, |requests, reply| {
-                    requests.publish(publish, idempotency_key, reply)
+                    requests.publish(principal, publish, idempotency_key, reply)
                 });
             }
             Request::Delete { topic, key } => {
-                return self.ask(token, id, |requests, reply| requests.delete(topic, &key, reply));
+                return self.ask(token, id, |requests, reply| {
+                    requests.delete(principal, topic, &key, reply)
+                });
             }
             Request::Acknowledge { fingerprint, by, note } => {
                 return self.ask(token, id, |requests, reply| {
-                    requests.acknowledge(fingerprint, NewAcknowledgement { by, note }, reply)
+                    requests.acknowledge(
+                        principal,
+                        fingerprint,
+                        NewAcknowledgement { by, note },
+                        reply,
+                    )
                 });
             }
             Request::Unacknowledge { fingerprint } => {
-                return self
-                    .ask(token, id, |requests, reply| requests.unacknowledge(fingerprint, reply));
+                return self.ask(token, id, |requests, reply| {
+                    requests.unacknowledge(principal, fingerprint, reply)
+                });
             }
             Request::Samples { json } => return self.take_samples(token, id.as_ref(), &json),
         };
@@ -228,7 +237,8 @@ impl Shard {
     }
 
     fn take_samples(&mut self, token: Token, id: Option<&RequestId>, json: &[u8]) {
-        let samples = match self.surroundings.requests.take_samples(json) {
+        let principal = self.websocket(token).principal;
+        let samples = match self.surroundings.requests.take_samples(principal, json) {
             Ok(samples) => samples,
             Err(problem) => return self.refuse(token, id, &problem),
         };

@@ -9,7 +9,7 @@ use bellwire_model::limits::{ADOPTIONS_QUEUED_MAX, FEED_BATCHES_MAX};
 use mio::Waker;
 
 use super::{Answered, Handoff, PageRead};
-use crate::feed::Batch;
+use crate::feed::{Batch, Destination};
 
 /// What waits for a shard.
 #[derive(Debug, Default)]
@@ -81,21 +81,6 @@ impl ShardHandle {
         Self(Arc::new(Inbox::new(waker)))
     }
 
-    pub fn has_room(&self) -> bool {
-        self.0.waiting.lock().expect("not poisoned").batches.len() < FEED_BATCHES_MAX
-    }
-
-    pub fn wait_for_room(&self) {
-        let waiting = self.0.waiting.lock().expect("not poisoned");
-        let is_full = |waiting: &mut Waiting| waiting.batches.len() >= FEED_BATCHES_MAX;
-        drop(self.0.room.wait_while(waiting, is_full).expect("not poisoned"));
-    }
-
-    /// Never blocks: callers have waited for room.
-    pub fn push_batch(&self, batch: Batch) {
-        self.0.put(|waiting| waiting.batches.push_back(batch));
-    }
-
     /// Gives a connection to the shard, or gives it back where too many wait.
     pub fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
         self.0.put(|waiting| {
@@ -134,6 +119,22 @@ impl ShardHandle {
 
     pub fn connections(&self) -> usize {
         self.0.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl Destination for ShardHandle {
+    fn has_room(&self) -> bool {
+        self.0.waiting.lock().expect("not poisoned").batches.len() < FEED_BATCHES_MAX
+    }
+
+    fn wait_for_room(&self) {
+        let waiting = self.0.waiting.lock().expect("not poisoned");
+        let is_full = |waiting: &mut Waiting| waiting.batches.len() >= FEED_BATCHES_MAX;
+        drop(self.0.room.wait_while(waiting, is_full).expect("not poisoned"));
+    }
+
+    fn push(&self, batch: &Batch) {
+        self.0.put(|waiting| waiting.batches.push_back(batch.clone()));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::stream_request;
 impl Shard {
     /// Takes a connection in, and begins to serve it.
     pub(super) fn adopt(&mut self, handoff: Handoff) {
-        let Handoff { mut socket, request, mut early, place } = handoff;
+        let Handoff { mut socket, request, principal, mut early, place } = handoff;
         let token = self.connections.vacant_key();
         let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
             Ok(followed) => followed,
@@ -59,7 +59,11 @@ impl Shard {
         if let Framing::WebSocket(compression) = form.framing {
             self.input.serial = self.input.serial.wrapping_add(1);
             let covered = request.handshake.map_or_else(Vec::new, |handshake| handshake.covered);
-            websocket = Some(Box::new(WebSocket::new(self.input.serial, compression, covered)));
+            websocket = Some(Box::new(WebSocket::new(
+                self.input.serial,
+                principal,
+                (compression, covered),
+            )));
         }
         let key = self.connections.insert(Connection::new(outlet, main, websocket, place));
         assert_eq!(key, token, "the slot that was vacant");

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 
-use bellwire_model::PacedFilter;
 use bellwire_model::limits::{BEATS_INCOMPLETE_MAX, PINGS_UNANSWERED_MAX, REQUESTS_IN_FLIGHT_MAX};
+use bellwire_model::{PacedFilter, Principal};
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{self, CloseCode, Compression, Decoder, Role};
 use bytes::{Bytes, BytesMut};
@@ -16,6 +16,8 @@ use super::outlet::{Account, Outlet};
 #[derive(Debug)]
 pub(super) struct WebSocket {
     pub(super) decoder: Decoder,
+    /// Whose requests these are.
+    pub(super) principal: Principal,
     /// Tells a reply for this connection from one for an earlier connection with the same token.
     pub(super) serial: u32,
     /// Subscriptions that are on their way to become part of the main one.
@@ -54,9 +56,14 @@ enum Phase {
 }
 
 impl WebSocket {
-    pub(super) fn new(serial: u32, compression: Compression, covered: Vec<PacedFilter>) -> Self {
+    pub(super) fn new(
+        serial: u32,
+        principal: Principal,
+        (compression, covered): (Compression, Vec<PacedFilter>),
+    ) -> Self {
         Self {
             decoder: Decoder::new(Role::Server, compression),
+            principal,
             serial,
             added: Vec::new(),
             covered,

@@ -1,0 +1,10 @@
+//! Who asks.
+
+/// Who asks for something, as a number that whoever grants gives out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Principal(pub u32);
+
+impl Principal {
+    /// Somebody who has not said who they are.
+    pub const ANONYMOUS: Self = Self(0);
+}
