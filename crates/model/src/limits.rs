@@ -268,6 +268,8 @@ pub const STATE_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
 pub const STATE_SHARE_PERCENT: u64 = 25;
 /// Bytes beyond that which only alerts may take: the board always has room.
 pub const STATE_BYTES_RESERVED: usize = 256 * 1024 * 1024;
+/// Keys of the table that are looked at before others get their turn at it.
+pub const STATE_LOOKS_MAX: usize = 1_024;
 /// Bytes of one state value: it is kept in memory as long as its key lives.
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Of these, keys that only alerts may take: the board always has room.
@@ -427,8 +429,14 @@ pub const VISITS_PER_TURN: usize = 64;
 /// Bytes that a shard writes in one turn to those who come or catch up, before it looks after live
 /// events again: some milliseconds' worth.
 pub const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Deletions that a lane keeps for its slowest subscribers; beyond it those start anew.
+/// Deletions that a lane keeps for its slowest subscribers; beyond it those start anew whose
+/// sockets have taken nothing for [`HOLD_UP_TIMEOUT`].
 pub const DELETIONS_KEPT_MAX: usize = 16_384;
+/// How long a full socket may hold up a lane that keeps too many deletions: a client that reads
+/// takes some within that time, however many come at once.
+pub const HOLD_UP_TIMEOUT: Duration = Duration::from_secs(1);
+/// Deletions beyond which a full socket may hold up no longer.
+pub const DELETIONS_HELD_UP_MAX: usize = 8 * DELETIONS_KEPT_MAX;
 /// Pages of history that are read for one shard at a time; who needs another waits, so that a
 /// reconnect storm does not starve live traffic.
 pub const CATCH_UPS_PER_SHARD_MAX: usize = 4;

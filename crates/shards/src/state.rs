@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{Snapshot, StateError, StateLimits, StateTable, Value};
+use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{Epoch, Event, FilterSet, NameHasher, Timestamp, Topic, limits};
 
 use crate::feed::{Batch, Feed};
@@ -90,7 +91,8 @@ impl States {
         results
     }
 
-    /// Deletes the values of samples that are older than `before`: their series are gone.
+    /// Deletes the values of samples that are older than `before`: their series are gone. Others
+    /// get their turn at the table in between.
     pub fn expire_samples(&self, before: Timestamp) {
         let is_old = |value: &&Arc<Value<Frames>>| {
             let event = value.payload.event();
@@ -103,10 +105,14 @@ impl States {
             time: before,
             body: None,
         };
-        let table = self.table.lock().expect("not poisoned");
-        let deletions: Vec<Event> = table.values().filter(is_old).map(deletion).collect();
-        drop(table);
-        if !deletions.is_empty() {
+        let mut place = Some(0);
+        while let Some(from) = place {
+            let table = self.table.lock().expect("not poisoned");
+            let (values, next) = table.look_at(from, STATE_LOOKS_MAX);
+            let deletions: Vec<Event> = values.filter(is_old).map(deletion).collect();
+            drop(table);
+            place = next;
+            // Waits until the hubs have room, piece by piece: very many may expire at once.
             self.apply(deletions);
         }
     }
