@@ -289,6 +289,8 @@ pub const POLL_READS_MAX: usize = 4;
 pub const FILTERS_PER_CONNECTION_MAX: usize = 64;
 /// Connections of the process where the file descriptors allow it.
 pub const CONNECTIONS_MAX: usize = 2_000_000;
+/// Connections that are told at a time that there is no room: each takes a descriptor while it is.
+pub const TURNED_AWAY_MAX: usize = 64;
 /// Bytes of a request's head.
 pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Headers of a request.
@@ -392,6 +394,14 @@ pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 /// Streams of an HTTP/2 connection that the client has reset before they were looked at; one more
 /// is a flood, and ends the connection.
 pub const HTTP2_RESETS_MAX: usize = 20;
+/// Frames of an HTTP/2 client that carry nothing (SETTINGS, PING, PRIORITY, unknown ones, empty
+/// DATA) which it may send at once.
+pub const HTTP2_IDLE_FRAMES_BURST: u32 = 1_000;
+/// And in a second from then on: more is a flood, and ends the connection. Clients that measure
+/// their way with pings send some ten.
+pub const HTTP2_IDLE_FRAMES_PER_SECOND: u32 = 200;
+/// Streams that an HTTP/2 client has reset and that are remembered: it must say no more on them.
+pub const HTTP2_RESETS_REMEMBERED: usize = 64;
 /// Bytes that a client may send on one HTTP/2 stream before they are read.
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Bytes that a client may send on one HTTP/2 connection before they are read.

@@ -4,12 +4,12 @@
 //! What is refused is told so at once, with a time to come back. Whoever is in stays served.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bellwire_model::limits::{
     ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, MEMORY_NEAR_PERCENT,
-    MEMORY_SHARE_PERCENT,
+    MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
 };
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
@@ -28,6 +28,10 @@ const RETURN_SPREAD: std::time::Duration = std::time::Duration::from_secs(10);
 pub(crate) struct Admission {
     limits: AdmissionLimits,
     figures: Arc<Figures>,
+    /// Descriptors of connections that no shard has: shards count their own.
+    elsewhere: AtomicUsize,
+    /// Places of those who are told that there is no room.
+    turned_away: Arc<Semaphore>,
     /// Connections of each address; used only where they are limited.
     addresses: Mutex<FxHashMap<IpAddr, u32>>,
     memory_is_near: AtomicBool,
@@ -42,12 +46,31 @@ pub(crate) struct Admission {
 /// What the configuration and the machine allow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdmissionLimits {
-    /// Connections of all kinds.
+    /// Descriptors of connections of all kinds: a stream over HTTP/2 has two.
     pub(crate) connections: usize,
     /// Connections of one address; 0 for no limit.
     pub(crate) connections_per_address: u32,
     /// Resident memory of the process.
     pub(crate) memory_bytes: u64,
+}
+
+/// The descriptor of a connection that no shard has.
+#[derive(Debug)]
+pub(crate) struct Descriptor(Arc<Admission>);
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        self.0.elsewhere.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a new connection needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// A connection of its own.
+    Socket,
+    /// Both ends of a pair, one of which goes to a shard.
+    Pair,
 }
 
 /// The place of a connection among those of its address.
@@ -63,6 +86,8 @@ impl Admission {
         Self {
             limits,
             figures,
+            elsewhere: AtomicUsize::new(0),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             addresses: Mutex::default(),
             memory_is_near: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
@@ -71,14 +96,26 @@ impl Admission {
         }
     }
 
-    /// Whether another connection may come in, given those that are open.
-    pub(crate) fn connection(&self) -> Result<(), Problem> {
-        let most = self.limits.connections;
-        if (self.figures.connections() as usize) < most {
-            return Ok(());
+    /// Whether another connection may come in, given how many the shards have, and its descriptor
+    /// until it is at a shard, or has ended.
+    pub(crate) fn connection(
+        self: &Arc<Self>,
+        at_shards: usize,
+        needs: Needs,
+    ) -> Result<Descriptor, Problem> {
+        let (most, needed) = (self.limits.connections, if needs == Needs::Pair { 2 } else { 1 });
+        let others = self.elsewhere.fetch_add(1, Ordering::Relaxed) + at_shards;
+        let descriptor = Descriptor(Arc::clone(self));
+        if others + needed <= most {
+            return Ok(descriptor);
         }
         let detail = format!("there are {most} connections, the most this server takes");
         Err(self.refusal(Code::ConnectionsExhausted, detail))
+    }
+
+    /// A place to be told that there is no room. `None`: too many are being told.
+    pub(crate) fn turn_away(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turned_away).try_acquire_owned().ok()
     }
 
     /// Whether another connection of this address may come in, and its place. `None` where
@@ -225,6 +262,23 @@ mod tests {
         assert!(admission.address(address("192.0.2.1")).is_ok());
         drop(second);
         assert!(admission.addresses.lock().expect("not poisoned").is_empty());
+    }
+
+    #[test]
+    fn descriptors_are_counted_wherever_they_are() {
+        let admission = admission(GENEROUS);
+        let refused = |at_shards, needs| {
+            admission.connection(at_shards, needs).err().map(|problem| problem.code)
+        };
+        assert_eq!(refused(9, Needs::Socket), None);
+        assert_eq!(refused(10, Needs::Socket), Some(Code::ConnectionsExhausted));
+        assert_eq!(refused(9, Needs::Pair), Some(Code::ConnectionsExhausted));
+        let near: Vec<_> = (0..5).map(|_| admission.connection(4, Needs::Pair)).collect();
+        assert!(near.iter().all(Result::is_ok));
+        assert_eq!(refused(4, Needs::Pair), Some(Code::ConnectionsExhausted));
+        assert_eq!(refused(4, Needs::Socket), None, "of ten there are nine");
+        drop(near);
+        assert_eq!(refused(8, Needs::Pair), None, "who was refused keeps nothing");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The limit of file descriptors: raised as far as the system allows, and told where it is low.
 
-use bellwire_model::limits::CONNECTIONS_MAX;
+use bellwire_model::limits::{CONNECTIONS_MAX, TURNED_AWAY_MAX};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that the server itself needs: journal, rule files, polls, listeners.
-const RESERVED: usize = 128;
+/// Descriptors that the server itself needs: journal, rule files, polls, listeners, and to say that
+/// there is no room.
+const RESERVED: usize = 128 + TURNED_AWAY_MAX;
 
 /// A limit below this surprises whoever expects many connections.
 const COMFORTABLE: usize = 4096;

@@ -107,6 +107,11 @@ impl Spread {
         shard.expect("at least one shard").adopt(handoff)
     }
 
+    /// How many connections the shards have, those that wait to be taken in included.
+    pub fn connections(&self) -> usize {
+        self.shards.iter().map(ShardHandle::connections).sum()
+    }
+
     /// Ends the streams that are carried elsewhere through a pair: who carries them waits for it.
     pub fn drain_pairs(&self) {
         self.shards.iter().for_each(ShardHandle::drain_pairs);

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use crate::harness::{Raw, Server, Stream, get, post};
+use crate::harness::{Http2, Raw, Server, Stream, get, post};
 
 /// Opens a stream by hand; returns its connection and the status.
 fn open(address: SocketAddr, topic: &str) -> (Raw, String) {
@@ -108,4 +108,28 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
     assert_eq!(get(address, "/healthz").status, 200);
     let poll = get(address, "/v1/topics/lab/a");
     assert_eq!(poll.status, 200, "reading is no subscription");
+}
+
+#[test]
+fn both_ends_of_a_stream_over_http2_count() {
+    let server = Server::start_with(&["--connections-max", "41"]);
+    let address = server.address();
+    let mut client = Http2::plain(address);
+    // The connection has one descriptor, each of its streams two.
+    let streams: Vec<_> = (0..20).map(|_| client.stream("topic=lab/a", &[])).collect();
+    let refused = client.get("/v1/events?topic=lab/a");
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &"connections_exhausted".into()));
+    let mut late = Raw::connect(address);
+    late.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    let refused = late.answer();
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &"connections_exhausted".into()));
+    assert!(refused.header("retry-after").is_some());
+    drop((streams, client));
+    // The server sees that they have gone soon after.
+    let comes_in = |_| {
+        let mut raw = Raw::connect(address);
+        raw.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        raw.try_answer().is_ok_and(|answer| answer.status == 200)
+    };
+    assert!((0..10_000).any(comes_in), "there is room again");
 }

@@ -12,17 +12,17 @@ use bellwire_shards::{Handoff, Place, Spread};
 use bellwire_wire::problem::{Code, Problem};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::{Duration, sleep};
 
-use super::farewell::{answer, head_timeout, linger, refuse};
+use super::farewell::{head_timeout, linger, refuse};
 use super::head::{self, Decision};
 use super::http1::{Driven, Lean};
 use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
-use crate::admission::Admission;
+use crate::admission::{Admission, Descriptor, Needs};
 use crate::observe::Figures;
 use crate::tls::Tls;
 
@@ -107,8 +107,14 @@ struct Guest {
     place: Option<Box<Place>>,
     /// What has come of the head.
     head: Vec<u8>,
-    /// Why it may not stay.
-    refused: Option<Problem>,
+    welcome: Welcome,
+}
+
+/// Whether a connection may stay, and what it takes meanwhile.
+#[derive(Debug)]
+enum Welcome {
+    In(Descriptor),
+    Out(Problem, OwnedSemaphorePermit),
 }
 
 /// Meets a connection without a wait: a stream whose head is there already, as most are, goes
@@ -119,16 +125,18 @@ fn receive(
     door: &Arc<Door>,
     scratch: &mut [u8],
 ) -> Option<Guest> {
-    let admitted = door.admission.connection().and_then(|()| door.admission.address(address));
-    let admitted = admitted.map(|place| place.map(Place::new));
-    let place = match admitted {
-        Ok(place) => place,
+    let admission = &door.admission;
+    let descriptor = admission.connection(door.spread.connections(), Needs::Socket);
+    let admitted = descriptor.and_then(|it| Ok((admission.address(address)?, it)));
+    let (place, welcome) = match admitted {
+        Ok((place, descriptor)) => (place.map(Place::new), Welcome::In(descriptor)),
         Err(problem) => {
-            let (place, head, refused) = (None, Vec::new(), Some(problem));
-            return Some(Guest { socket, place, head, refused });
+            // Where even these are too many, all that is left is to hang up.
+            let welcome = Welcome::Out(problem, admission.turn_away()?);
+            return Some(Guest { socket, place: None, head: Vec::new(), welcome });
         }
     };
-    let mut guest = Guest { socket, place, head: Vec::new(), refused: None };
+    let mut guest = Guest { socket, place, head: Vec::new(), welcome };
     if door.tls.is_some() {
         return Some(guest);
     }
@@ -159,11 +167,12 @@ fn receive(
 
 async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
     let _visit = door.figures.door.guests.enter();
-    let Guest { socket, place, mut head, refused } = guest;
+    let Guest { socket, place, mut head, welcome } = guest;
     let Ok(stream) = tokio::net::TcpStream::from_std(socket) else { return };
-    if let Some(problem) = refused {
-        return turn_away(stream, &door, &problem).await;
-    }
+    let _descriptor = match welcome {
+        Welcome::In(descriptor) => descriptor,
+        Welcome::Out(problem, _place) => return turn_away(stream, &door, &problem).await,
+    };
     let met = tokio::select! {
         met = meet(stream, &mut head, &door) => met,
         _ = draining.wait_for(|draining| *draining) => return,
@@ -261,8 +270,8 @@ fn hand_over(mut handoff: Handoff, door: &Door) {
 }
 
 /// Tells a client at once that there are too many, where that costs no handshake.
-async fn turn_away(mut stream: tokio::net::TcpStream, door: &Door, problem: &Problem) {
+async fn turn_away(stream: tokio::net::TcpStream, door: &Door, problem: &Problem) {
     if door.tls.is_none() {
-        let _ = timeout(HEAD_TIMEOUT, answer(&mut stream, problem)).await;
+        refuse(Stream::Plain(stream), problem).await;
     }
 }

@@ -32,11 +32,12 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::http2::{Busy, One};
+use crate::admission::{Descriptor, Needs};
 
 /// Opens a stream at a shard and answers with what it writes.
 pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, Problem> {
     let headers = headers(&request);
-    let mut near = adopt(&one, request)?;
+    let (mut near, descriptor) = adopt(&one, request)?;
     // A shard that cannot take the stream closes it before it has written anything.
     let first = read_some(&mut near).await.unwrap_or_default();
     if first.is_empty() {
@@ -44,10 +45,11 @@ pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, P
         return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
     }
     if let Some(upgrade) = one.upgrade {
-        tokio::spawn(converse(upgrade, one.busy, near, first));
+        tokio::spawn(converse(upgrade, (one.busy, descriptor), near, first));
         return Ok(headers.into_response());
     }
-    Ok((headers, Body::new(Carried { near, first: Some(first) })).into_response())
+    let carried = Carried { near, first: Some(first), _descriptor: descriptor };
+    Ok((headers, Body::new(carried)).into_response())
 }
 
 fn headers(request: &StreamRequest) -> HeaderMap {
@@ -71,9 +73,9 @@ fn headers(request: &StreamRequest) -> HeaderMap {
 }
 
 /// Gives a shard its end of a new pair; returns the other one.
-fn adopt(one: &One, request: StreamRequest) -> Result<UnixStream, Problem> {
+fn adopt(one: &One, request: StreamRequest) -> Result<(UnixStream, Descriptor), Problem> {
     let door = &one.door;
-    door.admission.connection()?;
+    let descriptor = door.admission.connection(door.spread.connections(), Needs::Pair)?;
     door.admission.subscriber()?;
     let (near, far) = pair().map_err(|error| {
         let detail = format!("the system gives no descriptors for another stream: {error}");
@@ -91,7 +93,7 @@ fn adopt(one: &One, request: StreamRequest) -> Result<UnixStream, Problem> {
         let detail = "too many streams come at once, or the server is to end";
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(1)
     })?;
-    Ok(near)
+    Ok((near, descriptor))
 }
 
 fn pair() -> io::Result<(UnixStream, StdStream)> {
@@ -125,6 +127,7 @@ struct Carried {
     near: UnixStream,
     /// What was read to see whether there is anything.
     first: Option<Bytes>,
+    _descriptor: Descriptor,
 }
 
 impl hyper::body::Body for Carried {
@@ -147,7 +150,12 @@ impl hyper::body::Body for Carried {
 }
 
 /// Moves the bytes of a WebSocket both ways until the shard has ended it, or the client has gone.
-async fn converse(upgrade: OnUpgrade, _busy: Arc<Busy>, near: UnixStream, first: Bytes) {
+async fn converse(
+    upgrade: OnUpgrade,
+    _held: (Arc<Busy>, Descriptor),
+    near: UnixStream,
+    first: Bytes,
+) {
     let Ok(upgraded) = upgrade.await else { return };
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
     let (mut from_shard, mut to_shard) = near.into_split();

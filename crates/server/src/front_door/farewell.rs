@@ -30,10 +30,7 @@ pub(super) async fn refuse(mut stream: Stream, problem: &Problem) {
 }
 
 /// Answers, and says that nothing follows.
-pub(super) async fn answer(
-    stream: &mut (impl AsyncWrite + Unpin),
-    problem: &Problem,
-) -> io::Result<()> {
+async fn answer(stream: &mut (impl AsyncWrite + Unpin), problem: &Problem) -> io::Result<()> {
     stream.write_all(&problem.http1_response()).await?;
     stream.shutdown().await
 }

@@ -1,6 +1,7 @@
 //! HTTP/2: many requests on one connection, all of them hyper's; streams come from shards through
 //! socket pairs.
 
+mod meter;
 mod patience;
 
 use std::convert::Infallible;
@@ -24,8 +25,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tower::Service;
 
+use self::meter::Metered;
 use self::patience::{Answer, Patient};
 use super::Door;
+use super::leftover;
 use super::letter;
 use super::replay::Replay;
 use super::takeover::Passage;
@@ -38,16 +41,30 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         let busy = Arc::new(activity.enter());
         let upgrade =
             (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
+        let is_tunnel = upgrade.is_some();
         let admission = Arc::clone(&door.admission);
         let one = One { door: Arc::clone(&door), busy: Arc::clone(&busy), upgrade };
         request.extensions_mut().insert(Passage::One(one));
         let checked = letter::check_authority(request.uri(), request.headers());
+        let (parts, body) = request.into_parts();
+        // What comes through a tunnel is no body.
+        let (body, leftover) = if is_tunnel {
+            (axum::body::Body::new(body), None)
+        } else {
+            let (body, leftover) = leftover::lend(body);
+            (body, Some(leftover))
+        };
+        let request = Request::from_parts(parts, body);
         let answer = checked.map(|()| door.router.clone().call(request));
         async move {
             let answer: Response = match answer {
                 Ok(answer) => answer.await?,
                 Err(problem) => Refused(problem).into_response(),
             };
+            // What is wrong with a body shows at its end: its length, and its trailers.
+            if let Some(leftover) = leftover {
+                leftover.drain().await;
+            }
             let bytes = answer.body().size_hint().lower();
             let permit = (bytes > ANSWER_BYTES_SMALL).then(|| admission.answer(bytes));
             let (answer, permit) = match permit.transpose() {
@@ -68,7 +85,7 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         .keep_alive_interval(HTTP2_PING_INTERVAL)
         .keep_alive_timeout(HTTP2_PING_TIMEOUT)
         .enable_connect_protocol()
-        .serve_connection(TokioIo::new(replay), answer);
+        .serve_connection(TokioIo::new(Metered::new(replay)), answer);
     let mut connection = pin!(connection);
     let mut drained = pin!(draining.wait_for(|draining| *draining));
     let (mut seen, mut patience, mut is_ending) = (0, HEAD_TIMEOUT, false);

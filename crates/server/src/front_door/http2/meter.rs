@@ -1,0 +1,217 @@
+//! The frames of a client as they come, counted where h2 does not: one that sends nothing but
+//! frames without content keeps a thread busy and pays little for it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bellwire_model::limits::{
+    HTTP2_IDLE_FRAMES_BURST, HTTP2_IDLE_FRAMES_PER_SECOND, HTTP2_RESETS_REMEMBERED,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Replay;
+use bellwire_process::clock::Ticker;
+
+/// What every connection begins with.
+const PREFACE_BYTES: usize = 24;
+const HEAD_BYTES: usize = 9;
+const END_STREAM: u8 = 1;
+
+/// A connection whose frames are counted.
+#[derive(Debug)]
+pub(super) struct Metered {
+    replay: Replay,
+    meter: Meter,
+}
+
+impl Metered {
+    pub(super) fn new(replay: Replay) -> Self {
+        Self { replay, meter: Meter::new() }
+    }
+}
+
+/// Why a connection is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Violation {
+    /// More frames without content than there may be.
+    Flood,
+    /// A stream that the client has reset goes on.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Meter {
+    /// Bytes to pass over before the next head.
+    skipped: usize,
+    head: [u8; HEAD_BYTES],
+    head_bytes: usize,
+    ticker: Ticker,
+    /// Frames without content that it may still send, in thousandths, and as of when.
+    allowance: u64,
+    as_of_ms: u64,
+    resets: VecDeque<u32>,
+}
+
+const ALLOWANCE_MAX: u64 = HTTP2_IDLE_FRAMES_BURST as u64 * 1000;
+
+impl Meter {
+    fn new() -> Self {
+        Self {
+            skipped: PREFACE_BYTES,
+            head: [0; HEAD_BYTES],
+            head_bytes: 0,
+            ticker: Ticker::start(),
+            allowance: ALLOWANCE_MAX,
+            as_of_ms: 0,
+            resets: VecDeque::new(),
+        }
+    }
+
+    fn see(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
+        loop {
+            let skipped = self.skipped.min(bytes.len());
+            self.skipped -= skipped;
+            bytes = &bytes[skipped..];
+            let taken = bytes.len().min(HEAD_BYTES - self.head_bytes);
+            if taken == 0 {
+                return Ok(());
+            }
+            let (head, rest) = bytes.split_at(taken);
+            self.head[self.head_bytes..][..taken].copy_from_slice(head);
+            self.head_bytes += taken;
+            bytes = rest;
+            if self.head_bytes == HEAD_BYTES {
+                self.head_bytes = 0;
+                let now_ms = self.ticker.now_ms();
+                self.on_head(now_ms)?;
+            }
+        }
+    }
+
+    fn on_head(&mut self, now_ms: u64) -> Result<(), Violation> {
+        let [a, b, c, kind, flags, stream @ ..] = self.head;
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
+        self.skipped = length;
+        match kind {
+            // DATA, HEADERS.
+            0 | 1 if self.resets.contains(&stream) => return Err(Violation::Closed),
+            0 if length == 0 && flags & END_STREAM == 0 => self.on_idle_frame(now_ms)?,
+            // RST_STREAM.
+            3 => {
+                if self.resets.len() == HTTP2_RESETS_REMEMBERED {
+                    self.resets.pop_front();
+                }
+                self.resets.push_back(stream);
+            }
+            // PRIORITY, SETTINGS, PING, and what nobody knows.
+            2 | 4 | 6 | 10.. => self.on_idle_frame(now_ms)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_idle_frame(&mut self, now_ms: u64) -> Result<(), Violation> {
+        let earned = (now_ms - self.as_of_ms) * u64::from(HTTP2_IDLE_FRAMES_PER_SECOND);
+        self.as_of_ms = now_ms;
+        self.allowance = (self.allowance + earned).min(ALLOWANCE_MAX);
+        self.allowance = self.allowance.checked_sub(1000).ok_or(Violation::Flood)?;
+        Ok(())
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.replay).poll_read(context, buffer);
+        if let Err(violation) = self.meter.see(&buffer.filled()[before..]) {
+            tracing::debug!(?violation, "A client breaks the rules of HTTP/2.");
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.replay).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.replay).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.replay.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.replay).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.replay).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    fn frame(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let length = payload.len() as u32;
+        let [_, a, b, c] = length.to_be_bytes();
+        [&[a, b, c, kind, 0, 0, 0, 0, stream], payload].concat()
+    }
+
+    #[test]
+    fn frames_are_told_wherever_the_bytes_are_cut() {
+        let closed = [frame(1, 1, b"head"), frame(3, 1, &[0; 4]), frame(0, 1, b"data")].concat();
+        let open = [frame(1, 1, b"head"), frame(3, 3, &[0; 4]), frame(0, 1, b"data")].concat();
+        for (frames, expected) in [(closed, Err(Violation::Closed)), (open, Ok(()))] {
+            let bytes = [PREFACE, &frames].concat();
+            for size in 1..bytes.len() {
+                let mut meter = Meter::new();
+                let seen = bytes.chunks(size).try_for_each(|bytes| meter.see(bytes));
+                assert_eq!(seen, expected, "in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn frames_without_content_are_rationed() {
+        for (kind, payload) in [(2, &[0; 5][..]), (4, &[]), (6, &[0; 8]), (0xfa, b"x"), (0, &[])] {
+            let mut meter = Meter::new();
+            meter.see(PREFACE).expect("the preface");
+            let mut send = |count: u32, now_ms: u64| {
+                (0..count).try_for_each(|_| {
+                    meter.head.copy_from_slice(&frame(kind, 1, payload)[..HEAD_BYTES]);
+                    meter.on_head(now_ms)
+                })
+            };
+            assert_eq!(send(HTTP2_IDLE_FRAMES_BURST, 0), Ok(()), "{kind}");
+            assert_eq!(send(1, 0), Err(Violation::Flood), "{kind}");
+            assert_eq!(send(HTTP2_IDLE_FRAMES_PER_SECOND, 1_000), Ok(()), "{kind}");
+            assert_eq!(send(1, 1_000), Err(Violation::Flood), "{kind}");
+        }
+        let mut meter = Meter::new();
+        let data = frame(0, 1, b"x").repeat(10_000);
+        assert_eq!(meter.see(&[PREFACE, &data].concat()), Ok(()), "what carries something");
+    }
+}
