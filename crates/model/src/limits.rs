@@ -83,6 +83,8 @@ pub const ALERTS_ACTIVE_MAX: usize = 100_000;
 pub const SAMPLES_AHEAD_MAX: usize = 100_000;
 /// Samples that wait for the evaluator; then publishers wait.
 pub const SAMPLES_QUEUED_MAX: usize = 1_000_000;
+/// Bytes of samples that wait for the evaluator; then publishers wait.
+pub const SAMPLES_QUEUED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Batches of samples that wait for the evaluator; then publishers wait.
 pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 4_096;
 /// Samples that are shown on their topics at once, while the rules have nothing to look at.
@@ -313,6 +315,9 @@ pub const MEMORY_SHARE_PERCENT: u64 = 60;
 /// Of its budget of memory, the part beyond which new subscribers are refused: those who are
 /// there need room to be served.
 pub const MEMORY_NEAR_PERCENT: u64 = 90;
+/// Of its budget of memory, the part beyond which samples and events are refused, too: what is
+/// kept of them would be the end of everybody.
+pub const MEMORY_FULL_PERCENT: u64 = 95;
 /// How often the process looks at its memory: seldom enough to cost nothing, often enough that
 /// those who come in between do not matter.
 pub const MEMORY_LOOK_INTERVAL: Duration = Duration::from_millis(500);

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bellwire_model::limits::{
-    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, MEMORY_NEAR_PERCENT,
-    MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
+    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, MEMORY_FULL_PERCENT,
+    MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
 };
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
@@ -35,6 +35,7 @@ pub(crate) struct Admission {
     /// Connections of each address; used only where they are limited.
     addresses: Mutex<FxHashMap<IpAddr, u32>>,
     memory_is_near: AtomicBool,
+    memory_is_full: AtomicBool,
     /// Bytes of bodies that are being read.
     bodies: Arc<Semaphore>,
     /// Pages of history that are read and made into answers.
@@ -90,6 +91,7 @@ impl Admission {
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             addresses: Mutex::default(),
             memory_is_near: AtomicBool::new(false),
+            memory_is_full: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
             pages: Semaphore::new(JOURNAL_READERS_MAX),
             answers: Arc::new(Semaphore::new(ANSWERS_BYTES_MAX)),
@@ -149,6 +151,15 @@ impl Admission {
         Err(self.refusal(Code::MemoryExhausted, detail))
     }
 
+    /// Whether samples and events may come in, of which something is kept.
+    pub(crate) fn publication(&self) -> Result<(), Problem> {
+        if !self.memory_is_full.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let detail = "the server's memory is used up: nothing more is taken in for now";
+        Err(Problem::new(Code::MemoryExhausted, detail).retry_after(RETURN_S))
+    }
+
     /// Room for `bytes` of a body; it is free again when the permit is dropped.
     pub(crate) fn body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -181,6 +192,8 @@ impl Admission {
         self.figures.door.memory_resident.set(resident);
         let near = self.limits.memory_bytes / 100 * MEMORY_NEAR_PERCENT;
         let is_near = resident >= near;
+        let full = self.limits.memory_bytes / 100 * MEMORY_FULL_PERCENT;
+        self.memory_is_full.store(resident >= full, Ordering::Relaxed);
         if self.memory_is_near.swap(is_near, Ordering::Relaxed) != is_near {
             let budget = self.limits.memory_bytes;
             if is_near {
@@ -294,6 +307,7 @@ mod tests {
         let tight = admission(AdmissionLimits { memory_bytes: 1, ..GENEROUS });
         assert!(tight.subscriber().is_ok(), "nobody has looked yet");
         tight.look_at_memory();
+        assert_eq!(tight.publication().expect_err("full").code, Code::MemoryExhausted);
         assert_eq!(tight.subscriber().expect_err("near").code, Code::MemoryExhausted);
         let wide = admission(GENEROUS);
         wide.look_at_memory();

@@ -81,20 +81,24 @@ pub fn control(control: &Control<'_>) -> Vec<u8> {
     event(control.cursor(), Some(control.name()), &control.json())
 }
 
-/// A sign of life: a comment, with an `id:` where the cursor moved. A block without `data:` sets
-/// the last event id and dispatches nothing.
+/// A sign of life: a comment. Where the cursor moved, a block with its `id:` alone follows: by the
+/// specification one without `data:` sets the last event id and dispatches nothing. Some libraries
+/// make an empty event of each end of a block, so a comment comes without one.
 pub fn heartbeat(cursor: Option<Cursor>) -> Vec<u8> {
     let mut out = b":\n".to_vec();
-    write_head(&mut out, cursor, None);
-    out.push(b'\n');
+    if cursor.is_some() {
+        write_head(&mut out, cursor, None);
+        out.push(b'\n');
+    }
     out
 }
 
-/// How long clients wait before they reconnect.
+/// How long clients wait before they reconnect: a field of the block that follows, which takes
+/// effect at once. In a block of its own it would be an empty event to some libraries.
 pub fn retry(delay: Duration) -> Vec<u8> {
     let mut out = b"retry: ".to_vec();
     write::integer(&mut out, delay.as_millis());
-    out.extend_from_slice(b"\n\n");
+    out.push(b'\n');
     out
 }
 

@@ -88,12 +88,12 @@ fn control_events_are_named_and_say_where_the_subscriber_is() {
     let bye = Control::Bye { reason: ByeReason::Limit, retry: Duration::from_secs(1) };
     let json = text(bye.json());
     assert_eq!(text(sse::control(&bye)), format!("event: bye\ndata: {json}\n\n"));
-    assert_eq!(text(sse::retry(Duration::from_secs(2))), "retry: 2000\n\n");
+    assert_eq!(text(sse::retry(Duration::from_secs(2))), "retry: 2000\n");
 }
 
 #[test]
 fn a_heartbeat_moves_the_last_event_id_and_dispatches_nothing() {
-    assert_eq!(text(sse::heartbeat(None)), ":\n\n");
+    assert_eq!(text(sse::heartbeat(None)), ":\n");
     assert_eq!(text(sse::heartbeat(Some(CURSOR))), ":\nid: e7-1042\n\n");
     let (mut parser, mut items) = (Parser::default(), Vec::new());
     parser.push(&sse::heartbeat(Some(CURSOR)), &mut items).expect("within bounds");

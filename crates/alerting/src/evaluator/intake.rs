@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_model::Sample;
-use bellwire_model::limits::{LOOKS_QUEUED_MAX, SAMPLE_BATCHES_QUEUED_MAX, SAMPLES_QUEUED_MAX};
+use bellwire_model::limits::{
+    LOOKS_QUEUED_MAX, SAMPLE_BATCHES_QUEUED_MAX, SAMPLES_QUEUED_BYTES_MAX, SAMPLES_QUEUED_MAX,
+};
 use bellwire_process::clock::{self, Slewed};
 use bellwire_rules::{Engine, RuleSet};
 use bellwire_wire::problem::{Code, Problem};
@@ -184,7 +186,11 @@ impl SampleIntake {
 /// What a batch takes of the queue. A small one counts for more than it has, so that one bound
 /// holds for samples and for batches.
 fn places(samples: &[Sample]) -> u32 {
-    samples.len().max(SAMPLES_QUEUED_MAX / SAMPLE_BATCHES_QUEUED_MAX) as u32
+    let bytes = |sample: &Sample| size_of::<Sample>() + sample.series.size_bytes();
+    let bytes: usize = samples.iter().map(bytes).sum();
+    let least = SAMPLES_QUEUED_MAX / SAMPLE_BATCHES_QUEUED_MAX;
+    let large = bytes / (SAMPLES_QUEUED_BYTES_MAX / SAMPLES_QUEUED_MAX);
+    samples.len().max(least).max(large).min(SAMPLES_QUEUED_MAX) as u32
 }
 
 impl From<Unkept> for Problem {

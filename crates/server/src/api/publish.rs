@@ -33,6 +33,7 @@ pub(super) async fn one(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
+    app.admission.publication()?;
     let key = text_of(&headers, KEY)?;
     let event_type = text_of(&headers, TYPE)?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
@@ -58,6 +59,7 @@ pub(super) async fn many(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
+    app.admission.publication()?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
     let held = read_batch(&app.admission, &headers, body).await?;
     let format = batch_format(content_type, &held.bytes);

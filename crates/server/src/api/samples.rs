@@ -22,6 +22,7 @@ pub(super) async fn json(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
+    app.admission.publication()?;
     let format = json::Format::from_content_type(text_of(&headers, header::CONTENT_TYPE)?);
     let held = read_batch(&app.admission, &headers, body).await?;
     let decoded = json::decode(format, &held.bytes, clock::now())
@@ -52,6 +53,7 @@ pub(super) async fn line_protocol(
         .unwrap_or("ns")
         .parse()
         .map_err(|error| invalid(&format!("`precision`: {error}")))?;
+    app.admission.publication().map_err(of_problem)?;
     let held = read_batch(&app.admission, &headers, body).await.map_err(of_problem)?;
     let decoded = line_protocol::decode(&held.bytes, precision, clock::now());
     let refused = (decoded.rejected > 0).then(|| {

@@ -56,6 +56,10 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
         if !websocket.write_replies(outlet, &mut tools.account)? {
             return Ok(pumped);
         }
+        // Behind a close frame nothing may come, and would be answered with a reset over its code.
+        if websocket.has_ended() {
+            return Ok(pumped);
+        }
         if websocket.is_ending() {
             pumped.has_ended = true;
             return Ok(pumped);
