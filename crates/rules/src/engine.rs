@@ -519,4 +519,8 @@ impl Queries for Engine {
             _ => Err("query result is not a vector or scalar".into()),
         }
     }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
 }

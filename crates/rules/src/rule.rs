@@ -254,7 +254,7 @@ impl Rule {
             labels.push(name, value)?;
         }
         for (name, template) in alert.labels.iter() {
-            labels.push(name, &template.fill(fill))?;
+            labels.push(name, &template.fill(&self.name.alert, fill))?;
         }
         labels.push(ALERT_NAME, &self.name.alert)?;
         labels.build()
@@ -265,7 +265,7 @@ impl Rule {
         let alert = self.alert().expect("only alerting rules raise alerts");
         let mut labels = LabelsBuilder::default();
         for (name, template) in alert.annotations.iter() {
-            let text = template.fill(fill);
+            let text = template.fill(&self.name.alert, fill);
             let cut = &text[..text.floor_char_boundary(LABEL_VALUE_BYTES_MAX)];
             labels.push(name, cut).expect("names are checked at load, the text is cut");
         }

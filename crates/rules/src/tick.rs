@@ -233,6 +233,10 @@ impl Queries for Ticker {
         let plan = plan.for_any_rules().map_err(|error| error.to_string())?;
         self.elements(&plan, self.now).map_err(|error| error.to_string())
     }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
 }
 
 /// The series that a recording rule gives.

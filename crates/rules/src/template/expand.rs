@@ -1,254 +1,559 @@
-//! Fills a template in.
+//! Fills a template in, step by step as Go's `text/template` does, so that errors name the place
+//! that Go names.
 
-use bellwire_model::Labels;
+use std::rc::Rc;
 
-use super::Fill;
-use super::function::{Function, call};
-use super::parse::{Command, Node, Operand, Pipeline};
-use crate::evaluation::Element;
-use crate::number::go_text;
+use super::builtin;
+use super::format::printed;
+use super::method;
+use super::place::At;
+use super::prometheus;
+use super::range;
+use super::signature::{Function, Kind, Parameter};
+use super::surroundings::Fill;
+use super::tree::{Binding, Branch, Command, Invocation, Node, Operand, Pipeline, Term, Tree};
+use super::typing;
+use super::value::{Data, Value};
 
-/// What an expression in a template comes to.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Nil,
-    Bool(bool),
-    Whole(i64),
-    Number(f64),
-    Text(String),
-    Labels(Labels),
-    Element(Element),
-    List(Vec<Element>),
-    /// What the dot is at first: it has the labels, the value, and the externals.
-    Data,
-}
-
-impl Value {
-    /// As Go's templates print it.
-    pub(super) fn print(&self) -> String {
-        match self {
-            Self::Nil => "<no value>".into(),
-            Self::Bool(value) => value.to_string(),
-            Self::Whole(value) => value.to_string(),
-            Self::Number(value) => go_text(*value),
-            Self::Text(text) => text.clone(),
-            Self::Labels(labels) => map(labels),
-            Self::Element(element) => {
-                format!("map[Labels:{} Value:{}]", map(&element.labels), go_text(element.value))
-            }
-            Self::List(elements) => {
-                let one = |element: &Element| Self::Element(element.clone()).print();
-                format!("[{}]", elements.iter().map(one).collect::<Vec<_>>().join(" "))
-            }
-            Self::Data => "<data>".into(),
-        }
-    }
-
-    /// Whether `if` takes it for true.
-    pub(super) fn is_true(&self) -> bool {
-        match self {
-            Self::Nil => false,
-            Self::Bool(value) => *value,
-            Self::Whole(value) => *value != 0,
-            Self::Number(value) => *value != 0.0,
-            Self::Text(text) => !text.is_empty(),
-            Self::Labels(labels) => !labels.is_empty(),
-            Self::List(elements) => !elements.is_empty(),
-            Self::Element(_) | Self::Data => true,
-        }
-    }
-}
-
-fn map(labels: &Labels) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}:{value}")).collect();
-    format!("map[{}]", pairs.join(" "))
-}
-
-pub(super) type Filled<T> = Result<T, String>;
-
-/// Fills in what a template says.
-pub(super) fn expand(nodes: &[Node], fill: &Fill<'_>) -> Filled<String> {
-    let mut expansion = Expansion { fill, text: String::new(), variables: Vec::new() };
-    expansion.nodes(nodes, &Value::Data)?;
+/// Bytes of what a template writes, and of each text that it makes: annotations are cut far
+/// below.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// What one expansion may do: nodes and functions, with 16 bytes of text for one of them.
+const STEPS_MAX: usize = 500_000;
+/// What a query counts for.
+const QUERY_STEPS: usize = 1_000;
+/// Blocks, parentheses and templates within each other while a template is filled in.
+const DEPTH_MAX: usize = 100;
+/// The text that a template comes to, or why there is none, in Prometheus' words.
+pub(super) fn expand(
+    (tree, text): (&Tree, &str),
+    name: &str,
+    fill: &Fill<'_>,
+) -> Result<String, String> {
+    let data = Rc::new(Data {
+        labels: fill.labels.clone(),
+        external_labels: fill.externals.labels.clone(),
+        external_url: (*fill.externals.url).into(),
+        value: fill.value,
+    });
+    let variables = vec![
+        ("$", Value::Data(Rc::clone(&data))),
+        ("$labels", Value::Labels(data.labels.clone())),
+        ("$externalLabels", Value::Labels(data.external_labels.clone())),
+        ("$externalURL", Value::Text(Rc::clone(&data.external_url))),
+        ("$value", Value::Number(data.value)),
+    ];
+    let mut expansion = Expansion {
+        tree,
+        source: text,
+        name,
+        template: name,
+        fill,
+        text: String::new(),
+        variables,
+        at: At::Nowhere,
+        depth: 0,
+        steps: 0,
+    };
+    expansion.nodes(&tree.root, &Value::Data(data))?;
     Ok(expansion.text)
 }
 
-struct Expansion<'a> {
-    fill: &'a Fill<'a>,
+struct Expansion<'t> {
+    tree: &'t Tree,
+    source: &'t str,
+    /// The name of the whole, and of the template within it that is filled in.
+    name: &'t str,
+    template: &'t str,
+    fill: &'t Fill<'t>,
     text: String,
-    /// The variables that the template has made, the innermost last.
-    variables: Vec<(Box<str>, Value)>,
+    /// The innermost last.
+    variables: Vec<(&'t str, Value)>,
+    /// Where an error has happened, should one happen.
+    at: At<'t>,
+    depth: usize,
+    steps: usize,
 }
 
-impl Expansion<'_> {
-    fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Filled<()> {
-        let known = self.variables.len();
+/// How it goes on behind a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    On,
+    Break,
+    Continue,
+}
+
+type Filled<T> = Result<T, String>;
+
+impl<'t> Expansion<'t> {
+    fn nodes(&mut self, nodes: &'t [Node], dot: &Value) -> Filled<Flow> {
+        self.descend()?;
         for node in nodes {
-            self.node(node, dot)?;
+            match self.node(node, dot)? {
+                Flow::On => {}
+                flow => {
+                    self.depth -= 1;
+                    return Ok(flow);
+                }
+            }
         }
-        self.variables.truncate(known);
-        Ok(())
+        self.depth -= 1;
+        Ok(Flow::On)
     }
 
-    fn node(&mut self, node: &Node, dot: &Value) -> Filled<()> {
+    fn node(&mut self, node: &'t Node, dot: &Value) -> Filled<Flow> {
+        self.step(1)?;
         match node {
-            Node::Text(text) => self.text.push_str(text),
-            Node::Print(pipeline) => {
+            Node::Text(text) => self.write(text)?,
+            Node::Action(pipeline) => {
                 let value = self.pipeline(pipeline, dot)?;
-                self.text.push_str(&value.print());
-            }
-            Node::Assign { name, pipeline, is_new } => {
-                let value = self.pipeline(pipeline, dot)?;
-                let held = self.variables.iter_mut().rfind(|(held, _)| held == name);
-                match held.filter(|_| !is_new) {
-                    Some(held) => held.1 = value,
-                    None => self.variables.push((name.clone(), value)),
+                if pipeline.variables.is_empty() {
+                    self.write(&printed(&value))?;
                 }
             }
-            Node::If { condition, then, otherwise } => {
-                let holds = self.pipeline(condition, dot)?.is_true();
-                self.nodes(if holds { then } else { otherwise }, dot)?;
-            }
-            Node::With { variable, pipeline, then, otherwise } => {
-                let value = self.pipeline(pipeline, dot)?;
-                if !value.is_true() {
-                    return self.nodes(otherwise, dot);
-                }
-                let known = self.variables.len();
-                self.variables.extend(variable.iter().map(|name| (name.clone(), value.clone())));
-                self.nodes(then, &value)?;
-                self.variables.truncate(known);
-            }
-            Node::Range { variables, pipeline, body, otherwise } => {
-                let value = self.pipeline(pipeline, dot)?;
-                self.range(value, variables, (body, otherwise), dot)?;
-            }
+            Node::If(branch) => return self.branch(branch, dot, |_| dot.clone()),
+            Node::With(branch) => return self.branch(branch, dot, Value::clone),
+            Node::Range(branch) => return self.range(branch, dot),
+            Node::Break => return Ok(Flow::Break),
+            Node::Continue => return Ok(Flow::Continue),
+            Node::Template(invocation) => self.invoke(invocation, dot)?,
         }
-        Ok(())
+        Ok(Flow::On)
     }
 
-    fn range(
+    fn write(&mut self, text: &str) -> Filled<()> {
+        self.step(text.len() / 16)?;
+        self.text.push_str(text);
+        self.check_length(self.text.len())
+    }
+
+    fn branch(
         &mut self,
-        value: Value,
-        variables: &[Box<str>],
-        (body, otherwise): (&[Node], &[Node]),
+        branch: &'t Branch,
         dot: &Value,
-    ) -> Filled<()> {
-        let entries: Vec<(Value, Value)> = match value {
-            Value::List(elements) => {
-                let entry = |(at, element): (usize, Element)| {
-                    (Value::Whole(at as i64), Value::Element(element))
-                };
-                elements.into_iter().enumerate().map(entry).collect()
-            }
-            Value::Labels(labels) => labels
-                .iter()
-                .map(|(name, value)| (Value::Text(name.into()), Value::Text(value.into())))
-                .collect(),
-            Value::Nil => Vec::new(),
-            other => return Err(format!("range can't iterate over {}", other.print())),
+        inner_dot: impl Fn(&Value) -> Value,
+    ) -> Filled<Flow> {
+        let known = self.variables.len();
+        let value = self.pipeline(&branch.pipeline, dot)?;
+        let flow = if value.is_true() {
+            self.nodes(&branch.then, &inner_dot(&value))?
+        } else {
+            self.nodes(&branch.otherwise, dot)?
         };
-        if entries.is_empty() {
-            return self.nodes(otherwise, dot);
+        self.variables.truncate(known);
+        Ok(flow)
+    }
+
+    fn range(&mut self, branch: &'t Branch, dot: &Value) -> Filled<Flow> {
+        let known = self.variables.len();
+        let value = self.pipeline(&branch.pipeline, dot)?;
+        let mark = self.variables.len();
+        let mut has_run = false;
+        let mut at = 0;
+        let variables = branch.pipeline.variables.len();
+        let entry = |at: usize| range::entry(&value, at, variables);
+        while let Some((key, element)) = entry(at).map_err(|reason| self.error(&reason))? {
+            has_run = true;
+            self.step(1)?;
+            self.bind(&branch.pipeline, key, &element)?;
+            let flow = self.nodes(&branch.then, &element)?;
+            self.variables.truncate(mark);
+            if flow == Flow::Break {
+                break;
+            }
+            at += 1;
         }
-        for (key, value) in entries {
-            let known = self.variables.len();
-            match variables {
-                [] => {}
-                [one] => self.variables.push((one.clone(), value.clone())),
-                [one, other, ..] => {
-                    self.variables.push((one.clone(), key));
-                    self.variables.push((other.clone(), value.clone()));
+        let flow = if has_run { Flow::On } else { self.nodes(&branch.otherwise, dot)? };
+        self.variables.truncate(known);
+        Ok(flow)
+    }
+
+    /// Gives the variables of a range what belongs to one element.
+    fn bind(&mut self, pipeline: &'t Pipeline, key: Value, element: &Value) -> Filled<()> {
+        match (&*pipeline.variables, pipeline.binding) {
+            ([], _) => {}
+            ([one], Binding::Assigns) => self.assign(one, element.clone())?,
+            ([one, other, ..], Binding::Assigns) => {
+                self.assign(one, key)?;
+                self.assign(other, element.clone())?;
+            }
+            (variables, Binding::Declares) => {
+                let last = self.variables.len() - 1;
+                self.variables[last].1 = element.clone();
+                if variables.len() > 1 {
+                    self.variables[last - 1].1 = key;
                 }
             }
-            self.nodes(body, &value)?;
-            self.variables.truncate(known);
         }
         Ok(())
     }
 
-    fn pipeline(&self, pipeline: &Pipeline, dot: &Value) -> Filled<Value> {
+    fn assign(&mut self, name: &str, value: Value) -> Filled<()> {
+        match self.variables.iter_mut().rfind(|(known, _)| *known == name) {
+            Some(variable) => {
+                variable.1 = value;
+                Ok(())
+            }
+            None => Err(self.error(&format!("undefined variable: {name}"))),
+        }
+    }
+
+    fn invoke(&mut self, invocation: &'t Invocation, dot: &Value) -> Filled<()> {
+        self.at = At::Invocation(invocation);
+        let defined = self.tree.defined.iter().find(|(name, _)| *name == invocation.name);
+        let (name, nodes): (&str, &[Node]) = match defined {
+            Some((name, nodes)) => (name, nodes),
+            None if *invocation.name == *self.name => (self.name, &self.tree.root),
+            None => {
+                return Err(self.error(&format!("template {:?} not defined", invocation.name)));
+            }
+        };
+        let dot = match &invocation.pipeline {
+            Some(pipeline) => self.pipeline(pipeline, dot)?,
+            None => Value::Nil,
+        };
+        // A template knows nothing of the variables around its invocation.
+        let outer = std::mem::replace(&mut self.variables, vec![("$", dot.clone())]);
+        let caller = std::mem::replace(&mut self.template, name);
+        self.nodes(nodes, &dot)?;
+        self.template = caller;
+        self.variables = outer;
+        Ok(())
+    }
+
+    fn pipeline(&mut self, pipeline: &'t Pipeline, dot: &Value) -> Filled<Value> {
+        self.descend()?;
+        self.at = At::Pipeline(pipeline);
         let mut value = None;
-        for command in &pipeline.0 {
+        for command in &pipeline.commands {
             value = Some(self.command(command, value, dot)?);
         }
-        value.ok_or_else(|| "an empty pipeline".into())
+        let value = value.unwrap_or(Value::Nil);
+        for name in &pipeline.variables {
+            match pipeline.binding {
+                Binding::Assigns => self.assign(name, value.clone())?,
+                Binding::Declares => self.variables.push((name, value.clone())),
+            }
+        }
+        self.depth -= 1;
+        Ok(value)
     }
 
     /// A command; what the one before came to is its last argument.
-    fn command(&self, command: &Command, given: Option<Value>, dot: &Value) -> Filled<Value> {
-        let [first, rest @ ..] = &*command.0 else { return Err("an empty command".into()) };
-        let Operand::Function(function) = first else {
-            if !rest.is_empty() || given.is_some() {
-                return Err("only functions take arguments".into());
+    fn command(
+        &mut self,
+        command: &'t Command,
+        given: Option<Value>,
+        dot: &Value,
+    ) -> Filled<Value> {
+        self.step(1)?;
+        let [first, rest @ ..] = &*command.operands else { return Ok(Value::Nil) };
+        let takes_none = |expansion: &Self| {
+            if rest.is_empty() && given.is_none() {
+                return Ok(());
             }
-            return self.operand(first, dot);
+            let text = match &first.term {
+                Term::Nested(pipeline) => pipeline.to_string(),
+                _ => first.to_string(),
+            };
+            Err(expansion.error(&format!("can't give argument to non-function {text}")))
         };
-        let mut arguments = Vec::with_capacity(rest.len() + 1);
-        for operand in rest {
-            let value = self.operand(operand, dot)?;
-            // `and` and `or` stop where the outcome is known.
-            let decides = match function {
-                Function::And => !value.is_true(),
-                Function::Or => value.is_true(),
+        match &first.term {
+            Term::Function(function) => {
+                self.at = At::Operand(first);
+                self.call(*function, At::Command(command), (rest, given), dot)
+            }
+            Term::Nested(pipeline) => {
+                takes_none(self)?;
+                self.pipeline(pipeline, dot)
+            }
+            Term::Fields(_) | Term::Chain { .. } => {
+                self.operand(first, dot, Arguments { operands: rest, given })
+            }
+            Term::Variable { fields, .. } => {
+                self.at = At::Operand(first);
+                if fields.is_empty() {
+                    takes_none(self)?;
+                }
+                self.operand(first, dot, Arguments { operands: rest, given })
+            }
+            Term::Nil => {
+                self.at = At::Operand(first);
+                takes_none(self)?;
+                Err(self.error("nil is not a command"))
+            }
+            Term::Dot | Term::Constant(_) => {
+                self.at = At::Operand(first);
+                takes_none(self)?;
+                self.operand(first, dot, Arguments::NONE)
+            }
+        }
+    }
+
+    /// What an operand comes to; the arguments are for its last field.
+    fn operand(
+        &mut self,
+        operand: &'t Operand,
+        dot: &Value,
+        arguments: Arguments<'t>,
+    ) -> Filled<Value> {
+        self.at = At::Operand(operand);
+        match &operand.term {
+            Term::Dot => Ok(dot.clone()),
+            Term::Nil => Ok(Value::Nil),
+            Term::Constant(constant) => {
+                typing::ideal(constant).map_err(|reason| self.error(&reason))
+            }
+            Term::Fields(fields) => self.fields(dot.clone(), (operand, fields), arguments, dot),
+            Term::Variable { name, fields } => {
+                let value = self.variables.iter().rfind(|(known, _)| **known == **name);
+                let Some((_, value)) = value else {
+                    return Err(self.error(&format!("undefined variable: {name}")));
+                };
+                let value = value.clone();
+                self.fields(value, (operand, fields), arguments, dot)
+            }
+            Term::Function(function) => {
+                self.call(*function, At::Operand(operand), (&[], None), dot)
+            }
+            Term::Nested(pipeline) => self.pipeline(pipeline, dot),
+            Term::Chain { of, fields } => {
+                let value = self.operand(of, dot, Arguments::NONE)?;
+                self.fields(value, (operand, fields), arguments, dot)
+            }
+        }
+    }
+
+    fn fields(
+        &mut self,
+        mut value: Value,
+        (operand, fields): (&'t Operand, &'t [Box<str>]),
+        mut arguments: Arguments<'t>,
+        dot: &Value,
+    ) -> Filled<Value> {
+        // Where a field may hold anything, errors name that and not what it holds.
+        let mut declared = None;
+        for (at, field) in fields.iter().enumerate() {
+            let is_last = at + 1 == fields.len();
+            let given = if is_last {
+                std::mem::replace(&mut arguments, Arguments::NONE)
+            } else {
+                Arguments::NONE
+            };
+            let next = match (&value, &**field) {
+                (Value::Nil, _) if declared.is_some() => {
+                    let reason = format!("nil pointer evaluating interface {{}}.{field}");
+                    return Err(self.error(&reason));
+                }
+                (Value::Nil, _) => Value::Nil,
+                (Value::Labels(labels), name) => {
+                    let text = labels.get(name).unwrap_or_default();
+                    self.check_no_arguments(&given, &format!("{field} is not a method but has"))?;
+                    Value::text(text)
+                }
+                (Value::Arguments(arguments), name) => {
+                    self.check_no_arguments(&given, &format!("{field} is not a method but has"))?;
+                    arguments.get(name).cloned().unwrap_or(Value::Nil)
+                }
+                (value, name) => {
+                    if let Some(next) = known_field(value, name) {
+                        self.check_is_called_without(&given, field)?;
+                        next
+                    } else if let Some(method) = method::named(value, name) {
+                        let arguments = self.arguments(
+                            (name, method, None),
+                            (given.operands, given.given),
+                            dot,
+                        )?;
+                        method::call(value, name, &arguments)
+                            .map_err(|reason| self.called(At::Operand(operand), name, &reason))?
+                    } else {
+                        let type_name = declared.unwrap_or(value.type_name());
+                        let reason = format!("can't evaluate field {field} in type {type_name}");
+                        return Err(self.error(&reason));
+                    }
+                }
+            };
+            let holds_anything = match &value {
+                Value::Arguments(_) => true,
+                Value::Data(_) | Value::Sample(_) => **field == *"Value",
                 _ => false,
             };
-            if decides {
-                return Ok(value);
-            }
-            arguments.push(value);
-        }
-        arguments.extend(given);
-        call(*function, arguments, self.fill)
-    }
-
-    fn operand(&self, operand: &Operand, dot: &Value) -> Filled<Value> {
-        Ok(match operand {
-            Operand::Text(text) => Value::Text(text.to_string()),
-            Operand::Number(number) => Value::Number(*number),
-            Operand::Whole(whole) => Value::Whole(*whole),
-            Operand::Bool(value) => Value::Bool(*value),
-            Operand::Nil => Value::Nil,
-            Operand::Dot { fields } => return self.fields(dot.clone(), fields),
-            Operand::Variable { name, fields } => {
-                return self.fields(self.variable(name), fields);
-            }
-            Operand::Function(function) => return call(*function, Vec::new(), self.fill),
-            Operand::Nested { pipeline, fields } => {
-                return self.fields(self.pipeline(pipeline, dot)?, fields);
-            }
-        })
-    }
-
-    fn variable(&self, name: &str) -> Value {
-        if let Some((_, value)) = self.variables.iter().rfind(|(held, _)| **held == *name) {
-            return value.clone();
-        }
-        match name {
-            "labels" => Value::Labels(self.fill.labels.clone()),
-            "value" => Value::Number(self.fill.value),
-            "externalLabels" => Value::Labels(self.fill.externals.labels.clone()),
-            "externalURL" => Value::Text(self.fill.externals.url.to_string()),
-            _ => Value::Data,
-        }
-    }
-
-    fn fields(&self, mut value: Value, fields: &[Box<str>]) -> Filled<Value> {
-        for field in fields {
-            value = match (value, &**field) {
-                (Value::Data, "Labels") => self.variable("labels"),
-                (Value::Data, "Value") => self.variable("value"),
-                (Value::Data, "ExternalLabels") => self.variable("externalLabels"),
-                (Value::Data, "ExternalURL") => self.variable("externalURL"),
-                (Value::Element(element), "Labels") => Value::Labels(element.labels),
-                (Value::Element(element), "Value") => Value::Number(element.value),
-                // A label that is not there reads as empty.
-                (Value::Labels(labels), name) => {
-                    Value::Text(labels.get(name).unwrap_or_default().to_owned())
-                }
-                (value, field) => return Err(format!("{} has no field {field}", value.print())),
-            };
+            declared = holds_anything.then_some("interface {}");
+            value = next;
         }
         Ok(value)
+    }
+
+    fn check_no_arguments(&self, given: &Arguments<'_>, reason: &str) -> Filled<()> {
+        if given.is_empty() { Ok(()) } else { Err(self.error(&format!("{reason} arguments"))) }
+    }
+
+    fn check_is_called_without(&self, given: &Arguments<'_>, field: &str) -> Filled<()> {
+        if given.is_empty() {
+            return Ok(());
+        }
+        let reason = format!("{field} has arguments but cannot be invoked as function");
+        Err(self.error(&reason))
+    }
+
+    /// Calls a function; where it fails, the place is `place`.
+    fn call(
+        &mut self,
+        function: Function,
+        place: At<'t>,
+        (operands, given): (&'t [Operand], Option<Value>),
+        dot: &Value,
+    ) -> Filled<Value> {
+        let (kind, name) = (function.kind(), function.name());
+        let (takes, more) = function.parameters();
+        let count = operands.len() + usize::from(given.is_some());
+        typing::check_count((name, takes, more), operands.len(), count)
+            .map_err(|reason| self.error(&reason))?;
+        if matches!(kind, Kind::And | Kind::Or) {
+            // They stop where the outcome is known.
+            let mut value = Value::Nil;
+            for operand in operands {
+                value = self.argument(operand, Parameter::Any, dot)?;
+                if value.is_true() == (kind == Kind::Or) {
+                    return Ok(value);
+                }
+            }
+            return Ok(given.unwrap_or(value));
+        }
+        let callee = operands.first().map(ToString::to_string);
+        let arguments = self.arguments((name, takes, more), (operands, given), dot)?;
+        self.step(if kind == Kind::Query { QUERY_STEPS } else { 1 })?;
+        let outcome = if kind == Kind::Call {
+            Err(not_callable(callee, &arguments))
+        } else {
+            builtin::call(kind, &arguments, TEXT_BYTES_MAX)
+                .or_else(|| prometheus::call(kind, &arguments, self.fill))
+                .unwrap_or_else(|| Err("these arguments have no meaning".into()))
+        };
+        let value = outcome.map_err(|reason| self.called(place, name, &reason))?;
+        match &value {
+            Value::Text(text) | Value::Html(text) => {
+                self.step(text.len() / 16)?;
+                self.check_length(text.len())?;
+            }
+            Value::List(list) => self.step(list.len())?,
+            _ => {}
+        }
+        Ok(value)
+    }
+
+    fn arguments(
+        &mut self,
+        (name, takes, more): (&str, &'static [Parameter], Option<Parameter>),
+        (operands, given): (&'t [Operand], Option<Value>),
+        dot: &Value,
+    ) -> Filled<Vec<Value>> {
+        let count = operands.len() + usize::from(given.is_some());
+        typing::check_count((name, takes, more), operands.len(), count)
+            .map_err(|reason| self.error(&reason))?;
+        let parameter = |at: usize| takes.get(at).copied().or(more).unwrap_or(Parameter::Any);
+        let mut arguments = Vec::with_capacity(count);
+        for (at, operand) in operands.iter().enumerate() {
+            arguments.push(self.argument(operand, parameter(at), dot)?);
+        }
+        if let Some(given) = given {
+            let parameter = parameter(operands.len());
+            typing::check(&given, parameter).map_err(|reason| self.error(&reason))?;
+            arguments.push(given);
+        }
+        Ok(arguments)
+    }
+
+    fn argument(
+        &mut self,
+        operand: &'t Operand,
+        parameter: Parameter,
+        dot: &Value,
+    ) -> Filled<Value> {
+        self.at = At::Operand(operand);
+        let type_name = parameter.type_name();
+        match &operand.term {
+            Term::Nil if parameter.takes_nil() => Ok(Value::Nil),
+            Term::Nil => Err(self.error(&format!("cannot assign nil to {type_name}"))),
+            Term::Constant(constant) => {
+                typing::constant(constant, parameter).map_err(|reason| self.error(&reason))
+            }
+            _ => {
+                let value = self.operand(operand, dot, Arguments::NONE)?;
+                typing::check(&value, parameter).map_err(|reason| self.error(&reason))?;
+                Ok(value)
+            }
+        }
+    }
+
+    fn descend(&mut self) -> Filled<()> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(self.error(&format!("exceeded maximum template depth ({DEPTH_MAX})")));
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, count: usize) -> Filled<()> {
+        self.steps = self.steps.saturating_add(count);
+        if self.steps > STEPS_MAX {
+            return Err(self.error(&format!("exceeded {STEPS_MAX} steps")));
+        }
+        Ok(())
+    }
+
+    fn check_length(&self, bytes: usize) -> Filled<()> {
+        if bytes > TEXT_BYTES_MAX {
+            return Err(self.error(&format!("exceeded {TEXT_BYTES_MAX} bytes of text")));
+        }
+        Ok(())
+    }
+
+    fn called(&mut self, place: At<'t>, name: &str, reason: &str) -> String {
+        self.at = place;
+        self.error(&format!("error calling {name}: {reason}"))
+    }
+
+    fn error(&self, reason: &str) -> String {
+        self.at.error(self.source, (self.name, self.template), reason)
+    }
+}
+
+/// What a field is given that may be a method.
+struct Arguments<'t> {
+    operands: &'t [Operand],
+    given: Option<Value>,
+}
+
+impl Arguments<'_> {
+    const NONE: Self = Self { operands: &[], given: None };
+
+    fn is_empty(&self) -> bool {
+        self.operands.is_empty() && self.given.is_none()
+    }
+}
+
+/// A field of what Prometheus gives templates.
+fn known_field(value: &Value, name: &str) -> Option<Value> {
+    Some(match (value, name) {
+        (Value::Data(data), "Labels") => Value::Labels(data.labels.clone()),
+        (Value::Data(data), "ExternalLabels") => Value::Labels(data.external_labels.clone()),
+        (Value::Data(data), "ExternalURL") => Value::Text(Rc::clone(&data.external_url)),
+        (Value::Data(data), "Value") => Value::Number(data.value),
+        (Value::Sample(sample), "Labels") => Value::Labels(sample.labels.clone()),
+        (Value::Sample(sample), "Value") => Value::Number(sample.value),
+        _ => return None,
+    })
+}
+
+/// `call` takes functions, and no value of a template is one.
+fn not_callable(callee: Option<String>, arguments: &[Value]) -> String {
+    match arguments.first() {
+        None | Some(Value::Nil) => "call of nil".into(),
+        Some(value) => {
+            let callee = callee.unwrap_or_else(|| printed(value));
+            format!("non-function {callee} of type {}", value.type_name())
+        }
     }
 }

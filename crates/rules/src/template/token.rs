@@ -1,173 +1,294 @@
-//! The text of a template to stretches of text and actions, and actions to tokens.
+//! The text of a template to tokens, as Go's `text/template/parse` cuts it.
 
-use super::{TemplateError, TemplateReason};
+use super::fault::{Parsed, TemplateError, TemplateReason, fault};
 
-pub(super) type Parsed<T> = Result<T, TemplateError>;
-
-/// A piece of an action.
-#[derive(Clone, Debug, PartialEq)]
+/// What a stretch of a template is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    Word(Box<str>),
-    /// `.site` right behind what it is a field of.
-    Field(Box<str>),
+    /// What stands outside actions.
+    Text,
+    /// `{{`.
+    Open,
+    /// `}}`.
+    Close,
+    /// White space within an action: it parts arguments.
+    Space,
+    /// A name; a keyword is one too.
+    Word,
+    /// `.site`.
+    Field,
     Dot,
-    Variable(Box<str>),
-    Text(Box<str>),
-    Number(f64),
-    Whole(i64),
-    Mark(&'static str),
+    Variable,
+    /// `"…"`.
+    Quoted,
+    /// `` `…` ``.
+    Raw,
+    /// `'…'`.
+    Character,
+    Number,
+    Declare,
+    Assign,
+    Pipe,
+    LeftParen,
+    RightParen,
+    /// Any other printable character of ASCII: a comma, or a mistake.
+    Mark,
+    /// The end of the text.
+    End,
 }
 
-/// A stretch of text, or an action.
-pub(super) enum Piece {
-    Text(Box<str>),
-    Action { offset: usize, tokens: Vec<(usize, Token)> },
+/// A token with its text and where it starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item<'t> {
+    pub(super) token: Token,
+    pub(super) offset: usize,
+    pub(super) text: &'t str,
 }
 
-/// Cuts a template into text and actions.
-pub(super) fn pieces(text: &str) -> Parsed<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    let mut rest = 0;
-    let mut trims_next = false;
-    while let Some(open) = text[rest..].find("{{").map(|open| rest + open) {
-        let mut before = &text[rest..open];
-        if trims_next {
-            before = before.trim_start();
+/// The white space that Go's templates know.
+const SPACES: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// Cuts a template. What is wrong with its end is told beside what came before, which may be
+/// wrong itself.
+pub(super) fn items(text: &str) -> (Vec<Item<'_>>, Option<TemplateError>) {
+    let mut lexer = Lexer { text, at: 0, items: Vec::new() };
+    let outcome = lexer.whole();
+    (lexer.items, outcome.err())
+}
+
+struct Lexer<'t> {
+    text: &'t str,
+    at: usize,
+    items: Vec<Item<'t>>,
+}
+
+impl<'t> Lexer<'t> {
+    fn whole(&mut self) -> Parsed<()> {
+        while let Some(length) = self.rest().find("{{") {
+            let open = self.at + length;
+            let inside = &self.text[open + 2..];
+            let trims = inside.starts_with('-') && inside[1..].starts_with(SPACES);
+            let before = &self.rest()[..length];
+            let before = if trims { before.trim_end_matches(SPACES) } else { before };
+            if !before.is_empty() {
+                self.push(Token::Text, before.len());
+            }
+            self.at = open;
+            let marker_bytes = if trims { 2 } else { 0 };
+            if inside[marker_bytes..].starts_with("/*") {
+                self.comment(open + 2 + marker_bytes)?;
+            } else {
+                self.push(Token::Open, 2);
+                self.at += marker_bytes;
+                self.action(open)?;
+            }
         }
-        let mut start = open + 2;
-        // `{{-` and `-}}` take the white space beside them away.
-        let trims =
-            text[start..].strip_prefix('-').is_some_and(|a| a.starts_with(char::is_whitespace));
+        if !self.rest().is_empty() {
+            self.push(Token::Text, self.rest().len());
+        }
+        self.push(Token::End, 0);
+        Ok(())
+    }
+
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    fn push(&mut self, token: Token, length: usize) {
+        let text = &self.rest()[..length];
+        self.items.push(Item { token, offset: self.at, text });
+        self.at += length;
+    }
+
+    /// Passes over a comment, whose braces stand right beside its slashes.
+    fn comment(&mut self, start: usize) -> Parsed<()> {
+        let unclosed = || fault(self.at, TemplateReason::Unclosed);
+        let end = start + 2 + self.text[start + 2..].find("*/").ok_or_else(unclosed)? + 2;
+        let (close, trims) = closing(&self.text[end..]).ok_or_else(unclosed)?;
+        self.at = end + close;
         if trims {
-            before = before.trim_end();
-            start += 1;
+            self.trim();
         }
-        if !before.is_empty() {
-            pieces.push(Piece::Text(before.into()));
-        }
-        let action = action(text, open, start)?;
-        trims_next = action.trims_next;
-        rest = action.end;
-        if !action.is_comment {
-            pieces.push(Piece::Action { offset: open, tokens: action.tokens });
-        }
+        Ok(())
     }
-    let tail = if trims_next { text[rest..].trim_start() } else { &text[rest..] };
-    if !tail.is_empty() {
-        pieces.push(Piece::Text(tail.into()));
-    }
-    Ok(pieces)
-}
 
-struct Action {
-    tokens: Vec<(usize, Token)>,
-    is_comment: bool,
-    trims_next: bool,
-    end: usize,
-}
-
-/// Reads an action up to its braces.
-fn action(text: &str, open: usize, start: usize) -> Parsed<Action> {
-    let unclosed = || fault(open, TemplateReason::Unclosed);
-    if text[start..].trim_start().starts_with("/*") {
-        let close = text[start..].find("*/").ok_or_else(unclosed)? + start + 2;
-        let end = text[close..].find("}}").ok_or_else(unclosed)? + close;
-        let trims_next = text[close..end].trim() == "-";
-        return Ok(Action { tokens: Vec::new(), is_comment: true, trims_next, end: end + 2 });
+    fn trim(&mut self) {
+        self.at += self.rest().len() - self.rest().trim_start_matches(SPACES).len();
     }
-    let mut tokens = Vec::new();
-    let mut at = start;
-    let mut after_space = true;
-    loop {
-        let rest = &text[at..];
-        let first = rest.chars().next().ok_or_else(unclosed)?;
-        if rest.starts_with("}}") {
-            return Ok(Action { tokens, is_comment: false, trims_next: false, end: at + 2 });
-        }
-        if after_space && rest.starts_with("-}}") {
-            return Ok(Action { tokens, is_comment: false, trims_next: true, end: at + 3 });
-        }
-        if first.is_whitespace() {
-            at += first.len_utf8();
-            after_space = true;
-            continue;
-        }
-        let place = if after_space { Place::Apart } else { Place::Behind };
-        let (token, length) = token(rest, place).ok_or_else(|| {
-            if matches!(first, '"' | '`') {
-                unclosed()
-            } else {
-                fault(at, TemplateReason::Unexpected(first.to_string().into()))
+
+    /// Cuts an action up to its closing braces.
+    fn action(&mut self, open: usize) -> Parsed<()> {
+        let mut parens = 0_usize;
+        loop {
+            if let Some((length, trims)) = closing(self.rest()) {
+                if parens > 0 {
+                    return Err(fault(open, TemplateReason::Unexpected("}}".into())));
+                }
+                self.push(Token::Close, length);
+                if trims {
+                    self.trim();
+                }
+                return Ok(());
             }
-        })?;
-        tokens.push((at, token));
-        at += length;
-        after_space = false;
-    }
-}
-
-/// Whether a token stands right behind the one before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Apart,
-    Behind,
-}
-
-/// The token at the start of a text, and its length.
-fn token(text: &str, place: Place) -> Option<(Token, usize)> {
-    let first = text.chars().next()?;
-    let word_length =
-        |text: &str| text.find(|c: char| !(c == '_' || c.is_alphanumeric())).unwrap_or(text.len());
-    match first {
-        '$' => {
-            let length = word_length(&text[1..]);
-            Some((Token::Variable(text[1..=length].into()), length + 1))
-        }
-        '.' if !text[1..].starts_with(|c: char| c.is_ascii_digit()) => {
-            let length = word_length(&text[1..]);
-            let name = &text[1..=length];
-            if name.is_empty() {
-                return Some((Token::Dot, 1));
+            let rest = self.rest();
+            let first = rest.chars().next().ok_or(fault(open, TemplateReason::Unclosed))?;
+            let unexpected =
+                || fault(self.at, TemplateReason::Unexpected(first.to_string().into()));
+            match first {
+                c if SPACES.contains(&c) => {
+                    let length = rest.len() - rest.trim_start_matches(SPACES).len();
+                    // The last space before `-}}` belongs to it.
+                    let kept = usize::from(rest[length..].starts_with("-}}"));
+                    self.push(Token::Space, length - kept);
+                }
+                '(' => {
+                    parens += 1;
+                    self.push(Token::LeftParen, 1);
+                }
+                ')' => {
+                    parens = parens.checked_sub(1).ok_or_else(unexpected)?;
+                    self.push(Token::RightParen, 1);
+                }
+                ':' if rest.starts_with(":=") => self.push(Token::Declare, 2),
+                '=' => self.push(Token::Assign, 1),
+                '|' => self.push(Token::Pipe, 1),
+                '"' | '`' | '\'' => self.quoted(first)?,
+                '.' if !rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+                    self.named(Token::Field, Token::Dot)?;
+                }
+                '$' => self.named(Token::Variable, Token::Variable)?,
+                '.' | '+' | '-' | '0'..='9' => self.number()?,
+                c if is_word(c) => {
+                    let length = word_length(rest);
+                    self.terminated(length)?;
+                    self.push(Token::Word, length);
+                }
+                ':' => return Err(unexpected()),
+                c if c.is_ascii_graphic() => self.push(Token::Mark, 1),
+                _ => return Err(unexpected()),
             }
-            // Right behind something it is a field of that, else one of the dot.
-            let token = if place == Place::Apart {
-                Token::Word(text[..=length].into())
-            } else {
-                Token::Field(name.into())
-            };
-            Some((token, length + 1))
         }
-        '"' | '`' => {
-            let (value, rest) = crate::series_text::quoted(text)?;
-            Some((Token::Text(value.into()), text.len() - rest.len()))
+    }
+
+    /// A text or a character; a quoted one has escapes and ends with its line.
+    fn quoted(&mut self, quote: char) -> Parsed<()> {
+        let mut is_escaped = false;
+        for (at, c) in self.rest().char_indices().skip(1) {
+            match c {
+                '\n' if quote != '`' => break,
+                _ if is_escaped => is_escaped = false,
+                '\\' if quote != '`' => is_escaped = true,
+                c if c == quote => {
+                    let token = match quote {
+                        '"' => Token::Quoted,
+                        '`' => Token::Raw,
+                        _ => Token::Character,
+                    };
+                    self.push(token, at + 1);
+                    return Ok(());
+                }
+                _ => {}
+            }
         }
-        c if c == '_' || c.is_alphabetic() => {
-            let length = word_length(text);
-            Some((Token::Word(text[..length].into()), length))
+        Err(fault(self.at, TemplateReason::Text(quote.to_string().into())))
+    }
+
+    /// `.name` or `$name`, or the sign alone.
+    fn named(&mut self, token: Token, alone: Token) -> Parsed<()> {
+        let length = 1 + word_length(&self.rest()[1..]);
+        self.terminated(length)?;
+        self.push(if length == 1 { alone } else { token }, length);
+        Ok(())
+    }
+
+    /// Whether a name ends where a name may end.
+    fn terminated(&self, length: usize) -> Parsed<()> {
+        let rest = &self.rest()[length..];
+        match rest.chars().next() {
+            None | Some('.' | ',' | '|' | ':' | ')' | '(') => Ok(()),
+            Some(c) if SPACES.contains(&c) || rest.starts_with("}}") => Ok(()),
+            Some(c) => {
+                Err(fault(self.at + length, TemplateReason::Unexpected(c.to_string().into())))
+            }
         }
-        c if c.is_ascii_digit() || matches!(c, '.' | '-' | '+') => number(text),
-        _ => [":=", "=", "|", "(", ")", ","]
-            .into_iter()
-            .find(|mark| text.starts_with(mark))
-            .map(|mark| (Token::Mark(mark), mark.len())),
+    }
+
+    fn number(&mut self) -> Parsed<()> {
+        let rest = self.rest();
+        let length = number_length(rest);
+        let word = |length: usize| -> Box<str> { rest[..length].into() };
+        let next = rest[length..].chars().next();
+        if rest[..length].ends_with('i') {
+            return Err(fault(self.at, TemplateReason::Complex(word(length))));
+        }
+        match next {
+            Some('+' | '-') => {
+                let length = length + number_length(&rest[length..]);
+                let reason = if rest[..length].ends_with('i') {
+                    TemplateReason::Complex(word(length))
+                } else {
+                    TemplateReason::Number(word(length))
+                };
+                Err(fault(self.at, reason))
+            }
+            Some(c) if is_word(c) => {
+                Err(fault(self.at, TemplateReason::Number(word(length + c.len_utf8()))))
+            }
+            _ => {
+                self.push(Token::Number, length);
+                Ok(())
+            }
+        }
     }
 }
 
-fn number(text: &str) -> Option<(Token, usize)> {
-    let belongs = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
-    let mut length = 1 + text[1..].find(|c| !belongs(c)).unwrap_or(text.len() - 1);
-    // The sign of an exponent.
-    if text[..length].ends_with(['e', 'E']) && text[length..].starts_with(['+', '-']) {
-        length += 1 + text[length + 1..].find(|c| !belongs(c)).unwrap_or(text.len() - length - 1);
+/// The bytes of `}}` or ` -}}` at the start of a text, and whether it trims.
+fn closing(text: &str) -> Option<(usize, bool)> {
+    if text.starts_with("}}") {
+        return Some((2, false));
     }
-    let word = &text[..length];
-    let token = match word.parse() {
-        Ok(whole) => Token::Whole(whole),
-        Err(_) => Token::Number(crate::number::read_number(word)?),
+    let marked = text.strip_prefix(SPACES)?;
+    marked.starts_with("-}}").then_some((4, true))
+}
+
+fn is_word(c: char) -> bool {
+    c == '_' || c.is_alphanumeric()
+}
+
+fn word_length(text: &str) -> usize {
+    text.find(|c| !is_word(c)).unwrap_or(text.len())
+}
+
+/// The bytes that look like a number, as far as Go's lexer looks.
+fn number_length(text: &str) -> usize {
+    let mut at = 0;
+    let bytes = text.as_bytes();
+    let accept = |at: &mut usize, set: &[u8]| {
+        let is_next = bytes.get(*at).is_some_and(|byte| set.contains(byte));
+        *at += usize::from(is_next);
+        is_next
     };
-    Some((token, length))
-}
-
-pub(super) fn fault(offset: usize, reason: TemplateReason) -> TemplateError {
-    TemplateError { offset, reason }
+    let accept_run = |at: &mut usize, set: &[u8]| while accept(at, set) {};
+    accept(&mut at, b"+-");
+    let mut digits: &[u8] = b"0123456789_";
+    let mut exponent: &[u8] = b"eE";
+    if accept(&mut at, b"0") {
+        if accept(&mut at, b"xX") {
+            (digits, exponent) = (b"0123456789abcdefABCDEF_", b"pP");
+        } else if accept(&mut at, b"oO") {
+            (digits, exponent) = (b"01234567_", b"");
+        } else if accept(&mut at, b"bB") {
+            (digits, exponent) = (b"01_", b"");
+        }
+    }
+    accept_run(&mut at, digits);
+    if accept(&mut at, b".") {
+        accept_run(&mut at, digits);
+    }
+    if accept(&mut at, exponent) {
+        accept(&mut at, b"+-");
+        accept_run(&mut at, b"0123456789_");
+    }
+    accept(&mut at, b"i");
+    at
 }
