@@ -16,6 +16,7 @@ mod complaints;
 mod course;
 mod forwarding;
 mod intake;
+mod rehousing;
 mod wal;
 
 use std::io;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use bellwire_alerts::desk::RuleChange;
 use bellwire_journal::{Append, Error, Journal, ReadLimit};
 use bellwire_model::limits::SAMPLE_VALUE_AGE;
-use bellwire_model::{Alert, AlertState, Event, Filter, Timestamp, Transition};
+use bellwire_model::{Alert, AlertState, Event, Filter, Timestamp, Topic, Transition};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
@@ -41,6 +42,7 @@ use self::course::Course;
 use self::forwarding::Forwarding;
 pub use self::intake::SampleIntake;
 use self::intake::{Asked, Condition, Work};
+use self::rehousing::rehoused;
 use self::wal::RuleWal;
 use crate::desk::Alerting;
 use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, recorded_event};
@@ -313,6 +315,13 @@ impl Evaluator {
                     // A drain must end. The condition is found again at the next start.
                     tracing::error!(%error, "The server ends before alert transitions are written.");
                     return false;
+                }
+                Err(Error::TooManyTopics) => {
+                    if let [announcement] = &announcements[..] {
+                        self.figures.alerts_without_topic.add(1);
+                        tracing::error!(topic = %announcement.event.topic, "There are as many topics as there may be: an alert is told on {}.", Topic::OF_ALERTS_WITHOUT);
+                    }
+                    return rehoused(announcements).into_iter().all(|batch| self.append(batch));
                 }
                 Err(error) => {
                     self.figures.journal_failures.add(1);

@@ -20,6 +20,7 @@ bellwire_process::figures! {
         alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";
         alerts_data_lost "gauge" "bellwire_alerts_data_lost" "Alerts whose series have fallen silent while they fired.";
         alerts_refused "counter" "bellwire_alerts_refused_total" "Alerts not raised because there are as many as there may be.";
+        alerts_without_topic "counter" "bellwire_alerts_without_topic_total" "Alerts told on `alerts/events/_/_` because there are as many topics as there may be.";
         rule_failures "counter" "bellwire_rule_evaluation_failures_total" "Evaluations of rules that came to nothing; the log and `/api/v1/rules` say which rules and why.";
         alert_transitions "counter" "bellwire_alert_transitions_total" "Alerts that began to fire, lost their data or resolved.";
         alert_groups "gauge" "bellwire_alert_groups" "Groups of alerts that are notified together.";

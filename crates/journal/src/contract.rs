@@ -57,6 +57,7 @@ pub const CLAUSES: &[Clause] = &[
     batches_of_many_publishers_do_not_mingle,
     the_observer_sees_each_event_once_in_order_before_the_reply,
     a_full_queue_refuses_and_appends_nothing_of_what_it_refused,
+    an_alert_goes_before_what_clients_flood_the_queue_with,
     a_closed_journal_commits_what_was_queued_and_refuses_the_rest,
     figures_tell_each_topic,
     every_body_and_envelope_reads_back,

@@ -33,6 +33,7 @@ pub mod contract;
 mod disk;
 mod error;
 mod health;
+mod lane;
 mod memory;
 mod records;
 mod retention;

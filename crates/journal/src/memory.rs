@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
 use crate::steps::{Now, Steps};
-use crate::topics::{Removed, TopicId, TopicState, Topics};
+use crate::topics::{self, Removed, TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store, Writer};
 use crate::{
     Append, Appended, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit,
@@ -36,7 +36,17 @@ pub struct MemoryJournal {
 impl MemoryJournal {
     /// An empty journal.
     pub fn new(epoch: Epoch, retention: Vec<RetentionRule>, observer: Box<dyn Observer>) -> Self {
-        let state = Arc::new(Shared(RwLock::new(State::new(retention))));
+        Self::with_topics_max((epoch, TOPICS_MAX), retention, observer)
+    }
+
+    /// An empty journal in which clients may begin so many topics.
+    pub fn with_topics_max(
+        (epoch, topics_max): (Epoch, usize),
+        retention: Vec<RetentionRule>,
+        observer: Box<dyn Observer>,
+    ) -> Self {
+        let state = State { topics_max, ..State::new(retention) };
+        let state = Arc::new(Shared(RwLock::new(state)));
         let writer = Writer::spawn(MemoryStore { state: state.clone() }, observer);
         Self { epoch, state, writer }
     }
@@ -119,6 +129,8 @@ struct Stored {
 
 struct State {
     topics: Topics,
+    /// Topics that clients may begin.
+    topics_max: usize,
     retention: Retention,
     events: BTreeMap<Offset, Stored>,
     bytes: u64,
@@ -132,6 +144,7 @@ impl State {
     fn new(rules: Vec<RetentionRule>) -> Self {
         Self {
             topics: Topics::default(),
+            topics_max: TOPICS_MAX,
             retention: Retention::new(rules),
             events: BTreeMap::new(),
             bytes: 0,
@@ -148,7 +161,8 @@ impl State {
         batch: Vec<Append>,
         entries: &mut Vec<Entry>,
     ) -> Result<Vec<Appended>, Error> {
-        if self.topics.len() + self.topics.count_unknown(&batch) > TOPICS_MAX {
+        let topics_with = (self.topics.count_unknown(&batch), self.topics.len());
+        if !topics::has_room(&batch, topics_with, self.topics_max) {
             return Err(Error::TooManyTopics);
         }
         let append_one = |append: Append| {
@@ -235,7 +249,7 @@ impl State {
                 self.remove(*offset);
             }
         }
-        if self.topics.len() > TOPICS_MAX / 2 {
+        if self.topics.len() > self.topics_max / 2 {
             let emptied = self.topics.emptied(RETENTION_STEP_LOOKS_MAX);
             self.topics.forget(&emptied);
         }
@@ -330,6 +344,8 @@ impl Store for MemoryStore {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_model::limits::TOPICS_RESERVED;
+
     use super::*;
     use crate::contract;
 
@@ -338,5 +354,26 @@ mod tests {
         contract::run_all(&mut |retention, observer| {
             Box::new(MemoryJournal::new(Epoch::new(1), retention, observer))
         });
+    }
+
+    #[test]
+    fn the_servers_own_topics_have_room_when_clients_have_used_up_theirs() {
+        let (mut state, mut entries) = (State::new(Vec::new()), Vec::new());
+        state.topics_max = 2;
+        let mut append = |topics: &[&str]| {
+            let batch = topics.iter().map(|topic| contract::plain(topic, "x")).collect();
+            state.append(batch, &mut entries).map(|appended| appended.len())
+        };
+        assert_eq!(append(&["a", "b"]).unwrap(), 2);
+        assert!(matches!(append(&["c"]), Err(Error::TooManyTopics)));
+        assert!(matches!(append(&["alerts/events/w/A", "c"]), Err(Error::TooManyTopics)));
+        for number in 0..TOPICS_RESERVED {
+            append(&[&format!("alerts/events/w/{number}")]).unwrap();
+        }
+        assert!(matches!(append(&["alerts/events/w/A"]), Err(Error::TooManyTopics)));
+        assert_eq!(append(&[Topic::OF_ALERTS_WITHOUT]).unwrap(), 1);
+        // Though there are more than clients may begin.
+        assert_eq!(append(&["a", "b"]).unwrap(), 2);
+        assert_eq!(append(&["alerts/events/w/1"]).unwrap(), 1);
     }
 }

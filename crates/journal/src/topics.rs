@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use bellwire_model::limits::TOPICS_RESERVED;
 use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
 
@@ -35,6 +36,18 @@ impl TopicState {
     pub(crate) fn new(topic: Topic, rule: Option<RuleIndex>) -> Self {
         Self { topic, rule, events: 0, bytes: 0, last: Offset::ZERO, trimmed: Offset::ZERO }
     }
+}
+
+/// Whether there is room for a batch that brings so many new topics to those that there are, where
+/// clients may begin topics until there are so many. The server's own have room when clients have
+/// used up theirs; what brings no new one always has.
+pub(crate) fn has_room(batch: &[Append], (new, known): (usize, usize), of_clients: usize) -> bool {
+    let topics = || batch.iter().map(|append| &append.event.topic);
+    if new == 0 || topics().all(|topic| topic.as_str() == Topic::OF_ALERTS_WITHOUT) {
+        return true;
+    }
+    let reserved = if topics().all(Topic::is_reserved) { TOPICS_RESERVED } else { 0 };
+    known + new <= of_clients + reserved
 }
 
 /// What was removed of one topic in one step.

@@ -4,6 +4,8 @@
 //! append ─┐  bounded   ┌──────────────────────────────────────────────┐
 //! append ─┼─▶ queue ──▶│ gather ─▶ Store::commit ─▶ on_commit ─▶ replies │
 //! trim   ─┘            └──────────────────────────────────────────────┘
+//!                                  ▲
+//! alerts, records ──▶ own lane ────┘ first
 //! ```
 //!
 //! Every engine in this process shares it, so that the order of these steps is written once.
@@ -20,6 +22,7 @@ use bellwire_model::limits::{
 use bellwire_model::{Entry, Offset, Timestamp};
 
 use crate::health::Health;
+use crate::lane::Lane;
 use crate::records::{self, RecordChanges};
 use crate::{
     Append, Appended, ClockReading, ClockStep, Error, Observer, RecordChange, RecordReply, Reply,
@@ -67,9 +70,21 @@ struct QueuedAppend {
 
 enum Command {
     Append(QueuedAppend),
-    Records { changes: RecordChanges, reply: RecordReply },
-    Clocks { reading: ClockReading, reply: SyncSender<Option<ClockStep>> },
-    Trim { from: Offset, now: Timestamp, reply: SyncSender<Result<Option<Offset>, Error>> },
+    /// Something waits in the server's own lane.
+    Wake,
+    Records {
+        changes: RecordChanges,
+        reply: RecordReply,
+    },
+    Clocks {
+        reading: ClockReading,
+        reply: SyncSender<Option<ClockStep>>,
+    },
+    Trim {
+        from: Offset,
+        now: Timestamp,
+        reply: SyncSender<Result<Option<Offset>, Error>>,
+    },
 }
 
 /// The handle of the writer's thread. Dropping it closes the journal.
@@ -77,7 +92,9 @@ enum Command {
 pub(crate) struct Writer {
     /// `None` once closed: with the last sender gone the thread ends after what is queued.
     queue: RwLock<Option<SyncSender<Command>>>,
+    /// Of what is in the queue.
     queued_bytes: Arc<AtomicUsize>,
+    own: Arc<Lane<Command>>,
     health: Arc<Health>,
     thread: Mutex<Option<JoinHandle<Result<(), Error>>>>,
 }
@@ -87,11 +104,13 @@ impl Writer {
     pub(crate) fn spawn(store: impl Store, observer: Box<dyn Observer>) -> Self {
         let (sender, queue) = sync_channel(APPENDS_QUEUED_MAX);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let own = Arc::new(Lane::default());
         let health = Arc::new(Health::default());
         let turns = Turns {
             store,
             observer,
             queue,
+            own: Arc::clone(&own),
             queued_bytes: Arc::clone(&queued_bytes),
             health: Arc::clone(&health),
         };
@@ -100,14 +119,21 @@ impl Writer {
             .spawn(|| turns.run())
             .expect("the system starts a thread for each journal");
         let (queue, thread) = (RwLock::new(Some(sender)), Mutex::new(Some(thread)));
-        Self { queue, queued_bytes, health, thread }
+        Self { queue, queued_bytes, own, health, thread }
     }
 
-    /// Queues a batch.
+    /// Queues a batch; one of the server's own topics in the server's own lane.
     pub(crate) fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
         let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or(Error::Closed)?;
         let bytes = batch.iter().map(|append| append.event.size_bytes()).sum();
+        if is_own(&batch) {
+            return self.push_own(
+                Command::Append(QueuedAppend { batch, bytes, reply }),
+                bytes,
+                queue,
+            );
+        }
         if self.queued_bytes.fetch_add(bytes, Ordering::Relaxed) >= APPENDS_QUEUED_BYTES_MAX {
             self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(Error::Busy);
@@ -130,10 +156,22 @@ impl Writer {
         let changes = records::gathered(changes)?;
         let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or(Error::Closed)?;
-        queue.try_send(Command::Records { changes, reply }).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Busy,
-            TrySendError::Disconnected(_) => Error::Closed,
-        })
+        // They follow what was appended before them.
+        self.push_own(Command::Records { changes, reply }, 0, queue)
+    }
+
+    fn push_own(
+        &self,
+        command: Command,
+        bytes: usize,
+        queue: &SyncSender<Command>,
+    ) -> Result<(), Error> {
+        self.own.push(command, bytes)?;
+        match queue.try_send(Command::Wake) {
+            Err(TrySendError::Disconnected(_)) => Err(Error::Closed),
+            // Where the queue is full the writer is awake, and looks into the lane first.
+            Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+        }
     }
 
     /// How the last attempt to write ended.
@@ -181,12 +219,18 @@ impl Drop for Writer {
     }
 }
 
+/// Whether a batch is of the server's own topics alone.
+fn is_own(batch: &[Append]) -> bool {
+    batch.iter().all(|append| append.event.topic.is_reserved())
+}
+
 /// The thread's own side.
 struct Turns<S> {
     store: S,
     observer: Box<dyn Observer>,
     queue: Receiver<Command>,
     queued_bytes: Arc<AtomicUsize>,
+    own: Arc<Lane<Command>>,
     health: Arc<Health>,
 }
 
@@ -196,6 +240,7 @@ impl<S: Store> Turns<S> {
         while let Some(command) = next {
             let ahead = match command {
                 Command::Append(append) => self.append(append),
+                Command::Wake => None,
                 Command::Records { changes, reply } => {
                     let written = self.store.write_records(changes);
                     self.note(written.as_ref().err());
@@ -221,9 +266,12 @@ impl<S: Store> Turns<S> {
     /// something could be written, so that whoever asks knows before it is tried.
     fn wait(&mut self) -> Option<Command> {
         loop {
+            if let Some(command) = self.own.pop() {
+                return Some(command);
+            }
             match self.queue.recv_timeout(JOURNAL_LOOK_INTERVAL) {
                 Ok(command) => return Some(command),
-                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Disconnected) => return self.own.pop(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let is_well = self.health.check().is_ok();
@@ -242,17 +290,21 @@ impl<S: Store> Turns<S> {
     /// One commit: `first` and what else waits and fits. Returns what was taken but did not fit.
     fn append(&mut self, first: QueuedAppend) -> Option<Command> {
         // 1. Gather.
+        let of_queue = |append: &QueuedAppend| if is_own(&append.batch) { 0 } else { append.bytes };
         let (mut events, mut bytes) = (first.batch.len(), first.bytes);
+        let mut bytes_of_queue = of_queue(&first);
         let (mut batches, mut replies) = (vec![first.batch], vec![first.reply]);
         let mut ahead = None;
-        while let Ok(command) = self.queue.try_recv() {
+        while let Some(command) = self.own.pop().or_else(|| self.queue.try_recv().ok()) {
             match command {
+                Command::Wake => {}
                 Command::Append(append)
                     if events + append.batch.len() <= EVENTS_PER_COMMIT_MAX
                         && bytes + append.bytes <= BYTES_PER_COMMIT_MAX =>
                 {
                     events += append.batch.len();
                     bytes += append.bytes;
+                    bytes_of_queue += of_queue(&append);
                     batches.push(append.batch);
                     replies.push(append.reply);
                 }
@@ -262,7 +314,7 @@ impl<S: Store> Turns<S> {
                 }
             }
         }
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.queued_bytes.fetch_sub(bytes_of_queue, Ordering::Relaxed);
 
         // 2. Durable, 3. visible, 4. acknowledged: in this order.
         let committed = self.store.commit(batches);

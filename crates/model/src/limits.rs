@@ -183,12 +183,14 @@ pub const NOTIFICATION_RECORD_AGE_MAX: Duration = Duration::from_hours(120);
 pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// Events in one publish request.
 pub const EVENTS_PER_REQUEST_MAX: usize = 10_000;
-/// Append requests that wait for the journal's writer; then publishers wait.
+/// Append requests that wait for the journal's writer; then publishers wait. What the server itself
+/// writes does not count here, and has as much room of its own.
 pub const APPENDS_QUEUED_MAX: usize = 4096;
 /// Bytes of append requests that wait for the journal's writer; then publishers wait.
 pub const APPENDS_QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Topics beyond [`TOPICS_MAX`] that only the server itself may begin: an alert always has one.
-pub const TOPICS_RESERVED: usize = 10_000;
+/// Topics beyond [`TOPICS_MAX`] that only the server itself may begin: one for each rule, and more
+/// for severities and dead letters.
+pub const TOPICS_RESERVED: usize = RULES_MAX + 10_000;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
 /// Durable records: room for what webhooks were told, silences, posted alerts and acknowledgements,

@@ -27,6 +27,10 @@ impl Topic {
         self.0.split('/')
     }
 
+    /// Where alerts are told of that cannot have a topic of their own, because there are as many
+    /// topics as there may be. There is always room for this one.
+    pub const OF_ALERTS_WITHOUT: &str = "alerts/events/_/_";
+
     /// Whether the server owns this topic, so that clients may read but not publish.
     pub fn is_reserved(&self) -> bool {
         let first = self.segments().next().unwrap_or_default();

@@ -8,7 +8,7 @@ use bellwire_model::limits::APPENDS_QUEUED_MAX;
 use bellwire_model::{Entry, Offset};
 
 use super::{Open, Rig, Seen, append_to, plain, text};
-use crate::{Appended, Bounds, ClockReading, Error, Journal, Observer};
+use crate::{Appended, Bounds, ClockReading, Error, Journal, Observer, RecordChange};
 
 /// Offsets strictly increase, from 1 at least, and the tail is the newest.
 pub fn offsets_strictly_increase(open: Open<'_>) {
@@ -131,6 +131,36 @@ pub fn a_full_queue_refuses_and_appends_nothing_of_what_it_refused(open: Open<'_
     queued.push("last".into());
     let texts: Vec<String> = seen.entries().iter().map(|entry| text(&entry.event)).collect();
     assert_eq!(texts, queued);
+}
+
+/// What the server itself has to tell has a lane of its own.
+pub fn an_alert_goes_before_what_clients_flood_the_queue_with(open: Open<'_>) {
+    let (key, gate) = sync_channel(0);
+    let seen = Seen::default();
+    let observer = Box::new(Gated { seen: seen.clone(), gate });
+    let journal: Arc<dyn Journal> = Arc::from(open(Vec::new(), observer));
+    let taken = |result: Result<Vec<Appended>, Error>| {
+        result.expect("what was queued is appended");
+    };
+    let mut queued = 0;
+    while journal.append(vec![plain("a", "flood")], Box::new(taken)).is_ok() {
+        queued += 1;
+        assert!(queued < 10 * APPENDS_QUEUED_MAX, "the queue has a bound");
+    }
+    let alert = vec![plain("alerts/events/critical/Hot", "alert")];
+    journal.append(alert, Box::new(taken)).expect("there is room for an alert");
+    let record = RecordChange { key: "k".into(), value: Some(b"v".as_slice().into()) };
+    let kept = |result: Result<(), Error>| result.expect("a record is kept");
+    journal.write_records(vec![record], Box::new(kept)).expect("there is room for a record");
+    drop(key);
+    journal.apply_retention(ClockReading::default()).expect("retention is applied");
+    let entries = seen.entries();
+    let texts: Vec<String> = entries.iter().map(|entry| text(&entry.event)).collect();
+    assert_eq!(texts.len(), queued + 1);
+    let behind = texts.iter().skip_while(|text| *text != "alert").count() - 1;
+    // All but what was being written when the queue was not yet full.
+    assert!(behind >= APPENDS_QUEUED_MAX, "{behind}");
+    assert_eq!(journal.records("k").expect("records are read").len(), 1);
 }
 
 /// `close` is a promise to those before it and an end to those after it.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX, TOPICS_RESERVED};
+use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
 use bellwire_model::{Entry, Epoch, Offset, Timestamp, Topic};
 use bytes::Bytes;
 use rusqlite::{CachedStatement, Connection, Statement};
@@ -21,7 +21,7 @@ use super::{DiskOptions, Durability, load, records, sums, sweep, witness};
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
 use crate::steps::{Boot, Now, Steps};
-use crate::topics::{TopicId, TopicState};
+use crate::topics::{self, TopicId, TopicState};
 use crate::writer::{Committed, Store};
 use crate::{Append, Appended, ClockReading, ClockStep, Error};
 
@@ -361,10 +361,7 @@ impl Stage<'_> {
     /// Writes the batches' events.
     fn run(mut self, batches: Vec<Vec<Append>>, topics_max: usize) -> rusqlite::Result<Staged> {
         for batch in batches {
-            // The server's own topics have room when clients have used up theirs.
-            let is_server = batch.iter().all(|append| append.event.topic.is_reserved());
-            let topics_max = topics_max + if is_server { TOPICS_RESERVED } else { 0 };
-            let has_room = self.topics_with(&batch) <= topics_max;
+            let has_room = topics::has_room(&batch, self.topics_with(&batch), topics_max);
             let appended =
                 if has_room { Ok(self.append(batch)?) } else { Err(Error::TooManyTopics) };
             self.staged.results.push(appended);
@@ -372,13 +369,13 @@ impl Stage<'_> {
         Ok(self.staged)
     }
 
-    /// How many topics there would be with `batch`, or more where it repeats new ones.
-    fn topics_with(&self, batch: &[Append]) -> usize {
+    /// How many topics `batch` brings, or more where it repeats new ones, and how many there are.
+    fn topics_with(&self, batch: &[Append]) -> (usize, usize) {
         let is_new = |topic: &Topic| {
             self.index.topics.id(topic).is_none() && !self.staged.ids.contains_key(topic)
         };
         let new = batch.iter().filter(|append| is_new(&append.event.topic)).count();
-        self.index.topics.len() + self.staged.topics.len() + new
+        (new, self.index.topics.len() + self.staged.topics.len())
     }
 
     fn append(&mut self, batch: Vec<Append>) -> rusqlite::Result<Vec<Appended>> {
