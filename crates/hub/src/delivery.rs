@@ -33,6 +33,41 @@ pub struct Begin {
     pub trimmed: Offset,
 }
 
+/// Where a reader is when it has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// It has, or does not want, everything up to here.
+    pub offset: Offset,
+    /// It knows that events up to here may be missing.
+    pub gap_known_to: Offset,
+    /// The gap to tell it first.
+    pub gap: Option<Gap>,
+}
+
+impl Begin {
+    /// Begins, before a hub or a journal that ends at `tail`.
+    pub fn begun(self, tail: Cursor) -> Begun {
+        let (offset, gap_known_to, gap) = match self.start {
+            // The hub may be behind what the subscriber knows of already.
+            Start::Latest => {
+                let offset = tail.offset.max(self.tail);
+                (offset, offset, None)
+            }
+            // Who asks for what there is does not miss what is gone.
+            Start::Earliest => (Offset::ZERO, self.trimmed, None),
+            Start::After(cursor) if cursor.epoch == tail.epoch && cursor.offset <= self.tail => {
+                (cursor.offset, cursor.offset, None)
+            }
+            Start::After(from) => {
+                let to = Cursor { epoch: tail.epoch, offset: self.trimmed };
+                let gap = Gap { from, to, reason: GapReason::Epoch };
+                (Offset::ZERO, self.trimmed, Some(gap))
+            }
+        };
+        Begun { offset, gap_known_to, gap }
+    }
+}
+
 /// Why events will not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GapReason {
@@ -99,24 +134,7 @@ impl Delivery {
         tail: Cursor,
         newest: Arrival,
     ) -> (Self, Option<Gap>) {
-        let mut gap = None;
-        let (offset, gap_known_to) = match begin.start {
-            // The hub may be behind what the subscriber knows of already.
-            Start::Latest => {
-                let offset = tail.offset.max(begin.tail);
-                (offset, offset)
-            }
-            // Who asks for what there is does not miss what is gone.
-            Start::Earliest => (Offset::ZERO, begin.trimmed),
-            Start::After(cursor) if cursor.epoch == tail.epoch && cursor.offset <= begin.tail => {
-                (cursor.offset, cursor.offset)
-            }
-            Start::After(from) => {
-                let to = Cursor { epoch: tail.epoch, offset: begin.trimmed };
-                gap = Some(Gap { from, to, reason: GapReason::Epoch });
-                (Offset::ZERO, begin.trimmed)
-            }
-        };
+        let Begun { offset, gap_known_to, gap } = begin.begun(tail);
         let delivery = Self {
             lane,
             phase: Phase::CatchingUp,

@@ -27,7 +27,7 @@ mod pacer;
 mod ring;
 mod state;
 
-pub use delivery::{Begin, Delivery, Gap, GapReason, Start};
+pub use delivery::{Begin, Begun, Delivery, Gap, GapReason, Start};
 pub use entry::{Arrival, Entry, Value};
 pub use history::HistoryPage;
 pub use hub::{Hub, HubLimits, HubSize, Lag, LaneEnd, LaneEnds};

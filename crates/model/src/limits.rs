@@ -287,8 +287,6 @@ pub const TOPICS_MAX: usize = 1_000_000;
 
 /// Bytes of the values of state topics in one answer.
 pub const STATE_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Pages of history that are read for long polls at a time.
-pub const POLL_READS_MAX: usize = 4;
 /// Filters of one connection.
 pub const FILTERS_PER_CONNECTION_MAX: usize = 64;
 /// Connections of the process where the file descriptors allow it.
@@ -446,6 +444,10 @@ pub const VISITS_PER_TURN: usize = 64;
 /// Bytes that a shard writes in one turn to those who come or catch up, before it looks after live
 /// events again: some milliseconds' worth.
 pub const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Pointers to events and values that a shard takes for one long poll before others get their turn.
+pub const COLLECTED_PER_VISIT_MAX: usize = 4_096;
+/// As many for all long polls and new lanes of one turn.
+pub const COLLECTED_PER_TURN_MAX: usize = 16_384;
 /// Deletions that a lane keeps for its slowest subscribers; beyond it those start anew whose
 /// sockets have taken nothing for [`HOLD_UP_TIMEOUT`].
 pub const DELETIONS_KEPT_MAX: usize = 16_384;

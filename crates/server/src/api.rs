@@ -27,11 +27,10 @@ use bellwire_alerting::Alerting;
 use bellwire_alerting::Reload;
 use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
-use bellwire_shards::TaskHub;
-use bellwire_shards::{Subscriptions, TopicRates};
+use bellwire_shards::{Spread, Subscriptions, TopicRates};
 use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::large::LargeReads;
 use crate::admission::Admission;
@@ -44,7 +43,8 @@ use crate::problem::Refused;
 pub(crate) struct App {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) tasks: Arc<TaskHub>,
+    /// Where long polls are collected.
+    pub(crate) spread: Arc<Spread>,
     pub(crate) intake: Arc<SampleIntake>,
     pub(crate) alerting: Arc<Alerting>,
     /// Where the server listens.
@@ -58,7 +58,6 @@ pub(crate) struct App {
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) allowed_origins: Origins,
-    pub(crate) draining: watch::Receiver<bool>,
 }
 
 /// All routes.

@@ -4,7 +4,7 @@
 //!               ┌─ front_door ─▶ shards (streams, WebSockets)
 //! clients ──────┤        └─────▶ api (hyper, axum) ─┬─▶ publisher ─▶ journal ─▶ feed ─▶ hubs
 //!               │                                   ├─▶ evaluator ─▶ journal, states
-//!               │                                   └─▶ tasks (long polls)
+//!               │                                   └─▶ shards (long polls)
 //! ```
 //!
 //! [`Server::start`] wires it all together and returns once it listens; [`Server::drain`] ends it

@@ -18,7 +18,7 @@ use bellwire_process::clock;
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
     Committer, Destination, Feed, HistoryReaders, Publisher, ShardParts, SharedTable, Spread,
-    States, Subscriptions, Surroundings, TaskHub, Timing, TopicRates, TopicRules,
+    States, Subscriptions, Surroundings, Timing, TopicRates, TopicRules,
 };
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
@@ -123,7 +123,7 @@ impl Server {
         let (alerting, desk) = core.attend(notifier, drains.clone())?;
         let (intake, evaluator) = core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let alerts = desk.spawn()?;
-        let Core { journal, table, tasks, states, topics, rates, shard_parts, .. } = core;
+        let Core { journal, table, states, topics, rates, shard_parts, .. } = core;
         let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
         let publisher = Arc::new(Publisher {
@@ -150,7 +150,7 @@ impl Server {
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
-            tasks,
+            spread: Arc::clone(&spread),
             intake,
             alerting,
             address,
@@ -161,7 +161,6 @@ impl Server {
             rates,
             figures: Arc::clone(&figures),
             allowed_origins: config.allowed_origins,
-            draining: drains.clone(),
         };
         let router = api::router(Arc::new(app));
         let door = Door {
@@ -223,7 +222,6 @@ impl Server {
 struct Core {
     journal: Arc<dyn Journal>,
     table: SharedTable,
-    tasks: Arc<TaskHub>,
     states: Arc<States>,
     topics: TopicRules,
     rates: Arc<TopicRates>,
@@ -241,7 +239,7 @@ impl Core {
         loaded::tell(config, journal.as_ref());
         let name_hasher = name_hasher()?;
         let shard_parts = shard_parts(config.shards, (journal.bounds().tail, name_hasher))?;
-        let (table, tasks, feed) = hubs(&journal, &shard_parts, name_hasher);
+        let (table, feed) = (bellwire_shards::new_table(name_hasher), feed(&shard_parts));
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
         let states = Arc::new(States::new(
             journal.epoch(),
@@ -249,7 +247,7 @@ impl Core {
             feed,
         ));
         let figures = Arc::clone(figures);
-        Ok(Self { journal, table, tasks, states, topics, rates, shard_parts, figures })
+        Ok(Self { journal, table, states, topics, rates, shard_parts, figures })
     }
 
     /// The notifier as the last one ended, and what runs it.
@@ -390,19 +388,10 @@ fn admission_limits(config: &Config) -> AdmissionLimits {
     }
 }
 
-/// The state table, the hub of the tasks, and the way to all hubs.
-fn hubs(
-    journal: &Arc<dyn Journal>,
-    parts: &[ShardParts],
-    name_hasher: NameHasher,
-) -> (SharedTable, Arc<TaskHub>, Arc<Feed>) {
-    let table = bellwire_shards::new_table(name_hasher);
-    let tasks = Arc::new(TaskHub::new(Arc::clone(journal), Arc::clone(&table), name_hasher));
+/// The way to all hubs.
+fn feed(parts: &[ShardParts]) -> Arc<Feed> {
     let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
-    let mut destinations: Vec<Arc<dyn Destination>> = parts.iter().map(shard).collect();
-    destinations.push(Arc::clone(&tasks) as _);
-    let feed = Arc::new(Feed::new(destinations));
-    (table, tasks, feed)
+    Arc::new(Feed::new(parts.iter().map(shard).collect()))
 }
 
 fn spawn_shards(

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! journal's writer ─ Committer ─┐
-//!                               ├─▶ Feed ─┬─▶ inbox of shard 0, 1, …
-//! state table ──────────────────┘         └─▶ hub of the tasks (long polls)
+//!                               ├─▶ Feed ─▶ inbox of shard 0, 1, …
+//! state table ──────────────────┘
 //! ```
 //!
 //! Inboxes are bounded. Whoever feeds waits for room *before* it takes a lock or commits, and

@@ -255,6 +255,12 @@ impl Frames {
         self.others.get_or_init(Box::default)
     }
 
+    /// Whether any form of it has been made.
+    #[cfg(test)]
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.sse.get().is_some() || self.others.get().is_some()
+    }
+
     /// The event's JSON, on one line.
     pub fn json(&self) -> Bytes {
         let line = self.frame(Encoding::Ndjson).payload_bytes();

@@ -1,13 +1,13 @@
 //! Events to sockets.
 //!
 //! ```text
-//! journal's writer ─┐                ┌─▶ shard 0, 1, … (SSE, NDJSON, WebSockets)
-//!                   ├─▶ feed ─ hubs ─┤
-//! state table ──────┘                └─▶ tasks (long polls)
+//! journal's writer ─┐
+//!                   ├─▶ feed ─▶ shard 0, 1, … (SSE, NDJSON, WebSockets, long polls)
+//! state table ──────┘
 //! ```
 //!
 //! What is published goes to the journal or to the state table ([`Publisher`]), and from both on to
-//! every hub. Whoever connects is handed to a shard ([`Handoff`]) with what it asked for
+//! every shard. Whoever connects is handed to a shard ([`Handoff`]) with what it asked for
 //! ([`StreamRequest`]). What the client of a WebSocket asks of the rest of the server goes through
 //! [`Requests`].
 
@@ -17,12 +17,12 @@ mod figures;
 mod frames;
 mod history;
 mod percent;
+mod poll;
 mod publisher;
 mod requests;
 mod shard;
 mod state;
 mod stream_request;
-mod tasks;
 mod topics;
 
 pub use controls::gap;
@@ -31,15 +31,15 @@ pub use figures::Figures;
 pub use frames::{Encoding, Form, Frames, Framing};
 pub use history::HistoryReaders;
 pub use percent::{check_query, wrong_escape};
+pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, check_idempotency_key};
 pub use requests::{NewAcknowledgement, Reply, Requests, SampleRejection, SamplesTaken};
 pub use shard::{
-    Handoff, LagReport, Laggard, Lags, Place, ShardParts, Socket, Spread, Surroundings, Timing,
-    spawn,
+    Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, ShardParts, Socket, Spread,
+    Surroundings, Timing, spawn,
 };
 pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{
-    Asked, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest, parse_cursor,
+    Asked, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest, begin, parse_cursor,
 };
-pub use tasks::{PollAnswer, TaskHub};
 pub use topics::{Kind, Subscriptions, TopicRates, TopicRule, TopicRules};

@@ -11,6 +11,7 @@
 //! that it is missing at once; a socket that is full waits for writability, and nothing piles up.
 
 mod catch_up;
+mod collector;
 mod compaction;
 mod connection;
 mod conversation;
@@ -21,6 +22,7 @@ mod lag;
 mod lanes;
 mod membership;
 mod outlet;
+mod polls;
 mod pump;
 mod segments;
 mod socket;
@@ -38,10 +40,12 @@ use bellwire_wire::request::RequestId;
 
 use crate::publisher::Published;
 use crate::requests::Requests;
-use crate::stream_request::StreamRequest;
+use crate::stream_request::{PollRequest, StreamRequest};
 
+pub use collector::Collector;
 pub(crate) use inbox::ShardHandle;
 pub use lag::{LagReport, Laggard, Lags};
+pub use polls::Pending;
 pub use socket::Socket;
 pub use turn::{ShardParts, spawn};
 
@@ -103,18 +107,29 @@ impl Spread {
     /// Gives the connection to the shard that has the fewest. An error gives it back: that shard
     /// has more waiting than it may.
     pub fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
-        let shard = self.shards.iter().min_by_key(|shard| shard.connections());
-        shard.expect("at least one shard").adopt(handoff)
+        self.idlest().adopt(handoff)
     }
 
-    /// How many connections the shards have, those that wait to be taken in included.
+    /// How many connections the shards have whose sockets are theirs, those that wait to be taken
+    /// in included.
     pub fn connections(&self) -> usize {
-        self.shards.iter().map(ShardHandle::connections).sum()
+        self.shards.iter().map(ShardHandle::sockets).sum()
     }
 
-    /// Ends the streams that are carried elsewhere through a pair: who carries them waits for it.
-    pub fn drain_pairs(&self) {
-        self.shards.iter().for_each(ShardHandle::drain_pairs);
+    fn idlest(&self) -> &ShardHandle {
+        let shard = self.shards.iter().min_by_key(|shard| shard.connections());
+        shard.expect("at least one shard")
+    }
+
+    /// Has a shard collect what a poll is answered with.
+    pub fn poll(&self, request: PollRequest) -> Result<Pending, Problem> {
+        Pending::ask(self.idlest(), request)
+    }
+
+    /// Ends the streams that are carried elsewhere through a pair, and answers the polls: who
+    /// carries and asks waits for it.
+    pub fn drain_carried(&self) {
+        self.shards.iter().for_each(ShardHandle::drain_carried);
     }
 
     pub fn drain(&self) {

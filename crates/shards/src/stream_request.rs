@@ -277,7 +277,7 @@ fn rank(accept: &str, media_type: &str) -> (u32, u8) {
 
 /// Where a subscriber begins, measured by the journal. What retention removed is looked up only
 /// where it matters.
-pub(crate) fn begin(journal: &dyn Journal, filters: &FilterSet, start: Start) -> Begin {
+pub fn begin(journal: &dyn Journal, filters: &FilterSet, start: Start) -> Begin {
     let tail = journal.bounds().tail;
     let resumes = |cursor: Cursor| cursor.epoch == journal.epoch() && cursor.offset <= tail;
     let trimmed = match start {

@@ -207,6 +207,7 @@ pub fn sample(sample: &Sample) -> Vec<u8> {
 pub fn page<'a>(
     events: impl IntoIterator<Item = &'a [u8]>,
     gap: Option<&Control<'_>>,
+    values_left_out: usize,
     cursor: Option<Cursor>,
 ) -> Vec<u8> {
     let mut out = b"{\"events\":[".to_vec();
@@ -220,6 +221,9 @@ pub fn page<'a>(
     if let Some(gap) = gap {
         write::member(&mut out, "gap");
         out.extend_from_slice(&gap.json());
+    }
+    if values_left_out > 0 {
+        out.extend_from_slice(format!(",\"values_left_out\":{values_left_out}").as_bytes());
     }
     if let Some(cursor) = cursor {
         out.extend_from_slice(b",\"cursor\":\"");

@@ -254,13 +254,18 @@ fn ndjson_is_one_line_each() {
 
 #[test]
 fn a_page_is_its_events_and_where_to_go_on() {
-    assert_eq!(text(json::page([], None, None)), r#"{"events":[]}"#);
+    assert_eq!(text(json::page([], None, 0, None)), r#"{"events":[]}"#);
     let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
     let gap =
         Control::Gap { from: CURSOR, to: CURSOR, reason: GapReason::Expired, filters: &filters };
-    let page = text(json::page([&b"{}"[..], b"[]"], Some(&gap), Some(CURSOR)));
+    let page = text(json::page([&b"{}"[..], b"[]"], Some(&gap), 3, Some(CURSOR)));
     let gap = text(gap.json());
-    assert_eq!(page, format!("{{\"events\":[{{}},[]],\"gap\":{gap},\"cursor\":\"e7-1042\"}}"));
+    assert_eq!(
+        page,
+        format!(
+            "{{\"events\":[{{}},[]],\"gap\":{gap},\"values_left_out\":3,\"cursor\":\"e7-1042\"}}"
+        )
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

@@ -1,5 +1,9 @@
 //! Long polls beside everything else that the server does at the same time.
 
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::harness::{Request, Server, get, post, request};
@@ -7,15 +11,11 @@ use crate::harness::{Request, Server, get, post, request};
 /// Requests of each thread: enough for locks taken in the wrong order to meet.
 const REQUESTS: usize = 150;
 
-/// A poll on a lane of its own takes the hub of the tasks and the state table; a publisher of
+/// A poll on a lane of its own has its shard take the state table and its inbox; a publisher of
 /// state takes them, too.
 #[test]
 fn polls_on_new_lanes_and_publishers_of_state_do_not_block_each_other() {
-    let config = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(config.path(), "[[topic]]\nmatch = \"board/**\"\nkind = \"state\"\n")
-        .expect("a file is written");
-    let config_path = config.path().to_str().expect("UTF-8");
-    let server = Server::start_with(&["--config", config_path]);
+    let (server, _config) = start_with_state();
     let address = server.address();
     std::thread::scope(|scope| {
         for publisher in 0..4 {
@@ -76,6 +76,109 @@ fn a_poll_that_waits_is_answered_by_the_event_and_by_the_end_of_the_server() {
         assert_eq!(answer["events"].as_array().map(Vec::len), Some(0));
         assert_eq!(answer["cursor"], cursor.as_str(), "it goes on from where it was");
     });
+}
+
+/// Values that no answer has room for are counted in it, whoever asks.
+#[test]
+fn an_answer_says_how_many_values_it_has_no_room_for() {
+    const KEYS: usize = 300;
+    let (server, _config) = start_with_state();
+    let address = server.address();
+    let filler = "x".repeat(60_000);
+    for batch in 0..KEYS / 50 {
+        let mut lines = String::new();
+        for number in 0..50 {
+            let key = batch * 50 + number;
+            writeln!(lines, "{{\"topic\":\"board/1\",\"key\":\"{key}\",\"data\":\"{filler}\"}}")
+                .expect("a text grows");
+        }
+        assert_eq!(post(address, "/v1/events", lines).status, 200);
+    }
+    for path in ["/v1/events?topic=board/**", "/v1/topics/board/1"] {
+        let headers = [("Accept", "application/json")];
+        let asked = Request { method: "GET", path, headers: &headers, body: b"" };
+        let answer = request(address, asked).json();
+        let events = answer["events"].as_array().map_or(0, Vec::len);
+        let left_out = answer["values_left_out"].as_u64().expect("a number") as usize;
+        assert_eq!(events + left_out, KEYS, "{path}");
+        assert!(events > KEYS / 2, "{path}: {events}");
+    }
+    let few = get(address, "/v1/topics/board/1?limit=3").json();
+    assert_eq!(few["values_left_out"], serde_json::Value::Null, "what was not asked for");
+}
+
+/// Clients that come again and again for all values of a large topic: each answer is whole, and
+/// what is published meanwhile is acknowledged and told.
+#[test]
+fn polls_of_a_large_state_topic_are_whole_while_it_changes() {
+    const KEYS: usize = 20_000;
+    const ROUNDS: usize = 10;
+    let (server, _config) = start_with_state();
+    let address = server.address();
+    for batch in 0..KEYS / 5_000 {
+        let mut lines = String::new();
+        for number in 0..5_000 {
+            let key = batch * 5_000 + number;
+            writeln!(lines, "{{\"topic\":\"board/1\",\"key\":\"{key}\",\"data\":0}}")
+                .expect("a text grows");
+        }
+        assert_eq!(post(address, "/v1/events", lines).status, 200);
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    let headers = [("Accept", "application/json")];
+                    let path = "/v1/events?topic=board/**";
+                    let poll = Request { method: "GET", path, headers: &headers, body: b"" };
+                    let answer = request(address, poll).json();
+                    let events = answer["events"].as_array().expect("events");
+                    let keys: HashSet<_> = events.iter().map(|it| it["key"].as_str()).collect();
+                    assert_eq!(keys.len(), KEYS);
+                    assert_eq!(answer["values_left_out"], serde_json::Value::Null);
+                }
+            });
+        }
+        scope.spawn(|| {
+            for number in 1..=ROUNDS * 10 {
+                let headers = [("Bellwire-Key", "7")];
+                let (path, body) = ("/v1/topics/board/1", number.to_string());
+                let body = body.as_bytes();
+                let put = Request { method: "POST", path, headers: &headers, body };
+                assert_eq!(request(address, put).status, 201);
+            }
+        });
+    });
+}
+
+/// A client that goes away in the middle leaves nothing behind that would count, or hold a drain
+/// up.
+#[test]
+fn a_poll_whose_client_has_gone_is_over() {
+    let mut server = Server::start();
+    let address = server.address();
+    for _ in 0..20 {
+        let mut socket = TcpStream::connect(address).expect("a connection");
+        let head = "GET /v1/events?topic=a&wait=60s HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n";
+        socket.write_all(head.as_bytes()).expect("written");
+        while polls_waiting(address) == 0 {
+            std::thread::yield_now();
+        }
+        drop(socket);
+        while polls_waiting(address) > 0 {
+            std::thread::yield_now();
+        }
+    }
+    server.end();
+}
+
+/// A server whose topics below `board` hold state, and its configuration.
+fn start_with_state() -> (Server, tempfile::NamedTempFile) {
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(config.path(), "[[topic]]\nmatch = \"board/**\"\nkind = \"state\"\n")
+        .expect("a file is written");
+    let config_path = config.path().to_str().expect("UTF-8").to_owned();
+    (Server::start_with(&["--config", &config_path]), config)
 }
 
 fn polls_waiting(address: std::net::SocketAddr) -> u64 {

@@ -62,7 +62,11 @@ pub(super) async fn events(
         EventsRequest::Poll(poll) => {
             app.admission.subscriber()?;
             let _waiting = app.figures.shards.polls_waiting.enter();
-            Ok(answer_json(&app.tasks.poll(poll, app.draining.clone()).await?))
+            let collected = app.spread.poll(poll)?.collected().await?;
+            if collected.is_large() {
+                return Ok(app.large_reads.run(|| answer_json(&collected.encode())).await?);
+            }
+            Ok(answer_json(&collected.encode()))
         }
     }
 }
@@ -74,11 +78,11 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// `{"events":[…],"gap"?,"cursor"}`.
+/// `{"events":[…],"gap"?,"values_left_out"?,"cursor"}`.
 pub(super) fn answer_json(answer: &PollAnswer) -> Response {
     let gap = answer.gap.as_ref().map(|(gap, filters)| bellwire_shards::gap(gap, filters));
     let events = answer.events.iter().map(|event| &event[..]);
-    let json = json::page(events, gap.as_ref(), Some(answer.cursor));
+    let json = json::page(events, gap.as_ref(), answer.values_left_out, Some(answer.cursor));
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, json).into_response()
 }

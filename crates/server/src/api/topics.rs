@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use bellwire_hub::{Gap, GapReason, Start};
+use bellwire_hub::{Begun, Gap, GapReason, Start};
 use bellwire_journal::{Page, ReadLimit};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
-use bellwire_model::{Cursor, Filter, FilterSet, Offset, Topic};
+use bellwire_model::{Cursor, Filter, FilterSet, Topic};
 use bellwire_shards::Kind;
 use bellwire_shards::PollAnswer;
 use bellwire_shards::parse_cursor;
@@ -140,47 +140,44 @@ fn values(app: &App, topic: &Topic, limit: Option<usize>) -> PollAnswer {
         bytes += json.len();
         bytes <= STATE_ANSWER_BYTES_MAX
     };
-    let values = snapshot.into_values().into_iter().take(limit.unwrap_or(usize::MAX));
-    let events = values.map(|value| value.payload.json()).take_while(fits).collect();
+    let mut values = snapshot.into_values();
+    values.truncate(limit.unwrap_or(usize::MAX));
+    let wanted = values.len();
+    let values = values.into_iter().map(|value| value.payload.json());
+    let events: Vec<Bytes> = values.take_while(fits).collect();
+    let values_left_out = wanted - events.len();
     let journal = &app.publisher.journal;
     let cursor = Cursor { epoch: journal.epoch(), offset: journal.bounds().tail };
-    PollAnswer { events, cursor, gap: None }
+    PollAnswer { events, cursor, gap: None, values_left_out }
 }
 
 async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnswer, Problem> {
     let journal = Arc::clone(&app.publisher.journal);
     let filters = FilterSet::from(Filter::from(topic));
-    let bounds = journal.bounds();
     let epoch = journal.epoch();
-    let is_known = |cursor: &Cursor| cursor.epoch == epoch && cursor.offset <= bounds.tail;
-    let (after, foreign) = match query.start {
-        Start::Earliest => (Offset::ZERO, None),
-        Start::Latest => (bounds.tail, None),
-        Start::After(cursor) if is_known(&cursor) => (cursor.offset, None),
-        Start::After(cursor) => (Offset::ZERO, Some(cursor)),
-    };
+    let start = query.start;
     let limit = ReadLimit { events: query.limit.unwrap_or(LIMIT_DEFAULT), bytes: PAGE_BYTES_MAX };
     let _turn = app.admission.page().await;
     let read_filters = filters.clone();
-    let read = move || -> Result<(Page, Vec<Bytes>), bellwire_journal::Error> {
-        let page = journal.read(after, &read_filters, limit)?;
+    let read = move || -> Result<(Begun, Page, Vec<Bytes>), bellwire_journal::Error> {
+        let place = bellwire_shards::begin(journal.as_ref(), &read_filters, start);
+        let begun = place.begun(Cursor { epoch, offset: place.tail });
+        let page = journal.read(begun.offset, &read_filters, limit)?;
         let event =
             |entry: &bellwire_model::Entry| json::event(epoch, Some(entry.offset), &entry.event);
         let events = page.entries.iter().map(|entry| event(entry).into()).collect();
-        Ok((page, events))
+        Ok((begun, page, events))
     };
-    let (page, events) = tokio::task::spawn_blocking(read)
+    let (begun, page, events) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
-    let missed = page.lost > 0 || (query.start != Start::Earliest && page.trimmed > after);
-    let to = Cursor { epoch, offset: page.trimmed };
-    let gap = match foreign {
-        Some(from) => Some((from, GapReason::Epoch)),
-        None if missed => Some((Cursor { epoch, offset: after }, GapReason::Expired)),
-        None => None,
-    };
-    let gap = gap.map(|(from, reason)| (Gap { from, to, reason }, filters));
-    Ok(PollAnswer { events, cursor: Cursor { epoch, offset: page.end.max(after) }, gap })
+    let at = |offset| Cursor { epoch, offset };
+    let missed = page.lost > 0 || page.trimmed > begun.gap_known_to;
+    let expired = Gap { from: at(begun.offset), to: at(page.trimmed), reason: GapReason::Expired };
+    let foreign = begun.gap.map(|gap| Gap { to: expired.to, ..gap });
+    let gap = foreign.or(missed.then_some(expired)).map(|gap| (gap, filters));
+    let cursor = at(page.end.max(begun.offset));
+    Ok(PollAnswer { events, cursor, gap, values_left_out: 0 })
 }
 
 /// Where a page begins and how long it is.

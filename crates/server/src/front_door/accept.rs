@@ -79,8 +79,8 @@ pub(crate) async fn serve(
         tokio::task::yield_now().await;
     }
     drop(listener);
-    // Their connections are hyper's, and end when the streams do.
-    door.spread.drain_pairs();
+    // Their connections are hyper's, and end when the streams and polls do.
+    door.spread.drain_carried();
     drop(door);
     while guests.join_next().await.is_some() {}
 }

@@ -10,6 +10,7 @@ use bellwire_hub::LaneId;
 use bellwire_journal::{Error, Page};
 use bellwire_model::Offset;
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
+use bellwire_wire::problem::Problem;
 use rustc_hash::FxHashMap;
 
 use super::turn::Shard;
@@ -109,7 +110,14 @@ impl Shard {
             Err(error) => {
                 // Closing is honest: the client comes back with its cursor.
                 tracing::error!(%error, "The journal cannot be read; subscribers are sent away.");
+                let problem = Problem::from(error);
                 for token in waiting {
+                    let connection = self.connections.get_mut(token);
+                    if let Some(collector) =
+                        connection.and_then(|it| it.outlet.socket.collector_mut())
+                    {
+                        collector.refuse(&problem);
+                    }
                     self.close(token);
                 }
             }

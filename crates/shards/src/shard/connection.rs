@@ -95,9 +95,11 @@ impl Connection {
         std::iter::once(&self.main).chain(added.iter().map(|added| &added.subscription))
     }
 
-    /// Whether it does not keep up, be it its client's fault or the history's.
+    /// Whether it does not keep up, be it its client's fault or the history's. A poll has nothing
+    /// to keep up with.
     pub(super) fn lags(&self) -> bool {
-        self.outlet.is_full() || self.awaits_history
+        let is_poll = self.outlet.socket.collector().is_some();
+        self.outlet.is_full() || (self.awaits_history && !is_poll)
     }
 
     /// Whether it has said something that may be listened to now.

@@ -29,8 +29,8 @@ impl Shard {
         self.wait_for_talkers();
     }
 
-    /// Ends the streams that go through a pair.
-    pub(super) fn drain_pairs(&mut self) {
+    /// Ends the streams that go through a pair, and answers the polls.
+    pub(super) fn drain_carried(&mut self) {
         let waiting = self.adoptions.len();
         self.adoptions.retain(|handoff| !handoff.socket.is_pair());
         let refused = waiting - self.adoptions.len();
@@ -48,6 +48,7 @@ impl Shard {
             say_goodbye(&mut self.connections[token], &mut account);
             self.close(token);
         }
+        self.drain_polls();
     }
 
     /// The newest events, and the replies to what was published last.
@@ -91,7 +92,8 @@ fn say_goodbye(connection: &mut Connection, account: &mut Account<'_>) {
     let outlet = &mut connection.outlet;
     // Nothing follows a close frame.
     let is_over = connection.websocket.as_ref().is_some_and(|websocket| !websocket.is_open());
-    if is_over || !outlet.is_clear() {
+    let is_poll = outlet.socket.collector().is_some();
+    if is_over || is_poll || !outlet.is_clear() {
         return;
     }
     let retry = jittered(DRAIN_RETURN);

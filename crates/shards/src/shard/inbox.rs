@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use bellwire_model::limits::{ADOPTIONS_QUEUED_MAX, FEED_BATCHES_MAX};
 use mio::Waker;
 
+use super::collector::Ticket;
 use super::{Answered, Handoff, PageRead};
 use crate::feed::{Batch, Destination};
 
@@ -18,7 +19,9 @@ pub(super) struct Waiting {
     pub(super) adoptions: VecDeque<Handoff>,
     pub(super) pages: VecDeque<PageRead>,
     pub(super) answers: VecDeque<Answered>,
-    pub(super) drain_pairs: bool,
+    /// Polls whose clients have gone.
+    pub(super) given_up: VecDeque<Arc<Ticket>>,
+    pub(super) drain_carried: bool,
     pub(super) drain: bool,
 }
 
@@ -30,8 +33,11 @@ pub(super) struct Inbox {
     /// Whether the shard has been woken and has not looked yet, so that a burst costs one wake.
     woken: AtomicBool,
     pub(super) connections: AtomicUsize,
-    /// Whether no more pairs are taken. Written and read under the lock of what waits.
-    pairs_drained: AtomicBool,
+    /// Those of them that are polls, and have no socket.
+    polls: AtomicUsize,
+    /// Whether no more pairs are taken, and polls are answered at once. Written under the lock of
+    /// what waits.
+    carried_drained: AtomicBool,
 }
 
 impl Inbox {
@@ -42,7 +48,8 @@ impl Inbox {
             waker,
             woken: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
-            pairs_drained: AtomicBool::new(false),
+            polls: AtomicUsize::new(0),
+            carried_drained: AtomicBool::new(false),
         }
     }
 
@@ -84,11 +91,14 @@ impl ShardHandle {
     /// Gives a connection to the shard, or gives it back where too many wait.
     pub fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
         self.0.put(|waiting| {
-            let is_late = handoff.socket.is_pair() && self.0.pairs_drained.load(Ordering::Relaxed);
+            let is_late = handoff.socket.is_pair() && self.is_drained();
             if is_late || waiting.adoptions.len() >= ADOPTIONS_QUEUED_MAX {
                 return Err(handoff);
             }
             self.0.connections.fetch_add(1, Ordering::Relaxed);
+            if handoff.socket.collector().is_some() {
+                self.0.polls.fetch_add(1, Ordering::Relaxed);
+            }
             waiting.adoptions.push_back(handoff);
             Ok(())
         })
@@ -104,12 +114,34 @@ impl ShardHandle {
         self.0.put(|waiting| waiting.answers.push_back(answered));
     }
 
-    /// Asks the shard to say good-bye to its connections over pairs, and to take no more of them.
-    pub fn drain_pairs(&self) {
+    /// A poll's client has gone. Never blocks: each poll is given up once.
+    pub(super) fn give_up(&self, ticket: Arc<Ticket>) {
+        self.0.put(|waiting| waiting.given_up.push_back(ticket));
+    }
+
+    /// Asks the shard to say good-bye to its connections over pairs and to take no more of them,
+    /// and to let no poll wait.
+    pub fn drain_carried(&self) {
         self.0.put(|waiting| {
-            self.0.pairs_drained.store(true, Ordering::Relaxed);
-            waiting.drain_pairs = true;
+            self.0.carried_drained.store(true, Ordering::Relaxed);
+            waiting.drain_carried = true;
         });
+    }
+
+    /// Whether it was asked to.
+    pub(super) fn is_drained(&self) -> bool {
+        self.0.carried_drained.load(Ordering::Relaxed)
+    }
+
+    /// A connection that was given to the shard has ended.
+    pub(super) fn forget_connection(&self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// So has a poll.
+    pub(super) fn forget_poll(&self) {
+        self.0.polls.fetch_sub(1, Ordering::Relaxed);
+        self.forget_connection();
     }
 
     /// Asks the shard to say good-bye to its connections and to end.
@@ -119,6 +151,11 @@ impl ShardHandle {
 
     pub fn connections(&self) -> usize {
         self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that have a socket. A poll's is with whoever asks.
+    pub fn sockets(&self) -> usize {
+        self.connections().saturating_sub(self.0.polls.load(Ordering::Relaxed))
     }
 }
 

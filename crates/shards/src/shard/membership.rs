@@ -1,7 +1,5 @@
 //! Who is in a shard and follows what: connections come, subscribe to more or less, and go.
 
-use std::sync::atomic::Ordering;
-
 use bellwire_hub::{Gap, LaneEnd, LaneId, Start};
 use bellwire_model::limits::{LANES_BYTES_MAX, LANES_PER_SHARD_MAX};
 use bellwire_model::{EffectiveFilter, PacedFilter};
@@ -23,19 +21,21 @@ impl Shard {
     /// Takes a connection in, and begins to serve it.
     pub(super) fn adopt(&mut self, handoff: Handoff) {
         let Handoff { mut socket, request, principal, mut early, place } = handoff;
+        if let Socket::Collector(collector) = socket {
+            return self.adopt_poll(collector, &request);
+        }
         let token = self.connections.vacant_key();
         let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&problem);
-                self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
-                return;
+                return self.handle.forget_connection();
             }
         };
         let form = request.form;
         let mut opening = match socket {
             // Whoever has the other end has written the head.
-            Socket::Pair(_) => BytesMut::new(),
+            Socket::Pair(_) | Socket::Collector(_) => BytesMut::new(),
             Socket::Tcp(_) | Socket::Tls(_) => speech::opening(&request),
         };
         opening.extend_from_slice(&speech::greeting(form));
@@ -82,8 +82,21 @@ impl Shard {
         self.visit(token);
     }
 
-    /// Begins a subscription of this connection; says what to tell it before all else.
+    /// Begins a subscription of this connection, and counts it; says what to tell it before all
+    /// else.
     pub(super) fn follow(
+        &mut self,
+        token: Token,
+        follows: &EffectiveFilter,
+        start: Start,
+    ) -> Result<(Subscription, Option<Gap>), Problem> {
+        let begun = self.begin(token, follows, start)?;
+        self.surroundings.subscriptions.join(follows.filters());
+        Ok(begun)
+    }
+
+    /// [`follow`](Self::follow) without the count: polls are no subscribers.
+    pub(super) fn begin(
         &mut self,
         token: Token,
         follows: &EffectiveFilter,
@@ -99,6 +112,7 @@ impl Shard {
         let mut touched = Vec::new();
         let (table, inbox) = (&self.surroundings.table, &self.handle.0);
         let now_ms = self.ticker.now_ms();
+        let looks = self.hub.looks();
         let (delivery, gap) = self.hub.join(follows, begin, |hub| {
             // Changes come into the inbox under the table's lock: the two agree while it is held.
             let table = table.lock().expect("not poisoned");
@@ -108,8 +122,8 @@ impl Shard {
             turn::push(hub, batches, now_ms, &mut touched);
             snapshot
         });
+        self.written.collected += (self.hub.looks() - looks) as usize;
         self.touch(touched);
-        self.surroundings.subscriptions.join(filters);
         let place = self.members.join(delivery.lane(), token);
         Ok((Subscription { delivery, place }, gap))
     }
@@ -118,11 +132,17 @@ impl Shard {
         self.hub.lanes() < LANES_PER_SHARD_MAX && self.hub.size().lane_bytes < LANES_BYTES_MAX
     }
 
-    /// Ends a subscription.
+    /// Ends a subscription that was counted.
     fn unfollow(&mut self, subscription: &Subscription) {
+        let filters = self.hub.filters(subscription.delivery.lane());
+        self.surroundings.subscriptions.leave(filters);
+        self.leave(subscription);
+    }
+
+    /// Ends a subscription.
+    fn leave(&mut self, subscription: &Subscription) {
         let lane = subscription.delivery.lane();
         self.leave_lane(lane, subscription.place);
-        self.surroundings.subscriptions.leave(self.hub.filters(lane));
         let end = self.hub.leave(&subscription.delivery);
         self.on_lane_end(lane, end);
     }
@@ -208,8 +228,13 @@ impl Shard {
             self.cancel(token, 0);
         }
         let connection = self.connections.remove(token);
-        self.unfollow(&connection.main);
-        self.surroundings.figures.streams_open.sub(1);
-        self.handle.0.connections.fetch_sub(1, Ordering::Relaxed);
+        if connection.outlet.socket.collector().is_some() {
+            self.leave(&connection.main);
+            self.handle.forget_poll();
+        } else {
+            self.unfollow(&connection.main);
+            self.surroundings.figures.streams_open.sub(1);
+            self.handle.forget_connection();
+        }
     }
 }

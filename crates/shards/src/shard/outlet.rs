@@ -33,6 +33,8 @@ pub(super) struct Outlet {
 pub(super) struct Written {
     pub(super) events: u64,
     pub(super) bytes: u64,
+    /// Pointers that were taken for polls and for new lanes: what they cost is no bytes.
+    pub(super) collected: usize,
 }
 
 /// When a write happens, and where it is counted.

@@ -1,5 +1,5 @@
 //! What a shard writes to: a TCP socket, TLS over one, or one end of a socket pair whose other end
-//! is carried elsewhere.
+//! is carried elsewhere. A long poll has a collector in its place.
 //!
 //! TLS takes plaintext only while it holds nothing back, so that a byte that was taken is at most
 //! one record away from the socket. What it holds is written before anything else.
@@ -15,6 +15,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use rustls::ServerConnection;
 
+use super::collector::Collector;
+
 /// A connection's bytes, both ways. Never blocks.
 #[derive(Debug)]
 pub enum Socket {
@@ -24,6 +26,8 @@ pub enum Socket {
     Pair(UnixStream),
     /// TLS over TCP. Boxed: most connections should not pay for its size.
     Tls(Box<TlsSocket>),
+    /// None: what a long poll is answered with. Nothing is written to it, nor read.
+    Collector(Box<Collector>),
 }
 
 // It is part of every connection.
@@ -39,9 +43,24 @@ impl Socket {
         matches!(self, Self::Pair(_))
     }
 
+    pub(super) fn collector(&self) -> Option<&Collector> {
+        match self {
+            Self::Collector(collector) => Some(collector),
+            Self::Tcp(_) | Self::Pair(_) | Self::Tls(_) => None,
+        }
+    }
+
+    pub(super) fn collector_mut(&mut self) -> Option<&mut Collector> {
+        match self {
+            Self::Collector(collector) => Some(collector),
+            Self::Tcp(_) | Self::Pair(_) | Self::Tls(_) => None,
+        }
+    }
+
     pub(super) fn register(&self, registry: &Registry, token: mio::Token) -> io::Result<()> {
+        let Some(descriptor) = self.descriptor() else { return Ok(()) };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut SourceFd(&self.descriptor()), token, interest)
+        registry.register(&mut SourceFd(&descriptor), token, interest)
     }
 
     /// The address of the peer, where it has one of its own.
@@ -49,23 +68,24 @@ impl Socket {
         let address = match self {
             Self::Tcp(socket) => socket.peer_addr(),
             Self::Tls(tls) => tls.socket.peer_addr(),
-            Self::Pair(_) => return None,
+            Self::Pair(_) | Self::Collector(_) => return None,
         };
         address.ok().map(|address| address.to_string())
     }
 
-    fn descriptor(&self) -> RawFd {
-        match self {
+    fn descriptor(&self) -> Option<RawFd> {
+        Some(match self {
             Self::Tcp(socket) => socket.as_raw_fd(),
             Self::Pair(socket) => socket.as_raw_fd(),
             Self::Tls(tls) => tls.socket.as_raw_fd(),
-        }
+            Self::Collector(_) => return None,
+        })
     }
 
     /// Whether it holds bytes back that it has taken: it wants to be flushed when it is writable.
     pub(super) fn holds_bytes(&self) -> bool {
         match self {
-            Self::Tcp(_) | Self::Pair(_) => false,
+            Self::Tcp(_) | Self::Pair(_) | Self::Collector(_) => false,
             Self::Tls(tls) => tls.session.wants_write(),
         }
     }
@@ -82,16 +102,22 @@ impl Socket {
                 let _ = tls.flush();
                 tls.socket.shutdown(Shutdown::Write)
             }
+            Self::Collector(_) => Ok(()),
         };
     }
 
     /// Answers a request that no shard can take. The end of a pair stays silent: its other end
     /// answers.
     pub fn refuse(&mut self, problem: &Problem) {
-        if !self.is_pair() {
-            // A new socket's buffer takes so little at once; who does not read it is told nothing.
-            let _ = self.write(&problem.http1_response());
-            self.end();
+        match self {
+            Self::Pair(_) => {}
+            Self::Collector(collector) => collector.refuse(problem),
+            Self::Tcp(_) | Self::Tls(_) => {
+                // A new socket's buffer takes so little at once; who does not read it is told
+                // nothing.
+                let _ = self.write(&problem.http1_response());
+                self.end();
+            }
         }
     }
 }
@@ -109,6 +135,7 @@ impl Read for Socket {
             Self::Tcp(socket) => socket.read(buffer),
             Self::Pair(socket) => socket.read(buffer),
             Self::Tls(tls) => tls.read(buffer),
+            Self::Collector(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
@@ -119,6 +146,7 @@ impl Write for Socket {
             Self::Tcp(socket) => socket.write(bytes),
             Self::Pair(socket) => socket.write(bytes),
             Self::Tls(tls) => tls.write_vectored(&[IoSlice::new(bytes)]),
+            Self::Collector(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -127,13 +155,14 @@ impl Write for Socket {
             Self::Tcp(socket) => socket.write_vectored(slices),
             Self::Pair(socket) => socket.write_vectored(slices),
             Self::Tls(tls) => tls.write_vectored(slices),
+            Self::Collector(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Writes what is held back; [`io::ErrorKind::WouldBlock`] says that some of it still is.
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Tcp(_) | Self::Pair(_) => Ok(()),
+            Self::Tcp(_) | Self::Pair(_) | Self::Collector(_) => Ok(()),
             Self::Tls(tls) => tls.flush(),
         }
     }

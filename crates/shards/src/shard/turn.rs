@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, LaneId};
 use bellwire_model::limits::{
-    IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, TURN_BYTES_MAX, VISITS_PER_TURN,
+    COLLECTED_PER_TURN_MAX, IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, TURN_BYTES_MAX, VISITS_PER_TURN,
 };
 use bellwire_model::{Cursor, NameHasher, Offset};
 use bellwire_process::clock::{Tick, Ticker, ticks};
@@ -27,7 +27,7 @@ use super::outlet::{Account, Written};
 use super::pump::{self, Tools};
 use super::segments::Segments;
 use super::wheel::Wheel;
-use super::{Handoff, Surroundings, Token, speech};
+use super::{Handoff, Surroundings, Token, polls, speech};
 use crate::feed::Batch;
 use crate::frames::Frames;
 
@@ -180,8 +180,11 @@ impl Shard {
         for answered in waiting.answers {
             self.take_answer(answered);
         }
-        if waiting.drain_pairs {
-            self.drain_pairs();
+        for ticket in waiting.given_up {
+            self.on_given_up(&ticket);
+        }
+        if waiting.drain_carried {
+            self.drain_carried();
         }
         if waiting.drain {
             self.drain();
@@ -273,7 +276,8 @@ impl Shard {
     /// Whether a turn has written so much that live events should come next. Of those who come or
     /// catch up one is served in any case.
     fn has_written_enough(&self) -> bool {
-        self.written.bytes >= TURN_BYTES_MAX
+        let Written { bytes, collected, .. } = self.written;
+        bytes >= TURN_BYTES_MAX || collected >= COLLECTED_PER_TURN_MAX
     }
 
     /// Gives a connection another turn.
@@ -309,12 +313,20 @@ impl Shard {
                     segments: &mut self.segments,
                 },
             };
-            let pumped = crash::contain(|| pump::pump(connection, &mut tools));
+            let pumped = crash::contain(|| match connection.outlet.socket.collector_mut() {
+                Some(collector) => {
+                    Ok(polls::pump(collector, &mut connection.main.delivery, &mut tools))
+                }
+                None => pump::pump(connection, &mut tools),
+            });
             let Some(pumped) = pumped else {
                 tracing::error!("An invariant is broken for one connection; it ends.");
                 return self.close(token);
             };
             let Ok(pumped) = pumped else { return self.close(token) };
+            if pumped.has_ended && connection.websocket.is_none() {
+                return self.close(token);
+            }
             if pumped.has_ended {
                 return self.hang_up(token);
             }
@@ -359,6 +371,9 @@ impl Shard {
     /// again. `None`: it has ended.
     fn attend(&mut self, token: Token, now: Tick) -> Option<Tick> {
         let Connection { outlet, main, websocket, .. } = &mut self.connections[token];
+        if let Some(due) = outlet.socket.collector().map(|collector| collector.due) {
+            return self.attend_poll(token, due, now);
+        }
         let timing = self.surroundings.timing;
         let (interval, stall) = (ticks(timing.heartbeat_interval), ticks(timing.stall_timeout));
         let silent = now.saturating_sub(outlet.written_at);

@@ -1,0 +1,168 @@
+//! Where the events of a long poll go: into an answer instead of a socket.
+//!
+//! A collector takes pointers alone. Whoever asked encodes them, on a thread that serves nobody
+//! else meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bellwire_hub::{Delivery, Entries, Gap, Values};
+use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX};
+use bellwire_model::{Cursor, Event, FilterSet};
+use bellwire_process::clock::Tick;
+use bellwire_wire::problem::Problem;
+use tokio::sync::oneshot;
+
+use super::Token;
+use crate::frames::Frames;
+use crate::poll::{Collected, Parts};
+
+/// What stands around an event in JSON, about.
+const ENVELOPE_BYTES: usize = 64;
+
+/// Says which connection of its shard a poll is, once it is one.
+#[derive(Debug)]
+pub(crate) struct Ticket(AtomicUsize);
+
+impl Ticket {
+    const WAITING: Token = Token::MAX;
+
+    pub(super) fn token(&self) -> Option<Token> {
+        let token = self.0.load(Ordering::Relaxed);
+        (token != Self::WAITING).then_some(token)
+    }
+}
+
+/// Gathers what a poll is answered with.
+#[derive(Debug)]
+pub struct Collector {
+    ticket: Arc<Ticket>,
+    /// `None`: it has been answered.
+    answer: Option<oneshot::Sender<Result<Collected, Problem>>>,
+    pub(super) wait: Duration,
+    /// From then on it is answered with what there is, be it nothing.
+    pub(super) due: Tick,
+    parts: Parts,
+}
+
+/// The other end of a collector.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) answer: oneshot::Receiver<Result<Collected, Problem>>,
+    pub(super) ticket: Arc<Ticket>,
+}
+
+impl Collector {
+    pub(super) fn new(wait: Duration) -> (Box<Self>, Asked) {
+        let (sender, answer) = oneshot::channel();
+        let ticket = Arc::new(Ticket(AtomicUsize::new(Ticket::WAITING)));
+        let asked = Asked { answer, ticket: Arc::clone(&ticket) };
+        let parts = Parts::default();
+        (Box::new(Self { ticket, answer: Some(sender), wait, due: 0, parts }), asked)
+    }
+
+    /// It is this connection from now on.
+    pub(super) fn become_one(&mut self, token: Token) {
+        self.ticket.0.store(token, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_of(&self, ticket: &Arc<Ticket>) -> bool {
+        Arc::ptr_eq(&self.ticket, ticket)
+    }
+
+    /// Whether nobody waits for an answer any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        let Parts { entries, entry_bytes, .. } = &self.parts;
+        entries.len() >= PAGE_EVENTS_MAX || *entry_bytes >= PAGE_BYTES_MAX
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let Parts { values, entries, gap, .. } = &self.parts;
+        values.is_empty() && entries.is_empty() && gap.is_none()
+    }
+
+    /// Whether a gap can still stand before all events.
+    pub(super) fn takes_gap(&self) -> bool {
+        self.parts.entries.is_empty()
+    }
+
+    /// An answer has one gap: it begins with the first and ends with the last.
+    pub(super) fn tell_gap(&mut self, gap: Gap, filters: &FilterSet) {
+        let first = self.parts.gap.take();
+        let gap = first.map_or(gap, |(first, _)| Gap { to: gap.to, ..first });
+        self.parts.gap = Some((gap, filters.clone()));
+    }
+
+    /// Takes values within a bound of their own, and counts the rest: a page full of them must not
+    /// keep the stream from coming.
+    pub(super) fn take_values(
+        &mut self,
+        values: Values<'_, Frames>,
+        delivery: &mut Delivery,
+        share: &mut usize,
+    ) {
+        let end = values.end();
+        for (arrival, value) in values {
+            if *share == 0 {
+                return;
+            }
+            *share -= 1;
+            let parts = &mut self.parts;
+            if parts.value_bytes < STATE_ANSWER_BYTES_MAX {
+                parts.value_bytes += json_bytes(value.payload.event());
+                parts.values.push(Arc::clone(value));
+            } else {
+                parts.values_left_out += 1;
+            }
+            delivery.took_value(arrival);
+        }
+        delivery.took_values(end);
+    }
+
+    /// Takes a stream's events up to a page.
+    pub(super) fn take_entries(
+        &mut self,
+        mut entries: Entries<'_, Frames>,
+        delivery: &mut Delivery,
+        share: &mut usize,
+    ) {
+        for entry in entries.by_ref() {
+            self.parts.entry_bytes += json_bytes(entry.payload.event());
+            self.parts.entries.push(Arc::clone(entry));
+            delivery.took_entry(entry.offset);
+            *share = share.saturating_sub(1);
+            if *share == 0 || self.is_full() {
+                return;
+            }
+        }
+        if let Entries::Page(_, end) = entries {
+            delivery.took_page(end);
+        }
+    }
+
+    /// Answers with what was collected, as of a cursor.
+    pub(super) fn answer(&mut self, cursor: Cursor) {
+        let parts = std::mem::take(&mut self.parts);
+        self.reply(Ok(Collected { parts, cursor }));
+    }
+
+    pub(super) fn refuse(&mut self, problem: &Problem) {
+        self.reply(Err(problem.clone()));
+    }
+
+    fn reply(&mut self, reply: Result<Collected, Problem>) {
+        if let Some(answer) = self.answer.take() {
+            // Who does not wait any more is told nothing.
+            let _ = answer.send(reply);
+        }
+    }
+}
+
+fn json_bytes(event: &Event) -> usize {
+    event.size_bytes() + ENVELOPE_BYTES
+}
