@@ -203,13 +203,15 @@ impl Evaluator {
                 let Some(mut batch) = claim.take() else { return };
                 let arrived = (arrived.now, arrived.ahead);
                 let changes = self.course.apply(&mut self.engine, arrived, &mut batch.samples);
+                let refused = self.engine.take_refused();
                 self.settle(changes);
+                let accepted = batch.samples.len() - refused.count;
                 if let Some(taken) = batch.taken.take() {
                     let kept = self.wal.as_ref().map_or(Ok(()), RuleWal::kept);
                     // A publisher that is gone does not wait for it.
-                    let _ = taken.send(kept);
+                    let _ = taken.send(kept.map(|()| refused));
                 }
-                self.figures.samples_accepted.add(batch.samples.len() as u64);
+                self.figures.samples_accepted.add(accepted as u64);
                 self.forwarding.push(batch);
             }
             Work::Look(look, _place) => {

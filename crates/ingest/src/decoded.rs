@@ -11,6 +11,8 @@ const QUOTED_BYTES_MAX: usize = 64;
 pub struct Decoded {
     /// What could be read.
     pub samples: Vec<Sample>,
+    /// Of each sample its line, or the number of the item in an array; from 1.
+    pub lines: Vec<u32>,
     /// What is wrong with the first of those items that could not.
     pub rejections: Vec<Rejection>,
     /// How many items could not be read, those without a rejection of their own included.
@@ -35,6 +37,11 @@ impl Decoded {
             let Refusal { code, detail } = refusal;
             self.rejections.push(Rejection { line, code, detail });
         }
+    }
+
+    /// Goes on with the line of the samples that came last.
+    pub(crate) fn end_line(&mut self, line: usize) {
+        self.lines.resize(self.samples.len(), line as u32);
     }
 }
 

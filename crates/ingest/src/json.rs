@@ -187,7 +187,10 @@ impl<'de> Visitor<'de> for &mut Items {
 
 fn take(decoded: &mut Decoded, line: usize, sample: Result<Sample, Refusal>) {
     match sample {
-        Ok(sample) => decoded.samples.push(sample),
+        Ok(sample) => {
+            decoded.samples.push(sample);
+            decoded.end_line(line);
+        }
         Err(refusal) => decoded.reject(line, refusal),
     }
 }

@@ -141,6 +141,7 @@ impl Decoder {
                 self.decoded.reject(line, refusal);
                 scanner.skip_line();
             }
+            self.decoded.end_line(line);
         }
         self.line += scanner.line_breaks();
     }

@@ -77,6 +77,12 @@ pub const SUBQUERY_STEPS_MAX: i64 = 100_000;
 pub const RULES_MAX: usize = 50_000;
 /// Series that rules remember at once.
 pub const SERIES_MAX: usize = 1_000_000;
+/// Of one metric name as many times as many series as there is still room for: who floods one name
+/// leaves room for the others, however many names are flooded.
+pub const SERIES_OF_METRIC_SHARE: usize = 8;
+/// Series beyond [`SERIES_MAX`] that only rules themselves may begin, and those that were there
+/// before a restart.
+pub const SERIES_RESERVED: usize = 250_000;
 /// Alerts that are active at once.
 pub const ALERTS_ACTIVE_MAX: usize = 100_000;
 /// Samples with a time ahead of the clock that wait for it.

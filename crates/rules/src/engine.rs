@@ -41,10 +41,12 @@ use std::time::Duration;
 
 use self::alerts::{AlertTable, Entry};
 pub use self::checkpoint::Checkpoint;
-pub use self::figures::{AlertFigures, DroppedFigures, Failures, Figures};
+pub use self::figures::{
+    AlertFigures, DroppedFigures, Failures, Figures, RefusedSamples, SampleRefusal,
+};
 pub use self::health::Health;
 use self::log::Log;
-use self::membership::Selecting;
+use self::membership::Origin;
 use self::partitions::PARTITION_BYTES;
 pub use self::report::RuleReport;
 use self::rules::{RuleId, RuleTable, Shape};
@@ -60,7 +62,7 @@ use crate::storage::{SeriesId, Storage};
 use crate::template::{Externals, Queries};
 use bellwire_model::limits::{
     ALERTS_ACTIVE_MAX, DATA_LOST_RETENTION, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX,
-    SERIES_MAX,
+    SERIES_MAX, SERIES_RESERVED,
 };
 use bellwire_model::{
     Alert, AlertState, Fingerprint, Labels, RuleName, Sample, Timestamp, Transition,
@@ -86,6 +88,8 @@ pub struct Settings {
     pub resolved_retention: Duration,
     /// Series that are remembered.
     pub series_max: usize,
+    /// Series beyond these that only rules themselves may begin.
+    pub series_reserved: usize,
     /// Samples that wait for their time.
     pub samples_ahead_max: usize,
     /// Alerts that are remembered; beyond it the oldest resolved ones go, then new ones are refused.
@@ -100,6 +104,7 @@ impl Default for Settings {
             lookback: LOOKBACK,
             resolved_retention: RESOLVED_RETENTION,
             series_max: SERIES_MAX,
+            series_reserved: SERIES_RESERVED,
             samples_ahead_max: SAMPLES_AHEAD_MAX,
             alerts_max: ALERTS_ACTIVE_MAX,
             externals: Externals::default(),
@@ -150,12 +155,21 @@ pub struct Engine {
     timers: Timers,
     now: Timestamp,
     dropped: DroppedFigures,
-    refused_metric: Option<Box<str>>,
+    refusals: Refusals,
     failures: Failures,
     touched: Touched,
     log: Option<Log>,
     /// Room that evaluations use one after the other.
     spare: Spare,
+}
+
+/// Samples for which there was no room.
+#[derive(Debug, Default)]
+struct Refusals {
+    /// The metric of the last one.
+    metric: Option<Box<str>>,
+    /// Those of the batch that was applied last.
+    of_batch: RefusedSamples,
 }
 
 /// The parts of rules that were touched in a step, each once.
@@ -189,7 +203,7 @@ impl Engine {
             timers: Timers::default(),
             now: Timestamp::MIN,
             dropped: DroppedFigures::default(),
-            refused_metric: None,
+            refusals: Refusals::default(),
             failures: Failures::default(),
             touched: Touched { by_level, current: None, step: 1 },
             log: None,
@@ -211,12 +225,19 @@ impl Engine {
     }
 
     /// Applies a batch whole, then evaluates what it touched once. Timers that were due before
-    /// `now` come first, as if [`Engine::advance`] had been called for them.
+    /// `now` come first, as if [`Engine::advance`] had been called for them. Ask
+    /// [`take_refused`](Self::take_refused) for what there was no room for.
     pub fn apply(&mut self, now: Timestamp, samples: &[Sample]) -> Vec<Change> {
+        self.refusals.of_batch = RefusedSamples::default();
         let mut changes = Vec::new();
         let now = self.reach(now, &mut changes);
         self.step(now, samples, &mut changes);
         changes
+    }
+
+    /// The samples of the batch that was applied last for which there was no room.
+    pub fn take_refused(&mut self) -> RefusedSamples {
+        std::mem::take(&mut self.refusals.of_batch)
     }
 
     /// Runs the timers that are due before a time, and says which time to go on with: time never
@@ -320,7 +341,7 @@ impl Engine {
             samples_ahead: self.series.ahead_len(),
             alerts: alerts.figures(),
             dropped: self.dropped,
-            refused_metric: self.refused_metric.clone(),
+            refused_metric: self.refusals.metric.clone(),
             alerts_duplicate: alerts.duplicate,
             alerts_invalid: alerts.invalid,
             alerts_refused: alerts.refused,
@@ -338,8 +359,10 @@ impl Engine {
         while let Some((id, reading)) = self.series.take_ahead(now) {
             self.take_reading(id, reading);
         }
-        for sample in samples {
-            self.take(sample);
+        for (place, sample) in samples.iter().enumerate() {
+            if let Err(refusal) = self.take(sample) {
+                self.refusals.of_batch.note(place, refusal);
+            }
         }
         // 2. What ends or moves: series that leave the lookback, parts that asked to be woken,
         //    alerts that were pending or kept for long enough.
@@ -413,31 +436,38 @@ impl Engine {
         self.touched.current = None;
     }
 
-    /// Takes a sample of a batch.
-    fn take(&mut self, sample: &Sample) {
+    /// Takes a sample of a batch, unless there is no room for it.
+    fn take(&mut self, sample: &Sample) -> Result<(), SampleRefusal> {
         let reading = Reading { time: sample.time, value: sample.value };
         let known = self.series.find(&sample.series);
         if self.is_late(sample, known) {
             self.dropped.late += 1;
-            return;
+            return Ok(());
         }
         let is_ahead = reading.time > self.now;
         if is_ahead && self.series.ahead_len() >= self.settings.samples_ahead_max {
             // Counted only if a rule would have seen it.
             if known.is_some() || !self.rules.select(&sample.series).is_empty() {
                 self.dropped.ahead += 1;
-                self.refused_metric = sample.series.metric_name().map(Box::from);
+                self.refusals.metric = sample.series.metric_name().map(Box::from);
+                return Err(SampleRefusal::Ahead);
             }
-            return;
+            return Ok(());
         }
-        let begin = || self.begin_series(&sample.series, Selecting::ByRules);
-        let Some(id) = known.or_else(begin) else { return };
+        let id = match known {
+            Some(id) => id,
+            None => match self.begin_series(&sample.series, Origin::Sent)? {
+                Some(id) => id,
+                None => return Ok(()),
+            },
+        };
         if is_ahead {
             self.log_sample(id, reading);
             self.series.put_ahead(id, reading);
         } else {
             self.take_reading(id, reading);
         }
+        Ok(())
     }
 
     /// Whether no rule looks back as far as a sample. A series that is new, or that was forgotten,

@@ -47,7 +47,7 @@ use bellwire_model::duration;
 pub use cost::{Cost, Parts};
 pub use engine::{
     AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Health, Recorded,
-    RuleReport, Settings,
+    RefusedSamples, RuleReport, SampleRefusal, Settings,
 };
 pub use evaluation::{
     Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind, Series, Span,

@@ -133,6 +133,11 @@ impl Storage {
         self.by_labels.len()
     }
 
+    /// The number of series of one metric.
+    pub(crate) fn len_of(&self, metric: &str) -> usize {
+        self.by_metric.get(metric).map_or(0, Vec::len)
+    }
+
     /// Whether there are no series.
     pub fn is_empty(&self) -> bool {
         self.by_labels.is_empty()

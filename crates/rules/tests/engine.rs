@@ -6,7 +6,7 @@ mod script;
 use std::sync::Arc;
 
 use bellwire_model::{Alert, Sample, Timestamp};
-use bellwire_rules::{Change, Engine, Settings};
+use bellwire_rules::{Change, Engine, SampleRefusal, Settings};
 use script::{rules, run, sample, series, told};
 
 fn check(set: &str, script: &str) {
@@ -380,6 +380,9 @@ fn bounds_refuse_and_count() {
     assert_eq!((figures.rules, figures.series, figures.samples_ahead), (1, 2, 1));
     assert_eq!((figures.dropped.series, figures.dropped.ahead), (1, 1));
     assert_eq!(figures.refused_metric.as_deref(), Some("t"));
+    let refused = engine.take_refused();
+    assert_eq!(refused.count, 2);
+    assert_eq!(refused.first, [(2, SampleRefusal::Series), (5, SampleRefusal::Ahead)]);
 
     let settings = Settings { alerts_max: 2, ..Settings::default() };
     let mut engine = Engine::with_settings(rules(HOT), settings);

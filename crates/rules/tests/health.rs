@@ -3,9 +3,12 @@
 #[path = "engine/script.rs"]
 mod script;
 
-use bellwire_model::Timestamp;
-use bellwire_rules::{Engine, Health, RuleFile, RuleMode, Settings, load_in};
-use script::{rules, run, told};
+use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
+use bellwire_model::{AlertState, Sample, Timestamp};
+use bellwire_rules::{
+    Change, Engine, Health, RefusedSamples, RuleFile, RuleMode, SampleRefusal, Settings, load_in,
+};
+use script::{rules, run, sample, told};
 
 fn health(engine: &Engine) -> Health {
     engine.report().next().expect("a rule").health
@@ -94,4 +97,34 @@ fn who_meets_a_bound_is_named() {
     run(&mut engine, r#"1001 t{s="a"} 2"#);
     let figures = engine.figures();
     assert_eq!((figures.dropped.series, figures.refused_metric.as_deref()), (1, Some("t")));
+}
+
+#[test]
+fn a_flood_under_one_name_leaves_room_for_others_and_for_what_rules_record() {
+    let settings = Settings { series_max: 90, series_reserved: 2, ..Settings::default() };
+    let text = "  - {alert: Hot, expr: t > 90}\n  - {alert: Cold, expr: u < 0}\n  \
+                - {record: rec, expr: u * 2}\n  - {alert: Any, expr: 'ALERTS{alertname=\"Cold\"}'}\n";
+    let mut engine = Engine::with_settings(rules(text), settings);
+    let flood = |name: &str, count: usize| -> Vec<Sample> {
+        (0..count).map(|number| sample(&format!("{name}{{s=\"{number}\"}} 1"), 0)).collect()
+    };
+    let mut apply = |samples: &[Sample]| {
+        let changes = engine.apply(Timestamp::from_ms(0), samples);
+        let fired = changes.iter().filter(|change| {
+            matches!(change, Change::Transition(told) if told.alert.state == AlertState::Firing)
+        });
+        (fired.count(), engine.take_refused(), engine.figures().series)
+    };
+    let (_, refused, series) = apply(&flood("t", 1_000));
+    assert_eq!((refused.count, series), (920, 80), "eight times what is left");
+    assert_eq!(refused.first.len(), REJECTIONS_REPORTED_MAX);
+    assert_eq!(refused.first[0], (80, SampleRefusal::SeriesOfMetric));
+    // `u` of it all, what is recorded of it, the alert, and the alert that looks at that one.
+    let (fired, refused, series) = apply(&[sample("u -1", 0)]);
+    assert_eq!((fired, refused.count, series), (2, 0, 83));
+    let (_, refused, series) = apply(&flood("u", 1_000));
+    assert!(refused.count > 900 && series <= 92, "{} {series}", refused.count);
+    // A series that is known is never refused.
+    let (_, refused, _) = apply(&flood("t", 80));
+    assert_eq!(refused, RefusedSamples::default());
 }

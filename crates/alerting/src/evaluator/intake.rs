@@ -10,7 +10,7 @@ use bellwire_model::limits::{
     LOOKS_QUEUED_MAX, SAMPLE_BATCHES_QUEUED_MAX, SAMPLES_QUEUED_BYTES_MAX, SAMPLES_QUEUED_MAX,
 };
 use bellwire_process::clock::{self, Slewed};
-use bellwire_rules::{Engine, RuleSet};
+use bellwire_rules::{Engine, RefusedSamples, RuleSet};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -37,7 +37,7 @@ pub(super) enum Work {
 pub(super) struct Batch {
     pub(super) samples: Vec<Sample>,
     /// Told once the rules have seen them, and what they know of them is written down or cannot be.
-    pub(super) taken: Option<oneshot::Sender<Result<(), Unkept>>>,
+    pub(super) taken: Option<oneshot::Sender<Result<RefusedSamples, Unkept>>>,
     _places: OwnedSemaphorePermit,
 }
 
@@ -101,10 +101,11 @@ impl SampleIntake {
 
     /// Queues samples for the rules, and waits until a kill of the process no longer undoes what
     /// the rules make of them. Whoever has waited for long is told to send them again, and those
-    /// that waited are gone; once the rules look at them, they are waited for.
-    pub async fn take(&self, samples: Vec<Sample>) -> Result<(), Problem> {
+    /// that waited are gone; once the rules look at them, they are waited for. Says for which there
+    /// was no room.
+    pub async fn take(&self, samples: Vec<Sample>) -> Result<RefusedSamples, Problem> {
         if samples.is_empty() {
-            return Ok(());
+            return Ok(RefusedSamples::default());
         }
         let arrived = clock::slewed();
         let patience = tokio::time::sleep(INTAKE_PATIENCE);

@@ -11,7 +11,7 @@ use bellwire_model::Timestamp;
 use rustc_hash::FxHashSet;
 
 use super::Engine;
-use super::membership::Selecting;
+use super::membership::Origin;
 use super::series::{Reading, Subscription};
 use crate::alert_series;
 use crate::evaluation::Element;
@@ -44,8 +44,8 @@ impl Engine {
         let mut after: Vec<SeriesId> = Vec::new();
         for Element { labels, value } in self.alert_series(part) {
             let found = self.series.find(&labels);
-            let begun = found.or_else(|| self.begin_series(&labels, Selecting::ByRules));
-            let Some(id) = begun else { continue };
+            let begin = || self.begin_series(&labels, Origin::Own).ok().flatten();
+            let Some(id) = found.or_else(begin) else { continue };
             after.push(id);
             let is_new = !known.contains(&id);
             self.series.state_mut(id).recorders += u32::from(is_new);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bellwire_model::RuleName;
+use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
+use thiserror::Error;
 
 use crate::rule::Rule;
 
@@ -32,6 +34,55 @@ pub struct Figures {
     pub refused_rule: Option<Arc<RuleName>>,
     /// Evaluations that came to nothing, and why the last one did.
     pub failures: Failures,
+}
+
+/// Samples of one batch that were refused because there was no room for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RefusedSamples {
+    /// How many there were.
+    pub count: usize,
+    /// The first [`REJECTIONS_REPORTED_MAX`] of them: their places in the batch, and why.
+    pub first: Vec<(usize, SampleRefusal)>,
+}
+
+impl RefusedSamples {
+    pub(super) fn note(&mut self, place: usize, refusal: SampleRefusal) {
+        self.count += 1;
+        if self.first.len() < REJECTIONS_REPORTED_MAX {
+            self.first.push((place, refusal));
+        }
+    }
+}
+
+/// Why there was no room for a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SampleRefusal {
+    /// Its series is new, and there are as many as there may be.
+    #[error(
+        "the series is new, and rules remember as many as they may: send fewer different labels, \
+         or wait until others have been silent for long enough"
+    )]
+    Series,
+    /// Its series is new, and its metric has its share of them.
+    #[error(
+        "the series is new, and so many of this metric are there that what room is left is for \
+         others: send fewer different labels"
+    )]
+    SeriesOfMetric,
+    /// It is ahead of the time, and too many others are.
+    #[error("the sample is ahead of the server's clock, and so are too many others")]
+    Ahead,
+}
+
+impl SampleRefusal {
+    /// Its stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Series => "series_limit",
+            Self::SeriesOfMetric => "metric_series_limit",
+            Self::Ahead => "samples_ahead_limit",
+        }
+    }
 }
 
 /// Evaluations that came to nothing: two elements matched where one may, or a rule gave more than

@@ -2,45 +2,68 @@
 
 use std::time::Duration;
 
+use bellwire_model::limits::SERIES_OF_METRIC_SHARE;
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::FxHashSet;
 
-use super::Engine;
 use super::partitions::PartitionId;
 use super::rules::{RuleId, Shape};
 use super::series::Subscription;
+use super::{Engine, SampleRefusal, Settings};
 use crate::plan::SelectorId;
 use crate::storage::SeriesId;
 
-/// What a new series must be to be remembered.
+/// Where a new series comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Selecting {
-    /// Selected by a rule.
-    ByRules,
-    /// Nothing: a rule records it.
-    Nothing,
+pub(super) enum Origin {
+    /// Somebody sends it. It is remembered where a rule selects it and others have room beside it.
+    Sent,
+    /// It tells of alerts, or was there before. It is remembered where a rule selects it.
+    Own,
+    /// A rule records it. It is remembered though no rule selects it.
+    Recorded,
 }
 
 impl Engine {
-    /// Remembers a series that is new, and tells the parts of rules that select it.
+    /// Remembers a series that is new, and tells the parts of rules that select it; nothing where
+    /// it need not be remembered.
     pub(super) fn begin_series(
         &mut self,
         labels: &Labels,
-        selecting: Selecting,
-    ) -> Option<SeriesId> {
+        origin: Origin,
+    ) -> Result<Option<SeriesId>, SampleRefusal> {
         let selectors = self.rules.select(labels);
-        if selectors.is_empty() && selecting == Selecting::ByRules {
-            return None;
+        if selectors.is_empty() && origin != Origin::Recorded {
+            return Ok(None);
         }
-        if self.series.len() >= self.settings.series_max {
+        self.check_room(labels, origin).inspect_err(|_| {
             self.dropped.series += 1;
-            self.refused_metric = labels.metric_name().map(Box::from);
-            return None;
-        }
+            self.refusals.metric = labels.metric_name().map(Box::from);
+        })?;
         let id = self.series.insert(labels, self.keep(&selectors));
         self.log_series(id);
         self.series.state_mut(id).subscriptions = self.join(id, selectors).into();
-        Some(id)
+        Ok(Some(id))
+    }
+
+    /// Whether there is room for one more series. What is sent under one name leaves some for other
+    /// names, and all that is sent leaves some for what rules themselves give.
+    fn check_room(&self, labels: &Labels, origin: Origin) -> Result<(), SampleRefusal> {
+        let Settings { series_max, series_reserved, .. } = self.settings;
+        let len = self.series.len();
+        if origin != Origin::Sent {
+            let has_room = len < series_max.saturating_add(series_reserved);
+            return if has_room { Ok(()) } else { Err(SampleRefusal::Series) };
+        }
+        let free = series_max.saturating_sub(len);
+        if free == 0 {
+            return Err(SampleRefusal::Series);
+        }
+        let of_metric = self.storage().len_of(labels.metric_name().unwrap_or_default());
+        if of_metric >= free.saturating_mul(SERIES_OF_METRIC_SHARE) {
+            return Err(SampleRefusal::SeriesOfMetric);
+        }
+        Ok(())
     }
 
     /// How long samples of a series are kept behind the newest one.

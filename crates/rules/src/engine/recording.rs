@@ -7,7 +7,7 @@
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::membership::Selecting;
+use super::membership::Origin;
 use super::series::{Reading, Subscription};
 use super::{Change, Engine, Recorded};
 use crate::evaluation::Item;
@@ -100,7 +100,7 @@ impl Engine {
         if let Some(id) = self.series.find(labels) {
             return Some(id);
         }
-        self.begin_series(labels, Selecting::Nothing)
+        self.begin_series(labels, Origin::Recorded).ok().flatten()
     }
 
     pub(super) fn recorded_mut<T>(

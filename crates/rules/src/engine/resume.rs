@@ -8,7 +8,7 @@ use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, RuleName, Time
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::alerts::Entry;
-use super::membership::Selecting;
+use super::membership::Origin;
 use super::partitions::PartitionId;
 use super::rules::{RuleId, Shape};
 use super::series::{Reading, Subscription};
@@ -49,9 +49,8 @@ impl Engine {
         let used: FxHashSet<u64> = recorded.values().flatten().copied().collect();
         let mut numbers = Numbers::default();
         for (number, saved) in series {
-            let selecting =
-                if used.contains(&number) { Selecting::Nothing } else { Selecting::ByRules };
-            if let Some(id) = engine.take_series(saved, selecting) {
+            let origin = if used.contains(&number) { Origin::Recorded } else { Origin::Own };
+            if let Some(id) = engine.take_series(saved, origin) {
                 numbers.insert(number, id);
             }
         }
@@ -148,12 +147,12 @@ impl Engine {
         offsets.max().unwrap_or_default()
     }
 
-    fn take_series(&mut self, saved: SavedSeries, selecting: Selecting) -> Option<SeriesId> {
+    fn take_series(&mut self, saved: SavedSeries, origin: Origin) -> Option<SeriesId> {
         let SavedSeries { labels, points } = saved;
         if points.is_empty() {
             return None;
         }
-        let id = self.begin_series(&labels, selecting)?;
+        let id = self.begin_series(&labels, origin).ok().flatten()?;
         for Point { time, value } in points {
             let reading = Reading { time: Timestamp::from_ms(time), value };
             if reading.time > self.now {

@@ -6,8 +6,10 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_ingest::{Decoded, json, line_protocol};
+use bellwire_ingest::{Decoded, Rejection, json, line_protocol};
+use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
 use bellwire_process::clock;
+use bellwire_rules::{RefusedSamples, SampleRefusal};
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 
@@ -25,16 +27,15 @@ pub(super) async fn json(
     app.admission.publication()?;
     let format = json::Format::from_content_type(text_of(&headers, header::CONTENT_TYPE)?);
     let held = read_batch(&app.admission, &headers, body).await?;
-    let decoded = json::decode(format, &held.bytes, clock::now())
+    let mut decoded = json::decode(format, &held.bytes, clock::now())
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
-    let (summary, accepted) = summary(&decoded);
+    let accepted = take(&app, &mut decoded).await?;
+    let summary = summary(&decoded, accepted);
     if accepted == 0 && decoded.rejected > 0 {
-        app.figures.alerting.samples_rejected.add(decoded.rejected as u64);
         return Err(Problem::new(Code::SamplesInvalid, first_reason(&decoded))
             .with("errors", summary["errors"].clone())
             .into());
     }
-    take(&app, decoded).await?;
     Ok((StatusCode::OK, Json(summary)).into_response())
 }
 
@@ -55,7 +56,8 @@ pub(super) async fn line_protocol(
         .map_err(|error| invalid(&format!("`precision`: {error}")))?;
     app.admission.publication().map_err(of_problem)?;
     let held = read_batch(&app.admission, &headers, body).await.map_err(of_problem)?;
-    let decoded = line_protocol::decode(&held.bytes, precision, clock::now());
+    let mut decoded = line_protocol::decode(&held.bytes, precision, clock::now());
+    take(&app, &mut decoded).await.map_err(of_problem)?;
     let refused = (decoded.rejected > 0).then(|| {
         format!(
             "partial write: {} of the lines refused: {}",
@@ -63,25 +65,43 @@ pub(super) async fn line_protocol(
             first_reason(&decoded)
         )
     });
-    take(&app, decoded).await.map_err(of_problem)?;
     match refused {
         Some(reason) => Err(invalid(&reason)),
         None => Ok(StatusCode::NO_CONTENT.into_response()),
     }
 }
 
-async fn take(app: &App, decoded: Decoded) -> Result<(), Problem> {
+/// Hands the samples to the rules, and says how many they have taken. Those for which they had no
+/// room are rejected like those that could not be read.
+async fn take(app: &App, decoded: &mut Decoded) -> Result<usize, Problem> {
     app.figures.alerting.samples_rejected.add(decoded.rejected as u64);
-    app.intake.take(decoded.samples).await
+    let samples = std::mem::take(&mut decoded.samples);
+    let count = samples.len();
+    let refused = app.intake.take(samples).await?;
+    let accepted = count - refused.count;
+    reject(decoded, refused);
+    Ok(accepted)
 }
 
-/// What was taken and what was not, and how many were taken.
-fn summary(decoded: &Decoded) -> (serde_json::Value, usize) {
-    let accepted = decoded.samples.len();
+fn reject(decoded: &mut Decoded, refused: RefusedSamples) {
+    decoded.rejected += refused.count;
+    let rejection = |(place, refusal): (usize, SampleRefusal)| Rejection {
+        line: decoded.lines[place] as usize,
+        code: refusal.code(),
+        detail: refusal.to_string(),
+    };
+    let rejections: Vec<Rejection> = refused.first.into_iter().map(rejection).collect();
+    decoded.rejections.extend(rejections);
+    decoded.rejections.sort_by_key(|rejection| rejection.line);
+    decoded.rejections.truncate(REJECTIONS_REPORTED_MAX);
+}
+
+/// What was taken and what was not.
+fn summary(decoded: &Decoded, accepted: usize) -> serde_json::Value {
     if decoded.rejected == 0 {
-        return (serde_json::json!({ "accepted": accepted }), accepted);
+        return serde_json::json!({ "accepted": accepted });
     }
-    let error = |rejection: &bellwire_ingest::Rejection| {
+    let error = |rejection: &Rejection| {
         serde_json::json!({
             "line": rejection.line,
             "code": rejection.code,
@@ -90,7 +110,7 @@ fn summary(decoded: &Decoded) -> (serde_json::Value, usize) {
     };
     let errors: Vec<_> = decoded.rejections.iter().map(error).collect();
     let rejected = decoded.rejected;
-    (serde_json::json!({ "accepted": accepted, "rejected": rejected, "errors": errors }), accepted)
+    serde_json::json!({ "accepted": accepted, "rejected": rejected, "errors": errors })
 }
 
 fn first_reason(decoded: &Decoded) -> String {
@@ -118,4 +138,26 @@ pub(super) fn of_problem(problem: Problem) -> Response {
 fn influx_error(status: StatusCode, code: &str, reason: &str) -> Response {
     let error = serde_json::json!({ "code": code, "message": reason, "error": reason });
     (status, Json(error)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_there_was_no_room_for_is_told_with_its_line_and_reason() {
+        let now = Timestamp::from_ms(1_000_000_000_000);
+        let body = b"t,s=a value=1,x=2\nbroken\nt,s=b value=1\n";
+        let mut decoded = line_protocol::decode(body, line_protocol::Precision::default(), now);
+        assert_eq!(decoded.lines, [1, 1, 3]);
+        let first = vec![(1, SampleRefusal::SeriesOfMetric), (2, SampleRefusal::Series)];
+        reject(&mut decoded, RefusedSamples { count: 2, first });
+        let told: Vec<_> = decoded.rejections.iter().map(|one| (one.line, one.code)).collect();
+        assert_eq!(told[0], (1, "metric_series_limit"));
+        assert_eq!((told[1].0, told[2]), (2, (3, "series_limit")));
+        let summary = summary(&decoded, 1);
+        assert_eq!((&summary["accepted"], &summary["rejected"]), (&1.into(), &3.into()));
+    }
 }
