@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bellwire_model::Offset;
+use bellwire_model::limits::HISTORY_BYTES_MAX;
 
 use crate::entry::Entry;
 use crate::lane::LaneId;
 
-/// Pages kept at a time. Each holds at most a page's limit of bytes, so this bounds the memory of
-/// a reconnect storm.
-const PAGES_MAX: usize = 32;
+/// Pages kept at a time: each is looked at for whoever catches up.
+const PAGES_MAX: usize = 256;
 
 /// A stretch of the journal along one lane.
 #[derive(Debug)]
@@ -31,18 +31,32 @@ pub struct HistoryPage<P> {
 #[derive(Debug)]
 pub(crate) struct History<P> {
     pages: VecDeque<HistoryPage<P>>,
+    size_bytes: usize,
+}
+
+impl<P> HistoryPage<P> {
+    /// What it counts against the limit of all pages.
+    fn size_bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.size_bytes).sum()
+    }
 }
 
 impl<P> History<P> {
     pub(crate) fn new() -> Self {
-        Self { pages: VecDeque::new() }
+        Self { pages: VecDeque::new(), size_bytes: 0 }
     }
 
+    /// Takes a page in, and lets go of the oldest beyond the limits. The newest stays in any case:
+    /// somebody waits for it.
     pub(crate) fn push(&mut self, page: HistoryPage<P>) {
-        if self.pages.len() >= PAGES_MAX {
-            self.pages.pop_front();
-        }
+        self.size_bytes += page.size_bytes();
         self.pages.push_back(page);
+        while self.pages.len() > 1
+            && (self.size_bytes > HISTORY_BYTES_MAX || self.pages.len() > PAGES_MAX)
+            && let Some(oldest) = self.pages.pop_front()
+        {
+            self.size_bytes -= oldest.size_bytes();
+        }
     }
 
     /// The page that carries a subscriber of `lane` on from `offset`. The newest counts: it knows
@@ -54,11 +68,57 @@ impl<P> History<P> {
     }
 
     pub(crate) fn forget(&mut self, lane: LaneId) {
-        self.pages.retain(|page| page.lane != lane);
+        let is_other = |page: &HistoryPage<P>| page.lane != lane;
+        if self.pages.iter().all(is_other) {
+            return;
+        }
+        self.pages.retain(is_other);
+        self.size_bytes = self.pages.iter().map(HistoryPage::size_bytes).sum();
     }
 
     /// Frees all pages: nobody catches up any more.
     pub(crate) fn clear(&mut self) {
-        self.pages = VecDeque::new();
+        *self = Self::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(number: u64, size_bytes: usize) -> HistoryPage<()> {
+        let (after, end) = (Offset::new(number), Offset::new(number + 1));
+        let topic = "a".parse().expect("a topic");
+        let entry = Entry { offset: end, topic, size_bytes, payload: () };
+        let entries = vec![Arc::new(entry)];
+        HistoryPage { lane: LaneId(0), after, end, trimmed: Offset::ZERO, entries }
+    }
+
+    fn kept(history: &History<()>, upto: u64) -> Vec<u64> {
+        let is_kept = |number: &u64| history.find(LaneId(0), Offset::new(*number)).is_some();
+        (0..upto).filter(is_kept).collect()
+    }
+
+    #[test]
+    fn many_readers_of_small_pages_keep_each_its_own() {
+        let mut history = History::new();
+        (0..PAGES_MAX as u64).for_each(|number| history.push(page(number, 100)));
+        assert_eq!(kept(&history, 1_000).len(), PAGES_MAX);
+        history.push(page(PAGES_MAX as u64, 100));
+        assert_eq!(kept(&history, 1_000).first(), Some(&1), "the oldest goes");
+    }
+
+    #[test]
+    fn pages_are_bounded_in_bytes_and_the_newest_stays() {
+        let mut history = History::new();
+        (0..4).for_each(|number| history.push(page(number, HISTORY_BYTES_MAX / 2)));
+        assert_eq!(kept(&history, 4), [2, 3]);
+        history.push(page(4, 2 * HISTORY_BYTES_MAX));
+        assert_eq!(kept(&history, 5), [4]);
+        history.push(page(5, 1));
+        assert_eq!(kept(&history, 6), [5]);
+        history.forget(LaneId(0));
+        history.push(page(6, HISTORY_BYTES_MAX));
+        assert_eq!(kept(&history, 7), [6]);
     }
 }

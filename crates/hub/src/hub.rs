@@ -198,6 +198,11 @@ impl<P> Hub<P> {
         self.history.push(page);
     }
 
+    /// Whether a page of history carries this subscriber on.
+    pub fn has_page(&self, delivery: &Delivery) -> bool {
+        self.history.find(delivery.lane, delivery.offset).is_some()
+    }
+
     /// Frees the pages of history: call it when nobody catches up any more.
     pub fn clear_history(&mut self) {
         self.history.clear();

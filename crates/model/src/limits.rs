@@ -465,6 +465,8 @@ pub const DELETIONS_HELD_UP_MAX: usize = 8 * DELETIONS_KEPT_MAX;
 /// Pages of history that are read for one shard at a time; who needs another waits, so that a
 /// reconnect storm does not starve live traffic.
 pub const CATCH_UPS_PER_SHARD_MAX: usize = 4;
+/// Bytes of the pages of history that one shard keeps while somebody reads them.
+pub const HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes that a subscriber may send on a stream that only the server writes to.
 pub const IDLE_INPUT_BYTES_MAX: usize = 64 * 1024;
 /// Time that a drain takes at most.

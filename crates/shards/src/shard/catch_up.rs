@@ -11,8 +11,9 @@ use bellwire_journal::{Error, Page};
 use bellwire_model::Offset;
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_wire::problem::Problem;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::connection::Subscription;
 use super::turn::Shard;
 use super::{PageRead, Token};
 use crate::frames;
@@ -26,6 +27,8 @@ pub(super) struct CatchUps {
     reading: FxHashMap<u64, CatchUp>,
     /// Connections that wait until fewer pages are read at once.
     admission: VecDeque<Token>,
+    /// Connections whose sockets were full in the middle of a page.
+    readers: FxHashSet<Token>,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,19 @@ struct CatchUp {
 }
 
 impl CatchUps {
+    /// Whether somebody waits although another page may be read.
+    pub(super) fn may_admit(&self) -> bool {
+        !self.admission.is_empty() && self.reading.len() < CATCH_UPS_PER_SHARD_MAX
+    }
+
+    /// A connection is in the middle of no page any more.
+    pub(super) fn forget_reader(&mut self, token: Token) {
+        // Mostly there is none.
+        if !self.readers.is_empty() {
+            self.readers.remove(&token);
+        }
+    }
+
     /// The lane has ended: nobody waits for its pages. Their places stay taken until they come.
     pub(super) fn abandon(&mut self, lane: LaneId) {
         for page in self.reading.values_mut().filter(|page| page.lane == Some(lane)) {
@@ -80,17 +96,35 @@ impl Shard {
         if let Some(lane) = lane {
             self.serve_page((lane, after), waiting, read.page);
         }
-        // Many of those who wait may be served by the pages that have come meanwhile.
-        while self.catch_ups.reading.len() < CATCH_UPS_PER_SHARD_MAX
-            && let Some(token) = self.catch_ups.admission.pop_front()
-        {
+    }
+
+    /// Gives a turn to as many of those who wait as there are pages that may be read. Some of them
+    /// are served by the pages that have come meanwhile; the others have theirs read.
+    pub(super) fn admit_to_history(&mut self) {
+        let vacant = CATCH_UPS_PER_SHARD_MAX.saturating_sub(self.catch_ups.reading.len());
+        for _ in 0..vacant {
+            let Some(token) = self.catch_ups.admission.pop_front() else { return };
             self.resume([token]);
+        }
+    }
+
+    /// Notes whether a connection is in the middle of a page: it goes on there when its socket
+    /// takes more.
+    pub(super) fn note_page(&mut self, token: Token) {
+        let Some(connection) = self.connections.get(token) else { return };
+        let reads = |it: &Subscription| self.hub.has_page(&it.delivery);
+        if connection.outlet.is_full() && connection.subscriptions().any(reads) {
+            self.catch_ups.readers.insert(token);
+        } else {
+            self.catch_ups.forget_reader(token);
         }
     }
 
     /// Frees the pages of history once nobody catches up.
     pub(super) fn free_history(&mut self) {
-        if self.catch_ups.reading.is_empty() && self.queued.is_empty() {
+        let CatchUps { reading, admission, readers, .. } = &self.catch_ups;
+        let is_needed = !reading.is_empty() || !admission.is_empty() || !readers.is_empty();
+        if !is_needed && self.queued.is_empty() {
             self.hub.clear_history();
         }
     }
@@ -105,6 +139,11 @@ impl Shard {
             Ok(page) => {
                 let epoch = self.hub.tail().epoch;
                 self.hub.push_history(frames::history_page(epoch, (lane, after), page));
+                let mut waiting = waiting.into_iter();
+                if let Some(first) = waiting.next() {
+                    self.resume([first]);
+                    self.hurry(first);
+                }
                 self.resume(waiting);
             }
             Err(error) => {
@@ -133,6 +172,14 @@ impl Shard {
             {
                 self.queue(token);
             }
+        }
+    }
+
+    /// Whoever asked for a page goes on before others have theirs read, which may take its place:
+    /// a page that nobody came to see would be read for nothing, and again.
+    fn hurry(&mut self, token: Token) {
+        if self.queued.back() == Some(&token) {
+            self.queued.rotate_right(1);
         }
     }
 }

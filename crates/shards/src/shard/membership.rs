@@ -228,6 +228,7 @@ impl Shard {
             self.cancel(token, 0);
         }
         let connection = self.connections.remove(token);
+        self.catch_ups.forget_reader(token);
         if connection.outlet.socket.collector().is_some() {
             self.leave(&connection.main);
             self.handle.forget_poll();

@@ -148,6 +148,7 @@ impl Shard {
             self.close_who_hold_up();
             self.adopt_some();
             self.visit_touched();
+            self.admit_to_history();
             self.visit_queued();
             self.look_at_wheel();
             self.report_lag();
@@ -160,7 +161,8 @@ impl Shard {
     }
 
     fn poll_timeout(&self) -> Duration {
-        let is_idle = self.queued.is_empty() && self.adoptions.is_empty();
+        let is_idle =
+            self.queued.is_empty() && self.adoptions.is_empty() && !self.catch_ups.may_admit();
         if !is_idle || !self.held_up_by.is_empty() || self.members.has_touched() {
             return Duration::ZERO;
         }
@@ -292,6 +294,7 @@ impl Shard {
     pub(super) fn visit(&mut self, token: Token) {
         self.serve(token);
         self.note_lag(token);
+        self.note_page(token);
     }
 
     fn serve(&mut self, token: Token) {
