@@ -11,6 +11,7 @@
 //! The layout and what is promised of it is told in `docs/internals/journal.md`.
 
 mod blocks;
+mod bounds;
 mod checkpointer;
 mod index;
 mod keys;
@@ -21,7 +22,9 @@ mod present;
 mod reader;
 mod records;
 mod repair;
+mod rows;
 mod schema;
+mod stage;
 mod store;
 mod sums;
 mod sweep;
@@ -40,14 +43,14 @@ use crate::{
     Append, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record,
     RecordChange, RecordReply, Reply, RetentionRule, TopicFigures,
 };
+#[cfg(test)]
+use bounds::StoreBounds;
 use index::SharedIndex;
 use lock::Lock;
 use place::SharedPlace;
 use reader::Readers;
 pub use repair::{Repaired, repair};
 use store::DiskStore;
-#[cfg(test)]
-use store::StoreBounds;
 
 /// When an append counts as durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,12 @@ fn report(repaired: &Repaired) -> Vec<String> {
         ),
         format!("lost: {} events, {} records", repaired.events_lost, repaired.records_lost),
     ];
+    if repaired.record_changes_lost > 0 {
+        let lost = repaired.record_changes_lost;
+        lines.push(format!(
+            "lost: the last {lost} changes of silences, acknowledgements and the like"
+        ));
+    }
     for (first, last) in &repaired.unreadable {
         lines.push(format!("  offsets {first} to {last} could not be read"));
     }

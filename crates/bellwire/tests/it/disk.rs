@@ -14,7 +14,8 @@ fn refusal(data: &Path) -> String {
     let process = Process::start(&["serve", "--listen", "127.0.0.1:0", "--data", data]);
     let (code, output, errors) = process.finish();
     assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
-    assert!(errors.starts_with("error: cannot start: "), "{errors}");
+    // What it has loaded is told before.
+    assert!(errors.lines().any(|line| line.starts_with("error: cannot start: ")), "{errors}");
     assert!(!errors.contains("panicked"), "{errors}");
     errors
 }
@@ -182,4 +183,80 @@ fn a_data_directory_that_is_removed_under_the_server_is_noticed_and_said() {
             assert!(ready.text().contains("was removed"), "{}", ready.text());
         }
     }
+}
+
+/// Runs `bellwire repair` to its end; returns the exit code and what it says.
+fn repair(data: &Path) -> (Option<i32>, String) {
+    let process = Process::start(&["repair", "--data", data.to_str().expect("UTF-8")]);
+    let (code, output, errors) = process.finish();
+    (code, output + &errors)
+}
+
+/// Changes the one byte of the file that begins with `text`.
+fn damage(file: &Path, text: &str) {
+    let mut bytes = std::fs::read(file).expect("it can be read");
+    let found = bytes.windows(text.len()).position(|window| window == text.as_bytes());
+    bytes[found.expect("the event is in the file")] ^= 1;
+    std::fs::write(file, bytes).expect("written");
+}
+
+#[test]
+fn what_repair_keeps_is_served_behind_a_gap() {
+    let mut server = Server::start();
+    let publish = |server: &Server, number: usize| {
+        post(server.address(), "/v1/topics/lab/a", format!("\"event {number}.\"")).cursor()
+    };
+    let cursors: Vec<String> = (1..=300).map(|number| publish(&server, number)).collect();
+    assert!(server.end().success());
+    server.restart();
+    (301..=320).for_each(|number| drop(publish(&server, number)));
+    let (code, told) = repair(server.data());
+    assert_eq!(code, Some(1), "a server has the directory: {told}");
+    assert!(told.contains("used by another server"), "{told}");
+    server.kill();
+
+    // The write-ahead file has the newest twenty, and one event is damaged in the main file.
+    let file = server.data().join("journal.sqlite");
+    std::fs::remove_file(server.data().join("journal.sqlite-wal")).expect("removed");
+    damage(&file, "event 17.");
+    let errors = refusal(server.data());
+    assert!(errors.contains(file.to_str().expect("UTF-8")), "{errors}");
+    assert!(errors.contains("has lost its write-ahead file"), "{errors}");
+    assert!(errors.contains("bellwire repair"), "{errors}");
+
+    let (code, told) = repair(server.data());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("kept: 299 events of 1 topics"), "{told}");
+    assert!(told.contains("lost: 21 events"), "{told}");
+    assert!(told.contains("offsets 17 to 17 could not be read"), "{told}");
+    assert!(told.contains("offsets 301 to 320 could not be read"), "{told}");
+    assert!(server.data().join("damaged-1/journal.sqlite").exists());
+
+    server.restart();
+    let mut stream = Stream::resume(server.address(), "topic=lab/a", &cursors[9]);
+    let items = stream.until_ready();
+    assert_eq!(items[0].event_type, "gap", "{items:?}");
+    let whole: Vec<String> = items[1..].iter().map(|item| item.data.clone()).collect();
+    let expected = (1..=300).filter(|number| *number != 17);
+    assert_eq!(whole, expected.map(|number| format!("\"event {number}.\"")).collect::<Vec<_>>());
+    let next = publish(&server, 321);
+    assert!(!cursors.contains(&next), "{next}");
+}
+
+#[test]
+fn a_journal_without_its_database_can_be_begun_anew() {
+    let mut server = Server::start();
+    let cursor = post(server.address(), "/v1/topics/lab/a", "1").cursor();
+    server.end();
+    std::fs::remove_file(server.data().join("journal.sqlite")).expect("removed");
+    let errors = refusal(server.data());
+    assert!(errors.contains("is missing, but events were acknowledged in it"), "{errors}");
+    let (code, told) = repair(server.data());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("kept: 0 events"), "{told}");
+    assert!(told.contains("lost: 1 events"), "{told}");
+    server.restart();
+    let mut stream = Stream::resume(server.address(), "topic=lab/a", &cursor);
+    let items = stream.until_ready();
+    assert_eq!(items.first().map(|item| &*item.event_type), Some("gap"), "{items:?}");
 }

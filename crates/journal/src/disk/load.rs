@@ -7,7 +7,7 @@ use super::blocks::{BLOCK_OFFSETS, BlockNumber, Blocks, Summary};
 use super::index::Index;
 use super::present::Bits;
 use super::schema::{self, damaged, from_sql, to_sql};
-use super::{sums, sweep};
+use super::{rows, sums};
 use crate::ClockReading;
 use crate::retention::Retention;
 use crate::steps::{Boot, Steps};
@@ -31,10 +31,10 @@ pub(super) fn index(
 
     // The blocks that were not full or not saved yet: a few thousand events.
     let mut unsaved = Vec::new();
-    let mut select = connection.prepare(sweep::MARKS)?;
+    let mut select = connection.prepare(rows::MARKS)?;
     let mut rows = select.query((to_sql(first_unsaved), i64::MAX))?;
     while let Some(row) = rows.next()? {
-        let mark = sweep::mark(row, &index.topics)?;
+        let mark = rows::mark(row, &index.topics)?;
         unsaved.extend(index.add(mark));
     }
     if let Some((number, bits)) = schema::open_block(connection)? {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::schema::{begin, damaged};
+use super::schema::{begin, count_record_change, damaged};
 use super::sums;
 use crate::records::{Record, RecordChanges, RecordTally, record_bytes};
 
@@ -17,13 +17,21 @@ pub(super) fn tally(connection: &Connection) -> rusqlite::Result<RecordTally> {
     })
 }
 
+/// What the table holds after a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    pub(super) tally: RecordTally,
+    /// How many transactions have changed it.
+    pub(super) changes: u64,
+}
+
 /// Makes all changes, unless `accept` refuses what the table would then hold. Says what it holds.
 pub(super) fn write<E>(
     connection: &Connection,
     changes: &RecordChanges,
     mut tally: RecordTally,
     accept: impl FnOnce(RecordTally) -> Result<(), E>,
-) -> rusqlite::Result<Result<RecordTally, E>> {
+) -> rusqlite::Result<Result<Written, E>> {
     let transaction = begin(connection)?;
     {
         let mut size =
@@ -49,8 +57,9 @@ pub(super) fn write<E>(
         // Dropping the transaction takes everything back.
         return Ok(Err(refusal));
     }
+    let changes = count_record_change(&transaction)?;
     transaction.commit()?;
-    Ok(Ok(tally))
+    Ok(Ok(Written { tally, changes }))
 }
 
 /// Those whose keys begin with `prefix`, in their order.

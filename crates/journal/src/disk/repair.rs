@@ -15,8 +15,8 @@ use super::blocks::BlockNumber;
 use super::lock::Lock;
 use super::place::beside;
 use super::reader::{event, is_damage, is_whole};
+use super::rows::{EventRows, insert_topic, save_blocks};
 use super::schema::{self, damaged, from_sql};
-use super::store::{INSERT, insert_event, insert_topic, save_blocks};
 use super::witness::{self, State, Testimony, Witness};
 use super::{keys, load, records};
 use crate::retention::Retention;
@@ -39,6 +39,8 @@ pub struct Repaired {
     pub topics: u64,
     /// Records that are kept: silences, acknowledgements, posted alerts.
     pub records: u64,
+    /// Transactions that changed records and are lost.
+    pub record_changes_lost: u64,
     /// Records that were damaged.
     pub records_lost: u64,
     /// Idempotency keys that are kept.
@@ -52,7 +54,8 @@ pub struct Repaired {
 /// Repairs the journal in a data directory that no server uses. `fresh_epoch` is a random number.
 pub fn repair(directory: &Path, fresh_epoch: Epoch) -> Result<Repaired, Error> {
     let file = directory.join(schema::FILE);
-    if !file.exists() {
+    let wal = beside(&file, "-wal");
+    if ![&file, &wal, &directory.join(witness::FILE)].into_iter().any(|path| path.exists()) {
         return Err(Error::open(&file, io::ErrorKind::NotFound.into()));
     }
     let _lock = Lock::take(directory)?;
@@ -75,7 +78,7 @@ pub fn repair(directory: &Path, fresh_epoch: Epoch) -> Result<Repaired, Error> {
     let salvaged = salvage.run(&old.join(schema::FILE), fresh_epoch);
     let (mut repaired, tail) = salvaged.map_err(|error| Error::sqlite(&target, error))?;
     drop(connection);
-    let closed = Testimony { state: State::Closed, epoch: repaired.epoch, tail };
+    let closed = Testimony { state: State::Closed, epoch: repaired.epoch, tail, record_changes: 0 };
     drop(Witness::begin(&new, closed)?);
     repaired.damaged_files = swap(directory, &new).map_err(fail)?;
     fs::remove_dir_all(&scratch).map_err(fail)?;
@@ -123,6 +126,7 @@ impl Salvage<'_> {
             topics: 0,
             records: 0,
             records_lost: 0,
+            record_changes_lost: self.testimony.map_or(0, |testimony| testimony.record_changes),
             keys: 0,
             epoch: fresh,
             damaged_files: PathBuf::new(),
@@ -135,6 +139,8 @@ impl Salvage<'_> {
             self.events(&source, &mut repaired)?;
             self.keys(&source, &mut repaired)?;
             self.records(&source, &mut repaired)?;
+            let changes = schema::record_changes(&source).unwrap_or_default();
+            repaired.record_changes_lost = repaired.record_changes_lost.saturating_sub(changes);
             let forgotten: i64 = schema::meta(&source, "forgotten").ok().flatten().unwrap_or(0);
             schema::set_meta(self.target, "forgotten", forgotten)?;
         }
@@ -186,6 +192,7 @@ impl Salvage<'_> {
         let (expected, following): (i64, i64) = counted.unwrap_or_default();
         let (mut in_blocks, mut after_blocks) = (0, 0);
         let transaction = schema::begin(self.target)?;
+        let mut rows = EventRows::new(&transaction)?;
         walk.run(source, &mut |found| {
             let is_in_blocks = |offset| BlockNumber::of(offset).0 < following.unsigned_abs();
             let row = match found {
@@ -196,8 +203,7 @@ impl Salvage<'_> {
                 }
             };
             if let Ok(entry) = self.entry(row) {
-                let mut insert = transaction.prepare_cached(INSERT)?;
-                insert_event(&mut insert, TopicId(row.get(1)?), &entry)?;
+                rows.insert(TopicId(row.get(1)?), &entry)?;
                 in_blocks += i64::from(is_in_blocks(entry.offset));
                 repaired.events += 1;
             } else {
@@ -207,6 +213,7 @@ impl Salvage<'_> {
             }
             Ok(())
         })?;
+        drop(rows);
         repaired.events_lost = (expected - in_blocks).max(0).unsigned_abs() + after_blocks;
         transaction.commit()
     }

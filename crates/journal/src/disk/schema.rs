@@ -23,8 +23,16 @@ pub(super) const FILE: &str = "journal.sqlite";
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
 const FORMAT: i64 = 3;
+/// Where the table `meta` has how many transactions have changed records.
+const RECORD_CHANGES: &str = "record_changes";
 /// How long to wait for an operator's tool that holds the file, such as a backup.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+// Kinds of body in the table `events`.
+pub(super) const NO_BODY: i64 = 0;
+pub(super) const JSON: i64 = 1;
+pub(super) const TEXT: i64 = 2;
+pub(super) const BINARY: i64 = 3;
 
 const TABLES: &str = "
     -- What belongs to the whole journal.
@@ -216,6 +224,19 @@ pub(super) fn set_meta(
     connection.execute(upsert, (name, value)).map(drop)
 }
 
+/// How many transactions have changed records.
+pub(super) fn record_changes(connection: &Connection) -> rusqlite::Result<u64> {
+    Ok(meta::<i64>(connection, RECORD_CHANGES)?.unwrap_or_default().unsigned_abs())
+}
+
+/// Counts a transaction that changes records. Returns how many there were with it.
+pub(super) fn count_record_change(connection: &Connection) -> rusqlite::Result<u64> {
+    let upsert = "INSERT INTO meta (name, value) VALUES (?1, 1)
+                  ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value";
+    let mut upsert = connection.prepare_cached(upsert)?;
+    upsert.query_row([RECORD_CHANGES], |row| row.get(0)).map(i64::unsigned_abs)
+}
+
 /// What is known of the last run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastRun {
@@ -226,6 +247,8 @@ pub(super) struct LastRun {
     /// It may have acknowledged events that are not in the file: it did not sync each commit, was
     /// not closed, and the system did not live on after it.
     pub(super) may_have_lost: bool,
+    /// How many transactions have changed records.
+    pub(super) record_changes: u64,
 }
 
 /// How the last run worked and ended.
@@ -241,7 +264,12 @@ pub(super) fn last_run(
     let synced = durability.as_deref() == Some(Durability::Sync.as_str());
     let may_have_lost = !synced && is_clean != Some(true) && boot == Boot::Other;
     let epoch = meta(connection, "epoch")?.map(Epoch::new);
-    Ok(LastRun { epoch, boot, may_have_lost: may_have_lost && epoch.is_some() })
+    Ok(LastRun {
+        epoch,
+        boot,
+        may_have_lost: may_have_lost && epoch.is_some(),
+        record_changes: record_changes(connection)?,
+    })
 }
 
 /// Looks whether the small tables hang together; whoever reads events looks at those.

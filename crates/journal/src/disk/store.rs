@@ -3,76 +3,37 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
-use bellwire_model::{Entry, Epoch, Offset, Timestamp, Topic};
+use bellwire_model::{Epoch, Offset, Timestamp};
 use bytes::Bytes;
-use rusqlite::{CachedStatement, Connection, Statement};
-use rustc_hash::FxHashMap;
+use rusqlite::Connection;
 
-use super::blocks::{BlockNumber, Mark, Summary};
+use super::blocks::{BlockNumber, Summary};
+use super::bounds::StoreBounds;
 use super::checkpointer::Checkpointer;
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::place::{Place, SharedPlace};
-use super::present::Bits;
-use super::schema::{self, Format, from_sql, to_sql};
+use super::rows::{EventRows, save_blocks};
+use super::schema::{self, Format, from_sql};
+use super::stage::{Stage, Staged, save_topics};
+use super::sweep::Swept;
 use super::witness::{State, Testimony, Witness};
-use super::{DiskOptions, Durability, load, records, sums, sweep, witness};
+use super::{DiskOptions, Durability, load, records, sweep, witness};
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
 use crate::steps::{Boot, Now, Steps};
-use crate::topics::{self, TopicId, TopicState};
 use crate::writer::{Committed, Store};
-use crate::{Append, Appended, ClockReading, ClockStep, Error};
-
-// Kinds of body in the table `events`.
-pub(super) const NO_BODY: i64 = 0;
-pub(super) const JSON: i64 = 1;
-pub(super) const TEXT: i64 = 2;
-pub(super) const BINARY: i64 = 3;
-
-pub(super) const INSERT: &str =
-    "INSERT INTO events (offset, topic, key, type, time, kind, content_type, data, checksum)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-
-/// How much there may be; tests lower it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StoreBounds {
-    /// Topics with a row of their own.
-    pub(crate) topics: usize,
-    /// Idempotency keys.
-    pub(crate) keys: usize,
-    /// Pages of the file, where the disk shall seem full beyond them.
-    pub(crate) pages: Option<u32>,
-}
-
-impl StoreBounds {
-    #[cfg(test)]
-    fn of(options: &DiskOptions) -> Self {
-        options.bounds
-    }
-
-    #[cfg(not(test))]
-    fn of(_: &DiskOptions) -> Self {
-        Self::default()
-    }
-}
-
-impl Default for StoreBounds {
-    fn default() -> Self {
-        Self { topics: TOPICS_MAX, keys: IDEMPOTENCY_KEYS_MAX, pages: None }
-    }
-}
+use crate::{Append, ClockReading, ClockStep, Error};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct DiskStore {
-    pub(super) connection: Connection,
-    pub(super) index: SharedIndex,
-    pub(super) keys: Keys,
+    connection: Connection,
+    index: SharedIndex,
+    keys: Keys,
     /// Full blocks that are not in their table yet; they ride the next transaction.
-    pub(super) unsaved: Vec<(BlockNumber, Summary)>,
-    pub(super) bounds: StoreBounds,
+    unsaved: Vec<(BlockNumber, Summary)>,
+    bounds: StoreBounds,
     steps: Steps,
     log: FileState,
     records: RecordTally,
@@ -118,10 +79,11 @@ impl DiskStore {
         if let Some(testimony) = testimony
             && !ended.may_have_lost
         {
-            testimony.check(file, ended.epoch, loaded.0.tail)?;
+            testimony.check(file, ended, loaded.0.tail)?;
         }
         let epoch = schema::begin_run(&connection, &options, ended).map_err(fail)?;
-        let testimony = Testimony { state: State::Running, epoch, tail: loaded.0.tail };
+        let (tail, record_changes) = (loaded.0.tail, ended.record_changes);
+        let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
         let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;
         let opened =
             Opened { connection, loaded, boot: ended.boot, place: Place::of(file)?.into() };
@@ -184,7 +146,7 @@ impl DiskStore {
         let transaction = schema::begin(&self.connection)?;
         save_blocks(&transaction, &self.unsaved)?;
         let stage = Stage {
-            insert: transaction.prepare_cached(INSERT)?,
+            rows: EventRows::new(&transaction)?,
             connection: &transaction,
             index: &index,
             keys: &mut self.keys,
@@ -291,7 +253,8 @@ impl Store for DiskStore {
         });
         let written = written.map_err(|error| self.failed(error))??;
         self.place.check_held()?;
-        self.records = written;
+        self.records = written.tally;
+        self.witness.note_records(written.changes);
         let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
         let bytes = changes.iter().map(|(key, value)| key.len() + value_bytes(value)).sum();
         self.after_commit(bytes);
@@ -311,7 +274,14 @@ impl Store for DiskStore {
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {
         self.check()?;
         let now = self.steps.now(now);
-        let step = sweep::step(self, from, &now).map_err(|error| self.failed(error))?;
+        let mut swept = Swept {
+            connection: &self.connection,
+            index: &self.index,
+            keys: &mut self.keys,
+            unsaved: &mut self.unsaved,
+            bounds: self.bounds,
+        };
+        let step = sweep::step(&mut swept, from, &now).map_err(|error| self.failed(error))?;
         self.after_commit(step.bytes);
         Ok(step.next)
     }
@@ -334,141 +304,4 @@ impl Store for DiskStore {
         schema::end_run(&self.connection, open).map_err(|error| self.failed(error))?;
         self.witness.close()
     }
-}
-
-/// What a transaction has written, to be made visible after its commit.
-#[derive(Debug, Default)]
-struct Staged {
-    entries: Vec<Entry>,
-    marks: Vec<Mark>,
-    results: Vec<Result<Vec<Appended>, Error>>,
-    /// New topics, and by name.
-    topics: Vec<(TopicId, TopicState)>,
-    ids: FxHashMap<Topic, TopicId>,
-}
-
-/// A transaction under way.
-struct Stage<'a> {
-    insert: CachedStatement<'a>,
-    connection: &'a Connection,
-    index: &'a Index,
-    keys: &'a mut Keys,
-    next: &'a mut u64,
-    staged: Staged,
-}
-
-impl Stage<'_> {
-    /// Writes the batches' events.
-    fn run(mut self, batches: Vec<Vec<Append>>, topics_max: usize) -> rusqlite::Result<Staged> {
-        for batch in batches {
-            let has_room = topics::has_room(&batch, self.topics_with(&batch), topics_max);
-            let appended =
-                if has_room { Ok(self.append(batch)?) } else { Err(Error::TooManyTopics) };
-            self.staged.results.push(appended);
-        }
-        Ok(self.staged)
-    }
-
-    /// How many topics `batch` brings, or more where it repeats new ones, and how many there are.
-    fn topics_with(&self, batch: &[Append]) -> (usize, usize) {
-        let is_new = |topic: &Topic| {
-            self.index.topics.id(topic).is_none() && !self.staged.ids.contains_key(topic)
-        };
-        let new = batch.iter().filter(|append| is_new(&append.event.topic)).count();
-        (new, self.index.topics.len() + self.staged.topics.len())
-    }
-
-    fn append(&mut self, batch: Vec<Append>) -> rusqlite::Result<Vec<Appended>> {
-        batch.into_iter().map(|append| self.append_one(append)).collect()
-    }
-
-    fn append_one(&mut self, append: Append) -> rusqlite::Result<Appended> {
-        let Append { event, idempotency_key } = append;
-        if let Some(key) = &idempotency_key
-            && let Some(offset) = self.keys.find(self.connection, &event, key)?
-        {
-            return Ok(Appended { offset, duplicate: true });
-        }
-        let offset = Offset::new(*self.next);
-        *self.next += 1;
-        let topic = self.intern(&event.topic);
-        let (bytes, time) = (event.size_bytes() as u64, event.time);
-        let entry = Entry { offset, event };
-        insert_event(&mut self.insert, topic, &entry)?;
-        if let Some(key) = idempotency_key {
-            self.keys.remember(self.connection, &key, &entry)?;
-        }
-        self.staged.marks.push(Mark { offset, topic, bytes, time });
-        self.staged.entries.push(entry);
-        Ok(Appended { offset, duplicate: false })
-    }
-
-    fn intern(&mut self, topic: &Topic) -> TopicId {
-        let known = self.index.topics.id(topic).or_else(|| self.staged.ids.get(topic).copied());
-        known.unwrap_or_else(|| {
-            let id = TopicId(self.index.topics.next_id().0 + self.staged.topics.len() as u32);
-            let rule = self.index.retention.rule_of(topic);
-            self.staged.topics.push((id, TopicState::new(topic.clone(), rule)));
-            self.staged.ids.insert(topic.clone(), id);
-            id
-        })
-    }
-}
-
-/// Writes an event's row with the statement of [`INSERT`].
-pub(super) fn insert_event(
-    insert: &mut Statement<'_>,
-    topic: TopicId,
-    entry: &Entry,
-) -> rusqlite::Result<()> {
-    let Entry { offset, event } = entry;
-    let (kind, content_type) = sums::kind(event);
-    let data = event.body.as_ref().map(|body| &**body.bytes());
-    let (key, event_type) = (event.key.as_deref(), event.event_type.as_deref());
-    let (time, sum) = (event.time.as_ms(), sums::of_event(*offset, event));
-    let row = (to_sql(*offset), topic.0, key, event_type, time, kind, content_type, data, sum);
-    insert.execute(row).map(drop)
-}
-
-/// Writes a topic's row.
-pub(super) fn insert_topic(
-    connection: &Connection,
-    id: TopicId,
-    (name, trimmed): (&str, Offset),
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO topics (id, name, trimmed, checksum) VALUES (?1, ?2, ?3, ?4)";
-    let row = (id.0, name, to_sql(trimmed), sums::of_topic(id, name, trimmed));
-    connection.prepare_cached(sql)?.execute(row).map(drop)
-}
-
-fn save_topics(connection: &Connection, staged: &Staged) -> rusqlite::Result<()> {
-    for (id, state) in &staged.topics {
-        insert_topic(connection, *id, (state.topic.as_str(), Offset::ZERO))?;
-    }
-    Ok(())
-}
-
-/// Writes the summaries of blocks into their table.
-pub(super) fn save_blocks(
-    connection: &Connection,
-    blocks: &[(BlockNumber, Summary)],
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO blocks (block, topic, events, bytes, last, oldest, checksum)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let mut insert = connection.prepare_cached(sql)?;
-    let sql = "INSERT INTO holes (block, present) VALUES (?1, ?2)";
-    let mut insert_holes = connection.prepare_cached(sql)?;
-    for (number, summary) in blocks {
-        if !summary.is_empty() && summary.present() != Bits::ALL {
-            insert_holes.execute((number.0 as i64, &summary.present().to_bytes()[..]))?;
-        }
-        for (topic, tally) in summary.sorted() {
-            let (events, bytes) = (tally.events as i64, tally.bytes as i64);
-            let (last, oldest) = (to_sql(tally.last), tally.oldest.as_ms());
-            let numbers = [number.0 as i64, topic.0.into(), events, bytes, last, oldest];
-            let sum = sums::of_row(&numbers, &[]);
-            insert.execute((number.0 as i64, topic.0, events, bytes, last, oldest, sum))?;
-        }
-    }
-    Ok(())
 }

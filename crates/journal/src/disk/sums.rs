@@ -6,8 +6,7 @@
 use bellwire_model::{Body, Event, Offset};
 use crc32fast::Hasher;
 
-use super::schema::to_sql;
-use super::store::{BINARY, JSON, NO_BODY, TEXT};
+use super::schema::{BINARY, JSON, NO_BODY, TEXT, to_sql};
 use crate::topics::TopicId;
 
 /// The kind of a body in the table `events`, and its type of content.

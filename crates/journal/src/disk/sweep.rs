@@ -3,35 +3,32 @@
 //! A step reads the small columns of a block's events, asks the rules about each, deletes what
 //! goes, and puts the summary of what is left in place of the old one.
 
+use bellwire_model::Offset;
 use bellwire_model::limits::{RETENTION_STEP_BLOCKS_MAX, RETENTION_STEP_LOOKS_MAX};
-use bellwire_model::{Offset, Timestamp};
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
-use super::blocks::{Block, BlockNumber, Mark, RemovedByTopic, Summary};
-use super::index::{Index, Sweep};
+use super::blocks::{Block, BlockNumber, RemovedByTopic, Summary};
+use super::bounds::StoreBounds;
+use super::index::{Index, SharedIndex, Sweep};
+use super::keys::Keys;
 use super::present::Missing;
-use super::schema::{begin, damaged, from_sql, set_meta, to_sql};
-use super::store::{DiskStore, save_blocks};
+use super::rows::{MARKS, mark, save_blocks};
+use super::schema::{begin, damaged, set_meta, to_sql};
 use super::sums;
+
 use crate::steps::Now;
 use crate::topics::{TopicId, Topics};
 
-/// Selects the [`mark`]s of a range of offsets; touches no body.
-pub(super) const MARKS: &str = "
-    SELECT offset, topic, time,
-           coalesce(octet_length(key), 0) + coalesce(octet_length(type), 0)
-           + coalesce(octet_length(data), 0)
-    FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
-
-/// Reads a row of [`MARKS`].
-pub(super) fn mark(row: &Row<'_>, topics: &Topics) -> rusqlite::Result<Mark> {
-    let topic = TopicId(row.get(1)?);
-    let state = topics.get(topic).ok_or_else(|| damaged("an event of an unknown topic"))?;
-    // The same sum as `Event::size_bytes`.
-    let bytes = row.get::<_, i64>(3)? as u64 + state.topic.as_str().len() as u64;
-    let time = Timestamp::from_ms(row.get(2)?);
-    Ok(Mark { offset: from_sql(row.get(0)?), topic, bytes, time })
+/// What retention works on.
+#[derive(Debug)]
+pub(super) struct Swept<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) index: &'a SharedIndex,
+    pub(super) keys: &'a mut Keys,
+    /// Full blocks that are not in their table yet.
+    pub(super) unsaved: &'a mut Vec<(BlockNumber, Summary)>,
+    pub(super) bounds: StoreBounds,
 }
 
 /// What a step did.
@@ -44,15 +41,15 @@ pub(super) struct Step {
 }
 
 /// One step of retention, from `from` on.
-pub(super) fn step(store: &mut DiskStore, from: Offset, now: &Now) -> rusqlite::Result<Step> {
-    let (due, next) = due(&store.index.read(), from, now);
-    let bytes = if due.is_empty() { 0 } else { sweep(store, &due, now)? };
+pub(super) fn step(swept: &mut Swept<'_>, from: Offset, now: &Now) -> rusqlite::Result<Step> {
+    let (due, next) = due(&swept.index.read(), from, now);
+    let bytes = if due.is_empty() { 0 } else { sweep(swept, &due, now)? };
     if next.is_some() {
         return Ok(Step { next, bytes });
     }
     // The events are done: now the names.
-    let more_keys = store.keys.forget(&store.connection, store.bounds.keys, now)?;
-    let more_topics = forget_topics(store)?;
+    let more_keys = swept.keys.forget(swept.connection, swept.bounds.keys, now)?;
+    let more_topics = forget_topics(swept)?;
     Ok(Step { next: (more_keys || more_topics).then_some(Offset::MAX), bytes })
 }
 
@@ -80,23 +77,23 @@ fn due(index: &Index, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<Offs
 }
 
 /// Cleans the blocks. Returns about how many bytes that wrote.
-fn sweep(store: &mut DiskStore, due: &[BlockNumber], now: &Now) -> rusqlite::Result<usize> {
-    let transaction = begin(&store.connection)?;
-    save_blocks(&transaction, &store.unsaved)?;
+fn sweep(swept: &mut Swept<'_>, due: &[BlockNumber], now: &Now) -> rusqlite::Result<usize> {
+    let transaction = begin(swept.connection)?;
+    save_blocks(&transaction, swept.unsaved)?;
     let sweep = {
-        let index = store.index.read();
+        let index = swept.index.read();
         let mut cleaning = Cleaning::new(&transaction, &index, now);
         due.iter().try_for_each(|number| cleaning.clean(*number))?;
         cleaning.sweep
     };
-    save_trimmed(&transaction, &store.index.read().topics, &sweep.removed)?;
+    save_trimmed(&transaction, &swept.index.read().topics, &sweep.removed)?;
     let bytes = sweep.removed.values().map(|removed| removed.bytes as usize).sum();
 
     // Under the lock: no reader may see the one without the other.
-    let mut index = store.index.write();
+    let mut index = swept.index.write();
     transaction.commit()?;
     index.swept(sweep);
-    store.unsaved.clear();
+    swept.unsaved.clear();
     Ok(bytes)
 }
 
@@ -184,16 +181,16 @@ fn save_trimmed(
 
 /// Forgets topics without events once they are more than half of what the journal holds at most.
 /// Returns whether there may be more.
-fn forget_topics(store: &mut DiskStore) -> rusqlite::Result<bool> {
+fn forget_topics(swept: &Swept<'_>) -> rusqlite::Result<bool> {
     let emptied = {
-        let index = store.index.read();
-        let is_crowded = index.topics.len() > store.bounds.topics / 2;
+        let index = swept.index.read();
+        let is_crowded = index.topics.len() > swept.bounds.topics / 2;
         if is_crowded { index.topics.emptied(RETENTION_STEP_LOOKS_MAX) } else { Vec::new() }
     };
     if emptied.is_empty() {
         return Ok(false);
     }
-    let transaction = begin(&store.connection)?;
+    let transaction = begin(swept.connection)?;
     {
         let mut delete = transaction.prepare_cached("DELETE FROM topics WHERE id = ?1")?;
         for (id, _) in &emptied {
@@ -201,7 +198,7 @@ fn forget_topics(store: &mut DiskStore) -> rusqlite::Result<bool> {
         }
     }
     let newest = emptied.iter().map(|(_, trimmed)| *trimmed).max().unwrap_or_default();
-    let mut index = store.index.write();
+    let mut index = swept.index.write();
     let forgotten = newest.max(index.topics.forgotten());
     set_meta(&transaction, "forgotten", to_sql(forgotten))?;
     transaction.commit()?;

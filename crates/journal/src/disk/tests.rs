@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bellwire_model::Epoch;
 use tempfile::TempDir;
 
-use super::store::StoreBounds;
+use super::bounds::StoreBounds;
 use super::{DiskJournal, DiskOptions, Durability, schema, witness};
 use crate::contract::{self, Rig, Seen};
 use crate::{ClockReading, Error};

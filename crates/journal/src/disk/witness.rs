@@ -1,4 +1,5 @@
-//! The witness: a file of its own that says up to where events were acknowledged.
+//! The witness: a file of its own that says up to where events were acknowledged, and how often
+//! records were changed.
 //!
 //! ```text
 //!  0  "BellWtns"        8 bytes
@@ -6,7 +7,8 @@
 //! 12  state             u32: 0 nothing was begun, 1 a server runs or was killed, 2 closed
 //! 16  epoch             u64
 //! 24  newest offset     u64
-//! 32  CRC-32 of these   u32
+//! 32  record changes    u64
+//! 40  CRC-32 of these   u32
 //! ```
 //!
 //! All numbers are little-endian. It is written after each commit and before the answer, and
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use bellwire_model::{Epoch, Offset};
 
 use super::place::beside;
+use super::schema::LastRun;
 use crate::Error;
 
 /// The file in the data directory.
@@ -30,7 +33,7 @@ pub(super) const FILE: &str = "journal.witness";
 
 const MARK: &[u8; 8] = b"BellWtns";
 const FORMAT: u32 = 1;
-const BYTES: usize = 36;
+const BYTES: usize = 44;
 
 /// What the journal was doing when the witness was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +52,15 @@ pub(super) struct Testimony {
     pub(super) state: State,
     pub(super) epoch: Epoch,
     pub(super) tail: Offset,
+    /// How many transactions have changed records.
+    pub(super) record_changes: u64,
 }
 
 impl Testimony {
+    fn of_nothing() -> Self {
+        Self { state: State::New, epoch: Epoch::new(0), tail: Offset::ZERO, record_changes: 0 }
+    }
+
     fn to_bytes(self) -> [u8; BYTES] {
         let state: u32 = match self.state {
             State::New => 0,
@@ -64,8 +73,9 @@ impl Testimony {
         bytes[12..16].copy_from_slice(&state.to_le_bytes());
         bytes[16..24].copy_from_slice(&u64::from(self.epoch.get()).to_le_bytes());
         bytes[24..32].copy_from_slice(&self.tail.get().to_le_bytes());
-        let sum = crc32fast::hash(&bytes[..32]);
-        bytes[32..].copy_from_slice(&sum.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.record_changes.to_le_bytes());
+        let sum = crc32fast::hash(&bytes[..40]);
+        bytes[40..].copy_from_slice(&sum.to_le_bytes());
         bytes
     }
 
@@ -86,24 +96,23 @@ impl Testimony {
             _ => return None,
         };
         let epoch = Epoch::new(u32::try_from(number(16)?).ok()?);
-        Some(Self { state, epoch, tail: Offset::new(number(24)?) })
+        Some(Self { state, epoch, tail: Offset::new(number(24)?), record_changes: number(32)? })
     }
 }
 
 impl Testimony {
     /// Fails where the database at `file` has less than what is testified.
-    pub(super) fn check(
-        self,
-        file: &Path,
-        epoch: Option<Epoch>,
-        tail: Offset,
-    ) -> Result<(), Error> {
+    pub(super) fn check(self, file: &Path, last: LastRun, tail: Offset) -> Result<(), Error> {
         let what = if self.state == State::New {
             return Ok(());
-        } else if epoch != Some(self.epoch) {
+        } else if last.epoch != Some(self.epoch) {
             "is of another epoch than its witness".into()
         } else if tail < self.tail {
             format!("ends at offset {tail}, but events were acknowledged up to {}", self.tail)
+                .into()
+        } else if last.record_changes < self.record_changes {
+            let missing = self.record_changes - last.record_changes;
+            format!("lacks the last {missing} changes of silences, acknowledgements and the like")
                 .into()
         } else {
             return Ok(());
@@ -132,8 +141,7 @@ pub(super) fn before_opening(file: &Path) -> Result<Option<Testimony>, Error> {
         "has lost its write-ahead file, `journal.sqlite-wal`".into()
     } else {
         if !has_main && testimony.is_none() {
-            let (epoch, tail) = (Epoch::new(0), Offset::ZERO);
-            Witness::begin(directory, Testimony { state: State::New, epoch, tail })?;
+            Witness::begin(directory, Testimony::of_nothing())?;
         }
         return Ok(testimony);
     };
@@ -185,7 +193,17 @@ impl Witness {
     /// Events up to `tail` are about to be acknowledged.
     pub(super) fn note(&mut self, tail: Offset) {
         self.testimony.tail = tail;
-        // Where it fails it says less than there is, which harms nobody.
+        self.write();
+    }
+
+    /// The newest change of records is about to be acknowledged.
+    pub(super) fn note_records(&mut self, changes: u64) {
+        self.testimony.record_changes = changes;
+        self.write();
+    }
+
+    /// Where it fails it says less than there is, which harms nobody.
+    fn write(&self) {
         let _ = self.file.write_all_at(&self.testimony.to_bytes(), 0);
     }
 

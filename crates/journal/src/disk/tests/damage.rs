@@ -173,6 +173,31 @@ fn a_damaged_journal_is_refused_by_name_or_whole_or_says_what_it_lacks() {
 }
 
 #[test]
+fn changes_of_records_that_are_lost_after_the_last_event_are_noticed() {
+    let folder = TempDir::new().unwrap();
+    let rig = fill(folder.path());
+    let earlier = killed(&folder);
+    records::write(&*rig.journal, &[("c/3", Some("three"))]).unwrap();
+    records::write(&*rig.journal, &[("a/1", None)]).unwrap();
+    let later = killed(&folder);
+    drop(rig);
+    let name = "journal.sqlite-wal";
+    fs::copy(earlier.path().join(name), later.path().join(name)).unwrap();
+    let error = try_open(with(later.path())).map(drop).expect_err("it is refused");
+    assert!(matches!(error, Error::Less { .. }), "{error}");
+    assert!(error.to_string().contains("lacks the last 2 changes of silences"), "{error}");
+
+    let repaired = repair(later.path(), Epoch::new(9)).unwrap();
+    assert_eq!((repaired.record_changes_lost, repaired.events_lost), (2, 0));
+    let rig = open(with(later.path()));
+    assert_eq!(records::texts(&*rig.journal, "").len(), RECORDS.len());
+    records::write(&*rig.journal, &[("c/3", Some("three"))]).unwrap();
+    let again = killed(&later);
+    drop(rig);
+    open(with(again.path()));
+}
+
+#[test]
 fn a_repaired_journal_has_what_was_whole_behind_a_new_epoch() {
     let folder = TempDir::new().unwrap();
     let rig = fill(folder.path());

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{open, options, try_open};
 use crate::contract::{Rig, keyed, plain, rule};
-use crate::disk::store::StoreBounds;
+use crate::disk::bounds::StoreBounds;
 use crate::disk::{DiskOptions, schema};
 use crate::{Error, RetentionRule};
 

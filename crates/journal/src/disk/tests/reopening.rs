@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{killed, open, options};
 use crate::contract::{Rig, filters, keyed, plain, records, rule, timed};
-use crate::disk::store::StoreBounds;
+use crate::disk::bounds::StoreBounds;
 use crate::disk::{DiskOptions, Durability, schema, witness};
 use crate::{ClockReading, RetentionRule};
 

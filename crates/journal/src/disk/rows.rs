@@ -1,0 +1,153 @@
+//! Rows as they are written, and the columns of them that memory keeps.
+
+use bellwire_model::{Entry, Offset, Timestamp};
+use rusqlite::{CachedStatement, Connection, Row};
+
+use super::blocks::{BlockNumber, Mark, Summary};
+use super::present::Bits;
+use super::schema::{damaged, from_sql, to_sql};
+use super::sums;
+use crate::topics::{TopicId, Topics};
+
+/// What fails rolls back the whole transaction, so no statement needs to be undone by itself.
+const INSERT: &str = "INSERT OR FAIL INTO events
+    (offset, topic, time, kind, checksum, key, type, content_type, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// Events that one statement writes.
+const ROWS: usize = 16;
+
+/// Selects the [`mark`]s of a range of offsets; touches no body.
+pub(super) const MARKS: &str = "
+    SELECT offset, topic, time,
+           coalesce(octet_length(key), 0) + coalesce(octet_length(type), 0)
+           + coalesce(octet_length(data), 0)
+    FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
+
+/// Reads a row of [`MARKS`].
+pub(super) fn mark(row: &Row<'_>, topics: &Topics) -> rusqlite::Result<Mark> {
+    let topic = TopicId(row.get(1)?);
+    let state = topics.get(topic).ok_or_else(|| damaged("an event of an unknown topic"))?;
+    // The same sum as `Event::size_bytes`.
+    let bytes = row.get::<_, i64>(3)? as u64 + state.topic.as_str().len() as u64;
+    let time = Timestamp::from_ms(row.get(2)?);
+    Ok(Mark { offset: from_sql(row.get(0)?), topic, bytes, time })
+}
+
+/// Writes rows of events, several with a statement where there are as many: most of what a row
+/// costs is to begin a statement and to find the end of the table.
+pub(super) struct EventRows<'a> {
+    one: EventInsert<'a>,
+    several: EventInsert<'a>,
+}
+
+impl<'a> EventRows<'a> {
+    pub(super) fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let several = format!("{INSERT}{}", format!(", {VALUES}").repeat(ROWS - 1));
+        Ok(Self {
+            one: EventInsert::new(connection, INSERT)?,
+            several: EventInsert::new(connection, &several)?,
+        })
+    }
+
+    /// Writes events, whose topics `marks` has.
+    pub(super) fn insert_all(&mut self, entries: &[Entry], marks: &[Mark]) -> rusqlite::Result<()> {
+        let chunks = entries.chunks(ROWS).zip(marks.chunks(ROWS));
+        for (entries, marks) in chunks {
+            let rows = entries.iter().zip(marks).map(|(entry, mark)| (mark.topic, entry));
+            if entries.len() == ROWS {
+                self.several.insert(rows)?;
+            } else {
+                rows.into_iter().try_for_each(|row| self.one.insert([row]))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert(&mut self, topic: TopicId, entry: &Entry) -> rusqlite::Result<()> {
+        self.one.insert([(topic, entry)])
+    }
+}
+
+/// A statement that writes a number of events.
+struct EventInsert<'a> {
+    statement: CachedStatement<'a>,
+    /// Whether a row has a key, a type, a type of content. What has none stays so.
+    has: [[bool; 3]; ROWS],
+}
+
+impl<'a> EventInsert<'a> {
+    fn new(connection: &'a Connection, sql: &str) -> rusqlite::Result<Self> {
+        Ok(Self { statement: connection.prepare_cached(sql)?, has: [[false; 3]; ROWS] })
+    }
+
+    fn insert<'e>(
+        &mut self,
+        rows: impl IntoIterator<Item = (TopicId, &'e Entry)>,
+    ) -> rusqlite::Result<()> {
+        let mut at = 1;
+        for ((topic, entry), has) in rows.into_iter().zip(&mut self.has) {
+            let Entry { offset, event } = entry;
+            let (kind, content_type) = sums::kind(event);
+            let numbers = [
+                to_sql(*offset),
+                topic.0.into(),
+                event.time.as_ms(),
+                kind,
+                sums::of_event(*offset, event),
+            ];
+            for number in numbers {
+                self.statement.raw_bind_parameter(at, number)?;
+                at += 1;
+            }
+            let texts = [event.key.as_deref(), event.event_type.as_deref(), content_type];
+            for (text, has) in texts.into_iter().zip(has) {
+                if text.is_some() || *has {
+                    self.statement.raw_bind_parameter(at, text)?;
+                }
+                *has = text.is_some();
+                at += 1;
+            }
+            let data = event.body.as_ref().map(|body| &**body.bytes());
+            self.statement.raw_bind_parameter(at, data)?;
+            at += 1;
+        }
+        self.statement.raw_execute().map(drop)
+    }
+}
+
+/// Writes a topic's row.
+pub(super) fn insert_topic(
+    connection: &Connection,
+    id: TopicId,
+    (name, trimmed): (&str, Offset),
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO topics (id, name, trimmed, checksum) VALUES (?1, ?2, ?3, ?4)";
+    let row = (id.0, name, to_sql(trimmed), sums::of_topic(id, name, trimmed));
+    connection.prepare_cached(sql)?.execute(row).map(drop)
+}
+
+/// Writes the summaries of blocks into their table.
+pub(super) fn save_blocks(
+    connection: &Connection,
+    blocks: &[(BlockNumber, Summary)],
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO blocks (block, topic, events, bytes, last, oldest, checksum)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let mut insert = connection.prepare_cached(sql)?;
+    let sql = "INSERT INTO holes (block, present) VALUES (?1, ?2)";
+    let mut insert_holes = connection.prepare_cached(sql)?;
+    for (number, summary) in blocks {
+        if !summary.is_empty() && summary.present() != Bits::ALL {
+            insert_holes.execute((number.0 as i64, &summary.present().to_bytes()[..]))?;
+        }
+        for (topic, tally) in summary.sorted() {
+            let (events, bytes) = (tally.events as i64, tally.bytes as i64);
+            let (last, oldest) = (to_sql(tally.last), tally.oldest.as_ms());
+            let numbers = [number.0 as i64, topic.0.into(), events, bytes, last, oldest];
+            let sum = sums::of_row(&numbers, &[]);
+            insert.execute((number.0 as i64, topic.0, events, bytes, last, oldest, sum))?;
+        }
+    }
+    Ok(())
+}
