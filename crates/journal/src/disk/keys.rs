@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_failed_transaction_leaves_no_key_behind() {
         let folder = tempfile::TempDir::new().unwrap();
-        let connection = schema::open_to_write(&folder.path().join(schema::FILE)).unwrap().0;
+        let connection = schema::open_to_write(&folder.path().join(schema::FILE)).unwrap();
         let mut keys = Keys::default();
         let entry = Entry { offset: Offset::new(1), event: keyed("a", "k", 0).event };
         let transaction = begin(&connection).unwrap();

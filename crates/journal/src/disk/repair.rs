@@ -73,7 +73,7 @@ pub fn repair(directory: &Path, fresh_epoch: Epoch) -> Result<Repaired, Error> {
     }
     let testimony = witness::read(directory).ok().flatten();
     let target = new.join(schema::FILE);
-    let (connection, _) = schema::open_to_write(&target)?;
+    let connection = schema::open_to_write(&target)?;
     let mut salvage = Salvage { target: &connection, topics: FxHashMap::default(), testimony };
     let salvaged = salvage.run(&old.join(schema::FILE), fresh_epoch);
     let (mut repaired, tail) = salvaged.map_err(|error| Error::sqlite(&target, error))?;
@@ -133,7 +133,7 @@ impl Salvage<'_> {
         };
         let mut before = self.testimony.map(|testimony| testimony.epoch);
         // What cannot even be opened has nothing to give.
-        if let Ok((source, _)) = schema::open_to_write(old) {
+        if let Ok(source) = schema::open_to_write(old) {
             before = schema::meta(&source, "epoch").ok().flatten().map(Epoch::new).or(before);
             self.topics(&source)?;
             self.events(&source, &mut repaired)?;

@@ -105,8 +105,15 @@ const SUMS: &str = "
     ) STRICT;
 ";
 
-/// Opens or creates the file to write it. Commits are synced. Says what format it had.
-pub(super) fn open_to_write(file: &Path) -> Result<(Connection, Format), Error> {
+/// Opens or creates the file to write it. Commits are synced.
+pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
+    let (connection, format) = connect_to_write(file)?;
+    prepare(&connection, format).map_err(|error| Error::sqlite(file, error))?;
+    Ok(connection)
+}
+
+/// Opens or creates the file and changes nothing yet. Says what format it has.
+pub(super) fn connect_to_write(file: &Path) -> Result<(Connection, Format), Error> {
     let connect = || {
         let connection =
             connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -115,23 +122,21 @@ pub(super) fn open_to_write(file: &Path) -> Result<(Connection, Format), Error> 
     };
     let (connection, format) = connect().map_err(|error| Error::sqlite(file, error))?;
     match format {
-        Format::Known | Format::Old(_) | Format::New => {}
-        Format::Foreign => return Err(Error::Foreign { path: file.into() }),
-        Format::Unknown(found) => {
-            return Err(Error::Format { path: file.into(), found, known: FORMAT });
-        }
+        Format::Known | Format::Old(_) | Format::New => Ok((connection, format)),
+        Format::Foreign => Err(Error::Foreign { path: file.into() }),
+        Format::Unknown(found) => Err(Error::Format { path: file.into(), found, known: FORMAT }),
     }
-    let prepare = || {
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-        connection.pragma_update(None, "synchronous", "full")?;
-        // The checkpointer does it, off the writer's way.
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        let size_limit = WRITE_AHEAD_BYTES_MAX as i64;
-        connection.pragma_update_and_check(None, "journal_size_limit", size_limit, |_| Ok(()))?;
-        create(&connection, &format)
-    };
-    prepare().map_err(|error| Error::sqlite(file, error))?;
-    Ok((connection, format))
+}
+
+/// Makes the file one of this format.
+pub(super) fn prepare(connection: &Connection, format: Format) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // The checkpointer does it, off the writer's way.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    let size_limit = WRITE_AHEAD_BYTES_MAX as i64;
+    connection.pragma_update_and_check(None, "journal_size_limit", size_limit, |_| Ok(()))?;
+    create(connection, &format)
 }
 
 /// Opens the file to read it.

@@ -14,7 +14,7 @@ use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::place::{Place, SharedPlace};
 use super::rows::{EventRows, save_blocks};
-use super::schema::{self, Format, from_sql};
+use super::schema::{self, Format, LastRun, from_sql};
 use super::stage::{Stage, Staged, save_topics};
 use super::sweep::Swept;
 use super::witness::{State, Testimony, Witness};
@@ -62,16 +62,41 @@ struct Opened {
     place: SharedPlace,
 }
 
+/// Opens the file and brings it to this format.
+pub(super) fn connect(file: &Path) -> Result<(Connection, Option<Testimony>), Error> {
+    let testimony = witness::before_opening(file)?;
+    let (connection, format) = schema::connect_to_write(file)?;
+    if format == Format::Known && testimony.is_none() {
+        let what = format!("has lost its witness, `{}`", witness::FILE).into();
+        return Err(Error::Less { path: file.to_owned(), what });
+    }
+    if matches!(format, Format::Old(_)) && testimony.is_none() {
+        // Whoever is killed once the format is new must not seem to have lost it.
+        drop(Witness::begin(file.parent().unwrap_or(file), Testimony::of_nothing())?);
+    }
+    schema::prepare(&connection, format).map_err(|error| Error::sqlite(file, error))?;
+    Ok((connection, testimony))
+}
+
+/// Notes that a server runs. Returns the epoch.
+pub(super) fn begin_run(
+    connection: &Connection,
+    options: &DiskOptions,
+    last: LastRun,
+) -> Result<Epoch, Error> {
+    if last.may_have_lost {
+        // Whoever is killed once the epoch is new must not seem to have another one's witness.
+        drop(Witness::begin(&options.path, Testimony::of_nothing())?);
+    }
+    schema::begin_run(connection, options, last)
+        .map_err(|error| Error::sqlite(&options.path.join(schema::FILE), error))
+}
+
 impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
     pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
-        let testimony = witness::before_opening(file)?;
-        let (connection, format) = schema::open_to_write(file)?;
+        let (connection, testimony) = connect(file)?;
         let fail = |error| Error::sqlite(file, error);
-        if format == Format::Known && testimony.is_none() {
-            let what = format!("has lost its witness, `{}`", witness::FILE).into();
-            return Err(Error::Less { path: file.to_owned(), what });
-        }
         schema::check_tables(&connection).map_err(fail)?;
         let retention = Retention::new(options.retention.clone());
         let loaded = load::index(&connection, retention).map_err(fail)?;
@@ -81,7 +106,7 @@ impl DiskStore {
         {
             testimony.check(file, ended, loaded.0.tail)?;
         }
-        let epoch = schema::begin_run(&connection, &options, ended).map_err(fail)?;
+        let epoch = begin_run(&connection, &options, ended)?;
         let (tail, record_changes) = (loaded.0.tail, ended.record_changes);
         let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
         let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;

@@ -38,7 +38,8 @@ const BYTES: usize = 44;
 /// What the journal was doing when the witness was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// There is no database yet.
+    /// There is no database yet, or it is about to be changed so that a witness of what it was
+    /// would contradict it.
     New,
     /// It is open, or its process was killed.
     Running,
@@ -57,7 +58,7 @@ pub(super) struct Testimony {
 }
 
 impl Testimony {
-    fn of_nothing() -> Self {
+    pub(super) fn of_nothing() -> Self {
         Self { state: State::New, epoch: Epoch::new(0), tail: Offset::ZERO, record_changes: 0 }
     }
 

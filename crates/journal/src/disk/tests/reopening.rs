@@ -1,5 +1,6 @@
 //! What a journal is after its process has ended, one way or the other.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bellwire_model::limits::IDEMPOTENCY_AGE;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 use super::{killed, open, options};
 use crate::contract::{Rig, filters, keyed, plain, records, rule, timed};
 use crate::disk::bounds::StoreBounds;
-use crate::disk::{DiskOptions, Durability, schema, witness};
+use crate::disk::{DiskOptions, Durability, schema, store, witness};
 use crate::{ClockReading, RetentionRule};
 
 /// Everything that a journal tells.
@@ -125,6 +126,48 @@ fn a_file_of_format_1_gets_its_records() {
     records::write(&*rig.journal, &[("a", Some("1"))]).unwrap();
     assert_eq!(rig.journal.bounds().tail, offset);
     assert_eq!(records::texts(&*rig.journal, "").len(), 1);
+}
+
+#[test]
+fn a_start_that_is_killed_while_it_upgrades_is_no_damage() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    let offset = rig.append_one(plain("a", "x")).offset;
+    rig.journal.close().unwrap();
+    drop(rig);
+    let file = folder.path().join(schema::FILE);
+    Connection::open(&file).unwrap().execute_batch(FORMAT_1).unwrap();
+    std::fs::remove_file(folder.path().join(witness::FILE)).unwrap();
+    let connection = store::connect(&file).unwrap();
+    let copy = killed(&folder);
+    drop(connection);
+    let rig = open(options(copy.path()));
+    assert_eq!(rig.journal.bounds().tail, offset);
+    assert_eq!(rig.texts("**"), ["x"]);
+}
+
+#[test]
+fn a_start_that_is_killed_while_it_begins_an_epoch_is_no_damage() {
+    let folder = TempDir::new().unwrap();
+    let with = |path: &Path, boot: &str, epoch| DiskOptions {
+        durability: Durability::Interval,
+        boot_id: Some(boot.into()),
+        fresh_epoch: Epoch::new(epoch),
+        ..options(path)
+    };
+    let rig = open(with(folder.path(), "before", 7));
+    rig.append_one(plain("a", "x"));
+    let copy = killed(&folder);
+    drop(rig);
+    let after = with(copy.path(), "after", 8);
+    let (connection, _) = store::connect(&copy.path().join(schema::FILE)).unwrap();
+    let last = schema::last_run(&connection, &after).unwrap();
+    store::begin_run(&connection, &after, last).unwrap();
+    let again = killed(&copy);
+    drop(connection);
+    let rig = open(with(again.path(), "after", 9));
+    assert_eq!(rig.journal.epoch(), Epoch::new(8));
+    assert_eq!(rig.texts("**"), ["x"]);
 }
 
 #[test]
