@@ -3,34 +3,34 @@
 //! ```text
 //! desk ──take──▶ newest update of each alert ──▶ dispatcher ──▶ one task per notification
 //!                                                    ▲                    │
-//!                    records of what was told ◀──────┴──── delivered? ────┤
+//!            records of what was told and is owed ◀──┴──── delivered? ────┤
 //!                                                                         ▼
 //!                                             alerts/dead-letters/<receiver>, if given up
 //! ```
 //!
 //! Whoever has news of alerts leaves it and goes on: of each alert the newest counts, so what
-//! waits is bounded by the number of alerts, and nobody waits for a webhook.
+//! waits is bounded by the number of alerts, and nobody waits for a webhook. What a notification
+//! says is on the disk as owed before it is sent, and what is given up as a dead letter before it
+//! is owed no longer.
 
 mod configuration;
 mod dead_letter;
 mod delivery;
+mod ledger;
 mod payload;
 mod webhook;
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bellwire_alerts::config::{Config, Webhook};
-use bellwire_alerts::dispatch::{Dispatcher, RecordChange};
+use bellwire_alerts::dispatch::Dispatcher;
 use bellwire_alerts::notification::{Address, Notification, Update};
 use bellwire_journal::Journal;
 use bellwire_model::{Fingerprint, Timestamp};
 use bellwire_process::clock;
 use bellwire_process::crash;
-use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -38,6 +38,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 pub use self::configuration::{AlertmanagerConfigError, load};
 use self::dead_letter::DeadLetters;
 use self::delivery::{Lane, NotDelivered, Undelivered};
+use self::ledger::{Kept, Ledger};
 use self::webhook::Trust;
 use crate::figures::Figures;
 
@@ -50,8 +51,6 @@ const CLOCK_CHECK: Duration = Duration::from_secs(1);
 pub struct Notifier {
     news: Mutex<News>,
     has_news: Notify,
-    /// The journal has failed to keep records: all are offered again.
-    has_lost_records: AtomicBool,
 }
 
 /// What the dispatcher has not seen yet.
@@ -86,11 +85,7 @@ impl Notifier {
         let starts_at = clock::now().saturating_add(start_delay);
         let dispatcher = Dispatcher::new(Arc::clone(&config), stored).starting_at(starts_at);
         let news = News { updates: FxHashMap::default(), config, is_config_new: false };
-        let notifier = Arc::new(Self {
-            news: Mutex::new(news),
-            has_news: Notify::new(),
-            has_lost_records: AtomicBool::new(false),
-        });
+        let notifier = Arc::new(Self { news: Mutex::new(news), has_news: Notify::new() });
         let run = Run {
             lanes: lanes(dispatcher.config()),
             notifier: Arc::clone(&notifier),
@@ -100,8 +95,7 @@ impl Notifier {
             external_url,
             deliveries: JoinSet::new(),
             on_the_way: FxHashMap::default(),
-            unsaved: BTreeMap::new(),
-            uncounted: 0,
+            ledger: Ledger::default(),
             letters: DeadLetters::default(),
             failing: FxHashSet::default(),
         };
@@ -166,10 +160,7 @@ pub struct Run {
     external_url: Arc<str>,
     deliveries: JoinSet<Result<(), NotDelivered>>,
     on_the_way: FxHashMap<Id, Arc<Notification>>,
-    /// Records that the journal has not taken yet, by key.
-    unsaved: BTreeMap<Box<str>, Option<Bytes>>,
-    /// Notifications that were delivered and are not counted yet: their records are unsaved.
-    uncounted: u64,
+    ledger: Ledger,
     letters: DeadLetters,
     /// Webhooks that have taken nothing since something could not be delivered.
     failing: FxHashSet<(Arc<str>, usize)>,
@@ -213,12 +204,11 @@ impl Run {
             self.dispatcher.update(now, update);
         }
         let due = self.dispatcher.advance(now);
-        self.note(due.records);
+        self.ledger.note(due.records);
+        let kept = self.save();
         for notification in due.notifications {
-            self.send(notification);
+            self.send(notification, kept.clone());
         }
-        self.save();
-        self.letters.append(&*self.journal, &self.figures);
         self.figures.alert_groups.set(self.dispatcher.group_count() as u64);
         self.figures.alert_groups_refused.set(self.dispatcher.groups_refused());
         let deadline = self.dispatcher.next_deadline();
@@ -226,13 +216,16 @@ impl Run {
         wait.min(CLOCK_CHECK)
     }
 
-    fn send(&mut self, notification: Notification) {
+    fn send(&mut self, notification: Notification, owed: Kept) {
         let Address { receiver, webhook, .. } = &notification.address;
         let lane = Arc::clone(&self.lanes[receiver][*webhook]);
         let notification = Arc::new(notification);
         let (url, figures) = (Arc::clone(&self.external_url), Arc::clone(&self.figures));
         let sent = Arc::clone(&notification);
-        let task = self.deliveries.spawn(async move { lane.deliver(&sent, &url, &figures).await });
+        let task = self.deliveries.spawn(async move {
+            owed.settled().await;
+            lane.deliver(&sent, &url, &figures).await
+        });
         self.on_the_way.insert(task.id(), notification);
     }
 
@@ -257,26 +250,42 @@ impl Run {
         };
         let Some(notification) = self.on_the_way.remove(&id) else { return };
         let address = &notification.address;
-        if let Some(Ok(())) = result {
-            let changes = self.dispatcher.on_sent(address);
-            self.note(changes);
-            self.uncounted += 1;
-            if self.failing.remove(&(address.receiver.clone(), address.webhook)) {
-                tracing::info!(receiver = %address.receiver, webhook = address.webhook, "A webhook takes notifications again.");
-            }
-            return;
-        }
-        self.dispatcher.on_failed(address);
         match result {
-            Some(Err(NotDelivered::Postponed)) => self.figures.notifications_postponed.add(1),
-            Some(Err(NotDelivered::GivenUp(undelivered))) => {
-                self.figures.notifications.add(1);
-                self.figures.notifications_failed.add(1);
-                self.tell(address, &undelivered);
-                let letter = dead_letter::letter(&notification, &undelivered, clock::now());
-                self.letters.push(letter, &self.figures);
+            Some(Ok(())) => {
+                let changes = self.dispatcher.on_sent(address);
+                self.ledger.note(changes);
+                self.ledger.on_delivered();
+                if self.failing.remove(&(address.receiver.clone(), address.webhook)) {
+                    tracing::info!(receiver = %address.receiver, webhook = address.webhook, "A webhook takes notifications again.");
+                }
             }
-            _ => tracing::error!(receiver = %address.receiver, "A delivery has failed within."),
+            Some(Err(NotDelivered::GivenUp(undelivered))) => {
+                self.on_given_up(&notification, &undelivered);
+            }
+            Some(Err(NotDelivered::Postponed)) => {
+                self.dispatcher.on_put_off(address);
+                self.figures.notifications_postponed.add(1);
+            }
+            None => {
+                self.dispatcher.on_put_off(address);
+                tracing::error!(receiver = %address.receiver, "A delivery has failed within.");
+            }
+        }
+    }
+
+    /// Whoever looks after dead letters is told instead.
+    fn on_given_up(&mut self, notification: &Notification, undelivered: &Undelivered) {
+        let address = &notification.address;
+        self.figures.notifications.add(1);
+        self.figures.notifications_failed.add(1);
+        self.tell(address, undelivered);
+        let letter = dead_letter::letter(notification, undelivered, clock::now());
+        let has_letter = self.letters.push(letter, &self.figures);
+        if has_letter && !undelivered.may_have_arrived {
+            let changes = self.dispatcher.on_failed(address);
+            self.ledger.note_behind_letters(changes);
+        } else {
+            self.dispatcher.on_put_off(address);
         }
     }
 
@@ -290,40 +299,16 @@ impl Run {
         }
     }
 
-    /// Notes what has to be saved; of several changes of one record the last counts.
-    fn note(&mut self, changes: Vec<RecordChange>) {
-        let changes = changes.into_iter();
-        self.unsaved.extend(changes.map(|RecordChange { address, bytes }| {
-            (address.to_key().into(), bytes.map(Bytes::from))
-        }));
-    }
-
-    /// Queues what has to be saved; it stays noted where the journal does not take it now.
-    fn save(&mut self) {
-        if self.notifier.has_lost_records.swap(false, Ordering::Relaxed) {
-            self.note(self.dispatcher.records());
-        }
-        if self.unsaved.is_empty() {
-            return;
-        }
-        let changes = self.unsaved.iter().map(|(key, value)| bellwire_journal::RecordChange {
-            key: key.clone(),
-            value: value.clone(),
-        });
-        let (notifier, figures) = (Arc::clone(&self.notifier), Arc::clone(&self.figures));
-        let delivered = self.uncounted;
-        let reply = move |result: Result<(), bellwire_journal::Error>| {
-            figures.notifications.add(delivered);
-            if let Err(error) = result {
-                figures.journal_failures.add(1);
-                notifier.has_lost_records.store(true, Ordering::Relaxed);
-                tracing::error!(%error, "What webhooks were told is not kept yet; trying again.");
+    /// Queues dead letters and then records, so that nothing is in neither.
+    fn save(&mut self) -> Kept {
+        self.letters.append(&*self.journal, &self.figures);
+        if self.letters.is_empty() {
+            self.ledger.on_letters_appended();
+            if self.ledger.take_has_lost() {
+                self.ledger.note(self.dispatcher.records());
             }
-        };
-        if self.journal.write_records(changes.collect(), Box::new(reply)).is_ok() {
-            self.unsaved.clear();
-            self.uncounted = 0;
         }
+        self.ledger.save(&*self.journal, &self.figures)
     }
 }
 

@@ -3,8 +3,8 @@
 //! A pure state machine. Alerts are gathered in groups by the routes; a group is looked at when
 //! its `group_wait` is over, and then each `group_interval`. At each look every webhook of its
 //! receiver is told, if there is anything to tell: that is decided by what it was told last, which
-//! is recorded once it has been delivered. Records outlive a restart, groups are made again from
-//! the alerts.
+//! is recorded once it has been delivered. What it is being told is recorded before that, as what
+//! it may know. Records outlive a restart, groups are made again from the alerts.
 //!
 //! ```text
 //! update ──▶ groups ──advance──▶ notifications ──▶ on_sent ──▶ records
@@ -61,6 +61,8 @@ struct Flight {
     look: u64,
     /// What the webhook knows once it is delivered.
     record: Record,
+    /// What was known before it was sent.
+    before: Option<Record>,
 }
 
 /// What is to be done.
@@ -158,8 +160,18 @@ impl Dispatcher {
         changes
     }
 
-    /// A notification could not be delivered. What it says is tried again at the group's next look.
-    pub fn on_failed(&mut self, address: &Address) {
+    /// A notification could not be delivered, and somebody else is told so. What it says is tried
+    /// again at the group's next look. Says what is to be stored.
+    pub fn on_failed(&mut self, address: &Address) -> Vec<RecordChange> {
+        let Some(flight) = self.on_the_way.remove(address) else { return Vec::new() };
+        let changes = self.records.restore(address, flight.before);
+        self.on_landed(flight.group, address.webhook);
+        changes
+    }
+
+    /// A notification was not sent, or nobody knows: it stays owed, and is tried again at the
+    /// group's next look.
+    pub fn on_put_off(&mut self, address: &Address) {
         if let Some(flight) = self.on_the_way.remove(address) {
             self.on_landed(flight.group, address.webhook);
         }
@@ -273,7 +285,13 @@ impl Dispatcher {
                 due.records.extend(self.records.put(address, current.clone()));
                 continue;
             }
-            let flight = Flight { group: id, look, record: current.clone() };
+            // What is owed is a record before it is sent: the process may end before it has come back.
+            let before = self.records.get(&address).cloned();
+            let owed = Record::while_sent(before.as_ref(), &current);
+            if before.as_ref() != Some(&owed) {
+                due.records.extend(self.records.put(address.clone(), owed));
+            }
+            let flight = Flight { group: id, look, record: current.clone(), before };
             self.on_the_way.insert(address.clone(), flight);
             let time_max = route.timing.interval.max(DELIVERY_TIME_MIN);
             due.notifications.push(Notification {

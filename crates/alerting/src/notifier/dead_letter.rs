@@ -32,16 +32,23 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Adds one, unless there are too many: then the journal has not taken any for long.
-    pub(super) fn push(&mut self, letter: Append, figures: &Figures) {
+    /// Whether the journal has taken all of them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds one, unless there are too many: then the journal has not taken any for long. Says
+    /// whether there was room.
+    pub(super) fn push(&mut self, letter: Append, figures: &Figures) -> bool {
         let bytes = size_of_letter(&letter);
         if self.bytes + bytes > DEAD_LETTERS_WAITING_BYTES_MAX {
             figures.journal_failures.add(1);
             tracing::error!("A dead letter is lost: the journal takes none.");
-            return;
+            return false;
         }
         self.bytes += bytes;
         self.waiting.push_back(letter);
+        true
     }
 
     /// Appends the oldest that make a batch, unless one is on its way.

@@ -45,6 +45,8 @@ pub(super) struct Undelivered {
     pub(super) reason: String,
     pub(super) attempts: u32,
     pub(super) last_status: Option<StatusCode>,
+    /// An attempt may have arrived, though nobody has said so.
+    pub(super) may_have_arrived: bool,
     /// What would have been sent.
     pub(super) payload: Bytes,
 }
@@ -84,6 +86,7 @@ impl Lane {
             reason: "other notifications of this webhook took all the time".to_owned(),
             attempts: 0,
             last_status: None,
+            may_have_arrived: false,
             payload: payload.into(),
         };
         let mut pause = NOTIFICATION_RETRY_MIN;
@@ -108,6 +111,7 @@ impl Lane {
             figures.notification_requests_failed.add(1);
             journey.reason = failure.reason;
             journey.last_status = failure.status;
+            journey.may_have_arrived |= failure.may_have_arrived;
             let Remedy::Retry(wait) = failure.remedy else { return Err(journey) };
             let wait = wait.unwrap_or_default().max(pause / 2 + jittered(pause));
             if wait >= notification.deadline.saturating_since(clock::now()) {
@@ -134,6 +138,7 @@ fn too_slow(patience: Duration) -> Failure {
     Failure {
         reason: format!("the webhook has not answered within {} ms", patience.as_millis()),
         status: None,
+        may_have_arrived: true,
         remedy: Remedy::Retry(None),
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// What the webhook answered, where it did.
     pub(super) status: Option<StatusCode>,
+    /// The webhook may have got it all the same.
+    pub(super) may_have_arrived: bool,
     pub(super) remedy: Remedy,
 }
 
@@ -60,11 +62,12 @@ pub(super) enum Remedy {
 
 impl Failure {
     fn retry(reason: String) -> Self {
-        Self { reason, status: None, remedy: Remedy::Retry(None) }
+        let remedy = Remedy::Retry(None);
+        Self { reason, status: None, may_have_arrived: false, remedy }
     }
 
     fn lasting(reason: String) -> Self {
-        Self { reason, status: None, remedy: Remedy::None }
+        Self { reason, status: None, may_have_arrived: false, remedy: Remedy::None }
     }
 }
 
@@ -118,7 +121,10 @@ impl WebhookClient {
                 .body(Full::new(body.clone()))
                 .map_err(|error| Failure::lasting(format!("no request can be made: {error}")))?;
             let answer = self.client.request(request).await;
-            let answer = answer.map_err(|error| Failure::retry(described(&error)))?;
+            let answer = answer.map_err(|error| Failure {
+                may_have_arrived: !error.is_connect(),
+                ..Failure::retry(described(&error))
+            })?;
             match self.next_url(&url, &answer) {
                 Some(next) => {
                     url = next;
@@ -217,6 +223,8 @@ async fn judge(answer: Response<Incoming>) -> Result<(), Failure> {
     Err(Failure {
         reason: format!("the webhook answers {}{text}", head.status),
         status: Some(head.status),
+        // Somebody in between has waited in vain for the webhook itself.
+        may_have_arrived: head.status == StatusCode::GATEWAY_TIMEOUT,
         remedy: if is_retried { Remedy::Retry(wait) } else { Remedy::None },
     })
 }

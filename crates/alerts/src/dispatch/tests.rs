@@ -17,8 +17,16 @@ struct Story {
     stored: BTreeMap<Address, Vec<u8>>,
     /// Webhooks that take nothing, by receiver and number.
     dead: BTreeSet<String>,
+    /// Webhooks that take everything and do not answer.
+    silent: BTreeSet<String>,
+    /// What dead webhooks of `a` should have heard to fire, but for what has become a dead letter.
+    owed: BTreeSet<(usize, String)>,
     told: String,
     delivered: Vec<Notification>,
+    /// Those of the delivered ones that nobody has confirmed.
+    heard: Vec<usize>,
+    /// Webhooks with a notification of which nobody knows, and how many had been delivered then.
+    lost: Vec<(usize, usize)>,
 }
 
 #[derive(PartialEq)]
@@ -49,8 +57,12 @@ impl Story {
             now: Timestamp::from_ms(0),
             stored: BTreeMap::new(),
             dead: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            owed: BTreeSet::new(),
             told: String::new(),
             delivered: Vec::new(),
+            heard: Vec::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -78,8 +90,29 @@ impl Story {
     /// It takes notifications again; what was on its way is given up.
     fn revives(&mut self, webhook: usize) {
         self.dead.remove(&format!("a{webhook}"));
+        let was_silent = self.silent.remove(&format!("a{webhook}"));
         let address = Address { receiver: "a".into(), webhook, group_key: "{}:{}".into() };
-        self.dispatcher.on_failed(&address);
+        if was_silent {
+            // Whether it has taken what it did not answer, nobody knows.
+            self.lose(&address);
+            return self.dispatcher.on_put_off(&address);
+        }
+        if self.dispatcher.on_the_way.contains_key(&address) {
+            self.owed.retain(|(of, _)| *of != webhook);
+        }
+        let changes = self.dispatcher.on_failed(&address);
+        self.store(changes);
+    }
+
+    fn lose(&mut self, address: &Address) {
+        if self.dispatcher.on_the_way.contains_key(address) {
+            self.lost.push((address.webhook, self.delivered.len()));
+        }
+    }
+
+    /// It takes notifications and does not answer.
+    fn falls_silent(&mut self, webhook: usize) {
+        self.silent.insert(format!("a{webhook}"));
     }
 
     fn advance(&mut self) {
@@ -89,6 +122,19 @@ impl Story {
             let to = format!("{}{}", notification.address.receiver, notification.address.webhook);
             if self.dead.contains(&to) {
                 self.tell(&to, "fails", &notification);
+                let firing = notification.alerts.iter().filter(|update| !update.is_resolved());
+                let webhook = notification.address.webhook;
+                self.owed.extend(firing.map(|update| (webhook, update.alert.name().to_owned())));
+                continue;
+            }
+            let told = notification.alerts.iter().map(|update| update.alert.name().to_owned());
+            for name in told {
+                self.owed.remove(&(notification.address.webhook, name));
+            }
+            if self.silent.contains(&to) {
+                self.tell(&to, "hears", &notification);
+                self.heard.push(self.delivered.len());
+                self.delivered.push(notification);
                 continue;
             }
             self.tell(&to, notification.reason.as_str(), &notification);
@@ -137,6 +183,10 @@ impl Story {
 
     /// The process is killed and comes back.
     fn restarts(&mut self) {
+        let flights: Vec<_> = self.dispatcher.on_the_way.keys().cloned().collect();
+        for address in &flights {
+            self.lose(address);
+        }
         let stored = self.stored.clone();
         self.dispatcher = Dispatcher::new(Arc::clone(&self.config), stored);
     }
@@ -303,7 +353,8 @@ fn a_dead_webhook_harms_no_other_and_is_tried_again() {
     // One that is on its way is not overtaken.
     story.told(&["3s a0 new alerts added: +one +two"]);
     let stuck = Address { receiver: "a".into(), webhook: 1, group_key: "{}:{}".into() };
-    story.dispatcher.on_failed(&stuck);
+    let changes = story.dispatcher.on_failed(&stuck);
+    story.store(changes);
     story.dead.clear();
     story.until(3.6);
     // A look was missed meanwhile, so it is made up for at once, with what there is now.
@@ -326,7 +377,8 @@ fn what_is_not_delivered_is_kept_until_it_is() {
     let address = Address { receiver: "a".into(), webhook: 0, group_key: "{}:{}".into() };
     for seconds in [3.5, 5.5] {
         story.until(seconds);
-        story.dispatcher.on_failed(&address);
+        let changes = story.dispatcher.on_failed(&address);
+        story.store(changes);
     }
     story.dead.clear();
     story.until(20.0);
