@@ -223,7 +223,11 @@ impl Records {
     }
 
     /// Puts back what was known before; none to forget it.
-    pub(super) fn restore(&mut self, address: &Address, record: Option<Record>) -> Vec<RecordChange> {
+    pub(super) fn restore(
+        &mut self,
+        address: &Address,
+        record: Option<Record>,
+    ) -> Vec<RecordChange> {
         match record {
             Some(record) => self.put(address.clone(), record),
             None => vec![self.forget(address.clone())],
