@@ -133,6 +133,44 @@ fn killed_while_a_group_waits_it_is_told_once() {
     assert_eq!(webhook.next_story(), "new alerts added: +DoorOpen +Fire");
 }
 
+/// What a webhook is told after a restart, which has answered so that an alert fires, and nothing
+/// that it is told of the alert's end before.
+fn told_after_a_restart(answer: &str, end: impl Fn(&mut Server)) -> String {
+    let webhook = Webhook::answering(&[answer]);
+    let mut house = House::new(&to(&[&webhook.url()], AT_ONCE));
+    let mut events = Stream::open(house.server.address(), "topic=alerts/events/**");
+    events.until_ready();
+    house.sample("door_open", 1.0);
+    assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+    house.sample("door_open", 0.0);
+    events.next_of("alert.resolved");
+    end(&mut house.server);
+    house.server.restart();
+    let told = webhook.next_story();
+    // That is known, so that another restart tells nobody.
+    house.server.wait_for_figure("bellwire_notifications_total", 1);
+    house.server.kill();
+    house.server.restart();
+    house.sample("fire", 1.0);
+    assert_eq!(webhook.next_story(), "first notification: +Fire");
+    told
+}
+
+#[test]
+fn what_a_busy_webhook_has_not_taken_is_owed_over_a_restart() {
+    let busy = "503 Slow\r\nRetry-After: 8";
+    for end in [Server::kill, |server: &mut Server| assert!(server.end().success())] {
+        assert_eq!(told_after_a_restart(busy, end), "all alerts resolved: -DoorOpen");
+    }
+}
+
+#[test]
+fn who_may_know_that_an_alert_fires_is_told_its_end_over_a_restart() {
+    for end in [Server::kill, |server: &mut Server| assert!(server.end().success())] {
+        assert_eq!(told_after_a_restart("", end), "all alerts resolved: -DoorOpen");
+    }
+}
+
 #[test]
 fn a_dead_webhook_beside_a_good_one_harms_nobody() {
     // A port that nobody listens on any more.

@@ -21,6 +21,7 @@ pub(crate) struct Webhook {
 
 impl Webhook {
     /// Answers with these heads, such as `503 Slow Down`, one after the other; then with `200 OK`.
+    /// An empty one is none: whoever asks waits.
     pub(crate) fn answering(answers: &[&str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
         let address = listener.local_addr().expect("an address");
@@ -60,6 +61,7 @@ impl Webhook {
 
 fn serve(listener: &TcpListener, answers: Vec<String>, sender: &SyncSender<Value>) {
     let mut answers = answers.into_iter();
+    let mut unanswered = Vec::new();
     for socket in listener.incoming() {
         let socket = socket.expect("a connection");
         // One that was killed on its way has sent nothing that counts.
@@ -68,6 +70,10 @@ fn serve(listener: &TcpListener, answers: Vec<String>, sender: &SyncSender<Value
         let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         if sender.send(payload).is_err() {
             return;
+        }
+        if head.is_empty() {
+            unanswered.push(socket);
+            continue;
         }
         // Whoever has asked may be gone.
         let _ = (&socket).write_all(answer.as_bytes());
