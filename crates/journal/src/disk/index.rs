@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary};
 use super::present::Present;
 use super::schema::damaged;
+use super::sums::EventSums;
 use crate::retention::Retention;
 use crate::topics::{TopicId, Topics};
 
@@ -119,7 +120,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Matcher<'a> {
     filters: &'a FilterSet,
-    known: FxHashMap<TopicId, Option<Topic>>,
+    known: FxHashMap<TopicId, Option<(Topic, EventSums)>>,
 }
 
 impl<'a> Matcher<'a> {
@@ -131,13 +132,15 @@ impl<'a> Matcher<'a> {
     fn knows(&mut self, id: TopicId, topics: &Topics) -> bool {
         let known = self.known.entry(id).or_insert_with(|| {
             let topic = topics.get(id).map(|state| &state.topic);
-            topic.filter(|topic| self.filters.matches(topic)).cloned()
+            let topic = topic.filter(|topic| self.filters.matches(topic));
+            topic.map(|topic| (topic.clone(), EventSums::new(topic)))
         });
         known.is_some()
     }
 
-    /// The topic, if it matches. Fails for one that no block told of.
-    pub(super) fn topic(&self, id: TopicId) -> rusqlite::Result<Option<&Topic>> {
+    /// The topic, if it matches, and of its events the checksums. Fails for one that no block
+    /// told of.
+    pub(super) fn topic(&self, id: TopicId) -> rusqlite::Result<Option<&(Topic, EventSums)>> {
         let known = self.known.get(&id).map(Option::as_ref);
         known.ok_or_else(|| damaged("an event of a topic that its block does not have"))
     }

@@ -14,7 +14,6 @@ use super::index::{Matcher, Plan, SharedIndex};
 use super::present::Present;
 use super::records;
 use super::schema::{BINARY, JSON, NO_BODY, TEXT, damaged, from_sql, open_to_read, to_sql};
-use super::sums;
 use crate::topics::TopicId;
 use crate::{Page, ReadLimit, Record};
 
@@ -205,7 +204,7 @@ impl Filling<'_, '_> {
                 return Ok(Scanned::Doubtful);
             }
             let Some(row) = row else { return Ok(Scanned::Whole) };
-            let found = self.found(row).unwrap_or(Found::Lost);
+            let found = self.found(row, offset).unwrap_or(Found::Lost);
             if matches!(found, Found::Lost) || !stretch.present.may_have(offset) {
                 return Ok(Scanned::Doubtful);
             }
@@ -239,19 +238,22 @@ impl Filling<'_, '_> {
         let mut select = snapshot.prepare_cached(SELECT)?;
         let mut rows = select.query((to_sql(offset), to_sql(offset)))?;
         match rows.next() {
-            Ok(row) => Ok(row.map(|row| self.found(row).unwrap_or(Found::Lost))),
+            Ok(row) => Ok(row.map(|row| self.found(row, offset).unwrap_or(Found::Lost))),
             Err(error) if is_damage(&error) => Ok(Some(Found::Lost)),
             Err(error) => Err(error),
         }
     }
 
-    fn found(&self, row: &Row<'_>) -> rusqlite::Result<Found> {
-        let offset = from_sql(row.get(0)?);
-        let Some(topic) = self.matcher.topic(TopicId(row.get(1)?))? else {
+    fn found(&self, row: &Row<'_>, offset: Offset) -> rusqlite::Result<Found> {
+        let Some((topic, sums)) = self.matcher.topic(TopicId(row.get(1)?))? else {
             return Ok(Found::Other);
         };
         let event = event(row, topic.clone())?;
-        Ok(if is_whole(row, offset, &event)? { Found::Event(event) } else { Found::Lost })
+        Ok(if is_whole(row, &event, |event| sums.of(offset, event))? {
+            Found::Event(event)
+        } else {
+            Found::Lost
+        })
     }
 
     /// Takes what is at an offset, unless the page is full without it. A page with something lost
@@ -280,12 +282,18 @@ impl Filling<'_, '_> {
     }
 }
 
-/// Whether a row is what was written. One from before there were checksums has none.
-pub(super) fn is_whole(row: &Row<'_>, offset: Offset, event: &Event) -> rusqlite::Result<bool> {
-    Ok(match (row.get::<_, Option<i64>>(8)?, &event.body) {
-        (Some(sum), _) => sum == sums::of_event(offset, event),
-        (None, Some(Body::Json(json))) => std::str::from_utf8(json).is_ok(),
-        (None, _) => true,
+/// Whether a row is what was written: its event has the checksum that is stored with it. One from
+/// before there were checksums has none.
+pub(super) fn is_whole(
+    row: &Row<'_>,
+    event: &Event,
+    sum: impl FnOnce(&Event) -> i64,
+) -> rusqlite::Result<bool> {
+    Ok(match (row.get_ref(8)?, &event.body) {
+        (ValueRef::Integer(stored), _) => stored == sum(event),
+        (ValueRef::Null, Some(Body::Json(json))) => std::str::from_utf8(json).is_ok(),
+        (ValueRef::Null, _) => true,
+        _ => false,
     })
 }
 

@@ -17,6 +17,7 @@ use super::place::beside;
 use super::reader::{event, is_damage, is_whole};
 use super::rows::{EventRows, insert_topic, save_blocks};
 use super::schema::{self, damaged, from_sql};
+use super::sums::EventSums;
 use super::witness::{self, State, Testimony, Witness};
 use super::{keys, load, records};
 use crate::retention::Retention;
@@ -224,7 +225,7 @@ impl Salvage<'_> {
             .get(&TopicId(row.get(1)?))
             .ok_or_else(|| damaged("an event of an unknown topic"))?;
         let (offset, event) = (from_sql(row.get(0)?), event(row, topic.clone())?);
-        if !is_whole(row, offset, &event)? {
+        if !is_whole(row, &event, |event| EventSums::new(&event.topic).of(offset, event))? {
             return Err(damaged("an event is not what was written"));
         }
         Ok(Entry { offset, event })

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, Row};
 use super::blocks::{BlockNumber, Mark, Summary};
 use super::present::Bits;
 use super::schema::{damaged, from_sql, to_sql};
-use super::sums;
+use super::sums::{self, EventSums};
 use crate::topics::{TopicId, Topics};
 
 /// What fails rolls back the whole transaction, so no statement needs to be undone by itself.
@@ -94,7 +94,7 @@ impl<'a> EventInsert<'a> {
                 topic.0.into(),
                 event.time.as_ms(),
                 kind,
-                sums::of_event(*offset, event),
+                EventSums::new(&event.topic).of(*offset, event),
             ];
             for number in numbers {
                 self.statement.raw_bind_parameter(at, number)?;
