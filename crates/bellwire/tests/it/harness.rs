@@ -4,6 +4,7 @@
 //! only bounds how long a broken build can hang.
 #![allow(dead_code, unused_imports, reason = "what tests share is not used by each of them")]
 
+mod failing_disk;
 pub(crate) mod frames;
 mod http;
 mod http2;
@@ -18,6 +19,7 @@ mod websocket;
 
 use std::time::Duration;
 
+pub(crate) use self::failing_disk::{FailingDisk, Fault};
 pub(crate) use self::frames::Frames;
 pub(crate) use self::http::{Answer, Request, delete, get, post, request};
 pub(crate) use self::http2::{Http2, Http2Stream, Http2WebSocket};

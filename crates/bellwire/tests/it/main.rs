@@ -9,6 +9,7 @@ mod compression;
 mod crash;
 mod demo;
 mod disk;
+mod failing_disk;
 mod harness;
 mod http2;
 mod letter;

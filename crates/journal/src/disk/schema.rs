@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bellwire_model::limits::WRITE_AHEAD_BYTES_MAX;
 use bellwire_model::{Epoch, Offset};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior};
 
@@ -108,15 +109,20 @@ const SUMS: &str = "
 /// Opens or creates the file to write it. Commits are synced.
 pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     let (connection, format) = connect_to_write(file)?;
-    prepare(&connection, format).map_err(|error| Error::sqlite(file, error))?;
+    let prepared = prepare(&connection, format).and_then(|()| tidy_on_close(&connection));
+    prepared.map_err(|error| Error::sqlite(file, error))?;
     Ok(connection)
 }
 
 /// Opens or creates the file and changes nothing yet. Says what format it has.
+///
+/// Closing the connection leaves the write-ahead file: where a start or an end fails, the witness
+/// still says that it has to be there.
 pub(super) fn connect_to_write(file: &Path) -> Result<(Connection, Format), Error> {
     let connect = || {
         let connection =
             connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let format = Format::of(&connection)?;
         Ok((connection, format))
     };
@@ -126,6 +132,12 @@ pub(super) fn connect_to_write(file: &Path) -> Result<(Connection, Format), Erro
         Format::Foreign => Err(Error::Foreign { path: file.into() }),
         Format::Unknown(found) => Err(Error::Format { path: file.into(), found, known: FORMAT }),
     }
+}
+
+/// From now on, closing the last connection moves what is in the write-ahead file to the main file
+/// and removes it.
+pub(super) fn tidy_on_close(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
 }
 
 /// Makes the file one of this format.

@@ -28,6 +28,9 @@ use crate::{Append, ClockReading, ClockStep, Error};
 /// See the module.
 #[derive(Debug)]
 pub(super) struct DiskStore {
+    /// Ends before the connection does, which is then the last one, and decides what becomes of
+    /// the write-ahead file.
+    checkpointer: Checkpointer,
     connection: Connection,
     index: SharedIndex,
     keys: Keys,
@@ -37,7 +40,6 @@ pub(super) struct DiskStore {
     steps: Steps,
     log: FileState,
     records: RecordTally,
-    checkpointer: Checkpointer,
     /// Must outlive the connections, see there.
     place: SharedPlace,
     witness: Witness,
@@ -327,6 +329,7 @@ impl Store for DiskStore {
         self.place.check()?;
         let open = self.index.read().blocks.open();
         schema::end_run(&self.connection, open).map_err(|error| self.failed(error))?;
-        self.witness.close()
+        self.witness.close()?;
+        schema::tidy_on_close(&self.connection).map_err(|error| self.failed(error))
     }
 }

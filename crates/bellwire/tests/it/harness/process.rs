@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -64,6 +64,17 @@ impl Process {
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => line,
             Err(error) => panic!("no line from the process: {error}\n{}", self.errors()),
+        }
+    }
+
+    /// The next line of standard output; `None` where the process has ended without one.
+    pub(crate) fn line_or_end(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("it neither speaks nor ends: {}", self.errors())
+            }
         }
     }
 
