@@ -14,10 +14,11 @@ use super::index::{Matcher, Plan, SharedIndex};
 use super::present::Present;
 use super::records;
 use super::schema::{BINARY, JSON, NO_BODY, TEXT, damaged, from_sql, open_to_read, to_sql};
+use super::sums;
 use crate::topics::TopicId;
 use crate::{Page, ReadLimit, Record};
 
-const SELECT: &str = "SELECT offset, topic, key, type, time, kind, content_type, data, checksum
+const SELECT: &str = "SELECT offset, topic, key, type, time, kind, content_type, data
                       FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
 
 /// The readers of one journal.
@@ -248,12 +249,9 @@ impl Filling<'_, '_> {
         let Some((topic, sums)) = self.matcher.topic(TopicId(row.get(1)?))? else {
             return Ok(Found::Other);
         };
-        let event = event(row, topic.clone())?;
-        Ok(if is_whole(row, &event, |event| sums.of(offset, event))? {
-            Found::Event(event)
-        } else {
-            Found::Lost
-        })
+        let (event, kind) = event(row, topic.clone())?;
+        let is_whole = is_whole(kind, &event, |event| sums.kind_of(offset, event));
+        Ok(if is_whole { Found::Event(event) } else { Found::Lost })
     }
 
     /// Takes what is at an offset, unless the page is full without it. A page with something lost
@@ -282,19 +280,14 @@ impl Filling<'_, '_> {
     }
 }
 
-/// Whether a row is what was written: its event has the checksum that is stored with it. One from
-/// before there were checksums has none.
-pub(super) fn is_whole(
-    row: &Row<'_>,
-    event: &Event,
-    sum: impl FnOnce(&Event) -> i64,
-) -> rusqlite::Result<bool> {
-    Ok(match (row.get_ref(8)?, &event.body) {
-        (ValueRef::Integer(stored), _) => stored == sum(event),
-        (ValueRef::Null, Some(Body::Json(json))) => std::str::from_utf8(json).is_ok(),
-        (ValueRef::Null, _) => true,
-        _ => false,
-    })
+/// Whether an event of this `kind` is what was written: the kind is as its checksum makes it. One
+/// from before there were checksums has none.
+pub(super) fn is_whole(kind: i64, event: &Event, kind_of: impl FnOnce(&Event) -> i64) -> bool {
+    match &event.body {
+        _ if kind != sums::body_kind(kind) => kind == kind_of(event),
+        Some(Body::Json(json)) => std::str::from_utf8(json).is_ok(),
+        _ => true,
+    }
 }
 
 /// Whether the file is damaged, where it was read.
@@ -302,13 +295,14 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Reads a row of an event.
-pub(super) fn event(row: &Row<'_>, topic: Topic) -> rusqlite::Result<Event> {
+/// Reads a row of an event, and what its `kind` is.
+pub(super) fn event(row: &Row<'_>, topic: Topic) -> rusqlite::Result<(Event, i64)> {
     let bytes = || match row.get_ref(7)? {
         ValueRef::Blob(bytes) => Ok(Bytes::copy_from_slice(bytes)),
         _ => Err(damaged("an event's body has no data")),
     };
-    let body = match row.get(5)? {
+    let kind = row.get(5)?;
+    let body = match sums::body_kind(kind) {
         NO_BODY => None,
         JSON => Some(Body::Json(bytes()?)),
         TEXT => Some(Body::text(bytes()?).map_err(|_| damaged("an event's text is not UTF-8"))?),
@@ -316,7 +310,7 @@ pub(super) fn event(row: &Row<'_>, topic: Topic) -> rusqlite::Result<Event> {
         _ => return Err(damaged("an event's body is of no known kind")),
     };
     let time = Timestamp::from_ms(row.get(4)?);
-    Ok(Event { topic, key: row.get(2)?, event_type: row.get(3)?, time, body })
+    Ok((Event { topic, key: row.get(2)?, event_type: row.get(3)?, time, body }, kind))
 }
 
 /// A few connections, opened when needed.

@@ -184,7 +184,7 @@ impl Salvage<'_> {
     fn events(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
         let acknowledged = self.testimony.map_or(0, |testimony| testimony.tail.get());
         let walk = Walk {
-            select: "SELECT offset, topic, key, type, time, kind, content_type, data, checksum
+            select: "SELECT offset, topic, key, type, time, kind, content_type, data
                      FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset",
             last: newest(source, "SELECT max(offset) FROM events", 0).max(acknowledged as i64),
         };
@@ -224,8 +224,8 @@ impl Salvage<'_> {
             .topics
             .get(&TopicId(row.get(1)?))
             .ok_or_else(|| damaged("an event of an unknown topic"))?;
-        let (offset, event) = (from_sql(row.get(0)?), event(row, topic.clone())?);
-        if !is_whole(row, &event, |event| EventSums::new(&event.topic).of(offset, event))? {
+        let (offset, (event, kind)) = (from_sql(row.get(0)?), event(row, topic.clone())?);
+        if !is_whole(kind, &event, |event| EventSums::new(&event.topic).kind_of(offset, event)) {
             return Err(damaged("an event is not what was written"));
         }
         Ok(Entry { offset, event })

@@ -11,9 +11,9 @@ use crate::topics::{TopicId, Topics};
 
 /// What fails rolls back the whole transaction, so no statement needs to be undone by itself.
 const INSERT: &str = "INSERT OR FAIL INTO events
-    (offset, topic, time, kind, checksum, key, type, content_type, data)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    (offset, topic, time, kind, key, type, content_type, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?)";
 /// Events that one statement writes.
 const ROWS: usize = 16;
 
@@ -88,13 +88,12 @@ impl<'a> EventInsert<'a> {
         let mut at = 1;
         for ((topic, entry), has) in rows.into_iter().zip(&mut self.has) {
             let Entry { offset, event } = entry;
-            let (kind, content_type) = sums::kind(event);
+            let (_, content_type) = sums::kind(event);
             let numbers = [
                 to_sql(*offset),
                 topic.0.into(),
                 event.time.as_ms(),
-                kind,
-                EventSums::new(&event.topic).of(*offset, event),
+                EventSums::new(&event.topic).kind_of(*offset, event),
             ];
             for number in numbers {
                 self.statement.raw_bind_parameter(at, number)?;

@@ -49,7 +49,8 @@ const TABLES: &str = "
         trimmed INTEGER NOT NULL DEFAULT 0
     ) STRICT;
 
-    -- The events. `kind`: 0 none, 1 JSON, 2 text, 3 binary (then with its content type).
+    -- The events. `kind`, its two lowest bits: 0 none, 1 JSON, 2 text, 3 binary (then with its
+    -- content type).
     CREATE TABLE events (
         offset INTEGER PRIMARY KEY,
         topic INTEGER NOT NULL,
@@ -92,8 +93,7 @@ const RECORDS: &str = "
 
 /// What format 3 has beyond format 2.
 const SUMS: &str = "
-    -- Checksums, see `sums`; nothing in rows from before.
-    ALTER TABLE events ADD COLUMN checksum INTEGER;
+    -- Checksums, see `sums`; nothing in rows from before. Those of events are in `kind`.
     ALTER TABLE topics ADD COLUMN checksum INTEGER;
     ALTER TABLE blocks ADD COLUMN checksum INTEGER;
     ALTER TABLE idempotency ADD COLUMN checksum INTEGER;

@@ -1,6 +1,7 @@
 //! Checksums of rows: what is read is what was written, or it is said to be damaged.
 //!
-//! Each is a CRC-32 of the row's values, stored as a signed number. A row from before there were
+//! Each is a CRC-32 of the row's values, stored as a signed number; that of an event is a part of
+//! its column `kind`. A row from before there were
 //! checksums has none.
 
 use bellwire_model::{Body, Event, Offset, Topic};
@@ -9,7 +10,10 @@ use crc32fast::Hasher;
 use super::schema::{BINARY, JSON, NO_BODY, TEXT, to_sql};
 use crate::topics::TopicId;
 
-/// The kind of a body in the table `events`, and its type of content.
+/// Bits that tell the kind of a body.
+const KIND_BITS: u32 = 2;
+
+/// The kind of an event's body, and its type of content.
 pub(super) fn kind(event: &Event) -> (i64, Option<&str>) {
     match &event.body {
         None => (NO_BODY, None),
@@ -32,8 +36,10 @@ impl EventSums {
         Self(hasher)
     }
 
-    /// Of an event of this topic at its offset.
-    pub(super) fn of(&self, offset: Offset, event: &Event) -> i64 {
+    /// Of an event of this topic at its offset: its column `kind`, where the kind of its body has
+    /// the two lowest bits and the checksum plus one those above, so that a reader has one column
+    /// less to read.
+    pub(super) fn kind_of(&self, offset: Offset, event: &Event) -> i64 {
         let (kind, content_type) = kind(event);
         let texts = [event.key.as_deref(), event.event_type.as_deref(), content_type];
         let mut head = [0; 32];
@@ -51,8 +57,13 @@ impl EventSums {
         if let Some(body) = &event.body {
             hasher.update(body.bytes());
         }
-        as_stored(hasher)
+        ((i64::from(hasher.finalize()) + 1) << KIND_BITS) | kind
     }
+}
+
+/// The kind of a body that a column `kind` tells.
+pub(super) fn body_kind(kind: i64) -> i64 {
+    kind & ((1 << KIND_BITS) - 1)
 }
 
 /// Tells no text from an empty one.
