@@ -38,10 +38,10 @@ impl FailingDisk {
         }
         let folder = tempfile::tempdir().expect("a folder");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/harness/failing_disk.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-pthread", "-o"]);
-        compiler.arg(folder.path().join("failing_disk.so")).arg(source);
-        let compiled = compiler.output().ok()?;
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O1", "-pthread", "-o"]);
+        cc.arg(folder.path().join("failing_disk.so")).arg(source);
+        let compiled = cc.output().ok()?;
         let errors = String::from_utf8_lossy(&compiled.stderr);
         assert!(compiled.status.success(), "the library compiles: {errors}");
         Some(Self { folder, generation: Cell::new(0) })
