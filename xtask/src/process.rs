@@ -10,6 +10,10 @@ use anyhow::{Context, Result, bail};
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
+    if std::env::var_os("CI").is_some() {
+        // Nobody builds again there: what a later build would be spared is work and disk for naught.
+        command.env("CARGO_INCREMENTAL", "0");
+    }
     command
 }
 
