@@ -1,6 +1,6 @@
 //! Clauses about appending: order, whole batches, the observer, the queue's end.
 
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -89,14 +89,14 @@ pub fn the_observer_sees_each_event_once_in_order_before_the_reply(open: Open<'_
 /// An observer that waits for the test before each commit.
 struct Gated {
     seen: Seen,
-    /// Told each time that the writer comes to the gate.
-    reached: Sender<()>,
+    /// Told that the writer came to the gate.
+    reached: SyncSender<()>,
     gate: Receiver<()>,
 }
 
 impl Observer for Gated {
     fn on_commit(&mut self, entries: Vec<Entry>) {
-        let _ = self.reached.send(());
+        let _ = self.reached.try_send(());
         // The gate is open for good once its other end is gone.
         let _ = self.gate.recv();
         self.seen.on_commit(entries);
@@ -107,7 +107,7 @@ impl Observer for Gated {
 pub fn a_full_queue_refuses_and_appends_nothing_of_what_it_refused(open: Open<'_>) {
     let (key, gate) = sync_channel(0);
     let seen = Seen::default();
-    let observer = Box::new(Gated { seen: seen.clone(), reached: channel().0, gate });
+    let observer = Box::new(Gated { seen: seen.clone(), reached: sync_channel(1).0, gate });
     let journal: Arc<dyn Journal> = Arc::from(open(Vec::new(), observer));
     let answered = Arc::new(Mutex::new(Vec::new()));
     let mut queued = Vec::new();
@@ -139,7 +139,7 @@ pub fn a_full_queue_refuses_and_appends_nothing_of_what_it_refused(open: Open<'_
 /// What the server itself has to tell has a lane of its own.
 pub fn an_alert_goes_before_what_clients_flood_the_queue_with(open: Open<'_>) {
     let (key, gate) = sync_channel(0);
-    let (reached, writer_at_gate) = channel();
+    let (reached, writer_at_gate) = sync_channel(1);
     let seen = Seen::default();
     let observer = Box::new(Gated { seen: seen.clone(), reached, gate });
     let journal: Arc<dyn Journal> = Arc::from(open(Vec::new(), observer));
