@@ -8,7 +8,16 @@
 //! ```
 //!
 //! The evaluator and the desk have a thread each; the notifier is a task. Where state topics are
-//! kept is [`StateTopics`]' business.
+//! kept is [`StateTopics`]' business, which the crate above implements.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `evaluator` | the rules' thread: samples in, transitions to journal and board; the rules' state on the disk (`wal`) |
+//! | `desk` | the alerts' desk: from the rules and the API to records, board and notifier |
+//! | `notifier` | runs the dispatcher on the clock, and brings notifications to webhooks |
+//! | `reload`, `rule_files` | reads rule files and Alertmanager's configuration, and reads them again |
+//!
+//! `docs/internals/rules.md` and `docs/internals/alerts.md` tell the whole.
 
 mod desk;
 mod evaluator;

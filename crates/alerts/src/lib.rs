@@ -4,6 +4,18 @@
 //! Rules say that an alert fires; this crate says what that means for people. It is a pure state
 //! machine in the terms of Prometheus' Alertmanager: time, alerts and requests go in, states and
 //! notifications come out. Nothing here reads a clock or does I/O.
+//!
+//! ```text
+//! rules, posts, requests, time ─▶ Desk ─▶ alerts as people see them, records
+//!                                  │
+//!                                  └ updates ─▶ Dispatcher ─▶ notifications, records
+//! ```
+//!
+//! [`Desk`] has every alert, silenced ([`silence`]), inhibited ([`inhibition`]), acknowledged or
+//! posted. [`config`] reads Alertmanager's file, [`route`] is its tree, and [`dispatch`] decides whom
+//! to tell of what and when. [`record`] is what of the desk outlives the process.
+//!
+//! `docs/internals/alerts.md` tells the whole, with the thread and the requests around it.
 
 pub mod config;
 pub mod desk;

@@ -14,6 +14,8 @@
 //! Everything here is a pure state machine: no I/O, no clock, no threads, and no encoding (the
 //! payload `P` is the owner's business). Each shard owns a [`Hub`]; the [`StateTable`] is shared
 //! by all of them.
+//!
+//! `docs/internals/delivery.md` tells the whole, with the shards around it.
 
 mod delivery;
 mod entry;

@@ -20,8 +20,20 @@
 //!
 //! An engine can write down what changes and go on from there in another process: see [`State`].
 //!
-//! [`query`] is the plain evaluator, which the engine uses too. [`promqltest`] and [`ruletest`]
-//! run Prometheus' own tests with it.
+//! To read the crate, begin with these modules:
+//!
+//! - `load` and `rule`: from files to rules, with the place of everything that is wrong;
+//! - `expression` and `plan`: an expression as text, and as a typed tree; `plan::partition` finds
+//!   the parts of it that do not know of each other;
+//! - `storage`: the samples that expressions may look at;
+//! - `evaluation`: the plain evaluator behind [`query`], with a module for each family of operators,
+//!   and `evaluation::{outline, column}`, which come to the same by numbers alone;
+//! - `engine`: steps, timers, parts, the life of alerts; `engine::ticks` for rules in tick mode;
+//! - `wal`: what an engine writes down;
+//! - `template`: the texts of labels and annotations;
+//! - `tick`, [`promqltest`] and [`ruletest`]: evaluation as Prometheus does it, for tests.
+//!
+//! `docs/internals/rules.md` tells the whole, with the thread that feeds an engine.
 
 mod alert_series;
 mod condition;

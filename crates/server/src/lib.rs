@@ -10,6 +10,20 @@
 //! [`Server::start`] wires it all together and returns once it listens; [`Server::drain`] ends it
 //! without losing anything that was acknowledged. Here alone the shards and the alerting meet:
 //! `requests` does for a shard's clients what they ask, and shows for the alerting what it shows.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `pipeline` | wires all parts, and ends them in order |
+//! | `admission` | who may come in, and what a refusal says |
+//! | `front_door` | accepts, shakes hands, reads heads, hands over to shards or to hyper |
+//! | `tls` | the certificate and its key, read again when they change |
+//! | `api` | the HTTP API by resource; the crate's `openapi.json` describes it |
+//! | `requests` | where the shards and the alerting meet |
+//! | `sys` | the server's own topics, `$sys/…` |
+//! | `config`, `observe` | the tables of settings and figures, which the reference is made of |
+//! | `journal_watch`, `loaded`, `open_files` | what the server says of its journal, of what it has loaded, and of the limit of descriptors |
+//!
+//! `docs/internals/front-door.md` tells who serves a connection.
 
 mod admission;
 mod api;

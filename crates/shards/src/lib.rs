@@ -9,7 +9,20 @@
 //! What is published goes to the journal or to the state table ([`Publisher`]), and from both on to
 //! every shard. Whoever connects is handed to a shard ([`Handoff`]) with what it asked for
 //! ([`StreamRequest`]). What the client of a WebSocket asks of the rest of the server goes through
-//! [`Requests`].
+//! [`Requests`], which the crate above implements.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `shard` | the poll loop (`turn`), who comes, follows and goes (`membership`), what one is missing (`pump`) and where it goes (`outlet`), what WebSockets say (`conversation`), what long polls are answered with (`polls`) |
+//! | `feed` | from the journal and the state table to every hub |
+//! | `frames` | an event and its encodings |
+//! | `history` | the threads that read pages for shards |
+//! | `poll` | what a long poll is answered with |
+//! | `publisher`, `state` | streams into the journal, state topics into the table |
+//! | `stream_request` | what a client asks of `GET /v1/events` |
+//! | `topics` | kinds, rates and subscribers of topics |
+//!
+//! `docs/internals/delivery.md` tells the whole, with the hub behind it.
 
 mod controls;
 mod feed;

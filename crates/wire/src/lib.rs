@@ -2,8 +2,10 @@
 //!
 //! An event is serialized once ([`json`], or [`msgpack`] where a client asks for it); each
 //! transport puts its own frame around the same bytes ([`sse`], [`ndjson`], [`ws`]), and
-//! [`http1`] the chunk around the first two, compressed by [`gzip`] where that is asked for. What publishers send comes in through [`publish`],
-//! what clients ask over a WebSocket through [`request`]; [`reply`] answers it.
+//! [`http1`] the chunk around the first two, compressed by [`gzip`] where that is asked for. What
+//! publishers send comes in through [`publish`], what clients ask over a WebSocket through
+//! [`request`]; [`reply`] answers it. [`control`] has what the server says about a stream itself,
+//! [`problem`] what it says of errors.
 //!
 //! ```text
 //! event ──┬─ json ──┬── sse ─────┬── http1 ──▶ subscriber
@@ -13,6 +15,10 @@
 //! publisher ── publish ──▶ events to be
 //! client ── ws ── request ──▶ what it asks ··▶ reply ── ws ──▶ client
 //! ```
+//!
+//! What is sent is the same bytes for everybody: a server's WebSocket frames have no mask, and a
+//! [`Deflater`] compresses each piece with a fresh context. What is received holds memory only
+//! while something is incomplete.
 #![deny(missing_docs)]
 
 pub mod control;
