@@ -3,7 +3,7 @@
 bellwire_process::figures! {
     /// The figures of streams, long polls and publications.
     pub struct Figures {
-        streams_open "gauge" "bellwire_streams_open" "Open streams: SSE and NDJSON.";
+        streams_open "gauge" "bellwire_streams_open" "Open streams: SSE, NDJSON and WebSockets.";
         streams_lagging "gauge" "bellwire_streams_lagging" "Streams whose clients do not take what there is, or that wait for history.";
         lag_events "gauge" "bellwire_lag_events_max" "Events that the slowest of them lacks.";
         lag_ms "gauge" "bellwire_lag_milliseconds_max" "Age of the first event that the slowest of them lacks.";
