@@ -60,7 +60,7 @@ fn complaint(package: &Value, allowed: &[String]) -> Option<String> {
 /// The npm packages of the tests; a lock file carries their licences.
 fn npm_complaints(workspace: &Workspace, allowed: &[String]) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
-    for folder in crate::test::npm_folders(&workspace.root) {
+    for folder in workspace.npm_folders() {
         let file = folder.join("package-lock.json");
         let text = fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
         ensure!(

@@ -7,6 +7,11 @@
 //! floor 1   wire ingest rules alerts journal hub process     see floor 0 only, never each other
 //! floor 0   model re2
 //! ```
+//!
+//! Within a crate the same holds: no two modules import one another ([`circles`]).
+
+mod circles;
+mod paths;
 
 use std::fs;
 
@@ -57,11 +62,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     for package in &workspace.packages {
         breaches.extend(manifest_breaches(package));
         breaches.extend(source_breaches(workspace, package)?);
+        breaches.extend(circles::breaches(package)?);
     }
     if !breaches.is_empty() {
         bail!("the layers are breached:\n  {}", breaches.join("\n  "));
     }
-    println!("   {} crates look down only", workspace.packages.len());
+    println!("   {} crates and their modules look down only", workspace.packages.len());
     Ok(())
 }
 

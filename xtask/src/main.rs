@@ -29,7 +29,7 @@ cargo xtask <command>
   test     set everything up, then run every check and every test; what CI runs
   demo     build the binary and run `bellwire demo` with the arguments that follow
   compare  measure this system and others in turns: `compare OUT [ROUNDS]`
-  layers   check which crate may depend on which
+  layers   check which crate may depend on which, and modules on which
   tidy     check the house style
   fuzz     run each fuzz target for a few seconds
   audit    check licences and sources of all dependencies against deny.toml

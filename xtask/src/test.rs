@@ -52,11 +52,6 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The folders with npm packages to install before their tests run.
-pub(crate) fn npm_folders(root: &Path) -> [PathBuf; 2] {
-    [real_clients_folder(root), browser_folder(root)]
-}
-
 fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     let root = workspace.root.as_path();
     let cargo = |arguments: &[&str]| process::run(process::cargo(arguments).current_dir(root));
@@ -67,7 +62,7 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         setup::tools()?;
         browser = setup::browser()?;
         tools = setup::test_programs(&workspace.target.join("test-programs"))?;
-        npm_folders(root).iter().try_for_each(|folder| setup::npm_packages(folder))
+        workspace.npm_folders().iter().try_for_each(|folder| setup::npm_packages(folder))
     })?;
     runner.step("format", || {
         cargo(&["fmt", "--all", "--check"])?;
@@ -94,12 +89,12 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     let binary = workspace.target.join("debug").join("bellwire");
     runner.tests("real clients", |counts| {
         ensure!(binary.exists(), "{} was not built", binary.display());
-        let mut tests = node_test(&real_clients_folder(root));
+        let mut tests = node_test(&workspace.real_clients_folder());
         tests.env("BELLWIRE_BIN", &binary).envs(tools.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
     })?;
     runner.tests("browser tests", |counts| {
-        let mut tests = node_test(&browser_folder(root));
+        let mut tests = node_test(&workspace.browser_folder());
         tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", &browser);
         tests.envs(tools.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
@@ -149,15 +144,6 @@ impl Runner {
             }
         }
     }
-}
-
-/// Clients that others wrote, against the binary.
-fn real_clients_folder(root: &Path) -> PathBuf {
-    root.join("tests").join("clients")
-}
-
-fn browser_folder(root: &Path) -> PathBuf {
-    root.join("tests").join("browser")
 }
 
 fn node_test(folder: &Path) -> Command {

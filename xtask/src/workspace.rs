@@ -39,6 +39,21 @@ impl Workspace {
         Self::parse(&metadata).context("cargo metadata lacks a field that it promises")
     }
 
+    /// The folders with npm packages to install before their tests run.
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 2] {
+        [self.real_clients_folder(), self.browser_folder()]
+    }
+
+    /// Clients that others wrote, against the binary.
+    pub(crate) fn real_clients_folder(&self) -> PathBuf {
+        self.root.join("tests").join("clients")
+    }
+
+    /// The page and the client library in a browser.
+    pub(crate) fn browser_folder(&self) -> PathBuf {
+        self.root.join("tests").join("browser")
+    }
+
     fn parse(metadata: &Value) -> Option<Self> {
         let packages = metadata["packages"].as_array()?;
         Some(Self {

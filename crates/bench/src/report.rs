@@ -3,7 +3,6 @@
 mod comparison;
 mod group;
 mod headline;
-pub(crate) mod target;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -106,7 +105,8 @@ fn section(headline: &Headline, ours: &[Group<'_>], others: &[Group<'_>], page: 
         for (figure, name) in headline.figures {
             let Some(spread) = group.spread(figure) else { continue };
             let floor = floor.and_then(|floor| Some(floor.spread(figure)?.median));
-            let target = target::of(first, figure)
+            let target = first
+                .target(figure)
                 .map_or_else(String::new, |target| target.cell(spread.median, floor));
             let (median, range) = (grouped(spread.median), spread.range());
             let _ = writeln!(page, "| {name} | {median} | {range} | {target} |");
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_target_has_a_line_in_the_report() {
-        for figure in target::figures() {
+        for figure in crate::result::figures() {
             let in_report = HEADLINES.iter().any(|headline| {
                 headline.workload == figure.0
                     && headline.figures.iter().any(|(name, _)| *name == figure.1)

@@ -2,6 +2,11 @@
 
 mod date;
 mod machine;
+mod number;
 mod record;
+mod target;
 
-pub(crate) use self::record::{OutputFlags, Record, grouped};
+pub(crate) use self::number::grouped;
+pub(crate) use self::record::{OutputFlags, Record};
+#[cfg(test)]
+pub(crate) use self::target::figures;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::regex::REGEX_BYTES_MAX;
+use crate::limits::REGEX_BYTES_MAX;
 
 /// Why a text is no regular expression, or none that is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -9,10 +9,12 @@ mod class;
 mod error;
 mod escape;
 mod expansion;
+mod limits;
 mod parse;
 mod pattern;
 mod regex;
 
 pub use self::error::{Error, ErrorCode};
+pub use self::limits::REGEX_BYTES_MAX;
 pub use self::pattern::{Dot, Pattern};
-pub use self::regex::{REGEX_BYTES_MAX, Regex};
+pub use self::regex::Regex;

@@ -10,7 +10,7 @@ use regex_syntax::hir::{
 use crate::class::{self, Case};
 use crate::error::{Error, ErrorCode};
 use crate::escape;
-use crate::regex::REGEX_BYTES_MAX;
+use crate::limits::REGEX_BYTES_MAX;
 
 /// How often something may be repeated, repetitions within repetitions multiplied.
 const REPETITIONS_MAX: u64 = 1000;

@@ -9,10 +9,9 @@ use regex_syntax::hir::Hir;
 
 use crate::error::Error;
 use crate::expansion;
+use crate::limits::REGEX_BYTES_MAX;
 use crate::parse::{self, Flags};
 
-/// Bytes of a compiled expression's automaton. `.{1000}`, the most that RE2 repeats, has room.
-pub const REGEX_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of the states that an automaton remembers while it matches, and makes again when there are
 /// more.
 const CACHE_BYTES_MAX: usize = 256 * 1024;

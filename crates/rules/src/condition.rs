@@ -1,7 +1,6 @@
 //! The plainest conditions: a selector whose values are compared with numbers.
 
-use crate::evaluation::arithmetic::Operator;
-use crate::plan::{Comparison, Plan, Root, Scalar, Shift, Side, Vector};
+use crate::plan::{Comparison, Operator, Plan, Root, Scalar, Shift, Side, Vector};
 
 /// What the value of a series must be: all comparisons must hold.
 #[derive(Clone, Debug)]

@@ -5,16 +5,7 @@ use bellwire_model::{Labels, METRIC_NAME};
 use rustc_hash::FxHashSet;
 
 use crate::evaluation::{Evaluated, Evaluation, Item};
-use crate::plan::{Plan, Root};
-
-/// What decides over an alert beside its condition.
-#[derive(Clone, Debug)]
-pub(crate) struct Hysteresis {
-    /// `resolve_expr`: what ends an alert, over the selections of the whole plan.
-    pub(crate) resolve: Option<Root>,
-    /// The condition without what it asks: what there are samples for.
-    pub(crate) presence: Option<Root>,
-}
+use crate::plan::{Hysteresis, Plan, Root};
 
 /// Why an element is no longer there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

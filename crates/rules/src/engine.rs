@@ -53,11 +53,10 @@ use self::rules::{RuleId, RuleTable, Shape};
 use self::series::{Added, Reading, SeriesTable, Subscription};
 pub(crate) use self::standing::Standing;
 use self::timers::Timers;
-use crate::cost::Parts;
 use crate::evaluation::column::Spare;
 use crate::evaluation::{Answer, Conventions, Element, EvaluationError, Value, query};
 use crate::plan::Plan;
-use crate::rule::RuleSet;
+use crate::rule::{Parts, RuleSet};
 use crate::storage::{SeriesId, Storage};
 use crate::template::{Externals, Queries};
 use bellwire_model::limits::{

@@ -56,7 +56,7 @@ mod tick;
 mod wal;
 
 use bellwire_model::duration;
-pub use cost::{Cost, Parts};
+pub use cost::Cost;
 pub use engine::{
     AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Health, Recorded,
     RefusedSamples, RuleReport, SampleRefusal, Settings,
@@ -71,7 +71,7 @@ pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load, load_i
 pub use number::{plain_text, scientific_text};
 pub use plan::Plan;
 pub use rule::{
-    AlertRule, Group, GroupSettings, Mode, OnDataLost, RecordRule, Rule, RuleKind, RuleMode,
+    AlertRule, Group, GroupSettings, Mode, OnDataLost, Parts, RecordRule, Rule, RuleKind, RuleMode,
     RuleSet, TickReason,
 };
 pub use storage::Storage;

@@ -3,23 +3,24 @@
 //! A scalar cannot stand where a vector belongs, and what an operator needs is beside it. The tree
 //! is made by [`compile`] from the parser's; nothing here knows how it is evaluated.
 
+mod aggregate;
 mod compile;
+mod function;
 mod motion;
+mod operator;
 mod partition;
 mod presence;
 
 use std::time::Duration;
 
-use crate::ending::Hysteresis;
-use crate::evaluation::aggregation::Aggregate;
-use crate::evaluation::arithmetic::Operator;
-use crate::evaluation::calendar::Calendar;
-use crate::evaluation::math::Math;
-use crate::evaluation::over_time::OverTime;
 use crate::expression::{ExpressionError, ExpressionReason};
 use crate::selector::Selector;
 
+pub(crate) use self::aggregate::Aggregate;
+pub(crate) use self::function::{Calendar, Math, OverTime, larger, smaller};
+pub(crate) use self::operator::Operator;
 pub(crate) use self::partition::PartitionKey;
+pub(crate) use self::presence::Hysteresis;
 
 /// An expression that can be evaluated.
 #[derive(Clone, Debug)]
@@ -215,12 +216,12 @@ pub(crate) struct Sort {
     pub(crate) vector: Vector,
     /// Labels to sort by; none sorts by value.
     pub(crate) labels: Option<Box<[Box<str>]>>,
-    pub(crate) order: Order,
+    pub(crate) order: SortOrder,
     pub(crate) noted_at: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum SortOrder {
     Ascending,
     Descending,
 }
@@ -339,6 +340,11 @@ impl Plan {
     pub(crate) fn recorded_with(self, labels: &[(Box<str>, Box<str>)]) -> Self {
         let replaced = labels.iter().map(|(name, _)| name.clone()).collect();
         Self { replaced, ..self }
+    }
+
+    /// What it selects series by.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.selections.iter().map(|selection| &selection.selector)
     }
 
     /// What ends an alert, where that is not the condition alone.

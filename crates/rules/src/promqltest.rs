@@ -26,8 +26,8 @@ use std::time::Duration;
 use bellwire_model::limits::LOOKBACK;
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 
-use self::comparison::{Expected, difference};
-use self::script::{Buckets, Check, Command, Data, When, commands};
+use self::comparison::{Expected, When, difference};
+use self::script::{Buckets, Check, Command, Data, commands};
 use crate::engine::Standing;
 use crate::evaluation::{
     Answer, Conventions, EvaluationError, NameRemoval, Series, Span, Value, query, query_range,

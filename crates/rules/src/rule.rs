@@ -1,6 +1,7 @@
 //! Rules as they are once loaded.
 
 mod mode;
+mod parts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, RULE_INTERVAL};
 use bellwire_model::{Fnv1a, Labels, LabelsBuilder, LabelsError, METRIC_NAME, RuleName};
 
 pub use self::mode::{Mode, RuleMode, TickReason};
-use crate::cost::Parts;
+pub use self::parts::Parts;
 use crate::plan::Plan;
 use crate::template::{Fill, Template};
 

@@ -12,7 +12,6 @@ use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use self::pairs::{PairId, Pairs};
-use crate::plan::Plan;
 use crate::selector::Selector;
 
 /// The value by which Prometheus says that a series has ended.
@@ -112,11 +111,11 @@ impl Storage {
         }
     }
 
-    /// A copy of what an expression looks at.
-    pub(crate) fn excerpt(&self, plan: &Plan) -> Self {
+    /// A copy of what selectors select.
+    pub(crate) fn excerpt<'s>(&self, selectors: impl Iterator<Item = &'s Selector>) -> Self {
         let mut excerpt = Self::new();
-        for selection in &plan.selections {
-            for id in self.select(&selection.selector) {
+        for selector in selectors {
+            for id in self.select(selector) {
                 let labels = self.labels(id);
                 if excerpt.find(&labels).is_none() {
                     let copy = excerpt.insert(&labels);

@@ -27,14 +27,15 @@
 //! [`Engine::resume`]: crate::Engine::resume
 
 mod read;
+mod saved;
 mod state;
 mod write;
 
 use bellwire_model::{Alert, AlertState, Labels, Timestamp};
 use thiserror::Error;
 
+pub(crate) use self::saved::{SavedAlert, SavedSeries};
 pub use self::state::State;
-pub(crate) use self::state::{SavedAlert, SavedSeries};
 pub(crate) use self::write::Writer;
 
 /// The bytes are not what an engine wrote.

@@ -6,7 +6,6 @@ use clap::ValueEnum;
 
 use super::group::Group;
 use super::headline::{HEADLINES, Headline};
-use super::target;
 use crate::result::{Record, grouped};
 use crate::system::SystemName;
 
@@ -112,7 +111,7 @@ impl<'a> Comparison<'a> {
         }
         let ours = groups.iter().find(|group| group.system == "bellwire");
         let target = ours.and_then(|group| {
-            let target = target::of(group.first(), figure)?;
+            let target = group.first().target(figure)?;
             Some(target.cell(group.spread(figure)?.median, floor))
         });
         let _ = writeln!(page, " {} |", target.unwrap_or_default());

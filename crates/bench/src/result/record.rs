@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 
 use super::date;
 use super::machine::{self, Machine};
+use super::number::grouped;
+use super::target::{self, Target};
 use crate::Print;
 use crate::histogram::Histogram;
-use crate::report::target;
 use crate::system::SystemFlags;
 
 /// Where results go.
@@ -118,6 +119,11 @@ impl Record {
         self.parameters.get(parameter).map(plain).or_else(|| Some(added()?.1.to_owned()))
     }
 
+    /// What one of its figures shall be.
+    pub(crate) fn target(&self, figure: &str) -> Option<&'static Target> {
+        target::of((&self.workload, figure), |parameter| self.text(parameter))
+    }
+
     /// Measures, prints what was measured, and keeps it where asked to.
     pub(crate) fn complete(
         self,
@@ -161,7 +167,7 @@ impl Record {
         }
         for (name, value) in &self.figures {
             let value = value.as_f64().unwrap_or_default();
-            let verdict = target::of(self, name).map(|target| target.verdict(value, None));
+            let verdict = self.target(name).map(|target| target.verdict(value, None));
             let verdict = verdict.unwrap_or_default();
             let line = format!("  {name:<40}{:>14}  {verdict}", grouped(value));
             table.push_str(line.trim_end());
@@ -198,25 +204,6 @@ fn rounded(value: f64) -> f64 {
     let decimals = (DIGITS - 1 - value.abs().log10().floor() as i32).max(0);
     let scale = 10f64.powi(decimals);
     (value * scale).round() / scale
-}
-
-/// A number for people: thousands apart.
-pub(crate) fn grouped(value: f64) -> String {
-    let text = value.to_string();
-    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let mut grouped = String::new();
-    for (index, digit) in whole.char_indices() {
-        let rest = whole.len() - index;
-        if index > 0 && rest.is_multiple_of(3) && !grouped.ends_with('-') {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    if !fraction.is_empty() && fraction != "0" {
-        grouped.push('.');
-        grouped.push_str(fraction);
-    }
-    grouped
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl Engine {
     /// A copy of what an expression looks at, to be queried elsewhere. The series of alerts are in
     /// it as they are now, also where no rule names them and none are kept.
     pub fn excerpt(&self, plan: &Plan) -> Storage {
-        let mut excerpt = self.storage().excerpt(plan);
+        let mut excerpt = self.storage().excerpt(plan.selectors());
         if self.rules.names_alerts() {
             return excerpt;
         }

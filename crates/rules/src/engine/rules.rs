@@ -10,9 +10,8 @@ use super::levels::{Levels, names_alerts};
 use super::partitions::Partitions;
 use super::ticks::{GroupId, TickGroup};
 use crate::condition::Condition;
-use crate::cost::Parts;
 use crate::plan::{PartitionKey, Selection, SelectorId};
-use crate::rule::{Rule, RuleKind, RuleMode, RuleSet};
+use crate::rule::{Parts, Rule, RuleKind, RuleMode, RuleSet};
 
 /// The place of a rule among all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

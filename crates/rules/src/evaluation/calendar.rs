@@ -3,39 +3,11 @@
 use bellwire_model::{Date, Labels};
 
 use super::{Evaluated, Evaluation, Item, Items, Number, seconds};
-use crate::plan::Vector;
+use crate::plan::{Calendar, Vector};
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// A part of a date or time of day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Calendar {
-    Minute,
-    Hour,
-    DayOfWeek,
-    DayOfMonth,
-    DayOfYear,
-    DaysInMonth,
-    Month,
-    Year,
-}
-
 impl Calendar {
-    /// The function of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "minute" => Self::Minute,
-            "hour" => Self::Hour,
-            "day_of_week" => Self::DayOfWeek,
-            "day_of_month" => Self::DayOfMonth,
-            "day_of_year" => Self::DayOfYear,
-            "days_in_month" => Self::DaysInMonth,
-            "month" => Self::Month,
-            "year" => Self::Year,
-            _ => return None,
-        })
-    }
-
     /// What it says of a time in seconds.
     pub(crate) fn of(self, time: i64) -> i64 {
         let day = time.div_euclid(DAY_SECONDS);

@@ -5,13 +5,13 @@
 //! order, so that both agree to the last bit; no label is looked at, and nothing is allocated.
 
 use super::aggregation::quantile::quantile;
-use super::aggregation::{Aggregate, rank, reduce};
-use super::calendar::Calendar;
+use super::aggregation::{rank, reduce};
 use super::histogram::{self, Bucket};
-use super::outline::{Grouping, Keys, Order, Outline};
+use super::outline::{ElementOrder, Grouping, Keys, Outline};
 use super::{Evaluation, EvaluationError, Number, arithmetic, calendar, regression, seconds};
 use crate::plan::{
-    Aggregation, Match, Quantile, SetOperation, SetOperator, Vector, Window, WindowCall,
+    Aggregate, Aggregation, Calendar, Match, Quantile, SetOperation, SetOperator, Vector, Window,
+    WindowCall,
 };
 
 /// What there is of each element.
@@ -360,7 +360,7 @@ impl Grouping {
     /// Where the order of the groups matters it is known only if every element is there.
     fn check_order(&self, input: &[Option<Number>]) -> Result<(), NotPlain> {
         match self {
-            Self::Many { ends, order: Order::Matters, .. }
+            Self::Many { ends, order: ElementOrder::Matters, .. }
                 if ends.len() > 1 && input.iter().any(Option::is_none) =>
             {
                 Err(NotPlain)

@@ -1,56 +1,7 @@
 //! Functions of each value: rounding, logarithms, trigonometry, clamps.
 
 use super::{Evaluated, Evaluation, Items};
-use crate::plan::{Scalar, Vector};
-
-/// A function of a value and of up to two numbers beside it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Math {
-    /// Of the value alone.
-    OfValue(fn(f64) -> f64),
-    /// `clamp_min`, `clamp_max`.
-    WithNumber(fn(f64, f64) -> f64),
-    /// `clamp`.
-    Clamp,
-    /// `round`.
-    Round,
-}
-
-impl Math {
-    /// The function of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(Self::OfValue(match name {
-            "abs" => f64::abs,
-            "ceil" => f64::ceil,
-            "floor" => f64::floor,
-            "exp" => f64::exp,
-            "sqrt" => f64::sqrt,
-            "ln" => f64::ln,
-            "log2" => f64::log2,
-            "log10" => f64::log10,
-            "sgn" => sign,
-            "deg" => f64::to_degrees,
-            "rad" => f64::to_radians,
-            "sin" => f64::sin,
-            "cos" => f64::cos,
-            "tan" => f64::tan,
-            "asin" => f64::asin,
-            "acos" => f64::acos,
-            "atan" => f64::atan,
-            "sinh" => f64::sinh,
-            "cosh" => f64::cosh,
-            "tanh" => f64::tanh,
-            "asinh" => f64::asinh,
-            "acosh" => f64::acosh,
-            "atanh" => f64::atanh,
-            "clamp_min" => return Some(Self::WithNumber(larger)),
-            "clamp_max" => return Some(Self::WithNumber(smaller)),
-            "clamp" => return Some(Self::Clamp),
-            "round" => return Some(Self::Round),
-            _ => return None,
-        }))
-    }
-}
+use crate::plan::{Math, Scalar, Vector, larger, smaller};
 
 impl Math {
     /// What it makes of a value.
@@ -105,24 +56,4 @@ impl Evaluation<'_> {
         }
         Ok(())
     }
-}
-
-fn sign(value: f64) -> f64 {
-    if value > 0.0 {
-        1.0
-    } else if value < 0.0 {
-        -1.0
-    } else {
-        value
-    }
-}
-
-/// The larger of two; NaN where one is.
-fn larger(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
-}
-
-/// The smaller of two; NaN where one is.
-fn smaller(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
 }

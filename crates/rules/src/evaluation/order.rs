@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Evaluated, Evaluation, Item, Items, NoteKind};
-use crate::plan::{Order, Sort};
+use crate::plan::{Sort, SortOrder};
 
 impl Evaluation<'_> {
     pub(super) fn sort(&mut self, sort: &Sort, time: i64) -> Evaluated<Items> {
@@ -17,7 +17,7 @@ impl Evaluation<'_> {
             None => items.sort_by(|a, b| by_value(a, b, sort.order)),
             Some(labels) => items.sort_by(|a, b| {
                 let ascending = by_labels(a, b, labels);
-                if sort.order == Order::Ascending { ascending } else { ascending.reverse() }
+                if sort.order == SortOrder::Ascending { ascending } else { ascending.reverse() }
             }),
         }
         Ok(items)
@@ -25,10 +25,10 @@ impl Evaluation<'_> {
 }
 
 /// By value, NaN last whatever the order.
-fn by_value(a: &Item, b: &Item, order: Order) -> Ordering {
+fn by_value(a: &Item, b: &Item, order: SortOrder) -> Ordering {
     let (a, b) = (a.value(), b.value());
     let ascending = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-    let ordered = if order == Order::Ascending { ascending } else { ascending.reverse() };
+    let ordered = if order == SortOrder::Ascending { ascending } else { ascending.reverse() };
     a.is_nan().cmp(&b.is_nan()).then(ordered)
 }
 

@@ -10,11 +10,11 @@
 use bellwire_model::Labels;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::aggregation::Aggregate;
 use super::histogram::{self, BOUND};
 use super::{Evaluation, NameRemoval, without_name};
 use crate::plan::{
-    Aggregation, Cardinality, Match, Quantile, Scalar, SetOperation, SetOperator, Vector, Window,
+    Aggregate, Aggregation, Cardinality, Match, Quantile, Scalar, SetOperation, SetOperator,
+    Vector, Window,
 };
 
 /// The elements that a node of a plan can give, in their order; those of its inputs are within.
@@ -52,13 +52,13 @@ pub(crate) enum Grouping {
         ends: Box<[u32]>,
         /// That of the groups is the order of the first elements present, so it is known where
         /// all of them are.
-        order: Order,
+        order: ElementOrder,
     },
 }
 
 /// Whether the order of elements matters to what is made of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Order {
+pub(crate) enum ElementOrder {
     Matters,
     IsFree,
 }
@@ -80,11 +80,11 @@ impl Evaluation<'_> {
     /// the plain evaluator has to look at labels each time.
     pub(crate) fn outline(&self, vector: &Vector) -> Option<Outlined> {
         let at_once = self.conventions.names == NameRemoval::AtOnce;
-        at_once.then(|| self.outlined(vector, Order::IsFree))?
+        at_once.then(|| self.outlined(vector, ElementOrder::IsFree))?
     }
 
     /// `order`: that of the elements.
-    fn outlined(&self, vector: &Vector, order: Order) -> Option<Outlined> {
+    fn outlined(&self, vector: &Vector, order: ElementOrder) -> Option<Outlined> {
         match vector {
             Vector::Select(instant) => {
                 Some((Outline::Series, self.labels_of(instant.selector).collect()))
@@ -105,7 +105,7 @@ impl Evaluation<'_> {
                 Some((Outline::Series, vec![labels.clone()]))
             }
             Vector::Absent(vector, labels) => {
-                let (inner, _) = self.outlined(vector, Order::IsFree)?;
+                let (inner, _) = self.outlined(vector, ElementOrder::IsFree)?;
                 Some((Outline::Absent(inner.into()), vec![labels.clone()]))
             }
             Vector::OfScalar(scalar) => {
@@ -148,14 +148,14 @@ impl Evaluation<'_> {
     }
 
     /// Other values of the same elements, which are no longer the metric.
-    fn nameless(&self, vector: &Vector, order: Order) -> Option<Outlined> {
+    fn nameless(&self, vector: &Vector, order: ElementOrder) -> Option<Outlined> {
         self.renamed(vector, order, |labels| Some(without_name(labels)))
     }
 
     fn renamed(
         &self,
         vector: &Vector,
-        order: Order,
+        order: ElementOrder,
         rename: impl Fn(&Labels) -> Option<Labels>,
     ) -> Option<Outlined> {
         let (inner, labels) = self.outlined(vector, order)?;
@@ -163,18 +163,18 @@ impl Evaluation<'_> {
         distinct(Outline::Same(inner.into()), renamed)
     }
 
-    fn groups_outlined(&self, given: &Aggregation, order: Order) -> Option<Outlined> {
+    fn groups_outlined(&self, given: &Aggregation, order: ElementOrder) -> Option<Outlined> {
         plain(given.function.parameter())?;
         match given.function {
-            Aggregate::TopK(_) | Aggregate::BottomK(_) if order == Order::IsFree => {
-                let (inner, labels) = self.outlined(&given.vector, Order::IsFree)?;
+            Aggregate::TopK(_) | Aggregate::BottomK(_) if order == ElementOrder::IsFree => {
+                let (inner, labels) = self.outlined(&given.vector, ElementOrder::IsFree)?;
                 let mut order: Vec<usize> = (0..labels.len()).collect();
                 // Among equals the labels decide.
                 order.sort_by(|a, b| labels[*a].iter().cmp(labels[*b].iter()));
                 let keys = order.into_iter().map(|place| {
                     (place as u32, labels[place].filtered(|name| given.grouping.has(name)))
                 });
-                let (grouping, _) = Grouping::of(keys, Order::IsFree);
+                let (grouping, _) = Grouping::of(keys, ElementOrder::IsFree);
                 Some((Outline::Ranked(inner.into(), grouping), labels))
             }
             Aggregate::TopK(_)
@@ -184,8 +184,10 @@ impl Evaluation<'_> {
             | Aggregate::CountValues(_) => None,
             _ => {
                 let of_inner = match given.function {
-                    Aggregate::Count | Aggregate::Group | Aggregate::Quantile(_) => Order::IsFree,
-                    _ => Order::Matters,
+                    Aggregate::Count | Aggregate::Group | Aggregate::Quantile(_) => {
+                        ElementOrder::IsFree
+                    }
+                    _ => ElementOrder::Matters,
                 };
                 let (inner, labels) = self.outlined(&given.vector, of_inner)?;
                 let key = |labels: &Labels| labels.filtered(|name| given.grouping.has(name));
@@ -196,9 +198,9 @@ impl Evaluation<'_> {
         }
     }
 
-    fn histograms_outlined(&self, given: &Quantile, order: Order) -> Option<Outlined> {
+    fn histograms_outlined(&self, given: &Quantile, order: ElementOrder) -> Option<Outlined> {
         plain(std::slice::from_ref(&given.level))?;
-        let (inner, labels) = self.outlined(&given.vector, Order::Matters)?;
+        let (inner, labels) = self.outlined(&given.vector, ElementOrder::Matters)?;
         let bounds: Option<Box<[u64]>> =
             labels.iter().map(|labels| Some(histogram::bound(labels)?.to_bits())).collect();
         let key = |labels: &Labels| labels.filtered(|name| name != BOUND);
@@ -207,7 +209,7 @@ impl Evaluation<'_> {
         distinct(Outline::Histograms(inner.into(), grouping, bounds?), nameless)
     }
 
-    fn pairs_outlined(&self, matching: &Match, order: Order) -> Option<Outlined> {
+    fn pairs_outlined(&self, matching: &Match, order: ElementOrder) -> Option<Outlined> {
         let left = self.outlined(&matching.left, order)?;
         let right = self.outlined(&matching.right, order)?;
         let many_is_left = matching.cardinality.many_is_left();
@@ -235,12 +237,12 @@ impl Evaluation<'_> {
         distinct(Outline::Pairs(sides.into(), pairs.into()), labels)
     }
 
-    fn sets_outlined(&self, given: &SetOperation, order: Order) -> Option<Outlined> {
+    fn sets_outlined(&self, given: &SetOperation, order: ElementOrder) -> Option<Outlined> {
         let (left, mut labels) = self.outlined(&given.left, order)?;
         // Of `and` and `unless` the right side says no more than what is there.
         let is_or = given.operator == SetOperator::Or;
         let (right, others) =
-            self.outlined(&given.right, if is_or { order } else { Order::IsFree })?;
+            self.outlined(&given.right, if is_or { order } else { ElementOrder::IsFree })?;
         let mut keys: FxHashMap<Labels, u32> = FxHashMap::default();
         let mut of = |labels: &[Labels]| -> Box<[u32]> {
             let key = |labels: &Labels| {
@@ -261,7 +263,7 @@ impl Evaluation<'_> {
 
 impl Grouping {
     /// The groups of elements with these keys, in the order of their first ones, with their keys.
-    fn of(keyed: impl Iterator<Item = (u32, Labels)>, order: Order) -> (Self, Vec<Labels>) {
+    fn of(keyed: impl Iterator<Item = (u32, Labels)>, order: ElementOrder) -> (Self, Vec<Labels>) {
         let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
         let mut groups: Vec<Vec<u32>> = Vec::new();
         let mut keys = Vec::new();

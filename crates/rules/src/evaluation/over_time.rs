@@ -5,74 +5,10 @@ use super::aggregation::quantile::quantile;
 use super::sum::{Mean, Sum};
 use super::window::{Course, Range, Stretch};
 use super::{Evaluated, Evaluation, Item, Items, NoteKind, Number, counter, regression, seconds};
-use crate::plan::WindowCall;
+use crate::plan::{OverTime, WindowCall};
 use crate::storage::Point;
 
-/// A function of a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OverTime {
-    Rate,
-    Increase,
-    Delta,
-    Irate,
-    Idelta,
-    Changes,
-    Resets,
-    Deriv,
-    PredictLinear,
-    DoubleExponentialSmoothing,
-    Avg,
-    Min,
-    Max,
-    Sum,
-    Count,
-    Last,
-    First,
-    Present,
-    Stddev,
-    Stdvar,
-    Quantile,
-    Mad,
-    TimeOfMin,
-    TimeOfMax,
-    TimeOfLast,
-    TimeOfFirst,
-}
-
 impl OverTime {
-    /// The function of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "rate" => Self::Rate,
-            "increase" => Self::Increase,
-            "delta" => Self::Delta,
-            "irate" => Self::Irate,
-            "idelta" => Self::Idelta,
-            "changes" => Self::Changes,
-            "resets" => Self::Resets,
-            "deriv" => Self::Deriv,
-            "predict_linear" => Self::PredictLinear,
-            "double_exponential_smoothing" => Self::DoubleExponentialSmoothing,
-            "avg_over_time" => Self::Avg,
-            "min_over_time" => Self::Min,
-            "max_over_time" => Self::Max,
-            "sum_over_time" => Self::Sum,
-            "count_over_time" => Self::Count,
-            "last_over_time" => Self::Last,
-            "first_over_time" => Self::First,
-            "present_over_time" => Self::Present,
-            "stddev_over_time" => Self::Stddev,
-            "stdvar_over_time" => Self::Stdvar,
-            "quantile_over_time" => Self::Quantile,
-            "mad_over_time" => Self::Mad,
-            "ts_of_min_over_time" => Self::TimeOfMin,
-            "ts_of_max_over_time" => Self::TimeOfMax,
-            "ts_of_last_over_time" => Self::TimeOfLast,
-            "ts_of_first_over_time" => Self::TimeOfFirst,
-            _ => return None,
-        })
-    }
-
     /// What it gives is still a value of the metric.
     pub(super) fn keeps_name(self) -> bool {
         matches!(self, Self::Last | Self::First)

@@ -1,9 +1,9 @@
 //! Trends: `deriv`, `predict_linear`, `double_exponential_smoothing`.
 
-use super::over_time::OverTime;
 use super::sum::Sum;
 use super::{Evaluated, EvaluationError, Number};
 use crate::number::go_text;
+use crate::plan::OverTime;
 use crate::storage::Point;
 
 /// A straight line.

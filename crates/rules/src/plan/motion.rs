@@ -4,10 +4,10 @@
 //! decision depends on one that moves in any other way, the rule is restless: it is looked at again
 //! and again. This finds from the plan alone whether that can come about.
 
-use super::{Aggregation, Comparison, Plan, Root, Scalar, Vector, Window, WindowCall};
-use crate::evaluation::aggregation::Aggregate;
-use crate::evaluation::arithmetic::Operator;
-use crate::evaluation::over_time::OverTime;
+use super::{
+    Aggregate, Aggregation, Comparison, Operator, OverTime, Plan, Root, Scalar, Vector, Window,
+    WindowCall,
+};
 
 /// How a value moves with the time, from the calmest on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 
 use bellwire_model::{Labels, METRIC_NAME};
 
-use super::{LabelSet, Plan, Root, Scalar, Vector, Window};
-use crate::evaluation::aggregation::Aggregate;
+use super::{Aggregate, LabelSet, Plan, Root, Scalar, Vector, Window};
 
 /// The labels that tell the parts of an expression apart; the metric name never does.
 #[derive(Clone, Debug, PartialEq, Eq)]

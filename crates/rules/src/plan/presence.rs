@@ -5,12 +5,19 @@
 //! the first case. Comparisons that filter, `unless`, and `topk` with its kin are conditions;
 //! `absent` is one whose labels are always there.
 
-use super::{Aggregation, Comparison, Match, Plan, Root, Scalar, SetOperation, SetOperator};
 use super::{
-    LabelJoin, LabelReplace, Quantile, Side, Sort, Vector, Window, WindowCall, WithScalar,
+    Aggregate, Aggregation, Comparison, LabelJoin, LabelReplace, Match, Operator, Plan, Quantile,
+    Root, Scalar, SetOperation, SetOperator, Side, Sort, Vector, Window, WindowCall, WithScalar,
 };
-use crate::evaluation::aggregation::Aggregate;
-use crate::evaluation::arithmetic::Operator;
+
+/// What decides over an alert beside its condition.
+#[derive(Clone, Debug)]
+pub(crate) struct Hysteresis {
+    /// `resolve_expr`: what ends an alert, over the selections of the whole plan.
+    pub(crate) resolve: Option<Root>,
+    /// The condition without what it asks: what there are samples for.
+    pub(crate) presence: Option<Root>,
+}
 
 impl Plan {
     /// The expression without its conditions; nothing where it cannot be told apart, as values

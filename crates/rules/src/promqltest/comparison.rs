@@ -6,13 +6,31 @@ use std::time::Duration;
 use bellwire_model::Timestamp;
 use bellwire_re2::Regex;
 
-use super::script::When;
 use crate::evaluation::{Element, Note, NoteKind, Series, Value};
 use crate::number::go_text;
 use crate::series_text::{Cell, SeriesText};
 
 /// How far apart equal values may be, relative to them.
 const TOLERANCE: f64 = 1e-6;
+
+/// At which instants an expression is evaluated.
+#[derive(Clone, Copy)]
+pub(super) enum When {
+    Instant(Timestamp),
+    Range { start: Timestamp, end: Timestamp, step: Duration },
+}
+
+impl When {
+    /// The instants.
+    pub(super) fn times(self) -> impl Iterator<Item = Timestamp> {
+        let (start, end, step) = match self {
+            Self::Instant(time) => (time, time, Duration::from_millis(1)),
+            Self::Range { start, end, step } => (start, end, step.max(Duration::from_millis(1))),
+        };
+        let next = move |time: &Timestamp| Some(time.saturating_add(step));
+        std::iter::successors(Some(start), next).take_while(move |time| *time <= end)
+    }
+}
 
 /// What must come of a check.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellwire_model::Timestamp;
 
-use super::comparison::{Expected, NotesExpected, Said};
+use super::comparison::{Expected, NotesExpected, Said, When};
 use crate::duration;
 use crate::series_text::{Cell, SeriesText, quoted};
 
@@ -40,24 +40,6 @@ pub(super) struct Check {
     pub(super) when: When,
     pub(super) expression: Box<str>,
     pub(super) expected: Expected,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum When {
-    Instant(Timestamp),
-    Range { start: Timestamp, end: Timestamp, step: Duration },
-}
-
-impl When {
-    /// The instants.
-    pub(super) fn times(self) -> impl Iterator<Item = Timestamp> {
-        let (start, end, step) = match self {
-            Self::Instant(time) => (time, time, Duration::from_millis(1)),
-            Self::Range { start, end, step } => (start, end, step.max(Duration::from_millis(1))),
-        };
-        let next = move |time: &Timestamp| Some(time.saturating_add(step));
-        std::iter::successors(Some(start), next).take_while(move |time| *time <= end)
-    }
 }
 
 /// A command that cannot be read.

@@ -4,14 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::{
-    Alert, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
-};
+use bellwire_model::{Alert, AlertState, Fingerprint, Timestamp, Transition, TransitionKind};
 use rustc_hash::FxHashMap;
 
 use super::read::{Reader, Record};
-use super::{Corrupt, PartName};
-use crate::storage::Point;
+use super::{Corrupt, PartName, SavedAlert, SavedSeries};
 
 /// How old what was not announced may be where nothing says when something was: the journal knows
 /// ids for longer.
@@ -31,25 +28,6 @@ pub struct State {
     told_at: Option<Timestamp>,
     /// Alerts that have changed since.
     untold: BTreeSet<Fingerprint>,
-}
-
-/// A series and its samples, in the order in which they came.
-#[derive(Debug)]
-pub(crate) struct SavedSeries {
-    pub(crate) labels: Labels,
-    pub(crate) points: Vec<Point>,
-}
-
-/// An alert, and what else an engine knows of it.
-#[derive(Clone, Debug)]
-pub(crate) struct SavedAlert {
-    pub(crate) alert: Arc<Alert>,
-    /// The labels of the element that it comes from.
-    pub(crate) element: Labels,
-    /// Since when it fires although its condition no longer holds.
-    pub(crate) kept_since: Option<Timestamp>,
-    /// Who raises it.
-    pub(crate) part: Option<PartName>,
 }
 
 impl Default for State {

@@ -5,10 +5,9 @@ use std::cmp::Ordering;
 use bellwire_model::{Fingerprint, Labels};
 use rustc_hash::FxHashMap;
 
-use super::Aggregate;
 use crate::evaluation::{Evaluated, Evaluation, EvaluationError, Item, Items, NoteKind};
 use crate::number::go_text;
-use crate::plan::{Aggregation, LabelSet, Scalar};
+use crate::plan::{Aggregate, Aggregation, LabelSet, Scalar};
 
 impl Evaluation<'_> {
     /// The first, the largest or the smallest `count` elements of each group.

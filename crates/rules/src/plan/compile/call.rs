@@ -6,12 +6,10 @@ use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{Call, Expr};
 
 use super::{Compiled, Compiler, refusal, unsupported};
-use crate::evaluation::calendar::Calendar;
-use crate::evaluation::math::Math;
-use crate::evaluation::over_time::OverTime;
 use crate::expression::{ExpressionReason, Tier};
 use crate::plan::{
-    LabelJoin, LabelReplace, Order, Quantile, Root, Scalar, Sort, Vector, Window, WindowCall,
+    Calendar, LabelJoin, LabelReplace, Math, OverTime, Quantile, Root, Scalar, Sort, SortOrder,
+    Vector, Window, WindowCall,
 };
 
 /// The arguments of a call, taken in their order, and where they stand.
@@ -122,10 +120,10 @@ fn vector_function(mut given: Arguments, parsed: &[Box<Expr>]) -> Compiled<Vecto
             let (noted_at, vector_at) = (given.first, given.second);
             Vector::HistogramQuantile(Box::new(Quantile { level, vector, noted_at, vector_at }))
         }
-        "sort" => sort(given, Order::Ascending),
-        "sort_desc" => sort(given, Order::Descending),
-        "sort_by_label" => sort_by_label(given, Order::Ascending),
-        "sort_by_label_desc" => sort_by_label(given, Order::Descending),
+        "sort" => sort(given, SortOrder::Ascending),
+        "sort_desc" => sort(given, SortOrder::Descending),
+        "sort_by_label" => sort_by_label(given, SortOrder::Ascending),
+        "sort_by_label_desc" => sort_by_label(given, SortOrder::Descending),
         "label_replace" => return label_replace(given),
         "label_join" => return label_join(given),
         name => {
@@ -152,12 +150,12 @@ fn window_call(function: OverTime, mut given: Arguments) -> WindowCall {
     WindowCall { function, window, parameters, noted_at: given.first }
 }
 
-fn sort(mut given: Arguments, order: Order) -> Vector {
+fn sort(mut given: Arguments, order: SortOrder) -> Vector {
     let vector = given.vector();
     Vector::Sort(Box::new(Sort { vector, labels: None, order, noted_at: given.place }))
 }
 
-fn sort_by_label(mut given: Arguments, order: Order) -> Vector {
+fn sort_by_label(mut given: Arguments, order: SortOrder) -> Vector {
     let vector = given.vector();
     let labels = std::iter::from_fn(|| given.next_text()).collect();
     Vector::Sort(Box::new(Sort { vector, labels: Some(labels), order, noted_at: given.place }))

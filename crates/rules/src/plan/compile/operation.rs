@@ -5,12 +5,10 @@ use promql_parser::parser::{
 };
 
 use super::{Compiled, Compiler, boxed, unsupported};
-use crate::evaluation::aggregation::Aggregate;
-use crate::evaluation::arithmetic::Operator;
 use crate::expression::Tier;
 use crate::plan::{
-    Aggregation, Cardinality, Comparison, LabelSet, Match, Root, Scalar, SetOperation, SetOperator,
-    Side, Vector, WithScalar,
+    Aggregate, Aggregation, Cardinality, Comparison, LabelSet, Match, Operator, Root, Scalar,
+    SetOperation, SetOperator, Side, Vector, WithScalar,
 };
 
 impl Compiler<'_> {

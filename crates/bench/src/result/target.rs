@@ -1,6 +1,6 @@
 //! What the figures shall be.
 
-use crate::result::{Record, grouped};
+use super::number::grouped;
 
 /// A bound of one figure of a workload, under the parameters that it is promised for.
 #[derive(Debug)]
@@ -121,13 +121,17 @@ const TARGETS: &[Target] = &[
     },
 ];
 
-/// The target of a record's figure. Of other systems nothing is expected.
-pub(crate) fn of(record: &Record, figure: &str) -> Option<&'static Target> {
-    let is = |(name, expected): &(&str, &str)| record.text(name).as_deref() == Some(*expected);
+/// The target of a workload's figure, given what its parameters are. Of other systems nothing is
+/// expected.
+pub(super) fn of(
+    (workload, figure): (&str, &str),
+    parameter: impl Fn(&str) -> Option<String>,
+) -> Option<&'static Target> {
+    let is = |(name, expected): &(&str, &str)| parameter(name).as_deref() == Some(*expected);
     let is_ours = is(&("system", "bellwire"));
     TARGETS.iter().find(|target| {
         is_ours
-            && target.workload == record.workload
+            && target.workload == workload
             && target.figure == figure
             && target.parameters.iter().all(is)
     })
@@ -135,7 +139,7 @@ pub(crate) fn of(record: &Record, figure: &str) -> Option<&'static Target> {
 
 /// The figures that have a target, each behind its workload.
 #[cfg(test)]
-pub(super) fn figures() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(crate) fn figures() -> impl Iterator<Item = (&'static str, &'static str)> {
     TARGETS.iter().map(|target| (target.workload, target.figure))
 }
 
@@ -160,7 +164,7 @@ impl Target {
     }
 
     /// The bound and whether it holds, for a table.
-    pub(super) fn cell(&self, value: f64, floor: Option<f64>) -> String {
+    pub(crate) fn cell(&self, value: f64, floor: Option<f64>) -> String {
         let text = self.text();
         match self.is_met(value, floor) {
             Some(true) => format!("{text}, met"),
@@ -182,7 +186,7 @@ impl Target {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::result::Record;
 
     #[test]
     fn a_target_holds_for_its_parameters_only() {
@@ -193,13 +197,14 @@ mod tests {
                 .parameter("durability", "sync")
         };
         let verdict = |batch, value| {
-            let target = of(&record(batch), "acknowledged_events_per_s");
+            let record = record(batch);
+            let target = record.target("acknowledged_events_per_s");
             target.map(|target| target.verdict(value, None))
         };
         assert_eq!(verdict(1, 30_000.0).as_deref(), Some("target ≥ 30,000: met"));
         assert_eq!(verdict(100, 149_999.0).as_deref(), Some("target ≥ 150,000: missed"));
         assert_eq!(verdict(10, 1e9), None);
-        assert!(of(&record(1), "request_p99_ms").is_none());
+        assert!(record(1).target("request_p99_ms").is_none());
     }
 
     #[test]
@@ -208,7 +213,7 @@ mod tests {
             let record = Record::new("latency").parameter("subscribers", 100);
             record.parameter("rate", 200.0).parameter("system", system)
         };
-        let target = of(&record("bellwire"), "latency_p99_ms").expect("has a target");
+        let target = record("bellwire").target("latency_p99_ms").expect("has a target");
         for (value, floor, verdict) in [
             (1.0, None, "target ≤ 1 × floor"),
             (1.0, Some(1.5), "target ≤ 1 × floor: met"),
@@ -216,6 +221,6 @@ mod tests {
         ] {
             assert_eq!(target.verdict(value, floor), verdict);
         }
-        assert!(of(&record("nchan"), "latency_p99_ms").is_none());
+        assert!(record("nchan").target("latency_p99_ms").is_none());
     }
 }

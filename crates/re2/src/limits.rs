@@ -1,0 +1,4 @@
+//! What is refused because it is too large.
+
+/// Bytes of a compiled expression's automaton. `.{1000}`, the most that RE2 repeats, has room.
+pub const REGEX_BYTES_MAX: usize = 2 * 1024 * 1024;
