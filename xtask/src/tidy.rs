@@ -3,6 +3,8 @@
 //! Errors fail the check; notes (a file over its target, a crate over its budget) are printed.
 
 mod links;
+mod pages;
+mod proofs;
 mod words;
 
 use std::fs;
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use self::proofs::Proofs;
 use crate::source;
 use crate::workspace::Workspace;
 
@@ -96,6 +99,7 @@ pub(crate) fn rust_files(folder: &Path) -> Vec<File> {
 
 fn check(root: &Path) -> Result<Findings> {
     let mut findings = Findings::default();
+    let mut proofs = Proofs::default();
     for file in files(root) {
         let name = file.path.strip_prefix(root).unwrap_or(&file.path).display().to_string();
         findings.errors.extend(words::in_name(&name));
@@ -105,11 +109,18 @@ fn check(root: &Path) -> Result<Findings> {
         let text = fs::read_to_string(&file.path).with_context(|| format!("cannot read {name}"))?;
         findings.errors.extend(line_errors(&name, &text));
         match file.kind() {
-            "rs" => check_rust(&name, &text, &mut findings),
-            "md" => findings.errors.extend(links::broken(root, &name, &text)),
+            "rs" => {
+                check_rust(&name, &text, &mut findings);
+                proofs.note(&text);
+            }
+            "md" => {
+                findings.errors.extend(links::broken(root, &name, &text));
+                findings.errors.extend(pages::too_long(&name, &text));
+            }
             _ => {}
         }
     }
+    findings.errors.extend(proofs.missing(root)?);
     Ok(findings)
 }
 

@@ -1,5 +1,6 @@
-//! Links of Markdown files to other files of the tree.
+//! Links of Markdown files to other files of the tree, and to headings in them.
 
+use std::fs;
 use std::path::Path;
 
 /// A complaint for each relative link that leads nowhere.
@@ -7,22 +8,49 @@ pub(super) fn broken(root: &Path, name: &str, text: &str) -> Vec<String> {
     let file = root.join(name);
     let folder = file.parent().unwrap_or(root);
     let mut complaints = Vec::new();
-    let mut in_fence = false;
-    for (line, number) in text.lines().zip(1..) {
-        if line.trim_start().starts_with("```") {
-            in_fence = !in_fence;
-        }
-        if in_fence {
-            continue;
-        }
+    for (line, number) in prose(text) {
         for target in targets(line) {
-            let path = target.split('#').next().unwrap_or_default();
-            if !leads_elsewhere(&target) && !path.is_empty() && !folder.join(path).exists() {
+            if leads_elsewhere(&target) {
+                continue;
+            }
+            let (path, heading) = target.split_once('#').unwrap_or((&target, ""));
+            if !path.is_empty() && !folder.join(path).exists() {
                 complaints.push(format!("{name}:{number}: the link to `{target}` leads nowhere"));
+            } else if !has_heading(folder, (path, text), heading) {
+                complaints.push(format!("{name}:{number}: `{target}`: there is no such heading"));
             }
         }
     }
     complaints
+}
+
+/// The lines outside of code blocks, with their numbers.
+fn prose(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    let mut in_fence = false;
+    text.lines().zip(1..).filter(move |(line, _)| {
+        in_fence ^= line.trim_start().starts_with("```");
+        !in_fence
+    })
+}
+
+/// Whether the heading is in the file at `path`, or in `text` where there is no path. What is no
+/// Markdown has places of its own.
+fn has_heading(folder: &Path, (path, text): (&str, &str), heading: &str) -> bool {
+    let is_markdown = Path::new(path).extension().is_none_or(|kind| kind == "md");
+    if heading.is_empty() || !is_markdown {
+        return true;
+    }
+    let other = fs::read_to_string(folder.join(path)).unwrap_or_default();
+    let text = if path.is_empty() { text } else { &other };
+    prose(text).any(|(line, _)| line.starts_with('#') && anchor(line) == heading)
+}
+
+/// The name under which a heading can be linked to: as GitHub makes it, but that of two equal ones
+/// the second cannot.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let is_kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    heading.chars().filter(is_kept).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 /// A link with a scheme is for another program to check.
@@ -68,7 +96,11 @@ mod tests {
         for (text, complaints) in [
             ("[a](Cargo.toml)", 0),
             ("[a](src/tidy.rs#links)", 0),
-            ("[a](#below)", 0),
+            ("[a](#below)", 1),
+            ("[a](#below-it-all)\n## Below it: `all`", 0),
+            ("[a](#below)\n```\n# below\n```", 1),
+            ("[a](../README.md#licence)", 0),
+            ("[a](../README.md#license)", 1),
             ("[a](https://example.org/none.md)", 0),
             ("[a](none.md)", 1),
             ("```\n[a](none.md)\n```\n[a](none.md)", 1),
