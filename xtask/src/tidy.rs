@@ -111,16 +111,17 @@ fn check(root: &Path) -> Result<Findings> {
         match file.kind() {
             "rs" => {
                 check_rust(&name, &text, &mut findings);
-                proofs.note(&text);
+                proofs.note_code(&text);
             }
             "md" => {
                 findings.errors.extend(links::broken(root, &name, &text));
                 findings.errors.extend(pages::too_long(&name, &text));
+                proofs.note_page(&name, &text);
             }
             _ => {}
         }
     }
-    findings.errors.extend(proofs.missing(root)?);
+    findings.errors.extend(proofs.missing());
     Ok(findings)
 }
 
