@@ -17,9 +17,10 @@
 //! A line is taken whole or rejected whole.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::str::FromStr;
 
-use bellwire_model::limits::SAMPLES_PER_REQUEST_MAX;
+use bellwire_model::limits::{SAMPLES_PER_REQUEST_BYTES_MAX, SAMPLES_PER_REQUEST_MAX};
 use bellwire_model::{METRIC_NAME, Sample, Timestamp, without_byte_order_mark};
 use thiserror::Error;
 
@@ -86,38 +87,40 @@ impl Precision {
 }
 
 /// Reads a body. Lines without a timestamp are of `now`. Lines beyond
-/// [`SAMPLES_PER_REQUEST_MAX`] samples are rejected, each of them.
+/// [`SAMPLES_PER_REQUEST_MAX`] samples, or [`SAMPLES_PER_REQUEST_BYTES_MAX`], are rejected, each of
+/// them.
 pub fn decode(body: &[u8], precision: Precision, now: Timestamp) -> Decoded {
-    let mut decoder = Decoder { precision, now, line: 1, decoded: Decoded::default() };
-    let mut rest = without_byte_order_mark(body);
-    loop {
-        let error = match std::str::from_utf8(rest) {
-            Ok(text) => {
-                decoder.lines(text);
-                return decoder.decoded;
-            }
-            Err(error) => error,
-        };
-        // Only the line with the wrong byte is lost: those before it are text.
-        let (valid, _) = rest.split_at(error.valid_up_to());
-        let start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        decoder.lines(std::str::from_utf8(&rest[..start]).expect("a part of what is valid"));
-        let column = error.valid_up_to() - start + 1;
-        let detail = format!("the line is not UTF-8: byte {column} is wrong");
-        decoder.decoded.reject(decoder.line, Refusal::new("utf8_invalid", detail));
-        let Some(length) = rest[start..].iter().position(|byte| *byte == b'\n') else {
-            return decoder.decoded;
-        };
-        decoder.line += 1;
-        rest = &rest[start + length + 1..];
+    let body = without_byte_order_mark(body);
+    let decoder = Decoder { precision, now, sample_bytes: 0, decoded: Decoded::default() };
+    match std::str::from_utf8(body) {
+        Ok(text) => decoder.lines(text, |_| Ok(())),
+        // Only the lines with wrong bytes are lost. Where a line ends does not depend on them.
+        Err(_) => decoder.lines(&with_stand_ins(body), |line| check_utf8(&body[line])),
     }
+}
+
+/// The text with another character in place of each wrong byte.
+fn with_stand_ins(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
+}
+
+fn check_utf8(line: &[u8]) -> Result<(), Refusal> {
+    std::str::from_utf8(line).map(|_| ()).map_err(|error| {
+        let detail = format!("the line is not UTF-8: byte {} is wrong", error.valid_up_to() + 1);
+        Refusal::new("utf8_invalid", detail)
+    })
 }
 
 struct Decoder {
     precision: Precision,
     now: Timestamp,
-    /// The line that begins next.
-    line: usize,
+    /// Bytes that the samples take.
+    sample_bytes: usize,
     decoded: Decoded,
 }
 
@@ -129,21 +132,35 @@ struct Parts<'a> {
     name: String,
 }
 
+impl Parts<'_> {
+    /// Bytes that the line's samples take: all of them have its tags.
+    fn sample_bytes(&self, measurement: &str) -> usize {
+        let tags: usize = self.tags.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let fields: usize = self.fields.iter().map(|(name, _)| name.len()).sum();
+        self.fields.len() * (size_of::<Sample>() + measurement.len() + tags) + fields
+    }
+}
+
 impl Decoder {
-    fn lines(&mut self, text: &str) {
+    /// Reads all lines; `check` may refuse one though it could be read.
+    fn lines(mut self, text: &str, check: impl Fn(Range<usize>) -> Result<(), Refusal>) -> Decoded {
         let mut parts = Parts::default();
         let mut scanner = Scanner::new(text);
         while scanner.skip_to_content() {
-            let line = self.line + scanner.line_breaks();
-            let taken = self.decoded.samples.len();
-            if let Err(refusal) = self.line(&mut scanner, &mut parts) {
-                self.decoded.samples.truncate(taken);
-                self.decoded.reject(line, refusal);
+            let line = 1 + scanner.line_breaks();
+            let taken = (self.decoded.samples.len(), self.sample_bytes);
+            let result = self.line(&mut scanner, &mut parts);
+            if result.is_err() {
                 scanner.skip_line();
+            }
+            if let Err(refusal) = check(scanner.line()).and(result) {
+                self.decoded.samples.truncate(taken.0);
+                self.sample_bytes = taken.1;
+                self.decoded.reject(line, refusal);
             }
             self.decoded.end_line(line);
         }
-        self.line += scanner.line_breaks();
+        self.decoded
     }
 
     fn line<'a>(
@@ -184,6 +201,14 @@ impl Decoder {
     ) -> Result<(), Refusal> {
         if self.decoded.samples.len() + parts.fields.len() > SAMPLES_PER_REQUEST_MAX {
             let detail = format!("a request has at most {SAMPLES_PER_REQUEST_MAX} samples");
+            return Err(Refusal::new("too_many_samples", detail));
+        }
+        self.sample_bytes += parts.sample_bytes(measurement);
+        if self.sample_bytes > SAMPLES_PER_REQUEST_BYTES_MAX {
+            let detail = format!(
+                "the samples of a request take at most {SAMPLES_PER_REQUEST_BYTES_MAX} bytes, and \
+                 the tags of a line count for each of its fields"
+            );
             return Err(Refusal::new("too_many_samples", detail));
         }
         parts.name.clear();

@@ -1,7 +1,9 @@
 //! Line protocol: what is taken, what is refused and why, and what no input may do.
 
 use bellwire_ingest::line_protocol::{Precision, decode};
-use bellwire_model::limits::{REJECTIONS_REPORTED_MAX, SAMPLES_PER_REQUEST_MAX};
+use bellwire_model::limits::{
+    LABEL_VALUE_BYTES_MAX, LABELS_PER_SERIES_MAX, REJECTIONS_REPORTED_MAX, SAMPLES_PER_REQUEST_MAX,
+};
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use proptest::prelude::*;
 
@@ -123,10 +125,40 @@ fn a_string_without_an_end_costs_its_line() {
 
 #[test]
 fn what_lies_in_a_string_is_never_a_line() {
-    let body = b"m text=\"a\nforged value=1\n\",x=one\ngood value=1";
-    let decoded = decode(body, Precision::default(), NOW);
-    assert_eq!(decoded.samples, [sample("good", &[], 1.0)]);
-    assert_eq!((decoded.rejected, decoded.rejections[0].line), (1, 1));
+    let lines: [&[u8]; 9] = [
+        b"m text=\"a\nforged value=1\n\",x=one",
+        b"m x=one,text=\"a\nforged value=1\n\"",
+        b"m x=1e999,text=\"a\nforged value=1\n\"",
+        b"m,a text=\"a\nforged value=1\n\"",
+        b"m,a=b=c text=\"a\nforged value=1\n\"",
+        b"m x,text=\"a\nforged value=1\n\"",
+        b"m x=1 17 text=\"a \\\"b\\\"\nforged value=1\n\"",
+        b"m text=\"a\nforged value=1\n\xFF\"",
+        b"m,a=\xFF text=\"a\nforged value=1\n\"",
+    ];
+    for line in lines {
+        let decoded = decode(&[line, b"\ngood value=1"].concat(), Precision::default(), NOW);
+        let line = String::from_utf8_lossy(line);
+        assert_eq!(decoded.samples, [sample("good", &[], 1.0)], "{line}");
+        assert_eq!((decoded.rejected, decoded.rejections[0].line), (1, 1), "{line}");
+    }
+}
+
+#[test]
+fn tags_count_for_each_field_in_what_a_body_may_come_to() {
+    let value = "v".repeat(LABEL_VALUE_BYTES_MAX);
+    let tags: Vec<String> =
+        (1..LABELS_PER_SERIES_MAX).map(|tag| format!("t{tag}={value}")).collect();
+    let tags = tags.join(",");
+    let line = |fields: usize| {
+        let fields: Vec<String> = (0..fields).map(|field| format!("f{field}=1")).collect();
+        format!("m,{tags} {}\n", fields.join(","))
+    };
+    let body = line(10) + &line(300) + "m value=1\n";
+    let decoded = decode(body.as_bytes(), Precision::default(), NOW);
+    assert_eq!(decoded.samples.len(), 11);
+    let rejections = decoded.rejections.iter().map(|rejection| (rejection.line, rejection.code));
+    assert_eq!(rejections.collect::<Vec<_>>(), [(2, "too_many_samples")]);
 }
 
 #[test]
@@ -204,6 +236,26 @@ proptest! {
         let decoded = decode(line.as_bytes(), Precision::default(), NOW);
         prop_assert_eq!(decoded.rejections, [], "{}", line);
         prop_assert_eq!(decoded.samples, expected);
+    }
+
+    /// Whoever writes into a string of a sensor's must not be able to write samples, whatever else
+    /// the line says.
+    #[test]
+    fn no_line_that_is_wrong_shows_what_lies_in_its_strings(
+        before in "[ma,=1e. ]{0,20}",
+        text in "[a\n,= #]{0,12}",
+        after in "[a,=1 ]{0,12}",
+        wrong_byte in proptest::sample::select(vec!["", "head", "text"]),
+    ) {
+        let wrong = |place| if place == wrong_byte { &b"\xFF"[..] } else { b"" };
+        let (head, forged) = (format!("m{before}"), format!("\n{text}\nforged value=1\n"));
+        let line = [head.as_bytes(), wrong("head"), b" f=1,s=\"", forged.as_bytes(), wrong("text")];
+        let line = [&line.concat()[..], b"\"", after.as_bytes()].concat();
+        let decoded = decode(&[&line[..], b"\ngood value=1"].concat(), Precision::default(), NOW);
+        let names: Vec<_> = decoded.samples.iter().map(|it| it.series.metric_name()).collect();
+        let line = String::from_utf8_lossy(&line);
+        prop_assert!(!names.contains(&Some("forged")), "{line}");
+        prop_assert_eq!(names.last(), Some(&Some("good")), "{}", line);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub const SAMPLE_FUTURE_MAX: Duration = Duration::from_mins(10);
 pub const SAMPLE_PAST_MAX: Duration = Duration::from_hours(24);
 /// Samples in one request.
 pub const SAMPLES_PER_REQUEST_MAX: usize = 100_000;
+/// Bytes of the samples of one request in the line protocol, where the tags of a line are those of
+/// each of its fields: a small body must not become a huge one.
+pub const SAMPLES_PER_REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Rejected lines that an answer describes; the rest are counted.
 pub const REJECTIONS_REPORTED_MAX: usize = 100;
 

@@ -7,6 +7,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::decoded::{Refusal, quoted};
 
@@ -37,6 +38,8 @@ pub(super) enum FieldValue {
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// Where the line begins.
+    line_start: usize,
     /// Up to here line breaks are counted.
     counted: usize,
     line_breaks: usize,
@@ -48,7 +51,7 @@ type Pair<'a, V> = Option<(Cow<'a, str>, V)>;
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, counted: 0, line_breaks: 0, before_fields: true }
+        Self { text, at: 0, line_start: 0, counted: 0, line_breaks: 0, before_fields: true }
     }
 
     /// How many lines ended before the current place.
@@ -64,8 +67,9 @@ impl<'a> Scanner<'a> {
             match self.peek() {
                 None => return false,
                 Some(b' ' | b'\t' | b'\r' | b'\n') => self.at += 1,
-                Some(b'#') => self.skip_line(),
+                Some(b'#') => self.skip_until(|_| false),
                 Some(_) => {
+                    self.line_start = self.at;
                     self.before_fields = true;
                     return true;
                 }
@@ -73,11 +77,15 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Leaves a line that cannot be read on. Goes on from where it is, which may be lines further
-    /// on behind a string: what a sensor wrote into a string must never be read as a line.
+    /// Leaves a line that cannot be read on, whatever is wrong and wherever: what a sensor wrote
+    /// into a string must never be read as a line.
     pub(super) fn skip_line(&mut self) {
-        let rest = &self.text.as_bytes()[self.at..];
-        self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        self.at = line_end(self.text.as_bytes(), self.line_start);
+    }
+
+    /// The line as far as it was read, in places of the text.
+    pub(super) fn line(&self) -> Range<usize> {
+        self.line_start..self.at
     }
 
     pub(super) fn measurement(&mut self) -> Result<Cow<'a, str>, Refusal> {
@@ -225,19 +233,43 @@ impl<'a> Scanner<'a> {
 
     /// A string may hold line breaks; without its end, only its first line is lost.
     fn skip_string(&mut self) -> Result<(), Refusal> {
-        let bytes = self.text.as_bytes();
-        let mut at = self.at + 1;
-        loop {
-            match bytes.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => at += 2,
-                Some(_) => at += 1,
-                None => return Err(syntax("a string has no closing quote")),
-            }
-        }
-        self.at = at + 1;
+        let end = string_end(self.text.as_bytes(), self.at);
+        self.at = end.ok_or_else(|| syntax("a string has no closing quote"))?;
         Ok(())
     }
+}
+
+/// What is behind the string whose opening quote is at `start`; nothing where it has no end.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// The end of the line that begins at `start`, be it right or wrong: its first line break outside of
+/// strings. A string begins at a quote behind a field's equals sign; tags have none.
+fn line_end(bytes: &[u8], start: usize) -> usize {
+    let (mut at, mut in_fields) = (start, false);
+    while let Some(byte) = bytes.get(at) {
+        at = match byte {
+            b'\n' => return at,
+            b'\\' if matches!(bytes.get(at + 1), Some(b',' | b'=' | b' ')) => at + 2,
+            b'=' if in_fields && bytes.get(at + 1) == Some(&b'"') => {
+                string_end(bytes, at + 1).unwrap_or(at + 1)
+            }
+            b' ' => {
+                in_fields = true;
+                at + 1
+            }
+            _ => at + 1,
+        };
+    }
+    bytes.len()
 }
 
 fn syntax(detail: impl Into<String>) -> Refusal {
