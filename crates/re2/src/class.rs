@@ -1,5 +1,7 @@
 //! Classes of characters: `[a-z_]`, `\d`, `\pL`, `[[:alpha:]]`.
 
+use std::sync::LazyLock;
+
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 
 use crate::error::{Error, ErrorCode};
@@ -29,6 +31,11 @@ const DIGITS: Ascii = &[('0', '9')];
 const SPACES: Ascii = &[('\t', '\n'), ('\x0C', '\r'), (' ', ' ')];
 const WORD: Ascii = &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')];
 
+/// Ranges that are collected before they are put in order.
+const RANGES_COLLECTED_MAX: usize = 256;
+/// Characters of a range beyond which only those of them are looked at that have another case.
+const RANGE_LONG_MIN: usize = 128;
+
 const POSIX: [(&str, Ascii); 14] = [
     ("alnum", &[('0', '9'), ('A', 'Z'), ('a', 'z')]),
     ("alpha", &[('A', 'Z'), ('a', 'z')]),
@@ -53,19 +60,45 @@ pub(crate) fn bracketed(text: &str, case: Case) -> Result<(ClassUnicode, &str), 
         Some(rest) => (Sign::AllElse, rest),
         None => (Sign::Named, inner),
     };
-    let mut class = ClassUnicode::empty();
+    let mut members = Members { ordered: ClassUnicode::empty(), collected: Vec::new() };
     // A bracket is an ordinary character where it comes first.
     let mut is_first = true;
     while is_first || !rest.starts_with(']') {
         is_first = false;
         let (part, after) = match named(rest, case)? {
             Some(found) => found,
-            None => range(rest, text, case)?,
+            None => range(rest, text)?,
         };
-        class.union(&part);
+        members.add(&part);
         rest = after;
     }
-    Ok((sign.of(class), &rest[1..]))
+    // Names have their other cases already.
+    Ok((sign.of(folded(members.class(), case)), &rest[1..]))
+}
+
+/// What a class in brackets has so far. To keep it in order with each part of it would take a time
+/// that grows with the square of its length.
+struct Members {
+    ordered: ClassUnicode,
+    collected: Vec<ClassUnicodeRange>,
+}
+
+impl Members {
+    fn add(&mut self, part: &ClassUnicode) {
+        self.collected.extend_from_slice(part.ranges());
+        if self.collected.len() > RANGES_COLLECTED_MAX + self.ordered.ranges().len() {
+            self.order();
+        }
+    }
+
+    fn order(&mut self) {
+        self.ordered.union(&ClassUnicode::new(self.collected.drain(..)));
+    }
+
+    fn class(mut self) -> ClassUnicode {
+        self.order();
+        self.ordered
+    }
 }
 
 /// A class with a name within brackets.
@@ -125,15 +158,36 @@ impl Sign {
     }
 }
 
-fn folded(mut class: ClassUnicode, case: Case) -> ClassUnicode {
-    if case == Case::Folded {
+/// The class with the other cases of its letters, where they are asked for.
+pub(crate) fn folded(mut class: ClassUnicode, case: Case) -> ClassUnicode {
+    if case == Case::Kept {
+        return class;
+    }
+    let fold = |class: &mut ClassUnicode| {
         class.try_case_fold_simple().expect("the tables of cases are compiled in");
+    };
+    if class.ranges().iter().all(|range| range.len() < RANGE_LONG_MIN) {
+        fold(&mut class);
+    } else {
+        // Folding looks at each character, and there are a million.
+        let mut letters = class.clone();
+        letters.intersect(&CASED);
+        fold(&mut letters);
+        class.union(&letters);
     }
     class
 }
 
-/// One character, or a range of them. `whole` is the text from the opening bracket on.
-fn range<'a>(text: &'a str, whole: &str, case: Case) -> Result<(ClassUnicode, &'a str), Error> {
+/// The characters that have another case, and a few more.
+static CASED: LazyLock<ClassUnicode> = LazyLock::new(|| {
+    let is_cased = |c: &char| !c.to_lowercase().eq([*c]) || !c.to_uppercase().eq([*c]);
+    let range = |c| ClassUnicodeRange::new(c, c);
+    ClassUnicode::new(('\0'..=char::MAX).filter(is_cased).map(range))
+});
+
+/// One character, or a range of them, as it is written. `whole` is the text from the opening bracket
+/// on.
+fn range<'a>(text: &'a str, whole: &str) -> Result<(ClassUnicode, &'a str), Error> {
     let (low, mut rest) = member(text, whole)?;
     let mut high = low;
     // `[a-]` means `a` or `-`.
@@ -143,7 +197,7 @@ fn range<'a>(text: &'a str, whole: &str, case: Case) -> Result<(ClassUnicode, &'
             return Err(ErrorCode::CharRange.at(&text[..text.len() - rest.len()]));
         }
     }
-    Ok((folded(between(low, high), case), rest))
+    Ok((between(low, high), rest))
 }
 
 fn member<'a>(text: &'a str, whole: &str) -> Result<(u32, &'a str), Error> {
@@ -220,5 +274,19 @@ fn lookup(kind: &str, name: &str) -> Option<ClassUnicode> {
             Some(ClassUnicode::new([ClassUnicodeRange::new(character, character)]))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_character_without_another_case_has_one() {
+        let mut others = ClassUnicode::new([ClassUnicodeRange::new('\0', char::MAX)]);
+        others.difference(&CASED);
+        let mut folded = others.clone();
+        folded.try_case_fold_simple().expect("tables of cases");
+        assert_eq!(folded, others);
     }
 }

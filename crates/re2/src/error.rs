@@ -21,7 +21,7 @@ pub enum Error {
     /// What it compiles to takes more than [`REGEX_BYTES_MAX`].
     #[error(
         "error parsing regexp: expression too large: compiled it takes more than \
-         {REGEX_BYTES_MAX} bytes; repeat smaller classes, or fewer times"
+         {REGEX_BYTES_MAX} bytes; repeat smaller classes, or fewer times, or use fewer groups"
     )]
     TooLarge,
 }

@@ -4,7 +4,8 @@
 //! that no text is deep enough to exhaust ours.
 
 use regex_syntax::hir::{
-    Capture, Class, ClassUnicode, ClassUnicodeRange, Dot as AnyCharacter, Hir, Look, Repetition,
+    Capture, Class, ClassUnicode, ClassUnicodeRange, Dot as AnyCharacter, Hir, HirKind, Look,
+    Repetition,
 };
 
 use crate::class::{self, Case};
@@ -16,6 +17,9 @@ use crate::limits::REGEX_BYTES_MAX;
 const REPETITIONS_MAX: u64 = 1000;
 /// How deep parts may be within parts.
 const HEIGHT_MAX: u32 = 1000;
+/// Parts that are joined with others, for each byte of the text. Those of groups that do not capture
+/// are joined once more at each level: many of them deep within others would take long.
+const JOINED_PER_BYTE_MAX: usize = 32;
 /// A number in a repetition that is larger than any other is read as this one.
 const COUNT_MAX: u32 = 100_000_000;
 
@@ -76,6 +80,8 @@ struct Parser<'a> {
     names: Vec<(Box<str>, usize)>,
     /// Bytes that classes take.
     class_bytes: usize,
+    /// Parts that were joined with others.
+    joined: usize,
 }
 
 /// A repetition, and where it begins and ends, in bytes of what is left of the text.
@@ -88,8 +94,16 @@ struct Counted<'a> {
 /// Reads an expression.
 pub(crate) fn parse(text: &str, flags: Flags) -> Result<Parsed, Error> {
     let groups = vec![Group::new(None, flags)];
-    let (names, class_bytes) = (Vec::new(), 0);
-    let mut parser = Parser { text, rest: text, flags, groups, captures: 0, names, class_bytes };
+    let mut parser = Parser {
+        text,
+        rest: text,
+        flags,
+        groups,
+        captures: 0,
+        names: Vec::new(),
+        class_bytes: 0,
+        joined: 0,
+    };
     // Where the repetition began that was just read, for a second one behind it.
     let mut repeated = None;
     while let Some(next) = parser.rest.chars().next() {
@@ -178,8 +192,8 @@ impl<'a> Parser<'a> {
 
     fn literal(&mut self, character: char) -> Result<(), Error> {
         if self.flags.case == Case::Folded {
-            let mut class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
-            class.try_case_fold_simple().expect("the tables of cases are compiled in");
+            let class = ClassUnicode::new([ClassUnicodeRange::new(character, character)]);
+            let class = class::folded(class, self.flags.case);
             if class.ranges().len() > 1 || class.ranges()[0].len() > 1 {
                 return self.class(class);
             }
@@ -197,12 +211,25 @@ impl<'a> Parser<'a> {
     }
 
     fn end_branch(&mut self) -> Result<(), Error> {
-        let branch = self.group().take_branch();
-        if branch.height > HEIGHT_MAX {
-            return Err(ErrorCode::NestingDepth.at(self.text));
-        }
+        let parts = self.group().take_parts();
+        let branch = self.join(parts, Hir::concat)?;
         self.group().branches.push(branch);
         Ok(())
+    }
+
+    /// Several parts as one.
+    fn join(&mut self, mut parts: Vec<Part>, join: fn(Vec<Hir>) -> Hir) -> Result<Part, Error> {
+        if parts.len() == 1 {
+            return Ok(parts.swap_remove(0));
+        }
+        self.joined += parts.iter().map(Part::width).sum::<usize>();
+        let height = parts.iter().map(|part| part.height).max().unwrap_or(0) + 1;
+        if height > HEIGHT_MAX || self.joined > JOINED_PER_BYTE_MAX * self.text.len() {
+            return Err(ErrorCode::NestingDepth.at(self.text));
+        }
+        let repetitions = parts.iter().map(|part| part.repetitions).max().unwrap_or(1);
+        let hir = join(parts.into_iter().map(|part| part.hir).collect());
+        Ok(Part { hir, height, repetitions })
     }
 
     fn close(&mut self) -> Result<(), Error> {
@@ -216,10 +243,10 @@ impl<'a> Parser<'a> {
     }
 
     /// What a group comes to whose end was read.
-    fn closed(&self, mut group: Group) -> Result<Part, Error> {
-        let last = group.take_branch();
+    fn closed(&mut self, mut group: Group) -> Result<Part, Error> {
+        let last = self.join(group.take_parts(), Hir::concat)?;
         group.branches.push(last);
-        let part = Part::joined(group.branches, Hir::alternation);
+        let part = self.join(group.branches, Hir::alternation)?;
         let part = match group.capture {
             None => part,
             Some(index) => {
@@ -391,9 +418,9 @@ impl Group {
         }
     }
 
-    fn take_branch(&mut self) -> Part {
+    fn take_parts(&mut self) -> Vec<Part> {
         self.end_run();
-        Part::joined(std::mem::take(&mut self.parts), Hir::concat)
+        std::mem::take(&mut self.parts)
     }
 }
 
@@ -402,15 +429,13 @@ impl Part {
         Self { hir, height: 1, repetitions: 1 }
     }
 
-    /// Several parts as one.
-    fn joined(mut parts: Vec<Self>, join: impl Fn(Vec<Hir>) -> Hir) -> Self {
-        if parts.len() == 1 {
-            return parts.swap_remove(0);
+    /// How many parts are joined where this one is: those within it become its neighbours'.
+    fn width(&self) -> usize {
+        match self.hir.kind() {
+            HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.len(),
+            HirKind::Literal(text) => 1 + text.0.len() / 64,
+            _ => 1,
         }
-        let height = parts.iter().map(|part| part.height).max().unwrap_or(0) + 1;
-        let repetitions = parts.iter().map(|part| part.repetitions).max().unwrap_or(1);
-        let hir = join(parts.into_iter().map(|part| part.hir).collect());
-        Self { hir, height, repetitions }
     }
 }
 

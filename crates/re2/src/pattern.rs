@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use regex_automata::meta;
+use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::hir::literal::{Extractor, Seq};
 use regex_syntax::hir::{Dot as AnyCharacter, Hir, Look, Repetition};
 
@@ -12,6 +13,9 @@ use crate::regex;
 
 /// Texts that are compared one by one; more of them are left to an automaton.
 const TEXTS_MAX: usize = 256;
+
+/// Bytes of such a text; longer ones are left to an automaton.
+const TEXT_BYTES_MAX: usize = 512;
 
 /// What `.` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +83,7 @@ impl Shape {
             return Ok(Self::OneOf(texts));
         }
         let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
-        Ok(Self::Automaton(Arc::new(regex::compiled(&whole)?)))
+        Ok(Self::Automaton(Arc::new(regex::compiled(&whole, WhichCaptures::Implicit)?)))
     }
 
     fn bytes(&self) -> usize {
@@ -100,12 +104,16 @@ fn any(min: u32) -> Hir {
 /// All texts that an expression matches, where they are few.
 fn texts(hir: &Hir) -> Option<Box<[Box<str>]>> {
     let is_plain = hir.properties().look_set().is_empty();
-    let is_short = hir.properties().maximum_len().is_some_and(|length| length <= 4096);
+    let is_short = hir.properties().maximum_len().is_some_and(|length| length <= TEXT_BYTES_MAX);
     if !is_plain || !is_short {
         return None;
     }
     let mut extractor = Extractor::new();
-    extractor.limit_class(16).limit_repeat(16).limit_literal_len(4096).limit_total(TEXTS_MAX);
+    extractor
+        .limit_class(16)
+        .limit_repeat(16)
+        .limit_literal_len(TEXT_BYTES_MAX)
+        .limit_total(TEXTS_MAX);
     let found: Seq = extractor.extract(hir);
     if !found.is_exact() {
         return None;
@@ -162,9 +170,45 @@ mod tests {
     }
 
     #[test]
+    fn what_groups_are_noted_for_is_bounded() {
+        let text = "ab".repeat(2_000);
+        let many = Regex::new(&"(a?)".repeat(100)).expect("a hundred groups");
+        assert_eq!(many.expand(&text, "$1-$2").as_deref(), Some("a-"));
+        assert_eq!(Regex::new("(.{1000})").map(|regex| regex.is_match(&text)), Ok(true));
+        assert_eq!(Regex::new(&"(a?)".repeat(7_000)).expect_err("too many"), Error::TooLarge);
+        // Nobody asks what the groups of a pattern have matched.
+        let groups = pattern(&"(a?)".repeat(2_000)).bytes();
+        let none = pattern(&"(?:a?)".repeat(2_000)).bytes();
+        assert!(groups < none + 1024, "{groups} bytes, without groups {none}");
+        assert!(pattern(&"(a|[bc]{0,9})".repeat(400)).matches(&text[..300]));
+    }
+
+    /// With what it did not count, or did again and again, each of these took from a second to
+    /// minutes.
+    #[test]
+    fn no_short_text_takes_long_to_read() {
+        let distinct: String = ('\u{4E00}'..'\u{9FFF}').step_by(2).collect();
+        let wide = r"a-\x{10FFFF}".repeat(1_500);
+        let apart = r"[a-\x{10FFFF}]".repeat(1_000);
+        for text in [
+            &format!("[{distinct}]"),
+            &format!("[{}]", r"\pL".repeat(5_000)),
+            &format!("(?i)[{wide}]"),
+            &format!("(?i){apart}"),
+            &format!("{}{}", "[ab]".repeat(8), "(a)".repeat(1_000)),
+        ] {
+            assert!(!pattern(text).matches(""), "{text:.40}");
+        }
+        let within = format!("{}{}{}", "(?:a".repeat(900), "[ab]".repeat(3_000), ")".repeat(900));
+        let Err(Error::Syntax { code, .. }) = Pattern::new(&within, Dot::Every) else { panic!() };
+        assert_eq!(code, crate::ErrorCode::NestingDepth);
+    }
+
+    #[test]
     fn no_depth_exhausts_the_stack() {
         let nested = |depth: usize| format!("{}x{}", "(".repeat(depth), ")".repeat(depth));
-        assert!(Regex::new(&nested(999)).expect("deep").is_match("x"));
+        assert!(pattern(&nested(999)).matches("x"));
+        assert!(Regex::new(&nested(300)).expect("deep").is_match("x"));
         let alternating = format!("{}x{}", "(a|".repeat(330), ")*".repeat(330));
         assert!(!pattern(&alternating).matches("y"));
         for text in [&nested(1000), &nested(200_000), &"(a|".repeat(200_000)] {

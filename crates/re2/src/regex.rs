@@ -3,6 +3,7 @@
 use std::fmt;
 
 use regex_automata::meta;
+use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::captures::Captures;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::Hir;
@@ -15,6 +16,9 @@ use crate::parse::{self, Flags};
 /// Bytes of the states that an automaton remembers while it matches, and makes again when there are
 /// more.
 const CACHE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that an automaton notes of what groups have matched: for each of its states all groups. The
+/// largest automaton has room for one, and one of a usual size for hundreds.
+const SLOT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// An expression as Go's package `regexp` compiles it.
 #[derive(Clone, Debug)]
@@ -22,14 +26,20 @@ pub struct Regex {
     text: Box<str>,
     automaton: meta::Regex,
     names: Box<[(Box<str>, usize)]>,
+    bytes: usize,
 }
 
 impl Regex {
     /// Compiles an expression.
     pub fn new(text: &str) -> Result<Self, Error> {
         let parsed = parse::parse(text, Flags::NONE)?;
-        let automaton = compiled(&parsed.hir)?;
-        Ok(Self { text: text.into(), automaton, names: parsed.names.into() })
+        let automaton = compiled(&parsed.hir, WhichCaptures::All)?;
+        let slot_bytes = slot_bytes(&automaton, &parsed.hir)?;
+        if slot_bytes > SLOT_BYTES_MAX {
+            return Err(Error::TooLarge);
+        }
+        let bytes = text.len() + bytes(&automaton) + slot_bytes;
+        Ok(Self { text: text.into(), automaton, names: parsed.names.into(), bytes })
     }
 
     /// Whether it matches anywhere in the text.
@@ -87,7 +97,7 @@ impl Regex {
 
     /// Bytes that it takes: compiled, and for what it notes while it matches.
     pub fn bytes(&self) -> usize {
-        self.text.len() + bytes(&self.automaton)
+        self.bytes
     }
 }
 
@@ -103,11 +113,21 @@ pub(crate) fn bytes(automaton: &meta::Regex) -> usize {
 }
 
 /// What matches an expression.
-pub(crate) fn compiled(hir: &Hir) -> Result<meta::Regex, Error> {
+pub(crate) fn compiled(hir: &Hir, captures: WhichCaptures) -> Result<meta::Regex, Error> {
     let config = meta::Config::new()
+        .which_captures(captures)
         .nfa_size_limit(Some(REGEX_BYTES_MAX))
         .onepass_size_limit(Some(REGEX_BYTES_MAX))
         .hybrid_cache_capacity(CACHE_BYTES_MAX);
     // Syntax was checked before; what is left is the size.
     meta::Builder::new().configure(config).build_from_hir(hir).map_err(|_| Error::TooLarge)
+}
+
+/// Bytes that are noted of what groups have matched, at most.
+fn slot_bytes(automaton: &meta::Regex, hir: &Hir) -> Result<usize, Error> {
+    let config = thompson::Config::new().nfa_size_limit(Some(REGEX_BYTES_MAX));
+    let nfa = thompson::Compiler::new().configure(config).build_from_hir(hir);
+    let states = nfa.map_err(|_| Error::TooLarge)?.states().len();
+    // Where each group begins and where it ends, for this character and for the next.
+    Ok(states * automaton.captures_len() * 2 * size_of::<usize>() * 2)
 }
