@@ -4,6 +4,7 @@ use bellwire_model::limits::{
     CONTENT_TYPE_BYTES_MAX, EVENT_TYPE_BYTES_MAX, KEY_BYTES_MAX, NESTING_MAX,
 };
 use bellwire_model::{Body, Topic, is_nested_deeper};
+use bytes::Bytes;
 use thiserror::Error;
 
 mod batch;
@@ -17,6 +18,10 @@ pub use body::{BodyRejection, body};
 /// them could forge a gap, or call the `onerror` of every `EventSource`.
 const EVENT_TYPES_RESERVED: [&str; 8] =
     ["ready", "gap", "renew", "bye", "heartbeat", "deleted", "open", "error"];
+
+/// An event shares the request's bytes if it is at least this part of them; a smaller one is
+/// copied, because it would keep the whole request in memory for as long as it lives itself.
+const SHARED_PART_MIN: usize = 4;
 
 /// An event as published: it has no time and no offset yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +83,15 @@ impl NestingError {
 /// Refuses a payload, which is JSON, that would be nested too deep in the event around it.
 fn check_nesting(json: &str) -> Result<(), NestingError> {
     if is_nested_deeper(json.as_bytes(), NESTING_MAX - 1) { Err(NestingError) } else { Ok(()) }
+}
+
+/// A part of a request as an event has it.
+fn share(request: &Bytes, part: &str) -> Bytes {
+    if part.len() >= request.len() / SHARED_PART_MIN {
+        request.slice_ref(part.as_bytes())
+    } else {
+        Bytes::copy_from_slice(part.as_bytes())
+    }
 }
 
 /// Refuses a key that is empty, longer than [`KEY_BYTES_MAX`] or has control characters.

@@ -184,15 +184,16 @@ impl<'a> Members<'a> {
     }
 
     fn set(&mut self, name: &str, raw: &'a str) {
-        let refusal = match MEMBERS.iter().position(|known| *known == name) {
-            Some(index) if self.values[index].is_none() => {
-                self.values[index] = Some(raw);
-                return;
-            }
-            Some(_) => item::duplicate_field(name),
-            None => item::unknown_field(name, "a request", &MEMBERS),
-        };
-        self.refusal.get_or_insert(refusal);
+        let index = MEMBERS.iter().position(|known| *known == name);
+        if let Some(index) = index.filter(|index| self.values[*index].is_none()) {
+            self.values[index] = Some(raw);
+        } else if self.refusal.is_none() {
+            // The first counts; to put more of them into words would take its time.
+            self.refusal = Some(match index {
+                Some(_) => item::duplicate_field(name),
+                None => item::unknown_field(name, "a request", &MEMBERS),
+            });
+        }
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {

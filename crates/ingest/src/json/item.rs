@@ -38,8 +38,9 @@ impl<'de> Visitor<'de> for Item {
         let mut refusal = None;
         while let Some(Text(name)) = map.next_key()? {
             let raw = map.next_value::<&'de RawValue>()?.get();
-            if let Err(wrong) = members.set(&name, raw) {
-                refusal.get_or_insert(wrong);
+            // The first counts; to put more of them into words would take its time.
+            if refusal.is_none() {
+                refusal = members.set(&name, raw).err();
             }
         }
         Ok(refusal.map_or(Ok(members), Err))

@@ -12,12 +12,8 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use thiserror::Error;
 
-use super::Publish;
 use super::item::{Item, Refusal};
-
-/// An event shares the request's bytes if it is at least this part of them; a smaller one is
-/// copied, because it would keep the whole request in memory for as long as it lives itself.
-const SHARED_PART_MIN: usize = 4;
+use super::{Publish, share};
 
 /// How the events of one request are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,14 +124,6 @@ fn line_detail(error: &serde_json::Error) -> String {
 impl Refusal {
     fn at(self, index: usize, line: Option<usize>) -> Rejection {
         Rejection { index, line, code: self.code, detail: self.detail }
-    }
-}
-
-fn share(request: &Bytes, part: &str) -> Bytes {
-    if part.len() >= request.len() / SHARED_PART_MIN {
-        request.slice_ref(part.as_bytes())
-    } else {
-        Bytes::copy_from_slice(part.as_bytes())
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{NameError, NestingError, check_content_type, check_nesting};
+use super::{NameError, NestingError, check_content_type, check_nesting, share};
 
 /// Why a request's body is no event.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -92,7 +92,7 @@ fn json(bytes: &Bytes) -> Result<Body, BodyRejection> {
     match serde_json::from_slice::<&RawValue>(without_byte_order_mark(bytes)) {
         Ok(raw) => {
             check_nesting(raw.get())?;
-            Ok(Body::Json(bytes.slice_ref(raw.get().as_bytes())))
+            Ok(Body::Json(share(bytes, raw.get())))
         }
         Err(error) => Err(BodyRejection::Json {
             line: error.line(),
@@ -158,6 +158,19 @@ mod tests {
             let found = body(content_type, Bytes::from_static(bytes));
             assert_eq!(found, Ok(expected), "{content_type:?} {bytes:?}");
         }
+    }
+
+    #[test]
+    fn white_space_around_an_event_is_not_kept_with_it() {
+        for (content_type, bytes) in [(None, b"1"), (Some("application/json"), b"2")] {
+            let request = Bytes::from([&vec![b' '; 1_000][..], bytes].concat());
+            let found = body(content_type, request.clone()).expect("JSON");
+            assert_eq!(found, Body::Json(Bytes::from_static(bytes)));
+            assert!(request.is_unique(), "the event is a copy");
+        }
+        let request = Bytes::from_static(b" {\"a\":1}\n");
+        let found = body(None, request.clone()).expect("JSON");
+        assert_eq!(found.bytes().as_ptr(), request[1..].as_ptr(), "the event is a part");
     }
 
     #[test]

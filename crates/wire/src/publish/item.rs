@@ -69,8 +69,9 @@ impl<'de> DeserializeSeed<'de> for Item {
         let mut members = Members::default();
         let mut refusal = None;
         let is_object = Object(|name: &str, raw| {
-            if let Err(wrong) = members.set(name, raw) {
-                refusal.get_or_insert(wrong);
+            // The first counts; to put more of them into words would take its time.
+            if refusal.is_none() {
+                refusal = members.set(name, raw).err();
             }
         })
         .deserialize(json)?;
