@@ -28,7 +28,7 @@
 //! - `storage`: the samples that expressions may look at;
 //! - `evaluation`: the plain evaluator behind [`query`], with a module for each family of operators,
 //!   and `evaluation::{outline, column}`, which come to the same by numbers alone;
-//! - `engine`: steps, timers, parts, the life of alerts; `engine::ticks` for rules in tick mode;
+//! - `engine`: steps, and the types that own series, parts, alerts and ticks, each with its timers;
 //! - `wal`: what an engine writes down;
 //! - `template`: the texts of labels and annotations;
 //! - `tick`, [`promqltest`] and [`ruletest`]: evaluation as Prometheus does it, for tests.

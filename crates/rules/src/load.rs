@@ -150,7 +150,7 @@ pub enum Reason {
 
 /// How rule files are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub(crate) struct LoadAs {
     pub(crate) scope: Scope,
     /// How rules are evaluated where their group does not say.
     pub(crate) mode: RuleMode,
@@ -189,10 +189,10 @@ pub fn load_in(files: &[RuleFile<'_>], mode: RuleMode) -> Result<RuleSet, Vec<Lo
 /// Reads rule files for a report on them: the rules that are fine, and every error.
 pub fn inspect(files: &[RuleFile<'_>], mode: RuleMode) -> (RuleSet, Vec<LoadError>) {
     let unknown_fields = UnknownFields::Refused;
-    inspect_as(files, Reading { scope: Scope::Server, mode, unknown_fields })
+    inspect_as(files, LoadAs { scope: Scope::Server, mode, unknown_fields })
 }
 
-pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: Reading) -> (RuleSet, Vec<LoadError>) {
+pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: LoadAs) -> (RuleSet, Vec<LoadError>) {
     let mut set = RuleSet::default();
     let mut errors = Vec::new();
     let mut rules_left = RULES_MAX;
@@ -209,14 +209,14 @@ pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: Reading) -> (RuleSet, 
 /// Loads one file.
 struct Loader<'a> {
     source: Source<'a>,
-    reading: Reading,
+    reading: LoadAs,
     groups: Vec<Group>,
     errors: Vec<LoadError>,
     rules_left: usize,
 }
 
 impl<'a> Loader<'a> {
-    fn new(source: Source<'a>, reading: Reading, rules_left: usize) -> Self {
+    fn new(source: Source<'a>, reading: LoadAs, rules_left: usize) -> Self {
         Self { source, reading, groups: Vec::new(), errors: Vec::new(), rules_left }
     }
 

@@ -6,7 +6,7 @@ mod run;
 
 use std::sync::Arc;
 
-use crate::load::{LoadError, Reading, RuleFile, Scope, UnknownFields};
+use crate::load::{LoadAs, LoadError, RuleFile, Scope, UnknownFields};
 use crate::rule::RuleMode;
 
 pub use self::file::rule_files;
@@ -53,7 +53,7 @@ pub fn run(test: &TestFile<'_>, rules: &[RuleFile<'_>], unknown_fields: UnknownF
         Ok(suite) => suite,
         Err(fault) => return Report { errors: vec![fault.to_string().into()], tests: vec![] },
     };
-    let reading = Reading { scope: Scope::Tests, mode: RuleMode::Tick, unknown_fields };
+    let reading = LoadAs { scope: Scope::Tests, mode: RuleMode::Tick, unknown_fields };
     let (mut set, errors) = crate::load::inspect_as(rules, reading);
     if !errors.is_empty() {
         let told = |error: &LoadError| error.to_string().into();

@@ -19,7 +19,6 @@ use crate::workspace::Package;
 const KNOWN: &[(&str, &str, &[&str])] = &[
     ("bellwire-journal", "disk", &["blocks", "present"]),
     ("bellwire-journal", "disk", &["place", "witness"]),
-    ("bellwire-rules", "engine", &["alerts", "levels", "lifecycle", "rules", "series", "ticks"]),
     ("bellwire-server", "front_door", &["accept", "carry", "http1", "http2", "takeover"]),
     ("bellwire-shards", "shard", &["catch_up", "compaction", "lag", "polls", "turn"]),
     ("bellwire-shards", "shard", &["connection", "websocket"]),

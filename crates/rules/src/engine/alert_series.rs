@@ -3,7 +3,7 @@
 //! A part of an alerting rule gives them as one of a recording rule gives its series: a sample when
 //! an alert changes and one each interval at least, in tick mode one at each tick, and a stale
 //! marker when an alert is no longer in that state. What an alert does is not recorded by anybody,
-//! so no [`Change`](super::Change) tells of it.
+//! so no [`Change`](super::change::Change) tells of it.
 
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use bellwire_model::Timestamp;
 use rustc_hash::FxHashSet;
 
 use super::Engine;
-use super::membership::Origin;
-use super::series::{Reading, Subscription};
+use super::ids::PartId;
+use super::intake::Origin;
+use super::series::Reading;
 use crate::alert_series;
 use crate::evaluation::Element;
 use crate::storage::SeriesId;
@@ -27,19 +28,19 @@ struct Pace {
 
 impl Engine {
     /// Whether a part must give the series of its alerts, or has given some.
-    pub(super) fn has_alert_series(&self, part: Subscription) -> bool {
-        let partition = self.rules.get(part.rule).partitions.get(part.partition);
-        let gives = self.rules.names_alerts() && !partition.raised.is_empty();
-        gives || !partition.recorded.is_empty()
+    pub(super) fn has_alert_series(&self, part: PartId) -> bool {
+        let part = self.parts.get(part);
+        let gives = self.rules.names_alerts() && !part.raised().is_empty();
+        gives || !part.recorded().is_empty()
     }
 
     /// Brings the series of a part's alerts in line with the alerts.
-    pub(super) fn give_alert_series(&mut self, part: Subscription) {
+    pub(super) fn give_alert_series(&mut self, part: PartId) {
         if !self.has_alert_series(part) {
             return;
         }
         let pace = self.pace(part);
-        let before = self.recorded_mut(part, std::mem::take);
+        let before = self.parts.get_mut(part).take_recorded();
         let known: FxHashSet<SeriesId> = before.iter().copied().collect();
         let mut after: Vec<SeriesId> = Vec::new();
         for Element { labels, value } in self.alert_series(part) {
@@ -48,7 +49,9 @@ impl Engine {
             let Some(id) = found.or_else(begin) else { continue };
             after.push(id);
             let is_new = !known.contains(&id);
-            self.series.state_mut(id).recorders += u32::from(is_new);
+            if is_new {
+                self.series.add_recorder(id);
+            }
             let is_fresh = self.series.newest(id).is_some_and(|newest| {
                 let due = Timestamp::from_ms(newest.time).saturating_add(pace.interval);
                 newest.value.to_bits() == value.to_bits() && due > pace.time
@@ -57,28 +60,25 @@ impl Engine {
                 self.take_reading(id, Reading { time: pace.time, value });
             }
         }
-        let is_ticked = self.rules.is_ticked(part.rule);
-        let next =
-            (!after.is_empty() && !is_ticked).then(|| self.now.saturating_add(pace.interval));
+        let is_given = !after.is_empty();
         self.record_only(part, (before, after), pace.time);
-        let wake = self.rules.get(part.rule).partitions.get(part.partition).wake;
-        if next.is_some_and(|next| wake.is_none_or(|wake| wake > next)) {
-            self.wake_part(part, next);
+        if is_given && !self.parts.is_ticked(part) {
+            self.parts.wake_by(part, self.now.saturating_add(pace.interval), self.now);
         }
     }
 
-    fn pace(&self, part: Subscription) -> Pace {
-        let is_ticked = self.rules.is_ticked(part.rule);
-        let interval = if is_ticked { Duration::ZERO } else { self.interval(part) };
+    fn pace(&self, part: PartId) -> Pace {
+        let is_ticked = self.parts.is_ticked(part);
+        let interval = if is_ticked { Duration::ZERO } else { self.parts.interval(part) };
         Pace { time: self.recording_time(part), interval }
     }
 
-    fn alert_series(&self, part: Subscription) -> Vec<Element> {
+    fn alert_series(&self, part: PartId) -> Vec<Element> {
         if !self.rules.names_alerts() {
             return Vec::new();
         }
-        let partition = self.rules.get(part.rule).partitions.get(part.partition);
-        let raised = partition.raised.iter().filter_map(|raised| self.alerts.get(*raised));
+        let raised = self.parts.get(part).raised().iter();
+        let raised = raised.filter_map(|raised| self.alerts.get(*raised));
         let series = raised.filter_map(|entry| {
             let alert = &entry.alert;
             alert_series::series(&alert.labels, alert.state, alert.active_at).ok()

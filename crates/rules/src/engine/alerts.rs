@@ -1,17 +1,28 @@
-//! The alerts that are pending, firing, or resolved and kept.
+//! The alerts that are pending, firing, or resolved and kept, and when time alone changes them.
+//!
+//! What becomes of an alert is in [`lifecycle`]; what becomes of those that no part of a rule raises
+//! is in [`orphans`].
+
+mod lifecycle;
+mod orphans;
 
 use std::sync::Arc;
 
 use bellwire_model::{Alert, AlertState, Fingerprint, Labels, RuleName, Timestamp};
 use rustc_hash::FxHashMap;
 
-use super::AlertFigures;
-use super::series::{Reading, Subscription};
+use super::figures::AlertFigures;
+use super::ids::PartId;
+use super::scene::Scene;
+use super::series::Reading;
+use super::timers::Queue;
 use crate::wal::AlertMark;
+
+pub(super) use self::lifecycle::{Finding, Raiser};
 
 /// An alert.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct AlertEntry {
     /// The alert as it was at its last transition.
     pub(super) alert: Arc<Alert>,
     /// The labels of the element that it comes from.
@@ -20,18 +31,23 @@ pub(super) struct Entry {
     pub(super) newest: Reading,
     /// Who raises it. Nobody raises a resolved alert, nor a restored one whose element has not
     /// been seen yet.
-    pub(super) owner: Option<Subscription>,
+    pub(super) owner: Option<PartId>,
     /// Since when it fires although its condition no longer holds.
     pub(super) kept_since: Option<Timestamp>,
     /// When its timer is due, where it has one.
-    pub(super) due: Option<Timestamp>,
+    due: Option<Timestamp>,
     /// What the log says of it.
-    pub(super) logged: Option<AlertMark<Subscription>>,
+    logged: Option<AlertMark<PartId>>,
 }
 
-impl Entry {
+impl AlertEntry {
+    /// An alert that nobody raises yet.
+    fn new(alert: Arc<Alert>, element: Labels, newest: Reading) -> Self {
+        Self { alert, element, newest, owner: None, kept_since: None, due: None, logged: None }
+    }
+
     /// What the log must say of it.
-    pub(super) fn mark(&self) -> AlertMark<Subscription> {
+    fn mark(&self) -> AlertMark<PartId> {
         AlertMark::of(&self.alert, self.kept_since, self.owner)
     }
 
@@ -40,8 +56,24 @@ impl Entry {
         self.owner.is_none() && self.alert.state != AlertState::Resolved
     }
 
+    /// The alert with its newest value.
+    pub(super) fn current(&self, scene: &Scene<'_>) -> Arc<Alert> {
+        if self.is_as_it_was() {
+            return self.alert.clone();
+        }
+        let Reading { time, value } = self.newest;
+        let mut alert = Alert { value, sample_time: time, ..(*self.alert).clone() };
+        if let Some(owner) = self.owner
+            && scene.alert_rule(owner.rule).annotations.use_value
+        {
+            let fill = scene.fill(&self.element, value);
+            alert.annotations = scene.rule(owner.rule).alert_annotations(&fill);
+        }
+        Arc::new(alert)
+    }
+
     /// Whether its value is still that of its last transition.
-    pub(super) fn is_as_it_was(&self) -> bool {
+    fn is_as_it_was(&self) -> bool {
         let Reading { time, value } = self.newest;
         self.alert.sample_time == time && self.alert.value.to_bits() == value.to_bits()
     }
@@ -51,16 +83,27 @@ impl Entry {
 /// which belongs to the one that raised it first.
 #[derive(Debug, Default)]
 pub(super) struct AlertTable {
-    entries: FxHashMap<Fingerprint, Entry>,
+    entries: FxHashMap<Fingerprint, AlertEntry>,
     /// Those that may have changed in this step; nothing where there is no log.
     changed: Option<Vec<Fingerprint>>,
     /// How many restored alerts of each name wait for their elements.
     orphans: FxHashMap<Arc<str>, usize>,
-    /// Evaluations that raised nothing because another alert has the same labels.
+    /// When one has been pending or kept firing for long enough, or nobody has spoken for a restored
+    /// one.
+    due: Queue<Fingerprint>,
+    /// When a resolved one has been kept for long enough.
+    retention: Queue<Fingerprint>,
+    unraised: Unraised,
+}
+
+/// Evaluations that raised nothing, or recorded nothing where labels break a bound.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unraised {
+    /// Because another alert has the same labels.
     pub(super) duplicate: u64,
-    /// Evaluations that raised or recorded nothing because the labels break a bound.
+    /// Because the labels break a bound.
     pub(super) invalid: u64,
-    /// Evaluations that raised nothing because there are too many alerts.
+    /// Because there are too many alerts.
     pub(super) refused: u64,
     /// The rule of the last one of them.
     pub(super) refused_rule: Option<Arc<RuleName>>,
@@ -71,15 +114,15 @@ impl AlertTable {
         self.entries.len()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &AlertEntry> {
         self.entries.values()
     }
 
-    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<&Entry> {
+    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<&AlertEntry> {
         self.entries.get(&fingerprint)
     }
 
-    pub(super) fn get_mut(&mut self, fingerprint: Fingerprint) -> Option<&mut Entry> {
+    fn get_mut(&mut self, fingerprint: Fingerprint) -> Option<&mut AlertEntry> {
         self.note(fingerprint);
         self.entries.get_mut(&fingerprint)
     }
@@ -97,11 +140,11 @@ impl AlertTable {
         changed
     }
 
-    /// Notes what the log says of an alert.
-    pub(super) fn set_logged(&mut self, fingerprint: Fingerprint, mark: AlertMark<Subscription>) {
-        if let Some(entry) = self.entries.get_mut(&fingerprint) {
-            entry.logged = Some(mark);
-        }
+    /// Notes that the log says of an alert what it is now. Says whether it did not yet.
+    pub(super) fn set_logged(&mut self, fingerprint: Fingerprint) -> bool {
+        let Some(entry) = self.entries.get_mut(&fingerprint) else { return false };
+        let mark = Some(entry.mark());
+        std::mem::replace(&mut entry.logged, mark) != mark
     }
 
     /// Forgets what the log says of all alerts: what it calls rules may have another meaning now.
@@ -125,7 +168,7 @@ impl AlertTable {
         !self.orphans.is_empty() && self.orphans.contains_key(&rule.alert)
     }
 
-    pub(super) fn insert(&mut self, entry: Entry) {
+    fn insert(&mut self, entry: AlertEntry) {
         if let Some(rule) = entry.alert.rule().filter(|_| entry.is_orphan()) {
             *self.orphans.entry(rule.alert.clone()).or_default() += 1;
         }
@@ -134,7 +177,7 @@ impl AlertTable {
         debug_assert!(replaced.is_none(), "an alert is removed before another takes its place");
     }
 
-    pub(super) fn remove(&mut self, fingerprint: Fingerprint) -> Option<Entry> {
+    fn remove(&mut self, fingerprint: Fingerprint) -> Option<AlertEntry> {
         let entry = self.entries.remove(&fingerprint)?;
         self.note(fingerprint);
         if let Some(rule) = entry.alert.rule().filter(|_| entry.is_orphan())
@@ -146,6 +189,58 @@ impl AlertTable {
             }
         }
         Some(entry)
+    }
+
+    /// When time alone changes one next.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        [self.due.next(), self.retention.next()].into_iter().flatten().min()
+    }
+
+    /// Those whose timer is due, and the parts that raise them, which are to be evaluated. Nobody
+    /// raises the others.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> (Vec<Fingerprint>, Vec<PartId>) {
+        let due: Vec<Fingerprint> =
+            self.due.take_due(now).into_iter().map(|(_, fingerprint)| fingerprint).collect();
+        let mut owners = Vec::new();
+        for fingerprint in &due {
+            if let Some(entry) = self.get_mut(*fingerprint) {
+                entry.due = entry.due.filter(|_| entry.owner.is_none());
+                owners.extend(entry.owner);
+            }
+        }
+        (due, owners)
+    }
+
+    /// Sets when time alone changes an alert.
+    fn set_due(&mut self, fingerprint: Fingerprint, due: Option<Timestamp>) {
+        let Some(entry) = self.entries.get_mut(&fingerprint) else { return };
+        if entry.due == due {
+            return;
+        }
+        let is_resolved = entry.alert.state == AlertState::Resolved;
+        let queue = if is_resolved { &mut self.retention } else { &mut self.due };
+        if let Some(before) = std::mem::replace(&mut entry.due, due) {
+            queue.cancel(before, fingerprint);
+        }
+        if let Some(due) = due {
+            queue.arm(due, fingerprint);
+        }
+    }
+
+    /// Another part of another table of rules raises an alert.
+    pub(super) fn set_owner(&mut self, fingerprint: Fingerprint, owner: PartId) {
+        let raised = self.get_mut(fingerprint);
+        raised.expect("a part raises alerts that exist").owner = Some(owner);
+    }
+
+    /// An element was not recorded because its labels break a bound.
+    pub(super) fn note_invalid(&mut self) {
+        self.unraised.invalid += 1;
+    }
+
+    /// What was not raised.
+    pub(super) fn unraised(&self) -> &Unraised {
+        &self.unraised
     }
 
     pub(super) fn figures(&self) -> AlertFigures {

@@ -1,11 +1,14 @@
-//! What an engine has, in the language of the log, piece by piece.
+//! What an engine has and what it changes, in the language of the log; what there is, piece by
+//! piece.
 
 use bellwire_model::Fingerprint;
 
 use super::Engine;
-use super::series::Subscription;
-use crate::storage::Point;
-use crate::wal::Writer;
+use super::alerts::AlertEntry;
+use super::ids::PartId;
+use super::parts::Members;
+use crate::storage::{Point, SeriesId};
+use crate::wal::{PartName, SavedAlert, Writer};
 
 /// How far a checkpoint has come; the default is its beginning.
 #[derive(Debug, Default)]
@@ -32,6 +35,69 @@ impl Default for Stage {
 }
 
 impl Engine {
+    /// Writes a log from now on. Take a [`checkpoint`](Self::checkpoint) to begin with.
+    pub fn keep_log(&mut self) {
+        self.log.keep();
+        self.alerts.note_changes();
+    }
+
+    /// What happened since the last call, for [`State::read`](crate::wal::State::read).
+    pub fn take_log(&mut self) -> Vec<u8> {
+        self.log.take()
+    }
+
+    /// Whatever has changed so far has been announced: who goes on from the log need not do it.
+    pub fn mark_announced(&mut self) {
+        self.log.mark_announced();
+    }
+
+    /// A part records other series than before.
+    pub(super) fn log_recorded(&mut self, part: PartId, series: &[SeriesId]) {
+        if self.log.is_kept() {
+            let name = self.part_name(part);
+            self.log.recorded(&name, series.iter().map(|id| self.series.number(*id)));
+        }
+    }
+
+    /// At the end of a step: says how alerts are now.
+    pub(super) fn log_alerts(&mut self) {
+        if !self.log.is_kept() {
+            return;
+        }
+        for fingerprint in self.alerts.take_changed() {
+            let is_news = self.alerts.set_logged(fingerprint);
+            let saved = match self.alerts.get(fingerprint) {
+                Some(_) if !is_news => continue,
+                Some(entry) => self.saved(entry),
+                None => {
+                    self.log.ended(fingerprint);
+                    continue;
+                }
+            };
+            self.log.alert(&saved);
+        }
+        self.log.end_step(self.now);
+    }
+
+    /// An alert as it is written down.
+    fn saved(&self, entry: &AlertEntry) -> SavedAlert {
+        SavedAlert {
+            alert: entry.current(&self.scene()),
+            element: entry.element.clone(),
+            kept_since: entry.kept_since,
+            part: entry.owner.map(|owner| self.part_name(owner)),
+        }
+    }
+
+    /// A part as another process knows it.
+    fn part_name(&self, part: PartId) -> PartName {
+        let key = match self.parts.get(part).members() {
+            Members::One(id) => self.series.labels(*id),
+            Members::Grouped(grouped) => grouped.key().clone(),
+        };
+        PartName { rule: self.rules.get(part.rule).identity, key }
+    }
+
     /// The next piece of a checkpoint, of about `bytes` bytes; nothing once it is complete.
     ///
     /// Pieces may be taken between steps. What the steps change meanwhile is in the log, which
@@ -62,7 +128,7 @@ impl Engine {
     fn write_series(&self, place: &mut usize, bytes: usize, writer: &mut Writer) -> Option<Stage> {
         for (next, id) in self.series.from(*place) {
             *place = next;
-            let number = self.series.state(id).number;
+            let number = self.series.number(id);
             writer.series(number, &self.series.labels(id));
             writer.points(number, self.series.storage().points(id).iter().copied());
             if writer.len() >= bytes {
@@ -75,7 +141,7 @@ impl Engine {
     fn write_ahead(&self, writer: &mut Writer) {
         for (id, reading) in self.series.ahead() {
             let point = Point { time: reading.time.as_ms(), value: reading.value };
-            writer.sample(self.series.state(id).number, point);
+            writer.sample(self.series.number(id), point);
         }
     }
 
@@ -85,12 +151,10 @@ impl Engine {
             return Some(Stage::Alerts(all.collect()));
         };
         *index += 1;
-        let partitions = &self.rules.get(rule).partitions;
-        for partition in partitions.ids() {
-            let recorded = &partitions.get(partition).recorded;
-            if !recorded.is_empty() {
-                let name = self.part_name(Subscription { rule, partition });
-                writer.recorded(&name, recorded.iter().map(|id| self.series.state(*id).number));
+        for (number, part) in self.parts.of(rule).iter() {
+            if !part.recorded().is_empty() {
+                let name = self.part_name(PartId { rule, number });
+                writer.recorded(&name, part.recorded().iter().map(|id| self.series.number(*id)));
             }
         }
         None
@@ -98,7 +162,7 @@ impl Engine {
 
     fn write_alert(&self, left: &mut Vec<Fingerprint>, writer: &mut Writer) -> Option<Stage> {
         let Some(fingerprint) = left.pop() else {
-            if self.is_announced() {
+            if self.log.is_announced() {
                 writer.told();
             }
             return Some(Stage::Complete);

@@ -5,14 +5,15 @@ use std::time::Duration;
 use bellwire_model::Timestamp;
 use bellwire_model::limits::EVALUATION_TICK;
 
-use super::lifecycle::Finding;
-use super::partitions::Members;
-use super::rules::Entry as RuleEntry;
-use super::series::{Reading, Subscription};
-use super::{Change, Engine};
+use super::Engine;
+use super::alerts::{Finding, Raiser};
+use super::change::Change;
+use super::ids::PartId;
+use super::rules::RuleEntry;
+use super::series::Reading;
 use crate::ending::Endings;
 use crate::evaluation::{Evaluated, Evaluation, Item, Number, Span};
-use crate::rule::RuleKind;
+use crate::rule::{Rule, RuleKind};
 
 /// What a part of a rule comes to.
 struct Outcome {
@@ -23,7 +24,7 @@ struct Outcome {
 
 impl Engine {
     /// Evaluates a part of a rule, and does what follows of it.
-    pub(super) fn evaluate(&mut self, part: Subscription, changes: &mut Vec<Change>) {
+    pub(super) fn evaluate(&mut self, part: PartId, changes: &mut Vec<Change>) {
         if self.evaluate_numbers(part, changes) {
             return;
         }
@@ -32,55 +33,67 @@ impl Engine {
             Ok(finding) => finding,
             Err(error) => {
                 self.fail(part, error.to_string());
-                return self.wake_part(part, Some(self.now.saturating_add(self.interval(part))));
+                let again = self.now.saturating_add(self.parts.interval(part));
+                return self.parts.wake(part, Some(again), self.now);
             }
         };
-        self.wake_part(part, wake);
-        let entry = self.rules.get_mut(part.rule);
-        entry.partitions.count(part.partition, finding.items.len(), self.now);
-        if entry.rule.settings.limit > 0 {
+        self.parts.wake(part, wake, self.now);
+        self.parts.of_mut(part.rule).count(part.number, finding.items.len(), self.now);
+        if self.rules.rule(part.rule).settings.limit > 0 {
             self.mind_limit(part, changes);
         }
-        let entry = self.rules.get(part.rule);
-        if entry.partitions.is_over_limit {
+        if self.parts.of(part.rule).is_over_limit() {
             finding = Finding::default();
         }
-        match entry.rule.kind {
+        match self.rules.rule(part.rule).kind {
             RuleKind::Alert(_) => self.raise(part, finding, changes),
             RuleKind::Record(_) => self.record_items(part, finding.items, changes),
         }
         self.outline_part(part);
     }
 
+    /// Brings the alerts of a part in line with its elements.
+    pub(super) fn raise(&mut self, part: PartId, finding: Finding, changes: &mut Vec<Change>) {
+        let raised = self.parts.get_mut(part).take_raised();
+        let waits = self.alerts.has_orphans_of(&self.rules.rule(part.rule).name);
+        if finding.items.is_empty() && raised.is_empty() && !waits {
+            return;
+        }
+        let series = self.parts.get(part).members().only();
+        let (alerts, scene) = self.alerts_mut();
+        let after = alerts.raise(&scene, Raiser { part, series, raised }, finding, changes);
+        self.parts.get_mut(part).set_raised(after);
+        self.give_alert_series(part);
+    }
+
     /// An evaluation of a part has come to nothing.
-    pub(super) fn fail(&mut self, part: Subscription, reason: String) {
-        let entry = self.rules.get_mut(part.rule);
-        entry.partitions.fail(part.partition, &reason, self.now);
-        self.failures.note(&entry.rule, reason);
+    pub(super) fn fail(&mut self, part: PartId, reason: String) {
+        self.parts.of_mut(part.rule).fail(part.number, &reason, self.now);
+        self.failures.note(self.rules.rule(part.rule), reason);
     }
 
     /// What a part comes to now.
-    pub(super) fn items(&self, part: Subscription) -> Evaluated<Vec<Item>> {
+    pub(super) fn items(&self, part: PartId) -> Evaluated<Vec<Item>> {
         self.outcome(part).finding.map(|finding| finding.items)
     }
 
-    fn outcome(&self, part: Subscription) -> Outcome {
+    fn outcome(&self, part: PartId) -> Outcome {
         let entry = self.rules.get(part.rule);
-        let members = &entry.partitions.get(part.partition).members;
-        if let (Some(condition), Members::One(id)) = (&entry.condition, members) {
+        let members = self.parts.get(part).members();
+        if let (Some(condition), Some(id)) = (&entry.condition, members.only()) {
             // The series' own timer tells when it leaves the lookback.
-            let visible = self.newest_visible(*id);
+            let visible = self.series.newest_visible(id, self.now);
             let newest = visible.filter(|reading| condition.holds(reading.value));
             let item = |reading: &Reading| Item {
-                labels: self.series.labels(*id),
+                labels: self.series.labels(id),
                 number: Number::still(reading.value),
                 drops_name: false,
             };
             let items: Vec<Item> = newest.iter().map(item).collect();
-            let wake = self.refresh(entry, items.len());
+            let wake = self.refresh(&entry.rule, items.len());
             let mut endings = Endings::default();
             if self.lingers(part) {
-                endings = Endings::of_presence(visible.map(|_| self.series.labels(*id)).as_ref());
+                endings = Endings::of_presence(visible.map(|_| self.series.labels(id)).as_ref());
             }
             let taken_at = newest.map(|reading| reading.time);
             return Outcome { finding: Ok(Finding { items, taken_at, endings }), wake };
@@ -88,8 +101,8 @@ impl Engine {
         let offset = entry.rule.settings.query_offset;
         let time = self.now.saturating_sub(offset);
         let storage = self.series.storage();
-        let selected = members.selected();
-        let mut evaluation = Evaluation::new(storage, selected, &self.conventions, Span::at(time));
+        let (selected, conventions) = (members.selected(), &self.terms.conventions);
+        let mut evaluation = Evaluation::new(storage, selected, conventions, Span::at(time));
         let plan = &entry.rule.plan;
         let items = evaluation.items(&plan.root, time.as_ms());
         let finding = items.and_then(|items| {
@@ -106,11 +119,10 @@ impl Engine {
 
     /// Whether a part raises alerts that do not end with their condition alone, or may have before
     /// a restart.
-    pub(super) fn lingers(&self, part: Subscription) -> bool {
-        let entry = self.rules.get(part.rule);
-        let raises = !entry.partitions.get(part.partition).raised.is_empty();
-        entry.rule.plan.hysteresis.is_some()
-            && (raises || self.alerts.has_orphans_of(&entry.rule.name))
+    pub(super) fn lingers(&self, part: PartId) -> bool {
+        let rule = self.rules.rule(part.rule);
+        rule.plan.hysteresis.is_some()
+            && (!self.parts.get(part).raised().is_empty() || self.alerts.has_orphans_of(&rule.name))
     }
 
     /// When to look again after an evaluation that gave so many elements.
@@ -122,78 +134,43 @@ impl Engine {
     ) -> Option<Timestamp> {
         let offset = entry.rule.settings.query_offset;
         let next = evaluation.next_wake().map(|at| Timestamp::from_ms(at).saturating_add(offset));
-        let tick = evaluation.is_restless().then(|| self.now.saturating_add(tick(entry)));
-        let refresh = self.refresh(entry, elements);
+        let tick = evaluation.is_restless().then(|| self.now.saturating_add(tick(&entry.rule)));
+        let refresh = self.refresh(&entry.rule, elements);
         let wake = [next, tick, refresh].into_iter().flatten().min();
         // However it was computed, it is not now.
-        let soonest = Timestamp::from_ms(self.now.as_ms().saturating_add(1));
-        wake.map(|wake| wake.max(soonest))
+        wake.map(|wake| wake.max(self.soon()))
     }
 
     /// When a recording rule gives its series their next sample, although nothing has changed.
-    fn refresh(&self, entry: &RuleEntry, items: usize) -> Option<Timestamp> {
-        let records = matches!(entry.rule.kind, RuleKind::Record(_)) && items > 0;
-        records.then(|| self.now.saturating_add(entry.rule.interval()))
-    }
-
-    /// How often Prometheus would evaluate the rule.
-    pub(super) fn interval(&self, part: Subscription) -> Duration {
-        self.rules.rule(part.rule).interval()
-    }
-
-    /// Sets when a part is evaluated next although nothing comes.
-    ///
-    /// A timer that is due earlier stays, unless it is due much earlier: looking once too often
-    /// costs less than moving it with every sample.
-    pub(super) fn wake_part(&mut self, part: Subscription, wake: Option<Timestamp>) {
-        let held = &mut self.rules.get_mut(part.rule).partitions.get_mut(part.partition).wake;
-        if *held == wake {
-            return;
-        }
-        if let (Some(before), Some(at)) = (*held, wake) {
-            let (left, needed) = (before.saturating_since(self.now), at.saturating_since(self.now));
-            if before <= at && left.saturating_mul(2) >= needed {
-                return;
-            }
-        }
-        if std::mem::replace(held, wake).is_some() {
-            self.timers.partitions.cancel();
-        }
-        if let Some(at) = wake {
-            self.timers.partitions.arm(at, part);
-        }
+    fn refresh(&self, rule: &Rule, items: usize) -> Option<Timestamp> {
+        let records = matches!(rule.kind, RuleKind::Record(_)) && items > 0;
+        records.then(|| self.now.saturating_add(rule.interval()))
     }
 
     /// Where a rule gives more than its group allows, it gives nothing at all.
-    fn mind_limit(&mut self, part: Subscription, changes: &mut Vec<Change>) {
-        let entry = self.rules.get_mut(part.rule);
-        let limit = entry.rule.settings.limit;
-        let is_over = entry.partitions.elements as u64 > limit;
-        if std::mem::replace(&mut entry.partitions.is_over_limit, is_over) == is_over {
-            return;
-        }
-        let parts: Vec<_> = entry.partitions.ids().collect();
+    fn mind_limit(&mut self, part: PartId, changes: &mut Vec<Change>) {
+        let rule = self.rules.rule(part.rule);
+        let limit = rule.settings.limit;
+        let Some(is_over) = self.parts.of_mut(part.rule).mind_limit(limit) else { return };
         if is_over {
-            let text = format!("exceeded limit of {limit}");
-            self.failures.note(&entry.rule, text);
+            self.failures.note(rule, format!("exceeded limit of {limit}"));
         }
-        let soon = Timestamp::from_ms(self.now.as_ms().saturating_add(1));
-        for partition in parts {
-            let other = Subscription { partition, ..part };
+        for other in self.parts.ids(part.rule) {
             if is_over {
                 self.clear(other, changes);
             } else if other != part {
-                self.wake_part(other, Some(soon));
+                let soon = self.soon();
+                self.parts.wake(other, Some(soon), self.now);
             }
         }
     }
 
     /// Ends whatever a part gives.
-    pub(super) fn clear(&mut self, part: Subscription, changes: &mut Vec<Change>) {
-        let entry = self.rules.get_mut(part.rule);
-        let raised = std::mem::take(&mut entry.partitions.get_mut(part.partition).raised);
+    pub(super) fn clear(&mut self, part: PartId, changes: &mut Vec<Change>) {
+        let raised = self.parts.get_mut(part).take_raised();
+        let (alerts, scene) = self.alerts_mut();
         for fingerprint in raised {
-            self.end(fingerprint, changes);
+            alerts.end(&scene, fingerprint, changes);
         }
         match self.rules.rule(part.rule).kind {
             RuleKind::Record(_) => self.record_items(part, Vec::new(), changes),
@@ -203,10 +180,43 @@ impl Engine {
 }
 
 /// How often something is looked at that changes all the time.
-fn tick(entry: &RuleEntry) -> Duration {
-    match entry.rule.kind {
+fn tick(rule: &Rule) -> Duration {
+    match rule.kind {
         // Each evaluation is a sample.
-        RuleKind::Record(_) => entry.rule.interval(),
-        RuleKind::Alert(_) => entry.rule.interval().min(EVALUATION_TICK),
+        RuleKind::Record(_) => rule.interval(),
+        RuleKind::Alert(_) => rule.interval().min(EVALUATION_TICK),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::{Labels, METRIC_NAME, Sample};
+
+    use super::*;
+    use crate::load::{RuleFile, load};
+
+    #[test]
+    fn alerts_that_wait_cost_other_rules_nothing() {
+        let text = "groups: [{name: g, rules: [\
+                    {alert: A, expr: 'a > 1', on_data_lost: keep},\
+                    {alert: B, expr: 'b > 1', on_data_lost: keep}]}]";
+        let set = || load(&[RuleFile { name: "f", text }]).expect("rules");
+        let sample = |name: &str, value: f64| {
+            let series = Labels::from_pairs([(METRIC_NAME, name)]).expect("labels");
+            Sample { series, value, time: Timestamp::from_ms(0) }
+        };
+        let now = Timestamp::from_ms(0);
+        let mut before = Engine::new(set());
+        before.apply(now, &[sample("a", 2.0)]);
+        let mut engine = Engine::new(set());
+        engine.restore(now, before.active().map(|alert| (*alert).clone()));
+        engine.apply(now, &[sample("b", 0.0)]);
+        let first = before.rules.ids().next().expect("a rule");
+        let part = engine.series.parts(engine.series.from(0).next().expect("a series").1)[0];
+        assert!(engine.alerts.has_orphans_of(&before.rules.rule(first).name));
+        assert!(!engine.lingers(part));
+        // Its own rule looks for it, until it is found.
+        engine.apply(now, &[sample("a", 0.0)]);
+        assert!(!engine.alerts.has_orphans_of(&before.rules.rule(first).name));
     }
 }

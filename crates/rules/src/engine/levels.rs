@@ -4,7 +4,7 @@ use bellwire_model::limits::RECORDING_CHAIN_MAX;
 use bellwire_model::{Labels, METRIC_NAME};
 use rustc_hash::FxHashMap;
 
-use super::ticks::TickGroup;
+use super::groups::TickGroup;
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::rule::{ALERT_NAME, Rule, RuleKind};
 use crate::selector::Selector;

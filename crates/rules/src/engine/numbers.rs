@@ -4,44 +4,41 @@
 //! something is evaluated plainly, so that there are labels to raise an alert with; so is a
 //! recording rule that records other series than before. Both are rare.
 
-use super::lifecycle::Finding;
-use super::partitions::{Members, Outlined};
-use super::series::{Reading, Subscription};
-use super::{Change, Engine};
+use super::Engine;
+use super::alerts::Finding;
+use super::change::Change;
+use super::ids::PartId;
+use super::parts::OutlineState;
+use super::series::Reading;
 use crate::evaluation::column::Column;
 use crate::evaluation::{Evaluation, Span};
 use crate::plan::Root;
 use crate::rule::RuleKind;
-use crate::storage::SeriesId;
 
 impl Engine {
     /// Evaluates a part where numbers say all there is to say of it; otherwise says no.
-    pub(super) fn evaluate_numbers(
-        &mut self,
-        part: Subscription,
-        changes: &mut Vec<Change>,
-    ) -> bool {
+    pub(super) fn evaluate_numbers(&mut self, part: PartId, changes: &mut Vec<Change>) -> bool {
         let entry = self.rules.get(part.rule);
         if entry.rule.settings.limit > 0 || self.lingers(part) {
             return false;
         }
-        let partition = entry.partitions.get(part.partition);
-        if let (Some(condition), Members::One(id)) = (&entry.condition, &partition.members) {
-            let newest = self.newest_visible(*id);
+        let members = self.parts.get(part).members();
+        if let (Some(condition), Some(id)) = (&entry.condition, members.only()) {
+            let newest = self.series.newest_visible(id, self.now);
             if newest.is_some_and(|newest| condition.holds(newest.value)) {
                 return false;
             }
-            self.wake_part(part, None);
+            self.parts.wake(part, None, self.now);
             self.come_to_nothing(part, changes);
             return true;
         }
-        let Outlined::Known { outline, .. } = &partition.outlined else { return false };
+        let Some(outline) = self.parts.get(part).outline().outline() else { return false };
         let Root::Vector(root) = &entry.rule.plan.root else { return false };
         let mut spare = std::mem::take(&mut self.spare);
-        let selected = partition.members.selected();
         let time = self.now.saturating_sub(entry.rule.settings.query_offset);
         let storage = self.series.storage();
-        let mut evaluation = Evaluation::new(storage, selected, &self.conventions, Span::at(time));
+        let (selected, conventions) = (members.selected(), &self.terms.conventions);
+        let mut evaluation = Evaluation::new(storage, selected, conventions, Span::at(time));
         let column = evaluation.column((root, outline), time.as_ms(), &mut spare);
         let mut is_done = false;
         if let Ok(column) = column {
@@ -49,12 +46,12 @@ impl Engine {
             let wake = self.wake_after(entry, &evaluation, present);
             is_done = match entry.rule.kind {
                 RuleKind::Alert(_) if present == 0 => {
-                    self.wake_part(part, wake);
+                    self.parts.wake(part, wake, self.now);
                     self.come_to_nothing(part, changes);
                     true
                 }
                 RuleKind::Record(_) if self.records_the_same(part, &column) => {
-                    self.wake_part(part, wake);
+                    self.parts.wake(part, wake, self.now);
                     self.record_numbers(part, &column, changes);
                     true
                 }
@@ -66,8 +63,8 @@ impl Engine {
         is_done
     }
 
-    fn come_to_nothing(&mut self, part: Subscription, changes: &mut Vec<Change>) {
-        self.rules.get_mut(part.rule).partitions.count(part.partition, 0, self.now);
+    fn come_to_nothing(&mut self, part: PartId, changes: &mut Vec<Change>) {
+        self.parts.of_mut(part.rule).count(part.number, 0, self.now);
         match self.rules.rule(part.rule).kind {
             RuleKind::Alert(_) => self.raise(part, Finding::default(), changes),
             RuleKind::Record(_) => self.record_items(part, Vec::new(), changes),
@@ -75,13 +72,13 @@ impl Engine {
     }
 
     /// Whether a part records what it recorded the last time, with other numbers.
-    fn records_the_same(&self, part: Subscription, column: &Column) -> bool {
-        let partition = self.rules.get(part.rule).partitions.get(part.partition);
-        let Outlined::Known { targets, .. } = &partition.outlined else { return false };
+    fn records_the_same(&self, part: PartId, column: &Column) -> bool {
+        let part = self.parts.get(part);
+        let Some(targets) = part.outline().targets() else { return false };
         if targets.len() != column.len() {
             return false;
         }
-        let mut recorded = partition.recorded.iter();
+        let mut recorded = part.recorded().iter();
         let present = column.iter().zip(targets).filter(|(number, _)| number.is_some());
         let mut fits = true;
         for (_, target) in present {
@@ -90,9 +87,9 @@ impl Engine {
         fits && recorded.next().is_none()
     }
 
-    fn record_numbers(&mut self, part: Subscription, column: &Column, changes: &mut Vec<Change>) {
+    fn record_numbers(&mut self, part: PartId, column: &Column, changes: &mut Vec<Change>) {
         let time = self.recording_time(part);
-        let recorded = self.recorded_mut(part, std::mem::take);
+        let recorded = self.parts.get_mut(part).take_recorded();
         let numbers = column.iter().flatten();
         for (id, number) in recorded.iter().zip(numbers) {
             let held = self.series.newest(*id).map(|held| held.value.to_bits());
@@ -102,42 +99,35 @@ impl Engine {
             self.take_reading(*id, Reading { time, value: number.value });
         }
         let count = recorded.len();
-        self.recorded_mut(part, |held| *held = recorded);
-        self.rules.get_mut(part.rule).partitions.count(part.partition, count, self.now);
+        self.parts.get_mut(part).set_recorded(recorded);
+        self.parts.of_mut(part.rule).count(part.number, count, self.now);
     }
 
     /// After a plain evaluation: finds the outline of a part whose series have not changed since
     /// the one before, and which series it records.
-    pub(super) fn outline_part(&mut self, part: Subscription) {
-        let entry = self.rules.get_mut(part.rule);
-        let records = matches!(entry.rule.kind, RuleKind::Record(_));
-        let outlined = &mut entry.partitions.get_mut(part.partition).outlined;
-        match outlined {
-            Outlined::Moving => return *outlined = Outlined::Settled,
-            Outlined::Refused => return,
-            Outlined::Known { .. } if !records => return,
-            Outlined::Known { .. } | Outlined::Settled => {}
+    pub(super) fn outline_part(&mut self, part: PartId) {
+        let rule = self.rules.rule(part.rule);
+        let records = matches!(rule.kind, RuleKind::Record(_));
+        match self.parts.get(part).outline() {
+            OutlineState::Moving => {
+                return self.parts.get_mut(part).set_outline(OutlineState::Settled);
+            }
+            OutlineState::Refused | OutlineState::Alerts(_) => return,
+            OutlineState::Records(_) | OutlineState::Settled => {}
         }
-        let entry = self.rules.get(part.rule);
-        let Root::Vector(root) = &entry.rule.plan.root else { return };
-        let selected = entry.partitions.get(part.partition).members.selected();
-        let span = Span::at(self.now);
+        let Root::Vector(root) = &rule.plan.root else { return };
         let storage = self.series.storage();
-        let outline = Evaluation::new(storage, selected, &self.conventions, span).outline(root);
+        let selected = self.parts.get(part).members().selected();
+        let (conventions, span) = (&self.terms.conventions, Span::at(self.now));
+        let outline = Evaluation::new(storage, selected, conventions, span).outline(root);
         let Some((outline, labels)) = outline else {
-            let partitions = &mut self.rules.get_mut(part.rule).partitions;
-            partitions.get_mut(part.partition).outlined = Outlined::Refused;
-            return;
+            return self.parts.get_mut(part).set_outline(OutlineState::Refused);
         };
-        let mut targets: Box<[Option<SeriesId>]> = Box::default();
-        if records {
-            let target = |labels| {
-                let recorded = entry.rule.recorded_labels(labels).ok()?;
-                self.series.find(&recorded)
-            };
-            targets = labels.iter().map(target).collect();
-        }
-        let partitions = &mut self.rules.get_mut(part.rule).partitions;
-        partitions.set_outline(part.partition, outline, targets);
+        let target = |labels| {
+            let recorded = rule.recorded_labels(labels).ok()?;
+            self.series.find(&recorded)
+        };
+        let targets = records.then(|| labels.iter().map(target).collect());
+        self.parts.of_mut(part.rule).set_outline(part.number, outline, targets);
     }
 }

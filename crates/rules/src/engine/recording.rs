@@ -7,9 +7,11 @@
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::membership::Origin;
-use super::series::{Reading, Subscription};
-use super::{Change, Engine, Recorded};
+use super::Engine;
+use super::change::{Change, Recorded};
+use super::ids::PartId;
+use super::intake::Origin;
+use super::series::Reading;
 use crate::evaluation::Item;
 use crate::storage::{STALE, SeriesId};
 
@@ -20,7 +22,7 @@ const SAME_LABELS: &str =
 impl Engine {
     pub(super) fn record_items(
         &mut self,
-        part: Subscription,
+        part: PartId,
         items: Vec<Item>,
         changes: &mut Vec<Change>,
     ) {
@@ -29,7 +31,7 @@ impl Engine {
         let mut order: Vec<Labels> = Vec::with_capacity(items.len());
         for item in items {
             let Ok(labels) = self.rules.rule(part.rule).recorded_labels(&item.labels) else {
-                self.alerts.invalid += 1;
+                self.alerts.note_invalid();
                 continue;
             };
             // Of an evaluation that fails nothing is recorded, and nothing ends.
@@ -38,7 +40,7 @@ impl Engine {
             }
             order.push(labels);
         }
-        let before = self.recorded_mut(part, std::mem::take);
+        let before = self.parts.get_mut(part).take_recorded();
         let known: FxHashSet<SeriesId> = before.iter().copied().collect();
         let mut after: Vec<SeriesId> = Vec::with_capacity(order.len());
         for labels in order {
@@ -46,7 +48,9 @@ impl Engine {
             let Some(id) = self.recorded_series(&labels) else { continue };
             after.push(id);
             let is_new = !known.contains(&id);
-            self.series.state_mut(id).recorders += u32::from(is_new);
+            if is_new {
+                self.series.add_recorder(id);
+            }
             let held = self.series.newest(id).map(|held| held.value.to_bits());
             if is_new || held != Some(item.value().to_bits()) {
                 changes.push(self.recorded(part, id, Some(item.value())));
@@ -59,7 +63,7 @@ impl Engine {
     }
 
     /// A sample bears the time that its rule has looked at.
-    pub(super) fn recording_time(&self, part: Subscription) -> Timestamp {
+    pub(super) fn recording_time(&self, part: PartId) -> Timestamp {
         self.now.saturating_sub(self.rules.rule(part.rule).settings.query_offset)
     }
 
@@ -67,26 +71,26 @@ impl Engine {
     /// end, and are given back.
     pub(super) fn record_only(
         &mut self,
-        part: Subscription,
+        part: PartId,
         (before, after): (Vec<SeriesId>, Vec<SeriesId>),
         time: Timestamp,
     ) -> Vec<SeriesId> {
         if before == after {
-            self.recorded_mut(part, |recorded| *recorded = after);
+            self.parts.get_mut(part).set_recorded(after);
             return Vec::new();
         }
         self.log_recorded(part, &after);
         let given: FxHashSet<SeriesId> = after.iter().copied().collect();
-        self.recorded_mut(part, |recorded| *recorded = after);
+        self.parts.get_mut(part).set_recorded(after);
         let gone: Vec<SeriesId> = before.into_iter().filter(|id| !given.contains(id)).collect();
         for id in &gone {
-            self.series.state_mut(*id).recorders -= 1;
+            self.series.drop_recorder(*id);
             self.take_reading(*id, Reading { time, value: STALE });
         }
         gone
     }
 
-    pub(super) fn recorded(&self, part: Subscription, id: SeriesId, value: Option<f64>) -> Change {
+    pub(super) fn recorded(&self, part: PartId, id: SeriesId, value: Option<f64>) -> Change {
         Change::Recorded(Recorded {
             rule: self.rules.rule(part.rule).name.clone(),
             series: self.series.labels(id),
@@ -101,14 +105,5 @@ impl Engine {
             return Some(id);
         }
         self.begin_series(labels, Origin::Recorded).ok().flatten()
-    }
-
-    pub(super) fn recorded_mut<T>(
-        &mut self,
-        part: Subscription,
-        change: impl FnOnce(&mut Vec<SeriesId>) -> T,
-    ) -> T {
-        let partitions = &mut self.rules.get_mut(part.rule).partitions;
-        change(&mut partitions.get_mut(part.partition).recorded)
     }
 }

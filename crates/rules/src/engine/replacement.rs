@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::{Fingerprint, RuleName, Timestamp};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::partitions::Partitions;
-use super::rules::{Entry, RuleId, RuleTable};
-use super::series::{Reading, Subscription};
-use super::ticks::GroupId;
-use super::timers::Agenda;
-use super::{Change, Engine, Recorded};
-use crate::rule::RuleSet;
+use super::Engine;
+use super::change::{Change, Recorded};
+use super::ids::{PartId, RuleId};
+use super::parts::{Part, RuleParts};
+use super::rules::{RuleEntry, RuleTable};
+use super::series::Reading;
+use crate::rule::{Rule, RuleSet};
 use crate::storage::{STALE, SeriesId};
 
 /// What rules that are gone leave behind.
@@ -48,7 +48,7 @@ struct Heirs {
 impl Heirs {
     fn new(before: &RuleTable, after: &RuleTable) -> Self {
         let heir = |old: RuleId| {
-            let Entry { identity, rule, .. } = before.get(old);
+            let RuleEntry { identity, rule, .. } = before.get(old);
             after.find(*identity).filter(|heir| after.rule(*heir).is_same(rule))
         };
         let by_place: Vec<_> = before.ids().map(heir).collect();
@@ -77,10 +77,10 @@ impl Engine {
     pub fn replace(&mut self, now: Timestamp, rules: RuleSet) -> Vec<Change> {
         let mut changes = Vec::new();
         let now = self.reach(now, &mut changes);
-        let after = RuleTable::new(rules, self.settings.lookback);
+        let after = RuleTable::new(rules, self.terms.settings.lookback);
         let heirs = Heirs::new(&self.rules, &after);
         self.now = now;
-        self.log_step();
+        self.log.step(now);
         let mut estate = self.hand_over(after, &heirs);
         self.join_again(&heirs);
         // Where nothing begins or ends this is no step: that of this instant has samples.
@@ -88,11 +88,11 @@ impl Engine {
             self.begin_rules(&heirs.fresh, &mut estate);
             self.mind_alert_series();
             self.step(now, &[], &mut changes);
-            self.log_step();
+            self.log.step(now);
             self.wind_up(estate, &mut changes);
             self.forget_unselected();
         }
-        self.mind_ticks(now);
+        self.ticks.mind(&self.rules, (self.now, now));
         self.log_alerts();
         changes
     }
@@ -100,77 +100,52 @@ impl Engine {
     /// Gives each part to the rule that follows its own, and takes from the others what they hold.
     fn hand_over(&mut self, after: RuleTable, heirs: &Heirs) -> Estate {
         // What goes by the old numbers ends before anything goes by the new ones.
-        for rule in self.rules.ids() {
-            let partitions = &self.rules.get(rule).partitions;
-            if heirs.of(rule).is_none() {
-                let parts: Vec<_> = partitions.ids().collect();
-                for partition in parts {
-                    self.log_recorded(Subscription { rule, partition }, &[]);
-                }
+        for rule in self.rules.ids().filter(|rule| heirs.of(*rule).is_none()) {
+            for part in self.parts.ids(rule) {
+                self.log_recorded(part, &[]);
             }
         }
-        self.timers.partitions = Agenda::default();
         self.alerts.forget_logged();
         let before = std::mem::replace(&mut self.rules, after);
-        self.hand_over_ticks(&before);
-        self.touched.by_level.resize_with(self.rules.depth(), Vec::new);
-        let mut estate = Estate::default();
-        for (rule, entry) in before.ids().zip(before.into_entries()) {
-            match heirs.of(rule) {
-                Some(heir) => self.inherit(heir, entry.partitions),
-                None => self.retire(&entry, &mut estate),
+        self.ticks = self.ticks.hand_over(&before, &self.rules);
+        let left = self.parts.hand_over(&self.rules, |rule| heirs.of(rule));
+        for (rule, heir) in before.ids().filter_map(|rule| Some((rule, heirs.of(rule)?))) {
+            if rule != heir {
+                self.follow(heir);
             }
+        }
+        let mut estate = Estate::default();
+        for (rule, parts) in left {
+            self.retire(before.rule(rule), &parts, &mut estate);
         }
         estate
     }
 
-    /// Groups that are the same tick when they would have.
-    fn hand_over_ticks(&mut self, before: &RuleTable) {
-        let mut known: FxHashMap<(&str, &str), GroupId> = FxHashMap::default();
-        for id in before.group_ids() {
-            let group = before.group(id);
-            if let Some(next) = group.next {
-                self.timers.groups.cancel(next, id);
-            }
-            known.insert((&group.file, &group.name), id);
-        }
-        for id in self.rules.group_ids() {
-            let group = self.rules.group(id);
-            let old = known.get(&(&*group.file, &*group.name)).map(|old| before.group(*old));
-            if let Some(next) = old.filter(|old| old.is_same(group)).and_then(|old| old.next) {
-                self.arm_group(id, next);
+    /// The alerts of a rule that has another number now are those of its parts.
+    fn follow(&mut self, rule: RuleId) {
+        for (number, part) in self.parts.of(rule).iter() {
+            for fingerprint in part.raised() {
+                self.alerts.set_owner(*fingerprint, PartId { rule, number });
             }
         }
     }
 
-    fn inherit(&mut self, rule: RuleId, partitions: Partitions) {
-        for partition in partitions.ids() {
-            let part = Subscription { rule, partition };
-            for fingerprint in &partitions.get(partition).raised {
-                let raised = self.alerts.get_mut(*fingerprint);
-                raised.expect("a part raises alerts that exist").owner = Some(part);
-            }
+    fn retire(&mut self, rule: &Rule, parts: &RuleParts, estate: &mut Estate) {
+        for (_, part) in parts.iter() {
+            self.retire_part(rule, part, estate);
         }
-        for (partition, wake) in partitions.wakes() {
-            self.timers.partitions.arm(wake, Subscription { rule, partition });
-        }
-        self.rules.get_mut(rule).partitions = partitions;
     }
 
-    fn retire(&mut self, entry: &Entry, estate: &mut Estate) {
-        for partition in entry.partitions.ids() {
-            let part = entry.partitions.get(partition);
-            for fingerprint in &part.raised {
-                self.disown(*fingerprint);
-                estate.alerts.push(*fingerprint);
-            }
-            for series in &part.recorded {
-                self.series.state_mut(*series).recorders -= 1;
-                let records = entry.rule.alert().is_none();
-                let rule = records.then(|| entry.rule.name.clone());
-                let offset = entry.rule.settings.query_offset;
-                estate.recorded.push(Left { series: *series, rule, offset });
-            }
+    fn retire_part(&mut self, rule: &Rule, part: &Part, estate: &mut Estate) {
+        for fingerprint in part.raised() {
+            self.alerts.disown(*fingerprint);
+            estate.alerts.push(*fingerprint);
+        }
+        for series in part.recorded() {
+            self.series.drop_recorder(*series);
+            let records = rule.alert().is_none();
+            let (rule, offset) = (records.then(|| rule.name.clone()), rule.settings.query_offset);
+            estate.recorded.push(Left { series: *series, rule, offset });
         }
     }
 
@@ -178,18 +153,18 @@ impl Engine {
     fn join_again(&mut self, heirs: &Heirs) {
         let all: Vec<SeriesId> = self.series.from(0).map(|(_, id)| id).collect();
         for id in all {
-            let mut selectors = self.rules.select(&self.series.labels(id));
+            let labels = self.series.labels(id);
+            let mut selectors = self.rules.select(&labels);
             let keep = self.keep(&selectors);
             selectors.retain(|(rule, _)| heirs.fresh.contains(rule));
-            let mut subscriptions = self.join(id, selectors);
-            let state = self.series.state_mut(id);
-            subscriptions.extend(state.subscriptions.iter().filter_map(|part| {
+            let mut parts = self.join((id, &labels), selectors);
+            parts.extend(self.series.parts(id).iter().filter_map(|part| {
                 let rule = heirs.of(part.rule)?;
-                Some(Subscription { rule, ..*part })
+                Some(PartId { rule, ..*part })
             }));
-            subscriptions.sort_unstable();
-            state.subscriptions = subscriptions.into();
-            state.keep = keep;
+            parts.sort_unstable();
+            self.series.set_parts(id, parts);
+            self.series.set_keep(id, keep);
         }
     }
 
@@ -198,23 +173,17 @@ impl Engine {
     /// their next tick what becomes of what is theirs.
     fn begin_rules(&mut self, fresh: &BTreeSet<RuleId>, estate: &mut Estate) {
         for rule in fresh {
-            if self.rules.is_ticked(*rule) {
-                self.begin_whole(*rule);
-            }
+            self.parts.begin_whole(&self.rules, *rule);
         }
         self.give_to_ticking(&estate.alerts);
         let left = estate.recorded.iter().map(|left| left.series).collect();
         let left: FxHashSet<SeriesId> = self.give_recorded_to_ticking(left).into_iter().collect();
         estate.recorded.retain(|recorded| left.contains(&recorded.series));
         for rule in fresh {
-            self.begin_whole(*rule);
-            let parts: Vec<_> = self.rules.get(*rule).partitions.ids().collect();
-            for partition in parts {
-                self.touch(Subscription { rule: *rule, partition });
-            }
+            self.parts.touch_rule(*rule, self.now);
         }
         for Left { series, offset, .. } in &estate.recorded {
-            if self.series.state(*series).recorders == 0 {
+            if !self.series.is_recorded(*series) {
                 let time = self.now.saturating_sub(*offset);
                 self.take_reading(*series, Reading { time, value: STALE });
             }
@@ -227,20 +196,20 @@ impl Engine {
             if self.rules.rule(rule).alert().is_none() {
                 continue;
             }
-            let parts: Vec<_> = self.rules.get(rule).partitions.ids().collect();
-            for partition in parts {
-                self.give_alert_series(Subscription { rule, partition });
+            for part in self.parts.ids(rule) {
+                self.give_alert_series(part);
             }
         }
     }
 
     /// Ends what rules that are gone have left and nobody has taken.
     fn wind_up(&mut self, estate: Estate, changes: &mut Vec<Change>) {
+        let (alerts, scene) = self.alerts_mut();
         for fingerprint in estate.alerts {
-            self.end_left(fingerprint, changes);
+            alerts.end_left(&scene, fingerprint, changes);
         }
         for Left { series, rule, .. } in estate.recorded {
-            if let (0, Some(rule)) = (self.series.state(series).recorders, rule) {
+            if let Some(rule) = rule.filter(|_| !self.series.is_recorded(series)) {
                 let labels = self.series.labels(series);
                 let ended = Recorded { rule, series: labels, value: None, time: self.now };
                 changes.push(Change::Recorded(ended));
@@ -252,18 +221,14 @@ impl Engine {
     fn forget_unselected(&mut self) {
         let mut unselected = FxHashSet::default();
         for (_, id) in self.series.from(0) {
-            let is_recorded = self.series.state(id).recorders > 0;
+            let is_recorded = self.series.is_recorded(id);
             if !is_recorded && self.rules.select(&self.series.labels(id)).is_empty() {
                 unselected.insert(id);
             }
         }
         self.series.forget_ahead(&unselected);
         for id in unselected {
-            if self.series.state(id).timer.is_some() {
-                self.timers.series.cancel();
-            }
-            self.log_gone(id);
-            self.series.remove(id);
+            self.remove_series(id);
         }
     }
 }

@@ -6,7 +6,7 @@ use bellwire_model::{Alert, AlertState, Labels, Sample};
 
 use super::Engine;
 use super::health::Health;
-use super::rules::{Entry as RuleEntry, RuleId};
+use super::ids::RuleId;
 use crate::alert_series;
 use crate::evaluation::Element;
 use crate::plan::Plan;
@@ -28,8 +28,8 @@ impl Engine {
     /// All rules in the order of the files, with what they give.
     pub fn report(&self) -> impl Iterator<Item = RuleReport<'_>> {
         self.rules.ids().map(|id| {
-            let RuleEntry { rule, partitions, .. } = self.rules.get(id);
-            RuleReport { rule, alerts: self.raised(id), health: partitions.health() }
+            let (rule, health) = (self.rules.rule(id), self.parts.of(id).health());
+            RuleReport { rule, alerts: self.raised(id), health }
         })
     }
 
@@ -48,7 +48,7 @@ impl Engine {
             let given = given.into_iter().flatten();
             // Whoever asks may have taken the time before the last step.
             let since = alert.fired_at.unwrap_or(alert.active_at);
-            let time = since.max(self.now.saturating_sub(self.settings.lookback / 2));
+            let time = since.max(self.now.saturating_sub(self.terms.settings.lookback / 2));
             for Element { labels, value } in given.filter(|given| is_selected(&given.labels)) {
                 excerpt.add(&Sample { series: labels, value, time });
             }
@@ -57,10 +57,10 @@ impl Engine {
     }
 
     pub(super) fn raised(&self, rule: RuleId) -> Vec<Arc<Alert>> {
-        let partitions = &self.rules.get(rule).partitions;
-        let raised = partitions.ids().flat_map(|id| &partitions.get(id).raised);
+        let raised = self.parts.of(rule).iter().flat_map(|(_, part)| part.raised());
         let entries = raised.filter_map(|fingerprint| self.alerts.get(*fingerprint));
-        let mut alerts: Vec<_> = entries.map(|entry| self.current(entry)).collect();
+        let scene = self.scene();
+        let mut alerts: Vec<_> = entries.map(|entry| entry.current(&scene)).collect();
         alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
         alerts
     }

@@ -1,19 +1,24 @@
 //! Going on from what an engine wrote down.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::{DATA_LOST_RETENTION, RESTART_GAP};
-use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, RuleName, Timestamp};
+use bellwire_model::limits::RESTART_GAP;
+use bellwire_model::{Alert, AlertState, Fingerprint, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::alerts::Entry;
-use super::membership::Origin;
-use super::partitions::PartitionId;
-use super::rules::{RuleId, Shape};
-use super::series::{Reading, Subscription};
-use super::{Change, Engine, Settings};
-use crate::rule::{AlertRule, Rule, RuleSet};
+use super::Engine;
+use super::alerts::AlertEntry;
+use super::change::Change;
+use super::ids::{PartId, RuleId};
+use super::intake::Origin;
+use super::rules::Shape;
+use super::scene::Scene;
+use super::series::Reading;
+use super::terms::Settings;
+use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
+use crate::rule::{ALERT_NAME, RuleSet};
 use crate::storage::{Point, STALE, SeriesId};
 use crate::wal::{PartName, SavedAlert, SavedSeries, State};
 
@@ -28,6 +33,19 @@ struct Left {
 type Numbers = FxHashMap<u64, SeriesId>;
 
 impl Engine {
+    /// Puts alerts back after a restart, as they were in the journal or in another engine.
+    ///
+    /// A firing or pending alert stays as it is until its series says otherwise, at most until the
+    /// lookback from `now` has passed; from the first sample on it is like any other. A resolved
+    /// one is kept for what is left of its retention.
+    pub fn restore(&mut self, now: Timestamp, alerts: impl IntoIterator<Item = Alert>) {
+        self.now = now.max(self.now);
+        let (table, scene) = self.alerts_mut();
+        for alert in alerts {
+            table.restore(&scene, alert);
+        }
+    }
+
     /// An engine that goes on where another one ended, and what changed since.
     ///
     /// After a short pause, [`RESTART_GAP`] at most, it is as if there had been none. After a
@@ -65,7 +83,7 @@ impl Engine {
             }
             let had_part = saved.part.is_some();
             engine.take_alert(fingerprint, saved);
-            if had_part && engine.alerts.get(fingerprint).is_some_and(Entry::is_orphan) {
+            if had_part && engine.alerts.get(fingerprint).is_some_and(AlertEntry::is_orphan) {
                 left.alerts.push(fingerprint);
             }
         }
@@ -84,24 +102,15 @@ impl Engine {
             return changes;
         }
         self.now = now;
-        self.log_step();
-        let owned = |entry: &Entry| Some((entry.alert.fingerprint, entry.owner?));
-        let raised: Vec<_> = self.alerts.iter().filter_map(owned).collect();
-        for (fingerprint, part) in raised {
-            let partitions = &mut self.rules.get_mut(part.rule).partitions;
-            partitions.get_mut(part.partition).raised.clear();
-            self.disown(fingerprint);
-            let until = self.now.saturating_add(self.patience());
-            let orphan = self.alerts.get_mut(fingerprint).expect("it was there a line ago");
-            let lost_since = orphan.kept_since.unwrap_or(orphan.alert.sample_time);
-            let due = match orphan.alert.state {
-                AlertState::DataLost => lost_since.saturating_add(DATA_LOST_RETENTION).max(now),
-                _ => until,
-            };
-            orphan.due = Some(due);
-            self.timers.alerts.arm(due, fingerprint);
+        self.log.step(now);
+        for rule in self.rules.ids() {
+            for part in self.parts.ids(rule) {
+                self.parts.get_mut(part).set_raised(Vec::new());
+            }
         }
-        self.restart_ticks();
+        let (alerts, scene) = self.alerts_mut();
+        alerts.disown_all(&scene);
+        self.ticks.restart(&self.rules, self.now);
         self.touch_all();
         self.step(now, &[], &mut changes);
         changes
@@ -109,10 +118,7 @@ impl Engine {
 
     fn touch_all(&mut self) {
         for rule in self.rules.ids() {
-            let parts: Vec<PartitionId> = self.rules.get(rule).partitions.ids().collect();
-            for partition in parts {
-                self.touch(Subscription { rule, partition });
-            }
+            self.parts.touch_rule(rule, self.now);
         }
     }
 
@@ -125,18 +131,59 @@ impl Engine {
         }
         self.touch_all();
         self.step(self.now, &[], changes);
+        let (alerts, scene) = self.alerts_mut();
         for fingerprint in left.alerts {
-            self.end_left(fingerprint, changes);
+            alerts.end_left(&scene, fingerprint, changes);
         }
-        let has_heir = |name: &Arc<RuleName>| !self.rules.alerting(&name.alert).is_empty();
-        let is_gone = |alert: &Alert| !alert.rule().is_some_and(has_heir);
-        let is_left = |entry: &&Entry| entry.is_orphan() && is_gone(&entry.alert);
-        let left = self.alerts.iter().filter(is_left);
-        let mut left: Vec<Fingerprint> = left.map(|entry| entry.alert.fingerprint).collect();
-        left.sort_unstable();
-        for fingerprint in left {
-            self.end(fingerprint, changes);
+        alerts.end_ruleless(&scene, changes);
+    }
+
+    /// Gives alerts that are left behind to rules in tick mode that raise alerts with the same
+    /// labels. Whether they still do shows at their tick, as it would have.
+    pub(super) fn give_to_ticking(&mut self, left: &[Fingerprint]) {
+        let Self { alerts, parts, .. } = self;
+        let scene = Scene {
+            now: self.now,
+            terms: &self.terms,
+            rules: &self.rules,
+            storage: self.series.storage(),
+        };
+        let given = alerts.give_to_ticking(&scene, left, |rule| parts.only(rule));
+        for (part, fingerprint) in given {
+            self.parts.get_mut(part).add_raised(fingerprint);
         }
+    }
+
+    /// Gives series that rules have left behind to rules in tick mode that record such: whether
+    /// they still do shows at their tick. Says which ones nobody has taken.
+    pub(super) fn give_recorded_to_ticking(&mut self, left: Vec<SeriesId>) -> Vec<SeriesId> {
+        let (mut others, mut given) = (Vec::new(), FxHashMap::<PartId, Vec<_>>::default());
+        for id in left {
+            let labels = self.series.labels(id);
+            let name = labels.metric_name().unwrap_or_default();
+            let rules = if [ALERTS, ALERTS_FOR_STATE].contains(&name) {
+                self.rules.alerting(labels.get(ALERT_NAME).unwrap_or_default())
+            } else {
+                self.rules.recording(name)
+            };
+            match rules.iter().find(|rule| self.rules.is_ticked(**rule)) {
+                Some(rule) => given.entry(self.parts.only(*rule)).or_default().push(id),
+                None => others.push(id),
+            }
+        }
+        for (part, series) in given {
+            let mut recorded = self.parts.get_mut(part).take_recorded();
+            let known: FxHashSet<SeriesId> = recorded.iter().copied().collect();
+            let new: BTreeSet<SeriesId> =
+                series.into_iter().filter(|id| !known.contains(id)).collect();
+            for id in &new {
+                self.series.add_recorder(*id);
+            }
+            recorded.extend(new);
+            self.log_recorded(part, &recorded);
+            self.parts.get_mut(part).set_recorded(recorded);
+        }
+        others
     }
 
     /// How far back a rule looks that may record a series.
@@ -162,10 +209,7 @@ impl Engine {
                 self.series.add(id, reading);
             }
         }
-        if let Some(newest) = self.series.newest(id) {
-            let leaves = Timestamp::from_ms(newest.time).saturating_add(self.settings.lookback);
-            self.arm_series(id, leaves.max(self.now));
-        }
+        self.series.watch_restored(id, self.now);
         Some(id)
     }
 
@@ -173,73 +217,44 @@ impl Engine {
     fn take_recorded(&mut self, name: &PartName, series: Vec<SeriesId>) -> Vec<SeriesId> {
         let Some(part) = self.part(name) else { return series };
         for id in &series {
-            self.series.state_mut(*id).recorders += 1;
+            self.series.add_recorder(*id);
         }
-        self.rules.get_mut(part.rule).partitions.get_mut(part.partition).recorded = series;
+        self.parts.get_mut(part).set_recorded(series);
         Vec::new()
     }
 
     /// The part of a rule that is called so; where a group of series has none left, it is made
     /// anew.
-    fn part(&mut self, name: &PartName) -> Option<Subscription> {
+    fn part(&mut self, name: &PartName) -> Option<PartId> {
         let rule = self.rules.find(name.rule)?;
-        let entry = self.rules.get_mut(rule);
-        let partition = match entry.shape {
+        let entry = self.rules.get(rule);
+        let number = match entry.shape {
             Shape::EachSeries => return self.part_of_series(rule, name),
             Shape::Keyed(_) | Shape::Whole | Shape::Ticked => {
                 let selectors = entry.rule.plan.selections.len();
-                entry.partitions.find_or_insert(name.key.clone(), selectors)
+                self.parts.of_mut(rule).find_or_insert(name.key.clone(), selectors)
             }
         };
-        Some(Subscription { rule, partition })
+        Some(PartId { rule, number })
     }
 
-    fn part_of_series(&self, rule: RuleId, name: &PartName) -> Option<Subscription> {
+    fn part_of_series(&self, rule: RuleId, name: &PartName) -> Option<PartId> {
         let id = self.series.find(&name.key)?;
-        let subscriptions = &self.series.state(id).subscriptions;
-        subscriptions.iter().find(|part| part.rule == rule).copied()
+        self.series.parts(id).iter().find(|part| part.rule == rule).copied()
     }
 
     fn take_alert(&mut self, fingerprint: Fingerprint, saved: SavedAlert) {
-        let SavedAlert { mut alert, element, kept_since, part } = saved;
-        if self.alerts.len() >= self.settings.alerts_max {
+        if self.alerts.len() >= self.terms.settings.alerts_max {
             return;
         }
-        if alert.state == AlertState::Resolved {
-            return self.restore(self.now, [Arc::unwrap_or_clone(alert)]);
+        if saved.alert.state == AlertState::Resolved {
+            return self.restore(self.now, [Arc::unwrap_or_clone(saved.alert)]);
         }
-        let part = part.and_then(|name| self.part(&name));
-        let newest = Reading { time: alert.sample_time, value: alert.value };
-        let due = match part {
-            None if alert.state == AlertState::DataLost => {
-                let since = kept_since.unwrap_or(alert.sample_time);
-                Some(since.saturating_add(DATA_LOST_RETENTION).max(self.now))
-            }
-            None => Some(self.now.saturating_add(self.patience())),
-            Some(part) => {
-                let rule = self.rules.rule(part.rule);
-                Arc::make_mut(&mut alert).source = AlertSource::Rule(rule.name.clone());
-                due(rule, &alert, kept_since).map(|due| due.max(self.now))
-            }
-        };
-        if let Some(due) = due {
-            self.timers.alerts.arm(due, fingerprint);
-        }
+        let part = saved.part.as_ref().and_then(|name| self.part(name));
+        let (alerts, scene) = self.alerts_mut();
+        alerts.take_saved(&scene, saved, part);
         if let Some(part) = part {
-            let partitions = &mut self.rules.get_mut(part.rule).partitions;
-            partitions.get_mut(part.partition).raised.push(fingerprint);
+            self.parts.get_mut(part).add_raised(fingerprint);
         }
-        let logged = None;
-        self.alerts.insert(Entry { alert, element, newest, owner: part, kept_since, due, logged });
     }
-}
-
-/// When time alone changes an alert.
-fn due(rule: &Rule, alert: &Alert, kept_since: Option<Timestamp>) -> Option<Timestamp> {
-    let AlertRule { hold, keep_firing, .. } = rule.alert()?;
-    let is_lost = alert.state == AlertState::DataLost;
-    let keep = if is_lost { DATA_LOST_RETENTION } else { *keep_firing };
-    let ends = kept_since.map(|since| since.saturating_add(keep));
-    let fires = || alert.active_at.saturating_add(*hold);
-    ends.or_else(|| (alert.state == AlertState::Pending).then(fires))
 }

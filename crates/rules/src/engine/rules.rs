@@ -1,4 +1,6 @@
-//! The rules, by the metrics that they select and in the order in which they feed each other.
+//! What the rules say: by the metrics that they select and in the order in which they feed each
+//! other. Nothing here changes while they are evaluated; what they come to is in
+//! [`parts`](super::parts).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,27 +8,16 @@ use std::time::Duration;
 use bellwire_model::{Labels, RuleName};
 use rustc_hash::FxHashMap;
 
+use super::groups::TickGroup;
+use super::ids::{GroupId, RuleId};
 use super::levels::{Levels, names_alerts};
-use super::partitions::Partitions;
-use super::ticks::{GroupId, TickGroup};
 use crate::condition::Condition;
 use crate::plan::{PartitionKey, Selection, SelectorId};
 use crate::rule::{Parts, Rule, RuleKind, RuleMode, RuleSet};
 
-/// The place of a rule among all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct RuleId(u32);
-
-impl RuleId {
-    /// As an index.
-    pub(super) fn place(self) -> usize {
-        self.0 as usize
-    }
-}
-
 /// A rule and what its evaluation needs.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct RuleEntry {
     pub(super) rule: Rule,
     /// What its expression is, where it is a plain condition on each series.
     pub(super) condition: Option<Condition>,
@@ -35,7 +26,6 @@ pub(super) struct Entry {
     pub(super) level: u32,
     /// The same for the same rule in every process.
     pub(super) identity: u64,
-    pub(super) partitions: Partitions,
 }
 
 /// How a rule falls into parts.
@@ -54,7 +44,7 @@ pub(super) enum Shape {
 /// All rules.
 #[derive(Debug)]
 pub(super) struct RuleTable {
-    entries: Vec<Entry>,
+    entries: Vec<RuleEntry>,
     by_identity: FxHashMap<u64, RuleId>,
     by_metric: FxHashMap<Box<str>, Vec<(RuleId, SelectorId)>>,
     /// Selectors that may select any metric.
@@ -68,12 +58,10 @@ pub(super) struct RuleTable {
     /// Whether one of them names a series of alerts.
     names_alerts: bool,
     /// The longest interval of a group in tick mode.
-    pub(super) tick_interval_max: Duration,
+    tick_interval_max: Duration,
     lookback: Duration,
     /// The longest that samples of any series are kept behind the newest one.
     keep_max: Duration,
-    /// Groups that have not been told when to tick.
-    pub(super) idle_groups: usize,
 }
 
 impl RuleTable {
@@ -83,7 +71,7 @@ impl RuleTable {
         for group in set.groups {
             let place = rules.len();
             rules.extend(group.rules);
-            groups.extend(tick_group(&rules[place..], place));
+            groups.extend(TickGroup::of(&rules[place..], place));
         }
         let levels = Levels::new(&rules, &groups).settle();
         for group in &mut groups {
@@ -100,7 +88,6 @@ impl RuleTable {
             tick_interval_max: groups.iter().map(|g| g.interval).max().unwrap_or_default(),
             lookback,
             keep_max: Duration::ZERO,
-            idle_groups: groups.len(),
             groups,
         };
         for (rule, level) in rules.into_iter().zip(levels) {
@@ -110,7 +97,7 @@ impl RuleTable {
     }
 
     fn push(&mut self, rule: Rule, level: u32) {
-        let id = RuleId(self.entries.len() as u32);
+        let id = RuleId::at(self.entries.len());
         for (index, selection) in rule.plan.selections.iter().enumerate() {
             self.names_alerts |= names_alerts(&selection.selector);
             let ids = match selection.selector.metric_name() {
@@ -130,8 +117,7 @@ impl RuleTable {
             RuleKind::Record(_) => &mut self.recording,
         };
         by_name.entry(rule.name.alert.clone()).or_default().push(id);
-        let partitions = Partitions::default();
-        self.entries.push(Entry { rule, condition, shape, level, identity, partitions });
+        self.entries.push(RuleEntry { rule, condition, shape, level, identity });
     }
 
     /// Rules of one name and expression are told apart by their order.
@@ -158,25 +144,16 @@ impl RuleTable {
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = RuleId> + use<> {
-        (0..self.entries.len() as u32).map(RuleId)
+        (0..self.entries.len()).map(RuleId::at)
     }
 
     /// The rule at a place, if there are so many.
     pub(super) fn at(&self, place: usize) -> Option<RuleId> {
-        (place < self.entries.len()).then_some(RuleId(place as u32))
+        (place < self.entries.len()).then(|| RuleId::at(place))
     }
 
-    /// The rules with what they have, in the order of their numbers.
-    pub(super) fn into_entries(self) -> Vec<Entry> {
-        self.entries
-    }
-
-    pub(super) fn get(&self, id: RuleId) -> &Entry {
-        &self.entries[id.0 as usize]
-    }
-
-    pub(super) fn get_mut(&mut self, id: RuleId) -> &mut Entry {
-        &mut self.entries[id.0 as usize]
+    pub(super) fn get(&self, id: RuleId) -> &RuleEntry {
+        &self.entries[id.place()]
     }
 
     /// Whether a rule names a series of alerts.
@@ -208,16 +185,17 @@ impl RuleTable {
         self.get(id).shape == Shape::Ticked
     }
 
+    /// The groups with rules in tick mode.
+    pub(super) fn groups(&self) -> &[TickGroup] {
+        &self.groups
+    }
+
     pub(super) fn group_ids(&self) -> impl Iterator<Item = GroupId> + use<> {
-        (0..self.groups.len() as u32).map(GroupId)
+        (0..self.groups.len()).map(GroupId::at)
     }
 
     pub(super) fn group(&self, id: GroupId) -> &TickGroup {
-        &self.groups[id.0 as usize]
-    }
-
-    pub(super) fn group_mut(&mut self, id: GroupId) -> &mut TickGroup {
-        &mut self.groups[id.0 as usize]
+        &self.groups[id.place()]
     }
 
     pub(super) fn rule(&self, id: RuleId) -> &Rule {
@@ -243,6 +221,11 @@ impl RuleTable {
         self.selection(id).keep(self.rule(id.0).settings.query_offset, self.lookback)
     }
 
+    /// The longest interval of a group in tick mode.
+    pub(super) fn tick_interval_max(&self) -> Duration {
+        self.tick_interval_max
+    }
+
     /// How long samples are kept at most, whatever their series.
     pub(super) fn keep_max(&self) -> Duration {
         self.keep_max
@@ -258,21 +241,4 @@ impl Shape {
             Parts::By(_) | Parts::Without(_) => Self::Keyed(PartitionKey::of(&rule.plan)),
         }
     }
-}
-
-/// The rules of a group that are in tick mode, if there are any; the first of the group has this
-/// place among all.
-fn tick_group(rules: &[Rule], place: usize) -> Option<TickGroup> {
-    let ids = (place as u32..).map(RuleId).zip(rules);
-    let ticked = ids.filter(|(_, rule)| rule.mode.rule_mode() == RuleMode::Tick);
-    let ticked: Vec<RuleId> = ticked.map(|(id, _)| id).collect();
-    let first = rules.first().filter(|_| !ticked.is_empty())?;
-    Some(TickGroup {
-        file: first.name.file.clone(),
-        name: first.name.group.clone(),
-        interval: first.interval(),
-        rules: ticked,
-        level: 0,
-        next: None,
-    })
 }

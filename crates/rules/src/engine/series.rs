@@ -6,8 +6,8 @@ use std::time::Duration;
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::FxHashSet;
 
-use super::partitions::PartitionId;
-use super::rules::RuleId;
+use super::ids::PartId;
+use super::timers::Agenda;
 use crate::storage::{Point, SeriesId, Storage, grow_by_little};
 
 /// A value and when it was measured.
@@ -18,37 +18,52 @@ pub(super) struct Reading {
 }
 
 /// What the engine knows of a series beside its samples.
-#[derive(Debug, Default)]
-pub(super) struct SeriesState {
+#[derive(Debug)]
+struct SeriesState {
     /// What is evaluated when it changes, in the order of the rules.
-    pub(super) subscriptions: Box<[Subscription]>,
-    /// How long samples are kept behind the newest one; zero keeps the newest alone.
-    pub(super) keep: Duration,
-    /// When its timer is due.
-    pub(super) timer: Option<Timestamp>,
-    /// Parts of rules that record it now.
-    pub(super) recorders: u32,
+    parts: Box<[PartId]>,
+    /// How long samples are kept behind the newest one, in milliseconds; zero keeps the newest alone.
+    keep_ms: i64,
+    /// When its timer is due; [`NEVER`] where it has none.
+    timer: Timestamp,
     /// What it is called in the log; no other series of the process ever has this number.
-    pub(super) number: u64,
+    number: u64,
+    /// Parts of rules that record it now.
+    recorders: u32,
     /// Samples that wait for their time.
     ahead: u32,
 }
 
-/// A part of a rule that looks at a series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Subscription {
-    pub(super) rule: RuleId,
-    pub(super) partition: PartitionId,
+/// The timer of a series that has none.
+const NEVER: Timestamp = Timestamp::MAX;
+
+impl Default for SeriesState {
+    fn default() -> Self {
+        Self { parts: Box::default(), keep_ms: 0, timer: NEVER, number: 0, recorders: 0, ahead: 0 }
+    }
 }
 
 /// All series.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SeriesTable {
     storage: Storage,
     states: Vec<SeriesState>,
     /// Series that ever began.
     begun: u64,
     ahead: BTreeMap<(Timestamp, SeriesId), f64>,
+    /// When the lookback of a series may end, or nothing may look at it any more.
+    leaving: Agenda<SeriesId>,
+    /// How long a series is present after its newest sample.
+    lookback: Duration,
+}
+
+/// The series whose timers were due.
+#[derive(Debug, Default)]
+pub(super) struct Expired {
+    /// They have left the lookback, so what looks at them may come to something else.
+    pub(super) left: Vec<SeriesId>,
+    /// Nothing looks at their samples any more.
+    pub(super) silent: Vec<SeriesId>,
 }
 
 /// What became of a sample.
@@ -61,6 +76,17 @@ pub(super) enum Added {
 }
 
 impl SeriesTable {
+    pub(super) fn new(lookback: Duration) -> Self {
+        Self {
+            storage: Storage::default(),
+            states: Vec::new(),
+            begun: 0,
+            ahead: BTreeMap::new(),
+            leaving: Agenda::default(),
+            lookback,
+        }
+    }
+
     pub(super) fn storage(&self) -> &Storage {
         &self.storage
     }
@@ -77,17 +103,63 @@ impl SeriesTable {
         self.storage.labels(id)
     }
 
-    pub(super) fn state(&self, id: SeriesId) -> &SeriesState {
+    fn state(&self, id: SeriesId) -> &SeriesState {
         &self.states[id.0 as usize]
     }
 
-    pub(super) fn state_mut(&mut self, id: SeriesId) -> &mut SeriesState {
+    fn state_mut(&mut self, id: SeriesId) -> &mut SeriesState {
         &mut self.states[id.0 as usize]
+    }
+
+    /// What is evaluated when it changes.
+    pub(super) fn parts(&self, id: SeriesId) -> &[PartId] {
+        &self.state(id).parts
+    }
+
+    pub(super) fn set_parts(&mut self, id: SeriesId, parts: Vec<PartId>) {
+        self.state_mut(id).parts = parts.into();
+    }
+
+    /// How long samples are kept behind the newest one.
+    pub(super) fn keep(&self, id: SeriesId) -> Duration {
+        Duration::from_millis(self.state(id).keep_ms.unsigned_abs())
+    }
+
+    pub(super) fn set_keep(&mut self, id: SeriesId, keep: Duration) {
+        self.state_mut(id).keep_ms = ms(keep);
+    }
+
+    /// What it is called in the log.
+    pub(super) fn number(&self, id: SeriesId) -> u64 {
+        self.state(id).number
+    }
+
+    /// One more part of a rule records it.
+    pub(super) fn add_recorder(&mut self, id: SeriesId) {
+        self.state_mut(id).recorders += 1;
+    }
+
+    /// A part of a rule records it no longer.
+    pub(super) fn drop_recorder(&mut self, id: SeriesId) {
+        self.state_mut(id).recorders -= 1;
+    }
+
+    /// Whether a part of a rule records it now.
+    pub(super) fn is_recorded(&self, id: SeriesId) -> bool {
+        self.state(id).recorders > 0
     }
 
     /// Its newest sample that is not ahead of the time.
     pub(super) fn newest(&self, id: SeriesId) -> Option<Point> {
         self.storage.points(id).last().copied()
+    }
+
+    /// Its newest sample, if that is within the lookback and no stale marker.
+    pub(super) fn newest_visible(&self, id: SeriesId, now: Timestamp) -> Option<Reading> {
+        let newest = self.newest(id).filter(|newest| !newest.is_stale_marker())?;
+        let time = Timestamp::from_ms(newest.time);
+        let is_visible = time.saturating_add(self.lookback) > now;
+        is_visible.then_some(Reading { time, value: newest.value })
     }
 
     pub(super) fn insert(&mut self, labels: &Labels, keep: Duration) -> SeriesId {
@@ -99,25 +171,24 @@ impl SeriesTable {
         }
         self.begun += 1;
         let number = self.begun;
-        self.states[place] = SeriesState { keep, number, ..SeriesState::default() };
+        self.states[place] = SeriesState { keep_ms: ms(keep), number, ..SeriesState::default() };
         id
     }
 
     /// Adds a sample that is not ahead of the time.
     pub(super) fn add(&mut self, id: SeriesId, reading: Reading) -> Added {
-        let keep = self.state(id).keep;
+        let keep_ms = self.state(id).keep_ms;
         let point = Point { time: reading.time.as_ms(), value: reading.value };
         let newest = self.newest(id);
-        let oldest = newest.map(|newest| Timestamp::from_ms(newest.time).saturating_sub(keep));
-        if oldest.is_some_and(|oldest| reading.time < oldest) {
+        if newest.is_some_and(|newest| point.time < newest.time.saturating_sub(keep_ms)) {
             return Added::Late;
         }
         let points = self.storage.points_mut(id);
-        if keep.is_zero() {
+        if keep_ms == 0 {
             points.replace(point);
         } else {
             points.add(point);
-            points.forget_until(reading.time.saturating_sub(keep).as_ms());
+            points.forget_until(point.time.saturating_sub(keep_ms));
         }
         Added::Taken
     }
@@ -127,7 +198,81 @@ impl SeriesTable {
         self.state(id).ahead > 0
     }
 
+    /// Sees to it that it is looked at once its newest sample, which is of this time, has left the
+    /// lookback. One timer for each series, however many samples: mostly it is set anew when it is
+    /// due.
+    pub(super) fn watch(&mut self, id: SeriesId, newest: Timestamp) {
+        let due = newest.saturating_add(self.lookback);
+        if self.state(id).timer > due {
+            self.arm(id, due);
+        }
+    }
+
+    fn arm(&mut self, id: SeriesId, due: Timestamp) {
+        if std::mem::replace(&mut self.state_mut(id).timer, due) != NEVER {
+            self.leaving.cancel();
+        }
+        self.leaving.arm(due, id);
+    }
+
+    /// As [`watch`](Self::watch), for one with samples of long ago.
+    pub(super) fn watch_restored(&mut self, id: SeriesId, now: Timestamp) {
+        if let Some(newest) = self.newest(id) {
+            let leaves = Timestamp::from_ms(newest.time).saturating_add(self.lookback);
+            self.arm(id, leaves.max(now));
+        }
+    }
+
+    /// It is looked at again by and by, though its samples say nothing any more.
+    pub(super) fn postpone(&mut self, id: SeriesId, now: Timestamp) {
+        let due = now.saturating_add(self.lookback);
+        let timer = self.state(id).timer;
+        self.arm(id, timer.min(due));
+    }
+
+    /// The series that leave the lookback now, and those that nothing looks at.
+    pub(super) fn expire(&mut self, now: Timestamp) -> Expired {
+        let mut expired = Expired::default();
+        for (due, id) in self.leaving.take_due(now) {
+            if self.state(id).timer != due {
+                continue;
+            }
+            self.state_mut(id).timer = NEVER;
+            let newest = self.newest(id).expect("a series with a timer has a sample");
+            let newest = Timestamp::from_ms(newest.time);
+            let leaves_lookback = newest.saturating_add(self.lookback);
+            let leaves = newest.saturating_add(self.keep(id).max(self.lookback));
+            let next = if leaves_lookback > now { leaves_lookback } else { leaves };
+            if leaves_lookback <= now {
+                expired.left.push(id);
+            }
+            if next > now {
+                self.arm(id, next);
+            } else {
+                expired.silent.push(id);
+            }
+        }
+        expired
+    }
+
+    /// Drops timers that were cancelled, where there are many.
+    pub(super) fn clean(&mut self) {
+        if self.leaving.is_cluttered() {
+            let states = &self.states;
+            self.leaving.clean(|due, id| states[id.0 as usize].timer == due);
+        }
+    }
+
+    /// When the next series may leave, or the next reading becomes visible.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let ahead = self.ahead.first_key_value().map(|((time, _), _)| *time);
+        [self.leaving.next(), ahead].into_iter().flatten().min()
+    }
+
     pub(super) fn remove(&mut self, id: SeriesId) {
+        if self.state(id).timer != NEVER {
+            self.leaving.cancel();
+        }
         self.storage.remove(id);
         self.states[id.0 as usize] = SeriesState::default();
     }
@@ -157,11 +302,6 @@ impl SeriesTable {
         Some((id, Reading { time, value }))
     }
 
-    /// When the next reading becomes visible.
-    pub(super) fn next_ahead(&self) -> Option<Timestamp> {
-        self.ahead.first_key_value().map(|((time, _), _)| *time)
-    }
-
     /// All readings that wait for their time.
     pub(super) fn ahead(&self) -> impl Iterator<Item = (SeriesId, Reading)> {
         let reading =
@@ -178,4 +318,8 @@ impl SeriesTable {
     pub(super) fn ahead_len(&self) -> usize {
         self.ahead.len()
     }
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

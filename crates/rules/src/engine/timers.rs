@@ -1,41 +1,12 @@
-//! When something is due: one timer for each series, at most one for each part of a rule and for
-//! each alert.
+//! When something is due. Whoever has timers owns the list of them: there is one timer for each
+//! series, at most one for each part of a rule and for each alert.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwire_model::{Fingerprint, Timestamp};
-
-use super::series::Subscription;
-use super::ticks::GroupId;
-use crate::storage::SeriesId;
+use bellwire_model::Timestamp;
 
 /// Cancelled timers that may lie about.
 const CANCELLED_MIN: usize = 1024;
-
-/// All timers, by what they are for.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    /// The lookback of a series may end, or nothing may look at it any more.
-    pub(super) series: Agenda<SeriesId>,
-    /// A part of a rule may come to something else though nothing comes.
-    pub(super) partitions: Agenda<Subscription>,
-    /// A group in tick mode is evaluated.
-    pub(super) groups: Queue<GroupId>,
-    /// An alert has been pending or kept firing for long enough, or nobody has spoken for a
-    /// restored one.
-    pub(super) alerts: Queue<Fingerprint>,
-    /// A resolved alert has been kept for long enough.
-    pub(super) retention: Queue<Fingerprint>,
-}
-
-impl Timers {
-    pub(super) fn next(&self) -> Option<Timestamp> {
-        let Self { series, partitions, groups, alerts, retention } = self;
-        let next =
-            [series.next(), partitions.next(), groups.next(), alerts.next(), retention.next()];
-        next.into_iter().flatten().min()
-    }
-}
 
 /// Many timers, of which many are due at one time. Whoever has one knows when it is due: one that
 /// is cancelled stays where it is, and is told from the others once its time has come.

@@ -73,18 +73,18 @@ pub(crate) struct Keys {
 }
 
 /// An outline while it is found, with the labels of its elements.
-type Outlined = (Outline, Vec<Labels>);
+type LabelledOutline = (Outline, Vec<Labels>);
 
 impl Evaluation<'_> {
     /// The outline of a whole expression, with the labels of what it gives; there is none where
     /// the plain evaluator has to look at labels each time.
-    pub(crate) fn outline(&self, vector: &Vector) -> Option<Outlined> {
+    pub(crate) fn outline(&self, vector: &Vector) -> Option<LabelledOutline> {
         let at_once = self.conventions.names == NameRemoval::AtOnce;
         at_once.then(|| self.outlined(vector, ElementOrder::IsFree))?
     }
 
     /// `order`: that of the elements.
-    fn outlined(&self, vector: &Vector, order: ElementOrder) -> Option<Outlined> {
+    fn outlined(&self, vector: &Vector, order: ElementOrder) -> Option<LabelledOutline> {
         match vector {
             Vector::Select(instant) => {
                 Some((Outline::Series, self.labels_of(instant.selector).collect()))
@@ -148,7 +148,7 @@ impl Evaluation<'_> {
     }
 
     /// Other values of the same elements, which are no longer the metric.
-    fn nameless(&self, vector: &Vector, order: ElementOrder) -> Option<Outlined> {
+    fn nameless(&self, vector: &Vector, order: ElementOrder) -> Option<LabelledOutline> {
         self.renamed(vector, order, |labels| Some(without_name(labels)))
     }
 
@@ -157,13 +157,13 @@ impl Evaluation<'_> {
         vector: &Vector,
         order: ElementOrder,
         rename: impl Fn(&Labels) -> Option<Labels>,
-    ) -> Option<Outlined> {
+    ) -> Option<LabelledOutline> {
         let (inner, labels) = self.outlined(vector, order)?;
         let renamed = labels.iter().map(rename).collect::<Option<_>>()?;
         distinct(Outline::Same(inner.into()), renamed)
     }
 
-    fn groups_outlined(&self, given: &Aggregation, order: ElementOrder) -> Option<Outlined> {
+    fn groups_outlined(&self, given: &Aggregation, order: ElementOrder) -> Option<LabelledOutline> {
         plain(given.function.parameter())?;
         match given.function {
             Aggregate::TopK(_) | Aggregate::BottomK(_) if order == ElementOrder::IsFree => {
@@ -198,7 +198,11 @@ impl Evaluation<'_> {
         }
     }
 
-    fn histograms_outlined(&self, given: &Quantile, order: ElementOrder) -> Option<Outlined> {
+    fn histograms_outlined(
+        &self,
+        given: &Quantile,
+        order: ElementOrder,
+    ) -> Option<LabelledOutline> {
         plain(std::slice::from_ref(&given.level))?;
         let (inner, labels) = self.outlined(&given.vector, ElementOrder::Matters)?;
         let bounds: Option<Box<[u64]>> =
@@ -209,7 +213,7 @@ impl Evaluation<'_> {
         distinct(Outline::Histograms(inner.into(), grouping, bounds?), nameless)
     }
 
-    fn pairs_outlined(&self, matching: &Match, order: ElementOrder) -> Option<Outlined> {
+    fn pairs_outlined(&self, matching: &Match, order: ElementOrder) -> Option<LabelledOutline> {
         let left = self.outlined(&matching.left, order)?;
         let right = self.outlined(&matching.right, order)?;
         let many_is_left = matching.cardinality.many_is_left();
@@ -237,7 +241,7 @@ impl Evaluation<'_> {
         distinct(Outline::Pairs(sides.into(), pairs.into()), labels)
     }
 
-    fn sets_outlined(&self, given: &SetOperation, order: ElementOrder) -> Option<Outlined> {
+    fn sets_outlined(&self, given: &SetOperation, order: ElementOrder) -> Option<LabelledOutline> {
         let (left, mut labels) = self.outlined(&given.left, order)?;
         // Of `and` and `unless` the right side says no more than what is there.
         let is_or = given.operator == SetOperator::Or;
@@ -291,7 +295,7 @@ impl Grouping {
 }
 
 /// Refuses elements that might have the same labels.
-fn distinct(outline: Outline, labels: Vec<Labels>) -> Option<Outlined> {
+fn distinct(outline: Outline, labels: Vec<Labels>) -> Option<LabelledOutline> {
     let mut seen = FxHashSet::default();
     let is_distinct = labels.len() < 2 || labels.iter().all(|labels| seen.insert(labels));
     is_distinct.then_some((outline, labels))

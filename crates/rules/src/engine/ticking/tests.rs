@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use bellwire_model::{AlertState, METRIC_NAME, Sample};
+use bellwire_model::{AlertState, METRIC_NAME, Sample, Timestamp};
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,235 @@
+//! The parts of one rule, which do not know of each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_model::{Labels, Timestamp};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::part::{Members, OutlineState, Part, RecordingOutline};
+use crate::engine::health::{FailingPart, Health};
+use crate::engine::ids::PartNumber;
+use crate::engine::rules::{RuleEntry, Shape};
+use crate::evaluation::outline::Outline;
+use crate::plan::SelectorId;
+use crate::storage::{SeriesId, grow_by_little};
+
+/// Outlines of a rule that may be kept although no part has them any more.
+const OUTLINES_MIN: usize = 64;
+
+/// All parts of a rule.
+#[derive(Debug)]
+pub(in crate::engine) struct RuleParts {
+    slots: Vec<Option<Part>>,
+    free: Vec<PartNumber>,
+    by_key: FxHashMap<Labels, PartNumber>,
+    /// The outlines of all parts; most share one.
+    outlines: FxHashSet<Arc<Outline>>,
+    /// The elements of all parts together.
+    elements: usize,
+    /// Whether there are more of them than the group allows.
+    is_over_limit: bool,
+    health: Health,
+    schedule: Schedule,
+}
+
+/// When the parts of a rule are evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schedule {
+    /// Behind those of lower levels, whose results they may use.
+    pub(super) level: u32,
+    /// How often Prometheus would.
+    pub(super) interval: Duration,
+    /// Whether that is when they are evaluated.
+    pub(super) is_ticked: bool,
+}
+
+impl Schedule {
+    pub(super) fn of(entry: &RuleEntry) -> Self {
+        let is_ticked = entry.shape == Shape::Ticked;
+        Self { level: entry.level, interval: entry.rule.interval(), is_ticked }
+    }
+}
+
+impl RuleParts {
+    /// Those of a rule that has none yet.
+    pub(super) fn new(entry: &RuleEntry) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_key: FxHashMap::default(),
+            outlines: FxHashSet::default(),
+            elements: 0,
+            is_over_limit: false,
+            health: Health::default(),
+            schedule: Schedule::of(entry),
+        }
+    }
+
+    /// The rule has another place among all.
+    pub(super) fn set_schedule(&mut self, schedule: Schedule) {
+        self.schedule = schedule;
+    }
+
+    pub(super) fn schedule(&self) -> Schedule {
+        self.schedule
+    }
+
+    pub(in crate::engine) fn get(&self, number: PartNumber) -> &Part {
+        self.slots[number.place()].as_ref().expect("numbers in use are of parts that exist")
+    }
+
+    pub(super) fn get_mut(&mut self, number: PartNumber) -> &mut Part {
+        self.slots[number.place()].as_mut().expect("numbers in use are of parts that exist")
+    }
+
+    pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = (PartNumber, &Part)> {
+        let used = self.slots.iter().enumerate();
+        used.filter_map(|(place, slot)| Some((PartNumber::at(place), slot.as_ref()?)))
+    }
+
+    /// Those that are touched, which they are no longer.
+    pub(super) fn take_touched(&mut self) -> Vec<PartNumber> {
+        let touched = self.iter().filter(|(_, part)| part.is_touched());
+        let touched: Vec<PartNumber> = touched.map(|(number, _)| number).collect();
+        for number in &touched {
+            self.get_mut(*number).end_touch();
+        }
+        touched
+    }
+
+    /// The only part of a rule in tick mode.
+    pub(in crate::engine) fn only(&self) -> PartNumber {
+        self.iter().next().expect("a rule in tick mode has its part from the beginning on").0
+    }
+
+    /// Whether there is such a part and it is evaluated then although nothing comes.
+    pub(super) fn wakes_at(&self, number: PartNumber, due: Timestamp) -> bool {
+        let slot = self.slots.get(number.place()).and_then(Option::as_ref);
+        slot.is_some_and(|part| part.wake() == Some(due))
+    }
+
+    /// A part for one series.
+    pub(in crate::engine) fn insert_single(&mut self, series: SeriesId) -> PartNumber {
+        self.insert(Members::One(series))
+    }
+
+    /// The part with this key, new if there is none.
+    pub(in crate::engine) fn find_or_insert(
+        &mut self,
+        key: Labels,
+        selectors: usize,
+    ) -> PartNumber {
+        if let Some(number) = self.by_key.get(&key) {
+            return *number;
+        }
+        let number = self.insert(Members::grouped(key.clone(), selectors));
+        self.by_key.insert(key, number);
+        number
+    }
+
+    fn insert(&mut self, members: Members) -> PartNumber {
+        let number = self.free.pop().unwrap_or_else(|| {
+            grow_by_little(&mut self.slots);
+            self.slots.push(None);
+            PartNumber::at(self.slots.len() - 1)
+        });
+        self.slots[number.place()] = Some(Part::new(members));
+        number
+    }
+
+    /// Adds a series to a part.
+    pub(in crate::engine) fn join(
+        &mut self,
+        number: PartNumber,
+        selector: SelectorId,
+        series: SeriesId,
+    ) {
+        self.get_mut(number).join(selector, series);
+    }
+
+    /// Takes series from a part.
+    pub(in crate::engine) fn leave(&mut self, number: PartNumber, series: &FxHashSet<SeriesId>) {
+        self.get_mut(number).leave(series);
+    }
+
+    /// Notes the outline of a part; that of a recording rule with the series that each element is
+    /// recorded as.
+    pub(in crate::engine) fn set_outline(
+        &mut self,
+        number: PartNumber,
+        outline: Outline,
+        targets: Option<Box<[Option<SeriesId>]>>,
+    ) {
+        let outline = self.shared(outline);
+        self.get_mut(number).set_outline(match targets {
+            None => OutlineState::Alerts(outline),
+            Some(targets) => OutlineState::Records(Box::new(RecordingOutline { outline, targets })),
+        });
+    }
+
+    fn shared(&mut self, outline: Outline) -> Arc<Outline> {
+        if let Some(outline) = self.outlines.get(&outline) {
+            return Arc::clone(outline);
+        }
+        if self.outlines.len() >= OUTLINES_MIN.max(self.slots.len()) {
+            self.outlines.retain(|outline| Arc::strong_count(outline) > 1);
+        }
+        let outline = Arc::new(outline);
+        self.outlines.insert(Arc::clone(&outline));
+        outline
+    }
+
+    /// Removes a part; it was the one of a series that is gone, or it is idle.
+    pub(super) fn remove(&mut self, number: PartNumber) -> Part {
+        let part = self.slots[number.place()].take().expect("only parts that exist are removed");
+        if let Members::Grouped(grouped) = part.members() {
+            self.by_key.remove(grouped.key());
+        }
+        self.elements -= part.elements();
+        if part.is_failing() {
+            self.health.mend();
+        }
+        self.free.push(number);
+        part
+    }
+
+    /// Notes how many elements a part has come to.
+    pub(in crate::engine) fn count(&mut self, number: PartNumber, elements: usize, now: Timestamp) {
+        let (before, was_failing) = self.get_mut(number).succeed(elements);
+        self.elements = self.elements - before + elements;
+        self.health.succeed(now);
+        if was_failing {
+            self.health.mend();
+        }
+    }
+
+    /// Notes that an evaluation of a part has failed.
+    pub(in crate::engine) fn fail(&mut self, number: PartNumber, reason: &str, now: Timestamp) {
+        let was_failing = self.get_mut(number).fail();
+        let part = if was_failing { FailingPart::Known } else { FailingPart::New };
+        self.health.fail(now, reason, part);
+    }
+
+    /// Whether all parts together give more elements than the group allows.
+    pub(in crate::engine) fn is_over_limit(&self) -> bool {
+        self.is_over_limit
+    }
+
+    /// Compares the elements with what the group allows. Says whether there are too many of them
+    /// now, where that was otherwise before.
+    pub(in crate::engine) fn mind_limit(&mut self, limit: u64) -> Option<bool> {
+        let is_over = self.elements as u64 > limit;
+        let was_over = std::mem::replace(&mut self.is_over_limit, is_over);
+        (is_over != was_over).then_some(is_over)
+    }
+
+    /// How the evaluations of the rule go.
+    pub(in crate::engine) fn health(&self) -> Health {
+        let mut health = self.health.clone();
+        if self.is_over_limit {
+            health.last_error.get_or_insert_with(|| "exceeded limit".into());
+        }
+        health
+    }
+}

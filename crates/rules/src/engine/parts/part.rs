@@ -1,0 +1,272 @@
+//! A part of a rule, with its series and what it gives.
+
+use std::sync::Arc;
+
+use bellwire_model::{Fingerprint, Labels, Timestamp};
+use rustc_hash::FxHashSet;
+
+use crate::evaluation::Selected;
+use crate::evaluation::outline::Outline;
+use crate::plan::SelectorId;
+use crate::storage::SeriesId;
+
+/// The wake of a part that is not woken.
+const NEVER: Timestamp = Timestamp::MAX;
+
+/// A part of a rule. There is one for each series of many rules, so it is small.
+#[derive(Debug)]
+pub(in crate::engine) struct Part {
+    members: Members,
+    /// What it gives, where it gives something.
+    given: Option<Box<Given>>,
+    /// When it is evaluated although nothing comes.
+    wake: Timestamp,
+    outline: OutlineState,
+    /// The elements that it came to last.
+    elements: u32,
+    /// Whether its last evaluation failed.
+    is_failing: bool,
+    /// Whether it is to be evaluated in this step.
+    is_touched: bool,
+}
+
+/// What a part gives.
+#[derive(Debug, Default)]
+struct Given {
+    /// The alerts that it raises.
+    raised: Vec<Fingerprint>,
+    /// The series that it records.
+    recorded: Vec<SeriesId>,
+}
+
+/// What is known of the outline of a part: what it can give.
+#[derive(Debug, Default)]
+pub(in crate::engine) enum OutlineState {
+    /// Its series have changed, and may go on doing so.
+    #[default]
+    Moving,
+    /// It was evaluated once since.
+    Settled,
+    /// It has none.
+    Refused,
+    /// That of an alerting rule.
+    Alerts(Arc<Outline>),
+    /// That of a recording rule.
+    Records(Box<RecordingOutline>),
+}
+
+/// What a part of a recording rule can give.
+#[derive(Debug)]
+pub(in crate::engine) struct RecordingOutline {
+    pub(in crate::engine) outline: Arc<Outline>,
+    /// The series that each element is recorded as, if it ever was.
+    pub(in crate::engine) targets: Box<[Option<SeriesId>]>,
+}
+
+/// The series of a part.
+#[derive(Debug)]
+pub(in crate::engine) enum Members {
+    /// One series, of the rule's only selector.
+    One(SeriesId),
+    Grouped(Box<Grouped>),
+}
+
+#[derive(Debug)]
+pub(in crate::engine) struct Grouped {
+    key: Labels,
+    /// The series of each selector.
+    by_selector: Box<[Vec<SeriesId>]>,
+}
+
+impl OutlineState {
+    /// The outline, where it is known.
+    pub(in crate::engine) fn outline(&self) -> Option<&Outline> {
+        match self {
+            Self::Moving | Self::Settled | Self::Refused => None,
+            Self::Alerts(outline) => Some(outline),
+            Self::Records(recording) => Some(&recording.outline),
+        }
+    }
+
+    /// The series that each element is recorded as.
+    pub(in crate::engine) fn targets(&self) -> Option<&[Option<SeriesId>]> {
+        match self {
+            Self::Records(recording) => Some(&recording.targets),
+            _ => None,
+        }
+    }
+}
+
+impl Grouped {
+    /// What its series have in common.
+    pub(in crate::engine) fn key(&self) -> &Labels {
+        &self.key
+    }
+}
+
+impl Members {
+    /// The series with one key, none yet.
+    pub(super) fn grouped(key: Labels, selectors: usize) -> Self {
+        let by_selector = vec![Vec::new(); selectors].into();
+        Self::Grouped(Box::new(Grouped { key, by_selector }))
+    }
+
+    /// The series of each selector.
+    pub(in crate::engine) fn selected(&self) -> Selected<'_> {
+        match self {
+            Self::One(id) => Selected::Only(std::slice::from_ref(id)),
+            Self::Grouped(grouped) => Selected::Each(&grouped.by_selector),
+        }
+    }
+
+    /// The only series, where every series is a part.
+    pub(in crate::engine) fn only(&self) -> Option<SeriesId> {
+        match self {
+            Self::One(id) => Some(*id),
+            Self::Grouped(_) => None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Grouped(grouped) => grouped.by_selector.iter().all(Vec::is_empty),
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn new(members: Members) -> Self {
+        Self {
+            members,
+            given: None,
+            wake: NEVER,
+            outline: OutlineState::default(),
+            elements: 0,
+            is_failing: false,
+            is_touched: false,
+        }
+    }
+
+    pub(in crate::engine) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Adds a series.
+    pub(super) fn join(&mut self, selector: SelectorId, series: SeriesId) {
+        self.outline = OutlineState::Moving;
+        if let Members::Grouped(grouped) = &mut self.members {
+            grouped.by_selector[selector.0 as usize].push(series);
+        }
+    }
+
+    /// Takes series away.
+    pub(super) fn leave(&mut self, series: &FxHashSet<SeriesId>) {
+        self.outline = OutlineState::Moving;
+        if let Members::Grouped(grouped) = &mut self.members {
+            for members in &mut grouped.by_selector {
+                members.retain(|member| !series.contains(member));
+            }
+        }
+    }
+
+    /// Whether it has no series and nothing to say.
+    pub(in crate::engine) fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.raised().is_empty() && self.recorded().is_empty()
+    }
+
+    /// The alerts that it raises.
+    pub(in crate::engine) fn raised(&self) -> &[Fingerprint] {
+        self.given.as_ref().map_or(&[], |given| &given.raised)
+    }
+
+    /// What it raises, to be put back with what it raises from now on.
+    pub(in crate::engine) fn take_raised(&mut self) -> Vec<Fingerprint> {
+        self.given.as_mut().map(|given| std::mem::take(&mut given.raised)).unwrap_or_default()
+    }
+
+    pub(in crate::engine) fn set_raised(&mut self, raised: Vec<Fingerprint>) {
+        if !raised.is_empty() || self.given.is_some() {
+            self.given.get_or_insert_default().raised = raised;
+            self.drop_nothing();
+        }
+    }
+
+    pub(in crate::engine) fn add_raised(&mut self, raised: Fingerprint) {
+        self.given.get_or_insert_default().raised.push(raised);
+    }
+
+    /// The series that it records.
+    pub(in crate::engine) fn recorded(&self) -> &[SeriesId] {
+        self.given.as_ref().map_or(&[], |given| &given.recorded)
+    }
+
+    /// What it records, to be put back with what it records from now on.
+    pub(in crate::engine) fn take_recorded(&mut self) -> Vec<SeriesId> {
+        self.given.as_mut().map(|given| std::mem::take(&mut given.recorded)).unwrap_or_default()
+    }
+
+    pub(in crate::engine) fn set_recorded(&mut self, recorded: Vec<SeriesId>) {
+        if !recorded.is_empty() || self.given.is_some() {
+            self.given.get_or_insert_default().recorded = recorded;
+            self.drop_nothing();
+        }
+    }
+
+    fn drop_nothing(&mut self) {
+        self.given.take_if(|given| given.raised.is_empty() && given.recorded.is_empty());
+    }
+
+    /// What it can give, as far as is known.
+    pub(in crate::engine) fn outline(&self) -> &OutlineState {
+        &self.outline
+    }
+
+    pub(in crate::engine) fn set_outline(&mut self, outline: OutlineState) {
+        self.outline = outline;
+    }
+
+    /// When it is evaluated although nothing comes.
+    pub(super) fn wake(&self) -> Option<Timestamp> {
+        Some(self.wake).filter(|wake| *wake != NEVER)
+    }
+
+    pub(super) fn set_wake(&mut self, wake: Option<Timestamp>) -> Option<Timestamp> {
+        let before = self.wake();
+        self.wake = wake.unwrap_or(NEVER);
+        before
+    }
+
+    /// Touches it. Says whether it was not yet.
+    pub(super) fn touch(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_touched, true)
+    }
+
+    pub(super) fn is_touched(&self) -> bool {
+        self.is_touched
+    }
+
+    pub(super) fn end_touch(&mut self) {
+        self.is_touched = false;
+    }
+
+    /// The elements that it came to last.
+    pub(super) fn elements(&self) -> usize {
+        self.elements as usize
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing
+    }
+
+    /// Notes that it has come to so many elements, and says what was before.
+    pub(super) fn succeed(&mut self, elements: usize) -> (usize, bool) {
+        let before = std::mem::replace(&mut self.elements, elements as u32);
+        (before as usize, std::mem::take(&mut self.is_failing))
+    }
+
+    /// Notes that its evaluation has failed, and says whether it had the last time.
+    pub(super) fn fail(&mut self) -> bool {
+        std::mem::replace(&mut self.is_failing, true)
+    }
+}

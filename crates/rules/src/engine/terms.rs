@@ -1,0 +1,59 @@
+//! What an engine works by.
+
+use std::time::Duration;
+
+use bellwire_model::limits::{
+    ALERTS_ACTIVE_MAX, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX, SERIES_MAX, SERIES_RESERVED,
+};
+
+use crate::evaluation::Conventions;
+use crate::template::Externals;
+
+/// The bounds and times that an engine works with; the defaults are those of
+/// [`limits`](bellwire_model::limits).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long a series is present after its newest sample.
+    pub lookback: Duration,
+    /// How long a resolved alert is kept.
+    pub resolved_retention: Duration,
+    /// Series that are remembered.
+    pub series_max: usize,
+    /// Series beyond these that only rules themselves may begin.
+    pub series_reserved: usize,
+    /// Samples that wait for their time.
+    pub samples_ahead_max: usize,
+    /// Alerts that are remembered; beyond it the oldest resolved ones go, then new ones are refused.
+    pub alerts_max: usize,
+    /// What templates may name beside the labels and the value.
+    pub externals: Externals,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lookback: LOOKBACK,
+            resolved_retention: RESOLVED_RETENTION,
+            series_max: SERIES_MAX,
+            series_reserved: SERIES_RESERVED,
+            samples_ahead_max: SAMPLES_AHEAD_MAX,
+            alerts_max: ALERTS_ACTIVE_MAX,
+            externals: Externals::default(),
+        }
+    }
+}
+
+/// What an engine works by; it never changes.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) settings: Settings,
+    pub(super) conventions: Conventions,
+}
+
+impl Terms {
+    /// Those of an engine with these settings.
+    pub(super) fn new(settings: Settings) -> Self {
+        let conventions = Conventions { lookback: settings.lookback, ..Conventions::default() };
+        Self { settings, conventions }
+    }
+}
