@@ -1,6 +1,7 @@
-// A certificate for one test: signed by itself, for this machine, made with OpenSSL.
+// A certificate for one test: signed by itself, for this machine, made as the README makes one.
 
 import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Whether certificates can be made here. */
@@ -8,10 +9,9 @@ export const HAS_OPENSSL = !spawnSync('openssl', ['version']).error;
 
 /** Makes a pair in the folder; `flags` are the server's, and clients trust `certificate`. */
 export function makeCertificate(folder) {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const [command] = readme.match(/^openssl req (?:.*\\\n)*.*$/m);
+  execFileSync('sh', ['-ec', command], { cwd: folder, stdio: 'pipe' });
   const [certificate, key] = ['certificate.pem', 'key.pem'].map((name) => join(folder, name));
-  const what = ['-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
-  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  const files = ['-keyout', key, '-out', certificate];
-  execFileSync('openssl', ['req', ...what, ...names, ...files, '-days', '2'], { stdio: 'pipe' });
   return { certificate, flags: ['--tls-certificate', certificate, '--tls-key', key] };
 }

@@ -1,6 +1,7 @@
 // A server for one test: fresh, on a port of its own, and gone when the test is over.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,8 @@ import { setTimeout } from 'node:timers/promises';
 import { HAS_OPENSSL, makeCertificate } from '../certificate.mjs';
 import { Server } from '../server.mjs';
 
-const BINARY = process.env.BELLWIRE_BIN ?? '../../target/debug/bellwire';
+/** The program that is tested. */
+export const BINARY = process.env.BELLWIRE_BIN ?? '../../target/debug/bellwire';
 
 /** Bounds how long a broken build can hang; nothing is measured against it. */
 const PATIENCE_MS = 60_000;
@@ -40,6 +42,16 @@ export function proves(name, body) {
 export function provesWithFlags(name, flags, body) {
   const prepare = () => ({ flags });
   provesWith(name, prepare, (server, atEnd, { startAnother }) => body(server, atEnd, startAnother));
+}
+
+/** A test with a server that these rules are loaded into. */
+export function provesWithRules(name, rules, body) {
+  const prepare = (folder) => {
+    const file = join(folder, 'rules.yml');
+    writeFileSync(file, rules);
+    return { flags: ['--rules', file] };
+  };
+  provesWith(name, prepare, body);
 }
 
 /** A test with a server that speaks TLS. The body also gets the path of its certificate. */

@@ -6,7 +6,8 @@ import { readFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import https from 'node:https';
 import { createInterface } from 'node:readline';
-import { provesOverTls, range } from './bellwire.mjs';
+import { BINARY, provesOverTls, range } from './bellwire.mjs';
+import { Tool } from './tool.mjs';
 
 const STREAMS = 100;
 
@@ -57,6 +58,15 @@ provesOverTls(`http2 follows ${STREAMS} topics on one connection`, async (
     assert.ok((await lines.next()).done);
   }));
   await Promise.all([server.end('SIGTERM'), ended]);
+});
+
+provesOverTls('bellwire publishes and subscribes over TLS', async (server, atEnd, certificate) => {
+  const bellwire = new Tool(BINARY, 'BELLWIRE_BIN');
+  const where = ['--server', server.url, '--ca', certificate];
+  await bellwire.run(['publish', 'lab/notes', 'hello', ...where]);
+  const { child } = bellwire.start(['subscribe', 'lab/**', '--after', 'earliest', ...where], atEnd);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  assert.equal((await nextObject(lines)).data, 'hello');
 });
 
 async function ask(url, options, body) {
