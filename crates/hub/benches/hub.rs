@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bellwire_hub::{Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable};
+use bellwire_hub::{
+    Begin, Delivery, Entry, Hub, HubLimits, LaneKey, Next, Start, StateLimits, StateTable,
+};
 use bellwire_model::{
     Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset, Topic,
 };
@@ -28,7 +30,8 @@ fn hub() -> Hub<()> {
 fn join(hub: &mut Hub<()>, follows: &EffectiveFilter) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
     let nothing = StateTable::new(NameHasher::new([1, 2]));
-    hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).0
+    let key = LaneKey::from(follows.clone());
+    hub.join(&key, begin, |_| nothing.snapshot(follows.filters())).expect("room").0
 }
 
 fn follow(filters: impl IntoIterator<Item = String>) -> EffectiveFilter {

@@ -5,6 +5,9 @@
 //!            ▼                          │
 //! start ─▶ catching up: state values, pages of history, ring ─▶ ready ─▶ live ⇄ lagging
 //! ```
+//!
+//! Nothing is looked up where it starts: what retention has removed of what somebody follows is
+//! known to the pages that come.
 
 use bellwire_model::{Cursor, Offset};
 
@@ -29,7 +32,8 @@ pub struct Begin {
     pub start: Start,
     /// The journal's newest offset.
     pub tail: Offset,
-    /// The newest removed offset of an event that matches the subscriber's filters.
+    /// Events up to here may be gone: of what the subscriber follows, or of other topics. Finding out
+    /// which takes a walk over all topics; a page of history knows.
     pub trimmed: Offset,
 }
 
@@ -38,33 +42,42 @@ pub struct Begin {
 pub struct Begun {
     /// It has, or does not want, everything up to here.
     pub offset: Offset,
-    /// It knows that events up to here may be missing.
-    pub gap_known_to: Offset,
+    /// What it knows to be missing.
+    pub known: Known,
     /// The gap to tell it first.
     pub gap: Option<Gap>,
+}
+
+/// What a reader that begins knows to be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Events up to here.
+    To(Offset),
+    /// Whatever is gone when it gets its first page: who asks for what there is misses nothing
+    /// else.
+    WhateverIsGone,
 }
 
 impl Begin {
     /// Begins, before a hub or a journal that ends at `tail`.
     pub fn begun(self, tail: Cursor) -> Begun {
-        let (offset, gap_known_to, gap) = match self.start {
+        let (offset, known, gap) = match self.start {
             // The hub may be behind what the subscriber knows of already.
             Start::Latest => {
                 let offset = tail.offset.max(self.tail);
-                (offset, offset, None)
+                (offset, Known::To(offset), None)
             }
-            // Who asks for what there is does not miss what is gone.
-            Start::Earliest => (Offset::ZERO, self.trimmed, None),
+            Start::Earliest => (Offset::ZERO, Known::WhateverIsGone, None),
             Start::After(cursor) if cursor.epoch == tail.epoch && cursor.offset <= self.tail => {
-                (cursor.offset, cursor.offset, None)
+                (cursor.offset, Known::To(cursor.offset), None)
             }
             Start::After(from) => {
                 let to = Cursor { epoch: tail.epoch, offset: self.trimmed };
                 let gap = Gap { from, to, reason: GapReason::Epoch };
-                (Offset::ZERO, self.trimmed, Some(gap))
+                (Offset::ZERO, Known::To(self.trimmed), Some(gap))
             }
         };
-        Begun { offset, gap_known_to, gap }
+        Begun { offset, known, gap }
     }
 }
 
@@ -105,9 +118,11 @@ pub struct Delivery {
     pub(crate) snapshot: Arrival,
 }
 
-/// Whether the subscriber knows that it is live.
+/// How far the subscriber has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// It wants what there is, and has none of it yet: its first page says what is gone.
+    Beginning,
     /// It has not been told `ready` yet.
     CatchingUp,
     /// It has.
@@ -134,10 +149,14 @@ impl Delivery {
         tail: Cursor,
         newest: Arrival,
     ) -> (Self, Option<Gap>) {
-        let Begun { offset, gap_known_to, gap } = begin.begun(tail);
+        let Begun { offset, known, gap } = begin.begun(tail);
+        let (phase, gap_known_to) = match known {
+            Known::To(offset) => (Phase::CatchingUp, offset),
+            Known::WhateverIsGone => (Phase::Beginning, Offset::ZERO),
+        };
         let delivery = Self {
             lane,
-            phase: Phase::CatchingUp,
+            phase,
             turn: Turn::Values,
             offset,
             gap_known_to,
@@ -145,6 +164,11 @@ impl Delivery {
             snapshot: newest,
         };
         (delivery, gap)
+    }
+
+    /// Whether all that retention has removed so far is none of its business.
+    pub(crate) fn begins(&self) -> bool {
+        self.phase == Phase::Beginning && self.offset == Offset::ZERO
     }
 
     /// The lane that it follows.

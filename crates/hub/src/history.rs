@@ -21,10 +21,21 @@ pub struct HistoryPage<P> {
     pub after: Offset,
     /// …and up to this.
     pub end: Offset,
-    /// The newest offset of a matching event that retention had removed when it was read.
+    /// The newest offset of a matching event that was gone when it was read.
     pub trimmed: Offset,
+    /// What had become of the events that are gone.
+    pub gone: Gone,
     /// The entries, in order.
     pub entries: Vec<Arc<Entry<P>>>,
+}
+
+/// Why events of a page's stretch, or before it, are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// Retention has removed them.
+    Retired,
+    /// Some should be there and cannot be read: even who asks for what there is is told.
+    Damaged,
 }
 
 /// The newest pages, of all lanes.
@@ -91,7 +102,14 @@ mod tests {
         let topic = "a".parse().expect("a topic");
         let entry = Entry { offset: end, topic, size_bytes, payload: () };
         let entries = vec![Arc::new(entry)];
-        HistoryPage { lane: LaneId(0), after, end, trimmed: Offset::ZERO, entries }
+        HistoryPage {
+            lane: LaneId(0),
+            after,
+            end,
+            trimmed: Offset::ZERO,
+            gone: Gone::Retired,
+            entries,
+        }
     }
 
     fn kept(history: &History<()>, upto: u64) -> Vec<u64> {

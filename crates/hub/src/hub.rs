@@ -11,13 +11,13 @@ use bellwire_model::{
 
 use crate::delivery::{Delivery, Gap, GapReason, Phase, Turn};
 use crate::entry::{Arrival, Entry, Value};
-use crate::history::{History, HistoryPage};
+use crate::history::{Gone, History, HistoryPage};
 use crate::lane::{Lane, LaneId};
 use crate::lanes::Lanes;
 use crate::next::{Entries, Next, Values};
 use crate::ring::{Popped, Ring};
 
-pub use following::{LaneEnd, LaneEnds};
+pub use following::{LaneEnd, LaneEnds, LanesExhausted};
 pub use lag::Lag;
 
 /// How much a hub holds, and how much it does at once.
@@ -32,6 +32,10 @@ pub struct HubLimits {
     pub lane_entries_max: usize,
     /// Entries of the ring that one call looks at for a subscriber that is behind its lane.
     pub ring_looks_max: usize,
+    /// Lanes.
+    pub lanes_max: usize,
+    /// Bytes of the lanes' pointers beyond which there is no new lane.
+    pub lanes_bytes_max: usize,
 }
 
 impl Default for HubLimits {
@@ -41,6 +45,8 @@ impl Default for HubLimits {
             ring_bytes_max: limits::RING_BYTES_MAX,
             lane_entries_max: limits::LANE_ENTRIES_MAX,
             ring_looks_max: limits::RING_LOOKS_MAX,
+            lanes_max: limits::LANES_PER_SHARD_MAX,
+            lanes_bytes_max: limits::LANES_BYTES_MAX,
         }
     }
 }
@@ -104,11 +110,6 @@ impl<P> Hub<P> {
     /// The number of lanes.
     pub fn lanes(&self) -> usize {
         self.lanes.len()
-    }
-
-    /// Whether somebody follows just this.
-    pub fn has_lane(&self, follows: &EffectiveFilter) -> bool {
-        self.lanes.find(follows).is_some()
     }
 
     /// What it holds.
@@ -231,13 +232,13 @@ impl<P> Hub<P> {
             return Next::Entries(Entries::Lane(lane.entries.range(start..)));
         }
         match delivery.phase {
-            Phase::CatchingUp => Next::Ready(self.cursor(delivery)),
+            Phase::Beginning | Phase::CatchingUp => Next::Ready(self.cursor(delivery)),
             Phase::Live => Next::Nothing,
         }
     }
 
     /// The subscriber lacks entries that its lane no longer holds, or never did.
-    fn next_behind(&mut self, delivery: &Delivery) -> Next<'_, P> {
+    fn next_behind(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
         let (lane, offset) = (delivery.lane, delivery.offset);
         if self.history.find(lane, offset).is_none() {
             return if offset < self.ring.floor() {
@@ -249,6 +250,10 @@ impl<P> Hub<P> {
             };
         }
         let page = self.history.find(lane, offset).expect("it was there a moment ago");
+        if delivery.begins() && page.gone == Gone::Retired {
+            // Who asks for what there is does not miss what is gone.
+            delivery.gap_known_to = page.trimmed;
+        }
         if page.trimmed > offset.max(delivery.gap_known_to) {
             return Next::Gap(Gap {
                 from: Cursor { epoch: self.epoch, offset },
@@ -304,7 +309,8 @@ impl<P> Hub<P> {
         }
         self.looks += looks as u64;
         let (lane, after) = (delivery.lane, delivery.offset);
-        let page = HistoryPage { lane, after, end, trimmed: Offset::ZERO, entries };
+        let page =
+            HistoryPage { lane, after, end, trimmed: Offset::ZERO, gone: Gone::Retired, entries };
         let page = self.ring_page.insert(page);
         Next::Entries(Entries::Page(page.entries.iter(), page.end))
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, NameHasher, Offset, Version};
+use bellwire_model::{EffectiveFilter, Grants, NameHasher, Offset, Version};
 
 use crate::entry::{Arrival, Entry, Value};
 use crate::pacer::{Held, Pacer};
@@ -21,13 +21,31 @@ impl LaneId {
     }
 }
 
+/// What a lane is for. Who are on one follow the same, and may see the same: an event that one of them
+/// gets is for all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LaneKey {
+    /// What they follow.
+    pub follows: EffectiveFilter,
+    /// What they may see.
+    pub grants: Grants,
+}
+
+impl From<EffectiveFilter> for LaneKey {
+    /// For those who may see everything.
+    fn from(follows: EffectiveFilter) -> Self {
+        Self { follows, grants: Grants::ALL }
+    }
+}
+
 /// Values beyond twice the live ones that a lane holds before it wants to be compacted.
 const STALE_VALUES_SLACK: usize = 64;
 
-/// What matches one effective filter.
+/// What matches one key.
 #[derive(Debug)]
 pub(crate) struct Lane<P> {
     pub(crate) follows: EffectiveFilter,
+    pub(crate) grants: Grants,
     /// Connections that follow it; the last one to leave ends it.
     pub(crate) subscribers: usize,
     /// Every matching entry after `since`, up to the hub's tail.
@@ -85,11 +103,13 @@ impl<P> Clone for Arrived<P> {
 }
 
 impl<P> Lane<P> {
-    pub(crate) fn new(follows: EffectiveFilter, tail: Offset, hasher: NameHasher) -> Self {
+    pub(crate) fn new(key: LaneKey, tail: Offset, hasher: NameHasher) -> Self {
+        let LaneKey { follows, grants } = key;
         let pacer = || Box::new(Pacer::new(hasher));
         Self {
             pacer: follows.is_paced().then(pacer),
             follows,
+            grants,
             subscribers: 0,
             entries: VecDeque::new(),
             since: tail,
@@ -97,6 +117,10 @@ impl<P> Lane<P> {
             compact_at: STALE_VALUES_SLACK,
             last_lookup: 0,
         }
+    }
+
+    pub(crate) fn key(&self) -> LaneKey {
+        LaneKey { follows: self.follows.clone(), grants: self.grants }
     }
 
     pub(crate) fn holding(&self) -> Holding {

@@ -3,18 +3,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, NameHasher, Offset, Topic};
+use bellwire_model::{NameHasher, Offset, Topic};
 use slab::Slab;
 
 use crate::entry::{Arrival, Entry, Value};
 use crate::index::TopicIndex;
-use crate::lane::{Holding, Lane, LaneId};
+use crate::lane::{Holding, Lane, LaneId, LaneKey};
 
 /// All lanes, and which of them a topic reaches.
 #[derive(Debug)]
 pub(crate) struct Lanes<P> {
     slab: Slab<Lane<P>>,
-    by_filter: HashMap<EffectiveFilter, LaneId, NameHasher>,
+    by_key: HashMap<LaneKey, LaneId, NameHasher>,
     index: TopicIndex,
     /// When a lane lets in what it holds back.
     releases: BTreeSet<(u64, LaneId)>,
@@ -30,7 +30,7 @@ impl<P> Lanes<P> {
     pub(crate) fn new(hasher: NameHasher) -> Self {
         Self {
             slab: Slab::new(),
-            by_filter: HashMap::with_hasher(hasher),
+            by_key: HashMap::with_hasher(hasher),
             index: TopicIndex::new(hasher),
             releases: BTreeSet::new(),
             holding: Holding::default(),
@@ -57,22 +57,22 @@ impl<P> Lanes<P> {
         self.holding
     }
 
-    pub(crate) fn find(&self, follows: &EffectiveFilter) -> Option<LaneId> {
-        self.by_filter.get(follows).copied()
+    pub(crate) fn find(&self, key: &LaneKey) -> Option<LaneId> {
+        self.by_key.get(key).copied()
     }
 
     /// A new lane that has no entries up to `tail`, and no values.
-    pub(crate) fn create(&mut self, follows: EffectiveFilter, tail: Offset) -> LaneId {
-        let lane = Lane::new(follows.clone(), tail, self.hasher);
+    pub(crate) fn create(&mut self, key: LaneKey, tail: Offset) -> LaneId {
+        let lane = Lane::new(key.clone(), tail, self.hasher);
         let id = LaneId(self.slab.insert(lane) as u32);
-        self.index.insert(id, follows.filters());
-        self.by_filter.insert(follows, id);
+        self.index.insert(id, key.follows.filters());
+        self.by_key.insert(key, id);
         id
     }
 
     pub(crate) fn remove(&mut self, id: LaneId) {
         let lane = self.slab.remove(id.index());
-        self.by_filter.remove(&lane.follows);
+        self.by_key.remove(&lane.key());
         self.index.remove(id);
         self.holding -= lane.holding();
         if let Some(at_ms) = lane.next_release() {

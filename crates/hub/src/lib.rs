@@ -29,10 +29,10 @@ mod pacer;
 mod ring;
 mod state;
 
-pub use delivery::{Begin, Begun, Delivery, Gap, GapReason, Start};
+pub use delivery::{Begin, Begun, Delivery, Gap, GapReason, Known, Start};
 pub use entry::{Arrival, Entry, Value};
-pub use history::HistoryPage;
-pub use hub::{Hub, HubLimits, HubSize, Lag, LaneEnd, LaneEnds};
-pub use lane::LaneId;
+pub use history::{Gone, HistoryPage};
+pub use hub::{Hub, HubLimits, HubSize, Lag, LaneEnd, LaneEnds, LanesExhausted};
+pub use lane::{LaneId, LaneKey};
 pub use next::{Entries, Next, Values};
 pub use state::{Snapshot, StateError, StateLimits, StateTable};

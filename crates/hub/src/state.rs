@@ -28,6 +28,8 @@ use slots::{Slot, Slots};
 pub struct Snapshot<P> {
     /// The newest version in the table when the snapshot was taken.
     pub version: Version,
+    /// How many things in the table were looked at for it.
+    pub(crate) looks: usize,
     values: Vec<Arc<Value<P>>>,
 }
 
@@ -221,25 +223,30 @@ impl<P> StateTable<P> {
 
     /// What a new lane starts from.
     pub fn snapshot(&self, filters: &FilterSet) -> Snapshot<P> {
-        let mut values = Vec::new();
+        let (mut values, mut looks) = (Vec::new(), 0);
         for (index, filter) in filters.iter().enumerate() {
-            for (topic, id) in self.matching(filter) {
+            for (topic, id) in self.alike(filter) {
+                looks += 1;
+                if !filter.matches(topic) {
+                    continue;
+                }
                 // Wildcards may overlap: the first one that matches takes the topic.
                 if filters.iter().take(index).any(|earlier| earlier.matches(topic)) {
                     continue;
                 }
                 let Changes { log, live } = &self.topics[*id as usize];
+                looks += log.len();
                 values.reserve(*live);
                 let live =
                     log.iter().filter_map(|(version, id)| self.slots.live_since(*id, *version));
                 values.extend(live.cloned());
             }
         }
-        Snapshot { version: self.version, values }
+        Snapshot { version: self.version, looks, values }
     }
 
-    /// The topics that pass one filter; looks at those alone that begin as it does.
-    fn matching<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (&'a Topic, &'a u32)> {
+    /// The topics that may pass one filter: those alone that begin as it does.
+    fn alike<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (&'a Topic, &'a u32)> {
         let text = filter.as_str();
         let (named, beginning) = match text.find('*') {
             None => (Some(text), None),
@@ -251,7 +258,7 @@ impl<P> StateTable<P> {
         let alike = there.take_while(move |(topic, _)| {
             beginning.is_some_and(|beginning| topic.as_str().starts_with(beginning))
         });
-        named.into_iter().chain(alike).filter(|(topic, _)| filter.matches(topic))
+        named.into_iter().chain(alike)
     }
 
     /// The values in `looks` places from `place` on, and the next place; `None`: there are no

@@ -40,7 +40,7 @@ pub use filter::{Filter, FilterError, FilterSet};
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use name_hasher::NameHasher;
 pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
-pub use principal::Principal;
+pub use principal::{Grants, Principal};
 pub use sample::{Sample, SampleError};
 pub use status::{Acknowledgement, AlertStatus, SilenceId, SilenceIdError};
 pub use text::{is_nested_deeper, without_byte_order_mark};

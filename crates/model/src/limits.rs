@@ -381,9 +381,11 @@ pub const READS_PER_VISIT_MAX: usize = 4;
 /// Requests of one WebSocket that are yet to be replied to, or whose replies the client does not
 /// take; it is not read from before it has taken some. What one read holds may go beyond it.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
-/// Bytes that one shard holds of what its talking clients have sent only in part; whoever adds to
-/// them beyond it has to come back later.
+/// Bytes that one shard holds of what its talking clients have sent only in part, or ahead of what
+/// they are listened to; beyond it those have to come back later who hold much for long.
 pub const WEBSOCKET_HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Of the budget of memory, the part that all shards together hold of it at most.
+pub const WEBSOCKET_HELD_SHARE_PERCENT: u64 = 5;
 /// Subscriptions of one WebSocket that are on their way to be ready.
 pub const SUBSCRIPTIONS_ADDED_MAX: usize = 16;
 /// Pings without an answer after which a client is dead.
@@ -453,10 +455,21 @@ pub const VISITS_PER_TURN: usize = 64;
 /// Bytes that a shard writes in one turn to those who come or catch up, before it looks after live
 /// events again: some milliseconds' worth.
 pub const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Pointers to events and values that a shard takes for one long poll before others get their turn.
-pub const COLLECTED_PER_VISIT_MAX: usize = 4_096;
-/// As many for all long polls and new lanes of one turn.
-pub const COLLECTED_PER_TURN_MAX: usize = 16_384;
+/// As they were before gzip, where it has to be made: a millisecond or two.
+pub const TURN_DEFLATED_BYTES_MAX: u64 = 512 * 1024;
+/// Bytes that a shard reads from WebSockets' clients in one turn.
+pub const TURN_READ_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes that compressed messages of one client come to before others get their turn: one of the
+/// largest, and what comes along with it.
+pub const VISIT_INFLATED_BYTES_MAX: u64 = 1024 * 1024;
+/// As many for all clients of one turn.
+pub const TURN_INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Things in the hub and the state table that a shard looks at for what one client asks, and
+/// pointers that it takes for one long poll, before others get their turn. What is asked for at
+/// once is looked at as a whole.
+pub const LOOKS_PER_VISIT_MAX: usize = 4_096;
+/// As many for all who come, ask or catch up in one turn.
+pub const LOOKS_PER_TURN_MAX: usize = 16_384;
 /// Deletions that a lane keeps for its slowest subscribers; beyond it those start anew whose
 /// sockets have taken nothing for [`HOLD_UP_TIMEOUT`].
 pub const DELETIONS_KEPT_MAX: usize = 16_384;

@@ -22,6 +22,11 @@ impl Figure {
         self.0.store(value, Ordering::Relaxed);
     }
 
+    /// Has it be this at least.
+    pub fn raise(&self, value: u64) {
+        self.0.fetch_max(value, Ordering::Relaxed);
+    }
+
     /// Counts one until the guard is dropped, however that comes about.
     pub fn enter(&self) -> Inside<'_> {
         self.add(1);

@@ -143,6 +143,10 @@ impl Server {
             figures: Arc::clone(&figures.shards),
             lags: Arc::clone(&sys.lags),
             timing: timing(&config),
+            held_bytes_max: bellwire_shards::held_bytes_max(
+                memory_bytes(&config),
+                shard_parts.len(),
+            ),
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));

@@ -9,6 +9,10 @@ bellwire_process::figures! {
         lag_ms "gauge" "bellwire_lag_milliseconds_max" "Age of the first event that the slowest of them lacks.";
         streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
         polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";
+        websockets_held "gauge" "bellwire_websockets_held_bytes" "Bytes that are held of what WebSockets' clients have sent in part, or ahead of what they are listened to.";
+        lane_bytes "gauge" "bellwire_lane_bytes" "Bytes of the pointers to events and values that are held for each set of filters that somebody follows.";
+        turns "counter" "bellwire_shard_turns_total" "Turns of the threads that serve streams.";
+        turn_looks_max "gauge" "bellwire_shard_turn_looks_max" "The most that one of these turns has looked at for those who come, ask or catch up: events, values, topics.";
         events_published "counter" "bellwire_events_published_total" "Events that the journal has acknowledged.";
         events_delivered "counter" "bellwire_events_delivered_total" "Events written to streams, once for each subscriber.";
         bytes_delivered "counter" "bellwire_bytes_delivered_total" "Bytes written to streams.";

@@ -1,9 +1,9 @@
 //! An event as subscribers receive it: encoded once per form, however many they are.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
 
-use bellwire_hub::{Entry, HistoryPage, LaneId};
+use bellwire_hub::{Entry, Gone, HistoryPage, LaneId};
 use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
 use bellwire_model::{Cursor, Epoch, Event, Offset};
@@ -105,6 +105,26 @@ pub struct Form {
 thread_local! {
     /// A compressor has some hundred KiB of state: each thread that encodes has one.
     static DEFLATER: RefCell<Deflater> = RefCell::default();
+    /// What it has compressed.
+    static DEFLATED_BYTES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Bytes that this thread has compressed so far, as they were before.
+pub(crate) fn deflated_bytes() -> u64 {
+    DEFLATED_BYTES.get()
+}
+
+/// These as one compressed piece of a gzip stream.
+pub(crate) fn gzip_segment(parts: &[&[u8]]) -> Vec<u8> {
+    deflate(|deflater| deflater.segment(parts))
+}
+
+fn deflate<T>(act: impl FnOnce(&mut Deflater) -> T) -> T {
+    DEFLATER.with_borrow_mut(|deflater| {
+        let done = act(deflater);
+        DEFLATED_BYTES.set(deflater.deflated_bytes());
+        done
+    })
 }
 
 impl Form {
@@ -223,7 +243,7 @@ impl Frames {
             Frame::new(&if payload.len() < GZIP_BYTES_MIN {
                 stored(payload)
             } else {
-                DEFLATER.with_borrow_mut(|deflater| deflater.segment(&[payload]))
+                gzip_segment(&[payload])
             })
         })
     }
@@ -238,7 +258,7 @@ impl Frames {
             Compression::Off => plain,
             Compression::Deflate => frames.deflated.get_or_init(|| {
                 let payload = self.encoded(encoding);
-                let deflated = DEFLATER.with_borrow_mut(|it| it.frame(opcode, &payload));
+                let deflated = deflate(|deflater| deflater.frame(opcode, &payload));
                 deflated.unwrap_or_else(|| plain.clone())
             }),
         }
@@ -284,9 +304,10 @@ pub(crate) fn history_page(
     (lane, after): (LaneId, Offset),
     page: Page,
 ) -> HistoryPage<Frames> {
-    let Page { entries, end, trimmed, .. } = page;
+    let Page { entries, end, trimmed, lost } = page;
+    let gone = if lost > 0 { Gone::Damaged } else { Gone::Retired };
     let entries = entries.into_iter().map(|read| entry(epoch, read)).collect();
-    HistoryPage { lane, after, end, trimmed, entries }
+    HistoryPage { lane, after, end, trimmed, gone, entries }
 }
 
 #[cfg(test)]

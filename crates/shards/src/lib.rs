@@ -49,10 +49,10 @@ pub use publisher::{Published, Publisher, Results, check_idempotency_key};
 pub use requests::{NewAcknowledgement, Reply, Requests, SampleRejection, SamplesTaken};
 pub use shard::{
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, ShardParts, Socket, Spread,
-    Surroundings, Timing, spawn,
+    Surroundings, Timing, held_bytes_max, spawn,
 };
 pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{
-    Asked, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest, begin, parse_cursor,
+    Asked, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest, parse_cursor,
 };
 pub use topics::{Kind, Subscriptions, TopicRates, TopicRule, TopicRules};

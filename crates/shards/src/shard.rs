@@ -17,6 +17,7 @@ mod connection;
 mod conversation;
 mod drain;
 mod following;
+mod hoards;
 mod inbox;
 mod lag;
 mod lanes;
@@ -27,9 +28,12 @@ mod pump;
 mod segments;
 mod socket;
 mod speech;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod websocket;
 mod wheel;
+mod work;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -43,6 +47,7 @@ use crate::requests::Requests;
 use crate::stream_request::{PollRequest, StreamRequest};
 
 pub use collector::Collector;
+pub use hoards::held_bytes_max;
 pub(crate) use inbox::ShardHandle;
 pub use lag::{LagReport, Laggard, Lags};
 pub use polls::Pending;
@@ -151,6 +156,8 @@ pub struct Surroundings {
     pub figures: Arc<crate::figures::Figures>,
     pub lags: Arc<Lags>,
     pub timing: Timing,
+    /// Bytes that a shard holds of what its talking clients have sent only in part.
+    pub held_bytes_max: usize,
 }
 
 /// The intervals of streams.

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bellwire_hub::{Begin, Start};
-use bellwire_journal::Journal;
+use bellwire_hub::Start;
 use bellwire_model::limits::WAIT_MAX;
-use bellwire_model::{Cursor, EffectiveFilter, Filter, FilterSet, MaxRate, Offset, PacedFilter};
+use bellwire_model::{EffectiveFilter, Filter, FilterSet, MaxRate, PacedFilter};
 use bellwire_wire::problem::{Code, Problem};
 
 use http::HeaderValue;
@@ -273,19 +272,6 @@ fn rank(accept: &str, media_type: &str) -> (u32, u8) {
         }
     }
     ranks
-}
-
-/// Where a subscriber begins, measured by the journal. What retention removed is looked up only
-/// where it matters.
-pub fn begin(journal: &dyn Journal, filters: &FilterSet, start: Start) -> Begin {
-    let tail = journal.bounds().tail;
-    let resumes = |cursor: Cursor| cursor.epoch == journal.epoch() && cursor.offset <= tail;
-    let trimmed = match start {
-        Start::Latest => Offset::ZERO,
-        Start::After(cursor) if resumes(cursor) => Offset::ZERO,
-        Start::After(_) | Start::Earliest => journal.trimmed(filters),
-    };
-    Begin { start, tail, trimmed }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ const INFLATED_BYTES_EXPECTED: usize = 512;
 #[derive(Debug)]
 pub struct Deflater {
     stream: Compress,
+    deflated_bytes: u64,
 }
 
 /// The piece would not get smaller.
@@ -25,11 +26,16 @@ pub(crate) struct DoesNotPay;
 
 impl Default for Deflater {
     fn default() -> Self {
-        Self { stream: Compress::new(Compression::new(LEVEL), false) }
+        Self { stream: Compress::new(Compression::new(LEVEL), false), deflated_bytes: 0 }
     }
 }
 
 impl Deflater {
+    /// Bytes that it has compressed so far, as they were before: what that costs goes by them.
+    pub fn deflated_bytes(&self) -> u64 {
+        self.deflated_bytes
+    }
+
     /// Appends the parts as one piece of at most `bytes_max` bytes, which ends on a whole byte
     /// and refers to nothing before it. After an error, `out` is as it was.
     pub(crate) fn deflate(
@@ -47,7 +53,9 @@ impl Deflater {
             let flush = if is_last { FlushCompress::Full } else { FlushCompress::None };
             let before = self.stream.total_in();
             let result = self.stream.compress_vec(part, out, flush);
-            let is_read = self.stream.total_in() - before == part.len() as u64;
+            let read = self.stream.total_in() - before;
+            self.deflated_bytes += read;
+            let is_read = read == part.len() as u64;
             if result.is_err() || !is_read || out.len() > end {
                 out.truncate(start);
                 self.stream.reset();
@@ -73,9 +81,16 @@ pub(crate) enum InflateError {
 #[derive(Debug, Default)]
 pub struct Inflater {
     stream: Option<Decompress>,
+    inflated_bytes: u64,
 }
 
 impl Inflater {
+    /// Bytes that it has made so far of compressed ones, be they of use or not: what that costs
+    /// goes by them.
+    pub fn inflated_bytes(&self) -> u64 {
+        self.inflated_bytes
+    }
+
     /// Inflates one piece without its [`FLUSH_TAIL`].
     pub(crate) fn inflate(
         &mut self,
@@ -85,12 +100,23 @@ impl Inflater {
         let stream = self.stream.get_or_insert_with(|| Decompress::new(false));
         stream.reset(false);
         let mut out = Vec::with_capacity(INFLATED_BYTES_EXPECTED.min(bytes_max + 1));
-        inflate_into(stream, compressed, &mut out, bytes_max)?;
-        inflate_into(stream, &FLUSH_TAIL, &mut out, bytes_max)?;
-        match inflate_into(stream, &LAST_BLOCK, &mut out, bytes_max)? {
-            Status::StreamEnd => Ok(out),
-            _ => Err(InflateError::Invalid),
-        }
+        let inflated = inflate_piece(stream, compressed, &mut out, bytes_max);
+        self.inflated_bytes += out.len() as u64;
+        inflated.map(|()| out)
+    }
+}
+
+fn inflate_piece(
+    stream: &mut Decompress,
+    compressed: &[u8],
+    out: &mut Vec<u8>,
+    bytes_max: usize,
+) -> Result<(), InflateError> {
+    inflate_into(stream, compressed, out, bytes_max)?;
+    inflate_into(stream, &FLUSH_TAIL, out, bytes_max)?;
+    match inflate_into(stream, &LAST_BLOCK, out, bytes_max)? {
+        Status::StreamEnd => Ok(()),
+        _ => Err(InflateError::Invalid),
     }
 }
 

@@ -11,10 +11,11 @@
 //! made for. So lanes can be made from lanes, and only the first needs the state table.
 
 use bellwire_model::EffectiveFilter;
+use thiserror::Error;
 
-use super::Hub;
-use crate::delivery::{Begin, Delivery, Gap};
-use crate::lane::{Arrived, Lane, LaneId};
+use super::{Hub, HubLimits};
+use crate::delivery::{Begin, Delivery, Gap, Phase};
+use crate::lane::{Arrived, Lane, LaneId, LaneKey};
 use crate::pacer::Held;
 use crate::state::Snapshot;
 
@@ -27,6 +28,11 @@ pub enum LaneEnd {
     Ended,
 }
 
+/// There are as many lanes as there may be, or they hold as much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("as many different filters are followed as may be: follow one of a broader kind")]
+pub struct LanesExhausted;
+
 /// What became of the two lanes that subscribers left when they were united.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneEnds {
@@ -37,29 +43,49 @@ pub struct LaneEnds {
 }
 
 impl<P> Hub<P> {
-    /// Adds a subscriber. Where there is no lane for what it follows yet, `snapshot` is called for
-    /// what the new one starts from. It pushes the changes that the snapshot has and the hub has
-    /// not: a change more or less would be lost or come twice. Returns the gap to tell the
-    /// subscriber before all else, if any.
+    /// Adds a subscriber. Where there is no lane for what it follows yet, and room for one,
+    /// `snapshot` is called for what the new one starts from. It pushes the changes that the
+    /// snapshot has and the hub has not: a change more or less would be lost or come twice. Returns
+    /// the gap to tell the subscriber before all else, if any.
     pub fn join(
         &mut self,
-        follows: &EffectiveFilter,
+        key: &LaneKey,
         begin: Begin,
         snapshot: impl FnOnce(&mut Self) -> Snapshot<P>,
-    ) -> (Delivery, Option<Gap>) {
-        let lane = self.lanes.find(follows).unwrap_or_else(|| {
-            let snapshot = snapshot(self);
-            assert_eq!(snapshot.version, self.version, "a snapshot is as of the newest push");
-            let arrivals = &mut self.arrivals;
-            let arrive = |value| Arrived { arrival: arrivals.advance(), value };
-            let values = snapshot.into_values().into_iter().map(arrive);
-            let lane = self.lanes.create(follows.clone(), self.tail);
-            self.lanes.change(lane, |lane| lane.fill(values));
-            self.looks += self.lanes.get(lane).values.len() as u64;
-            lane
-        });
+    ) -> Result<(Delivery, Option<Gap>), LanesExhausted> {
+        let lane = match self.lanes.find(key) {
+            Some(lane) => lane,
+            None if !self.has_room_for_lane() => return Err(LanesExhausted),
+            None => {
+                let snapshot = snapshot(self);
+                self.begin_lane(key, snapshot)
+            }
+        };
+        self.looks += 1;
         self.lanes.get_mut(lane).subscribers += 1;
-        Delivery::new(lane, begin, self.tail(), self.arrivals)
+        Ok(Delivery::new(lane, begin, self.tail(), self.arrivals))
+    }
+
+    fn has_room_for_lane(&self) -> bool {
+        let HubLimits { lanes_max, lanes_bytes_max, .. } = self.limits;
+        self.lanes.len() < lanes_max && self.size().lane_bytes < lanes_bytes_max
+    }
+
+    fn begin_lane(&mut self, key: &LaneKey, snapshot: Snapshot<P>) -> LaneId {
+        assert_eq!(snapshot.version, self.version, "a snapshot is as of the newest push");
+        self.looks += snapshot.looks as u64;
+        let lane = self.create_lane(key.clone());
+        let arrivals = &mut self.arrivals;
+        let arrive = |value| Arrived { arrival: arrivals.advance(), value };
+        let values = snapshot.into_values().into_iter().map(arrive);
+        self.lanes.change(lane, |lane| lane.fill(values));
+        lane
+    }
+
+    /// A new lane, whose filters are looked at once to be taken in and once to be forgotten.
+    fn create_lane(&mut self, key: LaneKey) -> LaneId {
+        self.looks += 2 * key.follows.filters().iter().count() as u64;
+        self.lanes.create(key, self.tail)
     }
 
     /// Removes a subscriber.
@@ -72,13 +98,14 @@ impl<P> Hub<P> {
     pub fn unite(&mut self, main: &mut Delivery, added: Delivery) -> LaneEnds {
         assert!(self.is_complete(main) && self.is_complete(&added), "both have all there is");
         let (one, other) = (self.lanes.get(main.lane), self.lanes.get(added.lane));
-        let union = one.follows.union(&other.follows);
+        assert_eq!(one.grants, other.grants, "both are of one principal");
+        let union = LaneKey { follows: one.follows.union(&other.follows), grants: one.grants };
         // What one holds back comes again though the other has shown it: an older value may have
         // come from the one after that.
         let held_by_one = one.held().map(|held| unless_shown_by(other, held));
         let held_by_other = other.held().map(|held| unless_shown_by(one, held));
         let held = held_by_one.chain(held_by_other).collect();
-        self.looks += (one.holding().values + other.holding().values) as u64;
+        self.looks += 1 + (one.holding().values + other.holding().values) as u64;
         let found = self.lanes.find(&union);
         let lane = if let Some(lane) = found {
             lane
@@ -86,10 +113,14 @@ impl<P> Hub<P> {
             // Nobody but `main` begins here, and it knows what is gone.
             let live = one.live(self.version).chain(other.live(self.version));
             let values: Vec<_> = live.cloned().collect();
-            let lane = self.lanes.create(union, self.tail);
+            let lane = self.create_lane(union);
             self.lanes.change(lane, |lane| lane.merge(values));
             lane
         };
+        if main.begins() && !added.begins() {
+            // What is gone matters to one of them.
+            main.phase = Phase::CatchingUp;
+        }
         main.offset = self.tail;
         // The hub may be behind what one of them has been told of.
         main.gap_known_to = main.gap_known_to.min(added.gap_known_to);
@@ -103,9 +134,10 @@ impl<P> Hub<P> {
     pub fn narrow(&mut self, delivery: &mut Delivery, follows: &EffectiveFilter) -> LaneEnd {
         let old = self.lanes.get(delivery.lane);
         debug_assert!(old.follows.covers(follows), "a part of what it followed");
-        let found = self.lanes.find(follows);
+        let key = LaneKey { follows: follows.clone(), grants: old.grants };
+        let found = self.lanes.find(&key);
         let filters = follows.filters();
-        self.looks += old.holding().values as u64;
+        self.looks += 1 + old.holding().values as u64;
         let held = old.held().filter(|held| filters.matches(&held.value.topic)).collect();
         let rest = old.values.iter().filter(|arrived| filters.matches(&arrived.value.topic));
         let lane = if let Some(id) = found {
@@ -116,11 +148,14 @@ impl<P> Hub<P> {
                 arrived.arrival > delivery.arrival && !lane.holds(&arrived.value)
             };
             let values: Vec<_> = rest.filter(is_lacking).cloned().collect();
-            self.lanes.change(id, |lane| lane.merge(values));
+            if !values.is_empty() {
+                self.looks += lane.holding().values as u64;
+                self.lanes.change(id, |lane| lane.merge(values));
+            }
             id
         } else {
             let values: Vec<_> = rest.cloned().collect();
-            let lane = self.lanes.create(follows.clone(), self.tail);
+            let lane = self.create_lane(key);
             self.lanes.change(lane, |lane| lane.fill(values.into_iter()));
             lane
         };

@@ -3,6 +3,7 @@
 //! out of order, and none missing without a gap that covers it; and of every state key the newest
 //! value.
 
+mod beginning;
 mod rates;
 mod subscriber;
 mod table;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwire_hub::{
-    Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable, Value,
+    Begin, Delivery, Entry, Hub, HubLimits, LaneKey, Next, Start, StateLimits, StateTable, Value,
 };
 use bellwire_model::{
     Cursor, EffectiveFilter, Epoch, MaxRate, NameHasher, Offset, PacedFilter, Topic,
@@ -32,7 +32,8 @@ fn follow(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
 
 fn join(hub: &mut Hub<u64>, follows: &EffectiveFilter, table: &StateTable<u64>) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    hub.join(follows, begin, |_| table.snapshot(follows.filters())).0
+    let key = LaneKey::from(follows.clone());
+    hub.join(&key, begin, |_| table.snapshot(follows.filters())).expect("room").0
 }
 
 /// Everything that a subscriber lacks; values alone are told.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bellwire_hub::{Delivery, Entries, GapReason, Hub, Next, StateTable, Value};
+use bellwire_hub::{Delivery, Entries, GapReason, Hub, LaneId, Next, StateTable, Value};
 use bellwire_model::{EffectiveFilter, FilterSet, Offset, Topic};
 
 /// The values of state topics as one sees them.
@@ -13,8 +13,9 @@ pub(crate) type Board = BTreeMap<(Topic, Arc<str>), u64>;
 struct Interest {
     /// What was asked for, and to what it was narrowed since.
     filters: Vec<FilterSet>,
-    /// Where it began; events up to here are none of its business.
-    began_after: Offset,
+    /// Where it began; events up to here are none of its business. `None`: it wants what there is,
+    /// and has none of it yet.
+    began_after: Option<Offset>,
 }
 
 /// What a gap said: nothing of these filters after the first and up to the last.
@@ -69,9 +70,16 @@ impl Subscriber {
     }
 
     /// Takes one thing, be it at its main place or where it catches up.
-    pub(crate) fn take(&mut self, index: usize, hub: &mut Hub<u64>) -> Taken {
+    pub(crate) fn take(
+        &mut self,
+        index: usize,
+        hub: &mut Hub<u64>,
+        gone: &BTreeMap<LaneId, Offset>,
+    ) -> Taken {
         let place = if index == 0 { &mut self.main } else { &mut self.added[index - 1] };
-        place.take(&mut self.board, hub)
+        let taken = place.take(&mut self.board, hub);
+        place.note_beginning(gone);
+        taken
     }
 
     /// What came for what it no longer follows is forgotten, as clients do that unsubscribe; of what
@@ -95,7 +103,11 @@ impl Subscriber {
 }
 
 impl Place {
-    pub(crate) fn new(follows: EffectiveFilter, delivery: Delivery, began_after: Offset) -> Self {
+    pub(crate) fn new(
+        follows: EffectiveFilter,
+        delivery: Delivery,
+        began_after: Option<Offset>,
+    ) -> Self {
         let filters = vec![follows.filters().clone()];
         Self {
             interests: vec![Interest { filters, began_after }],
@@ -128,6 +140,17 @@ impl Place {
         self.values.retain(|(topic, _), _| filters.matches(topic));
         for interest in &mut self.interests {
             interest.filters.push(filters.clone());
+        }
+    }
+
+    /// Who asks for what there is does not miss what is gone when it gets the first of it.
+    fn note_beginning(&mut self, gone: &BTreeMap<LaneId, Offset>) {
+        if self.delivery.offset() == Offset::ZERO {
+            return;
+        }
+        let gone = gone.get(&self.delivery.lane()).copied().unwrap_or_default();
+        for interest in &mut self.interests {
+            interest.began_after.get_or_insert(gone);
         }
     }
 
@@ -202,7 +225,7 @@ impl Place {
     fn expects(&self, offset: Offset, topic: &Topic) -> bool {
         self.interests.iter().any(|interest| {
             let is_asked_for = interest.filters.iter().all(|filters| filters.matches(topic));
-            offset > interest.began_after && is_asked_for
+            offset > interest.began_after.unwrap_or_default() && is_asked_for
         })
     }
 }

@@ -1,13 +1,15 @@
 //! The journal, the state table, one hub and its subscribers, in the plainest form.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwire_hub::{
-    Begin, Delivery, Entry, GapReason, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, Next, Start,
-    StateLimits, StateTable, Value,
+    Begin, Delivery, Entry, GapReason, Gone, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, LaneKey,
+    Next, Start, StateLimits, StateTable, Value,
 };
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, FilterSet, MaxRate, NameHasher, Offset, PacedFilter, Topic,
+    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, MaxRate, NameHasher, Offset, PacedFilter,
+    Topic,
 };
 
 use crate::subscriber::{Board, Place, Subscriber, Taken};
@@ -74,6 +76,8 @@ pub(crate) struct World {
     unfed_values: Vec<Arc<Value<u64>>>,
     hub: Hub<u64>,
     subscribers: Vec<Subscriber>,
+    /// What was gone when a page was read last for a lane of this number.
+    gone: BTreeMap<LaneId, Offset>,
 }
 
 /// An event of the journal as the hub takes it.
@@ -100,6 +104,7 @@ impl World {
             ring_bytes_max: 1_000,
             lane_entries_max: 16,
             ring_looks_max: 2,
+            ..HubLimits::default()
         };
         Self {
             journal: Vec::new(),
@@ -114,6 +119,7 @@ impl World {
                 NameHasher::new([1, 2]),
             ),
             subscribers: Vec::new(),
+            gone: BTreeMap::new(),
         }
     }
 
@@ -226,17 +232,21 @@ impl World {
             JoinAt::OtherEpoch => after(Epoch::new(6), 3),
             JoinAt::Future => after(EPOCH, tail.get() + 5),
         };
-        let begin = Begin { start, tail, trimmed: self.trimmed(follows.filters()) };
+        let any = FilterSet::from("**".parse::<Filter>().expect("a filter"));
+        let begin = Begin { start, tail, trimmed: self.trimmed(&any) };
+        let key = LaneKey::from(follows.clone());
         let unfed = &mut self.unfed_values;
-        let (delivery, gap) = self.hub.join(&follows, begin, |hub| {
+        let joined = self.hub.join(&key, begin, |hub| {
             hub.push_values(&std::mem::take(unfed), self.now_ms, &mut Vec::new());
             self.table.snapshot(follows.filters())
         });
+        let (delivery, gap) = joined.expect("room");
         assert_eq!(gap.is_some_and(|gap| gap.reason == GapReason::Epoch), gap.is_some());
         let began_after = match (start, gap) {
-            (Start::Latest, _) => tail,
-            (Start::After(cursor), None) => cursor.offset,
-            (Start::Earliest, _) | (_, Some(_)) => begin.trimmed,
+            (Start::Latest, _) => Some(tail),
+            (Start::After(cursor), None) => Some(cursor.offset),
+            (_, Some(gap)) => Some(gap.to.offset),
+            (Start::Earliest, None) => None,
         };
         self.judge_snapshot(delivery.clone());
         Place::new(follows, delivery, began_after)
@@ -315,13 +325,14 @@ impl World {
     fn take(&mut self, (index, place): (usize, usize), count: usize) -> bool {
         for _ in 0..count {
             let subscriber = &mut self.subscribers[index];
-            match subscriber.take(place, &mut self.hub) {
+            match subscriber.take(place, &mut self.hub, &self.gone) {
                 Taken::Nothing => return true,
                 Taken::Something => {}
                 Taken::History(after) => {
                     let place = subscriber.places().nth(place).expect("it was just there");
                     let lane = place.delivery.lane();
                     let page = self.page(lane, after);
+                    self.gone.insert(lane, page.trimmed);
                     self.hub.push_history(page);
                 }
             }
@@ -337,7 +348,8 @@ impl World {
         let entries: Vec<_> = self.journal.iter().filter(kept).take(4).collect();
         let end = if entries.len() == 4 { entries[3].0 } else { self.tail() };
         let entries = entries.into_iter().map(hub_entry).collect();
-        HistoryPage { lane, after, end, trimmed: self.trimmed(filters), entries }
+        let (trimmed, gone) = (self.trimmed(filters), Gone::Retired);
+        HistoryPage { lane, after, end, trimmed, gone, entries }
     }
 
     /// Lets everybody have everything, and holds each against the laws.

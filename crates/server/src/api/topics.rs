@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use bellwire_hub::{Begun, Gap, GapReason, Start};
-use bellwire_journal::{Page, ReadLimit};
+use bellwire_hub::{Begin, Begun, Gap, GapReason, Known, Start};
+use bellwire_journal::{Bounds, Page, ReadLimit};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
@@ -160,8 +160,9 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
     let _turn = app.admission.page().await;
     let read_filters = filters.clone();
     let read = move || -> Result<(Begun, Page, Vec<Bytes>), bellwire_journal::Error> {
-        let place = bellwire_shards::begin(journal.as_ref(), &read_filters, start);
-        let begun = place.begun(Cursor { epoch, offset: place.tail });
+        let Bounds { tail, trimmed } = journal.bounds();
+        let place = Begin { start, tail, trimmed };
+        let begun = place.begun(Cursor { epoch, offset: tail });
         let page = journal.read(begun.offset, &read_filters, limit)?;
         let event =
             |entry: &bellwire_model::Entry| json::event(epoch, Some(entry.offset), &entry.event);
@@ -172,7 +173,11 @@ async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnsw
         .await
         .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
     let at = |offset| Cursor { epoch, offset };
-    let missed = page.lost > 0 || page.trimmed > begun.gap_known_to;
+    let is_news = match begun.known {
+        Known::To(offset) => page.trimmed > offset,
+        Known::WhateverIsGone => false,
+    };
+    let missed = page.lost > 0 || is_news;
     let expired = Gap { from: at(begun.offset), to: at(page.trimmed), reason: GapReason::Expired };
     let foreign = begun.gap.map(|gap| Gap { to: expired.to, ..gap });
     let gap = foreign.or(missed.then_some(expired)).map(|gap| (gap, filters));

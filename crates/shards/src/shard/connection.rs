@@ -104,7 +104,7 @@ impl Connection {
 
     /// Whether it has said something that may be listened to now.
     pub(super) fn wants_to_talk(&self) -> bool {
-        self.websocket.as_ref().is_some_and(|websocket| websocket.has_input && websocket.listens())
+        self.websocket.as_ref().is_some_and(|websocket| websocket.wants_to_talk())
     }
 
     /// Whether subscriptions are on their way.

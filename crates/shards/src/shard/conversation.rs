@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use bellwire_hub::Start;
 use bellwire_model::PacedFilter;
-use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX, WEBSOCKET_HELD_BYTES_MAX};
+use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::Problem;
@@ -19,7 +19,7 @@ use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received};
 
 use super::turn::Shard;
 use super::websocket::WebSocket;
-use super::{Answered, Token};
+use super::{Answered, Token, work};
 use crate::frames::Encoding;
 use crate::publisher::Published;
 use crate::requests::{
@@ -32,17 +32,33 @@ impl Shard {
         self.connections[token].websocket.as_mut().expect("the caller knows that it is one")
     }
 
-    /// Reads what the client of a WebSocket says, up to its share.
+    /// Reads what the client of a WebSocket says, until a visit's budget is used up.
     pub(super) fn listen(&mut self, token: Token) {
-        let mut scratch = std::mem::take(&mut self.input.scratch);
-        for _ in 0..READS_PER_VISIT_MAX {
-            if self.listen_once(token, &mut scratch).is_break() {
-                self.input.scratch = scratch;
-                return;
-            }
+        self.visit_began = self.work();
+        let mut unheard = std::mem::take(&mut self.websocket(token).unheard);
+        if !unheard.is_empty() {
+            self.hear(token, &mut unheard);
         }
+        let mut scratch = std::mem::take(&mut self.input.scratch);
+        let mut reads = 0;
+        let has_more = loop {
+            if reads == READS_PER_VISIT_MAX || self.has_visited_enough() {
+                break true;
+            }
+            if self.listen_once(token, &mut scratch).is_break() {
+                break false;
+            }
+            reads += 1;
+        };
         self.input.scratch = scratch;
-        self.queue(token);
+        if has_more && self.connections.contains(token) {
+            self.queue(token);
+        }
+    }
+
+    /// Whether what a client says has caused as much in this visit as it may.
+    fn has_visited_enough(&self) -> bool {
+        self.work().since(&self.visit_began).uses_up(&work::VISIT)
     }
 
     /// Breaks where there is nothing to read, or nobody to listen to.
@@ -60,6 +76,7 @@ impl Shard {
             Ok(0) => self.close(token),
             Ok(bytes) => {
                 websocket.pings_unanswered = 0;
+                self.work.read_bytes += bytes as u64;
                 self.hear(token, &mut scratch[..bytes]);
                 return ControlFlow::Continue(());
             }
@@ -72,7 +89,7 @@ impl Shard {
         ControlFlow::Break(())
     }
 
-    /// Takes in bytes of a client.
+    /// Takes in bytes of a client. What a visit has no budget for waits for the next.
     pub(super) fn hear(&mut self, token: Token, bytes: &mut [u8]) {
         let mut input = ws::Input::new(bytes);
         loop {
@@ -81,24 +98,41 @@ impl Shard {
             if !websocket.is_open() {
                 return;
             }
-            let held = websocket.decoder.held_bytes();
             let received = websocket.decoder.next(&mut input, &mut self.input.inflater);
-            self.input.held_bytes += websocket.decoder.held_bytes();
-            self.input.held_bytes -= held;
             if websocket.decoder.held_bytes() == 0 {
                 websocket.beats_incomplete = 0;
             }
             match received {
                 Ok(Some(received)) => self.on_received(token, received),
-                Ok(None) if self.input.held_bytes > WEBSOCKET_HELD_BYTES_MAX => {
-                    let reason = "too much that is incomplete is held: come back later";
-                    return self.end(token, CloseCode::TRY_AGAIN_LATER, reason);
-                }
-                Ok(None) => return,
+                Ok(None) => return self.note_hoard(token),
                 Err(violation) => {
                     return self.end(token, violation.close_code(), &violation.to_string());
                 }
             }
+            if self.has_visited_enough() && !input.is_empty() {
+                if let Some(connection) = self.connections.get_mut(token)
+                    && let Some(websocket) = connection.websocket.as_mut()
+                    && websocket.is_open()
+                {
+                    websocket.unheard = Box::from(&*input.into_rest());
+                    self.note_hoard(token);
+                }
+                return;
+            }
+        }
+    }
+
+    /// Counts what is held of a client's words. Where that is too much in all, those end who hoard.
+    fn note_hoard(&mut self, token: Token) {
+        let bytes = self.websocket(token).held_bytes();
+        self.input.hoards.note(token, bytes);
+        if !self.input.hoards.is_full() {
+            return;
+        }
+        for hoarder in self.input.hoards.worst() {
+            let reason = "too much that is incomplete is held: come back later";
+            self.end(hoarder, CloseCode::TRY_AGAIN_LATER, reason);
+            self.queue(hoarder);
         }
     }
 
@@ -269,10 +303,8 @@ impl Shard {
 
     /// Begins to end a conversation: nothing but a close frame follows what is being written.
     pub(super) fn end(&mut self, token: Token, code: CloseCode, reason: &str) {
-        let websocket = self.websocket(token);
-        let held = websocket.decoder.held_bytes();
-        websocket.end(code, reason);
-        self.input.held_bytes -= held;
+        self.websocket(token).end(code, reason);
+        self.input.hoards.note(token, 0);
     }
 
     /// The last words of a WebSocket are written, and the client is told that nothing follows. It

@@ -17,11 +17,8 @@ impl Shard {
     /// Ends everybody's stream.
     pub(super) fn drain(&mut self) {
         self.write_what_waits();
-        let mut account = Account {
-            now: self.ticker.now(),
-            written: &mut self.written,
-            segments: &mut self.segments,
-        };
+        let mut account =
+            Account { now: self.ticker.now(), work: &mut self.work, segments: &mut self.segments };
         for (_, connection) in &mut self.connections {
             say_goodbye(connection, &mut account);
         }
@@ -42,7 +39,7 @@ impl Shard {
         for token in pairs {
             let mut account = Account {
                 now: self.ticker.now(),
-                written: &mut self.written,
+                work: &mut self.work,
                 segments: &mut self.segments,
             };
             say_goodbye(&mut self.connections[token], &mut account);

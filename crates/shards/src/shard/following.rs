@@ -3,9 +3,9 @@
 //! Each of its subscriptions has a lane with the filters in canonical form, and remembers those that
 //! were asked for and that others of its own cover: what is asked for can be taken back.
 
-use bellwire_hub::Start;
+use bellwire_hub::{LaneKey, Start};
 use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, SUBSCRIPTIONS_ADDED_MAX};
-use bellwire_model::{EffectiveFilter, Filter, FilterError, PacedFilter};
+use bellwire_model::{EffectiveFilter, Filter, FilterError, Grants, PacedFilter};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::request::RequestId;
 use bytes::Bytes;
@@ -24,6 +24,8 @@ impl Shard {
         id: Option<&RequestId>,
         (topics, start): (Vec<PacedFilter>, Start),
     ) -> Result<Option<Bytes>, Problem> {
+        // Each is held against each.
+        self.work.looks += (topics.len() * topics.len()) as u64;
         let asked = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
         if self.websocket(token).added.len() >= SUBSCRIPTIONS_ADDED_MAX {
             let detail = format!(
@@ -38,7 +40,10 @@ impl Shard {
         if all.len() > FILTERS_PER_CONNECTION_MAX {
             return Err(invalid(FilterError::TooMany { filters: all.len() }));
         }
-        let (subscription, gap) = self.follow(token, &asked, start)?;
+        let grants = Grants::of(self.websocket(token).principal);
+        let key = LaneKey { follows: asked, grants };
+        let (subscription, gap) = self.follow(token, &key, start)?;
+        let asked = key.follows;
         let covered = asked.covered(topics);
         let added = Added { subscription, covered, id: id.cloned() };
         self.websocket(token).added.push(added);
@@ -63,6 +68,7 @@ impl Shard {
         for which in self.subscriptions(token).collect::<Vec<_>>().into_iter().rev() {
             let mut asked: Vec<PacedFilter> = self.asked(token, which).collect();
             let count = asked.len();
+            self.work.looks += (count * filters.len()) as u64;
             asked.retain(|paced| !filters.contains(&paced.filter));
             if asked.len() < count {
                 self.keep(token, which, asked);

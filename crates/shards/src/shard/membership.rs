@@ -1,8 +1,8 @@
 //! Who is in a shard and follows what: connections come, subscribe to more or less, and go.
 
-use bellwire_hub::{Gap, LaneEnd, LaneId, Start};
-use bellwire_model::limits::{LANES_BYTES_MAX, LANES_PER_SHARD_MAX};
-use bellwire_model::{EffectiveFilter, PacedFilter};
+use bellwire_hub::{Begin, Gap, LaneEnd, LaneId, LaneKey, Start};
+use bellwire_journal::Bounds;
+use bellwire_model::{EffectiveFilter, Grants, PacedFilter};
 use bellwire_process::clock::ticks;
 use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
@@ -15,17 +15,17 @@ use super::turn::{self, Shard};
 use super::websocket::WebSocket;
 use super::{Handoff, Token, speech};
 use crate::frames::Framing;
-use crate::stream_request;
 
 impl Shard {
     /// Takes a connection in, and begins to serve it.
     pub(super) fn adopt(&mut self, handoff: Handoff) {
         let Handoff { mut socket, request, principal, mut early, place } = handoff;
         if let Socket::Collector(collector) = socket {
-            return self.adopt_poll(collector, &request);
+            return self.adopt_poll(collector, (&request, principal));
         }
         let token = self.connections.vacant_key();
-        let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
+        let key = LaneKey { follows: request.follows.clone(), grants: Grants::of(principal) };
+        let (mut main, gap) = match self.follow(token, &key, request.start) {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&problem);
@@ -77,6 +77,7 @@ impl Shard {
             return self.close(token);
         }
         if connection.websocket.is_some() && !early.is_empty() {
+            self.visit_began = self.work();
             self.hear(token, &mut early);
         }
         self.visit(token);
@@ -87,11 +88,11 @@ impl Shard {
     pub(super) fn follow(
         &mut self,
         token: Token,
-        follows: &EffectiveFilter,
+        key: &LaneKey,
         start: Start,
     ) -> Result<(Subscription, Option<Gap>), Problem> {
-        let begun = self.begin(token, follows, start)?;
-        self.surroundings.subscriptions.join(follows.filters());
+        let begun = self.begin(token, key, start)?;
+        self.surroundings.subscriptions.join(key.follows.filters());
         Ok(begun)
     }
 
@@ -99,37 +100,28 @@ impl Shard {
     pub(super) fn begin(
         &mut self,
         token: Token,
-        follows: &EffectiveFilter,
+        key: &LaneKey,
         start: Start,
     ) -> Result<(Subscription, Option<Gap>), Problem> {
-        if !self.hub.has_lane(follows) && !self.has_room_for_lane() {
-            let detail =
-                "as many different filters are followed as may be: follow one of a broader kind";
-            return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
-        }
-        let filters = follows.filters();
-        let begin = stream_request::begin(self.surroundings.journal.as_ref(), filters, start);
+        let Bounds { tail, trimmed } = self.surroundings.journal.bounds();
+        let begin = Begin { start, tail, trimmed };
         let mut touched = Vec::new();
         let (table, inbox) = (&self.surroundings.table, &self.handle.0);
         let now_ms = self.ticker.now_ms();
-        let looks = self.hub.looks();
-        let (delivery, gap) = self.hub.join(follows, begin, |hub| {
+        let joined = self.hub.join(key, begin, |hub| {
             // Changes come into the inbox under the table's lock: the two agree while it is held.
             let table = table.lock().expect("not poisoned");
             let batches = inbox.take_batches();
-            let snapshot = table.snapshot(filters);
+            let snapshot = table.snapshot(key.follows.filters());
             drop(table);
             turn::push(hub, batches, now_ms, &mut touched);
             snapshot
         });
-        self.written.collected += (self.hub.looks() - looks) as usize;
         self.touch(touched);
+        let (delivery, gap) = joined
+            .map_err(|error| Problem::new(Code::ConnectionsExhausted, error).retry_after(30))?;
         let place = self.members.join(delivery.lane(), token);
         Ok((Subscription { delivery, place }, gap))
-    }
-
-    fn has_room_for_lane(&self) -> bool {
-        self.hub.lanes() < LANES_PER_SHARD_MAX && self.hub.size().lane_bytes < LANES_BYTES_MAX
     }
 
     /// Ends a subscription that was counted.
@@ -221,9 +213,7 @@ impl Shard {
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.outlet.socket.end();
         // The descriptor is about to close, which removes it from the poll.
-        if let Some(websocket) = &connection.websocket {
-            self.input.held_bytes -= websocket.decoder.held_bytes();
-        }
+        self.input.hoards.note(token, 0);
         while self.connections[token].has_added() {
             self.cancel(token, 0);
         }

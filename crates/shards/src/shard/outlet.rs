@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes};
 
 use super::segments::Segments;
 use super::socket::Socket;
+use super::work::Work;
 use crate::frames::{Form, Frames};
 
 /// Where the bytes of one connection go.
@@ -28,20 +29,11 @@ pub(super) struct Outlet {
     is_full: bool,
 }
 
-/// What was written, for the figures.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Written {
-    pub(super) events: u64,
-    pub(super) bytes: u64,
-    /// Pointers that were taken for polls and for new lanes: what they cost is no bytes.
-    pub(super) collected: usize,
-}
-
 /// When a write happens, and where it is counted.
 #[derive(Debug)]
 pub(super) struct Account<'a> {
     pub(super) now: Tick,
-    pub(super) written: &'a mut Written,
+    pub(super) work: &'a mut Work,
     pub(super) segments: &'a mut Segments,
 }
 
@@ -118,7 +110,7 @@ impl Outlet {
         let Some(first) = pieces.next() else { return Ok(true) };
         let Some(second) = pieces.next() else {
             // Mostly there is one, and nothing to be gathered.
-            account.written.events += 1;
+            account.work.events += 1;
             return self.write_each(&[first], account, taken);
         };
         let mut batch = vec![first, second];
@@ -131,7 +123,7 @@ impl Outlet {
             bytes += piece.frames.size_bytes(self.form);
             batch.push(piece);
         };
-        account.written.events += batch.len() as u64;
+        account.work.events += batch.len() as u64;
         if self.form.framing.is_gzip() && bytes >= GZIP_BYTES_MIN {
             let segment = account.segments.segment(self.form, &batch);
             for piece in &batch {
@@ -164,7 +156,7 @@ impl Outlet {
         for (index, (piece, slice)) in batch.iter().zip(slices).enumerate() {
             // Of a socket that took nothing the first waits, so that it is woken for it.
             if rest == 0 && index > 0 {
-                account.written.events -= (batch.len() - index) as u64;
+                account.work.events -= (batch.len() - index) as u64;
                 return Ok(false);
             }
             taken(piece.upto);
@@ -172,7 +164,7 @@ impl Outlet {
                 let mut kept = piece.frames.shared(form);
                 kept.advance(rest);
                 self.unwritten = Some(Box::new(kept));
-                account.written.events -= (batch.len() - index - 1) as u64;
+                account.work.events -= (batch.len() - index - 1) as u64;
                 return Ok(false);
             }
             rest -= slice.len();
@@ -195,7 +187,7 @@ impl Outlet {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => {
                     self.written_at = account.now;
-                    account.written.bytes += taken as u64;
+                    account.work.written_bytes += taken as u64;
                     return Ok(taken);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -12,9 +12,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bellwire_hub::LaneKey;
 use bellwire_hub::{Delivery, Next};
-use bellwire_model::limits::{COLLECTED_PER_TURN_MAX, COLLECTED_PER_VISIT_MAX};
-use bellwire_model::{EffectiveFilter, Offset, Principal};
+use bellwire_model::limits::LOOKS_PER_VISIT_MAX;
+use bellwire_model::{EffectiveFilter, Grants, Offset, Principal};
 use bellwire_process::clock::{TICK, Tick, ticks};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -82,12 +83,18 @@ impl Drop for Pending {
 
 impl Shard {
     /// Takes a poll in, and answers it if there is something.
-    pub(super) fn adopt_poll(&mut self, mut collector: Box<Collector>, request: &StreamRequest) {
+    pub(super) fn adopt_poll(
+        &mut self,
+        mut collector: Box<Collector>,
+        (request, principal): (&StreamRequest, Principal),
+    ) {
         let token = self.connections.vacant_key();
         let followed = if collector.is_given_up() {
             None
         } else {
-            let begun = self.begin(token, &request.follows, request.start);
+            let grants = Grants::of(principal);
+            let key = LaneKey { follows: request.follows.clone(), grants };
+            let begun = self.begin(token, &key, request.start);
             begun.map_err(|problem| collector.refuse(&problem)).ok()
         };
         let Some((main, gap)) = followed else { return self.handle.forget_poll() };
@@ -191,11 +198,10 @@ pub(super) fn pump(
 const COLLECTED_AT_LEAST: usize = 64;
 
 fn collect(collector: &mut Collector, delivery: &mut Delivery, tools: &mut Tools<'_>) -> Came {
-    let rest = COLLECTED_PER_TURN_MAX.saturating_sub(tools.account.written.collected);
-    let granted = rest.clamp(COLLECTED_AT_LEAST, COLLECTED_PER_VISIT_MAX);
+    let granted = tools.looks_left.clamp(COLLECTED_AT_LEAST, LOOKS_PER_VISIT_MAX);
     let mut share = granted;
     let came = collect_within(&mut share, (collector, delivery), tools);
-    tools.account.written.collected += granted - share;
+    tools.account.work.looks += (granted - share) as u64;
     came
 }
 
@@ -234,15 +240,17 @@ mod tests {
     use std::time::Duration;
 
     use bellwire_hub::{Begin, Hub, HubLimits, Start, StateLimits, StateTable};
+    use bellwire_model::limits::LOOKS_PER_TURN_MAX;
     use bellwire_model::{Body, Cursor, Epoch, Event, Filter, FilterSet, NameHasher, Timestamp};
 
     use super::super::inbox::poll_and_handle;
-    use super::super::outlet::{Account, Written};
+    use super::super::outlet::Account;
     use super::super::segments::Segments;
+    use super::super::work::Work;
     use super::*;
     use crate::frames::Frames;
 
-    const KEYS: usize = 3 * COLLECTED_PER_TURN_MAX;
+    const KEYS: usize = 3 * LOOKS_PER_TURN_MAX;
 
     fn table() -> StateTable<Frames> {
         let room = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
@@ -274,10 +282,11 @@ mod tests {
         changes.sort_unstable_by_key(|value| value.version);
         hub.push_values(&changes, 0, &mut Vec::new());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let follows = EffectiveFilter::from(filters.clone());
+        let key = LaneKey::from(EffectiveFilter::from(filters.clone()));
         let mut polls: Vec<_> = (0..40)
             .map(|_| {
-                let (delivery, _) = hub.join(&follows, begin, |_| table.snapshot(&filters));
+                let joined = hub.join(&key, begin, |_| table.snapshot(&filters));
+                let (delivery, _) = joined.expect("room");
                 (Collector::new(Duration::ZERO), delivery)
             })
             .collect();
@@ -287,11 +296,12 @@ mod tests {
         while !polls.is_empty() {
             turns += 1;
             assert!(turns < 10_000, "everybody gets on");
-            let mut written = Written::default();
+            let mut work = Work::default();
             polls.retain_mut(|((collector, asked), delivery)| {
-                let account = Account { now: 0, written: &mut written, segments: &mut segments };
+                let looks_left = LOOKS_PER_TURN_MAX.saturating_sub(work.looks as usize);
+                let account = Account { now: 0, work: &mut work, segments: &mut segments };
                 let heartbeat_interval = Duration::MAX;
-                let mut tools = Tools { hub: &mut hub, heartbeat_interval, account };
+                let mut tools = Tools { hub: &mut hub, heartbeat_interval, looks_left, account };
                 if !pump(collector, delivery, &mut tools).has_ended {
                     return true;
                 }
@@ -301,10 +311,10 @@ mod tests {
                 assert!(!values.iter().any(|value| value.payload.is_encoded()));
                 false
             });
-            let bound = COLLECTED_PER_TURN_MAX + 40 * COLLECTED_AT_LEAST;
-            assert!(written.collected <= bound, "{}", written.collected);
+            let bound = LOOKS_PER_TURN_MAX + 40 * COLLECTED_AT_LEAST;
+            assert!(work.looks <= bound as u64, "{}", work.looks);
         }
-        assert!(turns > KEYS / COLLECTED_PER_VISIT_MAX, "{turns}");
+        assert!(turns > KEYS / LOOKS_PER_VISIT_MAX, "{turns}");
     }
 
     #[test]

@@ -12,13 +12,15 @@ use bellwire_wire::request::RequestId;
 use super::connection::Connection;
 use super::outlet::{Account, Outlet, Piece, Upto};
 use super::speech;
-use crate::frames::Frames;
+use crate::frames::{self, Frames};
 
 /// What a pump works with, beside the connection.
 #[derive(Debug)]
 pub(super) struct Tools<'a> {
     pub(super) hub: &'a mut Hub<Frames>,
     pub(super) heartbeat_interval: Duration,
+    /// What this turn may still look at for those who collect.
+    pub(super) looks_left: usize,
     pub(super) account: Account<'a>,
 }
 
@@ -125,7 +127,7 @@ impl Stretch<'_> {
             if share == 0 {
                 return Ok(Came::Share);
             }
-            let before = tools.account.written.bytes;
+            let before = (tools.account.work.written_bytes, frames::deflated_bytes());
             match tools.hub.next(self.delivery) {
                 Next::Nothing => return Ok(Came::Complete),
                 Next::Later => return Ok(Came::Share),
@@ -148,7 +150,10 @@ impl Stretch<'_> {
                 Next::Entries(entries) => self.write_entries(entries, &mut tools.account)?,
                 Next::Values(values) => self.write_values(values, &mut tools.account)?,
             }
-            share = share.saturating_sub((tools.account.written.bytes - before) as usize);
+            let written = tools.account.work.written_bytes - before.0;
+            // What is compressed costs what it was before.
+            let deflated = frames::deflated_bytes() - before.1;
+            share = share.saturating_sub(written.max(deflated) as usize);
         }
     }
 

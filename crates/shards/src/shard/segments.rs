@@ -6,17 +6,15 @@
 use std::hash::{Hash, Hasher};
 
 use bellwire_model::limits::GZIP_SEGMENTS_MAX;
-use bellwire_wire::Deflater;
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::outlet::{Piece, Upto};
-use crate::frames::Form;
+use crate::frames::{self, Form};
 
-/// The newest runs of a shard, and what compresses them.
+/// The newest runs of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    deflater: Deflater,
     by_hash: FxHashMap<u64, Segment>,
 }
 
@@ -44,7 +42,7 @@ impl Segments {
         }
         let parts: Vec<&[u8]> =
             pieces.iter().map(|piece| piece.frames.payload(form.encoding)).collect();
-        let bytes = form.framing.wrap_gzip(&self.deflater.segment(&parts));
+        let bytes = form.framing.wrap_gzip(&frames::gzip_segment(&parts));
         if self.by_hash.len() >= GZIP_SEGMENTS_MAX {
             self.by_hash.clear();
         }

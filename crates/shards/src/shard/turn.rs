@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, LaneId};
 use bellwire_model::limits::{
-    COLLECTED_PER_TURN_MAX, IDLE_INPUT_BYTES_MAX, READ_BYTES_MAX, TURN_BYTES_MAX, VISITS_PER_TURN,
+    IDLE_INPUT_BYTES_MAX, LOOKS_PER_TURN_MAX, READ_BYTES_MAX, VISITS_PER_TURN,
 };
 use bellwire_model::{Cursor, NameHasher, Offset};
 use bellwire_process::clock::{Tick, Ticker, ticks};
-use bellwire_process::crash;
+use bellwire_process::{Figure, crash};
 use bellwire_wire::ws::{CloseCode, Inflater};
 use mio::{Events, Poll};
 use slab::Slab;
@@ -20,19 +20,24 @@ use slab::Slab;
 use super::catch_up::CatchUps;
 use super::compaction::HeldUp;
 use super::connection::Connection;
+use super::hoards::Hoards;
 use super::inbox::{ShardHandle, Waiting, poll_and_handle};
 use super::lag::Laggards;
 use super::lanes::LaneMembers;
-use super::outlet::{Account, Written};
+use super::outlet::Account;
 use super::pump::{self, Tools};
 use super::segments::Segments;
 use super::wheel::Wheel;
+use super::work::{self, Work};
 use super::{Handoff, Surroundings, Token, polls, speech};
 use crate::feed::Batch;
-use crate::frames::Frames;
+use crate::frames::{self, Frames};
 
 /// The poll's token of the inbox; connections have their slab keys.
 const INBOX: mio::Token = mio::Token(usize::MAX);
+
+/// Events of the poll that a turn looks at.
+const EVENTS_PER_TURN: usize = 1024;
 
 /// What a shard is spawned from. Its handle exists first: the feed needs it.
 #[derive(Debug)]
@@ -58,27 +63,7 @@ pub fn spawn(
     parts: ShardParts,
     surroundings: Arc<Surroundings>,
 ) -> io::Result<JoinHandle<()>> {
-    let ticker = Ticker::start();
-    let tail = Cursor { epoch: surroundings.journal.epoch(), offset: parts.tail };
-    let shard = Shard {
-        hub: Hub::new(tail, HubLimits::default(), parts.name_hasher),
-        poll: parts.poll,
-        handle: parts.handle,
-        connections: Slab::new(),
-        members: LaneMembers::default(),
-        adoptions: VecDeque::new(),
-        queued: VecDeque::new(),
-        catch_ups: CatchUps::default(),
-        wheel: Wheel::new(ticker.now()),
-        ticker,
-        input: Input::default(),
-        written: Written::default(),
-        segments: Segments::default(),
-        laggards: Laggards::default(),
-        held_up_by: Vec::new(),
-        index,
-        surroundings,
-    };
+    let shard = Shard::new(index, parts, surroundings);
     crash::spawn_essential(format!("shard-{index}"), move || shard.run())
 }
 
@@ -99,7 +84,12 @@ pub(super) struct Shard {
     pub(super) ticker: Ticker,
     /// What clients say.
     pub(super) input: Input,
-    pub(super) written: Written,
+    /// What was done so far, but for what others count: see [`Shard::work`].
+    pub(super) work: Work,
+    /// All of it when this turn began, and when somebody was last listened to.
+    pub(super) turn_began: Work,
+    pub(super) visit_began: Work,
+    shown: Shown,
     pub(super) segments: Segments,
     pub(super) laggards: Laggards,
     pub(super) held_up_by: Vec<HeldUp>,
@@ -112,52 +102,99 @@ pub(super) struct Input {
     /// What was read last; nobody keeps any of it.
     pub(super) scratch: Vec<u8>,
     pub(super) inflater: Inflater,
-    /// Bytes that are held of what clients have sent only in part.
-    pub(super) held_bytes: usize,
+    /// What is held of what they have said.
+    pub(super) hoards: Hoards,
     /// The last number that was given to a WebSocket.
     pub(super) serial: u32,
 }
 
-impl Default for Input {
-    fn default() -> Self {
+impl Input {
+    fn new(held_bytes_max: usize) -> Self {
         let (scratch, inflater) = (vec![0; READ_BYTES_MAX], Inflater::default());
-        Self { scratch, inflater, held_bytes: 0, serial: 0 }
+        Self { scratch, inflater, hoards: Hoards::new(held_bytes_max), serial: 0 }
     }
 }
 
 impl Shard {
-    fn run(mut self) {
-        let mut events = Events::with_capacity(1024);
-        loop {
-            let timeout = self.poll_timeout();
-            if let Err(error) = self.poll.poll(&mut events, Some(timeout)) {
-                // Anything else says that the descriptor is broken: nobody could be served.
-                assert_eq!(error.kind(), io::ErrorKind::Interrupted, "poll failed: {error}");
-            }
-            for event in &events {
-                if event.token() == INBOX {
-                    let waiting = self.handle.0.take();
-                    if self.take_in(waiting) == Phase::Ended {
-                        return;
-                    }
-                } else {
-                    self.on_socket_event(event);
-                }
-            }
-            self.release();
-            self.close_who_hold_up();
-            self.adopt_some();
-            self.visit_touched();
-            self.admit_to_history();
-            self.visit_queued();
-            self.look_at_wheel();
-            self.report_lag();
-            self.free_history();
-            if self.queued.is_empty() && !self.members.has_touched() {
-                self.segments.clear();
-            }
-            self.report();
+    pub(super) fn new(index: usize, parts: ShardParts, surroundings: Arc<Surroundings>) -> Self {
+        let ticker = Ticker::start();
+        let tail = Cursor { epoch: surroundings.journal.epoch(), offset: parts.tail };
+        Self {
+            hub: Hub::new(tail, HubLimits::default(), parts.name_hasher),
+            poll: parts.poll,
+            handle: parts.handle,
+            connections: Slab::new(),
+            members: LaneMembers::default(),
+            adoptions: VecDeque::new(),
+            queued: VecDeque::new(),
+            catch_ups: CatchUps::default(),
+            wheel: Wheel::new(ticker.now()),
+            ticker,
+            input: Input::new(surroundings.held_bytes_max),
+            work: Work::default(),
+            turn_began: Work::default(),
+            visit_began: Work::default(),
+            shown: Shown::default(),
+            segments: Segments::default(),
+            laggards: Laggards::default(),
+            held_up_by: Vec::new(),
+            index,
+            surroundings,
         }
+    }
+
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        while self.turn(&mut events) == Phase::Running {}
+    }
+
+    /// Waits until there is something to do, and does some of it.
+    pub(super) fn turn(&mut self, events: &mut Events) -> Phase {
+        let timeout = self.poll_timeout();
+        if let Err(error) = self.poll.poll(events, Some(timeout)) {
+            // Anything else says that the descriptor is broken: nobody could be served.
+            assert_eq!(error.kind(), io::ErrorKind::Interrupted, "poll failed: {error}");
+        }
+        self.turn_began = self.work();
+        for event in &*events {
+            if event.token() == INBOX {
+                let waiting = self.handle.0.take();
+                if self.take_in(waiting) == Phase::Ended {
+                    return Phase::Ended;
+                }
+            } else {
+                self.on_socket_event(event);
+            }
+        }
+        self.release();
+        self.close_who_hold_up();
+        self.adopt_some();
+        self.visit_touched();
+        self.admit_to_history();
+        self.visit_queued();
+        self.look_at_wheel();
+        self.report_lag();
+        self.free_history();
+        if self.queued.is_empty() && !self.members.has_touched() {
+            self.segments.clear();
+        }
+        self.report();
+        Phase::Running
+    }
+
+    /// What was done so far.
+    pub(super) fn work(&self) -> Work {
+        Work {
+            deflated_bytes: frames::deflated_bytes(),
+            inflated_bytes: self.input.inflater.inflated_bytes(),
+            looks: self.work.looks + self.hub.looks(),
+            ..self.work
+        }
+    }
+
+    /// What was done in this turn.
+    fn work_of_turn(&self) -> Work {
+        self.work().since(&self.turn_began)
     }
 
     fn poll_timeout(&self) -> Duration {
@@ -224,7 +261,7 @@ impl Shard {
     /// Takes in some of the connections that wait, so that many of them do not hold up the others.
     fn adopt_some(&mut self) {
         for taken in 0..self.adoptions.len().min(VISITS_PER_TURN) {
-            if taken > 0 && self.has_written_enough() {
+            if taken > 0 && self.has_done_enough() {
                 break;
             }
             let Some(handoff) = self.adoptions.pop_front() else { break };
@@ -246,7 +283,13 @@ impl Shard {
                 return self.close(token);
             }
         }
-        if is_wanted {
+        if !is_wanted {
+            return;
+        }
+        // The other half is for those who wait already.
+        if self.work_of_turn().uses_up(&work::TURN.half()) {
+            self.queue(token);
+        } else {
             self.visit(token);
         }
     }
@@ -263,7 +306,7 @@ impl Shard {
     /// Gives each connection that had more than its share another turn.
     fn visit_queued(&mut self) {
         for visited in 0..self.queued.len().min(VISITS_PER_TURN) {
-            if visited > 0 && self.has_written_enough() {
+            if visited > 0 && self.has_done_enough() {
                 break;
             }
             let Some(token) = self.queued.pop_front() else { break };
@@ -275,11 +318,10 @@ impl Shard {
         }
     }
 
-    /// Whether a turn has written so much that live events should come next. Of those who come or
-    /// catch up one is served in any case.
-    fn has_written_enough(&self) -> bool {
-        let Written { bytes, collected, .. } = self.written;
-        bytes >= TURN_BYTES_MAX || collected >= COLLECTED_PER_TURN_MAX
+    /// Whether a turn has done so much that live events should come next. Of those who come, talk
+    /// or catch up one is served in any case.
+    fn has_done_enough(&self) -> bool {
+        self.work_of_turn().uses_up(&work::TURN)
     }
 
     /// Gives a connection another turn.
@@ -302,17 +344,19 @@ impl Shard {
         if connection.wants_to_talk() {
             self.listen(token);
         }
+        let looks_left = LOOKS_PER_TURN_MAX.saturating_sub(self.work_of_turn().looks as usize);
         loop {
             let Some(connection) = self.connections.get_mut(token) else { return };
             if connection.outlet.is_full() {
                 return;
             }
             let mut tools = Tools {
+                looks_left,
                 hub: &mut self.hub,
                 heartbeat_interval: self.surroundings.timing.heartbeat_interval,
                 account: Account {
                     now: self.ticker.now(),
-                    written: &mut self.written,
+                    work: &mut self.work,
                     segments: &mut self.segments,
                 },
             };
@@ -415,11 +459,37 @@ impl Shard {
     }
 
     pub(super) fn report(&mut self) {
-        let written = std::mem::take(&mut self.written);
-        if written.bytes > 0 {
-            self.surroundings.figures.events_delivered.add(written.events);
-            self.surroundings.figures.bytes_delivered.add(written.bytes);
+        let Work { events, written_bytes, looks, .. } = self.work_of_turn();
+        let figures = &self.surroundings.figures;
+        if written_bytes > 0 {
+            figures.events_delivered.add(events);
+            figures.bytes_delivered.add(written_bytes);
         }
+        figures.turns.add(1);
+        if looks > self.shown.turn_looks_max {
+            figures.turn_looks_max.raise(looks);
+            self.shown.turn_looks_max = looks;
+        }
+        show(&figures.websockets_held, &mut self.shown.held_bytes, self.input.hoards.bytes());
+        show(&figures.lane_bytes, &mut self.shown.lane_bytes, self.hub.size().lane_bytes);
+    }
+}
+
+/// What a shard has told the figures that all shards add to.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    turn_looks_max: u64,
+    held_bytes: usize,
+    lane_bytes: usize,
+}
+
+/// Replaces this shard's part of a figure.
+fn show(figure: &Figure, shown: &mut usize, now: usize) {
+    let before = std::mem::replace(shown, now);
+    if now > before {
+        figure.add((now - before) as u64);
+    } else if now < before {
+        figure.sub((before - now) as u64);
     }
 }
 
@@ -439,7 +509,7 @@ pub(super) fn push(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Running,
     Ended,
 }

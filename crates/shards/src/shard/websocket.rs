@@ -33,6 +33,8 @@ pub(super) struct WebSocket {
     pub(super) beats_incomplete: u8,
     /// The socket may have input that was not read yet.
     pub(super) has_input: bool,
+    /// What was read and is yet to be listened to: a visit's budget was used up.
+    pub(super) unheard: Box<[u8]>,
     phase: Phase,
 }
 
@@ -73,15 +75,27 @@ impl WebSocket {
             beats_incomplete: 0,
             // What came along with the handshake does not tell of itself.
             has_input: true,
+            unheard: Box::default(),
             phase: Phase::Open,
         }
     }
 
     /// Whether the client is listened to: not while it has as many replies to come as it may, or
-    /// does not read those that came. At the end its words are read, and not minded.
+    /// does not read those that came; a subscription counts until it is ready. At the end its words
+    /// are read, and not minded.
     pub(super) fn listens(&self) -> bool {
-        let owed = self.requests_in_flight as usize + self.replies.len();
+        let owed = self.requests_in_flight as usize + self.replies.len() + self.added.len();
         !self.is_open() || owed < REQUESTS_IN_FLIGHT_MAX
+    }
+
+    /// Whether it has said something that may be listened to now.
+    pub(super) fn wants_to_talk(&self) -> bool {
+        (self.has_input || !self.unheard.is_empty()) && self.listens()
+    }
+
+    /// Bytes that are held of what the client has said: in part, or more than was listened to.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes() + self.unheard.len()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -121,13 +135,14 @@ impl WebSocket {
         None
     }
 
-    /// A close frame is the last thing that is written; what the client has said in part is freed.
+    /// A close frame is the last thing that is written; what is held of the client's words is freed.
     pub(super) fn end(&mut self, code: CloseCode, reason: &str) {
         if self.is_open() {
             self.replies.push_back(ws::close(code, reason));
             self.phase = Phase::Ending;
         }
         self.decoder.end();
+        self.unheard = Box::default();
     }
 
     /// The last words have been written: there may be an answer.

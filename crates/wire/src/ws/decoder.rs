@@ -43,6 +43,11 @@ impl<'a> Input<'a> {
         self.0.is_empty()
     }
 
+    /// What was not decoded.
+    pub fn into_rest(self) -> &'a mut [u8] {
+        self.0
+    }
+
     fn take(&mut self, bytes: usize) -> &'a mut [u8] {
         self.0.split_off_mut(..bytes).expect("no more is taken than there is")
     }

@@ -200,10 +200,18 @@ fn who_leaves_without_a_word_leaves_nothing_behind() {
 }
 
 #[test]
-fn half_finished_messages_are_bounded_together() {
+fn half_finished_messages_are_bounded_together_at_the_cost_of_those_who_hoard() {
     let server = Server::start_with(&["--shards", "1"]);
     let address = server.address();
     let mut witness = Witness::new(address);
+    // They have begun before all others, and hold little.
+    let small = br#"{"request":"subscribe","id":1,"topics":["small"]}"#;
+    let (first, last) = small.split_at(20);
+    let mut neighbours: Vec<Frames> = (0..3).map(|_| Frames::open(address, "")).collect();
+    for frames in &mut neighbours {
+        frames.send(masked(TEXT, first));
+        frames.assert_alive();
+    }
     let begun = masked(TEXT, &vec![b' '; WEBSOCKET_MESSAGE_BYTES_MAX / 2]);
     let rest = masked(CONTINUATION, &vec![b' '; WEBSOCKET_MESSAGE_BYTES_MAX / 2 - 100]);
     let holders_max = WEBSOCKET_HELD_BYTES_MAX / (WEBSOCKET_MESSAGE_BYTES_MAX - 100);
@@ -214,7 +222,7 @@ fn half_finished_messages_are_bounded_together() {
             frames
         })
         .collect();
-    // Those who add to it when it is too much have to come back later.
+    // When it is too much, those have to come back later who hold much.
     for frames in &mut holders {
         frames.send(&rest);
     }
@@ -242,6 +250,18 @@ fn half_finished_messages_are_bounded_together() {
     }
     assert!(refused > 0, "all {} were kept", kept.len());
     assert!(kept.len() >= holders_max / 2, "only {} were kept", kept.len());
+    let held = server.figure("bellwire_websockets_held_bytes");
+    assert!((1..=WEBSOCKET_HELD_BYTES_MAX as u64).contains(&held), "{held} bytes are held");
+    for mut frames in neighbours {
+        frames.send(masked(FIN | CONTINUATION, last));
+        let reply = loop {
+            let frame = frames.next();
+            if frame.first == FIN | TEXT && frame.json().get("reply").is_some() {
+                break frame.json();
+            }
+        };
+        assert_eq!(reply, json!({"reply": 1}), "whoever holds little pays for nobody");
+    }
     // Those who were kept may go on, and what they held is free again.
     for frames in &mut kept {
         frames.send(masked(FIN | CONTINUATION, b"..."));

@@ -1,0 +1,63 @@
+//! Where a subscriber begins, and what it is told of what is gone.
+
+use bellwire_hub::{
+    Begin, Delivery, Entries, Gap, GapReason, Gone, HistoryPage, Hub, HubLimits, LaneKey, Next,
+    Start, StateTable,
+};
+use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset};
+
+const EPOCH: Epoch = Epoch::new(7);
+const TAIL: Offset = Offset::new(100);
+/// What is gone, of whatever topic, when somebody begins.
+const TRIMMED: Offset = Offset::new(50);
+
+fn cursor(offset: Offset) -> Cursor {
+    Cursor { epoch: EPOCH, offset }
+}
+
+/// What comes first for somebody whose page says that events up to `gone_to` are gone.
+fn first(start: Start, (gone_to, gone): (Offset, Gone)) -> (Option<Gap>, Option<Gap>) {
+    let mut hub: Hub<()> = Hub::new(cursor(TAIL), HubLimits::default(), NameHasher::new([1, 2]));
+    let filters = FilterSet::from("a/**".parse::<Filter>().expect("a filter"));
+    let key = LaneKey::from(EffectiveFilter::from(filters.clone()));
+    let nothing = StateTable::new(NameHasher::new([1, 2]));
+    let begin = Begin { start, tail: TAIL, trimmed: TRIMMED };
+    let (mut delivery, told): (Delivery, _) =
+        hub.join(&key, begin, |_| nothing.snapshot(&filters)).expect("room");
+    let Next::History(after) = hub.next(&mut delivery) else { panic!("it needs a page") };
+    let (lane, entries) = (delivery.lane(), Vec::new());
+    hub.push_history(HistoryPage { lane, after, end: TAIL, trimmed: gone_to, gone, entries });
+    match hub.next(&mut delivery) {
+        Next::Gap(gap) => (told, Some(gap)),
+        Next::Entries(Entries::Page(..)) => (told, None),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_page_tells_a_beginner_what_is_gone() {
+    let expired = |from: u64, to: u64| {
+        let (from, to) = (cursor(Offset::new(from)), cursor(Offset::new(to)));
+        Some(Gap { from, to, reason: GapReason::Expired })
+    };
+    let foreign = Cursor { epoch: Epoch::new(6), offset: Offset::new(9) };
+    let other_epoch = Some(Gap { from: foreign, to: cursor(TRIMMED), reason: GapReason::Epoch });
+    let (after_zero, after_nine) =
+        (Start::After(cursor(Offset::ZERO)), Start::After(cursor(Offset::new(9))));
+    let cases = [
+        // Who asks for what there is does not miss what is gone, be it gone since a moment ago.
+        (Start::Earliest, (40, Gone::Retired), (None, None)),
+        (Start::Earliest, (60, Gone::Retired), (None, None)),
+        (Start::Earliest, (60, Gone::Damaged), (None, expired(0, 60))),
+        (after_zero, (40, Gone::Retired), (None, expired(0, 40))),
+        (after_nine, (40, Gone::Retired), (None, expired(9, 40))),
+        (after_nine, (9, Gone::Retired), (None, None)),
+        // It is told at once, of all that may be gone.
+        (Start::After(foreign), (40, Gone::Retired), (other_epoch, None)),
+        (Start::After(foreign), (60, Gone::Retired), (other_epoch, expired(0, 60))),
+    ];
+    for (start, (gone_to, gone), expected) in cases {
+        let told = first(start, (Offset::new(gone_to), gone));
+        assert_eq!(told, expected, "{start:?}: {gone:?} up to {gone_to}");
+    }
+}

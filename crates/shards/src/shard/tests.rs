@@ -1,0 +1,4 @@
+//! A shard on the bench: turned by hand, over real sockets, with what it does counted.
+
+mod greedy;
+mod rig;

@@ -1,0 +1,295 @@
+//! A shard that is turned by hand, and clients of it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+
+use bellwire_hub::{Start, StateLimits, StateTable, Value};
+use bellwire_journal::{
+    Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
+    ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, TopicFigures,
+};
+use bellwire_model::{
+    Body, EffectiveFilter, Epoch, Event, Filter, FilterSet, Fingerprint, NameHasher, Offset,
+    Principal, Timestamp, Topic,
+};
+use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::publish::Publish;
+use bellwire_wire::ws::{self, Compression, Opcode};
+use mio::Events;
+
+use super::super::turn::Shard;
+use super::super::work::Work;
+use super::super::{Handoff, ShardParts, Socket, Surroundings, Timing};
+use crate::feed::{Batch, Destination};
+use crate::frames::{self, Encoding, Form, Frames, Framing};
+use crate::history::HistoryReaders;
+use crate::requests::{NewAcknowledgement, Reply, Requests, SamplesTaken};
+use crate::stream_request::StreamRequest;
+
+pub(super) const EPOCH: Epoch = Epoch::new(7);
+
+/// A shard, and what feeds it.
+pub(super) struct Rig {
+    pub(super) shard: Shard,
+    table: Arc<Mutex<StateTable<Frames>>>,
+    events: Events,
+    /// All that was done in the turn with the most of each.
+    pub(super) most: Work,
+    pub(super) turns: usize,
+    offset: Offset,
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        let memory = MemoryJournal::new(EPOCH, Vec::new(), Box::new(Nobody));
+        let journal: Arc<dyn Journal> = Arc::new(Bystander { memory });
+        let hasher = NameHasher::new([1, 2]);
+        let parts = ShardParts::new(Offset::ZERO, hasher).expect("a poll");
+        let table = Arc::new(Mutex::new(StateTable::new(hasher)));
+        let an_hour = std::time::Duration::from_hours(1);
+        let surroundings = Surroundings {
+            table: Arc::clone(&table),
+            history: HistoryReaders::start(&journal).expect("threads"),
+            journal,
+            subscriptions: Arc::default(),
+            requests: Arc::new(Nobody),
+            figures: Arc::default(),
+            lags: Arc::default(),
+            timing: Timing { heartbeat_interval: an_hour, stall_timeout: an_hour },
+            held_bytes_max: 1024 * 1024,
+        };
+        let shard = Shard::new(0, parts, Arc::new(surroundings));
+        let (events, offset) = (Events::with_capacity(1024), Offset::ZERO);
+        Self { shard, table, events, most: Work::default(), turns: 0, offset }
+    }
+
+    /// One turn, be there something to do or nothing.
+    pub(super) fn turn(&mut self) -> Work {
+        self.shard.handle.push(&Batch::Values([].into()));
+        let before = self.shard.work();
+        self.shard.turn(&mut self.events);
+        self.turns += 1;
+        let work = self.shard.work().since(&before);
+        self.most = Work {
+            events: self.most.events.max(work.events),
+            written_bytes: self.most.written_bytes.max(work.written_bytes),
+            deflated_bytes: self.most.deflated_bytes.max(work.deflated_bytes),
+            read_bytes: self.most.read_bytes.max(work.read_bytes),
+            inflated_bytes: self.most.inflated_bytes.max(work.inflated_bytes),
+            looks: self.most.looks.max(work.looks),
+        };
+        work
+    }
+
+    /// Puts as many keys of a state topic into the table as there are, one after the other.
+    pub(super) fn put(&mut self, topic: &str, keys: impl Iterator<Item = usize>) {
+        let mut table = self.table.lock().expect("not poisoned");
+        let room = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
+        let put = |key: usize| -> Arc<Value<Frames>> {
+            let event = event(topic, Some(key.to_string().into()), b"{}");
+            let (topic, size_bytes) = (event.topic.clone(), event.size_bytes());
+            let payload = (Frames::new(EPOCH, None, event), size_bytes);
+            table.put((&topic, &key.to_string()), payload, room).expect("room")
+        };
+        let changes: Arc<[_]> = keys.map(put).collect();
+        self.shard.handle.push(&Batch::Values(changes));
+    }
+
+    /// Appends an event, and feeds it to the shard.
+    pub(super) fn publish(&mut self, topic: &str, json: &'static [u8]) -> Offset {
+        self.offset = Offset::new(self.offset.get() + 1);
+        let entry = bellwire_model::Entry { offset: self.offset, event: event(topic, None, json) };
+        let batch = Batch::Entries([frames::entry(EPOCH, entry)].into());
+        self.shard.handle.push(&batch);
+        self.offset
+    }
+
+    /// Connects somebody.
+    pub(super) fn connect(&mut self, filters: &[&str], start: Start, form: Form) -> Client {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        for end in [&ours, &theirs] {
+            end.set_nonblocking(true).expect("an option");
+        }
+        let filters = filters.iter().map(|text| text.parse::<Filter>().expect("a filter"));
+        let filters = FilterSet::new(filters).unwrap_or_else(|_| FilterSet::none());
+        let follows = EffectiveFilter::from(filters);
+        let handoff = Handoff {
+            socket: Socket::Pair(theirs),
+            request: StreamRequest { follows, start, form, allow_origin: None, handshake: None },
+            principal: Principal::ANONYMOUS,
+            early: Box::default(),
+            place: None,
+        };
+        self.shard.handle.adopt(handoff).expect("room");
+        Client { socket: ours, unsent: Vec::new(), taken: Vec::new() }
+    }
+}
+
+pub(super) const SSE: Form = Form { encoding: Encoding::Sse, framing: Framing::Plain };
+pub(super) const SSE_GZIP: Form = Form { encoding: Encoding::Sse, framing: Framing::GzipPlain };
+pub(super) const WEBSOCKET: Form =
+    Form { encoding: Encoding::Json, framing: Framing::WebSocket(Compression::Deflate) };
+
+/// The other end of a connection.
+pub(super) struct Client {
+    socket: UnixStream,
+    unsent: Vec<u8>,
+    taken: Vec<u8>,
+}
+
+impl Client {
+    /// Sends as much as the socket takes; the rest with the next bytes.
+    pub(super) fn send(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
+        while !self.unsent.is_empty() {
+            match self.socket.write(&self.unsent) {
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Whether all was sent.
+    pub(super) fn has_sent(&self) -> bool {
+        self.unsent.is_empty()
+    }
+
+    /// All that has come so far.
+    pub(super) fn take(&mut self) -> String {
+        let mut buffer = [0; 65_536];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => self.taken.extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        String::from_utf8_lossy(&self.taken).into_owned()
+    }
+
+    /// How often a text has come so far.
+    pub(super) fn count(&mut self, text: &str) -> usize {
+        self.take().matches(text).count()
+    }
+}
+
+/// A text of a WebSocket's client.
+pub(super) fn text(text: &str) -> Vec<u8> {
+    ws::masked_frame(Opcode::Text, text.as_bytes(), [1, 2, 3, 4])
+}
+
+fn event(topic: &str, key: Option<Box<str>>, json: &'static [u8]) -> Event {
+    Event {
+        topic: topic.parse().expect("a topic"),
+        key,
+        event_type: None,
+        time: Timestamp::from_ms(1),
+        body: Some(Body::Json(bytes::Bytes::from_static(json))),
+    }
+}
+
+/// Who does nothing for anybody.
+#[derive(Debug)]
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on_commit(&mut self, _entries: Vec<bellwire_model::Entry>) {}
+}
+
+fn refused<T>() -> Result<T, Problem> {
+    Err(Problem::new(Code::Draining, "nobody is here"))
+}
+
+impl Requests for Nobody {
+    fn publish(
+        &self,
+        _: Principal,
+        _: Publish,
+        _: Option<Box<str>>,
+        _: Reply,
+    ) -> Result<(), Problem> {
+        refused()
+    }
+
+    fn delete(&self, _: Principal, _: Topic, _: &str, _: Reply) -> Result<(), Problem> {
+        refused()
+    }
+
+    fn acknowledge(
+        &self,
+        _: Principal,
+        _: Fingerprint,
+        _: NewAcknowledgement,
+        _: Reply,
+    ) -> Result<(), Problem> {
+        refused()
+    }
+
+    fn unacknowledge(&self, _: Principal, _: Fingerprint, _: Reply) -> Result<(), Problem> {
+        refused()
+    }
+
+    fn take_samples(&self, _: Principal, _: &[u8]) -> Result<SamplesTaken, Problem> {
+        refused()
+    }
+}
+
+/// A journal that is empty, and whose topics a shard must not walk.
+#[derive(Debug)]
+struct Bystander {
+    memory: MemoryJournal,
+}
+
+impl Journal for Bystander {
+    fn epoch(&self) -> Epoch {
+        EPOCH
+    }
+
+    fn append(&self, batch: Vec<Append>, reply: AppendReply) -> Result<(), Error> {
+        self.memory.append(batch, reply)
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.memory.bounds()
+    }
+
+    fn trimmed(&self, _: &FilterSet) -> Offset {
+        panic!("a shard walks over all topics that the journal knows")
+    }
+
+    fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
+        self.memory.read(after, filters, limit)
+    }
+
+    fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
+        self.memory.list_topics(prefix, after, limit)
+    }
+
+    fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {
+        self.memory.write_records(changes, reply)
+    }
+
+    fn records(&self, prefix: &str) -> Result<Vec<Record>, Error> {
+        self.memory.records(prefix)
+    }
+
+    fn health(&self) -> Result<(), Error> {
+        self.memory.health()
+    }
+
+    fn damaged(&self) -> u64 {
+        self.memory.damaged()
+    }
+
+    fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
+        self.memory.apply_retention(now)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.memory.close()
+    }
+}
