@@ -103,7 +103,9 @@ mod tests {
             hoards.note(token, bytes);
         }
         // It gets on slowly.
-        (100..200).for_each(|bytes| hoards.note(2, bytes));
+        for bytes in 100..200 {
+            hoards.note(2, bytes);
+        }
         hoards.note(4, 3_000);
         assert_eq!((hoards.bytes(), hoards.is_full()), (7_999, false));
         hoards.note(2, 300);
@@ -113,7 +115,9 @@ mod tests {
         assert_eq!((hoards.bytes(), hoards.is_full()), (5_100, false));
         hoards.note(5, 4_000);
         assert_eq!(hoards.worst(), [3, 4], "bytes and time weigh alike");
-        [2, 3, 4, 5].into_iter().for_each(|token| hoards.note(token, 0));
+        for token in 2..=5 {
+            hoards.note(token, 0);
+        }
         assert_eq!((hoards.bytes(), hoards.by_token.capacity()), (0, 0), "nothing is left");
     }
 }

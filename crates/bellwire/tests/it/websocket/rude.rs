@@ -199,19 +199,38 @@ fn who_leaves_without_a_word_leaves_nothing_behind() {
     }
 }
 
+/// Someone who says something small, in two parts that are far apart.
+struct Neighbour(Frames);
+
+impl Neighbour {
+    const PARTS: [&[u8]; 2] = [br#"{"request":"subscribe","#, br#""id":1,"topics":["small"]}"#];
+
+    fn begin(address: SocketAddr) -> Self {
+        let mut frames = Frames::open(address, "");
+        frames.send(masked(TEXT, Self::PARTS[0]));
+        frames.assert_alive();
+        Self(frames)
+    }
+
+    fn finish(self) {
+        let Self(mut frames) = self;
+        frames.send(masked(FIN | CONTINUATION, Self::PARTS[1]));
+        let reply = loop {
+            let frame = frames.next();
+            if frame.first == FIN | TEXT && frame.json().get("reply").is_some() {
+                break frame.json();
+            }
+        };
+        assert_eq!(reply, json!({"reply": 1}), "whoever holds little pays for nobody");
+    }
+}
+
 #[test]
 fn half_finished_messages_are_bounded_together_at_the_cost_of_those_who_hoard() {
     let server = Server::start_with(&["--shards", "1"]);
     let address = server.address();
     let mut witness = Witness::new(address);
-    // They have begun before all others, and hold little.
-    let small = br#"{"request":"subscribe","id":1,"topics":["small"]}"#;
-    let (first, last) = small.split_at(20);
-    let mut neighbours: Vec<Frames> = (0..3).map(|_| Frames::open(address, "")).collect();
-    for frames in &mut neighbours {
-        frames.send(masked(TEXT, first));
-        frames.assert_alive();
-    }
+    let neighbours: Vec<Neighbour> = (0..3).map(|_| Neighbour::begin(address)).collect();
     let begun = masked(TEXT, &vec![b' '; WEBSOCKET_MESSAGE_BYTES_MAX / 2]);
     let rest = masked(CONTINUATION, &vec![b' '; WEBSOCKET_MESSAGE_BYTES_MAX / 2 - 100]);
     let holders_max = WEBSOCKET_HELD_BYTES_MAX / (WEBSOCKET_MESSAGE_BYTES_MAX - 100);
@@ -252,16 +271,7 @@ fn half_finished_messages_are_bounded_together_at_the_cost_of_those_who_hoard() 
     assert!(kept.len() >= holders_max / 2, "only {} were kept", kept.len());
     let held = server.figure("bellwire_websockets_held_bytes");
     assert!((1..=WEBSOCKET_HELD_BYTES_MAX as u64).contains(&held), "{held} bytes are held");
-    for mut frames in neighbours {
-        frames.send(masked(FIN | CONTINUATION, last));
-        let reply = loop {
-            let frame = frames.next();
-            if frame.first == FIN | TEXT && frame.json().get("reply").is_some() {
-                break frame.json();
-            }
-        };
-        assert_eq!(reply, json!({"reply": 1}), "whoever holds little pays for nobody");
-    }
+    neighbours.into_iter().for_each(Neighbour::finish);
     // Those who were kept may go on, and what they held is free again.
     for frames in &mut kept {
         frames.send(masked(FIN | CONTINUATION, b"..."));

@@ -139,6 +139,13 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// Sends more of what the socket had no room for.
+    pub(super) fn send_on(clients: &mut [Self]) {
+        for client in clients {
+            client.send(b"");
+        }
+    }
+
     /// Sends as much as the socket takes; the rest with the next bytes.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.unsent.extend_from_slice(bytes);
@@ -159,7 +166,7 @@ impl Client {
 
     /// All that has come so far.
     pub(super) fn take(&mut self) -> String {
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         loop {
             match self.socket.read(&mut buffer) {
                 Ok(0) => break,
