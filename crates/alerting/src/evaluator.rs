@@ -16,6 +16,7 @@ mod complaints;
 mod course;
 mod forwarding;
 mod intake;
+mod looks;
 mod rehousing;
 mod wal;
 
@@ -42,6 +43,7 @@ use self::course::Course;
 use self::forwarding::Forwarding;
 pub use self::intake::SampleIntake;
 use self::intake::{Asked, Condition, Work};
+use self::looks::Looks;
 use self::rehousing::rehoused;
 use self::wal::RuleWal;
 use crate::desk::Alerting;
@@ -103,6 +105,7 @@ pub fn spawn(
         engine,
         wal,
         forwarding: Forwarding::new(forward),
+        looks: Looks::default(),
         journal,
         states,
         alerting,
@@ -128,6 +131,7 @@ struct Evaluator {
     engine: Engine,
     wal: Option<RuleWal>,
     forwarding: Forwarding,
+    looks: Looks,
     journal: Arc<dyn Journal>,
     states: Arc<dyn StateTopics>,
     alerting: Arc<Alerting>,
@@ -155,8 +159,7 @@ impl Evaluator {
             let deadline = self.engine.next_deadline();
             let left = |due: Timestamp| due.saturating_since(clock::slewed().now);
             let wait = deadline.map_or(CLOCK_CHECK, left);
-            let is_idle = self.forwarding.is_empty() && !self.is_in_checkpoint();
-            let wait = if is_idle { wait } else { Duration::ZERO };
+            let wait = if self.is_idle() { wait } else { Duration::ZERO };
             let asked = queue.recv_timeout(wait.min(CLOCK_CHECK));
             // What is not there now arrives later than this.
             let now = clock::slewed().now;
@@ -172,10 +175,14 @@ impl Evaluator {
                     if self.forwarding.is_behind() {
                         self.forwarding.turn(&*self.states, &self.figures);
                     }
+                    if self.looks.is_their_turn(self.passed()) {
+                        self.let_look();
+                    }
                 }
                 Err(TryRecvError::Empty) => {
                     self.advance(now);
                     self.forwarding.turn(&*self.states, &self.figures);
+                    self.let_look();
                 }
                 Err(TryRecvError::Disconnected) => return,
             }
@@ -214,11 +221,11 @@ impl Evaluator {
                 self.figures.samples_accepted.add(accepted as u64);
                 self.forwarding.push(batch);
             }
-            Work::Look(look, _place) => {
+            Work::Look(look, place) => {
                 // What is due must not wait for those who look, however many they are.
                 let changes = self.course.advance(&mut self.engine, arrived.now);
                 self.settle(changes);
-                look(&self.engine);
+                self.looks.push(look, place);
             }
             Work::Replace(rules, reply) => {
                 self.figures.rules_loaded.set(rules.len() as u64);
@@ -254,8 +261,15 @@ impl Evaluator {
         }
     }
 
-    fn is_in_checkpoint(&self) -> bool {
-        self.wal.as_ref().is_some_and(RuleWal::is_in_checkpoint)
+    /// Whether there is nothing to do but to wait.
+    fn is_idle(&self) -> bool {
+        let is_in_checkpoint = self.wal.as_ref().is_some_and(RuleWal::is_in_checkpoint);
+        self.forwarding.is_empty() && self.looks.is_empty() && !is_in_checkpoint
+    }
+
+    fn let_look(&mut self) {
+        let began = self.began;
+        self.looks.turn(&mut self.engine, || began.elapsed());
     }
 
     /// Hands on the newest values of alerts that go on. No transition: the board alone has them.

@@ -102,8 +102,17 @@ pub const FORWARDED_PER_TURN: usize = 256;
 pub const FORWARDS_BEHIND_MAX: usize = 16_384;
 /// Requests that wait to look at the rules' state.
 pub const LOOKS_QUEUED_MAX: usize = 256;
-/// Queries that are evaluated at a time, as in Prometheus; each has a copy of what it looks at.
-pub const QUERIES_MAX: usize = 20;
+/// Series that are looked at for one query, and bytes of their samples that are copied, between two
+/// batches: half a millisecond's worth.
+pub const READING_PIECE_SERIES: usize = 512;
+/// See [`READING_PIECE_SERIES`].
+pub const READING_PIECE_BYTES: usize = 512 * 1024;
+/// Rules and alerts that are looked at for one report on them between two batches.
+pub const REPORT_PIECE_LOOKS: usize = 1_024;
+/// Of the memory that the process may have, the part that all queries together may hold.
+pub const QUERY_SHARE_PERCENT: u64 = 20;
+/// Bytes of the answer to one query.
+pub const QUERY_ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Steps of one range query, as in Prometheus.
 pub const QUERY_STEPS_MAX: usize = 11_000;
 /// Bytes of the form of one query.

@@ -68,7 +68,7 @@ use self::ids::PartId;
 use self::intake::Untaken;
 use self::log::Log;
 use self::parts::{PART_BYTES, PartTable};
-pub use self::report::RuleReport;
+pub use self::report::{AlertReport, Excerpt, Report, RuleReport};
 use self::rules::RuleTable;
 use self::scene::Scene;
 use self::series::SeriesTable;

@@ -10,6 +10,7 @@
 
 pub(crate) mod absence;
 pub(crate) mod aggregation;
+pub(crate) mod allowance;
 pub(crate) mod arithmetic;
 pub(crate) mod calendar;
 pub(crate) mod column;
@@ -36,8 +37,9 @@ use bellwire_model::{Labels, METRIC_NAME};
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
+pub use self::allowance::{Allowance, QueryMemory, Waiter};
 pub use self::note::{Note, NoteKind};
-pub use self::query::{Answer, Element, Series, Span, Value, query, query_range};
+pub use self::query::{Answer, Element, Question, Series, Span, Value, query, query_range};
 use crate::plan::{Plan, Scalar, SelectorId, Vector};
 use crate::storage::{SeriesId, Storage};
 
@@ -109,6 +111,21 @@ pub enum EvaluationError {
     /// A label that cannot be set.
     #[error(transparent)]
     Labels(#[from] bellwire_model::LabelsError),
+    /// A query holds more samples than it may.
+    #[error(
+        "query processing would load too many samples into memory in expression evaluation: {max} \
+         at most; ask for fewer series, a shorter range or a larger step"
+    )]
+    TooManySamples {
+        /// How many it may hold.
+        max: usize,
+    },
+    /// Other queries hold the memory that a query needs.
+    #[error("the queries that are under way have all the memory that queries may have")]
+    NoMemory,
+    /// Nobody waits for a query any more.
+    #[error("query timed out in expression evaluation")]
+    GivenUp,
 }
 
 /// A number, and how it moves while time alone passes.
@@ -175,6 +192,8 @@ pub(crate) struct Evaluation<'a> {
     conventions: &'a Conventions,
     /// What `start()` and `end()` are.
     span: Span,
+    /// What it may take; rules may take what they need.
+    allowance: Option<&'a mut Allowance>,
     notes: Vec<Note>,
     /// When something changes next although no sample arrives.
     wake: Option<i64>,
@@ -194,10 +213,16 @@ impl<'a> Evaluation<'a> {
             selected,
             conventions,
             span,
+            allowance: None,
             notes: Vec::new(),
             wake: None,
             is_restless: false,
         }
+    }
+
+    /// With what it may take.
+    pub(crate) fn within(self, allowance: &'a mut Allowance) -> Self {
+        Self { allowance: Some(allowance), ..self }
     }
 
     /// When something changes next although no sample arrives.
@@ -234,6 +259,7 @@ impl<'a> Evaluation<'a> {
 
     /// An instant vector. This recurses, so each kind of node has a function of its own.
     pub(crate) fn vector(&mut self, vector: &Vector, time: i64) -> Evaluated<Items> {
+        self.check()?;
         match vector {
             Vector::Select(instant) => Ok(self.select(instant, time)),
             Vector::SampleTime(instant) => self.sample_times(instant, time),
@@ -287,6 +313,28 @@ impl<'a> Evaluation<'a> {
             return Err(EvaluationError::SameLabels);
         }
         Ok(items)
+    }
+
+    /// Whether anybody still waits for it.
+    fn check(&self) -> Evaluated<()> {
+        self.allowance.as_ref().map_or(Ok(()), |allowance| allowance.check())
+    }
+
+    /// Holds more samples.
+    fn hold(&mut self, samples: usize) -> Evaluated<()> {
+        self.allowance.as_mut().map_or(Ok(()), |allowance| allowance.hold(samples))
+    }
+
+    /// How many samples it holds.
+    fn held(&self) -> usize {
+        self.allowance.as_ref().map_or(0, |allowance| allowance.held())
+    }
+
+    /// Lets go of the samples beyond so many.
+    fn let_go(&mut self, samples: usize) {
+        if let Some(allowance) = &mut self.allowance {
+            allowance.let_go(samples);
+        }
     }
 
     /// Something changes at this time although no sample arrives.

@@ -46,6 +46,7 @@ mod load;
 mod number;
 mod plan;
 pub mod promqltest;
+mod reading;
 mod rule;
 pub mod ruletest;
 mod selector;
@@ -58,18 +59,19 @@ mod wal;
 use bellwire_model::duration;
 pub use cost::Cost;
 pub use engine::{
-    AlertFigures, Change, Checkpoint, DroppedFigures, Engine, Failures, Figures, Health, Recorded,
-    RefusedSamples, RuleReport, SampleRefusal, Settings,
+    AlertFigures, AlertReport, Change, Checkpoint, DroppedFigures, Engine, Excerpt, Failures,
+    Figures, Health, Recorded, RefusedSamples, Report, RuleReport, SampleRefusal, Settings,
 };
 pub use evaluation::{
-    Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind, Series, Span,
-    Value, query, query_range,
+    Allowance, Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind,
+    QueryMemory, Question, Series, Span, Value, Waiter, query, query_range,
 };
 pub use expression::tree::syntax_tree;
 pub use expression::{ExpressionError, ExpressionReason, Tier};
 pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load, load_in};
 pub use number::{plain_text, scientific_text};
 pub use plan::Plan;
+pub use reading::Reading;
 pub use rule::{
     AlertRule, Group, GroupSettings, Mode, OnDataLost, Parts, RecordRule, Rule, RuleKind, RuleMode,
     RuleSet, TickReason,

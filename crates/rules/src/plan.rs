@@ -342,11 +342,6 @@ impl Plan {
         Self { replaced, ..self }
     }
 
-    /// What it selects series by.
-    pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
-        self.selections.iter().map(|selection| &selection.selector)
-    }
-
     /// What ends an alert, where that is not the condition alone.
     pub(crate) fn resolve(&self) -> Option<&Root> {
         self.hysteresis.as_ref().and_then(|hysteresis| hysteresis.resolve.as_ref())
@@ -375,6 +370,12 @@ impl Plan {
                 Err(ExpressionError { offset: self.start, reason })
             }
         }
+    }
+
+    /// Whether it looks at no sample beyond the reach of its selectors: none of a time that is fixed
+    /// or to come.
+    pub(crate) fn looks_back(&self) -> bool {
+        self.unkept.is_none() && self.on_tick_only.is_none()
     }
 
     /// Whether it comes to an instant vector.

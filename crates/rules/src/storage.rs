@@ -4,6 +4,7 @@
 //! series have small numbers; those of one metric are found without looking at the others.
 
 mod pairs;
+mod snapshot;
 
 use std::hash::BuildHasher;
 
@@ -12,6 +13,7 @@ use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use self::pairs::{PairId, Pairs};
+pub(crate) use self::snapshot::{SeriesCopy, Size, Snapshot, Wanted};
 use crate::selector::Selector;
 
 /// The value by which Prometheus says that a series has ended.
@@ -47,6 +49,10 @@ pub struct Storage {
     by_labels: HashTable<SeriesId>,
     by_metric: FxHashMap<Box<str>, Vec<SeriesId>>,
     free: Vec<SeriesId>,
+    /// Their labels put together, by their numbers, where they are asked for again and again.
+    whole: Vec<Labels>,
+    /// The snapshot that is open: it comes before whatever changes.
+    snapshot: Option<Box<Snapshot>>,
 }
 
 #[derive(Debug)]
@@ -103,28 +109,15 @@ impl Storage {
     /// Drops every sample at or before a time, and the series that have none left.
     pub fn forget_until(&mut self, time: Timestamp) {
         for index in 0..self.series.len() {
-            let Some(series) = &mut self.series[index] else { continue };
-            series.points.forget_until(time.as_ms());
-            if series.points.as_slice().is_empty() {
-                self.remove(SeriesId(index as u32));
+            let id = SeriesId(index as u32);
+            if !self.has(id) {
+                continue;
+            }
+            self.points_mut(id).forget_until(time.as_ms());
+            if self.points(id).is_empty() {
+                self.remove(id);
             }
         }
-    }
-
-    /// A copy of what selectors select.
-    pub(crate) fn excerpt<'s>(&self, selectors: impl Iterator<Item = &'s Selector>) -> Self {
-        let mut excerpt = Self::new();
-        for selector in selectors {
-            for id in self.select(selector) {
-                let labels = self.labels(id);
-                if excerpt.find(&labels).is_none() {
-                    let copy = excerpt.insert(&labels);
-                    let points = excerpt.points_mut(copy);
-                    self.points(id).iter().for_each(|point| points.add(*point));
-                }
-            }
-        }
-        excerpt
     }
 
     /// The number of series.
@@ -171,10 +164,15 @@ impl Storage {
         let all = &self.series;
         let hash_of = |id: &SeriesId| all[id.0 as usize].as_ref().map_or(0, |series| series.hash);
         self.by_labels.insert_unique(hash, id, hash_of);
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.pass_over(id);
+        }
         id
     }
 
     pub(crate) fn remove(&mut self, id: SeriesId) {
+        self.copy_before_change(id);
+        self.whole.clear();
         let series = self.series[id.0 as usize].take().expect("only series that exist are removed");
         let held = self.by_labels.find_entry(series.hash, |held| *held == id);
         held.expect("a series is among all").remove();
@@ -198,9 +196,12 @@ impl Storage {
         self.series.get(id.0 as usize).is_some_and(Option::is_some)
     }
 
-    /// Its labels, put together anew.
+    /// Its labels, mostly put together anew.
     pub(crate) fn labels(&self, id: SeriesId) -> Labels {
-        self.pairs.labels(&self.get(id).labels)
+        match self.whole.get(id.0 as usize) {
+            Some(labels) => labels.clone(),
+            None => self.pairs.labels(&self.get(id).labels),
+        }
     }
 
     /// The samples of a series, oldest first.
@@ -214,6 +215,9 @@ impl Storage {
     }
 
     pub(crate) fn points_mut(&mut self, id: SeriesId) -> &mut Points {
+        if self.snapshot.is_some() {
+            self.copy_before_change(id);
+        }
         let series = self.series[id.0 as usize].as_mut();
         &mut series.expect("ids in use are of series that exist").points
     }

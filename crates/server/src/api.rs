@@ -30,9 +30,9 @@ use bellwire_shards::Publisher;
 use bellwire_shards::{Spread, Subscriptions, TopicRates};
 use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
-use tokio::sync::Semaphore;
 
 pub(crate) use self::large::LargeReads;
+pub(crate) use self::prometheus::Queries;
 use crate::admission::Admission;
 use crate::config::Origins;
 use crate::observe::Figures;
@@ -50,8 +50,8 @@ pub(crate) struct App {
     /// Where the server listens.
     pub(crate) address: SocketAddr,
     pub(crate) reload: Arc<Reload>,
-    /// Places for Prometheus' queries.
-    pub(crate) queries: Arc<Semaphore>,
+    /// What Prometheus' queries may take.
+    pub(crate) queries: Queries,
     /// Places for reads whose work grows with the data.
     pub(crate) large_reads: LargeReads,
     pub(crate) subscriptions: Arc<Subscriptions>,

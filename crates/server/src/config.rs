@@ -70,6 +70,12 @@ pub struct Config {
     /// Memory of the process beyond which new subscribers are refused; 0 for a share of what
     /// there is.
     pub memory_bytes_max: u64,
+    /// How long a query may take.
+    pub query_timeout: Duration,
+    /// Samples that a query may hold at once.
+    pub query_samples_max: usize,
+    /// Queries at a time.
+    pub queries_max: usize,
     /// What the configuration says of topics, first match first.
     pub topics: Vec<TopicRule>,
 }
@@ -116,6 +122,9 @@ impl Default for Config {
             connections_max: 0,
             connections_per_address_max: 0,
             memory_bytes_max: 0,
+            query_timeout: Duration::ZERO,
+            query_samples_max: 0,
+            queries_max: 0,
             topics: Vec::new(),
         };
         for setting in SETTINGS {

@@ -10,9 +10,7 @@ use bellwire_alerting::{
     NotifierParts, NotifierRun, Reload, ReloadParts, RuleFilesError, SampleIntake, StateTopics,
 };
 use bellwire_journal::{ClockReading, DiskJournal, DiskOptions, Journal, MemoryJournal};
-use bellwire_model::limits::{
-    DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, QUERIES_MAX, RETENTION_INTERVAL,
-};
+use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
 use bellwire_model::{Epoch, NameHasher, Offset};
 use bellwire_process::clock;
 use bellwire_rules::{Externals, RuleSet};
@@ -23,10 +21,10 @@ use bellwire_shards::{
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::admission::{self, Admission, AdmissionLimits};
-use crate::api::{self, App, LargeReads};
+use crate::api::{self, App, LargeReads, Queries};
 use crate::config::{Config, Durability, Engine};
 use crate::front_door::{self, Door};
 use crate::journal_watch;
@@ -159,7 +157,7 @@ impl Server {
             alerting,
             address,
             reload: Arc::clone(&reload),
-            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            queries: Queries::new(&config, memory_bytes(&config)),
             large_reads: LargeReads::default(),
             subscriptions,
             rates,

@@ -10,9 +10,11 @@ use bellwire_model::limits::{
     LOOKS_QUEUED_MAX, SAMPLE_BATCHES_QUEUED_MAX, SAMPLES_QUEUED_BYTES_MAX, SAMPLES_QUEUED_MAX,
 };
 use bellwire_process::clock::{self, Slewed};
-use bellwire_rules::{Engine, RefusedSamples, RuleSet};
+use bellwire_rules::{Engine, Excerpt, Reading, RefusedSamples, RuleSet};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::looks::{Look, Progress};
 
 /// How long a publisher of samples waits for its turn before it is told to come back.
 const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,8 +28,8 @@ pub(super) struct Asked {
 /// What the evaluator does next.
 pub(super) enum Work {
     Samples(Arc<Claim>),
-    /// Looks at the engine between two steps.
-    Look(Box<dyn FnOnce(&Engine) + Send>, OwnedSemaphorePermit),
+    /// Looks at the engine between its steps.
+    Look(Look, OwnedSemaphorePermit),
     /// Goes on with these rules, and says so.
     Replace(Box<RuleSet>, oneshot::Sender<()>),
 }
@@ -142,19 +144,39 @@ impl SampleIntake {
         self.send(Asked { arrived, work: Work::Samples(claim) })
     }
 
-    /// Looks at the engine between two steps, after the samples that came before.
+    /// Looks at the engine between its steps, after the samples that came before, again and again
+    /// until there is something to say. Each time must be short.
     pub async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Engine) -> T + Send + 'static,
+        mut look: impl FnMut(&Engine) -> Option<T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let looked = self.ask(move |engine| look(engine));
+        tokio::time::timeout(INTAKE_PATIENCE, looked).await.map_err(|_| is_full())?
+    }
+
+    /// Copies what a query looks at, after the samples that came before. That may take as long as
+    /// the query may.
+    pub async fn excerpt(&self, mut excerpt: Excerpt) -> Result<Reading, Problem> {
+        self.ask(move |engine| engine.excerpt(&mut excerpt)).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        mut look: impl FnMut(&mut Engine) -> Option<T> + Send + 'static,
     ) -> Result<T, Problem> {
         let place = Arc::clone(&self.looks).acquire_owned();
-        let place = tokio::time::timeout(INTAKE_PATIENCE, place).await;
-        let place = place.map_err(|_| is_full())?.expect("the semaphore is never closed");
+        let place = place.await.expect("the semaphore is never closed");
         let (reply, replied) = oneshot::channel();
-        let look = move |engine: &Engine| _ = reply.send(look(engine));
+        let mut reply = Some(reply);
+        let look = move |engine: &mut Engine| {
+            let Some(said) = look(engine) else { return Progress::GoesOn };
+            let reply = reply.take();
+            // Whoever asked may be gone.
+            let _ = reply.map(|reply| reply.send(said));
+            Progress::Complete
+        };
         self.send(Asked { arrived: clock::slewed(), work: Work::Look(Box::new(look), place) })?;
-        let replied = tokio::time::timeout(INTAKE_PATIENCE, replied).await;
-        replied.map_err(|_| is_full())?.map_err(|_| has_ended())
+        replied.await.map_err(|_| has_ended())
     }
 
     /// Has the evaluator go on with other rules; those that did not change keep their state.

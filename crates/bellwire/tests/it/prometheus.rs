@@ -182,3 +182,65 @@ fn rules_that_are_read_again_keep_their_state_and_wrong_ones_change_nothing() {
         "firing"
     );
 }
+
+/// A range query that would take many minutes: a thousand million evaluations.
+const ENDLESS: &str = "/api/v1/query_range?query=count_over_time(vector(1)%5B100s:1ms%5D)\
+                       &start=0&end=10999&step=1";
+
+fn refused(server: &Server, path: &str) -> (u16, String, String) {
+    let answer = get(server.address(), path);
+    let body = answer.json();
+    assert_eq!(body["status"], "error", "{path}: {body}");
+    let text = |member: &str| body[member].as_str().expect("a text").to_owned();
+    (answer.status, text("errorType"), text("error"))
+}
+
+#[test]
+fn a_query_that_takes_too_long_or_holds_too_much_ends() {
+    let rules = Rules::new(RULES);
+    let path = rules.0.path().to_str().expect("UTF-8").to_owned();
+    let server = Server::start_with(&["--rules", &path, "--query-samples-max", "2000"]);
+    send(&server, &[("temperature", "oslo", 95.0), ("temperature", "bergen", 20.5)]);
+    // A thousand values at each step, so that it holds no more than it may.
+    let long = ENDLESS.replace("100s", "1s");
+    let (status, kind, text) = refused(&server, &format!("{long}&timeout=100ms"));
+    assert_eq!((status, &*kind), (503, "timeout"));
+    assert_eq!(text, "query timed out in expression evaluation");
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let range = |steps: u64| {
+        format!("/api/v1/query_range?query=temperature&start={now}&end={}&step=0.1", now + steps)
+    };
+    // Two series with two thousand values each, then with two hundred.
+    let (status, kind, text) = refused(&server, &range(200));
+    assert_eq!((status, &*kind), (422, "execution"));
+    let begins = "query processing would load too many samples into memory";
+    assert!(text.starts_with(begins), "{text}");
+    assert_eq!(ask(&server, &range(20))["resultType"], "matrix");
+    let (status, kind, _) = refused(&server, "/api/v1/query?query=1&timeout=soon");
+    assert_eq!((status, &*kind), (400, "bad_data"));
+}
+
+#[test]
+fn queries_wait_for_their_turn_and_one_whose_client_is_gone_gives_its_place_to_others() {
+    use std::io::Write as _;
+    let rules = Rules::new(RULES);
+    let path = rules.0.path().to_str().expect("UTF-8").to_owned();
+    let server = Server::start_with(&["--rules", &path, "--queries-max", "1"]);
+    let mut client = std::net::TcpStream::connect(server.address()).expect("a connection");
+    let request = format!("GET {ENDLESS} HTTP/1.1\r\nhost: {}\r\n\r\n", server.address());
+    client.write_all(request.as_bytes()).expect("a request");
+    // Until the other one has the only place, this one does.
+    let short = "/api/v1/query?query=1&timeout=200ms";
+    loop {
+        let answer = get(server.address(), short);
+        if answer.status == 503 {
+            let body = answer.json();
+            assert_eq!(body["errorType"], "timeout");
+            assert_eq!(body["error"], "query timed out in query queue");
+            break;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    drop(client);
+    assert_eq!(ask(&server, "/api/v1/query?query=1")["resultType"], "scalar");
+}

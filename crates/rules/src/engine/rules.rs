@@ -18,7 +18,8 @@ use crate::rule::{Parts, Rule, RuleKind, RuleMode, RuleSet};
 /// A rule and what its evaluation needs.
 #[derive(Debug)]
 pub(super) struct RuleEntry {
-    pub(super) rule: Rule,
+    /// Shared with those who report on it.
+    pub(super) rule: Arc<Rule>,
     /// What its expression is, where it is a plain condition on each series.
     pub(super) condition: Option<Condition>,
     pub(super) shape: Shape,
@@ -117,6 +118,7 @@ impl RuleTable {
             RuleKind::Record(_) => &mut self.recording,
         };
         by_name.entry(rule.name.alert.clone()).or_default().push(id);
+        let rule = Arc::new(rule);
         self.entries.push(RuleEntry { rule, condition, shape, level, identity });
     }
 

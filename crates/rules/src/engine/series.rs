@@ -91,6 +91,10 @@ impl SeriesTable {
         &self.storage
     }
 
+    pub(super) fn storage_mut(&mut self) -> &mut Storage {
+        &mut self.storage
+    }
+
     pub(super) fn len(&self) -> usize {
         self.storage.len()
     }

@@ -66,7 +66,7 @@ impl Standing {
         let bare =
             |labels: &Labels| labels.filtered(|name| ![METRIC_NAME, ALERT_NAME].contains(&name));
         let alerts = self.engine.raised(rule);
-        let held: BTreeSet<Labels> = alerts.iter().map(|alert| bare(&alert.labels)).collect();
+        let held: BTreeSet<Labels> = alerts.map(|alert| bare(&alert.labels)).collect();
         let there: BTreeSet<Labels> =
             elements.iter().map(|element| bare(&element.labels)).collect();
         held.symmetric_difference(&there).next().cloned()

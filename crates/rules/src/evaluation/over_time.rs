@@ -30,6 +30,7 @@ impl Evaluation<'_> {
         }
         let mut items = Vec::with_capacity(stretches.len());
         for stretch in stretches {
+            self.check()?;
             if call.function.is_of_counter() {
                 self.note_non_counter(&stretch, call.noted_at);
             }

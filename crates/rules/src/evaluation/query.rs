@@ -5,9 +5,11 @@ use rustc_hash::FxHashMap;
 use std::time::Duration;
 
 use super::{
-    Conventions, Evaluated, Evaluation, EvaluationError, Item, Note, Selected, finished, selected,
+    Allowance, Conventions, Evaluated, Evaluation, EvaluationError, Item, Note, Selected, finished,
+    selected,
 };
-use crate::plan::{Plan, Root};
+use crate::plan::{Plan, Root, Selection};
+use crate::selector::Selector;
 use crate::storage::Storage;
 
 /// What a query comes to.
@@ -66,6 +68,48 @@ pub struct Answer {
     pub notes: Vec<Note>,
 }
 
+/// A query as it is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The expression.
+    pub plan: Plan,
+    /// How it is evaluated.
+    pub conventions: Conventions,
+    /// The instants.
+    pub span: Span,
+    /// How far they are apart; nothing where there is one.
+    pub step: Option<Duration>,
+}
+
+impl Question {
+    /// What it comes to, within what it may take. The samples are an
+    /// [`Excerpt`](crate::Excerpt) for it.
+    pub fn answer(&self, storage: &Storage, allowance: &mut Allowance) -> Evaluated<Answer> {
+        let selected = selected(&self.plan, storage);
+        let selected = Selected::Each(&selected);
+        let evaluation = Evaluation::new(storage, selected, &self.conventions, self.span);
+        let evaluation = evaluation.within(allowance);
+        match self.step {
+            None => at(evaluation, &self.plan, self.span.start),
+            Some(step) => over(evaluation, &self.plan, step),
+        }
+    }
+
+    /// Its selectors, with after when, and until when, samples count that they select.
+    pub(crate) fn reaches(&self) -> impl Iterator<Item = (&Selector, (i64, i64))> {
+        self.plan.selections.iter().map(|selection| (&selection.selector, self.reach(selection)))
+    }
+
+    fn reach(&self, selection: &Selection) -> (i64, i64) {
+        if !self.plan.looks_back() {
+            return (i64::MIN, i64::MAX);
+        }
+        let reach = Duration::from_millis(selection.reach_ms.unsigned_abs());
+        let oldest = self.span.start.saturating_sub(reach);
+        (oldest.saturating_sub(self.conventions.lookback).as_ms(), self.span.end.as_ms())
+    }
+}
+
 /// Evaluates an expression at one instant.
 pub fn query(
     plan: &Plan,
@@ -74,10 +118,8 @@ pub fn query(
     time: Timestamp,
 ) -> Result<Answer, EvaluationError> {
     let selected = selected(plan, storage);
-    let mut evaluation =
-        Evaluation::new(storage, Selected::Each(&selected), conventions, Span::at(time));
-    let value = evaluation.root(&plan.root, time.as_ms())?;
-    Ok(Answer { value, notes: evaluation.notes })
+    let span = Span::at(time);
+    at(Evaluation::new(storage, Selected::Each(&selected), conventions, span), plan, time)
 }
 
 /// Evaluates an expression at every step of a span.
@@ -88,11 +130,21 @@ pub fn query_range(
     (span, step): (Span, Duration),
 ) -> Result<Answer, EvaluationError> {
     let selected = selected(plan, storage);
-    let mut evaluation = Evaluation::new(storage, Selected::Each(&selected), conventions, span);
+    over(Evaluation::new(storage, Selected::Each(&selected), conventions, span), plan, step)
+}
+
+fn at(mut evaluation: Evaluation<'_>, plan: &Plan, time: Timestamp) -> Evaluated<Answer> {
+    let value = evaluation.root(&plan.root, time.as_ms())?;
+    Ok(Answer { value, notes: evaluation.notes })
+}
+
+fn over(mut evaluation: Evaluation<'_>, plan: &Plan, step: Duration) -> Evaluated<Answer> {
+    let Span { start, end } = evaluation.span;
     let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
     let mut matrix: Vec<Series> = Vec::new();
-    let mut time = span.start;
-    while time <= span.end {
+    let mut time = start;
+    let mut held = evaluation.held();
+    while time <= end {
         let elements = match evaluation.root(&plan.root, time.as_ms())? {
             Value::Scalar(value) => vec![Element { labels: Labels::empty(), value }],
             Value::Vector(elements) => elements,
@@ -101,6 +153,10 @@ pub fn query_range(
                 return Err(EvaluationError::Parameter(text.into()));
             }
         };
+        // What the step itself has looked at is gone; what it comes to stays.
+        evaluation.let_go(held);
+        evaluation.hold(elements.len())?;
+        held += elements.len();
         for Element { labels, value } in elements {
             let place = *places.entry(labels).or_insert_with_key(|labels| {
                 matrix.push(Series { labels: labels.clone(), values: Vec::new() });
@@ -151,6 +207,7 @@ impl Evaluation<'_> {
                     let at = |point: &crate::storage::Point| {
                         (Timestamp::from_ms(point.time), point.value)
                     };
+                    self.hold(stretch.points.len())?;
                     let values = stretch.points.iter().map(at).collect();
                     series.push(Series { labels: stretch.labels, values });
                 }

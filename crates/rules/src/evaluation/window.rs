@@ -140,8 +140,14 @@ impl<'a> Evaluation<'a> {
         let mut stretches: Vec<Stretch<'a>> = Vec::new();
         let first = at;
         // At the end of all times there is no next step.
+        let mut held = self.held();
         while at <= range.end && at < i64::MAX {
-            for item in self.vector(inner, at)? {
+            let items = self.vector(inner, at)?;
+            // What the step itself has looked at is gone.
+            self.let_go(held);
+            held += items.len();
+            self.hold(items.len())?;
+            for item in items {
                 let point = Point { time: at, value: item.value() };
                 let place = places.entry((item.labels, item.drops_name));
                 let labels = place.key().0.clone();

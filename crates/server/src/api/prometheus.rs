@@ -16,6 +16,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use self::query::Queries;
 pub(super) use self::query::{instant, range};
 pub(super) use self::reload::reload;
 pub(super) use self::rules::{alerts, rules};
@@ -36,6 +37,16 @@ impl Failure {
         Self { status: StatusCode::BAD_REQUEST, kind: "bad_data", text: text.into() }
     }
 
+    /// It has taken longer than it may.
+    fn timeout(text: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, kind: "timeout", text: text.into() }
+    }
+
+    /// There is no room for it now.
+    fn unavailable(text: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, kind: "unavailable", text: text.into() }
+    }
+
     /// The request is understood, and comes to nothing.
     fn execution(text: impl Into<String>) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, kind: "execution", text: text.into() }
@@ -44,8 +55,7 @@ impl Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let text = problem.detail().to_owned();
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, kind: "unavailable", text }
+        Self::unavailable(problem.detail())
     }
 }
 

@@ -334,7 +334,44 @@ pub const SETTINGS: &[Setting] = &[
             Ok(())
         },
     },
+    Setting {
+        key: "query_timeout",
+        value_name: "DURATION",
+        default: "2m",
+        help: "How long a query may take, its wait for others included; it may ask for less.",
+        group: Group::Limits,
+        is_list: false,
+        set: |config, values| duration(values, &mut config.query_timeout),
+    },
+    Setting {
+        key: "query_samples_max",
+        value_name: "COUNT",
+        default: "50000000",
+        help: "Samples that a query may hold at once, 16 bytes each: those that it looks at, and \
+               those that it comes to. All queries together hold a fifth of the memory at most.",
+        group: Group::Limits,
+        is_list: false,
+        set: |config, values| positive(values, &mut config.query_samples_max),
+    },
+    Setting {
+        key: "queries_max",
+        value_name: "COUNT",
+        default: "20",
+        help: "Queries that are evaluated at a time; others wait.",
+        group: Group::Limits,
+        is_list: false,
+        set: |config, values| {
+            positive(values, &mut config.queries_max)?;
+            if config.queries_max > QUERIES_MAX {
+                return Err(format!("at most {QUERIES_MAX} queries are evaluated at a time"));
+            }
+            Ok(())
+        },
+    },
 ];
+
+/// Each query under way has a thread.
+const QUERIES_MAX: usize = 256;
 
 /// Shards beyond any machine's cores are a mistake.
 const SHARDS_MAX: usize = 1024;
@@ -348,6 +385,12 @@ fn parse<T: FromStr<Err: Display>>(
     *target =
         value.parse().map_err(|error| format!("expected {expected}, not `{value}`: {error}"))?;
     Ok(())
+}
+
+/// A number that is not zero.
+fn positive(values: &[String], target: &mut usize) -> Result<(), String> {
+    parse(values, "a number", target)?;
+    if *target == 0 { Err("expected a number above 0".to_owned()) } else { Ok(()) }
 }
 
 /// A path that may be left out, or empty.

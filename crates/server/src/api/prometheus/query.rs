@@ -1,20 +1,21 @@
 //! `/api/v1/query` and `/api/v1/query_range`: expressions over what rules remember.
 
+mod queries;
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_model::Timestamp;
 use bellwire_model::limits::QUERY_STEPS_MAX;
-use bellwire_model::{Labels, Timestamp};
 use bellwire_process::clock;
-use bellwire_rules::{
-    Answer, Conventions, Element, NoteKind, Plan, Series, Span, Storage, Value, plain_text, query,
-    query_range,
-};
-use serde_json::{Map, json};
+use bellwire_rules::{Conventions, EvaluationError, Excerpt, Plan, Question, Span};
+use http::header::CONTENT_TYPE;
 
+pub(crate) use self::queries::Queries;
+use self::told::told;
 use super::parameters::Parameters;
 use super::{Failure, refusal};
 use crate::api::App;
@@ -25,12 +26,7 @@ pub(in crate::api) async fn instant(
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     let time = parameters.time("time")?.unwrap_or_else(clock::now);
-    let text = parameters.required("query")?;
-    let answer = evaluate(&app, plan(text)?, move |plan, storage| {
-        query(plan, storage, &Conventions::default(), time)
-    });
-    let answer = answer.await?;
-    Ok(app.large_reads.run(|| told(answer, text, time)).await?)
+    answered(&app, &parameters, (Span::at(time), None)).await
 }
 
 /// `GET`, `POST /api/v1/query_range`: an expression at each step of a span.
@@ -53,88 +49,57 @@ pub(in crate::api) async fn range(
         return Err(Failure::bad_data(text));
     }
     let step = Duration::from_millis(step_ms.unsigned_abs());
-    let text = parameters.required("query")?;
-    let answer = evaluate(&app, plan(text)?, move |plan, storage| {
-        query_range(plan, storage, &Conventions::default(), (Span { start, end }, step))
-    });
-    let answer = answer.await?;
-    Ok(app.large_reads.run(|| told(answer, text, end)).await?)
+    answered(&app, &parameters, (Span { start, end }, Some(step))).await
 }
 
-fn plan(text: &str) -> Result<Plan, Failure> {
-    Plan::parse(text).map_err(|error| Failure::bad_data(refusal(text, &error)))
-}
-
-/// Evaluates beside the rules: they are held up only until what the expression looks at is copied.
-/// Of more queries than [`QUERIES_MAX`](bellwire_model::limits::QUERIES_MAX) some wait, since each
-/// has its copy.
-async fn evaluate<E: std::fmt::Display + Send + 'static>(
+/// Evaluates beside the rules: what the expression looks at is copied between their steps, and all
+/// else is done on threads that serve nobody.
+///
+/// Whoever has waited for as long as the query may take is answered then. The work ends soon after,
+/// and so it does where the client has gone.
+async fn answered(
     app: &App,
-    plan: Plan,
-    evaluate: impl FnOnce(&Plan, &Storage) -> Result<Answer, E> + Send + 'static,
-) -> Result<Answer, Failure> {
-    let place = Arc::clone(&app.queries).acquire_owned().await;
-    let place = place.expect("the semaphore is never closed");
-    let plan = Arc::new(plan);
-    let of_engine = Arc::clone(&plan);
-    let storage = app.intake.look(move |engine| engine.excerpt(&of_engine)).await?;
-    let evaluate = move || {
-        // Held to the end, though the client may be gone.
-        let _place = place;
-        evaluate(&plan, &storage)
+    parameters: &Parameters,
+    (span, step): (Span, Option<Duration>),
+) -> Result<Response, Failure> {
+    let asked_ms = parameters.duration_ms("timeout")?;
+    let timeout = app.queries.timeout(asked_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
+    let text = parameters.required("query")?.to_owned();
+    let plan = Plan::parse(&text).map_err(|error| Failure::bad_data(refusal(&text, &error)))?;
+    let conventions = Conventions::default();
+    let question = Arc::new(Question { plan, conventions, span, step });
+    let (allowance, _waiter) = app.queries.allowance();
+    let mut has_place = false;
+    let answer = async {
+        let place = app.queries.place().await;
+        has_place = true;
+        let excerpt = Excerpt::new(Arc::clone(&question), allowance);
+        let reading = app.intake.excerpt(excerpt).await?;
+        let work = move || {
+            let _place = place;
+            let (storage, mut allowance) = reading.finish()?;
+            let answer = question.answer(&storage, &mut allowance)?;
+            drop(storage);
+            told(&answer, &text, span.end, allowance)
+        };
+        let told = tokio::task::spawn_blocking(work).await;
+        told.map_err(|error| Failure::execution(error.to_string()))?
     };
-    let answer = tokio::task::spawn_blocking(evaluate).await;
-    answer
-        .map_err(|error| Failure::execution(error.to_string()))?
-        .map_err(|error| Failure::execution(error.to_string()))
-}
-
-/// As its clients read it, written out.
-fn told(answer: Answer, text: &str, time: Timestamp) -> Response {
-    let Answer { value, notes } = answer;
-    let (kind, result) = match value {
-        Value::Scalar(value) => ("scalar", point((time, value))),
-        Value::Text(text) => ("string", json!([seconds(time), text])),
-        Value::Vector(elements) => {
-            ("vector", elements.iter().map(|element| sample(element, time)).collect())
-        }
-        Value::Matrix(series) => ("matrix", series.iter().map(values).collect()),
+    let bytes = match tokio::time::timeout(timeout, answer).await {
+        Ok(result) => result?,
+        Err(_) if has_place => return Err(EvaluationError::GivenUp.into()),
+        Err(_) => return Err(Failure::timeout("query timed out in query queue")),
     };
-    let mut body = json!({
-        "status": "success",
-        "data": { "resultType": kind, "result": result },
-    });
-    for (member, kind) in [("warnings", NoteKind::Warning), ("infos", NoteKind::Info)] {
-        let texts = notes.iter().filter(|note| note.kind == kind);
-        let texts: Vec<String> = texts.map(|note| note.in_expression(text)).collect();
-        if !texts.is_empty() {
-            body[member] = json!(texts);
+    Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+impl From<EvaluationError> for Failure {
+    fn from(error: EvaluationError) -> Self {
+        let text = error.to_string();
+        match error {
+            EvaluationError::GivenUp => Self::timeout(text),
+            EvaluationError::NoMemory => Self::unavailable(text),
+            _ => Self::execution(text),
         }
-    }
-    Json(body).into_response()
-}
-
-fn sample(element: &Element, time: Timestamp) -> serde_json::Value {
-    json!({ "metric": labels(&element.labels), "value": point((time, element.value)) })
-}
-
-fn values(series: &Series) -> serde_json::Value {
-    let values = series.values.iter().map(|value| point(*value));
-    json!({ "metric": labels(&series.labels), "values": values.collect::<Vec<_>>() })
-}
-
-pub(super) fn labels(labels: &Labels) -> serde_json::Value {
-    labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect::<Map<_, _>>().into()
-}
-
-fn point((time, value): (Timestamp, f64)) -> serde_json::Value {
-    json!([seconds(time), plain_text(value)])
-}
-
-/// Whole seconds without a fraction, as Prometheus writes them.
-fn seconds(time: Timestamp) -> serde_json::Value {
-    match time.as_ms() % 1000 {
-        0 => json!(time.as_ms() / 1000),
-        _ => json!(time.as_ms() as f64 / 1000.0),
     }
 }

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_model::{Alert, AlertState};
-use bellwire_rules::{Engine, Health, Rule, RuleReport, scientific_text};
+use bellwire_model::{Alert, AlertState, Labels};
+use bellwire_rules::{AlertReport, Health, Report, Rule, RuleReport, scientific_text};
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
-use super::query::labels;
 use super::{Failure, success};
 use crate::api::App;
 
@@ -72,33 +71,39 @@ pub(in crate::api) async fn rules(
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     let wanted = Wanted::of(&parameters)?;
-    let groups = app.intake.look(move |engine| groups(engine, &wanted)).await?;
-    let read = || success(json!({ "groups": groups })).into_response();
+    let (alerts, mut report) = (wanted.alerts, Report::default());
+    let rules = app.intake.look(move |engine| engine.report(&mut report, |rule| wanted.has(rule)));
+    let rules = rules.await?;
+    let read = || success(json!({ "groups": groups(rules, alerts) })).into_response();
     Ok(app.large_reads.run(read).await?)
 }
 
 /// `GET /api/v1/alerts`: pending and firing alerts of the rules.
 pub(in crate::api) async fn alerts(State(app): State<Arc<App>>) -> Result<Response, Failure> {
-    let alerts = app.intake.look(|engine| {
-        let is_active = |alert: &Arc<Alert>| alert.state != AlertState::Resolved;
-        engine.active().filter(is_active).collect::<Vec<_>>()
-    });
+    let mut report = AlertReport::default();
+    let alerts = app.intake.look(move |engine| engine.report_alerts(&mut report));
     let mut alerts = alerts.await?;
     let read = || {
-        alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
+        alerts.retain(|alert| alert.state != AlertState::Resolved);
+        sort(&mut alerts);
         let alerts: Vec<Value> = alerts.iter().map(|alert| alert_json(alert)).collect();
         success(json!({ "alerts": alerts })).into_response()
     };
     Ok(app.large_reads.run(read).await?)
 }
 
-fn groups(engine: &Engine, wanted: &Wanted) -> Vec<Value> {
+fn sort(alerts: &mut [Arc<Alert>]) {
+    alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
+}
+
+fn groups(rules: Vec<RuleReport>, alerts: Alerts) -> Vec<Value> {
     let mut groups: Vec<Value> = Vec::new();
     let mut current = None;
-    for report in engine.report().filter(|report| wanted.has(report.rule)) {
+    for mut report in rules {
         let name = &report.rule.name;
-        if current != Some((&name.file, &name.group)) {
-            current = Some((&name.file, &name.group));
+        let group = Some((Arc::clone(&name.file), Arc::clone(&name.group)));
+        if current != group {
+            current = group;
             let settings = report.rule.group_settings();
             groups.push(json!({
                 "name": &*name.group, "file": &*name.file,
@@ -108,7 +113,8 @@ fn groups(engine: &Engine, wanted: &Wanted) -> Vec<Value> {
             }));
         }
         let rules = groups.last_mut().and_then(|group| group["rules"].as_array_mut());
-        rules.expect("a group has rules").push(rule_json(&report, wanted.alerts));
+        sort(&mut report.alerts);
+        rules.expect("a group has rules").push(rule_json(&report, alerts));
     }
     groups
 }
@@ -117,8 +123,8 @@ fn kind(rule: &Rule) -> &'static str {
     if rule.alert().is_some() { "alerting" } else { "recording" }
 }
 
-fn rule_json(report: &RuleReport<'_>, alerts: Alerts) -> Value {
-    let rule = report.rule;
+fn rule_json(report: &RuleReport, alerts: Alerts) -> Value {
+    let rule = &*report.rule;
     let mut told = json!({
         "name": &*rule.name.alert, "query": rule.expression, "type": kind(rule),
         "labels": pairs(rule.labels()), "health": health(&report.health),
@@ -152,6 +158,10 @@ fn health(health: &Health) -> &'static str {
 
 fn pairs(pairs: Vec<(&str, &str)>) -> Value {
     Value::Object(pairs.into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect())
+}
+
+fn labels(labels: &Labels) -> Value {
+    pairs(labels.iter().collect())
 }
 
 /// The worst of its alerts.

@@ -1,0 +1,117 @@
+//! What a query looks at, read in pieces while samples go on coming, and as of one instant.
+
+use std::sync::Arc;
+
+use bellwire_model::{AlertState, Labels, Timestamp};
+
+use crate::alert_series;
+use crate::evaluation::{Allowance, Element, EvaluationError, Question};
+use crate::selector::Selector;
+use crate::storage::{Point, SeriesCopy, Size, Snapshot, Storage, Wanted};
+
+/// What a query looks at.
+#[derive(Debug)]
+pub struct Reading {
+    question: Arc<Question>,
+    allowance: Allowance,
+    /// What it selects, until it begins.
+    wanted: Vec<Wanted>,
+    /// What is held of the allowance.
+    held: Size,
+    copies: Vec<SeriesCopy>,
+    alerts: Vec<AlertCopy>,
+    failed: Option<EvaluationError>,
+}
+
+/// What the series of an alert are made of.
+#[derive(Debug)]
+pub(crate) struct AlertCopy {
+    pub(crate) labels: Labels,
+    pub(crate) state: AlertState,
+    pub(crate) active_at: Timestamp,
+    /// The time of their samples.
+    pub(crate) time: Timestamp,
+}
+
+impl Reading {
+    pub(crate) fn new(question: Arc<Question>, allowance: Allowance) -> Self {
+        let wanted = question.reaches().map(|(selector, (after, until))| Wanted {
+            selector: selector.clone(),
+            after,
+            until,
+        });
+        let wanted = wanted.collect();
+        let (copies, alerts, held) = (Vec::new(), Vec::new(), Size::default());
+        Self { question, allowance, wanted, held, copies, alerts, failed: None }
+    }
+
+    /// Whether one piece is enough.
+    pub(crate) fn is_small(&self, storage: &Storage) -> bool {
+        Snapshot::is_small(storage, &self.wanted)
+    }
+
+    /// Begins: what there is from now on does not count.
+    pub(crate) fn begin(&mut self, storage: &Storage) -> Snapshot {
+        let wanted = std::mem::take(&mut self.wanted);
+        Snapshot::begin(storage, wanted, self.allowance.samples_max())
+    }
+
+    /// Whether it may select one of these metrics.
+    pub(crate) fn may_select(&self, metrics: [&str; 2]) -> bool {
+        let named = |selector: &Selector| {
+            selector.metric_name().is_none_or(|metric| metrics.contains(&metric))
+        };
+        self.question.reaches().any(|(selector, _)| named(selector))
+    }
+
+    /// Takes what gives the series of alerts.
+    pub(crate) fn take_alerts(&mut self, alerts: Vec<AlertCopy>) {
+        let bytes = |alert: &AlertCopy| size_of::<AlertCopy>() + alert.labels.size_bytes();
+        let result = self.allowance.hold_bytes(alerts.iter().map(bytes).sum());
+        self.alerts = alerts;
+        self.note(result);
+    }
+
+    /// Holds what has been copied so far; says whether it may go on.
+    pub(crate) fn hold(&mut self, size: Size) -> bool {
+        let samples = size.samples - self.held.samples;
+        let bytes = size.bytes - self.held.bytes;
+        self.held = size;
+        let result = self.allowance.check();
+        let result = result.and_then(|()| self.allowance.hold(samples));
+        let result = result.and_then(|()| self.allowance.hold_bytes(bytes));
+        self.note(result);
+        self.failed.is_none()
+    }
+
+    /// Takes what a complete snapshot has copied.
+    pub(crate) fn take(&mut self, snapshot: Snapshot) {
+        self.hold(snapshot.size());
+        self.copies = snapshot.into_copies();
+    }
+
+    fn note(&mut self, result: Result<(), EvaluationError>) {
+        if let Err(error) = result {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// The samples, and what may be taken beside them. This takes its time, so it is for whoever
+    /// asks, not for the engine.
+    pub fn finish(self) -> Result<(Storage, Allowance), EvaluationError> {
+        let Self { question, allowance, mut copies, alerts, failed, .. } = self;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let is_selected =
+            |labels: &Labels| question.reaches().any(|(selector, _)| selector.selects(labels));
+        for AlertCopy { labels, state, active_at, time } in alerts {
+            let given = alert_series::series(&labels, state, active_at).into_iter().flatten();
+            for Element { labels, value } in given.filter(|given| is_selected(&given.labels)) {
+                let points = vec![Point { time: time.as_ms(), value }];
+                copies.push(SeriesCopy { labels, points });
+            }
+        }
+        Ok((Storage::of_copies(copies.into_iter()), allowance))
+    }
+}

@@ -1,0 +1,256 @@
+//! What some selectors select as it is at one instant, copied in pieces while samples go on coming.
+//!
+//! Whoever is about to change a series that may be selected has it copied first, so a series is
+//! copied once, in a piece or before its first change, whichever comes sooner. A bit for each series
+//! says whether that is still to come:
+//!
+//! ```text
+//! begin: a bit for each series that may be selected
+//!        │ piece │ change of a series │ piece │ …  each looks at some, copies them and clears
+//!        ▼                                         their bits
+//! complete: no bit is left
+//! ```
+
+use bellwire_model::Labels;
+use bellwire_model::limits::{READING_PIECE_BYTES, READING_PIECE_SERIES};
+
+use super::{Point, Points, SAMPLE_BYTES, SeriesId, Storage};
+use crate::selector::Selector;
+
+/// What a series takes of a copy beside its labels and samples.
+const SERIES_BYTES: usize = 256;
+
+/// A selector, and of when its samples count: after a time, and until another.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) selector: Selector,
+    pub(crate) after: i64,
+    pub(crate) until: i64,
+}
+
+/// A copy that is being taken.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    wanted: Vec<Wanted>,
+    left: Left,
+    copies: Vec<SeriesCopy>,
+    size: Size,
+    /// Beyond so many samples it has failed, and copies nothing more.
+    samples_max: usize,
+}
+
+/// How much has been copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) samples: usize,
+    /// Bytes of what is not samples.
+    pub(crate) bytes: usize,
+}
+
+/// A series as it was when the snapshot began.
+#[derive(Debug)]
+pub(crate) struct SeriesCopy {
+    pub(crate) labels: Labels,
+    pub(crate) points: Vec<Point>,
+}
+
+impl Snapshot {
+    /// Begins: what there is from now on does not count.
+    pub(crate) fn begin(storage: &Storage, wanted: Vec<Wanted>, samples_max: usize) -> Self {
+        let mut left = Left::new(storage.series.len());
+        for Wanted { selector, .. } in &wanted {
+            match selector.metric_name() {
+                None => left.insert_all(),
+                Some(metric) => storage.of_metric(metric).for_each(|id| left.insert(id)),
+            }
+        }
+        Self { wanted, left, copies: Vec::new(), size: Size::default(), samples_max }
+    }
+
+    /// Whether one piece is enough for what is wanted, so that it need not stay open while samples
+    /// come.
+    pub(crate) fn is_small(storage: &Storage, wanted: &[Wanted]) -> bool {
+        let (mut series, mut bytes) = (0, 0);
+        for Wanted { selector, .. } in wanted {
+            let metric = selector.metric_name();
+            series += metric.map_or(storage.series.len(), |metric| storage.len_of(metric));
+            if series > READING_PIECE_SERIES {
+                return false;
+            }
+            let each = |id: SeriesId| storage.has(id).then(|| storage.points(id).len());
+            bytes += SAMPLE_BYTES
+                * match metric {
+                    None => storage.all().filter_map(each).sum::<usize>(),
+                    Some(metric) => storage.of_metric(metric).filter_map(each).sum(),
+                };
+        }
+        bytes <= READING_PIECE_BYTES
+    }
+
+    /// Takes the next piece; says whether it was the last.
+    pub(crate) fn turn(&mut self, storage: &Storage) -> bool {
+        let (mut series, mut bytes) = (0, 0);
+        while series < READING_PIECE_SERIES && bytes < READING_PIECE_BYTES {
+            let Some(id) = self.left.next() else { return true };
+            series += 1;
+            bytes += self.look_at(storage, id);
+        }
+        false
+    }
+
+    /// How much has been copied.
+    pub(crate) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// What was copied.
+    pub(crate) fn into_copies(self) -> Vec<SeriesCopy> {
+        self.copies
+    }
+
+    /// Copies a series before it changes, unless that has been done.
+    fn mind(&mut self, storage: &Storage, id: SeriesId) {
+        if self.left.has(id) {
+            self.look_at(storage, id);
+        }
+    }
+
+    /// A series is new, perhaps under the number of one that was there.
+    pub(super) fn pass_over(&mut self, id: SeriesId) {
+        self.left.remove(id);
+    }
+
+    /// Copies a series where it is selected; says how many bytes that took.
+    fn look_at(&mut self, storage: &Storage, id: SeriesId) -> usize {
+        self.left.remove(id);
+        if !storage.has(id) {
+            return 0;
+        }
+        let labels = storage.labels(id);
+        let selecting = self.wanted.iter().filter(|wanted| wanted.selector.selects(&labels));
+        let spans = selecting.map(|wanted| (wanted.after, wanted.until));
+        let both = |one: (i64, i64), other: (i64, i64)| (one.0.min(other.0), one.1.max(other.1));
+        let Some((after, until)) = spans.reduce(both) else { return 0 };
+        let points = storage.points(id);
+        let first = points.partition_point(|point| point.time <= after);
+        let end = points.partition_point(|point| point.time <= until).max(first);
+        let points = &points[first..end];
+        if points.is_empty() {
+            return 0;
+        }
+        self.size.samples += points.len();
+        self.size.bytes += SERIES_BYTES + labels.size_bytes();
+        if self.size.samples > self.samples_max {
+            self.left = Left::default();
+            return 0;
+        }
+        self.copies.push(SeriesCopy { labels, points: points.to_vec() });
+        points.len() * SAMPLE_BYTES
+    }
+}
+
+/// The series that are still to be looked at: a bit for each number.
+#[derive(Debug, Default)]
+struct Left {
+    words: Vec<u64>,
+    /// No bit of the words before it is set.
+    first: usize,
+}
+
+impl Left {
+    /// None of so many.
+    fn new(series: usize) -> Self {
+        Self { words: vec![0; series.div_ceil(64)], first: 0 }
+    }
+
+    fn insert(&mut self, id: SeriesId) {
+        self.words[id.0 as usize / 64] |= 1 << (id.0 % 64);
+    }
+
+    /// Also those beyond the last, which are not there until they are new.
+    fn insert_all(&mut self) {
+        self.words.fill(u64::MAX);
+    }
+
+    fn has(&self, id: SeriesId) -> bool {
+        self.words.get(id.0 as usize / 64).is_some_and(|word| word & (1 << (id.0 % 64)) != 0)
+    }
+
+    fn remove(&mut self, id: SeriesId) {
+        if let Some(word) = self.words.get_mut(id.0 as usize / 64) {
+            *word &= !(1 << (id.0 % 64));
+        }
+    }
+
+    fn next(&mut self) -> Option<SeriesId> {
+        let is_set = |word: &u64| *word != 0;
+        self.first += self.words.get(self.first..)?.iter().position(is_set)?;
+        Some(SeriesId(self.first as u32 * 64 + self.words[self.first].trailing_zeros()))
+    }
+}
+
+impl Points {
+    /// Points in the order of their times, each time once.
+    fn of_sorted(points: Vec<Point>) -> Self {
+        let before = |at: usize| at.checked_sub(1).map(|before| points[before]);
+        let each = points.iter().enumerate();
+        let uneven = each.map(|(at, point)| super::unevenness(before(at), *point)).sum();
+        Self { held: super::Held::Window { points, gone: 0 }, uneven }
+    }
+}
+
+impl Storage {
+    /// Whether a snapshot is open.
+    pub(crate) fn has_open(&self) -> bool {
+        self.snapshot.is_some()
+    }
+
+    /// Goes on with a snapshot piece by piece: whatever changes meanwhile is copied first. One is
+    /// open at a time, so that a change copies a series once, however many ask.
+    pub(crate) fn open(&mut self, snapshot: Snapshot) {
+        debug_assert!(self.snapshot.is_none(), "one snapshot is open at a time");
+        self.snapshot = Some(Box::new(snapshot));
+    }
+
+    /// Takes the next piece of the open snapshot; says whether it was the last, and how much has been
+    /// copied.
+    pub(crate) fn read_on(&mut self) -> (bool, Size) {
+        let Some(mut snapshot) = self.snapshot.take() else { return (true, Size::default()) };
+        let read = (snapshot.turn(self), snapshot.size());
+        self.snapshot = Some(snapshot);
+        read
+    }
+
+    /// Ends the open snapshot.
+    pub(crate) fn close(&mut self) -> Option<Snapshot> {
+        self.snapshot.take().map(|snapshot| *snapshot)
+    }
+
+    pub(super) fn copy_before_change(&mut self, id: SeriesId) {
+        if let Some(mut snapshot) = self.snapshot.take() {
+            snapshot.mind(self, id);
+            self.snapshot = Some(snapshot);
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = SeriesId> {
+        (0..self.series.len() as u32).map(SeriesId)
+    }
+
+    fn of_metric(&self, metric: &str) -> impl Iterator<Item = SeriesId> {
+        self.by_metric.get(metric).into_iter().flatten().copied()
+    }
+
+    /// Series that were copied. Of two with the same labels the first counts.
+    pub(crate) fn of_copies(copies: impl Iterator<Item = SeriesCopy>) -> Self {
+        let mut storage = Self::new();
+        for SeriesCopy { labels, points } in copies {
+            if storage.find(&labels).is_none() {
+                let id = storage.insert(&labels);
+                *storage.points_mut(id) = Points::of_sorted(points);
+                storage.whole.push(labels);
+            }
+        }
+        storage
+    }
+}

@@ -1,0 +1,273 @@
+//! What a query looks at is copied in pieces between the steps, and is as of one instant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_model::limits::READING_PIECE_SERIES;
+use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
+use bellwire_rules::{
+    AlertReport, Allowance, Conventions, Engine, EvaluationError, Excerpt, Plan, QueryMemory,
+    Question, Reading, Report, RuleFile, RuleSet, Settings, Span, Value, load, query,
+};
+use proptest::prelude::*;
+
+const RULES: &str = "  - {alert: Fast, expr: 'rate(x[40s]) > 1000'}\n  \
+                     - {alert: High, expr: 'y > 90'}\n  \
+                     - {record: 'x:sum', expr: 'sum by (site) (x)'}\n";
+
+/// Expressions that look at the samples in several ways.
+const EXPRESSIONS: [&str; 8] = [
+    "x",
+    "rate(x[40s])",
+    "x[40s]",
+    r#"{__name__=~".+"}"#,
+    r#"{site="3"} or x"#,
+    "sum by (site) (x offset 10s) + on (site) group_left () x:sum",
+    "max_over_time(sum(y)[30s:7s])",
+    "count(x @ end() > 0) or ALERTS or topk(3, y)",
+];
+
+fn rules(rules: &str) -> RuleSet {
+    let text = format!("groups:\n- name: g\n  rules:\n{rules}");
+    load(&[RuleFile { name: "f", text: &text }]).expect("rules")
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_ms(seconds * 1_000)
+}
+
+fn series(metric: &str, number: usize) -> Labels {
+    let (site, number) = ((number % 7).to_string(), number.to_string());
+    let pairs = [(METRIC_NAME, metric), ("site", &*site), ("n", &*number)];
+    Labels::from_pairs(pairs).expect("labels")
+}
+
+fn engine() -> Engine {
+    let lookback = Duration::from_secs(20);
+    Engine::with_settings(rules(RULES), Settings { lookback, ..Settings::default() })
+}
+
+fn question(text: &str, time: Timestamp) -> Question {
+    let conventions = Conventions { lookback: Duration::from_secs(20), ..Conventions::default() };
+    let plan = Plan::parse(text).expect(text);
+    Question { plan, conventions, span: Span::at(time), step: None }
+}
+
+fn unbounded() -> (Allowance, bellwire_rules::Waiter) {
+    Allowance::new(usize::MAX, &QueryMemory::new(usize::MAX))
+}
+
+/// What a query comes to over a copy that was taken for it.
+fn answer(question: &Question, reading: Reading) -> Result<Value, EvaluationError> {
+    let (storage, mut allowance) = reading.finish()?;
+    Ok(question.answer(&storage, &mut allowance)?.value)
+}
+
+/// Values as text: NaN is itself there.
+fn text(value: &Value) -> String {
+    format!("{value:?}")
+}
+
+/// What happens between two pieces.
+#[derive(Clone, Debug)]
+enum Event {
+    /// Series of a metric have a sample, from one number on; each so many milliseconds old.
+    Samples(&'static str, std::ops::Range<usize>, i64),
+    /// Time passes, and what is silent is forgotten.
+    Pause(i64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let numbers = (0..2_000_usize, 1..700_usize).prop_map(|(first, len)| first..first + len);
+    prop_oneof![
+        4 => (prop_oneof![Just("x"), Just("y")], numbers, prop_oneof![Just(0), 0..30_000_i64])
+            .prop_map(|(metric, numbers, age)| Event::Samples(metric, numbers, age)),
+        1 => (1..40_i64).prop_map(Event::Pause),
+    ]
+}
+
+fn happen(engine: &mut Engine, now: &mut i64, event: &Event) {
+    *now += 1;
+    match event {
+        Event::Samples(metric, numbers, age_ms) => {
+            let time = at(*now).saturating_sub(Duration::from_millis(age_ms.unsigned_abs()));
+            let sample = |number| Sample {
+                series: series(metric, number),
+                value: (*now * 31 + number as i64 * 7 % 11) as f64,
+                time,
+            };
+            let samples: Vec<Sample> = numbers.clone().map(sample).collect();
+            engine.apply(at(*now), &samples);
+        }
+        Event::Pause(seconds) => {
+            *now += seconds;
+            engine.advance(at(*now));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_copy_that_is_taken_while_samples_come_is_of_the_instant_at_which_it_began(
+        before in proptest::collection::vec(event(), 1..6),
+        during in proptest::collection::vec(event(), 1..8),
+        expression in 0..EXPRESSIONS.len(),
+    ) {
+        let (mut engine, mut now) = (engine(), 100);
+        for event in &before {
+            happen(&mut engine, &mut now, event);
+        }
+        let question = Arc::new(question(EXPRESSIONS[expression], at(now)));
+        let conventions = &question.conventions;
+        // With nothing in between it is what the engine's own samples come to.
+        let (allowance, _waiter) = unbounded();
+        let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+        let alone = std::iter::repeat_with(|| engine.excerpt(&mut excerpt)).flatten().next();
+        let alone = text(&answer(&question, alone.expect("it is complete in the end")).expect("a value"));
+        let sees_alerts = ["{", "count"].iter().any(|start| EXPRESSIONS[expression].starts_with(start));
+        if !sees_alerts {
+            let direct = query(&question.plan, engine.storage(), conventions, at(now));
+            prop_assert_eq!(&alone, &text(&direct.expect("a value").value));
+        }
+        let (allowance, _waiter) = unbounded();
+        let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+        let mut during = during.iter();
+        let reading = loop {
+            if let Some(reading) = engine.excerpt(&mut excerpt) {
+                break reading;
+            }
+            if let Some(event) = during.next() {
+                happen(&mut engine, &mut now, event);
+            }
+        };
+        prop_assert_eq!(alone, text(&answer(&question, reading).expect("a value")));
+    }
+}
+
+fn with_series(count: usize) -> Engine {
+    let mut engine = engine();
+    let sample = |number| Sample { series: series("x", number), value: 1.0, time: at(100) };
+    engine.apply(at(100), &(0..count).map(sample).collect::<Vec<_>>());
+    engine
+}
+
+#[test]
+fn a_large_read_is_taken_in_pieces_of_bounded_work_while_samples_come() {
+    let mut engine = with_series(10 * READING_PIECE_SERIES);
+    let question = Arc::new(question("sum(x)", at(100)));
+    let (allowance, _waiter) = unbounded();
+    let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+    let mut pieces = 0;
+    let reading = loop {
+        pieces += 1;
+        if let Some(reading) = engine.excerpt(&mut excerpt) {
+            break reading;
+        }
+        // The series that is looked at last changes, and one more begins.
+        let changed = [series("x", 10 * READING_PIECE_SERIES - 1), series("x", 100_000 + pieces)];
+        let sample = |series| Sample { series, value: 1e6, time: at(100) };
+        engine.apply(at(100), &changed.map(sample));
+    };
+    // One series was copied before its turn, so that the tenth piece finds none left.
+    assert_eq!(pieces, 10);
+    let Value::Vector(sum) = answer(&question, reading).expect("a value") else {
+        panic!("a vector")
+    };
+    assert_eq!(sum[0].value as usize, 10 * READING_PIECE_SERIES);
+}
+
+#[test]
+fn a_small_read_waits_for_no_large_one_and_a_large_one_does() {
+    let mut engine = with_series(3 * READING_PIECE_SERIES);
+    let begin = |text: &str| {
+        let (allowance, waiter) = unbounded();
+        (Excerpt::new(Arc::new(question(text, at(100))), allowance), waiter)
+    };
+    let (mut large, _waiter) = begin("x");
+    assert!(engine.excerpt(&mut large).is_none());
+    let (mut other, other_waiter) = begin(r#"{__name__=~".+"}"#);
+    assert!(engine.excerpt(&mut other).is_none());
+    let (mut small, _waiter) = begin("x:sum");
+    let small = engine.excerpt(&mut small).expect("one piece is enough");
+    let (storage, _) = small.finish().expect("samples");
+    assert_eq!(storage.len(), 7);
+    // One that nobody waits for any more does not wait either.
+    drop(other_waiter);
+    let other = engine.excerpt(&mut other).expect("it has ended");
+    assert_eq!(other.finish().err(), Some(EvaluationError::GivenUp));
+    while engine.excerpt(&mut large).is_none() {}
+}
+
+#[test]
+fn what_is_given_up_makes_room_for_others() {
+    let mut engine = with_series(3 * READING_PIECE_SERIES);
+    let (allowance, waiter) = unbounded();
+    let mut given_up = Excerpt::new(Arc::new(question("x", at(100))), allowance);
+    assert!(engine.excerpt(&mut given_up).is_none());
+    drop(waiter);
+    let reading = engine.excerpt(&mut given_up).expect("it has ended");
+    assert_eq!(reading.finish().err(), Some(EvaluationError::GivenUp));
+    let (allowance, _waiter) = unbounded();
+    let mut next = Excerpt::new(Arc::new(question("x", at(100))), allowance);
+    let reading = std::iter::repeat_with(|| engine.excerpt(&mut next)).flatten().next();
+    let (storage, _) = reading.expect("it is complete").finish().expect("samples");
+    assert_eq!(storage.len(), 3 * READING_PIECE_SERIES);
+}
+
+#[test]
+fn a_query_holds_no_more_samples_than_it_may() {
+    let mut engine = with_series(100);
+    let conventions = Conventions::default();
+    let over = |text: &str, steps: i64| Question {
+        plan: Plan::parse(text).expect(text),
+        conventions,
+        span: Span { start: at(100), end: at(100 + steps - 1) },
+        step: (steps > 1).then_some(Duration::from_secs(1)),
+    };
+    let room = QueryMemory::new(1 << 30);
+    let mut ask = |question: Question, samples_max: usize| {
+        let question = Arc::new(question);
+        let (allowance, _waiter) = Allowance::new(samples_max, &room);
+        let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+        answer(&question, engine.excerpt(&mut excerpt).expect("one piece is enough")).map(|_| ())
+    };
+    let too_many = |max| Err(EvaluationError::TooManySamples { max });
+    // What it looks at.
+    assert_eq!(ask(over("sum(x)", 1), 100), Ok(()));
+    assert_eq!(ask(over("sum(x)", 1), 99), too_many(99));
+    // And what it comes to: 100 series at each of ten steps.
+    assert_eq!(ask(over("x", 10), 1_100), Ok(()));
+    assert_eq!(ask(over("x", 10), 1_099), too_many(1_099));
+    assert_eq!(ask(over("sum(x)", 10), 110), Ok(()));
+    // A subquery holds its steps, those within it only for a while.
+    assert_eq!(ask(over("max_over_time(vector(1)[1000s:1s])", 3), 1_004), Ok(()));
+    assert_eq!(ask(over("max_over_time(vector(1)[1000s:1s])", 3), 1_001), too_many(1_001));
+    let nested = "max_over_time(sum_over_time(vector(1)[100s:1s])[100s:1s])";
+    assert_eq!(ask(over(nested, 3), 300), Ok(()));
+    assert_eq!(ask(over(nested, 3), 150), too_many(150));
+    assert_eq!(room.left(), 1 << 30);
+}
+
+#[test]
+fn reports_come_in_pieces_and_begin_anew_with_other_rules() {
+    let many = |count: usize, name: &str| {
+        let rule = |number: usize| format!("  - {{alert: {name}{number}, expr: 'x > {number}'}}\n");
+        rules(&(0..count).map(rule).collect::<String>())
+    };
+    let mut engine = Engine::new(many(3_000, "A"));
+    let mut report = Report::default();
+    assert!(engine.report(&mut report, |_| true).is_none());
+    engine.replace(at(1), many(2_000, "B"));
+    let rules = std::iter::repeat_with(|| engine.report(&mut report, |_| true)).flatten().next();
+    let rules = rules.expect("it is complete");
+    assert_eq!(rules.len(), 2_000);
+    assert!(rules.iter().all(|report| report.rule.name.alert.starts_with('B')));
+    let sample = |number| Sample { series: series("x", number), value: 1.5, time: at(2) };
+    engine.apply(at(2), &(0..2_000).map(sample).collect::<Vec<_>>());
+    let mut report = AlertReport::default();
+    assert!(engine.report_alerts(&mut report).is_none());
+    let alerts = std::iter::repeat_with(|| engine.report_alerts(&mut report)).flatten().next();
+    assert_eq!(alerts.expect("it is complete").len(), 4_000);
+}
