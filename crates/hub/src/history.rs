@@ -41,14 +41,20 @@ pub enum Gone {
 /// The newest pages, of all lanes.
 #[derive(Debug)]
 pub(crate) struct History<P> {
-    pages: VecDeque<HistoryPage<P>>,
+    pages: VecDeque<Kept<P>>,
+    size_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Kept<P> {
+    page: HistoryPage<P>,
+    /// What it counts against the limit of all pages.
     size_bytes: usize,
 }
 
 impl<P> HistoryPage<P> {
-    /// What it counts against the limit of all pages.
-    fn size_bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.size_bytes).sum()
+    fn size_bytes(&self, grown_bytes: impl Fn(&P) -> usize) -> usize {
+        self.entries.iter().map(|entry| entry.size_bytes + grown_bytes(&entry.payload)).sum()
     }
 }
 
@@ -58,15 +64,21 @@ impl<P> History<P> {
     }
 
     /// Takes a page in, and lets go of the oldest beyond the limits. The newest stays in any case:
-    /// somebody waits for it.
-    pub(crate) fn push(&mut self, page: HistoryPage<P>) {
-        self.size_bytes += page.size_bytes();
-        self.pages.push_back(page);
+    /// somebody waits for it. The one before it has been in use meanwhile, and may have grown.
+    pub(crate) fn push(&mut self, page: HistoryPage<P>, grown_bytes: impl Fn(&P) -> usize) {
+        if let Some(last) = self.pages.back_mut() {
+            self.size_bytes -= last.size_bytes;
+            last.size_bytes = last.page.size_bytes(grown_bytes);
+            self.size_bytes += last.size_bytes;
+        }
+        let size_bytes = page.size_bytes(|_| 0);
+        self.size_bytes += size_bytes;
+        self.pages.push_back(Kept { page, size_bytes });
         while self.pages.len() > 1
             && (self.size_bytes > HISTORY_BYTES_MAX || self.pages.len() > PAGES_MAX)
             && let Some(oldest) = self.pages.pop_front()
         {
-            self.size_bytes -= oldest.size_bytes();
+            self.size_bytes -= oldest.size_bytes;
         }
     }
 
@@ -75,16 +87,16 @@ impl<P> History<P> {
     pub(crate) fn find(&self, lane: LaneId, offset: Offset) -> Option<&HistoryPage<P>> {
         let carries_on =
             |page: &&HistoryPage<P>| page.lane == lane && page.after <= offset && offset < page.end;
-        self.pages.iter().rev().find(carries_on)
+        self.pages.iter().rev().map(|kept| &kept.page).find(carries_on)
     }
 
     pub(crate) fn forget(&mut self, lane: LaneId) {
-        let is_other = |page: &HistoryPage<P>| page.lane != lane;
+        let is_other = |kept: &Kept<P>| kept.page.lane != lane;
         if self.pages.iter().all(is_other) {
             return;
         }
         self.pages.retain(is_other);
-        self.size_bytes = self.pages.iter().map(HistoryPage::size_bytes).sum();
+        self.size_bytes = self.pages.iter().map(|kept| kept.size_bytes).sum();
     }
 
     /// Frees all pages: nobody catches up any more.
@@ -120,23 +132,35 @@ mod tests {
     #[test]
     fn many_readers_of_small_pages_keep_each_its_own() {
         let mut history = History::new();
-        (0..PAGES_MAX as u64).for_each(|number| history.push(page(number, 100)));
+        (0..PAGES_MAX as u64).for_each(|number| history.push(page(number, 100), |()| 0));
         assert_eq!(kept(&history, 1_000).len(), PAGES_MAX);
-        history.push(page(PAGES_MAX as u64, 100));
+        history.push(page(PAGES_MAX as u64, 100), |()| 0);
         assert_eq!(kept(&history, 1_000).first(), Some(&1), "the oldest goes");
     }
 
     #[test]
     fn pages_are_bounded_in_bytes_and_the_newest_stays() {
         let mut history = History::new();
-        (0..4).for_each(|number| history.push(page(number, HISTORY_BYTES_MAX / 2)));
+        (0..4).for_each(|number| history.push(page(number, HISTORY_BYTES_MAX / 2), |()| 0));
         assert_eq!(kept(&history, 4), [2, 3]);
-        history.push(page(4, 2 * HISTORY_BYTES_MAX));
+        history.push(page(4, 2 * HISTORY_BYTES_MAX), |()| 0);
         assert_eq!(kept(&history, 5), [4]);
-        history.push(page(5, 1));
+        history.push(page(5, 1), |()| 0);
         assert_eq!(kept(&history, 6), [5]);
         history.forget(LaneId(0));
-        history.push(page(6, HISTORY_BYTES_MAX));
+        history.push(page(6, HISTORY_BYTES_MAX), |()| 0);
         assert_eq!(kept(&history, 7), [6]);
+    }
+
+    #[test]
+    fn a_page_counts_what_it_has_grown_by_once_the_next_one_comes() {
+        let mut history = History::new();
+        history.push(page(0, HISTORY_BYTES_MAX / 4), |()| 0);
+        history.push(page(1, HISTORY_BYTES_MAX / 4), |()| HISTORY_BYTES_MAX / 4);
+        assert_eq!(kept(&history, 2), [0, 1]);
+        history.push(page(2, HISTORY_BYTES_MAX / 4), |()| HISTORY_BYTES_MAX / 4);
+        assert_eq!(kept(&history, 3), [1, 2], "two of them take as much as four");
+        history.forget(LaneId(0));
+        assert_eq!(history.size_bytes, 0);
     }
 }

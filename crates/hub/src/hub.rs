@@ -154,6 +154,12 @@ impl<P> Hub<P> {
         self.retire();
     }
 
+    /// Counts what the entries of the last pushes have grown by: they may take more than when they
+    /// came, once they are in use. The ring's limit in bytes holds for that, too.
+    pub fn count_growth(&mut self, grown_bytes: impl Fn(&P) -> usize) {
+        self.ring.count_growth(grown_bytes);
+    }
+
     /// Lets lanes go of their oldest entries while they hold too many of them; the ring has these
     /// still.
     fn retire(&mut self) {
@@ -194,9 +200,10 @@ impl<P> Hub<P> {
         self.lanes.next_release()
     }
 
-    /// Takes in a page that [`Next::History`] asked for. The lane may have ended meanwhile.
-    pub fn push_history(&mut self, page: HistoryPage<P>) {
-        self.history.push(page);
+    /// Takes in a page that [`Next::History`] asked for. The lane may have ended meanwhile. The
+    /// pages' limit in bytes holds for what entries have grown by, too.
+    pub fn push_history(&mut self, page: HistoryPage<P>, grown_bytes: impl Fn(&P) -> usize) {
+        self.history.push(page, grown_bytes);
     }
 
     /// Whether a page of history carries this subscriber on.

@@ -19,13 +19,17 @@ pub(crate) struct Ring<P> {
     floor: Offset,
     /// The number of entries, from the oldest on, that lanes have let go of.
     retired: usize,
+    /// By how much entries have grown since they came, from the oldest on; of the newest that is
+    /// yet to be seen.
+    grown: VecDeque<u32>,
     size_bytes: usize,
 }
 
 impl<P> Ring<P> {
     /// An empty ring: everything up to `tail` is in the journal alone.
     pub(crate) fn new(tail: Offset) -> Self {
-        Self { entries: VecDeque::new(), floor: tail, retired: 0, size_bytes: 0 }
+        let (entries, grown) = (VecDeque::new(), VecDeque::new());
+        Self { entries, floor: tail, retired: 0, grown, size_bytes: 0 }
     }
 
     pub(crate) fn floor(&self) -> Offset {
@@ -47,6 +51,15 @@ impl<P> Ring<P> {
         self.entries.push_back(entry);
     }
 
+    /// Counts what the entries have grown by that came since this was last done.
+    pub(crate) fn count_growth(&mut self, grown_bytes: impl Fn(&P) -> usize) {
+        for entry in self.entries.range(self.grown.len()..) {
+            let grown_bytes = u32::try_from(grown_bytes(&entry.payload)).unwrap_or(u32::MAX);
+            self.size_bytes += grown_bytes as usize;
+            self.grown.push_back(grown_bytes);
+        }
+    }
+
     /// Takes the oldest entry out while the ring is over a limit. Those that are not retired come
     /// back: lanes have them.
     pub(crate) fn pop_over(&mut self, events_max: usize, bytes_max: usize) -> Popped<P> {
@@ -54,7 +67,7 @@ impl<P> Ring<P> {
             return Popped::Nothing;
         }
         let Some(entry) = self.entries.pop_front() else { return Popped::Nothing };
-        self.size_bytes -= entry.size_bytes;
+        self.size_bytes -= entry.size_bytes + self.grown.pop_front().unwrap_or(0) as usize;
         self.floor = entry.offset;
         match self.retired.checked_sub(1) {
             Some(retired) => {
@@ -93,4 +106,35 @@ pub(crate) enum Popped<P> {
     Retired,
     /// Lanes have it.
     Held(Arc<Entry<P>>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(offset: u64, payload: usize) -> Arc<Entry<usize>> {
+        let topic = "a".parse().expect("a topic");
+        Arc::new(Entry { offset: Offset::new(offset), topic, size_bytes: 100, payload })
+    }
+
+    #[test]
+    fn what_entries_have_grown_by_counts_until_they_go() {
+        let mut ring = Ring::new(Offset::ZERO);
+        for offset in 1..=4 {
+            ring.push(entry(offset, 50));
+        }
+        assert_eq!(ring.size_bytes(), 400, "nobody has looked yet");
+        ring.count_growth(|payload| *payload);
+        ring.count_growth(|payload| *payload);
+        assert_eq!(ring.size_bytes(), 600, "each counts once");
+        ring.push(entry(5, 50));
+        assert_eq!(ring.size_bytes(), 700);
+        let mut held = 0;
+        while let Popped::Held(_) = ring.pop_over(100, 400) {
+            held += 1;
+        }
+        assert_eq!((held, ring.size_bytes(), ring.floor()), (2, 400, Offset::new(2)));
+        while let Popped::Held(_) = ring.pop_over(0, 0) {}
+        assert_eq!(ring.size_bytes(), 0, "nothing is left, be it counted or not");
+    }
 }

@@ -82,6 +82,8 @@ pub struct StateTable<P> {
     topics: Slab<Changes>,
     /// In order: those that a filter may match stand together.
     names: BTreeMap<Topic, u32>,
+    /// The place whose growth is counted next.
+    counted: usize,
 }
 
 /// The keys of one topic, in the order of their changes.
@@ -114,6 +116,7 @@ impl<P> StateTable<P> {
             slots: Slots::new(hasher),
             topics: Slab::new(),
             names: BTreeMap::new(),
+            counted: 0,
         }
     }
 
@@ -160,9 +163,9 @@ impl<P> StateTable<P> {
         if old.is_none() && self.slots.live() >= room.keys_max {
             return Err(StateError::Keys { keys_max: room.keys_max });
         }
-        let old_bytes = old.map_or(0, |old| old.size_bytes);
-        let grows = size_bytes > old_bytes;
-        if grows && self.slots.size_bytes() - old_bytes + size_bytes > room.bytes_max {
+        let grows = size_bytes > old.map_or(0, |old| old.size_bytes);
+        let freed = old.map_or(0, Slot::charged_bytes);
+        if grows && self.slots.size_bytes() - freed + size_bytes > room.bytes_max {
             return Err(StateError::Bytes { bytes_max: room.bytes_max });
         }
         Ok(())
@@ -261,6 +264,15 @@ impl<P> StateTable<P> {
         named.into_iter().chain(alike)
     }
 
+    /// Counts in the next so many places, round and round, what values have grown by: they may take
+    /// more than when they came, once they are in use. Limits in bytes hold for that, too.
+    pub fn count_growth(&mut self, places: usize, grown_bytes: impl Fn(&P) -> usize) {
+        let start = self.counted;
+        let end = (start + places).min(self.slots.places());
+        self.counted = if end < self.slots.places() { end } else { 0 };
+        self.slots.count_growth((start, end), grown_bytes);
+    }
+
     /// The values in `looks` places from `place` on, and the next place; `None`: there are no
     /// more. Whoever goes from place to place meets every value that is there all the while.
     pub fn look_at(
@@ -296,7 +308,8 @@ impl<P> StateTable<P> {
         self.slots.live()
     }
 
-    /// Bytes that the table is charged with: payloads, keys, and what is around them.
+    /// Bytes that the table is charged with: payloads, keys, what is around them, and what they have
+    /// grown by as far as that was counted.
     pub fn size_bytes(&self) -> usize {
         self.slots.size_bytes()
     }

@@ -265,7 +265,7 @@ pub const TOPIC_RULES_MAX: usize = 1_000;
 
 /// Events in the ring of recent events.
 pub const RING_EVENTS_MAX: usize = 65_536;
-/// Bytes of payload in the ring of recent events.
+/// Bytes in the ring of recent events: payloads, and what they are encoded to.
 pub const RING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Pointers to recent events in all lanes of a shard, 8 bytes each: with the slack of their queues
 /// as much as the ring. Lanes that hold more reach back less far.
@@ -285,8 +285,8 @@ pub const STATE_KEYS_MAX: usize = 1_000_000;
 /// Bytes that state topics are charged with together, their share of the overhead included, where
 /// the budget of memory allows as many.
 pub const STATE_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
-/// Of the budget of memory, the part that they are charged with at most: what their values are
-/// encoded to is not counted, and may be as much again.
+/// Of the budget of memory, the part that they are charged with at most, what their values are
+/// encoded to included.
 pub const STATE_SHARE_PERCENT: u64 = 25;
 /// Bytes beyond that which only alerts may take: the board always has room.
 pub const STATE_BYTES_RESERVED: usize = 256 * 1024 * 1024;

@@ -130,8 +130,8 @@ impl Server {
             topics,
             figures: Arc::clone(&figures.shards),
         });
-        let errands = Errands::new(&publisher, (&intake, &alerting), &figures);
-
+        let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
+        let errands = Errands::new(&publisher, (&intake, &alerting), (&figures, &admission));
         let surroundings = Arc::new(Surroundings {
             journal: Arc::clone(&journal),
             table,
@@ -147,7 +147,6 @@ impl Server {
             ),
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
-        let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
         let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
         let app = App {
             publisher,

@@ -15,6 +15,7 @@ use bellwire_shards::{
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
 
+use crate::admission::Admission;
 use crate::observe::Figures;
 
 /// Does what the clients of WebSockets ask. Without tokens everybody may ask for everything.
@@ -26,19 +27,21 @@ pub(crate) struct Errands {
     /// Gone once the server drains, too.
     alerting: Weak<Alerting>,
     figures: Arc<Figures>,
+    admission: Arc<Admission>,
 }
 
 impl Errands {
     pub(crate) fn new(
         publisher: &Arc<Publisher>,
         (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
-        figures: &Arc<Figures>,
+        (figures, admission): (&Arc<Figures>, &Arc<Admission>),
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
             intake: Arc::downgrade(intake),
             alerting: Arc::downgrade(alerting),
             figures: Arc::clone(figures),
+            admission: Arc::clone(admission),
         }
     }
 
@@ -72,6 +75,7 @@ impl Requests for Errands {
         idempotency_key: Option<Box<str>>,
         reply: Reply,
     ) -> Result<(), Problem> {
+        self.admission.publication()?;
         let event = self.publisher.event(publish)?;
         self.publish_event(Append { event, idempotency_key }, reply)
     }
@@ -109,6 +113,7 @@ impl Requests for Errands {
     }
 
     fn take_samples(&self, _principal: Principal, json: &[u8]) -> Result<SamplesTaken, Problem> {
+        self.admission.publication()?;
         let format = match json.first() {
             Some(b'[') => samples::Format::Array,
             _ => samples::Format::Object,

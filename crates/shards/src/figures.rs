@@ -10,6 +10,7 @@ bellwire_process::figures! {
         streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
         polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";
         websockets_held "gauge" "bellwire_websockets_held_bytes" "Bytes that are held of what WebSockets' clients have sent in part, or ahead of what they are listened to.";
+        ring_bytes "gauge" "bellwire_ring_bytes" "Bytes of the recent events in memory: payloads, and what they are encoded to.";
         lane_bytes "gauge" "bellwire_lane_bytes" "Bytes of the pointers to events and values that are held for each set of filters that somebody follows.";
         turns "counter" "bellwire_shard_turns_total" "Turns of the threads that serve streams.";
         turn_looks_max "gauge" "bellwire_shard_turn_looks_max" "The most that one of these turns has looked at for those who come, ask or catch up: events, values, topics.";
@@ -17,7 +18,7 @@ bellwire_process::figures! {
         events_delivered "counter" "bellwire_events_delivered_total" "Events written to streams, once for each subscriber.";
         bytes_delivered "counter" "bellwire_bytes_delivered_total" "Bytes written to streams.";
         state_keys "gauge" "bellwire_state_keys" "Keys of all state topics.";
-        state_bytes "gauge" "bellwire_state_bytes" "Bytes that state topics are charged with: values, keys, and what is around them.";
+        state_bytes "gauge" "bellwire_state_bytes" "Bytes that state topics are charged with: values, what they are encoded to, keys, and what is around them.";
     }
     within {
         journal_failures "Appends that failed.";

@@ -162,6 +162,25 @@ struct Others {
     msgpack: WebSocketFrames,
 }
 
+impl Others {
+    fn size_bytes(&self) -> usize {
+        let Self { sse_raw, ndjson, sse_gzip, sse_raw_gzip, ndjson_gzip, json, msgpack } = self;
+        let http = [sse_raw, ndjson, sse_gzip, sse_raw_gzip, ndjson_gzip];
+        let http = http.iter().filter_map(|frame| frame.get()).map(|frame| frame.chunked().len());
+        let websocket = [json, msgpack].map(WebSocketFrames::size_bytes);
+        size_of::<Self>() + http.chain(websocket).sum::<usize>()
+    }
+}
+
+impl WebSocketFrames {
+    fn size_bytes(&self) -> usize {
+        let plain = self.plain.get();
+        let is_other = |deflated: &&Bytes| plain.is_none_or(|it| it.as_ptr() != deflated.as_ptr());
+        let deflated = self.deflated.get().filter(is_other);
+        plain.map_or(0, Bytes::len) + deflated.map_or(0, Bytes::len)
+    }
+}
+
 #[derive(Debug, Default)]
 struct WebSocketFrames {
     plain: OnceLock<Bytes>,
@@ -273,6 +292,12 @@ impl Frames {
 
     fn others(&self) -> &Others {
         self.others.get_or_init(Box::default)
+    }
+
+    /// Bytes of the forms that were made so far: what is in use takes more than what came.
+    pub fn encoded_bytes(&self) -> usize {
+        let frame = |frame: &OnceLock<Frame>| frame.get().map_or(0, |it| it.chunked().len());
+        frame(&self.sse) + self.others.get().map_or(0, |others| others.size_bytes())
     }
 
     /// Whether any form of it has been made.

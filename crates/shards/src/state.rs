@@ -9,6 +9,10 @@ use bellwire_model::{Epoch, Event, FilterSet, NameHasher, Timestamp, Topic, limi
 use crate::feed::{Batch, Feed};
 use crate::frames::Frames;
 
+/// Values of which it is counted what they are encoded to, for each that is put: some of them every
+/// time, so that all are before the table has grown by a fourth.
+const COUNTED_PER_CHANGE: usize = 4;
+
 /// The state table and whom to tell of its changes.
 #[derive(Debug)]
 pub struct States {
@@ -84,6 +88,7 @@ impl States {
                 Ok(())
             })
             .collect();
+        table.count_growth(changes.len() * COUNTED_PER_CHANGE, Frames::encoded_bytes);
         if !changes.is_empty() {
             // Still under the lock: hubs must get changes in the order of their versions.
             self.feed.push(&Batch::Values(changes.into()));

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use crate::harness::{Http2, Raw, Server, Stream, get, post};
+use serde_json::{Value, json};
+
+use crate::harness::{Http2, Raw, Server, Stream, WebSocket, get, post};
 
 /// Opens a stream by hand; returns its connection and the status.
 fn open(address: SocketAddr, topic: &str) -> (Raw, String) {
@@ -85,6 +87,8 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
     let address = server.address();
     let mut stream = Stream::open(address, "topic=lab/a");
     stream.until_ready();
+    let mut socket = WebSocket::open(address, "topic=lab/a");
+    socket.until_ready(&Value::Null);
 
     // The journal keeps them in memory; nothing else is done with them.
     let text = "x".repeat(900_000);
@@ -107,6 +111,14 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
     assert!((0..5_000).any(|_| is_full()), "it grows beyond its budget");
     assert!(is_near_for_streams);
     assert_eq!(post(address, "/v1/samples", "{\"name\":\"t\",\"value\":1}").status, 503);
+
+    // Who talks is told the same.
+    for asked in [
+        json!({"request": "publish", "id": 1, "topic": "bulk", "data": 1}),
+        json!({"request": "samples", "id": 1, "samples": [{"name": "t", "value": 1}]}),
+    ] {
+        assert_eq!(socket.call(&asked)["error"]["code"], "memory_exhausted", "{asked}");
+    }
 
     // Reading and what ends things go on.
     assert_eq!(get(address, "/healthz").status, 200);

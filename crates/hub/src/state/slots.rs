@@ -24,14 +24,21 @@ pub(super) struct Slot<P> {
     pub(super) value: Arc<Value<P>>,
     /// The topic's number, while the key is there.
     pub(super) topic: u32,
-    /// What the slot is charged with.
+    /// By how much the value has grown since it came, as far as that is known.
+    grown_bytes: u32,
+    /// What the slot is charged with beside that.
     pub(super) size_bytes: usize,
 }
 
 impl<P> Slot<P> {
     pub(super) fn new(value: Arc<Value<P>>, topic: u32, size_bytes: usize) -> Self {
         let size_bytes = Slots::<P>::charge_bytes(&value.key, size_bytes);
-        Self { value, topic, size_bytes }
+        Self { value, topic, grown_bytes: 0, size_bytes }
+    }
+
+    /// All that the slot is charged with.
+    pub(super) fn charged_bytes(&self) -> usize {
+        self.size_bytes + self.grown_bytes as usize
     }
 
     pub(super) fn is_live(&self) -> bool {
@@ -100,7 +107,7 @@ impl<P> Slots<P> {
         self.live += usize::from(is_live);
         if let Some(old) = self.slab.get_mut(id as usize) {
             let old = std::mem::replace(old, slot);
-            self.size_bytes -= old.size_bytes;
+            self.size_bytes -= old.charged_bytes();
             self.live -= usize::from(old.is_live());
         } else {
             let inserted = self.slab.insert(slot);
@@ -131,7 +138,7 @@ impl<P> Slots<P> {
                 let hash = self.hasher.hash_one((slot.value.topic.as_str(), &*slot.value.key));
                 let found = self.index.find_entry(hash, |other| *other == id);
                 found.expect("every slot is in the index").remove();
-                self.size_bytes -= self.slab.remove(id as usize).size_bytes;
+                self.size_bytes -= self.slab.remove(id as usize).charged_bytes();
             }
         }
     }
@@ -145,6 +152,20 @@ impl<P> Slots<P> {
     /// The number of places that slots may have.
     pub(super) fn places(&self) -> usize {
         self.slab.capacity()
+    }
+
+    /// Counts anew what the values in some places have grown by.
+    pub(super) fn count_growth(
+        &mut self,
+        (start, end): (usize, usize),
+        grown_bytes: impl Fn(&P) -> usize,
+    ) {
+        for id in start..end {
+            let Some(slot) = self.slab.get_mut(id) else { continue };
+            let now = u32::try_from(grown_bytes(&slot.value.payload)).unwrap_or(u32::MAX);
+            let before = std::mem::replace(&mut slot.grown_bytes, now);
+            self.size_bytes = self.size_bytes + now as usize - before as usize;
+        }
     }
 
     /// The values in some places.

@@ -26,7 +26,8 @@ fn first(start: Start, (gone_to, gone): (Offset, Gone)) -> (Option<Gap>, Option<
         hub.join(&key, begin, |_| nothing.snapshot(&filters)).expect("room");
     let Next::History(after) = hub.next(&mut delivery) else { panic!("it needs a page") };
     let (lane, entries) = (delivery.lane(), Vec::new());
-    hub.push_history(HistoryPage { lane, after, end: TAIL, trimmed: gone_to, gone, entries });
+    let page = HistoryPage { lane, after, end: TAIL, trimmed: gone_to, gone, entries };
+    hub.push_history(page, |()| 0);
     match hub.next(&mut delivery) {
         Next::Gap(gap) => (told, Some(gap)),
         Next::Entries(Entries::Page(..)) => (told, None),

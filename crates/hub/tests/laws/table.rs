@@ -115,3 +115,32 @@ proptest! {
         prop_assert!(table.size_bytes() - empty_bytes < 400, "one slot, and nothing else");
     }
 }
+
+#[test]
+fn what_values_have_grown_by_counts_against_the_bound() {
+    let mut table = StateTable::new(NameHasher::new([1, 2]));
+    let put = |table: &mut StateTable<usize>, key: &str, bytes_max: usize| {
+        let room = StateLimits { bytes_max, ..ROOM };
+        table.put((&topic(0), key), (500, 0), room).map(|_| ())
+    };
+    for key in ["a", "b", "c"] {
+        put(&mut table, key, usize::MAX).expect("room");
+    }
+    let before = table.size_bytes();
+    table.count_growth(2, |grown| *grown);
+    assert_eq!(table.size_bytes(), before + 1_000);
+    // Round and round: each counts once.
+    for _ in 0..10 {
+        table.count_growth(3, |grown| *grown);
+    }
+    assert_eq!(table.size_bytes(), before + 1_500);
+    let full = put(&mut table, "d", before + 1_500);
+    assert_eq!(full, Err(StateError::Bytes { bytes_max: before + 1_500 }));
+    put(&mut table, "a", before).expect("it does not get larger");
+    assert_eq!(table.size_bytes(), before + 1_000, "a new value has not grown yet");
+    for key in ["a", "b", "c"] {
+        table.delete((&topic(0), key), (0, 0)).expect("it is there");
+    }
+    put(&mut table, "a", usize::MAX).expect("room");
+    assert!(table.size_bytes() < before, "what grew has gone");
+}

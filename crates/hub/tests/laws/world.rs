@@ -333,7 +333,7 @@ impl World {
                     let lane = place.delivery.lane();
                     let page = self.page(lane, after);
                     self.gone.insert(lane, page.trimmed);
-                    self.hub.push_history(page);
+                    self.hub.push_history(page, |_| 0);
                 }
             }
         }

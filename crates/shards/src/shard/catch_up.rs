@@ -16,7 +16,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::connection::Subscription;
 use super::turn::Shard;
 use super::{PageRead, Token};
-use crate::frames;
+use crate::frames::{self, Frames};
 use crate::history::PageRequest;
 
 /// Who waits for which page of history.
@@ -138,7 +138,8 @@ impl Shard {
         match page {
             Ok(page) => {
                 let epoch = self.hub.tail().epoch;
-                self.hub.push_history(frames::history_page(epoch, (lane, after), page));
+                let page = frames::history_page(epoch, (lane, after), page);
+                self.hub.push_history(page, Frames::encoded_bytes);
                 let mut waiting = waiting.into_iter();
                 if let Some(first) = waiting.next() {
                     self.resume([first]);

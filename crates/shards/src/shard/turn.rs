@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_hub::{Hub, HubLimits, LaneId};
+use bellwire_hub::{Hub, HubLimits, HubSize, LaneId};
 use bellwire_model::limits::{
     IDLE_INPUT_BYTES_MAX, LOOKS_PER_TURN_MAX, READ_BYTES_MAX, VISITS_PER_TURN,
 };
@@ -471,7 +471,12 @@ impl Shard {
             self.shown.turn_looks_max = looks;
         }
         show(&figures.websockets_held, &mut self.shown.held_bytes, self.input.hoards.bytes());
-        show(&figures.lane_bytes, &mut self.shown.lane_bytes, self.hub.size().lane_bytes);
+        let HubSize { ring_bytes, lane_bytes } = self.hub.size();
+        show(&figures.lane_bytes, &mut self.shown.lane_bytes, lane_bytes);
+        if self.index == 0 {
+            // All hubs hold the same.
+            figures.ring_bytes.set(ring_bytes as u64);
+        }
     }
 }
 
@@ -500,6 +505,7 @@ pub(super) fn push(
     now_ms: u64,
     touched: &mut Vec<LaneId>,
 ) {
+    hub.count_growth(Frames::encoded_bytes);
     for batch in batches {
         match batch {
             Batch::Entries(entries) => hub.push(&entries, touched),
