@@ -134,14 +134,18 @@ impl<P> Hub<P> {
         self.follows(lane).filters()
     }
 
-    /// Takes in durable entries, in order. Adds each lane that they touch to `touched`, perhaps
-    /// more than once.
+    /// Takes in durable entries, in order. Adds each lane that they touch to `touched`, once.
     pub fn push(&mut self, entries: &[Arc<Entry<P>>], touched: &mut Vec<LaneId>) {
+        self.lanes.begin_batch();
         for entry in entries {
             assert!(entry.offset > self.tail, "offsets strictly increase");
             self.tail = entry.offset;
             self.lanes.push(entry, touched);
             self.ring.push(Arc::clone(entry));
+            // With each entry: a batch of many may reach many lanes.
+            if self.lanes.holding().entries > self.limits.lane_entries_max {
+                self.retire();
+            }
         }
         let HubLimits { ring_events_max, ring_bytes_max, .. } = self.limits;
         loop {
@@ -151,7 +155,6 @@ impl<P> Hub<P> {
                 Popped::Nothing => break,
             }
         }
-        self.retire();
     }
 
     /// Counts what the entries of the last pushes have grown by: they may take more than when they
@@ -171,7 +174,8 @@ impl<P> Hub<P> {
     }
 
     /// Takes in changes of state topics, in order. Adds each lane that they touch to `touched`,
-    /// perhaps more than once. Time is in milliseconds of any clock that never goes back.
+    /// those with rates perhaps more than once. Time is in milliseconds of any clock that never
+    /// goes back.
     pub fn push_values(
         &mut self,
         values: &[Arc<Value<P>>],
@@ -180,6 +184,7 @@ impl<P> Hub<P> {
     ) {
         self.now_ms = self.now_ms.max(now_ms);
         let now_ms = self.now_ms;
+        self.lanes.begin_batch();
         for value in values {
             assert!(value.version > self.version, "versions strictly increase");
             self.version = value.version;

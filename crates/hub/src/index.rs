@@ -122,6 +122,13 @@ impl TopicIndex {
         }
     }
 
+    /// Whether `topic` passes any filter of any lane.
+    pub(crate) fn is_reached(&self, topic: &str) -> bool {
+        let mut is_reached = false;
+        self.for_each(topic, |_| is_reached = true);
+        is_reached
+    }
+
     /// Visits what `topic` reaches from a node on; nothing of it is left at its end.
     fn walk(&self, id: NodeId, topic: Option<&[u8]>, visit: &mut impl FnMut(LaneId)) {
         let node = self.node(id);

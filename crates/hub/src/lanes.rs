@@ -22,6 +22,8 @@ pub(crate) struct Lanes<P> {
     holding: Holding,
     /// Counts the topics that were looked up.
     lookups: u64,
+    /// The lookups before the batch that is being pushed.
+    before_batch: u64,
     hasher: NameHasher,
 }
 
@@ -35,8 +37,14 @@ impl<P> Lanes<P> {
             releases: BTreeSet::new(),
             holding: Holding::default(),
             lookups: 0,
+            before_batch: 0,
             hasher,
         }
+    }
+
+    /// A batch begins: a lane is named once, however much of it reaches the lane.
+    pub(crate) fn begin_batch(&mut self) {
+        self.before_batch = self.lookups;
     }
 
     pub(crate) fn get(&self, id: LaneId) -> &Lane<P> {
@@ -119,39 +127,48 @@ impl<P> Lanes<P> {
 
     /// Takes in an entry, and names the lanes that it reaches.
     pub(crate) fn push(&mut self, entry: &Arc<Entry<P>>, touched: &mut Vec<LaneId>) {
-        let before = touched.len();
-        self.for_each_reached(&entry.topic, |id, lane| {
+        let (before_batch, mut reached) = (self.before_batch, 0);
+        self.for_each_reached(&entry.topic, |id, lane, last_lookup| {
             lane.push(Arc::clone(entry));
-            touched.push(id);
+            reached += 1;
+            if last_lookup <= before_batch {
+                touched.push(id);
+            }
         });
-        self.holding.entries += touched.len() - before;
+        self.holding.entries += reached;
     }
 
     /// Lets go of an entry, the oldest that there is.
     pub(crate) fn trim(&mut self, entry: &Entry<P>) {
-        let mut trimmed = 0;
-        self.for_each_reached(&entry.topic, |_, lane| trimmed += lane.trim(entry.offset));
-        self.holding.entries -= trimmed;
+        let Self { slab, index, holding, .. } = self;
+        // Once more for another of a lane's filters does nothing.
+        index.for_each(entry.topic.as_str(), |id| {
+            holding.entries -= slab[id.index()].trim(entry.offset);
+        });
     }
 
-    /// Takes in a change of a state topic, and names the lanes in which it is to be seen.
+    /// Takes in a change of a state topic, and names the lanes in which it is to be seen; those that
+    /// have rates perhaps once more.
     pub(crate) fn push_value(
         &mut self,
         value: &Arc<Value<P>>,
         (arrival, now_ms): (Arrival, u64),
         touched: &mut Vec<LaneId>,
     ) {
-        let before = touched.len();
+        let (before_batch, mut reached) = (self.before_batch, 0);
         let mut paced = Vec::new();
-        self.for_each_reached(&value.topic, |id, lane| {
+        self.for_each_reached(&value.topic, |id, lane, last_lookup| {
             if lane.is_paced() {
                 paced.push(id);
-            } else {
-                lane.push_value(value, arrival);
+                return;
+            }
+            lane.push_value(value, arrival);
+            reached += 1;
+            if last_lookup <= before_batch {
                 touched.push(id);
             }
         });
-        self.holding.values += touched.len() - before;
+        self.holding.values += reached;
         for id in paced {
             if self.change(id, |lane| lane.push_paced(value, arrival, now_ms)) {
                 touched.push(id);
@@ -159,15 +176,22 @@ impl<P> Lanes<P> {
         }
     }
 
-    /// Calls `visit` with each lane that `topic` reaches, once.
-    fn for_each_reached(&mut self, topic: &Topic, mut visit: impl FnMut(LaneId, &mut Lane<P>)) {
+    /// Calls `visit` with each lane that `topic` reaches, once, and with the lookup that had led
+    /// there last.
+    #[inline]
+    fn for_each_reached(
+        &mut self,
+        topic: &Topic,
+        mut visit: impl FnMut(LaneId, &mut Lane<P>, u64),
+    ) {
         self.lookups += 1;
         let Self { slab, index, lookups, .. } = self;
         index.for_each(topic.as_str(), |id| {
             let lane = &mut slab[id.index()];
+            let last_lookup = std::mem::replace(&mut lane.last_lookup, *lookups);
             // Another of its filters may have led here.
-            if std::mem::replace(&mut lane.last_lookup, *lookups) != *lookups {
-                visit(id, lane);
+            if last_lookup != *lookups {
+                visit(id, lane, last_lookup);
             }
         });
     }

@@ -21,6 +21,8 @@ use slab::Slab;
 use thiserror::Error;
 
 use crate::entry::Value;
+use crate::index::TopicIndex;
+use crate::lane::LaneId;
 use slots::{Slot, Slots};
 
 /// The values that match a filter, as of one version.
@@ -77,6 +79,7 @@ pub enum StateError {
 /// [`delete`](Self::delete) return to every hub, in this order.
 #[derive(Debug)]
 pub struct StateTable<P> {
+    hasher: NameHasher,
     version: Version,
     slots: Slots<P>,
     topics: Slab<Changes>,
@@ -100,11 +103,16 @@ const STALE_CHANGES_SLACK: usize = 8;
 
 impl Changes {
     fn push<P>(&mut self, change: (Version, u32), slots: &Slots<P>) {
-        if self.log.len() >= self.live * 2 + STALE_CHANGES_SLACK {
+        self.forget(self.live * 2, slots);
+        self.log.push(change);
+    }
+
+    /// Forgets changes that no longer count where there are more than so many, and a few.
+    fn forget<P>(&mut self, changes: usize, slots: &Slots<P>) {
+        if self.log.len() >= changes + STALE_CHANGES_SLACK {
             self.log.retain(|(version, slot)| slots.live_since(*slot, *version).is_some());
             self.log.shrink_to(self.live * 2 + STALE_CHANGES_SLACK);
         }
-        self.log.push(change);
     }
 }
 
@@ -112,6 +120,7 @@ impl<P> StateTable<P> {
     /// An empty table. The hasher's secret keeps strangers from choosing keys that collide.
     pub fn new(hasher: NameHasher) -> Self {
         Self {
+            hasher,
             version: Version::ZERO,
             slots: Slots::new(hasher),
             topics: Slab::new(),
@@ -215,6 +224,10 @@ impl<P> StateTable<P> {
             self.names.remove(topic);
         }
         self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
+        // Whoever begins to follow the topic goes through its changes.
+        if let Some(changes) = self.topics.get_mut(topic_id as usize) {
+            changes.forget(changes.live * 4, &self.slots);
+        }
         Some(value)
     }
 
@@ -226,42 +239,56 @@ impl<P> StateTable<P> {
 
     /// What a new lane starts from.
     pub fn snapshot(&self, filters: &FilterSet) -> Snapshot<P> {
+        let (plain, wild): (Vec<&Filter>, Vec<&Filter>) =
+            filters.iter().partition(|filter| filter.is_exact());
         let (mut values, mut looks) = (Vec::new(), 0);
-        for (index, filter) in filters.iter().enumerate() {
-            for (topic, id) in self.alike(filter) {
-                looks += 1;
-                if !filter.matches(topic) {
-                    continue;
-                }
-                // Wildcards may overlap: the first one that matches takes the topic.
-                if filters.iter().take(index).any(|earlier| earlier.matches(topic)) {
-                    continue;
-                }
-                let Changes { log, live } = &self.topics[*id as usize];
-                looks += log.len();
-                values.reserve(*live);
-                let live =
-                    log.iter().filter_map(|(version, id)| self.slots.live_since(*id, *version));
-                values.extend(live.cloned());
-            }
+        // What is named without a wildcard passes no other filter: the set is canonical.
+        for filter in plain {
+            let named = self.names.get(filter.as_str());
+            looks += 1 + named.map_or(0, |id| self.take(*id, &mut values));
+        }
+        let mut index = TopicIndex::new(self.hasher);
+        for (number, filter) in wild.iter().enumerate() {
+            index.insert(LaneId(number as u32), &FilterSet::from((*filter).clone()));
+        }
+        for (topic, id) in self.alike(&wild) {
+            let passes = match &wild[..] {
+                [filter] => filter.matches(topic),
+                _ => index.is_reached(topic.as_str()),
+            };
+            looks += 1 + if passes { self.take(*id, &mut values) } else { 0 };
         }
         Snapshot { version: self.version, looks, values }
     }
 
-    /// The topics that may pass one filter: those alone that begin as it does.
-    fn alike<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = (&'a Topic, &'a u32)> {
-        let text = filter.as_str();
-        let (named, beginning) = match text.find('*') {
-            None => (Some(text), None),
-            Some(wildcard) => (text.strip_suffix("/**"), Some(&text[..wildcard])),
-        };
-        let named = named.and_then(|name| self.names.get_key_value(name));
-        let there = beginning.map(|it| (Bound::Included(it), Bound::Unbounded));
-        let there = there.into_iter().flat_map(|there| self.names.range::<str, _>(there));
-        let alike = there.take_while(move |(topic, _)| {
-            beginning.is_some_and(|beginning| topic.as_str().starts_with(beginning))
+    /// Adds the values of a topic; returns how many changes it has looked at for it.
+    fn take(&self, id: u32, values: &mut Vec<Arc<Value<P>>>) -> usize {
+        let Changes { log, live } = &self.topics[id as usize];
+        values.reserve(*live);
+        let live = log.iter().filter_map(|(version, id)| self.slots.live_since(*id, *version));
+        values.extend(live.cloned());
+        log.len()
+    }
+
+    /// The topics that may pass filters with wildcards, each once however many filters there are:
+    /// those that begin as one of them does up to its first wildcard.
+    fn alike<'a>(&'a self, filters: &[&'a Filter]) -> impl Iterator<Item = (&'a Topic, &'a u32)> {
+        let before_wildcard = |filter: &&'a Filter| filter.as_str().split('*').next();
+        let mut beginnings: Vec<&str> = filters.iter().filter_map(before_wildcard).collect();
+        beginnings.sort_unstable();
+        // What begins as a longer one does begins as a shorter one does.
+        beginnings.dedup_by(|longer, shorter| longer.starts_with(*shorter));
+        // `a/**` has the topic `a`, too.
+        let is_apart =
+            |root: &&str| !beginnings.iter().any(|beginning| root.starts_with(beginning));
+        let roots = filters.iter().filter_map(|filter| filter.as_str().strip_suffix("/**"));
+        let roots: Vec<&str> = roots.filter(is_apart).collect();
+        let roots = roots.into_iter().filter_map(|root| self.names.get_key_value(root));
+        let beginning = beginnings.into_iter().flat_map(|beginning| {
+            let from = self.names.range::<str, _>((Bound::Included(beginning), Bound::Unbounded));
+            from.take_while(move |(topic, _)| topic.as_str().starts_with(beginning))
         });
-        named.into_iter().chain(alike)
+        roots.chain(beginning)
     }
 
     /// Counts in the next so many places, round and round, what values have grown by: they may take
@@ -312,5 +339,50 @@ impl<P> StateTable<P> {
     /// grown by as far as that was counted.
     pub fn size_bytes(&self) -> usize {
         self.slots.size_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: StateLimits = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
+
+    fn topic(text: &str) -> Topic {
+        text.parse().expect("a topic")
+    }
+
+    #[test]
+    fn a_topic_is_looked_at_once_however_many_filters_there_are() {
+        let mut table = StateTable::new(NameHasher::new([1, 2]));
+        for number in 0..100 {
+            let topic = topic(&format!("users/{number}/name"));
+            table.put((&topic, "key"), ((), 0), ROOM).expect("room");
+        }
+        table.put((&topic("rooms"), "key"), ((), 0), ROOM).expect("room");
+        let looks = |texts: &[String]| {
+            let filters: Vec<Filter> = texts.iter().map(|text| text.parse().expect(text)).collect();
+            table.alike(&filters.iter().collect::<Vec<_>>()).count()
+        };
+        let apart: Vec<String> = (0..64).map(|number| format!("*/{number}/age")).collect();
+        assert_eq!(looks(&apart), 101);
+        let within: Vec<String> = (0..64).map(|number| format!("users/{number}/*")).collect();
+        assert_eq!(looks(&within), 64);
+        assert_eq!(looks(&["users/*/age".into(), "users/1/*".into(), "rooms/**".into()]), 101);
+    }
+
+    #[test]
+    fn a_topic_that_had_many_keys_remembers_few_changes() {
+        let mut table = StateTable::new(NameHasher::new([1, 2]));
+        let topic = topic("users");
+        let keys: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
+        for key in &keys {
+            table.put((&topic, key), ((), 0), ROOM).expect("room");
+        }
+        for key in &keys[1..] {
+            table.delete((&topic, key), ((), 0)).expect("it is there");
+        }
+        assert!(table.topics[0].log.len() < 20, "{} changes", table.topics[0].log.len());
+        assert_eq!(table.snapshot(&FilterSet::from(Filter::from(&topic))).into_values().len(), 1);
     }
 }

@@ -8,7 +8,10 @@ use bellwire_model::{Filter, FilterSet, NameHasher, Topic};
 use proptest::prelude::*;
 
 const TOPICS: [&str; 7] = ["a", "a/b", "a/b/c", "a-b/c", "b", "b/b", "$s/b"];
-const FILTERS: [&str; 9] = ["a", "a/*", "a/**", "*", "*/b", "**", "b/**", "$s/*", "a/b/**"];
+const FILTERS: [&str; 14] = [
+    "a", "a/*", "a/**", "*", "*/b", "**", "b/**", "$s/*", "a/b/**", "*/b/**", "a/*/c", "*/*",
+    "$s/**", "a/b/*",
+];
 const ROOM: StateLimits = StateLimits { keys_max: 12, bytes_max: 3_000 };
 
 #[derive(Clone, Debug)]
@@ -24,7 +27,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (topic(), 0..4u8, 0..600usize)
             .prop_map(|(topic, key, size_bytes)| Step::Put { topic, key, size_bytes }),
         3 => (topic(), 0..4u8).prop_map(|(topic, key)| Step::Delete { topic, key }),
-        2 => prop::collection::vec(0..FILTERS.len(), 1..4)
+        2 => prop::collection::vec(0..FILTERS.len(), 1..6)
             .prop_map(|filters| Step::Snapshot { filters }),
     ];
     prop::collection::vec(step, 1..120)

@@ -143,7 +143,9 @@ impl World {
             Step::Feed => self.feed(),
             Step::Pass { ms } => {
                 self.now_ms += ms;
-                self.hub.release(self.now_ms, &mut Vec::new());
+                let (waiting, mut touched) = (self.waiting(), Vec::new());
+                self.hub.release(self.now_ms, &mut touched);
+                self.check_touched(&waiting, &touched);
             }
             Step::Trim { topic, count } => self.trim(TOPICS[*topic], *count),
             Step::Join { followed: index, start } => {
@@ -213,13 +215,36 @@ impl World {
     fn feed(&mut self) {
         let entries: Vec<_> = self.journal[self.fed..].iter().map(hub_entry).collect();
         self.fed = self.journal.len();
-        self.hub.push(&entries, &mut Vec::new());
+        let (waiting, mut touched) = (self.waiting(), Vec::new());
+        self.hub.push(&entries, &mut touched);
+        self.check_touched(&waiting, &touched);
+        touched.sort_unstable();
+        let named = touched.len();
+        touched.dedup();
+        assert_eq!(touched.len(), named, "a batch names each lane once");
         self.feed_values();
+    }
+
+    /// Those who wait until their lane is touched.
+    fn waiting(&self) -> Vec<Delivery> {
+        let places =
+            self.subscribers.iter().flat_map(|it| std::iter::once(&it.main).chain(&it.added));
+        let deliveries = places.map(|place| &place.delivery);
+        deliveries.filter(|delivery| self.hub.is_complete(delivery)).cloned().collect()
+    }
+
+    fn check_touched(&self, waiting: &[Delivery], touched: &[LaneId]) {
+        for delivery in waiting {
+            let is_woken = touched.contains(&delivery.lane());
+            assert!(is_woken || self.hub.is_complete(delivery), "whoever waits is woken");
+        }
     }
 
     fn feed_values(&mut self) {
         let values = std::mem::take(&mut self.unfed_values);
-        self.hub.push_values(&values, self.now_ms, &mut Vec::new());
+        let (waiting, mut touched) = (self.waiting(), Vec::new());
+        self.hub.push_values(&values, self.now_ms, &mut touched);
+        self.check_touched(&waiting, &touched);
     }
 
     fn join(&mut self, follows: EffectiveFilter, start: &JoinAt) -> Place {
