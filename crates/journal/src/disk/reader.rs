@@ -18,8 +18,19 @@ use super::sums;
 use crate::topics::TopicId;
 use crate::{Page, ReadLimit, Record};
 
-const SELECT: &str = "SELECT offset, topic, key, type, time, kind, content_type, data
-                      FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
+/// What [`event`] reads, and the offset.
+pub(super) const SELECT: &str = "
+    SELECT topic, time, kind, data, key, type, content_type, offset
+    FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
+/// Columns of [`SELECT`].
+pub(super) const TOPIC: usize = 0;
+pub(super) const OFFSET: usize = 7;
+const SELECT_COUNTED: &str = "
+    SELECT topic, time, kind, data, key, type, content_type
+    FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
+const SELECT_BARE: &str = "
+    SELECT topic, time, kind, data
+    FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
 
 /// The readers of one journal.
 #[derive(Debug)]
@@ -148,11 +159,43 @@ struct Stretch<'a> {
     present: &'a Present,
 }
 
+/// Which columns a scan reads. Each costs a twentieth of what a row does, and where every offset has
+/// an event the checksum vouches for those that are not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Columns {
+    /// Neither the offset, which is counted, nor texts: the event is right if it has none.
+    Bare,
+    /// All but the offset.
+    Counted,
+    /// All.
+    Numbered,
+}
+
+impl Columns {
+    /// In which order they are tried.
+    fn of(present: &Present) -> &'static [Self] {
+        match present {
+            Present::All => &[Self::Bare, Self::Counted, Self::Numbered],
+            Present::Some(_) | Present::Unknown => &[Self::Numbered],
+        }
+    }
+
+    fn select(self) -> &'static str {
+        match self {
+            Self::Bare => SELECT_BARE,
+            Self::Counted => SELECT_COUNTED,
+            Self::Numbered => SELECT,
+        }
+    }
+}
+
 /// What is at an offset.
 enum Found {
     Event(Event),
     /// An event that does not match.
     Other,
+    /// More of its columns have to be read.
+    Unclear,
     /// An event that is not what was written, or not there although it must be.
     Lost,
 }
@@ -162,6 +205,8 @@ enum Found {
 enum Scanned {
     Whole,
     Full,
+    /// More columns have to be read.
+    Unclear,
     /// A row is damaged or missing.
     Doubtful,
 }
@@ -172,10 +217,16 @@ impl Filling<'_, '_> {
         for (number, present) in &plan.blocks {
             let first = number.first().max(Offset::new(self.page.end.get() + 1));
             let stretch = Stretch { first, last: number.last().min(plan.end), present };
-            let reach = match self.scan(snapshot, &stretch)? {
+            let mut scanned = Scanned::Unclear;
+            for columns in Columns::of(present) {
+                if scanned == Scanned::Unclear {
+                    scanned = self.scan(snapshot, &stretch, *columns)?;
+                }
+            }
+            let reach = match scanned {
                 Scanned::Whole => Reach::Tail,
                 Scanned::Full => Reach::Limit,
-                Scanned::Doubtful => self.search(snapshot, &stretch)?,
+                Scanned::Unclear | Scanned::Doubtful => self.search(snapshot, &stretch)?,
             };
             if reach == Reach::Limit {
                 return Ok(Reach::Limit);
@@ -186,10 +237,15 @@ impl Filling<'_, '_> {
     }
 
     /// Takes row after row, for as long as each is whole and none is missing.
-    fn scan(&mut self, snapshot: &Connection, stretch: &Stretch<'_>) -> rusqlite::Result<Scanned> {
-        let mut select = snapshot.prepare_cached(SELECT)?;
-        let mut rows = select.query((to_sql(stretch.first), to_sql(stretch.last)))?;
-        let mut next = stretch.first;
+    fn scan(
+        &mut self,
+        snapshot: &Connection,
+        stretch: &Stretch<'_>,
+        columns: Columns,
+    ) -> rusqlite::Result<Scanned> {
+        let mut select = snapshot.prepare_cached(columns.select())?;
+        let mut next = stretch.first.max(Offset::new(self.page.end.get() + 1));
+        let mut rows = select.query((to_sql(next), to_sql(stretch.last)))?;
         loop {
             let row = match rows.next() {
                 Ok(row) => row,
@@ -197,7 +253,8 @@ impl Filling<'_, '_> {
                 Err(error) => return Err(error),
             };
             let offset = match row {
-                Some(row) => from_sql(row.get(0)?),
+                Some(row) if columns == Columns::Numbered => from_sql(row.get(OFFSET)?),
+                Some(_) => next,
                 None => Offset::new(stretch.last.get() + 1),
             };
             let is_missing = |offset: &u64| stretch.present.must_have(Offset::new(*offset));
@@ -205,7 +262,10 @@ impl Filling<'_, '_> {
                 return Ok(Scanned::Doubtful);
             }
             let Some(row) = row else { return Ok(Scanned::Whole) };
-            let found = self.found(row, offset).unwrap_or(Found::Lost);
+            let found = self.found(row, offset, columns).unwrap_or(Found::Lost);
+            if matches!(found, Found::Unclear) {
+                return Ok(Scanned::Unclear);
+            }
             if matches!(found, Found::Lost) || !stretch.present.may_have(offset) {
                 return Ok(Scanned::Doubtful);
             }
@@ -239,19 +299,32 @@ impl Filling<'_, '_> {
         let mut select = snapshot.prepare_cached(SELECT)?;
         let mut rows = select.query((to_sql(offset), to_sql(offset)))?;
         match rows.next() {
-            Ok(row) => Ok(row.map(|row| self.found(row, offset).unwrap_or(Found::Lost))),
+            Ok(row) => Ok(row.map(|row| {
+                self.found(row, offset, Columns::Numbered).unwrap_or(Found::Lost)
+            })),
             Err(error) if is_damage(&error) => Ok(Some(Found::Lost)),
             Err(error) => Err(error),
         }
     }
 
-    fn found(&self, row: &Row<'_>, offset: Offset) -> rusqlite::Result<Found> {
-        let Some((topic, sums)) = self.matcher.topic(TopicId(row.get(1)?))? else {
+    fn found(&self, row: &Row<'_>, offset: Offset, columns: Columns) -> rusqlite::Result<Found> {
+        let Some((topic, sums)) = self.matcher.topic(TopicId(row.get(TOPIC)?))? else {
             return Ok(Found::Other);
         };
-        let (event, kind) = event(row, topic.clone())?;
-        let is_whole = is_whole(kind, &event, |event| sums.kind_of(offset, event));
-        Ok(if is_whole { Found::Event(event) } else { Found::Lost })
+        let (event, kind) = match columns {
+            Columns::Counted | Columns::Numbered => event(row, topic.clone())?,
+            Columns::Bare => match bare_event(row, topic.clone()) {
+                Ok(bare) => bare,
+                Err(_) => return Ok(Found::Unclear),
+            },
+        };
+        let kind_of = |event: &Event| sums.kind_of(offset, event);
+        Ok(match columns {
+            Columns::Bare | Columns::Counted if !sums::is_summed(kind) => Found::Unclear,
+            _ if is_whole(kind, &event, kind_of) => Found::Event(event),
+            Columns::Bare => Found::Unclear,
+            Columns::Counted | Columns::Numbered => Found::Lost,
+        })
     }
 
     /// Takes what is at an offset, unless the page is full without it. A page with something lost
@@ -272,7 +345,9 @@ impl Filling<'_, '_> {
                 self.page.trimmed = self.page.trimmed.max(told).max(offset);
                 self.page.lost += 1;
             }
-            Found::Other => {}
+            // Nothing vouches for the offset of one that was counted: where one before it is missing,
+            // that has to be noticed first.
+            Found::Other | Found::Unclear => return Reach::Tail,
         }
         self.page.end = offset;
         let is_full = self.page.entries.len() >= self.limit.events.max(1);
@@ -284,7 +359,7 @@ impl Filling<'_, '_> {
 /// from before there were checksums has none.
 pub(super) fn is_whole(kind: i64, event: &Event, kind_of: impl FnOnce(&Event) -> i64) -> bool {
     match &event.body {
-        _ if kind != sums::body_kind(kind) => kind == kind_of(event),
+        _ if sums::is_summed(kind) => kind == kind_of(event),
         Some(Body::Json(json)) => std::str::from_utf8(json).is_ok(),
         _ => true,
     }
@@ -295,22 +370,37 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
-/// Reads a row of an event, and what its `kind` is.
+/// Reads a row of [`SELECT`], and what its `kind` is.
 pub(super) fn event(row: &Row<'_>, topic: Topic) -> rusqlite::Result<(Event, i64)> {
-    let bytes = || match row.get_ref(7)? {
+    let (mut event, kind) = event_with(row, topic, || row.get(6))?;
+    (event.key, event.event_type) = (row.get(4)?, row.get(5)?);
+    Ok((event, kind))
+}
+
+/// Reads a row of [`SELECT_BARE`]. Fails where there must be a text.
+fn bare_event(row: &Row<'_>, topic: Topic) -> rusqlite::Result<(Event, i64)> {
+    event_with(row, topic, || Err(rusqlite::Error::InvalidColumnIndex(6)))
+}
+
+fn event_with(
+    row: &Row<'_>,
+    topic: Topic,
+    content_type: impl FnOnce() -> rusqlite::Result<Box<str>>,
+) -> rusqlite::Result<(Event, i64)> {
+    let bytes = || match row.get_ref(3)? {
         ValueRef::Blob(bytes) => Ok(Bytes::copy_from_slice(bytes)),
         _ => Err(damaged("an event's body has no data")),
     };
-    let kind = row.get(5)?;
+    let kind = row.get(2)?;
     let body = match sums::body_kind(kind) {
         NO_BODY => None,
         JSON => Some(Body::Json(bytes()?)),
         TEXT => Some(Body::text(bytes()?).map_err(|_| damaged("an event's text is not UTF-8"))?),
-        BINARY => Some(Body::Binary { content_type: row.get(6)?, bytes: bytes()? }),
+        BINARY => Some(Body::Binary { content_type: content_type()?, bytes: bytes()? }),
         _ => return Err(damaged("an event's body is of no known kind")),
     };
-    let time = Timestamp::from_ms(row.get(4)?);
-    Ok((Event { topic, key: row.get(2)?, event_type: row.get(3)?, time, body }, kind))
+    let time = Timestamp::from_ms(row.get(1)?);
+    Ok((Event { topic, key: None, event_type: None, time, body }, kind))
 }
 
 /// A few connections, opened when needed.

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use super::blocks::BlockNumber;
 use super::lock::Lock;
 use super::place::beside;
-use super::reader::{event, is_damage, is_whole};
+use super::reader::{self, event, is_damage, is_whole};
 use super::rows::{EventRows, insert_topic, save_blocks};
 use super::schema::{self, damaged, from_sql};
 use super::sums::EventSums;
@@ -165,6 +165,7 @@ impl Salvage<'_> {
         let walk = Walk {
             select: "SELECT id, name, trimmed, checksum FROM topics
                      WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+            number: 0,
             last: newest(source, "SELECT max(id) FROM topics", u32::MAX >> 12),
         };
         let transaction = schema::begin(self.target)?;
@@ -184,8 +185,8 @@ impl Salvage<'_> {
     fn events(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
         let acknowledged = self.testimony.map_or(0, |testimony| testimony.tail.get());
         let walk = Walk {
-            select: "SELECT offset, topic, key, type, time, kind, content_type, data
-                     FROM events WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset",
+            select: reader::SELECT,
+            number: reader::OFFSET,
             last: newest(source, "SELECT max(offset) FROM events", 0).max(acknowledged as i64),
         };
         let blocks = "SELECT coalesce(sum(events), 0), coalesce(max(block), -1) + 1 FROM blocks";
@@ -204,11 +205,11 @@ impl Salvage<'_> {
                 }
             };
             if let Ok(entry) = self.entry(row) {
-                rows.insert(TopicId(row.get(1)?), &entry)?;
+                rows.insert(TopicId(row.get(reader::TOPIC)?), &entry)?;
                 in_blocks += i64::from(is_in_blocks(entry.offset));
                 repaired.events += 1;
             } else {
-                let offset = from_sql(row.get(0)?);
+                let offset = from_sql(row.get(reader::OFFSET)?);
                 after_blocks += u64::from(!is_in_blocks(offset));
                 tell(repaired, offset, offset);
             }
@@ -222,9 +223,10 @@ impl Salvage<'_> {
     fn entry(&self, row: &Row<'_>) -> rusqlite::Result<Entry> {
         let (topic, _) = self
             .topics
-            .get(&TopicId(row.get(1)?))
+            .get(&TopicId(row.get(reader::TOPIC)?))
             .ok_or_else(|| damaged("an event of an unknown topic"))?;
-        let (offset, (event, kind)) = (from_sql(row.get(0)?), event(row, topic.clone())?);
+        let (event, kind) = event(row, topic.clone())?;
+        let offset = from_sql(row.get(reader::OFFSET)?);
         if !is_whole(kind, &event, |event| EventSums::new(&event.topic).kind_of(offset, event)) {
             return Err(damaged("an event is not what was written"));
         }
@@ -235,6 +237,7 @@ impl Salvage<'_> {
         let walk = Walk {
             select: "SELECT offset, topic, key, time, checksum FROM idempotency
                      WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset",
+            number: 0,
             last: newest(source, "SELECT max(offset) FROM idempotency", 0),
         };
         let transaction = schema::begin(self.target)?;
@@ -302,6 +305,8 @@ enum Found<'a, 'r> {
 /// A walk through a table by the numbers of its rows, around what is damaged.
 struct Walk {
     select: &'static str,
+    /// The column of the row's number.
+    number: usize,
     last: i64,
 }
 
@@ -340,7 +345,7 @@ impl Walk {
         loop {
             match rows.next() {
                 Ok(Some(row)) => {
-                    let number: i64 = row.get(0)?;
+                    let number: i64 = row.get(self.number)?;
                     if number < next {
                         return Ok(next);
                     }

@@ -66,6 +66,11 @@ pub(super) fn body_kind(kind: i64) -> i64 {
     kind & ((1 << KIND_BITS) - 1)
 }
 
+/// Whether a column `kind` has a checksum: a row from before there were any has none.
+pub(super) fn is_summed(kind: i64) -> bool {
+    kind != body_kind(kind)
+}
+
 /// Tells no text from an empty one.
 fn length(text: Option<&str>) -> u32 {
     text.map_or(0, |text| text.len() as u32 + 1)
