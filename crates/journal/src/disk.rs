@@ -13,6 +13,7 @@
 mod blocks;
 mod bounds;
 mod checkpointer;
+mod doubt;
 mod index;
 mod keys;
 mod load;

@@ -80,6 +80,18 @@ pub enum Error {
         /// What is missing.
         what: Box<str>,
     },
+    /// The witness is damaged, so that nobody knows how much there has to be.
+    #[error(
+        "{} {what}: it should tell up to where events were acknowledged; put a whole one back, or \
+         have `bellwire repair` keep what the journal has",
+        path.display()
+    )]
+    Witness {
+        /// The witness.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: Box<str>,
+    },
     /// The file contradicts itself: a faulty disk, or a foreign hand.
     #[error(
         "the journal {} is damaged: `bellwire repair` keeps what of it is whole",

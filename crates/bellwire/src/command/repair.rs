@@ -24,23 +24,40 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn report(repaired: &Repaired) -> Vec<String> {
-    let Repaired { events, topics, records, keys, epoch, .. } = repaired;
-    let mut lines = vec![
-        format!(
-            "kept: {events} events of {topics} topics, {records} records, {keys} idempotency keys"
-        ),
-        format!("lost: {} events, {} records", repaired.events_lost, repaired.records_lost),
+    let Repaired { events, topics, records, keys, epoch, .. } = *repaired;
+    let kept = [
+        format!("{} of {}", counted(events, "event"), counted(topics, "topic")),
+        counted(records, "record"),
+        counted(keys, "idempotency key"),
     ];
+    let lost = [counted(repaired.events_lost, "event"), counted(repaired.records_lost, "record")];
+    let mut lines =
+        vec![format!("kept: {}", kept.join(", ")), format!("lost: {}", lost.join(", "))];
     if repaired.record_changes_lost > 0 {
-        let lost = repaired.record_changes_lost;
-        lines.push(format!(
-            "lost: the last {lost} changes of silences, acknowledgements and the like"
-        ));
+        let changes = match repaired.record_changes_lost {
+            1 => "change".into(),
+            lost => format!("{lost} changes"),
+        };
+        lines.push(format!("lost: the last {changes} of silences, acknowledgements and the like"));
+    }
+    if !repaired.is_witnessed {
+        lines.push(
+            "more may be lost: no whole witness tells up to where events were acknowledged".into(),
+        );
     }
     for (first, last) in &repaired.unreadable {
-        lines.push(format!("  offsets {first} to {last} could not be read"));
+        lines.push(if first == last {
+            format!("  offset {first} could not be read")
+        } else {
+            format!("  offsets {first} to {last} could not be read")
+        });
     }
     lines.push(format!("the journal begins epoch {epoch}: who has a cursor gets a gap"));
     lines.push(format!("the damaged files are in {}", repaired.damaged_files.display()));
     lines
+}
+
+/// So many of a thing.
+fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }

@@ -230,9 +230,9 @@ fn what_repair_keeps_is_served_behind_a_gap() {
 
     let (code, told) = repair(server.data());
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("kept: 299 events of 1 topics"), "{told}");
+    assert!(told.contains("kept: 299 events of 1 topic,"), "{told}");
     assert!(told.contains("lost: 21 events"), "{told}");
-    assert!(told.contains("offsets 17 to 17 could not be read"), "{told}");
+    assert!(told.contains("offset 17 could not be read"), "{told}");
     assert!(told.contains("offsets 301 to 320 could not be read"), "{told}");
     assert!(server.data().join("damaged-1/journal.sqlite").exists());
 
@@ -262,7 +262,7 @@ fn a_journal_without_its_database_can_be_begun_anew() {
     let (code, told) = repair(server.data());
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("kept: 0 events"), "{told}");
-    assert!(told.contains("lost: 1 events"), "{told}");
+    assert!(told.contains("lost: 1 event,"), "{told}");
     server.restart();
     let mut stream = Stream::resume(server.address(), "topic=lab/a", &cursor);
     let items = stream.until_ready();

@@ -13,10 +13,12 @@ use bellwire_model::limits::{
 };
 use rusqlite::Connection;
 
+use super::doubt::{Doubt, Emptied, empty, is_failed_sync};
 use super::index::IndexLock;
 use super::place::SharedPlace;
 use super::{Durability, schema};
 use crate::Error;
+use crate::error::Cause;
 use crate::health::Health;
 
 /// The thread's handle, held by the writer. Dropping it ends the thread.
@@ -30,14 +32,27 @@ pub(super) struct Checkpointer {
     written_bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    file: PathBuf,
+    durability: Durability,
     /// Something was committed since the last sync.
     is_unsynced: AtomicBool,
     /// The write-ahead file is too long: it starts afresh only when the writer pauses.
     is_too_long: AtomicBool,
-    /// Why nothing may be acknowledged.
-    health: Health,
+    /// Whether the files are in their place.
+    place: Health,
+    doubt: Doubt,
+}
+
+impl Shared {
+    /// A statement has failed, of whatever connection. With `sync` a commit that cannot be synced
+    /// has only its own pages to lose, and they are written once more by the next.
+    fn on_error(&self, error: &rusqlite::Error) {
+        if self.durability == Durability::Interval && is_failed_sync(error) {
+            self.doubt.cast(Arc::new(io::Error::other(error.to_string())));
+        }
+    }
 }
 
 impl Checkpointer {
@@ -48,17 +63,19 @@ impl Checkpointer {
         durability: Durability,
     ) -> rusqlite::Result<Self> {
         let (wake, woken) = sync_channel(1);
-        let shared = Arc::new(Shared::default());
-        let rounds = Rounds {
-            connection: schema::open_to_checkpoint(&file)?,
+        let connection = schema::open_to_checkpoint(&file)?;
+        let shared = Arc::new(Shared {
             file,
-            place,
-            shared: Arc::clone(&shared),
-            is_unsure: false,
-        };
+            durability,
+            is_unsynced: AtomicBool::new(false),
+            is_too_long: AtomicBool::new(false),
+            place: Health::default(),
+            doubt: Doubt::default(),
+        });
+        let rounds = Rounds { connection, place, shared: Arc::clone(&shared) };
         let thread = thread::Builder::new()
             .name("checkpointer".into())
-            .spawn(move || rounds.run(&woken, durability))
+            .spawn(move || rounds.run(&woken))
             .expect("the system starts a thread for each journal");
         Ok(Self { wake: Some(wake), thread: Some(thread), shared, written_bytes: 0 })
     }
@@ -66,7 +83,28 @@ impl Checkpointer {
     /// Fails while the files are not in their place, and after a sync has failed until all that
     /// there is has been synced another way.
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.shared.health.check()
+        if let Some((source, _)) = self.shared.doubt.cause() {
+            return Err(Error::Unsynced { path: self.shared.file.clone(), source });
+        }
+        self.shared.place.check()
+    }
+
+    /// The last run was not closed, and what it left could not be moved to the main file.
+    pub(super) fn doubt(&self, cause: Cause) {
+        self.shared.doubt.cast(cause);
+    }
+
+    /// A statement of the writer has failed.
+    pub(super) fn on_error(&self, error: &rusqlite::Error) {
+        self.shared.on_error(error);
+        if self.shared.doubt.cause().is_some() {
+            self.wake();
+        }
+    }
+
+    /// Where the channel is full the thread is about to look anyway.
+    fn wake(&self) {
+        let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
     }
 
     /// The writer has committed about so many bytes.
@@ -75,8 +113,7 @@ impl Checkpointer {
         self.written_bytes += bytes;
         if self.written_bytes >= CHECKPOINT_BYTES {
             self.written_bytes = 0;
-            // Where it is full the thread is about to look anyway.
-            let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
+            self.wake();
         }
     }
 
@@ -92,7 +129,7 @@ impl Checkpointer {
         // Where a reader takes too long, the thread will ask again after its next round.
         let restarted = writer.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
         writer.busy_timeout(schema::BUSY_TIMEOUT)?;
-        restarted
+        restarted.inspect_err(|error| self.on_error(error))
     }
 }
 
@@ -109,22 +146,19 @@ impl Drop for Checkpointer {
 /// The thread's own side.
 struct Rounds {
     connection: Connection,
-    file: PathBuf,
     place: SharedPlace,
     shared: Arc<Shared>,
-    /// A sync has failed: what the write-ahead file has on the disk, nobody knows.
-    is_unsure: bool,
 }
 
 impl Rounds {
-    fn run(mut self, woken: &Receiver<()>, durability: Durability) {
+    fn run(self, woken: &Receiver<()>) {
         loop {
             let wake = woken.recv_timeout(SYNC_INTERVAL);
-            let mut outcome = self.place.check();
-            if outcome.is_ok() && durability == Durability::Interval {
-                outcome = self.sync();
+            let placed = self.place.check();
+            if placed.is_ok() {
+                self.sync();
             }
-            self.shared.health.note(outcome);
+            self.shared.place.note(placed);
             match wake {
                 Ok(()) => self.checkpoint(),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -133,40 +167,36 @@ impl Rounds {
         }
     }
 
-    /// Syncs the write-ahead file. What has left it was synced by the checkpoint.
-    ///
-    /// After a failure the system may take what it could not write for written, so that a second
-    /// sync would succeed without it. Then everything goes to the main file, which is synced, and
-    /// the write-ahead file begins anew: what was in it counts no more.
-    fn sync(&mut self) -> Result<(), Error> {
-        let is_unsynced = self.shared.is_unsynced.swap(false, Ordering::Acquire);
-        if self.is_unsure {
-            let cause = match empty(&self.connection) {
-                Ok(Emptied::Whole) => {
-                    self.is_unsure = false;
-                    return Ok(());
+    /// Settles what is in doubt, or syncs the write-ahead file where the writer does not. What has
+    /// left it was synced by the checkpoint.
+    fn sync(&self) {
+        let Shared { doubt, durability, is_unsynced, .. } = &*self.shared;
+        let is_unsynced = is_unsynced.swap(false, Ordering::Acquire);
+        if let Some((_, count)) = doubt.cause() {
+            match empty(&self.connection) {
+                Ok(Emptied::Whole) => doubt.settle(count),
+                Ok(Emptied::Busy) => {
+                    doubt.cast(Arc::new(io::Error::from(io::ErrorKind::ResourceBusy)));
                 }
-                Ok(Emptied::Busy) => Arc::new(io::Error::from(io::ErrorKind::ResourceBusy)) as _,
-                Err(error) => Arc::new(error) as _,
-            };
-            return Err(Error::Unsynced { path: self.file.clone(), source: cause });
+                Err(error) => doubt.cast(Arc::new(error)),
+            }
+        } else if is_unsynced
+            && *durability == Durability::Interval
+            && let Err(error) = self.place.sync()
+        {
+            doubt.cast(Arc::new(error));
         }
-        if !is_unsynced {
-            return Ok(());
-        }
-        self.place.sync().map_err(|error| {
-            self.is_unsure = true;
-            Error::Unsynced { path: self.file.clone(), source: Arc::new(error) }
-        })
     }
 
     fn checkpoint(&self) {
-        // A failure, such as a full disk, leaves the pages where they are: the next round
-        // tries again.
-        if let Ok(bytes) = checkpoint(&self.connection)
-            && bytes > WRITE_AHEAD_BYTES_MAX
-        {
-            self.shared.is_too_long.store(true, Ordering::Relaxed);
+        match checkpoint(&self.connection) {
+            Ok(bytes) if bytes > WRITE_AHEAD_BYTES_MAX => {
+                self.shared.is_too_long.store(true, Ordering::Relaxed);
+            }
+            Ok(_) => {}
+            // A failure, such as a full disk, leaves the pages where they are: the next round
+            // tries again. But it syncs the write-ahead file first.
+            Err(error) => self.shared.on_error(&error),
         }
     }
 }
@@ -178,20 +208,4 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)")?;
     let pages: i64 = statement.query_row([], |row| row.get(1))?;
     Ok(pages.max(0) as u64 * page_bytes as u64)
-}
-
-/// Whether the write-ahead file could be emptied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Emptied {
-    Whole,
-    /// A reader held on to it for too long.
-    Busy,
-}
-
-/// Moves everything to the main file, syncs that, and empties the write-ahead file. Waits for
-/// readers.
-fn empty(connection: &Connection) -> rusqlite::Result<Emptied> {
-    let busy: i64 =
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    Ok(if busy == 0 { Emptied::Whole } else { Emptied::Busy })
 }

@@ -299,9 +299,9 @@ impl Filling<'_, '_> {
         let mut select = snapshot.prepare_cached(SELECT)?;
         let mut rows = select.query((to_sql(offset), to_sql(offset)))?;
         match rows.next() {
-            Ok(row) => Ok(row.map(|row| {
-                self.found(row, offset, Columns::Numbered).unwrap_or(Found::Lost)
-            })),
+            Ok(row) => {
+                Ok(row.map(|row| self.found(row, offset, Columns::Numbered).unwrap_or(Found::Lost)))
+            }
             Err(error) if is_damage(&error) => Ok(Some(Found::Lost)),
             Err(error) => Err(error),
         }

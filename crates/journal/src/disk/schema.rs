@@ -24,6 +24,8 @@ pub(super) const FILE: &str = "journal.sqlite";
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
 const FORMAT: i64 = 3;
+/// What SQLite says of a table in which it finds nothing wrong.
+const SOUND: &str = "ok";
 /// Where the table `meta` has how many transactions have changed records.
 const RECORD_CHANGES: &str = "record_changes";
 /// How long to wait for an operator's tool that holds the file, such as a backup.
@@ -142,13 +144,24 @@ pub(super) fn tidy_on_close(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Makes the file one of this format.
 pub(super) fn prepare(connection: &Connection, format: Format) -> rusqlite::Result<()> {
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    use_write_ahead_file(connection)?;
     connection.pragma_update(None, "synchronous", "full")?;
     // The checkpointer does it, off the writer's way.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     let size_limit = WRITE_AHEAD_BYTES_MAX as i64;
     connection.pragma_update_and_check(None, "journal_size_limit", size_limit, |_| Ok(()))?;
     create(connection, &format)
+}
+
+/// For a file that is thrown away where writing it fails: no transaction can be taken back.
+pub(super) fn write_carelessly(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "off", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "off")
+}
+
+/// From now on transactions go to the write-ahead file first.
+pub(super) fn use_write_ahead_file(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))
 }
 
 /// Opens the file to read it.
@@ -259,6 +272,8 @@ pub(super) fn count_record_change(connection: &Connection) -> rusqlite::Result<u
 pub(super) struct LastRun {
     /// Its epoch; nothing where there was none.
     pub(super) epoch: Option<Epoch>,
+    /// Whether it was closed.
+    pub(super) was_closed: bool,
     /// Whether the system lives on since.
     pub(super) boot: Boot,
     /// It may have acknowledged events that are not in the file: it did not sync each commit, was
@@ -274,15 +289,16 @@ pub(super) fn last_run(
     options: &DiskOptions,
 ) -> rusqlite::Result<LastRun> {
     let durability: Option<String> = meta(connection, "durability")?;
-    let is_clean: Option<bool> = meta(connection, "clean")?;
+    let was_closed = meta(connection, "clean")?.unwrap_or(false);
     let boot_id: Option<String> = meta(connection, "boot_id")?;
     let is_same = options.boot_id.is_some() && options.boot_id == boot_id;
     let boot = if is_same { Boot::Same } else { Boot::Other };
     let synced = durability.as_deref() == Some(Durability::Sync.as_str());
-    let may_have_lost = !synced && is_clean != Some(true) && boot == Boot::Other;
+    let may_have_lost = !synced && !was_closed && boot == Boot::Other;
     let epoch = meta(connection, "epoch")?.map(Epoch::new);
     Ok(LastRun {
         epoch,
+        was_closed,
         boot,
         may_have_lost: may_have_lost && epoch.is_some(),
         record_changes: record_changes(connection)?,
@@ -292,13 +308,22 @@ pub(super) fn last_run(
 /// Looks whether the small tables hang together; whoever reads events looks at those.
 pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
     for table in ["meta", "topics", "blocks", "holes", "idempotency", "records"] {
-        let check = format!("PRAGMA quick_check('{table}')");
-        let found: String = connection.query_row(&check, [], |row| row.get(0))?;
-        if found != "ok" {
+        let found = quick_check(connection, table)?;
+        if found != SOUND {
             return Err(damaged(format!("table {table}: {found}")));
         }
     }
     Ok(())
+}
+
+/// Whether a table hangs together, so that whoever goes through it meets all that it has.
+pub(super) fn is_sound(connection: &Connection, table: &str) -> bool {
+    quick_check(connection, table).is_ok_and(|found| found == SOUND)
+}
+
+fn quick_check(connection: &Connection, table: &str) -> rusqlite::Result<String> {
+    let check = format!("PRAGMA quick_check('{table}')");
+    connection.query_row(&check, [], |row| row.get(0))
 }
 
 /// Notes that a server runs on this journal. Returns the epoch that its offsets belong to.

@@ -1,15 +1,18 @@
 //! The writer's side of the file: what happens on the journal's writer thread.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellwire_model::{Epoch, Offset, Timestamp};
 use bytes::Bytes;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::blocks::{BlockNumber, Summary};
 use super::bounds::StoreBounds;
 use super::checkpointer::Checkpointer;
+use super::doubt::{Emptied, empty};
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::place::{Place, SharedPlace};
@@ -19,6 +22,7 @@ use super::stage::{Stage, Staged, save_topics};
 use super::sweep::Swept;
 use super::witness::{State, Testimony, Witness};
 use super::{DiskOptions, Durability, load, records, sweep, witness};
+use crate::error::Cause;
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
 use crate::steps::{Boot, Now, Steps};
@@ -36,6 +40,8 @@ pub(super) struct DiskStore {
     keys: Keys,
     /// Full blocks that are not in their table yet; they ride the next transaction.
     unsaved: Vec<(BlockNumber, Summary)>,
+    /// Blocks that retention could not clean, since they are damaged.
+    damaged: BTreeSet<BlockNumber>,
     bounds: StoreBounds,
     steps: Steps,
     log: FileState,
@@ -59,6 +65,8 @@ struct FileState {
 /// A file that was opened, and what was found in it.
 struct Opened {
     connection: Connection,
+    /// Why what the last run has left may not be on the disk.
+    doubt: Option<Cause>,
     loaded: (Index, Vec<(BlockNumber, Summary)>),
     boot: Boot,
     place: SharedPlace,
@@ -78,6 +86,22 @@ pub(super) fn connect(file: &Path) -> Result<(Connection, Option<Testimony>), Er
     }
     schema::prepare(&connection, format).map_err(|error| Error::sqlite(file, error))?;
     Ok((connection, testimony))
+}
+
+/// Moves to the main file what a run has left that was not closed. One of its syncs may have failed,
+/// and the system goes on to show what is not on the disk: whatever comes behind it would be lost
+/// with it. Returns why it may still be so.
+fn settle(connection: &Connection, last: LastRun) -> rusqlite::Result<Option<Cause>> {
+    if last.epoch.is_none() || last.was_closed {
+        return Ok(None);
+    }
+    match empty(connection) {
+        Ok(Emptied::Whole) => Ok(None),
+        Ok(Emptied::Busy) => Ok(Some(Arc::new(io::Error::from(io::ErrorKind::ResourceBusy)))),
+        // A full disk must not keep anybody from reading, and from removing.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Notes that a server runs. Returns the epoch.
@@ -108,12 +132,13 @@ impl DiskStore {
         {
             testimony.check(file, ended, loaded.0.tail)?;
         }
+        let doubt = settle(&connection, ended).map_err(fail)?;
         let epoch = begin_run(&connection, &options, ended)?;
         let (tail, record_changes) = (loaded.0.tail, ended.record_changes);
         let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
         let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;
-        let opened =
-            Opened { connection, loaded, boot: ended.boot, place: Place::of(file)?.into() };
+        let place = Place::of(file)?.into();
+        let opened = Opened { connection, doubt, loaded, boot: ended.boot, place };
         let store = Self::load(opened, witness, file, &options).map_err(fail)?;
         Ok((store, epoch))
     }
@@ -124,7 +149,7 @@ impl DiskStore {
         file: &Path,
         options: &DiskOptions,
     ) -> rusqlite::Result<Self> {
-        let Opened { connection, loaded: (index, unsaved), boot, place } = opened;
+        let Opened { connection, doubt, loaded: (index, unsaved), boot, place } = opened;
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
         let steps = load::steps(&connection, (options.now, boot), index.tail)?;
@@ -139,12 +164,16 @@ impl DiskStore {
         let records = records::tally(&connection)?;
         let checkpointer =
             Checkpointer::spawn(file.to_owned(), Arc::clone(&place), options.durability)?;
+        if let Some(cause) = doubt {
+            checkpointer.doubt(cause);
+        }
         let data_version = schema::data_version(&connection)?;
         Ok(Self {
             next: index.tail.get() + 1,
             index: Arc::new(IndexLock::new(index)),
             keys,
             unsaved,
+            damaged: BTreeSet::new(),
             bounds,
             steps,
             records,
@@ -186,6 +215,17 @@ impl DiskStore {
         Ok(staged)
     }
 
+    /// Writes down what full blocks have, so that the next start misses what is gone by then.
+    fn save_unsaved(&mut self) -> rusqlite::Result<()> {
+        if !self.unsaved.is_empty() {
+            let transaction = schema::begin(&self.connection)?;
+            save_blocks(&transaction, &self.unsaved)?;
+            transaction.commit()?;
+            self.unsaved.clear();
+        }
+        Ok(())
+    }
+
     /// Tells the index of what is durable now. Returns its bytes.
     fn publish(&mut self, staged: &mut Staged) -> usize {
         let mut index = self.index.write();
@@ -210,11 +250,13 @@ impl DiskStore {
         }
         self.connection.pragma_update(None, "synchronous", "full")?;
         let result = transact(&self.connection);
-        self.connection.pragma_update(None, "synchronous", "normal")?;
+        // Where it fails commits are synced that need not be. What was committed is.
+        let _ = self.connection.pragma_update(None, "synchronous", "normal");
         result
     }
 
     fn failed(&self, error: rusqlite::Error) -> Error {
+        self.checkpointer.on_error(&error);
         Error::sqlite(&self.log.path, error)
     }
 
@@ -267,7 +309,9 @@ impl Store for DiskStore {
         self.after_commit(bytes);
         if self.keys.len() > self.bounds.keys {
             // Where it fails there are a few too many until the next commit tries again.
-            let _ = self.keys.forget(&self.connection, self.bounds.keys, &Now::before_all());
+            let forgotten =
+                self.keys.forget(&self.connection, self.bounds.keys, &Now::before_all());
+            let _ = forgotten.map_err(|error| self.failed(error));
         }
         Ok(Committed { entries: staged.entries, results: staged.results })
     }
@@ -279,8 +323,9 @@ impl Store for DiskStore {
             records::write(connection, &changes, before, |tally| tally.check(before))
         });
         let written = written.map_err(|error| self.failed(error))??;
-        self.place.check_held()?;
+        // They are changed, whatever is told.
         self.records = written.tally;
+        self.place.check_held()?;
         self.witness.note_records(written.changes);
         let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
         let bytes = changes.iter().map(|(key, value)| key.len() + value_bytes(value)).sum();
@@ -293,7 +338,8 @@ impl Store for DiskStore {
         let step = self.steps.look(reading, tail);
         if self.check().is_ok() && (step.is_some() || seen_tail != tail) {
             // What is not stored makes events younger at the next start, and none older.
-            let _ = schema::set_meta(&self.connection, "clock", self.steps.to_text());
+            let stored = schema::set_meta(&self.connection, "clock", self.steps.to_text());
+            let _ = stored.map_err(|error| self.failed(error));
         }
         step
     }
@@ -306,6 +352,7 @@ impl Store for DiskStore {
             index: &self.index,
             keys: &mut self.keys,
             unsaved: &mut self.unsaved,
+            damaged: &mut self.damaged,
             bounds: self.bounds,
         };
         let step = sweep::step(&mut swept, from, &now).map_err(|error| self.failed(error))?;
@@ -327,6 +374,7 @@ impl Store for DiskStore {
     fn close(&mut self) -> Result<(), Error> {
         self.check()?;
         self.place.check()?;
+        self.save_unsaved().map_err(|error| self.failed(error))?;
         let open = self.index.read().blocks.open();
         schema::end_run(&self.connection, open).map_err(|error| self.failed(error))?;
         self.witness.close()?;

@@ -3,6 +3,8 @@
 //! A step reads the small columns of a block's events, asks the rules about each, deletes what
 //! goes, and puts the summary of what is left in place of the old one.
 
+use std::collections::BTreeSet;
+
 use bellwire_model::Offset;
 use bellwire_model::limits::{RETENTION_STEP_BLOCKS_MAX, RETENTION_STEP_LOOKS_MAX};
 use rusqlite::Connection;
@@ -13,6 +15,7 @@ use super::bounds::StoreBounds;
 use super::index::{Index, SharedIndex, Sweep};
 use super::keys::Keys;
 use super::present::Missing;
+use super::reader::is_damage;
 use super::rows::{MARKS, mark, save_blocks};
 use super::schema::{begin, damaged, set_meta, to_sql};
 use super::sums;
@@ -28,6 +31,9 @@ pub(super) struct Swept<'a> {
     pub(super) keys: &'a mut Keys,
     /// Full blocks that are not in their table yet.
     pub(super) unsaved: &'a mut Vec<(BlockNumber, Summary)>,
+    /// Blocks that could not be cleaned, since they are damaged: they stay as they are, and keep
+    /// nobody from cleaning the others.
+    pub(super) damaged: &'a mut BTreeSet<BlockNumber>,
     pub(super) bounds: StoreBounds,
 }
 
@@ -42,8 +48,12 @@ pub(super) struct Step {
 
 /// One step of retention, from `from` on.
 pub(super) fn step(swept: &mut Swept<'_>, from: Offset, now: &Now) -> rusqlite::Result<Step> {
-    let (due, next) = due(&swept.index.read(), from, now);
+    let (due, next) = due(swept, from, now);
     let bytes = if due.is_empty() { 0 } else { sweep(swept, &due, now)? };
+    if due.iter().any(|number| swept.damaged.contains(number)) {
+        // The others of these once more, without it.
+        return Ok(Step { next: Some(from), bytes });
+    }
     if next.is_some() {
         return Ok(Step { next, bytes });
     }
@@ -54,7 +64,8 @@ pub(super) fn step(swept: &mut Swept<'_>, from: Offset, now: &Now) -> rusqlite::
 }
 
 /// The next few blocks that may have events to remove, and where to look after them.
-fn due(index: &Index, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<Offset>) {
+fn due(swept: &Swept<'_>, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<Offset>) {
+    let index = swept.index.read();
     let retention = &index.retention;
     let is_due = |number: BlockNumber, block: &Block| {
         let now = now.latest(number.first(), number.last());
@@ -69,21 +80,30 @@ fn due(index: &Index, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<Offs
         if looks == RETENTION_STEP_LOOKS_MAX || due.len() == RETENTION_STEP_BLOCKS_MAX {
             return (due, Some(number.first()));
         }
-        if is_due(number, block) {
+        if is_due(number, block) && !swept.damaged.contains(&number) {
             due.push(number);
         }
     }
     (due, None)
 }
 
-/// Cleans the blocks. Returns about how many bytes that wrote.
+/// Cleans the blocks; none of them where one is damaged. Returns about how many bytes that wrote.
 fn sweep(swept: &mut Swept<'_>, due: &[BlockNumber], now: &Now) -> rusqlite::Result<usize> {
     let transaction = begin(swept.connection)?;
     save_blocks(&transaction, swept.unsaved)?;
     let sweep = {
         let index = swept.index.read();
         let mut cleaning = Cleaning::new(&transaction, &index, now);
-        due.iter().try_for_each(|number| cleaning.clean(*number))?;
+        for number in due {
+            match cleaning.clean(*number) {
+                Ok(()) => {}
+                Err(error) if is_damaged(&error) => {
+                    swept.damaged.insert(*number);
+                    return Ok(0);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         cleaning.sweep
     };
     save_trimmed(&transaction, &swept.index.read().topics, &sweep.removed)?;
@@ -95,6 +115,11 @@ fn sweep(swept: &mut Swept<'_>, due: &[BlockNumber], now: &Now) -> rusqlite::Res
     index.swept(sweep);
     swept.unsaved.clear();
     Ok(bytes)
+}
+
+/// Whether it is the file that contradicts itself. Without a code it is a value that there is not.
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code().is_none() || is_damage(error)
 }
 
 /// A transaction that removes events, and what it changes.

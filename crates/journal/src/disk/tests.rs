@@ -5,6 +5,7 @@ mod faults;
 mod oracle;
 mod places;
 mod reopening;
+mod repairing;
 mod snapshot;
 
 use std::fs;

@@ -20,7 +20,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bellwire_model::{Epoch, Offset};
 
@@ -80,24 +79,33 @@ impl Testimony {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; BYTES] = bytes.try_into().ok()?;
-        let (said, sum) = bytes.split_last_chunk::<4>()?;
-        if u32::from_le_bytes(*sum) != crc32fast::hash(said) || !said.starts_with(MARK) {
-            return None;
-        }
-        let number = |at: usize| {
-            let bytes = said.get(at..at + 8)?;
-            Some(u64::from_le_bytes(bytes.try_into().ok()?))
+    /// Fails with what is wrong.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Box<str>> {
+        let Ok(bytes) = <&[u8; BYTES]>::try_from(bytes) else {
+            return Err(format!("has {} bytes instead of {BYTES}", bytes.len()).into());
         };
-        let state = match number(8)? >> 32 {
+        let number = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| bytes[at + byte]));
+        let long = |at: usize| u64::from(number(at)) | u64::from(number(at + 4)) << 32;
+        if number(40) != crc32fast::hash(&bytes[..40]) {
+            return Err("has a checksum that is not of what it says".into());
+        }
+        if !bytes.starts_with(MARK) || number(8) != FORMAT {
+            return Err("is of a format that this Bellwire does not know".into());
+        }
+        let state = match number(12) {
             0 => State::New,
             1 => State::Running,
             2 => State::Closed,
-            _ => return None,
+            other => return Err(format!("tells the state {other}, which there is not").into()),
         };
-        let epoch = Epoch::new(u32::try_from(number(16)?).ok()?);
-        Some(Self { state, epoch, tail: Offset::new(number(24)?), record_changes: number(32)? })
+        let epoch =
+            u32::try_from(long(16)).map_err(|_| "tells an epoch beyond all that there are")?;
+        Ok(Self {
+            state,
+            epoch: Epoch::new(epoch),
+            tail: Offset::new(long(24)),
+            record_changes: long(32),
+        })
     }
 }
 
@@ -112,9 +120,11 @@ impl Testimony {
             format!("ends at offset {tail}, but events were acknowledged up to {}", self.tail)
                 .into()
         } else if last.record_changes < self.record_changes {
-            let missing = self.record_changes - last.record_changes;
-            format!("lacks the last {missing} changes of silences, acknowledgements and the like")
-                .into()
+            let changes = match self.record_changes - last.record_changes {
+                1 => "change".into(),
+                missing => format!("{missing} changes"),
+            };
+            format!("lacks the last {changes} of silences, acknowledgements and the like").into()
         } else {
             return Ok(());
         };
@@ -157,8 +167,7 @@ pub(super) fn read(directory: &Path) -> Result<Option<Testimony>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::open(&path, error)),
     };
-    let damaged = || Error::Corrupt { path, source: Arc::new(io::Error::other("it says nothing")) };
-    Testimony::from_bytes(&bytes).map(Some).ok_or_else(damaged)
+    Testimony::from_bytes(&bytes).map(Some).map_err(|what| Error::Witness { path, what })
 }
 
 /// The witness of an open journal.

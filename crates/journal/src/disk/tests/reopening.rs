@@ -125,6 +125,7 @@ fn a_file_of_format_1_gets_its_records() {
     let rig = open(options(folder.path()));
     records::write(&*rig.journal, &[("a", Some("1"))]).unwrap();
     assert_eq!(rig.journal.bounds().tail, offset);
+    assert_eq!(rig.texts("**"), ["x"]);
     assert_eq!(records::texts(&*rig.journal, "").len(), 1);
 }
 
