@@ -99,9 +99,7 @@ impl Alerting {
     }
 
     /// Takes the newest values of the rules' alerts that go on, and shows them.
-    pub fn refresh(&self, alerts: impl Iterator<Item = Arc<Alert>>) {
-        // Computed before the desk's lock is taken.
-        let alerts: Vec<_> = alerts.collect();
+    pub fn refresh(&self, alerts: Vec<Arc<Alert>>) {
         self.worker.show_after(|desk, _| desk.refresh(alerts));
     }
 

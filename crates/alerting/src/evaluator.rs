@@ -36,13 +36,14 @@ use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
+use bellwire_wire::problem::Problem;
 use tokio::sync::watch;
 
 use self::complaints::Complaints;
 use self::course::Course;
 use self::forwarding::Forwarding;
-pub use self::intake::SampleIntake;
-use self::intake::{Asked, Condition, Work};
+use self::intake::{Asked, Claim, Inbox, Work};
+pub use self::intake::{SampleIntake, Source};
 use self::looks::Looks;
 use self::rehousing::rehoused;
 use self::wal::RuleWal;
@@ -51,8 +52,12 @@ use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, r
 use crate::figures::Figures;
 use crate::states::StateTopics;
 
-/// Pause before a transition that the journal did not take is appended again.
-const APPEND_PAUSE: Duration = Duration::from_millis(500);
+/// Pause before a transition that the journal did not take is appended again: samples and alerts
+/// wait for it, so it is short at first, and each later one twice as long.
+const APPEND_PAUSE_MIN: Duration = Duration::from_millis(5);
+
+/// The longest such pause.
+const APPEND_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// The longest wait for anything: a wall clock that jumps is noticed after this long.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
@@ -86,7 +91,7 @@ pub fn spawn(
     parts: EvaluatorParts,
     restored: Vec<Alert>,
 ) -> io::Result<(Arc<SampleIntake>, JoinHandle<()>)> {
-    let (intake, queue, condition) = SampleIntake::new();
+    let (intake, inbox) = SampleIntake::new();
     let EvaluatorParts { rules, settings, state_folder, .. } = parts;
     let EvaluatorParts { forward, journal, states, alerting, figures, draining, .. } = parts;
     figures.rules_loaded.set(rules.len() as u64);
@@ -114,14 +119,14 @@ pub fn spawn(
         course: Course::new(clock::slewed().now),
         is_ahead: false,
         began: clock::Ticker::start(),
-        condition,
+        inbox,
         draining,
     };
     // Before anybody can look: the board must not be empty for a moment after a restart.
     evaluator.alerting.begin(evaluator.engine.active());
     let run = move || {
         let _ = evaluator.append(unannounced.iter().map(announcement).collect());
-        evaluator.run(&queue, changes);
+        evaluator.run(changes);
     };
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
     Ok((Arc::new(intake), thread))
@@ -142,12 +147,12 @@ struct Evaluator {
     is_ahead: bool,
     /// When it began, for what goes by time that passes.
     began: clock::Ticker,
-    condition: Arc<Condition>,
+    inbox: Inbox,
     draining: watch::Receiver<bool>,
 }
 
 impl Evaluator {
-    fn run(mut self, queue: &Receiver<Asked>, changes: Vec<Change>) {
+    fn run(mut self, changes: Vec<Change>) {
         self.settle(changes);
         // Rules are evaluated once without any sample.
         let now = clock::slewed().now;
@@ -160,12 +165,12 @@ impl Evaluator {
             let left = |due: Timestamp| due.saturating_since(clock::slewed().now);
             let wait = deadline.map_or(CLOCK_CHECK, left);
             let wait = if self.is_idle() { wait } else { Duration::ZERO };
-            let asked = queue.recv_timeout(wait.min(CLOCK_CHECK));
+            let asked = self.inbox.next_within(wait.min(CLOCK_CHECK));
             // What is not there now arrives later than this.
             let now = clock::slewed().now;
             self.course.awake(now);
             let asked = match asked {
-                Err(RecvTimeoutError::Timeout) => queue.try_recv(),
+                Err(RecvTimeoutError::Timeout) => self.inbox.next_now(),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Ok(asked) => Ok(asked),
             };
@@ -205,22 +210,10 @@ impl Evaluator {
 
     fn work(&mut self, Asked { arrived, work }: Asked) {
         match work {
-            Work::Samples(claim) => {
-                // Who has waited for too long has been told to send them again.
-                let Some(mut batch) = claim.take() else { return };
-                let arrived = (arrived.now, arrived.ahead);
-                let changes = self.course.apply(&mut self.engine, arrived, &mut batch.samples);
-                let refused = self.engine.take_refused();
-                self.settle(changes);
-                let accepted = batch.samples.len() - refused.count;
-                if let Some(taken) = batch.taken.take() {
-                    let kept = self.wal.as_ref().map_or(Ok(()), RuleWal::kept);
-                    // A publisher that is gone does not wait for it.
-                    let _ = taken.send(kept.map(|()| refused));
-                }
-                self.figures.samples_accepted.add(accepted as u64);
-                self.forwarding.push(batch);
-            }
+            // Who has waited for too long is told to send them again.
+            Work::Samples(claim) if claim.is_late() => self.inbox.condition().refuse(&claim),
+            Work::Samples(claim) => self.take_samples((arrived.now, arrived.ahead), &claim),
+            Work::Answer(answer, taken) => taken(answer),
             Work::Look(look, place) => {
                 // What is due must not wait for those who look, however many they are.
                 let changes = self.course.advance(&mut self.engine, arrived.now);
@@ -236,9 +229,24 @@ impl Evaluator {
         }
     }
 
+    fn take_samples(&mut self, arrived: (Timestamp, Duration), claim: &Claim) {
+        // Who has waited for too long may have been told already.
+        let Some(mut batch) = claim.take() else { return };
+        let changes = self.course.apply(&mut self.engine, arrived, &mut batch.samples);
+        let refused = self.engine.take_refused();
+        self.settle(changes);
+        let accepted = batch.samples.len() - refused.count;
+        if let Some(taken) = batch.taken.take() {
+            let kept = self.wal.as_ref().map_or(Ok(()), RuleWal::kept);
+            taken(kept.map(|()| refused).map_err(Problem::from));
+        }
+        self.figures.samples_accepted.add(accepted as u64);
+        self.forwarding.push(batch);
+    }
+
     /// Nothing waits: the rules' time is that of the clock.
     fn advance(&mut self, now: Timestamp) {
-        if self.condition.has_refused.swap(false, Ordering::Relaxed) {
+        if self.inbox.take_has_refused() {
             self.course.refused(now);
         }
         let changes = self.course.advance(&mut self.engine, now);
@@ -273,9 +281,12 @@ impl Evaluator {
     }
 
     /// Hands on the newest values of alerts that go on. No transition: the board alone has them.
-    fn refresh_board(&self) {
-        let ongoing = self.engine.active().filter(|alert| alert.state != AlertState::Resolved);
-        self.alerting.refresh(ongoing);
+    fn refresh_board(&mut self) {
+        let mut read = self.engine.take_read();
+        read.retain(|alert| alert.state != AlertState::Resolved);
+        if !read.is_empty() {
+            self.alerting.refresh(read);
+        }
     }
 
     /// Says whether everything has been announced.
@@ -313,6 +324,7 @@ impl Evaluator {
         if announcements.is_empty() {
             return true;
         }
+        let mut pause = APPEND_PAUSE_MIN;
         loop {
             let (reply, replied) = sync_channel(1);
             let reply = Box::new(move |result: Result<_, Error>| {
@@ -320,7 +332,7 @@ impl Evaluator {
             });
             let queued = self.journal.append(announcements.clone(), reply);
             let result = queued.and_then(|()| self.wait_for(&replied));
-            self.condition.is_blocked.store(result.is_err(), Ordering::Relaxed);
+            self.inbox.condition().is_blocked.store(result.is_err(), Ordering::Relaxed);
             match result {
                 Ok(()) => return true,
                 Err(Error::Closed) if !*self.draining.borrow() => {
@@ -342,7 +354,9 @@ impl Evaluator {
                 Err(error) => {
                     self.figures.journal_failures.add(1);
                     tracing::error!(%error, "The journal does not take alert transitions; trying again.");
-                    clock::pause(APPEND_PAUSE);
+                    self.inbox.refuse_late();
+                    clock::pause(pause);
+                    pause = (pause * 2).min(APPEND_PAUSE_MAX);
                 }
             }
         }
@@ -355,7 +369,7 @@ impl Evaluator {
             self.course.awake(clock::slewed().now);
             match reply {
                 Ok(result) => return result,
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.inbox.refuse_late(),
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Closed),
             }
         }

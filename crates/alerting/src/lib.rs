@@ -29,7 +29,7 @@ mod rule_files;
 mod states;
 
 pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
-pub use evaluator::{EvaluatorParts, SampleIntake, restore, spawn};
+pub use evaluator::{EvaluatorParts, SampleIntake, Source, restore, spawn};
 pub use events::ALERTS_ACTIVE;
 pub use figures::Figures;
 pub use notifier::{

@@ -32,7 +32,7 @@ use crate::record::{self, Acknowledged, Record, RecordChange};
 use crate::silence::{Ending, Silence, Silences, Turn};
 
 pub use case::Case;
-pub use plan::{AcknowledgeError, Announcement, NewAcknowledgement, Plan};
+pub use plan::{AcknowledgeError, Announcement, Plan};
 
 use plan::Change;
 
@@ -57,6 +57,17 @@ pub struct Shown {
     pub status: AlertStatus,
     /// The type of the event that shows it; none where only values are new.
     pub event_type: Option<&'static str>,
+    /// Whom it concerns.
+    pub audience: Audience,
+}
+
+/// Whom it concerns that an alert has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The board, and those who notify.
+    All,
+    /// The board alone: nothing is new but the value, which no notification has.
+    Board,
 }
 
 /// What rules say of an alert.
@@ -199,8 +210,10 @@ impl Desk {
             let Some(case) = self.cases.get_mut(&alert.fingerprint) else { continue };
             let is_newer = case.alert.state == alert.state && !is_same(&case.alert, &alert);
             if case.posted.is_none() && is_newer {
+                let is_value_alone = is_told_alike(&case.alert, &alert);
+                let audience = if is_value_alone { Audience::Board } else { Audience::All };
                 case.alert = alert;
-                outcome.shown.push(case.shown(None));
+                outcome.shown.push(Shown { audience, ..case.shown(None) });
             }
         }
         outcome
@@ -481,11 +494,16 @@ impl Desk {
 
 /// Whether two alerts look the same. A value that is no number is the same as another such.
 fn is_same(one: &Alert, other: &Alert) -> bool {
-    let Alert { value, sample_time, annotations, fired_at, resolved_at, .. } = one;
-    value.to_bits() == other.value.to_bits()
-        && *sample_time == other.sample_time
-        && *annotations == other.annotations
-        && (*fired_at, *resolved_at) == (other.fired_at, other.resolved_at)
+    one.value.to_bits() == other.value.to_bits()
+        && one.sample_time == other.sample_time
+        && is_told_alike(one, other)
+}
+
+/// Whether a notification would say the same of both.
+fn is_told_alike(one: &Alert, other: &Alert) -> bool {
+    one.annotations == other.annotations
+        && one.source == other.source
+        && (one.fired_at, one.resolved_at) == (other.fired_at, other.resolved_at)
 }
 
 /// Whether an alert has begun to fire and not resolved.

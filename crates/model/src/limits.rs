@@ -92,6 +92,8 @@ pub const ALERTS_ACTIVE_MAX: usize = 100_000;
 pub const SAMPLES_AHEAD_MAX: usize = 100_000;
 /// Samples that wait for the evaluator; then publishers wait.
 pub const SAMPLES_QUEUED_MAX: usize = 1_000_000;
+/// Of these, samples from one address; then its publishers wait, and those of others do not.
+pub const SAMPLES_OF_SOURCE_QUEUED_MAX: usize = SAMPLES_QUEUED_MAX / 4;
 /// Bytes of samples that wait for the evaluator; then publishers wait.
 pub const SAMPLES_QUEUED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Batches of samples that wait for the evaluator; then publishers wait.
@@ -296,6 +298,9 @@ pub const STATE_LOOKS_MAX: usize = 1_024;
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Of these, keys that only alerts may take: the board always has room.
 pub const STATE_KEYS_RESERVED: usize = ALERTS_ACTIVE_MAX + POSTED_ALERTS_MAX;
+/// Of the keys and bytes that state topics may have beside those for alerts, the part beyond which
+/// no further series is shown, on `samples/…` and `rules/…`: the rest is for what users publish.
+pub const STATE_SERIES_PERCENT: usize = 75;
 /// How long the value of a sample is shown after the last one came.
 pub const SAMPLE_VALUE_AGE: Duration = Duration::from_hours(1);
 /// Stream and state topics that the server remembers figures of.

@@ -61,6 +61,15 @@ pub struct Acknowledgement {
     pub at: Timestamp,
 }
 
+/// Who takes an alert up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAcknowledgement {
+    /// Who.
+    pub by: Box<str>,
+    /// What they say about it; may be empty.
+    pub note: Box<str>,
+}
+
 /// What an alert is besides what its rule says of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertStatus {

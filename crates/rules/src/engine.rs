@@ -192,6 +192,14 @@ impl Engine {
         self.alerts.iter().map(move |entry| entry.current(&scene))
     }
 
+    /// The alerts that have another value since the last call, with it. There may turn out to be no
+    /// difference.
+    pub fn take_read(&mut self) -> Vec<Arc<Alert>> {
+        let (read, scene) = (self.alerts.take_read(), self.scene());
+        let entries = read.into_iter().filter_map(|read| self.alerts.get(read));
+        entries.map(|entry| entry.current(&scene)).collect()
+    }
+
     /// The samples that rules may look at, as of the last step.
     pub fn storage(&self) -> &Storage {
         self.series.storage()

@@ -318,6 +318,33 @@ fn annotations_and_values_follow_the_samples() {
 }
 
 #[test]
+fn values_are_asked_for_where_there_are_new_ones_alone() {
+    let set = "  - {alert: Hot, expr: t > 90, annotations: {summary: '{{ $value }}'}}\n";
+    let mut engine = Engine::new(rules(set));
+    let mut asked = |script: &str| {
+        run(&mut engine, script);
+        let mut read: Vec<_> = engine
+            .take_read()
+            .iter()
+            .map(|alert| {
+                let text = |labels: &bellwire_model::Labels, name| {
+                    labels.get(name).expect("is there").to_owned()
+                };
+                (text(&alert.labels, "s"), text(&alert.annotations, "summary"))
+            })
+            .collect();
+        read.sort_unstable();
+        read
+    };
+    let pair = |site: &str, value: &str| (site.to_owned(), value.to_owned());
+    assert_eq!(asked("0 t{s=\"a\"} 91 | t{s=\"b\"} 92"), [pair("a", "91"), pair("b", "92")]);
+    assert_eq!(asked("1000"), [], "the time alone is no reason");
+    assert_eq!(asked("2000 t{s=\"a\"} 91 @ 0 | t{s=\"c\"} 1"), [], "the same sample again");
+    assert_eq!(asked("3000 t{s=\"a\"} 95 | t{s=\"a\"} 96 @ 2500"), [pair("a", "95")]);
+    assert_eq!(asked("4000 t{s=\"b\"} 5"), [pair("b", "92")], "it has resolved");
+}
+
+#[test]
 fn alerts_come_back_after_a_restart() {
     let set = "  - {alert: Hot, expr: t > 90, for: 10s}\n  - {alert: Cold, expr: t < 0}\n";
     let before = r#"

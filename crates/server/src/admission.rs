@@ -227,7 +227,7 @@ impl Drop for AddressPlace {
 }
 
 /// The address that a connection counts for: one IPv6 subscriber has a whole /64.
-fn counted(address: IpAddr) -> IpAddr {
+pub(crate) fn counted(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         v4 @ IpAddr::V4(_) => v4,

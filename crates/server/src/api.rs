@@ -33,6 +33,7 @@ use http::{Method, StatusCode};
 
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::prometheus::Queries;
+pub(crate) use self::samples::{reject, source};
 use crate::admission::Admission;
 use crate::config::Origins;
 use crate::observe::Figures;

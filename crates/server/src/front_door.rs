@@ -30,4 +30,5 @@ mod takeover;
 pub(crate) use accept::{Door, serve};
 #[cfg(feature = "fuzzing")]
 pub(crate) use head::decide;
+pub(crate) use stream::Peer;
 pub(crate) use takeover::Passage;

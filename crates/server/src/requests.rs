@@ -1,21 +1,25 @@
 //! Where the shards and the alerting meet: what the clients of WebSockets ask of the server, and
 //! what the alerting shows on state topics.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
-use bellwire_alerts::desk::{AcknowledgeError, Desk, NewAcknowledgement, Plan};
-use bellwire_ingest::json as samples;
+use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
+use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_journal::Append;
-use bellwire_model::{Event, Fingerprint, Principal, Timestamp, Topic};
+use bellwire_model::{Event, Fingerprint, NewAcknowledgement, Principal, Timestamp, Topic};
 use bellwire_process::clock;
+use bellwire_rules::RefusedSamples;
 use bellwire_shards::{
-    Published, Publisher, Reply, Requests, Results, SampleRejection, SamplesTaken, States,
+    Published, Publisher, Reply, Requests, Results, SampleRejection, SamplesReply, SamplesTaken,
+    States,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
 
 use crate::admission::Admission;
+use crate::api;
 use crate::observe::Figures;
 
 /// Does what the clients of WebSockets ask. Without tokens everybody may ask for everything.
@@ -95,11 +99,9 @@ impl Requests for Errands {
         &self,
         _principal: Principal,
         fingerprint: Fingerprint,
-        new: bellwire_shards::NewAcknowledgement,
+        new: NewAcknowledgement,
         reply: Reply,
     ) -> Result<(), Problem> {
-        let bellwire_shards::NewAcknowledgement { by, note } = new;
-        let new = NewAcknowledgement { by, note };
         self.attend(move |desk, now| desk.plan_acknowledgement(now, fingerprint, new), reply)
     }
 
@@ -112,26 +114,42 @@ impl Requests for Errands {
         self.attend(move |desk, now| desk.plan_unacknowledgement(now, fingerprint), reply)
     }
 
-    fn take_samples(&self, _principal: Principal, json: &[u8]) -> Result<SamplesTaken, Problem> {
+    fn take_samples(
+        &self,
+        _principal: Principal,
+        source: Option<IpAddr>,
+        json: &[u8],
+        reply: SamplesReply,
+    ) -> Result<(), Problem> {
         self.admission.publication()?;
         let format = match json.first() {
             Some(b'[') => samples::Format::Array,
             _ => samples::Format::Object,
         };
-        let decoded = samples::decode(format, json, clock::now())
-            .map_err(|error| Problem::of_decoder(error.code(), error))?;
-        let (accepted, rejected) = (decoded.samples.len(), decoded.rejected);
-        self.figures.alerting.samples_rejected.add(rejected as u64);
+        let (samples, decoded) = match samples::decode(format, json, clock::now()) {
+            Ok(mut decoded) => (Ok(std::mem::take(&mut decoded.samples)), decoded),
+            Err(error) => (Err(Problem::of_decoder(error.code(), error)), Decoded::default()),
+        };
+        self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
         // With the last handler of HTTP goes the intake, and with the intake the evaluator.
         let intake = self.intake.upgrade().ok_or_else(is_draining)?;
-        intake.take_now(decoded.samples)?;
-        let rejection = |one: bellwire_ingest::Rejection| {
-            let bellwire_ingest::Rejection { line, code, detail } = one;
-            SampleRejection { line, code, detail }
+        let taken = |refused: Result<_, Problem>| {
+            reply(refused.map(|refused| samples_taken(decoded, refused)));
         };
-        let rejections = decoded.rejections.into_iter().map(rejection).collect();
-        Ok(SamplesTaken { accepted, rejected, rejections })
+        intake.take_then(api::source(source), samples, taken)
     }
+}
+
+/// What became of samples, given those for which the rules had no room.
+fn samples_taken(mut decoded: Decoded, refused: RefusedSamples) -> SamplesTaken {
+    let accepted = decoded.lines.len() - refused.count;
+    api::reject(&mut decoded, refused);
+    let rejection = |one: Rejection| {
+        let Rejection { line, code, detail } = one;
+        SampleRejection { line, code, detail }
+    };
+    let rejections = decoded.rejections.into_iter().map(rejection).collect();
+    SamplesTaken { accepted, rejected: decoded.rejected, rejections }
 }
 
 fn is_draining() -> Problem {

@@ -46,7 +46,7 @@ pub use history::HistoryReaders;
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, check_idempotency_key};
-pub use requests::{NewAcknowledgement, Reply, Requests, SampleRejection, SamplesTaken};
+pub use requests::{Reply, Requests, SampleRejection, SamplesReply, SamplesTaken};
 pub use shard::{
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, ShardParts, Socket, Spread,
     Surroundings, Timing, held_bytes_max, spawn,

@@ -1,8 +1,9 @@
 //! What the clients of WebSockets ask of the rest of the server.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use bellwire_model::{Fingerprint, Principal, Topic};
+use bellwire_model::{Fingerprint, NewAcknowledgement, Principal, Topic};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Publish;
 
@@ -10,6 +11,9 @@ use crate::publisher::Published;
 
 /// Called with what became of a request, from whatever thread.
 pub type Reply = Box<dyn FnOnce(Result<Published, Problem>) + Send>;
+
+/// Called with what became of samples, from whatever thread.
+pub type SamplesReply = Box<dyn FnOnce(Result<SamplesTaken, Problem>) + Send>;
 
 /// Who does what clients of a shard ask for. Nothing here blocks: a shard has others to serve.
 /// Where a request is refused at once, its reply is not called.
@@ -49,17 +53,15 @@ pub trait Requests: fmt::Debug + Send + Sync {
         reply: Reply,
     ) -> Result<(), Problem>;
 
-    /// Takes samples, or says why none of them could be.
-    fn take_samples(&self, principal: Principal, json: &[u8]) -> Result<SamplesTaken, Problem>;
-}
-
-/// Who takes an alert up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewAcknowledgement {
-    /// Who.
-    pub by: Box<str>,
-    /// What they say about it; may be empty.
-    pub note: Box<str>,
+    /// Takes samples that come from `source`, where they have an address. Replies once rules have
+    /// seen them, in the order in which samples came; so it does where none of them could be taken.
+    fn take_samples(
+        &self,
+        principal: Principal,
+        source: Option<IpAddr>,
+        json: &[u8],
+        reply: SamplesReply,
+    ) -> Result<(), Problem>;
 }
 
 /// What became of samples.

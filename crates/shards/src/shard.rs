@@ -43,7 +43,7 @@ use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 
 use crate::publisher::Published;
-use crate::requests::Requests;
+use crate::requests::{Requests, SamplesTaken};
 use crate::stream_request::{PollRequest, StreamRequest};
 
 pub use collector::Collector;
@@ -88,14 +88,21 @@ pub struct PageRead {
     pub page: Result<bellwire_journal::Page, bellwire_journal::Error>,
 }
 
-/// What became of something that a client of a shard published.
+/// What became of something that a client of a shard asked of others.
 #[derive(Debug)]
 pub struct Answered {
     pub token: Token,
     /// The connection's, since its token may be another's by now.
     pub serial: u32,
     pub id: Option<RequestId>,
-    pub result: Result<Published, Problem>,
+    pub result: Result<Done, Problem>,
+}
+
+/// What was done for a client.
+#[derive(Debug)]
+pub enum Done {
+    Published(Published),
+    Sampled(SamplesTaken),
 }
 
 /// Spreads new connections over the shards.

@@ -41,14 +41,20 @@ impl States {
         Self { epoch, table, feed, bytes_max }
     }
 
-    /// What there may be for a key of a topic to be put. Alerts always have room.
-    fn room(&self, topic: &Topic) -> StateLimits {
-        let (keys_max, bytes_max) = (limits::STATE_KEYS_MAX, self.bytes_max);
-        if topic.segments().next() == Some("alerts") {
-            let bytes_max = bytes_max.saturating_add(limits::STATE_BYTES_RESERVED);
-            StateLimits { keys_max, bytes_max }
-        } else {
-            StateLimits { keys_max: keys_max - limits::STATE_KEYS_RESERVED, bytes_max }
+    /// What there may be for a key of a topic to be put. Alerts always have room, and however many
+    /// series there are, they leave some for what users publish.
+    fn room(topic: &Topic, bytes_max: usize) -> StateLimits {
+        let keys_max = limits::STATE_KEYS_MAX - limits::STATE_KEYS_RESERVED;
+        match topic.segments().next() {
+            Some("alerts") => StateLimits {
+                keys_max: limits::STATE_KEYS_MAX,
+                bytes_max: bytes_max.saturating_add(limits::STATE_BYTES_RESERVED),
+            },
+            Some("samples" | "rules") => {
+                let part = |of_all: usize| of_all / 100 * limits::STATE_SERIES_PERCENT;
+                StateLimits { keys_max: part(keys_max), bytes_max: part(bytes_max) }
+            }
+            _ => StateLimits { keys_max, bytes_max },
         }
     }
 
@@ -83,7 +89,11 @@ impl States {
                 if is_deletion {
                     changes.extend(table.delete((&topic, &key), payload));
                 } else {
-                    changes.push(table.put((&topic, &key), payload, self.room(&topic))?);
+                    changes.push(table.put(
+                        (&topic, &key),
+                        payload,
+                        Self::room(&topic, self.bytes_max),
+                    )?);
                 }
                 Ok(())
             })
@@ -164,5 +174,21 @@ impl States {
     /// The number of keys in all state topics.
     pub fn keys(&self) -> usize {
         self.table.lock().expect("not poisoned").keys()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_leave_room_to_users_and_everybody_leaves_room_to_alerts() {
+        let room = |topic: &str| States::room(&topic.parse().expect("a topic"), 1_000);
+        let (series, users, alerts) = (room("samples/t"), room("lab/a"), room("alerts/active"));
+        assert_eq!(room("rules/t"), series);
+        assert_eq!((series.keys_max, series.bytes_max), (637_500, 750));
+        assert_eq!((users.keys_max, users.bytes_max), (850_000, 1_000));
+        let alerts_bytes = 1_000 + limits::STATE_BYTES_RESERVED;
+        assert_eq!((alerts.keys_max, alerts.bytes_max), (1_000_000, alerts_bytes));
     }
 }

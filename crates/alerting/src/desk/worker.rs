@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bellwire_alerts::Desk;
 use bellwire_alerts::config::Config;
-use bellwire_alerts::desk::{Announcement, Outcome, Plan, RuleChange, Shown};
+use bellwire_alerts::desk::{Announcement, Audience, Outcome, Plan, RuleChange, Shown};
 use bellwire_alerts::notification::Update;
 use bellwire_alerts::record;
 use bellwire_journal::{Append, Error, Journal, RecordChange};
@@ -160,7 +160,8 @@ impl Worker {
         let mut desk = self.desk();
         let now = clock::now();
         let Outcome { shown, removed, records } = change(&mut desk, now);
-        self.notifier.take(shown.iter().map(update_of));
+        let concerns_all = |shown: &&Shown| shown.audience == Audience::All;
+        self.notifier.take(shown.iter().filter(concerns_all).map(update_of));
         let shown = shown.into_iter().map(|shown| board_event(now, &shown));
         let removed = removed.into_iter().map(|fingerprint| removal(now, fingerprint));
         let results = self.states.apply_now(shown.chain(removed).collect());
@@ -223,7 +224,7 @@ fn update_of(shown: &Shown) -> Update {
 }
 
 fn board_event(now: Timestamp, shown: &Shown) -> Event {
-    let Shown { alert, status, event_type } = shown;
+    let Shown { alert, status, event_type, .. } = shown;
     Event {
         topic: ALERTS_ACTIVE.parse().expect("a topic"),
         key: Some(alert.fingerprint.to_string().into()),

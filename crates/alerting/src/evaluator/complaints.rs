@@ -44,30 +44,28 @@ impl Complaints {
         }
         (self.told_at, self.told) = (Some(passed), counts);
         let metric = figures.refused_metric.as_deref().unwrap_or_default();
-        if counts.series > told.series {
-            let refused = counts.series - told.series;
-            tracing::warn!(
-                refused,
+        let rule = figures.refused_rule.as_deref().map_or("", |rule| &*rule.alert);
+        // `last` is what the last one was of.
+        for (refused, last, complaint) in [
+            (
+                counts.series - told.series,
                 metric,
-                "There are as many series as rules may remember; samples of new ones are dropped. The metric is that of the last one."
-            );
-        }
-        if counts.ahead > told.ahead {
-            let refused = counts.ahead - told.ahead;
-            tracing::warn!(
-                refused,
+                "There are as many series as rules may remember; samples of new ones are dropped.",
+            ),
+            (
+                counts.ahead - told.ahead,
                 metric,
-                "Too many samples are ahead of the clock; more are dropped. The metric is that of the last one."
-            );
-        }
-        if counts.alerts > told.alerts {
-            let refused = counts.alerts - told.alerts;
-            let rule = figures.refused_rule.as_deref().map_or("", |rule| &*rule.alert);
-            tracing::warn!(
-                refused,
+                "Too many samples are ahead of the clock; more are dropped.",
+            ),
+            (
+                counts.alerts - told.alerts,
                 rule,
-                "There are as many alerts as there may be; new ones are not raised. The rule is that of the last one."
-            );
+                "There are as many alerts as there may be; new ones are not raised.",
+            ),
+        ] {
+            if refused > 0 {
+                tracing::warn!(refused, last, "{complaint}");
+            }
         }
         if let Some((rule, reason)) = &figures.failures.last
             && counts.failures > told.failures

@@ -14,7 +14,6 @@ use crate::figures::Figures;
 use crate::states::StateTopics;
 
 /// Samples that are to be shown.
-#[derive(Debug)]
 pub(super) struct Forwarding {
     filters: Vec<Filter>,
     waiting: VecDeque<Batch>,

@@ -1,23 +1,33 @@
 //! The way to the evaluator: samples, and what else is asked of it.
 
+mod inbox;
+mod sources;
+
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_model::Sample;
 use bellwire_model::limits::{
     LOOKS_QUEUED_MAX, SAMPLE_BATCHES_QUEUED_MAX, SAMPLES_QUEUED_BYTES_MAX, SAMPLES_QUEUED_MAX,
 };
-use bellwire_process::clock::{self, Slewed};
+use bellwire_process::clock::{self, Slewed, Ticker};
 use bellwire_rules::{Engine, Excerpt, Reading, RefusedSamples, RuleSet};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+pub(super) use self::inbox::Inbox;
+pub use self::sources::Source;
+use self::sources::{Share, Sources};
 use super::looks::{Look, Progress};
 
 /// How long a publisher of samples waits for its turn before it is told to come back.
 const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What waits for the evaluator: there is room for whatever holds a place, and for one new set of
+/// rules.
+const QUEUED_MAX: usize = SAMPLE_BATCHES_QUEUED_MAX + LOOKS_QUEUED_MAX + 1;
 
 /// What is asked of the evaluator, and when that came.
 pub(super) struct Asked {
@@ -28,19 +38,30 @@ pub(super) struct Asked {
 /// What the evaluator does next.
 pub(super) enum Work {
     Samples(Arc<Claim>),
+    /// Answers in its turn a request of which the rules get no sample.
+    Answer(Result<RefusedSamples, Problem>, Taken),
     /// Looks at the engine between its steps.
     Look(Look, OwnedSemaphorePermit),
     /// Goes on with these rules, and says so.
     Replace(Box<RuleSet>, oneshot::Sender<()>),
 }
 
+/// Told what became of samples, on the evaluator's thread: it must not block.
+pub(super) type Taken = Box<dyn FnOnce(Result<RefusedSamples, Problem>) + Send>;
+
 /// Samples of one request, and their places in the queue.
-#[derive(Debug)]
 pub(super) struct Batch {
     pub(super) samples: Vec<Sample>,
     /// Told once the rules have seen them, and what they know of them is written down or cannot be.
-    pub(super) taken: Option<oneshot::Sender<Result<RefusedSamples, Unkept>>>,
-    _places: OwnedSemaphorePermit,
+    pub(super) taken: Option<Taken>,
+    _places: Places,
+}
+
+/// What samples take of the room for all, and of that of their source.
+#[derive(Debug)]
+struct Places {
+    _of_all: OwnedSemaphorePermit,
+    _of_source: Share,
 }
 
 /// What the rules know cannot be written down now.
@@ -54,17 +75,32 @@ pub(super) enum Unkept {
 
 /// A batch that goes to one of two: the evaluator, or whoever has waited for it for too long and
 /// has it sent again. What is refused is never applied.
-#[derive(Debug)]
-pub(super) struct Claim(Mutex<Option<Batch>>);
+pub(super) struct Claim {
+    batch: Mutex<Option<Batch>>,
+    since: Ticker,
+}
 
 impl Claim {
     fn new(batch: Batch) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(batch))))
+        Arc::new(Self { batch: Mutex::new(Some(batch)), since: Ticker::start() })
     }
 
     /// The batch, where nobody has it yet.
     pub(super) fn take(&self) -> Option<Batch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.batch().take()
+    }
+
+    fn is_taken(&self) -> bool {
+        self.batch().is_none()
+    }
+
+    /// Whether it has waited for so long that it is to be sent again.
+    pub(super) fn is_late(&self) -> bool {
+        self.since.elapsed() >= INTAKE_PATIENCE
+    }
+
+    fn batch(&self) -> MutexGuard<'_, Option<Batch>> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,74 +110,123 @@ pub(super) struct Condition {
     /// Whether the journal does not take what comes of the samples.
     pub(super) is_blocked: AtomicBool,
     /// Whether samples were refused because too many waited.
-    pub(super) has_refused: AtomicBool,
+    has_refused: AtomicBool,
+}
+
+impl Condition {
+    /// Has a batch sent again, where nobody has it yet.
+    pub(super) fn refuse(&self, claim: &Claim) {
+        if let Some(taken) = claim.take().and_then(|batch| batch.taken) {
+            taken(Err(self.refusal()));
+        }
+    }
+
+    fn refusal(&self) -> Problem {
+        self.has_refused.store(true, Ordering::Relaxed);
+        is_full()
+    }
 }
 
 /// Where samples enter.
 #[derive(Debug)]
 pub struct SampleIntake {
     places: Arc<Semaphore>,
+    sources: Arc<Sources>,
     looks: Arc<Semaphore>,
     work: SyncSender<Asked>,
     condition: Arc<Condition>,
 }
 
 impl SampleIntake {
-    /// The way in, its other end, and how it goes there.
-    pub(super) fn new() -> (Self, Receiver<Asked>, Arc<Condition>) {
-        // There is room for whatever holds a place, and for one new set of rules.
-        let (work, queue) = sync_channel(SAMPLE_BATCHES_QUEUED_MAX + LOOKS_QUEUED_MAX + 1);
+    /// The way in, and its other end.
+    pub(super) fn new() -> (Self, Inbox) {
+        let (work, queue) = sync_channel(QUEUED_MAX);
         let condition = Arc::new(Condition::default());
         let intake = Self {
             places: Arc::new(Semaphore::new(SAMPLES_QUEUED_MAX)),
+            sources: Arc::default(),
             looks: Arc::new(Semaphore::new(LOOKS_QUEUED_MAX)),
             work,
             condition: Arc::clone(&condition),
         };
-        (intake, queue, condition)
+        (intake, Inbox::new(queue, condition))
     }
 
     /// Queues samples for the rules, and waits until a kill of the process no longer undoes what
     /// the rules make of them. Whoever has waited for long is told to send them again, and those
     /// that waited are gone; once the rules look at them, they are waited for. Says for which there
     /// was no room.
-    pub async fn take(&self, samples: Vec<Sample>) -> Result<RefusedSamples, Problem> {
+    pub async fn take(
+        &self,
+        source: Source,
+        samples: Vec<Sample>,
+    ) -> Result<RefusedSamples, Problem> {
         if samples.is_empty() {
             return Ok(RefusedSamples::default());
         }
         let arrived = clock::slewed();
         let patience = tokio::time::sleep(INTAKE_PATIENCE);
         tokio::pin!(patience);
-        let places = Arc::clone(&self.places).acquire_many_owned(places(&samples));
         let places = tokio::select! {
-            places = places => places.expect("the semaphore is never closed"),
-            () = &mut patience => return Err(self.refuse()),
+            places = self.places(source, places(&samples)) => places,
+            () = &mut patience => return Err(self.condition.refusal()),
         };
-        let (taken, mut is_taken) = oneshot::channel();
+        let (reply, mut is_taken) = oneshot::channel();
+        // A publisher that is gone does not wait for it.
+        let taken: Taken = Box::new(move |result| _ = reply.send(result));
         let claim = Claim::new(Batch { samples, taken: Some(taken), _places: places });
         self.send(Asked { arrived, work: Work::Samples(Arc::clone(&claim)) })?;
         let result = tokio::select! {
             result = &mut is_taken => result,
             () = &mut patience => {
                 if claim.take().is_some() {
-                    return Err(self.refuse());
+                    return Err(self.condition.refusal());
                 }
                 is_taken.await
             }
         };
-        result.map_err(|_| has_ended())?.map_err(Problem::from)
+        result.map_err(|_| has_ended())?
     }
 
-    /// Queues samples for the rules, or refuses them where there is no room now.
-    pub fn take_now(&self, samples: Vec<Sample>) -> Result<(), Problem> {
-        if samples.is_empty() {
-            return Ok(());
-        }
-        let arrived = clock::slewed();
-        let places = Arc::clone(&self.places).try_acquire_many_owned(places(&samples));
-        let places = places.map_err(|_| self.refuse())?;
-        let claim = Claim::new(Batch { samples, taken: None, _places: places });
-        self.send(Asked { arrived, work: Work::Samples(claim) })
+    /// Queues samples for the rules without blocking, or why there are none, and calls `done` with
+    /// what becomes of them: in the order of these calls, on the evaluator's thread. An error says
+    /// that `done` is not called.
+    pub fn take_then(
+        &self,
+        source: Source,
+        samples: Result<Vec<Sample>, Problem>,
+        done: impl FnOnce(Result<RefusedSamples, Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
+        let (arrived, done) = (clock::slewed(), Box::new(done));
+        let room = match samples {
+            Ok(samples) if samples.is_empty() => Err(Ok(RefusedSamples::default())),
+            Ok(samples) => match self.places_now(source, places(&samples)) {
+                Some(places) => Ok((samples, places)),
+                None => Err(Err(self.condition.refusal())),
+            },
+            Err(problem) => Err(Err(problem)),
+        };
+        let work = match room {
+            Ok((samples, places)) => {
+                Work::Samples(Claim::new(Batch { samples, taken: Some(done), _places: places }))
+            }
+            Err(answer) => Work::Answer(answer, done),
+        };
+        self.send(Asked { arrived, work })
+    }
+
+    /// Places in the queue. Those of the source come first: who floods waits for itself alone.
+    async fn places(&self, source: Source, places: u32) -> Places {
+        let of_source = self.sources.share(source, places).await;
+        let of_all = Arc::clone(&self.places).acquire_many_owned(places).await;
+        let of_all = of_all.expect("the semaphore is never closed");
+        Places { _of_all: of_all, _of_source: of_source }
+    }
+
+    fn places_now(&self, source: Source, places: u32) -> Option<Places> {
+        let of_source = self.sources.share_now(source, places)?;
+        let of_all = Arc::clone(&self.places).try_acquire_many_owned(places).ok()?;
+        Some(Places { _of_all: of_all, _of_source: of_source })
     }
 
     /// Looks at the engine between its steps, after the samples that came before, again and again
@@ -190,14 +275,9 @@ impl SampleIntake {
     fn send(&self, asked: Asked) -> Result<(), Problem> {
         self.work.try_send(asked).map_err(|error| match error {
             // Those that were refused have their place in the queue until it is their turn.
-            TrySendError::Full(_) => self.refuse(),
+            TrySendError::Full(_) => self.condition.refusal(),
             TrySendError::Disconnected(_) => has_ended(),
         })
-    }
-
-    fn refuse(&self) -> Problem {
-        self.condition.has_refused.store(true, Ordering::Relaxed);
-        is_full()
     }
 
     /// Whether the journal does not take the evaluator's transitions at the moment.
@@ -234,4 +314,91 @@ fn has_ended() -> Problem {
 fn is_full() -> Problem {
     let detail = "the rules have more to look at than they get to: send it again later";
     Problem::new(Code::PublishersBusy, detail).retry_after(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::limits::SAMPLES_OF_SOURCE_QUEUED_MAX;
+    use bellwire_model::{Labels, METRIC_NAME, Timestamp};
+
+    use super::*;
+
+    fn samples(count: usize) -> Vec<Sample> {
+        let series = Labels::from_pairs([(METRIC_NAME, "t")]).expect("labels");
+        vec![Sample { series, value: 1.0, time: Timestamp::from_ms(0) }; count]
+    }
+
+    /// What a publisher is told, in the order in which it is.
+    type Told = Arc<Mutex<Vec<(u32, &'static str)>>>;
+
+    fn ask(
+        intake: &SampleIntake,
+        samples: Result<Vec<Sample>, Problem>,
+        (number, told): (u32, &Told),
+    ) {
+        let told = Arc::clone(told);
+        let done = move |result: Result<RefusedSamples, Problem>| {
+            let word = result.map_or_else(|problem| problem.code.as_str(), |_| "taken");
+            told.lock().expect("whole").push((number, word));
+        };
+        intake.take_then(Source::of(None), samples, done).expect("room");
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_what_they_answer() {
+        let (intake, mut inbox) = SampleIntake::new();
+        let told = Told::default();
+        let wrong = || Err(Problem::new(Code::JsonInvalid, "no JSON"));
+        ask(&intake, wrong(), (1, &told));
+        ask(&intake, Ok(samples(1)), (2, &told));
+        ask(&intake, Ok(Vec::new()), (3, &told));
+        let many = SAMPLES_OF_SOURCE_QUEUED_MAX;
+        ask(&intake, Ok(samples(many)), (4, &told));
+        // The evaluator waits for the journal: only what waits for nobody is answered.
+        inbox.refuse_late();
+        inbox.refuse_late();
+        assert_eq!(*told.lock().expect("whole"), [(1, "json_invalid")]);
+        while let Ok(asked) = inbox.next_now() {
+            match asked.work {
+                Work::Samples(claim) => {
+                    let taken = claim.take().expect("nobody else has it").taken;
+                    taken.expect("somebody waits")(Ok(RefusedSamples::default()));
+                }
+                Work::Answer(answer, taken) => taken(answer),
+                Work::Look(..) | Work::Replace(..) => unreachable!("nobody asks for that"),
+            }
+        }
+        let expected = [(1, "json_invalid"), (2, "taken"), (3, "taken"), (4, "publishers_busy")];
+        assert_eq!(*told.lock().expect("whole"), expected);
+        assert!(inbox.take_has_refused() && !inbox.take_has_refused());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_floods_waits_for_itself_and_nobody_else() {
+        let (intake, mut inbox) = SampleIntake::new();
+        let intake = Arc::new(intake);
+        let [flood, other] = [1, 2].map(|host| Source::of(Some([10, 0, 0, host].into())));
+        let take = |source| {
+            let intake = Arc::clone(&intake);
+            let batch = samples(SAMPLES_OF_SOURCE_QUEUED_MAX / 4);
+            tokio::spawn(async move { intake.take(source, batch).await })
+        };
+        let flood: Vec<_> = (0..40).map(|_| take(flood)).collect();
+        // One task runs at a time here: all of them have come as far as they can.
+        tokio::task::yield_now().await;
+        let queued: Vec<Asked> = std::iter::from_fn(|| inbox.next_now().ok()).collect();
+        assert_eq!(queued.len(), 4, "the room of one source");
+        let other = take(other);
+        tokio::task::yield_now().await;
+        let asked = inbox.next_now().expect("it does not wait for the others");
+        let Work::Samples(claim) = asked.work else { unreachable!("samples were sent") };
+        let taken = claim.take().expect("it waits").taken.expect("somebody waits");
+        taken(Ok(RefusedSamples::default()));
+        other.await.expect("no panic").expect("taken");
+        // Nobody takes the others: all are told to come back.
+        for refused in flood {
+            let problem = refused.await.expect("no panic").expect_err("nobody takes them");
+            assert_eq!(problem.code, Code::PublishersBusy);
+        }
+    }
 }

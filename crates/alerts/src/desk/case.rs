@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bellwire_model::{Alert, AlertStatus, Timestamp};
 
-use super::{Shown, is_raised};
+use super::{Audience, Shown, is_raised};
 use crate::posted::Posted;
 
 /// An alert, and what has been made of it. Cloning it is cheap.
@@ -56,7 +56,8 @@ impl Case {
 
     /// As it is to be shown.
     pub fn shown(&self, event_type: Option<&'static str>) -> Shown {
-        Shown { alert: Arc::clone(&self.alert), status: self.status.clone(), event_type }
+        let (alert, status) = (Arc::clone(&self.alert), self.status.clone());
+        Shown { alert, status, event_type, audience: Audience::All }
     }
 
     /// Whether people would see no difference.

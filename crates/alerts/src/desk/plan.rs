@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bellwire_model::limits::{NOTE_BYTES_MAX, PERSON_BYTES_MAX, POSTED_ALERTS_MAX};
 use bellwire_model::{
-    Acknowledgement, Alert, AlertState, AlertStatus, Coded, Fingerprint, SilenceId, Timestamp,
-    TransitionKind,
+    Acknowledgement, Alert, AlertState, AlertStatus, Coded, Fingerprint, NewAcknowledgement,
+    SilenceId, Timestamp, TransitionKind,
 };
 use thiserror::Error;
 
@@ -52,15 +52,6 @@ pub(super) enum Change {
     Acknowledged(Fingerprint, Option<Acknowledged>),
     Posted(Posted, Option<&'static str>),
     Forgotten(Fingerprint),
-}
-
-/// Who acknowledges an alert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewAcknowledgement {
-    /// Who.
-    pub by: Box<str>,
-    /// What they say about it; may be empty.
-    pub note: Box<str>,
 }
 
 /// Why an acknowledgement is refused.

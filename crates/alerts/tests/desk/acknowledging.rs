@@ -1,7 +1,7 @@
 //! Acknowledgements: from a firing alert to its resolution.
 
-use bellwire_alerts::desk::{AcknowledgeError, NewAcknowledgement};
-use bellwire_model::TransitionKind;
+use bellwire_alerts::desk::AcknowledgeError;
+use bellwire_model::{NewAcknowledgement, TransitionKind};
 
 use crate::script::{Script, fingerprint, silence};
 

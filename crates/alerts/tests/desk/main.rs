@@ -3,6 +3,7 @@
 mod acknowledging;
 mod inhibiting;
 mod posting;
+mod refreshing;
 mod restarting;
 mod script;
 mod silencing;

@@ -1,9 +1,9 @@
 //! What a restart brings back: all of it, whenever it comes.
 
 use bellwire_alerts::Desk;
-use bellwire_alerts::desk::NewAcknowledgement;
 use bellwire_alerts::inhibition::InhibitionRule;
 use bellwire_alerts::silence::{Ending, NewSilence};
+use bellwire_model::NewAcknowledgement;
 use proptest::prelude::*;
 
 use crate::script::{Script, fingerprint, silence};

@@ -9,7 +9,7 @@ mod orphans;
 use std::sync::Arc;
 
 use bellwire_model::{Alert, AlertState, Fingerprint, Labels, RuleName, Timestamp};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::figures::AlertFigures;
 use super::ids::PartId;
@@ -74,8 +74,7 @@ impl AlertEntry {
 
     /// Whether its value is still that of its last transition.
     fn is_as_it_was(&self) -> bool {
-        let Reading { time, value } = self.newest;
-        self.alert.sample_time == time && self.alert.value.to_bits() == value.to_bits()
+        self.newest.is_same(Reading { time: self.alert.sample_time, value: self.alert.value })
     }
 }
 
@@ -86,6 +85,8 @@ pub(super) struct AlertTable {
     entries: FxHashMap<Fingerprint, AlertEntry>,
     /// Those that may have changed in this step; nothing where there is no log.
     changed: Option<Vec<Fingerprint>>,
+    /// Those that are new or have a new reading since somebody has asked for them.
+    read: FxHashSet<Fingerprint>,
     /// How many restored alerts of each name wait for their elements.
     orphans: FxHashMap<Arc<str>, usize>,
     /// When one has been pending or kept firing for long enough, or nobody has spoken for a restored
@@ -125,6 +126,11 @@ impl AlertTable {
     fn get_mut(&mut self, fingerprint: Fingerprint) -> Option<&mut AlertEntry> {
         self.note(fingerprint);
         self.entries.get_mut(&fingerprint)
+    }
+
+    /// The alerts with a new reading since the last call that go on.
+    pub(super) fn take_read(&mut self) -> FxHashSet<Fingerprint> {
+        std::mem::take(&mut self.read)
     }
 
     /// Notes from now on which alerts may have changed.
@@ -173,12 +179,14 @@ impl AlertTable {
             *self.orphans.entry(rule.alert.clone()).or_default() += 1;
         }
         self.note(entry.alert.fingerprint);
+        self.read.insert(entry.alert.fingerprint);
         let replaced = self.entries.insert(entry.alert.fingerprint, entry);
         debug_assert!(replaced.is_none(), "an alert is removed before another takes its place");
     }
 
     fn remove(&mut self, fingerprint: Fingerprint) -> Option<AlertEntry> {
         let entry = self.entries.remove(&fingerprint)?;
+        self.read.remove(&fingerprint);
         self.note(fingerprint);
         if let Some(rule) = entry.alert.rule().filter(|_| entry.is_orphan())
             && let Some(left) = self.orphans.get_mut(&rule.alert)

@@ -17,6 +17,13 @@ pub(super) struct Reading {
     pub(super) value: f64,
 }
 
+impl Reading {
+    /// Whether both say the same. A value that is no number is the same as another such.
+    pub(super) fn is_same(self, other: Self) -> bool {
+        (self.time, self.value.to_bits()) == (other.time, other.value.to_bits())
+    }
+}
+
 /// What the engine knows of a series beside its samples.
 #[derive(Debug)]
 struct SeriesState {

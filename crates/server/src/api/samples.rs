@@ -1,35 +1,40 @@
 //! Telemetry over HTTP: JSON, and the line protocol of InfluxDB.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_alerting::Source;
 use bellwire_ingest::{Decoded, Rejection, json, line_protocol};
 use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
 use bellwire_process::clock;
 use bellwire_rules::{RefusedSamples, SampleRefusal};
 use bellwire_wire::problem::{Code, Problem};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{Extensions, HeaderValue, StatusCode, header};
 
 use super::App;
 use super::body::{header as text_of, read_batch};
+use crate::admission;
+use crate::front_door::Peer;
 use crate::problem::Refused;
 
 /// `POST /v1/samples`. Answers `{"accepted":n}`, with `"rejected"` and `"errors"` where some samples
 /// were refused; they name the line and the reason. The others count all the same.
 pub(super) async fn json(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    parts: Parts,
     body: Body,
 ) -> Result<Response, Refused> {
     app.admission.publication()?;
-    let format = json::Format::from_content_type(text_of(&headers, header::CONTENT_TYPE)?);
-    let held = read_batch(&app.admission, &headers, body).await?;
+    let format = json::Format::from_content_type(text_of(&parts.headers, header::CONTENT_TYPE)?);
+    let held = read_batch(&app.admission, &parts.headers, body).await?;
     let mut decoded = json::decode(format, &held.bytes, clock::now())
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
-    let accepted = take(&app, &mut decoded).await?;
+    let accepted = take(&app, source_of(&parts.extensions), &mut decoded).await?;
     let summary = summary(&decoded, accepted);
     if accepted == 0 && decoded.rejected > 0 {
         return Err(Problem::new(Code::SamplesInvalid, first_reason(&decoded))
@@ -42,11 +47,11 @@ pub(super) async fn json(
 /// `POST /api/v2/write` and `/write`, as InfluxDB answers: 204, or 400 that says what was refused.
 pub(super) async fn line_protocol(
     State(app): State<Arc<App>>,
-    uri: Uri,
-    headers: HeaderMap,
+    parts: Parts,
     body: Body,
 ) -> Result<Response, Response> {
-    let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let mut parameters =
+        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
     let precision =
         parameters.find(|(name, _)| name == "precision").map(|(_, precision)| precision);
     let precision = precision
@@ -55,9 +60,9 @@ pub(super) async fn line_protocol(
         .parse()
         .map_err(|error| invalid(&format!("`precision`: {error}")))?;
     app.admission.publication().map_err(of_problem)?;
-    let held = read_batch(&app.admission, &headers, body).await.map_err(of_problem)?;
+    let held = read_batch(&app.admission, &parts.headers, body).await.map_err(of_problem)?;
     let mut decoded = line_protocol::decode(&held.bytes, precision, clock::now());
-    take(&app, &mut decoded).await.map_err(of_problem)?;
+    take(&app, source_of(&parts.extensions), &mut decoded).await.map_err(of_problem)?;
     let refused = (decoded.rejected > 0).then(|| {
         format!(
             "partial write: {} of the lines refused: {}",
@@ -73,17 +78,28 @@ pub(super) async fn line_protocol(
 
 /// Hands the samples to the rules, and says how many they have taken. Those for which they had no
 /// room are rejected like those that could not be read.
-async fn take(app: &App, decoded: &mut Decoded) -> Result<usize, Problem> {
+async fn take(app: &App, source: Source, decoded: &mut Decoded) -> Result<usize, Problem> {
     app.figures.alerting.samples_rejected.add(decoded.rejected as u64);
     let samples = std::mem::take(&mut decoded.samples);
     let count = samples.len();
-    let refused = app.intake.take(samples).await?;
+    let refused = app.intake.take(source, samples).await?;
     let accepted = count - refused.count;
     reject(decoded, refused);
     Ok(accepted)
 }
 
-fn reject(decoded: &mut Decoded, refused: RefusedSamples) {
+/// Whose samples they are.
+fn source_of(extensions: &Extensions) -> Source {
+    source(extensions.get().and_then(|Peer(address)| *address))
+}
+
+/// Whose samples come from an address.
+pub(crate) fn source(address: Option<IpAddr>) -> Source {
+    Source::of(address.map(admission::counted))
+}
+
+/// Rejects what the rules had no room for.
+pub(crate) fn reject(decoded: &mut Decoded, refused: RefusedSamples) {
     decoded.rejected += refused.count;
     let rejection = |(place, refusal): (usize, SampleRefusal)| Rejection {
         line: decoded.lines[place] as usize,

@@ -64,7 +64,11 @@ pub(super) async fn drive(
     let progress = replay.progress();
     let (takeover, taken_over) = Takeover::new();
     let passage = Passage::Socket(takeover);
-    let answer = service_fn(|request| answer(request, door, (&passage, &progress)));
+    let peer = replay.peer();
+    let answer = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        answer(request, door, (&passage, &progress))
+    });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(KEEP_ALIVE_TIMEOUT)

@@ -36,7 +36,7 @@ use crate::problem::Refused;
 
 /// Serves requests until the connection ends, or has had none for a while.
 pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
-    let activity = Arc::new(Activity::default());
+    let (activity, peer) = (Arc::new(Activity::default()), replay.peer());
     let answer = service_fn(|mut request: Request<Incoming>| {
         let busy = Arc::new(activity.enter());
         let upgrade =
@@ -45,6 +45,7 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         let admission = Arc::clone(&door.admission);
         let one = One { door: Arc::clone(&door), busy: Arc::clone(&busy), upgrade };
         request.extensions_mut().insert(Passage::One(one));
+        request.extensions_mut().insert(peer);
         let checked = letter::check_authority(request.uri(), request.headers());
         let (parts, body) = request.into_parts();
         // What comes through a tunnel is no body.

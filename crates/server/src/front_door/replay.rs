@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::progress::Progress;
-use super::stream::Stream;
+use super::stream::{Peer, Stream};
 
 /// The bytes of a head, then the socket.
 #[derive(Debug)]
@@ -46,6 +46,11 @@ impl Replay {
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
         stall.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> Peer {
+        self.stream.peer()
     }
 
     /// The socket alone.

@@ -1,6 +1,7 @@
 //! A connection as the front door has it: plain, or TLS whose handshake is done.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,6 +16,10 @@ use crate::tls::Tls;
 
 /// The first byte of a TLS handshake; no request begins with it.
 pub(super) const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Whose connection it is, as far as its address tells. Found among the extensions of each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) Option<IpAddr>);
 
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -38,6 +43,15 @@ impl Stream {
             Self::Plain(_) => false,
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
+    }
+
+    /// Who is at the other end.
+    pub(super) fn peer(&self) -> Peer {
+        let address = match self {
+            Self::Plain(stream) => stream.peer_addr(),
+            Self::Tls(stream) => stream.get_ref().0.peer_addr(),
+        };
+        Peer(address.ok().map(|address| address.ip()))
     }
 
     /// For a shard.

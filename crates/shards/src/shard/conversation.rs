@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use bellwire_hub::Start;
-use bellwire_model::PacedFilter;
 use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX};
+use bellwire_model::{NewAcknowledgement, PacedFilter};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::Problem;
@@ -19,12 +19,10 @@ use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received};
 
 use super::turn::Shard;
 use super::websocket::WebSocket;
-use super::{Answered, Token, work};
+use super::{Answered, Done, Token, work};
 use crate::frames::Encoding;
 use crate::publisher::Published;
-use crate::requests::{
-    NewAcknowledgement, Reply as Replied, Requests, SampleRejection, SamplesTaken,
-};
+use crate::requests::{Reply as Replied, Requests, SampleRejection, SamplesTaken};
 
 impl Shard {
     /// The talkative half of a connection.
@@ -206,7 +204,7 @@ impl Shard {
                     requests.unacknowledge(principal, fingerprint, reply)
                 });
             }
-            Request::Samples { json } => return self.take_samples(token, id.as_ref(), &json),
+            Request::Samples { json } => return self.take_samples(token, id, &json),
         };
         match done {
             Ok(next) => {
@@ -227,7 +225,20 @@ impl Shard {
         ask: impl FnOnce(&dyn Requests, Replied) -> Result<(), Problem>,
     ) {
         let reply = self.begin_request(token, id.clone());
-        if let Err(problem) = ask(&*self.surroundings.requests, Box::new(reply)) {
+        let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Published)));
+        if let Err(problem) = ask(&*self.surroundings.requests, reply) {
+            self.end_request(token, id.as_ref(), &problem);
+        }
+    }
+
+    /// Hands samples to the rules.
+    fn take_samples(&mut self, token: Token, id: Option<RequestId>, json: &[u8]) {
+        let source = self.connections[token].outlet.socket.peer().map(|address| address.ip());
+        let principal = self.websocket(token).principal;
+        let reply = self.begin_request(token, id.clone());
+        let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Sampled)));
+        let requests = &self.surroundings.requests;
+        if let Err(problem) = requests.take_samples(principal, source, json, reply) {
             self.end_request(token, id.as_ref(), &problem);
         }
     }
@@ -238,7 +249,7 @@ impl Shard {
         &mut self,
         token: Token,
         id: Option<RequestId>,
-    ) -> impl FnOnce(Result<Published, Problem>) + Send + use<> {
+    ) -> impl FnOnce(Result<Done, Problem>) + Send + use<> {
         let websocket = self.websocket(token);
         websocket.requests_in_flight += 1;
         let (serial, handle) = (websocket.serial, self.handle.clone());
@@ -261,22 +272,18 @@ impl Shard {
         websocket.requests_in_flight -= 1;
         let id = id.as_ref();
         match result {
-            Ok(Published::Stream { cursor, duplicate: is_duplicate }) => {
+            Ok(Done::Published(Published::Stream { cursor, duplicate: is_duplicate })) => {
                 self.reply(token, id, &Reply::Published { cursor, is_duplicate });
             }
-            Ok(Published::State) => self.reply(token, id, &Reply::Done),
+            Ok(Done::Published(Published::State)) => self.reply(token, id, &Reply::Done),
+            Ok(Done::Sampled(samples)) => self.reply_of_samples(token, id, &samples),
             Err(problem) => self.refuse(token, id, &problem),
         }
         self.queue(token);
     }
 
-    fn take_samples(&mut self, token: Token, id: Option<&RequestId>, json: &[u8]) {
-        let principal = self.websocket(token).principal;
-        let samples = match self.surroundings.requests.take_samples(principal, json) {
-            Ok(samples) => samples,
-            Err(problem) => return self.refuse(token, id, &problem),
-        };
-        let SamplesTaken { accepted, rejected, rejections } = samples;
+    fn reply_of_samples(&mut self, token: Token, id: Option<&RequestId>, samples: &SamplesTaken) {
+        let SamplesTaken { accepted, rejected, ref rejections } = *samples;
         let errors: Vec<_> = rejections
             .iter()
             .map(|SampleRejection { line, code, detail }| SampleError { line: *line, code, detail })

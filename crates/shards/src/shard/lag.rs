@@ -119,7 +119,7 @@ impl Shard {
         let age_ms = |time: Timestamp| u64::try_from(clock::now().as_ms() - time.as_ms());
         let lag_ms = lag.first.map(|first| age_ms(first.payload.event().time).unwrap_or(0));
         let stalled: Duration = TICK * now.saturating_sub(outlet.written_at);
-        let name = outlet.socket.peer_name();
+        let name = outlet.socket.peer().map(|address| address.to_string());
         Laggard {
             name: name.unwrap_or_else(|| format!("shard-{}/{token}", self.index)),
             transport: outlet.form.transport(),

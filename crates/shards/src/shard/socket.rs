@@ -5,7 +5,7 @@
 //! one record away from the socket. What it holds is written before anything else.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -64,13 +64,12 @@ impl Socket {
     }
 
     /// The address of the peer, where it has one of its own.
-    pub(super) fn peer_name(&self) -> Option<String> {
-        let address = match self {
-            Self::Tcp(socket) => socket.peer_addr(),
-            Self::Tls(tls) => tls.socket.peer_addr(),
-            Self::Pair(_) | Self::Collector(_) => return None,
-        };
-        address.ok().map(|address| address.to_string())
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(socket) => socket.peer_addr().ok(),
+            Self::Tls(tls) => tls.socket.peer_addr().ok(),
+            Self::Pair(_) | Self::Collector(_) => None,
+        }
     }
 
     fn descriptor(&self) -> Option<RawFd> {

@@ -4,7 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::harness::{Request, Server, Spoken, WebSocket, delete, get, post, request};
+use crate::harness::{
+    FailingDisk, Fault, Process, Request, Server, Spoken, WebSocket, delete, get, post, request,
+};
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
@@ -230,6 +232,47 @@ fn a_sample_and_its_alert_travel_on_one_socket() {
         assert_eq!(alert["type"], "alert.firing");
         assert_eq!(alert["data"]["labels"]["site"], site);
         assert_eq!(alert["data"]["value"], 93.5);
+    }
+}
+
+#[test]
+fn samples_whose_state_cannot_be_kept_are_refused_in_their_answer_and_in_order() {
+    let Some(disk) = FailingDisk::load() else {
+        println!("SKIPPED: no disk can be made to fail");
+        return;
+    };
+    let data = disk.data();
+    let rules = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(rules.path(), RULES).expect("a file is written");
+    let rules = rules.path().to_str().expect("UTF-8");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--rules", rules];
+    let mut process = Process::spawn(disk.command(&arguments));
+    let line = process.line();
+    let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
+    let mut socket = WebSocket::open(address.expect("an address"), "topic=lab/a");
+    socket.until_ready(&Value::Null);
+    let sample = |id: u32| {
+        let samples = [json!({"name": "boiler_temperature_celsius", "value": id})];
+        json!({"request": "samples", "id": id, "samples": samples})
+    };
+    assert_eq!(socket.call(&sample(0)), json!({"reply": 0, "accepted": 1}));
+
+    let errno = rustix::io::Errno::NOSPC.raw_os_error();
+    let for_ever = Fault { kind: "write", skip: 0, count: u64::MAX >> 1, errno, sleep_ms: 0 };
+    disk.fail(for_ever);
+    let wrong = json!({"request": "samples", "id": 3, "samples": [{"name": "t"}, 7]});
+    for request in [&sample(1), &sample(2), &wrong, &sample(4)] {
+        socket.ask(request);
+    }
+    for (id, code) in [(1, "journal_full"), (2, "journal_full"), (3, ""), (4, "journal_full")] {
+        let reply = socket.try_next().expect("a reply");
+        assert_eq!(reply["reply"], id, "in order: {reply}");
+        assert_eq!(reply["error"]["code"].as_str().unwrap_or_default(), code, "{reply}");
+    }
+    disk.heal();
+    let is_kept = |reply: Value| reply == json!({"reply": 5, "accepted": 1});
+    while !is_kept(socket.call(&sample(5))) {
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
     }
 }
 

@@ -192,9 +192,13 @@ impl AlertTable {
     fn hold(&mut self, scene: &Scene<'_>, part: PartId, element: Held, changes: &mut Vec<Change>) {
         let fingerprint = element.fingerprint;
         let entry = self.get_mut(fingerprint).expect("a part raises alerts that exist");
-        entry.newest = element.reading;
+        let is_new =
+            !std::mem::replace(&mut entry.newest, element.reading).is_same(element.reading);
         if entry.element != element.element {
             entry.element = element.element;
+        }
+        if is_new {
+            self.read.insert(fingerprint);
         }
         self.go_on(scene, (part.rule, fingerprint), changes);
     }

@@ -1,6 +1,7 @@
 //! A shard that is turned by hand, and clients of it.
 
 use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
@@ -10,8 +11,8 @@ use bellwire_journal::{
     ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, TopicFigures,
 };
 use bellwire_model::{
-    Body, EffectiveFilter, Epoch, Event, Filter, FilterSet, Fingerprint, NameHasher, Offset,
-    Principal, Timestamp, Topic,
+    Body, EffectiveFilter, Epoch, Event, Filter, FilterSet, Fingerprint, NameHasher,
+    NewAcknowledgement, Offset, Principal, Timestamp, Topic,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -24,7 +25,7 @@ use super::super::{Handoff, ShardParts, Socket, Surroundings, Timing};
 use crate::feed::{Batch, Destination};
 use crate::frames::{self, Encoding, Form, Frames, Framing};
 use crate::history::HistoryReaders;
-use crate::requests::{NewAcknowledgement, Reply, Requests, SamplesTaken};
+use crate::requests::{Reply, Requests, SamplesReply};
 use crate::stream_request::StreamRequest;
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
@@ -240,7 +241,13 @@ impl Requests for Nobody {
         refused()
     }
 
-    fn take_samples(&self, _: Principal, _: &[u8]) -> Result<SamplesTaken, Problem> {
+    fn take_samples(
+        &self,
+        _: Principal,
+        _: Option<IpAddr>,
+        _: &[u8],
+        _: SamplesReply,
+    ) -> Result<(), Problem> {
         refused()
     }
 }
