@@ -1,5 +1,4 @@
 // The README's tour: what is to be typed there does what is said there, from the first to the last.
-// And the example of a configuration, which says that it has every setting.
 
 import assert from 'node:assert/strict';
 import { execFile, spawn, spawnSync } from 'node:child_process';
@@ -7,9 +6,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { BINARY, eventually, provesWithRules } from './bellwire.mjs';
+import { eventually, provesWithRules } from './bellwire.mjs';
 
-const README = read('README.md');
+const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
 /** Where the README's server listens. */
 const HOST = 'localhost:8080';
@@ -44,20 +43,6 @@ if (spawnSync('curl', ['--version']).error) {
   test(NAME, { skip: 'there is no curl' }, () => {});
 } else {
   provesWithRules(NAME, RULES, takesTour);
-}
-
-test('the example of a configuration has every setting and no other', () => {
-  const { stdout } = spawnSync(BINARY, ['serve', '--help'], { encoding: 'utf8' });
-  const flags = [...stdout.matchAll(/^ +--([a-z-]+) </gm)].map(([, flag]) => flag.replaceAll('-', '_'));
-  const settings = flags.filter((flag) => flag !== 'config');
-  const [example] = read('examples/bellwire.toml').split('[[topic]]\n');
-  const keys = [...example.matchAll(/^(?:# )?([a-z_]+) = /gm)].map(([, key]) => key);
-  assert.deepEqual(keys.sort(), settings.sort());
-});
-
-/** A file of the project. */
-function read(name) {
-  return readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
 }
 
 async function takesTour(server, atEnd) {

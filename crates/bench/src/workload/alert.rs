@@ -6,8 +6,8 @@
 //!                                     and comes back ······▶ alert.resolved
 //! ```
 //!
-//! Of samples of one series with the same millisecond the first counts. So series that cross have
-//! no background, and come back after a pause.
+//! Of samples of one series with the same millisecond the last counts, and nobody knows which that
+//! is of two requests. So series that cross have no background, and come back after a pause.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};

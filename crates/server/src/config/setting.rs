@@ -449,6 +449,29 @@ mod tests {
     }
 
     #[test]
+    fn the_example_has_every_setting_with_its_default() {
+        let example = golden::read("examples/bellwire.toml");
+        let (settings, _topics) = example.split_once("[[topic]]\n").expect("settings, then topics");
+        let lines = settings.lines().filter_map(|line| {
+            let (key, value) = line.trim_start_matches("# ").split_once(" = ")?;
+            let is_key = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            is_key.then_some((key, value.trim_matches(['[', ']', '"'])))
+        });
+        let mut missing: Vec<&Setting> = SETTINGS.iter().collect();
+        for (key, value) in lines {
+            let at = missing.iter().position(|setting| setting.key == key);
+            let setting = missing.remove(at.unwrap_or_else(|| panic!("`{key}` is no setting")));
+            assert!(
+                ["", value].contains(&setting.default),
+                "`{key}` is {} by default",
+                setting.default
+            );
+        }
+        let missing: Vec<&str> = missing.iter().map(|setting| setting.key).collect();
+        assert!(missing.is_empty(), "examples/bellwire.toml says nothing of {missing:?}");
+    }
+
+    #[test]
     fn settings_of_a_group_stand_together() {
         assert!(SETTINGS.is_sorted_by_key(|setting| setting.group));
     }
