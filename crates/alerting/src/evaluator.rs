@@ -388,6 +388,9 @@ impl Evaluator {
         self.complaints.mind(&figures, passed);
         self.report_clock();
         self.figures.rule_series.set(figures.series as u64);
+        self.figures.rule_samples_kept_bytes.set(figures.samples_kept_bytes as u64);
+        self.figures.rule_samples_cut.set(figures.cut.samples);
+        self.figures.rule_evaluations_spaced.set(figures.evaluations_spaced);
         self.figures.alerts_pending.set(figures.alerts.pending as u64);
         self.figures.alerts_firing.set(figures.alerts.firing as u64);
         self.figures.alerts_data_lost.set(figures.alerts.data_lost as u64);

@@ -90,6 +90,16 @@ pub const SERIES_RESERVED: usize = 250_000;
 pub const ALERTS_ACTIVE_MAX: usize = 100_000;
 /// Samples with a time ahead of the clock that wait for it.
 pub const SAMPLES_AHEAD_MAX: usize = 100_000;
+/// Bytes of the samples that rules keep because they look back: 64 million samples. Beyond it the
+/// windows of series that get samples lose their oldest ones.
+pub const SAMPLES_KEPT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Series that a part of a rule may have for each millisecond between two of its evaluations: what
+/// looks at many series takes a tenth of the evaluator's time at most, however many samples come.
+pub const PART_SERIES_PER_MS: u64 = 2_000;
+/// As how many series one counts whose labels are looked at as well.
+pub const PART_LABELS_WEIGHT: u64 = 16;
+/// Parts that would be less far apart than this are evaluated whenever something comes.
+pub const PART_SPACING_MIN: Duration = Duration::from_millis(2);
 /// Samples that wait for the evaluator; then publishers wait.
 pub const SAMPLES_QUEUED_MAX: usize = 1_000_000;
 /// Of these, samples from one address; then its publishers wait, and those of others do not.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_model::limits::LOOKBACK;
+use bellwire_model::limits::{LOOKBACK, PART_SERIES_PER_MS};
 
 use crate::engine::series_bytes;
 use crate::plan::{Plan, SelectionKind};
@@ -30,6 +30,10 @@ pub struct Cost {
     pub series_bytes: usize,
     /// Bytes of each sample that is kept.
     pub sample_bytes: usize,
+    /// Series that a part may have for each millisecond between two of its evaluations: one with
+    /// more than some thousands is not evaluated with each sample. Nothing where each series is a
+    /// part of its own, and in tick mode.
+    pub spacing_series_per_ms: Option<u64>,
 }
 
 impl Cost {
@@ -53,6 +57,8 @@ impl Cost {
             interval: is_ticked.then(|| rule.interval()),
             series_bytes,
             sample_bytes: SAMPLE_BYTES,
+            spacing_series_per_ms: (!is_ticked && parts != Parts::EachSeries)
+                .then_some(PART_SERIES_PER_MS),
             parts,
         }
     }

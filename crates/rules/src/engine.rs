@@ -61,7 +61,7 @@ use self::alerts::{AlertTable, Unraised};
 pub use self::change::{Change, Recorded};
 pub use self::checkpoint::Checkpoint;
 pub use self::figures::{
-    AlertFigures, DroppedFigures, Failures, Figures, RefusedSamples, SampleRefusal,
+    AlertFigures, CutFigures, DroppedFigures, Failures, Figures, RefusedSamples, SampleRefusal,
 };
 pub use self::health::Health;
 use self::ids::PartId;
@@ -125,7 +125,7 @@ impl Engine {
         let rules = RuleTable::new(rules, settings.lookback);
         Self {
             now: Timestamp::MIN,
-            series: SeriesTable::new(settings.lookback),
+            series: SeriesTable::new(&settings),
             parts: PartTable::new(&rules),
             alerts: AlertTable::default(),
             ticks: Ticks::new(&rules),
@@ -214,6 +214,9 @@ impl Engine {
             samples_ahead: self.series.ahead_len(),
             alerts: self.alerts.figures(),
             dropped: self.untaken.dropped(),
+            samples_kept_bytes: self.series.kept_bytes(),
+            cut: self.untaken.cut().clone(),
+            evaluations_spaced: self.parts.spaced(),
             refused_metric: self.untaken.metric().map(Box::from),
             alerts_duplicate: duplicate,
             alerts_invalid: invalid,

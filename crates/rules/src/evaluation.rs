@@ -199,6 +199,8 @@ pub(crate) struct Evaluation<'a> {
     wake: Option<i64>,
     /// Whether something changes all the time, in a way that cannot be foretold.
     is_restless: bool,
+    /// The series that it has looked at, each as often as it was.
+    work: u64,
 }
 
 impl<'a> Evaluation<'a> {
@@ -217,6 +219,7 @@ impl<'a> Evaluation<'a> {
             notes: Vec::new(),
             wake: None,
             is_restless: false,
+            work: 0,
         }
     }
 
@@ -232,6 +235,12 @@ impl<'a> Evaluation<'a> {
 
     pub(crate) fn is_restless(&self) -> bool {
         self.is_restless
+    }
+
+    /// How many series it has looked at, each as often as it was; many samples of a window count as
+    /// further series. It is a measure of the time that it took, and the same everywhere.
+    pub(crate) fn work(&self) -> u64 {
+        self.work
     }
 
     pub(crate) fn scalar(&mut self, scalar: &Scalar, time: i64) -> Evaluated<Number> {

@@ -59,8 +59,9 @@ mod wal;
 use bellwire_model::duration;
 pub use cost::Cost;
 pub use engine::{
-    AlertFigures, AlertReport, Change, Checkpoint, DroppedFigures, Engine, Excerpt, Failures,
-    Figures, Health, Recorded, RefusedSamples, Report, RuleReport, SampleRefusal, Settings,
+    AlertFigures, AlertReport, Change, Checkpoint, CutFigures, DroppedFigures, Engine, Excerpt,
+    Failures, Figures, Health, Recorded, RefusedSamples, Report, RuleReport, SampleRefusal,
+    Settings,
 };
 pub use evaluation::{
     Allowance, Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind,

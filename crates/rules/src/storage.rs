@@ -214,6 +214,11 @@ impl Storage {
         self.get(id).points.rise()
     }
 
+    /// Bytes that the samples of a series take beside the newest one.
+    pub(crate) fn points_bytes(&self, id: SeriesId) -> usize {
+        self.get(id).points.bytes()
+    }
+
     pub(crate) fn points_mut(&mut self, id: SeriesId) -> &mut Points {
         if self.snapshot.is_some() {
             self.copy_before_change(id);
@@ -250,14 +255,26 @@ impl Points {
             return;
         }
         let (points, gone) = self.window();
-        match points[gone..].binary_search_by_key(&point.time, |held| held.time) {
+        let held = &points[gone..];
+        let found = held.binary_search_by_key(&point.time, |held| held.time);
+        let (at, replaced) = match found {
+            Ok(at) => (at, Some(held[at])),
+            Err(at) => (at, None),
+        };
+        // What is next to it alone changes.
+        let before = at.checked_sub(1).map(|before| held[before]);
+        let after = held.get(at + usize::from(replaced.is_some())).copied();
+        let of = |middle: Option<Point>| {
+            let behind = middle.or(before);
+            middle.map_or(0, |middle| unevenness(before, middle))
+                + after.map_or(0, |after| unevenness(behind, after))
+        };
+        let (less, more) = (of(replaced), of(Some(point)));
+        match found {
             Ok(at) => points[gone + at] = point,
             Err(at) => points.insert(gone + at, point),
         }
-        let held = self.as_slice();
-        let before = |at: usize| at.checked_sub(1).map(|before| held[before]);
-        let all = held.iter().enumerate().map(|(at, point)| unevenness(before(at), *point));
-        self.uneven = all.sum();
+        self.uneven = self.uneven - less + more;
     }
 
     /// Makes a sample the only one.
@@ -281,6 +298,31 @@ impl Points {
             if let Held::Window { gone, .. } = &mut self.held {
                 *gone += dropped as u32;
             }
+        }
+    }
+
+    /// Drops the oldest of them, an eighth: there is no room for a longer window. Says how many.
+    pub(crate) fn shorten(&mut self) -> usize {
+        let held = self.as_slice();
+        let Some(last) = (held.len() / 8).checked_sub(1) else { return 0 };
+        let time = held[last].time;
+        self.forget_until(time);
+        last + 1
+    }
+
+    /// Whether one more sample takes more memory.
+    pub(crate) fn is_full(&self) -> bool {
+        match &self.held {
+            Held::One(_) => true,
+            Held::Window { points, gone } => points.len() == points.capacity() && *gone == 0,
+        }
+    }
+
+    /// Bytes that a window takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.held {
+            Held::One(_) => 0,
+            Held::Window { points, .. } => points.capacity() * SAMPLE_BYTES,
         }
     }
 
@@ -342,5 +384,36 @@ pub(crate) fn newest_at(points: &[Point], time: i64) -> Option<usize> {
     match points.last() {
         Some(last) if last.time <= time => Some(points.len() - 1),
         _ => points.partition_point(|point| point.time <= time).checked_sub(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_uneven_is_known_however_samples_come(
+            added in prop::collection::vec((0..40_i64, 0..6_u8), 1..80),
+            forgotten in prop::collection::vec(0..45_i64, 80),
+        ) {
+            let mut points = Points::default();
+            for ((time, value), until) in added.into_iter().zip(forgotten) {
+                let value = if value == 5 { STALE } else { f64::from(value) };
+                points.add(Point { time, value });
+                if until < 20 {
+                    points.forget_until(until);
+                } else if until == 20 {
+                    points.shorten();
+                }
+                let held = points.as_slice();
+                let before = |at: usize| at.checked_sub(1).map(|before| held[before]);
+                let all = held.iter().enumerate().map(|(at, point)| unevenness(before(at), *point));
+                prop_assert_eq!(points.uneven, all.sum::<u32>());
+                prop_assert!(held.is_sorted_by(|one, other| one.time < other.time));
+            }
+        }
     }
 }

@@ -18,6 +18,7 @@ struct Counts {
     series: u64,
     ahead: u64,
     alerts: u64,
+    cut: u64,
     failures: u64,
 }
 
@@ -27,6 +28,7 @@ impl Counts {
             series: figures.dropped.series,
             ahead: figures.dropped.ahead,
             alerts: figures.alerts_refused,
+            cut: figures.cut.samples,
             failures: figures.failures.count,
         }
     }
@@ -66,6 +68,13 @@ impl Complaints {
             if refused > 0 {
                 tracing::warn!(refused, last, "{complaint}");
             }
+        }
+        if let Some((rule, series)) = &figures.cut.last
+            && counts.cut > told.cut
+        {
+            let samples = counts.cut - told.cut;
+            let (file, group, rule) = (&*rule.file, &*rule.group, &*rule.alert);
+            tracing::warn!(samples, file, group, rule, %series, "The samples that rules look back at take as much memory as they may; windows lose their oldest ones. The rule is the one that looks back furthest at the last series.");
         }
         if let Some((rule, reason)) = &figures.failures.last
             && counts.failures > told.failures

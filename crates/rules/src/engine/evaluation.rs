@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bellwire_model::Timestamp;
-use bellwire_model::limits::EVALUATION_TICK;
+use bellwire_model::limits::{
+    EVALUATION_TICK, PART_LABELS_WEIGHT, PART_SERIES_PER_MS, PART_SPACING_MIN,
+};
 
 use super::Engine;
 use super::alerts::{Finding, Raiser};
@@ -20,6 +22,8 @@ struct Outcome {
     finding: Evaluated<Finding>,
     /// When it may come to something else although nothing comes.
     wake: Option<Timestamp>,
+    /// The series that were looked at, with their labels.
+    work: u64,
 }
 
 impl Engine {
@@ -28,7 +32,8 @@ impl Engine {
         if self.evaluate_numbers(part, changes) {
             return;
         }
-        let Outcome { finding, wake } = self.outcome(part);
+        let Outcome { finding, wake, work } = self.outcome(part);
+        self.rest(part, work.saturating_mul(PART_LABELS_WEIGHT));
         let mut finding = match finding {
             Ok(finding) => finding,
             Err(error) => {
@@ -50,6 +55,15 @@ impl Engine {
             RuleKind::Record(_) => self.record_items(part, finding.items, changes),
         }
         self.outline_part(part);
+    }
+
+    /// Lets a part that looks at so many series rest, where that takes long: each evaluation is exact
+    /// at its instant, and they are so far apart that they take a share of the time.
+    pub(super) fn rest(&mut self, part: PartId, work: u64) {
+        let spacing = Duration::from_millis(work / PART_SERIES_PER_MS);
+        if spacing >= PART_SPACING_MIN {
+            self.parts.get_mut(part).rest_until(self.now.saturating_add(spacing));
+        }
     }
 
     /// Brings the alerts of a part in line with its elements.
@@ -96,7 +110,7 @@ impl Engine {
                 endings = Endings::of_presence(visible.map(|_| self.series.labels(id)).as_ref());
             }
             let taken_at = newest.map(|reading| reading.time);
-            return Outcome { finding: Ok(Finding { items, taken_at, endings }), wake };
+            return Outcome { finding: Ok(Finding { items, taken_at, endings }), wake, work: 1 };
         }
         let offset = entry.rule.settings.query_offset;
         let time = self.now.saturating_sub(offset);
@@ -114,7 +128,7 @@ impl Engine {
         });
         let elements = finding.as_ref().map_or(0, |finding| finding.items.len());
         let wake = self.wake_after(entry, &evaluation, elements);
-        Outcome { finding, wake }
+        Outcome { finding, wake, work: evaluation.work() }
     }
 
     /// Whether a part raises alerts that do not end with their condition alone, or may have before

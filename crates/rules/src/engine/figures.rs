@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bellwire_model::RuleName;
 use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
+use bellwire_model::{Labels, RuleName};
 use thiserror::Error;
 
 use crate::rule::Rule;
@@ -21,6 +21,13 @@ pub struct Figures {
     pub alerts: AlertFigures,
     /// Samples that were dropped.
     pub dropped: DroppedFigures,
+    /// Bytes of the samples that are kept because rules look back.
+    pub samples_kept_bytes: usize,
+    /// Samples that were forgotten although a rule looks back as far.
+    pub cut: CutFigures,
+    /// Evaluations that were put off because their part looks at so many series that it would take
+    /// too much of the time.
+    pub evaluations_spaced: u64,
     /// The metric of the series, or of the sample ahead of the time, that was refused last because
     /// there were too many.
     pub refused_metric: Option<Box<str>>,
@@ -34,6 +41,16 @@ pub struct Figures {
     pub refused_rule: Option<Arc<RuleName>>,
     /// Evaluations that came to nothing, and why the last one did.
     pub failures: Failures,
+}
+
+/// Samples that were forgotten although a rule looks back as far, because the samples that are kept
+/// take as much memory as they may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CutFigures {
+    /// How many there were.
+    pub samples: u64,
+    /// The rule that looks back furthest at the series that lost the last ones, and the series.
+    pub last: Option<(Arc<RuleName>, Labels)>,
 }
 
 /// Samples of one batch that were refused because there was no room for them.

@@ -7,7 +7,7 @@ use bellwire_model::{Labels, Sample, Timestamp};
 use rustc_hash::FxHashSet;
 
 use super::Engine;
-use super::figures::{DroppedFigures, RefusedSamples, SampleRefusal};
+use super::figures::{CutFigures, DroppedFigures, RefusedSamples, SampleRefusal};
 use super::ids::{PartId, RuleId};
 use super::rules::Shape;
 use super::series::{Added, Reading};
@@ -34,6 +34,7 @@ pub(super) struct Untaken {
     metric: Option<Box<str>>,
     /// Those of the batch that was applied last for which there was no room.
     of_batch: RefusedSamples,
+    cut: CutFigures,
 }
 
 impl Untaken {
@@ -54,6 +55,11 @@ impl Untaken {
     /// Samples that were dropped, by reason.
     pub(super) fn dropped(&self) -> DroppedFigures {
         self.dropped
+    }
+
+    /// Samples that were forgotten although a rule would have looked at them.
+    pub(super) fn cut(&self) -> &CutFigures {
+        &self.cut
     }
 
     /// The metric of the last sample for which there was no room.
@@ -114,13 +120,27 @@ impl Engine {
 
     /// Takes a reading that is not ahead of the time.
     pub(super) fn take_reading(&mut self, id: SeriesId, reading: Reading) {
-        if self.series.add(id, reading) == Added::Late {
-            self.untaken.dropped.late += 1;
-            return;
+        match self.series.add(id, reading) {
+            Added::Taken => {}
+            Added::InPlaceOf(samples) => self.note_cut(id, samples),
+            Added::Late => {
+                self.untaken.dropped.late += 1;
+                return;
+            }
         }
         self.log.sample(self.series.number(id), reading);
         self.series.watch(id, reading.time);
         self.touch_series(id);
+    }
+
+    /// The window of a series was cut: the rule that looks back furthest sees less than it asks for.
+    pub(super) fn note_cut(&mut self, id: SeriesId, samples: usize) {
+        let series = self.series.labels(id);
+        let selectors = self.rules.select(&series);
+        let furthest = selectors.iter().max_by_key(|id| self.rules.keep(**id));
+        let rule = furthest.map(|(rule, _)| self.rules.rule(*rule).name.clone());
+        self.untaken.cut.samples += samples as u64;
+        self.untaken.cut.last = rule.map(|rule| (rule, series));
     }
 
     fn touch_series(&mut self, id: SeriesId) {

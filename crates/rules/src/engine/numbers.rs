@@ -4,6 +4,8 @@
 //! something is evaluated plainly, so that there are labels to raise an alert with; so is a
 //! recording rule that records other series than before. Both are rare.
 
+use bellwire_model::limits::PART_LABELS_WEIGHT;
+
 use super::Engine;
 use super::alerts::Finding;
 use super::change::Change;
@@ -22,6 +24,11 @@ impl Engine {
         if entry.rule.settings.limit > 0 || self.lingers(part) {
             return false;
         }
+        let is_stale = matches!(self.parts.get(part).outline(), OutlineState::Stale);
+        if is_stale {
+            self.outline_part(part);
+        }
+        let entry = self.rules.get(part.rule);
         let members = self.parts.get(part).members();
         if let (Some(condition), Some(id)) = (&entry.condition, members.only()) {
             let newest = self.series.newest_visible(id, self.now);
@@ -44,14 +51,18 @@ impl Engine {
         if let Ok(column) = column {
             let present = column.iter().flatten().count();
             let wake = self.wake_after(entry, &evaluation, present);
+            let labels = if is_stale { PART_LABELS_WEIGHT } else { 1 };
+            let work = evaluation.work() * labels;
             is_done = match entry.rule.kind {
                 RuleKind::Alert(_) if present == 0 => {
                     self.parts.wake(part, wake, self.now);
+                    self.rest(part, work);
                     self.come_to_nothing(part, changes);
                     true
                 }
                 RuleKind::Record(_) if self.records_the_same(part, &column) => {
                     self.parts.wake(part, wake, self.now);
+                    self.rest(part, work);
                     self.record_numbers(part, &column, changes);
                     true
                 }
@@ -113,7 +124,7 @@ impl Engine {
                 return self.parts.get_mut(part).set_outline(OutlineState::Settled);
             }
             OutlineState::Refused | OutlineState::Alerts(_) => return,
-            OutlineState::Records(_) | OutlineState::Settled => {}
+            OutlineState::Records(_) | OutlineState::Settled | OutlineState::Stale => {}
         }
         let Root::Vector(root) = &rule.plan.root else { return };
         let storage = self.series.storage();

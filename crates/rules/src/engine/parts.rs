@@ -29,6 +29,8 @@ pub(super) struct PartTable {
     touched: Vec<Vec<PartId>>,
     /// The level that is evaluated just now.
     current: Option<u32>,
+    /// Touches of parts that rest, so that they are evaluated later.
+    spaced: u64,
 }
 
 impl PartTable {
@@ -45,7 +47,7 @@ impl PartTable {
         let of_rules: Vec<RuleParts> =
             rules.ids().map(|rule| RuleParts::new(rules.get(rule))).collect();
         let touched = vec![Vec::new(); rules.depth()];
-        Self { of_rules, wakes: Agenda::default(), touched, current: None }
+        Self { of_rules, wakes: Agenda::default(), touched, current: None, spaced: 0 }
     }
 
     /// A rule that has a value although there is no series has its part from the beginning on, and
@@ -66,7 +68,8 @@ impl PartTable {
         rules: &RuleTable,
         heir: impl Fn(RuleId) -> Option<RuleId>,
     ) -> Vec<(RuleId, RuleParts)> {
-        let before = std::mem::replace(self, Self::empty(rules));
+        let after = Self { spaced: self.spaced, ..Self::empty(rules) };
+        let before = std::mem::replace(self, after);
         let mut left = Vec::new();
         for (place, mut parts) in before.of_rules.into_iter().enumerate() {
             let old = RuleId::at(place);
@@ -140,9 +143,19 @@ impl PartTable {
             // Rules that feed each other in a circle see each other's results the next time.
             return self.wake(id, Some(now.saturating_add(interval)), now);
         }
+        let rests_until = self.get(id).rests_until();
+        if rests_until > now {
+            self.spaced += 1;
+            return self.wake_by(id, rests_until, now);
+        }
         if self.get_mut(id).touch() {
             self.touched[level as usize].push(id);
         }
+    }
+
+    /// How often parts were touched that rest.
+    pub(super) fn spaced(&self) -> u64 {
+        self.spaced
     }
 
     /// Touches all parts of a rule.

@@ -15,7 +15,7 @@ use super::ids::{PartId, RuleId};
 use super::intake::Origin;
 use super::rules::Shape;
 use super::scene::Scene;
-use super::series::Reading;
+use super::series::{Added, Reading};
 use super::terms::Settings;
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::rule::{ALERT_NAME, RuleSet};
@@ -206,7 +206,9 @@ impl Engine {
                 self.series.put_ahead(id, reading);
             } else {
                 // What is too old counts for no rule of these.
-                self.series.add(id, reading);
+                if let Added::InPlaceOf(samples) = self.series.add(id, reading) {
+                    self.note_cut(id, samples);
+                }
             }
         }
         self.series.watch_restored(id, self.now);

@@ -7,6 +7,7 @@ use bellwire_model::{Labels, Timestamp};
 use rustc_hash::FxHashSet;
 
 use super::ids::PartId;
+use super::terms::Settings;
 use super::timers::Agenda;
 use crate::storage::{Point, SeriesId, Storage, grow_by_little};
 
@@ -62,7 +63,13 @@ pub(super) struct SeriesTable {
     leaving: Agenda<SeriesId>,
     /// How long a series is present after its newest sample.
     lookback: Duration,
+    /// What the windows of all series take, and what they may.
+    kept_bytes: usize,
+    kept_bytes_max: usize,
 }
+
+/// Samples that a window has whatever the windows of others take.
+const WINDOW_SAMPLES_MIN: usize = 16;
 
 /// The series whose timers were due.
 #[derive(Debug, Default)]
@@ -78,19 +85,24 @@ pub(super) struct Expired {
 pub(super) enum Added {
     /// It counts.
     Taken,
+    /// It counts, and so many of the oldest ones that rules would look at do no longer: the windows
+    /// of all series take as much as they may.
+    InPlaceOf(usize),
     /// It is older than what is still looked at.
     Late,
 }
 
 impl SeriesTable {
-    pub(super) fn new(lookback: Duration) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
             storage: Storage::default(),
             states: Vec::new(),
             begun: 0,
             ahead: BTreeMap::new(),
             leaving: Agenda::default(),
-            lookback,
+            lookback: settings.lookback,
+            kept_bytes: 0,
+            kept_bytes_max: settings.samples_kept_bytes_max,
         }
     }
 
@@ -195,13 +207,28 @@ impl SeriesTable {
             return Added::Late;
         }
         let points = self.storage.points_mut(id);
+        let before = points.bytes();
         if keep_ms == 0 {
             points.replace(point);
-        } else {
-            points.add(point);
-            points.forget_until(point.time.saturating_sub(keep_ms));
+            self.kept_bytes -= before;
+            return Added::Taken;
         }
-        Added::Taken
+        let mut cut = 0;
+        if points.is_full() && self.kept_bytes >= self.kept_bytes_max {
+            points.forget_until(point.time.saturating_sub(keep_ms));
+            if points.is_full() && points.as_slice().len() >= WINDOW_SAMPLES_MIN {
+                cut = points.shorten();
+            }
+        }
+        points.add(point);
+        points.forget_until(point.time.saturating_sub(keep_ms));
+        self.kept_bytes = self.kept_bytes - before + points.bytes();
+        if cut > 0 { Added::InPlaceOf(cut) } else { Added::Taken }
+    }
+
+    /// Bytes that the windows of all series take.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// Whether samples of it are still to come.
@@ -284,6 +311,7 @@ impl SeriesTable {
         if self.state(id).timer != NEVER {
             self.leaving.cancel();
         }
+        self.kept_bytes -= self.storage.points_bytes(id);
         self.storage.remove(id);
         self.states[id.0 as usize] = SeriesState::default();
     }

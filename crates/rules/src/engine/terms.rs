@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bellwire_model::limits::{
-    ALERTS_ACTIVE_MAX, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX, SERIES_MAX, SERIES_RESERVED,
+    ALERTS_ACTIVE_MAX, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX, SAMPLES_KEPT_BYTES_MAX,
+    SERIES_MAX, SERIES_RESERVED,
 };
 
 use crate::evaluation::Conventions;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub series_reserved: usize,
     /// Samples that wait for their time.
     pub samples_ahead_max: usize,
+    /// Bytes of the samples that are kept for ranges; beyond it windows are cut, and do not grow.
+    pub samples_kept_bytes_max: usize,
     /// Alerts that are remembered; beyond it the oldest resolved ones go, then new ones are refused.
     pub alerts_max: usize,
     /// What templates may name beside the labels and the value.
@@ -37,6 +40,7 @@ impl Default for Settings {
             series_max: SERIES_MAX,
             series_reserved: SERIES_RESERVED,
             samples_ahead_max: SAMPLES_AHEAD_MAX,
+            samples_kept_bytes_max: SAMPLES_KEPT_BYTES_MAX,
             alerts_max: ALERTS_ACTIVE_MAX,
             externals: Externals::default(),
         }

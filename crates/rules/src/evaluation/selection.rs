@@ -56,6 +56,7 @@ impl Evaluation<'_> {
         shift: Shift,
         (at, lookback_ms): (i64, i64),
     ) -> Option<Point> {
+        self.work += 1;
         let points = self.storage.points(id);
         let newest = newest_at(points, at);
         let next = points.get(newest.map_or(0, |newest| newest + 1));

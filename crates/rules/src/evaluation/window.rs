@@ -10,6 +10,9 @@ use super::{Evaluated, Evaluation, EvaluationError};
 use crate::plan::{Shift, Vector, Window};
 use crate::storage::{Point, SeriesId};
 
+/// Samples of a window that take as long to look at as a series.
+const SAMPLES_PER_SERIES: usize = 16;
+
 /// The samples of one series within a range, without stale markers. At least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Stretch<'a> {
@@ -105,6 +108,7 @@ impl<'a> Evaluation<'a> {
             _ => points.len(),
         };
         let inside = &points[first..end];
+        self.work += 1 + (inside.len() / SAMPLES_PER_SERIES) as u64;
         // The oldest leaves when the start of the range gets to it.
         let leaves = inside.first().map(|oldest| oldest.time + (range.end - range.start));
         self.wake_for(shift, leaves);

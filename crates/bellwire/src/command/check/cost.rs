@@ -6,6 +6,9 @@ use std::time::Duration;
 use bellwire_rules::{Cost, Parts};
 use serde::Serialize;
 
+/// How often a series gets a sample where most of them do.
+const INTERVAL_MS: u64 = 15_000;
+
 /// The cost of a rule; its JSON is for programs to rely on.
 #[derive(Debug, Serialize)]
 pub(super) struct CostReport {
@@ -25,6 +28,8 @@ pub(super) struct CostReport {
     series_bytes: usize,
     /// What each sample takes that is kept.
     sample_bytes: usize,
+    /// Series of a part for each millisecond between two evaluations; `null` where that is no matter.
+    spacing_series_per_ms: Option<u64>,
 }
 
 /// The series that are evaluated together.
@@ -54,6 +59,7 @@ impl CostReport {
             restless: cost.is_restless,
             series_bytes: cost.series_bytes,
             sample_bytes: cost.sample_bytes,
+            spacing_series_per_ms: cost.spacing_series_per_ms,
         }
     }
 
@@ -80,8 +86,18 @@ impl CostReport {
             kept_ms => format!("samples of {}", duration(*kept_ms)),
         };
         let memory = format!("{series_bytes} B a series and {sample_bytes} B a sample");
+        let held = match kept_ms / INTERVAL_MS * *sample_bytes as u64 {
+            0 => String::new(),
+            bytes => format!(" ({bytes} B in all for a series with one each 15s)"),
+        };
         let restless = if self.restless { ", looked at each second" } else { "" };
-        format!("{parts}, {selectors}, {kept}, {memory}{restless}")
+        let spaced = match self.spacing_series_per_ms {
+            None => String::new(),
+            Some(series) => {
+                format!(", each {series} series of a part keep its evaluations 1ms apart")
+            }
+        };
+        format!("{parts}, {selectors}, {kept}, {memory}{held}{restless}{spaced}")
     }
 }
 

@@ -47,6 +47,8 @@ pub(in crate::engine) enum OutlineState {
     Moving,
     /// It was evaluated once since.
     Settled,
+    /// Its series have changed, which had one before: it is found anew at the next evaluation.
+    Stale,
     /// It has none.
     Refused,
     /// That of an alerting rule.
@@ -76,15 +78,25 @@ pub(in crate::engine) struct Grouped {
     key: Labels,
     /// The series of each selector.
     by_selector: Box<[Vec<SeriesId>]>,
+    /// Before this time it is not evaluated again: it looks at very many series.
+    rests_until: Timestamp,
 }
 
 impl OutlineState {
     /// The outline, where it is known.
     pub(in crate::engine) fn outline(&self) -> Option<&Outline> {
         match self {
-            Self::Moving | Self::Settled | Self::Refused => None,
+            Self::Moving | Self::Settled | Self::Stale | Self::Refused => None,
             Self::Alerts(outline) => Some(outline),
             Self::Records(recording) => Some(&recording.outline),
+        }
+    }
+
+    /// What is known of it once the series have changed.
+    fn changed(&self) -> Self {
+        match self {
+            Self::Moving | Self::Settled | Self::Refused => Self::Moving,
+            Self::Stale | Self::Alerts(_) | Self::Records(_) => Self::Stale,
         }
     }
 
@@ -108,7 +120,7 @@ impl Members {
     /// The series with one key, none yet.
     pub(super) fn grouped(key: Labels, selectors: usize) -> Self {
         let by_selector = vec![Vec::new(); selectors].into();
-        Self::Grouped(Box::new(Grouped { key, by_selector }))
+        Self::Grouped(Box::new(Grouped { key, by_selector, rests_until: Timestamp::MIN }))
     }
 
     /// The series of each selector.
@@ -154,7 +166,7 @@ impl Part {
 
     /// Adds a series.
     pub(super) fn join(&mut self, selector: SelectorId, series: SeriesId) {
-        self.outline = OutlineState::Moving;
+        self.outline = self.outline.changed();
         if let Members::Grouped(grouped) = &mut self.members {
             grouped.by_selector[selector.0 as usize].push(series);
         }
@@ -162,7 +174,7 @@ impl Part {
 
     /// Takes series away.
     pub(super) fn leave(&mut self, series: &FxHashSet<SeriesId>) {
-        self.outline = OutlineState::Moving;
+        self.outline = self.outline.changed();
         if let Members::Grouped(grouped) = &mut self.members {
             for members in &mut grouped.by_selector {
                 members.retain(|member| !series.contains(member));
@@ -224,6 +236,21 @@ impl Part {
 
     pub(in crate::engine) fn set_outline(&mut self, outline: OutlineState) {
         self.outline = outline;
+    }
+
+    /// Before which time it is not evaluated again.
+    pub(super) fn rests_until(&self) -> Timestamp {
+        match &self.members {
+            Members::One(_) => Timestamp::MIN,
+            Members::Grouped(grouped) => grouped.rests_until,
+        }
+    }
+
+    /// Lets it rest after an evaluation.
+    pub(in crate::engine) fn rest_until(&mut self, time: Timestamp) {
+        if let Members::Grouped(grouped) = &mut self.members {
+            grouped.rests_until = time;
+        }
     }
 
     /// When it is evaluated although nothing comes.

@@ -1,0 +1,121 @@
+//! What keeps an engine within its memory and its time, and what rules then say.
+
+use std::time::Duration;
+
+use bellwire_model::limits::{PART_SERIES_PER_MS, PART_SPACING_MIN};
+use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
+use bellwire_rules::{Change, Conventions, Engine, Plan, RuleFile, Settings, Value, load, query};
+
+fn engine(rule: &str, settings: Settings) -> Engine {
+    let text = format!("groups: [{{name: g, rules: [{rule}]}}]");
+    let set = load(&[RuleFile { name: "f", text: &text }]).expect("a rule");
+    Engine::with_settings(set, settings)
+}
+
+fn sample(series: usize, value: f64, ms: i64) -> Sample {
+    let series = [(METRIC_NAME, "x".to_owned()), ("s", series.to_string())];
+    let pairs = series.iter().map(|(name, value)| (*name, value.as_str()));
+    let series = Labels::from_pairs(pairs).expect("labels");
+    Sample { series, value, time: Timestamp::from_ms(ms) }
+}
+
+/// The values that were recorded, with their times.
+fn recorded(changes: &[Change]) -> Vec<(i64, f64)> {
+    let value = |change: &Change| match change {
+        Change::Recorded(recorded) => Some((recorded.time.as_ms(), recorded.value?)),
+        _ => None,
+    };
+    changes.iter().filter_map(value).collect()
+}
+
+#[test]
+fn windows_lose_their_oldest_samples_where_all_take_as_much_as_they_may() {
+    const BYTES_MAX: usize = 64 * 1024;
+    let settings = Settings { samples_kept_bytes_max: BYTES_MAX, ..Settings::default() };
+    let mut engine = engine("{record: r, expr: 'count_over_time(x[30d])'}", settings);
+    for second in 0..3_000_i64 {
+        let samples: Vec<Sample> =
+            (0..4).map(|series| sample(series, 1.0, second * 1_000)).collect();
+        engine.apply(Timestamp::from_ms(second * 1_000), &samples);
+        // A window that has room grows by an eighth at most, and one that is small has its room.
+        let bytes = engine.figures().samples_kept_bytes;
+        assert!(bytes < BYTES_MAX + 4 * BYTES_MAX / 8, "{bytes} after {second} s");
+    }
+    let figures = engine.figures();
+    // 12,000 samples of 16 bytes came, and some 64 KiB are there.
+    assert!((6_000..11_000).contains(&figures.cut.samples), "{:?}", figures.cut);
+    let (rule, series) = figures.cut.last.expect("a window was cut");
+    assert_eq!((&*rule.alert, series.metric_name()), ("r", Some("x")));
+    // The newest ones are still looked at.
+    let last = engine.apply(Timestamp::from_ms(3_000_000), &[sample(0, 1.0, 3_000_000)]);
+    let counted = recorded(&last)[0].1;
+    assert!((500.0..2_000.0).contains(&counted), "{counted}");
+}
+
+#[test]
+fn what_a_part_has_room_for_again_is_kept_whole() {
+    let settings = Settings { samples_kept_bytes_max: 8 * 1024, ..Settings::default() };
+    let mut engine = engine("{record: r, expr: 'count_over_time(x[20m])'}", settings);
+    for second in 0..600_i64 {
+        let samples: Vec<Sample> =
+            (0..4).map(|series| sample(series, 1.0, second * 1_000)).collect();
+        engine.apply(Timestamp::from_ms(second * 1_000), &samples);
+    }
+    let cut = engine.figures().cut.samples;
+    assert!(cut > 0);
+    // The others fall silent, and are forgotten.
+    let end = 600 + 3_600;
+    for second in 600..end {
+        engine.apply(Timestamp::from_ms(second * 1_000), &[sample(0, 1.0, second * 1_000)]);
+    }
+    let figures = engine.figures();
+    assert_eq!(figures.series, 2, "x and r");
+    assert!(figures.samples_kept_bytes <= 8 * 1024 * 3, "{figures:?}");
+}
+
+/// Changes come each millisecond, and each evaluation that there is says what was true just then.
+#[test]
+fn a_part_of_very_many_series_is_evaluated_seldom_and_exactly() {
+    const SERIES: usize = 10_000;
+    let spacing_ms = SERIES as i64 / PART_SERIES_PER_MS as i64;
+    assert!(Duration::from_millis(spacing_ms as u64) > PART_SPACING_MIN);
+    let mut engine = engine("{record: r, expr: sum(x)}", Settings::default());
+    let all: Vec<Sample> = (0..SERIES).map(|series| sample(series, 1.0, 0)).collect();
+    let mut told = recorded(&engine.apply(Timestamp::from_ms(0), &all));
+    assert_eq!(told, [(0, SERIES as f64)]);
+    // Labels are looked at until the outline is known.
+    for ms in 1..400 {
+        told.extend(recorded(&engine.apply(Timestamp::from_ms(ms), &[sample(0, 2.0, ms)])));
+    }
+    told.clear();
+    let plan = Plan::parse("sum(x)").expect("a plan");
+    for ms in 400..460_i64 {
+        let changed = sample(ms as usize, ms as f64, ms);
+        let now = Timestamp::from_ms(ms);
+        for (at, value) in recorded(&engine.apply(now, &[changed])) {
+            assert_eq!(at, ms);
+            let answer = query(&plan, engine.storage(), &Conventions::default(), now);
+            let Value::Vector(elements) = answer.expect("a value").value else { panic!() };
+            assert_eq!(value.to_bits(), elements[0].value.to_bits(), "at {ms}");
+            told.push((at, value));
+        }
+    }
+    let gaps: Vec<i64> = told.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    assert!(gaps.iter().all(|gap| *gap == spacing_ms), "{gaps:?}");
+    assert!(engine.figures().evaluations_spaced > 0);
+    // What came last is told without another sample.
+    let after = recorded(&engine.advance(Timestamp::from_ms(460 + spacing_ms)));
+    assert_eq!(after.len(), 1, "{after:?}");
+}
+
+#[test]
+fn parts_of_few_series_are_evaluated_with_each_batch() {
+    let mut engine = engine("{record: r, expr: 'topk(5, x)'}", Settings::default());
+    let all: Vec<Sample> = (0..200).map(|series| sample(series, 1.0, 0)).collect();
+    engine.apply(Timestamp::from_ms(0), &all);
+    for ms in 1..50 {
+        let changes = engine.apply(Timestamp::from_ms(ms), &[sample(7, 2.0 + ms as f64, ms)]);
+        assert_eq!(recorded(&changes).len(), 1, "at {ms}");
+    }
+    assert_eq!(engine.figures().evaluations_spaced, 0);
+}
