@@ -66,12 +66,16 @@ pub(crate) struct Lane<P> {
 pub(crate) struct Holding {
     pub(crate) entries: usize,
     pub(crate) values: usize,
+    /// Keys that have changed within their interval.
+    pub(crate) resting: usize,
 }
 
 impl Holding {
-    /// Bytes of the pointers.
+    /// Bytes of the pointers, and of what is around those that rates hold back.
     pub(crate) fn size_bytes<P>(self) -> usize {
-        self.entries * size_of::<Arc<Entry<P>>>() + self.values * size_of::<Arrived<P>>()
+        self.entries * size_of::<Arc<Entry<P>>>()
+            + self.values * size_of::<Arrived<P>>()
+            + self.resting * Pacer::<P>::RESTING_BYTES
     }
 }
 
@@ -79,6 +83,7 @@ impl AddAssign for Holding {
     fn add_assign(&mut self, other: Self) {
         self.entries += other.entries;
         self.values += other.values;
+        self.resting += other.resting;
     }
 }
 
@@ -86,6 +91,7 @@ impl SubAssign for Holding {
     fn sub_assign(&mut self, other: Self) {
         self.entries -= other.entries;
         self.values -= other.values;
+        self.resting -= other.resting;
     }
 }
 
@@ -124,7 +130,8 @@ impl<P> Lane<P> {
     }
 
     pub(crate) fn holding(&self) -> Holding {
-        Holding { entries: self.entries.len(), values: self.values.len() }
+        let resting = self.pacer.as_ref().map_or(0, |pacer| pacer.resting());
+        Holding { entries: self.entries.len(), values: self.values.len(), resting }
     }
 
     pub(crate) fn push(&mut self, entry: Arc<Entry<P>>) {

@@ -96,6 +96,10 @@ impl PartialEq for RestEnd {
 impl Eq for RestEnd {}
 
 impl<P> Pacer<P> {
+    /// Bytes that a key takes while it rests.
+    pub(crate) const RESTING_BYTES: usize =
+        size_of::<(Key, Resting<P>)>() + size_of::<Reverse<RestEnd>>();
+
     pub(crate) fn new(hasher: NameHasher) -> Self {
         Self { resting: HashMap::with_hasher(hasher), ends: BinaryHeap::new() }
     }
@@ -130,6 +134,11 @@ impl<P> Pacer<P> {
         let end = RestEnd { at_ms: now_ms + interval_ms, interval_ms, key: key.clone() };
         self.ends.push(Reverse(end));
         self.resting.entry(key).or_insert(Resting { shown: Version::ZERO, held: None })
+    }
+
+    /// The number of keys that rest.
+    pub(crate) fn resting(&self) -> usize {
+        self.resting.len()
     }
 
     /// When there is something to [`release`](Self::release).

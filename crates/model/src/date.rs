@@ -73,22 +73,21 @@ impl Timestamp {
     /// The time that a text like `2024-01-01T00:00:00Z` or `2024-01-01T02:30:00.250+02:30` says.
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let (date, time) = text.split_once(['T', 't', ' '])?;
-        let mut numbers = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
-        let (year, month, day) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        let zone = time.find(['Z', 'z', '+', '-'])?;
-        let (time, zone) = time.split_at(zone);
-        let mut parts = time.splitn(3, ':');
-        let whole = |part: Option<&str>| part?.parse::<i64>().ok();
-        let (hour, minute) = (whole(parts.next())?, whole(parts.next())?);
-        let seconds: f64 = parts.next()?.parse().ok()?;
-        let is_date = year <= 9999 && (1..=12).contains(&month) && (1..=31).contains(&day);
-        let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && seconds < 61.0;
-        if !is_date || !is_time || seconds.is_sign_negative() {
+        let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+        let (time, zone) = time.split_at(time.find(['Z', 'z', '+', '-'])?);
+        let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+        let is_date = (1..=12).contains(&month)
+            && (1..=Date { year, month, day: 1 }.days_in_month()).contains(&day);
+        // A minute may have a leap second.
+        let is_time = hour < 24 && minute < 60 && second <= 60;
+        if !is_date || !is_time || !is_digits(fraction) {
             return None;
         }
         let minutes = Date { year, month, day }.number() * 1440 + hour * 60 + minute;
-        let minutes = minutes - zone_minutes(zone)?;
-        let ms = minutes * 60_000 + (seconds * 1e3).round() as i64;
+        let seconds = (minutes - zone_minutes(zone)?) * 60 + second;
+        let fraction: f64 = format!("0.{fraction}").parse().ok()?;
+        let ms = seconds * 1_000 + (fraction * 1e3).round() as i64;
         Some(Self::from_ms(ms.min(LAST_MS)))
     }
 
@@ -104,11 +103,27 @@ const LAST_MS: i64 = 253_402_300_799_999;
 
 /// How far a zone such as `Z` or `+02:30` is ahead of UTC.
 fn zone_minutes(zone: &str) -> Option<i64> {
-    let Some(offset) = zone.strip_prefix(['+', '-']) else { return Some(0) };
-    let (hours, minutes) = offset.split_once(':')?;
-    let (hours, minutes) = (hours.parse::<u8>().ok()?, minutes.parse::<u8>().ok()?);
-    let minutes = i64::from(hours) * 60 + i64::from(minutes);
-    Some(if zone.starts_with('-') { -minutes } else { minutes })
+    if matches!(zone, "Z" | "z") {
+        return Some(0);
+    }
+    let [hours, minutes] = numbers(&zone[1..], ':', [2, 2])?;
+    let ahead = (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)?;
+    Some(if zone.starts_with('-') { -ahead } else { ahead })
+}
+
+/// Numbers of so many digits each, with a separator between them.
+fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i64; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits && is_digits(part))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A time that prints as RFC 3339 writes it.
@@ -144,6 +159,22 @@ mod tests {
             ("-9223372036854775808-01-01T00:00:00Z", None),
             ("2024-01-01", None),
             ("soon", None),
+            // Whoever writes it wrongly is told, and gets no silence that ends at another time.
+            ("2024-02-29T00:00:00Z", Some(1_709_164_800_000)),
+            ("2023-02-29T00:00:00Z", None),
+            ("2024-04-31T00:00:00Z", None),
+            ("2024-1-1T00:00:00Z", None),
+            ("2024-01-01T0:00:00Z", None),
+            ("2024-01-01T00:00:+1Z", None),
+            ("2024-01-01T00:00:1e1Z", None),
+            ("2024-01-01T00:00:00.Z", None),
+            ("2024-01-01T00:00:00:00Z", None),
+            ("2024-01-01T00:00:00Z and more", None),
+            ("2024-01-01T00:00:00+1", None),
+            ("2024-01-01T00:00:00+24:00", None),
+            ("2024-01-01T00:00:00+00:60", None),
+            ("2016-12-31T23:59:60Z", Some(1_483_228_800_000)),
+            ("2024-01-01 00:00:00.9996z", Some(1_704_067_201_000)),
         ];
         for (text, ms) in table {
             assert_eq!(Timestamp::from_rfc3339(text).map(Timestamp::as_ms), ms, "{text}");

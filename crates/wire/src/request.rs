@@ -14,7 +14,7 @@ use serde::de::DeserializeSeed;
 
 use crate::msgpack;
 use crate::object::Object;
-use crate::publish::item::{self, text};
+use crate::publish::item::{self, quoted, text};
 use crate::publish::{Publish, check_key};
 use crate::write;
 
@@ -266,7 +266,8 @@ impl<'a> Members<'a> {
             filters => return Err(topic_invalid(FilterError::TooMany { filters }.to_string())),
         }
         let filter = |topic: &Cow<'_, str>| {
-            topic.parse().map_err(|error| topic_invalid(format!("topic `{topic}`: {error}")))
+            let invalid = |error| topic_invalid(format!("topic `{}`: {error}", quoted(topic)));
+            topic.parse().map_err(invalid)
         };
         topics.iter().map(filter).collect()
     }
@@ -288,8 +289,10 @@ impl<'a> Members<'a> {
         let Some(raw) = self.get("max_rate").filter(|raw| *raw != "null") else { return Ok(None) };
         let rate =
             serde_json::from_str(raw).map_err(|_| MaxRateError).and_then(MaxRate::per_second);
-        let refusal =
-            |error| Refusal::new("parameter_invalid", format!("`max_rate` is `{raw}`: {error}"));
+        let refusal = |error| {
+            let detail = format!("`max_rate` is `{}`: {error}", quoted(raw));
+            Refusal::new("parameter_invalid", detail)
+        };
         rate.map(Some).map_err(refusal)
     }
 
@@ -338,6 +341,7 @@ impl<'a> Members<'a> {
             return Err(invalid("say which alert, by its `fingerprint`"));
         };
         fingerprint.parse().map_err(|_| {
+            let fingerprint = quoted(&fingerprint);
             let detail = format!("`{fingerprint}` is no fingerprint: 16 hexadecimal digits");
             Refusal::new("alert_not_found", detail)
         })

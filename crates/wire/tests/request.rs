@@ -239,6 +239,36 @@ fn a_wrong_request_says_why_and_keeps_its_id() {
     }
 }
 
+/// Replies wait for clients that do not take them, and are counted by number.
+#[test]
+fn no_refusal_says_a_long_text_again() {
+    let long = "\u{1}x".repeat(10_000);
+    let json = serde_json::to_string(&long).expect("a text");
+    let requests = [
+        format!(r#"{{"request":"subscribe","topics":[{json}]}}"#),
+        format!(r#"{{"request":"subscribe","topics":["a"],"after":{json}}}"#),
+        format!(r#"{{"request":"subscribe","topics":["a"],"max_rate":{json}}}"#),
+        format!(r#"{{"request":"subscribe","topics":{json}}}"#),
+        format!(r#"{{"request":"acknowledge","fingerprint":{json},"by":"ada"}}"#),
+        format!(r#"{{"request":"publish","topic":{json},"data":1}}"#),
+        format!(r#"{{"request":"publish","topic":"a","data":1,"type":{json}}}"#),
+        format!(r#"{{"request":"publish","topic":"a","data":{json},"encoding":"base64"}}"#),
+        format!(r#"{{"request":"publish","topic":"a","data":1,"encoding":{json}}}"#),
+        format!(r#"{{"request":"publish","topic":"a","data":1,"idempotency_key":{json}}}"#),
+        format!(r#"{{"request":"delete","topic":"a","key":{json}}}"#),
+        format!(r#"{{"request":"samples","samples":{json}}}"#),
+        format!(r#"{{"request":{json}}}"#),
+        format!(r#"{{"request":"subscribe","id":{json}}}"#),
+        format!(r#"{{{json}:1,"request":"subscribe"}}"#),
+        json,
+        long,
+    ];
+    for text in requests {
+        let refusal = read_json(&text).request.expect_err("a refusal");
+        assert!(refusal.detail.len() < 500, "{text:.60}: {} bytes", refusal.detail.len());
+    }
+}
+
 #[test]
 fn wrong_msgpack_says_where_and_keeps_the_id_that_came_before() {
     let cases: [(&[u8], Option<RequestId>); 5] = [

@@ -150,6 +150,20 @@ fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
 }
 
 #[test]
+fn what_rates_remember_of_keys_counts_as_the_lanes() {
+    let (mut hub, mut table) = (hub(), empty_table());
+    let topic: Topic = "tickers/x".parse().expect("a topic");
+    join(&mut hub, &follow(&[("tickers/*", Some(5.0))]), &table);
+    let put = |key: usize| table.put((&topic, &key.to_string()), (0, 8), ROOM).expect("room");
+    let values: Vec<_> = (0..100).map(put).collect();
+    hub.push_values(&values, 1_000, &mut Vec::new());
+    let busy_bytes = hub.size().lane_bytes;
+    hub.release(2_000, &mut Vec::new());
+    let rested_bytes = hub.size().lane_bytes;
+    assert!(busy_bytes - rested_bytes > 100 * 64, "{busy_bytes} bytes, then {rested_bytes}");
+}
+
+#[test]
 fn a_stream_never_caught_up_with_does_not_starve_values_nor_they_it() {
     let (mut hub, mut table) = (hub(), empty_table());
     let (stream, state): (Topic, Topic) = ("a/1".parse().expect("a"), "s".parse().expect("s"));

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::object::Object;
 
-/// Bytes of a name that a refusal quotes.
+/// Bytes of a client's text that a refusal quotes.
 const QUOTED_BYTES_MAX: usize = 64;
 /// The members that an event may have.
 const MEMBERS: [&str; 6] = ["topic", "key", "type", "data", "encoding", "content_type"];
@@ -50,9 +50,13 @@ impl From<NestingError> for Refusal {
 
 /// `owner` has no member of this name, only those that are `known`.
 pub(crate) fn unknown_field(name: &str, owner: &str, known: &[&str]) -> Refusal {
-    let name = &name[..name.floor_char_boundary(QUOTED_BYTES_MAX)];
-    let known = known.join(", ");
+    let (name, known) = (quoted(name), known.join(", "));
     Refusal::new("unknown_field", format!("unknown field `{name}`: {owner} has {known}"))
+}
+
+/// The beginning of a text, for a refusal to quote: what is quoted is sent back.
+pub(crate) fn quoted(text: &str) -> &str {
+    &text[..text.floor_char_boundary(QUOTED_BYTES_MAX)]
 }
 
 pub(crate) fn duplicate_field(name: &str) -> Refusal {
