@@ -19,6 +19,7 @@ mod keys;
 mod load;
 mod lock;
 mod place;
+mod pool;
 mod present;
 mod reader;
 mod records;
@@ -31,6 +32,7 @@ mod sums;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod witness;
 
 use std::fmt;

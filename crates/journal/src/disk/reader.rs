@@ -2,18 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
 
-use bellwire_model::limits::JOURNAL_READERS_MAX;
 use bellwire_model::{Body, Entry, Event, FilterSet, Offset, Timestamp, Topic};
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, Row};
 
 use super::index::{Matcher, Plan, SharedIndex};
+use super::pool::Pool;
 use super::present::Present;
 use super::records;
-use super::schema::{BINARY, JSON, NO_BODY, TEXT, damaged, from_sql, open_to_read, to_sql};
+use super::schema::{BINARY, JSON, NO_BODY, TEXT, damaged, from_sql, to_sql};
 use super::sums;
 use crate::topics::TopicId;
 use crate::{Page, ReadLimit, Record};
@@ -43,8 +42,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(file: PathBuf, index: SharedIndex) -> Self {
-        let pool = Pool { file, leases: Mutex::default(), returned: Condvar::new() };
-        Self { index, pool, damaged: AtomicU64::new(0) }
+        Self { index, pool: Pool::new(file), damaged: AtomicU64::new(0) }
     }
 
     /// See [`Journal::read`](crate::Journal::read).
@@ -88,8 +86,7 @@ impl Readers {
 
     /// Closes the connections that nobody uses.
     pub(super) fn close_idle(&self) {
-        let mut leases = self.pool.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.idle.clear();
+        self.pool.close_idle();
     }
 }
 
@@ -401,56 +398,4 @@ fn event_with(
     };
     let time = Timestamp::from_ms(row.get(1)?);
     Ok((Event { topic, key: None, event_type: None, time, body }, kind))
-}
-
-/// A few connections, opened when needed.
-#[derive(Debug)]
-struct Pool {
-    file: PathBuf,
-    leases: Mutex<Leases>,
-    returned: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Leases {
-    idle: Vec<Connection>,
-    leased: usize,
-}
-
-impl Pool {
-    /// A connection, once there is one.
-    fn lease(&self) -> rusqlite::Result<Lease<'_>> {
-        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        let all_leased = |leases: &mut Leases| leases.leased >= JOURNAL_READERS_MAX;
-        let wait = self.returned.wait_while(leases, all_leased);
-        let mut leases = wait.unwrap_or_else(PoisonError::into_inner);
-        leases.leased += 1;
-        let mut lease = Lease { pool: self, connection: leases.idle.pop() };
-        drop(leases);
-        if lease.connection.is_none() {
-            lease.connection = Some(open_to_read(&self.file)?);
-        }
-        Ok(lease)
-    }
-}
-
-/// A connection that goes back when it is dropped.
-struct Lease<'a> {
-    pool: &'a Pool,
-    connection: Option<Connection>,
-}
-
-impl Lease<'_> {
-    fn connection(&self) -> &Connection {
-        self.connection.as_ref().expect("a lease has its connection until it is dropped")
-    }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        let mut leases = self.pool.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases.leased -= 1;
-        leases.idle.extend(self.connection.take());
-        self.pool.returned.notify_one();
-    }
 }

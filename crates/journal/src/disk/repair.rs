@@ -14,10 +14,11 @@ use rustc_hash::FxHashMap;
 use super::blocks::{BlockNumber, Mark, Summary};
 use super::lock::Lock;
 use super::place::beside;
-use super::reader::{self, event, is_damage, is_whole};
+use super::reader::{self, event, is_whole};
 use super::rows::{EventRows, insert_topic, save_blocks};
 use super::schema::{self, damaged, from_sql, to_sql};
 use super::sums::EventSums;
+use super::walk::{Found, Walk};
 use super::witness::{self, State, Testimony, Witness};
 use super::{keys, load, records};
 use crate::retention::Retention;
@@ -385,90 +386,5 @@ fn tell(repaired: &mut Repaired, first: Offset, last: Offset) {
         Some((_, end)) if end.get() + 1 >= first.get() => *end = last.max(*end),
         _ if ranges < RANGES_MAX => repaired.unreadable.push((first, last)),
         _ => {}
-    }
-}
-
-/// What a walk meets.
-enum Found<'a, 'r> {
-    Row(&'a Row<'r>),
-    /// Nothing could be read from `first` to `last`.
-    Damage {
-        first: i64,
-        last: i64,
-    },
-}
-
-/// A walk through a table by the numbers of its rows, around what is damaged.
-struct Walk {
-    select: &'static str,
-    /// The column of the row's number.
-    number: usize,
-    last: i64,
-}
-
-impl Walk {
-    fn run(
-        &self,
-        source: &Connection,
-        meet: &mut dyn FnMut(Found<'_, '_>) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
-        let mut next = 0;
-        while next <= self.last {
-            next = self.scan(source, next, meet)?;
-            let first = next;
-            let mut is_found = false;
-            while next <= self.last && !is_found {
-                is_found = self.meet_one(source, next, meet)?;
-                next += 1;
-            }
-            let last = next - 1 - i64::from(is_found);
-            if last >= first {
-                meet(Found::Damage { first, last })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes on from `next` for as long as it can. Returns what comes after.
-    fn scan(
-        &self,
-        source: &Connection,
-        mut next: i64,
-        meet: &mut dyn FnMut(Found<'_, '_>) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<i64> {
-        let mut select = source.prepare_cached(self.select)?;
-        let mut rows = select.query((next, self.last))?;
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => {
-                    let number: i64 = row.get(self.number)?;
-                    if number < next {
-                        return Ok(next);
-                    }
-                    meet(Found::Row(row))?;
-                    next = number + 1;
-                }
-                Ok(None) => return Ok(next),
-                Err(error) if is_damage(&error) => return Ok(next),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Meets the row of a number, if it can be found by it.
-    fn meet_one(
-        &self,
-        source: &Connection,
-        number: i64,
-        meet: &mut dyn FnMut(Found<'_, '_>) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<bool> {
-        let mut select = source.prepare_cached(self.select)?;
-        let mut rows = select.query((number, number))?;
-        match rows.next() {
-            Ok(Some(row)) => meet(Found::Row(row)).map(|()| true),
-            Ok(None) => Ok(false),
-            Err(error) if is_damage(&error) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }

@@ -129,6 +129,45 @@ fn a_file_of_format_1_gets_its_records() {
     assert_eq!(records::texts(&*rig.journal, "").len(), 1);
 }
 
+/// Makes a file what it was in format 2.
+const FORMAT_2: &str = "
+    DROP TABLE holes;
+    UPDATE events SET kind = kind & 3;
+    ALTER TABLE topics DROP COLUMN checksum;
+    ALTER TABLE blocks DROP COLUMN checksum;
+    ALTER TABLE idempotency DROP COLUMN checksum;
+    ALTER TABLE records DROP COLUMN checksum;
+    DELETE FROM meta WHERE name = 'open';
+    PRAGMA user_version = 2;
+";
+
+#[test]
+fn a_file_of_format_2_is_as_it_was_and_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let with = || DiskOptions { retention: retention(), ..options(folder.path()) };
+    let rig = open(with());
+    fill(&rig);
+    records::write(&*rig.journal, &[("a", Some("1"))]).unwrap();
+    rig.journal.close().unwrap();
+    let before = portrait(&rig);
+    drop(rig);
+    let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
+    connection.execute_batch(FORMAT_2).unwrap();
+    drop(connection);
+    std::fs::remove_file(folder.path().join(witness::FILE)).unwrap();
+    for _ in 0..2 {
+        let rig = open(with());
+        assert_eq!(portrait(&rig), before);
+        assert_eq!(records::texts(&*rig.journal, "").len(), 1);
+        assert!(rig.append_one(keyed("b", "k", 50)).duplicate);
+    }
+    let rig = open(with());
+    let new = rig.append_new(vec![timed("b", "new", 50); 2000]);
+    let all = rig.read_all("**");
+    assert!(all.iter().rev().zip(new.iter().rev()).all(|(entry, new)| entry.offset == *new));
+    assert_eq!(rig.journal.damaged(), 0);
+}
+
 #[test]
 fn a_start_that_is_killed_while_it_upgrades_is_no_damage() {
     let folder = TempDir::new().unwrap();

@@ -1,0 +1,90 @@
+//! A walk through a table around what is damaged.
+
+use rusqlite::{Connection, Row};
+
+use super::reader::is_damage;
+
+/// What a walk meets.
+pub(super) enum Found<'a, 'r> {
+    Row(&'a Row<'r>),
+    /// Nothing could be read from `first` to `last`.
+    Damage {
+        first: i64,
+        last: i64,
+    },
+}
+
+/// A walk through a table by the numbers of its rows, around what is damaged.
+pub(super) struct Walk {
+    pub(super) select: &'static str,
+    /// The column of the row's number.
+    pub(super) number: usize,
+    pub(super) last: i64,
+}
+
+impl Walk {
+    pub(super) fn run(
+        &self,
+        source: &Connection,
+        meet: &mut dyn FnMut(Found<'_, '_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let mut next = 0;
+        while next <= self.last {
+            next = self.scan(source, next, meet)?;
+            let first = next;
+            let mut is_found = false;
+            while next <= self.last && !is_found {
+                is_found = self.meet_one(source, next, meet)?;
+                next += 1;
+            }
+            let last = next - 1 - i64::from(is_found);
+            if last >= first {
+                meet(Found::Damage { first, last })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on from `next` for as long as it can. Returns what comes after.
+    fn scan(
+        &self,
+        source: &Connection,
+        mut next: i64,
+        meet: &mut dyn FnMut(Found<'_, '_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<i64> {
+        let mut select = source.prepare_cached(self.select)?;
+        let mut rows = select.query((next, self.last))?;
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => {
+                    let number: i64 = row.get(self.number)?;
+                    if number < next {
+                        return Ok(next);
+                    }
+                    meet(Found::Row(row))?;
+                    next = number + 1;
+                }
+                Ok(None) => return Ok(next),
+                Err(error) if is_damage(&error) => return Ok(next),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Meets the row of a number, if it can be found by it.
+    fn meet_one(
+        &self,
+        source: &Connection,
+        number: i64,
+        meet: &mut dyn FnMut(Found<'_, '_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<bool> {
+        let mut select = source.prepare_cached(self.select)?;
+        let mut rows = select.query((number, number))?;
+        match rows.next() {
+            Ok(Some(row)) => meet(Found::Row(row)).map(|()| true),
+            Ok(None) => Ok(false),
+            Err(error) if is_damage(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
