@@ -1,18 +1,19 @@
 //! The front door: accepts, reads the first request's head, and decides who serves it.
 //!
 //! ```text
-//! socket ─▶ TLS? ─▶ head (httparse) ─┬─ a lean stream ────────▶ shard
-//!                                    ├─ all else, replayed ──▶ hyper + axum
+//! socket ─▶ TLS? ─▶ head (httparse) ─┬─ a stream or WebSocket ─▶ shard
+//!                                    ├─ all else, replayed ────▶ hyper + axum
 //!                                    │     └─ a stream on a used connection ─▶ shard
-//!                                    └─ HTTP/2 ──────────────▶ hyper + axum
+//!                                    └─ HTTP/2 ────────────────▶ hyper + axum
 //!                                          └─ a stream ─▶ socket pair ─▶ shard
 //! ```
 //!
 //! Handshake and head have one deadline together, and the head has a size cap.
 //!
-//! A lean stream never meets hyper, which would keep some 20 KiB of buffers for it. A browser that
-//! asks for a stream on a connection that has served other requests gets a shard all the same:
-//! hyper gives the socket back before anything of the answer is written.
+//! A stream or WebSocket that is the first thing asked for is lean: it never meets hyper, which
+//! would keep some 20 KiB of buffers for it, and leave holes in the heap behind it. A browser that
+//! asks for one on a connection that has served other requests gets a shard all the same: hyper
+//! gives the socket back before anything of the answer is written.
 
 mod accept;
 mod carry;

@@ -37,6 +37,7 @@ mod journal_watch;
 mod loaded;
 mod observe;
 mod open_files;
+mod page;
 mod pipeline;
 mod place;
 mod problem;

@@ -161,7 +161,7 @@ impl Server {
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
-            allowed_origins: config.allowed_origins,
+            allowed_origins: config.allowed_origins.clone(),
         };
         let router = api::router(Arc::new(app));
         let door = Door {
@@ -170,6 +170,7 @@ impl Server {
             spread: Arc::clone(&spread),
             figures,
             admission: Arc::clone(&admission),
+            allowed_origins: config.allowed_origins,
         };
         let (runtime, accepting) = open(door, listener, drains)?;
         keep_house(&runtime, Arc::clone(&journal), (admission, sys));

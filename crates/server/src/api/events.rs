@@ -16,8 +16,8 @@ use hyper::ext::Protocol;
 
 use super::App;
 use super::body::header as text_of;
-use super::cors::{allowed_origin, foreign, is_foreign_page};
 use crate::front_door::Passage;
+use crate::page::Page;
 use crate::problem::Refused;
 
 pub(super) async fn events(
@@ -36,8 +36,9 @@ pub(super) async fn events(
         let detail = "`CONNECT` opens WebSockets alone: see RFC 8441";
         return Err(Problem::new(Code::MethodNotAllowed, detail).into());
     }
-    if handshake.is_some() && is_foreign_page(&app.allowed_origins, &uri, &headers) {
-        return Err(foreign(&uri, &headers).into());
+    let page = Page::of(&uri, &headers);
+    if handshake.is_some() && page.is_forbidden(&app.allowed_origins) {
+        return Err(page.refusal().into());
     }
     let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
     let accept = list(&headers, header::ACCEPT);
@@ -55,8 +56,7 @@ pub(super) async fn events(
             Ok([(header::CONTENT_TYPE, stream.form.encoding.content_type())].into_response())
         }
         EventsRequest::Stream(mut stream) => {
-            let origin = allowed_origin(&app.allowed_origins, headers.get(header::ORIGIN));
-            stream.allow_origin = origin.map(Box::new);
+            stream.allow_origin = page.allowed_origin(&app.allowed_origins).map(Box::new);
             Ok(passage.open(stream).await?)
         }
         EventsRequest::Poll(poll) => {

@@ -23,6 +23,7 @@ use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
 use crate::admission::{Admission, Descriptor, Needs};
+use crate::config::Origins;
 use crate::observe::Figures;
 use crate::tls::Tls;
 
@@ -34,6 +35,7 @@ pub(crate) struct Door {
     pub(crate) spread: Arc<Spread>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) allowed_origins: Origins,
 }
 
 /// Pause after an accept that failed for want of descriptors: they come back when others leave.
@@ -117,8 +119,8 @@ enum Welcome {
     Out(Problem, OwnedSemaphorePermit),
 }
 
-/// Meets a connection without a wait: a stream whose head is there already, as most are, goes
-/// to a shard. Returns whoever needs more than that.
+/// Meets a connection without a wait: a stream or WebSocket whose head is there already, as most
+/// are, goes to a shard. Returns whoever needs more than that.
 fn receive(
     socket: TcpStream,
     address: IpAddr,
@@ -146,19 +148,16 @@ fn receive(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(_) => return None,
     }
-    match head::decide(&guest.head) {
-        Ok(Some(Decision::Lean(request))) => {
-            let (socket, early) = (guest.socket.into(), Box::default());
-            hand_over(
-                Handoff {
-                    socket,
-                    request,
-                    principal: Principal::ANONYMOUS,
-                    early,
-                    place: guest.place,
-                },
-                door,
-            );
+    match head::decide(&guest.head, &door.allowed_origins) {
+        Ok(Some(Decision::Lean { request, head_bytes })) => {
+            let handoff = Handoff {
+                socket: guest.socket.into(),
+                request,
+                principal: Principal::ANONYMOUS,
+                early: guest.head[head_bytes..].into(),
+                place: guest.place,
+            };
+            hand_over(handoff, door);
             None
         }
         _ => Some(guest),
@@ -179,7 +178,9 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     };
     let Some((stream, decision)) = met else { return };
     let lean = match decision {
-        Decision::Lean(request) => Lean { stream, request, early: Box::default() },
+        Decision::Lean { request, head_bytes } => {
+            Lean { stream, request, early: head[head_bytes..].into() }
+        }
         Decision::Replay => match http1::drive(Replay::new(head, stream), &door, draining).await {
             Driven::Lean(lean) => lean,
             Driven::Unread(stream) => return linger(stream).await,
@@ -222,7 +223,7 @@ async fn meet(
     }
     head.reserve(HEAD_BYTES_TYPICAL);
     let read = tokio::select! {
-        read = head::read(&mut stream, head) => Some(read),
+        read = head::read(&mut stream, head, &door.allowed_origins) => Some(read),
         () = &mut deadline => None,
     };
     let problem = match read {
@@ -250,7 +251,7 @@ async fn open(stream: tokio::net::TcpStream, door: &Door) -> io::Result<Option<S
         return Stream::secure(stream, tls).await.map(Some);
     }
     let mut stream = Stream::Plain(stream);
-    if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new()).await {
+    if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new(), &Origins::default()).await {
         let detail = "this port speaks TLS: use https://";
         refuse(stream, &Problem::new(Code::TlsRequired, detail)).await;
     }

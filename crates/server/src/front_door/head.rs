@@ -1,21 +1,22 @@
 //! The head of a connection's first request.
 
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
-use bellwire_shards::Framing;
-use bellwire_shards::{Asked, EVENTS_PATH, EventsRequest, StreamRequest};
+use bellwire_shards::{Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
-use http::Version;
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use httparse::{Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
+use crate::config::Origins;
+use crate::page::Page;
 
 /// Who serves the request.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    /// A shard.
-    Lean(StreamRequest),
+    /// A shard. What is behind the head is the client's of a WebSocket.
+    Lean { request: StreamRequest, head_bytes: usize },
     /// hyper, which is given the head once more.
     Replay,
     /// hyper, which is told that this is HTTP/2.
@@ -26,10 +27,11 @@ pub(crate) enum Decision {
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     head: &mut Vec<u8>,
+    allowed_origins: &Origins,
 ) -> Result<Option<Decision>, Problem> {
     loop {
         if !head.is_empty() {
-            if let Some(decision) = decide(head)? {
+            if let Some(decision) = decide(head, allowed_origins)? {
                 return Ok(Some(decision));
             }
             if head.len() >= HEAD_BYTES_MAX {
@@ -51,7 +53,10 @@ pub(super) async fn read(
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// `None`: the head is not complete yet.
-pub(crate) fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
+pub(crate) fn decide(
+    head: &[u8],
+    allowed_origins: &Origins,
+) -> Result<Option<Decision>, Problem> {
     if head.starts_with(HTTP2_PREFACE) {
         return Ok(Some(Decision::Http2));
     }
@@ -64,68 +69,121 @@ pub(crate) fn decide(head: &[u8]) -> Result<Option<Decision>, Problem> {
     }
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = Request::new(&mut headers);
-    match request.parse(head) {
+    let head_bytes = match request.parse(head) {
         Ok(Status::Partial) => return Ok(None),
-        Ok(Status::Complete(_)) => {}
+        Ok(Status::Complete(head_bytes)) => head_bytes,
         Err(httparse::Error::TooManyHeaders) => {
             let detail = format!("a request has at most {HEADERS_MAX} headers");
             return Err(Problem::new(Code::HeadTooLarge, detail));
         }
         Err(error) => return Err(Problem::new(Code::HeadMalformed, error)),
-    }
+    };
     let version = if request.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     letter::check(version, request.headers.iter().map(|header| (header.name, header.value)))?;
-    Ok(Some(lean(&request).map_or(Decision::Replay, Decision::Lean)))
+    Ok(Some(match lean(&request, allowed_origins) {
+        Some(request) => Decision::Lean { request, head_bytes },
+        None => Decision::Replay,
+    }))
 }
 
-/// The stream that the request asks for. Whatever is unusual, or wrong, is left to hyper: it alone
-/// does general HTTP, so that there are never two opinions on one request.
-fn lean(request: &Request<'_, '_>) -> Option<StreamRequest> {
-    let (path, query) = request.path?.split_once('?')?;
+/// The stream or WebSocket that the request asks for. Whatever is unusual, or wrong, is left to
+/// hyper: it alone does general HTTP, so that there are never two opinions on one request.
+fn lean<'a>(request: &Request<'_, 'a>, allowed_origins: &Origins) -> Option<StreamRequest> {
+    let target = request.path?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if request.method != Some("GET") || path != EVENTS_PATH {
         return None;
     }
-    let framing = if request.version == Some(1) { Framing::Chunked } else { Framing::Plain };
-    let mut asked = Asked {
-        query,
-        accept: None,
-        accept_encoding: None,
-        last_event_id: None,
-        framing,
-        handshake: None,
+    let singles = Singles::of(request)?;
+    let handshake = match singles.upgrade {
+        // HTTP/1.0 knows no upgrades.
+        Some(_) if request.version != Some(1) => return None,
+        // `None`: an offer to speak something else.
+        Some(_) => Some(Handshake::of_http1(&header_map(request)?).ok()??),
+        None => None,
     };
-    for header in request.headers.iter() {
-        let value = std::str::from_utf8(header.value).ok();
-        let target = match header.name {
-            name if name.eq_ignore_ascii_case("accept") => &mut asked.accept,
-            name if name.eq_ignore_ascii_case("accept-encoding") => &mut asked.accept_encoding,
-            name if name.eq_ignore_ascii_case("last-event-id") => &mut asked.last_event_id,
-            name if LEFT_TO_HYPER.iter().any(|left| name.eq_ignore_ascii_case(left)) => {
-                return None;
-            }
-            _ => continue,
-        };
-        if value.is_none() || target.is_some() {
-            return None;
-        }
-        *target = value;
+    let page = Page { origin: singles.origin, host: singles.host };
+    let text = |value: Option<&'a [u8]>| value.map(std::str::from_utf8).transpose().ok();
+    if handshake.is_some() && page.is_forbidden(allowed_origins) {
+        return None;
     }
+    let asked = Asked {
+        query,
+        accept: text(singles.accept)?,
+        accept_encoding: text(singles.accept_encoding)?,
+        last_event_id: text(singles.last_event_id)?,
+        framing: if request.version == Some(1) { Framing::Chunked } else { Framing::Plain },
+        handshake,
+    };
     match EventsRequest::parse(asked) {
-        Ok(EventsRequest::Stream(stream)) => Some(stream),
+        Ok(EventsRequest::Stream(mut stream)) => {
+            stream.allow_origin = page.allowed_origin(allowed_origins).map(Box::new);
+            Some(stream)
+        }
         Ok(EventsRequest::Poll(_)) | Err(_) => None,
     }
 }
 
-/// Headers that make a request more than a plain GET.
-const LEFT_TO_HYPER: [&str; 5] =
-    ["content-length", "transfer-encoding", "expect", "upgrade", "origin"];
+/// The headers that count, each of which stands once at most.
+#[derive(Debug, Default)]
+struct Singles<'a> {
+    accept: Option<&'a [u8]>,
+    accept_encoding: Option<&'a [u8]>,
+    last_event_id: Option<&'a [u8]>,
+    origin: Option<&'a [u8]>,
+    host: Option<&'a str>,
+    upgrade: Option<&'a [u8]>,
+}
+
+impl<'a> Singles<'a> {
+    /// `None`: the request is more than a plain GET, or says something twice.
+    fn of(request: &Request<'_, 'a>) -> Option<Self> {
+        let mut singles = Self::default();
+        for header in request.headers.iter() {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            let single = match () {
+                () if is("accept") => &mut singles.accept,
+                () if is("accept-encoding") => &mut singles.accept_encoding,
+                () if is("last-event-id") => &mut singles.last_event_id,
+                () if is("origin") => &mut singles.origin,
+                () if is("upgrade") => &mut singles.upgrade,
+                () if is("host") => {
+                    singles.host = std::str::from_utf8(header.value).ok();
+                    continue;
+                }
+                () if is("content-length") || is("transfer-encoding") || is("expect") => {
+                    return None;
+                }
+                () => continue,
+            };
+            if single.replace(header.value).is_some() {
+                return None;
+            }
+        }
+        Some(singles)
+    }
+}
+
+/// As hyper has it.
+fn header_map(request: &Request<'_, '_>) -> Option<HeaderMap> {
+    let header = |header: &httparse::Header<'_>| {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(header.value).ok()?))
+    };
+    let mut headers = HeaderMap::with_capacity(request.headers.len());
+    for found in request.headers.iter().map(header) {
+        let (name, value) = found?;
+        headers.append(name, value);
+    }
+    Some(headers)
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn decide_text(head: &str) -> Result<Option<Decision>, Code> {
-        decide(head.as_bytes()).map_err(|problem| problem.code)
+        decide(head.as_bytes(), &Origins::default()).map_err(|problem| problem.code)
     }
 
     #[test]
@@ -134,9 +192,46 @@ mod tests {
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.0\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nLAST-EVENT-ID: e1-4\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nOrigin: http://foreign.example\r\n\r\n",
         ];
         for head in heads {
-            assert!(matches!(decide_text(head), Ok(Some(Decision::Lean(_)))), "{head}");
+            assert!(matches!(decide_text(head), Ok(Some(Decision::Lean { .. }))), "{head}");
+        }
+    }
+
+    /// A handshake in order, with more headers.
+    fn handshake(path: &str, more: &str) -> String {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: x:80\r\nConnection: keep-alive, Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+        )
+    }
+
+    #[test]
+    fn a_websocket_is_lean_and_has_what_its_client_says_ahead_of_the_answer() {
+        let more = ["", "Origin: http://x\r\n", "Sec-WebSocket-Protocol: bellwire.v1.msgpack\r\n"];
+        for (path, more) in ["/v1/events", "/v1/events?topic=a"].into_iter().zip(more) {
+            let head = handshake(path, more);
+            let Ok(Some(Decision::Lean { request, head_bytes })) =
+                decide_text(&(head.clone() + "early"))
+            else {
+                panic!("not lean: {head}");
+            };
+            assert!(request.handshake.is_some(), "{head}");
+            assert_eq!(head_bytes, head.len());
+        }
+        let wrong = [
+            "Origin: http://y\r\n",
+            "Origin: null\r\n",
+            "Sec-WebSocket-Version: 13\r\n",
+            "Sec-WebSocket-Protocol: mqtt\r\n",
+            "Upgrade: websocket\r\n",
+            "Content-Length: 0\r\n",
+        ];
+        for more in wrong {
+            let head = handshake("/v1/events", more);
+            assert!(matches!(decide_text(&head), Ok(Some(Decision::Replay))), "{head}");
         }
     }
 
@@ -148,6 +243,7 @@ mod tests {
             "GET /v1/events?topic=a//b HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nAccept: a/b\r\nAccept: */*\r\n\r\n",
             "POST /v1/events?topic=a HTTP/1.1\r\nHost: x\r\n\r\n",
