@@ -395,9 +395,10 @@ pub const RETRY: Duration = Duration::from_secs(2);
 pub const WRITE_BYTES_MAX: usize = 256 * 1024;
 /// Slices that one write hands to the kernel.
 pub const WRITE_SLICES_MAX: usize = 128;
-/// Bytes that TLS holds back for a peer whose socket is full: one record, so that slow readers cost
-/// little.
-pub const TLS_BUFFER_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a TLS record, as RFC 8446 and RFC 5246 bound it.
+pub const TLS_RECORD_BYTES_MAX: usize = 5 + 16 * 1024 + 2048;
+/// Bytes that a TLS client's part of a handshake may have come in before it makes sense.
+pub const TLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024 - 1;
 /// Bytes that a shard reads from a client at a time.
 pub const READ_BYTES_MAX: usize = 16 * 1024;
 /// Reads from one client before others get their turn.
@@ -419,8 +420,8 @@ pub const PINGS_UNANSWERED_MAX: u8 = 2;
 pub const BEATS_INCOMPLETE_MAX: u8 = 3;
 /// Time that a client has to end a connection whose last words it has been sent.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Reads of 4 KiB within which a TLS client must have sent something: the largest record takes
-/// five. Records without content must not keep a shard busy.
+/// Reads of whole records within which a TLS client must have said something. Records without
+/// content must not keep a shard busy.
 pub const TLS_READS_MAX: usize = 16;
 /// How often the files of the TLS certificate and key are looked at for a change.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);

@@ -25,6 +25,7 @@ mod leftover;
 mod letter;
 mod progress;
 mod replay;
+mod secure;
 mod stream;
 mod takeover;
 

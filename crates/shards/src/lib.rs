@@ -36,6 +36,7 @@ mod requests;
 mod shard;
 mod state;
 mod stream_request;
+mod tls;
 mod topics;
 
 pub use controls::gap;
@@ -55,4 +56,5 @@ pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{
     Asked, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest, parse_cursor,
 };
+pub use tls::TlsSession;
 pub use topics::{Kind, Subscriptions, TopicRates, TopicRule, TopicRules};

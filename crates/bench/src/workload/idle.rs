@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// Streams to hold open.
     #[arg(long, value_name = "COUNT", default_value_t = 18_000)]
     connections: usize,
+    /// Of them, how many are on their way at once.
+    #[arg(long, value_name = "COUNT", default_value_t = AT_ONCE)]
+    at_once: usize,
     /// How long to let memory settle before each look. The default has a heartbeat in it.
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=SETTLE_MAX_S))]
@@ -32,24 +35,28 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
-    let Arguments { connections, settle_seconds, ref system, .. } = *arguments;
-    ensure!(connections > 0, "there is nothing to hold open");
+    let Arguments { connections, at_once, settle_seconds, ref system, .. } = *arguments;
+    ensure!(connections > 0 && at_once > 0, "there is nothing to hold open");
     provide_for(connections)?;
-    Record::of_system("idle", system)
-        .parameter("connections", connections)
-        .parameter("settle_seconds", settle_seconds)
-        .complete(&arguments.output, print, |record| measure(arguments, record))
+    let record = Record::of_system("idle", system).parameter("connections", connections);
+    // Results of old were measured with the default, and do not name it.
+    let record = if at_once == AT_ONCE { record } else { record.parameter("at_once", at_once) };
+    record.parameter("settle_seconds", settle_seconds).complete(
+        &arguments.output,
+        print,
+        |record| measure(arguments, record),
+    )
 }
 
 fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
-    let Arguments { connections, settle_seconds, .. } = *arguments;
+    let Arguments { connections, at_once, settle_seconds, .. } = *arguments;
     let server = Server::provide(&arguments.system)?;
     let settle = Duration::from_secs(settle_seconds);
     let mut subscribers = server.subscribers(TOPIC)?;
 
     thread::sleep(settle);
     let (before, kernel_before) = (server.memory()?, process::kernel_memory());
-    let opened = subscribers.open(connections, AT_ONCE)?;
+    let opened = subscribers.open(connections, at_once)?;
     hold(&mut subscribers, settle)?;
     let (after, kernel_after) = (server.memory()?, process::kernel_memory());
     drop(subscribers);

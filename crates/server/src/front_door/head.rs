@@ -53,10 +53,7 @@ pub(super) async fn read(
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// `None`: the head is not complete yet.
-pub(crate) fn decide(
-    head: &[u8],
-    allowed_origins: &Origins,
-) -> Result<Option<Decision>, Problem> {
+pub(crate) fn decide(head: &[u8], allowed_origins: &Origins) -> Result<Option<Decision>, Problem> {
     if head.starts_with(HTTP2_PREFACE) {
         return Ok(Some(Decision::Http2));
     }
@@ -182,8 +179,12 @@ fn header_map(request: &Request<'_, '_>) -> Option<HeaderMap> {
 mod tests {
     use super::*;
 
+    fn of(head: &[u8]) -> Result<Option<Decision>, Code> {
+        decide(head, &Origins::default()).map_err(|problem| problem.code)
+    }
+
     fn decide_text(head: &str) -> Result<Option<Decision>, Code> {
-        decide(head.as_bytes(), &Origins::default()).map_err(|problem| problem.code)
+        of(head.as_bytes())
     }
 
     #[test]
@@ -256,9 +257,9 @@ mod tests {
     #[test]
     fn http2_is_told_by_its_preface() {
         for end in 0..HTTP2_PREFACE.len() {
-            assert!(matches!(decide(&HTTP2_PREFACE[..end]), Ok(None)), "{end}");
+            assert!(matches!(of(&HTTP2_PREFACE[..end]), Ok(None)), "{end}");
         }
-        assert!(matches!(decide(HTTP2_PREFACE), Ok(Some(Decision::Http2))));
+        assert!(matches!(of(HTTP2_PREFACE), Ok(Some(Decision::Http2))));
         assert_eq!(decide_text("PRI * HTTP/2.0\r\n\r\nX").err(), Some(Code::HeadMalformed));
         assert_eq!(decide_text("\u{16}\u{3}\u{1}").err(), Some(Code::HeadMalformed));
     }

@@ -5,13 +5,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bellwire_model::limits::TLS_BUFFER_BYTES_MAX;
 use bellwire_shards::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
+use super::secure::Secure;
 use crate::tls::Tls;
 
 /// The first byte of a TLS handshake; no request begins with it.
@@ -24,24 +22,20 @@ pub(crate) struct Peer(pub(crate) Option<IpAddr>);
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<Secure>),
 }
 
 impl Stream {
     /// Shakes hands.
     pub(super) async fn secure(stream: TcpStream, tls: &Tls) -> io::Result<Self> {
-        let limit = |session: &mut rustls::ServerConnection| {
-            session.set_buffer_limit(Some(TLS_BUFFER_BYTES_MAX));
-        };
-        let stream = TlsAcceptor::from(tls.config()).accept_with(stream, limit).await?;
-        Ok(Self::Tls(Box::new(stream)))
+        Ok(Self::Tls(Box::new(Secure::accept(stream, tls).await?)))
     }
 
     /// Whether the client has chosen HTTP/2 in its handshake.
     pub(super) fn has_chosen_http2(&self) -> bool {
         match self {
             Self::Plain(_) => false,
-            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Self::Tls(stream) => stream.alpn_protocol() == Some(b"h2"),
         }
     }
 
@@ -59,7 +53,7 @@ impl Stream {
         Ok(match self {
             Self::Plain(stream) => stream.into_std()?.into(),
             Self::Tls(stream) => {
-                let (stream, session) = stream.into_inner();
+                let (stream, session) = stream.into_parts();
                 Socket::tls(stream.into_std()?, session)
             }
         })

@@ -1,21 +1,19 @@
 //! What a shard writes to: a TCP socket, TLS over one, or one end of a socket pair whose other end
 //! is carried elsewhere. A long poll has a collector in its place.
 //!
-//! TLS takes plaintext only while it holds nothing back, so that a byte that was taken is at most
-//! one record away from the socket. What it holds is written before anything else.
+//! What [TLS](crate::tls) holds back is written before anything else.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use bellwire_model::limits::{TLS_BUFFER_BYTES_MAX, TLS_READS_MAX};
 use bellwire_wire::problem::Problem;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
-use rustls::ServerConnection;
 
 use super::collector::Collector;
+use crate::tls::TlsSession;
 
 /// A connection's bytes, both ways. Never blocks.
 #[derive(Debug)]
@@ -35,8 +33,8 @@ const _: () = assert!(size_of::<Socket>() <= 16);
 
 impl Socket {
     /// TLS over a socket, whose handshake is done. The socket does not block.
-    pub fn tls(socket: TcpStream, session: ServerConnection) -> Self {
-        Self::Tls(Box::new(TlsSocket::new(socket, session)))
+    pub fn tls(socket: TcpStream, session: TlsSession) -> Self {
+        Self::Tls(Box::new(TlsSocket { socket, session }))
     }
 
     pub(super) fn is_pair(&self) -> bool {
@@ -85,7 +83,7 @@ impl Socket {
     pub(super) fn holds_bytes(&self) -> bool {
         match self {
             Self::Tcp(_) | Self::Pair(_) | Self::Collector(_) => false,
-            Self::Tls(tls) => tls.session.wants_write(),
+            Self::Tls(tls) => tls.session.holds_bytes(),
         }
     }
 
@@ -96,9 +94,9 @@ impl Socket {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
             Self::Pair(socket) => socket.shutdown(Shutdown::Write),
             Self::Tls(tls) => {
-                tls.session.send_close_notify();
+                tls.session.end();
                 // Who does not take it sees the connection end.
-                let _ = tls.flush();
+                let _ = tls.session.flush(&mut tls.socket);
                 tls.socket.shutdown(Shutdown::Write)
             }
             Self::Collector(_) => Ok(()),
@@ -133,7 +131,7 @@ impl Read for Socket {
         match self {
             Self::Tcp(socket) => socket.read(buffer),
             Self::Pair(socket) => socket.read(buffer),
-            Self::Tls(tls) => tls.read(buffer),
+            Self::Tls(tls) => tls.session.read(&mut tls.socket, buffer),
             Self::Collector(_) => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -144,7 +142,7 @@ impl Write for Socket {
         match self {
             Self::Tcp(socket) => socket.write(bytes),
             Self::Pair(socket) => socket.write(bytes),
-            Self::Tls(tls) => tls.write_vectored(&[IoSlice::new(bytes)]),
+            Self::Tls(tls) => tls.session.write_vectored(&mut tls.socket, &[IoSlice::new(bytes)]),
             Self::Collector(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -153,7 +151,7 @@ impl Write for Socket {
         match self {
             Self::Tcp(socket) => socket.write_vectored(slices),
             Self::Pair(socket) => socket.write_vectored(slices),
-            Self::Tls(tls) => tls.write_vectored(slices),
+            Self::Tls(tls) => tls.session.write_vectored(&mut tls.socket, slices),
             Self::Collector(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
@@ -162,7 +160,7 @@ impl Write for Socket {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(_) | Self::Pair(_) | Self::Collector(_) => Ok(()),
-            Self::Tls(tls) => tls.flush(),
+            Self::Tls(tls) => tls.session.flush(&mut tls.socket),
         }
     }
 }
@@ -171,61 +169,7 @@ impl Write for Socket {
 #[derive(Debug)]
 pub struct TlsSocket {
     socket: TcpStream,
-    session: ServerConnection,
-}
-
-impl TlsSocket {
-    fn new(socket: TcpStream, mut session: ServerConnection) -> Self {
-        session.set_buffer_limit(Some(TLS_BUFFER_BYTES_MAX));
-        Self { socket, session }
-    }
-
-    /// Takes as many bytes as the socket does, and one full record more at most.
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.flush()?;
-        let mut rest = slices.to_vec();
-        let mut rest = &mut rest[..];
-        let mut taken = 0;
-        while !rest.is_empty() {
-            let count = self.session.writer().write_vectored(rest)?;
-            taken += count;
-            IoSlice::advance_slices(&mut rest, count);
-            match self.flush() {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        while self.session.wants_write() {
-            match self.session.write_tls(&mut self.socket) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                Ok(_) | Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Zero says that the peer has ended the session in order.
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        for _ in 0..TLS_READS_MAX {
-            match self.session.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return other,
-            }
-            self.session.read_tls(&mut self.socket)?;
-            let processed = self.session.process_new_packets();
-            // An alert, or the answer to a change of keys: what the socket does not take now is
-            // written when it is writable.
-            let _ = self.flush();
-            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        }
-        Err(io::Error::new(io::ErrorKind::InvalidData, "records without content"))
-    }
+    session: TlsSession,
 }
 
 #[cfg(test)]
@@ -264,10 +208,8 @@ mod tests {
             client.conn.complete_io(&mut client.sock).unwrap();
             client
         });
-        let mut session = ServerConnection::new(Arc::new(config)).unwrap();
-        while session.is_handshaking() {
-            session.complete_io(&mut server).unwrap();
-        }
+        let mut session = TlsSession::new(Arc::new(config)).unwrap();
+        session.shake_hands(&mut server).unwrap();
         server.set_nonblocking(true).unwrap();
         (Socket::tls(server, session), greeting.join().unwrap())
     }
