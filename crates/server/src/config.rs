@@ -227,30 +227,8 @@ pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<Unknown
     unknown
 }
 
-/// A duration as configuration and parameters write it: `250ms`, `25s`, `15m`, `24h`, `7d`, and
-/// runs of them (`1h30m`).
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
-        let unit_ms = match &rest[..letters] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 604_800_000,
-            _ => return None,
-        };
-        rest = &rest[letters..];
-        total = total.checked_add(Duration::from_millis(number.checked_mul(unit_ms)?))?;
-    }
-    (!text.is_empty()).then_some(total)
-}
+/// How a duration is written, for those who wrote it otherwise.
+const DURATION_FORM: &str = "a duration such as 30s, 24h or 1h30m: larger units first, each once";
 
 /// A number of bytes: `1048576`, `512KiB`, `64MiB`, `1GiB`, `2TiB`.
 pub fn parse_bytes(text: &str) -> Option<u64> {
@@ -272,14 +250,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_read_as_written() {
-        let cases = [("250ms", 250), ("25s", 25_000), ("1h30m", 5_400_000), ("7d", 604_800_000)];
-        for (text, ms) in cases {
-            assert_eq!(parse_duration(text), Some(Duration::from_millis(ms)), "{text}");
+    fn durations_are_those_of_prometheus() {
+        let load = |text: &str| {
+            let flags = vec![("heartbeat_interval", vec![text.to_owned()])];
+            Config::load(None, |_| None, &flags)
+        };
+        for (text, ms) in [("250ms", 250), ("1h30m", 5_400_000), ("1w1d", 691_200_000)] {
+            let config = load(text).expect(text);
+            assert_eq!(config.heartbeat_interval, Duration::from_millis(ms), "{text}");
         }
-        for text in ["", "5", "s", "1.5h", "-1s", "5 s", "99999999999999999999s"] {
-            assert_eq!(parse_duration(text), None, "{text}");
+        for text in ["", "0", "5", "1.5h", "30m1h", "30s30s", "99999999999999999999s"] {
+            let [error] = &load(text).expect_err(text)[..] else { panic!("one mistake: {text}") };
+            let told = error.to_string();
+            assert!(told.contains("larger units first, each once"), "{told}");
+            assert!(told.starts_with("--heartbeat-interval"), "{told}");
         }
+    }
+
+    #[test]
+    fn sizes_read_as_written() {
         assert_eq!(parse_bytes("1GiB"), Some(1 << 30));
         assert_eq!(parse_bytes("64 MiB"), Some(64 << 20));
         assert_eq!(parse_bytes("1GB"), None);

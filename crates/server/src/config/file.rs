@@ -3,13 +3,14 @@
 use std::ops::Range;
 use std::path::Path;
 
+use bellwire_model::duration;
 use bellwire_model::limits::TOPIC_RULES_MAX;
 use bellwire_shards::{Kind, TopicRule};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::suggestion::did_you_mean;
-use super::{Config, ConfigError, SETTINGS, Setting, parse_bytes, parse_duration};
+use super::{Config, ConfigError, DURATION_FORM, SETTINGS, Setting, parse_bytes};
 use crate::place::line_and_column;
 
 /// The tables that say what topics are.
@@ -131,11 +132,15 @@ impl File<'_> {
         Ok(TopicRule {
             pattern,
             kind,
-            retention_age: self.read(table.retention_age.as_ref(), parse_duration, "24h")?,
+            retention_age: self.read(
+                table.retention_age.as_ref(),
+                duration::parse,
+                DURATION_FORM,
+            )?,
             retention_bytes_max: self.read(
                 table.retention_bytes_max.as_ref(),
                 parse_bytes,
-                "1GiB",
+                "a size such as 1048576, 64MiB or 1GiB",
             )?,
             retention_events_max: table.retention_events_max,
         })
@@ -145,11 +150,11 @@ impl File<'_> {
         &self,
         value: Option<&Spanned<String>>,
         parse: fn(&str) -> Option<T>,
-        example: &str,
+        expected: &str,
     ) -> Result<Option<T>, ConfigError> {
         let Some(value) = value else { return Ok(None) };
         let parsed = parse(value.get_ref()).ok_or_else(|| {
-            let reason = format!("expected a value such as `{example}`, not `{}`", value.get_ref());
+            let reason = format!("expected {expected}; not `{}`", value.get_ref());
             self.error(value.span(), &reason)
         })?;
         Ok(Some(parsed))

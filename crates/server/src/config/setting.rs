@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use bellwire_model::Labels;
+use bellwire_model::{Labels, duration};
 use bellwire_rules::RuleMode;
 
 use super::{
-    Config, Durability, Engine, Origins, VARIABLE_PREFIX, parse_bytes, parse_duration, parse_listen,
+    Config, DURATION_FORM, Durability, Engine, Origins, VARIABLE_PREFIX, parse_bytes, parse_listen,
 };
 
 /// One setting: its names, its default, its explanation, and what it does.
@@ -152,7 +152,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long streams keep events where `[[topic]]` says nothing else.",
         group: Group::Storage,
         is_list: false,
-        set: |config, values| duration(values, &mut config.retention_age),
+        set: |config, values| positive(values, &mut config.retention_age),
     },
     Setting {
         key: "rules",
@@ -234,8 +234,8 @@ pub const SETTINGS: &[Setting] = &[
         is_list: false,
         set: |config, values| {
             let value = one(values)?;
-            config.notification_start_delay = parse_duration(value)
-                .ok_or_else(|| format!("expected a duration such as 0s or 30s, not `{value}`"))?;
+            config.notification_start_delay = duration::parse(value)
+                .ok_or_else(|| format!("expected 0s or {DURATION_FORM}; not `{value}`"))?;
             Ok(())
         },
     },
@@ -274,7 +274,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Silence after which a stream sends a heartbeat.",
         group: Group::Streams,
         is_list: false,
-        set: |config, values| duration(values, &mut config.heartbeat_interval),
+        set: |config, values| positive(values, &mut config.heartbeat_interval),
     },
     Setting {
         key: "stall_timeout",
@@ -283,7 +283,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a client may take no byte although there is something to send.",
         group: Group::Streams,
         is_list: false,
-        set: |config, values| duration(values, &mut config.stall_timeout),
+        set: |config, values| positive(values, &mut config.stall_timeout),
     },
     Setting {
         key: "shards",
@@ -402,11 +402,10 @@ fn path(values: &[String], target: &mut Option<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn duration(values: &[String], target: &mut std::time::Duration) -> Result<(), String> {
+fn positive(values: &[String], target: &mut std::time::Duration) -> Result<(), String> {
     let value = one(values)?;
-    let parsed = parse_duration(value).filter(|duration| !duration.is_zero());
-    *target = parsed
-        .ok_or_else(|| format!("expected a duration such as 30s, 24h or 7d, not `{value}`"))?;
+    let parsed = duration::parse(value).filter(|duration| !duration.is_zero());
+    *target = parsed.ok_or_else(|| format!("expected {DURATION_FORM}; not `{value}`"))?;
     Ok(())
 }
 
