@@ -1,37 +1,37 @@
 //! Wires the parts together, and ends them in order.
 
+mod core;
+mod journal;
+mod listening;
+
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, OnceLock};
-use std::thread::{JoinHandle, available_parallelism};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use bellwire_alerting::{
-    Alerting, AlertingParts, AlertmanagerConfigError, DeskRun, EvaluatorParts, Notifier,
-    NotifierParts, NotifierRun, Reload, ReloadParts, RuleFilesError, SampleIntake, StateTopics,
+    Alerting, AlertmanagerConfigError, Reload, ReloadParts, RuleFilesError, SampleIntake,
 };
-use bellwire_journal::{ClockReading, DiskJournal, DiskOptions, Journal, MemoryJournal};
-use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, RETENTION_INTERVAL};
-use bellwire_model::{Epoch, NameHasher, Offset};
-use bellwire_process::clock;
-use bellwire_rules::{Externals, RuleSet};
+use bellwire_journal::Journal;
+use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
 use bellwire_shards::{
-    Committer, Destination, Feed, HistoryReaders, Publisher, ShardParts, SharedTable, Spread,
-    States, Subscriptions, Surroundings, Timing, TopicRates, TopicRules,
+    HistoryReaders, Publisher, ShardParts, Spread, Subscriptions, Surroundings, Timing,
 };
 use thiserror::Error;
-use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use self::core::Core;
+use self::journal::apply_retention;
+use self::listening::{listen, open, url};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
-use crate::config::{Config, Durability, Engine};
-use crate::front_door::{self, Door};
+use crate::config::Config;
+use crate::front_door::Door;
 use crate::journal_watch;
-use crate::loaded;
 use crate::observe::Figures;
 use crate::open_files;
-use crate::requests::{Board, Errands};
+use crate::requests::Errands;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
 
@@ -220,129 +220,10 @@ impl Server {
     }
 }
 
-/// From the journal to the hubs: what all else is built on.
-struct Core {
-    journal: Arc<dyn Journal>,
-    table: SharedTable,
-    states: Arc<States>,
-    topics: TopicRules,
-    rates: Arc<TopicRates>,
-    shard_parts: Vec<ShardParts>,
-    figures: Arc<Figures>,
-}
-
-impl Core {
-    fn open(config: &Config, figures: &Arc<Figures>) -> Result<Self, StartError> {
-        let topics = TopicRules::new(config.topics.clone(), config.retention_age);
-        let rates = Arc::new(TopicRates::default());
-        let feed_cell = Arc::new(OnceLock::new());
-        let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
-        let journal = open_journal(config, &topics, committer)?;
-        loaded::tell(config, journal.as_ref());
-        let name_hasher = name_hasher()?;
-        let shard_parts = shard_parts(config.shards, (journal.bounds().tail, name_hasher))?;
-        let (table, feed) = (bellwire_shards::new_table(name_hasher), feed(&shard_parts));
-        feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
-        let states = Arc::new(States::new(
-            journal.epoch(),
-            (Arc::clone(&table), bellwire_shards::state_bytes_max(memory_bytes(config))),
-            feed,
-        ));
-        let figures = Arc::clone(figures);
-        Ok(Self { journal, table, states, topics, rates, shard_parts, figures })
-    }
-
-    /// The notifier as the last one ended, and what runs it.
-    fn notify(
-        &self,
-        config: &Config,
-        alertmanager: bellwire_alerts::config::Config,
-        url: &str,
-    ) -> Result<(Arc<Notifier>, NotifierRun), StartError> {
-        let external_url = if config.external_url.is_empty() { url } else { &config.external_url };
-        let parts = NotifierParts {
-            config: alertmanager,
-            journal: Arc::clone(&self.journal),
-            figures: Arc::clone(&self.figures.alerting),
-            external_url: external_url.into(),
-            start_delay: config.notification_start_delay,
-        };
-        Ok(Notifier::open(parts)?)
-    }
-
-    /// The alerts' desk as the last one ended, and what runs at it.
-    fn attend(
-        &self,
-        notifier: Arc<Notifier>,
-        draining: watch::Receiver<bool>,
-    ) -> Result<(Arc<Alerting>, DeskRun), StartError> {
-        let parts = AlertingParts {
-            journal: Arc::clone(&self.journal),
-            states: self.board(),
-            notifier,
-            figures: Arc::clone(&self.figures.alerting),
-            draining,
-        };
-        Ok(Alerting::open(parts)?)
-    }
-
-    /// Starts the evaluator where the last one ended.
-    fn evaluate(
-        &self,
-        config: &Config,
-        (rules, alerting): (RuleSet, &Arc<Alerting>),
-        draining: watch::Receiver<bool>,
-    ) -> Result<(Arc<SampleIntake>, JoinHandle<()>), StartError> {
-        let restored = bellwire_alerting::restore(self.journal.as_ref())?;
-        let parts = EvaluatorParts {
-            rules,
-            settings: rule_settings(config),
-            state_folder: match config.journal {
-                Engine::Disk => Some(config.data.join(RULE_STATE)),
-                Engine::Memory => None,
-            },
-            forward: config.forward.clone(),
-            journal: Arc::clone(&self.journal),
-            states: self.board(),
-            alerting: Arc::clone(alerting),
-            figures: Arc::clone(&self.figures.alerting),
-            draining,
-        };
-        Ok(bellwire_alerting::spawn(parts, restored)?)
-    }
-
-    fn board(&self) -> Arc<dyn StateTopics> {
-        Arc::new(Board(Arc::clone(&self.states)))
-    }
-}
-
 /// Reads certificate and key, where they are configured.
 fn start_tls(config: &Config, figures: &Arc<Figures>) -> Result<Option<Arc<Tls>>, TlsError> {
     let Some(files) = tls::Files::of(config)? else { return Ok(None) };
     Ok(Some(Arc::new(Tls::load(files, Arc::clone(figures))?)))
-}
-
-/// Opens the front door, in a runtime of its own.
-fn open(
-    door: Door,
-    listener: TcpListener,
-    draining: watch::Receiver<bool>,
-) -> io::Result<(Runtime, tokio::task::JoinHandle<()>)> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if let Some(tls) = &door.tls {
-        runtime.spawn(Arc::clone(tls).keep_current());
-    }
-    #[expect(deprecated, reason = "sound for a listener: its descriptor stays the same")]
-    let listener = {
-        let _context = runtime.enter();
-        AsyncFd::new(listener)?
-    };
-    let accepting = runtime.spawn(front_door::serve(listener, door, draining));
-    Ok((runtime, accepting))
-}
-
-fn url(address: SocketAddr, tls: Option<&Tls>) -> String {
-    format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
 }
 
 fn reload(
@@ -358,15 +239,6 @@ fn reload(
         alerting: Arc::clone(alerting),
         figures: Arc::clone(&figures.alerting),
     })
-}
-
-/// The folder of the rules' state, in the data directory.
-const RULE_STATE: &str = "rules";
-
-fn rule_settings(config: &Config) -> bellwire_rules::Settings {
-    let labels = config.external_labels.clone();
-    let externals = Externals { labels, url: config.external_url.as_str().into() };
-    bellwire_rules::Settings { externals, ..bellwire_rules::Settings::default() }
 }
 
 fn timing(config: &Config) -> Timing {
@@ -390,12 +262,6 @@ fn admission_limits(config: &Config) -> AdmissionLimits {
     }
 }
 
-/// The way to all hubs.
-fn feed(parts: &[ShardParts]) -> Arc<Feed> {
-    let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
-    Arc::new(Feed::new(parts.iter().map(shard).collect()))
-}
-
 fn spawn_shards(
     parts: Vec<ShardParts>,
     surroundings: &Arc<Surroundings>,
@@ -404,89 +270,6 @@ fn spawn_shards(
     let spawn = |(index, parts)| bellwire_shards::spawn(index, parts, Arc::clone(surroundings));
     let shards = parts.into_iter().enumerate().map(spawn).collect::<io::Result<_>>()?;
     Ok((shards, Arc::new(spread)))
-}
-
-/// The secret of the tables whose keys are names that strangers choose.
-fn name_hasher() -> io::Result<NameHasher> {
-    let secret = || getrandom::u64().map_err(|error| io::Error::other(error.to_string()));
-    Ok(NameHasher::new([secret()?, secret()?]))
-}
-
-/// One for each core where the configuration does not say.
-fn shard_parts(
-    configured: usize,
-    (tail, name_hasher): (Offset, NameHasher),
-) -> io::Result<Vec<ShardParts>> {
-    let cores = || available_parallelism().map_or(1, Into::into);
-    let count = if configured > 0 { configured } else { cores() };
-    (0..count).map(|_| ShardParts::new(tail, name_hasher)).collect()
-}
-
-/// Connections that the kernel keeps ready for the front door.
-const BACKLOG: i32 = 4096;
-
-fn listen(config: &Config) -> Result<TcpListener, StartError> {
-    let address = config.listen;
-    let listen = || {
-        let domain = socket2::Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-        // A restart must not wait for the old connections to time out.
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        // Small events must not wait for the acknowledgement of earlier ones. What the listener
-        // has, the connections that it accepts have, too.
-        socket.set_tcp_nodelay(true)?;
-        // Who has vanished without a word acknowledges nothing, and the kernel would try to reach
-        // him for a quarter of an hour. Who is there and takes nothing is the shards' to tell, who
-        // say so: they come first.
-        #[cfg(target_os = "linux")]
-        rustix::net::sockopt::set_tcp_user_timeout(
-            &socket,
-            u32::try_from((config.stall_timeout * 3 / 2).as_millis()).unwrap_or(u32::MAX),
-        )?;
-        Ok(TcpListener::from(socket))
-    };
-    listen().map_err(|source| StartError::Listen { address, source })
-}
-
-fn open_journal(
-    config: &Config,
-    topics: &TopicRules,
-    committer: Committer,
-) -> Result<Arc<dyn Journal>, StartError> {
-    let epoch = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
-    let epoch = Epoch::new(epoch);
-    let observer = Box::new(committer);
-    Ok(match config.journal {
-        Engine::Memory => Arc::new(MemoryJournal::new(epoch, topics.retention(), observer)),
-        Engine::Disk => {
-            let options = DiskOptions {
-                path: config.data.clone(),
-                durability: match config.durability {
-                    Durability::Sync => bellwire_journal::Durability::Sync,
-                    Durability::Interval => bellwire_journal::Durability::Interval,
-                },
-                retention: topics.retention(),
-                fresh_epoch: epoch,
-                boot_id: boot_id(),
-                now: clock_reading(),
-            };
-            Arc::new(DiskJournal::open(options, observer)?)
-        }
-    })
-}
-
-/// What the journal ages by.
-fn clock_reading() -> ClockReading {
-    ClockReading { wall: clock::now(), uptime: clock::uptime() }
-}
-
-/// Tells one boot of the system from another, where it says so.
-fn boot_id() -> Option<String> {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().to_owned())
 }
 
 /// Starts what is done again and again while the server runs.
@@ -507,28 +290,5 @@ async fn look_at_memory(admission: Arc<Admission>) {
     loop {
         interval.tick().await;
         admission.look_at_memory();
-    }
-}
-
-/// Applies retention again and again. A failure is told; the next round tries again.
-async fn apply_retention(journal: Arc<dyn Journal>) {
-    let mut interval = tokio::time::interval(RETENTION_INTERVAL);
-    loop {
-        interval.tick().await;
-        let journal = Arc::clone(&journal);
-        let applied =
-            tokio::task::spawn_blocking(move || journal.apply_retention(clock_reading())).await;
-        match applied {
-            Ok(Ok(None) | Err(bellwire_journal::Error::Closed)) => {}
-            Ok(Ok(Some(step))) => {
-                let by_s = step.by_ms / 1000;
-                tracing::warn!(
-                    by_s,
-                    "The clock was set. Events and keys age by the time that passes, not by it."
-                );
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "Retention could not be applied."),
-            Err(error) => tracing::error!(%error, "Retention failed."),
-        }
     }
 }

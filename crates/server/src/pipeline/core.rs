@@ -1,0 +1,152 @@
+//! From the journal to the hubs, and what is built on both: the notifier, the desk, the evaluator.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, available_parallelism};
+
+use bellwire_alerting::{
+    Alerting, AlertingParts, DeskRun, EvaluatorParts, Notifier, NotifierParts, NotifierRun,
+    SampleIntake, StateTopics,
+};
+use bellwire_journal::Journal;
+use bellwire_model::{NameHasher, Offset};
+use bellwire_rules::{Externals, RuleSet};
+use bellwire_shards::{
+    Committer, Destination, Feed, ShardParts, SharedTable, States, TopicRates, TopicRules,
+};
+use tokio::sync::watch;
+
+use super::StartError;
+use super::journal::open_journal;
+use super::memory_bytes;
+use crate::config::{Config, Engine};
+use crate::loaded;
+use crate::observe::Figures;
+use crate::requests::Board;
+
+/// From the journal to the hubs: what all else is built on.
+pub(super) struct Core {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) table: SharedTable,
+    pub(super) states: Arc<States>,
+    pub(super) topics: TopicRules,
+    pub(super) rates: Arc<TopicRates>,
+    pub(super) shard_parts: Vec<ShardParts>,
+    pub(super) figures: Arc<Figures>,
+}
+
+impl Core {
+    pub(super) fn open(config: &Config, figures: &Arc<Figures>) -> Result<Self, StartError> {
+        let topics = TopicRules::new(config.topics.clone(), config.retention_age);
+        let rates = Arc::new(TopicRates::default());
+        let feed_cell = Arc::new(OnceLock::new());
+        let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
+        let journal = open_journal(config, &topics, committer)?;
+        loaded::tell(config, journal.as_ref());
+        let name_hasher = name_hasher()?;
+        let shard_parts = shard_parts(config.shards, (journal.bounds().tail, name_hasher))?;
+        let (table, feed) = (bellwire_shards::new_table(name_hasher), feed(&shard_parts));
+        feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
+        let states = Arc::new(States::new(
+            journal.epoch(),
+            (Arc::clone(&table), bellwire_shards::state_bytes_max(memory_bytes(config))),
+            feed,
+        ));
+        let figures = Arc::clone(figures);
+        Ok(Self { journal, table, states, topics, rates, shard_parts, figures })
+    }
+
+    /// The notifier as the last one ended, and what runs it.
+    pub(super) fn notify(
+        &self,
+        config: &Config,
+        alertmanager: bellwire_alerts::config::Config,
+        url: &str,
+    ) -> Result<(Arc<Notifier>, NotifierRun), StartError> {
+        let external_url = if config.external_url.is_empty() { url } else { &config.external_url };
+        let parts = NotifierParts {
+            config: alertmanager,
+            journal: Arc::clone(&self.journal),
+            figures: Arc::clone(&self.figures.alerting),
+            external_url: external_url.into(),
+            start_delay: config.notification_start_delay,
+        };
+        Ok(Notifier::open(parts)?)
+    }
+
+    /// The alerts' desk as the last one ended, and what runs at it.
+    pub(super) fn attend(
+        &self,
+        notifier: Arc<Notifier>,
+        draining: watch::Receiver<bool>,
+    ) -> Result<(Arc<Alerting>, DeskRun), StartError> {
+        let parts = AlertingParts {
+            journal: Arc::clone(&self.journal),
+            states: self.board(),
+            notifier,
+            figures: Arc::clone(&self.figures.alerting),
+            draining,
+        };
+        Ok(Alerting::open(parts)?)
+    }
+
+    /// Starts the evaluator where the last one ended.
+    pub(super) fn evaluate(
+        &self,
+        config: &Config,
+        (rules, alerting): (RuleSet, &Arc<Alerting>),
+        draining: watch::Receiver<bool>,
+    ) -> Result<(Arc<SampleIntake>, JoinHandle<()>), StartError> {
+        let restored = bellwire_alerting::restore(self.journal.as_ref())?;
+        let parts = EvaluatorParts {
+            rules,
+            settings: rule_settings(config),
+            state_folder: match config.journal {
+                Engine::Disk => Some(config.data.join(RULE_STATE)),
+                Engine::Memory => None,
+            },
+            forward: config.forward.clone(),
+            journal: Arc::clone(&self.journal),
+            states: self.board(),
+            alerting: Arc::clone(alerting),
+            figures: Arc::clone(&self.figures.alerting),
+            draining,
+        };
+        Ok(bellwire_alerting::spawn(parts, restored)?)
+    }
+
+    fn board(&self) -> Arc<dyn StateTopics> {
+        Arc::new(Board(Arc::clone(&self.states)))
+    }
+}
+
+/// The folder of the rules' state, in the data directory.
+const RULE_STATE: &str = "rules";
+
+fn rule_settings(config: &Config) -> bellwire_rules::Settings {
+    let labels = config.external_labels.clone();
+    let externals = Externals { labels, url: config.external_url.as_str().into() };
+    bellwire_rules::Settings { externals, ..bellwire_rules::Settings::default() }
+}
+
+/// The way to all hubs.
+fn feed(parts: &[ShardParts]) -> Arc<Feed> {
+    let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
+    Arc::new(Feed::new(parts.iter().map(shard).collect()))
+}
+
+/// The secret of the tables whose keys are names that strangers choose.
+fn name_hasher() -> io::Result<NameHasher> {
+    let secret = || getrandom::u64().map_err(|error| io::Error::other(error.to_string()));
+    Ok(NameHasher::new([secret()?, secret()?]))
+}
+
+/// One for each core where the configuration does not say.
+fn shard_parts(
+    configured: usize,
+    (tail, name_hasher): (Offset, NameHasher),
+) -> io::Result<Vec<ShardParts>> {
+    let cores = || available_parallelism().map_or(1, Into::into);
+    let count = if configured > 0 { configured } else { cores() };
+    (0..count).map(|_| ShardParts::new(tail, name_hasher)).collect()
+}

@@ -1,0 +1,74 @@
+//! The journal that the configuration asks for, and how it ages.
+
+use std::io;
+use std::sync::Arc;
+
+use bellwire_journal::{ClockReading, DiskJournal, DiskOptions, Journal, MemoryJournal};
+use bellwire_model::Epoch;
+use bellwire_model::limits::RETENTION_INTERVAL;
+use bellwire_process::clock;
+use bellwire_shards::{Committer, TopicRules};
+
+use super::StartError;
+use crate::config::{Config, Durability, Engine};
+
+pub(super) fn open_journal(
+    config: &Config,
+    topics: &TopicRules,
+    committer: Committer,
+) -> Result<Arc<dyn Journal>, StartError> {
+    let epoch = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
+    let epoch = Epoch::new(epoch);
+    let observer = Box::new(committer);
+    Ok(match config.journal {
+        Engine::Memory => Arc::new(MemoryJournal::new(epoch, topics.retention(), observer)),
+        Engine::Disk => {
+            let options = DiskOptions {
+                path: config.data.clone(),
+                durability: match config.durability {
+                    Durability::Sync => bellwire_journal::Durability::Sync,
+                    Durability::Interval => bellwire_journal::Durability::Interval,
+                },
+                retention: topics.retention(),
+                fresh_epoch: epoch,
+                boot_id: boot_id(),
+                now: clock_reading(),
+            };
+            Arc::new(DiskJournal::open(options, observer)?)
+        }
+    })
+}
+
+/// What the journal ages by.
+fn clock_reading() -> ClockReading {
+    ClockReading { wall: clock::now(), uptime: clock::uptime() }
+}
+
+/// Tells one boot of the system from another, where it says so.
+fn boot_id() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+/// Applies retention again and again. A failure is told; the next round tries again.
+pub(super) async fn apply_retention(journal: Arc<dyn Journal>) {
+    let mut interval = tokio::time::interval(RETENTION_INTERVAL);
+    loop {
+        interval.tick().await;
+        let journal = Arc::clone(&journal);
+        let applied =
+            tokio::task::spawn_blocking(move || journal.apply_retention(clock_reading())).await;
+        match applied {
+            Ok(Ok(None) | Err(bellwire_journal::Error::Closed)) => {}
+            Ok(Ok(Some(step))) => {
+                let by_s = step.by_ms / 1000;
+                tracing::warn!(
+                    by_s,
+                    "The clock was set. Events and keys age by the time that passes, not by it."
+                );
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "Retention could not be applied."),
+            Err(error) => tracing::error!(%error, "Retention failed."),
+        }
+    }
+}

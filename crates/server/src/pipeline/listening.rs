@@ -1,0 +1,67 @@
+//! The socket that connections come to, and the front door behind it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use super::StartError;
+use crate::config::Config;
+use crate::front_door::{self, Door};
+use crate::tls::Tls;
+
+/// Connections that the kernel keeps ready for the front door.
+const BACKLOG: i32 = 4096;
+
+pub(super) fn listen(config: &Config) -> Result<TcpListener, StartError> {
+    let address = config.listen;
+    let listen = || {
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        // A restart must not wait for the old connections to time out.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        // Small events must not wait for the acknowledgement of earlier ones. What the listener
+        // has, the connections that it accepts have, too.
+        socket.set_tcp_nodelay(true)?;
+        // Who has vanished without a word acknowledges nothing, and the kernel would try to reach
+        // him for a quarter of an hour. Who is there and takes nothing is the shards' to tell, who
+        // say so: they come first.
+        #[cfg(target_os = "linux")]
+        rustix::net::sockopt::set_tcp_user_timeout(
+            &socket,
+            u32::try_from((config.stall_timeout * 3 / 2).as_millis()).unwrap_or(u32::MAX),
+        )?;
+        Ok(TcpListener::from(socket))
+    };
+    listen().map_err(|source| StartError::Listen { address, source })
+}
+
+/// Opens the front door, in a runtime of its own.
+pub(super) fn open(
+    door: Door,
+    listener: TcpListener,
+    draining: watch::Receiver<bool>,
+) -> io::Result<(Runtime, tokio::task::JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some(tls) = &door.tls {
+        runtime.spawn(Arc::clone(tls).keep_current());
+    }
+    #[expect(deprecated, reason = "sound for a listener: its descriptor stays the same")]
+    let listener = {
+        let _context = runtime.enter();
+        AsyncFd::new(listener)?
+    };
+    let accepting = runtime.spawn(front_door::serve(listener, door, draining));
+    Ok((runtime, accepting))
+}
+
+/// The URL to reach it by.
+pub(super) fn url(address: SocketAddr, tls: Option<&Tls>) -> String {
+    format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
+}
