@@ -366,6 +366,13 @@ pub const TOPICS_LISTED_MAX: usize = 10_000;
 pub const LARGE_READS_MAX: usize = 2;
 /// How long such a request waits for its turn.
 pub const LARGE_READ_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a body from which on it is worked through on no thread that serves others: less is done
+/// within a few hundred microseconds.
+pub const LARGE_BODY_BYTES_MIN: usize = 64 * 1024;
+/// Bodies of that size that are worked through at a time; others wait for their turn.
+pub const LARGE_BODIES_MAX: usize = 8;
+/// How many times its bytes a compressed body counts before it is inflated.
+pub const INFLATION_ASSUMED: usize = 32;
 /// How old counts of subscribers may be that a listing shows: who lists again and again must not
 /// keep those who come and go waiting.
 pub const SUBSCRIBER_COUNTS_AGE: Duration = Duration::from_secs(1);
@@ -425,8 +432,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const TLS_READS_MAX: usize = 16;
 /// How often the files of the TLS certificate and key are looked at for a change.
 pub const TLS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// Bytes of answers over HTTP/2 that wait for their clients: one connection can ask for many, and
-/// take none of them.
+/// Bytes of large answers that wait for their clients, who may ask for many and take none of them.
 pub const ANSWERS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Requests and streams of one HTTP/2 connection at a time.
 pub const HTTP2_STREAMS_MAX: u32 = 128;
@@ -453,6 +459,8 @@ pub const HTTP2_SEND_BUFFER_BYTES_MAX: usize = 64 * 1024;
 pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the client may take to answer that.
 pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of an answer that hyper has at a time over HTTP/1, beside its own buffer.
+pub const HTTP1_PIECE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that are moved at once from a shard into an HTTP/2 stream: one frame.
 pub const CARRY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that wait between a shard and an HTTP/2 stream, as the kernel counts them.

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bellwire_model::limits::{
-    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, MEMORY_FULL_PERCENT,
-    MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
+    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, LARGE_BODIES_MAX,
+    MEMORY_FULL_PERCENT, MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
 };
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
@@ -38,6 +38,8 @@ pub(crate) struct Admission {
     memory_is_full: AtomicBool,
     /// Bytes of bodies that are being read.
     bodies: Arc<Semaphore>,
+    /// Large bodies that are worked through.
+    large_bodies: Semaphore,
     /// Pages of history that are read and made into answers.
     pages: Semaphore,
     /// Bytes of answers that their clients are yet to take.
@@ -93,6 +95,7 @@ impl Admission {
             memory_is_near: AtomicBool::new(false),
             memory_is_full: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
+            large_bodies: Semaphore::new(LARGE_BODIES_MAX),
             pages: Semaphore::new(JOURNAL_READERS_MAX),
             answers: Arc::new(Semaphore::new(ANSWERS_BYTES_MAX)),
         }
@@ -168,6 +171,11 @@ impl Admission {
                 format!("bodies of {BODIES_BYTES_MAX} bytes are under way, the most at a time");
             Problem::new(Code::PublishersBusy, detail).retry_after(1)
         })
+    }
+
+    /// Waits for the turn to work through a large body.
+    pub(crate) async fn large_body(&self) -> SemaphorePermit<'_> {
+        self.large_bodies.acquire().await.expect("never closed")
     }
 
     /// Waits for the turn to read a page and to make an answer of it: more at a time would be no

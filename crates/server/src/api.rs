@@ -29,7 +29,7 @@ use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Spread, Subscriptions, TopicRates};
 use bellwire_wire::problem::{Code, Problem};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::prometheus::Queries;
@@ -112,13 +112,21 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/board.js", get(web::board_js))
         .route("/attend.js", get(web::attend_js))
         .route("/icon.svg", get(web::icon))
-        .fallback(|| async {
-            Refused(Problem::new(Code::NotFound, "see /openapi.json for what there is"))
-        })
+        .fallback(nothing_there)
         .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::from_fn(check_query))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .with_state(app)
+}
+
+/// Answers for a path that is none.
+async fn nothing_there(uri: Uri) -> Refused {
+    let detail = if uri.path().ends_with('/') {
+        "no path ends in `/` here: leave it out, and see /openapi.json for what there is"
+    } else {
+        "see /openapi.json for what there is"
+    };
+    Refused(Problem::new(Code::NotFound, detail))
 }
 
 /// Which methods there are is told by the header `Allow`, which axum adds.

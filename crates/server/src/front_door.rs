@@ -16,8 +16,10 @@
 //! gives the socket back before anything of the answer is written.
 
 mod accept;
+mod answer;
 mod carry;
 mod farewell;
+mod framing;
 mod head;
 mod http1;
 mod http2;
@@ -30,6 +32,7 @@ mod stream;
 mod takeover;
 
 pub(crate) use accept::{Door, serve};
+pub(crate) use carry::stream_headers;
 #[cfg(feature = "fuzzing")]
 pub(crate) use head::decide;
 pub(crate) use stream::Peer;

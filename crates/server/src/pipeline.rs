@@ -163,9 +163,8 @@ impl Server {
             figures: Arc::clone(&figures),
             allowed_origins: config.allowed_origins.clone(),
         };
-        let router = api::router(Arc::new(app));
         let door = Door {
-            router,
+            router: api::router(Arc::new(app)),
             tls,
             spread: Arc::clone(&spread),
             figures,

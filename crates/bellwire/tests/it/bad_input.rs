@@ -166,12 +166,17 @@ fn a_head_that_does_not_end_is_given_up() {
     later.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(later.answer().status, 200);
     later.send("GET /healthz HTTP/1.1\r\nX-Slow: ");
+    let mut pipelined = Raw::connect(server.address());
+    pipelined.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nX-Slow: ");
+    assert_eq!(pipelined.answer().status, 200);
     let answer = raw(server.address(), b"GET /v1/events?topic=a HTTP/1.1\r\nX-Slow: ");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("head_timeout"), "{answer}");
     // A later one has as long: silence between two requests is another matter.
-    assert_problem(&later.answer(), 408, "head_timeout");
-    assert_eq!(later.rest(), b"");
+    for mut later in [later, pipelined] {
+        assert_problem(&later.answer(), 408, "head_timeout");
+        assert_eq!(later.rest(), b"");
+    }
 }
 
 #[test]

@@ -42,25 +42,58 @@ fn a_head_that_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
         ("GET /v1/events?topic=a HTTP/1.1\r\n\r\n".to_owned(), 400, "head_malformed"),
         (format!("{post}: chunked, chunked\r\n\r\n{chunked}"), 400, "head_malformed"),
         (format!("{post}: gzip, chunked\r\n\r\n{chunked}"), 501, "transfer_coding_unsupported"),
+        (
+            format!("{post}: chunked\r\nContent-Length: 3\r\n\r\n{chunked}"),
+            400,
+            "head_malformed",
+        ),
+        (
+            "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            400,
+            "head_malformed",
+        ),
+        (
+            "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".to_owned(),
+            400,
+            "head_malformed",
+        ),
+        (
+            "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na".to_owned(),
+            400,
+            "head_malformed",
+        ),
+        ("GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n".to_owned(), 400, "head_malformed"),
+        (
+            format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(9_000)),
+            431,
+            "head_too_large",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(70)),
+            431,
+            "head_too_large",
+        ),
     ];
+    let healthy = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     for (text, status, code) in cases {
-        let mut first = Raw::connect(server.address());
-        let mut later = Raw::connect(server.address());
-        later.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
-        assert_eq!(later.answer().status, 200);
-        for (raw, place) in [(&mut first, "first"), (&mut later, "later")] {
-            raw.send(&text);
+        for (place, before) in [("first", ""), ("later", healthy), ("pipelined", healthy)] {
+            let mut raw = Raw::connect(server.address());
+            if place == "pipelined" {
+                raw.send(format!("{before}{text}"));
+                assert_eq!(raw.answer().status, 200);
+            } else {
+                if !before.is_empty() {
+                    raw.send(before);
+                    assert_eq!(raw.answer().status, 200);
+                }
+                raw.send(&text);
+            }
             let answer = raw.answer();
             assert_eq!(answer.status, status, "{place}: {text}: {}", answer.text());
             assert_eq!(answer.json()["code"], code, "{place}: {text}");
             assert_eq!(raw.rest(), b"", "{place}: the connection ends: {text}");
         }
     }
-    // Here hyper drops the length, and nothing tells that there was one: the first head does.
-    let both = format!("{post}: chunked\r\nContent-Length: 3\r\n\r\n{chunked}");
-    assert_eq!(ask(server.address(), &both).status, 400);
-    let folded = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n";
-    assert_eq!(ask(server.address(), folded).status, 400);
     let old = ask(server.address(), "GET /healthz HTTP/1.0\r\n\r\n");
     assert_eq!(old.status, 200, "HTTP/1.0 knows no `Host`");
 }
@@ -272,4 +305,104 @@ fn methods_that_a_path_does_not_take_are_told_which_it_takes() {
     let options = send("OPTIONS", "/v1/topics/a");
     assert_eq!(options.status, 204, "{}", options.text());
     assert_eq!(options.header("allow"), Some(allowed));
+}
+
+#[test]
+fn requests_in_one_write_are_answered_one_after_another() {
+    let server = Server::start();
+    let chunked = "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3;x=y\r\n[1,\r\n2\r\n2]\r\n0\r\nMore: yes\r\n\r\n";
+    let long = "x".repeat(100_000);
+    let counted = format!(
+        "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{long}",
+        long.len()
+    );
+    let get = "GET /v1/topics/a?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n";
+    // A line behind a body that does not belong to it is passed over (RFC 9112, 2.2).
+    let all = [chunked, &counted, "\r\n", get, chunked, get].concat();
+    let statuses = [201, 201, 200, 201, 200];
+    for size in [all.len(), 1_000, 97] {
+        let mut raw = Raw::connect(server.address());
+        for piece in all.as_bytes().chunks(size) {
+            raw.send(piece);
+        }
+        for status in statuses {
+            assert_eq!(raw.answer().status, status, "in pieces of {size}");
+        }
+    }
+    let kept = crate::harness::get(server.address(), "/v1/topics/a").json();
+    assert_eq!(kept["events"].as_array().expect("events").len(), 9);
+}
+
+#[test]
+fn who_asks_whether_to_send_a_body_is_told_to_go_on() {
+    let server = Server::start();
+    let head = "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    let mut raw = Raw::connect(server.address());
+    // Twice: the connection goes on.
+    for _ in 0..2 {
+        raw.send(head);
+        assert_eq!(raw.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+        raw.send("hello");
+        assert_eq!(raw.answer().status, 201);
+    }
+    // Who does not wait may be told so or not, and is answered once.
+    raw.send(format!("{head}hello"));
+    let mut answer = raw.answer();
+    if answer.status == 100 {
+        answer = raw.answer();
+    }
+    assert_eq!(answer.status, 201);
+    // There is nothing to go on with: a request without a body, one of HTTP/1.0, one that is
+    // refused for its head alone.
+    raw.send("GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(raw.answer().status, 200);
+    let old =
+        "POST /v1/topics/a HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello";
+    assert_eq!(ask(server.address(), old).status, 201);
+    let reserved = head.replace("/v1/topics/a", "/v1/topics/alerts/active");
+    let mut raw = Raw::connect(server.address());
+    raw.send(reserved.replace("Content-Length: 5", "Content-Length: 2000000"));
+    let answer = raw.answer();
+    assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
+}
+
+#[test]
+fn head_says_what_get_would_and_waits_for_nothing() {
+    let server = Server::start();
+    let mut raw = Raw::connect(server.address());
+    let mut head = |path: &str, headers: &str| {
+        raw.send(format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"));
+        let head = raw.until("\r\n\r\n").to_ascii_lowercase();
+        // That there is no body shows with the next answer.
+        raw.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(raw.answer().status, 200, "{path}: {head}");
+        head
+    };
+    let poll = head("/v1/events?topic=a&wait=60s", "Accept: application/json\r\n");
+    assert!(poll.starts_with("http/1.1 200 "), "{poll}");
+    assert!(poll.contains("content-type: application/json\r\n"), "{poll}");
+    assert!(poll.contains("cache-control: no-store\r\n"), "{poll}");
+    let upgrade = crate::harness::frames::UPGRADE;
+    for headers in ["", upgrade] {
+        let stream = head("/v1/events?topic=a", headers);
+        assert!(stream.starts_with("http/1.1 200 "), "{stream}");
+        for line in ["content-type: text/event-stream\r\n", "cache-control: no-store\r\n"] {
+            assert!(stream.contains(line), "{stream}");
+        }
+    }
+    let wrong = head("/v1/events?topic=a&after=yesterday", "Accept: application/json\r\n");
+    assert!(wrong.starts_with("http/1.1 400 "), "{wrong}");
+}
+
+#[test]
+fn a_slash_too_many_is_told() {
+    let server = Server::start();
+    for path in ["/v1/events/?topic=a", "/v1/topics/", "/healthz/", "/api/v1/query/?query=up"] {
+        let answer = get(server.address(), path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.json()["detail"].as_str().is_some_and(|it| it.contains("leave it out")));
+    }
+    let topic = get(server.address(), "/v1/topics/a/");
+    assert_eq!((topic.status, &topic.json()["code"]), (400, &"topic_invalid".into()));
 }

@@ -3,7 +3,9 @@
 use std::io::Read;
 
 use axum::body::{Body, HttpBody};
-use bellwire_model::limits::{BODY_BYTES_MAX, BODY_TIMEOUT, NESTING_MAX};
+use bellwire_model::limits::{
+    BODY_BYTES_MAX, BODY_TIMEOUT, INFLATION_ASSUMED, LARGE_BODY_BYTES_MIN, NESTING_MAX,
+};
 use bellwire_model::{is_nested_deeper, without_byte_order_mark};
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
@@ -38,10 +40,25 @@ pub(super) async fn read(
         Problem::new(Code::BodyTimeout, detail)
     })??;
     if coding == Coding::Gzip {
-        held.bytes = inflate(&held.bytes, bytes_max)?;
+        let bytes = held.bytes.len().saturating_mul(INFLATION_ASSUMED);
+        held.bytes = work_through(admission, bytes, || inflate(&held.bytes, bytes_max)).await?;
         held.place.merge(admission.body(held.bytes.len())?);
     }
     Ok(held)
+}
+
+/// Does work that grows with the bytes of a body: what is little at once, the rest when its turn
+/// comes. The runtime's other tasks are given to another thread meanwhile.
+pub(super) async fn work_through<T>(
+    admission: &Admission,
+    bytes: usize,
+    work: impl FnOnce() -> T,
+) -> T {
+    if bytes < LARGE_BODY_BYTES_MIN {
+        return work();
+    }
+    let _turn = admission.large_body().await;
+    tokio::task::block_in_place(work)
 }
 
 /// How a body is compressed.

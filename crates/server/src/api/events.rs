@@ -16,7 +16,7 @@ use hyper::ext::Protocol;
 
 use super::App;
 use super::body::header as text_of;
-use crate::front_door::Passage;
+use crate::front_door::{Passage, stream_headers};
 use crate::page::Page;
 use crate::problem::Refused;
 
@@ -27,8 +27,9 @@ pub(super) async fn events(
 ) -> Result<Response, Refused> {
     let Parts { method, uri, version, headers, extensions, .. } = parts;
     let handshake = match extensions.get::<Protocol>() {
-        // It knows no upgrades, so what it says of them does not count.
-        None if version < Version::HTTP_11 => None,
+        // HTTP/1.0 knows no upgrades, and a WebSocket begins with `GET`: what else says of them does
+        // not count.
+        None if version < Version::HTTP_11 || method != Method::GET => None,
         None => Handshake::of_http1(&headers)?,
         protocol => Handshake::of_http2(protocol.map(Protocol::as_str), &headers)?,
     };
@@ -53,8 +54,10 @@ pub(super) async fn events(
     };
     match EventsRequest::parse(asked)? {
         EventsRequest::Stream(stream) if method == Method::HEAD => {
-            Ok([(header::CONTENT_TYPE, stream.form.encoding.content_type())].into_response())
+            Ok(stream_headers(&stream).into_response())
         }
+        // What the answer would be is not waited for: nobody would see it.
+        EventsRequest::Poll(_) if method == Method::HEAD => Ok(POLL_HEADERS.into_response()),
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.allowed_origins).map(Box::new);
             Ok(passage.open(stream).await?)
@@ -83,6 +86,8 @@ pub(super) fn answer_json(answer: &PollAnswer) -> Response {
     let gap = answer.gap.as_ref().map(|(gap, filters)| bellwire_shards::gap(gap, filters));
     let events = answer.events.iter().map(|event| &event[..]);
     let json = json::page(events, gap.as_ref(), answer.values_left_out, Some(answer.cursor));
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (headers, json).into_response()
+    (POLL_HEADERS, json).into_response()
 }
+
+const POLL_HEADERS: [(HeaderName, &str); 2] =
+    [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];

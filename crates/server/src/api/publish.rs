@@ -10,15 +10,16 @@ use axum::response::{IntoResponse, Response};
 use bellwire_journal::Append;
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Topic, TopicError, without_byte_order_mark};
-use bellwire_shards::{Published, check_idempotency_key};
+use bellwire_shards::{Published, Results, check_idempotency_key};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::{self, BatchFormat, Publish};
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use serde_json::{Value, json};
 
 use super::App;
-use super::body::{header as text_of, read, read_batch};
+use super::body::{header as text_of, read, read_batch, work_through};
 use crate::problem::Refused;
 use bellwire_shards::wrong_escape;
 
@@ -42,7 +43,10 @@ pub(super) async fn one(
     key.map(publish::check_key).transpose().map_err(invalid)?;
     event_type.map(publish::check_event_type).transpose().map_err(invalid)?;
     let held = read(&app.admission, &headers, body, EVENT_BYTES_MAX).await?;
-    let body = publish::body(content_type, held.bytes)
+    let bytes = held.bytes.len();
+    let checked = || publish::body(content_type, held.bytes);
+    let body = work_through(&app.admission, bytes, checked)
+        .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
     let event = app.publisher.event(Publish { topic, key, event_type, body })?;
@@ -62,10 +66,25 @@ pub(super) async fn many(
     app.admission.publication()?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
     let held = read_batch(&app.admission, &headers, body).await?;
+    let (admission, bytes) = (&app.admission, held.bytes.len());
     let format = batch_format(content_type, &held.bytes);
-    let items = publish::batch(format, &held.bytes)
-        .map_err(|error| Problem::of_decoder(error.code(), error))?;
-    let mut results: Vec<Option<Value>> = Vec::with_capacity(items.len());
+    let read = || decode(&app, format, &held.bytes);
+    let Batch { events, refused } = work_through(admission, bytes, read).await?;
+    let published = app.publisher.publish(events).await?;
+    Ok(work_through(admission, bytes, || results_json(refused, published)).await)
+}
+
+/// A batch as it was sent.
+struct Batch {
+    events: Vec<Append>,
+    /// For each item what is wrong with it, or nothing.
+    refused: Vec<Option<Value>>,
+}
+
+fn decode(app: &App, format: BatchFormat, bytes: &Bytes) -> Result<Batch, Problem> {
+    let items =
+        publish::batch(format, bytes).map_err(|error| Problem::of_decoder(error.code(), error))?;
+    let mut refused = Vec::with_capacity(items.len());
     let mut events = Vec::with_capacity(items.len());
     for item in items {
         let event = match item {
@@ -75,20 +94,26 @@ pub(super) async fn many(
         match event {
             Ok(event) => {
                 events.push(Append { event, idempotency_key: None });
-                results.push(None);
+                refused.push(None);
             }
-            Err(error) => results.push(Some(json!({ "error": error }))),
+            Err(error) => refused.push(Some(error)),
         }
     }
-    let mut published = app.publisher.publish(events).await?.into_iter();
-    let mut fill = |result: Option<Value>| {
-        result.unwrap_or_else(|| match published.next().expect("one result each") {
+    Ok(Batch { events, refused })
+}
+
+/// What became of each item, in order.
+fn results_json(refused: Vec<Option<Value>>, published: Results) -> Response {
+    let mut published = published.into_iter();
+    let result = |refused: Option<Value>| match refused {
+        Some(error) => json!({ "error": error }),
+        None => match published.next().expect("one result each") {
             Ok(published) => published_json(published),
             Err(problem) => json!({ "error": rejection(&problem) }),
-        })
+        },
     };
-    let results: Vec<Value> = results.into_iter().map(&mut fill).collect();
-    Ok((StatusCode::OK, Json(json!({ "results": results }))).into_response())
+    let results: Vec<Value> = refused.into_iter().map(result).collect();
+    (StatusCode::OK, Json(json!({ "results": results }))).into_response()
 }
 
 /// `DELETE /v1/topics/{topic}?key=K`: deletes a key of a state topic.

@@ -17,7 +17,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderValue, StatusCode, header};
 
 use super::App;
-use super::body::{header as text_of, read_batch};
+use super::body::{header as text_of, read_batch, work_through};
 use crate::admission;
 use crate::front_door::Peer;
 use crate::problem::Refused;
@@ -32,7 +32,9 @@ pub(super) async fn json(
     app.admission.publication()?;
     let format = json::Format::from_content_type(text_of(&parts.headers, header::CONTENT_TYPE)?);
     let held = read_batch(&app.admission, &parts.headers, body).await?;
-    let mut decoded = json::decode(format, &held.bytes, clock::now())
+    let decode = || json::decode(format, &held.bytes, clock::now());
+    let mut decoded = work_through(&app.admission, held.bytes.len(), decode)
+        .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let accepted = take(&app, source_of(&parts.extensions), &mut decoded).await?;
     let summary = summary(&decoded, accepted);
@@ -61,7 +63,8 @@ pub(super) async fn line_protocol(
         .map_err(|error| invalid(&format!("`precision`: {error}")))?;
     app.admission.publication().map_err(of_problem)?;
     let held = read_batch(&app.admission, &parts.headers, body).await.map_err(of_problem)?;
-    let mut decoded = line_protocol::decode(&held.bytes, precision, clock::now());
+    let decode = || line_protocol::decode(&held.bytes, precision, clock::now());
+    let mut decoded = work_through(&app.admission, held.bytes.len(), decode).await;
     take(&app, source_of(&parts.extensions), &mut decoded).await.map_err(of_problem)?;
     let refused = (decoded.rejected > 0).then(|| {
         format!(

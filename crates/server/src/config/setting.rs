@@ -152,7 +152,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long streams keep events where `[[topic]]` says nothing else.",
         group: Group::Storage,
         is_list: false,
-        set: |config, values| positive(values, &mut config.retention_age),
+        set: |config, values| span_of_time(values, &mut config.retention_age),
     },
     Setting {
         key: "rules",
@@ -274,7 +274,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Silence after which a stream sends a heartbeat.",
         group: Group::Streams,
         is_list: false,
-        set: |config, values| positive(values, &mut config.heartbeat_interval),
+        set: |config, values| span_of_time(values, &mut config.heartbeat_interval),
     },
     Setting {
         key: "stall_timeout",
@@ -283,7 +283,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a client may take no byte although there is something to send.",
         group: Group::Streams,
         is_list: false,
-        set: |config, values| positive(values, &mut config.stall_timeout),
+        set: |config, values| span_of_time(values, &mut config.stall_timeout),
     },
     Setting {
         key: "shards",
@@ -341,7 +341,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a query may take, its wait for others included; it may ask for less.",
         group: Group::Limits,
         is_list: false,
-        set: |config, values| duration(values, &mut config.query_timeout),
+        set: |config, values| span_of_time(values, &mut config.query_timeout),
     },
     Setting {
         key: "query_samples_max",
@@ -402,7 +402,7 @@ fn path(values: &[String], target: &mut Option<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn positive(values: &[String], target: &mut std::time::Duration) -> Result<(), String> {
+fn span_of_time(values: &[String], target: &mut std::time::Duration) -> Result<(), String> {
     let value = one(values)?;
     let parsed = duration::parse(value).filter(|duration| !duration.is_zero());
     *target = parsed.ok_or_else(|| format!("expected {DURATION_FORM}; not `{value}`"))?;

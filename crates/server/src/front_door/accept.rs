@@ -181,14 +181,16 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
         Decision::Lean { request, head_bytes } => {
             Lean { stream, request, early: head[head_bytes..].into() }
         }
-        Decision::Replay => match http1::drive(Replay::new(head, stream), &door, draining).await {
-            Driven::Lean(lean) => lean,
-            Driven::Unread(stream) => return linger(stream).await,
-            Driven::Late(stream) => return refuse(stream, &head_timeout()).await,
-            Driven::Ended => return,
-        },
+        Decision::Replay => {
+            match http1::drive(Replay::of_requests(head, stream), &door, draining).await {
+                Driven::Lean(lean) => lean,
+                Driven::Unread(stream) => return linger(stream).await,
+                Driven::Refused(stream, problem) => return refuse(stream, &problem).await,
+                Driven::Ended => return,
+            }
+        }
         Decision::Http2 => {
-            let connection = http2::drive(Replay::new(head, stream), Arc::clone(&door), draining);
+            let connection = http2::drive(Replay::open(head, stream), Arc::clone(&door), draining);
             // It is large, and would make the task of every connection so.
             return Box::pin(connection).await;
         }

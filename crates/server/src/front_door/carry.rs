@@ -36,7 +36,7 @@ use crate::admission::{Descriptor, Needs};
 
 /// Opens a stream at a shard and answers with what it writes.
 pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, Problem> {
-    let headers = headers(&request);
+    let headers = stream_headers(&request);
     let (mut near, descriptor) = adopt(&one, request)?;
     // A shard that cannot take the stream closes it before it has written anything.
     let first = read_some(&mut near).await.unwrap_or_default();
@@ -52,7 +52,8 @@ pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, P
     Ok((headers, Body::new(carried)).into_response())
 }
 
-fn headers(request: &StreamRequest) -> HeaderMap {
+/// What the answer says of a stream, beyond how it is framed.
+pub(crate) fn stream_headers(request: &StreamRequest) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(handshake) = &request.handshake {
         for (name, value) in handshake.headers() {

@@ -30,14 +30,10 @@ pub(super) async fn read(
     allowed_origins: &Origins,
 ) -> Result<Option<Decision>, Problem> {
     loop {
-        if !head.is_empty() {
-            if let Some(decision) = decide(head, allowed_origins)? {
-                return Ok(Some(decision));
-            }
-            if head.len() >= HEAD_BYTES_MAX {
-                let detail = format!("a request's head has at most {HEAD_BYTES_MAX} bytes");
-                return Err(Problem::new(Code::HeadTooLarge, detail));
-            }
+        if !head.is_empty()
+            && let Some(decision) = decide(head, allowed_origins)?
+        {
+            return Ok(Some(decision));
         }
         let room = HEAD_BYTES_MAX - head.len();
         match stream.take(room as u64).read_buf(head).await {
@@ -64,11 +60,27 @@ pub(crate) fn decide(head: &[u8], allowed_origins: &Origins) -> Result<Option<De
         let detail = "this port speaks plain HTTP, and a TLS handshake came: use http://";
         return Err(Problem::new(Code::HeadMalformed, detail));
     }
+    parse(head, |request, head_bytes| match lean(request, allowed_origins) {
+        Some(request) => Decision::Lean { request, head_bytes },
+        None => Decision::Replay,
+    })
+}
+
+/// Reads the head at the beginning of `bytes`, and says what `then` makes of it. `None`: it is not
+/// complete yet.
+pub(super) fn parse<T>(
+    bytes: &[u8],
+    then: impl FnOnce(&Request<'_, '_>, usize) -> T,
+) -> Result<Option<T>, Problem> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = Request::new(&mut headers);
-    let head_bytes = match request.parse(head) {
-        Ok(Status::Partial) => return Ok(None),
-        Ok(Status::Complete(head_bytes)) => head_bytes,
+    let head_bytes = match request.parse(bytes) {
+        Ok(Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(None),
+        Ok(Status::Complete(head_bytes)) if head_bytes <= HEAD_BYTES_MAX => head_bytes,
+        Ok(_) => {
+            let detail = format!("a request's head has at most {HEAD_BYTES_MAX} bytes");
+            return Err(Problem::new(Code::HeadTooLarge, detail));
+        }
         Err(httparse::Error::TooManyHeaders) => {
             let detail = format!("a request has at most {HEADERS_MAX} headers");
             return Err(Problem::new(Code::HeadTooLarge, detail));
@@ -77,10 +89,7 @@ pub(crate) fn decide(head: &[u8], allowed_origins: &Origins) -> Result<Option<De
     };
     let version = if request.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     letter::check(version, request.headers.iter().map(|header| (header.name, header.value)))?;
-    Ok(Some(match lean(&request, allowed_origins) {
-        Some(request) => Decision::Lean { request, head_bytes },
-        None => Decision::Replay,
-    }))
+    Ok(Some(then(&request, head_bytes)))
 }
 
 /// The stream or WebSocket that the request asks for. Whatever is unusual, or wrong, is left to

@@ -6,9 +6,10 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
 use bellwire_shards::StreamRequest;
+use bellwire_wire::problem::Problem;
 use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,13 +19,13 @@ use tokio::sync::watch;
 use tower::Service;
 
 use super::Door;
+use super::answer::{self, Answer};
+use super::farewell::head_timeout;
 use super::leftover;
-use super::letter;
-use super::progress::{Answer, HeadDeadline, Progress};
+use super::progress::{HeadDeadline, Progress, Visit};
 use super::replay::Replay;
 use super::stream::Stream;
 use super::takeover::{Passage, Takeover};
-use crate::problem::Refused;
 
 /// How hyper's part in a connection ended.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub(super) enum Driven {
     Lean(Lean),
     /// A request has been answered, and more of its body comes.
     Unread(Stream),
-    /// A head that came behind others took too long.
-    Late(Stream),
+    /// A head that came behind others is none, or took too long.
+    Refused(Stream, Problem),
     /// There is nothing to add.
     Ended,
 }
@@ -51,7 +52,7 @@ pub(super) struct Lean {
 /// Why hyper is left.
 enum Turn {
     Taken(StreamRequest),
-    Late,
+    Refused(Problem),
     Ended,
 }
 
@@ -99,19 +100,25 @@ pub(super) async fn drive(
         {
             return Poll::Ready(Turn::Taken(request));
         }
-        head_deadline.poll(context).map(|()| Turn::Late)
+        if progress.is_flushed()
+            && let Some(problem) = progress.take_refusal()
+        {
+            return Poll::Ready(Turn::Refused(problem));
+        }
+        head_deadline.poll(context).map(|()| Turn::Refused(head_timeout()))
     })
     .await;
     if matches!(turn, Turn::Ended) && !progress.is_unread() {
         return Driven::Ended;
     }
     let parts = connection.into_parts();
-    let stream = parts.io.into_inner().into_stream();
+    let (stream, held) = parts.io.into_inner().into_parts();
     match turn {
         Turn::Taken(request) => {
-            Driven::Lean(Lean { stream, request, early: Box::from(&parts.read_buf[..]) })
+            let early = [&parts.read_buf[..], &held].concat().into();
+            Driven::Lean(Lean { stream, request, early })
         }
-        Turn::Late => Driven::Late(stream),
+        Turn::Refused(problem) => Driven::Refused(stream, problem),
         Turn::Ended => Driven::Unread(stream),
     }
 }
@@ -121,29 +128,23 @@ fn answer(
     mut request: Request<Incoming>,
     door: &Door,
     (passage, progress): (&Passage, &Arc<Progress>),
-) -> impl Future<Output = Result<Response<Answer>, Infallible>> + use<> {
-    let visit = progress.enter();
-    let progress = Arc::clone(progress);
-    let checked = letter::check_map(request.version(), request.headers());
+) -> impl Future<Output = Result<http::Response<Answer<Visit>>, Infallible>> + use<> {
+    let visit = Visit(Arc::clone(progress));
+    let (progress, admission) = (Arc::clone(progress), Arc::clone(&door.admission));
     let is_asking = request.headers().contains_key(header::EXPECT);
     request.extensions_mut().insert(passage.clone());
     let (parts, body) = request.into_parts();
     let (body, leftover) = leftover::lend(body);
-    let request = Request::from_parts(parts, body);
-    let answer = checked.map(|()| door.router.clone().call(request));
+    let answer = door.router.clone().call(Request::from_parts(parts, body));
     async move {
-        let (mut response, is_well_formed) = match answer {
-            Ok(answer) => (answer.await?, true),
-            Err(problem) => (Refused(problem).into_response(), false),
-        };
+        let response: Response = answer.await?;
         // To read what a client only offers would be to ask for it.
         let is_read = if is_asking { leftover.is_empty() } else { leftover.drain().await };
+        let mut response = answer::of(response, &admission, visit);
         if !is_read {
             progress.on_unread();
-        }
-        if !is_read || !is_well_formed {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        Ok(response.map(|body| Answer::new(body, visit)))
+        Ok(response)
     }
 }

@@ -16,7 +16,7 @@ use bellwire_model::limits::{
     HTTP2_STREAMS_MAX, KEEP_ALIVE_TIMEOUT, LINGER_TIMEOUT,
 };
 use http::{Method, Request};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -26,8 +26,9 @@ use tokio::time::sleep;
 use tower::Service;
 
 use self::meter::Metered;
-use self::patience::{Answer, Patient};
+use self::patience::Patience;
 use super::Door;
+use super::answer;
 use super::leftover;
 use super::letter;
 use super::replay::Replay;
@@ -37,12 +38,13 @@ use crate::problem::Refused;
 /// Serves requests until the connection ends, or has had none for a while.
 pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
     let (activity, peer) = (Arc::new(Activity::default()), replay.peer());
+    let patience = Patience::default();
     let answer = service_fn(|mut request: Request<Incoming>| {
         let busy = Arc::new(activity.enter());
         let upgrade =
             (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
         let is_tunnel = upgrade.is_some();
-        let admission = Arc::clone(&door.admission);
+        let (admission, patience) = (Arc::clone(&door.admission), patience.clone());
         let one = One { door: Arc::clone(&door), busy: Arc::clone(&busy), upgrade };
         request.extensions_mut().insert(Passage::One(one));
         request.extensions_mut().insert(peer);
@@ -66,16 +68,10 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
             if let Some(leftover) = leftover {
                 leftover.drain().await;
             }
-            let bytes = answer.body().size_hint().lower();
-            let permit = (bytes > ANSWER_BYTES_SMALL).then(|| admission.answer(bytes));
-            let (answer, permit) = match permit.transpose() {
-                Ok(permit) => (answer, permit),
-                Err(problem) => (Refused(problem).into_response(), None),
-            };
-            Ok::<_, Infallible>(answer.map(|body| Answer::new(body, (busy, permit))))
+            Ok::<_, Infallible>(answer::of(answer, &admission, patience.keep(busy)))
         }
     });
-    let connection = http2::Builder::new(Patient)
+    let connection = http2::Builder::new(patience.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
         .max_header_list_size(HTTP2_HEADER_LIST_BYTES_MAX)
@@ -109,9 +105,6 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         connection.as_mut().graceful_shutdown();
     }
 }
-
-/// Answers below this are not counted: most are, and a connection can have few of them.
-const ANSWER_BYTES_SMALL: u64 = 16 * 1024;
 
 /// One request of a connection, for whoever wants to answer it with a stream.
 #[derive(Clone, Debug)]

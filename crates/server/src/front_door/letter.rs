@@ -1,7 +1,6 @@
 //! The letter of HTTP: what hyper lets pass although the RFCs forbid it.
 //!
-//! The first head of a connection is checked as it came, later ones as hyper has read them: one
-//! opinion, whoever serves the request.
+//! Every head is checked as it came: one opinion, whoever serves the request.
 
 use http::{HeaderMap, Uri, header};
 
@@ -12,7 +11,8 @@ use bellwire_wire::problem::{Code, Problem};
 struct Letter<'a> {
     host: Option<&'a [u8]>,
     hosts: usize,
-    lengths: usize,
+    /// What `Content-Length` says, each time.
+    lengths: Vec<Option<u64>>,
     /// Transfer codings, in their order.
     codings: Vec<&'a [u8]>,
     /// Whether codings are named at all, be it none.
@@ -29,12 +29,15 @@ pub(super) fn check<'a>(
         letter.see(name, value);
     }
     letter.check_host(version)?;
+    letter.check_length()?;
     letter.check_codings(version)
 }
 
-/// [`check`] for headers that hyper has read.
-pub(super) fn check_map(version: http::Version, headers: &HeaderMap) -> Result<(), Problem> {
-    check(version, headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+/// The number of bytes that `Content-Length` says.
+pub(super) fn number(value: &[u8]) -> Option<u64> {
+    let text = value.trim_ascii();
+    let is_number = text.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
 }
 
 /// On HTTP/2 the authority stands in for `Host`, which may be there, too, and must say the same.
@@ -54,7 +57,7 @@ impl<'a> Letter<'a> {
         if name.eq_ignore_ascii_case("host") {
             (self.host, self.hosts) = (Some(value.trim_ascii()), self.hosts + 1);
         } else if name.eq_ignore_ascii_case("content-length") {
-            self.lengths += 1;
+            self.lengths.push(number(value));
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             self.names_codings = true;
             let codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -76,6 +79,17 @@ impl<'a> Letter<'a> {
         }
     }
 
+    /// RFC 9110, 8.6: the same number twice is that number.
+    fn check_length(&self) -> Result<(), Problem> {
+        match self.lengths.split_first() {
+            Some((None, _)) => Err(malformed("`Content-Length` is a number of bytes")),
+            Some((first, others)) if others.iter().any(|other| other != first) => {
+                Err(malformed("`Content-Length` says two things"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// RFC 9112, 6.1 and 6.3. Two opinions on where a body ends are how requests are smuggled.
     fn check_codings(&self, version: http::Version) -> Result<(), Problem> {
         if !self.names_codings {
@@ -86,7 +100,7 @@ impl<'a> Letter<'a> {
         if version < http::Version::HTTP_11 {
             return Err(malformed("HTTP/1.0 has no `Transfer-Encoding`"));
         }
-        if self.lengths > 0 {
+        if !self.lengths.is_empty() {
             return Err(malformed("`Content-Length` and `Transfer-Encoding` exclude each other"));
         }
         if chunked != 1 || !self.codings.last().as_ref().is_some_and(is_chunked) {
@@ -122,7 +136,7 @@ mod tests {
     fn heads_that_can_be_read_in_two_ways_are_refused() {
         let host = ("Host", "x");
         let coding = |value| [host, ("transfer-encoding", value)];
-        let cases: [(Headers<'_>, Option<Code>); 18] = [
+        let cases: [(Headers<'_>, Option<Code>); 23] = [
             (&[host], None),
             (&[("hOST", "example.com:8080")], None),
             (&[("host", "[::1]:80")], None),
@@ -132,6 +146,11 @@ mod tests {
             (&[("host", "a b")], Some(Code::HeadMalformed)),
             (&[("host", "me@a")], Some(Code::HeadMalformed)),
             (&[("host", "a/b")], Some(Code::HeadMalformed)),
+            (&[host, ("content-length", "3")], None),
+            (&[host, ("content-length", "3"), ("Content-Length", "3")], None),
+            (&[host, ("content-length", "3"), ("content-length", "4")], Some(Code::HeadMalformed)),
+            (&[host, ("content-length", "+3")], Some(Code::HeadMalformed)),
+            (&[host, ("content-length", "")], Some(Code::HeadMalformed)),
             (&coding("chunked"), None),
             (&coding("Chunked"), None),
             (&coding("gzip, chunked"), Some(Code::TransferCodingUnsupported)),

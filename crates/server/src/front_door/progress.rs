@@ -2,35 +2,40 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
-use axum::body::Body;
-use bellwire_model::limits::HEAD_TIMEOUT;
-use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
+use bellwire_model::limits::{HEAD_TIMEOUT, HTTP1_PIECE_BYTES_MAX};
+use bellwire_wire::problem::Problem;
 use tokio::time::{Sleep, sleep};
+
+use super::answer::Keep;
 
 /// What the socket, the requests and whoever drives both know of each other.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// Whether hyper has bytes that it has not written out.
     holds_bytes: AtomicBool,
-    /// Bytes that hyper has been given.
-    received: AtomicU64,
-    /// How many of them there were when the last request was answered.
-    received_at_rest: AtomicU64,
-    under_way: AtomicUsize,
     /// Whether a body was answered that has not been read to its end.
     is_unread: AtomicBool,
+    /// Whether a head has begun that is not complete.
+    has_begun_head: AtomicBool,
+    turn: Mutex<Turn>,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+struct Turn {
+    /// Whether hyper has a request whose answer has not gone.
+    is_hypers: bool,
+    /// Who waits for the next request.
+    waker: Option<Waker>,
+    /// The next head is none.
+    refusal: Option<Problem>,
 }
 
 impl Progress {
-    pub(super) fn on_read(&self, bytes: usize) {
-        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
     pub(super) fn on_write(&self) {
         self.holds_bytes.store(true, Ordering::Relaxed);
     }
@@ -52,62 +57,59 @@ impl Progress {
         self.is_unread.load(Ordering::Relaxed)
     }
 
-    pub(super) fn enter(self: &Arc<Self>) -> Visit {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        Visit(Arc::clone(self))
+    pub(super) fn on_head_begun(&self) {
+        self.has_begun_head.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a head has begun that is not complete.
-    fn has_begun_head(&self) -> bool {
-        let received = self.received.load(Ordering::Relaxed);
-        self.under_way.load(Ordering::Relaxed) == 0
-            && received > self.received_at_rest.load(Ordering::Relaxed)
+    /// hyper gets a whole head.
+    pub(super) fn on_head(&self) {
+        self.has_begun_head.store(false, Ordering::Relaxed);
+        self.turn.lock().expect("not poisoned").is_hypers = true;
+    }
+
+    /// The next head is refused.
+    pub(super) fn refuse(&self, problem: Problem) {
+        self.has_begun_head.store(false, Ordering::Relaxed);
+        self.turn.lock().expect("not poisoned").refusal = Some(problem);
+    }
+
+    /// What a head is refused with.
+    pub(super) fn take_refusal(&self) -> Option<Problem> {
+        self.turn.lock().expect("not poisoned").refusal.take()
+    }
+
+    /// Ready once hyper has done what it was given.
+    pub(super) fn poll_turn(&self, context: &Context<'_>) -> Poll<()> {
+        let mut turn = self.turn.lock().expect("not poisoned");
+        if !turn.is_hypers {
+            return Poll::Ready(());
+        }
+        turn.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether a head has begun that is not complete, and nothing else is to be waited for.
+    fn awaits_head(&self) -> bool {
+        self.has_begun_head.load(Ordering::Relaxed)
     }
 }
 
 /// A request until its answer has been written.
 #[derive(Debug)]
-pub(super) struct Visit(Arc<Progress>);
+pub(super) struct Visit(pub(super) Arc<Progress>);
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let received = self.0.received.load(Ordering::Relaxed);
-        self.0.received_at_rest.store(received, Ordering::Relaxed);
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        let mut turn = self.0.turn.lock().expect("not poisoned");
+        turn.is_hypers = false;
+        let waker = turn.waker.take();
+        drop(turn);
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 
-/// The body of an answer; its request is under way until this has gone.
-#[derive(Debug)]
-pub(super) struct Answer {
-    body: Body,
-    _visit: Visit,
-}
-
-impl Answer {
-    pub(super) fn new(body: Body, visit: Visit) -> Self {
-        Self { body, _visit: visit }
-    }
-}
-
-impl hyper::body::Body for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+impl Keep for Visit {
+    const PIECE_BYTES_MAX: usize = HTTP1_PIECE_BYTES_MAX;
 }
 
 /// The time that a head has which comes behind others: hyper counts the silence before it, too.
@@ -124,7 +126,7 @@ impl HeadDeadline {
 
     /// Ready when the head that has begun has taken too long.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if !self.progress.has_begun_head() {
+        if !self.progress.awaits_head() {
             self.sleep = None;
             return Poll::Pending;
         }

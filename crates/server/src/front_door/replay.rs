@@ -1,37 +1,67 @@
 //! A socket as hyper sees it: it gives back first what was already read from it, it knows whether
-//! hyper has written all that it had, and it gives up on a peer that takes nothing.
+//! hyper has written all that it had, and it gives up on a peer that takes nothing. Of HTTP/1 it
+//! lets one request through at a time, each with a head that is whole and in order.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bellwire_model::limits::STALL_TIMEOUT;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::framing::{Body, Chunks, Framing};
 use super::progress::Progress;
 use super::stream::{Peer, Stream};
 
-/// The bytes of a head, then the socket.
+/// What has come ahead, then the socket.
 #[derive(Debug)]
 pub(super) struct Replay {
-    head: Vec<u8>,
+    held: Vec<u8>,
+    /// Of which hyper has been given so many.
     given: usize,
+    /// Of which so many more belong to a head.
+    head_left: usize,
+    stage: Stage,
     stream: Stream,
     progress: Arc<Progress>,
     /// Runs while the peer takes no byte.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
+/// What hyper is given next.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// A head, once the request before it has been answered.
+    Head,
+    /// What is left of a body.
+    Body(Body),
+}
+
+/// Bytes of a head that are read at a time.
+const READ_BYTES: usize = 4096;
+
 impl Replay {
-    pub(super) fn new(head: Vec<u8>, stream: Stream) -> Self {
-        Self { head, given: 0, stream, progress: Arc::default(), stall: None }
+    /// Lets the requests of HTTP/1 through one at a time.
+    pub(super) fn of_requests(held: Vec<u8>, stream: Stream) -> Self {
+        Self { stage: Stage::Head, ..Self::open(held, stream) }
+    }
+
+    /// Lets everything through.
+    pub(super) fn open(held: Vec<u8>, stream: Stream) -> Self {
+        let (stage, progress) = (Stage::Body(Body::Endless), Arc::default());
+        Self { held, given: 0, head_left: 0, stage, stream, progress, stall: None }
     }
 
     pub(super) fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    /// The socket alone, and what has come of which hyper was not given anything.
+    pub(super) fn into_parts(mut self) -> (Stream, Vec<u8>) {
+        (self.stream, self.held.split_off(self.given))
     }
 
     /// Watches over bytes on their way: what takes too long fails.
@@ -53,9 +83,122 @@ impl Replay {
         self.stream.peer()
     }
 
-    /// The socket alone.
-    pub(super) fn into_stream(self) -> Stream {
-        self.stream
+    /// Gives some of what is held.
+    fn give(&mut self, buffer: &mut ReadBuf<'_>, bytes_max: usize) -> usize {
+        let rest = &self.held[self.given..];
+        let count = rest.len().min(buffer.remaining()).min(bytes_max);
+        buffer.put_slice(&rest[..count]);
+        self.given += count;
+        if self.given == self.held.len() {
+            (self.held, self.given) = (Vec::new(), 0);
+        }
+        count
+    }
+
+    /// Whether there is a head to give, and nothing else is under way. `false`: the peer has gone.
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            let is_hypers_turn = self.progress.poll_turn(context).is_pending();
+            if self.given < self.held.len() {
+                if is_hypers_turn {
+                    return Poll::Pending;
+                }
+                // Some clients end a body with a line that does not belong to it (RFC 9112, 2.2).
+                let is_line_end = |byte: &&u8| matches!(byte, b'\r' | b'\n');
+                self.given += self.held[self.given..].iter().take_while(is_line_end).count();
+                self.held.drain(..std::mem::take(&mut self.given));
+            }
+            if !self.held.is_empty() {
+                match Framing::read(&self.held) {
+                    Ok(Some(framing)) => {
+                        self.progress.on_head();
+                        self.head_left = framing.head_bytes;
+                        self.stage = Stage::Body(framing.body);
+                        return Poll::Ready(Ok(true));
+                    }
+                    Ok(None) => self.progress.on_head_begun(),
+                    Err(problem) => {
+                        // Whoever drives the connection answers.
+                        self.progress.refuse(problem);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            // While a request is under way this shows whether its client is still there.
+            let mut scratch = [0; READ_BYTES];
+            let mut read = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            self.held.extend_from_slice(read.filled());
+        }
+    }
+
+    /// Gives some of what comes, be it held or yet to be read.
+    fn poll_some(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        bytes_max: u64,
+    ) -> Poll<io::Result<()>> {
+        if self.given < self.held.len() {
+            self.give(buffer, usize::try_from(bytes_max).unwrap_or(usize::MAX));
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut (&mut self.stream).take(bytes_max)).poll_read(context, buffer)
+    }
+
+    /// Gives hyper what it may have of its request, or the next one.
+    fn poll_request(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if self.head_left > 0 {
+                self.head_left -= self.give(buffer, self.head_left);
+                return Poll::Ready(Ok(()));
+            }
+            match self.stage {
+                Stage::Head => {
+                    if !ready!(self.poll_head(context))? {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Stage::Body(Body::Bytes(0) | Body::Chunked(Chunks::End)) => {
+                    self.stage = Stage::Head;
+                }
+                Stage::Body(body) => return self.poll_body(context, buffer, body),
+            }
+        }
+    }
+
+    fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+        body: Body,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let bytes_max = if let Body::Bytes(left) = body { left } else { u64::MAX };
+        ready!(self.poll_some(context, buffer, bytes_max))?;
+        let given = &buffer.filled()[before..];
+        let body = match body {
+            Body::Bytes(left) => Body::Bytes(left - given.len() as u64),
+            Body::Chunked(mut chunks) => {
+                if let Some(end) = chunks.see(given) {
+                    // The rest belongs to the next request.
+                    self.held.splice(..self.given, given[end..].iter().copied());
+                    self.given = 0;
+                    buffer.set_filled(before + end);
+                }
+                Body::Chunked(chunks)
+            }
+            Body::Endless => body,
+        };
+        self.stage = Stage::Body(body);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -65,22 +208,7 @@ impl AsyncRead for Replay {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.given < self.head.len() {
-            let rest = &self.head[self.given..];
-            let count = rest.len().min(buffer.remaining());
-            buffer.put_slice(&rest[..count]);
-            self.given += count;
-            self.progress.on_read(count);
-            if self.given == self.head.len() {
-                self.head = Vec::new();
-                self.given = 0;
-            }
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.progress.on_read(buffer.filled().len() - before);
-        read
+        self.poll_request(context, buffer)
     }
 }
 

@@ -43,7 +43,7 @@ impl Stream {
     pub(super) fn peer(&self) -> Peer {
         let address = match self {
             Self::Plain(stream) => stream.peer_addr(),
-            Self::Tls(stream) => stream.get_ref().0.peer_addr(),
+            Self::Tls(stream) => stream.peer_addr(),
         };
         Peer(address.ok().map(|address| address.ip()))
     }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::filter::Query;
 use super::{App, Refusal, answer};
-use crate::api::body::{json as json_of, read_batch};
+use crate::api::body::{Held, json as json_of, read_batch, work_through};
 
 /// `GET /api/v2/alerts`, by fingerprint.
 pub(in crate::api) async fn list(
@@ -109,16 +109,8 @@ pub(in crate::api) async fn post(
     body: Body,
 ) -> Result<Response, Refusal> {
     let held = read_batch(&app.admission, &headers, body).await?;
-    let texts: Vec<PostedText> = json_of(&held)
-        .map_err(|error| Refusal::bad(format!("parsing alerts body failed: {error}")))?;
-    let mut errors: Vec<String> = Vec::new();
-    let mut posts = Vec::with_capacity(texts.len());
-    for text in texts {
-        match read(text) {
-            Ok(post) => posts.push(post),
-            Err(error) => errors.push(error),
-        }
-    }
+    let (posts, mut errors) =
+        work_through(&app.admission, held.bytes.len(), || read_all(&held)).await?;
     let resolve_timeout = app.alerting.config().resolve_timeout;
     let refused =
         app.alerting.request(move |desk, now| desk.plan_posts(now, posts, resolve_timeout)).await?;
@@ -134,6 +126,20 @@ pub(in crate::api) async fn post(
     } else {
         Err(Refusal::bad(errors.join("\n")))
     }
+}
+
+/// The alerts of a body, and what is wrong with the others.
+fn read_all(held: &Held) -> Result<(Vec<Post>, Vec<String>), Refusal> {
+    let texts: Vec<PostedText> = json_of(held)
+        .map_err(|error| Refusal::bad(format!("parsing alerts body failed: {error}")))?;
+    let (mut posts, mut errors) = (Vec::with_capacity(texts.len()), Vec::new());
+    for text in texts {
+        match read(text) {
+            Ok(post) => posts.push(post),
+            Err(error) => errors.push(error),
+        }
+    }
+    Ok((posts, errors))
 }
 
 fn read(text: PostedText) -> Result<Post, String> {

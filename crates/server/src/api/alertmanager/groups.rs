@@ -25,8 +25,8 @@ pub(in crate::api) async fn list(
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
-    let read = || groups(&app, &query, (&wanted, &receivers));
-    Ok(answer(app.large_reads.run(read).await?))
+    let read = || answer(groups(&app, &query, (&wanted, &receivers)));
+    Ok(app.large_reads.run(read).await?)
 }
 
 fn groups(app: &App, query: &Query<'_>, (wanted, receivers): (&Alerts, &Receivers)) -> Value {

@@ -1,208 +1,176 @@
 //! Patience with clients that do not take their answers.
 //!
 //! On HTTP/1 it is the socket that is full, and [`Replay`](super::Replay) gives up on it. On HTTP/2
-//! a client may refuse one answer and take others, or none: the socket stays free. hyper then holds
-//! a piece of the answer and asks the body for no more, which is how it shows here.
+//! a client may refuse one answer and take others, or none: the socket stays free. A piece of the
+//! answer then stays where it is, and none of those before it goes.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
 use bellwire_model::limits::{CARRY_BYTES_MAX, STALL_TIMEOUT};
-use bytes::Bytes;
-use hyper::body::{Body as _, Frame, SizeHint};
 use hyper::rt::Executor;
-use tokio::sync::OwnedSemaphorePermit;
+use rustc_hash::FxHashMap;
+use tokio::task;
 use tokio::time::{Sleep, sleep};
 
+use super::super::answer::Keep;
 use super::Busy;
 
-thread_local! {
-    /// What the body said that was asked last on this thread.
-    static SAID: Cell<Option<Said>> = const { Cell::new(None) };
+/// Runs what hyper makes of each request of one connection, and drops what its client takes nothing
+/// of for too long: that resets the stream, and leaves the others of its connection alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Patience(Arc<Mutex<FxHashMap<task::Id, Arc<Pace>>>>);
+
+impl Patience {
+    /// What the answer of the request is to be kept with whose task asks.
+    pub(super) fn keep(&self, busy: Arc<Busy>) -> Taking {
+        let paces = self.0.lock().expect("not poisoned");
+        let pace = task::try_id().and_then(|id| paces.get(&id).cloned());
+        Taking { pace: pace.unwrap_or_default(), _busy: busy }
+    }
+
+    fn watch<F>(&self, future: F) -> Watched<F> {
+        let (future, patience) = (Box::pin(future), self.clone());
+        Watched { future, patience, pace: Arc::default(), id: None, stall: None }
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    /// A piece of the answer.
-    Piece,
-    /// Nothing for now, or that this was all.
-    Nothing,
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Patience {
+    fn execute(&self, future: F) {
+        tokio::spawn(self.watch(future));
+    }
 }
 
-/// The body of an answer, in pieces that fit into a frame: hyper lets go of each before it asks for
-/// the next, so that little of an answer is out of reach when its client takes no more of it.
-#[derive(Debug)]
-pub(super) struct Answer {
-    body: Body,
-    rest: Bytes,
-    _held: Held,
+/// How many pieces of an answer hyper has had, and how many of them have gone.
+#[derive(Debug, Default)]
+struct Pace {
+    given: AtomicU64,
+    gone: AtomicU64,
+}
+
+impl Pace {
+    /// How many have gone, where more are to go.
+    fn waiting_at(&self) -> Option<u64> {
+        let gone = self.gone.load(Ordering::Relaxed);
+        (self.given.load(Ordering::Relaxed) > gone).then_some(gone)
+    }
 }
 
 /// What goes with the last of an answer.
-type Held = (Arc<Busy>, Option<OwnedSemaphorePermit>);
-
-impl Answer {
-    pub(super) fn new(body: Body, held: Held) -> Self {
-        Self { body, rest: Bytes::new(), _held: held }
-    }
-
-    fn poll_piece(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.rest.is_empty() {
-            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)?) else {
-                return Poll::Ready(None);
-            };
-            match frame.into_data() {
-                Ok(bytes) => self.rest = bytes,
-                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
-            }
-        }
-        let piece = self.rest.split_to(self.rest.len().min(CARRY_BYTES_MAX));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
+#[derive(Debug)]
+pub(super) struct Taking {
+    pace: Arc<Pace>,
+    _busy: Arc<Busy>,
 }
 
-impl hyper::body::Body for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
+impl Keep for Taking {
+    /// One frame.
+    const PIECE_BYTES_MAX: usize = CARRY_BYTES_MAX;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let piece = self.poll_piece(context);
-        let is_piece = matches!(piece, Poll::Ready(Some(Ok(_))));
-        SAID.set(Some(if is_piece { Said::Piece } else { Said::Nothing }));
-        piece
+    fn on_piece(&self) {
+        self.pace.given.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let rest = self.rest.len() as u64;
-        let mut hint = self.body.size_hint();
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint.set_lower(hint.lower() + rest);
-        hint
-    }
-}
-
-/// Runs what hyper makes of each request, and drops what its client takes nothing of for too long:
-/// that resets the stream, and leaves the others of its connection alone.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patient;
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Patient {
-    fn execute(&self, future: F) {
-        tokio::spawn(Watched { future: Box::pin(future), stall: None });
+    fn on_piece_gone(&self) {
+        self.pace.gone.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 struct Watched<F> {
     future: Pin<Box<F>>,
-    /// Runs while a piece waits for the client.
-    stall: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
+    pace: Arc<Pace>,
+    /// The task's, once it runs.
+    id: Option<task::Id>,
+    /// Runs while a piece waits for the client, and as many as this have gone.
+    stall: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl<F: Future<Output = ()>> Future for Watched<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        SAID.set(None);
+        if self.id.is_none() {
+            self.id = task::try_id();
+            let mut paces = self.patience.0.lock().expect("not poisoned");
+            paces.extend(self.id.map(|id| (id, Arc::clone(&self.pace))));
+        }
         if self.future.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        match SAID.take() {
-            Some(Said::Piece) => self.stall = Some(Box::pin(sleep(STALL_TIMEOUT))),
-            Some(Said::Nothing) => self.stall = None,
-            None => {}
+        loop {
+            let Some(gone) = self.pace.waiting_at() else {
+                self.stall = None;
+                return Poll::Pending;
+            };
+            match &mut self.stall {
+                Some((before, stall)) if *before == gone => {
+                    ready!(stall.as_mut().poll(context));
+                    return Poll::Ready(());
+                }
+                _ => self.stall = Some((gone, Box::pin(sleep(STALL_TIMEOUT)))),
+            }
         }
-        let Some(stall) = &mut self.stall else { return Poll::Pending };
-        stall.as_mut().poll(context)
+    }
+}
+
+impl<F> Drop for Watched<F> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.patience.0.lock().expect("not poisoned").remove(&id);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-    use std::future::poll_fn;
+    use std::future::pending;
 
-    use http_body_util::BodyExt;
     use tokio::time::Instant;
 
     use super::super::Activity;
     use super::*;
 
-    fn answer(body: Body) -> Answer {
-        Answer::new(body, (Arc::new(Arc::new(Activity::default()).enter()), None))
-    }
-
-    #[tokio::test]
-    async fn an_answer_comes_in_pieces_and_says_how_large_it_is() {
-        let bytes = Bytes::from(vec![7; CARRY_BYTES_MAX * 2 + 1]);
-        let mut answer = answer(Body::from(bytes.clone()));
-        assert_eq!(answer.size_hint().exact(), Some(bytes.len() as u64));
-        let mut seen = Vec::new();
-        while let Some(frame) = answer.frame().await {
-            let piece = frame.expect("no error").into_data().expect("data");
-            assert!(piece.len() <= CARRY_BYTES_MAX);
-            seen.extend_from_slice(&piece);
-            assert_eq!(answer.size_hint().exact(), Some((bytes.len() - seen.len()) as u64));
-        }
-        assert_eq!(seen, bytes);
-        assert!(answer.is_end_stream());
-    }
-
-    /// As hyper does: asks for a piece, and then waits for its client.
-    async fn hold_a_piece(mut answer: Answer) {
-        answer.frame().await.expect("a piece").expect("no error");
-        poll_fn(|_| Poll::<()>::Pending).await;
-    }
-
-    /// Asks again and again.
-    async fn take_all(mut answer: Answer) {
-        while answer.frame().await.is_some() {}
-    }
-
-    fn watched(future: impl Future<Output = ()>) -> impl Future<Output = ()> {
-        Watched { future: Box::pin(future), stall: None }
+    /// Runs what an answer does with its pieces.
+    async fn run<F: Future<Output = ()> + Send + 'static>(
+        answer: impl FnOnce(Taking) -> F + Send + 'static,
+    ) {
+        let patience = Patience::default();
+        let (own, busy) = (patience.clone(), Arc::new(Arc::new(Activity::default()).enter()));
+        let answer = async move { answer(own.keep(busy)).await };
+        tokio::spawn(patience.watch(answer)).await.expect("no panic");
+        assert!(patience.0.lock().expect("not poisoned").is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_who_takes_no_piece_is_given_up() {
         let begun = Instant::now();
-        watched(hold_a_piece(answer(Body::from("piece")))).await;
+        run(|taking| async move {
+            taking.on_piece();
+            pending::<()>().await;
+            drop(taking);
+        })
+        .await;
         assert_eq!(begun.elapsed(), STALL_TIMEOUT);
 
+        // Who takes one after another may be as slow as he likes.
+        let (begun, slow) = (Instant::now(), STALL_TIMEOUT / 2);
+        run(move |taking| async move {
+            for _ in 0..5 {
+                taking.on_piece();
+                sleep(slow).await;
+                taking.on_piece_gone();
+            }
+        })
+        .await;
+        assert_eq!(begun.elapsed(), slow * 5);
+
         // A body that has nothing to say for long is nobody's fault.
-        let begun = Instant::now();
-        let silence = STALL_TIMEOUT * 3;
-        watched(take_all(answer(Body::new(Silent(Box::pin(sleep(silence))))))).await;
+        let (begun, silence) = (Instant::now(), STALL_TIMEOUT * 3);
+        run(move |_| sleep(silence)).await;
         assert_eq!(begun.elapsed(), silence);
-    }
-
-    /// A body that says nothing, and ends.
-    struct Silent(Pin<Box<Sleep>>);
-
-    impl hyper::body::Body for Silent {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            context: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            self.0.as_mut().poll(context).map(|()| None)
-        }
     }
 }
