@@ -8,99 +8,11 @@ use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
 use bellwire_model::{Cursor, Epoch, Event, Offset};
 use bellwire_wire::http1::Frame;
-use bellwire_wire::ws::{self, Compression, Opcode};
-use bellwire_wire::{Deflater, gzip, json, msgpack, ndjson, sse};
+use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
+use bellwire_wire::{Deflater, json, msgpack, ndjson, sse};
 use bytes::Bytes;
 
-/// How a stream writes events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// Server-Sent Events that carry the event's JSON.
-    Sse,
-    /// Server-Sent Events that carry the published payload alone.
-    SseRaw,
-    /// One JSON object a line.
-    Ndjson,
-    /// JSON, each event in a frame of its own.
-    Json,
-    /// `MessagePack`, each event in a frame of its own.
-    Msgpack,
-}
-
-impl Framing {
-    /// The same with gzip within, where it is HTTP's.
-    #[must_use]
-    pub fn with_gzip(self) -> Self {
-        match self {
-            Self::Chunked | Self::GzipChunked => Self::GzipChunked,
-            Self::Plain | Self::GzipPlain => Self::GzipPlain,
-            Self::WebSocket(compression) => Self::WebSocket(compression),
-        }
-    }
-
-    pub fn is_gzip(self) -> bool {
-        matches!(self, Self::GzipChunked | Self::GzipPlain)
-    }
-
-    /// A payload of HTTP as it goes out.
-    pub fn wrap(self, payload: &[u8]) -> Bytes {
-        match self {
-            Self::Chunked => Frame::new(payload).chunked().clone(),
-            Self::Plain | Self::WebSocket(_) => Bytes::copy_from_slice(payload),
-            Self::GzipChunked => Frame::new(&stored(payload)).chunked().clone(),
-            Self::GzipPlain => stored(payload).into(),
-        }
-    }
-
-    /// A piece of a gzip stream as it goes out.
-    pub fn wrap_gzip(self, piece: &[u8]) -> Bytes {
-        match self {
-            Self::GzipChunked => Frame::new(piece).chunked().clone(),
-            _ => Bytes::copy_from_slice(piece),
-        }
-    }
-}
-
-/// A piece of a gzip stream that every reader passes on at once.
-fn stored(payload: &[u8]) -> Vec<u8> {
-    let mut piece = Vec::with_capacity(gzip::stored_bytes(payload.len()) + gzip::FLUSH.len());
-    gzip::write_stored(&mut piece, payload);
-    piece.extend_from_slice(&gzip::FLUSH);
-    piece
-}
-
-impl Encoding {
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Sse | Self::SseRaw => "text/event-stream",
-            Self::Ndjson => "application/x-ndjson",
-            Self::Json => "application/json",
-            Self::Msgpack => "application/msgpack",
-        }
-    }
-}
-
-/// What is around the events of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// HTTP/1.1's chunks.
-    Chunked,
-    /// Nothing: until the connection ends.
-    Plain,
-    /// Gzip within HTTP/1.1's chunks.
-    GzipChunked,
-    /// Gzip alone.
-    GzipPlain,
-    /// WebSocket's frames.
-    WebSocket(Compression),
-}
-
-/// The bytes that a connection is sent: with the same form they are the same for everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
-    pub encoding: Encoding,
-    pub framing: Framing,
-}
+use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm, stored};
 
 thread_local! {
     /// A compressor has some hundred KiB of state: each thread that encodes has one.
@@ -125,17 +37,6 @@ fn deflate<T>(act: impl FnOnce(&mut Deflater) -> T) -> T {
         DEFLATED_BYTES.set(deflater.deflated_bytes());
         done
     })
-}
-
-impl Form {
-    /// The transport's name.
-    pub fn transport(self) -> &'static str {
-        match self.encoding {
-            Encoding::Sse | Encoding::SseRaw => "sse",
-            Encoding::Ndjson => "ndjson",
-            Encoding::Json | Encoding::Msgpack => "websocket",
-        }
-    }
 }
 
 /// One event and its frames, each made by whoever needs it first.
@@ -199,21 +100,31 @@ impl Frames {
 
     /// The bytes of this form.
     pub fn bytes(&self, form: Form) -> &[u8] {
-        match form.framing {
-            Framing::Chunked => self.frame(form.encoding).chunked(),
-            Framing::Plain => self.frame(form.encoding).payload(),
-            Framing::GzipChunked => self.gzip(form.encoding).chunked(),
-            Framing::GzipPlain => self.gzip(form.encoding).payload(),
-            Framing::WebSocket(compression) => self.websocket(form.encoding, compression),
+        match form {
+            Form::Http(http) => match http.framing {
+                Framing::Chunked => self.body(http).chunked(),
+                Framing::Plain => self.body(http).payload(),
+            },
+            Form::WebSocket(websocket) => self.message(websocket),
+        }
+    }
+
+    /// [`bytes`](Self::bytes), shared.
+    pub fn shared(&self, form: Form) -> Bytes {
+        match form {
+            Form::Http(http) => match http.framing {
+                Framing::Chunked => self.body(http).chunked().clone(),
+                Framing::Plain => self.body(http).payload_bytes(),
+            },
+            Form::WebSocket(websocket) => self.message(websocket).clone(),
         }
     }
 
     /// How many bytes this form takes, before gzip.
     pub fn size_bytes(&self, form: Form) -> usize {
-        if form.framing.is_gzip() {
-            self.payload(form.encoding).len()
-        } else {
-            self.bytes(form).len()
+        match form.gzip() {
+            Some(http) => self.payload(http.encoding).len(),
+            None => self.bytes(form).len(),
         }
     }
 
@@ -222,14 +133,10 @@ impl Frames {
         self.frame(encoding).payload()
     }
 
-    /// [`bytes`](Self::bytes), shared.
-    pub fn shared(&self, form: Form) -> Bytes {
-        match form.framing {
-            Framing::Chunked => self.frame(form.encoding).chunked().clone(),
-            Framing::Plain => self.frame(form.encoding).payload_bytes(),
-            Framing::GzipChunked => self.gzip(form.encoding).chunked().clone(),
-            Framing::GzipPlain => self.gzip(form.encoding).payload_bytes(),
-            Framing::WebSocket(compression) => self.websocket(form.encoding, compression).clone(),
+    fn body(&self, http: HttpForm) -> &Frame {
+        match http.coding {
+            Coding::Identity => self.frame(http.encoding),
+            Coding::Gzip => self.gzip(http.encoding),
         }
     }
 
@@ -246,16 +153,15 @@ impl Frames {
             Encoding::Ndjson => self.others().ndjson.get_or_init(|| {
                 ndjson::line_frame(&json::event(self.epoch, self.offset, &self.event))
             }),
-            Encoding::Json | Encoding::Msgpack => unreachable!("they are WebSocket's"),
         }
     }
 
     fn gzip(&self, encoding: Encoding) -> &Frame {
         let others = self.others();
         let frame = match encoding {
+            Encoding::Sse => &others.sse_gzip,
             Encoding::SseRaw => &others.sse_raw_gzip,
             Encoding::Ndjson => &others.ndjson_gzip,
-            Encoding::Sse | Encoding::Json | Encoding::Msgpack => &others.sse_gzip,
         };
         frame.get_or_init(|| {
             let payload = self.payload(encoding);
@@ -267,26 +173,26 @@ impl Frames {
         })
     }
 
-    fn websocket(&self, encoding: Encoding, compression: Compression) -> &Bytes {
-        let (frames, opcode) = match encoding {
-            Encoding::Msgpack => (&self.others().msgpack, Opcode::Binary),
-            _ => (&self.others().json, Opcode::Text),
+    fn message(&self, form: WebSocketForm) -> &Bytes {
+        let (frames, opcode) = match form.subprotocol {
+            Subprotocol::Json => (&self.others().json, Opcode::Text),
+            Subprotocol::Msgpack => (&self.others().msgpack, Opcode::Binary),
         };
-        let plain = frames.plain.get_or_init(|| ws::frame(opcode, &self.encoded(encoding)));
-        match compression {
+        let plain = frames.plain.get_or_init(|| ws::frame(opcode, &self.encoded(form.subprotocol)));
+        match form.compression {
             Compression::Off => plain,
             Compression::Deflate => frames.deflated.get_or_init(|| {
-                let payload = self.encoded(encoding);
+                let payload = self.encoded(form.subprotocol);
                 let deflated = deflate(|deflater| deflater.frame(opcode, &payload));
                 deflated.unwrap_or_else(|| plain.clone())
             }),
         }
     }
 
-    fn encoded(&self, encoding: Encoding) -> Vec<u8> {
-        match encoding {
-            Encoding::Msgpack => msgpack::event(self.epoch, self.offset, &self.event),
-            _ => json::event(self.epoch, self.offset, &self.event),
+    fn encoded(&self, subprotocol: Subprotocol) -> Vec<u8> {
+        match subprotocol {
+            Subprotocol::Json => json::event(self.epoch, self.offset, &self.event),
+            Subprotocol::Msgpack => msgpack::event(self.epoch, self.offset, &self.event),
         }
     }
 
@@ -351,14 +257,26 @@ mod tests {
             body: Some(Body::Json(Bytes::from_static(b"{}"))),
         };
         let frames = Frames::new(Epoch::new(7), Some(Offset::new(1042)), event);
-        let http = [Encoding::Sse, Encoding::SseRaw, Encoding::Ndjson]
-            .map(|encoding| Form { encoding, framing: Framing::Chunked });
-        let websocket = [Encoding::Json, Encoding::Msgpack]
-            .map(|encoding| Form { encoding, framing: Framing::WebSocket(Compression::Deflate) });
-        for form in http.into_iter().chain(websocket) {
+        let mut forms = Vec::new();
+        for encoding in [Encoding::Sse, Encoding::SseRaw, Encoding::Ndjson] {
+            for coding in [Coding::Identity, Coding::Gzip] {
+                for framing in [Framing::Chunked, Framing::Plain] {
+                    forms.push(Form::Http(HttpForm { encoding, coding, framing }));
+                }
+            }
+        }
+        for subprotocol in [Subprotocol::Json, Subprotocol::Msgpack] {
+            for compression in [Compression::Off, Compression::Deflate] {
+                forms.push(Form::WebSocket(WebSocketForm { subprotocol, compression }));
+            }
+        }
+        let mut encoded_bytes = 0;
+        for form in forms {
             let (one, other) = (frames.bytes(form), frames.bytes(form));
             assert_eq!(one.as_ptr(), other.as_ptr(), "{form:?}");
             assert_eq!(one.as_ptr(), frames.shared(form).as_ptr(), "{form:?}");
+            assert!(frames.encoded_bytes() >= encoded_bytes.max(one.len()), "{form:?}");
+            encoded_bytes = frames.encoded_bytes();
         }
         let before = frames.json();
         assert!(frames.frame(Encoding::Ndjson).payload().starts_with(&before));

@@ -27,6 +27,7 @@
 mod controls;
 mod feed;
 mod figures;
+mod form;
 mod frames;
 mod history;
 mod percent;
@@ -42,7 +43,8 @@ mod topics;
 pub use controls::gap;
 pub use feed::{Batch, Committer, Destination, Feed};
 pub use figures::Figures;
-pub use frames::{Encoding, Form, Frames, Framing};
+pub use form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
+pub use frames::Frames;
 pub use history::HistoryReaders;
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};

@@ -28,6 +28,7 @@ mod pump;
 mod segments;
 mod socket;
 mod speech;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -10,7 +10,7 @@ use bellwire_wire::problem::{Code, Problem};
 
 use http::HeaderValue;
 
-use crate::frames::{Encoding, Form, Framing};
+use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::percent;
 
 mod handshake;
@@ -110,12 +110,9 @@ impl EventsRequest {
             }
             (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
-        let framing = if takes_gzip(asked.accept_encoding) {
-            asked.framing.with_gzip()
-        } else {
-            asked.framing
-        };
-        let form = Form { encoding, framing };
+        let coding =
+            if takes_gzip(asked.accept_encoding) { Coding::Gzip } else { Coding::Identity };
+        let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let (allow_origin, handshake) = (None, None);
         Ok(Self::Stream(StreamRequest { follows, start, form, allow_origin, handshake }))
     }

@@ -62,11 +62,11 @@ pub(crate) fn stream_headers(request: &StreamRequest) -> HeaderMap {
         }
         return headers;
     }
-    let content_type = request.form.encoding.content_type();
+    let content_type = request.form.content_type();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    if request.form.framing.is_gzip() {
+    if request.form.is_gzip() {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));

@@ -13,7 +13,7 @@ use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_wire::problem::Problem;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::connection::Subscription;
+use super::subscription::Subscription;
 use super::turn::Shard;
 use super::{PageRead, Token};
 use crate::frames::{self, Frames};

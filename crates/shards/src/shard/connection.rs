@@ -3,11 +3,11 @@
 
 use std::io::{self, Read};
 
-use bellwire_hub::Delivery;
 use bellwire_process::clock::Tick;
 
 use super::Place;
 use super::outlet::Outlet;
+use super::subscription::Subscription;
 use super::websocket::WebSocket;
 
 /// One client's connection.
@@ -51,13 +51,6 @@ impl Which {
             }
         }
     }
-}
-
-/// Where a subscriber is, and its place among the members of its lane.
-#[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) delivery: Delivery,
-    pub(super) place: u32,
 }
 
 // A connection costs O(1), whatever its lag.

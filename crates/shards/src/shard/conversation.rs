@@ -15,12 +15,11 @@ use bellwire_process::crash;
 use bellwire_wire::problem::Problem;
 use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{self, After, Request, RequestId};
-use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received};
+use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received, Subprotocol};
 
 use super::turn::Shard;
 use super::websocket::WebSocket;
 use super::{Answered, Done, Token, work};
-use crate::frames::Encoding;
 use crate::publisher::Published;
 use crate::requests::{Reply as Replied, Requests, SampleRejection, SamplesTaken};
 
@@ -135,17 +134,18 @@ impl Shard {
     }
 
     fn on_received(&mut self, token: Token, received: Received<'_>) {
-        let encoding = self.connections[token].outlet.form.encoding;
         let websocket = self.websocket(token);
-        let asked = match (received, encoding) {
+        let asked = match (received, websocket.subprotocol) {
             (Received::Ping(payload), _) => return websocket.reply(ws::pong(&payload)),
             (Received::Pong(_), _) => return,
             (Received::Close(close), _) => {
                 let code = close.map_or(CloseCode::NORMAL, |Close { code, .. }| code);
                 return self.end(token, code, "");
             }
-            (Received::Text(text), Encoding::Json) => crash::contain(|| request::read_json(&text)),
-            (Received::Binary(bytes), Encoding::Msgpack) => {
+            (Received::Text(text), Subprotocol::Json) => {
+                crash::contain(|| request::read_json(&text))
+            }
+            (Received::Binary(bytes), Subprotocol::Msgpack) => {
                 crash::contain(|| request::read_msgpack(&bytes))
             }
             (Received::Text(_), _) => {
@@ -301,11 +301,11 @@ impl Shard {
         if id.is_none() && !matches!(reply, Reply::Error { .. }) {
             return;
         }
-        let frame = match self.connections[token].outlet.form.encoding {
-            Encoding::Msgpack => ws::frame(Opcode::Binary, &reply.msgpack_for(id)),
-            _ => ws::frame(Opcode::Text, &reply.json_for(id)),
-        };
-        self.websocket(token).reply(frame);
+        let websocket = self.websocket(token);
+        websocket.reply(match websocket.subprotocol {
+            Subprotocol::Json => ws::frame(Opcode::Text, &reply.json_for(id)),
+            Subprotocol::Msgpack => ws::frame(Opcode::Binary, &reply.msgpack_for(id)),
+        });
     }
 
     /// Begins to end a conversation: nothing but a close frame follows what is being written.

@@ -8,10 +8,11 @@ use bellwire_process::jittered;
 use bellwire_wire::ByeReason;
 use mio::Events;
 
+use super::Token;
 use super::connection::Connection;
 use super::outlet::Account;
+use super::speech::Speech;
 use super::turn::Shard;
-use super::{Token, speech};
 
 impl Shard {
     /// Ends everybody's stream.
@@ -94,7 +95,7 @@ fn say_goodbye(connection: &mut Connection, account: &mut Account<'_>) {
         return;
     }
     let retry = jittered(DRAIN_RETURN);
-    outlet.put(speech::farewell(outlet.form, ByeReason::Drain, retry));
+    outlet.put(outlet.form.farewell(ByeReason::Drain, retry));
     let _ = outlet.flush(account);
     outlet.socket.end();
 }

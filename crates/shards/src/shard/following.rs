@@ -10,10 +10,11 @@ use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::request::RequestId;
 use bytes::Bytes;
 
+use super::Token;
 use super::connection::Which;
+use super::speech::Speech;
 use super::turn::Shard;
 use super::websocket::Added;
-use super::{Token, speech};
 
 impl Shard {
     /// Begins to follow more; the subscription catches up by itself. Returns what is to be said
@@ -48,8 +49,7 @@ impl Shard {
         let added = Added { subscription, covered, id: id.cloned() };
         self.websocket(token).added.push(added);
         let form = self.connections[token].outlet.form;
-        let gap =
-            gap.map(|gap| speech::control(form, &crate::controls::gap(&gap, asked.filters()), id));
+        let gap = gap.map(|gap| form.control(&crate::controls::gap(&gap, asked.filters()), id));
         Ok(gap)
     }
 

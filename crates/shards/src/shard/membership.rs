@@ -8,13 +8,15 @@ use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::BytesMut;
 
-use super::connection::{Connection, Subscription, Which};
+use super::connection::{Connection, Which};
 use super::outlet::Outlet;
 use super::socket::Socket;
+use super::speech::Speech;
+use super::subscription::Subscription;
 use super::turn::{self, Shard};
 use super::websocket::WebSocket;
 use super::{Handoff, Token, speech};
-use crate::frames::Framing;
+use crate::form::Form;
 
 impl Shard {
     /// Takes a connection in, and begins to serve it.
@@ -38,10 +40,10 @@ impl Shard {
             Socket::Pair(_) | Socket::Collector(_) => BytesMut::new(),
             Socket::Tcp(_) | Socket::Tls(_) => speech::opening(&request),
         };
-        opening.extend_from_slice(&speech::greeting(form));
+        opening.extend_from_slice(&form.greeting());
         if let Some(gap) = gap {
             let gap = crate::controls::gap(&gap, request.follows.filters());
-            opening.extend_from_slice(&speech::control(form, &gap, None));
+            opening.extend_from_slice(&form.control(&gap, None));
         }
         let now = self.ticker.now();
         let mut outlet = Outlet::new(socket, form, now);
@@ -50,20 +52,17 @@ impl Shard {
             // Most begin with nothing to catch up: all that there is to say goes out in one write.
             let cursor = self.hub.cursor(&main.delivery);
             let ready = Control::Ready { cursor, heartbeat_interval };
-            opening.extend_from_slice(&speech::control(form, &ready, None));
+            opening.extend_from_slice(&form.control(&ready, None));
             main.delivery.took_ready();
             outlet.told = cursor.offset;
         }
         outlet.put(opening.freeze());
         let mut websocket = None;
-        if let Framing::WebSocket(compression) = form.framing {
+        if let Form::WebSocket(spoken) = form {
             self.input.serial = self.input.serial.wrapping_add(1);
             let covered = request.handshake.map_or_else(Vec::new, |handshake| handshake.covered);
-            websocket = Some(Box::new(WebSocket::new(
-                self.input.serial,
-                principal,
-                (compression, covered),
-            )));
+            websocket =
+                Some(Box::new(WebSocket::new(self.input.serial, principal, (spoken, covered))));
         }
         let key = self.connections.insert(Connection::new(outlet, main, websocket, place));
         assert_eq!(key, token, "the slot that was vacant");
@@ -168,7 +167,7 @@ impl Shard {
         let cursor = self.hub.cursor(&connection.main.delivery);
         connection.outlet.told = cursor.offset;
         let ready = Control::Ready { cursor, heartbeat_interval };
-        let ready = speech::control(connection.outlet.form, &ready, added.id.as_ref());
+        let ready = connection.outlet.form.control(&ready, added.id.as_ref());
         self.websocket(token).reply(ready);
     }
 

@@ -3,16 +3,15 @@
 
 use std::io::{self, IoSlice, Write};
 
-use bellwire_hub::Arrival;
 use bellwire_model::Offset;
 use bellwire_model::limits::{GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX};
 use bellwire_process::clock::Tick;
 use bytes::{Buf, Bytes};
 
-use super::segments::Segments;
+use super::segments::{Piece, Segments, Upto};
 use super::socket::Socket;
 use super::work::Work;
-use crate::frames::{Form, Frames};
+use crate::form::Form;
 
 /// Where the bytes of one connection go.
 #[derive(Debug)]
@@ -35,19 +34,6 @@ pub(super) struct Account<'a> {
     pub(super) now: Tick,
     pub(super) work: &'a mut Work,
     pub(super) segments: &'a mut Segments,
-}
-
-/// One event of a write, and what the subscriber has once it is written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Piece<'a> {
-    pub(super) frames: &'a Frames,
-    pub(super) upto: Upto,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Upto {
-    Entry(Offset),
-    Value(Arrival),
 }
 
 impl Outlet {
@@ -124,8 +110,8 @@ impl Outlet {
             batch.push(piece);
         };
         account.work.events += batch.len() as u64;
-        if self.form.framing.is_gzip() && bytes >= GZIP_BYTES_MIN {
-            let segment = account.segments.segment(self.form, &batch);
+        if let Some(form) = self.form.gzip().filter(|_| bytes >= GZIP_BYTES_MIN) {
+            let segment = account.segments.segment(form, &batch);
             for piece in &batch {
                 taken(piece.upto);
             }

@@ -26,7 +26,7 @@ use super::pump::{Pumped, Tools};
 use super::socket::Socket;
 use super::turn::Shard;
 use super::{Handoff, ShardHandle, Token};
-use crate::frames::{Encoding, Form, Framing};
+use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
 use crate::stream_request::{PollRequest, StreamRequest};
 
@@ -44,7 +44,8 @@ impl Pending {
         let PollRequest { filters, start, wait } = request;
         let (collector, asked) = Collector::new(wait);
         // Its JSON is what a line has.
-        let form = Form { encoding: Encoding::Ndjson, framing: Framing::Plain };
+        let (encoding, coding, framing) = (Encoding::Ndjson, Coding::Identity, Framing::Plain);
+        let form = Form::Http(HttpForm { encoding, coding, framing });
         let follows = EffectiveFilter::from(filters);
         let handoff = Handoff {
             socket: Socket::Collector(collector),

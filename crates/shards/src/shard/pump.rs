@@ -10,8 +10,9 @@ use bellwire_wire::Control;
 use bellwire_wire::request::RequestId;
 
 use super::connection::Connection;
-use super::outlet::{Account, Outlet, Piece, Upto};
-use super::speech;
+use super::outlet::{Account, Outlet};
+use super::segments::{Piece, Upto};
+use super::speech::Speech;
 use crate::frames::{self, Frames};
 
 /// What a pump works with, beside the connection.
@@ -138,14 +139,14 @@ impl Stretch<'_> {
                     self.delivery.took_ready();
                     self.outlet.told = cursor.offset;
                     let ready = Control::Ready { cursor, heartbeat_interval };
-                    self.outlet.put(speech::control(self.outlet.form, &ready, None));
+                    self.outlet.put(self.outlet.form.control(&ready, None));
                 }
                 Next::Gap(gap) => {
                     self.delivery.took_gap(&gap);
                     let filters = tools.hub.filters(self.delivery.lane());
                     let gap = crate::controls::gap(&gap, filters);
                     let id = self.id.and_then(Option::as_ref);
-                    self.outlet.put(speech::control(self.outlet.form, &gap, id));
+                    self.outlet.put(self.outlet.form.control(&gap, id));
                 }
                 Next::Entries(entries) => self.write_entries(entries, &mut tools.account)?,
                 Next::Values(values) => self.write_values(values, &mut tools.account)?,

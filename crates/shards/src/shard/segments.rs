@@ -5,12 +5,27 @@
 
 use std::hash::{Hash, Hasher};
 
+use bellwire_hub::Arrival;
+use bellwire_model::Offset;
 use bellwire_model::limits::GZIP_SEGMENTS_MAX;
 use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::outlet::{Piece, Upto};
-use crate::frames::{self, Form};
+use crate::form::HttpForm;
+use crate::frames::{self, Frames};
+
+/// One event of a write, and what the subscriber has once it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece<'a> {
+    pub(super) frames: &'a Frames,
+    pub(super) upto: Upto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Upto {
+    Entry(Offset),
+    Value(Arrival),
+}
 
 /// The newest runs of a shard.
 #[derive(Debug, Default)]
@@ -21,14 +36,14 @@ pub(super) struct Segments {
 /// One run. Offsets and versions say what an event is, whatever lane it came by.
 #[derive(Debug)]
 struct Segment {
-    form: Form,
+    form: HttpForm,
     run: Vec<Upto>,
     bytes: Bytes,
 }
 
 impl Segments {
     /// These events as one piece of a gzip stream.
-    pub(super) fn segment(&mut self, form: Form, pieces: &[Piece<'_>]) -> Bytes {
+    pub(super) fn segment(&mut self, form: HttpForm, pieces: &[Piece<'_>]) -> Bytes {
         let mut hasher = FxHasher::default();
         for piece in pieces {
             piece.upto.hash(&mut hasher);
@@ -42,7 +57,7 @@ impl Segments {
         }
         let parts: Vec<&[u8]> =
             pieces.iter().map(|piece| piece.frames.payload(form.encoding)).collect();
-        let bytes = form.framing.wrap_gzip(&frames::gzip_segment(&parts));
+        let bytes = form.frame(&frames::gzip_segment(&parts));
         if self.by_hash.len() >= GZIP_SEGMENTS_MAX {
             self.by_hash.clear();
         }

@@ -5,44 +5,35 @@ use std::time::Duration;
 use bellwire_model::Cursor;
 use bellwire_wire::http1::LAST_CHUNK;
 use bellwire_wire::request::RequestId;
-use bellwire_wire::ws::{self, CloseCode, Opcode};
+use bellwire_wire::ws::{self, CloseCode, Opcode, Subprotocol};
 use bellwire_wire::{ByeReason, Control, control, gzip, ndjson, sse};
 use bytes::{Bytes, BytesMut};
 
-use crate::frames::{Encoding, Form, Framing};
+use crate::form::{Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::stream_request::StreamRequest;
 
 /// The head of the answer, and for SSE how long to wait before a reconnect.
 pub(super) fn opening(request: &StreamRequest) -> BytesMut {
     match &request.handshake {
         Some(handshake) => handshake.response_head(),
-        None => response_head(request),
+        None => match request.form {
+            Form::Http(http) => response_head(request, http),
+            // Whoever has shaken hands has answered.
+            Form::WebSocket(_) => BytesMut::new(),
+        },
     }
 }
 
-/// What a stream begins with, behind its head.
-pub(super) fn greeting(form: Form) -> Bytes {
-    let header =
-        if form.framing.is_gzip() { form.framing.wrap_gzip(&gzip::HEADER) } else { Bytes::new() };
-    match form.encoding {
-        Encoding::Sse | Encoding::SseRaw => {
-            let retry = sse::retry(crate::controls::jittered_retry());
-            [header, form.framing.wrap(&retry)].concat().into()
-        }
-        Encoding::Ndjson | Encoding::Json | Encoding::Msgpack => header,
-    }
-}
-
-fn response_head(request: &StreamRequest) -> BytesMut {
+fn response_head(request: &StreamRequest, http: HttpForm) -> BytesMut {
     let mut head = BytesMut::with_capacity(512);
     head.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: ");
-    head.extend_from_slice(request.form.encoding.content_type().as_bytes());
+    head.extend_from_slice(request.form.content_type().as_bytes());
     head.extend_from_slice(b"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
-    head.extend_from_slice(match request.form.framing {
-        Framing::Chunked | Framing::GzipChunked => b"Transfer-Encoding: chunked\r\n",
-        Framing::Plain | Framing::GzipPlain | Framing::WebSocket(_) => b"Connection: close\r\n",
+    head.extend_from_slice(match http.framing {
+        Framing::Chunked => b"Transfer-Encoding: chunked\r\n",
+        Framing::Plain => b"Connection: close\r\n",
     });
-    if request.form.framing.is_gzip() {
+    if http.is_gzip() {
         head.extend_from_slice(b"Content-Encoding: gzip\r\n");
     }
     // A cache, or a proxy's, must not give one client's form to another.
@@ -56,53 +47,116 @@ fn response_head(request: &StreamRequest) -> BytesMut {
     head
 }
 
-/// A control event; `id` names the request that it belongs to.
-pub(super) fn control(form: Form, said: &Control<'_>, id: Option<&RequestId>) -> Bytes {
-    match form.encoding {
-        Encoding::Sse | Encoding::SseRaw => form.framing.wrap(&sse::control(said)),
-        Encoding::Ndjson => form.framing.wrap(&ndjson::control(said)),
-        Encoding::Json => ws::frame(Opcode::Text, &said.json_for(id)),
-        Encoding::Msgpack => ws::frame(Opcode::Binary, &said.msgpack_for(id)),
-    }
+/// How a form says what is for one connection alone. With the bytes of events (`crate::Frames`) it is
+/// all that a transport writes.
+pub(super) trait Speech: Copy {
+    /// What a stream begins with, behind its head.
+    fn greeting(self) -> Bytes;
+
+    /// A control event; `id` names the request that it belongs to.
+    fn control(self, said: &Control<'_>, id: Option<&RequestId>) -> Bytes;
+
+    /// A sign of life, with the cursor where it moved.
+    fn heartbeat(self, moved: Option<Cursor>) -> Bytes;
+
+    /// The last words of a stream that the server ends.
+    fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes;
 }
 
-/// A sign of life, with the cursor where it moved.
-pub(super) fn heartbeat(form: Form, moved: Option<Cursor>) -> Bytes {
-    match form.encoding {
-        Encoding::Sse | Encoding::SseRaw => form.framing.wrap(&sse::heartbeat(moved)),
-        Encoding::Ndjson => form.framing.wrap(&ndjson::heartbeat(moved)),
-        Encoding::Json => {
-            with_ping(moved.map(|cursor| ws::frame(Opcode::Text, &control::heartbeat_json(cursor))))
+impl Speech for Form {
+    fn greeting(self) -> Bytes {
+        match self {
+            Self::Http(http) => http.greeting(),
+            Self::WebSocket(websocket) => websocket.greeting(),
         }
-        Encoding::Msgpack => with_ping(
-            moved.map(|cursor| ws::frame(Opcode::Binary, &control::heartbeat_msgpack(cursor))),
-        ),
+    }
+
+    fn control(self, said: &Control<'_>, id: Option<&RequestId>) -> Bytes {
+        match self {
+            Self::Http(http) => http.control(said, id),
+            Self::WebSocket(websocket) => websocket.control(said, id),
+        }
+    }
+
+    fn heartbeat(self, moved: Option<Cursor>) -> Bytes {
+        match self {
+            Self::Http(http) => http.heartbeat(moved),
+            Self::WebSocket(websocket) => websocket.heartbeat(moved),
+        }
+    }
+
+    fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes {
+        match self {
+            Self::Http(http) => http.farewell(reason, retry),
+            Self::WebSocket(websocket) => websocket.farewell(reason, retry),
+        }
     }
 }
 
-fn with_ping(heartbeat: Option<Bytes>) -> Bytes {
-    let ping = ws::ping(b"");
-    heartbeat.map_or(ping.clone(), |heartbeat| [heartbeat, ping].concat().into())
-}
+impl Speech for HttpForm {
+    fn greeting(self) -> Bytes {
+        let header = if self.is_gzip() { self.frame(&gzip::HEADER) } else { Bytes::new() };
+        match self.encoding {
+            Encoding::Sse | Encoding::SseRaw => {
+                let retry = sse::retry(crate::controls::jittered_retry());
+                [header, self.wrap(&retry)].concat().into()
+            }
+            Encoding::Ndjson => header,
+        }
+    }
 
-/// The last words of a stream that the server ends.
-pub(super) fn farewell(form: Form, reason: ByeReason, retry: Duration) -> Bytes {
-    let bye = control(form, &Control::Bye { reason, retry }, None);
-    let mut words = BytesMut::new();
-    match form.encoding {
+    fn control(self, said: &Control<'_>, _id: Option<&RequestId>) -> Bytes {
+        match self.encoding {
+            Encoding::Sse | Encoding::SseRaw => self.wrap(&sse::control(said)),
+            Encoding::Ndjson => self.wrap(&ndjson::control(said)),
+        }
+    }
+
+    fn heartbeat(self, moved: Option<Cursor>) -> Bytes {
+        match self.encoding {
+            Encoding::Sse | Encoding::SseRaw => self.wrap(&sse::heartbeat(moved)),
+            Encoding::Ndjson => self.wrap(&ndjson::heartbeat(moved)),
+        }
+    }
+
+    fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes {
+        let mut words = BytesMut::new();
         // An `EventSource` reads no control: this is how it learns when to come back.
-        Encoding::Sse | Encoding::SseRaw => {
-            words.extend_from_slice(&form.framing.wrap(&sse::retry(retry)));
-            words.extend_from_slice(&bye);
+        if self.encoding != Encoding::Ndjson {
+            words.extend_from_slice(&self.wrap(&sse::retry(retry)));
         }
-        Encoding::Ndjson => words.extend_from_slice(&bye),
-        Encoding::Json | Encoding::Msgpack => {
-            words.extend_from_slice(&bye);
-            words.extend_from_slice(&ws::close(CloseCode::GOING_AWAY, reason.as_str()));
+        words.extend_from_slice(&self.control(&Control::Bye { reason, retry }, None));
+        if self.framing == Framing::Chunked {
+            words.extend_from_slice(LAST_CHUNK);
+        }
+        words.freeze()
+    }
+}
+
+impl Speech for WebSocketForm {
+    fn greeting(self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn control(self, said: &Control<'_>, id: Option<&RequestId>) -> Bytes {
+        match self.subprotocol {
+            Subprotocol::Json => ws::frame(Opcode::Text, &said.json_for(id)),
+            Subprotocol::Msgpack => ws::frame(Opcode::Binary, &said.msgpack_for(id)),
         }
     }
-    if matches!(form.framing, Framing::Chunked | Framing::GzipChunked) {
-        words.extend_from_slice(LAST_CHUNK);
+
+    fn heartbeat(self, moved: Option<Cursor>) -> Bytes {
+        let ping = ws::ping(b"");
+        let Some(cursor) = moved else { return ping };
+        let heartbeat = match self.subprotocol {
+            Subprotocol::Json => ws::frame(Opcode::Text, &control::heartbeat_json(cursor)),
+            Subprotocol::Msgpack => ws::frame(Opcode::Binary, &control::heartbeat_msgpack(cursor)),
+        };
+        [heartbeat, ping].concat().into()
     }
-    words.freeze()
+
+    fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes {
+        let bye = self.control(&Control::Bye { reason, retry }, None);
+        [bye, ws::close(CloseCode::GOING_AWAY, reason.as_str())].concat().into()
+    }
 }

@@ -27,9 +27,10 @@ use super::lanes::LaneMembers;
 use super::outlet::Account;
 use super::pump::{self, Tools};
 use super::segments::Segments;
+use super::speech::Speech;
 use super::wheel::Wheel;
 use super::work::{self, Work};
-use super::{Handoff, Surroundings, Token, polls, speech};
+use super::{Handoff, Surroundings, Token, polls};
 use crate::feed::Batch;
 use crate::frames::{self, Frames};
 
@@ -453,7 +454,7 @@ impl Shard {
         // Only a cursor that moved is news.
         let moved = (cursor.offset > outlet.told).then_some(cursor);
         outlet.told = cursor.offset;
-        outlet.put(speech::heartbeat(outlet.form, moved));
+        outlet.put(outlet.form.heartbeat(moved));
         self.visit(token);
         Some(now + interval)
     }

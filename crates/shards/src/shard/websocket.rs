@@ -6,16 +6,18 @@ use std::io;
 use bellwire_model::limits::{BEATS_INCOMPLETE_MAX, PINGS_UNANSWERED_MAX, REQUESTS_IN_FLIGHT_MAX};
 use bellwire_model::{PacedFilter, Principal};
 use bellwire_wire::request::RequestId;
-use bellwire_wire::ws::{self, CloseCode, Compression, Decoder, Role};
+use bellwire_wire::ws::{self, CloseCode, Decoder, Role, Subprotocol};
 use bytes::{Bytes, BytesMut};
 
-use super::connection::Subscription;
 use super::outlet::{Account, Outlet};
+use super::subscription::Subscription;
+use crate::form::WebSocketForm;
 
 /// The talkative half of a connection.
 #[derive(Debug)]
 pub(super) struct WebSocket {
     pub(super) decoder: Decoder,
+    pub(super) subprotocol: Subprotocol,
     /// Whose requests these are.
     pub(super) principal: Principal,
     /// Tells a reply for this connection from one for an earlier connection with the same token.
@@ -61,10 +63,11 @@ impl WebSocket {
     pub(super) fn new(
         serial: u32,
         principal: Principal,
-        (compression, covered): (Compression, Vec<PacedFilter>),
+        (form, covered): (WebSocketForm, Vec<PacedFilter>),
     ) -> Self {
         Self {
-            decoder: Decoder::new(Role::Server, compression),
+            decoder: Decoder::new(Role::Server, form.compression),
+            subprotocol: form.subprotocol,
             principal,
             serial,
             added: Vec::new(),

@@ -6,7 +6,7 @@ use bellwire_wire::ws::{self, Compression, HandshakeError, Subprotocol};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, header};
 
-use crate::frames::{Encoding, Form, Framing};
+use crate::form::{Form, WebSocketForm};
 
 /// What a WebSocket was asked for, and how that is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +65,12 @@ impl Handshake {
 
     /// What the connection speaks from then on.
     pub fn form(&self) -> Form {
-        let encoding = match self.subprotocol.unwrap_or_default() {
-            Subprotocol::Json => Encoding::Json,
-            Subprotocol::Msgpack => Encoding::Msgpack,
-        };
+        let subprotocol = self.subprotocol.unwrap_or_default();
         let compression = match self.extensions {
             Some(_) => Compression::Deflate,
             None => Compression::Off,
         };
-        Form { encoding, framing: Framing::WebSocket(compression) }
+        Form::WebSocket(WebSocketForm { subprotocol, compression })
     }
 
     /// The headers of the answer, beyond those of every upgrade.
@@ -144,15 +141,16 @@ mod tests {
             ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits"),
         ];
         let agreed = Handshake::of_http1(&headers(&offers)).expect("valid").expect("a handshake");
-        let framing = Framing::WebSocket(Compression::Deflate);
-        assert_eq!(agreed.form(), Form { encoding: Encoding::Msgpack, framing });
+        let (subprotocol, compression) = (Subprotocol::Msgpack, Compression::Deflate);
+        let form = WebSocketForm { subprotocol, compression };
+        assert_eq!(agreed.form(), Form::WebSocket(form));
         let head = String::from_utf8(agreed.response_head().to_vec()).expect("text");
         assert!(head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
         assert!(head.contains("sec-websocket-protocol: bellwire.v1.msgpack\r\n"), "{head}");
 
         let plain = Handshake::of_http1(&headers(&[])).expect("valid").expect("a handshake");
-        let framing = Framing::WebSocket(Compression::Off);
-        assert_eq!(plain.form(), Form { encoding: Encoding::Json, framing });
+        let (subprotocol, compression) = (Subprotocol::Json, Compression::Off);
+        assert_eq!(plain.form(), Form::WebSocket(WebSocketForm { subprotocol, compression }));
         assert_eq!(plain.headers().count(), 1, "what was not offered is not answered");
     }
 

@@ -16,14 +16,15 @@ use bellwire_model::{
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
-use bellwire_wire::ws::{self, Compression, Opcode};
+use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use mio::Events;
 
 use super::super::turn::Shard;
 use super::super::work::Work;
 use super::super::{Handoff, ShardParts, Socket, Surroundings, Timing};
 use crate::feed::{Batch, Destination};
-use crate::frames::{self, Encoding, Form, Frames, Framing};
+use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
+use crate::frames::{self, Frames};
 use crate::history::HistoryReaders;
 use crate::requests::{Reply, Requests, SamplesReply};
 use crate::stream_request::StreamRequest;
@@ -127,10 +128,16 @@ impl Rig {
     }
 }
 
-pub(super) const SSE: Form = Form { encoding: Encoding::Sse, framing: Framing::Plain };
-pub(super) const SSE_GZIP: Form = Form { encoding: Encoding::Sse, framing: Framing::GzipPlain };
-pub(super) const WEBSOCKET: Form =
-    Form { encoding: Encoding::Json, framing: Framing::WebSocket(Compression::Deflate) };
+pub(super) const SSE: Form = sse(Coding::Identity);
+pub(super) const SSE_GZIP: Form = sse(Coding::Gzip);
+pub(super) const WEBSOCKET: Form = Form::WebSocket(WebSocketForm {
+    subprotocol: Subprotocol::Json,
+    compression: Compression::Deflate,
+});
+
+const fn sse(coding: Coding) -> Form {
+    Form::Http(HttpForm { encoding: Encoding::Sse, coding, framing: Framing::Plain })
+}
 
 /// The other end of a connection.
 pub(super) struct Client {
