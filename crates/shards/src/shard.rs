@@ -10,7 +10,9 @@
 //! A shard never blocks but in `poll`. A burst costs a connection one write, since it takes all
 //! that it is missing at once; a socket that is full waits for writability, and nothing piles up.
 
+mod agenda;
 mod catch_up;
+mod collecting;
 mod collector;
 mod compaction;
 mod connection;
@@ -19,10 +21,15 @@ mod drain;
 mod following;
 mod hoards;
 mod inbox;
+mod input;
 mod lag;
+mod laggards;
 mod lanes;
+mod ledger;
 mod membership;
 mod outlet;
+mod page_queue;
+mod parts;
 mod polls;
 mod pump;
 mod segments;
@@ -32,6 +39,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod visit;
 mod websocket;
 mod wheel;
 mod work;
@@ -50,10 +58,11 @@ use crate::stream_request::{PollRequest, StreamRequest};
 pub use collector::Collector;
 pub use hoards::held_bytes_max;
 pub(crate) use inbox::ShardHandle;
-pub use lag::{LagReport, Laggard, Lags};
+pub use laggards::{LagReport, Laggard, Lags};
+pub use parts::ShardParts;
 pub use polls::Pending;
 pub use socket::Socket;
-pub use turn::{ShardParts, spawn};
+pub use turn::spawn;
 
 /// A connection that leaves the front door for a shard.
 #[derive(Debug)]

@@ -20,9 +20,6 @@ const KNOWN: &[(&str, &str, &[&str])] = &[
     ("bellwire-journal", "disk", &["blocks", "present"]),
     ("bellwire-journal", "disk", &["place", "witness"]),
     ("bellwire-server", "front_door", &["accept", "carry", "http1", "http2", "takeover"]),
-    ("bellwire-shards", "shard", &["catch_up", "compaction", "lag", "polls", "turn"]),
-    ("bellwire-shards", "shard", &["connection", "websocket"]),
-    ("bellwire-shards", "shard", &["outlet", "segments"]),
 ];
 
 /// A module, as the names that lead to it from the crate's root.

@@ -17,7 +17,7 @@ use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{self, After, Request, RequestId};
 use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received, Subprotocol};
 
-use super::turn::Shard;
+use super::parts::Shard;
 use super::websocket::WebSocket;
 use super::{Answered, Done, Token, work};
 use crate::publisher::Published;
@@ -31,12 +31,12 @@ impl Shard {
 
     /// Reads what the client of a WebSocket says, until a visit's budget is used up.
     pub(super) fn listen(&mut self, token: Token) {
-        self.visit_began = self.work();
+        self.ledger.begin_visit(self.counts());
         let mut unheard = std::mem::take(&mut self.websocket(token).unheard);
         if !unheard.is_empty() {
             self.hear(token, &mut unheard);
         }
-        let mut scratch = std::mem::take(&mut self.input.scratch);
+        let mut scratch = self.input.borrow_scratch();
         let mut reads = 0;
         let has_more = loop {
             if reads == READS_PER_VISIT_MAX || self.has_visited_enough() {
@@ -47,7 +47,7 @@ impl Shard {
             }
             reads += 1;
         };
-        self.input.scratch = scratch;
+        self.input.give_back(scratch);
         if has_more && self.connections.contains(token) {
             self.queue(token);
         }
@@ -55,7 +55,7 @@ impl Shard {
 
     /// Whether what a client says has caused as much in this visit as it may.
     fn has_visited_enough(&self) -> bool {
-        self.work().since(&self.visit_began).uses_up(&work::VISIT)
+        self.ledger.visit(self.counts()).uses_up(&work::VISIT)
     }
 
     /// Breaks where there is nothing to read, or nobody to listen to.
@@ -73,7 +73,7 @@ impl Shard {
             Ok(0) => self.close(token),
             Ok(bytes) => {
                 websocket.pings_unanswered = 0;
-                self.work.read_bytes += bytes as u64;
+                self.ledger.add_read(bytes);
                 self.hear(token, &mut scratch[..bytes]);
                 return ControlFlow::Continue(());
             }
@@ -318,10 +318,10 @@ impl Shard {
     /// has a little time to end the connection itself: to close it while the client still sends
     /// would be a reset, which overtakes those words.
     pub(super) fn hang_up(&mut self, token: Token) {
-        let now = self.ticker.now();
+        let now = self.agenda.now();
         let connection = &mut self.connections[token];
         connection.outlet.socket.end();
-        connection.due_at = self.wheel.insert(token, now + clock::ticks(CLOSE_TIMEOUT));
+        connection.due_at = self.agenda.look_after(token, now + clock::ticks(CLOSE_TIMEOUT));
         self.websocket(token).on_ended();
         self.listen(token);
     }

@@ -11,15 +11,15 @@ use mio::Events;
 use super::Token;
 use super::connection::Connection;
 use super::outlet::Account;
+use super::parts::Shard;
 use super::speech::Speech;
-use super::turn::Shard;
 
 impl Shard {
     /// Ends everybody's stream.
     pub(super) fn drain(&mut self) {
         self.write_what_waits();
-        let mut account =
-            Account { now: self.ticker.now(), work: &mut self.work, segments: &mut self.segments };
+        let (work, segments) = self.ledger.open();
+        let mut account = Account { now: self.agenda.now(), work, segments };
         for (_, connection) in &mut self.connections {
             say_goodbye(connection, &mut account);
         }
@@ -29,20 +29,19 @@ impl Shard {
 
     /// Ends the streams that go through a pair, and answers the polls.
     pub(super) fn drain_carried(&mut self) {
-        let waiting = self.adoptions.len();
-        self.adoptions.retain(|handoff| !handoff.socket.is_pair());
-        let refused = waiting - self.adoptions.len();
+        let mut waiting = self.agenda.take_expected();
+        let before = waiting.len();
+        waiting.retain(|handoff| !handoff.socket.is_pair());
+        let refused = before - waiting.len();
+        self.agenda.expect(waiting);
         self.handle.0.connections.fetch_sub(refused, Ordering::Relaxed);
         self.write_what_waits();
         let is_pair = |token: &Token| self.connections[*token].outlet.socket.is_pair();
         let tokens = self.connections.iter().map(|(token, _)| token);
         let pairs: Vec<Token> = tokens.filter(is_pair).collect();
         for token in pairs {
-            let mut account = Account {
-                now: self.ticker.now(),
-                work: &mut self.work,
-                segments: &mut self.segments,
-            };
+            let (work, segments) = self.ledger.open();
+            let mut account = Account { now: self.agenda.now(), work, segments };
             say_goodbye(&mut self.connections[token], &mut account);
             self.close(token);
         }
@@ -54,7 +53,8 @@ impl Shard {
         while self.members.has_touched() {
             self.visit_touched();
         }
-        for token in std::mem::take(&mut self.queued) {
+        for _ in 0..self.agenda.queued() {
+            let Some(token) = self.agenda.next_queued() else { break };
             if let Some(connection) = self.connections.get_mut(token) {
                 connection.is_queued = false;
                 self.visit(token);
@@ -66,15 +66,15 @@ impl Shard {
     /// on them would be a reset, which overtakes what they were told last.
     fn wait_for_talkers(&mut self) {
         self.connections.retain(|_, connection| connection.websocket.is_some());
-        let until = self.ticker.now() + ticks(CLOSE_TIMEOUT);
+        let until = self.agenda.now() + ticks(CLOSE_TIMEOUT);
         let mut events = Events::with_capacity(1024);
-        while !self.connections.is_empty() && self.ticker.now() < until {
-            if self.poll.poll(&mut events, Some(self.ticker.until(until))).is_err() {
+        while !self.connections.is_empty() && self.agenda.now() < until {
+            if self.poll.poll(&mut events, Some(self.agenda.until(until))).is_err() {
                 return;
             }
             let tokens: Vec<Token> = events.iter().map(|event| event.token().0).collect();
             for token in tokens {
-                let scratch = &mut self.input.scratch;
+                let scratch = self.input.scratch();
                 if let Some(connection) = self.connections.get_mut(token)
                     && connection.drop_input(scratch, BODY_BYTES_MAX).is_err()
                 {

@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use super::Token;
 use super::connection::Which;
+use super::parts::Shard;
 use super::speech::Speech;
-use super::turn::Shard;
 use super::websocket::Added;
 
 impl Shard {
@@ -26,7 +26,7 @@ impl Shard {
         (topics, start): (Vec<PacedFilter>, Start),
     ) -> Result<Option<Bytes>, Problem> {
         // Each is held against each.
-        self.work.looks += (topics.len() * topics.len()) as u64;
+        self.ledger.add_looks(topics.len() * topics.len());
         let asked = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
         if self.websocket(token).added.len() >= SUBSCRIPTIONS_ADDED_MAX {
             let detail = format!(
@@ -68,7 +68,7 @@ impl Shard {
         for which in self.subscriptions(token).collect::<Vec<_>>().into_iter().rev() {
             let mut asked: Vec<PacedFilter> = self.asked(token, which).collect();
             let count = asked.len();
-            self.work.looks += (count * filters.len()) as u64;
+            self.ledger.add_looks(count * filters.len());
             asked.retain(|paced| !filters.contains(&paced.filter));
             if asked.len() < count {
                 self.keep(token, which, asked);

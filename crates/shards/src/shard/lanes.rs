@@ -1,7 +1,8 @@
 //! Which connections follow which lane, and which of them are yet to be visited.
 
-use bellwire_hub::LaneId;
+use bellwire_hub::{Arrival, LaneId};
 use bellwire_model::limits::VISITS_PER_TURN;
+use bellwire_process::clock::Tick;
 
 use super::Token;
 
@@ -21,11 +22,22 @@ pub(super) struct Moved {
     pub(super) from: u32,
 }
 
-/// The members of each lane, and the lanes that have been touched.
+/// A connection that has seen no more of a lane than this, and so holds up all others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldUp {
+    pub(super) token: Token,
+    pub(super) lane: LaneId,
+    pub(super) seen: Arrival,
+    /// How long its socket has to have taken nothing.
+    pub(super) silent: Tick,
+}
+
+/// The members of each lane, the lanes that have been touched, and who holds them up.
 #[derive(Debug, Default)]
 pub(super) struct LaneMembers {
     lanes: Vec<Members>,
     touched: Vec<LaneId>,
+    held_up_by: Vec<HeldUp>,
 }
 
 impl LaneMembers {
@@ -75,6 +87,20 @@ impl LaneMembers {
             *unvisited = rest;
             rest > 0
         });
+    }
+
+    /// These hold up a lane, it seems.
+    pub(super) fn note_held_up(&mut self, held_up_by: Vec<HeldUp>) {
+        self.held_up_by.extend(held_up_by);
+    }
+
+    pub(super) fn is_held_up(&self) -> bool {
+        !self.held_up_by.is_empty()
+    }
+
+    /// Those who seemed to hold something up.
+    pub(super) fn take_held_up(&mut self) -> Vec<HeldUp> {
+        std::mem::take(&mut self.held_up_by)
     }
 
     pub(super) fn tokens(&self, lane: LaneId) -> impl Iterator<Item = Token> {

@@ -10,10 +10,10 @@ use bytes::BytesMut;
 
 use super::connection::{Connection, Which};
 use super::outlet::Outlet;
+use super::parts::{self, Shard};
 use super::socket::Socket;
 use super::speech::Speech;
 use super::subscription::Subscription;
-use super::turn::{self, Shard};
 use super::websocket::WebSocket;
 use super::{Handoff, Token, speech};
 use crate::form::Form;
@@ -45,7 +45,7 @@ impl Shard {
             let gap = crate::controls::gap(&gap, request.follows.filters());
             opening.extend_from_slice(&form.control(&gap, None));
         }
-        let now = self.ticker.now();
+        let now = self.agenda.now();
         let mut outlet = Outlet::new(socket, form, now);
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
         if self.hub.is_complete(&main.delivery) {
@@ -59,16 +59,15 @@ impl Shard {
         outlet.put(opening.freeze());
         let mut websocket = None;
         if let Form::WebSocket(spoken) = form {
-            self.input.serial = self.input.serial.wrapping_add(1);
+            let serial = self.input.next_serial();
             let covered = request.handshake.map_or_else(Vec::new, |handshake| handshake.covered);
-            websocket =
-                Some(Box::new(WebSocket::new(self.input.serial, principal, (spoken, covered))));
+            websocket = Some(Box::new(WebSocket::new(serial, principal, (spoken, covered))));
         }
         let key = self.connections.insert(Connection::new(outlet, main, websocket, place));
         assert_eq!(key, token, "the slot that was vacant");
         let connection = &mut self.connections[token];
         let due = now + ticks(heartbeat_interval);
-        connection.due_at = self.wheel.insert(token, due);
+        connection.due_at = self.agenda.look_after(token, due);
         self.surroundings.figures.streams_open.add(1);
         let registry = self.poll.registry();
         if let Err(error) = connection.outlet.socket.register(registry, mio::Token(token)) {
@@ -76,7 +75,7 @@ impl Shard {
             return self.close(token);
         }
         if connection.websocket.is_some() && !early.is_empty() {
-            self.visit_began = self.work();
+            self.ledger.begin_visit(self.counts());
             self.hear(token, &mut early);
         }
         self.visit(token);
@@ -106,14 +105,14 @@ impl Shard {
         let begin = Begin { start, tail, trimmed };
         let mut touched = Vec::new();
         let (table, inbox) = (&self.surroundings.table, &self.handle.0);
-        let now_ms = self.ticker.now_ms();
+        let now_ms = self.agenda.now_ms();
         let joined = self.hub.join(key, begin, |hub| {
             // Changes come into the inbox under the table's lock: the two agree while it is held.
             let table = table.lock().expect("not poisoned");
             let batches = inbox.take_batches();
             let snapshot = table.snapshot(key.follows.filters());
             drop(table);
-            turn::push(hub, batches, now_ms, &mut touched);
+            parts::push(hub, batches, now_ms, &mut touched);
             snapshot
         });
         self.touch(touched);
@@ -204,7 +203,7 @@ impl Shard {
 
     fn on_lane_end(&mut self, lane: LaneId, end: LaneEnd) {
         if end == LaneEnd::Ended {
-            self.catch_ups.abandon(lane);
+            self.pages.abandon(lane);
         }
     }
 
@@ -217,7 +216,7 @@ impl Shard {
             self.cancel(token, 0);
         }
         let connection = self.connections.remove(token);
-        self.catch_ups.forget_reader(token);
+        self.pages.forget_reader(token);
         if connection.outlet.socket.collector().is_some() {
             self.leave(&connection.main);
             self.handle.forget_poll();

@@ -19,7 +19,7 @@ use bellwire_wire::publish::Publish;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use mio::Events;
 
-use super::super::turn::Shard;
+use super::super::parts::Shard;
 use super::super::work::Work;
 use super::super::{Handoff, ShardParts, Socket, Surroundings, Timing};
 use crate::feed::{Batch, Destination};
@@ -66,13 +66,17 @@ impl Rig {
         Self { shard, table, events, most: Work::default(), turns: 0, offset }
     }
 
+    fn total(&self) -> Work {
+        self.shard.ledger.total(self.shard.counts())
+    }
+
     /// One turn, be there something to do or nothing.
     pub(super) fn turn(&mut self) -> Work {
         self.shard.handle.push(&Batch::Values([].into()));
-        let before = self.shard.work();
+        let before = self.total();
         self.shard.turn(&mut self.events);
         self.turns += 1;
-        let work = self.shard.work().since(&before);
+        let work = self.total().since(&before);
         self.most = Work {
             events: self.most.events.max(work.events),
             written_bytes: self.most.written_bytes.max(work.written_bytes),

@@ -1,0 +1,109 @@
+//! Who waits for which page of history.
+//!
+//! A page is read by a reader's thread, encoded once, and shared by all who are on the same lane at
+//! the same place. Few are read at a time: who needs another one waits for admission, so that a
+//! reconnect storm does not starve live traffic.
+
+use std::collections::VecDeque;
+
+use bellwire_hub::LaneId;
+use bellwire_model::Offset;
+use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Token;
+
+/// Pages that are on their way, and who needs more of them.
+#[derive(Debug, Default)]
+pub(super) struct PageQueue {
+    next_ticket: u64,
+    /// Pages that a reader is reading.
+    reading: FxHashMap<u64, Reading>,
+    /// Connections that wait until fewer pages are read at once.
+    admission: VecDeque<Token>,
+    /// Connections whose sockets were full in the middle of a page.
+    readers: FxHashSet<Token>,
+}
+
+/// A page that is being read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// `None`: the lane ended meanwhile, and its number may name another. The page is still read.
+    pub(super) lane: Option<LaneId>,
+    pub(super) after: Offset,
+    pub(super) waiting: Vec<Token>,
+}
+
+/// What becomes of who needs a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// It waits: for the page, or for admission.
+    Begun,
+    /// It waits for a page that is to be read now, and brought with this ticket.
+    ToRead(u64),
+}
+
+impl PageQueue {
+    /// Somebody needs a page.
+    pub(super) fn wait(&mut self, token: Token, lane: LaneId, after: Offset) -> Wait {
+        let mut reading = self.reading.values_mut();
+        if let Some(same) = reading.find(|page| page.lane == Some(lane) && page.after == after) {
+            same.waiting.push(token);
+            return Wait::Begun;
+        }
+        if self.reading.len() >= CATCH_UPS_PER_SHARD_MAX {
+            self.admission.push_back(token);
+            return Wait::Begun;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.reading.insert(ticket, Reading { lane: Some(lane), after, waiting: vec![token] });
+        Wait::ToRead(ticket)
+    }
+
+    /// A page has come.
+    pub(super) fn take(&mut self, ticket: u64) -> Reading {
+        self.reading.remove(&ticket).expect("a page was asked for")
+    }
+
+    /// How many more pages may be read.
+    pub(super) fn vacant(&self) -> usize {
+        CATCH_UPS_PER_SHARD_MAX.saturating_sub(self.reading.len())
+    }
+
+    /// Whether somebody waits although another page may be read.
+    pub(super) fn may_admit(&self) -> bool {
+        !self.admission.is_empty() && self.vacant() > 0
+    }
+
+    /// The next who waits for admission.
+    pub(super) fn admit(&mut self) -> Option<Token> {
+        self.admission.pop_front()
+    }
+
+    /// A connection is in the middle of a page.
+    pub(super) fn note_reader(&mut self, token: Token) {
+        self.readers.insert(token);
+    }
+
+    /// A connection is in the middle of no page any more.
+    pub(super) fn forget_reader(&mut self, token: Token) {
+        // Mostly there is none.
+        if !self.readers.is_empty() {
+            self.readers.remove(&token);
+        }
+    }
+
+    /// The lane has ended: nobody waits for its pages. Their places stay taken until they come.
+    pub(super) fn abandon(&mut self, lane: LaneId) {
+        for page in self.reading.values_mut().filter(|page| page.lane == Some(lane)) {
+            page.lane = None;
+            page.waiting = Vec::new();
+        }
+    }
+
+    /// Whether nobody needs any page.
+    pub(super) fn is_empty(&self) -> bool {
+        self.reading.is_empty() && self.admission.is_empty() && self.readers.is_empty()
+    }
+}

@@ -1,0 +1,138 @@
+//! Visits: to listen to a connection's client, to write what it is missing, and to look after it
+//! when its time has come.
+
+use bellwire_model::limits::LOOKS_PER_TURN_MAX;
+use bellwire_process::clock::{Tick, ticks};
+use bellwire_process::crash;
+use bellwire_wire::ws::CloseCode;
+
+use super::connection::Connection;
+use super::outlet::Account;
+use super::parts::Shard;
+use super::pump::{self, Tools};
+use super::speech::Speech;
+use super::{Token, collecting};
+
+impl Shard {
+    /// Listens to a connection's client, and writes what it is missing.
+    pub(super) fn visit(&mut self, token: Token) {
+        self.serve(token);
+        self.note_lag(token);
+        self.note_page(token);
+    }
+
+    fn serve(&mut self, token: Token) {
+        let Some(connection) = self.connections.get(token) else { return };
+        if connection.wants_to_talk() {
+            self.listen(token);
+        }
+        let looks_left = LOOKS_PER_TURN_MAX.saturating_sub(self.work_of_turn().looks as usize);
+        loop {
+            let Some(connection) = self.connections.get_mut(token) else { return };
+            if connection.outlet.is_full() {
+                return;
+            }
+            let now = self.agenda.now();
+            let (work, segments) = self.ledger.open();
+            let mut tools = Tools {
+                looks_left,
+                hub: &mut self.hub,
+                heartbeat_interval: self.surroundings.timing.heartbeat_interval,
+                account: Account { now, work, segments },
+            };
+            let pumped = crash::contain(|| match connection.outlet.socket.collector_mut() {
+                Some(collector) => {
+                    Ok(collecting::pump(collector, &mut connection.main.delivery, &mut tools))
+                }
+                None => pump::pump(connection, &mut tools),
+            });
+            let Some(pumped) = pumped else {
+                tracing::error!("An invariant is broken for one connection; it ends.");
+                return self.close(token);
+            };
+            let Ok(pumped) = pumped else { return self.close(token) };
+            if pumped.has_ended && connection.websocket.is_none() {
+                return self.close(token);
+            }
+            if pumped.has_ended {
+                return self.hang_up(token);
+            }
+            if let Some((lane, after)) = pumped.history {
+                self.catch_up(token, lane, after);
+            }
+            if pumped.has_more {
+                self.queue(token);
+            }
+            match pumped.complete {
+                Some(index) => self.unite(token, index),
+                None => break,
+            }
+        }
+        // It was not listened to while it was owed replies, which are written now.
+        if self.connections[token].wants_to_talk() {
+            self.queue(token);
+        }
+    }
+
+    /// Heartbeats for the silent, an end for the stalled and the dead.
+    pub(super) fn look_at_wheel(&mut self) {
+        let now = self.agenda.now();
+        for (token, due_at) in self.agenda.due(now) {
+            let Some(connection) = self.connections.get_mut(token) else { continue };
+            if connection.due_at != due_at {
+                continue;
+            }
+            let Some(next) = self.attend(token, now) else { continue };
+            // One whose last words were written meanwhile has been given less time.
+            if let Some(connection) = self.connections.get_mut(token)
+                && connection.due_at == due_at
+            {
+                connection.due_at = self.agenda.look_after(token, next.max(now + 1));
+            }
+        }
+    }
+
+    /// Looks after one connection whose time has come; returns when it wants to be looked after
+    /// again. `None`: it has ended.
+    fn attend(&mut self, token: Token, now: Tick) -> Option<Tick> {
+        let Connection { outlet, main, websocket, .. } = &mut self.connections[token];
+        if let Some(due) = outlet.socket.collector().map(|collector| collector.due) {
+            return self.attend_poll(token, due, now);
+        }
+        let timing = self.surroundings.timing;
+        let (interval, stall) = (ticks(timing.heartbeat_interval), ticks(timing.stall_timeout));
+        let silent = now.saturating_sub(outlet.written_at);
+        if outlet.is_full() {
+            if silent < stall {
+                // It may take bytes again long before that, and then wants its heartbeats.
+                return Some((outlet.written_at + stall).min(now + interval));
+            }
+            self.surroundings.figures.streams_stalled.add(1);
+            self.close(token);
+            return None;
+        }
+        match websocket {
+            None if silent < interval => return Some(outlet.written_at + interval),
+            None => {}
+            Some(websocket) if websocket.has_ended() => {
+                self.close(token);
+                return None;
+            }
+            Some(websocket) => {
+                if let Some(reason) = websocket.beat() {
+                    self.end(token, CloseCode::POLICY, reason);
+                    self.surroundings.figures.streams_stalled.add(1);
+                    self.visit(token);
+                    return Some(now + interval);
+                }
+            }
+        }
+        let cursor = self.hub.cursor(&main.delivery);
+        // Only a cursor that moved is news.
+        let moved = (cursor.offset > outlet.told).then_some(cursor);
+        outlet.told = cursor.offset;
+        outlet.put(outlet.form.heartbeat(moved));
+        self.visit(token);
+        Some(now + interval)
+    }
+}
