@@ -8,6 +8,8 @@
 
 use bytes::{Buf, Bytes};
 
+use crate::write;
+
 /// What ends a chunked body.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
@@ -50,7 +52,7 @@ impl Frame {
             out[start] = HEX[length % 16];
             length /= 16;
         }
-        let mut bytes = Bytes::from(out);
+        let mut bytes = write::kept(out);
         bytes.advance(start);
         Self { bytes, payload_start: (HEAD_BYTES_MAX - start) as u8 }
     }
@@ -98,6 +100,16 @@ mod tests {
         assert!(frame.chunked().is_empty());
         assert!(frame.payload().is_empty());
         assert!(frame.payload_bytes().is_empty());
+    }
+
+    #[test]
+    fn a_frame_keeps_little_room_that_it_does_not_need() {
+        for length in [100, 10_000, 100_000] {
+            // What is escaped comes to more than was expected, and the buffer has grown.
+            let frame = Frame::build(length, |out| out.extend(vec![b'x'; length + length / 4]));
+            let bytes = frame.bytes.try_into_mut().expect("nobody shares it");
+            assert!(bytes.capacity() <= 5_000 + bytes.len() * 9 / 8, "{}", bytes.capacity());
+        }
     }
 
     #[test]

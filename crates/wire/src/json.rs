@@ -235,7 +235,7 @@ pub fn page<'a>(
 }
 
 /// The key of a series on a `samples/…` or `rules/…` topic: its labels without the metric name,
-/// as `{a="1",b="2"}`, or `{}`. A key longer than [`KEY_BYTES_MAX`] is cut and ends in `…` and
+/// as `{a="1",b="2"}`, or `{}`. Names are quoted where they would end too early. A key longer than [`KEY_BYTES_MAX`] is cut and ends in `…` and
 /// the fingerprint of all the labels, so that two series never share one.
 pub fn state_key(labels: &Labels) -> String {
     let mut key = String::with_capacity(2 + 2 * labels.size_bytes());
@@ -244,10 +244,14 @@ pub fn state_key(labels: &Labels) -> String {
         if key.len() > 1 {
             key.push(',');
         }
-        key.push_str(name);
-        key.push_str("=\"");
-        push_label_value(&mut key, value);
-        key.push('"');
+        // What ends a name stands within it: quotes show where it does end.
+        if name.contains(['"', '\\', '=', ',']) {
+            push_quoted(&mut key, name);
+        } else {
+            key.push_str(name);
+        }
+        key.push('=');
+        push_quoted(&mut key, value);
     }
     key.push('}');
     if key.len() > KEY_BYTES_MAX {
@@ -259,8 +263,9 @@ pub fn state_key(labels: &Labels) -> String {
 }
 
 /// Escapes as Prometheus does; a key has no control characters, so those are escaped too.
-fn push_label_value(key: &mut String, value: &str) {
-    for character in value.chars() {
+fn push_quoted(key: &mut String, text: &str) {
+    key.push('"');
+    for character in text.chars() {
         match character {
             '\n' => key.push_str("\\n"),
             '"' | '\\' => {
@@ -271,4 +276,5 @@ fn push_label_value(key: &mut String, value: &str) {
             _ => key.push(character),
         }
     }
+    key.push('"');
 }

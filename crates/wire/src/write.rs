@@ -4,6 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bellwire_model::{Cursor, Labels};
+use bytes::Bytes;
 
 /// Integers up to here have an exact double, so that both spellings mean the same number.
 const EXACT_INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
@@ -81,4 +82,18 @@ pub(crate) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.resize(start + base64_bytes(bytes.len()), 0);
     let written = STANDARD.encode_slice(bytes, &mut out[start..]);
     debug_assert_eq!(written, Ok(out.len() - start));
+}
+
+/// Bytes of a buffer from which it pays to look whether it has room that nobody needs.
+const SPARE_BYTES_MIN: usize = 4096;
+
+/// A buffer that is complete, as it is kept for as long as its event: with little room to spare.
+/// Compressed, or full of characters to escape, a payload comes to another size than was set aside.
+#[inline]
+pub(crate) fn kept(mut out: Vec<u8>) -> Bytes {
+    let spare = out.capacity() - out.len();
+    if spare > SPARE_BYTES_MIN && spare > out.len() / 8 {
+        out.shrink_to_fit();
+    }
+    out.into()
 }

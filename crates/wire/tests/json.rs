@@ -203,6 +203,19 @@ fn a_series_key_is_its_labels_without_the_name() {
 }
 
 #[test]
+fn two_series_never_have_one_key() {
+    let cases: [(&[(&str, &str)], &str); 4] = [
+        (&[("a", "1"), ("b", "2")], r#"{a="1",b="2"}"#),
+        (&[("a=\"1\",b", "2")], r#"{"a=\"1\",b"="2"}"#),
+        (&[("a\\", "1")], r#"{"a\\"="1"}"#),
+        (&[("service.name", "a b")], r#"{service.name="a b"}"#),
+    ];
+    for (pairs, expected) in cases {
+        assert_eq!(json::state_key(&labels(pairs)), expected);
+    }
+}
+
+#[test]
 fn a_long_series_key_ends_in_the_fingerprint() {
     for length in [KEY_BYTES_MAX - 6, KEY_BYTES_MAX - 5, 4_000] {
         let labels = labels(&[("a", &"x".repeat(length))]);

@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes};
 
 use super::head::{FIN, HEAD_BYTES_MAX, LENGTH_16, LENGTH_64, MASKED, Opcode, RSV1};
 use super::{CONTROL_BYTES_MAX, CloseCode};
+use crate::write;
 
 /// A server's head has no mask.
 const SERVER_HEAD_BYTES_MAX: usize = HEAD_BYTES_MAX - 4;
@@ -35,7 +36,7 @@ pub(super) fn with_head(mut out: Vec<u8>, first: u8) -> Bytes {
     let (head, head_bytes) = head(first, out.len() - SERVER_HEAD_BYTES_MAX);
     let start = SERVER_HEAD_BYTES_MAX - head_bytes;
     out[start..SERVER_HEAD_BYTES_MAX].copy_from_slice(&head[..head_bytes]);
-    let mut bytes = Bytes::from(out);
+    let mut bytes = write::kept(out);
     bytes.advance(start);
     bytes
 }

@@ -50,6 +50,13 @@ pub(super) fn deflated(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn a_compressed_frame_keeps_no_room_for_what_it_was() {
+    let frame = Deflater::default().frame(Opcode::Text, &vec![b'x'; 200_000]).expect("smaller");
+    let bytes = frame.try_into_mut().expect("nobody shares it");
+    assert!(bytes.capacity() < 5_000, "{} for {}", bytes.capacity(), bytes.len());
+}
+
+#[test]
 fn a_compressed_frame_is_smaller_or_is_none() {
     let mut deflater = Deflater::default();
     let mut state = 1_u32;
