@@ -56,7 +56,7 @@ impl Default for HubLimits {
 pub struct HubSize {
     /// Bytes of the entries of the ring. All hubs hold the same.
     pub ring_bytes: usize,
-    /// Bytes of the lanes' pointers to entries and values.
+    /// Bytes of the lanes: what they follow, and their pointers to entries and values.
     pub lane_bytes: usize,
 }
 
@@ -114,8 +114,7 @@ impl<P> Hub<P> {
 
     /// What it holds.
     pub fn size(&self) -> HubSize {
-        let lane_bytes = self.lanes.holding().size_bytes::<P>();
-        HubSize { ring_bytes: self.ring.size_bytes(), lane_bytes }
+        HubSize { ring_bytes: self.ring.size_bytes(), lane_bytes: self.lanes.size_bytes() }
     }
 
     /// How many things it has looked at so far for those who come, move or are behind: what that

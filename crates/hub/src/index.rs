@@ -36,6 +36,10 @@ pub(crate) struct TopicIndex {
     edges: HashTable<NodeId>,
     /// Where each filter of a lane ends.
     places: Vec<Vec<Place>>,
+    /// The number of filters.
+    filters: usize,
+    /// Bytes of the segments of all nodes.
+    segment_bytes: usize,
 }
 
 /// What filters that begin alike have in common.
@@ -99,7 +103,15 @@ impl TopicIndex {
         for id in [ROOT, WHOLE] {
             assert_eq!(nodes.insert(Node::new(NONE, b"")), id as usize, "roots come first");
         }
-        Self { hasher, nodes, edges: HashTable::new(), places: Vec::new() }
+        let (edges, places) = (HashTable::new(), Vec::new());
+        Self { hasher, nodes, edges, places, filters: 0, segment_bytes: 0 }
+    }
+
+    /// Bytes that nodes and filters take.
+    pub(crate) fn size_bytes(&self) -> usize {
+        // Two nodes are there always.
+        let nodes = (self.nodes.len() - 2) * (size_of::<Node>() + size_of::<NodeId>());
+        nodes + self.segment_bytes + self.filters * (size_of::<Member>() + size_of::<Place>())
     }
 
     /// Calls `visit` with each lane that has a filter which `topic` passes; again for each further
@@ -165,6 +177,7 @@ impl TopicIndex {
             places.push(Place { node, end, index: members.len() as u32 });
             members.push(member);
         }
+        self.filters += places.len();
         if self.places.len() <= lane.index() {
             self.places.resize_with(lane.index() + 1, Vec::new);
         }
@@ -173,7 +186,9 @@ impl TopicIndex {
 
     /// Forgets the filters of a lane.
     pub(crate) fn remove(&mut self, lane: LaneId) {
-        for Place { node, end, index } in std::mem::take(&mut self.places[lane.index()]) {
+        let places = std::mem::take(&mut self.places[lane.index()]);
+        self.filters -= places.len();
+        for Place { node, end, index } in places {
             let members = self.node_mut(node).members_mut(end);
             members.swap_remove(index as usize);
             let moved = members.get(index as usize).copied();
@@ -209,6 +224,7 @@ impl TopicIndex {
     fn prune(&mut self, mut id: NodeId) {
         while id != ROOT && id != WHOLE && self.node(id).is_bare() {
             let Node { parent, segment, .. } = self.nodes.remove(id as usize);
+            self.segment_bytes -= segment.len();
             if self.node(parent).star == id {
                 self.node_mut(parent).star = NONE;
             } else {
@@ -234,6 +250,7 @@ impl TopicIndex {
             return child;
         }
         let child = self.nodes.insert(Node::new(parent, segment)) as NodeId;
+        self.segment_bytes += segment.len();
         self.node_mut(parent).names += 1;
         let Self { hasher, nodes, edges, .. } = self;
         let hash_of = |id: &NodeId| {
@@ -354,6 +371,7 @@ mod tests {
                 index.remove(id);
             }
             prop_assert_eq!((index.nodes.len(), index.edges.len()), (2, 0), "nothing is left");
+            prop_assert_eq!(index.size_bytes(), 0);
         }
     }
 }

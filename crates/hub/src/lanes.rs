@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bellwire_model::{NameHasher, Offset, Topic};
+use bellwire_model::{EffectiveFilter, Filter, NameHasher, Offset, Topic};
 use slab::Slab;
 
 use crate::entry::{Arrival, Entry, Value};
@@ -20,6 +20,8 @@ pub(crate) struct Lanes<P> {
     releases: BTreeSet<(u64, LaneId)>,
     /// What all of them hold.
     holding: Holding,
+    /// Bytes of what all of them follow.
+    filter_bytes: usize,
     /// Counts the topics that were looked up.
     lookups: u64,
     /// The lookups before the batch that is being pushed.
@@ -36,6 +38,7 @@ impl<P> Lanes<P> {
             index: TopicIndex::new(hasher),
             releases: BTreeSet::new(),
             holding: Holding::default(),
+            filter_bytes: 0,
             lookups: 0,
             before_batch: 0,
             hasher,
@@ -65,6 +68,12 @@ impl<P> Lanes<P> {
         self.holding
     }
 
+    /// Bytes that lanes take with what they hold.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let lanes = self.slab.len() * size_of::<Lane<P>>() + self.filter_bytes;
+        lanes + self.index.size_bytes() + self.holding.size_bytes::<P>()
+    }
+
     pub(crate) fn find(&self, key: &LaneKey) -> Option<LaneId> {
         self.by_key.get(key).copied()
     }
@@ -74,6 +83,7 @@ impl<P> Lanes<P> {
         let lane = Lane::new(key.clone(), tail, self.hasher);
         let id = LaneId(self.slab.insert(lane) as u32);
         self.index.insert(id, key.follows.filters());
+        self.filter_bytes += filter_bytes(&key.follows);
         self.by_key.insert(key, id);
         id
     }
@@ -82,6 +92,7 @@ impl<P> Lanes<P> {
         let lane = self.slab.remove(id.index());
         self.by_key.remove(&lane.key());
         self.index.remove(id);
+        self.filter_bytes -= filter_bytes(&lane.follows);
         self.holding -= lane.holding();
         if let Some(at_ms) = lane.next_release() {
             self.releases.remove(&(at_ms, id));
@@ -131,6 +142,7 @@ impl<P> Lanes<P> {
         self.for_each_reached(&entry.topic, |id, lane, last_lookup| {
             lane.push(Arc::clone(entry));
             reached += 1;
+            // Whatever else of the batch has reached it has named it.
             if last_lookup <= before_batch {
                 touched.push(id);
             }
@@ -195,4 +207,10 @@ impl<P> Lanes<P> {
             }
         });
     }
+}
+
+/// Bytes of filters: their texts, and the pointers to them.
+fn filter_bytes(follows: &EffectiveFilter) -> usize {
+    let filters = follows.filters().iter();
+    filters.map(|filter| size_of::<Filter>() + filter.as_str().len()).sum()
 }

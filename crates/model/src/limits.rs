@@ -282,8 +282,8 @@ pub const RING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Pointers to recent events in all lanes of a shard, 8 bytes each: with the slack of their queues
 /// as much as the ring. Lanes that hold more reach back less far.
 pub const LANE_ENTRIES_MAX: usize = RING_BYTES_MAX / 16;
-/// Bytes of the pointers that all lanes of a shard hold, to events and to values of state topics;
-/// beyond it nobody begins to follow what nobody follows yet.
+/// Bytes that all lanes of a shard take: the filters that are followed, and the pointers to events
+/// and to values of state topics; beyond it nobody begins to follow what nobody follows yet.
 pub const LANES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Events of the ring that are looked at for a subscriber before others get their turn.
 pub const RING_LOOKS_MAX: usize = 4_096;

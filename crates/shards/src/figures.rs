@@ -11,7 +11,7 @@ bellwire_process::figures! {
         polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";
         websockets_held "gauge" "bellwire_websockets_held_bytes" "Bytes that are held of what WebSockets' clients have sent in part, or ahead of what they are listened to.";
         ring_bytes "gauge" "bellwire_ring_bytes" "Bytes of the recent events in memory: payloads, and what they are encoded to.";
-        lane_bytes "gauge" "bellwire_lane_bytes" "Bytes of the pointers to events and values that are held for each set of filters that somebody follows.";
+        lane_bytes "gauge" "bellwire_lane_bytes" "Bytes of the filters that somebody follows, and of the pointers to events and values that are held for each set of them.";
         turns "counter" "bellwire_shard_turns_total" "Turns of the threads that serve streams.";
         turn_looks_max "gauge" "bellwire_shard_turn_looks_max" "The most that one of these turns has looked at for those who come, ask or catch up: events, values, topics.";
         events_published "counter" "bellwire_events_published_total" "Events that the journal has acknowledged.";

@@ -164,6 +164,22 @@ fn what_rates_remember_of_keys_counts_as_the_lanes() {
 }
 
 #[test]
+fn what_is_followed_counts_as_the_lanes() {
+    let (mut hub, table) = (hub(), empty_table());
+    let deep: Vec<String> =
+        (0..64).map(|first| format!("{first}/{}*", "deep/".repeat(14))).collect();
+    let deep: Vec<_> = deep.iter().map(|filter| (filter.as_str(), None)).collect();
+    let deliveries: Vec<_> =
+        [follow(&deep), follow(&[("a", None)])].map(|it| join(&mut hub, &it, &table)).into();
+    let busy_bytes = hub.size().lane_bytes;
+    assert!(busy_bytes > 64 * 15 * 64, "{busy_bytes} bytes");
+    for delivery in &deliveries {
+        hub.leave(delivery);
+    }
+    assert_eq!(hub.size().lane_bytes, 0, "nothing is left");
+}
+
+#[test]
 fn a_stream_never_caught_up_with_does_not_starve_values_nor_they_it() {
     let (mut hub, mut table) = (hub(), empty_table());
     let (stream, state): (Topic, Topic) = ("a/1".parse().expect("a"), "s".parse().expect("s"));
