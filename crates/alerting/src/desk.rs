@@ -31,7 +31,7 @@ use bellwire_model::{Alert, SilenceId, Timestamp};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::{Code, Problem};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::figures::Figures;
 use crate::notifier::Notifier;
@@ -73,7 +73,6 @@ pub struct AlertingParts {
     pub states: Arc<dyn StateTopics>,
     pub notifier: Arc<Notifier>,
     pub figures: Arc<Figures>,
-    pub draining: watch::Receiver<bool>,
 }
 
 impl Alerting {

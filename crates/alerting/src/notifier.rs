@@ -24,11 +24,12 @@ use std::cell::LazyCell;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use bellwire_alerts::Now;
 use bellwire_alerts::config::{Config, Webhook};
-use bellwire_alerts::dispatch::Dispatcher;
+use bellwire_alerts::dispatch::{Arrival, Changes, Dispatcher, Forgone};
 use bellwire_alerts::notification::{Address, Notification, Update};
 use bellwire_journal::Journal;
-use bellwire_model::{Fingerprint, Timestamp};
+use bellwire_model::Fingerprint;
 use bellwire_process::clock;
 use bellwire_process::crash;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -42,15 +43,15 @@ use self::ledger::{Kept, Ledger};
 use self::webhook::Trust;
 use crate::figures::Figures;
 
-/// The clock may be set back or forward, and the journal may take what it did not take before: both
-/// are looked at this often at least.
+/// The wall clock may be set, and the journal may take what it did not take before: both are looked
+/// at this often at least.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
 /// Where news of alerts is left.
 #[derive(Debug)]
 pub struct Notifier {
     news: Mutex<News>,
-    has_news: Notify,
+    has_news: Arc<Notify>,
 }
 
 /// What the dispatcher has not seen yet.
@@ -59,6 +60,8 @@ struct News {
     updates: FxHashMap<Fingerprint, Update>,
     config: Arc<Config>,
     is_config_new: bool,
+    /// All alerts of the start have been told of, and the dispatcher does not know it yet.
+    has_begun: bool,
 }
 
 /// What the notifier needs of the rest of the server.
@@ -78,14 +81,17 @@ impl Notifier {
     pub fn open(parts: NotifierParts) -> Result<(Arc<Self>, Run), bellwire_journal::Error> {
         let NotifierParts { config, journal, figures, external_url, start_delay } = parts;
         let config = Arc::new(config);
-        let stored = journal
-            .records(Address::KEY_PREFIX)?
-            .into_iter()
-            .filter_map(|record| Some((Address::from_key(&record.key)?, record.value.to_vec())));
-        let starts_at = clock::now().saturating_add(start_delay);
-        let dispatcher = Dispatcher::new(Arc::clone(&config), stored).starting_at(starts_at);
-        let news = News { updates: FxHashMap::default(), config, is_config_new: false };
-        let notifier = Arc::new(Self { news: Mutex::new(news), has_news: Notify::new() });
+        let stored = journal.records(Address::KEY_PREFIX)?;
+        let has_news = Arc::new(Notify::new());
+        let keys = stored.iter().map(|record| &*record.key);
+        let ledger = Ledger::new(keys, Arc::clone(&has_news));
+        let stored = stored.iter().map(|record| (record.key.to_string(), record.value.to_vec()));
+        let now = now();
+        let starts_at = now.steady.saturating_add(start_delay);
+        let dispatcher = Dispatcher::new(Arc::clone(&config), now, stored).starting_at(starts_at);
+        let updates = FxHashMap::default();
+        let news = News { updates, config, is_config_new: false, has_begun: false };
+        let notifier = Arc::new(Self { news: Mutex::new(news), has_news });
         let run = Run {
             lanes: lanes(dispatcher.config()),
             notifier: Arc::clone(&notifier),
@@ -95,7 +101,8 @@ impl Notifier {
             external_url,
             deliveries: JoinSet::new(),
             on_the_way: FxHashMap::default(),
-            ledger: Ledger::default(),
+            ledger,
+            began: clock::Ticker::start(),
             letters: DeadLetters::default(),
             failing: FxHashSet::default(),
         };
@@ -112,6 +119,13 @@ impl Notifier {
         if has_news {
             self.has_news.notify_one();
         }
+    }
+
+    /// Every alert that there is has been told of: what webhooks are owed of others nobody tells
+    /// them any more.
+    pub fn begin(&self) {
+        self.news().has_begun = true;
+        self.has_news.notify_one();
     }
 
     /// The configuration that is in force.
@@ -161,6 +175,7 @@ pub struct Run {
     deliveries: JoinSet<Result<(), NotDelivered>>,
     on_the_way: FxHashMap<Id, Arc<Notification>>,
     ledger: Ledger,
+    began: clock::Ticker,
     letters: DeadLetters,
     /// Webhooks that have taken nothing since something could not be delivered.
     failing: FxHashSet<(Arc<str>, usize)>,
@@ -171,7 +186,7 @@ impl Run {
     /// next start.
     pub async fn forever(mut self) {
         loop {
-            let wait = crash::run_essential(|| self.step(clock::now()));
+            let wait = crash::run_essential(|| self.step(now()));
             let notifier = Arc::clone(&self.notifier);
             // Each of these may be dropped while it waits: nothing is taken before it is ready.
             tokio::select! {
@@ -185,12 +200,15 @@ impl Run {
     }
 
     /// Takes the news, does what is due, and says how long there is nothing else to do.
-    fn step(&mut self, now: Timestamp) -> Duration {
-        let (updates, new_config) = {
+    fn step(&mut self, now: Now) -> Duration {
+        let (updates, new_config, has_begun) = {
             let mut news = self.notifier.news();
             let is_new = std::mem::take(&mut news.is_config_new);
-            (std::mem::take(&mut news.updates), is_new.then(|| Arc::clone(&news.config)))
+            let new_config = is_new.then(|| Arc::clone(&news.config));
+            let has_begun = std::mem::take(&mut news.has_begun);
+            (std::mem::take(&mut news.updates), new_config, has_begun)
         };
+        let must_settle = has_begun || new_config.is_some();
         if let Some(config) = new_config {
             // What has been delivered just now must not be sent again.
             self.take_landed();
@@ -198,13 +216,17 @@ impl Run {
             self.on_the_way.clear();
             self.failing.clear();
             self.lanes = lanes(&config);
-            self.dispatcher.replace(now, config);
+            self.dispatcher.replace(now.steady, config);
         }
         for update in updates.values() {
-            self.dispatcher.update(now, update);
+            self.dispatcher.update(now.steady, update);
+        }
+        if must_settle {
+            let changes = self.dispatcher.settle();
+            self.note(changes);
         }
         let due = self.dispatcher.advance(now);
-        self.ledger.note(due.records);
+        self.note(due.changes);
         let kept = self.save();
         for notification in due.notifications {
             self.send(notification, kept.clone());
@@ -212,8 +234,24 @@ impl Run {
         self.figures.alert_groups.set(self.dispatcher.group_count() as u64);
         self.figures.alert_groups_refused.set(self.dispatcher.groups_refused());
         let deadline = self.dispatcher.next_deadline();
-        let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
+        let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::steady()));
         wait.min(CLOCK_CHECK)
+    }
+
+    /// What is stored, and the dead letters for what is told nobody.
+    fn note(&mut self, changes: Changes) {
+        let Changes { records, forgone, behind_letters } = changes;
+        self.ledger.note(records);
+        for forgone in forgone {
+            let Forgone { address, alerts, reason, .. } = &forgone;
+            let Address { receiver, webhook, group_key: group } = address;
+            tracing::warn!(%receiver, webhook, %group, alerts = alerts.len(), reason, "A webhook is not told what it is owed.");
+            self.figures.notifications.add(1);
+            self.figures.notifications_failed.add(1);
+            let letter = dead_letter::of_forgone(&forgone, clock::now());
+            self.letters.push(letter, &self.figures);
+        }
+        self.ledger.note_behind_letters(behind_letters);
     }
 
     fn send(&mut self, notification: Notification, owed: Kept) {
@@ -253,7 +291,7 @@ impl Run {
         match result {
             Some(Ok(())) => {
                 let changes = self.dispatcher.on_sent(address);
-                self.ledger.note(changes);
+                self.note(changes);
                 self.ledger.on_delivered();
                 if self.failing.remove(&(address.receiver.clone(), address.webhook)) {
                     tracing::info!(receiver = %address.receiver, webhook = address.webhook, "A webhook takes notifications again.");
@@ -280,13 +318,13 @@ impl Run {
         self.figures.notifications_failed.add(1);
         self.tell(address, undelivered);
         let letter = dead_letter::letter(notification, undelivered, clock::now());
-        let has_letter = self.letters.push(letter, &self.figures);
-        if has_letter && !undelivered.may_have_arrived {
-            let changes = self.dispatcher.on_failed(address);
-            self.ledger.note_behind_letters(changes);
-        } else {
-            self.dispatcher.on_put_off(address);
+        if !self.letters.push(letter, &self.figures) {
+            return self.dispatcher.on_put_off(address);
         }
+        let may_have_arrived = undelivered.may_have_arrived;
+        let arrival = if may_have_arrived { Arrival::Possible } else { Arrival::Impossible };
+        let changes = self.dispatcher.on_given_up(address, arrival);
+        self.note(changes);
     }
 
     /// Tells of the first failure since a webhook has last taken anything; the dead letters tell of
@@ -304,12 +342,13 @@ impl Run {
         self.letters.append(&*self.journal, &self.figures);
         if self.letters.is_empty() {
             self.ledger.on_letters_appended();
-            if self.ledger.take_has_lost() {
-                self.ledger.note(self.dispatcher.records());
-            }
         }
-        self.ledger.save(&*self.journal, &self.figures)
+        self.ledger.save(&*self.journal, &self.figures, self.began.elapsed())
     }
+}
+
+fn now() -> Now {
+    Now { steady: clock::steady(), wall: clock::now() }
 }
 
 #[cfg(test)]

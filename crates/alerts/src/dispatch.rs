@@ -9,23 +9,32 @@
 //! ```text
 //! update ──▶ groups ──advance──▶ notifications ──▶ on_sent ──▶ records
 //!               ▲                      │
-//!               └────── on_failed ─────┘    looked at again at once, if a look was missed
+//!               └───── on_given_up ────┘    looked at again at once, if a look was missed
 //! ```
+//!
+//! Waits go by steady time, whatever becomes of the wall clock. What is kept for webhooks that take
+//! nothing is bounded in bytes; where that is reached, and where something that a webhook is owed
+//! has nobody to tell it any more, it is [`Forgone`]: a dead letter is to stand for it.
 
+mod alert_set;
 mod group;
 mod record;
+mod records;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::ALERT_GROUPS_MAX;
-use bellwire_model::{Labels, Timestamp};
+use bellwire_model::limits::{ALERT_GROUPS_MAX, CLOCK_STEP_MIN, RESOLVED_UNTOLD_BYTES_MAX};
+use bellwire_model::{Fingerprint, Labels, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::alert_set::AlertSet;
 use self::group::Group;
-pub use self::record::RecordChange;
-use self::record::{Record, Records, Wishes};
+use self::record::{Record, Wishes};
+use self::records::Records;
+pub use self::records::{Changes, Forgone, RecordChange};
+use crate::Now;
 use crate::config::{Config, Resolved};
 use crate::notification::{Address, Notification, Update};
 use crate::route::RouteId;
@@ -48,6 +57,11 @@ pub struct Dispatcher {
     overdue: Vec<(GroupId, usize)>,
     records: Records,
     on_the_way: FxHashMap<Address, Flight>,
+    /// Bytes of the resolved alerts of all groups.
+    resolved_bytes: usize,
+    resolved_bytes_max: usize,
+    /// What is to be stored of the beginning.
+    begun: Changes,
     /// No group is looked at before.
     starts_at: Timestamp,
     groups_made: u64,
@@ -62,7 +76,16 @@ struct Flight {
     /// What the webhook knows once it is delivered.
     record: Record,
     /// What was known before it was sent.
-    before: Option<Record>,
+    before: Option<Arc<Record>>,
+}
+
+/// Whether a notification that is given up may have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It has not.
+    Impossible,
+    /// Nobody knows.
+    Possible,
 }
 
 /// What is to be done.
@@ -70,19 +93,18 @@ struct Flight {
 pub struct Due {
     /// What is to be sent.
     pub notifications: Vec<Notification>,
-    /// What is to be stored.
-    pub records: Vec<RecordChange>,
+    /// What is to be stored, and what is told nobody.
+    pub changes: Changes,
 }
 
 impl Dispatcher {
     /// With what `stored` says of earlier notifications; what cannot be read of it is passed over.
-    pub fn new(config: Arc<Config>, stored: impl IntoIterator<Item = (Address, Vec<u8>)>) -> Self {
-        let mut records = Records::default();
-        for (address, bytes) in stored {
-            if let Some(record) = Record::from_bytes(&bytes) {
-                records.put(address, record);
-            }
-        }
+    pub fn new(
+        config: Arc<Config>,
+        now: Now,
+        stored: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Self {
+        let (records, begun) = Records::new(now, stored);
         Self {
             config,
             groups: FxHashMap::default(),
@@ -91,6 +113,9 @@ impl Dispatcher {
             overdue: Vec::new(),
             records,
             on_the_way: FxHashMap::default(),
+            resolved_bytes: 0,
+            resolved_bytes_max: RESOLVED_UNTOLD_BYTES_MAX,
+            begun,
             starts_at: Timestamp::MIN,
             groups_made: 0,
             groups_refused: 0,
@@ -112,14 +137,56 @@ impl Dispatcher {
         let config = Arc::clone(&self.config);
         for route in config.routes.matching(&update.alert.labels) {
             if let Some(group) = self.group_of(now, route, update) {
+                let before = group.resolved_bytes();
                 group.take(update);
+                let after = group.resolved_bytes();
+                self.resolved_bytes += after;
+                self.resolved_bytes -= before;
             }
         }
     }
 
+    /// All alerts that there are have been told of by [`update`](Self::update), at the start or
+    /// since another configuration is in force: what webhooks are owed of others they are not told.
+    pub fn settle(&mut self) -> Changes {
+        let mut groups: FxHashMap<(Arc<str>, Arc<str>), &Group> = FxHashMap::default();
+        for group in self.groups.values() {
+            let receiver = Arc::clone(&self.config.routes.get(group.route).receiver);
+            groups.insert((receiver, Arc::clone(&group.key)), group);
+        }
+        let mut orphans = Vec::new();
+        for (address, record) in self.records.iter() {
+            let Address { receiver, webhook, group_key } = address;
+            let group = groups.get(&(Arc::clone(receiver), Arc::clone(group_key)));
+            let webhooks = self.config.receiver(receiver).map(|receiver| receiver.webhooks.len());
+            let reason = match (webhooks, group) {
+                (None, _) => "the configuration has no such receiver any more",
+                (Some(webhooks), _) if *webhook >= webhooks => {
+                    "the receiver has fewer webhooks than before"
+                }
+                (_, None) => "none of the group's alerts is there any more, or they go elsewhere",
+                (_, Some(_)) => "the alerts are not there any more, or go elsewhere",
+            };
+            let group = group.filter(|group| *webhook < group.outlets.len());
+            let has = |alert| group.is_some_and(|group| group.has(alert));
+            let lost = record.owed().filtered(|alert| !has(alert));
+            if !lost.is_empty() {
+                orphans.push((address.clone(), lost, reason));
+            }
+        }
+        let mut changes = Changes::default();
+        for (address, lost, reason) in orphans {
+            self.records.forgo(&address, (lost, reason), &mut changes);
+        }
+        changes
+    }
+
     /// Looks at the groups that are due.
-    pub fn advance(&mut self, now: Timestamp) -> Due {
-        let mut due = Due { records: self.records.expire(now), ..Due::default() };
+    pub fn advance(&mut self, now: Now) -> Due {
+        let mut due = Due { changes: std::mem::take(&mut self.begun), ..Due::default() };
+        self.mind_clock(now, &mut due.changes);
+        self.records.expire(now.steady, &mut due.changes);
+        self.give_up_oldest(&mut due.changes);
         for (group, webhook) in std::mem::take(&mut self.overdue) {
             if let Some(look) = self.groups.get(&group).map(Group::looks) {
                 let webhooks = webhook..webhook + 1;
@@ -127,13 +194,13 @@ impl Dispatcher {
             }
         }
         while let Some(&(deadline, id)) = self.deadlines.first()
-            && deadline <= now
+            && deadline <= now.steady
         {
             self.deadlines.pop_first();
             let group = self.groups.get_mut(&id).expect("a deadline is of a group");
             let interval = self.config.routes.get(group.route).timing.interval;
             // A group that is due in the same millisecond again would never let others have theirs.
-            group.deadline = now.saturating_add(interval.max(Duration::from_millis(1)));
+            group.deadline = now.steady.saturating_add(interval.max(Duration::from_millis(1)));
             self.deadlines.insert((group.deadline, id));
             let (look, webhooks) = (group.look(), 0..group.outlets.len());
             self.look(now, (id, look), webhooks, &mut due);
@@ -150,9 +217,10 @@ impl Dispatcher {
     }
 
     /// A notification was delivered. Says what is to be stored.
-    pub fn on_sent(&mut self, address: &Address) -> Vec<RecordChange> {
-        let Some(flight) = self.on_the_way.remove(address) else { return Vec::new() };
-        let changes = self.records.put(address.clone(), flight.record);
+    pub fn on_sent(&mut self, address: &Address) -> Changes {
+        let mut changes = Changes::default();
+        let Some(flight) = self.on_the_way.remove(address) else { return changes };
+        self.records.put(address.clone(), flight.record, &mut changes);
         if let Some(group) = self.groups.get_mut(&flight.group) {
             group.outlets[address.webhook].settled_look = flight.look;
         }
@@ -160,11 +228,18 @@ impl Dispatcher {
         changes
     }
 
-    /// A notification could not be delivered, and somebody else is told so. What it says is tried
-    /// again at the group's next look. Says what is to be stored.
-    pub fn on_failed(&mut self, address: &Address) -> Vec<RecordChange> {
-        let Some(flight) = self.on_the_way.remove(address) else { return Vec::new() };
-        let changes = self.records.restore(address, flight.before);
+    /// A notification could not be delivered, and a dead letter stands for it. What still matters of
+    /// what it says is tried again at the group's next look. Says what is to be stored.
+    pub fn on_given_up(&mut self, address: &Address, arrival: Arrival) -> Changes {
+        let mut changes = Changes::default();
+        let Some(flight) = self.on_the_way.remove(address) else { return changes };
+        if arrival == Arrival::Impossible {
+            let before = flight.before.map(Arc::unwrap_or_clone);
+            self.records.restore(address, before, &mut changes);
+        }
+        if let Some(group) = self.groups.get_mut(&flight.group) {
+            group.outlets[address.webhook].lettered_look = flight.look;
+        }
         self.on_landed(flight.group, address.webhook);
         changes
     }
@@ -185,6 +260,7 @@ impl Dispatcher {
         self.deadlines.clear();
         self.overdue.clear();
         self.on_the_way.clear();
+        self.resolved_bytes = 0;
         let groups = std::mem::take(&mut self.groups);
         let mut seen = FxHashSet::default();
         for update in groups.values().flat_map(Group::updates) {
@@ -243,7 +319,7 @@ impl Dispatcher {
     /// Looks at a group for some of its webhooks.
     fn look(
         &mut self,
-        now: Timestamp,
+        now: Now,
         (id, look): (GroupId, u64),
         webhooks: std::ops::Range<usize>,
         due: &mut Due,
@@ -251,10 +327,10 @@ impl Dispatcher {
         let config = Arc::clone(&self.config);
         let group = self.groups.get_mut(&id).expect("the caller has seen it");
         let route = config.routes.get(group.route);
-        let is_silent = !route.muted_by(now).is_empty();
+        let is_silent = !route.muted_by(now.wall).is_empty();
         let audible = if is_silent { Default::default() } else { group.audible() };
         let has_audible = audible.iter().any(|side| !side.is_empty());
-        let current = Record::new(now, route.timing.repeat_interval, audible);
+        let current = Record::new(now.steady, route.timing.repeat_interval, audible);
         let receiver = config.receiver(&route.receiver).expect("routes name known receivers");
         for index in webhooks {
             let address = Address {
@@ -263,8 +339,8 @@ impl Dispatcher {
                 group_key: group.key.clone(),
             };
             let outlet = &mut group.outlets[index];
-            outlet.has_missed_look = self.on_the_way.contains_key(&address);
-            if outlet.has_missed_look {
+            outlet.is_overdue = self.on_the_way.contains_key(&address);
+            if outlet.is_overdue {
                 continue;
             }
             let webhook = &receiver.webhooks[index];
@@ -272,7 +348,8 @@ impl Dispatcher {
                 wants_resolved: webhook.resolved == Resolved::Sent,
                 repeat_interval: route.timing.repeat_interval,
             };
-            let known = self.records.get(&address);
+            let before = self.records.get(&address).cloned();
+            let known = before.as_deref();
             let reason = Record::reason(known, &current, wishes).filter(|_| has_audible);
             let Some(reason) = reason else {
                 outlet.settled_look = look;
@@ -282,14 +359,13 @@ impl Dispatcher {
             if alerts.is_empty() {
                 // There is nothing that it wants to hear, but it counts as told.
                 group.outlets[index].settled_look = look;
-                due.records.extend(self.records.put(address, current.clone()));
+                self.records.put(address, current.clone(), &mut due.changes);
                 continue;
             }
             // What is owed is a record before it is sent: the process may end before it has come back.
-            let before = self.records.get(&address).cloned();
-            let owed = Record::while_sent(before.as_ref(), &current);
-            if before.as_ref() != Some(&owed) {
-                due.records.extend(self.records.put(address.clone(), owed));
+            let owed = Record::while_sent(known, &current);
+            if known != Some(&owed) {
+                self.records.put(address.clone(), owed, &mut due.changes);
             }
             let flight = Flight { group: id, look, record: current.clone(), before };
             self.on_the_way.insert(address.clone(), flight);
@@ -299,17 +375,67 @@ impl Dispatcher {
                 group_labels: group.labels.clone(),
                 alerts,
                 reason,
-                time: now,
-                deadline: now.saturating_add(time_max),
+                time: now.wall,
+                deadline: now.steady.saturating_add(time_max),
             });
         }
         self.drop_if_done(id);
     }
 
+    /// Where the wall clock has stepped, what is stored says so: it must be true after a restart.
+    fn mind_clock(&mut self, now: Now, changes: &mut Changes) {
+        let step_ms = now.ahead_ms().abs_diff(self.records.ahead_ms());
+        if u128::from(step_ms) >= CLOCK_STEP_MIN.as_millis() {
+            self.records.set_ahead_ms(now.ahead_ms());
+            changes.records.extend(self.records.all());
+        }
+    }
+
+    /// Where more resolved alerts wait to be told than may, the oldest are not told any more.
+    fn give_up_oldest(&mut self, changes: &mut Changes) {
+        if self.resolved_bytes <= self.resolved_bytes_max {
+            return;
+        }
+        let mut resolved: Vec<_> = self
+            .groups
+            .iter()
+            .flat_map(|(id, group)| {
+                group.resolved().map(|(at, alert, bytes)| (at, *id, alert, bytes))
+            })
+            .collect();
+        resolved.sort_unstable();
+        // Some more at once, so that it is not done for each alert.
+        let enough = self.resolved_bytes_max / 8 * 7;
+        let mut untold: FxHashMap<(GroupId, usize), Vec<Fingerprint>> = FxHashMap::default();
+        let mut touched = BTreeSet::new();
+        for (_, id, alert, bytes) in resolved {
+            if self.resolved_bytes <= enough {
+                break;
+            }
+            self.resolved_bytes -= bytes;
+            touched.insert(id);
+            let group = self.groups.get_mut(&id).expect("it was there a few lines ago");
+            for webhook in group.give_up(alert) {
+                untold.entry((id, webhook)).or_default().push(alert);
+            }
+        }
+        for ((id, webhook), alerts) in untold {
+            let group = &self.groups[&id];
+            let receiver = Arc::clone(&self.config.routes.get(group.route).receiver);
+            let address = Address { receiver, webhook, group_key: Arc::clone(&group.key) };
+            let alerts: AlertSet = alerts.into_iter().collect();
+            let reason = "the alerts have resolved, and more wait to be told than may";
+            self.records.forgo(&address, (alerts, reason), changes);
+        }
+        for id in touched {
+            self.drop_if_done(id);
+        }
+    }
+
     /// A webhook is free again.
     fn on_landed(&mut self, id: GroupId, webhook: usize) {
         let Some(group) = self.groups.get(&id) else { return };
-        if group.outlets[webhook].has_missed_look {
+        if group.outlets[webhook].is_overdue {
             self.overdue.push((id, webhook));
         }
         self.drop_if_done(id);
@@ -318,7 +444,17 @@ impl Dispatcher {
     /// Drops what nobody needs to be told any more, and the group if that was all.
     fn drop_if_done(&mut self, id: GroupId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        if !group.drop_settled() {
+        let receiver = &self.config.routes.get(group.route).receiver;
+        let known = (0..group.outlets.len()).map(|webhook| {
+            let (receiver, group_key) = (Arc::clone(receiver), Arc::clone(&group.key));
+            self.records.get(&Address { receiver, webhook, group_key }).cloned()
+        });
+        let known: Vec<_> = known.collect();
+        let before = group.resolved_bytes();
+        let is_left = group.drop_settled(&known);
+        self.resolved_bytes += group.resolved_bytes();
+        self.resolved_bytes -= before;
+        if !is_left {
             self.deadlines.remove(&(group.deadline, id));
             self.by_labels.remove(&(group.route, group.labels.clone()));
             self.groups.remove(&id);

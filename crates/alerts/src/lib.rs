@@ -23,6 +23,7 @@ pub mod dispatch;
 pub mod inhibition;
 mod matcher;
 pub mod notification;
+mod now;
 mod posted;
 pub mod record;
 pub mod route;
@@ -30,4 +31,5 @@ pub mod silence;
 
 pub use desk::Desk;
 pub use matcher::{Matcher, MatcherError, Matchers, Operator};
+pub use now::Now;
 pub use posted::{Post, PostError};

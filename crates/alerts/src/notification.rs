@@ -14,6 +14,9 @@ pub struct Update {
     pub status: AlertStatus,
 }
 
+/// Bytes of the key of a record: of a group whose key is longer than this nothing is stored.
+pub(crate) const RECORD_KEY_BYTES_MAX: usize = 64 * 1024;
+
 /// Where a notification goes to, and of which group it is: at most one is on its way at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
@@ -27,22 +30,30 @@ pub struct Address {
 
 impl Address {
     /// What the keys of all stored records begin with.
-    pub const KEY_PREFIX: &str = "notified/";
+    pub const KEY_PREFIX: &str = "notified";
 
-    /// What its record is stored under: `notified/<webhook>/<bytes of the receiver's
-    /// name>/<receiver><group key>`.
-    pub fn to_key(&self) -> String {
+    /// What a piece of its record is stored under: `notified/<webhook>/<bytes of the receiver's
+    /// name>/<receiver><group key>`; further pieces are `notified+1/…`, `notified+2/…`.
+    pub fn to_key(&self, piece: usize) -> String {
         let Self { receiver, webhook, group_key } = self;
-        format!("{}{webhook}/{}/{receiver}{group_key}", Self::KEY_PREFIX, receiver.len())
+        let piece = if piece == 0 { String::new() } else { format!("+{piece}") };
+        let length = receiver.len();
+        format!("{}{piece}/{webhook}/{length}/{receiver}{group_key}", Self::KEY_PREFIX)
     }
 
-    /// Reads a key.
-    pub fn from_key(key: &str) -> Option<Self> {
-        let (webhook, rest) = key.strip_prefix(Self::KEY_PREFIX)?.split_once('/')?;
+    /// Reads a key: whose record it is, and which piece of it.
+    pub fn from_key(key: &str) -> Option<(Self, usize)> {
+        let (piece, rest) = key.strip_prefix(Self::KEY_PREFIX)?.split_once('/')?;
+        let piece = match piece.strip_prefix('+') {
+            Some(number) => number.parse().ok().filter(|number| *number > 0)?,
+            None if piece.is_empty() => 0,
+            None => return None,
+        };
+        let (webhook, rest) = rest.split_once('/')?;
         let (receiver_bytes, rest) = rest.split_once('/')?;
         let (receiver, group_key) = rest.split_at_checked(receiver_bytes.parse().ok()?)?;
         let webhook = webhook.parse().ok()?;
-        Some(Self { receiver: receiver.into(), webhook, group_key: group_key.into() })
+        Some((Self { receiver: receiver.into(), webhook, group_key: group_key.into() }, piece))
     }
 }
 
@@ -57,9 +68,9 @@ pub struct Notification {
     pub alerts: Vec<Update>,
     /// Why it is sent.
     pub reason: NotificationReason,
-    /// When it came due.
+    /// When it came due, by the wall clock.
     pub time: Timestamp,
-    /// When to give up: the group's next one would be due.
+    /// When to give up, in steady time: the group's next one would be due.
     pub deadline: Timestamp,
 }
 
@@ -129,8 +140,14 @@ mod tests {
             webhook: 3,
             group_key: r#"{}/{a="b"}:{c="d/e"}"#.into(),
         };
-        assert_eq!(Address::from_key(&address.to_key()), Some(address));
-        for key in ["", "silence/1", "notified/", "notified/x/1/ab", "notified/0/9/ab"] {
+        for piece in [0, 1, 12] {
+            let read = Address::from_key(&address.to_key(piece));
+            assert_eq!(read, Some((address.clone(), piece)));
+        }
+        assert_eq!(address.to_key(0), r#"notified/3/5/a/b 1{}/{a="b"}:{c="d/e"}"#);
+        let wrong = ["notified+0/0/1/a", "notified+/0/1/a", "notified1/0/1/a"];
+        let wrong = wrong.into_iter().chain(["", "silence/1", "notified/", "notified/x/1/ab"]);
+        for key in wrong.chain(["notified/0/9/ab"]) {
             assert_eq!(Address::from_key(key), None, "{key}");
         }
     }

@@ -185,6 +185,12 @@ pub const INHIBITION_RULES_MAX: usize = 1_000;
 pub const ALERT_GROUPS_MAX: usize = 200_000;
 /// What webhooks have been told of groups; beyond it the one goes that would be forgotten first.
 pub const NOTIFICATION_RECORDS_MAX: usize = 200_000;
+/// Bytes of all of these as they are stored: beyond it, too. The durable records have room for the
+/// others besides.
+pub const NOTIFICATION_RECORDS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of resolved alerts that groups keep for webhooks which are yet to be told of them; beyond
+/// it the oldest go, and dead letters stand for them.
+pub const RESOLVED_UNTOLD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Notifications of one webhook that wait or are on their way; more are put off to their group's
 /// next look.
 pub const NOTIFICATIONS_WAITING_MAX: usize = 10_000;

@@ -19,6 +19,16 @@ pub fn now() -> Timestamp {
 static SLEW: Slew = Slew::new();
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// Time that goes on evenly from what the wall clock said at first, whatever becomes of it: what is
+/// waited for goes by it.
+pub fn steady() -> Timestamp {
+    static BEGINNING: LazyLock<(Duration, Instant)> =
+        LazyLock::new(|| (since_epoch(), Instant::now()));
+    let (wall, began) = &*BEGINNING;
+    let ms = wall.saturating_add(began.elapsed()).as_millis();
+    Timestamp::from_ms(i64::try_from(ms).unwrap_or(i64::MAX))
+}
+
 /// The wall clock, but that it never goes back: the time of the rules.
 pub fn slewed() -> Slewed {
     // The wall clock first: who is interrupted between the two must not seem to be ahead.

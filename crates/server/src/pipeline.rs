@@ -118,7 +118,7 @@ impl Server {
         let core = Core::open(&config, &figures)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
-        let (alerting, desk) = core.attend(notifier, drains.clone())?;
+        let (alerting, desk) = core.attend(notifier)?;
         let (intake, evaluator) = core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let alerts = desk.spawn()?;
         let Core { journal, table, states, topics, rates, shard_parts, .. } = core;

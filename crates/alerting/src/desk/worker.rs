@@ -4,16 +4,16 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bellwire_alerts::Desk;
 use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::{Announcement, Audience, Outcome, Plan, RuleChange, Shown};
 use bellwire_alerts::notification::Update;
 use bellwire_alerts::record;
+use bellwire_alerts::{Desk, Now};
 use bellwire_journal::{Append, Error, Journal, RecordChange};
+use bellwire_model::limits::CLOCK_STEP_MIN;
 use bellwire_model::{Alert, AlertState, Body, Event, Fingerprint, Timestamp, TransitionKind};
 use bellwire_process::clock;
 use bellwire_wire::json;
-use tokio::sync::watch;
 
 use super::{AlertingParts, Work};
 use crate::events::{ACKNOWLEDGED, ALERTS_ACTIVE, UNACKNOWLEDGED, event_topic};
@@ -24,8 +24,36 @@ use crate::states::StateTopics;
 /// The longest wait for a deadline: a wall clock that jumps is noticed after this long.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 
-/// Pause before what time has done is offered to the journal again.
-const WRITE_PAUSE: Duration = Duration::from_millis(500);
+/// Pause before what time has done is offered to the journal again; each later one is twice as long.
+const WRITE_PAUSE_MIN: Duration = Duration::from_millis(10);
+const WRITE_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// How far the desk has come with the clocks.
+#[derive(Debug)]
+struct Pace {
+    /// How far the wall clock was ahead of steady time.
+    ahead_ms: i64,
+    /// When what the journal did not take is offered again, in steady time, and the pause before.
+    rests: Option<(Timestamp, Duration)>,
+}
+
+impl Pace {
+    /// How long the journal is left alone.
+    fn rest(&self, now: Now) -> Duration {
+        self.rests.map_or(Duration::ZERO, |(until, _)| until.saturating_since(now.steady))
+    }
+
+    /// The journal has not taken something.
+    fn on_refused(&mut self) {
+        let pause = self.rests.map_or(WRITE_PAUSE_MIN, |(_, pause)| pause * 2);
+        let pause = pause.min(WRITE_PAUSE_MAX);
+        self.rests = Some((clock::steady().saturating_add(pause), pause));
+    }
+}
+
+fn now() -> Now {
+    Now { steady: clock::steady(), wall: clock::now() }
+}
 
 /// The desk, and what its changes go to.
 #[derive(Debug)]
@@ -35,20 +63,19 @@ pub(super) struct Worker {
     states: Arc<dyn StateTopics>,
     notifier: Arc<Notifier>,
     figures: Arc<Figures>,
-    draining: watch::Receiver<bool>,
 }
 
 impl Worker {
     /// The desk as the journal has it.
     pub(super) fn open(parts: AlertingParts) -> Result<Self, Error> {
-        let AlertingParts { journal, states, notifier, figures, draining } = parts;
+        let AlertingParts { journal, states, notifier, figures } = parts;
         let mut desk = Desk::new(&notifier.config().inhibition);
         let records = journal.records(record::PREFIX)?;
         let records = records.iter().map(|record| (&*record.key, &*record.value));
         for key in desk.restore(clock::now(), records) {
             tracing::warn!(key, "A record of the alerts' desk cannot be read; it is passed over.");
         }
-        Ok(Self { desk: Mutex::new(desk), journal, states, notifier, figures, draining })
+        Ok(Self { desk: Mutex::new(desk), journal, states, notifier, figures })
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -68,18 +95,22 @@ impl Worker {
             outcome.shown = desk.cases().map(|case| case.shown(None)).collect();
             outcome
         });
+        self.notifier.begin();
     }
 
     pub(super) fn run(&self, queue: &Receiver<Work>) {
+        let mut pace = Pace { ahead_ms: now().ahead_ms(), rests: None };
         loop {
-            let deadline = self.desk().next_deadline();
-            let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(clock::now()));
-            match queue.recv_timeout(wait.min(CLOCK_CHECK)) {
+            let (deadline, before) = (self.desk().next_deadline(), now());
+            let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(before.wall));
+            match queue.recv_timeout(wait.max(pace.rest(before)).min(CLOCK_CHECK)) {
                 Ok(work) => self.work(work),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.advance();
+            if pace.rest(now()).is_zero() {
+                self.advance(&mut pace);
+            }
         }
     }
 
@@ -102,24 +133,41 @@ impl Worker {
         }
     }
 
-    /// Does what is due. What it announces is offered until the journal takes it: requests and
-    /// rules wait meanwhile, as they do where the journal takes nothing else either.
-    fn advance(&self) {
-        let plan = self.desk().plan_due(clock::now());
-        if plan.is_empty() {
-            return;
-        }
-        while let Err(error) = self.write(&plan) {
-            if *self.draining.borrow() {
-                // What is due is found again at the next start.
-                tracing::error!(%error, "The server ends before what has become of alerts is written.");
+    /// Does what is due, or what the wall clock does that was set. Where the journal does not take
+    /// it, it is planned and offered again after a pause: who asks for something does not wait for
+    /// that, and a start finds again what is due.
+    fn advance(&self, pace: &mut Pace) {
+        let now = now();
+        let step_ms = now.ahead_ms().saturating_sub(pace.ahead_ms);
+        if u128::from(step_ms.unsigned_abs()) >= CLOCK_STEP_MIN.as_millis() {
+            let plan = self.desk().plan_step(now.wall, step_ms);
+            if !self.carry_out(plan, pace) {
                 return;
             }
+            pace.ahead_ms = now.ahead_ms();
+            tracing::warn!(
+                step_s = step_ms / 1000,
+                "The wall clock was set. Silences go by it; what has begun has begun, and what has ended stays ended."
+            );
+        }
+        let plan = self.desk().plan_due(now.wall);
+        self.carry_out(plan, pace);
+    }
+
+    /// Says whether the journal has taken it.
+    fn carry_out(&self, plan: Plan, pace: &mut Pace) -> bool {
+        if plan.is_empty() {
+            return true;
+        }
+        if let Err(error) = self.write(&plan) {
+            pace.on_refused();
             self.figures.journal_failures.add(1);
             tracing::error!(%error, "The journal does not take what has become of alerts; trying again.");
-            clock::pause(WRITE_PAUSE);
+            return false;
         }
+        pace.rests = None;
         self.take(plan);
+        true
     }
 
     fn take(&self, plan: Plan) {

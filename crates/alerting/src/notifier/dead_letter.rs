@@ -1,6 +1,7 @@
 //! Notifications that could not be delivered, as events for whoever looks after them.
 
-use bellwire_alerts::notification::Notification;
+use bellwire_alerts::dispatch::Forgone;
+use bellwire_alerts::notification::{Address, Notification};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,9 @@ const EVENT_TYPE: &str = "notification.failed";
 
 /// Room for all of a letter but its payload.
 const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
+
+/// Alerts that a letter without a payload names.
+const FORGONE_NAMED_MAX: usize = 10_000;
 
 /// Those that the journal has not taken yet, the oldest first.
 #[derive(Debug, Default)]
@@ -98,6 +102,9 @@ struct Letter<'a> {
     given_up_at: i64,
     payload_bytes: usize,
     payload: Option<&'a RawValue>,
+    /// The alerts of a letter without a payload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fingerprints: Vec<String>,
 }
 
 /// The event on `alerts/dead-letters/<receiver>`.
@@ -121,10 +128,35 @@ pub(super) fn letter(
         given_up_at: now.as_ms(),
         payload_bytes: payload.len(),
         payload: raw,
+        fingerprints: Vec::new(),
     };
-    let body = serde_json::to_vec(&letter).expect("texts and numbers");
+    append(&notification.address, &letter, now)
+}
+
+/// The event for what a webhook is owed and nobody tells it.
+pub(super) fn of_forgone(forgone: &Forgone, now: Timestamp) -> Append {
+    let Forgone { address, alerts, reason, time } = forgone;
+    let named = alerts.iter().take(FORGONE_NAMED_MAX);
+    let letter = Letter {
+        receiver: &address.receiver,
+        webhook: address.webhook,
+        group_key: cut(&address.group_key),
+        reason: &format!("{reason} (alerts: {})", alerts.len()),
+        attempts: 0,
+        last_status: None,
+        due_at: time.as_ms(),
+        given_up_at: now.as_ms(),
+        payload_bytes: 0,
+        payload: None,
+        fingerprints: named.map(ToString::to_string).collect(),
+    };
+    append(address, &letter, now)
+}
+
+fn append(address: &Address, letter: &Letter<'_>, now: Timestamp) -> Append {
+    let body = serde_json::to_vec(letter).expect("texts and numbers");
     let event = Event {
-        topic: topic(&notification.address.receiver),
+        topic: topic(&address.receiver),
         key: None,
         event_type: Some(EVENT_TYPE.into()),
         time: now,

@@ -91,7 +91,7 @@ impl Lane {
         };
         let mut pause = NOTIFICATION_RETRY_MIN;
         loop {
-            let left = notification.deadline.saturating_since(clock::now());
+            let left = notification.deadline.saturating_since(clock::steady());
             if left.is_zero() {
                 return Err(journey);
             }
@@ -114,7 +114,7 @@ impl Lane {
             journey.may_have_arrived |= failure.may_have_arrived;
             let Remedy::Retry(wait) = failure.remedy else { return Err(journey) };
             let wait = wait.unwrap_or_default().max(pause / 2 + jittered(pause));
-            if wait >= notification.deadline.saturating_since(clock::now()) {
+            if wait >= notification.deadline.saturating_since(clock::steady()) {
                 return Err(journey);
             }
             tokio::time::sleep(wait).await;

@@ -1,14 +1,18 @@
-//! What webhooks know and are owed, on its way to the journal.
+//! What webhooks know and are owed, on its way to the journal: one batch at a time.
+//!
+//! What the journal does not take waits for it, the newest of each record. It is bounded by the
+//! records that there may be: a record that goes before the journal has had it leaves no trace.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_alerts::dispatch::RecordChange;
 use bellwire_journal::{Error, Journal};
 use bytes::Bytes;
-use tokio::sync::watch;
+use rustc_hash::{FxBuildHasher, FxHashSet};
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::figures::Figures;
@@ -16,44 +20,93 @@ use crate::figures::Figures;
 /// A disk that is full or slow makes no alert late by more than this: it is told without a record.
 const RECORD_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Pause before what the journal did not take is offered again; each later one is twice as long.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(10);
+
 /// Changes of records by key; of several of one record the last counts.
 type Changes = BTreeMap<Box<str>, Option<Bytes>>;
 
 /// What the journal has not taken yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
     unsaved: Changes,
     /// What is no longer owed, since a dead letter says it: saved once the journal has the letter.
     behind_letters: Changes,
     /// Notifications that were delivered and are not counted yet: their records are unsaved.
     uncounted: u64,
-    /// The journal has failed to keep records: all are to be offered again.
-    has_lost: Arc<AtomicBool>,
+    on_its_way: Option<Changes>,
+    /// What has become of it, once that is known.
+    answer: Arc<Mutex<Option<Result<(), Error>>>>,
+    /// Hashes of the keys that the journal may have: what it does not have need not be forgotten.
+    stored: FxHashSet<u64>,
+    retry: Option<Retry>,
+    /// How many batches there have been, and how many have been answered.
+    batches: u64,
+    answered: watch::Sender<u64>,
+    /// Told when there is an answer.
+    has_news: Arc<Notify>,
+}
+
+/// The journal did not take a batch.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    /// Time that has passed since some beginning.
+    at: Duration,
+    pause: Duration,
+    /// What is to go always finds room, and is offered alone each second time.
+    what: Offer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    All,
+    Deletions,
 }
 
 /// Ends when the journal has kept records, or has failed to.
 #[derive(Clone, Debug)]
-pub(super) struct Kept(watch::Receiver<()>);
+pub(super) struct Kept(u64, watch::Receiver<u64>);
 
 impl Kept {
     /// Waits for that, but not for long.
     pub(super) async fn settled(mut self) {
-        // Nothing is ever sent: the other side goes once there is an answer.
-        let _ = timeout(RECORD_PATIENCE, self.0.changed()).await;
+        let batch = self.0;
+        let _ = timeout(RECORD_PATIENCE, self.1.wait_for(|answered| *answered >= batch)).await;
     }
 }
 
 fn by_key(changes: Vec<RecordChange>) -> impl Iterator<Item = (Box<str>, Option<Bytes>)> {
-    let changes = changes.into_iter();
-    changes.map(|RecordChange { address, bytes }| (address.to_key().into(), bytes.map(Bytes::from)))
+    let change = |RecordChange { key, value }| (key.into(), value.map(Bytes::from));
+    changes.into_iter().map(change)
+}
+
+fn hash(key: &str) -> u64 {
+    FxBuildHasher.hash_one(key)
 }
 
 impl Ledger {
+    /// Of a journal that has records with these keys.
+    pub(super) fn new<'a>(keys: impl IntoIterator<Item = &'a str>, has_news: Arc<Notify>) -> Self {
+        Self {
+            unsaved: Changes::new(),
+            behind_letters: Changes::new(),
+            uncounted: 0,
+            on_its_way: None,
+            answer: Arc::default(),
+            stored: keys.into_iter().map(hash).collect(),
+            retry: None,
+            batches: 0,
+            answered: watch::Sender::new(0),
+            has_news,
+        }
+    }
+
     /// Notes what has to be saved.
     pub(super) fn note(&mut self, changes: Vec<RecordChange>) {
         for (key, value) in by_key(changes) {
             self.behind_letters.remove(&key);
-            self.unsaved.insert(key, value);
+            self.note_unsaved(key, value);
         }
     }
 
@@ -64,7 +117,9 @@ impl Ledger {
 
     /// The journal has them.
     pub(super) fn on_letters_appended(&mut self) {
-        self.unsaved.append(&mut self.behind_letters);
+        for (key, value) in std::mem::take(&mut self.behind_letters) {
+            self.note_unsaved(key, value);
+        }
     }
 
     /// A notification was delivered; it counts when its record is saved.
@@ -72,37 +127,105 @@ impl Ledger {
         self.uncounted += 1;
     }
 
-    /// Whether the journal has lost records since this was last asked.
-    pub(super) fn take_has_lost(&self) -> bool {
-        self.has_lost.swap(false, Ordering::Relaxed)
+    fn note_unsaved(&mut self, key: Box<str>, value: Option<Bytes>) {
+        let on_its_way = self.on_its_way.as_ref().is_some_and(|sent| sent.contains_key(&key));
+        if value.is_some() || on_its_way || self.stored.contains(&hash(&key)) {
+            self.unsaved.insert(key, value);
+        } else {
+            self.unsaved.remove(&key);
+        }
     }
 
-    /// Queues what has to be saved; it stays noted where the journal does not take it now.
-    pub(super) fn save(&mut self, journal: &dyn Journal, figures: &Arc<Figures>) -> Kept {
-        let (pending, kept) = watch::channel(());
-        let kept = Kept(kept);
-        if self.unsaved.is_empty() {
-            return kept;
+    /// Queues what has to be saved, unless the journal has yet to answer or is left alone for a
+    /// while; `passed` is the time since some beginning.
+    pub(super) fn save(
+        &mut self,
+        journal: &dyn Journal,
+        figures: &Arc<Figures>,
+        passed: Duration,
+    ) -> Kept {
+        self.take_answer(figures, passed);
+        let is_early = self.retry.is_some_and(|retry| passed < retry.at);
+        if self.unsaved.is_empty() || is_early {
+            // Where the journal takes nothing nobody waits for it.
+            return self.kept(0);
         }
-        let changes = self.unsaved.iter().map(|(key, value)| bellwire_journal::RecordChange {
-            key: key.clone(),
-            value: value.clone(),
-        });
-        let (has_lost, figures) = (Arc::clone(&self.has_lost), Arc::clone(figures));
-        let delivered = self.uncounted;
+        if self.on_its_way.is_some() {
+            return self.kept(self.batches + 1);
+        }
+        let what = self.retry.map_or(Offer::All, |retry| retry.what);
+        let mut batch = std::mem::take(&mut self.unsaved);
+        if what == Offer::Deletions {
+            let deletions: Changes = batch.extract_if(.., |_, value| value.is_none()).collect();
+            self.unsaved = std::mem::replace(&mut batch, deletions);
+        }
+        let changes = batch.clone().into_iter();
+        let changes = changes.map(|(key, value)| bellwire_journal::RecordChange { key, value });
+        let changes = changes.collect();
+        self.on_its_way = Some(batch);
+        self.batches += 1;
+        let (answer, has_news) = (Arc::clone(&self.answer), Arc::clone(&self.has_news));
+        let (number, answered) = (self.batches, self.answered.clone());
+        let (figures, delivered) = (Arc::clone(figures), std::mem::take(&mut self.uncounted));
         let reply = move |result: Result<(), Error>| {
             figures.notifications.add(delivered);
-            if let Err(error) = result {
-                figures.journal_failures.add(1);
-                has_lost.store(true, Ordering::Relaxed);
-                tracing::error!(%error, "What webhooks were told is not kept yet; trying again.");
-            }
-            drop(pending);
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            answered.send_replace(number);
+            has_news.notify_one();
         };
-        if journal.write_records(changes.collect(), Box::new(reply)).is_ok() {
-            self.unsaved.clear();
-            self.uncounted = 0;
+        if let Err(error) = journal.write_records(changes, Box::new(reply)) {
+            self.answered.send_replace(number);
+            self.uncounted = delivered;
+            *self.answer() = Some(Err(error));
         }
-        kept
+        self.kept(number)
+    }
+
+    fn kept(&self, batch: u64) -> Kept {
+        Kept(batch, self.answered.subscribe())
+    }
+
+    fn answer(&self) -> std::sync::MutexGuard<'_, Option<Result<(), Error>>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the journal says of the batch that was on its way.
+    fn take_answer(&mut self, figures: &Figures, passed: Duration) {
+        let Some(result) = self.answer().take() else { return };
+        let sent = self.on_its_way.take().unwrap_or_default();
+        match result {
+            Ok(()) => {
+                for (key, value) in sent {
+                    match value {
+                        Some(_) => self.stored.insert(hash(&key)),
+                        None => self.stored.remove(&hash(&key)),
+                    };
+                }
+                self.retry = self.retry.take_if(|retry| retry.what == Offer::Deletions).map(
+                    // Now there may be room for the others.
+                    |retry| Retry { at: passed, what: Offer::All, ..retry },
+                );
+            }
+            Err(error) => {
+                figures.journal_failures.add(1);
+                tracing::error!(%error, "What webhooks were told is not kept yet; trying again.");
+                // What is newer by now counts.
+                for (key, value) in sent {
+                    if !self.unsaved.contains_key(&key) {
+                        self.note_unsaved(key, value);
+                    }
+                }
+                let before = self.retry.map_or(RETRY_PAUSE_MIN / 2, |retry| retry.pause);
+                let pause = (before * 2).min(RETRY_PAUSE_MAX);
+                let has_offered_all = self.retry.is_none_or(|retry| retry.what == Offer::All);
+                let has_deletions = self.unsaved.values().any(Option::is_none);
+                let what =
+                    if has_offered_all && has_deletions { Offer::Deletions } else { Offer::All };
+                self.retry = Some(Retry { at: passed + pause, pause, what });
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use bellwire_model::{
 use thiserror::Error;
 
 use super::{Case, Desk};
-use crate::posted::{Made, Post, PostError, Posted};
+use crate::posted::{End, Made, Post, PostError, Posted};
 use crate::record::{self, Acknowledged, RecordChange};
 use crate::silence::{NewSilence, Silence, SilenceError, SilenceState};
 
@@ -179,6 +179,22 @@ impl Desk {
             planned.insert(fingerprint, posted);
         }
         (plan, errors)
+    }
+
+    /// What follows of a wall clock that was set by so many milliseconds, and says `now`. Silences
+    /// begin and end by the wall clock, but what has begun has begun and what has ended stays ended.
+    /// A posted alert without an end waits for the next post as long as it would have.
+    pub fn plan_step(&self, now: Timestamp, step_ms: i64) -> Plan {
+        let mut plan = silence_plan(self.silences.set_back(now));
+        for case in self.cases.values() {
+            let Some(posted) = &case.posted else { continue };
+            if posted.alert.state == AlertState::Firing && posted.end == End::Timeout {
+                let ends_at = posted.ends_at.as_ms().saturating_add(step_ms);
+                let ends_at = Timestamp::from_ms(ends_at);
+                plan.post(now, Posted { ends_at, ..posted.clone() }, None);
+            }
+        }
+        plan
     }
 
     /// What time does: posted alerts resolve or are forgotten, silences begin, end, are forgotten.

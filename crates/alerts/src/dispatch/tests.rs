@@ -1,6 +1,9 @@
 //! Stories in virtual time: what happens when, and who is told what at which millisecond.
 
+mod bounds;
+mod clocks;
 mod laws;
+mod orphans;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,8 +16,15 @@ use super::*;
 struct Story {
     dispatcher: Dispatcher,
     config: Arc<Config>,
+    /// Steady time.
     now: Timestamp,
-    stored: BTreeMap<Address, Vec<u8>>,
+    /// How far the wall clock is ahead of it.
+    ahead_ms: i64,
+    /// What has passed beside steady time, which begins anew with each process.
+    passed_ms: i64,
+    stored: BTreeMap<String, Vec<u8>>,
+    /// What webhooks are not told: whom and how many alerts.
+    forgone: Vec<String>,
     /// Webhooks that take nothing, by receiver and number.
     dead: BTreeSet<String>,
     /// Webhooks that take everything and do not answer.
@@ -28,6 +38,8 @@ struct Story {
     /// Webhooks with a notification of which nobody knows, and how many had been delivered then.
     lost: Vec<(usize, usize)>,
 }
+
+const EPOCH: Now = Now { steady: Timestamp::from_ms(0), wall: Timestamp::from_ms(0) };
 
 #[derive(PartialEq)]
 enum Sound {
@@ -52,10 +64,13 @@ impl Story {
         );
         let config = Arc::new(Config::parse(&text).unwrap_or_else(|e| panic!("{e:?}: {text}")));
         Self {
-            dispatcher: Dispatcher::new(Arc::clone(&config), []),
+            dispatcher: Dispatcher::new(Arc::clone(&config), EPOCH, []),
             config,
-            now: Timestamp::from_ms(0),
+            now: EPOCH.steady,
+            ahead_ms: 0,
+            passed_ms: 0,
             stored: BTreeMap::new(),
+            forgone: Vec::new(),
             dead: BTreeSet::new(),
             silent: BTreeSet::new(),
             owed: BTreeSet::new(),
@@ -95,12 +110,13 @@ impl Story {
         if was_silent {
             // Whether it has taken what it did not answer, nobody knows.
             self.lose(&address);
-            return self.dispatcher.on_put_off(&address);
+            let changes = self.dispatcher.on_given_up(&address, Arrival::Possible);
+            return self.store(changes);
         }
         if self.dispatcher.on_the_way.contains_key(&address) {
             self.owed.retain(|(of, _)| *of != webhook);
         }
-        let changes = self.dispatcher.on_failed(&address);
+        let changes = self.dispatcher.on_given_up(&address, Arrival::Impossible);
         self.store(changes);
     }
 
@@ -116,9 +132,11 @@ impl Story {
     }
 
     fn advance(&mut self) {
-        let due = self.dispatcher.advance(self.now);
-        self.store(due.records);
-        for notification in due.notifications {
+        let due = self.dispatcher.advance(self.clocks());
+        self.store(due.changes);
+        for mut notification in due.notifications {
+            assert_eq!(notification.time, self.clocks().wall);
+            notification.time = Timestamp::from_ms(self.now.as_ms() + self.passed_ms);
             let to = format!("{}{}", notification.address.receiver, notification.address.webhook);
             if self.dead.contains(&to) {
                 self.tell(&to, "fails", &notification);
@@ -155,13 +173,28 @@ impl Story {
         writeln!(self.told, "{seconds}s {to} {what}: {alerts}").expect("a text takes all");
     }
 
-    fn store(&mut self, changes: Vec<RecordChange>) {
-        for RecordChange { address, bytes } in changes {
-            match bytes {
-                Some(bytes) => self.stored.insert(address, bytes),
-                None => self.stored.remove(&address),
+    fn clocks(&self) -> Now {
+        let wall = Timestamp::from_ms(self.now.as_ms() + self.ahead_ms);
+        Now { steady: self.now, wall }
+    }
+
+    fn store(&mut self, changes: Changes) {
+        let Changes { records, forgone, behind_letters } = changes;
+        self.forgone.extend(forgone.iter().map(|Forgone { address, alerts, reason, .. }| {
+            format!("{}{} {} {reason}", address.receiver, address.webhook, alerts.len())
+        }));
+        for RecordChange { key, value } in records.into_iter().chain(behind_letters) {
+            match value {
+                Some(value) => self.stored.insert(key, value),
+                None => self.stored.remove(&key),
             };
         }
+    }
+
+    /// The wall clock is set, which is noticed within a second.
+    fn steps(&mut self, ms: i64) {
+        self.ahead_ms += ms;
+        self.advance();
     }
 
     /// An alert that fires since the start.
@@ -187,8 +220,22 @@ impl Story {
         for address in &flights {
             self.lose(address);
         }
-        let stored = self.stored.clone();
-        self.dispatcher = Dispatcher::new(Arc::clone(&self.config), stored);
+        self.restarts_with(Arc::clone(&self.config));
+    }
+
+    /// The process is killed and comes back with another configuration: its time begins with what
+    /// the wall clock says then.
+    fn restarts_with(&mut self, config: Arc<Config>) {
+        self.passed_ms -= self.ahead_ms;
+        (self.now, self.ahead_ms) = (self.clocks().wall, 0);
+        self.dispatcher = Dispatcher::new(config, self.clocks(), self.stored.clone());
+    }
+
+    /// All alerts have been told of after a start.
+    fn settles(&mut self) -> Vec<String> {
+        let changes = self.dispatcher.settle();
+        self.store(changes);
+        std::mem::take(&mut self.forgone)
     }
 
     fn told(&mut self, expected: &[&str]) {
@@ -353,7 +400,7 @@ fn a_dead_webhook_harms_no_other_and_is_tried_again() {
     // One that is on its way is not overtaken.
     story.told(&["3s a0 new alerts added: +one +two"]);
     let stuck = Address { receiver: "a".into(), webhook: 1, group_key: "{}:{}".into() };
-    let changes = story.dispatcher.on_failed(&stuck);
+    let changes = story.dispatcher.on_given_up(&stuck, Arrival::Impossible);
     story.store(changes);
     story.dead.clear();
     story.until(3.6);
@@ -377,7 +424,7 @@ fn what_is_not_delivered_is_kept_until_it_is() {
     let address = Address { receiver: "a".into(), webhook: 0, group_key: "{}:{}".into() };
     for seconds in [3.5, 5.5] {
         story.until(seconds);
-        let changes = story.dispatcher.on_failed(&address);
+        let changes = story.dispatcher.on_given_up(&address, Arrival::Impossible);
         story.store(changes);
     }
     story.dead.clear();
@@ -422,7 +469,8 @@ fn a_restart_neither_repeats_nor_forgets() {
 fn nobody_is_told_before_the_start() {
     let mut story = Story::new("  group_wait: 1s\n  group_interval: 6s", 1);
     let config = Arc::clone(&story.config);
-    story.dispatcher = Dispatcher::new(config, []).starting_at(Timestamp::from_ms(5_000));
+    let dispatcher = Dispatcher::new(config, EPOCH, []);
+    story.dispatcher = dispatcher.starting_at(Timestamp::from_ms(5_000));
     story.fires("one");
     story.until(3.0);
     story.fires("two");
@@ -479,8 +527,8 @@ fn records_are_forgotten_in_their_time() {
     assert_eq!(story.stored.len(), 1);
     // A storage that has lost it can have it again.
     let kept = std::mem::take(&mut story.stored);
-    let all = story.dispatcher.records();
-    story.store(all);
+    let records = story.dispatcher.records();
+    story.store(Changes { records, ..Changes::default() });
     assert_eq!(story.stored, kept);
     story.now = story.now.saturating_add(Duration::from_mins(15));
     story.advance();

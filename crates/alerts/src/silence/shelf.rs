@@ -24,6 +24,8 @@ pub(crate) struct Silences {
 struct Shelved {
     silence: Silence,
     deadline: Timestamp,
+    /// Where it is in its life, as alerts have been looked at.
+    state: SilenceState,
 }
 
 /// What time has done to a silence.
@@ -75,17 +77,17 @@ impl Silences {
     /// Puts a silence in the place of the one with its id.
     pub(crate) fn put(&mut self, now: Timestamp, silence: Silence) {
         self.remove(silence.id);
-        let deadline = silence.deadline(now);
+        let (deadline, state) = (silence.deadline(now), silence.state(now));
         self.deadlines.insert((deadline, silence.id));
-        if silence.state(now) == SilenceState::Active {
+        if state == SilenceState::Active {
             self.in_force.add(&silence);
         }
         self.regex_bytes += silence.matchers.regex_bytes();
-        self.by_id.insert(silence.id, Shelved { silence, deadline });
+        self.by_id.insert(silence.id, Shelved { silence, deadline, state });
     }
 
     fn remove(&mut self, id: SilenceId) {
-        if let Some(Shelved { silence, deadline }) = self.by_id.remove(&id) {
+        if let Some(Shelved { silence, deadline, .. }) = self.by_id.remove(&id) {
             self.regex_bytes -= silence.matchers.regex_bytes();
             self.in_force.remove(&silence);
             self.deadlines.remove(&(deadline, id));
@@ -101,6 +103,22 @@ impl Silences {
             self.in_force.candidates(labels).filter(matches).collect();
         matching.sort_unstable();
         matching
+    }
+
+    /// What becomes of silences where the clock has been set back: one that has begun has begun, and
+    /// one that has ended does not come back.
+    pub(crate) fn set_back(&self, now: Timestamp) -> Vec<Silence> {
+        let set_back = |Shelved { silence, state, .. }: &Shelved| match (*state, silence.state(now))
+        {
+            (SilenceState::Active, SilenceState::Pending) => {
+                Some(Silence { starts_at: now, updated_at: now, ..silence.clone() })
+            }
+            (SilenceState::Expired, SilenceState::Active | SilenceState::Pending) => {
+                Some(silence.ended(now))
+            }
+            _ => None,
+        };
+        self.by_id.values().filter_map(set_back).collect()
     }
 
     /// When [`advance`](Self::advance) has something to do.

@@ -7,3 +7,4 @@ mod refreshing;
 mod restarting;
 mod script;
 mod silencing;
+mod stepping;

@@ -96,6 +96,14 @@ impl Script {
         self.now = at(seconds);
     }
 
+    /// The wall clock is set by so many seconds.
+    pub(crate) fn steps(&mut self, seconds: i64) {
+        self.now = at(self.now.as_ms() / 1000 + seconds);
+        let plan = self.desk.plan_step(self.now, seconds * 1000);
+        self.take(plan);
+        self.pass(self.now.as_ms() / 1000);
+    }
+
     pub(crate) fn take(&mut self, plan: Plan) {
         self.announced.extend(plan.announcements.iter().map(|event| event.id.clone()));
         self.keep(&plan.records);

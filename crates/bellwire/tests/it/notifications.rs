@@ -2,11 +2,13 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
+use bellwire_model::limits::RESTART_GAP;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Process, Server, Stream, Webhook, bellwire, post};
+use crate::harness::{Process, Server, Stream, Webhook, bellwire, get, post};
 
 const RULES: &str = "
 groups:
@@ -169,6 +171,72 @@ fn who_may_know_that_an_alert_fires_is_told_its_end_over_a_restart() {
     for end in [Server::kill, |server: &mut Server| assert!(server.end().success())] {
         assert_eq!(told_after_a_restart("", end), "all alerts resolved: -DoorOpen");
     }
+}
+
+#[test]
+fn what_was_owed_to_a_receiver_that_is_gone_is_a_dead_letter() {
+    let restart = |house: &mut House| {
+        house.server.kill();
+        house.server.restart();
+    };
+    let reload = |house: &mut House| {
+        assert_eq!(post(house.server.address(), "/-/reload", "").status, 200);
+    };
+    for change in [restart as fn(&mut House), reload] {
+        let webhook = Webhook::answering(&["503 Slow\r\nRetry-After: 8"]);
+        let mut house = House::new(&to(&[&webhook.url()], "group_wait: 0s, group_interval: 1h"));
+        house.sample("door_open", 1.0);
+        assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+        house.configure("route: {receiver: others}\nreceivers: [{name: others}]\n");
+        change(&mut house);
+        let query = "topic=alerts/dead-letters/*&after=earliest";
+        let mut letters = Stream::open(house.server.address(), query);
+        let letter = letters.next_of("notification.failed");
+        assert_eq!(letter.json()["topic"], "alerts/dead-letters/ops");
+        let letter = letter.payload();
+        let reason = "the configuration has no such receiver any more (alerts: 1)";
+        assert_eq!((&letter["reason"], &letter["payload"]), (&json!(reason), &json!(null)));
+        let alerts = get(house.server.address(), "/v1/alerts").json();
+        assert_eq!(letter["fingerprints"], json!([alerts["alerts"][0]["fingerprint"]]));
+        // It is told once: a letter stands for it, and nothing is owed any more.
+        house.server.kill();
+        house.server.restart();
+        let mut letters = Stream::open(house.server.address(), query);
+        assert_eq!(letters.until_ready().len(), 1);
+    }
+}
+
+#[test]
+fn a_process_that_was_stopped_for_long_resolves_nothing_and_tells_nothing_twice() {
+    let webhook = Webhook::answering(&[]);
+    let mut house = House::new(&to(&[&webhook.url()], AT_ONCE));
+    let mut events = Stream::open(house.server.address(), "topic=alerts/events/**");
+    events.until_ready();
+    house.sample("door_open", 1.0);
+    events.next_of("alert.firing");
+    assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+    house.server.process().signal("STOP");
+    // Nobody sends: this waits for longer than a pause that counts as none.
+    let (_never, wait) = std::sync::mpsc::sync_channel::<()>(0);
+    wait.recv_timeout(RESTART_GAP + Duration::from_secs(2)).expect_err("nobody sends");
+    house.server.process().signal("CONT");
+    house.server.process().wait_for_error("The process was stopped");
+    for (name, value) in [("door_open", 1.0), ("fire", 1.0), ("door_open", 0.0)] {
+        house.sample(name, value);
+    }
+    let told = events.events(2).into_iter().map(|event| {
+        let alert = event.payload();
+        let name = alert["labels"]["alertname"].as_str().expect("a name").to_owned();
+        (name, alert["state"].as_str().expect("a state").to_owned())
+    });
+    let expected = [("Fire", "firing"), ("DoorOpen", "resolved")];
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        expected.map(|(name, state)| (name.to_owned(), state.to_owned()))
+    );
+    let told = webhook.next_story();
+    let both = ["new alerts added: +DoorOpen +Fire", "new alerts added: -DoorOpen +Fire"];
+    assert!(both.contains(&told.as_str()), "{told}");
 }
 
 #[test]

@@ -78,14 +78,12 @@ impl Core {
     pub(super) fn attend(
         &self,
         notifier: Arc<Notifier>,
-        draining: watch::Receiver<bool>,
     ) -> Result<(Arc<Alerting>, DeskRun), StartError> {
         let parts = AlertingParts {
             journal: Arc::clone(&self.journal),
             states: self.board(),
             notifier,
             figures: Arc::clone(&self.figures.alerting),
-            draining,
         };
         Ok(Alerting::open(parts)?)
     }

@@ -18,7 +18,11 @@ enum Step {
     FallsSilent(usize),
     Revives(usize),
     Restarts,
+    /// The wall clock is set, by so many milliseconds.
+    Steps(i64),
 }
+
+const DAY: i64 = 86_400_000;
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -29,6 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize).prop_map(Step::FallsSilent),
         2 => (0..2_usize).prop_map(Step::Revives),
         1 => Just(Step::Restarts),
+        1 => prop::sample::select(&[-DAY, -3_600_000, 3_600_000, DAY][..]).prop_map(Step::Steps),
     ]
 }
 
@@ -84,11 +89,14 @@ proptest! {
                 Step::Dies(webhook) => story.dies(webhook),
                 Step::FallsSilent(webhook) => story.falls_silent(webhook),
                 Step::Revives(webhook) => story.revives(webhook),
+                Step::Steps(ms) => story.steps(ms),
                 Step::Restarts => {
                     story.restarts();
                     for name in &seen {
                         if firing.contains(*name) { story.fires(name) } else { story.resolves(name) }
                     }
+                    // Whoever is owed something is told it, since all alerts are there.
+                    prop_assert_eq!(story.settles(), Vec::<String>::new());
                 }
             }
         }

@@ -1,0 +1,63 @@
+//! What webhooks that take nothing for days make grow: nothing beyond its bound.
+
+use super::*;
+
+/// Alerts fire and resolve, each after the other, while the webhook fails each time.
+fn churn(story: &mut Story, arrival: Arrival, rounds: std::ops::Range<usize>) -> (usize, usize) {
+    let address = Address { receiver: "a".into(), webhook: 0, group_key: "{}:{}".into() };
+    let (mut bytes, mut stored) = (0, 0);
+    for round in rounds {
+        story.fires(&format!("n{round}"));
+        story.passes(2_000);
+        story.resolves(&format!("n{round}"));
+        let changes = story.dispatcher.on_given_up(&address, arrival);
+        story.store(changes);
+        story.passes(2_000);
+        let changes = story.dispatcher.on_given_up(&address, arrival);
+        story.store(changes);
+        bytes = bytes.max(story.dispatcher.resolved_bytes);
+        stored = stored.max(story.stored.values().map(Vec::len).sum());
+    }
+    (bytes, stored)
+}
+
+#[test]
+fn what_a_refused_webhook_never_knew_of_is_not_kept_for_it() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("lasting");
+    story.dies(0);
+    let (bytes, stored) = churn(&mut story, Arrival::Impossible, 0..300);
+    assert!(bytes < 4_000 && stored < 100, "{bytes} {stored}");
+    story.dead.clear();
+    story.told.clear();
+    story.passes(4_000);
+    let told = std::mem::take(&mut story.told);
+    assert!(told.ends_with("first notification: +lasting\n"), "{told}");
+    assert_eq!(story.forgone, Vec::<String>::new());
+}
+
+#[test]
+fn what_a_silent_webhook_may_know_is_kept_within_bounds_and_then_told_of() {
+    let mut story = Story::new(QUICK, 1);
+    story.dispatcher.resolved_bytes_max = 20_000;
+    story.fires("lasting");
+    story.falls_silent(0);
+    let (bytes, stored) = churn(&mut story, Arrival::Possible, 0..300);
+    assert!((15_000..21_000).contains(&bytes) && stored < 1_000, "{bytes} {stored}");
+    let given_up = story.forgone.iter().map(|told| {
+        assert!(told.starts_with("a0 ") && told.ends_with("more wait to be told than may"));
+        told.split(' ').nth(1).and_then(|count| count.parse::<usize>().ok()).expect("a number")
+    });
+    let given_up: usize = given_up.sum();
+    // What is left is told once the webhook is back: nobody is forgotten.
+    story.silent.clear();
+    story.told.clear();
+    story.passes(4_000);
+    let told = story.told.lines().last().expect("a notification").to_owned();
+    let ended = told.matches(" -n").count();
+    assert!(told.contains("+lasting") && ended > 5, "{told}");
+    assert_eq!(given_up + ended, 300);
+    story.resolves("lasting");
+    story.passes(4_000);
+    assert_eq!((story.dispatcher.resolved_bytes, story.dispatcher.group_count()), (0, 0));
+}
