@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex_automata::meta;
 use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::hir::literal::{Extractor, Seq};
-use regex_syntax::hir::{Dot as AnyCharacter, Hir, Look, Repetition};
+use regex_syntax::hir::{Dot as AnyCharacter, Hir, HirKind, Look, Repetition};
 
 use crate::error::Error;
 use crate::parse::{self, Flags};
@@ -31,6 +31,8 @@ pub enum Dot {
 pub struct Pattern {
     shape: Shape,
     bytes: usize,
+    /// No text that is shorter matches.
+    length_min: usize,
 }
 
 /// Most expressions that people write need no automaton.
@@ -42,6 +44,8 @@ enum Shape {
     NotEmpty,
     /// `a|b|c`, sorted.
     OneOf(Box<[Box<str>]>),
+    /// `a.*b`, `a.+b`, either end of which may be missing, and where `.` is every character.
+    Around { start: Box<str>, between: usize, end: Box<str> },
     /// Clones share what it notes while it matches.
     Automaton(Arc<meta::Regex>),
 }
@@ -51,16 +55,26 @@ impl Pattern {
     pub fn new(text: &str, dot: Dot) -> Result<Self, Error> {
         let flags = Flags { dot_is_newline: dot == Dot::Every, ..Flags::NONE };
         let parsed = parse::parse(text, flags)?;
+        let length_min = parsed.hir.properties().minimum_len().unwrap_or(0);
         let shape = Shape::of(parsed.hir)?;
-        Ok(Self { bytes: shape.bytes(), shape })
+        Ok(Self { bytes: shape.bytes(), shape, length_min })
     }
 
     /// Whether it matches all of the text.
     pub fn matches(&self, text: &str) -> bool {
+        // An automaton that is asked takes memory for what it notes.
+        if text.len() < self.length_min {
+            return false;
+        }
         match &self.shape {
             Shape::Everything => true,
             Shape::NotEmpty => !text.is_empty(),
             Shape::OneOf(texts) => texts.binary_search_by(|known| (**known).cmp(text)).is_ok(),
+            Shape::Around { start, between, end } => {
+                text.len() >= start.len() + between + end.len()
+                    && text.starts_with(&**start)
+                    && text.ends_with(&**end)
+            }
             Shape::Automaton(automaton) => automaton.is_match(text),
         }
     }
@@ -82,6 +96,9 @@ impl Shape {
         if let Some(texts) = texts(&hir) {
             return Ok(Self::OneOf(texts));
         }
+        if let Some((start, between, end)) = around(&hir) {
+            return Ok(Self::Around { start, between, end });
+        }
         let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
         Ok(Self::Automaton(Arc::new(regex::compiled(&whole, WhichCaptures::Implicit)?)))
     }
@@ -90,6 +107,7 @@ impl Shape {
         match self {
             Self::Everything | Self::NotEmpty => 0,
             Self::OneOf(texts) => texts.iter().map(|text| size_of_val(text) + text.len()).sum(),
+            Self::Around { start, end, .. } => start.len() + end.len(),
             Self::Automaton(automaton) => regex::bytes(automaton),
         }
     }
@@ -99,6 +117,25 @@ impl Shape {
 fn any(min: u32) -> Hir {
     let sub = Box::new(Hir::dot(AnyCharacter::AnyChar));
     Hir::repetition(Repetition { min, max: None, greedy: true, sub })
+}
+
+/// What texts begin with, how many bytes follow at least, and what they end with, where that is all
+/// that an expression says.
+fn around(hir: &Hir) -> Option<(Box<str>, usize, Box<str>)> {
+    let HirKind::Concat(parts) = hir.kind() else { return None };
+    let literal = |part: &Hir| match part.kind() {
+        HirKind::Literal(literal) => std::str::from_utf8(&literal.0).ok().map(Box::from),
+        _ => None,
+    };
+    let least = |part: &Hir| (0..=1).find(|min| *part == any(*min)).map(|min| min as usize);
+    match &parts[..] {
+        [between, end] if least(between).is_some() => {
+            Some((Box::default(), least(between)?, literal(end)?))
+        }
+        [start, between] => Some((literal(start)?, least(between)?, Box::default())),
+        [start, between, end] => Some((literal(start)?, least(between)?, literal(end)?)),
+        _ => None,
+    }
 }
 
 /// All texts that an expression matches, where they are few.
@@ -139,7 +176,19 @@ mod tests {
 
     #[test]
     fn what_most_people_write_needs_no_automaton() {
-        for text in [".*", ".+", "", "a|b|c", "(?:oslo|bergen)", "[45]xx", "(?i)GET", "a{3}"] {
+        for text in [
+            ".*",
+            ".+",
+            "",
+            "a|b|c",
+            "(?:oslo|bergen)",
+            "[45]xx",
+            "(?i)GET",
+            "a{3}",
+            "a.*",
+            ".+b",
+            "a.+b",
+        ] {
             assert!(pattern(text).bytes() < 1024, "{text}: {} bytes", pattern(text).bytes());
         }
         let hosts: Vec<String> = (0..200).map(|number| format!("host-{number}")).collect();
@@ -147,6 +196,28 @@ mod tests {
         assert!(matches!(hosts_pattern.shape, Shape::OneOf(_)));
         assert!(hosts.iter().all(|host| hosts_pattern.matches(host)));
         assert!(!hosts_pattern.matches("host-200") && !hosts_pattern.matches("host-1|host-2"));
+    }
+
+    #[test]
+    fn what_is_around_anything_needs_no_automaton_and_matches_as_one_would() {
+        let texts =
+            ["", "a", "b", "ab", "aab", "abb", "a\nb", "aé", "éb", "aéb", "ba", "abab", "aaa"];
+        for text in ["a.*", "a.+", ".*b", ".+b", "a.*b", "a.+b", "ab.*ab", "aa.*aa", "a(?:.*)b"] {
+            let around = pattern(text);
+            assert!(matches!(around.shape, Shape::Around { .. }), "{text}: {around:?}");
+            let automaton = Regex::new(&format!("^(?s:{text})$")).expect(text);
+            for matched in texts {
+                let expected = automaton.is_match(matched);
+                assert_eq!(around.matches(matched), expected, "{text}: {matched:?}");
+            }
+        }
+        for text in ["a.*b.*", ".*a.*", "(?i)a.*", "a.?", "a[^b]*"] {
+            assert!(!matches!(pattern(text).shape, Shape::Around { .. }), "{text}");
+        }
+        assert!(matches!(
+            Pattern::new("a.*", Dot::WithinLine).expect("a pattern").shape,
+            Shape::Automaton(_)
+        ));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Samples a second of a whole fleet: 1,000 rules of all kinds over 100,000 series;
-//! `bellwire-bench` says what they are. And how long 20,000 rules take to load.
+//! `bellwire-bench` says what they are. And how long 20,000 rules take to load, and 50,000 that are
+//! written for one service each.
 //!
 //! Before it measures, it lets five minutes and more pass, so that windows are full, and prints the
 //! memory that it took. What it does not show: decoding, and the journal behind the changes.
 
 #[path = "../../bench/src/fleet.rs"]
 mod fleet;
+
+use std::fmt::Write as _;
 
 use bellwire_model::Labels;
 use bellwire_rules::{Engine, RuleFile, load};
@@ -79,4 +82,33 @@ fn twenty_thousand_rules_load(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(20_000_usize)).bench_local(|| {
         Engine::new(load(&[RuleFile { name: "fleet", text: &text }]).expect("rules"))
     });
+}
+
+/// As many rules as there may be, each in a group of its own, with what rules that are generated for
+/// each service have: the same regular expression, the same texts, and a metric that others record.
+#[divan::bench(sample_count = 3, sample_size = 1)]
+#[expect(clippy::print_stdout, reason = "the memory is a result too")]
+fn fifty_thousand_rules_of_as_many_groups_load(bencher: Bencher<'_, '_>) {
+    const RULES: usize = 50_000;
+    let mut text = String::from("groups:\n");
+    for number in 0..RULES / 2 {
+        let job = format!("job=\"job-{number}\"");
+        let written = write!(
+            text,
+            "- name: record-{number}\n  rules:\n  - record: job:errors:rate5m\n    \
+             expr: sum(rate(requests_total{{{job},code=~\"5..\"}}[5m]))\n    \
+             labels: {{job: job-{number}}}\n\
+             - name: alert-{number}\n  rules:\n  - alert: Errors\n    \
+             expr: job:errors:rate5m{{{job}}} > 5\n    for: 5m\n    labels: {{severity: page}}\n    \
+             annotations: {{summary: '{{{{ $labels.job }}}} fails {{{{ $value }}}} times a second'}}\n"
+        );
+        written.expect("a text takes all");
+    }
+    let load = || Engine::new(load(&[RuleFile { name: "services", text: &text }]).expect("rules"));
+    let before = resident_bytes();
+    let engine = load();
+    let bytes = resident_bytes().saturating_sub(before) / RULES;
+    println!("{} rules, {bytes} B each, with what reading them has left", engine.figures().rules);
+    drop(engine);
+    bencher.counter(ItemsCount::new(RULES)).bench_local(load);
 }

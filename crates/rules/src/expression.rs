@@ -16,10 +16,15 @@ use promql_parser::parser::Expr;
 use thiserror::Error;
 
 use self::token::Token;
+use crate::patterns::Patterns;
 
 /// Reads the meaning of an expression whose tokens are known.
-pub(crate) fn parse(text: &str, tokens: &[Token]) -> Result<Expr, ExpressionError> {
-    front::parse(text, tokens)?.map_err(|said| syntax::error(text, tokens, &said))
+pub(crate) fn parse(
+    text: &str,
+    tokens: &[Token],
+    patterns: &mut Patterns,
+) -> Result<Expr, ExpressionError> {
+    front::parse(text, tokens, patterns)?.map_err(|said| syntax::error(text, tokens, &said))
 }
 
 /// Why an expression is refused, and where: `offset` counts bytes of its text.

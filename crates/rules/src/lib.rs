@@ -44,6 +44,7 @@ mod evaluation;
 mod expression;
 mod load;
 mod number;
+mod patterns;
 mod plan;
 pub mod promqltest;
 mod reading;

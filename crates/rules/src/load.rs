@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use bellwire_model::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
 use bellwire_model::{LabelsError, RuleName};
+use rustc_hash::{FxHashMap, FxHashSet};
 use thiserror::Error;
 
 use self::source::Source;
 use crate::expression::ExpressionReason;
+use crate::patterns::Patterns;
 use crate::rule::{Group, RuleMode, RuleSet};
-use crate::template::TemplateReason;
+use crate::template::{Template, TemplateError, TemplateReason};
 
 /// A rule file that has been read.
 #[derive(Clone, Copy, Debug)]
@@ -196,9 +198,12 @@ pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: LoadAs) -> (RuleSet, V
     let mut set = RuleSet::default();
     let mut errors = Vec::new();
     let mut rules_left = RULES_MAX;
+    let mut known = Known::default();
     for file in files {
         let mut loader = Loader::new(Source::new(file), reading, rules_left);
+        loader.known = known;
         loader.file();
+        known = loader.known;
         rules_left = loader.rules_left;
         set.groups.append(&mut loader.groups);
         errors.append(&mut loader.errors);
@@ -206,18 +211,46 @@ pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: LoadAs) -> (RuleSet, V
     (set, errors)
 }
 
+/// What rules so far have, which others may have too: it is read once, and they share it.
+#[derive(Default)]
+struct Known {
+    patterns: Patterns,
+    templates: FxHashMap<Box<str>, Template>,
+}
+
+impl Known {
+    fn template(&mut self, text: &str) -> Result<Template, TemplateError> {
+        if let Some(known) = self.templates.get(text) {
+            return Ok(known.clone());
+        }
+        let template = Template::parse(text)?;
+        self.templates.insert(text.into(), template.clone());
+        Ok(template)
+    }
+}
+
 /// Loads one file.
 struct Loader<'a> {
     source: Source<'a>,
     reading: LoadAs,
     groups: Vec<Group>,
+    group_names: FxHashSet<Arc<str>>,
+    known: Known,
     errors: Vec<LoadError>,
     rules_left: usize,
 }
 
 impl<'a> Loader<'a> {
     fn new(source: Source<'a>, reading: LoadAs, rules_left: usize) -> Self {
-        Self { source, reading, groups: Vec::new(), errors: Vec::new(), rules_left }
+        Self {
+            source,
+            reading,
+            groups: Vec::new(),
+            group_names: FxHashSet::default(),
+            known: Known::default(),
+            errors: Vec::new(),
+            rules_left,
+        }
     }
 
     fn file(&mut self) {

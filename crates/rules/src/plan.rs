@@ -14,6 +14,7 @@ mod presence;
 use std::time::Duration;
 
 use crate::expression::{ExpressionError, ExpressionReason};
+use crate::patterns::Patterns;
 use crate::selector::Selector;
 
 pub(crate) use self::aggregate::Aggregate;
@@ -312,13 +313,22 @@ pub(crate) enum SetOperator {
 impl Plan {
     /// Reads an expression; refuses what is no `PromQL` or cannot be evaluated, with its place.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        compile::compile(text, Vec::new())
+        Self::parse_with(text, &mut Patterns::default())
+    }
+
+    /// The same, with regular expressions that may be known already.
+    pub(crate) fn parse_with(text: &str, patterns: &mut Patterns) -> Result<Self, ExpressionError> {
+        compile::compile(text, Vec::new(), patterns)
     }
 
     /// Reads an expression that is evaluated together with this one: over the same series, and the
     /// selections of both.
-    pub(crate) fn parse_beside(&self, text: &str) -> Result<Self, ExpressionError> {
-        compile::compile(text, self.selections.to_vec())
+    pub(crate) fn parse_beside(
+        &self,
+        text: &str,
+        patterns: &mut Patterns,
+    ) -> Result<Self, ExpressionError> {
+        compile::compile(text, self.selections.to_vec(), patterns)
     }
 
     /// Lets an alert end only when another expression, which was read beside this one, gives its

@@ -1,7 +1,9 @@
 //! Which series a rule looks at.
 
 use bellwire_model::{Labels, METRIC_NAME};
-use bellwire_re2::{Dot, Pattern};
+use bellwire_re2::Pattern;
+
+use crate::patterns::Patterns;
 
 /// A metric name, matchers, or both.
 #[derive(Clone, Debug)]
@@ -30,11 +32,12 @@ impl Selector {
     /// The selector that the parser read.
     pub(crate) fn new(
         parsed: &promql_parser::parser::VectorSelector,
+        patterns: &mut Patterns,
     ) -> Result<Self, bellwire_re2::Error> {
         let mut name = parsed.name.as_deref().map(Box::from);
         let mut matchers = Vec::new();
         for matcher in &parsed.matchers.matchers {
-            let test = Test::new(matcher)?;
+            let test = Test::new(matcher, patterns)?;
             match test {
                 Test::Equal(value) if name.is_none() && matcher.name == METRIC_NAME => {
                     name = Some(value);
@@ -50,12 +53,12 @@ impl Selector {
         self.name.as_deref()
     }
 
-    /// Whether it may select a series of which only these labels are known, among them its name.
-    pub(crate) fn may_select(&self, known: &Labels) -> bool {
+    /// Whether it may select a series of which only some labels are known, among them its name.
+    pub(crate) fn may_select<'l>(&self, known: impl Fn(&str) -> Option<&'l str>) -> bool {
         let passes = |matcher: &Matcher| {
-            known.get(&matcher.label).is_none_or(|value| matcher.test.passes(value))
+            known(&matcher.label).is_none_or(|value| matcher.test.passes(value))
         };
-        self.name.as_deref().is_none_or(|name| known.metric_name() == Some(name))
+        self.name.as_deref().is_none_or(|name| known(METRIC_NAME) == Some(name))
             && self.matchers.iter().all(passes)
     }
 
@@ -68,9 +71,12 @@ impl Selector {
 }
 
 impl Test {
-    fn new(matcher: &promql_parser::label::Matcher) -> Result<Self, bellwire_re2::Error> {
+    fn new(
+        matcher: &promql_parser::label::Matcher,
+        patterns: &mut Patterns,
+    ) -> Result<Self, bellwire_re2::Error> {
         use promql_parser::label::MatchOp;
-        let pattern = || Pattern::new(&matcher.value, Dot::Every);
+        let mut pattern = || patterns.compile(&matcher.value);
         Ok(match &matcher.op {
             MatchOp::Equal => Self::Equal(matcher.value.as_str().into()),
             MatchOp::NotEqual => Self::NotEqual(matcher.value.as_str().into()),
@@ -130,7 +136,8 @@ mod tests {
             let promql_parser::parser::Expr::VectorSelector(parsed) = parsed else {
                 panic!("{text} is no selector");
             };
-            assert_eq!(Selector::new(&parsed).expect(text).selects(&series), expected, "{text}");
+            let selector = Selector::new(&parsed, &mut Patterns::default()).expect(text);
+            assert_eq!(selector.selects(&series), expected, "{text}");
         }
     }
 }

@@ -31,6 +31,7 @@ mod value;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use self::fault::Parsed;
 pub use self::fault::{TemplateError, TemplateReason};
@@ -42,10 +43,12 @@ use crate::number::go_text;
 /// The variables that a template has from the start.
 const VARIABLES: [&str; 5] = ["$", "$labels", "$externalLabels", "$externalURL", "$value"];
 
-/// A text with places to fill in.
+/// A text with places to fill in. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Template {
-    text: Box<str>,
+pub(crate) struct Template(Arc<Text>);
+
+struct Text {
+    written: Box<str>,
     tree: Tree,
     depends_on_value: bool,
 }
@@ -53,7 +56,7 @@ pub(crate) struct Template {
 /// A template is what its text says.
 impl PartialEq for Template {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.0.written == other.0.written
     }
 }
 
@@ -64,24 +67,24 @@ impl Template {
     pub(crate) fn parse(text: &str) -> Parsed<Self> {
         let tree = parse::tree(text, &VARIABLES)?;
         let depends_on_value = tree.depends_on_value();
-        Ok(Self { text: text.into(), tree, depends_on_value })
+        Ok(Self(Arc::new(Text { written: text.into(), tree, depends_on_value })))
     }
 
     /// The template as written.
     pub(crate) fn text(&self) -> &str {
-        &self.text
+        &self.0.written
     }
 
     /// Whether the text may change although the labels do not.
     pub(crate) fn depends_on_value(&self) -> bool {
-        self.depends_on_value
+        self.0.depends_on_value
     }
 
     /// The text for an element of the alert of that name. A label that it lacks reads as empty.
     /// What cannot be filled in is told in the text, as Prometheus does: an alert must not be lost
     /// for its annotation.
     pub(crate) fn fill<'a>(&'a self, alert: &str, fill: &Fill<'a>) -> Cow<'a, str> {
-        match &*self.tree.root {
+        match &*self.0.tree.root {
             [] => return Cow::Borrowed(""),
             [Node::Text(text)] => return Cow::Borrowed(text),
             [Node::Action(pipeline)] => {
@@ -99,7 +102,7 @@ impl Template {
             }
             _ => {}
         }
-        match expand::expand((&self.tree, &self.text), &format!("__alert_{alert}"), fill) {
+        match expand::expand((&self.0.tree, &self.0.written), &format!("__alert_{alert}"), fill) {
             Ok(text) => Cow::Owned(text),
             Err(reason) => Cow::Owned(format!("<error expanding template: {reason}>")),
         }
@@ -108,7 +111,7 @@ impl Template {
 
 impl fmt::Debug for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.text)
+        write!(f, "{:?}", self.0.written)
     }
 }
 

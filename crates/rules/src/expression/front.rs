@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use bellwire_model::limits::EXPRESSION_REGEX_BYTES_MAX;
-use bellwire_re2::{Dot, Pattern};
+use bellwire_re2::Pattern;
 use promql_parser::label::{Labels, MatchOp, Matcher};
 use promql_parser::parser::{
     BinModifier, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
@@ -18,6 +18,7 @@ use promql_parser::parser::{
 use super::quoted::{quoted, unquoted};
 use super::token::{Token, TokenKind};
 use super::{ExpressionError, ExpressionReason};
+use crate::patterns::Patterns;
 
 /// Words that are keywords behind a selector, and names everywhere else. The parser knows them as
 /// keywords only, so that as names they get something before them.
@@ -28,8 +29,12 @@ const NAME_PREFIX: &str = "__bellwire_name_";
 const OPERATORS: [&str; 6] = ["and", "or", "unless", "atan2", "bool", "offset"];
 
 /// Reads an expression whose tokens are known. Where it is no `PromQL` the parser's words come back.
-pub(super) fn parse(text: &str, tokens: &[Token]) -> Result<Result<Expr, String>, ExpressionError> {
-    let plain = plain(text, tokens)?;
+pub(super) fn parse(
+    text: &str,
+    tokens: &[Token],
+    patterns: &mut Patterns,
+) -> Result<Result<Expr, String>, ExpressionError> {
+    let plain = plain(text, tokens, patterns)?;
     let parsed = promql_parser::parser::parse(&plain);
     Ok(parsed.map(|mut expression| {
         restore(&mut expression);
@@ -38,7 +43,11 @@ pub(super) fn parse(text: &str, tokens: &[Token]) -> Result<Result<Expr, String>
 }
 
 /// The expression with tokens that the parser reads as Prometheus does.
-pub(super) fn plain(text: &str, tokens: &[Token]) -> Result<String, ExpressionError> {
+pub(super) fn plain(
+    text: &str,
+    tokens: &[Token],
+    patterns: &mut Patterns,
+) -> Result<String, ExpressionError> {
     let mut plain = String::with_capacity(text.len());
     let mut regex_bytes = 0;
     let mut is_range = false;
@@ -61,7 +70,7 @@ pub(super) fn plain(text: &str, tokens: &[Token]) -> Result<String, ExpressionEr
         match (token.kind, before) {
             (TokenKind::String, Some((TokenKind::Mark, "=~" | "!~"))) => {
                 let value = unquoted(written).map_err(refusal)?;
-                let pattern = Pattern::new(&value, Dot::Every);
+                let pattern = patterns.compile(&value);
                 let pattern = pattern.map_err(|error| refusal(error.to_string()))?;
                 regex_bytes += pattern.bytes();
                 if regex_bytes > EXPRESSION_REGEX_BYTES_MAX {
@@ -230,7 +239,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Expr, String> {
         let tokens = token::read(text).map_err(|error| error.to_string())?;
-        parse(text, &tokens).map_err(|error| error.to_string())?
+        let patterns = &mut Patterns::default();
+        parse(text, &tokens, patterns).map_err(|error| error.to_string())?
     }
 
     /// What each expression is, in a form that the parser reads by itself.
@@ -300,7 +310,7 @@ mod tests {
             assert_eq!(selector.matchers.matchers[0].value, regex);
             // A selector that selects everything is refused.
             let alone = read(&format!("{{a=~{}}}", quoted(regex)));
-            let is_everything = Pattern::new(regex, Dot::Every).expect(regex).matches("");
+            let is_everything = Patterns::default().compile(regex).expect(regex).matches("");
             assert_eq!(alone.is_err(), is_everything, "{regex}");
         }
     }

@@ -6,6 +6,7 @@
 
 use super::token::{self, Token, TokenKind};
 use super::{ExpressionError, ExpressionReason, front};
+use crate::patterns::Patterns;
 
 /// What the parser says of a text that does not follow the grammar. Whatever else it says is
 /// about the meaning, so that the grammar was followed.
@@ -62,7 +63,8 @@ fn is_readable(text: &str, tokens: &[Token]) -> bool {
 }
 
 fn follows_grammar(text: &str) -> bool {
-    let plain = token::read(text).and_then(|tokens| front::plain(text, &tokens));
+    let plain =
+        token::read(text).and_then(|tokens| front::plain(text, &tokens, &mut Patterns::default()));
     let Ok(plain) = plain else { return false };
     if promql_parser::parser::lexer(&plain).is_err() {
         return false;

@@ -95,8 +95,10 @@ impl Loader<'_> {
             mode: self.mode(mode),
             on_data_lost: on_data_lost.unwrap_or_default(),
         };
-        let mut group = Group { file: self.source.file(), name, settings, rules: Vec::new() };
-        for node in self.list(rules) {
+        let nodes = self.list(rules);
+        let rules = Vec::with_capacity(nodes.len().min(self.rules_left));
+        let mut group = Group { file: self.source.file(), name, settings, rules };
+        for node in nodes {
             let Some(left) = self.rules_left.checked_sub(1) else {
                 return self.refuse(node.offset, Reason::TooManyRules);
             };
@@ -104,6 +106,9 @@ impl Loader<'_> {
             let errors_before = self.errors.len();
             if let Some(rule) = self.rule(&node, &group, &shared) {
                 group.rules.push(rule);
+            }
+            if self.errors.len() == errors_before {
+                continue;
             }
             let name = rule_name(&node, &group).map(Arc::new);
             for error in &mut self.errors[errors_before..] {
@@ -121,7 +126,7 @@ impl Loader<'_> {
         let name: Arc<str> = self.text(node).map_or("", |name| &name.text).into();
         if name.is_empty() {
             self.refuse(node.offset, Reason::EmptyName);
-        } else if self.groups.iter().any(|group| group.name == name) {
+        } else if !self.group_names.insert(Arc::clone(&name)) {
             self.refuse(node.offset, Reason::GroupTwice { name: (&*name).into() });
         }
         name
@@ -214,8 +219,8 @@ impl Loader<'_> {
     fn expression(&mut self, node: &Node, beside: Option<&Plan>) -> Option<Expression> {
         let scalar = self.text(node)?;
         let plan = match beside {
-            Some(plan) => plan.parse_beside(&scalar.text),
-            None => Plan::parse(&scalar.text),
+            Some(plan) => plan.parse_beside(&scalar.text, &mut self.known.patterns),
+            None => Plan::parse_with(&scalar.text, &mut self.known.patterns),
         };
         let plan = plan.and_then(|plan| match self.reading.scope {
             Scope::Server => plan.for_rules(),
@@ -290,7 +295,7 @@ impl Loader<'_> {
             if let Err(error) = checked.push(&name.text, stand_in) {
                 self.refuse(key.offset, error.into());
             }
-            match Template::parse(content) {
+            match self.known.template(content) {
                 Ok(template) => templates.push((name.text.as_str().into(), template)),
                 Err(error) => {
                     let offset = self.source.offset_within(text, error.offset);

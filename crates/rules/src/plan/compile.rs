@@ -13,13 +13,18 @@ use promql_parser::parser::Expr;
 use super::{Plan, Root, Scalar, Selection, Vector};
 use crate::expression::token::{self, Token, TokenKind};
 use crate::expression::{self, ExpressionError, ExpressionReason, Tier};
+use crate::patterns::Patterns;
 
 type Compiled<T> = Result<T, ExpressionError>;
 
 /// Reads an expression. Its selections follow those that there are already.
-pub(super) fn compile(text: &str, selections: Vec<Selection>) -> Compiled<Plan> {
+pub(super) fn compile(
+    text: &str,
+    selections: Vec<Selection>,
+    patterns: &mut Patterns,
+) -> Compiled<Plan> {
     let tokens = token::read(text)?;
-    let parsed = expression::parse(text, &tokens)?;
+    let parsed = expression::parse(text, &tokens, patterns)?;
     let mut compiler = Compiler {
         text,
         tokens: &tokens,
@@ -27,6 +32,7 @@ pub(super) fn compile(text: &str, selections: Vec<Selection>) -> Compiled<Plan> 
         depth: 0,
         outer_ms: 0,
         selections,
+        patterns,
         on_tick_only: None,
         unkept: None,
     };
@@ -47,6 +53,7 @@ struct Compiler<'a> {
     /// How far back the subqueries around it look.
     outer_ms: i64,
     selections: Vec<Selection>,
+    patterns: &'a mut Patterns,
     /// The first part that is not evaluated as samples arrive.
     on_tick_only: Option<ExpressionError>,
     /// The first part that a query may have and a rule may not.

@@ -55,7 +55,11 @@ impl<'t> Parser<'t> {
         loop {
             let item = self.token()?;
             match item.token {
-                Token::End => return Ok(nodes),
+                Token::End => {
+                    // Most have one node, and there are very many templates.
+                    nodes.shrink_to_fit();
+                    return Ok(nodes);
+                }
                 Token::Text => nodes.push(Node::Text(item.text.into())),
                 _ => {
                     self.action = item.offset;
@@ -263,6 +267,7 @@ impl<'t> Parser<'t> {
         }
         self.next_solid()?;
         self.depth -= 1;
+        commands.shrink_to_fit();
         Ok(Pipeline { offset: first.offset, binding, variables, commands })
     }
 
@@ -331,6 +336,7 @@ impl<'t> Parser<'t> {
         if operands.is_empty() {
             return Err(fault(self.action, TemplateReason::TooShort));
         }
+        operands.shrink_to_fit();
         Ok(Command { offset, operands })
     }
 

@@ -48,7 +48,7 @@ impl Compiler<'_> {
         reach_ms: i64,
         kind: SelectionKind,
     ) -> Compiled<SelectorId> {
-        let parsed = Selector::new(selector).map_err(|error| {
+        let parsed = Selector::new(selector, self.patterns).map_err(|error| {
             let text = error.to_string().into();
             super::refusal(self.offset(), ExpressionReason::Syntax { text })
         })?;
