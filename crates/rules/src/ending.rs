@@ -41,12 +41,6 @@ impl Endings {
         })
     }
 
-    /// For a rule without `resolve_expr`, whose only element is there or not.
-    pub(crate) fn of_presence(present: Option<&Labels>) -> Self {
-        let present = present.into_iter().map(without_name).collect();
-        Self { resolved: None, present: Some(present) }
-    }
-
     /// The elements that there are samples for, as far as is known, without metric names.
     pub(crate) fn present(&self) -> impl Iterator<Item = &Labels> {
         self.present.iter().flatten()

@@ -201,6 +201,16 @@ pub(crate) struct Evaluation<'a> {
     is_restless: bool,
     /// The series that it has looked at, each as often as it was.
     work: u64,
+    ends: LookbackEnds,
+}
+
+/// Who sees that a series leaves the lookback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LookbackEnds {
+    /// Whoever asks when something changes next is told.
+    Told,
+    /// Whoever asks sees it: each series has a timer of its own.
+    Seen,
 }
 
 impl<'a> Evaluation<'a> {
@@ -220,7 +230,13 @@ impl<'a> Evaluation<'a> {
             wake: None,
             is_restless: false,
             work: 0,
+            ends: LookbackEnds::Told,
         }
+    }
+
+    /// For somebody who sees when a series leaves the lookback now, and need not be told.
+    pub(crate) fn seeing_ends(self) -> Self {
+        Self { ends: LookbackEnds::Seen, ..self }
     }
 
     /// With what it may take.

@@ -18,6 +18,14 @@
 //! samples arrive, and at the exact instants at which time alone changes what a rule comes to.
 //! The result is what Prometheus would compute with an evaluation interval of one millisecond.
 //!
+//! There are two evaluators, and that is one more than there need be. The plain one (`evaluation`)
+//! computes elements with their labels, as Prometheus does: it answers queries, has the words for
+//! what is wrong, and the labels of an alert that begins. But labels cost many times what numbers
+//! do, and those of a rule's series change seldom. So an engine that has seen them once evaluates
+//! by numbers alone (`evaluation::column`), for which it asks nothing but the samples; mostly that
+//! says that nothing has changed, and is all. Both make numbers with the same functions, and tests
+//! compare them to the last bit.
+//!
 //! An engine can write down what changes and go on from there in another process: see [`State`].
 //!
 //! To read the crate, begin with these modules:
@@ -36,7 +44,6 @@
 //! `docs/internals/rules.md` tells the whole, with the thread that feeds an engine.
 
 mod alert_series;
-mod condition;
 mod cost;
 mod ending;
 mod engine;

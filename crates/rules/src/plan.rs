@@ -10,6 +10,7 @@ mod motion;
 mod operator;
 mod partition;
 mod presence;
+mod series;
 
 use std::time::Duration;
 

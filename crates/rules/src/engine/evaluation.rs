@@ -12,9 +12,8 @@ use super::alerts::{Finding, Raiser};
 use super::change::Change;
 use super::ids::PartId;
 use super::rules::RuleEntry;
-use super::series::Reading;
 use crate::ending::Endings;
-use crate::evaluation::{Evaluated, Evaluation, Item, Number, Span};
+use crate::evaluation::{Evaluated, Evaluation, Item, Span};
 use crate::rule::{Rule, RuleKind};
 
 /// What a part of a rule comes to.
@@ -94,29 +93,7 @@ impl Engine {
     fn outcome(&self, part: PartId) -> Outcome {
         let entry = self.rules.get(part.rule);
         let members = self.parts.get(part).members();
-        if let (Some(condition), Some(id)) = (&entry.condition, members.only()) {
-            // The series' own timer tells when it leaves the lookback.
-            let visible = self.series.newest_visible(id, self.now);
-            let newest = visible.filter(|reading| condition.holds(reading.value));
-            let item = |reading: &Reading| Item {
-                labels: self.series.labels(id),
-                number: Number::still(reading.value),
-                drops_name: false,
-            };
-            let items: Vec<Item> = newest.iter().map(item).collect();
-            let wake = self.refresh(&entry.rule, items.len());
-            let mut endings = Endings::default();
-            if self.lingers(part) {
-                endings = Endings::of_presence(visible.map(|_| self.series.labels(id)).as_ref());
-            }
-            let taken_at = newest.map(|reading| reading.time);
-            return Outcome { finding: Ok(Finding { items, taken_at, endings }), wake, work: 1 };
-        }
-        let offset = entry.rule.settings.query_offset;
-        let time = self.now.saturating_sub(offset);
-        let storage = self.series.storage();
-        let (selected, conventions) = (members.selected(), &self.terms.conventions);
-        let mut evaluation = Evaluation::new(storage, selected, conventions, Span::at(time));
+        let (mut evaluation, time) = self.evaluation(part);
         let plan = &entry.rule.plan;
         let items = evaluation.items(&plan.root, time.as_ms());
         let finding = items.and_then(|items| {
@@ -124,11 +101,26 @@ impl Engine {
             if self.lingers(part) {
                 endings = Endings::of(plan, &mut evaluation, time.as_ms())?;
             }
-            Ok(Finding { items, taken_at: None, endings })
+            let only = members.only().filter(|_| entry.is_of_samples && !items.is_empty());
+            let newest = only.and_then(|id| self.series.newest_visible(id, self.now));
+            let taken_at = newest.map(|newest| newest.time);
+            Ok(Finding { items, taken_at, endings })
         });
         let elements = finding.as_ref().map_or(0, |finding| finding.items.len());
         let wake = self.wake_after(entry, &evaluation, elements);
         Outcome { finding, wake, work: evaluation.work() }
+    }
+
+    /// An evaluation of a part, and the time that it looks at.
+    pub(super) fn evaluation(&self, part: PartId) -> (Evaluation<'_>, Timestamp) {
+        let offset = self.rules.rule(part.rule).settings.query_offset;
+        let time = self.now.saturating_sub(offset);
+        let (storage, selected) =
+            (self.series.storage(), self.parts.get(part).members().selected());
+        let conventions = &self.terms.conventions;
+        let evaluation = Evaluation::new(storage, selected, conventions, Span::at(time));
+        // The timers of its series touch it when they leave the lookback, as of now.
+        (if offset.is_zero() { evaluation.seeing_ends() } else { evaluation }, time)
     }
 
     /// Whether a part raises alerts that do not end with their condition alone, or may have before

@@ -1,4 +1,5 @@
-//! Parts whose outline is known: most evaluations come to numbers, and no label is looked at.
+//! Parts that come to numbers: in most evaluations no label is looked at. Either their outline is
+//! known, or they are of one series.
 //!
 //! An alerting rule whose condition holds for nothing is done with that. One that holds for
 //! something is evaluated plainly, so that there are labels to raise an alert with; so is a
@@ -12,8 +13,8 @@ use super::change::Change;
 use super::ids::PartId;
 use super::parts::OutlineState;
 use super::series::Reading;
-use crate::evaluation::column::Column;
-use crate::evaluation::{Evaluation, Span};
+use crate::evaluation::column::{Column, Spare};
+use crate::evaluation::{Evaluation, Number, Span};
 use crate::plan::Root;
 use crate::rule::RuleKind;
 
@@ -24,61 +25,85 @@ impl Engine {
         if entry.rule.settings.limit > 0 || self.lingers(part) {
             return false;
         }
+        if entry.is_of_one_series {
+            return self.evaluate_single(part, changes);
+        }
         let is_stale = matches!(self.parts.get(part).outline(), OutlineState::Stale);
         if is_stale {
             self.outline_part(part);
         }
-        let entry = self.rules.get(part.rule);
-        let members = self.parts.get(part).members();
-        if let (Some(condition), Some(id)) = (&entry.condition, members.only()) {
-            let newest = self.series.newest_visible(id, self.now);
-            if newest.is_some_and(|newest| condition.holds(newest.value)) {
-                return false;
-            }
-            self.parts.wake(part, None, self.now);
-            self.come_to_nothing(part, changes);
-            return true;
-        }
-        let Some(outline) = self.parts.get(part).outline().outline() else { return false };
-        let Root::Vector(root) = &entry.rule.plan.root else { return false };
         let mut spare = std::mem::take(&mut self.spare);
-        let time = self.now.saturating_sub(entry.rule.settings.query_offset);
-        let storage = self.series.storage();
-        let (selected, conventions) = (members.selected(), &self.terms.conventions);
-        let mut evaluation = Evaluation::new(storage, selected, conventions, Span::at(time));
-        let column = evaluation.column((root, outline), time.as_ms(), &mut spare);
-        let mut is_done = false;
-        if let Ok(column) = column {
-            let present = column.iter().flatten().count();
-            let wake = self.wake_after(entry, &evaluation, present);
-            let labels = if is_stale { PART_LABELS_WEIGHT } else { 1 };
-            let work = evaluation.work() * labels;
-            is_done = match entry.rule.kind {
-                RuleKind::Alert(_) if present == 0 => {
-                    self.parts.wake(part, wake, self.now);
-                    self.rest(part, work);
-                    self.come_to_nothing(part, changes);
-                    true
-                }
-                RuleKind::Record(_) if self.records_the_same(part, &column) => {
-                    self.parts.wake(part, wake, self.now);
-                    self.rest(part, work);
-                    self.record_numbers(part, &column, changes);
-                    true
-                }
-                _ => false,
-            };
-            spare.put(column);
-        }
+        let is_done = self.evaluate_column(part, &mut spare, changes);
         self.spare = spare;
-        is_done
+        if let (Some(work), true) = (is_done, is_stale) {
+            self.rest(part, work.saturating_mul(PART_LABELS_WEIGHT));
+        }
+        is_done.is_some()
     }
 
-    fn come_to_nothing(&mut self, part: PartId, changes: &mut Vec<Change>) {
-        self.parts.of_mut(part.rule).count(part.number, 0, self.now);
+    /// Says how many series were looked at, where that was all.
+    fn evaluate_column(
+        &mut self,
+        part: PartId,
+        spare: &mut Spare,
+        changes: &mut Vec<Change>,
+    ) -> Option<u64> {
+        let entry = self.rules.get(part.rule);
+        let outline = self.parts.get(part).outline().outline()?;
+        let Root::Vector(root) = &entry.rule.plan.root else { return None };
+        let (mut evaluation, time) = self.evaluation(part);
+        let column = evaluation.column((root, outline), time.as_ms(), spare).ok()?;
+        let present = column.iter().flatten().count();
+        let is_all = match entry.rule.kind {
+            RuleKind::Alert(_) => present == 0,
+            RuleKind::Record(_) => self.records_the_same(part, &column),
+        };
+        let work = evaluation.work();
+        if is_all {
+            let wake = self.wake_after(entry, &evaluation, present);
+            self.parts.wake(part, wake, self.now);
+            self.rest(part, work);
+            self.take_numbers(part, column.iter().flatten().copied(), changes);
+        }
+        spare.put(column);
+        is_all.then_some(work)
+    }
+
+    /// A part of one series comes to one number at most, and needs no outline to know of what.
+    fn evaluate_single(&mut self, part: PartId, changes: &mut Vec<Change>) -> bool {
+        let entry = self.rules.get(part.rule);
+        let Root::Vector(root) = &entry.rule.plan.root else { return false };
+        let (mut evaluation, time) = self.evaluation(part);
+        let Ok(number) = evaluation.single(root, time.as_ms()) else { return false };
+        let is_all = match entry.rule.kind {
+            RuleKind::Alert(_) => number.is_none(),
+            // What it is recorded as follows from its series.
+            RuleKind::Record(_) => {
+                self.parts.get(part).recorded().len() == usize::from(number.is_some())
+            }
+        };
+        if is_all {
+            let wake = self.wake_after(entry, &evaluation, usize::from(number.is_some()));
+            self.parts.wake(part, wake, self.now);
+            self.take_numbers(part, number.into_iter(), changes);
+        }
+        is_all
+    }
+
+    /// What follows of the numbers that a part comes to: none for its alerts, or those of the series
+    /// that it has recorded before.
+    fn take_numbers(
+        &mut self,
+        part: PartId,
+        numbers: impl Iterator<Item = Number>,
+        changes: &mut Vec<Change>,
+    ) {
         match self.rules.rule(part.rule).kind {
-            RuleKind::Alert(_) => self.raise(part, Finding::default(), changes),
-            RuleKind::Record(_) => self.record_items(part, Vec::new(), changes),
+            RuleKind::Alert(_) => {
+                self.parts.of_mut(part.rule).count(part.number, 0, self.now);
+                self.raise(part, Finding::default(), changes);
+            }
+            RuleKind::Record(_) => self.record_numbers(part, numbers, changes),
         }
     }
 
@@ -98,10 +123,14 @@ impl Engine {
         fits && recorded.next().is_none()
     }
 
-    fn record_numbers(&mut self, part: PartId, column: &Column, changes: &mut Vec<Change>) {
+    fn record_numbers(
+        &mut self,
+        part: PartId,
+        numbers: impl Iterator<Item = Number>,
+        changes: &mut Vec<Change>,
+    ) {
         let time = self.recording_time(part);
         let recorded = self.parts.get_mut(part).take_recorded();
-        let numbers = column.iter().flatten();
         for (id, number) in recorded.iter().zip(numbers) {
             let held = self.series.newest(*id).map(|held| held.value.to_bits());
             if held != Some(number.value.to_bits()) {
@@ -118,6 +147,9 @@ impl Engine {
     /// the one before, and which series it records.
     pub(super) fn outline_part(&mut self, part: PartId) {
         let rule = self.rules.rule(part.rule);
+        if self.rules.get(part.rule).is_of_one_series {
+            return;
+        }
         let records = matches!(rule.kind, RuleKind::Record(_));
         match self.parts.get(part).outline() {
             OutlineState::Moving => {

@@ -11,7 +11,6 @@ use rustc_hash::FxHashMap;
 use super::groups::TickGroup;
 use super::ids::{GroupId, RuleId};
 use super::levels::{Levels, names_alerts};
-use crate::condition::Condition;
 use crate::plan::{PartitionKey, Selection, SelectorId};
 use crate::rule::{Parts, Rule, RuleKind, RuleMode, RuleSet};
 
@@ -20,8 +19,10 @@ use crate::rule::{Parts, Rule, RuleKind, RuleMode, RuleSet};
 pub(super) struct RuleEntry {
     /// Shared with those who report on it.
     pub(super) rule: Arc<Rule>,
-    /// What its expression is, where it is a plain condition on each series.
-    pub(super) condition: Option<Condition>,
+    /// Whether each part is of one series and comes to one number at most.
+    pub(super) is_of_one_series: bool,
+    /// Whether its elements are samples as they were taken.
+    pub(super) is_of_samples: bool,
     pub(super) shape: Shape,
     /// It may use what rules of lower levels record.
     pub(super) level: u32,
@@ -113,8 +114,9 @@ impl RuleTable {
             self.keep_max = self.keep_max.max(keep);
         }
         let is_plain = rule.settings.query_offset.is_zero();
-        let condition = Condition::of(&rule.plan).filter(|_| is_plain);
         let shape = Shape::of(&rule);
+        let is_of_one_series = shape == Shape::EachSeries && rule.plan.is_of_one_series();
+        let is_of_samples = is_plain && rule.plan.is_of_samples();
         let identity = self.identify(&rule, id);
         let by_name = match rule.kind {
             RuleKind::Alert(_) => &mut self.alerting,
@@ -122,7 +124,14 @@ impl RuleTable {
         };
         by_name.entry(rule.name.alert.clone()).or_default().push(id);
         let rule = Arc::new(rule);
-        self.entries.push(RuleEntry { rule, condition, shape, level, identity });
+        self.entries.push(RuleEntry {
+            rule,
+            is_of_one_series,
+            is_of_samples,
+            shape,
+            level,
+            identity,
+        });
     }
 
     /// Rules of one name and expression are told apart by their order.

@@ -2,7 +2,10 @@
 //!
 //! Each node of the plan gives a column: a number, or nothing, for each element of its outline.
 //! Each operator makes its numbers with the very functions of the plain evaluator, in the same
-//! order, so that both agree to the last bit; no label is looked at, and nothing is allocated.
+//! order, so that both agree to the last bit; no label is looked at, and nothing is allocated. Where
+//! there is one series and one element, a column is a number ([`Evaluation::single`]).
+
+mod single;
 
 use super::aggregation::quantile::quantile;
 use super::aggregation::{rank, reduce};

@@ -1,6 +1,6 @@
 //! Instant selectors: the newest sample of each series.
 
-use super::{Evaluated, Evaluation, Item, Items, Number, seconds};
+use super::{Evaluated, Evaluation, Item, Items, LookbackEnds, Number, seconds};
 use crate::plan::{At, Instant, Shift, Vector};
 use crate::storage::{Point, SeriesId, newest_at};
 
@@ -64,7 +64,8 @@ impl Evaluation<'_> {
         let point = points[newest?];
         let end = point.time.saturating_add(lookback_ms);
         let is_present = end > at && !point.is_stale_marker();
-        if is_present {
+        let is_seen = self.ends == LookbackEnds::Seen && shift == Shift::default();
+        if is_present && !is_seen {
             self.wake_for(shift, Some(end));
         }
         is_present.then_some(point)

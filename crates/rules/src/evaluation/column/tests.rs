@@ -141,3 +141,60 @@ fn columns_are_what_the_plain_evaluator_says_to_the_last_bit() {
     // Of few the order of groups was not known.
     assert!(computed > 60 * EXPRESSIONS.len() * 9 / 10, "{computed}");
 }
+
+/// Expressions of one series, over each series of `b` alone.
+#[test]
+fn one_series_comes_to_what_the_plain_evaluator_says_to_the_last_bit() {
+    let expressions = [
+        "b",
+        "b > 1",
+        "1 < b != 3",
+        "-b % 2",
+        "b offset 4s > 1",
+        "b > bool 1",
+        "rate(b[20s]) > 0.1",
+        "clamp(b, 1, 3)",
+        "clamp(b, 3, 1)",
+        "round(abs(b - 2), 0.5)",
+        "time() - timestamp(b) > 4",
+        "timestamp(-b)",
+        "day_of_week(b * 86400)",
+        "predict_linear(b[20s], 5) < 1",
+        "increase(b[20s] offset 3s)",
+        "quantile_over_time(0.3, b[30s])",
+        "last_over_time(b[7s])",
+        "abs(delta(b[15s])) > 1",
+        "minute(timestamp(b) * 60) > 5",
+    ];
+    let conventions =
+        Conventions { lookback: std::time::Duration::from_secs(9), ..Conventions::default() };
+    let mut present = 0;
+    for seed in 1..=60 {
+        let mut random = Random(seed);
+        let storage = storage(&mut random);
+        for text in expressions {
+            let plan = Plan::parse(text).expect(text);
+            let Root::Vector(root) = &plan.root else { panic!("{text} is no vector") };
+            assert!(plan.is_of_one_series(), "{text}");
+            let time = random.below(70_000) as i64;
+            for id in &selected(&plan, &storage)[0] {
+                let evaluation = || {
+                    let span = Span::at(Timestamp::from_ms(time));
+                    let selected = Selected::Only(std::slice::from_ref(id));
+                    Evaluation::new(&storage, selected, &conventions, span)
+                };
+                let mut by_number = evaluation();
+                let number = by_number.single(root, time).expect(text);
+                let mut by_items = evaluation();
+                let items = by_items.items(&plan.root, time).expect(text);
+                let bits = |number: Number| [number.value.to_bits(), number.drift.to_bits()];
+                let expected: Vec<_> = items.iter().map(|item| bits(item.number)).collect();
+                assert_eq!(number.into_iter().map(bits).collect::<Vec<_>>(), expected, "{text}");
+                assert_eq!(by_number.next_wake(), by_items.next_wake(), "{text}, seed {seed}");
+                assert_eq!(by_number.is_restless(), by_items.is_restless(), "{text}");
+                present += expected.len();
+            }
+        }
+    }
+    assert!(present > 1_000, "{present}");
+}

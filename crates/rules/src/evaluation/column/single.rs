@@ -1,0 +1,72 @@
+//! The number that an expression of one series comes to: a column of one element, without the
+//! column. Which element there can be is known from the expression alone, so no outline is needed.
+
+use super::NotPlain;
+use crate::evaluation::{Evaluation, Number, arithmetic, regression, seconds};
+use crate::plan::{Vector, Window, WindowCall};
+
+impl Evaluation<'_> {
+    /// The number that a series comes to, the only one of each selector. The expression
+    /// [is of one series](Vector::is_of_one_series).
+    pub(crate) fn single(
+        &mut self,
+        vector: &Vector,
+        time: i64,
+    ) -> Result<Option<Number>, NotPlain> {
+        Ok(match vector {
+            Vector::Select(instant) => {
+                let span = (self.shifted(instant.shift, time), self.lookback_ms());
+                let id = *self.series_of(instant.selector).first().ok_or(NotPlain)?;
+                self.newest(id, instant.shift, span).map(|point| Number::still(point.value))
+            }
+            Vector::SampleTime(instant) => {
+                let span = (self.shifted(instant.shift, time), self.lookback_ms());
+                let id = *self.series_of(instant.selector).first().ok_or(NotPlain)?;
+                self.newest(id, instant.shift, span).map(|point| Number::still(seconds(point.time)))
+            }
+            Vector::EvaluationTime(vector) => {
+                let now = Number { value: seconds(time), drift: 1e-3 };
+                self.single(vector, time)?.map(|_| now)
+            }
+            Vector::Negated(vector) => self.single(vector, time)?.map(arithmetic::negated),
+            Vector::OverTime(call) => self.single_over_time(call, time)?,
+            Vector::Calendar(function, Some(vector)) => {
+                let number = self.single(vector, time)?;
+                number.map(|number| self.calendar_number(*function, number, time))
+            }
+            Vector::Math(function, vector, parameters) => {
+                let number = self.single(vector, time)?;
+                let mut numbers = [1.0; 2];
+                self.parameters(parameters, &mut numbers, time)?;
+                let number = number.filter(|_| !function.gives_nothing(numbers));
+                number.map(|number| number.becomes(function.of(number.value, numbers)))
+            }
+            Vector::WithScalar(with) => {
+                let number = self.single(&with.vector, time)?;
+                let scalar = self.scalar(&with.scalar, time)?;
+                number.and_then(|number| self.keep_with(with, number, scalar, time))
+            }
+            _ => return Err(NotPlain),
+        })
+    }
+
+    fn single_over_time(
+        &mut self,
+        call: &WindowCall,
+        time: i64,
+    ) -> Result<Option<Number>, NotPlain> {
+        let Window::Samples { selector, range_ms, shift } = call.window else {
+            return Err(NotPlain);
+        };
+        let mut parameters = [0.0; 2];
+        self.parameters(&call.parameters, &mut parameters, time)?;
+        regression::check_factors(call.function, parameters)?;
+        let range = self.range(range_ms, shift, time);
+        let id = *self.series_of(selector).first().ok_or(NotPlain)?;
+        let (points, course) = self.inside(id, shift, range);
+        if points.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.number_of(call.function, (&points, course), (range, time), parameters))
+    }
+}
