@@ -62,6 +62,7 @@ mod series_text;
 mod storage;
 mod template;
 mod tick;
+mod unit;
 mod wal;
 
 use bellwire_model::duration;
@@ -88,4 +89,5 @@ pub use rule::{
 pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};
 
+pub use unit::Unit;
 pub use wal::{Corrupt, State};

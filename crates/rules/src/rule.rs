@@ -1,5 +1,6 @@
 //! Rules as they are once loaded.
 
+mod identity;
 mod mode;
 mod parts;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, RULE_INTERVAL};
 use bellwire_model::{Fnv1a, Labels, LabelsBuilder, LabelsError, METRIC_NAME, RuleName};
 
+pub(crate) use self::identity::Identities;
 pub use self::mode::{Mode, RuleMode, TickReason};
 pub use self::parts::Parts;
 use crate::plan::Plan;
@@ -180,7 +182,7 @@ impl Rule {
     /// rules it is. Not over its file, which may be elsewhere on another machine.
     ///
     /// What is known of a rule is known of its parts: who parts it otherwise does not know it.
-    pub(crate) fn identity(&self, nth: u32) -> u64 {
+    fn identity(&self, nth: u32) -> u64 {
         let RuleName { group, alert, .. } = &*self.name;
         let mut hash = Fnv1a::default();
         let mut write = |text: &str| hash.write_text(text);
@@ -200,11 +202,11 @@ impl Rule {
         hash.finish()
     }
 
-    /// Whether another rule, by the same name in the same place, says the same.
+    /// Whether another rule with the same identity says the same, wherever its file is.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let Self { name, mode, expression, kind, settings, .. } = self;
-        (name, mode.rule_mode(), expression)
-            == (&other.name, other.mode.rule_mode(), &other.expression)
+        (&name.group, &name.alert) == (&other.name.group, &other.name.alert)
+            && (mode.rule_mode(), expression) == (other.mode.rule_mode(), &other.expression)
             && (kind, settings) == (&other.kind, &other.settings)
     }
 

@@ -47,6 +47,35 @@ fn what_stays_the_same_goes_on() {
 }
 
 #[test]
+fn rules_whose_file_is_elsewhere_go_on() {
+    let set = |file: &str| {
+        let text = format!(
+            "groups:\n- name: g\n  rules:\n{HOT}- name: h\n  mode: tick\n  interval: 10s\n  \
+             rules:\n  - {{alert: Ticked, expr: t > 90, for: 20s}}\n"
+        );
+        load(&[RuleFile { name: file, text: &text }]).expect("rules")
+    };
+    let mut engine = Engine::new(set("here.yml"));
+    let before = r#"
+        0 t{s="a"} 91
+          > 0 pending {alertname="Ticked",s="a"} 91
+          > 0 pending {alertname="Hot",s="a"} 91
+    "#;
+    assert_eq!(run(&mut engine, before), told(before));
+    assert_eq!(engine.replace(Timestamp::from_ms(4_000), set("/mnt/there.yml")), []);
+    let after = r#"
+        10000
+          > 10000 firing {alertname="Hot",s="a"} 91
+        20000
+          > 20000 firing {alertname="Ticked",s="a"} 91
+    "#;
+    assert_eq!(run(&mut engine, after), told(after));
+    for alert in engine.active() {
+        assert_eq!(alert.rule().map(|rule| &*rule.file), Some("/mnt/there.yml"), "{alert:?}");
+    }
+}
+
+#[test]
 fn alerts_of_rules_that_are_gone_resolve() {
     check(
         (

@@ -8,7 +8,7 @@ mod orphans;
 
 use std::sync::Arc;
 
-use bellwire_model::{Alert, AlertState, Fingerprint, Labels, RuleName, Timestamp};
+use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::figures::AlertFigures;
@@ -235,10 +235,17 @@ impl AlertTable {
         }
     }
 
-    /// Another part of another table of rules raises an alert.
-    pub(super) fn set_owner(&mut self, fingerprint: Fingerprint, owner: PartId) {
-        let raised = self.get_mut(fingerprint);
-        raised.expect("a part raises alerts that exist").owner = Some(owner);
+    /// A part of another table of rules raises an alert, with the rule's name there.
+    pub(super) fn set_owner(
+        &mut self,
+        fingerprint: Fingerprint,
+        (owner, name): (PartId, &Arc<RuleName>),
+    ) {
+        let raised = self.get_mut(fingerprint).expect("a part raises alerts that exist");
+        raised.owner = Some(owner);
+        if raised.alert.rule() != Some(name) {
+            Arc::make_mut(&mut raised.alert).source = AlertSource::Rule(name.clone());
+        }
     }
 
     /// An element was not recorded because its labels break a bound.

@@ -13,7 +13,6 @@ use crate::rule::{Rule, RuleMode};
 /// The rules of a group that are evaluated together.
 #[derive(Debug)]
 pub(super) struct TickGroup {
-    pub(super) file: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) interval: Duration,
     /// In the order of the file.
@@ -31,17 +30,11 @@ impl TickGroup {
         let ticked: Vec<RuleId> = ticked.map(|(id, _)| id).collect();
         let first = rules.first().filter(|_| !ticked.is_empty())?;
         Some(Self {
-            file: first.name.file.clone(),
             name: first.name.group.clone(),
             interval: first.interval(),
             rules: ticked,
             level: 0,
         })
-    }
-
-    /// Whether it is the same in another set of rules.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        (&self.file, &self.name, self.interval) == (&other.file, &other.name, other.interval)
     }
 
     /// The first tick at or after a time.

@@ -110,7 +110,8 @@ impl Engine {
         self.ticks = self.ticks.hand_over(&before, &self.rules);
         let left = self.parts.hand_over(&self.rules, |rule| heirs.of(rule));
         for (rule, heir) in before.ids().filter_map(|rule| Some((rule, heirs.of(rule)?))) {
-            if rule != heir {
+            let name = &self.rules.rule(heir).name;
+            if rule != heir || *name != before.rule(rule).name {
                 self.follow(heir);
             }
         }
@@ -121,11 +122,12 @@ impl Engine {
         estate
     }
 
-    /// The alerts of a rule that has another number now are those of its parts.
+    /// The alerts of a rule that has another number now, or its file elsewhere, are its own.
     fn follow(&mut self, rule: RuleId) {
+        let name = &self.rules.rule(rule).name;
         for (number, part) in self.parts.of(rule).iter() {
             for fingerprint in part.raised() {
-                self.alerts.set_owner(*fingerprint, PartId { rule, number });
+                self.alerts.set_owner(*fingerprint, (PartId { rule, number }, name));
             }
         }
     }

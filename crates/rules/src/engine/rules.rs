@@ -12,7 +12,7 @@ use super::groups::TickGroup;
 use super::ids::{GroupId, RuleId};
 use super::levels::{Levels, names_alerts};
 use crate::plan::{PartitionKey, Selection, SelectorId};
-use crate::rule::{Parts, Rule, RuleKind, RuleMode, RuleSet};
+use crate::rule::{Identities, Parts, Rule, RuleKind, RuleMode, RuleSet};
 
 /// A rule and what its evaluation needs.
 #[derive(Debug)]
@@ -48,8 +48,7 @@ pub(super) enum Shape {
 pub(super) struct RuleTable {
     entries: Vec<RuleEntry>,
     by_identity: FxHashMap<u64, RuleId>,
-    /// How many rules there are of one name and expression, by the identity of the first.
-    namesakes: FxHashMap<u64, u32>,
+    identities: Identities,
     by_metric: FxHashMap<Box<str>, Vec<(RuleId, SelectorId)>>,
     /// Selectors that may select any metric.
     of_any_metric: Vec<(RuleId, SelectorId)>,
@@ -84,7 +83,7 @@ impl RuleTable {
         let mut table = Self {
             entries: Vec::with_capacity(rules.len()),
             by_identity: FxHashMap::default(),
-            namesakes: FxHashMap::default(),
+            identities: Identities::default(),
             by_metric: FxHashMap::default(),
             of_any_metric: Vec::new(),
             alerting: FxHashMap::default(),
@@ -134,14 +133,8 @@ impl RuleTable {
         });
     }
 
-    /// Rules of one name and expression are told apart by their order.
     fn identify(&mut self, rule: &Rule, id: RuleId) -> u64 {
-        // Those with a lower number are taken, however many there are.
-        let namesakes = self.namesakes.entry(rule.identity(0)).or_default();
-        let identities = (*namesakes..).map(|nth| rule.identity(nth));
-        *namesakes += 1;
-        let mut free = identities.filter(|identity| !self.by_identity.contains_key(identity));
-        let identity = free.next().expect("there are more numbers than rules");
+        let identity = self.identities.next_of(rule);
         self.by_identity.insert(identity, id);
         identity
     }

@@ -1,5 +1,7 @@
 //! When groups in tick mode are evaluated.
 
+use std::time::Duration;
+
 use bellwire_model::Timestamp;
 use bellwire_model::limits::TICKS_BEHIND_MAX;
 use rustc_hash::FxHashMap;
@@ -80,18 +82,18 @@ impl Ticks {
         due.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// For other rules: groups that are the same tick when they would have.
+    /// For other rules: groups that are the same, wherever their files are, tick when they would have.
+    /// What tells two of one name apart does not matter: with one interval they tick together.
     pub(super) fn hand_over(&self, before: &RuleTable, after: &RuleTable) -> Self {
-        let mut known: FxHashMap<(&str, &str), GroupId> = FxHashMap::default();
+        let mut known: FxHashMap<(&str, Duration), GroupId> = FxHashMap::default();
         for id in before.group_ids() {
             let group = before.group(id);
-            known.insert((&group.file, &group.name), id);
+            known.insert((&group.name, group.interval), id);
         }
         let mut ticks = Self::new(after);
         for id in after.group_ids() {
             let group = after.group(id);
-            let same = known.get(&(&*group.file, &*group.name)).copied();
-            let same = same.filter(|old| before.group(*old).is_same(group));
+            let same = known.get(&(&*group.name, group.interval)).copied();
             if let Some(next) = same.and_then(|old| self.next[old.place()]) {
                 ticks.arm(id, next);
             }

@@ -8,7 +8,7 @@ use super::PartName;
 use crate::storage::Point;
 
 /// A series and its samples, in the order in which they came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SavedSeries {
     pub(crate) labels: Labels,
     pub(crate) points: Vec<Point>,

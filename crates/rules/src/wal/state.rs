@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::{Alert, AlertState, Fingerprint, Timestamp, Transition, TransitionKind};
-use rustc_hash::FxHashMap;
+use bellwire_model::{
+    Alert, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::read::{Reader, Record};
 use super::{Corrupt, PartName, SavedAlert, SavedSeries};
+use crate::rule::RuleSet;
+use crate::unit::Unit;
 
 /// How old what was not announced may be where nothing says when something was: the journal knows
 /// ids for longer.
@@ -83,6 +87,54 @@ impl State {
         }
         transitions.sort_by_key(|transition| (transition.time, transition.alert.fingerprint));
         transitions
+    }
+
+    /// Takes what a unit of the rules knows, for an engine of its own, wherever that is. Series that
+    /// others look at as well are in both.
+    #[must_use = "it is no longer in the whole"]
+    pub fn take_unit(&mut self, unit: &Unit) -> Self {
+        let rules = unit.rules();
+        let identities = rules.identities();
+        let is_own = |part: &PartName| identities.contains(&part.rule);
+        let (recorded, others) =
+            std::mem::take(&mut self.recorded).into_iter().partition(|(part, _)| is_own(part));
+        self.recorded = others;
+        let names = rules.groups().iter().flat_map(|group| &group.rules).map(|rule| &rule.name);
+        let names: FxHashSet<(&str, &str)> =
+            names.map(|name| (&*name.group, &*name.alert)).collect();
+        let is_of_unit = |saved: &SavedAlert| match (&saved.part, saved.alert.rule()) {
+            (Some(part), _) => is_own(part),
+            (None, Some(name)) => names.contains(&(&*name.group, &*name.alert)),
+            (None, None) => false,
+        };
+        let (alerts, others): (BTreeMap<_, _>, _) =
+            std::mem::take(&mut self.alerts).into_iter().partition(|(_, saved)| is_of_unit(saved));
+        self.alerts = others;
+        let (untold, others) = std::mem::take(&mut self.untold)
+            .into_iter()
+            .partition(|fingerprint| alerts.contains_key(fingerprint));
+        self.untold = others;
+        let series = self.series_of(rules, &recorded);
+        Self { now: self.now, series, alerts, recorded, told_at: self.told_at, untold }
+    }
+
+    /// The series that rules select or record.
+    fn series_of(
+        &self,
+        rules: &RuleSet,
+        recorded: &FxHashMap<PartName, Vec<u64>>,
+    ) -> BTreeMap<u64, SavedSeries> {
+        let recorded: FxHashSet<u64> = recorded.values().flatten().copied().collect();
+        let rules = || rules.groups().iter().flat_map(|group| &group.rules);
+        let selects = |labels: &Labels| {
+            let mut selections = rules().flat_map(|rule| &rule.plan.selections);
+            selections.any(|selection| selection.selector.selects(labels))
+        };
+        let own = self
+            .series
+            .iter()
+            .filter(|(number, saved)| recorded.contains(number) || selects(&saved.labels));
+        own.map(|(number, saved)| (*number, saved.clone())).collect()
     }
 
     fn apply(&mut self, record: Record) {
