@@ -103,7 +103,7 @@ impl Notifier {
             on_the_way: FxHashMap::default(),
             ledger,
             began: clock::Ticker::start(),
-            letters: DeadLetters::default(),
+            letters: DeadLetters::new(Arc::clone(&notifier.has_news)),
             failing: FxHashSet::default(),
         };
         Ok((notifier, run))
@@ -337,13 +337,15 @@ impl Run {
         }
     }
 
-    /// Queues dead letters and then records, so that nothing is in neither.
+    /// Queues dead letters, and what follows of them once the journal has them: so that nothing is in
+    /// neither.
     fn save(&mut self) -> Kept {
-        self.letters.append(&*self.journal, &self.figures);
+        let passed = self.began.elapsed();
+        self.letters.append(&*self.journal, &self.figures, passed);
         if self.letters.is_empty() {
             self.ledger.on_letters_appended();
         }
-        self.ledger.save(&*self.journal, &self.figures, self.began.elapsed())
+        self.ledger.save(&*self.journal, &self.figures, passed)
     }
 }
 

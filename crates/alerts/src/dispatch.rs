@@ -65,7 +65,10 @@ pub struct Dispatcher {
     /// No group is looked at before.
     starts_at: Timestamp,
     groups_made: u64,
+    groups_max: usize,
     groups_refused: u64,
+    /// Alerts for which there was no room for a group: they get one when there is.
+    homeless: FxHashMap<Fingerprint, Update>,
 }
 
 /// A notification that has not come back.
@@ -118,7 +121,9 @@ impl Dispatcher {
             begun,
             starts_at: Timestamp::MIN,
             groups_made: 0,
+            groups_max: ALERT_GROUPS_MAX,
             groups_refused: 0,
+            homeless: FxHashMap::default(),
         }
     }
 
@@ -134,7 +139,8 @@ impl Dispatcher {
         if update.alert.fired_at.is_none() {
             return;
         }
-        let config = Arc::clone(&self.config);
+        let was_homeless = self.homeless.remove(&update.fingerprint()).is_some();
+        let (config, mut is_homeless) = (Arc::clone(&self.config), false);
         for route in config.routes.matching(&update.alert.labels) {
             if let Some(group) = self.group_of(now, route, update) {
                 let before = group.resolved_bytes();
@@ -142,7 +148,25 @@ impl Dispatcher {
                 let after = group.resolved_bytes();
                 self.resolved_bytes += after;
                 self.resolved_bytes -= before;
+            } else {
+                is_homeless = true;
             }
+        }
+        if is_homeless && !update.is_resolved() {
+            self.groups_refused += u64::from(!was_homeless);
+            self.homeless.insert(update.fingerprint(), update.clone());
+        }
+    }
+
+    /// Alerts that had no room get their groups, where there is some now.
+    fn house(&mut self, now: Timestamp) {
+        let room = self.groups_max.saturating_sub(self.groups.len());
+        if room == 0 || self.homeless.is_empty() {
+            return;
+        }
+        let lucky: Vec<Update> = self.homeless.values().take(room).cloned().collect();
+        for update in lucky {
+            self.update(now, &update);
         }
     }
 
@@ -187,6 +211,7 @@ impl Dispatcher {
         self.mind_clock(now, &mut due.changes);
         self.records.expire(now.steady, &mut due.changes);
         self.give_up_oldest(&mut due.changes);
+        self.house(now.steady);
         for (group, webhook) in std::mem::take(&mut self.overdue) {
             if let Some(look) = self.groups.get(&group).map(Group::looks) {
                 let webhooks = webhook..webhook + 1;
@@ -262,8 +287,9 @@ impl Dispatcher {
         self.on_the_way.clear();
         self.resolved_bytes = 0;
         let groups = std::mem::take(&mut self.groups);
+        let homeless = std::mem::take(&mut self.homeless);
         let mut seen = FxHashSet::default();
-        for update in groups.values().flat_map(Group::updates) {
+        for update in groups.values().flat_map(Group::updates).chain(homeless.values()) {
             if seen.insert(update.fingerprint()) {
                 self.update(now, update);
             }
@@ -285,7 +311,7 @@ impl Dispatcher {
         self.groups.len()
     }
 
-    /// How often an alert has found no group, since there were as many as there may be.
+    /// How many alerts have found no group, since there were as many as there may be.
     pub fn groups_refused(&self) -> u64 {
         self.groups_refused
     }
@@ -297,8 +323,7 @@ impl Dispatcher {
         if let Some(id) = self.by_labels.get(&(route, labels.clone())) {
             return self.groups.get_mut(id);
         }
-        if self.groups.len() >= ALERT_GROUPS_MAX {
-            self.groups_refused += 1;
+        if self.groups.len() >= self.groups_max {
             return None;
         }
         let key = settings.group_key(&labels);

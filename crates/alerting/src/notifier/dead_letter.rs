@@ -1,17 +1,18 @@
 //! Notifications that could not be delivered, as events for whoever looks after them.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
 use bellwire_alerts::dispatch::Forgone;
 use bellwire_alerts::notification::{Address, Notification};
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::{
     BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX, TOPIC_BYTES_MAX,
 };
 use bellwire_model::{Body, Event, Timestamp, Topic};
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 
 use super::delivery::Undelivered;
 use crate::figures::Figures;
@@ -26,17 +27,38 @@ const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 /// Alerts that a letter without a payload names.
 const FORGONE_NAMED_MAX: usize = 10_000;
 
-/// Those that the journal has not taken yet, the oldest first.
-#[derive(Debug, Default)]
+/// Pause before letters that the journal did not take are offered again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Those that the journal has not kept yet, the oldest first.
+#[derive(Debug)]
 pub(super) struct DeadLetters {
     waiting: VecDeque<Append>,
     bytes: usize,
-    /// One batch at a time, so that publishers find room in the journal's queue.
-    is_batch_on_its_way: Arc<AtomicBool>,
+    /// So many of the oldest are on their way: one batch at a time, so that publishers find room in
+    /// the journal's queue.
+    on_their_way: usize,
+    /// What has become of them, once that is known.
+    answer: Arc<Mutex<Option<Result<(), Error>>>>,
+    /// When they are offered again; time that has passed since some beginning.
+    retry_at: Duration,
+    /// Told when there is an answer.
+    has_news: Arc<Notify>,
 }
 
 impl DeadLetters {
-    /// Whether the journal has taken all of them.
+    pub(super) fn new(has_news: Arc<Notify>) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            on_their_way: 0,
+            answer: Arc::default(),
+            retry_at: Duration::ZERO,
+            has_news,
+        }
+    }
+
+    /// Whether the journal has kept all of them.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -55,9 +77,15 @@ impl DeadLetters {
         true
     }
 
-    /// Appends the oldest that make a batch, unless one is on its way.
-    pub(super) fn append(&mut self, journal: &dyn Journal, figures: &Arc<Figures>) {
-        if self.waiting.is_empty() || self.is_batch_on_its_way.load(Ordering::Acquire) {
+    /// Appends the oldest that make a batch, unless one is on its way or was refused just now.
+    pub(super) fn append(
+        &mut self,
+        journal: &dyn Journal,
+        figures: &Arc<Figures>,
+        passed: Duration,
+    ) {
+        self.take_answer(figures, passed);
+        if self.waiting.is_empty() || self.on_their_way > 0 || passed < self.retry_at {
             return;
         }
         let mut bytes = 0;
@@ -68,19 +96,41 @@ impl DeadLetters {
         // One alone always fits.
         let count = self.waiting.iter().take_while(fits).count();
         let batch: Vec<Append> = self.waiting.iter().take(count).cloned().collect();
-        let (figures, on_its_way) = (Arc::clone(figures), Arc::clone(&self.is_batch_on_its_way));
-        let reply = move |result: Result<_, Error>| {
-            on_its_way.store(false, Ordering::Release);
-            if let Err(error) = result.map(|_: Vec<_>| ()) {
-                figures.journal_failures.add(1);
-                tracing::error!(%error, "Dead letters could not be kept.");
-            }
+        let (answer, has_news) = (Arc::clone(&self.answer), Arc::clone(&self.has_news));
+        let reply = move |result: Result<Vec<_>, Error>| {
+            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.map(drop));
+            has_news.notify_one();
         };
-        self.is_batch_on_its_way.store(true, Ordering::Release);
-        if journal.append(batch, Box::new(reply)).is_err() {
-            self.is_batch_on_its_way.store(false, Ordering::Release);
-            return;
+        self.on_their_way = count;
+        if let Err(error) = journal.append(batch, Box::new(reply)) {
+            *self.answer() = Some(Err(error));
         }
+    }
+
+    fn answer(&self) -> MutexGuard<'_, Option<Result<(), Error>>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the journal says of those that were on their way. Only what it has kept is let go of.
+    fn take_answer(&mut self, figures: &Figures, passed: Duration) {
+        let Some(result) = self.answer().take() else { return };
+        let sent = std::mem::take(&mut self.on_their_way);
+        match result {
+            Ok(()) => self.let_go(sent),
+            Err(error @ Error::TooManyTopics) => {
+                figures.journal_failures.add(1);
+                tracing::error!(%error, letters = sent, "Dead letters are lost: there is no topic for them.");
+                self.let_go(sent);
+            }
+            Err(error) => {
+                figures.journal_failures.add(1);
+                tracing::error!(%error, letters = sent, "Dead letters are not kept yet; trying again.");
+                self.retry_at = passed + RETRY_PAUSE;
+            }
+        }
+    }
+
+    fn let_go(&mut self, count: usize) {
         let gone = self.waiting.drain(..count);
         self.bytes -= gone.map(|letter| size_of_letter(&letter)).sum::<usize>();
     }

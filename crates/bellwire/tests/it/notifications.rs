@@ -8,7 +8,7 @@ use bellwire_model::limits::RESTART_GAP;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Process, Server, Stream, Webhook, bellwire, get, post};
+use crate::harness::{FailingDisk, Fault, Process, Server, Stream, Webhook, bellwire, get, post};
 
 const RULES: &str = "
 groups:
@@ -204,6 +204,42 @@ fn what_was_owed_to_a_receiver_that_is_gone_is_a_dead_letter() {
         let mut letters = Stream::open(house.server.address(), query);
         assert_eq!(letters.until_ready().len(), 1);
     }
+}
+
+#[test]
+fn a_dead_letter_waits_for_a_disk_that_is_full() {
+    let Some(disk) = FailingDisk::load() else {
+        println!("SKIPPED: no disk can be made to fail");
+        return;
+    };
+    let webhook = Webhook::answering(&["404 Gone"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (data, rules, config) = (disk.data(), path("rules.yml"), path("alertmanager.yml"));
+    std::fs::write(&rules, RULES).expect("written");
+    let timing = "group_wait: 1s, group_interval: 1h";
+    std::fs::write(&config, to(&[&webhook.url()], timing)).expect("written");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--rules", &rules];
+    let mut command = disk.command(&arguments);
+    command.args(["--alertmanager-config", &config]);
+    let mut process = Process::spawn(command);
+    let line = process.line();
+    let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
+    let address = address.expect("an address");
+    let mut letters = Stream::open(address, "topic=alerts/dead-letters/*");
+    letters.until_ready();
+    let mut events = Stream::open(address, "topic=alerts/events/**");
+    events.until_ready();
+    let sample = json!({ "name": "door_open", "labels": { "site": "oslo" }, "value": 1 });
+    assert_eq!(post(address, "/v1/samples", sample.to_string()).status, 200);
+    events.next_of("alert.firing");
+    let errno = rustix::io::Errno::NOSPC.raw_os_error();
+    disk.fail(Fault { kind: "write", skip: 0, count: u64::MAX >> 1, errno, sleep_ms: 0 });
+    assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+    process.wait_for_error("Dead letters are not kept yet");
+    disk.heal();
+    let letter = letters.next_of("notification.failed").payload();
+    assert_eq!((&letter["receiver"], &letter["last_status"]), (&json!("ops"), &json!(404)));
 }
 
 #[test]

@@ -22,6 +22,30 @@ fn churn(story: &mut Story, arrival: Arrival, rounds: std::ops::Range<usize>) ->
 }
 
 #[test]
+fn who_finds_no_room_for_a_group_gets_one_when_there_is() {
+    let mut story = Story::new(&format!("{QUICK}\n  group_by: ['...']"), 1);
+    story.dispatcher.groups_max = 2;
+    for name in ["one", "two", "three", "four"] {
+        story.fires(name);
+        // Told once more, it is still one alert without a group.
+        story.update(name, None, Sound::Audible);
+    }
+    assert_eq!((story.dispatcher.group_count(), story.dispatcher.groups_refused()), (2, 2));
+    story.until(2.0);
+    story.resolves("one");
+    story.resolves("four");
+    story.until(8.0);
+    let mut told: Vec<_> = story.told.lines().map(str::to_owned).collect();
+    told.sort_unstable();
+    let mut expected = ["+one", "+two", "+three", "-one", "+two"].to_vec();
+    expected.sort_unstable();
+    let mut names: Vec<_> = told.iter().filter_map(|line| line.split(": ").nth(1)).collect();
+    names.sort_unstable();
+    assert_eq!(names, expected, "{told:?}");
+    assert!(story.dispatcher.homeless.is_empty());
+}
+
+#[test]
 fn what_a_refused_webhook_never_knew_of_is_not_kept_for_it() {
     let mut story = Story::new(QUICK, 1);
     story.fires("lasting");
