@@ -13,6 +13,9 @@ const FRAMINGS = [
   ['Server-Sent Events on HTTP/1.0', ['--http1.0']],
   ['Server-Sent Events where compression is welcome', ['--compressed']],
   ['NDJSON', ['-H', 'Accept: application/x-ndjson']],
+  // An offer to go on in HTTP/2, which is passed over.
+  ['Server-Sent Events where HTTP/2 is offered without TLS', ['--http2']],
+  ['HTTP/2 without TLS, of which curl knows', ['--http2-prior-knowledge']],
 ];
 
 const TLS_FRAMINGS = [
@@ -30,19 +33,24 @@ if (curl.error) {
   test('curl shows events as they come', { skip: 'there is no curl' }, () => {});
 } else {
   for (const [name, flags] of FRAMINGS) {
-    const showsThem = (server, atEnd) => showsEvents(server, atEnd, flags);
-    proves(`curl shows events as they come: ${name}`, showsThem);
+    const title = `curl shows events as they come: ${name}`;
+    if (canSpeak(flags, title)) proves(title, (server, atEnd) => showsEvents(server, atEnd, flags));
   }
   for (const [name, flags] of TLS_FRAMINGS) {
     const title = `curl shows events as they come: ${name}`;
-    if (flags.includes('--http2') && !curl.stdout.includes('HTTP2')) {
-      console.error(`SKIPPED: this curl speaks no HTTP/2: ${title}`);
-      test(title, { skip: 'this curl speaks no HTTP/2' }, () => {});
-      continue;
-    }
+    if (!canSpeak(flags, title)) continue;
     provesOverTls(title, (server, atEnd, certificate) =>
       showsEvents(server, atEnd, flags, ['--cacert', certificate]));
   }
+}
+
+/** Whether this curl speaks what the flags ask for; says so where it does not. */
+function canSpeak(flags, title) {
+  const wantsHttp2 = flags.some((flag) => flag.startsWith('--http2'));
+  if (!wantsHttp2 || curl.stdout.includes('HTTP2')) return true;
+  console.error(`SKIPPED: this curl speaks no HTTP/2: ${title}`);
+  test(title, { skip: 'this curl speaks no HTTP/2' }, () => {});
+  return false;
 }
 
 async function showsEvents(server, atEnd, flags, trust = []) {

@@ -174,6 +174,27 @@ pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
     )
 }
 
+/// The Python of a virtual environment with the packages of `requirements`, made anew where they have
+/// changed since.
+pub(crate) fn python(folder: &Path, requirements: &Path) -> Result<PathBuf> {
+    let (python, installed) = (folder.join("bin/python"), folder.join("installed.txt"));
+    let wanted = fs::read_to_string(requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    let make = || {
+        process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+        let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"];
+        process::run(Command::new(&python).args(install).arg(requirements))
+    };
+    make()
+        .or_else(|_| install_packages(&["python3-venv"]).and_then(|()| make()))
+        .context("no Python with `venv` found and none could be installed: install python3-venv")?;
+    fs::write(&installed, wanted)?;
+    Ok(python)
+}
+
 /// Installs packages of the system, where that needs no questions.
 pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
     let install = || {

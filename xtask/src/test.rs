@@ -61,7 +61,10 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     runner.step("set-up", || {
         setup::tools()?;
         browser = setup::browser()?;
-        tools = setup::test_programs(&workspace.target.join("test-programs"))?;
+        let folder = workspace.target.join("test-programs");
+        tools = setup::test_programs(&folder)?;
+        let requirements = workspace.real_clients_folder().join("requirements.txt");
+        tools.push(("PYTHON_BIN".into(), setup::python(&folder.join("python"), &requirements)?));
         workspace.npm_folders().iter().try_for_each(|folder| setup::npm_packages(folder))
     })?;
     runner.step("format", || {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bellwire_model::{Body, Cursor, Epoch, Event, Offset};
 
+use crate::control::heartbeat_json;
 use crate::http1::Frame;
 use crate::{Control, json, write};
 
@@ -20,6 +21,8 @@ pub use parser::{Item, Parser, ParserError, Received};
 
 /// The `event:` of a deleted state key under `?format=raw`.
 const DELETED: &str = "deleted";
+/// The `event:` of a sign of life that brings a cursor.
+const HEARTBEAT: &str = "heartbeat";
 
 /// `id: `, `event: `, `data: ` and their line breaks.
 const FIELDS_BYTES: usize = 4 + 1 + 7 + 1 + 6 + 2;
@@ -81,16 +84,12 @@ pub fn control(control: &Control<'_>) -> Vec<u8> {
     event(control.cursor(), Some(control.name()), &control.json())
 }
 
-/// A sign of life: a comment. Where the cursor moved, a block with its `id:` alone follows: by the
-/// specification one without `data:` sets the last event id and dispatches nothing. Some libraries
-/// make an empty event of each end of a block, so a comment comes without one.
+/// A sign of life: a comment line, which nobody makes an event of. With a cursor that the client is
+/// to know it is `event: heartbeat` with its JSON, in the manner of [`control`]: of a block with an
+/// `id:` alone some libraries make an empty event, and others drop the id.
 pub fn heartbeat(cursor: Option<Cursor>) -> Vec<u8> {
-    let mut out = b":\n".to_vec();
-    if cursor.is_some() {
-        write_head(&mut out, cursor, None);
-        out.push(b'\n');
-    }
-    out
+    let Some(cursor) = cursor else { return b":\n".to_vec() };
+    event(Some(cursor), Some(HEARTBEAT), &heartbeat_json(cursor))
 }
 
 /// How long clients wait before they reconnect: a field of the block that follows, which takes

@@ -92,14 +92,16 @@ fn control_events_are_named_and_say_where_the_subscriber_is() {
 }
 
 #[test]
-fn a_heartbeat_moves_the_last_event_id_and_dispatches_nothing() {
+fn a_heartbeat_is_a_comment_or_brings_a_cursor_to_every_reader() {
     assert_eq!(text(sse::heartbeat(None)), ":\n");
-    assert_eq!(text(sse::heartbeat(Some(CURSOR))), ":\nid: e7-1042\n\n");
+    let json = r#"{"control":"heartbeat","cursor":"e7-1042"}"#;
+    let moved = text(sse::heartbeat(Some(CURSOR)));
+    assert_eq!(moved, format!("id: e7-1042\nevent: heartbeat\ndata: {json}\n\n"));
     let (mut parser, mut items) = (Parser::default(), Vec::new());
-    parser.push(&sse::heartbeat(Some(CURSOR)), &mut items).expect("within bounds");
     parser.push(&sse::heartbeat(None), &mut items).expect("within bounds");
-    assert_eq!(items, vec![Item::Comment(String::new()); 2]);
-    assert_eq!(parser.last_event_id(), "e7-1042");
+    assert_eq!(items, [Item::Comment(String::new())]);
+    parser.push(moved.as_bytes(), &mut items).expect("within bounds");
+    assert_eq!(items[1], received("e7-1042", Some("heartbeat"), json));
 }
 
 #[test]

@@ -107,25 +107,44 @@ fn a_publisher_cannot_forge_a_frame() {
 }
 
 #[test]
-fn heartbeats_move_the_cursor_of_a_quiet_subscriber() {
-    let mut server = Server::start_with(&["--heartbeat-interval", "300ms"]);
-    let address = server.address();
-    for (accept, mark) in
-        [("text/event-stream", ":\nid: "), ("application/x-ndjson", "\"heartbeat\",\"cursor\":\"")]
-    {
-        let mut raw = Raw::connect(address);
-        raw.send(format!(
-            "GET /v1/events?topic=quiet HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n"
-        ));
-        raw.until("ready");
-        let cursor = publish(address, "busy", &[], b"1");
-        raw.until(&format!("{mark}{cursor}"));
-        // The next ones bring no news.
-        let next =
-            raw.until(if accept.contains("ndjson") { "\n\r\n1\r\n\n\r\n" } else { "2\r\n:\n\r\n" });
-        assert!(!next.contains(mark), "{next}");
+fn heartbeats_move_the_cursor_of_a_quiet_subscriber_of_ndjson() {
+    let server = Server::start_with(&["--heartbeat-interval", "300ms"]);
+    let mut raw = follow_quiet(&server, "application/x-ndjson");
+    let cursor = publish(server.address(), "busy", &[], b"1");
+    raw.until(&format!("\"heartbeat\",\"cursor\":\"{cursor}"));
+    // The next ones bring no news.
+    let next = raw.until("\n\r\n1\r\n\n\r\n");
+    assert!(!next.contains("heartbeat"), "{next}");
+}
+
+#[test]
+fn heartbeats_are_comments_until_a_quiet_subscriber_would_have_to_go_back_far() {
+    let server = Server::start_with(&["--heartbeat-interval", "300ms"]);
+    let mut raw = follow_quiet(&server, "text/event-stream");
+    publish(server.address(), "busy", &[], b"1");
+    for _ in 0..2 {
+        assert_eq!(raw.until(":\n\r\n").trim_start(), "2\r\n:\n\r\n");
     }
-    server.restart();
+    // As many as the ring has in half of it, and some more.
+    let event = "{\"topic\":\"busy\",\"data\":1}\n";
+    for _ in 0..4 {
+        assert_eq!(post(server.address(), "/v1/events", event.repeat(9_000)).status, 200);
+    }
+    let head = raw.until("event: heartbeat\ndata: ");
+    let cursor = head.rsplit("id: ").next().and_then(|rest| rest.lines().next()).expect("an id");
+    let json = raw.until("\n\n");
+    assert_eq!(json.trim_end(), format!("{{\"control\":\"heartbeat\",\"cursor\":\"{cursor}\"}}"));
+}
+
+/// Follows what nobody publishes.
+fn follow_quiet(server: &Server, accept: &str) -> Raw {
+    let mut raw = Raw::connect(server.address());
+    raw.send(format!("GET /v1/events?topic=quiet HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n"));
+    raw.until("ready");
+    raw.until("}\n");
+    // The end of the block, or of the chunk.
+    raw.until("\r\n");
+    raw
 }
 
 #[test]

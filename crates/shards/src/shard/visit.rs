@@ -1,17 +1,19 @@
 //! Visits: to listen to a connection's client, to write what it is missing, and to look after it
 //! when its time has come.
 
-use bellwire_model::limits::LOOKS_PER_TURN_MAX;
+use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_TURN_MAX};
+use bellwire_model::{Cursor, Offset};
 use bellwire_process::clock::{Tick, ticks};
 use bellwire_process::crash;
 use bellwire_wire::ws::CloseCode;
 
 use super::connection::Connection;
-use super::outlet::Account;
+use super::outlet::{Account, Outlet};
 use super::parts::Shard;
 use super::pump::{self, Tools};
 use super::speech::Speech;
 use super::{Token, collecting};
+use crate::form::{Encoding, Form, HttpForm};
 
 impl Shard {
     /// Listens to a connection's client, and writes what it is missing.
@@ -128,11 +130,24 @@ impl Shard {
             }
         }
         let cursor = self.hub.cursor(&main.delivery);
-        // Only a cursor that moved is news.
-        let moved = (cursor.offset > outlet.told).then_some(cursor);
-        outlet.told = cursor.offset;
-        outlet.put(outlet.form.heartbeat(moved));
+        let is_news = is_news(outlet, cursor, || self.surroundings.journal.bounds().trimmed);
+        if is_news {
+            outlet.told = cursor.offset;
+        }
+        outlet.put(outlet.form.heartbeat(is_news.then_some(cursor)));
         self.visit(token);
         Some(now + interval)
+    }
+}
+
+/// Whether a heartbeat brings the cursor. To some readers of Server-Sent Events that is an event, so
+/// only what the client knows and would soon be old is worth it.
+fn is_news(outlet: &Outlet, cursor: Cursor, trimmed: impl FnOnce() -> Offset) -> bool {
+    let passed = cursor.offset.get().saturating_sub(outlet.told.get());
+    match outlet.form {
+        Form::Http(HttpForm { encoding: Encoding::Sse | Encoding::SseRaw, .. }) => {
+            passed >= CURSOR_LAG_EVENTS_MAX || (passed > 0 && outlet.told < trimmed())
+        }
+        Form::Http(HttpForm { encoding: Encoding::Ndjson, .. }) | Form::WebSocket(_) => passed > 0,
     }
 }

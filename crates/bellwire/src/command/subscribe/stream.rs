@@ -46,8 +46,10 @@ impl Said {
 
     fn of_event(received: Received) -> Self {
         // Publishers cannot use these types, so what has one is the server's own.
-        let is_control =
-            matches!(received.event_type.as_deref(), Some("ready" | "gap" | "bye" | "renew"));
+        let is_control = matches!(
+            received.event_type.as_deref(),
+            Some("ready" | "gap" | "bye" | "renew" | "heartbeat")
+        );
         if !is_control {
             return Self::Event(received.data);
         }
