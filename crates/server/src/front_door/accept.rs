@@ -164,13 +164,17 @@ fn receive(
     }
 }
 
+/// Leads a guest on. In a storm there is a task of this for each who has not said what he wants, and
+/// what they leave in the heap stays there: so all that is large and seldom is in boxes.
 async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
     let _visit = door.figures.door.guests.enter();
     let Guest { socket, place, mut head, welcome } = guest;
     let Ok(stream) = tokio::net::TcpStream::from_std(socket) else { return };
     let _descriptor = match welcome {
         Welcome::In(descriptor) => descriptor,
-        Welcome::Out(problem, _place) => return turn_away(stream, &door, &problem).await,
+        Welcome::Out(problem, _place) => {
+            return Box::pin(turn_away(stream, &door, &problem)).await;
+        }
     };
     let met = tokio::select! {
         met = meet(stream, &mut head, &door) => met,
@@ -182,17 +186,19 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             Lean { stream, request, early: head[head_bytes..].into() }
         }
         Decision::Replay => {
-            match http1::drive(Replay::of_requests(head, stream), &door, draining).await {
+            let driving = http1::drive(Replay::of_requests(head, stream), &door, draining);
+            match Box::pin(driving).await {
                 Driven::Lean(lean) => lean,
-                Driven::Unread(stream) => return linger(stream).await,
-                Driven::Refused(stream, problem) => return refuse(stream, &problem).await,
+                Driven::Unread(stream) => return Box::pin(linger(stream)).await,
+                Driven::Refused(stream, problem) => {
+                    return Box::pin(refuse(stream, &problem)).await;
+                }
                 Driven::Ended => return,
             }
         }
         Decision::Http2 => {
-            let connection = http2::drive(Replay::open(head, stream), Arc::clone(&door), draining);
-            // It is large, and would make the task of every connection so.
-            return Box::pin(connection).await;
+            let driving = http2::drive(Replay::open(head, stream), Arc::clone(&door), draining);
+            return Box::pin(driving).await;
         }
     };
     let Lean { stream, request, early } = lean;
@@ -235,7 +241,7 @@ async fn meet(
         None if head.is_empty() => return None,
         None => head_timeout(),
     };
-    refuse(stream, &problem).await;
+    Box::pin(refuse(stream, &problem)).await;
     None
 }
 
@@ -250,14 +256,18 @@ async fn open(stream: tokio::net::TcpStream, door: &Door) -> io::Result<Option<S
         return Ok(None);
     }
     if first[0] == TLS_HANDSHAKE {
-        return Stream::secure(stream, tls).await.map(Some);
+        return Box::pin(Stream::secure(stream, tls)).await.map(Some);
     }
-    let mut stream = Stream::Plain(stream);
+    Box::pin(tell_of_tls(Stream::Plain(stream))).await;
+    Ok(None)
+}
+
+/// Answers who speaks plain HTTP where TLS is spoken.
+async fn tell_of_tls(mut stream: Stream) {
     if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new(), &Origins::default()).await {
         let detail = "this port speaks TLS: use https://";
         refuse(stream, &Problem::new(Code::TlsRequired, detail)).await;
     }
-    Ok(None)
 }
 
 /// Gives a connection to a shard.
