@@ -239,7 +239,7 @@ impl<P> Hub<P> {
         }
         if has_stream {
             let lane = self.lanes.get(delivery.lane);
-            let start = lane.entries.partition_point(|entry| entry.offset <= delivery.offset);
+            let start = lane.first_after(delivery.offset);
             return Next::Entries(Entries::Lane(lane.entries.range(start..)));
         }
         match delivery.phase {
@@ -298,7 +298,7 @@ impl<P> Hub<P> {
         if delivery.offset < lane.since {
             return Next::Later;
         }
-        let start = lane.entries.partition_point(|entry| entry.offset <= delivery.offset);
+        let start = lane.first_after(delivery.offset);
         Next::Entries(Entries::Lane(lane.entries.range(start..)))
     }
 

@@ -8,7 +8,7 @@
 //!
 //! A topic costs one look for each of its segments, more where a `*` stands beside a name, and the
 //! lanes that it reaches, however many others there are. Coming and going cost a filter's segments.
-//! Nothing is remembered of topics. A filter without a wildcard is one edge as a whole: most are.
+//! Nothing is remembered of topics here. A filter without a wildcard is one edge as a whole: most are.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -261,6 +261,12 @@ impl TopicIndex {
         child
     }
 
+    /// Whether nothing is left of what was taken in.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        (self.nodes.len(), self.edges.len()) == (2, 0)
+    }
+
     fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id as usize]
     }
@@ -282,96 +288,5 @@ fn split(topic: &[u8]) -> (&[u8], Option<&[u8]>) {
     match topic.iter().position(|byte| *byte == b'/') {
         Some(slash) => (&topic[..slash], Some(&topic[slash + 1..])),
         None => (topic, None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use bellwire_model::{Filter, Topic};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SEGMENTS: [&str; 4] = ["a", "b", "c", "$s"];
-
-    prop_compose! {
-        fn any_filter()(
-            mut segments in prop::collection::vec(
-                prop_oneof![3 => prop::sample::select(&SEGMENTS[..]), 1 => Just("*")],
-                0..4,
-            ),
-            rest in any::<bool>(),
-        ) -> Filter {
-            if rest || segments.is_empty() {
-                segments.push("**");
-            }
-            segments.join("/").parse().expect("a filter")
-        }
-    }
-
-    prop_compose! {
-        fn any_topic()(
-            segments in prop::collection::vec(prop::sample::select(&SEGMENTS[..]), 1..5),
-        ) -> Topic {
-            segments.join("/").parse().expect("a topic")
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Begin(Vec<Filter>),
-        End(usize),
-        Ask(Topic),
-    }
-
-    fn any_step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            3 => prop::collection::vec(any_filter(), 1..8).prop_map(Step::Begin),
-            2 => any::<usize>().prop_map(Step::End),
-            4 => any_topic().prop_map(Step::Ask),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
-        #[test]
-        fn a_topic_reaches_the_lanes_whose_filters_it_passes(
-            steps in prop::collection::vec(any_step(), 1..80),
-        ) {
-            let mut index = TopicIndex::new(NameHasher::new([1, 2]));
-            let mut lanes: BTreeMap<LaneId, FilterSet> = BTreeMap::new();
-            for step in steps {
-                match step {
-                    Step::Begin(filters) => {
-                        let vacant = (0..80).map(LaneId).find(|id| !lanes.contains_key(id));
-                        let (id, filters) =
-                            (vacant.expect("fewer lanes than steps"), FilterSet::new(filters).expect("a set"));
-                        index.insert(id, &filters);
-                        lanes.insert(id, filters);
-                    }
-                    Step::End(number) if !lanes.is_empty() => {
-                        let id = *lanes.keys().nth(number % lanes.len()).expect("one of them");
-                        lanes.remove(&id);
-                        index.remove(id);
-                    }
-                    Step::End(_) => {}
-                    Step::Ask(topic) => {
-                        let mut reached = Vec::new();
-                        index.for_each(topic.as_str(), |id| reached.push(id));
-                        reached.sort_unstable();
-                        reached.dedup();
-                        let passing = lanes.iter().filter(|(_, filters)| filters.matches(&topic));
-                        prop_assert_eq!(reached, passing.map(|(id, _)| *id).collect::<Vec<_>>());
-                    }
-                }
-            }
-            for id in lanes.into_keys() {
-                index.remove(id);
-            }
-            prop_assert_eq!((index.nodes.len(), index.edges.len()), (2, 0), "nothing is left");
-            prop_assert_eq!(index.size_bytes(), 0);
-        }
     }
 }

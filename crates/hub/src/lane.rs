@@ -134,6 +134,17 @@ impl<P> Lane<P> {
         Holding { entries: self.entries.len(), values: self.values.len(), resting }
     }
 
+    /// The place of the first entry after `offset`.
+    pub(crate) fn first_after(&self, offset: Offset) -> usize {
+        // Mostly somebody who keeps up lacks the newest alone.
+        let newest = self.entries.len().saturating_sub(1);
+        let has_others = newest.checked_sub(1).is_none_or(|it| self.entries[it].offset <= offset);
+        if has_others && self.entries.back().is_some_and(|entry| entry.offset > offset) {
+            return newest;
+        }
+        self.entries.partition_point(|entry| entry.offset <= offset)
+    }
+
     pub(crate) fn push(&mut self, entry: Arc<Entry<P>>) {
         self.entries.push_back(entry);
     }

@@ -7,15 +7,15 @@ use bellwire_model::{EffectiveFilter, Filter, NameHasher, Offset, Topic};
 use slab::Slab;
 
 use crate::entry::{Arrival, Entry, Value};
-use crate::index::TopicIndex;
 use crate::lane::{Holding, Lane, LaneId, LaneKey};
+use crate::routes::Routes;
 
 /// All lanes, and which of them a topic reaches.
 #[derive(Debug)]
 pub(crate) struct Lanes<P> {
     slab: Slab<Lane<P>>,
     by_key: HashMap<LaneKey, LaneId, NameHasher>,
-    index: TopicIndex,
+    routes: Routes,
     /// When a lane lets in what it holds back.
     releases: BTreeSet<(u64, LaneId)>,
     /// What all of them hold.
@@ -35,7 +35,7 @@ impl<P> Lanes<P> {
         Self {
             slab: Slab::new(),
             by_key: HashMap::with_hasher(hasher),
-            index: TopicIndex::new(hasher),
+            routes: Routes::new(hasher),
             releases: BTreeSet::new(),
             holding: Holding::default(),
             filter_bytes: 0,
@@ -71,7 +71,7 @@ impl<P> Lanes<P> {
     /// Bytes that lanes take with what they hold.
     pub(crate) fn size_bytes(&self) -> usize {
         let lanes = self.slab.len() * size_of::<Lane<P>>() + self.filter_bytes;
-        lanes + self.index.size_bytes() + self.holding.size_bytes::<P>()
+        lanes + self.routes.size_bytes() + self.holding.size_bytes::<P>()
     }
 
     pub(crate) fn find(&self, key: &LaneKey) -> Option<LaneId> {
@@ -82,7 +82,7 @@ impl<P> Lanes<P> {
     pub(crate) fn create(&mut self, key: LaneKey, tail: Offset) -> LaneId {
         let lane = Lane::new(key.clone(), tail, self.hasher);
         let id = LaneId(self.slab.insert(lane) as u32);
-        self.index.insert(id, key.follows.filters());
+        self.routes.insert(id, key.follows.filters());
         self.filter_bytes += filter_bytes(&key.follows);
         self.by_key.insert(key, id);
         id
@@ -91,7 +91,7 @@ impl<P> Lanes<P> {
     pub(crate) fn remove(&mut self, id: LaneId) {
         let lane = self.slab.remove(id.index());
         self.by_key.remove(&lane.key());
-        self.index.remove(id);
+        self.routes.remove(id);
         self.filter_bytes -= filter_bytes(&lane.follows);
         self.holding -= lane.holding();
         if let Some(at_ms) = lane.next_release() {
@@ -152,10 +152,11 @@ impl<P> Lanes<P> {
 
     /// Lets go of an entry, the oldest that there is.
     pub(crate) fn trim(&mut self, entry: &Entry<P>) {
-        let Self { slab, index, holding, .. } = self;
+        let Self { slab, routes, holding, .. } = self;
         // Once more for another of a lane's filters does nothing.
-        index.for_each(entry.topic.as_str(), |id| {
+        routes.for_each(&entry.topic, |id| {
             holding.entries -= slab[id.index()].trim(entry.offset);
+            true
         });
     }
 
@@ -197,14 +198,16 @@ impl<P> Lanes<P> {
         mut visit: impl FnMut(LaneId, &mut Lane<P>, u64),
     ) {
         self.lookups += 1;
-        let Self { slab, index, lookups, .. } = self;
-        index.for_each(topic.as_str(), |id| {
+        let Self { slab, routes, lookups, .. } = self;
+        routes.for_each(topic, |id| {
             let lane = &mut slab[id.index()];
             let last_lookup = std::mem::replace(&mut lane.last_lookup, *lookups);
             // Another of its filters may have led here.
-            if last_lookup != *lookups {
+            let is_first = last_lookup != *lookups;
+            if is_first {
                 visit(id, lane, last_lookup);
             }
+            is_first
         });
     }
 }

@@ -27,6 +27,7 @@ mod lanes;
 mod next;
 mod pacer;
 mod ring;
+mod routes;
 mod state;
 
 pub use delivery::{Begin, Begun, Delivery, Gap, GapReason, Known, Start};

@@ -22,7 +22,7 @@ impl<P> Hub<P> {
             let events = self.tail.get() - delivery.offset.get();
             return Lag { events, first: None };
         }
-        let start = lane.entries.partition_point(|entry| entry.offset <= delivery.offset);
+        let start = lane.first_after(delivery.offset);
         let events = (lane.entries.len() - start) as u64;
         Lag { events, first: lane.entries.get(start).map(AsRef::as_ref) }
     }
