@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod disk;
 mod failing_disk;
+mod greedy;
 mod harness;
 mod http2;
 mod letter;
