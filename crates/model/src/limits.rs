@@ -129,9 +129,12 @@ pub const QUERY_ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const QUERY_STEPS_MAX: usize = 11_000;
 /// Bytes of the form of one query.
 pub const PARAMETERS_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of the rules' write-ahead log after which a checkpoint is taken. At a restart so much is
-/// read beside the checkpoint.
-pub const RULE_WAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of the rules' write-ahead log after which a checkpoint is taken, at least. At a restart so
+/// much is read beside the checkpoint.
+pub const RULE_WAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// The part of the last checkpoint to which the log grows before the next one, where that is more: a
+/// checkpoint for each 64 MiB would write a large state many times over.
+pub const RULE_WAL_SHARE: u64 = 4;
 /// Bytes of a piece of a checkpoint: what the evaluator writes of it between two batches.
 pub const CHECKPOINT_PIECE_BYTES: usize = 64 * 1024;
 

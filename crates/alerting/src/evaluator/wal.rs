@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::{CHECKPOINT_PIECE_BYTES, RULE_WAL_BYTES_MAX};
+use bellwire_model::limits::{CHECKPOINT_PIECE_BYTES, RULE_WAL_BYTES_MIN, RULE_WAL_SHARE};
 use bellwire_rules::{Checkpoint, Engine};
 
 pub(super) use self::files::read;
@@ -43,6 +43,8 @@ pub(super) struct RuleWal {
     /// Where it writes; nothing after a failure, until it is tried again.
     log: Option<Log>,
     checkpoint: Option<Pending>,
+    /// How large the last one was that is complete.
+    checkpoint_bytes: u64,
     keeper: Keeper,
     /// The number of the newest log that was begun.
     number: u64,
@@ -73,7 +75,21 @@ struct Log {
 struct Pending {
     checkpoint: Checkpoint,
     file: File,
+    bytes: u64,
     number: u64,
+}
+
+impl Pending {
+    /// Writes the next piece; says whether there was one.
+    fn write_on(&mut self, engine: &Engine) -> io::Result<bool> {
+        let Some(piece) = engine.checkpoint(&mut self.checkpoint, CHECKPOINT_PIECE_BYTES) else {
+            return Ok(false);
+        };
+        let frame = frame(&piece);
+        self.bytes += frame.len() as u64;
+        self.file.write_all(&frame)?;
+        Ok(true)
+    }
 }
 
 impl RuleWal {
@@ -89,6 +105,7 @@ impl RuleWal {
             folder,
             log: None,
             checkpoint: None,
+            checkpoint_bytes: 0,
             keeper,
             number,
             looked_at: None,
@@ -147,11 +164,12 @@ impl RuleWal {
     /// Goes on with a checkpoint.
     fn go_on(&mut self, engine: &Engine) -> io::Result<()> {
         let Some(pending) = &mut self.checkpoint else { return Ok(()) };
-        if let Some(piece) = engine.checkpoint(&mut pending.checkpoint, CHECKPOINT_PIECE_BYTES) {
-            return pending.file.write_all(&frame(&piece));
+        if pending.write_on(engine)? {
+            return Ok(());
         }
-        let Pending { file, number, .. } =
+        let Pending { file, number, bytes, .. } =
             self.checkpoint.take().expect("it was there a few lines ago");
+        self.checkpoint_bytes = bytes;
         let _ = self.keeper.do_later(Chore::Finish { file, number });
         Ok(())
     }
@@ -164,7 +182,8 @@ impl RuleWal {
                 if log.is_dirty {
                     log.is_dirty = !self.keeper.do_later(Chore::Sync(Arc::clone(&log.file)));
                 }
-                if log.bytes >= RULE_WAL_BYTES_MAX && self.checkpoint.is_none() {
+                let bytes_max = log_bytes_max(self.checkpoint_bytes);
+                if log.bytes >= bytes_max && self.checkpoint.is_none() {
                     self.begin()
                 } else {
                     Ok(())
@@ -186,7 +205,7 @@ impl RuleWal {
         let log = files::create(&self.folder, Numbered::Log(self.number))?;
         self.log = Some(Log { file: Arc::new(log), bytes: 0, is_dirty: true });
         let checkpoint = Checkpoint::default();
-        self.checkpoint = Some(Pending { checkpoint, file, number: self.number });
+        self.checkpoint = Some(Pending { checkpoint, file, bytes: 0, number: self.number });
         Ok(())
     }
 
@@ -202,12 +221,10 @@ impl RuleWal {
     }
 
     fn write_whole(&mut self, engine: &Engine) -> io::Result<()> {
-        let Pending { mut checkpoint, mut file, number } =
-            self.checkpoint.take().expect("it was begun a line ago");
-        while let Some(piece) = engine.checkpoint(&mut checkpoint, CHECKPOINT_PIECE_BYTES) {
-            file.write_all(&frame(&piece))?;
-        }
-        files::finish(&self.folder, &file, number)?;
+        let mut pending = self.checkpoint.take().expect("it was begun a line ago");
+        while pending.write_on(engine)? {}
+        files::finish(&self.folder, &pending.file, pending.number)?;
+        self.checkpoint_bytes = pending.bytes;
         self.failed = None;
         self.figures.rule_state_unkept.set(0);
         Ok(())
@@ -234,6 +251,12 @@ impl RuleWal {
     }
 }
 
+/// Bytes of a log after which a checkpoint is taken, where the last one was so large. What is written
+/// beside the log is in proportion to it, and so is what is read at a start beside the checkpoint.
+fn log_bytes_max(checkpoint_bytes: u64) -> u64 {
+    (checkpoint_bytes / RULE_WAL_SHARE).max(RULE_WAL_BYTES_MIN)
+}
+
 /// Whether an error says that there is no room, which may change.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -244,6 +267,16 @@ mod tests {
     use bellwire_rules::RuleSet;
 
     use super::*;
+
+    #[test]
+    fn a_log_may_grow_with_the_checkpoint_before_it() {
+        assert_eq!(log_bytes_max(0), RULE_WAL_BYTES_MIN);
+        assert_eq!(log_bytes_max(3 << 30), 768 << 20);
+        // Five bytes at most for each of a log: it, and a checkpoint four times as large.
+        for checkpoint in [0, 1 << 20, 1 << 30, 1 << 33] {
+            assert!(checkpoint <= 4 * log_bytes_max(checkpoint), "{checkpoint}");
+        }
+    }
 
     #[test]
     fn what_fails_leaves_no_files_behind() {

@@ -29,7 +29,7 @@ struct Left {
     recorded: Vec<SeriesId>,
 }
 
-/// The series of a state, as this engine calls them.
+/// The series of a state that rules record, as this engine calls them.
 type Numbers = FxHashMap<u64, SeriesId>;
 
 impl Engine {
@@ -68,7 +68,8 @@ impl Engine {
         let mut numbers = Numbers::default();
         for (number, saved) in series {
             let origin = if used.contains(&number) { Origin::Recorded } else { Origin::Own };
-            if let Some(id) = engine.take_series(saved, origin) {
+            let id = engine.take_series(saved, origin);
+            if let Some(id) = id.filter(|_| origin == Origin::Recorded) {
                 numbers.insert(number, id);
             }
         }
@@ -200,7 +201,8 @@ impl Engine {
             return None;
         }
         let id = self.begin_series(&labels, origin).ok().flatten()?;
-        for Point { time, value } in points {
+        let odd = self.series.take_window(id, points, self.now);
+        for Point { time, value } in odd {
             let reading = Reading { time: Timestamp::from_ms(time), value };
             if reading.time > self.now {
                 self.series.put_ahead(id, reading);

@@ -191,7 +191,7 @@ impl Left {
 
 impl Points {
     /// Points in the order of their times, each time once.
-    fn of_sorted(points: Vec<Point>) -> Self {
+    pub(crate) fn of_sorted(points: Vec<Point>) -> Self {
         let before = |at: usize| at.checked_sub(1).map(|before| points[before]);
         let each = points.iter().enumerate();
         let uneven = each.map(|(at, point)| super::unevenness(before(at), *point)).sum();

@@ -7,6 +7,9 @@ use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, Labels, RuleNa
 use super::{Kind, PartName, SavedAlert};
 use crate::storage::Point;
 
+/// Bytes of a point at least: its time takes one or more.
+const POINT_BYTES_MIN: usize = 1 + size_of::<f64>();
+
 /// A record.
 #[derive(Debug)]
 pub(super) enum Record {
@@ -51,7 +54,7 @@ impl<'a> Reader<'a> {
             Kind::Sample => Record::Sample(self.number()?, self.point()?),
             Kind::Points => {
                 let (number, count) = (self.number()?, self.number()?);
-                Record::Points(number, (0..count).map(|_| self.point()).collect::<Option<_>>()?)
+                Record::Points(number, self.points(count)?)
             }
             Kind::Alert => Record::Alert(Box::new(self.alert()?)),
             Kind::Ended => {
@@ -135,6 +138,19 @@ impl<'a> Reader<'a> {
 
     fn point(&mut self) -> Option<Point> {
         Some(Point { time: self.time()?.as_ms(), value: self.value()? })
+    }
+
+    /// So many points, in no more memory than they take: there are very many.
+    fn points(&mut self, count: u64) -> Option<Vec<Point>> {
+        let count = usize::try_from(count).ok()?;
+        if count > self.bytes.len() / POINT_BYTES_MIN {
+            return None;
+        }
+        let mut points = Vec::with_capacity(count);
+        for _ in 0..count {
+            points.push(self.point()?);
+        }
+        Some(points)
     }
 
     fn text(&mut self) -> Option<&'a str> {

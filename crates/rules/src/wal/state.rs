@@ -12,6 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::read::{Reader, Record};
 use super::{Corrupt, PartName, SavedAlert, SavedSeries};
 use crate::rule::RuleSet;
+use crate::storage::grow_by_little;
 use crate::unit::Unit;
 
 /// How old what was not announced may be where nothing says when something was: the journal knows
@@ -148,6 +149,7 @@ impl State {
             // What comes for a series that is gone was written while a checkpoint was taken.
             Record::Sample(number, point) => {
                 if let Some(series) = self.series.get_mut(&number) {
+                    grow_by_little(&mut series.points);
                     series.points.push(point);
                 }
             }

@@ -1,10 +1,13 @@
 //! The files: their names, their frames, and how they are read at a start.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use bellwire_rules::State;
+
+/// Bytes of a file that are read at once.
+const READ_BYTES: usize = 256 * 1024;
 
 /// Bytes before the content of a frame.
 const HEAD_BYTES: usize = 8;
@@ -59,16 +62,50 @@ pub(super) fn frame(content: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Takes the first frame from bytes; nothing where it is not whole.
-fn take_frame<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (len, rest) = bytes.split_first_chunk()?;
-    let (crc, rest) = rest.split_first_chunk()?;
-    let (content, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-    if crc32fast::hash(content) != u32::from_le_bytes(*crc) {
-        return None;
+/// The frames of a file, one at a time: it may be larger than what it comes to.
+#[derive(Debug)]
+struct Frames<R> {
+    reader: R,
+    /// Bytes that have not been read.
+    left: u64,
+    /// The content of the frame that was read last.
+    content: Vec<u8>,
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next<'a> {
+    Frame(&'a [u8]),
+    /// A frame that is not whole.
+    Broken,
+    End,
+}
+
+impl<R: Read> Frames<R> {
+    fn new(reader: R, length: u64) -> Self {
+        Self { reader, left: length, content: Vec::new() }
     }
-    *bytes = rest;
-    Some(content)
+
+    fn next(&mut self) -> io::Result<Next<'_>> {
+        if self.left == 0 {
+            return Ok(Next::End);
+        }
+        let Some(behind) = self.left.checked_sub(HEAD_BYTES as u64) else {
+            return Ok(Next::Broken);
+        };
+        let (mut length, mut crc) = ([0; 4], [0; 4]);
+        self.reader.read_exact(&mut length)?;
+        self.reader.read_exact(&mut crc)?;
+        let length = u32::from_le_bytes(length);
+        let Some(left) = behind.checked_sub(u64::from(length)) else { return Ok(Next::Broken) };
+        self.content.resize(length as usize, 0);
+        self.reader.read_exact(&mut self.content)?;
+        if crc32fast::hash(&self.content) != u32::from_le_bytes(crc) {
+            return Ok(Next::Broken);
+        }
+        self.left = left;
+        Ok(Next::Frame(&self.content))
+    }
 }
 
 /// All files there are.
@@ -115,18 +152,21 @@ pub(crate) fn read(folder: &Path) -> io::Result<State> {
 
 fn read_file(folder: &Path, file: Numbered, state: &mut State) -> io::Result<()> {
     let path = file.path(folder);
-    let bytes = fs::read(&path)?;
-    let mut rest = &bytes[..];
-    while !rest.is_empty() {
-        let at = bytes.len() - rest.len();
-        let is_read = take_frame(&mut rest).is_some_and(|content| state.read(content).is_ok());
-        if !is_read {
-            let left = bytes.len() - at;
-            tracing::warn!(path = %path.display(), at, left, "The rules' state is broken here; the rest of the file does not count.");
-            break;
+    let opened = File::open(&path)?;
+    let length = opened.metadata()?.len();
+    let mut frames = Frames::new(BufReader::with_capacity(READ_BYTES, opened), length);
+    loop {
+        let left = frames.left;
+        match frames.next()? {
+            Next::End => return Ok(()),
+            Next::Frame(content) if state.read(content).is_ok() => {}
+            Next::Frame(_) | Next::Broken => {
+                let at = length - left;
+                tracing::warn!(path = %path.display(), at, left, "The rules' state is broken here; the rest of the file does not count.");
+                return Ok(());
+            }
         }
     }
-    Ok(())
 }
 
 pub(super) fn create(folder: &Path, file: Numbered) -> io::Result<File> {
@@ -178,18 +218,26 @@ mod tests {
 
     #[test]
     fn frames_come_back_and_broken_ones_do_not() {
-        let frames = [frame(b"one"), frame(b""), frame(b"three")].concat();
-        let mut rest = &frames[..];
-        assert_eq!(take_frame(&mut rest), Some(&b"one"[..]));
-        assert_eq!(take_frame(&mut rest), Some(&b""[..]));
-        assert_eq!(take_frame(&mut rest), Some(&b"three"[..]));
-        assert!(rest.is_empty());
-        for at in 0..frames.len() {
-            let mut broken = frames.clone();
+        let bytes = [frame(b"one"), frame(b""), frame(b"three")].concat();
+        let read = |bytes: &[u8]| {
+            let mut frames = Frames::new(bytes, bytes.len() as u64);
+            let mut contents = Vec::new();
+            loop {
+                match frames.next().expect("there are so many bytes") {
+                    Next::Frame(content) => contents.push(content.to_vec()),
+                    end => return (contents, end == Next::End),
+                }
+            }
+        };
+        let whole = [&b"one"[..], b"", b"three"].map(<[u8]>::to_vec).to_vec();
+        assert_eq!(read(&bytes), (whole, true));
+        for at in 0..bytes.len() {
+            let mut broken = bytes.clone();
             broken[at] ^= 1;
-            let mut rest = &broken[..];
-            let read = std::iter::from_fn(|| take_frame(&mut rest)).count();
-            assert!(read < 3, "byte {at}");
+            let (contents, is_whole) = read(&broken);
+            assert!(contents.len() < 3 && !is_whole, "byte {at}");
+            let (contents, _) = read(&bytes[..at]);
+            assert!(contents.len() < 3, "{at} bytes");
         }
     }
 }
