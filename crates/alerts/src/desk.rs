@@ -19,7 +19,7 @@ mod plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bellwire_model::limits::POSTED_GRACE;
+use bellwire_model::limits::{POSTED_GRACE, POSTED_RECORDS_BYTES_MAX};
 use bellwire_model::{
     Acknowledgement, Alert, AlertState, AlertStatus, Fingerprint, Labels, SilenceId, Timestamp,
     TransitionKind,
@@ -80,7 +80,7 @@ pub enum RuleChange {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Desk {
     cases: BTreeMap<Fingerprint, Case>,
     silences: Silences,
@@ -92,12 +92,31 @@ pub struct Desk {
     /// When posted alerts change by themselves.
     deadlines: BTreeSet<(Timestamp, Fingerprint)>,
     posted: usize,
+    /// Bytes of their records.
+    posted_bytes: usize,
+    posted_bytes_max: usize,
 }
 
 impl Desk {
     /// An empty desk at which alerts inhibit each other by these rules.
     pub fn new(inhibition: &[InhibitionRule]) -> Self {
-        Self { inhibitors: Inhibitors::new(inhibition), ..Self::default() }
+        Self {
+            cases: BTreeMap::new(),
+            silences: Silences::default(),
+            inhibitors: Inhibitors::new(inhibition),
+            touched: BTreeSet::new(),
+            waiting: FxHashMap::default(),
+            deadlines: BTreeSet::new(),
+            posted: 0,
+            posted_bytes: 0,
+            posted_bytes_max: POSTED_RECORDS_BYTES_MAX,
+        }
+    }
+
+    /// The same, whose posted alerts have so many bytes of records at most.
+    #[must_use]
+    pub fn with_posted_bytes_max(self, posted_bytes_max: usize) -> Self {
+        Self { posted_bytes_max, ..self }
     }
 
     /// Puts back what records say; returns the keys of those that cannot be read. The rules'
@@ -309,9 +328,11 @@ impl Desk {
             self.cases.get(&posted.alert.fingerprint).and_then(|old| old.posted.as_ref())
         {
             self.deadlines.remove(&(old.deadline(), posted.alert.fingerprint));
+            self.posted_bytes -= old.record_bytes;
         } else {
             self.posted += 1;
         }
+        self.posted_bytes += posted.record_bytes;
         self.deadlines.insert((posted.deadline(), posted.alert.fingerprint));
         self.put(now, Case::of_posted(posted), event_type, outcome)
     }
@@ -321,6 +342,7 @@ impl Desk {
         let Some(case) = self.cases.get_mut(&fingerprint) else { return };
         if let Some(posted) = case.posted.take() {
             self.posted -= 1;
+            self.posted_bytes -= posted.record_bytes;
             self.deadlines.remove(&(posted.deadline(), fingerprint));
             outcome.records.push(record::forget_posted(fingerprint));
         }
@@ -384,6 +406,7 @@ impl Desk {
         outcome.removed.push(fingerprint);
         if let Some(posted) = &case.posted {
             self.posted -= 1;
+            self.posted_bytes -= posted.record_bytes;
             self.deadlines.remove(&(posted.deadline(), fingerprint));
         }
         if case.status.acknowledged.is_some() {

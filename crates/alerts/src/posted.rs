@@ -59,7 +59,7 @@ pub enum PostError {
     #[error("labels and annotations of an alert have at most {POSTED_ALERT_BYTES_MAX} bytes")]
     TooLarge,
     /// There are as many posted alerts as there may be.
-    #[error("there are as many posted alerts as there may be")]
+    #[error("there are as many posted alerts, or bytes of them, as there may be")]
     TooMany,
 }
 
@@ -74,6 +74,8 @@ pub(crate) struct Posted {
     pub(crate) end: End,
     /// What tells this time of firing from others of the same alert in the ids of its events.
     pub(crate) since: Timestamp,
+    /// Bytes of its record, once there is one.
+    pub(crate) record_bytes: usize,
 }
 
 /// Who says when a posted alert ends.
@@ -133,7 +135,7 @@ impl Posted {
             resolved_at: resolves.then_some(ends_at),
             sample_time: now,
         };
-        let posted = Self { alert: Arc::new(alert), ends_at, end, since };
+        let posted = Self { alert: Arc::new(alert), ends_at, end, since, record_bytes: 0 };
         match (firing.is_some(), resolves) {
             (false, false) => Made::Fires(posted),
             (true, false) => Made::GoesOn(posted),

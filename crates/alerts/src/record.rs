@@ -129,8 +129,8 @@ pub(crate) fn set_acknowledged(
     put(key, &AcknowledgedText { by, note, at: at.as_ms(), fired_at: fired_at.as_ms() })
 }
 
-/// Keeps a posted alert.
-pub(crate) fn put_posted(posted: &Posted) -> RecordChange {
+/// Keeps a posted alert, and notes how long its record is.
+pub(crate) fn put_posted(posted: &mut Posted) -> RecordChange {
     let alert = &posted.alert;
     let text = PostedText {
         labels: pairs(&alert.labels),
@@ -146,7 +146,9 @@ pub(crate) fn put_posted(posted: &Posted) -> RecordChange {
         since: posted.since.as_ms(),
         updated_at: alert.sample_time.as_ms(),
     };
-    put(format!("{POSTED}{}", alert.fingerprint), &text)
+    let change = put(format!("{POSTED}{}", alert.fingerprint), &text);
+    posted.record_bytes = change.key.len() + change.value.as_ref().map_or(0, Vec::len);
+    change
 }
 
 /// Forgets a posted alert.
@@ -185,7 +187,8 @@ pub(crate) fn read(key: &str, value: &[u8]) -> Option<Record> {
     }
     key.strip_prefix(POSTED)?;
     let text: PostedText = serde_json::from_slice(value).ok()?;
-    read_posted(text).map(Record::Posted)
+    let record_bytes = key.len() + value.len();
+    read_posted(text).map(|posted| Record::Posted(Posted { record_bytes, ..posted }))
 }
 
 fn read_posted(text: PostedText) -> Option<Posted> {
@@ -205,5 +208,5 @@ fn read_posted(text: PostedText) -> Option<Posted> {
     };
     let end = if text.is_timeout { End::Timeout } else { End::Said };
     let (ends_at, since) = (time(text.ends_at), time(text.since));
-    Some(Posted { alert: Arc::new(alert), ends_at, end, since })
+    Some(Posted { alert: Arc::new(alert), ends_at, end, since, record_bytes: 0 })
 }

@@ -146,6 +146,9 @@ pub const SILENCE_RETENTION: Duration = Duration::from_hours(120);
 pub const SILENCES_MAX: usize = 20_000;
 /// Alerts that clients have posted and that are remembered.
 pub const POSTED_ALERTS_MAX: usize = 50_000;
+/// Bytes of their records: of all durable records, so much that silences, acknowledgements and what
+/// webhooks were told have room besides.
+pub const POSTED_RECORDS_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// How long after a restart a posted alert goes on whose end has passed meanwhile, so that who posts
 /// it can say that it still fires.
 pub const POSTED_GRACE: Duration = Duration::from_mins(2);

@@ -151,6 +151,7 @@ impl Desk {
         let mut planned: BTreeMap<Fingerprint, Posted> = BTreeMap::new();
         let mut plan = Plan::default();
         let mut room = POSTED_ALERTS_MAX.saturating_sub(self.posted);
+        let mut room_bytes = self.posted_bytes_max.saturating_sub(self.posted_bytes);
         for post in posts {
             if let Err(error) = post.check() {
                 errors.push(error);
@@ -168,14 +169,23 @@ impl Desk {
                 errors.push(PostError::TooMany);
                 continue;
             }
-            let (kind, posted) = match Posted::after(old, post, now, resolve_timeout) {
+            let old_bytes = old.map_or(0, |old| old.record_bytes);
+            let (kind, mut posted) = match Posted::after(old, post, now, resolve_timeout) {
                 Made::Fires(posted) => (Some(TransitionKind::Firing), posted),
                 Made::Resolves(posted) => (Some(TransitionKind::Resolved), posted),
                 Made::GoesOn(posted) => (None, posted),
                 Made::Nothing => continue,
             };
+            let record = record::put_posted(&mut posted);
+            let more_bytes = posted.record_bytes.saturating_sub(old_bytes);
+            // An end is always taken: it is hardly longer, and the alert goes with it.
+            if more_bytes > room_bytes && kind != Some(TransitionKind::Resolved) {
+                errors.push(PostError::TooMany);
+                continue;
+            }
             room -= usize::from(is_new);
-            plan.post(now, posted.clone(), kind);
+            room_bytes = (room_bytes + old_bytes).saturating_sub(posted.record_bytes);
+            plan.post(now, (posted.clone(), record), kind);
             planned.insert(fingerprint, posted);
         }
         (plan, errors)
@@ -191,7 +201,9 @@ impl Desk {
             if posted.alert.state == AlertState::Firing && posted.end == End::Timeout {
                 let ends_at = posted.ends_at.as_ms().saturating_add(step_ms);
                 let ends_at = Timestamp::from_ms(ends_at);
-                plan.post(now, Posted { ends_at, ..posted.clone() }, None);
+                let mut posted = Posted { ends_at, ..posted.clone() };
+                let record = record::put_posted(&mut posted);
+                plan.post(now, (posted, record), None);
             }
         }
         plan
@@ -207,7 +219,9 @@ impl Desk {
                 plan.records.push(record::forget_posted(*fingerprint));
                 plan.changes.push(Change::Forgotten(*fingerprint));
             } else {
-                plan.post(posted.ends_at, posted.timed_out(), Some(TransitionKind::Resolved));
+                let mut ended = posted.timed_out();
+                let record = record::put_posted(&mut ended);
+                plan.post(posted.ends_at, (ended, record), Some(TransitionKind::Resolved));
             }
         }
         if self.silences.next_deadline().is_some_and(|due| due <= now) {
@@ -223,7 +237,12 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    fn post(&mut self, time: Timestamp, posted: Posted, kind: Option<TransitionKind>) {
+    fn post(
+        &mut self,
+        time: Timestamp,
+        (posted, record): (Posted, RecordChange),
+        kind: Option<TransitionKind>,
+    ) {
         let event_type = kind.map(TransitionKind::event_type);
         self.announcements.extend(event_type.map(|event_type| Announcement {
             event_type,
@@ -232,7 +251,7 @@ impl Plan {
             alert: Arc::clone(&posted.alert),
             status: AlertStatus::default(),
         }));
-        self.records.push(record::put_posted(&posted));
+        self.records.push(record);
         self.changes.push(Change::Posted(posted, event_type));
     }
 }

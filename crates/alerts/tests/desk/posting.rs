@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bellwire_alerts::{Post, PostError};
+use bellwire_alerts::{Desk, Post, PostError};
 use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, POSTED_ALERTS_MAX, RECORD_BYTES_MAX};
 use bellwire_model::{Labels, TransitionKind};
 
@@ -95,6 +95,32 @@ fn alerts_that_are_known_take_no_room_of_new_ones() {
     assert_eq!(script.posts_all(posts(0..POSTED_ALERTS_MAX)), []);
     let errors = script.posts_all(posts(POSTED_ALERTS_MAX - 2..POSTED_ALERTS_MAX + 2));
     assert_eq!(errors, [PostError::TooMany, PostError::TooMany]);
+}
+
+#[test]
+fn posted_alerts_leave_room_in_the_journal_to_silences_and_webhooks() {
+    let mut script = Script::new();
+    script.desk = Desk::new(&[]).with_posted_bytes_max(2_000);
+    let refused = |script: &mut Script, name: &str| script.posts(name, None, None);
+    let names: Vec<String> = (0..20).map(|number| format!("Hot,number={number}")).collect();
+    let taken = names.iter().filter(|name| refused(&mut script, name) == 0).count();
+    let bytes = |script: &Script| -> usize {
+        script.records.iter().map(|(key, value)| key.len() + value.len()).sum()
+    };
+    assert!((2..20).contains(&taken) && bytes(&script) <= 2_000, "{taken}");
+    // Those that are there go on and end.
+    assert_eq!(script.posts("Hot,number=0", None, None), 0);
+    assert_eq!(refused(&mut script, "Hot,number=19"), 1);
+    assert_eq!(script.posts("Hot,number=0", Some(0), Some(0)), 0);
+    assert_eq!(script.word("Hot,number=0"), "resolved");
+    // Once one is forgotten there is room for another one, and no sooner.
+    assert_eq!(refused(&mut script, "Hot,number=19"), 1);
+    script.pass(15 * 60);
+    assert_eq!(refused(&mut script, "Hot,number=19"), 0);
+    script.pass(3_600);
+    assert_eq!(bytes(&script), 0);
+    let taken_again = names.iter().filter(|name| refused(&mut script, name) == 0).count();
+    assert!(taken_again >= taken - 1, "{taken_again}");
 }
 
 #[test]
