@@ -1,13 +1,15 @@
 //! Tests of rules in the format of `promtool test rules`: series are given, rules are evaluated at
-//! every tick, and alerts and expressions are compared with what they must be.
+//! every tick, and alerts and expressions are compared with what they must be. An engine evaluates
+//! the same rules as the samples arrive, and where other alerts fire then is told.
 
 mod file;
 mod run;
+mod stream;
 
 use std::sync::Arc;
 
 use crate::load::{LoadAs, LoadError, RuleFile, Scope, UnknownFields};
-use crate::rule::RuleMode;
+use crate::rule::{RuleMode, RuleSet};
 
 pub use self::file::rule_files;
 
@@ -38,6 +40,9 @@ pub struct Outcome {
     pub failures: Vec<Box<str>>,
     /// Checks of what is not evaluated.
     pub unsupported: Vec<Box<str>>,
+    /// Where other alerts fire if the rules are evaluated as samples arrive. The test is about ticks,
+    /// so it does not fail for that.
+    pub differences: Vec<Box<str>>,
 }
 
 impl Report {
@@ -62,6 +67,15 @@ pub fn run(test: &TestFile<'_>, rules: &[RuleFile<'_>], unknown_fields: UnknownF
     let place = |name: &Arc<str>| suite.group_order.iter().position(|group| **group == **name);
     // Groups that are not named come first, as they stand.
     set.groups.sort_by_key(|group| place(&group.name));
-    let tests = suite.tests.iter().map(|test| run::outcome(test, &suite, &set)).collect();
+    let streamed = streamed(rules, unknown_fields);
+    let outcome = |test| run::outcome(test, &suite, (&set, streamed.as_ref()));
+    let tests = suite.tests.iter().map(outcome).collect();
     Report { errors: Vec::new(), tests }
+}
+
+/// The rules as a server evaluates them where nothing else is said; nothing where it refuses some.
+fn streamed(rules: &[RuleFile<'_>], unknown_fields: UnknownFields) -> Option<RuleSet> {
+    let reading = LoadAs { scope: Scope::Server, mode: RuleMode::Stream, unknown_fields };
+    let (set, errors) = crate::load::inspect_as(rules, reading);
+    errors.is_empty().then_some(set)
 }

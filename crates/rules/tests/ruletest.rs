@@ -101,3 +101,30 @@ tests:
     assert_eq!((outcome.unsupported.len(), outcome.failures.len()), (1, 1), "{outcome:?}");
     assert!(outcome.unsupported[0].contains("native histograms"), "{outcome:?}");
 }
+
+/// Between two ticks a value is high, so that by ticks nothing fires.
+#[test]
+fn where_samples_as_they_arrive_say_something_else_is_told() {
+    let rules = "groups: [{name: g, rules: [\
+                 {alert: Hot, expr: t > 90, keep_firing_for: 2m}, {alert: Cold, expr: t < 1}]}]";
+    let suite = |values: &str| {
+        format!(
+            "rule_files: [r.yml]\nevaluation_interval: 1m\ntests:\n- interval: 30s\n  \
+             input_series: [{{series: 't{{s=\"a\"}}', values: '{values}'}}]\n  alert_rule_test:\n  \
+             - {{eval_time: 1m, alertname: Hot, exp_alerts: []}}\n  \
+             - {{eval_time: 2m, alertname: Cold, exp_alerts: [{{exp_labels: {{s: a}}}}]}}\n"
+        )
+    };
+    let outcome = |values: &str| {
+        let text = suite(values);
+        let rules = [RuleFile { name: "r.yml", text: rules }];
+        let file = TestFile { name: "test.yml", text: &text };
+        let report = run(&file, &rules, UnknownFields::Refused);
+        assert!(report.is_success(), "{report:?}");
+        report.tests[0].differences.clone()
+    };
+    assert_eq!(outcome("5 5 5 5 0"), [] as [Box<str>; 0]);
+    let told = "alertname: Hot, time: 60s: as samples arrive {alertname=\"Hot\",s=\"a\"}, by ticks \
+                nothing";
+    assert_eq!(outcome("5 95 5 5 0"), [told.into()]);
+}

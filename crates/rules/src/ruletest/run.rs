@@ -6,6 +6,7 @@ use bellwire_model::{Labels, Sample, Timestamp};
 
 use super::Outcome;
 use super::file::{AlertCheck, Comparison, ExpressionCheck, Suite, Test};
+use super::stream::Stream;
 use crate::evaluation::{Conventions, Element, Value, query};
 use crate::number::go_text;
 use crate::plan::Plan;
@@ -13,15 +14,23 @@ use crate::rule::RuleSet;
 use crate::series_text::Cell;
 use crate::tick::{TickedAlert, Ticker};
 
-pub(super) fn outcome(test: &Test, suite: &Suite, rules: &RuleSet) -> Outcome {
+/// What becomes of a test with the rules as they tick, and as they are evaluated when samples arrive.
+pub(super) fn outcome(
+    test: &Test,
+    suite: &Suite,
+    (by_ticks, streamed): (&RuleSet, Option<&RuleSet>),
+) -> Outcome {
     let conventions =
         Conventions { subquery_step: suite.evaluation_interval, ..Conventions::default() };
-    let ticker = Ticker::new(rules.clone(), conventions, test.externals.clone());
-    let mut run =
-        Run { test, suite, conventions, ticker, failures: Vec::new(), unsupported: Vec::new() };
-    run.run();
+    let ticker = Ticker::new(by_ticks.clone(), conventions, test.externals.clone());
+    let mut samples = samples(test);
+    samples.sort_by_key(|sample| sample.time);
+    let (failures, unsupported, firing) = (Vec::new(), Vec::new(), Vec::new());
+    let mut run = Run { test, suite, conventions, ticker, failures, unsupported, firing };
+    run.run(&samples);
+    let differences = streamed.map(|rules| run.differences(rules, &samples)).unwrap_or_default();
     let Run { failures, unsupported, .. } = run;
-    Outcome { name: test.name.clone(), failures, unsupported }
+    Outcome { name: test.name.clone(), failures, unsupported, differences }
 }
 
 struct Run<'a> {
@@ -31,30 +40,31 @@ struct Run<'a> {
     ticker: Ticker,
     failures: Vec<Box<str>>,
     unsupported: Vec<Box<str>>,
+    /// What fired at each check of alerts that there was.
+    firing: Vec<(&'a AlertCheck, Vec<(Labels, Labels)>)>,
 }
 
-impl Run<'_> {
-    fn run(&mut self) {
+impl<'a> Run<'a> {
+    fn run(&mut self, samples: &[Sample]) {
+        let test = self.test;
         let last = self.last_check();
-        let mut samples = samples(self.test);
-        samples.sort_by_key(|sample| sample.time);
         let mut coming = samples.iter().peekable();
         let mut after = Duration::ZERO;
         while after <= last {
-            let now = self.test.start.saturating_add(after);
+            let now = test.start.saturating_add(after);
             while let Some(sample) = coming.next_if(|sample| sample.time <= now) {
                 self.ticker.storage.add(sample);
             }
             let errors = self.ticker.tick(now);
             for error in &errors {
-                let text = format!("rule {}, at {after:?}: {}", error.rule, error.reason);
-                self.failures.push(text.into());
+                let told = format!("rule {}, at {after:?}: {}", error.rule, error.reason);
+                self.failures.push(told.into());
             }
             if !errors.is_empty() {
                 return;
             }
             let next = after + self.suite.evaluation_interval;
-            for check in &self.test.alerts {
+            for check in &test.alerts {
                 // A check sees the newest tick that is not after it.
                 if after <= check.after && check.after < next {
                     self.check_alerts(check);
@@ -76,16 +86,15 @@ impl Run<'_> {
         alerts.chain(self.test.expressions.iter().map(|c| c.after)).max().unwrap_or_default()
     }
 
-    fn check_alerts(&mut self, check: &AlertCheck) {
+    fn check_alerts(&mut self, check: &'a AlertCheck) {
         let firing = self.ticker.firing(&check.name);
         let mut found: Vec<(Labels, Labels)> = firing
             .into_iter()
             .map(|TickedAlert { labels, annotations, .. }| (labels, annotations))
             .collect();
         let mut wanted = check.expected.clone();
-        for alerts in [&mut found, &mut wanted] {
-            alerts.sort_by(|a, b| a.0.iter().cmp(b.0.iter()).then(a.1.iter().cmp(b.1.iter())));
-        }
+        sort_alerts(&mut found);
+        sort_alerts(&mut wanted);
         if found != wanted {
             let text = format!(
                 "alertname: {}, time: {:?}: expected {}, got {}",
@@ -96,6 +105,27 @@ impl Run<'_> {
             );
             self.failures.push(text.into());
         }
+        self.firing.push((check, found));
+    }
+
+    /// Where other alerts fire if the rules are evaluated as samples arrive.
+    fn differences(&mut self, rules: &RuleSet, samples: &[Sample]) -> Vec<Box<str>> {
+        let mut stream = Stream::new(self.test, rules.clone(), samples);
+        self.firing.sort_by_key(|(check, _)| check.after);
+        let difference = |(check, ticked): &(&AlertCheck, Vec<(Labels, Labels)>)| {
+            let mut streamed = stream.firing(check);
+            sort_alerts(&mut streamed);
+            let text = || {
+                let (streamed, ticked) = (told_alerts(&streamed), told_alerts(ticked));
+                let AlertCheck { name, after, .. } = check;
+                format!(
+                    "alertname: {name}, time: {after:?}: as samples arrive {streamed}, by ticks \
+                     {ticked}"
+                )
+            };
+            (streamed != *ticked).then(|| text().into())
+        };
+        self.firing.iter().filter_map(difference).collect()
     }
 
     fn check_expression(&mut self, check: &ExpressionCheck) {
@@ -164,6 +194,10 @@ fn is_equal(one: f64, other: f64, comparison: Comparison) -> bool {
         return true;
     }
     comparison == Comparison::Fuzzy && (one.next_up() == other || one.next_down() == other)
+}
+
+fn sort_alerts(alerts: &mut [(Labels, Labels)]) {
+    alerts.sort_by(|a, b| a.0.iter().cmp(b.0.iter()).then(a.1.iter().cmp(b.1.iter())));
 }
 
 fn told_alerts(alerts: &[(Labels, Labels)]) -> String {

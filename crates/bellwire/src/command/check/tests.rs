@@ -34,6 +34,8 @@ struct TestReport {
     name: String,
     failures: Vec<String>,
     unsupported: Vec<String>,
+    /// Where other alerts fire as samples arrive; the test does not fail for that.
+    differences: Vec<String>,
 }
 
 /// Tests by outcome. A file that cannot be run counts as one that failed; a test that passes but
@@ -75,6 +77,7 @@ impl TestsReport {
             name: test.name.into(),
             failures: texts(test.failures),
             unsupported: texts(test.unsupported),
+            differences: texts(test.differences),
         });
         self.files.push(FileReport {
             file: path.display().to_string(),
@@ -99,12 +102,15 @@ impl TestsReport {
             for error in errors {
                 let _ = writeln!(text, "failed  {error}");
             }
-            for TestReport { name, failures, unsupported } in tests {
+            for TestReport { name, failures, unsupported, differences } in tests {
                 for failure in failures {
                     let _ = writeln!(text, "failed  {file}: {name}: {failure}");
                 }
                 for check in unsupported {
                     let _ = writeln!(text, "unsupported  {file}: {name}: {check}");
+                }
+                for difference in differences {
+                    let _ = writeln!(text, "differs  {file}: {name}: {difference}");
                 }
             }
             let _ = writeln!(text, "{file}: {}", counts.text());
