@@ -66,15 +66,23 @@ impl Inbox {
         // Reset first: what arrives from here on wakes again.
         self.woken.store(false, Ordering::Release);
         let waiting = std::mem::take(&mut *self.waiting.lock().expect("not poisoned"));
-        self.room.notify_all();
+        self.tell_of_room(waiting.batches.len());
         waiting
     }
 
     /// The batches alone, ahead of a wake.
     pub(super) fn take_batches(&self) -> VecDeque<Batch> {
         let batches = std::mem::take(&mut self.waiting.lock().expect("not poisoned").batches);
-        self.room.notify_all();
+        self.tell_of_room(batches.len());
         batches
+    }
+
+    /// Only where so many were waiting may somebody wait for room; to tell nobody of it would be a
+    /// call to the system, too, on the way of each event.
+    fn tell_of_room(&self, taken: usize) {
+        if taken >= FEED_BATCHES_MAX {
+            self.room.notify_all();
+        }
     }
 }
 
