@@ -12,7 +12,7 @@ use bellwire_model::{
 use crate::delivery::{Delivery, Gap, GapReason, Phase, Turn};
 use crate::entry::{Arrival, Entry, Value};
 use crate::history::{Gone, History, HistoryPage};
-use crate::lane::{Lane, LaneId};
+use crate::lane::{Lane, LaneId, LaneKey};
 use crate::lanes::Lanes;
 use crate::next::{Entries, Next, Values};
 use crate::ring::{Popped, Ring};
@@ -121,6 +121,11 @@ impl<P> Hub<P> {
     /// costs is the difference. Pushes are not counted, nor what a subscriber takes.
     pub fn looks(&self) -> u64 {
         self.looks
+    }
+
+    /// What a lane is for.
+    pub fn key(&self, lane: LaneId) -> LaneKey {
+        self.lanes.get(lane).key()
     }
 
     /// What those who are on a lane follow.

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `shard` | the poll loop (`turn`), who comes, follows and goes (`membership`), what one is missing (`pump`) and where it goes (`outlet`), what WebSockets say (`conversation`), what long polls are answered with (`polls`) |
 //! | `feed` | from the journal and the state table to every hub |
+//! | `form` | the bytes that a connection is sent, around the same events |
 //! | `frames` | an event and its encodings |
 //! | `history` | the threads that read pages for shards |
 //! | `poll` | what a long poll is answered with |
@@ -23,6 +24,12 @@
 //! | `topics` | kinds, rates and subscribers of topics |
 //!
 //! `docs/internals/delivery.md` tells the whole, with the hub behind it.
+//!
+//! A transport is a form and a talker. The [`Form`] says how events and the shard's own words are
+//! written (`Frames` and `shard::speech::Speech`), the talker (`shard::websocket`, for those whose
+//! clients say something) how what comes is read, and the [`Socket`] moves the bytes. Another
+//! transport is another variant of `Form` and of `Socket`; lanes, catching up, budgets and lag are
+//! none of its business.
 
 mod controls;
 mod feed;

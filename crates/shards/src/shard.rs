@@ -17,6 +17,7 @@ mod collector;
 mod compaction;
 mod connection;
 mod conversation;
+mod described;
 mod drain;
 mod following;
 mod hoards;

@@ -10,6 +10,7 @@ use mio::Events;
 
 use super::Token;
 use super::connection::Connection;
+use super::described::Described;
 use super::outlet::Account;
 use super::parts::Shard;
 use super::speech::Speech;
@@ -18,6 +19,7 @@ impl Shard {
     /// Ends everybody's stream.
     pub(super) fn drain(&mut self) {
         self.write_what_waits();
+        self.log_who_is_here();
         let (work, segments) = self.ledger.open();
         let mut account = Account { now: self.agenda.now(), work, segments };
         for (_, connection) in &mut self.connections {
@@ -46,6 +48,24 @@ impl Shard {
             self.close(token);
         }
         self.drain_polls();
+    }
+
+    /// Where each connection was when the server ended, for whoever wants to know.
+    fn log_who_is_here(&self) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        for Described { name, form, unwritten, main, added } in self.describe_all() {
+            tracing::debug!(
+                name,
+                transport = form.transport(),
+                follows = %main.key.follows,
+                cursor = %main.cursor,
+                adds = added.len(),
+                unwritten_bytes = unwritten.len(),
+                "A connection ends with the server."
+            );
+        }
     }
 
     /// The newest events, and the replies to what was published last.

@@ -8,6 +8,7 @@ use bellwire_model::Timestamp;
 use bellwire_process::clock::{self, TICK, Tick};
 
 use super::Token;
+use super::described::Described;
 use super::laggards::Laggard;
 use super::parts::Shard;
 
@@ -46,15 +47,16 @@ impl Shard {
         let age_ms = |time: Timestamp| u64::try_from(clock::now().as_ms() - time.as_ms());
         let lag_ms = lag.first.map(|first| age_ms(first.payload.event().time).unwrap_or(0));
         let stalled: Duration = TICK * now.saturating_sub(outlet.written_at);
-        let name = outlet.socket.peer().map(|address| address.to_string());
+        let Described { name, form, main, .. } = self.describe(token);
+        let filters = main.key.follows.filters().iter().map(ToString::to_string).collect();
         Laggard {
-            name: name.unwrap_or_else(|| format!("shard-{}/{token}", self.index)),
-            transport: outlet.form.transport(),
-            filters: self.hub.filters(delivery.lane()).iter().map(ToString::to_string).collect(),
+            name,
+            transport: form.transport(),
+            filters,
             lag_events: lag.events,
             lag_ms,
             stalled_ms: stalled.as_millis() as u64,
-            cursor: self.hub.cursor(delivery).to_string(),
+            cursor: main.cursor.to_string(),
         }
     }
 }

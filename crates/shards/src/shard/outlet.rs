@@ -58,6 +58,11 @@ impl Outlet {
         self.unwritten = (!bytes.is_empty()).then(|| Box::new(bytes));
     }
 
+    /// Bytes that the socket did not take.
+    pub(super) fn unwritten(&self) -> Bytes {
+        self.unwritten.as_deref().cloned().unwrap_or_default()
+    }
+
     /// Whether nothing waits to be written.
     pub(super) fn is_clear(&self) -> bool {
         self.unwritten.is_none() && !self.socket.holds_bytes()

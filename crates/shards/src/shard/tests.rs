@@ -1,4 +1,5 @@
 //! A shard on the bench: turned by hand, over real sockets, with what it does counted.
 
 mod greedy;
+mod moved;
 mod rig;

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{Start, StateLimits, StateTable, Value};
@@ -40,12 +41,15 @@ pub(super) struct Rig {
     pub(super) most: Work,
     pub(super) turns: usize,
     offset: Offset,
+    /// The same, as the journal tells it.
+    tail: Arc<AtomicU64>,
 }
 
 impl Rig {
     pub(super) fn new() -> Self {
         let memory = MemoryJournal::new(EPOCH, Vec::new(), Box::new(Nobody));
-        let journal: Arc<dyn Journal> = Arc::new(Bystander { memory });
+        let tail = Arc::new(AtomicU64::new(0));
+        let journal: Arc<dyn Journal> = Arc::new(Bystander { memory, tail: Arc::clone(&tail) });
         let hasher = NameHasher::new([1, 2]);
         let parts = ShardParts::new(Offset::ZERO, hasher).expect("a poll");
         let table = Arc::new(Mutex::new(StateTable::new(hasher)));
@@ -63,7 +67,7 @@ impl Rig {
         };
         let shard = Shard::new(0, parts, Arc::new(surroundings));
         let (events, offset) = (Events::with_capacity(1024), Offset::ZERO);
-        Self { shard, table, events, most: Work::default(), turns: 0, offset }
+        Self { shard, table, events, most: Work::default(), turns: 0, offset, tail }
     }
 
     fn total(&self) -> Work {
@@ -93,7 +97,7 @@ impl Rig {
         let mut table = self.table.lock().expect("not poisoned");
         let room = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
         let put = |key: usize| -> Arc<Value<Frames>> {
-            let event = event(topic, Some(key.to_string().into()), b"{}");
+            let event = event(topic, Some(key.to_string().into()), "{}");
             let (topic, size_bytes) = (event.topic.clone(), event.size_bytes());
             let payload = (Frames::new(EPOCH, None, event), size_bytes);
             table.put((&topic, &key.to_string()), payload, room).expect("room")
@@ -103,9 +107,10 @@ impl Rig {
     }
 
     /// Appends an event, and feeds it to the shard.
-    pub(super) fn publish(&mut self, topic: &str, json: &'static [u8]) -> Offset {
+    pub(super) fn publish(&mut self, topic: &str, json: &str) -> Offset {
         self.offset = Offset::new(self.offset.get() + 1);
         let entry = bellwire_model::Entry { offset: self.offset, event: event(topic, None, json) };
+        self.tail.store(self.offset.get(), Ordering::Release);
         let batch = Batch::Entries([frames::entry(EPOCH, entry)].into());
         self.shard.handle.push(&batch);
         self.offset
@@ -134,10 +139,12 @@ impl Rig {
 
 pub(super) const SSE: Form = sse(Coding::Identity);
 pub(super) const SSE_GZIP: Form = sse(Coding::Gzip);
-pub(super) const WEBSOCKET: Form = Form::WebSocket(WebSocketForm {
-    subprotocol: Subprotocol::Json,
-    compression: Compression::Deflate,
-});
+pub(super) const WEBSOCKET: Form = websocket(Compression::Deflate);
+pub(super) const PLAIN_WEBSOCKET: Form = websocket(Compression::Off);
+
+const fn websocket(compression: Compression) -> Form {
+    Form::WebSocket(WebSocketForm { subprotocol: Subprotocol::Json, compression })
+}
 
 const fn sse(coding: Coding) -> Form {
     Form::Http(HttpForm { encoding: Encoding::Sse, coding, framing: Framing::Plain })
@@ -201,13 +208,13 @@ pub(super) fn text(text: &str) -> Vec<u8> {
     ws::masked_frame(Opcode::Text, text.as_bytes(), [1, 2, 3, 4])
 }
 
-fn event(topic: &str, key: Option<Box<str>>, json: &'static [u8]) -> Event {
+fn event(topic: &str, key: Option<Box<str>>, json: &str) -> Event {
     Event {
         topic: topic.parse().expect("a topic"),
         key,
         event_type: None,
         time: Timestamp::from_ms(1),
-        body: Some(Body::Json(bytes::Bytes::from_static(json))),
+        body: Some(Body::Json(json.to_owned().into())),
     }
 }
 
@@ -263,10 +270,12 @@ impl Requests for Nobody {
     }
 }
 
-/// A journal that is empty, and whose topics a shard must not walk.
+/// A journal that has nothing to be read, and whose topics a shard must not walk.
 #[derive(Debug)]
 struct Bystander {
     memory: MemoryJournal,
+    /// What has been fed to the shard.
+    tail: Arc<AtomicU64>,
 }
 
 impl Journal for Bystander {
@@ -279,7 +288,8 @@ impl Journal for Bystander {
     }
 
     fn bounds(&self) -> Bounds {
-        self.memory.bounds()
+        let tail = Offset::new(self.tail.load(Ordering::Acquire));
+        Bounds { tail, ..self.memory.bounds() }
     }
 
     fn trimmed(&self, _: &FilterSet) -> Offset {
