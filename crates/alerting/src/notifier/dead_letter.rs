@@ -10,7 +10,7 @@ use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::{
     BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX, TOPIC_BYTES_MAX,
 };
-use bellwire_model::{Body, Event, Timestamp, Topic};
+use bellwire_model::{Body, Event, Fnv1a, Timestamp, Topic};
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
@@ -183,6 +183,17 @@ pub(super) fn letter(
     append(&notification.address, &letter, now)
 }
 
+/// The same whenever the same is told: the process may end before it is known that it was.
+fn id(forgone: &Forgone) -> String {
+    let Forgone { address, alerts, time, .. } = forgone;
+    let mut hash = Fnv1a::default();
+    hash.write_text(&address.to_key(0));
+    for alert in alerts {
+        hash.write_text(&alert.to_string());
+    }
+    format!("forgone-{:016x}-{time}", hash.finish())
+}
+
 /// The event for what a webhook is owed and nobody tells it.
 pub(super) fn of_forgone(forgone: &Forgone, now: Timestamp) -> Append {
     let Forgone { address, alerts, reason, time } = forgone;
@@ -200,7 +211,7 @@ pub(super) fn of_forgone(forgone: &Forgone, now: Timestamp) -> Append {
         payload: None,
         fingerprints: named.map(ToString::to_string).collect(),
     };
-    append(address, &letter, now)
+    Append { idempotency_key: Some(id(forgone).into()), ..append(address, &letter, now) }
 }
 
 fn append(address: &Address, letter: &Letter<'_>, now: Timestamp) -> Append {

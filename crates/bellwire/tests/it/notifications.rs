@@ -217,8 +217,10 @@ fn a_dead_letter_waits_for_a_disk_that_is_full() {
     let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let (data, rules, config) = (disk.data(), path("rules.yml"), path("alertmanager.yml"));
     std::fs::write(&rules, RULES).expect("written");
-    let timing = "group_wait: 1s, group_interval: 1h";
-    std::fs::write(&config, to(&[&webhook.url()], timing)).expect("written");
+    let configure = |timing: &str| {
+        std::fs::write(&config, to(&[&webhook.url()], timing)).expect("written");
+    };
+    configure("group_wait: 1h, group_interval: 1h");
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--rules", &rules];
     let mut command = disk.command(&arguments);
     command.args(["--alertmanager-config", &config]);
@@ -235,6 +237,8 @@ fn a_dead_letter_waits_for_a_disk_that_is_full() {
     events.next_of("alert.firing");
     let errno = rustix::io::Errno::NOSPC.raw_os_error();
     disk.fail(Fault { kind: "write", skip: 0, count: u64::MAX >> 1, errno, sleep_ms: 0 });
+    configure("group_wait: 0s, group_interval: 1h");
+    assert_eq!(post(address, "/-/reload", "").status, 200);
     assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
     process.wait_for_error("Dead letters are not kept yet");
     disk.heal();
