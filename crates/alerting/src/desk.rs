@@ -12,8 +12,10 @@
 //! What waits for the journal is done by one thread, one thing after the other. The evaluator has
 //! written what it brings already, and goes straight to the desk. Whoever changes the desk keeps
 //! its lock until the change is shown, so that all is shown in the order in which it happened;
-//! nothing is waited for meanwhile.
+//! nothing is waited for meanwhile. A request is looked at once the desk has what the evaluator
+//! was announcing: who asks may have seen it.
 
+mod announcing;
 mod worker;
 
 use std::io;
@@ -90,6 +92,17 @@ impl Alerting {
     /// Takes the rules' alerts as they are at the start, and shows all alerts.
     pub fn begin(&self, alerts: impl Iterator<Item = Arc<Alert>>) {
         self.worker.begin(alerts);
+    }
+
+    /// The evaluator is about to append what rules say of alerts: requests wait until that has
+    /// been [told](Self::told), since whoever asks may have seen it.
+    pub fn tell(&self) {
+        self.worker.announcing.begin();
+    }
+
+    /// The desk has what was appended, or the journal did not take it.
+    pub fn told(&self) {
+        self.worker.announcing.end();
     }
 
     /// Takes what rules say of alerts, and shows it. It is durable already.

@@ -125,7 +125,9 @@ pub fn spawn(
     // Before anybody can look: the board must not be empty for a moment after a restart.
     evaluator.alerting.begin(evaluator.engine.active());
     let run = move || {
+        // The desk has these already.
         let _ = evaluator.append(unannounced.iter().map(announcement).collect());
+        evaluator.alerting.told();
         evaluator.run(changes);
     };
     let thread = crash::spawn_essential("evaluator".to_owned(), run)?;
@@ -315,6 +317,7 @@ impl Evaluator {
         if !told.is_empty() {
             self.alerting.on_rules(told);
         }
+        self.alerting.told();
         self.put(recordings);
         is_announced
     }
@@ -330,8 +333,13 @@ impl Evaluator {
             let reply = Box::new(move |result: Result<_, Error>| {
                 let _ = reply.send(result.map(|_: Vec<_>| ()));
             });
+            self.alerting.tell();
             let queued = self.journal.append(announcements.clone(), reply);
             let result = queued.and_then(|()| self.wait_for(&replied));
+            if result.is_err() {
+                // Requests do not wait for a journal that takes nothing.
+                self.alerting.told();
+            }
             self.inbox.condition().is_blocked.store(result.is_err(), Ordering::Relaxed);
             match result {
                 Ok(()) => return true,

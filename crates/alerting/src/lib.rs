@@ -27,6 +27,8 @@ mod notifier;
 mod reload;
 mod rule_files;
 mod states;
+#[cfg(test)]
+mod tests;
 
 pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
 pub use evaluator::{EvaluatorParts, SampleIntake, Source, restore, spawn};

@@ -15,6 +15,7 @@ use bellwire_model::{Alert, AlertState, Body, Event, Fingerprint, Timestamp, Tra
 use bellwire_process::clock;
 use bellwire_wire::json;
 
+use super::announcing::Announcing;
 use super::{AlertingParts, Work};
 use crate::events::{ACKNOWLEDGED, ALERTS_ACTIVE, UNACKNOWLEDGED, event_topic};
 use crate::figures::Figures;
@@ -59,6 +60,8 @@ fn now() -> Now {
 #[derive(Debug)]
 pub(super) struct Worker {
     desk: Mutex<Desk>,
+    /// What the evaluator is announcing.
+    pub(super) announcing: Announcing,
     journal: Arc<dyn Journal>,
     states: Arc<dyn StateTopics>,
     notifier: Arc<Notifier>,
@@ -75,7 +78,8 @@ impl Worker {
         for key in desk.restore(clock::now(), records) {
             tracing::warn!(key, "A record of the alerts' desk cannot be read; it is passed over.");
         }
-        Ok(Self { desk: Mutex::new(desk), journal, states, notifier, figures })
+        let (desk, announcing) = (Mutex::new(desk), Announcing::default());
+        Ok(Self { desk, announcing, journal, states, notifier, figures })
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -121,6 +125,7 @@ impl Worker {
                 self.notifier.replace(*config);
             }
             Work::Request(request) => {
+                self.announcing.wait();
                 let (plan, answer) = request(&self.desk(), clock::now());
                 let written = self.write(&plan);
                 if written.is_ok() {

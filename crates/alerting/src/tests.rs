@@ -1,0 +1,105 @@
+//! The evaluator and the desk together: what clients see first must be known to both.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bellwire_alerts::config::Config;
+use bellwire_alerts::desk::Plan;
+use bellwire_journal::{MemoryJournal, Observer};
+use bellwire_model::{Entry, Epoch, Event, NewAcknowledgement, Timestamp, Topic};
+use bellwire_rules::{RuleFile, Settings};
+use tokio::sync::watch;
+
+use super::*;
+
+/// A board that nobody looks at.
+#[derive(Debug)]
+struct Board;
+
+impl StateTopics for Board {
+    fn wait_for_room(&self) {}
+
+    fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
+        events.iter().map(|_| Ok(())).collect()
+    }
+
+    fn time(&self, _: &Topic, _: &str) -> Option<Timestamp> {
+        None
+    }
+
+    fn expire_samples(&self, _: Timestamp) {}
+}
+
+/// Asks for each alert the moment its event is visible, and gives the desk time to answer before
+/// the evaluator hears of anything.
+struct AsksAtOnce {
+    alerting: Arc<OnceLock<Arc<Alerting>>>,
+    answers: Sender<bool>,
+}
+
+impl Observer for AsksAtOnce {
+    fn on_commit(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            let key = entry.event.key.as_deref().expect("alerts' events have one");
+            let fingerprint = key.parse().expect("a fingerprint");
+            let answers = self.answers.clone();
+            let alerting = self.alerting.get().expect("it was there first");
+            let new = NewAcknowledgement { by: "ada".into(), note: "".into() };
+            let plan = move |desk: &bellwire_alerts::Desk, now| {
+                (Plan::default(), desk.plan_acknowledgement(now, fingerprint, new).is_ok())
+            };
+            let done = move |known: Result<bool, _>| {
+                let _ = answers.send(known.expect("there is room"));
+            };
+            alerting.request_then(plan, done).expect("there is room");
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
+    let (sender, answers) = channel();
+    let cell = Arc::new(OnceLock::new());
+    let observer = AsksAtOnce { alerting: Arc::clone(&cell), answers: sender };
+    let journal: Arc<dyn bellwire_journal::Journal> =
+        Arc::new(MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer)));
+    let figures = Arc::new(Figures::default());
+    let (_draining, drains) = watch::channel(false);
+    let states: Arc<dyn StateTopics> = Arc::new(Board);
+    let parts = NotifierParts {
+        config: Config::default(),
+        journal: Arc::clone(&journal),
+        figures: Arc::clone(&figures),
+        external_url: "http://bellwire".into(),
+        start_delay: Duration::ZERO,
+    };
+    let (notifier, _run) = Notifier::open(parts).expect("opened");
+    let parts = AlertingParts {
+        journal: Arc::clone(&journal),
+        states: Arc::clone(&states),
+        notifier,
+        figures: Arc::clone(&figures),
+        draining: drains.clone(),
+    };
+    let (alerting, desk) = Alerting::open(parts).expect("opened");
+    cell.set(Arc::clone(&alerting)).expect("set once");
+    let _desk = desk.spawn().expect("a thread");
+    // It fires without any sample, but not before all has begun.
+    let text = "groups: [{name: g, rules: [{alert: Silent, expr: absent(x), for: 50ms}]}]";
+    let rules = bellwire_rules::load(&[RuleFile { name: "r.yml", text }]).expect("valid");
+    let parts = EvaluatorParts {
+        rules,
+        settings: Settings::default(),
+        state_folder: None,
+        forward: Vec::new(),
+        journal,
+        states,
+        alerting,
+        figures,
+        draining: drains,
+    };
+    let (_intake, _evaluator) = spawn(parts, Vec::new()).expect("started");
+    assert_eq!(answers.recv_timeout(Duration::from_secs(30)), Ok(true));
+}
