@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use bellwire_model::limits::{FORWARDED_PER_TURN, FORWARDS_BEHIND_MAX, STATE_VALUE_BYTES_MAX};
-use bellwire_model::{Body, Event, Filter, Sample, Topic};
+use bellwire_model::{Body, Event, Filter, Sample, Timestamp, Topic};
+use bellwire_process::clock;
 use bellwire_wire::json;
 
 use super::intake::Batch;
@@ -53,7 +54,9 @@ impl Forwarding {
         let Some(batch) = self.waiting.pop_front() else { return };
         let end = batch.samples.len().min(self.shown + FORWARDED_PER_TURN);
         let samples = &batch.samples[self.shown..end];
-        let events = samples.iter().filter_map(|sample| self.event(sample, states)).collect();
+        let now = clock::slewed().now;
+        let event = |sample| self.event(sample, (states, now));
+        let events = samples.iter().filter_map(event).collect();
         let refused = states.apply(events).iter().filter(|result| result.is_err()).count();
         figures.values_refused.add(refused as u64);
         self.len -= samples.len();
@@ -66,11 +69,14 @@ impl Forwarding {
     }
 
     /// `samples/<metric name>`: the newest sample of a series, where it is forwarded.
-    fn event(&mut self, sample: &Sample, states: &dyn StateTopics) -> Option<Event> {
+    fn event(
+        &mut self,
+        sample: &Sample,
+        (states, now): (&dyn StateTopics, Timestamp),
+    ) -> Option<Event> {
         let topic = self.topic(sample.series.metric_name()?)?;
         let key = json::state_key(&sample.series);
-        // A late sample must not hide a newer one.
-        if states.time(&topic, &key).is_some_and(|shown| shown > sample.time) {
+        if states.time(&topic, &key).is_some_and(|shown| hides(shown, sample.time, now)) {
             return None;
         }
         let body = json::sample(sample);
@@ -91,5 +97,36 @@ impl Forwarding {
         let topic = topic.filter(|topic| self.filters.iter().any(|filter| filter.matches(topic)));
         self.latest = Some((name.into(), topic.clone()));
         topic
+    }
+}
+
+/// Whether the value that is shown stays: a late sample must not hide a newer one. But one whose
+/// time is yet to come gives way to what has been measured meanwhile: a clock that was ahead for a
+/// moment must not hide what comes after it.
+fn hides(shown: Timestamp, time: Timestamp, now: Timestamp) -> bool {
+    shown > time && (shown <= now || time > now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_sample_hides_nothing_and_one_from_ahead_hides_nothing_that_comes_later() {
+        let now = 1_000;
+        for (shown, time, expected) in [
+            (900, 901, false),
+            (900, 900, false),
+            (900, 899, true),
+            (1_000, 999, true),
+            (1_001, 1_000, false),
+            (5_000, 1_000, false),
+            (5_000, 10, false),
+            (5_000, 4_999, true),
+            (5_000, 5_001, false),
+        ] {
+            let [shown, time, now] = [shown, time, now].map(Timestamp::from_ms);
+            assert_eq!(hides(shown, time, now), expected, "{shown:?} {time:?}");
+        }
     }
 }
