@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use url::Url;
 
 pub(crate) use self::problem::{Problem, retry_after};
-use self::tls::Tls;
+use self::tls::{Refused, Tls};
 
 /// Where the commands look for a server that is not named.
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:8080";
@@ -182,6 +182,14 @@ impl Connection {
         let body = read(response.into_body()).await?;
         if status.is_success() { Ok(body) } else { Err(Problem::read(status, &body).into()) }
     }
+}
+
+/// Whether what answers is none that we could speak with, however often it is asked.
+pub(crate) fn is_lasting(error: &anyhow::Error) -> bool {
+    let is_other_protocol = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref().is_some_and(hyper::Error::is_parse)
+    };
+    error.is::<Refused>() || error.chain().any(is_other_protocol)
 }
 
 /// Reads an answer's body whole.

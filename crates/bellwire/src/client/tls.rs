@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -47,15 +48,63 @@ impl Tls {
         let shaken = self.connector.connect(self.name.clone(), stream).await;
         shaken.map_err(|error| {
             let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-            let context = match cause {
-                Some(rustls::Error::InvalidCertificate(_)) => {
-                    "its certificate is not trusted here; `--ca FILE` names whom to trust"
-                }
-                _ => "the TLS handshake failed",
-            };
-            anyhow::Error::new(error).context(context)
+            match cause.and_then(Refused::of) {
+                Some(refused) => refused.into(),
+                None => anyhow::Error::new(error).context("the TLS handshake failed"),
+            }
         })
     }
+}
+
+/// Why no handshake with this server will do as long as neither side is set up otherwise.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("{what}")]
+pub(crate) struct Refused {
+    what: &'static str,
+    source: rustls::Error,
+}
+
+impl Refused {
+    /// `None` where the next handshake may go well.
+    fn of(error: &rustls::Error) -> Option<Self> {
+        let what = match error {
+            rustls::Error::InvalidCertificate(fault) => of_certificate(fault),
+            rustls::Error::InvalidMessage(_) => "what answers there does not speak TLS",
+            rustls::Error::PeerIncompatible(_) => "the server and this client speak no common TLS",
+            _ => return None,
+        };
+        Some(Self { what, source: error.clone() })
+    }
+}
+
+/// What is wrong with a certificate, and what to do.
+fn of_certificate(fault: &CertificateError) -> &'static str {
+    match fault {
+        // The latter is signed by another authority with a name that is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "its certificate is not trusted here; `--ca FILE` names whom to trust"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "its certificate has expired: renew it, or look at this machine's clock"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "its certificate is not valid yet: look at the clocks of both machines"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name: write one of its own in the server's URL"
+        }
+        other if is_of_authority(other) => {
+            "its certificate is one of an authority, which signs others and is no server's own: \
+             give the server one with `CA:FALSE` (`openssl req -x509 … -addext \
+             basicConstraints=critical,CA:FALSE`), or one that the authority has signed"
+        }
+        _ => "its certificate cannot be used",
+    }
+}
+
+/// The reason is not among those of rustls; it comes as what webpki says.
+fn is_of_authority(fault: &CertificateError) -> bool {
+    matches!(fault, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
 
 fn of_file(path: &Path) -> Result<RootCertStore> {

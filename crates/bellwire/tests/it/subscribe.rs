@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::harness::{Process, Server, post};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+use crate::harness::{Authority, Process, Server, post};
 
 fn publish_numbers(server: &Server, numbers: std::ops::Range<u64>) {
     for number in numbers {
@@ -141,4 +143,64 @@ fn a_server_of_another_kind_is_told_apart() {
     let (code, _, errors) = Process::start(&["subscribe", "a", "--server", &url]).finish();
     assert_eq!(code, Some(1));
     assert!(errors.contains("`text/html`, not with a stream of events"), "{errors}");
+}
+
+/// A pair whose certificate says that it may sign others, as `openssl req -x509` makes them.
+fn authority_for_itself(authority: &Authority) {
+    let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("entropy");
+    let certificate = params.self_signed(&key).expect("signed");
+    authority.write("certificate.pem", &certificate.pem());
+    authority.write("key.pem", &key.serialize_pem());
+}
+
+#[test]
+fn a_server_that_cannot_be_spoken_with_ends_it_and_says_what_to_do() {
+    let authority = Authority::new();
+    let stranger = Authority::new();
+    let secure = Server::start_with_tls(&authority, &[]);
+    let plain = Server::start();
+    let own = Authority::new();
+    authority_for_itself(&own);
+    let selfish = Server::start_with_tls(&own, &[]);
+    // Nothing that speaks HTTP.
+    let (odd, _script) = scripted(vec!["SSH-2.0-OpenSSH_9.9\r\n"]);
+    let cases = [
+        (secure.url(), Some(stranger.path("authority.pem")), "`--ca FILE` names whom to trust"),
+        (selfish.url(), Some(own.path("certificate.pem")), "CA:FALSE"),
+        (plain.url().replace("http:", "https:"), None, "does not speak TLS"),
+        (odd, None, "no answer from"),
+    ];
+    for (url, trusted, expected) in cases {
+        let mut arguments = vec!["subscribe", "a", "--server", &url];
+        arguments.extend(trusted.iter().flat_map(|file| ["--ca", file]));
+        let (code, _, errors) = Process::start(&arguments).finish();
+        assert_eq!(code, Some(1), "{url}: {errors}");
+        assert!(errors.contains(expected), "{url}: {errors}");
+        assert!(!errors.contains("reconnecting"), "{url}: {errors}");
+    }
+}
+
+#[test]
+fn a_certificate_that_goes_bad_is_waited_out_by_who_was_connected() {
+    let authority = Authority::new();
+    let mut server = Server::start_with_tls(&authority, &[]);
+    let (url, trusted) = (server.url(), authority.path("authority.pem"));
+    let arguments = ["subscribe", "a", "--server", &url, "--ca", &trusted, "--data-only"];
+    let mut subscriber = Process::start(&arguments);
+    subscriber.wait_for_error("ready");
+    let stranger = Authority::new().pair();
+    authority.write("certificate.pem", &stranger.certificate);
+    authority.write("key.pem", &stranger.key);
+    server.kill();
+    server.restart();
+    subscriber.wait_for_error("`--ca FILE` names whom to trust");
+    let pair = authority.pair();
+    authority.write("certificate.pem", &pair.certificate);
+    authority.write("key.pem", &pair.key);
+    server.kill();
+    server.restart();
+    authority.connect(server.address()).try_post("/v1/topics/a", "", "7").expect("an answer");
+    assert_eq!(subscriber.line(), "7");
 }

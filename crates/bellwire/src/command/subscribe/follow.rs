@@ -42,6 +42,16 @@ pub(super) struct Follow {
     cursor: String,
     backoff: Backoff,
     heartbeat_interval: Duration,
+    met: Met,
+}
+
+/// Whether there was a server of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    /// What cannot be spoken with is none, and will not become one.
+    NotYet,
+    /// What cannot be spoken with now, as a certificate that has just expired, is looked after.
+    Before,
 }
 
 /// What ends one connection.
@@ -63,6 +73,7 @@ impl Follow {
             cursor: String::new(),
             backoff: Backoff::default(),
             heartbeat_interval: HEARTBEAT_INTERVAL,
+            met: Met::NotYet,
         }
     }
 
@@ -97,10 +108,17 @@ impl Follow {
         };
         let response = match answer.await {
             Ok(response) => response,
+            Err(error) if self.met == Met::NotYet && client::is_lasting(&error) => {
+                return Err(error);
+            }
             Err(error) => return Ok(Some(Err(error))),
         };
         match response.status() {
-            StatusCode::OK => check_type(&response).map(|()| Some(Ok(response))),
+            StatusCode::OK => {
+                check_type(&response)?;
+                self.met = Met::Before;
+                Ok(Some(Ok(response)))
+            }
             StatusCode::NO_CONTENT => Ok(None),
             status => {
                 if let Some(wait) = client::retry_after(response.headers()) {
