@@ -124,6 +124,11 @@ impl Route {
 pub struct Routes(Vec<Route>);
 
 impl Routes {
+    /// How many there are, the root included.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// A tree of the root alone.
     pub(crate) fn new(root: Route) -> Self {
         Self(vec![root])

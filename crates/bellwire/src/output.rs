@@ -35,6 +35,11 @@ pub(crate) fn notice(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// So many of a thing: `1 rule`, `2 rules`.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Text of others as a terminal can show it: characters that would steer it are left out.
 pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '\u{FFFD}' } else { c }).collect()

@@ -360,6 +360,8 @@ pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Of the machine's or the container's memory, the part that the process may have where the
 /// configuration does not say: the kernel needs some for each socket.
 pub const MEMORY_SHARE_PERCENT: u64 = 60;
+/// The least that the process may be told to have: idle it takes a third of this.
+pub const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// Of its budget of memory, the part beyond which new subscribers are refused: those who are
 /// there need room to be served.
 pub const MEMORY_NEAR_PERCENT: u64 = 90;

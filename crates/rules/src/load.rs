@@ -206,6 +206,8 @@ pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: LoadAs) -> (RuleSet, V
         known = loader.known;
         rules_left = loader.rules_left;
         set.groups.append(&mut loader.groups);
+        // What a rule as a whole lacks is found after what is wrong further down in it.
+        loader.errors.sort_by_key(|error| (error.line, error.column));
         errors.append(&mut loader.errors);
     }
     (set, errors)

@@ -286,6 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn what_would_serve_nobody_is_refused() {
+        for (key, value, reason) in [
+            ("memory_bytes_max", "10", "it is 64MiB at least, or 0"),
+            ("memory_bytes_max", "63MiB", "it is 64MiB at least, or 0"),
+            ("connections_max", "0", "above 0"),
+            ("queries_max", "0", "above 0"),
+            ("heartbeat_interval", "0s", "expected a duration"),
+        ] {
+            let flags = vec![(key, vec![value.to_owned()])];
+            let errors = Config::load(None, |_| None, &flags).expect_err(key);
+            assert!(errors[0].reason.contains(reason), "{key} {value}: {errors:?}");
+        }
+        for value in ["0", "64MiB", "1TiB"] {
+            let flags = vec![("memory_bytes_max", vec![value.to_owned()])];
+            Config::load(None, |_| None, &flags).expect(value);
+        }
+    }
+
+    #[test]
     fn variables_of_others_are_told_from_slips() {
         let ours = ["BELLWIRE_LOG", "BELLWIRE_DATA", "BELLWIRE_SERVER", "HOME"];
         let others = ["BELLWIRE_LISTN", "BELLWIRE_PORT", "BELLWIRE_SERVICE_HOST"];

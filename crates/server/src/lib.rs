@@ -49,7 +49,8 @@ pub use bellwire_alerting::{
     AlertmanagerConfigError, RuleFileText, RuleFiles, RuleFilesError, load_alertmanager_config,
     read_rule_files,
 };
+pub use bellwire_alerts::config::Config as AlertmanagerConfig;
 pub use bellwire_shards::{Kind, TopicRule};
 pub use config::{Config, ConfigError};
 pub use pipeline::{Server, StartError};
-pub use tls::TlsError;
+pub use tls::{TlsError, check_tls};

@@ -113,6 +113,15 @@ pub enum TlsError {
     },
 }
 
+/// Looks at the pair of a configuration as a start does; tells what a start would complain of.
+pub fn check_tls(config: &Config) -> Result<Option<String>, TlsError> {
+    let Some(files) = Files::of(config)? else { return Ok(None) };
+    let (_, expiry) = pair::load(&files)?;
+    let expired = expiry.filter(|expiry| !expiry.is_ahead_of(clock::now()));
+    let certificate = files.certificate.display();
+    Ok(expired.map(|expiry| format!("the certificate {certificate} has expired: {expiry}")))
+}
+
 /// What the front door shakes hands with.
 #[derive(Debug)]
 pub(crate) struct Tls {
@@ -188,7 +197,7 @@ impl Tls {
         };
         self.figures.door.certificate_expiry.set(expiry.timestamp_s());
         let valid_until = expiry.to_string();
-        if expiry.timestamp_s() as i64 * 1000 > clock::now().as_ms() {
+        if expiry.is_ahead_of(clock::now()) {
             tracing::info!(%certificate, valid_until, "New connections get this certificate.");
         } else {
             tracing::error!(%certificate, valid_until, "The certificate has expired.");

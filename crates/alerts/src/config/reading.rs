@@ -57,7 +57,10 @@ impl Reading {
                 receivers: self.receivers,
                 original: text.into(),
             }),
-            _ => Err(self.errors),
+            _ => {
+                self.errors.sort_by_key(|error| (error.line, error.column));
+                Err(self.errors)
+            }
         }
     }
 
@@ -401,7 +404,9 @@ fn refusal(error: &serde_saphyr::Error) -> ConfigError {
             Reason::WebhooksOnly { name: field.as_str().into() }
         }
         serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            let known: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
+            // `templates` is read to be refused by name.
+            let known = expected.iter().filter(|name| **name != "templates");
+            let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
             Reason::UnknownField { name: field.as_str().into(), known: known.join(", ").into() }
         }
         other => Reason::Yaml { text: UserMessageFormatter.format_message(other).into() },

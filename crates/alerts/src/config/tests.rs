@@ -224,6 +224,11 @@ fn every_mistake_is_told_with_its_place() {
              `routes`, `group_wait`, `group_interval`, `repeat_interval`",
         ),
         (
+            "route: {receiver: a}\ntracing: {}",
+            "2:1: `tracing` is not supported here; these are: `global`, `route`, `inhibit_rules`, \
+             `receivers`, `mute_time_intervals`, `time_intervals`",
+        ),
+        (
             "route: {receiver: a}\nglobal: {smtp_from: a@b}",
             "2:10: `smtp_from`: notifications go out as webhooks only, so write `webhook_configs`",
         ),
@@ -246,6 +251,14 @@ fn every_mistake_is_told_with_its_place() {
         assert_eq!(errors[0].to_string(), expected, "{text}");
         assert_eq!(errors.len(), 1, "{text}: {errors:?}");
     }
+}
+
+#[test]
+fn mistakes_are_told_in_the_order_of_the_file() {
+    let text = "route: {receiver: b, group_wait: soon}\nreceivers: [{name: ''}]\ntemplates: [x]\n";
+    let errors = Config::parse(text).expect_err("three mistakes and more");
+    assert!(errors.len() >= 3, "{errors:?}");
+    assert!(errors.is_sorted_by_key(|error| (error.line, error.column)), "{errors:?}");
 }
 
 /// `route: {receiver: a}` stands before each of these.

@@ -59,6 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut alertmanager_config = arguments.alertmanager_config.clone();
     match load(arguments.config.as_deref(), &SettingFlags::default()) {
         Ok(config) => {
+            report.add_files(&config);
             mode = config.rule_mode;
             alertmanager_config = alertmanager_config.or(config.alertmanager_config);
             if patterns.is_empty() {
@@ -83,8 +84,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
         Err(error) => report.add_unreadable(&error),
     }
-    if let Err(error) = load_alertmanager_config(alertmanager_config.as_deref()) {
-        report.add_alertmanager_config(&error);
+    if let Some(path) = &alertmanager_config {
+        report.add_alertmanager_config(path, load_alertmanager_config(Some(path)));
     }
     let text = if arguments.json { report.json() } else { report.text() };
     output::line(&text)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use bellwire_journal::Repaired;
 use bellwire_model::Epoch;
 
-use crate::output;
+use crate::output::{self, counted};
 
 /// What `repair` takes.
 #[derive(Debug, clap::Args)]
@@ -55,9 +55,4 @@ fn report(repaired: &Repaired) -> Vec<String> {
     lines.push(format!("the journal begins epoch {epoch}: who has a cursor gets a gap"));
     lines.push(format!("the damaged files are in {}", repaired.damaged_files.display()));
     lines
-}
-
-/// So many of a thing.
-fn counted(count: u64, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{Process, bellwire};
+use crate::harness::{Authority, Process, bellwire};
 
 const GOOD: &str = "groups:
 - name: boilers
@@ -220,4 +220,84 @@ fn a_file_that_is_not_there_is_named() {
     let (code, output, _) = check(folder.path(), &["nowhere.yml"]);
     assert_eq!(code, Some(1));
     assert!(output.contains("there is no rule file `nowhere.yml`"), "{output}");
+}
+
+#[test]
+fn what_a_server_would_not_start_with_is_an_error() {
+    let folder = folder(&[("file", "no directory"), ("good.yml", GOOD)]);
+    let authority = Authority::new();
+    let (certificate, key) = (authority.path("certificate.pem"), authority.path("key.pem"));
+    let other = authority.pair();
+    authority.write("other.pem", &other.key);
+    let other_key = authority.path("other.pem");
+    let cases = [
+        (
+            format!("tls_certificate = \"{certificate}\"\ntls_key = \"no.pem\""),
+            "cannot read no.pem",
+        ),
+        (format!("tls_certificate = \"no.pem\"\ntls_key = \"{key}\""), "cannot read no.pem"),
+        (format!("tls_certificate = \"{certificate}\""), "set `tls_key` too, or neither"),
+        (
+            format!("tls_certificate = \"{certificate}\"\ntls_key = \"{other_key}\""),
+            "does not belong to the first certificate",
+        ),
+        ("data = \"file\"".to_owned(), "file cannot be a directory: file is none"),
+        (
+            "data = \"file/below/it\"".to_owned(),
+            "file/below/it cannot be a directory: file is none",
+        ),
+        ("memory_bytes_max = \"10\"".to_owned(), "it is 64MiB at least"),
+        ("rules = [\"nowhere.yml\"]".to_owned(), "there is no rule file `nowhere.yml`"),
+        ("alertmanager_config = \"nowhere.yml\"".to_owned(), "cannot read nowhere.yml"),
+    ];
+    for (config, expected) in cases {
+        std::fs::write(folder.path().join("c.toml"), &config).expect("written");
+        let (code, output, errors) = check(folder.path(), &["--config", "c.toml"]);
+        assert_eq!(code, Some(1), "{config}: {output}{errors}");
+        assert!(output.contains(expected), "{config}: {output}");
+        assert!(output.ends_with("0 rules, 1 error\n"), "{config}: {output}");
+        // It is told of the same.
+        let mut serve = bellwire(&["serve", "--listen", "127.0.0.1:0", "--config", "c.toml"]);
+        serve.current_dir(folder.path());
+        let (code, output, errors) = Process::spawn(serve).finish();
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{config}: {errors}");
+    }
+    let good =
+        format!("data = \"new/data\"\ntls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\n");
+    std::fs::write(folder.path().join("c.toml"), good).expect("written");
+    let (code, output, _) = check(folder.path(), &["--config", "c.toml"]);
+    assert_eq!((code, output.as_str()), (Some(0), "0 rules, 0 errors\n"));
+    assert!(!folder.path().join("new").exists(), "it looks and touches nothing");
+}
+
+#[test]
+fn alertmanagers_configuration_is_told_with_what_it_has() {
+    let config = "route: {receiver: a, routes: [{receiver: b, matchers: [x=y]}]}\n\
+        receivers: [{name: a}, {name: b, webhook_configs: [{url: 'http://localhost/'}]}]\n";
+    let folder = folder(&[("a.yml", config)]);
+    let (code, output, _) = check(folder.path(), &["--alertmanager-config", "a.yml"]);
+    let expected = "fine    a.yml: 2 routes, 2 receivers, 1 webhook, 0 inhibition rules\n\
+                    0 rules, 0 errors\n";
+    assert_eq!((code, output.as_str()), (Some(0), expected));
+    let (_, output, _) = check(folder.path(), &["--alertmanager-config", "a.yml", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    assert_eq!(report["alertmanager_config"]["file"], "a.yml");
+    assert_eq!(report["alertmanager_config"]["receivers"], 2);
+}
+
+#[test]
+fn errors_are_told_in_the_order_of_the_file() {
+    let wrong = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up >\n    fro: 5m\n  - {alert: B}\n  - fro: 1\n    expr: up >\n";
+    let config = "retention_age = \"x\"\nlistn = \"y\"\njournal = \"z\"\n";
+    let folder = folder(&[("wrong.yml", wrong), ("c.toml", config)]);
+    for arguments in [&["wrong.yml"][..], &["--config", "c.toml"]] {
+        let (_, output, _) = check(folder.path(), arguments);
+        let errors = output.lines().filter_map(|line| line.strip_prefix("error   "));
+        let places: Vec<Vec<u32>> = errors
+            .map(|line| {
+                line.split(':').skip(1).take(2).map(|n| n.parse().expect("a number")).collect()
+            })
+            .collect();
+        assert!(places.len() >= 3 && places.is_sorted(), "{output}");
+    }
 }

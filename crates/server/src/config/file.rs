@@ -57,7 +57,10 @@ impl File<'_> {
             }
         };
         let mut errors = Vec::new();
-        for (key, value) in table {
+        // A table is sorted by its keys: mistakes are told in the order of the file.
+        let mut entries: Vec<_> = table.into_iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in entries {
             let result = match key.get_ref().as_ref() {
                 TOPIC => self.topics(value).map(|topics| config.topics = topics),
                 name => self.setting(config, (name, key.span()), &value),

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bellwire_model::limits::MEMORY_BYTES_MIN;
 use bellwire_model::{Labels, duration};
 use bellwire_rules::RuleMode;
 
@@ -307,7 +308,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Connections at a time; the limit of file descriptors lowers it.",
         group: Group::Limits,
         is_list: false,
-        set: |config, values| parse(values, "a number", &mut config.connections_max),
+        set: |config, values| positive(values, &mut config.connections_max),
     },
     Setting {
         key: "connections_per_address_max",
@@ -323,14 +324,21 @@ pub const SETTINGS: &[Setting] = &[
         key: "memory_bytes_max",
         value_name: "SIZE",
         default: "0",
-        help: "Memory that the process may have; near it new subscribers get 503. 0 for 60 % of \
-               the machine's or the container's.",
+        help: "Memory that the process may have, 64MiB at least; near it new subscribers get 503. \
+               0 for 60 % of the machine's or the container's.",
         group: Group::Limits,
         is_list: false,
         set: |config, values| {
             let value = one(values)?;
-            config.memory_bytes_max = parse_bytes(value)
+            let bytes = parse_bytes(value)
                 .ok_or_else(|| format!("expected a size such as 512MiB, not `{value}`"))?;
+            if (1..MEMORY_BYTES_MIN).contains(&bytes) {
+                let least = MEMORY_BYTES_MIN >> 20;
+                return Err(format!(
+                    "with `{value}` nobody could be served: it is {least}MiB at least, or 0 for a share of what there is"
+                ));
+            }
+            config.memory_bytes_max = bytes;
             Ok(())
         },
     },

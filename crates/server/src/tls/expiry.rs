@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bellwire_model::Timestamp;
+
 /// The end of a certificate's validity, in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expiry {
@@ -44,6 +46,10 @@ impl Expiry {
         let second_of_day = part(4)? * 3600 + part(6)? * 60 + part(8)?;
         let is_date = year > 0 && (1..=12).contains(&month) && (1..=31).contains(&day);
         is_date.then_some(Self { year, month, day, second_of_day })
+    }
+
+    pub(super) fn is_ahead_of(self, now: Timestamp) -> bool {
+        self.timestamp_s() as i64 * 1000 > now.as_ms()
     }
 
     /// Seconds since 1970.

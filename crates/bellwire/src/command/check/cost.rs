@@ -6,6 +6,8 @@ use std::time::Duration;
 use bellwire_rules::{Cost, Parts};
 use serde::Serialize;
 
+use crate::output::counted;
+
 /// How often a series gets a sample where most of them do.
 const INTERVAL_MS: u64 = 15_000;
 
@@ -76,11 +78,10 @@ impl CostReport {
         if let Some(interval_ms) = interval_ms {
             let _ = write!(parts, " each {}", duration(*interval_ms));
         }
-        let selectors = match selectors {
-            0 => return format!("{parts}, no series"),
-            1 => "1 selector".to_owned(),
-            selectors => format!("{selectors} selectors"),
-        };
+        if *selectors == 0 {
+            return format!("{parts}, no series");
+        }
+        let selectors = counted(*selectors as u64, "selector");
         let kept = match kept_ms {
             0 => "the newest sample".to_owned(),
             kept_ms => format!("samples of {}", duration(*kept_ms)),

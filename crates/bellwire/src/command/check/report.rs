@@ -1,21 +1,62 @@
 //! What was found: rules with what becomes of each, and everything that is wrong.
 
 use std::error::Error;
+use std::path::Path;
 
 use bellwire_model::RuleName;
 use bellwire_rules::{Cost, LoadError, Rule, RuleMode};
-use bellwire_server::{AlertmanagerConfigError, ConfigError, RuleFileText, RuleFilesError};
+use bellwire_server::config::Engine;
+use bellwire_server::{
+    AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, RuleFileText, RuleFilesError,
+    check_tls,
+};
 use serde::Serialize;
 
 use super::cost::CostReport;
+use crate::output::counted;
 
 /// The outcome of a check; its JSON is for programs to rely on.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
     rules: Vec<RuleReport>,
+    /// Alertmanager's configuration, where there is one that is valid.
+    alertmanager_config: Option<AlertmanagerReport>,
     errors: Vec<Problem>,
     /// What a server would start with, and say.
     warnings: Vec<String>,
+}
+
+/// What Alertmanager's configuration has.
+#[derive(Debug, Serialize)]
+struct AlertmanagerReport {
+    file: String,
+    routes: usize,
+    receivers: usize,
+    webhooks: usize,
+    inhibition_rules: usize,
+}
+
+impl AlertmanagerReport {
+    fn new(path: &Path, config: &AlertmanagerConfig) -> Self {
+        Self {
+            file: path.display().to_string(),
+            routes: config.routes.count(),
+            receivers: config.receivers.len(),
+            webhooks: config.receivers.iter().map(|receiver| receiver.webhooks.len()).sum(),
+            inhibition_rules: config.inhibition.len(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { file, routes, receivers, webhooks, inhibition_rules } = self;
+        let counts = [
+            counted(*routes as u64, "route"),
+            counted(*receivers as u64, "receiver"),
+            counted(*webhooks as u64, "webhook"),
+            counted(*inhibition_rules as u64, "inhibition rule"),
+        ];
+        format!("fine    {file}: {}", counts.join(", "))
+    }
 }
 
 /// A rule and what becomes of it.
@@ -142,8 +183,7 @@ impl Report {
     }
 
     pub(super) fn add_unreadable(&mut self, error: &RuleFilesError) {
-        let reason = with_causes(error);
-        self.errors.push(Problem { file: "rules".into(), line: None, column: None, reason });
+        self.add("rules", with_causes(error));
     }
 
     /// Patterns that no file matches: wrong where that is all that was asked for.
@@ -151,28 +191,51 @@ impl Report {
         for pattern in patterns {
             let text = format!("no rule file matches `{pattern}`");
             match source {
-                Source::CommandLine => self.errors.push(Problem {
-                    file: "rules".into(),
-                    line: None,
-                    column: None,
-                    reason: text,
-                }),
+                Source::CommandLine => self.add("rules", text),
                 Source::Configuration => self.warnings.push(text),
             }
         }
     }
 
-    pub(super) fn add_alertmanager_config(&mut self, error: &AlertmanagerConfigError) {
-        let AlertmanagerConfigError::Content { path, errors } = error else {
-            let (file, reason) = ("alertmanager_config".into(), with_causes(error));
-            return self.errors.push(Problem { file, line: None, column: None, reason });
-        };
-        self.errors.extend(errors.iter().map(|error| Problem {
-            file: path.display().to_string(),
-            line: Some(error.line),
-            column: Some(error.column),
-            reason: error.reason.to_string(),
-        }));
+    /// What a start looks at beside rules and Alertmanager's configuration: the certificate with
+    /// its key, and whether there can be a data directory.
+    pub(super) fn add_files(&mut self, config: &Config) {
+        match check_tls(config) {
+            Ok(warning) => self.warnings.extend(warning),
+            Err(error) => self.add("tls_certificate", with_causes(&error)),
+        }
+        if config.journal == Engine::Disk
+            && let Some(file) = in_the_way(&config.data)
+        {
+            let (data, file) = (config.data.display(), file.display());
+            self.add("data", format!("{data} cannot be a directory: {file} is none"));
+        }
+    }
+
+    /// Something wrong that has no place in a file.
+    fn add(&mut self, what: &str, reason: String) {
+        self.errors.push(Problem { file: what.into(), line: None, column: None, reason });
+    }
+
+    pub(super) fn add_alertmanager_config(
+        &mut self,
+        path: &Path,
+        loaded: Result<AlertmanagerConfig, AlertmanagerConfigError>,
+    ) {
+        match loaded {
+            Ok(config) => {
+                self.alertmanager_config = Some(AlertmanagerReport::new(path, &config));
+            }
+            Err(AlertmanagerConfigError::Content { path, errors }) => {
+                self.errors.extend(errors.iter().map(|error| Problem {
+                    file: path.display().to_string(),
+                    line: Some(error.line),
+                    column: Some(error.column),
+                    reason: error.reason.to_string(),
+                }));
+            }
+            Err(error) => self.add("alertmanager_config", with_causes(&error)),
+        }
     }
 
     /// Every rule, those that are fine first; and every error, with its place.
@@ -206,10 +269,11 @@ impl Report {
     /// A line for each rule and each error.
     pub(super) fn text(&self) -> String {
         let mut lines: Vec<String> = self.rules.iter().map(RuleReport::text).collect();
+        lines.extend(self.alertmanager_config.as_ref().map(AlertmanagerReport::text));
         lines.extend(self.warnings.iter().map(|warning| format!("warning {warning}")));
         lines.extend(self.errors.iter().map(|error| format!("error   {}", error.text())));
-        let rules = self.rules.len();
-        lines.push(format!("{rules} rules, {} errors", self.errors.len()));
+        let (rules, errors) = (self.rules.len() as u64, self.errors.len() as u64);
+        lines.push(format!("{}, {}", counted(rules, "rule"), counted(errors, "error")));
         lines.join("\n")
     }
 }
@@ -219,6 +283,12 @@ impl Report {
 pub(super) enum Source {
     CommandLine,
     Configuration,
+}
+
+/// What is no directory, and is `path` or above it.
+fn in_the_way(path: &Path) -> Option<&Path> {
+    let nearest = path.ancestors().find(|path| path.symlink_metadata().is_ok());
+    nearest.filter(|nearest| !nearest.is_dir())
 }
 
 /// An error with its causes: they say why a file cannot be read.
