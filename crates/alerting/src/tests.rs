@@ -1,6 +1,6 @@
 //! The evaluator and the desk together: what clients see first must be known to both.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl StateTopics for Board {
 /// the evaluator hears of anything.
 struct AsksAtOnce {
     alerting: Arc<OnceLock<Arc<Alerting>>>,
-    answers: Sender<bool>,
+    answers: SyncSender<bool>,
 }
 
 impl Observer for AsksAtOnce {
@@ -60,7 +60,7 @@ impl Observer for AsksAtOnce {
 
 #[tokio::test]
 async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
-    let (sender, answers) = channel();
+    let (sender, answers) = sync_channel(1);
     let cell = Arc::new(OnceLock::new());
     let observer = AsksAtOnce { alerting: Arc::clone(&cell), answers: sender };
     let journal: Arc<dyn bellwire_journal::Journal> =
@@ -81,7 +81,6 @@ async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
         states: Arc::clone(&states),
         notifier,
         figures: Arc::clone(&figures),
-        draining: drains.clone(),
     };
     let (alerting, desk) = Alerting::open(parts).expect("opened");
     cell.set(Arc::clone(&alerting)).expect("set once");

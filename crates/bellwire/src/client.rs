@@ -3,6 +3,7 @@
 mod problem;
 mod tls;
 
+use std::env::VarError;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,8 +55,11 @@ fn server_help() -> String {
 impl ServerFlag {
     /// The server of the flag, of the environment, or of this machine.
     pub(crate) fn server(self) -> Result<Server> {
-        let variable = || std::env::var(SERVER_VARIABLE).ok();
-        let url = self.server.or_else(variable).unwrap_or_else(|| SERVER_DEFAULT.into());
+        let url = match (self.server, std::env::var(SERVER_VARIABLE)) {
+            (Some(url), _) | (None, Ok(url)) => url,
+            (None, Err(VarError::NotPresent)) => SERVER_DEFAULT.into(),
+            (None, Err(error)) => return Err(error).context(SERVER_VARIABLE),
+        };
         let mut server = Server::parse(&url)?;
         if server.scheme == Scheme::Https {
             server.tls = Some(Tls::new(&server.host, self.ca.as_deref())?);

@@ -291,6 +291,8 @@ mod tests {
             ("memory_bytes_max", "10", "it is 64MiB at least, or 0"),
             ("memory_bytes_max", "63MiB", "it is 64MiB at least, or 0"),
             ("connections_max", "0", "above 0"),
+            ("data", "", "expected a directory"),
+            ("stall_timeout", "25h", "at most 24h"),
             ("queries_max", "0", "above 0"),
             ("heartbeat_interval", "0s", "expected a duration"),
         ] {

@@ -9,7 +9,7 @@ use bellwire_model::Topic;
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bytes::Bytes;
 use hyper::Request;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -72,15 +72,17 @@ async fn one(server: &Server, arguments: Arguments) -> Result<()> {
     check_json(arguments.content_type.as_deref(), &body)?;
     let mut request = Request::post(format!("/v1/topics/{}", path(&arguments.topic)));
     let headers = [
-        ("Bellwire-Key", arguments.key),
-        ("Bellwire-Type", arguments.event_type),
-        ("Idempotency-Key", arguments.idempotency_key),
-        (CONTENT_TYPE.as_str(), arguments.content_type),
+        ("--key", "Bellwire-Key", arguments.key),
+        ("--type", "Bellwire-Type", arguments.event_type),
+        ("--idempotency-key", "Idempotency-Key", arguments.idempotency_key),
+        ("--content-type", CONTENT_TYPE.as_str(), arguments.content_type),
     ];
-    for (name, value) in headers {
+    for (flag, name, value) in headers {
         if let Some(value) = value {
             // As bytes: keys may be any UTF-8.
-            request = request.header(name, value.as_bytes());
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            let value = value.with_context(|| format!("`{flag}` has no control characters"))?;
+            request = request.header(name, value);
         }
     }
     let answer = server.connect().await?.ask(request, body).await;

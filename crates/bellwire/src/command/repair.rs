@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bellwire_journal::Repaired;
 use bellwire_model::Epoch;
 
@@ -17,6 +17,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let shown = arguments.data.display();
+    ensure!(arguments.data.is_dir(), "nothing was changed: there is no directory {shown}");
     let number = getrandom::u32().context("the system gives no random number")?;
     let repaired = bellwire_journal::repair(&arguments.data, Epoch::new(number))
         .context("nothing was changed")?;

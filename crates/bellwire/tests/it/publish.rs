@@ -145,3 +145,39 @@ fn a_server_that_is_not_there_is_named() {
     assert_eq!(code, Some(1));
     assert!(errors.contains(&format!("error: cannot connect to {address}: ")), "{errors}");
 }
+
+#[test]
+fn what_stands_before_a_broken_line_is_published() {
+    let server = Server::start();
+    let arguments = ["lab/broken", "--ndjson"];
+    let (code, cursor, errors) = publish(&server, &arguments, "1\n2\noops\n4\n");
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("line 3: it is not JSON"), "{errors}");
+    let events = history(&server, "lab/broken");
+    let data: Vec<_> = events.iter().map(|event| event["data"].clone()).collect();
+    assert_eq!(data, [1, 2]);
+    assert_eq!(cursor.lines().last(), events[1]["cursor"].as_str());
+}
+
+#[test]
+fn lines_are_published_though_nobody_reads_the_cursors() {
+    let server = Server::start();
+    let mut shell = std::process::Command::new("bash");
+    let line = "set -o pipefail; seq 1 5000 | \"$0\" publish lab/a --ndjson --server \"$1\" | true";
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_bellwire"), &server.url()]);
+    let (code, _, errors) = Process::spawn(shell).finish();
+    assert_eq!(code, Some(0), "{errors}");
+    let (_, after, _) = publish(&server, &["lab/a", "\"last\""], "");
+    let mut stream = crate::harness::Stream::open(server.address(), "topic=lab/a&after=earliest");
+    assert_eq!(stream.events(5001)[5000].id, after.trim());
+}
+
+#[test]
+fn what_no_header_can_have_is_told_with_its_flag() {
+    let server = Server::start();
+    for flag in ["--key", "--type", "--idempotency-key", "--content-type"] {
+        let (code, _, errors) = publish(&server, &["lab/a", "1", flag, "x\ny"], "");
+        assert_eq!(code, Some(1));
+        assert!(errors.contains(&format!("`{flag}` has no control characters")), "{errors}");
+    }
+}

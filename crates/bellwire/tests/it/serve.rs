@@ -151,3 +151,20 @@ fn help_names_every_setting_with_default_and_variable() {
         assert!(help.contains(text), "{text}\n{help}");
     }
 }
+
+#[test]
+fn a_variable_that_is_no_text_is_not_passed_over() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    for (name, arguments) in [
+        ("BELLWIRE_LISTEN", &["serve", "--journal", "memory"][..]),
+        ("BELLWIRE_RULES", &["check"]),
+        ("BELLWIRE_SERVER", &["publish", "a", "1"]),
+    ] {
+        let mut command = bellwire(arguments);
+        command.env(name, odd);
+        let (code, output, errors) = Process::spawn(command).finish();
+        assert_eq!(code, Some(1), "{name}: {output}{errors}");
+        assert!(format!("{output}{errors}").contains(name), "{output}{errors}");
+    }
+}

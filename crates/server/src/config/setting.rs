@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use bellwire_model::limits::MEMORY_BYTES_MIN;
 use bellwire_model::{Labels, duration};
@@ -118,7 +119,14 @@ pub const SETTINGS: &[Setting] = &[
         help: "Data directory; made where it is missing.",
         group: Group::Storage,
         is_list: false,
-        set: |config, values| parse(values, "a path", &mut config.data),
+        set: |config, values| {
+            let value = one(values)?;
+            if value.is_empty() {
+                return Err("expected a directory such as bellwire-data, or . for this one".into());
+            }
+            config.data = PathBuf::from(value);
+            Ok(())
+        },
     },
     Setting {
         key: "journal",
@@ -284,7 +292,13 @@ pub const SETTINGS: &[Setting] = &[
         help: "How long a client may take no byte although there is something to send.",
         group: Group::Streams,
         is_list: false,
-        set: |config, values| span_of_time(values, &mut config.stall_timeout),
+        set: |config, values| {
+            span_of_time(values, &mut config.stall_timeout)?;
+            if config.stall_timeout > STALL_TIMEOUT_MAX {
+                return Err("a client that takes no byte for a day is gone: at most 24h".into());
+            }
+            Ok(())
+        },
     },
     Setting {
         key: "shards",
@@ -381,6 +395,9 @@ pub const SETTINGS: &[Setting] = &[
 /// Each query under way has a thread.
 const QUERIES_MAX: usize = 256;
 
+/// The system counts the milliseconds of it in 31 bits.
+const STALL_TIMEOUT_MAX: Duration = Duration::from_hours(24);
+
 /// Shards beyond any machine's cores are a mistake.
 const SHARDS_MAX: usize = 1024;
 
@@ -410,7 +427,7 @@ fn path(values: &[String], target: &mut Option<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn span_of_time(values: &[String], target: &mut std::time::Duration) -> Result<(), String> {
+fn span_of_time(values: &[String], target: &mut Duration) -> Result<(), String> {
     let value = one(values)?;
     let parsed = duration::parse(value).filter(|duration| !duration.is_zero());
     *target = parsed.ok_or_else(|| format!("expected {DURATION_FORM}; not `{value}`"))?;

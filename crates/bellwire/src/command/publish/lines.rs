@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::client::Server;
+use crate::output::ReaderGone;
 
 /// Events in one request: enough that a request's own cost does not show.
 const BATCH_EVENTS_MAX: usize = 1_000;
@@ -72,30 +73,43 @@ struct Line {
     text: String,
 }
 
-/// Publishes until standard input ends; prints the newest cursor after each batch.
+/// Publishes until standard input ends; prints the newest cursor after each batch. What stands
+/// before a line that cannot be published is published.
 pub(super) async fn publish(server: &Server, envelope: &Envelope) -> Result<()> {
     let (sender, mut lines) = mpsc::channel(LINES_READ_AHEAD_MAX);
     // Reading blocks, and so has a thread of its own.
     std::thread::spawn(move || read_lines(&sender));
     let mut connection = server.connect().await?;
+    let mut broken = Ok(());
     while let Some(line) = lines.recv().await {
         let mut numbers = Vec::new();
         let mut body = String::new();
         let mut next = Some(line);
         while let Some(line) = next {
-            let Line { number, text } = line?;
+            let Line { number, text } = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    // The last that was read.
+                    broken = Err(error);
+                    break;
+                }
+            };
             envelope.write(&text, &mut body);
             numbers.push(number);
             let is_full = numbers.len() == BATCH_EVENTS_MAX || body.len() >= BATCH_BYTES_MAX;
             next = if is_full { None } else { lines.try_recv().ok() };
         }
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { break };
         let request = Request::post("/v1/events").header(CONTENT_TYPE, "application/x-ndjson");
-        let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
         let context = || format!("cannot publish lines {first} to {last}");
         let answer = connection.ask(request, Bytes::from(body)).await.with_context(context)?;
-        report(&numbers, &answer)?;
+        match report(&numbers, &answer) {
+            // Who no longer reads the cursors has not said that the rest is not to be published.
+            Err(error) if error.is::<ReaderGone>() => {}
+            reported => reported?,
+        }
     }
-    Ok(())
+    broken
 }
 
 fn report(numbers: &[usize], answer: &[u8]) -> Result<()> {

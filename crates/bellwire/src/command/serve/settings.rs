@@ -52,9 +52,16 @@ pub(in crate::command) fn load(
     settings: &SettingFlags,
 ) -> Result<Config, Vec<ConfigError>> {
     let loaded = Config::load(file, |name| std::env::var(name).ok(), &settings.0);
+    let unreadable = SETTINGS
+        .iter()
+        .map(Setting::variable)
+        .filter(|name| matches!(std::env::var(name), Err(std::env::VarError::NotUnicode(_))));
+    let unreadable = unreadable
+        .map(|place| ConfigError { place, reason: "its value is not valid UTF-8".to_owned() });
     // A slip is a setting that somebody relies on, and does not have.
     let slips = variables().into_iter().filter(|unknown| unknown.meant.is_some());
-    let slips: Vec<ConfigError> = slips.map(|unknown| ConfigError::from(&unknown)).collect();
+    let slips = slips.map(|unknown| ConfigError::from(&unknown));
+    let slips: Vec<ConfigError> = slips.chain(unreadable).collect();
     match loaded {
         Ok(config) if slips.is_empty() => Ok(config),
         loaded => Err(loaded.err().into_iter().flatten().chain(slips).collect()),
