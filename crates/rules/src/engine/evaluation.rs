@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// When a recording rule gives its series their next sample, although nothing has changed.
-    fn refresh(&self, rule: &Rule, items: usize) -> Option<Timestamp> {
+    pub(super) fn refresh(&self, rule: &Rule, items: usize) -> Option<Timestamp> {
         let records = matches!(rule.kind, RuleKind::Record(_)) && items > 0;
         records.then(|| self.now.saturating_add(rule.interval()))
     }

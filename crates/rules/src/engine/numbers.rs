@@ -13,6 +13,7 @@ use super::change::Change;
 use super::ids::PartId;
 use super::parts::OutlineState;
 use super::series::Reading;
+use crate::evaluation::column::single::keeps;
 use crate::evaluation::column::{Column, Spare};
 use crate::evaluation::{Evaluation, Number, Span};
 use crate::plan::Root;
@@ -73,8 +74,18 @@ impl Engine {
     fn evaluate_single(&mut self, part: PartId, changes: &mut Vec<Change>) -> bool {
         let entry = self.rules.get(part.rule);
         let Root::Vector(root) = &entry.rule.plan.root else { return false };
-        let (mut evaluation, time) = self.evaluation(part);
-        let Ok(number) = evaluation.single(root, time.as_ms()) else { return false };
+        let (number, wake) = if entry.is_of_samples {
+            let series = self.parts.get(part).members().only();
+            let newest = series.and_then(|id| self.series.newest_visible(id, self.now));
+            let kept = newest.filter(|newest| keeps(root, newest.value));
+            let wake = self.refresh(&entry.rule, usize::from(kept.is_some()));
+            (kept.map(|newest| Number::still(newest.value)), wake)
+        } else {
+            let (mut evaluation, time) = self.evaluation(part);
+            let Ok(number) = evaluation.single(root, time.as_ms()) else { return false };
+            let wake = self.wake_after(entry, &evaluation, usize::from(number.is_some()));
+            (number, wake)
+        };
         let is_all = match entry.rule.kind {
             RuleKind::Alert(_) => number.is_none(),
             // What it is recorded as follows from its series.
@@ -83,7 +94,6 @@ impl Engine {
             }
         };
         if is_all {
-            let wake = self.wake_after(entry, &evaluation, usize::from(number.is_some()));
             self.parts.wake(part, wake, self.now);
             self.take_numbers(part, number.into_iter(), changes);
         }

@@ -5,7 +5,7 @@
 //! order, so that both agree to the last bit; no label is looked at, and nothing is allocated. Where
 //! there is one series and one element, a column is a number ([`Evaluation::single`]).
 
-mod single;
+pub(crate) mod single;
 
 use super::aggregation::quantile::quantile;
 use super::aggregation::{rank, reduce};

@@ -3,7 +3,24 @@
 
 use super::NotPlain;
 use crate::evaluation::{Evaluation, Number, arithmetic, regression, seconds};
-use crate::plan::{Vector, Window, WindowCall};
+use crate::plan::{Scalar, Side, Vector, Window, WindowCall};
+
+/// Whether a sample is an element of an expression [of samples](crate::plan::Plan::is_of_samples): what
+/// [`Evaluation::single`] says, where nothing else is to be found out. Most conditions are as plain
+/// as that, and most samples need no more than this.
+pub(crate) fn keeps(vector: &Vector, value: f64) -> bool {
+    match vector {
+        Vector::WithScalar(with) => {
+            let holds = match (&with.scalar, with.side) {
+                (Scalar::Number(number), Side::Left) => with.operator.holds(*number, value),
+                (Scalar::Number(number), Side::Right) => with.operator.holds(value, *number),
+                _ => unreachable!("an expression of samples compares them with numbers"),
+            };
+            holds && keeps(&with.vector, value)
+        }
+        _ => true,
+    }
+}
 
 impl Evaluation<'_> {
     /// The number that a series comes to, the only one of each selector. The expression

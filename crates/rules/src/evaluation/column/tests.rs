@@ -185,6 +185,15 @@ fn one_series_comes_to_what_the_plain_evaluator_says_to_the_last_bit() {
                 };
                 let mut by_number = evaluation();
                 let number = by_number.single(root, time).expect(text);
+                if plan.is_of_samples() {
+                    let samples = Plan::parse("b").expect("b");
+                    let Root::Vector(samples) = &samples.root else { panic!("b is no vector") };
+                    let sample = evaluation().single(samples, time).expect("b");
+                    let sample = sample.map(|sample| sample.value);
+                    let kept = sample.filter(|value| single::keeps(root, *value));
+                    let kept = kept.map(f64::to_bits);
+                    assert_eq!(kept, number.map(|number| number.value.to_bits()), "{text}");
+                }
                 let mut by_items = evaluation();
                 let items = by_items.items(&plan.root, time).expect(text);
                 let bits = |number: Number| [number.value.to_bits(), number.drift.to_bits()];
