@@ -154,6 +154,8 @@ impl EffectiveFilter {
         asked.sort_unstable();
         asked.dedup();
         asked.retain(|paced| !self.iter().any(|kept| kept == *paced));
+        // Mostly there are none, and every WebSocket keeps this for as long as it lasts.
+        asked.shrink_to_fit();
         asked
     }
 
