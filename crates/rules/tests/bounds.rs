@@ -119,3 +119,18 @@ fn parts_of_few_series_are_evaluated_with_each_batch() {
     }
     assert_eq!(engine.figures().evaluations_spaced, 0);
 }
+
+/// Each touch asks for a look an interval later. The first that asked counts, not the last.
+#[test]
+fn rules_that_feed_each_other_in_a_circle_are_evaluated_however_often_samples_come() {
+    let rules = "{record: a, expr: 'x + 0 * (b or x)'}, {record: b, expr: a}, \
+                 {alert: High, expr: 'b > 2_000'}";
+    let mut engine = engine(rules, Settings::default());
+    let mut fired = 0;
+    for second in (0..2_400_i64).step_by(10) {
+        let now = Timestamp::from_ms(second * 1_000);
+        let changes = engine.apply(now, &[sample(0, second as f64, now.as_ms())]);
+        fired += changes.iter().filter(|it| matches!(it, Change::Transition(_))).count();
+    }
+    assert_eq!(fired, 1);
+}

@@ -141,7 +141,7 @@ impl PartTable {
         }
         if self.current.is_some_and(|current| level <= current) {
             // Rules that feed each other in a circle see each other's results the next time.
-            return self.wake(id, Some(now.saturating_add(interval)), now);
+            return self.wake_by(id, now.saturating_add(interval), now);
         }
         let rests_until = self.get(id).rests_until();
         if rests_until > now {

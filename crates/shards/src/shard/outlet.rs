@@ -58,6 +58,11 @@ impl Outlet {
         self.unwritten = (!bytes.is_empty()).then(|| Box::new(bytes));
     }
 
+    /// Whether a write is to be finished before the next.
+    pub(super) fn has_begun(&self) -> bool {
+        self.unwritten.is_some()
+    }
+
     /// Bytes that the socket did not take.
     pub(super) fn unwritten(&self) -> Bytes {
         self.unwritten.as_deref().cloned().unwrap_or_default()

@@ -96,7 +96,7 @@ impl Shard {
 
     /// Looks after one connection whose time has come; returns when it wants to be looked after
     /// again. `None`: it has ended.
-    fn attend(&mut self, token: Token, now: Tick) -> Option<Tick> {
+    pub(super) fn attend(&mut self, token: Token, now: Tick) -> Option<Tick> {
         let Connection { outlet, main, websocket, .. } = &mut self.connections[token];
         if let Some(due) = outlet.socket.collector().map(|collector| collector.due) {
             return self.attend_poll(token, due, now);
@@ -112,6 +112,11 @@ impl Shard {
             self.surroundings.figures.streams_stalled.add(1);
             self.close(token);
             return None;
+        }
+        if outlet.has_begun() && !websocket.as_ref().is_some_and(|it| it.has_ended()) {
+            // It has room again and a turn coming: the rest is the sign of life, and nothing may
+            // come in between.
+            return Some(now + interval);
         }
         match websocket {
             None if silent < interval => return Some(outlet.written_at + interval),
