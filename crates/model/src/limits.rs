@@ -458,12 +458,18 @@ pub const HTTP2_HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
 /// Streams of an HTTP/2 connection that the client has reset before they were looked at; one more
 /// is a flood, and ends the connection.
 pub const HTTP2_RESETS_MAX: usize = 20;
-/// Frames of an HTTP/2 client that carry nothing (SETTINGS, PING, PRIORITY, unknown ones, empty
-/// DATA) which it may send at once.
+/// Frames of an HTTP/2 client that carry nothing (SETTINGS, PING, PRIORITY, GOAWAY, unknown ones,
+/// empty DATA, and what is said again of a stream or window) which it may send at once.
 pub const HTTP2_IDLE_FRAMES_BURST: u32 = 1_000;
 /// And in a second from then on: more is a flood, and ends the connection. Clients that measure
 /// their way with pings send some ten.
 pub const HTTP2_IDLE_FRAMES_PER_SECOND: u32 = 200;
+/// Bytes written to an HTTP/2 client for one update of a window that is no such frame: some send
+/// two for each frame they get, one for the stream and one for the connection, and an event with
+/// its frame's head has hardly less than twice this.
+pub const HTTP2_ACKNOWLEDGED_BYTES_MIN: usize = 32;
+/// Bytes written to an HTTP/2 client that count for this: a large window may be taken at once.
+pub const HTTP2_UNACKNOWLEDGED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Streams that an HTTP/2 client has reset and that are remembered: it must say no more on them.
 pub const HTTP2_RESETS_REMEMBERED: usize = 64;
 /// Bytes that a client may send on one HTTP/2 stream before they are read.

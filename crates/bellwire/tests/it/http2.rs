@@ -304,16 +304,20 @@ fn frames_that_break_the_protocol_end_the_connection() {
 fn floods_of_frames_that_carry_nothing_end_the_connection() {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    const GET: &[u8] = b"\0\0\x03\x01\x05\0\0\0\x01\x82\x84\x86";
     let server = Server::start();
-    let floods: [&[u8]; 4] = [
+    let floods: [&[u8]; 7] = [
         SETTINGS,
+        b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01",
+        b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08",
+        b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0",
         b"\0\0\x08\x06\0\0\0\0\0pingpong",
         b"\0\0\x05\x02\0\0\0\0\x01\0\0\0\x03\x10",
         b"\0\0\x01\xfa\0\0\0\0\0x",
     ];
     for frame in floods {
         let mut raw = Raw::connect(server.address());
-        raw.send([PREFACE, SETTINGS].concat());
+        raw.send([PREFACE, SETTINGS, GET].concat());
         let some = frame.repeat(100);
         // The server hangs up long before all of it is sent.
         assert!((0..10_000).any(|_| raw.try_send(&some).is_err()), "{frame:?}");

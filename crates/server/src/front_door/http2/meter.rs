@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bellwire_model::limits::{
-    HTTP2_IDLE_FRAMES_BURST, HTTP2_IDLE_FRAMES_PER_SECOND, HTTP2_RESETS_REMEMBERED,
+    HTTP2_ACKNOWLEDGED_BYTES_MIN, HTTP2_IDLE_FRAMES_BURST, HTTP2_IDLE_FRAMES_PER_SECOND,
+    HTTP2_RESETS_REMEMBERED, HTTP2_STREAMS_MAX, HTTP2_UNACKNOWLEDGED_BYTES_MAX,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -52,6 +53,10 @@ struct Meter {
     allowance: u64,
     as_of_ms: u64,
     resets: VecDeque<u32>,
+    /// Requests for which no stream has been reset: each stream is reset once at most.
+    resettable: u32,
+    /// Bytes written to the client which it may still say that it has taken.
+    unacknowledged_bytes: usize,
 }
 
 const ALLOWANCE_MAX: u64 = HTTP2_IDLE_FRAMES_BURST as u64 * 1000;
@@ -66,6 +71,8 @@ impl Meter {
             allowance: ALLOWANCE_MAX,
             as_of_ms: 0,
             resets: VecDeque::new(),
+            resettable: 0,
+            unacknowledged_bytes: 0,
         }
     }
 
@@ -99,18 +106,33 @@ impl Meter {
             // DATA, HEADERS.
             0 | 1 if self.resets.contains(&stream) => return Err(Violation::Closed),
             0 if length == 0 && flags & END_STREAM == 0 => self.on_idle_frame(now_ms)?,
+            1 => self.resettable = (self.resettable + 1).min(HTTP2_STREAMS_MAX),
             // RST_STREAM.
             3 => {
+                match self.resettable.checked_sub(1) {
+                    Some(left) => self.resettable = left,
+                    None => self.on_idle_frame(now_ms)?,
+                }
                 if self.resets.len() == HTTP2_RESETS_REMEMBERED {
                     self.resets.pop_front();
                 }
                 self.resets.push_back(stream);
             }
-            // PRIORITY, SETTINGS, PING, and what nobody knows.
-            2 | 4 | 6 | 10.. => self.on_idle_frame(now_ms)?,
+            // WINDOW_UPDATE.
+            8 => match self.unacknowledged_bytes.checked_sub(HTTP2_ACKNOWLEDGED_BYTES_MIN) {
+                Some(left) => self.unacknowledged_bytes = left,
+                None => self.on_idle_frame(now_ms)?,
+            },
+            // PRIORITY, SETTINGS, PING, GOAWAY, and what nobody knows.
+            2 | 4 | 6 | 7 | 10.. => self.on_idle_frame(now_ms)?,
             _ => {}
         }
         Ok(())
+    }
+
+    fn on_written(&mut self, bytes: usize) {
+        self.unacknowledged_bytes =
+            (self.unacknowledged_bytes + bytes).min(HTTP2_UNACKNOWLEDGED_BYTES_MAX);
     }
 
     fn on_idle_frame(&mut self, now_ms: u64) -> Result<(), Violation> {
@@ -144,7 +166,11 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.replay).poll_write(context, bytes)
+        let written = Pin::new(&mut self.replay).poll_write(context, bytes);
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.meter.on_written(bytes);
+        }
+        written
     }
 
     fn poll_write_vectored(
@@ -152,7 +178,11 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.replay).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.replay).poll_write_vectored(context, slices);
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.meter.on_written(bytes);
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -196,7 +226,17 @@ mod tests {
 
     #[test]
     fn frames_without_content_are_rationed() {
-        for (kind, payload) in [(2, &[0; 5][..]), (4, &[]), (6, &[0; 8]), (0xfa, b"x"), (0, &[])] {
+        let frames: [(u8, &[u8]); 8] = [
+            (0, &[]),
+            (2, &[0; 5]),
+            (3, &[0; 4]),
+            (4, &[]),
+            (6, &[0; 8]),
+            (7, &[0; 8]),
+            (8, &[0; 4]),
+            (0xfa, b"x"),
+        ];
+        for (kind, payload) in frames {
             let mut meter = Meter::new();
             meter.see(PREFACE).expect("the preface");
             let mut send = |count: u32, now_ms: u64| {
@@ -213,5 +253,50 @@ mod tests {
         let mut meter = Meter::new();
         let data = frame(0, 1, b"x").repeat(10_000);
         assert_eq!(meter.see(&[PREFACE, &data].concat()), Ok(()), "what carries something");
+    }
+
+    #[test]
+    fn who_takes_an_answer_may_say_so_frame_by_frame() {
+        const FRAMES: usize = 100_000;
+        let updates = [frame(8, 0, &[0; 4]), frame(8, 1, &[0; 4])].concat();
+        // A large answer, and events each of which comes alone.
+        for frame_bytes in [16_384 + HEAD_BYTES, 64] {
+            let mut meter = Meter::new();
+            meter.see(PREFACE).expect("the preface");
+            for _ in 0..FRAMES {
+                meter.on_written(frame_bytes);
+                assert_eq!(meter.see(&updates), Ok(()), "{frame_bytes}");
+            }
+        }
+        // All of a large window at once, after a while.
+        let mut meter = Meter::new();
+        meter.see(PREFACE).expect("the preface");
+        meter.on_written(64 * 1024 * 1024);
+        let all = updates.repeat(64 * 1024 * 1024 / 16_384);
+        assert_eq!(meter.see(&all), Ok(()));
+        // What was written is good for so many and no more.
+        let flood = updates.repeat(HTTP2_UNACKNOWLEDGED_BYTES_MAX / HTTP2_ACKNOWLEDGED_BYTES_MIN);
+        assert_eq!(meter.see(&flood), Err(Violation::Flood));
+    }
+
+    #[test]
+    fn who_gives_up_each_of_its_streams_is_no_flood() {
+        let mut meter = Meter::new();
+        meter.see(PREFACE).expect("the preface");
+        let one = |stream: u32, kind: u8| {
+            let [a, b, c, d] = stream.to_be_bytes();
+            [0, 0, 4, kind, 4, a, b, c, d, 0, 0, 0, 8]
+        };
+        for round in 0..1_000 {
+            let streams = (0..HTTP2_STREAMS_MAX).map(|n| 2 * (round * HTTP2_STREAMS_MAX + n) + 1);
+            for kind in [1, 3] {
+                let frames: Vec<u8> =
+                    streams.clone().flat_map(|stream| one(stream, kind)).collect();
+                assert_eq!(meter.see(&frames), Ok(()));
+            }
+        }
+        // Streams long gone, however many of them, are not to be given up again and again.
+        let flood: Vec<u8> = (0..300).flat_map(|n| one(2 * n + 1, 3)).collect();
+        assert_eq!(meter.see(&flood.repeat(1_000)), Err(Violation::Flood));
     }
 }
