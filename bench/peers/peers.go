@@ -5,6 +5,6 @@
 package peers
 
 import (
-	_ "github.com/centrifugal/centrifugo/v5"
+	_ "github.com/centrifugal/centrifugo/v6"
 	_ "github.com/dunglas/mercure/cmd/mercure"
 )

@@ -37,7 +37,7 @@ const MEASUREMENTS: &[&str] = &[
 
 /// What of the module in `bench/peers` is built.
 const PEERS: &[&str] =
-    &["github.com/centrifugal/centrifugo/v5", "github.com/dunglas/mercure/cmd/mercure"];
+    &["github.com/centrifugal/centrifugo/v6", "github.com/dunglas/mercure/cmd/mercure"];
 
 /// Without it Mercure's module builds only as a part of another server.
 const PEERS_TAGS: &str = "deprecated_server";

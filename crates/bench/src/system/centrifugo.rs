@@ -81,24 +81,32 @@ fn opening(subscriptions: &Value, transport: Transport) -> Opening {
 
 fn configuration(address: SocketAddr, launch: &Launch<'_>) -> Value {
     let mut configuration = json!({
-        "address": address.ip().to_string(),
-        "port": address.port().to_string(),
-        "log_level": "error",
-        "uni_sse": true,
-        "uni_websocket": true,
-        "api_insecure": true,
-        "allow_anonymous_connect_without_token": true,
-        "allow_subscribe_for_client": true,
-        "allow_subscribe_for_anonymous": true,
-        "history_size": EVENTS_KEPT,
-        "history_ttl": "1h",
-        "force_recovery": true,
-        "client_recovery_max_publication_limit": EVENTS_KEPT,
+        "http_server": {
+            "address": address.ip().to_string(),
+            "port": address.port().to_string(),
+        },
+        "log": { "level": "error" },
+        "uni_sse": { "enabled": true },
+        "uni_websocket": { "enabled": true },
+        "http_api": { "insecure": true },
+        "client": {
+            "allow_anonymous_connect_without_token": true,
+            "recovery_max_publication_limit": EVENTS_KEPT,
+        },
+        "channel": { "without_namespace": {
+            "allow_subscribe_for_client": true,
+            "allow_subscribe_for_anonymous": true,
+            "history_size": EVENTS_KEPT,
+            "history_ttl": "1h",
+            "force_recovery": true,
+        } },
     });
     if let Some(certificate) = launch.certificate {
-        configuration["tls"] = true.into();
-        configuration["tls_cert"] = certificate.chain.display().to_string().into();
-        configuration["tls_key"] = certificate.key.display().to_string().into();
+        configuration["http_server"]["tls"] = json!({
+            "enabled": true,
+            "cert_pem_file": certificate.chain.display().to_string(),
+            "key_pem_file": certificate.key.display().to_string(),
+        });
     }
     configuration
 }
