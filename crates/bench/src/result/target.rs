@@ -57,7 +57,7 @@ const TARGETS: &[Target] = &[
         workload: "idle",
         parameters: &[("tls", "true")],
         figure: "pss_growth_bytes_per_connection",
-        bound: Bound::Most(10_000.0),
+        bound: Bound::Most(4_500.0),
     },
     Target {
         workload: "fanout",
