@@ -347,7 +347,7 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 pub const HEADERS_MAX: usize = 64;
 /// Time that a client has to send a request's head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a client to take a refusal, and to stop sending.
+/// Time for a client to take a refusal, and to stop sending; for an answer to begin once it has.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a body that run into the void once it has been answered.
 pub const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;

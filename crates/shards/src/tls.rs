@@ -71,6 +71,11 @@ impl TlsSession {
         !self.unsent.is_empty()
     }
 
+    /// Whether the peer has said something, or ended, that nobody has read.
+    pub fn has_read_ahead(&self) -> bool {
+        !self.unread.is_empty() || self.has_peer_ended
+    }
+
     /// Goes on with the handshake until it is done. Where the socket would block,
     /// [`holds_bytes`](Self::holds_bytes) says what is waited for.
     pub fn shake_hands(&mut self, socket: &mut (impl Read + Write)) -> io::Result<()> {

@@ -31,6 +31,26 @@ fn an_offer_to_upgrade_to_something_else_is_passed_over() {
 }
 
 #[test]
+fn who_closes_its_half_behind_a_request_gets_the_answer() {
+    let server = Server::start();
+    let health = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let publish = "POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n7";
+    for (requests, statuses) in [
+        (health.to_owned(), &[200][..]),
+        (publish.to_owned(), &[201]),
+        ([publish, health].concat(), &[201, 200]),
+    ] {
+        let mut raw = Raw::connect(server.address());
+        raw.send(&requests);
+        raw.close_half();
+        for status in statuses {
+            assert_eq!(raw.answer().status, *status, "{requests}");
+        }
+        assert_eq!(raw.rest(), b"", "nothing follows {requests}");
+    }
+}
+
+#[test]
 fn a_head_that_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
     let server = Server::start();
     let chunked = "0\r\n\r\n";

@@ -157,17 +157,21 @@ fn polls_of_a_large_state_topic_are_whole_while_it_changes() {
 fn a_poll_whose_client_has_gone_is_over() {
     let mut server = Server::start();
     let address = server.address();
-    for _ in 0..20 {
-        let mut socket = TcpStream::connect(address).expect("a connection");
-        let head = "GET /v1/events?topic=a&wait=60s HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n";
-        socket.write_all(head.as_bytes()).expect("written");
-        while polls_waiting(address) == 0 {
-            std::thread::yield_now();
-        }
-        drop(socket);
-        while polls_waiting(address) > 0 {
-            std::thread::yield_now();
-        }
+    let head =
+        "GET /v1/events?topic=a&wait=60s HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n";
+    let sockets: Vec<TcpStream> = (1..=20)
+        .map(|waiting| {
+            let mut socket = TcpStream::connect(address).expect("a connection");
+            socket.write_all(head.as_bytes()).expect("written");
+            while polls_waiting(address) < waiting {
+                std::thread::yield_now();
+            }
+            socket
+        })
+        .collect();
+    drop(sockets);
+    while polls_waiting(address) > 0 {
+        std::thread::yield_now();
     }
     server.end();
 }

@@ -94,6 +94,20 @@ fn requests_and_streams_are_served_over_every_version() {
 }
 
 #[test]
+fn an_end_right_behind_the_request_of_a_stream_is_noticed() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &["--heartbeat-interval", "200ms"]);
+    let mut raw = authority.connect(server.address());
+    // One flight, and TCP stays open.
+    let session = &mut raw.stream().conn;
+    session.writer().write_all(FOLLOW.as_bytes()).expect("room");
+    session.send_close_notify();
+    raw.stream().flush().expect("the server reads");
+    let has_ended = (0..50).any(|_| raw.some().map_or(true, |some| some.is_empty()));
+    assert!(has_ended, "heartbeats go on");
+}
+
+#[test]
 fn a_client_that_does_not_trust_the_certificate_is_none() {
     let server = Server::start_with_tls(&Authority::new(), &[]);
     let stranger = Authority::new();

@@ -17,6 +17,8 @@ use super::answer::Keep;
 pub(super) struct Progress {
     /// Whether hyper has bytes that it has not written out.
     holds_bytes: AtomicBool,
+    /// Whether something has been written since the last head.
+    has_begun_answer: AtomicBool,
     /// Whether a body was answered that has not been read to its end.
     is_unread: AtomicBool,
     /// Whether a head has begun that is not complete.
@@ -38,6 +40,7 @@ struct Turn {
 impl Progress {
     pub(super) fn on_write(&self) {
         self.holds_bytes.store(true, Ordering::Relaxed);
+        self.has_begun_answer.store(true, Ordering::Relaxed);
     }
 
     /// hyper flushes a socket only when its own buffer is empty.
@@ -47,6 +50,10 @@ impl Progress {
 
     pub(super) fn is_flushed(&self) -> bool {
         !self.holds_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_begun_answer(&self) -> bool {
+        self.has_begun_answer.load(Ordering::Relaxed)
     }
 
     pub(super) fn on_unread(&self) {
@@ -63,6 +70,7 @@ impl Progress {
 
     /// hyper gets a whole head.
     pub(super) fn on_head(&self) {
+        self.has_begun_answer.store(false, Ordering::Relaxed);
         self.has_begun_head.store(false, Ordering::Relaxed);
         self.turn.lock().expect("not poisoned").is_hypers = true;
     }

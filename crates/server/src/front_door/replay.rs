@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bellwire_model::limits::STALL_TIMEOUT;
+use bellwire_model::limits::{LINGER_TIMEOUT, STALL_TIMEOUT};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
@@ -29,6 +29,8 @@ pub(super) struct Replay {
     progress: Arc<Progress>,
     /// Runs while the peer takes no byte.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Runs once the peer has ended its half while it is owed an answer.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 /// What hyper is given next.
@@ -52,7 +54,7 @@ impl Replay {
     /// Lets everything through.
     pub(super) fn open(held: Vec<u8>, stream: Stream) -> Self {
         let (stage, progress) = (Stage::Body(Body::Endless), Arc::default());
-        Self { held, given: 0, head_left: 0, stage, stream, progress, stall: None }
+        Self { held, given: 0, head_left: 0, stage, stream, progress, stall: None, end: None }
     }
 
     pub(super) fn progress(&self) -> Arc<Progress> {
@@ -129,10 +131,27 @@ impl Replay {
             let mut read = ReadBuf::new(&mut scratch);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
             if read.filled().is_empty() {
-                return Poll::Ready(Ok(false));
+                return self.poll_end(context).map(|()| Ok(false));
             }
             self.held.extend_from_slice(read.filled());
         }
+    }
+
+    /// Ready once hyper may see that the peer has ended its half: it drops what is under way then,
+    /// and a client may say with it that this was its last request. One that has gone is given up
+    /// a moment later, or by what is written to it.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let is_hypers_turn = self.progress.poll_turn(context).is_pending();
+        if is_hypers_turn && !self.progress.has_begun_answer() {
+            let end = self.end.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
+            ready!(end.as_mut().poll(context));
+        } else if is_hypers_turn || !self.progress.is_flushed() {
+            // A flush wakes.
+            self.end.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
+            return Poll::Pending;
+        }
+        self.end = None;
+        Poll::Ready(())
     }
 
     /// Gives some of what comes, be it held or yet to be read.
@@ -241,6 +260,9 @@ impl AsyncWrite for Replay {
         self.progress.on_flush();
         // TLS holds bytes back while the socket is full.
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if flushed.is_ready() && self.end.is_some() {
+            context.waker().wake_by_ref();
+        }
         self.watched(context, flushed)
     }
 

@@ -87,10 +87,16 @@ impl Shard {
                 tracing::error!(%error, "The journal cannot be read; subscribers are sent away.");
                 let problem = Problem::from(error);
                 for token in waiting {
-                    let connection = self.connections.get_mut(token);
-                    if let Some(collector) =
-                        connection.and_then(|it| it.outlet.socket.collector_mut())
-                    {
+                    let Some(connection) = self.connections.get_mut(token) else { continue };
+                    let needs_page = |it: &Subscription| {
+                        it.delivery.lane() == lane && it.delivery.offset() == after
+                    };
+                    if !connection.subscriptions().any(needs_page) {
+                        // The slot is somebody else's by now, or it needs another page.
+                        self.resume([token]);
+                        continue;
+                    }
+                    if let Some(collector) = connection.outlet.socket.collector_mut() {
                         collector.refuse(&problem);
                     }
                     self.close(token);

@@ -2,6 +2,7 @@
 
 use bellwire_hub::{Begin, Gap, LaneEnd, LaneId, LaneKey, Start};
 use bellwire_journal::Bounds;
+use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
 use bellwire_model::{EffectiveFilter, Grants, PacedFilter};
 use bellwire_process::clock::ticks;
 use bellwire_wire::Control;
@@ -72,6 +73,13 @@ impl Shard {
         let registry = self.poll.registry();
         if let Err(error) = connection.outlet.socket.register(registry, mio::Token(token)) {
             tracing::warn!(%error, "The poll does not take a connection; it is closed.");
+            return self.close(token);
+        }
+        if connection.outlet.socket.has_read_ahead()
+            && connection.websocket.is_none()
+            && connection.drop_input(self.input.scratch(), IDLE_INPUT_BYTES_MAX).is_err()
+        {
+            // Its end came right behind the request: no event of the poll would tell.
             return self.close(token);
         }
         if connection.websocket.is_some() && !early.is_empty() {

@@ -87,6 +87,14 @@ impl Socket {
         }
     }
 
+    /// Whether it has taken in what nobody has read, of which the descriptor shows nothing.
+    pub(super) fn has_read_ahead(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Pair(_) | Self::Collector(_) => false,
+            Self::Tls(tls) => tls.session.has_read_ahead(),
+        }
+    }
+
     /// Tells the peer that nothing follows.
     pub(super) fn end(&mut self) {
         // Where that fails the connection has ended already.

@@ -1,5 +1,6 @@
 //! A shard on the bench: turned by hand, over real sockets, with what it does counted.
 
+mod catch_up;
 mod greedy;
 mod heartbeats;
 mod moved;
