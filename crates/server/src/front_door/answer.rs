@@ -3,8 +3,8 @@
 //! that wait for clients included, it keeps until the last of its pieces has gone.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -19,6 +19,9 @@ use crate::problem::Refused;
 pub(super) trait Keep: Send + Sync + Unpin + 'static {
     /// Bytes of one piece: hyper lets go of each before it asks for the next.
     const PIECE_BYTES_MAX: usize;
+    /// Where hyper may be done with an answer before its last piece has gone, and nobody is left to
+    /// give up on it, a large one ends after that.
+    const ENDS_ONCE_GONE: bool = false;
 
     /// hyper has a piece.
     fn on_piece(&self) {}
@@ -52,22 +55,75 @@ pub(super) struct Answer<K: Keep> {
     body: Body,
     /// What is left of the last frame.
     rest: Bytes,
+    /// Whether the body has no more frames.
+    is_over: bool,
     kept: Arc<Kept<K>>,
 }
 
 #[derive(Debug)]
 struct Kept<K> {
     keep: K,
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
+    waiting: Mutex<Waiting>,
+}
+
+/// The pieces that have not gone.
+#[derive(Debug, Default)]
+struct Waiting {
+    pieces: usize,
+    /// Who waits for the last of them.
+    waker: Option<Waker>,
+}
+
+impl<K: Keep> Kept<K> {
+    fn is_to_end_later(&self) -> bool {
+        self.awaits_pieces() && self.waiting.lock().expect("not poisoned").pieces > 0
+    }
+
+    /// Ready once the answer may end.
+    fn poll_end(&self, context: &Context<'_>) -> Poll<()> {
+        if !self.awaits_pieces() {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.waiting.lock().expect("not poisoned");
+        if waiting.pieces == 0 {
+            return Poll::Ready(());
+        }
+        waiting.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn awaits_pieces(&self) -> bool {
+        K::ENDS_ONCE_GONE && self.place.is_some()
+    }
+
+    fn on_piece(&self) {
+        self.keep.on_piece();
+        if self.awaits_pieces() {
+            self.waiting.lock().expect("not poisoned").pieces += 1;
+        }
+    }
+
+    fn on_piece_gone(&self) {
+        self.keep.on_piece_gone();
+        if self.awaits_pieces() {
+            let mut waiting = self.waiting.lock().expect("not poisoned");
+            waiting.pieces -= 1;
+            let waker = if waiting.pieces == 0 { waiting.waker.take() } else { None };
+            drop(waiting);
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
 }
 
 impl<K: Keep> Answer<K> {
-    fn new(body: Body, keep: K, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { body, rest: Bytes::new(), kept: Arc::new(Kept { keep, _place: place }) }
+    pub(super) fn new(body: Body, keep: K, place: Option<OwnedSemaphorePermit>) -> Self {
+        let kept = Arc::new(Kept { keep, place, waiting: Mutex::default() });
+        Self { body, rest: Bytes::new(), is_over: false, kept }
     }
 
     fn piece(&self, bytes: Bytes) -> Piece<K> {
-        self.kept.keep.on_piece();
+        self.kept.on_piece();
         Piece { bytes, kept: Arc::clone(&self.kept) }
     }
 }
@@ -80,9 +136,13 @@ impl<K: Keep> hyper::body::Body for Answer<K> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece<K>>, axum::Error>>> {
+        if self.is_over {
+            return self.kept.poll_end(context).map(|()| None);
+        }
         if self.rest.is_empty() {
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)?) else {
-                return Poll::Ready(None);
+                self.is_over = true;
+                return self.kept.poll_end(context).map(|()| None);
             };
             match frame.into_data() {
                 Ok(bytes) => self.rest = bytes,
@@ -97,7 +157,7 @@ impl<K: Keep> hyper::body::Body for Answer<K> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream() && !self.kept.is_to_end_later()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -120,7 +180,7 @@ pub(super) struct Piece<K: Keep> {
 
 impl<K: Keep> Drop for Piece<K> {
     fn drop(&mut self) {
-        self.kept.keep.on_piece_gone();
+        self.kept.on_piece_gone();
     }
 }
 

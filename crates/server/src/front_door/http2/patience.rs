@@ -69,6 +69,8 @@ pub(super) struct Taking {
 impl Keep for Taking {
     /// One frame.
     const PIECE_BYTES_MAX: usize = CARRY_BYTES_MAX;
+    /// h2 may have the last piece for as long as the client gives it no window.
+    const ENDS_ONCE_GONE: bool = true;
 
     fn on_piece(&self) {
         self.pace.given.fetch_add(1, Ordering::Relaxed);
@@ -127,10 +129,19 @@ impl<F> Drop for Watched<F> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::future::pending;
 
-    use tokio::time::Instant;
+    use axum::body::Body;
+    use hyper::Response;
+    use hyper::server::conn::http2;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::Semaphore;
+    use tokio::time::{Instant, timeout};
 
+    use super::super::super::answer::Answer;
     use super::super::Activity;
     use super::*;
 
@@ -172,5 +183,78 @@ mod tests {
         let (begun, silence) = (Instant::now(), STALL_TIMEOUT * 3);
         run(move |_| sleep(silence)).await;
         assert_eq!(begun.elapsed(), silence);
+    }
+
+    const DATA: u8 = 0;
+    const RST_STREAM: u8 = 3;
+    const WINDOW_UPDATE: u8 = 8;
+    const END_STREAM: u8 = 1;
+
+    /// Asks for one answer on stream 1, with so much of a window for it.
+    async fn ask(client: &mut DuplexStream, window: u32) {
+        let settings = [b"\0\0\x06\x04\0\0\0\0\0\0\x04".as_slice(), &window.to_be_bytes()].concat();
+        let get = b"\0\0\x03\x01\x05\0\0\0\x01\x82\x84\x86";
+        let all = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", settings.as_slice(), get].concat();
+        client.write_all(&all).await.expect("it reads");
+    }
+
+    /// The kind, the flags and the length of the next frame on stream 1.
+    async fn next(client: &mut DuplexStream) -> (u8, u8, usize) {
+        loop {
+            let mut head = [0; 9];
+            client.read_exact(&mut head).await.expect("a frame");
+            let [a, b, c, kind, flags, .., stream] = head;
+            let length = u32::from_be_bytes([0, a, b, c]) as usize;
+            client.read_exact(&mut vec![0; length]).await.expect("all of it");
+            if stream == 1 {
+                return (kind, flags, length);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_the_last_byte_of_a_large_answer_is_given_up() {
+        const ANSWER_BYTES: u32 = 20_000;
+        for takes_the_last in [false, true] {
+            let (activity, places) = (Arc::new(Activity::default()), Arc::new(Semaphore::new(1)));
+            let patience = Patience::default();
+            let (own, requests, all) =
+                (patience.clone(), Arc::clone(&activity), Arc::clone(&places));
+            let service = service_fn(move |_| {
+                let (own, busy) = (own.clone(), Arc::new(requests.enter()));
+                let place = Arc::clone(&all).try_acquire_owned().expect("free");
+                async move {
+                    let body = Body::from(vec![7; ANSWER_BYTES as usize]);
+                    let answer = Answer::new(body, own.keep(busy), Some(place));
+                    Ok::<_, Infallible>(Response::new(answer))
+                }
+            });
+            let (mut client, server) = duplex(1 << 20);
+            let server =
+                http2::Builder::new(patience).serve_connection(TokioIo::new(server), service);
+            let server = tokio::spawn(server);
+
+            ask(&mut client, ANSWER_BYTES - 1).await;
+            let mut taken = 0;
+            while taken < ANSWER_BYTES as usize - 1 {
+                let (kind, _, length) = next(&mut client).await;
+                taken += if kind == DATA { length } else { 0 };
+            }
+            assert_eq!(places.available_permits(), 0);
+            let begun = Instant::now();
+            if takes_the_last {
+                let update = [0, 0, 4, WINDOW_UPDATE, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+                client.write_all(&update).await.expect("it reads");
+                assert_eq!(next(&mut client).await, (DATA, 0, 1));
+                assert_eq!(next(&mut client).await, (DATA, END_STREAM, 0));
+            } else {
+                let reset = timeout(2 * STALL_TIMEOUT, next(&mut client)).await;
+                assert_eq!(reset.expect("it is given up").0, RST_STREAM);
+                assert!(begun.elapsed() >= STALL_TIMEOUT);
+            }
+            assert_eq!((places.available_permits(), activity.since(1)), (1, None));
+            drop(client);
+            server.await.expect("no panic").ok();
+        }
     }
 }
