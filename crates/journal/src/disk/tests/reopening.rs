@@ -118,15 +118,20 @@ fn a_file_of_format_1_gets_its_records() {
     let offset = rig.append_one(plain("a", "x")).offset;
     rig.journal.close().unwrap();
     drop(rig);
-    let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
-    connection.execute_batch(FORMAT_1).unwrap();
-    drop(connection);
-    std::fs::remove_file(folder.path().join(witness::FILE)).unwrap();
+    make_older(&folder, FORMAT_1);
     let rig = open(options(folder.path()));
     records::write(&*rig.journal, &[("a", Some("1"))]).unwrap();
     assert_eq!(rig.journal.bounds().tail, offset);
     assert_eq!(rig.texts("**"), ["x"]);
     assert_eq!(records::texts(&*rig.journal, "").len(), 1);
+}
+
+/// Makes a journal that is closed what it was in an older format.
+fn make_older(folder: &TempDir, format: &str) {
+    let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
+    connection.execute_batch(format).unwrap();
+    drop(connection);
+    std::fs::remove_file(folder.path().join(witness::FILE)).unwrap();
 }
 
 /// Makes a file what it was in format 2.
@@ -151,10 +156,7 @@ fn a_file_of_format_2_is_as_it_was_and_goes_on() {
     rig.journal.close().unwrap();
     let before = portrait(&rig);
     drop(rig);
-    let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
-    connection.execute_batch(FORMAT_2).unwrap();
-    drop(connection);
-    std::fs::remove_file(folder.path().join(witness::FILE)).unwrap();
+    make_older(&folder, FORMAT_2);
     for _ in 0..2 {
         let rig = open(with());
         assert_eq!(portrait(&rig), before);
@@ -176,8 +178,7 @@ fn a_start_that_is_killed_while_it_upgrades_is_no_damage() {
     rig.journal.close().unwrap();
     drop(rig);
     let file = folder.path().join(schema::FILE);
-    Connection::open(&file).unwrap().execute_batch(FORMAT_1).unwrap();
-    std::fs::remove_file(folder.path().join(witness::FILE)).unwrap();
+    make_older(&folder, FORMAT_1);
     let connection = store::connect(&file).unwrap();
     let copy = killed(&folder);
     drop(connection);
