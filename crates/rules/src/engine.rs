@@ -252,6 +252,7 @@ impl Engine {
                 self.untaken.note(place, refusal);
             }
         }
+        self.settle();
         // 2. What ends or moves: series that leave the lookback, parts that asked to be woken,
         //    alerts that were pending or kept for long enough.
         let silent = self.expire();
@@ -285,6 +286,7 @@ impl Engine {
             }
             for part in &parts {
                 self.evaluate(*part, changes);
+                self.settle();
                 self.parts.end_evaluation(*part, &self.rules.get(part.rule).shape);
             }
             self.parts.end_level(level, parts);

@@ -4,6 +4,7 @@
 //! series have small numbers; those of one metric are found without looking at the others.
 
 mod pairs;
+mod points;
 mod snapshot;
 
 use std::hash::BuildHasher;
@@ -13,6 +14,7 @@ use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use self::pairs::{PairId, Pairs};
+pub(crate) use self::points::Points;
 pub(crate) use self::snapshot::{SeriesCopy, Size, Snapshot, Wanted};
 use crate::selector::Selector;
 
@@ -63,32 +65,6 @@ struct Series {
     points: Points,
     /// Where it stands among the series of its metric.
     place: u32,
-}
-
-/// Samples of one series in the order of their times, each time once.
-#[derive(Debug, Default)]
-pub(crate) struct Points {
-    held: Held,
-    /// How many of them are stale markers, and how many are lower than the one before.
-    uneven: u32,
-}
-
-#[derive(Debug)]
-enum Held {
-    /// The only one: most series have no more.
-    One(Point),
-    Window {
-        points: Vec<Point>,
-        /// How many at the front no longer count. They are moved out of the way when there is no
-        /// more room, so that what counts lies in one piece.
-        gone: u32,
-    },
-}
-
-impl Default for Held {
-    fn default() -> Self {
-        Self::Window { points: Vec::new(), gone: 0 }
-    }
 }
 
 impl Storage {
@@ -245,137 +221,16 @@ impl Storage {
     }
 }
 
-impl Points {
-    /// Adds a sample in its place. Of two with one time the last counts.
-    pub(crate) fn add(&mut self, point: Point) {
-        let before = self.as_slice().last().copied();
-        if before.is_none_or(|last| last.time < point.time) {
-            self.uneven += unevenness(before, point);
-            self.push(point);
-            return;
-        }
-        let (points, gone) = self.window();
-        let held = &points[gone..];
-        let found = held.binary_search_by_key(&point.time, |held| held.time);
-        let (at, replaced) = match found {
-            Ok(at) => (at, Some(held[at])),
-            Err(at) => (at, None),
-        };
-        // What is next to it alone changes.
-        let before = at.checked_sub(1).map(|before| held[before]);
-        let after = held.get(at + usize::from(replaced.is_some())).copied();
-        let of = |middle: Option<Point>| {
-            let behind = middle.or(before);
-            middle.map_or(0, |middle| unevenness(before, middle))
-                + after.map_or(0, |after| unevenness(behind, after))
-        };
-        let (less, more) = (of(replaced), of(Some(point)));
-        match found {
-            Ok(at) => points[gone + at] = point,
-            Err(at) => points.insert(gone + at, point),
-        }
-        self.uneven = self.uneven - less + more;
-    }
-
-    /// Makes a sample the only one.
-    pub(crate) fn replace(&mut self, point: Point) {
-        *self = Self { held: Held::One(point), uneven: unevenness(None, point) };
-    }
-
-    /// Drops every sample at or before a time.
-    pub(crate) fn forget_until(&mut self, time: i64) {
-        let held = self.as_slice();
-        let (mut dropped, mut less) = (0, 0);
-        while let Some(point) = held.get(dropped).filter(|point| point.time <= time) {
-            let next = held.get(dropped + 1);
-            less += u32::from(point.is_stale_marker());
-            less += u32::from(next.is_some_and(|next| next.value < point.value));
-            dropped += 1;
-        }
-        if dropped > 0 {
-            self.uneven -= less;
-            self.window();
-            if let Held::Window { gone, .. } = &mut self.held {
-                *gone += dropped as u32;
-            }
-        }
-    }
-
-    /// Drops the oldest of them, an eighth: there is no room for a longer window. Says how many.
-    pub(crate) fn shorten(&mut self) -> usize {
-        let held = self.as_slice();
-        let Some(last) = (held.len() / 8).checked_sub(1) else { return 0 };
-        let time = held[last].time;
-        self.forget_until(time);
-        last + 1
-    }
-
-    /// Whether one more sample takes more memory.
-    pub(crate) fn is_full(&self) -> bool {
-        match &self.held {
-            Held::One(_) => true,
-            Held::Window { points, gone } => points.len() == points.capacity() && *gone == 0,
-        }
-    }
-
-    /// Bytes that a window takes.
-    pub(crate) fn bytes(&self) -> usize {
-        match &self.held {
-            Held::One(_) => 0,
-            Held::Window { points, .. } => points.capacity() * SAMPLE_BYTES,
-        }
-    }
-
-    pub(crate) fn as_slice(&self) -> &[Point] {
-        match &self.held {
-            Held::One(point) => std::slice::from_ref(point),
-            Held::Window { points, gone } => &points[*gone as usize..],
-        }
-    }
-
-    /// Whether none is a stale marker, and none lower than the one before.
-    pub(crate) fn rise(&self) -> bool {
-        self.uneven == 0
-    }
-
-    /// Adds a sample behind the others.
-    fn push(&mut self, point: Point) {
-        let (points, gone) = self.window();
-        if points.len() == points.capacity() && gone > 0 {
-            points.drain(..gone);
-            points.shrink_to(points.len() * 2);
-            if let Held::Window { gone, .. } = &mut self.held {
-                *gone = 0;
-            }
-        }
-        let (points, _) = self.window();
-        grow_by_little(points);
-        points.push(point);
-    }
-
-    /// As a window, with how many at the front no longer count.
-    fn window(&mut self) -> (&mut Vec<Point>, usize) {
-        if let Held::One(point) = self.held {
-            self.held = Held::Window { points: vec![point], gone: 0 };
-        }
-        match &mut self.held {
-            Held::Window { points, gone } => (points, *gone as usize),
-            Held::One(_) => unreachable!("it was made a window a line ago"),
-        }
-    }
-}
-
-/// What a sample behind another adds to what is uneven.
-fn unevenness(before: Option<Point>, point: Point) -> u32 {
-    let falls = before.is_some_and(|before| point.value < before.value);
-    u32::from(point.is_stale_marker()) + u32::from(falls)
-}
-
 /// Makes room for one more. What there is very much of is not doubled: half of it would be empty.
 pub(crate) fn grow_by_little<T>(list: &mut Vec<T>) {
     if list.len() == list.capacity() {
-        list.reserve_exact((list.len() / 8).max(4));
+        list.reserve_exact(room_by_little(list.len()));
     }
+}
+
+/// How much room a list of so many gets for more.
+fn room_by_little(len: usize) -> usize {
+    (len / 8).max(4)
 }
 
 /// The newest of samples at or before a time, with its place.
@@ -384,36 +239,5 @@ pub(crate) fn newest_at(points: &[Point], time: i64) -> Option<usize> {
     match points.last() {
         Some(last) if last.time <= time => Some(points.len() - 1),
         _ => points.partition_point(|point| point.time <= time).checked_sub(1),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn what_is_uneven_is_known_however_samples_come(
-            added in prop::collection::vec((0..40_i64, 0..6_u8), 1..80),
-            forgotten in prop::collection::vec(0..45_i64, 80),
-        ) {
-            let mut points = Points::default();
-            for ((time, value), until) in added.into_iter().zip(forgotten) {
-                let value = if value == 5 { STALE } else { f64::from(value) };
-                points.add(Point { time, value });
-                if until < 20 {
-                    points.forget_until(until);
-                } else if until == 20 {
-                    points.shorten();
-                }
-                let held = points.as_slice();
-                let before = |at: usize| at.checked_sub(1).map(|before| held[before]);
-                let all = held.iter().enumerate().map(|(at, point)| unevenness(before(at), *point));
-                prop_assert_eq!(points.uneven, all.sum::<u32>());
-                prop_assert!(held.is_sorted_by(|one, other| one.time < other.time));
-            }
-        }
     }
 }

@@ -37,9 +37,8 @@ fn windows_lose_their_oldest_samples_where_all_take_as_much_as_they_may() {
         let samples: Vec<Sample> =
             (0..4).map(|series| sample(series, 1.0, second * 1_000)).collect();
         engine.apply(Timestamp::from_ms(second * 1_000), &samples);
-        // A window that has room grows by an eighth at most, and one that is small has its room.
         let bytes = engine.figures().samples_kept_bytes;
-        assert!(bytes < BYTES_MAX + 4 * BYTES_MAX / 8, "{bytes} after {second} s");
+        assert!(bytes <= BYTES_MAX, "{bytes} after {second} s");
     }
     let figures = engine.figures();
     // 12,000 samples of 16 bytes came, and some 64 KiB are there.
@@ -50,6 +49,50 @@ fn windows_lose_their_oldest_samples_where_all_take_as_much_as_they_may() {
     let last = engine.apply(Timestamp::from_ms(3_000_000), &[sample(0, 1.0, 3_000_000)]);
     let counted = recorded(&last)[0].1;
     assert!((500.0..2_000.0).contains(&counted), "{counted}");
+}
+
+#[test]
+fn a_backlog_is_kept_within_what_windows_may_take_whatever_its_order() {
+    const BYTES_MAX: usize = 64 * 1024;
+    const COUNT: i64 = 4_000;
+    let orders: [(&str, Vec<i64>); 3] = [
+        ("oldest first", (0..COUNT).collect()),
+        ("newest first", (0..COUNT).rev().collect()),
+        // The two have no divisor in common.
+        ("in no order", (0..COUNT).map(|nth| nth * 1_237 % COUNT).collect()),
+    ];
+    for (order, seconds) in orders {
+        let settings = Settings { samples_kept_bytes_max: BYTES_MAX, ..Settings::default() };
+        let mut engine = engine("{record: r, expr: 'min_over_time(x[30d])'}", settings);
+        let now = Timestamp::from_ms(COUNT * 1_000);
+        let all = |value: f64, ms: i64| (0..4).map(move |series| sample(series, value, ms));
+        engine.apply(now, &all(COUNT as f64, now.as_ms()).collect::<Vec<_>>());
+        for some in seconds.chunks(70) {
+            let late = some.iter().flat_map(|second| all(*second as f64, second * 1_000));
+            engine.apply(now, &late.collect::<Vec<_>>());
+            let bytes = engine.figures().samples_kept_bytes;
+            assert!(bytes <= BYTES_MAX, "{bytes} where they come {order}");
+        }
+        let cut = engine.figures().cut;
+        let (rule, series) = cut.last.expect("a window was cut");
+        assert_eq!((&*rule.alert, series.metric_name()), ("r", Some("x")));
+        // What is kept are the newest, and nearly as many as there is room for.
+        let mut kept = 0;
+        for series in 0..4 {
+            let value = |function: &str| {
+                let plan = Plan::parse(&format!("{function}_over_time(x{{s='{series}'}}[30d])"));
+                let conventions = Conventions::default();
+                let answer = query(&plan.expect("a plan"), engine.storage(), &conventions, now);
+                let Value::Vector(elements) = answer.expect("a value").value else { panic!() };
+                elements[0].value as i64
+            };
+            let (oldest, count) = (value("min"), value("count"));
+            assert_eq!(oldest, COUNT + 1 - count, "where they come {order}");
+            kept += count;
+        }
+        let most = (BYTES_MAX / 16) as i64;
+        assert!((most * 3 / 4..=most).contains(&kept), "{kept} where they come {order}");
+    }
 }
 
 #[test]

@@ -133,6 +133,15 @@ impl Engine {
         self.touch_series(id);
     }
 
+    /// Puts the samples in their places that came late.
+    pub(super) fn settle(&mut self) {
+        if self.series.is_unsettled() {
+            for (id, samples) in self.series.settle() {
+                self.note_cut(id, samples);
+            }
+        }
+    }
+
     /// The window of a series was cut: the rule that looks back furthest sees less than it asks for.
     pub(super) fn note_cut(&mut self, id: SeriesId, samples: usize) {
         let series = self.series.labels(id);

@@ -213,6 +213,7 @@ impl Engine {
                 }
             }
         }
+        self.settle();
         self.series.watch_restored(id, self.now);
         Some(id)
     }

@@ -1,5 +1,7 @@
 //! The series that rules select, with the samples that they may still look at.
 
+mod late;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -59,6 +61,9 @@ pub(super) struct SeriesTable {
     /// Series that ever began.
     begun: u64,
     ahead: BTreeMap<(Timestamp, SeriesId), f64>,
+    /// Samples that are older than the newest of their series, until they are put in their places
+    /// all at once.
+    late: Vec<(SeriesId, Point)>,
     /// When the lookback of a series may end, or nothing may look at it any more.
     leaving: Agenda<SeriesId>,
     /// How long a series is present after its newest sample.
@@ -99,6 +104,7 @@ impl SeriesTable {
             states: Vec::new(),
             begun: 0,
             ahead: BTreeMap::new(),
+            late: Vec::new(),
             leaving: Agenda::default(),
             lookback: settings.lookback,
             kept_bytes: 0,
@@ -198,13 +204,19 @@ impl SeriesTable {
         id
     }
 
-    /// Adds a sample that is not ahead of the time.
+    /// Adds a sample that is not ahead of the time. One that is older than the newest is seen once
+    /// all of them [are put in their places](Self::settle).
     pub(super) fn add(&mut self, id: SeriesId, reading: Reading) -> Added {
         let keep_ms = self.state(id).keep_ms;
         let point = Point { time: reading.time.as_ms(), value: reading.value };
-        let newest = self.newest(id);
-        if newest.is_some_and(|newest| point.time < newest.time.saturating_sub(keep_ms)) {
+        let oldest = point.time.saturating_sub(keep_ms);
+        let newest = self.newest(id).map_or(i64::MIN, |newest| newest.time);
+        if point.time < newest.saturating_sub(keep_ms) {
             return Added::Late;
+        }
+        if point.time < newest {
+            self.late.push((id, point));
+            return Added::Taken;
         }
         let points = self.storage.points_mut(id);
         let before = points.bytes();
@@ -214,14 +226,16 @@ impl SeriesTable {
             return Added::Taken;
         }
         let mut cut = 0;
-        if points.is_full() && self.kept_bytes >= self.kept_bytes_max {
-            points.forget_until(point.time.saturating_sub(keep_ms));
-            if points.is_full() && points.as_slice().len() >= WINDOW_SAMPLES_MIN {
+        let is_beyond =
+            |growth_bytes| growth_bytes > 0 && self.kept_bytes + growth_bytes > self.kept_bytes_max;
+        if is_beyond(points.growth_bytes()) {
+            points.forget_until(oldest);
+            if points.growth_bytes() > 0 && points.as_slice().len() >= WINDOW_SAMPLES_MIN {
                 cut = points.shorten();
             }
         }
         points.add(point);
-        points.forget_until(point.time.saturating_sub(keep_ms));
+        points.forget_until(oldest);
         self.kept_bytes = self.kept_bytes - before + points.bytes();
         if cut > 0 { Added::InPlaceOf(cut) } else { Added::Taken }
     }

@@ -20,6 +20,7 @@ impl Engine {
             if let Err(reason) = self.tick_part(part, changes) {
                 self.fail(part, reason);
             }
+            self.settle();
         }
     }
 

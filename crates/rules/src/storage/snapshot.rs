@@ -189,16 +189,6 @@ impl Left {
     }
 }
 
-impl Points {
-    /// Points in the order of their times, each time once.
-    pub(crate) fn of_sorted(points: Vec<Point>) -> Self {
-        let before = |at: usize| at.checked_sub(1).map(|before| points[before]);
-        let each = points.iter().enumerate();
-        let uneven = each.map(|(at, point)| super::unevenness(before(at), *point)).sum();
-        Self { held: super::Held::Window { points, gone: 0 }, uneven }
-    }
-}
-
 impl Storage {
     /// Whether a snapshot is open.
     pub(crate) fn has_open(&self) -> bool {

@@ -16,8 +16,9 @@ pub(crate) struct Batch {
 enum Arrival {
     /// Series, values, and how far from now they were measured.
     Samples(Vec<(usize, f64, i64)>),
-    /// One series, its values a while apart, of which the newest is so old.
-    Backlog { series: usize, values: Vec<f64>, apart_ms: i64, age_ms: i64 },
+    /// One series, its values a while apart, of which the newest is so old; each with its place in
+    /// the batch.
+    Backlog { series: usize, values: Vec<(f64, u8)>, apart_ms: i64, age_ms: i64 },
     /// What had come a few batches before, once more.
     Again(usize),
 }
@@ -29,7 +30,16 @@ pub(crate) fn batches(
 ) -> impl Strategy<Value = Vec<Batch>> {
     let shift = prop_oneof![6 => Just(0_i64), 2 => -15..0_i64, 1 => -70..-15_i64, 1 => 0..15_i64];
     let sample = (0..4_usize, values.clone(), shift);
-    let backlog = (0..4_usize, prop::collection::vec(values, 2..9), 1..9_i64, 0..50_i64);
+    let places = prop_oneof![
+        Just(vec![0; 20]),
+        Just((0..20).rev().collect()),
+        prop::collection::vec(any::<u8>(), 20),
+    ];
+    let values = prop::collection::vec(values, 2..20);
+    let values = (values, places).prop_map(|(values, places): (Vec<f64>, Vec<u8>)| {
+        values.into_iter().zip(places).collect::<Vec<(f64, u8)>>()
+    });
+    let backlog = (0..4_usize, values, 1..9_i64, 0..50_i64);
     let arrival = prop_oneof![
         8 => prop::collection::vec(sample, 1..4).prop_map(Arrival::Samples),
         1 => backlog.prop_map(|(series, values, apart_ms, age_ms)| {
@@ -51,8 +61,10 @@ pub(crate) fn batches(
                 Arrival::Backlog { series, values, apart_ms, age_ms } => {
                     let newest = now - age_ms;
                     let oldest = newest - values.len() as i64 * apart_ms;
-                    let of = |(value, nth)| sample_of(series, value, oldest + nth * apart_ms);
-                    values.into_iter().zip(1..).map(of).collect()
+                    let mut values: Vec<_> = values.into_iter().zip(1..).collect();
+                    values.sort_by_key(|((_, place), _)| *place);
+                    let of = |((value, _), nth)| sample_of(series, value, oldest + nth * apart_ms);
+                    values.into_iter().map(of).collect()
                 }
                 Arrival::Again(before) => {
                     let again = told.len().checked_sub(before + 1).map(|at| &told[at]);
