@@ -47,7 +47,7 @@ impl Which {
             Self::Main => &mut connection.main,
             Self::Added(index) => {
                 let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
-                &mut websocket.added[index].subscription
+                &mut websocket.added_mut()[index].subscription
             }
         }
     }
@@ -78,13 +78,13 @@ impl Connection {
 
     /// Its subscriptions: the main one, and those that are on their way.
     pub(super) fn subscriptions_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
-        let added = self.websocket.as_mut().map_or(&mut [][..], |websocket| &mut websocket.added);
+        let added = self.websocket.as_mut().map_or(&mut [][..], |websocket| websocket.added_mut());
         std::iter::once(&mut self.main).chain(added.iter_mut().map(|added| &mut added.subscription))
     }
 
     /// [`subscriptions_mut`](Self::subscriptions_mut), to look at.
     pub(super) fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
-        let added = self.websocket.as_ref().map_or(&[][..], |websocket| &websocket.added);
+        let added = self.websocket.as_ref().map_or(&[][..], |websocket| websocket.added());
         std::iter::once(&self.main).chain(added.iter().map(|added| &added.subscription))
     }
 
@@ -102,7 +102,7 @@ impl Connection {
 
     /// Whether subscriptions are on their way.
     pub(super) fn has_added(&self) -> bool {
-        self.websocket.as_ref().is_some_and(|websocket| !websocket.added.is_empty())
+        self.websocket.as_ref().is_some_and(|websocket| !websocket.added().is_empty())
     }
 
     /// Reads and drops what the client sends. An error says that the connection has ended, or

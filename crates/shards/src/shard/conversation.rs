@@ -32,7 +32,7 @@ impl Shard {
     /// Reads what the client of a WebSocket says, until a visit's budget is used up.
     pub(super) fn listen(&mut self, token: Token) {
         self.ledger.begin_visit(self.counts());
-        let mut unheard = std::mem::take(&mut self.websocket(token).unheard);
+        let mut unheard = self.websocket(token).take_unheard();
         if !unheard.is_empty() {
             self.hear(token, &mut unheard);
         }
@@ -69,15 +69,15 @@ impl Shard {
         let websocket = connection.websocket.as_mut().expect("only WebSockets talk");
         match connection.outlet.socket.read(scratch) {
             // It has said its last word, and may wait for ours.
-            Ok(0) if websocket.is_ending() => websocket.has_input = false,
+            Ok(0) if websocket.is_ending() => websocket.on_read_up(),
             Ok(0) => self.close(token),
             Ok(bytes) => {
-                websocket.pings_unanswered = 0;
+                websocket.on_heard();
                 self.ledger.add_read(bytes);
                 self.hear(token, &mut scratch[..bytes]);
                 return ControlFlow::Continue(());
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => websocket.has_input = false,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => websocket.on_read_up(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return ControlFlow::Continue(());
             }
@@ -95,11 +95,7 @@ impl Shard {
             if !websocket.is_open() {
                 return;
             }
-            let received = websocket.decoder.next(&mut input, &mut self.input.inflater);
-            if websocket.decoder.held_bytes() == 0 {
-                websocket.beats_incomplete = 0;
-            }
-            match received {
+            match websocket.decode(&mut input, &mut self.input.inflater) {
                 Ok(Some(received)) => self.on_received(token, received),
                 Ok(None) => return self.note_hoard(token),
                 Err(violation) => {
@@ -111,7 +107,7 @@ impl Shard {
                     && let Some(websocket) = connection.websocket.as_mut()
                     && websocket.is_open()
                 {
-                    websocket.unheard = Box::from(&*input.into_rest());
+                    websocket.keep_unheard(input.into_rest());
                     self.note_hoard(token);
                 }
                 return;
@@ -135,7 +131,7 @@ impl Shard {
 
     fn on_received(&mut self, token: Token, received: Received<'_>) {
         let websocket = self.websocket(token);
-        let asked = match (received, websocket.subprotocol) {
+        let asked = match (received, websocket.subprotocol()) {
             (Received::Ping(payload), _) => return websocket.reply(ws::pong(&payload)),
             (Received::Pong(_), _) => return,
             (Received::Close(close), _) => {
@@ -166,7 +162,7 @@ impl Shard {
     }
 
     fn on_request(&mut self, token: Token, id: Option<RequestId>, request: Request) {
-        let principal = self.websocket(token).principal;
+        let principal = self.websocket(token).principal();
         let done = match request {
             Request::Subscribe { topics, after, max_rate } => {
                 let start = match after {
@@ -234,7 +230,7 @@ impl Shard {
     /// Hands samples to the rules.
     fn take_samples(&mut self, token: Token, id: Option<RequestId>, json: &[u8]) {
         let source = self.connections[token].outlet.socket.peer().map(|address| address.ip());
-        let principal = self.websocket(token).principal;
+        let principal = self.websocket(token).principal();
         let reply = self.begin_request(token, id.clone());
         let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Sampled)));
         let requests = &self.surroundings.requests;
@@ -251,14 +247,14 @@ impl Shard {
         id: Option<RequestId>,
     ) -> impl FnOnce(Result<Done, Problem>) + Send + use<> {
         let websocket = self.websocket(token);
-        websocket.requests_in_flight += 1;
-        let (serial, handle) = (websocket.serial, self.handle.clone());
+        websocket.begin_request();
+        let (serial, handle) = (websocket.serial(), self.handle.clone());
         move |result| handle.push_answer(Answered { token, serial, id, result })
     }
 
     /// What was begun is refused at once.
     fn end_request(&mut self, token: Token, id: Option<&RequestId>, problem: &Problem) {
-        self.websocket(token).requests_in_flight -= 1;
+        self.websocket(token).end_request();
         self.refuse(token, id, problem);
     }
 
@@ -266,10 +262,11 @@ impl Shard {
     pub(super) fn take_answer(&mut self, answered: Answered) {
         let Answered { token, serial, id, result } = answered;
         let Some(connection) = self.connections.get_mut(token) else { return };
-        let Some(websocket) = connection.websocket.as_mut().filter(|it| it.serial == serial) else {
+        let Some(websocket) = connection.websocket.as_mut().filter(|it| it.serial() == serial)
+        else {
             return;
         };
-        websocket.requests_in_flight -= 1;
+        websocket.end_request();
         let id = id.as_ref();
         match result {
             Ok(Done::Published(Published::Stream { cursor, duplicate: is_duplicate })) => {
@@ -302,7 +299,7 @@ impl Shard {
             return;
         }
         let websocket = self.websocket(token);
-        websocket.reply(match websocket.subprotocol {
+        websocket.reply(match websocket.subprotocol() {
             Subprotocol::Json => ws::frame(Opcode::Text, &reply.json_for(id)),
             Subprotocol::Msgpack => ws::frame(Opcode::Binary, &reply.msgpack_for(id)),
         });

@@ -28,7 +28,7 @@ impl Shard {
         // Each is held against each.
         self.ledger.add_looks(topics.len() * topics.len());
         let asked = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
-        if self.websocket(token).added.len() >= SUBSCRIPTIONS_ADDED_MAX {
+        if self.websocket(token).added().len() >= SUBSCRIPTIONS_ADDED_MAX {
             let detail = format!(
                 "{SUBSCRIPTIONS_ADDED_MAX} subscriptions of this connection are not ready yet, the most at a time"
             );
@@ -41,13 +41,13 @@ impl Shard {
         if all.len() > FILTERS_PER_CONNECTION_MAX {
             return Err(invalid(FilterError::TooMany { filters: all.len() }));
         }
-        let grants = Grants::of(self.websocket(token).principal);
+        let grants = Grants::of(self.websocket(token).principal());
         let key = LaneKey { follows: asked, grants };
         let (subscription, gap) = self.follow(token, &key, start)?;
         let asked = key.follows;
         let covered = asked.covered(topics);
         let added = Added { subscription, covered, id: id.cloned() };
-        self.websocket(token).added.push(added);
+        self.websocket(token).add(added);
         let form = self.connections[token].outlet.form;
         let gap = gap.map(|gap| form.control(&crate::controls::gap(&gap, asked.filters()), id));
         Ok(gap)
@@ -85,8 +85,10 @@ impl Shard {
         let rest = rest.unwrap_or_else(|_| EffectiveFilter::none());
         match which {
             Which::Added(index) if kept.is_empty() => return self.cancel(token, index),
-            Which::Added(index) => self.websocket(token).added[index].covered = rest.covered(kept),
-            Which::Main => self.websocket(token).covered = rest.covered(kept),
+            Which::Added(index) => {
+                self.websocket(token).added_mut()[index].covered = rest.covered(kept);
+            }
+            Which::Main => self.websocket(token).set_covered(rest.covered(kept)),
         }
         self.narrow(token, which, &rest);
     }
@@ -102,10 +104,10 @@ impl Shard {
         let connection = &self.connections[token];
         let websocket = connection.websocket.as_ref().expect("only a WebSocket asks");
         let (subscription, covered) = match which {
-            Which::Main => (&connection.main, &websocket.covered),
+            Which::Main => (&connection.main, websocket.covered()),
             Which::Added(index) => {
-                let added = &websocket.added[index];
-                (&added.subscription, &added.covered)
+                let added = &websocket.added()[index];
+                (&added.subscription, &added.covered[..])
             }
         };
         let follows = self.hub.follows(subscription.delivery.lane());

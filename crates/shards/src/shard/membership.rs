@@ -147,7 +147,7 @@ impl Shard {
 
     /// Makes a subscription that has caught up a part of the connection's main one.
     pub(super) fn unite(&mut self, token: Token, index: usize) {
-        let added = self.websocket(token).added.swap_remove(index);
+        let added = self.websocket(token).take_added(index);
         let added_lane = added.subscription.delivery.lane();
         let mut asked: Vec<PacedFilter> = self.asked(token, Which::Main).collect();
         asked.extend(self.hub.follows(added_lane).iter().chain(added.covered));
@@ -164,7 +164,7 @@ impl Shard {
         let lane = connection.main.delivery.lane();
         subscriptions.join(self.hub.filters(lane));
         let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
-        websocket.covered = self.hub.follows(lane).covered(asked);
+        websocket.set_covered(self.hub.follows(lane).covered(asked));
         connection.main.place = self.members.join(lane, token);
         self.on_lane_end(main_lane, ends.main);
         self.on_lane_end(added_lane, ends.added);
@@ -194,7 +194,7 @@ impl Shard {
 
     /// Ends a subscription that is on its way.
     pub(super) fn cancel(&mut self, token: Token, index: usize) {
-        let added = self.websocket(token).added.swap_remove(index);
+        let added = self.websocket(token).take_added(index);
         self.unfollow(&added.subscription);
     }
 

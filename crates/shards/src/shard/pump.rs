@@ -68,7 +68,7 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
             return Ok(pumped);
         }
     }
-    let added = websocket.as_mut().map_or(&mut [][..], |websocket| &mut websocket.added[..]);
+    let added = websocket.as_mut().map_or(&mut [][..], |websocket| websocket.added_mut());
     let share = WRITE_BYTES_MAX / (1 + added.len());
     let came = Stretch { outlet, delivery: &mut main.delivery, id: None }.pump(share, tools)?;
     let main_is_complete = match came {

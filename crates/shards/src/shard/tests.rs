@@ -1,6 +1,7 @@
 //! A shard on the bench: turned by hand, over real sockets, with what it does counted.
 
 mod catch_up;
+mod conversations;
 mod greedy;
 mod heartbeats;
 mod moved;

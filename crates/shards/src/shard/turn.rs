@@ -145,7 +145,7 @@ impl Shard {
         let mut is_wanted = event.is_writable() && connection.outlet.on_writable();
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             if let Some(websocket) = &mut connection.websocket {
-                websocket.has_input = true;
+                websocket.on_readable();
                 is_wanted = true;
             } else if connection.drop_input(self.input.scratch(), IDLE_INPUT_BYTES_MAX).is_err() {
                 // One that closes its half has gone, too: it has nothing to say on such a stream.

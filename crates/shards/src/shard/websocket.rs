@@ -1,13 +1,14 @@
 //! What a WebSocket has beyond a stream: a client that talks, and is answered.
 
-use std::collections::VecDeque;
 use std::io;
 
 use bellwire_model::limits::{BEATS_INCOMPLETE_MAX, PINGS_UNANSWERED_MAX, REQUESTS_IN_FLIGHT_MAX};
 use bellwire_model::{PacedFilter, Principal};
 use bellwire_wire::request::RequestId;
-use bellwire_wire::ws::{self, CloseCode, Decoder, Role, Subprotocol};
-use bytes::{Bytes, BytesMut};
+use bellwire_wire::ws::{
+    self, CloseCode, Decoder, Inflater, Input, Received, Role, Subprotocol, Violation,
+};
+use bytes::Bytes;
 
 use super::outlet::{Account, Outlet};
 use super::subscription::Subscription;
@@ -16,35 +17,53 @@ use crate::form::WebSocketForm;
 /// The talkative half of a connection.
 #[derive(Debug)]
 pub(super) struct WebSocket {
-    pub(super) decoder: Decoder,
-    pub(super) subprotocol: Subprotocol,
+    decoder: Decoder,
+    /// What it has beside while there is any of it: most only listen.
+    talk: Option<Box<Talk>>,
     /// Whose requests these are.
-    pub(super) principal: Principal,
+    principal: Principal,
     /// Tells a reply for this connection from one for an earlier connection with the same token.
-    pub(super) serial: u32,
-    /// Subscriptions that are on their way to become part of the main one.
-    pub(super) added: Vec<Added>,
-    /// Filters of the main subscription that others of it cover: they count again when those go.
-    pub(super) covered: Vec<PacedFilter>,
-    replies: VecDeque<Bytes>,
+    serial: u32,
     /// Requests that are yet to be replied to.
-    pub(super) requests_in_flight: u16,
+    requests_in_flight: u16,
     /// Pings since the client has last been heard.
-    pub(super) pings_unanswered: u8,
+    pings_unanswered: u8,
     /// Heartbeats since which something has been incomplete.
-    pub(super) beats_incomplete: u8,
+    beats_incomplete: u8,
+    subprotocol: Subprotocol,
     /// The socket may have input that was not read yet.
-    pub(super) has_input: bool,
-    /// What was read and is yet to be listened to: a visit's budget was used up.
-    pub(super) unheard: Box<[u8]>,
+    has_input: bool,
     phase: Phase,
+}
+
+// Every WebSocket has one.
+const _: () = assert!(size_of::<WebSocket>() <= 40);
+
+/// What a conversation needs beyond what every connection does.
+#[derive(Debug, Default)]
+struct Talk {
+    /// Subscriptions that are on their way to become part of the main one.
+    added: Vec<Added>,
+    /// Filters of the main subscription that others of it cover: they count again when those go.
+    covered: Vec<PacedFilter>,
+    /// What is to be written ahead of all events.
+    replies: Vec<Bytes>,
+    /// What was read and is yet to be listened to: a visit's budget was used up.
+    unheard: Box<[u8]>,
+}
+
+impl Talk {
+    fn is_empty(&self) -> bool {
+        let Self { added, covered, replies, unheard } = self;
+        added.is_empty() && covered.is_empty() && replies.is_empty() && unheard.is_empty()
+    }
 }
 
 /// A subscription that is catching up.
 #[derive(Debug)]
 pub(super) struct Added {
     pub(super) subscription: Subscription,
-    /// As in [`WebSocket::covered`].
+    /// As [`WebSocket::covered`] is of the main one.
     pub(super) covered: Vec<PacedFilter>,
     /// The request's, if it had one.
     pub(super) id: Option<RequestId>,
@@ -65,21 +84,77 @@ impl WebSocket {
         principal: Principal,
         (form, covered): (WebSocketForm, Vec<PacedFilter>),
     ) -> Self {
-        Self {
+        let mut new = Self {
             decoder: Decoder::new(Role::Server, form.compression),
-            subprotocol: form.subprotocol,
+            talk: None,
             principal,
             serial,
-            added: Vec::new(),
-            covered,
-            replies: VecDeque::new(),
             requests_in_flight: 0,
             pings_unanswered: 0,
             beats_incomplete: 0,
+            subprotocol: form.subprotocol,
             // What came along with the handshake does not tell of itself.
             has_input: true,
-            unheard: Box::default(),
             phase: Phase::Open,
+        };
+        new.set_covered(covered);
+        new
+    }
+
+    pub(super) fn principal(&self) -> Principal {
+        self.principal
+    }
+
+    pub(super) fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    pub(super) fn subprotocol(&self) -> Subprotocol {
+        self.subprotocol
+    }
+
+    /// Whether it has more than one that only listens.
+    #[cfg(test)]
+    pub(super) fn holds_talk(&self) -> bool {
+        self.talk.is_some()
+    }
+
+    /// Does something to what a conversation needs, of which nothing is kept that is empty.
+    fn talk<T>(&mut self, act: impl FnOnce(&mut Talk) -> T) -> T {
+        let mut talk = self.talk.take().unwrap_or_default();
+        let result = act(&mut talk);
+        self.talk = Some(talk).filter(|talk| !talk.is_empty());
+        result
+    }
+
+    /// Subscriptions that are on their way to become part of the main one.
+    pub(super) fn added(&self) -> &[Added] {
+        self.talk.as_ref().map_or(&[], |talk| &talk.added)
+    }
+
+    /// [`added`](Self::added), to go on with.
+    pub(super) fn added_mut(&mut self) -> &mut [Added] {
+        self.talk.as_mut().map_or(&mut [], |talk| &mut talk.added)
+    }
+
+    /// One more is on its way.
+    pub(super) fn add(&mut self, added: Added) {
+        self.talk(|talk| talk.added.push(added));
+    }
+
+    /// One is on its way no more. The last takes its place.
+    pub(super) fn take_added(&mut self, index: usize) -> Added {
+        self.talk(|talk| talk.added.swap_remove(index))
+    }
+
+    /// Filters of the main subscription that others of it cover: they count again when those go.
+    pub(super) fn covered(&self) -> &[PacedFilter] {
+        self.talk.as_ref().map_or(&[], |talk| &talk.covered)
+    }
+
+    pub(super) fn set_covered(&mut self, covered: Vec<PacedFilter>) {
+        if self.talk.is_some() || !covered.is_empty() {
+            self.talk(|talk| talk.covered = covered);
         }
     }
 
@@ -87,18 +162,73 @@ impl WebSocket {
     /// does not read those that came; a subscription counts until it is ready. At the end its words
     /// are read, and not minded.
     pub(super) fn listens(&self) -> bool {
-        let owed = self.requests_in_flight as usize + self.replies.len() + self.added.len();
-        !self.is_open() || owed < REQUESTS_IN_FLIGHT_MAX
+        let waits = self.talk.as_ref().map_or(0, |talk| talk.replies.len() + talk.added.len());
+        !self.is_open() || self.requests_in_flight as usize + waits < REQUESTS_IN_FLIGHT_MAX
     }
 
     /// Whether it has said something that may be listened to now.
     pub(super) fn wants_to_talk(&self) -> bool {
-        (self.has_input || !self.unheard.is_empty()) && self.listens()
+        (self.has_input || self.unheard_bytes() > 0) && self.listens()
+    }
+
+    /// The socket may have input.
+    pub(super) fn on_readable(&mut self) {
+        self.has_input = true;
+    }
+
+    /// The socket has no more input.
+    pub(super) fn on_read_up(&mut self) {
+        self.has_input = false;
+    }
+
+    /// The client has given a sign of life.
+    pub(super) fn on_heard(&mut self) {
+        self.pings_unanswered = 0;
+    }
+
+    /// The next that the client says in `input`, as [`Decoder::next`] has it.
+    pub(super) fn decode<'a>(
+        &mut self,
+        input: &mut Input<'a>,
+        inflater: &mut Inflater,
+    ) -> Result<Option<Received<'a>>, Violation> {
+        let received = self.decoder.next(input, inflater);
+        if self.decoder.held_bytes() == 0 {
+            self.beats_incomplete = 0;
+        }
+        received
+    }
+
+    fn unheard_bytes(&self) -> usize {
+        self.talk.as_ref().map_or(0, |talk| talk.unheard.len())
+    }
+
+    /// What was read and not listened to yet.
+    pub(super) fn take_unheard(&mut self) -> Box<[u8]> {
+        match &self.talk {
+            Some(_) => self.talk(|talk| std::mem::take(&mut talk.unheard)),
+            None => Box::default(),
+        }
+    }
+
+    /// This was read, and is to be listened to in the next visit.
+    pub(super) fn keep_unheard(&mut self, unheard: &[u8]) {
+        self.talk(|talk| talk.unheard = Box::from(unheard));
     }
 
     /// Bytes that are held of what the client has said: in part, or more than was listened to.
     pub(super) fn held_bytes(&self) -> usize {
-        self.decoder.held_bytes() + self.unheard.len()
+        self.decoder.held_bytes() + self.unheard_bytes()
+    }
+
+    /// The client is owed a reply.
+    pub(super) fn begin_request(&mut self) {
+        self.requests_in_flight += 1;
+    }
+
+    /// It is known what to reply.
+    pub(super) fn end_request(&mut self) {
+        self.requests_in_flight -= 1;
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -118,7 +248,7 @@ impl WebSocket {
     /// A frame of its own for the client.
     pub(super) fn reply(&mut self, frame: Bytes) {
         if self.is_open() {
-            self.replies.push_back(frame);
+            self.talk(|talk| talk.replies.push(frame));
         }
     }
 
@@ -140,12 +270,12 @@ impl WebSocket {
 
     /// A close frame is the last thing that is written; what is held of the client's words is freed.
     pub(super) fn end(&mut self, code: CloseCode, reason: &str) {
+        self.reply(ws::close(code, reason));
         if self.is_open() {
-            self.replies.push_back(ws::close(code, reason));
             self.phase = Phase::Ending;
         }
         self.decoder.end();
-        self.unheard = Box::default();
+        self.take_unheard();
     }
 
     /// The last words have been written: there may be an answer.
@@ -160,23 +290,18 @@ impl WebSocket {
         outlet: &mut Outlet,
         account: &mut Account<'_>,
     ) -> io::Result<bool> {
-        loop {
-            if !outlet.flush(account)? {
-                return Ok(false);
-            }
-            match self.replies.len() {
-                0 => {
-                    self.replies = VecDeque::new();
-                    return Ok(true);
-                }
-                1 => outlet.put(self.replies.pop_front().expect("there is one")),
-                _ => {
-                    // They are small: one write for all of them.
-                    let mut all = BytesMut::new();
-                    self.replies.drain(..).for_each(|reply| all.extend_from_slice(&reply));
-                    outlet.put(all.freeze());
-                }
-            }
+        if !outlet.flush(account)? {
+            return Ok(false);
         }
+        if self.talk.as_ref().is_none_or(|talk| talk.replies.is_empty()) {
+            return Ok(true);
+        }
+        let mut replies = self.talk(|talk| std::mem::take(&mut talk.replies));
+        outlet.put(match &mut replies[..] {
+            [one] => std::mem::take(one),
+            // They are small: one write for all of them.
+            many => many.concat().into(),
+        });
+        outlet.flush(account)
     }
 }
