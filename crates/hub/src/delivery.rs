@@ -171,6 +171,11 @@ impl Delivery {
         self.phase == Phase::Beginning && self.offset == Offset::ZERO
     }
 
+    /// Whether it has been told `ready`.
+    pub fn is_live(&self) -> bool {
+        self.phase == Phase::Live
+    }
+
     /// The lane that it follows.
     pub fn lane(&self) -> LaneId {
         self.lane

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwire_hub::{Delivery, Entries, Hub, LaneId, Next, Values};
 use bellwire_model::Offset;
-use bellwire_model::limits::WRITE_BYTES_MAX;
+use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, WRITE_BYTES_MAX};
 use bellwire_wire::Control;
 use bellwire_wire::request::RequestId;
 
@@ -128,6 +128,9 @@ impl Stretch<'_> {
             if share == 0 {
                 return Ok(Came::Share);
             }
+            if self.tell_cursor(tools.hub) {
+                continue;
+            }
             let before = (tools.account.work.written_bytes, frames::deflated_bytes());
             match tools.hub.next(self.delivery) {
                 Next::Nothing => return Ok(Came::Complete),
@@ -156,6 +159,21 @@ impl Stretch<'_> {
             let deflated = frames::deflated_bytes() - before.1;
             share = share.saturating_sub(written.max(deflated) as usize);
         }
+    }
+
+    /// Tells a client that would have to go back far if it came back now of a newer cursor; returns
+    /// whether it does. Values bring none, and the socket of one that they keep busy may be full
+    /// whenever a heartbeat is due.
+    fn tell_cursor(&mut self, hub: &Hub<Frames>) -> bool {
+        let cursor = hub.cursor(self.delivery);
+        let passed = cursor.offset.get().saturating_sub(self.outlet.told.get());
+        let is_due = passed >= CURSOR_LAG_EVENTS_MAX && self.delivery.is_live();
+        if is_due && self.id.is_none() {
+            self.outlet.told = cursor.offset;
+            self.outlet.put(self.outlet.form.heartbeat(Some(cursor)));
+            return true;
+        }
+        false
     }
 
     fn write_entries(

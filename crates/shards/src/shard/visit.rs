@@ -118,8 +118,11 @@ impl Shard {
             // come in between.
             return Some(now + interval);
         }
+        let cursor = self.hub.cursor(&main.delivery);
+        let is_news = is_news(outlet, cursor, || self.surroundings.journal.bounds().trimmed);
         match websocket {
-            None if silent < interval => return Some(outlet.written_at + interval),
+            // Whoever is kept busy needs no sign of life, and of values none brings a cursor.
+            None if silent < interval && !is_news => return Some(outlet.written_at + interval),
             None => {}
             Some(websocket) if websocket.has_ended() => {
                 self.close(token);
@@ -134,8 +137,6 @@ impl Shard {
                 }
             }
         }
-        let cursor = self.hub.cursor(&main.delivery);
-        let is_news = is_news(outlet, cursor, || self.surroundings.journal.bounds().trimmed);
         if is_news {
             outlet.told = cursor.offset;
         }

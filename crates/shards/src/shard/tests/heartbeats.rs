@@ -1,11 +1,13 @@
-//! Heartbeats that come due at the wrong moment.
+//! Heartbeats that come due at the wrong moment, and those that bring a newer cursor.
 
 use std::time::Duration;
 
 use bellwire_hub::Start;
+use bellwire_model::Offset;
+use bellwire_model::limits::CURSOR_LAG_EVENTS_MAX;
 use bellwire_process::clock::ticks;
 
-use super::rig::{PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, WEBSOCKET};
+use super::rig::{NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, WEBSOCKET};
 
 #[test]
 fn one_that_is_due_in_the_middle_of_an_event_waits_for_its_end() {
@@ -42,6 +44,56 @@ fn one_that_is_due_in_the_middle_of_an_event_waits_for_its_end() {
         rig.shard.attend(token, due).expect("it is there");
         rig.turn();
         assert!(client.take().len() > before, "{form:?}");
+    }
+}
+
+/// How often a client was told this cursor by a heartbeat.
+fn told(sent: &str, offset: Offset) -> usize {
+    sent.matches(&format!(r#"{{"control":"heartbeat","cursor":"e7-{offset}"}}"#)).count()
+}
+
+#[test]
+fn a_stream_that_values_keep_busy_is_told_a_newer_cursor() {
+    for form in [SSE, NDJSON, PLAIN_WEBSOCKET] {
+        let mut rig = Rig::new();
+        let mut client = rig.connect(&["board/*"], Start::Latest, form);
+        rig.turn();
+        let far = rig.pass_by("a", CURSOR_LAG_EVENTS_MAX);
+        rig.put("board/1", 0..1);
+        rig.turn();
+        let (token, connection) = rig.shard.connections.iter().next().expect("it is there");
+        // A moment ago.
+        let now = connection.outlet.written_at;
+        let next = rig.shard.attend(token, now).expect("it is there");
+        assert!(next > now, "{form:?}");
+        assert_eq!(told(&client.take(), far), 1, "{form:?}");
+        rig.shard.attend(token, now).expect("it is there");
+        assert_eq!(told(&client.take(), far), 1, "once is enough: {form:?}");
+    }
+}
+
+/// Whenever the wheel brings it round its socket is full.
+#[test]
+fn a_slow_reader_of_values_is_told_a_newer_cursor_in_between() {
+    const VALUE_BYTES: usize = 50_000;
+    for form in [SSE, NDJSON, PLAIN_WEBSOCKET] {
+        let mut rig = Rig::new();
+        let mut client = rig.connect(&["board/*"], Start::Latest, form);
+        rig.turn();
+        let value = format!("\"{}\"", "x".repeat(VALUE_BYTES));
+        let mut far = Offset::ZERO;
+        for round in 0..60 {
+            if round == 20 {
+                far = rig.pass_by("a", CURSOR_LAG_EVENTS_MAX);
+            }
+            rig.put_json("board/1", 0..10, &value);
+            rig.turn();
+            client.take_some(2 * VALUE_BYTES);
+            let (_, connection) = rig.shard.connections.iter().next().expect("it is there");
+            assert!(round < 20 || connection.outlet.is_full(), "{form:?}");
+        }
+        rig.turn();
+        assert_eq!(told(&client.take(), far), 1, "{form:?}");
     }
 }
 

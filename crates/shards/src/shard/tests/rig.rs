@@ -94,10 +94,15 @@ impl Rig {
 
     /// Puts as many keys of a state topic into the table as there are, one after the other.
     pub(super) fn put(&mut self, topic: &str, keys: impl Iterator<Item = usize>) {
+        self.put_json(topic, keys, "{}");
+    }
+
+    /// The same with this as the value of each.
+    pub(super) fn put_json(&mut self, topic: &str, keys: impl Iterator<Item = usize>, json: &str) {
         let mut table = self.table.lock().expect("not poisoned");
         let room = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
         let put = |key: usize| -> Arc<Value<Frames>> {
-            let event = event(topic, Some(key.to_string().into()), "{}");
+            let event = event(topic, Some(key.to_string().into()), json);
             let (topic, size_bytes) = (event.topic.clone(), event.size_bytes());
             let payload = (Frames::new(EPOCH, None, event), size_bytes);
             table.put((&topic, &key.to_string()), payload, room).expect("room")
@@ -111,9 +116,14 @@ impl Rig {
         self.offset = Offset::new(self.offset.get() + 1);
         let entry = bellwire_model::Entry { offset: self.offset, event: event(topic, None, json) };
         self.tail.store(self.offset.get(), Ordering::Release);
-        let batch = Batch::Entries([frames::entry(EPOCH, entry)].into());
-        self.shard.handle.push(&batch);
+        self.shard.handle.push(&Batch::Entries(entries));
         self.offset
+    }
+
+    /// Lets so many offsets pass, of which an event has the last.
+    pub(super) fn pass_by(&mut self, topic: &str, events: u64) -> Offset {
+        self.offset = Offset::new(self.offset.get() + events - 1);
+        self.publish(topic, "\"the last of many\"")
     }
 
     /// Connects somebody.
@@ -139,6 +149,7 @@ impl Rig {
 
 pub(super) const SSE: Form = sse(Coding::Identity);
 pub(super) const SSE_GZIP: Form = sse(Coding::Gzip);
+pub(super) const NDJSON: Form = http(Encoding::Ndjson, Coding::Identity);
 pub(super) const WEBSOCKET: Form = websocket(Compression::Deflate);
 pub(super) const PLAIN_WEBSOCKET: Form = websocket(Compression::Off);
 
@@ -147,7 +158,11 @@ const fn websocket(compression: Compression) -> Form {
 }
 
 const fn sse(coding: Coding) -> Form {
-    Form::Http(HttpForm { encoding: Encoding::Sse, coding, framing: Framing::Plain })
+    http(Encoding::Sse, coding)
+}
+
+const fn http(encoding: Encoding, coding: Coding) -> Form {
+    Form::Http(HttpForm { encoding, coding, framing: Framing::Plain })
 }
 
 /// The other end of a connection.
