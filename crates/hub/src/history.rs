@@ -8,6 +8,7 @@ use bellwire_model::limits::HISTORY_BYTES_MAX;
 
 use crate::entry::Entry;
 use crate::lane::LaneId;
+use crate::next::Entries;
 
 /// Pages kept at a time: each is looked at for whoever catches up.
 const PAGES_MAX: usize = 256;
@@ -53,6 +54,17 @@ struct Kept<P> {
 }
 
 impl<P> HistoryPage<P> {
+    /// Whether it has what comes next for a subscriber of `lane` after `offset`.
+    pub(crate) fn carries_on(&self, lane: LaneId, offset: Offset) -> bool {
+        self.lane == lane && self.after <= offset && offset < self.end
+    }
+
+    /// What it has for one who has everything up to `offset`.
+    pub(crate) fn entries_after(&self, offset: Offset) -> Entries<'_, P> {
+        let start = self.entries.partition_point(|entry| entry.offset <= offset);
+        Entries::Page(self.entries[start..].iter(), self.end)
+    }
+
     fn size_bytes(&self, grown_bytes: impl Fn(&P) -> usize) -> usize {
         self.entries.iter().map(|entry| entry.size_bytes + grown_bytes(&entry.payload)).sum()
     }
@@ -85,9 +97,8 @@ impl<P> History<P> {
     /// The page that carries a subscriber of `lane` on from `offset`. The newest counts: it knows
     /// best what retention has removed.
     pub(crate) fn find(&self, lane: LaneId, offset: Offset) -> Option<&HistoryPage<P>> {
-        let carries_on =
-            |page: &&HistoryPage<P>| page.lane == lane && page.after <= offset && offset < page.end;
-        self.pages.iter().rev().map(|kept| &kept.page).find(carries_on)
+        let mut pages = self.pages.iter().rev().map(|kept| &kept.page);
+        pages.find(|page| page.carries_on(lane, offset))
     }
 
     pub(crate) fn forget(&mut self, lane: LaneId) {

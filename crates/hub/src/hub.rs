@@ -257,7 +257,10 @@ impl<P> Hub<P> {
     fn next_behind(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
         let (lane, offset) = (delivery.lane, delivery.offset);
         if self.history.find(lane, offset).is_none() {
-            return if offset < self.ring.floor() {
+            let carries_on = |page: &HistoryPage<P>| page.carries_on(lane, offset);
+            return if self.ring_page.as_ref().is_some_and(carries_on) {
+                self.rest_of_ring_page(offset)
+            } else if offset < self.ring.floor() {
                 Next::History(offset)
             } else if offset < self.ring.window() {
                 self.next_of_ring(delivery)
@@ -277,8 +280,7 @@ impl<P> Hub<P> {
                 reason: GapReason::Expired,
             });
         }
-        let start = page.entries.partition_point(|entry| entry.offset <= offset);
-        Next::Entries(Entries::Page(page.entries[start..].iter(), page.end))
+        Next::Entries(page.entries_after(offset))
     }
 
     /// The ring still has it all: the lane is to have it, too, for whoever comes next. A lane of
@@ -307,8 +309,9 @@ impl<P> Hub<P> {
         Next::Entries(Entries::Lane(lane.entries.range(start..)))
     }
 
-    /// Lanes hold too much to have what the ring has: some of that, as if it were a page.
-    fn next_of_ring(&mut self, delivery: &Delivery) -> Next<'_, P> {
+    /// Lanes hold too much to have what the ring has: some of that, as if it were a page. Where it
+    /// has nothing for the subscriber, that goes on behind it.
+    fn next_of_ring(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
         let filters = self.lanes.get(delivery.lane).follows.filters();
         let (mut end, mut looks, mut size_bytes) = (delivery.offset, 0, 0);
         let mut entries = Vec::new();
@@ -324,11 +327,22 @@ impl<P> Hub<P> {
             }
         }
         self.looks += looks as u64;
+        if entries.is_empty() {
+            delivery.took_page(end);
+            return Next::Later;
+        }
         let (lane, after) = (delivery.lane, delivery.offset);
         let page =
             HistoryPage { lane, after, end, trimmed: Offset::ZERO, gone: Gone::Retired, entries };
-        let page = self.ring_page.insert(page);
-        Next::Entries(Entries::Page(page.entries.iter(), page.end))
+        self.ring_page = Some(page);
+        self.rest_of_ring_page(after)
+    }
+
+    /// What was last read from the ring, after `offset`: to look at all of it again for each write
+    /// would cost many looks for few events.
+    fn rest_of_ring_page(&self, offset: Offset) -> Next<'_, P> {
+        let page = self.ring_page.as_ref().expect("the caller has looked");
+        Next::Entries(page.entries_after(offset))
     }
 
     /// Where the subscriber may resume. For one that has all there is, that is the hub's tail.

@@ -187,6 +187,8 @@ impl<P> Hub<P> {
         }
         self.lanes.remove(id);
         self.history.forget(id);
+        // Its number may be another's soon.
+        self.ring_page.take_if(|page| page.lane == id);
         LaneEnd::Ended
     }
 }

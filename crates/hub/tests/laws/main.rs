@@ -61,8 +61,8 @@ fn changing(keys: u8) -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run(steps: &[Step]) {
-    let mut world = World::new();
+fn run(steps: &[Step], lane_entries_max: usize) {
+    let mut world = World::new(lane_entries_max);
     for step in steps {
         world.run(step);
     }
@@ -82,8 +82,10 @@ proptest! {
             prop_oneof![9 => streaming(), 8 => changing(3), 24 => following(ALL)],
             1..150,
         ),
+        // With few of them lanes have let go of most of what the ring has.
+        lane_entries_max in prop::sample::select(&[0, 3, 8, 16]),
     ) {
-        run(&steps);
+        run(&steps, lane_entries_max);
     }
 
     #[test]
@@ -93,6 +95,6 @@ proptest! {
             1..150,
         ),
     ) {
-        run(&steps);
+        run(&steps, 16);
     }
 }

@@ -98,11 +98,11 @@ fn followed(index: usize) -> EffectiveFilter {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(lane_entries_max: usize) -> Self {
         let limits = HubLimits {
             ring_events_max: 8,
             ring_bytes_max: 1_000,
-            lane_entries_max: 16,
+            lane_entries_max,
             ring_looks_max: 2,
             ..HubLimits::default()
         };

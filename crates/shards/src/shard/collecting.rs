@@ -58,11 +58,12 @@ fn collect_within(
     tools: &mut Tools<'_>,
 ) -> Came {
     let hub = &mut *tools.hub;
+    let looks_before = hub.looks();
     loop {
         if collector.is_full() {
             return Came::Full;
         }
-        if *share == 0 {
+        if *share == 0 || hub.looks() - looks_before >= LOOKS_PER_VISIT_MAX as u64 {
             return Came::Share;
         }
         match hub.next(delivery) {

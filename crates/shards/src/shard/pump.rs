@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwire_hub::{Delivery, Entries, Hub, LaneId, Next, Values};
 use bellwire_model::Offset;
-use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, WRITE_BYTES_MAX};
+use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_VISIT_MAX, WRITE_BYTES_MAX};
 use bellwire_wire::Control;
 use bellwire_wire::request::RequestId;
 
@@ -121,6 +121,7 @@ struct Stretch<'a> {
 
 impl Stretch<'_> {
     fn pump(mut self, mut share: usize, tools: &mut Tools<'_>) -> io::Result<Came> {
+        let looks_before = tools.hub.looks();
         loop {
             if !self.outlet.flush(&mut tools.account)? {
                 return Ok(Came::Full);
@@ -158,6 +159,9 @@ impl Stretch<'_> {
             // What is compressed costs what it was before.
             let deflated = frames::deflated_bytes() - before.1;
             share = share.saturating_sub(written.max(deflated) as usize);
+            if tools.hub.looks() - looks_before >= LOOKS_PER_VISIT_MAX as u64 {
+                share = 0;
+            }
         }
     }
 

@@ -1,11 +1,17 @@
-//! Pages of history that cannot be read: who waits for them is sent away, and nobody else.
+//! Pages of history that cannot be read: who waits for them is sent away, and nobody else. And those
+//! who are behind their lane, though not behind the ring.
 
-use bellwire_hub::Start;
+use std::time::Duration;
+
+use bellwire_hub::{HubLimits, Start};
 use bellwire_journal::Error;
+use bellwire_model::limits::LOOKS_PER_VISIT_MAX;
+use bellwire_model::{Cursor, Filter, FilterSet, Offset};
 
-use super::rig::{Rig, SSE};
-use crate::shard::PageRead;
+use super::rig::{EPOCH, Rig, SSE};
 use crate::shard::page_queue::Wait;
+use crate::shard::{PageRead, Pending};
+use crate::stream_request::PollRequest;
 
 #[test]
 fn who_has_the_slot_of_one_that_waited_for_a_page_stays_when_it_cannot_be_read() {
@@ -35,4 +41,48 @@ fn who_has_the_slot_of_one_that_waited_for_a_page_stays_when_it_cannot_be_read()
     rig.publish("b", "\"live\"");
     rig.turn();
     assert_eq!(other.count("\"live\""), 1);
+}
+
+/// Of a ring that lanes have let go of, a subscriber of little would otherwise look at all at once.
+#[test]
+fn who_is_behind_its_lane_looks_at_the_ring_a_budget_at_a_time() {
+    const EVENTS: usize = 10 * LOOKS_PER_VISIT_MAX;
+    /// Who comes is visited, and has another turn; to come and to go is a look at a little.
+    const LOOKS_MAX: u64 = 2 * LOOKS_PER_VISIT_MAX as u64 + 100;
+    // None, and so few that a visit might look for very long.
+    for every in [EVENTS, LOOKS_PER_VISIT_MAX / 4] {
+        let mut rig = Rig::with_limits(HubLimits { lane_entries_max: 16, ..HubLimits::default() });
+        let _others = rig.connect(&["b"], Start::Latest, SSE);
+        rig.turn();
+        let topic = |number: usize| if number % every == every - 1 { "a" } else { "b" };
+        let topics: Vec<&str> = (0..EVENTS).map(topic).collect();
+        rig.publish_all(&topics, "{}");
+        rig.turn();
+        while rig.shard.members.has_touched() || !rig.shard.agenda.is_clear() {
+            rig.turn();
+        }
+        let start = Start::After(Cursor { epoch: EPOCH, offset: Offset::ZERO });
+        let mut client = rig.connect(&["a"], start, SSE);
+        let (mut turns, mut most) = (0, 0);
+        while client.count("event: ready") == 0 {
+            most = most.max(rig.turn().looks);
+            turns += 1;
+            assert!(turns < 1_000, "it gets on");
+        }
+        assert_eq!(client.count("id: "), EVENTS / every + 1);
+        assert!(most <= LOOKS_MAX, "{most} of {EVENTS}, {turns} turns");
+
+        let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
+        let request = PollRequest { filters, start, wait: Duration::ZERO };
+        let poll = Pending::ask(&rig.shard.handle, request).expect("room");
+        let mut most = 0;
+        loop {
+            most = most.max(rig.turn().looks);
+            if rig.shard.connections.len() == 2 && rig.shard.agenda.is_clear() {
+                break;
+            }
+        }
+        assert!(most <= LOOKS_MAX, "{most} of {EVENTS}");
+        drop(poll);
+    }
 }

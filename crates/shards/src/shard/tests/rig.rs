@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bellwire_hub::{Start, StateLimits, StateTable, Value};
+use bellwire_hub::{Hub, HubLimits, Start, StateLimits, StateTable, Value};
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
     ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, TopicFigures,
@@ -70,6 +70,13 @@ impl Rig {
         Self { shard, table, events, most: Work::default(), turns: 0, offset, tail }
     }
 
+    /// One whose hub has limits of its own.
+    pub(super) fn with_limits(limits: HubLimits) -> Self {
+        let mut rig = Self::new();
+        rig.shard.hub = Hub::new(rig.shard.hub.tail(), limits, NameHasher::new([1, 2]));
+        rig
+    }
+
     fn total(&self) -> Work {
         self.shard.ledger.total(self.shard.counts())
     }
@@ -113,8 +120,17 @@ impl Rig {
 
     /// Appends an event, and feeds it to the shard.
     pub(super) fn publish(&mut self, topic: &str, json: &str) -> Offset {
-        self.offset = Offset::new(self.offset.get() + 1);
-        let entry = bellwire_model::Entry { offset: self.offset, event: event(topic, None, json) };
+        self.publish_all(&[topic], json)
+    }
+
+    /// The same with one for each of these topics, as one batch.
+    pub(super) fn publish_all(&mut self, topics: &[&str], json: &str) -> Offset {
+        let mut publish = |topic: &&str| {
+            self.offset = Offset::new(self.offset.get() + 1);
+            let event = event(topic, None, json);
+            frames::entry(EPOCH, bellwire_model::Entry { offset: self.offset, event })
+        };
+        let entries = topics.iter().map(&mut publish).collect();
         self.tail.store(self.offset.get(), Ordering::Release);
         self.shard.handle.push(&Batch::Entries(entries));
         self.offset
@@ -196,6 +212,15 @@ impl Client {
     /// Whether all was sent.
     pub(super) fn has_sent(&self) -> bool {
         self.unsent.is_empty()
+    }
+
+    /// Takes no more than so many bytes.
+    pub(super) fn take_some(&mut self, bytes: usize) {
+        let mut buffer = vec![0; bytes];
+        match self.socket.read(&mut buffer) {
+            Ok(read) => self.taken.extend_from_slice(&buffer[..read]),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
     }
 
     /// All that has come so far.
