@@ -28,7 +28,7 @@ use rustc_hash::FxHashMap;
 
 use crate::inhibition::{InhibitionRule, Inhibitors};
 use crate::posted::Posted;
-use crate::record::{self, Acknowledged, Record, RecordChange};
+use crate::record::{self, Acknowledged, DeskRecordChange, Record};
 use crate::silence::{Ending, Silence, Silences, Turn};
 
 pub use case::Case;
@@ -45,7 +45,7 @@ pub struct Outcome {
     pub removed: Vec<Fingerprint>,
     /// Records that follow from it. Nobody waits for them: a restart finds out by itself what a
     /// lost one would have said.
-    pub records: Vec<RecordChange>,
+    pub records: Vec<DeskRecordChange>,
 }
 
 /// An alert as it is to be shown from now on.

@@ -33,7 +33,7 @@ use self::alert_set::AlertSet;
 use self::group::Group;
 use self::record::{Record, Wishes};
 use self::records::Records;
-pub use self::records::{Changes, Forgone, RecordChange};
+pub use self::records::{Changes, Forgone, NotificationRecordChange};
 use crate::Now;
 use crate::config::{Config, Resolved};
 use crate::notification::{Address, Notification, Update};
@@ -297,7 +297,7 @@ impl Dispatcher {
     }
 
     /// Every record, for a storage that may have lost some.
-    pub fn records(&self) -> Vec<RecordChange> {
+    pub fn records(&self) -> Vec<NotificationRecordChange> {
         self.records.all()
     }
 

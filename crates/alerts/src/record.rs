@@ -22,7 +22,7 @@ const POSTED: &str = "desk/posted/";
 
 /// A change of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordChange {
+pub struct DeskRecordChange {
     /// Which.
     pub key: String,
     /// What it says from now on; nothing where it goes.
@@ -78,9 +78,9 @@ struct PostedText {
     updated_at: i64,
 }
 
-fn put(key: String, text: &impl Serialize) -> RecordChange {
+fn put(key: String, text: &impl Serialize) -> DeskRecordChange {
     let value = serde_json::to_vec(text).expect("texts and numbers are JSON");
-    RecordChange { key, value: Some(value) }
+    DeskRecordChange { key, value: Some(value) }
 }
 
 fn pairs(labels: &Labels) -> BTreeMap<String, String> {
@@ -92,7 +92,7 @@ fn labels(pairs: &BTreeMap<String, String>) -> Option<Labels> {
 }
 
 /// Keeps a silence.
-pub(crate) fn put_silence(silence: &Silence) -> RecordChange {
+pub(crate) fn put_silence(silence: &Silence) -> DeskRecordChange {
     let (until_resolved, has_matched) = match silence.ending {
         Ending::Time => (false, false),
         Ending::Resolution { has_matched } => (true, has_matched),
@@ -112,25 +112,25 @@ pub(crate) fn put_silence(silence: &Silence) -> RecordChange {
 }
 
 /// Forgets a silence.
-pub(crate) fn forget_silence(id: SilenceId) -> RecordChange {
-    RecordChange { key: format!("{SILENCE}{id}"), value: None }
+pub(crate) fn forget_silence(id: SilenceId) -> DeskRecordChange {
+    DeskRecordChange { key: format!("{SILENCE}{id}"), value: None }
 }
 
 /// Keeps an acknowledgement, or forgets it.
 pub(crate) fn set_acknowledged(
     fingerprint: Fingerprint,
     acknowledged: Option<&Acknowledged>,
-) -> RecordChange {
+) -> DeskRecordChange {
     let key = format!("{ACKNOWLEDGEMENT}{fingerprint}");
     let Some(Acknowledged { fired_at, acknowledgement }) = acknowledged else {
-        return RecordChange { key, value: None };
+        return DeskRecordChange { key, value: None };
     };
     let Acknowledgement { by, note, at } = (**acknowledgement).clone();
     put(key, &AcknowledgedText { by, note, at: at.as_ms(), fired_at: fired_at.as_ms() })
 }
 
 /// Keeps a posted alert, and notes how long its record is.
-pub(crate) fn put_posted(posted: &mut Posted) -> RecordChange {
+pub(crate) fn put_posted(posted: &mut Posted) -> DeskRecordChange {
     let alert = &posted.alert;
     let text = PostedText {
         labels: pairs(&alert.labels),
@@ -152,8 +152,8 @@ pub(crate) fn put_posted(posted: &mut Posted) -> RecordChange {
 }
 
 /// Forgets a posted alert.
-pub(crate) fn forget_posted(fingerprint: Fingerprint) -> RecordChange {
-    RecordChange { key: format!("{POSTED}{fingerprint}"), value: None }
+pub(crate) fn forget_posted(fingerprint: Fingerprint) -> DeskRecordChange {
+    DeskRecordChange { key: format!("{POSTED}{fingerprint}"), value: None }
 }
 
 /// Reads a record; nothing where it is none of the desk's.

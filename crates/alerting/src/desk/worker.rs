@@ -227,7 +227,7 @@ impl Worker {
     }
 
     /// Queues records that nobody waits for.
-    fn keep(&self, records: &[record::RecordChange]) {
+    fn keep(&self, records: &[record::DeskRecordChange]) {
         if records.is_empty() {
             return;
         }
@@ -251,8 +251,8 @@ fn kind_of(alert: &Alert) -> TransitionKind {
     }
 }
 
-fn record_changes(changes: &[record::RecordChange]) -> Vec<RecordChange> {
-    let change = |change: &record::RecordChange| RecordChange {
+fn record_changes(changes: &[record::DeskRecordChange]) -> Vec<RecordChange> {
+    let change = |change: &record::DeskRecordChange| RecordChange {
         key: change.key.as_str().into(),
         value: change.value.clone().map(Into::into),
     };

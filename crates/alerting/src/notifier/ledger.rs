@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bellwire_alerts::dispatch::RecordChange;
+use bellwire_alerts::dispatch::NotificationRecordChange;
 use bellwire_journal::{Error, Journal};
 use bytes::Bytes;
 use rustc_hash::{FxBuildHasher, FxHashSet};
@@ -76,8 +76,10 @@ impl Kept {
     }
 }
 
-fn by_key(changes: Vec<RecordChange>) -> impl Iterator<Item = (Box<str>, Option<Bytes>)> {
-    let change = |RecordChange { key, value }| (key.into(), value.map(Bytes::from));
+fn by_key(
+    changes: Vec<NotificationRecordChange>,
+) -> impl Iterator<Item = (Box<str>, Option<Bytes>)> {
+    let change = |NotificationRecordChange { key, value }| (key.into(), value.map(Bytes::from));
     changes.into_iter().map(change)
 }
 
@@ -103,7 +105,7 @@ impl Ledger {
     }
 
     /// Notes what has to be saved.
-    pub(super) fn note(&mut self, changes: Vec<RecordChange>) {
+    pub(super) fn note(&mut self, changes: Vec<NotificationRecordChange>) {
         for (key, value) in by_key(changes) {
             self.behind_letters.remove(&key);
             self.note_unsaved(key, value);
@@ -111,7 +113,7 @@ impl Ledger {
     }
 
     /// Notes what may be saved once the journal has every dead letter of now.
-    pub(super) fn note_behind_letters(&mut self, changes: Vec<RecordChange>) {
+    pub(super) fn note_behind_letters(&mut self, changes: Vec<NotificationRecordChange>) {
         self.behind_letters.extend(by_key(changes));
     }
 

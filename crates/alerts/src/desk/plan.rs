@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{Case, Desk};
 use crate::posted::{End, Made, Post, PostError, Posted};
-use crate::record::{self, Acknowledged, RecordChange};
+use crate::record::{self, Acknowledged, DeskRecordChange};
 use crate::silence::{NewSilence, Silence, SilenceError, SilenceState};
 
 /// What is to be made durable, in this order, and then taken.
@@ -22,7 +22,7 @@ pub struct Plan {
     /// Events to be appended.
     pub announcements: Vec<Announcement>,
     /// Records to be changed, together.
-    pub records: Vec<RecordChange>,
+    pub records: Vec<DeskRecordChange>,
     pub(super) changes: Vec<Change>,
     /// The type of the event that shows what changes.
     pub(super) event_type: Option<&'static str>,
@@ -240,7 +240,7 @@ impl Plan {
     fn post(
         &mut self,
         time: Timestamp,
-        (posted, record): (Posted, RecordChange),
+        (posted, record): (Posted, DeskRecordChange),
         kind: Option<TransitionKind>,
     ) {
         let event_type = kind.map(TransitionKind::event_type);

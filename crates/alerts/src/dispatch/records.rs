@@ -15,7 +15,7 @@ use crate::notification::{Address, RECORD_KEY_BYTES_MAX};
 
 /// What has to be remembered, or need no longer be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordChange {
+pub struct NotificationRecordChange {
     /// What it is stored under.
     pub key: String,
     /// What is stored; none to forget it.
@@ -26,11 +26,11 @@ pub struct RecordChange {
 #[derive(Debug, Default, PartialEq)]
 pub struct Changes {
     /// What is to be stored.
-    pub records: Vec<RecordChange>,
+    pub records: Vec<NotificationRecordChange>,
     /// What a webhook is owed and will not be told.
     pub forgone: Vec<Forgone>,
     /// What is to be stored once dead letters stand for that.
-    pub behind_letters: Vec<RecordChange>,
+    pub behind_letters: Vec<NotificationRecordChange>,
 }
 
 /// Something that a webhook is owed and will not be told.
@@ -79,7 +79,7 @@ impl Records {
             ahead_ms: now.ahead_ms(),
         };
         let mut changes = Changes::default();
-        let forgotten = |key| RecordChange { key, value: None };
+        let forgotten = |key| NotificationRecordChange { key, value: None };
         let mut pieces: FxHashMap<Address, BTreeMap<usize, Vec<u8>>> = FxHashMap::default();
         for (key, value) in stored {
             match Address::from_key(&key) {
@@ -162,7 +162,7 @@ impl Records {
     }
 
     /// What there is to be stored, all of it.
-    pub(super) fn all(&self) -> Vec<RecordChange> {
+    pub(super) fn all(&self) -> Vec<NotificationRecordChange> {
         self.iter().flat_map(|(address, record)| self.stored(address, record)).collect()
     }
 
@@ -194,13 +194,17 @@ impl Records {
     }
 
     /// Puts a record in the place of what was known, or nothing, and says what is to be stored.
-    fn replace(&mut self, address: Address, record: Option<Record>) -> Vec<RecordChange> {
+    fn replace(
+        &mut self,
+        address: Address,
+        record: Option<Record>,
+    ) -> Vec<NotificationRecordChange> {
         let before = self.remove(&address);
         let stored = record.as_ref().map(|record| self.stored(&address, record));
         let mut changes = stored.unwrap_or_default();
         let gone = (changes.len()..before).map(|piece| address.to_key(piece));
         let pieces = changes.len();
-        changes.extend(gone.map(|key| RecordChange { key, value: None }));
+        changes.extend(gone.map(|key| NotificationRecordChange { key, value: None }));
         if let Some(record) = record {
             self.insert(address, record, pieces);
         }
@@ -208,13 +212,15 @@ impl Records {
     }
 
     /// A record as it is stored: not at all where its group has too long a key.
-    fn stored(&self, address: &Address, record: &Record) -> Vec<RecordChange> {
+    fn stored(&self, address: &Address, record: &Record) -> Vec<NotificationRecordChange> {
         if address.to_key(0).len() > RECORD_KEY_BYTES_MAX {
             return Vec::new();
         }
         let pieces = record.to_pieces(self.ahead_ms).into_iter().enumerate();
-        let change =
-            |(piece, value)| RecordChange { key: address.to_key(piece), value: Some(value) };
+        let change = |(piece, value)| NotificationRecordChange {
+            key: address.to_key(piece),
+            value: Some(value),
+        };
         pieces.map(change).collect()
     }
 
@@ -257,7 +263,8 @@ mod tests {
 
     /// What is stored after these changes.
     fn store(stored: &mut BTreeMap<String, Vec<u8>>, changes: Changes) -> Vec<Forgone> {
-        for RecordChange { key, value } in changes.records.into_iter().chain(changes.behind_letters)
+        for NotificationRecordChange { key, value } in
+            changes.records.into_iter().chain(changes.behind_letters)
         {
             match value {
                 Some(value) => stored.insert(key, value),

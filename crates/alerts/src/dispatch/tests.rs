@@ -183,7 +183,7 @@ impl Story {
         self.forgone.extend(forgone.iter().map(|Forgone { address, alerts, reason, .. }| {
             format!("{}{} {} {reason}", address.receiver, address.webhook, alerts.len())
         }));
-        for RecordChange { key, value } in records.into_iter().chain(behind_letters) {
+        for NotificationRecordChange { key, value } in records.into_iter().chain(behind_letters) {
             match value {
                 Some(value) => self.stored.insert(key, value),
                 None => self.stored.remove(&key),

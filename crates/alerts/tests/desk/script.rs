@@ -119,7 +119,7 @@ impl Script {
         self.note(outcome);
     }
 
-    fn keep(&mut self, changes: &[bellwire_alerts::record::RecordChange]) {
+    fn keep(&mut self, changes: &[bellwire_alerts::record::DeskRecordChange]) {
         for change in changes {
             match &change.value {
                 Some(value) => self.records.insert(change.key.clone(), value.clone()),

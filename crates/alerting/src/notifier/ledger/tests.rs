@@ -12,8 +12,11 @@ impl Observer for Nobody {
     fn on_commit(&mut self, _: Vec<Entry>) {}
 }
 
-fn change(key: &str, value: Option<usize>) -> RecordChange {
-    RecordChange { key: format!("notified/{key}"), value: value.map(|bytes| vec![1; bytes]) }
+fn change(key: &str, value: Option<usize>) -> NotificationRecordChange {
+    NotificationRecordChange {
+        key: format!("notified/{key}"),
+        value: value.map(|bytes| vec![1; bytes]),
+    }
 }
 
 /// A ledger with its journal, and the time that passes.
