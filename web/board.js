@@ -289,10 +289,10 @@ function newAlertRow(alert) {
 }
 
 /** Who attends to it, and what keeps it quiet. */
-function attention({ acknowledged, silenced_by: silences, inhibited_by: inhibitors }) {
+function attention({ acknowledged, silenced_by: silences, more_silences: hasMore, inhibited_by: inhibitors }) {
   const parts = [];
   if (acknowledged) parts.push(`${acknowledged.by} has it${acknowledged.note ? `: ${acknowledged.note}` : ''}`);
-  if (silences) parts.push(silences.length === 1 ? 'silenced' : `silenced by ${silences.length}`);
+  if (silences) parts.push(silences.length === 1 ? 'silenced' : `silenced by ${silences.length}${hasMore ? ' and more' : ''}`);
   if (inhibitors) {
     const names = inhibitors.map((id) => alerts.get(id)?.alert.labels.alertname ?? id);
     parts.push(`inhibited by ${[...new Set(names)].join(', ')}`);

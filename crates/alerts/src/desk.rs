@@ -29,7 +29,7 @@ use rustc_hash::FxHashMap;
 use crate::inhibition::{InhibitionRule, Inhibitors};
 use crate::posted::Posted;
 use crate::record::{self, Acknowledged, DeskRecordChange, Record};
-use crate::silence::{Ending, Silence, Silences, Turn};
+use crate::silence::{Ending, Silence, Silences};
 
 pub use case::Case;
 pub use plan::{AcknowledgeError, Announcement, Plan};
@@ -46,6 +46,17 @@ pub struct Outcome {
     /// Records that follow from it. Nobody waits for them: a restart finds out by itself what a
     /// lost one would have said.
     pub records: Vec<DeskRecordChange>,
+}
+
+/// What was not put back as records say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Restored<'a> {
+    /// Keys of the records that cannot be read.
+    pub unreadable: Vec<&'a str>,
+    /// Silences that are forgotten since there is no room for them: they have ended.
+    pub silences_without_room: usize,
+    /// Bytes that silences which are or come into force take beyond what may be.
+    pub silences_excess_bytes: usize,
 }
 
 /// An alert as it is to be shown from now on.
@@ -89,6 +100,8 @@ pub struct Desk {
     touched: BTreeSet<Fingerprint>,
     /// Acknowledgements of before a restart whose alerts have not come yet.
     waiting: FxHashMap<Fingerprint, Acknowledged>,
+    /// Silences of before a restart for which there was no room: their records are to go.
+    without_room: Vec<SilenceId>,
     /// When posted alerts change by themselves.
     deadlines: BTreeSet<(Timestamp, Fingerprint)>,
     posted: usize,
@@ -106,6 +119,7 @@ impl Desk {
             inhibitors: Inhibitors::new(inhibition),
             touched: BTreeSet::new(),
             waiting: FxHashMap::default(),
+            without_room: Vec::new(),
             deadlines: BTreeSet::new(),
             posted: 0,
             posted_bytes: 0,
@@ -119,25 +133,35 @@ impl Desk {
         Self { posted_bytes_max, ..self }
     }
 
-    /// Puts back what records say; returns the keys of those that cannot be read. The rules'
-    /// alerts follow by [`on_rules`](Self::on_rules), then [`settle`](Self::settle).
+    /// The same, whose silences take so many bytes at most.
+    #[must_use]
+    pub fn with_silences_bytes_max(mut self, bytes_max: usize) -> Self {
+        self.silences.set_bytes_max(bytes_max);
+        self
+    }
+
+    /// Puts back what records say. The rules' alerts follow by [`on_rules`](Self::on_rules), then
+    /// [`settle`](Self::settle).
     pub fn restore<'a>(
         &mut self,
         now: Timestamp,
         records: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> Vec<&'a str> {
-        let mut unreadable = Vec::new();
-        let mut posted = Vec::new();
+    ) -> Restored<'a> {
+        let mut restored = Restored::default();
+        let (mut silences, mut posted) = (Vec::new(), Vec::new());
         for (key, value) in records {
             match record::read(key, value) {
-                Some(Record::Silence(silence)) => self.silences.put(now, silence),
+                Some(Record::Silence(silence)) => silences.push(silence),
                 Some(Record::Acknowledged(of, acknowledged)) => {
                     self.waiting.insert(of, acknowledged);
                 }
                 Some(Record::Posted(alert)) => posted.push(alert),
-                None => unreadable.push(key),
+                None => restored.unreadable.push(key),
             }
         }
+        self.without_room = self.silences.restore(now, silences);
+        restored.silences_without_room = self.without_room.len();
+        restored.silences_excess_bytes = self.silences.excess_bytes();
         // Silences are all there, so that each alert is seen as it is at once.
         for mut posted in posted {
             // Who posts it could not reach anybody, and may be about to say that it goes on.
@@ -147,7 +171,7 @@ impl Desk {
             self.put_posted(now, posted, None, &mut Outcome::default());
         }
         self.look_for_inhibition(&mut Outcome::default());
-        unreadable
+        restored
     }
 
     /// After a restart, with all alerts there: ends what waited for alerts that are gone.
@@ -156,9 +180,10 @@ impl Desk {
         for (fingerprint, _) in self.waiting.drain() {
             outcome.records.push(record::set_acknowledged(fingerprint, None));
         }
-        let waits = |silence: &&Silence| silence.ending == Ending::Resolution { has_matched: true };
-        let waiting = self.silences.iter().filter(waits).map(|silence| silence.id).collect();
-        self.end_resolved(now, waiting, &mut outcome);
+        let without_room = std::mem::take(&mut self.without_room);
+        outcome.records.extend(without_room.into_iter().map(record::forget_silence));
+        self.silences.doubt_all();
+        self.end_resolved(now, &mut outcome);
         outcome
     }
 
@@ -195,7 +220,6 @@ impl Desk {
         changes: impl IntoIterator<Item = RuleChange>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut resolved = Vec::new();
         for change in changes {
             match change {
                 // A pending alert that ends is not shown as anything: its removal follows.
@@ -206,19 +230,18 @@ impl Desk {
                 RuleChange::Transition(kind, alert) => {
                     self.drop_posted(alert.fingerprint, &mut outcome);
                     let event_type = Some(kind.event_type());
-                    let ended = self.put(now, Case::of_rule(alert, now), event_type, &mut outcome);
-                    resolved.extend(ended);
+                    self.put(now, Case::of_rule(alert, now), event_type, &mut outcome);
                 }
                 RuleChange::Removed(fingerprint) => {
                     let is_of_rule = |case: &Case| case.posted.is_none();
                     if self.cases.get(&fingerprint).is_some_and(is_of_rule) {
-                        resolved.extend(self.remove(fingerprint, &mut outcome));
+                        self.remove(fingerprint, &mut outcome);
                     }
                 }
             }
         }
         self.look_for_inhibition(&mut outcome);
-        self.end_resolved(now, resolved, &mut outcome);
+        self.end_resolved(now, &mut outcome);
         outcome
     }
 
@@ -257,11 +280,13 @@ impl Desk {
     /// Takes a plan whose announcements and records are durable.
     pub fn take(&mut self, now: Timestamp, plan: Plan) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut resolved = Vec::new();
         for change in plan.changes {
             match change {
                 Change::Silence(silence) => self.take_silence(now, silence, &mut outcome),
-                Change::Advance => self.advance(now, &mut outcome),
+                Change::Advance => {
+                    let forgotten = self.silences.advance(now).into_iter();
+                    outcome.records.extend(forgotten.map(record::forget_silence));
+                }
                 Change::Acknowledged(fingerprint, acknowledged) => {
                     let acknowledged = (fingerprint, acknowledged);
                     self.put_acknowledged(acknowledged, plan.event_type, &mut outcome);
@@ -271,16 +296,16 @@ impl Desk {
                     outcome.records.push(record::forget_posted(fingerprint));
                 }
                 Change::Posted(posted, event_type) => {
-                    resolved.extend(self.put_posted(now, posted, event_type, &mut outcome));
+                    self.put_posted(now, posted, event_type, &mut outcome);
                 }
                 Change::Forgotten(fingerprint) if self.is_of_rule(fingerprint) => {}
                 Change::Forgotten(fingerprint) => {
-                    resolved.extend(self.remove(fingerprint, &mut outcome));
+                    self.remove(fingerprint, &mut outcome);
                 }
             }
         }
         self.look_for_inhibition(&mut outcome);
-        self.end_resolved(now, resolved, &mut outcome);
+        self.end_resolved(now, &mut outcome);
         outcome
     }
 
@@ -323,7 +348,7 @@ impl Desk {
         posted: Posted,
         event_type: Option<&'static str>,
         outcome: &mut Outcome,
-    ) -> Vec<SilenceId> {
+    ) {
         if let Some(old) =
             self.cases.get(&posted.alert.fingerprint).and_then(|old| old.posted.as_ref())
         {
@@ -334,7 +359,7 @@ impl Desk {
         }
         self.posted_bytes += posted.record_bytes;
         self.deadlines.insert((posted.deadline(), posted.alert.fingerprint));
-        self.put(now, Case::of_posted(posted), event_type, outcome)
+        self.put(now, Case::of_posted(posted), event_type, outcome);
     }
 
     /// A rule has an alert that was posted, too: from now on it is the rule's.
@@ -348,28 +373,29 @@ impl Desk {
         }
     }
 
-    /// Puts an alert in the place of what was known of it. Returns the silences that silenced it,
-    /// where it fires no more: some may end with it.
+    /// Puts an alert in the place of what was known of it.
     fn put(
         &mut self,
         now: Timestamp,
         mut case: Case,
         event_type: Option<&'static str>,
         outcome: &mut Outcome,
-    ) -> Vec<SilenceId> {
+    ) {
+        self.look_for_silences(outcome);
         let fingerprint = case.alert.fingerprint;
         let labels = case.alert.labels.clone();
         let old = self.cases.remove(&fingerprint);
         let is_new = old.is_none();
         let (was_raised, is_raised) = (old.as_ref().is_some_and(Case::is_raised), case.is_raised());
-        case.status.silenced_by = self.silences.matching(&labels);
+        // Its labels are the same as before, and so are the silences that match.
+        let known = old.as_ref().map(Case::silencers);
+        case.put_silencers(known.unwrap_or_else(|| self.silences.matching(&labels)));
         case.status.inhibited_by = self.inhibitors.inhibited_by(&labels);
         if is_raised {
             case.status.acknowledged = self.acknowledged(&case, old.as_ref());
-            self.note_matched(now, &case.status.silenced_by, outcome);
         }
-        let old_status = old.as_ref().map(|old| old.status.clone()).unwrap_or_default();
-        if old_status.acknowledged.is_some() && case.status.acknowledged.is_none() {
+        let was_acknowledged = old.as_ref().is_some_and(|old| old.status.acknowledged.is_some());
+        if was_acknowledged && case.status.acknowledged.is_none() {
             outcome.records.push(record::set_acknowledged(fingerprint, None));
         }
         if event_type.is_some() || old.is_none_or(|old| !case.looks_like(&old)) {
@@ -380,11 +406,27 @@ impl Desk {
             self.inhibitors.on_known(fingerprint, &labels);
         }
         match (was_raised, is_raised) {
-            (false, true) => self.touched.extend(self.inhibitors.on_firing(fingerprint, &labels)),
-            (true, false) => self.touched.extend(self.inhibitors.on_ended(fingerprint, &labels)),
+            (false, true) => self.on_raised(now, fingerprint, &labels, outcome),
+            (true, false) => self.on_ended(fingerprint, &labels),
             _ => {}
         }
-        if is_raised { Vec::new() } else { old_status.silenced_by }
+    }
+
+    fn on_raised(
+        &mut self,
+        now: Timestamp,
+        fingerprint: Fingerprint,
+        labels: &Labels,
+        outcome: &mut Outcome,
+    ) {
+        self.touched.extend(self.inhibitors.on_firing(fingerprint, labels));
+        self.silences.on_raised(labels);
+        self.note_matched(now, outcome);
+    }
+
+    fn on_ended(&mut self, fingerprint: Fingerprint, labels: &Labels) {
+        self.touched.extend(self.inhibitors.on_ended(fingerprint, labels));
+        self.silences.on_ended(labels);
     }
 
     /// Who has acknowledged an alert that fires: the same who had before it changed, or before a
@@ -401,8 +443,8 @@ impl Desk {
         old.status.acknowledged.clone()
     }
 
-    fn remove(&mut self, fingerprint: Fingerprint, outcome: &mut Outcome) -> Vec<SilenceId> {
-        let Some(case) = self.cases.remove(&fingerprint) else { return Vec::new() };
+    fn remove(&mut self, fingerprint: Fingerprint, outcome: &mut Outcome) {
+        let Some(case) = self.cases.remove(&fingerprint) else { return };
         outcome.removed.push(fingerprint);
         if let Some(posted) = &case.posted {
             self.posted -= 1;
@@ -414,8 +456,9 @@ impl Desk {
         }
         let labels = &case.alert.labels;
         self.inhibitors.on_forgotten(fingerprint, labels);
-        self.touched.extend(self.inhibitors.on_ended(fingerprint, labels));
-        case.status.silenced_by
+        if case.is_raised() {
+            self.on_ended(fingerprint, labels);
+        }
     }
 
     /// Looks at the alerts that sources of inhibition have touched: once for all that has happened
@@ -438,80 +481,42 @@ impl Desk {
         if old.is_some_and(|old| old.ending != Ending::Time) {
             outcome.records.push(record::put_silence(&silence));
         }
-        self.put_silence(now, silence, outcome);
-    }
-
-    fn put_silence(&mut self, now: Timestamp, silence: Silence, outcome: &mut Outcome) {
-        let id = silence.id;
-        let before = self.silences.get(id).map(|silence| silence.matchers.clone());
-        let after = silence.matchers.clone();
         self.silences.put(now, silence);
-        let is_touched = |labels: &Labels| {
-            after.matches(labels) || before.as_ref().is_some_and(|before| before.matches(labels))
-        };
-        self.look_for_silences(is_touched, outcome);
-        if self.is_firing_under(id) {
-            self.note_matched(now, &[id], outcome);
-        }
     }
 
-    /// Looks at alerts with such labels again: silences have come or gone.
-    fn look_for_silences(&mut self, is_touched: impl Fn(&Labels) -> bool, outcome: &mut Outcome) {
-        for case in self.cases.values_mut().filter(|case| is_touched(&case.alert.labels)) {
-            let silenced_by = self.silences.matching(&case.alert.labels);
-            if case.status.silenced_by != silenced_by {
-                case.status.silenced_by = silenced_by;
+    /// Looks at alerts again, once for all silences that have come or gone together.
+    fn look_for_silences(&mut self, outcome: &mut Outcome) {
+        let Some(shifts) = self.silences.take_shifts() else { return };
+        for case in self.cases.values_mut() {
+            let labels = &case.alert.labels;
+            if case.is_raised() {
+                self.silences.count(labels);
+            }
+            let silencers = self.silences.shifted(&shifts, labels, &case.silencers());
+            if silencers.is_some_and(|silencers| case.put_silencers(silencers)) {
                 outcome.shown.push(case.shown(None));
             }
         }
-    }
-
-    /// What time does to silences.
-    fn advance(&mut self, now: Timestamp, outcome: &mut Outcome) {
-        for turn in self.silences.advance(now) {
-            match turn {
-                Turn::Forgotten(id) => outcome.records.push(record::forget_silence(id)),
-                Turn::Changed(id) => {
-                    let silence = self.silences.get(id).expect("what has changed is there").clone();
-                    self.put_silence(now, silence, outcome);
-                }
-            }
-        }
+        self.silences.counted();
     }
 
     /// Silences that wait for a resolution have matched a firing alert.
-    fn note_matched(&mut self, now: Timestamp, ids: &[SilenceId], outcome: &mut Outcome) {
-        for id in ids {
-            let Some(silence) = self.silences.get(*id) else { continue };
-            if silence.ending == (Ending::Resolution { has_matched: false }) {
-                let ending = Ending::Resolution { has_matched: true };
-                let silence = Silence { ending, ..silence.clone() };
-                outcome.records.push(record::put_silence(&silence));
-                self.silences.put(now, silence);
-            }
+    fn note_matched(&mut self, now: Timestamp, outcome: &mut Outcome) {
+        for silence in self.silences.take_matched() {
+            outcome.records.push(record::put_silence(&silence));
+            self.silences.put(now, silence);
         }
     }
 
     /// Ends those of the silences that wait for a resolution and match no firing alert any more.
-    fn end_resolved(&mut self, now: Timestamp, ids: Vec<SilenceId>, outcome: &mut Outcome) {
-        let ids: BTreeSet<SilenceId> = ids.into_iter().collect();
-        for id in ids {
-            let Some(silence) = self.silences.get(id) else { continue };
-            let waits = silence.ending == Ending::Resolution { has_matched: true };
-            if !waits || now >= silence.ends_at || self.is_firing_under(id) {
-                continue;
-            }
-            let ended = self.silences.get(id).expect("it was there a line ago").ended(now);
+    fn end_resolved(&mut self, now: Timestamp, outcome: &mut Outcome) {
+        self.look_for_silences(outcome);
+        self.note_matched(now, outcome);
+        for ended in self.silences.take_unattended(now) {
             outcome.records.push(record::put_silence(&ended));
-            self.put_silence(now, ended, outcome);
+            self.silences.put(now, ended);
         }
-    }
-
-    /// Whether a firing alert is silenced by it.
-    fn is_firing_under(&self, id: SilenceId) -> bool {
-        let is_under =
-            |case: &Case| case.is_raised() && case.status.silenced_by.binary_search(&id).is_ok();
-        self.cases.values().any(is_under)
+        self.look_for_silences(outcome);
     }
 }
 

@@ -7,6 +7,7 @@ mod classic;
 mod utf8;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -111,6 +112,15 @@ impl Matcher {
         is_equal == self.operator.is_equal()
     }
 
+    /// The only values with which a label passes, where they are few: sorted.
+    pub(crate) fn values(&self) -> Option<&[Box<str>]> {
+        match (self.operator, &self.regex) {
+            (Operator::Equal, _) => Some(std::slice::from_ref(&self.value)),
+            (Operator::Matches, Some(regex)) => regex.texts(),
+            _ => None,
+        }
+    }
+
     /// Bytes of its expression, compiled.
     fn regex_bytes(&self) -> usize {
         self.regex.as_ref().map_or(0, Pattern::bytes)
@@ -129,6 +139,12 @@ impl PartialEq for Matcher {
 }
 
 impl Eq for Matcher {}
+
+impl Hash for Matcher {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
+}
 
 impl Matcher {
     /// What makes one matcher differ from another.
@@ -191,7 +207,7 @@ impl FromStr for Matcher {
 }
 
 /// Matchers that an alert must pass all of. Without any, every alert passes. Cloning them is cheap.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Matchers(Arc<[Matcher]>);
 
 impl Matchers {

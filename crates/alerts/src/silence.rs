@@ -9,17 +9,21 @@
 //! The rules of what may be changed are Alertmanager's: a change that would alter what was silenced
 //! in the past ends the silence and begins another one.
 
+mod index;
 mod shelf;
+mod waiting;
 
 use bellwire_model::limits::{
-    NOTE_BYTES_MAX, PERSON_BYTES_MAX, SILENCE_RETENTION, SILENCES_MAX, SILENCES_REGEX_BYTES_MAX,
+    NOTE_BYTES_MAX, PERSON_BYTES_MAX, SILENCE_RETENTION, SILENCES_BYTES_MAX, SILENCES_MAX,
+    SILENCES_REGEX_BYTES_MAX,
 };
 use bellwire_model::{Labels, SilenceId, Timestamp};
+use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use crate::{MatcherError, Matchers};
 
-pub(crate) use shelf::{Silences, Turn};
+pub(crate) use shelf::{Silencers, Silences};
 
 /// A silence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +92,15 @@ impl Silence {
         } else {
             SilenceState::Active
         }
+    }
+
+    /// Bytes that it takes.
+    fn size_bytes(&self) -> usize {
+        let matcher = |matcher: &crate::Matcher| {
+            size_of::<crate::Matcher>() + matcher.name().len() + matcher.value().len()
+        };
+        let texts = self.created_by.len() + self.comment.len() + self.annotations.size_bytes();
+        size_of::<Self>() + texts + self.matchers.iter().map(matcher).sum::<usize>()
     }
 
     /// When it next changes by itself, or is forgotten.
@@ -176,6 +189,26 @@ impl NewSilence {
     }
 }
 
+/// How many of the alerts with these labels each silence matches; those that match none are left
+/// out. What it costs grows with the alerts, and hardly with silences.
+pub fn count_matched<'a>(
+    silences: impl IntoIterator<Item = &'a Silence>,
+    alerts: impl IntoIterator<Item = &'a Labels>,
+) -> FxHashMap<SilenceId, u64> {
+    let mut index = index::Index::default();
+    for silence in silences {
+        index.add(&silence.matchers, silence.id);
+    }
+    let mut by_class: FxHashMap<_, u64> = FxHashMap::default();
+    for labels in alerts {
+        for (class, _) in index.matching(labels) {
+            *by_class.entry(class).or_default() += 1;
+        }
+    }
+    let of_class = |(class, count)| index.members(class).map(move |id| (id, count));
+    by_class.into_iter().flat_map(of_class).collect()
+}
+
 /// Why a silence is refused. The texts are those that users of Alertmanager know.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
@@ -213,4 +246,14 @@ pub enum SilenceError {
          {SILENCES_REGEX_BYTES_MAX} bytes compiled: repeat smaller classes, or fewer times"
     )]
     TooLarge,
+    /// All of them would take more than [`SILENCES_BYTES_MAX`].
+    #[error(
+        "no room for this silence of {bytes} bytes: all silences, those that ended in the last five \
+         days included, take at most {SILENCES_BYTES_MAX} bytes; shorten its matchers, comment or \
+         annotations, or silence the same alerts by fewer silences"
+    )]
+    NoRoom {
+        /// What it would take.
+        bytes: usize,
+    },
 }

@@ -144,6 +144,14 @@ pub const CHECKPOINT_PIECE_BYTES: usize = 64 * 1024;
 pub const SILENCE_RETENTION: Duration = Duration::from_hours(120);
 /// Silences, expired ones that are remembered included.
 pub const SILENCES_MAX: usize = 20_000;
+/// Bytes of all of them: 1.6 kB each where there are so many. Twice as much, for what is escaped in
+/// their records, leaves room for the other durable records.
+pub const SILENCES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Silences that an alert names as those that silence it, the least ids of them.
+pub const SILENCES_NAMED_MAX: usize = 16;
+/// Values under which silences with the same matchers are found: an expression that lists more is
+/// tested for each alert.
+pub const SILENCE_VALUES_MAX: usize = 16;
 /// Alerts that clients have posted and that are remembered.
 pub const POSTED_ALERTS_MAX: usize = 50_000;
 /// Bytes of their records: of all durable records, so much that silences, acknowledgements and what

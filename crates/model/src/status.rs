@@ -73,8 +73,11 @@ pub struct NewAcknowledgement {
 /// What an alert is besides what its rule says of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertStatus {
-    /// The silences in force that match it, sorted.
+    /// The silences in force that match it, sorted; of many the first
+    /// [`SILENCES_NAMED_MAX`](crate::limits::SILENCES_NAMED_MAX).
     pub silenced_by: Vec<SilenceId>,
+    /// Whether others match it besides.
+    pub has_more_silences: bool,
     /// The firing alerts that inhibit it, sorted.
     pub inhibited_by: Vec<Fingerprint>,
     /// Who has acknowledged it.

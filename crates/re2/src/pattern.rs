@@ -79,6 +79,14 @@ impl Pattern {
         }
     }
 
+    /// Every text that it matches, where they are few: sorted.
+    pub fn texts(&self) -> Option<&[Box<str>]> {
+        match &self.shape {
+            Shape::OneOf(texts) => Some(texts),
+            _ => None,
+        }
+    }
+
     /// Bytes that it takes: compiled, and for what it notes while it matches.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -142,8 +142,11 @@ pub fn shown_alert(alert: &Alert, status: &AlertStatus) -> Vec<u8> {
 
 /// Members that say why a shown state is what it is; none where there is nothing to say.
 fn write_status(out: &mut Vec<u8>, status: &AlertStatus) {
-    let AlertStatus { silenced_by, inhibited_by, acknowledged } = status;
+    let AlertStatus { silenced_by, has_more_silences, inhibited_by, acknowledged } = status;
     write_texts(out, "silenced_by", silenced_by);
+    if *has_more_silences {
+        out.extend_from_slice(b",\"more_silences\":true");
+    }
     write_texts(out, "inhibited_by", inhibited_by);
     if let Some(acknowledgement) = acknowledged {
         out.extend_from_slice(b",\"acknowledged\":{\"by\":");

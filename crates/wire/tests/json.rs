@@ -151,12 +151,14 @@ fn an_alert_is_shown_with_what_has_been_made_of_it() {
     let (by, note) = ("ada".into(), "on \"it\"".into());
     let status = AlertStatus {
         silenced_by: vec![SilenceId::from_random(1), SilenceId::from_random(2)],
+        has_more_silences: true,
         inhibited_by: vec![fingerprint],
         acknowledged: Some(Arc::new(Acknowledgement { by, note, at: Timestamp::from_ms(7) })),
     };
     let expected = format!(
         "{{\"fingerprint\":\"{fingerprint}\",\"state\":\"silenced\",\
          \"silenced_by\":[\"00000000-0000-4000-8000-000000000001\",\"00000000-0000-4000-8000-000000000002\"],\
+         \"more_silences\":true,\
          \"inhibited_by\":[\"{fingerprint}\"],\
          \"acknowledged\":{{\"by\":\"ada\",\"note\":\"on \\\"it\\\"\",\"at\":7}},\
          \"severity\":\"none\",\"labels\":{{\"alertname\":\"Hot\"}},\"annotations\":{{}},\

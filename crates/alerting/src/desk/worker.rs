@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bellwire_alerts::config::Config;
-use bellwire_alerts::desk::{Announcement, Audience, Outcome, Plan, RuleChange, Shown};
+use bellwire_alerts::desk::{Announcement, Audience, Outcome, Plan, Restored, RuleChange, Shown};
 use bellwire_alerts::notification::Update;
 use bellwire_alerts::record;
 use bellwire_alerts::{Desk, Now};
@@ -75,9 +75,7 @@ impl Worker {
         let mut desk = Desk::new(&notifier.config().inhibition);
         let records = journal.records(record::PREFIX)?;
         let records = records.iter().map(|record| (&*record.key, &*record.value));
-        for key in desk.restore(clock::now(), records) {
-            tracing::warn!(key, "A record of the alerts' desk cannot be read; it is passed over.");
-        }
+        tell_of(&desk.restore(clock::now(), records));
         let (desk, announcing) = (Mutex::new(desk), Announcing::default());
         Ok(Self { desk, announcing, journal, states, notifier, figures })
     }
@@ -238,6 +236,26 @@ impl Worker {
         if let Err(error) = self.journal.write_records(record_changes(records), reply) {
             failed(error);
         }
+    }
+}
+
+/// Tells of what the desk does not have as its records say.
+fn tell_of(restored: &Restored<'_>) {
+    for key in &restored.unreadable {
+        tracing::warn!(key, "A record of the alerts' desk cannot be read; it is passed over.");
+    }
+    let (silences, bytes) = (restored.silences_without_room, restored.silences_excess_bytes);
+    if silences > 0 {
+        tracing::warn!(
+            silences,
+            "Silences that have ended are forgotten early: all silences take as much room as they may."
+        );
+    }
+    if bytes > 0 {
+        tracing::warn!(
+            bytes,
+            "Silences in force and to come take so many bytes more than all may; they are kept, and new ones are refused until there is room."
+        );
     }
 }
 

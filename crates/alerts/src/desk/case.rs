@@ -6,6 +6,7 @@ use bellwire_model::{Alert, AlertStatus, Timestamp};
 
 use super::{Audience, Shown, is_raised};
 use crate::posted::Posted;
+use crate::silence::Silencers;
 
 /// An alert, and what has been made of it. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -13,19 +14,22 @@ pub struct Case {
     pub(super) alert: Arc<Alert>,
     pub(super) status: AlertStatus,
     pub(super) updated_at: Timestamp,
+    /// How many silences in force match it.
+    pub(super) silences: usize,
     /// What else is known of it where it was posted.
     pub(super) posted: Option<Posted>,
 }
 
 impl Case {
     pub(super) fn of_rule(alert: Arc<Alert>, now: Timestamp) -> Self {
-        Self { alert, status: AlertStatus::default(), updated_at: now, posted: None }
+        Self { alert, status: AlertStatus::default(), updated_at: now, silences: 0, posted: None }
     }
 
     pub(super) fn of_posted(posted: Posted) -> Self {
         let alert = Arc::clone(&posted.alert);
         let updated_at = alert.sample_time;
-        Self { alert, status: AlertStatus::default(), updated_at, posted: Some(posted) }
+        let status = AlertStatus::default();
+        Self { alert, status, updated_at, silences: 0, posted: Some(posted) }
     }
 
     /// The alert as its source has it.
@@ -52,6 +56,21 @@ impl Case {
     /// Whether it has begun to fire and not resolved.
     pub fn is_raised(&self) -> bool {
         is_raised(self.alert.state)
+    }
+
+    pub(super) fn silencers(&self) -> Silencers {
+        Silencers { named: self.status.silenced_by.clone(), count: self.silences }
+    }
+
+    /// These silence it from now on. Says whether people see a difference.
+    pub(super) fn put_silencers(&mut self, silencers: Silencers) -> bool {
+        let has_more = silencers.has_more();
+        self.silences = silencers.count;
+        let is_seen =
+            self.status.silenced_by != silencers.named || self.status.has_more_silences != has_more;
+        self.status.silenced_by = silencers.named;
+        self.status.has_more_silences = has_more;
+        is_seen
     }
 
     /// As it is to be shown.

@@ -2,21 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwire_model::limits::{SILENCES_MAX, SILENCES_REGEX_BYTES_MAX};
+use bellwire_model::limits::{
+    SILENCES_BYTES_MAX, SILENCES_MAX, SILENCES_NAMED_MAX, SILENCES_REGEX_BYTES_MAX,
+};
 use bellwire_model::{Labels, SilenceId, Timestamp};
-use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
 
-use super::{NewSilence, Silence, SilenceError, SilenceState};
-use crate::Operator;
+use super::index::Index;
+use super::waiting::Waiting;
+use super::{Ending, NewSilence, Silence, SilenceError, SilenceState};
+use crate::Matchers;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Silences {
     by_id: BTreeMap<SilenceId, Shelved>,
     deadlines: BTreeSet<(Timestamp, SilenceId)>,
-    in_force: InForce,
+    in_force: Index,
+    waiting: Waiting,
+    /// What alerts have not been looked at for.
+    shifts: Shifts,
     /// Bytes of all their expressions, compiled.
     regex_bytes: usize,
+    /// Bytes of all of them.
+    bytes: usize,
+    bytes_max: usize,
 }
 
 /// A silence and its place among the deadlines.
@@ -26,18 +36,80 @@ struct Shelved {
     deadline: Timestamp,
     /// Where it is in its life, as alerts have been looked at.
     state: SilenceState,
+    bytes: usize,
 }
 
-/// What time has done to a silence.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// It has come into force or has ended: alerts are to be looked at.
-    Changed(SilenceId),
-    /// It is forgotten.
-    Forgotten(SilenceId),
+/// What a silence in force does to alerts.
+#[derive(PartialEq)]
+struct Hold {
+    matchers: Matchers,
+    until_resolved: bool,
+}
+
+impl Shelved {
+    /// Nothing where it is not in force.
+    fn hold(&self) -> Option<Hold> {
+        let Silence { matchers, ending, .. } = &self.silence;
+        let (matchers, until_resolved) = (matchers.clone(), *ending != Ending::Time);
+        (self.state == SilenceState::Active).then_some(Hold { matchers, until_resolved })
+    }
+}
+
+/// Silences that have come into force, and that are no longer.
+#[derive(Debug, Default)]
+pub(crate) struct Shifts {
+    come: Index,
+    gone: Index,
+    gone_ids: FxHashSet<SilenceId>,
+}
+
+/// The silences in force that match an alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Silencers {
+    /// The first of them.
+    pub(crate) named: Vec<SilenceId>,
+    /// How many there are.
+    pub(crate) count: usize,
+}
+
+impl Silencers {
+    /// Whether there are others than those that are named.
+    pub(crate) fn has_more(&self) -> bool {
+        self.count > self.named.len()
+    }
+
+    fn add(&mut self, members: &BTreeSet<SilenceId>) {
+        self.count += members.len();
+        self.named.extend(members.iter().take(SILENCES_NAMED_MAX));
+    }
+
+    fn sorted(mut self) -> Self {
+        self.named.sort_unstable();
+        self.named.truncate(SILENCES_NAMED_MAX);
+        self
+    }
+}
+
+impl Default for Silences {
+    fn default() -> Self {
+        Self {
+            by_id: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            in_force: Index::default(),
+            waiting: Waiting::default(),
+            shifts: Shifts::default(),
+            regex_bytes: 0,
+            bytes: 0,
+            bytes_max: SILENCES_BYTES_MAX,
+        }
+    }
 }
 
 impl Silences {
+    pub(crate) fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
     pub(crate) fn get(&self, id: SilenceId) -> Option<&Silence> {
         self.by_id.get(&id).map(|shelved| &shelved.silence)
     }
@@ -59,7 +131,9 @@ impl Silences {
         if let Some(old) = old
             && old.may_become(&new, now)
         {
-            return Ok(vec![new.made(old.id, now)]);
+            let changed = new.made(old.id, now);
+            self.check_room(&changed, self.by_id[&old.id].bytes)?;
+            return Ok(vec![changed]);
         }
         if self.by_id.len() >= SILENCES_MAX {
             return Err(SilenceError::TooMany);
@@ -68,41 +142,206 @@ impl Silences {
             return Err(SilenceError::TooLarge);
         }
         let starts_at = new.starts_at.max(now);
-        let mut planned = vec![NewSilence { starts_at, ..new }.made(id, now)];
+        let made = NewSilence { starts_at, ..new }.made(id, now);
+        self.check_room(&made, 0)?;
+        let mut planned = vec![made];
         let is_left = |old: &&Silence| old.state(now) != SilenceState::Expired;
         planned.extend(old.filter(is_left).map(|old| old.ended(now)));
         Ok(planned)
     }
 
+    /// Whether there is room for a silence in the place of so many bytes. What becomes no longer
+    /// always has it.
+    fn check_room(&self, silence: &Silence, before: usize) -> Result<(), SilenceError> {
+        let bytes = silence.size_bytes();
+        let has_room = self.bytes - before + bytes <= self.bytes_max;
+        if has_room || bytes <= before { Ok(()) } else { Err(SilenceError::NoRoom { bytes }) }
+    }
+
+    /// Puts back what was stored, and returns those for which there is no room: of the ones that
+    /// have ended those that ended first. What is or comes into force is always kept.
+    pub(crate) fn restore(&mut self, now: Timestamp, silences: Vec<Silence>) -> Vec<SilenceId> {
+        let is_left = |silence: &Silence| silence.state(now) != SilenceState::Expired;
+        let (left, mut expired): (Vec<_>, Vec<_>) = silences.into_iter().partition(is_left);
+        expired.sort_by_key(|silence| std::cmp::Reverse((silence.ends_at, silence.id)));
+        for silence in left {
+            self.put(now, silence);
+        }
+        let mut expired = expired.into_iter();
+        let mut without_room = Vec::new();
+        for silence in expired.by_ref() {
+            let bytes = self.bytes + silence.size_bytes();
+            if self.by_id.len() >= SILENCES_MAX || bytes > self.bytes_max {
+                without_room.push(silence.id);
+                break;
+            }
+            self.put(now, silence);
+        }
+        without_room.extend(expired.map(|silence| silence.id));
+        without_room
+    }
+
+    /// How many bytes there are beyond what may be.
+    pub(crate) fn excess_bytes(&self) -> usize {
+        self.bytes.saturating_sub(self.bytes_max)
+    }
+
     /// Puts a silence in the place of the one with its id.
     pub(crate) fn put(&mut self, now: Timestamp, silence: Silence) {
-        self.remove(silence.id);
-        let (deadline, state) = (silence.deadline(now), silence.state(now));
-        self.deadlines.insert((deadline, silence.id));
-        if state == SilenceState::Active {
-            self.in_force.add(&silence);
-        }
+        let (id, deadline, state) = (silence.id, silence.deadline(now), silence.state(now));
+        let bytes = silence.size_bytes();
         self.regex_bytes += silence.matchers.regex_bytes();
-        self.by_id.insert(silence.id, Shelved { silence, deadline, state });
+        self.bytes += bytes;
+        self.deadlines.insert((deadline, id));
+        let shelved = Shelved { silence, deadline, state, bytes };
+        let before = self.by_id.insert(id, shelved);
+        if let Some(before) = &before {
+            self.let_go(before, Some(deadline));
+        }
+        self.shift(id, before.as_ref());
     }
 
     fn remove(&mut self, id: SilenceId) {
-        if let Some(Shelved { silence, deadline, .. }) = self.by_id.remove(&id) {
-            self.regex_bytes -= silence.matchers.regex_bytes();
-            self.in_force.remove(&silence);
-            self.deadlines.remove(&(deadline, id));
+        if let Some(before) = self.by_id.remove(&id) {
+            self.let_go(&before, None);
+            self.shift(id, Some(&before));
         }
     }
 
-    /// The silences in force that match, sorted.
-    pub(crate) fn matching(&self, labels: &Labels) -> Vec<SilenceId> {
-        let matches = |id: &SilenceId| {
-            self.get(*id).expect("what is in force exists").matchers.matches(labels)
+    /// What is counted with a silence no longer is; `deadline` is the one that it has now.
+    fn let_go(&mut self, before: &Shelved, deadline: Option<Timestamp>) {
+        self.regex_bytes -= before.silence.matchers.regex_bytes();
+        self.bytes -= before.bytes;
+        if deadline != Some(before.deadline) {
+            self.deadlines.remove(&(before.deadline, before.silence.id));
+        }
+    }
+
+    /// Notes whether a silence has come into force, or is no longer.
+    fn shift(&mut self, id: SilenceId, before: Option<&Shelved>) {
+        let (before, after) = (before.and_then(Shelved::hold), self.by_id.get(&id));
+        let after = after.and_then(Shelved::hold);
+        if before.as_ref().map(|hold| &hold.matchers) != after.as_ref().map(|hold| &hold.matchers) {
+            if let Some(Hold { matchers, .. }) = &before {
+                self.in_force.remove(matchers, id);
+                if !self.shifts.come.remove(matchers, id) {
+                    self.shifts.gone.add(matchers, id);
+                    self.shifts.gone_ids.insert(id);
+                }
+            }
+            if let Some(Hold { matchers, .. }) = &after {
+                self.in_force.add(matchers, id);
+                if self.shifts.gone.remove(matchers, id) {
+                    self.shifts.gone_ids.remove(&id);
+                } else {
+                    self.shifts.come.add(matchers, id);
+                }
+            }
+        }
+        let (before, after) =
+            (before.filter(|hold| hold.until_resolved), after.filter(|hold| hold.until_resolved));
+        if before != after {
+            if let Some(Hold { matchers, .. }) = &before {
+                self.waiting.remove(matchers, id);
+            }
+            if let Some(Hold { matchers, .. }) = &after {
+                self.waiting.add(matchers, id);
+            }
+        } else if let Some(Hold { matchers, .. }) = &after
+            && self.by_id[&id].silence.ending == (Ending::Resolution { has_matched: false })
+        {
+            self.waiting.on_changed(matchers);
+        }
+    }
+
+    /// The silences in force that match.
+    pub(crate) fn matching(&self, labels: &Labels) -> Silencers {
+        let mut silencers = Silencers::default();
+        for (_, members) in self.in_force.matching(labels) {
+            silencers.add(members);
+        }
+        silencers.sorted()
+    }
+
+    /// What has come into force or is no longer, and alerts are to be looked at for; nothing where
+    /// there is nothing. Each of them is then told of by [`shifted`](Self::shifted) and, if it
+    /// fires, by [`count`](Self::count), and then all have been [`counted`](Self::counted).
+    pub(crate) fn take_shifts(&mut self) -> Option<Shifts> {
+        let has_shifted = !self.shifts.come.is_empty() || !self.shifts.gone.is_empty();
+        (has_shifted || self.waiting.must_count()).then(|| std::mem::take(&mut self.shifts))
+    }
+
+    /// The silences of an alert that had `before`; nothing where they are the same.
+    pub(crate) fn shifted(
+        &self,
+        shifts: &Shifts,
+        labels: &Labels,
+        before: &Silencers,
+    ) -> Option<Silencers> {
+        let (mut come, mut gone) = (Silencers::default(), 0);
+        for (_, members) in shifts.come.matching(labels) {
+            come.add(members);
+        }
+        for (_, members) in shifts.gone.matching(labels) {
+            gone += members.len();
+        }
+        if (come.count, gone) == (0, 0) {
+            return None;
+        }
+        let is_left = |id: &&SilenceId| !shifts.gone_ids.contains(id);
+        let left: Vec<SilenceId> = before.named.iter().filter(is_left).copied().collect();
+        if before.has_more() && left.len() < before.named.len() {
+            // Those come up that were not named.
+            return Some(self.matching(labels));
+        }
+        come.count = before.count + come.count - gone;
+        come.named.extend(left);
+        Some(come.sorted())
+    }
+
+    /// An alert that fires, for those that wait for a resolution and are new.
+    pub(crate) fn count(&mut self, labels: &Labels) {
+        self.waiting.count(labels);
+    }
+
+    /// All of them have been counted.
+    pub(crate) fn counted(&mut self) {
+        self.waiting.counted();
+    }
+
+    /// An alert has begun to fire.
+    pub(crate) fn on_raised(&mut self, labels: &Labels) {
+        self.waiting.on_raised(labels);
+    }
+
+    /// An alert fires no more.
+    pub(crate) fn on_ended(&mut self, labels: &Labels) {
+        self.waiting.on_ended(labels);
+    }
+
+    /// Nobody has said of which silences the last alert has ended.
+    pub(crate) fn doubt_all(&mut self) {
+        self.waiting.doubt_all();
+    }
+
+    /// Silences that wait for a resolution, and have matched a firing alert by now.
+    pub(crate) fn take_matched(&mut self) -> Vec<Silence> {
+        let matched = self.waiting.take_matched().into_iter();
+        let silences = matched.filter_map(|id| self.get(id));
+        let has_not =
+            |silence: &&Silence| silence.ending == Ending::Resolution { has_matched: false };
+        let ending = Ending::Resolution { has_matched: true };
+        silences.filter(has_not).map(|silence| Silence { ending, ..silence.clone() }).collect()
+    }
+
+    /// Silences that have matched a firing alert, and match none any more, as ended now.
+    pub(crate) fn take_unattended(&mut self, now: Timestamp) -> Vec<Silence> {
+        let unattended = self.waiting.take_unattended().into_iter();
+        let silences = unattended.filter_map(|id| self.get(id));
+        let ends = |silence: &&Silence| {
+            silence.ending == Ending::Resolution { has_matched: true } && now < silence.ends_at
         };
-        let mut matching: Vec<SilenceId> =
-            self.in_force.candidates(labels).filter(matches).collect();
-        matching.sort_unstable();
-        matching
+        silences.filter(ends).map(|silence| silence.ended(now)).collect()
     }
 
     /// What becomes of silences where the clock has been set back: one that has begun has begun, and
@@ -126,68 +365,22 @@ impl Silences {
         self.deadlines.first().map(|(time, _)| *time)
     }
 
-    /// What time has done until `now`.
-    pub(crate) fn advance(&mut self, now: Timestamp) -> Vec<Turn> {
-        let mut turns = Vec::new();
+    /// Does what time has done until `now`, and returns the silences that it has forgotten.
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Vec<SilenceId> {
+        let mut forgotten = Vec::new();
         while let Some(&(time, id)) = self.deadlines.first()
             && time <= now
         {
             let silence = self.get(id).expect("a deadline is of a silence");
             if silence.state(time) == SilenceState::Expired && time > silence.ends_at {
                 self.remove(id);
-                turns.push(Turn::Forgotten(id));
+                forgotten.push(id);
                 continue;
             }
-            // Step by step: one that has begun and ended meanwhile has silenced nothing.
+            // One that has begun and ended meanwhile has silenced nothing.
             let silence = silence.clone();
             self.put(now, silence);
-            turns.push(Turn::Changed(id));
         }
-        turns
+        forgotten
     }
-}
-
-/// The silences in force, by one label value that an alert must have where there is such a
-/// matcher: so that many silences of one host or alert each cost nothing for all others.
-#[derive(Debug, Default)]
-struct InForce {
-    by_value: FxHashMap<(Box<str>, Box<str>), Vec<SilenceId>>,
-    others: Vec<SilenceId>,
-}
-
-impl InForce {
-    fn add(&mut self, silence: &Silence) {
-        match required(silence) {
-            Some(value) => self.by_value.entry(value).or_default().push(silence.id),
-            None => self.others.push(silence.id),
-        }
-    }
-
-    fn remove(&mut self, silence: &Silence) {
-        let is_other = |id: &SilenceId| *id != silence.id;
-        let Some(value) = required(silence) else { return self.others.retain(is_other) };
-        if let Some(ids) = self.by_value.get_mut(&value) {
-            ids.retain(is_other);
-            if ids.is_empty() {
-                self.by_value.remove(&value);
-            }
-        }
-    }
-
-    /// Those that may match.
-    fn candidates(&self, labels: &Labels) -> impl Iterator<Item = SilenceId> {
-        let of_value =
-            |(name, value): (&str, &str)| self.by_value.get(&(name.into(), value.into()));
-        let by_value: Vec<&Vec<SilenceId>> = labels.iter().filter_map(of_value).collect();
-        by_value.into_iter().flatten().chain(&self.others).copied()
-    }
-}
-
-/// A label and the only value with which an alert can match.
-fn required(silence: &Silence) -> Option<(Box<str>, Box<str>)> {
-    let is_exact = |matcher: &&crate::Matcher| {
-        matcher.operator() == Operator::Equal && !matcher.value().is_empty()
-    };
-    let matcher = silence.matchers.iter().find(is_exact)?;
-    Some((matcher.name().into(), matcher.value().into()))
 }

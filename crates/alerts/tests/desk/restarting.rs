@@ -1,6 +1,7 @@
 //! What a restart brings back: all of it, whenever it comes.
 
 use bellwire_alerts::Desk;
+use bellwire_alerts::desk::Restored;
 use bellwire_alerts::inhibition::InhibitionRule;
 use bellwire_alerts::silence::{Ending, NewSilence};
 use bellwire_model::NewAcknowledgement;
@@ -125,7 +126,7 @@ fn what_waited_for_an_alert_that_is_gone_ends() {
     script.take(plan.expect("it fires"));
     let mut desk = Desk::new(&[]);
     let records = script.records.iter().map(|(key, value)| (&**key, &**value));
-    assert_eq!(desk.restore(script.now(), records), Vec::<&str>::new());
+    assert_eq!(desk.restore(script.now(), records), Restored::default());
     // The rules' alerts did not come back.
     let outcome = desk.settle(script.now());
     let keys: Vec<&str> = outcome.records.iter().map(|change| &*change.key).collect();
@@ -146,8 +147,8 @@ fn a_record_that_cannot_be_read_is_named_and_harms_no_other() {
         ("desk/posted/1", b"{"),
         (key, value),
     ];
-    let unreadable = desk.restore(script.now(), records);
-    assert_eq!(unreadable, ["desk/silence/x", "desk/other", "desk/posted/1"]);
+    let restored = desk.restore(script.now(), records);
+    assert_eq!(restored.unreadable, ["desk/silence/x", "desk/other", "desk/posted/1"]);
     assert_eq!(desk.silences().count(), 1);
 }
 

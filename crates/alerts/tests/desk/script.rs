@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_alerts::desk::{Outcome, Plan, RuleChange};
+use bellwire_alerts::desk::{Outcome, Plan, Restored, RuleChange};
 use bellwire_alerts::inhibition::InhibitionRule;
 use bellwire_alerts::silence::{Ending, NewSilence, SilenceError};
 use bellwire_alerts::{Desk, Post, PostError};
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, SilenceId, Timestamp,
-    TransitionKind,
+    Alert, AlertSource, AlertState, AlertStatus, Fingerprint, Labels, RuleName, SilenceId,
+    Timestamp, TransitionKind,
 };
 
 pub(crate) const RESOLVE_TIMEOUT: Duration = Duration::from_mins(5);
@@ -22,6 +22,8 @@ pub(crate) struct Script {
     pub(crate) announced: Vec<String>,
     /// What was shown and removed: `Hot: firing`.
     pub(crate) shown: Vec<String>,
+    /// Each alert as it was shown last.
+    pub(crate) board: BTreeMap<Fingerprint, AlertStatus>,
     inhibition: Vec<InhibitionRule>,
     now: Timestamp,
     ids: u128,
@@ -79,6 +81,7 @@ impl Script {
             records: BTreeMap::new(),
             announced: Vec::new(),
             shown: Vec::new(),
+            board: BTreeMap::new(),
             inhibition,
             now: at(0),
             ids: 0,
@@ -133,9 +136,11 @@ impl Script {
         for shown in outcome.shown {
             let word = shown.status.shown(shown.alert.state);
             self.shown.push(format!("{}: {word}", shown.alert.name()));
+            self.board.insert(shown.alert.fingerprint, shown.status);
         }
         for gone in outcome.removed {
             self.shown.push(format!("{gone} removed"));
+            self.board.remove(&gone);
         }
     }
 
@@ -232,7 +237,7 @@ impl Script {
         let rules: Vec<RuleChange> = self.desk.cases().filter_map(as_restored).collect();
         let mut desk = Desk::new(&self.inhibition);
         let records = self.records.iter().map(|(key, value)| (&**key, &**value));
-        assert_eq!(desk.restore(self.now, records), Vec::<&str>::new());
+        assert_eq!(desk.restore(self.now, records), Restored::default());
         self.desk = desk;
         let outcome = self.desk.on_rules(self.now, rules);
         self.keep(&outcome.records);

@@ -8,7 +8,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_alerts::Matchers;
 use bellwire_alerts::desk::Case;
-use bellwire_alerts::silence::{Ending, Silence};
+use bellwire_alerts::silence::{Ending, Silence, SilenceState, count_matched};
+use bellwire_model::Alert;
 use bellwire_model::limits::PREVIEW_ALERTS_MAX;
 use bellwire_process::clock;
 use bellwire_wire::json as wire;
@@ -30,14 +31,16 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refuse
 
 fn all(app: &App) -> Response {
     let now = clock::now();
-    let desk = app.alerting.desk();
     // Copied, so that no alert waits for the answer to be written.
-    let mut silences: Vec<Silence> = desk.silences().cloned().collect();
-    let mut counts = rustc_hash::FxHashMap::default();
-    for id in desk.cases().flat_map(|case| &case.status().silenced_by) {
-        *counts.entry(*id).or_insert(0u64) += 1;
-    }
-    drop(desk);
+    let (mut silences, alerts) = {
+        let desk = app.alerting.desk();
+        let silences: Vec<Silence> = desk.silences().cloned().collect();
+        let alerts: Vec<Arc<Alert>> = desk.cases().map(|case| Arc::clone(case.alert())).collect();
+        (silences, alerts)
+    };
+    let is_in_force = |silence: &&Silence| silence.state(now) == SilenceState::Active;
+    let labels = alerts.iter().map(|alert| &alert.labels);
+    let counts = count_matched(silences.iter().filter(is_in_force), labels);
     silences.sort_by_key(|silence| in_order(silence, now));
     let view = |silence: &Silence| {
         json!({

@@ -75,6 +75,9 @@ impl Viewer {
                 "mutedBy": muted_by,
             },
         });
+        if status.has_more_silences {
+            view["status"]["moreSilences"] = Value::Bool(true);
+        }
         if let AlertSource::Posted { generator_url: Some(url) } = &alert.source {
             view["generatorURL"] = json!(&**url);
         }
