@@ -171,6 +171,10 @@ impl Journal for DiskJournal {
         self.readers.damaged()
     }
 
+    fn damaged_blocks(&self) -> u64 {
+        self.index.read().damaged.len() as u64
+    }
+
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.writer.trim(now)
     }

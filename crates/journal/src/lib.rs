@@ -189,6 +189,9 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// How often a read has met a damaged event.
     fn damaged(&self) -> u64;
 
+    /// How many blocks of events retention leaves as they are, since they are damaged.
+    fn damaged_blocks(&self) -> u64;
+
     /// Removes what retention no longer keeps, in small steps. Ages are the time that has passed:
     /// where the wall clock was set, events keep their times and nothing is older for it. Returns
     /// by how much it was set since the last call.

@@ -94,6 +94,10 @@ impl Journal for MemoryJournal {
         0
     }
 
+    fn damaged_blocks(&self) -> u64 {
+        0
+    }
+
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.writer.trim(now)
     }
@@ -220,7 +224,7 @@ impl State {
         let Some(Stored { topic, event }) = self.events.remove(&offset) else { return };
         let bytes = event.size_bytes() as u64;
         let rule = self.topics.get(topic).and_then(|state| state.rule);
-        self.retention.remove(rule, bytes);
+        self.retention.remove(rule, 1, bytes);
         self.topics.remove(topic, Removed { events: 1, bytes, newest: offset });
         self.bytes -= bytes;
     }

@@ -43,11 +43,12 @@ impl Retention {
         }
     }
 
-    /// Counts one event out.
-    pub(crate) fn remove(&mut self, rule: Option<RuleIndex>, bytes: u64) {
+    /// Counts events out. A damaged one may have more bytes than were counted in.
+    pub(crate) fn remove(&mut self, rule: Option<RuleIndex>, events: u64, bytes: u64) {
         if let Some(RuleIndex(index)) = rule {
-            self.kept[index].events -= 1;
-            self.kept[index].bytes -= bytes;
+            let kept = &mut self.kept[index];
+            kept.events = kept.events.saturating_sub(events);
+            kept.bytes = kept.bytes.saturating_sub(bytes);
         }
     }
 
@@ -121,7 +122,7 @@ mod tests {
         for bytes in [10, 5, 20, 35] {
             let goes = retention.drops(rule, Timestamp::MAX, Timestamp::MIN);
             if goes {
-                retention.remove(rule, bytes);
+                retention.remove(rule, 1, bytes);
             }
             dropped.push(goes);
         }

@@ -68,6 +68,12 @@ impl Removed {
         self.bytes += bytes;
         self.newest = self.newest.max(offset);
     }
+
+    /// Events that are lost were counted in and are not there.
+    pub(crate) fn add_lost(&mut self, events: u64, bytes: u64) {
+        self.events += events;
+        self.bytes += bytes;
+    }
 }
 
 /// All topics of a journal.
@@ -145,8 +151,9 @@ impl Topics {
     /// Counts removed events out.
     pub(crate) fn remove(&mut self, id: TopicId, removed: Removed) {
         let state = self.state_mut(id);
-        state.events -= removed.events;
-        state.bytes -= removed.bytes;
+        // A damaged event may have more bytes than were counted in.
+        state.events = state.events.saturating_sub(removed.events);
+        state.bytes = state.bytes.saturating_sub(removed.bytes);
         if removed.newest > state.trimmed {
             let before = std::mem::replace(&mut state.trimmed, removed.newest);
             self.by_trimmed.remove(&before);

@@ -11,7 +11,7 @@ use crate::observe::Figures;
 /// Looks again and again.
 pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
     let mut interval = tokio::time::interval(JOURNAL_LOOK_INTERVAL);
-    let (mut told, mut damaged_told) = (None, 0);
+    let (mut told, mut damaged_told, mut blocks_told) = (None, 0, 0);
     loop {
         interval.tick().await;
         let failure = journal.health().err().map(|error| with_causes(&error));
@@ -24,6 +24,16 @@ pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
                  `bellwire repair` keeps what is whole."
             );
             damaged_told = damaged;
+        }
+        let blocks = journal.damaged_blocks();
+        figures.journal.damaged_blocks.set(blocks);
+        if blocks > blocks_told {
+            tracing::error!(
+                blocks,
+                "Blocks of events of the journal are damaged: retention leaves them as they are. \
+                 `bellwire repair` keeps what is whole."
+            );
+            blocks_told = blocks;
         }
         figures.journal.failing.set(failure.is_some().into());
         if failure != told {

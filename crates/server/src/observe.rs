@@ -34,6 +34,7 @@ bellwire_process::figures! {
         trimmed "gauge" "bellwire_journal_trimmed_offset" "The newest offset that retention has removed.";
         failing "gauge" "bellwire_journal_failing" "1 while the journal takes no events; the log and `/readyz` say why.";
         damaged "counter" "bellwire_journal_damaged_total" "Times that a read has met a damaged event, and told of a gap instead.";
+        damaged_blocks "gauge" "bellwire_journal_damaged_blocks" "Blocks of 1,024 events that retention has met since the start and leaves as they are, since they are damaged.";
         failures "counter" "bellwire_journal_failures_total" "Appends that failed.";
     }
 }

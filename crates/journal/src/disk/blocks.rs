@@ -92,6 +92,11 @@ impl Summary {
         self.present
     }
 
+    /// Whether there are events of a topic.
+    pub(super) fn has(&self, topic: TopicId) -> bool {
+        self.tallies.contains_key(&topic)
+    }
+
     /// Whether there are no events.
     pub(super) fn is_empty(&self) -> bool {
         self.tallies.is_empty()
@@ -165,6 +170,12 @@ impl Blocks {
             Some((open, summary)) if *open == number => summary.present.into(),
             _ => self.blocks.get(&number).map(|block| block.present.clone()).unwrap_or_default(),
         }
+    }
+
+    /// What was counted of the block that further events may come into, if it is this one.
+    pub(super) fn counted_open(&self, number: BlockNumber) -> Option<Vec<(TopicId, Tally)>> {
+        let open = self.open.as_ref().filter(|(open, _)| *open == number);
+        open.map(|(_, summary)| summary.sorted())
     }
 
     /// The block that further events may come into.

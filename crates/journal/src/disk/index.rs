@@ -4,13 +4,14 @@
 //! lock as the commit that removes them, so that a reader who takes its snapshot of the file
 //! under the lock finds both in agreement.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bellwire_model::limits::READ_STEP_LOOKS_MAX;
 use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
 
-use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary};
+use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary, Tally};
 use super::present::Present;
 use super::schema::damaged;
 use super::sums::EventSums;
@@ -51,6 +52,9 @@ pub(super) struct Index {
     pub(super) tail: Offset,
     /// Counts removals: what a reader knows of blocks holds until it changes.
     pub(super) sweeps: u64,
+    /// Blocks that retention could not clean, since they are damaged: they stay as they are, keep
+    /// nobody from cleaning the others, and take no room of what a rule keeps.
+    pub(super) damaged: BTreeSet<BlockNumber>,
 }
 
 impl Index {
@@ -72,6 +76,15 @@ impl Index {
         }
         self.retention = sweep.retention;
         self.sweeps += 1;
+    }
+
+    /// Retention passes a block by from now on, of which so much was counted in.
+    pub(super) fn pass_by(&mut self, number: BlockNumber, counted: &[(TopicId, Tally)]) {
+        self.damaged.insert(number);
+        for (topic, Tally { events, bytes, .. }) in counted {
+            let rule = self.topics.get(*topic).and_then(|state| state.rule);
+            self.retention.remove(rule, *events, *bytes);
+        }
     }
 
     /// The next blocks with events between `after` and `tail` that match.

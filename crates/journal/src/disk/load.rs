@@ -1,5 +1,7 @@
 //! Loads what memory keeps of the file when it is opened.
 
+use std::collections::BTreeSet;
+
 use bellwire_model::{Offset, Timestamp, Topic};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -25,6 +27,7 @@ pub(super) fn index(
         retention,
         tail: Offset::ZERO,
         sweeps: 0,
+        damaged: BTreeSet::new(),
     };
     topics(connection, &mut index)?;
     let first_unsaved = blocks(connection, &mut index)?;

@@ -3,7 +3,7 @@
 use bellwire_model::{Entry, Offset, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row};
 
-use super::blocks::{BlockNumber, Mark, Summary};
+use super::blocks::{BlockNumber, Mark, Summary, Tally};
 use super::present::Bits;
 use super::schema::{damaged, from_sql, to_sql};
 use super::sums::{self, EventSums};
@@ -32,6 +32,21 @@ pub(super) fn mark(row: &Row<'_>, topics: &Topics) -> rusqlite::Result<Mark> {
     let bytes = row.get::<_, i64>(3)? as u64 + state.topic.as_str().len() as u64;
     let time = Timestamp::from_ms(row.get(2)?);
     Ok(Mark { offset: from_sql(row.get(0)?), topic, bytes, time })
+}
+
+/// What the table of blocks counts of a block, by topic.
+pub(super) fn counted(
+    connection: &Connection,
+    number: BlockNumber,
+) -> rusqlite::Result<Vec<(TopicId, Tally)>> {
+    let sql = "SELECT topic, events, bytes, last, oldest FROM blocks WHERE block = ?1";
+    let mut select = connection.prepare_cached(sql)?;
+    let counted = select.query_map([number.0 as i64], |row| {
+        let [events, bytes] = [row.get::<_, i64>(1)?, row.get(2)?].map(i64::unsigned_abs);
+        let (last, oldest) = (from_sql(row.get(3)?), Timestamp::from_ms(row.get(4)?));
+        Ok((TopicId(row.get(0)?), Tally { events, bytes, last, oldest }))
+    })?;
+    counted.collect()
 }
 
 /// Writes rows of events, several with a statement where there are as many: most of what a row

@@ -1,6 +1,5 @@
 //! The writer's side of the file: what happens on the journal's writer thread.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,8 +39,6 @@ pub(super) struct DiskStore {
     keys: Keys,
     /// Full blocks that are not in their table yet; they ride the next transaction.
     unsaved: Vec<(BlockNumber, Summary)>,
-    /// Blocks that retention could not clean, since they are damaged.
-    damaged: BTreeSet<BlockNumber>,
     bounds: StoreBounds,
     steps: Steps,
     log: FileState,
@@ -173,7 +170,6 @@ impl DiskStore {
             index: Arc::new(IndexLock::new(index)),
             keys,
             unsaved,
-            damaged: BTreeSet::new(),
             bounds,
             steps,
             records,
@@ -352,7 +348,6 @@ impl Store for DiskStore {
             index: &self.index,
             keys: &mut self.keys,
             unsaved: &mut self.unsaved,
-            damaged: &mut self.damaged,
             bounds: self.bounds,
         };
         let step = sweep::step(&mut swept, from, &now).map_err(|error| self.failed(error))?;

@@ -3,20 +3,18 @@
 //! A step reads the small columns of a block's events, asks the rules about each, deletes what
 //! goes, and puts the summary of what is left in place of the old one.
 
-use std::collections::BTreeSet;
-
 use bellwire_model::Offset;
 use bellwire_model::limits::{RETENTION_STEP_BLOCKS_MAX, RETENTION_STEP_LOOKS_MAX};
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
-use super::blocks::{Block, BlockNumber, RemovedByTopic, Summary};
+use super::blocks::{Block, BlockNumber, Mark, RemovedByTopic, Summary, Tally};
 use super::bounds::StoreBounds;
 use super::index::{Index, SharedIndex, Sweep};
 use super::keys::Keys;
-use super::present::Missing;
+use super::present::{Bits, Missing};
 use super::reader::is_damage;
-use super::rows::{MARKS, mark, save_blocks};
+use super::rows::{self, MARKS, mark, save_blocks};
 use super::schema::{begin, damaged, set_meta, to_sql};
 use super::sums;
 
@@ -31,9 +29,6 @@ pub(super) struct Swept<'a> {
     pub(super) keys: &'a mut Keys,
     /// Full blocks that are not in their table yet.
     pub(super) unsaved: &'a mut Vec<(BlockNumber, Summary)>,
-    /// Blocks that could not be cleaned, since they are damaged: they stay as they are, and keep
-    /// nobody from cleaning the others.
-    pub(super) damaged: &'a mut BTreeSet<BlockNumber>,
     pub(super) bounds: StoreBounds,
 }
 
@@ -49,11 +44,14 @@ pub(super) struct Step {
 /// One step of retention, from `from` on.
 pub(super) fn step(swept: &mut Swept<'_>, from: Offset, now: &Now) -> rusqlite::Result<Step> {
     let (due, next) = due(swept, from, now);
-    let bytes = if due.is_empty() { 0 } else { sweep(swept, &due, now)? };
-    if due.iter().any(|number| swept.damaged.contains(number)) {
-        // The others of these once more, without it.
-        return Ok(Step { next: Some(from), bytes });
-    }
+    let bytes = match if due.is_empty() { Ok(0) } else { sweep(swept, &due, now)? } {
+        Ok(bytes) => bytes,
+        Err(Damaged(number, counted)) => {
+            swept.index.write().pass_by(number, &counted);
+            // The others of these once more, without it.
+            return Ok(Step { next: Some(from), bytes: 0 });
+        }
+    };
     if next.is_some() {
         return Ok(Step { next, bytes });
     }
@@ -80,15 +78,22 @@ fn due(swept: &Swept<'_>, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<
         if looks == RETENTION_STEP_LOOKS_MAX || due.len() == RETENTION_STEP_BLOCKS_MAX {
             return (due, Some(number.first()));
         }
-        if is_due(number, block) && !swept.damaged.contains(&number) {
+        if is_due(number, block) && !index.damaged.contains(&number) {
             due.push(number);
         }
     }
     (due, None)
 }
 
+/// A block that is damaged, and what was counted of it.
+struct Damaged(BlockNumber, Vec<(TopicId, Tally)>);
+
 /// Cleans the blocks; none of them where one is damaged. Returns about how many bytes that wrote.
-fn sweep(swept: &mut Swept<'_>, due: &[BlockNumber], now: &Now) -> rusqlite::Result<usize> {
+fn sweep(
+    swept: &mut Swept<'_>,
+    due: &[BlockNumber],
+    now: &Now,
+) -> rusqlite::Result<Result<usize, Damaged>> {
     let transaction = begin(swept.connection)?;
     save_blocks(&transaction, swept.unsaved)?;
     let sweep = {
@@ -98,8 +103,11 @@ fn sweep(swept: &mut Swept<'_>, due: &[BlockNumber], now: &Now) -> rusqlite::Res
             match cleaning.clean(*number) {
                 Ok(()) => {}
                 Err(error) if is_damaged(&error) => {
-                    swept.damaged.insert(*number);
-                    return Ok(0);
+                    let counted = match cleaning.counted(*number) {
+                        Err(error) if is_damaged(&error) => Vec::new(),
+                        counted => counted?,
+                    };
+                    return Ok(Err(Damaged(*number, counted)));
                 }
                 Err(error) => return Err(error),
             }
@@ -114,7 +122,7 @@ fn sweep(swept: &mut Swept<'_>, due: &[BlockNumber], now: &Now) -> rusqlite::Res
     transaction.commit()?;
     index.swept(sweep);
     swept.unsaved.clear();
-    Ok(bytes)
+    Ok(Ok(bytes))
 }
 
 /// Whether it is the file that contradicts itself. Without a code it is a value that there is not.
@@ -138,23 +146,24 @@ impl<'a> Cleaning<'a> {
     }
 
     fn clean(&mut self, number: BlockNumber) -> rusqlite::Result<()> {
-        let (goes, left) = self.judge(number)?;
-        if goes.is_empty() {
+        let counted = self.counted(number)?;
+        let (marks, missing) = self.marks(number)?;
+        let lost = lost(&counted, &marks)?;
+        for (topic, tally) in &lost {
+            self.count_out(*topic, tally);
+        }
+        let (goes, mut left) = self.judge(&marks);
+        left.expect(missing);
+        // Who follows what is lost is told by the block's other events of the topic, or by what was
+        // removed of it.
+        for (topic, tally) in lost.iter().filter(|(topic, _)| !left.has(*topic)) {
+            let removed = self.sweep.removed.entry(*topic).or_default();
+            removed.newest = removed.newest.max(tally.last);
+        }
+        if goes.is_empty() && lost.is_empty() {
             return Ok(());
         }
-        let delete = "DELETE FROM events WHERE offset BETWEEN ?1 AND ?2";
-        let mut delete = self.connection.prepare_cached(delete)?;
-        if left.is_empty() {
-            delete.execute((to_sql(number.first()), to_sql(number.last())))?;
-        } else {
-            for offset in goes {
-                delete.execute((to_sql(offset), to_sql(offset)))?;
-            }
-        }
-        for table in ["blocks", "holes"] {
-            let delete = format!("DELETE FROM {table} WHERE block = ?1");
-            self.connection.prepare_cached(&delete)?.execute([number.0 as i64])?;
-        }
+        self.delete(number, &goes, &left)?;
         let replacement = (number, left);
         // An open block gets its rows when it is full.
         if !self.index.blocks.is_open(number) {
@@ -164,27 +173,86 @@ impl<'a> Cleaning<'a> {
         Ok(())
     }
 
-    /// Asks retention about each event of a block: which go, and what is left.
-    fn judge(&mut self, number: BlockNumber) -> rusqlite::Result<(Vec<Offset>, Summary)> {
-        let (mut goes, mut left) = (Vec::new(), Summary::default());
+    /// What was counted of a block when it was written.
+    fn counted(&self, number: BlockNumber) -> rusqlite::Result<Vec<(TopicId, Tally)>> {
+        let open = self.index.blocks.counted_open(number);
+        open.map_or_else(|| rows::counted(self.connection, number), Ok)
+    }
+
+    /// What is there of a block, and what is missing although it must be there.
+    fn marks(&self, number: BlockNumber) -> rusqlite::Result<(Vec<Mark>, Bits)> {
         let mut missing = Missing::of(number, self.index.blocks.present(number));
         let mut select = self.connection.prepare_cached(MARKS)?;
         let mut rows = select.query((to_sql(number.first()), to_sql(number.last())))?;
+        let mut marks = Vec::new();
         while let Some(row) = rows.next()? {
             let mark = mark(row, &self.index.topics)?;
             missing.found(mark.offset);
+            marks.push(mark);
+        }
+        Ok((marks, missing.bits()))
+    }
+
+    /// What is lost takes no room of what its rule keeps.
+    fn count_out(&mut self, topic: TopicId, lost: &Tally) {
+        let rule = self.index.topics.get(topic).and_then(|state| state.rule);
+        self.sweep.retention.remove(rule, lost.events, lost.bytes);
+        self.sweep.removed.entry(topic).or_default().add_lost(lost.events, lost.bytes);
+    }
+
+    /// Asks retention about each event of a block: which go, and what is left.
+    fn judge(&mut self, marks: &[Mark]) -> (Vec<Offset>, Summary) {
+        let (mut goes, mut left) = (Vec::new(), Summary::default());
+        for mark in marks {
             let rule = self.index.topics.get(mark.topic).and_then(|state| state.rule);
             if self.sweep.retention.drops(rule, mark.time, self.now.at(mark.offset)) {
-                self.sweep.retention.remove(rule, mark.bytes);
+                self.sweep.retention.remove(rule, 1, mark.bytes);
                 self.sweep.removed.entry(mark.topic).or_default().add(mark.offset, mark.bytes);
                 goes.push(mark.offset);
             } else {
-                left.add(mark);
+                left.add(*mark);
             }
         }
-        left.expect(missing.bits());
-        Ok((goes, left))
+        (goes, left)
     }
+
+    /// Deletes events of a block, all at once where nothing is left, and what its table says.
+    fn delete(
+        &self,
+        number: BlockNumber,
+        goes: &[Offset],
+        left: &Summary,
+    ) -> rusqlite::Result<()> {
+        let delete = "DELETE FROM events WHERE offset BETWEEN ?1 AND ?2";
+        let mut delete = self.connection.prepare_cached(delete)?;
+        if left.is_empty() {
+            delete.execute((to_sql(number.first()), to_sql(number.last())))?;
+        } else {
+            for offset in goes {
+                delete.execute((to_sql(*offset), to_sql(*offset)))?;
+            }
+        }
+        for table in ["blocks", "holes"] {
+            let delete = format!("DELETE FROM {table} WHERE block = ?1");
+            self.connection.prepare_cached(&delete)?.execute([number.0 as i64])?;
+        }
+        Ok(())
+    }
+}
+
+/// What was counted of a block and is not there. Fails where there is more of a topic than was
+/// counted: then an event is not what was written, and counting it out would go wrong.
+fn lost(counted: &[(TopicId, Tally)], marks: &[Mark]) -> rusqlite::Result<Vec<(TopicId, Tally)>> {
+    let mut lost: FxHashMap<TopicId, Tally> = counted.iter().copied().collect();
+    for mark in marks {
+        let more = || damaged("a block has more events of a topic than were written");
+        let tally = lost.get_mut(&mark.topic).filter(|tally| tally.events > 0);
+        let tally = tally.ok_or_else(more)?;
+        tally.events -= 1;
+        tally.bytes = tally.bytes.saturating_sub(mark.bytes);
+    }
+    lost.retain(|_, tally| tally.events > 0 || tally.bytes > 0);
+    Ok(lost.into_iter().collect())
 }
 
 /// Notes the newest removed offset of each topic; with it the offset stays taken for ever.

@@ -6,6 +6,7 @@ mod oracle;
 mod places;
 mod reopening;
 mod repairing;
+mod retaining;
 mod snapshot;
 
 use std::fs;

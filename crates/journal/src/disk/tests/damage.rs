@@ -14,6 +14,8 @@ use crate::disk::{DiskOptions, repair, schema, witness};
 use crate::{Append, Error, ReadLimit, RetentionRule};
 
 const ROUNDS: u64 = 240;
+/// Events that one topic keeps; it has fewer.
+const KEPT: u64 = 500;
 const RECORDS: [(&str, Option<&str>); 2] = [("a/1", Some("one")), ("b/2", Some("two"))];
 
 /// Numbers that look random and are the same each time.
@@ -30,7 +32,11 @@ impl Random {
 fn with(path: &Path) -> DiskOptions {
     let age = Some(Duration::from_millis(100));
     DiskOptions {
-        retention: vec![RetentionRule { age, ..rule("short") }, rule("**")],
+        retention: vec![
+            RetentionRule { age, ..rule("short") },
+            RetentionRule { events_max: Some(KEPT), ..rule("a/6") },
+            rule("**"),
+        ],
         boot_id: Some("the same".into()),
         ..options(path)
     }
@@ -140,6 +146,13 @@ fn check(original: &Original, path: &Path, case: &str) -> Result<u64, Error> {
     assert_eq!(records, expected, "{case}");
     let again = rig.append(vec![keyed("b", "key", 1001)])?;
     assert!(again[0].duplicate, "{case}");
+    // Whatever is damaged, the newest stay that a rule keeps.
+    let new = rig.append_new((0..KEPT).map(|_| timed("a/6", "new", 1000)).collect());
+    rig.retain(1000);
+    let limit = ReadLimit { events: new.len(), bytes: 1 << 20 };
+    let before = Offset::new(new[0].get() - 1);
+    let kept = rig.journal.read(before, &filters(&["a/6"]), limit)?.entries;
+    assert!(kept.iter().map(|entry| entry.offset).eq(new), "{case}: {} are left", kept.len());
     Ok(lost)
 }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{killed, open, options, try_open};
-use crate::contract::{Rig, keyed, plain, rule, text, timed};
+use crate::contract::{Rig, keyed, plain, rule};
 use crate::disk::bounds::StoreBounds;
 use crate::disk::{DiskOptions, Durability, schema};
 use crate::{Error, RetentionRule};
@@ -141,50 +141,6 @@ fn removed_events_make_room_on_a_full_disk() {
         assert_eq!(rig.read_all("a"), []);
     }
     rig.append_new(vec![plain("a", &large)]);
-}
-
-/// Damages each page of the file that has the text.
-fn damage_pages_with(file: &Path, text: &str) {
-    let mut bytes = fs::read(file).unwrap();
-    let mut is_found = false;
-    for page in bytes.chunks_mut(4096) {
-        if page.windows(text.len()).any(|window| window == text.as_bytes()) {
-            // Its header, so that nothing of it can be read.
-            page[..8].fill(0xA5);
-            is_found = true;
-        }
-    }
-    assert!(is_found, "{text} is in the file");
-    fs::write(file, bytes).unwrap();
-}
-
-#[test]
-fn retention_goes_on_behind_what_is_damaged() {
-    let folder = TempDir::new().unwrap();
-    let age = Some(Duration::from_millis(100));
-    let with = || DiskOptions {
-        retention: vec![RetentionRule { age, ..rule("**") }],
-        ..options(folder.path())
-    };
-    let rig = open(with());
-    let texts = (1..=5000).map(|number| format!("number {number}."));
-    rig.append_new(texts.map(|text| plain("a", &text)).collect());
-    rig.append_new(vec![timed("a", "kept", 1000)]);
-    rig.journal.close().unwrap();
-    drop(rig);
-    damage_pages_with(&folder.path().join(schema::FILE), "number 1500.");
-    let rig = open(with());
-    rig.retain(1000);
-    // Of the damaged block what can be read stays.
-    let left = rig.read_all("**");
-    assert!(left.iter().all(|entry| {
-        (1024..2048).contains(&entry.offset.get()) || text(&entry.event) == "kept"
-    }));
-    assert_eq!(left.last().map(|entry| text(&entry.event)).as_deref(), Some("kept"));
-    assert!(left.len() < 1024);
-    // And nothing stops it the next time.
-    rig.retain(1001);
-    assert_eq!(rig.read_all("**"), left);
 }
 
 #[test]

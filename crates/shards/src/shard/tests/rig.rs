@@ -360,6 +360,10 @@ impl Journal for Bystander {
         self.memory.damaged()
     }
 
+    fn damaged_blocks(&self) -> u64 {
+        self.memory.damaged_blocks()
+    }
+
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.memory.apply_retention(now)
     }
