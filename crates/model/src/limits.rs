@@ -283,9 +283,9 @@ pub const RETENTION_STEP_LOOKS_MAX: usize = 4096;
 pub const JOURNAL_READERS_MAX: usize = 8;
 /// Block summaries that a reader looks at before the writer gets its turn.
 pub const READ_STEP_LOOKS_MAX: usize = 1024;
-/// Bytes written to the journal after which they are moved from the write-ahead file to the
+/// Bytes of pages written to the journal after which they are moved from the write-ahead file to the
 /// main file: seldom enough to write each page once, often enough to stay in the page cache.
-pub const CHECKPOINT_BYTES: usize = 8 * 1024 * 1024;
+pub const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes of the write-ahead file beyond which the writer pauses to start it afresh.
 pub const WRITE_AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// How long that pause may last while readers finish their pages; then it is tried again later.

@@ -1,10 +1,11 @@
 //! The thread that moves pages from the write-ahead file to the main file, and that syncs where
 //! the writer does not.
 
+use std::ffi::c_int;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -12,6 +13,7 @@ use bellwire_model::limits::{
     CHECKPOINT_BYTES, SYNC_INTERVAL, WRITE_AHEAD_BYTES_MAX, WRITE_AHEAD_PAUSE_MAX,
 };
 use rusqlite::Connection;
+use rusqlite::hooks::Wal;
 
 use super::doubt::{Doubt, Emptied, empty, is_failed_sync};
 use super::index::IndexLock;
@@ -28,8 +30,43 @@ pub(super) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
-    /// Bytes since the thread was woken last.
-    written_bytes: usize,
+    written: Written,
+}
+
+/// What the writer has written into the write-ahead file. Each commit writes whole pages, however
+/// little it changes of them.
+#[derive(Debug)]
+struct Written {
+    /// Pages in the file as of the writer's newest commit.
+    pages: Arc<AtomicU64>,
+    pages_before: u64,
+    page_bytes: u64,
+    /// Since the thread was woken last.
+    bytes: u64,
+}
+
+impl Written {
+    /// Nothing yet; the commits of `writer` count.
+    fn by(writer: &mut Connection) -> rusqlite::Result<Self> {
+        let pages = Arc::new(AtomicU64::new(0));
+        let noted = Arc::clone(&pages);
+        writer.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
+            noted.store(u64::from(pages.unsigned_abs()), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let page_bytes =
+            writer.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?;
+        Ok(Self { pages, pages_before: 0, page_bytes: page_bytes.unsigned_abs(), bytes: 0 })
+    }
+
+    /// Counts what was committed since the last time.
+    fn count(&mut self) {
+        let pages = self.pages.load(Ordering::Relaxed);
+        // Where there are fewer the file has begun anew.
+        let new = pages.checked_sub(self.pages_before).unwrap_or(pages);
+        self.pages_before = pages;
+        self.bytes += new * self.page_bytes;
+    }
 }
 
 #[derive(Debug)]
@@ -53,17 +90,31 @@ impl Shared {
             self.doubt.cast(Arc::new(io::Error::other(error.to_string())));
         }
     }
+
+    /// Settles what is in doubt, if it can be.
+    fn settle(&self, connection: &Connection) {
+        if let Some((_, count)) = self.doubt.cause() {
+            match empty(connection) {
+                Ok(Emptied::Whole) => self.doubt.settle(count),
+                Ok(Emptied::Busy) => {
+                    self.doubt.cast(Arc::new(io::Error::from(io::ErrorKind::ResourceBusy)));
+                }
+                Err(error) => self.doubt.cast(Arc::new(error)),
+            }
+        }
+    }
 }
 
 impl Checkpointer {
-    /// Starts the thread for the journal at `file`.
+    /// Starts the thread for the journal at `file`, into which `writer` writes.
     pub(super) fn spawn(
-        file: PathBuf,
+        (file, writer): (PathBuf, &mut Connection),
         place: SharedPlace,
         durability: Durability,
     ) -> rusqlite::Result<Self> {
         let (wake, woken) = sync_channel(1);
         let connection = schema::open_to_checkpoint(&file)?;
+        let written = Written::by(writer)?;
         let shared = Arc::new(Shared {
             file,
             durability,
@@ -77,7 +128,7 @@ impl Checkpointer {
             .name("checkpointer".into())
             .spawn(move || rounds.run(&woken))
             .expect("the system starts a thread for each journal");
-        Ok(Self { wake: Some(wake), thread: Some(thread), shared, written_bytes: 0 })
+        Ok(Self { wake: Some(wake), thread: Some(thread), shared, written })
     }
 
     /// Fails while the files are not in their place, and after a sync has failed until all that
@@ -102,17 +153,32 @@ impl Checkpointer {
         }
     }
 
+    /// Ends the thread: from now on nobody else syncs, or casts doubt. What is in doubt is settled
+    /// through `writer` if it can be.
+    pub(super) fn stop(&mut self, writer: &Connection) {
+        self.join();
+        self.shared.settle(writer);
+    }
+
+    fn join(&mut self) {
+        self.wake.take();
+        if let Some(thread) = self.thread.take() {
+            // Its panic has been told where it happened.
+            let _ = thread.join();
+        }
+    }
+
     /// Where the channel is full the thread is about to look anyway.
     fn wake(&self) {
         let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
     }
 
-    /// The writer has committed about so many bytes.
-    pub(super) fn on_commit(&mut self, bytes: usize) {
+    /// The writer has committed.
+    pub(super) fn on_commit(&mut self) {
         self.shared.is_unsynced.store(true, Ordering::Release);
-        self.written_bytes += bytes;
-        if self.written_bytes >= CHECKPOINT_BYTES {
-            self.written_bytes = 0;
+        self.written.count();
+        if self.written.bytes >= CHECKPOINT_BYTES {
+            self.written.bytes = 0;
             self.wake();
         }
     }
@@ -135,11 +201,7 @@ impl Checkpointer {
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        self.wake.take();
-        if let Some(thread) = self.thread.take() {
-            // Its panic has been told where it happened.
-            let _ = thread.join();
-        }
+        self.join();
     }
 }
 
@@ -172,14 +234,8 @@ impl Rounds {
     fn sync(&self) {
         let Shared { doubt, durability, is_unsynced, .. } = &*self.shared;
         let is_unsynced = is_unsynced.swap(false, Ordering::Acquire);
-        if let Some((_, count)) = doubt.cause() {
-            match empty(&self.connection) {
-                Ok(Emptied::Whole) => doubt.settle(count),
-                Ok(Emptied::Busy) => {
-                    doubt.cast(Arc::new(io::Error::from(io::ErrorKind::ResourceBusy)));
-                }
-                Err(error) => doubt.cast(Arc::new(error)),
-            }
+        if doubt.cause().is_some() {
+            self.shared.settle(&self.connection);
         } else if is_unsynced
             && *durability == Durability::Interval
             && let Err(error) = self.place.sync()

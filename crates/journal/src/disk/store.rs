@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellwire_model::{Epoch, Offset, Timestamp};
-use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode};
 
 use super::blocks::{BlockNumber, Summary};
@@ -87,9 +86,15 @@ pub(super) fn connect(file: &Path) -> Result<(Connection, Option<Testimony>), Er
 
 /// Moves to the main file what a run has left that was not closed. One of its syncs may have failed,
 /// and the system goes on to show what is not on the disk: whatever comes behind it would be lost
-/// with it. Returns why it may still be so.
-fn settle(connection: &Connection, last: LastRun) -> rusqlite::Result<Option<Cause>> {
-    if last.epoch.is_none() || last.was_closed {
+/// with it. The witness is the last to say that a run was closed, once all is synced. Returns why it
+/// may still be so.
+fn settle(
+    connection: &Connection,
+    last: LastRun,
+    testimony: Option<Testimony>,
+) -> rusqlite::Result<Option<Cause>> {
+    let was_closed = testimony.is_some_and(|testimony| testimony.state == State::Closed);
+    if last.epoch.is_none() || (last.was_closed && was_closed) {
         return Ok(None);
     }
     match empty(connection) {
@@ -129,7 +134,7 @@ impl DiskStore {
         {
             testimony.check(file, ended, loaded.0.tail)?;
         }
-        let doubt = settle(&connection, ended).map_err(fail)?;
+        let doubt = settle(&connection, ended, testimony).map_err(fail)?;
         let epoch = begin_run(&connection, &options, ended)?;
         let (tail, record_changes) = (loaded.0.tail, ended.record_changes);
         let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
@@ -146,7 +151,7 @@ impl DiskStore {
         file: &Path,
         options: &DiskOptions,
     ) -> rusqlite::Result<Self> {
-        let Opened { connection, doubt, loaded: (index, unsaved), boot, place } = opened;
+        let Opened { mut connection, doubt, loaded: (index, unsaved), boot, place } = opened;
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
         let steps = load::steps(&connection, (options.now, boot), index.tail)?;
@@ -159,8 +164,11 @@ impl DiskStore {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
         let records = records::tally(&connection)?;
-        let checkpointer =
-            Checkpointer::spawn(file.to_owned(), Arc::clone(&place), options.durability)?;
+        let checkpointer = Checkpointer::spawn(
+            (file.to_owned(), &mut connection),
+            place.clone(),
+            options.durability,
+        )?;
         if let Some(cause) = doubt {
             checkpointer.doubt(cause);
         }
@@ -185,6 +193,12 @@ impl DiskStore {
     /// What readers share with the writer.
     pub(super) fn index(&self) -> &SharedIndex {
         &self.index
+    }
+
+    /// A sync has failed.
+    #[cfg(test)]
+    pub(super) fn doubt(&self, cause: Cause) {
+        self.checkpointer.doubt(cause);
     }
 
     /// Where the files are.
@@ -222,18 +236,15 @@ impl DiskStore {
         Ok(())
     }
 
-    /// Tells the index of what is durable now. Returns its bytes.
-    fn publish(&mut self, staged: &mut Staged) -> usize {
+    /// Tells the index of what is durable now.
+    fn publish(&mut self, staged: &mut Staged) {
         let mut index = self.index.write();
         for (id, state) in staged.topics.drain(..) {
             index.topics.insert(id, state);
         }
-        let mut bytes = 0;
         for mark in &staged.marks {
-            bytes += mark.bytes as usize;
             self.unsaved.extend(index.add(*mark));
         }
-        bytes
     }
 
     /// Runs a transaction whose commit is synced.
@@ -281,9 +292,9 @@ impl DiskStore {
         Ok(epoch == Some(self.witness.epoch().get()) && newest.get() < self.next)
     }
 
-    /// About `bytes` were committed: keeps the write-ahead file in bounds.
-    fn after_commit(&mut self, bytes: usize) {
-        self.checkpointer.on_commit(bytes);
+    /// Something was committed: keeps the write-ahead file in bounds.
+    fn after_commit(&mut self) {
+        self.checkpointer.on_commit();
         // What was committed is durable; a failure here is met again by whoever writes next.
         let _ = self.checkpointer.shorten(&self.connection, &self.index);
     }
@@ -301,14 +312,14 @@ impl Store for DiskStore {
         }
         self.keys.commit();
         self.unsaved.clear();
-        let bytes = self.publish(&mut staged);
-        self.after_commit(bytes);
+        self.publish(&mut staged);
         if self.keys.len() > self.bounds.keys {
             // Where it fails there are a few too many until the next commit tries again.
             let forgotten =
                 self.keys.forget(&self.connection, self.bounds.keys, &Now::before_all());
             let _ = forgotten.map_err(|error| self.failed(error));
         }
+        self.after_commit();
         Ok(Committed { entries: staged.entries, results: staged.results })
     }
 
@@ -323,9 +334,7 @@ impl Store for DiskStore {
         self.records = written.tally;
         self.place.check_held()?;
         self.witness.note_records(written.changes);
-        let value_bytes = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
-        let bytes = changes.iter().map(|(key, value)| key.len() + value_bytes(value)).sum();
-        self.after_commit(bytes);
+        self.after_commit();
         Ok(())
     }
 
@@ -350,9 +359,9 @@ impl Store for DiskStore {
             unsaved: &mut self.unsaved,
             bounds: self.bounds,
         };
-        let step = sweep::step(&mut swept, from, &now).map_err(|error| self.failed(error))?;
-        self.after_commit(step.bytes);
-        Ok(step.next)
+        let next = sweep::step(&mut swept, from, &now).map_err(|error| self.failed(error))?;
+        self.after_commit();
+        Ok(next)
     }
 
     fn look(&mut self) -> Result<(), Error> {
@@ -367,6 +376,8 @@ impl Store for DiskStore {
     }
 
     fn close(&mut self) -> Result<(), Error> {
+        // Else a sync that it needs could fail unseen after the check.
+        self.checkpointer.stop(&self.connection);
         self.check()?;
         self.place.check()?;
         self.save_unsaved().map_err(|error| self.failed(error))?;

@@ -32,33 +32,27 @@ pub(super) struct Swept<'a> {
     pub(super) bounds: StoreBounds,
 }
 
-/// What a step did.
-#[derive(Debug)]
-pub(super) struct Step {
-    /// Where the next one begins; nothing at the end.
-    pub(super) next: Option<Offset>,
-    /// About so many bytes were written.
-    pub(super) bytes: usize,
-}
-
-/// One step of retention, from `from` on.
-pub(super) fn step(swept: &mut Swept<'_>, from: Offset, now: &Now) -> rusqlite::Result<Step> {
+/// One step of retention, from `from` on. Returns where the next one begins; nothing at the end.
+pub(super) fn step(
+    swept: &mut Swept<'_>,
+    from: Offset,
+    now: &Now,
+) -> rusqlite::Result<Option<Offset>> {
     let (due, next) = due(swept, from, now);
-    let bytes = match if due.is_empty() { Ok(0) } else { sweep(swept, &due, now)? } {
-        Ok(bytes) => bytes,
-        Err(Damaged(number, counted)) => {
-            swept.index.write().pass_by(number, &counted);
-            // The others of these once more, without it.
-            return Ok(Step { next: Some(from), bytes: 0 });
-        }
-    };
+    if !due.is_empty()
+        && let Err(Damaged(number, counted)) = sweep(swept, &due, now)?
+    {
+        swept.index.write().pass_by(number, &counted);
+        // The others of these once more, without it.
+        return Ok(Some(from));
+    }
     if next.is_some() {
-        return Ok(Step { next, bytes });
+        return Ok(next);
     }
     // The events are done: now the names.
     let more_keys = swept.keys.forget(swept.connection, swept.bounds.keys, now)?;
     let more_topics = forget_topics(swept)?;
-    Ok(Step { next: (more_keys || more_topics).then_some(Offset::MAX), bytes })
+    Ok((more_keys || more_topics).then_some(Offset::MAX))
 }
 
 /// The next few blocks that may have events to remove, and where to look after them.
@@ -88,12 +82,12 @@ fn due(swept: &Swept<'_>, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<
 /// A block that is damaged, and what was counted of it.
 struct Damaged(BlockNumber, Vec<(TopicId, Tally)>);
 
-/// Cleans the blocks; none of them where one is damaged. Returns about how many bytes that wrote.
+/// Cleans the blocks; none of them where one is damaged.
 fn sweep(
     swept: &mut Swept<'_>,
     due: &[BlockNumber],
     now: &Now,
-) -> rusqlite::Result<Result<usize, Damaged>> {
+) -> rusqlite::Result<Result<(), Damaged>> {
     let transaction = begin(swept.connection)?;
     save_blocks(&transaction, swept.unsaved)?;
     let sweep = {
@@ -115,14 +109,13 @@ fn sweep(
         cleaning.sweep
     };
     save_trimmed(&transaction, &swept.index.read().topics, &sweep.removed)?;
-    let bytes = sweep.removed.values().map(|removed| removed.bytes as usize).sum();
 
     // Under the lock: no reader may see the one without the other.
     let mut index = swept.index.write();
     transaction.commit()?;
     index.swept(sweep);
     swept.unsaved.clear();
-    Ok(Ok(bytes))
+    Ok(Ok(()))
 }
 
 /// Whether it is the file that contradicts itself. Without a code it is a value that there is not.
@@ -217,12 +210,7 @@ impl<'a> Cleaning<'a> {
     }
 
     /// Deletes events of a block, all at once where nothing is left, and what its table says.
-    fn delete(
-        &self,
-        number: BlockNumber,
-        goes: &[Offset],
-        left: &Summary,
-    ) -> rusqlite::Result<()> {
+    fn delete(&self, number: BlockNumber, goes: &[Offset], left: &Summary) -> rusqlite::Result<()> {
         let delete = "DELETE FROM events WHERE offset BETWEEN ?1 AND ?2";
         let mut delete = self.connection.prepare_cached(delete)?;
         if left.is_empty() {

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -11,7 +12,11 @@ use tempfile::TempDir;
 use super::{killed, open, options, try_open};
 use crate::contract::{Rig, keyed, plain, rule};
 use crate::disk::bounds::StoreBounds;
+use crate::disk::lock::Lock;
+use crate::disk::store::{self, DiskStore};
+use crate::disk::witness::{self, State};
 use crate::disk::{DiskOptions, Durability, schema};
+use crate::writer::Store as _;
 use crate::{Error, RetentionRule};
 
 fn refused(options: DiskOptions) -> Error {
@@ -143,6 +148,47 @@ fn removed_events_make_room_on_a_full_disk() {
     rig.append_new(vec![plain("a", &large)]);
 }
 
+/// The newest event of the main file, had nothing of the write-ahead file come to the disk.
+fn newest_in_main_file(directory: &Path) -> u64 {
+    let alone = TempDir::new().unwrap();
+    let file = alone.path().join(schema::FILE);
+    fs::copy(directory.join(schema::FILE), &file).unwrap();
+    let select = "SELECT coalesce(max(offset), 0) FROM events";
+    let main = Connection::open(file).unwrap();
+    // A file that is new may not have its tables yet.
+    main.query_row(select, [], |row| row.get::<_, i64>(0)).unwrap_or_default().unsigned_abs()
+}
+
+#[test]
+fn what_is_in_doubt_when_a_journal_is_closed_is_settled_first() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join(schema::FILE);
+    let _lock = Lock::take(folder.path()).unwrap();
+    let (mut store, _) = DiskStore::open(&file, options(folder.path())).unwrap();
+    store.commit(vec![vec![plain("a", "1")]]).unwrap();
+    store.doubt(Arc::new(std::io::Error::other("the disk")));
+    store.close().unwrap();
+    assert_eq!(newest_in_main_file(folder.path()), 1);
+    let testimony = witness::read(folder.path()).unwrap().unwrap();
+    assert_eq!(testimony.state, State::Closed);
+}
+
+#[test]
+fn what_a_run_has_left_that_could_not_be_closed_is_on_the_disk_before_anything_follows_it() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    rig.append_texts("a", &["1"]);
+    let copy = killed(&folder);
+    // The commit that says so was written, and could not be synced.
+    let (connection, _) = store::connect(&copy.path().join(schema::FILE)).unwrap();
+    schema::end_run(&connection, None).unwrap();
+    let again = killed(&copy);
+    assert_eq!(newest_in_main_file(again.path()), 0);
+    let rig = open(options(again.path()));
+    assert_eq!(newest_in_main_file(again.path()), 1);
+    assert_eq!(rig.texts("a"), ["1"]);
+}
+
 #[test]
 fn what_a_killed_run_has_left_is_on_the_disk_before_anything_follows_it() {
     for durability in [Durability::Sync, Durability::Interval] {
@@ -154,13 +200,7 @@ fn what_a_killed_run_has_left_is_on_the_disk_before_anything_follows_it() {
         let copy = killed(&folder);
         let again = open(with(copy.path()));
         // Whatever of the write-ahead file is on the disk: nothing needs it.
-        let alone = TempDir::new().unwrap();
-        let file = alone.path().join(schema::FILE);
-        fs::copy(copy.path().join(schema::FILE), &file).unwrap();
-        let select = "SELECT max(offset) FROM events";
-        let main = Connection::open(file).unwrap();
-        let newest: i64 = main.query_row(select, [], |row| row.get(0)).unwrap();
-        assert_eq!(newest.unsigned_abs(), last.get(), "{durability:?}");
+        assert_eq!(newest_in_main_file(copy.path()), last.get(), "{durability:?}");
         assert_eq!(again.texts("a"), ["1", "2"]);
     }
 }

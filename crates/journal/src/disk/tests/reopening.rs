@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bellwire_model::limits::IDEMPOTENCY_AGE;
+use bellwire_model::limits::{CHECKPOINT_BYTES, IDEMPOTENCY_AGE};
 use bellwire_model::{Epoch, Offset, Timestamp};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -82,6 +82,26 @@ fn a_killed_journal_loses_nothing_acknowledged() {
         let tail = rig.journal.bounds().tail;
         assert!(again.append_one(plain("b", "new")).offset > tail);
     }
+}
+
+#[test]
+fn small_commits_go_to_the_main_file_before_they_are_many_bytes_of_pages() {
+    let folder = TempDir::new().unwrap();
+    let durability = Durability::Interval;
+    let rig = open(DiskOptions { durability, ..options(folder.path()) });
+    let size = || std::fs::metadata(folder.path().join(schema::FILE)).unwrap().len();
+    let before = size();
+    // Some bytes each, and a page at least.
+    for _ in 0..CHECKPOINT_BYTES / 4096 {
+        rig.append_texts("a", &["x"]);
+    }
+    for _ in 0..3000 {
+        if size() > before {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    panic!("nothing has come to the main file");
 }
 
 #[test]
