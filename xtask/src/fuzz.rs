@@ -4,8 +4,10 @@
 //! do. What the seconds here do not find, hours of `cargo fuzz run` may.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -32,20 +34,45 @@ pub(crate) fn run(workspace: &Workspace, mut on_passed: impl FnMut()) -> Result<
         .context("cannot write fuzz/Cargo.lock")?;
     let targets = targets(&folder.join("fuzz_targets"))?;
     println!("   {} targets, {SECONDS} s each, seed {SEED}", targets.len());
-    for target in targets {
-        let found = fresh_folder(&built.join("corpus").join(&target))?;
-        let mut command = Command::new(&cargo_fuzz);
-        command
-            .args(["run", "--sanitizer", "none", "--codegen-units", "16", "--target-dir"])
-            .args([&built, Path::new(&target), &found])
-            .arg(folder.join("corpus").join(&target))
-            .arg("--")
-            .args(options(&built.join(format!("{target}-"))))
-            .current_dir(&workspace.root);
-        run_target(&target, &mut command)?;
-        on_passed();
+    // Each target keeps one core busy.
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    for targets in targets.chunks(cores) {
+        let runs = targets
+            .iter()
+            .map(|target| Ok((target, command(&cargo_fuzz, workspace, &built, target)?)))
+            .collect::<Result<Vec<_>>>()?;
+        thread::scope(|scope| {
+            let runs: Vec<_> = runs
+                .into_iter()
+                .map(|(target, mut command)| scope.spawn(move || run_target(target, &mut command)))
+                .collect();
+            runs.into_iter().try_for_each(|run| {
+                run.join().expect("the thread does not panic")?;
+                on_passed();
+                Ok::<_, anyhow::Error>(())
+            })
+        })?;
     }
     Ok(())
+}
+
+/// Builds a target and runs it from its seeds.
+fn command(
+    cargo_fuzz: &Path,
+    workspace: &Workspace,
+    built: &Path,
+    target: &str,
+) -> Result<Command> {
+    let found = fresh_folder(&built.join("corpus").join(target))?;
+    let mut command = Command::new(cargo_fuzz);
+    command
+        .args(["run", "--sanitizer", "none", "--codegen-units", "16", "--target-dir"])
+        .args([built, Path::new(target), &found])
+        .arg(workspace.root.join("fuzz/corpus").join(target))
+        .arg("--")
+        .args(options(&built.join(format!("{target}-"))))
+        .current_dir(&workspace.root);
+    Ok(command)
 }
 
 /// What libFuzzer says is long, and of interest only where it finds something.
