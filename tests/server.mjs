@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { freePort } from './port.mjs';
 
 /** How much of the server's output is kept to explain a failure. */
 const OUTPUT_LINES_MAX = 200;
@@ -34,7 +35,8 @@ export class Server {
 
   /** Starts the binary and waits until it listens. A second start takes the port of the first. */
   async start() {
-    const listen = this.url ? new URL(this.url).host : '127.0.0.1:0';
+    // One that the system gives out could be somebody else's by the second start.
+    const listen = this.url ? new URL(this.url).host : `127.0.0.1:${await freePort()}`;
     const child = spawn(this.#binary, [...this.#command, '--listen', listen], {
       env: ENVIRONMENT,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { example, freePort, hasProxy, startProxy } from '../proxy.mjs';
+import { freePort } from '../port.mjs';
+import { example, hasProxy, startProxy } from '../proxy.mjs';
 import { Server } from '../server.mjs';
 import { BINARY, CHROMIUM, CHROMIUM_FLAGS, PATIENCE_MS } from './setting.mjs';
 

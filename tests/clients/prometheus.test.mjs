@@ -37,7 +37,8 @@ prometheus.proves('an alert of Prometheus fires, survives SIGKILL and resolves, 
     `--config.file=${join(folder, 'prometheus.yml')}`,
     `--storage.tsdb.path=${join(folder, 'data')}`,
     '--web.listen-address=127.0.0.1:0',
-    '--rules.alert.resend-delay=1s',
+    // An alert that it does not tell of again ends after four times as long.
+    '--rules.alert.resend-delay=10s',
   ], atEnd);
 
   const firing = await eventually('the alert', () => shown(server, 'firing'));

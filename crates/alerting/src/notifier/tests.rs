@@ -7,7 +7,7 @@ use bellwire_model::{
     Alert, AlertSource, AlertState, AlertStatus, Body, Entry, Epoch, Filter, Labels, Offset,
 };
 use http::HeaderValue;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use self::receiver::{receiver, status, tls_receiver, with_header};
 use super::*;
@@ -138,9 +138,10 @@ async fn what_may_pass_is_tried_again_and_what_may_not_is_a_dead_letter() {
 #[tokio::test]
 async fn a_dead_webhook_holds_up_no_other() {
     let (address, mut requests) = receiver([]).await;
-    // A port that nobody listens on.
-    let dead = TcpListener::bind("127.0.0.1:0").await.expect("a socket").local_addr();
-    let dead = dead.expect("an address");
+    // Nobody listens on this port, and nobody else can.
+    let refusing = TcpSocket::new_v4().expect("a socket");
+    refusing.bind(std::net::SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let dead = refusing.local_addr().expect("an address");
     let journal = journal();
     let hooks = format!("{{url: 'http://{dead}'}}, {{url: 'http://{address}'}}");
     let (notifier, figures) = start(&journal, &hooks);

@@ -10,11 +10,14 @@ groups:
     rules:
       - alert: BoilerHot
         expr: boiler_temperature_celsius > 90
-        for: 300ms
+        for: 2s
         labels:
           severity: critical
         annotations:
           summary: "{{ $labels.site }} is at {{ $value }} °C"
+      - alert: BoilerWarm
+        expr: boiler_average_celsius > 90
+        for: 1h
       - alert: DoorOpen
         expr: door_open == 1
         labels:
@@ -60,7 +63,7 @@ fn an_alert_fires_exactly_when_for_has_passed_and_resolves_with_the_next_sample(
     assert_eq!(alert["annotations"]["summary"], "oslo is at 93.5 °C");
     assert_eq!(alert["labels"]["site"], "oslo");
     let time = |alert: &Value, name: &str| alert[name].as_i64().expect("a time");
-    assert_eq!(time(&alert, "fired_at") - time(&alert, "active_at"), 300, "to the millisecond");
+    assert_eq!(time(&alert, "fired_at") - time(&alert, "active_at"), 2_000, "to the millisecond");
     assert_eq!(board.next_of("alert.firing").payload(), alert, "the board shows the same");
 
     post(address, "/v1/samples", sample("boiler_temperature_celsius", "oslo", 80.0));
@@ -123,9 +126,9 @@ fn an_alert_that_ends_before_for_has_passed_was_never_announced() {
     let address = server.address();
     let mut board = Stream::open(address, "topic=alerts/active");
     board.until_ready();
-    post(address, "/v1/samples", sample("boiler_temperature_celsius", "oslo", 95.0));
+    post(address, "/v1/samples", sample("boiler_average_celsius", "oslo", 95.0));
     let pending = board.next_of("alert.pending").json();
-    post(address, "/v1/samples", sample("boiler_temperature_celsius", "oslo", 20.0));
+    post(address, "/v1/samples", sample("boiler_average_celsius", "oslo", 20.0));
     let removed = board.next().expect("the stream goes on").json();
     assert_eq!((&removed["key"], &removed["deleted"]), (&pending["key"], &json!(true)));
 

@@ -146,7 +146,7 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
     assert_eq!(seen, acknowledged);
 
     std::fs::remove_file(&ballast).expect("the ballast goes");
-    let recovered = (0..500).find_map(|_| {
+    let recovered = (0..3_000).find_map(|_| {
         let answer = post(address, "/v1/topics/lab/a", "1");
         if answer.status != 201 {
             std::thread::park_timeout(std::time::Duration::from_millis(20));

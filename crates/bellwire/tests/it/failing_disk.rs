@@ -24,7 +24,7 @@ const SILENCED_PER_ROUND: usize = 2;
 const FAILING_STARTS: u64 = 10;
 const UNTIL_HEALED: u64 = 1_000_000;
 const SLOW_MS: u64 = 2_000;
-const TRIES_MAX: usize = 1_000;
+const TRIES_MAX: usize = 5_000;
 
 /// Looks again and again; fails after very many times.
 #[track_caller]

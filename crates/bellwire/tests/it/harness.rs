@@ -9,6 +9,7 @@ pub(crate) mod frames;
 mod http;
 mod http2;
 mod ndjson;
+mod port;
 mod process;
 mod random;
 mod raw;
@@ -24,6 +25,7 @@ pub(crate) use self::frames::Frames;
 pub(crate) use self::http::{Answer, Request, delete, get, post, request};
 pub(crate) use self::http2::{Http2, Http2Stream, Http2WebSocket};
 pub(crate) use self::ndjson::Lines;
+pub(crate) use self::port::Port;
 pub(crate) use self::process::{Process, Server, bellwire, raise_open_files};
 pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
@@ -33,4 +35,4 @@ pub(crate) use self::webhook::Webhook;
 pub(crate) use self::websocket::{End, Spoken, WebSocket};
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

@@ -33,6 +33,15 @@ fn open(client: &mut Http2, query: &str) -> Http2Stream {
     stream
 }
 
+/// In one request: a client that reads nothing meanwhile answers no ping either.
+fn publish_bulk(address: SocketAddr, events: usize, bytes: usize) {
+    let text = "x".repeat(bytes);
+    let line = |n| format!("{}\n", json!({ "topic": "bulk", "data": { "n": n, "text": text } }));
+    let lines: String = (0..events).map(line).collect();
+    let answer = post(address, "/v1/events", lines);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 #[test]
 fn the_api_is_the_same() {
     let authority = Authority::new();
@@ -115,10 +124,7 @@ fn a_slow_stream_harms_no_other_and_gets_everything_in_order() {
     let mut client = Http2::plain(address);
     let mut slow = open(&mut client, "topic=bulk");
     let mut other = open(&mut client, "topic=lab/a");
-    let text = "x".repeat(50_000);
-    for n in 0..EVENTS {
-        post(address, "/v1/topics/bulk", json!({ "n": n, "text": text }).to_string());
-    }
+    publish_bulk(address, EVENTS, 50_000);
     // The slow one's window is long full, and what waits for it is bounded.
     let cursor = client.post("/v1/topics/lab/a", "1").cursor();
     assert_eq!(client.next_of(&mut other, "message").id, cursor);
@@ -136,10 +142,7 @@ fn a_stream_that_takes_nothing_for_long_ends_alone() {
     let mut client = Http2::plain(address);
     let stalled = open(&mut client, "topic=bulk");
     let mut other = open(&mut client, "topic=lab/a");
-    let text = json!("x".repeat(100_000)).to_string();
-    for _ in 0..20 {
-        post(address, "/v1/topics/bulk", &text);
-    }
+    publish_bulk(address, 20, 100_000);
     wait_for_streams(&client, address, 1);
     assert_eq!(figure(address, "bellwire_streams_stalled_total"), 1);
     let cursor = client.post("/v1/topics/lab/a", "1").cursor();

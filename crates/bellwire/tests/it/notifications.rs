@@ -1,6 +1,5 @@
 //! From a sample to a webhook, over real sockets.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +7,9 @@ use bellwire_model::limits::RESTART_GAP;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{FailingDisk, Fault, Process, Server, Stream, Webhook, bellwire, get, post};
+use crate::harness::{
+    FailingDisk, Fault, Port, Process, Server, Stream, Webhook, bellwire, get, post,
+};
 
 const RULES: &str = "
 groups:
@@ -45,10 +46,25 @@ impl House {
         assert_eq!(post(self.server.address(), "/v1/samples", sample.to_string()).status, 200);
     }
 
+    /// A webhook has a notification before the server has its answer.
+    #[track_caller]
+    fn wait_until_answered(&self, notifications: u64) {
+        self.server.wait_for_figure("bellwire_notifications_total", notifications);
+    }
+
     fn configure(&self, alertmanager: &str) {
         std::fs::write(self.folder.path().join("alertmanager.yml"), alertmanager).expect("written");
     }
 }
+
+/// A busy webhook's answer; whoever does not come back before the time would be told too early.
+const BUSY: &str = "503 Slow\r\nRetry-After: 1200";
+
+/// Nothing is told before another configuration is in force, however slow the machine is.
+const LATER: &str = "group_wait: 1h, group_interval: 1h";
+
+/// The first is told, and nothing more.
+const ONCE: &str = "group_wait: 0s, group_interval: 1h";
 
 /// One receiver, `ops`, with these webhooks.
 fn to(urls: &[&str], timing: &str) -> String {
@@ -93,13 +109,14 @@ fn a_webhook_is_told_what_fires_and_what_resolves() {
 fn a_busy_webhook_is_asked_again_and_one_that_refuses_leaves_a_dead_letter() {
     let webhook =
         Webhook::answering(&["503 Slow", "429 Wait\r\nRetry-After: 1", "200 OK", "404 Gone"]);
-    let house = House::new(&to(&[&webhook.url()], "group_wait: 0s, group_interval: 10s"));
+    let house = House::new(&to(&[&webhook.url()], ONCE));
     let mut letters = Stream::open(house.server.address(), "topic=alerts/dead-letters/*");
     letters.until_ready();
     house.sample("door_open", 1.0);
     for _ in 0..3 {
         assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
     }
+    house.wait_until_answered(1);
     house.configure(&to(&[&webhook.url()], AT_ONCE));
     assert_eq!(post(house.server.address(), "/-/reload", "").status, 200);
     house.sample("fire", 1.0);
@@ -117,18 +134,18 @@ fn a_busy_webhook_is_asked_again_and_one_that_refuses_leaves_a_dead_letter() {
 #[test]
 fn killed_while_a_group_waits_it_is_told_once() {
     let webhook = Webhook::answering(&[]);
-    let timing = "group_wait: 2s, group_interval: 200ms";
-    let mut house = House::new(&to(&[&webhook.url()], timing));
+    let mut house = House::new(&to(&[&webhook.url()], LATER));
     let mut events = Stream::open(house.server.address(), "topic=alerts/events/**");
     events.until_ready();
     house.sample("door_open", 1.0);
     events.next_of("alert.firing");
     house.server.kill();
     assert!(webhook.is_idle(), "the group still waits");
+    house.configure(&to(&[&webhook.url()], AT_ONCE));
     house.server.restart();
     assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
     // What it was told is synced before long, and not told again by the next life.
-    house.server.wait_for_figure("bellwire_notifications_total", 1);
+    house.wait_until_answered(1);
     house.server.kill();
     house.server.restart();
     house.sample("fire", 1.0);
@@ -139,7 +156,7 @@ fn killed_while_a_group_waits_it_is_told_once() {
 /// that it is told of the alert's end before.
 fn told_after_a_restart(answer: &str, end: impl Fn(&mut Server)) -> String {
     let webhook = Webhook::answering(&[answer]);
-    let mut house = House::new(&to(&[&webhook.url()], AT_ONCE));
+    let mut house = House::new(&to(&[&webhook.url()], ONCE));
     let mut events = Stream::open(house.server.address(), "topic=alerts/events/**");
     events.until_ready();
     house.sample("door_open", 1.0);
@@ -147,10 +164,11 @@ fn told_after_a_restart(answer: &str, end: impl Fn(&mut Server)) -> String {
     house.sample("door_open", 0.0);
     events.next_of("alert.resolved");
     end(&mut house.server);
+    house.configure(&to(&[&webhook.url()], AT_ONCE));
     house.server.restart();
     let told = webhook.next_story();
     // That is known, so that another restart tells nobody.
-    house.server.wait_for_figure("bellwire_notifications_total", 1);
+    house.wait_until_answered(1);
     house.server.kill();
     house.server.restart();
     house.sample("fire", 1.0);
@@ -160,9 +178,8 @@ fn told_after_a_restart(answer: &str, end: impl Fn(&mut Server)) -> String {
 
 #[test]
 fn what_a_busy_webhook_has_not_taken_is_owed_over_a_restart() {
-    let busy = "503 Slow\r\nRetry-After: 8";
     for end in [Server::kill, |server: &mut Server| assert!(server.end().success())] {
-        assert_eq!(told_after_a_restart(busy, end), "all alerts resolved: -DoorOpen");
+        assert_eq!(told_after_a_restart(BUSY, end), "all alerts resolved: -DoorOpen");
     }
 }
 
@@ -183,10 +200,11 @@ fn what_was_owed_to_a_receiver_that_is_gone_is_a_dead_letter() {
         assert_eq!(post(house.server.address(), "/-/reload", "").status, 200);
     };
     for change in [restart as fn(&mut House), reload] {
-        let webhook = Webhook::answering(&["503 Slow\r\nRetry-After: 8"]);
-        let mut house = House::new(&to(&[&webhook.url()], "group_wait: 0s, group_interval: 1h"));
+        let webhook = Webhook::answering(&[BUSY]);
+        let mut house = House::new(&to(&[&webhook.url()], ONCE));
         house.sample("door_open", 1.0);
         assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+        house.server.wait_for_figure("bellwire_notification_requests_failed_total", 1);
         house.configure("route: {receiver: others}\nreceivers: [{name: others}]\n");
         change(&mut house);
         let query = "topic=alerts/dead-letters/*&after=earliest";
@@ -220,7 +238,7 @@ fn a_dead_letter_waits_for_a_disk_that_is_full() {
     let configure = |timing: &str| {
         std::fs::write(&config, to(&[&webhook.url()], timing)).expect("written");
     };
-    configure("group_wait: 1h, group_interval: 1h");
+    configure(LATER);
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--rules", &rules];
     let mut command = disk.command(&arguments);
     command.args(["--alertmanager-config", &config]);
@@ -237,7 +255,7 @@ fn a_dead_letter_waits_for_a_disk_that_is_full() {
     events.next_of("alert.firing");
     let errno = rustix::io::Errno::NOSPC.raw_os_error();
     disk.fail(Fault { kind: "write", skip: 0, count: u64::MAX >> 1, errno, sleep_ms: 0 });
-    configure("group_wait: 0s, group_interval: 1h");
+    configure(ONCE);
     assert_eq!(post(address, "/-/reload", "").status, 200);
     assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
     process.wait_for_error("Dead letters are not kept yet");
@@ -255,6 +273,7 @@ fn a_process_that_was_stopped_for_long_resolves_nothing_and_tells_nothing_twice(
     house.sample("door_open", 1.0);
     events.next_of("alert.firing");
     assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
+    house.wait_until_answered(1);
     house.server.process().signal("STOP");
     // Nobody sends: this waits for longer than a pause that counts as none.
     let (_never, wait) = std::sync::mpsc::sync_channel::<()>(0);
@@ -281,11 +300,10 @@ fn a_process_that_was_stopped_for_long_resolves_nothing_and_tells_nothing_twice(
 
 #[test]
 fn a_dead_webhook_beside_a_good_one_harms_nobody() {
-    // A port that nobody listens on any more.
-    let dead =
-        TcpListener::bind("127.0.0.1:0").expect("a socket").local_addr().expect("an address");
+    // Nobody listens there.
+    let dead = Port::new();
     let webhook = Webhook::answering(&[]);
-    let house = House::new(&to(&[&format!("http://{dead}"), &webhook.url()], AT_ONCE));
+    let house = House::new(&to(&[&format!("http://{}", dead.address()), &webhook.url()], AT_ONCE));
     house.sample("door_open", 1.0);
     assert_eq!(webhook.next_story(), "first notification: +DoorOpen");
     house.sample("door_open", 0.0);
@@ -304,6 +322,7 @@ fn a_wrong_file_changes_nothing_and_stops_a_start() {
     assert!(refused.text().contains(":1:19: there is no receiver `nobody`"), "{}", refused.text());
     house.sample("door_open", 1.0);
     assert_eq!(old.next_story(), "first notification: +DoorOpen");
+    house.wait_until_answered(1);
     house.configure(&to(&[&new.url()], AT_ONCE));
     assert_eq!(post(house.server.address(), "/-/reload", "").status, 200);
     house.sample("fire", 1.0);

@@ -233,13 +233,16 @@ fn queries_wait_for_their_turn_and_one_whose_client_is_gone_gives_its_place_to_o
     let short = "/api/v1/query?query=1&timeout=200ms";
     loop {
         let answer = get(server.address(), short);
-        if answer.status == 503 {
-            let body = answer.json();
-            assert_eq!(body["errorType"], "timeout");
-            assert_eq!(body["error"], "query timed out in query queue");
-            break;
+        let body = answer.json();
+        match (answer.status, body["error"].as_str()) {
+            (503, Some("query timed out in query queue")) => {
+                assert_eq!(body["errorType"], "timeout");
+                break;
+            }
+            // It had a place, on a machine that was slow.
+            (503, Some("query timed out in expression evaluation")) => {}
+            (status, _) => assert_eq!(status, 200, "{body}"),
         }
-        assert_eq!(answer.status, 200, "{}", answer.text());
     }
     drop(client);
     assert_eq!(ask(&server, "/api/v1/query?query=1")["resultType"], "scalar");

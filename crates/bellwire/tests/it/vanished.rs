@@ -3,9 +3,8 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::time::Duration;
 
-use crate::harness::{Raw, Server, Stream, post};
+use crate::harness::{PATIENCE, Raw, Server, Stream, post};
 
 /// Set for the run within the namespace.
 const WITHIN: &str = "IN_A_NETWORK_NAMESPACE";
@@ -71,6 +70,6 @@ fn connect_from(own: &str, address: SocketAddr) -> TcpStream {
     bind(&socket, &own).expect("an address of the loopback network");
     connect(&socket, &address).expect("the server listens");
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
@@ -15,6 +17,11 @@ use crate::tls::Tls;
 
 /// Connections that the kernel keeps ready for the front door.
 const BACKLOG: i32 = 4096;
+
+/// How late a shard may be on a machine that is busy: the kernel, which says nothing, waits for at
+/// least so much longer.
+#[cfg(target_os = "linux")]
+const SHARD_LATE_MAX: Duration = Duration::from_secs(5);
 
 pub(super) fn listen(config: &Config) -> Result<TcpListener, StartError> {
     let address = config.listen;
@@ -35,11 +42,17 @@ pub(super) fn listen(config: &Config) -> Result<TcpListener, StartError> {
         #[cfg(target_os = "linux")]
         rustix::net::sockopt::set_tcp_user_timeout(
             &socket,
-            u32::try_from((config.stall_timeout * 3 / 2).as_millis()).unwrap_or(u32::MAX),
+            u32::try_from(vanished_after(config.stall_timeout).as_millis()).unwrap_or(u32::MAX),
         )?;
         Ok(TcpListener::from(socket))
     };
     listen().map_err(|source| StartError::Listen { address, source })
+}
+
+/// After how long without a word the kernel gives a client up.
+#[cfg(target_os = "linux")]
+fn vanished_after(stall_timeout: Duration) -> Duration {
+    stall_timeout + (stall_timeout / 2).max(SHARD_LATE_MAX)
 }
 
 /// Opens the front door, in a runtime of its own.
@@ -64,4 +77,18 @@ pub(super) fn open(
 /// The URL to reach it by.
 pub(super) fn url(address: SocketAddr, tls: Option<&Tls>) -> String {
     format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// A client that takes nothing is one to the kernel, too: who is first says why it ends.
+    #[test]
+    fn the_kernel_gives_up_well_after_the_shards() {
+        let seconds = Duration::from_secs;
+        for (stall, vanished) in [(1, 6), (10, 15), (60, 90), (3_600, 5_400)] {
+            assert_eq!(vanished_after(seconds(stall)), seconds(vanished));
+        }
+    }
 }

@@ -7,12 +7,21 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::PATIENCE;
 use super::http::get;
+use super::port::Port;
 use super::tls::Authority;
+
+/// What a server is told unless a test says otherwise: on a slow machine a test may be long at
+/// something else than reading, and nobody is to be cut off for that.
+const PATIENT: [(&str, &str); 2] = [("--stall-timeout", "10m"), ("--heartbeat-interval", "5m")];
+
+/// Between two looks at something that cannot be waited for.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Lines that are read ahead of a test; a process that prints more waits.
 const LINES_READ_AHEAD_MAX: usize = 10_000;
@@ -143,8 +152,7 @@ impl Process {
     /// Neither the end of a process nor what it prints can be waited for with a limit, so this
     /// looks again and again.
     fn wait_for<T>(&mut self, mut look: impl FnMut(&mut Self) -> Option<T>, what: &str) -> T {
-        const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
-        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+        for _ in 0..looks_max() {
             if let Some(found) = look(self) {
                 return found;
             }
@@ -158,6 +166,11 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// As many as [`PATIENCE`] has room for.
+fn looks_max() -> u128 {
+    PATIENCE.as_millis() / PAUSE.as_millis()
 }
 
 fn pass_lines(output: impl Read, sender: &SyncSender<String>) {
@@ -184,7 +197,7 @@ pub(crate) struct Server {
     data: TempDir,
     flags: Vec<String>,
     url: String,
-    address: SocketAddr,
+    port: Port,
     process: Process,
 }
 
@@ -197,10 +210,11 @@ impl Server {
     pub(crate) fn start_with(flags: &[&str]) -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
-        let (process, url) = Self::launch(data.path(), "127.0.0.1:0", &flags);
-        let address = url.split_once("://").and_then(|(_, address)| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("no address: {url}"));
-        Self { data, flags, url, address, process }
+        let port = Port::new();
+        let (process, url) = Self::launch(data.path(), port.address(), &flags);
+        let told = url.split_once("://").and_then(|(_, address)| address.parse().ok());
+        assert_eq!(told, Some(port.address()), "{url}");
+        Self { data, flags, url, port, process }
     }
 
     /// Starts it with TLS, and more flags.
@@ -210,10 +224,14 @@ impl Server {
         Self::start_with(&flags)
     }
 
-    fn launch(data: &Path, listen: &str, flags: &[String]) -> (Process, String) {
+    fn launch(data: &Path, listen: SocketAddr, flags: &[String]) -> (Process, String) {
         let data = data.to_str().expect("UTF-8");
-        let mut arguments = vec!["serve", "--listen", listen, "--data", data];
+        let listen = listen.to_string();
+        let mut arguments = vec!["serve", "--listen", &listen, "--data", data];
         arguments.extend(flags.iter().map(String::as_str));
+        let is_left_out = |(flag, _): &(&str, &str)| !arguments.contains(flag);
+        let patient: Vec<_> = PATIENT.into_iter().filter(is_left_out).collect();
+        arguments.extend(patient.into_iter().flat_map(|(flag, value)| [flag, value]));
         let mut process = Process::start(&arguments);
         let line = process.line();
         let url = line.strip_prefix("listening on ");
@@ -222,7 +240,7 @@ impl Server {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -255,14 +273,13 @@ impl Server {
         if !has_ended {
             self.end();
         }
-        let (data, listen) = (self.data.path(), self.address.to_string());
-        (self.process, self.url) = Self::launch(data, &listen, &self.flags);
+        (self.process, self.url) = Self::launch(self.data.path(), self.address(), &self.flags);
     }
 
     /// One of the figures at `/metrics`.
     #[track_caller]
     pub(crate) fn figure(&self, name: &str) -> u64 {
-        let metrics = get(self.address, "/metrics");
+        let metrics = get(self.address(), "/metrics");
         let line = metrics.text().lines().find(|line| line.split(' ').next() == Some(name));
         let line = line.unwrap_or_else(|| panic!("no {name}: {}", metrics.text()));
         line.split(' ').nth(1).and_then(|value| value.parse().ok()).expect("a number")
@@ -278,10 +295,10 @@ impl Server {
     #[track_caller]
     pub(crate) fn wait_for_figure(&self, name: &str, value: u64) {
         let look = |_| {
-            std::thread::park_timeout(std::time::Duration::from_millis(10));
+            std::thread::park_timeout(PAUSE);
             self.figure(name)
         };
-        let reached = (0..2_000).map(look).any(|seen| seen == value);
+        let reached = (0..looks_max()).map(look).any(|seen| seen == value);
         assert!(reached, "{name} is {}, not {value}", self.figure(name));
     }
 

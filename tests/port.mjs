@@ -1,0 +1,37 @@
+// Ports for those who are told theirs before they listen.
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+/** Below those that systems give out by themselves, so that nobody gets one by chance. */
+const PORT_MIN = 20_000;
+const PORTS_PER_PROCESS = 10;
+const PORTS = 1_000 * PORTS_PER_PROCESS;
+
+/** Test files run side by side, each in a process of its own: so they do not ask for the same. */
+const own = process.pid * PORTS_PER_PROCESS;
+let given = 0;
+
+/** A port at which nobody listens, and that no other test has got of late. */
+export async function freePort() {
+  for (let tries = 0; tries < PORTS; tries += 1) {
+    // One's own in turn, and then those of others.
+    const further = Math.floor(tries / PORTS_PER_PROCESS) * PORTS_PER_PROCESS;
+    const port = PORT_MIN + ((own + further + (given % PORTS_PER_PROCESS)) % PORTS);
+    given += 1;
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`all ports from ${PORT_MIN} on are taken`);
+}
+
+async function isFree(port) {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
+  server.close();
+  await once(server, 'close');
+  return true;
+}
