@@ -10,9 +10,9 @@
 //! ```
 //!
 //! What waits for the journal is done by one thread, one thing after the other. The evaluator has
-//! written what it brings already, and goes straight to the desk. Whoever changes the desk keeps
-//! its lock until the change is shown, so that all is shown in the order in which it happened;
-//! nothing is waited for meanwhile. A request is looked at once the desk has what the evaluator
+//! written what it brings already, and goes straight to the desk. Whoever changes the desk has the
+//! turn until the change is shown, so that all is shown in the order in which it happened; nothing
+//! is waited for meanwhile, and the desk can be looked at. A request is looked at once the desk has what the evaluator
 //! was announcing: who asks may have seen it.
 
 mod announcing;

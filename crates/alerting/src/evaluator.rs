@@ -17,7 +17,6 @@ mod course;
 mod forwarding;
 mod intake;
 mod looks;
-mod rehousing;
 mod wal;
 
 use std::io;
@@ -45,11 +44,11 @@ use self::forwarding::Forwarding;
 use self::intake::{Asked, Claim, Inbox, Work};
 pub use self::intake::{SampleIntake, Source};
 use self::looks::Looks;
-use self::rehousing::rehoused;
 use self::wal::RuleWal;
 use crate::desk::Alerting;
 use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, recorded_event};
 use crate::figures::Figures;
+use crate::rehousing::rehoused;
 use crate::states::StateTopics;
 
 /// Pause before a transition that the journal did not take is appended again: samples and alerts
@@ -357,7 +356,9 @@ impl Evaluator {
                         self.figures.alerts_without_topic.add(1);
                         tracing::error!(topic = %announcement.event.topic, "There are as many topics as there may be: an alert is told on {}.", Topic::OF_ALERTS_WITHOUT);
                     }
-                    return rehoused(announcements).into_iter().all(|batch| self.append(batch));
+                    return rehoused(announcements, Topic::OF_ALERTS_WITHOUT)
+                        .into_iter()
+                        .all(|batch| self.append(batch));
                 }
                 Err(error) => {
                     self.figures.journal_failures.add(1);

@@ -24,6 +24,7 @@ mod evaluator;
 mod events;
 mod figures;
 mod notifier;
+mod rehousing;
 mod reload;
 mod rule_files;
 mod states;

@@ -244,12 +244,11 @@ impl Run {
         self.ledger.note(records);
         for forgone in forgone {
             let Forgone { address, alerts, reason, .. } = &forgone;
-            let Address { receiver, webhook, group_key: group } = address;
+            let Address { receiver, webhook, group_key: group, .. } = address;
             tracing::warn!(%receiver, webhook, %group, alerts = alerts.len(), reason, "A webhook is not told what it is owed.");
             self.figures.notifications.add(1);
             self.figures.notifications_failed.add(1);
-            let letter = dead_letter::of_forgone(&forgone, clock::now());
-            self.letters.push(letter, &self.figures);
+            self.letters.push_forgone(forgone, clock::now());
         }
         self.ledger.note_behind_letters(behind_letters);
     }
@@ -297,8 +296,8 @@ impl Run {
                     tracing::info!(receiver = %address.receiver, webhook = address.webhook, "A webhook takes notifications again.");
                 }
             }
-            Some(Err(NotDelivered::GivenUp(undelivered))) => {
-                self.on_given_up(&notification, &undelivered);
+            Some(Err(NotDelivered::GivenUp(undelivered, payload))) => {
+                self.on_given_up(&notification, &undelivered, &payload);
             }
             Some(Err(NotDelivered::Postponed)) => {
                 self.dispatcher.on_put_off(address);
@@ -312,15 +311,21 @@ impl Run {
     }
 
     /// Whoever looks after dead letters is told instead.
-    fn on_given_up(&mut self, notification: &Notification, undelivered: &Undelivered) {
+    fn on_given_up(
+        &mut self,
+        notification: &Notification,
+        undelivered: &Undelivered,
+        payload: &[u8],
+    ) {
         let address = &notification.address;
-        self.figures.notifications.add(1);
-        self.figures.notifications_failed.add(1);
         self.tell(address, undelivered);
-        let letter = dead_letter::letter(notification, undelivered, clock::now());
-        if !self.letters.push(letter, &self.figures) {
+        let letter = dead_letter::letter(notification, (undelivered, payload), clock::now());
+        if !self.letters.push(letter) {
+            // Nothing stands for it: it stays owed.
             return self.dispatcher.on_put_off(address);
         }
+        self.figures.notifications.add(1);
+        self.figures.notifications_failed.add(1);
         let may_have_arrived = undelivered.may_have_arrived;
         let arrival = if may_have_arrived { Arrival::Possible } else { Arrival::Impossible };
         let changes = self.dispatcher.on_given_up(address, arrival);
@@ -330,7 +335,7 @@ impl Run {
     /// Tells of the first failure since a webhook has last taken anything; the dead letters tell of
     /// all.
     fn tell(&mut self, address: &Address, undelivered: &Undelivered) {
-        let Address { receiver, webhook, group_key: group } = address;
+        let Address { receiver, webhook, group_key: group, .. } = address;
         if self.failing.insert((receiver.clone(), *webhook)) {
             let Undelivered { reason, attempts, .. } = undelivered;
             tracing::warn!(%receiver, webhook, %group, attempts, %reason, "A webhook does not take notifications.");

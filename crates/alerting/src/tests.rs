@@ -4,10 +4,14 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bellwire_alerts::Post;
 use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Plan;
-use bellwire_journal::{MemoryJournal, Observer};
-use bellwire_model::{Entry, Epoch, Event, NewAcknowledgement, Timestamp, Topic};
+use bellwire_journal::{Append, MemoryJournal, Observer, ReadLimit};
+use bellwire_model::limits::TOPICS_RESERVED;
+use bellwire_model::{
+    Entry, Epoch, Event, Filter, Labels, NewAcknowledgement, Offset, Timestamp, Topic,
+};
 use bellwire_rules::{RuleFile, Settings};
 use tokio::sync::watch;
 
@@ -101,4 +105,77 @@ async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
     };
     let (_intake, _evaluator) = spawn(parts, Vec::new()).expect("started");
     assert_eq!(answers.recv_timeout(Duration::from_mins(1)), Ok(true));
+}
+
+/// Nobody looks at what is appended.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on_commit(&mut self, _: Vec<Entry>) {}
+}
+
+/// A desk whose journal takes no further topics.
+fn desk_without_topics() -> (Arc<Alerting>, Arc<dyn bellwire_journal::Journal>, Arc<Figures>) {
+    let journal = MemoryJournal::with_topics_max((Epoch::new(1), 0), Vec::new(), Box::new(Nobody));
+    let journal: Arc<dyn bellwire_journal::Journal> = Arc::new(journal);
+    let full = (0..TOPICS_RESERVED).map(|number| Append {
+        event: Event {
+            topic: format!("alerts/events/none/{number}").parse().expect("a topic"),
+            key: None,
+            event_type: None,
+            time: Timestamp::from_ms(0),
+            body: None,
+        },
+        idempotency_key: None,
+    });
+    let (sender, answered) = sync_channel(1);
+    let reply = Box::new(move |result: Result<Vec<_>, bellwire_journal::Error>| {
+        let _ = sender.send(result.is_ok());
+    });
+    journal.append(full.collect(), reply).expect("queued");
+    assert_eq!(answered.recv(), Ok(true));
+    let figures = Arc::new(Figures::default());
+    let parts = NotifierParts {
+        config: Config::default(),
+        journal: Arc::clone(&journal),
+        figures: Arc::clone(&figures),
+        external_url: "http://bellwire".into(),
+        start_delay: Duration::ZERO,
+    };
+    let (notifier, _) = Notifier::open(parts).expect("opened");
+    let parts = AlertingParts {
+        journal: Arc::clone(&journal),
+        states: Arc::new(Board),
+        notifier,
+        figures: Arc::clone(&figures),
+    };
+    let (alerting, desk) = Alerting::open(parts).expect("opened");
+    let _ = desk.spawn().expect("a thread");
+    (alerting, journal, figures)
+}
+
+#[tokio::test]
+async fn a_posted_alert_is_told_and_taken_though_there_is_no_room_for_its_topic() {
+    let (alerting, journal, figures) = desk_without_topics();
+    let post = |name: &str| Post {
+        labels: Labels::from_pairs([("alertname", name)]).expect("labels"),
+        annotations: Labels::empty(),
+        starts_at: None,
+        ends_at: None,
+        generator_url: None,
+    };
+    let posts = ["New", "7", "Newer"].map(post).to_vec();
+    let plan = move |desk: &bellwire_alerts::Desk, now| {
+        desk.plan_posts(now, posts, Duration::from_mins(5))
+    };
+    assert_eq!(alerting.request(plan).await.expect("taken"), []);
+    assert_eq!(alerting.desk().cases().filter(|case| case.is_raised()).count(), 3);
+    let filter: Filter = "alerts/events/**".parse().expect("a filter");
+    let after = Offset::new(TOPICS_RESERVED as u64);
+    let page = journal.read(after, &filter.into(), ReadLimit::PAGE).expect("a page");
+    let mut topics: Vec<&str> =
+        page.entries.iter().map(|entry| entry.event.topic.as_str()).collect();
+    topics.sort_unstable();
+    assert_eq!(topics, ["alerts/events/_/_", "alerts/events/_/_", "alerts/events/none/7"]);
+    assert_eq!(figures.alerts_without_topic.get(), 2);
 }

@@ -173,15 +173,12 @@ impl Dispatcher {
     /// All alerts that there are have been told of by [`update`](Self::update), at the start or
     /// since another configuration is in force: what webhooks are owed of others they are not told.
     pub fn settle(&mut self) -> Changes {
-        let mut groups: FxHashMap<(Arc<str>, Arc<str>), &Group> = FxHashMap::default();
-        for group in self.groups.values() {
-            let receiver = Arc::clone(&self.config.routes.get(group.route).receiver);
-            groups.insert((receiver, Arc::clone(&group.key)), group);
-        }
+        let groups: FxHashMap<Address, &Group> =
+            self.groups.values().map(|group| (address(&self.config, group, 0), group)).collect();
         let mut orphans = Vec::new();
         for (address, record) in self.records.iter() {
-            let Address { receiver, webhook, group_key } = address;
-            let group = groups.get(&(Arc::clone(receiver), Arc::clone(group_key)));
+            let Address { receiver, webhook, .. } = address;
+            let group = groups.get(&Address { webhook: 0, ..address.clone() });
             let webhooks = self.config.receiver(receiver).map(|receiver| receiver.webhooks.len());
             let reason = match (webhooks, group) {
                 (None, _) => "the configuration has no such receiver any more",
@@ -338,6 +335,14 @@ impl Dispatcher {
         let id = self.groups_made;
         self.by_labels.insert((route, labels), id);
         self.deadlines.insert((group.deadline, id));
+        for webhook in 0..webhooks {
+            // It may have been told as another route, before others came or went.
+            let own = address(&self.config, &group, webhook);
+            for variant in settings.other_variants() {
+                let other = Address { variant: *variant, ..own.clone() };
+                self.records.rename(&other, &own, &mut self.begun);
+            }
+        }
         Some(self.groups.entry(id).or_insert(group))
     }
 
@@ -358,11 +363,7 @@ impl Dispatcher {
         let current = Record::new(now.steady, route.timing.repeat_interval, audible);
         let receiver = config.receiver(&route.receiver).expect("routes name known receivers");
         for index in webhooks {
-            let address = Address {
-                receiver: route.receiver.clone(),
-                webhook: index,
-                group_key: group.key.clone(),
-            };
+            let address = address(&config, group, index);
             let outlet = &mut group.outlets[index];
             outlet.is_overdue = self.on_the_way.contains_key(&address);
             if outlet.is_overdue {
@@ -445,9 +446,7 @@ impl Dispatcher {
             }
         }
         for ((id, webhook), alerts) in untold {
-            let group = &self.groups[&id];
-            let receiver = Arc::clone(&self.config.routes.get(group.route).receiver);
-            let address = Address { receiver, webhook, group_key: Arc::clone(&group.key) };
+            let address = address(&self.config, &self.groups[&id], webhook);
             let alerts: AlertSet = alerts.into_iter().collect();
             let reason = "the alerts have resolved, and more wait to be told than may";
             self.records.forgo(&address, (alerts, reason), changes);
@@ -469,12 +468,10 @@ impl Dispatcher {
     /// Drops what nobody needs to be told any more, and the group if that was all.
     fn drop_if_done(&mut self, id: GroupId) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        let receiver = &self.config.routes.get(group.route).receiver;
-        let known = (0..group.outlets.len()).map(|webhook| {
-            let (receiver, group_key) = (Arc::clone(receiver), Arc::clone(&group.key));
-            self.records.get(&Address { receiver, webhook, group_key }).cloned()
-        });
-        let known: Vec<_> = known.collect();
+        let webhooks = 0..group.outlets.len();
+        let known: Vec<_> = webhooks
+            .map(|webhook| self.records.get(&address(&self.config, group, webhook)).cloned())
+            .collect();
         let before = group.resolved_bytes();
         let is_left = group.drop_settled(&known);
         self.resolved_bytes += group.resolved_bytes();
@@ -485,6 +482,13 @@ impl Dispatcher {
             self.groups.remove(&id);
         }
     }
+}
+
+/// Where notifications of a group to one of its webhooks go.
+fn address(config: &Config, group: &Group, webhook: usize) -> Address {
+    let route = config.routes.get(group.route);
+    let (receiver, group_key) = (Arc::clone(&route.receiver), Arc::clone(&group.key));
+    Address { receiver, webhook, group_key, variant: route.variant() }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bellwire_model::{Alert, AlertStatus, Fingerprint, Labels, Timestamp};
 
+use crate::route::Variant;
+
 /// What is new of an alert, for those who notify.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
@@ -26,6 +28,8 @@ pub struct Address {
     pub webhook: usize,
     /// The group's key, see [`Route::group_key`](crate::route::Route::group_key).
     pub group_key: Arc<str>,
+    /// Which of the routes that have this receiver and lead to such a key.
+    pub variant: Variant,
 }
 
 impl Address {
@@ -33,12 +37,17 @@ impl Address {
     pub const KEY_PREFIX: &str = "notified";
 
     /// What a piece of its record is stored under: `notified/<webhook>/<bytes of the receiver's
-    /// name>/<receiver><group key>`; further pieces are `notified+1/…`, `notified+2/…`.
+    /// name>/<receiver><group key>`; further pieces are `notified+1/…`, `notified+2/…`. Where the
+    /// route is not alone, its variant follows the webhook: `notified/0~<16 digits>/…`.
     pub fn to_key(&self, piece: usize) -> String {
-        let Self { receiver, webhook, group_key } = self;
+        let Self { receiver, webhook, group_key, variant } = self;
         let piece = if piece == 0 { String::new() } else { format!("+{piece}") };
+        let variant = match *variant {
+            Variant::ALONE => String::new(),
+            variant => format!("~{:016x}", variant.get()),
+        };
         let length = receiver.len();
-        format!("{}{piece}/{webhook}/{length}/{receiver}{group_key}", Self::KEY_PREFIX)
+        format!("{}{piece}/{webhook}{variant}/{length}/{receiver}{group_key}", Self::KEY_PREFIX)
     }
 
     /// Reads a key: whose record it is, and which piece of it.
@@ -52,8 +61,15 @@ impl Address {
         let (webhook, rest) = rest.split_once('/')?;
         let (receiver_bytes, rest) = rest.split_once('/')?;
         let (receiver, group_key) = rest.split_at_checked(receiver_bytes.parse().ok()?)?;
-        let webhook = webhook.parse().ok()?;
-        Some((Self { receiver: receiver.into(), webhook, group_key: group_key.into() }, piece))
+        let (webhook, variant) = match webhook.split_once('~') {
+            Some((webhook, variant)) => {
+                let number = u64::from_str_radix(variant, 16).ok()?;
+                (webhook, Variant::stored(number))
+            }
+            None => (webhook, Variant::ALONE),
+        };
+        let (webhook, receiver) = (webhook.parse().ok()?, receiver.into());
+        Some((Self { receiver, webhook, group_key: group_key.into(), variant }, piece))
     }
 }
 
@@ -139,11 +155,16 @@ mod tests {
             receiver: "a/b 1".into(),
             webhook: 3,
             group_key: r#"{}/{a="b"}:{c="d/e"}"#.into(),
+            variant: Variant::ALONE,
         };
-        for piece in [0, 1, 12] {
+        let other = Address { variant: Variant::stored(10), ..address.clone() };
+        for (address, piece) in
+            [(&address, 0), (&address, 1), (&address, 12), (&other, 0), (&other, 3)]
+        {
             let read = Address::from_key(&address.to_key(piece));
             assert_eq!(read, Some((address.clone(), piece)));
         }
+        assert!(other.to_key(0).starts_with("notified/3~000000000000000a/5/"));
         assert_eq!(address.to_key(0), r#"notified/3/5/a/b 1{}/{a="b"}:{c="d/e"}"#);
         let wrong = ["notified+0/0/1/a", "notified+/0/1/a", "notified1/0/1/a"];
         let wrong = wrong.into_iter().chain(["", "silence/1", "notified/", "notified/x/1/ab"]);

@@ -4,6 +4,7 @@
 //! where that one says `continue`, into the next that it passes, too. Where it finds no child, it
 //! has arrived.
 
+mod identity;
 mod interval;
 
 use std::fmt::Write as _;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use bellwire_model::{Labels, Timestamp};
 
+pub use self::identity::Variant;
 pub use self::interval::{Span, TimeInterval, Zone};
 use crate::Matchers;
 
@@ -38,6 +40,10 @@ pub struct Route {
     pub active_intervals: Vec<Arc<TimeInterval>>,
     /// Its matchers and those of all above it, as text.
     key: Box<str>,
+    /// What tells it from others with this key and receiver.
+    variant: Variant,
+    /// What else it was or will be told by, in other company.
+    other_variants: Vec<Variant>,
     children: Vec<RouteId>,
 }
 
@@ -83,6 +89,8 @@ impl Route {
             mute_intervals: Vec::new(),
             active_intervals: Vec::new(),
             key: "{}".into(),
+            variant: Variant::ALONE,
+            other_variants: Vec::new(),
             children: Vec::new(),
         }
     }
@@ -105,6 +113,16 @@ impl Route {
         }
         key.push('}');
         key
+    }
+
+    /// What tells it from other routes with its key and receiver.
+    pub(crate) fn variant(&self) -> Variant {
+        self.variant
+    }
+
+    /// By what else it may have been told, before others came or went.
+    pub(crate) fn other_variants(&self) -> &[Variant] {
+        &self.other_variants
     }
 
     /// The names of the intervals that keep it silent at `time`; none where it may speak.
@@ -144,6 +162,11 @@ impl Routes {
         self.0[parent.0].children.push(id);
         self.0.push(route);
         id
+    }
+
+    /// All are there: tells them apart.
+    pub(crate) fn identify(&mut self) {
+        identity::identify(&mut self.0);
     }
 
     /// How many there are.

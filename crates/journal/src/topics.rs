@@ -43,7 +43,7 @@ impl TopicState {
 /// used up theirs; what brings no new one always has.
 pub(crate) fn has_room(batch: &[Append], (new, known): (usize, usize), of_clients: usize) -> bool {
     let topics = || batch.iter().map(|append| &append.event.topic);
-    if new == 0 || topics().all(|topic| topic.as_str() == Topic::OF_ALERTS_WITHOUT) {
+    if new == 0 || topics().all(Topic::always_has_room) {
         return true;
     }
     let reserved = if topics().all(Topic::is_reserved) { TOPICS_RESERVED } else { 0 };

@@ -208,7 +208,8 @@ pub const RESOLVED_UNTOLD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Notifications of one webhook that wait or are on their way; more are put off to their group's
 /// next look.
 pub const NOTIFICATIONS_WAITING_MAX: usize = 10_000;
-/// Bytes of dead letters that wait for the journal; more are lost, and the log says so.
+/// Bytes of dead letters that wait for the journal; beyond it a notification stays owed, and one
+/// letter stands for all that a webhook is not told.
 pub const DEAD_LETTERS_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Requests to one webhook at a time.
 pub const NOTIFICATION_REQUESTS_MAX: usize = 16;

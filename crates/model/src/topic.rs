@@ -31,6 +31,14 @@ impl Topic {
     /// topics as there may be. There is always room for this one.
     pub const OF_ALERTS_WITHOUT: &str = "alerts/events/_/_";
 
+    /// The same for dead letters.
+    pub const OF_LETTERS_WITHOUT: &str = "alerts/dead-letters/_";
+
+    /// Whether there is always room for this one.
+    pub fn always_has_room(&self) -> bool {
+        matches!(self.as_str(), Self::OF_ALERTS_WITHOUT | Self::OF_LETTERS_WITHOUT)
+    }
+
     /// Whether the server owns this topic, so that clients may read but not publish.
     pub fn is_reserved(&self) -> bool {
         let first = self.segments().next().unwrap_or_default();

@@ -11,7 +11,9 @@ use bellwire_alerts::record;
 use bellwire_alerts::{Desk, Now};
 use bellwire_journal::{Append, Error, Journal, RecordChange};
 use bellwire_model::limits::CLOCK_STEP_MIN;
-use bellwire_model::{Alert, AlertState, Body, Event, Fingerprint, Timestamp, TransitionKind};
+use bellwire_model::{
+    Alert, AlertState, Body, Event, Fingerprint, Timestamp, Topic, TransitionKind,
+};
 use bellwire_process::clock;
 use bellwire_wire::json;
 
@@ -20,6 +22,7 @@ use super::{AlertingParts, Work};
 use crate::events::{ACKNOWLEDGED, ALERTS_ACTIVE, UNACKNOWLEDGED, event_topic};
 use crate::figures::Figures;
 use crate::notifier::Notifier;
+use crate::rehousing::rehoused;
 use crate::states::StateTopics;
 
 /// The longest wait for a deadline: a wall clock that jumps is noticed after this long.
@@ -60,6 +63,8 @@ fn now() -> Now {
 #[derive(Debug)]
 pub(super) struct Worker {
     desk: Mutex<Desk>,
+    /// Held by who changes the desk until that is shown; taken before the desk.
+    turn: Mutex<()>,
     /// What the evaluator is announcing.
     pub(super) announcing: Announcing,
     journal: Arc<dyn Journal>,
@@ -76,8 +81,8 @@ impl Worker {
         let records = journal.records(record::PREFIX)?;
         let records = records.iter().map(|record| (&*record.key, &*record.value));
         tell_of(&desk.restore(clock::now(), records));
-        let (desk, announcing) = (Mutex::new(desk), Announcing::default());
-        Ok(Self { desk, announcing, journal, states, notifier, figures })
+        let (desk, turn, announcing) = (Mutex::new(desk), Mutex::default(), Announcing::default());
+        Ok(Self { desk, turn, announcing, journal, states, notifier, figures })
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -184,15 +189,7 @@ impl Worker {
 
     /// Makes a plan durable: its events, then its records.
     fn write(&self, plan: &Plan) -> Result<(), Error> {
-        if !plan.announcements.is_empty() {
-            let batch = plan.announcements.iter().map(append_of).collect();
-            let (reply, replied) = sync_channel(1);
-            let reply = Box::new(move |result: Result<_, Error>| {
-                let _ = reply.send(result.map(|_: Vec<_>| ()));
-            });
-            self.journal.append(batch, reply)?;
-            replied.recv().unwrap_or(Err(Error::Closed))?;
-        }
+        self.append(plan.announcements.iter().map(append_of).collect())?;
         if !plan.records.is_empty() {
             let (reply, replied) = sync_channel(1);
             let reply = Box::new(move |result| {
@@ -204,21 +201,46 @@ impl Worker {
         Ok(())
     }
 
-    /// Changes the desk, shows what became of it, and keeps what follows from it.
+    /// Appends all of these. Those for whose topics there is no room go where there always is.
+    fn append(&self, announcements: Vec<Append>) -> Result<(), Error> {
+        let mut left = vec![announcements];
+        while let Some(batch) = left.pop().filter(|batch| !batch.is_empty()) {
+            let (reply, replied) = sync_channel(1);
+            let reply = Box::new(move |result: Result<_, Error>| {
+                let _ = reply.send(result.map(|_: Vec<_>| ()));
+            });
+            self.journal.append(batch.clone(), reply)?;
+            match replied.recv().unwrap_or(Err(Error::Closed)) {
+                Err(Error::TooManyTopics) => {
+                    if let [announcement] = &batch[..] {
+                        self.figures.alerts_without_topic.add(1);
+                        tracing::error!(topic = %announcement.event.topic, "There are as many topics as there may be: an alert is told on {}.", Topic::OF_ALERTS_WITHOUT);
+                    }
+                    left.extend(rehoused(batch, Topic::OF_ALERTS_WITHOUT).into_iter().rev());
+                }
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the desk, shows what became of it, and keeps what follows from it. Whoever does that
+    /// has the turn until it is shown, so that all is shown in the order in which it happened; the
+    /// desk itself is free for those who look at it as soon as it is changed.
     pub(super) fn show_after(&self, change: impl FnOnce(&mut Desk, Timestamp) -> Outcome) {
-        // Waited for before the lock is taken: who only looks at the desk must not wait for it.
+        // Waited for before the turn is taken: who only changes the desk must not wait for it.
         self.states.wait_for_room();
-        let mut desk = self.desk();
+        let turn = self.turn.lock().expect("a panic at the desk ends the process");
         let now = clock::now();
-        let Outcome { shown, removed, records } = change(&mut desk, now);
+        let Outcome { shown, removed, records } = change(&mut self.desk(), now);
         let concerns_all = |shown: &&Shown| shown.audience == Audience::All;
         self.notifier.take(shown.iter().filter(concerns_all).map(update_of));
         let shown = shown.into_iter().map(|shown| board_event(now, &shown));
         let removed = removed.into_iter().map(|fingerprint| removal(now, fingerprint));
         let results = self.states.apply_now(shown.chain(removed).collect());
-        // Queued under the lock, too: records must follow each other as what they tell of did.
+        // Queued in the same turn: records must follow each other as what they tell of did.
         self.keep(&records);
-        drop(desk);
+        drop(turn);
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(%error, "An alert cannot be shown.");
         }

@@ -1,6 +1,6 @@
 //! Notifications that could not be delivered, as events for whoever looks after them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use bellwire_model::limits::{
     BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX, TOPIC_BYTES_MAX,
 };
 use bellwire_model::{Body, Event, Fnv1a, Timestamp, Topic};
+use bellwire_process::clock;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
@@ -27,6 +28,9 @@ const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 /// Alerts that a letter without a payload names.
 const FORGONE_NAMED_MAX: usize = 10_000;
 
+/// Alerts that are remembered for the letter which stands for all that had no room.
+const CROWD_NAMED_MAX: usize = 1_000;
+
 /// Pause before letters that the journal did not take are offered again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -35,6 +39,11 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct DeadLetters {
     waiting: VecDeque<Append>,
     bytes: usize,
+    bytes_max: usize,
+    /// What webhooks are not told and had no room: as many as configurations have webhooks.
+    crowded: BTreeMap<(Arc<str>, usize), Crowd>,
+    /// So many make a batch at most.
+    count_max: usize,
     /// So many of the oldest are on their way: one batch at a time, so that publishers find room in
     /// the journal's queue.
     on_their_way: usize,
@@ -46,11 +55,23 @@ pub(super) struct DeadLetters {
     has_news: Arc<Notify>,
 }
 
+/// What one webhook is not told, while letters find no room.
+#[derive(Debug)]
+struct Crowd {
+    /// The first of it, with some of all alerts.
+    first: Forgone,
+    groups: usize,
+    alerts: usize,
+}
+
 impl DeadLetters {
     pub(super) fn new(has_news: Arc<Notify>) -> Self {
         Self {
             waiting: VecDeque::new(),
             bytes: 0,
+            bytes_max: DEAD_LETTERS_WAITING_BYTES_MAX,
+            crowded: BTreeMap::new(),
+            count_max: usize::MAX,
             on_their_way: 0,
             answer: Arc::default(),
             retry_at: Duration::ZERO,
@@ -60,21 +81,48 @@ impl DeadLetters {
 
     /// Whether the journal has kept all of them.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.crowded.is_empty()
     }
 
     /// Adds one, unless there are too many: then the journal has not taken any for long. Says
     /// whether there was room.
-    pub(super) fn push(&mut self, letter: Append, figures: &Figures) -> bool {
+    pub(super) fn push(&mut self, letter: Append) -> bool {
         let bytes = size_of_letter(&letter);
-        if self.bytes + bytes > DEAD_LETTERS_WAITING_BYTES_MAX {
-            figures.journal_failures.add(1);
-            tracing::error!("A dead letter is lost: the journal takes none.");
+        if self.bytes + bytes > self.bytes_max {
             return false;
         }
         self.bytes += bytes;
         self.waiting.push_back(letter);
         true
+    }
+
+    /// Adds one for what is told nobody. Where there is no room, one letter is to stand for all that
+    /// a webhook is not told meanwhile.
+    pub(super) fn push_forgone(&mut self, forgone: Forgone, now: Timestamp) {
+        if self.crowded.is_empty() && self.push(of_forgone(&forgone, now)) {
+            return;
+        }
+        let Forgone { address, alerts, reason, time } = forgone;
+        let webhook = (Arc::clone(&address.receiver), address.webhook);
+        let crowd = self.crowded.entry(webhook).or_insert_with(|| Crowd {
+            first: Forgone { address, alerts: Vec::new(), reason, time },
+            groups: 0,
+            alerts: 0,
+        });
+        crowd.groups += 1;
+        crowd.alerts += alerts.len();
+        let room = CROWD_NAMED_MAX.saturating_sub(crowd.first.alerts.len());
+        crowd.first.alerts.extend(alerts.into_iter().take(room));
+    }
+
+    /// Letters for what had no room, as far as there is some now.
+    fn push_crowded(&mut self, now: Timestamp) {
+        while let Some((webhook, crowd)) = self.crowded.pop_first() {
+            if !self.push(of_crowd(&crowd, now)) {
+                self.crowded.insert(webhook, crowd);
+                return;
+            }
+        }
     }
 
     /// Appends the oldest that make a batch, unless one is on its way or was refused just now.
@@ -85,6 +133,7 @@ impl DeadLetters {
         passed: Duration,
     ) {
         self.take_answer(figures, passed);
+        self.push_crowded(clock::now());
         if self.waiting.is_empty() || self.on_their_way > 0 || passed < self.retry_at {
             return;
         }
@@ -94,7 +143,7 @@ impl DeadLetters {
             bytes <= BYTES_PER_COMMIT_MAX
         };
         // One alone always fits.
-        let count = self.waiting.iter().take_while(fits).count();
+        let count = self.waiting.iter().take(self.count_max).take_while(fits).count();
         let batch: Vec<Append> = self.waiting.iter().take(count).cloned().collect();
         let (answer, has_news) = (Arc::clone(&self.answer), Arc::clone(&self.has_news));
         let reply = move |result: Result<Vec<_>, Error>| {
@@ -116,11 +165,20 @@ impl DeadLetters {
         let Some(result) = self.answer().take() else { return };
         let sent = std::mem::take(&mut self.on_their_way);
         match result {
-            Ok(()) => self.let_go(sent),
-            Err(error @ Error::TooManyTopics) => {
-                figures.journal_failures.add(1);
-                tracing::error!(%error, letters = sent, "Dead letters are lost: there is no topic for them.");
+            Ok(()) => {
+                self.count_max = usize::MAX;
                 self.let_go(sent);
+            }
+            // Fewer at a time, and the one that brings the topic goes where there is room.
+            Err(Error::TooManyTopics) if sent > 1 => self.count_max = sent / 2,
+            Err(Error::TooManyTopics) => {
+                let roomy = Topic::OF_LETTERS_WITHOUT;
+                tracing::error!(
+                    "There are as many topics as there may be: a dead letter is on {roomy}."
+                );
+                if let Some(letter) = self.waiting.front_mut() {
+                    letter.event.topic = roomy.parse().expect("a topic");
+                }
             }
             Err(error) => {
                 figures.journal_failures.add(1);
@@ -160,10 +218,9 @@ struct Letter<'a> {
 /// The event on `alerts/dead-letters/<receiver>`.
 pub(super) fn letter(
     notification: &Notification,
-    undelivered: &Undelivered,
+    (undelivered, payload): (&Undelivered, &[u8]),
     now: Timestamp,
 ) -> Append {
-    let payload = &undelivered.payload;
     // What is too large for an event is left out, and its size tells so.
     let fits = payload.len() <= EVENT_BYTES_MAX - ENVELOPE_BYTES_MAX;
     let raw = serde_json::from_slice::<&RawValue>(payload).ok().filter(|_| fits);
@@ -195,14 +252,31 @@ fn id(forgone: &Forgone) -> String {
 }
 
 /// The event for what a webhook is owed and nobody tells it.
-pub(super) fn of_forgone(forgone: &Forgone, now: Timestamp) -> Append {
-    let Forgone { address, alerts, reason, time } = forgone;
+fn of_forgone(forgone: &Forgone, now: Timestamp) -> Append {
+    let reason = format!("{} (alerts: {})", forgone.reason, forgone.alerts.len());
+    letter_of(forgone, &reason, now)
+}
+
+/// The event for all that a webhook was not told while there was no room for a letter.
+fn of_crowd(crowd: &Crowd, now: Timestamp) -> Append {
+    let Crowd { first, groups, alerts } = crowd;
+    let reason = format!(
+        "{} (alerts: {alerts}, with those of {} other groups whose dead letters had no room)",
+        first.reason,
+        groups - 1
+    );
+    // It is never told twice: what is not on the disk yet is made anew after a restart.
+    Append { idempotency_key: None, ..letter_of(first, &reason, now) }
+}
+
+fn letter_of(forgone: &Forgone, reason: &str, now: Timestamp) -> Append {
+    let Forgone { address, alerts, time, .. } = forgone;
     let named = alerts.iter().take(FORGONE_NAMED_MAX);
     let letter = Letter {
         receiver: &address.receiver,
         webhook: address.webhook,
         group_key: cut(&address.group_key),
-        reason: &format!("{reason} (alerts: {})", alerts.len()),
+        reason,
         attempts: 0,
         last_status: None,
         due_at: time.as_ms(),
@@ -242,16 +316,4 @@ fn topic(receiver: &str) -> Topic {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_receiver_has_a_topic() {
-        let long = "ø".repeat(300);
-        let table = [("ops", "ops"), ("a/b*c\n", "a_b_c_"), ("team x", "team x")];
-        for (receiver, segment) in table {
-            assert_eq!(topic(receiver).as_str(), format!("alerts/dead-letters/{segment}"));
-        }
-        assert!(topic(&long).as_str().len() <= TOPIC_BYTES_MAX);
-    }
-}
+mod tests;

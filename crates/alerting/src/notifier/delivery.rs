@@ -34,8 +34,8 @@ pub(super) struct Lane {
 pub(super) enum NotDelivered {
     /// As many wait for the webhook as may. It is told with its group's next look.
     Postponed,
-    /// It is given up.
-    GivenUp(Undelivered),
+    /// It is given up, and a dead letter has what would have been sent.
+    GivenUp(Undelivered, Bytes),
 }
 
 /// What became of a notification that is given up.
@@ -47,8 +47,6 @@ pub(super) struct Undelivered {
     pub(super) last_status: Option<StatusCode>,
     /// An attempt may have arrived, though nobody has said so.
     pub(super) may_have_arrived: bool,
-    /// What would have been sent.
-    pub(super) payload: Bytes,
 }
 
 impl Lane {
@@ -71,7 +69,13 @@ impl Lane {
         let Ok(_place) = self.places.try_acquire() else { return Err(NotDelivered::Postponed) };
         let _waiting = figures.notifications_waiting.enter();
         let result = self.try_on(notification, external_url, figures).await;
-        result.map_err(NotDelivered::GivenUp)
+        result.map_err(|undelivered| {
+            NotDelivered::GivenUp(undelivered, self.payload(notification, external_url))
+        })
+    }
+
+    fn payload(&self, notification: &Notification, external_url: &str) -> Bytes {
+        payload::json(notification, self.webhook.alerts_max, external_url).into()
     }
 
     /// Tries until there is no time left.
@@ -81,13 +85,11 @@ impl Lane {
         external_url: &str,
         figures: &Figures,
     ) -> Result<(), Undelivered> {
-        let payload = payload::json(notification, self.webhook.alerts_max, external_url);
         let mut journey = Undelivered {
             reason: "other notifications of this webhook took all the time".to_owned(),
             attempts: 0,
             last_status: None,
             may_have_arrived: false,
-            payload: payload.into(),
         };
         let mut pause = NOTIFICATION_RETRY_MIN;
         loop {
@@ -100,7 +102,8 @@ impl Lane {
                 let _request = self.requests.acquire().await.expect("it is never closed");
                 journey.attempts += 1;
                 figures.notification_requests.add(1);
-                self.attempt(journey.payload.clone()).await
+                // It may have millions of bytes, which those that wait for their turn do not hold.
+                self.attempt(self.payload(notification, external_url)).await
             };
             let failure = match timeout(left, attempt).await {
                 Ok(Ok(())) => return Ok(()),

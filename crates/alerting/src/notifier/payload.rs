@@ -135,6 +135,7 @@ mod tests {
     use std::sync::Arc;
 
     use bellwire_alerts::notification::{Address, NotificationReason};
+    use bellwire_alerts::route::Variant;
     use bellwire_model::{AlertState, AlertStatus, Fingerprint};
 
     use super::*;
@@ -163,6 +164,7 @@ mod tests {
                 receiver: "team-x.y".into(),
                 webhook: 0,
                 group_key: r#"{}:{alertname="Hot"}"#.into(),
+                variant: Variant::ALONE,
             },
             group_labels: Labels::from_pairs([("alertname", "Hot")]).expect("labels"),
             alerts: vec![update("bergen", Some(Timestamp::from_ms(60_000))), update("oslo", None)],

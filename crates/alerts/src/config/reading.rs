@@ -231,6 +231,7 @@ impl Reading {
         let root = self.route(&route, &Route::root("".into()));
         let mut routes = Routes::new(root);
         self.children(&route, Routes::ROOT, &mut routes);
+        routes.identify();
         Some(routes)
     }
 

@@ -126,6 +126,16 @@ impl Records {
         self.keep_within(changes);
     }
 
+    /// What is known under one address is from now on under another one, of which nothing is known.
+    pub(super) fn rename(&mut self, from: &Address, to: &Address, changes: &mut Changes) {
+        if self.get(to).is_none()
+            && let Some(record) = self.get(from).cloned()
+        {
+            changes.records.extend(self.replace(from.clone(), None));
+            changes.records.extend(self.replace(to.clone(), Some(Arc::unwrap_or_clone(record))));
+        }
+    }
+
     /// Puts back what was known before, once a dead letter stands for what was sent; none to forget
     /// it.
     pub(super) fn restore(
@@ -248,11 +258,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::route::Variant;
 
     const EPOCH: Now = Now { steady: Timestamp::from_ms(0), wall: Timestamp::from_ms(0) };
 
     fn address(group: &str) -> Address {
-        Address { receiver: "a".into(), webhook: 0, group_key: group.into() }
+        Address {
+            receiver: "a".into(),
+            webhook: 0,
+            group_key: group.into(),
+            variant: Variant::ALONE,
+        }
     }
 
     fn record(time_ms: i64, alerts: std::ops::Range<u64>) -> Record {

@@ -4,6 +4,7 @@ mod bounds;
 mod clocks;
 mod laws;
 mod orphans;
+mod siblings;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use std::fmt::Write as _;
 use bellwire_model::{Alert, AlertSource, AlertState, AlertStatus, Fingerprint};
 
 use super::*;
+use crate::route::Variant;
 
 /// A dispatcher, its storage, and what has been sent so far.
 struct Story {
@@ -106,7 +108,7 @@ impl Story {
     fn revives(&mut self, webhook: usize) {
         self.dead.remove(&format!("a{webhook}"));
         let was_silent = self.silent.remove(&format!("a{webhook}"));
-        let address = Address { receiver: "a".into(), webhook, group_key: "{}:{}".into() };
+        let address = address_of_all(webhook);
         if was_silent {
             // Whether it has taken what it did not answer, nobody knows.
             self.lose(&address);
@@ -263,6 +265,12 @@ fn alert(name: &str, fired_at: Timestamp, resolved_at: Option<Timestamp>) -> Upd
     Update { alert: Arc::new(alert), status: AlertStatus::default() }
 }
 
+/// Of receiver `a`, where all alerts are one group.
+fn address_of_all(webhook: usize) -> Address {
+    let (receiver, group_key) = ("a".into(), "{}:{}".into());
+    Address { receiver, webhook, group_key, variant: Variant::ALONE }
+}
+
 const QUICK: &str = "  group_wait: 1s\n  group_interval: 2s\n  repeat_interval: 5s";
 
 #[test]
@@ -399,7 +407,7 @@ fn a_dead_webhook_harms_no_other_and_is_tried_again() {
     story.until(3.5);
     // One that is on its way is not overtaken.
     story.told(&["3s a0 new alerts added: +one +two"]);
-    let stuck = Address { receiver: "a".into(), webhook: 1, group_key: "{}:{}".into() };
+    let stuck = address_of_all(1);
     let changes = story.dispatcher.on_given_up(&stuck, Arrival::Impossible);
     story.store(changes);
     story.dead.clear();
@@ -421,7 +429,7 @@ fn what_is_not_delivered_is_kept_until_it_is() {
     story.until(1.5);
     story.dead.insert("a0".to_owned());
     story.resolves("one");
-    let address = Address { receiver: "a".into(), webhook: 0, group_key: "{}:{}".into() };
+    let address = address_of_all(0);
     for seconds in [3.5, 5.5] {
         story.until(seconds);
         let changes = story.dispatcher.on_given_up(&address, Arrival::Impossible);

@@ -93,17 +93,18 @@ pub(super) async fn preview(
 }
 
 fn matched(app: &App, matchers: &Matchers) -> Response {
-    let desk = app.alerting.desk();
     let is_matched =
         |case: &&Case| case.alert().resolved_at.is_none() && matchers.matches(&case.alert().labels);
-    let (mut count, mut alerts) = (0, Vec::new());
-    for case in desk.cases().filter(is_matched) {
+    // Copied, so that no alert waits for the answer to be written.
+    let (mut count, mut cases) = (0, Vec::new());
+    for case in app.alerting.desk().cases().filter(is_matched) {
         if count < PREVIEW_ALERTS_MAX {
-            alerts.push(wire::shown_alert(case.alert(), case.status()));
+            cases.push(case.clone());
         }
         count += 1;
     }
-    drop(desk);
+    let alerts: Vec<_> =
+        cases.iter().map(|case| wire::shown_alert(case.alert(), case.status())).collect();
     let start = format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(matchers));
     let json = [start.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()

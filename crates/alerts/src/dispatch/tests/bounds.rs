@@ -4,7 +4,7 @@ use super::*;
 
 /// Alerts fire and resolve, each after the other, while the webhook fails each time.
 fn churn(story: &mut Story, arrival: Arrival, rounds: std::ops::Range<usize>) -> (usize, usize) {
-    let address = Address { receiver: "a".into(), webhook: 0, group_key: "{}:{}".into() };
+    let address = address_of_all(0);
     let (mut bytes, mut stored) = (0, 0);
     for round in rounds {
         story.fires(&format!("n{round}"));

@@ -1,14 +1,12 @@
 //! Where alerts are told of when the journal takes no further topic.
 
 use bellwire_journal::Append;
-use bellwire_model::Topic;
 
 /// What to append instead of announcements that bring too many topics: those whose topic the journal
-/// knows keep it, the others go where there is always room.
-pub(super) fn rehoused(mut announcements: Vec<Append>) -> Vec<Vec<Append>> {
+/// knows keep it, the others go to one for which there is always room.
+pub(crate) fn rehoused(mut announcements: Vec<Append>, roomy: &str) -> Vec<Vec<Append>> {
     if let [announcement] = &mut announcements[..] {
-        let without = Topic::OF_ALERTS_WITHOUT.parse().expect("a topic");
-        announcement.event.topic = without;
+        announcement.event.topic = roomy.parse().expect("a topic");
         return vec![announcements];
     }
     let later = announcements.split_off(announcements.len() / 2);
@@ -21,7 +19,7 @@ mod tests {
 
     use bellwire_journal::{Error, Journal, MemoryJournal, Observer, ReadLimit};
     use bellwire_model::limits::TOPICS_RESERVED;
-    use bellwire_model::{Entry, Epoch, Event, Filter, Offset, Timestamp};
+    use bellwire_model::{Entry, Epoch, Event, Filter, Offset, Timestamp, Topic};
 
     use super::*;
 
@@ -57,7 +55,9 @@ mod tests {
         let mut left = vec![told.map(|topic| of(&format!("alerts/events/{topic}"))).to_vec()];
         while let Some(batch) = left.pop() {
             match append(&journal, batch.clone()) {
-                Err(Error::TooManyTopics) => left.extend(rehoused(batch).into_iter().rev()),
+                Err(Error::TooManyTopics) => {
+                    left.extend(rehoused(batch, Topic::OF_ALERTS_WITHOUT).into_iter().rev());
+                }
                 result => result.expect("taken"),
             }
         }
