@@ -4,5 +4,6 @@ mod catch_up;
 mod conversations;
 mod greedy;
 mod heartbeats;
+mod journeys;
 mod moved;
 mod rig;

@@ -47,11 +47,13 @@ fn who_has_the_slot_of_one_that_waited_for_a_page_stays_when_it_cannot_be_read()
 #[test]
 fn who_is_behind_its_lane_looks_at_the_ring_a_budget_at_a_time() {
     const EVENTS: usize = 10 * LOOKS_PER_VISIT_MAX;
-    /// Who comes is visited, and has another turn; to come and to go is a look at a little.
-    const LOOKS_MAX: u64 = 2 * LOOKS_PER_VISIT_MAX as u64 + 100;
+    /// Who comes is visited, has another turn, and may be due; to come and to go is a look at a
+    /// little.
+    const LOOKS_MAX: u64 = 3 * LOOKS_PER_VISIT_MAX as u64 + 100;
     // None, and so few that a visit might look for very long.
     for every in [EVENTS, LOOKS_PER_VISIT_MAX / 4] {
-        let mut rig = Rig::with_limits(HubLimits { lane_entries_max: 16, ..HubLimits::default() });
+        let limits = HubLimits { lane_entries_max: 16, ..HubLimits::default() };
+        let mut rig = Rig::new().with_limits(limits);
         let _others = rig.connect(&["b"], Start::Latest, SSE);
         rig.turn();
         let topic = |number: usize| if number % every == every - 1 { "a" } else { "b" };

@@ -4,13 +4,15 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bellwire_hub::{Hub, HubLimits, Start, StateLimits, StateTable, Value};
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
-    ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, TopicFigures,
+    ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, RetentionRule,
+    TopicFigures,
 };
+use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
     Body, EffectiveFilter, Epoch, Event, Filter, FilterSet, Fingerprint, NameHasher,
     NewAcknowledgement, Offset, Principal, Timestamp, Topic,
@@ -23,7 +25,7 @@ use mio::Events;
 use super::super::parts::Shard;
 use super::super::work::Work;
 use super::super::{Handoff, ShardParts, Socket, Surroundings, Timing};
-use crate::feed::{Batch, Destination};
+use crate::feed::{Batch, Committer, Destination, Feed};
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
 use crate::history::HistoryReaders;
@@ -31,6 +33,10 @@ use crate::requests::{Reply, Requests, SamplesReply};
 use crate::stream_request::StreamRequest;
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
+
+fn hasher() -> NameHasher {
+    NameHasher::new([1, 2])
+}
 
 /// A shard, and what feeds it.
 pub(super) struct Rig {
@@ -49,10 +55,26 @@ impl Rig {
     pub(super) fn new() -> Self {
         let memory = MemoryJournal::new(EPOCH, Vec::new(), Box::new(Nobody));
         let tail = Arc::new(AtomicU64::new(0));
-        let journal: Arc<dyn Journal> = Arc::new(Bystander { memory, tail: Arc::clone(&tail) });
-        let hasher = NameHasher::new([1, 2]);
-        let parts = ShardParts::new(Offset::ZERO, hasher).expect("a poll");
-        let table = Arc::new(Mutex::new(StateTable::new(hasher)));
+        let journal = Arc::new(Bystander { memory, tail: Arc::clone(&tail) });
+        let parts = ShardParts::new(Offset::ZERO, hasher()).expect("a poll");
+        Self::over((journal, tail), parts)
+    }
+
+    /// One whose journal has what is appended to it, and of that so many events after a trim.
+    pub(super) fn with_journal(events_max: u64) -> Self {
+        let parts = ShardParts::new(Offset::ZERO, hasher()).expect("a poll");
+        let feed = Feed::new(vec![Arc::new(parts.handle.clone())]);
+        let feed = Arc::new(OnceLock::from((EPOCH, Arc::new(feed))));
+        let committer = Committer { feed, rates: Arc::default() };
+        let pattern = "**".parse().expect("a filter");
+        let (age, bytes_max, events_max) = (None, None, Some(events_max));
+        let rule = RetentionRule { pattern, age, bytes_max, events_max };
+        let journal = MemoryJournal::new(EPOCH, vec![rule], Box::new(committer));
+        Self::over((Arc::new(journal), Arc::default()), parts)
+    }
+
+    fn over((journal, tail): (Arc<dyn Journal>, Arc<AtomicU64>), parts: ShardParts) -> Self {
+        let table = Arc::new(Mutex::new(StateTable::new(hasher())));
         let an_hour = std::time::Duration::from_hours(1);
         let surroundings = Surroundings {
             table: Arc::clone(&table),
@@ -70,11 +92,34 @@ impl Rig {
         Self { shard, table, events, most: Work::default(), turns: 0, offset, tail }
     }
 
-    /// One whose hub has limits of its own.
-    pub(super) fn with_limits(limits: HubLimits) -> Self {
-        let mut rig = Self::new();
-        rig.shard.hub = Hub::new(rig.shard.hub.tail(), limits, NameHasher::new([1, 2]));
-        rig
+    /// Gives the hub limits of its own.
+    pub(super) fn with_limits(mut self, limits: HubLimits) -> Self {
+        self.shard.hub = Hub::new(self.shard.hub.tail(), limits, hasher());
+        self
+    }
+
+    /// Appends an event to a journal that has what is appended to it.
+    pub(super) fn append(&self, topic: &str, json: &str) -> Offset {
+        let (reply, replied) = std::sync::mpsc::sync_channel(1);
+        let append = Append { event: event(topic, None, json), idempotency_key: None };
+        let reply = Box::new(move |result| reply.send(result).expect("it is waited for"));
+        self.shard.surroundings.journal.append(vec![append], reply).expect("room");
+        replied.recv().expect("a reply").expect("an offset")[0].offset
+    }
+
+    /// Turns until there is nothing to do; pages of history are waited for.
+    pub(super) fn settle(&mut self) {
+        loop {
+            self.turn();
+            let is_idle = self.shard.agenda.is_clear() && !self.shard.members.has_touched();
+            let is_reading = self.shard.pages.vacant() < CATCH_UPS_PER_SHARD_MAX;
+            if is_idle && is_reading {
+                // The page wakes it.
+                self.shard.turn(&mut self.events);
+            } else if is_idle && !self.shard.pages.may_admit() {
+                return;
+            }
+        }
     }
 
     fn total(&self) -> Work {
@@ -221,6 +266,23 @@ impl Client {
             Ok(read) => self.taken.extend_from_slice(&buffer[..read]),
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
+    }
+
+    /// Takes what has come, of so many bytes. Returns whether more may come.
+    pub(super) fn take_into(&mut self, taken: &mut Vec<u8>, bytes_max: usize) -> bool {
+        let mut buffer = vec![0; bytes_max.min(65_536)];
+        let upto = taken.len() + bytes_max;
+        while taken.len() < upto {
+            let bytes = buffer.len().min(upto - taken.len());
+            match self.socket.read(&mut buffer[..bytes]) {
+                Ok(0) => return false,
+                Ok(read) => taken.extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        true
     }
 
     /// All that has come so far.
