@@ -4,6 +4,7 @@ use bellwire_hub::LaneId;
 use bellwire_journal::{Error, Page};
 use bellwire_model::Offset;
 use bellwire_wire::problem::Problem;
+use rustc_hash::FxHashSet;
 
 use super::page_queue::{Reading, Wait};
 use super::parts::Shard;
@@ -65,7 +66,7 @@ impl Shard {
     fn serve_page(
         &mut self,
         (lane, after): (LaneId, Offset),
-        waiting: Vec<Token>,
+        waiting: FxHashSet<Token>,
         page: Result<Page, Error>,
     ) {
         match page {

@@ -78,6 +78,9 @@ impl Laggards {
         }
         self.look_at = now + ticks(LAG_INTERVAL);
         self.tokens.retain(|token| still_lags(*token));
+        // One may have gone, and another that lags have its slot.
+        self.tokens.sort_unstable();
+        self.tokens.dedup();
         true
     }
 
@@ -96,4 +99,32 @@ fn slowest(mut laggards: Vec<Laggard>) -> Vec<Laggard> {
     laggards.sort_by_key(|laggard| Reverse((laggard.lag_events, laggard.stalled_ms)));
     laggards.truncate(LAGGARDS_NAMED_MAX);
     laggards
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_slot_of_another_that_lagged_is_counted_once() {
+        let mut laggards = Laggards::default();
+        for token in [3, 5, 3] {
+            laggards.push(token);
+        }
+        assert!(laggards.look(0, |token| token == 3));
+        let mut described = 0;
+        let report = laggards.report(|token| {
+            described += 1;
+            Laggard {
+                name: token.to_string(),
+                transport: "sse",
+                filters: Vec::new(),
+                lag_events: 1,
+                lag_ms: None,
+                stalled_ms: 0,
+                cursor: String::new(),
+            }
+        });
+        assert_eq!((report.connections, report.slowest.len(), described), (1, 1, 1));
+    }
 }

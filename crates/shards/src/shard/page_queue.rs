@@ -19,8 +19,9 @@ pub(super) struct PageQueue {
     next_ticket: u64,
     /// Pages that a reader is reading.
     reading: FxHashMap<u64, Reading>,
-    /// Connections that wait until fewer pages are read at once.
+    /// Connections that wait until fewer pages are read at once, each of them once.
     admission: VecDeque<Token>,
+    in_admission: FxHashSet<Token>,
     /// Connections whose sockets were full in the middle of a page.
     readers: FxHashSet<Token>,
 }
@@ -31,7 +32,8 @@ pub(super) struct Reading {
     /// `None`: the lane ended meanwhile, and its number may name another. The page is still read.
     pub(super) lane: Option<LaneId>,
     pub(super) after: Offset,
-    pub(super) waiting: Vec<Token>,
+    /// Each of them once, however often it has asked.
+    pub(super) waiting: FxHashSet<Token>,
 }
 
 /// What becomes of who needs a page.
@@ -48,16 +50,20 @@ impl PageQueue {
     pub(super) fn wait(&mut self, token: Token, lane: LaneId, after: Offset) -> Wait {
         let mut reading = self.reading.values_mut();
         if let Some(same) = reading.find(|page| page.lane == Some(lane) && page.after == after) {
-            same.waiting.push(token);
+            same.waiting.insert(token);
             return Wait::Begun;
         }
         if self.reading.len() >= CATCH_UPS_PER_SHARD_MAX {
-            self.admission.push_back(token);
+            // Who changes what it follows asks again.
+            if self.in_admission.insert(token) {
+                self.admission.push_back(token);
+            }
             return Wait::Begun;
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.reading.insert(ticket, Reading { lane: Some(lane), after, waiting: vec![token] });
+        let waiting = FxHashSet::from_iter([token]);
+        self.reading.insert(ticket, Reading { lane: Some(lane), after, waiting });
         Wait::ToRead(ticket)
     }
 
@@ -78,7 +84,9 @@ impl PageQueue {
 
     /// The next who waits for admission.
     pub(super) fn admit(&mut self) -> Option<Token> {
-        self.admission.pop_front()
+        let token = self.admission.pop_front()?;
+        self.in_admission.remove(&token);
+        Some(token)
     }
 
     /// A connection is in the middle of a page.
@@ -98,12 +106,57 @@ impl PageQueue {
     pub(super) fn abandon(&mut self, lane: LaneId) {
         for page in self.reading.values_mut().filter(|page| page.lane == Some(lane)) {
             page.lane = None;
-            page.waiting = Vec::new();
+            page.waiting = FxHashSet::default();
         }
     }
 
     /// Whether nobody needs any page.
     pub(super) fn is_empty(&self) -> bool {
         self.reading.is_empty() && self.admission.is_empty() && self.readers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_hub::{Begin, Hub, HubLimits, LaneKey, Start, StateTable};
+    use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher};
+
+    use super::*;
+
+    fn lane() -> LaneId {
+        let tail = Cursor { epoch: Epoch::new(1), offset: Offset::ZERO };
+        let mut hub: Hub<()> = Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]));
+        let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
+        let key = LaneKey::from(EffectiveFilter::from(filters.clone()));
+        let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
+        let nothing = StateTable::new(NameHasher::new([1, 2]));
+        hub.join(&key, begin, |_| nothing.snapshot(&filters)).expect("room").0.lane()
+    }
+
+    /// Who changes what it follows asks again, as often as it says something: nothing is to grow by
+    /// that while a disk takes its time.
+    #[test]
+    fn who_asks_again_and_again_waits_once() {
+        let (mut queue, lane) = (PageQueue::default(), lane());
+        let reads = CATCH_UPS_PER_SHARD_MAX as u64;
+        let tickets: Vec<u64> = (0..reads)
+            .map(|after| match queue.wait(after as Token, lane, Offset::new(after)) {
+                Wait::ToRead(ticket) => ticket,
+                Wait::Begun => panic!("there is room"),
+            })
+            .collect();
+        for _ in 0..1_000 {
+            for token in [100, 200] {
+                assert_eq!(queue.wait(token, lane, Offset::new(0)), Wait::Begun);
+                assert_eq!(queue.wait(token, lane, Offset::new(reads)), Wait::Begun);
+            }
+        }
+        assert_eq!(queue.admission, [100, 200]);
+        assert_eq!(queue.take(tickets[0]).waiting.len(), 3, "it, and those who came to it");
+        assert_eq!((queue.admit(), queue.admit(), queue.admit()), (Some(100), Some(200), None));
+        for ticket in &tickets[1..] {
+            queue.take(*ticket);
+        }
+        assert!(queue.is_empty());
     }
 }

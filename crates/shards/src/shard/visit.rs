@@ -109,6 +109,14 @@ impl Shard {
                 // It may take bytes again long before that, and then wants its heartbeats.
                 return Some((outlet.written_at + stall).min(now + interval));
             }
+            // Its socket may have had room for long: of a process that was stopped, or of very many
+            // sockets at once, not all that tell so are heard before this is asked.
+            outlet.on_writable();
+            let written_bytes = self.work_of_turn().written_bytes;
+            self.visit(token);
+            if self.work_of_turn().written_bytes > written_bytes {
+                return self.connections.contains(token).then_some(now + interval);
+            }
             self.surroundings.figures.streams_stalled.add(1);
             self.close(token);
             return None;

@@ -47,6 +47,38 @@ fn one_that_is_due_in_the_middle_of_an_event_waits_for_its_end() {
     }
 }
 
+/// As where the process was stopped for longer than that, and very many have room at once.
+#[test]
+fn who_has_taken_something_is_not_cut_off_before_that_is_seen() {
+    for form in [SSE, PLAIN_WEBSOCKET] {
+        let mut rig = Rig::new();
+        let mut client = rig.connect(&["a"], Start::Latest, form);
+        rig.turn();
+        for _ in 0..40 {
+            rig.publish("a", &format!("\"{}\"", "x".repeat(16_000)));
+        }
+        rig.turn();
+        let (token, connection) = rig.shard.connections.iter().next().expect("it is there");
+        assert!(connection.outlet.is_full(), "{form:?}");
+        let since = connection.outlet.written_at;
+        let stalled = since + 2 * ticks(rig.shard.surroundings.timing.stall_timeout);
+        client.take();
+        assert!(rig.shard.attend(token, stalled).is_some(), "{form:?}");
+        for _ in 0..10 {
+            rig.turn();
+            client.take();
+        }
+        assert_eq!(client.count("\"topic\":\"a\""), 40, "{form:?}");
+        // Who does take nothing is.
+        for _ in 0..40 {
+            rig.publish("a", &format!("\"{}\"", "x".repeat(16_000)));
+        }
+        rig.turn();
+        assert!(rig.shard.attend(token, stalled).is_none(), "{form:?}");
+        assert!(!rig.shard.connections.contains(token), "{form:?}");
+    }
+}
+
 /// How often a client was told this cursor by a heartbeat.
 fn told(sent: &str, offset: Offset) -> usize {
     sent.matches(&format!(r#"{{"control":"heartbeat","cursor":"e7-{offset}"}}"#)).count()
