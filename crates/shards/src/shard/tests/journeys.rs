@@ -291,7 +291,7 @@ impl World {
         let mut rounds = 0;
         loop {
             self.rig.settle();
-            let before: usize = journeys.iter().map(|it| it.heard_bytes()).sum();
+            let before: usize = journeys.iter().map(Journey::heard_bytes).sum();
             for journey in journeys.iter_mut() {
                 self.read(journey, usize::MAX / 2);
                 // Pings are answered, as clients do.
@@ -303,7 +303,7 @@ impl World {
                     ));
                 }
             }
-            let after: usize = journeys.iter().map(|it| it.heard_bytes()).sum();
+            let after: usize = journeys.iter().map(Journey::heard_bytes).sum();
             let waits =
                 |it: &Journey| !it.asked.is_empty() || !it.pending.is_empty() || !it.is_ready;
             rounds = if before == after { rounds + 1 } else { 0 };
@@ -342,7 +342,7 @@ impl Journey {
 
     fn heard_bytes(&self) -> usize {
         let seen: usize = self.seen.values().map(BTreeSet::len).sum();
-        let board: usize = self.board.values().map(|it| it.len()).sum();
+        let board: usize = self.board.values().map(String::len).sum();
         seen + board + self.asked.len() + self.pending.len() + usize::from(self.is_ready)
     }
 
