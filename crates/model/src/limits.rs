@@ -510,6 +510,10 @@ pub const LAGGARDS_NAMED_MAX: usize = 20;
 pub const LAGGARDS_LOOKED_AT_MAX: usize = 10_000;
 /// Batches that wait for a shard; then the journal's writer waits.
 pub const FEED_BATCHES_MAX: usize = 1_024;
+/// Of those, as many as a shard with no connections is not woken for.
+pub const BATCHES_DEFERRED_MAX: usize = 64;
+/// Bytes of them beyond which it is.
+pub const BATCHES_DEFERRED_BYTES_MAX: usize = 1024 * 1024;
 /// Connections that wait for a shard to take them; then new ones are refused.
 pub const ADOPTIONS_QUEUED_MAX: usize = 4_096;
 /// Different filters that the connections of one shard follow.

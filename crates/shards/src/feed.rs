@@ -30,6 +30,18 @@ pub enum Batch {
     Values(Arc<[Arc<Value<Frames>>]>),
 }
 
+impl Batch {
+    /// What it counts against limits in bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Entries(entries) => entries.iter().map(|entry| entry.size_bytes).sum(),
+            Self::Values(values) => {
+                values.iter().map(|value| value.payload.event().size_bytes()).sum()
+            }
+        }
+    }
+}
+
 /// Where what is new goes: the way to one hub.
 pub trait Destination: fmt::Debug + Send + Sync {
     /// Whether it takes another batch.

@@ -5,7 +5,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use bellwire_model::limits::{ADOPTIONS_QUEUED_MAX, FEED_BATCHES_MAX};
+use bellwire_model::limits::{
+    ADOPTIONS_QUEUED_MAX, BATCHES_DEFERRED_BYTES_MAX, BATCHES_DEFERRED_MAX, FEED_BATCHES_MAX,
+};
 use mio::Waker;
 
 use super::collector::Ticket;
@@ -16,6 +18,8 @@ use crate::feed::{Batch, Destination};
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub(super) batches: VecDeque<Batch>,
+    /// Bytes of those of them that nobody was woken for.
+    deferred_bytes: usize,
     pub(super) adoptions: VecDeque<Handoff>,
     pub(super) pages: VecDeque<PageRead>,
     pub(super) answers: VecDeque<Answered>,
@@ -55,10 +59,27 @@ impl Inbox {
 
     fn put<T>(&self, put: impl FnOnce(&mut Waiting) -> T) -> T {
         let result = put(&mut self.waiting.lock().expect("not poisoned"));
+        self.wake();
+        result
+    }
+
+    /// Has the shard look at what waits.
+    pub(super) fn wake(&self) {
         if !self.woken.swap(true, Ordering::AcqRel) {
             self.waker.wake().expect("the poll's event descriptor works");
         }
-        result
+    }
+
+    /// Whether a batch that waits already may go on waiting. Where nobody is, nobody is to be told
+    /// of it: to wake the shard would cost whoever publishes more than all else that is done for
+    /// it. It is taken in with whatever comes next, before anybody is, or once it is much.
+    fn defers(&self, waiting: &mut Waiting, batch: &Batch) -> bool {
+        if self.connections.load(Ordering::Relaxed) > 0 {
+            return false;
+        }
+        waiting.deferred_bytes += batch.size_bytes();
+        waiting.batches.len() < BATCHES_DEFERRED_MAX
+            && waiting.deferred_bytes < BATCHES_DEFERRED_BYTES_MAX
     }
 
     /// Everything that waits. Called by the shard when it is woken.
@@ -72,7 +93,10 @@ impl Inbox {
 
     /// The batches alone, ahead of a wake.
     pub(super) fn take_batches(&self) -> VecDeque<Batch> {
-        let batches = std::mem::take(&mut self.waiting.lock().expect("not poisoned").batches);
+        let mut waiting = self.waiting.lock().expect("not poisoned");
+        waiting.deferred_bytes = 0;
+        let batches = std::mem::take(&mut waiting.batches);
+        drop(waiting);
         self.tell_of_room(batches.len());
         batches
     }
@@ -179,7 +203,14 @@ impl Destination for ShardHandle {
     }
 
     fn push(&self, batch: &Batch) {
-        self.0.put(|waiting| waiting.batches.push_back(batch.clone()));
+        let mut waiting = self.0.waiting.lock().expect("not poisoned");
+        waiting.batches.push_back(batch.clone());
+        // Under the lock: whoever is given to the shard meanwhile wakes it.
+        let is_deferred = self.0.defers(&mut waiting, batch);
+        drop(waiting);
+        if !is_deferred {
+            self.0.wake();
+        }
     }
 }
 
@@ -188,4 +219,77 @@ pub(super) fn poll_and_handle(token: mio::Token) -> io::Result<(mio::Poll, Shard
     let poll = mio::Poll::new()?;
     let waker = Waker::new(poll.registry(), token)?;
     Ok((poll, ShardHandle::new(waker)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bellwire_hub::{Entry, Start};
+    use bellwire_model::{Body, Epoch, Event, FilterSet, Offset, Timestamp};
+    use mio::Events;
+
+    use super::*;
+    use crate::frames::Frames;
+    use crate::shard::Pending;
+    use crate::stream_request::PollRequest;
+
+    fn batch(body_bytes: usize) -> Batch {
+        let event = Event {
+            topic: "a".parse().expect("a topic"),
+            key: None,
+            event_type: None,
+            time: Timestamp::from_ms(1),
+            body: Some(Body::Json(vec![b'1'; body_bytes].into())),
+        };
+        let (topic, size_bytes) = (event.topic.clone(), event.size_bytes());
+        let offset = Offset::new(1);
+        let payload = Frames::new(Epoch::new(7), Some(offset), event);
+        Batch::Entries([Arc::new(Entry { offset, topic, size_bytes, payload })].into())
+    }
+
+    /// Whether the shard was woken, which has then taken what waited.
+    fn is_woken(poll: &mut mio::Poll, shard: &ShardHandle) -> Option<usize> {
+        let mut events = Events::with_capacity(8);
+        poll.poll(&mut events, Some(Duration::ZERO)).expect("a poll");
+        (!events.is_empty()).then(|| shard.0.take().batches.len())
+    }
+
+    #[test]
+    fn a_shard_where_nobody_is_takes_much_in_at_once() {
+        let (mut poll, shard) = poll_and_handle(mio::Token(0)).expect("a poll");
+        for _ in 0..2 {
+            for _ in 1..BATCHES_DEFERRED_MAX {
+                shard.push(&batch(10));
+                assert_eq!(is_woken(&mut poll, &shard), None);
+            }
+            shard.push(&batch(10));
+            assert_eq!(is_woken(&mut poll, &shard), Some(BATCHES_DEFERRED_MAX));
+        }
+        for _ in 0..2 {
+            for _ in 0..3 {
+                shard.push(&batch(BATCHES_DEFERRED_BYTES_MAX / 4));
+                assert_eq!(is_woken(&mut poll, &shard), None);
+            }
+            shard.push(&batch(BATCHES_DEFERRED_BYTES_MAX / 4));
+            assert_eq!(is_woken(&mut poll, &shard), Some(4));
+        }
+    }
+
+    #[test]
+    fn what_was_deferred_is_there_before_whoever_comes_and_who_is_there_is_told_at_once() {
+        let (mut poll, shard) = poll_and_handle(mio::Token(0)).expect("a poll");
+        shard.push(&batch(10));
+        shard.push(&batch(10));
+        assert_eq!(is_woken(&mut poll, &shard), None);
+        let filters = FilterSet::from("a".parse::<bellwire_model::Filter>().expect("a filter"));
+        let request = PollRequest { filters, start: Start::Latest, wait: Duration::ZERO };
+        let _pending = Pending::ask(&shard, request).expect("room");
+        assert_eq!(is_woken(&mut poll, &shard), Some(2));
+        shard.push(&batch(10));
+        assert_eq!(is_woken(&mut poll, &shard), Some(1));
+        shard.forget_poll();
+        shard.push(&batch(10));
+        assert_eq!(is_woken(&mut poll, &shard), None);
+    }
 }

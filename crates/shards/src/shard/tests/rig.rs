@@ -128,7 +128,7 @@ impl Rig {
 
     /// One turn, be there something to do or nothing.
     pub(super) fn turn(&mut self) -> Work {
-        self.shard.handle.push(&Batch::Values([].into()));
+        self.shard.handle.0.wake();
         let before = self.total();
         self.shard.turn(&mut self.events);
         self.turns += 1;
