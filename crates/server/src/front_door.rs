@@ -16,8 +16,10 @@
 //! gives the socket back before anything of the answer is written.
 
 mod accept;
+mod activity;
 mod answer;
 mod carry;
+mod door;
 mod farewell;
 mod framing;
 mod head;
@@ -31,8 +33,9 @@ mod secure;
 mod stream;
 mod takeover;
 
-pub(crate) use accept::{Door, serve};
+pub(crate) use accept::serve;
 pub(crate) use carry::stream_headers;
+pub(crate) use door::Door;
 #[cfg(feature = "fuzzing")]
 pub(crate) use head::decide;
 pub(crate) use stream::Peer;

@@ -19,7 +19,6 @@ use crate::workspace::Package;
 const KNOWN: &[(&str, &str, &[&str])] = &[
     ("bellwire-journal", "disk", &["blocks", "present"]),
     ("bellwire-journal", "disk", &["place", "witness"]),
-    ("bellwire-server", "front_door", &["accept", "carry", "http1", "http2", "takeover"]),
 ];
 
 /// A module, as the names that lead to it from the crate's root.

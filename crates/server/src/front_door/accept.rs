@@ -5,10 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 
-use axum::Router;
 use bellwire_model::Principal;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT};
-use bellwire_shards::{Handoff, Place, Spread};
+use bellwire_shards::{Handoff, Place};
 use bellwire_wire::problem::{Code, Problem};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::unix::AsyncFd;
@@ -16,27 +15,15 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
+use super::door::Door;
 use super::farewell::{head_timeout, linger, refuse};
 use super::head::{self, Decision};
 use super::http1::{Driven, Lean};
 use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
-use crate::admission::{Admission, Descriptor, Needs};
+use crate::admission::{Descriptor, Needs};
 use crate::config::Origins;
-use crate::observe::Figures;
-use crate::tls::Tls;
-
-/// What every connection needs.
-#[derive(Debug)]
-pub(crate) struct Door {
-    pub(crate) router: Router,
-    pub(crate) tls: Option<Arc<Tls>>,
-    pub(crate) spread: Arc<Spread>,
-    pub(crate) figures: Arc<Figures>,
-    pub(crate) admission: Arc<Admission>,
-    pub(crate) allowed_origins: Origins,
-}
 
 /// Pause after an accept that failed for want of descriptors: they come back when others leave.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

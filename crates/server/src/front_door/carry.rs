@@ -31,8 +31,19 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::http2::{Busy, One};
+use super::activity::Busy;
+use super::door::Door;
 use crate::admission::{Descriptor, Needs};
+
+/// One request of a connection, for whoever wants to answer it with a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct One {
+    pub(super) door: Arc<Door>,
+    /// To be kept for as long as the answer goes on.
+    pub(super) busy: Arc<Busy>,
+    /// Both ways of a `CONNECT`, once it has been answered.
+    pub(super) upgrade: Option<OnUpgrade>,
+}
 
 /// Opens a stream at a shard and answers with what it writes.
 pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, Problem> {

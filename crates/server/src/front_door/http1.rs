@@ -18,8 +18,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tower::Service;
 
-use super::Door;
 use super::answer::{self, Answer};
+use super::door::Door;
 use super::farewell::head_timeout;
 use super::leftover;
 use super::progress::{HeadDeadline, Progress, Visit};

@@ -7,7 +7,6 @@ mod patience;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::{
@@ -19,7 +18,6 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -27,8 +25,10 @@ use tower::Service;
 
 use self::meter::Metered;
 use self::patience::Patience;
-use super::Door;
+use super::activity::Activity;
 use super::answer;
+use super::carry::One;
+use super::door::Door;
 use super::leftover;
 use super::letter;
 use super::replay::Replay;
@@ -103,48 +103,5 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         }
         (is_ending, patience) = (true, LINGER_TIMEOUT);
         connection.as_mut().graceful_shutdown();
-    }
-}
-
-/// One request of a connection, for whoever wants to answer it with a stream.
-#[derive(Clone, Debug)]
-pub(crate) struct One {
-    pub(super) door: Arc<Door>,
-    /// To be kept for as long as the answer goes on.
-    pub(super) busy: Arc<Busy>,
-    /// Both ways of a `CONNECT`, once it has been answered.
-    pub(super) upgrade: Option<OnUpgrade>,
-}
-
-/// Whether anything is asked for on a connection.
-#[derive(Debug, Default)]
-struct Activity {
-    requests: AtomicU64,
-    under_way: AtomicUsize,
-}
-
-impl Activity {
-    fn enter(self: &Arc<Self>) -> Busy {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
-    }
-
-    /// How many requests there have been; `None` where there is none, and has been none beyond
-    /// those that were seen.
-    fn since(&self, seen: u64) -> Option<u64> {
-        let requests = self.requests.load(Ordering::Relaxed);
-        let is_busy = self.under_way.load(Ordering::Relaxed) > 0;
-        (is_busy || requests > seen).then_some(requests)
-    }
-}
-
-/// A request under way.
-#[derive(Debug)]
-pub(super) struct Busy(Arc<Activity>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }

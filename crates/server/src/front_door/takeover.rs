@@ -7,8 +7,7 @@ use bellwire_shards::StreamRequest;
 use bellwire_wire::problem::Problem;
 use tokio::sync::oneshot;
 
-use super::carry;
-use super::http2::One;
+use super::carry::{self, One};
 
 /// The way from hyper to a shard. Found among the extensions of each request.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ use rustc_hash::FxHashMap;
 use tokio::task;
 use tokio::time::{Sleep, sleep};
 
+use super::super::activity::Busy;
 use super::super::answer::Keep;
-use super::Busy;
 
 /// Runs what hyper makes of each request of one connection, and drops what its client takes nothing
 /// of for too long: that resets the stream, and leaves the others of its connection alone.
@@ -141,8 +141,8 @@ mod tests {
     use tokio::sync::Semaphore;
     use tokio::time::{Instant, timeout};
 
+    use super::super::super::activity::Activity;
     use super::super::super::answer::Answer;
-    use super::super::Activity;
     use super::*;
 
     /// Runs what an answer does with its pieces.

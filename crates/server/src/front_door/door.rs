@@ -1,0 +1,22 @@
+//! What lies behind the front door.
+
+use std::sync::Arc;
+
+use axum::Router;
+use bellwire_shards::Spread;
+
+use crate::admission::Admission;
+use crate::config::Origins;
+use crate::observe::Figures;
+use crate::tls::Tls;
+
+/// What every connection needs.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) router: Router,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) spread: Arc<Spread>,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) allowed_origins: Origins,
+}
