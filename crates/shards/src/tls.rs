@@ -37,6 +37,8 @@ pub struct TlsSession {
     /// Records for the peer that its socket has not taken.
     unsent: BytesMut,
     has_peer_ended: bool,
+    /// What the peer has done is not of the protocol: nothing that it says is looked at any more.
+    is_broken: bool,
 }
 
 /// What is to be done once what came has been seen to.
@@ -58,6 +60,7 @@ impl TlsSession {
             unread: BytesMut::new(),
             unsent: BytesMut::new(),
             has_peer_ended: false,
+            is_broken: false,
         })
     }
 
@@ -199,6 +202,9 @@ impl TlsSession {
 
     /// Sees to all that has come, then to the wish.
     fn process(&mut self, mut wish: Wish<'_>) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         let mut broken = None;
         loop {
             let UnbufferedStatus { mut discard, state } =
@@ -218,7 +224,7 @@ impl TlsSession {
                 // What was encoded goes out before anything else does.
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => self.has_peer_ended = true,
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => match wish {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) if broken.is_none() => match wish {
                     Wish::Nothing => is_done = true,
                     Wish::Say(plain) => {
                         append(&mut self.unsent, plain.len() + OVERHEAD_BYTES, |room| {
@@ -233,12 +239,14 @@ impl TlsSession {
                         wish = Wish::Nothing;
                     }
                 },
-                // The handshake wants more, or both have ended; early data is never accepted.
+                // The handshake wants more, or both have ended, or it is broken; early data is never
+                // accepted.
                 Ok(_) => is_done = true,
-                // There may be an alert yet to be sent.
+                // There may be an alert yet to be sent. What came behind it would be a second one.
                 Err(error) => {
-                    is_done = broken.is_some();
-                    broken = Some(error);
+                    is_done = broken.replace(error).is_some();
+                    self.is_broken = true;
+                    discard = self.received.len();
                 }
             }
             self.received.drain(..discard);

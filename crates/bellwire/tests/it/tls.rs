@@ -264,6 +264,46 @@ fn publish_bulk(authority: &Authority, address: SocketAddr, megabytes: usize) ->
 }
 
 #[test]
+fn a_client_may_change_its_keys_and_a_flood_of_changes_ends_its_connection() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut raw = authority.connect(server.address());
+    for _ in 0..100 {
+        raw.stream().conn.refresh_traffic_keys().expect("TLS 1.3");
+        raw.send(request);
+        assert_eq!(raw.answer().status, 200);
+    }
+    // Nothing is said any more, only keys are changed: in a stream and between requests.
+    for mut raw in [raw, follow(&authority, server.address())] {
+        let change = |_| {
+            let TlsStream { conn, sock } = raw.stream();
+            conn.refresh_traffic_keys().expect("TLS 1.3");
+            conn.write_tls(sock).is_err()
+        };
+        assert!((0..100_000).any(change), "it goes on and on");
+    }
+    assert_eq!(ask(&authority, server.address(), "/healthz").status, 200);
+}
+
+#[test]
+fn what_comes_behind_a_record_that_is_none_is_not_looked_at() {
+    let authority = Authority::new();
+    let server = Server::start_with_tls(&authority, &[]);
+    let address = server.address();
+    // As application data, as a handshake, and as what there is not.
+    for kind in [23, 22, 99] {
+        let record = [&[kind, 3, 3, 0, 32][..], &[7; 32]].concat();
+        let streams = [authority.connect(address), follow(&authority, address)];
+        for mut raw in streams {
+            raw.stream().sock.write_all(&record.repeat(100)).expect("it reads");
+            raw.rest();
+        }
+    }
+    assert_eq!(ask(&authority, address, "/healthz").status, 200);
+}
+
+#[test]
 fn a_slow_reader_gets_everything_in_order_and_harms_nobody() {
     let authority = Authority::new();
     let server = Server::start_with_tls(&authority, &[]);

@@ -18,6 +18,10 @@ use super::speech::Speech;
 impl Shard {
     /// Ends everybody's stream.
     pub(super) fn drain(&mut self) {
+        // Who came last has asked for a stream, too, and is told where to go on.
+        while let Some(handoff) = self.agenda.next_expected() {
+            self.adopt(handoff);
+        }
         self.write_what_waits();
         self.log_who_is_here();
         let (work, segments) = self.ledger.open();

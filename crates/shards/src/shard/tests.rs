@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod conversations;
+mod farewell;
 mod greedy;
 mod heartbeats;
 mod journeys;
