@@ -1,7 +1,7 @@
 //! What a decoder returns: the samples, and what is wrong with the rest.
 
 use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
-use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError};
+use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError, excerpt};
 
 /// Bytes of a sensor's text that a rejection quotes.
 const QUOTED_BYTES_MAX: usize = 64;
@@ -54,7 +54,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: excerpt(detail.into()) }
     }
 }
 

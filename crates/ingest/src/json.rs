@@ -5,7 +5,7 @@
 use std::fmt;
 
 use bellwire_model::limits::SAMPLES_PER_REQUEST_MAX;
-use bellwire_model::{Sample, Timestamp, without_byte_order_mark};
+use bellwire_model::{Sample, Timestamp, excerpt, without_byte_order_mark};
 use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use thiserror::Error;
 
@@ -75,7 +75,8 @@ impl Error {
 
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Self {
-        Self::Json { line: error.line(), column: error.column(), detail: error.to_string() }
+        let (line, column) = (error.line(), error.column());
+        Self::Json { line, column, detail: excerpt(error.to_string()) }
     }
 }
 

@@ -43,6 +43,6 @@ pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
 pub use principal::{Grants, Principal};
 pub use sample::{Sample, SampleError};
 pub use status::{Acknowledgement, AlertStatus, NewAcknowledgement, SilenceId, SilenceIdError};
-pub use text::{is_nested_deeper, without_byte_order_mark};
+pub use text::{excerpt, is_nested_deeper, without_byte_order_mark};
 pub use time::Timestamp;
 pub use topic::{Topic, TopicError};

@@ -360,6 +360,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a body that run into the void once it has been answered.
 pub const LINGER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of what is said of something wrong in a body: it may quote what it is about.
+pub const EXCERPT_BYTES_MAX: usize = 512;
 /// Time that a client has to send a request's body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a request's body.
@@ -554,6 +556,9 @@ pub const CATCH_UPS_PER_SHARD_MAX: usize = 4;
 pub const HISTORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes that a subscriber may send on a stream that only the server writes to.
 pub const IDLE_INPUT_BYTES_MAX: usize = 64 * 1024;
+/// Time that bodies under way have once the server drains: who is told that this was too little
+/// still hears it before the drain ends.
+pub const DRAIN_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time that a drain takes at most.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Over this time reconnects are spread when the server drains.

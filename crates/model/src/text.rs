@@ -1,5 +1,7 @@
 //! What decoders of text have in common.
 
+use crate::limits::EXCERPT_BYTES_MAX;
+
 /// U+FEFF in UTF-8: editors and exports put it before a text, where it means nothing.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -38,9 +40,30 @@ fn openings(json: &[u8]) -> usize {
     json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
 
+/// What is said of something wrong, cut in its middle where it is long: it may quote all that a
+/// client has sent. Its beginning says what is wrong, its end where.
+pub fn excerpt(mut text: String) -> String {
+    if text.len() > EXCERPT_BYTES_MAX {
+        let begin = text.floor_char_boundary(EXCERPT_BYTES_MAX / 2);
+        let end = text.ceil_char_boundary(text.len() - EXCERPT_BYTES_MAX / 2);
+        text.replace_range(begin..end, " … ");
+        text.shrink_to_fit();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_in_its_middle() {
+        let short = "é".repeat(EXCERPT_BYTES_MAX / 2);
+        assert_eq!(excerpt(short.clone()), short);
+        let cut = excerpt(format!("begin{}end", "é".repeat(EXCERPT_BYTES_MAX)));
+        assert!(cut.starts_with("beginé") && cut.contains("é … é") && cut.ends_with("éend"));
+        assert!(cut.len() <= EXCERPT_BYTES_MAX + " … ".len() && cut.capacity() == cut.len());
+    }
 
     #[test]
     fn a_byte_order_mark_is_no_text() {

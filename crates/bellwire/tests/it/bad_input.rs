@@ -116,6 +116,42 @@ fn each_wrong_body_has_its_problem() {
 }
 
 #[test]
+fn what_is_wrong_is_told_in_few_words_however_long_it_is() {
+    let long = "é\\\"".repeat(200_000);
+    let server = Server::start();
+    let posts = [
+        ("/v1/events", format!("\"{long}\"")),
+        ("/v1/events", format!("[{{\"{long}\":1}}]")),
+        ("/v1/events", format!("[{{\"topic\":\"{long}\",\"data\":1}}]")),
+        ("/v1/events", format!("[{{\"topic\":\"a\",\"key\":\"{long}\",\"data\":1}}]")),
+        ("/v1/events", format!("[{{\"topic\":\"a\",\"data\":1,\"encoding\":\"{long}\"}}]")),
+        ("/v1/samples", format!("\"{long}\"")),
+        ("/v1/samples", format!("[\"{long}\"]")),
+        ("/v1/samples", format!("[{{\"{long}\":1}}]")),
+        ("/v1/samples", format!("[{{\"name\":\"{long}\",\"value\":1}}]")),
+        ("/v1/samples", format!("[{{\"name\":\"a\",\"value\":\"{long}\"}}]")),
+        ("/v1/samples", format!("[{{\"name\":\"a\",\"value\":1,\"timestamp\":\"{long}\"}}]")),
+        ("/v1/samples", format!("[{{\"name\":\"a\",\"value\":1,\"labels\":\"{long}\"}}]")),
+        ("/v1/alerts/0123456789abcdef/ack", format!("\"{long}\"")),
+        ("/v1/alerts/0123456789abcdef/ack", format!("{{\"{long}\":1}}")),
+        ("/v1/silences/preview", format!("\"{long}\"")),
+        ("/api/v2/silences", format!("{{\"matchers\":\"{long}\"}}")),
+        ("/api/v2/alerts", format!("[{{\"labels\":\"{long}\"}}]")),
+        ("/write", format!("{long} value={long}")),
+        ("/api/v1/query", format!("query={}", "%22".repeat(2_000))),
+        ("/api/v1/query", format!("query=up&time={}", "x".repeat(50_000))),
+        ("/api/v1/query_range", format!("query={}", "a".repeat(50_000))),
+    ];
+    for (path, body) in posts {
+        let answer = post(server.address(), path, &body);
+        let about = format!("{path}: {}", body.chars().take(60).collect::<String>());
+        let is_told = answer.status >= 400 || answer.text().contains("error");
+        assert!(is_told, "{about}: {} {}", answer.status, answer.text());
+        assert!(answer.body.len() < 4_096, "{about}: {} bytes", answer.body.len());
+    }
+}
+
+#[test]
 fn one_wrong_sample_or_event_does_not_harm_its_neighbours() {
     let server = Server::start();
     let address = server.address();

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use bellwire_model::limits::EVENTS_PER_REQUEST_MAX;
-use bellwire_model::without_byte_order_mark;
+use bellwire_model::{excerpt, without_byte_order_mark};
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use thiserror::Error;
@@ -90,7 +90,7 @@ fn array(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
         Err(error) => Err(BatchError::Json {
             line: error.line(),
             column: error.column(),
-            detail: error.to_string(),
+            detail: excerpt(error.to_string()),
         }),
     }
 }

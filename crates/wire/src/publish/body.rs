@@ -1,7 +1,7 @@
 //! One event as a request's body, read by its `Content-Type`.
 
 use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Body, BodyError, without_byte_order_mark};
+use bellwire_model::{Body, BodyError, excerpt, without_byte_order_mark};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use thiserror::Error;
@@ -97,7 +97,7 @@ fn json(bytes: &Bytes) -> Result<Body, BodyRejection> {
         Err(error) => Err(BodyRejection::Json {
             line: error.line(),
             column: error.column(),
-            detail: error.to_string(),
+            detail: excerpt(error.to_string()),
         }),
     }
 }

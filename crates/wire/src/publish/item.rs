@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Body, Topic};
+use bellwire_model::{Body, Topic, excerpt};
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer};
 
@@ -32,7 +32,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: excerpt(detail.into()) }
     }
 }
 
