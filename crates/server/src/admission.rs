@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bellwire_model::limits::{
-    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, JOURNAL_READERS_MAX, LARGE_BODIES_MAX,
+    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, DRAIN_BODY_TIMEOUT, JOURNAL_READERS_MAX, LARGE_BODIES_MAX,
     MEMORY_FULL_PERCENT, MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
 };
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
 use rustc_hash::FxHashMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use crate::observe::Figures;
 
@@ -44,6 +44,7 @@ pub(crate) struct Admission {
     pages: Semaphore,
     /// Bytes of answers that their clients are yet to take.
     answers: Arc<Semaphore>,
+    draining: watch::Receiver<bool>,
 }
 
 /// What the configuration and the machine allow.
@@ -84,7 +85,11 @@ pub(crate) struct AddressPlace {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: AdmissionLimits, figures: Arc<Figures>) -> Self {
+    pub(crate) fn new(
+        limits: AdmissionLimits,
+        figures: Arc<Figures>,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
         figures.door.memory_budget.set(limits.memory_bytes);
         Self {
             limits,
@@ -98,6 +103,7 @@ impl Admission {
             large_bodies: Semaphore::new(LARGE_BODIES_MAX),
             pages: Semaphore::new(JOURNAL_READERS_MAX),
             answers: Arc::new(Semaphore::new(ANSWERS_BYTES_MAX)),
+            draining,
         }
     }
 
@@ -171,6 +177,14 @@ impl Admission {
                 format!("bodies of {BODIES_BYTES_MAX} bytes are under way, the most at a time");
             Problem::new(Code::PublishersBusy, detail).retry_after(1)
         })
+    }
+
+    /// Ready when the server drains, and no body can be waited for any more.
+    pub(crate) async fn last_call(&self) {
+        if self.draining.clone().wait_for(|draining| *draining).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(DRAIN_BODY_TIMEOUT).await;
     }
 
     /// Waits for the turn to work through a large body.
@@ -264,7 +278,7 @@ mod tests {
     use super::*;
 
     fn admission(limits: AdmissionLimits) -> Arc<Admission> {
-        Arc::new(Admission::new(limits, Arc::default()))
+        Arc::new(Admission::new(limits, Arc::default(), watch::channel(false).1))
     }
 
     const GENEROUS: AdmissionLimits =

@@ -130,8 +130,9 @@ impl Server {
             topics,
             figures: Arc::clone(&figures.shards),
         });
-        let admission = Arc::new(Admission::new(admission_limits(&config), Arc::clone(&figures)));
+        let admission = admission(&config, &figures, drains.clone());
         let errands = Errands::new(&publisher, (&intake, &alerting), (&figures, &admission));
+        let memory = memory_bytes(&config);
         let surroundings = Arc::new(Surroundings {
             journal: Arc::clone(&journal),
             table,
@@ -141,10 +142,7 @@ impl Server {
             figures: Arc::clone(&figures.shards),
             lags: Arc::clone(&sys.lags),
             timing: timing(&config),
-            held_bytes_max: bellwire_shards::held_bytes_max(
-                memory_bytes(&config),
-                shard_parts.len(),
-            ),
+            held_bytes_max: bellwire_shards::held_bytes_max(memory, shard_parts.len()),
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
@@ -156,7 +154,7 @@ impl Server {
             alerting,
             address,
             reload: Arc::clone(&reload),
-            queries: Queries::new(&config, memory_bytes(&config)),
+            queries: Queries::new(&config, memory),
             large_reads: LargeReads::default(),
             subscriptions,
             rates,
@@ -170,6 +168,7 @@ impl Server {
             figures,
             admission: Arc::clone(&admission),
             allowed_origins: config.allowed_origins,
+            stall_timeout: config.stall_timeout,
         };
         let (runtime, accepting) = open(door, listener, drains)?;
         keep_house(&runtime, Arc::clone(&journal), (admission, sys));
@@ -253,12 +252,17 @@ fn memory_bytes(config: &Config) -> u64 {
     }
 }
 
-fn admission_limits(config: &Config) -> AdmissionLimits {
-    AdmissionLimits {
+fn admission(
+    config: &Config,
+    figures: &Arc<Figures>,
+    draining: watch::Receiver<bool>,
+) -> Arc<Admission> {
+    let limits = AdmissionLimits {
         connections: open_files::raise(config.connections_max),
         connections_per_address: config.connections_per_address_max,
         memory_bytes: memory_bytes(config),
-    }
+    };
+    Arc::new(Admission::new(limits, Arc::clone(figures), draining))
 }
 
 fn spawn_shards(

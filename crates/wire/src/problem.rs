@@ -67,6 +67,7 @@ codes! {
     NotAcceptable 406 "not_acceptable" "The answer does not come in any form that `Accept` takes.";
     HeadTimeout 408 "head_timeout" "The request's head did not arrive in time.";
     BodyTimeout 408 "body_timeout" "The request's body did not arrive in time.";
+    HalfClosed 408 "half_closed" "The client closed its half before there was an answer.";
     AlertNotFound 404 "alert_not_found" "There is no such alert.";
     AlertNotFiring 409 "alert_not_firing" "The alert does not fire.";
     KindMismatch 409 "kind_mismatch" "The topic is of the other kind.";

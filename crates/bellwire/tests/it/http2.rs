@@ -303,14 +303,61 @@ fn frames_that_break_the_protocol_end_the_connection() {
     assert_eq!(get(address, "/healthz").status, 200);
 }
 
+/// Reads frames up to the first of a kind on a stream; returns its flags and length.
+#[track_caller]
+fn frame_of(raw: &mut Raw, (kind, stream): (u8, u8)) -> (u8, usize) {
+    loop {
+        let mut head = [0; 9];
+        raw.try_read(&mut head).expect("a frame");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        raw.try_read(&mut vec![0; length]).expect("all of it");
+        if (head[3], head[8]) == (kind, stream) {
+            return (head[4], length);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_taken_in_part_ends() {
+    // Each stream may have 100 bytes that its client has not taken.
+    const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\x64";
+    const HEALTH: &[u8] = b"\0\0\x0c\x01\x05\0\0\0\x03\x82\x86\x04\x08/healthz";
+    const DATA: u8 = 0;
+    const RST_STREAM: u8 = 3;
+    let server = Server::start_with(&["--stall-timeout", "500ms"]);
+    for (topic, bytes) in [("little", 1_000), ("much", 100_000)] {
+        let path = format!("/v1/topics/lab/{topic}");
+        post(server.address(), &path, json!("x".repeat(bytes)).to_string());
+        let mut raw = Raw::connect(server.address());
+        raw.send(BEGIN);
+        let length = path.len() as u8;
+        let get = [b"\0\0".as_slice(), &[4 + length, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 4, length]];
+        raw.send([&get.concat(), path.as_bytes()].concat());
+        assert_eq!(frame_of(&mut raw, (DATA, 1)), (0, 100), "{topic}: what there is a window for");
+        if topic == "much" {
+            // Its stream ends, and no other.
+            frame_of(&mut raw, (RST_STREAM, 1));
+            raw.send(HEALTH);
+            frame_of(&mut raw, (DATA, 3));
+        } else {
+            raw.rest();
+        }
+    }
+}
+
 #[test]
 fn floods_of_frames_that_carry_nothing_end_the_connection() {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
     const GET: &[u8] = b"\0\0\x03\x01\x05\0\0\0\x01\x82\x84\x86";
+    // `POST /v1/events`, whose body is to come.
+    const POST: &[u8] = b"\0\0\x0e\x01\x04\0\0\0\x03\x83\x86\x04\x0a/v1/events";
     let server = Server::start();
-    let floods: [&[u8]; 7] = [
+    let floods: [&[u8]; 9] = [
         SETTINGS,
+        // DATA of nothing but padding, and none at all, on a stream that is open.
+        b"\0\0\x04\0\x08\0\0\0\x03\x03\0\0\0",
+        b"\0\0\0\0\0\0\0\0\x03",
         b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01",
         b"\0\0\x04\x03\0\0\0\0\x01\0\0\0\x08",
         b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0",
@@ -320,7 +367,7 @@ fn floods_of_frames_that_carry_nothing_end_the_connection() {
     ];
     for frame in floods {
         let mut raw = Raw::connect(server.address());
-        raw.send([PREFACE, SETTINGS, GET].concat());
+        raw.send([PREFACE, SETTINGS, GET, POST].concat());
         let some = frame.repeat(100);
         // The server hangs up long before all of it is sent.
         assert!((0..10_000).any(|_| raw.try_send(&some).is_err()), "{frame:?}");

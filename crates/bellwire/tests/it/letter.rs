@@ -51,6 +51,21 @@ fn who_closes_its_half_behind_a_request_gets_the_answer() {
 }
 
 #[test]
+fn who_closes_its_half_and_waits_for_long_is_told_not_to() {
+    let server = Server::start();
+    let mut raw = Raw::connect(server.address());
+    raw.send(
+        "GET /v1/events?topic=a&wait=60s HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n",
+    );
+    raw.close_half();
+    let answer = raw.answer();
+    assert_eq!((answer.status, &answer.json()["code"]), (408, &"half_closed".into()));
+    assert_eq!(raw.rest(), b"");
+    // One that has gone leaves nothing behind.
+    while server.figure("bellwire_polls_waiting") > 0 {}
+}
+
+#[test]
 fn a_head_that_can_be_read_in_two_ways_is_refused_wherever_it_stands() {
     let server = Server::start();
     let chunked = "0\r\n\r\n";

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::harness::{Process, Server, bellwire, get};
+use crate::harness::{Process, Raw, Server, bellwire, get};
 
 #[test]
 fn prints_one_line_when_it_listens_and_ends_gracefully_at_a_signal() {
@@ -13,6 +13,31 @@ fn prints_one_line_when_it_listens_and_ends_gracefully_at_a_signal() {
         let status = server.process().wait();
         assert!(status.success(), "{signal}: {status}\n{}", server.process().errors());
     }
+}
+
+#[test]
+fn a_body_that_is_not_complete_when_the_server_ends_is_answered() {
+    let mut server = Server::start();
+    let ask = "HTTP/1.1\r\nHost: x\r\nExpect: 100-continue";
+    let requests = [
+        (format!("POST /v1/topics/a {ask}\r\nContent-Length: 9\r\n\r\n"), "\"half"),
+        (format!("POST /v1/events {ask}\r\nTransfer-Encoding: chunked\r\n\r\n"), "1\r\n[\r\n"),
+    ];
+    let mut clients = requests.map(|(head, part)| {
+        let mut raw = Raw::connect(server.address());
+        raw.send(head);
+        raw.until("HTTP/1.1 100 Continue\r\n\r\n");
+        raw.send(part);
+        raw
+    });
+    server.process().signal("TERM");
+    for raw in &mut clients {
+        let answer = raw.answer();
+        assert_eq!((answer.status, &answer.json()["code"]), (503, &"draining".into()));
+        assert!(answer.header("retry-after").is_some());
+    }
+    drop(clients);
+    assert!(server.process().wait().success());
 }
 
 #[test]

@@ -6,13 +6,14 @@ use axum::body::{Body, HttpBody};
 use bellwire_model::limits::{
     BODY_BYTES_MAX, BODY_TIMEOUT, INFLATION_ASSUMED, LARGE_BODY_BYTES_MIN, NESTING_MAX,
 };
-use bellwire_model::{is_nested_deeper, without_byte_order_mark};
+use bellwire_model::{excerpt, is_nested_deeper, without_byte_order_mark};
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderName, header};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
 
 use crate::admission::Admission;
 
@@ -34,11 +35,18 @@ pub(super) async fn read(
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
-    let collected = tokio::time::timeout(BODY_TIMEOUT, collect(admission, body, bytes_max)).await;
-    let mut held = collected.map_err(|_| {
-        let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
-        Problem::new(Code::BodyTimeout, detail)
-    })??;
+    let mut held = tokio::select! {
+        biased;
+        collected = collect(admission, body, bytes_max) => collected?,
+        () = admission.last_call() => {
+            let detail = "the server ends, and the body is not complete: send it again";
+            return Err(Problem::new(Code::Draining, detail).retry_after(RETRY_S));
+        }
+        () = sleep(BODY_TIMEOUT) => {
+            let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
+            return Err(Problem::new(Code::BodyTimeout, detail));
+        }
+    };
     if coding == Coding::Gzip {
         let bytes = held.bytes.len().saturating_mul(INFLATION_ASSUMED);
         held.bytes = work_through(admission, bytes, || inflate(&held.bytes, bytes_max)).await?;
@@ -90,6 +98,9 @@ impl Coding {
     }
 }
 
+/// Seconds after which there may be a server again.
+const RETRY_S: u32 = 1;
+
 async fn collect(admission: &Admission, mut body: Body, bytes_max: usize) -> Result<Held, Problem> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let announced = announced.min(bytes_max);
@@ -100,14 +111,20 @@ async fn collect(admission: &Admission, mut body: Body, bytes_max: usize) -> Res
         let broken =
             |error| Problem::new(Code::BodyInvalid, format!("the body broke off: {error}"));
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
-        if bytes.len() + data.len() > bytes_max {
+        let needed = bytes.len() + data.len();
+        if needed > bytes_max {
             return Err(too_large(bytes_max));
         }
-        bytes.extend_from_slice(&data);
-        if bytes.len() > place.num_permits() {
-            place.merge(admission.body(bytes.len() - place.num_permits())?);
+        if needed > bytes.capacity() {
+            // What is counted is the room that it takes, not what fills it.
+            let room = needed.max(bytes.capacity() * 2).min(bytes_max);
+            place.merge(admission.body(room.saturating_sub(place.num_permits()))?);
+            bytes.reserve_exact(room - bytes.len());
         }
+        bytes.extend_from_slice(&data);
     }
+    bytes.shrink_to_fit();
+    drop(place.split(place.num_permits() - bytes.len()));
     Ok(Held { bytes: bytes.into(), place })
 }
 
@@ -135,7 +152,7 @@ pub(super) fn json<'a, T: serde::Deserialize<'a>>(held: &'a Held) -> Result<T, S
     if is_nested_deeper(json, NESTING_MAX) {
         return Err(format!("arrays and objects are nested more than {NESTING_MAX} times"));
     }
-    serde_json::from_slice(json).map_err(|error| error.to_string())
+    serde_json::from_slice(json).map_err(|error| excerpt(error.to_string()))
 }
 
 /// The whole body of a request that carries many items.
@@ -163,4 +180,82 @@ pub(super) fn header(
     std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| {
         Problem::new(Code::ParameterInvalid, format!("the header `{name}` is not UTF-8"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use bellwire_model::limits::BODIES_BYTES_MAX;
+    use hyper::body::Frame;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::admission::AdmissionLimits;
+
+    /// A body of chunks, so many of them; then it ends, or nothing comes.
+    struct Chunks(usize, Then);
+
+    #[derive(Clone, Copy)]
+    enum Then {
+        End,
+        Silence,
+    }
+
+    const CHUNK: &[u8] = &[7; 1000];
+
+    impl HttpBody for Chunks {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            match (self.0.checked_sub(1), self.1) {
+                (Some(left), _) => {
+                    self.0 = left;
+                    Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(CHUNK)))))
+                }
+                (None, Then::End) => Poll::Ready(None),
+                (None, Then::Silence) => Poll::Pending,
+            }
+        }
+    }
+
+    fn admission(draining: watch::Receiver<bool>) -> Admission {
+        let limits =
+            AdmissionLimits { connections: 1, connections_per_address: 0, memory_bytes: u64::MAX };
+        Admission::new(limits, Arc::default(), draining)
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unknown_length_takes_the_room_that_is_counted_for_it() {
+        let admission = admission(watch::channel(false).1);
+        for chunks in [0, 1, 3, 1_234] {
+            let body = Body::new(Chunks(chunks, Then::End));
+            let held = read_batch(&admission, &HeaderMap::new(), body).await.expect("room");
+            let bytes = chunks * CHUNK.len();
+            assert_eq!((held.bytes.len(), held.place.num_permits()), (bytes, bytes));
+            assert_eq!(Vec::from(held.bytes).capacity(), bytes);
+            drop(held.place);
+            drop(admission.body(BODIES_BYTES_MAX).expect("nothing is left counted"));
+        }
+        let body = Body::new(Chunks(BODY_BYTES_MAX / CHUNK.len() + 1, Then::End));
+        let refused = read_batch(&admission, &HeaderMap::new(), body).await.expect_err("too large");
+        assert_eq!(refused.code, Code::BodyTooLarge);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_is_waited_for_and_less_while_the_server_drains() {
+        for (is_draining, code) in [(false, Code::BodyTimeout), (true, Code::Draining)] {
+            let (_drain, draining) = watch::channel(is_draining);
+            let body = Body::new(Chunks(1, Then::Silence));
+            let read = read_batch(&admission(draining), &HeaderMap::new(), body).await;
+            assert_eq!(read.expect_err("it does not end").code, code);
+        }
+    }
 }

@@ -173,7 +173,11 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             Lean { stream, request, early: head[head_bytes..].into() }
         }
         Decision::Replay => {
-            let driving = http1::drive(Replay::of_requests(head, stream), &door, draining);
+            let driving = http1::drive(
+                Replay::of_requests(head, stream, door.stall_timeout),
+                &door,
+                draining,
+            );
             match Box::pin(driving).await {
                 Driven::Lean(lean) => lean,
                 Driven::Unread(stream) => return Box::pin(linger(stream)).await,
@@ -184,7 +188,8 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             }
         }
         Decision::Http2 => {
-            let driving = http2::drive(Replay::open(head, stream), Arc::clone(&door), draining);
+            let replay = Replay::open(head, stream, door.stall_timeout);
+            let driving = http2::drive(replay, Arc::clone(&door), draining);
             return Box::pin(driving).await;
         }
     };

@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bellwire_model::Principal;
-use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX, STALL_TIMEOUT};
+use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX};
 use bellwire_shards::StreamRequest;
 use bellwire_shards::{Handoff, Socket};
 use bellwire_wire::problem::{Code, Problem};
@@ -29,7 +29,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Duration, timeout};
 
 use super::activity::Busy;
 use super::door::Door;
@@ -56,7 +56,8 @@ pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, P
         return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
     }
     if let Some(upgrade) = one.upgrade {
-        tokio::spawn(converse(upgrade, (one.busy, descriptor), near, first));
+        let held = (one.busy, descriptor);
+        tokio::spawn(converse(upgrade, held, (near, first), one.door.stall_timeout));
         return Ok(headers.into_response());
     }
     let carried = Carried { near, first: Some(first), _descriptor: descriptor };
@@ -165,18 +166,18 @@ impl hyper::body::Body for Carried {
 async fn converse(
     upgrade: OnUpgrade,
     _held: (Arc<Busy>, Descriptor),
-    near: UnixStream,
-    first: Bytes,
+    (near, first): (UnixStream, Bytes),
+    stall_timeout: Duration,
 ) {
     let Ok(upgraded) = upgrade.await else { return };
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
     let (mut from_shard, mut to_shard) = near.into_split();
     let outward = async {
-        write(&mut to_client, first).await?;
-        copy(&mut from_shard, &mut to_client).await
+        write(&mut to_client, first, stall_timeout).await?;
+        copy(&mut from_shard, &mut to_client, stall_timeout).await
     };
     let inward = async {
-        copy(&mut from_client, &mut to_shard).await?;
+        copy(&mut from_client, &mut to_shard, stall_timeout).await?;
         // The shard has the last word.
         std::future::pending::<io::Result<()>>().await
     };
@@ -191,21 +192,26 @@ async fn converse(
 async fn copy(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
+    stall_timeout: Duration,
 ) -> io::Result<()> {
     loop {
         let bytes = read_some(from).await?;
         if bytes.is_empty() {
             return to.shutdown().await;
         }
-        write(to, bytes).await?;
+        write(to, bytes, stall_timeout).await?;
     }
 }
 
 /// Writes, unless the other end takes nothing for too long.
-async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: Bytes) -> io::Result<()> {
+async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: Bytes,
+    stall_timeout: Duration,
+) -> io::Result<()> {
     let write = async {
         to.write_all(&bytes).await?;
         to.flush().await
     };
-    timeout(STALL_TIMEOUT, write).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    timeout(stall_timeout, write).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }

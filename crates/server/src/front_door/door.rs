@@ -1,6 +1,7 @@
 //! What lies behind the front door.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use bellwire_shards::Spread;
@@ -19,4 +20,6 @@ pub(crate) struct Door {
     pub(crate) figures: Arc<Figures>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) allowed_origins: Origins,
+    /// How long a client may take no byte of what there is for it.
+    pub(crate) stall_timeout: Duration,
 }

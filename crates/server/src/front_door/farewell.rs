@@ -17,6 +17,15 @@ pub(super) fn head_timeout() -> Problem {
     Problem::new(Code::HeadTimeout, detail)
 }
 
+/// The client has closed its half, and waits in vain.
+pub(super) fn half_closed() -> Problem {
+    let detail = format!(
+        "the answer takes more than {} s: leave the connection open until it is there",
+        LINGER_TIMEOUT.as_secs()
+    );
+    Problem::new(Code::HalfClosed, detail)
+}
+
 /// Answers, and ends the connection.
 pub(super) async fn refuse(mut stream: Stream, problem: &Problem) {
     let refuse = async {

@@ -130,6 +130,7 @@ fn answer(
     (passage, progress): (&Passage, &Arc<Progress>),
 ) -> impl Future<Output = Result<http::Response<Answer<Visit>>, Infallible>> + use<> {
     let visit = Visit(Arc::clone(progress));
+    progress.on_request(&request);
     let (progress, admission) = (Arc::clone(progress), Arc::clone(&door.admission));
     let is_asking = request.headers().contains_key(header::EXPECT);
     request.extensions_mut().insert(passage.clone());

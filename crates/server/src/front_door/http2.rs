@@ -38,7 +38,7 @@ use crate::problem::Refused;
 /// Serves requests until the connection ends, or has had none for a while.
 pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
     let (activity, peer) = (Arc::new(Activity::default()), replay.peer());
-    let patience = Patience::default();
+    let patience = Patience::new(door.stall_timeout);
     let answer = service_fn(|mut request: Request<Incoming>| {
         let busy = Arc::new(activity.enter());
         let upgrade =
@@ -84,24 +84,27 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         .enable_connect_protocol()
         .serve_connection(TokioIo::new(Metered::new(replay)), answer);
     let mut connection = pin!(connection);
+    let mut exhausted = pin!(patience.exhausted());
     let mut drained = pin!(draining.wait_for(|draining| *draining));
-    let (mut seen, mut patience, mut is_ending) = (0, HEAD_TIMEOUT, false);
+    let (mut seen, mut wait) = (0, HEAD_TIMEOUT);
+    let (mut is_ending, mut is_hopeless) = (false, false);
     loop {
         tokio::select! {
             // An error is the peer's: it left, or broke the protocol and has been told.
             _ = connection.as_mut() => return,
             _ = &mut drained, if !is_ending => {}
-            () = sleep(patience) => match activity.since(seen) {
-                Some(requests) => {
-                    (seen, patience) = (requests, KEEP_ALIVE_TIMEOUT);
+            () = &mut exhausted, if !is_hopeless => is_hopeless = true,
+            () = sleep(wait) => match activity.since(seen) {
+                Some(requests) if !is_hopeless => {
+                    (seen, wait) = (requests, KEEP_ALIVE_TIMEOUT);
                     continue;
                 }
                 // It has been asked to end, and has not.
-                None if is_ending => return,
-                None => {}
+                _ if is_ending => return,
+                _ => {}
             },
         }
-        (is_ending, patience) = (true, LINGER_TIMEOUT);
+        (is_ending, wait) = (true, LINGER_TIMEOUT);
         connection.as_mut().graceful_shutdown();
     }
 }

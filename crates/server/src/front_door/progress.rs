@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use bellwire_model::limits::{HEAD_TIMEOUT, HTTP1_PIECE_BYTES_MAX};
 use bellwire_wire::problem::Problem;
+use http::Request;
 use tokio::time::{Sleep, sleep};
 
 use super::answer::Keep;
@@ -19,6 +20,8 @@ pub(super) struct Progress {
     holds_bytes: AtomicBool,
     /// Whether something has been written since the last head.
     has_begun_answer: AtomicBool,
+    /// Whether the request under way may be given up: it changes nothing.
+    is_safe: AtomicBool,
     /// Whether a body was answered that has not been read to its end.
     is_unread: AtomicBool,
     /// Whether a head has begun that is not complete.
@@ -54,6 +57,17 @@ impl Progress {
 
     pub(super) fn has_begun_answer(&self) -> bool {
         self.has_begun_answer.load(Ordering::Relaxed)
+    }
+
+    /// hyper begins with a request.
+    pub(super) fn on_request<B>(&self, request: &Request<B>) {
+        // Prometheus' queries come as `POST`, too.
+        let is_safe = request.method().is_safe() || request.uri().path().starts_with("/api/v1/");
+        self.is_safe.store(is_safe, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_safe(&self) -> bool {
+        self.is_safe.load(Ordering::Relaxed)
     }
 
     pub(super) fn on_unread(&self) {

@@ -8,10 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bellwire_model::limits::{LINGER_TIMEOUT, STALL_TIMEOUT};
+use bellwire_model::limits::LINGER_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Duration, Sleep, sleep};
 
+use super::farewell::half_closed;
 use super::framing::{Body, Chunks, Framing};
 use super::progress::Progress;
 use super::stream::{Peer, Stream};
@@ -27,6 +28,7 @@ pub(super) struct Replay {
     stage: Stage,
     stream: Stream,
     progress: Arc<Progress>,
+    stall_timeout: Duration,
     /// Runs while the peer takes no byte.
     stall: Option<Pin<Box<Sleep>>>,
     /// Runs once the peer has ended its half while it is owed an answer.
@@ -47,14 +49,23 @@ const READ_BYTES: usize = 4096;
 
 impl Replay {
     /// Lets the requests of HTTP/1 through one at a time.
-    pub(super) fn of_requests(held: Vec<u8>, stream: Stream) -> Self {
-        Self { stage: Stage::Head, ..Self::open(held, stream) }
+    pub(super) fn of_requests(held: Vec<u8>, stream: Stream, stall_timeout: Duration) -> Self {
+        Self { stage: Stage::Head, ..Self::open(held, stream, stall_timeout) }
     }
 
     /// Lets everything through.
-    pub(super) fn open(held: Vec<u8>, stream: Stream) -> Self {
-        let (stage, progress) = (Stage::Body(Body::Endless), Arc::default());
-        Self { held, given: 0, head_left: 0, stage, stream, progress, stall: None, end: None }
+    pub(super) fn open(held: Vec<u8>, stream: Stream, stall_timeout: Duration) -> Self {
+        Self {
+            held,
+            given: 0,
+            head_left: 0,
+            stage: Stage::Body(Body::Endless),
+            stream,
+            progress: Arc::default(),
+            stall_timeout,
+            stall: None,
+            end: None,
+        }
     }
 
     pub(super) fn progress(&self) -> Arc<Progress> {
@@ -76,7 +87,7 @@ impl Replay {
             self.stall = None;
             return progress;
         }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
         stall.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -138,16 +149,18 @@ impl Replay {
     }
 
     /// Ready once hyper may see that the peer has ended its half: it drops what is under way then,
-    /// and a client may say with it that this was its last request. One that has gone is given up
-    /// a moment later, or by what is written to it.
+    /// and a client may say with it that this was its last request. One that has gone looks just
+    /// the same: what changes nothing is given up a moment later.
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let is_hypers_turn = self.progress.poll_turn(context).is_pending();
-        if is_hypers_turn && !self.progress.has_begun_answer() {
-            let end = self.end.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
-            ready!(end.as_mut().poll(context));
-        } else if is_hypers_turn || !self.progress.is_flushed() {
+        if is_hypers_turn || !self.progress.is_flushed() {
             // A flush wakes.
-            self.end.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
+            let end = self.end.get_or_insert_with(|| Box::pin(sleep(LINGER_TIMEOUT)));
+            if is_hypers_turn && !self.progress.has_begun_answer() && self.progress.is_safe() {
+                ready!(end.as_mut().poll(context));
+                // Whoever drives the connection answers.
+                self.progress.refuse(half_closed());
+            }
             return Poll::Pending;
         }
         self.end = None;

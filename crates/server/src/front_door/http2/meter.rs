@@ -19,6 +19,7 @@ use bellwire_process::clock::Ticker;
 const PREFACE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 9;
 const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
 
 /// A connection whose frames are counted.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ enum Violation {
 struct Meter {
     /// Bytes to pass over before the next head.
     skipped: usize,
-    head: [u8; HEAD_BYTES],
+    /// And with it, of padded DATA, how much of it is padding.
+    head: [u8; HEAD_BYTES + 1],
     head_bytes: usize,
     ticker: Ticker,
     /// Frames without content that it may still send, in thousandths, and as of when.
@@ -55,6 +57,8 @@ struct Meter {
     resets: VecDeque<u32>,
     /// Requests for which no stream has been reset: each stream is reset once at most.
     resettable: u32,
+    /// And for which no body has ended: that takes a frame, which may have no content.
+    endable: u32,
     /// Bytes written to the client which it may still say that it has taken.
     unacknowledged_bytes: usize,
 }
@@ -65,13 +69,14 @@ impl Meter {
     fn new() -> Self {
         Self {
             skipped: PREFACE_BYTES,
-            head: [0; HEAD_BYTES],
+            head: [0; HEAD_BYTES + 1],
             head_bytes: 0,
             ticker: Ticker::start(),
             allowance: ALLOWANCE_MAX,
             as_of_ms: 0,
             resets: VecDeque::new(),
             resettable: 0,
+            endable: 0,
             unacknowledged_bytes: 0,
         }
     }
@@ -81,7 +86,7 @@ impl Meter {
             let skipped = self.skipped.min(bytes.len());
             self.skipped -= skipped;
             bytes = &bytes[skipped..];
-            let taken = bytes.len().min(HEAD_BYTES - self.head_bytes);
+            let taken = bytes.len().min(self.wanted_bytes() - self.head_bytes);
             if taken == 0 {
                 return Ok(());
             }
@@ -89,24 +94,42 @@ impl Meter {
             self.head[self.head_bytes..][..taken].copy_from_slice(head);
             self.head_bytes += taken;
             bytes = rest;
-            if self.head_bytes == HEAD_BYTES {
-                self.head_bytes = 0;
+            if self.head_bytes == self.wanted_bytes() {
                 let now_ms = self.ticker.now_ms();
                 self.on_head(now_ms)?;
+                self.skipped -= self.head_bytes - HEAD_BYTES;
+                self.head_bytes = 0;
             }
         }
     }
 
+    /// How much of a frame is looked at.
+    fn wanted_bytes(&self) -> usize {
+        let [a, b, c, kind, flags, ..] = self.head;
+        let is_padded = kind == 0 && flags & PADDED != 0 && [a, b, c] != [0; 3];
+        HEAD_BYTES + usize::from(self.head_bytes >= HEAD_BYTES && is_padded)
+    }
+
     fn on_head(&mut self, now_ms: u64) -> Result<(), Violation> {
-        let [a, b, c, kind, flags, stream @ ..] = self.head;
+        let [a, b, c, kind, flags, stream @ .., padding] = self.head;
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
         let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
+        let padding = match flags & PADDED {
+            0 => 0,
+            _ => 1 + usize::from(padding),
+        };
         self.skipped = length;
         match kind {
             // DATA, HEADERS.
             0 | 1 if self.resets.contains(&stream) => return Err(Violation::Closed),
-            0 if length == 0 && flags & END_STREAM == 0 => self.on_idle_frame(now_ms)?,
-            1 => self.resettable = (self.resettable + 1).min(HTTP2_STREAMS_MAX),
+            0 if length <= padding => match self.endable.checked_sub(1) {
+                Some(left) if flags & END_STREAM != 0 => self.endable = left,
+                _ => self.on_idle_frame(now_ms)?,
+            },
+            1 => {
+                self.resettable = (self.resettable + 1).min(HTTP2_STREAMS_MAX);
+                self.endable = (self.endable + 1).min(HTTP2_STREAMS_MAX);
+            }
             // RST_STREAM.
             3 => {
                 match self.resettable.checked_sub(1) {
@@ -205,9 +228,13 @@ mod tests {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
     fn frame(kind: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        flagged(kind, 0, (stream, payload))
+    }
+
+    fn flagged(kind: u8, flags: u8, (stream, payload): (u8, &[u8])) -> Vec<u8> {
         let length = payload.len() as u32;
         let [_, a, b, c] = length.to_be_bytes();
-        [&[a, b, c, kind, 0, 0, 0, 0, stream], payload].concat()
+        [&[a, b, c, kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
     #[test]
@@ -226,33 +253,62 @@ mod tests {
 
     #[test]
     fn frames_without_content_are_rationed() {
-        let frames: [(u8, &[u8]); 8] = [
-            (0, &[]),
-            (2, &[0; 5]),
-            (3, &[0; 4]),
-            (4, &[]),
-            (6, &[0; 8]),
-            (7, &[0; 8]),
-            (8, &[0; 4]),
-            (0xfa, b"x"),
+        let frames: [(u8, u8, &[u8]); 12] = [
+            (0, 0, &[]),
+            (0, END_STREAM, &[]),
+            (0, PADDED, &[3, 0, 0, 0]),
+            (0, PADDED, &[0]),
+            (0, PADDED | END_STREAM, &[1, 0]),
+            (2, 0, &[0; 5]),
+            (3, 0, &[0; 4]),
+            (4, 0, &[]),
+            (6, 0, &[0; 8]),
+            (7, 0, &[0; 8]),
+            (8, 0, &[0; 4]),
+            (0xfa, 0, b"x"),
         ];
-        for (kind, payload) in frames {
+        for (kind, flags, payload) in frames {
+            let frame = flagged(kind, flags, (1, payload));
+            for size in [1, frame.len() - 1, frame.len() * 100] {
+                let burst = [PREFACE, &frame.repeat(HTTP2_IDLE_FRAMES_BURST as usize)].concat();
+                let flood = frame.repeat(20 * HTTP2_IDLE_FRAMES_BURST as usize);
+                let mut meter = Meter::new();
+                let seen = burst.chunks(size).try_for_each(|bytes| meter.see(bytes));
+                assert_eq!(seen, Ok(()), "{kind} {flags}");
+                let seen = flood.chunks(size).try_for_each(|bytes| meter.see(bytes));
+                assert_eq!(seen, Err(Violation::Flood), "{kind} {flags}");
+            }
             let mut meter = Meter::new();
-            meter.see(PREFACE).expect("the preface");
+            meter.skipped = 0;
             let mut send = |count: u32, now_ms: u64| {
                 (0..count).try_for_each(|_| {
-                    meter.head.copy_from_slice(&frame(kind, 1, payload)[..HEAD_BYTES]);
+                    let head = frame.len().min(HEAD_BYTES + 1);
+                    meter.head[..head].copy_from_slice(&frame[..head]);
                     meter.on_head(now_ms)
                 })
             };
-            assert_eq!(send(HTTP2_IDLE_FRAMES_BURST, 0), Ok(()), "{kind}");
-            assert_eq!(send(1, 0), Err(Violation::Flood), "{kind}");
-            assert_eq!(send(HTTP2_IDLE_FRAMES_PER_SECOND, 1_000), Ok(()), "{kind}");
-            assert_eq!(send(1, 1_000), Err(Violation::Flood), "{kind}");
+            assert_eq!(send(HTTP2_IDLE_FRAMES_BURST, 0), Ok(()), "{kind} {flags}");
+            assert_eq!(send(1, 0), Err(Violation::Flood), "{kind} {flags}");
+            assert_eq!(send(HTTP2_IDLE_FRAMES_PER_SECOND, 1_000), Ok(()), "{kind} {flags}");
+            assert_eq!(send(1, 1_000), Err(Violation::Flood), "{kind} {flags}");
         }
-        let mut meter = Meter::new();
-        let data = frame(0, 1, b"x").repeat(10_000);
-        assert_eq!(meter.see(&[PREFACE, &data].concat()), Ok(()), "what carries something");
+    }
+
+    #[test]
+    fn what_carries_something_or_ends_a_body_is_no_flood() {
+        let padded = [2, b'x', 0, 0];
+        let upload = frame(1, 1, b"head");
+        let bodies = [
+            frame(0, 1, b"x"),
+            flagged(0, PADDED, (1, &padded)),
+            [&upload[..], &flagged(0, END_STREAM, (1, &[]))].concat(),
+            [&upload[..], &flagged(0, END_STREAM | PADDED, (1, &[2, 0, 0]))].concat(),
+        ];
+        for body in bodies {
+            let mut meter = Meter::new();
+            let all = [PREFACE, &body.repeat(10_000)].concat();
+            assert_eq!(meter.see(&all), Ok(()), "{body:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! On HTTP/1 it is the socket that is full, and [`Replay`](super::Replay) gives up on it. On HTTP/2
 //! a client may refuse one answer and take others, or none: the socket stays free. A piece of the
 //! answer then stays where it is, and none of those before it goes.
+//!
+//! While hyper is at an answer its stream is reset. With the last piece of a small one hyper is
+//! done, and h2 has it: where that stays, all that is left is to end the connection.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,26 +13,59 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use bellwire_model::limits::{CARRY_BYTES_MAX, STALL_TIMEOUT};
+use bellwire_model::limits::CARRY_BYTES_MAX;
 use hyper::rt::Executor;
 use rustc_hash::FxHashMap;
 use tokio::task;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Duration, Instant, Sleep, sleep, sleep_until};
 
 use super::super::activity::Busy;
 use super::super::answer::Keep;
 
 /// Runs what hyper makes of each request of one connection, and drops what its client takes nothing
 /// of for too long: that resets the stream, and leaves the others of its connection alone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Patience(Arc<Mutex<FxHashMap<task::Id, Arc<Pace>>>>);
+#[derive(Clone, Debug)]
+pub(super) struct Patience {
+    stall_timeout: Duration,
+    answers: Arc<Mutex<FxHashMap<task::Id, Answer>>>,
+}
+
+/// An answer whose task runs, or pieces of which have not gone.
+#[derive(Debug, Default)]
+struct Answer {
+    pace: Arc<Pace>,
+    /// When its task ended.
+    left_at: Option<Instant>,
+}
 
 impl Patience {
+    pub(super) fn new(stall_timeout: Duration) -> Self {
+        Self { stall_timeout, answers: Arc::default() }
+    }
+
     /// What the answer of the request is to be kept with whose task asks.
     pub(super) fn keep(&self, busy: Arc<Busy>) -> Taking {
-        let paces = self.0.lock().expect("not poisoned");
-        let pace = task::try_id().and_then(|id| paces.get(&id).cloned());
-        Taking { pace: pace.unwrap_or_default(), _busy: busy }
+        let id = task::try_id();
+        let answers = self.answers.lock().expect("not poisoned");
+        let pace = id.and_then(|id| Some(Arc::clone(&answers.get(&id)?.pace)));
+        drop(answers);
+        Taking { pace: pace.unwrap_or_default(), id, patience: self.clone(), _busy: busy }
+    }
+
+    /// Ready once the client leaves an answer lying for too long with which hyper is done.
+    pub(super) async fn exhausted(&self) {
+        let mut until = Instant::now() + self.stall_timeout;
+        loop {
+            sleep_until(until).await;
+            let answers = self.answers.lock().expect("not poisoned");
+            let left = answers.values().filter_map(|answer| answer.left_at).min();
+            drop(answers);
+            let now = Instant::now();
+            until = left.unwrap_or(now) + self.stall_timeout;
+            if until <= now {
+                return;
+            }
+        }
     }
 
     fn watch<F>(&self, future: F) -> Watched<F> {
@@ -63,7 +99,17 @@ impl Pace {
 #[derive(Debug)]
 pub(super) struct Taking {
     pace: Arc<Pace>,
+    id: Option<task::Id>,
+    patience: Patience,
     _busy: Arc<Busy>,
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        let mut answers = self.patience.answers.lock().expect("not poisoned");
+        let left = self.id.filter(|id| answers.get(id).is_some_and(|it| it.left_at.is_some()));
+        left.and_then(|id| answers.remove(&id));
+    }
 }
 
 impl Keep for Taking {
@@ -97,8 +143,9 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if self.id.is_none() {
             self.id = task::try_id();
-            let mut paces = self.patience.0.lock().expect("not poisoned");
-            paces.extend(self.id.map(|id| (id, Arc::clone(&self.pace))));
+            let answer = Answer { pace: Arc::clone(&self.pace), left_at: None };
+            let mut answers = self.patience.answers.lock().expect("not poisoned");
+            answers.extend(self.id.map(|id| (id, answer)));
         }
         if self.future.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
@@ -113,7 +160,7 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
                     ready!(stall.as_mut().poll(context));
                     return Poll::Ready(());
                 }
-                _ => self.stall = Some((gone, Box::pin(sleep(STALL_TIMEOUT)))),
+                _ => self.stall = Some((gone, Box::pin(sleep(self.patience.stall_timeout)))),
             }
         }
     }
@@ -121,8 +168,13 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
 
 impl<F> Drop for Watched<F> {
     fn drop(&mut self) {
-        if let Some(id) = self.id {
-            self.patience.0.lock().expect("not poisoned").remove(&id);
+        let Some(id) = self.id else { return };
+        let mut answers = self.patience.answers.lock().expect("not poisoned");
+        match answers.get_mut(&id) {
+            Some(answer) if answer.pace.waiting_at().is_some() => {
+                answer.left_at = Some(Instant::now());
+            }
+            _ => _ = answers.remove(&id),
         }
     }
 }
@@ -133,12 +185,13 @@ mod tests {
     use std::future::pending;
 
     use axum::body::Body;
+    use bellwire_model::limits::STALL_TIMEOUT;
     use hyper::Response;
     use hyper::server::conn::http2;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-    use tokio::sync::Semaphore;
+    use tokio::sync::{Semaphore, oneshot};
     use tokio::time::{Instant, timeout};
 
     use super::super::super::activity::Activity;
@@ -149,11 +202,11 @@ mod tests {
     async fn run<F: Future<Output = ()> + Send + 'static>(
         answer: impl FnOnce(Taking) -> F + Send + 'static,
     ) {
-        let patience = Patience::default();
+        let patience = Patience::new(STALL_TIMEOUT);
         let (own, busy) = (patience.clone(), Arc::new(Arc::new(Activity::default()).enter()));
         let answer = async move { answer(own.keep(busy)).await };
         tokio::spawn(patience.watch(answer)).await.expect("no panic");
-        assert!(patience.0.lock().expect("not poisoned").is_empty());
+        assert!(patience.answers.lock().expect("not poisoned").is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -183,6 +236,32 @@ mod tests {
         let (begun, silence) = (Instant::now(), STALL_TIMEOUT * 3);
         run(move |_| sleep(silence)).await;
         assert_eq!(begun.elapsed(), silence);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_an_answer_that_hyper_is_done_with_exhausts_it() {
+        for is_taken in [false, true] {
+            let patience = Patience::new(STALL_TIMEOUT);
+            let (own, busy) = (patience.clone(), Arc::new(Arc::new(Activity::default()).enter()));
+            let (leave, left) = oneshot::channel();
+            let answer = async move {
+                let taking = own.keep(busy);
+                taking.on_piece();
+                leave.send(taking).expect("it waits");
+            };
+            tokio::spawn(patience.watch(answer)).await.expect("no panic");
+            let (begun, taking) = (Instant::now(), left.await.expect("an answer"));
+            if is_taken {
+                sleep(STALL_TIMEOUT / 2).await;
+                taking.on_piece_gone();
+                drop(taking);
+                timeout(STALL_TIMEOUT * 3, patience.exhausted()).await.expect_err("none is left");
+                assert!(patience.answers.lock().expect("not poisoned").is_empty());
+            } else {
+                patience.exhausted().await;
+                assert_eq!(begun.elapsed(), STALL_TIMEOUT);
+            }
+        }
     }
 
     const DATA: u8 = 0;
@@ -217,7 +296,7 @@ mod tests {
         const ANSWER_BYTES: u32 = 20_000;
         for takes_the_last in [false, true] {
             let (activity, places) = (Arc::new(Activity::default()), Arc::new(Semaphore::new(1)));
-            let patience = Patience::default();
+            let patience = Patience::new(STALL_TIMEOUT);
             let (own, requests, all) =
                 (patience.clone(), Arc::clone(&activity), Arc::clone(&places));
             let service = service_fn(move |_| {
