@@ -119,6 +119,14 @@ pub const LOOKS_QUEUED_MAX: usize = 256;
 pub const READING_PIECE_SERIES: usize = 512;
 /// See [`READING_PIECE_SERIES`].
 pub const READING_PIECE_BYTES: usize = 512 * 1024;
+/// Steps that it takes between two batches to find what a query selects, of two or three nanoseconds
+/// each: a matcher takes four, and one for each byte that its expression looks at.
+pub const READING_PIECE_STEPS: usize = 128 * 1024;
+/// Of these, steps for one series; where it takes more the series is copied untold, and whoever asks
+/// finds out.
+pub const READING_SERIES_STEPS: usize = 32 * 1024;
+/// Steps for a series that changes just now, in the midst of a batch.
+pub const READING_CHANGE_STEPS: usize = 1_024;
 /// Rules and alerts that are looked at for one report on them between two batches.
 pub const REPORT_PIECE_LOOKS: usize = 1_024;
 /// Of the memory that the process may have, the part that all queries together may hold.

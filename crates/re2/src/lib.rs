@@ -5,6 +5,7 @@
 //! differs in all of these, and in silence. So an expression is read here by RE2's rules, and only
 //! what was read is handed to Rust's automata, which match by the same rules as RE2's.
 
+mod automaton;
 mod class;
 mod error;
 mod escape;

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use regex_automata::meta;
-use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::hir::literal::{Extractor, Seq};
-use regex_syntax::hir::{Dot as AnyCharacter, Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::{Dot as AnyCharacter, Hir, HirKind, Repetition};
 
+use crate::automaton::Automaton;
 use crate::error::Error;
 use crate::parse::{self, Flags};
-use crate::regex;
 
 /// Texts that are compared one by one; more of them are left to an automaton.
 const TEXTS_MAX: usize = 256;
@@ -46,8 +44,8 @@ enum Shape {
     OneOf(Box<[Box<str>]>),
     /// `a.*b`, `a.+b`, either end of which may be missing, and where `.` is every character.
     Around { start: Box<str>, between: usize, end: Box<str> },
-    /// Clones share what it notes while it matches.
-    Automaton(Arc<meta::Regex>),
+    /// Shared by its clones.
+    Automaton(Arc<Automaton>),
 }
 
 impl Pattern {
@@ -62,11 +60,17 @@ impl Pattern {
 
     /// Whether it matches all of the text.
     pub fn matches(&self, text: &str) -> bool {
-        // An automaton that is asked takes memory for what it notes.
+        let mut steps = usize::MAX;
+        self.matches_within(text, &mut steps).unwrap_or(false)
+    }
+
+    /// Whether it matches all of the text; nothing where that takes more steps than are left. A step
+    /// takes some nanoseconds.
+    pub fn matches_within(&self, text: &str, steps: &mut usize) -> Option<bool> {
         if text.len() < self.length_min {
-            return false;
+            return Some(false);
         }
-        match &self.shape {
+        Some(match &self.shape {
             Shape::Everything => true,
             Shape::NotEmpty => !text.is_empty(),
             Shape::OneOf(texts) => texts.binary_search_by(|known| (**known).cmp(text)).is_ok(),
@@ -75,8 +79,8 @@ impl Pattern {
                     && text.starts_with(&**start)
                     && text.ends_with(&**end)
             }
-            Shape::Automaton(automaton) => automaton.is_match(text),
-        }
+            Shape::Automaton(automaton) => return automaton.matches_within(text, steps),
+        })
     }
 
     /// Every text that it matches, where they are few: sorted.
@@ -87,7 +91,8 @@ impl Pattern {
         }
     }
 
-    /// Bytes that it takes: compiled, and for what it notes while it matches.
+    /// Bytes that it takes. Where it matches in an unknown number of steps it counts as if its table
+    /// were the largest.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -107,8 +112,7 @@ impl Shape {
         if let Some((start, between, end)) = around(&hir) {
             return Ok(Self::Around { start, between, end });
         }
-        let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
-        Ok(Self::Automaton(Arc::new(regex::compiled(&whole, WhichCaptures::Implicit)?)))
+        Ok(Self::Automaton(Arc::new(Automaton::new(&hir)?)))
     }
 
     fn bytes(&self) -> usize {
@@ -116,7 +120,7 @@ impl Shape {
             Self::Everything | Self::NotEmpty => 0,
             Self::OneOf(texts) => texts.iter().map(|text| size_of_val(text) + text.len()).sum(),
             Self::Around { start, end, .. } => start.len() + end.len(),
-            Self::Automaton(automaton) => regex::bytes(automaton),
+            Self::Automaton(automaton) => automaton.bytes(),
         }
     }
 }

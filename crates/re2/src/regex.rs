@@ -33,7 +33,7 @@ impl Regex {
     /// Compiles an expression.
     pub fn new(text: &str) -> Result<Self, Error> {
         let parsed = parse::parse(text, Flags::NONE)?;
-        let automaton = compiled(&parsed.hir, WhichCaptures::All)?;
+        let automaton = compiled(&parsed.hir)?;
         let slot_bytes = slot_bytes(&automaton, &parsed.hir)?;
         if slot_bytes > SLOT_BYTES_MAX {
             return Err(Error::TooLarge);
@@ -108,14 +108,14 @@ impl fmt::Display for Regex {
     }
 }
 
-pub(crate) fn bytes(automaton: &meta::Regex) -> usize {
+fn bytes(automaton: &meta::Regex) -> usize {
     automaton.memory_usage() + automaton.create_cache().memory_usage()
 }
 
 /// What matches an expression.
-pub(crate) fn compiled(hir: &Hir, captures: WhichCaptures) -> Result<meta::Regex, Error> {
+fn compiled(hir: &Hir) -> Result<meta::Regex, Error> {
     let config = meta::Config::new()
-        .which_captures(captures)
+        .which_captures(WhichCaptures::All)
         .nfa_size_limit(Some(REGEX_BYTES_MAX))
         .onepass_size_limit(Some(REGEX_BYTES_MAX))
         .hybrid_cache_capacity(CACHE_BYTES_MAX);

@@ -18,13 +18,15 @@ use thiserror::Error;
 use self::token::Token;
 use crate::patterns::Patterns;
 
-/// Reads the meaning of an expression whose tokens are known.
+/// Reads the meaning of an expression whose tokens are known, and how many bytes the regular
+/// expressions of its selectors take.
 pub(crate) fn parse(
     text: &str,
     tokens: &[Token],
     patterns: &mut Patterns,
-) -> Result<Expr, ExpressionError> {
-    front::parse(text, tokens, patterns)?.map_err(|said| syntax::error(text, tokens, &said))
+) -> Result<(Expr, usize), ExpressionError> {
+    front::parse(text, tokens, patterns)?
+        .map_err(|said| syntax::error(text, tokens, &said, patterns))
 }
 
 /// Why an expression is refused, and where: `offset` counts bytes of its text.

@@ -5,6 +5,9 @@ use bellwire_re2::Pattern;
 
 use crate::patterns::Patterns;
 
+/// As how many steps it counts to read a label. One is a byte that an expression looks at.
+const READ_STEPS: usize = 4;
+
 /// A metric name, matchers, or both.
 #[derive(Clone, Debug)]
 pub(crate) struct Selector {
@@ -64,9 +67,23 @@ impl Selector {
 
     /// Whether it selects the series with these labels.
     pub(crate) fn selects(&self, series: &Labels) -> bool {
+        self.selects_within(series, &mut usize::MAX.clone()).unwrap_or(false)
+    }
+
+    /// The same; nothing where it takes more steps than are left to find out.
+    pub(crate) fn selects_within(&self, series: &Labels, steps: &mut usize) -> Option<bool> {
         let read = |label: &str| series.get(label).unwrap_or_default();
-        self.name.as_deref().is_none_or(|name| read(METRIC_NAME) == name)
-            && self.matchers.iter().all(|matcher| matcher.test.passes(read(&matcher.label)))
+        *steps = steps.checked_sub(READ_STEPS)?;
+        if self.name.as_deref().is_some_and(|name| read(METRIC_NAME) != name) {
+            return Some(false);
+        }
+        for matcher in &self.matchers {
+            *steps = steps.checked_sub(READ_STEPS)?;
+            if !matcher.test.passes_within(read(&matcher.label), steps)? {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 }
 
@@ -86,12 +103,16 @@ impl Test {
     }
 
     fn passes(&self, value: &str) -> bool {
-        match self {
+        self.passes_within(value, &mut usize::MAX.clone()).unwrap_or(false)
+    }
+
+    fn passes_within(&self, value: &str, steps: &mut usize) -> Option<bool> {
+        Some(match self {
             Self::Equal(wanted) => &**wanted == value,
             Self::NotEqual(unwanted) => &**unwanted != value,
-            Self::Match(regex) => regex.matches(value),
-            Self::NotMatch(regex) => !regex.matches(value),
-        }
+            Self::Match(regex) => regex.matches_within(value, steps)?,
+            Self::NotMatch(regex) => !regex.matches_within(value, steps)?,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod pairs;
 mod points;
 mod snapshot;
 
+use std::convert::Infallible;
 use std::hash::BuildHasher;
 
 use bellwire_model::{Labels, Sample, Timestamp};
@@ -209,15 +210,31 @@ impl Storage {
 
     /// The series that a selector selects, in the order of their labels.
     pub(crate) fn select(&self, selector: &Selector) -> Vec<SeriesId> {
+        let Ok(selected) = self.select_while(selector, || Ok::<(), Infallible>(()));
+        selected
+    }
+
+    /// The same, as long as it is wanted: it may take long.
+    pub(crate) fn select_while<E>(
+        &self,
+        selector: &Selector,
+        is_wanted: impl Fn() -> Result<(), E>,
+    ) -> Result<Vec<SeriesId>, E> {
         let all = || self.by_labels.iter().copied().collect();
         let ids: Vec<SeriesId> = match selector.metric_name() {
             Some(metric) => self.by_metric.get(metric).cloned().unwrap_or_default(),
             None => all(),
         };
-        let mut selected: Vec<_> = ids.into_iter().map(|id| (self.labels(id), id)).collect();
-        selected.retain(|(labels, _)| selector.selects(labels));
+        let mut selected = Vec::new();
+        for id in ids {
+            is_wanted()?;
+            let labels = self.labels(id);
+            if selector.selects(&labels) {
+                selected.push((labels, id));
+            }
+        }
         selected.sort_unstable();
-        selected.into_iter().map(|(_, id)| id).collect()
+        Ok(selected.into_iter().map(|(_, id)| id).collect())
     }
 }
 

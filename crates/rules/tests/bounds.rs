@@ -177,3 +177,24 @@ fn rules_that_feed_each_other_in_a_circle_are_evaluated_however_often_samples_co
     }
     assert_eq!(fired, 1);
 }
+
+#[test]
+fn all_regular_expressions_of_an_expression_count_together() {
+    let selectors = |count: usize| {
+        let one = |nth: usize| format!("x{{a=~\".*a.{{{}}}\"}}", 20 + nth);
+        (0..count).map(one).collect::<Vec<_>>().join(" + ")
+    };
+    let replaced = |inner: &str, count: usize| {
+        let outer = |inner: String, nth: usize| {
+            format!("label_replace({inner}, \"b\", \"$1\", \"a\", \"(.{{{}}})\")", 1_000 - nth)
+        };
+        (0..count).fold(inner.to_owned(), outer)
+    };
+    let refused = |text: &str| {
+        let error = Plan::parse(text).err().map(|error| error.to_string());
+        error.is_some_and(|error| error.starts_with("the regular expressions of an expression"))
+    };
+    assert!(!refused(&selectors(24)) && refused(&selectors(80)));
+    assert!(!refused(&replaced("x", 2)) && refused(&replaced("x", 16)));
+    assert!(refused(&replaced(&selectors(50), 2)));
+}

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::READING_PIECE_SERIES;
+use bellwire_model::limits::{
+    READING_CHANGE_STEPS, READING_PIECE_SERIES, READING_PIECE_STEPS, READING_SERIES_STEPS,
+};
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use bellwire_rules::{
     AlertReport, Allowance, Conventions, Engine, EvaluationError, Excerpt, Plan, QueryMemory,
@@ -15,8 +17,8 @@ const RULES: &str = "  - {alert: Fast, expr: 'rate(x[40s]) > 1000'}\n  \
                      - {alert: High, expr: 'y > 90'}\n  \
                      - {record: 'x:sum', expr: 'sum by (site) (x)'}\n";
 
-/// Expressions that look at the samples in several ways.
-const EXPRESSIONS: [&str; 8] = [
+/// Expressions that look at the samples in several ways. The last is one with a great many matchers.
+const EXPRESSIONS: [&str; 10] = [
     "x",
     "rate(x[40s])",
     "x[40s]",
@@ -25,7 +27,16 @@ const EXPRESSIONS: [&str; 8] = [
     "sum by (site) (x offset 10s) + on (site) group_left () x:sum",
     "max_over_time(sum(y)[30s:7s])",
     "count(x @ end() > 0) or ALERTS or topk(3, y)",
+    r#"sum(x{n=~".*1.{200}|.*7"}) + sum(x{n!~".*1.{200}|.*3"})"#,
+    "x",
 ];
+
+fn expression(number: usize) -> String {
+    let matchers = if number + 1 < EXPRESSIONS.len() { 0 } else { READING_CHANGE_STEPS / 4 };
+    let unwanted = (0..matchers).map(|n| format!("n!=\"{}\"", 7 * n)).collect::<Vec<_>>().join(",");
+    let braces = if unwanted.is_empty() { unwanted } else { format!("{{{unwanted}}}") };
+    format!("{}{braces}", EXPRESSIONS[number])
+}
 
 fn rules(rules: &str) -> RuleSet {
     let text = format!("groups:\n- name: g\n  rules:\n{rules}");
@@ -119,7 +130,8 @@ proptest! {
         for event in &before {
             happen(&mut engine, &mut now, event);
         }
-        let question = Arc::new(question(EXPRESSIONS[expression], at(now)));
+        let asked = self::expression(expression);
+        let question = Arc::new(question(&asked, at(now)));
         let conventions = &question.conventions;
         // With nothing in between it is what the engine's own samples come to.
         let (allowance, _waiter) = unbounded();
@@ -176,6 +188,43 @@ fn a_large_read_is_taken_in_pieces_of_bounded_work_while_samples_come() {
         panic!("a vector")
     };
     assert_eq!(sum[0].value as usize, 10 * READING_PIECE_SERIES);
+}
+
+/// Each of them would take a fifth of a million steps to match. The engine takes as many as it may,
+/// and copies the series as if they were selected; whoever asks finds that some are not.
+#[test]
+fn what_takes_long_to_match_is_matched_by_whoever_asks() {
+    const LONG: usize = 60;
+    let mut engine = with_series(READING_PIECE_SERIES);
+    let long = |number: usize| {
+        let text =
+            format!("{}{}", "ab".repeat(500), if number.is_multiple_of(3) { "a" } else { "" });
+        series("x", number).with("v", &text).expect("labels")
+    };
+    let sample = |number: usize| Sample { series: long(number), value: 1.0, time: at(100) };
+    engine.apply(at(100), &(0..LONG).map(sample).collect::<Vec<_>>());
+    let ask = |engine: &mut Engine, selector: &str| {
+        let question = Arc::new(question(&format!("count({selector})"), at(100)));
+        let (allowance, _waiter) = unbounded();
+        let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+        let mut pieces = 1;
+        let reading = loop {
+            if let Some(reading) = engine.excerpt(&mut excerpt) {
+                break reading;
+            }
+            pieces += 1;
+        };
+        let Value::Vector(count) = answer(&question, reading).expect("a value") else { panic!() };
+        (count[0].value as usize, pieces)
+    };
+    let fewest = LONG * READING_SERIES_STEPS / (READING_PIECE_STEPS + READING_SERIES_STEPS);
+    let (count, pieces) = ask(&mut engine, r#"x{v=~".*a.{200}"}"#);
+    assert_eq!(count, LONG / 3);
+    assert!(pieces > fewest, "{pieces} pieces");
+    // Where a table has all states, a byte takes a step or some.
+    let (count, pieces) = ask(&mut engine, r#"x{v=~"(?:[ab]{0,999}c|.*)",v!=""}"#);
+    assert_eq!(count, LONG);
+    assert!(pieces < 5, "{pieces} pieces");
 }
 
 #[test]

@@ -149,10 +149,12 @@ impl Engine {
         }
         let mut snapshot = reading.begin(storage);
         reading.take_alerts(self.alerts_for(reading));
-        let mut is_complete = snapshot.turn(storage);
-        while is_small && !is_complete {
-            is_complete = snapshot.turn(storage);
-        }
+        let is_complete = if is_small {
+            snapshot.take_all(storage);
+            true
+        } else {
+            snapshot.turn(storage)
+        };
         if is_complete || !reading.hold(snapshot.size()) {
             reading.take(snapshot);
             return (true, None);

@@ -85,7 +85,9 @@ impl Question {
     /// What it comes to, within what it may take. The samples are an
     /// [`Excerpt`](crate::Excerpt) for it.
     pub fn answer(&self, storage: &Storage, allowance: &mut Allowance) -> Evaluated<Answer> {
-        let selected = selected(&self.plan, storage);
+        let selections = self.plan.selections.iter().map(|selection| &selection.selector);
+        let select = |selector| storage.select_while(selector, || allowance.check());
+        let selected = selections.map(select).collect::<Evaluated<Vec<_>>>()?;
         let selected = Selected::Each(&selected);
         let evaluation = Evaluation::new(storage, selected, &self.conventions, self.span);
         let evaluation = evaluation.within(allowance);

@@ -28,26 +28,34 @@ const NAME_PREFIX: &str = "__bellwire_name_";
 /// Words behind which an operand stands, so that what follows is a name.
 const OPERATORS: [&str; 6] = ["and", "or", "unless", "atan2", "bool", "offset"];
 
-/// Reads an expression whose tokens are known. Where it is no `PromQL` the parser's words come back.
+/// An expression with tokens that the parser reads as Prometheus does.
+pub(super) struct Plain {
+    pub(super) text: String,
+    /// What the regular expressions of its selectors take.
+    regex_bytes: usize,
+}
+
+/// Reads an expression whose tokens are known; with it comes how many bytes its regular expressions
+/// take. Where it is no `PromQL` the parser's words come back.
 pub(super) fn parse(
     text: &str,
     tokens: &[Token],
     patterns: &mut Patterns,
-) -> Result<Result<Expr, String>, ExpressionError> {
-    let plain = plain(text, tokens, patterns)?;
+) -> Result<Result<(Expr, usize), String>, ExpressionError> {
+    let Plain { text: plain, regex_bytes } = plain(text, tokens, patterns)?;
     let parsed = promql_parser::parser::parse(&plain);
     Ok(parsed.map(|mut expression| {
         restore(&mut expression);
-        expression
+        (expression, regex_bytes)
     }))
 }
 
-/// The expression with tokens that the parser reads as Prometheus does.
+/// The expression with other tokens, where the parser would misread its own.
 pub(super) fn plain(
     text: &str,
     tokens: &[Token],
     patterns: &mut Patterns,
-) -> Result<String, ExpressionError> {
+) -> Result<Plain, ExpressionError> {
     let mut plain = String::with_capacity(text.len());
     let mut regex_bytes = 0;
     let mut is_range = false;
@@ -98,7 +106,7 @@ pub(super) fn plain(
             _ => plain.push_str(written),
         }
     }
-    Ok(plain)
+    Ok(Plain { text: plain, regex_bytes })
 }
 
 /// Whether a number or a duration is nothing.
@@ -240,7 +248,8 @@ mod tests {
     fn read(text: &str) -> Result<Expr, String> {
         let tokens = token::read(text).map_err(|error| error.to_string())?;
         let patterns = &mut Patterns::default();
-        parse(text, &tokens, patterns).map_err(|error| error.to_string())?
+        let parsed = parse(text, &tokens, patterns).map_err(|error| error.to_string())?;
+        parsed.map(|(expression, _)| expression)
     }
 
     /// What each expression is, in a form that the parser reads by itself.

@@ -4,8 +4,9 @@
 //! the first token after which nothing that could follow makes it readable. So the text up to
 //! each token is tried with what can complete it; only broken expressions pay for this.
 
+use super::front::{self, Plain};
 use super::token::{self, Token, TokenKind};
-use super::{ExpressionError, ExpressionReason, front};
+use super::{ExpressionError, ExpressionReason};
 use crate::patterns::Patterns;
 
 /// What the parser says of a text that does not follow the grammar. Whatever else it says is
@@ -19,19 +20,25 @@ const FIRST: [&str; 10] = ["", "x", "1", "x[5m]", "5m", "()", "=\"\"", "\"\"", "
 const SECOND: [&str; 3] = ["", " x", " (x)"];
 
 /// The error that `said` stands for.
-pub(crate) fn error(text: &str, tokens: &[Token], said: &str) -> ExpressionError {
+pub(crate) fn error(
+    text: &str,
+    tokens: &[Token],
+    said: &str,
+    patterns: &mut Patterns,
+) -> ExpressionError {
     let (offset, said) = if said == NOT_THE_GRAMMAR {
-        unreadable(text, tokens)
+        unreadable(text, tokens, patterns)
     } else {
         (named(text, tokens, said).unwrap_or(tokens[0].start), said.to_owned())
     };
     ExpressionError { offset, reason: ExpressionReason::Syntax { text: said.into() } }
 }
 
-fn unreadable(text: &str, tokens: &[Token]) -> (usize, String) {
+fn unreadable(text: &str, tokens: &[Token], patterns: &mut Patterns) -> (usize, String) {
     // Every start of a readable start is readable, so the longest one is found by halving.
     let lengths: Vec<usize> = (1..=tokens.len()).collect();
-    let readable = lengths.partition_point(|length| is_readable(text, &tokens[..*length]));
+    let mut is_readable = |length: &usize| is_readable(text, &tokens[..*length], patterns);
+    let readable = lengths.partition_point(&mut is_readable);
     match tokens.get(readable) {
         Some(token) => (token.start, format!("unexpected `{}`", &text[token.start..token.end])),
         None => (tokens[readable - 1].end, "the expression ends too early".to_owned()),
@@ -39,7 +46,7 @@ fn unreadable(text: &str, tokens: &[Token]) -> (usize, String) {
 }
 
 /// Whether something can follow these tokens so that they are an expression.
-fn is_readable(text: &str, tokens: &[Token]) -> bool {
+fn is_readable(text: &str, tokens: &[Token], patterns: &mut Patterns) -> bool {
     let start = &text[..tokens[tokens.len() - 1].end];
     let mut closers = Vec::new();
     for token in tokens {
@@ -56,16 +63,16 @@ fn is_readable(text: &str, tokens: &[Token]) -> bool {
     FIRST.iter().any(|first| {
         SECOND.iter().any(|before| {
             SECOND.iter().any(|after| {
-                follows_grammar(&format!("{start} {first}{before}{innermost}{after}{outer}"))
+                let text = format!("{start} {first}{before}{innermost}{after}{outer}");
+                follows_grammar(&text, patterns)
             })
         })
     })
 }
 
-fn follows_grammar(text: &str) -> bool {
-    let plain =
-        token::read(text).and_then(|tokens| front::plain(text, &tokens, &mut Patterns::default()));
-    let Ok(plain) = plain else { return false };
+fn follows_grammar(text: &str, patterns: &mut Patterns) -> bool {
+    let plain = token::read(text).and_then(|tokens| front::plain(text, &tokens, patterns));
+    let Ok(Plain { text: plain, .. }) = plain else { return false };
     if promql_parser::parser::lexer(&plain).is_err() {
         return false;
     }
@@ -111,7 +118,7 @@ mod tests {
             assert!(promql_parser::parser::parse(text).is_ok(), "{text}");
             for length in 1..=tokens.len() {
                 let start = &text[..tokens[length - 1].end];
-                assert!(is_readable(text, &tokens[..length]), "{start}");
+                assert!(is_readable(text, &tokens[..length], &mut Patterns::default()), "{start}");
             }
         }
     }

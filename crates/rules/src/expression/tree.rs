@@ -9,7 +9,7 @@ use bellwire_model::METRIC_NAME;
 /// The tree of an expression in the JSON of Prometheus' `/api/v1/parse_query`, evaluated or not.
 pub fn syntax_tree(text: &str) -> Result<Value, ExpressionError> {
     let tokens = token::read(text)?;
-    let parsed = super::parse(text, &tokens, &mut Patterns::default())?;
+    let (parsed, _) = super::parse(text, &tokens, &mut Patterns::default())?;
     let mut tree = serde_json::to_value(parsed).expect("a tree of texts and numbers is JSON");
     complete(&mut tree);
     Ok(tree)

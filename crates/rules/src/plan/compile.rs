@@ -24,7 +24,7 @@ pub(super) fn compile(
     patterns: &mut Patterns,
 ) -> Compiled<Plan> {
     let tokens = token::read(text)?;
-    let parsed = expression::parse(text, &tokens, patterns)?;
+    let (parsed, regex_bytes) = expression::parse(text, &tokens, patterns)?;
     let mut compiler = Compiler {
         text,
         tokens: &tokens,
@@ -33,6 +33,7 @@ pub(super) fn compile(
         outer_ms: 0,
         selections,
         patterns,
+        regex_bytes,
         on_tick_only: None,
         unkept: None,
     };
@@ -54,6 +55,8 @@ struct Compiler<'a> {
     outer_ms: i64,
     selections: Vec<Selection>,
     patterns: &'a mut Patterns,
+    /// What its regular expressions take, those of all selectors and of the calls that were read.
+    regex_bytes: usize,
     /// The first part that is not evaluated as samples arrive.
     on_tick_only: Option<ExpressionError>,
     /// The first part that a query may have and a rule may not.

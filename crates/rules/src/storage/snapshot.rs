@@ -10,9 +10,17 @@
 //!        ▼                                         their bits
 //! complete: no bit is left
 //! ```
+//!
+//! What a text matches may take long to find out, and nobody may wait for that. So there are so many
+//! steps for it, and a series of which it is not known when they are spent is copied as if it were
+//! selected. Whoever asks looks again, and takes the time.
 
 use bellwire_model::Labels;
-use bellwire_model::limits::{READING_PIECE_BYTES, READING_PIECE_SERIES};
+use bellwire_model::limits::{
+    READING_CHANGE_STEPS, READING_PIECE_BYTES, READING_PIECE_SERIES, READING_PIECE_STEPS,
+    READING_SERIES_STEPS,
+};
+use rustc_hash::FxHashSet;
 
 use super::{Point, Points, SAMPLE_BYTES, SeriesId, Storage};
 use crate::selector::Selector;
@@ -32,6 +40,8 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     wanted: Vec<Wanted>,
+    /// When samples count at all.
+    widest: (i64, i64),
     left: Left,
     copies: Vec<SeriesCopy>,
     size: Size,
@@ -58,13 +68,16 @@ impl Snapshot {
     /// Begins: what there is from now on does not count.
     pub(crate) fn begin(storage: &Storage, wanted: Vec<Wanted>, samples_max: usize) -> Self {
         let mut left = Left::new(storage.series.len());
-        for Wanted { selector, .. } in &wanted {
-            match selector.metric_name() {
+        let metrics: FxHashSet<Option<&str>> =
+            wanted.iter().map(|wanted| wanted.selector.metric_name()).collect();
+        for metric in metrics {
+            match metric {
                 None => left.insert_all(),
                 Some(metric) => storage.of_metric(metric).for_each(|id| left.insert(id)),
             }
         }
-        Self { wanted, left, copies: Vec::new(), size: Size::default(), samples_max }
+        let widest = wanted.iter().map(Wanted::span).reduce(both).unwrap_or_default();
+        Self { wanted, widest, left, copies: Vec::new(), size: Size::default(), samples_max }
     }
 
     /// Whether one piece is enough for what is wanted, so that it need not stay open while samples
@@ -89,13 +102,26 @@ impl Snapshot {
 
     /// Takes the next piece; says whether it was the last.
     pub(crate) fn turn(&mut self, storage: &Storage) -> bool {
-        let (mut series, mut bytes) = (0, 0);
-        while series < READING_PIECE_SERIES && bytes < READING_PIECE_BYTES {
+        let (mut series, mut bytes, mut steps) = (0, 0, 0);
+        while series < READING_PIECE_SERIES
+            && bytes < READING_PIECE_BYTES
+            && steps < READING_PIECE_STEPS
+        {
             let Some(id) = self.left.next() else { return true };
             series += 1;
-            bytes += self.look_at(storage, id);
+            let mut left = READING_SERIES_STEPS;
+            bytes += self.look_at(storage, id, &mut left);
+            steps += READING_SERIES_STEPS - left;
         }
         false
+    }
+
+    /// Takes all of what [is small](Self::is_small).
+    pub(crate) fn take_all(&mut self, storage: &Storage) {
+        let mut steps = READING_PIECE_STEPS;
+        while let Some(id) = self.left.next() {
+            self.look_at(storage, id, &mut steps);
+        }
     }
 
     /// How much has been copied.
@@ -111,7 +137,7 @@ impl Snapshot {
     /// Copies a series before it changes, unless that has been done.
     fn mind(&mut self, storage: &Storage, id: SeriesId) {
         if self.left.has(id) {
-            self.look_at(storage, id);
+            self.look_at(storage, id, &mut READING_CHANGE_STEPS.clone());
         }
     }
 
@@ -120,17 +146,15 @@ impl Snapshot {
         self.left.remove(id);
     }
 
-    /// Copies a series where it is selected; says how many bytes that took.
-    fn look_at(&mut self, storage: &Storage, id: SeriesId) -> usize {
+    /// Copies a series where it is selected, or where that takes more steps than are left to find
+    /// out; says how many bytes that took.
+    fn look_at(&mut self, storage: &Storage, id: SeriesId, steps: &mut usize) -> usize {
         self.left.remove(id);
         if !storage.has(id) {
             return 0;
         }
         let labels = storage.labels(id);
-        let selecting = self.wanted.iter().filter(|wanted| wanted.selector.selects(&labels));
-        let spans = selecting.map(|wanted| (wanted.after, wanted.until));
-        let both = |one: (i64, i64), other: (i64, i64)| (one.0.min(other.0), one.1.max(other.1));
-        let Some((after, until)) = spans.reduce(both) else { return 0 };
+        let Some((after, until)) = self.span_of(&labels, steps) else { return 0 };
         let points = storage.points(id);
         let first = points.partition_point(|point| point.time <= after);
         let end = points.partition_point(|point| point.time <= until).max(first);
@@ -147,6 +171,30 @@ impl Snapshot {
         self.copies.push(SeriesCopy { labels, points: points.to_vec() });
         points.len() * SAMPLE_BYTES
     }
+
+    /// When samples of a series count that is selected, or may be.
+    fn span_of(&self, labels: &Labels, steps: &mut usize) -> Option<(i64, i64)> {
+        let mut span = None;
+        for wanted in &self.wanted {
+            match wanted.selector.selects_within(labels, steps) {
+                Some(false) => {}
+                Some(true) => span = Some(span.map_or(wanted.span(), |it| both(it, wanted.span()))),
+                None => return Some(self.widest),
+            }
+        }
+        span
+    }
+}
+
+impl Wanted {
+    fn span(&self) -> (i64, i64) {
+        (self.after, self.until)
+    }
+}
+
+/// What is in one of two spans, and between them.
+fn both(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
+    (one.0.min(other.0), one.1.max(other.1))
 }
 
 /// The series that are still to be looked at: a bit for each number.

@@ -18,8 +18,8 @@ use super::value::{Data, Value};
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// What one expansion may do: nodes and functions, with 16 bytes of text for one of them.
 const STEPS_MAX: usize = 500_000;
-/// What a query counts for.
-const QUERY_STEPS: usize = 1_000;
+/// What a query counts for, and a regular expression, which is compiled each time.
+const SEARCH_STEPS: usize = 1_000;
 /// Blocks, parentheses and templates within each other while a template is filled in.
 const DEPTH_MAX: usize = 100;
 /// The text that a template comes to, or why there is none, in Prometheus' words.

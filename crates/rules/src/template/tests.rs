@@ -116,6 +116,11 @@ fn what_would_not_end_is_told_in_the_text() {
     let table = [
         ("{{ range 1000000000 }}{{ end }}", "exceeded 500000 steps"),
         ("{{ range 1000000 }}{{ $x := query \"up\" }}{{ end }}", "exceeded 500000 steps"),
+        ("{{ range 1000 }}{{ $x := match \"a\" \"b\" }}{{ end }}", "exceeded 500000 steps"),
+        (
+            "{{ range 1000 }}{{ $x := reReplaceAll \"a\" \"b\" \"c\" }}{{ end }}",
+            "exceeded 500000 steps",
+        ),
         ("{{ $x := \"ab\" }}{{ range 99 }}{{ $x = print $x $x }}{{ end }}", "exceeded 65536 bytes"),
         ("{{ range 99999 }}{{ $labels }}{{ end }}", "exceeded 65536 bytes of text"),
         ("{{ printf \"%999999d\" 1 }}", "is wider than 65536"),

@@ -1,5 +1,6 @@
 //! Calls of functions.
 
+use bellwire_model::limits::EXPRESSION_REGEX_BYTES_MAX;
 use bellwire_model::{Labels, LabelsBuilder, METRIC_NAME};
 use bellwire_re2::Regex;
 use promql_parser::label::{MatchOp, Matcher};
@@ -89,7 +90,26 @@ impl Compiler<'_> {
             let mut arguments = arguments;
             return Ok(Root::Scalar(Scalar::OfVector(Box::new(arguments.vector()))));
         }
+        if name == "label_replace" {
+            return self.label_replace(arguments).map(Root::Vector);
+        }
         vector_function(arguments, &call.args.args).map(Root::Vector)
+    }
+
+    fn label_replace(&mut self, mut given: Arguments) -> Compiled<Vector> {
+        let vector = given.vector();
+        let [target, replacement, source, pattern] = std::array::from_fn(|_| given.text());
+        let Ok(regex) = Regex::new(&format!("^(?s:{pattern})$")) else {
+            let text = format!("invalid regular expression in label_replace(): {pattern}");
+            return Err(invalid(&given, text));
+        };
+        self.regex_bytes += regex.bytes();
+        if self.regex_bytes > EXPRESSION_REGEX_BYTES_MAX {
+            return Err(refusal(given.place, ExpressionReason::RegexesTooLarge));
+        }
+        check_label("destination", &target, &given)?;
+        let replace = LabelReplace { vector, target, replacement, source, regex };
+        Ok(Vector::LabelReplace(Box::new(replace)))
     }
 }
 
@@ -124,7 +144,6 @@ fn vector_function(mut given: Arguments, parsed: &[Box<Expr>]) -> Compiled<Vecto
         "sort_desc" => sort(given, SortOrder::Descending),
         "sort_by_label" => sort_by_label(given, SortOrder::Ascending),
         "sort_by_label_desc" => sort_by_label(given, SortOrder::Descending),
-        "label_replace" => return label_replace(given),
         "label_join" => return label_join(given),
         name => {
             return unsupported(given.place, format!("`{name}(…)`"), Tier::Third);
@@ -159,18 +178,6 @@ fn sort_by_label(mut given: Arguments, order: SortOrder) -> Vector {
     let vector = given.vector();
     let labels = std::iter::from_fn(|| given.next_text()).collect();
     Vector::Sort(Box::new(Sort { vector, labels: Some(labels), order, noted_at: given.place }))
-}
-
-fn label_replace(mut given: Arguments) -> Compiled<Vector> {
-    let vector = given.vector();
-    let [target, replacement, source, pattern] = std::array::from_fn(|_| given.text());
-    let Ok(regex) = Regex::new(&format!("^(?s:{pattern})$")) else {
-        let text = format!("invalid regular expression in label_replace(): {pattern}");
-        return Err(invalid(&given, text));
-    };
-    check_label("destination", &target, &given)?;
-    let replace = LabelReplace { vector, target, replacement, source, regex };
-    Ok(Vector::LabelReplace(Box::new(replace)))
 }
 
 fn label_join(mut given: Arguments) -> Compiled<Vector> {

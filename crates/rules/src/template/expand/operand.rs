@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Expansion, Filled, QUERY_STEPS, TEXT_BYTES_MAX};
+use super::{Expansion, Filled, SEARCH_STEPS, TEXT_BYTES_MAX};
 use crate::template::builtin;
 use crate::template::format::printed;
 use crate::template::method;
@@ -146,7 +146,10 @@ impl<'t> Expansion<'t> {
         }
         let callee = operands.first().map(ToString::to_string);
         let arguments = self.arguments((name, takes, more), (operands, given), dot)?;
-        self.step(if kind == Kind::Query { QUERY_STEPS } else { 1 })?;
+        self.step(match kind {
+            Kind::Query | Kind::Match | Kind::Replace => SEARCH_STEPS,
+            _ => 1,
+        })?;
         let outcome = if kind == Kind::Call {
             Err(not_callable(callee, &arguments))
         } else {
