@@ -12,6 +12,7 @@ bellwire_process::figures! {
         rules_loaded "gauge" "bellwire_rules_loaded" "Rules that are loaded.";
         reloads "counter" "bellwire_reloads_total" "Times that rules were read again and took effect.";
         reloads_failed "counter" "bellwire_reloads_failed_total" "Times that rules were read again, were wrong, and those before stayed in force.";
+        reload_failing "gauge" "bellwire_reload_failing" "1 while rules and notifications are older than their files, which were wrong when they were read again; the log and `/readyz` say what is wrong.";
         rule_series "gauge" "bellwire_rule_series" "Series that rules remember.";
         rule_samples_kept_bytes "gauge" "bellwire_rule_samples_kept_bytes" "Bytes of the samples that are kept because rules look back.";
         rule_samples_cut "counter" "bellwire_rule_samples_cut_total" "Samples that were forgotten although a rule looks back as far, because those that are kept take as much memory as they may.";

@@ -1,11 +1,12 @@
 //! Reading again what may change while the server runs: the rule files, and whom to notify.
 
+use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bellwire_rules::RuleMode;
 use bellwire_wire::problem::{Code, Problem};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
 
 use crate::desk::Alerting;
@@ -20,6 +21,20 @@ pub struct Reload {
     parts: ReloadParts,
     /// Held while one is under way: of two the later one counts.
     turn: Mutex<()>,
+    /// What was wrong, where the last one came to nothing.
+    failure: std::sync::Mutex<Option<String>>,
+}
+
+/// The signals that ask for a reload, from when they are listened to.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// From now on `SIGHUP` does not end the process. To be called within a runtime, and before
+    /// anything is read: what asks meanwhile knows of newer files.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
 }
 
 /// What is read again, and whom it concerns.
@@ -42,7 +57,7 @@ pub struct ReloadParts {
 impl Reload {
     /// Whoever reads them is given what takes effect.
     pub fn new(parts: ReloadParts) -> Self {
-        Self { parts, turn: Mutex::new(()) }
+        Self { parts, turn: Mutex::new(()), failure: std::sync::Mutex::default() }
     }
 
     /// All or nothing: where a file is wrong, everything stays in force as it was. Rules that did
@@ -50,6 +65,9 @@ impl Reload {
     pub async fn reload(&self) -> Result<(), Problem> {
         let _turn = self.turn.lock().await;
         let result = self.read().await;
+        let failure = result.as_ref().err().map(|problem| problem.detail().to_owned());
+        self.parts.figures.reload_failing.set(failure.is_some().into());
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         match &result {
             Ok(()) => {
                 self.parts.figures.reloads.add(1);
@@ -67,6 +85,11 @@ impl Reload {
         result
     }
 
+    /// What is wrong with the files where what is in force is older than they are.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn read(&self) -> Result<(), Problem> {
         let (patterns, mode) = (self.parts.rules.clone(), self.parts.mode);
         let load = tokio::task::spawn_blocking(move || rule_files::load(&patterns, mode));
@@ -81,15 +104,8 @@ impl Reload {
     }
 
     /// Reloads at each `SIGHUP`.
-    pub async fn at_hangups(self: Arc<Self>) {
-        let mut hangups = match signal(SignalKind::hangup()) {
-            Ok(hangups) => hangups,
-            Err(error) => {
-                tracing::error!(%error, "SIGHUP cannot be listened to; use POST /-/reload.");
-                return;
-            }
-        };
-        while hangups.recv().await.is_some() {
+    pub async fn at(self: Arc<Self>, mut hangups: Hangups) {
+        while hangups.0.recv().await.is_some() {
             // What went wrong was told.
             let _ = self.reload().await;
         }

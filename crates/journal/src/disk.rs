@@ -49,7 +49,7 @@ use crate::{
 #[cfg(test)]
 use bounds::StoreBounds;
 use index::SharedIndex;
-use lock::Lock;
+pub use lock::Lock;
 use place::SharedPlace;
 use reader::Readers;
 pub use repair::{Repaired, repair};

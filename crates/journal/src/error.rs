@@ -45,7 +45,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// The data directory or a file in it cannot be created, read or written.
-    #[error("cannot open the journal at {}", path.display())]
+    #[error("cannot open the journal at {}{}", path.display(), remedy(path, source))]
     Open {
         /// The directory or file.
         path: PathBuf,
@@ -153,6 +153,37 @@ pub enum Error {
     },
 }
 
+/// What keeps `path` from being a directory: something else, there or above it.
+pub fn in_the_way(path: &Path) -> Option<&Path> {
+    let nearest = path.ancestors().find(|path| path.symlink_metadata().is_ok());
+    nearest.filter(|nearest| !nearest.is_dir())
+}
+
+/// What is wrong where a file cannot be opened or made, and what to do.
+fn remedy(path: &Path, source: &Cause) -> String {
+    use io::ErrorKind;
+
+    const OTHER: &str = "name another directory with `--data`";
+    let Some(error) = source.downcast_ref::<io::Error>() else { return String::new() };
+    match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => match in_the_way(path) {
+            Some(file) if file.is_symlink() && !file.exists() => {
+                format!(": {} is a link to nothing; {OTHER}", file.display())
+            }
+            Some(file) => format!(": {} is no directory; {OTHER}", file.display()),
+            None => String::new(),
+        },
+        ErrorKind::PermissionDenied => {
+            format!(": this user may not read and write there; let them (`chown`), or {OTHER}")
+        }
+        ErrorKind::ReadOnlyFilesystem => format!(": nothing can be written there; {OTHER}"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            format!(": its disk is full; make room, or {OTHER}")
+        }
+        _ => format!(": {OTHER}"),
+    }
+}
+
 impl Error {
     /// A failure to get at `path`.
     pub(crate) fn open(path: &Path, source: io::Error) -> Self {
@@ -198,5 +229,37 @@ impl Coded for Error {
             Self::Full { .. } => Some(30),
             _ => Some(5),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_says_what_is_wrong_and_what_to_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "").expect("written");
+        std::os::unix::fs::symlink("/nowhere/at/all", &link).expect("linked");
+        let free = folder.path().join("free");
+        let cases = [
+            (file.clone(), io::ErrorKind::AlreadyExists, "/file is no directory; "),
+            (file.join("below"), io::ErrorKind::NotADirectory, "/file is no directory; "),
+            (link.join("below"), io::ErrorKind::AlreadyExists, "/link is a link to nothing; "),
+            (free.clone(), io::ErrorKind::PermissionDenied, "this user may not "),
+            (free.clone(), io::ErrorKind::ReadOnlyFilesystem, "nothing can be written "),
+            (free.clone(), io::ErrorKind::StorageFull, "its disk is full; make room, "),
+            (free.clone(), io::ErrorKind::InvalidFilename, ""),
+        ];
+        for (path, kind, expected) in cases {
+            let text = Error::open(&path, kind.into()).to_string();
+            let start = format!("cannot open the journal at {}: ", path.display());
+            assert!(text.starts_with(&start), "{text}");
+            assert!(text.contains(expected), "{text}");
+            assert!(text.ends_with("another directory with `--data`"), "{text}");
+        }
+        assert_eq!(in_the_way(&free), None);
+        assert_eq!(in_the_way(&file.join("below")), Some(&*file));
     }
 }

@@ -47,8 +47,8 @@ use std::time::Duration;
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
 
-pub use disk::{DiskJournal, DiskOptions, Durability, Repaired, repair};
-pub use error::{Cause, Error};
+pub use disk::{DiskJournal, DiskOptions, Durability, Lock, Repaired, repair};
+pub use error::{Cause, Error, in_the_way};
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};
 pub use steps::{ClockReading, ClockStep};

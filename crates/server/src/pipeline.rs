@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bellwire_alerting::{
-    Alerting, AlertmanagerConfigError, Reload, ReloadParts, RuleFilesError, SampleIntake,
+    Alerting, AlertmanagerConfigError, Hangups, Reload, ReloadParts, RuleFilesError, SampleIntake,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
@@ -104,8 +104,10 @@ struct Threads {
 }
 
 impl Server {
-    /// Starts everything; returns once connections are accepted.
+    /// Starts everything; returns once connections are accepted. It is called within a runtime,
+    /// which hears signals for it, and takes long where there is much to read.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        let hangups = Hangups::listen()?;
         // What can be wrong comes first: nothing has been touched yet.
         let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
         let alertmanager =
@@ -171,8 +173,7 @@ impl Server {
             stall_timeout: config.stall_timeout,
         };
         let (runtime, accepting) = open(door, listener, drains)?;
-        keep_house(&runtime, Arc::clone(&journal), (admission, sys));
-        runtime.spawn(reload.at_hangups());
+        keep_house(&runtime, Arc::clone(&journal), (admission, sys), (reload, hangups));
         runtime.spawn(notifying.forever());
         let threads = Threads { evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
@@ -280,7 +281,9 @@ fn keep_house(
     runtime: &Runtime,
     journal: Arc<dyn Journal>,
     (admission, sys): (Arc<Admission>, SysTopics),
+    (reload, hangups): (Arc<Reload>, Hangups),
 ) {
+    runtime.spawn(reload.at(hangups));
     runtime.spawn(journal_watch::watch(Arc::clone(&journal), sys.figures()));
     runtime.spawn(apply_retention(journal));
     runtime.spawn(look_at_memory(admission));

@@ -9,16 +9,17 @@ mod host;
 mod random;
 mod sample;
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use bellwire_journal::Lock;
+use bellwire_server::Config;
 use bellwire_server::config::parse_listen;
-use bellwire_server::{Config, Server};
 
 use super::serve;
 use super::serve::Signals;
-use crate::output;
 
 /// The rules, as the user may read and change them.
 const RULES: &str = include_str!("../../../../examples/rules/demo.yml");
@@ -48,9 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     super::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let server = Server::start(config).context("cannot start")?;
+        let server = serve::start(config, &mut signals).await?;
         let address = server.address();
-        output::line(&format!("listening on http://{address}\n\n{}", welcome(address, &rules)))?;
+        serve::announce(&format!("listening on http://{address}\n\n{}", welcome(address, &rules)));
         tokio::select! {
             result = feeder::run(reachable(address)) => result?,
             () = signals.next() => {}
@@ -59,12 +60,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     })
 }
 
-/// Writes the rules where there are none yet: what the user has changed stays.
+/// Writes the rules where there are none yet: what the user has changed stays. A directory that a
+/// server uses is left alone.
 fn provide_rules(data: &Path) -> Result<PathBuf> {
+    let _lock = Lock::take(data).context("cannot start")?;
     let path = data.join(RULES_FILE);
-    std::fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
     if !path.exists() {
-        std::fs::write(&path, RULES).with_context(|| format!("cannot write {}", path.display()))?;
+        // Half of them, on a disk that is full, would be taken for what somebody has changed.
+        let new = data.join(format!("{RULES_FILE}.new"));
+        let written = fs::write(&new, RULES).and_then(|()| fs::rename(&new, &path));
+        written.with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(path)
 }

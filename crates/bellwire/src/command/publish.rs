@@ -5,8 +5,8 @@ mod lines;
 use std::io::Read;
 
 use anyhow::{Context, Result, ensure};
-use bellwire_model::Topic;
 use bellwire_model::limits::EVENT_BYTES_MAX;
+use bellwire_model::{Topic, without_byte_order_mark};
 use bytes::Bytes;
 use hyper::Request;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -95,6 +95,7 @@ async fn one(server: &Server, arguments: Arguments) -> Result<()> {
 /// Refuses JSON that is broken. Where nothing says what the body is, what begins as an object or an
 /// array does is meant as JSON: as a text, which it would become, nobody expects it.
 fn check_json(content_type: Option<&str>, body: &[u8]) -> Result<()> {
+    let body = without_byte_order_mark(body);
     let is_meant = match content_type {
         Some(content_type) => {
             let essence = content_type.split(';').next().unwrap_or_default().trim();
@@ -148,6 +149,7 @@ mod tests {
         let refused = [
             (None, "{\"text\": hello}"),
             (None, " [1, 2"),
+            (None, "\u{FEFF}{oops"),
             (Some("application/json; charset=utf-8"), "hello"),
             (Some("application/geo+JSON"), ""),
         ];
@@ -159,6 +161,7 @@ mod tests {
         let taken = [
             (None, "{\"text\": \"hello\"}"),
             (None, "hello"),
+            (None, "\u{FEFF}{\"text\": \"hello\"}"),
             (None, "21.5"),
             (None, "\u{1}\u{2}"),
             (Some("text/plain"), "{oops"),

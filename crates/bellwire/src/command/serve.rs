@@ -7,7 +7,7 @@ mod signals;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use bellwire_server::Server;
+use bellwire_server::{Config, Server};
 
 pub(super) use self::logs::start as start_logs;
 pub(super) use self::settings::{SettingFlags, load, passed_over, refusal};
@@ -44,11 +44,31 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     super::runtime()?.block_on(async {
         // Before the start, so that a signal during it is not lost.
         let mut signals = Signals::listen()?;
-        let server = Server::start(config).context("cannot start")?;
-        output::line(&format!("listening on {}", server.url()))?;
+        let server = start(config, &mut signals).await?;
+        announce(&format!("listening on {}", server.url()));
         signals.next().await;
         drain(server, signals).await
     })
+}
+
+/// Starts a server, or ends the process at a signal meanwhile: nothing was served yet, and what is
+/// on the disk bears any end.
+pub(super) async fn start(config: Config, signals: &mut Signals) -> Result<Server> {
+    let starting = tokio::task::spawn_blocking(|| Server::start(config));
+    tokio::select! {
+        started = starting => started.context("the start failed")?.context("cannot start"),
+        () = signals.next() => {
+            tracing::info!("It was asked to end before it had started.");
+            std::process::exit(0)
+        }
+    }
+}
+
+/// Prints where it listens. A server whose output nobody takes serves all the same.
+pub(super) fn announce(text: &str) {
+    if let Err(error) = output::line(text) {
+        tracing::warn!(error = format!("{error:#}"), "Nobody was told: {text}");
+    }
 }
 
 /// Ends the server gracefully, or at once at a second signal.

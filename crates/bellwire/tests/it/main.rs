@@ -24,6 +24,7 @@ mod resume;
 mod rule_crash;
 mod rule_state;
 mod serve;
+mod start;
 mod state;
 mod streams;
 mod subscribe;

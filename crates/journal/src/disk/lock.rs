@@ -11,13 +11,13 @@ use crate::Error;
 /// The lock's file in the data directory; holds the id of the process that has the lock.
 pub(super) const FILE: &str = "bellwire.lock";
 
-/// Held for as long as it lives.
+/// Keeps all others out of a data directory for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 impl Lock {
     /// Creates the data directory where it is missing, and locks it.
-    pub(super) fn take(directory: &Path) -> Result<Self, Error> {
+    pub fn take(directory: &Path) -> Result<Self, Error> {
         fs::create_dir_all(directory).map_err(|error| Error::open(directory, error))?;
         let path = directory.join(FILE);
         let open =

@@ -26,6 +26,7 @@ pub(super) async fn healthz() -> &'static str {
 }
 
 /// `GET /readyz`: the journal takes events, and what the rules know is kept. Otherwise 503, and why.
+/// Rules that are older than their files are told too, but are no reason to send nobody here.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
     if let Err(error) = app.publisher.journal.health() {
         let reason = format!("the journal takes no events: {}\n", with_causes(&error));
@@ -39,5 +40,9 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) 
         let reason = "the rules' state cannot be written\n";
         return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
     }
-    (StatusCode::OK, "ready\n".into())
+    let mut text = "ready\n".to_owned();
+    if let Some(reason) = app.reload.failure() {
+        text.extend(["rules and notifications are older than their files: ", &reason, "\n"]);
+    }
+    (StatusCode::OK, text)
 }

@@ -205,7 +205,7 @@ impl Report {
             Err(error) => self.add("tls_certificate", with_causes(&error)),
         }
         if config.journal == Engine::Disk
-            && let Some(file) = in_the_way(&config.data)
+            && let Some(file) = bellwire_journal::in_the_way(&config.data)
         {
             let (data, file) = (config.data.display(), file.display());
             self.add("data", format!("{data} cannot be a directory: {file} is none"));
@@ -283,12 +283,6 @@ impl Report {
 pub(super) enum Source {
     CommandLine,
     Configuration,
-}
-
-/// What is no directory, and is `path` or above it.
-fn in_the_way(path: &Path) -> Option<&Path> {
-    let nearest = path.ancestors().find(|path| path.symlink_metadata().is_ok());
-    nearest.filter(|nearest| !nearest.is_dir())
 }
 
 /// An error with its causes: they say why a file cannot be read.

@@ -3,8 +3,8 @@
 use std::io::{BufRead, Read};
 
 use anyhow::{Context, Result, bail, ensure};
-use bellwire_model::Topic;
 use bellwire_model::limits::EVENT_BYTES_MAX;
+use bellwire_model::{Topic, without_byte_order_mark};
 use bytes::Bytes;
 use hyper::Request;
 use hyper::header::CONTENT_TYPE;
@@ -154,7 +154,8 @@ fn read_line(input: &mut impl BufRead) -> Result<Option<String>> {
         return Ok(None);
     }
     ensure!(count <= EVENT_BYTES_MAX, "an event has at most {EVENT_BYTES_MAX} bytes");
-    let line = String::from_utf8(line).context("it is not UTF-8")?;
+    // Some editors begin a file with a mark, and `cat` puts such files one behind the other.
+    let line = std::str::from_utf8(without_byte_order_mark(&line)).context("it is not UTF-8")?;
     let line = line.trim();
     if !line.is_empty() {
         serde_json::from_str::<&RawValue>(line).context("it is not JSON")?;
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn lines_are_json_or_say_why_not() {
-        let mut input = &b" {\"a\":1} \r\n\n21.5\noops\n"[..];
+        let mut input = "\u{FEFF} {\"a\":1} \r\n\n\u{FEFF}21.5\noops\n".as_bytes();
         let texts: Vec<_> = (0..3).map(|_| read_line(&mut input).expect("JSON")).collect();
         assert_eq!(texts, [Some("{\"a\":1}".into()), Some(String::new()), Some("21.5".into())]);
         assert_eq!(read_line(&mut input).expect_err("no JSON").to_string(), "it is not JSON");

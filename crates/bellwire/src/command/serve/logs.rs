@@ -19,5 +19,7 @@ pub(in crate::command) fn start() {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would be told on standard error, where nothing can be told, and that panics.
+        .log_internal_errors(false)
         .init();
 }

@@ -55,17 +55,23 @@ impl Process {
     }
 
     pub(crate) fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::of(command)
+    }
+
+    /// Reads of its outputs what is piped.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("the binary starts");
         let input = child.stdin.take();
         let (sender, lines) = sync_channel(LINES_READ_AHEAD_MAX);
-        let output = child.stdout.take().expect("piped");
-        std::thread::spawn(move || pass_lines(output, &sender));
+        if let Some(output) = child.stdout.take() {
+            std::thread::spawn(move || pass_lines(output, &sender));
+        }
         let errors = Arc::new(Mutex::new(String::new()));
-        let error_output = child.stderr.take().expect("piped");
         let collected = Arc::clone(&errors);
-        let error_reader = std::thread::spawn(move || collect(error_output, &collected));
-        Self { child, input, lines, errors, error_reader: Some(error_reader) }
+        let read = |output| std::thread::spawn(move || collect(output, &collected));
+        let error_reader = child.stderr.take().map(read);
+        Self { child, input, lines, errors, error_reader }
     }
 
     /// The next line of standard output.
