@@ -76,6 +76,11 @@ export class Server {
     await ended;
   }
 
+  /** Sends a signal that does not end it, such as SIGSTOP. */
+  signal(name) {
+    this.#child.kill(name);
+  }
+
   /** For when this process itself ends and cannot wait. */
   kill() {
     this.#child?.kill('SIGKILL');

@@ -6,12 +6,14 @@ const $ = (id) => document.getElementById(id);
 
 /** Waits for a pause in typing before the preview is asked for. */
 const PREVIEW_PAUSE_MS = 200;
+const FAULT_SHOWN_MS = 10_000;
 const AUTHOR = 'bellwire-author';
 const UNREACHABLE = 'The server cannot be reached.';
 
 /** The alert that a dialog is about. */
 let attended = null;
 let previewTimer = null;
+let faultTimer = null;
 /** The matchers of the last preview, as the API takes them; nothing while they are wrong. */
 let matchers = null;
 /** The server's clock minus this one's, to the second: a silence ends by the server's. */
@@ -29,8 +31,17 @@ export function openSilence(alert) {
 }
 
 export async function takeBack(alert) {
-  const answer = await fetch(`v1/alerts/${alert.fingerprint}/ack`, { method: 'DELETE' });
-  if (!answer.ok) console.error(await reason(answer));
+  const path = `v1/alerts/${alert.fingerprint}/ack`;
+  const answer = await fetch(path, { method: 'DELETE' }).catch(() => null);
+  if (!answer?.ok) showFault(`It was not taken back: ${answer ? await reason(answer) : UNREACHABLE}`);
+}
+
+/** Shows for a while what went wrong where no dialog is open. */
+function showFault(text) {
+  $('fault').textContent = text;
+  $('fault').hidden = false;
+  clearTimeout(faultTimer);
+  faultTimer = setTimeout(() => ($('fault').hidden = true), FAULT_SHOWN_MS);
 }
 
 /** A text between quotes. The syntax of matchers has no other escapes that all its readers know. */

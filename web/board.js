@@ -29,9 +29,15 @@ const SILENT_TURNS_MIN = 4;
 const SILENCE_MIN_MS = 5_000;
 /** Silent for this many heartbeats: the connection may be dead without anybody having noticed. */
 const SILENT_INTERVALS_MAX = 2.5;
+/** A server that is there has answered by then; one that has not much later is asked anew. */
+const ANSWER_MAX_MS = 5_000;
+const ASK_AGAIN_MS = 30_000;
 const RECONNECT_MS = { min: 1_000, max: 30_000 };
 const ANNOUNCE_EVERY_MS = 2_000;
 const FIGURES_EVERY_MS = 5_000;
+
+/** Characters that fit anywhere on the page. */
+const SHORT_MAX = 30;
 
 const $ = (id) => document.getElementById(id);
 const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
@@ -40,6 +46,18 @@ const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** Text that may be cut off on the page: what is cut off is told when it is pointed at. */
+function setLong(element, text) {
+  setText(element, text);
+  const title = text.length > SHORT_MAX ? text : '';
+  if (element.title !== title) element.title = title;
+}
+
+/** What steers how text runs is shown, so that no value looks like another. */
+const visible = (text) =>
+  text.replace(/[\0-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, (c) =>
+    c === '\n' ? '\\n' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** Makes `wanted` the children of the list, and moves none that are in order already. */
 function setChildren(list, wanted) {
@@ -75,33 +93,50 @@ function age(ms) {
   return `${Math.floor(hours / 24)} days`;
 }
 
-const clock = (time) => new Date(time).toLocaleTimeString([], { hour12: false });
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+
+/** The time of today's, the day of others. */
+function when(time) {
+  const isToday = new Date(time).toDateString() === new Date(serverNow()).toDateString();
+  return (isToday ? clock : day).format(time);
+}
 
 // ---------------------------------------------------------------------------- numbers
 
 const digits = new Intl.NumberFormat('en', { maximumSignificantDigits: 4 });
 const fixed = new Intl.NumberFormat('en', { maximumFractionDigits: 1, minimumFractionDigits: 1 });
 
+/** Beyond these a number is written as a power of ten: its digits would fill the page. */
+const PLAIN = { least: 1e-4, most: 1e9 };
+
+function number(value, format = digits) {
+  const size = Math.abs(value);
+  if (size === 0 || (size >= PLAIN.least && size < PLAIN.most)) return format.format(value);
+  return value.toExponential(3).replace(/\.?0*e\+?/, 'e');
+}
+
 const UNITS = [
   ['_bytes_per_second', (v) => `${bytes(v)}/s`],
   ['_bytes', (v) => bytes(v)],
-  ['_celsius', (v) => `${fixed.format(v)} °C`],
-  ['_percent', (v) => `${fixed.format(v)} %`],
-  ['_bar', (v) => `${digits.format(v)} bar`],
-  ['_mm_per_second', (v) => `${digits.format(v)} mm/s`],
-  ['_seconds', (v) => `${digits.format(v)} s`],
+  ['_celsius', (v) => `${number(v, fixed)} °C`],
+  ['_percent', (v) => `${number(v, fixed)} %`],
+  ['_bar', (v) => `${number(v)} bar`],
+  ['_mm_per_second', (v) => `${number(v)} mm/s`],
+  ['_seconds', (v) => `${number(v)} s`],
 ];
 
 function bytes(value) {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const step = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10));
-  return `${digits.format(value / 1024 ** step)} ${units[step]}`;
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  const size = Math.abs(value);
+  const step = size < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(size) / 10));
+  return `${number(value / 1024 ** step)} ${units[step]}`;
 }
 
 function quantity(metric, value) {
   if (typeof value !== 'number') return String(value);
   const unit = UNITS.find(([suffix]) => metric.endsWith(suffix));
-  return unit ? unit[1](value) : digits.format(value);
+  return unit ? unit[1](value) : number(value);
 }
 
 // ---------------------------------------------------------------------------- severities
@@ -207,10 +242,12 @@ function showOrder() {
     if (name === 'firing' || name === 'pending') hiddenCount += entries.length - shown.length;
   }
   for (const [name, count] of Object.entries(counts)) {
-    setText($(`count-${name}`), generation === 0 ? '–' : String(count));
+    // That there are none is known only while something would say so.
+    setText($(`count-${name}`), count > 0 || isLive ? String(count) : '–');
     $(`count-${name}`).parentElement.classList.toggle('none', count === 0);
   }
   const firing = groups.firing.length;
+  mutedCount = groups.muted.length;
   $('quiet').hidden = firing > 0;
   showQuiet();
   $('more-alerts').hidden = hiddenCount === 0;
@@ -219,7 +256,9 @@ function showOrder() {
     $(name).hidden = groups[name].length === 0;
     setText($(`count-${name}`), String(groups[name].length));
   }
-  document.title = firing > 0 ? `(${firing}) Bellwire` : 'Bellwire';
+  // A page in the background has its title alone to say that it is blind.
+  const unknown = isLive ? '' : '?';
+  document.title = firing > 0 || unknown ? `(${firing || ''}${unknown}) Bellwire` : 'Bellwire';
 }
 
 // ---------------------------------------------------------------------------- silence
@@ -227,16 +266,23 @@ function showOrder() {
 /** The server's figures by name; nothing while they are not known. */
 let figures = null;
 let figuresAskedAt = -Infinity;
+/** Alerts that fire and are kept quiet. */
+let mutedCount = 0;
 
 /** That nothing fires is good news only where something could. */
 function quiet() {
   if (generation === 0) return ['unsure', 'Connecting. What is firing is not known yet.'];
   if (!isLive) return ['unsure', 'Not connected. What is firing now is not known.'];
   if (!figures) return ['unsure', 'No alert has come. Whether rules are loaded is not known yet.'];
+  if (figures.get('bellwire_journal_failing')) return ['unsure', 'The server cannot write its journal, so new alerts are not told: its log says why.'];
   const rules = figures.get('bellwire_rules_loaded') ?? 0;
   const of = rules === 1 ? 'one rule' : `${rules} rules`;
   if (rules === 0) return ['unsure', 'No rules are loaded, so only alerts that others post can fire. Give the server some with --rules.'];
-  if ((figures.get('bellwire_rule_series') ?? 0) > 0) return ['quiet', 'Nothing is firing.'];
+  if ((figures.get('bellwire_rule_series') ?? 0) > 0) {
+    const but = mutedCount > 0 ? ' but what is silenced or inhibited' : '';
+    const old = figures.get('bellwire_reload_failing') ? ' The rules are older than their files, which are wrong: the log says where.' : '';
+    return ['quiet', `Nothing is firing${but}.${old}`];
+  }
   if ((figures.get('bellwire_samples_accepted_total') ?? 0) > 0) return ['unsure', `Samples come, but none of late that a rule asks for; ${of} loaded.`];
   return ['unsure', `No samples have come yet; ${of} loaded and waiting for them.`];
 }
@@ -274,11 +320,11 @@ function newAlertRow(alert) {
   const row = clone('alert-row');
   row.dataset.alert = alert.fingerprint;
   row.dataset.severity = look(alert.severity);
-  setText(row.querySelector('.severity'), alert.severity);
+  setLong(row.querySelector('.severity'), alert.severity);
   setText(row.querySelector('.name b'), alert.labels.alertname ?? 'without a name');
   row.querySelector('.labels').append(...ownLabels(alert).map(([name, value]) => {
     const label = document.createElement('li');
-    label.textContent = `${name}=${value}`;
+    setLong(label, `${name}=${visible(value)}`);
     return label;
   }));
   const current = () => alerts.get(alert.fingerprint)?.alert ?? alert;
@@ -303,8 +349,8 @@ function attention({ acknowledged, silenced_by: silences, more_silences: hasMore
 function fillAlertRow(row, alert) {
   setData(row, 'state', alert.state);
   setSign(row, SIGNS[alert.state] ? alert.state : look(alert.severity));
-  setText(row.querySelector('.summary'), alert.annotations.summary ?? '');
-  setText(row.querySelector('.more'), alert.annotations.description ?? '');
+  setLong(row.querySelector('.summary'), alert.annotations.summary ?? '');
+  setLong(row.querySelector('.more'), alert.annotations.description ?? '');
   setText(row.querySelector('.value'), alert.value === undefined ? '' : quantity('', alert.value));
   setText(row.querySelector('.attention'), attention(alert));
   const isRaised = alert.state !== 'pending' && alert.state !== 'resolved';
@@ -371,7 +417,7 @@ function noteTransition(alert, kind, time) {
   const again = kind === 'data_lost' ? `-${time}` : '';
   const id = `${alert.fingerprint}-${alert.active_at}-${kind}${again}`;
   const name = alert.labels.alertname;
-  const where = ownLabels(alert).map(([, value]) => value).join(' · ');
+  const where = ownLabels(alert).map(([, value]) => visible(value)).join(' · ');
   const lasted = kind === 'resolved' && alert.fired_at ? ` after ${age(time - alert.fired_at)}` : '';
   const summary = kind === 'firing' ? (alert.annotations.summary ?? where) : where + lasted;
   addTransition({ id, time, kind, name, severity: alert.severity, summary });
@@ -409,10 +455,11 @@ function newTransitionRow({ id, time, kind, name, severity, summary }) {
   setSign(row, appearance);
   const element = row.querySelector('time');
   element.dateTime = new Date(time).toISOString();
-  setText(element, clock(time));
+  element.title = new Date(time).toLocaleString();
+  setText(element, when(time));
   setText(row.querySelector('b'), name);
   setText(row.querySelector('.verb'), VERBS[kind]);
-  setText(row.querySelector('.summary'), summary);
+  setLong(row.querySelector('.summary'), summary);
   return row;
 }
 
@@ -436,7 +483,7 @@ function onSample(metricName, key, sample) {
   }
   let series = metric.series.get(key);
   if (!series) {
-    const text = Object.values(sample.labels).join(' · ') || metricName;
+    const text = Object.values(sample.labels).map(visible).join(' · ') || metricName;
     const searchable = `${metricName} ${key}`.toLowerCase();
     series = { key, text, searchable, values: [], row: null, isStale: true, everyMs: null, cameAt: null };
     metric.series.set(key, series);
@@ -493,7 +540,7 @@ function showLists() {
 
 function newMetricCard(metric) {
   const card = clone('metric-card');
-  setText(card.querySelector('.metric-name'), metric.name);
+  setLong(card.querySelector('.metric-name'), metric.name);
   card.addEventListener('toggle', () => showRows(metric));
   card.querySelector('.show-all').addEventListener('click', () => {
     metric.showsAll = true;
@@ -584,7 +631,7 @@ function showMetric({ name, card, found, silentCount }) {
   values.sort((a, b) => a - b);
   const [least, median, most] = [values[0], values[values.length >> 1], values[values.length - 1]];
   setText(card.querySelector('.metric-value'), values.length > 0 ? quantity(name, median) : '');
-  const bound = (value) => (name.includes('_bytes') ? quantity(name, value) : digits.format(value));
+  const bound = (value) => (name.includes('_bytes') ? quantity(name, value) : number(value));
   setText(card.querySelector('.least'), values.length > 0 ? bound(least) : '');
   setText(card.querySelector('.most'), values.length > 0 ? bound(most) : '');
   drawDots(canvas, values);
@@ -695,7 +742,10 @@ let isLive = false;
 let failures = 0;
 let gapCount = 0;
 let lastEventAt = null;
-let silenceMaxMs = Infinity;
+/** When the server was last heard of, or asked for a stream. */
+let heardAt = -Infinity;
+let isAsking = false;
+let silenceMaxMs = 60_000;
 let reopening = null;
 
 const STATES = { connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting' };
@@ -712,6 +762,8 @@ function setState(state) {
 function open() {
   clearTimeout(reopening);
   reopening = null;
+  heardAt = performance.now();
+  isAsking = true;
   source?.close();
   const parameters = new URLSearchParams(TOPICS.map((topic) => ['topic', topic]));
   if (cursor) parameters.set('after', cursor);
@@ -727,11 +779,13 @@ function open() {
 
 function onOpen() {
   generation += 1;
-  lastEventAt = performance.now();
+  lastEventAt = heardAt = performance.now();
+  isAsking = false;
 }
 
 /** The browser reconnects by itself after a broken connection, but not after an error status. */
 function onError() {
+  heardAt = performance.now();
   setState(generation === 0 ? 'connecting' : 'reconnecting');
   if (source.readyState !== EventSource.CLOSED || reopening) return;
   const bound = Math.min(RECONNECT_MS.max, RECONNECT_MS.min * 2 ** failures);
@@ -740,7 +794,7 @@ function onError() {
 }
 
 function note(event) {
-  lastEventAt = performance.now();
+  lastEventAt = heardAt = performance.now();
   if (event.lastEventId) cursor = event.lastEventId;
 }
 
@@ -799,10 +853,14 @@ function showLastEvent() {
   setText($('last-event'), `last event ${age(performance.now() - lastEventAt)} ago`);
 }
 
-/** Heartbeats are comments, which an EventSource hides: after long silence only trying tells. */
+/**
+ * Heartbeats are comments, which an EventSource hides: after long silence only asking tells. Who
+ * is asked may be silent, too, for as long as the network likes: then nothing is known.
+ */
 function checkSilence() {
-  if (!isLive || lastEventAt === null) return;
-  if (performance.now() - lastEventAt > silenceMaxMs) open();
+  const silentMs = performance.now() - heardAt;
+  if (isLive && isAsking && silentMs > ANSWER_MAX_MS) setState('reconnecting');
+  if (!reopening && silentMs > (isAsking ? ASK_AGAIN_MS : silenceMaxMs)) open();
 }
 
 // ---------------------------------------------------------------------------- start
@@ -814,7 +872,7 @@ $('search').addEventListener('input', () => {
 });
 
 document.addEventListener('keydown', (event) => {
-  const isTyping = event.target instanceof HTMLInputElement;
+  const isTyping = event.target.closest('input, textarea, select');
   if (event.key === '/' && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();
     $('search').focus();

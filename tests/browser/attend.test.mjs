@@ -1,42 +1,15 @@
 // What people do with alerts on the page: acknowledge, take back, silence with a preview.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { chromium } from 'playwright-core';
-import { Server } from '../server.mjs';
-import { BINARY, CHROMIUM, CHROMIUM_FLAGS, PATIENCE_MS } from './setting.mjs';
+import { openPage, shoot } from './page.mjs';
+import { PATIENCE_MS } from './setting.mjs';
 
 const ALERTS = [
   { labels: { alertname: 'BoilerHot', site: 'oslo', severity: 'critical' }, annotations: { summary: 'Boiler at 93 °C' } },
   { labels: { alertname: 'DoorOpen', site: 'oslo', severity: 'warning' }, annotations: {} },
   { labels: { alertname: 'DoorOpen', site: 'rome', severity: 'warning' }, annotations: {} },
 ];
-
-/** A page that shows these alerts, and what goes wrong on it. */
-async function openPage(t, alerts) {
-  const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
-  const server = new Server(BINARY, 'serve', join(data, 'journal'));
-  await server.start();
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
-  t.after(async () => {
-    await browser.close();
-    await server.end('SIGKILL');
-    await rm(data, { recursive: true, force: true });
-  });
-  const headers = { 'content-type': 'application/json' };
-  const posted = await fetch(`${server.url}/api/v2/alerts`, { method: 'POST', headers, body: JSON.stringify(alerts) });
-  assert.equal(posted.status, 200);
-
-  const page = await browser.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  const faults = [];
-  page.on('pageerror', (error) => faults.push(error.message));
-  await page.goto(server.url);
-  return { server, page, faults };
-}
 
 test('alerts are acknowledged and silenced on the page', { timeout: 5 * PATIENCE_MS }, async (t) => {
   const { server, page, faults } = await openPage(t, ALERTS);
@@ -96,8 +69,26 @@ test('a silence is of the alert that the dialog shows, whatever its labels are',
   assert.deepEqual(faults, []);
 });
 
-/** For people to look at, where they say where to put it. */
-async function shoot(page, name) {
-  const folder = process.env.SCREENSHOTS;
-  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
-}
+test('matchers are typed as they are, and what is not taken back is told', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const { server, page, faults } = await openPage(t, ALERTS);
+  const boiler = page.locator('.alert', { hasText: 'BoilerHot' });
+  const dialog = page.getByRole('dialog');
+  await boiler.getByRole('button', { name: 'Silence' }).click();
+  await dialog.getByLabel('Matching').fill('');
+  await dialog.getByLabel('Matching').pressSequentially('{site=~"/os.*"}');
+  assert.equal(await dialog.getByLabel('Matching').inputValue(), '{site=~"/os.*"}');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('/');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'search');
+
+  await boiler.getByRole('button', { name: 'Acknowledge' }).click();
+  await dialog.getByLabel('Who').fill('ada');
+  await dialog.getByRole('button', { name: 'Acknowledge' }).click();
+  const takeBack = boiler.getByRole('button', { name: 'Take back' });
+  await takeBack.waitFor();
+  await server.end('SIGKILL');
+  await takeBack.click();
+  await page.getByRole('alert').filter({ hasText: 'It was not taken back: The server cannot be reached.' }).waitFor();
+  await shoot(page, 'not-taken-back');
+  assert.deepEqual(faults, []);
+});

@@ -20,7 +20,7 @@ groups:
 `;
 
 /** A test with a server, with or without rules, and a page that is not opened yet. */
-function proves(name, rules, body) {
+function proves(name, rules, body, more = []) {
   test(name, { timeout: 5 * PATIENCE_MS }, async (t) => {
     const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
     const closings = [() => rm(data, { recursive: true, force: true })];
@@ -28,7 +28,7 @@ function proves(name, rules, body) {
       for (const close of closings.reverse()) await close();
     });
     await writeFile(join(data, 'rules.yml'), rules);
-    const flags = rules ? ['--rules', join(data, 'rules.yml')] : [];
+    const flags = [...more, ...(rules ? ['--rules', join(data, 'rules.yml')] : [])];
     const server = new Server(BINARY, 'serve', join(data, 'journal'), flags);
     process.on('exit', () => server.kill());
     closings.push(() => server.end('SIGKILL'));
@@ -39,10 +39,13 @@ function proves(name, rules, body) {
     page.setDefaultTimeout(PATIENCE_MS);
     const faults = [];
     page.on('pageerror', (error) => faults.push(error.message));
-    await body({ server, page, atEnd: (close) => closings.push(close) });
+    await body({ server, page, data, atEnd: (close) => closings.push(close) });
     assert.deepEqual(faults, []);
   });
 }
+
+/** How many fire, as the page's head has it. */
+const counts = (page) => page.locator('.counts b').allTextContents();
 
 const says = (page, state, text) => page.locator(`#quiet[data-state="${state}"]`, { hasText: text }).waitFor();
 
@@ -76,10 +79,44 @@ proves('with rules it is good news once they have seen data, and only while the 
   assert.ok(await page.locator('#quiet').isHidden());
   await send(server, 'boiler_temperature_celsius', 80);
   await says(page, 'quiet', 'Nothing is firing.');
+  assert.deepEqual(await counts(page), ['0', '0', '0']);
   await server.end('SIGKILL');
   await says(page, 'unsure', 'Not connected');
+  assert.deepEqual(await counts(page), ['–', '–', '–']);
+  assert.equal(await page.title(), '(?) Bellwire');
   await shoot(page, 'not-connected');
 });
+
+proves('what is silenced, and what the server cannot do, is part of the news', RULES, async ({ server, page, data }) => {
+  await page.goto(server.url);
+  await send(server, 'boiler_temperature_celsius', 95);
+  await page.locator('.alert[data-state="firing"]', { hasText: 'BoilerHot' }).waitFor();
+  const silence = {
+    matchers: [{ name: 'alertname', value: 'BoilerHot', isRegex: false, isEqual: true }],
+    startsAt: new Date().toISOString(), endsAt: new Date(Date.now() + 3_600_000).toISOString(),
+    createdBy: 'ada', comment: 'maintenance',
+  };
+  const post = (path, body) => fetch(`${server.url}/${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  assert.equal((await post('api/v2/silences', JSON.stringify(silence))).status, 200);
+  await says(page, 'quiet', 'Nothing is firing but what is silenced or inhibited.');
+
+  await writeFile(join(data, 'rules.yml'), 'groups: what?');
+  assert.equal((await post('-/reload', '')).status, 422);
+  await says(page, 'quiet', 'The rules are older than their files, which are wrong');
+
+  await rm(join(data, 'journal'), { recursive: true });
+  await says(page, 'unsure', 'The server cannot write its journal, so new alerts are not told');
+});
+
+proves('a server that is there and says nothing is as good as away', RULES, async ({ server, page }) => {
+  await page.goto(server.url);
+  await send(server, 'boiler_temperature_celsius', 80);
+  await says(page, 'quiet', 'Nothing is firing.');
+  server.signal('SIGSTOP');
+  await says(page, 'unsure', 'Not connected');
+  server.signal('SIGCONT');
+  await says(page, 'quiet', 'Nothing is firing.');
+}, ['--heartbeat-interval', '1s']);
 
 proves('without its stream, or what says what is loaded, the page claims nothing', RULES, async ({ server, page }) => {
   await send(server, 'boiler_temperature_celsius', 80);
