@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{process, setup};
 
 /// The profile of the build, and its folder below `target`: it leaves those of tests alone.
 const PROFILE: &str = "demo";
@@ -24,6 +24,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Builds the binary, and becomes `bellwire demo`, so that signals reach it directly.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    setup::c_compiler()?;
     let binary = workspace.target.join(PROFILE).join("bellwire");
     if !binary.exists() {
         let cores = available_parallelism().map_or(1, |cores| cores.get() as u64);

@@ -19,7 +19,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
 
@@ -34,6 +34,9 @@ cargo xtask <command>
   fuzz     run each fuzz target for a few seconds
   audit    check licences and sources of all dependencies against deny.toml
 ";
+
+/// What there is, as [`USAGE`] lists it.
+const COMMANDS: &[&str] = &["test", "demo", "compare", "layers", "tidy", "fuzz", "audit"];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -50,8 +53,9 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         print!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
     }
+    ensure!(COMMANDS.contains(&command), "there is no command `{command}`\n\n{USAGE}");
     if !matches!(command, "demo" | "compare") && !arguments.is_empty() {
-        bail!("`{command}` takes no arguments");
+        bail!("`{command}` takes no arguments\n\n{USAGE}");
     }
     let workspace = Workspace::read()?;
     match command {
@@ -61,8 +65,26 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "layers" => layers::run(&workspace)?,
         "tidy" => tidy::run(&workspace)?,
         "fuzz" => fuzz::run(&workspace, || {})?,
-        "audit" => audit::run(&workspace)?,
-        other => bail!("no command `{other}`\n\n{USAGE}"),
+        _ => audit::run(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_wrongly_is_told_with_what_there_is() {
+        for (command, arguments, reason) in [
+            ("tset", &[][..], "there is no command `tset`"),
+            ("tset", &["hub".to_owned()], "there is no command `tset`"),
+            ("tidy", &["hub".to_owned()], "`tidy` takes no arguments"),
+        ] {
+            let error = run(command, arguments).unwrap_err().to_string();
+            assert!(error.starts_with(reason) && error.ends_with(USAGE), "{error}");
+        }
+        let listed = USAGE.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+        assert_eq!(listed.collect::<Vec<_>>(), COMMANDS);
+    }
 }

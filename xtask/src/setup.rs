@@ -46,10 +46,7 @@ const BROWSERS: &[&str] =
 
 /// Checks for the tools that nobody can run the tests without.
 pub(crate) fn tools() -> Result<()> {
-    ensure!(
-        process::find_on_path(&["cc", "gcc", "clang"]).is_some(),
-        "no C compiler found; the embedded database is built from C. Install gcc or clang"
-    );
+    c_compiler()?;
     if process::find_on_path(CPP_COMPILERS).is_none() {
         install_packages(&["g++"]).context(
             "no C++ compiler found and none could be installed; the fuzzer's runtime is built \
@@ -74,10 +71,21 @@ pub(crate) fn tools() -> Result<()> {
     Ok(())
 }
 
+/// Checks for what the binary cannot be built without.
+pub(crate) fn c_compiler() -> Result<()> {
+    ensure!(
+        std::env::var_os("CC").is_some()
+            || process::find_on_path(&["cc", "gcc", "clang"]).is_some(),
+        "no C compiler found; the embedded database is built from C. Install gcc or clang"
+    );
+    Ok(())
+}
+
 /// A Chromium: the one of `CHROMIUM_BIN`, of the `PATH`, or freshly installed.
 pub(crate) fn browser() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("CHROMIUM_BIN") {
-        return Ok(path.into());
+    if let Some(path) = std::env::var_os("CHROMIUM_BIN").map(PathBuf::from) {
+        ensure!(path.is_file(), "CHROMIUM_BIN names {}, which is no program", path.display());
+        return Ok(path);
     }
     if let Some(path) = process::find_on_path(BROWSERS) {
         println!("   browser: {}", path.display());
@@ -172,6 +180,12 @@ pub(crate) fn npm_packages(folder: &Path) -> Result<()> {
             .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
             .current_dir(folder),
     )
+    .with_context(|| not_fetched("the npm packages that tests need"))
+}
+
+/// What to look at where something comes from the network, and did not.
+fn not_fetched(what: &str) -> String {
+    format!("{what} were not fetched; this needs the network once, later runs do not")
 }
 
 /// The Python of a virtual environment with the packages of `requirements`, made anew where they have
@@ -183,14 +197,13 @@ pub(crate) fn python(folder: &Path, requirements: &Path) -> Result<PathBuf> {
     if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
     }
-    let make = || {
-        process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
-        let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"];
-        process::run(Command::new(&python).args(install).arg(requirements))
-    };
+    let make = || process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder));
     make()
         .or_else(|_| install_packages(&["python3-venv"]).and_then(|()| make()))
         .context("no Python with `venv` found and none could be installed: install python3-venv")?;
+    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"];
+    process::run(Command::new(&python).args(install).arg(requirements))
+        .with_context(|| not_fetched("the Python packages that tests need"))?;
     fs::write(&installed, wanted)?;
     Ok(python)
 }
