@@ -176,6 +176,7 @@ fn remedy(path: &Path, source: &Cause) -> String {
         ErrorKind::PermissionDenied => {
             format!(": this user may not read and write there; let them (`chown`), or {OTHER}")
         }
+        ErrorKind::NotFound => format!(": there is none; {OTHER}"),
         ErrorKind::ReadOnlyFilesystem => format!(": nothing can be written there; {OTHER}"),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             format!(": its disk is full; make room, or {OTHER}")
@@ -248,6 +249,7 @@ mod tests {
             (file.join("below"), io::ErrorKind::NotADirectory, "/file is no directory; "),
             (link.join("below"), io::ErrorKind::AlreadyExists, "/link is a link to nothing; "),
             (free.clone(), io::ErrorKind::PermissionDenied, "this user may not "),
+            (free.clone(), io::ErrorKind::NotFound, "there is none; "),
             (free.clone(), io::ErrorKind::ReadOnlyFilesystem, "nothing can be written "),
             (free.clone(), io::ErrorKind::StorageFull, "its disk is full; make room, "),
             (free.clone(), io::ErrorKind::InvalidFilename, ""),

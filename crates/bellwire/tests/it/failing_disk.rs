@@ -22,6 +22,8 @@ const PUBLISHED_PER_ROUND: usize = 12;
 const SILENCED_PER_ROUND: usize = 2;
 /// Calls of each kind that fail in turn while a server starts.
 const FAILING_STARTS: u64 = 10;
+/// Writes of a first start, each of which fails in turn.
+const FIRST_WRITES: u64 = 12;
 const UNTIL_HEALED: u64 = 1_000_000;
 const SLOW_MS: u64 = 2_000;
 const TRIES_MAX: usize = 5_000;
@@ -345,5 +347,27 @@ fn a_start_whose_disk_fails_at_any_call_leaves_a_journal_that_the_next_one_opens
             trial.restart();
             trial.check_after_kill();
         }
+    }
+}
+
+#[test]
+fn a_first_start_on_a_disk_that_is_full_leaves_nothing_in_the_way_of_the_next() {
+    let Some(disk) = FailingDisk::load() else {
+        println!("SKIPPED: failing disks need Linux and a C compiler, `cc`");
+        return;
+    };
+    let errno = Errno::NOSPC.raw_os_error();
+    for skip in 0..FIRST_WRITES {
+        disk.fail(Fault { kind: "write", skip, count: UNTIL_HEALED, errno, sleep_ms: 0 });
+        // It listens where it needs fewer writes than that.
+        let mut process = serve(&disk, "sync");
+        process.line_or_end();
+        process.kill();
+        disk.heal();
+        let mut process = serve(&disk, "sync");
+        let line = process.line_or_end();
+        assert!(line.is_some(), "{skip} writes went well\n{}", process.errors());
+        process.kill();
+        std::fs::remove_dir_all(disk.data()).expect("removed");
     }
 }

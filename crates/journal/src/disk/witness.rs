@@ -179,14 +179,19 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// Writes it and syncs it.
+    /// Writes it and syncs it. A new one gets its name once it is whole: half of one, on a disk
+    /// that is full, would be taken for one that was damaged.
     pub(super) fn begin(directory: &Path, testimony: Testimony) -> Result<Self, Error> {
         let path = directory.join(FILE);
         let begin = || {
+            let draft = if path.exists() { path.clone() } else { beside(&path, ".new") };
             let mut options = OpenOptions::new();
-            let file = options.create(true).truncate(false).write(true).open(&path)?;
+            let file = options.create(true).truncate(false).write(true).open(&draft)?;
             file.write_all_at(&testimony.to_bytes(), 0)?;
             file.sync_all()?;
+            if draft != path {
+                fs::rename(&draft, &path)?;
+            }
             // The name has to last as well.
             File::open(directory)?.sync_all()?;
             Ok(file)
