@@ -1,6 +1,7 @@
 //! Finding and reading rule files.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use bellwire_model::limits::RULE_FILE_BYTES_MAX;
 use bellwire_rules::{LoadError, RuleFile, RuleMode, RuleSet};
@@ -41,7 +42,7 @@ pub enum RuleFilesError {
         path: String,
     },
     /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}{}", path.display(), remedy(path, source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -51,6 +52,17 @@ pub enum RuleFilesError {
     /// Rules that are wrong or not supported.
     #[error("{}", listed(.0))]
     Rules(Vec<LoadError>),
+}
+
+/// What to do where a file cannot be read.
+fn remedy(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::IsADirectory => {
+            format!(": it is a folder; `{}` are the files in it", path.join("*.yml").display())
+        }
+        io::ErrorKind::InvalidData => ": rule files are UTF-8".to_owned(),
+        _ => String::new(),
+    }
 }
 
 fn listed(errors: &[LoadError]) -> String {

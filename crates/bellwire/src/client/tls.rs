@@ -80,8 +80,10 @@ impl Refused {
 /// What is wrong with a certificate, and what to do.
 fn of_certificate(fault: &CertificateError) -> &'static str {
     match fault {
-        // The latter is signed by another authority with a name that is trusted.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+        // The others are signed by another authority with a name that is trusted.
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "its certificate is not trusted here; `--ca FILE` names whom to trust"
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

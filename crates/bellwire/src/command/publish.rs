@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::client::{Server, ServerFlag};
+use crate::client::{Connection, Server, ServerFlag};
 use crate::output;
 
 /// What `publish` takes.
@@ -85,11 +85,18 @@ async fn one(server: &Server, arguments: Arguments) -> Result<()> {
             request = request.header(name, value);
         }
     }
-    let answer = server.connect().await?.ask(request, body).await;
+    let answer = connect(server).await?.ask(request, body).await;
     let answer = answer.with_context(|| format!("cannot publish to `{}`", arguments.topic))?;
     let published: Published =
         serde_json::from_slice(&answer).context("the server's answer is not understood")?;
     print_cursor(published.cursor.as_deref())
+}
+
+/// Nothing is tried again: it is said what to do.
+async fn connect(server: &Server) -> Result<Connection> {
+    const HINT: &str = "nothing was published: `bellwire serve` starts a server, `--server` names \
+                        another";
+    server.connect().await.context(HINT)
 }
 
 /// Refuses JSON that is broken. Where nothing says what the body is, what begins as an object or an

@@ -301,3 +301,24 @@ fn errors_are_told_in_the_order_of_the_file() {
         assert!(places.len() >= 3 && places.is_sorted(), "{output}");
     }
 }
+
+#[test]
+fn what_is_no_rule_file_is_told_with_what_to_do() {
+    let folder = folder(&[("empty.yml", ""), ("comment.yml", "# to come\n"), ("good.yml", GOOD)]);
+    std::fs::create_dir(folder.path().join("rules")).expect("made");
+    std::fs::write(folder.path().join("utf-16.yml"), b"\xff\xfeg\0").expect("written");
+
+    let (code, output, _) = check(folder.path(), &["empty.yml", "comment.yml", "good.yml"]);
+    assert_eq!(code, Some(0), "{output}");
+    let warnings: Vec<_> = output.lines().filter(|line| line.starts_with("warning")).collect();
+    assert_eq!(warnings, ["warning comment.yml has no rules", "warning empty.yml has no rules"]);
+
+    for (argument, expected) in [
+        ("rules", "cannot read rules: it is a folder; `rules/*.yml` are the files in it: "),
+        ("utf-16.yml", "cannot read utf-16.yml: rule files are UTF-8: "),
+    ] {
+        let (code, output, _) = check(folder.path(), &[argument]);
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains(expected), "{output}");
+    }
+}

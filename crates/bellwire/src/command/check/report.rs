@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use bellwire_model::RuleName;
-use bellwire_rules::{Cost, LoadError, Rule, RuleMode};
+use bellwire_rules::{Cost, LoadError, Rule, RuleFile, RuleMode};
 use bellwire_server::config::Engine;
 use bellwire_server::{
     AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, RuleFileText, RuleFilesError,
@@ -242,6 +242,13 @@ impl Report {
     pub(super) fn add_rules(&mut self, files: &[RuleFileText], mode: RuleMode) {
         let files: Vec<_> = files.iter().map(RuleFileText::as_file).collect();
         let (set, errors) = bellwire_rules::inspect(&files, mode);
+        for RuleFile { name, .. } in &files {
+            let has_rules =
+                set.groups().iter().any(|group| *group.file == **name && !group.rules.is_empty());
+            if !has_rules && errors.iter().all(|error| *error.file != **name) {
+                self.warnings.push(format!("{name} has no rules"));
+            }
+        }
         let fine = set.groups().iter().flat_map(|group| &group.rules);
         self.rules.extend(fine.map(RuleReport::fine));
         let mut refused: Option<&RuleName> = None;

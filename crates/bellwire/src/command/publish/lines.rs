@@ -79,7 +79,7 @@ pub(super) async fn publish(server: &Server, envelope: &Envelope) -> Result<()> 
     let (sender, mut lines) = mpsc::channel(LINES_READ_AHEAD_MAX);
     // Reading blocks, and so has a thread of its own.
     std::thread::spawn(move || read_lines(&sender));
-    let mut connection = server.connect().await?;
+    let mut connection = super::connect(server).await?;
     let mut broken = Ok(());
     while let Some(line) = lines.recv().await {
         let mut numbers = Vec::new();
