@@ -172,3 +172,21 @@ fn rules_that_are_older_than_their_files_are_told_until_they_no_longer_are() {
     server.wait_for_figure("bellwire_reload_failing", 0);
     assert_eq!(ready(&server), "ready\n");
 }
+
+#[test]
+fn a_choice_of_logs_that_is_none_hides_nothing() {
+    for (value, expected) in
+        [("", None), ("h2=loud", Some("BELLWIRE_LOG is passed over: `h2=loud`"))]
+    {
+        let data = tempfile::tempdir().expect("a folder");
+        let data = data.path().to_str().expect("UTF-8");
+        let mut command = bellwire(&["serve", "--listen", "0", "--data", data]);
+        command.env("BELLWIRE_LOG", value);
+        let mut process = Process::spawn(command);
+        process.line();
+        process.wait_for_error("The journal is open.");
+        let told = process.errors().contains("BELLWIRE_LOG");
+        assert_eq!(told, expected.is_some(), "{}", process.errors());
+        assert!(process.errors().contains(expected.unwrap_or_default()));
+    }
+}

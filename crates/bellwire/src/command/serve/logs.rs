@@ -13,8 +13,15 @@ const DEFAULT: &str = "info,h2=error,hyper=error";
 
 /// Logs from now on: what the environment says, or the default.
 pub(in crate::command) fn start() {
-    let directives = VARIABLES.iter().find_map(|name| std::env::var(name).ok());
-    let filter = EnvFilter::new(directives.as_deref().unwrap_or(DEFAULT));
+    let chosen = |name| Some((name, std::env::var(name).ok().filter(|text| !text.is_empty())?));
+    let chosen = VARIABLES.into_iter().find_map(chosen);
+    let parsed = chosen.as_ref().map(|(_, text)| EnvFilter::try_new(text));
+    // What is half understood would hide what nobody meant to.
+    let (filter, wrong) = match parsed {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new(DEFAULT), Some(error)),
+        None => (EnvFilter::new(DEFAULT), None),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
@@ -22,4 +29,7 @@ pub(in crate::command) fn start() {
         // It would be told on standard error, where nothing can be told, and that panics.
         .log_internal_errors(false)
         .init();
+    if let (Some((name, text)), Some(error)) = (chosen, wrong) {
+        tracing::warn!(%error, "{name} is passed over: `{text}` is not of the form `info,h2=error`.");
+    }
 }
