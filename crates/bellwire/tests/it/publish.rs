@@ -1,6 +1,6 @@
 //! `bellwire publish`.
 
-use crate::harness::{Authority, Process, Server, bellwire, get};
+use crate::harness::{Authority, Port, Process, Server, bellwire, get};
 
 fn publish(server: &Server, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
     let url = server.url();
@@ -136,9 +136,8 @@ fn a_refusal_says_why() {
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    drop(taken);
+    let nobody = Port::new();
+    let address = nobody.address();
     let mut command = bellwire(&["publish", "a", "1"]);
     command.env("BELLWIRE_SERVER", format!("http://{address}"));
     let (code, _, errors) = Process::spawn(command).finish();
