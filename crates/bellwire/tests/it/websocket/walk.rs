@@ -1,7 +1,7 @@
 //! A client that subscribes, unsubscribes and comes back at random while others publish: whatever
 //! it follows it gets from the first event on, in order, none of them lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,8 +81,18 @@ struct Walk {
     coming: BTreeMap<u64, Vec<&'static str>>,
     /// Of each topic that is followed: up to which number all have come.
     newest: BTreeMap<String, u64>,
-    /// The newest cursor of what is ready, and what had come by then.
-    resume: (Value, BTreeMap<String, u64>),
+    /// Topics of which a subscription may have brought more than the connection's own stream, and
+    /// was taken back: what came of them may come once more.
+    ahead: BTreeSet<String>,
+    resume: Resume,
+}
+
+/// The newest cursor of what is ready, and what had come by then.
+#[derive(Clone, Debug)]
+struct Resume {
+    cursor: Value,
+    newest: BTreeMap<String, u64>,
+    ahead: BTreeSet<String>,
 }
 
 fn offset(cursor: &Value) -> Offset {
@@ -109,7 +119,12 @@ impl Walk {
             ready: Vec::new(),
             coming: BTreeMap::new(),
             newest: BTreeMap::new(),
-            resume: (ready["cursor"].clone(), BTreeMap::new()),
+            ahead: BTreeSet::new(),
+            resume: Resume {
+                cursor: ready["cursor"].clone(),
+                newest: BTreeMap::new(),
+                ahead: BTreeSet::new(),
+            },
         }
     }
 
@@ -160,6 +175,10 @@ impl Walk {
         self.socket.ask(&ask);
         let reply = self.take_until_reply(&json!(self.next_id));
         assert_eq!(reply, json!({ "reply": self.next_id }), "{gone}");
+        if self.coming.values().flatten().any(|filter| *filter == gone) {
+            let brought = self.newest.keys().filter(|topic| passes([&gone], topic));
+            self.ahead.extend(brought.cloned());
+        }
         self.ready.retain(|filter| *filter != gone);
         for filters in self.coming.values_mut() {
             filters.retain(|filter| *filter != gone);
@@ -172,17 +191,18 @@ impl Walk {
         let followed: Vec<_> =
             self.ready.iter().chain(self.coming.values().flatten()).copied().collect();
         self.newest.retain(|topic, _| passes(&followed, topic));
-        self.resume.1.retain(|topic, _| passes(&self.ready, topic));
+        self.ahead.retain(|topic| passes(&followed, topic));
+        self.resume.newest.retain(|topic, _| passes(&self.ready, topic));
     }
 
     /// On another connection, where what is ready goes on and the rest begins anew.
     fn come_back(&mut self) {
-        let (cursor, newest) = self.resume.clone();
+        let Resume { cursor, newest, ahead } = self.resume.clone();
         let mut query = vec![format!("after={}", cursor.as_str().expect("a cursor"))];
         query.extend(self.ready.iter().map(|filter| format!("topic={filter}")));
         let spoken = Spoken::BOTH[self.random.below(2) as usize];
         self.socket = WebSocket::open_as(self.address, &query.join("&"), spoken);
-        self.newest = newest;
+        (self.newest, self.ahead) = (newest, ahead);
         for (_, filters) in std::mem::take(&mut self.coming) {
             self.begin_subscription(filters);
         }
@@ -213,7 +233,7 @@ impl Walk {
                 }
             }
             let cursor = &item["cursor"];
-            assert!(offset(cursor) >= offset(&self.resume.0), "{item} after {:?}", self.resume);
+            assert!(offset(cursor) >= offset(&self.resume.cursor), "{item}, {:?}", self.resume);
             return self.resume_from(cursor);
         }
         let topic = item["topic"].as_str().unwrap_or_else(|| panic!("unexpected: {item}"));
@@ -222,14 +242,18 @@ impl Walk {
         if passes(self.coming.values().flatten(), topic) {
             assert!(number <= *newest + 1, "{topic} {number} after {newest}");
             *newest = number.max(*newest);
+        } else if self.ahead.contains(topic) && number <= *newest {
+            assert!(passes(&self.ready, topic), "{topic} is not followed");
         } else {
             assert!(passes(&self.ready, topic), "{topic} is not followed");
+            self.ahead.remove(topic);
             assert_eq!(number, *newest + 1, "{topic}: {:?}, {:?}", self.ready, self.coming);
             *newest = number;
         }
         if self.coming.is_empty() {
             let cursor = &item["cursor"];
-            assert!(offset(cursor) > offset(&self.resume.0), "{topic} {cursor} {:?}", self.resume);
+            let before = &self.resume.cursor;
+            assert!(offset(cursor) > offset(before), "{topic} {cursor} {:?}", self.resume);
             self.resume_from(cursor);
         }
     }
@@ -237,8 +261,12 @@ impl Walk {
     fn resume_from(&mut self, cursor: &Value) {
         let ready = &self.ready;
         let newest = self.newest.iter().filter(|(topic, _)| passes(ready, topic));
-        let newest = newest.map(|(topic, number)| (topic.clone(), *number)).collect();
-        self.resume = (cursor.clone(), newest);
+        let newest: BTreeMap<String, u64> =
+            newest.map(|(topic, number)| (topic.clone(), *number)).collect();
+        // So may those be that are on their way still.
+        let coming = newest.keys().filter(|topic| passes(self.coming.values().flatten(), topic));
+        let ahead = self.ahead.iter().chain(coming).cloned().collect();
+        self.resume = Resume { cursor: cursor.clone(), newest, ahead };
     }
 
     /// Takes all that is missing of what was published.
