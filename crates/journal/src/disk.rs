@@ -139,12 +139,11 @@ impl Journal for DiskJournal {
     }
 
     fn bounds(&self) -> Bounds {
-        let index = self.index.read();
-        Bounds { trimmed: index.topics.trimmed_any(), tail: index.tail }
+        self.index.bounds()
     }
 
     fn trimmed(&self, filters: &FilterSet) -> Offset {
-        self.index.read().topics.trimmed(filters)
+        self.index.trimmed(filters)
     }
 
     fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {

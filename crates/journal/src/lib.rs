@@ -39,6 +39,7 @@ mod records;
 mod retention;
 mod steps;
 mod topics;
+mod trims;
 mod writer;
 
 use std::fmt;

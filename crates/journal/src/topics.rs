@@ -8,6 +8,7 @@ use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
 
 use crate::retention::RuleIndex;
+use crate::trims::{Search, Trims};
 use crate::{Append, TopicFigures};
 
 /// Stands for a topic within one journal: small, and faster to compare than the name.
@@ -76,6 +77,9 @@ impl Removed {
     }
 }
 
+/// What every topic with an event is.
+const KNOWN: &str = "a topic is taken in before its first event";
+
 /// All topics of a journal.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
@@ -83,10 +87,10 @@ pub(crate) struct Topics {
     /// The same, sorted, for listings.
     names: BTreeMap<Topic, TopicId>,
     states: FxHashMap<TopicId, TopicState>,
-    /// Topics by the newest event removed: an offset belongs to one topic only.
-    by_trimmed: BTreeMap<Offset, TopicId>,
-    /// The newest event of any topic that was forgotten.
-    forgotten: Offset,
+    /// What was removed of each.
+    trims: Trims,
+    /// Topics without events, by the newest one that was removed.
+    emptied: BTreeMap<Offset, TopicId>,
     /// Above every id in use.
     next: u32,
 }
@@ -94,7 +98,7 @@ pub(crate) struct Topics {
 impl Topics {
     /// No topics; those forgotten earlier had events up to `forgotten`.
     pub(crate) fn new(forgotten: Offset) -> Self {
-        Self { forgotten, ..Self::default() }
+        Self { trims: Trims::new(forgotten), ..Self::default() }
     }
 
     /// How many there are.
@@ -128,7 +132,8 @@ impl Topics {
         self.ids.insert(state.topic.clone(), id);
         self.names.insert(state.topic.clone(), id);
         if state.trimmed > Offset::ZERO {
-            self.by_trimmed.insert(state.trimmed, id);
+            self.trims.note(id, (Offset::ZERO, state.trimmed));
+            self.emptied.insert(state.trimmed, id);
         }
         self.states.insert(id, state);
     }
@@ -141,7 +146,10 @@ impl Topics {
         bytes: u64,
         last: Offset,
     ) -> Option<RuleIndex> {
-        let state = self.state_mut(id);
+        let state = self.states.get_mut(&id).expect(KNOWN);
+        if state.events == 0 && events > 0 && state.trimmed > Offset::ZERO {
+            self.emptied.remove(&state.trimmed);
+        }
         state.events += events;
         state.bytes += bytes;
         state.last = state.last.max(last);
@@ -150,47 +158,48 @@ impl Topics {
 
     /// Counts removed events out.
     pub(crate) fn remove(&mut self, id: TopicId, removed: Removed) {
-        let state = self.state_mut(id);
+        let state = self.states.get_mut(&id).expect(KNOWN);
         // A damaged event may have more bytes than were counted in.
         state.events = state.events.saturating_sub(removed.events);
         state.bytes = state.bytes.saturating_sub(removed.bytes);
-        if removed.newest > state.trimmed {
-            let before = std::mem::replace(&mut state.trimmed, removed.newest);
-            self.by_trimmed.remove(&before);
-            self.by_trimmed.insert(removed.newest, id);
+        let before = state.trimmed;
+        if removed.newest > before {
+            state.trimmed = removed.newest;
+            self.trims.note(id, (before, removed.newest));
         }
-    }
-
-    fn state_mut(&mut self, id: TopicId) -> &mut TopicState {
-        self.states.get_mut(&id).expect("a topic is taken in before its first event")
+        if state.events == 0 && state.trimmed > Offset::ZERO {
+            self.emptied.insert(state.trimmed, id);
+        }
     }
 
     /// The newest removed event of any topic.
     pub(crate) fn trimmed_any(&self) -> Offset {
-        let newest = self.by_trimmed.last_key_value();
-        newest.map_or(Offset::ZERO, |(offset, _)| *offset).max(self.forgotten)
+        self.trims.newest()
     }
 
     /// The newest removed event of the topics that match `filters`.
     pub(crate) fn trimmed(&self, filters: &FilterSet) -> Offset {
-        let found = if filters.iter().all(bellwire_model::Filter::is_exact) {
-            self.trimmed_exact(filters)
-        } else {
-            let matching = |id: &TopicId| filters.matches(&self.states[id].topic);
-            self.by_trimmed.iter().rev().find(|(_, id)| matching(id)).map(|(offset, _)| *offset)
-        };
-        // Nobody knows any more which filters the forgotten topics would match.
-        found.unwrap_or(Offset::ZERO).max(self.forgotten)
+        let mut search = Search::new(filters);
+        loop {
+            if let Some(trimmed) = self.search(&mut search) {
+                return trimmed;
+            }
+        }
     }
 
-    fn trimmed_exact(&self, filters: &FilterSet) -> Option<Offset> {
-        let topics = filters.iter().filter_map(|filter| filter.as_str().parse::<Topic>().ok());
-        topics.filter_map(|topic| self.id(&topic)).map(|id| self.states[&id].trimmed).max()
+    /// A piece of a search for that. Returns it once nothing is left to look at.
+    pub(crate) fn search(&self, search: &mut Search<'_>) -> Option<Offset> {
+        let state_of = |id| self.states.get(&id).map(|state| (&state.topic, state.trimmed));
+        if let Some(topics) = search.names() {
+            let found = topics.filter_map(|topic| state_of(self.id(&topic)?)).map(|(_, at)| at);
+            return Some(found.max().unwrap_or_default().max(self.trims.forgotten()));
+        }
+        self.trims.search(search, state_of)
     }
 
     /// The newest removed event of the topics that were forgotten.
     pub(crate) fn forgotten(&self) -> Offset {
-        self.forgotten
+        self.trims.forgotten()
     }
 
     /// Figures of up to `limit` topics that begin with `prefix` and come after `after`, sorted by
@@ -210,20 +219,16 @@ impl Topics {
 
     /// Up to `count_max` topics without events, those first that lost their last one longest ago.
     pub(crate) fn emptied(&self, count_max: usize) -> Vec<(TopicId, Offset)> {
-        self.by_trimmed
-            .iter()
-            .filter(|(_, id)| self.states[id].events == 0)
-            .take(count_max)
-            .map(|(trimmed, id)| (*id, *trimmed))
-            .collect()
+        let oldest = self.emptied.iter().take(count_max);
+        oldest.map(|(trimmed, id)| (*id, *trimmed)).collect()
     }
 
     /// Forgets topics, so that short-lived names do not fill the journal for ever. From then on
     /// [`Topics::trimmed`] is at least what was removed of them, whatever the filters.
     pub(crate) fn forget(&mut self, emptied: &[(TopicId, Offset)]) {
         for (id, trimmed) in emptied {
-            self.by_trimmed.remove(trimmed);
-            self.forgotten = self.forgotten.max(*trimmed);
+            self.trims.forget(*trimmed);
+            self.emptied.remove(trimmed);
             if let Some(state) = self.states.remove(id) {
                 self.ids.remove(&state.topic);
                 self.names.remove(&state.topic);

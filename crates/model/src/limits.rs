@@ -286,12 +286,12 @@ pub const CLOCK_TRUST_AGE: Duration = Duration::from_hours(1);
 pub const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Blocks of events that retention cleans in one transaction; the writer waits for it.
 pub const RETENTION_STEP_BLOCKS_MAX: usize = 4;
-/// Blocks, keys or topics that retention looks at before the writer gets its turn.
+/// Blocks and their topics, or keys, that retention looks at before the writer gets its turn.
 pub const RETENTION_STEP_LOOKS_MAX: usize = 4096;
 /// Connections that read the journal's file at once; further readers wait for one of them.
 pub const JOURNAL_READERS_MAX: usize = 8;
-/// Block summaries that a reader looks at before the writer gets its turn.
-pub const READ_STEP_LOOKS_MAX: usize = 1024;
+/// Topics, of blocks or of all that there are, that a reader looks at before the writer gets its turn.
+pub const READ_STEP_LOOKS_MAX: usize = 4096;
 /// Bytes of pages written to the journal after which they are moved from the write-ahead file to the
 /// main file: seldom enough to write each page once, often enough to stay in the page cache.
 pub const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;

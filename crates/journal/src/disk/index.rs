@@ -5,7 +5,7 @@
 //! under the lock finds both in agreement.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bellwire_model::limits::READ_STEP_LOOKS_MAX;
 use bellwire_model::{FilterSet, Offset, Topic};
@@ -15,30 +15,58 @@ use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary, Tally};
 use super::present::Present;
 use super::schema::damaged;
 use super::sums::EventSums;
+use crate::Bounds;
 use crate::retention::Retention;
 use crate::topics::{TopicId, Topics};
+use crate::trims::Search;
 
 /// Blocks that a reader plans for at once: about as many as fill a page.
 const PLAN_BLOCKS_MAX: usize = 8;
+/// Topics that a read knows before it begins anew, 64 bytes each; those of a plan come on top.
+const KNOWN_MAX: usize = 65_536;
 
 /// The index behind its lock.
 pub(super) type SharedIndex = Arc<IndexLock>;
 
-/// A lock that nobody panics under.
+/// A lock that nobody panics under. It may be held while something is written to the disk.
 #[derive(Debug)]
-pub(super) struct IndexLock(RwLock<Index>);
+pub(super) struct IndexLock {
+    index: RwLock<Index>,
+    /// Those of the index. Locked for a moment only: shards ask for them.
+    bounds: Mutex<Bounds>,
+}
 
 impl IndexLock {
     pub(super) fn new(index: Index) -> Self {
-        Self(RwLock::new(index))
+        Self { bounds: Mutex::new(index.bounds()), index: RwLock::new(index) }
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Index> {
-        self.0.read().expect("nothing panics while it changes the index")
+        self.index.read().expect("nothing panics while it changes the index")
     }
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
-        self.0.write().expect("nothing panics while it changes the index")
+        self.index.write().expect("nothing panics while it changes the index")
+    }
+
+    /// Where the journal begins and ends. Waits for nobody.
+    pub(super) fn bounds(&self) -> Bounds {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest removed event of the topics that match, looked for in pieces.
+    pub(super) fn trimmed(&self, filters: &FilterSet) -> Offset {
+        let mut search = Search::new(filters);
+        loop {
+            if let Some(trimmed) = self.read().topics.search(&mut search) {
+                return trimmed;
+            }
+        }
+    }
+
+    /// Tells the bounds of an index that was changed.
+    pub(super) fn tell_bounds(&self, index: &Index) {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner) = index.bounds();
     }
 }
 
@@ -58,6 +86,10 @@ pub(super) struct Index {
 }
 
 impl Index {
+    fn bounds(&self) -> Bounds {
+        Bounds { trimmed: self.topics.trimmed_any(), tail: self.tail }
+    }
+
     /// Counts a durable event in. Returns the block before it when that is full now.
     pub(super) fn add(&mut self, mark: Mark) -> Option<(BlockNumber, Summary)> {
         let rule = self.topics.add(mark.topic, 1, mark.bytes, mark.offset);
@@ -89,16 +121,18 @@ impl Index {
 
     /// The next blocks with events between `after` and `tail` that match.
     pub(super) fn plan(&self, after: Offset, tail: Offset, matcher: &mut Matcher<'_>) -> Plan {
-        let mut blocks = Vec::new();
+        matcher.forget_many();
+        let (mut blocks, mut looks) = (Vec::new(), 0);
         let last = BlockNumber::of(tail);
-        for (looks, (number, block)) in self.blocks.from(BlockNumber::of(after)).enumerate() {
+        for (number, block) in self.blocks.from(BlockNumber::of(after)) {
             if number > last {
                 break;
             }
-            if looks == READ_STEP_LOOKS_MAX || blocks.len() == PLAN_BLOCKS_MAX {
+            if looks >= READ_STEP_LOOKS_MAX || blocks.len() == PLAN_BLOCKS_MAX {
                 let end = Offset::new(number.first().get() - 1).max(after);
                 return Plan { blocks, end };
             }
+            looks += 1 + block.topics.len();
             // Every topic is looked at: the matcher must know all topics of the block's events.
             let matching = block.topics.iter().filter(|id| matcher.knows(**id, &self.topics));
             if matching.count() > 0 {
@@ -139,6 +173,13 @@ pub(super) struct Matcher<'a> {
 impl<'a> Matcher<'a> {
     pub(super) fn new(filters: &'a FilterSet) -> Self {
         Self { filters, known: FxHashMap::default() }
+    }
+
+    /// Forgets what it knows, if that is much.
+    fn forget_many(&mut self) {
+        if self.known.len() > KNOWN_MAX {
+            self.known.clear();
+        }
     }
 
     /// Learns a topic; whether it matches.

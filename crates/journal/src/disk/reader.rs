@@ -15,6 +15,7 @@ use super::records;
 use super::schema::{BINARY, JSON, NO_BODY, TEXT, damaged, from_sql, to_sql};
 use super::sums;
 use crate::topics::TopicId;
+use crate::trims::Search;
 use crate::{Page, ReadLimit, Record};
 
 /// What [`event`] reads, and the offset.
@@ -52,12 +53,9 @@ impl Readers {
         filters: &FilterSet,
         limit: ReadLimit,
     ) -> rusqlite::Result<Page> {
-        {
-            let index = self.index.read();
-            if after >= index.tail {
-                let trimmed = index.topics.trimmed(filters);
-                return Ok(Page { entries: Vec::new(), end: after, trimmed, lost: 0 });
-            }
+        if after >= self.index.bounds().tail {
+            let trimmed = self.index.trimmed(filters);
+            return Ok(Page { entries: Vec::new(), end: after, trimmed, lost: 0 });
         }
         let lease = self.pool.lease()?;
         let mut after = after;
@@ -112,13 +110,14 @@ impl Scan<'_> {
         let snapshot = self.connection.unchecked_transaction()?;
 
         // 1. The snapshot is taken under the lock: what it lacks, `trimmed` tells exactly.
-        let (mut page, mut plan, tail, sweeps) = {
+        let mut search = Search::new(self.filters);
+        let (mut page, mut plan, tail, sweeps) = loop {
             let index = self.index.read();
+            let Some(trimmed) = index.topics.search(&mut search) else { continue };
             snapshot.prepare_cached("SELECT 1 FROM meta LIMIT 1")?.query_row([], |_| Ok(()))?;
-            let trimmed = index.topics.trimmed(self.filters);
             let plan = index.plan(after, index.tail, &mut matcher);
             let page = Page { entries: Vec::new(), end: after, trimmed, lost: 0 };
-            (page, plan, index.tail, index.sweeps)
+            break (page, plan, index.tail, index.sweeps);
         };
 
         // 2. Scan what matches, plan by plan, for as long as the index is true of the snapshot.

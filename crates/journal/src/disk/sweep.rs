@@ -8,7 +8,7 @@ use bellwire_model::limits::{RETENTION_STEP_BLOCKS_MAX, RETENTION_STEP_LOOKS_MAX
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
-use super::blocks::{Block, BlockNumber, Mark, RemovedByTopic, Summary, Tally};
+use super::blocks::{BlockNumber, Mark, RemovedByTopic, Summary, Tally};
 use super::bounds::StoreBounds;
 use super::index::{Index, SharedIndex, Sweep};
 use super::keys::Keys;
@@ -59,22 +59,27 @@ pub(super) fn step(
 fn due(swept: &Swept<'_>, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<Offset>) {
     let index = swept.index.read();
     let retention = &index.retention;
-    let is_due = |number: BlockNumber, block: &Block| {
+    let (mut due, mut looks) = (Vec::new(), 0);
+    // The same for all blocks, but for those around a step of the clock.
+    let mut horizon_at = None;
+    for (number, block) in index.blocks.from(BlockNumber::of(from)) {
+        if looks >= RETENTION_STEP_LOOKS_MAX || due.len() == RETENTION_STEP_BLOCKS_MAX {
+            return (due, Some(number.first()));
+        }
         let now = now.latest(number.first(), number.last());
-        let goes = |id: &TopicId| {
+        let mut goes = |id: &TopicId| {
+            looks += 1;
             let rule = index.topics.get(*id).and_then(|state| state.rule);
             retention.drops(rule, block.oldest, now)
         };
-        block.oldest <= retention.horizon(now) && block.topics.iter().any(goes)
-    };
-    let mut due = Vec::new();
-    for (looks, (number, block)) in index.blocks.from(BlockNumber::of(from)).enumerate() {
-        if looks == RETENTION_STEP_LOOKS_MAX || due.len() == RETENTION_STEP_BLOCKS_MAX {
-            return (due, Some(number.first()));
-        }
-        if is_due(number, block) && !index.damaged.contains(&number) {
+        let known = horizon_at.filter(|(at, _)| *at == now);
+        let (_, horizon) =
+            *horizon_at.insert(known.unwrap_or_else(|| (now, retention.horizon(now))));
+        let may_be_due = block.oldest <= horizon && !index.damaged.contains(&number);
+        if may_be_due && block.topics.iter().any(&mut goes) {
             due.push(number);
         }
+        looks += 1;
     }
     (due, None)
 }
@@ -114,6 +119,7 @@ fn sweep(
     let mut index = swept.index.write();
     transaction.commit()?;
     index.swept(sweep);
+    swept.index.tell_bounds(&index);
     swept.unsaved.clear();
     Ok(Ok(()))
 }
@@ -285,5 +291,6 @@ fn forget_topics(swept: &Swept<'_>) -> rusqlite::Result<bool> {
     transaction.commit()?;
     index.topics.forget(&emptied);
     index.sweeps += 1;
+    swept.index.tell_bounds(&index);
     Ok(emptied.len() == RETENTION_STEP_LOOKS_MAX)
 }

@@ -1,5 +1,6 @@
 //! Readers and retention at the same time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use bellwire_model::Offset;
 use tempfile::TempDir;
 
 use super::{open, options};
-use crate::contract::{Rig, filters, plain, timed};
-use crate::disk::DiskOptions;
-use crate::{ReadLimit, RetentionRule, contract::rule};
+use crate::contract::{Rig, Seen, filters, plain, rule, timed};
+use crate::disk::bounds::StoreBounds;
+use crate::disk::{DiskJournal, DiskOptions};
+use crate::{Bounds, Journal, ReadLimit, RetentionRule};
 
 /// Blocks that a reader scans before it looks at the index again, and some more.
 const BLOCKS_BEFORE: i64 = 10;
@@ -24,6 +26,36 @@ fn fill(rig: &Rig) {
         batch.push(timed("seldom", "y", time_ms));
         rig.append_new(batch);
     }
+}
+
+#[test]
+fn the_bounds_are_told_while_something_is_written_under_the_lock_of_the_index() {
+    let folder = TempDir::new().unwrap();
+    let age = Some(Duration::ZERO);
+    let with = DiskOptions {
+        retention: vec![RetentionRule { age, ..rule("a") }],
+        bounds: StoreBounds { topics: 2, ..StoreBounds::default() },
+        ..options(folder.path())
+    };
+    let journal = Arc::new(DiskJournal::open(with.clone(), Box::new(Seen::default())).unwrap());
+    let rig = Rig { journal: Arc::clone(&journal) as Arc<dyn Journal>, seen: Seen::default() };
+    let bounds_while_locked = || {
+        let index = journal.index.write();
+        let bounds = journal.bounds();
+        assert_eq!(bounds, Bounds { trimmed: index.topics.trimmed_any(), tail: index.tail });
+        (bounds.trimmed.get(), bounds.tail.get())
+    };
+    rig.append_new(vec![plain("a", "1"), plain("b", "2")]);
+    assert_eq!(bounds_while_locked(), (0, 2));
+    // The topic is forgotten with its last event, since there are many.
+    rig.retain(1);
+    assert_eq!(bounds_while_locked(), (1, 2));
+    rig.journal.close().unwrap();
+    drop((rig, journal));
+    assert_eq!(
+        open(with).journal.bounds(),
+        Bounds { trimmed: Offset::new(1), tail: Offset::new(2) }
+    );
 }
 
 #[test]
