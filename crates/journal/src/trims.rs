@@ -240,7 +240,7 @@ mod tests {
         let filters = filters(&["*/rare"]);
         let mut search = Search::new(&filters);
         assert_eq!(world.search(&mut search), None);
-        for number in 0..NOTED_MAX as u32 + 1 {
+        for number in 0..=NOTED_MAX as u32 {
             world.remove(number % 20_000);
         }
         let found = loop {
@@ -253,7 +253,7 @@ mod tests {
         let none = "*/none".parse::<Filter>().unwrap().into();
         let mut search = Search { restarts: RESTARTS_MAX, ..Search::new(&none) };
         assert_eq!(world.search(&mut search), None);
-        for number in 0..NOTED_MAX as u32 + 1 {
+        for number in 0..=NOTED_MAX as u32 {
             world.remove(number % 20_000);
         }
         assert_eq!(world.search(&mut search), Some(world.trims.newest()));
