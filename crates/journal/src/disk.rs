@@ -52,7 +52,7 @@ use index::SharedIndex;
 pub use lock::Lock;
 use place::SharedPlace;
 use reader::Readers;
-pub use repair::{Repaired, repair};
+pub use repair::{RepairSource, Repaired, repair};
 use store::DiskStore;
 
 /// When an append counts as durable.

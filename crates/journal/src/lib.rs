@@ -48,7 +48,7 @@ use std::time::Duration;
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
 
-pub use disk::{DiskJournal, DiskOptions, Durability, Lock, Repaired, repair};
+pub use disk::{DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, repair};
 pub use error::{Cause, Error, in_the_way};
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};

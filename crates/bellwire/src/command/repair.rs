@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use bellwire_journal::Repaired;
+use bellwire_journal::{RepairSource, Repaired};
 use bellwire_model::Epoch;
 
 use crate::output::{self, counted};
@@ -35,6 +35,16 @@ fn report(repaired: &Repaired) -> Vec<String> {
     let lost = [counted(repaired.events_lost, "event"), counted(repaired.records_lost, "record")];
     let mut lines =
         vec![format!("kept: {}", kept.join(", ")), format!("lost: {}", lost.join(", "))];
+    match &repaired.source {
+        RepairSource::AsItWas => {}
+        RepairSource::WithNewFirstPage(cause) => lines.push(format!(
+            "the first page of the database is lost ({cause}): its tables were looked for where a new \
+             one has them"
+        )),
+        RepairSource::Unreadable(cause) => {
+            lines.push(format!("nothing could be read of the database: {cause}"));
+        }
+    }
     if repaired.record_changes_lost > 0 {
         let changes = match repaired.record_changes_lost {
             1 => "change".into(),

@@ -2,6 +2,7 @@
 
 mod damage;
 mod faults;
+mod mending;
 mod oracle;
 mod places;
 mod reopening;

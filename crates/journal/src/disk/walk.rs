@@ -14,15 +14,18 @@ pub(super) enum Found<'a, 'r> {
     },
 }
 
-/// A walk through a table by the numbers of its rows, around what is damaged.
-pub(super) struct Walk {
+/// A walk through a table by the numbers of its rows, around what is damaged: behind that, rows are
+/// looked for one by one.
+pub(super) struct Walk<'a> {
     pub(super) select: &'static str,
     /// The column of the row's number.
     pub(super) number: usize,
     pub(super) last: i64,
+    /// The first and last numbers of stretches, in order, beyond which no row is looked for.
+    pub(super) looked_for: &'a [(i64, i64)],
 }
 
-impl Walk {
+impl Walk<'_> {
     pub(super) fn run(
         &self,
         source: &Connection,
@@ -31,18 +34,33 @@ impl Walk {
         let mut next = 0;
         while next <= self.last {
             next = self.scan(source, next, meet)?;
-            let first = next;
+            let mut damage: Option<(i64, i64)> = None;
             let mut is_found = false;
-            while next <= self.last && !is_found {
-                is_found = self.meet_one(source, next, meet)?;
-                next += 1;
+            while !is_found && next <= self.last {
+                let number = self.looked_for(next);
+                if let Some((first, last)) = damage.take_if(|(_, last)| *last + 1 < number) {
+                    meet(Found::Damage { first, last })?;
+                }
+                if number > self.last {
+                    return Ok(());
+                }
+                is_found = self.meet_one(source, number, meet)?;
+                if !is_found {
+                    damage.get_or_insert((number, number)).1 = number;
+                }
+                next = number + 1;
             }
-            let last = next - 1 - i64::from(is_found);
-            if last >= first {
+            if let Some((first, last)) = damage {
                 meet(Found::Damage { first, last })?;
             }
         }
         Ok(())
+    }
+
+    /// The next number from this one on that there may be a row of.
+    fn looked_for(&self, number: i64) -> i64 {
+        let place = self.looked_for.partition_point(|(_, last)| *last < number);
+        self.looked_for.get(place).map_or(i64::MAX, |(first, _)| number.max(*first))
     }
 
     /// Goes on from `next` for as long as it can. Returns what comes after.
