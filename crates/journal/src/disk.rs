@@ -10,6 +10,7 @@
 //!
 //! The layout and what is promised of it is told in `docs/internals/journal.md`.
 
+mod block_number;
 mod blocks;
 mod bounds;
 mod checkpointer;
@@ -18,6 +19,7 @@ mod index;
 mod keys;
 mod load;
 mod lock;
+mod names;
 mod place;
 mod pool;
 mod present;

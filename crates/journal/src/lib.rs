@@ -38,6 +38,7 @@ mod memory;
 mod records;
 mod retention;
 mod steps;
+mod topic_id;
 mod topics;
 mod trims;
 mod writer;

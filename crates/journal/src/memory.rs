@@ -348,7 +348,12 @@ impl Store for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use bellwire_model::limits::TOPICS_RESERVED;
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use bellwire_model::limits::{
+        APPENDS_QUEUED_BYTES_MAX, BYTES_PER_COMMIT_MAX, RECORD_BYTES_MAX, TOPICS_RESERVED,
+    };
+    use bytes::Bytes;
 
     use super::*;
     use crate::contract;
@@ -358,6 +363,41 @@ mod tests {
         contract::run_all(&mut |retention, observer| {
             Box::new(MemoryJournal::new(Epoch::new(1), retention, observer))
         });
+    }
+
+    /// Holds the writer until the test lets go.
+    struct Held(Receiver<()>);
+
+    impl Observer for Held {
+        fn on_commit(&mut self, _: Vec<Entry>) {
+            let _ = self.0.recv();
+        }
+    }
+
+    #[test]
+    fn what_waits_for_the_writer_is_bounded_by_what_it_takes() {
+        let (key, gate) = sync_channel(0);
+        let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Held(gate)));
+        let batch = vec![contract::plain("a", ""); 10_000];
+        let bytes = batch.len() * size_of::<Append>();
+        let mut waiting = 0;
+        // Of what is taken the writer may have some out of the queue.
+        while journal.append(batch.clone(), Box::new(|_| ())).is_ok() {
+            waiting += bytes;
+            assert!(waiting <= APPENDS_QUEUED_BYTES_MAX + BYTES_PER_COMMIT_MAX + 2 * bytes);
+        }
+        let value = Some(Bytes::from(vec![b'x'; RECORD_BYTES_MAX / 2]));
+        let mut waiting = 0;
+        loop {
+            let change = RecordChange { key: "a".into(), value: value.clone() };
+            if journal.write_records(vec![change], Box::new(|_| ())).is_err() {
+                break;
+            }
+            waiting += RECORD_BYTES_MAX / 2;
+            assert!(waiting <= APPENDS_QUEUED_BYTES_MAX + RECORD_BYTES_MAX);
+        }
+        drop(key);
+        journal.close().unwrap();
     }
 
     #[test]

@@ -46,6 +46,13 @@ pub(crate) fn gathered(changes: Vec<RecordChange>) -> Result<RecordChanges, Erro
     Ok(changes.into_iter().map(|change| (change.key, change.value)).collect())
 }
 
+/// What changes take while they wait.
+pub(crate) fn bytes_of(changes: &RecordChanges) -> usize {
+    let of_values: usize = changes.values().flatten().map(Bytes::len).sum();
+    let of_keys: usize = changes.keys().map(|key| key.len()).sum();
+    changes.len() * size_of::<RecordChange>() + of_keys + of_values
+}
+
 /// The bytes of a record, as bounds count them.
 pub(crate) fn record_bytes(key: &str, value_bytes: usize) -> u64 {
     (key.len() + value_bytes) as u64

@@ -8,12 +8,9 @@ use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
 
 use crate::retention::RuleIndex;
+pub(crate) use crate::topic_id::TopicId;
 use crate::trims::{Search, Trims};
 use crate::{Append, TopicFigures};
-
-/// Stands for a topic within one journal: small, and faster to compare than the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct TopicId(pub(crate) u32);
 
 /// What a journal knows of one topic.
 #[derive(Clone, Debug)]

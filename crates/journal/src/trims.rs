@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bellwire_model::limits::{READ_STEP_LOOKS_MAX, TOPICS_MAX};
 use bellwire_model::{Filter, FilterSet, Offset, Topic};
 
-use crate::topics::TopicId;
+use crate::topic_id::TopicId;
 
 /// Removals that are remembered for the searches under way.
 const NOTED_MAX: usize = TOPICS_MAX / 4;

@@ -126,7 +126,7 @@ impl Writer {
     pub(crate) fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
         let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or(Error::Closed)?;
-        let bytes = batch.iter().map(|append| append.event.size_bytes()).sum();
+        let bytes = batch.iter().map(bytes_of).sum();
         if is_own(&batch) {
             return self.push_own(
                 Command::Append(QueuedAppend { batch, bytes, reply }),
@@ -154,10 +154,11 @@ impl Writer {
         reply: RecordReply,
     ) -> Result<(), Error> {
         let changes = records::gathered(changes)?;
+        let bytes = records::bytes_of(&changes);
         let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or(Error::Closed)?;
         // They follow what was appended before them.
-        self.push_own(Command::Records { changes, reply }, 0, queue)
+        self.push_own(Command::Records { changes, reply }, bytes, queue)
     }
 
     fn push_own(
@@ -217,6 +218,12 @@ impl Drop for Writer {
         // Whoever wants to know how it went calls `close`.
         let _ = self.close();
     }
+}
+
+/// What an event takes while it waits: of a very small one, most is what holds it.
+fn bytes_of(append: &Append) -> usize {
+    let key_bytes = append.idempotency_key.as_ref().map_or(0, |key| key.len());
+    size_of::<Append>() + append.event.size_bytes() + key_bytes
 }
 
 /// Whether a batch is of the server's own topics alone.

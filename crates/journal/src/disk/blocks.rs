@@ -8,37 +8,9 @@ use std::collections::BTreeMap;
 use bellwire_model::{Offset, Timestamp};
 use rustc_hash::FxHashMap;
 
+use super::block_number::BlockNumber;
 use super::present::{Bits, Present};
 use crate::topics::{Removed, TopicId};
-
-/// Offsets of one block. Part of the file format.
-pub(super) const BLOCK_OFFSETS: u64 = 1024;
-
-/// A block: the offsets from `n * 1024` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct BlockNumber(pub(super) u64);
-
-impl BlockNumber {
-    /// The block that `offset` is in.
-    pub(super) fn of(offset: Offset) -> Self {
-        Self(offset.get() / BLOCK_OFFSETS)
-    }
-
-    /// The block after this one.
-    pub(super) fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-
-    /// The block's first offset.
-    pub(super) fn first(self) -> Offset {
-        Offset::new(self.0 * BLOCK_OFFSETS)
-    }
-
-    /// The block's last offset.
-    pub(super) fn last(self) -> Offset {
-        Offset::new(self.0 * BLOCK_OFFSETS + BLOCK_OFFSETS - 1)
-    }
-}
 
 /// One event as the summaries see it.
 #[derive(Clone, Copy, Debug)]

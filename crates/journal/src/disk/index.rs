@@ -11,7 +11,8 @@ use bellwire_model::limits::READ_STEP_LOOKS_MAX;
 use bellwire_model::{FilterSet, Offset, Topic};
 use rustc_hash::FxHashMap;
 
-use super::blocks::{BlockNumber, Blocks, Mark, RemovedByTopic, Summary, Tally};
+use super::block_number::BlockNumber;
+use super::blocks::{Blocks, Mark, RemovedByTopic, Summary, Tally};
 use super::present::Present;
 use super::schema::damaged;
 use super::sums::EventSums;

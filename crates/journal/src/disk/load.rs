@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use bellwire_model::{Offset, Timestamp, Topic};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::blocks::{BLOCK_OFFSETS, BlockNumber, Blocks, Summary};
+use super::block_number::{BLOCK_OFFSETS, BlockNumber};
+use super::blocks::{Blocks, Summary};
 use super::index::Index;
 use super::present::Bits;
 use super::schema::{self, damaged, from_sql, to_sql};

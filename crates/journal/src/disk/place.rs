@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use rustix::fs::StatVfsMountFlags;
 
+use super::names::beside;
 use super::{lock, witness};
 use crate::Error;
 
@@ -100,13 +101,6 @@ impl Place {
     pub(super) fn sync(&self) -> io::Result<()> {
         self.write_ahead.sync_data()
     }
-}
-
-/// The file that SQLite keeps beside the main one.
-pub(super) fn beside(file: &Path, suffix: &str) -> PathBuf {
-    let mut path = file.to_owned().into_os_string();
-    path.push(suffix);
-    path.into()
 }
 
 /// Shared by the writer, the checkpointer, and the journal, which drops it last.

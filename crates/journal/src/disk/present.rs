@@ -2,7 +2,7 @@
 
 use bellwire_model::Offset;
 
-use super::blocks::{BLOCK_OFFSETS, BlockNumber};
+use super::block_number::{BLOCK_OFFSETS, BlockNumber};
 
 const WORDS: usize = BLOCK_OFFSETS as usize / 64;
 

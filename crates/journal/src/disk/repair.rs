@@ -16,7 +16,7 @@ use rusqlite::Connection;
 
 use self::originals::Originals;
 use super::lock::Lock;
-use super::place::beside;
+use super::names::beside;
 use super::schema;
 use super::witness::{self, State, Testimony, Witness};
 use crate::Error;

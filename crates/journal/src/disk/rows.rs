@@ -3,7 +3,8 @@
 use bellwire_model::{Entry, Offset, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row};
 
-use super::blocks::{BlockNumber, Mark, Summary, Tally};
+use super::block_number::BlockNumber;
+use super::blocks::{Mark, Summary, Tally};
 use super::present::Bits;
 use super::schema::{damaged, from_sql, to_sql};
 use super::sums::{self, EventSums};

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior};
 
-use super::blocks::BlockNumber;
+use super::block_number::BlockNumber;
 use super::present::Bits;
 use super::{DiskOptions, Durability};
 use crate::Error;

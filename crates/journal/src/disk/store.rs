@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bellwire_model::{Epoch, Offset, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 
-use super::blocks::{BlockNumber, Summary};
+use super::block_number::BlockNumber;
+use super::blocks::Summary;
 use super::bounds::StoreBounds;
 use super::checkpointer::Checkpointer;
 use super::doubt::{Emptied, empty};

@@ -8,7 +8,8 @@ use bellwire_model::limits::{RETENTION_STEP_BLOCKS_MAX, RETENTION_STEP_LOOKS_MAX
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
-use super::blocks::{BlockNumber, Mark, RemovedByTopic, Summary, Tally};
+use super::block_number::BlockNumber;
+use super::blocks::{Mark, RemovedByTopic, Summary, Tally};
 use super::bounds::StoreBounds;
 use super::index::{Index, SharedIndex, Sweep};
 use super::keys::Keys;

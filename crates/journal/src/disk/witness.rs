@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use bellwire_model::{Epoch, Offset};
 
-use super::place::beside;
+use super::names::beside;
 use super::schema::LastRun;
 use crate::Error;
 

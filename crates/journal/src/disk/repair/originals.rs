@@ -8,7 +8,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::disk::place::beside;
+use crate::disk::names::beside;
 use crate::disk::schema;
 use crate::disk::witness::{self, Testimony};
 

@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 
 use super::{RepairSource, Repaired};
 use crate::Record;
-use crate::disk::blocks::{BLOCK_OFFSETS, BlockNumber, Mark, Summary};
+use crate::disk::block_number::{BLOCK_OFFSETS, BlockNumber};
+use crate::disk::blocks::{Mark, Summary};
 use crate::disk::reader::{self, event, is_whole};
 use crate::disk::rows::{EventRows, insert_topic, save_blocks};
 use crate::disk::schema::{self, damaged, from_sql, to_sql};

@@ -6,10 +6,22 @@ use std::path::Path;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{killed, open, options};
+use super::{killed, open, options, try_open};
 use crate::Error;
 use crate::contract::{Rig, plain, records};
 use crate::disk::{DiskOptions, Durability, schema};
+
+#[test]
+fn a_start_on_a_full_disk_leaves_no_half_a_witness_behind() {
+    let folder = TempDir::new().unwrap();
+    // Whatever is written there finds no space.
+    let unfinished = folder.path().join("journal.witness.new");
+    std::os::unix::fs::symlink("/dev/full", &unfinished).unwrap();
+    let error = try_open(options(folder.path())).map(drop).expect_err("the disk is full");
+    assert!(matches!(&error, Error::Open { .. }), "{error}");
+    fs::remove_file(unfinished).unwrap();
+    open(options(folder.path())).append_texts("a", &["1"]);
+}
 
 /// Something that is done to the data directory of a running server.
 type Deed = fn(&Path);
