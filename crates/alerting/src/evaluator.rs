@@ -19,6 +19,7 @@ mod intake;
 mod looks;
 mod wal;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use bellwire_alerts::desk::RuleChange;
 use bellwire_journal::{Append, Error, Journal, ReadLimit};
 use bellwire_model::limits::SAMPLE_VALUE_AGE;
-use bellwire_model::{Alert, AlertState, Event, Filter, Timestamp, Topic, Transition};
+use bellwire_model::{Alert, AlertState, Event, Filter, Fingerprint, Timestamp, Topic, Transition};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
@@ -101,6 +102,10 @@ pub fn spawn(
     clock::go_on_from(state.ended_at());
     let now = clock::slewed().now;
     let unannounced = state.untold();
+    // What the journal has of these is not the newest.
+    let newest: HashSet<Fingerprint> =
+        unannounced.iter().map(|untold| untold.alert.fingerprint).collect();
+    let restored = restored.into_iter().filter(|alert| !newest.contains(&alert.fingerprint));
     let (mut engine, changes) = Engine::resume(rules, settings, state, now);
     engine.restore(now, restored);
     let wal = state_folder.map(|folder| RuleWal::start(folder, &mut engine, &figures));
@@ -116,6 +121,7 @@ pub fn spawn(
         figures,
         complaints: Complaints::default(),
         course: Course::new(clock::slewed().now),
+        has_untold: false,
         is_ahead: false,
         began: clock::Ticker::start(),
         inbox,
@@ -144,6 +150,9 @@ struct Evaluator {
     figures: Arc<Figures>,
     complaints: Complaints,
     course: Course,
+    /// Whether the server ends before all transitions are in the journal. What follows them is not
+    /// announced either: the next start tells all of it, in its order.
+    has_untold: bool,
     /// Whether the log has said that time is ahead of the wall clock.
     is_ahead: bool,
     /// When it began, for what goes by time that passes.
@@ -293,7 +302,7 @@ impl Evaluator {
     /// Says whether everything has been announced.
     fn publish(&mut self, changes: Vec<Change>) -> bool {
         if changes.is_empty() {
-            return true;
+            return !self.has_untold;
         }
         let mut announcements = Vec::new();
         let mut told = Vec::with_capacity(changes.len());
@@ -323,8 +332,8 @@ impl Evaluator {
 
     /// Appends until the journal takes it; says whether it has.
     fn append(&mut self, announcements: Vec<Append>) -> bool {
-        if announcements.is_empty() {
-            return true;
+        if announcements.is_empty() || self.has_untold {
+            return !self.has_untold;
         }
         let mut pause = APPEND_PAUSE_MIN;
         loop {
@@ -347,7 +356,8 @@ impl Evaluator {
                     unreachable!("the journal is open until the server drains");
                 }
                 Err(error) if *self.draining.borrow() => {
-                    // A drain must end. The condition is found again at the next start.
+                    // A drain must end.
+                    self.has_untold = true;
                     tracing::error!(%error, "The server ends before alert transitions are written.");
                     return false;
                 }

@@ -88,6 +88,9 @@ pub const SERIES_OF_METRIC_SHARE: usize = 8;
 pub const SERIES_RESERVED: usize = 250_000;
 /// Alerts that are active at once.
 pub const ALERTS_ACTIVE_MAX: usize = 100_000;
+/// Transitions that were written down and not announced yet, over any number of restarts: an alert
+/// may end and begin again in one step.
+pub const TRANSITIONS_UNTOLD_MAX: usize = 4 * ALERTS_ACTIVE_MAX;
 /// Samples with a time ahead of the clock that wait for it.
 pub const SAMPLES_AHEAD_MAX: usize = 100_000;
 /// Bytes of the samples that rules keep because they look back: 64 million samples. Beyond it the

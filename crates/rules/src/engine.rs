@@ -243,6 +243,7 @@ impl Engine {
         debug_assert!(now >= self.now, "time never goes back");
         self.now = now;
         self.log.step(now);
+        let before = changes.len();
         // 1. What becomes visible: samples that waited for this time, then the batch.
         while let Some((id, reading)) = self.series.take_ahead(now) {
             self.take_reading(id, reading);
@@ -272,7 +273,7 @@ impl Engine {
         self.forget(silent);
         self.series.clean();
         self.parts.clean();
-        self.log_alerts();
+        self.log_alerts(&changes[before..]);
     }
 
     fn evaluate_touched(&mut self, changes: &mut Vec<Change>) {

@@ -18,6 +18,7 @@
 //! | ended | an alert is forgotten |
 //! | recorded | the series that a part of a rule records |
 //! | told | whatever had changed until here has been announced |
+//! | untold | how alerts have changed, which has yet to be announced; at the end of a checkpoint all of it |
 //!
 //! Each record is a kind and numbers of variable length, texts with their lengths before them.
 //!
@@ -29,9 +30,10 @@
 mod read;
 mod saved;
 mod state;
+mod untold;
 mod write;
 
-use bellwire_model::{Alert, AlertState, Labels, Timestamp};
+use bellwire_model::{Alert, AlertState, Labels, Timestamp, TransitionKind};
 use thiserror::Error;
 
 pub(crate) use self::saved::{SavedAlert, SavedSeries};
@@ -59,10 +61,11 @@ enum Kind {
     Ended = 7,
     Recorded = 8,
     Told = 9,
+    Untold = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Step,
         Self::Series,
         Self::Gone,
@@ -72,12 +75,17 @@ impl Kind {
         Self::Ended,
         Self::Recorded,
         Self::Told,
+        Self::Untold,
     ];
 
     fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
 }
+
+/// The kinds of transitions that are announced; their places are on disks.
+const TRANSITIONS: [TransitionKind; 3] =
+    [TransitionKind::Firing, TransitionKind::DataLost, TransitionKind::Resolved];
 
 /// A part of a rule, the same in every process with this rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

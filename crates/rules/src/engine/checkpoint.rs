@@ -5,10 +5,14 @@ use bellwire_model::Fingerprint;
 
 use super::Engine;
 use super::alerts::AlertEntry;
+use super::change::Change;
 use super::ids::PartId;
 use super::parts::Members;
 use crate::storage::{Point, SeriesId};
 use crate::wal::{PartName, SavedAlert, Writer};
+
+/// Transitions that were not announced in one record: they are few.
+const UNTOLD_AT_ONCE: usize = 64;
 
 /// How far a checkpoint has come; the default is its beginning.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ enum Stage {
     Recorded(usize),
     /// These alerts.
     Alerts(Vec<Fingerprint>),
+    /// What was not announced, from this place on.
+    Untold(usize),
     Complete,
 }
 
@@ -59,8 +65,8 @@ impl Engine {
         }
     }
 
-    /// At the end of a step: says how alerts are now.
-    pub(super) fn log_alerts(&mut self) {
+    /// At the end of a step: says how alerts are now, and what has become of them.
+    pub(super) fn log_alerts(&mut self, changes: &[Change]) {
         if !self.log.is_kept() {
             return;
         }
@@ -76,6 +82,7 @@ impl Engine {
             };
             self.log.alert(&saved);
         }
+        self.log.changed(changes);
         self.log.end_step(self.now);
     }
 
@@ -114,6 +121,7 @@ impl Engine {
                 }
                 Stage::Recorded(rule) => self.write_recorded(rule, &mut writer),
                 Stage::Alerts(left) => self.write_alert(left, &mut writer),
+                Stage::Untold(place) => self.write_untold(place, &mut writer),
                 Stage::Complete if writer.is_time_alone() => return None,
                 Stage::Complete => break,
             };
@@ -161,15 +169,20 @@ impl Engine {
     }
 
     fn write_alert(&self, left: &mut Vec<Fingerprint>, writer: &mut Writer) -> Option<Stage> {
-        let Some(fingerprint) = left.pop() else {
-            if self.log.is_announced() {
-                writer.told();
-            }
-            return Some(Stage::Complete);
-        };
+        let Some(fingerprint) = left.pop() else { return Some(Stage::Untold(0)) };
         if let Some(entry) = self.alerts.get(fingerprint) {
             writer.alert(&self.saved(entry));
         }
         None
+    }
+
+    /// What is announced meanwhile is told in the log, and so is what changes. The last record is
+    /// empty: even where there is nothing, all of it is there.
+    fn write_untold(&self, place: &mut usize, writer: &mut Writer) -> Option<Stage> {
+        let next = self.log.untold_from(*place).take(UNTOLD_AT_ONCE);
+        *place += next.len();
+        let is_last = next.len() == 0;
+        writer.untold(next);
+        is_last.then_some(Stage::Complete)
     }
 }

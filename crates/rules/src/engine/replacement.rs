@@ -83,17 +83,19 @@ impl Engine {
         self.log.step(now);
         let mut estate = self.hand_over(after, &heirs);
         self.join_again(&heirs);
+        let mut before = changes.len();
         // Where nothing begins or ends this is no step: that of this instant has samples.
         if heirs.are_others() {
             self.begin_rules(&heirs.fresh, &mut estate);
             self.mind_alert_series();
             self.step(now, &[], &mut changes);
             self.log.step(now);
+            before = changes.len();
             self.wind_up(estate, &mut changes);
             self.forget_unselected();
         }
         self.ticks.mind(&self.rules, (self.now, now));
-        self.log_alerts();
+        self.log_alerts(&changes[before..]);
         changes
     }
 

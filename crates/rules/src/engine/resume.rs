@@ -61,6 +61,7 @@ impl Engine {
         let mut engine = Self::with_settings(rules, settings);
         let now = now.max(state.now);
         let ended_at = state.now;
+        let untold = state.untold();
         let is_gap = now.saturating_since(ended_at) > RESTART_GAP;
         engine.now = if is_gap { now } else { ended_at };
         let State { series, alerts, recorded, .. } = state;
@@ -91,6 +92,7 @@ impl Engine {
         let mut changes = Vec::new();
         engine.begin_again(left, &mut changes);
         changes.extend(engine.advance(now));
+        engine.log.inherit(untold, &changes);
         (engine, changes)
     }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, Timestamp};
+use bellwire_model::{
+    Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, Timestamp, Transition,
+};
 
-use super::{Kind, PartName, SavedAlert};
+use super::{Kind, PartName, SavedAlert, TRANSITIONS};
 use crate::storage::Point;
 
 /// Bytes of a point at least: its time takes one or more.
@@ -22,6 +24,7 @@ pub(super) enum Record {
     Ended(Fingerprint),
     Recorded(PartName, Vec<u64>),
     Told,
+    Untold(Vec<Transition>),
 }
 
 /// What is left to read.
@@ -61,6 +64,10 @@ impl<'a> Reader<'a> {
                 Record::Ended(format!("{:016x}", u64::from_le_bytes(self.array()?)).parse().ok()?)
             }
             Kind::Told => Record::Told,
+            Kind::Untold => {
+                let count = self.number()?;
+                Record::Untold((0..count).map(|_| self.transition()).collect::<Option<_>>()?)
+            }
             Kind::Recorded => {
                 let (part, count) = (self.part()?, self.number()?);
                 Record::Recorded(part, (0..count).map(|_| self.number()).collect::<Option<_>>()?)
@@ -90,6 +97,12 @@ impl<'a> Reader<'a> {
             sample_time,
         };
         Some(SavedAlert { alert: Arc::new(alert), element, kept_since, part })
+    }
+
+    fn transition(&mut self) -> Option<Transition> {
+        let kind = *TRANSITIONS.get(usize::from(self.byte()?))?;
+        let (time, SavedAlert { alert, .. }) = (self.time()?, self.alert()?);
+        Some(Transition { kind, time, alert })
     }
 
     #[expect(clippy::option_option, reason = "bytes that are none, or something that is not there")]

@@ -1,23 +1,16 @@
 //! What records come to.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use bellwire_model::{
-    Alert, AlertState, Fingerprint, Labels, Timestamp, Transition, TransitionKind,
-};
+use bellwire_model::{Fingerprint, Labels, RuleName, Timestamp, Transition};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::read::{Reader, Record};
+use super::untold::Untold;
 use super::{Corrupt, PartName, SavedAlert, SavedSeries};
 use crate::rule::RuleSet;
 use crate::storage::grow_by_little;
 use crate::unit::Unit;
-
-/// How old what was not announced may be where nothing says when something was: the journal knows
-/// ids for longer.
-const UNTOLD_AGE: Duration = Duration::from_hours(1);
 
 /// What an engine was when its last record was written.
 #[derive(Debug)]
@@ -29,10 +22,8 @@ pub struct State {
     pub(crate) alerts: BTreeMap<Fingerprint, SavedAlert>,
     /// What parts of rules record.
     pub(crate) recorded: FxHashMap<PartName, Vec<u64>>,
-    /// When whatever had changed had been announced the last time, as far as is known.
-    told_at: Option<Timestamp>,
-    /// Alerts that have changed since.
-    untold: BTreeSet<Fingerprint>,
+    /// What has changed and may not have been announced.
+    untold: Untold,
 }
 
 impl Default for State {
@@ -42,8 +33,7 @@ impl Default for State {
             series: BTreeMap::new(),
             alerts: BTreeMap::new(),
             recorded: FxHashMap::default(),
-            told_at: None,
-            untold: BTreeSet::new(),
+            untold: Untold::default(),
         }
     }
 }
@@ -66,28 +56,12 @@ impl State {
         self.now
     }
 
-    /// The transitions that may not have been announced, one of each kind of each alert.
+    /// The transitions that may not have been announced, in the order in which they happened.
     ///
     /// A process that is killed between writing down a step and announcing what it changed leaves
     /// them behind. Their ids make it harmless to announce some of them again.
     pub fn untold(&self) -> Vec<Transition> {
-        let since = self.told_at.unwrap_or(self.now.saturating_sub(UNTOLD_AGE));
-        let mut transitions = Vec::new();
-        for saved in self.untold.iter().filter_map(|untold| self.alerts.get(untold)) {
-            let SavedAlert { alert, kept_since, .. } = saved;
-            let lost_at = kept_since.filter(|_| alert.state == AlertState::DataLost);
-            let mut tell = |kind, time: Option<Timestamp>, state| {
-                let Some(time) = time.filter(|time| *time >= since) else { return };
-                let resolved_at = alert.resolved_at.filter(|_| state == AlertState::Resolved);
-                let alert = Arc::new(Alert { state, resolved_at, ..(**alert).clone() });
-                transitions.push(Transition { kind, time, alert });
-            };
-            tell(TransitionKind::Firing, alert.fired_at, AlertState::Firing);
-            tell(TransitionKind::DataLost, lost_at, AlertState::DataLost);
-            tell(TransitionKind::Resolved, alert.resolved_at, AlertState::Resolved);
-        }
-        transitions.sort_by_key(|transition| (transition.time, transition.alert.fingerprint));
-        transitions
+        self.untold.transitions(self.now, |alert| self.alerts.get(&alert))
     }
 
     /// Takes what a unit of the rules knows, for an engine of its own, wherever that is. Series that
@@ -111,12 +85,10 @@ impl State {
         let (alerts, others): (BTreeMap<_, _>, _) =
             std::mem::take(&mut self.alerts).into_iter().partition(|(_, saved)| is_of_unit(saved));
         self.alerts = others;
-        let (untold, others) = std::mem::take(&mut self.untold)
-            .into_iter()
-            .partition(|fingerprint| alerts.contains_key(fingerprint));
-        self.untold = others;
+        let is_rule = |name: &RuleName| names.contains(&(&*name.group, &*name.alert));
+        let untold = self.untold.take(|alert| alerts.contains_key(&alert), is_rule);
         let series = self.series_of(rules, &recorded);
-        Self { now: self.now, series, alerts, recorded, told_at: self.told_at, untold }
+        Self { now: self.now, series, alerts, recorded, untold }
     }
 
     /// The series that rules select or record.
@@ -159,13 +131,11 @@ impl State {
                 }
             }
             Record::Alert(saved) => {
-                self.untold.insert(saved.alert.fingerprint);
+                self.untold.note(saved.alert.fingerprint);
                 self.alerts.insert(saved.alert.fingerprint, *saved);
             }
-            Record::Told => {
-                self.told_at = Some(self.now);
-                self.untold.clear();
-            }
+            Record::Untold(transitions) => self.untold.extend(transitions),
+            Record::Told => self.untold.clear(self.now),
             Record::Ended(fingerprint) => _ = self.alerts.remove(&fingerprint),
             Record::Recorded(part, series) if series.is_empty() => {
                 self.recorded.remove(&part);

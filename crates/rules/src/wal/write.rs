@@ -1,8 +1,8 @@
 //! Records to bytes.
 
-use bellwire_model::{Fingerprint, Labels, Timestamp};
+use bellwire_model::{Alert, Fingerprint, Labels, Timestamp, Transition};
 
-use super::{Kind, PartName, SavedAlert};
+use super::{Kind, PartName, SavedAlert, TRANSITIONS};
 use crate::storage::Point;
 
 /// Collects records.
@@ -71,6 +71,15 @@ impl Writer {
     pub(crate) fn alert(&mut self, saved: &SavedAlert) {
         let SavedAlert { alert, element, kept_since, part } = saved;
         self.kind(Kind::Alert);
+        self.content(alert, element, *kept_since);
+        self.bytes.push(u8::from(part.is_some()));
+        if let Some(part) = part {
+            self.part(part);
+        }
+    }
+
+    /// What there is of an alert, but who raises it.
+    fn content(&mut self, alert: &Alert, element: &Labels, kept_since: Option<Timestamp>) {
         self.text(alert.state.as_str());
         let rule = alert.rule().expect("the engine has alerts of rules alone");
         for text in [&rule.file, &rule.group, &rule.alert] {
@@ -83,15 +92,11 @@ impl Writer {
         for time in [alert.active_at, alert.sample_time] {
             self.time(time);
         }
-        for time in [alert.fired_at, alert.resolved_at, *kept_since] {
+        for time in [alert.fired_at, alert.resolved_at, kept_since] {
             self.bytes.push(u8::from(time.is_some()));
             if let Some(time) = time {
                 self.time(time);
             }
-        }
-        self.bytes.push(u8::from(part.is_some()));
-        if let Some(part) = part {
-            self.part(part);
         }
     }
 
@@ -111,6 +116,23 @@ impl Writer {
 
     pub(crate) fn told(&mut self) {
         self.kind(Kind::Told);
+    }
+
+    /// Transitions that are announced, each with the alert as it was then.
+    pub(crate) fn untold<'a>(
+        &mut self,
+        transitions: impl ExactSizeIterator<Item = &'a Transition>,
+    ) {
+        self.kind(Kind::Untold);
+        self.number(transitions.len() as u64);
+        for Transition { kind, time, alert } in transitions {
+            let place = TRANSITIONS.iter().position(|announced| announced == kind);
+            self.bytes.push(place.expect("others are not announced") as u8);
+            self.time(*time);
+            self.content(alert, &Labels::empty(), None);
+            // Who raises it is the alert's own matter.
+            self.bytes.push(0);
+        }
     }
 
     fn kind(&mut self, kind: Kind) {
