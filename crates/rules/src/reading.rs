@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bellwire_model::{AlertState, Labels, Timestamp};
 
 use crate::alert_series;
-use crate::evaluation::{Allowance, Element, EvaluationError, Question};
+use crate::evaluation::{Allowance, Element, EvaluationError, Question, Span};
 use crate::selector::Selector;
 use crate::storage::{Point, SeriesCopy, Size, Snapshot, Storage, Wanted};
 
@@ -14,8 +14,8 @@ use crate::storage::{Point, SeriesCopy, Size, Snapshot, Storage, Wanted};
 pub struct Reading {
     question: Arc<Question>,
     allowance: Allowance,
-    /// What it selects, until it begins.
-    wanted: Vec<Wanted>,
+    /// The instants that it is of, once it has begun.
+    span: Option<Span>,
     /// What is held of the allowance.
     held: Size,
     copies: Vec<SeriesCopy>,
@@ -35,24 +35,30 @@ pub(crate) struct AlertCopy {
 
 impl Reading {
     pub(crate) fn new(question: Arc<Question>, allowance: Allowance) -> Self {
-        let wanted = question.reaches().map(|(selector, (after, until))| Wanted {
+        let (copies, alerts, held) = (Vec::new(), Vec::new(), Size::default());
+        Self { question, allowance, span: None, held, copies, alerts, failed: None }
+    }
+
+    /// What it selects, were it to begin now.
+    pub(crate) fn wanted(&self, now: Timestamp) -> Vec<Wanted> {
+        let span = self.question.span.unwrap_or(Span::at(now));
+        let wanted = self.question.reaches(span).map(|(selector, (after, until))| Wanted {
             selector: selector.clone(),
             after,
             until,
         });
-        let wanted = wanted.collect();
-        let (copies, alerts, held) = (Vec::new(), Vec::new(), Size::default());
-        Self { question, allowance, wanted, held, copies, alerts, failed: None }
+        wanted.collect()
     }
 
-    /// Whether one piece is enough.
-    pub(crate) fn is_small(&self, storage: &Storage) -> bool {
-        Snapshot::is_small(storage, &self.wanted)
-    }
-
-    /// Begins: what there is from now on does not count.
-    pub(crate) fn begin(&mut self, storage: &Storage) -> Snapshot {
-        let wanted = std::mem::take(&mut self.wanted);
+    /// Begins: what there is from now on does not count. Where it does not say which instant it is
+    /// asked of, it is this one: at an earlier one, series would be missing that have kept only
+    /// what is newer.
+    pub(crate) fn begin(
+        &mut self,
+        storage: &Storage,
+        (now, wanted): (Timestamp, Vec<Wanted>),
+    ) -> Snapshot {
+        self.span = Some(self.question.span.unwrap_or(Span::at(now)));
         Snapshot::begin(storage, wanted, self.allowance.samples_max())
     }
 
@@ -61,7 +67,7 @@ impl Reading {
         let named = |selector: &Selector| {
             selector.metric_name().is_none_or(|metric| metrics.contains(&metric))
         };
-        self.question.reaches().any(|(selector, _)| named(selector))
+        self.question.selectors().any(named)
     }
 
     /// Takes what gives the series of alerts.
@@ -96,15 +102,16 @@ impl Reading {
         }
     }
 
-    /// The samples, and what may be taken beside them. This takes its time, so it is for whoever
-    /// asks, not for the engine.
-    pub fn finish(self) -> Result<(Storage, Allowance), EvaluationError> {
-        let Self { question, allowance, mut copies, alerts, failed, .. } = self;
+    /// The samples, the instants that they are for, and what may be taken beside them. This takes
+    /// its time, so it is for whoever asks, not for the engine.
+    pub fn finish(self) -> Result<(Storage, Span, Allowance), EvaluationError> {
+        let Self { question, allowance, span, mut copies, alerts, failed, .. } = self;
         if let Some(error) = failed {
             return Err(error);
         }
+        let span = span.ok_or(EvaluationError::GivenUp)?;
         let is_selected =
-            |labels: &Labels| question.reaches().any(|(selector, _)| selector.selects(labels));
+            |labels: &Labels| question.selectors().any(|selector| selector.selects(labels));
         for AlertCopy { labels, state, active_at, time } in alerts {
             let given = alert_series::series(&labels, state, active_at).into_iter().flatten();
             for Element { labels, value } in given.filter(|given| is_selected(&given.labels)) {
@@ -112,6 +119,6 @@ impl Reading {
                 copies.push(SeriesCopy { labels, points });
             }
         }
-        Ok((Storage::of_copies(copies.into_iter()), allowance))
+        Ok((Storage::of_copies(copies.into_iter()), span, allowance))
     }
 }

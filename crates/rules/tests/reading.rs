@@ -61,7 +61,7 @@ fn engine() -> Engine {
 fn question(text: &str, time: Timestamp) -> Question {
     let conventions = Conventions { lookback: Duration::from_secs(20), ..Conventions::default() };
     let plan = Plan::parse(text).expect(text);
-    Question { plan, conventions, span: Span::at(time), step: None }
+    Question { plan, conventions, span: Some(Span::at(time)), step: None }
 }
 
 fn unbounded() -> (Allowance, bellwire_rules::Waiter) {
@@ -70,8 +70,8 @@ fn unbounded() -> (Allowance, bellwire_rules::Waiter) {
 
 /// What a query comes to over a copy that was taken for it.
 fn answer(question: &Question, reading: Reading) -> Result<Value, EvaluationError> {
-    let (storage, mut allowance) = reading.finish()?;
-    Ok(question.answer(&storage, &mut allowance)?.value)
+    let (storage, span, mut allowance) = reading.finish()?;
+    Ok(question.answer((&storage, span), &mut allowance)?.value)
 }
 
 /// Values as text: NaN is itself there.
@@ -240,13 +240,46 @@ fn a_small_read_waits_for_no_large_one_and_a_large_one_does() {
     assert!(engine.excerpt(&mut other).is_none());
     let (mut small, _waiter) = begin("x:sum");
     let small = engine.excerpt(&mut small).expect("one piece is enough");
-    let (storage, _) = small.finish().expect("samples");
+    let (storage, ..) = small.finish().expect("samples");
     assert_eq!(storage.len(), 7);
     // One that nobody waits for any more does not wait either.
     drop(other_waiter);
     let other = engine.excerpt(&mut other).expect("it has ended");
     assert_eq!(other.finish().err(), Some(EvaluationError::GivenUp));
     while engine.excerpt(&mut large).is_none() {}
+}
+
+#[test]
+fn a_query_without_a_time_is_of_the_instant_at_which_it_is_read() {
+    let count = 3 * READING_PIECE_SERIES;
+    let mut engine = with_series(count);
+    let begin = |question: &Arc<Question>| {
+        let (allowance, waiter) = unbounded();
+        (Excerpt::new(Arc::clone(question), allowance), waiter)
+    };
+    let (mut before, _waiter) = begin(&Arc::new(question("x", at(100))));
+    assert!(engine.excerpt(&mut before).is_none());
+    // It waits for the one before it, and samples come meanwhile: of `y` the newest is all there is.
+    let question = Arc::new(Question { span: None, ..question("count(x) + count(y)", at(100)) });
+    let (mut excerpt, _waiter) = begin(&question);
+    assert!(engine.excerpt(&mut excerpt).is_none());
+    for second in [100, 105] {
+        let sample = |number| Sample { series: series("y", number), value: 1.0, time: at(second) };
+        engine.apply(at(second), &(0..10).map(sample).collect::<Vec<_>>());
+    }
+    while engine.excerpt(&mut before).is_none() {}
+    let reading = loop {
+        // While it is read they go on; it is of the instant at which that began.
+        engine.advance(at(107));
+        if let Some(reading) = engine.excerpt(&mut excerpt) {
+            break reading;
+        }
+    };
+    let (storage, span, mut allowance) = reading.finish().expect("samples");
+    assert_eq!(span, Span::at(at(107)));
+    let answer = question.answer((&storage, span), &mut allowance).expect("a value").value;
+    let Value::Vector(count_of_both) = answer else { panic!("a vector") };
+    assert_eq!(count_of_both[0].value as usize, count + 10);
 }
 
 #[test]
@@ -261,7 +294,7 @@ fn what_is_given_up_makes_room_for_others() {
     let (allowance, _waiter) = unbounded();
     let mut next = Excerpt::new(Arc::new(question("x", at(100))), allowance);
     let reading = std::iter::repeat_with(|| engine.excerpt(&mut next)).flatten().next();
-    let (storage, _) = reading.expect("it is complete").finish().expect("samples");
+    let (storage, ..) = reading.expect("it is complete").finish().expect("samples");
     assert_eq!(storage.len(), 3 * READING_PIECE_SERIES);
 }
 
@@ -272,7 +305,7 @@ fn a_query_holds_no_more_samples_than_it_may() {
     let over = |text: &str, steps: i64| Question {
         plan: Plan::parse(text).expect(text),
         conventions,
-        span: Span { start: at(100), end: at(100 + steps - 1) },
+        span: Some(Span { start: at(100), end: at(100 + steps - 1) }),
         step: (steps > 1).then_some(Duration::from_secs(1)),
     };
     let room = QueryMemory::new(1 << 30);

@@ -140,14 +140,15 @@ impl Engine {
     /// Takes the first piece; says whether it was the last, and what is to be opened where not.
     fn begin_reading(&self, reading: &mut Reading) -> (bool, Option<Snapshot>) {
         let storage = self.series.storage();
-        let is_small = reading.is_small(storage);
+        let wanted = reading.wanted(self.now);
+        let is_small = Snapshot::is_small(storage, &wanted);
         if !reading.hold(Size::default()) {
             return (true, None);
         }
         if !is_small && storage.has_open() {
             return (false, None);
         }
-        let mut snapshot = reading.begin(storage);
+        let mut snapshot = reading.begin(storage, (self.now, wanted));
         reading.take_alerts(self.alerts_for(reading));
         let is_complete = if is_small {
             snapshot.take_all(storage);

@@ -75,40 +75,50 @@ pub struct Question {
     pub plan: Plan,
     /// How it is evaluated.
     pub conventions: Conventions,
-    /// The instants.
-    pub span: Span,
+    /// The instants; nothing where it is asked of the instant at which it is read.
+    pub span: Option<Span>,
     /// How far they are apart; nothing where there is one.
     pub step: Option<Duration>,
 }
 
 impl Question {
-    /// What it comes to, within what it may take. The samples are an
+    /// What it comes to, within what it may take. The samples and the span are those of an
     /// [`Excerpt`](crate::Excerpt) for it.
-    pub fn answer(&self, storage: &Storage, allowance: &mut Allowance) -> Evaluated<Answer> {
+    pub fn answer(
+        &self,
+        (storage, span): (&Storage, Span),
+        allowance: &mut Allowance,
+    ) -> Evaluated<Answer> {
         let selections = self.plan.selections.iter().map(|selection| &selection.selector);
         let select = |selector| storage.select_while(selector, || allowance.check());
         let selected = selections.map(select).collect::<Evaluated<Vec<_>>>()?;
         let selected = Selected::Each(&selected);
-        let evaluation = Evaluation::new(storage, selected, &self.conventions, self.span);
+        let evaluation = Evaluation::new(storage, selected, &self.conventions, span);
         let evaluation = evaluation.within(allowance);
         match self.step {
-            None => at(evaluation, &self.plan, self.span.start),
+            None => at(evaluation, &self.plan, span.start),
             Some(step) => over(evaluation, &self.plan, step),
         }
     }
 
-    /// Its selectors, with after when, and until when, samples count that they select.
-    pub(crate) fn reaches(&self) -> impl Iterator<Item = (&Selector, (i64, i64))> {
-        self.plan.selections.iter().map(|selection| (&selection.selector, self.reach(selection)))
+    /// Its selectors.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.plan.selections.iter().map(|selection| &selection.selector)
     }
 
-    fn reach(&self, selection: &Selection) -> (i64, i64) {
+    /// Its selectors, with after when, and until when, samples count that they select.
+    pub(crate) fn reaches(&self, span: Span) -> impl Iterator<Item = (&Selector, (i64, i64))> {
+        let selections = self.plan.selections.iter();
+        selections.map(move |selection| (&selection.selector, self.reach(span, selection)))
+    }
+
+    fn reach(&self, span: Span, selection: &Selection) -> (i64, i64) {
         if !self.plan.looks_back() {
             return (i64::MIN, i64::MAX);
         }
         let reach = Duration::from_millis(selection.reach_ms.unsigned_abs());
-        let oldest = self.span.start.saturating_sub(reach);
-        (oldest.saturating_sub(self.conventions.lookback).as_ms(), self.span.end.as_ms())
+        let oldest = span.start.saturating_sub(reach);
+        (oldest.saturating_sub(self.conventions.lookback).as_ms(), span.end.as_ms())
     }
 }
 

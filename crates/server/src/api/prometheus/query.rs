@@ -10,7 +10,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_model::Timestamp;
 use bellwire_model::limits::QUERY_STEPS_MAX;
-use bellwire_process::clock;
 use bellwire_rules::{Conventions, EvaluationError, Excerpt, Plan, Question, Span};
 use http::header::CONTENT_TYPE;
 
@@ -20,13 +19,14 @@ use super::parameters::Parameters;
 use super::{Failure, refusal};
 use crate::api::App;
 
-/// `GET`, `POST /api/v1/query`: an expression at one instant.
+/// `GET`, `POST /api/v1/query`: an expression at one instant; where none is given, at the rules' own
+/// time when it is looked at.
 pub(in crate::api) async fn instant(
     State(app): State<Arc<App>>,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    let time = parameters.time("time")?.unwrap_or_else(clock::now);
-    answered(&app, &parameters, (Span::at(time), None)).await
+    let span = parameters.time("time")?.map(Span::at);
+    answered(&app, &parameters, (span, None)).await
 }
 
 /// `GET`, `POST /api/v1/query_range`: an expression at each step of a span.
@@ -49,7 +49,7 @@ pub(in crate::api) async fn range(
         return Err(Failure::bad_data(text));
     }
     let step = Duration::from_millis(step_ms.unsigned_abs());
-    answered(&app, &parameters, (Span { start, end }, Some(step))).await
+    answered(&app, &parameters, (Some(Span { start, end }), Some(step))).await
 }
 
 /// Evaluates beside the rules: what the expression looks at is copied between their steps, and all
@@ -60,7 +60,7 @@ pub(in crate::api) async fn range(
 async fn answered(
     app: &App,
     parameters: &Parameters,
-    (span, step): (Span, Option<Duration>),
+    (span, step): (Option<Span>, Option<Duration>),
 ) -> Result<Response, Failure> {
     let asked_ms = parameters.duration_ms("timeout")?;
     let timeout = app.queries.timeout(asked_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
@@ -77,8 +77,8 @@ async fn answered(
         let reading = app.intake.excerpt(excerpt).await?;
         let work = move || {
             let _place = place;
-            let (storage, mut allowance) = reading.finish()?;
-            let answer = question.answer(&storage, &mut allowance)?;
+            let (storage, span, mut allowance) = reading.finish()?;
+            let answer = question.answer((&storage, span), &mut allowance)?;
             drop(storage);
             told(&answer, &text, span.end, allowance)
         };
