@@ -43,6 +43,19 @@ pub struct Outcome {
     /// Where other alerts fire if the rules are evaluated as samples arrive. The test is about ticks,
     /// so it does not fail for that.
     pub differences: Vec<Box<str>>,
+    /// What was compared: a test that compares nothing passes whatever the rules say.
+    pub compared: Compared,
+    /// Why it may say less than it seems to.
+    pub warnings: Vec<Box<str>>,
+}
+
+/// How much was compared with what it must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Alerts of one name at one time.
+    pub alerts: usize,
+    /// Expressions at one time.
+    pub expressions: usize,
 }
 
 impl Report {

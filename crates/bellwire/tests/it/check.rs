@@ -172,6 +172,47 @@ fn tests_of_rules_are_run() {
 }
 
 #[test]
+fn tests_that_compare_nothing_are_told() {
+    let rules = "groups:\n- name: g\n  rules:\n  - {alert: Hot, expr: t > 90}\n";
+    let nothing = "rule_files: [hot.yml]\ntests:\n- name: boiler\n  input_series:\n  - {series: t, \
+                   values: 91x3}\n";
+    let misspelt = format!(
+        "{nothing}  alert_rule_test:\n  - {{eval_time: 1m, alertname: Hott, exp_alerts: []}}\n  \
+         promql_expr_test:\n  - {{expr: t, eval_time: 1m, exp_samples: [{{labels: t, value: 91}}]}}\n"
+    );
+    let files = [
+        ("hot.yml", rules),
+        ("nothing.yml", nothing),
+        ("none.yml", "rule_files: [hot.yml]\ntests: []\n"),
+        ("misspelt.yml", &misspelt),
+    ];
+    let folder = folder(&files);
+    // It passes, as with promtool; that it says nothing is said.
+    let (code, output, _) = check(folder.path(), &["--test", "nothing.yml"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("warning  nothing.yml: boiler: it compares nothing: "), "{output}");
+    assert!(output.ends_with("total: 1 passed, 0 failed; NOTHING WAS COMPARED\n"), "{output}");
+    let (code, output, _) = check(folder.path(), &["--test", "none.yml"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(
+        output.contains("warning  none.yml: it has no tests, and compares nothing\n"),
+        "{output}"
+    );
+    let (code, output, _) = check(folder.path(), &["--test", "nothing.yml", "misspelt.yml"]);
+    assert_eq!(code, Some(0), "{output}");
+    let warning = "warning  misspelt.yml: boiler: alertname: Hott, time: 60s: no rule raises it";
+    assert!(output.contains(warning), "{output}");
+    let total = "total: 2 passed, 0 failed; 1 check of alerts and 1 expression compared\n";
+    assert!(output.ends_with(total), "{output}");
+    let (_, output, _) = check(folder.path(), &["--test", "nothing.yml", "misspelt.yml", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    let compared = serde_json::json!({"alerts": 1, "expressions": 1});
+    assert_eq!(report["total"]["compared"], compared);
+    assert_eq!(report["files"][0]["compared"]["alerts"], 0);
+    assert_eq!(report["files"][1]["tests"][0]["compared"], compared);
+}
+
+#[test]
 fn scripts_of_promql_are_run() {
     let script = "load 1m\n  x 1 2 3\n\neval instant at 1m x\n  x 2\n\neval instant at 1m x * 2\n  \
                   {} 5\n\neval instant at 1m info(x)\n  x 2\n";

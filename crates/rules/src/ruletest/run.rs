@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bellwire_model::{Labels, Sample, Timestamp};
 
-use super::Outcome;
 use super::file::{AlertCheck, Comparison, ExpressionCheck, Suite, Test};
 use super::stream::Stream;
+use super::{Compared, Outcome};
 use crate::evaluation::{Conventions, Element, Value, query};
 use crate::number::go_text;
 use crate::plan::Plan;
@@ -26,11 +26,32 @@ pub(super) fn outcome(
     let mut samples = samples(test);
     samples.sort_by_key(|sample| sample.time);
     let (failures, unsupported, firing) = (Vec::new(), Vec::new(), Vec::new());
-    let mut run = Run { test, suite, conventions, ticker, failures, unsupported, firing };
+    let compared = Compared::default();
+    let mut run = Run { test, suite, conventions, ticker, failures, unsupported, firing, compared };
     run.run(&samples);
     let differences = streamed.map(|rules| run.differences(rules, &samples)).unwrap_or_default();
-    let Run { failures, unsupported, .. } = run;
-    Outcome { name: test.name.clone(), failures, unsupported, differences }
+    let Run { failures, unsupported, compared, .. } = run;
+    let warnings = warnings(test, by_ticks);
+    Outcome { name: test.name.clone(), failures, unsupported, differences, compared, warnings }
+}
+
+/// Checks that pass whatever the rules say.
+fn warnings(test: &Test, rules: &RuleSet) -> Vec<Box<str>> {
+    if test.alerts.is_empty() && test.expressions.is_empty() {
+        return vec![
+            "it compares nothing: it has no `alert_rule_test` and no `promql_expr_test`".into(),
+        ];
+    }
+    let rules = || rules.groups().iter().flat_map(|group| &group.rules);
+    let raised = |check: &&AlertCheck| {
+        rules().any(|rule| rule.alert().is_some() && *rule.name.alert == *check.name)
+    };
+    let nobodys = test.alerts.iter().filter(|check| check.expected.is_empty() && !raised(check));
+    let warning = |AlertCheck { name, after, .. }: &AlertCheck| {
+        format!("alertname: {name}, time: {after:?}: no rule raises it, and none is expected")
+            .into()
+    };
+    nobodys.map(warning).collect()
 }
 
 struct Run<'a> {
@@ -42,6 +63,7 @@ struct Run<'a> {
     unsupported: Vec<Box<str>>,
     /// What fired at each check of alerts that there was.
     firing: Vec<(&'a AlertCheck, Vec<(Labels, Labels)>)>,
+    compared: Compared,
 }
 
 impl<'a> Run<'a> {
@@ -105,6 +127,7 @@ impl<'a> Run<'a> {
             );
             self.failures.push(text.into());
         }
+        self.compared.alerts += 1;
         self.firing.push((check, found));
     }
 
@@ -134,6 +157,7 @@ impl<'a> Run<'a> {
             let text = format!("expr: {:?}, time: {:?}: {reason}", check.expression, check.after);
             return self.unsupported.push(text.into());
         }
+        self.compared.expressions += 1;
         let time = self.test.start.saturating_add(check.after);
         let failure = match self.elements(&check.expression, time) {
             Err(reason) => Some(reason),

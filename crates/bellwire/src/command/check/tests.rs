@@ -6,17 +6,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bellwire_rules::UnknownFields;
-use bellwire_rules::ruletest::{Report, TestFile, rule_files, run};
+use bellwire_rules::ruletest::{self, Report, TestFile, rule_files, run};
 use bellwire_server::{RuleFileText, RuleFiles, read_rule_files};
 use serde::Serialize;
 
-use crate::output;
+use crate::output::{self, counted};
 
 /// What became of all test files; its JSON is for programs to rely on.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct TestsReport {
     files: Vec<FileReport>,
-    total: Counts,
+    total: Total,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Total {
+    #[serde(flatten)]
+    counts: Counts,
+    compared: Compared,
 }
 
 #[derive(Debug, Serialize)]
@@ -24,6 +31,7 @@ struct FileReport {
     file: String,
     #[serde(flatten)]
     counts: Counts,
+    compared: Compared,
     /// Why nothing was run.
     errors: Vec<String>,
     tests: Vec<TestReport>,
@@ -36,6 +44,16 @@ struct TestReport {
     unsupported: Vec<String>,
     /// Where other alerts fire as samples arrive; the test does not fail for that.
     differences: Vec<String>,
+    compared: Compared,
+    /// Where it may say less than it seems to; the test does not fail for that either.
+    warnings: Vec<String>,
+}
+
+/// How much was compared with what it must be.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Compared {
+    alerts: usize,
+    expressions: usize,
 }
 
 /// Tests by outcome. A file that cannot be run counts as one that failed; a test that passes but
@@ -69,40 +87,49 @@ impl TestsReport {
                 (false, _) => counts.failed += 1,
             }
         }
-        self.total.passed += counts.passed;
-        self.total.failed += counts.failed;
-        self.total.unsupported += counts.unsupported;
+        let mut compared = Compared::default();
+        for test in &report.tests {
+            compared.add(Compared::of(test.compared));
+        }
+        self.total.counts.add(counts);
+        self.total.compared.add(compared);
         let texts = |texts: Vec<Box<str>>| texts.into_iter().map(String::from).collect();
         let told = report.tests.into_iter().map(|test| TestReport {
             name: test.name.into(),
             failures: texts(test.failures),
             unsupported: texts(test.unsupported),
             differences: texts(test.differences),
+            compared: Compared::of(test.compared),
+            warnings: texts(test.warnings),
         });
         self.files.push(FileReport {
             file: path.display().to_string(),
             counts,
+            compared,
             tests: told.collect(),
             errors: texts(report.errors),
         });
     }
 
     pub(super) fn failed(&self) -> usize {
-        self.total.failed
+        self.total.counts.failed
     }
 
     pub(super) fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("texts and numbers are JSON")
     }
 
-    /// What failed and why, a line for each file, and one for all.
+    /// What failed and why, a line for each file with what it has compared, and one for all.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
-        for FileReport { file, counts, errors, tests } in &self.files {
+        for FileReport { file, counts, compared, errors, tests } in &self.files {
             for error in errors {
                 let _ = writeln!(text, "failed  {error}");
             }
-            for TestReport { name, failures, unsupported, differences } in tests {
+            if errors.is_empty() && tests.is_empty() {
+                let _ = writeln!(text, "warning  {file}: it has no tests, and compares nothing");
+            }
+            for TestReport { name, failures, unsupported, differences, warnings, .. } in tests {
                 for failure in failures {
                     let _ = writeln!(text, "failed  {file}: {name}: {failure}");
                 }
@@ -112,14 +139,44 @@ impl TestsReport {
                 for difference in differences {
                     let _ = writeln!(text, "differs  {file}: {name}: {difference}");
                 }
+                for warning in warnings {
+                    let _ = writeln!(text, "warning  {file}: {name}: {warning}");
+                }
             }
-            let _ = writeln!(text, "{file}: {}", counts.text());
+            let _ = writeln!(text, "{file}: {}; {}", counts.text(), compared.text());
         }
-        text + "total: " + &self.total.text()
+        let Total { counts, compared } = self.total;
+        text + "total: " + &counts.text() + "; " + &compared.text()
+    }
+}
+
+impl Compared {
+    fn of(ruletest::Compared { alerts, expressions }: ruletest::Compared) -> Self {
+        Self { alerts, expressions }
+    }
+
+    fn add(&mut self, Self { alerts, expressions }: Self) {
+        self.alerts += alerts;
+        self.expressions += expressions;
+    }
+
+    fn text(self) -> String {
+        let Self { alerts, expressions } = self;
+        if alerts + expressions == 0 {
+            return "NOTHING WAS COMPARED".to_owned();
+        }
+        let alerts = counted(alerts as u64, "check");
+        format!("{alerts} of alerts and {} compared", counted(expressions as u64, "expression"))
     }
 }
 
 impl Counts {
+    fn add(&mut self, Self { passed, failed, unsupported }: Self) {
+        self.passed += passed;
+        self.failed += failed;
+        self.unsupported += unsupported;
+    }
+
     fn text(self) -> String {
         let Self { passed, failed, unsupported } = self;
         match unsupported {
