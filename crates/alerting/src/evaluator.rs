@@ -16,6 +16,7 @@ mod complaints;
 mod course;
 mod forwarding;
 mod intake;
+mod lead;
 mod looks;
 mod wal;
 
@@ -89,16 +90,17 @@ pub struct EvaluatorParts {
 /// Starts the evaluator. It ends when the intake is dropped and its queue is empty.
 pub fn spawn(
     parts: EvaluatorParts,
-    restored: Vec<Alert>,
+    mut restored: Vec<Alert>,
 ) -> io::Result<(Arc<SampleIntake>, JoinHandle<()>)> {
     let (intake, inbox) = SampleIntake::new();
     let EvaluatorParts { rules, settings, state_folder, .. } = parts;
     let EvaluatorParts { forward, journal, states, alerting, figures, draining, .. } = parts;
     figures.rules_loaded.set(rules.len() as u64);
-    let state = match &state_folder {
+    let mut state = match &state_folder {
         Some(folder) => wal::read(folder)?,
         None => State::default(),
     };
+    lead::correct(&mut state, &mut restored, clock::now());
     clock::go_on_from(state.ended_at());
     let now = clock::slewed().now;
     let unannounced = state.untold();
@@ -430,7 +432,7 @@ impl Evaluator {
         if ahead >= AHEAD_TOLD && !std::mem::replace(&mut self.is_ahead, true) {
             tracing::warn!(
                 ahead_s,
-                "The wall clock has stepped back, or the rules' state is from ahead of it. Times go on from where they were, a fiftieth slower, until the clock has caught up."
+                "The wall clock has stepped back, or the rules' state is from ahead of it. Times go on from where they were, a fiftieth slower, until the clock has caught up; where that is far, a restart goes on at the time of now."
             );
         } else if ahead.is_zero() && std::mem::take(&mut self.is_ahead) {
             tracing::info!("The wall clock has caught up.");

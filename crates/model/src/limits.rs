@@ -54,6 +54,9 @@ pub const DATA_LOST_RETENTION: Duration = Duration::from_hours(24);
 /// A pause of the rules that counts as none: sensors are mostly heard less often. After a longer
 /// one alerts wait for their samples before they resolve.
 pub const RESTART_GAP: Duration = Duration::from_secs(30);
+/// How far the rules' state may be ahead of the wall clock at a start: beyond it the clock was wrong
+/// and is not any more, and waiting for it to catch up would take fifty times as long.
+pub const CLOCK_LEAD_MAX: Duration = SAMPLE_FUTURE_MAX;
 /// Bytes of one rule file.
 pub const RULE_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Levels of an expression: operators and calls within each other. Expressions are walked by

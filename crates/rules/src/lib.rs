@@ -90,4 +90,4 @@ pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};
 
 pub use unit::Unit;
-pub use wal::{Corrupt, State};
+pub use wal::{ClockLead, Corrupt, State};

@@ -27,6 +27,7 @@
 //! [`Engine::checkpoint`]: crate::Engine::checkpoint
 //! [`Engine::resume`]: crate::Engine::resume
 
+mod lead;
 mod read;
 mod saved;
 mod state;
@@ -36,6 +37,7 @@ mod write;
 use bellwire_model::{Alert, AlertState, Labels, Timestamp, TransitionKind};
 use thiserror::Error;
 
+pub use self::lead::ClockLead;
 pub(crate) use self::saved::{SavedAlert, SavedSeries};
 pub use self::state::State;
 pub(crate) use self::write::Writer;

@@ -62,7 +62,7 @@ impl Engine {
         let now = now.max(state.now);
         let ended_at = state.now;
         let untold = state.untold();
-        let is_gap = now.saturating_since(ended_at) > RESTART_GAP;
+        let is_gap = state.is_pause_unknown || now.saturating_since(ended_at) > RESTART_GAP;
         engine.now = if is_gap { now } else { ended_at };
         let State { series, alerts, recorded, .. } = state;
         let used: FxHashSet<u64> = recorded.values().flatten().copied().collect();

@@ -17,6 +17,8 @@ use crate::unit::Unit;
 pub struct State {
     /// The time of the last step.
     pub(crate) now: Timestamp,
+    /// Whether nobody knows how long nothing has run since.
+    pub(crate) is_pause_unknown: bool,
     /// By number, which is the order in which they began.
     pub(crate) series: BTreeMap<u64, SavedSeries>,
     pub(crate) alerts: BTreeMap<Fingerprint, SavedAlert>,
@@ -30,6 +32,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             now: Timestamp::MIN,
+            is_pause_unknown: false,
             series: BTreeMap::new(),
             alerts: BTreeMap::new(),
             recorded: FxHashMap::default(),
@@ -88,7 +91,8 @@ impl State {
         let is_rule = |name: &RuleName| names.contains(&(&*name.group, &*name.alert));
         let untold = self.untold.take(|alert| alerts.contains_key(&alert), is_rule);
         let series = self.series_of(rules, &recorded);
-        Self { now: self.now, series, alerts, recorded, untold }
+        let Self { now, is_pause_unknown, .. } = *self;
+        Self { now, is_pause_unknown, series, alerts, recorded, untold }
     }
 
     /// The series that rules select or record.
