@@ -54,6 +54,10 @@ pub struct Alerting {
     started_at: Timestamp,
 }
 
+/// A place in the queue of the desk's thread.
+#[derive(Debug)]
+pub(crate) struct Place(OwnedSemaphorePermit);
+
 /// What the desk's thread is to do.
 enum Work {
     /// Alerts are to be routed, and inhibit each other, as this says.
@@ -115,11 +119,19 @@ impl Alerting {
         self.worker.show_after(|desk, _| desk.refresh(alerts));
     }
 
-    /// Puts another configuration in force.
-    pub async fn replace(&self, config: Config) -> Result<(), Problem> {
+    /// A place in the queue. Whoever has waited for long is told to come back.
+    pub(crate) async fn place(&self) -> Result<Place, Problem> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        let place = tokio::time::timeout(DESK_PATIENCE, place).await;
+        Ok(Place(place.map_err(|_| is_full())?.expect("the semaphore is never closed")))
+    }
+
+    /// Puts another configuration in force, however long that takes: whoever has a place is not
+    /// refused. One at a time.
+    pub(crate) async fn replace(&self, place: Place, config: Config) -> Result<(), Problem> {
         self.offer(Work::Replace(Box::new(config)))?;
         // Its turn has come when that of a request behind it has.
-        self.request(|_, _| (Plan::default(), ())).await
+        self.request_at(place, |_, _| (Plan::default(), ())).await
     }
 
     /// Queues what somebody asks for, who can come again.
@@ -137,9 +149,15 @@ impl Alerting {
         &self,
         plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
     ) -> Result<T, Problem> {
-        let place = Arc::clone(&self.places).acquire_owned();
-        let place = tokio::time::timeout(DESK_PATIENCE, place).await;
-        let place = place.map_err(|_| is_full())?.expect("the semaphore is never closed");
+        let place = self.place().await?;
+        self.request_at(place, plan).await
+    }
+
+    async fn request_at<T: Send + 'static>(
+        &self,
+        Place(place): Place,
+        plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
+    ) -> Result<T, Problem> {
         let (reply, replied) = oneshot::channel();
         let done = move |answer| {
             // Who has left does not need the answer.

@@ -60,7 +60,7 @@ impl Reload {
         Self { parts, turn: Mutex::new(()), failure: std::sync::Mutex::default() }
     }
 
-    /// All or nothing: where a file is wrong, everything stays in force as it was. Rules that did
+    /// All or nothing: where a file is wrong, or the desk has no room for a request, everything stays in force as it was. Rules that did
     /// not change keep their state.
     pub async fn reload(&self) -> Result<(), Problem> {
         let _turn = self.turn.lock().await;
@@ -76,10 +76,7 @@ impl Reload {
             Err(problem) => {
                 self.parts.figures.reloads_failed.add(1);
                 let reason = problem.detail();
-                tracing::error!(
-                    reason,
-                    "Rules and notifications stay as they were: what the files say is wrong."
-                );
+                tracing::error!(reason, "Rules and notifications stay as they were.");
             }
         }
         result
@@ -99,8 +96,11 @@ impl Reload {
         let load = tokio::task::spawn_blocking(move || notifier::load(path.as_deref()));
         let config = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         let config = config.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        // What may be refused comes first: behind it only the server's end keeps either from
+        // taking effect.
+        let place = self.parts.alerting.place().await?;
         self.parts.intake.replace(rules).await?;
-        self.parts.alerting.replace(config).await
+        self.parts.alerting.replace(place, config).await
     }
 
     /// Reloads at each `SIGHUP`.

@@ -1,5 +1,7 @@
 //! The evaluator and the desk together: what clients see first must be known to both.
 
+mod refused;
+
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

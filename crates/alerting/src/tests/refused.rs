@@ -1,0 +1,204 @@
+//! What is refused has changed nothing, and what a drain gives up on is not forgotten.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bellwire_alerts::config::Config;
+use bellwire_alerts::desk::Plan;
+use bellwire_journal::{
+    Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
+    ReadLimit, Record, RecordChange, RecordReply, Reply, TopicFigures,
+};
+use bellwire_model::limits::DESK_QUEUED_MAX;
+use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
+use bellwire_rules::{RuleFile, RuleSet, Settings};
+use tokio::sync::watch;
+
+use super::{Board, Nobody};
+use crate::desk;
+use crate::*;
+
+/// A desk whose thread is yet to run, and what an evaluator needs beside it.
+fn opened(
+    journal: Arc<dyn Journal>,
+    rules: RuleSet,
+) -> (EvaluatorParts, desk::Run, watch::Sender<bool>) {
+    let figures = Arc::new(Figures::default());
+    let (drain, draining) = watch::channel(false);
+    let states: Arc<dyn StateTopics> = Arc::new(Board);
+    let parts = NotifierParts {
+        config: Config::default(),
+        journal: Arc::clone(&journal),
+        figures: Arc::clone(&figures),
+        external_url: "http://bellwire".into(),
+        start_delay: Duration::ZERO,
+    };
+    let (notifier, _run) = Notifier::open(parts).expect("opened");
+    let parts = AlertingParts {
+        journal: Arc::clone(&journal),
+        states: Arc::clone(&states),
+        notifier,
+        figures: Arc::clone(&figures),
+    };
+    let (alerting, desk) = Alerting::open(parts).expect("opened");
+    let parts = EvaluatorParts {
+        rules,
+        settings: Settings::default(),
+        state_folder: None,
+        forward: Vec::new(),
+        journal,
+        states,
+        alerting,
+        figures,
+        draining,
+    };
+    (parts, desk, drain)
+}
+
+fn memory(observer: impl Observer + 'static) -> MemoryJournal {
+    MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer))
+}
+
+fn rules(text: &str) -> RuleSet {
+    bellwire_rules::load(&[RuleFile { name: "r.yml", text }]).expect("valid")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_is_refused_has_changed_nothing() {
+    let (parts, desk, _drain) = opened(Arc::new(memory(Nobody)), RuleSet::default());
+    let (alerting, figures) = (Arc::clone(&parts.alerting), Arc::clone(&parts.figures));
+    let (intake, _evaluator) = spawn(parts, Vec::new()).expect("started");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let text = "groups: [{name: g, rules: [{alert: Hot, expr: t > 90}]}]";
+    std::fs::write(file.path(), text).expect("written");
+    let reload = Reload::new(ReloadParts {
+        rules: vec![file.path().to_str().expect("UTF-8").to_owned()],
+        mode: bellwire_rules::RuleMode::Stream,
+        alertmanager_config: None,
+        intake: Arc::clone(&intake),
+        alerting: Arc::clone(&alerting),
+        figures: Arc::clone(&figures),
+    });
+    // As many requests as there may be wait for the desk, which does not get to them.
+    for _ in 0..DESK_QUEUED_MAX {
+        let plan = |_: &bellwire_alerts::Desk, _| (Plan::default(), ());
+        alerting.request_then(plan, |_: Result<(), _>| {}).expect("there is room");
+    }
+    let problem = reload.reload().await.expect_err("there is no room");
+    assert_eq!(problem.code, bellwire_wire::problem::Code::PublishersBusy);
+    assert_eq!(figures.rules_loaded.get(), 0);
+    let _desk = desk.spawn().expect("a thread");
+    // It gets to them now; who finds no room yet is told so, and comes again.
+    while reload.reload().await.is_err() {}
+    assert_eq!(figures.rules_loaded.get(), 1);
+}
+
+/// A journal that takes no event while it is told not to.
+#[derive(Debug)]
+struct Refusing {
+    journal: MemoryJournal,
+    refuses: AtomicBool,
+}
+
+impl Journal for Refusing {
+    fn epoch(&self) -> Epoch {
+        self.journal.epoch()
+    }
+
+    fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(Error::Busy);
+        }
+        self.journal.append(batch, reply)
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.journal.bounds()
+    }
+
+    fn trimmed(&self, filters: &FilterSet) -> Offset {
+        self.journal.trimmed(filters)
+    }
+
+    fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
+        self.journal.read(after, filters, limit)
+    }
+
+    fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
+        self.journal.list_topics(prefix, after, limit)
+    }
+
+    fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {
+        self.journal.write_records(changes, reply)
+    }
+
+    fn records(&self, prefix: &str) -> Result<Vec<Record>, Error> {
+        self.journal.records(prefix)
+    }
+
+    fn health(&self) -> Result<(), Error> {
+        self.journal.health()
+    }
+
+    fn damaged(&self) -> u64 {
+        self.journal.damaged()
+    }
+
+    fn damaged_blocks(&self) -> u64 {
+        self.journal.damaged_blocks()
+    }
+
+    fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
+        self.journal.apply_retention(now)
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        self.journal.close()
+    }
+}
+
+impl Refusing {
+    /// The types of the alerts' events.
+    fn told(&self) -> Vec<String> {
+        let filter: bellwire_model::Filter = "alerts/events/**".parse().expect("a filter");
+        let page = self.read(Offset::ZERO, &filter.into(), ReadLimit::PAGE).expect("a page");
+        let types = page.entries.iter().map(|entry| entry.event.event_type.as_deref());
+        types.map(|of| of.expect("alerts' events have one").to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_a_drain_has_not_told_the_next_start_tells_in_its_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Arc::new(Refusing { journal: memory(Nobody), refuses: AtomicBool::new(true) });
+    let silent = || rules("groups: [{name: g, rules: [{alert: Silent, expr: absent(x)}]}]");
+    let begin = || {
+        let journal: Arc<dyn Journal> = Arc::<Refusing>::clone(&journal);
+        let (mut parts, desk, drain) = opened(journal, silent());
+        parts.state_folder = Some(folder.path().join("rules"));
+        let desk = desk.spawn().expect("a thread");
+        (spawn(parts, Vec::new()).expect("started"), desk, drain)
+    };
+    let ((intake, evaluator), _desk, drain) = begin();
+    // It fires, and the journal does not take that.
+    while !intake.is_blocked() {
+        tokio::task::yield_now().await;
+    }
+    drain.send(true).expect("the evaluator listens");
+    // It has given up once it answers.
+    while intake.look(|_| Some(())).await.is_err() {}
+    // It takes events again. That the alert resolves must not be told before that it fires.
+    journal.refuses.store(false, Ordering::SeqCst);
+    let series = Labels::from_pairs([("__name__", "x")]).expect("labels");
+    let sample = Sample { series, value: 1.0, time: bellwire_process::clock::now() };
+    intake.take(Source::of(None), vec![sample]).await.expect("taken");
+    drop(intake);
+    evaluator.join().expect("it ends");
+    assert_eq!(journal.told(), [""; 0]);
+    let (_evaluator, _desk, _drain) = begin();
+    while journal.told().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(journal.told(), ["alert.firing", "alert.resolved"]);
+}
