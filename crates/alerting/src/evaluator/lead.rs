@@ -29,7 +29,9 @@ pub(super) fn correct(state: &mut State, restored: &mut [Alert], wall: Timestamp
         "The rules' state is from far ahead of the wall clock, which was corrected meanwhile. The state's times are moved back by as much, and rules go on as after a long pause."
     );
     state.correct(lead);
-    restored.iter_mut().for_each(|alert| lead.correct(alert));
+    for alert in restored {
+        lead.correct(alert);
+    }
 }
 
 #[cfg(test)]
