@@ -17,7 +17,10 @@ use tokio::sync::watch;
 
 use super::{Board, Nobody};
 use crate::desk;
-use crate::*;
+use crate::{
+    Alerting, AlertingParts, EvaluatorParts, Figures, Notifier, NotifierParts, Reload, ReloadParts,
+    Source, StateTopics, spawn,
+};
 
 /// A desk whose thread is yet to run, and what an evaluator needs beside it.
 fn opened(
