@@ -60,8 +60,8 @@ impl Reload {
         Self { parts, turn: Mutex::new(()), failure: std::sync::Mutex::default() }
     }
 
-    /// All or nothing: where a file is wrong, or the desk has no room for a request, everything stays in force as it was. Rules that did
-    /// not change keep their state.
+    /// All or nothing: where a file is wrong, or the desk has no room for a request, everything stays
+    /// in force as it was. Rules that did not change keep their state.
     pub async fn reload(&self) -> Result<(), Problem> {
         let _turn = self.turn.lock().await;
         let result = self.read().await;
