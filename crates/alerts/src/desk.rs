@@ -13,16 +13,16 @@
 //! Plans are taken in the order in which they are made, each before the next one is made. Rules may
 //! say something between the two: then what they say counts. Time is a parameter of everything.
 
+mod attending;
 mod case;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bellwire_model::limits::{POSTED_GRACE, POSTED_RECORDS_BYTES_MAX};
+use bellwire_model::limits::{ACKNOWLEDGEMENTS_BYTES_MAX, POSTED_GRACE, POSTED_RECORDS_BYTES_MAX};
 use bellwire_model::{
-    Acknowledgement, Alert, AlertState, AlertStatus, Fingerprint, Labels, SilenceId, Timestamp,
-    TransitionKind,
+    Alert, AlertState, AlertStatus, Fingerprint, Labels, SilenceId, Timestamp, TransitionKind,
 };
 use rustc_hash::FxHashMap;
 
@@ -31,8 +31,9 @@ use crate::posted::Posted;
 use crate::record::{self, Acknowledged, DeskRecordChange, Record};
 use crate::silence::{Ending, Silence, Silences};
 
+pub use attending::AcknowledgeError;
 pub use case::Case;
-pub use plan::{AcknowledgeError, Announcement, Plan};
+pub use plan::{Announcement, Plan};
 
 use plan::Change;
 
@@ -100,6 +101,9 @@ pub struct Desk {
     touched: BTreeSet<Fingerprint>,
     /// Acknowledgements of before a restart whose alerts have not come yet.
     waiting: FxHashMap<Fingerprint, Acknowledged>,
+    /// Bytes of the records of all acknowledgements.
+    acknowledged_bytes: usize,
+    acknowledged_bytes_max: usize,
     /// Silences of before a restart for which there was no room: their records are to go.
     without_room: Vec<SilenceId>,
     /// When posted alerts change by themselves.
@@ -119,6 +123,8 @@ impl Desk {
             inhibitors: Inhibitors::new(inhibition),
             touched: BTreeSet::new(),
             waiting: FxHashMap::default(),
+            acknowledged_bytes: 0,
+            acknowledged_bytes_max: ACKNOWLEDGEMENTS_BYTES_MAX,
             without_room: Vec::new(),
             deadlines: BTreeSet::new(),
             posted: 0,
@@ -153,7 +159,7 @@ impl Desk {
             match record::read(key, value) {
                 Some(Record::Silence(silence)) => silences.push(silence),
                 Some(Record::Acknowledged(of, acknowledged)) => {
-                    self.waiting.insert(of, acknowledged);
+                    self.wait_for(of, acknowledged);
                 }
                 Some(Record::Posted(alert)) => posted.push(alert),
                 None => restored.unreadable.push(key),
@@ -177,9 +183,7 @@ impl Desk {
     /// After a restart, with all alerts there: ends what waited for alerts that are gone.
     pub fn settle(&mut self, now: Timestamp) -> Outcome {
         let mut outcome = Outcome::default();
-        for (fingerprint, _) in self.waiting.drain() {
-            outcome.records.push(record::set_acknowledged(fingerprint, None));
-        }
+        self.end_waiting(&mut outcome);
         let without_room = std::mem::take(&mut self.without_room);
         outcome.records.extend(without_room.into_iter().map(record::forget_silence));
         self.silences.doubt_all();
@@ -321,27 +325,6 @@ impl Desk {
         case.is_some_and(|case| case.posted.is_some() && case.is_raised())
     }
 
-    /// Somebody attends to an alert, or nobody any more. If it has resolved since that was asked,
-    /// nobody does.
-    fn put_acknowledged(
-        &mut self,
-        (fingerprint, acknowledged): (Fingerprint, Option<Acknowledged>),
-        event_type: Option<&'static str>,
-        outcome: &mut Outcome,
-    ) {
-        let is_of_this = |case: &&mut Case| {
-            let fired_at = acknowledged.as_ref().map(|acknowledged| acknowledged.fired_at);
-            case.is_raised() && (fired_at.is_none() || fired_at == case.alert.fired_at)
-        };
-        if let Some(case) = self.cases.get_mut(&fingerprint).filter(is_of_this) {
-            case.status.acknowledged =
-                acknowledged.map(|acknowledged| acknowledged.acknowledgement);
-            outcome.shown.push(case.shown(event_type));
-        } else {
-            outcome.records.push(record::set_acknowledged(fingerprint, None));
-        }
-    }
-
     fn put_posted(
         &mut self,
         now: Timestamp,
@@ -364,8 +347,8 @@ impl Desk {
 
     /// A rule has an alert that was posted, too: from now on it is the rule's.
     fn drop_posted(&mut self, fingerprint: Fingerprint, outcome: &mut Outcome) {
-        let Some(case) = self.cases.get_mut(&fingerprint) else { return };
-        if let Some(posted) = case.posted.take() {
+        let Some(case) = self.cases.get(&fingerprint) else { return };
+        if let Some(posted) = &case.posted {
             self.posted -= 1;
             self.posted_bytes -= posted.record_bytes;
             self.deadlines.remove(&(posted.deadline(), fingerprint));
@@ -391,13 +374,7 @@ impl Desk {
         let known = old.as_ref().map(Case::silencers);
         case.put_silencers(known.unwrap_or_else(|| self.silences.matching(&labels)));
         case.status.inhibited_by = self.inhibitors.inhibited_by(&labels);
-        if is_raised {
-            case.status.acknowledged = self.acknowledged(&case, old.as_ref());
-        }
-        let was_acknowledged = old.as_ref().is_some_and(|old| old.status.acknowledged.is_some());
-        if was_acknowledged && case.status.acknowledged.is_none() {
-            outcome.records.push(record::set_acknowledged(fingerprint, None));
-        }
+        self.attend(&mut case, old.as_ref(), outcome);
         if event_type.is_some() || old.is_none_or(|old| !case.looks_like(&old)) {
             outcome.shown.push(case.shown(event_type));
         }
@@ -429,20 +406,6 @@ impl Desk {
         self.silences.on_ended(labels);
     }
 
-    /// Who has acknowledged an alert that fires: the same who had before it changed, or before a
-    /// restart, unless it has resolved meanwhile.
-    fn acknowledged(&mut self, case: &Case, old: Option<&Case>) -> Option<Arc<Acknowledgement>> {
-        let fired_at = case.alert.fired_at;
-        if let Some(waiting) = self.waiting.get(&case.alert.fingerprint)
-            && Some(waiting.fired_at) == fired_at
-        {
-            let waiting = self.waiting.remove(&case.alert.fingerprint);
-            return waiting.map(|waiting| waiting.acknowledgement);
-        }
-        let old = old.filter(|old| old.is_raised() && old.alert.fired_at == fired_at)?;
-        old.status.acknowledged.clone()
-    }
-
     fn remove(&mut self, fingerprint: Fingerprint, outcome: &mut Outcome) {
         let Some(case) = self.cases.remove(&fingerprint) else { return };
         outcome.removed.push(fingerprint);
@@ -451,6 +414,7 @@ impl Desk {
             self.posted_bytes -= posted.record_bytes;
             self.deadlines.remove(&(posted.deadline(), fingerprint));
         }
+        self.unattend(&case);
         if case.status.acknowledged.is_some() {
             outcome.records.push(record::set_acknowledged(fingerprint, None));
         }

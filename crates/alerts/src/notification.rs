@@ -80,7 +80,7 @@ pub struct Notification {
     pub address: Address,
     /// What the alerts of the group have in common by the route.
     pub group_labels: Labels,
-    /// The group's alerts that the webhook is told of, sorted.
+    /// The group's alerts that the webhook is told of, in any order.
     pub alerts: Vec<Update>,
     /// Why it is sent.
     pub reason: NotificationReason,
@@ -88,6 +88,15 @@ pub struct Notification {
     pub time: Timestamp,
     /// When to give up, in steady time: the group's next one would be due.
     pub deadline: Timestamp,
+}
+
+impl Notification {
+    /// Its alerts in the order in which people read them. Of many that takes a while.
+    pub fn in_reading_order(&self) -> Vec<&Update> {
+        let mut alerts: Vec<&Update> = self.alerts.iter().collect();
+        alerts.sort_by(|one, two| one.reading_order(two));
+        alerts
+    }
 }
 
 /// Why a notification is sent.
@@ -131,7 +140,7 @@ impl Update {
 
     /// The order in which people read alerts: by job, then by instance, then by all labels, the
     /// fewest first.
-    pub(crate) fn reading_order(&self, other: &Self) -> Ordering {
+    fn reading_order(&self, other: &Self) -> Ordering {
         let (one, two) = (&self.alert.labels, &other.alert.labels);
         // Whoever lacks the label comes last.
         let by = |name| {

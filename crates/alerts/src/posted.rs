@@ -160,6 +160,13 @@ impl Posted {
         Made::GoesOn(Self { ends_at: end.max(old.ends_at), alert: Arc::new(alert), ..old.clone() })
     }
 
+    /// The same, with what another one says to people.
+    pub(crate) fn worded_as(self, other: &Self) -> Self {
+        let Alert { annotations, source, .. } = &*other.alert;
+        let (annotations, source) = (annotations.clone(), source.clone());
+        Self { alert: Arc::new(Alert { annotations, source, ..(*self.alert).clone() }), ..self }
+    }
+
     /// The same alert once its time is over.
     pub(crate) fn timed_out(&self) -> Self {
         let mut alert = (*self.alert).clone();

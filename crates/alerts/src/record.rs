@@ -29,11 +29,20 @@ pub struct DeskRecordChange {
     pub value: Option<Vec<u8>>,
 }
 
-/// An acknowledgement, and when the alert fired that it is of: not of a later time of firing.
+/// An acknowledgement, and which time of firing it is of: not of a later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
-    pub(crate) fired_at: Timestamp,
+    pub(crate) episode: Episode,
     pub(crate) acknowledgement: Arc<Acknowledgement>,
+}
+
+/// What tells one time of firing from others of the same alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Episode {
+    /// When a rule's alert began to fire.
+    FiredAt(Timestamp),
+    /// What a posted alert is known by, whatever is said later of when it began.
+    Since(Timestamp),
 }
 
 /// A record as it is read.
@@ -63,6 +72,9 @@ struct AcknowledgedText {
     note: Box<str>,
     at: i64,
     fired_at: i64,
+    /// Whether the time above is [`Episode::Since`]. Earlier versions did not know that.
+    #[serde(default)]
+    is_posted: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,11 +134,27 @@ pub(crate) fn set_acknowledged(
     acknowledged: Option<&Acknowledged>,
 ) -> DeskRecordChange {
     let key = format!("{ACKNOWLEDGEMENT}{fingerprint}");
-    let Some(Acknowledged { fired_at, acknowledgement }) = acknowledged else {
-        return DeskRecordChange { key, value: None };
+    match acknowledged {
+        Some(acknowledged) => put(key, &acknowledged_text(acknowledged)),
+        None => DeskRecordChange { key, value: None },
+    }
+}
+
+fn acknowledged_text(Acknowledged { episode, acknowledgement }: &Acknowledged) -> AcknowledgedText {
+    let (fired_at, is_posted) = match episode {
+        Episode::FiredAt(time) => (time.as_ms(), false),
+        Episode::Since(time) => (time.as_ms(), true),
     };
     let Acknowledgement { by, note, at } = (**acknowledgement).clone();
-    put(key, &AcknowledgedText { by, note, at: at.as_ms(), fired_at: fired_at.as_ms() })
+    AcknowledgedText { by, note, at: at.as_ms(), fired_at, is_posted }
+}
+
+/// How long the record of an acknowledgement is, but for some digits of its times.
+pub(crate) fn acknowledgement_bytes(acknowledgement: &Arc<Acknowledgement>) -> usize {
+    let (at, acknowledgement) = (acknowledgement.at, Arc::clone(acknowledgement));
+    let acknowledged = Acknowledged { episode: Episode::FiredAt(at), acknowledgement };
+    let change = set_acknowledged(Fingerprint::from_u64(0), Some(&acknowledged));
+    change.key.len() + change.value.map_or(0, |value| value.len())
 }
 
 /// Keeps a posted alert, and notes how long its record is.
@@ -180,9 +208,11 @@ pub(crate) fn read(key: &str, value: &[u8]) -> Option<Record> {
     }
     if let Some(fingerprint) = key.strip_prefix(ACKNOWLEDGEMENT) {
         let text: AcknowledgedText = serde_json::from_slice(value).ok()?;
-        let AcknowledgedText { by, note, at, fired_at } = text;
+        let AcknowledgedText { by, note, at, fired_at, is_posted } = text;
         let acknowledgement = Arc::new(Acknowledgement { by, note, at: time(at) });
-        let acknowledged = Acknowledged { fired_at: time(fired_at), acknowledgement };
+        let fired_at = time(fired_at);
+        let episode = if is_posted { Episode::Since(fired_at) } else { Episode::FiredAt(fired_at) };
+        let acknowledged = Acknowledged { episode, acknowledgement };
         return Some(Record::Acknowledged(fingerprint.parse().ok()?, acknowledged));
     }
     key.strip_prefix(POSTED)?;

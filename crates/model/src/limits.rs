@@ -171,6 +171,9 @@ pub const POSTED_ALERTS_MAX: usize = 50_000;
 /// Bytes of their records: of all durable records, so much that silences, acknowledgements and what
 /// webhooks were told have room besides.
 pub const POSTED_RECORDS_BYTES_MAX: usize = 96 * 1024 * 1024;
+/// Bytes of the records of acknowledgements, of all durable records: 160 for each of as many alerts
+/// as may fire.
+pub const ACKNOWLEDGEMENTS_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// How long after a restart a posted alert goes on whose end has passed meanwhile, so that who posts
 /// it can say that it still fires.
 pub const POSTED_GRACE: Duration = Duration::from_mins(2);

@@ -223,7 +223,7 @@ pub(super) fn letter(
 ) -> Append {
     // What is too large for an event is left out, and its size tells so.
     let fits = payload.len() <= EVENT_BYTES_MAX - ENVELOPE_BYTES_MAX;
-    let raw = serde_json::from_slice::<&RawValue>(payload).ok().filter(|_| fits);
+    let raw = fits.then(|| serde_json::from_slice::<&RawValue>(payload).ok()).flatten();
     let letter = Letter {
         receiver: &notification.address.receiver,
         webhook: notification.address.webhook,

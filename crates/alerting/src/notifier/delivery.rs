@@ -1,5 +1,6 @@
 //! A notification on its way to a webhook: tried until it is taken, refused for good, or too late.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_alerts::config::Webhook;
@@ -18,6 +19,10 @@ use tokio::time::timeout;
 use super::payload;
 use super::webhook::{Failure, Remedy, Trust, WebhookClient};
 use crate::figures::Figures;
+
+/// The body for more alerts than these is made on a thread that serves nobody else meanwhile: it takes
+/// some microseconds for each.
+const ALERTS_AT_ONCE_MAX: usize = 200;
 
 /// The way to one webhook, for all groups.
 #[derive(Debug)]
@@ -62,27 +67,36 @@ impl Lane {
     /// Delivers a notification, or says why it could not be.
     pub(super) async fn deliver(
         &self,
-        notification: &Notification,
-        external_url: &str,
+        notification: &Arc<Notification>,
+        external_url: &Arc<str>,
         figures: &Figures,
     ) -> Result<(), NotDelivered> {
         let Ok(_place) = self.places.try_acquire() else { return Err(NotDelivered::Postponed) };
         let _waiting = figures.notifications_waiting.enter();
-        let result = self.try_on(notification, external_url, figures).await;
-        result.map_err(|undelivered| {
-            NotDelivered::GivenUp(undelivered, self.payload(notification, external_url))
-        })
+        match self.try_on(notification, external_url, figures).await {
+            Ok(()) => Ok(()),
+            Err(undelivered) => {
+                let payload = self.payload(notification, external_url).await;
+                Err(NotDelivered::GivenUp(undelivered, payload))
+            }
+        }
     }
 
-    fn payload(&self, notification: &Notification, external_url: &str) -> Bytes {
-        payload::json(notification, self.webhook.alerts_max, external_url).into()
+    async fn payload(&self, notification: &Arc<Notification>, external_url: &Arc<str>) -> Bytes {
+        let alerts_max = self.webhook.alerts_max;
+        if notification.alerts.len() <= ALERTS_AT_ONCE_MAX {
+            return payload::json(notification, alerts_max, external_url).into();
+        }
+        let (notification, external_url) = (Arc::clone(notification), Arc::clone(external_url));
+        let make = move || payload::json(&notification, alerts_max, &external_url);
+        tokio::task::spawn_blocking(make).await.expect("texts and numbers").into()
     }
 
     /// Tries until there is no time left.
     async fn try_on(
         &self,
-        notification: &Notification,
-        external_url: &str,
+        notification: &Arc<Notification>,
+        external_url: &Arc<str>,
         figures: &Figures,
     ) -> Result<(), Undelivered> {
         let mut journey = Undelivered {
@@ -103,7 +117,7 @@ impl Lane {
                 journey.attempts += 1;
                 figures.notification_requests.add(1);
                 // It may have millions of bytes, which those that wait for their turn do not hold.
-                self.attempt(self.payload(notification, external_url)).await
+                self.attempt(self.payload(notification, external_url).await).await
             };
             let failure = match timeout(left, attempt).await {
                 Ok(Ok(())) => return Ok(()),

@@ -16,7 +16,7 @@ pub(super) fn json(
     alerts_max: Option<usize>,
     external_url: &str,
 ) -> Vec<u8> {
-    let alerts = &notification.alerts;
+    let alerts = notification.in_reading_order();
     let told = &alerts[..alerts.len().min(alerts_max.unwrap_or(usize::MAX))];
     let labels = || told.iter().map(|update| &update.alert.labels);
     let annotations = || told.iter().map(|update| &update.alert.annotations);
@@ -73,7 +73,7 @@ fn alert<'a>(update: &'a Update, external_url: &'a str) -> Alert<'a> {
     let alert = &*update.alert;
     let rfc3339 = |time: Timestamp| time.rfc3339().to_string();
     Alert {
-        status: status(std::slice::from_ref(update)),
+        status: status(&[update]),
         labels: Pairs(&alert.labels),
         annotations: Pairs(&alert.annotations),
         starts_at: rfc3339(alert.fired_at.unwrap_or(alert.active_at)),
@@ -87,8 +87,8 @@ fn alert<'a>(update: &'a Update, external_url: &'a str) -> Alert<'a> {
 }
 
 /// Resolved where all of them are.
-fn status(updates: &[Update]) -> &'static str {
-    if updates.iter().all(Update::is_resolved) { "resolved" } else { "firing" }
+fn status(updates: &[&Update]) -> &'static str {
+    if updates.iter().all(|update| update.is_resolved()) { "resolved" } else { "firing" }
 }
 
 /// The pairs that all of them have.

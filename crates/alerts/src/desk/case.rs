@@ -6,6 +6,7 @@ use bellwire_model::{Alert, AlertStatus, Timestamp};
 
 use super::{Audience, Shown, is_raised};
 use crate::posted::Posted;
+use crate::record::Episode;
 use crate::silence::Silencers;
 
 /// An alert, and what has been made of it. Cloning it is cheap.
@@ -56,6 +57,22 @@ impl Case {
     /// Whether it has begun to fire and not resolved.
     pub fn is_raised(&self) -> bool {
         is_raised(self.alert.state)
+    }
+
+    /// Which of its times of firing it is. Posts may say that a posted one began earlier: it is the
+    /// same all the same.
+    pub(super) fn episode(&self) -> Episode {
+        let Alert { fired_at, active_at, .. } = *self.alert;
+        let of_rule = Episode::FiredAt(fired_at.unwrap_or(active_at));
+        self.posted.as_ref().map_or(of_rule, |posted| Episode::Since(posted.since))
+    }
+
+    /// Whether it is this one; of a posted alert, earlier versions noted when it fired.
+    pub(super) fn is_in(&self, episode: Episode) -> bool {
+        match episode {
+            Episode::FiredAt(fired_at) => self.alert.fired_at == Some(fired_at),
+            Episode::Since(_) => self.episode() == episode,
+        }
     }
 
     pub(super) fn silencers(&self) -> Silencers {

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::{NOTE_BYTES_MAX, PERSON_BYTES_MAX, POSTED_ALERTS_MAX};
+use bellwire_model::limits::POSTED_ALERTS_MAX;
 use bellwire_model::{
-    Acknowledgement, Alert, AlertState, AlertStatus, Coded, Fingerprint, NewAcknowledgement,
-    SilenceId, Timestamp, TransitionKind,
+    Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp, TransitionKind,
 };
-use thiserror::Error;
 
-use super::{Case, Desk};
+use super::Desk;
 use crate::posted::{End, Made, Post, PostError, Posted};
 use crate::record::{self, Acknowledged, DeskRecordChange};
 use crate::silence::{NewSilence, Silence, SilenceError, SilenceState};
@@ -54,31 +52,6 @@ pub(super) enum Change {
     Forgotten(Fingerprint),
 }
 
-/// Why an acknowledgement is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum AcknowledgeError {
-    /// There is no such alert.
-    #[error("there is no alert of this fingerprint")]
-    NotFound,
-    /// It does not fire.
-    #[error("the alert does not fire: only a firing alert can be acknowledged")]
-    NotFiring,
-    /// Nobody says who acknowledges, or too much is said.
-    #[error("`by` has 1 to {PERSON_BYTES_MAX} bytes, `note` at most {NOTE_BYTES_MAX}")]
-    Text,
-}
-
-impl Coded for AcknowledgeError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NotFound => "alert_not_found",
-            Self::NotFiring => "alert_not_firing",
-            Self::Text => "body_invalid",
-        }
-    }
-}
-
 impl Desk {
     /// A silence, or a change of one. `id` is for a new one; the id that counts is returned.
     pub fn plan_silence(
@@ -97,45 +70,6 @@ impl Desk {
         let silence = self.silences.get(id).ok_or(SilenceError::NotFound)?;
         let is_left = silence.state(now) != SilenceState::Expired;
         Ok(silence_plan(is_left.then(|| silence.ended(now)).into_iter().collect()))
-    }
-
-    /// Somebody takes an alert up. Who says the same again changes nothing.
-    pub fn plan_acknowledgement(
-        &self,
-        now: Timestamp,
-        fingerprint: Fingerprint,
-        new: NewAcknowledgement,
-    ) -> Result<Plan, AcknowledgeError> {
-        let NewAcknowledgement { by, note } = new;
-        let case = self.firing(fingerprint)?;
-        if by.is_empty() || by.len() > PERSON_BYTES_MAX || note.len() > NOTE_BYTES_MAX {
-            return Err(AcknowledgeError::Text);
-        }
-        let is_said = |old: &Arc<Acknowledgement>| (&old.by, &old.note) == (&by, &note);
-        if case.status.acknowledged.as_ref().is_some_and(is_said) {
-            return Ok(Plan::default());
-        }
-        let acknowledgement = Arc::new(Acknowledgement { by, note, at: now });
-        let fired_at = case.alert.fired_at.unwrap_or(case.alert.active_at);
-        Ok(acknowledged(now, case, Some(Acknowledged { fired_at, acknowledgement })))
-    }
-
-    /// Nobody attends to an alert any more.
-    pub fn plan_unacknowledgement(
-        &self,
-        now: Timestamp,
-        fingerprint: Fingerprint,
-    ) -> Result<Plan, AcknowledgeError> {
-        let case = self.cases.get(&fingerprint).ok_or(AcknowledgeError::NotFound)?;
-        Ok(match case.status.acknowledged {
-            Some(_) => acknowledged(now, case, None),
-            None => Plan::default(),
-        })
-    }
-
-    fn firing(&self, fingerprint: Fingerprint) -> Result<&Case, AcknowledgeError> {
-        let case = self.cases.get(&fingerprint).ok_or(AcknowledgeError::NotFound)?;
-        if case.is_raised() { Ok(case) } else { Err(AcknowledgeError::NotFiring) }
     }
 
     /// What clients say of alerts. Those that are none are told of and keep no other from being
@@ -176,12 +110,17 @@ impl Desk {
                 Made::GoesOn(posted) => (None, posted),
                 Made::Nothing => continue,
             };
-            let record = record::put_posted(&mut posted);
-            let more_bytes = posted.record_bytes.saturating_sub(old_bytes);
-            // An end is always taken: it is hardly longer, and the alert goes with it.
-            if more_bytes > room_bytes && kind != Some(TransitionKind::Resolved) {
-                errors.push(PostError::TooMany);
-                continue;
+            let mut record = record::put_posted(&mut posted);
+            if posted.record_bytes.saturating_sub(old_bytes) > room_bytes {
+                if kind != Some(TransitionKind::Resolved) {
+                    errors.push(PostError::TooMany);
+                }
+                // That one goes on, or has ended, is always taken, with what it said before.
+                let Some(old) = old.filter(|_| kind != Some(TransitionKind::Firing)) else {
+                    continue;
+                };
+                posted = posted.worded_as(old);
+                record = record::put_posted(&mut posted);
             }
             room -= usize::from(is_new);
             room_bytes = (room_bytes + old_bytes).saturating_sub(posted.record_bytes);
@@ -260,27 +199,4 @@ fn silence_plan(silences: Vec<Silence>) -> Plan {
     let records = silences.iter().map(record::put_silence).collect();
     let changes = silences.into_iter().map(Change::Silence).collect();
     Plan { records, changes, ..Plan::default() }
-}
-
-/// The acknowledgement of an alert, or its end.
-fn acknowledged(now: Timestamp, case: &Case, acknowledged: Option<Acknowledged>) -> Plan {
-    let event_type =
-        if acknowledged.is_some() { "alert.acknowledged" } else { "alert.unacknowledged" };
-    let fingerprint = case.alert.fingerprint;
-    let mut status = case.status.clone();
-    status.acknowledged =
-        acknowledged.as_ref().map(|acknowledged| Arc::clone(&acknowledged.acknowledgement));
-    let announcement = Announcement {
-        event_type,
-        id: format!("{fingerprint}-{now}-{event_type}"),
-        time: now,
-        alert: Arc::clone(&case.alert),
-        status,
-    };
-    Plan {
-        announcements: vec![announcement],
-        records: vec![record::set_acknowledged(fingerprint, acknowledged.as_ref())],
-        changes: vec![Change::Acknowledged(fingerprint, acknowledged)],
-        event_type: Some(event_type),
-    }
 }

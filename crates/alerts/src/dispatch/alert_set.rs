@@ -1,10 +1,12 @@
 //! Alerts of a record, as compact as they are stored.
 
+use std::sync::Arc;
+
 use bellwire_model::Fingerprint;
 
-/// Some alerts, by their fingerprints: eight bytes each, in order.
+/// Some alerts, by their fingerprints: eight bytes each, in order. Cloning it is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct AlertSet(Box<[Fingerprint]>);
+pub(super) struct AlertSet(Arc<[Fingerprint]>);
 
 impl FromIterator<Fingerprint> for AlertSet {
     fn from_iter<I: IntoIterator<Item = Fingerprint>>(alerts: I) -> Self {
@@ -38,6 +40,9 @@ impl AlertSet {
     }
 
     pub(super) fn is_subset(&self, of: &Self) -> bool {
+        if self.is_empty() || Arc::ptr_eq(&self.0, &of.0) {
+            return true;
+        }
         let mut others = of.iter();
         self.iter().all(|alert| others.by_ref().find(|other| *other >= alert) == Some(alert))
     }

@@ -22,6 +22,8 @@ pub(super) struct Group {
     /// One for each webhook of the receiver, in their order.
     pub(super) outlets: Vec<Outlet>,
     members: FxHashMap<Fingerprint, Member>,
+    /// What was [`audible`](Self::audible) at the last look; nothing where that has changed.
+    audible: Option<[AlertSet; 2]>,
     /// Of those that have resolved.
     resolved_bytes: usize,
     /// How often it has been looked at.
@@ -57,6 +59,7 @@ impl Group {
             deadline: Timestamp::MAX,
             outlets: vec![Outlet::default(); webhooks],
             members: FxHashMap::default(),
+            audible: None,
             resolved_bytes: 0,
             looks: 0,
         }
@@ -74,7 +77,12 @@ impl Group {
         };
         let member = Member { update: update.clone(), first_look };
         self.resolved_bytes += member.resolved_bytes();
-        if let Some(before) = self.members.insert(update.fingerprint(), member) {
+        let side = member.side();
+        let before = self.members.insert(update.fingerprint(), member);
+        if before.as_ref().and_then(Member::side) != side {
+            self.audible = None;
+        }
+        if let Some(before) = before {
             self.resolved_bytes -= before.resolved_bytes();
         }
     }
@@ -99,6 +107,7 @@ impl Group {
     /// Drops an alert that has resolved. Says which webhooks should have been told.
     pub(super) fn give_up(&mut self, alert: Fingerprint) -> Vec<usize> {
         let Some(member) = self.members.remove(&alert) else { return Vec::new() };
+        self.audible = None;
         self.resolved_bytes -= member.resolved_bytes();
         let waits = |(_, outlet): &(usize, &Outlet)| member.first_look > outlet.settled_look;
         self.outlets.iter().enumerate().filter(waits).map(|(index, _)| index).collect()
@@ -116,25 +125,29 @@ impl Group {
     }
 
     /// The fingerprints of its alerts that nothing keeps quiet: those that fire, and those that
-    /// have resolved.
-    pub(super) fn audible(&self) -> [AlertSet; 2] {
-        let audible = self.updates().filter(|update| !update.status.is_muted());
-        let (mut firing, mut resolved) = (Vec::new(), Vec::new());
-        for update in audible {
-            let side = if update.is_resolved() { &mut resolved } else { &mut firing };
-            side.push(update.fingerprint());
-        }
-        [firing, resolved].map(|side| side.into_iter().collect())
+    /// have resolved. Where nothing has changed it costs nothing to ask again.
+    pub(super) fn audible(&mut self) -> [AlertSet; 2] {
+        let members = &self.members;
+        let sides = || {
+            let (mut firing, mut resolved) = (Vec::new(), Vec::new());
+            for (alert, member) in members {
+                match member.side() {
+                    Some(Side::Firing) => firing.push(*alert),
+                    Some(Side::Resolved) => resolved.push(*alert),
+                    None => {}
+                }
+            }
+            [firing, resolved].map(|side| side.into_iter().collect())
+        };
+        self.audible.get_or_insert_with(sides).clone()
     }
 
-    /// What a webhook is told of these, in the order in which people read alerts.
+    /// What a webhook is told of these.
     pub(super) fn told(&self, resolved: Resolved) -> Vec<Update> {
         let is_told = |update: &&Update| {
             !update.status.is_muted() && (resolved == Resolved::Sent || !update.is_resolved())
         };
-        let mut told: Vec<Update> = self.updates().filter(is_told).cloned().collect();
-        told.sort_by(Update::reading_order);
-        told
+        self.updates().filter(is_told).cloned().collect()
     }
 
     /// All of its alerts.
@@ -145,6 +158,9 @@ impl Group {
     /// Drops alerts that have resolved, where every webhook knows what it should of that, or a dead
     /// letter stands for it; `known` is what the webhooks know. Says whether any alert is left.
     pub(super) fn drop_settled(&mut self, known: &[Option<Arc<Record>>]) -> bool {
+        if self.resolved_bytes == 0 {
+            return !self.members.is_empty();
+        }
         let (looks, outlets) = (self.looks, &self.outlets);
         let is_owed = |alert: Fingerprint, member: &Member| {
             let is_waited_for = |(outlet, known): (&Outlet, &Option<Arc<Record>>)| {
@@ -162,16 +178,87 @@ impl Group {
             stays
         });
         self.resolved_bytes -= dropped;
+        if dropped > 0 {
+            self.audible = None;
+        }
         !self.members.is_empty()
     }
 }
 
+/// What a webhook hears of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Firing,
+    Resolved,
+}
+
 impl Member {
+    /// Nothing where it is kept quiet.
+    fn side(&self) -> Option<Side> {
+        let side = if self.update.is_resolved() { Side::Resolved } else { Side::Firing };
+        (!self.update.status.is_muted()).then_some(side)
+    }
+
     /// What it is counted with where it has resolved.
     fn resolved_bytes(&self) -> usize {
         let Alert { labels, annotations, .. } = &*self.update.alert;
         let bytes = size_of::<Self>() + size_of::<Alert>();
         let bytes = bytes + labels.size_bytes() + annotations.size_bytes();
         if self.update.is_resolved() { bytes } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::{AlertSource, AlertState, AlertStatus};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn update(number: usize, resolved_at: Option<i64>) -> Update {
+        let name = number.to_string();
+        let labels = Labels::from_pairs([("alertname", &*name)]).expect("labels");
+        let fingerprint = Fingerprint::of(&labels);
+        let alert = Alert {
+            fingerprint,
+            source: AlertSource::Posted { generator_url: None },
+            state: AlertState::Firing,
+            labels,
+            annotations: Labels::empty(),
+            value: 0.0,
+            active_at: Timestamp::from_ms(0),
+            fired_at: Some(Timestamp::from_ms(0)),
+            resolved_at: resolved_at.map(Timestamp::from_ms),
+            sample_time: Timestamp::from_ms(0),
+        };
+        Update { alert: Arc::new(alert), status: AlertStatus::default() }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_audible_is_what_its_alerts_say_however_they_come_and_go(
+            steps in prop::collection::vec((0..5_usize, 0..9_i64, any::<bool>()), 0..40)
+        ) {
+            let route = crate::route::Routes::ROOT;
+            let mut group = Group::new(route, (Labels::empty(), String::new()), 1);
+            for (number, kind, is_muted) in steps {
+                let mut update = update(number, (3..6).contains(&kind).then_some(kind));
+                update.status.inhibited_by.extend(is_muted.then_some(update.fingerprint()));
+                match kind {
+                    0 => group.outlets[0].settled_look = group.look(),
+                    1 => drop(group.drop_settled(&[None])),
+                    2 => drop(group.give_up(update.fingerprint())),
+                    _ => group.take(&update),
+                }
+                let heard = |is_resolved| {
+                    let heard = group.updates().filter(|update| {
+                        !update.status.is_muted() && update.is_resolved() == is_resolved
+                    });
+                    heard.map(Update::fingerprint).collect::<AlertSet>()
+                };
+                let expected = [heard(false), heard(true)];
+                prop_assert_eq!(group.audible(), expected);
+            }
+        }
     }
 }

@@ -165,7 +165,7 @@ impl Story {
     }
 
     fn tell(&mut self, to: &str, what: &str, notification: &Notification) {
-        let alerts = notification.alerts.iter().map(|update| {
+        let alerts = notification.in_reading_order().into_iter().map(|update| {
             let name = update.alert.labels.get("alertname").expect("named");
             let sign = if update.is_resolved() { '-' } else { '+' };
             format!("{sign}{name}")

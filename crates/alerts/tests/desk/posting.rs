@@ -124,6 +124,32 @@ fn posted_alerts_leave_room_in_the_journal_to_silences_and_webhooks() {
 }
 
 #[test]
+fn no_alert_that_goes_on_or_ends_takes_more_than_there_is_room_for_or_is_lost_for_it() {
+    let mut script = Script::new();
+    script.desk = Desk::new(&[]).with_posted_bytes_max(2_000);
+    let summary = |length: usize| {
+        Labels::from_pairs([("summary", &*"x".repeat(length))]).expect("annotations")
+    };
+    let says = |length: usize, to: Option<i64>| Post {
+        annotations: summary(length),
+        ..post("Hot", Some(0), to)
+    };
+    let said = |script: &Script| {
+        let case = script.desk.case(fingerprint("Hot")).expect("it is there");
+        case.alert().annotations.clone()
+    };
+    assert_eq!(script.posts_all(vec![says(100, None)]), []);
+    script.pass(200);
+    // It goes on, though what is new of it has no room.
+    assert_eq!(script.posts_all(vec![says(3_000, None)]), [PostError::TooMany]);
+    script.pass(400);
+    assert_eq!((script.word("Hot"), said(&script)), ("firing", summary(100)));
+    assert_eq!(script.posts_all(vec![says(3_000, Some(300))]), []);
+    assert_eq!((script.word("Hot"), said(&script)), ("resolved", summary(100)));
+    assert!(script.records.values().all(|record| record.len() < 500));
+}
+
+#[test]
 fn an_alert_that_no_record_could_hold_is_refused_and_others_are_taken() {
     let mut script = Script::new();
     let long = "\u{1}".repeat(LABEL_VALUE_BYTES_MAX);
