@@ -64,6 +64,12 @@ pub const RULE_FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const EXPRESSION_DEPTH_MAX: usize = 200;
 /// Bytes of the regular expressions of one such expression, compiled.
 pub const EXPRESSION_REGEX_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of the tables with which those of one query match fast, and of what it takes to find that
+/// there is none: some ten milliseconds' worth.
+pub const EXPRESSION_TABLES_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the tables with which those of all rules match fast, each made once it has been asked
+/// for long.
+pub const RULE_TABLES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Recording rules that feed each other one after the other.
 pub const RECORDING_CHAIN_MAX: u32 = 64;
 /// How often a condition is looked at that changes all the time in no straight line.

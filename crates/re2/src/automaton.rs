@@ -4,15 +4,26 @@
 //! the text makes it forget them, and thousands from then on. Nobody can tell beforehand. So the
 //! states are all made beforehand, as a table, where they are few; where they are not, those that
 //! are possible are followed side by side, and counted.
+//!
+//! To make a table takes as long as to follow the states through thousands of texts, and of thousands
+//! of expressions most are asked seldom. So there are automata that get their table only once they
+//! have followed states for so long.
 
-use regex_automata::dfa::{Automaton as Table, StartKind, dense, sparse};
-use regex_automata::nfa::thompson::{self, NFA, State, WhichCaptures};
-use regex_automata::util::primitives::StateID;
+mod growing;
+mod threads;
+
+use std::sync::Arc;
+
+use regex_automata::dfa::{Automaton as States, StartKind, dense, sparse};
+use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
 
+use self::growing::Growing;
+use self::threads::Threads;
 use crate::error::Error;
 use crate::limits::{REGEX_BYTES_MAX, TABLE_BYTES_MAX};
+use crate::tables::Tables;
 
 /// Bytes of a table in which each state has a place for each byte; a larger one is packed, which
 /// takes a tenth and is slower.
@@ -23,42 +34,89 @@ const PACKED_STEPS: usize = 4;
 /// What matches all of a text.
 #[derive(Debug)]
 pub(crate) enum Automaton {
+    Table(Box<Table>),
+    /// There would be too many states for a table.
+    Threads(Box<NFA>),
+    /// It may get a table yet.
+    Growing(Box<Growing>),
+}
+
+/// All states of an automaton.
+#[derive(Debug)]
+pub(crate) enum Table {
     Wide(dense::DFA<Vec<u32>>),
     Packed(sparse::DFA<Vec<u8>>),
-    /// There would be too many states.
-    Threads(Box<NFA>),
 }
 
 impl Automaton {
+    /// One that has its table from the beginning.
     pub(crate) fn new(hir: &Hir) -> Result<Self, Error> {
-        Self::within(hir, TABLE_BYTES_MAX)
+        let nfa = nfa(hir)?;
+        Ok(match Table::within(&nfa, TABLE_BYTES_MAX) {
+            Some(table) => Self::Table(Box::new(table)),
+            None => Self::Threads(Box::new(nfa)),
+        })
     }
 
-    /// One whose table takes so many bytes at most.
-    fn within(hir: &Hir, bytes_max: usize) -> Result<Self, Error> {
-        let config = thompson::Config::new()
-            .which_captures(WhichCaptures::None)
-            .nfa_size_limit(Some(REGEX_BYTES_MAX));
-        // Syntax was checked before; what is left is the size.
-        let nfa = thompson::Compiler::new().configure(config).build_from_hir(hir);
-        let nfa = nfa.map_err(|_| Error::TooLarge)?;
+    /// One that gets its table once it is worth it.
+    pub(crate) fn growing(hir: &Hir, tables: &Arc<Tables>) -> Result<Self, Error> {
+        Ok(Self::Growing(Box::new(Growing::new(nfa(hir)?, Arc::clone(tables)))))
+    }
+
+    /// Whether it matches, however many steps that takes.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Growing(growing) => growing.matches(text),
+            _ => self.matches_within(text, &mut usize::MAX.clone()).unwrap_or(false),
+        }
+    }
+
+    /// Whether it matches; nothing where that takes more steps than are left. This makes no table.
+    pub(crate) fn matches_within(&self, text: &str, steps: &mut usize) -> Option<bool> {
+        match self {
+            Self::Table(table) => table.matches_within(text, steps),
+            Self::Threads(nfa) => Threads::new(nfa, text.as_bytes(), steps)?.run(),
+            Self::Growing(growing) => growing.matches_within(text, steps),
+        }
+    }
+
+    /// Makes its table now, if it may get one; says how many bytes it took to make it or to find out
+    /// that there is none.
+    pub(crate) fn make_table(&self) -> usize {
+        match self {
+            Self::Growing(growing) => growing.make_table(TABLE_BYTES_MAX),
+            Self::Table(_) | Self::Threads(_) => 0,
+        }
+    }
+
+    /// Bytes that it takes, without a table that it may get yet. One for which a table was tried in
+    /// vain counts as if it had the largest.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Table(table) => table.bytes(),
+            Self::Threads(nfa) => nfa.memory_usage() + TABLE_BYTES_MAX,
+            Self::Growing(growing) => size_of::<Growing>() + growing.bytes(),
+        }
+    }
+}
+
+impl Table {
+    /// The table of an automaton where it takes so many bytes at most.
+    fn within(nfa: &NFA, bytes_max: usize) -> Option<Self> {
         let config = dense::Config::new()
             .start_kind(StartKind::Anchored)
             .match_kind(MatchKind::All)
             .accelerate(false)
             .dfa_size_limit(Some(bytes_max))
             .determinize_size_limit(Some(bytes_max));
-        let Ok(table) = dense::Builder::new().configure(config).build_from_nfa(&nfa) else {
-            return Ok(Self::Threads(Box::new(nfa)));
-        };
+        let table = dense::Builder::new().configure(config).build_from_nfa(nfa).ok()?;
         if table.memory_usage() <= WIDE_TABLE_BYTES_MAX {
-            return Ok(Self::Wide(table));
+            return Some(Self::Wide(table));
         }
-        Ok(table.to_sparse().map_or_else(|_| Self::Threads(Box::new(nfa)), Self::Packed))
+        table.to_sparse().ok().map(Self::Packed)
     }
 
-    /// Whether it matches; nothing where that takes more steps than are left.
-    pub(crate) fn matches_within(&self, text: &str, steps: &mut usize) -> Option<bool> {
+    fn matches_within(&self, text: &str, steps: &mut usize) -> Option<bool> {
         match self {
             Self::Wide(table) => {
                 spend(steps, text.len())?;
@@ -68,18 +126,24 @@ impl Automaton {
                 spend(steps, text.len() * PACKED_STEPS)?;
                 Some(is_in(table, text))
             }
-            Self::Threads(nfa) => Threads::new(nfa, text.as_bytes(), steps)?.run(),
         }
     }
 
-    /// Bytes that it takes. One without a table counts as if it had the largest, which was tried.
-    pub(crate) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         match self {
             Self::Wide(table) => table.memory_usage(),
             Self::Packed(table) => table.memory_usage(),
-            Self::Threads(nfa) => nfa.memory_usage() + TABLE_BYTES_MAX,
         }
     }
+}
+
+fn nfa(hir: &Hir) -> Result<NFA, Error> {
+    let config = thompson::Config::new()
+        .which_captures(WhichCaptures::None)
+        .nfa_size_limit(Some(REGEX_BYTES_MAX));
+    // Syntax was checked before; what is left is the size.
+    let nfa = thompson::Compiler::new().configure(config).build_from_hir(hir);
+    nfa.map_err(|_| Error::TooLarge)
 }
 
 fn spend(steps: &mut usize, count: usize) -> Option<()> {
@@ -87,7 +151,7 @@ fn spend(steps: &mut usize, count: usize) -> Option<()> {
     Some(())
 }
 
-fn is_in(table: &impl Table, text: &str) -> bool {
+fn is_in(table: &impl States, text: &str) -> bool {
     let input = Input::new(text).anchored(Anchored::Yes);
     let Ok(mut state) = table.start_state_forward(&input) else { return false };
     for byte in text.bytes() {
@@ -97,79 +161,6 @@ fn is_in(table: &impl Table, text: &str) -> bool {
         }
     }
     table.is_match_state(table.next_eoi_state(state))
-}
-
-/// The states that are possible at a place of a text, all at once.
-struct Threads<'a> {
-    nfa: &'a NFA,
-    text: &'a [u8],
-    steps: &'a mut usize,
-    /// For each state, behind how many bytes it was reached last, plus one.
-    reached: Vec<u32>,
-    /// Those that wait for the next byte.
-    waiting: Vec<StateID>,
-    is_match: bool,
-}
-
-impl<'a> Threads<'a> {
-    fn new(nfa: &'a NFA, text: &'a [u8], steps: &'a mut usize) -> Option<Self> {
-        let states = nfa.states().len();
-        // What the list takes.
-        spend(steps, states / 16)?;
-        let (reached, waiting) = (vec![0; states], Vec::new());
-        Some(Self { nfa, text, steps, reached, waiting, is_match: false })
-    }
-
-    fn run(mut self) -> Option<bool> {
-        let mut open = vec![self.nfa.start_anchored()];
-        self.reach(&mut open, 0)?;
-        for (at, byte) in self.text.iter().enumerate() {
-            let waiting = std::mem::take(&mut self.waiting);
-            if waiting.is_empty() {
-                return Some(false);
-            }
-            spend(self.steps, waiting.len())?;
-            open.extend(waiting.iter().filter_map(|state| match self.nfa.state(*state) {
-                State::ByteRange { trans } => trans.matches_byte(*byte).then_some(trans.next),
-                State::Sparse(next) => next.matches_byte(*byte),
-                State::Dense(next) => next.matches_byte(*byte),
-                _ => None,
-            }));
-            self.reach(&mut open, at + 1)?;
-        }
-        Some(self.is_match)
-    }
-
-    /// Goes from the states that are open to those that wait for a byte behind so many.
-    fn reach(&mut self, open: &mut Vec<StateID>, at: usize) -> Option<()> {
-        self.is_match = false;
-        while let Some(id) = open.pop() {
-            let reached = &mut self.reached[id.as_usize()];
-            if std::mem::replace(reached, at as u32 + 1) == at as u32 + 1 {
-                continue;
-            }
-            spend(self.steps, 1)?;
-            match self.nfa.state(id) {
-                State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) => {
-                    self.waiting.push(id);
-                }
-                State::Look { look, next } => {
-                    if self.nfa.look_matcher().matches(*look, self.text, at) {
-                        open.push(*next);
-                    }
-                }
-                State::Union { alternates } => {
-                    spend(self.steps, alternates.len())?;
-                    open.extend(alternates);
-                }
-                State::BinaryUnion { alt1, alt2 } => open.extend([alt1, alt2]),
-                State::Capture { next, .. } => open.push(*next),
-                State::Match { .. } => self.is_match = true,
-                State::Fail => {}
-            }
-        }
-        Some(())
-    }
 }
 
 #[cfg(test)]
@@ -185,12 +176,19 @@ mod tests {
         parse::parse(text, flags).expect(text).hir
     }
 
-    /// One made to fit each kind, as the first of them does that may take so much.
-    fn all(text: &str) -> [Automaton; 3] {
-        let wide = Automaton::new(&hir(text)).expect(text);
-        let Automaton::Wide(table) = &wide else { panic!("{text} has a large table") };
-        let packed = Automaton::Packed(table.to_sparse().expect(text));
-        [packed, Automaton::within(&hir(text), 0).expect(text), wide]
+    /// One of each kind, whatever would be made of it.
+    fn all(text: &str) -> [Automaton; 5] {
+        let new = Automaton::new(&hir(text)).expect(text);
+        let Automaton::Table(table) = &new else { panic!("{text} has no table") };
+        let Table::Wide(table) = &**table else { panic!("{text} has a large table") };
+        let packed = Table::Packed(table.to_sparse().expect(text));
+        let packed = Automaton::Table(Box::new(packed));
+        let threads = Automaton::Threads(Box::new(nfa(&hir(text)).expect(text)));
+        let tables = Arc::new(Tables::new(TABLE_BYTES_MAX));
+        let growing = || Automaton::growing(&hir(text), &tables).expect(text);
+        let grown = growing();
+        assert!(grown.make_table() > 0, "{text}");
+        [packed, threads, growing(), grown, new]
     }
 
     #[test]
@@ -234,6 +232,7 @@ mod tests {
             for automaton in all(&text) {
                 let found = automaton.matches_within(&tried, &mut usize::MAX.clone());
                 prop_assert_eq!(found, Some(whole.is_match(&tried)), "{}: {:?}", &text, &automaton);
+                prop_assert_eq!(found, Some(automaton.matches(&tried)));
             }
         }
     }

@@ -14,8 +14,10 @@ mod limits;
 mod parse;
 mod pattern;
 mod regex;
+mod tables;
 
 pub use self::error::{Error, ErrorCode};
 pub use self::limits::REGEX_BYTES_MAX;
 pub use self::pattern::{Dot, Pattern};
 pub use self::regex::Regex;
+pub use self::tables::Tables;

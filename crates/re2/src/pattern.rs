@@ -8,6 +8,7 @@ use regex_syntax::hir::{Dot as AnyCharacter, Hir, HirKind, Repetition};
 use crate::automaton::Automaton;
 use crate::error::Error;
 use crate::parse::{self, Flags};
+use crate::tables::Tables;
 
 /// Texts that are compared one by one; more of them are left to an automaton.
 const TEXTS_MAX: usize = 256;
@@ -49,19 +50,35 @@ enum Shape {
 }
 
 impl Pattern {
-    /// Compiles an expression.
+    /// Compiles an expression, with all that makes it fast.
     pub fn new(text: &str, dot: Dot) -> Result<Self, Error> {
+        Self::compiled(text, dot, Automaton::new)
+    }
+
+    /// Compiles one of very many expressions: what makes it fast is made once it has been asked for
+    /// long, and counts among the tables.
+    pub fn growing(text: &str, dot: Dot, tables: &Arc<Tables>) -> Result<Self, Error> {
+        Self::compiled(text, dot, |hir| Automaton::growing(hir, tables))
+    }
+
+    fn compiled(
+        text: &str,
+        dot: Dot,
+        automaton: impl FnOnce(&Hir) -> Result<Automaton, Error>,
+    ) -> Result<Self, Error> {
         let flags = Flags { dot_is_newline: dot == Dot::Every, ..Flags::NONE };
         let parsed = parse::parse(text, flags)?;
         let length_min = parsed.hir.properties().minimum_len().unwrap_or(0);
-        let shape = Shape::of(parsed.hir)?;
+        let shape = match Shape::without_automaton(&parsed.hir) {
+            Some(shape) => shape,
+            None => Shape::Automaton(Arc::new(automaton(&parsed.hir)?)),
+        };
         Ok(Self { bytes: shape.bytes(), shape, length_min })
     }
 
     /// Whether it matches all of the text.
     pub fn matches(&self, text: &str) -> bool {
-        let mut steps = usize::MAX;
-        self.matches_within(text, &mut steps).unwrap_or(false)
+        text.len() >= self.length_min && self.shape.matches(text)
     }
 
     /// Whether it matches all of the text; nothing where that takes more steps than are left. A step
@@ -70,17 +87,19 @@ impl Pattern {
         if text.len() < self.length_min {
             return Some(false);
         }
-        Some(match &self.shape {
-            Shape::Everything => true,
-            Shape::NotEmpty => !text.is_empty(),
-            Shape::OneOf(texts) => texts.binary_search_by(|known| (**known).cmp(text)).is_ok(),
-            Shape::Around { start, between, end } => {
-                text.len() >= start.len() + between + end.len()
-                    && text.starts_with(&**start)
-                    && text.ends_with(&**end)
-            }
-            Shape::Automaton(automaton) => return automaton.matches_within(text, steps),
-        })
+        match &self.shape {
+            Shape::Automaton(automaton) => automaton.matches_within(text, steps),
+            shape => Some(shape.matches(text)),
+        }
+    }
+
+    /// Makes now what makes it fast, if it is [growing](Self::growing), and its clones with it; says
+    /// how many bytes that took, which is as much where it was in vain.
+    pub fn make_table(&self) -> usize {
+        match &self.shape {
+            Shape::Automaton(automaton) => automaton.make_table(),
+            _ => 0,
+        }
     }
 
     /// Every text that it matches, where they are few: sorted.
@@ -91,28 +110,40 @@ impl Pattern {
         }
     }
 
-    /// Bytes that it takes. Where it matches in an unknown number of steps it counts as if its table
-    /// were the largest.
+    /// Bytes that it takes, without a table that it may get yet. Where a table was tried in vain it
+    /// counts as if that were the largest.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
 impl Shape {
-    fn of(hir: Hir) -> Result<Self, Error> {
-        if hir == any(0) {
-            return Ok(Self::Everything);
+    fn without_automaton(hir: &Hir) -> Option<Self> {
+        if *hir == any(0) {
+            return Some(Self::Everything);
         }
-        if hir == any(1) {
-            return Ok(Self::NotEmpty);
+        if *hir == any(1) {
+            return Some(Self::NotEmpty);
         }
-        if let Some(texts) = texts(&hir) {
-            return Ok(Self::OneOf(texts));
+        if let Some(texts) = texts(hir) {
+            return Some(Self::OneOf(texts));
         }
-        if let Some((start, between, end)) = around(&hir) {
-            return Ok(Self::Around { start, between, end });
+        let (start, between, end) = around(hir)?;
+        Some(Self::Around { start, between, end })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::NotEmpty => !text.is_empty(),
+            Self::OneOf(texts) => texts.binary_search_by(|known| (**known).cmp(text)).is_ok(),
+            Self::Around { start, between, end } => {
+                text.len() >= start.len() + between + end.len()
+                    && text.starts_with(&**start)
+                    && text.ends_with(&**end)
+            }
+            Self::Automaton(automaton) => automaton.matches(text),
         }
-        Ok(Self::Automaton(Arc::new(Automaton::new(&hir)?)))
     }
 
     fn bytes(&self) -> usize {

@@ -198,7 +198,7 @@ pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: LoadAs) -> (RuleSet, V
     let mut set = RuleSet::default();
     let mut errors = Vec::new();
     let mut rules_left = RULES_MAX;
-    let mut known = Known::default();
+    let mut known = Known::new();
     for file in files {
         let mut loader = Loader::new(Source::new(file), reading, rules_left);
         loader.known = known;
@@ -214,13 +214,16 @@ pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: LoadAs) -> (RuleSet, V
 }
 
 /// What rules so far have, which others may have too: it is read once, and they share it.
-#[derive(Default)]
 struct Known {
     patterns: Patterns,
     templates: FxHashMap<Box<str>, Template>,
 }
 
 impl Known {
+    fn new() -> Self {
+        Self { patterns: Patterns::of_rules(), templates: FxHashMap::default() }
+    }
+
     fn template(&mut self, text: &str) -> Result<Template, TemplateError> {
         if let Some(known) = self.templates.get(text) {
             return Ok(known.clone());
@@ -249,7 +252,7 @@ impl<'a> Loader<'a> {
             reading,
             groups: Vec::new(),
             group_names: FxHashSet::default(),
-            known: Known::default(),
+            known: Known::new(),
             errors: Vec::new(),
             rules_left,
         }

@@ -67,7 +67,20 @@ impl Selector {
 
     /// Whether it selects the series with these labels.
     pub(crate) fn selects(&self, series: &Labels) -> bool {
-        self.selects_within(series, &mut usize::MAX.clone()).unwrap_or(false)
+        let read = |label: &str| series.get(label).unwrap_or_default();
+        self.name.as_deref().is_none_or(|name| read(METRIC_NAME) == name)
+            && self.matchers.iter().all(|matcher| matcher.test.passes(read(&matcher.label)))
+    }
+
+    /// Makes the tables of its expressions, as long as bytes are left for that.
+    pub(crate) fn make_tables(&self, bytes_left: &mut usize) {
+        for matcher in &self.matchers {
+            if let Test::Match(pattern) | Test::NotMatch(pattern) = &matcher.test
+                && *bytes_left > 0
+            {
+                *bytes_left = bytes_left.saturating_sub(pattern.make_table());
+            }
+        }
     }
 
     /// The same; nothing where it takes more steps than are left to find out.
@@ -103,16 +116,20 @@ impl Test {
     }
 
     fn passes(&self, value: &str) -> bool {
-        self.passes_within(value, &mut usize::MAX.clone()).unwrap_or(false)
+        match self {
+            Self::Equal(wanted) => &**wanted == value,
+            Self::NotEqual(unwanted) => &**unwanted != value,
+            Self::Match(regex) => regex.matches(value),
+            Self::NotMatch(regex) => !regex.matches(value),
+        }
     }
 
     fn passes_within(&self, value: &str, steps: &mut usize) -> Option<bool> {
-        Some(match self {
-            Self::Equal(wanted) => &**wanted == value,
-            Self::NotEqual(unwanted) => &**unwanted != value,
-            Self::Match(regex) => regex.matches_within(value, steps)?,
-            Self::NotMatch(regex) => !regex.matches_within(value, steps)?,
-        })
+        match self {
+            Self::Match(regex) => regex.matches_within(value, steps),
+            Self::NotMatch(regex) => regex.matches_within(value, steps).map(|matches| !matches),
+            Self::Equal(_) | Self::NotEqual(_) => Some(self.passes(value)),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whole queries: an expression at one instant, or at every step of a span.
 
+use bellwire_model::limits::EXPRESSION_TABLES_BYTES_MAX;
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::FxHashMap;
 use std::time::Duration;
@@ -104,6 +105,14 @@ impl Question {
     /// Its selectors.
     pub(crate) fn selectors(&self) -> impl Iterator<Item = &Selector> {
         self.plan.selections.iter().map(|selection| &selection.selector)
+    }
+
+    /// Makes its selectors fast, within what that may take.
+    pub(crate) fn make_tables(&self) {
+        let mut bytes_left = EXPRESSION_TABLES_BYTES_MAX;
+        for selection in &self.plan.selections {
+            selection.selector.make_tables(&mut bytes_left);
+        }
     }
 
     /// Its selectors, with after when, and until when, samples count that they select.
