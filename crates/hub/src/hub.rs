@@ -228,6 +228,12 @@ impl<P> Hub<P> {
 
     /// What comes next for this subscriber.
     pub fn next(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
+        self.next_within(delivery, self.limits.ring_looks_max)
+    }
+
+    /// [`next`](Self::next) where no more of the ring may be looked at than this, or than one call
+    /// may.
+    pub fn next_within(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
         self.settle(delivery);
         let lane = self.lanes.get(delivery.lane);
         let (has_values, has_stream) = (has_values(lane, delivery), has_stream(lane, delivery));
@@ -240,7 +246,9 @@ impl<P> Hub<P> {
         }
         delivery.turn = Turn::Values;
         if delivery.offset < lane.since {
-            return self.next_behind(delivery);
+            // With none it would never get on.
+            let looks_max = looks_max.min(self.limits.ring_looks_max).max(1);
+            return self.next_behind(delivery, looks_max);
         }
         if has_stream {
             let lane = self.lanes.get(delivery.lane);
@@ -254,7 +262,7 @@ impl<P> Hub<P> {
     }
 
     /// The subscriber lacks entries that its lane no longer holds, or never did.
-    fn next_behind(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
+    fn next_behind(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
         let (lane, offset) = (delivery.lane, delivery.offset);
         if self.history.find(lane, offset).is_none() {
             let carries_on = |page: &HistoryPage<P>| page.carries_on(lane, offset);
@@ -263,9 +271,9 @@ impl<P> Hub<P> {
             } else if offset < self.ring.floor() {
                 Next::History(offset)
             } else if offset < self.ring.window() {
-                self.next_of_ring(delivery)
+                self.next_of_ring(delivery, looks_max)
             } else {
-                self.extend_back(delivery)
+                self.extend_back(delivery, looks_max)
             };
         }
         let page = self.history.find(lane, offset).expect("it was there a moment ago");
@@ -285,8 +293,7 @@ impl<P> Hub<P> {
 
     /// The ring still has it all: the lane is to have it, too, for whoever comes next. A lane of
     /// few events may mean many looks, so each call makes some of them.
-    fn extend_back(&mut self, delivery: &Delivery) -> Next<'_, P> {
-        let looks_max = self.limits.ring_looks_max;
+    fn extend_back(&mut self, delivery: &Delivery, looks_max: usize) -> Next<'_, P> {
         let Self { lanes, ring, .. } = self;
         let looks = lanes.change(delivery.lane, |lane| {
             let older: Vec<_> =
@@ -311,12 +318,12 @@ impl<P> Hub<P> {
 
     /// Lanes hold too much to have what the ring has: some of that, as if it were a page. Where it
     /// has nothing for the subscriber, that goes on behind it.
-    fn next_of_ring(&mut self, delivery: &mut Delivery) -> Next<'_, P> {
+    fn next_of_ring(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
         let filters = self.lanes.get(delivery.lane).follows.filters();
         let (mut end, mut looks, mut size_bytes) = (delivery.offset, 0, 0);
         let mut entries = Vec::new();
         for entry in self.ring.between(delivery.offset, self.tail) {
-            if looks >= self.limits.ring_looks_max || size_bytes >= limits::WRITE_BYTES_MAX {
+            if looks >= looks_max || size_bytes >= limits::WRITE_BYTES_MAX {
                 break;
             }
             looks += 1;

@@ -69,7 +69,7 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
         }
     }
     let added = websocket.as_mut().map_or(&mut [][..], |websocket| websocket.added_mut());
-    let share = WRITE_BYTES_MAX / (1 + added.len());
+    let share = Share::of(1 + added.len());
     let came = Stretch { outlet, delivery: &mut main.delivery, id: None }.pump(share, tools)?;
     let main_is_complete = match came {
         Came::Full => return Ok(pumped),
@@ -110,6 +110,25 @@ impl Pumped {
     }
 }
 
+/// What one of a connection's subscriptions may use up in a visit.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    bytes: usize,
+    looks: usize,
+}
+
+impl Share {
+    /// The share of each of so many.
+    fn of(subscriptions: usize) -> Self {
+        let (bytes, looks) = (WRITE_BYTES_MAX, LOOKS_PER_VISIT_MAX);
+        Self { bytes: bytes / subscriptions, looks: looks / subscriptions }
+    }
+
+    fn is_used_up(self) -> bool {
+        self.bytes == 0 || self.looks == 0
+    }
+}
+
 /// One subscription and the outlet of its connection.
 struct Stretch<'a> {
     outlet: &'a mut Outlet,
@@ -120,20 +139,20 @@ struct Stretch<'a> {
 }
 
 impl Stretch<'_> {
-    fn pump(mut self, mut share: usize, tools: &mut Tools<'_>) -> io::Result<Came> {
-        let looks_before = tools.hub.looks();
+    fn pump(mut self, mut share: Share, tools: &mut Tools<'_>) -> io::Result<Came> {
         loop {
             if !self.outlet.flush(&mut tools.account)? {
                 return Ok(Came::Full);
             }
-            if share == 0 {
+            if share.is_used_up() {
                 return Ok(Came::Share);
             }
             if self.tell_cursor(tools.hub) {
                 continue;
             }
             let before = (tools.account.work.written_bytes, frames::deflated_bytes());
-            match tools.hub.next(self.delivery) {
+            let looks_before = tools.hub.looks();
+            match tools.hub.next_within(self.delivery, share.looks) {
                 Next::Nothing => return Ok(Came::Complete),
                 Next::Later => return Ok(Came::Share),
                 Next::History(after) => return Ok(Came::History(after)),
@@ -158,10 +177,9 @@ impl Stretch<'_> {
             let written = tools.account.work.written_bytes - before.0;
             // What is compressed costs what it was before.
             let deflated = frames::deflated_bytes() - before.1;
-            share = share.saturating_sub(written.max(deflated) as usize);
-            if tools.hub.looks() - looks_before >= LOOKS_PER_VISIT_MAX as u64 {
-                share = 0;
-            }
+            share.bytes = share.bytes.saturating_sub(written.max(deflated) as usize);
+            let looks = tools.hub.looks() - looks_before;
+            share.looks = share.looks.saturating_sub(looks as usize);
         }
     }
 
@@ -198,7 +216,10 @@ impl Stretch<'_> {
                 newest = newest.max(offset);
             }
         })?;
-        self.outlet.told = newest;
+        if self.id.is_none() {
+            // Of what is not ready the client keeps no cursor.
+            self.outlet.told = newest;
+        }
         if let Some(end) = page_end.filter(|_| is_all) {
             self.delivery.took_page(end);
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bellwire_hub::{HubLimits, Start};
 use bellwire_journal::Error;
-use bellwire_model::limits::LOOKS_PER_VISIT_MAX;
+use bellwire_model::limits::{LOOKS_PER_VISIT_MAX, SUBSCRIPTIONS_ADDED_MAX};
 use bellwire_model::{Cursor, Filter, FilterSet, Offset};
 
-use super::rig::{EPOCH, Rig, SSE};
+use super::rig::{EPOCH, PLAIN_WEBSOCKET, Rig, SSE, text};
 use crate::shard::page_queue::Wait;
 use crate::shard::{PageRead, Pending};
 use crate::stream_request::PollRequest;
@@ -86,5 +86,40 @@ fn who_is_behind_its_lane_looks_at_the_ring_a_budget_at_a_time() {
         }
         assert!(most <= LOOKS_MAX, "{most} of {EVENTS}");
         drop(poll);
+    }
+}
+
+/// However many subscriptions of one connection are behind.
+#[test]
+fn all_that_a_connection_adds_looks_at_the_ring_within_one_budget() {
+    const EVENTS: usize = 2 * LOOKS_PER_VISIT_MAX;
+    /// Each of a visit's calls may look at as much as the visit may, with a visit for what is said
+    /// and one that was queued; to come and to go is a look at a little.
+    const LOOKS_MAX: u64 = 4 * LOOKS_PER_VISIT_MAX as u64 + 1_000;
+    for lane_entries_max in [16, HubLimits::default().lane_entries_max] {
+        let limits = HubLimits { lane_entries_max, ..HubLimits::default() };
+        let mut rig = Rig::new().with_limits(limits);
+        let mut client = rig.connect(&["b"], Start::Latest, PLAIN_WEBSOCKET);
+        rig.turn();
+        rig.publish_all(&vec!["b"; EVENTS], "{}");
+        let first: Vec<_> = (0..SUBSCRIPTIONS_ADDED_MAX).map(|it| format!("a/{it}")).collect();
+        rig.publish_all(&first.iter().map(|topic| &topic[..]).collect::<Vec<_>>(), "{}");
+        rig.settle();
+        client.take();
+        for topic in &first {
+            let request =
+                format!(r#"{{"request":"subscribe","topics":["{topic}"],"after":"e7-0"}}"#);
+            client.send(&text(&request));
+        }
+        let (mut turns, mut most) = (0, 0);
+        while client.count("\"ready\"") <= SUBSCRIPTIONS_ADDED_MAX {
+            most = most.max(rig.turn().looks);
+            turns += 1;
+            assert!(turns < 1_000, "it gets on");
+        }
+        for topic in &first {
+            assert_eq!(client.count(&format!("\"topic\":\"{topic}\"")), 1);
+        }
+        assert!(most <= LOOKS_MAX, "{most} in {turns} turns");
     }
 }
