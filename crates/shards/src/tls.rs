@@ -74,6 +74,11 @@ impl TlsSession {
         !self.unsent.is_empty()
     }
 
+    /// Bytes that it holds back for the peer.
+    pub fn held_bytes(&self) -> usize {
+        self.unsent.len()
+    }
+
     /// Whether the peer has said something, or ended, that nobody has read.
     pub fn has_read_ahead(&self) -> bool {
         !self.unread.is_empty() || self.has_peer_ended

@@ -52,6 +52,14 @@ impl Outlet {
         std::mem::replace(&mut self.is_full, false)
     }
 
+    /// Tries a full socket though it has said nothing; returns whether it takes anything.
+    pub(super) fn try_again(&mut self, account: &mut Account<'_>) -> io::Result<bool> {
+        self.is_full = false;
+        let (held, written) = (self.socket.held_bytes(), account.work.written_bytes);
+        let is_all = self.flush(account)?;
+        Ok(is_all || self.socket.held_bytes() < held || account.work.written_bytes > written)
+    }
+
     /// Bytes that are written before all else.
     pub(super) fn put(&mut self, bytes: Bytes) {
         assert!(self.unwritten.is_none(), "one write is finished before the next");
@@ -75,7 +83,12 @@ impl Outlet {
 
     /// Writes what an earlier write left; returns whether nothing is left.
     pub(super) fn flush(&mut self, account: &mut Account<'_>) -> io::Result<bool> {
-        match self.socket.flush() {
+        let held = self.socket.held_bytes();
+        let flushed = self.socket.flush();
+        if self.socket.held_bytes() < held {
+            self.written_at = account.now;
+        }
+        match flushed {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.is_full = true;
                 return Ok(false);

@@ -79,12 +79,16 @@ impl Socket {
         })
     }
 
-    /// Whether it holds bytes back that it has taken: it wants to be flushed when it is writable.
-    pub(super) fn holds_bytes(&self) -> bool {
+    /// Bytes that it has taken and holds back: it wants to be flushed when it is writable.
+    pub(super) fn held_bytes(&self) -> usize {
         match self {
-            Self::Tcp(_) | Self::Pair(_) | Self::Collector(_) => false,
-            Self::Tls(tls) => tls.session.holds_bytes(),
+            Self::Tcp(_) | Self::Pair(_) | Self::Collector(_) => 0,
+            Self::Tls(tls) => tls.session.held_bytes(),
         }
+    }
+
+    pub(super) fn holds_bytes(&self) -> bool {
+        self.held_bytes() > 0
     }
 
     /// Whether it has taken in what nobody has read, of which the descriptor shows nothing.
@@ -181,7 +185,7 @@ pub struct TlsSocket {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
 
@@ -190,10 +194,10 @@ mod tests {
 
     use super::*;
 
-    type Client = StreamOwned<ClientConnection, TcpStream>;
+    pub(in crate::shard) type Client = StreamOwned<ClientConnection, TcpStream>;
 
     /// A session whose handshake is done, and its client, which blocks.
-    fn tls_pair() -> (Socket, Client) {
+    pub(in crate::shard) fn tls_pair() -> (Socket, Client) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let certificate = made.cert.der().clone();

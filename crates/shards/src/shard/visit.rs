@@ -110,14 +110,18 @@ impl Shard {
                 return Some((outlet.written_at + stall).min(now + interval));
             }
             // Its socket may have had room for long: of a process that was stopped, or of very many
-            // sockets at once, not all that tell so are heard before this is asked.
-            outlet.on_writable();
-            let written_bytes = self.work_of_turn().written_bytes;
-            self.visit(token);
-            if self.work_of_turn().written_bytes > written_bytes {
-                return self.connections.contains(token).then_some(now + interval);
+            // sockets at once, not all that tell so are heard before this is asked. What comes
+            // behind the event that it was begun to be given has its turn with everybody else's.
+            let (work, segments) = self.ledger.open();
+            let mut account = Account { now: self.agenda.now(), work, segments };
+            match outlet.try_again(&mut account) {
+                Ok(true) => {
+                    self.queue(token);
+                    return Some(now + interval);
+                }
+                Ok(false) => self.surroundings.figures.streams_stalled.add(1),
+                Err(_) => {}
             }
-            self.surroundings.figures.streams_stalled.add(1);
             self.close(token);
             return None;
         }

@@ -1,5 +1,6 @@
 //! Heartbeats that come due at the wrong moment, and those that bring a newer cursor.
 
+use std::io::Read;
 use std::time::Duration;
 
 use bellwire_hub::Start;
@@ -7,7 +8,8 @@ use bellwire_model::Offset;
 use bellwire_model::limits::CURSOR_LAG_EVENTS_MAX;
 use bellwire_process::clock::ticks;
 
-use super::rig::{NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, WEBSOCKET};
+use super::rig::{NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, WEBSOCKET, text};
+use crate::shard::socket::tests::tls_pair;
 
 #[test]
 fn one_that_is_due_in_the_middle_of_an_event_waits_for_its_end() {
@@ -63,7 +65,11 @@ fn who_has_taken_something_is_not_cut_off_before_that_is_seen() {
         let since = connection.outlet.written_at;
         let stalled = since + 2 * ticks(rig.shard.surroundings.timing.stall_timeout);
         client.take();
+        let before = rig.shard.work_of_turn().written_bytes;
         assert!(rig.shard.attend(token, stalled).is_some(), "{form:?}");
+        // There may be very many of them at once: the rest comes in turns.
+        let written_bytes = rig.shard.work_of_turn().written_bytes - before;
+        assert!(written_bytes < 17_000, "{written_bytes} {form:?}");
         for _ in 0..10 {
             rig.turn();
             client.take();
@@ -77,6 +83,33 @@ fn who_has_taken_something_is_not_cut_off_before_that_is_seen() {
         assert!(rig.shard.attend(token, stalled).is_none(), "{form:?}");
         assert!(!rig.shard.connections.contains(token), "{form:?}");
     }
+}
+
+/// Of TLS the last record may wait alone, with nothing behind it.
+#[test]
+fn who_has_taken_the_record_that_tls_held_back_is_not_cut_off() {
+    let mut rig = Rig::new();
+    let (socket, mut client) = tls_pair();
+    rig.adopt(socket, &["a"], (Start::Latest, SSE));
+    rig.turn();
+    let (token, _) = rig.shard.connections.iter().next().expect("it is there");
+    let mut events = 0;
+    while !rig.shard.connections[token].outlet.is_full() {
+        rig.publish("a", &format!("\"{}\"", "x".repeat(10_000)));
+        rig.turn();
+        events += 1;
+        assert!(events < 100_000, "it has an end");
+    }
+    let outlet = &rig.shard.connections[token].outlet;
+    assert!(!outlet.has_begun() && !outlet.is_clear(), "a record of one event is held back");
+    let stalled = outlet.written_at + 2 * ticks(rig.shard.surroundings.timing.stall_timeout);
+    let (mut read, mut buffer) = (0, vec![0; 65_536]);
+    while read < (events - 1) * 10_000 {
+        read += client.read(&mut buffer).expect("what was written");
+    }
+    assert!(rig.shard.attend(token, stalled).is_some());
+    rig.turn();
+    assert!(rig.shard.connections[token].outlet.is_clear());
 }
 
 /// How often a client was told this cursor by a heartbeat.
@@ -102,6 +135,32 @@ fn a_stream_that_values_keep_busy_is_told_a_newer_cursor() {
         rig.shard.attend(token, now).expect("it is there");
         assert_eq!(told(&client.take(), far), 1, "once is enough: {form:?}");
     }
+}
+
+/// Of what is not ready a client keeps no cursor, so what such a subscription has brought does not
+/// spare it the news.
+#[test]
+fn what_a_subscription_has_brought_that_was_taken_back_is_no_news_of_the_connection() {
+    let mut rig = Rig::new();
+    let mut client = rig.connect(&["a"], Start::Latest, PLAIN_WEBSOCKET);
+    rig.turn();
+    let newest = rig.publish("b", &format!("\"{}\"", "x".repeat(1_000_000)));
+    rig.turn();
+    let say = |request: &str| text(&format!(r#"{{"request":{request},"topics":["b"]}}"#));
+    client.send(&say(r#""subscribe","after":"e7-0""#));
+    rig.turn();
+    let (token, connection) = rig.shard.connections.iter().next().expect("it is there");
+    assert!(connection.outlet.is_full() && connection.has_added(), "it is in the middle of it");
+    client.send(&say(r#""unsubscribe""#));
+    for _ in 0..1_000 {
+        client.take();
+        rig.turn();
+    }
+    let connection = &rig.shard.connections[token];
+    assert!(connection.outlet.is_clear() && !connection.has_added());
+    assert_eq!(client.count("\"ready\""), 1, "of the connection's own alone");
+    rig.shard.attend(token, connection.outlet.written_at).expect("it is there");
+    assert_eq!(told(&client.take(), newest), 1);
 }
 
 /// Whenever the wheel brings it round its socket is full.

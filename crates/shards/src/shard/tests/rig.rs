@@ -193,18 +193,23 @@ impl Rig {
         for end in [&ours, &theirs] {
             end.set_nonblocking(true).expect("an option");
         }
+        self.adopt(Socket::Pair(theirs), filters, (start, form));
+        Client { socket: ours, unsent: Vec::new(), taken: Vec::new() }
+    }
+
+    /// Gives a connection to the shard.
+    pub(super) fn adopt(&mut self, socket: Socket, filters: &[&str], (start, form): (Start, Form)) {
         let filters = filters.iter().map(|text| text.parse::<Filter>().expect("a filter"));
         let filters = FilterSet::new(filters).unwrap_or_else(|_| FilterSet::none());
         let follows = EffectiveFilter::from(filters);
         let handoff = Handoff {
-            socket: Socket::Pair(theirs),
+            socket,
             request: StreamRequest { follows, start, form, allow_origin: None, handshake: None },
             principal: Principal::ANONYMOUS,
             early: Box::default(),
             place: None,
         };
         self.shard.handle.adopt(handoff).expect("room");
-        Client { socket: ours, unsent: Vec::new(), taken: Vec::new() }
     }
 }
 
