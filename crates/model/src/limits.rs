@@ -284,7 +284,7 @@ pub const MEMORY_JOURNAL_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const RETENTION_AGE: Duration = Duration::from_hours(24);
 /// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_AGE: Duration = Duration::from_hours(24);
-/// Idempotency keys that are remembered; beyond it the oldest go first.
+/// Idempotency keys that are remembered; beyond it, and a thousandth more, the oldest go first.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 /// How often retention is applied.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bellwire_model::{Offset, Timestamp};
 use rustc_hash::FxHashMap;
 
-use super::block_number::BlockNumber;
+use super::block_number::{BLOCK_OFFSETS, BlockNumber};
 use super::present::{Bits, Present};
 use crate::topics::{Removed, TopicId};
 
@@ -62,6 +62,11 @@ impl Summary {
     /// Which offsets have events.
     pub(super) fn present(&self) -> Bits {
         self.present
+    }
+
+    /// Whether every offset has an event that is there.
+    pub(super) fn is_counted_whole(&self) -> bool {
+        self.tallies.values().map(|tally| tally.events).sum::<u64>() == BLOCK_OFFSETS
     }
 
     /// Whether there are events of a topic.

@@ -5,12 +5,19 @@
 //! everything has gone to the main file, which is synced, and the write-ahead file begins anew:
 //! what was in it counts no more.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, ffi};
 
 use crate::error::Cause;
+
+/// Bytes of a file that are written again at once.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Cast by whoever meets a sync that fails, settled by the checkpointer.
 #[derive(Debug, Default)]
@@ -78,9 +85,24 @@ pub(super) fn empty(connection: &Connection) -> rusqlite::Result<Emptied> {
     Ok(if busy == 0 { Emptied::Whole } else { Emptied::Busy })
 }
 
+/// Writes a file once more where it is, which takes no room, and syncs it: so what the system takes for
+/// written although it could not write it goes to the disk after all.
+pub(super) fn write_again(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut at = 0;
+    loop {
+        let bytes = file.read_at(&mut piece, at)?;
+        if bytes == 0 {
+            return file.sync_all();
+        }
+        file.write_all_at(&piece[..bytes], at)?;
+        at += bytes as u64;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::Arc;
 
     use super::*;

@@ -94,7 +94,10 @@ impl Index {
     /// Counts a durable event in. Returns the block before it when that is full now.
     pub(super) fn add(&mut self, mark: Mark) -> Option<(BlockNumber, Summary)> {
         let rule = self.topics.add(mark.topic, 1, mark.bytes, mark.offset);
-        self.retention.add(rule, 1, mark.bytes);
+        // What comes into a block that is passed by could not make room either.
+        if !self.damaged.contains(&BlockNumber::of(mark.offset)) {
+            self.retention.add(rule, 1, mark.bytes);
+        }
         self.tail = mark.offset;
         self.blocks.add(mark)
     }

@@ -15,6 +15,9 @@ use crate::steps::Now;
 /// The hash of a topic and key, and where the event is. Equal hashes may stand side by side.
 type Hashed = (u64, Offset);
 
+/// Of so many keys that are remembered, one may be too many: then all of these go in one transaction.
+const ONE_TOO_MANY_OF: usize = 1024;
+
 /// The remembered keys.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
@@ -33,6 +36,11 @@ impl Keys {
             Ok((hash(topic, key), offset))
         })?;
         Ok(Self { hashes: hashes.collect::<rusqlite::Result<_>>()?, staged: Vec::new() })
+    }
+
+    /// Whether so many are remembered beyond `count_max` that forgetting them is worth a transaction.
+    pub(super) fn are_too_many(&self, count_max: usize) -> bool {
+        self.len() > count_max + count_max / ONE_TOO_MANY_OF
     }
 
     /// How many are remembered.

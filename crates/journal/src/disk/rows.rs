@@ -5,7 +5,6 @@ use rusqlite::{CachedStatement, Connection, Row};
 
 use super::block_number::BlockNumber;
 use super::blocks::{Mark, Summary, Tally};
-use super::present::Bits;
 use super::schema::{damaged, from_sql, to_sql};
 use super::sums::{self, EventSums};
 use crate::topics::{TopicId, Topics};
@@ -153,7 +152,9 @@ pub(super) fn save_blocks(
     let sql = "INSERT INTO holes (block, present) VALUES (?1, ?2)";
     let mut insert_holes = connection.prepare_cached(sql)?;
     for (number, summary) in blocks {
-        if !summary.is_empty() && summary.present() != Bits::ALL {
+        // A start knows a block without such a row as whole only if an event of each offset is
+        // counted; those that are missing and must be told are not.
+        if !summary.is_empty() && !summary.is_counted_whole() {
             insert_holes.execute((number.0 as i64, &summary.present().to_bytes()[..]))?;
         }
         for (topic, tally) in summary.sorted() {

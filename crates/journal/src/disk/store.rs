@@ -11,9 +11,10 @@ use super::block_number::BlockNumber;
 use super::blocks::Summary;
 use super::bounds::StoreBounds;
 use super::checkpointer::Checkpointer;
-use super::doubt::{Emptied, empty};
+use super::doubt::{Emptied, empty, write_again};
 use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
+use super::names::beside;
 use super::place::{Place, SharedPlace};
 use super::rows::{EventRows, save_blocks};
 use super::schema::{self, Format, LastRun, from_sql};
@@ -91,6 +92,7 @@ pub(super) fn connect(file: &Path) -> Result<(Connection, Option<Testimony>), Er
 /// may still be so.
 fn settle(
     connection: &Connection,
+    file: &Path,
     last: LastRun,
     testimony: Option<Testimony>,
 ) -> rusqlite::Result<Option<Cause>> {
@@ -98,11 +100,22 @@ fn settle(
     if last.epoch.is_none() || (last.was_closed && was_closed) {
         return Ok(None);
     }
-    match empty(connection) {
+    in_doubt(empty(connection), &beside(file, "-wal"))
+}
+
+/// Why what is in the write-ahead file may not be on the disk, after somebody tried to empty it.
+pub(super) fn in_doubt(
+    emptied: rusqlite::Result<Emptied>,
+    write_ahead: &Path,
+) -> rusqlite::Result<Option<Cause>> {
+    match emptied {
         Ok(Emptied::Whole) => Ok(None),
         Ok(Emptied::Busy) => Ok(Some(Arc::new(io::Error::from(io::ErrorKind::ResourceBusy)))),
-        // A full disk must not keep anybody from reading, and from removing.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => Ok(None),
+        // A full disk must not keep anybody from reading, and from removing. What there is fits where
+        // it is.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+            Ok(write_again(write_ahead).err().map(|error| Arc::new(error) as Cause))
+        }
         Err(error) => Err(error),
     }
 }
@@ -135,7 +148,7 @@ impl DiskStore {
         {
             testimony.check(file, ended, loaded.0.tail)?;
         }
-        let doubt = settle(&connection, ended, testimony).map_err(fail)?;
+        let doubt = settle(&connection, file, ended, testimony).map_err(fail)?;
         let epoch = begin_run(&connection, &options, ended)?;
         let (tail, record_changes) = (loaded.0.tail, ended.record_changes);
         let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
@@ -315,7 +328,7 @@ impl Store for DiskStore {
         self.keys.commit();
         self.unsaved.clear();
         self.publish(&mut staged);
-        if self.keys.len() > self.bounds.keys {
+        if self.keys.are_too_many(self.bounds.keys) {
             // Where it fails there are a few too many until the next commit tries again.
             let forgotten =
                 self.keys.forget(&self.connection, self.bounds.keys, &Now::before_all());

@@ -4,9 +4,9 @@ use std::error::Error as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
 
 use super::{killed, open, options, try_open};
@@ -187,6 +187,28 @@ fn what_a_run_has_left_that_could_not_be_closed_is_on_the_disk_before_anything_f
     let rig = open(options(again.path()));
     assert_eq!(newest_in_main_file(again.path()), 1);
     assert_eq!(rig.texts("a"), ["1"]);
+}
+
+#[test]
+fn what_a_killed_run_has_left_is_written_again_where_it_is_if_the_disk_is_full() {
+    let full = || Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None));
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    rig.append_new(vec![plain("a", "x"); 2000]);
+    let copy = killed(&folder);
+    let write_ahead = copy.path().join("journal.sqlite-wal");
+    let before = fs::read(&write_ahead).unwrap();
+    let never = SystemTime::UNIX_EPOCH;
+    fs::File::options().write(true).open(&write_ahead).unwrap().set_modified(never).unwrap();
+
+    let doubt = store::in_doubt(full(), &write_ahead).unwrap();
+    assert!(doubt.is_none(), "{doubt:?}");
+    assert_eq!(fs::read(&write_ahead).unwrap(), before);
+    assert_ne!(fs::metadata(&write_ahead).unwrap().modified().unwrap(), never);
+
+    // Where that fails nothing may follow it.
+    let doubt = store::in_doubt(full(), &copy.path().join("missing")).unwrap();
+    assert!(doubt.is_some());
 }
 
 #[test]

@@ -363,6 +363,35 @@ fn the_oldest_keys_are_forgotten_beyond_their_number() {
     assert!(rig.journal.bounds().tail > Offset::ZERO);
 }
 
+/// How many transactions are in the write-ahead file of a journal that has begun no other yet.
+fn transactions(folder: &TempDir) -> usize {
+    const HEADER_BYTES: usize = 32;
+    const FRAME_BYTES: usize = 24 + 4096;
+    let bytes = std::fs::read(folder.path().join("journal.sqlite-wal")).unwrap();
+    // The last frame of each tells how many pages the main file has with it.
+    let is_last = |frame: &&[u8]| frame[4..8] != [0; 4];
+    bytes[HEADER_BYTES..].chunks_exact(FRAME_BYTES).filter(is_last).count()
+}
+
+#[test]
+fn keys_beyond_their_number_are_forgotten_many_at_a_time() {
+    let folder = TempDir::new().unwrap();
+    let bounds = StoreBounds { keys: 20_000, ..StoreBounds::default() };
+    let rig = open(DiskOptions { bounds, ..options(folder.path()) });
+    let key = |number: usize| keyed("a", &number.to_string(), 0);
+    for first in (0..bounds.keys).step_by(4000) {
+        rig.append_new((first..first + 4000).map(key).collect());
+    }
+    let before = transactions(&folder);
+    for number in bounds.keys..bounds.keys + 100 {
+        rig.append_one(key(number));
+    }
+    let new = transactions(&folder) - before;
+    assert!((101..=110).contains(&new), "{new} transactions for 100 events");
+    assert!(!rig.append_one(key(0)).duplicate);
+    assert!(rig.append_one(key(bounds.keys / 2)).duplicate);
+}
+
 #[test]
 fn a_clock_that_is_set_while_the_server_is_down_makes_nothing_older() {
     const DAY: Duration = Duration::from_hours(24);

@@ -181,3 +181,48 @@ fn an_event_that_was_damaged_into_another_topics_stops_nobody() {
         rig.journal.close().unwrap();
     }
 }
+
+/// How many events are told to be lost after an offset.
+fn lost_after(rig: &Rig, mut after: Offset) -> u64 {
+    let limit = ReadLimit { events: 2000, bytes: 1 << 20 };
+    let mut lost = 0;
+    while after < rig.journal.bounds().tail {
+        let page = rig.journal.read(after, &filters(&["a"]), limit).unwrap();
+        (after, lost) = (page.end, lost + page.lost);
+    }
+    lost
+}
+
+#[test]
+fn what_is_missing_from_a_block_that_had_an_event_everywhere_is_told_after_retention_and_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let with = keeping(&folder, (3000, 2995));
+    change(folder.path(), "DELETE FROM events WHERE offset BETWEEN 1500 AND 1520");
+    let rig = open(with.clone());
+    assert_eq!(lost_after(&rig, Offset::new(1000)), 21);
+    // It looks into the block, and removes nothing of it.
+    rig.retain(0);
+    assert_eq!(rig.journal.list_topics("a", "", 1)[0].events, 3000 - 5 - 21);
+    assert_eq!(lost_after(&rig, Offset::new(1000)), 21);
+    rig.journal.close().unwrap();
+    drop(rig);
+    assert_eq!(lost_after(&open(with), Offset::new(1000)), 21);
+}
+
+#[test]
+fn what_comes_into_a_block_that_is_damaged_takes_nobodys_room() {
+    let folder = TempDir::new().unwrap();
+    let few = RetentionRule { events_max: Some(100), ..rule("a") };
+    let rig = open(DiskOptions { retention: vec![few], ..options(folder.path()) });
+    append_numbered(&rig, 1..=200);
+    change(folder.path(), "UPDATE events SET topic = 99 WHERE offset = 50");
+    rig.retain(0);
+    assert_eq!(rig.journal.damaged_blocks(), 1);
+    // Into the same block, and into the next.
+    append_numbered(&rig, 201..=1500);
+    rig.retain(1);
+    let left = rig.texts("a");
+    for number in 1401..=1500 {
+        assert!(left.contains(&format!("number {number}.")), "{number}");
+    }
+}
