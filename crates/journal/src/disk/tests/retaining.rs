@@ -194,7 +194,8 @@ fn lost_after(rig: &Rig, mut after: Offset) -> u64 {
 }
 
 #[test]
-fn what_is_missing_from_a_block_that_had_an_event_everywhere_is_told_after_retention_and_a_restart() {
+fn what_is_missing_from_a_block_that_had_an_event_everywhere_is_told_after_retention_and_a_restart()
+{
     let folder = TempDir::new().unwrap();
     let with = keeping(&folder, (3000, 2995));
     change(folder.path(), "DELETE FROM events WHERE offset BETWEEN 1500 AND 1520");
