@@ -46,6 +46,12 @@ impl IndexLock {
         self.index.read().expect("nothing panics while it changes the index")
     }
 
+    /// For who holds a snapshot, unless somebody writes: that may be who waits for snapshots to be let
+    /// go, so that the write-ahead file can begin afresh.
+    pub(super) fn try_read(&self) -> Option<RwLockReadGuard<'_, Index>> {
+        self.index.try_read().ok()
+    }
+
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().expect("nothing panics while it changes the index")
     }

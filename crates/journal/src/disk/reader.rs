@@ -66,7 +66,8 @@ impl Readers {
             if !page.entries.is_empty() || page.lost > 0 || reach == Reach::Tail {
                 return Ok(page);
             }
-            // Retention passed by before anything was found: go on with a new snapshot.
+            // Retention passed by, or somebody writes, before anything was found: go on with a new
+            // snapshot.
             after = page.end;
         }
     }
@@ -93,6 +94,7 @@ impl Readers {
 enum Reach {
     Tail,
     Limit,
+    /// The index is not true of the snapshot any more, or somebody writes.
     Swept,
 }
 
@@ -130,10 +132,8 @@ impl Scan<'_> {
             if plan.end >= tail {
                 return Ok((page, Reach::Tail));
             }
-            let index = self.index.read();
-            if index.sweeps != sweeps {
-                return Ok((page, Reach::Swept));
-            }
+            let index = self.index.try_read().filter(|index| index.sweeps == sweeps);
+            let Some(index) = index else { return Ok((page, Reach::Swept)) };
             plan = index.plan(plan.end, tail, filling.matcher);
         }
     }

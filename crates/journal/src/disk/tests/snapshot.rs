@@ -1,7 +1,7 @@
 //! Readers and retention at the same time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::{open, options};
 use crate::contract::{Rig, Seen, filters, plain, rule, timed};
 use crate::disk::bounds::StoreBounds;
+use crate::disk::schema::{FILE, open_to_checkpoint};
 use crate::disk::{DiskJournal, DiskOptions};
 use crate::{Bounds, Journal, ReadLimit, RetentionRule};
 
@@ -89,4 +90,44 @@ fn a_page_lacks_only_what_it_tells_while_retention_removes_its_later_events() {
         is_done.store(true, Ordering::Release);
     });
     assert_eq!(rig.read_all("seldom").len(), BLOCKS_BEFORE as usize);
+}
+
+#[test]
+fn a_reader_lets_go_of_its_snapshot_where_the_writer_waits_for_that_under_the_lock() {
+    const ROUNDS: usize = 20;
+    let folder = TempDir::new().unwrap();
+    let seen = Seen::default();
+    let journal = DiskJournal::open(options(folder.path()), Box::new(seen.clone())).unwrap();
+    let journal = Arc::new(journal);
+    let rig = Rig { journal: Arc::clone(&journal) as Arc<dyn Journal>, seen };
+    fill(&rig);
+    let connection = open_to_checkpoint(&folder.path().join(FILE)).unwrap();
+    // For ever, as far as a test can wait.
+    connection.busy_timeout(Duration::from_mins(1)).unwrap();
+    let (is_done, pages) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let busy = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let limit = ReadLimit { events: 1000, bytes: 1 << 20 };
+            while !is_done.load(Ordering::Acquire) {
+                let page = journal.read(Offset::ZERO, &filters(&["seldom"]), limit).unwrap();
+                assert!(!page.entries.is_empty());
+                pages.fetch_add(1, Ordering::Release);
+            }
+        });
+        let checkpoint = || {
+            // From here on a snapshot is of the write-ahead file.
+            rig.append_texts("often", &["x"]);
+            let before = pages.load(Ordering::Acquire);
+            while pages.load(Ordering::Acquire) == before && !reader.is_finished() {
+                thread::yield_now();
+            }
+            let _index = journal.index.write();
+            let restart = "PRAGMA wal_checkpoint(RESTART)";
+            connection.query_row(restart, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        let busy = (0..ROUNDS).map(|_| checkpoint()).find(|busy| *busy != 0);
+        is_done.store(true, Ordering::Release);
+        busy
+    });
+    assert_eq!(busy, None, "a reader waits for who waits for it");
 }
