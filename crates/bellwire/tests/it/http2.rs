@@ -146,6 +146,7 @@ fn a_stream_that_takes_nothing_for_long_ends_alone() {
     // Its shard sees that the pair is full, and the front door that the window is: either may come
     // first.
     wait_for_streams(&client, address, 1);
+    assert!(figure(address, "bellwire_streams_stalled_total") >= 1, "whoever was first");
     let cursor = client.post("/v1/topics/lab/a", "1").cursor();
     assert_eq!(client.next_of(&mut other, "message").id, cursor);
     drop(stalled);
@@ -344,6 +345,30 @@ fn an_answer_that_is_taken_in_part_ends() {
             raw.rest();
         }
     }
+}
+
+#[test]
+fn an_answer_that_is_left_lying_ends_no_stream_beside_it() {
+    const BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\x64";
+    const GET_LEFT: &[u8] = b"\0\0\x17\x01\x05\0\0\0\x01\x82\x86\x04\x13/v1/topics/lab/left";
+    const STREAM: &[u8] = b"\0\0\x1b\x01\x05\0\0\0\x03\x82\x86\x04\x17/v1/events?topic=lab/on";
+    const WINDOW: &[u8] = b"\0\0\x04\x08\0\0\0\0\x03\0\0\xf0\0";
+    const RESET: &[u8] = b"\0\0\x04\x03\0\0\0\0\x03\0\0\0\x08";
+    const DATA: u8 = 0;
+    const GOAWAY: u8 = 7;
+    let flags = ["--stall-timeout", "1s", "--heartbeat-interval", "200ms"];
+    let server = Server::start_with(&flags);
+    post(server.address(), "/v1/topics/lab/left", json!("x".repeat(1_000)).to_string());
+    let mut raw = Raw::connect(server.address());
+    raw.send([BEGIN, GET_LEFT, STREAM, WINDOW].concat());
+    assert_eq!(frame_of(&mut raw, (DATA, 1)), (0, 100), "what there is a window for");
+    frame_of(&mut raw, (GOAWAY, 0));
+    // For longer than a connection lingers on which nothing goes on.
+    for _heartbeat in 0..25 {
+        frame_of(&mut raw, (DATA, 3));
+    }
+    raw.send(RESET);
+    raw.rest();
 }
 
 #[test]

@@ -8,17 +8,17 @@
 //! reads slowly fills its window, then the pair, and then its connection waits in the shard like
 //! any other. When either end closes, the other end closes too.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bellwire_model::Principal;
-use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX};
+use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX, STALL_TIMEOUT};
 use bellwire_shards::StreamRequest;
 use bellwire_shards::{Handoff, Socket};
 use bellwire_wire::problem::{Code, Problem};
@@ -27,7 +27,7 @@ use http::{HeaderMap, HeaderValue, header};
 use hyper::body::Frame;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Duration, timeout};
 
@@ -55,12 +55,12 @@ pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, P
         let detail = "as many different filters are followed as may be, or the server is to end";
         return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
     }
-    if let Some(upgrade) = one.upgrade {
-        let held = (one.busy, descriptor);
-        tokio::spawn(converse(upgrade, held, (near, first), one.door.stall_timeout));
+    let One { door, busy, upgrade } = one;
+    if let Some(upgrade) = upgrade {
+        tokio::spawn(converse(upgrade, (busy, descriptor), (near, first), door));
         return Ok(headers.into_response());
     }
-    let carried = Carried { near, first: Some(first), _descriptor: descriptor };
+    let carried = Carried { near, first: Some(first), door, busy, _descriptor: descriptor };
     Ok((headers, Body::new(carried)).into_response())
 }
 
@@ -140,7 +140,25 @@ struct Carried {
     near: UnixStream,
     /// What was read to see whether there is anything.
     first: Option<Bytes>,
+    door: Arc<Door>,
+    busy: Arc<Busy>,
     _descriptor: Descriptor,
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if self.busy.is_given_up() {
+            on_stalled(&self.near, &self.door);
+        }
+    }
+}
+
+/// Counts a stream whose client takes nothing, unless its shard was the first to see it.
+fn on_stalled(near: &UnixStream, door: &Door) {
+    let ready = pin!(near.ready(Interest::WRITABLE)).poll(&mut Context::from_waker(Waker::noop()));
+    if !matches!(ready, Poll::Ready(Ok(ready)) if ready.is_write_closed()) {
+        door.figures.shards.streams_stalled.add(1);
+    }
 }
 
 impl hyper::body::Body for Carried {
@@ -167,8 +185,9 @@ async fn converse(
     upgrade: OnUpgrade,
     _held: (Arc<Busy>, Descriptor),
     (near, first): (UnixStream, Bytes),
-    stall_timeout: Duration,
+    door: Arc<Door>,
 ) {
+    let stall_timeout = door.stall_timeout;
     let Ok(upgraded) = upgrade.await else { return };
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(upgraded));
     let (mut from_shard, mut to_shard) = near.into_split();
@@ -177,15 +196,19 @@ async fn converse(
         copy(&mut from_shard, &mut to_client, stall_timeout).await
     };
     let inward = async {
-        copy(&mut from_client, &mut to_shard, stall_timeout).await?;
+        // How late a shard may be is no question of how slow a client may be.
+        copy(&mut from_client, &mut to_shard, stall_timeout.max(STALL_TIMEOUT)).await?;
         // The shard has the last word.
         std::future::pending::<io::Result<()>>().await
     };
     // What breaks one way ends both.
-    let _ = tokio::select! {
+    let ended = tokio::select! {
         ended = outward => ended,
-        broken = inward => broken,
+        _ = inward => return,
     };
+    if ended.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+        on_stalled(from_shard.as_ref(), &door);
+    }
 }
 
 /// Moves bytes until there are no more, and says so.

@@ -94,14 +94,16 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
             _ = connection.as_mut() => return,
             _ = &mut drained, if !is_ending => {}
             () = &mut exhausted, if !is_hopeless => is_hopeless = true,
-            () = sleep(wait) => match activity.since(seen) {
-                Some(requests) if !is_hopeless => {
-                    (seen, wait) = (requests, KEEP_ALIVE_TIMEOUT);
+            // What else goes on here may be others', of whom a proxy has many on a connection.
+            () = sleep(wait) => match activity.since(seen, patience.left()) {
+                Some(requests) => {
+                    wait = if is_hopeless { LINGER_TIMEOUT } else { KEEP_ALIVE_TIMEOUT };
+                    seen = requests;
                     continue;
                 }
                 // It has been asked to end, and has not.
-                _ if is_ending => return,
-                _ => {}
+                None if is_ending => return,
+                None => {}
             },
         }
         (is_ending, wait) = (true, LINGER_TIMEOUT);

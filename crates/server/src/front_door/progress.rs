@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bellwire_model::limits::{HEAD_TIMEOUT, HTTP1_PIECE_BYTES_MAX};
-use bellwire_wire::problem::Problem;
+use bellwire_wire::problem::{Code, Problem};
 use http::Request;
 use tokio::time::{Sleep, sleep};
 
@@ -95,9 +95,11 @@ impl Progress {
         self.turn.lock().expect("not poisoned").refusal = Some(problem);
     }
 
-    /// What a head is refused with.
+    /// What a head is refused with, or a request that has no answer yet.
     pub(super) fn take_refusal(&self) -> Option<Problem> {
-        self.turn.lock().expect("not poisoned").refusal.take()
+        let refusal = self.turn.lock().expect("not poisoned").refusal.take();
+        // An answer may have been ready in the same moment.
+        refusal.filter(|problem| problem.code != Code::HalfClosed || !self.has_begun_answer())
     }
 
     /// Ready once hyper has done what it was given.
@@ -154,5 +156,25 @@ impl HeadDeadline {
         }
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(HEAD_TIMEOUT)));
         sleep.as_mut().poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::farewell::half_closed;
+    use super::*;
+
+    #[test]
+    fn who_has_closed_its_half_is_told_that_it_waits_in_vain_or_gets_its_answer() {
+        for has_answer in [false, true] {
+            let progress = Progress::default();
+            progress.on_head();
+            progress.refuse(half_closed());
+            if has_answer {
+                progress.on_write();
+                progress.on_flush();
+            }
+            assert_eq!(progress.take_refusal().is_none(), has_answer);
+        }
     }
 }

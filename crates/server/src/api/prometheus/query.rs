@@ -65,25 +65,23 @@ async fn answered(
     let asked_ms = parameters.duration_ms("timeout")?;
     let timeout = app.queries.timeout(asked_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
     let text = parameters.required("query")?.to_owned();
-    let plan = Plan::parse(&text).map_err(|error| Failure::bad_data(refusal(&text, &error)))?;
-    let conventions = Conventions::default();
-    let question = Arc::new(Question { plan, conventions, span, step });
     let (allowance, _waiter) = app.queries.allowance();
     let mut has_place = false;
     let answer = async {
         let place = app.queries.place().await;
         has_place = true;
+        let (plan, text) = aside(move || plan(text)).await?;
+        let question = Arc::new(Question { plan, conventions: Conventions::default(), span, step });
         let excerpt = Excerpt::new(Arc::clone(&question), allowance);
         let reading = app.intake.excerpt(excerpt).await?;
-        let work = move || {
+        aside(move || {
             let _place = place;
             let (storage, span, mut allowance) = reading.finish()?;
             let answer = question.answer((&storage, span), &mut allowance)?;
             drop(storage);
             told(&answer, &text, span.end, allowance)
-        };
-        let told = tokio::task::spawn_blocking(work).await;
-        told.map_err(|error| Failure::execution(error.to_string()))?
+        })
+        .await
     };
     let bytes = match tokio::time::timeout(timeout, answer).await {
         Ok(result) => result?,
@@ -91,6 +89,22 @@ async fn answered(
         Err(_) => return Err(Failure::timeout("query timed out in query queue")),
     };
     Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+/// Reads an expression: one that is full of patterns takes long.
+fn plan(text: String) -> Result<(Plan, String), Failure> {
+    match Plan::parse(&text) {
+        Ok(plan) => Ok((plan, text)),
+        Err(error) => Err(Failure::bad_data(refusal(&text, &error))),
+    }
+}
+
+/// Does work on a thread that serves nobody.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::execution(error.to_string()))?
 }
 
 impl From<EvaluationError> for Failure {

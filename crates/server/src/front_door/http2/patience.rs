@@ -5,12 +5,13 @@
 //! answer then stays where it is, and none of those before it goes.
 //!
 //! While hyper is at an answer its stream is reset. With the last piece of a small one hyper is
-//! done, and h2 has it: where that stays, all that is left is to end the connection.
+//! done, and h2 has it: where that stays, all that is left is to end the connection, once nothing
+//! else goes on there.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, ready};
 
 use bellwire_model::limits::CARRY_BYTES_MAX;
@@ -36,6 +37,7 @@ struct Answer {
     pace: Arc<Pace>,
     /// When its task ended.
     left_at: Option<Instant>,
+    busy: Weak<Busy>,
 }
 
 impl Patience {
@@ -46,8 +48,12 @@ impl Patience {
     /// What the answer of the request is to be kept with whose task asks.
     pub(super) fn keep(&self, busy: Arc<Busy>) -> Taking {
         let id = task::try_id();
-        let answers = self.answers.lock().expect("not poisoned");
-        let pace = id.and_then(|id| Some(Arc::clone(&answers.get(&id)?.pace)));
+        let mut answers = self.answers.lock().expect("not poisoned");
+        let answer = id.and_then(|id| answers.get_mut(&id));
+        let pace = answer.map(|answer| {
+            answer.busy = Arc::downgrade(&busy);
+            Arc::clone(&answer.pace)
+        });
         drop(answers);
         Taking { pace: pace.unwrap_or_default(), id, patience: self.clone(), _busy: busy }
     }
@@ -66,6 +72,22 @@ impl Patience {
                 return;
             }
         }
+    }
+
+    /// How many answers have been left lying for too long.
+    pub(super) fn left(&self) -> usize {
+        let now = Instant::now();
+        let answers = self.answers.lock().expect("not poisoned");
+        let left = answers.values().filter_map(|answer| answer.left_at);
+        left.filter(|left_at| *left_at + self.stall_timeout <= now).count()
+    }
+
+    /// Tells whoever makes the answer that it ends since its client takes nothing.
+    fn give_up(&self, id: Option<task::Id>) {
+        let answers = self.answers.lock().expect("not poisoned");
+        let busy = id.and_then(|id| answers.get(&id)?.busy.upgrade());
+        drop(answers);
+        busy.inspect(|busy| busy.give_up());
     }
 
     fn watch<F>(&self, future: F) -> Watched<F> {
@@ -143,7 +165,8 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         if self.id.is_none() {
             self.id = task::try_id();
-            let answer = Answer { pace: Arc::clone(&self.pace), left_at: None };
+            let pace = Arc::clone(&self.pace);
+            let answer = Answer { pace, left_at: None, busy: Weak::new() };
             let mut answers = self.patience.answers.lock().expect("not poisoned");
             answers.extend(self.id.map(|id| (id, answer)));
         }
@@ -158,6 +181,7 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             match &mut self.stall {
                 Some((before, stall)) if *before == gone => {
                     ready!(stall.as_mut().poll(context));
+                    self.patience.give_up(self.id);
                     return Poll::Ready(());
                 }
                 _ => self.stall = Some((gone, Box::pin(sleep(self.patience.stall_timeout)))),
@@ -331,7 +355,7 @@ mod tests {
                 assert_eq!(reset.expect("it is given up").0, RST_STREAM);
                 assert!(begun.elapsed() >= STALL_TIMEOUT);
             }
-            assert_eq!((places.available_permits(), activity.since(1)), (1, None));
+            assert_eq!((places.available_permits(), activity.since(1, 0)), (1, None));
             drop(client);
             server.await.expect("no panic").ok();
         }
