@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::names::beside;
 use crate::disk::schema;
-use crate::disk::witness::{self, Testimony};
+use crate::disk::witness::{self, State, Testimony};
 
 /// The damaged files of a data directory.
 pub(super) struct Originals {
@@ -86,9 +86,21 @@ fn is_cut_off(directory: &Path, folder: &Path) -> io::Result<bool> {
         return Ok(false);
     }
     if !here.exists() && !put_away.exists() {
-        return Ok(has_log(&put_away) || folder.join(witness::FILE).exists());
+        let has_some = has_log(&put_away) || folder.join(witness::FILE).exists();
+        return Ok(has_some && is_testimony_of_repair(directory, folder));
     }
     is_same(&here, &put_away)
+}
+
+/// Whether the witness in the directory is still that of the damaged files, or already that of the
+/// new database, which nobody has opened.
+fn is_testimony_of_repair(directory: &Path, folder: &Path) -> bool {
+    let [here, put_away] = [directory, folder].map(|place| witness::read(place).ok().flatten());
+    let is_new = |here: Testimony| {
+        let is_unopened = here.state == State::Closed && here.record_changes == 0;
+        is_unopened && put_away.is_none_or(|put_away| here.tail <= put_away.tail)
+    };
+    here.is_none_or(|here| put_away == Some(here) || is_new(here))
 }
 
 /// Whether two files are one, or have the same bytes. Not every file system has links.

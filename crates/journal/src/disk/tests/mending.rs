@@ -199,6 +199,42 @@ fn a_database_that_is_lost_has_what_its_write_ahead_file_has() {
 }
 
 #[test]
+fn what_a_repair_has_put_away_is_not_taken_for_what_is_lost_later() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    rig.append_new((0..EVENTS).map(|_| plain("a", "x")).collect());
+    let copy = killed(&folder);
+    fs::remove_file(copy.path().join(schema::FILE)).unwrap();
+    // Of the database there is a write-ahead file alone, which is put away.
+    let first = mended(copy.path());
+    for is_closed in [true, false] {
+        let again = TempDir::new().unwrap();
+        for name in FILES.into_iter().filter(|name| copy.path().join(name).exists()) {
+            fs::copy(copy.path().join(name), again.path().join(name)).unwrap();
+        }
+        let rig = open(options(again.path()));
+        let last = rig.append_texts("a", &["since"])[0];
+        if is_closed {
+            rig.journal.close().unwrap();
+        }
+        let lost = killed(&again);
+        drop(rig);
+        for name in [schema::FILE, "journal.sqlite-wal"] {
+            let _ = fs::remove_file(lost.path().join(name));
+        }
+        let put_away = lost.path().join("damaged-1");
+        fs::create_dir(&put_away).unwrap();
+        for entry in fs::read_dir(&first.damaged_files).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), put_away.join(entry.file_name())).unwrap();
+        }
+        let repaired = mended(lost.path());
+        assert_eq!((repaired.events, repaired.events_lost), (0, last.get()), "{is_closed}");
+        assert_ne!(repaired.damaged_files, put_away, "{is_closed}");
+    }
+}
+
+#[test]
 fn nobody_looks_for_billions_of_events_that_were_removed_before_what_is_damaged() {
     const REMOVED: u64 = 3_000_000_000_000;
     let folder = TempDir::new().unwrap();
