@@ -217,18 +217,18 @@ fn what_a_repair_has_put_away_is_not_taken_for_what_is_lost_later() {
         if is_closed {
             rig.journal.close().unwrap();
         }
-        let lost = killed(&again);
+        let bereft = killed(&again);
         drop(rig);
         for name in [schema::FILE, "journal.sqlite-wal"] {
-            let _ = fs::remove_file(lost.path().join(name));
+            let _ = fs::remove_file(bereft.path().join(name));
         }
-        let put_away = lost.path().join("damaged-1");
+        let put_away = bereft.path().join("damaged-1");
         fs::create_dir(&put_away).unwrap();
         for entry in fs::read_dir(&first.damaged_files).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), put_away.join(entry.file_name())).unwrap();
         }
-        let repaired = mended(lost.path());
+        let repaired = mended(bereft.path());
         assert_eq!((repaired.events, repaired.events_lost), (0, last.get()), "{is_closed}");
         assert_ne!(repaired.damaged_files, put_away, "{is_closed}");
     }
