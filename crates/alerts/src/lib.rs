@@ -30,6 +30,6 @@ pub mod route;
 pub mod silence;
 
 pub use desk::Desk;
-pub use matcher::{Matcher, MatcherError, Matchers, Operator};
+pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use now::Now;
 pub use posted::{Post, PostError};

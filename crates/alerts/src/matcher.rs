@@ -199,10 +199,39 @@ impl FromStr for Matcher {
             Ok(matcher) => return Ok(matcher),
             Err(error) => error,
         };
-        match utf8::matchers(text).map(<[Self; 1]>::try_from) {
-            Ok(Ok([matcher])) => Ok(matcher),
+        let Ok(Ok(Matchers(matchers))) = utf8::matchers(text) else { return Err(classic_error) };
+        match &*matchers {
+            [matcher] => Ok(matcher.clone()),
             _ => Err(classic_error),
         }
+    }
+}
+
+/// Matchers that are made one by one: to compile one takes its time, and behind the first for which
+/// there is no room none need be made.
+#[derive(Debug, Default)]
+pub struct MatchersBuilder {
+    matchers: Vec<Matcher>,
+    regex_bytes: usize,
+}
+
+impl MatchersBuilder {
+    /// Adds one, if there may be one more.
+    pub fn push(&mut self, matcher: Matcher) -> Result<(), MatcherError> {
+        if self.matchers.len() >= MATCHERS_MAX {
+            return Err(MatcherError::TooMany);
+        }
+        self.regex_bytes += matcher.regex_bytes();
+        if self.regex_bytes > MATCHERS_REGEX_BYTES_MAX {
+            return Err(MatcherError::TooLarge);
+        }
+        self.matchers.push(matcher);
+        Ok(())
+    }
+
+    /// All of them.
+    pub fn finish(self) -> Matchers {
+        Matchers(self.matchers.into())
     }
 }
 
@@ -211,16 +240,11 @@ impl FromStr for Matcher {
 pub struct Matchers(Arc<[Matcher]>);
 
 impl Matchers {
-    /// All of these.
+    /// All of these. Whoever makes them one by one has a [`MatchersBuilder`].
     pub fn new(matchers: Vec<Matcher>) -> Result<Self, MatcherError> {
-        if matchers.len() > MATCHERS_MAX {
-            return Err(MatcherError::TooMany { matchers: matchers.len() });
-        }
-        let matchers = Self(matchers.into());
-        if matchers.regex_bytes() > MATCHERS_REGEX_BYTES_MAX {
-            return Err(MatcherError::TooLarge { bytes: matchers.regex_bytes() });
-        }
-        Ok(matchers)
+        let mut builder = MatchersBuilder::default();
+        matchers.into_iter().try_for_each(|matcher| builder.push(matcher))?;
+        Ok(builder.finish())
     }
 
     /// Bytes of all their expressions, compiled.
@@ -278,9 +302,8 @@ impl FromStr for Matchers {
     /// What the classic syntax reads is read so: where both read a text but differently, as
     /// `a="\t"`, silences and routes that people have must keep their meaning.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let matchers = classic::matchers(text)
-            .or_else(|error| utf8::matchers(text).map_err(|Unreadable| error))?;
-        Self::new(matchers)
+        let of_utf8 = |error| utf8::matchers(text).unwrap_or(Err(error));
+        classic::matchers(text).or_else(of_utf8)
     }
 }
 
@@ -327,18 +350,12 @@ pub enum MatcherError {
     /// Expressions that take more than [`MATCHERS_REGEX_BYTES_MAX`].
     #[error(
         "the regular expressions of matchers take at most {MATCHERS_REGEX_BYTES_MAX} bytes \
-         compiled, these take {bytes}: repeat smaller classes, or fewer times"
+         compiled, these take more: repeat smaller classes, or fewer times"
     )]
-    TooLarge {
-        /// What they take.
-        bytes: usize,
-    },
+    TooLarge,
     /// More than [`MATCHERS_MAX`].
-    #[error("there are at most {MATCHERS_MAX} matchers, these are {matchers}")]
-    TooMany {
-        /// The number found.
-        matchers: usize,
-    },
+    #[error("there are at most {MATCHERS_MAX} matchers, these are more")]
+    TooMany,
 }
 
 /// The UTF-8 syntax does not read a text; what the classic one says of it is what users get.
@@ -474,10 +491,7 @@ mod tests {
     #[test]
     fn bounds_refuse() {
         let many = "a=b,".repeat(MATCHERS_MAX + 1);
-        assert_eq!(
-            many.parse::<Matchers>(),
-            Err(MatcherError::TooMany { matchers: MATCHERS_MAX + 1 })
-        );
+        assert_eq!(many.parse::<Matchers>(), Err(MatcherError::TooMany));
         let long = "x".repeat(MATCHER_VALUE_BYTES_MAX + 1);
         let error = Matcher::new("a", Operator::Equal, &long);
         assert_eq!(error, Err(MatcherError::ValueTooLong { bytes: long.len() }));
@@ -485,7 +499,20 @@ mod tests {
         assert!(matches!(large, Err(MatcherError::Regex(_))));
         let large = Matcher::new("a", Operator::Matches, "[^x]{900}").expect("it is small enough");
         let many = Matchers::new(vec![large; MATCHERS_MAX]);
-        assert!(matches!(many, Err(MatcherError::TooLarge { .. })), "{many:?}");
+        assert_eq!(many, Err(MatcherError::TooLarge));
         assert_eq!(Matcher::new("", Operator::Equal, "x"), Err(MatcherError::NoName));
+    }
+
+    /// What stands behind is no matcher, which nobody finds out.
+    #[test]
+    fn nothing_is_made_behind_what_there_is_no_room_for() {
+        for name in ["a", "\"a\""] {
+            let broken = format!("{name}=~\"[\"");
+            let many = format!("{name}=~\"x\",").repeat(MATCHERS_MAX + 1);
+            let large = format!("{name}=~\"[^x]{{900}}\",").repeat(MATCHERS_MAX);
+            assert_eq!(format!("{many}{broken}").parse::<Matchers>(), Err(MatcherError::TooMany));
+            assert_eq!(format!("{large}{broken}").parse::<Matchers>(), Err(MatcherError::TooLarge));
+            assert!(broken.parse::<Matchers>().is_err());
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! The classic syntax: a tolerant one, in which a value needs no quotes and a backslash that
 //! escapes nothing is a backslash. Names are those of Prometheus before it knew UTF-8.
 
-use super::{Matcher, MatcherError, Operator};
+use super::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 
 /// Matchers with commas between them. A brace before and one behind are passed over.
-pub(super) fn matchers(text: &str) -> Result<Vec<Matcher>, MatcherError> {
+pub(super) fn matchers(text: &str) -> Result<Matchers, MatcherError> {
     let text = text.trim();
     let text = text.strip_prefix('{').unwrap_or(text);
     let text = text.strip_suffix('}').unwrap_or(text);
-    pieces(text).into_iter().map(matcher).collect()
+    let mut builder = MatchersBuilder::default();
+    pieces(text).into_iter().try_for_each(|piece| builder.push(matcher(piece)?))?;
+    Ok(builder.finish())
 }
 
 /// What stands between commas that are not within quotes. Nothing behind the last comma is no

@@ -3,22 +3,25 @@
 
 use std::str::Chars;
 
-use super::{Matcher, Operator, Unreadable};
+use super::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator, Unreadable};
 
-/// Matchers with commas between them, in braces or without.
-pub(super) fn matchers(text: &str) -> Result<Vec<Matcher>, Unreadable> {
+/// Matchers with commas between them, in braces or without; or why there is no room for them.
+pub(super) fn matchers(text: &str) -> Result<Result<Matchers, MatcherError>, Unreadable> {
     let text = text.trim();
     let inner = match text.strip_prefix('{') {
         Some(rest) => rest.strip_suffix('}').ok_or(Unreadable)?,
         None => text,
     };
     let mut rest = inner.trim_start();
-    let mut matchers = Vec::new();
+    let mut builder = MatchersBuilder::default();
     while !rest.is_empty() {
         let (name, after) = word(rest)?;
         let (operator, after) = Operator::at_start(after.trim_start()).ok_or(Unreadable)?;
         let (value, after) = word(after.trim_start())?;
-        matchers.push(Matcher::new(&name, operator, &value).map_err(|_| Unreadable)?);
+        let matcher = Matcher::new(&name, operator, &value).map_err(|_| Unreadable)?;
+        if let Err(refusal) = builder.push(matcher) {
+            return Ok(Err(refusal));
+        }
         rest = after.trim_start();
         match rest.strip_prefix(',') {
             Some(after) => rest = after.trim_start(),
@@ -26,7 +29,7 @@ pub(super) fn matchers(text: &str) -> Result<Vec<Matcher>, Unreadable> {
             None => return Err(Unreadable),
         }
     }
-    Ok(matchers)
+    Ok(Ok(builder.finish()))
 }
 
 /// Whether a word with this character stands in quotes.

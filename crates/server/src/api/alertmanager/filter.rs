@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bellwire_alerts::config::{Config, Receiver};
 use bellwire_alerts::desk::{Case, Desk};
-use bellwire_alerts::{Matcher, Matchers, Operator};
+use bellwire_alerts::{Matcher, Matchers, MatchersBuilder, Operator};
 
 use super::Refusal;
 
@@ -36,8 +36,10 @@ impl<'a> Query<'a> {
     }
 
     fn matchers_of(&self, name: &str) -> Result<Matchers, Refusal> {
-        let parsed = self.all(name).map(str::parse::<Matcher>).collect::<Result<Vec<_>, _>>();
-        parsed.and_then(Matchers::new).map_err(Refusal::bad)
+        let mut builder = MatchersBuilder::default();
+        let mut all = self.all(name).map(str::parse::<Matcher>);
+        all.try_for_each(|matcher| builder.push(matcher?)).map_err(Refusal::bad)?;
+        Ok(builder.finish())
     }
 
     /// The receivers that are asked for.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bellwire_alerting::new_silence_id;
 use bellwire_alerts::desk::Plan;
 use bellwire_alerts::silence::{Ending, NewSilence, Silence, SilenceState};
-use bellwire_alerts::{Matcher, Matchers, Operator};
+use bellwire_alerts::{Matcher, Matchers, MatchersBuilder, Operator};
 use bellwire_model::{Labels, SilenceId, Timestamp};
 use bellwire_process::clock;
 use http::{HeaderMap, StatusCode};
@@ -166,7 +166,8 @@ fn read(text: SilenceText, now: Timestamp) -> Result<NewSilence, Refusal> {
 
 /// The matchers, or which of them is none.
 pub(in crate::api) fn matchers(texts: &[MatcherText]) -> Result<Matchers, String> {
-    let matcher = |(index, text): (usize, &MatcherText)| {
+    let mut builder = MatchersBuilder::default();
+    for (index, text) in texts.iter().enumerate() {
         let operator = match (text.is_regex, text.is_equal.unwrap_or(true)) {
             (false, true) => Operator::Equal,
             (false, false) => Operator::NotEqual,
@@ -174,10 +175,10 @@ pub(in crate::api) fn matchers(texts: &[MatcherText]) -> Result<Matchers, String
             (true, false) => Operator::NotMatches,
         };
         let matcher = Matcher::new(&text.name, operator, &text.value);
-        matcher.map_err(|error| format!("invalid label matcher {index}: {error}"))
-    };
-    let matchers: Vec<Matcher> = texts.iter().enumerate().map(matcher).collect::<Result<_, _>>()?;
-    Matchers::new(matchers).map_err(|error| error.to_string())
+        let matcher = matcher.map_err(|error| format!("invalid label matcher {index}: {error}"))?;
+        builder.push(matcher).map_err(|error| error.to_string())?;
+    }
+    Ok(builder.finish())
 }
 
 fn view(silence: &Silence, now: Timestamp) -> Value {
