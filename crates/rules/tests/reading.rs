@@ -9,7 +9,7 @@ use bellwire_model::limits::{
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use bellwire_rules::{
     AlertReport, Allowance, Conventions, Engine, EvaluationError, Excerpt, Plan, QueryMemory,
-    Question, Reading, Report, RuleFile, RuleSet, Settings, Span, Value, load, query,
+    Question, Reading, Report, RuleFile, RuleSet, Settings, Span, Value, load, query, query_range,
 };
 use proptest::prelude::*;
 
@@ -17,8 +17,9 @@ const RULES: &str = "  - {alert: Fast, expr: 'rate(x[40s]) > 1000'}\n  \
                      - {alert: High, expr: 'y > 90'}\n  \
                      - {record: 'x:sum', expr: 'sum by (site) (x)'}\n";
 
-/// Expressions that look at the samples in several ways. The last is one with a great many matchers.
-const EXPRESSIONS: [&str; 10] = [
+/// Expressions that look at the samples in several ways. Of the label `v` it takes many steps to tell
+/// whether `V` matches it. The last is one with a great many matchers.
+const EXPRESSIONS: [&str; 17] = [
     "x",
     "rate(x[40s])",
     "x[40s]",
@@ -28,14 +29,26 @@ const EXPRESSIONS: [&str; 10] = [
     "max_over_time(sum(y)[30s:7s])",
     "count(x @ end() > 0) or ALERTS or topk(3, y)",
     r#"sum(x{n=~".*1.{200}|.*7"}) + sum(x{n!~".*1.{200}|.*3"})"#,
+    "count(x{v=~V}) + sum(x{v!~V})",
+    r#"absent(x{v=~V,site="1"}) or absent(x{v=~V,n!="97"}) or absent(y{v!~V,v!=""})"#,
+    "topk(3, x{v=~V}) or bottomk(2, y{v!~V})",
+    r#"x{v=~V} * on (n) group_left () y{v!=""} or on (n) y{v!~V}"#,
+    r#"sum by (m) (label_replace({v=~V}, "m", "$1", "v", "(a?).*(b|a)"))"#,
+    "max_over_time(sum(x{v!~V})[30s:7s]) + count(count_over_time(x{v=~V}[40s] offset 3s))",
+    "rate(x{v=~V}[40s]) unless ignoring (__name__) y{v!~V} or x{v=~V} @ end()",
     "x",
 ];
+
+/// What `V` stands for. It has no table, and the step that says whether it matches is the last.
+const UNTOLD: &str = "\".*a.{200}\"";
+/// Each such series has the label `v`.
+const WITH_LONG_LABEL: usize = 97;
 
 fn expression(number: usize) -> String {
     let matchers = if number + 1 < EXPRESSIONS.len() { 0 } else { READING_CHANGE_STEPS / 4 };
     let unwanted = (0..matchers).map(|n| format!("n!=\"{}\"", 7 * n)).collect::<Vec<_>>().join(",");
     let braces = if unwanted.is_empty() { unwanted } else { format!("{{{unwanted}}}") };
-    format!("{}{braces}", EXPRESSIONS[number])
+    format!("{}{braces}", EXPRESSIONS[number]).replace("~V", &format!("~{UNTOLD}"))
 }
 
 fn rules(rules: &str) -> RuleSet {
@@ -48,9 +61,14 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn series(metric: &str, number: usize) -> Labels {
-    let (site, number) = ((number % 7).to_string(), number.to_string());
-    let pairs = [(METRIC_NAME, metric), ("site", &*site), ("n", &*number)];
-    Labels::from_pairs(pairs).expect("labels")
+    let (site, n) = ((number % 7).to_string(), number.to_string());
+    let pairs = [(METRIC_NAME, metric), ("site", &*site), ("n", &*n)];
+    let labels = Labels::from_pairs(pairs).expect("labels");
+    if !number.is_multiple_of(WITH_LONG_LABEL) {
+        return labels;
+    }
+    let text = if number.is_multiple_of(2) { "ab" } else { "ba" }.repeat(200);
+    labels.with("v", &text).expect("labels")
 }
 
 fn engine() -> Engine {
@@ -118,29 +136,37 @@ fn happen(engine: &mut Engine, now: &mut i64, event: &Event) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn a_copy_that_is_taken_while_samples_come_is_of_the_instant_at_which_it_began(
         before in proptest::collection::vec(event(), 1..6),
         during in proptest::collection::vec(event(), 1..8),
         expression in 0..EXPRESSIONS.len(),
+        step in prop_oneof![Just(None), (1..9_u64).prop_map(|s| Some(Duration::from_secs(s)))],
     ) {
         let (mut engine, mut now) = (engine(), 100);
         for event in &before {
             happen(&mut engine, &mut now, event);
         }
         let asked = self::expression(expression);
-        let question = Arc::new(question(&asked, at(now)));
-        let conventions = &question.conventions;
+        let mut question = question(&asked, at(now));
+        question.step = step.filter(|_| !asked.ends_with(']'));
+        let span = Span { start: at(question.step.map_or(now, |_| now - 20)), end: at(now) };
+        question.span = Some(span);
+        let question = Arc::new(question);
         // With nothing in between it is what the engine's own samples come to.
         let (allowance, _waiter) = unbounded();
         let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
         let alone = std::iter::repeat_with(|| engine.excerpt(&mut excerpt)).flatten().next();
         let alone = text(&answer(&question, alone.expect("it is complete in the end")).expect("a value"));
-        let sees_alerts = ["{", "count"].iter().any(|start| EXPRESSIONS[expression].starts_with(start));
+        let sees_alerts = asked.starts_with('{') || asked.contains("ALERTS");
         if !sees_alerts {
-            let direct = query(&question.plan, engine.storage(), conventions, at(now));
+            let (plan, conventions) = (&question.plan, &question.conventions);
+            let direct = match question.step {
+                None => query(plan, engine.storage(), conventions, at(now)),
+                Some(step) => query_range(plan, engine.storage(), conventions, (span, step)),
+            };
             prop_assert_eq!(&alone, &text(&direct.expect("a value").value));
         }
         let (allowance, _waiter) = unbounded();

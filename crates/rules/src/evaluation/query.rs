@@ -110,9 +110,7 @@ impl Question {
     /// Makes its selectors fast, within what that may take.
     pub(crate) fn make_tables(&self) {
         let mut bytes_left = EXPRESSION_TABLES_BYTES_MAX;
-        for selection in &self.plan.selections {
-            selection.selector.make_tables(&mut bytes_left);
-        }
+        self.selectors().for_each(|selector| selector.make_tables(&mut bytes_left));
     }
 
     /// Its selectors, with after when, and until when, samples count that they select.
