@@ -26,6 +26,12 @@ impl Histogram {
         self.max_ns = self.max_ns.max(ns);
     }
 
+    /// The longest is not over yet, and has taken so long.
+    pub(crate) fn reach(&mut self, duration: Duration) {
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.max_ns = self.max_ns.max(ns);
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.count
     }

@@ -97,6 +97,10 @@ impl Publishers {
                 bail!("the server has not answered for {} s", SILENCE_MAX.as_secs());
             }
         }
+        // A server that has fallen silent answers these late, or never.
+        let under_way = self.members.iter().filter(|publisher| publisher.sent > 0);
+        let oldest = under_way.map(|publisher| publisher.sent_at.elapsed()).max();
+        tally.request.reach(oldest.unwrap_or_default());
         Ok(())
     }
 }
@@ -152,5 +156,23 @@ impl Publisher {
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_answers_nobody_is_slow() {
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = silent.local_addr().expect("bound");
+        let mut publishers = Publishers::open(address, vec![b"x".to_vec()]).expect("a connection");
+        let mut tally = Tally::new();
+        publishers.run(Duration::from_secs(1), &mut tally).expect("it is short");
+        assert_eq!(tally.request.count(), 0);
+        assert!(tally.request.max_ms() > 0.0);
     }
 }

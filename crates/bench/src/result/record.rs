@@ -143,15 +143,18 @@ impl Record {
     /// Prints the result, and keeps it where asked to.
     pub(crate) fn publish(&self, flags: &OutputFlags, print: Print) -> Result<()> {
         let line = serde_json::to_string(self).context("a result is JSON")?;
-        if let Some(path) = &flags.out {
+        let append = |path: &PathBuf| {
             let append = || {
                 let mut file = OpenOptions::new().create(true).append(true).open(path)?;
                 file.write_all(format!("{line}\n").as_bytes())
             };
-            append().with_context(|| format!("cannot append to {}", path.display()))?;
-        }
+            append().with_context(|| format!("cannot append to {}", path.display()))
+        };
+        // What cannot be kept was measured all the same, which may have taken long.
+        let kept = flags.out.as_ref().map_or(Ok(()), append);
         let text = if flags.json { line } else { self.table() };
-        print(text.trim_end())
+        let printed = print(text.trim_end());
+        kept.and(printed)
     }
 
     fn table(&self) -> String {
@@ -208,6 +211,8 @@ fn rounded(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -231,6 +236,20 @@ mod tests {
         let arguments = ["bench", "publish", "--out", "a/b", "--json", "--batch", "100", "--out=c"];
         let command = command(arguments.iter().map(|argument| (*argument).to_owned()));
         assert_eq!(command, "bellwire bench publish --batch 100");
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_printed() {
+        static PRINTED: AtomicBool = AtomicBool::new(false);
+        let print: Print = |text| {
+            PRINTED.store(text.contains("rss_bytes"), Ordering::Relaxed);
+            Ok(())
+        };
+        let flags = OutputFlags { json: false, out: Some("/dev/full".into()), note_failure: false };
+        let record = Record::new("idle").figure("rss_bytes", 1.5);
+        let error = record.publish(&flags, print).expect_err("there is no room");
+        assert!(error.to_string().contains("/dev/full"), "{error}");
+        assert!(PRINTED.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A child process that does not outlive this one, with the folder that it writes to.
 
+use std::fs;
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{Mutex, Once, PoisonError};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,8 +54,10 @@ impl Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // 1. Ask; a child that has ended by itself takes no signal.
-        tell(self.child.id(), Signal::TERM);
+        // 1. Ask; the number of one that has ended may be another's by now.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            tell(self.child.id(), Signal::TERM);
+        }
         let deadline = Instant::now() + END_MAX;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             thread::sleep(END_LOOK_INTERVAL);
@@ -79,21 +84,26 @@ fn end_on_signals() -> Result<()> {
     if LISTENING.is_completed() {
         return Ok(());
     }
+    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc/self")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    let (mut terminate, mut interrupt) = {
+    let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt()];
+    // A terminal that closes ends this process, and a server would take it for a reload; below
+    // `nohup` both go on.
+    if !ignores(&status, SignalKind::hangup()) {
+        kinds.push(SignalKind::hangup());
+    }
+    let mut signals = {
         let _guard = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        kinds.into_iter().map(signal).collect::<Result<Vec<_>, _>>()?
     };
     let wait = move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        });
+        runtime.block_on(poll_fn(|context| {
+            let has_come = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+            if has_come { Poll::Ready(()) } else { Poll::Pending }
+        }));
         leave()
     };
     thread::Builder::new().name("signals".to_owned()).spawn(wait)?;
@@ -101,12 +111,32 @@ fn end_on_signals() -> Result<()> {
     Ok(())
 }
 
+/// Whether a process with this status takes no notice of a signal.
+fn ignores(status: &str, kind: SignalKind) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
+}
+
 fn leave() -> ! {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((pid, folder)) = &*running {
         tell(*pid, Signal::TERM);
         // Nothing more can be done about what fails here.
-        let _ = std::fs::remove_dir_all(folder);
+        let _ = fs::remove_dir_all(folder);
     }
     std::process::exit(EXIT_INTERRUPTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nohup_has_ignored_stays_ignored() {
+        for (mask, is_ignored) in [("0000000000000001", true), ("0000000000001000", false)] {
+            let status = format!("Name:\ta\nSigBlk:\tffff\nSigIgn:\t{mask}\nSigCgt:\t01\n");
+            assert_eq!(ignores(&status, SignalKind::hangup()), is_ignored, "{mask}");
+        }
+    }
 }

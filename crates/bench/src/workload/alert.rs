@@ -67,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     if arguments.print_rules {
         return print(rules.trim_end());
     }
+    ensure!(arguments.alerts > 0, "there is no alert to measure");
     let field = Field::new(arguments.rules, arguments.series)?;
     // A server that runs already has one durability.
     let runs = if arguments.server.is_given() { 1 } else { arguments.durability.len() };
