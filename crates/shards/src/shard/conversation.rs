@@ -81,7 +81,7 @@ impl Shard {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return ControlFlow::Continue(());
             }
-            Err(_) => self.close(token),
+            Err(error) => self.fail(token, &error),
         }
         ControlFlow::Break(())
     }

@@ -1,5 +1,7 @@
 //! Who is in a shard and follows what: connections come, subscribe to more or less, and go.
 
+use std::io;
+
 use bellwire_hub::{Begin, Gap, LaneEnd, LaneId, LaneKey, Start};
 use bellwire_journal::Bounds;
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
@@ -213,6 +215,15 @@ impl Shard {
         if end == LaneEnd::Ended {
             self.pages.abandon(lane);
         }
+    }
+
+    /// Closes a connection whose socket has failed. Where a shard comes late to it, the kernel is
+    /// the first to say that a client has taken nothing for too long.
+    pub(super) fn fail(&mut self, token: Token, error: &io::Error) {
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.surroundings.figures.streams_stalled.add(1);
+        }
+        self.close(token);
     }
 
     pub(super) fn close(&mut self, token: Token) {

@@ -147,9 +147,11 @@ impl Shard {
             if let Some(websocket) = &mut connection.websocket {
                 websocket.on_readable();
                 is_wanted = true;
-            } else if connection.drop_input(self.input.scratch(), IDLE_INPUT_BYTES_MAX).is_err() {
+            } else if let Err(error) =
+                connection.drop_input(self.input.scratch(), IDLE_INPUT_BYTES_MAX)
+            {
                 // One that closes its half has gone, too: it has nothing to say on such a stream.
-                return self.close(token);
+                return self.fail(token, &error);
             }
         }
         if !is_wanted {

@@ -52,7 +52,10 @@ impl Shard {
                 tracing::error!("An invariant is broken for one connection; it ends.");
                 return self.close(token);
             };
-            let Ok(pumped) = pumped else { return self.close(token) };
+            let pumped = match pumped {
+                Ok(pumped) => pumped,
+                Err(error) => return self.fail(token, &error),
+            };
             if pumped.has_ended && connection.websocket.is_none() {
                 return self.close(token);
             }
@@ -119,10 +122,12 @@ impl Shard {
                     self.queue(token);
                     return Some(now + interval);
                 }
-                Ok(false) => self.surroundings.figures.streams_stalled.add(1),
-                Err(_) => {}
+                Ok(false) => {
+                    self.surroundings.figures.streams_stalled.add(1);
+                    self.close(token);
+                }
+                Err(error) => self.fail(token, &error),
             }
-            self.close(token);
             return None;
         }
         if outlet.has_begun() && !websocket.as_ref().is_some_and(|it| it.has_ended()) {
