@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use bellwire_alerts::Now;
 use bellwire_alerts::config::{Config, Webhook};
-use bellwire_alerts::dispatch::{Arrival, Changes, Dispatcher, Forgone};
+use bellwire_alerts::dispatch::{Arrival, Changes, Dispatcher, Forgone, Waited};
 use bellwire_alerts::notification::{Address, Notification, Update};
 use bellwire_journal::Journal;
 use bellwire_model::Fingerprint;
@@ -209,6 +209,7 @@ impl Run {
             (std::mem::take(&mut news.updates), new_config, has_begun)
         };
         let must_settle = has_begun || new_config.is_some();
+        let mut waited = Waited::default();
         if let Some(config) = new_config {
             // What has been delivered just now must not be sent again.
             self.take_landed();
@@ -216,13 +217,13 @@ impl Run {
             self.on_the_way.clear();
             self.failing.clear();
             self.lanes = lanes(&config);
-            self.dispatcher.replace(now.steady, config);
+            waited = self.dispatcher.replace(now, config);
         }
         for update in updates.values() {
-            self.dispatcher.update(now.steady, update);
+            self.dispatcher.update(now, update);
         }
         if must_settle {
-            let changes = self.dispatcher.settle();
+            let changes = self.dispatcher.settle(now, &waited);
             self.note(changes);
         }
         let due = self.dispatcher.advance(now);
@@ -240,7 +241,7 @@ impl Run {
 
     /// What is stored, and the dead letters for what is told nobody.
     fn note(&mut self, changes: Changes) {
-        let Changes { records, forgone, behind_letters } = changes;
+        let Changes { records, forgone } = changes;
         self.ledger.note(records);
         for forgone in forgone {
             let Forgone { address, alerts, reason, .. } = &forgone;
@@ -250,7 +251,6 @@ impl Run {
             self.figures.notifications_failed.add(1);
             self.letters.push_forgone(forgone, clock::now());
         }
-        self.ledger.note_behind_letters(behind_letters);
     }
 
     fn send(&mut self, notification: Notification, owed: Kept) {
@@ -347,9 +347,7 @@ impl Run {
     fn save(&mut self) -> Kept {
         let passed = self.began.elapsed();
         self.letters.append(&*self.journal, &self.figures, passed);
-        if self.letters.is_empty() {
-            self.ledger.on_letters_appended();
-        }
+        self.ledger.on_letters(self.letters.course());
         self.ledger.save(&*self.journal, &self.figures, passed)
     }
 }

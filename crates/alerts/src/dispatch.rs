@@ -20,6 +20,7 @@ mod alert_set;
 mod group;
 mod record;
 mod records;
+mod settling;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,13 +28,14 @@ use std::time::Duration;
 
 use bellwire_model::limits::{ALERT_GROUPS_MAX, CLOCK_STEP_MIN, RESOLVED_UNTOLD_BYTES_MAX};
 use bellwire_model::{Fingerprint, Labels, Timestamp};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use self::alert_set::AlertSet;
 use self::group::Group;
 use self::record::{Record, Wishes};
-use self::records::Records;
-pub use self::records::{Changes, Forgone, NotificationRecordChange};
+pub use self::records::{Changes, Forgone, NotificationRecordChange, Turn};
+use self::records::{Records, Untold};
+pub use self::settling::Waited;
 use crate::Now;
 use crate::config::{Config, Resolved};
 use crate::notification::{Address, Notification, Update};
@@ -135,7 +137,7 @@ impl Dispatcher {
     }
 
     /// An alert is as it says now.
-    pub fn update(&mut self, now: Timestamp, update: &Update) {
+    pub fn update(&mut self, now: Now, update: &Update) {
         if update.alert.fired_at.is_none() {
             return;
         }
@@ -159,7 +161,7 @@ impl Dispatcher {
     }
 
     /// Alerts that had no room get their groups, where there is some now.
-    fn house(&mut self, now: Timestamp) {
+    fn house(&mut self, now: Now) {
         let room = self.groups_max.saturating_sub(self.groups.len());
         if room == 0 || self.homeless.is_empty() {
             return;
@@ -170,45 +172,13 @@ impl Dispatcher {
         }
     }
 
-    /// All alerts that there are have been told of by [`update`](Self::update), at the start or
-    /// since another configuration is in force: what webhooks are owed of others they are not told.
-    pub fn settle(&mut self) -> Changes {
-        let groups: FxHashMap<Address, &Group> =
-            self.groups.values().map(|group| (address(&self.config, group, 0), group)).collect();
-        let mut orphans = Vec::new();
-        for (address, record) in self.records.iter() {
-            let Address { receiver, webhook, .. } = address;
-            let group = groups.get(&Address { webhook: 0, ..address.clone() });
-            let webhooks = self.config.receiver(receiver).map(|receiver| receiver.webhooks.len());
-            let reason = match (webhooks, group) {
-                (None, _) => "the configuration has no such receiver any more",
-                (Some(webhooks), _) if *webhook >= webhooks => {
-                    "the receiver has fewer webhooks than before"
-                }
-                (_, None) => "none of the group's alerts is there any more, or they go elsewhere",
-                (_, Some(_)) => "the alerts are not there any more, or go elsewhere",
-            };
-            let group = group.filter(|group| *webhook < group.outlets.len());
-            let has = |alert| group.is_some_and(|group| group.has(alert));
-            let lost = record.owed().filtered(|alert| !has(alert));
-            if !lost.is_empty() {
-                orphans.push((address.clone(), lost, reason));
-            }
-        }
-        let mut changes = Changes::default();
-        for (address, lost, reason) in orphans {
-            self.records.forgo(&address, (lost, reason), &mut changes);
-        }
-        changes
-    }
-
     /// Looks at the groups that are due.
     pub fn advance(&mut self, now: Now) -> Due {
         let mut due = Due { changes: std::mem::take(&mut self.begun), ..Due::default() };
         self.mind_clock(now, &mut due.changes);
         self.records.expire(now.steady, &mut due.changes);
-        self.give_up_oldest(&mut due.changes);
-        self.house(now.steady);
+        self.give_up_oldest(now.steady, &mut due.changes);
+        self.house(now);
         for (group, webhook) in std::mem::take(&mut self.overdue) {
             if let Some(look) = self.groups.get(&group).map(Group::looks) {
                 let webhooks = webhook..webhook + 1;
@@ -246,7 +216,7 @@ impl Dispatcher {
         if let Some(group) = self.groups.get_mut(&flight.group) {
             group.outlets[address.webhook].settled_look = flight.look;
         }
-        self.on_landed(flight.group, address.webhook);
+        self.on_landed(flight.group, address);
         changes
     }
 
@@ -262,7 +232,7 @@ impl Dispatcher {
         if let Some(group) = self.groups.get_mut(&flight.group) {
             group.outlets[address.webhook].lettered_look = flight.look;
         }
-        self.on_landed(flight.group, address.webhook);
+        self.on_landed(flight.group, address);
         changes
     }
 
@@ -270,26 +240,7 @@ impl Dispatcher {
     /// group's next look.
     pub fn on_put_off(&mut self, address: &Address) {
         if let Some(flight) = self.on_the_way.remove(address) {
-            self.on_landed(flight.group, address.webhook);
-        }
-    }
-
-    /// Begins anew with another configuration and the same alerts. Nothing counts as being on its
-    /// way any more.
-    pub fn replace(&mut self, now: Timestamp, config: Arc<Config>) {
-        self.config = config;
-        self.by_labels.clear();
-        self.deadlines.clear();
-        self.overdue.clear();
-        self.on_the_way.clear();
-        self.resolved_bytes = 0;
-        let groups = std::mem::take(&mut self.groups);
-        let homeless = std::mem::take(&mut self.homeless);
-        let mut seen = FxHashSet::default();
-        for update in groups.values().flat_map(Group::updates).chain(homeless.values()) {
-            if seen.insert(update.fingerprint()) {
-                self.update(now, update);
-            }
+            self.on_landed(flight.group, address);
         }
     }
 
@@ -314,7 +265,7 @@ impl Dispatcher {
     }
 
     /// The group of an alert at a route; a new one if there is none yet.
-    fn group_of(&mut self, now: Timestamp, route: RouteId, update: &Update) -> Option<&mut Group> {
+    fn group_of(&mut self, now: Now, route: RouteId, update: &Update) -> Option<&mut Group> {
         let settings = self.config.routes.get(route);
         let labels = settings.group_labels(&update.alert.labels);
         if let Some(id) = self.by_labels.get(&(route, labels.clone())) {
@@ -326,10 +277,11 @@ impl Dispatcher {
         let key = settings.group_key(&labels);
         let webhooks = self.config.receiver(&settings.receiver).map_or(0, |r| r.webhooks.len());
         let mut group = Group::new(route, (labels.clone(), key), webhooks);
-        // Who has waited elsewhere, say before a restart, does not wait again.
+        // Who has waited elsewhere, say before a restart, does not wait again. Alerts tell that by the
+        // wall clock, wherever that has been set to.
         let wait = settings.timing.wait;
-        let waited = update.alert.fired_at.unwrap_or(now).saturating_add(wait);
-        let deadline = if waited < now { now } else { now.saturating_add(wait) };
+        let waited = update.alert.fired_at.unwrap_or(now.wall).saturating_add(wait);
+        let deadline = if waited < now.wall { now.steady } else { now.steady.saturating_add(wait) };
         group.deadline = deadline.max(self.starts_at);
         self.groups_made += 1;
         let id = self.groups_made;
@@ -418,7 +370,7 @@ impl Dispatcher {
     }
 
     /// Where more resolved alerts wait to be told than may, the oldest are not told any more.
-    fn give_up_oldest(&mut self, changes: &mut Changes) {
+    fn give_up_oldest(&mut self, now: Timestamp, changes: &mut Changes) {
         if self.resolved_bytes <= self.resolved_bytes_max {
             return;
         }
@@ -449,7 +401,7 @@ impl Dispatcher {
             let address = address(&self.config, &self.groups[&id], webhook);
             let alerts: AlertSet = alerts.into_iter().collect();
             let reason = "the alerts have resolved, and more wait to be told than may";
-            self.records.forgo(&address, (alerts, reason), changes);
+            self.records.forgo(&address, Untold { alerts, reason, now }, changes);
         }
         for id in touched {
             self.drop_if_done(id);
@@ -457,10 +409,19 @@ impl Dispatcher {
     }
 
     /// A webhook is free again.
-    fn on_landed(&mut self, id: GroupId, webhook: usize) {
-        let Some(group) = self.groups.get(&id) else { return };
-        if group.outlets[webhook].is_overdue {
-            self.overdue.push((id, webhook));
+    fn on_landed(&mut self, id: GroupId, to: &Address) {
+        let Some(group) = self.groups.get(&id) else {
+            // Its alerts were given up meanwhile. Another group may have come in its place.
+            let is_overdue = |(_, group): &(&GroupId, &Group)| {
+                group.outlets.get(to.webhook).is_some_and(|outlet| outlet.is_overdue)
+                    && address(&self.config, group, to.webhook) == *to
+            };
+            let waits = self.groups.iter().find(is_overdue);
+            self.overdue.extend(waits.map(|(id, _)| (*id, to.webhook)));
+            return;
+        };
+        if group.outlets[to.webhook].is_overdue {
+            self.overdue.push((id, to.webhook));
         }
         self.drop_if_done(id);
     }

@@ -38,6 +38,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     waiting: VecDeque<Append>,
+    /// How many there have been, and how many of them the journal has kept.
+    pushed: u64,
+    kept: u64,
     bytes: usize,
     bytes_max: usize,
     /// What webhooks are not told and had no room: as many as configurations have webhooks.
@@ -55,6 +58,15 @@ pub(super) struct DeadLetters {
     has_news: Arc<Notify>,
 }
 
+/// How far dead letters have come on their way to the journal, in their order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LetterCourse {
+    /// How many there have been; nothing while there are some that find no room.
+    pub(super) pushed: Option<u64>,
+    /// How many of them the journal has kept.
+    pub(super) kept: u64,
+}
+
 /// What one webhook is not told, while letters find no room.
 #[derive(Debug)]
 struct Crowd {
@@ -68,6 +80,8 @@ impl DeadLetters {
     pub(super) fn new(has_news: Arc<Notify>) -> Self {
         Self {
             waiting: VecDeque::new(),
+            pushed: 0,
+            kept: 0,
             bytes: 0,
             bytes_max: DEAD_LETTERS_WAITING_BYTES_MAX,
             crowded: BTreeMap::new(),
@@ -79,9 +93,10 @@ impl DeadLetters {
         }
     }
 
-    /// Whether the journal has kept all of them.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.crowded.is_empty()
+    /// How far it has come with them.
+    pub(super) fn course(&self) -> LetterCourse {
+        let pushed = self.crowded.is_empty().then_some(self.pushed);
+        LetterCourse { pushed, kept: self.kept }
     }
 
     /// Adds one, unless there are too many: then the journal has not taken any for long. Says
@@ -92,20 +107,21 @@ impl DeadLetters {
             return false;
         }
         self.bytes += bytes;
+        self.pushed += 1;
         self.waiting.push_back(letter);
         true
     }
 
     /// Adds one for what is told nobody. Where there is no room, one letter is to stand for all that
     /// a webhook is not told meanwhile.
-    pub(super) fn push_forgone(&mut self, forgone: Forgone, now: Timestamp) {
+    pub(super) fn push_forgone(&mut self, mut forgone: Forgone, now: Timestamp) {
         if self.crowded.is_empty() && self.push(of_forgone(&forgone, now)) {
             return;
         }
-        let Forgone { address, alerts, reason, time } = forgone;
-        let webhook = (Arc::clone(&address.receiver), address.webhook);
+        let alerts = std::mem::take(&mut forgone.alerts);
+        let webhook = (Arc::clone(&forgone.address.receiver), forgone.address.webhook);
         let crowd = self.crowded.entry(webhook).or_insert_with(|| Crowd {
-            first: Forgone { address, alerts: Vec::new(), reason, time },
+            first: forgone,
             groups: 0,
             alerts: 0,
         });
@@ -189,6 +205,7 @@ impl DeadLetters {
     }
 
     fn let_go(&mut self, count: usize) {
+        self.kept += count as u64;
         let gone = self.waiting.drain(..count);
         self.bytes -= gone.map(|letter| size_of_letter(&letter)).sum::<usize>();
     }
@@ -242,9 +259,10 @@ pub(super) fn letter(
 
 /// The same whenever the same is told: the process may end before it is known that it was.
 fn id(forgone: &Forgone) -> String {
-    let Forgone { address, alerts, time, .. } = forgone;
+    let Forgone { address, alerts, time, expires_at, .. } = forgone;
     let mut hash = Fnv1a::default();
     hash.write_text(&address.to_key(0));
+    hash.write_text(&expires_at.to_string());
     for alert in alerts {
         hash.write_text(&alert.to_string());
     }

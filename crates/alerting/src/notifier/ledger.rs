@@ -3,18 +3,22 @@
 //! What the journal does not take waits for it, the newest of each record. It is bounded by the
 //! records that there may be: a record that goes before the journal has had it leaves no trace.
 
+mod behind;
+
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bellwire_alerts::dispatch::NotificationRecordChange;
+use bellwire_alerts::dispatch::{NotificationRecordChange, Turn};
 use bellwire_journal::{Error, Journal};
 use bytes::Bytes;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
+use self::behind::Behind;
+use super::dead_letter::LetterCourse;
 use crate::figures::Figures;
 
 /// A disk that is full or slow makes no alert late by more than this: it is told without a record.
@@ -32,7 +36,7 @@ type Changes = BTreeMap<Box<str>, Option<Bytes>>;
 pub(super) struct Ledger {
     unsaved: Changes,
     /// What is no longer owed, since a dead letter says it: saved once the journal has the letter.
-    behind_letters: Changes,
+    behind: Behind,
     /// Notifications that were delivered and are not counted yet: their records are unsaved.
     uncounted: u64,
     on_its_way: Option<Changes>,
@@ -41,9 +45,9 @@ pub(super) struct Ledger {
     /// Hashes of the keys that the journal may have: what it does not have need not be forgotten.
     stored: FxHashSet<u64>,
     retry: Option<Retry>,
-    /// How many batches there have been, and how many have been answered.
+    /// How many batches there have been.
     batches: u64,
-    answered: watch::Sender<u64>,
+    answered: watch::Sender<Answered>,
     /// Told when there is an answer.
     has_news: Arc<Notify>,
 }
@@ -64,23 +68,26 @@ enum Offer {
     Deletions,
 }
 
+/// What the journal has answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Answered {
+    batches: u64,
+    /// Of how many releases of what waited behind dead letters.
+    released: u64,
+}
+
 /// Ends when the journal has kept records, or has failed to.
 #[derive(Clone, Debug)]
-pub(super) struct Kept(u64, watch::Receiver<u64>);
+pub(super) struct Kept(Answered, watch::Receiver<Answered>);
 
 impl Kept {
     /// Waits for that, but not for long.
     pub(super) async fn settled(mut self) {
-        let batch = self.0;
-        let _ = timeout(RECORD_PATIENCE, self.1.wait_for(|answered| *answered >= batch)).await;
+        let Answered { batches, released } = self.0;
+        let has_all =
+            |answered: &Answered| answered.batches >= batches && answered.released >= released;
+        let _ = timeout(RECORD_PATIENCE, self.1.wait_for(has_all)).await;
     }
-}
-
-fn by_key(
-    changes: Vec<NotificationRecordChange>,
-) -> impl Iterator<Item = (Box<str>, Option<Bytes>)> {
-    let change = |NotificationRecordChange { key, value }| (key.into(), value.map(Bytes::from));
-    changes.into_iter().map(change)
 }
 
 fn hash(key: &str) -> u64 {
@@ -92,34 +99,36 @@ impl Ledger {
     pub(super) fn new<'a>(keys: impl IntoIterator<Item = &'a str>, has_news: Arc<Notify>) -> Self {
         Self {
             unsaved: Changes::new(),
-            behind_letters: Changes::new(),
+            behind: Behind::default(),
             uncounted: 0,
             on_its_way: None,
             answer: Arc::default(),
             stored: keys.into_iter().map(hash).collect(),
             retry: None,
             batches: 0,
-            answered: watch::Sender::new(0),
+            answered: watch::Sender::new(Answered::default()),
             has_news,
         }
     }
 
-    /// Notes what has to be saved.
+    /// Notes what has to be saved: at once, or once the journal has every dead letter of now.
     pub(super) fn note(&mut self, changes: Vec<NotificationRecordChange>) {
-        for (key, value) in by_key(changes) {
-            self.behind_letters.remove(&key);
-            self.note_unsaved(key, value);
+        for NotificationRecordChange { key, value, turn } in changes {
+            let (key, value) = (key.into(), value.map(Bytes::from));
+            match turn {
+                Turn::BehindLetters => self.behind.note(key, value),
+                Turn::Next => {
+                    if let Some((key, value)) = self.behind.supersede(key, value) {
+                        self.note_unsaved(key, value);
+                    }
+                }
+            }
         }
     }
 
-    /// Notes what may be saved once the journal has every dead letter of now.
-    pub(super) fn note_behind_letters(&mut self, changes: Vec<NotificationRecordChange>) {
-        self.behind_letters.extend(by_key(changes));
-    }
-
-    /// The journal has them.
-    pub(super) fn on_letters_appended(&mut self) {
-        for (key, value) in std::mem::take(&mut self.behind_letters) {
+    /// The journal has so many dead letters.
+    pub(super) fn on_letters(&mut self, course: LetterCourse) {
+        for (key, value) in self.behind.release(course) {
             self.note_unsaved(key, value);
         }
     }
@@ -147,13 +156,19 @@ impl Ledger {
         passed: Duration,
     ) -> Kept {
         self.take_answer(figures, passed);
-        let is_early = self.retry.is_some_and(|retry| passed < retry.at);
-        if self.unsaved.is_empty() || is_early {
+        if self.retry.is_some_and(|retry| passed < retry.at) {
             // Where the journal takes nothing nobody waits for it.
-            return self.kept(0);
+            return Kept(Answered::default(), self.answered.subscribe());
         }
         if self.on_its_way.is_some() {
-            return self.kept(self.batches + 1);
+            return self.kept(self.batches + u64::from(!self.unsaved.is_empty()));
+        }
+        if self.unsaved.is_empty() {
+            let released = self.behind.released();
+            self.answered.send_if_modified(|answered| {
+                std::mem::replace(&mut answered.released, released) != released
+            });
+            return self.kept(self.batches);
         }
         let what = self.retry.map_or(Offer::All, |retry| retry.what);
         let mut batch = std::mem::take(&mut self.unsaved);
@@ -167,24 +182,32 @@ impl Ledger {
         self.on_its_way = Some(batch);
         self.batches += 1;
         let (answer, has_news) = (Arc::clone(&self.answer), Arc::clone(&self.has_news));
+        // Where some are left for later, so is what was let go last.
+        let released = match what {
+            Offer::All => self.behind.released(),
+            Offer::Deletions => self.answered.borrow().released,
+        };
         let (number, answered) = (self.batches, self.answered.clone());
+        let settled = Answered { batches: number, released };
         let (figures, delivered) = (Arc::clone(figures), std::mem::take(&mut self.uncounted));
         let reply = move |result: Result<(), Error>| {
             figures.notifications.add(delivered);
             *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            answered.send_replace(number);
+            answered.send_replace(settled);
             has_news.notify_one();
         };
         if let Err(error) = journal.write_records(changes, Box::new(reply)) {
-            self.answered.send_replace(number);
+            self.answered.send_replace(settled);
             self.uncounted = delivered;
             *self.answer() = Some(Err(error));
         }
         self.kept(number)
     }
 
-    fn kept(&self, batch: u64) -> Kept {
-        Kept(batch, self.answered.subscribe())
+    /// With so many batches, and all that waits behind dead letters.
+    fn kept(&self, batches: u64) -> Kept {
+        let released = self.behind.released_with_all();
+        Kept(Answered { batches, released }, self.answered.subscribe())
     }
 
     fn answer(&self) -> std::sync::MutexGuard<'_, Option<Result<(), Error>>> {

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::alert_set::AlertSet;
 use super::record::Record;
+use super::settling::Unheard;
 use crate::config::Resolved;
 use crate::notification::Update;
 use crate::route::RouteId;
@@ -140,6 +141,18 @@ impl Group {
             [firing, resolved].map(|side| side.into_iter().collect())
         };
         self.audible.get_or_insert_with(sides).clone()
+    }
+
+    /// What a webhook that knows `known` has yet to hear.
+    pub(super) fn unheard(&mut self, known: Option<&Record>, wants: Resolved) -> Unheard {
+        let [firing, resolved] = self.audible();
+        let may_fire = |alert| known.is_some_and(|known| known.may_fire(alert));
+        let firing = firing.filtered(|alert| !may_fire(alert));
+        let resolved = match wants {
+            Resolved::Sent => resolved.filtered(may_fire),
+            Resolved::LeftOut => AlertSet::default(),
+        };
+        Unheard { firing, resolved }
     }
 
     /// What a webhook is told of these.

@@ -20,17 +20,38 @@ pub struct NotificationRecordChange {
     pub key: String,
     /// What is stored; none to forget it.
     pub value: Option<Vec<u8>>,
+    /// When.
+    pub turn: Turn,
+}
+
+/// When a change of a record is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// At once, or behind what of the same record waits for dead letters.
+    Next,
+    /// Once dead letters stand for what it takes away.
+    BehindLetters,
 }
 
 /// What follows for those who keep records and write dead letters.
 #[derive(Debug, Default, PartialEq)]
 pub struct Changes {
-    /// What is to be stored.
+    /// What is to be stored, in this order.
     pub records: Vec<NotificationRecordChange>,
     /// What a webhook is owed and will not be told.
     pub forgone: Vec<Forgone>,
-    /// What is to be stored once dead letters stand for that.
-    pub behind_letters: Vec<NotificationRecordChange>,
+}
+
+impl Changes {
+    fn add_behind_letters(&mut self, records: Vec<NotificationRecordChange>) {
+        let behind = |change| NotificationRecordChange { turn: Turn::BehindLetters, ..change };
+        self.records.extend(records.into_iter().map(behind));
+    }
+}
+
+/// A record that goes.
+fn forgotten(key: String) -> NotificationRecordChange {
+    NotificationRecordChange { key, value: None, turn: Turn::Next }
 }
 
 /// Something that a webhook is owed and will not be told.
@@ -44,6 +65,17 @@ pub struct Forgone {
     pub reason: &'static str,
     /// When it was told something last, or was about to be.
     pub time: Timestamp,
+    /// When that would have been forgotten: where the same is owed once more, it is another time.
+    pub expires_at: Timestamp,
+}
+
+/// Alerts that a webhook is not told of.
+#[derive(Debug)]
+pub(super) struct Untold {
+    pub(super) alerts: AlertSet,
+    pub(super) reason: &'static str,
+    /// When that is found out, in steady time.
+    pub(super) now: Timestamp,
 }
 
 /// Every record. Times are those of [`Now::steady`]; what is stored has the wall clock's.
@@ -79,7 +111,6 @@ impl Records {
             ahead_ms: now.ahead_ms(),
         };
         let mut changes = Changes::default();
-        let forgotten = |key| NotificationRecordChange { key, value: None };
         let mut pieces: FxHashMap<Address, BTreeMap<usize, Vec<u8>>> = FxHashMap::default();
         for (key, value) in stored {
             match Address::from_key(&key) {
@@ -145,7 +176,7 @@ impl Records {
         changes: &mut Changes,
     ) {
         let written = self.replace(address.clone(), record);
-        changes.behind_letters.extend(written);
+        changes.add_behind_letters(written);
         self.keep_within(changes);
     }
 
@@ -153,22 +184,19 @@ impl Records {
     pub(super) fn forgo(
         &mut self,
         address: &Address,
-        (alerts, reason): (AlertSet, &'static str),
+        Untold { alerts, reason, now }: Untold,
         changes: &mut Changes,
     ) {
         let known = self.get(address).cloned();
-        let time = known.as_ref().map_or(Timestamp::MIN, |known| known.time);
+        let times = known.as_ref().map_or((now, now), |known| (known.time, known.expires_at));
+        let [time, expires_at] = [times.0, times.1].map(|time| shifted(time, self.ahead_ms));
         if let Some(known) = known {
             let left = known.without(&alerts);
             let written = self.replace(address.clone(), (!left.is_void()).then_some(left));
-            changes.behind_letters.extend(written);
+            changes.add_behind_letters(written);
         }
-        changes.forgone.push(Forgone {
-            address: address.clone(),
-            alerts: alerts.iter().collect(),
-            reason,
-            time: shifted(time, self.ahead_ms),
-        });
+        let (address, alerts) = (address.clone(), alerts.iter().collect());
+        changes.forgone.push(Forgone { address, alerts, reason, time, expires_at });
     }
 
     /// What there is to be stored, all of it.
@@ -195,12 +223,13 @@ impl Records {
 
     /// Forgets a record, and tells what was owed.
     fn forget(&mut self, address: &Address, reason: &'static str, changes: &mut Changes) {
-        let owed = self.get(address).map(|record| record.owed()).unwrap_or_default();
-        if !owed.is_empty() {
-            self.forgo(address, (owed, reason), changes);
+        let Some(record) = self.get(address) else { return };
+        let (alerts, now) = (record.owed(), record.time);
+        if !alerts.is_empty() {
+            self.forgo(address, Untold { alerts, reason, now }, changes);
         }
         let written = self.replace(address.clone(), None);
-        changes.behind_letters.extend(written);
+        changes.add_behind_letters(written);
     }
 
     /// Puts a record in the place of what was known, or nothing, and says what is to be stored.
@@ -214,7 +243,7 @@ impl Records {
         let mut changes = stored.unwrap_or_default();
         let gone = (changes.len()..before).map(|piece| address.to_key(piece));
         let pieces = changes.len();
-        changes.extend(gone.map(|key| NotificationRecordChange { key, value: None }));
+        changes.extend(gone.map(forgotten));
         if let Some(record) = record {
             self.insert(address, record, pieces);
         }
@@ -230,6 +259,7 @@ impl Records {
         let change = |(piece, value)| NotificationRecordChange {
             key: address.to_key(piece),
             value: Some(value),
+            turn: Turn::Next,
         };
         pieces.map(change).collect()
     }
@@ -279,9 +309,7 @@ mod tests {
 
     /// What is stored after these changes.
     fn store(stored: &mut BTreeMap<String, Vec<u8>>, changes: Changes) -> Vec<Forgone> {
-        for NotificationRecordChange { key, value } in
-            changes.records.into_iter().chain(changes.behind_letters)
-        {
+        for NotificationRecordChange { key, value, .. } in changes.records {
             match value {
                 Some(value) => stored.insert(key, value),
                 None => stored.remove(&key),
@@ -331,6 +359,38 @@ mod tests {
         assert_eq!(stored.len(), 3);
         let [forgone] = &told[..] else { panic!("{told:?}") };
         assert_eq!((&*forgone.address.group_key, forgone.alerts.len()), ("g1", 500));
+    }
+
+    #[test]
+    fn what_is_forgotten_and_told_anew_is_stored_in_this_order() {
+        let (mut records, _) = Records::new(EPOCH, []);
+        records.put(address("g"), record(0, 0..9), &mut Changes::default());
+        let mut changes = Changes::default();
+        records.expire(Timestamp::MAX, &mut changes);
+        records.put(address("g"), record(1, 0..3), &mut changes);
+        let turns: Vec<_> =
+            changes.records.iter().map(|change| (change.value.is_some(), change.turn)).collect();
+        assert_eq!(turns, [(false, Turn::BehindLetters), (true, Turn::Next)]);
+    }
+
+    #[test]
+    fn what_is_owed_twice_has_two_letters_that_differ() {
+        let (mut records, _) = Records::new(EPOCH, []);
+        let mut told = Vec::new();
+        // The webhook knows of one alert, and of another one nobody knows, twice.
+        records.put(address("g"), record(0, 0..1), &mut Changes::default());
+        for minute in [20, 40] {
+            let known = records.get(&address("g")).cloned();
+            let sent = Record::while_sent(known.as_deref(), &record(minute * 60_000, 0..2));
+            records.put(address("g"), sent, &mut Changes::default());
+            let alerts = [Fingerprint::from_u64(1)].into_iter().collect();
+            let untold = Untold { alerts, reason: "gone", now: Timestamp::MIN };
+            let mut changes = Changes::default();
+            records.forgo(&address("g"), untold, &mut changes);
+            told.extend(changes.forgone);
+        }
+        assert_eq!(told[0].time, told[1].time);
+        assert!(told[0].expires_at < told[1].expires_at);
     }
 
     #[test]

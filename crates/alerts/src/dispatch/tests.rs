@@ -181,11 +181,11 @@ impl Story {
     }
 
     fn store(&mut self, changes: Changes) {
-        let Changes { records, forgone, behind_letters } = changes;
+        let Changes { records, forgone } = changes;
         self.forgone.extend(forgone.iter().map(|Forgone { address, alerts, reason, .. }| {
             format!("{}{} {} {reason}", address.receiver, address.webhook, alerts.len())
         }));
-        for NotificationRecordChange { key, value } in records.into_iter().chain(behind_letters) {
+        for NotificationRecordChange { key, value, .. } in records {
             match value {
                 Some(value) => self.stored.insert(key, value),
                 None => self.stored.remove(&key),
@@ -205,11 +205,11 @@ impl Story {
         if sound == Sound::Muted {
             update.status.inhibited_by.push(Fingerprint::from_u64(1));
         }
-        self.dispatcher.update(self.now, &update);
+        self.dispatcher.update(self.clocks(), &update);
     }
 
     fn fires(&mut self, name: &str) {
-        self.dispatcher.update(self.now, &alert(name, self.now, None));
+        self.dispatcher.update(self.clocks(), &alert(name, self.clocks().wall, None));
     }
 
     fn resolves(&mut self, name: &str) {
@@ -235,7 +235,17 @@ impl Story {
 
     /// All alerts have been told of after a start.
     fn settles(&mut self) -> Vec<String> {
-        let changes = self.dispatcher.settle();
+        self.settles_with(&Waited::default())
+    }
+
+    /// Another configuration comes into force.
+    fn reloads(&mut self, config: Arc<Config>) -> Vec<String> {
+        let waited = self.dispatcher.replace(self.clocks(), config);
+        self.settles_with(&waited)
+    }
+
+    fn settles_with(&mut self, waited: &Waited) -> Vec<String> {
+        let changes = self.dispatcher.settle(self.clocks(), waited);
         self.store(changes);
         std::mem::take(&mut self.forgone)
     }
@@ -496,7 +506,7 @@ fn another_configuration_begins_anew_and_remembers_what_was_told() {
     story.until(3.0);
     story.told(&["1s a0 first notification: +one"]);
     let config = Arc::clone(&story.config);
-    story.dispatcher.replace(story.now, config);
+    assert_eq!(story.reloads(config), Vec::<String>::new());
     story.until(4.0);
     story.fires("two");
     story.until(20.0);
@@ -510,7 +520,7 @@ fn pending_alerts_are_nobodys_business() {
     let pending = alert("one", Timestamp::from_ms(0), None);
     let pending = Alert { fired_at: None, state: AlertState::Pending, ..(*pending.alert).clone() };
     let update = Update { alert: Arc::new(pending), status: AlertStatus::default() };
-    story.dispatcher.update(story.now, &update);
+    story.dispatcher.update(story.clocks(), &update);
     assert_eq!(story.dispatcher.group_count(), 0);
 }
 

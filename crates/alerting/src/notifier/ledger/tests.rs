@@ -16,7 +16,17 @@ fn change(key: &str, value: Option<usize>) -> NotificationRecordChange {
     NotificationRecordChange {
         key: format!("notified/{key}"),
         value: value.map(|bytes| vec![1; bytes]),
+        turn: Turn::Next,
     }
+}
+
+/// So many dead letters have come, and so many of them are kept.
+fn course(pushed: u64, kept: u64) -> LetterCourse {
+    LetterCourse { pushed: Some(pushed), kept }
+}
+
+fn behind_letters(change: NotificationRecordChange) -> NotificationRecordChange {
+    NotificationRecordChange { turn: Turn::BehindLetters, ..change }
 }
 
 /// A ledger with its journal, and the time that passes.
@@ -81,8 +91,8 @@ async fn what_the_journal_refuses_leaves_no_trace_and_stops_nothing_that_goes() 
         book.ledger.note(vec![change(&key, Some(10))]);
         book.ledger.note(vec![change(&key, None)]);
     }
-    book.ledger.note_behind_letters(vec![change("never", None)]);
-    book.ledger.on_letters_appended();
+    book.ledger.note(vec![behind_letters(change("never", None))]);
+    book.ledger.on_letters(course(0, 0));
     assert_eq!(book.ledger.unsaved.len(), 1);
     // Once it takes all again nothing is missing.
     book.ledger.note(vec![change("large", None), change("c", Some(10))]);
@@ -103,4 +113,43 @@ async fn who_waits_for_a_record_waits_until_it_is_kept() {
     book.ledger.save(&book.journal, &book.figures, Duration::ZERO);
     second.settled().await;
     assert_eq!(book.keys(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_record_that_lacks_what_a_dead_letter_stands_for_waits_until_the_letter_is_kept() {
+    let mut book = Book::new();
+    book.ledger.note(vec![change("a", Some(10)), change("b", Some(10))]);
+    book.save(1).await;
+    let length = |book: &Book| {
+        let records = book.journal.records("notified/a").expect("records");
+        records.first().map(|record| record.value.len())
+    };
+    // What is owed goes, and the webhook is told something else at once.
+    book.ledger.note(vec![behind_letters(change("a", Some(9))), change("a", Some(8))]);
+    book.ledger.on_letters(course(1, 0));
+    book.ledger.note(vec![change("b", None), change("c", Some(10))]);
+    book.save(1).await;
+    assert_eq!((book.keys(), length(&book)), (vec!["a".to_owned(), "c".to_owned()], Some(10)));
+    let kept = book.ledger.save(&book.journal, &book.figures, book.passed);
+    let is_kept = tokio::spawn(kept.settled());
+    // It is forgotten and told anew while its letter waits.
+    book.ledger.note(vec![behind_letters(change("a", None)), change("a", Some(7))]);
+    book.ledger.on_letters(course(2, 1));
+    book.save(1).await;
+    is_kept.await.expect("kept");
+    assert_eq!(length(&book), Some(8));
+    book.ledger.on_letters(course(3, 2));
+    book.save(1).await;
+    assert_eq!(length(&book), Some(7));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_leaves_no_trace() {
+    let mut book = Book::new();
+    book.ledger.note(vec![behind_letters(change("never", None))]);
+    let waits = book.ledger.save(&book.journal, &book.figures, Duration::ZERO);
+    assert_eq!(waits.0.released, 1);
+    book.ledger.on_letters(course(1, 1));
+    book.ledger.save(&book.journal, &book.figures, Duration::ZERO);
+    assert_eq!(*waits.1.borrow(), waits.0);
 }

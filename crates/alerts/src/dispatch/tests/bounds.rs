@@ -85,3 +85,22 @@ fn what_a_silent_webhook_may_know_is_kept_within_bounds_and_then_told_of() {
     story.passes(4_000);
     assert_eq!((story.dispatcher.resolved_bytes, story.dispatcher.group_count()), (0, 0));
 }
+
+#[test]
+fn a_group_that_comes_in_the_place_of_one_that_was_given_up_is_looked_at_when_its_webhook_is_free()
+{
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.falls_silent(0);
+    story.until(1.5);
+    story.dispatcher.resolved_bytes_max = 0;
+    story.resolves("one");
+    story.advance();
+    assert_eq!(story.dispatcher.group_count(), 0);
+    story.fires("two");
+    story.until(2.7);
+    story.told.clear();
+    story.revives(0);
+    story.advance();
+    story.told(&["2.7s a0 first notification: +two"]);
+}

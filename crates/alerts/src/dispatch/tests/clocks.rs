@@ -65,3 +65,17 @@ fn times_of_day_are_the_wall_clocks() {
     story.until(5.5);
     story.told(&["5s a0 first notification: +one"]);
 }
+
+#[test]
+fn a_new_group_waits_wherever_the_clock_has_been_set_before() {
+    for step in [-24 * HOUR, -HOUR, HOUR, 24 * HOUR] {
+        let mut story = Story::new(QUICK, 1);
+        story.until(5.0);
+        story.steps(step);
+        story.fires("one");
+        story.until(5.5);
+        story.fires("two");
+        story.until(6.5);
+        story.told(&["6s a0 first notification: +one +two"]);
+    }
+}

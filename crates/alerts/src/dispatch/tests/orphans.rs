@@ -58,9 +58,42 @@ fn what_was_owed_to_a_receiver_or_webhook_that_is_gone_is_told_of() {
         assert_eq!(story.settles(), [format!("a0 2 {reason}")]);
         // The same without a restart.
         let mut story = killed();
-        story.dispatcher.replace(story.now, config);
-        assert_eq!(story.settles(), [format!("a0 2 {reason}")]);
+        assert_eq!(story.reloads(config), [format!("a0 2 {reason}")]);
     }
+}
+
+#[test]
+fn what_waited_for_a_look_is_told_of_where_its_receiver_is_gone() {
+    let other = |text: &str| Arc::new(Config::parse(text).expect("a configuration"));
+    let gone = other("route: {receiver: c}\nreceivers: [{name: c}]\n");
+    let regrouped = other(
+        "route: {receiver: a, group_by: [alertname]}\nreceivers: [{name: a, webhook_configs: \
+         [{url: 'http://localhost'}]}]\n",
+    );
+    let story = || {
+        let mut story = Story::new(QUICK, 1);
+        story.fires("known");
+        story.fires("ended");
+        story.until(1.5);
+        // One that it has not heard to fire, and one that it has not heard to end.
+        story.fires("new");
+        story.resolves("ended");
+        story.update("quiet", None, Sound::Muted);
+        story
+    };
+    let reason = "the configuration has no such receiver any more";
+    assert_eq!(story().reloads(Arc::clone(&gone)), [format!("a0 2 {reason}")]);
+    // In a group of its own the new one is told, and the end is not.
+    let reason = "none of the group's alerts is there any more, or they go elsewhere";
+    assert_eq!(story().reloads(regrouped), [format!("a0 1 {reason}")]);
+    let same = Arc::clone(&story().config);
+    assert_eq!(story().reloads(same), Vec::<String>::new());
+    // Together with what was on its way, once.
+    let mut story = killed();
+    story.fires("three");
+    let reason = "the configuration has no such receiver any more";
+    assert_eq!(story.reloads(Arc::clone(&gone)), [format!("a0 3 {reason}")]);
+    assert_eq!(story.reloads(gone), Vec::<String>::new());
 }
 
 #[test]
