@@ -16,6 +16,7 @@
 //! was announcing: who asks may have seen it.
 
 mod announcing;
+mod following;
 mod worker;
 
 use std::io;
@@ -24,12 +25,12 @@ use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bellwire_alerts::Desk;
 use bellwire_alerts::config::Config;
-use bellwire_alerts::desk::{Plan, RuleChange};
+use bellwire_alerts::desk::{Case, Plan, RuleChange};
+use bellwire_alerts::{Desk, Matchers};
 use bellwire_journal::{Error, Journal};
 use bellwire_model::limits::DESK_QUEUED_MAX;
-use bellwire_model::{Alert, SilenceId, Timestamp};
+use bellwire_model::{Alert, Fingerprint, SilenceId, Timestamp};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::{Code, Problem};
@@ -198,6 +199,28 @@ impl Alerting {
     /// The desk, to look at it for a moment.
     pub fn desk(&self) -> MutexGuard<'_, Desk> {
         self.worker.desk()
+    }
+
+    /// The alerts that are wanted and that pass matchers, in order. The desk is free meanwhile, since
+    /// expressions may take long over long labels.
+    pub fn matching(
+        &self,
+        matchers: &Matchers,
+        is_wanted: impl Fn(&Case) -> bool,
+    ) -> Vec<Fingerprint> {
+        let wanted = |desk: &Desk| -> Vec<Arc<Alert>> {
+            let cases = desk.cases().filter(|case| is_wanted(case));
+            cases.map(|case| Arc::clone(case.alert())).collect()
+        };
+        let alerts = wanted(&self.desk());
+        let passes = |alert: &&Arc<Alert>| matchers.matches(&alert.labels);
+        alerts.iter().filter(passes).map(|alert| alert.fingerprint).collect()
+    }
+
+    /// Those of these alerts that are still there.
+    pub fn cases(&self, alerts: &[Fingerprint]) -> Vec<Case> {
+        let desk = self.desk();
+        alerts.iter().filter_map(|alert| desk.case(*alert)).cloned().collect()
     }
 
     /// Whom to notify of what.

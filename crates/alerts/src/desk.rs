@@ -97,8 +97,6 @@ pub struct Desk {
     cases: BTreeMap<Fingerprint, Case>,
     silences: Silences,
     inhibitors: Inhibitors,
-    /// Alerts that may be inhibited by others than before.
-    touched: BTreeSet<Fingerprint>,
     /// Acknowledgements of before a restart whose alerts have not come yet.
     waiting: FxHashMap<Fingerprint, Acknowledged>,
     /// Bytes of the records of all acknowledgements.
@@ -121,7 +119,6 @@ impl Desk {
             cases: BTreeMap::new(),
             silences: Silences::default(),
             inhibitors: Inhibitors::new(inhibition),
-            touched: BTreeSet::new(),
             waiting: FxHashMap::default(),
             acknowledged_bytes: 0,
             acknowledged_bytes_max: ACKNOWLEDGEMENTS_BYTES_MAX,
@@ -171,6 +168,7 @@ impl Desk {
         // Silences are all there, so that each alert is seen as it is at once.
         for mut posted in posted {
             // Who posts it could not reach anybody, and may be about to say that it goes on.
+            posted = posted.read_at(now);
             if posted.alert.state == AlertState::Firing && posted.ends_at <= now {
                 posted.ends_at = now.saturating_add(POSTED_GRACE);
             }
@@ -275,9 +273,11 @@ impl Desk {
                 self.inhibitors.on_firing(fingerprint, labels);
             }
         }
-        self.touched.extend(self.cases.keys());
+        self.inhibitors.take_touched();
         let mut outcome = Outcome::default();
-        self.look_for_inhibition(&mut outcome);
+        for case in self.cases.values_mut() {
+            case.look_for_inhibition(&self.inhibitors, &mut outcome);
+        }
         outcome
     }
 
@@ -396,13 +396,13 @@ impl Desk {
         labels: &Labels,
         outcome: &mut Outcome,
     ) {
-        self.touched.extend(self.inhibitors.on_firing(fingerprint, labels));
+        self.inhibitors.on_firing(fingerprint, labels);
         self.silences.on_raised(labels);
         self.note_matched(now, outcome);
     }
 
     fn on_ended(&mut self, fingerprint: Fingerprint, labels: &Labels) {
-        self.touched.extend(self.inhibitors.on_ended(fingerprint, labels));
+        self.inhibitors.on_ended(fingerprint, labels);
         self.silences.on_ended(labels);
     }
 
@@ -428,12 +428,9 @@ impl Desk {
     /// Looks at the alerts that sources of inhibition have touched: once for all that has happened
     /// together.
     fn look_for_inhibition(&mut self, outcome: &mut Outcome) {
-        for fingerprint in std::mem::take(&mut self.touched) {
-            let Some(case) = self.cases.get_mut(&fingerprint) else { continue };
-            let inhibited_by = self.inhibitors.inhibited_by(&case.alert.labels);
-            if case.status.inhibited_by != inhibited_by {
-                case.status.inhibited_by = inhibited_by;
-                outcome.shown.push(case.shown(None));
+        for fingerprint in self.inhibitors.take_touched() {
+            if let Some(case) = self.cases.get_mut(&fingerprint) {
+                case.look_for_inhibition(&self.inhibitors, outcome);
             }
         }
     }
@@ -466,7 +463,7 @@ impl Desk {
 
     /// Silences that wait for a resolution have matched a firing alert.
     fn note_matched(&mut self, now: Timestamp, outcome: &mut Outcome) {
-        for silence in self.silences.take_matched() {
+        for silence in self.silences.take_matched(now) {
             outcome.records.push(record::put_silence(&silence));
             self.silences.put(now, silence);
         }

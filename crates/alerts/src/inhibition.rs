@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use bellwire_model::{Fingerprint, Labels};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Matchers;
 
@@ -34,6 +34,8 @@ enum Side {
 struct Concerned {
     rule: InhibitionRule,
     by_values: FxHashMap<Values, Pair>,
+    /// Whose targets may be inhibited by another source than before, or by none.
+    touched: FxHashSet<Values>,
 }
 
 /// The values of a rule's `equal` labels, in the rule's order.
@@ -59,6 +61,7 @@ impl Inhibitors {
         let concerned = |rule: &InhibitionRule| Concerned {
             rule: rule.clone(),
             by_values: FxHashMap::default(),
+            touched: FxHashSet::default(),
         };
         Self { rules: rules.iter().map(concerned).collect() }
     }
@@ -80,38 +83,45 @@ impl Inhibitors {
         }
     }
 
-    /// An alert fires. Returns those that may be inhibited by another one than before.
-    pub fn on_firing(&mut self, fingerprint: Fingerprint, labels: &Labels) -> Vec<Fingerprint> {
-        let mut touched = Vec::new();
+    /// An alert fires.
+    pub fn on_firing(&mut self, fingerprint: Fingerprint, labels: &Labels) {
         for concerned in self.rules.iter_mut().filter(|own| own.rule.sources.matches(labels)) {
             let is_target = concerned.rule.targets.matches(labels);
             let side = if is_target { Side::Both } else { Side::SourceAlone };
             let values = concerned.rule.values(labels);
-            let pair = concerned.by_values.entry(values).or_default();
+            let pair = concerned.by_values.entry(values.clone()).or_default();
             pair.sources.insert((side, fingerprint));
             // The first one alone inhibits: in a storm of sources few are that.
             if pair.sources.first() == Some(&(side, fingerprint)) {
-                touched.extend(&pair.targets);
+                concerned.touched.insert(values);
             }
         }
-        touched
     }
 
-    /// An alert no longer fires. Returns those that may be inhibited by another one than before,
-    /// or by none.
-    pub fn on_ended(&mut self, fingerprint: Fingerprint, labels: &Labels) -> Vec<Fingerprint> {
-        let mut touched = Vec::new();
+    /// An alert no longer fires.
+    pub fn on_ended(&mut self, fingerprint: Fingerprint, labels: &Labels) {
         for concerned in &mut self.rules {
+            let mut was_first = false;
             concerned.change(labels, |pair| {
-                let was_first =
-                    pair.sources.first().is_some_and(|(_, first)| *first == fingerprint);
+                was_first = pair.sources.first().is_some_and(|(_, first)| *first == fingerprint);
                 for side in [Side::SourceAlone, Side::Both] {
                     pair.sources.remove(&(side, fingerprint));
                 }
-                if was_first {
-                    touched.extend(&pair.targets);
-                }
             });
+            if was_first {
+                concerned.touched.insert(concerned.rule.values(labels));
+            }
+        }
+    }
+
+    /// The alerts that may be inhibited by another one than when this was asked last, or by none:
+    /// each once, however many have fired and ended.
+    pub fn take_touched(&mut self) -> BTreeSet<Fingerprint> {
+        let mut touched = BTreeSet::new();
+        for Concerned { by_values, touched: values, .. } in &mut self.rules {
+            for values in values.drain() {
+                touched.extend(by_values.get(&values).iter().flat_map(|pair| &pair.targets));
+            }
         }
         touched
     }
@@ -183,8 +193,10 @@ mod tests {
         let target = labels("alertname=Slow,node=a");
         inhibitors.on_known(Fingerprint::of(&target), &target);
         for _ in 0..2 {
-            let touched = inhibitors.on_firing(fingerprint, &down);
-            assert_eq!(touched, [Fingerprint::of(&target)], "once more changes nothing");
+            inhibitors.on_firing(fingerprint, &down);
+            let touched = inhibitors.take_touched();
+            assert!(touched.contains(&Fingerprint::of(&target)), "once more changes nothing");
+            assert_eq!((touched.len(), inhibitors.take_touched().len()), (1, 0));
         }
         let table = [
             ("alertname=Slow,node=a,severity=warning", true),
@@ -197,8 +209,10 @@ mod tests {
             let expected = if is_inhibited { vec![fingerprint] } else { Vec::new() };
             assert_eq!(inhibitors.inhibited_by(&labels(alert)), expected, "{alert}");
         }
-        assert_eq!(inhibitors.on_ended(fingerprint, &down), [Fingerprint::of(&target)]);
-        assert_eq!(inhibitors.on_ended(fingerprint, &down), []);
+        inhibitors.on_ended(fingerprint, &down);
+        assert_eq!(inhibitors.take_touched(), BTreeSet::from([Fingerprint::of(&target)]));
+        inhibitors.on_ended(fingerprint, &down);
+        assert_eq!(inhibitors.take_touched(), BTreeSet::new());
         for (alert, _) in table {
             assert_eq!(inhibitors.inhibited_by(&labels(alert)), [], "{alert}");
         }

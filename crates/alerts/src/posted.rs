@@ -167,6 +167,27 @@ impl Posted {
         Self { alert: Arc::new(Alert { annotations, source, ..(*self.alert).clone() }), ..self }
     }
 
+    /// The same where the clock was set by so many milliseconds: without an end it waits for the next
+    /// post as long as it would have.
+    pub(crate) fn stepped(&self, step_ms: i64) -> Self {
+        let shifted = |time: Timestamp| Timestamp::from_ms(time.as_ms().saturating_add(step_ms));
+        let sample_time = shifted(self.alert.sample_time);
+        let alert = Arc::new(Alert { sample_time, ..(*self.alert).clone() });
+        Self { alert, ends_at: shifted(self.ends_at), ..self.clone() }
+    }
+
+    /// The same as it is found at a start. Where it was posted ahead of the clock, that has been set
+    /// back since.
+    pub(crate) fn read_at(self, now: Timestamp) -> Self {
+        let early = self.alert.sample_time.as_ms().saturating_sub(now.as_ms());
+        if early > 0 && self.is_waiting() { self.stepped(-early) } else { self }
+    }
+
+    /// Whether it fires until it is posted no more.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.alert.state == AlertState::Firing && self.end == End::Timeout
+    }
+
     /// The same alert once its time is over.
     pub(crate) fn timed_out(&self) -> Self {
         let mut alert = (*self.alert).clone();

@@ -18,6 +18,7 @@ use bellwire_process::clock;
 use bellwire_wire::json;
 
 use super::announcing::Announcing;
+use super::following::Following;
 use super::{AlertingParts, Work};
 use crate::events::{ACKNOWLEDGED, ALERTS_ACTIVE, UNACKNOWLEDGED, event_topic};
 use crate::figures::Figures;
@@ -39,6 +40,8 @@ struct Pace {
     ahead_ms: i64,
     /// When what the journal did not take is offered again, in steady time, and the pause before.
     rests: Option<(Timestamp, Duration)>,
+    /// When what follows from what became of alerts is offered again, in steady time.
+    follows_at: Timestamp,
 }
 
 impl Pace {
@@ -67,6 +70,7 @@ pub(super) struct Worker {
     turn: Mutex<()>,
     /// What the evaluator is announcing.
     pub(super) announcing: Announcing,
+    following: Arc<Following>,
     journal: Arc<dyn Journal>,
     states: Arc<dyn StateTopics>,
     notifier: Arc<Notifier>,
@@ -82,7 +86,8 @@ impl Worker {
         let records = records.iter().map(|record| (&*record.key, &*record.value));
         tell_of(&desk.restore(clock::now(), records));
         let (desk, turn, announcing) = (Mutex::new(desk), Mutex::default(), Announcing::default());
-        Ok(Self { desk, turn, announcing, journal, states, notifier, figures })
+        let following = Arc::default();
+        Ok(Self { desk, turn, announcing, following, journal, states, notifier, figures })
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -106,22 +111,24 @@ impl Worker {
     }
 
     pub(super) fn run(&self, queue: &Receiver<Work>) {
-        let mut pace = Pace { ahead_ms: now().ahead_ms(), rests: None };
+        let follows_at = Timestamp::MIN;
+        let mut pace = Pace { ahead_ms: now().ahead_ms(), rests: None, follows_at };
         loop {
             let (deadline, before) = (self.desk().next_deadline(), now());
             let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(before.wall));
             match queue.recv_timeout(wait.max(pace.rest(before)).min(CLOCK_CHECK)) {
-                Ok(work) => self.work(work),
+                Ok(work) => self.work(work, &mut pace),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if pace.rest(now()).is_zero() {
                 self.advance(&mut pace);
             }
+            self.follow(&mut pace);
         }
     }
 
-    fn work(&self, work: Work) {
+    fn work(&self, work: Work, pace: &mut Pace) {
         match work {
             Work::Replace(config) => {
                 self.show_after(|desk, _| desk.replace_inhibition(&config.inhibition));
@@ -129,7 +136,12 @@ impl Worker {
             }
             Work::Request(request) => {
                 self.announcing.wait();
-                let (plan, answer) = request(&self.desk(), clock::now());
+                let now = now();
+                if pace.rest(now).is_zero() {
+                    // What is asked for by a clock that was set must not count as from before.
+                    self.mind_clock(now, pace);
+                }
+                let (plan, answer) = request(&self.desk(), now.wall);
                 let written = self.write(&plan);
                 if written.is_ok() {
                     self.take(plan);
@@ -146,20 +158,28 @@ impl Worker {
     /// that, and a start finds again what is due.
     fn advance(&self, pace: &mut Pace) {
         let now = now();
-        let step_ms = now.ahead_ms().saturating_sub(pace.ahead_ms);
-        if u128::from(step_ms.unsigned_abs()) >= CLOCK_STEP_MIN.as_millis() {
-            let plan = self.desk().plan_step(now.wall, step_ms);
-            if !self.carry_out(plan, pace) {
-                return;
-            }
-            pace.ahead_ms = now.ahead_ms();
-            tracing::warn!(
-                step_s = step_ms / 1000,
-                "The wall clock was set. Silences go by it; what has begun has begun, and what has ended stays ended."
-            );
+        if self.mind_clock(now, pace) {
+            let plan = self.desk().plan_due(now.wall);
+            self.carry_out(plan, pace);
         }
-        let plan = self.desk().plan_due(now.wall);
-        self.carry_out(plan, pace);
+    }
+
+    /// Does what a wall clock does that was set. Says whether the journal has taken it.
+    fn mind_clock(&self, now: Now, pace: &mut Pace) -> bool {
+        let step_ms = now.ahead_ms().saturating_sub(pace.ahead_ms);
+        if u128::from(step_ms.unsigned_abs()) < CLOCK_STEP_MIN.as_millis() {
+            return true;
+        }
+        let plan = self.desk().plan_step(now.wall, step_ms);
+        if !self.carry_out(plan, pace) {
+            return false;
+        }
+        pace.ahead_ms = now.ahead_ms();
+        tracing::warn!(
+            step_s = step_ms / 1000,
+            "The wall clock was set. Silences go by it; what has begun has begun, and what has ended stays ended."
+        );
+        true
     }
 
     /// Says whether the journal has taken it.
@@ -195,8 +215,10 @@ impl Worker {
             let reply = Box::new(move |result| {
                 let _ = reply.send(result);
             });
+            let write = self.following.next();
             self.journal.write_records(record_changes(&plan.records), reply)?;
             replied.recv().unwrap_or(Err(Error::Closed))?;
+            self.following.on_kept(write, &plan.records);
         }
         Ok(())
     }
@@ -239,24 +261,42 @@ impl Worker {
         let removed = removed.into_iter().map(|fingerprint| removal(now, fingerprint));
         let results = self.states.apply_now(shown.chain(removed).collect());
         // Queued in the same turn: records must follow each other as what they tell of did.
-        self.keep(&records);
+        self.keep(records);
         drop(turn);
         for error in results.into_iter().filter_map(Result::err) {
             tracing::error!(%error, "An alert cannot be shown.");
         }
     }
 
-    /// Queues records that nobody waits for.
-    fn keep(&self, records: &[record::DeskRecordChange]) {
+    /// Queues records that nobody waits for. Called by who has the turn.
+    fn keep(&self, records: Vec<record::DeskRecordChange>) {
         if records.is_empty() {
             return;
         }
-        let failed = |error: Error| {
-            tracing::error!(%error, "What follows for silences and acknowledgements is not kept; a restart will find it again.");
+        let (following, write) = (Arc::clone(&self.following), self.following.next());
+        let changes = record_changes(&records);
+        let (records, rejected) = (Arc::new(records), Arc::clone(&following));
+        let refused = move |error: Error, records: &[record::DeskRecordChange]| {
+            tracing::error!(%error, "What follows for silences, posted alerts and acknowledgements is not kept yet; trying again.");
+            rejected.on_refused(write, records.to_vec());
         };
-        let reply = Box::new(move |result: Result<(), Error>| result.unwrap_or_else(failed));
-        if let Err(error) = self.journal.write_records(record_changes(records), reply) {
-            failed(error);
+        let (answer, own) = (refused.clone(), Arc::clone(&records));
+        let reply = Box::new(move |result: Result<(), Error>| match result {
+            Ok(()) => following.on_kept(write, &own),
+            Err(error) => answer(error, &own),
+        });
+        if let Err(error) = self.journal.write_records(changes, reply) {
+            refused(error, &records);
+        }
+    }
+
+    /// Offers once more what the journal has not taken of that.
+    fn follow(&self, pace: &mut Pace) {
+        let now = clock::steady();
+        if now >= pace.follows_at {
+            pace.follows_at = now.saturating_add(CLOCK_CHECK);
+            let _turn = self.turn.lock().expect("a panic at the desk ends the process");
+            self.keep(self.following.take());
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bellwire_model::{Alert, AlertStatus, Timestamp};
 
-use super::{Audience, Shown, is_raised};
+use super::{Audience, Outcome, Shown, is_raised};
+use crate::inhibition::Inhibitors;
 use crate::posted::Posted;
 use crate::record::Episode;
 use crate::silence::Silencers;
@@ -88,6 +89,15 @@ impl Case {
         self.status.silenced_by = silencers.named;
         self.status.has_more_silences = has_more;
         is_seen
+    }
+
+    /// Looks at who inhibits it.
+    pub(super) fn look_for_inhibition(&mut self, by: &Inhibitors, outcome: &mut Outcome) {
+        let inhibited_by = by.inhibited_by(&self.alert.labels);
+        if self.status.inhibited_by != inhibited_by {
+            self.status.inhibited_by = inhibited_by;
+            outcome.shown.push(self.shown(None));
+        }
     }
 
     /// As it is to be shown.

@@ -10,9 +10,12 @@ use bellwire_model::{
 };
 
 use super::Desk;
-use crate::posted::{End, Made, Post, PostError, Posted};
+use crate::posted::{Made, Post, PostError, Posted};
 use crate::record::{self, Acknowledged, DeskRecordChange};
 use crate::silence::{NewSilence, Silence, SilenceError, SilenceState};
+
+/// Alerts whose time is over that one plan has: nobody waits for more of them at a time.
+const DUE_AT_ONCE_MAX: usize = 1_000;
 
 /// What is to be made durable, in this order, and then taken.
 #[derive(Debug, Default)]
@@ -137,10 +140,8 @@ impl Desk {
         let mut plan = silence_plan(self.silences.set_back(now));
         for case in self.cases.values() {
             let Some(posted) = &case.posted else { continue };
-            if posted.alert.state == AlertState::Firing && posted.end == End::Timeout {
-                let ends_at = posted.ends_at.as_ms().saturating_add(step_ms);
-                let ends_at = Timestamp::from_ms(ends_at);
-                let mut posted = Posted { ends_at, ..posted.clone() };
+            if posted.is_waiting() {
+                let mut posted = posted.stepped(step_ms);
                 let record = record::put_posted(&mut posted);
                 plan.post(now, (posted, record), None);
             }
@@ -149,9 +150,11 @@ impl Desk {
     }
 
     /// What time does: posted alerts resolve or are forgotten, silences begin, end, are forgotten.
+    /// Where very much is due, some of it.
     pub fn plan_due(&self, now: Timestamp) -> Plan {
         let mut plan = Plan::default();
-        for (_, fingerprint) in self.deadlines.iter().take_while(|(time, _)| *time <= now) {
+        let due = self.deadlines.iter().take_while(|(time, _)| *time <= now);
+        for (_, fingerprint) in due.take(DUE_AT_ONCE_MAX) {
             let case = self.cases.get(fingerprint).expect("a deadline is of an alert");
             let posted = case.posted.as_ref().expect("a deadline is of a posted alert");
             if posted.alert.state == AlertState::Resolved {

@@ -7,7 +7,6 @@ use rustc_hash::FxHashMap;
 
 use super::alert_set::AlertSet;
 use super::record::Record;
-use super::settling::Unheard;
 use crate::config::Resolved;
 use crate::notification::Update;
 use crate::route::RouteId;
@@ -41,6 +40,15 @@ pub(super) struct Outlet {
     pub(super) lettered_look: u64,
     /// A look came while a notification was on its way.
     pub(super) is_overdue: bool,
+}
+
+/// Alerts of which a webhook has not heard how they are.
+#[derive(Debug)]
+pub(super) struct Unheard {
+    /// Those that fire.
+    pub(super) firing: AlertSet,
+    /// Those that it holds for firing, and that have resolved.
+    pub(super) resolved: AlertSet,
 }
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::alert_set::AlertSet;
-use super::group::Group;
+use super::group::{Group, Unheard};
 use super::records::Untold;
 use super::{Changes, Dispatcher, address};
 use crate::Now;
@@ -17,15 +17,6 @@ use crate::notification::Address;
 /// What waited for its group's next look when another configuration came into force.
 #[derive(Debug, Default)]
 pub struct Waited(FxHashMap<Address, Unheard>);
-
-/// Alerts of which a webhook had not heard how they were.
-#[derive(Debug)]
-pub(super) struct Unheard {
-    /// Those that fire: whoever they go to now is told.
-    pub(super) firing: AlertSet,
-    /// Those that it holds for firing, and that have resolved.
-    pub(super) resolved: AlertSet,
-}
 
 impl Dispatcher {
     /// Begins anew with another configuration and the same alerts. Nothing counts as being on its

@@ -324,14 +324,19 @@ impl Silences {
         self.waiting.doubt_all();
     }
 
-    /// Silences that wait for a resolution, and have matched a firing alert by now.
-    pub(crate) fn take_matched(&mut self) -> Vec<Silence> {
+    /// Silences that wait for a resolution, and have matched a firing alert by now. Each has begun,
+    /// though the clock may have been set back since and nobody has noticed.
+    pub(crate) fn take_matched(&mut self, now: Timestamp) -> Vec<Silence> {
         let matched = self.waiting.take_matched().into_iter();
         let silences = matched.filter_map(|id| self.get(id));
         let has_not =
             |silence: &&Silence| silence.ending == Ending::Resolution { has_matched: false };
         let ending = Ending::Resolution { has_matched: true };
-        silences.filter(has_not).map(|silence| Silence { ending, ..silence.clone() }).collect()
+        let matched = |silence: &Silence| {
+            let starts_at = silence.starts_at.min(now);
+            Silence { starts_at, ending, ..silence.clone() }
+        };
+        silences.filter(has_not).map(matched).collect()
     }
 
     /// Silences that have matched a firing alert, and match none any more, as ended now.

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use bellwire_alerts::desk::Case;
 use bellwire_alerts::{Desk, Post, PostError};
 use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, POSTED_ALERTS_MAX, RECORD_BYTES_MAX};
 use bellwire_model::{Labels, TransitionKind};
 
-use crate::script::{Script, fingerprint, post};
+use crate::script::{Script, at, fingerprint, post};
 
 #[test]
 fn a_posted_alert_is_one_like_any_other() {
@@ -182,4 +183,17 @@ fn a_posted_alert_goes_on_while_a_rule_of_the_same_alert_waits() {
     script.rule(TransitionKind::Firing, "Late", 0);
     script.pass(60);
     assert_eq!((script.word("Early"), script.word("Late")), ("resolved", "firing"));
+}
+
+#[test]
+fn very_many_alerts_that_end_together_end_some_at_a_time() {
+    let mut script = Script::new();
+    let posts = (0..2_500).map(|n| post(&format!("Hot,n={n}"), Some(0), Some(60))).collect();
+    assert_eq!(script.posts_all(posts), []);
+    let due = script.desk.plan_due(at(60)).records.len();
+    assert!((1..2_500).contains(&due), "{due}");
+    script.pass(60);
+    assert!(!script.desk.cases().any(Case::is_raised));
+    script.pass(3_600);
+    assert_eq!(script.desk.cases().count(), 0);
 }

@@ -99,9 +99,19 @@ impl Script {
         self.now = at(seconds);
     }
 
+    /// The wall clock is set by so many seconds, and nobody has noticed.
+    pub(crate) fn is_set(&mut self, seconds: i64) {
+        self.now = at(self.now.as_ms() / 1000 + seconds);
+    }
+
     /// The wall clock is set by so many seconds.
     pub(crate) fn steps(&mut self, seconds: i64) {
-        self.now = at(self.now.as_ms() / 1000 + seconds);
+        self.is_set(seconds);
+        self.notices(seconds);
+    }
+
+    /// It is noticed that the wall clock was set.
+    pub(crate) fn notices(&mut self, seconds: i64) {
         let plan = self.desk.plan_step(self.now, seconds * 1000);
         self.take(plan);
         self.pass(self.now.as_ms() / 1000);

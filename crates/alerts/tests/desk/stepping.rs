@@ -1,5 +1,7 @@
 //! A wall clock that is set, forward or back.
 
+use bellwire_alerts::silence::{Ending, NewSilence};
+
 use crate::script::{Script, silence};
 
 const HOUR: i64 = 3_600;
@@ -68,4 +70,38 @@ fn who_posts_without_an_end_has_as_long_as_before_and_an_end_that_was_said_is_th
         assert_eq!(script.word("Said"), if now < 600 { "resolved" } else { said }, "{step}");
         assert_eq!(script.announced.len(), 4, "each fires and resolves once");
     }
+}
+
+#[test]
+fn a_silence_that_has_begun_is_in_force_for_an_alert_that_comes_before_the_step_is_noticed() {
+    let mut script = Script::new();
+    script.pass(2 * HOUR);
+    let ending = Ending::Resolution { has_matched: false };
+    let new = NewSilence { ending, ..silence("alertname=~Hot|Cold", 2 * HOUR, 4 * HOUR) };
+    script.silences(new).expect("a silence");
+    script.pass(2 * HOUR + 600);
+    script.is_set(-HOUR);
+    script.fires("Hot");
+    script.fires("Cold");
+    assert_eq!((script.word("Hot"), script.word("Cold")), ("silenced", "silenced"));
+    script.notices(-HOUR);
+    script.restart();
+    assert_eq!((script.word("Hot"), script.word("Cold")), ("silenced", "silenced"));
+}
+
+#[test]
+fn who_is_found_at_a_start_behind_the_time_of_a_post_waits_as_long_as_from_then() {
+    let mut script = Script::new();
+    script.pass(DAY);
+    script.posts("Timeout", None, None);
+    script.pass(DAY + 100);
+    // It begins with a clock that is wrong, which is then set right.
+    script.wake_at(HOUR);
+    script.pass(HOUR + 50);
+    script.steps(DAY);
+    let now = DAY + HOUR + 50;
+    script.pass(now + 249);
+    assert_eq!(script.word("Timeout"), "firing");
+    script.pass(now + 250);
+    assert_eq!(script.word("Timeout"), "resolved");
 }

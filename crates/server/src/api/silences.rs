@@ -93,16 +93,11 @@ pub(super) async fn preview(
 }
 
 fn matched(app: &App, matchers: &Matchers) -> Response {
-    let is_matched =
-        |case: &&Case| case.alert().resolved_at.is_none() && matchers.matches(&case.alert().labels);
-    // Copied, so that no alert waits for the answer to be written.
-    let (mut count, mut cases) = (0, Vec::new());
-    for case in app.alerting.desk().cases().filter(is_matched) {
-        if count < PREVIEW_ALERTS_MAX {
-            cases.push(case.clone());
-        }
-        count += 1;
-    }
+    // Copied, so that no alert waits for the answer to be found and written.
+    let is_left = |case: &Case| case.alert().resolved_at.is_none();
+    let matched = app.alerting.matching(matchers, is_left);
+    let count = matched.len();
+    let cases = app.alerting.cases(&matched[..count.min(PREVIEW_ALERTS_MAX)]);
     let alerts: Vec<_> =
         cases.iter().map(|case| wire::shown_alert(case.alert(), case.status())).collect();
     let start = format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(matchers));

@@ -28,7 +28,7 @@ pub(in crate::api) async fn list(
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
     let read = || {
-        let cases = wanted.of(&app.alerting.desk());
+        let cases = wanted.of(&app.alerting);
         let views = cases.iter().filter_map(|case| {
             let names = viewer.receivers_of(case.alert());
             let is_asked_for = names.iter().any(|name| receivers.take(&viewer.config, name));

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use bellwire_alerting::Alerting;
 use bellwire_alerts::config::{Config, Receiver};
-use bellwire_alerts::desk::{Case, Desk};
+use bellwire_alerts::desk::Case;
 use bellwire_alerts::{Matcher, Matchers, MatchersBuilder, Operator};
 
 use super::Refusal;
@@ -90,8 +91,11 @@ pub(super) struct Alerts {
 
 impl Alerts {
     /// Those of the desk, copied so that nobody waits for what is made of them.
-    pub(super) fn of(&self, desk: &Desk) -> Vec<Case> {
-        desk.cases().filter(|case| self.takes(case)).cloned().collect()
+    pub(super) fn of(&self, alerting: &Alerting) -> Vec<Case> {
+        let alerts = alerting.matching(&self.matchers, |case| self.takes(case));
+        let mut cases = alerting.cases(&alerts);
+        cases.retain(|case| self.takes(case));
+        cases
     }
 
     /// Of those that fire; Alertmanager knows no others.
@@ -101,6 +105,5 @@ impl Alerts {
             && (self.with_active || status.is_muted())
             && (self.with_silenced || status.silenced_by.is_empty())
             && (self.with_inhibited || status.inhibited_by.is_empty())
-            && self.matchers.matches(&case.alert().labels)
     }
 }

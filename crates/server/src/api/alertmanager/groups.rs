@@ -32,7 +32,7 @@ pub(in crate::api) async fn list(
 fn groups(app: &App, query: &Query<'_>, (wanted, receivers): (&Alerts, &Receivers)) -> Value {
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
     let routes = &viewer.config.routes;
-    let cases = wanted.of(&app.alerting.desk());
+    let cases = wanted.of(&app.alerting);
     let mut groups: BTreeMap<Key, Vec<&Case>> = BTreeMap::new();
     for case in &cases {
         for id in routes.matching(&case.alert().labels) {
