@@ -450,6 +450,42 @@ fn what_was_not_announced_is_known_whenever_it_happened() {
     assert_eq!(kinds(&checkpoint(&engine)), [(later + 1, "alert.firing")]);
 }
 
+/// Rules before others are gone, or there are more of them, so that those have another place.
+#[test]
+fn a_checkpoint_that_is_taken_while_rules_move_has_all_that_they_record() {
+    let recording = |numbers: std::ops::Range<usize>| {
+        let rule = |number| format!("  - {{record: r{number}, expr: t + {number}}}\n");
+        set(&numbers.map(rule).collect::<String>())
+    };
+    for (before, after) in [(3..10, 0..10), (0..10, 3..10)] {
+        for pieces_before in 1..30 {
+            let mut engine = Engine::new(recording(before.clone()));
+            engine.apply(Timestamp::from_ms(1_000), &[boiler(1_000, 5.0)]);
+            engine.keep_log();
+            let (mut checkpoint, mut written) = (Checkpoint::default(), Vec::new());
+            while let Some(piece) = engine.checkpoint(&mut checkpoint, 30) {
+                written.push(piece);
+                if written.len() == pieces_before {
+                    engine.replace(Timestamp::from_ms(2_000), recording(after.clone()));
+                }
+            }
+            let rules = if written.len() < pieces_before { &before } else { &after };
+            written.push(engine.take_log());
+            let mut state = State::default();
+            for bytes in &written {
+                state.read(bytes).expect("whole records");
+            }
+            // What was recorded ends, since there is nothing to record.
+            let late = Timestamp::from_ms(10_000_000);
+            let (_, changes) =
+                Engine::resume(recording(rules.clone()), Settings::default(), state, late);
+            let ended = |change: &&Change| matches!(change, Change::Recorded(recorded) if recorded.value.is_none());
+            let ended = changes.iter().filter(ended).count();
+            assert_eq!(ended, rules.len(), "{before:?} until {pieces_before} pieces, {after:?}");
+        }
+    }
+}
+
 #[test]
 fn a_broken_record_is_told_and_what_comes_before_it_counts() {
     let mut engine = Engine::new(set(HOT));

@@ -1,6 +1,8 @@
 //! What an engine has and what it changes, in the language of the log; what there is, piece by
 //! piece.
 
+use std::sync::Arc;
+
 use bellwire_model::Fingerprint;
 
 use super::Engine;
@@ -8,6 +10,7 @@ use super::alerts::AlertEntry;
 use super::change::Change;
 use super::ids::PartId;
 use super::parts::Members;
+use crate::rule::Rule;
 use crate::storage::{Point, SeriesId};
 use crate::wal::{PartName, SavedAlert, Writer};
 
@@ -25,13 +28,21 @@ enum Stage {
     Series(usize),
     /// The samples that wait for their time. They are few.
     Ahead,
-    /// What rules record, from this rule on.
-    Recorded(usize),
+    /// What rules record, from one rule on.
+    Recorded(NextRule),
     /// These alerts.
     Alerts(Vec<Fingerprint>),
     /// What was not announced, from this place on.
     Untold(usize),
     Complete,
+}
+
+/// The place of a rule.
+#[derive(Debug, Default)]
+struct NextRule {
+    place: usize,
+    /// The one before it: where that is another one meanwhile, rules have moved.
+    last: Option<Arc<Rule>>,
 }
 
 impl Default for Stage {
@@ -117,9 +128,9 @@ impl Engine {
                 Stage::Series(place) => self.write_series(place, bytes, &mut writer),
                 Stage::Ahead => {
                     self.write_ahead(&mut writer);
-                    Some(Stage::Recorded(0))
+                    Some(Stage::Recorded(NextRule::default()))
                 }
-                Stage::Recorded(rule) => self.write_recorded(rule, &mut writer),
+                Stage::Recorded(next) => self.write_recorded(next, &mut writer),
                 Stage::Alerts(left) => self.write_alert(left, &mut writer),
                 Stage::Untold(place) => self.write_untold(place, &mut writer),
                 Stage::Complete if writer.is_time_alone() => return None,
@@ -153,12 +164,20 @@ impl Engine {
         }
     }
 
-    fn write_recorded(&self, index: &mut usize, writer: &mut Writer) -> Option<Stage> {
-        let Some(rule) = self.rules.at(*index) else {
+    /// Where rules have changed meanwhile, it begins anew: one that stays may have another place.
+    fn write_recorded(&self, next: &mut NextRule, writer: &mut Writer) -> Option<Stage> {
+        let rule_at = |place: usize| self.rules.at(place).map(|id| &self.rules.get(id).rule);
+        if let Some(last) = &next.last
+            && !rule_at(next.place - 1).is_some_and(|rule| Arc::ptr_eq(rule, last))
+        {
+            *next = NextRule::default();
+        }
+        let Some(rule) = self.rules.at(next.place) else {
             let all = self.alerts.iter().map(|entry| entry.alert.fingerprint);
             return Some(Stage::Alerts(all.collect()));
         };
-        *index += 1;
+        next.place += 1;
+        next.last = Some(Arc::clone(&self.rules.get(rule).rule));
         for (number, part) in self.parts.of(rule).iter() {
             if !part.recorded().is_empty() {
                 let name = self.part_name(PartId { rule, number });
