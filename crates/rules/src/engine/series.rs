@@ -1,6 +1,7 @@
 //! The series that rules select, with the samples that they may still look at.
 
 mod late;
+mod touched;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::FxHashSet;
 
+use self::touched::TouchedParts;
 use super::ids::PartId;
 use super::terms::Settings;
 use super::timers::Agenda;
@@ -31,7 +33,7 @@ impl Reading {
 #[derive(Debug)]
 struct SeriesState {
     /// What is evaluated when it changes, in the order of the rules.
-    parts: Box<[PartId]>,
+    parts: TouchedParts,
     /// How long samples are kept behind the newest one, in milliseconds; zero keeps the newest alone.
     keep_ms: i64,
     /// When its timer is due; [`NEVER`] where it has none.
@@ -49,7 +51,14 @@ const NEVER: Timestamp = Timestamp::MAX;
 
 impl Default for SeriesState {
     fn default() -> Self {
-        Self { parts: Box::default(), keep_ms: 0, timer: NEVER, number: 0, recorders: 0, ahead: 0 }
+        Self {
+            parts: TouchedParts::default(),
+            keep_ms: 0,
+            timer: NEVER,
+            number: 0,
+            recorders: 0,
+            ahead: 0,
+        }
     }
 }
 
@@ -142,7 +151,7 @@ impl SeriesTable {
 
     /// What is evaluated when it changes.
     pub(super) fn parts(&self, id: SeriesId) -> &[PartId] {
-        &self.state(id).parts
+        self.state(id).parts.as_slice()
     }
 
     pub(super) fn set_parts(&mut self, id: SeriesId, parts: Vec<PartId>) {

@@ -1,10 +1,12 @@
 //! The parts of one rule, which do not know of each other.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::{Labels, Timestamp};
-use rustc_hash::{FxHashMap, FxHashSet};
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::part::{Members, OutlineState, Part, RecordingOutline};
 use crate::engine::health::{FailingPart, Health};
@@ -22,7 +24,8 @@ const OUTLINES_MIN: usize = 64;
 pub(in crate::engine) struct RuleParts {
     slots: Vec<Option<Part>>,
     free: Vec<PartNumber>,
-    by_key: FxHashMap<Labels, PartNumber>,
+    /// Those of several series, by the keys that they have themselves.
+    by_key: HashTable<PartNumber>,
     /// The outlines of all parts; most share one.
     outlines: FxHashSet<Arc<Outline>>,
     /// The elements of all parts together.
@@ -57,7 +60,7 @@ impl RuleParts {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_key: FxHashMap::default(),
+            by_key: HashTable::new(),
             outlines: FxHashSet::default(),
             elements: 0,
             is_over_limit: false,
@@ -120,11 +123,15 @@ impl RuleParts {
         key: Labels,
         selectors: usize,
     ) -> PartNumber {
-        if let Some(number) = self.by_key.get(&key) {
+        let hash = FxBuildHasher.hash_one(&key);
+        let is_it = |number: &PartNumber| *key_in(&self.slots, *number) == key;
+        if let Some(number) = self.by_key.find(hash, is_it) {
             return *number;
         }
-        let number = self.insert(Members::grouped(key.clone(), selectors));
-        self.by_key.insert(key, number);
+        let number = self.insert(Members::grouped(key, selectors));
+        let Self { slots, by_key, .. } = self;
+        let hash_of = |number: &PartNumber| FxBuildHasher.hash_one(key_in(slots, *number));
+        by_key.insert_unique(hash, number, hash_of);
         number
     }
 
@@ -184,7 +191,9 @@ impl RuleParts {
     pub(super) fn remove(&mut self, number: PartNumber) -> Part {
         let part = self.slots[number.place()].take().expect("only parts that exist are removed");
         if let Members::Grouped(grouped) = part.members() {
-            self.by_key.remove(grouped.key());
+            let hash = FxBuildHasher.hash_one(grouped.key());
+            let held = self.by_key.find_entry(hash, |held| *held == number);
+            held.expect("a part with a key is among those by their keys").remove();
         }
         self.elements -= part.elements();
         if part.is_failing() {
@@ -231,5 +240,14 @@ impl RuleParts {
             health.last_error.get_or_insert_with(|| "exceeded limit".into());
         }
         health
+    }
+}
+
+/// The key of a part of several series.
+fn key_in(slots: &[Option<Part>], number: PartNumber) -> &Labels {
+    let part = slots[number.place()].as_ref().expect("numbers in use are of parts that exist");
+    match part.members() {
+        Members::Grouped(grouped) => grouped.key(),
+        Members::One(_) => unreachable!("a part of one series is not found by a key"),
     }
 }

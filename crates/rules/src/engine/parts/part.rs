@@ -76,10 +76,40 @@ pub(in crate::engine) enum Members {
 #[derive(Debug)]
 pub(in crate::engine) struct Grouped {
     key: Labels,
-    /// The series of each selector.
-    by_selector: Box<[Vec<SeriesId>]>,
+    series: BySelector,
     /// Before this time it is not evaluated again: it looks at very many series.
     rests_until: Timestamp,
+}
+
+/// The series of each selector. Most rules have one, whose list needs none around it.
+#[derive(Debug)]
+enum BySelector {
+    Only(Vec<SeriesId>),
+    Each(Box<[Vec<SeriesId>]>),
+}
+
+impl BySelector {
+    /// None yet.
+    fn new(selectors: usize) -> Self {
+        match selectors {
+            1 => Self::Only(Vec::new()),
+            _ => Self::Each(vec![Vec::new(); selectors].into()),
+        }
+    }
+
+    fn lists(&self) -> &[Vec<SeriesId>] {
+        match self {
+            Self::Only(list) => std::slice::from_ref(list),
+            Self::Each(lists) => lists,
+        }
+    }
+
+    fn lists_mut(&mut self) -> &mut [Vec<SeriesId>] {
+        match self {
+            Self::Only(list) => std::slice::from_mut(list),
+            Self::Each(lists) => lists,
+        }
+    }
 }
 
 impl OutlineState {
@@ -119,15 +149,15 @@ impl Grouped {
 impl Members {
     /// The series with one key, none yet.
     pub(super) fn grouped(key: Labels, selectors: usize) -> Self {
-        let by_selector = vec![Vec::new(); selectors].into();
-        Self::Grouped(Box::new(Grouped { key, by_selector, rests_until: Timestamp::MIN }))
+        let series = BySelector::new(selectors);
+        Self::Grouped(Box::new(Grouped { key, series, rests_until: Timestamp::MIN }))
     }
 
     /// The series of each selector.
     pub(in crate::engine) fn selected(&self) -> Selected<'_> {
         match self {
             Self::One(id) => Selected::Only(std::slice::from_ref(id)),
-            Self::Grouped(grouped) => Selected::Each(&grouped.by_selector),
+            Self::Grouped(grouped) => Selected::Each(grouped.series.lists()),
         }
     }
 
@@ -142,7 +172,7 @@ impl Members {
     fn is_empty(&self) -> bool {
         match self {
             Self::One(_) => false,
-            Self::Grouped(grouped) => grouped.by_selector.iter().all(Vec::is_empty),
+            Self::Grouped(grouped) => grouped.series.lists().iter().all(Vec::is_empty),
         }
     }
 }
@@ -168,7 +198,7 @@ impl Part {
     pub(super) fn join(&mut self, selector: SelectorId, series: SeriesId) {
         self.outline = self.outline.changed();
         if let Members::Grouped(grouped) = &mut self.members {
-            grouped.by_selector[selector.0 as usize].push(series);
+            grouped.series.lists_mut()[selector.0 as usize].push(series);
         }
     }
 
@@ -176,7 +206,7 @@ impl Part {
     pub(super) fn leave(&mut self, series: &FxHashSet<SeriesId>) {
         self.outline = self.outline.changed();
         if let Members::Grouped(grouped) = &mut self.members {
-            for members in &mut grouped.by_selector {
+            for members in grouped.series.lists_mut() {
                 members.retain(|member| !series.contains(member));
             }
         }
