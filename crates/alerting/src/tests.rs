@@ -9,12 +9,12 @@ use std::time::Duration;
 use bellwire_alerts::Post;
 use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Plan;
-use bellwire_journal::{Append, MemoryJournal, Observer, ReadLimit};
+use bellwire_journal::{Append, Journal, MemoryJournal, Observer, ReadLimit};
 use bellwire_model::limits::TOPICS_RESERVED;
 use bellwire_model::{
     Entry, Epoch, Event, Filter, Labels, NewAcknowledgement, Offset, Timestamp, Topic,
 };
-use bellwire_rules::{RuleFile, Settings};
+use bellwire_rules::{RuleFile, RuleSet, Settings};
 use tokio::sync::watch;
 
 use super::*;
@@ -64,36 +64,38 @@ impl Observer for AsksAtOnce {
     }
 }
 
-#[tokio::test]
-async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
-    let (sender, answers) = sync_channel(1);
-    let cell = Arc::new(OnceLock::new());
-    let observer = AsksAtOnce { alerting: Arc::clone(&cell), answers: sender };
-    let journal: Arc<dyn bellwire_journal::Journal> =
-        Arc::new(MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer)));
+/// A desk whose thread is yet to run; nobody is notified.
+fn open_desk(
+    journal: &Arc<dyn Journal>,
+    states: &Arc<dyn StateTopics>,
+) -> (Arc<Alerting>, desk::Run, Arc<Figures>) {
     let figures = Arc::new(Figures::default());
-    let (_draining, drains) = watch::channel(false);
-    let states: Arc<dyn StateTopics> = Arc::new(Board);
     let parts = NotifierParts {
         config: Config::default(),
-        journal: Arc::clone(&journal),
+        journal: Arc::clone(journal),
         figures: Arc::clone(&figures),
         external_url: "http://bellwire".into(),
         start_delay: Duration::ZERO,
     };
     let (notifier, _run) = Notifier::open(parts).expect("opened");
     let parts = AlertingParts {
-        journal: Arc::clone(&journal),
-        states: Arc::clone(&states),
+        journal: Arc::clone(journal),
+        states: Arc::clone(states),
         notifier,
         figures: Arc::clone(&figures),
     };
     let (alerting, desk) = Alerting::open(parts).expect("opened");
-    cell.set(Arc::clone(&alerting)).expect("set once");
-    let _desk = desk.spawn().expect("a thread");
-    // It fires without any sample, but not before all has begun.
-    let text = "groups: [{name: g, rules: [{alert: Silent, expr: absent(x), for: 50ms}]}]";
-    let rules = bellwire_rules::load(&[RuleFile { name: "r.yml", text }]).expect("valid");
+    (alerting, desk, figures)
+}
+
+/// Such a desk, and what an evaluator needs beside it. The drain begins where the sender says so.
+fn open_for_evaluator(
+    journal: Arc<dyn Journal>,
+    rules: RuleSet,
+) -> (EvaluatorParts, desk::Run, watch::Sender<bool>) {
+    let (drain, draining) = watch::channel(false);
+    let states: Arc<dyn StateTopics> = Arc::new(Board);
+    let (alerting, desk, figures) = open_desk(&journal, &states);
     let parts = EvaluatorParts {
         rules,
         settings: Settings::default(),
@@ -103,8 +105,26 @@ async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
         states,
         alerting,
         figures,
-        draining: drains,
+        draining,
     };
+    (parts, desk, drain)
+}
+
+fn rules(text: &str) -> RuleSet {
+    bellwire_rules::load(&[RuleFile { name: "r.yml", text }]).expect("valid")
+}
+
+#[tokio::test]
+async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
+    let (sender, answers) = sync_channel(1);
+    let cell = Arc::new(OnceLock::new());
+    let observer = AsksAtOnce { alerting: Arc::clone(&cell), answers: sender };
+    let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer));
+    // It fires without any sample, but not before all has begun.
+    let silent = "groups: [{name: g, rules: [{alert: Silent, expr: absent(x), for: 50ms}]}]";
+    let (parts, desk, _drain) = open_for_evaluator(Arc::new(journal), rules(silent));
+    cell.set(Arc::clone(&parts.alerting)).expect("set once");
+    let _desk = desk.spawn().expect("a thread");
     let (_intake, _evaluator) = spawn(parts, Vec::new()).expect("started");
     assert_eq!(answers.recv_timeout(Duration::from_mins(1)), Ok(true));
 }
@@ -117,9 +137,9 @@ impl Observer for Nobody {
 }
 
 /// A desk whose journal takes no further topics.
-fn desk_without_topics() -> (Arc<Alerting>, Arc<dyn bellwire_journal::Journal>, Arc<Figures>) {
+fn desk_without_topics() -> (Arc<Alerting>, Arc<dyn Journal>, Arc<Figures>) {
     let journal = MemoryJournal::with_topics_max((Epoch::new(1), 0), Vec::new(), Box::new(Nobody));
-    let journal: Arc<dyn bellwire_journal::Journal> = Arc::new(journal);
+    let journal: Arc<dyn Journal> = Arc::new(journal);
     let full = (0..TOPICS_RESERVED).map(|number| Append {
         event: Event {
             topic: format!("alerts/events/none/{number}").parse().expect("a topic"),
@@ -136,22 +156,8 @@ fn desk_without_topics() -> (Arc<Alerting>, Arc<dyn bellwire_journal::Journal>, 
     });
     journal.append(full.collect(), reply).expect("queued");
     assert_eq!(answered.recv(), Ok(true));
-    let figures = Arc::new(Figures::default());
-    let parts = NotifierParts {
-        config: Config::default(),
-        journal: Arc::clone(&journal),
-        figures: Arc::clone(&figures),
-        external_url: "http://bellwire".into(),
-        start_delay: Duration::ZERO,
-    };
-    let (notifier, _) = Notifier::open(parts).expect("opened");
-    let parts = AlertingParts {
-        journal: Arc::clone(&journal),
-        states: Arc::new(Board),
-        notifier,
-        figures: Arc::clone(&figures),
-    };
-    let (alerting, desk) = Alerting::open(parts).expect("opened");
+    let states: Arc<dyn StateTopics> = Arc::new(Board);
+    let (alerting, desk, figures) = open_desk(&journal, &states);
     let _ = desk.spawn().expect("a thread");
     (alerting, journal, figures)
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Plan;
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
@@ -12,64 +10,18 @@ use bellwire_journal::{
 };
 use bellwire_model::limits::DESK_QUEUED_MAX;
 use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
-use bellwire_rules::{RuleFile, RuleSet, Settings};
-use tokio::sync::watch;
+use bellwire_rules::RuleSet;
 
-use super::{Board, Nobody};
-use crate::desk;
-use crate::{
-    Alerting, AlertingParts, EvaluatorParts, Figures, Notifier, NotifierParts, Reload, ReloadParts,
-    Source, StateTopics, spawn,
-};
-
-/// A desk whose thread is yet to run, and what an evaluator needs beside it.
-fn opened(
-    journal: Arc<dyn Journal>,
-    rules: RuleSet,
-) -> (EvaluatorParts, desk::Run, watch::Sender<bool>) {
-    let figures = Arc::new(Figures::default());
-    let (drain, draining) = watch::channel(false);
-    let states: Arc<dyn StateTopics> = Arc::new(Board);
-    let parts = NotifierParts {
-        config: Config::default(),
-        journal: Arc::clone(&journal),
-        figures: Arc::clone(&figures),
-        external_url: "http://bellwire".into(),
-        start_delay: Duration::ZERO,
-    };
-    let (notifier, _run) = Notifier::open(parts).expect("opened");
-    let parts = AlertingParts {
-        journal: Arc::clone(&journal),
-        states: Arc::clone(&states),
-        notifier,
-        figures: Arc::clone(&figures),
-    };
-    let (alerting, desk) = Alerting::open(parts).expect("opened");
-    let parts = EvaluatorParts {
-        rules,
-        settings: Settings::default(),
-        state_folder: None,
-        forward: Vec::new(),
-        journal,
-        states,
-        alerting,
-        figures,
-        draining,
-    };
-    (parts, desk, drain)
-}
+use super::{Nobody, open_for_evaluator, rules};
+use crate::{Reload, ReloadParts, Source, spawn};
 
 fn memory(observer: impl Observer + 'static) -> MemoryJournal {
     MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer))
 }
 
-fn rules(text: &str) -> RuleSet {
-    bellwire_rules::load(&[RuleFile { name: "r.yml", text }]).expect("valid")
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_reload_that_is_refused_has_changed_nothing() {
-    let (parts, desk, _drain) = opened(Arc::new(memory(Nobody)), RuleSet::default());
+    let (parts, desk, _drain) = open_for_evaluator(Arc::new(memory(Nobody)), RuleSet::default());
     let (alerting, figures) = (Arc::clone(&parts.alerting), Arc::clone(&parts.figures));
     let (intake, _evaluator) = spawn(parts, Vec::new()).expect("started");
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -178,7 +130,7 @@ async fn what_a_drain_has_not_told_the_next_start_tells_in_its_order() {
     let silent = || rules("groups: [{name: g, rules: [{alert: Silent, expr: absent(x)}]}]");
     let begin = || {
         let journal: Arc<dyn Journal> = Arc::<Refusing>::clone(&journal);
-        let (mut parts, desk, drain) = opened(journal, silent());
+        let (mut parts, desk, drain) = open_for_evaluator(journal, silent());
         parts.state_folder = Some(folder.path().join("rules"));
         let desk = desk.spawn().expect("a thread");
         (spawn(parts, Vec::new()).expect("started"), desk, drain)
