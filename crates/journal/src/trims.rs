@@ -130,6 +130,7 @@ impl<'f> Search<'f> {
     pub(crate) fn new(filters: &'f FilterSet) -> Self {
         Self { filters, below: None, is_through: false, noted: 0, found: Offset::ZERO, restarts: 0 }
     }
+
     /// The topics, where each filter is the name of one.
     pub(crate) fn names(&self) -> Option<impl Iterator<Item = Topic>> {
         let is_exact = self.filters.iter().all(Filter::is_exact);

@@ -5,6 +5,7 @@
 //! under the lock finds both in agreement.
 
 use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bellwire_model::limits::READ_STEP_LOOKS_MAX;
@@ -52,8 +53,10 @@ impl IndexLock {
         self.index.try_read().ok()
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Index> {
-        self.index.write().expect("nothing panics while it changes the index")
+    /// To change it. What its bounds are then is told before the lock is let go of.
+    pub(super) fn write(&self) -> Changing<'_> {
+        let index = self.index.write().expect("nothing panics while it changes the index");
+        Changing { index, bounds: &self.bounds }
     }
 
     /// Where the journal begins and ends. Waits for nobody.
@@ -70,10 +73,32 @@ impl IndexLock {
             }
         }
     }
+}
 
-    /// Tells the bounds of an index that was changed.
-    pub(super) fn tell_bounds(&self, index: &Index) {
-        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner) = index.bounds();
+/// The index, locked to be changed.
+#[derive(Debug)]
+pub(super) struct Changing<'a> {
+    index: RwLockWriteGuard<'a, Index>,
+    bounds: &'a Mutex<Bounds>,
+}
+
+impl Deref for Changing<'_> {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        &self.index
+    }
+}
+
+impl DerefMut for Changing<'_> {
+    fn deref_mut(&mut self) -> &mut Index {
+        &mut self.index
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        *self.bounds.lock().unwrap_or_else(PoisonError::into_inner) = self.index.bounds();
     }
 }
 

@@ -259,7 +259,6 @@ impl DiskStore {
         for mark in &staged.marks {
             self.unsaved.extend(index.add(*mark));
         }
-        self.index.tell_bounds(&index);
     }
 
     /// Runs a transaction whose commit is synced.

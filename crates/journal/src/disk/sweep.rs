@@ -120,7 +120,6 @@ fn sweep(
     let mut index = swept.index.write();
     transaction.commit()?;
     index.swept(sweep);
-    swept.index.tell_bounds(&index);
     swept.unsaved.clear();
     Ok(Ok(()))
 }
@@ -292,6 +291,5 @@ fn forget_topics(swept: &Swept<'_>) -> rusqlite::Result<bool> {
     transaction.commit()?;
     index.topics.forget(&emptied);
     index.sweeps += 1;
-    swept.index.tell_bounds(&index);
     Ok(emptied.len() == RETENTION_STEP_LOOKS_MAX)
 }

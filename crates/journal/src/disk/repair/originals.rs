@@ -21,8 +21,7 @@ pub(super) struct Originals {
 
 impl Originals {
     pub(super) fn of(directory: &Path) -> io::Result<Self> {
-        let numbered = |number| directory.join(format!("damaged-{number}"));
-        let newest = (1..u32::MAX).map(numbered).take_while(|folder| folder.exists()).last();
+        let newest = folders(directory).take_while(|folder| folder.exists()).last();
         let is_cut_off =
             newest.as_deref().map(|folder| is_cut_off(directory, folder)).transpose()?;
         let folder = newest.filter(|_| is_cut_off == Some(true));
@@ -138,9 +137,13 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     })
 }
 
+/// The folders that damaged files may be put into, in order.
+fn folders(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    (1..=u32::MAX).map(|number| directory.join(format!("damaged-{number}")))
+}
+
 fn free_folder(directory: &Path) -> io::Result<PathBuf> {
-    let numbered = |number| directory.join(format!("damaged-{number}"));
-    let free = (1..=u32::MAX).map(numbered).find(|folder| !folder.exists());
+    let free = folders(directory).find(|folder| !folder.exists());
     let folder = free.ok_or(io::ErrorKind::AlreadyExists)?;
     fs::create_dir(&folder)?;
     Ok(folder)

@@ -13,6 +13,13 @@ use crate::contract::{Rig, filters, plain, rule, text, timed};
 use crate::disk::{DiskOptions, schema};
 use crate::{ReadLimit, RetentionRule};
 
+/// Of a journal whose events go once they are older than a tenth of a second.
+fn ageing(folder: &TempDir) -> DiskOptions {
+    let age = Some(Duration::from_millis(100));
+    let retention = vec![RetentionRule { age, ..rule("**") }];
+    DiskOptions { retention, ..options(folder.path()) }
+}
+
 /// Damages each page of the file that has the text.
 fn damage_pages_with(file: &Path, text: &str) {
     let mut bytes = fs::read(file).unwrap();
@@ -31,11 +38,7 @@ fn damage_pages_with(file: &Path, text: &str) {
 #[test]
 fn retention_goes_on_behind_what_is_damaged() {
     let folder = TempDir::new().unwrap();
-    let age = Some(Duration::from_millis(100));
-    let with = || DiskOptions {
-        retention: vec![RetentionRule { age, ..rule("**") }],
-        ..options(folder.path())
-    };
+    let with = || ageing(&folder);
     let rig = open(with());
     let texts = (1..=5000).map(|number| format!("number {number}."));
     rig.append_new(texts.map(|text| plain("a", &text)).collect());
@@ -128,11 +131,7 @@ fn events_that_are_missing_take_nobodys_room_and_are_told() {
 #[test]
 fn the_last_of_a_topic_that_are_missing_are_told_once_their_block_is_cleaned() {
     let folder = TempDir::new().unwrap();
-    let age = Some(Duration::from_millis(100));
-    let with = || DiskOptions {
-        retention: vec![RetentionRule { age, ..rule("**") }],
-        ..options(folder.path())
-    };
+    let with = || ageing(&folder);
     let rig = open(with());
     // In the block from 1024 on there is one of `rare`, and all of `often` go but the last.
     let number = |offset: u64| if offset == 1500 { "rare" } else { "often" };
