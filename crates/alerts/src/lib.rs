@@ -21,7 +21,6 @@ pub mod config;
 pub mod desk;
 pub mod dispatch;
 pub mod inhibition;
-mod matcher;
 pub mod notification;
 mod now;
 mod posted;
@@ -29,7 +28,7 @@ pub mod record;
 pub mod route;
 pub mod silence;
 
+pub use bellwire_model::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use desk::Desk;
-pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use now::Now;
 pub use posted::{Post, PostError};

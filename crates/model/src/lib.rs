@@ -2,7 +2,7 @@
 //!
 //! Every other crate speaks in these types. There is no I/O here, no clock, no async and no
 //! encoding: a [`Topic`] is a checked name, an [`Event`] is what a publisher said, an [`Offset`]
-//! is where the journal put it.
+//! is where the journal put it, and [`Matchers`] test labels.
 //!
 //! ```text
 //! sample ── rules ──▶ transition ─┐
@@ -20,6 +20,7 @@ mod event;
 mod filter;
 mod labels;
 pub mod limits;
+mod matcher;
 mod name_hasher;
 mod offset;
 mod principal;
@@ -38,6 +39,7 @@ pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
 pub use event::{Body, BodyError, Entry, Event};
 pub use filter::{Filter, FilterError, FilterSet};
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
+pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use name_hasher::NameHasher;
 pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
 pub use principal::{Grants, Principal};

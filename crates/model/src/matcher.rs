@@ -1,4 +1,4 @@
-//! Matchers: tests of an alert's labels, as silences, routes and filters of requests have them.
+//! Matchers: tests of labels, as silences, routes, filters of requests and scopes have them.
 //!
 //! `severity="critical"`, `site=~"oslo|bergen"`: a name, one of four operators, a value. The text
 //! form is Alertmanager's, in both of its syntaxes.
@@ -11,12 +11,13 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bellwire_model::Labels;
-use bellwire_model::limits::{
-    LABEL_NAME_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX, MATCHERS_REGEX_BYTES_MAX,
-};
 use bellwire_re2::{Dot, Pattern};
 use thiserror::Error;
+
+use crate::labels::Labels;
+use crate::limits::{
+    LABEL_NAME_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX, MATCHERS_REGEX_BYTES_MAX,
+};
 
 /// How a matcher compares a label with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,7 +114,7 @@ impl Matcher {
     }
 
     /// The only values with which a label passes, where they are few: sorted.
-    pub(crate) fn values(&self) -> Option<&[Box<str>]> {
+    pub fn values(&self) -> Option<&[Box<str>]> {
         match (self.operator, &self.regex) {
             (Operator::Equal, _) => Some(std::slice::from_ref(&self.value)),
             (Operator::Matches, Some(regex)) => regex.texts(),
@@ -248,7 +249,7 @@ impl Matchers {
     }
 
     /// Bytes of all their expressions, compiled.
-    pub(crate) fn regex_bytes(&self) -> usize {
+    pub fn regex_bytes(&self) -> usize {
         self.iter().map(Matcher::regex_bytes).sum()
     }
 

@@ -1,7 +1,6 @@
 //! Matchers in any text and of any parts.
 
-use bellwire_alerts::{Matcher, Matchers, Operator};
-use bellwire_model::Labels;
+use bellwire_model::{Labels, Matcher, Matchers, Operator};
 use proptest::prelude::*;
 
 fn operator() -> impl Strategy<Value = Operator> {
