@@ -27,6 +27,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 /// Code lines per crate: a target, so going over is a note.
 const BUDGETS: &[(&str, usize)] = &[
     ("model", 1500),
+    ("access", 3000),
     ("wire", 3500),
     ("ingest", 2500),
     ("rules", 13_500),

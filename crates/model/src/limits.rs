@@ -586,3 +586,15 @@ pub const DRAIN_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Over this time reconnects are spread when the server drains.
 pub const DRAIN_RETURN: Duration = Duration::from_secs(5);
+
+// Access.
+
+/// Bytes of a subject: who somebody is. It stands in every line of the audit.
+pub const SUBJECT_BYTES_MAX: usize = 255;
+/// Claims of one credential, those within others counted by themselves.
+pub const CLAIMS_MAX: usize = 256;
+/// Bytes of the claims of one credential: two hundred groups with long names, which is what large
+/// directories put into a token.
+pub const CLAIMS_BYTES_MAX: usize = 24 * 1024;
+/// Bytes that each text of a claim counts for beside its own: what it takes to keep it.
+pub const CLAIM_OVERHEAD_BYTES: usize = 32;

@@ -1,0 +1,172 @@
+//! What a verified credential says of whoever shows it.
+
+use std::collections::BTreeMap;
+
+use bellwire_model::Timestamp;
+use bellwire_model::limits::{
+    CLAIM_OVERHEAD_BYTES, CLAIMS_BYTES_MAX, CLAIMS_MAX, SUBJECT_BYTES_MAX,
+};
+use thiserror::Error;
+
+/// What a credential says, once it is verified: who it is of, what else is said of them, and until
+/// when. Rights are worked out from it, and nothing else of the credential is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claims {
+    /// Who it is, as whoever vouches for them knows them.
+    pub subject: Box<str>,
+    /// What else is said of them, by its name.
+    pub values: BTreeMap<Box<str>, Claim>,
+    /// When all of this ends to be so; nothing where it does not by itself.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// What one claim says. Texts only: nothing else can be compared with a topic or a label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Claim {
+    /// One text.
+    Text(Box<str>),
+    /// Any number of them, in the order in which they were given.
+    List(Box<[Box<str>]>),
+}
+
+impl Claim {
+    /// What it says: one text, or all of the list.
+    pub fn texts(&self) -> &[Box<str>] {
+        match self {
+            Self::Text(text) => std::slice::from_ref(text),
+            Self::List(texts) => texts,
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.texts().iter().map(|text| text.len() + CLAIM_OVERHEAD_BYTES).sum()
+    }
+}
+
+impl Claims {
+    /// Claims that are within all bounds. Every reader of a credential makes them here.
+    pub fn new(
+        subject: &str,
+        values: BTreeMap<Box<str>, Claim>,
+        ends_at: Option<Timestamp>,
+    ) -> Result<Self, ClaimsError> {
+        check_subject(subject)?;
+        if values.len() > CLAIMS_MAX {
+            return Err(ClaimsError::TooMany);
+        }
+        let claims = Self { subject: subject.into(), values, ends_at };
+        if claims.size_bytes() > CLAIMS_BYTES_MAX {
+            return Err(ClaimsError::TooLarge);
+        }
+        Ok(claims)
+    }
+
+    /// What is said under this name.
+    pub fn get(&self, name: &str) -> Option<&Claim> {
+        self.values.get(name)
+    }
+
+    /// Bytes that these claims keep, about.
+    pub fn size_bytes(&self) -> usize {
+        let of_one =
+            |(name, claim): (&Box<str>, &Claim)| name.len() + CLAIM_OVERHEAD_BYTES + claim.size_bytes();
+        self.subject.len() + self.values.iter().map(of_one).sum::<usize>()
+    }
+}
+
+/// Whether somebody can be called so. A subject stands in logs, in the audit and beside
+/// acknowledgements: what could pass for another line or turn its text around is none.
+pub(crate) fn check_subject(subject: &str) -> Result<(), ClaimsError> {
+    match subject {
+        "" => Err(ClaimsError::NoSubject),
+        _ if subject.len() > SUBJECT_BYTES_MAX => Err(ClaimsError::SubjectTooLong),
+        _ if subject.chars().any(is_invisible) => Err(ClaimsError::SubjectInvisible),
+        _ => Ok(()),
+    }
+}
+
+/// Characters that are not seen and change what is: controls, line ends, marks of direction, and
+/// those without a width.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Why claims cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ClaimsError {
+    /// Nobody is named.
+    #[error("the subject is empty")]
+    NoSubject,
+    /// The name of whoever it is is too long.
+    #[error("a subject has at most {SUBJECT_BYTES_MAX} bytes")]
+    SubjectTooLong,
+    /// The name has characters that are not seen.
+    #[error("the subject has characters that cannot be seen")]
+    SubjectInvisible,
+    /// Too many claims.
+    #[error("there are more than {CLAIMS_MAX} claims")]
+    TooMany,
+    /// Too many bytes of them.
+    #[error("claims come to at most {CLAIMS_BYTES_MAX} bytes")]
+    TooLarge,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(values: impl IntoIterator<Item = (String, Claim)>) -> Result<Claims, ClaimsError> {
+        let values = values.into_iter().map(|(name, claim)| (name.into(), claim)).collect();
+        Claims::new("ann", values, None)
+    }
+
+    #[test]
+    fn a_subject_is_a_short_text_that_can_be_seen() {
+        let long = "a".repeat(SUBJECT_BYTES_MAX + 1);
+        for (subject, expected) in [
+            ("ann", Ok(())),
+            ("Zoë O'Neil <zoe@example.com>", Ok(())),
+            ("auth0|5f7c8ec7c33c6c004bbafe82", Ok(())),
+            (&long[1..], Ok(())),
+            ("", Err(ClaimsError::NoSubject)),
+            (&long, Err(ClaimsError::SubjectTooLong)),
+            ("ann\nadmin", Err(ClaimsError::SubjectInvisible)),
+            ("ann\0", Err(ClaimsError::SubjectInvisible)),
+            ("ann\u{85}", Err(ClaimsError::SubjectInvisible)),
+            ("\u{202e}nna", Err(ClaimsError::SubjectInvisible)),
+            ("an\u{200b}n", Err(ClaimsError::SubjectInvisible)),
+            ("ann\u{2028}", Err(ClaimsError::SubjectInvisible)),
+            ("ann\u{e0041}", Err(ClaimsError::SubjectInvisible)),
+        ] {
+            assert_eq!(check_subject(subject), expected, "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn claims_are_bounded_in_number_and_in_bytes() {
+        let one = |n: usize| (format!("claim_{n}"), Claim::Text("x".into()));
+        assert!(with((0..CLAIMS_MAX).map(one)).is_ok());
+        assert_eq!(with((0..=CLAIMS_MAX).map(one)), Err(ClaimsError::TooMany));
+        let of = |bytes: usize| Claim::Text("x".repeat(bytes).into());
+        assert!(with([("a".into(), of(CLAIMS_BYTES_MAX / 2))]).is_ok());
+        assert_eq!(with([("a".into(), of(CLAIMS_BYTES_MAX))]), Err(ClaimsError::TooLarge));
+    }
+
+    #[test]
+    fn empty_texts_count_for_what_they_take() {
+        let empty = vec!["".into(); CLAIMS_BYTES_MAX / CLAIM_OVERHEAD_BYTES + 1];
+        let list = Claim::List(empty.into());
+        assert_eq!(with([("groups".into(), list)]), Err(ClaimsError::TooLarge));
+    }
+
+    #[test]
+    fn one_text_reads_as_a_list_of_one() {
+        assert_eq!(Claim::Text("a".into()).texts(), ["a".into()]);
+        assert_eq!(Claim::List(["a".into(), "b".into()].into()).texts(), ["a".into(), "b".into()]);
+    }
+}

@@ -1,0 +1,13 @@
+//! Who may do what: what a client shows becomes claims, and claims become rights.
+//!
+//! Everything here is a function of its arguments: key material, randomness and time come in, and
+//! nothing reads a clock, a file or a socket.
+//!
+//! ```text
+//! token, key, password, session, ticket ── credentials ──▶ Claims ── roles ──▶ rights
+//! ```
+#![deny(missing_docs)]
+
+mod claims;
+
+pub use claims::{Claim, Claims, ClaimsError};
