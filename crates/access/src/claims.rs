@@ -68,9 +68,9 @@ impl Claims {
 
     /// Bytes that these claims keep, about.
     pub fn size_bytes(&self) -> usize {
-        let of_one =
-            |(name, claim): (&Box<str>, &Claim)| name.len() + CLAIM_OVERHEAD_BYTES + claim.size_bytes();
-        self.subject.len() + self.values.iter().map(of_one).sum::<usize>()
+        let values = self.values.iter();
+        let bytes = values.map(|(name, claim)| name.len() + CLAIM_OVERHEAD_BYTES + claim.size_bytes());
+        self.subject.len() + bytes.sum::<usize>()
     }
 }
 
