@@ -69,7 +69,8 @@ impl Claims {
     /// Bytes that these claims keep, about.
     pub fn size_bytes(&self) -> usize {
         let values = self.values.iter();
-        let bytes = values.map(|(name, claim)| name.len() + CLAIM_OVERHEAD_BYTES + claim.size_bytes());
+        let bytes =
+            values.map(|(name, claim)| name.len() + CLAIM_OVERHEAD_BYTES + claim.size_bytes());
         self.subject.len() + bytes.sum::<usize>()
     }
 }
