@@ -9,5 +9,10 @@
 #![deny(missing_docs)]
 
 mod claims;
+mod json;
+pub mod jwks;
+pub mod jwt;
+#[cfg(test)]
+mod tests;
 
 pub use claims::{Claim, Claims, ClaimsError};

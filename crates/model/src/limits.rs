@@ -598,3 +598,34 @@ pub const CLAIMS_MAX: usize = 256;
 pub const CLAIMS_BYTES_MAX: usize = 24 * 1024;
 /// Bytes that each text of a claim counts for beside its own: what it takes to keep it.
 pub const CLAIM_OVERHEAD_BYTES: usize = 32;
+/// Objects within one another whose claims are kept; what lies deeper is passed over.
+pub const CLAIM_DEPTH_MAX: usize = 4;
+/// Bytes of a token. Its request's head has to have room for it.
+pub const TOKEN_BYTES_MAX: usize = HEAD_BYTES_MAX;
+/// How far the clock of whoever issues tokens and ours may be apart at most.
+pub const TOKEN_LEEWAY_MAX: Duration = Duration::from_mins(5);
+/// Bytes of the name of a key that tokens are signed with.
+pub const KEY_ID_BYTES_MAX: usize = 255;
+/// Bytes of a secret that tokens are signed with: a hash's worth, as RFC 7518 asks for.
+pub const HMAC_SECRET_BYTES_MIN: usize = 32;
+/// Bytes beyond which a file is something else than a secret.
+pub const HMAC_SECRET_BYTES_MAX: usize = 4096;
+/// Keys of one issuer.
+pub const KEYS_OF_ISSUER_MAX: usize = 64;
+/// Keys that one token is tried with, where it does not say which one it is: each costs a check of a
+/// signature, and a stranger may send as many tokens as they like.
+pub const KEYS_TRIED_MAX: usize = 4;
+/// Bytes of a published set of keys: the largest in the field, with certificates, have some 30 KiB.
+pub const JWKS_BYTES_MAX: usize = 256 * 1024;
+/// How often such a set is fetched at most, whoever asks for it.
+pub const JWKS_REFETCH_INTERVAL: Duration = Duration::from_secs(10);
+/// How often it is tried at least while it cannot be fetched.
+pub const JWKS_RETRY_MAX: Duration = Duration::from_mins(5);
+/// How long it counts as fresh where its issuer does not say.
+pub const JWKS_AGE_DEFAULT: Duration = Duration::from_mins(5);
+/// The least that is taken of what its issuer says.
+pub const JWKS_AGE_MIN: Duration = Duration::from_mins(1);
+/// The most that is taken of it.
+pub const JWKS_AGE_MAX: Duration = Duration::from_hours(24);
+/// How long keys count beyond that, while no others can be fetched.
+pub const JWKS_STALE_MAX: Duration = Duration::from_hours(24);
