@@ -1,5 +1,7 @@
-//! Effective filters: what a subscriber follows, and how often it wants to hear of it.
+//! Effective filters: what a subscriber follows, how often it wants to hear of it, and what of it it
+//! may see.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -8,8 +10,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::filter::{Filter, FilterError, FilterSet};
-use crate::limits::{FILTERS_PER_CONNECTION_MAX, UPDATE_INTERVAL_MAX, UPDATE_INTERVAL_MIN};
-use crate::topic::Topic;
+use crate::limits::{
+    FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX, UPDATE_INTERVAL_MAX, UPDATE_INTERVAL_MIN,
+};
+use crate::scope::Sight;
+use crate::topic::{LabelsOf, Topic};
 
 /// How many updates of one key of a state topic a subscriber wants in a second at most. Kept as the
 /// time between two of them, so that rates which do the same are equal.
@@ -75,8 +80,9 @@ impl PacedFilter {
     }
 }
 
-/// What a connection follows: its filters, each with the rate that it has, in canonical form.
-/// Equal interests are equal values and share one lane.
+/// What a connection follows: its filters, each with the rate that it has, in canonical form, and
+/// which of the labelled things there it may see. Equal interests of those who may see the same are
+/// equal values and share one lane.
 ///
 /// ```text
 /// a/**            a/b is covered: dropped
@@ -90,6 +96,8 @@ pub struct EffectiveFilter {
     /// Every filter with its rate, if any has one. It may be more of them than `filters` are.
     /// A thin pointer: those without rates are many, and do not pay for those with.
     paced: Option<Arc<Vec<PacedFilter>>>,
+    /// All of each kind that no filter reaches.
+    sight: Sight,
 }
 
 impl EffectiveFilter {
@@ -112,7 +120,39 @@ impl EffectiveFilter {
     pub fn paced(filters: FilterSet, max_rate: Option<MaxRate>) -> Self {
         let paced = |filter: &Filter| PacedFilter { filter: filter.clone(), max_rate };
         let paced = max_rate.map(|_| Arc::new(filters.iter().map(paced).collect()));
-        Self { filters, paced }
+        Self { filters, paced, sight: Sight::all() }
+    }
+
+    /// What is left of it for somebody who may follow only these topics, and see only this of what
+    /// has labels. Rates stay as they are.
+    pub fn within(self, allowed: &FilterSet, sight: &Sight) -> Result<Self, FilterError> {
+        let narrowed = if allowed.covers(&self.filters) {
+            self
+        } else if self.paced.is_none() {
+            self.filters.intersection(allowed)?.into()
+        } else {
+            Self::canonical(self.in_common(allowed)?)
+        };
+        let sight = sight.reaching(|kind| narrowed.filters.reaches(kind));
+        Ok(Self { sight, ..narrowed })
+    }
+
+    /// What each filter has in common with each that is allowed.
+    fn in_common(&self, allowed: &FilterSet) -> Result<Vec<PacedFilter>, FilterError> {
+        let mut common = BTreeSet::new();
+        for PacedFilter { filter, max_rate } in self.iter() {
+            let filters = allowed.iter().filter_map(|other| filter.intersection(other));
+            common.extend(filters.map(|filter| PacedFilter { filter, max_rate }));
+            if common.len() > FILTERS_IN_COMMON_MAX {
+                return Err(FilterError::TooManyInCommon);
+            }
+        }
+        Ok(common.into_iter().collect())
+    }
+
+    /// What of the labelled things among these topics may be seen.
+    pub fn sight(&self) -> &Sight {
+        &self.sight
     }
 
     /// Topics, without rates: what has to match.
@@ -132,16 +172,30 @@ impl EffectiveFilter {
         self.paced.is_some()
     }
 
-    /// What either brings, as often as either does. It may have more filters than a connection may
-    /// name at once: whoever unites them counts.
+    /// What either brings, as often as either does, to somebody who sees the same through both. It
+    /// may have more filters than a connection may name at once: whoever unites them counts.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self::canonical(self.iter().chain(other.iter()).collect())
+        assert!(self.sees_like(other), "what one sees is not shown through what another follows");
+        let of = |kind| {
+            let reaching = if self.filters.reaches(kind) { self } else { other };
+            reaching.sight.of(kind).clone()
+        };
+        let sight = Sight { alerts: of(LabelsOf::Alert), series: of(LabelsOf::Series) };
+        Self { sight, ..Self::canonical(self.iter().chain(other.iter()).collect()) }
     }
 
-    /// Whether this brings all that `other` brings, as often.
+    /// Whether the same may be seen through both, of each kind that both reach.
+    pub fn sees_like(&self, other: &Self) -> bool {
+        LabelsOf::ALL.into_iter().all(|kind| {
+            let both_reach = self.filters.reaches(kind) && other.filters.reaches(kind);
+            !both_reach || self.sight.of(kind) == other.sight.of(kind)
+        })
+    }
+
+    /// Whether this brings all that `other` brings, as often, to somebody who sees the same.
     pub fn covers(&self, other: &Self) -> bool {
-        other.iter().all(|narrower| self.brings(&narrower))
+        self.sees_like(other) && other.iter().all(|narrower| self.brings(&narrower))
     }
 
     /// Whether this brings all that `paced` brings, as often.
@@ -180,13 +234,14 @@ impl EffectiveFilter {
         let kept: Vec<_> = paced.iter().filter(|paced| !is_outdone(paced)).cloned().collect();
         let filters = FilterSet::canonical(kept.iter().map(|kept| kept.filter.clone()).collect());
         let is_paced = kept.iter().any(|kept| kept.max_rate.is_some());
-        Self { filters, paced: is_paced.then(|| Arc::new(kept)) }
+        let paced = is_paced.then(|| Arc::new(kept));
+        Self { filters, paced, sight: Sight::all() }
     }
 }
 
 impl From<FilterSet> for EffectiveFilter {
     fn from(filters: FilterSet) -> Self {
-        Self { filters, paced: None }
+        Self { filters, paced: None, sight: Sight::all() }
     }
 }
 
@@ -208,6 +263,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::scope::Scope;
 
     fn effective(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
         let paced = |(filter, rate): &(&str, Option<f64>)| PacedFilter {
@@ -273,6 +329,50 @@ mod tests {
         assert_eq!((kept.to_string().as_str(), covered), ("a/** b", vec!["a/*", "a/b"]));
     }
 
+    fn team(name: &str) -> Sight {
+        let scope = Scope::of(vec![format!("team={name}").parse().expect("matchers")]);
+        Sight { alerts: scope.clone(), series: scope }
+    }
+
+    fn allowed(filters: &[&str]) -> FilterSet {
+        FilterSet::new(filters.iter().map(|it| it.parse().expect("a filter"))).expect("a set")
+    }
+
+    #[test]
+    fn who_may_see_the_same_of_what_they_follow_follows_the_same() {
+        let everything = allowed(&["**", "$sys/**"]);
+        let within = |filter, name| {
+            effective(&[(filter, None)]).within(&everything, &team(name)).expect("few filters")
+        };
+        assert_eq!(within("devices/**", "a"), within("devices/**", "b"));
+        assert_eq!(within("$sys/**", "a"), effective(&[("$sys/**", None)]));
+        for reaching in ["alerts/active", "samples/up", "rules/up", "*/x", "**"] {
+            assert_eq!(within(reaching, "a"), within(reaching, "a"));
+            assert_ne!(within(reaching, "a"), within(reaching, "b"), "{reaching}");
+        }
+        assert!(within("alerts/**", "a").sight().series.is_all(), "it reaches no series");
+        let both = within("alerts/**", "a").union(&within("samples/**", "a"));
+        assert_eq!(both.sight(), &team("a"));
+        assert!(!within("alerts/**", "b").covers(&within("alerts/active", "a")));
+    }
+
+    #[test]
+    #[should_panic(expected = "not shown through what another follows")]
+    fn what_is_seen_differently_is_not_united() {
+        let everything = allowed(&["**"]);
+        let [one, other] = ["a", "b"].map(|name| {
+            effective(&[("alerts/**", None)]).within(&everything, &team(name)).expect("few filters")
+        });
+        let _ = one.union(&other);
+    }
+
+    #[test]
+    fn who_may_follow_nothing_of_it_follows_nothing() {
+        let nothing = effective(&[("a/*", Some(1.0)), ("b", None)]);
+        let nothing = nothing.within(&allowed(&["c/**"]), &team("a")).expect("few filters");
+        assert_eq!(nothing, EffectiveFilter::none());
+    }
+
     prop_compose! {
         fn any_effective()(
             filters in prop::collection::vec(
@@ -310,6 +410,24 @@ mod tests {
             prop_assert_eq!(rate, expected.unwrap_or_default());
             prop_assert!(union.covers(&paced) && union.covers(&other));
             prop_assert_eq!(paced.covers(&other), union == paced);
+        }
+
+        #[test]
+        fn what_may_be_followed_keeps_its_rate(
+            (_, paced) in any_effective(),
+            (_, others) in any_effective(),
+            topic in prop::sample::select(vec!["a", "a/b", "a/c", "b", "c"]),
+        ) {
+            let topic: Topic = topic.parse().expect("a topic");
+            let allowed = others.filters();
+            let within = paced.clone().within(allowed, &team("a")).expect("few filters");
+            let passes_both = paced.filters().matches(&topic) && allowed.matches(&topic);
+            prop_assert_eq!(within.filters().matches(&topic), passes_both);
+            if passes_both {
+                prop_assert_eq!(within.max_rate(&topic), paced.max_rate(&topic));
+            }
+            let again = within.clone().within(allowed, &team("a"));
+            prop_assert_eq!(again, Ok(within));
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Filters: what a subscriber follows.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::limits::FILTERS_PER_CONNECTION_MAX;
-use crate::topic::{Topic, TopicError, check_name};
+use crate::limits::{FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX};
+use crate::topic::{LabelsOf, Topic, TopicError, check_name};
 
 /// A topic, or a pattern of topics: `*` stands for exactly one segment, a last `**` for any
 /// rest, none included. Wildcards never match a first segment that begins with `$`, so that
@@ -35,12 +36,61 @@ impl Filter {
     pub fn covers(&self, other: &Self) -> bool {
         passes(&self.0, &other.0)
     }
+
+    /// The filter that passes what passes both; `None` where nothing does. It may be longer than
+    /// what a client may name.
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        if self.covers(other) {
+            return Some(other.clone());
+        }
+        if other.covers(self) {
+            return Some(self.clone());
+        }
+        if is_kept_from(&self.0, &other.0) || is_kept_from(&other.0, &self.0) {
+            return None;
+        }
+        let (mut ones, mut others) = (self.0.split('/'), other.0.split('/'));
+        let mut common = Vec::new();
+        loop {
+            match (ones.next(), others.next()) {
+                (None, None) => break,
+                // The rest of the one is what the other leaves open.
+                (Some("**"), rest) => {
+                    common.extend(rest);
+                    common.extend(others);
+                    break;
+                }
+                (rest, Some("**")) => {
+                    common.extend(rest);
+                    common.extend(ones);
+                    break;
+                }
+                (Some("*"), Some(segment)) | (Some(segment), Some("*")) => common.push(segment),
+                (Some(one), Some(other)) if one == other => common.push(one),
+                _ => return None,
+            }
+        }
+        Some(Self(common.join("/").into()))
+    }
+
+    /// Whether any topic passes whose events have labels of this kind.
+    pub fn reaches(&self, kind: LabelsOf) -> bool {
+        match self.0.split('/').next() {
+            Some("*" | "**") => true,
+            first => LabelsOf::below(first.unwrap_or_default()) == Some(kind),
+        }
+    }
+}
+
+/// Whether a pattern begins with a wildcard that never stands for what `name` begins with.
+fn is_kept_from(pattern: &str, name: &str) -> bool {
+    pattern.starts_with('*') && name.starts_with('$')
 }
 
 /// Whether `name` passes `pattern`. `name` may be a pattern itself: then `*` in it stands for a
 /// segment that only a wildcard covers, and `**` for a rest that only `**` covers.
 fn passes(pattern: &str, name: &str) -> bool {
-    if pattern.starts_with('*') && name.starts_with('$') {
+    if is_kept_from(pattern, name) {
         return false;
     }
     let (mut patterns, mut names) = (pattern.split('/'), name.split('/'));
@@ -108,6 +158,12 @@ pub enum FilterError {
         /// The number found.
         filters: usize,
     },
+    /// More than [`FILTERS_IN_COMMON_MAX`] in an intersection.
+    #[error(
+        "what is asked for and what is allowed have more than {FILTERS_IN_COMMON_MAX} filters in \
+         common: follow fewer topics, or name them with fewer wildcards"
+    )]
+    TooManyInCommon,
 }
 
 /// What a connection follows: its filters in canonical form (sorted, none twice, none covered by
@@ -133,6 +189,25 @@ impl FilterSet {
         Self::canonical(self.iter().chain(other.iter()).cloned().collect())
     }
 
+    /// What passes both sets. Two sets of many filters may have very many in common, each of which
+    /// would be held against each: such an intersection is refused.
+    pub fn intersection(&self, other: &Self) -> Result<Self, FilterError> {
+        if other.covers(self) {
+            return Ok(self.clone());
+        }
+        if self.covers(other) {
+            return Ok(other.clone());
+        }
+        let mut common = BTreeSet::new();
+        for (one, other) in self.iter().flat_map(|one| other.iter().map(move |it| (one, it))) {
+            common.extend(one.intersection(other));
+            if common.len() > FILTERS_IN_COMMON_MAX {
+                return Err(FilterError::TooManyInCommon);
+            }
+        }
+        Ok(Self::canonical(common.into_iter().collect()))
+    }
+
     pub(crate) fn canonical(mut filters: Vec<Filter>) -> Self {
         filters.sort_unstable();
         filters.dedup();
@@ -143,6 +218,16 @@ impl FilterSet {
     /// Whether whatever passes `other` passes this set, too.
     pub fn covers(&self, other: &Self) -> bool {
         other.iter().all(|filter| self.iter().any(|wider| wider.covers(filter)))
+    }
+
+    /// Whether any topic passes whose events have labels of this kind.
+    pub fn reaches(&self, kind: LabelsOf) -> bool {
+        self.0.iter().any(|filter| filter.reaches(kind))
+    }
+
+    /// Whether nothing passes.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What follows nothing.
@@ -241,6 +326,63 @@ mod tests {
         assert!(!one.covers(&other) && !other.covers(&union));
     }
 
+    #[test]
+    fn two_filters_have_one_in_common_or_none() {
+        let cases = [
+            ("**", "a/b", Some("a/b")),
+            ("**", "$sys/a", None),
+            ("*/a", "$sys/**", None),
+            ("$sys/*", "$sys/a/**", Some("$sys/a")),
+            ("a/**", "a", Some("a")),
+            ("a/**", "*", Some("a")),
+            ("a/*/**", "a", None),
+            ("a/*/**", "*/b/*", Some("a/b/*")),
+            ("a/*", "*/b/**", Some("a/b")),
+            ("a/*/c", "*/b/*", Some("a/b/c")),
+            ("a/*", "a/*/c", None),
+            ("a/**", "b/**", None),
+            ("**", "*/**", Some("*/**")),
+        ];
+        for (one, other, common) in cases {
+            let (one, other) = (filter(one), filter(other));
+            assert_eq!(one.intersection(&other), common.map(filter), "{one} and {other}");
+            assert_eq!(other.intersection(&one), common.map(filter), "{other} and {one}");
+        }
+    }
+
+    #[test]
+    fn what_very_many_have_in_common_is_refused() {
+        let columns = |count: usize| {
+            FilterSet::new((0..count).map(|it| filter(&format!("*/{it}")))).expect("a set")
+        };
+        let rows = |count: usize| {
+            FilterSet::new((0..count).map(|it| filter(&format!("{it}/*")))).expect("a set")
+        };
+        let common = columns(16).intersection(&rows(16)).expect("few enough");
+        assert_eq!(common.iter().count(), 256);
+        assert_eq!(columns(64).intersection(&rows(64)), Err(FilterError::TooManyInCommon));
+        assert_eq!(columns(64).intersection(&columns(64)), Ok(columns(64)));
+        let everything = FilterSet::from(filter("**"));
+        assert_eq!(columns(64).intersection(&everything), Ok(columns(64)));
+    }
+
+    #[test]
+    fn a_filter_reaches_what_may_have_labels() {
+        let reached = |text: &str| {
+            let kinds = LabelsOf::ALL.into_iter().filter(|kind| filter(text).reaches(*kind));
+            kinds.collect::<Vec<_>>()
+        };
+        for text in ["**", "*/active", "*"] {
+            assert_eq!(reached(text), LabelsOf::ALL, "{text}");
+        }
+        assert_eq!(reached("alerts/active"), [LabelsOf::Alert]);
+        assert_eq!(reached("samples/**"), [LabelsOf::Series]);
+        assert_eq!(reached("rules/*"), [LabelsOf::Series]);
+        for text in ["a/**", "$sys/**", "alertsx/active"] {
+            assert_eq!(reached(text), [], "{text}");
+        }
+    }
+
     prop_compose! {
         fn any_filter()(
             mut segments in prop::collection::vec(prop::sample::select(vec!["a", "b", "$c", "*"]), 1..4),
@@ -269,6 +411,28 @@ mod tests {
         ) {
             let expected = filters.iter().any(|filter| filter.matches(&topic));
             prop_assert_eq!(FilterSet::new(filters).expect("a set").matches(&topic), expected);
+        }
+
+        #[test]
+        fn a_topic_passes_an_intersection_if_it_passes_both(
+            one in prop::collection::vec(any_filter(), 1..6),
+            other in prop::collection::vec(any_filter(), 1..6),
+            topic in any_topic(),
+        ) {
+            let common = one[0].intersection(&other[0]);
+            let passes_both = one[0].matches(&topic) && other[0].matches(&topic);
+            prop_assert_eq!(common.as_ref().is_some_and(|it| it.matches(&topic)), passes_both);
+            if let Some(common) = common {
+                prop_assert_eq!(common.as_str().parse(), Ok(common.clone()), "it is a filter");
+                prop_assert!(one[0].covers(&common) && other[0].covers(&common));
+            }
+            let [one, other] = [one, other].map(|it| FilterSet::new(it).expect("a set"));
+            let common = one.intersection(&other).expect("few");
+            prop_assert_eq!(common.matches(&topic), one.matches(&topic) && other.matches(&topic));
+            prop_assert!(one.covers(&common) && other.covers(&common));
+            prop_assert_eq!(&FilterSet::canonical(common.iter().cloned().collect()), &common);
+            let is_same = common.iter().eq(other.intersection(&one).expect("few").iter());
+            prop_assert!(is_same || one.covers(&other) || other.covers(&one));
         }
     }
 }

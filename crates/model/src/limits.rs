@@ -369,6 +369,9 @@ pub const TOPICS_MAX: usize = 1_000_000;
 pub const STATE_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Filters of one connection.
 pub const FILTERS_PER_CONNECTION_MAX: usize = 64;
+/// Filters that what a connection asks for and what it may see have in common: as many sensors as
+/// one has rights to, each named apart, and no more than can be held against each other in passing.
+pub const FILTERS_IN_COMMON_MAX: usize = 256;
 /// Connections of the process where the file descriptors allow it.
 pub const CONNECTIONS_MAX: usize = 2_000_000;
 /// Connections that are told at a time that there is no room: each takes a descriptor while it is.

@@ -6,6 +6,7 @@
 mod classic;
 mod utf8;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -141,6 +142,18 @@ impl PartialEq for Matcher {
 
 impl Eq for Matcher {}
 
+impl Ord for Matcher {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for Matcher {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Hash for Matcher {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.parts().hash(state);
@@ -237,7 +250,7 @@ impl MatchersBuilder {
 }
 
 /// Matchers that an alert must pass all of. Without any, every alert passes. Cloning them is cheap.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Matchers(Arc<[Matcher]>);
 
 impl Matchers {
@@ -246,6 +259,17 @@ impl Matchers {
         let mut builder = MatchersBuilder::default();
         matchers.into_iter().try_for_each(|matcher| builder.push(matcher))?;
         Ok(builder.finish())
+    }
+
+    /// The same, sorted and none twice.
+    pub(crate) fn canonical(&self) -> Self {
+        if self.0.is_sorted_by(|one, other| one < other) {
+            return self.clone();
+        }
+        let mut matchers = self.0.to_vec();
+        matchers.sort_unstable();
+        matchers.dedup();
+        Self(matchers.into())
     }
 
     /// Bytes of all their expressions, compiled.

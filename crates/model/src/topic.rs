@@ -39,10 +39,39 @@ impl Topic {
         matches!(self.as_str(), Self::OF_ALERTS_WITHOUT | Self::OF_LETTERS_WITHOUT)
     }
 
+    /// What the labels of its events are of. Where there is something, an event whose labels nobody
+    /// knows is for those alone who may see all of the kind.
+    pub fn labels_of(&self) -> Option<LabelsOf> {
+        self.segments().next().and_then(LabelsOf::below)
+    }
+
     /// Whether the server owns this topic, so that clients may read but not publish.
     pub fn is_reserved(&self) -> bool {
         let first = self.segments().next().unwrap_or_default();
         first.starts_with('$') || matches!(first, "alerts" | "rules" | "samples")
+    }
+}
+
+/// What the labels of an event are of, and so which right asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LabelsOf {
+    /// Of an alert: `alerts/…`.
+    Alert,
+    /// Of a series: `samples/…`, and `rules/…` for what rules record.
+    Series,
+}
+
+impl LabelsOf {
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Alert, Self::Series];
+
+    /// What those of the topics are of that begin with this segment.
+    pub(crate) fn below(first_segment: &str) -> Option<Self> {
+        match first_segment {
+            "alerts" => Some(Self::Alert),
+            "samples" | "rules" => Some(Self::Series),
+            _ => None,
+        }
     }
 }
 
