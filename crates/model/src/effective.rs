@@ -93,12 +93,22 @@ impl PacedFilter {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EffectiveFilter {
     filters: FilterSet,
-    /// Every filter with its rate, if any has one. It may be more of them than `filters` are.
-    /// A thin pointer: those without rates are many, and do not pay for those with.
-    paced: Option<Arc<Vec<PacedFilter>>>,
+    /// A thin pointer: those without rates and scopes are many, and do not pay for those with.
+    restraint: Option<Arc<Restraint>>,
+}
+
+/// What those have who do not get everything that passes their filters: a rate, or less than all to
+/// see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Restraint {
+    /// Every filter with its rate, if any has one. It may be more of them than those without are.
+    paced: Option<Box<[PacedFilter]>>,
     /// All of each kind that no filter reaches.
     sight: Sight,
 }
+
+/// What most may see.
+static EVERYTHING: Sight = Sight::all();
 
 impl EffectiveFilter {
     /// The canonical form of filters and their rates.
@@ -119,8 +129,27 @@ impl EffectiveFilter {
     /// The same rate for all of these.
     pub fn paced(filters: FilterSet, max_rate: Option<MaxRate>) -> Self {
         let paced = |filter: &Filter| PacedFilter { filter: filter.clone(), max_rate };
-        let paced = max_rate.map(|_| Arc::new(filters.iter().map(paced).collect()));
-        Self { filters, paced, sight: Sight::all() }
+        let paced = max_rate.map(|_| filters.iter().map(paced).collect());
+        Self::restrained(filters, paced, Sight::all())
+    }
+
+    fn restrained(filters: FilterSet, paced: Option<Box<[PacedFilter]>>, sight: Sight) -> Self {
+        let is_restrained = paced.is_some() || !sight.is_all();
+        let restraint = is_restrained.then(|| Arc::new(Restraint { paced, sight }));
+        Self { filters, restraint }
+    }
+
+    /// Every filter with its rate, if any has one.
+    fn rates(&self) -> Option<&[PacedFilter]> {
+        self.restraint.as_ref()?.paced.as_deref()
+    }
+
+    /// The same for somebody who sees this.
+    fn seeing(self, sight: Sight) -> Self {
+        if sight == *self.sight() {
+            return self;
+        }
+        Self::restrained(self.filters.clone(), self.rates().map(Into::into), sight)
     }
 
     /// What is left of it for somebody who may follow only these topics, and see only this of what
@@ -128,13 +157,13 @@ impl EffectiveFilter {
     pub fn within(self, allowed: &FilterSet, sight: &Sight) -> Result<Self, FilterError> {
         let narrowed = if allowed.covers(&self.filters) {
             self
-        } else if self.paced.is_none() {
+        } else if self.rates().is_none() {
             self.filters.intersection(allowed)?.into()
         } else {
             Self::canonical(self.in_common(allowed)?)
         };
         let sight = sight.reaching(|kind| narrowed.filters.reaches(kind));
-        Ok(Self { sight, ..narrowed })
+        Ok(narrowed.seeing(sight))
     }
 
     /// What each filter has in common with each that is allowed.
@@ -152,7 +181,7 @@ impl EffectiveFilter {
 
     /// What of the labelled things among these topics may be seen.
     pub fn sight(&self) -> &Sight {
-        &self.sight
+        self.restraint.as_ref().map_or(&EVERYTHING, |restraint| &restraint.sight)
     }
 
     /// Topics, without rates: what has to match.
@@ -162,14 +191,13 @@ impl EffectiveFilter {
 
     /// How often the keys of `topic`, which passes, may change; `None` is no limit.
     pub fn max_rate(&self, topic: &Topic) -> Option<MaxRate> {
-        let paced = self.paced.as_deref()?.iter();
-        let reaching = paced.filter(|paced| paced.filter.matches(topic));
+        let reaching = self.rates()?.iter().filter(|paced| paced.filter.matches(topic));
         reaching.min_by_key(|paced| paced.interval())?.max_rate
     }
 
     /// Whether any of the filters has a rate.
     pub fn is_paced(&self) -> bool {
-        self.paced.is_some()
+        self.rates().is_some()
     }
 
     /// What either brings, as often as either does, to somebody who sees the same through both. It
@@ -179,17 +207,17 @@ impl EffectiveFilter {
         assert!(self.sees_like(other), "what one sees is not shown through what another follows");
         let of = |kind| {
             let reaching = if self.filters.reaches(kind) { self } else { other };
-            reaching.sight.of(kind).clone()
+            reaching.sight().of(kind).clone()
         };
         let sight = Sight { alerts: of(LabelsOf::Alert), series: of(LabelsOf::Series) };
-        Self { sight, ..Self::canonical(self.iter().chain(other.iter()).collect()) }
+        Self::canonical(self.iter().chain(other.iter()).collect()).seeing(sight)
     }
 
     /// Whether the same may be seen through both, of each kind that both reach.
     pub fn sees_like(&self, other: &Self) -> bool {
         LabelsOf::ALL.into_iter().all(|kind| {
             let both_reach = self.filters.reaches(kind) && other.filters.reaches(kind);
-            !both_reach || self.sight.of(kind) == other.sight.of(kind)
+            !both_reach || self.sight().of(kind) == other.sight().of(kind)
         })
     }
 
@@ -215,10 +243,10 @@ impl EffectiveFilter {
 
     /// The filters, sorted, with their rates.
     pub fn iter(&self) -> impl Iterator<Item = PacedFilter> {
-        let plain = if self.paced.is_none() { Some(&self.filters) } else { None };
+        let plain = if self.rates().is_none() { Some(&self.filters) } else { None };
         let plain = plain.into_iter().flat_map(FilterSet::iter);
         let plain = plain.map(|filter| PacedFilter { filter: filter.clone(), max_rate: None });
-        plain.chain(self.paced.iter().flat_map(|paced| paced.iter()).cloned())
+        plain.chain(self.rates().unwrap_or_default().iter().cloned())
     }
 
     fn canonical(mut paced: Vec<PacedFilter>) -> Self {
@@ -234,14 +262,13 @@ impl EffectiveFilter {
         let kept: Vec<_> = paced.iter().filter(|paced| !is_outdone(paced)).cloned().collect();
         let filters = FilterSet::canonical(kept.iter().map(|kept| kept.filter.clone()).collect());
         let is_paced = kept.iter().any(|kept| kept.max_rate.is_some());
-        let paced = is_paced.then(|| Arc::new(kept));
-        Self { filters, paced, sight: Sight::all() }
+        Self::restrained(filters, is_paced.then(|| kept.into()), Sight::all())
     }
 }
 
 impl From<FilterSet> for EffectiveFilter {
     fn from(filters: FilterSet) -> Self {
-        Self { filters, paced: None, sight: Sight::all() }
+        Self { filters, restraint: None }
     }
 }
 
