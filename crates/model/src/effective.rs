@@ -160,23 +160,23 @@ impl EffectiveFilter {
         } else if self.rates().is_none() {
             self.filters.intersection(allowed)?.into()
         } else {
-            Self::canonical(self.in_common(allowed)?)
+            Self::canonical(self.intersected(allowed)?)
         };
         let sight = sight.reaching(|kind| narrowed.filters.reaches(kind));
         Ok(narrowed.seeing(sight))
     }
 
     /// What each filter has in common with each that is allowed.
-    fn in_common(&self, allowed: &FilterSet) -> Result<Vec<PacedFilter>, FilterError> {
-        let mut common = BTreeSet::new();
+    fn intersected(&self, allowed: &FilterSet) -> Result<Vec<PacedFilter>, FilterError> {
+        let mut shared = BTreeSet::new();
         for PacedFilter { filter, max_rate } in self.iter() {
             let filters = allowed.iter().filter_map(|other| filter.intersection(other));
-            common.extend(filters.map(|filter| PacedFilter { filter, max_rate }));
-            if common.len() > FILTERS_IN_COMMON_MAX {
+            shared.extend(filters.map(|filter| PacedFilter { filter, max_rate }));
+            if shared.len() > FILTERS_IN_COMMON_MAX {
                 return Err(FilterError::TooManyInCommon);
             }
         }
-        Ok(common.into_iter().collect())
+        Ok(shared.into_iter().collect())
     }
 
     /// What of the labelled things among these topics may be seen.

@@ -50,27 +50,27 @@ impl Filter {
             return None;
         }
         let (mut ones, mut others) = (self.0.split('/'), other.0.split('/'));
-        let mut common = Vec::new();
+        let mut shared = Vec::new();
         loop {
             match (ones.next(), others.next()) {
                 (None, None) => break,
                 // The rest of the one is what the other leaves open.
                 (Some("**"), rest) => {
-                    common.extend(rest);
-                    common.extend(others);
+                    shared.extend(rest);
+                    shared.extend(others);
                     break;
                 }
                 (rest, Some("**")) => {
-                    common.extend(rest);
-                    common.extend(ones);
+                    shared.extend(rest);
+                    shared.extend(ones);
                     break;
                 }
-                (Some("*"), Some(segment)) | (Some(segment), Some("*")) => common.push(segment),
-                (Some(one), Some(other)) if one == other => common.push(one),
+                (Some("*"), Some(segment)) | (Some(segment), Some("*")) => shared.push(segment),
+                (Some(one), Some(other)) if one == other => shared.push(one),
                 _ => return None,
             }
         }
-        Some(Self(common.join("/").into()))
+        Some(Self(shared.join("/").into()))
     }
 
     /// Whether any topic passes whose events have labels of this kind.
@@ -198,14 +198,14 @@ impl FilterSet {
         if self.covers(other) {
             return Ok(other.clone());
         }
-        let mut common = BTreeSet::new();
+        let mut shared = BTreeSet::new();
         for (one, other) in self.iter().flat_map(|one| other.iter().map(move |it| (one, it))) {
-            common.extend(one.intersection(other));
-            if common.len() > FILTERS_IN_COMMON_MAX {
+            shared.extend(one.intersection(other));
+            if shared.len() > FILTERS_IN_COMMON_MAX {
                 return Err(FilterError::TooManyInCommon);
             }
         }
-        Ok(Self::canonical(common.into_iter().collect()))
+        Ok(Self::canonical(shared.into_iter().collect()))
     }
 
     pub(crate) fn canonical(mut filters: Vec<Filter>) -> Self {
@@ -343,10 +343,10 @@ mod tests {
             ("a/**", "b/**", None),
             ("**", "*/**", Some("*/**")),
         ];
-        for (one, other, common) in cases {
+        for (one, other, shared) in cases {
             let (one, other) = (filter(one), filter(other));
-            assert_eq!(one.intersection(&other), common.map(filter), "{one} and {other}");
-            assert_eq!(other.intersection(&one), common.map(filter), "{other} and {one}");
+            assert_eq!(one.intersection(&other), shared.map(filter), "{one} and {other}");
+            assert_eq!(other.intersection(&one), shared.map(filter), "{other} and {one}");
         }
     }
 
@@ -358,8 +358,8 @@ mod tests {
         let rows = |count: usize| {
             FilterSet::new((0..count).map(|it| filter(&format!("{it}/*")))).expect("a set")
         };
-        let common = columns(16).intersection(&rows(16)).expect("few enough");
-        assert_eq!(common.iter().count(), 256);
+        let shared = columns(16).intersection(&rows(16)).expect("few enough");
+        assert_eq!(shared.iter().count(), 256);
         assert_eq!(columns(64).intersection(&rows(64)), Err(FilterError::TooManyInCommon));
         assert_eq!(columns(64).intersection(&columns(64)), Ok(columns(64)));
         let everything = FilterSet::from(filter("**"));
@@ -419,19 +419,19 @@ mod tests {
             other in prop::collection::vec(any_filter(), 1..6),
             topic in any_topic(),
         ) {
-            let common = one[0].intersection(&other[0]);
+            let shared = one[0].intersection(&other[0]);
             let passes_both = one[0].matches(&topic) && other[0].matches(&topic);
-            prop_assert_eq!(common.as_ref().is_some_and(|it| it.matches(&topic)), passes_both);
-            if let Some(common) = common {
-                prop_assert_eq!(common.as_str().parse(), Ok(common.clone()), "it is a filter");
-                prop_assert!(one[0].covers(&common) && other[0].covers(&common));
+            prop_assert_eq!(shared.as_ref().is_some_and(|it| it.matches(&topic)), passes_both);
+            if let Some(shared) = shared {
+                prop_assert_eq!(shared.as_str().parse(), Ok(shared.clone()), "it is a filter");
+                prop_assert!(one[0].covers(&shared) && other[0].covers(&shared));
             }
             let [one, other] = [one, other].map(|it| FilterSet::new(it).expect("a set"));
-            let common = one.intersection(&other).expect("few");
-            prop_assert_eq!(common.matches(&topic), one.matches(&topic) && other.matches(&topic));
-            prop_assert!(one.covers(&common) && other.covers(&common));
-            prop_assert_eq!(&FilterSet::canonical(common.iter().cloned().collect()), &common);
-            let is_same = common.iter().eq(other.intersection(&one).expect("few").iter());
+            let shared = one.intersection(&other).expect("few");
+            prop_assert_eq!(shared.matches(&topic), one.matches(&topic) && other.matches(&topic));
+            prop_assert!(one.covers(&shared) && other.covers(&shared));
+            prop_assert_eq!(&FilterSet::canonical(shared.iter().cloned().collect()), &shared);
+            let is_same = shared.iter().eq(other.intersection(&one).expect("few").iter());
             prop_assert!(is_same || one.covers(&other) || other.covers(&one));
         }
     }
