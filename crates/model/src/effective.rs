@@ -173,7 +173,7 @@ impl EffectiveFilter {
             let filters = allowed.iter().filter_map(|other| filter.intersection(other));
             shared.extend(filters.map(|filter| PacedFilter { filter, max_rate }));
             if shared.len() > FILTERS_IN_COMMON_MAX {
-                return Err(FilterError::TooManyInCommon);
+                return Err(FilterError::IntersectionTooLarge);
             }
         }
         Ok(shared.into_iter().collect())

@@ -163,7 +163,7 @@ pub enum FilterError {
         "what is asked for and what is allowed have more than {FILTERS_IN_COMMON_MAX} filters in \
          common: follow fewer topics, or name them with fewer wildcards"
     )]
-    TooManyInCommon,
+    IntersectionTooLarge,
 }
 
 /// What a connection follows: its filters in canonical form (sorted, none twice, none covered by
@@ -202,7 +202,7 @@ impl FilterSet {
         for (one, other) in self.iter().flat_map(|one| other.iter().map(move |it| (one, it))) {
             shared.extend(one.intersection(other));
             if shared.len() > FILTERS_IN_COMMON_MAX {
-                return Err(FilterError::TooManyInCommon);
+                return Err(FilterError::IntersectionTooLarge);
             }
         }
         Ok(Self::canonical(shared.into_iter().collect()))
@@ -360,7 +360,7 @@ mod tests {
         };
         let shared = columns(16).intersection(&rows(16)).expect("few enough");
         assert_eq!(shared.iter().count(), 256);
-        assert_eq!(columns(64).intersection(&rows(64)), Err(FilterError::TooManyInCommon));
+        assert_eq!(columns(64).intersection(&rows(64)), Err(FilterError::IntersectionTooLarge));
         assert_eq!(columns(64).intersection(&columns(64)), Ok(columns(64)));
         let everything = FilterSet::from(filter("**"));
         assert_eq!(columns(64).intersection(&everything), Ok(columns(64)));
