@@ -9,10 +9,24 @@
 #![deny(missing_docs)]
 
 mod claims;
+mod identity;
 mod json;
 pub mod jwks;
 pub mod jwt;
+pub mod key;
+mod policy;
+mod register;
+mod rights;
+mod role;
+mod template;
 #[cfg(test)]
 mod tests;
 
 pub use claims::{Claim, Claims, ClaimsError};
+pub use identity::{Identity, Means};
+pub use key::StoredKey;
+pub use policy::Policy;
+pub use register::Register;
+pub use rights::Rights;
+pub use role::{Role, RoleError, RoleText};
+pub use template::TemplateError;

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod demo;
+mod key;
 mod publish;
 mod repair;
 mod serve;
@@ -32,6 +33,8 @@ enum Command {
     Subscribe(subscribe::Arguments),
     /// Check configuration and rule files.
     Check(check::Arguments),
+    /// Make API keys.
+    Key(key::Arguments),
     /// Keep what is whole of a damaged journal, in a data directory that no server uses.
     Repair(repair::Arguments),
     /// Measure a server, or this machine with one.
@@ -46,6 +49,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Subscribe(arguments) => subscribe::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Key(arguments) => key::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }

@@ -39,6 +39,23 @@ impl Decoded {
         }
     }
 
+    /// Takes out the samples that may not be sent, and says so of each.
+    pub fn keep(&mut self, may_be_sent: impl Fn(&Labels) -> bool) {
+        let samples = std::mem::take(&mut self.samples);
+        let lines = std::mem::take(&mut self.lines);
+        for (sample, line) in samples.into_iter().zip(lines) {
+            if may_be_sent(&sample.series) {
+                self.samples.push(sample);
+                self.lines.push(line);
+            } else {
+                let name = sample.series.metric_name().unwrap_or_default();
+                let detail = format!("you may not send `{name}` with these labels");
+                self.reject(line as usize, Refusal::new("sample_forbidden", detail));
+            }
+        }
+        self.rejections.sort_by_key(|rejection| rejection.line);
+    }
+
     /// Goes on with the line of the samples that came last.
     pub(crate) fn end_line(&mut self, line: usize) {
         self.lines.resize(self.samples.len(), line as u32);

@@ -594,6 +594,18 @@ pub const DRAIN_RETURN: Duration = Duration::from_secs(5);
 
 /// Bytes of a subject: who somebody is. It stands in every line of the audit.
 pub const SUBJECT_BYTES_MAX: usize = 255;
+/// Bytes of a credential as a client shows it: tokens of large directories have many groups.
+pub const CREDENTIAL_BYTES_MAX: usize = 12 * 1024;
+/// Bytes of what is known of those whose credentials were verified a moment ago.
+pub const IDENTITIES_KNOWN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Roles that there may be.
+pub const ROLES_MAX: usize = 1_000;
+/// API keys in the configuration.
+pub const KEYS_CONFIGURED_MAX: usize = 10_000;
+/// Filters, or matchers, that one text of a role makes of a subject's claims.
+pub const RIGHTS_OF_TEMPLATE_MAX: usize = 64;
+/// Filters of one right of a subject.
+pub const FILTERS_OF_RIGHTS_MAX: usize = 256;
 /// Claims of one credential, those within others counted by themselves.
 pub const CLAIMS_MAX: usize = 256;
 /// Bytes of the claims of one credential: two hundred groups with long names, which is what large

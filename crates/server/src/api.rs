@@ -7,6 +7,7 @@ mod cors;
 mod events;
 mod influxdb;
 mod large;
+mod permission;
 mod prometheus;
 mod publish;
 mod samples;
@@ -14,6 +15,7 @@ mod silences;
 mod system;
 mod topics;
 mod web;
+mod whoami;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,8 +34,10 @@ use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode, Uri};
 
 pub(crate) use self::large::LargeReads;
+pub(crate) use self::permission::Asks;
 pub(crate) use self::prometheus::Queries;
-pub(crate) use self::samples::{reject, source};
+pub(crate) use self::samples::{keep_permitted, reject, source};
+use crate::access::Access;
 use crate::admission::Admission;
 use crate::config::Origins;
 use crate::observe::Figures;
@@ -44,6 +48,7 @@ use crate::problem::Refused;
 pub(crate) struct App {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) access: Arc<Access>,
     /// Where long polls are collected.
     pub(crate) spread: Arc<Spread>,
     pub(crate) intake: Arc<SampleIntake>,
@@ -78,6 +83,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route("/v1/silences", get(silences::list))
         .route("/v1/silences/preview", post(silences::preview))
+        .route("/v1/whoami", get(whoami::whoami))
         // Alertmanager's API.
         .route("/api/v2/status", get(alertmanager::status))
         .route("/api/v2/receivers", get(alertmanager::receivers))
@@ -112,6 +118,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/board.js", get(web::board_js))
         .route("/attend.js", get(web::attend_js))
         .route("/icon.svg", get(web::icon))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
         .fallback(nothing_there)
         .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::from_fn(check_query))

@@ -5,6 +5,7 @@
 //! documentation are made from it. What cannot be one value, `[[topic]]`, is read from the file
 //! alone.
 
+mod access;
 mod file;
 mod listen;
 mod origin;
@@ -20,6 +21,7 @@ use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;
 use thiserror::Error;
 
+pub use access::AccessConfig;
 pub use listen::parse_listen;
 pub use origin::Origins;
 pub use setting::{Group, SETTINGS, Setting};
@@ -78,6 +80,8 @@ pub struct Config {
     pub queries_max: usize,
     /// What the configuration says of topics, first match first.
     pub topics: Vec<TopicRule>,
+    /// Who may come in, and what they may. `None`: everybody, and everything.
+    pub access: Option<AccessConfig>,
 }
 
 /// Which engine keeps the journal.
@@ -126,6 +130,7 @@ impl Default for Config {
             query_samples_max: 0,
             queries_max: 0,
             topics: Vec::new(),
+            access: None,
         };
         for setting in SETTINGS {
             let values = setting.default.split(',').filter(|value| !value.is_empty());

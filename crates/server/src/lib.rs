@@ -14,6 +14,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `pipeline` | wires all parts, and ends them in order |
+//! | `access` | who somebody is, and what they may |
 //! | `admission` | who may come in, and what a refusal says |
 //! | `front_door` | accepts, shakes hands, reads heads, hands over to shards or to hyper |
 //! | `tls` | the certificate and its key, read again when they change |
@@ -25,6 +26,7 @@
 //!
 //! `docs/internals/front-door.md` tells who serves a connection.
 
+mod access;
 mod admission;
 mod api;
 pub mod config;

@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bellwire_alerting::{
     Alerting, AlertmanagerConfigError, Hangups, Reload, ReloadParts, RuleFilesError, SampleIntake,
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use self::core::Core;
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
+use crate::access::Access;
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
 use crate::config::Config;
@@ -133,7 +135,9 @@ impl Server {
             figures: Arc::clone(&figures.shards),
         });
         let admission = admission(&config, &figures, drains.clone());
-        let errands = Errands::new(&publisher, (&intake, &alerting), (&figures, &admission));
+        let access = Arc::new(Access::new(config.access.clone()));
+        let errands =
+            Errands::new(&publisher, (&intake, &alerting), (&figures, &admission, &access));
         let memory = memory_bytes(&config);
         let surroundings = Arc::new(Surroundings {
             journal: Arc::clone(&journal),
@@ -141,6 +145,7 @@ impl Server {
             history: HistoryReaders::start(&journal)?,
             subscriptions: Arc::clone(&subscriptions),
             requests: Arc::new(errands),
+            authority: Arc::<Access>::clone(&access),
             figures: Arc::clone(&figures.shards),
             lags: Arc::clone(&sys.lags),
             timing: timing(&config),
@@ -151,6 +156,7 @@ impl Server {
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
+            access,
             spread: Arc::clone(&spread),
             intake,
             alerting,
@@ -163,15 +169,7 @@ impl Server {
             figures: Arc::clone(&figures),
             allowed_origins: config.allowed_origins.clone(),
         };
-        let door = Door {
-            router: api::router(Arc::new(app)),
-            tls,
-            spread: Arc::clone(&spread),
-            figures,
-            admission: Arc::clone(&admission),
-            allowed_origins: config.allowed_origins,
-            stall_timeout: config.stall_timeout,
-        };
+        let door = door(app, tls, config.stall_timeout);
         let (runtime, accepting) = open(door, listener, drains)?;
         keep_house(&runtime, Arc::clone(&journal), (admission, sys), (reload, hangups));
         runtime.spawn(notifying.forever());
@@ -264,6 +262,20 @@ fn admission(
         memory_bytes: memory_bytes(config),
     };
     Arc::new(Admission::new(limits, Arc::clone(figures), draining))
+}
+
+fn door(app: App, tls: Option<Arc<Tls>>, stall_timeout: Duration) -> Door {
+    let app = Arc::new(app);
+    Door {
+        tls,
+        spread: Arc::clone(&app.spread),
+        figures: Arc::clone(&app.figures),
+        admission: Arc::clone(&app.admission),
+        access: Arc::clone(&app.access),
+        allowed_origins: app.allowed_origins.clone(),
+        router: api::router(app),
+        stall_timeout,
+    }
 }
 
 fn spawn_shards(

@@ -23,6 +23,9 @@ impl IntoResponse for Refused {
         if let Some(seconds) = problem.retry_after_s() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
+        if let Some(scheme) = problem.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+        }
         if problem.code == Code::EncodingUnsupported {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }

@@ -18,11 +18,12 @@ use bellwire_shards::{
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
 
+use crate::access::{self, Access, Attending};
 use crate::admission::Admission;
-use crate::api;
+use crate::api::{self, Asks};
 use crate::observe::Figures;
 
-/// Does what the clients of WebSockets ask. Without tokens everybody may ask for everything.
+/// Does what the clients of WebSockets ask, as far as they may.
 #[derive(Debug)]
 pub(crate) struct Errands {
     publisher: Arc<Publisher>,
@@ -32,13 +33,14 @@ pub(crate) struct Errands {
     alerting: Weak<Alerting>,
     figures: Arc<Figures>,
     admission: Arc<Admission>,
+    access: Arc<Access>,
 }
 
 impl Errands {
     pub(crate) fn new(
         publisher: &Arc<Publisher>,
         (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
-        (figures, admission): (&Arc<Figures>, &Arc<Admission>),
+        (figures, admission, access): (&Arc<Figures>, &Arc<Admission>, &Arc<Access>),
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
@@ -46,6 +48,7 @@ impl Errands {
             alerting: Arc::downgrade(alerting),
             figures: Arc::clone(figures),
             admission: Arc::clone(admission),
+            access: Arc::clone(access),
         }
     }
 
@@ -74,11 +77,12 @@ impl Errands {
 impl Requests for Errands {
     fn publish(
         &self,
-        _principal: Principal,
+        principal: Principal,
         publish: Publish,
         idempotency_key: Option<Box<str>>,
         reply: Reply,
     ) -> Result<(), Problem> {
+        access::permit_publishing(&self.access.identity(principal).rights, &publish.topic)?;
         self.admission.publication()?;
         let event = self.publisher.event(publish)?;
         self.publish_event(Append { event, idempotency_key }, reply)
@@ -86,48 +90,56 @@ impl Requests for Errands {
 
     fn delete(
         &self,
-        _principal: Principal,
+        principal: Principal,
         topic: Topic,
         key: &str,
         reply: Reply,
     ) -> Result<(), Problem> {
+        access::permit_publishing(&self.access.identity(principal).rights, &topic)?;
         let event = self.publisher.deletion(topic, key)?;
         self.publish_event(Append { event, idempotency_key: None }, reply)
     }
 
     fn acknowledge(
         &self,
-        _principal: Principal,
+        principal: Principal,
         fingerprint: Fingerprint,
         new: NewAcknowledgement,
         reply: Reply,
     ) -> Result<(), Problem> {
-        self.attend(move |desk, now| desk.plan_acknowledgement(now, fingerprint, new), reply)
+        let attending = Attending::of(self.access.identity(principal));
+        self.attend(move |desk, now| attending.acknowledge(desk, now, (fingerprint, new)), reply)
     }
 
     fn unacknowledge(
         &self,
-        _principal: Principal,
+        principal: Principal,
         fingerprint: Fingerprint,
         reply: Reply,
     ) -> Result<(), Problem> {
-        self.attend(move |desk, now| desk.plan_unacknowledgement(now, fingerprint), reply)
+        let attending = Attending::of(self.access.identity(principal));
+        self.attend(move |desk, now| attending.unacknowledge(desk, now, fingerprint), reply)
     }
 
     fn take_samples(
         &self,
-        _principal: Principal,
+        principal: Principal,
         source: Option<IpAddr>,
         json: &[u8],
         reply: SamplesReply,
     ) -> Result<(), Problem> {
+        let identity = self.access.identity(principal);
+        Asks::Ingest.check(&identity.rights)?;
         self.admission.publication()?;
         let format = match json.first() {
             Some(b'[') => samples::Format::Array,
             _ => samples::Format::Object,
         };
         let (samples, decoded) = match samples::decode(format, json, clock::now()) {
-            Ok(mut decoded) => (Ok(std::mem::take(&mut decoded.samples)), decoded),
+            Ok(mut decoded) => {
+                api::keep_permitted(&mut decoded, &identity.rights);
+                (Ok(std::mem::take(&mut decoded.samples)), decoded)
+            }
             Err(error) => (Err(Problem::of_decoder(error.code(), error)), Decoded::default()),
         };
         self.figures.alerting.samples_rejected.add(decoded.rejected as u64);

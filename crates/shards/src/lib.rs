@@ -14,6 +14,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `shard` | the poll loop (`turn`), who comes, follows and goes (`membership`), what one is missing (`pump`) and where it goes (`outlet`), what WebSockets say (`conversation`), what long polls are answered with (`polls`) |
+//! | `authority` | who may what over a connection's life, as the crate above says |
 //! | `feed` | from the journal and the state table to every hub |
 //! | `form` | the bytes that a connection is sent, around the same events |
 //! | `frames` | an event and its encodings |
@@ -31,6 +32,7 @@
 //! transport is another variant of `Form` and of `Socket`; lanes, catching up, budgets and lag are
 //! none of its business.
 
+mod authority;
 mod controls;
 mod feed;
 mod figures;
@@ -47,6 +49,7 @@ mod stream_request;
 mod tls;
 mod topics;
 
+pub use authority::{Authority, HeldPrincipal};
 pub use controls::gap;
 pub use feed::{Batch, Committer, Destination, Feed};
 pub use figures::Figures;

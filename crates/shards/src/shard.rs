@@ -48,10 +48,10 @@ mod work;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use bellwire_model::Principal;
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 
+use crate::authority::{Authority, HeldPrincipal};
 use crate::publisher::Published;
 use crate::requests::{Requests, SamplesTaken};
 use crate::stream_request::{PollRequest, StreamRequest};
@@ -71,7 +71,7 @@ pub struct Handoff {
     pub socket: Socket,
     pub request: StreamRequest,
     /// Who asks.
-    pub principal: Principal,
+    pub principal: HeldPrincipal,
     /// What the client of a WebSocket has said ahead of its answer.
     pub early: Box<[u8]>,
     /// Among the connections of its address, where those are limited.
@@ -129,7 +129,7 @@ impl Spread {
 
     /// Gives the connection to the shard that has the fewest. An error gives it back: that shard
     /// has more waiting than it may.
-    pub fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
+    pub fn adopt(&self, handoff: Handoff) -> Result<(), Box<Handoff>> {
         self.idlest().adopt(handoff)
     }
 
@@ -145,8 +145,8 @@ impl Spread {
     }
 
     /// Has a shard collect what a poll is answered with.
-    pub fn poll(&self, request: PollRequest) -> Result<Pending, Problem> {
-        Pending::ask(self.idlest(), request)
+    pub fn poll(&self, request: PollRequest, principal: HeldPrincipal) -> Result<Pending, Problem> {
+        Pending::ask(self.idlest(), request, principal)
     }
 
     /// Ends the streams that are carried elsewhere through a pair, and answers the polls: who
@@ -171,6 +171,7 @@ pub struct Surroundings {
     pub history: crate::history::HistoryReaders,
     pub subscriptions: Arc<crate::topics::Subscriptions>,
     pub requests: Arc<dyn Requests>,
+    pub authority: Arc<dyn Authority>,
     pub figures: Arc<crate::figures::Figures>,
     pub lags: Arc<Lags>,
     pub timing: Timing,

@@ -35,7 +35,7 @@ pub struct StreamRequest {
 /// A long poll: one answer. It has what is newest, so that a rate would have no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollRequest {
-    pub filters: FilterSet,
+    pub follows: EffectiveFilter,
     pub start: Start,
     pub wait: Duration,
 }
@@ -106,7 +106,8 @@ impl EventsRequest {
             (Answer::Sse, Raw::No) => Encoding::Sse,
             (Answer::Ndjson, Raw::No) => Encoding::Ndjson,
             (Answer::Json, Raw::No) => {
-                return Ok(Self::Poll(PollRequest { filters, start, wait: query.wait }));
+                let follows = EffectiveFilter::from(filters);
+                return Ok(Self::Poll(PollRequest { follows, start, wait: query.wait }));
             }
             (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
@@ -197,6 +198,8 @@ impl Query {
                     }
                 };
             }
+            // Who asks is found out elsewhere.
+            "ticket" => {}
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(

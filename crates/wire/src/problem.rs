@@ -59,6 +59,9 @@ codes! {
     SubprotocolUnsupported 400 "subprotocol_unsupported" "None of the WebSocket's subprotocols is supported.";
     RequestInvalid 400 "request_invalid" "What came over the WebSocket is no request.";
     SamplesInvalid 400 "samples_invalid" "None of the samples could be taken.";
+    CredentialMissing 401 "credential_missing" "The request does not say who it is of.";
+    CredentialInvalid 401 "credential_invalid" "The credential is not one that is valid here.";
+    Forbidden 403 "forbidden" "Whoever asks has no right to this.";
     RulesInvalid 422 "rules_invalid" "The rule files or Alertmanager's configuration are wrong; what there was stays in force.";
     TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
     NotFound 404 "not_found" "There is nothing at this path.";
@@ -161,15 +164,24 @@ impl Problem {
         let retry_after = self
             .retry_after_s
             .map_or(String::new(), |seconds| format!("Retry-After: {seconds}\r\n"));
+        let challenge = self
+            .challenge()
+            .map_or(String::new(), |scheme| format!("WWW-Authenticate: {scheme}\r\n"));
         let mut response = format!(
             "HTTP/1.1 {} {reason}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {}\r\n\
-             {retry_after}Connection: close\r\n\r\n",
+             {retry_after}{challenge}Connection: close\r\n\r\n",
             status.as_u16(),
             body.len(),
         )
         .into_bytes();
         response.extend_from_slice(&body);
         response.into()
+    }
+
+    /// How to say who one is, where that is what lacks. Not `Basic`, which has browsers ask people
+    /// for a password in a window of their own.
+    pub fn challenge(&self) -> Option<&'static str> {
+        (self.code.status() == 401).then_some("Bearer")
     }
 
     /// The status of the answer.

@@ -1,6 +1,7 @@
 //! Integration tests of the real binary over real sockets, one file for each behaviour.
 #![allow(clippy::print_stdout, reason = "seeds and skipped tests are told")]
 
+mod access;
 mod alerts;
 mod attending;
 mod bad_input;

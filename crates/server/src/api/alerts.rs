@@ -15,6 +15,8 @@ use serde::Deserialize;
 
 use super::App;
 use super::body::{json as json_of, read_batch};
+use super::permission::Caller;
+use crate::access::Attending;
 use crate::problem::Refused;
 
 /// `GET /v1/alerts`: what `alerts/active` holds, as one array.
@@ -62,6 +64,7 @@ struct AcknowledgementText {
 /// `POST /v1/alerts/{fingerprint}/ack`: somebody takes the alert up. Answers with the alert.
 pub(super) async fn acknowledge(
     State(app): State<Arc<App>>,
+    Caller(identity): Caller,
     Path(fingerprint): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -73,17 +76,21 @@ pub(super) async fn acknowledge(
         Problem::new(Code::BodyInvalid, detail)
     })?;
     let new = NewAcknowledgement { by, note };
-    attend(&app, fingerprint, move |desk, now| desk.plan_acknowledgement(now, fingerprint, new))
-        .await
+    let attending = Attending::of(identity);
+    let plan = move |desk: &Desk, now| attending.acknowledge(desk, now, (fingerprint, new));
+    attend(&app, fingerprint, plan).await
 }
 
 /// `DELETE /v1/alerts/{fingerprint}/ack`: nobody does any more. Answers with the alert.
 pub(super) async fn unacknowledge(
     State(app): State<Arc<App>>,
+    Caller(identity): Caller,
     Path(fingerprint): Path<String>,
 ) -> Result<Response, Refused> {
     let fingerprint = read(&fingerprint)?;
-    attend(&app, fingerprint, move |desk, now| desk.plan_unacknowledgement(now, fingerprint)).await
+    let attending = Attending::of(identity);
+    let plan = move |desk: &Desk, now| attending.unacknowledge(desk, now, fingerprint);
+    attend(&app, fingerprint, plan).await
 }
 
 async fn attend(

@@ -16,6 +16,8 @@ use hyper::ext::Protocol;
 
 use super::App;
 use super::body::header as text_of;
+use super::permission::Caller;
+use crate::access;
 use crate::front_door::{Passage, stream_headers};
 use crate::page::Page;
 use crate::problem::Refused;
@@ -23,6 +25,7 @@ use crate::problem::Refused;
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     Extension(passage): Extension<Passage>,
+    Caller(identity): Caller,
     parts: Parts,
 ) -> Result<Response, Refused> {
     let Parts { method, uri, version, headers, extensions, .. } = parts;
@@ -60,12 +63,13 @@ pub(super) async fn events(
         EventsRequest::Poll(_) if method == Method::HEAD => Ok(POLL_HEADERS.into_response()),
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.allowed_origins).map(Box::new);
-            Ok(passage.open(stream).await?)
+            Ok(passage.open(app.access.permit(&identity, stream)?).await?)
         }
-        EventsRequest::Poll(poll) => {
+        EventsRequest::Poll(mut poll) => {
+            poll.follows = access::permit(&identity.rights, poll.follows)?;
             app.admission.subscriber()?;
             let _waiting = app.figures.shards.polls_waiting.enter();
-            let collected = app.spread.poll(poll)?.collected().await?;
+            let collected = app.spread.poll(poll, app.access.enter(&identity))?.collected().await?;
             if collected.is_large() {
                 return Ok(app.large_reads.run(|| answer_json(&collected.encode())).await?);
             }

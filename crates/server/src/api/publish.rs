@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
+use bellwire_access::Rights;
 use bellwire_journal::Append;
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Topic, TopicError, without_byte_order_mark};
@@ -20,6 +21,8 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::body::{header as text_of, read, read_batch, work_through};
+use super::permission::Caller;
+use crate::access::permit_publishing;
 use crate::problem::Refused;
 use bellwire_shards::wrong_escape;
 
@@ -30,10 +33,12 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// `POST /v1/topics/{topic}`: the body is one event.
 pub(super) async fn one(
     State(app): State<Arc<App>>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
+    permit_publishing(caller.rights(), &topic)?;
     app.admission.publication()?;
     let key = text_of(&headers, KEY)?;
     let event_type = text_of(&headers, TYPE)?;
@@ -60,6 +65,7 @@ pub(super) async fn one(
 /// published, or what is wrong with it.
 pub(super) async fn many(
     State(app): State<Arc<App>>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
@@ -68,7 +74,7 @@ pub(super) async fn many(
     let held = read_batch(&app.admission, &headers, body).await?;
     let (admission, bytes) = (&app.admission, held.bytes.len());
     let format = batch_format(content_type, &held.bytes);
-    let read = || decode(&app, format, &held.bytes);
+    let read = || decode((&app, caller.rights()), format, &held.bytes);
     let Batch { events, refused } = work_through(admission, bytes, read).await?;
     let published = app.publisher.publish(events).await?;
     Ok(work_through(admission, bytes, || results_json(refused, published)).await)
@@ -81,14 +87,20 @@ struct Batch {
     refused: Vec<Option<Value>>,
 }
 
-fn decode(app: &App, format: BatchFormat, bytes: &Bytes) -> Result<Batch, Problem> {
+fn decode(
+    (app, rights): (&App, &Rights),
+    format: BatchFormat,
+    bytes: &Bytes,
+) -> Result<Batch, Problem> {
     let items =
         publish::batch(format, bytes).map_err(|error| Problem::of_decoder(error.code(), error))?;
     let mut refused = Vec::with_capacity(items.len());
     let mut events = Vec::with_capacity(items.len());
     for item in items {
         let event = match item {
-            Ok(publish) => app.publisher.event(publish).map_err(|problem| rejection(&problem)),
+            Ok(publish) => permit_publishing(rights, &publish.topic)
+                .and_then(|()| app.publisher.event(publish))
+                .map_err(|problem| rejection(&problem)),
             Err(rejected) => Err(rejection_json(&rejected)),
         };
         match event {
@@ -119,9 +131,11 @@ fn results_json(refused: Vec<Option<Value>>, published: Results) -> Response {
 /// `DELETE /v1/topics/{topic}?key=K`: deletes a key of a state topic.
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     uri: Uri,
 ) -> Result<StatusCode, Refused> {
+    permit_publishing(caller.rights(), &topic)?;
     let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let key = parameters.find(|(name, _)| name == "key").map(|(_, key)| key);
     let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;

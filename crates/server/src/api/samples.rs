@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_access::Rights;
 use bellwire_alerting::Source;
 use bellwire_ingest::{Decoded, Rejection, json, line_protocol};
 use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
@@ -18,6 +19,7 @@ use http::{Extensions, HeaderValue, StatusCode, header};
 
 use super::App;
 use super::body::{header as text_of, read_batch, work_through};
+use super::permission::Caller;
 use crate::admission;
 use crate::front_door::Peer;
 use crate::problem::Refused;
@@ -26,6 +28,7 @@ use crate::problem::Refused;
 /// were refused; they name the line and the reason. The others count all the same.
 pub(super) async fn json(
     State(app): State<Arc<App>>,
+    caller: Caller,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Refused> {
@@ -36,6 +39,7 @@ pub(super) async fn json(
     let mut decoded = work_through(&app.admission, held.bytes.len(), decode)
         .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
+    keep_permitted(&mut decoded, caller.rights());
     let accepted = take(&app, source_of(&parts.extensions), &mut decoded).await?;
     let summary = summary(&decoded, accepted);
     if accepted == 0 && decoded.rejected > 0 {
@@ -49,6 +53,7 @@ pub(super) async fn json(
 /// `POST /api/v2/write` and `/write`, as InfluxDB answers: 204, or 400 that says what was refused.
 pub(super) async fn line_protocol(
     State(app): State<Arc<App>>,
+    caller: Caller,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Response> {
@@ -65,6 +70,7 @@ pub(super) async fn line_protocol(
     let held = read_batch(&app.admission, &parts.headers, body).await.map_err(of_problem)?;
     let decode = || line_protocol::decode(&held.bytes, precision, clock::now());
     let mut decoded = work_through(&app.admission, held.bytes.len(), decode).await;
+    keep_permitted(&mut decoded, caller.rights());
     take(&app, source_of(&parts.extensions), &mut decoded).await.map_err(of_problem)?;
     let refused = (decoded.rejected > 0).then(|| {
         format!(
@@ -76,6 +82,13 @@ pub(super) async fn line_protocol(
     match refused {
         Some(reason) => Err(invalid(&reason)),
         None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+/// Rejects the samples that the rights do not allow.
+pub(crate) fn keep_permitted(decoded: &mut Decoded, rights: &Rights) {
+    if !rights.ingest.is_all() {
+        decoded.keep(|series| rights.ingest.passes(series));
     }
 }
 

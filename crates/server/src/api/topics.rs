@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use bellwire_access::Rights;
 use bellwire_hub::{Begin, Begun, Gap, GapReason, Known, Start};
-use bellwire_journal::{Bounds, Page, ReadLimit};
+use bellwire_journal::{Bounds, Page, ReadLimit, TopicFigures};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
-use bellwire_model::{Cursor, Filter, FilterSet, Topic};
+use bellwire_model::{Cursor, EffectiveFilter, LabelsOf, Topic};
 use bellwire_shards::Kind;
 use bellwire_shards::PollAnswer;
 use bellwire_shards::parse_cursor;
@@ -21,26 +22,31 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::App;
+use super::permission::Caller;
 use super::publish::TopicPath;
+use crate::access::permit_reading;
 use crate::problem::Refused;
 
 /// `GET /v1/topics?prefix=…&after=…&limit=…`: topics with their kinds and figures, sorted by name.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refused> {
     let query = ListQuery::parse(query.as_deref().unwrap_or_default())?;
-    Ok(app.large_reads.run(|| Json(listing(&app, &query)).into_response()).await?)
+    let list = || Json(listing(&app, &query, caller.rights())).into_response();
+    Ok(app.large_reads.run(list).await?)
 }
 
-fn listing(app: &App, query: &ListQuery) -> Value {
+fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
+    let shown = ShownTopics::new(rights);
     let epoch = app.publisher.journal.epoch();
     let counts = app.subscriptions.counts();
-    let within = (&*query.prefix, &*query.after);
     // One more than is asked for shows that there are others.
     let limit = query.limit + 1;
     let mut topics: BTreeMap<Topic, Value> = BTreeMap::new();
-    for figures in app.publisher.journal.list_topics(within.0, within.1, limit) {
+    let prefixes = shown.prefixes(&query.prefix);
+    for figures in prefixes.iter().flat_map(|prefix| streams(app, (prefix, query), &shown)) {
         let cursor = Cursor { epoch, offset: figures.last };
         let subscribers = counts.of(&figures.topic);
         let topic = json!({
@@ -55,9 +61,13 @@ fn listing(app: &App, query: &ListQuery) -> Value {
         topics.insert(figures.topic, topic);
     }
     // As with wildcards: the server's own topics must be asked for.
-    let is_wanted =
-        |topic: &Topic| query.prefix.starts_with('$') || !topic.as_str().starts_with('$');
-    for (topic, keys) in app.publisher.states.topics(within, limit, is_wanted) {
+    let is_wanted = |topic: &Topic| {
+        (query.prefix.starts_with('$') || !topic.as_str().starts_with('$')) && shown.has(topic)
+    };
+    let states = prefixes
+        .iter()
+        .flat_map(|prefix| app.publisher.states.topics((prefix, &query.after), limit, is_wanted));
+    for (topic, keys) in states {
         let subscribers = counts.of(&topic);
         let kind = Kind::State.as_str();
         let value = json!({ "topic": topic.as_str(), "kind": kind, "keys": keys, "subscribers": subscribers });
@@ -71,6 +81,73 @@ fn listing(app: &App, query: &ListQuery) -> Value {
         listing["next"] = next.into();
     }
     listing
+}
+
+/// Streams that are shown, as many as a listing may have and one more.
+fn streams(
+    app: &App,
+    (prefix, query): (&str, &ListQuery),
+    shown: &ShownTopics<'_>,
+) -> Vec<TopicFigures> {
+    let limit = query.limit + 1;
+    let (mut found, mut after) = (Vec::new(), query.after.clone());
+    while found.len() < limit {
+        let page = app.publisher.journal.list_topics(prefix, &after, limit);
+        let Some(last) = page.last().filter(|_| page.len() == limit) else {
+            found.extend(page.into_iter().filter(|figures| shown.has(&figures.topic)));
+            break;
+        };
+        last.topic.as_str().clone_into(&mut after);
+        found.extend(page.into_iter().filter(|figures| shown.has(&figures.topic)));
+    }
+    found
+}
+
+/// The topics whose names somebody may see.
+struct ShownTopics<'a> {
+    rights: &'a Rights,
+    shows_all: bool,
+}
+
+impl<'a> ShownTopics<'a> {
+    fn new(rights: &'a Rights) -> Self {
+        let shows_all = rights.subscribe.covers(&Rights::all().subscribe);
+        Self { rights, shows_all }
+    }
+
+    /// The beginnings of all of them that begin with `prefix`.
+    fn prefixes(&self, prefix: &str) -> Vec<String> {
+        if self.shows_all {
+            return vec![prefix.to_owned()];
+        }
+        let stems = self.rights.subscribe.iter().map(|filter| {
+            let text = filter.as_str();
+            // `a/**` has `a`, too.
+            text.split(['*']).next().unwrap_or_default().trim_end_matches('/')
+        });
+        let longer = |stem: &str| {
+            let is_within = stem.starts_with(prefix) || prefix.starts_with(stem);
+            is_within.then(|| if stem.len() > prefix.len() { stem } else { prefix }.to_owned())
+        };
+        let mut prefixes: Vec<String> = stems.filter_map(longer).collect();
+        prefixes.sort_unstable();
+        // What begins with one is found by it.
+        prefixes.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
+        prefixes
+    }
+
+    /// Whether it is one of them. The names of topics of alerts and of samples tell what there is to
+    /// whoever sees only some of those.
+    fn has(&self, topic: &Topic) -> bool {
+        let sees_all = match topic.labels_of() {
+            None => true,
+            Some(LabelsOf::Alert) => {
+                self.rights.alerts.is_all() || topic.as_str() == bellwire_alerting::ALERTS_ACTIVE
+            }
+            Some(LabelsOf::Series) => self.rights.query.is_all(),
+        };
+        sees_all && (self.shows_all || self.rights.subscribe.matches(topic))
+    }
 }
 
 /// Which topics a listing has.
@@ -120,21 +197,23 @@ fn round(rate: f64) -> f64 {
 /// values. The same shape as a long poll's answer.
 pub(super) async fn history(
     State(app): State<Arc<App>>,
+    caller: Caller,
     TopicPath(topic): TopicPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refused> {
     let query = HistoryQuery::parse(query.as_deref().unwrap_or_default())?;
+    let follows = permit_reading(caller.rights(), &topic)?;
     match app.publisher.topics.kind(&topic) {
         Kind::State => {
-            let read = || super::events::answer_json(&values(&app, &topic, query.limit));
+            let read = || super::events::answer_json(&values(&app, &follows, query.limit));
             Ok(app.large_reads.run(read).await?)
         }
-        Kind::Stream => Ok(super::events::answer_json(&page(&app, &topic, &query).await?)),
+        Kind::Stream => Ok(super::events::answer_json(&page(&app, &follows, &query).await?)),
     }
 }
 
-fn values(app: &App, topic: &Topic, limit: Option<usize>) -> PollAnswer {
-    let snapshot = app.publisher.states.snapshot(&FilterSet::from(Filter::from(topic)));
+fn values(app: &App, follows: &EffectiveFilter, limit: Option<usize>) -> PollAnswer {
+    let snapshot = app.publisher.states.snapshot(follows.filters());
     let mut bytes = 0;
     let fits = |json: &Bytes| {
         bytes += json.len();
@@ -151,9 +230,13 @@ fn values(app: &App, topic: &Topic, limit: Option<usize>) -> PollAnswer {
     PollAnswer { events, cursor, gap: None, values_left_out }
 }
 
-async fn page(app: &App, topic: &Topic, query: &HistoryQuery) -> Result<PollAnswer, Problem> {
+async fn page(
+    app: &App,
+    follows: &EffectiveFilter,
+    query: &HistoryQuery,
+) -> Result<PollAnswer, Problem> {
     let journal = Arc::clone(&app.publisher.journal);
-    let filters = FilterSet::from(Filter::from(topic));
+    let filters = follows.filters().clone();
     let epoch = journal.epoch();
     let start = query.start;
     let limit = ReadLimit { events: query.limit.unwrap_or(LIMIT_DEFAULT), bytes: PAGE_BYTES_MAX };

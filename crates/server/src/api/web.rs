@@ -42,7 +42,7 @@ fn asset(content_type: &'static str, text: &'static str) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use serde_json::Value;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     /// Every path with each of its methods, as the source of the router has them.
-    fn routed() -> BTreeSet<(String, &'static str)> {
+    pub(in crate::api) fn routed() -> BTreeSet<(String, &'static str)> {
         let source = include_str!("../api.rs");
         let (before, _) = source.split_once(".fallback(").expect("the router ends in a fallback");
         let mut routed = BTreeSet::new();

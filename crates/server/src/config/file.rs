@@ -9,12 +9,16 @@ use bellwire_shards::{Kind, TopicRule};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::access;
 use super::suggestion::did_you_mean;
 use super::{Config, ConfigError, DURATION_FORM, SETTINGS, Setting, parse_bytes};
 use crate::place::line_and_column;
 
 /// The tables that say what topics are.
 const TOPIC: &str = "topic";
+
+/// The table that says who may come in.
+const ACCESS: &str = "access";
 
 /// The keys of such a table.
 const TOPIC_KEYS: [&str; 5] =
@@ -63,6 +67,9 @@ impl File<'_> {
         for (key, value) in entries {
             let result = match key.get_ref().as_ref() {
                 TOPIC => self.topics(value).map(|topics| config.topics = topics),
+                ACCESS => access::read(value)
+                    .map(|access| config.access = Some(access))
+                    .map_err(|(span, reason)| self.error(span, &reason)),
                 name => self.setting(config, (name, key.span()), &value),
             };
             errors.extend(result.err());
@@ -77,7 +84,7 @@ impl File<'_> {
         value: &Spanned<toml::de::DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
-            let keys = SETTINGS.iter().map(|setting| setting.key).chain([TOPIC]);
+            let keys = SETTINGS.iter().map(|setting| setting.key).chain([TOPIC, ACCESS]);
             let mut hint = did_you_mean(name, keys);
             if hint.is_empty() {
                 hint.push_str("; `bellwire serve --help` lists them");

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 
-use bellwire_model::Principal;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT};
+use bellwire_process::clock;
 use bellwire_shards::{Handoff, Place};
 use bellwire_wire::problem::{Code, Problem};
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -22,6 +22,7 @@ use super::http1::{Driven, Lean};
 use super::replay::Replay;
 use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
+use crate::access::Permitted;
 use crate::admission::{Descriptor, Needs};
 use crate::config::Origins;
 
@@ -136,15 +137,18 @@ fn receive(
         Err(_) => return None,
     }
     match head::decide(&guest.head, &door.allowed_origins) {
-        Ok(Some(Decision::Lean { request, head_bytes })) => {
-            let handoff = Handoff {
-                socket: guest.socket.into(),
-                request,
-                principal: Principal::ANONYMOUS,
-                early: guest.head[head_bytes..].into(),
-                place: guest.place,
+        Ok(Some(Decision::Lean { request, head_bytes, shown })) => {
+            // Who is yet to be verified is so elsewhere: that takes its time.
+            let Some(identity) = door.access.known(&shown, clock::now()) else {
+                return Some(guest);
             };
-            hand_over(handoff, door);
+            let Ok(Permitted { request, principal }) = door.access.permit(&identity, request)
+            else {
+                return Some(guest);
+            };
+            let early = guest.head[head_bytes..].into();
+            let (socket, place) = (guest.socket.into(), guest.place);
+            hand_over(Handoff { socket, request, principal, early, place }, door);
             None
         }
         _ => Some(guest),
@@ -169,8 +173,12 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     };
     let Some((stream, decision)) = met else { return };
     let lean = match decision {
-        Decision::Lean { request, head_bytes } => {
-            Lean { stream, request, early: head[head_bytes..].into() }
+        Decision::Lean { request, head_bytes, shown } => {
+            let identified = door.access.identify(&shown).await;
+            match identified.and_then(|identity| door.access.permit(&identity, request)) {
+                Ok(permitted) => Lean { stream, permitted, early: head[head_bytes..].into() },
+                Err(problem) => return Box::pin(refuse(stream, &problem)).await,
+            }
         }
         Decision::Replay => {
             let driving = http1::drive(
@@ -193,9 +201,9 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             return Box::pin(driving).await;
         }
     };
-    let Lean { stream, request, early } = lean;
+    let Lean { stream, permitted: Permitted { request, principal }, early } = lean;
     let Ok(socket) = stream.into_socket() else { return };
-    hand_over(Handoff { socket, request, principal: Principal::ANONYMOUS, early, place }, &door);
+    hand_over(Handoff { socket, request, principal, early, place }, &door);
 }
 
 /// Shakes hands and reads the first head, all before one deadline. `None`: there is nobody to

@@ -17,10 +17,8 @@ use std::task::{Context, Poll, Waker};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bellwire_model::Principal;
 use bellwire_model::limits::{CARRY_BYTES_MAX, CARRY_QUEUE_BYTES_MAX, STALL_TIMEOUT};
-use bellwire_shards::StreamRequest;
-use bellwire_shards::{Handoff, Socket};
+use bellwire_shards::{Handoff, Socket, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -33,6 +31,7 @@ use tokio::time::{Duration, timeout};
 
 use super::activity::Busy;
 use super::door::Door;
+use crate::access::Permitted;
 use crate::admission::{Descriptor, Needs};
 
 /// One request of a connection, for whoever wants to answer it with a stream.
@@ -46,9 +45,9 @@ pub(crate) struct One {
 }
 
 /// Opens a stream at a shard and answers with what it writes.
-pub(super) async fn open(one: One, request: StreamRequest) -> Result<Response, Problem> {
-    let headers = stream_headers(&request);
-    let (mut near, descriptor) = adopt(&one, request)?;
+pub(super) async fn open(one: One, permitted: Permitted) -> Result<Response, Problem> {
+    let headers = stream_headers(&permitted.request);
+    let (mut near, descriptor) = adopt(&one, permitted)?;
     // A shard that cannot take the stream closes it before it has written anything.
     let first = read_some(&mut near).await.unwrap_or_default();
     if first.is_empty() {
@@ -86,7 +85,7 @@ pub(crate) fn stream_headers(request: &StreamRequest) -> HeaderMap {
 }
 
 /// Gives a shard its end of a new pair; returns the other one.
-fn adopt(one: &One, request: StreamRequest) -> Result<(UnixStream, Descriptor), Problem> {
+fn adopt(one: &One, permitted: Permitted) -> Result<(UnixStream, Descriptor), Problem> {
     let door = &one.door;
     let descriptor = door.admission.connection(door.spread.connections(), Needs::Pair)?;
     door.admission.subscriber()?;
@@ -96,8 +95,8 @@ fn adopt(one: &One, request: StreamRequest) -> Result<(UnixStream, Descriptor), 
     })?;
     let handoff = Handoff {
         socket: Socket::Pair(far),
-        request,
-        principal: Principal::ANONYMOUS,
+        request: permitted.request,
+        principal: permitted.principal,
         early: Box::default(),
         place: None,
     };

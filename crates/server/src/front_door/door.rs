@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use bellwire_shards::Spread;
 
+use crate::access::Access;
 use crate::admission::Admission;
 use crate::config::Origins;
 use crate::observe::Figures;
@@ -19,6 +20,7 @@ pub(crate) struct Door {
     pub(crate) spread: Arc<Spread>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) access: Arc<Access>,
     pub(crate) allowed_origins: Origins,
     /// How long a client may take no byte of what there is for it.
     pub(crate) stall_timeout: Duration,

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
+use crate::access::{Places, Shown};
 use crate::config::Origins;
 use crate::page::Page;
 
@@ -16,7 +17,7 @@ use crate::page::Page;
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// A shard. What is behind the head is the client's of a WebSocket.
-    Lean { request: StreamRequest, head_bytes: usize },
+    Lean { request: StreamRequest, head_bytes: usize, shown: Shown },
     /// hyper, which is given the head once more.
     Replay,
     /// hyper, which is told that this is HTTP/2.
@@ -61,7 +62,7 @@ pub(crate) fn decide(head: &[u8], allowed_origins: &Origins) -> Result<Option<De
         return Err(Problem::new(Code::HeadMalformed, detail));
     }
     parse(head, |request, head_bytes| match lean(request, allowed_origins) {
-        Some(request) => Decision::Lean { request, head_bytes },
+        Some((request, shown)) => Decision::Lean { request, head_bytes, shown },
         None => Decision::Replay,
     })
 }
@@ -94,7 +95,10 @@ pub(super) fn parse<T>(
 
 /// The stream or WebSocket that the request asks for. Whatever is unusual, or wrong, is left to
 /// hyper: it alone does general HTTP, so that there are never two opinions on one request.
-fn lean<'a>(request: &Request<'_, 'a>, allowed_origins: &Origins) -> Option<StreamRequest> {
+fn lean<'a>(
+    request: &Request<'_, 'a>,
+    allowed_origins: &Origins,
+) -> Option<(StreamRequest, Shown)> {
     let target = request.path?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if request.method != Some("GET") || path != EVENTS_PATH {
@@ -113,6 +117,13 @@ fn lean<'a>(request: &Request<'_, 'a>, allowed_origins: &Origins) -> Option<Stre
     if handshake.is_some() && page.is_forbidden(allowed_origins) {
         return None;
     }
+    let places = Places {
+        authorization: singles.authorization,
+        cookies: &singles.cookies,
+        subprotocols: &singles.subprotocols,
+        query,
+    };
+    let shown = Shown::at(places).ok()?;
     let asked = Asked {
         query,
         accept: text(singles.accept)?,
@@ -124,7 +135,7 @@ fn lean<'a>(request: &Request<'_, 'a>, allowed_origins: &Origins) -> Option<Stre
     match EventsRequest::parse(asked) {
         Ok(EventsRequest::Stream(mut stream)) => {
             stream.allow_origin = page.allowed_origin(allowed_origins).map(Box::new);
-            Some(stream)
+            Some((stream, shown))
         }
         Ok(EventsRequest::Poll(_)) | Err(_) => None,
     }
@@ -139,6 +150,9 @@ struct Singles<'a> {
     origin: Option<&'a [u8]>,
     host: Option<&'a str>,
     upgrade: Option<&'a [u8]>,
+    authorization: Option<&'a [u8]>,
+    cookies: Vec<&'a [u8]>,
+    subprotocols: Vec<&'a [u8]>,
 }
 
 impl<'a> Singles<'a> {
@@ -153,6 +167,15 @@ impl<'a> Singles<'a> {
                 () if is("last-event-id") => &mut singles.last_event_id,
                 () if is("origin") => &mut singles.origin,
                 () if is("upgrade") => &mut singles.upgrade,
+                () if is("authorization") => &mut singles.authorization,
+                () if is("cookie") => {
+                    singles.cookies.push(header.value);
+                    continue;
+                }
+                () if is("sec-websocket-protocol") => {
+                    singles.subprotocols.push(header.value);
+                    continue;
+                }
                 () if is("host") => {
                     singles.host = std::str::from_utf8(header.value).ok();
                     continue;
@@ -223,7 +246,7 @@ mod tests {
         let more = ["", "Origin: http://x\r\n", "Sec-WebSocket-Protocol: bellwire.v1.msgpack\r\n"];
         for (path, more) in ["/v1/events", "/v1/events?topic=a"].into_iter().zip(more) {
             let head = handshake(path, more);
-            let Ok(Some(Decision::Lean { request, head_bytes })) =
+            let Ok(Some(Decision::Lean { request, head_bytes, .. })) =
                 decide_text(&(head.clone() + "early"))
             else {
                 panic!("not lean: {head}");

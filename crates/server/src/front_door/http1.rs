@@ -8,7 +8,6 @@ use std::task::Poll;
 
 use axum::response::Response;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX, KEEP_ALIVE_TIMEOUT};
-use bellwire_shards::StreamRequest;
 use bellwire_wire::problem::Problem;
 use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
@@ -26,6 +25,7 @@ use super::progress::{HeadDeadline, Progress, Visit};
 use super::replay::Replay;
 use super::stream::Stream;
 use super::takeover::{Passage, Takeover};
+use crate::access::Permitted;
 
 /// How hyper's part in a connection ended.
 #[derive(Debug)]
@@ -44,14 +44,14 @@ pub(super) enum Driven {
 #[derive(Debug)]
 pub(super) struct Lean {
     pub(super) stream: Stream,
-    pub(super) request: StreamRequest,
+    pub(super) permitted: Permitted,
     /// What came behind the request.
     pub(super) early: Box<[u8]>,
 }
 
 /// Why hyper is left.
 enum Turn {
-    Taken(StreamRequest),
+    Taken(Permitted),
     Refused(Problem),
     Ended,
 }
@@ -90,15 +90,15 @@ pub(super) async fn drive(
             return Poll::Ready(Turn::Ended);
         }
         if asked.is_none()
-            && let Poll::Ready(Ok(request)) = taken_over.as_mut().poll(context)
+            && let Poll::Ready(Ok(permitted)) = taken_over.as_mut().poll(context)
         {
-            asked = Some(request);
+            asked = Some(permitted);
         }
         // Answers to earlier requests on this connection go out first.
         if progress.is_flushed()
-            && let Some(request) = asked.take()
+            && let Some(permitted) = asked.take()
         {
-            return Poll::Ready(Turn::Taken(request));
+            return Poll::Ready(Turn::Taken(permitted));
         }
         if progress.is_flushed()
             && let Some(problem) = progress.take_refusal()
@@ -114,9 +114,9 @@ pub(super) async fn drive(
     let parts = connection.into_parts();
     let (stream, held) = parts.io.into_inner().into_parts();
     match turn {
-        Turn::Taken(request) => {
+        Turn::Taken(permitted) => {
             let early = [&parts.read_buf[..], &held].concat().into();
-            Driven::Lean(Lean { stream, request, early })
+            Driven::Lean(Lean { stream, permitted, early })
         }
         Turn::Refused(problem) => Driven::Refused(stream, problem),
         Turn::Ended => Driven::Unread(stream),

@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 
+use bellwire_model::Principal;
 use bellwire_process::clock::Tick;
 
 use super::Place;
@@ -18,6 +19,8 @@ pub(super) struct Connection {
     /// caught up.
     pub(super) main: Subscription,
     pub(super) websocket: Option<Box<WebSocket>>,
+    /// Whose it is.
+    pub(super) principal: Principal,
     /// Given back when the connection ends.
     _place: Option<Box<Place>>,
     /// When the wheel brings it round.
@@ -61,12 +64,13 @@ impl Connection {
         outlet: Outlet,
         main: Subscription,
         websocket: Option<Box<WebSocket>>,
-        place: Option<Box<Place>>,
+        (principal, place): (Principal, Option<Box<Place>>),
     ) -> Self {
         Self {
             outlet,
             main,
             websocket,
+            principal,
             _place: place,
             due_at: 0,
             input_bytes: 0,

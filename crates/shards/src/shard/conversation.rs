@@ -162,7 +162,7 @@ impl Shard {
     }
 
     fn on_request(&mut self, token: Token, id: Option<RequestId>, request: Request) {
-        let principal = self.websocket(token).principal();
+        let principal = self.connections[token].principal;
         let done = match request {
             Request::Subscribe { topics, after, max_rate } => {
                 let start = match after {
@@ -230,7 +230,7 @@ impl Shard {
     /// Hands samples to the rules.
     fn take_samples(&mut self, token: Token, id: Option<RequestId>, json: &[u8]) {
         let source = self.connections[token].outlet.socket.peer().map(|address| address.ip());
-        let principal = self.websocket(token).principal();
+        let principal = self.connections[token].principal;
         let reply = self.begin_request(token, id.clone());
         let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Sampled)));
         let requests = &self.surroundings.requests;

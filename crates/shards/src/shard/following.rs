@@ -41,7 +41,7 @@ impl Shard {
         if all.len() > FILTERS_PER_CONNECTION_MAX {
             return Err(invalid(FilterError::TooMany { filters: all.len() }));
         }
-        let grants = Grants::of(self.websocket(token).principal());
+        let grants = Grants::of(self.connections[token].principal);
         let key = LaneKey { follows: asked, grants };
         let (subscription, gap) = self.follow(token, &key, start)?;
         let asked = key.follows;

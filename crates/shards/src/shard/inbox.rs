@@ -121,11 +121,11 @@ impl ShardHandle {
     }
 
     /// Gives a connection to the shard, or gives it back where too many wait.
-    pub fn adopt(&self, handoff: Handoff) -> Result<(), Handoff> {
+    pub fn adopt(&self, handoff: Handoff) -> Result<(), Box<Handoff>> {
         self.0.put(|waiting| {
             let is_late = handoff.socket.is_pair() && self.is_drained();
             if is_late || waiting.adoptions.len() >= ADOPTIONS_QUEUED_MAX {
-                return Err(handoff);
+                return Err(Box::new(handoff));
             }
             self.0.connections.fetch_add(1, Ordering::Relaxed);
             if handoff.socket.collector().is_some() {
@@ -283,8 +283,10 @@ mod tests {
         shard.push(&batch(10));
         assert_eq!(is_woken(&mut poll, &shard), None);
         let filters = FilterSet::from("a".parse::<bellwire_model::Filter>().expect("a filter"));
-        let request = PollRequest { filters, start: Start::Latest, wait: Duration::ZERO };
-        let _pending = Pending::ask(&shard, request).expect("room");
+        let request =
+            PollRequest { follows: filters.into(), start: Start::Latest, wait: Duration::ZERO };
+        let _pending =
+            Pending::ask(&shard, request, crate::HeldPrincipal::anonymous()).expect("room");
         assert_eq!(is_woken(&mut poll, &shard), Some(2));
         shard.push(&batch(10));
         assert_eq!(is_woken(&mut poll, &shard), Some(1));

@@ -5,7 +5,7 @@ use std::io;
 use bellwire_hub::{Begin, Gap, LaneEnd, LaneId, LaneKey, Start};
 use bellwire_journal::Bounds;
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
-use bellwire_model::{EffectiveFilter, Grants, PacedFilter};
+use bellwire_model::{EffectiveFilter, Grants, PacedFilter, Principal};
 use bellwire_process::clock::ticks;
 use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
@@ -26,10 +26,11 @@ impl Shard {
     pub(super) fn adopt(&mut self, handoff: Handoff) {
         let Handoff { mut socket, request, principal, mut early, place } = handoff;
         if let Socket::Collector(collector) = socket {
-            return self.adopt_poll(collector, (&request, principal));
+            return self.adopt_poll(collector, &request, principal);
         }
         let token = self.connections.vacant_key();
-        let key = LaneKey { follows: request.follows.clone(), grants: Grants::of(principal) };
+        let key =
+            LaneKey { follows: request.follows.clone(), grants: Grants::of(principal.principal()) };
         let (mut main, gap) = match self.follow(token, &key, request.start) {
             Ok(followed) => followed,
             Err(problem) => {
@@ -64,9 +65,10 @@ impl Shard {
         if let Form::WebSocket(spoken) = form {
             let serial = self.input.next_serial();
             let covered = request.handshake.map_or_else(Vec::new, |handshake| handshake.covered);
-            websocket = Some(Box::new(WebSocket::new(serial, principal, (spoken, covered))));
+            websocket = Some(Box::new(WebSocket::new(serial, (spoken, covered))));
         }
-        let key = self.connections.insert(Connection::new(outlet, main, websocket, place));
+        let held = (principal.take(), place);
+        let key = self.connections.insert(Connection::new(outlet, main, websocket, held));
         assert_eq!(key, token, "the slot that was vacant");
         let connection = &mut self.connections[token];
         let due = now + ticks(heartbeat_interval);
@@ -235,6 +237,9 @@ impl Shard {
             self.cancel(token, 0);
         }
         let connection = self.connections.remove(token);
+        if connection.principal != Principal::ANONYMOUS {
+            self.surroundings.authority.leave(connection.principal);
+        }
         self.pages.forget_reader(token);
         if connection.outlet.socket.collector().is_some() {
             self.leave(&connection.main);

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bellwire_hub::LaneKey;
-use bellwire_model::{EffectiveFilter, Grants, Principal};
+use bellwire_model::Grants;
 use bellwire_process::clock::{TICK, Tick, ticks};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -23,6 +23,7 @@ use super::outlet::Outlet;
 use super::parts::Shard;
 use super::socket::Socket;
 use super::{Handoff, ShardHandle, Token};
+use crate::authority::HeldPrincipal;
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
 use crate::stream_request::{PollRequest, StreamRequest};
@@ -37,17 +38,20 @@ pub struct Pending {
 
 impl Pending {
     /// Asks a shard.
-    pub(super) fn ask(shard: &ShardHandle, request: PollRequest) -> Result<Self, Problem> {
-        let PollRequest { filters, start, wait } = request;
+    pub(super) fn ask(
+        shard: &ShardHandle,
+        request: PollRequest,
+        principal: HeldPrincipal,
+    ) -> Result<Self, Problem> {
+        let PollRequest { follows, start, wait } = request;
         let (collector, asked) = Collector::new(wait);
         // Its JSON is what a line has.
         let (encoding, coding, framing) = (Encoding::Ndjson, Coding::Identity, Framing::Plain);
         let form = Form::Http(HttpForm { encoding, coding, framing });
-        let follows = EffectiveFilter::from(filters);
         let handoff = Handoff {
             socket: Socket::Collector(collector),
             request: StreamRequest { follows, start, form, allow_origin: None, handshake: None },
-            principal: Principal::ANONYMOUS,
+            principal,
             early: Box::default(),
             place: None,
         };
@@ -84,13 +88,14 @@ impl Shard {
     pub(super) fn adopt_poll(
         &mut self,
         mut collector: Box<Collector>,
-        (request, principal): (&StreamRequest, Principal),
+        request: &StreamRequest,
+        principal: HeldPrincipal,
     ) {
         let token = self.connections.vacant_key();
         let followed = if collector.is_given_up() {
             None
         } else {
-            let grants = Grants::of(principal);
+            let grants = Grants::of(principal.principal());
             let key = LaneKey { follows: request.follows.clone(), grants };
             let begun = self.begin(token, &key, request.start);
             begun.map_err(|problem| collector.refuse(&problem)).ok()
@@ -107,7 +112,8 @@ impl Shard {
         collector.due = now + wait;
         let due = collector.due;
         let outlet = Outlet::new(Socket::Collector(collector), request.form, now);
-        let key = self.connections.insert(Connection::new(outlet, main, None, None));
+        let key =
+            self.connections.insert(Connection::new(outlet, main, None, (principal.take(), None)));
         assert_eq!(key, token, "the slot that was vacant");
         self.connections[token].due_at = self.agenda.look_after(token, due);
         self.visit(token);
@@ -173,8 +179,9 @@ mod tests {
         let (_poll, shard) = poll_and_handle(mio::Token(0)).expect("a poll");
         let ask = || {
             let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-            let request = PollRequest { filters, start: Start::Latest, wait: Duration::ZERO };
-            Pending::ask(&shard, request).expect("room")
+            let request =
+                PollRequest { follows: filters.into(), start: Start::Latest, wait: Duration::ZERO };
+            Pending::ask(&shard, request, crate::HeldPrincipal::anonymous()).expect("room")
         };
         let (kept, dropped) = (ask(), ask());
         drop(dropped);

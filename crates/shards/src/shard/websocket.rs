@@ -2,8 +2,8 @@
 
 use std::io;
 
+use bellwire_model::PacedFilter;
 use bellwire_model::limits::{BEATS_INCOMPLETE_MAX, PINGS_UNANSWERED_MAX, REQUESTS_IN_FLIGHT_MAX};
-use bellwire_model::{PacedFilter, Principal};
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{
     self, CloseCode, Decoder, Inflater, Input, Received, Role, Subprotocol, Violation,
@@ -20,8 +20,6 @@ pub(super) struct WebSocket {
     decoder: Decoder,
     /// What it has beside while there is any of it: most only listen.
     talk: Option<Box<Talk>>,
-    /// Whose requests these are.
-    principal: Principal,
     /// Tells a reply for this connection from one for an earlier connection with the same token.
     serial: u32,
     /// Requests that are yet to be replied to.
@@ -79,15 +77,10 @@ enum Phase {
 }
 
 impl WebSocket {
-    pub(super) fn new(
-        serial: u32,
-        principal: Principal,
-        (form, covered): (WebSocketForm, Vec<PacedFilter>),
-    ) -> Self {
+    pub(super) fn new(serial: u32, (form, covered): (WebSocketForm, Vec<PacedFilter>)) -> Self {
         let mut new = Self {
             decoder: Decoder::new(Role::Server, form.compression),
             talk: None,
-            principal,
             serial,
             requests_in_flight: 0,
             pings_unanswered: 0,
@@ -99,10 +92,6 @@ impl WebSocket {
         };
         new.set_covered(covered);
         new
-    }
-
-    pub(super) fn principal(&self) -> Principal {
-        self.principal
     }
 
     pub(super) fn serial(&self) -> u32 {

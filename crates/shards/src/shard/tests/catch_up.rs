@@ -75,8 +75,9 @@ fn who_is_behind_its_lane_looks_at_the_ring_a_budget_at_a_time() {
         assert!(most <= LOOKS_MAX, "{most} of {EVENTS}, {turns} turns");
 
         let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-        let request = PollRequest { filters, start, wait: Duration::ZERO };
-        let poll = Pending::ask(&rig.shard.handle, request).expect("room");
+        let request = PollRequest { follows: filters.into(), start, wait: Duration::ZERO };
+        let poll = Pending::ask(&rig.shard.handle, request, crate::HeldPrincipal::anonymous())
+            .expect("room");
         let mut most = 0;
         loop {
             most = most.max(rig.turn().looks);

@@ -82,6 +82,7 @@ impl Rig {
             journal,
             subscriptions: Arc::default(),
             requests: Arc::new(Nobody),
+            authority: Arc::new(Nobody),
             figures: Arc::default(),
             lags: Arc::default(),
             timing: Timing { heartbeat_interval: an_hour, stall_timeout: an_hour },
@@ -205,7 +206,7 @@ impl Rig {
         let handoff = Handoff {
             socket,
             request: StreamRequest { follows, start, form, allow_origin: None, handshake: None },
-            principal: Principal::ANONYMOUS,
+            principal: crate::HeldPrincipal::anonymous(),
             early: Box::default(),
             place: None,
         };
@@ -335,6 +336,10 @@ impl Observer for Nobody {
 
 fn refused<T>() -> Result<T, Problem> {
     Err(Problem::new(Code::Draining, "nobody is here"))
+}
+
+impl crate::Authority for Nobody {
+    fn leave(&self, _: Principal) {}
 }
 
 impl Requests for Nobody {

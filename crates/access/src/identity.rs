@@ -1,0 +1,78 @@
+//! Who somebody is, once their credential has been verified.
+
+use bellwire_model::Timestamp;
+
+use crate::rights::Rights;
+
+/// How somebody has shown who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Nobody is asked: no access is configured.
+    Open,
+    /// Not at all.
+    Anonymous,
+    /// A token of this issuer.
+    Token(Box<str>),
+    /// The API key of this id.
+    Key(Box<str>),
+    /// A name and a password.
+    Password,
+    /// A session of a browser.
+    Session,
+    /// A ticket for a stream.
+    Ticket,
+}
+
+impl Means {
+    /// In one word, for people.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Anonymous => "anonymous",
+            Self::Token(_) => "token",
+            Self::Key(_) => "key",
+            Self::Password => "password",
+            Self::Session => "session",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
+/// Somebody, and what they may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Who it is; `anonymous` for strangers.
+    pub subject: Box<str>,
+    /// How that is known.
+    pub means: Means,
+    /// The names of the roles that they have here.
+    pub roles: Box<[Box<str>]>,
+    /// What they may do.
+    pub rights: Rights,
+    /// When what they have shown ends.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Identity {
+    /// Whoever comes to a server that asks nobody.
+    pub fn open() -> Self {
+        Self {
+            subject: "anonymous".into(),
+            means: Means::Open,
+            roles: Box::new([]),
+            rights: Rights::all(),
+            ends_at: None,
+        }
+    }
+
+    /// Bytes that it keeps, about.
+    pub fn size_bytes(&self) -> usize {
+        let roles: usize = self.roles.iter().map(|role| role.len()).sum();
+        size_of::<Self>() + self.subject.len() + roles + self.rights.size_bytes()
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.ends_at.is_some_and(|ends_at| ends_at <= now)
+    }
+}

@@ -1,0 +1,100 @@
+//! What a subject may do.
+
+use bellwire_model::limits::FILTERS_OF_RIGHTS_MAX;
+use bellwire_model::{Filter, FilterSet, Matcher, Matchers, Scope};
+
+/// What a subject may do. All of it is a list of what is allowed: what nobody names, nobody may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Topics that may be followed and read.
+    pub subscribe: FilterSet,
+    /// Topics that may be published to.
+    pub publish: FilterSet,
+    /// Samples that may be sent, by their labels and `__name__`.
+    pub ingest: Scope,
+    /// Series that queries and `samples/…` show.
+    pub query: Scope,
+    /// Alerts that are shown.
+    pub alerts: Scope,
+    /// Alerts that may be acknowledged and silenced.
+    pub attend: Scope,
+    /// Alerts that may be posted.
+    pub post_alerts: Scope,
+    /// What concerns the server itself: reloading, keys, `$sys/…`, figures, the record of who did
+    /// what.
+    pub is_admin: bool,
+}
+
+impl Rights {
+    /// All that there are.
+    pub fn all() -> Self {
+        let everything = || filters(["**", "$sys/**"].map(|text| text.parse().expect("a filter")));
+        Self {
+            subscribe: everything(),
+            publish: everything(),
+            ingest: Scope::all(),
+            query: Scope::all(),
+            alerts: Scope::all(),
+            attend: Scope::all(),
+            post_alerts: Scope::all(),
+            is_admin: true,
+        }
+    }
+
+    /// None at all.
+    pub fn none() -> Self {
+        Self {
+            subscribe: FilterSet::none(),
+            publish: FilterSet::none(),
+            ingest: Scope::none(),
+            query: Scope::none(),
+            alerts: Scope::none(),
+            attend: Scope::none(),
+            post_alerts: Scope::none(),
+            is_admin: false,
+        }
+    }
+
+    /// Bytes that they keep, about: those of their texts, with what is around each.
+    pub fn size_bytes(&self) -> usize {
+        let filters = self.subscribe.iter().chain(self.publish.iter());
+        let scopes =
+            [&self.ingest, &self.query, &self.alerts, &self.attend, &self.post_alerts].into_iter();
+        filters.map(|filter| filter.as_str().len() + RIGHT_OVERHEAD_BYTES).sum::<usize>()
+            + scopes
+                .flat_map(|scope| scope.sets().unwrap_or_default())
+                .map(matchers_bytes)
+                .sum::<usize>()
+    }
+
+    /// What either allows.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self {
+            subscribe: self.subscribe.union(&other.subscribe),
+            publish: self.publish.union(&other.publish),
+            ingest: self.ingest.union(&other.ingest),
+            query: self.query.union(&other.query),
+            alerts: self.alerts.union(&other.alerts),
+            attend: self.attend.union(&other.attend),
+            post_alerts: self.post_alerts.union(&other.post_alerts),
+            is_admin: self.is_admin || other.is_admin,
+        }
+    }
+}
+
+/// What a filter takes beside its text.
+const RIGHT_OVERHEAD_BYTES: usize = 48;
+
+fn matchers_bytes(matchers: &Matchers) -> usize {
+    let of_one = |matcher: &Matcher| {
+        matcher.name().len() + matcher.value().len() + size_of::<Matcher>() + RIGHT_OVERHEAD_BYTES
+    };
+    matchers.iter().map(of_one).sum()
+}
+
+/// A set of as many filters as rights may have.
+pub(crate) fn filters(filters: impl IntoIterator<Item = Filter>) -> FilterSet {
+    let filters = filters.into_iter().take(FILTERS_OF_RIGHTS_MAX);
+    filters.map(FilterSet::from).fold(FilterSet::none(), |all, one| all.union(&one))
+}

@@ -1,0 +1,188 @@
+//! Roles: named sets of rights, as the configuration has them.
+
+use bellwire_model::Scope;
+use thiserror::Error;
+
+use crate::claims::Claims;
+use crate::rights::{Rights, filters};
+use crate::template::{FilterTemplate, MatchersTemplate, TemplateError};
+
+/// A role as it is written: each text may have variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleText {
+    /// Filters of topics that may be followed and read.
+    pub subscribe: Vec<String>,
+    /// Filters of topics that may be published to.
+    pub publish: Vec<String>,
+    /// Matchers of samples that may be sent.
+    pub ingest: Vec<String>,
+    /// Matchers of series that are shown.
+    pub query: Vec<String>,
+    /// Matchers of alerts that are shown.
+    pub alerts: Vec<String>,
+    /// Matchers of alerts that may be acknowledged and silenced.
+    pub attend: Vec<String>,
+    /// Matchers of alerts that may be posted.
+    pub post_alerts: Vec<String>,
+    /// Whether it is for those who run the server.
+    pub admin: bool,
+}
+
+/// Rights with variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    subscribe: Vec<FilterTemplate>,
+    publish: Vec<FilterTemplate>,
+    ingest: Vec<MatchersTemplate>,
+    query: Vec<MatchersTemplate>,
+    alerts: Vec<MatchersTemplate>,
+    attend: Vec<MatchersTemplate>,
+    post_alerts: Vec<MatchersTemplate>,
+    is_admin: bool,
+}
+
+impl Role {
+    /// The name of the role that is always there, with all rights.
+    pub const ADMIN: &'static str = "admin";
+
+    /// Reads a role.
+    pub fn parse(text: &RoleText) -> Result<Self, RoleError> {
+        let filters = |key, texts| all(key, texts, FilterTemplate::parse);
+        let matchers = |key, texts| all(key, texts, MatchersTemplate::parse);
+        Ok(Self {
+            subscribe: filters("subscribe", &text.subscribe)?,
+            publish: filters("publish", &text.publish)?,
+            ingest: matchers("ingest", &text.ingest)?,
+            query: matchers("query", &text.query)?,
+            alerts: matchers("alerts", &text.alerts)?,
+            attend: matchers("attend", &text.attend)?,
+            post_alerts: matchers("post_alerts", &text.post_alerts)?,
+            is_admin: text.admin,
+        })
+    }
+
+    /// All rights, whoever asks.
+    pub fn admin() -> Self {
+        let filters = ["**", "$sys/**"].map(ToOwned::to_owned).to_vec();
+        let everything = || vec!["{}".to_owned()];
+        let text = RoleText {
+            subscribe: filters.clone(),
+            publish: filters,
+            ingest: everything(),
+            query: everything(),
+            alerts: everything(),
+            attend: everything(),
+            post_alerts: everything(),
+            admin: true,
+        };
+        Self::parse(&text).expect("its own words are valid")
+    }
+
+    /// What it allows to the subject of these claims.
+    pub fn rights(&self, claims: &Claims) -> Rights {
+        let topics = |templates: &[FilterTemplate]| {
+            let mut found = Vec::new();
+            for template in templates {
+                template.resolve(claims, &mut found);
+            }
+            filters(found)
+        };
+        let labels = |templates: &[MatchersTemplate]| {
+            let mut found = Vec::new();
+            for template in templates {
+                template.resolve(claims, &mut found);
+            }
+            Scope::of(found)
+        };
+        Rights {
+            subscribe: topics(&self.subscribe),
+            publish: topics(&self.publish),
+            ingest: labels(&self.ingest),
+            query: labels(&self.query),
+            alerts: labels(&self.alerts),
+            attend: labels(&self.attend),
+            post_alerts: labels(&self.post_alerts),
+            is_admin: self.is_admin,
+        }
+    }
+}
+
+fn all<T>(
+    key: &'static str,
+    texts: &[String],
+    parse: impl Fn(&str) -> Result<T, TemplateError>,
+) -> Result<Vec<T>, RoleError> {
+    let parse = |(index, text): (usize, &String)| {
+        parse(text).map_err(|error| RoleError { key, index, error })
+    };
+    texts.iter().enumerate().map(parse).collect()
+}
+
+/// What is wrong with a role.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("`{key}`: {error}")]
+pub struct RoleError {
+    /// Which of its lists.
+    pub key: &'static str,
+    /// Which of the list's texts.
+    pub index: usize,
+    /// What is wrong with it.
+    pub error: TemplateError,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn role(text: &RoleText) -> Role {
+        Role::parse(text).expect("a role")
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
+    }
+
+    fn claims() -> Claims {
+        Claims::new("ada", BTreeMap::new(), None).expect("claims")
+    }
+
+    #[test]
+    fn what_nobody_names_nobody_may() {
+        assert_eq!(role(&RoleText::default()).rights(&claims()), Rights::none());
+        assert_eq!(Role::admin().rights(&claims()), Rights::all());
+    }
+
+    #[test]
+    fn each_list_has_its_own_right() {
+        let text = RoleText {
+            subscribe: texts(&["devices/{sub}/**", "news"]),
+            alerts: texts(&[r#"{team="a"}"#]),
+            attend: texts(&["{}"]),
+            ..RoleText::default()
+        };
+        let rights = role(&text).rights(&claims());
+        assert_eq!(rights.subscribe.to_string(), "devices/ada/** news");
+        assert!(rights.attend.is_all() && !rights.alerts.is_all());
+        assert_eq!(rights.publish.iter().count(), 0);
+        assert_eq!(rights.query, Scope::none());
+    }
+
+    #[test]
+    fn rights_of_two_roles_are_what_either_allows() {
+        let one = RoleText { publish: texts(&["a/**"]), admin: true, ..RoleText::default() };
+        let other = RoleText { publish: texts(&["a/b", "c"]), ..RoleText::default() };
+        let both = role(&one).rights(&claims()).union(&role(&other).rights(&claims()));
+        assert_eq!(both.publish.to_string(), "a/** c");
+        assert!(both.is_admin);
+        assert_eq!(Rights::all().union(&both), Rights::all());
+    }
+
+    #[test]
+    fn a_mistake_has_its_place() {
+        let text = RoleText { query: texts(&["{}", "a=~\"(\""]), ..RoleText::default() };
+        let error = Role::parse(&text).expect_err("no expression");
+        assert_eq!((error.key, error.index), ("query", 1));
+    }
+}

@@ -1,0 +1,149 @@
+//! Who may do what, seen from outside: every path, with credentials and without.
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Answer, Request, Server, Stream, bellwire, get, request};
+
+/// A server with two teams, and an administrator.
+struct Teams {
+    server: Server,
+    red: String,
+    blue: String,
+    admin: String,
+    _folder: TempDir,
+}
+
+impl Teams {
+    fn start() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let mut text = String::from(
+            r#"
+            [[access.role]]
+            name = "team"
+            subscribe = ["teams/{sub}/**", "alerts/**", "samples/**"]
+            publish = ["teams/{sub}/**"]
+            ingest = ['{team="{sub}"}']
+            query = ['{team="{sub}"}']
+            alerts = ['{team="{sub}"}']
+            attend = ['{team="{sub}"}']
+            post_alerts = ['{team="{sub}"}']
+            "#,
+        );
+        let [red, blue, admin] =
+            [("red", "team"), ("blue", "team"), ("root", "admin")].map(|(subject, role)| {
+                let (key, table) = made(subject, role);
+                text.push_str(&table);
+                key
+            });
+        let path = folder.path().join("bellwire.toml");
+        std::fs::write(&path, text).expect("written");
+        let server = Server::start_with(&["--config", path.to_str().expect("text")]);
+        Self { server, red, blue, admin, _folder: folder }
+    }
+
+    fn ask(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
+        let authorization = format!("Bearer {key}");
+        let headers = [("Authorization", authorization.as_str())];
+        let (address, body) = (self.server.address(), body.as_bytes());
+        request(address, Request { method, path, headers: &headers, body })
+    }
+}
+
+/// A key, and the table that the configuration has of it.
+fn made(subject: &str, role: &str) -> (String, String) {
+    let output =
+        bellwire(&["key", "make", "--subject", subject, "--role", role]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let key = text.lines().find(|line| line.starts_with("bw_")).expect("a key").to_owned();
+    let table = text.split_once("[[access.key]]").expect("a table").1;
+    (key, format!("\n[[access.key]]{table}"))
+}
+
+#[test]
+fn strangers_get_nothing_but_the_page_and_signs_of_life() {
+    let teams = Teams::start();
+    let address = teams.server.address();
+    for path in ["/", "/board.js", "/healthz", "/readyz", "/openapi.json", "/ping"] {
+        assert!(get(address, path).status < 300, "{path}");
+    }
+    let asking = [
+        "/v1/events?topic=a",
+        "/v1/topics",
+        "/v1/topics/a",
+        "/v1/alerts",
+        "/v1/silences",
+        "/v1/whoami",
+        "/api/v2/status",
+        "/api/v2/alerts",
+        "/api/v2/silences",
+        "/api/v1/rules",
+        "/api/v1/query?query=up",
+        "/api/v1/alerts",
+        "/metrics",
+        "/query",
+    ];
+    for path in asking {
+        let answer = get(address, path);
+        assert_eq!(answer.status, 401, "{path}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{path}");
+    }
+    let answer = teams.ask("bw_wrong", "GET", "/v1/events?topic=a", "");
+    assert_eq!((answer.status, &answer.json()["code"]), (401, &json!("credential_invalid")));
+}
+
+#[test]
+fn everybody_publishes_and_reads_what_is_theirs() {
+    let teams = Teams::start();
+    let own = teams.ask(&teams.red, "POST", "/v1/topics/teams/red/a", "1");
+    assert_eq!(own.status, 201, "{}", own.text());
+    let others = teams.ask(&teams.red, "POST", "/v1/topics/teams/blue/a", "1");
+    assert_eq!((others.status, &others.json()["code"]), (403, &json!("forbidden")));
+    let both = r#"[{"topic":"teams/red/a","data":2},{"topic":"teams/blue/a","data":2}]"#;
+    let both = teams.ask(&teams.red, "POST", "/v1/events", both).json();
+    assert!(both["results"][0]["cursor"].is_string(), "{both}");
+    assert_eq!(both["results"][1]["error"]["code"], json!("forbidden"));
+
+    let others = teams.ask(&teams.blue, "GET", "/v1/topics/teams/red/a", "");
+    assert_eq!(others.status, 403);
+    let own = teams.ask(&teams.red, "GET", "/v1/topics/teams/red/a", "").json();
+    assert_eq!(own["events"].as_array().map(Vec::len), Some(2), "{own}");
+    for (key, listed) in [(&teams.red, vec!["teams/red/a"]), (&teams.blue, vec![])] {
+        let topics = teams.ask(key, "GET", "/v1/topics", "").json();
+        let names = topics["topics"].as_array().expect("a list").iter();
+        let names: Vec<_> = names.map(|topic| topic["topic"].as_str().expect("text")).collect();
+        assert_eq!(names, listed);
+    }
+}
+
+#[test]
+fn a_stream_is_narrowed_to_what_its_client_may_read() {
+    let teams = Teams::start();
+    let authorization = format!("Bearer {}", teams.blue);
+    let headers = [("Authorization", authorization.as_str())];
+    let mut stream = Stream::open_with(teams.server.address(), "topic=teams/**", &headers);
+    stream.until_ready();
+    teams.ask(&teams.red, "POST", "/v1/topics/teams/red/a", "1");
+    teams.ask(&teams.blue, "POST", "/v1/topics/teams/blue/a", "2");
+    let [event] = &stream.events(1)[..] else { panic!("one event") };
+    assert_eq!(event.json()["topic"], json!("teams/blue/a"));
+    let forbidden = teams.ask(&teams.blue, "GET", "/v1/events?topic=teams/red/**", "");
+    assert_eq!(forbidden.status, 403);
+}
+
+#[test]
+fn whoami_says_what_one_may() {
+    let teams = Teams::start();
+    let red = teams.ask(&teams.red, "GET", "/v1/whoami", "").json();
+    assert_eq!((&red["subject"], &red["means"]), (&json!("red"), &json!("key")));
+    assert_eq!(red["rights"]["publish"], json!(["teams/red/**"]));
+    assert_eq!(red["rights"]["alerts"], json!([r#"{team="red"}"#]));
+    let admin = teams.ask(&teams.admin, "GET", "/v1/whoami", "").json();
+    assert_eq!(admin["rights"]["admin"], json!(true));
+    assert_eq!(teams.ask(&teams.admin, "GET", "/metrics", "").status, 200);
+    assert_eq!(teams.ask(&teams.red, "GET", "/metrics", "").status, 403);
+    let open = Server::start();
+    let anyone = get(open.address(), "/v1/whoami").json();
+    assert_eq!((&anyone["means"], &anyone["rights"]["admin"]), (&json!("open"), &json!(true)));
+}

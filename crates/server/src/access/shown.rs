@@ -1,0 +1,219 @@
+//! What a request shows of who sends it, wherever its client is able to put it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bellwire_model::limits::CREDENTIAL_BYTES_MAX;
+use bellwire_wire::problem::{Code, Problem};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The cookie of a browser's session. Its prefix has browsers keep it to this host alone.
+pub(crate) const SESSION_COOKIE: &str = "__Host-bellwire";
+
+/// What a WebSocket's client puts a credential behind, among the subprotocols that it offers: pages
+/// cannot set headers there.
+pub(crate) const SUBPROTOCOL_PREFIX: &str = "bellwire.bearer.";
+
+/// The parameter of a stream's ticket: pages cannot set an `EventSource`'s headers either.
+const TICKET_PARAMETER: &str = "ticket";
+
+/// A credential, as it came.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Shown {
+    /// None.
+    Nothing,
+    /// A token, or an API key.
+    Bearer(Box<str>),
+    /// A name and a password.
+    Password(Box<str>, Box<str>),
+    /// The session of a browser.
+    Session(Box<str>),
+    /// The ticket of a stream.
+    Ticket(Box<str>),
+}
+
+/// Says nothing of the secret.
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Bearer(_) => "Bearer(…)",
+            Self::Password(..) => "Password(…)",
+            Self::Session(_) => "Session(…)",
+            Self::Ticket(_) => "Ticket(…)",
+        })
+    }
+}
+
+/// The parts of a head where a credential may be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Places<'a> {
+    pub(crate) authorization: Option<&'a [u8]>,
+    /// All headers of that name.
+    pub(crate) cookies: &'a [&'a [u8]],
+    pub(crate) subprotocols: &'a [&'a [u8]],
+    pub(crate) query: &'a str,
+}
+
+impl Shown {
+    /// Finds it among the headers that hyper has read.
+    pub(crate) fn of(headers: &HeaderMap, query: &str) -> Result<Self, Problem> {
+        let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+        let authorization = authorizations.next().map(HeaderValue::as_bytes);
+        if authorizations.next().is_some() {
+            return Err(malformed("`Authorization` stands there twice"));
+        }
+        let all = |name: HeaderName| -> Vec<&[u8]> {
+            headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+        };
+        let (cookies, subprotocols) = (all(header::COOKIE), all(header::SEC_WEBSOCKET_PROTOCOL));
+        let (cookies, subprotocols) = (&*cookies, &*subprotocols);
+        Self::at(Places { authorization, cookies, subprotocols, query })
+    }
+
+    /// Finds it. What a program sets on purpose goes before what a browser sends along.
+    pub(crate) fn at(places: Places<'_>) -> Result<Self, Problem> {
+        let Places { authorization, cookies, subprotocols, query } = places;
+        let shown = match authorization {
+            Some(value) => Self::authorization(value)?,
+            None => Self::subprotocol(subprotocols)
+                .or_else(|| Self::ticket(query))
+                .or_else(|| Self::cookie(cookies))
+                .unwrap_or(Self::Nothing),
+        };
+        if shown.size_bytes() > CREDENTIAL_BYTES_MAX {
+            let detail = format!("a credential has at most {CREDENTIAL_BYTES_MAX} bytes");
+            return Err(malformed(&detail));
+        }
+        Ok(shown)
+    }
+
+    fn authorization(value: &[u8]) -> Result<Self, Problem> {
+        let text = std::str::from_utf8(value).map_err(|_| malformed("it is no text"))?;
+        let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let rest = rest.trim();
+        if rest.is_empty() {
+            return Err(malformed("it names a scheme and nothing else"));
+        }
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+        match () {
+            () if is("bearer") => Ok(Self::Bearer(rest.into())),
+            () if is("token") => Ok(Self::of_token(rest)),
+            () if is("basic") => Self::basic(rest),
+            () => Err(malformed("its scheme is one of Bearer, Basic and Token")),
+        }
+    }
+
+    /// As clients of InfluxDB send it: a token, or in version 1 `name:password`.
+    fn of_token(text: &str) -> Self {
+        match text.split_once(':') {
+            Some((name, password)) => Self::of_name_and_password(name, password),
+            None => Self::Bearer(text.into()),
+        }
+    }
+
+    fn basic(encoded: &str) -> Result<Self, Problem> {
+        let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
+        let (name, password) =
+            pair.ok_or_else(|| malformed("what follows `Basic` is no base64"))?;
+        Ok(Self::of_name_and_password(name, password))
+    }
+
+    /// Programs that know of names and passwords alone have a key or a token for a password.
+    pub(crate) fn of_name_and_password(name: &str, password: &str) -> Self {
+        let is_token = password.split('.').count() == 3 && password.starts_with("ey");
+        if is_token || bellwire_access::key::looks_like_one(password) {
+            return Self::Bearer(password.into());
+        }
+        Self::Password(name.into(), password.into())
+    }
+
+    fn subprotocol(values: &[&[u8]]) -> Option<Self> {
+        let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
+        let mut names = values.flat_map(|value| value.split(',')).map(str::trim);
+        let shown = names.find_map(|name| name.strip_prefix(SUBPROTOCOL_PREFIX))?;
+        Some(Self::Bearer(shown.into()))
+    }
+
+    fn ticket(query: &str) -> Option<Self> {
+        let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+        let (_, ticket) = parameters.find(|(name, _)| name == TICKET_PARAMETER)?;
+        Some(Self::Ticket((&*ticket).into()))
+    }
+
+    /// Of two sessions the first one counts: a site can set a second, but none with our prefix.
+    fn cookie(values: &[&[u8]]) -> Option<Self> {
+        let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
+        let pairs = values.flat_map(|value| value.split(';')).filter_map(|it| it.split_once('='));
+        let mut sessions = pairs.filter(|(name, _)| name.trim() == SESSION_COOKIE);
+        sessions.next().map(|(_, session)| Self::Session(session.trim().into()))
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Bearer(text) | Self::Session(text) | Self::Ticket(text) => text.len(),
+            Self::Password(name, password) => name.len() + password.len(),
+        }
+    }
+}
+
+fn malformed(detail: &str) -> Problem {
+    Problem::new(Code::CredentialInvalid, format!("the credential cannot be read: {detail}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(headers: &[(HeaderName, &str)], query: &str) -> Result<Shown, String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name, HeaderValue::from_str(value).expect("a value"));
+        }
+        Shown::of(&map, query).map_err(|problem| problem.detail().to_owned())
+    }
+
+    #[test]
+    fn every_client_shows_it_in_its_own_way() {
+        let bearer = |text: &str| Ok(Shown::Bearer(text.into()));
+        let ada = Ok(Shown::Password("ada".into(), "pa:ss".into()));
+        let authorization = header::AUTHORIZATION;
+        for (value, expected) in [
+            ("Bearer a.b.c", bearer("a.b.c")),
+            ("bearer   x", bearer("x")),
+            ("Token x", bearer("x")),
+            ("Token ada:pa:ss", ada.clone()),
+            ("Basic YWRhOnBhOnNz", ada.clone()),
+            ("Basic bWU6ZXlKLmEuYg==", bearer("eyJ.a.b")),
+        ] {
+            assert_eq!(shown(&[(authorization.clone(), value)], ""), expected, "{value}");
+        }
+        let protocol = header::SEC_WEBSOCKET_PROTOCOL;
+        let offers = [(protocol, "bellwire.v1.json, bellwire.bearer.a.b.c")];
+        assert_eq!(shown(&offers, ""), bearer("a.b.c"));
+        assert_eq!(shown(&[], "topic=a&ticket=t%2B1"), Ok(Shown::Ticket("t+1".into())));
+        let cookies = [(header::COOKIE, "a=b; __Host-bellwire=s; c"), (header::COOKIE, "d=e")];
+        assert_eq!(shown(&cookies, ""), Ok(Shown::Session("s".into())));
+        assert_eq!(shown(&[], "topic=a"), Ok(Shown::Nothing));
+        let both = [cookies[0].clone(), (authorization, "Bearer x")];
+        assert_eq!(shown(&both, "ticket=t"), bearer("x"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_and_never_taken_for_nothing() {
+        let long = format!("Bearer {}", "x".repeat(CREDENTIAL_BYTES_MAX + 1));
+        let values = ["", "Bearer", "Bearer ", "Digest x", "Basic ???", "Basic YWRh", &long];
+        for value in values {
+            assert!(shown(&[(header::AUTHORIZATION, value)], "").is_err(), "{value}");
+        }
+        let twice = [(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer a")];
+        assert!(shown(&twice, "").is_err());
+    }
+
+    #[test]
+    fn no_log_has_a_secret() {
+        let shown = Shown::Bearer("secret".into());
+        assert!(!format!("{shown:?}").contains("secret"));
+    }
+}

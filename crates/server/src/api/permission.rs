@@ -1,0 +1,243 @@
+//! What each route asks of who calls it. The particular, such as the topic, is asked by handlers.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use bellwire_access::{Identity, Rights};
+use bellwire_model::Scope;
+use bellwire_wire::problem::{Code, Problem};
+use http::Method;
+use http::request::Parts;
+
+use super::App;
+use crate::access::Shown;
+use crate::problem::Refused;
+
+/// What a route asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// Nothing: it tells no more than that there is a server.
+    Nothing,
+    /// To be somebody here, whatever they may.
+    Caller,
+    /// To read topics.
+    Subscribe,
+    /// To publish to topics.
+    Publish,
+    /// To send samples.
+    Ingest,
+    /// To query series.
+    Query,
+    /// To see alerts.
+    Alerts,
+    /// To acknowledge alerts.
+    Attend,
+    /// To silence alerts.
+    Silence,
+    /// To post alerts.
+    PostAlerts,
+    /// To run the server.
+    Admin,
+}
+
+impl Asks {
+    /// Whether rights allow some of it.
+    fn is_granted(self, rights: &Rights) -> bool {
+        let some = |scope: &Scope| *scope != Scope::none();
+        match self {
+            Self::Nothing | Self::Caller => true,
+            Self::Subscribe => !rights.subscribe.is_empty(),
+            Self::Publish => !rights.publish.is_empty(),
+            Self::Ingest => some(&rights.ingest),
+            Self::Attend => some(&rights.attend),
+            // These answer everything or nothing yet.
+            Self::Query => rights.query.is_all(),
+            Self::Alerts => rights.alerts.is_all(),
+            Self::Silence => rights.attend.is_all(),
+            Self::PostAlerts => rights.post_alerts.is_all(),
+            Self::Admin => rights.is_admin,
+        }
+    }
+
+    /// What is refused, for whoever is refused it.
+    const fn deed(self) -> &'static str {
+        match self {
+            Self::Nothing | Self::Caller => "ask",
+            Self::Subscribe => "read topics",
+            Self::Publish => "publish",
+            Self::Ingest => "send samples",
+            Self::Query => "query series",
+            Self::Alerts => "see alerts",
+            Self::Attend => "acknowledge alerts",
+            Self::Silence => "silence alerts",
+            Self::PostAlerts => "post alerts",
+            Self::Admin => "run this server",
+        }
+    }
+
+    /// Whether these rights allow it at all.
+    pub(crate) fn check(self, rights: &Rights) -> Result<(), Problem> {
+        if self.is_granted(rights) {
+            return Ok(());
+        }
+        let detail = format!("you may not {}: `GET /v1/whoami` says what you may", self.deed());
+        Err(Problem::new(Code::Forbidden, detail))
+    }
+}
+
+/// What each route asks, by its path and method. A route that is not here is nobody's.
+const ROUTES: &[(&str, Method, Asks)] = &[
+    ("/v1/events", Method::GET, Asks::Subscribe),
+    ("/v1/events", Method::CONNECT, Asks::Subscribe),
+    ("/v1/events", Method::POST, Asks::Publish),
+    ("/v1/topics", Method::GET, Asks::Subscribe),
+    ("/v1/topics/{*topic}", Method::GET, Asks::Subscribe),
+    ("/v1/topics/{*topic}", Method::POST, Asks::Publish),
+    ("/v1/topics/{*topic}", Method::DELETE, Asks::Publish),
+    ("/v1/samples", Method::POST, Asks::Ingest),
+    ("/v1/alerts", Method::GET, Asks::Alerts),
+    ("/v1/alerts/{fingerprint}/ack", Method::POST, Asks::Attend),
+    ("/v1/alerts/{fingerprint}/ack", Method::DELETE, Asks::Attend),
+    ("/v1/silences", Method::GET, Asks::Alerts),
+    ("/v1/silences/preview", Method::POST, Asks::Alerts),
+    ("/v1/whoami", Method::GET, Asks::Caller),
+    ("/api/v2/status", Method::GET, Asks::Alerts),
+    ("/api/v2/receivers", Method::GET, Asks::Alerts),
+    ("/api/v2/alerts", Method::GET, Asks::Alerts),
+    ("/api/v2/alerts", Method::POST, Asks::PostAlerts),
+    ("/api/v2/alerts/groups", Method::GET, Asks::Alerts),
+    ("/api/v2/silences", Method::GET, Asks::Alerts),
+    ("/api/v2/silences", Method::POST, Asks::Silence),
+    ("/api/v2/silence/{id}", Method::GET, Asks::Alerts),
+    ("/api/v2/silence/{id}", Method::DELETE, Asks::Silence),
+    ("/api/v2/write", Method::POST, Asks::Ingest),
+    ("/write", Method::POST, Asks::Ingest),
+    ("/ping", Method::GET, Asks::Nothing),
+    ("/health", Method::GET, Asks::Nothing),
+    ("/ready", Method::GET, Asks::Nothing),
+    ("/query", Method::GET, Asks::Caller),
+    ("/query", Method::POST, Asks::Caller),
+    ("/api/v1/query", Method::GET, Asks::Query),
+    ("/api/v1/query", Method::POST, Asks::Query),
+    ("/api/v1/query_range", Method::GET, Asks::Query),
+    ("/api/v1/query_range", Method::POST, Asks::Query),
+    ("/api/v1/parse_query", Method::GET, Asks::Query),
+    ("/api/v1/parse_query", Method::POST, Asks::Query),
+    ("/api/v1/rules", Method::GET, Asks::Alerts),
+    ("/api/v1/alerts", Method::GET, Asks::Alerts),
+    ("/api/v1/status/buildinfo", Method::GET, Asks::Caller),
+    ("/-/reload", Method::POST, Asks::Admin),
+    ("/metrics", Method::GET, Asks::Admin),
+    ("/healthz", Method::GET, Asks::Nothing),
+    ("/readyz", Method::GET, Asks::Nothing),
+    ("/openapi.json", Method::GET, Asks::Nothing),
+    ("/", Method::GET, Asks::Nothing),
+    ("/board.css", Method::GET, Asks::Nothing),
+    ("/board.js", Method::GET, Asks::Nothing),
+    ("/attend.js", Method::GET, Asks::Nothing),
+    ("/icon.svg", Method::GET, Asks::Nothing),
+];
+
+/// What a route asks. `None`: there is no such route, or it does not take this method.
+fn asked(path: &str, method: &Method) -> Option<Asks> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let is_it = |route: &&(&str, Method, Asks)| route.0 == path && route.1 == *method;
+    ROUTES.iter().find(is_it).map(|(_, _, asks)| *asks)
+}
+
+/// Finds out who calls, and whether they may.
+pub(super) async fn guard(
+    State(app): State<Arc<App>>,
+    path: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let asks = match asked(path.as_str(), request.method()) {
+        Some(Asks::Nothing) | None => return next.run(request).await,
+        Some(asks) => asks,
+    };
+    let shown = Shown::of(request.headers(), request.uri().query().unwrap_or_default());
+    let identified = match shown {
+        Ok(shown) => app.access.identify(&shown).await,
+        Err(problem) => Err(problem),
+    };
+    let permitted = identified.and_then(|identity| asks.check(&identity.rights).map(|()| identity));
+    match permitted {
+        Ok(identity) => {
+            request.extensions_mut().insert(Caller(identity));
+            next.run(request).await
+        }
+        Err(problem) => Refused(problem).into_response(),
+    }
+}
+
+/// Who calls. A handler of a route that asks for nothing cannot have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(pub(crate) Arc<Identity>);
+
+impl Caller {
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.0.rights
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Refused(Problem::new(Code::Forbidden, "nobody was asked who calls")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What needs nobody to say who they are: a change here is a change of what strangers see.
+    const OPEN: &[&str] = &[
+        "/",
+        "/attend.js",
+        "/board.css",
+        "/board.js",
+        "/health",
+        "/healthz",
+        "/icon.svg",
+        "/openapi.json",
+        "/ping",
+        "/ready",
+        "/readyz",
+    ];
+
+    #[test]
+    fn every_route_asks_and_only_these_ask_for_nothing() {
+        let routed = crate::api::web::tests::routed();
+        let asked: BTreeSet<(String, String)> = ROUTES
+            .iter()
+            .filter(|(_, method, _)| method != Method::CONNECT)
+            .map(|(path, method, _)| {
+                (path.replace("{*", "{"), method.as_str().to_ascii_lowercase())
+            })
+            .collect();
+        let routed = routed.into_iter().map(|(path, method)| (path, method.to_owned())).collect();
+        assert_eq!(asked, routed);
+        let open = ROUTES.iter().filter(|(_, _, asks)| *asks == Asks::Nothing);
+        assert_eq!(
+            open.map(|(path, ..)| *path).collect::<BTreeSet<_>>(),
+            OPEN.iter().copied().collect()
+        );
+    }
+
+    #[test]
+    fn no_rights_allow_nothing_and_all_rights_everything() {
+        for (path, _, asks) in ROUTES {
+            assert!(asks.check(&Rights::all()).is_ok(), "{path}");
+            let is_for_all = matches!(asks, Asks::Nothing | Asks::Caller);
+            assert_eq!(asks.check(&Rights::none()).is_ok(), is_for_all, "{path}");
+        }
+    }
+}

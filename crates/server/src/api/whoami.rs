@@ -1,0 +1,48 @@
+//! Who is asking.
+
+use axum::Json;
+use bellwire_access::Identity;
+use bellwire_model::{FilterSet, Scope};
+use serde_json::{Value, json};
+
+use super::permission::Caller;
+
+/// `GET /v1/whoami`: who the caller is to this server, and what they may.
+pub(super) async fn whoami(Caller(identity): Caller) -> Json<Value> {
+    Json(shown(&identity))
+}
+
+fn shown(identity: &Identity) -> Value {
+    let Identity { subject, means, roles, rights, ends_at } = identity;
+    let mut shown = json!({
+        "subject": subject,
+        "means": means.as_str(),
+        "roles": roles,
+        "rights": {
+            "subscribe": filters(&rights.subscribe),
+            "publish": filters(&rights.publish),
+            "ingest": matchers(&rights.ingest),
+            "query": matchers(&rights.query),
+            "alerts": matchers(&rights.alerts),
+            "attend": matchers(&rights.attend),
+            "post_alerts": matchers(&rights.post_alerts),
+            "admin": rights.is_admin,
+        },
+    });
+    if let Some(ends_at) = ends_at {
+        shown["ends_at"] = ends_at.as_ms().into();
+    }
+    shown
+}
+
+fn filters(filters: &FilterSet) -> Vec<&str> {
+    filters.iter().map(bellwire_model::Filter::as_str).collect()
+}
+
+/// As in the configuration: `{}` is everything, an empty list nothing.
+fn matchers(scope: &Scope) -> Vec<String> {
+    match scope.sets() {
+        None => vec!["{}".to_owned()],
+        Some(any) => any.iter().map(ToString::to_string).collect(),
+    }
+}
