@@ -288,7 +288,8 @@ impl Engine {
             for part in &parts {
                 self.evaluate(*part, changes);
                 self.settle();
-                self.parts.end_evaluation(*part, &self.rules.get(part.rule).shape);
+                let shape = &self.rules.get(part.rule).shape;
+                self.parts.end_evaluation(*part, shape, self.series.storage_mut().pairs_mut());
             }
             self.parts.end_level(level, parts);
         }

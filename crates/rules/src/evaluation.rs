@@ -41,6 +41,7 @@ pub use self::allowance::{Allowance, QueryMemory, Waiter};
 pub use self::note::{Note, NoteKind};
 pub use self::query::{Answer, Element, Question, Series, Span, Value, query, query_range};
 use crate::plan::{Plan, Scalar, SelectorId, Vector};
+use crate::short_list::ShortList;
 use crate::storage::{SeriesId, Storage};
 
 /// How an expression is evaluated, beside what it says.
@@ -170,7 +171,7 @@ pub(crate) type Evaluated<T> = Result<T, EvaluationError>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Selected<'a> {
     /// Those of each selector.
-    Each(&'a [Vec<SeriesId>]),
+    Each(&'a [ShortList<SeriesId>]),
     /// Those of the only selector.
     Only(&'a [SeriesId]),
 }
@@ -413,6 +414,7 @@ fn seconds(ms: i64) -> f64 {
 }
 
 /// Which series each selector of a plan selects.
-pub(crate) fn selected(plan: &Plan, storage: &Storage) -> Vec<Vec<SeriesId>> {
-    plan.selections.iter().map(|selection| storage.select(&selection.selector)).collect()
+pub(crate) fn selected(plan: &Plan, storage: &Storage) -> Vec<ShortList<SeriesId>> {
+    let selectors = plan.selections.iter().map(|selection| &selection.selector);
+    selectors.map(|selector| storage.select(selector).into()).collect()
 }

@@ -59,6 +59,7 @@ mod rule;
 pub mod ruletest;
 mod selector;
 mod series_text;
+mod short_list;
 mod storage;
 mod template;
 mod tick;

@@ -14,7 +14,7 @@ use bellwire_model::{Labels, Sample, Timestamp};
 use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use self::pairs::{PairId, Pairs};
+pub(crate) use self::pairs::{PairSet, Pairs, set_hash};
 pub(crate) use self::points::Points;
 pub(crate) use self::snapshot::{SeriesCopy, Size, Snapshot, Wanted};
 use crate::selector::Selector;
@@ -58,14 +58,33 @@ pub struct Storage {
     snapshot: Option<Box<Snapshot>>,
 }
 
+/// There is one for each series, so it is small.
 #[derive(Debug)]
 struct Series {
-    labels: Box<[PairId]>,
-    /// Of its labels.
-    hash: u64,
     points: Points,
+    labels: PairSet,
+    /// Of its labels.
+    hash: ShortHash,
     /// Where it stands among the series of its metric.
     place: u32,
+}
+
+const _: () = assert!(size_of::<Option<Series>>() == 48);
+
+/// A hash in little room: what it is spread from is looked at where two are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ShortHash(u32);
+
+impl ShortHash {
+    fn of(labels: &Labels) -> Self {
+        let hash = FxBuildHasher.hash_one(labels);
+        Self((hash ^ (hash >> 32)) as u32)
+    }
+
+    /// As a table takes it, which looks at the highest bits and at the lowest.
+    fn spread(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 impl Storage {
@@ -113,12 +132,12 @@ impl Storage {
     }
 
     pub(crate) fn find(&self, labels: &Labels) -> Option<SeriesId> {
-        let hash = FxBuildHasher.hash_one(labels);
+        let hash = ShortHash::of(labels);
         let is_it = |id: &SeriesId| {
             let series = self.get(*id);
-            series.hash == hash && self.pairs.are(&series.labels, labels)
+            series.hash == hash && self.pairs.are(series.labels, labels)
         };
-        self.by_labels.find(hash, is_it).copied()
+        self.by_labels.find(hash.spread(), is_it).copied()
     }
 
     /// A series that is new, without samples.
@@ -135,12 +154,12 @@ impl Storage {
         let of_metric = self.by_metric.get_mut(metric).expect("it was put there a line ago");
         let place = of_metric.len() as u32;
         of_metric.push(id);
-        let (hash, pairs) = (FxBuildHasher.hash_one(labels), self.pairs.take(labels));
+        let (hash, pairs) = (ShortHash::of(labels), self.pairs.take(labels));
         let series = Series { labels: pairs, hash, points: Points::default(), place };
         self.series[id.0 as usize] = Some(series);
         let all = &self.series;
-        let hash_of = |id: &SeriesId| all[id.0 as usize].as_ref().map_or(0, |series| series.hash);
-        self.by_labels.insert_unique(hash, id, hash_of);
+        let hash_of = |id: &SeriesId| all[id.0 as usize].as_ref().map_or(0, |it| it.hash.spread());
+        self.by_labels.insert_unique(hash.spread(), id, hash_of);
         if let Some(snapshot) = &mut self.snapshot {
             snapshot.pass_over(id);
         }
@@ -151,9 +170,9 @@ impl Storage {
         self.copy_before_change(id);
         self.whole.clear();
         let series = self.series[id.0 as usize].take().expect("only series that exist are removed");
-        let held = self.by_labels.find_entry(series.hash, |held| *held == id);
+        let held = self.by_labels.find_entry(series.hash.spread(), |held| *held == id);
         held.expect("a series is among all").remove();
-        let metric = self.pairs.metric_name(&series.labels);
+        let metric = self.pairs.metric_name(series.labels);
         let of_metric = self.by_metric.get_mut(metric).expect("a series is among its metric's");
         of_metric.swap_remove(series.place as usize);
         match of_metric.get(series.place as usize) {
@@ -164,7 +183,7 @@ impl Storage {
             None if of_metric.is_empty() => _ = self.by_metric.remove(metric),
             None => {}
         }
-        self.pairs.give_back(&series.labels);
+        self.pairs.give_back(series.labels);
         self.free.push(id);
     }
 
@@ -177,8 +196,17 @@ impl Storage {
     pub(crate) fn labels(&self, id: SeriesId) -> Labels {
         match self.whole.get(id.0 as usize) {
             Some(labels) => labels.clone(),
-            None => self.pairs.labels(&self.get(id).labels),
+            None => self.pairs.labels(self.get(id).labels),
         }
+    }
+
+    /// The pairs of all label sets that are kept: those of the series, and those that others keep.
+    pub(crate) fn pairs(&self) -> &Pairs {
+        &self.pairs
+    }
+
+    pub(crate) fn pairs_mut(&mut self) -> &mut Pairs {
+        &mut self.pairs
     }
 
     /// The samples of a series, oldest first.

@@ -46,7 +46,7 @@ pub(super) const HEADLINES: &[Headline] = &[
         parameters: &["series", "rules"],
         compared: &[],
         not_shown: "sockets; the journal and the rules' log behind the changes; many alerts that \
-                    fire, which cost more; memory: 706 bytes a series, of which windows are about \
+                    fire, which cost more; memory: 544 bytes a series, of which windows are about \
                     256 at 16 bytes a sample (`cargo bench -p bellwire-rules --bench fleet`, \
                     the system's allocator).",
     },

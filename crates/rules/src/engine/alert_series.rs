@@ -61,7 +61,7 @@ impl Engine {
             }
         }
         let is_given = !after.is_empty();
-        self.record_only(part, (before, after), pace.time);
+        self.record_only(part, (before, after.into()), pace.time);
         if is_given && !self.parts.is_ticked(part) {
             self.parts.wake_by(part, self.now.saturating_add(pace.interval), self.now);
         }

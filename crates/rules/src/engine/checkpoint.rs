@@ -111,7 +111,7 @@ impl Engine {
     fn part_name(&self, part: PartId) -> PartName {
         let key = match self.parts.get(part).members() {
             Members::One(id) => self.series.labels(*id),
-            Members::Grouped(grouped) => grouped.key().clone(),
+            Members::Grouped(grouped) => self.storage().pairs().labels(grouped.key()),
         };
         PartName { rule: self.rules.get(part.rule).identity, key }
     }

@@ -75,7 +75,7 @@ impl Engine {
         let series = self.parts.get(part).members().only();
         let (alerts, scene) = self.alerts_mut();
         let after = alerts.raise(&scene, Raiser { part, series, raised }, finding, changes);
-        self.parts.get_mut(part).set_raised(after);
+        self.parts.get_mut(part).set_raised(after.into());
         self.give_alert_series(part);
     }
 
@@ -175,8 +175,8 @@ impl Engine {
     pub(super) fn clear(&mut self, part: PartId, changes: &mut Vec<Change>) {
         let raised = self.parts.get_mut(part).take_raised();
         let (alerts, scene) = self.alerts_mut();
-        for fingerprint in raised {
-            alerts.end(&scene, fingerprint, changes);
+        for fingerprint in raised.iter() {
+            alerts.end(&scene, *fingerprint, changes);
         }
         match self.rules.rule(part.rule).kind {
             RuleKind::Record(_) => self.record_items(part, Vec::new(), changes),

@@ -215,13 +215,14 @@ impl Engine {
         for (rule, selector) in selectors {
             let entry = self.rules.get(rule);
             let parts = self.parts.of_mut(rule);
+            let pairs = self.series.storage_mut().pairs_mut();
             let count = entry.rule.plan.selections.len();
             let number = match &entry.shape {
                 // It finds its series when it ticks.
                 Shape::Ticked => continue,
                 Shape::EachSeries => parts.insert_single(id),
-                Shape::Keyed(key) => parts.find_or_insert(key.part(labels), count),
-                Shape::Whole => parts.find_or_insert(Labels::empty(), count),
+                Shape::Keyed(key) => parts.find_or_insert(&key.part(labels), count, pairs),
+                Shape::Whole => parts.whole(count),
             };
             parts.join(number, selector, id);
             joined.push(PartId { rule, number });
@@ -284,7 +285,7 @@ impl Engine {
             Shape::Whole | Shape::Ticked => false,
         };
         if goes {
-            self.parts.remove(part);
+            self.parts.remove(part, self.series.storage_mut().pairs_mut());
         }
     }
 

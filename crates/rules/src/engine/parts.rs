@@ -6,7 +6,7 @@ mod part;
 
 use std::time::Duration;
 
-use bellwire_model::{Labels, Timestamp};
+use bellwire_model::Timestamp;
 
 pub(super) use self::of_rule::RuleParts;
 use self::of_rule::Schedule;
@@ -14,6 +14,7 @@ pub(super) use self::part::{Members, OutlineState, Part};
 use super::ids::{PartId, RuleId};
 use super::rules::{RuleTable, Shape};
 use super::timers::Agenda;
+use crate::storage::Pairs;
 
 /// Bytes of a part that a series has for itself.
 pub(super) const PART_BYTES: usize = size_of::<Option<Part>>();
@@ -56,7 +57,7 @@ impl PartTable {
         let entry = rules.get(rule);
         if matches!(entry.shape, Shape::Whole | Shape::Ticked) {
             let selectors = entry.rule.plan.selections.len();
-            let number = self.of_mut(rule).find_or_insert(Labels::empty(), selectors);
+            let number = self.of_mut(rule).whole(selectors);
             // Nothing has been evaluated: no level is behind it.
             self.touch(PartId { rule, number }, Timestamp::MIN);
         }
@@ -220,11 +221,11 @@ impl PartTable {
 
     /// A part has been evaluated. One whose series went before its last alert ended has nothing
     /// left to do.
-    pub(super) fn end_evaluation(&mut self, id: PartId, shape: &Shape) {
+    pub(super) fn end_evaluation(&mut self, id: PartId, shape: &Shape, pairs: &mut Pairs) {
         let part = self.get_mut(id);
         part.end_touch();
         if *shape != Shape::Whole && part.is_idle() {
-            self.remove(id);
+            self.remove(id, pairs);
         }
     }
 
@@ -239,8 +240,9 @@ impl PartTable {
         self.current = None;
     }
 
-    pub(super) fn remove(&mut self, id: PartId) {
-        if self.of_mut(id.rule).remove(id.number).wake().is_some() {
+    /// Removes a part; its key is among those pairs.
+    pub(super) fn remove(&mut self, id: PartId, pairs: &mut Pairs) {
+        if self.of_mut(id.rule).remove(id.number, pairs).wake().is_some() {
             self.wakes.cancel();
         }
     }

@@ -13,6 +13,7 @@ use super::ids::PartId;
 use super::intake::Origin;
 use super::series::Reading;
 use crate::evaluation::Item;
+use crate::short_list::ShortList;
 use crate::storage::{STALE, SeriesId};
 
 /// What Prometheus says where elements would be one series.
@@ -57,7 +58,7 @@ impl Engine {
             }
             self.take_reading(id, Reading { time, value: item.value() });
         }
-        for id in self.record_only(part, (before, after), time) {
+        for id in self.record_only(part, (before, after.into()), time) {
             changes.push(self.recorded(part, id, None));
         }
     }
@@ -72,7 +73,7 @@ impl Engine {
     pub(super) fn record_only(
         &mut self,
         part: PartId,
-        (before, after): (Vec<SeriesId>, Vec<SeriesId>),
+        (before, after): (ShortList<SeriesId>, ShortList<SeriesId>),
         time: Timestamp,
     ) -> Vec<SeriesId> {
         if before == after {
@@ -82,7 +83,7 @@ impl Engine {
         self.log_recorded(part, &after);
         let given: FxHashSet<SeriesId> = after.iter().copied().collect();
         self.parts.get_mut(part).set_recorded(after);
-        let gone: Vec<SeriesId> = before.into_iter().filter(|id| !given.contains(id)).collect();
+        let gone: Vec<SeriesId> = before.iter().filter(|id| !given.contains(id)).copied().collect();
         for id in &gone {
             self.series.drop_recorder(*id);
             self.take_reading(*id, Reading { time, value: STALE });

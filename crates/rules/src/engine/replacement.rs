@@ -15,7 +15,7 @@ use rustc_hash::FxHashSet;
 use super::Engine;
 use super::change::{Change, Recorded};
 use super::ids::{PartId, RuleId};
-use super::parts::{Part, RuleParts};
+use super::parts::{Members, Part, RuleParts};
 use super::rules::{RuleEntry, RuleTable};
 use super::series::Reading;
 use crate::rule::{Rule, RuleSet};
@@ -137,6 +137,9 @@ impl Engine {
     fn retire(&mut self, rule: &Rule, parts: &RuleParts, estate: &mut Estate) {
         for (_, part) in parts.iter() {
             self.retire_part(rule, part, estate);
+            if let Members::Grouped(grouped) = part.members() {
+                self.series.storage_mut().pairs_mut().give_back(grouped.key());
+            }
         }
     }
 

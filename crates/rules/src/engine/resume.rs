@@ -19,6 +19,7 @@ use super::series::{Added, Reading};
 use super::terms::Settings;
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::rule::{ALERT_NAME, RuleSet};
+use crate::short_list::ShortList;
 use crate::storage::{Point, STALE, SeriesId};
 use crate::wal::{PartName, SavedAlert, SavedSeries, State};
 
@@ -108,7 +109,7 @@ impl Engine {
         self.log.step(now);
         for rule in self.rules.ids() {
             for part in self.parts.ids(rule) {
-                self.parts.get_mut(part).set_raised(Vec::new());
+                self.parts.get_mut(part).set_raised(ShortList::default());
             }
         }
         let (alerts, scene) = self.alerts_mut();
@@ -175,7 +176,7 @@ impl Engine {
             }
         }
         for (part, series) in given {
-            let mut recorded = self.parts.get_mut(part).take_recorded();
+            let mut recorded = self.parts.get_mut(part).take_recorded().to_vec();
             let known: FxHashSet<SeriesId> = recorded.iter().copied().collect();
             let new: BTreeSet<SeriesId> =
                 series.into_iter().filter(|id| !known.contains(id)).collect();
@@ -184,7 +185,7 @@ impl Engine {
             }
             recorded.extend(new);
             self.log_recorded(part, &recorded);
-            self.parts.get_mut(part).set_recorded(recorded);
+            self.parts.get_mut(part).set_recorded(recorded.into());
         }
         others
     }
@@ -226,7 +227,7 @@ impl Engine {
         for id in &series {
             self.series.add_recorder(*id);
         }
-        self.parts.get_mut(part).set_recorded(series);
+        self.parts.get_mut(part).set_recorded(series.into());
         Vec::new()
     }
 
@@ -237,9 +238,14 @@ impl Engine {
         let entry = self.rules.get(rule);
         let number = match entry.shape {
             Shape::EachSeries => return self.part_of_series(rule, name),
-            Shape::Keyed(_) | Shape::Whole | Shape::Ticked => {
+            Shape::Keyed(_) => {
                 let selectors = entry.rule.plan.selections.len();
-                self.parts.of_mut(rule).find_or_insert(name.key.clone(), selectors)
+                let pairs = self.series.storage_mut().pairs_mut();
+                self.parts.of_mut(rule).find_or_insert(&name.key, selectors, pairs)
+            }
+            Shape::Whole | Shape::Ticked => {
+                let selectors = entry.rule.plan.selections.len();
+                self.parts.of_mut(rule).whole(selectors)
             }
         };
         Some(PartId { rule, number })

@@ -1,14 +1,17 @@
 //! The series that rules select, with the samples that they may still look at.
 
+mod ahead;
+mod keep;
 mod late;
 mod touched;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwire_model::{Labels, Timestamp};
 use rustc_hash::FxHashSet;
 
+use self::ahead::Ahead;
+use self::keep::Keep;
 use self::touched::TouchedParts;
 use super::ids::PartId;
 use super::terms::Settings;
@@ -29,22 +32,22 @@ impl Reading {
     }
 }
 
-/// What the engine knows of a series beside its samples.
+/// What the engine knows of a series beside its samples. There is one for each, so it is small.
 #[derive(Debug)]
 struct SeriesState {
     /// What is evaluated when it changes, in the order of the rules.
     parts: TouchedParts,
-    /// How long samples are kept behind the newest one, in milliseconds; zero keeps the newest alone.
-    keep_ms: i64,
     /// When its timer is due; [`NEVER`] where it has none.
     timer: Timestamp,
     /// What it is called in the log; no other series of the process ever has this number.
     number: u64,
+    /// How long samples are kept behind the newest one.
+    keep: Keep,
     /// Parts of rules that record it now.
     recorders: u32,
-    /// Samples that wait for their time.
-    ahead: u32,
 }
+
+const _: () = assert!(size_of::<SeriesState>() == 40);
 
 /// The timer of a series that has none.
 const NEVER: Timestamp = Timestamp::MAX;
@@ -53,11 +56,10 @@ impl Default for SeriesState {
     fn default() -> Self {
         Self {
             parts: TouchedParts::default(),
-            keep_ms: 0,
             timer: NEVER,
             number: 0,
+            keep: Keep::default(),
             recorders: 0,
-            ahead: 0,
         }
     }
 }
@@ -69,7 +71,7 @@ pub(super) struct SeriesTable {
     states: Vec<SeriesState>,
     /// Series that ever began.
     begun: u64,
-    ahead: BTreeMap<(Timestamp, SeriesId), f64>,
+    ahead: Ahead,
     /// Samples that are older than the newest of their series, until they are put in their places
     /// all at once.
     late: Vec<(SeriesId, Point)>,
@@ -112,7 +114,7 @@ impl SeriesTable {
             storage: Storage::default(),
             states: Vec::new(),
             begun: 0,
-            ahead: BTreeMap::new(),
+            ahead: Ahead::default(),
             late: Vec::new(),
             leaving: Agenda::default(),
             lookback: settings.lookback,
@@ -160,11 +162,11 @@ impl SeriesTable {
 
     /// How long samples are kept behind the newest one.
     pub(super) fn keep(&self, id: SeriesId) -> Duration {
-        Duration::from_millis(self.state(id).keep_ms.unsigned_abs())
+        Duration::from_millis(self.state(id).keep.as_ms().unsigned_abs())
     }
 
     pub(super) fn set_keep(&mut self, id: SeriesId, keep: Duration) {
-        self.state_mut(id).keep_ms = ms(keep);
+        self.state_mut(id).keep = Keep::of(keep);
     }
 
     /// What it is called in the log.
@@ -209,14 +211,15 @@ impl SeriesTable {
         }
         self.begun += 1;
         let number = self.begun;
-        self.states[place] = SeriesState { keep_ms: ms(keep), number, ..SeriesState::default() };
+        let keep = Keep::of(keep);
+        self.states[place] = SeriesState { number, keep, ..SeriesState::default() };
         id
     }
 
     /// Adds a sample that is not ahead of the time. One that is older than the newest is seen once
     /// all of them [are put in their places](Self::settle).
     pub(super) fn add(&mut self, id: SeriesId, reading: Reading) -> Added {
-        let keep_ms = self.state(id).keep_ms;
+        let keep_ms = self.state(id).keep.as_ms();
         let point = Point { time: reading.time.as_ms(), value: reading.value };
         let oldest = point.time.saturating_sub(keep_ms);
         let newest = self.newest(id).map_or(i64::MIN, |newest| newest.time);
@@ -258,7 +261,7 @@ impl SeriesTable {
         mut points: Vec<Point>,
         now: Timestamp,
     ) -> Vec<Point> {
-        let keep_ms = self.state(id).keep_ms;
+        let keep_ms = self.state(id).keep.as_ms();
         let Some(newest) = points.last().map(|last| last.time) else { return points };
         let bytes = points.len() * SAMPLE_BYTES;
         let is_plain = keep_ms > 0
@@ -285,7 +288,7 @@ impl SeriesTable {
 
     /// Whether samples of it are still to come.
     pub(super) fn is_awaited(&self, id: SeriesId) -> bool {
-        self.state(id).ahead > 0
+        self.ahead.has(id)
     }
 
     /// Sees to it that it is looked at once its newest sample, which is of this time, has left the
@@ -355,8 +358,7 @@ impl SeriesTable {
 
     /// When the next series may leave, or the next reading becomes visible.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let ahead = self.ahead.first_key_value().map(|((time, _), _)| *time);
-        [self.leaving.next(), ahead].into_iter().flatten().min()
+        [self.leaving.next(), self.ahead.next()].into_iter().flatten().min()
     }
 
     pub(super) fn remove(&mut self, id: SeriesId) {
@@ -370,34 +372,22 @@ impl SeriesTable {
 
     /// Drops the readings of these series that wait for their time.
     pub(super) fn forget_ahead(&mut self, series: &FxHashSet<SeriesId>) {
-        let states = &mut self.states;
-        self.ahead.retain(|(_, id), _| {
-            let stays = !series.contains(id);
-            states[id.0 as usize].ahead -= u32::from(!stays);
-            stays
-        });
+        self.ahead.forget(series);
     }
 
     /// Keeps a reading until its time. Of several with one time the last counts.
     pub(super) fn put_ahead(&mut self, id: SeriesId, reading: Reading) {
-        if self.ahead.insert((reading.time, id), reading.value).is_none() {
-            self.state_mut(id).ahead += 1;
-        }
+        self.ahead.put(id, reading);
     }
 
     /// The next reading whose time has come.
     pub(super) fn take_ahead(&mut self, now: Timestamp) -> Option<(SeriesId, Reading)> {
-        let entry = self.ahead.first_entry().filter(|entry| entry.key().0 <= now)?;
-        let ((time, id), value) = entry.remove_entry();
-        self.state_mut(id).ahead -= 1;
-        Some((id, Reading { time, value }))
+        self.ahead.take(now)
     }
 
     /// All readings that wait for their time.
     pub(super) fn ahead(&self) -> impl Iterator<Item = (SeriesId, Reading)> {
-        let reading =
-            |(&(time, id), &value): (&(Timestamp, SeriesId), &f64)| (id, Reading { time, value });
-        self.ahead.iter().map(reading)
+        self.ahead.iter()
     }
 
     /// The series from a place on, with the place behind each.
@@ -409,8 +399,4 @@ impl SeriesTable {
     pub(super) fn ahead_len(&self) -> usize {
         self.ahead.len()
     }
-}
-
-fn ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

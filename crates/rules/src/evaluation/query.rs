@@ -11,6 +11,7 @@ use super::{
 };
 use crate::plan::{Plan, Root, Selection};
 use crate::selector::Selector;
+use crate::short_list::ShortList;
 use crate::storage::Storage;
 
 /// What a query comes to.
@@ -92,7 +93,9 @@ impl Question {
     ) -> Evaluated<Answer> {
         let selections = self.plan.selections.iter().map(|selection| &selection.selector);
         let select = |selector| storage.select_while(selector, || allowance.check());
-        let selected = selections.map(select).collect::<Evaluated<Vec<_>>>()?;
+        let selected = selections
+            .map(|selector| select(selector).map(ShortList::from))
+            .collect::<Evaluated<Vec<_>>>()?;
         let selected = Selected::Each(&selected);
         let evaluation = Evaluation::new(storage, selected, &self.conventions, span);
         let evaluation = evaluation.within(allowance);

@@ -3,31 +3,29 @@
 //! The newest sample goes behind the others. Late ones are put among them many at a time: each pass
 //! moves what is behind the first of them once, in whatever order they came.
 
-use super::{Point, SAMPLE_BYTES, grow_by_little, room_by_little};
+use super::{Point, SAMPLE_BYTES, room_by_little};
 
 /// Samples of one series in the order of their times, each time once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Points {
     held: Held,
     /// How many of them are stale markers, and how many are lower than the one before.
     uneven: u32,
 }
 
-#[derive(Debug)]
+/// There is one for each series, so it is small.
+#[derive(Clone, Debug)]
 enum Held {
     /// The only one: most series have no more.
     One(Point),
-    Window {
-        points: Vec<Point>,
-        /// How many at the front no longer count. They are moved out of the way when there is no
-        /// more room, so that what counts lies in one piece.
-        gone: u32,
-    },
+    Window(Window),
 }
 
-impl Default for Held {
+const _: () = assert!(size_of::<Held>() == size_of::<Window>());
+
+impl Default for Points {
     fn default() -> Self {
-        Self::Window { points: Vec::new(), gone: 0 }
+        Self { held: Held::Window(Window::default()), uneven: 0 }
     }
 }
 
@@ -35,7 +33,7 @@ impl Points {
     /// Points in the order of their times, each time once.
     pub(crate) fn of_sorted(points: Vec<Point>) -> Self {
         let uneven = unevenness_from(&points, 0);
-        Self { held: Held::Window { points, gone: 0 }, uneven }
+        Self { held: Held::Window(Window::of(points)), uneven }
     }
 
     /// Whether a sample is older than one that is there, or as old.
@@ -50,7 +48,7 @@ impl Points {
             return;
         }
         self.uneven += unevenness(self.as_slice().last().copied(), point);
-        self.push(point);
+        self.window().push(point);
     }
 
     /// Puts samples among those that are there: in the order of their times, each time once. Of two
@@ -71,10 +69,10 @@ impl Points {
         let new = late.len() - in_both(held, late);
         let from = held.partition_point(|point| point.time < first.time);
         let less = unevenness_from(held, from);
-        self.make_room(new, room);
-        let (points, gone) = self.window();
-        merge_from_behind(points, gone + from, late, new);
-        let more = unevenness_from(&points[gone..], from);
+        let window = self.window();
+        window.make_room(new, room);
+        window.merge(from, late, new);
+        let more = unevenness_from(window.as_slice(), from);
         self.uneven = self.uneven - less + more;
         over
     }
@@ -96,10 +94,7 @@ impl Points {
         }
         if dropped > 0 {
             self.uneven -= less;
-            self.window();
-            if let Held::Window { gone, .. } = &mut self.held {
-                *gone += dropped as u32;
-            }
+            self.window().gone += dropped as u32;
         }
     }
 
@@ -116,10 +111,10 @@ impl Points {
     pub(crate) fn growth_bytes(&self) -> usize {
         let samples = match &self.held {
             Held::One(_) => 1 + room_by_little(1),
-            Held::Window { points, gone } if points.len() == points.capacity() && *gone == 0 => {
-                room_by_little(points.len())
+            Held::Window(window) if window.is_full() && window.gone == 0 => {
+                room_by_little(window.room.len())
             }
-            Held::Window { .. } => 0,
+            Held::Window(_) => 0,
         };
         samples * SAMPLE_BYTES
     }
@@ -133,14 +128,14 @@ impl Points {
     pub(crate) fn capacity(&self) -> usize {
         match &self.held {
             Held::One(_) => 0,
-            Held::Window { points, .. } => points.capacity(),
+            Held::Window(window) => window.room.len(),
         }
     }
 
     pub(crate) fn as_slice(&self) -> &[Point] {
         match &self.held {
             Held::One(point) => std::slice::from_ref(point),
-            Held::Window { points, gone } => &points[*gone as usize..],
+            Held::Window(window) => window.as_slice(),
         }
     }
 
@@ -149,49 +144,100 @@ impl Points {
         self.uneven == 0
     }
 
+    fn window(&mut self) -> &mut Window {
+        if let Held::One(point) = self.held {
+            self.held = Held::Window(Window::of(vec![point]));
+        }
+        match &mut self.held {
+            Held::Window(window) => window,
+            Held::One(_) => unreachable!("it was made a window a line ago"),
+        }
+    }
+}
+
+/// Several samples, or none: those from `gone` to `end`. What is at the front no longer counts, and
+/// is moved out of the way when there is no more room, so that what counts lies in one piece.
+#[derive(Clone, Debug, Default)]
+struct Window {
+    room: Box<[Point]>,
+    gone: u32,
+    end: u32,
+}
+
+impl Window {
+    fn of(points: Vec<Point>) -> Self {
+        Self { end: points.len() as u32, room: points.into(), gone: 0 }
+    }
+
+    fn as_slice(&self) -> &[Point] {
+        &self.room[self.gone as usize..self.end as usize]
+    }
+
+    fn is_full(&self) -> bool {
+        self.end as usize == self.room.len()
+    }
+
     /// Adds a sample behind the others.
     fn push(&mut self, point: Point) {
-        let (points, gone) = self.window();
-        if points.len() == points.capacity() && gone > 0 {
+        if self.is_full() && self.gone > 0 {
             self.drain();
         }
-        let (points, _) = self.window();
-        grow_by_little(points);
-        points.push(point);
+        if self.is_full() {
+            self.resize(self.room.len() + room_by_little(self.room.len()));
+        }
+        self.room[self.end as usize] = point;
+        self.end += 1;
     }
 
     /// Takes memory for more samples: what there is, and beyond it a little more than asked for, but
     /// none beyond the room that there is in all.
     fn make_room(&mut self, more: usize, room: usize) {
-        let (points, gone) = self.window();
-        if points.len() + more > points.capacity() && gone > 0 {
+        let is_short = |window: &Self| window.end as usize + more > window.room.len();
+        if is_short(self) && self.gone > 0 {
             self.drain();
         }
-        let (points, _) = self.window();
-        if points.len() + more > points.capacity() {
-            let most = room.saturating_sub(points.len());
-            points.reserve_exact(more.max(room_by_little(points.len()).min(most)));
+        if is_short(self) {
+            let len = self.end as usize;
+            let most = room.saturating_sub(len);
+            self.resize(len + more.max(room_by_little(len).min(most)));
         }
     }
 
     /// Moves what no longer counts out of the way.
     fn drain(&mut self) {
-        let (points, gone) = self.window();
-        points.drain(..gone);
-        points.shrink_to((points.len() + 1) * 2);
-        if let Held::Window { gone, .. } = &mut self.held {
-            *gone = 0;
+        self.room.copy_within(self.gone as usize..self.end as usize, 0);
+        self.end -= self.gone;
+        self.gone = 0;
+        let most = (self.end as usize + 1) * 2;
+        if self.room.len() > most {
+            self.resize(most);
         }
     }
 
-    /// As a window, with how many at the front no longer count.
-    fn window(&mut self) -> (&mut Vec<Point>, usize) {
-        if let Held::One(point) = self.held {
-            self.held = Held::Window { points: vec![point], gone: 0 };
-        }
-        match &mut self.held {
-            Held::Window { points, gone } => (points, *gone as usize),
-            Held::One(_) => unreachable!("it was made a window a line ago"),
+    /// Takes memory for so many samples, neither more nor less.
+    fn resize(&mut self, samples: usize) {
+        let mut room = std::mem::take(&mut self.room).into_vec();
+        room.reserve_exact(samples.saturating_sub(room.len()));
+        room.resize(samples, Point { time: 0, value: 0.0 });
+        self.room = room.into();
+    }
+
+    /// Puts samples among those from a place on, so many of them at times that are not there. There
+    /// is room for them.
+    fn merge(&mut self, from: usize, late: &[Point], new: usize) {
+        let (from, mut left) = (self.gone as usize + from, self.end as usize);
+        let mut to = left + new;
+        self.end = to as u32;
+        let points = &mut self.room;
+        for point in late.iter().rev() {
+            while left > from && points[left - 1].time > point.time {
+                left -= 1;
+                to -= 1;
+                points[to] = points[left];
+            }
+            left -= usize::from(left > from && points[left - 1].time == point.time);
+            to -= 1;
+            points[to] = *point;
         }
     }
 }
@@ -218,24 +264,6 @@ fn oldest(held: &[Point], late: &[Point], count: usize) -> (usize, usize) {
         of_late += usize::from(late <= held);
     }
     (of_held, of_late)
-}
-
-/// Puts samples among those from a place on, so many of them at times that are not there. There is
-/// room for them.
-fn merge_from_behind(points: &mut Vec<Point>, from: usize, late: &[Point], new: usize) {
-    let mut left = points.len();
-    let mut to = left + new;
-    points.resize(to, Point { time: 0, value: 0.0 });
-    for point in late.iter().rev() {
-        while left > from && points[left - 1].time > point.time {
-            left -= 1;
-            to -= 1;
-            points[to] = points[left];
-        }
-        left -= usize::from(left > from && points[left - 1].time == point.time);
-        to -= 1;
-        points[to] = *point;
-    }
 }
 
 /// What is uneven from a place on.
@@ -323,21 +351,9 @@ mod tests {
                 let growth = points.growth_bytes();
                 let before = points.bytes();
                 let next = Point { time: 100, value: 0.0 };
-                let mut longer = Points { held: held_again(&points.held), uneven: points.uneven };
+                let mut longer = points.clone();
                 longer.add(next);
                 prop_assert_eq!(longer.bytes().saturating_sub(before), growth);
-            }
-        }
-    }
-
-    /// As it is, with the memory that it has.
-    fn held_again(held: &Held) -> Held {
-        match held {
-            Held::One(point) => Held::One(*point),
-            Held::Window { points, gone } => {
-                let mut copy = Vec::with_capacity(points.capacity());
-                copy.extend_from_slice(points);
-                Held::Window { points: copy, gone: *gone }
             }
         }
     }

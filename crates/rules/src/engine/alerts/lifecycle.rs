@@ -17,6 +17,7 @@ use crate::engine::scene::{Held, Scene};
 use crate::engine::series::Reading;
 use crate::evaluation::Item;
 use crate::rule::{AlertRule, OnDataLost};
+use crate::short_list::ShortList;
 use crate::storage::SeriesId;
 
 /// What a part of an alerting rule comes to.
@@ -37,7 +38,7 @@ pub(in crate::engine) struct Raiser {
     /// Its only series, where every series is a part.
     pub(in crate::engine) series: Option<SeriesId>,
     /// The alerts that it raised until now.
-    pub(in crate::engine) raised: Vec<Fingerprint>,
+    pub(in crate::engine) raised: ShortList<Fingerprint>,
 }
 
 /// What becomes of an alert whose condition no longer holds.
@@ -74,16 +75,19 @@ impl AlertTable {
         let Raiser { part, series, raised: mut before } = raiser;
         let Finding { items, taken_at, endings } = finding;
         if self.has_orphans_of(&scene.rule(part.rule).name) {
-            before.extend(series.and_then(|series| self.find_orphan(scene, part, series)));
+            let orphan = series.and_then(|series| self.find_orphan(scene, part, series));
+            if let Some(orphan) = orphan {
+                before.push(orphan);
+            }
             self.find_lingering_orphans(scene, part, &endings, &mut before);
         }
         let held = self.held(scene, part, items, taken_at);
         let is_held: FxHashSet<_> = held.iter().map(|held| held.fingerprint).collect();
         let was_raised: FxHashSet<_> = before.iter().copied().collect();
         let mut after: Vec<Fingerprint> = Vec::with_capacity(held.len());
-        for raised in before.into_iter().filter(|raised| !is_held.contains(raised)) {
-            if self.miss(scene, (part.rule, raised), &endings, changes) {
-                after.push(raised);
+        for raised in before.iter().filter(|raised| !is_held.contains(raised)) {
+            if self.miss(scene, (part.rule, *raised), &endings, changes) {
+                after.push(*raised);
             }
         }
         for held in held {

@@ -20,6 +20,7 @@ use crate::engine::rules::RuleTable;
 use crate::engine::scene::{Held, Scene};
 use crate::engine::series::Reading;
 use crate::rule::{AlertRule, OnDataLost, Rule};
+use crate::short_list::ShortList;
 use crate::storage::SeriesId;
 use crate::wal::SavedAlert;
 
@@ -118,7 +119,7 @@ impl AlertTable {
         scene: &Scene<'_>,
         part: PartId,
         endings: &Endings,
-        raised: &mut Vec<Fingerprint>,
+        raised: &mut ShortList<Fingerprint>,
     ) {
         for element in endings.present() {
             let reading = Reading { time: scene.now, value: f64::NAN };

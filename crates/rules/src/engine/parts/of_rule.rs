@@ -1,12 +1,11 @@
 //! The parts of one rule, which do not know of each other.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::{Labels, Timestamp};
 use hashbrown::HashTable;
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::part::{Members, OutlineState, Part, RecordingOutline};
 use crate::engine::health::{FailingPart, Health};
@@ -14,7 +13,7 @@ use crate::engine::ids::PartNumber;
 use crate::engine::rules::{RuleEntry, Shape};
 use crate::evaluation::outline::Outline;
 use crate::plan::SelectorId;
-use crate::storage::{SeriesId, grow_by_little};
+use crate::storage::{PairSet, Pairs, SeriesId, grow_by_little, set_hash};
 
 /// Outlines of a rule that may be kept although no part has them any more.
 const OUTLINES_MIN: usize = 64;
@@ -117,21 +116,32 @@ impl RuleParts {
         self.insert(Members::One(series))
     }
 
-    /// The part with this key, new if there is none.
+    /// The part with this key, new if there is none. Its key is then among these pairs.
     pub(in crate::engine) fn find_or_insert(
         &mut self,
-        key: Labels,
+        key: &Labels,
         selectors: usize,
+        pairs: &mut Pairs,
     ) -> PartNumber {
-        let hash = FxBuildHasher.hash_one(&key);
-        let is_it = |number: &PartNumber| *key_in(&self.slots, *number) == key;
+        let hash = set_hash(key.iter());
+        let is_it = |number: &PartNumber| pairs.are(key_in(&self.slots, *number), key);
         if let Some(number) = self.by_key.find(hash, is_it) {
             return *number;
         }
-        let number = self.insert(Members::grouped(key, selectors));
+        let number = self.insert(Members::grouped(pairs.take(key), selectors));
         let Self { slots, by_key, .. } = self;
-        let hash_of = |number: &PartNumber| FxBuildHasher.hash_one(key_in(slots, *number));
-        by_key.insert_unique(hash, number, hash_of);
+        by_key.insert_unique(hash, number, |number| pairs.hash(key_in(slots, *number)));
+        number
+    }
+
+    /// The part that is the only one, whose key is empty; new if there is none.
+    pub(in crate::engine) fn whole(&mut self, selectors: usize) -> PartNumber {
+        if let Some(number) = self.by_key.iter().next() {
+            return *number;
+        }
+        let number = self.insert(Members::grouped(PairSet::EMPTY, selectors));
+        let hash = set_hash(std::iter::empty());
+        self.by_key.insert_unique(hash, number, |_| hash);
         number
     }
 
@@ -188,12 +198,12 @@ impl RuleParts {
     }
 
     /// Removes a part; it was the one of a series that is gone, or it is idle.
-    pub(super) fn remove(&mut self, number: PartNumber) -> Part {
+    pub(super) fn remove(&mut self, number: PartNumber, pairs: &mut Pairs) -> Part {
         let part = self.slots[number.place()].take().expect("only parts that exist are removed");
         if let Members::Grouped(grouped) = part.members() {
-            let hash = FxBuildHasher.hash_one(grouped.key());
-            let held = self.by_key.find_entry(hash, |held| *held == number);
+            let held = self.by_key.find_entry(pairs.hash(grouped.key()), |held| *held == number);
             held.expect("a part with a key is among those by their keys").remove();
+            pairs.give_back(grouped.key());
         }
         self.elements -= part.elements();
         if part.is_failing() {
@@ -244,10 +254,61 @@ impl RuleParts {
 }
 
 /// The key of a part of several series.
-fn key_in(slots: &[Option<Part>], number: PartNumber) -> &Labels {
+fn key_in(slots: &[Option<Part>], number: PartNumber) -> PairSet {
     let part = slots[number.place()].as_ref().expect("numbers in use are of parts that exist");
     match part.members() {
         Members::Grouped(grouped) => grouped.key(),
         Members::One(_) => unreachable!("a part of one series is not found by a key"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bellwire_model::{METRIC_NAME, Sample};
+
+    use super::*;
+    use crate::{Engine, RuleFile, RuleSet, load};
+
+    fn rules(text: &str) -> RuleSet {
+        load(&[RuleFile { name: "parts", text }]).expect("rules")
+    }
+
+    fn samples(time: Timestamp, value: f64) -> Vec<Sample> {
+        let series = ["x", "y"].iter().flat_map(|metric| {
+            (0..9).map(move |number| {
+                let (job, n) = (format!("job-{}", number / 3), number.to_string());
+                let labels = [(METRIC_NAME, *metric), ("job", &*job), ("n", &*n)];
+                Sample { series: Labels::from_pairs(labels).expect("labels"), value, time }
+            })
+        });
+        series.collect()
+    }
+
+    /// Part by part and rule by rule, whatever they raised or recorded.
+    #[test]
+    fn keys_of_parts_are_forgotten_with_the_parts() {
+        let text = "groups: [{name: g, rules: [\
+            {record: r, expr: 'sum by (job) (x)'}, {alert: A, expr: 'x > on (job, n) y'}, \
+            {alert: B, expr: 'sum without (n) (y) > 1'}, {alert: C, expr: 'count(x) > 5'}]}]";
+        let mut engine = Engine::new(rules(text));
+        let start = Timestamp::from_ms(1_700_000_000_000);
+        for second in [0, 1, 2] {
+            let time = start.saturating_add(Duration::from_secs(second));
+            engine.apply(time, &samples(time, second as f64));
+        }
+        let of_series = 2 + 3 + 9;
+        // What the rule records, and the label of nothing else.
+        assert_eq!(engine.storage().pairs().len(), of_series + 1);
+        engine.replace(start.saturating_add(Duration::from_secs(3)), rules(text));
+        engine.advance(start.saturating_add(Duration::from_hours(3)));
+        assert_eq!((engine.storage().len(), engine.storage().pairs().len()), (0, 0));
+
+        let time = start.saturating_add(Duration::from_hours(4));
+        engine.apply(time, &samples(time, 2.0));
+        assert_eq!(engine.storage().pairs().len(), of_series + 1);
+        engine.replace(time, RuleSet::default());
+        assert_eq!((engine.storage().len(), engine.storage().pairs().len()), (0, 0));
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use bellwire_model::{Fingerprint, Labels, Timestamp};
+use bellwire_model::{Fingerprint, Timestamp};
 use rustc_hash::FxHashSet;
 
 use crate::evaluation::Selected;
 use crate::evaluation::outline::Outline;
 use crate::plan::SelectorId;
-use crate::storage::SeriesId;
+use crate::short_list::ShortList;
+use crate::storage::{PairSet, SeriesId};
 
 /// The wake of a part that is not woken.
 const NEVER: Timestamp = Timestamp::MAX;
@@ -34,9 +35,9 @@ pub(in crate::engine) struct Part {
 #[derive(Debug, Default)]
 struct Given {
     /// The alerts that it raises.
-    raised: Vec<Fingerprint>,
+    raised: ShortList<Fingerprint>,
     /// The series that it records.
-    recorded: Vec<SeriesId>,
+    recorded: ShortList<SeriesId>,
 }
 
 /// What is known of the outline of a part: what it can give.
@@ -75,7 +76,7 @@ pub(in crate::engine) enum Members {
 
 #[derive(Debug)]
 pub(in crate::engine) struct Grouped {
-    key: Labels,
+    key: PairSet,
     series: BySelector,
     /// Before this time it is not evaluated again: it looks at very many series.
     rests_until: Timestamp,
@@ -84,27 +85,27 @@ pub(in crate::engine) struct Grouped {
 /// The series of each selector. Most rules have one, whose list needs none around it.
 #[derive(Debug)]
 enum BySelector {
-    Only(Vec<SeriesId>),
-    Each(Box<[Vec<SeriesId>]>),
+    Only(ShortList<SeriesId>),
+    Each(Box<[ShortList<SeriesId>]>),
 }
 
 impl BySelector {
     /// None yet.
     fn new(selectors: usize) -> Self {
         match selectors {
-            1 => Self::Only(Vec::new()),
-            _ => Self::Each(vec![Vec::new(); selectors].into()),
+            1 => Self::Only(ShortList::default()),
+            _ => Self::Each(vec![ShortList::default(); selectors].into()),
         }
     }
 
-    fn lists(&self) -> &[Vec<SeriesId>] {
+    fn lists(&self) -> &[ShortList<SeriesId>] {
         match self {
             Self::Only(list) => std::slice::from_ref(list),
             Self::Each(lists) => lists,
         }
     }
 
-    fn lists_mut(&mut self) -> &mut [Vec<SeriesId>] {
+    fn lists_mut(&mut self) -> &mut [ShortList<SeriesId>] {
         match self {
             Self::Only(list) => std::slice::from_mut(list),
             Self::Each(lists) => lists,
@@ -141,14 +142,14 @@ impl OutlineState {
 
 impl Grouped {
     /// What its series have in common.
-    pub(in crate::engine) fn key(&self) -> &Labels {
-        &self.key
+    pub(in crate::engine) fn key(&self) -> PairSet {
+        self.key
     }
 }
 
 impl Members {
     /// The series with one key, none yet.
-    pub(super) fn grouped(key: Labels, selectors: usize) -> Self {
+    pub(super) fn grouped(key: PairSet, selectors: usize) -> Self {
         let series = BySelector::new(selectors);
         Self::Grouped(Box::new(Grouped { key, series, rests_until: Timestamp::MIN }))
     }
@@ -172,7 +173,7 @@ impl Members {
     fn is_empty(&self) -> bool {
         match self {
             Self::One(_) => false,
-            Self::Grouped(grouped) => grouped.series.lists().iter().all(Vec::is_empty),
+            Self::Grouped(grouped) => grouped.series.lists().iter().all(|list| list.is_empty()),
         }
     }
 }
@@ -223,11 +224,11 @@ impl Part {
     }
 
     /// What it raises, to be put back with what it raises from now on.
-    pub(in crate::engine) fn take_raised(&mut self) -> Vec<Fingerprint> {
+    pub(in crate::engine) fn take_raised(&mut self) -> ShortList<Fingerprint> {
         self.given.as_mut().map(|given| std::mem::take(&mut given.raised)).unwrap_or_default()
     }
 
-    pub(in crate::engine) fn set_raised(&mut self, raised: Vec<Fingerprint>) {
+    pub(in crate::engine) fn set_raised(&mut self, raised: ShortList<Fingerprint>) {
         if !raised.is_empty() || self.given.is_some() {
             self.given.get_or_insert_default().raised = raised;
             self.drop_nothing();
@@ -244,11 +245,11 @@ impl Part {
     }
 
     /// What it records, to be put back with what it records from now on.
-    pub(in crate::engine) fn take_recorded(&mut self) -> Vec<SeriesId> {
+    pub(in crate::engine) fn take_recorded(&mut self) -> ShortList<SeriesId> {
         self.given.as_mut().map(|given| std::mem::take(&mut given.recorded)).unwrap_or_default()
     }
 
-    pub(in crate::engine) fn set_recorded(&mut self, recorded: Vec<SeriesId>) {
+    pub(in crate::engine) fn set_recorded(&mut self, recorded: ShortList<SeriesId>) {
         if !recorded.is_empty() || self.given.is_some() {
             self.given.get_or_insert_default().recorded = recorded;
             self.drop_nothing();

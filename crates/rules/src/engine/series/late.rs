@@ -30,7 +30,7 @@ impl SeriesTable {
     /// Puts late samples of a series in their places; says how many of the oldest go for that,
     /// because the windows of all series take as much as they may.
     fn put_late(&mut self, id: SeriesId, late: &[(SeriesId, Point)]) -> usize {
-        let keep_ms = self.state(id).keep_ms;
+        let keep_ms = self.state(id).keep.as_ms();
         let newest = self.newest(id).map_or(i64::MIN, |newest| newest.time);
         let oldest = newest.saturating_sub(keep_ms);
         let of_a_time = late.chunk_by(|one, next| one.1.time == next.1.time);

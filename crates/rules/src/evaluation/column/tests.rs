@@ -177,7 +177,7 @@ fn one_series_comes_to_what_the_plain_evaluator_says_to_the_last_bit() {
             let Root::Vector(root) = &plan.root else { panic!("{text} is no vector") };
             assert!(plan.is_of_one_series(), "{text}");
             let time = random.below(70_000) as i64;
-            for id in &selected(&plan, &storage)[0] {
+            for id in selected(&plan, &storage)[0].iter() {
                 let evaluation = || {
                     let span = Span::at(Timestamp::from_ms(time));
                     let selected = Selected::Only(std::slice::from_ref(id));
