@@ -6,6 +6,7 @@ use bellwire_model::Timestamp;
 use bellwire_model::limits::{
     CLAIM_OVERHEAD_BYTES, CLAIMS_BYTES_MAX, CLAIMS_MAX, SUBJECT_BYTES_MAX,
 };
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// What a credential says, once it is verified: who it is of, what else is said of them, and until
@@ -21,7 +22,8 @@ pub struct Claims {
 }
 
 /// What one claim says. Texts only: nothing else can be compared with a topic or a label.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Claim {
     /// One text.
     Text(Box<str>),

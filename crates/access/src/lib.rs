@@ -14,6 +14,7 @@ mod json;
 pub mod jwks;
 pub mod jwt;
 pub mod key;
+pub mod password;
 mod policy;
 mod register;
 mod rights;

@@ -644,3 +644,17 @@ pub const JWKS_AGE_MIN: Duration = Duration::from_mins(1);
 pub const JWKS_AGE_MAX: Duration = Duration::from_hours(24);
 /// How long keys count beyond that, while no others can be fetched.
 pub const JWKS_STALE_MAX: Duration = Duration::from_hours(24);
+/// Bytes of the name of a local user.
+pub const USERNAME_BYTES_MAX: usize = 64;
+/// Characters of a new password: it is all that stands between a stranger and an account.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Bytes of a password.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// KiB of memory that one check of a password may take, as its hash says.
+pub const ARGON2_MEMORY_KIB_MAX: u32 = 64 * 1024;
+/// Passes over that memory.
+pub const ARGON2_PASSES_MAX: u32 = 10;
+/// Lanes of that memory.
+pub const ARGON2_LANES_MAX: u32 = 4;
+/// Checks of passwords at a time; other logins wait for their turn.
+pub const PASSWORD_CHECKS_MAX: usize = 2;
