@@ -1,4 +1,5 @@
-//! Tokens: none panics, and one that counts is one text and counts until its claims end.
+//! What a client shows: nothing that nobody has signed counts, and a token that counts does so until
+//! its claims end.
 //!
 //! An input is the claims and, on the line after, the header, both as text: they are signed here, so
 //! that what is in them is looked at. The whole is also read as a token as it stands.
@@ -10,6 +11,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bellwire_access::jwt::{Expiry, Issuer, KeySet, Token, TokenError, VerificationKey};
+use bellwire_access::key::PresentedKey;
+use bellwire_access::ticket::Ticket;
+use bellwire_access::{ServerSecret, Session};
 use bellwire_model::Timestamp;
 use libfuzzer_sys::fuzz_target;
 
@@ -27,6 +31,9 @@ fuzz_target!(|data: &[u8]| {
     let key = VerificationKey::from_secret(None, SECRET).expect("a secret of 32 bytes");
     let keys: KeySet = [key].into_iter().collect();
     let now = Timestamp::from_ms(1_800_000_000_000);
+    let server = ServerSecret::new(SECRET).expect("a secret of 32 bytes");
+    assert!(Session::open(text, &server).is_none() && Ticket::open(text, &server).is_none());
+    let _ = PresentedKey::parse(text);
     if let Ok(token) = Token::read(text) {
         assert!(issuer.verify(&token, &keys, now).is_err(), "nobody has signed it");
     }

@@ -8,6 +8,8 @@
 //! The id is public: it is in logs and lists. The checksum tells a slip from a key that is not known,
 //! and lets scanners of source code tell a key from other texts that look like one.
 
+mod record;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -73,10 +75,7 @@ impl NewKey {
 
     /// What is kept of it, as hexadecimal digits.
     pub fn hash(&self) -> String {
-        let digits = |byte: u8| {
-            [byte >> 4, byte & 15].map(|digit| char::from(HEXADECIMAL[usize::from(digit)]))
-        };
-        hash(&self.text).into_iter().flat_map(digits).collect()
+        hexadecimal(&hash(&self.text))
     }
 }
 
@@ -85,6 +84,12 @@ impl fmt::Debug for NewKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewKey").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+fn hexadecimal(hash: &[u8; 32]) -> String {
+    let digits =
+        |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(HEXADECIMAL[usize::from(digit)]));
+    hash.iter().flat_map(digits).collect()
 }
 
 fn character(byte: u8) -> char {
@@ -154,6 +159,10 @@ pub struct StoredKey {
     pub claims: BTreeMap<Box<str>, Claim>,
     /// What it is for.
     pub note: Box<str>,
+    /// When it was made, where that is known.
+    pub made_at: Option<Timestamp>,
+    /// Who made it; empty where that is not known.
+    pub made_by: Box<str>,
     /// When it ends; nothing where it does not by itself.
     pub ends_at: Option<Timestamp>,
     /// When it was taken back.
@@ -200,6 +209,8 @@ impl StoredKey {
             roles,
             claims: BTreeMap::new(),
             note: note.into(),
+            made_at: None,
+            made_by: "".into(),
             ends_at: None,
             revoked_at: None,
         })

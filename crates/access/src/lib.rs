@@ -19,9 +19,12 @@ mod policy;
 mod register;
 mod rights;
 mod role;
+mod sealed;
+mod session;
 mod template;
 #[cfg(test)]
 mod tests;
+pub mod ticket;
 
 pub use claims::{Claim, Claims, ClaimsError};
 pub use identity::{Identity, Means};
@@ -30,4 +33,6 @@ pub use policy::Policy;
 pub use register::Register;
 pub use rights::Rights;
 pub use role::{Role, RoleError, RoleText};
+pub use sealed::{ID_BYTES, SealError, ServerSecret, ServerSecretError};
+pub use session::Session;
 pub use template::TemplateError;

@@ -658,3 +658,14 @@ pub const ARGON2_PASSES_MAX: u32 = 10;
 pub const ARGON2_LANES_MAX: u32 = 4;
 /// Checks of passwords at a time; other logins wait for their turn.
 pub const PASSWORD_CHECKS_MAX: usize = 2;
+/// Bytes of the secret with which the server signs what it hands out.
+pub const SERVER_SECRET_BYTES_MIN: usize = 32;
+/// Bytes of a session or ticket as text. Browsers take 4,096 of a cookie with its name and what is
+/// said of it, and a request's line has room for as many.
+pub const SEALED_BYTES_MAX: usize = 3_800;
+/// How long after its making a stream ticket may be opened for the first time.
+pub const TICKET_OPENS_WITHIN: Duration = Duration::from_mins(1);
+/// How long a stream ticket that nobody uses can still be used.
+pub const TICKET_UNUSED_MAX: Duration = Duration::from_mins(2);
+/// Stream tickets that are in use.
+pub const TICKETS_MAX: usize = 100_000;

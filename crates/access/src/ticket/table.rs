@@ -1,0 +1,300 @@
+//! Which tickets are in use, and by which connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwire_model::Timestamp;
+use bellwire_model::limits::TICKET_UNUSED_MAX;
+
+use super::{Ticket, TicketId, TicketRefusal};
+
+/// The tickets that have been opened. Each is used by one connection, the newest; whoever opens it
+/// again takes it over, since an `EventSource` that has lost its connection comes back before the
+/// server knows.
+///
+/// A ticket that was made before this table began may have been opened before it, so it can be taken
+/// up for as long as an unused one can: a restart ends no stream.
+#[derive(Debug)]
+pub struct TicketTable {
+    began_at: Timestamp,
+    entries: BTreeMap<TicketId, Entry>,
+    /// When each of them goes.
+    deadlines: BTreeSet<(Timestamp, TicketId)>,
+    tickets_max: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// The connection that uses it, while one does.
+    connection: Option<u64>,
+    deadline: Timestamp,
+    ends_at: Timestamp,
+    /// Until when it could be opened if it were not here: it must stay here for as long.
+    opens_until: Timestamp,
+}
+
+impl TicketTable {
+    /// An empty table of at most `tickets_max`, which begins now.
+    pub fn new(tickets_max: usize, now: Timestamp) -> Self {
+        let (entries, deadlines) = (BTreeMap::new(), BTreeSet::new());
+        Self { began_at: now, entries, deadlines, tickets_max }
+    }
+
+    /// A connection comes with a ticket that is good for its request. Says which other connection it
+    /// takes the ticket from: that one has to end.
+    pub fn open(
+        &mut self,
+        ticket: &Ticket,
+        connection: u64,
+        now: Timestamp,
+    ) -> Result<Option<u64>, TicketRefusal> {
+        self.expire(now);
+        let ends_at = ticket.ends_at();
+        if now >= ends_at {
+            return Err(TicketRefusal::Expired);
+        }
+        let opens_until = self.opens_until(ticket);
+        let before = match self.entries.get(&ticket.id) {
+            Some(entry) => Some(*entry),
+            None if now >= opens_until => return Err(TicketRefusal::Late),
+            None if self.entries.len() >= self.tickets_max => return Err(TicketRefusal::Full),
+            None => None,
+        };
+        let entry = Entry { connection: Some(connection), deadline: ends_at, ends_at, opens_until };
+        self.put(ticket.id, entry);
+        Ok(before.and_then(|entry| entry.connection).filter(|other| *other != connection))
+    }
+
+    /// A connection with a ticket has ended. Where another has taken the ticket over, nothing changes.
+    pub fn closed(&mut self, id: TicketId, connection: u64, now: Timestamp) {
+        self.expire(now);
+        let Some(entry) = self.entries.get(&id) else { return };
+        if entry.connection != Some(connection) {
+            return;
+        }
+        let unused_until = now.saturating_add(TICKET_UNUSED_MAX).max(entry.opens_until);
+        let deadline = unused_until.min(entry.ends_at);
+        self.put(id, Entry { connection: None, deadline, ..*entry });
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn opens_until(&self, ticket: &Ticket) -> Timestamp {
+        if ticket.issued_at < self.began_at {
+            ticket.opens_until.max(self.began_at.saturating_add(TICKET_UNUSED_MAX))
+        } else {
+            ticket.opens_until
+        }
+    }
+
+    fn put(&mut self, id: TicketId, entry: Entry) {
+        if let Some(old) = self.entries.insert(id, entry) {
+            self.deadlines.remove(&(old.deadline, id));
+        }
+        self.deadlines.insert((entry.deadline, id));
+    }
+
+    /// Lets go of those whose time is over.
+    fn expire(&mut self, now: Timestamp) {
+        while let Some((deadline, id)) = self.deadlines.first().copied() {
+            if deadline > now {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.entries.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::limits::TICKET_OPENS_WITHIN;
+    use bellwire_model::{Filter, FilterSet};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::claims::Claims;
+    use crate::ticket::Bound;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_ms(1_800_000_000_000 + second * 1000)
+    }
+
+    fn ticket(name: u8, issued: i64, ends: i64) -> Ticket {
+        let claims = Claims::new("ann", BTreeMap::new(), Some(at(ends))).unwrap();
+        let filters = FilterSet::new(["**".parse::<Filter>().unwrap()]).unwrap();
+        let bound = Bound { filters, origin: None };
+        Ticket::new(TicketId::new([name; 16]), (claims, &[]), bound, at(issued))
+    }
+
+    #[test]
+    fn a_ticket_opens_once_in_time_and_then_only_resumes() {
+        let mut table = TicketTable::new(10, at(0));
+        let ticket = ticket(1, 0, 3600);
+        assert_eq!(table.open(&ticket, 1, at(59)), Ok(None));
+        table.closed(ticket.id, 1, at(1000));
+        assert_eq!(table.open(&ticket, 2, at(1119)), Ok(None));
+        table.closed(ticket.id, 2, at(1200));
+        assert_eq!(table.open(&ticket, 3, at(1320)), Err(TicketRefusal::Late));
+        let late = super::tests::ticket(2, 0, 3600);
+        assert_eq!(table.open(&late, 4, at(1320)), Err(TicketRefusal::Late));
+    }
+
+    #[test]
+    fn the_newest_connection_wins() {
+        let mut table = TicketTable::new(10, at(0));
+        let ticket = ticket(1, 0, 3600);
+        assert_eq!(table.open(&ticket, 1, at(0)), Ok(None));
+        assert_eq!(table.open(&ticket, 2, at(500)), Ok(Some(1)));
+        table.closed(ticket.id, 1, at(501));
+        assert_eq!(table.open(&ticket, 3, at(900)), Ok(Some(2)), "the second had it all the time");
+        assert_eq!(table.open(&ticket, 4, at(3600)), Err(TicketRefusal::Expired));
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn a_restart_ends_no_stream_and_opens_no_old_ticket_for_long() {
+        let ticket = ticket(1, 0, 3600);
+        let mut table = TicketTable::new(10, at(1000));
+        assert_eq!(table.open(&ticket, 1, at(1119)), Ok(None));
+        let mut later = TicketTable::new(10, at(1000));
+        assert_eq!(later.open(&ticket, 1, at(1120)), Err(TicketRefusal::Late));
+    }
+
+    #[test]
+    fn no_more_are_kept_than_the_bound_and_unused_ones_make_room() {
+        let mut table = TicketTable::new(2, at(0));
+        let [one, two, three] = [1, 2, 3].map(|name| ticket(name, 100, 3600));
+        table.open(&one, 1, at(100)).unwrap();
+        table.open(&two, 2, at(100)).unwrap();
+        assert_eq!(table.open(&three, 3, at(100)), Err(TicketRefusal::Full));
+        assert_eq!(table.open(&one, 4, at(100)), Ok(Some(1)), "one that is there needs no room");
+        table.closed(one.id, 4, at(101));
+        let three = ticket(3, 200, 3600);
+        assert_eq!(table.open(&three, 3, at(221)), Ok(None));
+        assert_eq!(table.len(), 2);
+    }
+
+    /// A ticket as a person would keep account of it.
+    #[derive(Clone, Copy, Debug)]
+    enum Account {
+        Unopened,
+        Used { by: u64 },
+        Unused { since: i64 },
+    }
+
+    const BEGAN: i64 = 1_000;
+    const MAX: usize = 3;
+
+    struct Model {
+        tickets: Vec<(Ticket, i64, i64, Account)>,
+    }
+
+    impl Model {
+        fn is_kept(&self, place: usize, second: i64) -> bool {
+            let (_, issued, ends, account) = self.tickets[place];
+            match account {
+                _ if second >= ends => false,
+                Account::Unopened => false,
+                Account::Used { .. } => true,
+                Account::Unused { since } => second < (since + 120).max(Self::opens(issued)),
+            }
+        }
+
+        fn opens(issued: i64) -> i64 {
+            let within = issued + TICKET_OPENS_WITHIN.as_secs() as i64;
+            if issued < BEGAN { within.max(BEGAN + 120) } else { within }
+        }
+
+        fn open(
+            &mut self,
+            place: usize,
+            by: u64,
+            second: i64,
+        ) -> Result<Option<u64>, TicketRefusal> {
+            let kept = (0..self.tickets.len()).filter(|place| self.is_kept(*place, second)).count();
+            let (_, issued, ends, account) = self.tickets[place];
+            if second >= ends {
+                return Err(TicketRefusal::Expired);
+            }
+            if !self.is_kept(place, second) {
+                if second >= Self::opens(issued) {
+                    return Err(TicketRefusal::Late);
+                }
+                if kept == MAX {
+                    return Err(TicketRefusal::Full);
+                }
+            }
+            let before = if let Account::Used { by } = account { Some(by) } else { None };
+            self.tickets[place].3 = Account::Used { by };
+            Ok(before)
+        }
+
+        fn closed(&mut self, place: usize, by: u64, second: i64) {
+            if let Account::Used { by: user } = self.tickets[place].3
+                && user == by
+            {
+                self.tickets[place].3 = Account::Unused { since: second };
+            }
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        Open(prop::sample::Index),
+        Close { ticket: prop::sample::Index, back: u64 },
+        Pass(i64),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            3 => any::<prop::sample::Index>().prop_map(Act::Open),
+            2 => (any::<prop::sample::Index>(), 0_u64..4)
+                .prop_map(|(ticket, back)| Act::Close { ticket, back }),
+            3 => prop_oneof![0..5_i64, 50..70_i64, 110..130_i64, 0..2_000_i64].prop_map(Act::Pass),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens, the table says what a list with every ticket's account says, and keeps no
+        /// more than its bound.
+        #[test]
+        fn the_table_agrees_with_a_plain_account(
+            made in prop::collection::vec((900_i64..2_500, 1_i64..3_000), 1..6),
+            acts in prop::collection::vec(act(), 1..80),
+        ) {
+            let tickets = made.iter().zip(0..).map(|((issued, lasts), name)| {
+                (ticket(name, *issued, issued + lasts), *issued, issued + lasts, Account::Unopened)
+            });
+            let mut model = Model { tickets: tickets.collect() };
+            let mut table = TicketTable::new(MAX, at(BEGAN));
+            let (mut second, mut connection) = (BEGAN, 0);
+            for act in acts {
+                match act {
+                    Act::Pass(seconds) => second += seconds,
+                    Act::Open(index) => {
+                        let place = index.index(model.tickets.len());
+                        connection += 1;
+                        let opened = table.open(&model.tickets[place].0, connection, at(second));
+                        prop_assert_eq!(opened, model.open(place, connection, second));
+                    }
+                    Act::Close { ticket, back } => {
+                        let place = ticket.index(model.tickets.len());
+                        let by = connection.saturating_sub(back);
+                        table.closed(model.tickets[place].0.id, by, at(second));
+                        model.closed(place, by, second);
+                    }
+                }
+                prop_assert!(table.len() <= MAX);
+                prop_assert_eq!(table.entries.len(), table.deadlines.len());
+            }
+        }
+    }
+}
