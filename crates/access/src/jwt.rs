@@ -14,12 +14,14 @@
 mod error;
 mod issuer;
 mod key_set;
+mod signing;
 mod token;
 mod verification_key;
 
 pub use error::TokenError;
 pub use issuer::{Expiry, Issuer, Verified};
 pub use key_set::KeySet;
+pub use signing::signed;
 pub use token::Token;
 pub(crate) use verification_key::PublicParts;
 pub use verification_key::{Algorithm, KeyError, VerificationKey};

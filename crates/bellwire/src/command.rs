@@ -8,6 +8,7 @@ mod publish;
 mod repair;
 mod serve;
 mod subscribe;
+mod token;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -35,6 +36,8 @@ enum Command {
     Check(check::Arguments),
     /// Make API keys.
     Key(key::Arguments),
+    /// Make and explain tokens.
+    Token(token::Arguments),
     /// Keep what is whole of a damaged journal, in a data directory that no server uses.
     Repair(repair::Arguments),
     /// Measure a server, or this machine with one.
@@ -50,6 +53,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Subscribe(arguments) => subscribe::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }

@@ -598,6 +598,8 @@ pub const SUBJECT_BYTES_MAX: usize = 255;
 pub const CREDENTIAL_BYTES_MAX: usize = 12 * 1024;
 /// Bytes of what is known of those whose credentials were verified a moment ago.
 pub const IDENTITIES_KNOWN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Issuers of tokens that there may be.
+pub const ISSUERS_MAX: usize = 100;
 /// Roles that there may be.
 pub const ROLES_MAX: usize = 1_000;
 /// API keys in the configuration.

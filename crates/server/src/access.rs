@@ -8,6 +8,7 @@
 //! Where nothing is configured nobody is asked, and everybody may do everything.
 
 mod attending;
+mod issuers;
 mod known;
 mod permit;
 mod shown;
@@ -15,16 +16,20 @@ mod shown;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bellwire_access::key::PresentedKey;
 use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights, StoredKey};
 use bellwire_model::{Principal, Timestamp};
 use bellwire_process::clock;
 use bellwire_shards::{Authority, HeldPrincipal, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 
+use self::issuers::Issuers;
 use self::known::Known;
 use crate::config::AccessConfig;
+use crate::observe::Figures;
 
 pub(crate) use self::attending::Attending;
+pub use self::issuers::{AccessError, check_access, explain_token};
 pub(crate) use self::permit::{permit, permit_publishing, permit_reading};
 pub(crate) use self::shown::{Places, Shown};
 
@@ -36,25 +41,34 @@ pub(crate) struct Access {
     register: Register,
     /// API keys by their public part.
     keys: HashMap<Box<str>, StoredKey>,
+    issuers: Issuers,
     known: Known,
+    figures: Arc<Figures>,
 }
 
 impl Access {
     /// As configured.
-    pub(crate) fn new(config: Option<AccessConfig>) -> Self {
-        let Some(AccessConfig { anonymous, roles, keys }) = config else {
-            return Self {
+    pub(crate) fn new(
+        config: Option<&AccessConfig>,
+        figures: Arc<Figures>,
+    ) -> Result<Self, AccessError> {
+        let Some(AccessConfig { anonymous, roles, keys, issuers }) = config else {
+            return Ok(Self {
                 policy: None,
                 register: Register::new(Arc::new(Identity::open())),
                 keys: HashMap::new(),
+                issuers: Issuers::default(),
                 known: Known::default(),
-            };
+                figures,
+            });
         };
-        let policy = Policy::new(roles, anonymous);
+        let policy = Policy::new(roles.clone(), anonymous.clone());
         let stranger = stranger(&policy);
-        let keys = keys.into_iter().map(|key| (key.id.clone(), key)).collect();
+        let keys = keys.iter().map(|key| (key.id.clone(), key.clone())).collect();
+        let issuers = Issuers::load(issuers)?;
         let register = Register::new(Arc::new(stranger));
-        Self { policy: Some(policy), register, keys, known: Known::default() }
+        let known = Known::default();
+        Ok(Self { policy: Some(policy), register, keys, issuers, known, figures })
     }
 
     /// Who has shown this, where it costs nothing to say so.
@@ -82,20 +96,30 @@ impl Access {
             Shown::Bearer(text) if bellwire_access::key::looks_like_one(text) => {
                 self.of_key(policy, text, now)
             }
-            Shown::Bearer(_) | Shown::Password(..) | Shown::Session(_) | Shown::Ticket(_) => None,
+            Shown::Bearer(text) => self.issuers.identity(policy, text, now),
+            Shown::Password(..) | Shown::Session(_) | Shown::Ticket(_) => Err(Invalid),
         };
-        let identity = Arc::new(identity.ok_or_else(invalid)?);
+        let identity = Arc::new(identity.map_err(|Invalid| {
+            self.figures.door.credentials_refused.add(1);
+            invalid()
+        })?);
         self.known.insert(shown, &identity, now);
         Ok(identity)
     }
 
-    fn of_key(&self, policy: &Policy, text: &str, now: Timestamp) -> Option<Identity> {
-        let presented = bellwire_access::key::PresentedKey::parse(text).ok()?;
-        let stored = self.keys.get(presented.id())?;
-        stored.check(&presented, now).ok()?;
+    fn of_key(&self, policy: &Policy, text: &str, now: Timestamp) -> Result<Identity, Invalid> {
+        let presented = PresentedKey::parse(text).map_err(|error| {
+            tracing::debug!(%error, "An API key was refused.");
+            Invalid
+        })?;
+        let stored = self.keys.get(presented.id()).ok_or(Invalid)?;
+        stored.check(&presented, now).map_err(|error| {
+            tracing::debug!(%error, key = presented.id(), "An API key was refused.");
+            Invalid
+        })?;
         let StoredKey { id, subject, roles, claims, ends_at, .. } = stored;
         let claims = Claims { subject: subject.clone(), values: claims.clone(), ends_at: *ends_at };
-        Some(Identity {
+        Ok(Identity {
             subject: subject.clone(),
             means: Means::Key(id.clone()),
             roles: roles.clone(),
@@ -131,6 +155,10 @@ impl Authority for Access {
         self.register.leave(principal);
     }
 }
+
+/// A credential that does not count. Why it does not is for the log.
+#[derive(Clone, Copy, Debug)]
+struct Invalid;
 
 /// A stream that may be opened, and whose it is.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;
 use thiserror::Error;
 
-pub use access::AccessConfig;
+pub use access::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
 pub use listen::parse_listen;
 pub use origin::Origins;
 pub use setting::{Group, SETTINGS, Setting};

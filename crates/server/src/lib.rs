@@ -47,6 +47,7 @@ mod requests;
 mod sys;
 mod tls;
 
+pub use access::{AccessError, check_access, explain_token};
 pub use bellwire_alerting::{
     AlertmanagerConfigError, RuleFileText, RuleFiles, RuleFilesError, load_alertmanager_config,
     read_rule_files,

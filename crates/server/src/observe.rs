@@ -19,6 +19,7 @@ bellwire_process::figures! {
         connections_refused "counter" "bellwire_connections_refused_total" "Connections refused because there were too many.";
         memory_resident "gauge" "bellwire_memory_resident_bytes" "Memory that the process has.";
         memory_budget "gauge" "bellwire_memory_budget_bytes" "Memory that the process may have before it refuses new subscribers.";
+        credentials_refused "counter" "bellwire_credentials_refused_total" "Credentials that were shown and are not valid here.";
         tls_failures "counter" "bellwire_tls_handshakes_failed_total" "TLS handshakes that failed or did not end in time.";
         certificate_expiry "gauge" "bellwire_tls_certificate_expiry_timestamp_seconds" "When the TLS certificate expires, in seconds since 1970; 0 without one.";
     }

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use self::core::Core;
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
-use crate::access::Access;
+use crate::access::{Access, AccessError};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
 use crate::config::Config;
@@ -50,6 +50,9 @@ pub enum StartError {
     /// The certificate and its key are wrong.
     #[error("the TLS certificate")]
     Tls(#[from] TlsError),
+    /// What `[access]` names cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] bellwire_journal::Error),
@@ -116,6 +119,7 @@ impl Server {
             bellwire_alerting::load_alertmanager_config(config.alertmanager_config.as_deref())?;
         let figures = Arc::new(Figures::default());
         let tls = start_tls(&config, &figures)?;
+        let access = Arc::new(Access::new(config.access.as_ref(), Arc::clone(&figures))?);
         let listener = listen(&config)?;
         let address = listener.local_addr()?;
         let url = url(address, tls.as_deref());
@@ -135,7 +139,6 @@ impl Server {
             figures: Arc::clone(&figures.shards),
         });
         let admission = admission(&config, &figures, drains.clone());
-        let access = Arc::new(Access::new(config.access.clone()));
         let errands =
             Errands::new(&publisher, (&intake, &alerting), (&figures, &admission, &access));
         let memory = memory_bytes(&config);

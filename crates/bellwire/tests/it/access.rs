@@ -50,6 +50,114 @@ impl Teams {
     }
 }
 
+/// A server that takes the tokens of one issuer, and where its secret is.
+fn with_issuer(more: &str) -> (Server, TempDir) {
+    let folder = TempDir::new().expect("a folder");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "a secret of more than thirty-two bytes\n").expect("written");
+    let text = format!(
+        r#"
+        [[access.role]]
+        name = "device"
+        publish = ["devices/{{sub}}/**", "teams/{{claim.team}}/**"]
+
+        [[access.issuer]]
+        name = "me"
+        audiences = ["bellwire"]
+        roles = ["device"]
+        roles_claim = "roles"
+        {more}
+
+        [[access.issuer.key]]
+        secret_file = "{}"
+        "#,
+        secret.display()
+    );
+    let path = folder.path().join("bellwire.toml");
+    std::fs::write(&path, text).expect("written");
+    (Server::start_with(&["--config", path.to_str().expect("text")]), folder)
+}
+
+/// What `bellwire token` prints.
+fn token(folder: &TempDir, arguments: &[&str]) -> String {
+    let secret = folder.path().join("secret");
+    let mut all = vec!["token", "make", "--secret-file", secret.to_str().expect("text")];
+    all.extend(arguments);
+    let output = bellwire(&all).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+/// Publishes with a token.
+fn publish(server: &Server, token: &str, topic: &str) -> Answer {
+    let (path, authorization) = (format!("/v1/topics/{topic}"), format!("Bearer {token}"));
+    let headers = [("Authorization", authorization.as_str())];
+    let publish = Request { method: "POST", path: &path, headers: &headers, body: b"1" };
+    request(server.address(), publish)
+}
+
+#[test]
+fn a_token_is_worth_what_its_issuer_says_and_the_configuration_makes_of_it() {
+    let (server, folder) = with_issuer("");
+    let device = ["--issuer", "me", "--audience", "bellwire", "--subject", "d7"];
+    let teams = ["--claim", "team=red", "--claim", "team=blue"];
+    let text = token(&folder, &[&device[..], &teams].concat());
+    for topic in ["devices/d7/a", "teams/red/a", "teams/blue/a"] {
+        assert_eq!(publish(&server, &text, topic).status, 201, "{topic}");
+    }
+    assert_eq!(publish(&server, &text, "devices/d8/a").status, 403);
+    let admin = token(&folder, &[&device[..], &["--claim", "roles=admin"]].concat());
+    assert_eq!(publish(&server, &admin, "anything/at/all").status, 201);
+    let config = folder.path().join("bellwire.toml");
+    let config = config.to_str().expect("text");
+    let explained = bellwire(&["token", "explain", "--config", config, &text]).output();
+    let explained = String::from_utf8(explained.expect("it runs").stdout).expect("text");
+    assert!(
+        explained.contains("publish      devices/d7/** teams/blue/** teams/red/**"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn tokens_that_do_not_count_are_refused_without_a_word_of_why() {
+    let (server, folder) = with_issuer("leeway = \"0s\"");
+    let of = |arguments: &[&str]| token(&folder, &[&["--subject", "d7"], arguments].concat());
+    let good = of(&["--issuer", "me", "--audience", "bellwire"]);
+    let (signed, _) = good.rsplit_once('.').expect("three parts");
+    let (_, claims) = signed.split_once('.').expect("two parts");
+    let wrong = [
+        of(&["--issuer", "you", "--audience", "bellwire"]),
+        of(&["--issuer", "me", "--audience", "else"]),
+        of(&["--issuer", "me"]),
+        of(&["--issuer", "me", "--audience", "bellwire", "--valid-for", "1ms"]),
+        format!("{signed}."),
+        format!("{signed}.AAAA"),
+        // {"alg":"none"}
+        format!("eyJhbGciOiJub25lIn0.{claims}."),
+        format!("eyJhbGciOiJub25lIn0.{claims}.AAAA"),
+        "x".repeat(8_000),
+    ];
+    for text in &wrong {
+        let answer = publish(&server, text, "devices/d7/a");
+        assert_eq!((answer.status, &answer.json()["code"]), (401, &json!("credential_invalid")));
+        let detail = "the credential is not one that is valid here";
+        assert_eq!(answer.json()["detail"], json!(detail), "{text}");
+    }
+    let admin = of(&["--issuer", "me", "--audience", "bellwire", "--claim", "roles=admin"]);
+    let authorization = format!("Bearer {admin}");
+    let headers = [("Authorization", authorization.as_str())];
+    let metrics = Request { method: "GET", path: "/metrics", headers: &headers, body: b"" };
+    let metrics = request(server.address(), metrics);
+    let counted = format!("\nbellwire_credentials_refused_total {}\n", wrong.len());
+    assert!(metrics.text().contains(&counted), "{}", metrics.text());
+    let config = folder.path().join("bellwire.toml");
+    let config = config.to_str().expect("text");
+    let explained = bellwire(&["token", "explain", "--config", config, &wrong[1]]).output();
+    let explained = explained.expect("it runs");
+    assert!(!explained.status.success());
+    assert!(String::from_utf8_lossy(&explained.stdout).contains("(audience)"));
+}
+
 /// A key, and the table that the configuration has of it.
 fn made(subject: &str, role: &str) -> (String, String) {
     let output =

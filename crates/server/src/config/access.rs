@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use bellwire_access::jwt::Expiry;
 use bellwire_access::{Role, RoleError, RoleText, StoredKey};
-use bellwire_model::limits::{KEYS_CONFIGURED_MAX, ROLES_MAX};
+use bellwire_model::duration;
+use bellwire_model::limits::{
+    ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, TOKEN_LEEWAY_MAX,
+};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -17,6 +23,49 @@ pub struct AccessConfig {
     pub roles: BTreeMap<Box<str>, Role>,
     /// API keys.
     pub keys: Vec<StoredKey>,
+    /// Whose tokens count.
+    pub issuers: Vec<IssuerConfig>,
+}
+
+/// Whose tokens count, and for what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssuerConfig {
+    /// Its name, as its tokens have it.
+    pub name: Box<str>,
+    /// The names under which its tokens mean this server.
+    pub audiences: Vec<Box<str>>,
+    /// Whether its tokens have to end.
+    pub expiry: Expiry,
+    /// How far its clock and ours may be apart.
+    pub leeway: Duration,
+    /// The claim that says who somebody is.
+    pub subject_claim: Box<str>,
+    /// The roles of everybody who has a token of it.
+    pub roles: Box<[Box<str>]>,
+    /// The claim that names more roles.
+    pub roles_claim: Option<Box<str>>,
+    /// What its tokens are signed with.
+    pub keys: Vec<IssuerKey>,
+}
+
+/// A key that tokens are signed with, by where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerKey {
+    /// What tokens call it.
+    pub id: Option<String>,
+    /// Where it is.
+    pub source: KeySource,
+}
+
+/// Where a key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A secret that issuer and server share, in a file.
+    SecretFile(PathBuf),
+    /// The same in a variable of the environment.
+    SecretVariable(String),
+    /// A public key, as PEM.
+    PublicKeyFile(PathBuf),
 }
 
 /// `[access]`.
@@ -28,6 +77,35 @@ struct AccessTable {
     role: Vec<Spanned<RoleTable>>,
     #[serde(default)]
     key: Vec<Spanned<KeyTable>>,
+    #[serde(default)]
+    issuer: Vec<Spanned<IssuerTable>>,
+}
+
+/// `[[access.issuer]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuerTable {
+    name: Spanned<String>,
+    #[serde(default)]
+    audiences: Vec<String>,
+    #[serde(default)]
+    roles: Vec<Spanned<String>>,
+    roles_claim: Option<String>,
+    subject_claim: Option<String>,
+    leeway: Option<Spanned<String>>,
+    expiry: Option<Spanned<String>>,
+    #[serde(default)]
+    key: Vec<Spanned<IssuerKeyTable>>,
+}
+
+/// `[[access.issuer.key]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuerKeyTable {
+    id: Option<String>,
+    secret_file: Option<PathBuf>,
+    secret_variable: Option<String>,
+    public_key_file: Option<PathBuf>,
 }
 
 /// `[[access.role]]`.
@@ -80,6 +158,9 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     if table.key.len() > KEYS_CONFIGURED_MAX {
         return Err((span, format!("there are at most {KEYS_CONFIGURED_MAX} `[[access.key]]`")));
     }
+    if table.issuer.len() > ISSUERS_MAX {
+        return Err((span, format!("there are at most {ISSUERS_MAX} `[[access.issuer]]`")));
+    }
     let mut roles = BTreeMap::new();
     for table in table.role {
         let (name, role) = role(table.into_inner())?;
@@ -105,8 +186,15 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
         key(table)
     });
     let keys = keys.collect::<Result<_, _>>()?;
+    let issuers = table.issuer.into_iter().map(|table| {
+        let place = table.span();
+        let table = table.into_inner();
+        table.roles.iter().try_for_each(&has_role)?;
+        issuer(table, place)
+    });
+    let issuers: Vec<IssuerConfig> = issuers.collect::<Result<_, _>>()?;
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
-    Ok(AccessConfig { anonymous, roles, keys })
+    Ok(AccessConfig { anonymous, roles, keys, issuers })
 }
 
 fn role(table: RoleTable) -> Result<(Spanned<String>, Role), Mistake> {
@@ -147,4 +235,59 @@ fn key(table: KeyTable) -> Result<StoredKey, Mistake> {
     let (id, subject) = (table.id.into_inner(), table.subject.into_inner());
     StoredKey::new(&id, table.hash.get_ref(), (&subject, roles), &table.note)
         .map_err(|error| (place, error.to_string()))
+}
+
+fn issuer(table: IssuerTable, place: Range<usize>) -> Result<IssuerConfig, Mistake> {
+    let texts = |texts: Vec<String>| texts.into_iter().map(Into::into).collect::<Vec<Box<str>>>();
+    if table.key.is_empty() || table.key.len() > KEYS_OF_ISSUER_MAX {
+        let reason = format!("an issuer has 1 to {KEYS_OF_ISSUER_MAX} `[[access.issuer.key]]`");
+        return Err((place, reason));
+    }
+    let expiry =
+        match table.expiry.as_ref().map(|expiry| (expiry.get_ref().as_str(), expiry.span())) {
+            None | Some(("required", _)) => Expiry::Required,
+            Some(("optional", _)) => Expiry::Optional,
+            Some((other, span)) => {
+                let reason = format!("`expiry` is `required` or `optional`, not `{other}`");
+                return Err((span, reason));
+            }
+        };
+    let leeway = table.leeway.as_ref().map(|leeway| {
+        let parsed = duration::parse(leeway.get_ref()).filter(|it| *it <= TOKEN_LEEWAY_MAX);
+        parsed.ok_or_else(|| {
+            let most = TOKEN_LEEWAY_MAX.as_secs();
+            let reason = format!("`leeway` is a duration such as `30s`, {most}s at most");
+            (leeway.span(), reason)
+        })
+    });
+    let roles = table.roles.into_iter().map(|role| role.into_inner().into()).collect();
+    Ok(IssuerConfig {
+        name: table.name.into_inner().into(),
+        audiences: texts(table.audiences),
+        expiry,
+        leeway: leeway.transpose()?.unwrap_or(LEEWAY_DEFAULT),
+        subject_claim: table.subject_claim.map_or("sub".into(), Into::into),
+        roles,
+        roles_claim: table.roles_claim.map(Into::into),
+        keys: table.key.into_iter().map(issuer_key).collect::<Result<_, _>>()?,
+    })
+}
+
+/// How far clocks may be apart where nothing is said.
+const LEEWAY_DEFAULT: Duration = Duration::from_secs(30);
+
+fn issuer_key(table: Spanned<IssuerKeyTable>) -> Result<IssuerKey, Mistake> {
+    let place = table.span();
+    let IssuerKeyTable { id, secret_file, secret_variable, public_key_file } = table.into_inner();
+    let sources = [
+        secret_file.map(KeySource::SecretFile),
+        secret_variable.map(KeySource::SecretVariable),
+        public_key_file.map(KeySource::PublicKeyFile),
+    ];
+    let mut sources = sources.into_iter().flatten();
+    if let (Some(source), None) = (sources.next(), sources.next()) {
+        return Ok(IssuerKey { id, source });
+    }
+    let reason = "a key has one of `secret_file`, `secret_variable`, `public_key_file`";
+    Err((place, reason.to_owned()))
 }

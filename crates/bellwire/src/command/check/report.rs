@@ -8,7 +8,7 @@ use bellwire_rules::{Cost, LoadError, Rule, RuleFile, RuleMode};
 use bellwire_server::config::Engine;
 use bellwire_server::{
     AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, RuleFileText, RuleFilesError,
-    check_tls,
+    check_access, check_tls,
 };
 use serde::Serialize;
 
@@ -203,6 +203,11 @@ impl Report {
         match check_tls(config) {
             Ok(warning) => self.warnings.extend(warning),
             Err(error) => self.add("tls_certificate", with_causes(&error)),
+        }
+        if let Some(access) = &config.access
+            && let Err(error) = check_access(access)
+        {
+            self.add("access", with_causes(&error));
         }
         if config.journal == Engine::Disk
             && let Some(file) = bellwire_journal::in_the_way(&config.data)
