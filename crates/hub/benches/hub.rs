@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use bellwire_hub::{
-    Begin, Delivery, Entry, Hub, HubLimits, LaneKey, Next, Start, StateLimits, StateTable,
-};
+use bellwire_hub::{Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable};
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset, Topic,
+    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset, Scope, Sight, Topic,
 };
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -30,8 +28,7 @@ fn hub() -> Hub<()> {
 fn join(hub: &mut Hub<()>, follows: &EffectiveFilter) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
     let nothing = StateTable::new(NameHasher::new([1, 2]));
-    let key = LaneKey::from(follows.clone());
-    hub.join(&key, begin, |_| nothing.snapshot(follows.filters())).expect("room").0
+    hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).expect("room").0
 }
 
 fn follow(filters: impl IntoIterator<Item = String>) -> EffectiveFilter {
@@ -160,6 +157,61 @@ fn deliver_to_ten(bencher: Bencher<'_, '_>) {
             assert_eq!(deliver(&mut hub, &mut deliveries, black_box(&entries)), EVENTS * 10);
         },
     );
+}
+
+/// Principals of whom each has rights of their own.
+const PRINCIPALS: usize = 100_000;
+/// Topics that a hundred of them follow each.
+const TOPICS: usize = 1_000;
+
+/// What somebody follows of the news where they may follow that and what is theirs, and see alerts
+/// of teams that are many or one.
+fn permitted(person: usize) -> EffectiveFilter {
+    let topics = [format!("devices/{person}/**"), "news/**".into()];
+    let topics = topics.map(|text| text.parse::<Filter>().expect("a filter"));
+    let scope = Scope::of(vec![format!("team=\"{person}\"").parse().expect("matchers")]);
+    let sight = Sight { alerts: scope.clone(), series: scope };
+    let follows = follow([format!("news/{}", person % TOPICS)]);
+    follows.within(&FilterSet::new(topics).expect("a set"), &sight).expect("few filters")
+}
+
+fn deliver_news(bencher: Bencher<'_, '_>, follows: impl Fn(usize) -> EffectiveFilter) {
+    let prepare = || {
+        let mut hub = hub();
+        let mut by_topic: Vec<Vec<Delivery>> = vec![Vec::new(); TOPICS];
+        for person in 0..PRINCIPALS {
+            let mut delivery = join(&mut hub, &follows(person));
+            while let Next::Ready(_) = hub.next(&mut delivery) {
+                delivery.took_ready();
+            }
+            by_topic[person % TOPICS].push(delivery);
+        }
+        (hub, by_topic, entries(|index| format!("news/{}", index % TOPICS), 0))
+    };
+    let count = ItemsCount::new(EVENTS * PRINCIPALS / TOPICS);
+    bencher.counter(count).with_inputs(prepare).bench_local_values(
+        |(mut hub, mut by_topic, entries)| {
+            let mut taken = 0;
+            for (index, entry) in black_box(&entries).iter().enumerate() {
+                let deliveries = &mut by_topic[index % TOPICS];
+                taken += deliver(&mut hub, deliveries, std::slice::from_ref(entry));
+            }
+            assert_eq!(taken, EVENTS * PRINCIPALS / TOPICS);
+            hub
+        },
+    );
+}
+
+/// All may see everything.
+#[divan::bench(sample_count = 5)]
+fn deliver_news_to_one_right(bencher: Bencher<'_, '_>) {
+    deliver_news(bencher, |person| follow([format!("news/{}", person % TOPICS)]));
+}
+
+/// Each has rights of their own, which come to the same.
+#[divan::bench(sample_count = 5)]
+fn deliver_news_to_many_rights(bencher: Bencher<'_, '_>) {
+    deliver_news(bencher, permitted);
 }
 
 #[inline(never)]

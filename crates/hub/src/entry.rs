@@ -3,7 +3,27 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bellwire_model::{Offset, Topic, Version};
+use bellwire_model::{Labels, Offset, Topic, Version};
+
+/// What the owner of a hub sends.
+pub trait Payload: Sized {
+    /// The labels of what it tells of; `None` where that has none, or nobody knows them. Asked for
+    /// only on behalf of those who may not see everything.
+    fn labels(&self) -> Option<&Labels>;
+
+    /// What tells that the key of this value is gone.
+    #[must_use]
+    fn gone(&self) -> Self;
+}
+
+/// Where there is nothing to send there is nothing to hide.
+impl Payload for () {
+    fn labels(&self) -> Option<&Labels> {
+        None
+    }
+
+    fn gone(&self) -> Self {}
+}
 
 /// A stream event, as the hub sees it.
 #[derive(Debug)]
@@ -48,6 +68,20 @@ impl<P> Value<P> {
     /// The key has changed once more.
     pub(crate) fn supersede(&self, successor: Version) {
         self.successor.store(successor.get(), Ordering::Relaxed);
+    }
+}
+
+impl<P: Payload> Value<P> {
+    /// This change for those who may see its key no more.
+    pub(crate) fn gone(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            key: Arc::clone(&self.key),
+            version: self.version,
+            is_deletion: true,
+            payload: self.payload.gone(),
+            successor: AtomicU64::new(0),
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use bellwire_model::{
 };
 
 use crate::delivery::{Delivery, Gap, GapReason, Phase, Turn};
-use crate::entry::{Arrival, Entry, Value};
+use crate::entry::{Arrival, Entry, Payload, Value};
 use crate::history::{Gone, History, HistoryPage};
-use crate::lane::{Lane, LaneId, LaneKey};
+use crate::lane::{Lane, LaneId};
 use crate::lanes::Lanes;
 use crate::next::{Entries, Next, Values};
 use crate::ring::{Popped, Ring};
@@ -82,7 +82,7 @@ pub struct Hub<P> {
     looks: u64,
 }
 
-impl<P> Hub<P> {
+impl<P: Payload> Hub<P> {
     /// An empty hub behind a journal that ends at `tail`. The hasher's secret keeps strangers from
     /// choosing names that collide.
     pub fn new(tail: Cursor, limits: HubLimits, hasher: NameHasher) -> Self {
@@ -123,17 +123,12 @@ impl<P> Hub<P> {
         self.looks
     }
 
-    /// What a lane is for.
-    pub fn key(&self, lane: LaneId) -> LaneKey {
-        self.lanes.get(lane).key()
-    }
-
     /// What those who are on a lane follow.
     pub fn follows(&self, lane: LaneId) -> &EffectiveFilter {
         &self.lanes.get(lane).follows
     }
 
-    /// The same without rates.
+    /// The same without rates, and whatever they may see of it.
     pub fn filters(&self, lane: LaneId) -> &FilterSet {
         self.follows(lane).filters()
     }
@@ -178,7 +173,7 @@ impl<P> Hub<P> {
     }
 
     /// Takes in changes of state topics, in order. Adds each lane that they touch to `touched`,
-    /// those with rates perhaps more than once. Time is in milliseconds of any clock that never
+    /// those with rates and those that do not show everything perhaps more than once. Time is in milliseconds of any clock that never
     /// goes back.
     pub fn push_values(
         &mut self,
@@ -192,8 +187,7 @@ impl<P> Hub<P> {
         for value in values {
             assert!(value.version > self.version, "versions strictly increase");
             self.version = value.version;
-            let arrival = self.arrivals.advance();
-            self.lanes.push_value(value, (arrival, now_ms), touched);
+            self.lanes.push_value(value, (&mut self.arrivals, now_ms), touched);
         }
     }
 
@@ -209,9 +203,15 @@ impl<P> Hub<P> {
         self.lanes.next_release()
     }
 
-    /// Takes in a page that [`Next::History`] asked for. The lane may have ended meanwhile. The
-    /// pages' limit in bytes holds for what entries have grown by, too.
-    pub fn push_history(&mut self, page: HistoryPage<P>, grown_bytes: impl Fn(&P) -> usize) {
+    /// Takes in a page that [`Next::History`] asked for, with all that passes the lane's filters:
+    /// what may not be seen there is left out here. The lane may have ended meanwhile. The pages'
+    /// limit in bytes holds for what entries have grown by, too.
+    pub fn push_history(&mut self, mut page: HistoryPage<P>, grown_bytes: impl Fn(&P) -> usize) {
+        let Some(lane) = self.lanes.get_if_any(page.lane) else { return };
+        if lane.is_screened() {
+            self.looks += page.entries.len() as u64;
+            page.entries.retain(|entry| lane.shows(entry));
+        }
         self.history.push(page, grown_bytes);
     }
 
@@ -319,7 +319,8 @@ impl<P> Hub<P> {
     /// Lanes hold too much to have what the ring has: some of that, as if it were a page. Where it
     /// has nothing for the subscriber, that goes on behind it.
     fn next_of_ring(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
-        let filters = self.lanes.get(delivery.lane).follows.filters();
+        let lane = self.lanes.get(delivery.lane);
+        let filters = lane.follows.filters();
         let (mut end, mut looks, mut size_bytes) = (delivery.offset, 0, 0);
         let mut entries = Vec::new();
         for entry in self.ring.between(delivery.offset, self.tail) {
@@ -328,7 +329,7 @@ impl<P> Hub<P> {
             }
             looks += 1;
             end = entry.offset;
-            if filters.matches(&entry.topic) {
+            if filters.matches(&entry.topic) && lane.shows(entry) {
                 size_bytes += entry.size_bytes;
                 entries.push(Arc::clone(entry));
             }

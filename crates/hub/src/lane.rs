@@ -1,14 +1,15 @@
-//! Lanes: one per distinct filter, shared by all connections that follow it.
+//! Lanes: one per distinct filter, shared by all connections that follow it and may see the same.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, Grants, NameHasher, Offset, Version};
+use bellwire_model::{EffectiveFilter, NameHasher, Offset, Topic, Version};
 
-use crate::entry::{Arrival, Entry, Value};
+use crate::entry::{Arrival, Entry, Payload, Value};
 use crate::pacer::{Held, Pacer};
+use crate::screen::Screen;
 
 /// Names a lane of one hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,31 +22,14 @@ impl LaneId {
     }
 }
 
-/// What a lane is for. Who are on one follow the same, and may see the same: an event that one of them
-/// gets is for all of them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LaneKey {
-    /// What they follow.
-    pub follows: EffectiveFilter,
-    /// What they may see.
-    pub grants: Grants,
-}
-
-impl From<EffectiveFilter> for LaneKey {
-    /// For those who may see everything.
-    fn from(follows: EffectiveFilter) -> Self {
-        Self { follows, grants: Grants::ALL }
-    }
-}
-
 /// Values beyond twice the live ones that a lane holds before it wants to be compacted.
 const STALE_VALUES_SLACK: usize = 64;
 
-/// What matches one key.
+/// What comes to those who follow the same and may see the same: what one of them gets is for all of
+/// them.
 #[derive(Debug)]
 pub(crate) struct Lane<P> {
     pub(crate) follows: EffectiveFilter,
-    pub(crate) grants: Grants,
     /// Connections that follow it; the last one to leave ends it.
     pub(crate) subscribers: usize,
     /// Every matching entry after `since`, up to the hub's tail.
@@ -57,6 +41,8 @@ pub(crate) struct Lane<P> {
     compact_at: usize,
     /// Holds back what comes too soon, where there are rates.
     pacer: Option<Box<Pacer<P>>>,
+    /// Keeps out what may not be seen, where that is anything.
+    screen: Option<Box<Screen>>,
     /// The last of the lookups that led here.
     pub(crate) last_lookup: u64,
 }
@@ -68,6 +54,8 @@ pub(crate) struct Holding {
     pub(crate) values: usize,
     /// Keys that have changed within their interval.
     pub(crate) resting: usize,
+    /// Keys that screens remember.
+    pub(crate) screened: usize,
 }
 
 impl Holding {
@@ -76,6 +64,7 @@ impl Holding {
         self.entries * size_of::<Arc<Entry<P>>>()
             + self.values * size_of::<Arrived<P>>()
             + self.resting * Pacer::<P>::RESTING_BYTES
+            + self.screened * Screen::KEY_BYTES
     }
 }
 
@@ -84,6 +73,7 @@ impl AddAssign for Holding {
         self.entries += other.entries;
         self.values += other.values;
         self.resting += other.resting;
+        self.screened += other.screened;
     }
 }
 
@@ -92,6 +82,7 @@ impl SubAssign for Holding {
         self.entries -= other.entries;
         self.values -= other.values;
         self.resting -= other.resting;
+        self.screened -= other.screened;
     }
 }
 
@@ -109,13 +100,13 @@ impl<P> Clone for Arrived<P> {
 }
 
 impl<P> Lane<P> {
-    pub(crate) fn new(key: LaneKey, tail: Offset, hasher: NameHasher) -> Self {
-        let LaneKey { follows, grants } = key;
+    pub(crate) fn new(follows: EffectiveFilter, tail: Offset, hasher: NameHasher) -> Self {
         let pacer = || Box::new(Pacer::new(hasher));
+        let screen = || Box::new(Screen::new(hasher));
         Self {
             pacer: follows.is_paced().then(pacer),
+            screen: (!follows.sight().is_all()).then(screen),
             follows,
-            grants,
             subscribers: 0,
             entries: VecDeque::new(),
             since: tail,
@@ -125,13 +116,10 @@ impl<P> Lane<P> {
         }
     }
 
-    pub(crate) fn key(&self) -> LaneKey {
-        LaneKey { follows: self.follows.clone(), grants: self.grants }
-    }
-
     pub(crate) fn holding(&self) -> Holding {
         let resting = self.pacer.as_ref().map_or(0, |pacer| pacer.resting());
-        Holding { entries: self.entries.len(), values: self.values.len(), resting }
+        let screened = self.screen.as_ref().map_or(0, |screen| screen.keys());
+        Holding { entries: self.entries.len(), values: self.values.len(), resting, screened }
     }
 
     /// The place of the first entry after `offset`.
@@ -149,6 +137,14 @@ impl<P> Lane<P> {
         self.entries.push_back(entry);
     }
 
+    /// Whether those who are on it may see an entry of a topic that they follow.
+    pub(crate) fn shows(&self, entry: &Entry<P>) -> bool
+    where
+        P: Payload,
+    {
+        self.screen.is_none() || self.follows.sight().shows(&entry.topic, || entry.payload.labels())
+    }
+
     /// Puts entries in front that the ring still has, all after `since`; `older` runs from the
     /// newest backwards.
     pub(crate) fn extend_back<'a>(
@@ -156,10 +152,10 @@ impl<P> Lane<P> {
         since: Offset,
         older: impl Iterator<Item = &'a Arc<Entry<P>>>,
     ) where
-        P: 'a,
+        P: Payload + 'a,
     {
         for entry in older {
-            if self.follows.filters().matches(&entry.topic) {
+            if self.follows.filters().matches(&entry.topic) && self.shows(entry) {
                 self.entries.push_front(Arc::clone(entry));
             }
         }
@@ -172,36 +168,77 @@ impl<P> Lane<P> {
         while self.entries.front().is_some_and(|entry| entry.offset <= offset) {
             self.entries.pop_front();
         }
-        self.since = self.since.max(offset);
         let kept = self.entries.len();
+        // What a screen kept out is nothing that the lane had.
+        if kept < before || self.screen.is_none() {
+            self.since = self.since.max(offset);
+        }
         if kept < self.entries.capacity() / 4 {
             self.entries.shrink_to(kept * 2);
         }
         before - kept
     }
 
-    pub(crate) fn is_paced(&self) -> bool {
-        self.pacer.is_some()
+    /// Whether it may keep entries out.
+    pub(crate) fn is_screened(&self) -> bool {
+        self.screen.is_some()
+    }
+
+    /// Whether it may keep values out, or hold them back.
+    pub(crate) fn is_restrained(&self) -> bool {
+        self.pacer.is_some() || self.screen.is_some()
+    }
+
+    /// The screen, if the lane does not show everything of a topic.
+    fn screen_of(&self, topic: &Topic) -> Option<&Screen> {
+        let screen = self.screen.as_ref()?;
+        self.follows.sight().on(topic).map(|_| &**screen)
+    }
+
+    fn screen_mut(&mut self, topic: &Topic) -> Option<&mut Screen> {
+        let screen = self.screen.as_mut()?;
+        self.follows.sight().on(topic).map(|_| &mut **screen)
+    }
+
+    /// Notes that the lane is named for the lookup of an entry; returns whether that is the first
+    /// time since the lookup that came `before` a batch.
+    pub(crate) fn name_once(&mut self, lookup: u64, before: u64) -> bool {
+        let Some(screen) = &mut self.screen else { return true };
+        std::mem::replace(&mut screen.named_at, lookup) <= before
     }
 
     pub(crate) fn push_value(&mut self, value: &Arc<Value<P>>, arrival: Arrival) {
         self.values.push_back(Arrived { arrival, value: Arc::clone(value) });
     }
 
-    /// Takes in a change, unless it comes too soon; returns whether it did.
-    pub(crate) fn push_paced(
+    /// Takes in what of a change may be seen, unless it comes too soon; returns whether it did.
+    pub(crate) fn push_restrained(
         &mut self,
         value: &Arc<Value<P>>,
-        arrival: Arrival,
+        (mut arrival, arrivals): (Arrival, &mut Arrival),
         now_ms: u64,
-    ) -> bool {
+    ) -> bool
+    where
+        P: Payload,
+    {
+        let mut value = Arc::clone(value);
+        if let Some(screen) = &mut self.screen
+            && let Some(scope) = self.follows.sight().on(&value.topic)
+        {
+            let Some(seen) = screen.let_in(&value, scope) else { return false };
+            if !Arc::ptr_eq(&seen, &value) {
+                // An arrival names one thing, and by that others tell what has been made of it.
+                arrival = arrivals.advance();
+            }
+            value = seen;
+        }
         if let Some(pacer) = &mut self.pacer
             && let Some(rate) = self.follows.max_rate(&value.topic)
-            && !pacer.admit(value, rate, now_ms)
+            && !pacer.admit(&value, rate, now_ms)
         {
             return false;
         }
-        self.push_value(value, arrival);
+        self.values.push_back(Arrived { arrival, value });
         true
     }
 
@@ -230,14 +267,27 @@ impl<P> Lane<P> {
     /// Fills a new lane with values in the order of their arrival.
     pub(crate) fn fill(&mut self, values: impl Iterator<Item = Arrived<P>>) {
         debug_assert!(self.values.is_empty(), "a new lane");
-        self.values.extend(values);
+        for arrived in values {
+            self.note(&arrived.value);
+            self.values.push_back(arrived);
+        }
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
+    }
+
+    /// Takes note of what was let in elsewhere.
+    fn note(&mut self, value: &Value<P>) {
+        if let Some(screen) = self.screen_mut(&value.topic) {
+            screen.note(value);
+        }
     }
 
     /// Adds values that other lanes have. Each comes once, when it arrived last.
     pub(crate) fn merge(&mut self, values: impl IntoIterator<Item = Arrived<P>>) {
         let mut merged: Vec<_> = std::mem::take(&mut self.values).into();
-        merged.extend(values);
+        for arrived in values {
+            self.note(&arrived.value);
+            merged.push(arrived);
+        }
         merged.sort_unstable_by_key(|arrived| (arrived.value.version, Reverse(arrived.arrival)));
         merged.dedup_by_key(|arrived| arrived.value.version);
         merged.sort_unstable_by_key(|arrived| arrived.arrival);
@@ -262,6 +312,7 @@ impl<P> Lane<P> {
     pub(crate) fn hold(&mut self, held: Vec<Held<P>>, arrivals: &mut Arrival, now_ms: u64) {
         let mut arrived = Vec::new();
         for held in held {
+            self.note(&held.value);
             let rate = self.follows.max_rate(&held.value.topic);
             if let (Some(pacer), Some(rate)) = (&mut self.pacer, rate) {
                 pacer.hold(held, rate, now_ms);
@@ -287,8 +338,12 @@ impl<P> Lane<P> {
     /// Whether a newer value of the key has come into the lane. `as_of` is the newest change that
     /// was pushed to the hub.
     pub(crate) fn is_stale(&self, value: &Value<P>, as_of: Version) -> bool {
+        let is_superseded = match self.screen_of(&value.topic) {
+            Some(screen) => screen.is_stale(value),
+            None => value.is_stale(as_of),
+        };
         let is_shown = || self.pacer.as_ref().is_some_and(|pacer| pacer.shows(value));
-        value.is_stale(as_of) && !is_shown()
+        is_superseded && !is_shown()
     }
 
     pub(crate) fn wants_compaction(&self) -> bool {
@@ -301,8 +356,14 @@ impl<P> Lane<P> {
     pub(crate) fn compact(&mut self, seen: Arrival, as_of: Version) -> usize {
         let mut values = std::mem::take(&mut self.values);
         values.retain(|Arrived { arrival, value }| {
+            if self.is_stale(value, as_of) {
+                return false;
+            }
             let is_seen_deletion = value.is_deletion && *arrival <= seen;
-            !is_seen_deletion && !self.is_stale(value, as_of)
+            if is_seen_deletion && let Some(screen) = self.screen_mut(&value.topic) {
+                screen.forget(value);
+            }
+            !is_seen_deletion
         });
         self.values = values;
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use bellwire_model::{EffectiveFilter, Filter, NameHasher, Offset, Topic};
 use slab::Slab;
 
-use crate::entry::{Arrival, Entry, Value};
-use crate::lane::{Holding, Lane, LaneId, LaneKey};
+use crate::entry::{Arrival, Entry, Payload, Value};
+use crate::lane::{Holding, Lane, LaneId};
 use crate::routes::Routes;
 
 /// All lanes, and which of them a topic reaches.
 #[derive(Debug)]
 pub(crate) struct Lanes<P> {
     slab: Slab<Lane<P>>,
-    by_key: HashMap<LaneKey, LaneId, NameHasher>,
+    by_filter: HashMap<EffectiveFilter, LaneId, NameHasher>,
     routes: Routes,
     /// When a lane lets in what it holds back.
     releases: BTreeSet<(u64, LaneId)>,
@@ -34,7 +34,7 @@ impl<P> Lanes<P> {
     pub(crate) fn new(hasher: NameHasher) -> Self {
         Self {
             slab: Slab::new(),
-            by_key: HashMap::with_hasher(hasher),
+            by_filter: HashMap::with_hasher(hasher),
             routes: Routes::new(hasher),
             releases: BTreeSet::new(),
             holding: Holding::default(),
@@ -74,23 +74,28 @@ impl<P> Lanes<P> {
         lanes + self.routes.size_bytes() + self.holding.size_bytes::<P>()
     }
 
-    pub(crate) fn find(&self, key: &LaneKey) -> Option<LaneId> {
-        self.by_key.get(key).copied()
+    pub(crate) fn find(&self, follows: &EffectiveFilter) -> Option<LaneId> {
+        self.by_filter.get(follows).copied()
+    }
+
+    /// A lane that may have ended.
+    pub(crate) fn get_if_any(&self, id: LaneId) -> Option<&Lane<P>> {
+        self.slab.get(id.index())
     }
 
     /// A new lane that has no entries up to `tail`, and no values.
-    pub(crate) fn create(&mut self, key: LaneKey, tail: Offset) -> LaneId {
-        let lane = Lane::new(key.clone(), tail, self.hasher);
+    pub(crate) fn create(&mut self, follows: EffectiveFilter, tail: Offset) -> LaneId {
+        let lane = Lane::new(follows.clone(), tail, self.hasher);
         let id = LaneId(self.slab.insert(lane) as u32);
-        self.routes.insert(id, key.follows.filters());
-        self.filter_bytes += filter_bytes(&key.follows);
-        self.by_key.insert(key, id);
+        self.routes.insert(id, follows.filters());
+        self.filter_bytes += filter_bytes(&follows);
+        self.by_filter.insert(follows, id);
         id
     }
 
     pub(crate) fn remove(&mut self, id: LaneId) {
         let lane = self.slab.remove(id.index());
-        self.by_key.remove(&lane.key());
+        self.by_filter.remove(&lane.follows);
         self.routes.remove(id);
         self.filter_bytes -= filter_bytes(&lane.follows);
         self.holding -= lane.holding();
@@ -137,9 +142,17 @@ impl<P> Lanes<P> {
     }
 
     /// Takes in an entry, and names the lanes that it reaches.
-    pub(crate) fn push(&mut self, entry: &Arc<Entry<P>>, touched: &mut Vec<LaneId>) {
+    pub(crate) fn push(&mut self, entry: &Arc<Entry<P>>, touched: &mut Vec<LaneId>)
+    where
+        P: Payload,
+    {
         let (before_batch, mut reached) = (self.before_batch, 0);
+        let mut screened = Vec::new();
         self.for_each_reached(&entry.topic, |id, lane, last_lookup| {
+            if lane.is_screened() {
+                screened.push(id);
+                return;
+            }
             lane.push(Arc::clone(entry));
             reached += 1;
             // Whatever else of the batch has reached it has named it.
@@ -147,6 +160,17 @@ impl<P> Lanes<P> {
                 touched.push(id);
             }
         });
+        for id in screened {
+            let lane = &mut self.slab[id.index()];
+            if lane.shows(entry) {
+                lane.push(Arc::clone(entry));
+                reached += 1;
+                // What was kept out has looked it up, and not named it.
+                if lane.name_once(self.lookups, before_batch) {
+                    touched.push(id);
+                }
+            }
+        }
         self.holding.entries += reached;
     }
 
@@ -161,18 +185,21 @@ impl<P> Lanes<P> {
     }
 
     /// Takes in a change of a state topic, and names the lanes in which it is to be seen; those that
-    /// have rates perhaps once more.
+    /// have rates or a screen perhaps once more.
     pub(crate) fn push_value(
         &mut self,
         value: &Arc<Value<P>>,
-        (arrival, now_ms): (Arrival, u64),
+        (arrivals, now_ms): (&mut Arrival, u64),
         touched: &mut Vec<LaneId>,
-    ) {
+    ) where
+        P: Payload,
+    {
+        let arrival = arrivals.advance();
         let (before_batch, mut reached) = (self.before_batch, 0);
-        let mut paced = Vec::new();
+        let mut restrained = Vec::new();
         self.for_each_reached(&value.topic, |id, lane, last_lookup| {
-            if lane.is_paced() {
-                paced.push(id);
+            if lane.is_restrained() {
+                restrained.push(id);
                 return;
             }
             lane.push_value(value, arrival);
@@ -182,8 +209,8 @@ impl<P> Lanes<P> {
             }
         });
         self.holding.values += reached;
-        for id in paced {
-            if self.change(id, |lane| lane.push_paced(value, arrival, now_ms)) {
+        for id in restrained {
+            if self.change(id, |lane| lane.push_restrained(value, (arrival, arrivals), now_ms)) {
                 touched.push(id);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! journal ──▶ Hub::push ─┬─▶ Ring   recent entries, shared by all
-//!                        └─▶ Lane   one per distinct filter: the entries that match it
+//!                        └─▶ Lane   one per distinct filter and sight: the entries that match it
 //!                              ▲
 //! connection: Delivery { lane, offset, arrival } ── Hub::next ──▶ what to send now
 //! ```
@@ -22,18 +22,20 @@ mod entry;
 mod history;
 mod hub;
 mod index;
+mod key;
 mod lane;
 mod lanes;
 mod next;
 mod pacer;
 mod ring;
 mod routes;
+mod screen;
 mod state;
 
 pub use delivery::{Begin, Begun, Delivery, Gap, GapReason, Known, Start};
-pub use entry::{Arrival, Entry, Value};
+pub use entry::{Arrival, Entry, Payload, Value};
 pub use history::{Gone, HistoryPage};
 pub use hub::{Hub, HubLimits, HubSize, Lag, LaneEnd, LaneEnds, LanesExhausted};
-pub use lane::{LaneId, LaneKey};
+pub use lane::LaneId;
 pub use next::{Entries, Next, Values};
 pub use state::{Snapshot, StateError, StateLimits, StateTable};

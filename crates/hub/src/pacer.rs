@@ -13,10 +13,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use bellwire_model::{MaxRate, NameHasher, Topic, Version};
-use hashbrown::{Equivalent, HashMap};
+use bellwire_model::{MaxRate, NameHasher, Version};
+use hashbrown::HashMap;
 
 use crate::entry::Value;
+use crate::key::{Key, Named};
 
 /// The keys of one lane that have changed within their interval.
 #[derive(Debug)]
@@ -45,25 +46,6 @@ impl<P> Held<P> {
     /// The same where the value is shown all the same.
     pub(crate) fn shown(self) -> Self {
         Self { shown: self.value.version, ..self }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key(Topic, Arc<str>);
-
-/// A [`Key`] to look for; the two hash alike.
-#[derive(Hash)]
-struct Named<'a>(&'a str, &'a str);
-
-impl<'a> Named<'a> {
-    fn of<P>(value: &'a Value<P>) -> Self {
-        Self(value.topic.as_str(), &value.key)
-    }
-}
-
-impl Equivalent<Key> for Named<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        *self.1 == *key.1 && self.0 == key.0.as_str()
     }
 }
 
@@ -129,7 +111,7 @@ impl<P> Pacer<P> {
     }
 
     fn rest(&mut self, value: &Value<P>, rate: MaxRate, now_ms: u64) -> &mut Resting<P> {
-        let key = Key(value.topic.clone(), Arc::clone(&value.key));
+        let key = Key::of(value);
         let interval_ms = rate.interval_ms();
         let end = RestEnd { at_ms: now_ms + interval_ms, interval_ms, key: key.clone() };
         self.ends.push(Reverse(end));

@@ -231,12 +231,14 @@ impl EffectiveFilter {
         self.iter().any(|wider| wider.outdoes(paced))
     }
 
-    /// Those of `asked`, which this is the canonical form of, that it does without.
-    pub fn covered(&self, mut asked: Vec<PacedFilter>) -> Vec<PacedFilter> {
+    /// What this was made of, unless that is these very filters: others of them may cover some, and
+    /// only a part of some may be followed.
+    pub fn unless_these(&self, mut asked: Vec<PacedFilter>) -> Vec<PacedFilter> {
         asked.sort_unstable();
         asked.dedup();
-        asked.retain(|paced| !self.iter().any(|kept| kept == *paced));
-        // Mostly there are none, and every WebSocket keeps this for as long as it lasts.
+        if self.iter().eq(asked.iter().cloned()) {
+            return Vec::new();
+        }
         asked.shrink_to_fit();
         asked
     }
@@ -345,15 +347,25 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_is_kept_or_covered() {
-        let asked = ["b", "a/b", "a/**", "a/b", "b", "a/*"].map(|filter| PacedFilter {
+    fn what_was_asked_for_is_remembered_where_something_else_is_followed() {
+        let paced = |filter: &str| PacedFilter {
             filter: filter.parse().expect("a filter"),
             max_rate: None,
-        });
-        let kept = EffectiveFilter::new(asked.clone()).expect("a filter");
-        let covered = kept.covered(asked.to_vec());
-        let covered: Vec<_> = covered.iter().map(|paced| paced.filter.as_str()).collect();
-        assert_eq!((kept.to_string().as_str(), covered), ("a/** b", vec!["a/*", "a/b"]));
+        };
+        let remembered = |asked: &[&str], allowed: &FilterSet| {
+            let asked: Vec<_> = asked.iter().map(|filter| paced(filter)).collect();
+            let kept = EffectiveFilter::new(asked.clone()).expect("a filter");
+            let kept = kept.within(allowed, &Sight::all()).expect("few filters");
+            let remembered = kept.unless_these(asked);
+            let remembered: Vec<_> = remembered.iter().map(|it| it.filter.to_string()).collect();
+            (kept.to_string(), remembered.join(" "))
+        };
+        let everything = allowed(&["**"]);
+        assert_eq!(remembered(&["b", "a/*", "b"], &everything), ("a/* b".into(), String::new()));
+        let covered = remembered(&["b", "a/b", "a/**", "a/b"], &everything);
+        assert_eq!(covered, ("a/** b".into(), "a/** a/b b".into()));
+        let narrowed = remembered(&["a/**"], &allowed(&["a/b", "c"]));
+        assert_eq!(narrowed, ("a/b".into(), "a/**".into()));
     }
 
     fn team(name: &str) -> Sight {

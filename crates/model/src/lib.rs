@@ -43,7 +43,7 @@ pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use name_hasher::NameHasher;
 pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
-pub use principal::{Grants, Principal};
+pub use principal::Principal;
 pub use sample::{Sample, SampleError};
 pub use scope::{Scope, Sight};
 pub use status::{Acknowledgement, AlertStatus, NewAcknowledgement, SilenceId, SilenceIdError};

@@ -8,7 +8,9 @@ use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
 use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
 use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_journal::Append;
-use bellwire_model::{Event, Fingerprint, NewAcknowledgement, Principal, Timestamp, Topic};
+use bellwire_model::{
+    EffectiveFilter, Event, Fingerprint, NewAcknowledgement, Principal, Timestamp, Topic,
+};
 use bellwire_process::clock;
 use bellwire_rules::RefusedSamples;
 use bellwire_shards::{
@@ -75,6 +77,14 @@ impl Errands {
 }
 
 impl Requests for Errands {
+    fn permit(
+        &self,
+        _principal: Principal,
+        follows: EffectiveFilter,
+    ) -> Result<EffectiveFilter, Problem> {
+        Ok(follows)
+    }
+
     fn publish(
         &self,
         principal: Principal,

@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
 
-use bellwire_hub::{Entry, Gone, HistoryPage, LaneId};
+use bellwire_hub::{Entry, Gone, HistoryPage, LaneId, Payload};
 use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
-use bellwire_model::{Cursor, Epoch, Event, Offset};
+use bellwire_model::{Cursor, Epoch, Event, Labels, Offset};
 use bellwire_wire::http1::Frame;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use bellwire_wire::{Deflater, json, msgpack, ndjson, sse};
@@ -49,6 +49,21 @@ pub struct Frames {
     sse: OnceLock<Frame>,
     /// Most events go to Server-Sent Events alone, and should not pay for the others.
     others: OnceLock<Box<Others>>,
+    /// Read from the body for those who may not see everything.
+    labels: OnceLock<Option<Box<Labels>>>,
+}
+
+impl Payload for Frames {
+    fn labels(&self) -> Option<&Labels> {
+        let read = || json::labels_of(&self.event).map(Box::new);
+        self.labels.get_or_init(read).as_deref()
+    }
+
+    fn gone(&self) -> Self {
+        let Event { topic, key, time, .. } = &self.event;
+        let (topic, key, time) = (topic.clone(), key.clone(), *time);
+        Self::new(self.epoch, None, Event { topic, key, event_type: None, time, body: None })
+    }
 }
 
 /// The frames of all encodings but the default.
@@ -91,7 +106,8 @@ struct WebSocketFrames {
 
 impl Frames {
     pub fn new(epoch: Epoch, offset: Option<Offset>, event: Event) -> Self {
-        Self { epoch, offset, event, sse: OnceLock::new(), others: OnceLock::new() }
+        let (sse, others, labels) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { epoch, offset, event, sse, others, labels }
     }
 
     pub fn event(&self) -> &Event {
@@ -200,10 +216,12 @@ impl Frames {
         self.others.get_or_init(Box::default)
     }
 
-    /// Bytes of the forms that were made so far: what is in use takes more than what came.
+    /// Bytes of what was made of it so far: what is in use takes more than what came.
     pub fn encoded_bytes(&self) -> usize {
         let frame = |frame: &OnceLock<Frame>| frame.get().map_or(0, |it| it.chunked().len());
-        frame(&self.sse) + self.others.get().map_or(0, |others| others.size_bytes())
+        let labels = self.labels.get().and_then(Option::as_deref);
+        let label_bytes = labels.map_or(0, |labels| size_of::<Labels>() + labels.size_bytes());
+        frame(&self.sse) + label_bytes + self.others.get().map_or(0, |others| others.size_bytes())
     }
 
     /// Whether any form of it has been made.

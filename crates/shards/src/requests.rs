@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use bellwire_model::{Fingerprint, NewAcknowledgement, Principal, Topic};
+use bellwire_model::{EffectiveFilter, Fingerprint, NewAcknowledgement, Principal, Topic};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Publish;
 
@@ -18,6 +18,13 @@ pub type SamplesReply = Box<dyn FnOnce(Result<SamplesTaken, Problem>) + Send>;
 /// Who does what clients of a shard ask for. Nothing here blocks: a shard has others to serve.
 /// Where a request is refused at once, its reply is not called.
 pub trait Requests: fmt::Debug + Send + Sync {
+    /// What a principal may follow of this, and see of it.
+    fn permit(
+        &self,
+        principal: Principal,
+        follows: EffectiveFilter,
+    ) -> Result<EffectiveFilter, Problem>;
+
     /// Publishes an event. Events of one caller keep their order.
     fn publish(
         &self,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bellwire_hub::Start;
 use bellwire_model::limits::WAIT_MAX;
-use bellwire_model::{EffectiveFilter, Filter, FilterSet, MaxRate, PacedFilter};
+use bellwire_model::{
+    EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
+};
 use bellwire_wire::problem::{Code, Problem};
 
 use http::HeaderValue;
@@ -32,12 +34,39 @@ pub struct StreamRequest {
     pub handshake: Option<Box<Handshake>>,
 }
 
+impl StreamRequest {
+    /// The same for somebody who may follow only these topics, and see only this of them. What was
+    /// asked for is remembered where that is more.
+    pub fn within(mut self, allowed: &FilterSet, sight: &Sight) -> Result<Self, Problem> {
+        let asked: Vec<PacedFilter> = self.follows.iter().collect();
+        self.follows = self.follows.within(allowed, sight).map_err(too_many)?;
+        if let Some(handshake) = &mut self.handshake
+            && handshake.asked.is_empty()
+        {
+            handshake.asked = self.follows.unless_these(asked);
+        }
+        Ok(self)
+    }
+}
+
 /// A long poll: one answer. It has what is newest, so that a rate would have no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollRequest {
     pub follows: EffectiveFilter,
     pub start: Start,
     pub wait: Duration,
+}
+
+impl PollRequest {
+    /// The same for somebody who may follow only these topics, and see only this of them.
+    pub fn within(mut self, allowed: &FilterSet, sight: &Sight) -> Result<Self, Problem> {
+        self.follows = self.follows.within(allowed, sight).map_err(too_many)?;
+        Ok(self)
+    }
+}
+
+fn too_many(error: FilterError) -> Problem {
+    Problem::new(Code::TopicInvalid, error)
 }
 
 /// What was asked for.
@@ -92,7 +121,7 @@ impl EventsRequest {
                 return Err(raw_is_for_sse());
             }
             let paced = |filter| PacedFilter { filter, max_rate: query.max_rate };
-            handshake.covered = follows.covered(query.filters.into_iter().map(paced).collect());
+            handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
             let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
             let stream = StreamRequest { follows, start, form, allow_origin: None, handshake };
             return Ok(Self::Stream(stream));

@@ -13,7 +13,7 @@ use bellwire_model::{
 use crate::Control;
 use crate::write;
 
-pub use read::{AlertError, read_alert};
+pub use read::{AlertError, labels_of, read_alert};
 
 /// What the names, quotes and numbers of an event take beside its texts: so that one allocation
 /// is enough for all but texts full of characters to escape.

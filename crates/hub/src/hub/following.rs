@@ -7,15 +7,16 @@
 //!            join ──▶ lane b ─┘
 //! ```
 //!
-//! A lane has every change of its state topics that was pushed and is not stale, whoever it was
-//! made for. So lanes can be made from lanes, and only the first needs the state table.
+//! A lane has every change of its state topics that was pushed, may be seen there and is not stale,
+//! whoever it was made for. So lanes can be made from lanes, and only the first needs the state table.
 
 use bellwire_model::EffectiveFilter;
 use thiserror::Error;
 
 use super::{Hub, HubLimits};
 use crate::delivery::{Begin, Delivery, Gap, Phase};
-use crate::lane::{Arrived, Lane, LaneId, LaneKey};
+use crate::entry::Payload;
+use crate::lane::{Arrived, Lane, LaneId};
 use crate::pacer::Held;
 use crate::state::Snapshot;
 
@@ -42,23 +43,23 @@ pub struct LaneEnds {
     pub added: LaneEnd,
 }
 
-impl<P> Hub<P> {
+impl<P: Payload> Hub<P> {
     /// Adds a subscriber. Where there is no lane for what it follows yet, and room for one,
     /// `snapshot` is called for what the new one starts from. It pushes the changes that the
     /// snapshot has and the hub has not: a change more or less would be lost or come twice. Returns
     /// the gap to tell the subscriber before all else, if any.
     pub fn join(
         &mut self,
-        key: &LaneKey,
+        follows: &EffectiveFilter,
         begin: Begin,
         snapshot: impl FnOnce(&mut Self) -> Snapshot<P>,
     ) -> Result<(Delivery, Option<Gap>), LanesExhausted> {
-        let lane = match self.lanes.find(key) {
+        let lane = match self.lanes.find(follows) {
             Some(lane) => lane,
             None if !self.has_room_for_lane() => return Err(LanesExhausted),
             None => {
                 let snapshot = snapshot(self);
-                self.begin_lane(key, snapshot)
+                self.begin_lane(follows, snapshot)
             }
         };
         self.looks += 1;
@@ -71,21 +72,27 @@ impl<P> Hub<P> {
         self.lanes.len() < lanes_max && self.size().lane_bytes < lanes_bytes_max
     }
 
-    fn begin_lane(&mut self, key: &LaneKey, snapshot: Snapshot<P>) -> LaneId {
+    fn begin_lane(&mut self, follows: &EffectiveFilter, snapshot: Snapshot<P>) -> LaneId {
         assert_eq!(snapshot.version, self.version, "a snapshot is as of the newest push");
         self.looks += snapshot.looks as u64;
-        let lane = self.create_lane(key.clone());
+        let lane = self.create_lane(follows.clone());
+        let sight = follows.sight();
+        let mut values = snapshot.into_values();
+        if !sight.is_all() {
+            self.looks += values.len() as u64;
+            values.retain(|value| sight.shows(&value.topic, || value.payload.labels()));
+        }
         let arrivals = &mut self.arrivals;
         let arrive = |value| Arrived { arrival: arrivals.advance(), value };
-        let values = snapshot.into_values().into_iter().map(arrive);
+        let values = values.into_iter().map(arrive);
         self.lanes.change(lane, |lane| lane.fill(values));
         lane
     }
 
     /// A new lane, whose filters are looked at once to be taken in and once to be forgotten.
-    fn create_lane(&mut self, key: LaneKey) -> LaneId {
-        self.looks += 2 * key.follows.filters().iter().count() as u64;
-        self.lanes.create(key, self.tail)
+    fn create_lane(&mut self, follows: EffectiveFilter) -> LaneId {
+        self.looks += 2 * follows.filters().iter().count() as u64;
+        self.lanes.create(follows, self.tail)
     }
 
     /// Removes a subscriber.
@@ -94,12 +101,11 @@ impl<P> Hub<P> {
     }
 
     /// Lets `main` follow what `added` follows, too, as one subscriber with one order. Both must be
-    /// [complete](Self::is_complete).
+    /// [complete](Self::is_complete), and see the same.
     pub fn unite(&mut self, main: &mut Delivery, added: Delivery) -> LaneEnds {
         assert!(self.is_complete(main) && self.is_complete(&added), "both have all there is");
         let (one, other) = (self.lanes.get(main.lane), self.lanes.get(added.lane));
-        assert_eq!(one.grants, other.grants, "both are of one principal");
-        let union = LaneKey { follows: one.follows.union(&other.follows), grants: one.grants };
+        let union = one.follows.union(&other.follows);
         // What one holds back comes again though the other has shown it: an older value may have
         // come from the one after that.
         let held_by_one = one.held().map(|held| unless_shown_by(other, held));
@@ -133,9 +139,9 @@ impl<P> Hub<P> {
     /// that part still comes.
     pub fn narrow(&mut self, delivery: &mut Delivery, follows: &EffectiveFilter) -> LaneEnd {
         let old = self.lanes.get(delivery.lane);
+        assert!(old.follows.sees_like(follows), "nobody sees more or less by following less");
         debug_assert!(old.follows.covers(follows), "a part of what it followed");
-        let key = LaneKey { follows: follows.clone(), grants: old.grants };
-        let found = self.lanes.find(&key);
+        let found = self.lanes.find(follows);
         let filters = follows.filters();
         self.looks += 1 + old.holding().values as u64;
         let held = old.held().filter(|held| filters.matches(&held.value.topic)).collect();
@@ -155,7 +161,7 @@ impl<P> Hub<P> {
             id
         } else {
             let values: Vec<_> = rest.cloned().collect();
-            let lane = self.create_lane(key);
+            let lane = self.create_lane(follows.clone());
             self.lanes.change(lane, |lane| lane.fill(values.into_iter()));
             lane
         };

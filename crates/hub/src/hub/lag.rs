@@ -2,7 +2,7 @@
 
 use super::Hub;
 use crate::delivery::Delivery;
-use crate::entry::Entry;
+use crate::entry::{Entry, Payload};
 
 /// What a subscriber is yet to be given.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Lag<'a, P> {
     pub first: Option<&'a Entry<P>>,
 }
 
-impl<P> Hub<P> {
+impl<P: Payload> Hub<P> {
     /// How far behind a subscriber is.
     pub fn lag(&self, delivery: &Delivery) -> Lag<'_, P> {
         let lane = self.lanes.get(delivery.lane);

@@ -1,8 +1,8 @@
 //! Where a subscriber begins, and what it is told of what is gone.
 
 use bellwire_hub::{
-    Begin, Delivery, Entries, Gap, GapReason, Gone, HistoryPage, Hub, HubLimits, LaneKey, Next,
-    Start, StateTable,
+    Begin, Delivery, Entries, Gap, GapReason, Gone, HistoryPage, Hub, HubLimits, Next, Start,
+    StateTable,
 };
 use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset};
 
@@ -19,11 +19,11 @@ fn cursor(offset: Offset) -> Cursor {
 fn first(start: Start, (gone_to, gone): (Offset, Gone)) -> (Option<Gap>, Option<Gap>) {
     let mut hub: Hub<()> = Hub::new(cursor(TAIL), HubLimits::default(), NameHasher::new([1, 2]));
     let filters = FilterSet::from("a/**".parse::<Filter>().expect("a filter"));
-    let key = LaneKey::from(EffectiveFilter::from(filters.clone()));
+    let follows = EffectiveFilter::from(filters.clone());
     let nothing = StateTable::new(NameHasher::new([1, 2]));
     let begin = Begin { start, tail: TAIL, trimmed: TRIMMED };
     let (mut delivery, told): (Delivery, _) =
-        hub.join(&key, begin, |_| nothing.snapshot(&filters)).expect("room");
+        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room");
     let Next::History(after) = hub.next(&mut delivery) else { panic!("it needs a page") };
     let (lane, entries) = (delivery.lane(), Vec::new());
     let page = HistoryPage { lane, after, end: TAIL, trimmed: gone_to, gone, entries };

@@ -1,17 +1,19 @@
 //! The laws of delivery, against a naive model: whatever the interleaving of publishing, trimming,
 //! retention, joining, uniting, narrowing and slow reading, a subscriber sees the same events, none
 //! out of order, and none missing without a gap that covers it; and of every state key the newest
-//! value.
+//! value. All that it may see, and nothing of what it may not, whoever else there is.
 
 mod beginning;
 mod rates;
+mod sights;
 mod subscriber;
 mod table;
+mod thing;
 mod world;
 
 use proptest::prelude::*;
 
-use world::{JoinAt, Step, World};
+use world::{JoinAt, SIGHTS, Step, TEAMS, World};
 
 fn join_at() -> impl Strategy<Value = JoinAt> {
     prop_oneof![
@@ -27,7 +29,8 @@ fn join_at() -> impl Strategy<Value = JoinAt> {
 fn following(followed: &'static [usize]) -> impl Strategy<Value = Step> {
     let followed = || prop::sample::select(followed);
     prop_oneof![
-        3 => (followed(), join_at()).prop_map(|(followed, start)| Step::Join { followed, start }),
+        3 => (followed(), join_at(), 0..SIGHTS)
+            .prop_map(|(followed, start, sight)| Step::Join { followed, start, sight }),
         3 => (any::<usize>(), followed(), join_at()).prop_map(|(subscriber, followed, start)| {
             Step::Subscribe { subscriber, followed, start }
         }),
@@ -46,7 +49,7 @@ fn following(followed: &'static [usize]) -> impl Strategy<Value = Step> {
 /// What happens to streams.
 fn streaming() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..3usize).prop_map(|topic| Step::Publish { topic }),
+        8 => (0..3usize, 0..TEAMS).prop_map(|(topic, team)| Step::Publish { topic, team }),
         1 => (0..3usize, 1..6usize).prop_map(|(topic, count)| Step::Trim { topic, count }),
     ]
 }
@@ -54,7 +57,8 @@ fn streaming() -> impl Strategy<Value = Step> {
 /// What happens to state topics, and when.
 fn changing(keys: u8) -> impl Strategy<Value = Step> {
     prop_oneof![
-        2 => (3..5usize, 0..keys).prop_map(|(topic, key)| Step::Put { topic, key }),
+        2 => (3..5usize, 0..keys, 0..TEAMS)
+            .prop_map(|(topic, key, team)| Step::Put { topic, key, team }),
         1 => (3..5usize, 0..keys).prop_map(|(topic, key)| Step::Delete { topic, key }),
         2 => Just(Step::Feed),
         1 => (0..30u64).prop_map(|ms| Step::Pass { ms }),
@@ -69,10 +73,12 @@ fn run(steps: &[Step], lane_entries_max: usize) {
     world.judge();
 }
 
-const ALL: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+const ALL: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 /// Those of state topics, of which most have a rate: lanes that are shared, made of each other, and
 /// hold back what others show.
-const PACED: &[usize] = &[5, 6, 9, 12, 13, 14];
+const PACED: &[usize] = &[5, 6, 9, 12, 13, 14, 15, 16];
+/// Those whose events have labels, and so are not the same for all who follow them.
+const LABELLED: &[usize] = &[2, 3, 6, 10, 15];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
@@ -84,6 +90,17 @@ proptest! {
         ),
         // With few of them lanes have let go of most of what the ring has.
         lane_entries_max in prop::sample::select(&[0, 3, 8, 16]),
+    ) {
+        run(&steps, lane_entries_max);
+    }
+
+    #[test]
+    fn nobody_sees_what_is_anothers(
+        steps in prop::collection::vec(
+            prop_oneof![2 => streaming(), 4 => changing(2), 6 => following(LABELLED)],
+            1..150,
+        ),
+        lane_entries_max in prop::sample::select(&[3, 16]),
     ) {
         run(&steps, lane_entries_max);
     }

@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwire_hub::{
-    Begin, Delivery, Entry, Hub, HubLimits, LaneKey, Next, Start, StateLimits, StateTable, Value,
+    Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable, Value,
 };
 use bellwire_model::{
     Cursor, EffectiveFilter, Epoch, MaxRate, NameHasher, Offset, PacedFilter, Topic,
 };
 use proptest::prelude::*;
 
+use crate::thing::Thing;
+
 const ROOM: StateLimits = StateLimits { keys_max: 100, bytes_max: usize::MAX };
 
-fn hub() -> Hub<u64> {
+fn hub() -> Hub<Thing> {
     let tail = Cursor { epoch: Epoch::new(7), offset: Offset::ZERO };
     Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]))
 }
 
-fn empty_table() -> StateTable<u64> {
+fn empty_table() -> StateTable<Thing> {
     StateTable::new(NameHasher::new([1, 2]))
 }
 
@@ -30,14 +32,13 @@ fn follow(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
     EffectiveFilter::new(filters.iter().map(paced)).expect("a filter")
 }
 
-fn join(hub: &mut Hub<u64>, follows: &EffectiveFilter, table: &StateTable<u64>) -> Delivery {
+fn join(hub: &mut Hub<Thing>, follows: &EffectiveFilter, table: &StateTable<Thing>) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    let key = LaneKey::from(follows.clone());
-    hub.join(&key, begin, |_| table.snapshot(follows.filters())).expect("room").0
+    hub.join(follows, begin, |_| table.snapshot(follows.filters())).expect("room").0
 }
 
 /// Everything that a subscriber lacks; values alone are told.
-fn take_values(hub: &mut Hub<u64>, delivery: &mut Delivery) -> Vec<Arc<Value<u64>>> {
+fn take_values(hub: &mut Hub<Thing>, delivery: &mut Delivery) -> Vec<Arc<Value<Thing>>> {
     let mut taken = Vec::new();
     loop {
         match hub.next(delivery) {
@@ -83,10 +84,10 @@ proptest! {
             for topic in &topics {
                 match change {
                     Change::Put(key) => {
-                        let put = table.put((topic, &key.to_string()), (number as u64, 8), ROOM);
+                        let put = table.put((topic, &key.to_string()), ((number as u64).into(), 8), ROOM);
                         values.push(put.expect("room"));
                     }
-                    Change::Delete(key) => values.extend(table.delete((topic, &key.to_string()), (0, 0))),
+                    Change::Delete(key) => values.extend(table.delete((topic, &key.to_string()), (Thing::from(0), 0))),
                     Change::Pass(ms) => now_ms += ms,
                 }
             }
@@ -97,16 +98,16 @@ proptest! {
                 let rate = follows.max_rate(&value.topic).expect("both have one");
                 let before = updated_ms.insert(key.clone(), now_ms);
                 prop_assert!(before.is_none_or(|before| before + rate.interval_ms() <= now_ms));
-                if value.is_deletion { board.remove(&key) } else { board.insert(key, value.payload) };
+                if value.is_deletion { board.remove(&key) } else { board.insert(key, value.payload.number) };
             }
         }
         // The newest of each key comes within its interval, deletions too.
         hub.release(now_ms + 100, &mut Vec::new());
         for value in take_values(&mut hub, &mut delivery) {
             let key = (value.topic.clone(), Arc::clone(&value.key));
-            if value.is_deletion { board.remove(&key) } else { board.insert(key, value.payload) };
+            if value.is_deletion { board.remove(&key) } else { board.insert(key, value.payload.number) };
         }
-        let expected = table.values().map(|v| ((v.topic.clone(), v.key.clone()), v.payload));
+        let expected = table.values().map(|v| ((v.topic.clone(), v.key.clone()), v.payload.number));
         prop_assert_eq!(board, expected.collect());
         hub.release(now_ms + 200, &mut Vec::new());
         prop_assert_eq!(hub.next_release(), None, "nothing rests for ever");
@@ -119,19 +120,20 @@ fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
     let topic: Topic = "tickers/x".parse().expect("a topic");
     let follows = follow(&[("tickers/*", Some(5.0))]);
     let mut first = join(&mut hub, &follows, &table);
-    let mut put = |hub: &mut Hub<u64>, now_ms, number| {
-        let value = table.put((&topic, "k"), (number, 8), ROOM).expect("room");
+    let mut put = |hub: &mut Hub<Thing>, now_ms, number| {
+        let value = table.put((&topic, "k"), (Thing::from(number), 8), ROOM).expect("room");
         let mut touched = Vec::new();
         hub.push_values(&[value], now_ms, &mut touched);
         touched.len()
     };
-    let release = |hub: &mut Hub<u64>, now_ms| {
+    let release = |hub: &mut Hub<Thing>, now_ms| {
         let mut touched = Vec::new();
         hub.release(now_ms, &mut touched);
         touched
     };
-    let payloads =
-        |values: Vec<Arc<Value<u64>>>| values.iter().map(|value| value.payload).collect::<Vec<_>>();
+    let payloads = |values: Vec<Arc<Value<Thing>>>| {
+        values.iter().map(|value| value.payload.number).collect::<Vec<_>>()
+    };
     assert_eq!(put(&mut hub, 1_000, 1), 1, "the first one comes at once");
     assert_eq!(put(&mut hub, 1_001, 2), 0, "and touches nobody while it is held back");
     assert_eq!(put(&mut hub, 1_150, 3), 0);
@@ -154,7 +156,9 @@ fn what_rates_remember_of_keys_counts_as_the_lanes() {
     let (mut hub, mut table) = (hub(), empty_table());
     let topic: Topic = "tickers/x".parse().expect("a topic");
     join(&mut hub, &follow(&[("tickers/*", Some(5.0))]), &table);
-    let put = |key: usize| table.put((&topic, &key.to_string()), (0, 8), ROOM).expect("room");
+    let put = |key: usize| {
+        table.put((&topic, &key.to_string()), (Thing::from(0), 8), ROOM).expect("room")
+    };
     let values: Vec<_> = (0..100).map(put).collect();
     hub.push_values(&values, 1_000, &mut Vec::new());
     let busy_bytes = hub.size().lane_bytes;
@@ -188,11 +192,12 @@ fn a_stream_never_caught_up_with_does_not_starve_values_nor_they_it() {
     for round in 1..=100 {
         for offset in [round * 2, round * 2 + 1] {
             let offset = Offset::new(offset);
-            let entry = Entry { offset, topic: stream.clone(), size_bytes: 1, payload: 0 };
+            let entry =
+                Entry { offset, topic: stream.clone(), size_bytes: 1, payload: Thing::from(0) };
             hub.push(&[Arc::new(entry)], &mut Vec::new());
         }
-        let values =
-            ["k", "l"].map(|key| table.put((&state, key), (round, 8), ROOM).expect("room"));
+        let values = ["k", "l"]
+            .map(|key| table.put((&state, key), (Thing::from(round), 8), ROOM).expect("room"));
         hub.push_values(&values, 0, &mut Vec::new());
         // It takes one thing where four come.
         match hub.next(&mut delivery) {
@@ -202,7 +207,7 @@ fn a_stream_never_caught_up_with_does_not_starve_values_nor_they_it() {
             }
             Next::Values(mut values) => {
                 let (arrival, value) = values.next().expect("a value");
-                assert_eq!(value.payload, round, "conflated to the newest");
+                assert_eq!(value.payload.number, round, "conflated to the newest");
                 delivery.took_value(arrival);
                 values_taken += 1;
             }

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use bellwire_hub::{Delivery, Entries, GapReason, Hub, LaneId, Next, StateTable, Value};
 use bellwire_model::{EffectiveFilter, FilterSet, Offset, Topic};
 
+use crate::thing::Thing;
+use crate::world::{Known, Written, is_seen};
+
 /// The values of state topics as one sees them.
 pub(crate) type Board = BTreeMap<(Topic, Arc<str>), u64>;
 
@@ -45,6 +48,8 @@ pub(crate) struct Place {
 pub(crate) struct Subscriber {
     pub(crate) main: Place,
     pub(crate) added: Vec<Place>,
+    /// Which of the labelled things it may see, by number.
+    pub(crate) sight: usize,
     /// What it sees, from wherever it came last.
     board: Board,
 }
@@ -57,28 +62,23 @@ pub(crate) enum Taken {
 }
 
 impl Subscriber {
-    pub(crate) fn new(main: Place) -> Self {
-        Self { main, added: Vec::new(), board: Board::new() }
+    pub(crate) fn new(main: Place, sight: usize) -> Self {
+        Self { main, added: Vec::new(), sight, board: Board::new() }
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
         std::iter::once(&self.main).chain(&self.added)
     }
 
-    fn follows(&self, topic: &Topic) -> bool {
-        self.places().any(|place| place.follows.filters().matches(topic))
+    fn follows(&self, value: &Value<Thing>) -> bool {
+        self.places().any(|place| value.payload.is_for(&place.follows, &value.topic))
     }
 
     /// Takes one thing, be it at its main place or where it catches up.
-    pub(crate) fn take(
-        &mut self,
-        index: usize,
-        hub: &mut Hub<u64>,
-        gone: &BTreeMap<LaneId, Offset>,
-    ) -> Taken {
+    pub(crate) fn take(&mut self, index: usize, hub: &mut Hub<Thing>, known: &mut Known) -> Taken {
         let place = if index == 0 { &mut self.main } else { &mut self.added[index - 1] };
-        let taken = place.take(&mut self.board, hub);
-        place.note_beginning(gone);
+        let taken = place.take(&mut self.board, hub, known);
+        place.note_beginning(&known.gone);
         taken
     }
 
@@ -93,11 +93,11 @@ impl Subscriber {
     }
 
     /// Holds what was told against the journal and the table, once it has all there is.
-    pub(crate) fn judge(&self, journal: &[(Offset, Topic, bool)], table: &StateTable<u64>) {
+    pub(crate) fn judge(&self, journal: &[Written], table: &StateTable<Thing>) {
         self.places().for_each(|place| place.judge(journal));
-        let followed = table.values().filter(|value| self.follows(&value.topic));
-        let keyed = |value: &Arc<Value<u64>>| (value.topic.clone(), value.key.clone());
-        let expected: Board = followed.map(|value| (keyed(value), value.payload)).collect();
+        let followed = table.values().filter(|value| self.follows(value));
+        let keyed = |value: &Arc<Value<Thing>>| (value.topic.clone(), value.key.clone());
+        let expected: Board = followed.map(|value| (keyed(value), value.payload.number)).collect();
         assert_eq!(self.board, expected, "the newest value of each key, and no other");
     }
 }
@@ -155,7 +155,7 @@ impl Place {
     }
 
     /// Takes one thing.
-    fn take(&mut self, board: &mut Board, hub: &mut Hub<u64>) -> Taken {
+    fn take(&mut self, board: &mut Board, hub: &mut Hub<Thing>, known: &mut Known) -> Taken {
         let delivery = &mut self.delivery;
         let filters = self.follows.filters();
         match hub.next(delivery) {
@@ -180,20 +180,31 @@ impl Place {
                     return Taken::Something;
                 };
                 assert!(filters.matches(&value.topic), "{} is not followed", value.topic);
+                let what = (value.version, value.is_deletion);
+                let one = known.arrived.entry(arrival).or_insert(what);
+                assert_eq!(*one, what, "an arrival names one thing");
                 let key = (value.topic.clone(), value.key.clone());
                 if value.is_deletion {
+                    assert_eq!(value.payload.number, 0, "nothing of what it was");
+                    let sight = self.follows.sight();
+                    let had = known.teams[&key].iter().any(|it| is_seen(sight, &key.0, *it));
+                    assert!(had, "the end of what was never seen");
                     self.values.remove(&key);
                     board.remove(&key);
                 } else {
-                    let old = self.values.insert(key.clone(), value.payload);
-                    assert!(old.is_none_or(|old| old <= value.payload), "never an older value");
-                    board.insert(key, value.payload);
+                    let thing = &value.payload;
+                    assert!(thing.is_for(&self.follows, &value.topic), "{value:?} is another's");
+                    let old = self.values.insert(key.clone(), thing.number);
+                    assert!(old.is_none_or(|old| old <= thing.number), "never an older value");
+                    board.insert(key, thing.number);
                 }
                 delivery.took_value(arrival);
             }
             Next::Entries(mut entries) => {
                 if let Some(entry) = entries.next() {
                     assert!(filters.matches(&entry.topic), "{} is not followed", entry.topic);
+                    let is_theirs = entry.payload.is_for(&self.follows, &entry.topic);
+                    assert!(is_theirs, "{entry:?} is another's");
                     assert!(entry.offset > self.newest, "order kept, nothing twice");
                     self.newest = entry.offset;
                     self.seen.insert(entry.offset);
@@ -208,17 +219,18 @@ impl Place {
         Taken::Something
     }
 
-    fn judge(&self, journal: &[(Offset, Topic, bool)]) {
+    fn judge(&self, journal: &[Written]) {
         assert!(self.is_ready);
-        for (offset, topic, removed) in journal {
-            if self.seen.contains(offset) || !self.expects(*offset, topic) {
+        for Written { offset, topic, thing, is_gone } in journal {
+            let is_seen = self.seen.contains(offset) || !thing.is_for(&self.follows, topic);
+            if is_seen || !self.expects(*offset, topic) {
                 continue;
             }
             let covers = |gap: &ToldGap| {
                 gap.filters.matches(topic) && gap.from < *offset && *offset <= gap.to
             };
             let is_told = self.gaps.iter().any(covers);
-            assert!(*removed && is_told, "{offset} on {topic} is missing without a gap");
+            assert!(*is_gone && is_told, "{offset} on {topic} is missing without a gap");
         }
     }
 

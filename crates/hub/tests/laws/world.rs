@@ -1,54 +1,61 @@
 //! The journal, the state table, one hub and its subscribers, in the plainest form.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwire_hub::{
-    Begin, Delivery, Entry, GapReason, Gone, HistoryPage, Hub, HubLimits, LaneEnd, LaneId, LaneKey,
+    Arrival, Begin, Delivery, Entry, GapReason, Gone, HistoryPage, Hub, HubLimits, LaneEnd, LaneId,
     Next, Start, StateLimits, StateTable, Value,
 };
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, MaxRate, NameHasher, Offset, PacedFilter,
-    Topic,
+    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Labels, MaxRate, NameHasher, Offset,
+    PacedFilter, Scope, Sight, Topic, Version,
 };
 
 use crate::subscriber::{Board, Place, Subscriber, Taken};
+use crate::thing::Thing;
 
 const EPOCH: Epoch = Epoch::new(7);
-/// Three streams, then two state topics.
-const TOPICS: [&str; 5] = ["a/1", "a/2", "b", "state/x", "state/y"];
+/// Three streams, then two state topics. The last of each has labels.
+const TOPICS: [&str; 5] = ["a/1", "a/2", "alerts/b", "state/x", "samples/y"];
+/// Nobody, and two teams.
+pub(crate) const TEAMS: usize = 3;
+/// Everything, what one of the teams may see, alerts of the one and series of the other, nothing.
+pub(crate) const SIGHTS: usize = 5;
 /// Keys of both state topics that steps may name.
 const KEYS: usize = 2 * 3;
 const ROOM: StateLimits = StateLimits { keys_max: 100, bytes_max: usize::MAX };
 /// What is followed: filters, each perhaps with a rate.
-const FOLLOWED: [&[(&str, Option<f64>)]; 15] = [
+const FOLLOWED: [&[(&str, Option<f64>)]; 17] = [
     &[("a/1", None)],
     &[("a/*", None)],
     &[("**", None)],
-    &[("a/1", None), ("b", None)],
+    &[("a/1", None), ("alerts/b", None)],
     &[("a/1", None), ("state/x", None)],
     &[("state/x", None)],
-    &[("state/y", None)],
-    &[("a/2", None), ("state/*", None)],
-    &[("state/**", None), ("*/2", None)],
+    &[("samples/y", None)],
+    &[("a/2", None), ("state/*", None), ("samples/*", None)],
+    &[("state/**", None), ("samples/**", None), ("*/2", None)],
     &[("state/x", Some(100.0))],
-    &[("state/*", Some(50.0)), ("b", None)],
+    &[("state/*", Some(50.0)), ("samples/*", Some(50.0)), ("alerts/b", None)],
     &[("**", Some(20.0))],
-    &[("state/x", None), ("state/y", Some(100.0))],
-    &[("state/*", Some(100.0))],
+    &[("state/x", None), ("samples/y", Some(100.0))],
+    &[("state/*", Some(100.0)), ("samples/*", Some(100.0))],
     &[("state/x", Some(20.0))],
+    &[("samples/y", Some(20.0))],
+    &[("samples/y", Some(100.0))],
 ];
 
 /// One thing that happens. Subscribers are counted round.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Publish { topic: usize },
-    Put { topic: usize, key: u8 },
+    Publish { topic: usize, team: usize },
+    Put { topic: usize, key: u8, team: usize },
     Delete { topic: usize, key: u8 },
     Feed,
     Pass { ms: u64 },
     Trim { topic: usize, count: usize },
-    Join { followed: usize, start: JoinAt },
+    Join { followed: usize, start: JoinAt, sight: usize },
     Subscribe { subscriber: usize, followed: usize, start: JoinAt },
     Unite { subscriber: usize },
     Narrow { subscriber: usize, followed: usize },
@@ -66,35 +73,81 @@ pub(crate) enum JoinAt {
     Future,
 }
 
+/// An event of the journal.
+pub(crate) struct Written {
+    pub(crate) offset: Offset,
+    pub(crate) topic: Topic,
+    pub(crate) thing: Thing,
+    /// Whether retention has removed it.
+    pub(crate) is_gone: bool,
+}
+
+/// What is known of all that came out of the hub.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// What was gone when a page was read last for a lane of this number.
+    pub(crate) gone: BTreeMap<LaneId, Offset>,
+    /// Whoever gets something that arrived then gets this.
+    pub(crate) arrived: BTreeMap<Arrival, (Version, bool)>,
+    /// The teams that ever had a key.
+    pub(crate) teams: BTreeMap<(Topic, Arc<str>), BTreeSet<usize>>,
+}
+
 pub(crate) struct World {
-    /// Every event ever, with whether retention removed it.
-    journal: Vec<(Offset, Topic, bool)>,
+    /// Every event ever.
+    journal: Vec<Written>,
     fed: usize,
-    table: StateTable<u64>,
+    table: StateTable<Thing>,
     changes: u64,
     now_ms: u64,
-    unfed_values: Vec<Arc<Value<u64>>>,
-    hub: Hub<u64>,
+    unfed_values: Vec<Arc<Value<Thing>>>,
+    hub: Hub<Thing>,
     subscribers: Vec<Subscriber>,
-    /// What was gone when a page was read last for a lane of this number.
-    gone: BTreeMap<LaneId, Offset>,
+    known: Known,
 }
 
 /// An event of the journal as the hub takes it.
-fn hub_entry((offset, topic, _): &(Offset, Topic, bool)) -> Arc<Entry<u64>> {
-    Arc::new(Entry { offset: *offset, topic: topic.clone(), size_bytes: 10, payload: offset.get() })
+fn hub_entry(written: &Written) -> Arc<Entry<Thing>> {
+    let Written { offset, topic, thing, .. } = written;
+    let (topic, payload) = (topic.clone(), thing.clone());
+    Arc::new(Entry { offset: *offset, topic, size_bytes: 10, payload })
+}
+
+/// Of one of the teams, or of none.
+fn labels(team: usize) -> Option<Labels> {
+    let name = *["a", "b"].get(team.checked_sub(1)?)?;
+    Some(Labels::from_pairs([("team", name)]).expect("labels"))
+}
+
+fn sight(index: usize) -> Sight {
+    let of = |team: &str| Scope::of(vec![format!("team={team}").parse().expect("matchers")]);
+    match index {
+        0 => Sight::all(),
+        1 => Sight { alerts: of("a"), series: of("a") },
+        2 => Sight { alerts: of("b"), series: of("b") },
+        3 => Sight { alerts: of("a"), series: of("b") },
+        _ => Sight { alerts: Scope::none(), series: Scope::none() },
+    }
+}
+
+/// Whether what is of this team may be seen.
+pub(crate) fn is_seen(sight: &Sight, topic: &Topic, team: usize) -> bool {
+    let labels = labels(team);
+    sight.shows(topic, || labels.as_ref())
 }
 
 fn topic(index: usize) -> Topic {
     TOPICS[index].parse().expect("a topic")
 }
 
-fn followed(index: usize) -> EffectiveFilter {
+fn followed(index: usize, sight_index: usize) -> EffectiveFilter {
     let paced = |(filter, rate): &(&str, Option<f64>)| PacedFilter {
         filter: filter.parse().expect("a filter"),
         max_rate: rate.map(|rate| MaxRate::per_second(rate).expect("a rate")),
     };
-    EffectiveFilter::new(FOLLOWED[index].iter().map(paced)).expect("a filter")
+    let follows = EffectiveFilter::new(FOLLOWED[index].iter().map(paced)).expect("a filter");
+    let everything = FilterSet::from("**".parse::<Filter>().expect("a filter"));
+    follows.within(&everything, &sight(sight_index)).expect("few filters")
 }
 
 impl World {
@@ -119,26 +172,31 @@ impl World {
                 NameHasher::new([1, 2]),
             ),
             subscribers: Vec::new(),
-            gone: BTreeMap::new(),
+            known: Known::default(),
         }
     }
 
     pub(crate) fn run(&mut self, step: &Step) {
         match step {
-            Step::Publish { topic: index } => {
+            Step::Publish { topic: index, team } => {
                 // Offsets have holes.
                 let offset = Offset::new(self.tail().get() + 1 + (*index as u64 % 2));
-                self.journal.push((offset, topic(*index), false));
+                let thing = Thing { number: offset.get(), labels: labels(*team) };
+                let written = Written { offset, topic: topic(*index), thing, is_gone: false };
+                self.journal.push(written);
             }
-            Step::Put { topic: index, key } => {
+            Step::Put { topic: index, key, team } => {
                 self.changes += 1;
                 let (topic, key) = (topic(*index), format!("k{key}"));
-                let put = self.table.put((&topic, &key), (self.changes, 8), ROOM);
-                self.unfed_values.push(put.expect("room"));
+                let thing = Thing { number: self.changes, labels: labels(*team) };
+                let put = self.table.put((&topic, &key), (thing, 8), ROOM).expect("room");
+                let teams = self.known.teams.entry((topic, Arc::clone(&put.key)));
+                teams.or_default().insert(*team);
+                self.unfed_values.push(put);
             }
             Step::Delete { topic: index, key } => {
                 let (topic, key) = (topic(*index), format!("k{key}"));
-                self.unfed_values.extend(self.table.delete((&topic, &key), (0, 0)));
+                self.unfed_values.extend(self.table.delete((&topic, &key), (Thing::from(0), 0)));
             }
             Step::Feed => self.feed(),
             Step::Pass { ms } => {
@@ -148,9 +206,9 @@ impl World {
                 self.check_touched(&waiting, &touched);
             }
             Step::Trim { topic, count } => self.trim(TOPICS[*topic], *count),
-            Step::Join { followed: index, start } => {
-                let main = self.join(followed(*index), start);
-                self.subscribers.push(Subscriber::new(main));
+            Step::Join { followed: index, start, sight } => {
+                let main = self.join(followed(*index, *sight), start);
+                self.subscribers.push(Subscriber::new(main, *sight));
             }
             Step::Compact => self.compact(),
             Step::Subscribe { subscriber, .. }
@@ -166,13 +224,14 @@ impl World {
     }
 
     fn run_for(&mut self, index: usize, step: &Step) {
+        let sight = self.subscribers[index].sight;
         match step {
             Step::Subscribe { followed: other, start, .. } => {
-                let added = self.join(followed(*other), start);
+                let added = self.join(followed(*other, sight), start);
                 self.subscribers[index].added.push(added);
             }
             Step::Unite { .. } => self.unite(index),
-            Step::Narrow { followed: part, .. } => self.narrow(index, &followed(*part)),
+            Step::Narrow { followed: part, .. } => self.narrow(index, &followed(*part, sight)),
             Step::Take { place, count, .. } => {
                 let places = self.subscribers[index].places().count();
                 self.take((index, place % places), *count);
@@ -193,13 +252,12 @@ impl World {
     }
 
     fn tail(&self) -> Offset {
-        self.journal.last().map_or(Offset::ZERO, |(offset, ..)| *offset)
+        self.journal.last().map_or(Offset::ZERO, |written| written.offset)
     }
 
     fn trimmed(&self, filters: &FilterSet) -> Offset {
-        let removed =
-            |(_, topic, removed): &&(Offset, Topic, bool)| *removed && filters.matches(topic);
-        self.journal.iter().rev().find(removed).map_or(Offset::ZERO, |(offset, ..)| *offset)
+        let is_gone = |it: &&Written| it.is_gone && filters.matches(&it.topic);
+        self.journal.iter().rev().find(is_gone).map_or(Offset::ZERO, |written| written.offset)
     }
 
     fn is_followed(&self, follows: &EffectiveFilter) -> bool {
@@ -208,8 +266,8 @@ impl World {
     }
 
     fn trim(&mut self, topic: &str, count: usize) {
-        let kept = self.journal.iter_mut().filter(|(_, t, gone)| t.as_str() == topic && !gone);
-        kept.take(count).for_each(|(_, _, gone)| *gone = true);
+        let kept = self.journal.iter_mut().filter(|it| it.topic.as_str() == topic && !it.is_gone);
+        kept.take(count).for_each(|it| it.is_gone = true);
     }
 
     fn feed(&mut self) {
@@ -259,9 +317,8 @@ impl World {
         };
         let any = FilterSet::from("**".parse::<Filter>().expect("a filter"));
         let begin = Begin { start, tail, trimmed: self.trimmed(&any) };
-        let key = LaneKey::from(follows.clone());
         let unfed = &mut self.unfed_values;
-        let joined = self.hub.join(&key, begin, |hub| {
+        let joined = self.hub.join(&follows, begin, |hub| {
             hub.push_values(&std::mem::take(unfed), self.now_ms, &mut Vec::new());
             self.table.snapshot(follows.filters())
         });
@@ -284,7 +341,7 @@ impl World {
             let end = values.end();
             for (_, value) in values {
                 let key = (value.topic.clone(), Arc::clone(&value.key));
-                let old = snapshot.insert(key, value.payload);
+                let old = snapshot.insert(key, value.payload.number);
                 assert_eq!(
                     old, None,
                     "of each key the newest that has come to the hub, and no other"
@@ -350,14 +407,14 @@ impl World {
     fn take(&mut self, (index, place): (usize, usize), count: usize) -> bool {
         for _ in 0..count {
             let subscriber = &mut self.subscribers[index];
-            match subscriber.take(place, &mut self.hub, &self.gone) {
+            match subscriber.take(place, &mut self.hub, &mut self.known) {
                 Taken::Nothing => return true,
                 Taken::Something => {}
                 Taken::History(after) => {
                     let place = subscriber.places().nth(place).expect("it was just there");
                     let lane = place.delivery.lane();
                     let page = self.page(lane, after);
-                    self.gone.insert(lane, page.trimmed);
+                    self.known.gone.insert(lane, page.trimmed);
                     self.hub.push_history(page, |_| 0);
                 }
             }
@@ -365,13 +422,11 @@ impl World {
         false
     }
 
-    fn page(&self, lane: LaneId, after: Offset) -> HistoryPage<u64> {
+    fn page(&self, lane: LaneId, after: Offset) -> HistoryPage<Thing> {
         let filters = self.hub.filters(lane);
-        let kept = |(offset, topic, removed): &&(Offset, Topic, bool)| {
-            *offset > after && !removed && filters.matches(topic)
-        };
+        let kept = |it: &&Written| it.offset > after && !it.is_gone && filters.matches(&it.topic);
         let entries: Vec<_> = self.journal.iter().filter(kept).take(4).collect();
-        let end = if entries.len() == 4 { entries[3].0 } else { self.tail() };
+        let end = if entries.len() == 4 { entries[3].offset } else { self.tail() };
         let entries = entries.into_iter().map(hub_entry).collect();
         let (trimmed, gone) = (self.trimmed(filters), Gone::Retired);
         HistoryPage { lane, after, end, trimmed, gone, entries }

@@ -21,10 +21,10 @@ impl Shard {
             return;
         }
         let Wait::ToRead(ticket) = self.pages.wait(token, lane, after) else { return };
-        let filters = self.hub.filters(lane).clone();
+        let follows = self.hub.follows(lane).clone();
         let handle = self.handle.clone();
         let reply = Box::new(move |page| handle.push_page(PageRead { ticket, page }));
-        let request = PageRequest { after, filters, reply };
+        let request = PageRequest { after, follows, reply };
         self.surroundings.history.request(request);
     }
 

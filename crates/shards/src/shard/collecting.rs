@@ -87,7 +87,7 @@ fn collect_within(
 mod tests {
     use std::time::Duration;
 
-    use bellwire_hub::{Begin, Hub, HubLimits, LaneKey, Start, StateLimits, StateTable};
+    use bellwire_hub::{Begin, Hub, HubLimits, Start, StateLimits, StateTable};
     use bellwire_model::limits::LOOKS_PER_TURN_MAX;
     use bellwire_model::{
         Body, Cursor, EffectiveFilter, Epoch, Event, Filter, FilterSet, NameHasher, Timestamp,
@@ -131,10 +131,10 @@ mod tests {
         changes.sort_unstable_by_key(|value| value.version);
         hub.push_values(&changes, 0, &mut Vec::new());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let key = LaneKey::from(EffectiveFilter::from(filters.clone()));
+        let follows = EffectiveFilter::from(filters.clone());
         let mut polls: Vec<_> = (0..40)
             .map(|_| {
-                let joined = hub.join(&key, begin, |_| table.snapshot(&filters));
+                let joined = hub.join(&follows, begin, |_| table.snapshot(&filters));
                 let (delivery, _) = joined.expect("room");
                 (Collector::new(Duration::ZERO), delivery)
             })

@@ -1,8 +1,8 @@
 //! A shard's connections as they are between two turns, when nothing moves: all that it takes to go
 //! on with them elsewhere, but for their sockets.
 
-use bellwire_hub::{Delivery, LaneKey};
-use bellwire_model::Cursor;
+use bellwire_hub::Delivery;
+use bellwire_model::{Cursor, EffectiveFilter};
 use bytes::Bytes;
 
 use super::Token;
@@ -25,7 +25,7 @@ pub(super) struct Described {
 /// One of its subscriptions.
 #[derive(Debug)]
 pub(super) struct DescribedSubscription {
-    pub(super) key: LaneKey,
+    pub(super) follows: EffectiveFilter,
     /// It has everything up to here.
     pub(super) cursor: Cursor,
 }
@@ -55,7 +55,7 @@ impl Shard {
     }
 
     fn describe_subscription(&self, delivery: &Delivery) -> DescribedSubscription {
-        let key = self.hub.key(delivery.lane());
-        DescribedSubscription { key, cursor: self.hub.cursor(delivery) }
+        let follows = self.hub.follows(delivery.lane()).clone();
+        DescribedSubscription { follows, cursor: self.hub.cursor(delivery) }
     }
 }

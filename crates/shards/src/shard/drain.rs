@@ -63,7 +63,7 @@ impl Shard {
             tracing::debug!(
                 name,
                 transport = form.transport(),
-                follows = %main.key.follows,
+                follows = %main.follows,
                 cursor = %main.cursor,
                 adds = added.len(),
                 unwritten_bytes = unwritten.len(),

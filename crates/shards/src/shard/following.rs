@@ -1,11 +1,13 @@
 //! What the client of a WebSocket follows: more, and less.
 //!
-//! Each of its subscriptions has a lane with the filters in canonical form, and remembers those that
-//! were asked for and that others of its own cover: what is asked for can be taken back.
+//! Each of its subscriptions has a lane with what may be followed of the filters, in canonical form,
+//! and remembers what was asked for where that is something else: it can be taken back.
 
-use bellwire_hub::{LaneKey, Start};
-use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, SUBSCRIPTIONS_ADDED_MAX};
-use bellwire_model::{EffectiveFilter, Filter, FilterError, Grants, PacedFilter};
+use bellwire_hub::Start;
+use bellwire_model::limits::{
+    FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX, SUBSCRIPTIONS_ADDED_MAX,
+};
+use bellwire_model::{EffectiveFilter, Filter, FilterError, PacedFilter};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::request::RequestId;
 use bytes::Bytes;
@@ -27,7 +29,7 @@ impl Shard {
     ) -> Result<Option<Bytes>, Problem> {
         // Each is held against each.
         self.ledger.add_looks(topics.len() * topics.len());
-        let asked = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
+        let follows = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
         if self.websocket(token).added().len() >= SUBSCRIPTIONS_ADDED_MAX {
             let detail = format!(
                 "{SUBSCRIPTIONS_ADDED_MAX} subscriptions of this connection are not ready yet, the most at a time"
@@ -41,15 +43,19 @@ impl Shard {
         if all.len() > FILTERS_PER_CONNECTION_MAX {
             return Err(invalid(FilterError::TooMany { filters: all.len() }));
         }
-        let grants = Grants::of(self.connections[token].principal);
-        let key = LaneKey { follows: asked, grants };
-        let (subscription, gap) = self.follow(token, &key, start)?;
-        let asked = key.follows;
-        let covered = asked.covered(topics);
-        let added = Added { subscription, covered, id: id.cloned() };
+        let principal = self.connections[token].principal;
+        let follows = self.surroundings.requests.permit(principal, follows)?;
+        let all = self.followed(token) + follows.iter().count();
+        self.ledger.add_looks(all);
+        if all > FILTERS_IN_COMMON_MAX {
+            return Err(invalid(FilterError::IntersectionTooLarge));
+        }
+        let (subscription, gap) = self.follow(token, &follows, start)?;
+        let asked = follows.unless_these(topics);
+        let added = Added { subscription, asked, id: id.cloned() };
         self.websocket(token).add(added);
         let form = self.connections[token].outlet.form;
-        let gap = gap.map(|gap| form.control(&crate::controls::gap(&gap, asked.filters()), id));
+        let gap = gap.map(|gap| form.control(&crate::controls::gap(&gap, follows.filters()), id));
         Ok(gap)
     }
 
@@ -66,12 +72,12 @@ impl Shard {
         }
         // From the last on: one that ends gives its place to the one behind it.
         for which in self.subscriptions(token).collect::<Vec<_>>().into_iter().rev() {
-            let mut asked: Vec<PacedFilter> = self.asked(token, which).collect();
+            let mut asked = self.asked(token, which);
             let count = asked.len();
             self.ledger.add_looks(count * filters.len());
             asked.retain(|paced| !filters.contains(&paced.filter));
             if asked.len() < count {
-                self.keep(token, which, asked);
+                self.keep(token, which, asked)?;
             }
         }
         // Whoever waited for history may need another page now, or none.
@@ -80,17 +86,31 @@ impl Shard {
     }
 
     /// Lets a subscription follow only a part of what was asked for.
-    fn keep(&mut self, token: Token, which: Which, kept: Vec<PacedFilter>) {
+    fn keep(&mut self, token: Token, which: Which, kept: Vec<PacedFilter>) -> Result<(), Problem> {
+        let lane = which.of(&mut self.connections[token]).delivery.lane();
+        let old = self.hub.follows(lane);
         let rest = EffectiveFilter::new(kept.iter().cloned());
         let rest = rest.unwrap_or_else(|_| EffectiveFilter::none());
+        // No more of it than what it was narrowed to.
+        let rest = rest.within(old.filters(), old.sight()).map_err(invalid)?;
         match which {
-            Which::Added(index) if kept.is_empty() => return self.cancel(token, index),
-            Which::Added(index) => {
-                self.websocket(token).added_mut()[index].covered = rest.covered(kept);
+            Which::Added(index) if kept.is_empty() => {
+                self.cancel(token, index);
+                return Ok(());
             }
-            Which::Main => self.websocket(token).set_covered(rest.covered(kept)),
+            Which::Added(index) => {
+                self.websocket(token).added_mut()[index].asked = rest.unless_these(kept);
+            }
+            Which::Main => self.websocket(token).set_asked(rest.unless_these(kept)),
         }
         self.narrow(token, which, &rest);
+        Ok(())
+    }
+
+    /// The number of filters that a connection follows.
+    fn followed(&self, token: Token) -> usize {
+        let lanes = self.connections[token].subscriptions().map(|it| it.delivery.lane());
+        lanes.map(|lane| self.hub.follows(lane).iter().count()).sum()
     }
 
     /// A connection's subscriptions, the main one first.
@@ -100,18 +120,20 @@ impl Shard {
     }
 
     /// The filters that were asked for in one of a connection's subscriptions.
-    pub(super) fn asked(&self, token: Token, which: Which) -> impl Iterator<Item = PacedFilter> {
+    pub(super) fn asked(&self, token: Token, which: Which) -> Vec<PacedFilter> {
         let connection = &self.connections[token];
         let websocket = connection.websocket.as_ref().expect("only a WebSocket asks");
-        let (subscription, covered) = match which {
-            Which::Main => (&connection.main, websocket.covered()),
+        let (subscription, asked) = match which {
+            Which::Main => (&connection.main, websocket.asked()),
             Which::Added(index) => {
                 let added = &websocket.added()[index];
-                (&added.subscription, &added.covered[..])
+                (&added.subscription, &added.asked[..])
             }
         };
-        let follows = self.hub.follows(subscription.delivery.lane());
-        follows.iter().chain(covered.iter().cloned())
+        if !asked.is_empty() {
+            return asked.to_vec();
+        }
+        self.hub.follows(subscription.delivery.lane()).iter().collect()
     }
 }
 

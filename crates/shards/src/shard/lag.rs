@@ -48,7 +48,7 @@ impl Shard {
         let lag_ms = lag.first.map(|first| age_ms(first.payload.event().time).unwrap_or(0));
         let stalled: Duration = TICK * now.saturating_sub(outlet.written_at);
         let Described { name, form, main, .. } = self.describe(token);
-        let filters = main.key.follows.filters().iter().map(ToString::to_string).collect();
+        let filters = main.follows.filters().iter().map(ToString::to_string).collect();
         Laggard {
             name,
             transport: form.transport(),

@@ -110,17 +110,17 @@ impl LaneMembers {
 
 #[cfg(test)]
 mod tests {
-    use bellwire_hub::{Begin, Hub, HubLimits, LaneKey, Start, StateTable};
+    use bellwire_hub::{Begin, Hub, HubLimits, Start, StateTable};
     use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset};
 
     use super::*;
 
     fn lane(hub: &mut Hub<()>, filter: &str) -> LaneId {
         let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
-        let key = LaneKey::from(EffectiveFilter::from(filters.clone()));
+        let follows = EffectiveFilter::from(filters.clone());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
         let nothing = StateTable::new(NameHasher::new([1, 2]));
-        hub.join(&key, begin, |_| nothing.snapshot(&filters)).expect("room").0.lane()
+        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room").0.lane()
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use bellwire_hub::{Begin, Gap, LaneEnd, LaneId, LaneKey, Start};
+use bellwire_hub::{Begin, Gap, LaneEnd, LaneId, Start};
 use bellwire_journal::Bounds;
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
-use bellwire_model::{EffectiveFilter, Grants, PacedFilter, Principal};
+use bellwire_model::{EffectiveFilter, PacedFilter, Principal};
 use bellwire_process::clock::ticks;
 use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
@@ -29,9 +29,7 @@ impl Shard {
             return self.adopt_poll(collector, &request, principal);
         }
         let token = self.connections.vacant_key();
-        let key =
-            LaneKey { follows: request.follows.clone(), grants: Grants::of(principal.principal()) };
-        let (mut main, gap) = match self.follow(token, &key, request.start) {
+        let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&problem);
@@ -64,8 +62,8 @@ impl Shard {
         let mut websocket = None;
         if let Form::WebSocket(spoken) = form {
             let serial = self.input.next_serial();
-            let covered = request.handshake.map_or_else(Vec::new, |handshake| handshake.covered);
-            websocket = Some(Box::new(WebSocket::new(serial, (spoken, covered))));
+            let asked = request.handshake.map_or_else(Vec::new, |handshake| handshake.asked);
+            websocket = Some(Box::new(WebSocket::new(serial, (spoken, asked))));
         }
         let held = (principal.take(), place);
         let key = self.connections.insert(Connection::new(outlet, main, websocket, held));
@@ -98,11 +96,11 @@ impl Shard {
     pub(super) fn follow(
         &mut self,
         token: Token,
-        key: &LaneKey,
+        follows: &EffectiveFilter,
         start: Start,
     ) -> Result<(Subscription, Option<Gap>), Problem> {
-        let begun = self.begin(token, key, start)?;
-        self.surroundings.subscriptions.join(key.follows.filters());
+        let begun = self.begin(token, follows, start)?;
+        self.surroundings.subscriptions.join(follows.filters());
         Ok(begun)
     }
 
@@ -110,7 +108,7 @@ impl Shard {
     pub(super) fn begin(
         &mut self,
         token: Token,
-        key: &LaneKey,
+        follows: &EffectiveFilter,
         start: Start,
     ) -> Result<(Subscription, Option<Gap>), Problem> {
         let Bounds { tail, trimmed } = self.surroundings.journal.bounds();
@@ -118,11 +116,11 @@ impl Shard {
         let mut touched = Vec::new();
         let (table, inbox) = (&self.surroundings.table, &self.handle.0);
         let now_ms = self.agenda.now_ms();
-        let joined = self.hub.join(key, begin, |hub| {
+        let joined = self.hub.join(follows, begin, |hub| {
             // Changes come into the inbox under the table's lock: the two agree while it is held.
             let table = table.lock().expect("not poisoned");
             let batches = inbox.take_batches();
-            let snapshot = table.snapshot(key.follows.filters());
+            let snapshot = table.snapshot(follows.filters());
             drop(table);
             parts::push(hub, batches, now_ms, &mut touched);
             snapshot
@@ -151,10 +149,10 @@ impl Shard {
 
     /// Makes a subscription that has caught up a part of the connection's main one.
     pub(super) fn unite(&mut self, token: Token, index: usize) {
+        let mut asked: Vec<PacedFilter> = self.asked(token, Which::Main);
+        asked.extend(self.asked(token, Which::Added(index)));
         let added = self.websocket(token).take_added(index);
         let added_lane = added.subscription.delivery.lane();
-        let mut asked: Vec<PacedFilter> = self.asked(token, Which::Main).collect();
-        asked.extend(self.hub.follows(added_lane).iter().chain(added.covered));
         self.leave_lane(added_lane, added.subscription.place);
         let main = &self.connections[token].main;
         let (main_lane, main_place) = (main.delivery.lane(), main.place);
@@ -168,7 +166,7 @@ impl Shard {
         let lane = connection.main.delivery.lane();
         subscriptions.join(self.hub.filters(lane));
         let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
-        websocket.set_covered(self.hub.follows(lane).covered(asked));
+        websocket.set_asked(self.hub.follows(lane).unless_these(asked));
         connection.main.place = self.members.join(lane, token);
         self.on_lane_end(main_lane, ends.main);
         self.on_lane_end(added_lane, ends.added);

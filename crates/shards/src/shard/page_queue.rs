@@ -118,7 +118,7 @@ impl PageQueue {
 
 #[cfg(test)]
 mod tests {
-    use bellwire_hub::{Begin, Hub, HubLimits, LaneKey, Start, StateTable};
+    use bellwire_hub::{Begin, Hub, HubLimits, Start, StateTable};
     use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher};
 
     use super::*;
@@ -127,10 +127,10 @@ mod tests {
         let tail = Cursor { epoch: Epoch::new(1), offset: Offset::ZERO };
         let mut hub: Hub<()> = Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]));
         let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-        let key = LaneKey::from(EffectiveFilter::from(filters.clone()));
+        let follows = EffectiveFilter::from(filters.clone());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
         let nothing = StateTable::new(NameHasher::new([1, 2]));
-        hub.join(&key, begin, |_| nothing.snapshot(&filters)).expect("room").0.lane()
+        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room").0.lane()
     }
 
     /// Who changes what it follows asks again, as often as it says something: nothing is to grow by

@@ -12,8 +12,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bellwire_hub::LaneKey;
-use bellwire_model::Grants;
 use bellwire_process::clock::{TICK, Tick, ticks};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -95,9 +93,7 @@ impl Shard {
         let followed = if collector.is_given_up() {
             None
         } else {
-            let grants = Grants::of(principal.principal());
-            let key = LaneKey { follows: request.follows.clone(), grants };
-            let begun = self.begin(token, &key, request.start);
+            let begun = self.begin(token, &request.follows, request.start);
             begun.map_err(|problem| collector.refuse(&problem)).ok()
         };
         let Some((main, gap)) = followed else { return self.handle.forget_poll() };

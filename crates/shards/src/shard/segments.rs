@@ -33,7 +33,7 @@ pub(super) struct Segments {
     by_hash: FxHashMap<u64, Segment>,
 }
 
-/// One run. Offsets and versions say what an event is, whatever lane it came by.
+/// One run. Offsets and arrivals say what an event is, whatever lane it came by.
 #[derive(Debug)]
 struct Segment {
     form: HttpForm,

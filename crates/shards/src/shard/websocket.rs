@@ -42,8 +42,9 @@ const _: () = assert!(size_of::<WebSocket>() <= 40);
 struct Talk {
     /// Subscriptions that are on their way to become part of the main one.
     added: Vec<Added>,
-    /// Filters of the main subscription that others of it cover: they count again when those go.
-    covered: Vec<PacedFilter>,
+    /// What was asked for in the main subscription, where something else is followed: filters that
+    /// others cover count again when those go, and what may not be followed can be taken back, too.
+    asked: Vec<PacedFilter>,
     /// What is to be written ahead of all events.
     replies: Vec<Bytes>,
     /// What was read and is yet to be listened to: a visit's budget was used up.
@@ -52,8 +53,8 @@ struct Talk {
 
 impl Talk {
     fn is_empty(&self) -> bool {
-        let Self { added, covered, replies, unheard } = self;
-        added.is_empty() && covered.is_empty() && replies.is_empty() && unheard.is_empty()
+        let Self { added, asked, replies, unheard } = self;
+        added.is_empty() && asked.is_empty() && replies.is_empty() && unheard.is_empty()
     }
 }
 
@@ -61,8 +62,8 @@ impl Talk {
 #[derive(Debug)]
 pub(super) struct Added {
     pub(super) subscription: Subscription,
-    /// As [`WebSocket::covered`] is of the main one.
-    pub(super) covered: Vec<PacedFilter>,
+    /// As [`WebSocket::asked`] is of the main one.
+    pub(super) asked: Vec<PacedFilter>,
     /// The request's, if it had one.
     pub(super) id: Option<RequestId>,
 }
@@ -77,7 +78,7 @@ enum Phase {
 }
 
 impl WebSocket {
-    pub(super) fn new(serial: u32, (form, covered): (WebSocketForm, Vec<PacedFilter>)) -> Self {
+    pub(super) fn new(serial: u32, (form, asked): (WebSocketForm, Vec<PacedFilter>)) -> Self {
         let mut new = Self {
             decoder: Decoder::new(Role::Server, form.compression),
             talk: None,
@@ -90,7 +91,7 @@ impl WebSocket {
             has_input: true,
             phase: Phase::Open,
         };
-        new.set_covered(covered);
+        new.set_asked(asked);
         new
     }
 
@@ -136,14 +137,14 @@ impl WebSocket {
         self.talk(|talk| talk.added.swap_remove(index))
     }
 
-    /// Filters of the main subscription that others of it cover: they count again when those go.
-    pub(super) fn covered(&self) -> &[PacedFilter] {
-        self.talk.as_ref().map_or(&[], |talk| &talk.covered)
+    /// What was asked for in the main subscription, where something else is followed.
+    pub(super) fn asked(&self) -> &[PacedFilter] {
+        self.talk.as_ref().map_or(&[], |talk| &talk.asked)
     }
 
-    pub(super) fn set_covered(&mut self, covered: Vec<PacedFilter>) {
-        if self.talk.is_some() || !covered.is_empty() {
-            self.talk(|talk| talk.covered = covered);
+    pub(super) fn set_asked(&mut self, asked: Vec<PacedFilter>) {
+        if self.talk.is_some() || !asked.is_empty() {
+            self.talk(|talk| talk.asked = asked);
         }
     }
 

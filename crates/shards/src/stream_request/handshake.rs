@@ -16,8 +16,8 @@ pub struct Handshake {
     /// `None`: the client named none, so the answer names none, and JSON is spoken.
     subprotocol: Option<Subprotocol>,
     extensions: Option<&'static str>,
-    /// Filters that were asked for and that others of them cover: the client may want less later.
-    pub covered: Vec<PacedFilter>,
+    /// What was asked for, where something else is followed: the client may want less of it later.
+    pub asked: Vec<PacedFilter>,
 }
 
 impl Handshake {
@@ -60,7 +60,7 @@ impl Handshake {
         let subprotocol = ws::choose_subprotocol(values(headers, header::SEC_WEBSOCKET_PROTOCOL));
         let extensions = ws::answer_offers(values(headers, header::SEC_WEBSOCKET_EXTENSIONS));
         let subprotocol = subprotocol.map_err(refused)?;
-        Ok(Self { accept, subprotocol, extensions, covered: Vec::new() })
+        Ok(Self { accept, subprotocol, extensions, asked: Vec::new() })
     }
 
     /// What the connection speaks from then on.

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Fingerprint, Labels, LabelsError, RuleName, Timestamp,
+    Alert, AlertSource, AlertState, Body, Event, Fingerprint, Labels, LabelsError, LabelsOf,
+    METRIC_NAME, RuleName, Timestamp, Topic,
 };
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use thiserror::Error;
 
 /// Why a text is not an alert.
@@ -88,6 +91,75 @@ pub fn read_alert(json: &[u8]) -> Result<Alert, AlertError> {
     })
 }
 
+/// The labels of what an event tells of: of an alert, or of a series with its name among them.
+/// `None` where it tells of neither, as a dead letter does, or is no such JSON.
+pub fn labels_of(event: &Event) -> Option<Labels> {
+    let kind = event.topic.labels_of()?;
+    let Some(Body::Json(json)) = &event.body else { return None };
+    match kind {
+        LabelsOf::Alert if !tells_of_alert(&event.topic) => None,
+        LabelsOf::Alert => {
+            let AlertLabels { labels: Pairs(pairs) } = serde_json::from_slice(json).ok()?;
+            Labels::from_pairs(pairs.iter().map(|(name, value)| (&*name.0, &*value.0))).ok()
+        }
+        LabelsOf::Series => {
+            let SeriesLabels { name, labels: Pairs(pairs) } = serde_json::from_slice(json).ok()?;
+            let labels = pairs.iter().map(|(name, value)| (&*name.0, &*value.0));
+            Labels::from_pairs(labels.chain([(METRIC_NAME, &*name)])).ok()
+        }
+    }
+}
+
+/// Whether the body of an event is an alert.
+fn tells_of_alert(topic: &Topic) -> bool {
+    matches!(topic.segments().nth(1), Some("active" | "events"))
+}
+
+#[derive(Deserialize)]
+struct AlertLabels<'a> {
+    #[serde(borrow)]
+    labels: Pairs<'a>,
+}
+
+#[derive(Deserialize)]
+struct SeriesLabels<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    labels: Pairs<'a>,
+}
+
+/// The members of an object, all of them texts.
+struct Pairs<'a>(Vec<(Text<'a>, Text<'a>)>);
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::with_capacity(8);
+                while let Some(pair) = members.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
 fn number(value: &serde_json::Value) -> Result<f64, AlertError> {
     match value.as_str() {
         Some("NaN") => Ok(f64::NAN),
@@ -100,6 +172,8 @@ fn number(value: &serde_json::Value) -> Result<f64, AlertError> {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_model::Sample;
+
     use super::*;
 
     #[test]
@@ -129,6 +203,54 @@ mod tests {
             };
             let json = crate::json::alert(&alert);
             assert_eq!(read_alert(&json).expect("an alert"), alert);
+        }
+    }
+
+    fn event(topic: &str, body: Body) -> Event {
+        let (key, event_type, time) = (None, None, Timestamp::from_ms(1));
+        Event { topic: topic.parse().expect("a topic"), key, event_type, time, body: Some(body) }
+    }
+
+    #[test]
+    fn the_labels_of_events_are_those_that_were_written() {
+        let pairs =
+            [("alertname", "Hot \"one\" \\"), ("labels", "{\"team\":\"b\"}"), ("team", "a")];
+        let labels = Labels::from_pairs(pairs).expect("labels");
+        let alert = Alert {
+            fingerprint: Fingerprint::of(&labels),
+            source: AlertSource::Posted { generator_url: None },
+            state: AlertState::Firing,
+            annotations: Labels::from_pairs([("labels", "\"labels\":{}")]).expect("labels"),
+            labels: labels.clone(),
+            value: 0.0,
+            active_at: Timestamp::from_ms(2),
+            fired_at: None,
+            resolved_at: None,
+            sample_time: Timestamp::from_ms(2),
+        };
+        let body = || Body::Json(crate::json::alert(&alert).into());
+        for topic in ["alerts/active", "alerts/events/none/Hot"] {
+            assert_eq!(labels_of(&event(topic, body())).as_ref(), Some(&labels), "{topic}");
+        }
+        for topic in ["alerts/dead-letters/pager", "alerts", "lab/a", "samples/up"] {
+            assert_eq!(labels_of(&event(topic, body())), None, "{topic}");
+        }
+        let series = labels.with(METRIC_NAME, "up").expect("labels");
+        let sample = Sample { series: series.clone(), value: 1.0, time: Timestamp::from_ms(1) };
+        let body = || Body::Json(crate::json::sample(&sample).into());
+        for topic in ["samples/up", "rules/up"] {
+            assert_eq!(labels_of(&event(topic, body())).as_ref(), Some(&series), "{topic}");
+        }
+        let others = [
+            "{}",
+            "[]",
+            "{\"labels\":1}",
+            "{\"labels\":{\"a\":1}}",
+            "{\"labels\":{},\"labels\":{}}",
+        ];
+        for text in others {
+            let body = Body::Json(text.as_bytes().into());
+            assert_eq!(labels_of(&event("alerts/active", body)), None, "{text}");
         }
     }
 

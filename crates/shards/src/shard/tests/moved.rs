@@ -20,7 +20,7 @@ fn numbers(sent: &str) -> Vec<usize> {
 }
 
 fn filters(subscription: &DescribedSubscription) -> Vec<String> {
-    subscription.key.follows.filters().iter().map(ToString::to_string).collect()
+    subscription.follows.filters().iter().map(ToString::to_string).collect()
 }
 
 fn go_on(rig: &mut Rig, described: &Described) -> Client {
@@ -82,5 +82,5 @@ fn what_a_websocket_adds_is_described_beside_what_it_follows() {
     assert_eq!(filters(added), ["lab/*"]);
     assert!(added.cursor.offset < described.main.cursor.offset, "it is catching up");
     let expected: FilterSet = "lab/*".parse::<Filter>().expect("a filter").into();
-    assert_eq!(*added.key.follows.filters(), expected);
+    assert_eq!(*added.follows.filters(), expected);
 }
