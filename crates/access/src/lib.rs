@@ -21,6 +21,7 @@ mod rights;
 mod role;
 mod sealed;
 mod session;
+mod shown;
 mod template;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! A published set of keys, as it is read. What is not understood is passed over: issuers publish
 //! keys for other uses, and of kinds that come after us, beside those that are needed.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bellwire_model::limits::{JWKS_BYTES_MAX, KEY_ID_BYTES_MAX};
@@ -8,6 +10,7 @@ use thiserror::Error;
 
 use crate::json::{self, Json, Members};
 use crate::jwt::{Algorithm, KeyError, KeySet, PublicParts, VerificationKey};
+use crate::shown::shown;
 
 /// What a document has.
 #[derive(Debug)]
@@ -25,6 +28,16 @@ pub struct Skipped {
     pub key_id: Option<Box<str>>,
     /// Why.
     pub reason: SkippedReason,
+}
+
+/// For logs.
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key_id {
+            Some(id) => write!(f, "key `{}` is passed over: {}", shown(id), self.reason),
+            None => write!(f, "a key without `kid` is passed over: {}", self.reason),
+        }
+    }
 }
 
 /// Why a key was passed over.
@@ -226,6 +239,8 @@ mod tests {
         assert_eq!(published.keys.iter().len(), 2);
         let twice = Skipped { key_id: Some("a".into()), reason: SkippedReason::Twice };
         assert_eq!(published.skipped, [twice]);
+        let text = published.skipped[0].to_string();
+        assert_eq!(text, "key `a` is passed over: it is there twice");
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl Refetching {
         self.set.as_ref().is_some_and(|set| now >= set.fetched_at && set.age(now) < set.max_age)
     }
 
-    /// A token named a key that the set lacks: the issuer may have a new one.
+    /// A token named a key that the set lacks, or is signed by none of those that it may be signed by:
+    /// the issuer may have a new one, also under an old name.
     pub fn ask(&mut self) {
         self.is_asked_for = true;
     }

@@ -3,6 +3,8 @@
 use bellwire_model::limits::TOKEN_BYTES_MAX;
 use thiserror::Error;
 
+use crate::shown::shown;
+
 /// Why a token does not count. For logs and for whoever holds the token (`bellwire token explain`);
 /// a client is told no more than that its credential is invalid, or that it has expired.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -27,15 +29,16 @@ pub enum TokenError {
     #[error("the token names no issuer (`iss`)")]
     NoIssuer,
     /// Nobody of this name is trusted.
-    #[error("the token's issuer is not trusted: `{issuer}`")]
+    #[error("the token's issuer is not trusted: `{}`", shown(.issuer))]
     UnknownIssuer {
         /// The name that it says.
         issuer: Box<str>,
     },
     /// The issuer has no such key, as far as is known. It may be a new one.
     #[error(
-        "the issuer `{issuer}` has no key {}",
-        .key_id.as_deref().map_or("that fits a token without `kid`".into(), |id| format!("`{id}`"))
+        "the issuer `{}` has no key {}",
+        shown(.issuer),
+        .key_id.as_deref().map_or("that fits a token without `kid`".into(), |id| format!("`{}`", shown(id)))
     )]
     UnknownKey {
         /// Whose key it is said to be.

@@ -483,3 +483,15 @@ fn every_error_has_a_word_and_a_text_without_the_token() {
         ("signature", "the token's signature is wrong")
     );
 }
+
+#[test]
+fn what_a_stranger_writes_begins_no_line_of_a_log() {
+    let header = r#"{"alg":"HS256","kid":"b\n2026-11-28 ERROR\u001b[2J"}"#;
+    let unknown = verify(&signed(header, &claims(""))).unwrap_err().to_string();
+    let claims = claims("").replace("https://id.example", r"a\n\u202eb");
+    let nobody = verify(&signed(HEADER, &claims)).unwrap_err().to_string();
+    assert_eq!(nobody, r"the token's issuer is not trusted: `a\n\u{202e}b`");
+    for text in [unknown, nobody] {
+        assert!(!text.contains(['\n', '\u{1b}', '\u{202e}']), "{text}");
+    }
+}
