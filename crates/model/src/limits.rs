@@ -110,6 +110,9 @@ pub const SAMPLES_KEPT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 pub const PART_SERIES_PER_MS: u64 = 2_000;
 /// As how many series one counts whose labels are looked at as well.
 pub const PART_LABELS_WEIGHT: u64 = 16;
+/// Of such parts so many take their tenth; where more of them are busy all are further apart, so that
+/// together they leave time for others.
+pub const PARTS_RESTING_MAX: usize = 3;
 /// Parts that would be less far apart than this are evaluated whenever something comes.
 pub const PART_SPACING_MIN: Duration = Duration::from_millis(2);
 /// Samples that wait for the evaluator; then publishers wait.

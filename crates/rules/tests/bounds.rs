@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_model::limits::{PART_SERIES_PER_MS, PART_SPACING_MIN};
+use bellwire_model::limits::{PART_SERIES_PER_MS, PART_SPACING_MIN, PARTS_RESTING_MAX};
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use bellwire_rules::{Change, Conventions, Engine, Plan, RuleFile, Settings, Value, load, query};
 
@@ -149,6 +149,36 @@ fn a_part_of_very_many_series_is_evaluated_seldom_and_exactly() {
     // What came last is told without another sample.
     let after = recorded(&engine.advance(Timestamp::from_ms(460 + spacing_ms)));
     assert_eq!(after.len(), 1, "{after:?}");
+}
+
+/// Each of them alone would take a tenth of the time.
+#[test]
+fn many_parts_of_very_many_series_leave_time_for_others() {
+    const PARTS: usize = 30;
+    const SERIES: usize = 400;
+    const TERMS: usize = 12;
+    let spacing_ms = (SERIES * TERMS) as u64 / PART_SERIES_PER_MS;
+    assert!(Duration::from_millis(spacing_ms) >= PART_SPACING_MIN);
+    let sums = ["sum by (p) (x)"; TERMS].join(" + ");
+    let mut engine = engine(&format!("{{record: r, expr: '{sums}'}}"), Settings::default());
+    let sample = |part: usize, series: usize, ms: i64| {
+        let labels = [("p", part.to_string()), ("s", series.to_string())];
+        let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
+        let labels = Labels::from_pairs(labels.chain([(METRIC_NAME, "x")])).expect("labels");
+        Sample { series: labels, value: ms as f64, time: Timestamp::from_ms(ms) }
+    };
+    let all = (0..PARTS).flat_map(|part| (0..SERIES).map(move |series| (part, series)));
+    let all: Vec<Sample> = all.map(|(part, series)| sample(part, series, 0)).collect();
+    engine.apply(Timestamp::from_ms(0), &all);
+    let mut told = 0;
+    // Labels are looked at until the outlines are known.
+    for ms in 1..1_200 {
+        let touched: Vec<Sample> = (0..PARTS).map(|part| sample(part, 0, ms)).collect();
+        let changes = engine.apply(Timestamp::from_ms(ms), &touched);
+        told += if ms >= 1_000 { recorded(&changes).len() } else { 0 };
+    }
+    let of_one = 200 / spacing_ms as usize;
+    assert!(told > 0 && told <= 2 * PARTS_RESTING_MAX * of_one, "{told}");
 }
 
 #[test]

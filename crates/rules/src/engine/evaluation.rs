@@ -61,7 +61,7 @@ impl Engine {
     pub(super) fn rest(&mut self, part: PartId, work: u64) {
         let spacing = Duration::from_millis(work / PART_SERIES_PER_MS);
         if spacing >= PART_SPACING_MIN {
-            self.parts.get_mut(part).rest_until(self.now.saturating_add(spacing));
+            self.parts.rest(part, spacing, self.now);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod of_rule;
 mod part;
+mod rests;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use bellwire_model::Timestamp;
 pub(super) use self::of_rule::RuleParts;
 use self::of_rule::Schedule;
 pub(super) use self::part::{Members, OutlineState, Part};
+use self::rests::Rests;
 use super::ids::{PartId, RuleId};
 use super::rules::{RuleTable, Shape};
 use super::timers::Agenda;
@@ -32,6 +34,7 @@ pub(super) struct PartTable {
     current: Option<u32>,
     /// Touches of parts that rest, so that they are evaluated later.
     spaced: u64,
+    rests: Rests,
 }
 
 impl PartTable {
@@ -48,7 +51,8 @@ impl PartTable {
         let of_rules: Vec<RuleParts> =
             rules.ids().map(|rule| RuleParts::new(rules.get(rule))).collect();
         let touched = vec![Vec::new(); rules.depth()];
-        Self { of_rules, wakes: Agenda::default(), touched, current: None, spaced: 0 }
+        let (wakes, rests) = (Agenda::default(), Rests::default());
+        Self { of_rules, wakes, touched, current: None, spaced: 0, rests }
     }
 
     /// A rule that has a value although there is no series has its part from the beginning on, and
@@ -69,7 +73,8 @@ impl PartTable {
         rules: &RuleTable,
         heir: impl Fn(RuleId) -> Option<RuleId>,
     ) -> Vec<(RuleId, RuleParts)> {
-        let after = Self { spaced: self.spaced, ..Self::empty(rules) };
+        let rests = std::mem::take(&mut self.rests);
+        let after = Self { spaced: self.spaced, rests, ..Self::empty(rules) };
         let before = std::mem::replace(self, after);
         let mut left = Vec::new();
         for (place, mut parts) in before.of_rules.into_iter().enumerate() {
@@ -152,6 +157,12 @@ impl PartTable {
         if self.get_mut(id).touch() {
             self.touched[level as usize].push(id);
         }
+    }
+
+    /// Lets a part rest that has looked at very many series: for so long, or longer where many do.
+    pub(super) fn rest(&mut self, id: PartId, spacing: Duration, now: Timestamp) {
+        let until = self.rests.begin(spacing, now);
+        self.get_mut(id).rest_until(until);
     }
 
     /// How often parts were touched that rest.

@@ -278,7 +278,7 @@ impl Part {
     }
 
     /// Lets it rest after an evaluation.
-    pub(in crate::engine) fn rest_until(&mut self, time: Timestamp) {
+    pub(super) fn rest_until(&mut self, time: Timestamp) {
         if let Members::Grouped(grouped) = &mut self.members {
             grouped.rests_until = time;
         }
