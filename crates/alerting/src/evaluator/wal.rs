@@ -182,8 +182,9 @@ impl RuleWal {
                 if log.is_dirty {
                     log.is_dirty = !self.keeper.do_later(Chore::Sync(Arc::clone(&log.file)));
                 }
-                let bytes_max = log_bytes_max(self.checkpoint_bytes);
-                if log.bytes >= bytes_max && self.checkpoint.is_none() {
+                let is_long = log.bytes >= log_bytes_max(self.checkpoint_bytes);
+                // Once another has begun nobody syncs this one any more.
+                if is_long && !log.is_dirty && self.checkpoint.is_none() {
                     self.begin()
                 } else {
                     Ok(())
@@ -311,6 +312,23 @@ mod tests {
         assert_eq!(wal.kept(), Err(Unkept::Full));
         wal.turn(&mut engine, soon + SYNC_INTERVAL);
         assert_eq!(wal.kept(), Ok(()));
+    }
+
+    #[test]
+    fn a_log_is_synced_before_another_begins() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut engine = Engine::new(RuleSet::default());
+        let figures = Arc::new(Figures::default());
+        let folder = data.path().join("rules");
+        let mut wal = RuleWal::start(folder, &mut engine, &figures).expect("a folder");
+        let prompt = std::mem::replace(&mut wal.keeper, Keeper::without_room());
+        let log = wal.log.as_mut().expect("a log");
+        (log.bytes, log.is_dirty) = (RULE_WAL_BYTES_MIN, true);
+        wal.turn(&mut engine, Duration::ZERO);
+        assert_eq!((wal.number, wal.is_in_checkpoint()), (1, false));
+        wal.keeper = prompt;
+        wal.turn(&mut engine, SYNC_INTERVAL);
+        assert_eq!((wal.number, wal.is_in_checkpoint()), (2, true));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::files;
 
-/// Chores that may wait. One that finds no room is left out: the next sync stands for it, and a
-/// checkpoint that is not put in its place is replaced by the next.
+/// Chores that may wait. One that finds no room is left out: the next sync of the log stands for it,
+/// and a checkpoint that is not put in its place is replaced by the next.
 const CHORES_MAX: usize = 4;
 
 /// Something to do.
@@ -52,6 +52,13 @@ impl Keeper {
     /// What has failed since the last call: what was written may be lost.
     pub(super) fn failure(&self) -> Option<io::Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// One that has so much to do that nothing more has room.
+    #[cfg(test)]
+    pub(super) fn without_room() -> Self {
+        let (chores, _) = sync_channel(0);
+        Self { chores, failure: Arc::default() }
     }
 
     #[cfg(test)]
