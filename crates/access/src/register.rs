@@ -4,7 +4,7 @@
 //! them, and given out again when nobody does.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use bellwire_model::Principal;
 use slab::Slab;
@@ -16,7 +16,7 @@ use crate::identity::Identity;
 pub struct Register {
     /// Whoever has no number of their own: number 0.
     stranger: Arc<Identity>,
-    entries: Mutex<Entries>,
+    entries: RwLock<Entries>,
 }
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Register {
     /// Nobody is there yet. `stranger` is who has no number of their own.
     pub fn new(stranger: Arc<Identity>) -> Self {
         let entries = Entries { slab: Slab::new(), by_identity: BTreeMap::new() };
-        Self { stranger, entries: Mutex::new(entries) }
+        Self { stranger, entries: RwLock::new(entries) }
     }
 
     /// Whoever has no number of their own.
@@ -73,13 +73,13 @@ impl Register {
     /// Whose number it is, while somebody holds it.
     pub fn identity(&self, principal: Principal) -> Arc<Identity> {
         let Some(index) = index(principal) else { return Arc::clone(&self.stranger) };
-        let entries = self.entries();
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&entries.slab.get(index).expect("whoever asks holds the number").identity)
     }
 
     /// How many numbers are held.
     pub fn len(&self) -> usize {
-        self.entries().slab.len()
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).slab.len()
     }
 
     /// Whether nobody holds a number.
@@ -87,8 +87,8 @@ impl Register {
         self.len() == 0
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> RwLockWriteGuard<'_, Entries> {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,6 +15,7 @@ mod shown;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_access::key::PresentedKey;
 use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights, StoredKey};
@@ -151,6 +152,11 @@ impl Access {
 }
 
 impl Authority for Access {
+    fn left(&self, principal: Principal) -> Option<Duration> {
+        let ends_at = self.register.identity(principal).ends_at?;
+        Some(ends_at.saturating_since(clock::now()))
+    }
+
     fn leave(&self, principal: Principal) {
         self.register.leave(principal);
     }

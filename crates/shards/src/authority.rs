@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::Principal;
 
 /// Who gave principals their numbers. Nothing here blocks: a shard has others to serve.
 pub trait Authority: fmt::Debug + Send + Sync {
+    /// How long what this principal has shown still counts. `None`: it does not end by itself.
+    fn left(&self, principal: Principal) -> Option<Duration>;
+
     /// One fewer connection is this principal's.
     fn leave(&self, principal: Principal);
 }

@@ -36,6 +36,7 @@ mod pump;
 mod segments;
 mod socket;
 mod speech;
+mod standing;
 mod subscription;
 #[cfg(test)]
 mod tests;

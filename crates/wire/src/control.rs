@@ -66,6 +66,8 @@ pub enum ByeReason {
     Stalled,
     /// The server has no room for this stream.
     Limit,
+    /// What the subscriber has shown of who it is has ended.
+    CredentialExpired,
 }
 
 impl ByeReason {
@@ -75,6 +77,7 @@ impl ByeReason {
             Self::Drain => "drain",
             Self::Stalled => "stalled",
             Self::Limit => "limit",
+            Self::CredentialExpired => "credential_expired",
         }
     }
 }

@@ -158,6 +158,27 @@ fn tokens_that_do_not_count_are_refused_without_a_word_of_why() {
     assert!(String::from_utf8_lossy(&explained.stdout).contains("(audience)"));
 }
 
+#[test]
+fn a_stream_lasts_for_as_long_as_its_token() {
+    let (server, folder) = with_issuer("leeway = \"0s\"");
+    let role =
+        ["--issuer", "me", "--audience", "bellwire", "--subject", "d7", "--claim", "roles=admin"];
+    // Long enough to connect with, and no more.
+    let text = token(&folder, &[&role[..], &["--valid-for", "8s"]].concat());
+    let authorization = format!("Bearer {text}");
+    let headers = [("Authorization", authorization.as_str())];
+    let mut stream = Stream::open_with(server.address(), "topic=a", &headers);
+    stream.until_ready();
+    let bye = stream.next_of("bye").payload();
+    assert_eq!(bye["reason"], json!("credential_expired"));
+    assert!(stream.next().is_none(), "it has ended");
+    let again = request(
+        server.address(),
+        Request { method: "GET", path: "/v1/events?topic=a", headers: &headers, body: b"" },
+    );
+    assert_eq!(again.status, 401);
+}
+
 /// A key, and the table that the configuration has of it.
 fn made(subject: &str, role: &str) -> (String, String) {
     let output =

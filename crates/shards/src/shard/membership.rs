@@ -18,7 +18,7 @@ use super::socket::Socket;
 use super::speech::Speech;
 use super::subscription::Subscription;
 use super::websocket::WebSocket;
-use super::{Handoff, Token, speech};
+use super::{Handoff, Token, speech, standing};
 use crate::form::Form;
 
 impl Shard {
@@ -70,6 +70,8 @@ impl Shard {
         assert_eq!(key, token, "the slot that was vacant");
         let connection = &mut self.connections[token];
         let due = now + ticks(heartbeat_interval);
+        let authority = &*self.surroundings.authority;
+        let due = due.min(standing::ends_at(authority, connection.principal, now));
         connection.due_at = self.agenda.look_after(token, due);
         self.surroundings.figures.streams_open.add(1);
         let registry = self.poll.registry();

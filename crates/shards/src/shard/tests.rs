@@ -8,3 +8,4 @@ mod heartbeats;
 mod journeys;
 mod moved;
 mod rig;
+mod standing;

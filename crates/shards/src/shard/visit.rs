@@ -87,7 +87,9 @@ impl Shard {
             if connection.due_at != due_at {
                 continue;
             }
+            let Some(ends_at) = self.check_standing(token, now) else { continue };
             let Some(next) = self.attend(token, now) else { continue };
+            let next = next.min(ends_at);
             // One whose last words were written meanwhile has been given less time.
             if let Some(connection) = self.connections.get_mut(token)
                 && connection.due_at == due_at

@@ -3,8 +3,9 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, Start, StateLimits, StateTable, Value};
 use bellwire_journal::{
@@ -25,6 +26,7 @@ use mio::Events;
 use super::super::parts::Shard;
 use super::super::work::Work;
 use super::super::{Handoff, ShardParts, Socket, Surroundings, Timing};
+use crate::authority::{Authority, HeldPrincipal};
 use crate::feed::{Batch, Committer, Destination, Feed};
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
@@ -49,6 +51,7 @@ pub(super) struct Rig {
     offset: Offset,
     /// The same, as the journal tells it.
     tail: Arc<AtomicU64>,
+    pub(super) guests: Arc<Guests>,
 }
 
 impl Rig {
@@ -76,13 +79,14 @@ impl Rig {
     fn over((journal, tail): (Arc<dyn Journal>, Arc<AtomicU64>), parts: ShardParts) -> Self {
         let table = Arc::new(Mutex::new(StateTable::new(hasher())));
         let an_hour = std::time::Duration::from_hours(1);
+        let guests = Arc::new(Guests::default());
         let surroundings = Surroundings {
             table: Arc::clone(&table),
             history: HistoryReaders::start(&journal).expect("threads"),
             journal,
             subscriptions: Arc::default(),
             requests: Arc::new(Nobody),
-            authority: Arc::new(Nobody),
+            authority: guests.clone(),
             figures: Arc::default(),
             lags: Arc::default(),
             timing: Timing { heartbeat_interval: an_hour, stall_timeout: an_hour },
@@ -90,7 +94,7 @@ impl Rig {
         };
         let shard = Shard::new(0, parts, Arc::new(surroundings));
         let (events, offset) = (Events::with_capacity(1024), Offset::ZERO);
-        Self { shard, table, events, most: Work::default(), turns: 0, offset, tail }
+        Self { shard, table, events, most: Work::default(), turns: 0, offset, tail, guests }
     }
 
     /// Gives the hub limits of its own.
@@ -206,7 +210,7 @@ impl Rig {
         let handoff = Handoff {
             socket,
             request: StreamRequest { follows, start, form, allow_origin: None, handshake: None },
-            principal: crate::HeldPrincipal::anonymous(),
+            principal: HeldPrincipal::new(Principal(1), self.guests.clone()),
             early: Box::default(),
             place: None,
         };
@@ -338,8 +342,23 @@ fn refused<T>() -> Result<T, Problem> {
     Err(Problem::new(Code::Draining, "nobody is here"))
 }
 
-impl crate::Authority for Nobody {
-    fn leave(&self, _: Principal) {}
+/// Whoever is here, all of one principal.
+#[derive(Debug, Default)]
+pub(super) struct Guests {
+    /// Whether what they have shown has ended.
+    pub(super) are_over: AtomicBool,
+    /// How many have gone.
+    pub(super) gone: AtomicU64,
+}
+
+impl Authority for Guests {
+    fn left(&self, _: Principal) -> Option<Duration> {
+        self.are_over.load(Ordering::Relaxed).then_some(Duration::ZERO)
+    }
+
+    fn leave(&self, _: Principal) {
+        self.gone.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Requests for Nobody {
