@@ -169,7 +169,7 @@ fn a_stream_lasts_for_as_long_as_its_token() {
     let headers = [("Authorization", authorization.as_str())];
     let mut stream = Stream::open_with(server.address(), "topic=a", &headers);
     stream.until_ready();
-    let bye = stream.next_of("bye").payload();
+    let bye = stream.next_of("bye").json();
     assert_eq!(bye["reason"], json!("credential_expired"));
     assert!(stream.next().is_none(), "it has ended");
     let again = request(
