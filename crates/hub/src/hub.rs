@@ -262,6 +262,7 @@ impl<P: Payload> Hub<P> {
     }
 
     /// The subscriber lacks entries that its lane no longer holds, or never did.
+    #[inline(never)]
     fn next_behind(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
         let (lane, offset) = (delivery.lane, delivery.offset);
         if self.history.find(lane, offset).is_none() {

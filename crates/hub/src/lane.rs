@@ -142,7 +142,16 @@ impl<P> Lane<P> {
     where
         P: Payload,
     {
-        self.screen.is_none() || self.follows.sight().shows(&entry.topic, || entry.payload.labels())
+        self.screen.is_none() || self.shows_labels_of(entry)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn shows_labels_of(&self, entry: &Entry<P>) -> bool
+    where
+        P: Payload,
+    {
+        self.follows.sight().shows(&entry.topic, || entry.payload.labels())
     }
 
     /// Puts entries in front that the ring still has, all after `since`; `older` runs from the

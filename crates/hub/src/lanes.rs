@@ -150,7 +150,7 @@ impl<P> Lanes<P> {
         let mut screened = Vec::new();
         self.for_each_reached(&entry.topic, |id, lane, last_lookup| {
             if lane.is_screened() {
-                screened.push(id);
+                set_apart(&mut screened, id);
                 return;
             }
             lane.push(Arc::clone(entry));
@@ -160,18 +160,33 @@ impl<P> Lanes<P> {
                 touched.push(id);
             }
         });
+        self.holding.entries += reached;
+        if !screened.is_empty() {
+            self.push_screened(&screened, entry, touched);
+        }
+    }
+
+    /// [`push`](Self::push) to lanes that do not show everything.
+    #[inline(never)]
+    fn push_screened(
+        &mut self,
+        screened: &[LaneId],
+        entry: &Arc<Entry<P>>,
+        touched: &mut Vec<LaneId>,
+    ) where
+        P: Payload,
+    {
         for id in screened {
             let lane = &mut self.slab[id.index()];
             if lane.shows(entry) {
                 lane.push(Arc::clone(entry));
-                reached += 1;
+                self.holding.entries += 1;
                 // What was kept out has looked it up, and not named it.
-                if lane.name_once(self.lookups, before_batch) {
-                    touched.push(id);
+                if lane.name_once(self.lookups, self.before_batch) {
+                    touched.push(*id);
                 }
             }
         }
-        self.holding.entries += reached;
     }
 
     /// Lets go of an entry, the oldest that there is.
@@ -199,7 +214,7 @@ impl<P> Lanes<P> {
         let mut restrained = Vec::new();
         self.for_each_reached(&value.topic, |id, lane, last_lookup| {
             if lane.is_restrained() {
-                restrained.push(id);
+                set_apart(&mut restrained, id);
                 return;
             }
             lane.push_value(value, arrival);
@@ -237,6 +252,14 @@ impl<P> Lanes<P> {
             is_first
         });
     }
+}
+
+/// Notes a lane that does not take everything. Out of line: what most lanes take is to stay small
+/// enough to be a part of the lookup.
+#[cold]
+#[inline(never)]
+fn set_apart(lanes: &mut Vec<LaneId>, id: LaneId) {
+    lanes.push(id);
 }
 
 /// Bytes of filters: their texts, and the pointers to them.
