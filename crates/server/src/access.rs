@@ -26,12 +26,13 @@ use bellwire_wire::problem::{Code, Problem};
 
 use self::issuers::Issuers;
 use self::known::Known;
+use self::permit::permit_stream;
 use crate::config::AccessConfig;
 use crate::observe::Figures;
 
 pub(crate) use self::attending::Attending;
 pub use self::issuers::{AccessError, check_access, explain_token};
-pub(crate) use self::permit::{permit, permit_publishing, permit_reading};
+pub(crate) use self::permit::{permit, permit_poll, permit_publishing, permit_reading};
 pub(crate) use self::shown::{Places, Shown};
 
 /// Who may come in, and as whom.
@@ -133,9 +134,9 @@ impl Access {
     pub(crate) fn permit(
         self: &Arc<Self>,
         identity: &Arc<Identity>,
-        mut request: StreamRequest,
+        request: StreamRequest,
     ) -> Result<Permitted, Problem> {
-        request.follows = permit(&identity.rights, request.follows)?;
+        let request = permit_stream(&identity.rights, request)?;
         Ok(Permitted { request, principal: self.enter(identity) })
     }
 

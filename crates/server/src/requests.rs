@@ -79,10 +79,10 @@ impl Errands {
 impl Requests for Errands {
     fn permit(
         &self,
-        _principal: Principal,
+        principal: Principal,
         follows: EffectiveFilter,
     ) -> Result<EffectiveFilter, Problem> {
-        Ok(follows)
+        access::permit(&self.access.identity(principal).rights, follows)
     }
 
     fn publish(

@@ -56,19 +56,19 @@ fn read_pages(queue: &Mutex<Receiver<PageRequest>>, journal: &dyn Journal) {
     loop {
         let next = queue.lock().expect("not poisoned").recv();
         let Ok(PageRequest { after, follows, reply }) = next else { return };
-        reply(read_page(journal, after, &follows));
+        reply(read_page(journal, (after, ReadLimit::PAGE), &follows));
     }
 }
 
 /// A page of what passes the filters. What is gone has no labels any more: those who may not see all
 /// alerts are told of whatever alert is gone, since theirs may be among them. Of an alert that they
 /// name and that is another's they would else learn by a gap that it was.
-fn read_page(
+pub fn read_page(
     journal: &dyn Journal,
-    after: Offset,
+    (after, limit): (Offset, ReadLimit),
     follows: &EffectiveFilter,
 ) -> Result<Page, Error> {
-    let mut page = journal.read(after, follows.filters(), ReadLimit::PAGE)?;
+    let mut page = journal.read(after, follows.filters(), limit)?;
     // The board is no stream: nothing of it is gone.
     let is_of_stream =
         |filter: &Filter| filter.reaches(LabelsOf::Alert) && filter.as_str() != "alerts/active";
@@ -120,7 +120,10 @@ mod tests {
             let sight = Sight { alerts: alerts.clone(), series: Scope::all() };
             let follows = EffectiveFilter::from(filters).within(&everything, &sight);
             let follows = follows.expect("few filters");
-            read_page(&journal, Offset::ZERO, &follows).expect("it can be read").trimmed.get()
+            read_page(&journal, (Offset::ZERO, ReadLimit::PAGE), &follows)
+                .expect("it can be read")
+                .trimmed
+                .get()
         };
         let ours = Scope::of(vec!["team=ours".parse().expect("matchers")]);
         let mut told: Vec<u64> = Vec::new();

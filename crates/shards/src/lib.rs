@@ -55,7 +55,7 @@ pub use feed::{Batch, Committer, Destination, Feed};
 pub use figures::Figures;
 pub use form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 pub use frames::Frames;
-pub use history::HistoryReaders;
+pub use history::{HistoryReaders, read_page};
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, check_idempotency_key};

@@ -262,6 +262,46 @@ fn a_stream_is_narrowed_to_what_its_client_may_read() {
 }
 
 #[test]
+fn a_team_sees_its_own_alerts_and_series_on_every_transport() {
+    let teams = Teams::start();
+    let address = teams.server.address();
+    let now = "2099-01-01T00:00:00Z";
+    let post = |team: &str, name: &str| {
+        let body = json!([{ "labels": { "alertname": name, "team": team }, "endsAt": now }]);
+        let answer = teams.ask(&teams.admin, "POST", "/api/v2/alerts", &body.to_string());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    post("blue", "Theirs");
+    post("red", "Ours");
+    let authorization = format!("Bearer {}", teams.red);
+    let headers = [("Authorization", authorization.as_str())];
+    let mut stream = Stream::open_with(address, "topic=alerts/**&after=earliest", &headers);
+    let mut seen = stream.until_ready();
+    post("blue", "TheirsLater");
+    post("red", "OursLater");
+    while !seen.iter().any(|item| item.data.contains("OursLater")) {
+        seen.push(stream.next().expect("the stream goes on"));
+    }
+    assert!(seen.iter().any(|item| item.data.contains("\"Ours\"")));
+    assert!(!seen.iter().any(|item| item.data.contains("Theirs")), "{seen:?}");
+    let asked = [
+        ("/v1/topics/alerts/active", true),
+        ("/v1/events?topic=alerts/active", true),
+        ("/v1/events?topic=alerts/**&after=earliest", true),
+        ("/v1/topics/alerts/events/none/Theirs", false),
+    ];
+    for (path, has_ours) in asked {
+        let headers = [("Accept", "application/json"), headers[0]];
+        let get = Request { method: "GET", path, headers: &headers, body: b"" };
+        let answer = request(address, get);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        let events = answer.json()["events"].to_string();
+        assert!(!events.contains("Theirs"), "{path}: {events}");
+        assert_eq!(events.contains("Ours"), has_ours, "{path}: {events}");
+    }
+}
+
+#[test]
 fn whoami_says_what_one_may() {
     let teams = Teams::start();
     let red = teams.ask(&teams.red, "GET", "/v1/whoami", "").json();

@@ -1,30 +1,44 @@
-//! What rights leave of what somebody wants to follow.
+//! What rights leave of what somebody wants to follow, and what they may publish.
 
 use bellwire_access::Rights;
 use bellwire_model::{EffectiveFilter, Filter, FilterSet, Sight, Topic};
+use bellwire_shards::{PollRequest, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 
-/// What the rights leave of what is to be followed: they may make it narrower. Nothing is an error.
+/// What the rights leave of a stream: they may make it narrower. Nothing is an error, but for a
+/// WebSocket that asks for nothing yet.
+pub(crate) fn permit_stream(
+    rights: &Rights,
+    request: StreamRequest,
+) -> Result<StreamRequest, Problem> {
+    let wanted = request.follows.filters().clone();
+    let permitted = request.within(&rights.subscribe, &sight(rights))?;
+    check_left(&wanted, &permitted.follows)?;
+    Ok(permitted)
+}
+
+/// What the rights leave of a long poll.
+pub(crate) fn permit_poll(rights: &Rights, request: PollRequest) -> Result<PollRequest, Problem> {
+    let wanted = request.follows.filters().clone();
+    let permitted = request.within(&rights.subscribe, &sight(rights))?;
+    check_left(&wanted, &permitted.follows)?;
+    Ok(permitted)
+}
+
+/// What the rights leave of what a WebSocket wants to follow, too.
 pub(crate) fn permit(
     rights: &Rights,
     follows: EffectiveFilter,
 ) -> Result<EffectiveFilter, Problem> {
-    let sight = Sight { alerts: rights.alerts.clone(), series: rights.query.clone() };
-    let wanted_nothing = follows.filters().is_empty();
-    let permitted = follows.within(&rights.subscribe, &sight).map_err(|error| {
-        Problem::new(Code::TopicInvalid, format!("what your rights leave of it: {error}"))
-    })?;
-    // Delivery does not look at labels yet.
-    if !permitted.sight().is_all() {
-        return Err(topics_forbidden());
-    }
-    if permitted.filters().is_empty() && !wanted_nothing {
-        return Err(topics_forbidden());
-    }
+    let wanted = follows.filters().clone();
+    let permitted = follows
+        .within(&rights.subscribe, &sight(rights))
+        .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
+    check_left(&wanted, &permitted)?;
     Ok(permitted)
 }
 
-/// Whether all of a topic's values or events, as far as labels allow, may be read.
+/// What may be read of a topic.
 pub(crate) fn permit_reading(rights: &Rights, topic: &Topic) -> Result<EffectiveFilter, Problem> {
     permit(rights, EffectiveFilter::from(FilterSet::from(Filter::from(topic))))
 }
@@ -38,7 +52,15 @@ pub(crate) fn permit_publishing(rights: &Rights, topic: &Topic) -> Result<(), Pr
     Err(Problem::new(Code::Forbidden, detail))
 }
 
-fn topics_forbidden() -> Problem {
+/// What the rights show of alerts and of series.
+pub(crate) fn sight(rights: &Rights) -> Sight {
+    Sight { alerts: rights.alerts.clone(), series: rights.query.clone() }
+}
+
+fn check_left(wanted: &FilterSet, left: &EffectiveFilter) -> Result<(), Problem> {
+    if !left.filters().is_empty() || wanted.is_empty() {
+        return Ok(());
+    }
     let detail = "you may read none of these topics: `GET /v1/whoami` says what you may";
-    Problem::new(Code::Forbidden, detail)
+    Err(Problem::new(Code::Forbidden, detail))
 }

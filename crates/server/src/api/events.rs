@@ -65,8 +65,8 @@ pub(super) async fn events(
             stream.allow_origin = page.allowed_origin(&app.allowed_origins).map(Box::new);
             Ok(passage.open(app.access.permit(&identity, stream)?).await?)
         }
-        EventsRequest::Poll(mut poll) => {
-            poll.follows = access::permit(&identity.rights, poll.follows)?;
+        EventsRequest::Poll(poll) => {
+            let poll = access::permit_poll(&identity.rights, poll)?;
             app.admission.subscriber()?;
             let _waiting = app.figures.shards.polls_waiting.enter();
             let collected = app.spread.poll(poll, app.access.enter(&identity))?.collected().await?;

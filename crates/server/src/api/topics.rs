@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_access::Rights;
-use bellwire_hub::{Begin, Begun, Gap, GapReason, Known, Start};
+use bellwire_hub::{Begin, Begun, Gap, GapReason, Known, Payload as _, Start};
 use bellwire_journal::{Bounds, Page, ReadLimit, TopicFigures};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
@@ -15,7 +15,7 @@ use bellwire_model::limits::{
 use bellwire_model::{Cursor, EffectiveFilter, LabelsOf, Topic};
 use bellwire_shards::Kind;
 use bellwire_shards::PollAnswer;
-use bellwire_shards::parse_cursor;
+use bellwire_shards::{parse_cursor, read_page};
 use bellwire_wire::json;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
@@ -220,6 +220,7 @@ fn values(app: &App, follows: &EffectiveFilter, limit: Option<usize>) -> PollAns
         bytes <= STATE_ANSWER_BYTES_MAX
     };
     let mut values = snapshot.into_values();
+    values.retain(|value| follows.sight().shows(&value.topic, || value.payload.labels()));
     values.truncate(limit.unwrap_or(usize::MAX));
     let wanted = values.len();
     let values = values.into_iter().map(|value| value.payload.json());
@@ -241,15 +242,19 @@ async fn page(
     let start = query.start;
     let limit = ReadLimit { events: query.limit.unwrap_or(LIMIT_DEFAULT), bytes: PAGE_BYTES_MAX };
     let _turn = app.admission.page().await;
-    let read_filters = filters.clone();
+    let read_follows = follows.clone();
     let read = move || -> Result<(Begun, Page, Vec<Bytes>), bellwire_journal::Error> {
         let Bounds { tail, trimmed } = journal.bounds();
         let place = Begin { start, tail, trimmed };
         let begun = place.begun(Cursor { epoch, offset: tail });
-        let page = journal.read(begun.offset, &read_filters, limit)?;
+        let page = read_page(&*journal, (begun.offset, limit), &read_follows)?;
         let event =
             |entry: &bellwire_model::Entry| json::event(epoch, Some(entry.offset), &entry.event);
-        let events = page.entries.iter().map(|entry| event(entry).into()).collect();
+        let is_shown = |entry: &&bellwire_model::Entry| {
+            let labels = json::labels_of(&entry.event);
+            read_follows.sight().shows(&entry.event.topic, || labels.as_ref())
+        };
+        let events = page.entries.iter().filter(is_shown).map(|it| event(it).into()).collect();
         Ok((begun, page, events))
     };
     let (begun, page, events) = tokio::task::spawn_blocking(read)
