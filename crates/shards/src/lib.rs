@@ -42,6 +42,7 @@ mod history;
 mod percent;
 mod poll;
 mod publisher;
+mod refusals;
 mod requests;
 mod shard;
 mod state;
@@ -59,8 +60,9 @@ pub use history::{HistoryReaders, read_page};
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, check_idempotency_key};
+pub use refusals::Refusals;
 pub use requests::{Reply, Requests, SampleRejection, SamplesReply, SamplesTaken};
-pub use shard::{
+pub use shard::{refusal_body, refusal_response,
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, ShardParts, Socket, Spread,
     Surroundings, Timing, held_bytes_max, spawn,
 };

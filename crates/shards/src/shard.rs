@@ -64,6 +64,7 @@ pub use laggards::{LagReport, Laggard, Lags};
 pub use parts::ShardParts;
 pub use polls::Pending;
 pub use socket::Socket;
+pub use speech::{refusal_body, refusal_response};
 pub use turn::spawn;
 
 /// A connection that leaves the front door for a shard.

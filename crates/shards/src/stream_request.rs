@@ -14,6 +14,7 @@ use http::HeaderValue;
 
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::percent;
+use crate::refusals::Refusals;
 
 mod handshake;
 
@@ -28,6 +29,8 @@ pub struct StreamRequest {
     pub follows: EffectiveFilter,
     pub start: Start,
     pub form: Form,
+    /// How it is told that there is no room for it now.
+    pub refusals: Refusals,
     /// The origin of a page that is allowed to read along.
     pub allow_origin: Option<Box<HeaderValue>>,
     /// What makes it a WebSocket.
@@ -120,10 +123,12 @@ impl EventsRequest {
             if query.raw == Raw::Yes {
                 return Err(raw_is_for_sse());
             }
+            query.refusals.map_or(Ok(()), Refusals::check_for_status)?;
             let paced = |filter| PacedFilter { filter, max_rate: query.max_rate };
             handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
             let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
-            let stream = StreamRequest { follows, start, form, allow_origin: None, handshake };
+            let (refusals, allow_origin) = (Refusals::Status, None);
+            let stream = StreamRequest { follows, start, form, refusals, allow_origin, handshake };
             return Ok(Self::Stream(stream));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
@@ -135,6 +140,7 @@ impl EventsRequest {
             (Answer::Sse, Raw::No) => Encoding::Sse,
             (Answer::Ndjson, Raw::No) => Encoding::Ndjson,
             (Answer::Json, Raw::No) => {
+                query.refusals.map_or(Ok(()), Refusals::check_for_status)?;
                 let follows = EffectiveFilter::from(filters);
                 return Ok(Self::Poll(PollRequest { follows, start, wait: query.wait }));
             }
@@ -143,8 +149,9 @@ impl EventsRequest {
         let coding =
             if takes_gzip(asked.accept_encoding) { Coding::Gzip } else { Coding::Identity };
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
+        let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let (allow_origin, handshake) = (None, None);
-        Ok(Self::Stream(StreamRequest { follows, start, form, allow_origin, handshake }))
+        Ok(Self::Stream(StreamRequest { follows, start, form, refusals, allow_origin, handshake }))
     }
 }
 
@@ -184,6 +191,7 @@ struct Query {
     wait: Duration,
     max_rate: Option<MaxRate>,
     raw: Raw,
+    refusals: Option<Refusals>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -227,12 +235,13 @@ impl Query {
                     }
                 };
             }
+            "refusals" => self.refusals = Some(Refusals::parse(&value)?),
             // Who asks is found out elsewhere.
             "ticket" => {}
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
-                    "`{other}` is no parameter: there are topic, after, max_rate, wait, format"
+                    "`{other}` is no parameter: there are topic, after, max_rate, wait, format, refusals"
                 );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }
@@ -357,6 +366,32 @@ mod tests {
     }
 
     #[test]
+    fn refusals_are_words_where_the_client_could_read_nothing_else() {
+        let (status, stream) = (Refusals::Status, Refusals::Stream);
+        let cases = [
+            ("topic=a", None, status),
+            ("topic=a", Some("*/*"), status),
+            ("topic=a", Some("text/event-stream"), stream),
+            ("topic=a", Some(" Text/Event-Stream "), stream),
+            ("topic=a", Some("text/event-stream, */*"), status),
+            ("topic=a", Some("application/x-ndjson"), status),
+            ("topic=a&refusals=stream", None, stream),
+            ("topic=a&refusals=stream", Some("application/x-ndjson"), stream),
+            ("topic=a&refusals=status", Some("text/event-stream"), status),
+        ];
+        for (query, accept, expected) in cases {
+            let Ok(EventsRequest::Stream(stream)) = ask(query, accept) else {
+                panic!("a stream: {query}")
+            };
+            assert_eq!(stream.refusals, expected, "{query} {accept:?}");
+        }
+        let json = Some("application/json");
+        assert!(ask("topic=a&refusals=status", json).is_ok());
+        let refused = ask("topic=a&refusals=stream", json).expect_err("a poll is no stream");
+        assert_eq!(refused.code, Code::ParameterInvalid);
+    }
+
+    #[test]
     fn the_header_wins_over_the_parameter() {
         let asked = Asked {
             query: "topic=a&after=e1-1",
@@ -398,6 +433,7 @@ mod tests {
             ("topic=a&after=yesterday", Code::CursorInvalid),
             ("topic=a&wait=99999s", Code::ParameterInvalid),
             ("topic=a&format=xml", Code::ParameterInvalid),
+            ("topic=a&refusals=no", Code::ParameterInvalid),
             ("topic=a&max_rate=fast", Code::ParameterInvalid),
             ("topic=a&max_rate=0", Code::ParameterInvalid),
             ("topic=a&max_rate=-1", Code::ParameterInvalid),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bellwire_model::{Cursor, FilterSet};
 
+use crate::problem::Problem;
 use crate::request::RequestId;
 use crate::{msgpack, write};
 
@@ -33,6 +34,14 @@ pub enum Control<'a> {
     Bye {
         /// Why.
         reason: ByeReason,
+        /// When to come back.
+        retry: Duration,
+    },
+    /// The server has no room for the stream now: a `bye` in place of a status, for those who could
+    /// not read that.
+    Refused {
+        /// Why.
+        problem: &'a Problem,
         /// When to come back.
         retry: Duration,
     },
@@ -88,7 +97,7 @@ impl Control<'_> {
         match self {
             Self::Ready { .. } => "ready",
             Self::Gap { .. } => "gap",
-            Self::Bye { .. } => "bye",
+            Self::Bye { .. } | Self::Refused { .. } => "bye",
         }
     }
 
@@ -97,7 +106,7 @@ impl Control<'_> {
         match self {
             Self::Ready { cursor, .. } => Some(*cursor),
             // Events before `to` may still follow: whoever resumed there would miss them.
-            Self::Gap { .. } | Self::Bye { .. } => None,
+            Self::Gap { .. } | Self::Bye { .. } | Self::Refused { .. } => None,
         }
     }
 
@@ -131,6 +140,15 @@ impl Control<'_> {
             Self::Bye { reason, retry } => {
                 write::member(&mut out, "reason");
                 write::string(&mut out, reason.as_str());
+                write_ms(&mut out, "retry_ms", retry);
+            }
+            Self::Refused { problem, retry } => {
+                write::member(&mut out, "reason");
+                write::string(&mut out, problem.code.as_str());
+                write::member(&mut out, "status");
+                write::integer(&mut out, u128::from(problem.code.status()));
+                write::member(&mut out, "detail");
+                write::string(&mut out, problem.detail());
                 write_ms(&mut out, "retry_ms", retry);
             }
         }

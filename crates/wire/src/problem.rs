@@ -141,6 +141,11 @@ impl Problem {
         self.retry_after_s
     }
 
+    /// Whether the same request may well succeed a little later: what is in the way is others'.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.code.status(), 429 | 503)
+    }
+
     /// The body of the answer.
     pub fn json(&self) -> Vec<u8> {
         let mut problem = serde_json::json!({

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Http2, Raw, Server, Stream, WebSocket, get, post};
+use crate::harness::{Answer, Http2, Raw, Request, Server, Stream, WebSocket, get, post};
 
 /// Opens a stream by hand; returns its connection and the status.
 fn open(address: SocketAddr, topic: &str) -> (Raw, String) {
@@ -13,6 +13,78 @@ fn open(address: SocketAddr, topic: &str) -> (Raw, String) {
     raw.send(format!("GET /v1/events?topic={topic} HTTP/1.1\r\nHost: x\r\n\r\n"));
     let status = raw.line().expect("a status line");
     (raw, status)
+}
+
+const EVENT_SOURCE: &str = "Accept: text/event-stream\r\n";
+
+/// Asks for a stream by hand that is to be refused.
+#[track_caller]
+fn ask(raw: &mut Raw, query: &str, headers: &str) -> Answer {
+    raw.send(format!("GET /v1/events?topic=lab/a{query} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"));
+    raw.answer()
+}
+
+/// Checks that an `EventSource` is told why, and when to come back.
+#[track_caller]
+fn assert_bye(answer: &Answer, code: &str, status: u16) {
+    let text = answer.text();
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/event-stream")));
+    let (retry, data) = text.split_once("\nevent: bye\ndata: ").expect(text);
+    let retry = retry.strip_prefix("retry: ").and_then(|ms| ms.parse::<u64>().ok());
+    let bye: Value = serde_json::from_str(data.trim_end()).expect("JSON");
+    assert_eq!((&bye["control"], &bye["reason"]), (&"bye".into(), &code.into()));
+    assert_eq!((bye["status"].as_u64(), bye["retry_ms"].as_u64()), (Some(status.into()), retry));
+    assert!(retry.is_some_and(|ms| ms > 0) && bye["detail"].is_string(), "{text}");
+}
+
+#[test]
+fn an_event_source_that_is_refused_for_now_is_told_in_words_that_it_can_read() {
+    let server = Server::start_with(&["--connections-max", "1"]);
+    let address = server.address();
+    let (first, status) = open(address, "lab/a");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let fresh = |query: &str, headers: &str| ask(&mut Raw::connect(address), query, headers);
+    assert_bye(&fresh("", EVENT_SOURCE), "connections_exhausted", 503);
+    assert_bye(&fresh("&refusals=stream", ""), "connections_exhausted", 503);
+    let lines = fresh("&refusals=stream", "Accept: application/x-ndjson\r\n");
+    assert_eq!((lines.status, &lines.json()["reason"]), (200, &"connections_exhausted".into()));
+    let programs = [("", ""), ("", "Accept: text/event-stream, */*\r\n")];
+    for (query, headers) in programs.into_iter().chain([("&refusals=status", EVENT_SOURCE)]) {
+        let refused = fresh(query, headers);
+        assert_eq!((refused.status, refused.header("retry-after").is_some()), (503, true));
+    }
+    // There is no room for what is wrong for good either.
+    assert_eq!(fresh("&after=x", EVENT_SOURCE).status, 503);
+
+    drop(first);
+    // The server sees that it has gone soon after.
+    let comes_in = |_| {
+        let mut raw = Raw::connect(address);
+        raw.send(format!("GET /v1/events?topic=lab/a HTTP/1.0\r\n{EVENT_SOURCE}\r\n"));
+        raw.until("data: ");
+        raw.line().is_ok_and(|data| data.contains("ready"))
+    };
+    assert!((0..10_000).any(comes_in), "there is room again");
+    // What will not do later either keeps its status.
+    let lasting = |_| match fresh("&after=x", EVENT_SOURCE).status {
+        400 => true,
+        503 => false,
+        other => panic!("{other}"),
+    };
+    assert!((0..10_000).any(lasting), "there is room again");
+}
+
+#[test]
+fn a_page_of_an_allowed_origin_can_read_why_its_event_source_is_refused() {
+    let origin = "https://app.example";
+    let flags = ["--connections-max", "1", "--allowed-origins", origin];
+    let server = Server::start_with(&flags);
+    let (_first, status) = open(server.address(), "lab/a");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let headers = format!("{EVENT_SOURCE}Origin: {origin}\r\n");
+    let refused = ask(&mut Raw::connect(server.address()), "", &headers);
+    assert_bye(&refused, "connections_exhausted", 503);
+    assert_eq!(refused.header("access-control-allow-origin"), Some(origin));
 }
 
 #[test]
@@ -92,7 +164,7 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
 
     // The journal keeps them in memory; nothing else is done with them.
     let text = "x".repeat(900_000);
-    let mut is_near_for_streams = false;
+    let (mut is_near_for_streams, mut byes) = (false, 0);
     let mut is_full = || {
         let answer = post(address, "/v1/topics/bulk", &text);
         let (mut raw, status) = open(address, "lab/a");
@@ -105,6 +177,19 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
         assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
         let rest = String::from_utf8(raw.rest()).expect("UTF-8");
         assert!(rest.contains("memory_exhausted") && rest.contains("Retry-After: "), "{rest}");
+        // An `EventSource` is told so that it can read it, on a connection of its own and on one
+        // that has served requests.
+        let (mut fresh, mut used) = (Raw::connect(address), Raw::connect(address));
+        used.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(used.answer().status, 200);
+        for raw in [&mut fresh, &mut used] {
+            raw.send(format!("GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\n{EVENT_SOURCE}\r\n"));
+            raw.until("data: ");
+            let told = raw.line().expect("why");
+            // There may be room again by now.
+            assert!(told.contains("memory_exhausted") || told.contains("ready"), "{told}");
+            byes += usize::from(told.contains("bye"));
+        }
         true
     };
     // The server looks at its memory twice a second, and the journal keeps no more than 256 MiB.
@@ -123,7 +208,7 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
         let mut ask = || socket.call(&asked)["error"]["code"] == "memory_exhausted";
         assert!(is_refused_when_full(&mut ask), "{asked}");
     }
-    assert!(is_near_for_streams);
+    assert!(is_near_for_streams && byes > 0, "{byes}");
 
     // Reading and what ends things go on.
     assert_eq!(get(address, "/healthz").status, 200);
@@ -140,6 +225,10 @@ fn both_ends_of_a_stream_over_http2_count() {
     let streams: Vec<_> = (0..20).map(|_| client.stream("topic=lab/a", &[])).collect();
     let refused = client.get("/v1/events?topic=lab/a");
     assert_eq!((refused.status, &refused.json()["code"]), (503, &"connections_exhausted".into()));
+    let headers = [("accept", "text/event-stream")];
+    let path = "/v1/events?topic=lab/a";
+    let refused = client.request(Request { method: "GET", path, headers: &headers, body: b"" });
+    assert_bye(&refused, "connections_exhausted", 503);
     let mut late = Raw::connect(address);
     late.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     let refused = late.answer();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 
-use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT};
+use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT};
 use bellwire_process::clock;
 use bellwire_shards::{Handoff, Place};
 use bellwire_wire::problem::{Code, Problem};
@@ -13,10 +13,10 @@ use rustix::net::{SocketFlags, acceptfrom_with};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, sleep, timeout};
 
 use super::door::Door;
-use super::farewell::{head_timeout, linger, refuse};
+use super::farewell::{head_timeout, linger, refuse, refuse_stream};
 use super::head::{self, Decision};
 use super::http1::{Driven, Lean};
 use super::replay::Replay;
@@ -273,18 +273,28 @@ async fn tell_of_tls(mut stream: Stream) {
 /// Gives a connection to a shard.
 fn hand_over(mut handoff: Handoff, door: &Door) {
     if let Err(problem) = door.admission.subscriber() {
-        return handoff.socket.refuse(&problem);
+        return handoff.socket.refuse(&handoff.request, &problem);
     }
     if let Err(mut handoff) = door.spread.adopt(handoff) {
         door.figures.door.connections_refused.add(1);
         let problem = Problem::new(Code::ConnectionsExhausted, "too many connections come at once");
-        handoff.socket.refuse(&problem.retry_after(1));
+        handoff.socket.refuse(&handoff.request, &problem.retry_after(1));
     }
 }
 
-/// Tells a client at once that there are too many, where that costs no handshake.
+/// Tells a client that there are too many, where that costs no handshake. What it asks for says how:
+/// who is slow to say that is told as programs are.
 async fn turn_away(stream: tokio::net::TcpStream, door: &Door, problem: &Problem) {
-    if door.tls.is_none() {
-        refuse(Stream::Plain(stream), problem).await;
+    if door.tls.is_some() {
+        return;
+    }
+    let (mut stream, mut head) = (Stream::Plain(stream), Vec::new());
+    let read = head::read(&mut stream, &mut head, &door.allowed_origins);
+    match timeout(LINGER_TIMEOUT, read).await {
+        Ok(Ok(Some(Decision::Lean { request, .. }))) => {
+            refuse_stream(stream, &request, problem).await;
+        }
+        Ok(Ok(None)) => {}
+        _ => refuse(stream, problem).await,
     }
 }

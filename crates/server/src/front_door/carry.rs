@@ -46,14 +46,17 @@ pub(crate) struct One {
 
 /// Opens a stream at a shard and answers with what it writes.
 pub(super) async fn open(one: One, permitted: Permitted) -> Result<Response, Problem> {
-    let headers = stream_headers(&permitted.request);
-    let (mut near, descriptor) = adopt(&one, permitted)?;
-    // A shard that cannot take the stream closes it before it has written anything.
-    let first = read_some(&mut near).await.unwrap_or_default();
-    if first.is_empty() {
-        let detail = "as many different filters are followed as may be, or the server is to end";
-        return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
-    }
+    let (headers, form) = (
+        stream_headers(&permitted.request),
+        (permitted.request.form, permitted.request.refusals),
+    );
+    let (near, descriptor, first) = match begin(&one, permitted).await {
+        Ok(begun) => begun,
+        Err(problem) => {
+            let words = bellwire_shards::refusal_body(form, &problem).ok_or(problem)?;
+            return Ok((headers, words).into_response());
+        }
+    };
     let One { door, busy, upgrade } = one;
     if let Some(upgrade) = upgrade {
         tokio::spawn(converse(upgrade, (busy, descriptor), (near, first), door));
@@ -61,6 +64,21 @@ pub(super) async fn open(one: One, permitted: Permitted) -> Result<Response, Pro
     }
     let carried = Carried { near, first: Some(first), door, busy, _descriptor: descriptor };
     Ok((headers, Body::new(carried)).into_response())
+}
+
+/// Has a shard begin a stream; returns the end of the pair that it comes out of, and what has.
+async fn begin(
+    one: &One,
+    permitted: Permitted,
+) -> Result<(UnixStream, Descriptor, Bytes), Problem> {
+    let (mut near, descriptor) = adopt(one, permitted)?;
+    // A shard that cannot take the stream closes it before it has written anything.
+    let first = read_some(&mut near).await.unwrap_or_default();
+    if first.is_empty() {
+        let detail = "as many different filters are followed as may be, or the server is to end";
+        return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
+    }
+    Ok((near, descriptor, first))
 }
 
 /// What the answer says of a stream, beyond how it is framed.

@@ -1,11 +1,10 @@
 //! Last words to a connection that hyper does not serve, and time to hear them.
 
-use std::io;
-
 use bellwire_model::limits::{
     BODY_TIMEOUT, HEAD_TIMEOUT, IDLE_INPUT_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIMEOUT,
 };
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use bellwire_shards::StreamRequest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::stream::Stream;
@@ -27,21 +26,26 @@ pub(super) fn half_closed() -> Problem {
 }
 
 /// Answers, and ends the connection.
-pub(super) async fn refuse(mut stream: Stream, problem: &Problem) {
+pub(super) async fn refuse(stream: Stream, problem: &Problem) {
+    say(stream, &problem.http1_response()).await;
+}
+
+/// Answers whoever asks for a stream so that he can read it, and ends the connection.
+pub(super) async fn refuse_stream(stream: Stream, request: &StreamRequest, problem: &Problem) {
+    say(stream, &bellwire_shards::refusal_response(request, problem)).await;
+}
+
+async fn say(mut stream: Stream, answer: &[u8]) {
     let refuse = async {
-        answer(&mut stream, problem).await?;
+        // Nothing follows.
+        stream.write_all(answer).await?;
+        stream.shutdown().await?;
         // To close while the client is still sending would be a reset, which overtakes the answer.
         let mut rest = stream.take(IDLE_INPUT_BYTES_MAX as u64);
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
     // A peer that does not even read this is left alone.
     let _ = timeout(LINGER_TIMEOUT, refuse).await;
-}
-
-/// Answers, and says that nothing follows.
-async fn answer(stream: &mut (impl AsyncWrite + Unpin), problem: &Problem) -> io::Result<()> {
-    stream.write_all(&problem.http1_response()).await?;
-    stream.shutdown().await
 }
 
 /// Lets run into the void what still comes of a body that has been answered: many clients listen

@@ -32,7 +32,7 @@ impl Shard {
         let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
             Ok(followed) => followed,
             Err(problem) => {
-                socket.refuse(&problem);
+                socket.refuse(&request, &problem);
                 return self.handle.forget_connection();
             }
         };

@@ -24,6 +24,7 @@ use super::{Handoff, ShardHandle, Token};
 use crate::authority::HeldPrincipal;
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
+use crate::refusals::Refusals;
 use crate::stream_request::{PollRequest, StreamRequest};
 
 /// A poll that a shard collects for. Whoever drops it gives it up.
@@ -46,9 +47,11 @@ impl Pending {
         // Its JSON is what a line has.
         let (encoding, coding, framing) = (Encoding::Ndjson, Coding::Identity, Framing::Plain);
         let form = Form::Http(HttpForm { encoding, coding, framing });
+        let refusals = Refusals::Status;
+        let (allow_origin, handshake) = (None, None);
         let handoff = Handoff {
             socket: Socket::Collector(collector),
-            request: StreamRequest { follows, start, form, allow_origin: None, handshake: None },
+            request: StreamRequest { follows, start, form, refusals, allow_origin, handshake },
             principal,
             early: Box::default(),
             place: None,

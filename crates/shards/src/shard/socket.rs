@@ -13,6 +13,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
 use super::collector::Collector;
+use super::speech;
+use crate::stream_request::StreamRequest;
 use crate::tls::TlsSession;
 
 /// A connection's bytes, both ways. Never blocks.
@@ -117,14 +119,14 @@ impl Socket {
 
     /// Answers a request that no shard can take. The end of a pair stays silent: its other end
     /// answers.
-    pub fn refuse(&mut self, problem: &Problem) {
+    pub fn refuse(&mut self, request: &StreamRequest, problem: &Problem) {
         match self {
             Self::Pair(_) => {}
             Self::Collector(collector) => collector.refuse(problem),
             Self::Tcp(_) | Self::Tls(_) => {
                 // A new socket's buffer takes so little at once; who does not read it is told
                 // nothing.
-                let _ = self.write(&problem.http1_response());
+                let _ = self.write(&speech::refusal_response(request, problem));
                 self.end();
             }
         }

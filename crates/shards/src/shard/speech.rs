@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use bellwire_model::Cursor;
 use bellwire_wire::http1::LAST_CHUNK;
+use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{self, CloseCode, Opcode, Subprotocol};
 use bellwire_wire::{ByeReason, Control, control, gzip, ndjson, sse};
 use bytes::{Bytes, BytesMut};
 
 use crate::form::{Encoding, Form, Framing, HttpForm, WebSocketForm};
+use crate::refusals::Refusals;
 use crate::stream_request::StreamRequest;
 
 /// The head of the answer, and for SSE how long to wait before a reconnect.
@@ -22,6 +24,22 @@ pub(super) fn opening(request: &StreamRequest) -> BytesMut {
             Form::WebSocket(_) => BytesMut::new(),
         },
     }
+}
+
+/// The whole answer to a request that no shard can take: a stream that says so, or a status.
+pub fn refusal_response(request: &StreamRequest, problem: &Problem) -> Bytes {
+    match refusal_body((request.form, request.refusals), problem) {
+        Some(body) => [opening(request).freeze(), body].concat().into(),
+        None => problem.http1_response(),
+    }
+}
+
+/// What a stream consists of that is refused in its own words. `None`: a status says it.
+pub fn refusal_body((form, refusals): (Form, Refusals), problem: &Problem) -> Option<Bytes> {
+    let Form::Http(http) = form else { return None };
+    let retry = refusals.retry(problem)?;
+    let words = http.last_words(&Control::Refused { problem, retry }, retry);
+    Some([http.header(), words].concat().into())
 }
 
 fn response_head(request: &StreamRequest, http: HttpForm) -> BytesMut {
@@ -93,15 +111,34 @@ impl Speech for Form {
     }
 }
 
+impl HttpForm {
+    fn header(self) -> Bytes {
+        if self.is_gzip() { self.frame(&gzip::HEADER) } else { Bytes::new() }
+    }
+
+    /// The last words, and the end of the body.
+    fn last_words(self, said: &Control<'_>, retry: Duration) -> Bytes {
+        let mut words = BytesMut::new();
+        // An `EventSource` reads no control: this is how it learns when to come back.
+        if self.encoding != Encoding::Ndjson {
+            words.extend_from_slice(&self.wrap(&sse::retry(retry)));
+        }
+        words.extend_from_slice(&self.control(said, None));
+        if self.framing == Framing::Chunked {
+            words.extend_from_slice(LAST_CHUNK);
+        }
+        words.freeze()
+    }
+}
+
 impl Speech for HttpForm {
     fn greeting(self) -> Bytes {
-        let header = if self.is_gzip() { self.frame(&gzip::HEADER) } else { Bytes::new() };
         match self.encoding {
             Encoding::Sse | Encoding::SseRaw => {
                 let retry = sse::retry(crate::controls::jittered_retry());
-                [header, self.wrap(&retry)].concat().into()
+                [self.header(), self.wrap(&retry)].concat().into()
             }
-            Encoding::Ndjson => header,
+            Encoding::Ndjson => self.header(),
         }
     }
 
@@ -120,16 +157,7 @@ impl Speech for HttpForm {
     }
 
     fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes {
-        let mut words = BytesMut::new();
-        // An `EventSource` reads no control: this is how it learns when to come back.
-        if self.encoding != Encoding::Ndjson {
-            words.extend_from_slice(&self.wrap(&sse::retry(retry)));
-        }
-        words.extend_from_slice(&self.control(&Control::Bye { reason, retry }, None));
-        if self.framing == Framing::Chunked {
-            words.extend_from_slice(LAST_CHUNK);
-        }
-        words.freeze()
+        self.last_words(&Control::Bye { reason, retry }, retry)
     }
 }
 
@@ -158,5 +186,65 @@ impl Speech for WebSocketForm {
     fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes {
         let bye = self.control(&Control::Bye { reason, retry }, None);
         [bye, ws::close(CloseCode::GOING_AWAY, reason.as_str())].concat().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_hub::Start;
+    use bellwire_model::{EffectiveFilter, FilterSet};
+    use bellwire_wire::problem::Code;
+    use bellwire_wire::ws::Compression;
+
+    use super::*;
+    use crate::form::Coding;
+
+    fn request(form: Form, refusals: Refusals) -> StreamRequest {
+        let follows = EffectiveFilter::from(FilterSet::none());
+        let (allow_origin, handshake) = (None, None);
+        StreamRequest { follows, start: Start::Latest, form, refusals, allow_origin, handshake }
+    }
+
+    fn http(encoding: Encoding, framing: Framing) -> Form {
+        Form::Http(HttpForm { encoding, coding: Coding::Identity, framing })
+    }
+
+    fn said(form: Form, refusals: Refusals, problem: &Problem) -> String {
+        let bytes = refusal_response(&request(form, refusals), problem);
+        String::from_utf8(bytes.into()).expect("UTF-8")
+    }
+
+    #[test]
+    fn what_passes_is_told_in_the_streams_own_words_and_what_lasts_by_a_status() {
+        let full = Problem::new(Code::ConnectionsExhausted, "no room").retry_after(7);
+        let sse = http(Encoding::Sse, Framing::Chunked);
+        let told = said(sse, Refusals::Stream, &full);
+        assert!(told.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{told}");
+        let bye = "event: bye\ndata: {\"control\":\"bye\",\"reason\":\"connections_exhausted\",\
+                   \"status\":503,\"detail\":\"no room\",\"retry_ms\":";
+        assert!(told.contains(bye), "{told}");
+        let retry = told.split("retry: ").nth(1).and_then(|rest| rest.split_once('\n'));
+        let retry: u64 = retry.expect("a time").0.parse().expect("milliseconds");
+        assert!((7_000..=10_500).contains(&retry) && told.contains(&format!("_ms\":{retry}}}")));
+        assert!(told.ends_with("\r\n0\r\n\r\n"), "{told}");
+
+        let ndjson = said(http(Encoding::Ndjson, Framing::Plain), Refusals::Stream, &full);
+        let (_, body) = ndjson.split_once("\r\n\r\n").expect("a head");
+        assert!(body.starts_with("{\"control\":\"bye\"") && body.ends_with("}\n"), "{ndjson}");
+
+        let lasting = Problem::new(Code::TopicInvalid, "no topic");
+        let websocket = WebSocketForm {
+            subprotocol: Subprotocol::Json,
+            compression: Compression::Off,
+        };
+        for (form, refusals, problem) in [
+            (sse, Refusals::Status, &full),
+            (sse, Refusals::Stream, &lasting),
+            (Form::WebSocket(websocket), Refusals::Stream, &full),
+        ] {
+            let status = format!("HTTP/1.1 {} ", problem.code.status());
+            let told = said(form, refusals, problem);
+            assert!(told.starts_with(&status) && told.contains("problem+json"), "{told}");
+        }
     }
 }

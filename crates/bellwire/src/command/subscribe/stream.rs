@@ -32,6 +32,7 @@ struct Control {
     from: Option<String>,
     to: Option<String>,
     reason: Option<String>,
+    detail: Option<String>,
     retry_ms: Option<u64>,
 }
 
@@ -67,7 +68,13 @@ impl Said {
                 let (from, to) = (control.from.unwrap_or_default(), control.to.unwrap_or_default());
                 Self::Gap(format!("events after {from} up to {to} are gone ({reason})"))
             }
-            "bye" => Self::Bye { reason, retry: control.retry_ms.map(Duration::from_millis) },
+            "bye" => {
+                let reason = match control.detail {
+                    Some(detail) => format!("{reason}: {detail}"),
+                    None => reason,
+                };
+                Self::Bye { reason, retry: control.retry_ms.map(Duration::from_millis) }
+            }
             _ => Self::Nothing,
         }
     }

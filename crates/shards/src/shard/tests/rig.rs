@@ -207,9 +207,10 @@ impl Rig {
         let filters = filters.iter().map(|text| text.parse::<Filter>().expect("a filter"));
         let filters = FilterSet::new(filters).unwrap_or_else(|_| FilterSet::none());
         let follows = EffectiveFilter::from(filters);
+        let (refusals, allow_origin, handshake) = (crate::Refusals::Status, None, None);
         let handoff = Handoff {
             socket,
-            request: StreamRequest { follows, start, form, allow_origin: None, handshake: None },
+            request: StreamRequest { follows, start, form, refusals, allow_origin, handshake },
             principal: HeldPrincipal::new(Principal(1), self.guests.clone()),
             early: Box::default(),
             place: None,
