@@ -5,6 +5,7 @@ mod alerts;
 mod body;
 mod cors;
 mod events;
+mod hosts;
 mod influxdb;
 mod large;
 mod permission;
@@ -39,8 +40,8 @@ pub(crate) use self::prometheus::Queries;
 pub(crate) use self::samples::{keep_permitted, reject, source};
 use crate::access::Access;
 use crate::admission::Admission;
-use crate::config::Origins;
 use crate::observe::Figures;
+use crate::page::Callers;
 use crate::problem::Refused;
 
 /// What handlers reach.
@@ -63,7 +64,7 @@ pub(crate) struct App {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
-    pub(crate) allowed_origins: Origins,
+    pub(crate) callers: Callers,
 }
 
 /// All routes.
@@ -123,6 +124,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::from_fn(check_query))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
         .with_state(app)
 }
 

@@ -7,6 +7,7 @@
 
 mod access;
 mod file;
+mod host;
 mod listen;
 mod origin;
 mod setting;
@@ -22,6 +23,7 @@ use bellwire_shards::TopicRule;
 use thiserror::Error;
 
 pub use access::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
+pub use host::Hosts;
 pub use listen::parse_listen;
 pub use origin::Origins;
 pub use setting::{Group, SETTINGS, Setting};
@@ -31,10 +33,14 @@ pub use setting::{Group, SETTINGS, Setting};
 pub struct Config {
     /// Where to accept connections; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Whether others than this machine may be listened to although nobody is asked who he is.
+    pub insecure: bool,
     /// PEM file of the certificate and those below it, to speak TLS.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of the certificate's private key.
     pub tls_key: Option<PathBuf>,
+    /// Names that the server may be asked by, beside those that it knows itself.
+    pub hosts: Hosts,
     /// The data directory, of the `disk` engine.
     pub data: PathBuf,
     /// Which engine keeps the journal.
@@ -106,8 +112,10 @@ impl Default for Config {
     fn default() -> Self {
         let mut config = Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            insecure: false,
             tls_certificate: None,
             tls_key: None,
+            hosts: Hosts::default(),
             data: PathBuf::new(),
             journal: Engine::Disk,
             durability: Durability::Sync,
@@ -151,6 +159,19 @@ pub struct ConfigError {
     pub reason: String,
 }
 
+/// Whoever reaches the port could do everything, and others than this machine reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "`listen` is {listen}, which others than this machine may reach, and nobody would be asked who he \
+     is: whoever comes could read and publish everything. Listen on this machine alone \
+     (`--listen 127.0.0.1:{}`), with a proxy in front that asks; or say who may do what (`[access]` \
+     in the configuration file); or say that everybody may (`--insecure`)",
+    listen.port()
+)]
+pub struct Exposed {
+    listen: SocketAddr,
+}
+
 /// Values given on the command line, by key.
 pub type Flags = Vec<(&'static str, Vec<String>)>;
 
@@ -186,6 +207,24 @@ impl Config {
             errors.extend(result.err().map(|reason| ConfigError { place, reason }));
         }
         if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Whether nobody is asked who he is.
+    pub fn is_open(&self) -> bool {
+        self.access.is_none()
+    }
+
+    /// Whether others than this machine may reach what is open.
+    pub fn is_exposed(&self) -> bool {
+        self.is_open() && !self.listen.ip().to_canonical().is_loopback()
+    }
+
+    /// Checks that nobody is let in by mistake.
+    pub fn check_exposure(&self) -> Result<(), Exposed> {
+        if self.is_exposed() && !self.insecure {
+            return Err(Exposed { listen: self.listen });
+        }
+        Ok(())
     }
 }
 
@@ -323,6 +362,29 @@ mod tests {
         let error = ConfigError::from(&unknown[0]).to_string();
         let expected = "there is no such variable; did you mean `BELLWIRE_LISTEN`?";
         assert_eq!(error, format!("BELLWIRE_LISTN: {expected}"));
+    }
+
+    #[test]
+    fn only_this_machine_is_let_in_unasked_unless_that_is_meant() {
+        let exposed = |listen: &str, more: &[(&'static str, &str)]| {
+            let flags = std::iter::once(("listen", listen)).chain(more.iter().copied());
+            let flags = flags.map(|(key, value)| (key, vec![value.to_owned()])).collect();
+            Config::load(None, |_| None, &flags).expect("valid").check_exposure().err()
+        };
+        for listen in ["8080", "127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(exposed(listen, &[]), None, "{listen}");
+        }
+        for listen in ["0.0.0.0:8080", "[::]:8080", "192.0.2.7:8080", "[2001:db8::1]:8080"] {
+            let told = exposed(listen, &[]).expect(listen).to_string();
+            for way in ["--listen 127.0.0.1:8080", "[access]", "--insecure"] {
+                assert!(told.contains(way), "{told}");
+            }
+            assert_eq!(exposed(listen, &[("insecure", "true")]), None, "{listen}");
+            assert!(exposed(listen, &[("insecure", "false")]).is_some(), "{listen}");
+        }
+        let mut config = Config { listen: ([0, 0, 0, 0], 1).into(), ..Config::default() };
+        config.access = Some(AccessConfig { anonymous: None, roles: [].into(), keys: Vec::new() });
+        assert_eq!(config.check_exposure(), Ok(()), "who comes is asked");
     }
 
     #[test]

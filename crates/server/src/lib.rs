@@ -35,6 +35,7 @@ mod front_door;
 pub mod fuzzing;
 #[cfg(test)]
 mod golden;
+mod hosts;
 mod journal_watch;
 mod loaded;
 mod observe;

@@ -1,10 +1,22 @@
 //! Which page asks: browsers name its origin, programs name none.
 
+use std::sync::Arc;
+
 use bellwire_wire::problem::{Code, Problem};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::config::Origins;
+use crate::hosts::KnownHosts;
+
+/// Who may ask, as far as a browser tells.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Callers {
+    /// Of which pages.
+    pub(crate) origins: Origins,
+    /// By which names.
+    pub(crate) hosts: Arc<KnownHosts>,
+}
 
 /// What a request says of the page that makes it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -28,11 +28,13 @@ use self::listening::{listen, open, url};
 use crate::access::{Access, AccessError};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
-use crate::config::Config;
+use crate::config::{Config, Exposed};
 use crate::front_door::Door;
+use crate::hosts::KnownHosts;
 use crate::journal_watch;
 use crate::observe::Figures;
 use crate::open_files;
+use crate::page::Callers;
 use crate::requests::Errands;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
@@ -41,6 +43,9 @@ use crate::tls::{self, Tls, TlsError};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// It would let everybody in.
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     /// Rule files are wrong.
     #[error(transparent)]
     Rules(#[from] RuleFilesError),
@@ -113,15 +118,17 @@ impl Server {
     /// which hears signals for it, and takes long where there is much to read.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let hangups = Hangups::listen()?;
+        config.check_exposure()?;
         // What can be wrong comes first: nothing has been touched yet.
         let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
         let alertmanager =
             bellwire_alerting::load_alertmanager_config(config.alertmanager_config.as_deref())?;
         let figures = Arc::new(Figures::default());
-        let tls = start_tls(&config, &figures)?;
+        let hosts = Arc::new(KnownHosts::new(&config));
+        let tls = start_tls(&config, &figures, &hosts)?;
         let access = Arc::new(Access::new(config.access.as_ref(), Arc::clone(&figures))?);
         let listener = listen(&config)?;
-        let address = listener.local_addr()?;
+        let (address, is_exposed) = (listener.local_addr()?, config.is_exposed());
         let url = url(address, tls.as_deref());
         let core = Core::open(&config, &figures)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
@@ -170,10 +177,13 @@ impl Server {
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
-            allowed_origins: config.allowed_origins.clone(),
+            callers: Callers { origins: config.allowed_origins.clone(), hosts },
         };
         let door = door(app, tls, config.stall_timeout);
         let (runtime, accepting) = open(door, listener, drains)?;
+        if is_exposed {
+            tracing::warn!(%address, "Whoever reaches this address may read and publish everything.");
+        }
         keep_house(&runtime, Arc::clone(&journal), (admission, sys), (reload, hangups));
         runtime.spawn(notifying.forever());
         let threads = Threads { evaluator, alerts, shards };
@@ -221,9 +231,13 @@ impl Server {
 }
 
 /// Reads certificate and key, where they are configured.
-fn start_tls(config: &Config, figures: &Arc<Figures>) -> Result<Option<Arc<Tls>>, TlsError> {
+fn start_tls(
+    config: &Config,
+    figures: &Arc<Figures>,
+    hosts: &Arc<KnownHosts>,
+) -> Result<Option<Arc<Tls>>, TlsError> {
     let Some(files) = tls::Files::of(config)? else { return Ok(None) };
-    Ok(Some(Arc::new(Tls::load(files, Arc::clone(figures))?)))
+    Ok(Some(Arc::new(Tls::load(files, Arc::clone(figures), Arc::clone(hosts))?)))
 }
 
 fn reload(
@@ -275,7 +289,7 @@ fn door(app: App, tls: Option<Arc<Tls>>, stall_timeout: Duration) -> Door {
         figures: Arc::clone(&app.figures),
         admission: Arc::clone(&app.admission),
         access: Arc::clone(&app.access),
-        allowed_origins: app.allowed_origins.clone(),
+        callers: app.callers.clone(),
         router: api::router(app),
         stall_timeout,
     }

@@ -18,7 +18,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::interval;
 
 use self::expiry::Expiry;
-use crate::config::Config;
+use self::pair::Pair;
+use crate::config::{Config, Hosts};
+use crate::hosts::KnownHosts;
 use crate::observe::Figures;
 
 /// Where certificate and key are, both PEM.
@@ -116,7 +118,7 @@ pub enum TlsError {
 /// Looks at the pair of a configuration as a start does; tells what a start would complain of.
 pub fn check_tls(config: &Config) -> Result<Option<String>, TlsError> {
     let Some(files) = Files::of(config)? else { return Ok(None) };
-    let (_, expiry) = pair::load(&files)?;
+    let expiry = pair::load(&files)?.expiry;
     let expired = expiry.filter(|expiry| !expiry.is_ahead_of(clock::now()));
     let certificate = files.certificate.display();
     Ok(expired.map(|expiry| format!("the certificate {certificate} has expired: {expiry}")))
@@ -127,18 +129,24 @@ pub fn check_tls(config: &Config) -> Result<Option<String>, TlsError> {
 pub(crate) struct Tls {
     files: Files,
     figures: Arc<Figures>,
+    /// Whom the certificate makes known.
+    hosts: Arc<KnownHosts>,
     /// The files as they were just before they were read first.
     loaded: Stamp,
     config: RwLock<Arc<ServerConfig>>,
 }
 
 impl Tls {
-    pub(crate) fn load(files: Files, figures: Arc<Figures>) -> Result<Self, TlsError> {
+    pub(crate) fn load(
+        files: Files,
+        figures: Arc<Figures>,
+        hosts: Arc<KnownHosts>,
+    ) -> Result<Self, TlsError> {
         let loaded = Stamp::of(&files);
-        let (config, expiry) = pair::load(&files)?;
+        let Pair { config, names, expiry } = pair::load(&files)?;
         let config = RwLock::new(Arc::new(config));
-        let tls = Self { files, figures, loaded, config };
-        tls.announce(expiry);
+        let tls = Self { files, figures, hosts, loaded, config };
+        tls.announce(names, expiry);
         Ok(tls)
     }
 
@@ -175,9 +183,9 @@ impl Tls {
 
     fn reload(&self) {
         match pair::load(&self.files) {
-            Ok((config, expiry)) => {
+            Ok(Pair { config, names, expiry }) => {
                 *self.config.write().expect("not poisoned") = Arc::new(config);
-                self.announce(expiry);
+                self.announce(names, expiry);
             }
             Err(error) => {
                 let error = &error as &(dyn std::error::Error + 'static);
@@ -189,7 +197,8 @@ impl Tls {
         }
     }
 
-    fn announce(&self, expiry: Option<Expiry>) {
+    fn announce(&self, names: Hosts, expiry: Option<Expiry>) {
+        self.hosts.certify(names);
         let certificate = self.files.certificate.display();
         let Some(expiry) = expiry else {
             tracing::info!(%certificate, "New connections get this certificate.");

@@ -62,9 +62,9 @@ pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, check_idempotency_key};
 pub use refusals::Refusals;
 pub use requests::{Reply, Requests, SampleRejection, SamplesReply, SamplesTaken};
-pub use shard::{refusal_body, refusal_response,
+pub use shard::{
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, ShardParts, Socket, Spread,
-    Surroundings, Timing, held_bytes_max, spawn,
+    Surroundings, Timing, held_bytes_max, refusal_body, refusal_response, spawn,
 };
 pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{

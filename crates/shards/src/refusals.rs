@@ -24,8 +24,8 @@ impl Refusals {
     /// As the client of a stream of this `Accept` can read them, where it does not say.
     pub(crate) fn of_client(accept: Option<&str>) -> Self {
         // Programs take other forms, too, or do not say.
-        let is_event_source = accept
-            .is_some_and(|accept| accept.trim().eq_ignore_ascii_case("text/event-stream"));
+        let is_event_source =
+            accept.is_some_and(|accept| accept.trim().eq_ignore_ascii_case("text/event-stream"));
         if is_event_source { Self::Stream } else { Self::Status }
     }
 

@@ -90,6 +90,7 @@ codes! {
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
     RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements and posted alerts as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
+    HostUnknown 421 "host_unknown" "The request is for a host that this server does not know as its own.";
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";
     JournalFull 507 "journal_full" "The disk that holds the journal is full.";
     Draining 503 "draining" "The server is about to end.";

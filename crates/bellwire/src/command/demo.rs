@@ -31,6 +31,9 @@ pub(super) struct Arguments {
     /// Address to accept connections on; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse_listen)]
     listen: SocketAddr,
+    /// Let whoever reaches the address read and publish everything, be it another machine.
+    #[arg(long)]
+    insecure: bool,
     /// Data directory; made where it is missing.
     #[arg(long, value_name = "DIR", default_value = "bellwire-data/demo")]
     data: PathBuf,
@@ -42,6 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let rules = provide_rules(&arguments.data)?;
     let config = Config {
         listen: arguments.listen,
+        insecure: arguments.insecure,
         data: arguments.data.clone(),
         // A path is a pattern too: what is special in one is not meant so here.
         rules: vec![glob::Pattern::escape(&rules.display().to_string())],

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   bellwire serve                                   nothing but streams, on 127.0.0.1:8080
   bellwire serve --rules 'rules/*.yml'             and alert rules
-  bellwire serve --listen 0.0.0.0:8080             reached from other machines, too
+  bellwire serve --listen 0.0.0.0:8080 --insecure  reached from other machines, by whoever comes
   bellwire serve --config bellwire.toml            settings of a file
   BELLWIRE_DATA=/var/lib/bellwire bellwire serve   settings of the environment
 ";

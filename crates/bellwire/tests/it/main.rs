@@ -13,6 +13,7 @@ mod disk;
 mod failing_disk;
 mod greedy;
 mod harness;
+mod hosts;
 mod http2;
 mod letter;
 mod listing;

@@ -161,7 +161,7 @@ fn a_poll_whose_client_has_gone_is_over() {
     let mut server = Server::start();
     let address = server.address();
     let head =
-        "GET /v1/events?topic=a&wait=60s HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n";
+        "GET /v1/events?topic=a&wait=60s HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n";
     let sockets: Vec<TcpStream> = (1..=20)
         .map(|waiting| {
             let mut socket = TcpStream::connect(address).expect("a connection");

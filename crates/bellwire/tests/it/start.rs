@@ -190,3 +190,22 @@ fn a_choice_of_logs_that_is_none_hides_nothing() {
         assert!(process.errors().contains(expected.unwrap_or_default()));
     }
 }
+
+#[test]
+fn others_than_this_machine_are_not_let_in_unasked_by_mistake() {
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().to_str().expect("UTF-8");
+    for command in ["serve", "demo"] {
+        let open = ["--data", data, "--listen", "0.0.0.0:0"];
+        let (code, output, errors) = Process::start(&[&[command][..], &open].concat()).finish();
+        assert_eq!((code, output.as_str()), (Some(1), ""), "{errors}");
+        for way in ["--listen 127.0.0.1:", "[access]", "--insecure"] {
+            assert!(errors.contains(way), "{command}: {errors}");
+        }
+        // 127.0.0.2 is of this machine like any other of its net; nobody else reaches the test.
+        let meant = ["--data", data, "--listen", "127.0.0.2:0", "--insecure"];
+        let mut process = Process::start(&[&[command][..], &meant].concat());
+        let line = process.line();
+        assert!(line.starts_with("listening on http://127.0.0.2:"), "{line}");
+    }
+}

@@ -22,7 +22,7 @@ pub(crate) fn post_with(
         let _ = write!(more, "{name}: {value}\r\n");
     }
     let mut request = format!(
-        "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {content_type}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n\
          Content-Length: {}\r\n{more}\r\n",
         body.len()
     )
@@ -33,7 +33,8 @@ pub(crate) fn post_with(
 
 /// Asks for a stream.
 pub(crate) fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n").into_bytes()
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+        .into_bytes()
 }
 
 /// Asks Bellwire for a stream of what a filter lets pass.
@@ -48,7 +49,7 @@ pub(crate) fn upgrade(path: &str, subprotocol: Option<&str>) -> Vec<u8> {
     });
     // The key keeps caches from answering, of which there are none.
     format!(
-        "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YmVsbHdpcmUgYmVuY2ggIQ==\r\n{offer}\r\n"
     )
     .into_bytes()

@@ -21,7 +21,7 @@ const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let page = Page::of(request.uri(), request.headers());
-    let Some(origin) = page.allowed_origin(&app.allowed_origins) else {
+    let Some(origin) = page.allowed_origin(&app.callers.origins) else {
         if !request.method().is_safe() && page.is_foreign() {
             return Refused(page.refusal()).into_response();
         }

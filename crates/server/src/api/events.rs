@@ -41,7 +41,7 @@ pub(super) async fn events(
         return Err(Problem::new(Code::MethodNotAllowed, detail).into());
     }
     let page = Page::of(&uri, &headers);
-    if handshake.is_some() && page.is_forbidden(&app.allowed_origins) {
+    if handshake.is_some() && page.is_forbidden(&app.callers.origins) {
         return Err(page.refusal().into());
     }
     let framing = if version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
@@ -62,7 +62,7 @@ pub(super) async fn events(
         // What the answer would be is not waited for: nobody would see it.
         EventsRequest::Poll(_) if method == Method::HEAD => Ok(POLL_HEADERS.into_response()),
         EventsRequest::Stream(mut stream) => {
-            stream.allow_origin = page.allowed_origin(&app.allowed_origins).map(Box::new);
+            stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
             Ok(passage.open(app.access.permit(&identity, stream)?).await?)
         }
         EventsRequest::Poll(poll) => {

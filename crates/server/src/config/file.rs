@@ -192,6 +192,7 @@ fn text(value: &toml::de::DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => Ok(number.to_string()),
+        DeValue::Boolean(answer) => Ok(answer.to_string()),
         _ => Err("expected a text or a number, in quotes where in doubt".to_owned()),
     }
 }

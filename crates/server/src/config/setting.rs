@@ -10,7 +10,8 @@ use bellwire_model::{Labels, duration};
 use bellwire_rules::RuleMode;
 
 use super::{
-    Config, DURATION_FORM, Durability, Engine, Origins, VARIABLE_PREFIX, parse_bytes, parse_listen,
+    Config, DURATION_FORM, Durability, Engine, Hosts, Origins, VARIABLE_PREFIX, parse_bytes,
+    parse_listen,
 };
 
 /// One setting: its names, its default, its explanation, and what it does.
@@ -68,6 +69,11 @@ impl Setting {
         self.key.replace('_', "-")
     }
 
+    /// Whether its flag says all without a value.
+    pub fn is_switch(&self) -> bool {
+        self.default == "false"
+    }
+
     /// The environment variable.
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.key.to_uppercase())
@@ -95,6 +101,19 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "insecure",
+        value_name: "BOOL",
+        default: "false",
+        help: "Whether to listen on an address that others than this machine reach although nobody is \
+               asked who he is: whoever comes may read and publish everything.",
+        group: Group::Listening,
+        is_list: false,
+        set: |config, values| {
+            config.insecure = choose(values, &[("true", true), ("false", false)])?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "tls_certificate",
         value_name: "FILE",
         default: "",
@@ -111,6 +130,20 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Listening,
         is_list: false,
         set: |config, values| path(values, &mut config.tls_key),
+    },
+    Setting {
+        key: "hosts",
+        value_name: "NAME",
+        default: "",
+        help: "Names that requests may be for, beside localhost, addresses, and the names of the \
+               certificate, of this machine and of `external_url`; `*.example.com` for all below a \
+               domain, `*` for any. Others get 421: a page may have pointed its name here.",
+        group: Group::Listening,
+        is_list: true,
+        set: |config, values| {
+            config.hosts = Hosts::read(values)?;
+            Ok(())
+        },
     },
     Setting {
         key: "data",
@@ -459,7 +492,11 @@ mod tests {
     fn the_reference_lists_every_setting() {
         let row = |setting: &Setting| {
             let key = format!("`{}`", setting.key);
-            let flag = format!("`--{} {}`", setting.flag(), setting.value_name);
+            let flag = if setting.is_switch() {
+                format!("`--{}`", setting.flag())
+            } else {
+                format!("`--{} {}`", setting.flag(), setting.value_name)
+            };
             let default = match setting.default {
                 "" => "none".to_owned(),
                 default => format!("`{default}`"),

@@ -24,7 +24,7 @@ use super::stream::{Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
 use crate::access::Permitted;
 use crate::admission::{Descriptor, Needs};
-use crate::config::Origins;
+use crate::page::Callers;
 
 /// Pause after an accept that failed for want of descriptors: they come back when others leave.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -136,7 +136,7 @@ fn receive(
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(_) => return None,
     }
-    match head::decide(&guest.head, &door.allowed_origins) {
+    match head::decide(&guest.head, &door.callers) {
         Ok(Some(Decision::Lean { request, head_bytes, shown })) => {
             // Who is yet to be verified is so elsewhere: that takes its time.
             let Some(identity) = door.access.known(&shown, clock::now()) else {
@@ -231,7 +231,7 @@ async fn meet(
     }
     head.reserve(HEAD_BYTES_TYPICAL);
     let read = tokio::select! {
-        read = head::read(&mut stream, head, &door.allowed_origins) => Some(read),
+        read = head::read(&mut stream, head, &door.callers) => Some(read),
         () = &mut deadline => None,
     };
     let problem = match read {
@@ -258,13 +258,13 @@ async fn open(stream: tokio::net::TcpStream, door: &Door) -> io::Result<Option<S
     if first[0] == TLS_HANDSHAKE {
         return Box::pin(Stream::secure(stream, tls)).await.map(Some);
     }
-    Box::pin(tell_of_tls(Stream::Plain(stream))).await;
+    Box::pin(tell_of_tls(Stream::Plain(stream), &door.callers)).await;
     Ok(None)
 }
 
 /// Answers who speaks plain HTTP where TLS is spoken.
-async fn tell_of_tls(mut stream: Stream) {
-    if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new(), &Origins::default()).await {
+async fn tell_of_tls(mut stream: Stream, callers: &Callers) {
+    if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new(), callers).await {
         let detail = "this port speaks TLS: use https://";
         refuse(stream, &Problem::new(Code::TlsRequired, detail)).await;
     }
@@ -289,7 +289,7 @@ async fn turn_away(stream: tokio::net::TcpStream, door: &Door, problem: &Problem
         return;
     }
     let (mut stream, mut head) = (Stream::Plain(stream), Vec::new());
-    let read = head::read(&mut stream, &mut head, &door.allowed_origins);
+    let read = head::read(&mut stream, &mut head, &door.callers);
     match timeout(LINGER_TIMEOUT, read).await {
         Ok(Ok(Some(Decision::Lean { request, .. }))) => {
             refuse_stream(stream, &request, problem).await;

@@ -46,10 +46,8 @@ pub(crate) struct One {
 
 /// Opens a stream at a shard and answers with what it writes.
 pub(super) async fn open(one: One, permitted: Permitted) -> Result<Response, Problem> {
-    let (headers, form) = (
-        stream_headers(&permitted.request),
-        (permitted.request.form, permitted.request.refusals),
-    );
+    let (headers, form) =
+        (stream_headers(&permitted.request), (permitted.request.form, permitted.request.refusals));
     let (near, descriptor, first) = match begin(&one, permitted).await {
         Ok(begun) => begun,
         Err(problem) => {

@@ -8,8 +8,8 @@ use bellwire_shards::Spread;
 
 use crate::access::Access;
 use crate::admission::Admission;
-use crate::config::Origins;
 use crate::observe::Figures;
+use crate::page::Callers;
 use crate::tls::Tls;
 
 /// What every connection needs.
@@ -21,7 +21,7 @@ pub(crate) struct Door {
     pub(crate) figures: Arc<Figures>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) access: Arc<Access>,
-    pub(crate) allowed_origins: Origins,
+    pub(crate) callers: Callers,
     /// How long a client may take no byte of what there is for it.
     pub(crate) stall_timeout: Duration,
 }

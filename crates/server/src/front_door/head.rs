@@ -10,8 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
 use crate::access::{Places, Shown};
-use crate::config::Origins;
-use crate::page::Page;
+use crate::page::{Callers, Page};
 
 /// Who serves the request.
 #[derive(Debug)]
@@ -28,11 +27,11 @@ pub(crate) enum Decision {
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     head: &mut Vec<u8>,
-    allowed_origins: &Origins,
+    callers: &Callers,
 ) -> Result<Option<Decision>, Problem> {
     loop {
         if !head.is_empty()
-            && let Some(decision) = decide(head, allowed_origins)?
+            && let Some(decision) = decide(head, callers)?
         {
             return Ok(Some(decision));
         }
@@ -50,7 +49,7 @@ pub(super) async fn read(
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// `None`: the head is not complete yet.
-pub(crate) fn decide(head: &[u8], allowed_origins: &Origins) -> Result<Option<Decision>, Problem> {
+pub(crate) fn decide(head: &[u8], callers: &Callers) -> Result<Option<Decision>, Problem> {
     if head.starts_with(HTTP2_PREFACE) {
         return Ok(Some(Decision::Http2));
     }
@@ -61,7 +60,7 @@ pub(crate) fn decide(head: &[u8], allowed_origins: &Origins) -> Result<Option<De
         let detail = "this port speaks plain HTTP, and a TLS handshake came: use http://";
         return Err(Problem::new(Code::HeadMalformed, detail));
     }
-    parse(head, |request, head_bytes| match lean(request, allowed_origins) {
+    parse(head, |request, head_bytes| match lean(request, callers) {
         Some((request, shown)) => Decision::Lean { request, head_bytes, shown },
         None => Decision::Replay,
     })
@@ -95,16 +94,16 @@ pub(super) fn parse<T>(
 
 /// The stream or WebSocket that the request asks for. Whatever is unusual, or wrong, is left to
 /// hyper: it alone does general HTTP, so that there are never two opinions on one request.
-fn lean<'a>(
-    request: &Request<'_, 'a>,
-    allowed_origins: &Origins,
-) -> Option<(StreamRequest, Shown)> {
+fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamRequest, Shown)> {
     let target = request.path?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if request.method != Some("GET") || path != EVENTS_PATH {
         return None;
     }
     let singles = Singles::of(request)?;
+    if singles.host.is_some_and(|host| !callers.hosts.know(host)) {
+        return None;
+    }
     let handshake = match singles.upgrade {
         // HTTP/1.0 knows no upgrades.
         Some(_) if request.version != Some(1) => return None,
@@ -114,7 +113,7 @@ fn lean<'a>(
     };
     let page = Page { origin: singles.origin, host: singles.host };
     let text = |value: Option<&'a [u8]>| value.map(std::str::from_utf8).transpose().ok();
-    if handshake.is_some() && page.is_forbidden(allowed_origins) {
+    if handshake.is_some() && page.is_forbidden(&callers.origins) {
         return None;
     }
     let places = Places {
@@ -134,7 +133,7 @@ fn lean<'a>(
     };
     match EventsRequest::parse(asked) {
         Ok(EventsRequest::Stream(mut stream)) => {
-            stream.allow_origin = page.allowed_origin(allowed_origins).map(Box::new);
+            stream.allow_origin = page.allowed_origin(&callers.origins).map(Box::new);
             Some((stream, shown))
         }
         Ok(EventsRequest::Poll(_)) | Err(_) => None,
@@ -209,10 +208,18 @@ fn header_map(request: &Request<'_, '_>) -> Option<HeaderMap> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::config::Config;
+    use crate::hosts::KnownHosts;
 
     fn of(head: &[u8]) -> Result<Option<Decision>, Code> {
-        decide(head, &Origins::default()).map_err(|problem| problem.code)
+        let flags = vec![("hosts", vec!["x".to_owned()])];
+        let config = Config::load(None, |_| None, &flags).expect("valid");
+        let hosts = Arc::new(KnownHosts::new(&config));
+        let callers = Callers { origins: config.allowed_origins, hosts };
+        decide(head, &callers).map_err(|problem| problem.code)
     }
 
     fn decide_text(head: &str) -> Result<Option<Decision>, Code> {
@@ -273,6 +280,8 @@ mod tests {
         let heads = [
             "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+            "GET /v1/events?topic=a HTTP/1.0\r\nHost: evil.example\r\n\r\n",
             "GET /v1/events?topic=a//b HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n\r\n",
             "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",

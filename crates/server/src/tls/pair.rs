@@ -11,11 +11,22 @@ use rustls::server::NoServerSessionStorage;
 
 use super::expiry::Expiry;
 use super::{Files, TlsError};
+use crate::config::Hosts;
 
-/// Reads the pair and checks that it is one; tells until when its certificate is valid, too.
-pub(super) fn load(files: &Files) -> Result<(ServerConfig, Option<Expiry>), TlsError> {
+/// What two files come to.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) config: ServerConfig,
+    /// Whom the certificate is for.
+    pub(super) names: Hosts,
+    pub(super) expiry: Option<Expiry>,
+}
+
+/// Reads the pair and checks that it is one.
+pub(super) fn load(files: &Files) -> Result<Pair, TlsError> {
     let (chain, key) = (chain(&files.certificate)?, key(&files.key)?);
     let expiry = chain.first().and_then(|certificate| Expiry::of_certificate(certificate));
+    let names = chain.first().map(names).unwrap_or_default();
     let unusable = |error| match error {
         rustls::Error::InconsistentKeys(_) => {
             TlsError::Mismatch { certificate: files.certificate.clone(), key: files.key.clone() }
@@ -36,7 +47,15 @@ pub(super) fn load(files: &Files) -> Result<(ServerConfig, Option<Expiry>), TlsE
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
     config.send_tls13_tickets = 1;
-    Ok((config, expiry))
+    Ok(Pair { config, names, expiry })
+}
+
+/// The names of DNS in a certificate; none where no sense can be made of it.
+fn names(certificate: &CertificateDer<'_>) -> Hosts {
+    match webpki::EndEntityCert::try_from(certificate) {
+        Ok(certificate) => Hosts::of_names(certificate.valid_dns_names()),
+        Err(_) => Hosts::default(),
+    }
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -94,7 +113,8 @@ mod tests {
 
     /// PEM of a certificate and of its key.
     fn made() -> (String, String) {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+        let made =
+            rcgen::generate_simple_self_signed(["bellwire.example".to_owned()]).expect("made");
         (made.cert.pem(), made.signing_key.serialize_pem())
     }
 
@@ -105,7 +125,8 @@ mod tests {
         let (other, _) = made();
         let both = folder.write("both.pem", &format!("{key}{certificate}{other}"));
         let files = Files { certificate: both.clone(), key: both };
-        let (config, expiry) = load(&files).expect("a pair");
+        let Pair { config, names, expiry } = load(&files).expect("a pair");
+        assert!(names.have("bellwire.example") && !names.have("example"));
         assert!(expiry.is_some());
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
         assert_eq!(config.send_tls13_tickets, 1);

@@ -219,7 +219,10 @@ mod tests {
         let full = Problem::new(Code::ConnectionsExhausted, "no room").retry_after(7);
         let sse = http(Encoding::Sse, Framing::Chunked);
         let told = said(sse, Refusals::Stream, &full);
-        assert!(told.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{told}");
+        assert!(
+            told.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"),
+            "{told}"
+        );
         let bye = "event: bye\ndata: {\"control\":\"bye\",\"reason\":\"connections_exhausted\",\
                    \"status\":503,\"detail\":\"no room\",\"retry_ms\":";
         assert!(told.contains(bye), "{told}");
@@ -233,10 +236,8 @@ mod tests {
         assert!(body.starts_with("{\"control\":\"bye\"") && body.ends_with("}\n"), "{ndjson}");
 
         let lasting = Problem::new(Code::TopicInvalid, "no topic");
-        let websocket = WebSocketForm {
-            subprotocol: Subprotocol::Json,
-            compression: Compression::Off,
-        };
+        let websocket =
+            WebSocketForm { subprotocol: Subprotocol::Json, compression: Compression::Off };
         for (form, refusals, problem) in [
             (sse, Refusals::Status, &full),
             (sse, Refusals::Stream, &lasting),

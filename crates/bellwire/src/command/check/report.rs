@@ -197,9 +197,12 @@ impl Report {
         }
     }
 
-    /// What a start looks at beside rules and Alertmanager's configuration: the certificate with
-    /// its key, and whether there can be a data directory.
+    /// What a start looks at beside rules and Alertmanager's configuration: whom it lets in, the
+    /// certificate with its key, and whether there can be a data directory.
     pub(super) fn add_files(&mut self, config: &Config) {
+        if let Err(exposed) = config.check_exposure() {
+            self.add("listen", exposed.to_string());
+        }
         match check_tls(config) {
             Ok(warning) => self.warnings.extend(warning),
             Err(error) => self.add("tls_certificate", with_causes(&error)),

@@ -25,8 +25,13 @@ impl Args for SettingFlags {
 fn flag(setting: &'static Setting) -> Arg {
     let default = if setting.default.is_empty() { "none" } else { setting.default };
     let help = format!("{} [default: {default}] [env: {}]", setting.help, setting.variable());
-    Arg::new(setting.key)
-        .long(setting.flag())
+    let arg = Arg::new(setting.key);
+    let arg = if setting.is_switch() {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    };
+    arg.long(setting.flag())
         .value_name(setting.value_name)
         .help(help)
         .help_heading(setting.group.heading())

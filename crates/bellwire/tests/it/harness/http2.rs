@@ -76,6 +76,11 @@ impl Http2 {
         Self { runtime, authority: address.to_string(), scheme, sender, driver }
     }
 
+    /// Asks the server by another name.
+    pub(crate) fn by_name(self, authority: &str) -> Self {
+        Self { authority: authority.to_owned(), ..self }
+    }
+
     /// Host and port of the server.
     pub(crate) fn authority(&self) -> &str {
         &self.authority

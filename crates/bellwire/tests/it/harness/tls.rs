@@ -46,7 +46,7 @@ impl Authority {
     }
 
     pub(crate) fn pair(&self) -> Pair {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names = ["localhost", "127.0.0.1", "bellwire.test"].map(ToOwned::to_owned);
         let key = KeyPair::generate().expect("entropy");
         let params = CertificateParams::new(names).expect("names");
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
