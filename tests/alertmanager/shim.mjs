@@ -18,6 +18,7 @@ const bellwire = spawn(
     "serve",
     "--listen", flags.get("--web.listen-address") ?? "127.0.0.1:9093",
     "--data", `${flags.get("--storage.path") ?? "data"}/bellwire`,
+    "--webhook-networks-allowed", "loopback",
     "--alertmanager-config", flags.get("--config.file") ?? "alertmanager.yml",
     "--notification-start-delay", flags.get("--dispatch.start-delay") ?? "0s",
   ],

@@ -36,7 +36,7 @@ pub use evaluator::{EvaluatorParts, SampleIntake, Source, restore, spawn};
 pub use events::ALERTS_ACTIVE;
 pub use figures::Figures;
 pub use notifier::{
-    AlertmanagerConfigError, Notifier, NotifierParts, Run as NotifierRun,
+    AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,
     load as load_alertmanager_config,
 };
 pub use reload::{Hangups, Reload, ReloadParts};

@@ -18,6 +18,7 @@ mod dead_letter;
 mod delivery;
 mod ledger;
 mod payload;
+mod reach;
 mod webhook;
 
 use std::cell::LazyCell;
@@ -40,6 +41,7 @@ pub use self::configuration::{AlertmanagerConfigError, load};
 use self::dead_letter::DeadLetters;
 use self::delivery::{Lane, NotDelivered, Undelivered};
 use self::ledger::{Kept, Ledger};
+pub use self::reach::Reach;
 use self::webhook::Trust;
 use crate::figures::Figures;
 
@@ -74,12 +76,14 @@ pub struct NotifierParts {
     pub external_url: Arc<str>,
     /// How long nobody is notified after the start.
     pub start_delay: Duration,
+    /// What webhooks may connect to.
+    pub reach: Reach,
 }
 
 impl Notifier {
     /// With what the journal says of earlier notifications, and what runs it.
     pub fn open(parts: NotifierParts) -> Result<(Arc<Self>, Run), bellwire_journal::Error> {
-        let NotifierParts { config, journal, figures, external_url, start_delay } = parts;
+        let NotifierParts { config, journal, figures, external_url, start_delay, reach } = parts;
         let config = Arc::new(config);
         let stored = journal.records(Address::KEY_PREFIX)?;
         let has_news = Arc::new(Notify::new());
@@ -93,7 +97,8 @@ impl Notifier {
         let news = News { updates, config, is_config_new: false, has_begun: false };
         let notifier = Arc::new(Self { news: Mutex::new(news), has_news });
         let run = Run {
-            lanes: lanes(dispatcher.config()),
+            lanes: lanes(dispatcher.config(), &reach),
+            reach,
             notifier: Arc::clone(&notifier),
             dispatcher,
             journal,
@@ -151,10 +156,10 @@ impl Notifier {
 /// The ways to each receiver's webhooks.
 type Lanes = FxHashMap<Arc<str>, Vec<Arc<Lane>>>;
 
-fn lanes(config: &Config) -> Lanes {
+fn lanes(config: &Config, reach: &Reach) -> Lanes {
     // Read once for all webhooks, and not at all without any.
     let trust = LazyCell::new(Trust::of_system);
-    let lane = |webhook: &Webhook| Arc::new(Lane::new(webhook, &trust));
+    let lane = |webhook: &Webhook| Arc::new(Lane::new(webhook, &trust, reach));
     let lanes = |webhooks: &[Webhook]| webhooks.iter().map(lane).collect();
     let receivers = config.receivers.iter();
     receivers.map(|receiver| (Arc::from(&*receiver.name), lanes(&receiver.webhooks))).collect()
@@ -169,6 +174,7 @@ pub struct Run {
     notifier: Arc<Notifier>,
     dispatcher: Dispatcher,
     lanes: Lanes,
+    reach: Reach,
     journal: Arc<dyn Journal>,
     figures: Arc<Figures>,
     external_url: Arc<str>,
@@ -216,7 +222,7 @@ impl Run {
             self.deliveries = JoinSet::new();
             self.on_the_way.clear();
             self.failing.clear();
-            self.lanes = lanes(&config);
+            self.lanes = lanes(&config, &self.reach);
             waited = self.dispatcher.replace(now, config);
         }
         for update in updates.values() {

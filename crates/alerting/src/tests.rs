@@ -76,6 +76,7 @@ fn open_desk(
         figures: Arc::clone(&figures),
         external_url: "http://bellwire".into(),
         start_delay: Duration::ZERO,
+        reach: crate::Reach::default(),
     };
     let (notifier, _run) = Notifier::open(parts).expect("opened");
     let parts = AlertingParts {

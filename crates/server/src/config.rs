@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bellwire_model::{Filter, Labels};
+use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;
 use thiserror::Error;
@@ -55,6 +55,8 @@ pub struct Config {
     pub alertmanager_config: Option<PathBuf>,
     /// How long nobody is notified after the start.
     pub notification_start_delay: Duration,
+    /// What webhooks may reach although it is of this machine or its cloud alone.
+    pub webhook_networks_allowed: Networks,
     /// How long streams keep events where `[[topic]]` says nothing else.
     pub retention_age: Duration,
     /// What templates of rules name as `$externalLabels`.
@@ -123,6 +125,7 @@ impl Default for Config {
             rule_mode: RuleMode::Stream,
             alertmanager_config: None,
             notification_start_delay: Duration::ZERO,
+            webhook_networks_allowed: Networks::default(),
             retention_age: Duration::ZERO,
             external_labels: Labels::empty(),
             external_url: String::new(),
@@ -383,7 +386,12 @@ mod tests {
             assert!(exposed(listen, &[("insecure", "false")]).is_some(), "{listen}");
         }
         let mut config = Config { listen: ([0, 0, 0, 0], 1).into(), ..Config::default() };
-        config.access = Some(AccessConfig { anonymous: None, roles: [].into(), keys: Vec::new() });
+        config.access = Some(AccessConfig {
+            anonymous: None,
+            roles: [].into(),
+            keys: Vec::new(),
+            issuers: Vec::new(),
+        });
         assert_eq!(config.check_exposure(), Ok(()), "who comes is asked");
     }
 

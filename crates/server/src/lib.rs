@@ -50,8 +50,8 @@ mod tls;
 
 pub use access::{AccessError, check_access, explain_token};
 pub use bellwire_alerting::{
-    AlertmanagerConfigError, RuleFileText, RuleFiles, RuleFilesError, load_alertmanager_config,
-    read_rule_files,
+    AlertmanagerConfigError, Reach, RuleFileText, RuleFiles, RuleFilesError,
+    load_alertmanager_config, read_rule_files,
 };
 pub use bellwire_alerts::config::Config as AlertmanagerConfig;
 pub use bellwire_shards::{Kind, TopicRule};

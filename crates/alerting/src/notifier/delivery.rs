@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::payload;
+use super::reach::Reach;
 use super::webhook::{Failure, Remedy, Trust, WebhookClient};
 use crate::figures::Figures;
 
@@ -55,9 +56,9 @@ pub(super) struct Undelivered {
 }
 
 impl Lane {
-    pub(super) fn new(webhook: &Webhook, system: &Trust) -> Self {
+    pub(super) fn new(webhook: &Webhook, system: &Trust, reach: &Reach) -> Self {
         Self {
-            client: WebhookClient::new(webhook, system),
+            client: WebhookClient::new(webhook, system, reach),
             webhook: webhook.clone(),
             places: Semaphore::new(NOTIFICATIONS_WAITING_MAX),
             requests: Semaphore::new(NOTIFICATION_REQUESTS_MAX),

@@ -4,7 +4,8 @@ mod receiver;
 
 use bellwire_journal::{MemoryJournal, Observer, ReadLimit};
 use bellwire_model::{
-    Alert, AlertSource, AlertState, AlertStatus, Body, Entry, Epoch, Filter, Labels, Offset,
+    Alert, AlertSource, AlertState, AlertStatus, Body, Entry, Epoch, Filter, Labels, Networks,
+    Offset,
 };
 use http::HeaderValue;
 use tokio::net::{TcpListener, TcpSocket};
@@ -25,6 +26,16 @@ fn journal() -> Arc<dyn Journal> {
 
 /// Starts a notifier whose receiver `ops` has these webhooks, as the file writes them.
 fn start(journal: &Arc<dyn Journal>, webhooks: &str) -> (Arc<Notifier>, Arc<Figures>) {
+    // Receivers of tests are on this machine.
+    let allowed = Networks::read(["loopback"]).expect("a network");
+    start_within(journal, webhooks, Reach { allowed })
+}
+
+fn start_within(
+    journal: &Arc<dyn Journal>,
+    webhooks: &str,
+    reach: Reach,
+) -> (Arc<Notifier>, Arc<Figures>) {
     let figures = Arc::new(Figures::default());
     let parts = NotifierParts {
         config: config(webhooks),
@@ -32,6 +43,7 @@ fn start(journal: &Arc<dyn Journal>, webhooks: &str) -> (Arc<Notifier>, Arc<Figu
         figures: Arc::clone(&figures),
         external_url: "http://bellwire".into(),
         start_delay: Duration::ZERO,
+        reach,
     };
     let (notifier, run) = Notifier::open(parts).expect("opened");
     tokio::spawn(run.forever());
@@ -236,4 +248,35 @@ async fn over_tls_only_who_is_trusted_is_told() {
     let trusting = format!("{{url: '{url}', http_config: {{tls_config: {{ca_file: ca.pem}}}}}}");
     notifier.replace(config(&trusting).in_folder(folder.path()));
     assert_eq!(requests.recv().await.expect("a request").story(), "first notification: Hot");
+}
+
+#[tokio::test]
+async fn what_only_this_machine_may_ask_is_not_reached_by_name_nor_by_a_redirect() {
+    let (address, mut requests) = receiver([]).await;
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433"] {
+        let journal = journal();
+        let hook = format!("{{url: 'http://{host}:{}/'}}", address.port());
+        let (notifier, figures) = start_within(&journal, &hook, Reach::default());
+        notifier.take([firing("Hot")]);
+        until(|| figures.notifications_failed.get() == 1 && !dead_letters(&*journal).is_empty())
+            .await;
+        let letter = dead_letters(&*journal).remove(0);
+        let reason = letter["reason"].as_str().expect("a reason");
+        assert!(reason.contains("--webhook-networks-allowed"), "{host}: {reason}");
+        assert_eq!(letter["attempts"], 1, "{host}: there is no use in trying again");
+    }
+    assert!(requests.try_recv().is_err(), "nobody has asked");
+
+    let away =
+        with_header(status(307), "location", &format!("http://127.0.0.2:{}/", address.port()));
+    let (first, mut asked) = receiver([away]).await;
+    let journal = journal();
+    let allowed = Networks::read(["127.0.0.1"]).expect("a network");
+    let hook = format!("{{url: 'http://{first}/'}}");
+    let (notifier, figures) = start_within(&journal, &hook, Reach { allowed });
+    notifier.take([firing("Hot")]);
+    asked.recv().await.expect("a request");
+    until(|| figures.notifications_failed.get() == 1 && !dead_letters(&*journal).is_empty()).await;
+    let reason = dead_letters(&*journal).remove(0)["reason"].to_string();
+    assert!(reason.contains("127.0.0.2"), "{reason}");
 }

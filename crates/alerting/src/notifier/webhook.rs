@@ -26,6 +26,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use url::Url;
 
+use super::reach::{Reach, Resolver, out_of_reach};
+
 const OUR_NAME: &str = concat!("Bellwire/", env!("CARGO_PKG_VERSION"));
 
 /// Idle connections to a webhook are closed before most servers do.
@@ -34,9 +36,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Speaks to one webhook.
 #[derive(Debug)]
 pub(super) struct WebhookClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
     url: Secret,
     settings: HttpSettings,
+    reach: Reach,
 }
 
 /// Why a request has failed.
@@ -74,10 +77,10 @@ impl Failure {
 impl WebhookClient {
     /// Trusts whom the system trusts, unless the webhook has certificates of its own. Nothing is
     /// connected before something is sent.
-    pub(super) fn new(webhook: &Webhook, system: &Trust) -> Self {
+    pub(super) fn new(webhook: &Webhook, system: &Trust, reach: &Reach) -> Self {
         let trust = webhook.http.ca_file.as_deref().map(Trust::of_file);
         let Trust(tls) = trust.as_ref().unwrap_or(system);
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Resolver(reach.clone()));
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(WEBHOOK_CONNECT_TIMEOUT));
         connector.set_nodelay(true);
@@ -91,7 +94,8 @@ impl WebhookClient {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(NOTIFICATION_REQUESTS_MAX)
             .build(connector);
-        Self { client, url: webhook.url.clone(), settings: webhook.http.clone() }
+        let (url, settings) = (webhook.url.clone(), webhook.http.clone());
+        Self { client, url, settings, reach: reach.clone() }
     }
 
     /// Posts `body`, and follows where the webhook sends it on to.
@@ -103,6 +107,8 @@ impl WebhookClient {
         let own = credentials_of(&mut url)?;
         let mut named = own.clone();
         for _ in 0..=WEBHOOK_REDIRECTS_MAX {
+            // Wherever it is sent on to, too. Names are looked at when they have addresses.
+            self.reach.check_url(&url).map_err(|error| Failure::lasting(error.to_string()))?;
             let mut request = Request::post(url.as_str())
                 .header(CONTENT_TYPE, "application/json")
                 .header(USER_AGENT, OUR_NAME);
@@ -121,9 +127,12 @@ impl WebhookClient {
                 .body(Full::new(body.clone()))
                 .map_err(|error| Failure::lasting(format!("no request can be made: {error}")))?;
             let answer = self.client.request(request).await;
-            let answer = answer.map_err(|error| Failure {
-                may_have_arrived: !error.is_connect(),
-                ..Failure::retry(described(&error))
+            let answer = answer.map_err(|error| match out_of_reach(&error) {
+                Some(refusal) => Failure::lasting(refusal.to_string()),
+                None => Failure {
+                    may_have_arrived: !error.is_connect(),
+                    ..Failure::retry(described(&error))
+                },
             })?;
             match self.next_url(&url, &answer) {
                 Some(next) => {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use bellwire_rules::{RuleMode, UnknownFields};
-use bellwire_server::{RuleFiles, load_alertmanager_config, read_rule_files};
+use bellwire_server::{Reach, RuleFiles, load_alertmanager_config, read_rule_files};
 
 use self::report::{Report, Source};
 use self::scripts::ScriptsReport;
@@ -56,11 +56,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut patterns = arguments.rules.clone();
     let source = if patterns.is_empty() { Source::Configuration } else { Source::CommandLine };
     let mut mode = RuleMode::default();
+    let mut reach = Reach::default();
     let mut alertmanager_config = arguments.alertmanager_config.clone();
     match load(arguments.config.as_deref(), &SettingFlags::default()) {
         Ok(config) => {
             report.add_files(&config);
             mode = config.rule_mode;
+            reach.allowed = config.webhook_networks_allowed;
             alertmanager_config = alertmanager_config.or(config.alertmanager_config);
             if patterns.is_empty() {
                 patterns = config.rules;
@@ -85,7 +87,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Err(error) => report.add_unreadable(&error),
     }
     if let Some(path) = &alertmanager_config {
-        report.add_alertmanager_config(path, load_alertmanager_config(Some(path)));
+        report.add_alertmanager_config(path, load_alertmanager_config(Some(path)), &reach);
     }
     let text = if arguments.json { report.json() } else { report.text() };
     output::line(&text)?;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bellwire_model::limits::MEMORY_BYTES_MIN;
-use bellwire_model::{Labels, duration};
+use bellwire_model::{Labels, Networks, duration};
 use bellwire_rules::RuleMode;
 
 use super::{
@@ -278,6 +278,21 @@ pub const SETTINGS: &[Setting] = &[
             let value = one(values)?;
             config.notification_start_delay = duration::parse(value)
                 .ok_or_else(|| format!("expected 0s or {DURATION_FORM}; not `{value}`"))?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "webhook_networks_allowed",
+        value_name: "NETWORK",
+        default: "",
+        help: "Addresses and networks such as 169.254.0.0/16 that webhooks reach although they are \
+               loopback, link-local or a cloud's metadata; `loopback` for 127.0.0.0/8 and ::1.",
+        group: Group::Notifications,
+        is_list: true,
+        set: |config, values| {
+            let values = values.iter().map(String::as_str).filter(|value| !value.is_empty());
+            config.webhook_networks_allowed =
+                Networks::read(values).map_err(|error| error.to_string())?;
             Ok(())
         },
     },

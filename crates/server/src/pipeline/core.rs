@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_alerting::{
-    Alerting, AlertingParts, DeskRun, EvaluatorParts, Notifier, NotifierParts, NotifierRun,
+    Alerting, AlertingParts, DeskRun, EvaluatorParts, Notifier, NotifierParts, NotifierRun, Reach,
     SampleIntake, StateTopics,
 };
 use bellwire_journal::Journal;
@@ -70,6 +70,7 @@ impl Core {
             figures: Arc::clone(&self.figures.alerting),
             external_url: external_url.into(),
             start_delay: config.notification_start_delay,
+            reach: Reach { allowed: config.webhook_networks_allowed.clone() },
         };
         Ok(Notifier::open(parts)?)
     }

@@ -7,8 +7,8 @@ use bellwire_model::RuleName;
 use bellwire_rules::{Cost, LoadError, Rule, RuleFile, RuleMode};
 use bellwire_server::config::Engine;
 use bellwire_server::{
-    AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, RuleFileText, RuleFilesError,
-    check_access, check_tls,
+    AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, Reach, RuleFileText,
+    RuleFilesError, check_access, check_tls,
 };
 use serde::Serialize;
 
@@ -229,9 +229,13 @@ impl Report {
         &mut self,
         path: &Path,
         loaded: Result<AlertmanagerConfig, AlertmanagerConfigError>,
+        reach: &Reach,
     ) {
         match loaded {
             Ok(config) => {
+                let file = path.display();
+                let complaints = reach.complaints(&config).into_iter();
+                self.warnings.extend(complaints.map(|complaint| format!("{file}: {complaint}")));
                 self.alertmanager_config = Some(AlertmanagerReport::new(path, &config));
             }
             Err(AlertmanagerConfigError::Content { path, errors }) => {

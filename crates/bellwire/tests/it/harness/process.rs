@@ -20,8 +20,9 @@ use super::tls::Authority;
 /// something else than reading, and nobody is to be cut off for that.
 const PATIENT: [(&str, &str); 2] = [("--stall-timeout", "10m"), ("--heartbeat-interval", "5m")];
 
-/// By what tests call a server that say nothing of how it is called.
-const NAMES: [(&str, &str); 1] = [("--hosts", "x")];
+/// What tests take for granted that say nothing of it: how they call a server, and that their
+/// webhooks are on this machine.
+const USUAL: [(&str, &str); 2] = [("--hosts", "x"), ("--webhook-networks-allowed", "loopback")];
 
 /// Between two looks at something that cannot be waited for.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -239,7 +240,7 @@ impl Server {
         let mut arguments = vec!["serve", "--listen", &listen, "--data", data];
         arguments.extend(flags.iter().map(String::as_str));
         let is_left_out = |(flag, _): &(&str, &str)| !arguments.contains(flag);
-        let patient: Vec<_> = PATIENT.into_iter().chain(NAMES).filter(is_left_out).collect();
+        let patient: Vec<_> = PATIENT.into_iter().chain(USUAL).filter(is_left_out).collect();
         arguments.extend(patient.into_iter().flat_map(|(flag, value)| [flag, value]));
         let mut process = Process::start(&arguments);
         let line = process.line();
