@@ -3,6 +3,7 @@
 //!
 //! What is refused is told so at once, with a time to come back. Whoever is in stays served.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,6 @@ use bellwire_model::limits::{
 };
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
-use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use crate::observe::Figures;
@@ -32,8 +32,9 @@ pub(crate) struct Admission {
     elsewhere: AtomicUsize,
     /// Places of those who are told that there is no room.
     turned_away: Arc<Semaphore>,
-    /// Connections of each address; used only where they are limited.
-    addresses: Mutex<FxHashMap<IpAddr, u32>>,
+    /// Connections of each address; used only where they are limited. Strangers choose the keys, so
+    /// that their hashes are keyed.
+    addresses: Mutex<HashMap<IpAddr, u32>>,
     memory_is_near: AtomicBool,
     memory_is_full: AtomicBool,
     /// Bytes of bodies that are being read.

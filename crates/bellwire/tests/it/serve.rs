@@ -193,3 +193,26 @@ fn a_variable_that_is_no_text_is_not_passed_over() {
         assert!(format!("{output}{errors}").contains(name), "{output}{errors}");
     }
 }
+
+#[test]
+fn the_page_is_in_no_frame_and_tells_nobody_where_it_was() {
+    let server = Server::start();
+    for path in ["/", "/board.js", "/board.css", "/icon.svg", "/openapi.json"] {
+        let answer = get(server.address(), path);
+        for (name, value) in [
+            ("x-frame-options", "DENY"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{path}");
+        }
+        let policy = answer.header("content-security-policy").expect("a policy");
+        for part in ["default-src 'self'", "object-src 'none'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(answer.header("permissions-policy").is_some(), "{path}");
+        assert_eq!(answer.header("strict-transport-security"), None, "{path}");
+    }
+}

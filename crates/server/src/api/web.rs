@@ -1,11 +1,40 @@
 //! The web page and the API's description, embedded.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, header};
+use http::{HeaderName, HeaderValue, header};
 
-/// The page loads what comes from here, and nothing else.
-const POLICY: &str =
-    "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// The page loads what comes from here and nothing else, in no frame, and tells nobody where it was.
+/// `Strict-Transport-Security` is not among them: it would bind all ports of the name, and other
+/// services on them.
+const POLICIES: [(HeaderName, HeaderValue); 8] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
+             form-action 'none'",
+        ),
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    // For browsers that do not know `frame-ancestors`.
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static(
+            "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), \
+             publickey-credentials-get=(), usb=()",
+        ),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+];
 
 pub(super) async fn index() -> Response {
     asset("text/html; charset=utf-8", include_str!("../../../../web/index.html"))
@@ -32,13 +61,7 @@ pub(super) async fn openapi() -> Response {
 }
 
 fn asset(content_type: &'static str, text: &'static str) -> Response {
-    let headers: [(HeaderName, &str); 4] = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, text).into_response()
+    (POLICIES, [(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Where samples come from, and how much of the queue one source may take: who floods the rules
 //! waits for its own samples, and the others for theirs.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_model::limits::SAMPLES_OF_SOURCE_QUEUED_MAX;
-use rustc_hash::FxHashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Who sends samples: an address, as connections are counted by.
@@ -19,9 +19,10 @@ impl Source {
     }
 }
 
-/// The sources that have samples in the queue, or wait to have some.
+/// The sources that have samples in the queue, or wait to have some. Strangers choose the keys, so
+/// that their hashes are keyed.
 #[derive(Debug, Default)]
-pub(super) struct Sources(Mutex<FxHashMap<Source, Allowance>>);
+pub(super) struct Sources(Mutex<HashMap<Source, Allowance>>);
 
 /// What a source may have in the queue.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Sources {
         (Arc::clone(&room.places), Visit { sources: Arc::clone(self), source })
     }
 
-    fn rooms(&self) -> MutexGuard<'_, FxHashMap<Source, Allowance>> {
+    fn rooms(&self) -> MutexGuard<'_, HashMap<Source, Allowance>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
