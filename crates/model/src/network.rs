@@ -1,7 +1,8 @@
 //! Networks of IP addresses, as people write them: `10.0.0.0/8`, `::1`, `loopback`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+// Addresses alone: there is nothing to do I/O with in `core`.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
