@@ -66,6 +66,7 @@ fn with_issuer(more: &str) -> (Server, TempDir) {
         audiences = ["bellwire"]
         roles = ["device"]
         roles_claim = "roles"
+        claimable_roles = ["admin"]
         {more}
 
         [[access.issuer.key]]

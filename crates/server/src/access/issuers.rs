@@ -23,6 +23,7 @@ struct Trusted {
     keys: KeySet,
     roles: Box<[Box<str>]>,
     roles_claim: Option<Box<str>>,
+    claimable_roles: Box<[Box<str>]>,
 }
 
 impl Issuers {
@@ -53,12 +54,14 @@ impl Issuers {
         let token = Token::read(text)?;
         let trusted = self.0.iter().find(|trusted| &*trusted.issuer.name == token.issuer());
         let unknown = || TokenError::UnknownIssuer { issuer: token.issuer().into() };
-        let Trusted { issuer, keys, roles, roles_claim } = trusted.ok_or_else(unknown)?;
+        let Trusted { issuer, keys, roles, roles_claim, claimable_roles } =
+            trusted.ok_or_else(unknown)?;
         let claims = issuer.verify(&token, keys, now)?.claims;
         let named = roles_claim.as_ref().and_then(|name| claims.get(name)).map(Claim::texts);
-        let roles = roles.iter().chain(named.unwrap_or_default());
-        // A role that is none here is nobody's: tokens name those of other services, too.
-        let roles: Box<[Box<str>]> = roles.filter(|role| policy.has(role)).cloned().collect();
+        // Tokens name roles of other services, too.
+        let is_claimable = |role: &&Box<str>| claimable_roles.contains(role);
+        let named = named.unwrap_or_default().iter().filter(is_claimable);
+        let roles: Box<[Box<str>]> = roles.iter().chain(named).cloned().collect();
         let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
         let Claims { subject, ends_at, .. } = claims;
         Ok(Identity { subject, means: Means::Token(issuer.name.clone()), roles, rights, ends_at })
@@ -81,8 +84,8 @@ impl Trusted {
             leeway: *leeway,
             subject_claim: subject_claim.clone(),
         };
-        let (roles, roles_claim) = (configured.roles.clone(), configured.roles_claim.clone());
-        Ok(Self { issuer, keys, roles, roles_claim })
+        let IssuerConfig { roles, roles_claim, claimable_roles, .. } = configured.clone();
+        Ok(Self { issuer, keys, roles, roles_claim, claimable_roles })
     }
 }
 

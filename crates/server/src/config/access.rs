@@ -44,6 +44,8 @@ pub struct IssuerConfig {
     pub roles: Box<[Box<str>]>,
     /// The claim that names more roles.
     pub roles_claim: Option<Box<str>>,
+    /// The roles that the claim may name: an issuer serves others, too, whose `admin` is not ours.
+    pub claimable_roles: Box<[Box<str>]>,
     /// What its tokens are signed with.
     pub keys: Vec<IssuerKey>,
 }
@@ -90,7 +92,9 @@ struct IssuerTable {
     audiences: Vec<String>,
     #[serde(default)]
     roles: Vec<Spanned<String>>,
-    roles_claim: Option<String>,
+    roles_claim: Option<Spanned<String>>,
+    #[serde(default)]
+    claimable_roles: Vec<Spanned<String>>,
     subject_claim: Option<String>,
     leeway: Option<Spanned<String>>,
     expiry: Option<Spanned<String>>,
@@ -189,7 +193,7 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     let issuers = table.issuer.into_iter().map(|table| {
         let place = table.span();
         let table = table.into_inner();
-        table.roles.iter().try_for_each(&has_role)?;
+        table.roles.iter().chain(&table.claimable_roles).try_for_each(&has_role)?;
         issuer(table, place)
     });
     let issuers: Vec<IssuerConfig> = issuers.collect::<Result<_, _>>()?;
@@ -260,7 +264,16 @@ fn issuer(table: IssuerTable, place: Range<usize>) -> Result<IssuerConfig, Mista
             (leeway.span(), reason)
         })
     });
-    let roles = table.roles.into_iter().map(|role| role.into_inner().into()).collect();
+    if let Some(claim) = &table.roles_claim
+        && table.claimable_roles.is_empty()
+    {
+        let reason = "`claimable_roles` says which roles the claim may name: there are none";
+        return Err((claim.span(), reason.to_owned()));
+    }
+    let names = |roles: Vec<Spanned<String>>| -> Vec<Box<str>> {
+        roles.into_iter().map(|role| role.into_inner().into()).collect()
+    };
+    let (roles, claimable_roles) = (names(table.roles).into(), names(table.claimable_roles));
     Ok(IssuerConfig {
         name: table.name.into_inner().into(),
         audiences: texts(table.audiences),
@@ -268,7 +281,8 @@ fn issuer(table: IssuerTable, place: Range<usize>) -> Result<IssuerConfig, Mista
         leeway: leeway.transpose()?.unwrap_or(LEEWAY_DEFAULT),
         subject_claim: table.subject_claim.map_or("sub".into(), Into::into),
         roles,
-        roles_claim: table.roles_claim.map(Into::into),
+        roles_claim: table.roles_claim.map(|name| name.into_inner().into()),
+        claimable_roles: claimable_roles.into(),
         keys: table.key.into_iter().map(issuer_key).collect::<Result<_, _>>()?,
     })
 }
@@ -290,4 +304,42 @@ fn issuer_key(table: Spanned<IssuerKeyTable>) -> Result<IssuerKey, Mistake> {
     }
     let reason = "a key has one of `secret_file`, `secret_variable`, `public_key_file`";
     Err((place, reason.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<AccessConfig, String> {
+        let table = toml::de::DeTable::parse(text).expect("TOML").into_inner();
+        let (_, value) = table.into_iter().next().expect("a table");
+        read(value).map_err(|(_, reason)| reason)
+    }
+
+    #[test]
+    fn what_is_wrong_with_access_is_told() {
+        let role = "[[access.role]]\nname = \"r\"\n";
+        let issuer = "[[access.issuer]]\nname = \"i\"\n";
+        let key = "[[access.issuer.key]]\nsecret_file = \"s\"\n";
+        let cases = [
+            (format!("[access]\nanonymous = \"r\""), "there is no role `r`"),
+            (format!("{role}{role}"), "there are two roles `r`"),
+            (format!("{role}colour = 1"), "unknown field `colour`"),
+            (format!("{role}alerts = [\"a=~\\\"(\\\"\"]"), "`alerts`"),
+            (format!("{role}publish = [\"a/{{who}}\"]"), "`{who}` is no variable"),
+            (issuer.to_owned(), "an issuer has 1 to"),
+            (format!("{issuer}leeway = \"1h\"\n{key}"), "`leeway` is a duration"),
+            (format!("{issuer}expiry = \"never\"\n{key}"), "`expiry` is `required` or"),
+            (format!("{issuer}roles_claim = \"r\"\n{key}"), "`claimable_roles` says which"),
+            (format!("{issuer}roles = [\"r\"]\n{key}"), "there is no role `r`"),
+            (format!("{issuer}{key}public_key_file = \"p\""), "a key has one of"),
+        ];
+        for (text, reason) in cases {
+            let told = read_text(&text).expect_err(&text);
+            assert!(told.contains(reason), "{text}: {told}");
+        }
+        let good = format!("{role}{issuer}roles = [\"admin\"]\n{key}");
+        let config = read_text(&good).expect("valid");
+        assert_eq!(config.issuers[0].leeway, LEEWAY_DEFAULT);
+    }
 }
