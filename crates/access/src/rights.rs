@@ -55,6 +55,13 @@ impl Rights {
         }
     }
 
+    /// Whether all topics may be read, and everything on them be seen.
+    pub fn read_everything(&self) -> bool {
+        // As `all` has them, in order.
+        let filters = self.subscribe.iter().map(Filter::as_str);
+        self.query.is_all() && self.alerts.is_all() && filters.eq(["$sys/**", "**"])
+    }
+
     /// Bytes that they keep, about: those of their texts, with what is around each.
     pub fn size_bytes(&self) -> usize {
         let filters = self.subscribe.iter().chain(self.publish.iter());

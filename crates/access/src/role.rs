@@ -152,6 +152,7 @@ mod tests {
     fn what_nobody_names_nobody_may() {
         assert_eq!(role(&RoleText::default()).rights(&claims()), Rights::none());
         assert_eq!(Role::admin().rights(&claims()), Rights::all());
+        assert!(Rights::all().read_everything() && !Rights::none().read_everything());
     }
 
     #[test]
