@@ -18,6 +18,12 @@ struct Network {
     prefix_bits: u8,
 }
 
+/// What only this machine itself reaches.
+const LOOPBACK: [Network; 2] = [
+    Network { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
+    Network { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
+];
+
 /// The text is no network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
@@ -31,16 +37,20 @@ impl Networks {
         let mut networks = Vec::new();
         for text in texts {
             if text == "loopback" {
-                networks.extend([
-                    Network { address: Ipv4Addr::new(127, 0, 0, 0).into(), prefix_bits: 8 },
-                    Network { address: Ipv6Addr::LOCALHOST.into(), prefix_bits: 128 },
-                ]);
+                networks.extend(LOOPBACK);
             } else {
                 let network = Network::parse(text.trim());
                 networks.push(network.ok_or_else(|| NetworkError(text.into()))?);
             }
         }
         Ok(Self(networks))
+    }
+
+    /// These, and the addresses of this machine that only itself reaches.
+    #[must_use]
+    pub fn with_loopback(mut self) -> Self {
+        self.0.extend(LOOPBACK);
+        self
     }
 
     /// Whether an address is in one of them. One of IPv4 that is written as one of IPv6 is the same.

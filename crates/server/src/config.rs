@@ -222,6 +222,15 @@ impl Config {
         self.is_open() && !self.listen.ip().to_canonical().is_loopback()
     }
 
+    /// What webhooks reach beside what everybody may. Where only this machine comes in, and unasked, it
+    /// gains nothing by a request of ours that it could make itself.
+    pub fn webhook_networks(&self) -> Networks {
+        if self.is_open() && !self.is_exposed() {
+            return self.webhook_networks_allowed.clone().with_loopback();
+        }
+        self.webhook_networks_allowed.clone()
+    }
+
     /// Checks that nobody is let in by mistake.
     pub fn check_exposure(&self) -> Result<(), Exposed> {
         if self.is_exposed() && !self.insecure {

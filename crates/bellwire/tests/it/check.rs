@@ -315,13 +315,20 @@ fn what_a_server_would_not_start_with_is_an_error() {
 fn alertmanagers_configuration_is_told_with_what_it_has() {
     let config = "route: {receiver: a, routes: [{receiver: b, matchers: [x=y]}]}\n\
         receivers: [{name: a}, {name: b, webhook_configs: [{url: 'http://localhost/'}]}]\n";
-    let allowed = "webhook_networks_allowed = [\"loopback\"]\n";
-    let folder = folder(&[("a.yml", config), ("c.toml", allowed)]);
+    let allowed = "webhook_networks_allowed = [\"loopback\"]\n[access]\n";
+    let files = [("a.yml", config), ("c.toml", allowed), ("none.toml", "[access]\n")];
+    let folder = folder(&files);
     let arguments = ["--alertmanager-config", "a.yml"];
     let fine = "fine    a.yml: 2 routes, 2 receivers, 1 webhook, 0 inhibition rules\n";
     let out_of_reach = "warning a.yml: receiver `b`: webhooks may not reach 127.0.0.1, a loopback \
                         address, unless `--webhook-networks-allowed 127.0.0.1` says so\n";
-    for (more, warning) in [(&[][..], out_of_reach), (&["--config", "c.toml"], "")] {
+    let cases = [
+        // Of a server that only this machine comes to.
+        (&[][..], ""),
+        (&["--config", "none.toml"], out_of_reach),
+        (&["--config", "c.toml"], ""),
+    ];
+    for (more, warning) in cases {
         let (code, output, _) = check(folder.path(), &[&arguments[..], more].concat());
         assert_eq!((code, output), (Some(0), format!("{fine}{warning}0 rules, 0 errors\n")));
     }

@@ -59,8 +59,7 @@ impl Issuers {
         let claims = issuer.verify(&token, keys, now)?.claims;
         let named = roles_claim.as_ref().and_then(|name| claims.get(name)).map(Claim::texts);
         // Tokens name roles of other services, too.
-        let is_claimable = |role: &&Box<str>| claimable_roles.contains(role);
-        let named = named.unwrap_or_default().iter().filter(is_claimable);
+        let named = named.unwrap_or_default().iter().filter(|role| claimable_roles.contains(role));
         let roles: Box<[Box<str>]> = roles.iter().chain(named).cloned().collect();
         let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
         let Claims { subject, ends_at, .. } = claims;

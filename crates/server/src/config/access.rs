@@ -322,7 +322,7 @@ mod tests {
         let issuer = "[[access.issuer]]\nname = \"i\"\n";
         let key = "[[access.issuer.key]]\nsecret_file = \"s\"\n";
         let cases = [
-            (format!("[access]\nanonymous = \"r\""), "there is no role `r`"),
+            ("[access]\nanonymous = \"r\"".to_owned(), "there is no role `r`"),
             (format!("{role}{role}"), "there are two roles `r`"),
             (format!("{role}colour = 1"), "unknown field `colour`"),
             (format!("{role}alerts = [\"a=~\\\"(\\\"\"]"), "`alerts`"),

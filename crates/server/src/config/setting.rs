@@ -286,7 +286,8 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "NETWORK",
         default: "",
         help: "Addresses and networks such as 169.254.0.0/16 that webhooks reach although they are \
-               loopback, link-local or a cloud's metadata; `loopback` for 127.0.0.0/8 and ::1.",
+               loopback, link-local or a cloud's metadata; `loopback` for 127.0.0.0/8 and ::1, which \
+               a server without [access] that only this machine reaches needs not be told.",
         group: Group::Notifications,
         is_list: true,
         set: |config, values| {

@@ -70,7 +70,7 @@ impl Core {
             figures: Arc::clone(&self.figures.alerting),
             external_url: external_url.into(),
             start_delay: config.notification_start_delay,
-            reach: Reach { allowed: config.webhook_networks_allowed.clone() },
+            reach: Reach { allowed: config.webhook_networks() },
         };
         Ok(Notifier::open(parts)?)
     }
