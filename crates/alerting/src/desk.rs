@@ -30,7 +30,7 @@ use bellwire_alerts::desk::{Case, Plan, RuleChange};
 use bellwire_alerts::{Desk, Matchers};
 use bellwire_journal::{Error, Journal};
 use bellwire_model::limits::DESK_QUEUED_MAX;
-use bellwire_model::{Alert, Fingerprint, SilenceId, Timestamp};
+use bellwire_model::{Alert, Fingerprint, Scope, SilenceId, Timestamp};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::{Code, Problem};
@@ -201,11 +201,11 @@ impl Alerting {
         self.worker.desk()
     }
 
-    /// The alerts that are wanted and that pass matchers, in order. The desk is free meanwhile, since
-    /// expressions may take long over long labels.
+    /// The alerts that are wanted, within a scope and pass matchers, in order. The desk is free
+    /// meanwhile, since expressions may take long over long labels.
     pub fn matching(
         &self,
-        matchers: &Matchers,
+        (scope, matchers): (&Scope, &Matchers),
         is_wanted: impl Fn(&Case) -> bool,
     ) -> Vec<Fingerprint> {
         let wanted = |desk: &Desk| -> Vec<Arc<Alert>> {
@@ -213,7 +213,8 @@ impl Alerting {
             cases.map(|case| Arc::clone(case.alert())).collect()
         };
         let alerts = wanted(&self.desk());
-        let passes = |alert: &&Arc<Alert>| matchers.matches(&alert.labels);
+        let passes =
+            |alert: &&Arc<Alert>| scope.passes(&alert.labels) && matchers.matches(&alert.labels);
         alerts.iter().filter(passes).map(|alert| alert.fingerprint).collect()
     }
 

@@ -58,6 +58,9 @@ pub enum PostError {
     /// Its labels and annotations are too long together.
     #[error("labels and annotations of an alert have at most {POSTED_ALERT_BYTES_MAX} bytes")]
     TooLarge,
+    /// Another alert has the same fingerprint, by which everybody knows it.
+    #[error("another alert has the fingerprint of these labels")]
+    Collides,
     /// There are as many posted alerts as there may be.
     #[error("there are as many posted alerts, or bytes of them, as there may be")]
     TooMany,

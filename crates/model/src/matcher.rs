@@ -20,6 +20,9 @@ use crate::limits::{
     LABEL_NAME_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX, MATCHERS_REGEX_BYTES_MAX,
 };
 
+/// As how many steps it counts to read a label.
+const LABEL_STEPS: usize = 4;
+
 /// How a matcher compares a label with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operator {
@@ -112,6 +115,15 @@ impl Matcher {
             None => *self.value == *value,
         };
         is_equal == self.operator.is_equal()
+    }
+
+    /// The same; nothing where an expression takes more steps than are left to find out.
+    fn passes_within(&self, value: &str, steps: &mut usize) -> Option<bool> {
+        let is_equal = match &self.regex {
+            Some(regex) => regex.matches_within(value, steps)?,
+            None => *self.value == *value,
+        };
+        Some(is_equal == self.operator.is_equal())
     }
 
     /// The only values with which a label passes, where they are few: sorted.
@@ -280,6 +292,19 @@ impl Matchers {
     /// Whether an alert with these labels passes all of them.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|matcher| matcher.matches(labels))
+    }
+
+    /// The same; nothing where it takes more steps than are left to find out. One is a byte that an
+    /// expression looks at.
+    pub fn matches_within(&self, labels: &Labels, steps: &mut usize) -> Option<bool> {
+        for matcher in self {
+            *steps = steps.checked_sub(LABEL_STEPS)?;
+            let value = labels.get(&matcher.name).unwrap_or_default();
+            if !matcher.passes_within(value, steps)? {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     /// Each of them, in the order in which they were given.

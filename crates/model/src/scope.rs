@@ -49,6 +49,17 @@ impl Scope {
         self.0.as_ref().is_none_or(|sets| sets.iter().any(|set| set.matches(labels)))
     }
 
+    /// The same; nothing where it takes more steps than are left to find out.
+    pub fn passes_within(&self, labels: &Labels, steps: &mut usize) -> Option<bool> {
+        let Some(sets) = &self.0 else { return Some(true) };
+        for set in sets.iter() {
+            if set.matches_within(labels, steps)? {
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
     /// What passes either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
@@ -71,6 +82,11 @@ impl Scope {
                 .iter()
                 .all(|narrower| wider.iter().any(|wider| asks_for_all(narrower, wider))),
         }
+    }
+
+    /// Whether whatever passes these matchers passes this, as far as the matchers' texts tell.
+    pub fn covers_all_of(&self, matchers: &Matchers) -> bool {
+        self.0.as_ref().is_none_or(|sets| sets.iter().any(|wider| asks_for_all(matchers, wider)))
     }
 
     /// The matchers of which any lets pass; `None` where everything passes.
@@ -228,6 +244,11 @@ mod tests {
             prop_assert_eq!(union.passes(&labels), passes(&sets) || passes(&others));
             prop_assert!(union.covers(&one) && union.covers(&other));
             prop_assert_eq!(other.union(&one), union);
+            let all = &mut usize::MAX.clone();
+            prop_assert_eq!(one.passes_within(&labels, all), Some(one.passes(&labels)));
+            for set in other.sets().unwrap_or_default() {
+                prop_assert_eq!(one.covers_all_of(set), one.covers(&Scope::of(vec![set.clone()])));
+            }
             if one.covers(&other) && other.passes(&labels) {
                 prop_assert!(one.passes(&labels));
             }

@@ -3,14 +3,8 @@
 use bellwire_model::{AlertState, Labels, LabelsError, METRIC_NAME, Timestamp};
 
 use crate::evaluation::Element;
-
-/// One for each alert and state, with the value 1.
-pub(crate) const ALERTS: &str = "ALERTS";
-/// One for each alert; its value is since when it is active, in seconds.
-pub(crate) const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
-
-/// The label that says what an alert is doing.
-const STATE: &str = "alertstate";
+use crate::sight::STATE;
+pub(crate) use crate::sight::{ALERTS, ALERTS_FOR_STATE};
 
 /// The series that an alert gives while it is in a state.
 pub(crate) fn series(

@@ -60,6 +60,7 @@ pub mod ruletest;
 mod selector;
 mod series_text;
 mod short_list;
+mod sight;
 mod storage;
 mod template;
 mod tick;
@@ -84,8 +85,8 @@ pub use number::{plain_text, scientific_text};
 pub use plan::Plan;
 pub use reading::Reading;
 pub use rule::{
-    AlertRule, Group, GroupSettings, Mode, OnDataLost, Parts, RecordRule, Rule, RuleKind, RuleMode,
-    RuleSet, TickReason,
+    ALERT_NAME, AlertRule, Group, GroupSettings, Mode, OnDataLost, Parts, RecordRule, Rule,
+    RuleKind, RuleMode, RuleSet, TickReason,
 };
 pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};

@@ -7,6 +7,7 @@ use bellwire_model::{AlertState, Labels, Timestamp};
 use crate::alert_series;
 use crate::evaluation::{Allowance, Element, EvaluationError, Question, Span};
 use crate::selector::Selector;
+use crate::sight;
 use crate::storage::{Point, SeriesCopy, Size, Snapshot, Storage, Wanted};
 
 /// What a query looks at.
@@ -62,7 +63,8 @@ impl Reading {
         (now, wanted): (Timestamp, Vec<Wanted>),
     ) -> Snapshot {
         self.span = Some(self.question.span.unwrap_or(Span::at(now)));
-        Snapshot::begin(storage, wanted, self.allowance.samples_max())
+        let sight = self.question.sight.clone();
+        Snapshot::begin(storage, (wanted, sight), self.allowance.samples_max())
     }
 
     /// Whether it may select one of these metrics.
@@ -113,8 +115,14 @@ impl Reading {
             return Err(error);
         }
         let span = span.ok_or(EvaluationError::GivenUp)?;
-        let is_selected =
-            |labels: &Labels| question.selectors().any(|selector| selector.selects(labels));
+        if !question.sight.is_all() {
+            // There was no time to look at some of them.
+            copies.retain(|copy| sight::shows(&question.sight, &copy.labels));
+        }
+        let is_selected = |labels: &Labels| {
+            question.selectors().any(|selector| selector.selects(labels))
+                && sight::shows(&question.sight, labels)
+        };
         for AlertCopy { labels, state, active_at, time } in alerts {
             let given = alert_series::series(&labels, state, active_at).into_iter().flatten();
             for Element { labels, value } in given.filter(|given| is_selected(&given.labels)) {

@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::template::{Fill, Template};
 
 /// The label that holds an alert's name.
-pub(crate) const ALERT_NAME: &str = "alertname";
+pub const ALERT_NAME: &str = "alertname";
 
 /// All rules of all files, in the order of the files.
 #[derive(Clone, Debug, Default)]

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bellwire_model::limits::{
     READING_CHANGE_STEPS, READING_PIECE_SERIES, READING_PIECE_STEPS, READING_SERIES_STEPS,
 };
-use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
+use bellwire_model::{Labels, METRIC_NAME, Sample, Scope, Sight, Timestamp};
 use bellwire_rules::{
     AlertReport, Allowance, Conventions, Engine, EvaluationError, Excerpt, Plan, QueryMemory,
-    Question, Reading, Report, RuleFile, RuleSet, Settings, Span, Value, load, query, query_range,
+    Question, Reading, Report, RuleFile, RuleSet, Settings, Span, Storage, Value, load, query,
+    query_range,
 };
 use proptest::prelude::*;
 
@@ -79,7 +80,7 @@ fn engine() -> Engine {
 fn question(text: &str, time: Timestamp) -> Question {
     let conventions = Conventions { lookback: Duration::from_secs(20), ..Conventions::default() };
     let plan = Plan::parse(text).expect(text);
-    Question { plan, conventions, span: Some(Span::at(time)), step: None }
+    Question { plan, conventions, span: Some(Span::at(time)), step: None, sight: Sight::all() }
 }
 
 fn unbounded() -> (Allowance, bellwire_rules::Waiter) {
@@ -135,12 +136,92 @@ fn happen(engine: &mut Engine, now: &mut i64, event: &Event) {
     }
 }
 
+/// What some may see. Of the last it takes many steps to tell what passes.
+const SCOPES: [&[&str]; 6] = [
+    &[""],
+    &[],
+    &[r#"site="3""#],
+    &[r#"site=~"1|2""#, r#"n="5""#, r#"alertname="High""#],
+    &[r#"site!="3",n!~".*7""#],
+    &[r#"v!~".*a.{200}",site=~".+""#],
+];
+
+fn scope(number: usize) -> Scope {
+    Scope::of(SCOPES[number].iter().map(|set| set.parse().expect("matchers")).collect())
+}
+
+/// The plain rule.
+fn shows(sight: &Sight, series: &Labels) -> bool {
+    let is_of_alerts = matches!(series.metric_name(), Some("ALERTS" | "ALERTS_FOR_STATE"));
+    let alert = series.filtered(|name| name != METRIC_NAME && name != "alertstate");
+    sight.series.passes(series) && (!is_of_alerts || sight.alerts.passes(&alert))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 40,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
+
+    /// Also where it takes long to tell which series those are, and while samples come.
+    #[test]
+    fn to_whoever_may_see_some_series_there_are_no_others(
+        before in proptest::collection::vec(event(), 1..6),
+        during in proptest::collection::vec(event(), 1..8),
+        expression in 0..EXPRESSIONS.len(),
+        (series_scope, alerts_scope) in (0..SCOPES.len(), 0..SCOPES.len()),
+    ) {
+        let (mut engine, mut now) = (engine(), 100);
+        for event in &before {
+            happen(&mut engine, &mut now, event);
+        }
+        let asked = self::expression(expression);
+        let sight = Sight { series: scope(series_scope), alerts: scope(alerts_scope) };
+        let question = Arc::new(Question { sight: sight.clone(), ..question(&asked, at(now)) });
+        // All that there is, of which what may not be seen is taken away.
+        let every = r#"{__name__=~".+"}[1y]"#;
+        let plan = Plan::parse(every).expect("an expression");
+        let everything = Arc::new(self::question(every, at(now)));
+        let (allowance, _waiter) = unbounded();
+        let mut excerpt = Excerpt::new(everything, allowance);
+        let all = std::iter::repeat_with(|| engine.excerpt(&mut excerpt)).flatten().next();
+        let (all, ..) = all.expect("it is complete in the end").finish().expect("samples");
+        let series = |storage: &Storage| {
+            let held = query(&plan, storage, &question.conventions, at(now)).expect("a value");
+            let Value::Matrix(series) = held.value else { panic!("a matrix") };
+            series
+        };
+        let mut seen = Storage::new();
+        for one in series(&all).iter().filter(|one| shows(&sight, &one.labels)) {
+            for (time, value) in &one.values {
+                let (series, value, time) = (one.labels.clone(), *value, *time);
+                seen.add(&Sample { series, value, time });
+            }
+        }
+        let expected = query(&question.plan, &seen, &question.conventions, at(now));
+
+        let (allowance, _waiter) = unbounded();
+        let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+        let mut during = during.iter();
+        let mut later = now;
+        let reading = loop {
+            if let Some(reading) = engine.excerpt(&mut excerpt) {
+                break reading;
+            }
+            if let Some(event) = during.next() {
+                happen(&mut engine, &mut later, event);
+            }
+        };
+        let (storage, span, mut allowance) = reading.finish().expect("samples");
+        let is_shown = series(&storage).iter().all(|one| shows(&sight, &one.labels));
+        prop_assert!(is_shown, "{} has read what is hidden", asked);
+        let told = question.answer((&storage, span), &mut allowance);
+        match (told, expected) {
+            (Ok(told), Ok(expected)) => prop_assert_eq!(text(&told.value), text(&expected.value)),
+            (told, expected) => prop_assert_eq!(told.is_err(), expected.is_err()),
+        }
+    }
 
     #[test]
     fn a_copy_that_is_taken_while_samples_come_is_of_the_instant_at_which_it_began(
@@ -344,6 +425,7 @@ fn a_query_holds_no_more_samples_than_it_may() {
         conventions,
         span: Some(Span { start: at(100), end: at(100 + steps - 1) }),
         step: (steps > 1).then_some(Duration::from_secs(1)),
+        sight: Sight::all(),
     };
     let room = QueryMemory::new(1 << 30);
     let mut ask = |question: Question, samples_max: usize| {

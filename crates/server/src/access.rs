@@ -10,6 +10,7 @@
 mod attending;
 mod issuers;
 mod known;
+mod onlooker;
 mod permit;
 mod shown;
 
@@ -32,6 +33,7 @@ use crate::observe::Figures;
 
 pub(crate) use self::attending::Attending;
 pub use self::issuers::{AccessError, check_access, explain_token};
+pub(crate) use self::onlooker::{Onlooker, SeenCase};
 pub(crate) use self::permit::{permit, permit_poll, permit_publishing, permit_reading};
 pub(crate) use self::shown::{Places, Shown};
 

@@ -104,6 +104,12 @@ pub fn alert(alert: &Alert) -> Vec<u8> {
 /// An alert as it is shown: the value of `alerts/active`. Its state is the one word that tells
 /// most of it; who silences, inhibits or has acknowledged it stands beside it.
 pub fn shown_alert(alert: &Alert, status: &AlertStatus) -> Vec<u8> {
+    shown_alert_naming(alert, status, status)
+}
+
+/// The same for somebody who may not see all silences and alerts: its state is as `status` says, and
+/// only those stand beside it that `named` has.
+pub fn shown_alert_naming(alert: &Alert, status: &AlertStatus, named: &AlertStatus) -> Vec<u8> {
     let texts = alert.labels.size_bytes() + alert.annotations.size_bytes();
     let mut out = Vec::with_capacity(320 + 2 * texts);
     out.extend_from_slice(b"{\"fingerprint\":\"");
@@ -111,7 +117,7 @@ pub fn shown_alert(alert: &Alert, status: &AlertStatus) -> Vec<u8> {
     out.extend_from_slice(b"\",\"state\":\"");
     out.extend_from_slice(status.shown(alert.state).as_bytes());
     out.push(b'"');
-    write_status(&mut out, status);
+    write_status(&mut out, named);
     write::member(&mut out, "severity");
     write::string(&mut out, alert.severity());
     write::member(&mut out, "labels");

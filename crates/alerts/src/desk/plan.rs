@@ -9,7 +9,7 @@ use bellwire_model::{
     Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp, TransitionKind,
 };
 
-use super::Desk;
+use super::{Case, Desk};
 use crate::posted::{Made, Post, PostError, Posted};
 use crate::record::{self, Acknowledged, DeskRecordChange};
 use crate::silence::{NewSilence, Silence, SilenceError, SilenceState};
@@ -96,10 +96,16 @@ impl Desk {
             }
             let fingerprint = Fingerprint::of(&post.labels);
             let known = self.cases.get(&fingerprint);
+            let old = planned.get(&fingerprint);
+            // Labels can be made so that they have the fingerprint of others.
+            let there = old.map(|old| &old.alert).or_else(|| known.map(Case::alert));
+            if there.is_some_and(|alert| alert.labels != post.labels) {
+                errors.push(PostError::Collides);
+                continue;
+            }
             if self.is_of_rule(fingerprint) {
                 continue;
             }
-            let old = planned.get(&fingerprint);
             let old = old.or_else(|| known.and_then(|case| case.posted.as_ref()));
             let is_new = old.is_none();
             if is_new && room == 0 {

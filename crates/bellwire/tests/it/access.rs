@@ -181,7 +181,7 @@ fn a_stream_lasts_for_as_long_as_its_token() {
 }
 
 /// A key, and the table that the configuration has of it.
-fn made(subject: &str, role: &str) -> (String, String) {
+pub(crate) fn made(subject: &str, role: &str) -> (String, String) {
     let output =
         bellwire(&["key", "make", "--subject", subject, "--role", role]).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

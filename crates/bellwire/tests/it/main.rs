@@ -15,6 +15,7 @@ mod greedy;
 mod harness;
 mod hosts;
 mod http2;
+mod isolation;
 mod letter;
 mod listing;
 mod notifications;

@@ -1,7 +1,7 @@
 //! Whole queries: an expression at one instant, or at every step of a span.
 
 use bellwire_model::limits::EXPRESSION_TABLES_BYTES_MAX;
-use bellwire_model::{Labels, Timestamp};
+use bellwire_model::{Labels, Sight, Timestamp};
 use rustc_hash::FxHashMap;
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub struct Question {
     pub span: Option<Span>,
     /// How far they are apart; nothing where there is one.
     pub step: Option<Duration>,
+    /// The series that whoever asks may see. To them, there are no others.
+    pub sight: Sight,
 }
 
 impl Question {

@@ -13,17 +13,18 @@
 //!
 //! What a text matches may take long to find out, and nobody may wait for that. So there are so many
 //! steps for it, and a series of which it is not known when they are spent is copied as if it were
-//! selected. Whoever asks looks again, and takes the time.
+//! selected, and might be seen by whoever asks. Whoever asks looks again, and takes the time.
 
-use bellwire_model::Labels;
 use bellwire_model::limits::{
     READING_CHANGE_STEPS, READING_PIECE_BYTES, READING_PIECE_SERIES, READING_PIECE_STEPS,
     READING_SERIES_STEPS,
 };
+use bellwire_model::{Labels, Sight};
 use rustc_hash::FxHashSet;
 
 use super::{Point, Points, SAMPLE_BYTES, SeriesId, Storage};
 use crate::selector::Selector;
+use crate::sight::shows_within;
 
 /// What a series takes of a copy beside its labels and samples.
 const SERIES_BYTES: usize = 256;
@@ -40,6 +41,8 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     wanted: Vec<Wanted>,
+    /// What is copied at most.
+    sight: Sight,
     /// When samples count at all.
     widest: (i64, i64),
     left: Left,
@@ -66,7 +69,11 @@ pub(crate) struct SeriesCopy {
 
 impl Snapshot {
     /// Begins: what there is from now on does not count.
-    pub(crate) fn begin(storage: &Storage, wanted: Vec<Wanted>, samples_max: usize) -> Self {
+    pub(crate) fn begin(
+        storage: &Storage,
+        (wanted, sight): (Vec<Wanted>, Sight),
+        samples_max: usize,
+    ) -> Self {
         let mut left = Left::new(storage.series.len());
         let metrics: FxHashSet<Option<&str>> =
             wanted.iter().map(|wanted| wanted.selector.metric_name()).collect();
@@ -77,7 +84,8 @@ impl Snapshot {
             }
         }
         let widest = wanted.iter().map(Wanted::span).reduce(both).unwrap_or_default();
-        Self { wanted, widest, left, copies: Vec::new(), size: Size::default(), samples_max }
+        let (copies, size) = (Vec::new(), Size::default());
+        Self { wanted, sight, widest, left, copies, size, samples_max }
     }
 
     /// Whether one piece is enough for what is wanted, so that it need not stay open while samples
@@ -179,10 +187,14 @@ impl Snapshot {
             match wanted.selector.selects_within(labels, steps) {
                 Some(false) => {}
                 Some(true) => span = Some(span.map_or(wanted.span(), |it| both(it, wanted.span()))),
-                None => return Some(self.widest),
+                None => {
+                    span = Some(self.widest);
+                    break;
+                }
             }
         }
-        span
+        // One that may not be seen is not copied, where that is known.
+        span.filter(|_| shows_within(&self.sight, labels, steps) != Some(false))
     }
 }
 

@@ -7,19 +7,23 @@ mod filter;
 mod groups;
 pub(super) mod silences;
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use bellwire_alerts::config::Receiver;
+use bellwire_alerts::Matchers;
+use bellwire_alerts::config::{Config, Receiver};
+use bellwire_model::Scope;
 use bellwire_wire::problem::Problem;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use self::filter::Query;
 use super::App;
+use super::permission::Caller;
 use crate::observe::ALERTMANAGER_VERSION;
 
 pub(super) use alerts::{list as alerts, post as post_alerts};
@@ -71,9 +75,12 @@ fn answer(value: Value) -> Response {
     response
 }
 
-/// `GET /api/v2/status`.
-pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
+/// `GET /api/v2/status`. The configuration names everybody's receivers and what goes to them: it is
+/// for whoever runs the server.
+pub(super) async fn status(State(app): State<Arc<App>>, caller: Caller) -> Response {
     let name = "bellwire";
+    let config = app.alerting.config();
+    let original = if caller.rights().is_admin { config.original() } else { "" };
     answer(json!({
         // Of one node, which is always ready.
         "cluster": {
@@ -89,20 +96,43 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
             "buildDate": "",
             "goVersion": "",
         },
-        "config": { "original": app.alerting.config().original() },
+        "config": { "original": original },
         "uptime": app.alerting.started_at().rfc3339().to_string(),
     }))
 }
 
-/// `GET /api/v2/receivers`.
+/// `GET /api/v2/receivers`: who does not see all alerts is told those to which alerts go that they
+/// see.
 pub(super) async fn receivers(
     State(app): State<Arc<App>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
     let receivers = query.receivers()?;
-    let config = app.alerting.config();
-    let taken = config.receivers.iter().filter(|receiver| receivers.take(&config, &receiver.name));
-    let view = |receiver: &Receiver| json!({ "name": &*receiver.name, "labels": alerts::labels_json(&receiver.labels) });
-    Ok(answer(taken.map(view).collect()))
+    let read = || {
+        let config = app.alerting.config();
+        let seen = receivers_seen(&app, &config, &caller.rights().alerts);
+        let is_seen = |name: &str| seen.as_ref().is_none_or(|seen| seen.contains(name));
+        let taken = config
+            .receivers
+            .iter()
+            .filter(|receiver| is_seen(&receiver.name) && receivers.take(&config, &receiver.name));
+        let view = |receiver: &Receiver| {
+            let labels = alerts::labels_json(&receiver.labels);
+            json!({ "name": &*receiver.name, "labels": labels })
+        };
+        answer(taken.map(view).collect())
+    };
+    Ok(app.large_reads.run(read).await?)
+}
+
+/// The receivers to which alerts of a scope go. `None`: all may be seen.
+fn receivers_seen(app: &App, config: &Config, scope: &Scope) -> Option<BTreeSet<Arc<str>>> {
+    if scope.is_all() {
+        return None;
+    }
+    let seen = app.alerting.matching((scope, &Matchers::default()), |_| true);
+    let cases = app.alerting.cases(&seen);
+    Some(cases.iter().flat_map(|case| config.routes.receivers_of(&case.alert().labels)).collect())
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use bellwire_access::Rights;
 use bellwire_alerting::ALERTS_ACTIVE;
+use bellwire_alerts::Matchers;
 use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
 use bellwire_model::{FilterSet, Fingerprint, NewAcknowledgement, Timestamp};
 use bellwire_wire::json;
@@ -16,12 +18,26 @@ use serde::Deserialize;
 use super::App;
 use super::body::{json as json_of, read_batch};
 use super::permission::Caller;
-use crate::access::Attending;
+use crate::access::{Attending, Onlooker, SeenCase};
 use crate::problem::Refused;
 
-/// `GET /v1/alerts`: what `alerts/active` holds, as one array.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refused> {
-    Ok(app.large_reads.run(|| all(&app)).await?)
+/// `GET /v1/alerts`: what `alerts/active` holds, as one array, as far as the caller may see it.
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refused> {
+    let rights = caller.rights();
+    let read = || if rights.alerts.is_all() { all(&app) } else { some(&app, rights) };
+    Ok(app.large_reads.run(read).await?)
+}
+
+fn some(app: &App, rights: &Rights) -> Response {
+    let fingerprints = app.alerting.matching((&rights.alerts, &Matchers::default()), |_| true);
+    let cases = app.alerting.cases(&fingerprints);
+    let cases = Onlooker::with(rights).see(&app.alerting, cases);
+    list_of(&cases.iter().map(shown).collect::<Vec<_>>())
+}
+
+/// An alert as it is shown to somebody.
+pub(super) fn shown(seen: &SeenCase) -> Vec<u8> {
+    json::shown_alert_naming(seen.alert(), seen.case().status(), seen.named())
 }
 
 fn all(app: &App) -> Response {
@@ -33,7 +49,11 @@ fn all(app: &App) -> Response {
         body.expect("a value that is there has a body").bytes().clone()
     };
     let alerts: Vec<_> = snapshot.into_values().iter().map(body).collect();
-    answer([b"{\"alerts\":", &*array(&alerts), b"}"].concat())
+    list_of(&alerts)
+}
+
+fn list_of(alerts: &[impl AsRef<[u8]>]) -> Response {
+    answer([b"{\"alerts\":", &*array(alerts), b"}"].concat())
 }
 
 /// An array of what is JSON already.
@@ -76,9 +96,9 @@ pub(super) async fn acknowledge(
         Problem::new(Code::BodyInvalid, detail)
     })?;
     let new = NewAcknowledgement { by, note };
-    let attending = Attending::of(identity);
+    let attending = Attending::of(Arc::clone(&identity));
     let plan = move |desk: &Desk, now| attending.acknowledge(desk, now, (fingerprint, new));
-    attend(&app, fingerprint, plan).await
+    attend((&app, &identity.rights), fingerprint, plan).await
 }
 
 /// `DELETE /v1/alerts/{fingerprint}/ack`: nobody does any more. Answers with the alert.
@@ -88,13 +108,13 @@ pub(super) async fn unacknowledge(
     Path(fingerprint): Path<String>,
 ) -> Result<Response, Refused> {
     let fingerprint = read(&fingerprint)?;
-    let attending = Attending::of(identity);
+    let attending = Attending::of(Arc::clone(&identity));
     let plan = move |desk: &Desk, now| attending.unacknowledge(desk, now, fingerprint);
-    attend(&app, fingerprint, plan).await
+    attend((&app, &identity.rights), fingerprint, plan).await
 }
 
 async fn attend(
-    app: &App,
+    (app, rights): (&App, &Rights),
     fingerprint: Fingerprint,
     plan: impl FnOnce(&Desk, Timestamp) -> Result<Plan, AcknowledgeError> + Send + 'static,
 ) -> Result<Response, Refused> {
@@ -103,9 +123,8 @@ async fn attend(
         Err(error) => (Plan::default(), Err(Problem::from(error))),
     });
     planned.await??;
-    let desk = app.alerting.desk();
-    let case = desk.case(fingerprint).ok_or(AcknowledgeError::NotFound)?;
-    Ok(answer(json::shown_alert(case.alert(), case.status())))
+    let seen = Onlooker::with(rights).see(&app.alerting, app.alerting.cases(&[fingerprint]));
+    Ok(answer(shown(seen.first().ok_or(AcknowledgeError::NotFound)?)))
 }
 
 fn read(text: &str) -> Result<Fingerprint, Problem> {

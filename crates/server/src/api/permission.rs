@@ -51,12 +51,10 @@ impl Asks {
             Self::Subscribe => !rights.subscribe.is_empty(),
             Self::Publish => !rights.publish.is_empty(),
             Self::Ingest => some(&rights.ingest),
-            Self::Attend => some(&rights.attend),
-            // These answer everything or nothing yet.
-            Self::Query => rights.query.is_all(),
-            Self::Alerts => rights.alerts.is_all(),
-            Self::Silence => rights.attend.is_all(),
-            Self::PostAlerts => rights.post_alerts.is_all(),
+            Self::Query => some(&rights.query),
+            Self::Alerts => some(&rights.alerts),
+            Self::Attend | Self::Silence => some(&rights.attend),
+            Self::PostAlerts => some(&rights.post_alerts),
             Self::Admin => rights.is_admin,
         }
     }

@@ -6,13 +6,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_access::Rights;
 use bellwire_alerts::Matchers;
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::silence::{Ending, Silence, SilenceState, count_matched};
 use bellwire_model::Alert;
 use bellwire_model::limits::PREVIEW_ALERTS_MAX;
 use bellwire_process::clock;
-use bellwire_wire::json as wire;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, header};
 use serde::Deserialize;
@@ -21,15 +21,19 @@ use serde_json::{Value, json};
 use super::App;
 use super::alertmanager::silences::{MatcherText, in_order, matchers, matchers_json};
 use super::body::{json as json_of, read_batch};
+use super::permission::Caller;
+use crate::access::{Attending, Onlooker};
 use crate::problem::Refused;
 
 /// `GET /v1/silences`: those in force first, then those to come, then those that have ended; each
 /// with the number of alerts that it silences now.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refused> {
-    Ok(app.large_reads.run(|| all(&app)).await?)
+///
+/// Both as far as the caller may see them.
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refused> {
+    Ok(app.large_reads.run(|| all(&app, caller.rights())).await?)
 }
 
-fn all(app: &App) -> Response {
+fn all(app: &App, rights: &Rights) -> Response {
     let now = clock::now();
     // Copied, so that no alert waits for the answer to be written.
     let (mut silences, alerts) = {
@@ -38,8 +42,10 @@ fn all(app: &App) -> Response {
         let alerts: Vec<Arc<Alert>> = desk.cases().map(|case| Arc::clone(case.alert())).collect();
         (silences, alerts)
     };
+    silences.retain(|silence| Onlooker::with(rights).sees_silence(&silence.matchers));
     let is_in_force = |silence: &&Silence| silence.state(now) == SilenceState::Active;
     let labels = alerts.iter().map(|alert| &alert.labels);
+    let labels = labels.filter(|labels| rights.alerts.passes(labels));
     let counts = count_matched(silences.iter().filter(is_in_force), labels);
     silences.sort_by_key(|silence| in_order(silence, now));
     let view = |silence: &Silence| {
@@ -75,9 +81,10 @@ struct Preview {
 }
 
 /// `POST /v1/silences/preview`: the alerts that a silence with such matchers would match now, and
-/// the matchers as `POST /api/v2/silences` takes them.
+/// the matchers as `POST /api/v2/silences` takes them: with those that it would add.
 pub(super) async fn preview(
     State(app): State<Arc<App>>,
+    Caller(identity): Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
@@ -89,17 +96,20 @@ pub(super) async fn preview(
         MatchersText::Array(texts) => matchers(&texts),
     };
     let matchers = parsed.map_err(|error| Problem::new(Code::BodyInvalid, error))?;
-    Ok(app.large_reads.run(|| matched(&app, &matchers)).await?)
+    // Who may silence nothing of it may still want to know what it would be.
+    let narrowed = Attending::of(Arc::clone(&identity)).narrowed(matchers.clone());
+    let matchers = narrowed.unwrap_or(matchers);
+    Ok(app.large_reads.run(|| matched(&app, &identity.rights, &matchers)).await?)
 }
 
-fn matched(app: &App, matchers: &Matchers) -> Response {
+fn matched(app: &App, rights: &Rights, matchers: &Matchers) -> Response {
     // Copied, so that no alert waits for the answer to be found and written.
     let is_left = |case: &Case| case.alert().resolved_at.is_none();
-    let matched = app.alerting.matching(matchers, is_left);
+    let matched = app.alerting.matching((&rights.alerts, matchers), is_left);
     let count = matched.len();
     let cases = app.alerting.cases(&matched[..count.min(PREVIEW_ALERTS_MAX)]);
-    let alerts: Vec<_> =
-        cases.iter().map(|case| wire::shown_alert(case.alert(), case.status())).collect();
+    let cases = Onlooker::with(rights).see(&app.alerting, cases);
+    let alerts: Vec<_> = cases.iter().map(super::alerts::shown).collect();
     let start = format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(matchers));
     let json = [start.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_model::with_causes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::App;
+use crate::access::Shown;
 
 /// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
@@ -27,9 +28,23 @@ pub(super) async fn healthz() -> &'static str {
 
 /// `GET /readyz`: the journal takes events, and what the rules know is kept. Otherwise 503, and why.
 /// Rules that are older than their files are told too, but are no reason to send nobody here.
-pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
+///
+/// Whoever does not run the server is told no more than what it is that does not work: causes name
+/// files, and quote them.
+pub(super) async fn readyz(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> (StatusCode, String) {
+    let shown = Shown::of(&headers, uri.query().unwrap_or_default());
+    let identity = match &shown {
+        Ok(shown) => app.access.identify(shown).await.ok(),
+        Err(_) => None,
+    };
+    let is_admin = identity.is_some_and(|identity| identity.rights.is_admin);
     if let Err(error) = app.publisher.journal.health() {
-        let reason = format!("the journal takes no events: {}\n", with_causes(&error));
+        let cause = if is_admin { format!(": {}", with_causes(&error)) } else { String::new() };
+        let reason = format!("the journal takes no events{cause}\n");
         return (StatusCode::SERVICE_UNAVAILABLE, reason);
     }
     if app.intake.is_blocked() {
@@ -41,7 +56,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) 
         return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
     }
     let mut text = "ready\n".to_owned();
-    if let Some(reason) = app.reload.failure() {
+    if let Some(reason) = app.reload.failure().filter(|_| is_admin) {
         text.extend(["rules and notifications are older than their files: ", &reason, "\n"]);
     }
     (StatusCode::OK, text)

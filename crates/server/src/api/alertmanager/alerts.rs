@@ -7,9 +7,8 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_alerts::config::Config;
-use bellwire_alerts::desk::Case;
 use bellwire_alerts::{Post, PostError};
-use bellwire_model::{Alert, AlertSource, Labels, LabelsError, Timestamp};
+use bellwire_model::{Alert, AlertSource, Labels, LabelsError, Scope, Timestamp};
 use bellwire_process::clock;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -17,18 +16,21 @@ use serde_json::{Value, json};
 
 use super::filter::Query;
 use super::{App, Refusal, answer};
+use crate::access::SeenCase;
 use crate::api::body::{Held, json as json_of, read_batch, work_through};
+use crate::api::permission::Caller;
 
 /// `GET /api/v2/alerts`, by fingerprint.
 pub(in crate::api) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
     let read = || {
-        let cases = wanted.of(&app.alerting);
+        let cases = wanted.of(&app.alerting, caller.rights());
         let views = cases.iter().filter_map(|case| {
             let names = viewer.receivers_of(case.alert());
             let is_asked_for = names.iter().any(|name| receivers.take(&viewer.config, name));
@@ -51,7 +53,8 @@ impl Viewer {
     }
 
     /// An alert that goes to these receivers, of a group that these time intervals mute.
-    pub(super) fn view(&self, case: &Case, receivers: &[Arc<str>], muted_by: &[&str]) -> Value {
+    pub(super) fn view(&self, seen: &SeenCase, receivers: &[Arc<str>], muted_by: &[&str]) -> Value {
+        let (case, named) = (seen.case(), seen.named());
         let (alert, status) = (case.alert(), case.status());
         // A rule's alert goes on until the rule says otherwise.
         let open_end = self.now.saturating_add(self.config.resolve_timeout);
@@ -59,7 +62,7 @@ impl Viewer {
         let is_muted = status.is_muted() || !muted_by.is_empty();
         let texts = |texts: &[_]| texts.iter().map(ToString::to_string).collect::<Vec<String>>();
         let inhibited_by: Vec<String> =
-            status.inhibited_by.iter().map(ToString::to_string).collect();
+            named.inhibited_by.iter().map(ToString::to_string).collect();
         let mut view = json!({
             "labels": labels_json(&alert.labels),
             "annotations": labels_json(&alert.annotations),
@@ -70,12 +73,12 @@ impl Viewer {
             "receivers": receivers.iter().map(|name| json!({ "name": &**name })).collect::<Value>(),
             "status": {
                 "state": if is_muted { "suppressed" } else { "active" },
-                "silencedBy": texts(&status.silenced_by),
+                "silencedBy": texts(&named.silenced_by),
                 "inhibitedBy": inhibited_by,
                 "mutedBy": muted_by,
             },
         });
-        if status.has_more_silences {
+        if named.has_more_silences {
             view["status"]["moreSilences"] = Value::Bool(true);
         }
         if let AlertSource::Posted { generator_url: Some(url) } = &alert.source {
@@ -108,12 +111,14 @@ struct PostedText {
 /// `POST /api/v2/alerts`. Those that are wrong keep no other from being taken.
 pub(in crate::api) async fn post(
     State(app): State<Arc<App>>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
     let held = read_batch(&app.admission, &headers, body).await?;
+    let scope = &caller.rights().post_alerts;
     let (posts, mut errors) =
-        work_through(&app.admission, held.bytes.len(), || read_all(&held)).await?;
+        work_through(&app.admission, held.bytes.len(), || read_all(&held, scope)).await?;
     let resolve_timeout = app.alerting.config().resolve_timeout;
     let refused =
         app.alerting.request(move |desk, now| desk.plan_posts(now, posts, resolve_timeout)).await?;
@@ -131,19 +136,24 @@ pub(in crate::api) async fn post(
     }
 }
 
-/// The alerts of a body, and what is wrong with the others.
-fn read_all(held: &Held) -> Result<(Vec<Post>, Vec<String>), Refusal> {
+/// The alerts of a body that are in a scope, and what is wrong with the others.
+fn read_all(held: &Held, scope: &Scope) -> Result<(Vec<Post>, Vec<String>), Refusal> {
     let texts: Vec<PostedText> = json_of(held)
         .map_err(|error| Refusal::bad(format!("parsing alerts body failed: {error}")))?;
     let (mut posts, mut errors) = (Vec::with_capacity(texts.len()), Vec::new());
     for text in texts {
         match read(text) {
-            Ok(post) => posts.push(post),
+            Ok(post) if scope.passes(&post.labels) => posts.push(post),
+            Ok(_) => errors.push(NOT_PERMITTED.to_owned()),
             Err(error) => errors.push(error),
         }
     }
     Ok((posts, errors))
 }
+
+/// What is said of an alert that whoever posts it may not.
+const NOT_PERMITTED: &str =
+    "you may not post an alert with these labels: `GET /v1/whoami` says which you may";
 
 fn read(text: PostedText) -> Result<Post, String> {
     let labels = |pairs: &BTreeMap<String, String>| {

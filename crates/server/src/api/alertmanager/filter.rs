@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
+use bellwire_access::Rights;
 use bellwire_alerting::Alerting;
 use bellwire_alerts::config::{Config, Receiver};
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::{Matcher, Matchers, MatchersBuilder, Operator};
 
 use super::Refusal;
+use crate::access::{Onlooker, SeenCase};
 
 /// A request's parameters. Those that do not exist are passed over, as Alertmanager does.
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -90,12 +92,13 @@ pub(super) struct Alerts {
 }
 
 impl Alerts {
-    /// Those of the desk, copied so that nobody waits for what is made of them.
-    pub(super) fn of(&self, alerting: &Alerting) -> Vec<Case> {
-        let alerts = alerting.matching(&self.matchers, |case| self.takes(case));
+    /// Those of the desk that somebody sees, copied so that nobody waits for what is made of them.
+    pub(super) fn of(&self, alerting: &Alerting, rights: &Rights) -> Vec<SeenCase> {
+        let asked = (&rights.alerts, &self.matchers);
+        let alerts = alerting.matching(asked, |case| self.takes(case));
         let mut cases = alerting.cases(&alerts);
         cases.retain(|case| self.takes(case));
-        cases
+        Onlooker::with(rights).see(alerting, cases)
     }
 
     /// Of those that fire; Alertmanager knows no others.

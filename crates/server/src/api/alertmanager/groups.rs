@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use bellwire_alerts::desk::Case;
+use bellwire_access::Rights;
 use bellwire_alerts::route::RouteId;
 use bellwire_model::Labels;
 use bellwire_process::clock;
@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use super::alerts::{Viewer, labels_json};
 use super::filter::{Alerts, Query, Receivers};
 use super::{App, Refusal, answer};
+use crate::access::SeenCase;
+use crate::api::permission::Caller;
 
 /// What a group is sorted and told apart by: Alertmanager's order has the fewest labels first.
 type Key = (usize, Labels, Arc<str>, RouteId);
@@ -21,19 +23,24 @@ type Key = (usize, Labels, Arc<str>, RouteId);
 /// `GET /api/v2/alerts/groups`.
 pub(in crate::api) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
     let (wanted, receivers) = (query.alerts()?, query.receivers()?);
-    let read = || answer(groups(&app, &query, (&wanted, &receivers)));
+    let read = || answer(groups((&app, caller.rights()), &query, (&wanted, &receivers)));
     Ok(app.large_reads.run(read).await?)
 }
 
-fn groups(app: &App, query: &Query<'_>, (wanted, receivers): (&Alerts, &Receivers)) -> Value {
+fn groups(
+    (app, rights): (&App, &Rights),
+    query: &Query<'_>,
+    (wanted, receivers): (&Alerts, &Receivers),
+) -> Value {
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
     let routes = &viewer.config.routes;
-    let cases = wanted.of(&app.alerting);
-    let mut groups: BTreeMap<Key, Vec<&Case>> = BTreeMap::new();
+    let cases = wanted.of(&app.alerting, rights);
+    let mut groups: BTreeMap<Key, Vec<&SeenCase>> = BTreeMap::new();
     for case in &cases {
         for id in routes.matching(&case.alert().labels) {
             let route = routes.get(id);
@@ -45,7 +52,7 @@ fn groups(app: &App, query: &Query<'_>, (wanted, receivers): (&Alerts, &Receiver
         }
     }
     let with_muted = query.is_set("muted");
-    let view = |((_, labels, receiver, id), cases): (Key, Vec<&Case>)| {
+    let view = |((_, labels, receiver, id), cases): (Key, Vec<&SeenCase>)| {
         let muted_by = routes.get(id).muted_by(viewer.now);
         if !with_muted && !muted_by.is_empty() {
             return None;

@@ -19,12 +19,15 @@ use serde_json::{Value, json};
 use super::alerts::{labels_json, time};
 use super::filter::Query;
 use super::{App, Refusal, answer};
+use crate::access::{Attending, Onlooker};
 use crate::api::body::{json as json_of, read_batch};
+use crate::api::permission::Caller;
 
 /// `GET /api/v2/silences`: those in force first, the next to end before others; then those to
 /// come, then those that have ended, the last to end first.
 pub(in crate::api) async fn list(
     State(app): State<Arc<App>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
@@ -40,6 +43,7 @@ pub(in crate::api) async fn list(
         // Copied, so that no alert waits for the answer to be written.
         let mut silences: Vec<Silence> =
             app.alerting.desk().silences().filter(is_wanted).cloned().collect();
+        silences.retain(|silence| Onlooker::with(caller.rights()).sees_silence(&silence.matchers));
         silences.sort_by_key(|silence| in_order(silence, now));
         answer(silences.iter().map(|silence| view(silence, now)).collect())
     };
@@ -63,24 +67,31 @@ pub(in crate::api) fn in_order(
 /// `GET /api/v2/silence/{id}`.
 pub(in crate::api) async fn one(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let id = read_id(&id)?;
     let desk = app.alerting.desk();
-    let silence = desk.silence(id).ok_or_else(|| Refusal::not_found("silence not found"))?;
+    let is_seen =
+        |silence: &&Silence| Onlooker::with(caller.rights()).sees_silence(&silence.matchers);
+    let silence = desk.silence(id).filter(is_seen);
+    let silence = silence.ok_or_else(|| Refusal::not_found("silence not found"))?;
     Ok(answer(view(silence, clock::now())))
 }
 
 /// `DELETE /api/v2/silence/{id}`: it ends now, and is remembered for a while.
 pub(in crate::api) async fn delete(
     State(app): State<Arc<App>>,
+    Caller(identity): Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let id = read_id(&id)?;
-    let planned = app.alerting.request(move |desk, now| match desk.plan_expiry(now, id) {
-        Ok(plan) => (plan, Ok(())),
-        Err(error) => (Plan::default(), Err(Refusal::not_found(error))),
-    });
+    let attending = Attending::of(identity);
+    let planned =
+        app.alerting.request(move |desk, now| match attending.end_silence(desk, now, id) {
+            Ok(plan) => (plan, Ok(())),
+            Err(error) => (Plan::default(), Err(Refusal::not_found(error))),
+        });
     planned.await??;
     Ok(StatusCode::OK.into_response())
 }
@@ -119,6 +130,7 @@ struct SilenceText {
 /// `POST /api/v2/silences`: a new one, or another form of one that there is.
 pub(in crate::api) async fn post(
     State(app): State<Arc<App>>,
+    Caller(identity): Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
@@ -127,9 +139,11 @@ pub(in crate::api) async fn post(
     let held = read_batch(&app.admission, &headers, body).await?;
     let text: SilenceText = json_of(&held)
         .map_err(|error| Refusal::bad(format!("parsing silence body failed: {error}")))?;
-    let new = read(text, clock::now())?;
-    let fresh = new_silence_id();
-    let planned = app.alerting.request(move |desk, now| match desk.plan_silence(now, new, fresh) {
+    let mut new = read(text, clock::now())?;
+    let attending = Attending::of(identity);
+    new.matchers = attending.narrowed(new.matchers)?;
+    let new = (new, new_silence_id());
+    let planned = app.alerting.request(move |desk, now| match attending.silence(desk, now, new) {
         Ok((id, plan)) => (plan, Ok(id)),
         Err(error) => (Plan::default(), Err(error)),
     });

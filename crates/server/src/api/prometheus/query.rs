@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_model::Timestamp;
+use bellwire_access::Rights;
 use bellwire_model::limits::QUERY_STEPS_MAX;
+use bellwire_model::{Sight, Timestamp};
 use bellwire_rules::{Conventions, EvaluationError, Excerpt, Plan, Question, Span};
 use http::header::CONTENT_TYPE;
 
@@ -18,20 +19,23 @@ use self::told::told;
 use super::parameters::Parameters;
 use super::{Failure, refusal};
 use crate::api::App;
+use crate::api::permission::Caller;
 
 /// `GET`, `POST /api/v1/query`: an expression at one instant; where none is given, at the rules' own
 /// time when it is looked at.
 pub(in crate::api) async fn instant(
     State(app): State<Arc<App>>,
+    caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     let span = parameters.time("time")?.map(Span::at);
-    answered(&app, &parameters, (span, None)).await
+    answered((&app, caller.rights()), &parameters, (span, None)).await
 }
 
 /// `GET`, `POST /api/v1/query_range`: an expression at each step of a span.
 pub(in crate::api) async fn range(
     State(app): State<Arc<App>>,
+    caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     parameters.required("start")?;
@@ -49,7 +53,7 @@ pub(in crate::api) async fn range(
         return Err(Failure::bad_data(text));
     }
     let step = Duration::from_millis(step_ms.unsigned_abs());
-    answered(&app, &parameters, (Some(Span { start, end }), Some(step))).await
+    answered((&app, caller.rights()), &parameters, (Some(Span { start, end }), Some(step))).await
 }
 
 /// Evaluates beside the rules: what the expression looks at is copied between their steps, and all
@@ -58,20 +62,23 @@ pub(in crate::api) async fn range(
 /// Whoever has waited for as long as the query may take is answered then. The work ends soon after,
 /// and so it does where the client has gone.
 async fn answered(
-    app: &App,
+    (app, rights): (&App, &Rights),
     parameters: &Parameters,
     (span, step): (Option<Span>, Option<Duration>),
 ) -> Result<Response, Failure> {
     let asked_ms = parameters.duration_ms("timeout")?;
     let timeout = app.queries.timeout(asked_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
     let text = parameters.required("query")?.to_owned();
+    let Rights { query, alerts, .. } = rights;
+    let sight = Sight { series: query.clone(), alerts: alerts.clone() };
     let (allowance, _waiter) = app.queries.allowance();
     let mut has_place = false;
     let answer = async {
         let place = app.queries.place().await;
         has_place = true;
         let (plan, text) = aside(move || plan(text)).await?;
-        let question = Arc::new(Question { plan, conventions: Conventions::default(), span, step });
+        let conventions = Conventions::default();
+        let question = Arc::new(Question { plan, conventions, span, step, sight });
         let excerpt = Excerpt::new(Arc::clone(&question), allowance);
         let reading = app.intake.excerpt(excerpt).await?;
         aside(move || {

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_model::{Alert, AlertState, Labels};
-use bellwire_rules::{AlertReport, Health, Report, Rule, RuleReport, scientific_text};
+use bellwire_access::Rights;
+use bellwire_model::{Alert, AlertState, Labels, METRIC_NAME};
+use bellwire_rules::{ALERT_NAME, AlertReport, Health, Report, Rule, RuleReport, scientific_text};
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
 use super::{Failure, success};
 use crate::api::App;
+use crate::api::permission::Caller;
 
 /// Which rules are asked for.
 #[derive(Debug)]
@@ -68,23 +70,31 @@ impl Wanted {
 /// `GET /api/v1/rules`: the groups with their rules.
 pub(in crate::api) async fn rules(
     State(app): State<Arc<App>>,
+    caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     let wanted = Wanted::of(&parameters)?;
     let (alerts, mut report) = (wanted.alerts, Report::default());
     let rules = app.intake.look(move |engine| engine.report(&mut report, |rule| wanted.has(rule)));
     let rules = rules.await?;
-    let read = || success(json!({ "groups": groups(rules, alerts) })).into_response();
+    let read = || {
+        let rules = rules.into_iter().filter_map(|report| Told::to(caller.rights(), report));
+        success(json!({ "groups": groups(rules, alerts) })).into_response()
+    };
     Ok(app.large_reads.run(read).await?)
 }
 
 /// `GET /api/v1/alerts`: pending and firing alerts of the rules.
-pub(in crate::api) async fn alerts(State(app): State<Arc<App>>) -> Result<Response, Failure> {
+pub(in crate::api) async fn alerts(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Response, Failure> {
     let mut report = AlertReport::default();
     let alerts = app.intake.look(move |engine| engine.report_alerts(&mut report));
     let mut alerts = alerts.await?;
     let read = || {
-        alerts.retain(|alert| alert.state != AlertState::Resolved);
+        let scope = &caller.rights().alerts;
+        alerts.retain(|alert| alert.state != AlertState::Resolved && scope.passes(&alert.labels));
         sort(&mut alerts);
         let alerts: Vec<Value> = alerts.iter().map(|alert| alert_json(alert)).collect();
         success(json!({ "alerts": alerts })).into_response()
@@ -92,14 +102,65 @@ pub(in crate::api) async fn alerts(State(app): State<Arc<App>>) -> Result<Respon
     Ok(app.large_reads.run(read).await?)
 }
 
+/// A rule as somebody is told of it.
+struct Told {
+    report: RuleReport,
+    health: HealthTold,
+}
+
+/// What somebody is told of how the evaluations of a rule go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HealthTold {
+    All,
+    /// Not why it fails: that quotes labels of whatever series it is about.
+    InOneWord,
+    /// Nothing: it may be about what others have alone.
+    Nothing,
+}
+
+impl Told {
+    /// A rule is somebody's where the labels that it gives are, or where one of its alerts is.
+    fn to(rights: &Rights, mut report: RuleReport) -> Option<Self> {
+        if rights.alerts.is_all() {
+            let all = rights.query.is_all();
+            let health = if all { HealthTold::All } else { HealthTold::InOneWord };
+            return Some(Self { report, health });
+        }
+        report.alerts.retain(|alert| rights.alerts.passes(&alert.labels));
+        let health = match () {
+            () if gives_labels_in_sight(&report.rule, rights) => HealthTold::InOneWord,
+            () if !report.alerts.is_empty() => HealthTold::Nothing,
+            () => return None,
+        };
+        Some(Self { report, health })
+    }
+}
+
+/// Whether the labels that a rule itself gives to its alerts or its series are such as somebody may
+/// see, whatever others those have.
+fn gives_labels_in_sight(rule: &Rule, rights: &Rights) -> bool {
+    let (name, scope) = match rule.alert() {
+        Some(_) => (ALERT_NAME, &rights.alerts),
+        None => (METRIC_NAME, &rights.query),
+    };
+    let is_fixed =
+        |(label, text): &(&str, &str)| *label != name && !text.contains(TEMPLATE_OPENING);
+    let fixed = rule.labels().into_iter().filter(is_fixed);
+    let labels = Labels::from_pairs(fixed.chain([(name, &*rule.name.alert)]));
+    labels.is_ok_and(|labels| scope.passes(&labels))
+}
+
+/// What a label's text has that differs from alert to alert.
+const TEMPLATE_OPENING: &str = "{{";
+
 fn sort(alerts: &mut [Arc<Alert>]) {
     alerts.sort_unstable_by(|a, b| a.labels.iter().cmp(b.labels.iter()));
 }
 
-fn groups(rules: Vec<RuleReport>, alerts: Alerts) -> Vec<Value> {
+fn groups(rules: impl Iterator<Item = Told>, alerts: Alerts) -> Vec<Value> {
     let mut groups: Vec<Value> = Vec::new();
     let mut current = None;
-    for mut report in rules {
+    for Told { mut report, health } in rules {
         let name = &report.rule.name;
         let group = Some((Arc::clone(&name.file), Arc::clone(&name.group)));
         if current != group {
@@ -114,7 +175,7 @@ fn groups(rules: Vec<RuleReport>, alerts: Alerts) -> Vec<Value> {
         }
         let rules = groups.last_mut().and_then(|group| group["rules"].as_array_mut());
         sort(&mut report.alerts);
-        rules.expect("a group has rules").push(rule_json(&report, alerts));
+        rules.expect("a group has rules").push(rule_json(&report, health, alerts));
     }
     groups
 }
@@ -123,17 +184,21 @@ fn kind(rule: &Rule) -> &'static str {
     if rule.alert().is_some() { "alerting" } else { "recording" }
 }
 
-fn rule_json(report: &RuleReport, alerts: Alerts) -> Value {
+fn rule_json(report: &RuleReport, health: HealthTold, alerts: Alerts) -> Value {
     let rule = &*report.rule;
+    let unknown = Health::default();
+    let known = if health == HealthTold::Nothing { &unknown } else { &report.health };
     let mut told = json!({
         "name": &*rule.name.alert, "query": rule.expression, "type": kind(rule),
-        "labels": pairs(rule.labels()), "health": health(&report.health),
+        "labels": pairs(rule.labels()), "health": self::health(known),
         "evaluationTime": 0.0,
     });
-    if let Some(time) = report.health.last_evaluation {
+    if let Some(time) = known.last_evaluation {
         told["lastEvaluation"] = time.rfc3339().to_string().into();
     }
-    if let Some(error) = &report.health.last_error {
+    if let Some(error) = &known.last_error
+        && health == HealthTold::All
+    {
         told["lastError"] = (&**error).into();
     }
     if let Some(alert) = rule.alert() {
