@@ -195,6 +195,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::golden;
 
     /// What needs nobody to say who they are: a change here is a change of what strangers see.
     const OPEN: &[&str] = &[
@@ -228,6 +229,46 @@ mod tests {
             open.map(|(path, ..)| *path).collect::<BTreeSet<_>>(),
             OPEN.iter().copied().collect()
         );
+    }
+
+    #[test]
+    fn the_documentation_says_what_each_route_asks() {
+        let row = |(path, method, asks): &(&str, Method, Asks)| {
+            let method =
+                if method == Method::CONNECT { "CONNECT (HTTP/2)" } else { method.as_str() };
+            let right = match asks {
+                Asks::Nothing => "nothing",
+                Asks::Caller => "a credential",
+                Asks::Subscribe => "`subscribe`",
+                Asks::Publish => "`publish`",
+                Asks::Ingest => "`ingest`",
+                Asks::Query => "`query`",
+                Asks::Alerts => "`alerts`",
+                Asks::Attend | Asks::Silence => "`attend`",
+                Asks::PostAlerts => "`post_alerts`",
+                Asks::Admin => "`admin`",
+            };
+            [format!("`{}`", path.replace("{*", "{")), method.to_owned(), right.to_owned()]
+        };
+        let table = golden::table(["route", "method", "asks"], ROUTES.iter().map(row));
+        golden::check("docs/security.md", "routes", &table);
+    }
+
+    #[test]
+    fn the_description_says_where_a_credential_and_a_right_are_asked() {
+        let text = include_str!("../../openapi.json");
+        let description: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        for (path, method, asks) in ROUTES {
+            if method == Method::CONNECT {
+                continue;
+            }
+            let path = path.replace("{*", "{");
+            let method = method.as_str().to_ascii_lowercase();
+            let responses = &description["paths"][&path][&method]["responses"];
+            let is_right = !matches!(asks, Asks::Nothing | Asks::Caller);
+            assert_eq!(responses["401"].is_object(), *asks != Asks::Nothing, "{method} {path}");
+            assert_eq!(responses["403"].is_object(), is_right, "{method} {path}");
+        }
     }
 
     #[test]
