@@ -1,13 +1,14 @@
 //! Alerts that clients post.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use bellwire_alerts::desk::Case;
+use bellwire_alerts::desk::{Case, RuleChange};
 use bellwire_alerts::{Desk, Post, PostError};
 use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, POSTED_ALERTS_MAX, RECORD_BYTES_MAX};
-use bellwire_model::{Labels, TransitionKind};
+use bellwire_model::{Alert, AlertState, Labels, TransitionKind};
 
-use crate::script::{Script, at, fingerprint, post};
+use crate::script::{Script, at, fingerprint, labels, post};
 
 #[test]
 fn a_posted_alert_is_one_like_any_other() {
@@ -75,6 +76,24 @@ fn a_rules_own_alert_outranks_a_posted_one() {
     assert_eq!(script.records.len(), 0);
     script.pass(60);
     assert_eq!(script.word("Cold"), "firing");
+}
+
+/// Whoever wants to can make labels with the fingerprint of others.
+#[test]
+fn a_post_takes_no_other_alerts_place_whatever_its_fingerprint() {
+    let mut script = Script::new();
+    script.rule(TransitionKind::Firing, "Cold", 0);
+    let cold = script.desk.case(fingerprint("Cold")).expect("it fires").alert();
+    let mut alike = Alert::clone(cold);
+    alike.fingerprint = fingerprint("Hot");
+    alike.state = AlertState::Resolved;
+    let change = RuleChange::Transition(TransitionKind::Resolved, Arc::new(alike));
+    script.desk.on_rules(script.now(), [change]);
+    let errors = script.posts_all(vec![post("Hot", None, None), post("Warm", None, None)]);
+    assert_eq!(errors, [PostError::Collides]);
+    let case = script.desk.case(fingerprint("Hot")).expect("it is there");
+    assert_eq!(case.alert().labels, labels("Cold"));
+    assert_eq!(script.word("Warm"), "firing");
 }
 
 #[test]
