@@ -4,7 +4,7 @@ mod problem;
 mod tls;
 
 use std::env::VarError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
 use hyper::http::request::Builder;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -28,6 +28,9 @@ use self::tls::{Refused, Tls};
 pub(crate) const SERVER_DEFAULT: &str = "http://127.0.0.1:8080";
 /// The variable that names another one.
 pub(crate) const SERVER_VARIABLE: &str = "BELLWIRE_SERVER";
+
+/// The variable that has a token or an API key to show.
+const TOKEN_VARIABLE: &str = "BELLWIRE_TOKEN";
 
 /// Time that a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +49,13 @@ pub(crate) struct ServerFlag {
     /// PEM file of the certificates to trust in place of the system's, for `https`.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// File of the token or API key to show, for a server that asks; the list of processes shows none.
+    #[arg(long, value_name = "FILE", help = token_help())]
+    token_file: Option<PathBuf>,
+}
+
+fn token_help() -> String {
+    format!("File of the token or API key to show [env: {TOKEN_VARIABLE}, the token itself]")
 }
 
 fn server_help() -> String {
@@ -66,8 +76,26 @@ impl ServerFlag {
         } else if self.ca.is_some() {
             bail!("`--ca` is for servers that speak TLS: write https in `{url}`");
         }
+        server.authorization = authorization(self.token_file.as_deref())?;
         Ok(server)
     }
+}
+
+/// What a server is shown that asks who somebody is.
+fn authorization(token_file: Option<&Path>) -> Result<Option<HeaderValue>> {
+    let token = match (token_file, std::env::var(TOKEN_VARIABLE)) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path);
+            text.with_context(|| format!("cannot read {}", path.display()))?
+        }
+        (None, Ok(token)) => token,
+        (None, Err(VarError::NotPresent)) => return Ok(None),
+        (None, Err(error)) => return Err(error).context(TOKEN_VARIABLE),
+    };
+    let value = HeaderValue::try_from(format!("Bearer {}", token.trim()));
+    let mut value = value.context("the token has characters that no header may have")?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +113,7 @@ pub(crate) struct Server {
     host: String,
     port: u16,
     authority: HeaderValue,
+    authorization: Option<HeaderValue>,
     /// In front of every path, for a server behind a proxy; without a `/` at its end.
     base_path: String,
 }
@@ -113,6 +142,7 @@ impl Server {
             },
             port,
             authority: HeaderValue::from_str(authority).context("the URL's host")?,
+            authorization: None,
             base_path: url.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -169,6 +199,9 @@ impl Connection {
         *request.uri_mut() = path.parse().with_context(|| format!("the path `{path}`"))?;
         let headers = request.headers_mut();
         headers.insert(HOST, self.server.authority.clone());
+        if let Some(authorization) = &self.server.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         let agent = concat!("bellwire/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(agent));
         self.sender.ready().await.with_context(context)?;

@@ -243,8 +243,9 @@ impl Config {
 /// What all of our variables begin with.
 const VARIABLE_PREFIX: &str = "BELLWIRE_";
 
-/// Variables that are ours and no settings: what is logged, and where commands look for a server.
-const OTHER_VARIABLES: [&str; 2] = ["log", "server"];
+/// Variables that are ours and no settings: what is logged, where commands look for a server, and what
+/// they show it.
+const OTHER_VARIABLES: [&str; 3] = ["log", "server", "token"];
 
 /// A variable with our prefix that is none of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ struct Teams {
     red: String,
     blue: String,
     admin: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Teams {
@@ -39,7 +39,7 @@ impl Teams {
         let path = folder.path().join("bellwire.toml");
         std::fs::write(&path, text).expect("written");
         let server = Server::start_with(&["--config", path.to_str().expect("text")]);
-        Self { server, red, blue, admin, _folder: folder }
+        Self { server, red, blue, admin, folder }
     }
 
     fn ask(&self, key: &str, method: &str, path: &str, body: &str) -> Answer {
@@ -157,6 +157,27 @@ fn tokens_that_do_not_count_are_refused_without_a_word_of_why() {
     let explained = explained.expect("it runs");
     assert!(!explained.status.success());
     assert!(String::from_utf8_lossy(&explained.stdout).contains("(audience)"));
+}
+
+#[test]
+fn commands_show_what_they_are_given_to_show() {
+    let teams = Teams::start();
+    let url = teams.server.url();
+    let arguments = ["publish", "teams/red/a", "1", "--server", &url];
+    let mut without = bellwire(&arguments);
+    let output = without.env_remove("BELLWIRE_TOKEN").output().expect("it runs");
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("say who you are"), "{told}");
+    let mut with = bellwire(&arguments);
+    let output = with.env("BELLWIRE_TOKEN", &teams.red).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = teams.folder.path().join("key");
+    std::fs::write(&file, format!("{}\n", teams.blue)).expect("written");
+    let more = ["--token-file", file.to_str().expect("text")];
+    let output = bellwire(&[&arguments[..], &more].concat()).output().expect("it runs");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && told.contains("may not publish"), "{told}");
 }
 
 #[test]
