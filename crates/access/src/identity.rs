@@ -65,6 +65,17 @@ impl Identity {
         }
     }
 
+    /// A name that this caller has chosen, told apart from the same name of anybody else. Where nobody
+    /// is asked who they are it is everybody's, as it always was.
+    pub fn own_name(&self, name: &str) -> Box<str> {
+        match &self.means {
+            Means::Open => name.into(),
+            // Neither has a line's end within.
+            Means::Token(issuer) => format!("{issuer}\n{}\n{name}", self.subject).into(),
+            _ => format!("\n{}\n{name}", self.subject).into(),
+        }
+    }
+
     /// Bytes that it keeps, about.
     pub fn size_bytes(&self) -> usize {
         let roles: usize = self.roles.iter().map(|role| role.len()).sum();
@@ -74,5 +85,29 @@ impl Identity {
     /// Whether it has ended.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|ends_at| ends_at <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_two_callers_are_two() {
+        let of = |subject: &str, means: Means| {
+            let identity = Identity { subject: subject.into(), means, ..Identity::open() };
+            identity.own_name("order-1")
+        };
+        let token = |issuer: &str| Means::Token(issuer.into());
+        let names = [
+            of("ada", token("a")),
+            of("ada", token("b")),
+            of("bob", token("a")),
+            of("ada", Means::Key("01234567".into())),
+            of("bob", Means::Key("01234567".into())),
+        ];
+        let apart: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(apart.len(), names.len());
+        assert_eq!(&*of("anonymous", Means::Open), "order-1");
     }
 }

@@ -212,9 +212,9 @@ impl Config {
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
 
-    /// Whether nobody is asked who he is.
+    /// Whether nobody is asked who he is, or everybody may come as whoever runs the server.
     pub fn is_open(&self) -> bool {
-        self.access.is_none()
+        self.access.as_ref().is_none_or(AccessConfig::lets_in_everybody)
     }
 
     /// Whether others than this machine may reach what is open.

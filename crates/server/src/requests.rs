@@ -92,7 +92,9 @@ impl Requests for Errands {
         idempotency_key: Option<Box<str>>,
         reply: Reply,
     ) -> Result<(), Problem> {
-        access::permit_publishing(&self.access.identity(principal).rights, &publish.topic)?;
+        let identity = self.access.identity(principal);
+        access::permit_publishing(&identity.rights, &publish.topic)?;
+        let idempotency_key = idempotency_key.map(|key| identity.own_name(&key));
         self.admission.publication()?;
         let event = self.publisher.event(publish)?;
         self.publish_event(Append { event, idempotency_key }, reply)

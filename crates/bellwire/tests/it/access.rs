@@ -181,6 +181,21 @@ fn commands_show_what_they_are_given_to_show() {
 }
 
 #[test]
+fn an_idempotency_key_is_its_publishers_own() {
+    let teams = Teams::start();
+    let publish = |key: &str| {
+        let authorization = format!("Bearer {key}");
+        let headers = [("Authorization", authorization.as_str()), ("Idempotency-Key", "order-1")];
+        let path = "/v1/topics/teams/red/a";
+        let publish = Request { method: "POST", path, headers: &headers, body: b"1" };
+        request(teams.server.address(), publish).json()
+    };
+    assert_eq!(publish(&teams.red)["duplicate"], json!(null));
+    assert_eq!(publish(&teams.admin)["duplicate"], json!(null), "another's key of the same text");
+    assert_eq!(publish(&teams.red)["duplicate"], json!(true));
+}
+
+#[test]
 fn a_stream_lasts_for_as_long_as_its_token() {
     let (server, folder) = with_issuer("leeway = \"0s\"");
     let role =

@@ -25,7 +25,7 @@ impl Attending {
     /// In whose name it is done: the caller's own where that is known.
     fn name(&self, claimed: Box<str>) -> Box<str> {
         match self.0.means {
-            Means::Open | Means::Anonymous => claimed,
+            Means::Open => claimed,
             _ => self.0.subject.clone(),
         }
     }
@@ -53,11 +53,13 @@ impl Attending {
         desk.plan_unacknowledgement(now, fingerprint)
     }
 
-    /// An alert that one may not attend to is not there: to say more would be to say that it is.
+    /// An alert that one may not see, or not attend to, is not there: to say more would be to say
+    /// that it is.
     fn check(&self, desk: &Desk, fingerprint: Fingerprint) -> Result<(), AcknowledgeError> {
-        let scope = &self.0.rights.attend;
-        let is_seen = |case: &Case| scope.passes(&case.alert().labels);
-        if scope.is_all() || desk.case(fingerprint).is_some_and(is_seen) {
+        let scopes = [&self.0.rights.attend, &self.0.rights.alerts];
+        let is_theirs = |case: &Case| scopes.iter().all(|scope| scope.passes(&case.alert().labels));
+        let sees_all = scopes.iter().all(|scope| scope.is_all());
+        if sees_all || desk.case(fingerprint).is_some_and(is_theirs) {
             return Ok(());
         }
         Err(AcknowledgeError::NotFound)

@@ -89,8 +89,8 @@ impl Shown {
 
     fn authorization(value: &[u8]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(value).map_err(|_| malformed("it is no text"))?;
-        let (scheme, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
-        let rest = rest.trim();
+        let (scheme, rest) = bare(text).split_once(' ').unwrap_or((bare(text), ""));
+        let rest = bare(rest);
         if rest.is_empty() {
             return Err(malformed("it names a scheme and nothing else"));
         }
@@ -130,7 +130,7 @@ impl Shown {
 
     fn subprotocol(values: &[&[u8]]) -> Option<Self> {
         let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
-        let mut names = values.flat_map(|value| value.split(',')).map(str::trim);
+        let mut names = values.flat_map(|value| value.split(',')).map(bare);
         let shown = names.find_map(|name| name.strip_prefix(SUBPROTOCOL_PREFIX))?;
         Some(Self::Bearer(shown.into()))
     }
@@ -141,12 +141,13 @@ impl Shown {
         Some(Self::Ticket((&*ticket).into()))
     }
 
-    /// Of two sessions the first one counts: a site can set a second, but none with our prefix.
+    /// Browsers let other sites set a cookie of any name but one with this prefix: so the name is
+    /// compared to the letter, and what they take for a part of it is none of the space around it.
     fn cookie(values: &[&[u8]]) -> Option<Self> {
         let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
         let pairs = values.flat_map(|value| value.split(';')).filter_map(|it| it.split_once('='));
-        let mut sessions = pairs.filter(|(name, _)| name.trim() == SESSION_COOKIE);
-        sessions.next().map(|(_, session)| Self::Session(session.trim().into()))
+        let mut sessions = pairs.filter(|(name, _)| bare(name) == SESSION_COOKIE);
+        sessions.next().map(|(_, session)| Self::Session(bare(session).into()))
     }
 
     pub(super) fn size_bytes(&self) -> usize {
@@ -156,6 +157,11 @@ impl Shown {
             Self::Password(name, password) => name.len() + password.len(),
         }
     }
+}
+
+/// Without the space that HTTP knows around values; Unicode has more, which is a part of them.
+fn bare(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 fn malformed(detail: &str) -> Problem {
@@ -197,6 +203,13 @@ mod tests {
         assert_eq!(shown(&cookies, ""), Ok(Shown::Session("s".into())));
         assert_eq!(shown(&[], "topic=a"), Ok(Shown::Nothing));
         let both = [cookies[0].clone(), (authorization, "Bearer x")];
+        // Another site may set these: to browsers they have no prefix.
+        for planted in ["\u{a0}__Host-bellwire=x", "\u{2000}__Host-bellwire=x; a=b"] {
+            let mut map = HeaderMap::new();
+            let planted = HeaderValue::from_bytes(planted.as_bytes()).expect("a value");
+            map.append(header::COOKIE, planted);
+            assert_eq!(Shown::of(&map, "").ok(), Some(Shown::Nothing));
+        }
         assert_eq!(shown(&both, "ticket=t"), bearer("x"));
     }
 

@@ -56,6 +56,7 @@ pub(super) async fn one(
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
     let event = app.publisher.event(Publish { topic, key, event_type, body })?;
     let idempotency_key = idempotency_key.map(check_idempotency_key).transpose()?;
+    let idempotency_key = idempotency_key.map(|key| caller.0.own_name(&key));
     let results = app.publisher.publish(vec![Append { event, idempotency_key }]).await?;
     let published = results.into_iter().next().expect("one result each")?;
     Ok((StatusCode::CREATED, Json(published_json(published))).into_response())

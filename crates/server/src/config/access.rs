@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwire_access::jwt::Expiry;
-use bellwire_access::{Role, RoleError, RoleText, StoredKey};
+use bellwire_access::{Claims, Policy, Role, RoleError, RoleText, StoredKey};
+use bellwire_model::Filter;
 use bellwire_model::duration;
 use bellwire_model::limits::{
     ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, TOKEN_LEEWAY_MAX,
@@ -25,6 +26,18 @@ pub struct AccessConfig {
     pub keys: Vec<StoredKey>,
     /// Whose tokens count.
     pub issuers: Vec<IssuerConfig>,
+}
+
+impl AccessConfig {
+    /// Whether strangers may do what only somebody who runs the server should.
+    pub fn lets_in_everybody(&self) -> bool {
+        let Some(role) = &self.anonymous else { return false };
+        let policy = Policy::new(self.roles.clone(), None);
+        let claims = Claims::new("anonymous", BTreeMap::new(), None).expect("a subject");
+        let rights = policy.rights([&**role], &claims);
+        let is_everything = |filter: &Filter| filter.as_str() == "**";
+        rights.is_admin || rights.publish.iter().any(is_everything)
+    }
 }
 
 /// Whose tokens count, and for what.
@@ -314,6 +327,16 @@ mod tests {
         let table = toml::de::DeTable::parse(text).expect("TOML").into_inner();
         let (_, value) = table.into_iter().next().expect("a table");
         read(value).map_err(|(_, reason)| reason)
+    }
+
+    #[test]
+    fn who_takes_everybody_for_an_administrator_is_open() {
+        let is_open = |text: &str| read_text(text).expect(text).lets_in_everybody();
+        let role = "[[access.role]]\nname = \"r\"\n";
+        assert!(is_open("[access]\nanonymous = \"admin\""));
+        assert!(is_open(&format!("{role}publish = [\"**\"]\n[access]\nanonymous = \"r\"")));
+        assert!(!is_open(&format!("{role}publish = [\"a\"]\n[access]\nanonymous = \"r\"")));
+        assert!(!is_open("[access]"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::connection::Connection;
 use super::outlet::Outlet;
 use super::parts::Shard;
 use super::socket::Socket;
-use super::{Handoff, ShardHandle, Token};
+use super::{Handoff, ShardHandle, Token, standing};
 use crate::authority::HeldPrincipal;
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
@@ -108,7 +108,10 @@ impl Shard {
         let has_time = !collector.wait.is_zero() && !self.handle.is_drained();
         // The tick has begun already: one more, so that no wait is cut short.
         let wait = if has_time { ticks(collector.wait + TICK) } else { 0 };
-        collector.due = now + wait;
+        // It lasts no longer than what its client has shown.
+        let authority = &*self.surroundings.authority;
+        let ends_at = standing::ends_at(authority, principal.principal(), now);
+        collector.due = ends_at.min(now + wait);
         let due = collector.due;
         let outlet = Outlet::new(Socket::Collector(collector), request.form, now);
         let key =
