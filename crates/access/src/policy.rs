@@ -1,6 +1,6 @@
 //! Who has which roles, and what they allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::claims::Claims;
 use crate::rights::Rights;
@@ -40,7 +40,8 @@ impl Policy {
     /// What the roles of these names allow together. A name that is none allows nothing: those who
     /// make tokens may know of roles that this server does not have.
     pub fn rights<'a>(&self, roles: impl IntoIterator<Item = &'a str>, claims: &Claims) -> Rights {
-        let roles = roles.into_iter().filter_map(|name| self.roles.get(name));
+        let names: BTreeSet<&str> = roles.into_iter().collect();
+        let roles = names.into_iter().filter_map(|name| self.roles.get(name));
         roles.map(|role| role.rights(claims)).fold(Rights::none(), |all, one| all.union(&one))
     }
 }

@@ -102,6 +102,5 @@ fn matchers_bytes(matchers: &Matchers) -> usize {
 
 /// A set of as many filters as rights may have.
 pub(crate) fn filters(filters: impl IntoIterator<Item = Filter>) -> FilterSet {
-    let filters = filters.into_iter().take(FILTERS_OF_RIGHTS_MAX);
-    filters.map(FilterSet::from).fold(FilterSet::none(), |all, one| all.union(&one))
+    FilterSet::gathered(filters.into_iter().take(FILTERS_OF_RIGHTS_MAX).collect())
 }

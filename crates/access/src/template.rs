@@ -174,6 +174,15 @@ impl MatchersTemplate {
         if matchers.iter().any(|matcher| has_mark(matcher.name())) {
             return Err(TemplateError::VariableInName);
         }
+        for matcher in matchers.iter().filter(|matcher| has_mark(matcher.value())) {
+            // One group more would be one way more to pass: all but mine would become all.
+            if !matcher.operator().is_equal() {
+                return Err(TemplateError::VariableExcludes);
+            }
+            if matcher.operator().is_regex() && !stands_alone(matcher.value()) {
+                return Err(TemplateError::VariableWithinSyntax);
+            }
+        }
         Ok(Self { matchers, variables: variables.into() })
     }
 
@@ -195,6 +204,25 @@ fn filled(matcher: &Matcher, values: &[&str]) -> Result<Matcher, MatcherError> {
         Operator::Equal | Operator::NotEqual => values[index].into(),
     });
     Matcher::new(matcher.name(), operator, &value)
+}
+
+/// Whether each variable of an expression is where a text of its own can be: not in a class of
+/// characters, where `-` means something else, nor behind a backslash, which would take its first.
+fn stands_alone(expression: &str) -> bool {
+    let (mut is_escaped, mut is_in_class) = (false, false);
+    for character in expression.chars() {
+        if Marked::index(character).is_some() && (is_escaped || is_in_class) {
+            return false;
+        }
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '[' => is_in_class = true,
+            ']' => is_in_class = false,
+            _ => {}
+        }
+    }
+    true
 }
 
 /// A regular expression that matches this text alone.
@@ -228,6 +256,12 @@ pub enum TemplateError {
     /// A variable where the name of a label is.
     #[error("a variable stands in the value of a matcher, not in the name of its label")]
     VariableInName,
+    /// A variable in `!=` or `!~`.
+    #[error("a variable says what passes (`=`, `=~`): with `!=` more values would let more pass")]
+    VariableExcludes,
+    /// A variable in a part of an expression that is no text.
+    #[error("a variable of an expression stands for a text: not within `[…]`, nor behind `\\`")]
+    VariableWithinSyntax,
     /// More variables than there are marks.
     #[error("a text has at most 256 variables")]
     TooManyVariables,
@@ -305,6 +339,13 @@ mod tests {
         let of_matchers = |text: &str| MatchersTemplate::parse(text).expect_err(text);
         assert_eq!(of_matchers(r#"{{sub}="x"}"#), TemplateError::VariableInName);
         assert_eq!(of_matchers("{a=\"\u{f0001}\"}"), TemplateError::PrivateCharacter);
+        for excludes in [r#"{team!="{sub}"}"#, r#"{team!~"a|{claim.team}"}"#] {
+            assert_eq!(of_matchers(excludes), TemplateError::VariableExcludes);
+        }
+        let within = of_matchers(r#"{team=~"[{sub}]"}"#);
+        assert_eq!(within, TemplateError::VariableWithinSyntax);
+        // A mark cannot be escaped.
+        assert!(matches!(of_matchers(r#"{team=~"a\\{sub}"}"#), TemplateError::Matchers(_)));
     }
 
     #[test]

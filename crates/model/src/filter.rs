@@ -208,10 +208,17 @@ impl FilterSet {
         Ok(Self::canonical(shared.into_iter().collect()))
     }
 
+    /// The canonical form of any number of filters: of rights, whose bound is whoever grants them.
+    pub fn gathered(filters: Vec<Filter>) -> Self {
+        Self::canonical(filters)
+    }
+
     pub(crate) fn canonical(mut filters: Vec<Filter>) -> Self {
         filters.sort_unstable();
         filters.dedup();
-        let covered = |filter: &&Filter| filters.iter().any(|o| o != *filter && o.covers(filter));
+        // Of two that differ only one with wildcards can cover the other.
+        let wide: Vec<&Filter> = filters.iter().filter(|filter| !filter.is_exact()).collect();
+        let covered = |filter: &&Filter| wide.iter().any(|o| *o != *filter && o.covers(filter));
         Self(filters.iter().filter(|filter| !covered(filter)).cloned().collect())
     }
 

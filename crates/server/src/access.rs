@@ -34,7 +34,9 @@ use crate::observe::Figures;
 pub(crate) use self::attending::Attending;
 pub use self::issuers::{AccessError, check_access, explain_token};
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
-pub(crate) use self::permit::{permit, permit_poll, permit_publishing, permit_reading};
+pub(crate) use self::permit::{
+    may_converse, permit, permit_poll, permit_publishing, permit_reading,
+};
 pub(crate) use self::shown::{Places, Shown};
 
 /// Who may come in, and as whom.
@@ -73,6 +75,11 @@ impl Access {
         let register = Register::new(Arc::new(stranger));
         let known = Known::default();
         Ok(Self { policy: Some(policy), register, keys, issuers, known, figures })
+    }
+
+    /// Whether nobody is asked.
+    pub(crate) fn is_open(&self) -> bool {
+        self.policy.is_none()
     }
 
     /// Who has shown this, where it costs nothing to say so.

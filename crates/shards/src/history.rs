@@ -62,20 +62,24 @@ fn read_pages(queue: &Mutex<Receiver<PageRequest>>, journal: &dyn Journal) {
 
 /// A page of what passes the filters. What is gone has no labels any more: those who may not see all
 /// alerts are told of whatever alert is gone, since theirs may be among them. Of an alert that they
-/// name and that is another's they would else learn by a gap that it was.
+/// name and that is another's they would else learn by a gap that it was, and by where a page ends:
+/// so it ends where one of all alerts does.
 pub fn read_page(
     journal: &dyn Journal,
     (after, limit): (Offset, ReadLimit),
     follows: &EffectiveFilter,
 ) -> Result<Page, Error> {
-    let mut page = journal.read(after, follows.filters(), limit)?;
     // The board is no stream: nothing of it is gone.
     let is_of_stream =
         |filter: &Filter| filter.reaches(LabelsOf::Alert) && filter.as_str() != "alerts/active";
-    if !follows.sight().alerts.is_all() && follows.filters().iter().any(is_of_stream) {
-        let alerts: Filter = "alerts/**".parse().expect("a filter");
-        page.trimmed = page.trimmed.max(journal.trimmed(&FilterSet::from(alerts)));
+    let sees_all = follows.sight().alerts.is_all();
+    if sees_all || !follows.filters().iter().any(is_of_stream) {
+        return journal.read(after, follows.filters(), limit);
     }
+    let alerts = FilterSet::from("alerts/**".parse::<Filter>().expect("a filter"));
+    let mut page = journal.read(after, &follows.filters().union(&alerts), limit)?;
+    page.entries.retain(|entry| follows.filters().matches(&entry.event.topic));
+    page.trimmed = page.trimmed.max(journal.trimmed(&alerts));
     Ok(page)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Answer, Request, Server, Stream, bellwire, get, request};
+use crate::harness::{Answer, Raw, Request, Server, Stream, bellwire, get, request};
 
 /// A server with two teams, and an administrator.
 struct Teams {
@@ -178,6 +178,77 @@ fn commands_show_what_they_are_given_to_show() {
     let output = bellwire(&[&arguments[..], &more].concat()).output().expect("it runs");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && told.contains("may not publish"), "{told}");
+}
+
+/// Else a name could be guessed by where the pages of its topic end.
+#[test]
+fn neither_a_cursor_nor_a_figure_tells_of_an_alert_that_is_not_ones_own() {
+    let teams = Teams::start();
+    let labels = json!({ "alertname": "Secret", "team": "blue" });
+    let alert = json!([{ "labels": labels, "endsAt": "2099-01-01T00:00:00Z" }]).to_string();
+    assert_eq!(teams.ask(&teams.admin, "POST", "/api/v2/alerts", &alert).status, 200);
+    for number in 0..3 {
+        let own = teams.ask(&teams.red, "POST", "/v1/topics/teams/red/a", &number.to_string());
+        assert_eq!(own.status, 201);
+    }
+    let ask = |name: &str| {
+        let path = format!("/v1/topics/alerts/events/none/{name}?limit=1&after=earliest");
+        teams.ask(&teams.red, "GET", &path, "").json()
+    };
+    assert_eq!(ask("Secret"), ask("Never"));
+    let listed = teams.ask(&teams.red, "GET", "/v1/topics", "").json();
+    let board = listed["topics"].as_array().expect("a list").iter();
+    let mut board = board.filter(|topic| topic["topic"] == "alerts/active");
+    let board = board.next().expect("its name is no secret");
+    assert!(board.get("keys").is_none() && board.get("subscribers").is_none(), "{board}");
+}
+
+/// The first request of a connection goes another way than those behind it.
+#[test]
+fn a_websocket_is_opened_alike_whatever_was_asked_before() {
+    let folder = TempDir::new().expect("a folder");
+    let mut text = String::from("[[access.role]]\nname = \"sensor\"\npublish = [\"a\"]\n");
+    text.push_str("[[access.role]]\nname = \"nobody\"\n");
+    let [sensor, nobody] = ["sensor", "nobody"].map(|role| {
+        let (key, table) = made(role, role);
+        text.push_str(&table);
+        key
+    });
+    let path = folder.path().join("bellwire.toml");
+    std::fs::write(&path, text).expect("written");
+    let server = Server::start_with(&["--config", path.to_str().expect("text")]);
+    for (key, status) in [(&sensor, 101), (&nobody, 403)] {
+        let handshake = format!(
+            "GET /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {key}\r\n\r\n"
+        );
+        for before in ["", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+            let mut raw = Raw::connect(server.address());
+            if !before.is_empty() {
+                raw.send(before);
+                assert_eq!(raw.answer().status, 200);
+            }
+            raw.send(&handshake);
+            let line = raw.line().expect("an answer");
+            assert!(line.starts_with(&format!("HTTP/1.1 {status}")), "{before:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn an_open_server_listens_to_no_credential() {
+    let server = Server::start();
+    for value in ["Digest abc", "Negotiate x", "Basic ???", "Bearer bw_wrong"] {
+        for path in ["/v1/topics", "/v1/whoami"] {
+            let headers = [("Authorization", value)];
+            let get = Request { method: "GET", path, headers: &headers, body: b"" };
+            assert_eq!(request(server.address(), get).status, 200, "{path} {value}");
+        }
+        let mut stream =
+            Stream::open_with(server.address(), "topic=a", &[("Authorization", value)]);
+        stream.until_ready();
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What rights leave of what somebody wants to follow, and what they may publish.
 
 use bellwire_access::Rights;
-use bellwire_model::{EffectiveFilter, Filter, FilterSet, Sight, Topic};
+use bellwire_model::{EffectiveFilter, Filter, FilterSet, Scope, Sight, Topic};
 use bellwire_shards::{PollRequest, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -15,9 +15,19 @@ pub(crate) fn permit_stream(
         return Ok(request);
     }
     let wanted = request.follows.filters().clone();
+    if wanted.is_empty() && !may_converse(rights) {
+        return Err(nothing_left());
+    }
     let permitted = request.within(&rights.subscribe, &sight(rights))?;
     check_left(&wanted, &permitted.follows)?;
     Ok(permitted)
+}
+
+/// Whether there is anything that one may do over a WebSocket.
+pub(crate) fn may_converse(rights: &Rights) -> bool {
+    let nothing = Scope::none();
+    let may_send = !rights.publish.is_empty() || rights.ingest != nothing;
+    may_send || !rights.subscribe.is_empty() || rights.attend != nothing
 }
 
 /// What the rights leave of a long poll.
@@ -71,6 +81,10 @@ fn check_left(wanted: &FilterSet, left: &EffectiveFilter) -> Result<(), Problem>
     if !left.filters().is_empty() || wanted.is_empty() {
         return Ok(());
     }
+    Err(nothing_left())
+}
+
+fn nothing_left() -> Problem {
     let detail = "you may read none of these topics: `GET /v1/whoami` says what you may";
-    Err(Problem::new(Code::Forbidden, detail))
+    Problem::new(Code::Forbidden, detail)
 }

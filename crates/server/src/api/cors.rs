@@ -15,8 +15,11 @@ use crate::problem::Refused;
 /// Methods and headers that the API knows.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "content-type, content-encoding, last-event-id, bellwire-key, bellwire-type, idempotency-key",
+    "authorization, content-type, content-encoding, last-event-id, bellwire-key, bellwire-type, \
+     idempotency-key",
 );
+/// Headers of answers that pages may read, beyond the few that they always may.
+const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after, www-authenticate");
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -40,6 +43,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
         next.run(request).await
     };
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
     response
 }

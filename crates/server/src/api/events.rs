@@ -57,10 +57,14 @@ pub(super) async fn events(
     };
     match EventsRequest::parse(asked)? {
         EventsRequest::Stream(stream) if method == Method::HEAD => {
-            Ok(stream_headers(&stream).into_response())
+            let permitted = app.access.permit(&identity, stream)?;
+            Ok(stream_headers(&permitted.request).into_response())
         }
         // What the answer would be is not waited for: nobody would see it.
-        EventsRequest::Poll(_) if method == Method::HEAD => Ok(POLL_HEADERS.into_response()),
+        EventsRequest::Poll(poll) if method == Method::HEAD => {
+            access::permit_poll(&identity.rights, poll)?;
+            Ok(POLL_HEADERS.into_response())
+        }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
             Ok(passage.open(app.access.permit(&identity, stream)?).await?)

@@ -7,12 +7,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::{Identity, Rights};
 use bellwire_model::Scope;
+use bellwire_shards::EVENTS_PATH;
 use bellwire_wire::problem::{Code, Problem};
 use http::Method;
 use http::request::Parts;
 
 use super::App;
-use crate::access::Shown;
+use crate::access::{self, Shown};
 use crate::problem::Refused;
 
 /// What a route asks.
@@ -24,6 +25,8 @@ pub(crate) enum Asks {
     Caller,
     /// To read topics.
     Subscribe,
+    /// To read topics, or over a WebSocket to send or attend to something.
+    Converse,
     /// To publish to topics.
     Publish,
     /// To send samples.
@@ -49,6 +52,7 @@ impl Asks {
         match self {
             Self::Nothing | Self::Caller => true,
             Self::Subscribe => !rights.subscribe.is_empty(),
+            Self::Converse => access::may_converse(rights),
             Self::Publish => !rights.publish.is_empty(),
             Self::Ingest => some(&rights.ingest),
             Self::Query => some(&rights.query),
@@ -63,7 +67,7 @@ impl Asks {
     const fn deed(self) -> &'static str {
         match self {
             Self::Nothing | Self::Caller => "ask",
-            Self::Subscribe => "read topics",
+            Self::Subscribe | Self::Converse => "read topics",
             Self::Publish => "publish",
             Self::Ingest => "send samples",
             Self::Query => "query series",
@@ -87,8 +91,8 @@ impl Asks {
 
 /// What each route asks, by its path and method. A route that is not here is nobody's.
 const ROUTES: &[(&str, Method, Asks)] = &[
-    ("/v1/events", Method::GET, Asks::Subscribe),
-    ("/v1/events", Method::CONNECT, Asks::Subscribe),
+    ("/v1/events", Method::GET, Asks::Converse),
+    ("/v1/events", Method::CONNECT, Asks::Converse),
     ("/v1/events", Method::POST, Asks::Publish),
     ("/v1/topics", Method::GET, Asks::Subscribe),
     ("/v1/topics/{*topic}", Method::GET, Asks::Subscribe),
@@ -153,10 +157,22 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let asks = match asked(path.as_str(), request.method()) {
-        Some(Asks::Nothing) | None => return next.run(request).await,
+        Some(Asks::Nothing) => return next.run(request).await,
+        // Another method is answered so by the router.
+        None if ROUTES.iter().any(|(known, ..)| *known == path.as_str()) => {
+            return next.run(request).await;
+        }
+        None => return Refused(forgotten()).into_response(),
         Some(asks) => asks,
     };
-    let shown = Shown::of(request.headers(), request.uri().query().unwrap_or_default());
+    // A ticket opens streams and nothing else.
+    let query = request.uri().query().filter(|_| path.as_str() == EVENTS_PATH);
+    let shown = if app.access.is_open() {
+        // Who is not asked is not listened to either.
+        Ok(Shown::Nothing)
+    } else {
+        Shown::of(request.headers(), query.unwrap_or_default())
+    };
     let identified = match shown {
         Ok(shown) => app.access.identify(&shown).await,
         Err(problem) => Err(problem),
@@ -169,6 +185,10 @@ pub(super) async fn guard(
         }
         Err(problem) => Refused(problem).into_response(),
     }
+}
+
+fn forgotten() -> Problem {
+    Problem::new(Code::Forbidden, "nobody has said who may ask this")
 }
 
 /// Who calls. A handler of a route that asks for nothing cannot have it.
@@ -240,6 +260,7 @@ mod tests {
                 Asks::Nothing => "nothing",
                 Asks::Caller => "a credential",
                 Asks::Subscribe => "`subscribe`",
+                Asks::Converse => "`subscribe`; a WebSocket one of what it may do",
                 Asks::Publish => "`publish`",
                 Asks::Ingest => "`ingest`",
                 Asks::Query => "`query`",

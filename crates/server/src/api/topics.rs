@@ -70,7 +70,11 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
     for (topic, keys) in states {
         let subscribers = counts.of(&topic);
         let kind = Kind::State.as_str();
-        let value = json!({ "topic": topic.as_str(), "kind": kind, "keys": keys, "subscribers": subscribers });
+        let mut value = json!({ "topic": topic.as_str(), "kind": kind });
+        if shown.shows_all_of(&topic) {
+            value["keys"] = keys.into();
+            value["subscribers"] = subscribers.into();
+        }
         topics.insert(topic, value);
     }
     let last = topics.keys().nth(query.limit - 1).filter(|_| topics.len() > query.limit);
@@ -139,14 +143,18 @@ impl<'a> ShownTopics<'a> {
     /// Whether it is one of them. The names of topics of alerts and of samples tell what there is to
     /// whoever sees only some of those.
     fn has(&self, topic: &Topic) -> bool {
-        let sees_all = match topic.labels_of() {
+        let is_board = topic.as_str() == bellwire_alerting::ALERTS_ACTIVE;
+        (is_board || self.shows_all_of(topic))
+            && (self.shows_all || self.rights.subscribe.matches(topic))
+    }
+
+    /// Whether everything on it is in sight, so that its figures tell of nothing else.
+    fn shows_all_of(&self, topic: &Topic) -> bool {
+        match topic.labels_of() {
             None => true,
-            Some(LabelsOf::Alert) => {
-                self.rights.alerts.is_all() || topic.as_str() == bellwire_alerting::ALERTS_ACTIVE
-            }
+            Some(LabelsOf::Alert) => self.rights.alerts.is_all(),
             Some(LabelsOf::Series) => self.rights.query.is_all(),
-        };
-        sees_all && (self.shows_all || self.rights.subscribe.matches(topic))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[access]`: who may come in, and what they may. Its secrets are hashes, or files that hold them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,18 +200,38 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     let keys = table.key.into_iter().map(|table| {
         let table = table.into_inner();
         table.roles.iter().try_for_each(&has_role)?;
-        key(table)
+        let place = table.id.span();
+        Ok((key(table)?, place))
     });
-    let keys = keys.collect::<Result<_, _>>()?;
+    let keys: Vec<(StoredKey, Range<usize>)> = keys.collect::<Result<_, _>>()?;
+    refuse_twice(keys.iter().map(|(key, place)| (&*key.id, place)), "keys")?;
+    let keys = keys.into_iter().map(|(key, _)| key).collect();
     let issuers = table.issuer.into_iter().map(|table| {
         let place = table.span();
         let table = table.into_inner();
         table.roles.iter().chain(&table.claimable_roles).try_for_each(&has_role)?;
-        issuer(table, place)
+        let named = table.name.span();
+        Ok((issuer(table, place)?, named))
     });
-    let issuers: Vec<IssuerConfig> = issuers.collect::<Result<_, _>>()?;
+    let issuers: Vec<(IssuerConfig, Range<usize>)> = issuers.collect::<Result<_, _>>()?;
+    refuse_twice(issuers.iter().map(|(issuer, place)| (&*issuer.name, place)), "issuers")?;
+    let issuers = issuers.into_iter().map(|(issuer, _)| issuer).collect();
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
     Ok(AccessConfig { anonymous, roles, keys, issuers })
+}
+
+/// Of two with one name only one could count.
+fn refuse_twice<'a>(
+    names: impl Iterator<Item = (&'a str, &'a Range<usize>)>,
+    what: &str,
+) -> Result<(), Mistake> {
+    let mut seen = BTreeSet::new();
+    for (name, place) in names {
+        if !seen.insert(name) {
+            return Err((place.clone(), format!("there are two {what} `{name}`")));
+        }
+    }
+    Ok(())
 }
 
 fn role(table: RoleTable) -> Result<(Spanned<String>, Role), Mistake> {
@@ -343,6 +363,10 @@ mod tests {
     fn what_is_wrong_with_access_is_told() {
         let role = "[[access.role]]\nname = \"r\"\n";
         let issuer = "[[access.issuer]]\nname = \"i\"\n";
+        let hash = "0".repeat(64);
+        let stored = format!(
+            "[[access.key]]\nid = \"01234567\"\nhash = \"{hash}\"\nsubject = \"a\"\nroles = []\n"
+        );
         let key = "[[access.issuer.key]]\nsecret_file = \"s\"\n";
         let cases = [
             ("[access]\nanonymous = \"r\"".to_owned(), "there is no role `r`"),
@@ -355,6 +379,8 @@ mod tests {
             (format!("{issuer}expiry = \"never\"\n{key}"), "`expiry` is `required` or"),
             (format!("{issuer}roles_claim = \"r\"\n{key}"), "`claimable_roles` says which"),
             (format!("{issuer}roles = [\"r\"]\n{key}"), "there is no role `r`"),
+            (format!("{issuer}{key}{issuer}{key}"), "there are two issuers `i`"),
+            (format!("{stored}{stored}"), "there are two keys `01234567`"),
             (format!("{issuer}{key}public_key_file = \"p\""), "a key has one of"),
         ];
         for (text, reason) in cases {

@@ -95,7 +95,8 @@ pub(super) fn parse<T>(
 /// The stream or WebSocket that the request asks for. Whatever is unusual, or wrong, is left to
 /// hyper: it alone does general HTTP, so that there are never two opinions on one request.
 fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamRequest, Shown)> {
-    let target = request.path?;
+    // A fragment is none of a server's business: hyper leaves it out.
+    let target = request.path.filter(|target| !target.contains('#'))?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     if request.method != Some("GET") || path != EVENTS_PATH {
         return None;
