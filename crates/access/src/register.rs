@@ -67,6 +67,9 @@ impl Register {
         if entry.holders == 0 {
             let entry = entries.slab.remove(index);
             entries.by_identity.remove(&address(&entry.identity));
+            // The last of its identity may be much to free.
+            drop(entries);
+            drop(entry);
         }
     }
 

@@ -114,8 +114,7 @@ impl Access {
             self.figures.door.credentials_refused.add(1);
             invalid()
         })?);
-        self.known.insert(shown, &identity, now);
-        Ok(identity)
+        Ok(self.known.insert(shown, identity, now))
     }
 
     fn of_key(&self, policy: &Policy, text: &str, now: Timestamp) -> Result<Identity, Invalid> {
