@@ -271,6 +271,7 @@ let mutedCount = 0;
 
 /** That nothing fires is good news only where something could. */
 function quiet() {
+  if (isUnknown) return ['unsure', 'This server asks who you are, and this page cannot tell it yet. What is firing is not known.'];
   if (generation === 0) return ['unsure', 'Connecting. What is firing is not known yet.'];
   if (!isLive) return ['unsure', 'Not connected. What is firing now is not known.'];
   if (!figures) return ['unsure', 'No alert has come. Whether rules are loaded is not known yet.'];
@@ -747,6 +748,8 @@ let heardAt = -Infinity;
 let isAsking = false;
 let silenceMaxMs = 60_000;
 let reopening = null;
+/** The server asks who this is, and has not been told. */
+let isUnknown = false;
 
 const STATES = { connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting' };
 
@@ -778,6 +781,7 @@ function open() {
 }
 
 function onOpen() {
+  isUnknown = false;
   generation += 1;
   lastEventAt = heardAt = performance.now();
   isAsking = false;
@@ -790,7 +794,18 @@ function onError() {
   if (source.readyState !== EventSource.CLOSED || reopening) return;
   const bound = Math.min(RECONNECT_MS.max, RECONNECT_MS.min * 2 ** failures);
   failures += 1;
+  askWhetherKnown();
   reopening = setTimeout(open, RECONNECT_MS.min + Math.random() * bound);
+}
+
+/** An EventSource hides why it was refused; a request of its own tells. */
+async function askWhetherKnown() {
+  try {
+    isUnknown = (await fetch('v1/whoami')).status === 401;
+  } catch {
+    isUnknown = false;
+  }
+  showQuiet();
 }
 
 function note(event) {

@@ -28,7 +28,8 @@ function proves(name, rules, body, more = []) {
       for (const close of closings.reverse()) await close();
     });
     await writeFile(join(data, 'rules.yml'), rules);
-    const flags = [...more, ...(rules ? ['--rules', join(data, 'rules.yml')] : [])];
+    await writeFile(join(data, 'access.toml'), '[access]\n');
+    const flags = [...more.map((flag) => flag.replace('DATA', data)), ...(rules ? ['--rules', join(data, 'rules.yml')] : [])];
     const server = new Server(BINARY, 'serve', join(data, 'journal'), flags);
     process.on('exit', () => server.kill());
     closings.push(() => server.end('SIGKILL'));
@@ -129,6 +130,12 @@ proves('without its stream, or what says what is loaded, the page claims nothing
   await page.unroute('**/v1/topics/**');
   await says(page, 'quiet', 'Nothing is firing.');
 });
+
+proves('a server that asks who this is is not waited for in silence', RULES, async ({ page, server }) => {
+  await page.goto(server.url);
+  await says(page, 'unsure', 'This server asks who you are');
+  await shoot(page, 'unknown');
+}, ['--config', 'DATA/access.toml']);
 
 for (const script of ['board.js', 'attend.js']) {
   proves(`without ${script} the page says so, and claims nothing`, RULES, async ({ server, page }) => {

@@ -182,6 +182,10 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     for table in table.role {
         let (name, role) = role(table.into_inner())?;
         let place = name.span();
+        // Names stand in logs, and in what callers are told.
+        if name.get_ref().is_empty() || name.get_ref().chars().any(char::is_control) {
+            return Err((place, "a role has a name, without control characters".to_owned()));
+        }
         if roles.insert(Box::from(name.get_ref().as_str()), role).is_some() {
             return Err((place, format!("there are two roles `{}`", name.get_ref())));
         }
@@ -371,6 +375,8 @@ mod tests {
         let cases = [
             ("[access]\nanonymous = \"r\"".to_owned(), "there is no role `r`"),
             (format!("{role}{role}"), "there are two roles `r`"),
+            ("[[access.role]]\nname = \"\"".to_owned(), "a role has a name"),
+            ("[[access.role]]\nname = \"a\\nb\"".to_owned(), "a role has a name"),
             (format!("{role}colour = 1"), "unknown field `colour`"),
             (format!("{role}alerts = [\"a=~\\\"(\\\"\"]"), "`alerts`"),
             (format!("{role}publish = [\"a/{{who}}\"]"), "`{who}` is no variable"),
