@@ -35,6 +35,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("journal", 4000),
     ("hub", 2500),
     ("process", 500),
+    ("authn", 3_000),
     ("shards", 5_000),
     ("alerting", 4_000),
     ("server", 6_000),

@@ -63,6 +63,11 @@ impl Claims {
         Ok(claims)
     }
 
+    /// Of whoever has not said who they are.
+    pub fn anonymous() -> Self {
+        Self { subject: "anonymous".into(), values: BTreeMap::new(), ends_at: None }
+    }
+
     /// What is said under this name.
     pub fn get(&self, name: &str) -> Option<&Claim> {
         self.values.get(name)

@@ -2,6 +2,7 @@
 
 use bellwire_model::Timestamp;
 
+use crate::claims::Claims;
 use crate::rights::Rights;
 
 /// How somebody has shown who they are.
@@ -41,28 +42,35 @@ impl Means {
 /// Somebody, and what they may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who it is; `anonymous` for strangers.
-    pub subject: Box<str>,
+    /// Who it is (`anonymous` for strangers), what else is said of them, and until when.
+    pub claims: Claims,
     /// How that is known.
     pub means: Means,
     /// The names of the roles that they have here.
     pub roles: Box<[Box<str>]>,
     /// What they may do.
     pub rights: Rights,
-    /// When what they have shown ends.
-    pub ends_at: Option<Timestamp>,
 }
 
 impl Identity {
     /// Whoever comes to a server that asks nobody.
     pub fn open() -> Self {
         Self {
-            subject: "anonymous".into(),
+            claims: Claims::anonymous(),
             means: Means::Open,
             roles: Box::new([]),
             rights: Rights::all(),
-            ends_at: None,
         }
+    }
+
+    /// Who it is.
+    pub fn subject(&self) -> &str {
+        &self.claims.subject
+    }
+
+    /// When what they have shown ends.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.claims.ends_at
     }
 
     /// A name that this caller has chosen, told apart from the same name of anybody else. Where nobody
@@ -71,20 +79,20 @@ impl Identity {
         match &self.means {
             Means::Open => name.into(),
             // Neither has a line's end within.
-            Means::Token(issuer) => format!("{issuer}\n{}\n{name}", self.subject).into(),
-            _ => format!("\n{}\n{name}", self.subject).into(),
+            Means::Token(issuer) => format!("{issuer}\n{}\n{name}", self.subject()).into(),
+            _ => format!("\n{}\n{name}", self.subject()).into(),
         }
     }
 
     /// Bytes that it keeps, about.
     pub fn size_bytes(&self) -> usize {
         let roles: usize = self.roles.iter().map(|role| role.len()).sum();
-        size_of::<Self>() + self.subject.len() + roles + self.rights.size_bytes()
+        size_of::<Self>() + self.claims.size_bytes() + roles + self.rights.size_bytes()
     }
 
     /// Whether it has ended.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        self.ends_at.is_some_and(|ends_at| ends_at <= now)
+        self.ends_at().is_some_and(|ends_at| ends_at <= now)
     }
 }
 
@@ -95,7 +103,8 @@ mod tests {
     #[test]
     fn names_of_two_callers_are_two() {
         let of = |subject: &str, means: Means| {
-            let identity = Identity { subject: subject.into(), means, ..Identity::open() };
+            let claims = Claims { subject: subject.into(), ..Claims::anonymous() };
+            let identity = Identity { claims, means, ..Identity::open() };
             identity.own_name("order-1")
         };
         let token = |issuer: &str| Means::Token(issuer.into());

@@ -107,13 +107,15 @@ fn index(principal: Principal) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claims::Claims;
 
     fn register() -> Register {
         Register::new(Arc::new(Identity::open()))
     }
 
     fn identity(subject: &str) -> Arc<Identity> {
-        Arc::new(Identity { subject: subject.into(), ..Identity::open() })
+        let claims = Claims { subject: subject.into(), ..Claims::anonymous() };
+        Arc::new(Identity { claims, ..Identity::open() })
     }
 
     #[test]
@@ -124,7 +126,7 @@ mod tests {
         assert_eq!(register.enter(&ada), number);
         assert_ne!(register.enter(&bob), number);
         register.leave(number);
-        assert_eq!(&*register.identity(number).subject, "ada");
+        assert_eq!(register.identity(number).subject(), "ada");
         register.leave(number);
         assert_eq!(register.len(), 1, "bob is left");
         assert_eq!(register.enter(&identity("eve")), number, "it is free again");

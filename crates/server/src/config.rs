@@ -17,12 +17,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
 use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;
 use thiserror::Error;
 
-pub use access::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
 pub use host::Hosts;
 pub use listen::parse_listen;
 pub use origin::Origins;

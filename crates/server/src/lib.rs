@@ -14,7 +14,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `pipeline` | wires all parts, and ends them in order |
-//! | `access` | who somebody is, and what they may |
+//! | `access` | what somebody may do of what a request wants |
 //! | `admission` | who may come in, and what a refusal says |
 //! | `front_door` | accepts, shakes hands, reads heads, hands over to shards or to hyper |
 //! | `tls` | the certificate and its key, read again when they change |
@@ -48,12 +48,12 @@ mod requests;
 mod sys;
 mod tls;
 
-pub use access::{AccessError, check_access, explain_token};
 pub use bellwire_alerting::{
     AlertmanagerConfigError, Reach, RuleFileText, RuleFiles, RuleFilesError,
     load_alertmanager_config, read_rule_files,
 };
 pub use bellwire_alerts::config::Config as AlertmanagerConfig;
+pub use bellwire_authn::{AccessError, check_access, explain_token};
 pub use bellwire_shards::{Kind, TopicRule};
 pub use config::{Config, ConfigError};
 pub use pipeline::{Server, StartError};

@@ -19,7 +19,6 @@ bellwire_process::figures! {
         connections_refused "counter" "bellwire_connections_refused_total" "Connections refused because there were too many.";
         memory_resident "gauge" "bellwire_memory_resident_bytes" "Memory that the process has.";
         memory_budget "gauge" "bellwire_memory_budget_bytes" "Memory that the process may have before it refuses new subscribers.";
-        credentials_refused "counter" "bellwire_credentials_refused_total" "Credentials that were shown and are not valid here.";
         tls_failures "counter" "bellwire_tls_handshakes_failed_total" "TLS handshakes that failed or did not end in time.";
         certificate_expiry "gauge" "bellwire_tls_certificate_expiry_timestamp_seconds" "When the TLS certificate expires, in seconds since 1970; 0 without one.";
     }
@@ -44,6 +43,7 @@ bellwire_process::figures! {
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) door: DoorFigures,
+    pub(crate) authn: Arc<bellwire_authn::Figures>,
     pub(crate) shards: Arc<bellwire_shards::Figures>,
     pub(crate) alerting: Arc<bellwire_alerting::Figures>,
     pub(crate) journal: JournalFigures,
@@ -60,8 +60,8 @@ impl Figures {
         self.door.connections_open.set(self.connections());
         let failures = [&self.shards.journal_failures, &self.alerting.journal_failures];
         self.journal.failures.set(failures.map(Figure::get).iter().sum());
-        let (door, journal) = (self.door.rows(), self.journal.rows());
-        [door, self.shards.rows(), self.alerting.rows(), journal].into_iter().flatten()
+        let (door, authn, journal) = (self.door.rows(), self.authn.rows(), self.journal.rows());
+        [door, authn, self.shards.rows(), self.alerting.rows(), journal].into_iter().flatten()
     }
 
     /// In the Prometheus text format.

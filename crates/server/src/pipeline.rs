@@ -13,6 +13,7 @@ use std::time::Duration;
 use bellwire_alerting::{
     Alerting, AlertmanagerConfigError, Hangups, Reload, ReloadParts, RuleFilesError, SampleIntake,
 };
+use bellwire_authn::{AccessError, Authenticator};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
 use bellwire_shards::{
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 use self::core::Core;
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
-use crate::access::{Access, AccessError};
+use crate::access::Access;
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
 use crate::config::{Config, Exposed};
@@ -126,7 +127,7 @@ impl Server {
         let figures = Arc::new(Figures::default());
         let hosts = Arc::new(KnownHosts::new(&config));
         let tls = start_tls(&config, &figures, &hosts)?;
-        let access = Arc::new(Access::new(config.access.as_ref(), Arc::clone(&figures))?);
+        let access = access(&config, &figures)?;
         let listener = listen(&config)?;
         let (address, is_exposed) = (listener.local_addr()?, config.is_exposed());
         let url = url(address, tls.as_deref());
@@ -228,6 +229,12 @@ impl Server {
             }
         }
     }
+}
+
+/// Who may come in, with the keys that the configuration names.
+fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError> {
+    let authenticator = Authenticator::new(config.access.as_ref(), Arc::clone(&figures.authn))?;
+    Ok(Arc::new(Access { authenticator: Arc::new(authenticator) }))
 }
 
 /// Reads certificate and key, where they are configured.

@@ -126,10 +126,10 @@ fn explain(explain: &Explain) -> Result<()> {
 fn told(identity: &bellwire_access::Identity) -> String {
     let rights = &identity.rights;
     let mut lines = vec![
-        format!("subject      {}", identity.subject),
+        format!("subject      {}", identity.subject()),
         format!("roles        {}", identity.roles.join(", ")),
     ];
-    if let Some(ends_at) = identity.ends_at {
+    if let Some(ends_at) = identity.ends_at() {
         lines.push(format!("ends         {}", ends_at.rfc3339()));
     }
     let filters = [("subscribe", &rights.subscribe), ("publish", &rights.publish)];

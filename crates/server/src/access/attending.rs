@@ -26,7 +26,7 @@ impl Attending {
     fn name(&self, claimed: Box<str>) -> Box<str> {
         match self.0.means {
             Means::Open => claimed,
-            _ => self.0.subject.clone(),
+            _ => self.0.subject().into(),
         }
     }
 

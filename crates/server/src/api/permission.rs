@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::{Identity, Rights};
+use bellwire_authn::Shown;
 use bellwire_model::Scope;
 use bellwire_shards::EVENTS_PATH;
 use bellwire_wire::problem::{Code, Problem};
@@ -13,7 +14,7 @@ use http::Method;
 use http::request::Parts;
 
 use super::App;
-use crate::access::{self, Shown};
+use crate::access;
 use crate::problem::Refused;
 
 /// What a route asks.
@@ -167,14 +168,14 @@ pub(super) async fn guard(
     };
     // A ticket opens streams and nothing else.
     let query = request.uri().query().filter(|_| path.as_str() == EVENTS_PATH);
-    let shown = if app.access.is_open() {
+    let shown = if app.access.authenticator.is_open() {
         // Who is not asked is not listened to either.
         Ok(Shown::Nothing)
     } else {
         Shown::of(request.headers(), query.unwrap_or_default())
     };
     let identified = match shown {
-        Ok(shown) => app.access.identify(&shown).await,
+        Ok(shown) => app.access.authenticator.identify(&shown).await,
         Err(problem) => Err(problem),
     };
     let permitted = identified.and_then(|identity| asks.check(&identity.rights).map(|()| identity));

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_authn::Shown;
 use bellwire_model::with_causes;
 use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::App;
-use crate::access::Shown;
 
 /// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
@@ -38,7 +38,7 @@ pub(super) async fn readyz(
 ) -> (StatusCode, String) {
     let shown = Shown::of(&headers, uri.query().unwrap_or_default());
     let identity = match &shown {
-        Ok(shown) => app.access.identify(shown).await.ok(),
+        Ok(shown) => app.access.authenticator.identify(shown).await.ok(),
         Err(_) => None,
     };
     let is_admin = identity.is_some_and(|identity| identity.rights.is_admin);

@@ -13,9 +13,9 @@ pub(super) async fn whoami(Caller(identity): Caller) -> Json<Value> {
 }
 
 fn shown(identity: &Identity) -> Value {
-    let Identity { subject, means, roles, rights, ends_at } = identity;
+    let Identity { means, roles, rights, .. } = identity;
     let mut shown = json!({
-        "subject": subject,
+        "subject": identity.subject(),
         "means": means.as_str(),
         "roles": roles,
         "rights": {
@@ -29,7 +29,7 @@ fn shown(identity: &Identity) -> Value {
             "admin": rights.is_admin,
         },
     });
-    if let Some(ends_at) = ends_at {
+    if let Some(ends_at) = identity.ends_at() {
         shown["ends_at"] = ends_at.as_ms().into();
     }
     shown

@@ -6,82 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwire_access::jwt::Expiry;
-use bellwire_access::{Claims, Policy, Role, RoleError, RoleText, StoredKey};
-use bellwire_model::Filter;
+use bellwire_access::{Role, RoleError, RoleText, StoredKey};
+use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
 use bellwire_model::duration;
 use bellwire_model::limits::{
     ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, TOKEN_LEEWAY_MAX,
 };
 use serde::Deserialize;
 use toml::Spanned;
-
-/// Who may come in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AccessConfig {
-    /// The role of who shows no credential. `None`: they get nothing.
-    pub anonymous: Option<Box<str>>,
-    /// Roles by name.
-    pub roles: BTreeMap<Box<str>, Role>,
-    /// API keys.
-    pub keys: Vec<StoredKey>,
-    /// Whose tokens count.
-    pub issuers: Vec<IssuerConfig>,
-}
-
-impl AccessConfig {
-    /// Whether strangers may do what only somebody who runs the server should.
-    pub fn lets_in_everybody(&self) -> bool {
-        let Some(role) = &self.anonymous else { return false };
-        let policy = Policy::new(self.roles.clone(), None);
-        let claims = Claims::new("anonymous", BTreeMap::new(), None).expect("a subject");
-        let rights = policy.rights([&**role], &claims);
-        let is_everything = |filter: &Filter| filter.as_str() == "**";
-        rights.is_admin || rights.publish.iter().any(is_everything)
-    }
-}
-
-/// Whose tokens count, and for what.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IssuerConfig {
-    /// Its name, as its tokens have it.
-    pub name: Box<str>,
-    /// The names under which its tokens mean this server.
-    pub audiences: Vec<Box<str>>,
-    /// Whether its tokens have to end.
-    pub expiry: Expiry,
-    /// How far its clock and ours may be apart.
-    pub leeway: Duration,
-    /// The claim that says who somebody is.
-    pub subject_claim: Box<str>,
-    /// The roles of everybody who has a token of it.
-    pub roles: Box<[Box<str>]>,
-    /// The claim that names more roles.
-    pub roles_claim: Option<Box<str>>,
-    /// The roles that the claim may name: an issuer serves others, too, whose `admin` is not ours.
-    pub claimable_roles: Box<[Box<str>]>,
-    /// What its tokens are signed with.
-    pub keys: Vec<IssuerKey>,
-}
-
-/// A key that tokens are signed with, by where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssuerKey {
-    /// What tokens call it.
-    pub id: Option<String>,
-    /// Where it is.
-    pub source: KeySource,
-}
-
-/// Where a key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
-    /// A secret that issuer and server share, in a file.
-    SecretFile(PathBuf),
-    /// The same in a variable of the environment.
-    SecretVariable(String),
-    /// A public key, as PEM.
-    PublicKeyFile(PathBuf),
-}
 
 /// `[access]`.
 #[derive(Debug, Deserialize)]

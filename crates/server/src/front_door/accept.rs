@@ -139,7 +139,7 @@ fn receive(
     match head::decide(&guest.head, &door.callers) {
         Ok(Some(Decision::Lean { request, head_bytes, shown })) => {
             // Who is yet to be verified is so elsewhere: that takes its time.
-            let Some(identity) = door.access.known(&shown, clock::now()) else {
+            let Some(identity) = door.access.authenticator.known(&shown, clock::now()) else {
                 return Some(guest);
             };
             let Ok(Permitted { request, principal }) = door.access.permit(&identity, request)
@@ -174,7 +174,7 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     let Some((stream, decision)) = met else { return };
     let lean = match decision {
         Decision::Lean { request, head_bytes, shown } => {
-            let identified = door.access.identify(&shown).await;
+            let identified = door.access.authenticator.identify(&shown).await;
             match identified.and_then(|identity| door.access.permit(&identity, request)) {
                 Ok(permitted) => Lean { stream, permitted, early: head[head_bytes..].into() },
                 Err(problem) => return Box::pin(refuse(stream, &problem)).await,

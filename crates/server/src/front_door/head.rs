@@ -1,5 +1,6 @@
 //! The head of a connection's first request.
 
+use bellwire_authn::{Places, Shown};
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use bellwire_shards::{Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
@@ -9,7 +10,6 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
-use crate::access::{Places, Shown};
 use crate::page::{Callers, Page};
 
 /// Who serves the request.

@@ -18,7 +18,7 @@ const TICKET_PARAMETER: &str = "ticket";
 
 /// A credential, as it came.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Shown {
+pub enum Shown {
     /// None.
     Nothing,
     /// A token, or an API key.
@@ -46,17 +46,20 @@ impl std::fmt::Debug for Shown {
 
 /// The parts of a head where a credential may be.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Places<'a> {
-    pub(crate) authorization: Option<&'a [u8]>,
-    /// All headers of that name.
-    pub(crate) cookies: &'a [&'a [u8]],
-    pub(crate) subprotocols: &'a [&'a [u8]],
-    pub(crate) query: &'a str,
+pub struct Places<'a> {
+    /// Of `Authorization`.
+    pub authorization: Option<&'a [u8]>,
+    /// All headers of `Cookie`.
+    pub cookies: &'a [&'a [u8]],
+    /// All headers of `Sec-WebSocket-Protocol`.
+    pub subprotocols: &'a [&'a [u8]],
+    /// The query of the target.
+    pub query: &'a str,
 }
 
 impl Shown {
     /// Finds it among the headers that hyper has read.
-    pub(crate) fn of(headers: &HeaderMap, query: &str) -> Result<Self, Problem> {
+    pub fn of(headers: &HeaderMap, query: &str) -> Result<Self, Problem> {
         let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
         let authorization = authorizations.next().map(HeaderValue::as_bytes);
         if authorizations.next().is_some() {
@@ -71,7 +74,7 @@ impl Shown {
     }
 
     /// Finds it. What a program sets on purpose goes before what a browser sends along.
-    pub(crate) fn at(places: Places<'_>) -> Result<Self, Problem> {
+    pub fn at(places: Places<'_>) -> Result<Self, Problem> {
         let Places { authorization, cookies, subprotocols, query } = places;
         let shown = match authorization {
             Some(value) => Self::authorization(value)?,
@@ -120,7 +123,7 @@ impl Shown {
     }
 
     /// Programs that know of names and passwords alone have a key or a token for a password.
-    pub(crate) fn of_name_and_password(name: &str, password: &str) -> Self {
+    pub fn of_name_and_password(name: &str, password: &str) -> Self {
         let is_token = password.split('.').count() == 3 && password.starts_with("ey");
         if is_token || bellwire_access::key::looks_like_one(password) {
             return Self::Bearer(password.into());
@@ -150,7 +153,7 @@ impl Shown {
         sessions.next().map(|(_, session)| Self::Session(bare(session).into()))
     }
 
-    pub(super) fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Nothing => 0,
             Self::Bearer(text) | Self::Session(text) | Self::Ticket(text) => text.len(),

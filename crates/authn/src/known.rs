@@ -9,7 +9,7 @@ use bellwire_access::Identity;
 use bellwire_model::Timestamp;
 use bellwire_model::limits::IDENTITIES_KNOWN_BYTES_MAX;
 
-use super::Shown;
+use crate::shown::Shown;
 
 /// After this long a credential is verified again: its key may have been taken back.
 const KNOWN_FOR: Duration = Duration::from_mins(1);
@@ -19,7 +19,7 @@ const KNOWN_FOR: Duration = Duration::from_mins(1);
 /// In two halves: when the younger one is full, it becomes the older one, and that is forgotten. Who
 /// comes again in time moves from the older one to the younger.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Halves>);
+pub(crate) struct Known(Mutex<Halves>);
 
 #[derive(Debug, Default)]
 struct Halves {
@@ -44,7 +44,7 @@ impl Verified {
 
 impl Known {
     /// Who has shown this, if it was verified a moment ago.
-    pub(super) fn get(&self, shown: &Shown, now: Timestamp) -> Option<Arc<Identity>> {
+    pub(crate) fn get(&self, shown: &Shown, now: Timestamp) -> Option<Arc<Identity>> {
         let mut halves = self.halves();
         let (young, mut forgotten) = (halves.young.get(shown).cloned(), HashMap::new());
         let found = if let Some(verified) = young {
@@ -62,7 +62,7 @@ impl Known {
 
     /// Remembers who has shown this. Of several who have verified it at once all get what the first of
     /// them has found: they are one.
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &self,
         shown: &Shown,
         identity: Arc<Identity>,
@@ -106,6 +106,8 @@ impl Halves {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_access::Claims;
+
     use super::*;
 
     fn shown(text: &str) -> Shown {
@@ -126,8 +128,9 @@ mod tests {
     fn what_was_verified_counts_for_a_minute_and_no_longer_than_the_credential() {
         let known = Known::default();
         let ends_at = Some(NOW.saturating_add(Duration::from_secs(5)));
+        let claims = Claims { ends_at, ..Claims::anonymous() };
         known.insert(&shown("a"), Arc::new(Identity::open()), NOW);
-        known.insert(&shown("b"), Arc::new(Identity { ends_at, ..Identity::open() }), NOW);
+        known.insert(&shown("b"), Arc::new(Identity { claims, ..Identity::open() }), NOW);
         let is_known = |text: &str, after: Duration| {
             known.get(&shown(text), NOW.saturating_add(after)).is_some()
         };

@@ -4,17 +4,17 @@ use std::path::Path;
 use std::{fs, io};
 
 use bellwire_access::jwt::{Issuer, KeyError, KeySet, Token, TokenError, VerificationKey};
-use bellwire_access::{Claim, Claims, Identity, Means, Policy};
+use bellwire_access::{Claim, Identity, Means, Policy};
 use bellwire_model::Timestamp;
 use bellwire_model::limits::HMAC_SECRET_BYTES_MAX;
 use thiserror::Error;
 
-use super::Invalid;
 use crate::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
+use crate::refusal::Invalid;
 
 /// The issuers by name.
 #[derive(Debug, Default)]
-pub(super) struct Issuers(Vec<Trusted>);
+pub(crate) struct Issuers(Vec<Trusted>);
 
 /// An issuer whose tokens count.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ struct Trusted {
 
 impl Issuers {
     /// Reads their keys.
-    pub(super) fn load(configured: &[IssuerConfig]) -> Result<Self, AccessError> {
+    pub(crate) fn load(configured: &[IssuerConfig]) -> Result<Self, AccessError> {
         configured.iter().map(Trusted::load).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whose token it is, and what they may. Why one does not count is for the log.
-    pub(super) fn identity(
+    pub(crate) fn identity(
         &self,
         policy: &Policy,
         text: &str,
@@ -62,8 +62,7 @@ impl Issuers {
         let named = named.unwrap_or_default().iter().filter(|role| claimable_roles.contains(role));
         let roles: Box<[Box<str>]> = roles.iter().chain(named).cloned().collect();
         let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
-        let Claims { subject, ends_at, .. } = claims;
-        Ok(Identity { subject, means: Means::Token(issuer.name.clone()), roles, rights, ends_at })
+        Ok(Identity { claims, means: Means::Token(issuer.name.clone()), roles, rights })
     }
 }
 

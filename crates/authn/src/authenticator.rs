@@ -1,0 +1,119 @@
+//! The one place where what is shown becomes somebody.
+
+use std::sync::Arc;
+
+use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights};
+use bellwire_model::{Principal, Timestamp};
+use bellwire_process::clock;
+use bellwire_wire::problem::Problem;
+
+use crate::config::AccessConfig;
+use crate::figures::Figures;
+use crate::issuers::{AccessError, Issuers};
+use crate::keys::Keys;
+use crate::known::Known;
+use crate::refusal::{self, Invalid};
+use crate::shown::Shown;
+
+/// Who may come in, and as whom.
+#[derive(Debug)]
+pub struct Authenticator {
+    /// `None`: nobody is asked.
+    policy: Option<Policy>,
+    register: Register,
+    keys: Keys,
+    issuers: Issuers,
+    known: Known,
+    figures: Arc<Figures>,
+}
+
+impl Authenticator {
+    /// As configured. Without a configuration nobody is asked, and everybody may do everything.
+    pub fn new(config: Option<&AccessConfig>, figures: Arc<Figures>) -> Result<Self, AccessError> {
+        let Some(AccessConfig { anonymous, roles, keys, issuers }) = config else {
+            return Ok(Self {
+                policy: None,
+                register: Register::new(Arc::new(Identity::open())),
+                keys: Keys::default(),
+                issuers: Issuers::default(),
+                known: Known::default(),
+                figures,
+            });
+        };
+        let policy = Policy::new(roles.clone(), anonymous.clone());
+        Ok(Self {
+            register: Register::new(Arc::new(stranger(&policy))),
+            keys: Keys::new(keys),
+            issuers: Issuers::load(issuers)?,
+            known: Known::default(),
+            policy: Some(policy),
+            figures,
+        })
+    }
+
+    /// Whether nobody is asked.
+    pub fn is_open(&self) -> bool {
+        self.policy.is_none()
+    }
+
+    /// Who has shown this, where it costs nothing to say so.
+    pub fn known(&self, shown: &Shown, now: Timestamp) -> Option<Arc<Identity>> {
+        match (&self.policy, shown) {
+            // Who is not asked is not listened to either.
+            (None, _) => Some(Arc::clone(self.register.stranger())),
+            (Some(policy), Shown::Nothing) => {
+                policy.anonymous().map(|_| Arc::clone(self.register.stranger()))
+            }
+            (Some(_), shown) => self.known.get(shown, now),
+        }
+    }
+
+    /// Who has shown this. What does not count is refused without saying why.
+    #[expect(clippy::unused_async, reason = "passwords will be worked on elsewhere")]
+    pub async fn identify(&self, shown: &Shown) -> Result<Arc<Identity>, Problem> {
+        let now = clock::now();
+        if let Some(identity) = self.known(shown, now) {
+            return Ok(identity);
+        }
+        let policy = self.policy.as_ref().expect("who asks nobody knows everybody");
+        let identity = match shown {
+            Shown::Nothing => return Err(refusal::missing()),
+            Shown::Bearer(text) if bellwire_access::key::looks_like_one(text) => {
+                self.keys.identity(policy, text, now)
+            }
+            Shown::Bearer(text) => self.issuers.identity(policy, text, now),
+            Shown::Password(..) | Shown::Session(_) | Shown::Ticket(_) => Err(Invalid),
+        };
+        let identity = Arc::new(identity.map_err(|Invalid| {
+            self.figures.credentials_refused.add(1);
+            refusal::invalid()
+        })?);
+        Ok(self.known.insert(shown, identity, now))
+    }
+
+    /// Gives somebody a number, and counts one more holder of it.
+    pub fn enter(&self, identity: &Arc<Identity>) -> Principal {
+        self.register.enter(identity)
+    }
+
+    /// One fewer holds this number.
+    pub fn leave(&self, principal: Principal) {
+        self.register.leave(principal);
+    }
+
+    /// Whose number it is; whoever asks holds it.
+    pub fn identity(&self, principal: Principal) -> Arc<Identity> {
+        self.register.identity(principal)
+    }
+}
+
+/// Whoever shows no credential.
+fn stranger(policy: &Policy) -> Identity {
+    let claims = Claims::anonymous();
+    let rights = match policy.anonymous() {
+        Some(role) => policy.rights([role], &claims),
+        None => Rights::none(),
+    };
+    let roles = policy.anonymous().into_iter().map(Into::into).collect();
+    Identity { claims, means: Means::Anonymous, roles, rights }
+}

@@ -1,0 +1,26 @@
+//! Who is asking: credentials verified, with the files, clocks, threads and sockets that it takes.
+//!
+//! ```text
+//! head ─▶ Shown ─▶ Authenticator::identify ─▶ Identity (who, and what they may)
+//!                    ├─ known     verified a moment ago
+//!                    ├─ keys      API keys
+//!                    └─ issuers   tokens
+//! ```
+//!
+//! What can be decided without any of these is in the crate `access`. What somebody may do of what a
+//! request wants is asked above, where requests are.
+#![deny(missing_docs)]
+
+mod authenticator;
+pub mod config;
+mod figures;
+mod issuers;
+mod keys;
+mod known;
+mod refusal;
+mod shown;
+
+pub use authenticator::Authenticator;
+pub use figures::Figures;
+pub use issuers::{AccessError, check_access, explain_token};
+pub use shown::{Places, Shown};

@@ -1,0 +1,20 @@
+//! What whoever is not let in is told.
+
+use bellwire_wire::problem::{Code, Problem};
+
+/// A credential that does not count. Why it does not is for the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invalid;
+
+/// Nothing was shown, and nobody comes in without.
+pub(crate) fn missing() -> Problem {
+    Problem::new(
+        Code::CredentialMissing,
+        "say who you are: `Authorization: Bearer …` with a token or an API key",
+    )
+}
+
+/// Says no more: what exactly is wrong is for whoever made the credential.
+pub(crate) fn invalid() -> Problem {
+    Problem::new(Code::CredentialInvalid, "the credential is not one that is valid here")
+}
