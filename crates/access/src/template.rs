@@ -7,6 +7,8 @@
 //! been parsed already: it is no more than a piece of one segment of a filter, or of the value of one
 //! matcher, whatever it contains.
 
+mod expression;
+
 use bellwire_model::limits::RIGHTS_OF_TEMPLATE_MAX;
 use bellwire_model::{Filter, FilterError, Matcher, MatcherError, Matchers, Operator};
 use thiserror::Error;
@@ -168,8 +170,8 @@ pub(crate) struct MatchersTemplate {
 
 impl MatchersTemplate {
     pub(crate) fn parse(text: &str) -> Result<Self, TemplateError> {
-        let Marked { text, variables } = Marked::new(text)?;
-        let matchers: Matchers = text.parse()?;
+        let Marked { text: marked, variables } = Marked::new(text)?;
+        let matchers: Matchers = marked.parse().map_err(|error| refusal(text, error))?;
         let has_mark = |text: &str| text.chars().any(|it| Marked::index(it).is_some());
         if matchers.iter().any(|matcher| has_mark(matcher.name())) {
             return Err(TemplateError::VariableInName);
@@ -179,8 +181,8 @@ impl MatchersTemplate {
             if !matcher.operator().is_equal() {
                 return Err(TemplateError::VariableExcludes);
             }
-            if matcher.operator().is_regex() && !stands_alone(matcher.value()) {
-                return Err(TemplateError::VariableWithinSyntax);
+            if matcher.operator().is_regex() {
+                expression::check(matcher.value())?;
             }
         }
         Ok(Self { matchers, variables: variables.into() })
@@ -197,44 +199,22 @@ impl MatchersTemplate {
     }
 }
 
+/// What is wrong with matchers in which a mark is for each variable: in the words that were written,
+/// where these are no matchers either.
+fn refusal(text: &str, error: MatcherError) -> TemplateError {
+    match (text.parse::<Matchers>(), error) {
+        (Ok(_), MatcherError::Regex(_)) => TemplateError::VariableWithinSyntax,
+        (Err(error), _) | (Ok(_), error) => error.into(),
+    }
+}
+
 fn filled(matcher: &Matcher, values: &[&str]) -> Result<Matcher, MatcherError> {
     let operator = matcher.operator();
     let value = fill(matcher.value(), |index| match operator {
-        Operator::Matches | Operator::NotMatches => quoted(values[index]).into(),
+        Operator::Matches | Operator::NotMatches => expression::quoted(values[index]).into(),
         Operator::Equal | Operator::NotEqual => values[index].into(),
     });
     Matcher::new(matcher.name(), operator, &value)
-}
-
-/// Whether each variable of an expression is where a text of its own can be: not in a class of
-/// characters, where `-` means something else, nor behind a backslash, which would take its first.
-fn stands_alone(expression: &str) -> bool {
-    let (mut is_escaped, mut is_in_class) = (false, false);
-    for character in expression.chars() {
-        if Marked::index(character).is_some() && (is_escaped || is_in_class) {
-            return false;
-        }
-        match character {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '[' => is_in_class = true,
-            ']' => is_in_class = false,
-            _ => {}
-        }
-    }
-    true
-}
-
-/// A regular expression that matches this text alone.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len());
-    for character in text.chars() {
-        if r"\.+*?()|[]{}^$".contains(character) {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted
 }
 
 /// Why a text is no template.
@@ -260,8 +240,14 @@ pub enum TemplateError {
     #[error("a variable says what passes (`=`, `=~`): with `!=` more values would let more pass")]
     VariableExcludes,
     /// A variable in a part of an expression that is no text.
-    #[error("a variable of an expression stands for a text: not within `[…]`, nor behind `\\`")]
+    #[error(
+        "a variable of an expression stands for a text: not within `[…]`, `\\Q…\\E` or `(?…`, nor \
+         behind `\\`"
+    )]
     VariableWithinSyntax,
+    /// A variable before `*`, `+`, `?` or `{2}`.
+    #[error("a variable of an expression is not repeated; a group may be, as in `({{sub}})?`")]
+    VariableRepeated,
     /// More variables than there are marks.
     #[error("a text has at most 256 variables")]
     TooManyVariables,
@@ -317,7 +303,10 @@ mod tests {
         let odd = claims(r#"x",team=~".*"#, &[]);
         assert_eq!(matchers(r#"{by="{sub}"}"#, &odd), [r#"{by="x\",team=~\".*"}"#]);
         let wild = claims("a|.*", &[]);
-        assert_eq!(matchers(r#"{by=~"{sub}|shared"}"#, &wild), [r#"{by=~"a\\|\\.\\*|shared"}"#]);
+        assert_eq!(
+            matchers(r#"{by=~"{sub}|shared"}"#, &wild),
+            [r#"{by=~"(?:a\\|\\.\\*)|shared"}"#]
+        );
         assert_eq!(
             filters("x/{claim.sub}", &claims("a", &[])),
             [""; 0],
@@ -345,7 +334,10 @@ mod tests {
         let within = of_matchers(r#"{team=~"[{sub}]"}"#);
         assert_eq!(within, TemplateError::VariableWithinSyntax);
         // A mark cannot be escaped.
-        assert!(matches!(of_matchers(r#"{team=~"a\\{sub}"}"#), TemplateError::Matchers(_)));
+        let escaped = of_matchers(r#"{team=~"a\\{sub}"}"#);
+        assert_eq!(escaped, TemplateError::VariableWithinSyntax);
+        let told = of_matchers(r#"{team=~"({sub}"}"#).to_string();
+        assert!(told.contains("`({sub}`"), "{told}");
     }
 
     #[test]

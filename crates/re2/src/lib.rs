@@ -10,6 +10,7 @@ mod class;
 mod error;
 mod escape;
 mod expansion;
+mod items;
 mod limits;
 mod parse;
 mod pattern;
@@ -17,6 +18,7 @@ mod regex;
 mod tables;
 
 pub use self::error::{Error, ErrorCode};
+pub use self::items::items;
 pub use self::limits::REGEX_BYTES_MAX;
 pub use self::pattern::{Dot, Pattern};
 pub use self::regex::Regex;

@@ -93,6 +93,15 @@ struct Counted<'a> {
 
 /// Reads an expression.
 pub(crate) fn parse(text: &str, flags: Flags) -> Result<Parsed, Error> {
+    parse_each(text, flags, |_| {})
+}
+
+/// Reads an expression, and shows each of its items once it is read.
+pub(crate) fn parse_each<'a>(
+    text: &'a str,
+    flags: Flags,
+    mut each: impl FnMut(&'a str),
+) -> Result<Parsed, Error> {
     let groups = vec![Group::new(None, flags)];
     let mut parser = Parser {
         text,
@@ -109,6 +118,7 @@ pub(crate) fn parse(text: &str, flags: Flags) -> Result<Parsed, Error> {
     while let Some(next) = parser.rest.chars().next() {
         let before = parser.rest;
         let is_repetition = parser.item(next, repeated)?;
+        each(&before[..before.len() - parser.rest.len()]);
         repeated = is_repetition.then_some(before);
     }
     let Some(group) = parser.groups.pop().filter(|_| parser.groups.is_empty()) else {
