@@ -1,12 +1,14 @@
 //! The register: who is connected, by number.
 //!
 //! A connection knows its principal's number and nothing else of it. Numbers are counted by who holds
-//! them, and given out again when nobody does.
+//! them, and given out again when nobody does. What is taken back stays marked for as long as anybody
+//! holds the number: nobody who comes late counts because of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use bellwire_model::Principal;
+use bellwire_model::limits::REGISTER_LOOKS_MAX;
+use bellwire_model::{Principal, Timestamp};
 use slab::Slab;
 
 use crate::identity::Identity;
@@ -30,6 +32,18 @@ struct Entries {
 struct Entry {
     identity: Arc<Identity>,
     holders: u32,
+    is_revoked: bool,
+}
+
+/// Whether what somebody has shown counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does, and does not end by itself.
+    Good,
+    /// It does until then.
+    Until(Timestamp),
+    /// It was taken back.
+    Revoked,
 }
 
 impl Register {
@@ -51,11 +65,12 @@ impl Register {
         }
         let mut entries = self.entries();
         let Entries { slab, by_identity } = &mut *entries;
-        let index = *by_identity
-            .entry(address(identity))
-            .or_insert_with(|| slab.insert(Entry { identity: Arc::clone(identity), holders: 0 }));
+        let index = *by_identity.entry(address(identity)).or_insert_with(|| {
+            let identity = Arc::clone(identity);
+            slab.insert(Entry { identity, holders: 0, is_revoked: false })
+        });
         slab[index].holders += 1;
-        Principal(index as u32 + 1)
+        principal_at(index)
     }
 
     /// One fewer holds the number.
@@ -80,6 +95,52 @@ impl Register {
         Arc::clone(&entries.slab.get(index).expect("whoever asks holds the number").identity)
     }
 
+    /// Whether what somebody has shown counts, while somebody holds the number.
+    pub fn standing(&self, principal: Principal) -> Standing {
+        let Some(index) = index(principal) else { return Standing::Good };
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.slab.get(index).expect("whoever asks holds the number");
+        match entry.identity.ends_at() {
+            _ if entry.is_revoked => Standing::Revoked,
+            Some(ends_at) => Standing::Until(ends_at),
+            None => Standing::Good,
+        }
+    }
+
+    /// Takes back what the holders of a number have shown.
+    pub fn revoke(&self, principal: Principal) {
+        let Some(index) = index(principal) else { return };
+        self.entries().slab.get_mut(index).expect("whoever asks holds the number").is_revoked =
+            true;
+    }
+
+    /// Takes back what those have shown of whom this is true, and counts one more holder of each of
+    /// their numbers, which are returned.
+    ///
+    /// The lock is held for a part of them at a time. So whoever enters meanwhile has to be asked for
+    /// behind [`enter`](Self::enter), and [revoked](Self::revoke): what decides has to be known there
+    /// before this begins.
+    pub fn revoke_all(&self, is_revoked: impl Fn(&Identity) -> bool) -> Vec<Principal> {
+        let mut revoked = Vec::new();
+        let mut from = 0;
+        loop {
+            let mut entries = self.entries();
+            let upto = entries.slab.capacity().min(from + REGISTER_LOOKS_MAX);
+            if from >= upto {
+                return revoked;
+            }
+            for index in from..upto {
+                let entry = entries.slab.get_mut(index);
+                if let Some(entry) = entry.filter(|entry| is_revoked(&entry.identity)) {
+                    entry.is_revoked = true;
+                    entry.holders += 1;
+                    revoked.push(principal_at(index));
+                }
+            }
+            from = upto;
+        }
+    }
+
     /// How many numbers are held.
     pub fn len(&self) -> usize {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).slab.len()
@@ -98,6 +159,10 @@ impl Register {
 /// Where an identity is. Another one can be there only once this one is gone.
 fn address(identity: &Arc<Identity>) -> usize {
     Arc::as_ptr(identity).addr()
+}
+
+fn principal_at(index: usize) -> Principal {
+    Principal(index as u32 + 1)
 }
 
 fn index(principal: Principal) -> Option<usize> {
@@ -140,5 +205,38 @@ mod tests {
         register.leave(Principal::ANONYMOUS);
         assert_eq!(register.identity(Principal::ANONYMOUS), stranger);
         assert!(register.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_back_is_marked_for_as_long_as_anybody_holds_the_number() {
+        let register = register();
+        let ada = identity("ada");
+        let number = register.enter(&ada);
+        assert_eq!(register.standing(number), Standing::Good);
+        let is_adas = |identity: &Identity| &*identity.claims.subject == "ada";
+        assert_eq!(register.revoke_all(is_adas), [number]);
+        assert_eq!(register.enter(&ada), number);
+        assert_eq!(register.standing(number), Standing::Revoked);
+        register.leave(number);
+        register.leave(number);
+        assert_eq!(register.len(), 1, "whoever has taken it back holds it");
+        assert_ne!(register.enter(&identity("bob")), number);
+        register.leave(number);
+        let other = register.enter(&identity("eve"));
+        assert_eq!((other, register.standing(other)), (number, Standing::Good));
+    }
+
+    #[test]
+    fn all_whom_it_is_true_of_are_found_however_many_there_are() {
+        let register = register();
+        let people: Vec<_> = (0..10_000).map(|n| identity(&format!("p{}", n % 7))).collect();
+        let numbers: Vec<_> = people.iter().map(|identity| register.enter(identity)).collect();
+        for (number, _) in numbers.iter().zip(0..).filter(|(_, index)| index % 3 == 0) {
+            register.leave(*number);
+        }
+        let revoked = register.revoke_all(|identity| &*identity.claims.subject == "p3");
+        let expected = (0..10_000).filter(|n| n % 7 == 3 && n % 3 != 0).map(|n| numbers[n]);
+        assert_eq!(revoked, expected.collect::<Vec<_>>());
+        assert!(revoked.iter().all(|it| register.standing(*it) == Standing::Revoked));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights};
+use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights, Standing};
 use bellwire_model::{Principal, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::Problem;
@@ -99,6 +99,17 @@ impl Authenticator {
     /// One fewer holds this number.
     pub fn leave(&self, principal: Principal) {
         self.register.leave(principal);
+    }
+
+    /// Whether what the holders of this number have shown counts; whoever asks holds it.
+    pub fn standing(&self, principal: Principal) -> Standing {
+        self.register.standing(principal)
+    }
+
+    /// Takes back what those have shown of whom this is true: those who have a number. One more holder
+    /// of each that is returned is counted, so that no shard takes it for another's.
+    pub fn revoke(&self, is_revoked: impl Fn(&Identity) -> bool) -> Vec<Principal> {
+        self.register.revoke_all(is_revoked)
     }
 
     /// Whose number it is; whoever asks holds it.

@@ -570,6 +570,11 @@ pub const TURN_INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const LOOKS_PER_VISIT_MAX: usize = 4_096;
 /// As many for all who come, ask or catch up in one turn.
 pub const LOOKS_PER_TURN_MAX: usize = 16_384;
+/// Numbers of principals that are looked at for whose they are before others get their turn.
+pub const REGISTER_LOOKS_MAX: usize = 1_024;
+/// Connections of a shard that are looked at in one turn for whose they are, where what somebody may
+/// has changed.
+pub const RECONSIDERED_PER_TURN_MAX: usize = 8_192;
 /// Deletions that a lane keeps for its slowest subscribers; beyond it those start anew whose
 /// sockets have taken nothing for [`HOLD_UP_TIMEOUT`].
 pub const DELETIONS_KEPT_MAX: usize = 16_384;

@@ -1,7 +1,7 @@
 //! Who asks.
 
 /// Who asks for something, as a number that whoever grants gives out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Principal(pub u32);
 
 impl Principal {

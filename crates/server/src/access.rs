@@ -11,13 +11,12 @@ mod onlooker;
 mod permit;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellwire_access::Identity;
 use bellwire_authn::Authenticator;
 use bellwire_model::Principal;
 use bellwire_process::clock;
-use bellwire_shards::{Authority, HeldPrincipal, StreamRequest};
+use bellwire_shards::{Authority, HeldPrincipal, Standing, StreamRequest};
 use bellwire_wire::problem::Problem;
 
 use self::permit::permit_stream;
@@ -59,9 +58,14 @@ impl Access {
 }
 
 impl Authority for Access {
-    fn left(&self, principal: Principal) -> Option<Duration> {
-        let ends_at = self.authenticator.identity(principal).ends_at()?;
-        Some(ends_at.saturating_since(clock::now()))
+    fn standing(&self, principal: Principal) -> Standing {
+        match self.authenticator.standing(principal) {
+            bellwire_access::Standing::Good => Standing::Good,
+            bellwire_access::Standing::Until(ends_at) => {
+                Standing::Ends(ends_at.saturating_since(clock::now()))
+            }
+            bellwire_access::Standing::Revoked => Standing::Revoked,
+        }
     }
 
     fn leave(&self, principal: Principal) {

@@ -8,11 +8,24 @@ use bellwire_model::Principal;
 
 /// Who gave principals their numbers. Nothing here blocks: a shard has others to serve.
 pub trait Authority: fmt::Debug + Send + Sync {
-    /// How long what this principal has shown still counts. `None`: it does not end by itself.
-    fn left(&self, principal: Principal) -> Option<Duration>;
+    /// Whether what this principal has shown counts. It is asked when a connection comes, when the
+    /// wheel brings it round, and when the shard was told of a change: see
+    /// [`Spread::reconsider`](crate::Spread::reconsider).
+    fn standing(&self, principal: Principal) -> Standing;
 
     /// One fewer connection is this principal's.
     fn leave(&self, principal: Principal);
+}
+
+/// Whether what a principal has shown counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does, and does not end by itself.
+    Good,
+    /// It does for so long; not at all where that is nothing.
+    Ends(Duration),
+    /// It was taken back.
+    Revoked,
 }
 
 /// A principal's number, counted as one that is in use until it is dropped or passed on.
@@ -51,5 +64,38 @@ impl Drop for HeldPrincipal {
         if let Some(authority) = &self.authority {
             authority.leave(self.principal);
         }
+    }
+}
+
+/// Numbers of principals of whom something has changed. Each is counted as one that is in use until
+/// this is dropped: none of them is another's before all shards have looked at whose it is.
+#[derive(Debug)]
+pub struct HeldPrincipals {
+    /// In order.
+    principals: Box<[Principal]>,
+    authority: Arc<dyn Authority>,
+}
+
+impl HeldPrincipals {
+    /// Whoever makes this has counted each of them once more.
+    pub fn new(mut principals: Vec<Principal>, authority: Arc<dyn Authority>) -> Self {
+        principals.sort_unstable();
+        Self { principals: principals.into(), authority }
+    }
+
+    /// Whether it is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.principals.is_empty()
+    }
+
+    /// Whose numbers they are, in order.
+    pub fn principals(&self) -> &[Principal] {
+        &self.principals
+    }
+}
+
+impl Drop for HeldPrincipals {
+    fn drop(&mut self) {
+        self.principals.iter().for_each(|principal| self.authority.leave(*principal));
     }
 }

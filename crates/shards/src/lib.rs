@@ -50,7 +50,7 @@ mod stream_request;
 mod tls;
 mod topics;
 
-pub use authority::{Authority, HeldPrincipal};
+pub use authority::{Authority, HeldPrincipal, HeldPrincipals, Standing};
 pub use controls::gap;
 pub use feed::{Batch, Committer, Destination, Feed};
 pub use figures::Figures;
@@ -63,8 +63,8 @@ pub use publisher::{Published, Publisher, Results, check_idempotency_key};
 pub use refusals::Refusals;
 pub use requests::{Reply, Requests, SampleRejection, SamplesReply, SamplesTaken};
 pub use shard::{
-    Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, ShardParts, Socket, Spread,
-    Surroundings, Timing, held_bytes_max, refusal_body, refusal_response, spawn,
+    Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, Reconsidering, ShardParts,
+    Socket, Spread, Surroundings, Timing, held_bytes_max, refusal_body, refusal_response, spawn,
 };
 pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{

@@ -12,6 +12,7 @@
 
 mod agenda;
 mod catch_up;
+mod change;
 mod collecting;
 mod collector;
 mod compaction;
@@ -33,6 +34,7 @@ mod page_queue;
 mod parts;
 mod polls;
 mod pump;
+mod reconsidering;
 mod segments;
 mod socket;
 mod speech;
@@ -52,11 +54,12 @@ use std::sync::Arc;
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 
-use crate::authority::{Authority, HeldPrincipal};
+use crate::authority::{Authority, HeldPrincipal, HeldPrincipals};
 use crate::publisher::Published;
 use crate::requests::{Requests, SamplesTaken};
 use crate::stream_request::{PollRequest, StreamRequest};
 
+pub use change::Reconsidering;
 pub use collector::Collector;
 pub use hoards::held_bytes_max;
 pub(crate) use inbox::ShardHandle;
@@ -149,6 +152,17 @@ impl Spread {
     /// Has a shard collect what a poll is answered with.
     pub fn poll(&self, request: PollRequest, principal: HeldPrincipal) -> Result<Pending, Problem> {
         Pending::ask(self.idlest(), request, principal)
+    }
+
+    /// Has every shard look anew at the connections of these principals, of whom something has
+    /// changed. What is returned waits until all have.
+    pub fn reconsider(&self, principals: HeldPrincipals) -> Reconsidering {
+        let is_nobody = principals.is_empty();
+        let (change, reconsidering) = change::begin(principals);
+        if !is_nobody {
+            self.shards.iter().for_each(|shard| shard.reconsider(change.clone()));
+        }
+        reconsidering
     }
 
     /// Ends the streams that are carried elsewhere through a pair, and answers the polls: who

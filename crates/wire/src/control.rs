@@ -77,6 +77,8 @@ pub enum ByeReason {
     Limit,
     /// What the subscriber has shown of who it is has ended.
     CredentialExpired,
+    /// It was taken back.
+    CredentialRevoked,
 }
 
 impl ByeReason {
@@ -87,6 +89,7 @@ impl ByeReason {
             Self::Stalled => "stalled",
             Self::Limit => "limit",
             Self::CredentialExpired => "credential_expired",
+            Self::CredentialRevoked => "credential_revoked",
         }
     }
 }

@@ -92,6 +92,11 @@ impl Connection {
         std::iter::once(&self.main).chain(added.iter().map(|added| &added.subscription))
     }
 
+    /// Whether its client has been told that it ends.
+    pub(super) fn is_over(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| !websocket.is_open())
+    }
+
     /// Whether it does not keep up, be it its client's fault or the history's. A poll has nothing
     /// to keep up with.
     pub(super) fn lags(&self) -> bool {

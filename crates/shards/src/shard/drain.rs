@@ -111,9 +111,9 @@ impl Shard {
 
 /// Whoever does not get it sees the connection end, and comes back the same.
 fn say_goodbye(connection: &mut Connection, account: &mut Account<'_>) {
-    let outlet = &mut connection.outlet;
     // Nothing follows a close frame.
-    let is_over = connection.websocket.as_ref().is_some_and(|websocket| !websocket.is_open());
+    let is_over = connection.is_over();
+    let outlet = &mut connection.outlet;
     let is_poll = outlet.socket.collector().is_some();
     if is_over || is_poll || !outlet.is_clear() {
         return;

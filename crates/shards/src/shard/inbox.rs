@@ -10,6 +10,7 @@ use bellwire_model::limits::{
 };
 use mio::Waker;
 
+use super::change::Change;
 use super::collector::Ticket;
 use super::{Answered, Handoff, PageRead};
 use crate::feed::{Batch, Destination};
@@ -25,6 +26,8 @@ pub(super) struct Waiting {
     pub(super) answers: VecDeque<Answered>,
     /// Polls whose clients have gone.
     pub(super) given_up: VecDeque<Arc<Ticket>>,
+    /// Of whom something has changed.
+    pub(super) changes: Vec<Change>,
     pub(super) drain_carried: bool,
     pub(super) drain: bool,
 }
@@ -42,6 +45,8 @@ pub(super) struct Inbox {
     /// Whether no more pairs are taken, and polls are answered at once. Written under the lock of
     /// what waits.
     carried_drained: AtomicBool,
+    /// Whether the shard is about to end, and takes nothing more. Written under the same lock.
+    drained: AtomicBool,
 }
 
 impl Inbox {
@@ -54,6 +59,7 @@ impl Inbox {
             connections: AtomicUsize::new(0),
             polls: AtomicUsize::new(0),
             carried_drained: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
         }
     }
 
@@ -178,7 +184,20 @@ impl ShardHandle {
 
     /// Asks the shard to say good-bye to its connections and to end.
     pub fn drain(&self) {
-        self.0.put(|waiting| waiting.drain = true);
+        self.0.put(|waiting| {
+            self.0.drained.store(true, Ordering::Relaxed);
+            waiting.drain = true;
+        });
+    }
+
+    /// Has the shard look anew at the connections of those of whom something has changed. Where it
+    /// is about to end, all of them are.
+    pub(super) fn reconsider(&self, change: Change) {
+        self.0.put(|waiting| {
+            if !self.0.drained.load(Ordering::Relaxed) {
+                waiting.changes.push(change);
+            }
+        });
     }
 
     pub fn connections(&self) -> usize {

@@ -29,7 +29,14 @@ impl Shard {
             return self.adopt_poll(collector, &request, principal);
         }
         let token = self.connections.vacant_key();
-        let (mut main, gap) = match self.follow(token, &request.follows, request.start) {
+        let now = self.agenda.now();
+        let authority = &*self.surroundings.authority;
+        let admitted = standing::ends_at(authority, principal.principal(), now);
+        let followed = admitted.and_then(|ends_at| {
+            let begun = self.follow(token, &request.follows, request.start)?;
+            Ok((begun, ends_at))
+        });
+        let ((mut main, gap), ends_at) = match followed {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&request, &problem);
@@ -47,7 +54,6 @@ impl Shard {
             let gap = crate::controls::gap(&gap, request.follows.filters());
             opening.extend_from_slice(&form.control(&gap, None));
         }
-        let now = self.agenda.now();
         let mut outlet = Outlet::new(socket, form, now);
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
         if self.hub.is_complete(&main.delivery) {
@@ -69,9 +75,7 @@ impl Shard {
         let key = self.connections.insert(Connection::new(outlet, main, websocket, held));
         assert_eq!(key, token, "the slot that was vacant");
         let connection = &mut self.connections[token];
-        let due = now + ticks(heartbeat_interval);
-        let authority = &*self.surroundings.authority;
-        let due = due.min(standing::ends_at(authority, connection.principal, now));
+        let due = ends_at.min(now + ticks(heartbeat_interval));
         connection.due_at = self.agenda.look_after(token, due);
         self.surroundings.figures.streams_open.add(1);
         let registry = self.poll.registry();

@@ -10,6 +10,7 @@ use mio::Poll;
 use slab::Slab;
 
 use super::agenda::Agenda;
+use super::change::Reconsideration;
 use super::connection::Connection;
 use super::inbox::{ShardHandle, poll_and_handle};
 use super::input::Input;
@@ -62,6 +63,8 @@ pub(super) struct Shard {
     /// What was done.
     pub(super) ledger: Ledger,
     pub(super) laggards: Laggards,
+    /// Of whom something has changed.
+    pub(super) reconsideration: Reconsideration,
 }
 
 impl Shard {
@@ -78,6 +81,7 @@ impl Shard {
             input: Input::new(surroundings.held_bytes_max),
             ledger: Ledger::default(),
             laggards: Laggards::default(),
+            reconsideration: Reconsideration::default(),
             index,
             surroundings,
         }

@@ -93,24 +93,26 @@ impl Shard {
         principal: HeldPrincipal,
     ) {
         let token = self.connections.vacant_key();
+        let now = self.agenda.now();
         let followed = if collector.is_given_up() {
             None
         } else {
-            let begun = self.begin(token, &request.follows, request.start);
+            let authority = &*self.surroundings.authority;
+            let admitted = standing::ends_at(authority, principal.principal(), now);
+            let begun = admitted.and_then(|ends_at| {
+                Ok((self.begin(token, &request.follows, request.start)?, ends_at))
+            });
             begun.map_err(|problem| collector.refuse(&problem)).ok()
         };
-        let Some((main, gap)) = followed else { return self.handle.forget_poll() };
+        let Some(((main, gap), ends_at)) = followed else { return self.handle.forget_poll() };
         if let Some(gap) = gap {
             collector.tell_gap(gap, request.follows.filters());
         }
         collector.become_one(token);
-        let now = self.agenda.now();
         let has_time = !collector.wait.is_zero() && !self.handle.is_drained();
         // The tick has begun already: one more, so that no wait is cut short.
         let wait = if has_time { ticks(collector.wait + TICK) } else { 0 };
         // It lasts no longer than what its client has shown.
-        let authority = &*self.surroundings.authority;
-        let ends_at = standing::ends_at(authority, principal.principal(), now);
         collector.due = ends_at.min(now + wait);
         let due = collector.due;
         let outlet = Outlet::new(Socket::Collector(collector), request.form, now);

@@ -6,6 +6,7 @@ use bellwire_model::Principal;
 use bellwire_model::limits::DRAIN_RETURN;
 use bellwire_process::clock::{TICK, Tick, ticks};
 use bellwire_process::jittered;
+use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::ws::CloseCode;
 use bellwire_wire::{ByeReason, Control};
 
@@ -13,17 +14,36 @@ use super::Token;
 use super::outlet::Account;
 use super::parts::Shard;
 use super::speech::Speech;
-use crate::authority::Authority;
+use crate::authority::{Authority, Standing};
 
 /// Of what does not end by itself.
 const NEVER: Tick = Tick::MAX;
 
-/// When what a principal has shown ends: not before, and less than two ticks after.
-pub(super) fn ends_at(authority: &dyn Authority, principal: Principal, now: Tick) -> Tick {
-    if principal == Principal::ANONYMOUS {
-        return NEVER;
+/// When what somebody has shown who comes in ends: not before, and less than two ticks after. It may
+/// have been taken back since they were let in.
+pub(super) fn ends_at(
+    authority: &dyn Authority,
+    principal: Principal,
+    now: Tick,
+) -> Result<Tick, Problem> {
+    match standing(authority, principal) {
+        Standing::Good => Ok(NEVER),
+        Standing::Ends(left) => Ok(in_time(left, now)),
+        Standing::Revoked => Err(revoked()),
     }
-    authority.left(principal).map_or(NEVER, |left| in_time(left, now))
+}
+
+/// Strangers have shown nothing that could end.
+fn standing(authority: &dyn Authority, principal: Principal) -> Standing {
+    if principal == Principal::ANONYMOUS {
+        return Standing::Good;
+    }
+    authority.standing(principal)
+}
+
+/// What those are answered who are yet to be answered.
+fn revoked() -> Problem {
+    Problem::new(Code::CredentialInvalid, "the credential was taken back")
 }
 
 /// The tick has begun already: one more, so that nobody is cut off early.
@@ -38,23 +58,43 @@ impl Shard {
     pub(super) fn check_standing(&mut self, token: Token, now: Tick) -> Option<Tick> {
         let connection = &self.connections[token];
         let is_poll = connection.outlet.socket.collector().is_some();
-        let is_ending = connection.websocket.as_ref().is_some_and(|it| !it.is_open());
-        // These end soon by themselves.
-        if connection.principal == Principal::ANONYMOUS || is_poll || is_ending {
+        // It ends soon by itself.
+        if is_poll || connection.is_over() {
             return Some(NEVER);
         }
-        let left = self.surroundings.authority.left(connection.principal);
-        if left == Some(Duration::ZERO) {
-            self.dismiss(token);
-            return None;
+        match standing(&*self.surroundings.authority, connection.principal) {
+            Standing::Good => return Some(NEVER),
+            Standing::Ends(Duration::ZERO) => self.dismiss(token, ByeReason::CredentialExpired),
+            Standing::Ends(left) => return Some(in_time(left, now)),
+            Standing::Revoked => self.dismiss(token, ByeReason::CredentialRevoked),
         }
-        Some(left.map_or(NEVER, |left| in_time(left, now)))
+        None
+    }
+
+    /// Something has changed of whoever a connection is of.
+    pub(super) fn reconsider(&mut self, token: Token) {
+        let connection = &mut self.connections[token];
+        let standing = standing(&*self.surroundings.authority, connection.principal);
+        if standing != Standing::Revoked || connection.is_over() {
+            return;
+        }
+        match connection.outlet.socket.collector_mut() {
+            Some(collector) => {
+                collector.refuse(&revoked());
+                self.close(token);
+            }
+            None => self.dismiss(token, ByeReason::CredentialRevoked),
+        }
     }
 
     /// Ends a connection whose client has to show anew who it is.
-    fn dismiss(&mut self, token: Token) {
-        let (reason, retry) = (ByeReason::CredentialExpired, jittered(DRAIN_RETURN));
-        self.surroundings.figures.credentials_expired.add(1);
+    fn dismiss(&mut self, token: Token, reason: ByeReason) {
+        let retry = jittered(DRAIN_RETURN);
+        let figures = &self.surroundings.figures;
+        match reason {
+            ByeReason::CredentialRevoked => figures.credentials_revoked.add(1),
+            _ => figures.credentials_expired.add(1),
+        }
         if self.connections[token].websocket.is_some() {
             let bye = Control::Bye { reason, retry };
             let bye = self.connections[token].outlet.form.control(&bye, None);

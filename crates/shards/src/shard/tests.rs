@@ -7,5 +7,6 @@ mod greedy;
 mod heartbeats;
 mod journeys;
 mod moved;
+mod reconsidering;
 mod rig;
 mod standing;

@@ -55,6 +55,7 @@ impl Shard {
         }
         self.release();
         self.close_who_hold_up();
+        self.reconsider_some();
         self.adopt_some();
         self.visit_touched();
         self.admit_to_history();
@@ -70,8 +71,10 @@ impl Shard {
     }
 
     fn poll_timeout(&self) -> Duration {
-        let has_work =
-            self.pages.may_admit() || self.members.is_held_up() || self.members.has_touched();
+        let has_work = self.pages.may_admit()
+            || self.members.is_held_up()
+            || self.members.has_touched()
+            || self.reconsideration.is_under_way();
         if has_work {
             return Duration::ZERO;
         }
@@ -92,6 +95,7 @@ impl Shard {
         for ticket in waiting.given_up {
             self.on_given_up(&ticket);
         }
+        self.reconsideration.expect(waiting.changes);
         if waiting.drain_carried {
             self.drain_carried();
         }

@@ -23,10 +23,11 @@ use bellwire_wire::publish::Publish;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use mio::Events;
 
+use super::super::change;
 use super::super::parts::Shard;
 use super::super::work::Work;
-use super::super::{Handoff, ShardParts, Socket, Surroundings, Timing};
-use crate::authority::{Authority, HeldPrincipal};
+use super::super::{Handoff, Reconsidering, ShardParts, Socket, Surroundings, Timing};
+use crate::authority::{Authority, HeldPrincipal, HeldPrincipals, Standing};
 use crate::feed::{Batch, Committer, Destination, Feed};
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
@@ -52,6 +53,8 @@ pub(super) struct Rig {
     /// The same, as the journal tells it.
     tail: Arc<AtomicU64>,
     pub(super) guests: Arc<Guests>,
+    /// Who connects next.
+    principal: Principal,
 }
 
 impl Rig {
@@ -94,7 +97,18 @@ impl Rig {
         };
         let shard = Shard::new(0, parts, Arc::new(surroundings));
         let (events, offset) = (Events::with_capacity(1024), Offset::ZERO);
-        Self { shard, table, events, most: Work::default(), turns: 0, offset, tail, guests }
+        let principal = Principal(1);
+        Self {
+            shard,
+            table,
+            events,
+            most: Work::default(),
+            turns: 0,
+            offset,
+            tail,
+            guests,
+            principal,
+        }
     }
 
     /// Gives the hub limits of its own.
@@ -202,6 +216,20 @@ impl Rig {
         Client { socket: ours, unsent: Vec::new(), taken: Vec::new() }
     }
 
+    /// The next who connect are of this principal.
+    pub(super) fn come_as(&mut self, principal: Principal) {
+        self.principal = principal;
+    }
+
+    /// Takes back what these have shown; the shard has yet to look for them.
+    pub(super) fn revoke(&mut self, principals: &[Principal]) -> Reconsidering {
+        self.guests.revoked.lock().expect("not poisoned").extend(principals);
+        let held = HeldPrincipals::new(principals.to_vec(), self.guests.clone());
+        let (change, reconsidering) = change::begin(held);
+        self.shard.handle.reconsider(change);
+        reconsidering
+    }
+
     /// Gives a connection to the shard.
     pub(super) fn adopt(&mut self, socket: Socket, filters: &[&str], (start, form): (Start, Form)) {
         let filters = filters.iter().map(|text| text.parse::<Filter>().expect("a filter"));
@@ -211,7 +239,7 @@ impl Rig {
         let handoff = Handoff {
             socket,
             request: StreamRequest { follows, start, form, refusals, allow_origin, handshake },
-            principal: HeldPrincipal::new(Principal(1), self.guests.clone()),
+            principal: HeldPrincipal::new(self.principal, self.guests.clone()),
             early: Box::default(),
             place: None,
         };
@@ -343,18 +371,24 @@ fn refused<T>() -> Result<T, Problem> {
     Err(Problem::new(Code::Draining, "nobody is here"))
 }
 
-/// Whoever is here, all of one principal.
+/// Whoever is here.
 #[derive(Debug, Default)]
 pub(super) struct Guests {
     /// Whether what they have shown has ended.
     pub(super) are_over: AtomicBool,
+    /// Those of whom it was taken back.
+    pub(super) revoked: Mutex<Vec<Principal>>,
     /// How many have gone.
     pub(super) gone: AtomicU64,
 }
 
 impl Authority for Guests {
-    fn left(&self, _: Principal) -> Option<Duration> {
-        self.are_over.load(Ordering::Relaxed).then_some(Duration::ZERO)
+    fn standing(&self, principal: Principal) -> Standing {
+        if self.revoked.lock().expect("not poisoned").contains(&principal) {
+            return Standing::Revoked;
+        }
+        let is_over = self.are_over.load(Ordering::Relaxed);
+        if is_over { Standing::Ends(Duration::ZERO) } else { Standing::Good }
     }
 
     fn leave(&self, _: Principal) {

@@ -1,0 +1,152 @@
+//! Connections of those whose credential is taken back.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use bellwire_hub::Start;
+use bellwire_model::limits::{RECONSIDERED_PER_TURN_MAX, VISITS_PER_TURN, WAIT_MAX};
+use bellwire_model::{Filter, FilterSet, Principal};
+use bellwire_wire::problem::{Code, Problem};
+
+use super::super::{Pending, Reconsidering};
+use super::rig::{NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP};
+use crate::authority::HeldPrincipal;
+use crate::poll::Collected;
+use crate::stream_request::PollRequest;
+
+const ADA: Principal = Principal(1);
+const BOB: Principal = Principal(2);
+
+/// What comes of something, if it is there already.
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(it) => Some(it),
+        Poll::Pending => None,
+    }
+}
+
+fn is_through(reconsidering: Reconsidering) -> bool {
+    now(reconsidering.is_through()).is_some()
+}
+
+fn poll(rig: &Rig, principal: Principal) -> Pending {
+    let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
+    let request = PollRequest { follows: filters.into(), start: Start::Latest, wait: WAIT_MAX };
+    let held = HeldPrincipal::new(principal, rig.guests.clone());
+    Pending::ask(&rig.shard.handle, request, held).expect("room")
+}
+
+fn answer(pending: Pending) -> Result<Collected, Problem> {
+    now(pending.collected()).expect("an answer")
+}
+
+#[test]
+fn whoever_has_a_credential_that_is_taken_back_is_told_so_and_nobody_else_is() {
+    for form in [SSE, NDJSON, PLAIN_WEBSOCKET] {
+        let mut rig = Rig::new();
+        let mut adas = rig.connect(&["a"], Start::Latest, form);
+        rig.come_as(BOB);
+        let mut bobs = rig.connect(&["a"], Start::Latest, form);
+        let (polled, kept) = (poll(&rig, ADA), poll(&rig, BOB));
+        rig.settle();
+        let reconsidering = rig.revoke(&[ADA]);
+        rig.settle();
+        assert!(is_through(reconsidering));
+        rig.publish("a", "\"secret\"");
+        rig.settle();
+        let told = "\"reason\":\"credential_revoked\"";
+        assert_eq!((adas.count(told), adas.count("secret")), (1, 0), "{form:?}");
+        assert_eq!((bobs.count(told), bobs.count("secret")), (0, 1), "{form:?}");
+        let refused = answer(polled).expect_err("nobody's");
+        assert_eq!(refused.code, Code::CredentialInvalid);
+        assert!(answer(kept).is_ok());
+        assert_eq!(rig.shard.surroundings.figures.credentials_revoked.get(), 1);
+    }
+}
+
+#[test]
+fn who_was_let_in_before_and_comes_in_behind_it_does_not_slip_through() {
+    for form in [SSE, SSE_GZIP, PLAIN_WEBSOCKET] {
+        let mut rig = Rig::new();
+        let reconsidering = rig.revoke(&[ADA]);
+        let mut late = rig.connect(&["a"], Start::Latest, form);
+        let polled = poll(&rig, ADA);
+        rig.settle();
+        assert!(is_through(reconsidering));
+        assert!(rig.shard.connections.is_empty(), "{form:?}");
+        rig.publish("a", "\"secret\"");
+        rig.settle();
+        assert_eq!(late.take(), "", "whoever has the other end of a pair answers");
+        assert_eq!(answer(polled).expect_err("nobody's").code, Code::CredentialInvalid);
+    }
+}
+
+#[test]
+fn one_that_is_stuck_in_the_middle_of_an_event_ends_all_the_same() {
+    let mut rig = Rig::new();
+    let _client = rig.connect(&["a"], Start::Latest, SSE);
+    rig.settle();
+    for _ in 0..40 {
+        rig.publish("a", &format!("\"{}\"", "x".repeat(16_000)));
+        rig.turn();
+    }
+    rig.revoke(&[ADA]);
+    rig.turn();
+    assert!(rig.shard.connections.is_empty());
+}
+
+/// However many there are, a turn looks at some of them, and numbers are kept until all are looked at.
+#[test]
+fn very_many_are_looked_at_in_pieces() {
+    let mut rig = Rig::new();
+    let others = 3 * RECONSIDERED_PER_TURN_MAX;
+    let mut come = |principal: Principal, count: usize| -> Vec<_> {
+        let polled = (0..count).map(|_| {
+            let pending = poll(&rig, principal);
+            rig.turn();
+            pending
+        });
+        polled.collect()
+    };
+    let (kept, polled) = (come(BOB, others), come(ADA, 3 * VISITS_PER_TURN));
+    assert_eq!(rig.shard.connections.len(), kept.len() + polled.len());
+    let reconsidering = rig.revoke(&[Principal(7), ADA]);
+    let mut turns = 0;
+    let gone = |rig: &Rig| rig.guests.gone.load(Ordering::Relaxed);
+    let mut before = gone(&rig);
+    while before == 0 || rig.shard.reconsideration.is_under_way() {
+        rig.turn();
+        turns += 1;
+        let after = gone(&rig);
+        assert!(after - before <= VISITS_PER_TURN as u64, "{after} - {before}");
+        before = after;
+        assert!(turns < 100, "it comes to an end");
+    }
+    assert!(turns >= others / RECONSIDERED_PER_TURN_MAX + 2, "{turns}");
+    assert_eq!(before, polled.len() as u64, "the numbers themselves are held still");
+    assert!(is_through(reconsidering));
+    assert_eq!(gone(&rig), polled.len() as u64 + 2);
+    assert!(polled.into_iter().all(|pending| answer(pending).is_err()));
+    assert_eq!(rig.shard.connections.len(), kept.len());
+}
+
+#[test]
+fn changes_that_come_during_a_round_are_looked_for_in_the_next_and_together() {
+    let mut rig = Rig::new();
+    let polled: Vec<_> = (1..=4).map(|number| poll(&rig, Principal(number))).collect();
+    rig.settle();
+    let waiting: Vec<_> = (1..=3).map(|number| rig.revoke(&[Principal(number)])).collect();
+    rig.turn();
+    assert!(waiting.into_iter().all(is_through), "one round for all of them");
+    let answered = polled.into_iter().map(|pending| now(pending.collected()).is_some());
+    assert_eq!(answered.collect::<Vec<_>>(), [true, true, true, false]);
+}
+
+#[test]
+fn nobody_waits_for_a_shard_that_has_ended() {
+    let mut rig = Rig::new();
+    rig.shard.handle.drain();
+    assert!(is_through(rig.revoke(&[ADA])));
+}
