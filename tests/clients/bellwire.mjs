@@ -1,6 +1,7 @@
 // A server for one test: fresh, on a port of its own, and gone when the test is over.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -54,6 +55,28 @@ export function provesWithRules(name, rules, body) {
   provesWith(name, prepare, body);
 }
 
+/**
+ * A test with a server that asks who somebody is. It has these roles, and for each of `subjects` a
+ * key that has some of them: the body gets the keys by subject.
+ */
+export function provesWithKeys(name, { roles, subjects }, body) {
+  const prepare = (folder) => {
+    const keys = {};
+    let text = roles;
+    for (const [subject, names] of Object.entries(subjects)) {
+      const flags = names.flatMap((role) => ['--role', role]);
+      const made = execFileSync(BINARY, ['key', 'make', '--subject', subject, ...flags]).toString();
+      // The key, and what the configuration needs of it.
+      keys[subject] = made.slice(0, made.indexOf('\n'));
+      text += `\n${made.slice(made.indexOf('\n'))}`;
+    }
+    const file = join(folder, 'bellwire.toml');
+    writeFileSync(file, text);
+    return { flags: ['--config', file], keys };
+  };
+  provesWith(name, prepare, (server, atEnd, { keys }) => body(server, atEnd, keys));
+}
+
 /** A test with a server that speaks TLS. The body also gets the path of its certificate. */
 export function provesOverTls(name, body) {
   const withCertificate = (server, atEnd, { certificate }) => body(server, atEnd, certificate);
@@ -65,7 +88,7 @@ export function provesOverTls(name, body) {
 function provesWith(name, prepare, body) {
   test(name, { timeout: TEST_PATIENCE_MS }, async (t) => {
     const data = await mkdtemp(join(tmpdir(), 'bellwire-clients-'));
-    const { flags, certificate } = prepare(data);
+    const { flags, ...given } = prepare(data);
     const closings = [() => rm(data, { recursive: true, force: true })];
     const make = (folder) => {
       const server = new Server(BINARY, 'serve', join(data, folder), flags);
@@ -85,17 +108,18 @@ function provesWith(name, prepare, body) {
       for (const close of closings.reverse()) await close();
     });
     await server.start();
-    await server.whileRunning(body(server, (close) => closings.push(close), { certificate, startAnother }));
+    await server.whileRunning(body(server, (close) => closings.push(close), { ...given, startAnother }));
     passed = true;
   });
 }
 
-/** Publishes a counter, one acknowledged event after the other. */
-export async function publish(server, topic, counts) {
+/** Publishes a counter, one acknowledged event after the other, as whoever has the key. */
+export async function publish(server, topic, counts, key = null) {
+  const shown = key ? { authorization: `Bearer ${key}` } : {};
   for (const count of counts) {
     const response = await fetch(`${server.url}/v1/topics/${topic}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...shown },
       body: JSON.stringify({ count }),
     });
     assert.equal(response.status, 201, await response.text());

@@ -20,9 +20,9 @@ export class Tool {
     return !spawnSync(this.#path, ['--version']).error;
   }
 
-  /** A test with a server, said to be skipped where the program is not there. */
-  proves(name, body) {
-    if (this.isThere) return proves(name, body);
+  /** A test with a server that `how` starts, said to be skipped where the program is not there. */
+  proves(name, body, how = proves) {
+    if (this.isThere) return how(name, body);
     console.error(`SKIPPED: there is no ${this.name} on this machine: ${name}`);
     test(name, { skip: `there is no ${this.name}` }, () => {});
   }

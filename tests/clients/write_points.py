@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 from influxdb import InfluxDBClient
 
 url = urlsplit(sys.argv[1])
-client = InfluxDBClient(host=url.hostname, port=url.port, database="lab")
+# A name and a password, where the server asks for them.
+username, password = sys.argv[2:] or ("root", "root")
+client = InfluxDBClient(url.hostname, url.port, username, password, "lab")
 print("version", client.ping())
 client.create_database("lab")
 print("databases", [database["name"] for database in client.get_list_database()])

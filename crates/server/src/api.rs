@@ -4,6 +4,7 @@ mod alertmanager;
 mod alerts;
 mod body;
 mod cors;
+mod dialect;
 mod events;
 mod hosts;
 mod influxdb;

@@ -11,9 +11,8 @@ use bellwire_model::limits::PARAMETERS_BYTES_MAX;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde_json::{Value, json};
 
-use super::App;
 use super::body::read;
-use super::samples::of_problem;
+use super::{App, dialect};
 
 /// What clients take the version from: the last one whose protocol is the same.
 const VERSION: &str = "1.8.10";
@@ -65,9 +64,9 @@ pub(super) async fn query(
     body: Body,
 ) -> Result<Response, Response> {
     let held = read(&app.admission, &headers, body, PARAMETERS_BYTES_MAX);
-    let held = held.await.map_err(of_problem)?;
+    let held = held.await.map_err(dialect::of_influxdb)?;
     let form = std::str::from_utf8(&held.bytes).unwrap_or_default();
-    bellwire_shards::check_query(form).map_err(of_problem)?;
+    bellwire_shards::check_query(form).map_err(dialect::of_influxdb)?;
     let query = uri.query().unwrap_or_default();
     let mut parameters = url::form_urlencoded::parse(form.as_bytes())
         .chain(url::form_urlencoded::parse(query.as_bytes()));

@@ -13,7 +13,7 @@ use bellwire_wire::problem::{Code, Problem};
 use http::Method;
 use http::request::Parts;
 
-use super::App;
+use super::{App, dialect};
 use crate::access;
 use crate::problem::Refused;
 
@@ -184,7 +184,7 @@ pub(super) async fn guard(
             request.extensions_mut().insert(Caller(identity));
             next.run(request).await
         }
-        Err(problem) => Refused(problem).into_response(),
+        Err(problem) => dialect::refuse(path.as_str(), problem),
     }
 }
 

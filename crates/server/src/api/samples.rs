@@ -15,11 +15,11 @@ use bellwire_process::clock;
 use bellwire_rules::{RefusedSamples, SampleRefusal};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{Extensions, HeaderValue, StatusCode, header};
+use http::{Extensions, StatusCode, header};
 
-use super::App;
 use super::body::{header as text_of, read_batch, work_through};
 use super::permission::Caller;
+use super::{App, dialect};
 use crate::admission;
 use crate::front_door::Peer;
 use crate::problem::Refused;
@@ -66,12 +66,13 @@ pub(super) async fn line_protocol(
         .unwrap_or("ns")
         .parse()
         .map_err(|error| invalid(&format!("`precision`: {error}")))?;
-    app.admission.publication().map_err(of_problem)?;
-    let held = read_batch(&app.admission, &parts.headers, body).await.map_err(of_problem)?;
+    app.admission.publication().map_err(dialect::of_influxdb)?;
+    let held =
+        read_batch(&app.admission, &parts.headers, body).await.map_err(dialect::of_influxdb)?;
     let decode = || line_protocol::decode(&held.bytes, precision, clock::now());
     let mut decoded = work_through(&app.admission, held.bytes.len(), decode).await;
     keep_permitted(&mut decoded, caller.rights());
-    take(&app, source_of(&parts.extensions), &mut decoded).await.map_err(of_problem)?;
+    take(&app, source_of(&parts.extensions), &mut decoded).await.map_err(dialect::of_influxdb)?;
     let refused = (decoded.rejected > 0).then(|| {
         format!(
             "partial write: {} of the lines refused: {}",
@@ -152,24 +153,7 @@ fn first_reason(decoded: &Decoded) -> String {
 }
 
 fn invalid(reason: &str) -> Response {
-    influx_error(StatusCode::BAD_REQUEST, "invalid", reason)
-}
-
-/// A problem in the form that clients of InfluxDB read; its status and headers stay.
-pub(super) fn of_problem(problem: Problem) -> Response {
-    let error = influx_error(StatusCode::BAD_REQUEST, problem.code.as_str(), problem.detail());
-    let mut response = Refused(problem).into_response();
-    *response.body_mut() = error.into_body();
-    let headers = response.headers_mut();
-    headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// The error that clients of InfluxDB read: `code` and `message` in version 2, `error` in version 1.
-fn influx_error(status: StatusCode, code: &str, reason: &str) -> Response {
-    let error = serde_json::json!({ "code": code, "message": reason, "error": reason });
-    (status, Json(error)).into_response()
+    (StatusCode::BAD_REQUEST, Json(dialect::influxdb("invalid", reason))).into_response()
 }
 
 #[cfg(test)]
