@@ -43,9 +43,13 @@ pub(crate) struct Lane<P> {
     pacer: Option<Box<Pacer<P>>>,
     /// Keeps out what may not be seen, where that is anything.
     screen: Option<Box<Screen>>,
-    /// The last of the lookups that led here.
+    /// The last of the lookups that led here; [`SCREENED`] where a screen knows it. So it takes one
+    /// comparison to tell a lane that shows everything and is reached for the first time.
     pub(crate) last_lookup: u64,
 }
+
+/// More than any lookup's number.
+const SCREENED: u64 = u64::MAX;
 
 /// What lanes hold: pointers to entries and values, which others may hold, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,6 +107,7 @@ impl<P> Lane<P> {
     pub(crate) fn new(follows: EffectiveFilter, tail: Offset, hasher: NameHasher) -> Self {
         let pacer = || Box::new(Pacer::new(hasher));
         let screen = || Box::new(Screen::new(hasher));
+        let last_lookup = if follows.sight().is_all() { 0 } else { SCREENED };
         Self {
             pacer: follows.is_paced().then(pacer),
             screen: (!follows.sight().is_all()).then(screen),
@@ -112,7 +117,7 @@ impl<P> Lane<P> {
             since: tail,
             values: VecDeque::new(),
             compact_at: STALE_VALUES_SLACK,
-            last_lookup: 0,
+            last_lookup,
         }
     }
 
@@ -193,9 +198,9 @@ impl<P> Lane<P> {
         self.screen.is_some()
     }
 
-    /// Whether it may keep values out, or hold them back.
-    pub(crate) fn is_restrained(&self) -> bool {
-        self.pacer.is_some() || self.screen.is_some()
+    /// Whether it may hold values back.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.pacer.is_some()
     }
 
     /// The screen, if the lane does not show everything of a topic.
@@ -207,6 +212,13 @@ impl<P> Lane<P> {
     fn screen_mut(&mut self, topic: &Topic) -> Option<&mut Screen> {
         let screen = self.screen.as_mut()?;
         self.follows.sight().on(topic).map(|_| &mut **screen)
+    }
+
+    /// Notes that a lookup has led here, if the lane does not show everything; returns whether it
+    /// does not, and had not been led to by this one.
+    pub(crate) fn is_first_screened(&mut self, lookup: u64) -> bool {
+        let Some(screen) = &mut self.screen else { return false };
+        std::mem::replace(&mut screen.last_lookup, lookup) != lookup
     }
 
     /// Notes that the lane is named for the lookup of an entry; returns whether that is the first

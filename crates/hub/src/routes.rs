@@ -34,6 +34,13 @@ struct Seen {
     as_of: u64,
 }
 
+/// A topic of which nothing is remembered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unknown {
+    seen: Seen,
+    place: usize,
+}
+
 /// What a topic reached as of its place's [`Seen`].
 #[derive(Clone, Debug)]
 struct Found {
@@ -69,22 +76,45 @@ impl Routes {
     /// Calls `visit` with each lane that has a filter which `topic` passes, perhaps more than once;
     /// it returns whether that is to be remembered, which the first time is enough for.
     pub(crate) fn for_each(&mut self, topic: &Topic, mut visit: impl FnMut(LaneId) -> bool) {
+        match self.known(topic) {
+            Ok(lanes) => lanes.iter().for_each(|lane| _ = visit(*lane)),
+            Err(unknown) => self.look_up(topic, unknown, visit),
+        }
+    }
+
+    /// The lanes that `topic` reaches, each once, if that is remembered. Whoever goes through them
+    /// without a closure that others have, too, keeps what it needs in registers.
+    #[inline]
+    pub(crate) fn known(&self, topic: &Topic) -> Result<&[LaneId], Unknown> {
+        let seen = Seen { tag: tag(topic.as_str()), as_of: self.changes };
+        let place = place(seen.tag);
+        // There are no places before the first topic.
+        if self.seen.get(place) == Some(&seen)
+            && let Some(found) = &self.found[place]
+            && found.as_of == seen.as_of
+            && found.topic == *topic
+        {
+            return Ok(&found.lanes);
+        }
+        Err(Unknown { seen, place })
+    }
+
+    /// [`for_each`](Self::for_each) for a topic that is not known.
+    pub(crate) fn look_up(
+        &mut self,
+        topic: &Topic,
+        Unknown { seen, place }: Unknown,
+        mut visit: impl FnMut(LaneId) -> bool,
+    ) {
         if self.seen.is_empty() {
             self.seen = vec![Seen::default(); KNOWN_MAX].into();
             self.found = vec![None; KNOWN_MAX].into();
         }
-        let seen = Seen { tag: tag(topic.as_str()), as_of: self.changes };
-        let place = place(seen.tag);
-        if self.seen[place] != seen {
-            self.seen[place] = seen;
-            return self.index.for_each(topic.as_str(), |lane| _ = visit(lane));
+        if self.seen[place] == seen {
+            return self.take_in(place, topic, visit);
         }
-        match &self.found[place] {
-            Some(found) if found.as_of == seen.as_of && found.topic == *topic => {
-                found.lanes.iter().for_each(|lane| _ = visit(*lane));
-            }
-            _ => self.take_in(place, topic, visit),
-        }
+        self.seen[place] = seen;
+        self.index.for_each(topic.as_str(), |lane| _ = visit(lane));
     }
 
     /// A topic has come the second time in a row, or one that looks like the one that had.

@@ -22,7 +22,9 @@ use crate::key::{Key, Named};
 #[derive(Debug)]
 pub(crate) struct Screen {
     newest: HashMap<Key, Newest, NameHasher>,
-    /// The last of the lookups that named the lane for an entry.
+    /// The last of the lookups that led to the lane.
+    pub(crate) last_lookup: u64,
+    /// The last of them that named it for an entry.
     pub(crate) named_at: u64,
 }
 
@@ -44,7 +46,7 @@ impl Screen {
     pub(crate) const KEY_BYTES: usize = size_of::<(Key, Newest)>() + 1;
 
     pub(crate) fn new(hasher: NameHasher) -> Self {
-        Self { newest: HashMap::with_hasher(hasher), named_at: 0 }
+        Self { newest: HashMap::with_hasher(hasher), last_lookup: 0, named_at: 0 }
     }
 
     /// What the lane is to be given of a change; `None` is nothing.
