@@ -33,7 +33,7 @@ use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Spread, Subscriptions, TopicRates};
 use bellwire_wire::problem::{Code, Problem};
-use http::{Method, StatusCode, Uri};
+use http::Uri;
 
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::permission::Asks;
@@ -122,7 +122,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/icon.svg", get(web::icon))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
         .fallback(nothing_there)
-        .method_not_allowed_fallback(other_method)
         .layer(axum::middleware::from_fn(check_query))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
@@ -137,15 +136,6 @@ async fn nothing_there(uri: Uri) -> Refused {
         "see /openapi.json for what there is"
     };
     Refused(Problem::new(Code::NotFound, detail))
-}
-
-/// Which methods there are is told by the header `Allow`, which axum adds.
-async fn other_method(method: Method) -> Response {
-    if method == Method::OPTIONS {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    let problem = Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is");
-    Refused(problem).into_response()
 }
 
 /// Refuses a query that would be taken for another one, whoever is asked.

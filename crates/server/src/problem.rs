@@ -1,8 +1,7 @@
 //! Problems as answers of hyper's.
 
 use axum::response::{IntoResponse, Response};
-use bellwire_wire::problem::{CONTENT_TYPE, Code, Problem};
-use http::{HeaderValue, header};
+use bellwire_wire::problem::Problem;
 
 /// A request that is refused, or has come to nothing.
 #[derive(Debug)]
@@ -17,30 +16,14 @@ impl<E: Into<Problem>> From<E> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-        let mut response = (problem.status(), [content_type], problem.json()).into_response();
-        let headers = response.headers_mut();
-        if let Some(seconds) = problem.retry_after_s() {
-            headers.insert(header::RETRY_AFTER, seconds.into());
-        }
-        if let Some(scheme) = problem.challenge() {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
-        }
-        if problem.code == Code::EncodingUnsupported {
-            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        if problem.code == Code::VersionUnsupported {
-            let version = HeaderValue::from_static(bellwire_wire::ws::VERSION);
-            headers.insert(header::SEC_WEBSOCKET_VERSION, version);
-            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        }
-        response
+        (problem.status(), problem.headers(), problem.json()).into_response()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use bellwire_wire::problem::Code;
+
     use crate::golden;
 
     #[test]

@@ -7,6 +7,7 @@
 //! ```
 
 use bytes::{Buf, Bytes};
+use http::{HeaderName, HeaderValue};
 
 use crate::write;
 
@@ -17,6 +18,19 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const HEAD_BYTES_MAX: usize = 18;
 const LINE_BREAK: &[u8] = b"\r\n";
 const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Appends the lines of headers to a head.
+pub fn extend_head(
+    head: &mut impl Extend<u8>,
+    headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+) {
+    for (name, value) in headers {
+        head.extend(name.as_str().bytes());
+        head.extend(*b": ");
+        head.extend(value.as_bytes().iter().copied());
+        head.extend(*b"\r\n");
+    }
+}
 
 /// Payload bytes as one chunk. HTTP/1.0 knows no chunks: such clients get the payload out of the
 /// same bytes.

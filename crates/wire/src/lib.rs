@@ -5,7 +5,7 @@
 //! [`http1`] the chunk around the first two, compressed by [`gzip`] where that is asked for. What
 //! publishers send comes in through [`publish`], what clients ask over a WebSocket through
 //! [`request`]; [`reply`] answers it. [`control`] has what the server says about a stream itself,
-//! [`problem`] what it says of errors.
+//! [`problem`] what it says of errors, and [`cors`] to which pages.
 //!
 //! ```text
 //! event ──┬─ json ──┬── sse ─────┬── http1 ──▶ subscriber
@@ -22,6 +22,7 @@
 #![deny(missing_docs)]
 
 pub mod control;
+pub mod cors;
 mod deflate;
 pub mod gzip;
 pub mod http1;

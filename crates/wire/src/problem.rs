@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use bellwire_model::{Coded, with_causes};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::{cors, http1, ws};
 
 macro_rules! codes {
     ($($variant:ident $status:literal $code:literal $title:literal;)*) => {
@@ -162,32 +164,45 @@ impl Problem {
         serde_json::to_vec(&problem).expect("strings and numbers are JSON")
     }
 
-    /// The whole response, for a connection that hyper does not serve. It ends the connection.
-    pub fn http1_response(&self) -> Bytes {
-        let status = self.status();
-        let reason = status.canonical_reason().unwrap_or("Error");
-        let body = self.json();
-        let retry_after = self
-            .retry_after_s
-            .map_or(String::new(), |seconds| format!("Retry-After: {seconds}\r\n"));
-        let challenge = self
-            .challenge()
-            .map_or(String::new(), |scheme| format!("WWW-Authenticate: {scheme}\r\n"));
-        let mut response = format!(
-            "HTTP/1.1 {} {reason}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {}\r\n\
-             {retry_after}{challenge}Connection: close\r\n\r\n",
-            status.as_u16(),
-            body.len(),
-        )
-        .into_bytes();
-        response.extend_from_slice(&body);
-        response.into()
+    /// The headers that the answer has for it.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.code.status() == 401 {
+            // How to say who one is. Not `Basic`, which has browsers ask people for a password in a
+            // window of their own.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.code == Code::EncodingUnsupported {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if self.code == Code::VersionUnsupported {
+            let version = HeaderValue::from_static(ws::VERSION);
+            headers.insert(header::SEC_WEBSOCKET_VERSION, version);
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        headers
     }
 
-    /// How to say who one is, where that is what lacks. Not `Basic`, which has browsers ask people
-    /// for a password in a window of their own.
-    pub fn challenge(&self) -> Option<&'static str> {
-        (self.code.status() == 401).then_some("Bearer")
+    /// The whole response, for a connection that hyper does not serve. It ends the connection.
+    /// `origin`: of the page that may read it, if one asks.
+    pub fn http1_response(&self, origin: Option<&HeaderValue>) -> Bytes {
+        let (status, body) = (self.status(), self.json());
+        let reason = status.canonical_reason().unwrap_or("Error");
+        let mut response = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+        let mut headers = self.headers();
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.extend(origin.map(cors::headers).into_iter().flatten());
+        for (name, value) in &headers {
+            http1::extend_head(&mut response, [(name.clone(), value.clone())]);
+        }
+        response.extend_from_slice(b"\r\n");
+        response.extend_from_slice(&body);
+        response.into()
     }
 
     /// The status of the answer.
@@ -197,7 +212,7 @@ impl Problem {
 }
 
 /// RFC 9457's media type.
-pub const CONTENT_TYPE: &str = "application/problem+json";
+const CONTENT_TYPE: &str = "application/problem+json";
 
 impl<E: Coded> From<E> for Problem {
     fn from(error: E) -> Self {

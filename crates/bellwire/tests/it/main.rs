@@ -13,6 +13,7 @@ mod disk;
 mod failing_disk;
 mod greedy;
 mod harness;
+mod heads;
 mod hosts;
 mod http2;
 mod isolation;

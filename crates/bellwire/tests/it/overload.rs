@@ -176,7 +176,7 @@ fn near_its_budget_of_memory_the_server_takes_no_more_subscribers() {
         assert!(answer.header("retry-after").is_some());
         assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
         let rest = String::from_utf8(raw.rest()).expect("UTF-8");
-        assert!(rest.contains("memory_exhausted") && rest.contains("Retry-After: "), "{rest}");
+        assert!(rest.contains("memory_exhausted") && rest.contains("retry-after: "), "{rest}");
         // An `EventSource` is told so that it can read it, on a connection of its own and on one
         // that has served requests.
         let (mut fresh, mut used) = (Raw::connect(address), Raw::connect(address));

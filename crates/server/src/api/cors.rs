@@ -18,8 +18,6 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, content-encoding, last-event-id, bellwire-key, bellwire-type, \
      idempotency-key",
 );
-/// Headers of answers that pages may read, beyond the few that they always may.
-const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after, www-authenticate");
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -42,8 +40,8 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     } else {
         next.run(request).await
     };
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
+    for (name, value) in bellwire_wire::cors::headers(&origin) {
+        response.headers_mut().append(name, value);
+    }
     response
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_access::Means;
 use bellwire_shards::Framing;
 use bellwire_shards::PollAnswer;
 use bellwire_shards::{Asked, EventsRequest, Handshake};
@@ -68,6 +69,10 @@ pub(super) async fn events(
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
             Ok(passage.open(app.access.permit(&identity, stream)?).await?)
+        }
+        EventsRequest::Poll(_) if identity.means == Means::Ticket => {
+            let detail = "a ticket opens streams: show another credential for a single answer";
+            Err(Problem::new(Code::CredentialInvalid, detail).into())
         }
         EventsRequest::Poll(poll) => {
             let poll = access::permit_poll(&identity.rights, poll)?;

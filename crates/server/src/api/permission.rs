@@ -8,10 +8,9 @@ use axum::response::{IntoResponse, Response};
 use bellwire_access::{Identity, Rights};
 use bellwire_authn::Shown;
 use bellwire_model::Scope;
-use bellwire_shards::EVENTS_PATH;
 use bellwire_wire::problem::{Code, Problem};
-use http::Method;
 use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, header};
 
 use super::{App, dialect};
 use crate::access;
@@ -90,7 +89,8 @@ impl Asks {
     }
 }
 
-/// What each route asks, by its path and method. A route that is not here is nobody's.
+/// What each route asks, by its path and method. A route that is not here is nobody's, and a method
+/// that is not here is none of its route's.
 const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/events", Method::GET, Asks::Converse),
     ("/v1/events", Method::CONNECT, Asks::Converse),
@@ -143,7 +143,8 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/icon.svg", Method::GET, Asks::Nothing),
 ];
 
-/// What a route asks. `None`: there is no such route, or it does not take this method.
+/// What a route asks. `None`: there is no such route, or it does not take this method. `HEAD` is a
+/// `GET` of which only the head is told.
 fn asked(path: &str, method: &Method) -> Option<Asks> {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let is_it = |route: &&(&str, Method, Asks)| route.0 == path && route.1 == *method;
@@ -159,15 +160,11 @@ pub(super) async fn guard(
 ) -> Response {
     let asks = match asked(path.as_str(), request.method()) {
         Some(Asks::Nothing) => return next.run(request).await,
-        // Another method is answered so by the router.
-        None if ROUTES.iter().any(|(known, ..)| *known == path.as_str()) => {
-            return next.run(request).await;
-        }
-        None => return Refused(forgotten()).into_response(),
+        // The router is not asked: what it might do with the method nobody has permitted.
+        None => return other_method(path.as_str(), request.method()),
         Some(asks) => asks,
     };
-    // A ticket opens streams and nothing else.
-    let query = request.uri().query().filter(|_| path.as_str() == EVENTS_PATH);
+    let query = request.uri().query().filter(|_| asks == Asks::Converse && is_get(&request));
     let shown = if app.access.authenticator.is_open() {
         // Who is not asked is not listened to either.
         Ok(Shown::Nothing)
@@ -188,8 +185,33 @@ pub(super) async fn guard(
     }
 }
 
-fn forgotten() -> Problem {
-    Problem::new(Code::Forbidden, "nobody has said who may ask this")
+/// A ticket opens streams and nothing else. (`CONNECT` is how HTTP/2 asks for a WebSocket.)
+fn is_get(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::CONNECT)
+}
+
+/// Answers for a method that a path does not take, and says which it takes.
+fn other_method(path: &str, method: &Method) -> Response {
+    let methods = ROUTES.iter().filter(|(known, ..)| *known == path).map(|(_, method, _)| method);
+    let mut allowed = Vec::new();
+    for known in methods.filter(|method| *method != Method::CONNECT) {
+        allowed.push(known.as_str());
+        if known == Method::GET {
+            allowed.push(Method::HEAD.as_str());
+        }
+    }
+    if allowed.is_empty() {
+        let problem = Problem::new(Code::Forbidden, "nobody has said who may ask this");
+        return Refused(problem).into_response();
+    }
+    let allow = HeaderValue::try_from(allowed.join(", ")).expect("names of methods");
+    let answer = if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        let problem = Problem::new(Code::MethodNotAllowed, "see /openapi.json for what there is");
+        Refused(problem).into_response()
+    };
+    ([(header::ALLOW, allow)], answer).into_response()
 }
 
 /// Who calls. A handler of a route that asks for nothing cannot have it.
@@ -236,14 +258,10 @@ mod tests {
     #[test]
     fn every_route_asks_and_only_these_ask_for_nothing() {
         let routed = crate::api::web::tests::routed();
-        let asked: BTreeSet<(String, String)> = ROUTES
-            .iter()
-            .filter(|(_, method, _)| method != Method::CONNECT)
-            .map(|(path, method, _)| {
-                (path.replace("{*", "{"), method.as_str().to_ascii_lowercase())
-            })
-            .collect();
-        let routed = routed.into_iter().map(|(path, method)| (path, method.to_owned())).collect();
+        let route = |(path, method, _): &(&str, Method, Asks)| {
+            (path.replace("{*", "{"), method.as_str().to_ascii_lowercase())
+        };
+        let asked: BTreeSet<(String, String)> = ROUTES.iter().map(route).collect();
         assert_eq!(asked, routed);
         let open = ROUTES.iter().filter(|(_, _, asks)| *asks == Asks::Nothing);
         assert_eq!(

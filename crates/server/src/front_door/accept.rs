@@ -174,10 +174,13 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     let Some((stream, decision)) = met else { return };
     let lean = match decision {
         Decision::Lean { request, head_bytes, shown } => {
+            let origin = request.allow_origin.clone();
             let identified = door.access.authenticator.identify(&shown).await;
             match identified.and_then(|identity| door.access.permit(&identity, request)) {
                 Ok(permitted) => Lean { stream, permitted, early: head[head_bytes..].into() },
-                Err(problem) => return Box::pin(refuse(stream, &problem)).await,
+                Err(problem) => {
+                    return Box::pin(refuse(stream, &problem, origin.as_deref())).await;
+                }
             }
         }
         Decision::Replay => {
@@ -189,8 +192,9 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             match Box::pin(driving).await {
                 Driven::Lean(lean) => lean,
                 Driven::Unread(stream) => return Box::pin(linger(stream)).await,
+                // Of a head that is none nobody can say which page it is of.
                 Driven::Refused(stream, problem) => {
-                    return Box::pin(refuse(stream, &problem)).await;
+                    return Box::pin(refuse(stream, &problem, None)).await;
                 }
                 Driven::Ended => return,
             }
@@ -241,7 +245,7 @@ async fn meet(
         None if head.is_empty() => return None,
         None => head_timeout(),
     };
-    Box::pin(refuse(stream, &problem)).await;
+    Box::pin(refuse(stream, &problem, None)).await;
     None
 }
 
@@ -266,7 +270,7 @@ async fn open(stream: tokio::net::TcpStream, door: &Door) -> io::Result<Option<S
 async fn tell_of_tls(mut stream: Stream, callers: &Callers) {
     if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new(), callers).await {
         let detail = "this port speaks TLS: use https://";
-        refuse(stream, &Problem::new(Code::TlsRequired, detail)).await;
+        refuse(stream, &Problem::new(Code::TlsRequired, detail), None).await;
     }
 }
 
@@ -295,6 +299,10 @@ async fn turn_away(stream: tokio::net::TcpStream, door: &Door, problem: &Problem
             refuse_stream(stream, &request, problem).await;
         }
         Ok(Ok(None)) => {}
-        _ => refuse(stream, problem).await,
+        Ok(Ok(Some(Decision::Replay))) => {
+            let origin = head::allowed_origin(&head, &door.callers);
+            refuse(stream, problem, origin.as_ref()).await;
+        }
+        _ => refuse(stream, problem, None).await,
     }
 }

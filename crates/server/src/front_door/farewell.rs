@@ -4,6 +4,7 @@ use bellwire_model::limits::{
     BODY_TIMEOUT, HEAD_TIMEOUT, IDLE_INPUT_BYTES_MAX, LINGER_BYTES_MAX, LINGER_TIMEOUT,
 };
 use bellwire_shards::StreamRequest;
+use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -25,9 +26,9 @@ pub(super) fn half_closed() -> Problem {
     Problem::new(Code::HalfClosed, detail)
 }
 
-/// Answers, and ends the connection.
-pub(super) async fn refuse(stream: Stream, problem: &Problem) {
-    say(stream, &problem.http1_response()).await;
+/// Answers, and ends the connection. `origin`: of the page that may read it, if one asks.
+pub(super) async fn refuse(stream: Stream, problem: &Problem, origin: Option<&HeaderValue>) {
+    say(stream, &problem.http1_response(origin)).await;
 }
 
 /// Answers whoever asks for a stream so that he can read it, and ends the connection.

@@ -88,6 +88,7 @@ pub(super) fn parse<T>(
         Err(error) => return Err(Problem::new(Code::HeadMalformed, error)),
     };
     let version = if request.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    letter::check_target(request.path.unwrap_or_default())?;
     letter::check(version, request.headers.iter().map(|header| (header.name, header.value)))?;
     Ok(Some(then(&request, head_bytes)))
 }
@@ -139,6 +140,16 @@ fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamReque
         }
         Ok(EventsRequest::Poll(_)) | Err(_) => None,
     }
+}
+
+/// The origin of the page that a whole head is of, where it may read the answer.
+pub(super) fn allowed_origin(head: &[u8], callers: &Callers) -> Option<HeaderValue> {
+    let allowed = |request: &Request<'_, '_>, _| {
+        let mut headers = request.headers.iter();
+        let origin = headers.find(|header| header.name.eq_ignore_ascii_case("origin"))?.value;
+        Page { origin: Some(origin), host: None }.allowed_origin(&callers.origins)
+    };
+    parse(head, allowed).ok()??
 }
 
 /// The headers that count, each of which stands once at most.

@@ -33,6 +33,15 @@ pub(super) fn check<'a>(
     letter.check_codings(version)
 }
 
+/// What a request is for has the letters of a URI (RFC 9112, 3.2); hyper would say so in a status
+/// alone.
+pub(super) fn check_target(target: &str) -> Result<(), Problem> {
+    match target.parse::<Uri>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(malformed(&format!("the target is no URI: {error}"))),
+    }
+}
+
 /// The number of bytes that `Content-Length` says.
 pub(super) fn number(value: &[u8]) -> Option<u64> {
     let text = value.trim_ascii();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bellwire_model::Cursor;
-use bellwire_wire::http1::LAST_CHUNK;
+use bellwire_wire::http1::{self, LAST_CHUNK};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{self, CloseCode, Opcode, Subprotocol};
-use bellwire_wire::{ByeReason, Control, control, gzip, ndjson, sse};
+use bellwire_wire::{ByeReason, Control, control, cors, gzip, ndjson, sse};
 use bytes::{Bytes, BytesMut};
 
 use crate::form::{Encoding, Form, Framing, HttpForm, WebSocketForm};
@@ -30,7 +30,7 @@ pub(super) fn opening(request: &StreamRequest) -> BytesMut {
 pub fn refusal_response(request: &StreamRequest, problem: &Problem) -> Bytes {
     match refusal_body((request.form, request.refusals), problem) {
         Some(body) => [opening(request).freeze(), body].concat().into(),
-        None => problem.http1_response(),
+        None => problem.http1_response(request.allow_origin.as_deref()),
     }
 }
 
@@ -57,9 +57,7 @@ fn response_head(request: &StreamRequest, http: HttpForm) -> BytesMut {
     // A cache, or a proxy's, must not give one client's form to another.
     head.extend_from_slice(b"Vary: Accept, Accept-Encoding\r\n");
     if let Some(origin) = &request.allow_origin {
-        head.extend_from_slice(b"Access-Control-Allow-Origin: ");
-        head.extend_from_slice(origin.as_bytes());
-        head.extend_from_slice(b"\r\nVary: Origin\r\n");
+        http1::extend_head(&mut head, cors::headers(origin));
     }
     head.extend_from_slice(b"\r\n");
     head

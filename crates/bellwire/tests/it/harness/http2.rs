@@ -100,6 +100,18 @@ impl Http2 {
         Answer { status, headers, body: body.expect("the whole body").to_bytes().to_vec() }
     }
 
+    /// The same, but of a stream its head alone.
+    #[track_caller]
+    pub(crate) fn begin(&mut self, request: Request<'_>) -> Answer {
+        let response = self.send(request);
+        let (status, mut body) = (response.status().as_u16(), Vec::new());
+        if status != 200 {
+            let rest = self.runtime.block_on(within_patience(response.into_body().collect()));
+            body = rest.expect("the whole body").to_bytes().to_vec();
+        }
+        Answer { status, headers: Vec::new(), body }
+    }
+
     #[track_caller]
     pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.request(Request { method: "GET", path, headers: &[], body: b"" })
