@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod claims;
+mod gathering;
 mod identity;
 mod json;
 pub mod jwks;

@@ -1,6 +1,5 @@
 //! What a subject may do.
 
-use bellwire_model::limits::FILTERS_OF_RIGHTS_MAX;
 use bellwire_model::{Filter, FilterSet, Matcher, Matchers, Scope};
 
 /// What a subject may do. All of it is a list of what is allowed: what nobody names, nobody may.
@@ -23,12 +22,17 @@ pub struct Rights {
     /// What concerns the server itself: reloading, keys, `$sys/…`, figures, the record of who did
     /// what.
     pub is_admin: bool,
+    /// Whether they are fewer than the roles meant: the others would have been beyond the bounds.
+    pub is_cut: bool,
 }
 
 impl Rights {
     /// All that there are.
     pub fn all() -> Self {
-        let everything = || filters(["**", "$sys/**"].map(|text| text.parse().expect("a filter")));
+        let everything = || {
+            let filters = ["**", "$sys/**"].map(|text| text.parse().expect("a filter"));
+            FilterSet::gathered(filters.to_vec())
+        };
         Self {
             subscribe: everything(),
             publish: everything(),
@@ -38,6 +42,7 @@ impl Rights {
             attend: Scope::all(),
             post_alerts: Scope::all(),
             is_admin: true,
+            is_cut: false,
         }
     }
 
@@ -52,6 +57,7 @@ impl Rights {
             attend: Scope::none(),
             post_alerts: Scope::none(),
             is_admin: false,
+            is_cut: false,
         }
     }
 
@@ -62,45 +68,30 @@ impl Rights {
         self.query.is_all() && self.alerts.is_all() && filters.eq(["$sys/**", "**"])
     }
 
-    /// Bytes that they keep, about: those of their texts, with what is around each.
+    /// Bytes that they keep, about: those of their texts, with what is around each, and of their
+    /// expressions.
     pub fn size_bytes(&self) -> usize {
         let filters = self.subscribe.iter().chain(self.publish.iter());
         let scopes =
             [&self.ingest, &self.query, &self.alerts, &self.attend, &self.post_alerts].into_iter();
-        filters.map(|filter| filter.as_str().len() + RIGHT_OVERHEAD_BYTES).sum::<usize>()
+        filters.map(filter_bytes).sum::<usize>()
             + scopes
                 .flat_map(|scope| scope.sets().unwrap_or_default())
                 .map(matchers_bytes)
                 .sum::<usize>()
-    }
-
-    /// What either allows.
-    #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        Self {
-            subscribe: self.subscribe.union(&other.subscribe),
-            publish: self.publish.union(&other.publish),
-            ingest: self.ingest.union(&other.ingest),
-            query: self.query.union(&other.query),
-            alerts: self.alerts.union(&other.alerts),
-            attend: self.attend.union(&other.attend),
-            post_alerts: self.post_alerts.union(&other.post_alerts),
-            is_admin: self.is_admin || other.is_admin,
-        }
     }
 }
 
 /// What a filter takes beside its text.
 const RIGHT_OVERHEAD_BYTES: usize = 48;
 
-fn matchers_bytes(matchers: &Matchers) -> usize {
+pub(crate) fn filter_bytes(filter: &Filter) -> usize {
+    filter.as_str().len() + RIGHT_OVERHEAD_BYTES
+}
+
+pub(crate) fn matchers_bytes(matchers: &Matchers) -> usize {
     let of_one = |matcher: &Matcher| {
         matcher.name().len() + matcher.value().len() + size_of::<Matcher>() + RIGHT_OVERHEAD_BYTES
     };
-    matchers.iter().map(of_one).sum()
-}
-
-/// A set of as many filters as rights may have.
-pub(crate) fn filters(filters: impl IntoIterator<Item = Filter>) -> FilterSet {
-    FilterSet::gathered(filters.into_iter().take(FILTERS_OF_RIGHTS_MAX).collect())
+    RIGHT_OVERHEAD_BYTES + matchers.regex_bytes() + matchers.iter().map(of_one).sum::<usize>()
 }

@@ -1,10 +1,11 @@
 //! Roles: named sets of rights, as the configuration has them.
 
-use bellwire_model::Scope;
+use bellwire_model::limits::FILTERS_OF_RIGHTS_MAX;
 use thiserror::Error;
 
-use crate::claims::Claims;
-use crate::rights::{Rights, filters};
+use crate::claims::{Claims, check_subject};
+use crate::gathering::Gathering;
+use crate::rights::Rights;
 use crate::template::{FilterTemplate, MatchersTemplate, TemplateError};
 
 /// A role as it is written: each text may have variables.
@@ -78,32 +79,27 @@ impl Role {
         Self::parse(&text).expect("its own words are valid")
     }
 
-    /// What it allows to the subject of these claims.
-    pub fn rights(&self, claims: &Claims) -> Rights {
-        let topics = |templates: &[FilterTemplate]| {
-            let mut found = Vec::new();
-            for template in templates {
-                template.resolve(claims, &mut found);
-            }
-            filters(found)
+    /// Whether a role can be called so. Its name stands in logs, and in what callers are told, as those
+    /// of subjects do.
+    pub fn is_name(name: &str) -> bool {
+        check_subject(name).is_ok()
+    }
+
+    /// What these allow together to the subject of these claims.
+    pub(crate) fn rights(roles: &[&Self], claims: &Claims) -> Rights {
+        let mut gathering = Gathering::new(claims);
+        let rights = Rights {
+            subscribe: gathering.filters(roles.iter().flat_map(|role| &role.subscribe)),
+            publish: gathering.filters(roles.iter().flat_map(|role| &role.publish)),
+            ingest: gathering.scope(roles.iter().flat_map(|role| &role.ingest)),
+            query: gathering.scope(roles.iter().flat_map(|role| &role.query)),
+            alerts: gathering.scope(roles.iter().flat_map(|role| &role.alerts)),
+            attend: gathering.scope(roles.iter().flat_map(|role| &role.attend)),
+            post_alerts: gathering.scope(roles.iter().flat_map(|role| &role.post_alerts)),
+            is_admin: roles.iter().any(|role| role.is_admin),
+            is_cut: false,
         };
-        let labels = |templates: &[MatchersTemplate]| {
-            let mut found = Vec::new();
-            for template in templates {
-                template.resolve(claims, &mut found);
-            }
-            Scope::of(found)
-        };
-        Rights {
-            subscribe: topics(&self.subscribe),
-            publish: topics(&self.publish),
-            ingest: labels(&self.ingest),
-            query: labels(&self.query),
-            alerts: labels(&self.alerts),
-            attend: labels(&self.attend),
-            post_alerts: labels(&self.post_alerts),
-            is_admin: self.is_admin,
-        }
+        Rights { is_cut: gathering.is_cut(), ..rights }
     }
 }
 
@@ -112,6 +108,10 @@ fn all<T>(
     texts: &[String],
     parse: impl Fn(&str) -> Result<T, TemplateError>,
 ) -> Result<Vec<T>, RoleError> {
+    if texts.len() > FILTERS_OF_RIGHTS_MAX {
+        let index = FILTERS_OF_RIGHTS_MAX;
+        return Err(RoleError { key, index, error: TemplateError::TooManyEntries });
+    }
     let parse = |(index, text): (usize, &String)| {
         parse(text).map_err(|error| RoleError { key, index, error })
     };
@@ -134,10 +134,17 @@ pub struct RoleError {
 mod tests {
     use std::collections::BTreeMap;
 
+    use bellwire_model::Scope;
+
     use super::*;
 
     fn role(text: &RoleText) -> Role {
         Role::parse(text).expect("a role")
+    }
+
+    fn rights(roles: &[&RoleText]) -> Rights {
+        let roles: Vec<Role> = roles.iter().map(|text| role(text)).collect();
+        Role::rights(&roles.iter().collect::<Vec<_>>(), &claims())
     }
 
     fn texts(texts: &[&str]) -> Vec<String> {
@@ -150,8 +157,8 @@ mod tests {
 
     #[test]
     fn what_nobody_names_nobody_may() {
-        assert_eq!(role(&RoleText::default()).rights(&claims()), Rights::none());
-        assert_eq!(Role::admin().rights(&claims()), Rights::all());
+        assert_eq!(rights(&[&RoleText::default()]), Rights::none());
+        assert_eq!(Role::rights(&[&Role::admin()], &claims()), Rights::all());
         assert!(Rights::all().read_everything() && !Rights::none().read_everything());
     }
 
@@ -163,7 +170,7 @@ mod tests {
             attend: texts(&["{}"]),
             ..RoleText::default()
         };
-        let rights = role(&text).rights(&claims());
+        let rights = rights(&[&text]);
         assert_eq!(rights.subscribe.to_string(), "devices/ada/** news");
         assert!(rights.attend.is_all() && !rights.alerts.is_all());
         assert_eq!(rights.publish.iter().count(), 0);
@@ -174,10 +181,11 @@ mod tests {
     fn rights_of_two_roles_are_what_either_allows() {
         let one = RoleText { publish: texts(&["a/**"]), admin: true, ..RoleText::default() };
         let other = RoleText { publish: texts(&["a/b", "c"]), ..RoleText::default() };
-        let both = role(&one).rights(&claims()).union(&role(&other).rights(&claims()));
+        let both = rights(&[&one, &other]);
         assert_eq!(both.publish.to_string(), "a/** c");
         assert!(both.is_admin);
-        assert_eq!(Rights::all().union(&both), Rights::all());
+        let all = Role::rights(&[&Role::admin(), &role(&one), &role(&other)], &claims());
+        assert_eq!(all, Rights::all());
     }
 
     #[test]
@@ -185,5 +193,23 @@ mod tests {
         let text = RoleText { query: texts(&["{}", "a=~\"(\""]), ..RoleText::default() };
         let error = Role::parse(&text).expect_err("no expression");
         assert_eq!((error.key, error.index), ("query", 1));
+        let many = vec!["a".to_owned(); FILTERS_OF_RIGHTS_MAX + 1];
+        let error = Role::parse(&RoleText { publish: many, ..RoleText::default() });
+        let error = error.expect_err("too many");
+        assert_eq!((error.key, error.index), ("publish", FILTERS_OF_RIGHTS_MAX));
+        assert_eq!(error.error, TemplateError::TooManyEntries);
+    }
+
+    #[test]
+    fn a_role_is_called_what_a_subject_may_be() {
+        for (name, expected) in [
+            ("team", true),
+            ("", false),
+            ("a\nb", false),
+            ("\u{202e}nimda", false),
+            ("ad\u{200b}min", false),
+        ] {
+            assert_eq!(Role::is_name(name), expected, "{name:?}");
+        }
     }
 }

@@ -9,7 +9,10 @@
 
 mod expression;
 
-use bellwire_model::limits::RIGHTS_OF_TEMPLATE_MAX;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use bellwire_model::limits::{FILTERS_OF_RIGHTS_MAX, RIGHTS_OF_TEMPLATE_MAX};
 use bellwire_model::{Filter, FilterError, Matcher, MatcherError, Matchers, Operator};
 use thiserror::Error;
 
@@ -35,7 +38,7 @@ impl Variable {
         }
     }
 
-    /// Its values. An empty one is none: `{team=""}` would be everything that has no team.
+    /// Its values, none twice. An empty one is none: `{team=""}` would be everything that has no team.
     fn values<'a>(&self, claims: &'a Claims) -> Vec<&'a str> {
         let values = match self {
             Self::Subject => vec![&*claims.subject],
@@ -43,7 +46,8 @@ impl Variable {
                 claims.get(name).map_or(&[][..], Claim::texts).iter().map(|text| &**text).collect()
             }
         };
-        values.into_iter().filter(|value| !value.is_empty()).collect()
+        let mut seen = BTreeSet::from([""]);
+        values.into_iter().filter(|value| seen.insert(value)).collect()
     }
 }
 
@@ -87,20 +91,28 @@ impl Marked {
     }
 }
 
-/// Goes through all combinations of the variables' values, as far as there may be.
-fn combinations<'a>(variables: &[Variable], claims: &'a Claims, mut each: impl FnMut(&[&'a str])) {
+/// Goes through all combinations of the variables' values, as far as there may be and `each` goes on.
+/// Whether those were all.
+fn combinations<'a>(
+    variables: &[Variable],
+    claims: &'a Claims,
+    mut each: impl FnMut(&[&'a str]) -> ControlFlow<()>,
+) -> bool {
     let values: Vec<Vec<&str>> = variables.iter().map(|it| it.values(claims)).collect();
-    let count = values.iter().map(Vec::len).try_fold(1_usize, usize::checked_mul);
-    let count = count.unwrap_or(usize::MAX).min(RIGHTS_OF_TEMPLATE_MAX);
+    // Any number of them times none is none.
+    let count = values.iter().fold(1_usize, |count, values| count.saturating_mul(values.len()));
     let mut chosen = vec![""; values.len()];
-    for number in 0..count {
+    for number in 0..count.min(RIGHTS_OF_TEMPLATE_MAX) {
         let mut rest = number;
         for (place, values) in chosen.iter_mut().zip(&values) {
             *place = values[rest % values.len()];
             rest /= values.len();
         }
-        each(&chosen);
+        if each(&chosen).is_break() {
+            return false;
+        }
     }
+    count <= RIGHTS_OF_TEMPLATE_MAX
 }
 
 /// `text` with each mark replaced by what `value` makes of the variable's number.
@@ -132,17 +144,30 @@ impl FilterTemplate {
         Ok(Self { text: text.into(), variables: variables.into() })
     }
 
-    /// The filters that it makes of claims, put into `into`.
-    pub(crate) fn resolve(&self, claims: &Claims, into: &mut Vec<Filter>) {
+    /// Whether it makes the same of all claims.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.variables.is_empty()
+    }
+
+    /// The filters that it makes of claims, one after the other while `keep` goes on. Whether those
+    /// were all.
+    pub(crate) fn resolve(
+        &self,
+        claims: &Claims,
+        mut keep: impl FnMut(Filter) -> ControlFlow<()>,
+    ) -> bool {
         combinations(&self.variables, claims, |values| {
-            if values.iter().all(|value| is_piece_of_a_segment(value)) {
-                let text = fill(&self.text, |index| values[index].into());
-                // Too long, or too odd for a topic: then there is no topic to have a right to.
-                into.extend(
-                    text.parse::<Filter>().ok().filter(|_| self.keeps_first_segment(&text)),
-                );
-            }
-        });
+            // Too long, or too odd for a topic: then there is no topic to have a right to.
+            self.filled(values).map_or(ControlFlow::Continue(()), &mut keep)
+        })
+    }
+
+    fn filled(&self, values: &[&str]) -> Option<Filter> {
+        if !values.iter().all(|value| is_piece_of_a_segment(value)) {
+            return None;
+        }
+        let text = fill(&self.text, |index| values[index].into());
+        text.parse().ok().filter(|_| self.keeps_first_segment(&text))
     }
 
     /// Whether a filter is of the server's own topics only if the template says so itself.
@@ -188,14 +213,24 @@ impl MatchersTemplate {
         Ok(Self { matchers, variables: variables.into() })
     }
 
-    /// The matchers that it makes of claims, put into `into`.
-    pub(crate) fn resolve(&self, claims: &Claims, into: &mut Vec<Matchers>) {
+    /// Whether it makes the same of all claims.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.variables.is_empty()
+    }
+
+    /// The matchers that it makes of claims, one after the other while `keep` goes on. Whether those
+    /// were all.
+    pub(crate) fn resolve(
+        &self,
+        claims: &Claims,
+        mut keep: impl FnMut(Matchers) -> ControlFlow<()>,
+    ) -> bool {
         combinations(&self.variables, claims, |values| {
             let filled = self.matchers.iter().map(|matcher| filled(matcher, values));
             // What is too long for a matcher is no right.
             let filled = filled.collect::<Result<Vec<_>, _>>().and_then(Matchers::new);
-            into.extend(filled.ok());
-        });
+            filled.map_or(ControlFlow::Continue(()), &mut keep)
+        })
     }
 }
 
@@ -248,6 +283,9 @@ pub enum TemplateError {
     /// A variable before `*`, `+`, `?` or `{2}`.
     #[error("a variable of an expression is not repeated; a group may be, as in `({{sub}})?`")]
     VariableRepeated,
+    /// More entries than a list of rights may have.
+    #[error("a role has at most {FILTERS_OF_RIGHTS_MAX} of them: name some together by wildcards")]
+    TooManyEntries,
     /// More variables than there are marks.
     #[error("a text has at most 256 variables")]
     TooManyVariables,
@@ -268,16 +306,23 @@ mod tests {
         Claims { subject: subject.into(), values, ends_at: None }
     }
 
+    fn resolved<T: ToString>(
+        resolve: impl FnOnce(&mut dyn FnMut(T) -> ControlFlow<()>) -> bool,
+    ) -> Vec<String> {
+        let mut found = Vec::new();
+        resolve(&mut |right| {
+            found.push(right.to_string());
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
     fn filters(template: &str, claims: &Claims) -> Vec<String> {
-        let mut filters = Vec::new();
-        FilterTemplate::parse(template).expect(template).resolve(claims, &mut filters);
-        filters.iter().map(ToString::to_string).collect()
+        resolved(|keep| FilterTemplate::parse(template).expect(template).resolve(claims, keep))
     }
 
     fn matchers(template: &str, claims: &Claims) -> Vec<String> {
-        let mut matchers = Vec::new();
-        MatchersTemplate::parse(template).expect(template).resolve(claims, &mut matchers);
-        matchers.iter().map(ToString::to_string).collect()
+        resolved(|keep| MatchersTemplate::parse(template).expect(template).resolve(claims, keep))
     }
 
     #[test]
@@ -346,19 +391,21 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let found = filters("{claim.team}/{claim.team}", &claims("a", &many));
         assert_eq!(found.len(), RIGHTS_OF_TEMPLATE_MAX);
+        let repeated = vec!["red"; RIGHTS_OF_TEMPLATE_MAX];
+        let found = filters("{claim.team}", &claims("a", &[&*repeated, &["blue"]].concat()));
+        assert_eq!(found, ["red", "blue"], "one value is one, however often it is said");
     }
 
     proptest! {
         #[test]
         fn whatever_the_subject_its_rights_are_within_the_template(subject in any::<String>()) {
             let ada = claims(&subject, &[]);
-            let mut found = Vec::new();
-            FilterTemplate::parse("devices/{sub}/**").expect("valid").resolve(&ada, &mut found);
+            let found = filters("devices/{sub}/**", &ada);
             let wider: Filter = "devices/*/**".parse().expect("valid");
-            prop_assert!(found.iter().all(|filter| wider.covers(filter)), "{:?}", found);
-            let mut found = Vec::new();
-            let template = MatchersTemplate::parse(r#"{by=~"{sub}|s"}"#).expect("valid");
-            template.resolve(&ada, &mut found);
+            let covers = |filter: &String| wider.covers(&filter.parse().expect("a filter"));
+            prop_assert!(found.iter().all(covers), "{:?}", found);
+            let found = matchers(r#"{by=~"{sub}|s"}"#, &ada);
+            let found: Vec<Matchers> = found.iter().map(|it| it.parse().expect("matchers")).collect();
             for matcher in found.iter().flat_map(Matchers::iter) {
                 prop_assert_eq!(matcher.name(), "by");
                 prop_assert!(matcher.passes(&subject) && matcher.passes("s"));

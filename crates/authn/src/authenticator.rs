@@ -88,6 +88,10 @@ impl Authenticator {
             self.figures.credentials_refused.add(1);
             refusal::invalid()
         })?);
+        if identity.rights.is_cut {
+            let (subject, roles) = (&identity.claims.subject, &identity.roles);
+            tracing::debug!(%subject, ?roles, "Somebody has fewer rights than their roles mean.");
+        }
         Ok(self.known.insert(shown, identity, now))
     }
 

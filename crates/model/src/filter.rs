@@ -334,6 +334,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_gathered_is_as_much_as_there_is_in_canonical_form() {
+        let many = || (0..3 * FILTERS_PER_CONNECTION_MAX).map(|it| filter(&format!("a/{it}")));
+        let gathered = FilterSet::gathered(many().chain(many()).collect());
+        assert_eq!(gathered.iter().count(), 3 * FILTERS_PER_CONNECTION_MAX);
+        assert!(gathered.matches(&"a/100".parse().expect("a topic")));
+        assert!(!gathered.matches(&"a/b".parse().expect("a topic")));
+        let wide = FilterSet::gathered(many().chain([filter("a/*")]).collect());
+        assert_eq!(wide, set(&["a/*"]));
+        assert_eq!(FilterSet::gathered(Vec::new()), FilterSet::none());
+    }
+
+    #[test]
     fn two_filters_have_one_in_common_or_none() {
         let cases = [
             ("**", "a/b", Some("a/b")),

@@ -614,8 +614,13 @@ pub const ROLES_MAX: usize = 1_000;
 pub const KEYS_CONFIGURED_MAX: usize = 10_000;
 /// Filters, or matchers, that one text of a role makes of a subject's claims.
 pub const RIGHTS_OF_TEMPLATE_MAX: usize = 64;
-/// Filters of one right of a subject.
+/// Entries of one list of a role; and filters of one right of a subject, all roles together.
 pub const FILTERS_OF_RIGHTS_MAX: usize = 256;
+/// Sets of matchers of one right of a subject, all roles together: each alert and series is held
+/// against them.
+pub const MATCHERS_OF_RIGHTS_MAX: usize = 256;
+/// Bytes of all rights of one subject, with their expressions compiled.
+pub const RIGHTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Claims of one credential, those within others counted by themselves.
 pub const CLAIMS_MAX: usize = 256;
 /// Bytes of the claims of one credential: two hundred groups with long names, which is what large

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::labels::Labels;
-use crate::matcher::Matchers;
+use crate::matcher::{Matcher, Matchers};
 use crate::topic::{LabelsOf, Topic};
 
 /// Which labelled things may be seen: all of them, or those that pass any of some matchers. In
@@ -32,10 +32,7 @@ impl Scope {
         }
         sets.sort_unstable();
         sets.dedup();
-        let is_covered = |narrower: &&Matchers| {
-            sets.iter().any(|wider| wider != *narrower && asks_for_all(narrower, wider))
-        };
-        let kept = sets.iter().filter(|set| !is_covered(set)).cloned().collect();
+        let kept = sets.iter().filter(|set| !is_covered(&sets, set)).cloned().collect();
         Self(Some(Arc::new(kept)))
     }
 
@@ -98,6 +95,26 @@ impl Scope {
 /// Whether what passes `narrower` passes `wider`, since it has all matchers of that.
 fn asks_for_all(narrower: &Matchers, wider: &Matchers) -> bool {
     wider.iter().all(|matcher| narrower.iter().any(|other| other == matcher))
+}
+
+/// Whether another of these sets asks for less than `narrower` does. All are sorted, and none is there
+/// twice: those that begin alike stand together, and no beginning is looked at more than once.
+fn is_covered(sets: &[Matchers], narrower: &Matchers) -> bool {
+    is_covered_from(sets, 0, narrower.iter().as_slice(), narrower)
+}
+
+/// The same, where all sets begin with the same `depth` matchers, and so much of `narrower` is left.
+fn is_covered_from(sets: &[Matchers], depth: usize, rest: &[Matcher], narrower: &Matchers) -> bool {
+    // The shortest comes first.
+    if sets.first().is_some_and(|set| set.iter().len() == depth && set != narrower) {
+        return true;
+    }
+    rest.iter().enumerate().any(|(index, matcher)| {
+        let start = sets.partition_point(|set| set.iter().nth(depth) < Some(matcher));
+        let alike = &sets[start..];
+        let end = alike.partition_point(|set| set.iter().nth(depth) == Some(matcher));
+        end > 0 && is_covered_from(&alike[..end], depth + 1, &rest[index + 1..], narrower)
+    })
 }
 
 /// What somebody may see of what has labels.
@@ -229,7 +246,27 @@ mod tests {
         }
     }
 
+    /// Matchers of a few, often with the same beginnings.
+    fn any_sets() -> impl Strategy<Value = Vec<String>> {
+        let few = ["a=1", "b=1", "b=2", "c!=1", "d=~x", "e=1"];
+        let set = prop::sample::subsequence(few.to_vec(), 1..5).prop_map(|set| set.join(","));
+        prop::collection::vec(set, 0..16)
+    }
+
     proptest! {
+        #[test]
+        fn of_sets_those_are_kept_that_ask_for_less_than_all_others(texts in any_sets()) {
+            let sets: Vec<Matchers> = texts.iter().map(|it| it.parse().expect("matchers")).collect();
+            let is_kept = |set: &&Matchers| {
+                !sets.iter().any(|wider| wider != *set && asks_for_all(set, wider))
+            };
+            let mut kept: Vec<Matchers> = sets.iter().filter(is_kept).cloned().collect();
+            kept.sort_unstable();
+            kept.dedup();
+            let scope = Scope::of(sets.clone());
+            prop_assert_eq!(scope.sets(), Some(&*kept));
+        }
+
         #[test]
         fn a_scope_passes_what_any_of_its_sets_does(
             (sets, one) in any_scope(),

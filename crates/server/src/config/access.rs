@@ -10,7 +10,8 @@ use bellwire_access::{Role, RoleError, RoleText, StoredKey};
 use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
 use bellwire_model::duration;
 use bellwire_model::limits::{
-    ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, TOKEN_LEEWAY_MAX,
+    ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, SUBJECT_BYTES_MAX,
+    TOKEN_LEEWAY_MAX,
 };
 use serde::Deserialize;
 use toml::Spanned;
@@ -114,9 +115,11 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     for table in table.role {
         let (name, role) = role(table.into_inner())?;
         let place = name.span();
-        // Names stand in logs, and in what callers are told.
-        if name.get_ref().is_empty() || name.get_ref().chars().any(char::is_control) {
-            return Err((place, "a role has a name, without control characters".to_owned()));
+        if !Role::is_name(name.get_ref()) {
+            let reason = format!(
+                "a role has a name of {SUBJECT_BYTES_MAX} bytes at most, all of which can be seen"
+            );
+            return Err((place, reason));
         }
         if roles.insert(Box::from(name.get_ref().as_str()), role).is_some() {
             return Err((place, format!("there are two roles `{}`", name.get_ref())));
@@ -309,6 +312,8 @@ mod tests {
             (format!("{role}{role}"), "there are two roles `r`"),
             ("[[access.role]]\nname = \"\"".to_owned(), "a role has a name"),
             ("[[access.role]]\nname = \"a\\nb\"".to_owned(), "a role has a name"),
+            ("[[access.role]]\nname = \"a\\u200bb\"".to_owned(), "a role has a name"),
+            (format!("{role}publish = [{}]", "\"a\",".repeat(257)), "at most 256 of them"),
             (format!("{role}colour = 1"), "unknown field `colour`"),
             (format!("{role}alerts = [\"a=~\\\"(\\\"\"]"), "`alerts`"),
             (format!("{role}publish = [\"a/{{who}}\"]"), "`{who}` is no variable"),

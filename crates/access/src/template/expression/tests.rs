@@ -1,6 +1,7 @@
 //! Whatever the expression and the value: a value is a text.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use bellwire_model::{Matcher, Matchers, Operator};
 use proptest::prelude::*;
@@ -19,9 +20,12 @@ fn template(expression: &str) -> Result<MatchersTemplate, TemplateError> {
 /// The matchers of a subject of this name; none where they are refused.
 fn filled(template: &MatchersTemplate, subject: &str) -> Option<Matchers> {
     let claims = Claims { subject: subject.into(), values: BTreeMap::new(), ends_at: None };
-    let mut found = Vec::new();
-    template.resolve(&claims, &mut found);
-    found.pop()
+    let mut found = None;
+    template.resolve(&claims, |matchers| {
+        found = Some(matchers);
+        ControlFlow::Continue(())
+    });
+    found
 }
 
 fn passes(matchers: &Matchers, text: &str) -> bool {
