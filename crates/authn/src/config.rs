@@ -1,12 +1,16 @@
 //! What is configured of who may come in. Its secrets are hashes, or files that hold them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwire_access::jwt::Expiry;
 use bellwire_access::{Claims, Policy, Role, StoredKey};
 use bellwire_model::Filter;
+
+/// What is said of a configuration that [lets in nobody](AccessConfig::lets_in_nobody).
+pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[access.key]]`, no `[[access.issuer]]` and no `anonymous`";
 
 /// Who may come in.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +26,13 @@ pub struct AccessConfig {
 }
 
 impl AccessConfig {
+    /// Whether nobody can come in: nothing that could be shown would count.
+    pub fn lets_in_nobody(&self) -> bool {
+        // Named one by one: whoever adds a way in says here that it is one.
+        let Self { anonymous, roles: _, keys, issuers } = self;
+        anonymous.is_none() && keys.is_empty() && issuers.is_empty()
+    }
+
     /// Whether strangers may do what only somebody who runs the server should.
     pub fn lets_in_everybody(&self) -> bool {
         let Some(role) = &self.anonymous else { return false };
@@ -65,8 +76,8 @@ pub struct IssuerKey {
     pub source: KeySource,
 }
 
-/// Where a key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where a key is. Somebody may have put the secret itself there.
+#[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// A secret that issuer and server share, in a file.
     SecretFile(PathBuf),
@@ -74,4 +85,22 @@ pub enum KeySource {
     SecretVariable(String),
     /// A public key, as PEM.
     PublicKeyFile(PathBuf),
+}
+
+impl KeySource {
+    /// The setting that says so.
+    pub const fn setting(&self) -> &'static str {
+        match self {
+            Self::SecretFile(_) => "secret_file",
+            Self::SecretVariable(_) => "secret_variable",
+            Self::PublicKeyFile(_) => "public_key_file",
+        }
+    }
+}
+
+/// Says nothing of the value.
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeySource({})", self.setting())
+    }
 }

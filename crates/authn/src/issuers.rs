@@ -70,8 +70,14 @@ impl Trusted {
     fn load(configured: &IssuerConfig) -> Result<Self, AccessError> {
         let IssuerConfig { name, audiences, expiry, leeway, subject_claim, .. } = configured;
         let mut keys = KeySet::default();
-        for key in &configured.keys {
-            if !keys.push(load_key(key)?) {
+        for (index, IssuerKey { id, source }) in configured.keys.iter().enumerate() {
+            let unusable = |cause| AccessError::Key {
+                issuer: name.clone(),
+                number: index + 1,
+                setting: source.setting(),
+                source: cause,
+            };
+            if !keys.push(load_key(source, id.as_deref()).map_err(unusable)?) {
                 return Err(AccessError::TooManyKeys { issuer: name.clone() });
             }
         }
@@ -87,22 +93,16 @@ impl Trusted {
     }
 }
 
-fn load_key(key: &IssuerKey) -> Result<VerificationKey, AccessError> {
-    let id = key.id.as_deref();
-    let (place, loaded) = match &key.source {
-        KeySource::SecretFile(path) => {
-            (path.display().to_string(), VerificationKey::from_secret(id, secret(&read(path)?)))
-        }
-        KeySource::PublicKeyFile(path) => {
-            (path.display().to_string(), VerificationKey::from_pem(id, &read(path)?))
-        }
+fn load_key(source: &KeySource, id: Option<&str>) -> Result<VerificationKey, KeyCause> {
+    let loaded = match source {
+        KeySource::SecretFile(path) => VerificationKey::from_secret(id, secret(&read(path)?)),
+        KeySource::PublicKeyFile(path) => VerificationKey::from_pem(id, &read(path)?),
         KeySource::SecretVariable(name) => {
-            let text = std::env::var(name);
-            let text = text.map_err(|_| AccessError::NoVariable { name: name.clone() })?;
-            (format!("${name}"), VerificationKey::from_secret(id, secret(text.as_bytes())))
+            let text = std::env::var(name).map_err(|_| KeyCause::NoVariable)?;
+            VerificationKey::from_secret(id, secret(text.as_bytes()))
         }
     };
-    loaded.map_err(|source| AccessError::Key { place, source })
+    Ok(loaded?)
 }
 
 /// Without the end of its line, which editors and `echo` add.
@@ -114,13 +114,11 @@ fn secret(bytes: &[u8]) -> &[u8] {
 /// Bytes beyond which a file is no key.
 const KEY_FILE_BYTES_MAX: u64 = 16 * HMAC_SECRET_BYTES_MAX as u64;
 
-fn read(path: &Path) -> Result<Vec<u8>, AccessError> {
+fn read(path: &Path) -> Result<Vec<u8>, KeyCause> {
     use io::Read as _;
 
-    let unreadable = |source| AccessError::Unreadable { path: path.display().to_string(), source };
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(unreadable)?;
-    file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    fs::File::open(path)?.take(KEY_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -141,31 +139,22 @@ pub fn check_access(config: &AccessConfig) -> Result<(), AccessError> {
     Issuers::load(&config.issuers).map(|_| ())
 }
 
-/// Why `[access]` cannot be used.
+/// Why `[access]` cannot be used. Says which setting it is and never its value: people put secrets
+/// where the name of a file or of a variable belongs.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// A file of a key cannot be read.
-    #[error("a key of `[[access.issuer]]`: {path} cannot be read")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A variable is not set.
-    #[error("a key of `[[access.issuer]]`: the variable {name} is not set")]
-    NoVariable {
-        /// Its name.
-        name: String,
-    },
-    /// What is there is no key.
-    #[error("a key of `[[access.issuer]]`: {place}")]
+    /// A key of an issuer cannot be had.
+    #[error("`[[access.issuer]]` {issuer}: `{setting}` of its key {number}")]
     Key {
-        /// The file or variable.
-        place: String,
-        /// What is wrong with it.
-        source: KeyError,
+        /// Whose.
+        issuer: Box<str>,
+        /// Which of its keys, from 1.
+        number: usize,
+        /// What says where it is.
+        setting: &'static str,
+        /// Why.
+        source: KeyCause,
     },
     /// More keys than may be tried.
     #[error("`[[access.issuer]]` {issuer}: too many keys have one name and algorithm")]
@@ -173,4 +162,65 @@ pub enum AccessError {
         /// Whose.
         issuer: Box<str>,
     },
+}
+
+/// Why a key cannot be had.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyCause {
+    /// Its file cannot be read.
+    #[error("the file cannot be read")]
+    Unreadable(#[from] io::Error),
+    /// Its variable is not there.
+    #[error("there is no such variable, or it is no text")]
+    NoVariable,
+    /// What is there is no key.
+    #[error("what is there cannot be used")]
+    Unfit(#[from] KeyError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::time::Duration;
+
+    use bellwire_access::jwt::Expiry;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_in_the_wrong_place_is_not_told() {
+        const SECRET: &str = "c29tZWJvZHkgaGFzIHBhc3RlZCB0aGlz";
+        let short = std::env::temp_dir().join(format!("{SECRET}-{}", std::process::id()));
+        fs::write(&short, "short").expect("a file");
+        for (source, setting, reason) in [
+            (KeySource::SecretFile(SECRET.into()), "secret_file", "the file cannot be read"),
+            (KeySource::PublicKeyFile(SECRET.into()), "public_key_file", "the file cannot be read"),
+            (KeySource::SecretVariable(SECRET.into()), "secret_variable", "no such variable"),
+            (KeySource::SecretFile(short.clone()), "secret_file", "cannot be used"),
+        ] {
+            let issuer = IssuerConfig {
+                name: "https://id.example".into(),
+                audiences: Vec::new(),
+                expiry: Expiry::Required,
+                leeway: Duration::ZERO,
+                subject_claim: "sub".into(),
+                roles: Box::new([]),
+                roles_claim: None,
+                claimable_roles: Box::new([]),
+                keys: vec![IssuerKey { id: None, source }],
+            };
+            let error = Issuers::load(std::slice::from_ref(&issuer)).expect_err(setting);
+            let cause = error.source().expect("a cause");
+            let root = cause.source().map(ToString::to_string).unwrap_or_default();
+            let told = format!("{error}: {cause}: {root}");
+            for expected in ["https://id.example", setting, "key 1", reason] {
+                assert!(told.contains(expected), "{told}");
+            }
+            for shown in [told, format!("{error:?}"), format!("{issuer:?}")] {
+                assert!(!shown.contains(SECRET), "{shown}");
+            }
+        }
+        fs::remove_file(short).expect("it is there");
+    }
 }

@@ -45,19 +45,11 @@ impl Verified {
 impl Known {
     /// Who has shown this, if it was verified a moment ago.
     pub(crate) fn get(&self, shown: &Shown, now: Timestamp) -> Option<Arc<Identity>> {
+        let mut forgotten = Forgotten::default();
+        // What is much takes its time to be freed, and nobody is to wait for that: the lock is let go of
+        // before what is forgotten.
         let mut halves = self.halves();
-        let (young, mut forgotten) = (halves.young.get(shown).cloned(), HashMap::new());
-        let found = if let Some(verified) = young {
-            verified
-        } else {
-            let verified = halves.old.remove(shown)?;
-            forgotten = halves.insert(shown, verified.clone());
-            verified
-        };
-        // What is much takes its time to be freed, and nobody is to wait for that.
-        drop(halves);
-        drop(forgotten);
-        found.is_fresh(now).then_some(found.identity)
+        halves.get(shown, now, &mut forgotten)
     }
 
     /// Remembers who has shown this. Of several who have verified it at once all get what the first of
@@ -68,16 +60,14 @@ impl Known {
         identity: Arc<Identity>,
         now: Timestamp,
     ) -> Arc<Identity> {
+        let mut forgotten = Forgotten::default();
         let size_bytes = shown.size_bytes() + identity.size_bytes() + ENTRY_BYTES;
-        let mut halves = self.halves();
-        let first = halves.young.get(shown).filter(|first| first.is_fresh(now));
-        if let Some(first) = first {
-            return Arc::clone(&first.identity);
-        }
         let verified = Verified { identity: Arc::clone(&identity), at: now, size_bytes };
-        let forgotten = halves.insert(shown, verified);
-        drop(halves);
-        drop(forgotten);
+        let mut halves = self.halves();
+        if let Some(first) = halves.get(shown, now, &mut forgotten) {
+            return first;
+        }
+        halves.insert(shown, verified, &mut forgotten);
         identity
     }
 
@@ -89,18 +79,45 @@ impl Known {
 /// What an entry takes beside its texts.
 const ENTRY_BYTES: usize = 2 * size_of::<(Shown, Verified)>();
 
+/// What is to be freed once nobody waits any more.
+#[derive(Debug, Default)]
+struct Forgotten {
+    half: HashMap<Shown, Verified>,
+    replaced: Vec<Verified>,
+}
+
 impl Halves {
-    /// Returns what is forgotten for it.
-    fn insert(&mut self, shown: &Shown, verified: Verified) -> HashMap<Shown, Verified> {
+    /// Who has shown this, in either half; it is in the younger one then. What is stale is forgotten.
+    fn get(
+        &mut self,
+        shown: &Shown,
+        now: Timestamp,
+        forgotten: &mut Forgotten,
+    ) -> Option<Arc<Identity>> {
+        if let Some(verified) = self.young.get(shown) {
+            return verified.is_fresh(now).then(|| Arc::clone(&verified.identity));
+        }
+        let verified = self.old.remove(shown)?;
+        if !verified.is_fresh(now) {
+            forgotten.replaced.push(verified);
+            return None;
+        }
+        let identity = Arc::clone(&verified.identity);
+        self.insert(shown, verified, forgotten);
+        Some(identity)
+    }
+
+    fn insert(&mut self, shown: &Shown, verified: Verified, forgotten: &mut Forgotten) {
         self.young_bytes += verified.size_bytes;
         if let Some(before) = self.young.insert(shown.clone(), verified) {
             self.young_bytes -= before.size_bytes;
+            forgotten.replaced.push(before);
         }
-        if self.young_bytes <= IDENTITIES_KNOWN_BYTES_MAX / 2 {
-            return HashMap::new();
+        if self.young_bytes > IDENTITIES_KNOWN_BYTES_MAX / 2 {
+            self.young_bytes = 0;
+            let young = std::mem::take(&mut self.young);
+            forgotten.half = std::mem::replace(&mut self.old, young);
         }
-        self.young_bytes = 0;
-        std::mem::replace(&mut self.old, std::mem::take(&mut self.young))
     }
 }
 
@@ -122,6 +139,36 @@ mod tests {
         let verified = || known.insert(&shown("a"), Arc::new(Identity::open()), NOW);
         assert!(Arc::ptr_eq(&verified(), &verified()));
         assert!(known.get(&shown("b"), NOW).is_none());
+    }
+
+    #[test]
+    fn who_comes_again_with_what_is_about_to_be_forgotten_is_the_same() {
+        let known = Known::default();
+        let verified = |text: &str| known.insert(&shown(text), Arc::new(Identity::open()), NOW);
+        let first = verified("a");
+        verified(&"x".repeat(IDENTITIES_KNOWN_BYTES_MAX / 2));
+        assert!(known.halves().old.contains_key(&shown("a")));
+        assert!(Arc::ptr_eq(&first, &verified("a")));
+        assert!(!known.halves().old.contains_key(&shown("a")));
+    }
+
+    #[test]
+    fn what_is_replaced_is_freed_by_who_has_let_go_of_the_lock() {
+        let verified = |at: Timestamp| {
+            let identity = Arc::new(Identity::open());
+            Verified { identity, at, size_bytes: ENTRY_BYTES }
+        };
+        let (mut halves, mut forgotten) = (Halves::default(), Forgotten::default());
+        halves.insert(&shown("a"), verified(NOW), &mut forgotten);
+        halves.old.insert(shown("b"), verified(NOW));
+        let later = NOW.saturating_add(KNOWN_FOR);
+        for text in ["a", "b"] {
+            assert!(halves.get(&shown(text), later, &mut forgotten).is_none());
+            halves.insert(&shown(text), verified(later), &mut forgotten);
+        }
+        assert_eq!(forgotten.replaced.len(), 2);
+        assert_eq!(halves.young_bytes, 2 * ENTRY_BYTES);
+        assert!(halves.old.is_empty());
     }
 
     #[test]

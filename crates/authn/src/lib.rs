@@ -21,6 +21,7 @@ mod refusal;
 mod shown;
 
 pub use authenticator::Authenticator;
+pub use config::NOBODY_COMES_IN;
 pub use figures::Figures;
-pub use issuers::{AccessError, check_access, explain_token};
+pub use issuers::{AccessError, KeyCause, check_access, explain_token};
 pub use shown::{Places, Shown};

@@ -53,7 +53,7 @@ pub use bellwire_alerting::{
     load_alertmanager_config, read_rule_files,
 };
 pub use bellwire_alerts::config::Config as AlertmanagerConfig;
-pub use bellwire_authn::{AccessError, check_access, explain_token};
+pub use bellwire_authn::{AccessError, NOBODY_COMES_IN, check_access, explain_token};
 pub use bellwire_shards::{Kind, TopicRule};
 pub use config::{Config, ConfigError};
 pub use pipeline::{Server, StartError};

@@ -13,7 +13,8 @@ use std::time::Duration;
 use bellwire_alerting::{
     Alerting, AlertmanagerConfigError, Hangups, Reload, ReloadParts, RuleFilesError, SampleIntake,
 };
-use bellwire_authn::{AccessError, Authenticator};
+use bellwire_authn::config::AccessConfig;
+use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
 use bellwire_shards::{
@@ -233,6 +234,9 @@ impl Server {
 
 /// Who may come in, with the keys that the configuration names.
 fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError> {
+    if config.access.as_ref().is_some_and(AccessConfig::lets_in_nobody) {
+        tracing::warn!("{NOBODY_COMES_IN}.");
+    }
     let authenticator = Authenticator::new(config.access.as_ref(), Arc::clone(&figures.authn))?;
     Ok(Arc::new(Access { authenticator: Arc::new(authenticator) }))
 }

@@ -1,5 +1,7 @@
 //! A token as it is written: what it says, before anybody vouches for it.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bellwire_model::limits::{KEY_ID_BYTES_MAX, TOKEN_BYTES_MAX};
@@ -10,7 +12,7 @@ use crate::json::{self, Json, Members};
 
 /// A token that is read and not verified. It says whose keys it is to be verified with; nothing else
 /// of it may be used.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Token<'a> {
     /// What the signature is of.
     pub(super) signed: &'a str,
@@ -19,6 +21,17 @@ pub struct Token<'a> {
     key_id: Option<Box<str>>,
     issuer: Box<str>,
     pub(super) claims: Members,
+}
+
+/// Says nothing of what it can be shown with again: all of it but the signature is in `signed`.
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("algorithm", &self.algorithm)
+            .field("key_id", &self.key_id)
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Token<'a> {

@@ -311,13 +311,54 @@ fn what_a_server_would_not_start_with_is_an_error() {
     assert!(!folder.path().join("new").exists(), "it looks and touches nothing");
 }
 
+/// Access for one who has a key.
+fn access() -> String {
+    let hash = "0".repeat(64);
+    format!("[[access.key]]\nid = \"01234567\"\nhash = \"{hash}\"\nsubject = \"a\"\nroles = []\n")
+}
+
+#[test]
+fn access_that_lets_in_nobody_is_told() {
+    let nobody = "warning `[access]` lets in nobody: it has no `[[access.key]]`, no \
+                  `[[access.issuer]]` and no `anonymous`\n";
+    let folder = folder(&[("nobody.toml", "[access]\n"), ("one.toml", &access())]);
+    for (file, warning) in [("nobody.toml", nobody), ("one.toml", "")] {
+        let (code, output, _) = check(folder.path(), &["--config", file]);
+        assert_eq!((code, output), (Some(0), format!("{warning}0 rules, 0 errors\n")));
+    }
+}
+
+#[test]
+fn a_secret_where_the_name_of_its_file_belongs_is_not_told() {
+    const SECRET: &str = "c29tZWJvZHkgaGFzIHBhc3RlZCB0aGlz";
+    for (setting, reason) in [
+        ("secret_file", "the file cannot be read"),
+        ("secret_variable", "there is no such variable"),
+        ("public_key_file", "the file cannot be read"),
+        ("secret", "unknown field `secret`"),
+    ] {
+        let config = format!(
+            "[[access.issuer]]\nname = \"i\"\n[[access.issuer.key]]\n{setting} = \"{SECRET}\"\n"
+        );
+        let folder = folder(&[("c.toml", &config)]);
+        let (code, output, errors) = check(folder.path(), &["--config", "c.toml"]);
+        assert_eq!(code, Some(1), "{output}{errors}");
+        let mut serve = bellwire(&["serve", "--listen", "127.0.0.1:0", "--config", "c.toml"]);
+        serve.current_dir(folder.path());
+        let (_, output_of_start, errors_of_start) = Process::spawn(serve).finish();
+        let told = [output + &errors, output_of_start + &errors_of_start];
+        for told in told {
+            assert!(told.contains(reason) && !told.contains(SECRET), "{told}");
+        }
+    }
+}
+
 #[test]
 fn alertmanagers_configuration_is_told_with_what_it_has() {
     let config = "route: {receiver: a, routes: [{receiver: b, matchers: [x=y]}]}\n\
         receivers: [{name: a}, {name: b, webhook_configs: [{url: 'http://localhost/'}]}]\n";
-    let allowed = "webhook_networks_allowed = [\"loopback\"]\n[access]\n";
-    let files = [("a.yml", config), ("c.toml", allowed), ("none.toml", "[access]\n")];
-    let folder = folder(&files);
+    let allowed = format!("webhook_networks_allowed = [\"loopback\"]\n{}", access());
+    let folder = folder(&[("a.yml", config), ("c.toml", &allowed), ("none.toml", &access())]);
     let arguments = ["--alertmanager-config", "a.yml"];
     let fine = "fine    a.yml: 2 routes, 2 receivers, 1 webhook, 0 inhibition rules\n";
     let out_of_reach = "warning a.yml: receiver `b`: webhooks may not reach 127.0.0.1, a loopback \

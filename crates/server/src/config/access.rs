@@ -17,7 +17,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 /// `[access]`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AccessTable {
     anonymous: Option<Spanned<String>>,
@@ -30,7 +30,7 @@ struct AccessTable {
 }
 
 /// `[[access.issuer]]`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IssuerTable {
     name: Spanned<String>,
@@ -48,8 +48,8 @@ struct IssuerTable {
     key: Vec<Spanned<IssuerKeyTable>>,
 }
 
-/// `[[access.issuer.key]]`.
-#[derive(Debug, Deserialize)]
+/// `[[access.issuer.key]]`. None of these are printed for debugging: a secret may be among them.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IssuerKeyTable {
     id: Option<String>,
@@ -215,6 +215,10 @@ fn key(table: KeyTable) -> Result<StoredKey, Mistake> {
 
 fn issuer(table: IssuerTable, place: Range<usize>) -> Result<IssuerConfig, Mistake> {
     let texts = |texts: Vec<String>| texts.into_iter().map(Into::into).collect::<Vec<Box<str>>>();
+    if table.name.get_ref().is_empty() || table.name.get_ref().chars().any(char::is_control) {
+        let reason = "an issuer has a name, as its tokens have it, without control characters";
+        return Err((table.name.span(), reason.to_owned()));
+    }
     if table.key.is_empty() || table.key.len() > KEYS_OF_ISSUER_MAX {
         let reason = format!("an issuer has 1 to {KEYS_OF_ISSUER_MAX} `[[access.issuer.key]]`");
         return Err((place, reason));
@@ -299,6 +303,16 @@ mod tests {
     }
 
     #[test]
+    fn who_has_nothing_to_show_cannot_come_in() {
+        let is_closed = |text: &str| read_text(text).expect(text).lets_in_nobody();
+        assert!(is_closed("[access]"));
+        assert!(is_closed("[[access.role]]\nname = \"r\""));
+        assert!(!is_closed("[access]\nanonymous = \"admin\""));
+        let issuer = "[[access.issuer]]\nname = \"i\"\n[[access.issuer.key]]\nsecret_file = \"s\"";
+        assert!(!is_closed(issuer));
+    }
+
+    #[test]
     fn what_is_wrong_with_access_is_told() {
         let role = "[[access.role]]\nname = \"r\"\n";
         let issuer = "[[access.issuer]]\nname = \"i\"\n";
@@ -318,6 +332,7 @@ mod tests {
             (format!("{role}alerts = [\"a=~\\\"(\\\"\"]"), "`alerts`"),
             (format!("{role}publish = [\"a/{{who}}\"]"), "`{who}` is no variable"),
             (issuer.to_owned(), "an issuer has 1 to"),
+            ("[[access.issuer]]\nname = \"a\\nb\"".to_owned(), "an issuer has a name"),
             (format!("{issuer}leeway = \"1h\"\n{key}"), "`leeway` is a duration"),
             (format!("{issuer}expiry = \"never\"\n{key}"), "`expiry` is `required` or"),
             (format!("{issuer}roles_claim = \"r\"\n{key}"), "`claimable_roles` says which"),

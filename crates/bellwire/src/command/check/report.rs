@@ -7,8 +7,8 @@ use bellwire_model::RuleName;
 use bellwire_rules::{Cost, LoadError, Rule, RuleFile, RuleMode};
 use bellwire_server::config::Engine;
 use bellwire_server::{
-    AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, Reach, RuleFileText,
-    RuleFilesError, check_access, check_tls,
+    AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, NOBODY_COMES_IN, Reach,
+    RuleFileText, RuleFilesError, check_access, check_tls,
 };
 use serde::Serialize;
 
@@ -207,10 +207,11 @@ impl Report {
             Ok(warning) => self.warnings.extend(warning),
             Err(error) => self.add("tls_certificate", with_causes(&error)),
         }
-        if let Some(access) = &config.access
-            && let Err(error) = check_access(access)
-        {
-            self.add("access", with_causes(&error));
+        if let Some(access) = &config.access {
+            if let Err(error) = check_access(access) {
+                self.add("access", with_causes(&error));
+            }
+            self.warnings.extend(access.lets_in_nobody().then(|| NOBODY_COMES_IN.to_owned()));
         }
         if config.journal == Engine::Disk
             && let Some(file) = bellwire_journal::in_the_way(&config.data)
