@@ -18,8 +18,8 @@ pub enum Means {
     Key(Box<str>),
     /// A name and a password.
     Password,
-    /// A session of a browser.
-    Session,
+    /// The session of a browser of this name.
+    Session(Box<str>),
     /// A ticket for a stream.
     Ticket,
 }
@@ -33,7 +33,7 @@ impl Means {
             Self::Token(_) => "token",
             Self::Key(_) => "key",
             Self::Password => "password",
-            Self::Session => "session",
+            Self::Session(_) => "session",
             Self::Ticket => "ticket",
         }
     }

@@ -1,11 +1,12 @@
 //! The one place where what is shown becomes somebody.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights, Standing};
 use bellwire_model::{Principal, Timestamp};
 use bellwire_process::clock;
-use bellwire_wire::problem::Problem;
+use bellwire_wire::problem::{Code, Problem};
 
 use crate::config::AccessConfig;
 use crate::figures::Figures;
@@ -13,6 +14,8 @@ use crate::issuers::{AccessError, Issuers};
 use crate::keys::Keys;
 use crate::known::Known;
 use crate::refusal::{self, Invalid};
+use crate::secret;
+use crate::sessions::{Login, Sessions};
 use crate::shown::Shown;
 
 /// Who may come in, and as whom.
@@ -23,28 +26,37 @@ pub struct Authenticator {
     register: Register,
     keys: Keys,
     issuers: Issuers,
+    /// `None`: nobody is asked, and nobody logs in.
+    sessions: Option<Sessions>,
     known: Known,
     figures: Arc<Figures>,
 }
 
 impl Authenticator {
     /// As configured. Without a configuration nobody is asked, and everybody may do everything.
-    pub fn new(config: Option<&AccessConfig>, figures: Arc<Figures>) -> Result<Self, AccessError> {
-        let Some(AccessConfig { anonymous, roles, keys, issuers }) = config else {
+    /// `data` is the folder that outlives the process, where there is one.
+    pub fn new(
+        config: Option<&AccessConfig>,
+        data: Option<&Path>,
+        figures: Arc<Figures>,
+    ) -> Result<Self, AccessError> {
+        let Some(config) = config else {
             return Ok(Self {
                 policy: None,
                 register: Register::new(Arc::new(Identity::open())),
                 keys: Keys::default(),
                 issuers: Issuers::default(),
+                sessions: None,
                 known: Known::default(),
                 figures,
             });
         };
-        let policy = Policy::new(roles.clone(), anonymous.clone());
+        let policy = Policy::new(config.roles.clone(), config.anonymous.clone());
         Ok(Self {
             register: Register::new(Arc::new(stranger(&policy))),
-            keys: Keys::new(keys),
-            issuers: Issuers::load(issuers)?,
+            keys: Keys::new(&config.keys),
+            issuers: Issuers::load(&config.issuers)?,
+            sessions: Some(Sessions::new(secret::open(config, data)?, config.session)),
             known: Known::default(),
             policy: Some(policy),
             figures,
@@ -64,7 +76,7 @@ impl Authenticator {
             (Some(policy), Shown::Nothing) => {
                 policy.anonymous().map(|_| Arc::clone(self.register.stranger()))
             }
-            (Some(_), shown) => self.known.get(shown, now),
+            (Some(_), shown) => self.known.get(shown, now).filter(|it| !self.is_taken_back(it)),
         }
     }
 
@@ -82,7 +94,11 @@ impl Authenticator {
                 self.keys.identity(policy, text, now)
             }
             Shown::Bearer(text) => self.issuers.identity(policy, text, now),
-            Shown::Password(..) | Shown::Session(_) | Shown::Ticket(_) => Err(Invalid),
+            Shown::Session(text) => match &self.sessions {
+                Some(sessions) => sessions.identity(policy, text, now),
+                None => Err(Invalid),
+            },
+            Shown::Password(..) | Shown::Ticket(_) => Err(Invalid),
         };
         let identity = Arc::new(identity.map_err(|Invalid| {
             self.figures.credentials_refused.add(1);
@@ -93,6 +109,41 @@ impl Authenticator {
             tracing::debug!(%subject, ?roles, "Somebody has fewer rights than their roles mean.");
         }
         Ok(self.known.insert(shown, identity, now))
+    }
+
+    /// Begins a session of whoever has shown this.
+    pub async fn log_in(&self, shown: &Shown) -> Result<Login, Problem> {
+        let (Some(policy), Some(sessions)) = (&self.policy, &self.sessions) else {
+            let detail = "nobody is asked here, so nobody logs in: there is no `[access]`";
+            return Err(Problem::new(Code::SessionUnavailable, detail));
+        };
+        if matches!(shown, Shown::Nothing) {
+            return Err(refusal::missing());
+        }
+        let identity = self.identify(shown).await?;
+        let login = sessions.begin(policy, &identity, clock::now())?;
+        tracing::debug!(subject = identity.subject(), "Somebody has logged in.");
+        Ok(login)
+    }
+
+    /// Ends the session that is shown. What is no session, or none any more, has ended.
+    pub async fn log_out(&self, shown: &Shown) -> Result<(), Problem> {
+        let (Shown::Session(_), Some(sessions)) = (shown, &self.sessions) else { return Ok(()) };
+        let Ok(identity) = self.identify(shown).await else { return Ok(()) };
+        if let Means::Session(id) = &identity.means {
+            let now = clock::now();
+            sessions.take_back(id, identity.ends_at().unwrap_or(now), now)?;
+            tracing::debug!(subject = identity.subject(), "Somebody has logged out.");
+        }
+        Ok(())
+    }
+
+    /// Whether what this was found by has been taken back since.
+    fn is_taken_back(&self, identity: &Identity) -> bool {
+        match (&identity.means, &self.sessions) {
+            (Means::Session(id), Some(sessions)) => sessions.is_taken_back(id),
+            _ => false,
+        }
     }
 
     /// Gives somebody a number, and counts one more holder of it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bellwire_access::jwt::Expiry;
 use bellwire_access::{Claims, Policy, Role, StoredKey};
 use bellwire_model::Filter;
+use bellwire_model::limits::SESSION_DEFAULT;
 
 /// What is said of a configuration that [lets in nobody](AccessConfig::lets_in_nobody).
 pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[access.key]]`, no `[[access.issuer]]` and no `anonymous`";
@@ -23,13 +24,42 @@ pub struct AccessConfig {
     pub keys: Vec<StoredKey>,
     /// Whose tokens count.
     pub issuers: Vec<IssuerConfig>,
+    /// What the server signs sessions and tickets with. `None`: what its data folder has.
+    pub secret_file: Option<PathBuf>,
+    /// What it signed them with before; those still count.
+    pub previous_secret_file: Option<PathBuf>,
+    /// How long a session lasts at most.
+    pub session: Duration,
+}
+
+/// Nobody comes in.
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            anonymous: None,
+            roles: BTreeMap::new(),
+            keys: Vec::new(),
+            issuers: Vec::new(),
+            secret_file: None,
+            previous_secret_file: None,
+            session: SESSION_DEFAULT,
+        }
+    }
 }
 
 impl AccessConfig {
     /// Whether nobody can come in: nothing that could be shown would count.
     pub fn lets_in_nobody(&self) -> bool {
         // Named one by one: whoever adds a way in says here that it is one.
-        let Self { anonymous, roles: _, keys, issuers } = self;
+        let Self {
+            anonymous,
+            keys,
+            issuers,
+            roles: _,
+            secret_file: _,
+            previous_secret_file: _,
+            session: _,
+        } = self;
         anonymous.is_none() && keys.is_empty() && issuers.is_empty()
     }
 

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
 use crate::refusal::Invalid;
+use crate::secret::{self, SecretError};
 
 /// The issuers by name.
 #[derive(Debug, Default)]
@@ -136,6 +137,7 @@ pub fn explain_token(
 
 /// Whether a server would start with this configuration of access.
 pub fn check_access(config: &AccessConfig) -> Result<(), AccessError> {
+    secret::check(config)?;
     Issuers::load(&config.issuers).map(|_| ())
 }
 
@@ -144,6 +146,9 @@ pub fn check_access(config: &AccessConfig) -> Result<(), AccessError> {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AccessError {
+    /// The server has no secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A key of an issuer cannot be had.
     #[error("`[[access.issuer]]` {issuer}: `{setting}` of its key {number}")]
     Key {

@@ -4,7 +4,8 @@
 //! head ─▶ Shown ─▶ Authenticator::identify ─▶ Identity (who, and what they may)
 //!                    ├─ known     verified a moment ago
 //!                    ├─ keys      API keys
-//!                    └─ issuers   tokens
+//!                    ├─ issuers   tokens
+//!                    └─ sessions  cookies of browsers, sealed with the server's secret
 //! ```
 //!
 //! What can be decided without any of these is in the crate `access`. What somebody may do of what a
@@ -18,10 +19,14 @@ mod issuers;
 mod keys;
 mod known;
 mod refusal;
+mod secret;
+mod sessions;
 mod shown;
 
 pub use authenticator::Authenticator;
 pub use config::NOBODY_COMES_IN;
 pub use figures::Figures;
 pub use issuers::{AccessError, KeyCause, check_access, explain_token};
-pub use shown::{Places, Shown};
+pub use secret::SecretError;
+pub use sessions::{Login, cleared_cookie};
+pub use shown::{Cookies, Places, Shown};

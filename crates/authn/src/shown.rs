@@ -44,12 +44,22 @@ impl std::fmt::Debug for Shown {
     }
 }
 
+/// Whether cookies say who somebody is: browsers send them along with what pages of other sites
+/// ask for, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// The request is of the server's own page, as far as its browser says.
+    Count,
+    /// It is as if there were none.
+    AreNone,
+}
+
 /// The parts of a head where a credential may be.
 #[derive(Clone, Copy, Default)]
 pub struct Places<'a> {
     /// Of `Authorization`.
     pub authorization: Option<&'a [u8]>,
-    /// All headers of `Cookie`.
+    /// All headers of `Cookie`, where those count.
     pub cookies: &'a [&'a [u8]],
     /// All headers of `Sec-WebSocket-Protocol`.
     pub subprotocols: &'a [&'a [u8]],
@@ -66,7 +76,7 @@ impl std::fmt::Debug for Places<'_> {
 
 impl Shown {
     /// Finds it among the headers that hyper has read.
-    pub fn of(headers: &HeaderMap, query: &str) -> Result<Self, Problem> {
+    pub fn of(headers: &HeaderMap, query: &str, cookies: Cookies) -> Result<Self, Problem> {
         let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
         let authorization = authorizations.next().map(HeaderValue::as_bytes);
         if authorizations.next().is_some() {
@@ -75,7 +85,8 @@ impl Shown {
         let all = |name: HeaderName| -> Vec<&[u8]> {
             headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
         };
-        let (cookies, subprotocols) = (all(header::COOKIE), all(header::SEC_WEBSOCKET_PROTOCOL));
+        let cookies = if cookies == Cookies::Count { all(header::COOKIE) } else { Vec::new() };
+        let subprotocols = all(header::SEC_WEBSOCKET_PROTOCOL);
         let (cookies, subprotocols) = (&*cookies, &*subprotocols);
         Self::at(Places { authorization, cookies, subprotocols, query })
     }
@@ -85,16 +96,39 @@ impl Shown {
         let Places { authorization, cookies, subprotocols, query } = places;
         let shown = match authorization {
             Some(value) => Self::authorization(value)?,
-            None => Self::subprotocol(subprotocols)
-                .or_else(|| Self::ticket(query))
-                .or_else(|| Self::cookie(cookies))
-                .unwrap_or(Self::Nothing),
+            None => match Self::subprotocol(subprotocols).or_else(|| Self::ticket(query)) {
+                Some(shown) => shown,
+                None => Self::cookie(cookies)?,
+            },
         };
-        if shown.size_bytes() > CREDENTIAL_BYTES_MAX {
+        shown.checked()
+    }
+
+    /// A token or an API key, as it was pasted.
+    pub fn bearer(text: &str) -> Result<Self, Problem> {
+        match text.trim() {
+            "" => Err(malformed("it is empty")),
+            text => Self::Bearer(text.into()).checked(),
+        }
+    }
+
+    /// A name and a password, as they were typed.
+    pub fn password(name: &str, password: &str) -> Result<Self, Problem> {
+        Self::of_name_and_password(name, password).checked()
+    }
+
+    /// Names stand in logs: what could begin another line there is none.
+    fn checked(self) -> Result<Self, Problem> {
+        if self.size_bytes() > CREDENTIAL_BYTES_MAX {
             let detail = format!("a credential has at most {CREDENTIAL_BYTES_MAX} bytes");
             return Err(malformed(&detail));
         }
-        Ok(shown)
+        match &self {
+            Self::Password(name, _) if name.chars().any(char::is_control) => {
+                Err(malformed("a name has no control characters"))
+            }
+            _ => Ok(self),
+        }
     }
 
     fn authorization(value: &[u8]) -> Result<Self, Problem> {
@@ -153,11 +187,18 @@ impl Shown {
 
     /// Browsers let other sites set a cookie of any name but one with this prefix: so the name is
     /// compared to the letter, and what they take for a part of it is none of the space around it.
-    fn cookie(values: &[&[u8]]) -> Option<Self> {
+    ///
+    /// Browsers have one cookie of such a name. Of two somebody has planted one, and nobody can tell
+    /// which.
+    fn cookie(values: &[&[u8]]) -> Result<Self, Problem> {
         let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
         let pairs = values.flat_map(|value| value.split(';')).filter_map(|it| it.split_once('='));
         let mut sessions = pairs.filter(|(name, _)| bare(name) == SESSION_COOKIE);
-        sessions.next().map(|(_, session)| Self::Session(bare(session).into()))
+        match (sessions.next(), sessions.next()) {
+            (None, _) => Ok(Self::Nothing),
+            (Some((_, session)), None) => Ok(Self::Session(bare(session).into())),
+            _ => Err(malformed("the cookie stands there twice")),
+        }
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
@@ -187,7 +228,7 @@ mod tests {
         for (name, value) in headers {
             map.append(name, HeaderValue::from_str(value).expect("a value"));
         }
-        Shown::of(&map, query).map_err(|problem| problem.detail().to_owned())
+        Shown::of(&map, query, Cookies::Count).map_err(|problem| problem.detail().to_owned())
     }
 
     #[test]
@@ -218,7 +259,8 @@ mod tests {
             let mut map = HeaderMap::new();
             let planted = HeaderValue::from_bytes(planted.as_bytes()).expect("a value");
             map.append(header::COOKIE, planted);
-            assert_eq!(Shown::of(&map, "").ok(), Some(Shown::Nothing));
+            let shown = Shown::of(&map, "", Cookies::Count);
+            assert_eq!(shown.ok(), Some(Shown::Nothing));
         }
         assert_eq!(shown(&both, "ticket=t"), bearer("x"));
     }
@@ -232,6 +274,24 @@ mod tests {
         }
         let twice = [(header::AUTHORIZATION, "Bearer a"), (header::AUTHORIZATION, "Bearer a")];
         assert!(shown(&twice, "").is_err());
+    }
+
+    #[test]
+    fn a_cookie_counts_once_and_where_it_may() {
+        let cookies = |values: &[&str], rule| {
+            let mut map = HeaderMap::new();
+            for value in values {
+                map.append(header::COOKIE, HeaderValue::from_str(value).expect("a value"));
+            }
+            Shown::of(&map, "", rule).map_err(|problem| problem.code)
+        };
+        let session = "a=b; __Host-bellwire=s";
+        assert_eq!(cookies(&[session], Cookies::Count), Ok(Shown::Session("s".into())));
+        assert_eq!(cookies(&[session], Cookies::AreNone), Ok(Shown::Nothing));
+        for twice in [&["__Host-bellwire=s; __Host-bellwire=t"][..], &[session, session]] {
+            assert_eq!(cookies(twice, Cookies::Count), Err(Code::CredentialInvalid));
+            assert_eq!(cookies(twice, Cookies::AreNone), Ok(Shown::Nothing));
+        }
     }
 
     #[test]

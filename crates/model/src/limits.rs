@@ -678,6 +678,16 @@ pub const SERVER_SECRET_BYTES_MIN: usize = 32;
 /// Bytes of a session or ticket as text. Browsers take 4,096 of a cookie with its name and what is
 /// said of it, and a request's line has room for as many.
 pub const SEALED_BYTES_MAX: usize = 3_800;
+/// How long a session lasts where nothing is said.
+pub const SESSION_DEFAULT: Duration = Duration::from_hours(12);
+/// How short a session may be.
+pub const SESSION_MIN: Duration = Duration::from_mins(1);
+/// How long a session may last.
+pub const SESSION_MAX: Duration = Duration::from_hours(24 * 90);
+/// Sessions that were ended early and are remembered until they would have ended.
+pub const SESSIONS_TAKEN_BACK_MAX: usize = 100_000;
+/// Bytes of the body of a login.
+pub const LOGIN_BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long after its making a stream ticket may be opened for the first time.
 pub const TICKET_OPENS_WITHIN: Duration = Duration::from_mins(1);
 /// How long a stream ticket that nobody uses can still be used.

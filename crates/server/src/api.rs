@@ -13,6 +13,7 @@ mod permission;
 mod prometheus;
 mod publish;
 mod samples;
+mod session;
 mod silences;
 mod system;
 mod topics;
@@ -86,6 +87,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/silences", get(silences::list))
         .route("/v1/silences/preview", post(silences::preview))
         .route("/v1/whoami", get(whoami::whoami))
+        .route("/v1/session", post(session::log_in).delete(session::log_out))
         // Alertmanager's API.
         .route("/api/v2/status", get(alertmanager::status))
         .route("/api/v2/receivers", get(alertmanager::receivers))

@@ -396,12 +396,7 @@ mod tests {
             assert!(exposed(listen, &[("insecure", "false")]).is_some(), "{listen}");
         }
         let mut config = Config { listen: ([0, 0, 0, 0], 1).into(), ..Config::default() };
-        config.access = Some(AccessConfig {
-            anonymous: None,
-            roles: [].into(),
-            keys: Vec::new(),
-            issuers: Vec::new(),
-        });
+        config.access = Some(AccessConfig::default());
         assert_eq!(config.check_exposure(), Ok(()), "who comes is asked");
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bellwire_authn::Cookies;
 use bellwire_wire::problem::{Code, Problem};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use crate::config::Origins;
 use crate::hosts::KnownHosts;
@@ -24,13 +25,28 @@ pub(crate) struct Page<'a> {
     pub(crate) origin: Option<&'a [u8]>,
     /// Whom the request is for.
     pub(crate) host: Option<&'a str>,
+    /// Where the page is, as its browser sees it.
+    pub(crate) fetch_site: Option<&'a [u8]>,
 }
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// It reads, and nothing is other than before.
+    Reads,
+    /// It changes something, or can be talked through.
+    Changes,
+}
+
+/// Where a browser says that the page is which makes a request.
+pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl<'a> Page<'a> {
     pub(crate) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         Self {
-            origin: headers.get(header::ORIGIN).map(HeaderValue::as_bytes),
+            origin: single(headers, header::ORIGIN),
+            fetch_site: single(headers, FETCH_SITE),
             // HTTP/2 has a pseudo-header in place of `Host`.
             host: host.or_else(|| uri.authority().map(Authority::as_str)),
         }
@@ -57,6 +73,27 @@ impl<'a> Page<'a> {
         self.host.map(bare) != Some(bare(origin))
     }
 
+    /// Whether nothing says that it is another page than the server's own. What is of the same site
+    /// is not of the same server.
+    pub(crate) fn is_own(&self) -> bool {
+        let is_own = |site: &[u8]| site == b"same-origin" || site == b"none";
+        !self.is_foreign() && self.fetch_site.is_none_or(is_own)
+    }
+
+    /// Whether its cookies say who it is. A browser sends them along whoever has it ask, so that
+    /// what changes something, or can be talked through, has to say of which page it is.
+    pub(crate) fn cookies(&self, method: &Method, headers: &HeaderMap) -> Cookies {
+        let only_reads = method.is_safe() && !headers.contains_key(header::UPGRADE);
+        self.cookies_for(if only_reads { Deed::Reads } else { Deed::Changes })
+    }
+
+    /// The same, where it is known what the request does.
+    pub(crate) fn cookies_for(&self, deed: Deed) -> Cookies {
+        let says_so = self.origin.is_some() || self.fetch_site.is_some();
+        let counts = self.is_own() && (deed == Deed::Reads || says_so);
+        if counts { Cookies::Count } else { Cookies::AreNone }
+    }
+
     /// Whether it may not open a WebSocket: browsers guard everything else themselves.
     pub(crate) fn is_forbidden(&self, allowed: &Origins) -> bool {
         self.is_foreign() && self.allowed_origin(allowed).is_none()
@@ -73,5 +110,59 @@ impl<'a> Page<'a> {
              `allowed_origins`"
         );
         Problem::new(Code::OriginForbidden, detail)
+    }
+}
+
+/// The only header of a name. What stands there twice is as if it said neither.
+fn single(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?.as_bytes();
+    Some(if values.next().is_some() { b"" } else { first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+
+    fn cookies(method: &Method, headers: Headers<'_>) -> Cookies {
+        let mut map = HeaderMap::new();
+        map.insert(header::HOST, HeaderValue::from_static("bell.example:8080"));
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            map.append(name, HeaderValue::from_str(value).expect("a value"));
+        }
+        Page::of(&Uri::from_static("/v1/whoami"), &map).cookies(method, &map)
+    }
+
+    #[test]
+    fn a_cookie_counts_for_the_servers_own_page() {
+        let (own, foreign) = ("http://bell.example:8080", "https://evil.example");
+        let (origin, site, websocket) = ("origin", "sec-fetch-site", ("upgrade", "websocket"));
+        let cases: &[(Headers<'_>, bool, bool)] = &[
+            (&[], true, false),
+            (&[(origin, own)], true, true),
+            (&[(site, "same-origin")], true, true),
+            (&[(site, "none")], true, true),
+            (&[(origin, own), (site, "same-origin")], true, true),
+            (&[(site, "same-site")], false, false),
+            (&[(site, "cross-site")], false, false),
+            (&[(site, "anything")], false, false),
+            (&[(site, "same-origin"), (site, "same-origin")], false, false),
+            (&[(origin, own), (site, "cross-site")], false, false),
+            (&[(origin, foreign)], false, false),
+            (&[(origin, "null")], false, false),
+            (&[(origin, own), (origin, own)], false, false),
+            (&[(origin, "http://bell.example")], false, false),
+            (&[websocket], false, false),
+            (&[websocket, (origin, own)], true, true),
+        ];
+        for (headers, reads, changes) in cases {
+            let counts = |method| cookies(method, headers) == Cookies::Count;
+            assert_eq!(counts(&Method::GET), *reads, "{headers:?}");
+            assert_eq!(counts(&Method::POST), *changes, "{headers:?}");
+            assert_eq!(counts(&Method::CONNECT), *changes, "{headers:?}");
+        }
     }
 }

@@ -30,7 +30,7 @@ use self::listening::{listen, open, url};
 use crate::access::Access;
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
-use crate::config::{Config, Exposed};
+use crate::config::{Config, Engine, Exposed};
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
@@ -237,7 +237,9 @@ fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError
     if config.access.as_ref().is_some_and(AccessConfig::lets_in_nobody) {
         tracing::warn!("{NOBODY_COMES_IN}.");
     }
-    let authenticator = Authenticator::new(config.access.as_ref(), Arc::clone(&figures.authn))?;
+    let data = (config.journal == Engine::Disk).then_some(&*config.data);
+    let figures = Arc::clone(&figures.authn);
+    let authenticator = Authenticator::new(config.access.as_ref(), data, figures)?;
     Ok(Arc::new(Access { authenticator: Arc::new(authenticator) }))
 }
 

@@ -28,6 +28,7 @@ mod resume;
 mod rule_crash;
 mod rule_state;
 mod serve;
+mod sessions;
 mod start;
 mod state;
 mod streams;

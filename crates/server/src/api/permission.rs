@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 
 use super::{App, dialect};
 use crate::access;
+use crate::page::Page;
 use crate::problem::Refused;
 
 /// What a route asks.
@@ -21,6 +22,8 @@ use crate::problem::Refused;
 pub(crate) enum Asks {
     /// Nothing: it tells no more than that there is a server.
     Nothing,
+    /// A credential that its handler reads itself.
+    Login,
     /// To be somebody here, whatever they may.
     Caller,
     /// To read topics.
@@ -50,7 +53,7 @@ impl Asks {
     fn is_granted(self, rights: &Rights) -> bool {
         let some = |scope: &Scope| *scope != Scope::none();
         match self {
-            Self::Nothing | Self::Caller => true,
+            Self::Nothing | Self::Login | Self::Caller => true,
             Self::Subscribe => !rights.subscribe.is_empty(),
             Self::Converse => access::may_converse(rights),
             Self::Publish => !rights.publish.is_empty(),
@@ -66,7 +69,7 @@ impl Asks {
     /// What is refused, for whoever is refused it.
     const fn deed(self) -> &'static str {
         match self {
-            Self::Nothing | Self::Caller => "ask",
+            Self::Nothing | Self::Login | Self::Caller => "ask",
             Self::Subscribe | Self::Converse => "read topics",
             Self::Publish => "publish",
             Self::Ingest => "send samples",
@@ -106,6 +109,8 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/silences", Method::GET, Asks::Alerts),
     ("/v1/silences/preview", Method::POST, Asks::Alerts),
     ("/v1/whoami", Method::GET, Asks::Caller),
+    ("/v1/session", Method::POST, Asks::Login),
+    ("/v1/session", Method::DELETE, Asks::Nothing),
     ("/api/v2/status", Method::GET, Asks::Alerts),
     ("/api/v2/receivers", Method::GET, Asks::Alerts),
     ("/api/v2/alerts", Method::GET, Asks::Alerts),
@@ -159,17 +164,19 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let asks = match asked(path.as_str(), request.method()) {
-        Some(Asks::Nothing) => return next.run(request).await,
+        Some(Asks::Nothing | Asks::Login) => return next.run(request).await,
         // The router is not asked: what it might do with the method nobody has permitted.
         None => return other_method(path.as_str(), request.method()),
         Some(asks) => asks,
     };
     let query = request.uri().query().filter(|_| asks == Asks::Converse && is_get(&request));
+    let headers = request.headers();
+    let cookies = Page::of(request.uri(), headers).cookies(request.method(), headers);
     let shown = if app.access.authenticator.is_open() {
         // Who is not asked is not listened to either.
         Ok(Shown::Nothing)
     } else {
-        Shown::of(request.headers(), query.unwrap_or_default())
+        Shown::of(headers, query.unwrap_or_default(), cookies)
     };
     let identified = match shown {
         Ok(shown) => app.access.authenticator.identify(&shown).await,
@@ -253,6 +260,7 @@ mod tests {
         "/ping",
         "/ready",
         "/readyz",
+        "/v1/session",
     ];
 
     #[test]
@@ -277,6 +285,7 @@ mod tests {
                 if method == Method::CONNECT { "CONNECT (HTTP/2)" } else { method.as_str() };
             let right = match asks {
                 Asks::Nothing => "nothing",
+                Asks::Login => "the credential that it makes a session of",
                 Asks::Caller => "a credential",
                 Asks::Subscribe => "`subscribe`",
                 Asks::Converse => "`subscribe`; a WebSocket one of what it may do",
@@ -305,7 +314,7 @@ mod tests {
             let path = path.replace("{*", "{");
             let method = method.as_str().to_ascii_lowercase();
             let responses = &description["paths"][&path][&method]["responses"];
-            let is_right = !matches!(asks, Asks::Nothing | Asks::Caller);
+            let is_right = !matches!(asks, Asks::Nothing | Asks::Login | Asks::Caller);
             assert_eq!(responses["401"].is_object(), *asks != Asks::Nothing, "{method} {path}");
             assert_eq!(responses["403"].is_object(), is_right, "{method} {path}");
         }
@@ -315,7 +324,7 @@ mod tests {
     fn no_rights_allow_nothing_and_all_rights_everything() {
         for (path, _, asks) in ROUTES {
             assert!(asks.check(&Rights::all()).is_ok(), "{path}");
-            let is_for_all = matches!(asks, Asks::Nothing | Asks::Caller);
+            let is_for_all = matches!(asks, Asks::Nothing | Asks::Login | Asks::Caller);
             assert_eq!(asks.check(&Rights::none()).is_ok(), is_for_all, "{path}");
         }
     }

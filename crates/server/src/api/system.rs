@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_authn::Shown;
 use bellwire_model::with_causes;
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use super::App;
+use crate::page::Page;
 
 /// `GET /metrics`, for Prometheus.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
@@ -36,7 +37,8 @@ pub(super) async fn readyz(
     uri: Uri,
     headers: HeaderMap,
 ) -> (StatusCode, String) {
-    let shown = Shown::of(&headers, uri.query().unwrap_or_default());
+    let cookies = Page::of(&uri, &headers).cookies(&Method::GET, &headers);
+    let shown = Shown::of(&headers, uri.query().unwrap_or_default(), cookies);
     let identity = match &shown {
         Ok(shown) => app.access.authenticator.identify(shown).await.ok(),
         Err(_) => None,

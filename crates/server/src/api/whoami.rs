@@ -12,7 +12,7 @@ pub(super) async fn whoami(Caller(identity): Caller) -> Json<Value> {
     Json(shown(&identity))
 }
 
-fn shown(identity: &Identity) -> Value {
+pub(super) fn shown(identity: &Identity) -> Value {
     let Identity { means, roles, rights, .. } = identity;
     let mut shown = json!({
         "subject": identity.subject(),

@@ -10,8 +10,8 @@ use bellwire_access::{Role, RoleError, RoleText, StoredKey};
 use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
 use bellwire_model::duration;
 use bellwire_model::limits::{
-    ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, SUBJECT_BYTES_MAX,
-    TOKEN_LEEWAY_MAX,
+    ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, SESSION_DEFAULT, SESSION_MAX,
+    SESSION_MIN, SUBJECT_BYTES_MAX, TOKEN_LEEWAY_MAX,
 };
 use serde::Deserialize;
 use toml::Spanned;
@@ -21,6 +21,9 @@ use toml::Spanned;
 #[serde(deny_unknown_fields)]
 struct AccessTable {
     anonymous: Option<Spanned<String>>,
+    secret_file: Option<PathBuf>,
+    previous_secret_file: Option<PathBuf>,
+    session: Option<Spanned<String>>,
     #[serde(default)]
     role: Vec<Spanned<RoleTable>>,
     #[serde(default)]
@@ -156,7 +159,27 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     refuse_twice(issuers.iter().map(|(issuer, place)| (&*issuer.name, place)), "issuers")?;
     let issuers = issuers.into_iter().map(|(issuer, _)| issuer).collect();
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
-    Ok(AccessConfig { anonymous, roles, keys, issuers })
+    let session = table.session.map(|session| lasts(&session)).transpose()?;
+    Ok(AccessConfig {
+        anonymous,
+        roles,
+        keys,
+        issuers,
+        secret_file: table.secret_file,
+        previous_secret_file: table.previous_secret_file,
+        session: session.unwrap_or(SESSION_DEFAULT),
+    })
+}
+
+/// How long a session lasts.
+fn lasts(session: &Spanned<String>) -> Result<Duration, Mistake> {
+    let parsed = duration::parse(session.get_ref());
+    let is_fit = |lasts: &Duration| (SESSION_MIN..=SESSION_MAX).contains(lasts);
+    parsed.filter(is_fit).ok_or_else(|| {
+        let days = SESSION_MAX.as_secs() / 86_400;
+        let reason = format!("`session` is a duration such as `12h`, from `1m` to `{days}d`");
+        (session.span(), reason)
+    })
 }
 
 /// Of two with one name only one could count.
@@ -323,6 +346,8 @@ mod tests {
         let key = "[[access.issuer.key]]\nsecret_file = \"s\"\n";
         let cases = [
             ("[access]\nanonymous = \"r\"".to_owned(), "there is no role `r`"),
+            ("[access]\nsession = \"1s\"".to_owned(), "`session` is a duration such as"),
+            ("[access]\nsession = \"1y\"".to_owned(), "`session` is a duration such as"),
             (format!("{role}{role}"), "there are two roles `r`"),
             ("[[access.role]]\nname = \"\"".to_owned(), "a role has a name"),
             ("[[access.role]]\nname = \"a\\nb\"".to_owned(), "a role has a name"),

@@ -1,6 +1,6 @@
 //! The head of a connection's first request.
 
-use bellwire_authn::{Places, Shown};
+use bellwire_authn::{Cookies, Places, Shown};
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use bellwire_shards::{Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
-use crate::page::{Callers, Page};
+use crate::page::{Callers, Deed, Page};
 
 /// Who serves the request.
 #[derive(Debug)]
@@ -113,14 +113,20 @@ fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamReque
         Some(_) => Some(Handshake::of_http1(&header_map(request)?).ok()??),
         None => None,
     };
-    let page = Page { origin: singles.origin, host: singles.host };
+    let Singles { origin, host, fetch_site, .. } = singles;
+    let page = Page { origin, host, fetch_site };
     let text = |value: Option<&'a [u8]>| value.map(std::str::from_utf8).transpose().ok();
     if handshake.is_some() && page.is_forbidden(&callers.origins) {
         return None;
     }
+    let deed = if handshake.is_some() { Deed::Changes } else { Deed::Reads };
+    let cookies = match page.cookies_for(deed) {
+        Cookies::Count => &*singles.cookies,
+        Cookies::AreNone => &[],
+    };
     let places = Places {
         authorization: singles.authorization,
-        cookies: &singles.cookies,
+        cookies,
         subprotocols: &singles.subprotocols,
         query,
     };
@@ -147,7 +153,7 @@ pub(super) fn allowed_origin(head: &[u8], callers: &Callers) -> Option<HeaderVal
     let allowed = |request: &Request<'_, '_>, _| {
         let mut headers = request.headers.iter();
         let origin = headers.find(|header| header.name.eq_ignore_ascii_case("origin"))?.value;
-        Page { origin: Some(origin), host: None }.allowed_origin(&callers.origins)
+        Page { origin: Some(origin), ..Page::default() }.allowed_origin(&callers.origins)
     };
     parse(head, allowed).ok()??
 }
@@ -159,6 +165,7 @@ struct Singles<'a> {
     accept_encoding: Option<&'a [u8]>,
     last_event_id: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
+    fetch_site: Option<&'a [u8]>,
     host: Option<&'a str>,
     upgrade: Option<&'a [u8]>,
     authorization: Option<&'a [u8]>,
@@ -177,6 +184,7 @@ impl<'a> Singles<'a> {
                 () if is("accept-encoding") => &mut singles.accept_encoding,
                 () if is("last-event-id") => &mut singles.last_event_id,
                 () if is("origin") => &mut singles.origin,
+                () if is("sec-fetch-site") => &mut singles.fetch_site,
                 () if is("upgrade") => &mut singles.upgrade,
                 () if is("authorization") => &mut singles.authorization,
                 () if is("cookie") => {

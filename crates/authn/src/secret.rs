@@ -1,0 +1,184 @@
+//! The server's secret, with which it signs sessions and tickets: a file that is named, or one in the
+//! data folder that the first start makes, or nothing that outlives the process.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use bellwire_access::{ServerSecret, ServerSecretError};
+use bellwire_model::limits::{HMAC_SECRET_BYTES_MAX, SERVER_SECRET_BYTES_MIN};
+use thiserror::Error;
+
+use crate::config::AccessConfig;
+
+/// The file in the data folder.
+const FILE: &str = "access.secret";
+
+/// Reads the secret that is configured, with the one before it, or that of the data folder. Without
+/// either of them the secret is this process's own.
+pub(crate) fn open(
+    config: &AccessConfig,
+    data: Option<&Path>,
+) -> Result<ServerSecret, SecretError> {
+    let secret = match (&config.secret_file, data) {
+        (Some(path), _) => read(path)?,
+        (None, Some(data)) => of_data(data)?,
+        (None, None) => ServerSecret::new(&drawn()?).expect("long enough"),
+    };
+    let Some(path) = &config.previous_secret_file else { return Ok(secret) };
+    secret.after(&bytes(path)?).map_err(|source| SecretError::Short { path: path.clone(), source })
+}
+
+/// Whether the files that are named can be used.
+pub(crate) fn check(config: &AccessConfig) -> Result<(), SecretError> {
+    let named = [&config.secret_file, &config.previous_secret_file];
+    named.into_iter().flatten().try_for_each(|path| read(path).map(|_| ()))
+}
+
+fn read(path: &Path) -> Result<ServerSecret, SecretError> {
+    let path = path.to_owned();
+    ServerSecret::new(&bytes(&path)?).map_err(|source| SecretError::Short { path, source })
+}
+
+/// All of them count, an end of a line among them: what the file has is what every reader has.
+fn bytes(path: &Path) -> Result<Vec<u8>, SecretError> {
+    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(HMAC_SECRET_BYTES_MAX as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn of_data(data: &Path) -> Result<ServerSecret, SecretError> {
+    let path = data.join(FILE);
+    match read(&path) {
+        Err(SecretError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            let unwritable = |source| SecretError::Unwritable { path: path.clone(), source };
+            make(data, &path).map_err(unwritable)?;
+            read(&path)
+        }
+        opened => opened,
+    }
+}
+
+/// Makes the file, whole or not at all. One that is there by now stays.
+fn make(data: &Path, path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(data)?;
+    let part = data.join(format!("{FILE}.{}", std::process::id()));
+    let _ = std::fs::remove_file(&part);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    let linked = file
+        .write_all(&drawn()?)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::hard_link(&part, path));
+    std::fs::remove_file(&part)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    File::open(data)?.sync_all()
+}
+
+fn drawn() -> io::Result<[u8; SERVER_SECRET_BYTES_MIN]> {
+    let mut bytes = [0; SERVER_SECRET_BYTES_MIN];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// Why there is no secret to sign with.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("the server's secret: {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be made.
+    #[error(
+        "the server's secret: {} cannot be made; `[access] secret_file` names another",
+        path.display()
+    )]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It can be guessed.
+    #[error("the server's secret: {}", path.display())]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// How long it has to be.
+        source: ServerSecretError,
+    },
+    /// The system gives no randomness.
+    #[error("the server's secret")]
+    System(#[from] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use bellwire_access::{Claims, Session};
+    use bellwire_model::Timestamp;
+
+    use super::*;
+
+    fn sealed(secret: &ServerSecret) -> String {
+        let hour = std::time::Duration::from_hours(1);
+        let begun = (Timestamp::from_ms(0), hour);
+        Session::begin([7; 16], Claims::anonymous(), &[], begun).seal(secret).expect("it fits")
+    }
+
+    #[test]
+    fn the_first_start_makes_a_secret_that_later_ones_find() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let config = AccessConfig::default();
+        let first = sealed(&open(&config, Some(&data)).expect("made"));
+        assert_eq!(sealed(&open(&config, Some(&data)).expect("found")), first);
+        let made = std::fs::metadata(data.join(FILE)).expect("there");
+        assert_eq!(made.permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(&data).expect("a folder").count(), 1, "nothing is left");
+        assert_ne!(sealed(&open(&config, None).expect("drawn")), first);
+        std::fs::write(data.join(FILE), "short").expect("written");
+        assert!(matches!(open(&config, Some(&data)), Err(SecretError::Short { .. })));
+    }
+
+    #[test]
+    fn a_secret_that_is_named_goes_first_and_the_one_before_it_still_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            Some(path)
+        };
+        let old = AccessConfig { secret_file: file("old", &"o".repeat(32)), ..Default::default() };
+        let new = AccessConfig {
+            secret_file: file("new", &"n".repeat(32)),
+            previous_secret_file: old.secret_file.clone(),
+            ..Default::default()
+        };
+        let data = folder.path().join("data");
+        let session = sealed(&open(&old, Some(&data)).expect("read"));
+        assert!(!data.exists());
+        let secret = open(&new, None).expect("read");
+        assert!(Session::open(&session, &secret).is_some());
+        assert_ne!(sealed(&secret), session);
+        assert!(check(&new).is_ok());
+        let short = AccessConfig { secret_file: file("new", "short"), ..Default::default() };
+        assert!(matches!(check(&short), Err(SecretError::Short { .. })));
+        let none = AccessConfig {
+            previous_secret_file: Some(folder.path().join("none")),
+            ..Default::default()
+        };
+        assert!(matches!(check(&none), Err(SecretError::Unreadable { .. })));
+    }
+}

@@ -1,0 +1,90 @@
+//! Sessions of browsers: a credential is shown once, and a cookie from then on.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bellwire_authn::{Cookies, Shown, cleared_cookie};
+use bellwire_model::limits::LOGIN_BODY_BYTES_MAX;
+use bellwire_wire::problem::{Code, Problem};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use super::{App, body, whoami};
+use crate::page::Page;
+use crate::problem::Refused;
+
+/// A login: a token or an API key, or a name with its password.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginText {
+    token: Option<Box<str>>,
+    name: Option<Box<str>>,
+    password: Option<Box<str>>,
+}
+
+/// `POST /v1/session`: makes a session of a credential. What else the browser has of this server does
+/// not count: nobody goes on with a session that somebody else has planted.
+pub(super) async fn log_in(
+    State(app): State<Arc<App>>,
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Refused> {
+    let page = Page::of(&parts.uri, &parts.headers);
+    if !page.is_own() {
+        return Err(page.refusal().into());
+    }
+    let held = body::read(&app.admission, &parts.headers, body, LOGIN_BODY_BYTES_MAX).await?;
+    let in_head = Shown::of(&parts.headers, "", Cookies::AreNone)?;
+    let shown = match in_head {
+        Shown::Nothing if held.bytes.is_empty() => Shown::Nothing,
+        Shown::Nothing => body::json(&held).map_err(invalid).and_then(in_body)?,
+        shown if held.bytes.is_empty() => shown,
+        _ => return Err(invalid("the head shows a credential: leave the body empty").into()),
+    };
+    drop(held);
+    let login = app.access.authenticator.log_in(&shown).await?;
+    let cookie = HeaderValue::from_str(&login.cookie).expect("its own words are valid");
+    let whoami = Json(whoami::shown(&login.identity));
+    Ok((StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami).into_response())
+}
+
+/// `DELETE /v1/session`: ends the session, and has the browser forget it. Who has none has ended it.
+pub(super) async fn log_out(
+    State(app): State<Arc<App>>,
+    parts: Parts,
+) -> Result<Response, Refused> {
+    let page = Page::of(&parts.uri, &parts.headers);
+    let shown = Shown::of(&parts.headers, "", page.cookies(&parts.method, &parts.headers));
+    let ended = match shown {
+        Ok(shown) => app.access.authenticator.log_out(&shown).await,
+        Err(problem) => Err(problem),
+    };
+    let mut response = match ended {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(problem) => Refused(problem).into_response(),
+    };
+    let cleared = HeaderValue::from_str(&cleared_cookie()).expect("its own words are valid");
+    response.headers_mut().insert(header::SET_COOKIE, cleared);
+    Ok(response)
+}
+
+const NOT_STORED: [(HeaderName, HeaderValue); 1] =
+    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+
+fn in_body(login: LoginText) -> Result<Shown, Problem> {
+    match login {
+        LoginText { token: Some(token), name: None, password: None } => Shown::bearer(&token),
+        LoginText { token: None, name: Some(name), password: Some(password) } => {
+            Shown::password(&name, &password)
+        }
+        _ => Err(invalid(r#"a login is {"token":"…"}, or {"name":"…","password":"…"}"#)),
+    }
+}
+
+fn invalid(reason: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::BodyInvalid, reason)
+}
