@@ -18,6 +18,8 @@ pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[acces
 pub struct AccessConfig {
     /// The role of who shows no credential. `None`: they get nothing.
     pub anonymous: Option<Box<str>>,
+    /// What becomes of a stream that asks for more than somebody may read.
+    pub wider: Wider,
     /// Roles by name.
     pub roles: BTreeMap<Box<str>, Role>,
     /// API keys.
@@ -37,6 +39,7 @@ impl Default for AccessConfig {
     fn default() -> Self {
         Self {
             anonymous: None,
+            wider: Wider::default(),
             roles: BTreeMap::new(),
             keys: Vec::new(),
             issuers: Vec::new(),
@@ -55,6 +58,7 @@ impl AccessConfig {
             anonymous,
             keys,
             issuers,
+            wider: _,
             roles: _,
             secret_file: _,
             previous_secret_file: _,
@@ -72,6 +76,16 @@ impl AccessConfig {
         let is_everything = |filter: &Filter| filter.as_str() == "**";
         rights.is_admin || rights.publish.iter().any(is_everything)
     }
+}
+
+/// What becomes of somebody who asks to follow more than they may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wider {
+    /// They follow what they may, and are told so.
+    #[default]
+    Narrow,
+    /// They are refused.
+    Refuse,
 }
 
 /// Whose tokens count, and for what.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bellwire_access::Identity;
 use bellwire_authn::Authenticator;
+use bellwire_authn::config::Wider;
 use bellwire_model::Principal;
 use bellwire_process::clock;
 use bellwire_shards::{Authority, HeldPrincipal, Standing, StreamRequest};
@@ -32,6 +33,8 @@ pub(crate) use self::permit::{
 pub(crate) struct Access {
     /// Who is asking.
     pub(crate) authenticator: Arc<Authenticator>,
+    /// What becomes of those who ask to follow more than they may.
+    pub(crate) wider: Wider,
 }
 
 impl Access {
@@ -41,7 +44,7 @@ impl Access {
         identity: &Arc<Identity>,
         request: StreamRequest,
     ) -> Result<Permitted, Problem> {
-        let request = permit_stream(&identity.rights, request)?;
+        let request = permit_stream((&identity.rights, self.wider), request)?;
         Ok(Permitted { request, principal: self.enter(identity) })
     }
 

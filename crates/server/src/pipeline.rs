@@ -13,7 +13,7 @@ use std::time::Duration;
 use bellwire_alerting::{
     Alerting, AlertmanagerConfigError, Hangups, Reload, ReloadParts, RuleFilesError, SampleIntake,
 };
-use bellwire_authn::config::AccessConfig;
+use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
@@ -240,7 +240,8 @@ fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError
     let data = (config.journal == Engine::Disk).then_some(&*config.data);
     let figures = Arc::clone(&figures.authn);
     let authenticator = Authenticator::new(config.access.as_ref(), data, figures)?;
-    Ok(Arc::new(Access { authenticator: Arc::new(authenticator) }))
+    let wider = config.access.as_ref().map_or(Wider::default(), |access| access.wider);
+    Ok(Arc::new(Access { authenticator: Arc::new(authenticator), wider }))
 }
 
 /// Reads certificate and key, where they are configured.

@@ -35,6 +35,8 @@ pub struct StreamRequest {
     pub allow_origin: Option<Box<HeaderValue>>,
     /// What makes it a WebSocket.
     pub handshake: Option<Box<Handshake>>,
+    /// Whether it follows less than was asked for: that is told first.
+    pub is_narrowed: bool,
 }
 
 impl StreamRequest {
@@ -42,7 +44,9 @@ impl StreamRequest {
     /// asked for is remembered where that is more.
     pub fn within(mut self, allowed: &FilterSet, sight: &Sight) -> Result<Self, Problem> {
         let asked: Vec<PacedFilter> = self.follows.iter().collect();
+        let wanted = self.follows.filters().clone();
         self.follows = self.follows.within(allowed, sight).map_err(too_many)?;
+        self.is_narrowed |= *self.follows.filters() != wanted;
         if let Some(handshake) = &mut self.handshake
             && handshake.asked.is_empty()
         {
@@ -128,7 +132,15 @@ impl EventsRequest {
             handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
             let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
             let (refusals, allow_origin) = (Refusals::Status, None);
-            let stream = StreamRequest { follows, start, form, refusals, allow_origin, handshake };
+            let stream = StreamRequest {
+                follows,
+                start,
+                form,
+                refusals,
+                allow_origin,
+                handshake,
+                is_narrowed: false,
+            };
             return Ok(Self::Stream(stream));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
@@ -151,7 +163,15 @@ impl EventsRequest {
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let (allow_origin, handshake) = (None, None);
-        Ok(Self::Stream(StreamRequest { follows, start, form, refusals, allow_origin, handshake }))
+        Ok(Self::Stream(StreamRequest {
+            follows,
+            start,
+            form,
+            refusals,
+            allow_origin,
+            handshake,
+            is_narrowed: false,
+        }))
     }
 }
 

@@ -30,6 +30,12 @@ pub enum Control<'a> {
         /// What the subscriber follows: the filters that may have missed something.
         filters: &'a FilterSet,
     },
+    /// What the subscriber may read leaves less of what it follows than it has asked for, or than
+    /// there was before.
+    Narrowed {
+        /// What is left.
+        topics: &'a FilterSet,
+    },
     /// The server ends the stream.
     Bye {
         /// Why.
@@ -100,6 +106,7 @@ impl Control<'_> {
         match self {
             Self::Ready { .. } => "ready",
             Self::Gap { .. } => "gap",
+            Self::Narrowed { .. } => "narrowed",
             Self::Bye { .. } | Self::Refused { .. } => "bye",
         }
     }
@@ -109,7 +116,9 @@ impl Control<'_> {
         match self {
             Self::Ready { cursor, .. } => Some(*cursor),
             // Events before `to` may still follow: whoever resumed there would miss them.
-            Self::Gap { .. } | Self::Bye { .. } | Self::Refused { .. } => None,
+            Self::Gap { .. } | Self::Narrowed { .. } | Self::Bye { .. } | Self::Refused { .. } => {
+                None
+            }
         }
     }
 
@@ -138,8 +147,9 @@ impl Control<'_> {
                 write_cursor(&mut out, "to", to);
                 write::member(&mut out, "reason");
                 write::string(&mut out, reason.as_str());
-                write_filters(&mut out, filters);
+                write_filters(&mut out, "filters", filters);
             }
+            Self::Narrowed { topics } => write_filters(&mut out, "topics", topics),
             Self::Bye { reason, retry } => {
                 write::member(&mut out, "reason");
                 write::string(&mut out, reason.as_str());
@@ -190,8 +200,8 @@ fn write_ms(out: &mut Vec<u8>, name: &str, duration: Duration) {
     write::integer(out, duration.as_millis());
 }
 
-fn write_filters(out: &mut Vec<u8>, filters: &FilterSet) {
-    write::member(out, "filters");
+pub(crate) fn write_filters(out: &mut Vec<u8>, name: &str, filters: &FilterSet) {
+    write::member(out, name);
     out.push(b'[');
     for (index, filter) in filters.iter().enumerate() {
         if index > 0 {

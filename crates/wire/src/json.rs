@@ -6,11 +6,12 @@ use std::fmt::Display;
 
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
-    Alert, AlertSource, AlertStatus, Body, Cursor, Epoch, Event, Fingerprint, Labels, METRIC_NAME,
-    Offset, Sample,
+    Alert, AlertSource, AlertStatus, Body, Cursor, Epoch, Event, FilterSet, Fingerprint, Labels,
+    METRIC_NAME, Offset, Sample,
 };
 
 use crate::Control;
+use crate::control::write_filters;
 use crate::write;
 
 pub use read::{AlertError, labels_of, read_alert};
@@ -211,14 +212,23 @@ pub fn sample(sample: &Sample) -> Vec<u8> {
     out
 }
 
-/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"cursor"?}` around
-/// events that are JSON already. A gap lies before the first of the events.
-pub fn page<'a>(
-    events: impl IntoIterator<Item = &'a [u8]>,
-    gap: Option<&Control<'_>>,
-    values_left_out: usize,
-    cursor: Option<Cursor>,
-) -> Vec<u8> {
+/// What an answer says beside its events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// What lies before the first of the events, and is missing.
+    pub gap: Option<&'a Control<'a>>,
+    /// Values that it has no room for.
+    pub values_left_out: usize,
+    /// What is left of what was asked for, where that is less.
+    pub narrowed: Option<&'a FilterSet>,
+    /// Where to go on.
+    pub cursor: Option<Cursor>,
+}
+
+/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"narrowed"?,"cursor"?}`
+/// around events that are JSON already.
+pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>) -> Vec<u8> {
+    let Beside { gap, values_left_out, narrowed, cursor } = *beside;
     let mut out = b"{\"events\":[".to_vec();
     for (index, event) in events.into_iter().enumerate() {
         if index > 0 {
@@ -233,6 +243,9 @@ pub fn page<'a>(
     }
     if values_left_out > 0 {
         out.extend_from_slice(format!(",\"values_left_out\":{values_left_out}").as_bytes());
+    }
+    if let Some(topics) = narrowed {
+        write_filters(&mut out, "narrowed", topics);
     }
     if let Some(cursor) = cursor {
         out.extend_from_slice(b",\"cursor\":\"");

@@ -1,7 +1,8 @@
 //! What the server answers to a request over a WebSocket.
 
-use bellwire_model::Cursor;
+use bellwire_model::{Cursor, FilterSet};
 
+use crate::control::write_filters;
 use crate::request::{Refusal, RequestId};
 use crate::{msgpack, write};
 
@@ -10,6 +11,11 @@ use crate::{msgpack, write};
 pub enum Reply<'a> {
     /// It was done, and there is nothing more to say.
     Done,
+    /// What was asked for is followed as far as it may be.
+    Narrowed {
+        /// What is left of it.
+        topics: &'a FilterSet,
+    },
     /// The event is in the journal.
     Published {
         /// Where: whoever resumes here has seen it.
@@ -63,6 +69,7 @@ impl Reply<'_> {
         }
         match *self {
             Self::Done => {}
+            Self::Narrowed { topics } => write_filters(&mut out, "narrowed", topics),
             Self::Published { cursor, is_duplicate } => {
                 out.extend_from_slice(b",\"cursor\":\"");
                 write::cursor(&mut out, cursor);

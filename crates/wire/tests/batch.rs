@@ -197,7 +197,9 @@ fn keys_and_types_have_rules() {
     for key in ["k", "{a=\"1\"}", " ", "°", "ready", &long_key[1..]] {
         assert_eq!(check_key(key), Ok(()), "{key:?}");
     }
-    for event_type in ["", "a\r", "\0", "ready", "gap", "renew", "bye", "error", &long_type] {
+    for event_type in
+        ["", "a\r", "\0", "ready", "gap", "narrowed", "renew", "bye", "error", &long_type]
+    {
         assert!(check_event_type(event_type).is_err(), "{event_type:?}");
     }
     for event_type in ["alert.firing", "message", "Ready", "ready.x", "°", &long_type[1..]] {

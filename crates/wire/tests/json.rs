@@ -9,6 +9,7 @@ use bellwire_model::{
     Filter, FilterSet, Fingerprint, Labels, METRIC_NAME, Offset, RuleName, Sample, SilenceId,
     Timestamp,
 };
+use bellwire_wire::json::Beside;
 use bellwire_wire::{ByeReason, Control, GapReason, json, ndjson};
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -248,6 +249,7 @@ fn control_events_are_the_same_everywhere() {
             gap,
             r#"{"control":"gap","from":"e6-9","to":"e7-1042","reason":"epoch","filters":["a","b/**"]}"#,
         ),
+        (Control::Narrowed { topics: &filters }, r#"{"control":"narrowed","topics":["a","b/**"]}"#),
         (bye, r#"{"control":"bye","reason":"drain","retry_ms":2500}"#),
     ];
     for (control, expected) in cases {
@@ -269,16 +271,23 @@ fn ndjson_is_one_line_each() {
 
 #[test]
 fn a_page_is_its_events_and_where_to_go_on() {
-    assert_eq!(text(json::page([], None, 0, None)), r#"{"events":[]}"#);
+    assert_eq!(text(json::page([], &Beside::default())), r#"{"events":[]}"#);
     let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
     let gap =
         Control::Gap { from: CURSOR, to: CURSOR, reason: GapReason::Expired, filters: &filters };
-    let page = text(json::page([&b"{}"[..], b"[]"], Some(&gap), 3, Some(CURSOR)));
+    let beside = Beside {
+        gap: Some(&gap),
+        values_left_out: 3,
+        narrowed: Some(&filters),
+        cursor: Some(CURSOR),
+    };
+    let page = text(json::page([&b"{}"[..], b"[]"], &beside));
     let gap = text(gap.json());
     assert_eq!(
         page,
         format!(
-            "{{\"events\":[{{}},[]],\"gap\":{gap},\"values_left_out\":3,\"cursor\":\"e7-1042\"}}"
+            "{{\"events\":[{{}},[]],\"gap\":{gap},\"values_left_out\":3,\"narrowed\":[\"a\"],\
+             \"cursor\":\"e7-1042\"}}"
         )
     );
 }

@@ -25,6 +25,7 @@ mod polls;
 mod prometheus;
 mod publish;
 mod resume;
+mod rights;
 mod rule_crash;
 mod rule_state;
 mod serve;

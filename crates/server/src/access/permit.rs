@@ -1,6 +1,7 @@
 //! What rights leave of what somebody wants to follow, and what they may publish.
 
 use bellwire_access::Rights;
+use bellwire_authn::config::Wider;
 use bellwire_model::{EffectiveFilter, Filter, FilterSet, Scope, Sight, Topic};
 use bellwire_shards::{PollRequest, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
@@ -8,7 +9,7 @@ use bellwire_wire::problem::{Code, Problem};
 /// What the rights leave of a stream: they may make it narrower. Nothing is an error, but for a
 /// WebSocket that asks for nothing yet.
 pub(crate) fn permit_stream(
-    rights: &Rights,
+    (rights, wider): (&Rights, Wider),
     request: StreamRequest,
 ) -> Result<StreamRequest, Problem> {
     if rights.read_everything() {
@@ -19,7 +20,7 @@ pub(crate) fn permit_stream(
         return Err(nothing_left());
     }
     let permitted = request.within(&rights.subscribe, &sight(rights))?;
-    check_left(&wanted, &permitted.follows)?;
+    check_left(&wanted, &permitted.follows, wider)?;
     Ok(permitted)
 }
 
@@ -30,20 +31,24 @@ pub(crate) fn may_converse(rights: &Rights) -> bool {
     may_send || !rights.subscribe.is_empty() || rights.attend != nothing
 }
 
-/// What the rights leave of a long poll.
-pub(crate) fn permit_poll(rights: &Rights, request: PollRequest) -> Result<PollRequest, Problem> {
+/// What the rights leave of a long poll, and of its topics where that is less than was asked for.
+pub(crate) fn permit_poll(
+    (rights, wider): (&Rights, Wider),
+    request: PollRequest,
+) -> Result<(PollRequest, Option<FilterSet>), Problem> {
     if rights.read_everything() {
-        return Ok(request);
+        return Ok((request, None));
     }
     let wanted = request.follows.filters().clone();
     let permitted = request.within(&rights.subscribe, &sight(rights))?;
-    check_left(&wanted, &permitted.follows)?;
-    Ok(permitted)
+    let left = permitted.follows.filters().clone();
+    check_left(&wanted, &permitted.follows, wider)?;
+    Ok((permitted, (left != wanted).then_some(left)))
 }
 
 /// What the rights leave of what a WebSocket wants to follow, too.
 pub(crate) fn permit(
-    rights: &Rights,
+    (rights, wider): (&Rights, Wider),
     follows: EffectiveFilter,
 ) -> Result<EffectiveFilter, Problem> {
     if rights.read_everything() {
@@ -53,13 +58,13 @@ pub(crate) fn permit(
     let permitted = follows
         .within(&rights.subscribe, &sight(rights))
         .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
-    check_left(&wanted, &permitted)?;
+    check_left(&wanted, &permitted, wider)?;
     Ok(permitted)
 }
 
 /// What may be read of a topic.
 pub(crate) fn permit_reading(rights: &Rights, topic: &Topic) -> Result<EffectiveFilter, Problem> {
-    permit(rights, EffectiveFilter::from(FilterSet::from(Filter::from(topic))))
+    permit((rights, Wider::Narrow), EffectiveFilter::from(FilterSet::from(Filter::from(topic))))
 }
 
 /// Whether a topic may be published to.
@@ -77,11 +82,15 @@ pub(crate) fn sight(rights: &Rights) -> Sight {
     Sight { alerts: rights.alerts.clone(), series: rights.query.clone() }
 }
 
-fn check_left(wanted: &FilterSet, left: &EffectiveFilter) -> Result<(), Problem> {
-    if !left.filters().is_empty() || wanted.is_empty() {
-        return Ok(());
+fn check_left(wanted: &FilterSet, left: &EffectiveFilter, wider: Wider) -> Result<(), Problem> {
+    if left.filters().is_empty() && !wanted.is_empty() {
+        return Err(nothing_left());
     }
-    Err(nothing_left())
+    if wider == Wider::Refuse && left.filters() != wanted {
+        let detail = "you may not read all of these topics: `GET /v1/whoami` says what you may";
+        return Err(Problem::new(Code::Forbidden, detail));
+    }
+    Ok(())
 }
 
 fn nothing_left() -> Problem {

@@ -6,10 +6,11 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::Means;
+use bellwire_model::FilterSet;
 use bellwire_shards::Framing;
 use bellwire_shards::PollAnswer;
 use bellwire_shards::{Asked, EventsRequest, Handshake};
-use bellwire_wire::json;
+use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version, header};
@@ -63,7 +64,7 @@ pub(super) async fn events(
         }
         // What the answer would be is not waited for: nobody would see it.
         EventsRequest::Poll(poll) if method == Method::HEAD => {
-            access::permit_poll(&identity.rights, poll)?;
+            access::permit_poll((&identity.rights, app.access.wider), poll)?;
             Ok(POLL_HEADERS.into_response())
         }
         EventsRequest::Stream(mut stream) => {
@@ -75,14 +76,14 @@ pub(super) async fn events(
             Err(Problem::new(Code::CredentialInvalid, detail).into())
         }
         EventsRequest::Poll(poll) => {
-            let poll = access::permit_poll(&identity.rights, poll)?;
+            let may = (&identity.rights, app.access.wider);
+            let (poll, narrowed) = access::permit_poll(may, poll)?;
             app.admission.subscriber()?;
             let _waiting = app.figures.shards.polls_waiting.enter();
             let collected = app.spread.poll(poll, app.access.enter(&identity))?.collected().await?;
-            if collected.is_large() {
-                return Ok(app.large_reads.run(|| answer_json(&collected.encode())).await?);
-            }
-            Ok(answer_json(&collected.encode()))
+            let is_large = collected.is_large();
+            let encode = || answer_json(&collected.encode(), narrowed.as_ref());
+            Ok(if is_large { app.large_reads.run(encode).await? } else { encode() })
         }
     }
 }
@@ -94,11 +95,12 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// `{"events":[…],"gap"?,"values_left_out"?,"cursor"}`.
-pub(super) fn answer_json(answer: &PollAnswer) -> Response {
+/// `{"events":[…],"gap"?,"values_left_out"?,"narrowed"?,"cursor"}`.
+pub(super) fn answer_json(answer: &PollAnswer, narrowed: Option<&FilterSet>) -> Response {
     let gap = answer.gap.as_ref().map(|(gap, filters)| bellwire_shards::gap(gap, filters));
     let events = answer.events.iter().map(|event| &event[..]);
-    let json = json::page(events, gap.as_ref(), answer.values_left_out, Some(answer.cursor));
+    let (values_left_out, cursor) = (answer.values_left_out, Some(answer.cursor));
+    let json = json::page(events, &Beside { gap: gap.as_ref(), values_left_out, narrowed, cursor });
     (POLL_HEADERS, json).into_response()
 }
 

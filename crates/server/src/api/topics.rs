@@ -213,10 +213,10 @@ pub(super) async fn history(
     let follows = permit_reading(caller.rights(), &topic)?;
     match app.publisher.topics.kind(&topic) {
         Kind::State => {
-            let read = || super::events::answer_json(&values(&app, &follows, query.limit));
+            let read = || super::events::answer_json(&values(&app, &follows, query.limit), None);
             Ok(app.large_reads.run(read).await?)
         }
-        Kind::Stream => Ok(super::events::answer_json(&page(&app, &follows, &query).await?)),
+        Kind::Stream => Ok(super::events::answer_json(&page(&app, &follows, &query).await?, None)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellwire_access::jwt::Expiry;
 use bellwire_access::{Role, RoleError, RoleText, StoredKey};
-use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
+use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource, Wider};
 use bellwire_model::duration;
 use bellwire_model::limits::{
     ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, SESSION_DEFAULT, SESSION_MAX,
@@ -24,6 +24,7 @@ struct AccessTable {
     secret_file: Option<PathBuf>,
     previous_secret_file: Option<PathBuf>,
     session: Option<Spanned<String>>,
+    wider: Option<Spanned<String>>,
     #[serde(default)]
     role: Vec<Spanned<RoleTable>>,
     #[serde(default)]
@@ -160,8 +161,10 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     let issuers = issuers.into_iter().map(|(issuer, _)| issuer).collect();
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
     let session = table.session.map(|session| lasts(&session)).transpose()?;
+    let wider = table.wider.map_or(Ok(Wider::default()), |text| wider(&text))?;
     Ok(AccessConfig {
         anonymous,
+        wider,
         roles,
         keys,
         issuers,
@@ -180,6 +183,14 @@ fn lasts(session: &Spanned<String>) -> Result<Duration, Mistake> {
         let reason = format!("`session` is a duration such as `12h`, from `1m` to `{days}d`");
         (session.span(), reason)
     })
+}
+
+fn wider(text: &Spanned<String>) -> Result<Wider, Mistake> {
+    match text.get_ref().as_str() {
+        "narrow" => Ok(Wider::Narrow),
+        "refuse" => Ok(Wider::Refuse),
+        other => Err((text.span(), format!("`wider` is `narrow` or `refuse`, not `{other}`"))),
+    }
 }
 
 /// Of two with one name only one could count.
@@ -348,6 +359,7 @@ mod tests {
             ("[access]\nanonymous = \"r\"".to_owned(), "there is no role `r`"),
             ("[access]\nsession = \"1s\"".to_owned(), "`session` is a duration such as"),
             ("[access]\nsession = \"1y\"".to_owned(), "`session` is a duration such as"),
+            ("[access]\nwider = \"no\"".to_owned(), "`wider` is `narrow` or `refuse`"),
             (format!("{role}{role}"), "there are two roles `r`"),
             ("[[access.role]]\nname = \"\"".to_owned(), "a role has a name"),
             ("[[access.role]]\nname = \"a\\nb\"".to_owned(), "a role has a name"),
@@ -373,5 +385,8 @@ mod tests {
         let good = format!("{role}{issuer}roles = [\"admin\"]\n{key}");
         let config = read_text(&good).expect("valid");
         assert_eq!(config.issuers[0].leeway, LEEWAY_DEFAULT);
+        assert_eq!(config.wider, Wider::Narrow);
+        let strict = read_text("[access]\nwider = \"refuse\"").expect("valid");
+        assert_eq!(strict.wider, Wider::Refuse);
     }
 }

@@ -17,6 +17,7 @@ use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{self, After, Request, RequestId};
 use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received, Subprotocol};
 
+use super::following::Subscribed;
 use super::parts::Shard;
 use super::websocket::WebSocket;
 use super::{Answered, Done, Token, work};
@@ -172,7 +173,7 @@ impl Shard {
                 };
                 let paced = |filter| PacedFilter { filter, max_rate };
                 let topics = topics.into_iter().map(paced).collect();
-                self.subscribe(token, id.as_ref(), (topics, start))
+                self.subscribe(token, id.as_ref(), (topics, start)).map(Some)
             }
             Request::Unsubscribe { topics } => self.unsubscribe(token, &topics).map(|()| None),
             Request::Publish { publish, idempotency_key } => {
@@ -203,9 +204,14 @@ impl Shard {
             Request::Samples { json } => return self.take_samples(token, id, &json),
         };
         match done {
-            Ok(next) => {
-                self.reply(token, id.as_ref(), &Reply::Done);
-                if let Some(frame) = next {
+            Ok(None) => self.reply(token, id.as_ref(), &Reply::Done),
+            Ok(Some(Subscribed { narrowed, first })) => {
+                let reply = match &narrowed {
+                    Some(topics) => Reply::Narrowed { topics },
+                    None => Reply::Done,
+                };
+                self.reply(token, id.as_ref(), &reply);
+                if let Some(frame) = first {
                     self.websocket(token).reply(frame);
                 }
             }

@@ -7,7 +7,7 @@ use bellwire_hub::Start;
 use bellwire_model::limits::{
     FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX, SUBSCRIPTIONS_ADDED_MAX,
 };
-use bellwire_model::{EffectiveFilter, Filter, FilterError, PacedFilter};
+use bellwire_model::{EffectiveFilter, Filter, FilterError, FilterSet, PacedFilter};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::request::RequestId;
 use bytes::Bytes;
@@ -18,15 +18,22 @@ use super::parts::Shard;
 use super::speech::Speech;
 use super::websocket::Added;
 
+/// What there is to say of a subscription that has begun.
+pub(super) struct Subscribed {
+    /// What is left of what was asked for, where that is less.
+    pub(super) narrowed: Option<FilterSet>,
+    /// What comes first of it, behind the reply.
+    pub(super) first: Option<Bytes>,
+}
+
 impl Shard {
-    /// Begins to follow more; the subscription catches up by itself. Returns what is to be said
-    /// first of it, behind the reply.
+    /// Begins to follow more; the subscription catches up by itself.
     pub(super) fn subscribe(
         &mut self,
         token: Token,
         id: Option<&RequestId>,
         (topics, start): (Vec<PacedFilter>, Start),
-    ) -> Result<Option<Bytes>, Problem> {
+    ) -> Result<Subscribed, Problem> {
         // Each is held against each.
         self.ledger.add_looks(topics.len() * topics.len());
         let follows = EffectiveFilter::new(topics.iter().cloned()).map_err(invalid)?;
@@ -44,6 +51,7 @@ impl Shard {
             return Err(invalid(FilterError::TooMany { filters: all.len() }));
         }
         let principal = self.connections[token].principal;
+        let wanted = follows.filters().clone();
         let follows = self.surroundings.requests.permit(principal, follows)?;
         let all = self.followed(token) + follows.iter().count();
         self.ledger.add_looks(all);
@@ -55,8 +63,9 @@ impl Shard {
         let added = Added { subscription, asked, id: id.cloned() };
         self.websocket(token).add(added);
         let form = self.connections[token].outlet.form;
-        let gap = gap.map(|gap| form.control(&crate::controls::gap(&gap, follows.filters()), id));
-        Ok(gap)
+        let left = follows.filters();
+        let first = gap.map(|gap| form.control(&crate::controls::gap(&gap, left), id));
+        Ok(Subscribed { narrowed: (*left != wanted).then(|| left.clone()), first })
     }
 
     /// Follows these filters no more, in none of its subscriptions.

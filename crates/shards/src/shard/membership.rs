@@ -20,6 +20,7 @@ use super::subscription::Subscription;
 use super::websocket::WebSocket;
 use super::{Handoff, Token, speech, standing};
 use crate::form::Form;
+use crate::stream_request::StreamRequest;
 
 impl Shard {
     /// Takes a connection in, and begins to serve it.
@@ -44,16 +45,7 @@ impl Shard {
             }
         };
         let form = request.form;
-        let mut opening = match socket {
-            // Whoever has the other end has written the head.
-            Socket::Pair(_) | Socket::Collector(_) => BytesMut::new(),
-            Socket::Tcp(_) | Socket::Tls(_) => speech::opening(&request),
-        };
-        opening.extend_from_slice(&form.greeting());
-        if let Some(gap) = gap {
-            let gap = crate::controls::gap(&gap, request.follows.filters());
-            opening.extend_from_slice(&form.control(&gap, None));
-        }
+        let mut opening = opening(&socket, &request, gap);
         let mut outlet = Outlet::new(socket, form, now);
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
         if self.hub.is_complete(&main.delivery) {
@@ -254,4 +246,23 @@ impl Shard {
             self.handle.forget_connection();
         }
     }
+}
+
+/// What a stream begins with: its head, and what there is to tell before all else.
+fn opening(socket: &Socket, request: &StreamRequest, gap: Option<Gap>) -> BytesMut {
+    let (form, filters) = (request.form, request.follows.filters());
+    let mut opening = match socket {
+        // Whoever has the other end has written the head.
+        Socket::Pair(_) | Socket::Collector(_) => BytesMut::new(),
+        Socket::Tcp(_) | Socket::Tls(_) => speech::opening(request),
+    };
+    opening.extend_from_slice(&form.greeting());
+    if request.is_narrowed {
+        let narrowed = Control::Narrowed { topics: filters };
+        opening.extend_from_slice(&form.control(&narrowed, None));
+    }
+    if let Some(gap) = gap {
+        opening.extend_from_slice(&form.control(&crate::controls::gap(&gap, filters), None));
+    }
+    opening
 }

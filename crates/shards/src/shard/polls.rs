@@ -51,7 +51,15 @@ impl Pending {
         let (allow_origin, handshake) = (None, None);
         let handoff = Handoff {
             socket: Socket::Collector(collector),
-            request: StreamRequest { follows, start, form, refusals, allow_origin, handshake },
+            request: StreamRequest {
+                follows,
+                start,
+                form,
+                refusals,
+                allow_origin,
+                handshake,
+                is_narrowed: false,
+            },
             principal,
             early: Box::default(),
             place: None,

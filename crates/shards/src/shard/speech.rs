@@ -200,7 +200,15 @@ mod tests {
     fn request(form: Form, refusals: Refusals) -> StreamRequest {
         let follows = EffectiveFilter::from(FilterSet::none());
         let (allow_origin, handshake) = (None, None);
-        StreamRequest { follows, start: Start::Latest, form, refusals, allow_origin, handshake }
+        StreamRequest {
+            follows,
+            start: Start::Latest,
+            form,
+            refusals,
+            allow_origin,
+            handshake,
+            is_narrowed: false,
+        }
     }
 
     fn http(encoding: Encoding, framing: Framing) -> Form {

@@ -49,7 +49,7 @@ impl Said {
         // Publishers cannot use these types, so what has one is the server's own.
         let is_control = matches!(
             received.event_type.as_deref(),
-            Some("ready" | "gap" | "bye" | "renew" | "heartbeat")
+            Some("ready" | "gap" | "narrowed" | "bye" | "renew" | "heartbeat")
         );
         if !is_control {
             return Self::Event(received.data);

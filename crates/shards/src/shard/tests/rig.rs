@@ -238,7 +238,15 @@ impl Rig {
         let (refusals, allow_origin, handshake) = (crate::Refusals::Status, None, None);
         let handoff = Handoff {
             socket,
-            request: StreamRequest { follows, start, form, refusals, allow_origin, handshake },
+            request: StreamRequest {
+                follows,
+                start,
+                form,
+                refusals,
+                allow_origin,
+                handshake,
+                is_narrowed: false,
+            },
             principal: HeldPrincipal::new(self.principal, self.guests.clone()),
             early: Box::default(),
             place: None,
