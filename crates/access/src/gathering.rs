@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bellwire_model::limits::{FILTERS_OF_RIGHTS_MAX, MATCHERS_OF_RIGHTS_MAX, RIGHTS_BYTES_MAX};
-use bellwire_model::{FilterSet, Scope};
+use bellwire_model::{FilterSet, Matchers, Scope};
 
 use crate::claims::Claims;
-use crate::rights::{filter_bytes, matchers_bytes};
+use crate::rights::filter_bytes;
 use crate::template::{FilterTemplate, MatchersTemplate};
 
 /// What has been gathered so far, in bytes.
@@ -59,7 +59,7 @@ impl<'a> Gathering<'a> {
         let mut kept = BTreeSet::new();
         for template in fixed_first(templates, MatchersTemplate::is_fixed) {
             let is_all = template.resolve(claims, |matchers| {
-                self.keep(&mut kept, matchers, matchers_bytes, MATCHERS_OF_RIGHTS_MAX)
+                self.keep(&mut kept, matchers, Matchers::size_bytes, MATCHERS_OF_RIGHTS_MAX)
             });
             self.is_cut |= !is_all;
         }

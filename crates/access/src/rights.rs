@@ -1,6 +1,6 @@
 //! What a subject may do.
 
-use bellwire_model::{Filter, FilterSet, Matcher, Matchers, Scope};
+use bellwire_model::{Filter, FilterSet, Scope};
 
 /// What a subject may do. All of it is a list of what is allowed: what nobody names, nobody may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,11 +74,7 @@ impl Rights {
         let filters = self.subscribe.iter().chain(self.publish.iter());
         let scopes =
             [&self.ingest, &self.query, &self.alerts, &self.attend, &self.post_alerts].into_iter();
-        filters.map(filter_bytes).sum::<usize>()
-            + scopes
-                .flat_map(|scope| scope.sets().unwrap_or_default())
-                .map(matchers_bytes)
-                .sum::<usize>()
+        filters.map(filter_bytes).sum::<usize>() + scopes.map(Scope::size_bytes).sum::<usize>()
     }
 }
 
@@ -87,11 +83,4 @@ const RIGHT_OVERHEAD_BYTES: usize = 48;
 
 pub(crate) fn filter_bytes(filter: &Filter) -> usize {
     filter.as_str().len() + RIGHT_OVERHEAD_BYTES
-}
-
-pub(crate) fn matchers_bytes(matchers: &Matchers) -> usize {
-    let of_one = |matcher: &Matcher| {
-        matcher.name().len() + matcher.value().len() + size_of::<Matcher>() + RIGHT_OVERHEAD_BYTES
-    };
-    RIGHT_OVERHEAD_BYTES + matchers.regex_bytes() + matchers.iter().map(of_one).sum::<usize>()
 }

@@ -9,6 +9,7 @@ use slab::Slab;
 use crate::entry::{Arrival, Entry, Payload, Value};
 use crate::lane::{Holding, Lane, LaneId};
 use crate::routes::{Routes, Unknown};
+use crate::scopes::Scopes;
 
 /// All lanes, and which of them a topic reaches.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Lanes<P> {
     releases: BTreeSet<(u64, LaneId)>,
     /// Bytes of what all of them follow.
     filter_bytes: usize,
+    /// What may be seen through them.
+    scopes: Scopes,
     hasher: NameHasher,
 }
 
@@ -46,6 +49,7 @@ impl<P> Lanes<P> {
             routes: Routes::new(hasher),
             releases: BTreeSet::new(),
             filter_bytes: 0,
+            scopes: Scopes::default(),
             hasher,
         }
     }
@@ -76,7 +80,8 @@ impl<P> Lanes<P> {
     /// Bytes that lanes take with what they hold.
     pub(crate) fn size_bytes(&self) -> usize {
         let lanes = self.shelf.slab.len() * size_of::<Lane<P>>() + self.filter_bytes;
-        lanes + self.routes.size_bytes() + self.shelf.holding.size_bytes::<P>()
+        let scopes = self.scopes.size_bytes();
+        lanes + scopes + self.routes.size_bytes() + self.shelf.holding.size_bytes::<P>()
     }
 
     pub(crate) fn find(&self, follows: &EffectiveFilter) -> Option<LaneId> {
@@ -94,6 +99,7 @@ impl<P> Lanes<P> {
         let id = LaneId(self.shelf.slab.insert(lane) as u32);
         self.routes.insert(id, follows.filters());
         self.filter_bytes += filter_bytes(&follows);
+        self.scopes.add(&follows);
         self.by_filter.insert(follows, id);
         id
     }
@@ -103,6 +109,7 @@ impl<P> Lanes<P> {
         self.by_filter.remove(&lane.follows);
         self.routes.remove(id);
         self.filter_bytes -= filter_bytes(&lane.follows);
+        self.scopes.remove(&lane.follows);
         self.shelf.holding -= lane.holding();
         if let Some(at_ms) = lane.next_release() {
             self.releases.remove(&(at_ms, id));

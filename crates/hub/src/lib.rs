@@ -29,6 +29,7 @@ mod next;
 mod pacer;
 mod ring;
 mod routes;
+mod scopes;
 mod screen;
 mod state;
 

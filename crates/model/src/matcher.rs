@@ -20,6 +20,9 @@ use crate::limits::{
     LABEL_NAME_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX, MATCHERS_REGEX_BYTES_MAX,
 };
 
+/// What matchers take beside each of them: the pointer, its counts, and what allocations waste.
+const MATCHERS_OVERHEAD_BYTES: usize = 48;
+
 /// As how many steps it counts to read a label.
 const LABEL_STEPS: usize = 4;
 
@@ -287,6 +290,13 @@ impl Matchers {
     /// Bytes of all their expressions, compiled.
     pub fn regex_bytes(&self) -> usize {
         self.iter().map(Matcher::regex_bytes).sum()
+    }
+
+    /// Bytes that they keep, about: their texts with what is around each, and their expressions
+    /// compiled.
+    pub fn size_bytes(&self) -> usize {
+        let of_one = |it: &Matcher| size_of::<Matcher>() + it.name.len() + it.value.len();
+        MATCHERS_OVERHEAD_BYTES + self.regex_bytes() + self.iter().map(of_one).sum::<usize>()
     }
 
     /// Whether an alert with these labels passes all of them.

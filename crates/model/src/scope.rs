@@ -86,6 +86,16 @@ impl Scope {
         self.0.as_ref().is_none_or(|sets| sets.iter().any(|wider| asks_for_all(matchers, wider)))
     }
 
+    /// Bytes that it keeps, about. Its clones keep the same ones.
+    pub fn size_bytes(&self) -> usize {
+        self.sets().unwrap_or_default().iter().map(Matchers::size_bytes).sum()
+    }
+
+    /// Where it keeps them, for as long as it or a clone is there; `None` where it keeps nothing.
+    pub fn address(&self) -> Option<usize> {
+        self.0.as_ref().map(|sets| Arc::as_ptr(sets).addr())
+    }
+
     /// The matchers of which any lets pass; `None` where everything passes.
     pub fn sets(&self) -> Option<&[Matchers]> {
         self.0.as_ref().map(|sets| sets.as_slice())
