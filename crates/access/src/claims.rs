@@ -9,8 +9,8 @@ use bellwire_model::limits::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What a credential says, once it is verified: who it is of, what else is said of them, and until
-/// when. Rights are worked out from it, and nothing else of the credential is kept.
+/// What a credential says, once it is verified: who it is of, what else is said of them, since when and
+/// until when. Rights are worked out from it, and nothing else of the credential is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claims {
     /// Who it is, as whoever vouches for them knows them.
@@ -19,6 +19,9 @@ pub struct Claims {
     pub values: BTreeMap<Box<str>, Claim>,
     /// When all of this ends to be so; nothing where it does not by itself.
     pub ends_at: Option<Timestamp>,
+    /// When it was issued at the earliest, by this server's clock; nothing where nobody says so. What
+    /// is taken back is all that was issued before.
+    pub issued_at: Option<Timestamp>,
 }
 
 /// What one claim says. Texts only: nothing else can be compared with a topic or a label.
@@ -46,7 +49,8 @@ impl Claim {
 }
 
 impl Claims {
-    /// Claims that are within all bounds. Every reader of a credential makes them here.
+    /// Claims that are within all bounds. Every reader of a credential makes them here, and says when
+    /// it was [issued](Self::issued) where it knows.
     pub fn new(
         subject: &str,
         values: BTreeMap<Box<str>, Claim>,
@@ -56,16 +60,23 @@ impl Claims {
         if values.len() > CLAIMS_MAX {
             return Err(ClaimsError::TooMany);
         }
-        let claims = Self { subject: subject.into(), values, ends_at };
+        let claims = Self { subject: subject.into(), values, ends_at, issued_at: None };
         if claims.size_bytes() > CLAIMS_BYTES_MAX {
             return Err(ClaimsError::TooLarge);
         }
         Ok(claims)
     }
 
+    /// The same, of a credential that was issued then.
+    #[must_use]
+    pub fn issued(self, at: Option<Timestamp>) -> Self {
+        Self { issued_at: at, ..self }
+    }
+
     /// Of whoever has not said who they are.
     pub fn anonymous() -> Self {
-        Self { subject: "anonymous".into(), values: BTreeMap::new(), ends_at: None }
+        let subject = "anonymous".into();
+        Self { subject, values: BTreeMap::new(), ends_at: None, issued_at: None }
     }
 
     /// What is said under this name.

@@ -167,6 +167,8 @@ pub struct StoredKey {
     pub ends_at: Option<Timestamp>,
     /// When it was taken back.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last used, where that is known.
+    pub used_at: Option<Timestamp>,
 }
 
 /// The hash is no secret, and yet nobody's business.
@@ -213,13 +215,15 @@ impl StoredKey {
             made_by: "".into(),
             ends_at: None,
             revoked_at: None,
+            used_at: None,
         })
     }
 
     /// Whether a client has shown this key, and it is in force.
     pub fn check(&self, presented: &PresentedKey<'_>, now: Timestamp) -> Result<(), KeyError> {
         verify_slices_are_equal(&self.hash, &hash(presented.text)).map_err(|_| KeyError::Secret)?;
-        if self.revoked_at.is_some_and(|at| at <= now) {
+        // Whatever the clock says: one that is set back must not revive it.
+        if self.revoked_at.is_some() {
             return Err(KeyError::Revoked);
         }
         if self.ends_at.is_some_and(|at| at <= now) {

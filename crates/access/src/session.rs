@@ -44,7 +44,7 @@ impl Session {
     ) -> Self {
         let ends_at = now.saturating_add(lasts);
         let ends_at = claims.ends_at.map_or(ends_at, |end| end.min(ends_at));
-        let claims = Claims { ends_at: Some(ends_at), ..claims };
+        let claims = Claims { ends_at: Some(ends_at), issued_at: Some(now), ..claims };
         Self { id: id_text(random), claims, roles: roles.into(), issued_at: now }
     }
 
@@ -63,7 +63,9 @@ impl Session {
     pub fn open(text: &str, secret: &ServerSecret) -> Option<Self> {
         let text: SessionText = secret.open(Use::Session, text)?;
         let (claims, roles) = text.holder.read()?;
-        Some(Self { id: text.jti, claims, roles, issued_at: Timestamp::from_ms(text.iat) })
+        let issued_at = Timestamp::from_ms(text.iat);
+        let claims = claims.issued(Some(issued_at));
+        Some(Self { id: text.jti, claims, roles, issued_at })
     }
 
     /// Whether it counts no more.

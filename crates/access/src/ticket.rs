@@ -96,7 +96,7 @@ impl Ticket {
         now: Timestamp,
     ) -> Self {
         let opens_until = now.saturating_add(TICKET_OPENS_WITHIN);
-        let roles = roles.into();
+        let (claims, roles) = (claims.issued(Some(now)), roles.into());
         Self { id, claims, roles, bound, issued_at: now, opens_until }
     }
 
@@ -121,12 +121,13 @@ impl Ticket {
         let filters: Result<Vec<Filter>, _> =
             text.filters.iter().map(|filter| filter.parse()).collect();
         let filters = FilterSet::new(filters.ok()?).ok()?;
+        let issued_at = Timestamp::from_ms(text.iat);
         Some(Self {
             id: text.jti,
-            claims,
+            claims: claims.issued(Some(issued_at)),
             roles,
             bound: Bound { filters, origin: text.origin },
-            issued_at: Timestamp::from_ms(text.iat),
+            issued_at,
             opens_until: Timestamp::from_ms(text.open),
         })
     }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights, Standing};
+use bellwire_journal::Journal;
+use bellwire_model::limits::KEY_USE_STEP;
 use bellwire_model::{Principal, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
@@ -13,6 +15,7 @@ use crate::figures::Figures;
 use crate::issuers::{AccessError, Issuers};
 use crate::keys::Keys;
 use crate::known::Known;
+use crate::records::Records;
 use crate::refusal::{self, Invalid};
 use crate::secret;
 use crate::sessions::{Login, Sessions};
@@ -24,7 +27,8 @@ pub struct Authenticator {
     /// `None`: nobody is asked.
     policy: Option<Policy>,
     register: Register,
-    keys: Keys,
+    records: Arc<Records>,
+    keys: Arc<Keys>,
     issuers: Issuers,
     /// `None`: nobody is asked, and nobody logs in.
     sessions: Option<Sessions>,
@@ -40,11 +44,15 @@ impl Authenticator {
         data: Option<&Path>,
         figures: Arc<Figures>,
     ) -> Result<Self, AccessError> {
+        let records = Arc::new(Records::default());
+        let configured = config.map_or(&[][..], |config| &config.keys);
+        let keys = Arc::new(Keys::new(configured, Arc::clone(&records)));
         let Some(config) = config else {
             return Ok(Self {
                 policy: None,
                 register: Register::new(Arc::new(Identity::open())),
-                keys: Keys::default(),
+                records,
+                keys,
                 issuers: Issuers::default(),
                 sessions: None,
                 known: Known::default(),
@@ -54,13 +62,50 @@ impl Authenticator {
         let policy = Policy::new(config.roles.clone(), config.anonymous.clone());
         Ok(Self {
             register: Register::new(Arc::new(stranger(&policy))),
-            keys: Keys::new(&config.keys),
+            records,
+            keys,
             issuers: Issuers::load(&config.issuers)?,
             sessions: Some(Sessions::new(secret::open(config, data)?, config.session)),
             known: Known::default(),
             policy: Some(policy),
             figures,
         })
+    }
+
+    /// Takes in what the journal has of access, and keeps there what is to be kept. It is said once,
+    /// before anybody comes in. Blocks on the disk.
+    pub fn begin(&self, journal: Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
+        self.records.keep_in(journal);
+        self.keys.restore()
+    }
+
+    /// The API keys that there are.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
+    /// Who has which roles. An error where nobody is asked: what would be kept of access would count
+    /// on the day on which somebody is, whoever had reached the server until then.
+    pub fn policy(&self) -> Result<&Policy, Problem> {
+        self.policy.as_ref().ok_or_else(refusal::open)
+    }
+
+    /// Writes down again and again what is known of the use of keys.
+    pub async fn keep_house(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(KEY_USE_STEP);
+        loop {
+            interval.tick().await;
+            if let Err(error) = self.keys.keep_uses().await {
+                tracing::warn!(%error, "The last use of API keys is not kept yet; trying again.");
+            }
+        }
+    }
+
+    /// The server ends: what is known and not kept yet is.
+    pub async fn finish(&self) {
+        if let Err(error) = self.keys.keep_all_uses().await {
+            tracing::warn!(%error, "The last use of API keys is not kept.");
+        }
     }
 
     /// Whether nobody is asked.
@@ -76,8 +121,31 @@ impl Authenticator {
             (Some(policy), Shown::Nothing) => {
                 policy.anonymous().map(|_| Arc::clone(self.register.stranger()))
             }
-            (Some(_), shown) => self.known.get(shown, now).filter(|it| !self.is_taken_back(it)),
+            (Some(_), shown) => {
+                self.known.get(shown, now).filter(|identity| self.is_let_in(identity, now))
+            }
         }
+    }
+
+    /// Whether what was shown has not been taken back since it was verified, however short a time that
+    /// is. Whoever takes something back does so before this is asked, or sees who has come in.
+    pub fn counts(&self, identity: &Identity) -> bool {
+        match (&identity.means, &self.sessions) {
+            (Means::Key(id), _) => self.keys.counts(id),
+            (Means::Session(id), Some(sessions)) => !sessions.is_taken_back(id),
+            _ => true,
+        }
+    }
+
+    /// Notes that somebody has come in.
+    fn is_let_in(&self, identity: &Identity, now: Timestamp) -> bool {
+        if !self.counts(identity) {
+            return false;
+        }
+        if let Means::Key(id) = &identity.means {
+            self.keys.on_use(id, now);
+        }
+        true
     }
 
     /// Who has shown this. What does not count is refused without saying why.
@@ -100,15 +168,19 @@ impl Authenticator {
             },
             Shown::Password(..) | Shown::Ticket(_) => Err(Invalid),
         };
-        let identity = Arc::new(identity.map_err(|Invalid| {
-            self.figures.credentials_refused.add(1);
-            refusal::invalid()
-        })?);
+        let known = identity.map(|identity| self.known.insert(shown, Arc::new(identity), now));
+        let identity = match known {
+            Ok(identity) if self.is_let_in(&identity, now) => identity,
+            Ok(_) | Err(Invalid) => {
+                self.figures.credentials_refused.add(1);
+                return Err(refusal::invalid());
+            }
+        };
         if identity.rights.is_cut {
             let (subject, roles) = (&identity.claims.subject, &identity.roles);
             tracing::debug!(%subject, ?roles, "Somebody has fewer rights than their roles mean.");
         }
-        Ok(self.known.insert(shown, identity, now))
+        Ok(identity)
     }
 
     /// Begins a session of whoever has shown this.
@@ -138,17 +210,15 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Whether what this was found by has been taken back since.
-    fn is_taken_back(&self, identity: &Identity) -> bool {
-        match (&identity.means, &self.sessions) {
-            (Means::Session(id), Some(sessions)) => sessions.is_taken_back(id),
-            _ => false,
-        }
-    }
-
     /// Gives somebody a number, and counts one more holder of it.
     pub fn enter(&self, identity: &Arc<Identity>) -> Principal {
-        self.register.enter(identity)
+        let principal = self.register.enter(identity);
+        // It may have been taken back since it was asked for. Whoever did that has looked for holders
+        // before this one was there, or finds it.
+        if !self.counts(identity) {
+            self.register.revoke(principal);
+        }
+        principal
     }
 
     /// One fewer holds this number.
@@ -161,10 +231,10 @@ impl Authenticator {
         self.register.standing(principal)
     }
 
-    /// Takes back what those have shown of whom this is true: those who have a number. One more holder
-    /// of each that is returned is counted, so that no shard takes it for another's.
-    pub fn revoke(&self, is_revoked: impl Fn(&Identity) -> bool) -> Vec<Principal> {
-        self.register.revoke_all(is_revoked)
+    /// Takes their numbers from those who have shown what [counts](Self::counts) no more. One more
+    /// holder of each that is returned is counted, so that no shard takes it for another's.
+    pub fn revoke(&self) -> Vec<Principal> {
+        self.register.revoke_all(|identity| !self.counts(identity))
     }
 
     /// Whose number it is; whoever asks holds it.

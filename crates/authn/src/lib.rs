@@ -3,7 +3,7 @@
 //! ```text
 //! head ─▶ Shown ─▶ Authenticator::identify ─▶ Identity (who, and what they may)
 //!                    ├─ known     verified a moment ago
-//!                    ├─ keys      API keys
+//!                    ├─ keys      API keys, of the configuration and of the journal
 //!                    ├─ issuers   tokens
 //!                    └─ sessions  cookies of browsers, sealed with the server's secret
 //! ```
@@ -18,6 +18,7 @@ mod figures;
 mod issuers;
 mod keys;
 mod known;
+mod records;
 mod refusal;
 mod secret;
 mod sessions;
@@ -27,6 +28,7 @@ pub use authenticator::Authenticator;
 pub use config::NOBODY_COMES_IN;
 pub use figures::Figures;
 pub use issuers::{AccessError, KeyCause, check_access, explain_token};
+pub use keys::{KeyOrder, KeySource, Keys, ListedKey};
 pub use secret::SecretError;
 pub use sessions::{Login, cleared_cookie};
 pub use shown::{Cookies, Places, Shown};

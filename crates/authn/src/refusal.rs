@@ -18,3 +18,9 @@ pub(crate) fn missing() -> Problem {
 pub(crate) fn invalid() -> Problem {
     Problem::new(Code::CredentialInvalid, "the credential is not one that is valid here")
 }
+
+/// Nothing of access is kept where nobody is asked who they are.
+pub(crate) fn open() -> Problem {
+    let detail = "this server asks nobody who they are: `[access]` in its configuration has it ask";
+    Problem::new(Code::AccessOpen, detail)
+}

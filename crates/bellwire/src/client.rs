@@ -44,7 +44,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(crate) struct ServerFlag {
     /// URL of the server.
     // The variable is read by hand: clap's own support for it would print its value in `--help`.
-    #[arg(long, value_name = "URL", help = server_help())]
+    #[arg(long, visible_alias = "url", value_name = "URL", help = server_help())]
     server: Option<String>,
     /// PEM file of the certificates to trust in place of the system's, for `https`.
     #[arg(long, value_name = "FILE")]
@@ -63,6 +63,11 @@ fn server_help() -> String {
 }
 
 impl ServerFlag {
+    /// Whether the command line names a server.
+    pub(crate) fn is_given(&self) -> bool {
+        self.server.is_some()
+    }
+
     /// The server of the flag, of the environment, or of this machine.
     pub(crate) fn server(self) -> Result<Server> {
         let url = match (self.server, std::env::var(SERVER_VARIABLE)) {

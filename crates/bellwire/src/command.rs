@@ -34,7 +34,7 @@ enum Command {
     Subscribe(subscribe::Arguments),
     /// Check configuration and rule files.
     Check(check::Arguments),
-    /// Make API keys.
+    /// Make, list and take back API keys.
     Key(key::Arguments),
     /// Make and explain tokens.
     Token(token::Arguments),
@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Subscribe(arguments) => subscribe::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Key(arguments) => key::run(&arguments),
+        Command::Key(arguments) => key::run(arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Bench(arguments) => bench::run(arguments),

@@ -612,6 +612,17 @@ pub const ISSUERS_MAX: usize = 100;
 pub const ROLES_MAX: usize = 1_000;
 /// API keys in the configuration.
 pub const KEYS_CONFIGURED_MAX: usize = 10_000;
+/// API keys that were made over the API, and those of the configuration that were taken back.
+pub const KEYS_MADE_MAX: usize = 10_000;
+/// Bytes of their records: of all durable records, so much that what else there is of access has room
+/// besides.
+pub const KEYS_MADE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Roles of a key that is made over the API.
+pub const ROLES_OF_KEY_MAX: usize = 64;
+/// In such steps it is told when a key was last used.
+pub const KEY_USE_STEP: Duration = Duration::from_mins(1);
+/// How often at most that is written down of one key.
+pub const KEY_USE_KEPT_INTERVAL: Duration = Duration::from_hours(1);
 /// Filters, or matchers, that one text of a role makes of a subject's claims.
 pub const RIGHTS_OF_TEMPLATE_MAX: usize = 64;
 /// Entries of one list of a role; and filters of one right of a subject, all roles together.

@@ -17,7 +17,9 @@ use bellwire_authn::Authenticator;
 use bellwire_authn::config::Wider;
 use bellwire_model::Principal;
 use bellwire_process::clock;
-use bellwire_shards::{Authority, HeldPrincipal, Standing, StreamRequest};
+use bellwire_shards::{
+    Authority, HeldPrincipal, HeldPrincipals, Reconsidering, Spread, Standing, StreamRequest,
+};
 use bellwire_wire::problem::Problem;
 
 use self::permit::permit_stream;
@@ -52,6 +54,14 @@ impl Access {
     pub(crate) fn enter(self: &Arc<Self>, identity: &Arc<Identity>) -> HeldPrincipal {
         let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
         HeldPrincipal::new(self.authenticator.enter(identity), authority)
+    }
+
+    /// Ends the streams of whoever has shown what counts no more.
+    pub(crate) fn end_revoked(self: &Arc<Self>, spread: &Spread) -> Reconsidering {
+        let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
+        // All who are connected are looked at.
+        let revoked = tokio::task::block_in_place(|| self.authenticator.revoke());
+        spread.reconsider(HeldPrincipals::new(revoked, authority))
     }
 
     /// Whose number it is.

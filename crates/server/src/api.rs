@@ -8,6 +8,7 @@ mod dialect;
 mod events;
 mod hosts;
 mod influxdb;
+mod keys;
 mod large;
 mod permission;
 mod prometheus;
@@ -27,12 +28,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use bellwire_alerting::Alerting;
 use bellwire_alerting::Reload;
 use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
-use bellwire_shards::{Spread, Subscriptions, TopicRates};
+use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_wire::problem::{Code, Problem};
 use http::Uri;
 
@@ -69,6 +70,13 @@ pub(crate) struct App {
     pub(crate) callers: Callers,
 }
 
+impl App {
+    /// Ends the streams of whoever has shown what counts no more.
+    fn end_revoked(&self) -> Reconsidering {
+        self.access.end_revoked(&self.spread)
+    }
+}
+
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -88,6 +96,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/silences/preview", post(silences::preview))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/session", post(session::log_in).delete(session::log_out))
+        .route("/v1/keys", get(keys::list).post(keys::make))
+        .route("/v1/keys/{id}", delete(keys::revoke))
         // Alertmanager's API.
         .route("/api/v2/status", get(alertmanager::status))
         .route("/api/v2/receivers", get(alertmanager::receivers))

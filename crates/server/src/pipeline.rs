@@ -18,7 +18,8 @@ use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
 use bellwire_shards::{
-    HistoryReaders, Publisher, ShardParts, Spread, Subscriptions, Surroundings, Timing,
+    HistoryReaders, Publisher, ShardParts, Spread, States, Subscriptions, Surroundings, Timing,
+    TopicRules,
 };
 use thiserror::Error;
 use tokio::runtime::Runtime;
@@ -104,7 +105,8 @@ pub struct Server {
     accepting: tokio::task::JoinHandle<()>,
     threads: Threads,
     spread: Arc<Spread>,
-    journal: Arc<dyn Journal>,
+    /// Whose last words the journal takes before it is closed.
+    kept: (Arc<Authenticator>, Arc<dyn Journal>),
 }
 
 /// What a drain waits for.
@@ -133,6 +135,7 @@ impl Server {
         let (address, is_exposed) = (listener.local_addr()?, config.is_exposed());
         let url = url(address, tls.as_deref());
         let core = Core::open(&config, &figures)?;
+        access.authenticator.begin(Arc::clone(&core.journal))?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
         let (alerting, desk) = core.attend(notifier)?;
@@ -141,12 +144,7 @@ impl Server {
         let Core { journal, table, states, topics, rates, shard_parts, .. } = core;
         let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
-        let publisher = Arc::new(Publisher {
-            journal: Arc::clone(&journal),
-            states,
-            topics,
-            figures: Arc::clone(&figures.shards),
-        });
+        let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
         let errands =
             Errands::new(&publisher, (&intake, &alerting), (&figures, &admission, &access));
@@ -165,6 +163,7 @@ impl Server {
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
+        let authenticator = Arc::clone(&access.authenticator);
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
@@ -186,10 +185,11 @@ impl Server {
         if is_exposed {
             tracing::warn!(%address, "Whoever reaches this address may read and publish everything.");
         }
-        keep_house(&runtime, Arc::clone(&journal), (admission, sys), (reload, hangups));
+        keep_house(&runtime, (&authenticator, &journal), (admission, sys), (reload, hangups));
         runtime.spawn(notifying.forever());
         let threads = Threads { evaluator, alerts, shards };
-        Ok(Self { address, url, runtime, draining, accepting, threads, spread, journal })
+        let kept = (authenticator, journal);
+        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
 
     /// Where it listens.
@@ -212,6 +212,11 @@ impl Server {
         if self.runtime.block_on(finish).is_err() {
             tracing::warn!("Some requests did not finish in time; they are cut off.");
         }
+        let (authenticator, journal) = self.kept;
+        let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, authenticator.finish()).await };
+        if self.runtime.block_on(finish).is_err() {
+            tracing::warn!("The journal has not taken in time what is known of the use of keys.");
+        }
         // With the last handler goes the intake, with the intake the evaluator, and then the desk.
         self.runtime.shutdown_timeout(DRAIN_TIMEOUT);
         if self.threads.evaluator.join().is_err() {
@@ -220,7 +225,7 @@ impl Server {
         if self.threads.alerts.join().is_err() {
             tracing::error!("The alerts' desk had failed.");
         }
-        if let Err(error) = self.journal.close() {
+        if let Err(error) = journal.close() {
             tracing::error!(%error, "The journal was not closed cleanly; the next start recovers it.");
         }
         self.spread.drain();
@@ -252,6 +257,15 @@ fn start_tls(
 ) -> Result<Option<Arc<Tls>>, TlsError> {
     let Some(files) = tls::Files::of(config)? else { return Ok(None) };
     Ok(Some(Arc::new(Tls::load(files, Arc::clone(figures), Arc::clone(hosts))?)))
+}
+
+fn publisher(
+    journal: &Arc<dyn Journal>,
+    (states, topics): (Arc<States>, TopicRules),
+    figures: &Figures,
+) -> Arc<Publisher> {
+    let (journal, figures) = (Arc::clone(journal), Arc::clone(&figures.shards));
+    Arc::new(Publisher { journal, states, topics, figures })
 }
 
 fn reload(
@@ -322,13 +336,14 @@ fn spawn_shards(
 /// Starts what is done again and again while the server runs.
 fn keep_house(
     runtime: &Runtime,
-    journal: Arc<dyn Journal>,
+    (authenticator, journal): (&Arc<Authenticator>, &Arc<dyn Journal>),
     (admission, sys): (Arc<Admission>, SysTopics),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {
     runtime.spawn(reload.at(hangups));
-    runtime.spawn(journal_watch::watch(Arc::clone(&journal), sys.figures()));
-    runtime.spawn(apply_retention(journal));
+    runtime.spawn(Arc::clone(authenticator).keep_house());
+    runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures()));
+    runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
     runtime.spawn(sys.keep_current());
 }

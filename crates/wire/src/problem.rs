@@ -64,6 +64,7 @@ codes! {
     CredentialMissing 401 "credential_missing" "The request does not say who it is of.";
     CredentialInvalid 401 "credential_invalid" "The credential is not one that is valid here.";
     Forbidden 403 "forbidden" "Whoever asks has no right to this.";
+    AccessOpen 409 "access_open" "The server asks nobody who they are, and keeps nothing of access.";
     RulesInvalid 422 "rules_invalid" "The rule files or Alertmanager's configuration are wrong; what there was stays in force.";
     TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
     NotFound 404 "not_found" "There is nothing at this path.";
@@ -91,7 +92,7 @@ codes! {
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
-    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements and posted alerts as there may be.";
+    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts or keys as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
     HostUnknown 421 "host_unknown" "The request is for a host that this server does not know as its own.";
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";

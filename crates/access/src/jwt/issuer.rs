@@ -77,7 +77,15 @@ impl Issuer {
             }
             _ => TokenError::Claims(error),
         })?;
+        let claims = claims.issued(self.at_the_earliest(issued_at, now));
         Ok(Verified { claims, id, issued_at })
+    }
+
+    /// When it was issued at the earliest, by our clock. What says that it will only be is not to
+    /// pass for newer than all that was taken back: it says nothing.
+    fn at_the_earliest(&self, said: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let said = said.filter(|at| *at <= now.saturating_add(self.leeway))?;
+        Some(said.saturating_sub(self.leeway))
     }
 
     fn check_signature(&self, token: &Token<'_>, keys: &KeySet) -> Result<(), TokenError> {
@@ -147,8 +155,7 @@ fn date(said: &Members, name: &str) -> Result<Option<Timestamp>, TokenError> {
     }
 }
 
-/// Claims that say something of the token, not of whom it is of. Kept, they would make any two
-/// tokens of somebody two identities.
+/// Claims that say something of the token, not of whom it is of: no role may ask for them.
 const OF_THE_TOKEN: &[&str] = &["aud", "exp", "iat", "jti", "nbf"];
 
 /// What can be compared with a topic or a label: texts and lists of texts. Those within others go by

@@ -29,6 +29,8 @@ struct KeyText {
     ends_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoked_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    used_at: Option<i64>,
 }
 
 impl Serialize for StoredKey {
@@ -45,6 +47,7 @@ impl Serialize for StoredKey {
             made_by: key.made_by,
             ends_at: key.ends_at.map(Timestamp::as_ms),
             revoked_at: key.revoked_at.map(Timestamp::as_ms),
+            used_at: key.used_at.map(Timestamp::as_ms),
         };
         text.serialize(serializer)
     }
@@ -61,6 +64,7 @@ impl<'de> Deserialize<'de> for StoredKey {
             made_by: text.made_by,
             ends_at: text.ends_at.map(Timestamp::from_ms),
             revoked_at: text.revoked_at.map(Timestamp::from_ms),
+            used_at: text.used_at.map(Timestamp::from_ms),
             ..key
         })
     }
@@ -89,6 +93,7 @@ mod tests {
             made_at: Some(Timestamp::from_ms(1_000)),
             made_by: "ann".into(),
             revoked_at: Some(Timestamp::from_ms(2_000)),
+            used_at: Some(Timestamp::from_ms(1_500)),
             ..stored
         };
         let text = serde_json::to_string(&stored).expect("JSON");

@@ -1,10 +1,15 @@
 //! `bellwire key`: API keys of sensors and services.
 
-use anyhow::{Context, Result};
+mod remote;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use bellwire_access::StoredKey;
 use bellwire_access::key::NewKey;
 use serde_json::json;
 
+use crate::client::ServerFlag;
 use crate::output;
 
 /// What `key` takes.
@@ -16,8 +21,13 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Make a key, and print it with the table that the configuration needs of it.
+    /// Make a key, and print it: with the table that the configuration needs of it, or with
+    /// `--server` for a server that keeps it itself.
     Make(Make),
+    /// List the keys of a server.
+    List(List),
+    /// Take a key back: it counts no more from now on, and its streams end.
+    Revoke(Revoke),
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,11 +41,46 @@ struct Make {
     /// What it is for.
     #[arg(long, default_value = "")]
     note: String,
+    /// A claim, such as `team=payments`; one that is repeated is a list. Of a server's key.
+    #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = super::token::pair)]
+    claims: Vec<(String, String)>,
+    /// How long it is valid, such as `90d`; without it until it is taken back. Of a server's key.
+    #[arg(long, value_name = "DURATION", value_parser = super::token::duration)]
+    valid_for: Option<Duration>,
+    #[command(flatten)]
+    server: ServerFlag,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    server: ServerFlag,
+}
+
+#[derive(Debug, clap::Args)]
+struct Revoke {
+    /// The key's id: the 8 characters behind `bw_`.
+    id: String,
+    #[command(flatten)]
+    server: ServerFlag,
+}
+
+/// Makes, lists and takes back keys.
+pub(super) fn run(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        Command::Make(make) if make.server.is_given() => remote::make(make),
+        Command::Make(make) => self::make(&make),
+        Command::List(list) => remote::list(list),
+        Command::Revoke(revoke) => remote::revoke(revoke),
+    }
 }
 
 /// Makes a key. It is shown once: what is kept is a hash.
-pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let Command::Make(Make { subject, roles, note }) = &arguments.command;
+fn make(Make { subject, roles, note, claims, valid_for, .. }: &Make) -> Result<()> {
+    ensure!(
+        claims.is_empty() && valid_for.is_none(),
+        "`--claim` and `--valid-for` are for keys that a server keeps: `--server` names it"
+    );
     let mut random = [0; NewKey::RANDOM_BYTES];
     getrandom::fill(&mut random).context("the system gives no random numbers")?;
     let key = NewKey::make(random);

@@ -80,15 +80,7 @@ fn make(make: &Make) -> Result<()> {
     // What the server would say of it.
     jwt::VerificationKey::from_secret(None, secret).with_context(|| path.to_string())?;
     let now = bellwire_process::clock::now();
-    let mut claims = Map::new();
-    for (name, text) in &make.claims {
-        let text = Value::from(text.as_str());
-        match claims.get_mut(name) {
-            None => drop(claims.insert(name.clone(), text)),
-            Some(Value::Array(list)) => list.push(text),
-            Some(one) => *one = Value::Array(vec![one.take(), text]),
-        }
-    }
+    let mut claims = gathered(&make.claims);
     claims.insert("iss".into(), make.issuer.as_str().into());
     claims.insert("sub".into(), make.subject.as_str().into());
     if let Some(audience) = &make.audience {
@@ -98,6 +90,20 @@ fn make(make: &Make) -> Result<()> {
     let ends_at = now.saturating_add(make.valid_for);
     claims.insert("exp".into(), (ends_at.as_ms() / 1_000).into());
     output::line(&jwt::signed(make.key_id.as_deref(), &claims, secret))
+}
+
+/// Claims as JSON: one that is repeated is a list.
+pub(super) fn gathered(pairs: &[(String, String)]) -> Map<String, Value> {
+    let mut claims = Map::new();
+    for (name, text) in pairs {
+        let text = Value::from(text.as_str());
+        match claims.get_mut(name) {
+            None => drop(claims.insert(name.clone(), text)),
+            Some(Value::Array(list)) => list.push(text),
+            Some(one) => *one = Value::Array(vec![one.take(), text]),
+        }
+    }
+    claims
 }
 
 fn explain(explain: &Explain) -> Result<()> {
@@ -159,12 +165,12 @@ fn scope_text(scope: &Scope) -> String {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = bellwire_model::duration::parse(text);
     duration.ok_or_else(|| "a duration such as 30m, 1h or 7d".to_owned())
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let (name, value) = pair.ok_or_else(|| "a claim is written `name=text`".to_owned())?;
     Ok((name.to_owned(), value.to_owned()))

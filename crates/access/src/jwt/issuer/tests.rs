@@ -468,8 +468,18 @@ fn claims_within_others_go_by_their_path() {
 fn two_tokens_of_somebody_say_the_same() {
     let one = verify(&signed(HEADER, &claims(r#""jti":"1","iat":1,"nbf":1"#))).unwrap();
     let two = verify(&signed(HEADER, &claims(r#""jti":"2","iat":2,"nbf":2"#))).unwrap();
-    assert_eq!(one.claims, two.claims);
+    assert_eq!(one.claims, two.claims.issued(one.claims.issued_at));
     assert_ne!((one.id, one.issued_at), (two.id, two.issued_at));
+}
+
+#[test]
+fn a_token_is_as_old_as_clocks_that_differ_allow_and_one_from_the_future_says_nothing() {
+    let issued = |more: &str| verify(&signed(HEADER, &claims(more))).unwrap().claims.issued_at;
+    let second = |second: i64| Some(Timestamp::from_ms(second * 1000));
+    assert_eq!(issued(""), None);
+    assert_eq!(issued(&format!(r#""iat":{}"#, NOW - 60)), second(NOW - 90));
+    assert_eq!(issued(&format!(r#""iat":{}"#, NOW + 30)), second(NOW));
+    assert_eq!(issued(&format!(r#""iat":{}"#, NOW + 31)), None);
 }
 
 #[test]

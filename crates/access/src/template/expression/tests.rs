@@ -1,6 +1,5 @@
 //! Whatever the expression and the value: a value is a text.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use bellwire_model::{Matcher, Matchers, Operator};
@@ -19,7 +18,7 @@ fn template(expression: &str) -> Result<MatchersTemplate, TemplateError> {
 
 /// The matchers of a subject of this name; none where they are refused.
 fn filled(template: &MatchersTemplate, subject: &str) -> Option<Matchers> {
-    let claims = Claims { subject: subject.into(), values: BTreeMap::new(), ends_at: None };
+    let claims = Claims { subject: subject.into(), ..Claims::anonymous() };
     let mut found = None;
     template.resolve(&claims, |matchers| {
         found = Some(matchers);

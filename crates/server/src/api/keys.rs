@@ -1,0 +1,109 @@
+//! API keys, for whoever runs the server: made, listed, taken back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bellwire_access::{Claim, StoredKey};
+use bellwire_authn::{KeyOrder, KeySource, ListedKey};
+use bellwire_model::Timestamp;
+use bellwire_process::clock;
+use bellwire_wire::problem::{Code, Problem};
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::body::{json as json_of, read_batch};
+use super::permission::Caller;
+use crate::problem::Refused;
+
+/// What a key is to be. A member that is misspelt must not make a key that never ends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderText {
+    subject: Box<str>,
+    roles: Box<[Box<str>]>,
+    #[serde(default)]
+    claims: BTreeMap<Box<str>, Claim>,
+    #[serde(default)]
+    note: Box<str>,
+    ends_at: Option<i64>,
+}
+
+/// `POST /v1/keys`: makes a key, and tells it this once.
+pub(super) async fn make(
+    State(app): State<Arc<App>>,
+    Caller(identity): Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let held = read_batch(&app.admission, &headers, body).await?;
+    let OrderText { subject, roles, claims, note, ends_at } = json_of(&held).map_err(|error| {
+        let detail = format!("a key is {{\"subject\":…,\"roles\":[…]}}: {error}");
+        Problem::new(Code::BodyInvalid, detail)
+    })?;
+    let ends_at = ends_at.map(Timestamp::from_ms);
+    let order = KeyOrder { subject, roles, claims, note, ends_at };
+    let authenticator = &app.access.authenticator;
+    let (policy, by) = (authenticator.policy()?, (identity.subject(), clock::now()));
+    let (key, stored) = authenticator.keys().make(policy, order, by).await?;
+    let mut json = shown(&ListedKey { stored, source: KeySource::Api });
+    json["key"] = key.text().into();
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(json)).into_response())
+}
+
+/// `GET /v1/keys`: all of them, and nothing by which they could be used.
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refused> {
+    let list = || {
+        let listed = app.access.authenticator.keys().list();
+        let keys: Vec<Value> = listed.iter().map(shown).collect();
+        ([(header::CACHE_CONTROL, "no-store")], Json(json!({ "keys": keys }))).into_response()
+    };
+    Ok(app.large_reads.run(list).await?)
+}
+
+/// `DELETE /v1/keys/{id}`: the key counts no more, and its streams have ended.
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refused> {
+    let authenticator = &app.access.authenticator;
+    authenticator.policy()?;
+    let mut ending = None;
+    let on_revoked = || ending = Some(app.end_revoked());
+    let revoked = authenticator.keys().revoke(&id, clock::now(), on_revoked).await;
+    if let Some(ending) = ending {
+        ending.is_through().await;
+    }
+    revoked?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(ListedKey { stored, source }: &ListedKey) -> Value {
+    let StoredKey { id, subject, roles, claims, note, made_by, .. } = stored;
+    let mut json = json!({
+        "id": id,
+        "source": source.as_str(),
+        "subject": subject,
+        "roles": roles,
+        "claims": claims,
+        "note": note,
+        "made_by": made_by,
+    });
+    let times = [
+        ("made_at", stored.made_at),
+        ("ends_at", stored.ends_at),
+        ("revoked_at", stored.revoked_at),
+        ("last_used_at", stored.used_at),
+    ];
+    for (name, time) in times {
+        if let Some(time) = time {
+            json[name] = time.as_ms().into();
+        }
+    }
+    json
+}
