@@ -9,6 +9,7 @@
 #![deny(missing_docs)]
 
 mod claims;
+pub mod discovery;
 mod gathering;
 mod identity;
 mod json;

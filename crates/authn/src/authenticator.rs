@@ -12,7 +12,7 @@ use bellwire_wire::problem::{Code, Problem};
 
 use crate::config::AccessConfig;
 use crate::figures::Figures;
-use crate::issuers::{AccessError, Issuers};
+use crate::issuers::{AccessError, Complaints, Issuers, Unverified};
 use crate::keys::Keys;
 use crate::known::Known;
 use crate::records::Records;
@@ -90,8 +90,13 @@ impl Authenticator {
         self.policy.as_ref().ok_or_else(refusal::open)
     }
 
-    /// Writes down again and again what is known of the use of keys.
+    /// Does for ever what is done again and again: fetches what issuers publish, and writes down what is
+    /// known of the use of keys.
     pub async fn keep_house(self: Arc<Self>) {
+        tokio::join!(self.keep_uses(), self.issuers.keep_current(&self.figures));
+    }
+
+    async fn keep_uses(&self) {
         let mut interval = tokio::time::interval(KEY_USE_STEP);
         loop {
             interval.tick().await;
@@ -149,7 +154,6 @@ impl Authenticator {
     }
 
     /// Who has shown this. What does not count is refused without saying why.
-    #[expect(clippy::unused_async, reason = "passwords will be worked on elsewhere")]
     pub async fn identify(&self, shown: &Shown) -> Result<Arc<Identity>, Problem> {
         let now = clock::now();
         if let Some(identity) = self.known(shown, now) {
@@ -161,7 +165,11 @@ impl Authenticator {
             Shown::Bearer(text) if bellwire_access::key::looks_like_one(text) => {
                 self.keys.identity(policy, text, now)
             }
-            Shown::Bearer(text) => self.issuers.identity(policy, text, now),
+            Shown::Bearer(text) => match self.issuers.identity(policy, text, now).await {
+                Err(Unverified::KeysMissing) => return Err(refusal::keys_missing()),
+                Err(Unverified::Invalid) => Err(Invalid),
+                Ok(identity) => Ok(identity),
+            },
             Shown::Session(text) => match &self.sessions {
                 Some(sessions) => sessions.identity(policy, text, now),
                 None => Err(Invalid),
@@ -208,6 +216,11 @@ impl Authenticator {
             tracing::debug!(subject = identity.subject(), "Somebody has logged out.");
         }
         Ok(())
+    }
+
+    /// What does not work of it now, and why.
+    pub fn complaints(&self) -> Complaints {
+        self.issuers.complaints(clock::now())
     }
 
     /// Gives somebody a number, and counts one more holder of it.

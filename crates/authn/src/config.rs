@@ -9,6 +9,9 @@ use bellwire_access::jwt::Expiry;
 use bellwire_access::{Claims, Policy, Role, StoredKey};
 use bellwire_model::Filter;
 use bellwire_model::limits::SESSION_DEFAULT;
+use url::Url;
+
+pub use crate::outward::Plain;
 
 /// What is said of a configuration that [lets in nobody](AccessConfig::lets_in_nobody).
 pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[access.key]]`, no `[[access.issuer]]` and no `anonymous`";
@@ -108,7 +111,36 @@ pub struct IssuerConfig {
     /// The roles that the claim may name: an issuer serves others, too, whose `admin` is not ours.
     pub claimable_roles: Box<[Box<str>]>,
     /// What its tokens are signed with.
-    pub keys: Vec<IssuerKey>,
+    pub keys: IssuerKeys,
+}
+
+/// What the tokens of an issuer are signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IssuerKeys {
+    /// Keys that the configuration names.
+    Configured(Vec<IssuerKey>),
+    /// Keys that the issuer publishes.
+    Published(Publishing),
+}
+
+/// How an issuer publishes its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publishing {
+    /// Where they are.
+    pub place: KeysPlace,
+    /// Whether it may be asked over plain HTTP although it is not on this machine.
+    pub plain_http: Plain,
+    /// PEM file of those who vouch for its certificate. `None`: those whom the system trusts.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where an issuer publishes its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysPlace {
+    /// At this address.
+    At(Url),
+    /// Where it says itself: it is asked below this address, which is its name.
+    Discovered(Url),
 }
 
 /// A key that tokens are signed with, by where it is.

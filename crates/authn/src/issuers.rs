@@ -1,17 +1,30 @@
-//! Whose tokens count: issuers with their keys, as they were when the server started.
+//! Whose tokens count: issuers with their keys, which are configured or published.
+
+mod published;
 
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use std::{fs, io};
 
+use bellwire_access::jwks::Standing;
 use bellwire_access::jwt::{Issuer, KeyError, KeySet, Token, TokenError, VerificationKey};
 use bellwire_access::{Claim, Identity, Means, Policy};
 use bellwire_model::Timestamp;
 use bellwire_model::limits::HMAC_SECRET_BYTES_MAX;
+use bellwire_process::clock;
 use thiserror::Error;
+use tokio::task::JoinSet;
+use tokio::time::interval;
 
-use crate::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
-use crate::refusal::Invalid;
+use self::published::{Current, Published};
+use crate::config::{AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource};
+use crate::figures::Figures;
+use crate::outward::Client;
 use crate::secret::{self, SecretError};
+
+/// How often figures tell how old keys are.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The issuers by name.
 #[derive(Debug, Default)]
@@ -21,43 +34,198 @@ pub(crate) struct Issuers(Vec<Trusted>);
 #[derive(Debug)]
 struct Trusted {
     issuer: Issuer,
-    keys: KeySet,
+    keys: Keys,
     roles: Box<[Box<str>]>,
     roles_claim: Option<Box<str>>,
     claimable_roles: Box<[Box<str>]>,
 }
 
+/// What its tokens are signed with.
+#[derive(Debug)]
+enum Keys {
+    Configured(Arc<KeySet>),
+    Published(Arc<Published>),
+}
+
+/// Why nobody is identified by a token. What exactly is wrong is for the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unverified {
+    /// It does not count.
+    Invalid,
+    /// Whether it counts cannot be said: its issuer publishes keys, and there are none here now.
+    KeysMissing,
+}
+
+/// What does not work of access.
+#[derive(Clone, Debug, Default)]
+pub struct Complaints {
+    /// Whether there are issuers of whose tokens none counts, since their keys are not there.
+    pub are_keys_missing: bool,
+    /// What it is and why, for whoever runs the server.
+    pub reasons: Vec<String>,
+}
+
 impl Issuers {
-    /// Reads their keys.
+    /// Reads the keys that are configured. Those that are published are there later.
     pub(crate) fn load(configured: &[IssuerConfig]) -> Result<Self, AccessError> {
         configured.iter().map(Trusted::load).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whose token it is, and what they may. Why one does not count is for the log.
-    pub(crate) fn identity(
+    /// Whose token it is, and what they may. Where it may be for want of newer keys that it does not
+    /// count, these are waited for.
+    pub(crate) async fn identity(
         &self,
         policy: &Policy,
         text: &str,
         now: Timestamp,
-    ) -> Result<Identity, Invalid> {
-        self.explained(policy, text, now).map_err(|error| {
+    ) -> Result<Identity, Unverified> {
+        let refused = |error: &TokenError| {
             tracing::debug!(reason = error.word(), %error, "A token was refused.");
-            Invalid
+            Unverified::Invalid
+        };
+        let token = Token::read(text).map_err(|error| refused(&error))?;
+        let trusted = self.trusted(&token).map_err(|error| refused(&error))?;
+        let current = trusted.keys.current(now);
+        let mut outcome = trusted.identity(policy, &token, (&current, now));
+        let Keys::Published(published) = &trusted.keys else {
+            return outcome.map_err(|error| refused(&error));
+        };
+        if outcome.as_ref().is_err_and(is_of_the_keys) {
+            if published.newer_than(current.seen).await {
+                let now = clock::now();
+                outcome = trusted.identity(policy, &token, (&published.current(now), now));
+            }
+            if published.current(now).keys.is_none() {
+                tracing::debug!(issuer = %trusted.issuer.name, "A token was refused: its issuer's keys are not there.");
+                return Err(Unverified::KeysMissing);
+            }
+        }
+        outcome.map_err(|error| refused(&error))
+    }
+
+    fn trusted(&self, token: &Token<'_>) -> Result<&Trusted, TokenError> {
+        let trusted = self.0.iter().find(|trusted| &*trusted.issuer.name == token.issuer());
+        trusted.ok_or_else(|| TokenError::UnknownIssuer { issuer: token.issuer().into() })
+    }
+
+    fn published(&self) -> impl Iterator<Item = &Arc<Published>> {
+        self.0.iter().filter_map(|trusted| match &trusted.keys {
+            Keys::Published(published) => Some(published),
+            Keys::Configured(_) => None,
         })
     }
 
-    fn explained(
+    /// Fetches what is published, for ever.
+    pub(crate) async fn keep_current(&self, figures: &Arc<Figures>) {
+        let mut tasks = JoinSet::new();
+        for published in self.published() {
+            let (published, figures) = (Arc::clone(published), Arc::clone(figures));
+            tasks.spawn(async move { published.keep_current(&figures).await });
+        }
+        if tasks.is_empty() {
+            return;
+        }
+        let mut ticks = interval(TELL_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.tell(figures, clock::now());
+        }
+    }
+
+    /// Has the figures say how keys stand.
+    fn tell(&self, figures: &Figures, now: Timestamp) {
+        let (mut oldest, mut stale, mut without) = (Duration::ZERO, 0, 0);
+        for standing in self.published().map(|published| published.standing(now)) {
+            match standing {
+                Standing::Missing | Standing::Refused { .. } => without += 1,
+                Standing::Stale { .. } => stale += 1,
+                Standing::Fresh { .. } => {}
+            }
+            oldest = oldest.max(standing.age().unwrap_or_default());
+        }
+        figures.issuer_keys_age.set(oldest.as_secs());
+        figures.issuers_stale.set(stale);
+        figures.issuers_without_keys.set(without);
+    }
+
+    /// What does not work of it now.
+    pub(crate) fn complaints(&self, now: Timestamp) -> Complaints {
+        let is_without = |published: &Arc<Published>| !published.standing(now).counts();
+        Complaints {
+            are_keys_missing: self.published().any(is_without),
+            reasons: self.published().filter_map(|published| published.complaint(now)).collect(),
+        }
+    }
+}
+
+/// Whether it may be another with other keys. One that was exchanged under its old name is told by a
+/// signature that is wrong, or is of another kind.
+fn is_of_the_keys(error: &TokenError) -> bool {
+    matches!(error, TokenError::UnknownKey { .. } | TokenError::Signature | TokenError::Algorithm)
+}
+
+impl Keys {
+    fn load(issuer: &str, configured: &IssuerKeys) -> Result<Self, AccessError> {
+        match configured {
+            IssuerKeys::Configured(configured) => {
+                let mut keys = KeySet::default();
+                for (index, IssuerKey { id, source }) in configured.iter().enumerate() {
+                    let unusable = |cause| AccessError::Key {
+                        issuer: issuer.into(),
+                        number: index + 1,
+                        setting: source.setting(),
+                        source: cause,
+                    };
+                    if !keys.push(load_key(source, id.as_deref()).map_err(unusable)?) {
+                        return Err(AccessError::TooManyKeys { issuer: issuer.into() });
+                    }
+                }
+                Ok(Self::Configured(Arc::new(keys)))
+            }
+            IssuerKeys::Published(publishing) => {
+                let client = Client::new(publishing.ca_file.as_deref());
+                let client = client.map_err(|source| AccessError::Authorities {
+                    issuer: issuer.into(),
+                    reason: source.to_string(),
+                })?;
+                Ok(Self::Published(Arc::new(Published::new(issuer, publishing, client))))
+            }
+        }
+    }
+
+    fn current(&self, now: Timestamp) -> Current {
+        match self {
+            Self::Configured(keys) => Current { keys: Some(Arc::clone(keys)), seen: 0 },
+            Self::Published(published) => published.current(now),
+        }
+    }
+}
+
+impl Trusted {
+    fn load(configured: &IssuerConfig) -> Result<Self, AccessError> {
+        let IssuerConfig { name, audiences, expiry, leeway, subject_claim, .. } = configured;
+        let issuer = Issuer {
+            name: name.clone(),
+            audiences: audiences.clone(),
+            expiry: *expiry,
+            leeway: *leeway,
+            subject_claim: subject_claim.clone(),
+        };
+        let keys = Keys::load(name, &configured.keys)?;
+        let IssuerConfig { roles, roles_claim, claimable_roles, .. } = configured.clone();
+        Ok(Self { issuer, keys, roles, roles_claim, claimable_roles })
+    }
+
+    /// Whom a token is of, by these keys.
+    fn identity(
         &self,
         policy: &Policy,
-        text: &str,
-        now: Timestamp,
+        token: &Token<'_>,
+        (current, now): (&Current, Timestamp),
     ) -> Result<Identity, TokenError> {
-        let token = Token::read(text)?;
-        let trusted = self.0.iter().find(|trusted| &*trusted.issuer.name == token.issuer());
-        let unknown = || TokenError::UnknownIssuer { issuer: token.issuer().into() };
-        let Trusted { issuer, keys, roles, roles_claim, claimable_roles } =
-            trusted.ok_or_else(unknown)?;
-        let claims = issuer.verify(&token, keys, now)?.claims;
+        let Self { issuer, roles, roles_claim, claimable_roles, .. } = self;
+        let keys = current.keys.as_ref().unwrap_or(&NONE);
+        let claims = issuer.verify(token, keys, now)?.claims;
         let named = roles_claim.as_ref().and_then(|name| claims.get(name)).map(Claim::texts);
         // Tokens name roles of other services, too.
         let named = named.unwrap_or_default().iter().filter(|role| claimable_roles.contains(role));
@@ -67,32 +235,8 @@ impl Issuers {
     }
 }
 
-impl Trusted {
-    fn load(configured: &IssuerConfig) -> Result<Self, AccessError> {
-        let IssuerConfig { name, audiences, expiry, leeway, subject_claim, .. } = configured;
-        let mut keys = KeySet::default();
-        for (index, IssuerKey { id, source }) in configured.keys.iter().enumerate() {
-            let unusable = |cause| AccessError::Key {
-                issuer: name.clone(),
-                number: index + 1,
-                setting: source.setting(),
-                source: cause,
-            };
-            if !keys.push(load_key(source, id.as_deref()).map_err(unusable)?) {
-                return Err(AccessError::TooManyKeys { issuer: name.clone() });
-            }
-        }
-        let issuer = Issuer {
-            name: name.clone(),
-            audiences: audiences.clone(),
-            expiry: *expiry,
-            leeway: *leeway,
-            subject_claim: subject_claim.clone(),
-        };
-        let IssuerConfig { roles, roles_claim, claimable_roles, .. } = configured.clone();
-        Ok(Self { issuer, keys, roles, roles_claim, claimable_roles })
-    }
-}
+/// Keys of an issuer that has none.
+static NONE: LazyLock<Arc<KeySet>> = LazyLock::new(Arc::default);
 
 fn load_key(source: &KeySource, id: Option<&str>) -> Result<VerificationKey, KeyCause> {
     let loaded = match source {
@@ -124,15 +268,26 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyCause> {
 }
 
 /// What a token is to a server of this configuration at a time: who, and what they may; or why it does
-/// not count.
-pub fn explain_token(
+/// not count. Keys that its issuer publishes are fetched for it.
+pub async fn explain_token(
     config: &AccessConfig,
     text: &str,
     now: Timestamp,
 ) -> Result<Result<Identity, TokenError>, AccessError> {
     let issuers = Issuers::load(&config.issuers)?;
     let policy = Policy::new(config.roles.clone(), config.anonymous.clone());
-    Ok(issuers.explained(&policy, text, now))
+    let read = Token::read(text).and_then(|token| Ok((issuers.trusted(&token)?, token)));
+    let (trusted, token) = match read {
+        Ok(read) => read,
+        Err(error) => return Ok(Err(error)),
+    };
+    if let Keys::Published(published) = &trusted.keys
+        && !published.fetch().await
+    {
+        let (issuer, reason) = (trusted.issuer.name.clone(), published.failure());
+        return Err(AccessError::Unpublished { issuer, reason: reason.unwrap_or_default() });
+    }
+    Ok(trusted.identity(&policy, &token, (&trusted.keys.current(now), now)))
 }
 
 /// Whether a server would start with this configuration of access.
@@ -160,6 +315,22 @@ pub enum AccessError {
         setting: &'static str,
         /// Why.
         source: KeyCause,
+    },
+    /// Those who vouch for an issuer's certificate cannot be read.
+    #[error("`[[access.issuer]]` {issuer}: its `ca_file` cannot be read: {reason}")]
+    Authorities {
+        /// Whose.
+        issuer: Box<str>,
+        /// Why.
+        reason: String,
+    },
+    /// What an issuer publishes cannot be fetched.
+    #[error("the keys of `[[access.issuer]]` {issuer} cannot be fetched: {reason}")]
+    Unpublished {
+        /// Whose.
+        issuer: Box<str>,
+        /// Why.
+        reason: Box<str>,
     },
     /// More keys than may be tried.
     #[error("`[[access.issuer]]` {issuer}: too many keys have one name and algorithm")]
@@ -213,7 +384,7 @@ mod tests {
                 roles: Box::new([]),
                 roles_claim: None,
                 claimable_roles: Box::new([]),
-                keys: vec![IssuerKey { id: None, source }],
+                keys: IssuerKeys::Configured(vec![IssuerKey { id: None, source }]),
             };
             let error = Issuers::load(std::slice::from_ref(&issuer)).expect_err(setting);
             let cause = error.source().expect("a cause");

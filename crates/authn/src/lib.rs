@@ -4,7 +4,7 @@
 //! head ─▶ Shown ─▶ Authenticator::identify ─▶ Identity (who, and what they may)
 //!                    ├─ known     verified a moment ago
 //!                    ├─ keys      API keys, of the configuration and of the journal
-//!                    ├─ issuers   tokens
+//!                    ├─ issuers   tokens, by keys that are configured or published
 //!                    └─ sessions  cookies of browsers, sealed with the server's secret
 //! ```
 //!
@@ -18,6 +18,7 @@ mod figures;
 mod issuers;
 mod keys;
 mod known;
+mod outward;
 mod records;
 mod refusal;
 mod secret;
@@ -29,6 +30,7 @@ pub use config::NOBODY_COMES_IN;
 pub use figures::Figures;
 pub use issuers::{AccessError, KeyCause, check_access, explain_token};
 pub use keys::{KeyOrder, KeySource, Keys, ListedKey};
+pub use outward::{AddressError, issuer_address};
 pub use secret::SecretError;
 pub use sessions::{Login, cleared_cookie};
 pub use shown::{Cookies, Places, Shown};

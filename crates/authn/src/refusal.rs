@@ -1,5 +1,6 @@
 //! What whoever is not let in is told.
 
+use bellwire_model::limits::JWKS_REFETCH_INTERVAL;
 use bellwire_wire::problem::{Code, Problem};
 
 /// A credential that does not count. Why it does not is for the log.
@@ -23,4 +24,11 @@ pub(crate) fn invalid() -> Problem {
 pub(crate) fn open() -> Problem {
     let detail = "this server asks nobody who they are: `[access]` in its configuration has it ask";
     Problem::new(Code::AccessOpen, detail)
+}
+
+/// It may well be valid: nobody can tell without the keys of whoever issued it.
+pub(crate) fn keys_missing() -> Problem {
+    let detail = "the keys of the issuer of the token cannot be had now: try again";
+    Problem::new(Code::IssuerUnavailable, detail)
+        .retry_after(JWKS_REFETCH_INTERVAL.as_secs() as u32)
 }

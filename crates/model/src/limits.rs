@@ -670,6 +670,19 @@ pub const JWKS_AGE_MIN: Duration = Duration::from_mins(1);
 pub const JWKS_AGE_MAX: Duration = Duration::from_hours(24);
 /// How long keys count beyond that, while no others can be fetched.
 pub const JWKS_STALE_MAX: Duration = Duration::from_hours(24);
+/// How long a request waits for keys that its token may be signed with.
+pub const JWKS_WAIT_MAX: Duration = Duration::from_secs(3);
+/// Requests that wait for the keys of one issuer at a time; others are answered at once.
+pub const JWKS_WAITING_MAX: usize = 1_000;
+/// Bytes of what an issuer says of itself (OIDC Discovery): the largest in the field have
+/// some 10 KiB.
+pub const DISCOVERY_BYTES_MAX: usize = 128 * 1024;
+/// How long that is kept: then it is asked for again, together with the keys.
+pub const DISCOVERY_AGE_MAX: Duration = Duration::from_hours(1);
+/// How long one request to an issuer may take, from the connection to the last byte.
+pub const ISSUER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Redirects of it that are followed, all within one origin.
+pub const ISSUER_REDIRECTS_MAX: usize = 3;
 /// Bytes of the name of a local user.
 pub const USERNAME_BYTES_MAX: usize = 64;
 /// Characters of a new password: it is all that stands between a stranger and an account.

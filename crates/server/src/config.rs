@@ -17,7 +17,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource};
+pub use bellwire_authn::config::{
+    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, Publishing,
+};
 use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;

@@ -91,6 +91,7 @@ codes! {
     MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
+    IssuerUnavailable 503 "issuer_unavailable" "The keys of the issuer of the token that was shown cannot be had now.";
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
     RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts or keys as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";

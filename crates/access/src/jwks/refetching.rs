@@ -20,7 +20,6 @@ use bellwire_model::limits::{
     JWKS_STALE_MAX,
 };
 
-use super::document::{self, JwksError, Skipped};
 use crate::jwt::KeySet;
 
 /// One published set of keys over time. Time comes from the wall clock, since it is to outlive a
@@ -79,6 +78,14 @@ impl Standing {
         matches!(self, Self::Fresh { .. } | Self::Stale { .. })
     }
 
+    /// How old the keys are, where there are any.
+    pub fn age(self) -> Option<Duration> {
+        match self {
+            Self::Missing => None,
+            Self::Fresh { age } | Self::Stale { age } | Self::Refused { age } => Some(age),
+        }
+    }
+
     /// A word that stays the same, for metrics.
     pub fn word(self) -> &'static str {
         match self {
@@ -106,6 +113,11 @@ impl Refetching {
         let since = now.saturating_since(attempt.began_at);
         let is_wanted = self.is_asked_for || self.failures > 0 || !self.is_fresh(now);
         is_wanted && since >= self.pause()
+    }
+
+    /// Whether a fetch has begun and not ended.
+    pub fn is_fetching(&self) -> bool {
+        self.is_in_flight
     }
 
     /// How long after an attempt the next may be: longer each time that one fails, unless a token asks
@@ -136,31 +148,17 @@ impl Refetching {
         self.attempt = Some(Attempt { began_at: now });
     }
 
-    /// A fetch brought this document, which may be kept for `max_age` (`Cache-Control`). The set that
-    /// it is takes the place of the last one as a whole; what is no set changes nothing, and counts as
-    /// a failure. Says which of its keys were passed over.
-    pub fn fetched(
-        &mut self,
-        now: Timestamp,
-        document: &[u8],
-        max_age: Option<Duration>,
-    ) -> Result<Vec<Skipped>, JwksError> {
-        let published = match document::read(document) {
-            Ok(published) => published,
-            Err(error) => {
-                self.failed();
-                return Err(error);
-            }
-        };
+    /// A fetch brought these keys, which may be kept for `max_age` (`Cache-Control`). They take the
+    /// place of the last ones as a whole.
+    pub fn fetched(&mut self, now: Timestamp, keys: KeySet, max_age: Option<Duration>) {
         let max_age = max_age.unwrap_or(JWKS_AGE_DEFAULT).clamp(JWKS_AGE_MIN, JWKS_AGE_MAX);
-        self.set =
-            Some(Set { keys: Arc::new(published.keys), fetched_at: now, seen_at: now, max_age });
+        let keys = Arc::new(keys);
+        self.set = Some(Set { keys, fetched_at: now, seen_at: now, max_age });
         self.is_in_flight = false;
         self.failures = 0;
-        Ok(published.skipped)
     }
 
-    /// A fetch brought nothing.
+    /// A fetch brought nothing, or what is no set of keys: that changes none of those that there are.
     pub fn failed(&mut self) {
         self.is_in_flight = false;
         self.failures = self.failures.saturating_add(1);

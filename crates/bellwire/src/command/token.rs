@@ -120,7 +120,9 @@ fn explain(explain: &Explain) -> Result<()> {
         }
         Some(text) => text.to_owned(),
     };
-    match explain_token(&access, text.trim(), bellwire_process::clock::now())? {
+    let now = bellwire_process::clock::now();
+    let explained = super::runtime()?.block_on(explain_token(&access, text.trim(), now));
+    match explained? {
         Ok(identity) => output::line(&told(&identity)),
         Err(error) => {
             output::line(&format!("It does not count here ({}): {error}.", error.word()))?;

@@ -17,6 +17,7 @@ mod heads;
 mod hosts;
 mod http2;
 mod isolation;
+mod issuers;
 mod keys;
 mod letter;
 mod listing;

@@ -28,7 +28,8 @@ pub(super) async fn healthz() -> &'static str {
 }
 
 /// `GET /readyz`: the journal takes events, and what the rules know is kept. Otherwise 503, and why.
-/// Rules that are older than their files are told too, but are no reason to send nobody here.
+/// Rules that are older than their files are told too, and issuers whose keys cannot be fetched, but
+/// are no reason to send nobody here.
 ///
 /// Whoever does not run the server is told no more than what it is that does not work: causes name
 /// files, and quote them.
@@ -58,6 +59,12 @@ pub(super) async fn readyz(
         return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
     }
     let mut text = "ready\n".to_owned();
+    let complaints = app.access.authenticator.complaints();
+    if is_admin {
+        complaints.reasons.iter().for_each(|reason| text.extend([reason, "\n"]));
+    } else if complaints.are_keys_missing {
+        text.push_str("the keys of an issuer of tokens are missing\n");
+    }
     if let Some(reason) = app.reload.failure().filter(|_| is_admin) {
         text.extend(["rules and notifications are older than their files: ", &reason, "\n"]);
     }

@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use bellwire_access::jwt::Expiry;
 use bellwire_access::{Role, RoleError, RoleText, StoredKey};
-use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, KeySource, Wider};
+use bellwire_authn::config::{
+    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, Publishing,
+    Wider,
+};
+use bellwire_authn::issuer_address;
 use bellwire_model::duration;
 use bellwire_model::limits::{
     ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, SESSION_DEFAULT, SESSION_MAX,
@@ -48,6 +52,12 @@ struct IssuerTable {
     subject_claim: Option<String>,
     leeway: Option<Spanned<String>>,
     expiry: Option<Spanned<String>>,
+    keys_url: Option<Spanned<String>>,
+    #[serde(default)]
+    discover: bool,
+    #[serde(default)]
+    plain_http: bool,
+    ca_file: Option<PathBuf>,
     #[serde(default)]
     key: Vec<Spanned<IssuerKeyTable>>,
 }
@@ -247,16 +257,13 @@ fn key(table: KeyTable) -> Result<StoredKey, Mistake> {
         .map_err(|error| (place, error.to_string()))
 }
 
-fn issuer(table: IssuerTable, place: Range<usize>) -> Result<IssuerConfig, Mistake> {
+fn issuer(mut table: IssuerTable, place: Range<usize>) -> Result<IssuerConfig, Mistake> {
     let texts = |texts: Vec<String>| texts.into_iter().map(Into::into).collect::<Vec<Box<str>>>();
     if table.name.get_ref().is_empty() || table.name.get_ref().chars().any(char::is_control) {
         let reason = "an issuer has a name, as its tokens have it, without control characters";
         return Err((table.name.span(), reason.to_owned()));
     }
-    if table.key.is_empty() || table.key.len() > KEYS_OF_ISSUER_MAX {
-        let reason = format!("an issuer has 1 to {KEYS_OF_ISSUER_MAX} `[[access.issuer.key]]`");
-        return Err((place, reason));
-    }
+    let keys = issuer_keys(&mut table, place)?;
     let expiry =
         match table.expiry.as_ref().map(|expiry| (expiry.get_ref().as_str(), expiry.span())) {
             None | Some(("required", _)) => Expiry::Required,
@@ -293,8 +300,43 @@ fn issuer(table: IssuerTable, place: Range<usize>) -> Result<IssuerConfig, Mista
         roles,
         roles_claim: table.roles_claim.map(|name| name.into_inner().into()),
         claimable_roles: claimable_roles.into(),
-        keys: table.key.into_iter().map(issuer_key).collect::<Result<_, _>>()?,
+        keys,
     })
+}
+
+/// What its tokens are signed with, which is said in one of three ways.
+fn issuer_keys(table: &mut IssuerTable, place: Range<usize>) -> Result<IssuerKeys, Mistake> {
+    let IssuerTable { keys_url, discover, plain_http, ca_file, key, name, .. } = table;
+    let is_published = match (keys_url.is_some(), *discover, key.len()) {
+        (false, false, 1..=KEYS_OF_ISSUER_MAX) => false,
+        (true, false, 0) | (false, true, 0) => true,
+        _ => {
+            let reason = format!(
+                "an issuer has one of `keys_url`, `discover = true` and 1 to {KEYS_OF_ISSUER_MAX} \
+                 `[[access.issuer.key]]`"
+            );
+            return Err((place, reason));
+        }
+    };
+    if !is_published {
+        if *plain_http || ca_file.is_some() {
+            let reason = "`plain_http` and `ca_file` are for keys that an issuer publishes";
+            return Err((place, reason.to_owned()));
+        }
+        let keys = std::mem::take(key).into_iter().map(issuer_key);
+        return keys.collect::<Result<_, _>>().map(IssuerKeys::Configured);
+    }
+    let plain_http = if *plain_http { Plain::Allowed } else { Plain::Refused };
+    let address = keys_url.as_ref().unwrap_or(name);
+    let url = issuer_address(address.get_ref(), plain_http).map_err(|error| {
+        let key = if keys_url.is_some() { "`keys_url`" } else { "`discover` asks at `name`" };
+        (address.span(), format!("{key}: {error}"))
+    })?;
+    let place = match keys_url {
+        Some(_) => KeysPlace::At(url),
+        None => KeysPlace::Discovered(url),
+    };
+    Ok(IssuerKeys::Published(Publishing { place, plain_http, ca_file: ca_file.take() }))
 }
 
 /// How far clocks may be apart where nothing is said.
@@ -368,7 +410,12 @@ mod tests {
             (format!("{role}colour = 1"), "unknown field `colour`"),
             (format!("{role}alerts = [\"a=~\\\"(\\\"\"]"), "`alerts`"),
             (format!("{role}publish = [\"a/{{who}}\"]"), "`{who}` is no variable"),
-            (issuer.to_owned(), "an issuer has 1 to"),
+            (issuer.to_owned(), "an issuer has one of `keys_url`, `discover = true` and 1 to"),
+            (format!("{issuer}discover = true\n{key}"), "an issuer has one of"),
+            (format!("{issuer}discover = true\nkeys_url = \"https://i\""), "an issuer has one of"),
+            (format!("{issuer}discover = true"), "`discover` asks at `name`: this is no URL"),
+            (format!("{issuer}keys_url = \"http://i.example\""), "`keys_url`: over `http://`"),
+            (format!("{issuer}plain_http = true\n{key}"), "are for keys that an issuer publishes"),
             ("[[access.issuer]]\nname = \"a\\nb\"".to_owned(), "an issuer has a name"),
             (format!("{issuer}leeway = \"1h\"\n{key}"), "`leeway` is a duration"),
             (format!("{issuer}expiry = \"never\"\n{key}"), "`expiry` is `required` or"),

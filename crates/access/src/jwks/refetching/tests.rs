@@ -3,22 +3,25 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::jwks::read;
 use crate::tests::vectors::RFC8037_EDDSA_X;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_ms(1_800_000_000_000 + seconds * 1000)
 }
 
-fn document(id: &str) -> Vec<u8> {
+fn keys(id: &str) -> KeySet {
     let x = RFC8037_EDDSA_X;
-    format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{id}"}}]}}"#).into_bytes()
+    let document =
+        format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"{id}"}}]}}"#);
+    read(document.as_bytes()).unwrap().keys
 }
 
 /// A set that was fetched at second 0.
 fn fetched(max_age: Option<Duration>) -> Refetching {
     let mut refetching = Refetching::default();
     refetching.begin(at(0));
-    refetching.fetched(at(0), &document("a"), max_age).unwrap();
+    refetching.fetched(at(0), keys("a"), max_age);
     refetching
 }
 
@@ -35,7 +38,7 @@ fn the_first_fetch_is_due_at_once_and_one_at_a_time() {
     refetching.begin(at(0));
     refetching.ask();
     assert!(!refetching.is_due(at(0)) && !refetching.is_due(at(100_000)));
-    refetching.fetched(at(1), &document("a"), None).unwrap();
+    refetching.fetched(at(1), keys("a"), None);
     assert!(refetching.keys(at(1)).unwrap().has("a"));
 }
 
@@ -63,7 +66,7 @@ fn an_unknown_key_is_asked_for_every_ten_seconds_at_most() {
         refetching.ask();
         if refetching.is_due(at(second)) {
             refetching.begin(at(second));
-            refetching.fetched(at(second), &document("a"), Some(seconds(3600))).unwrap();
+            refetching.fetched(at(second), keys("a"), Some(seconds(3600)));
             fetches += 1;
         }
     }
@@ -86,7 +89,7 @@ fn a_fetch_that_fails_is_tried_again_less_and_less_often() {
     refetching.ask();
     assert!(refetching.is_due(at(1500)), "whoever has a token with a new key is not kept waiting");
     refetching.begin(at(1500));
-    refetching.fetched(at(1500), &document("b"), None).unwrap();
+    refetching.fetched(at(1500), keys("b"), None);
     assert_eq!(refetching.failures(), 0);
 }
 
@@ -108,20 +111,20 @@ fn stale_keys_count_for_a_day_and_no_longer() {
     }
     assert!(refetching.is_due(at(30 * day)));
     refetching.begin(at(30 * day));
-    refetching.fetched(at(30 * day), &document("b"), None).unwrap();
+    refetching.fetched(at(30 * day), keys("b"), None);
     assert!(refetching.keys(at(30 * day)).unwrap().has("b"));
 }
 
 #[test]
-fn a_set_is_swapped_as_a_whole_and_garbage_changes_nothing() {
+fn a_set_is_swapped_as_a_whole_and_a_failure_changes_nothing() {
     let mut refetching = fetched(None);
     let before = refetching.keys(at(1)).unwrap();
     refetching.begin(at(400));
-    assert_eq!(refetching.fetched(at(400), b"<html>", None), Err(JwksError::Malformed));
+    refetching.failed();
     assert!(Arc::ptr_eq(&before, &refetching.keys(at(400)).unwrap()));
     assert_eq!(refetching.failures(), 1);
     refetching.begin(at(410));
-    refetching.fetched(at(410), &document("b"), None).unwrap();
+    refetching.fetched(at(410), keys("b"), None);
     let after = refetching.keys(at(410)).unwrap();
     assert!(after.has("b") && !after.has("a"));
     assert!(before.has("a"), "whoever verifies with the old set goes on with it");
@@ -174,7 +177,7 @@ proptest! {
                     prop_assert!(!refetching.is_due(at(second + 1_000_000)));
                     if is_answered {
                         let max_age = max_age_s.map(Duration::from_secs);
-                        refetching.fetched(at(second), &document("a"), max_age).unwrap();
+                        refetching.fetched(at(second), keys("a"), max_age);
                         let kept = max_age_s.unwrap_or(JWKS_AGE_DEFAULT.as_secs());
                         refused_from = Some(second + kept.clamp(60, 86_400) as i64 + 86_400);
                     } else {
