@@ -17,6 +17,7 @@ use crate::keys::Keys;
 use crate::known::Known;
 use crate::records::Records;
 use crate::refusal::{self, Invalid};
+use crate::revocations::Revocations;
 use crate::secret;
 use crate::sessions::{Login, Sessions};
 use crate::shown::Shown;
@@ -29,6 +30,7 @@ pub struct Authenticator {
     register: Register,
     records: Arc<Records>,
     keys: Arc<Keys>,
+    revocations: Arc<Revocations>,
     issuers: Issuers,
     /// `None`: nobody is asked, and nobody logs in.
     sessions: Option<Sessions>,
@@ -47,12 +49,14 @@ impl Authenticator {
         let records = Arc::new(Records::default());
         let configured = config.map_or(&[][..], |config| &config.keys);
         let keys = Arc::new(Keys::new(configured, Arc::clone(&records)));
+        let revocations = Arc::new(Revocations::new(Arc::clone(&records)));
         let Some(config) = config else {
             return Ok(Self {
                 policy: None,
                 register: Register::new(Arc::new(Identity::open())),
                 records,
                 keys,
+                revocations,
                 issuers: Issuers::default(),
                 sessions: None,
                 known: Known::default(),
@@ -64,6 +68,7 @@ impl Authenticator {
             register: Register::new(Arc::new(stranger(&policy))),
             records,
             keys,
+            revocations,
             issuers: Issuers::load(&config.issuers)?,
             sessions: Some(Sessions::new(secret::open(config, data)?, config.session)),
             known: Known::default(),
@@ -76,12 +81,18 @@ impl Authenticator {
     /// before anybody comes in. Blocks on the disk.
     pub fn begin(&self, journal: Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
         self.records.keep_in(journal);
+        self.revocations.restore()?;
         self.keys.restore()
     }
 
     /// The API keys that there are.
     pub fn keys(&self) -> &Arc<Keys> {
         &self.keys
+    }
+
+    /// What was taken back.
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// Who has which roles. An error where nobody is asked: what would be kept of access would count
@@ -135,6 +146,9 @@ impl Authenticator {
     /// Whether what was shown has not been taken back since it was verified, however short a time that
     /// is. Whoever takes something back does so before this is asked, or sees who has come in.
     pub fn counts(&self, identity: &Identity) -> bool {
+        if !self.revocations.counts(identity) {
+            return false;
+        }
         match (&identity.means, &self.sessions) {
             (Means::Key(id), _) => self.keys.counts(id),
             (Means::Session(id), Some(sessions)) => !sessions.is_taken_back(id),
@@ -176,7 +190,10 @@ impl Authenticator {
             },
             Shown::Password(..) | Shown::Ticket(_) => Err(Invalid),
         };
-        let known = identity.map(|identity| self.known.insert(shown, Arc::new(identity), now));
+        let known = identity.map(|identity| {
+            self.revocations.saw(identity.claims.issued_at);
+            self.known.insert(shown, Arc::new(identity), now)
+        });
         let identity = match known {
             Ok(identity) if self.is_let_in(&identity, now) => identity,
             Ok(_) | Err(Invalid) => {
@@ -202,6 +219,7 @@ impl Authenticator {
         }
         let identity = self.identify(shown).await?;
         let login = sessions.begin(policy, &identity, clock::now())?;
+        self.revocations.saw(login.identity.claims.issued_at);
         tracing::debug!(subject = identity.subject(), "Somebody has logged in.");
         Ok(login)
     }

@@ -5,7 +5,8 @@
 //!                    ├─ known     verified a moment ago
 //!                    ├─ keys      API keys, of the configuration and of the journal
 //!                    ├─ issuers   tokens, by keys that are configured or published
-//!                    └─ sessions  cookies of browsers, sealed with the server's secret
+//!                    ├─ sessions  cookies of browsers, sealed with the server's secret
+//!                    └─ revocations  what was taken back, asked behind all of these
 //! ```
 //!
 //! What can be decided without any of these is in the crate `access`. What somebody may do of what a
@@ -21,6 +22,7 @@ mod known;
 mod outward;
 mod records;
 mod refusal;
+mod revocations;
 mod secret;
 mod sessions;
 mod shown;
@@ -31,6 +33,7 @@ pub use figures::Figures;
 pub use issuers::{AccessError, KeyCause, check_access, explain_token};
 pub use keys::{KeyOrder, KeySource, Keys, ListedKey};
 pub use outward::{AddressError, issuer_address};
+pub use revocations::{Revocation, Revocations, Revoked};
 pub use secret::SecretError;
 pub use sessions::{Login, cleared_cookie};
 pub use shown::{Cookies, Places, Shown};

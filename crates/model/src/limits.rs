@@ -708,6 +708,12 @@ pub const SESSION_DEFAULT: Duration = Duration::from_hours(12);
 pub const SESSION_MIN: Duration = Duration::from_mins(1);
 /// How long a session may last.
 pub const SESSION_MAX: Duration = Duration::from_hours(24 * 90);
+/// Bytes of a session's name: 128 bits take 22.
+pub const SESSION_ID_BYTES_MAX: usize = 64;
+/// Subjects and sessions that were taken back.
+pub const REVOCATIONS_MAX: usize = 10_000;
+/// Bytes of their records: of all durable records, so much that keys have room besides.
+pub const REVOCATIONS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Sessions that were ended early and are remembered until they would have ended.
 pub const SESSIONS_TAKEN_BACK_MAX: usize = 100_000;
 /// Bytes of the body of a login.

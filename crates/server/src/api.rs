@@ -13,6 +13,7 @@ mod large;
 mod permission;
 mod prometheus;
 mod publish;
+mod revocations;
 mod samples;
 mod session;
 mod silences;
@@ -98,6 +99,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/session", post(session::log_in).delete(session::log_out))
         .route("/v1/keys", get(keys::list).post(keys::make))
         .route("/v1/keys/{id}", delete(keys::revoke))
+        .route("/v1/revocations", get(revocations::list).post(revocations::revoke))
+        .route("/v1/revocations/{id}", delete(revocations::forget))
         // Alertmanager's API.
         .route("/api/v2/status", get(alertmanager::status))
         .route("/api/v2/receivers", get(alertmanager::receivers))

@@ -93,7 +93,7 @@ codes! {
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     IssuerUnavailable 503 "issuer_unavailable" "The keys of the issuer of the token that was shown cannot be had now.";
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
-    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts or keys as there may be.";
+    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, keys or revocations as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
     HostUnknown 421 "host_unknown" "The request is for a host that this server does not know as its own.";
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";

@@ -27,6 +27,7 @@ mod polls;
 mod prometheus;
 mod publish;
 mod resume;
+mod revocations;
 mod rights;
 mod rule_crash;
 mod rule_state;

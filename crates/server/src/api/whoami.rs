@@ -1,7 +1,7 @@
 //! Who is asking.
 
 use axum::Json;
-use bellwire_access::Identity;
+use bellwire_access::{Identity, Means};
 use bellwire_model::{FilterSet, Scope};
 use serde_json::{Value, json};
 
@@ -29,6 +29,10 @@ pub(super) fn shown(identity: &Identity) -> Value {
             "admin": rights.is_admin,
         },
     });
+    if let Means::Session(id) = means {
+        // By this it is taken back; it opens nothing.
+        shown["session"] = (**id).into();
+    }
     if let Some(ends_at) = identity.ends_at() {
         shown["ends_at"] = ends_at.as_ms().into();
     }

@@ -57,11 +57,27 @@ impl WebSocket {
         query: &str,
         spoken: Spoken,
     ) -> std::io::Result<Self> {
+        Self::offer(address, query, (spoken, spoken.name()))
+    }
+
+    /// Opens it with a token or a key, as a page shows it.
+    #[track_caller]
+    pub(crate) fn open_bearing(address: SocketAddr, query: &str, token: &str) -> Self {
+        let offered = format!("{}, bellwire.bearer.{token}", Spoken::Json.name());
+        let opened = Self::offer(address, query, (Spoken::Json, &offered));
+        opened.expect("the server takes the handshake")
+    }
+
+    fn offer(
+        address: SocketAddr,
+        query: &str,
+        (spoken, offered): (Spoken, &str),
+    ) -> std::io::Result<Self> {
         let socket = Raw::try_connect(address)?.into_socket();
         let url = format!("ws://{address}/v1/events?{query}");
         let mut request = url.into_client_request().expect("a request");
-        let name = spoken.name().parse().expect("a header");
-        request.headers_mut().insert("sec-websocket-protocol", name);
+        let names = offered.parse().expect("a header");
+        request.headers_mut().insert("sec-websocket-protocol", names);
         let (inner, answer) =
             tungstenite::client(request, socket).map_err(std::io::Error::other)?;
         assert_eq!(answer.headers()["sec-websocket-protocol"], spoken.name());

@@ -1,0 +1,334 @@
+//! What was taken back: all that was issued to a subject before, or one session.
+//!
+//! Times that are compared are of credentials and of revocations, never of the clock: one that is set
+//! back revives nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bellwire_access::{Claims, Identity, Means};
+use bellwire_journal::{Error, RecordChange};
+use bellwire_model::limits::{
+    REVOCATIONS_BYTES_MAX, REVOCATIONS_MAX, SESSION_ID_BYTES_MAX, SESSION_MAX,
+};
+use bellwire_model::{Timestamp, excerpt};
+use bellwire_process::clock::Ticker;
+use bellwire_wire::problem::{Code, Problem};
+use serde::{Deserialize, Serialize};
+
+use crate::records::Records;
+
+/// What their records begin with.
+const PREFIX: &str = "access/revoked/";
+
+/// What was taken back.
+#[derive(Debug)]
+pub struct Revocations {
+    kept: RwLock<Kept>,
+    records: Arc<Records>,
+    /// Held by who changes them until the journal has answered: changes are made one after the other.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// The newest issue of a credential that was seen. What is taken back while the clock is behind is
+    /// all that was issued until then all the same.
+    newest: AtomicI64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_id: BTreeMap<Box<str>, Arc<Remembered>>,
+    /// Both by what was taken back. Strangers choose the texts: the hashes are keyed.
+    subjects: HashMap<Box<str>, Arc<Remembered>>,
+    sessions: HashMap<Box<str>, Arc<Remembered>>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    revocation: Revocation,
+    /// For how long this process has known it.
+    known_for: Ticker,
+}
+
+/// Something that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its own name.
+    pub id: Box<str>,
+    /// What was taken back.
+    pub of: Revoked,
+    /// When.
+    pub made_at: Timestamp,
+    /// Of a subject what was issued until then counts no more.
+    pub until: Timestamp,
+    /// Who did it.
+    pub made_by: Box<str>,
+}
+
+/// What is taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// All that was issued to this subject before, and all of theirs that does not say when it was.
+    Subject(Box<str>),
+    /// The session of this name.
+    Session(Box<str>),
+}
+
+/// As records have it.
+#[derive(Serialize, Deserialize)]
+struct RevocationText {
+    id: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<Box<str>>,
+    made_at: i64,
+    until: i64,
+    made_by: Box<str>,
+}
+
+impl Revoked {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Subject(subject) => {
+                let claims = Claims::new(subject, BTreeMap::new(), None);
+                claims.map(|_| ()).map_err(|error| error.to_string())
+            }
+            Self::Session(id) => {
+                let is_one = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                if !id.is_empty() && id.len() <= SESSION_ID_BYTES_MAX && id.bytes().all(is_one) {
+                    return Ok(());
+                }
+                Err("a session's name is letters, digits, `-` and `_`: it is not the cookie".into())
+            }
+        }
+    }
+}
+
+impl Revocation {
+    fn read(json: &[u8]) -> Option<Self> {
+        let text: RevocationText = serde_json::from_slice(json).ok()?;
+        let of = match (text.subject, text.session) {
+            (Some(subject), None) => Revoked::Subject(subject),
+            (None, Some(session)) => Revoked::Session(session),
+            _ => return None,
+        };
+        let (made_at, until) = (Timestamp::from_ms(text.made_at), Timestamp::from_ms(text.until));
+        Some(Self { id: text.id, of, made_at, until, made_by: text.made_by })
+    }
+
+    fn json(&self) -> Vec<u8> {
+        let (subject, session) = match &self.of {
+            Revoked::Subject(subject) => (Some(subject.clone()), None),
+            Revoked::Session(session) => (None, Some(session.clone())),
+        };
+        let text = RevocationText {
+            id: self.id.clone(),
+            subject,
+            session,
+            made_at: self.made_at.as_ms(),
+            until: self.until.as_ms(),
+            made_by: self.made_by.clone(),
+        };
+        serde_json::to_vec(&text).expect("texts and numbers are JSON")
+    }
+
+    fn record_bytes(&self) -> usize {
+        PREFIX.len() + self.id.len() + self.json().len()
+    }
+}
+
+impl Remembered {
+    fn new(revocation: Revocation) -> Arc<Self> {
+        Arc::new(Self { revocation, known_for: Ticker::start() })
+    }
+
+    /// Whether all that it is of has ended by itself. By both clocks: one that was set ahead, and is
+    /// set back, must not revive a session.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let by_now = self.revocation.made_at.saturating_add(SESSION_MAX) <= now;
+        matches!(self.revocation.of, Revoked::Session(_))
+            && by_now
+            && self.known_for.elapsed() >= SESSION_MAX
+    }
+}
+
+impl Kept {
+    /// Returns what it takes the place of: one more of a subject says all that the one before did.
+    fn insert(&mut self, revocation: Revocation) -> Option<Arc<Remembered>> {
+        let remembered = Remembered::new(revocation);
+        let (of, id) = (&remembered.revocation.of, &remembered.revocation.id);
+        let by_name = match of {
+            Revoked::Subject(subject) => self.subjects.insert(subject.clone(), remembered.clone()),
+            Revoked::Session(session) => self.sessions.insert(session.clone(), remembered.clone()),
+        };
+        let before = by_name.and_then(|before| self.by_id.remove(&before.revocation.id));
+        self.by_id.insert(id.clone(), remembered);
+        before
+    }
+
+    fn remove(&mut self, id: &str) {
+        let Some(remembered) = self.by_id.remove(id) else { return };
+        match &remembered.revocation.of {
+            Revoked::Subject(subject) => drop(self.subjects.remove(subject)),
+            Revoked::Session(session) => drop(self.sessions.remove(session)),
+        }
+    }
+
+    /// Lets go of those of which all has ended by itself. Returns their names.
+    fn expire(&mut self, now: Timestamp) -> Vec<Box<str>> {
+        let over = self.by_id.values().filter(|it| it.is_over(now));
+        let over: Vec<Box<str>> = over.map(|it| it.revocation.id.clone()).collect();
+        for id in &over {
+            self.remove(id);
+        }
+        over
+    }
+
+    /// Whether there is room for one more.
+    fn has_room(&self, new: &Revocation) -> bool {
+        let sizes = self.by_id.values().map(|it| it.revocation.record_bytes());
+        let bytes = sizes.sum::<usize>() + new.record_bytes();
+        self.by_id.len() < REVOCATIONS_MAX && bytes <= REVOCATIONS_BYTES_MAX
+    }
+}
+
+impl Revocations {
+    pub(crate) fn new(records: Arc<Records>) -> Self {
+        let newest = AtomicI64::new(i64::MIN);
+        Self { kept: RwLock::default(), records, turn: Arc::default(), newest }
+    }
+
+    /// Takes in what the journal has. Blocks on the disk.
+    pub(crate) fn restore(&self) -> Result<(), Error> {
+        let mut kept = self.kept_mut();
+        for record in self.records.read(PREFIX)? {
+            let Some(revocation) = Revocation::read(&record.value) else {
+                tracing::error!(
+                    key = &*record.key,
+                    "A record of what was taken back cannot be read: look at `GET /v1/revocations`."
+                );
+                continue;
+            };
+            self.saw(Some(revocation.until));
+            kept.insert(revocation);
+        }
+        Ok(())
+    }
+
+    /// A credential was seen that was issued then.
+    pub(crate) fn saw(&self, issued_at: Option<Timestamp>) {
+        if let Some(issued_at) = issued_at {
+            self.newest.fetch_max(issued_at.as_ms(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nothing was taken back that somebody has shown.
+    pub(crate) fn counts(&self, identity: &Identity) -> bool {
+        let kept = self.kept();
+        match &identity.means {
+            // They have shown nothing.
+            Means::Open | Means::Anonymous => return true,
+            Means::Session(id) if kept.sessions.contains_key(id) => return false,
+            _ => {}
+        }
+        let Some(revoked) = kept.subjects.get(identity.subject()) else { return true };
+        identity.claims.issued_at.is_some_and(|at| at > revoked.revocation.until)
+    }
+
+    /// Takes something back. It counts no more from the moment on at which `on_revoked` is called,
+    /// whatever becomes of its record: an error then says that it would again after a restart.
+    pub async fn revoke(
+        self: &Arc<Self>,
+        of: Revoked,
+        (by, now): (&str, Timestamp),
+        on_revoked: impl FnOnce(),
+    ) -> Result<Revocation, Problem> {
+        of.check().map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let mut changes = Vec::new();
+        let revocation = {
+            let mut kept = self.kept_mut();
+            changes.extend(kept.expire(now).iter().map(|id| removal(id)));
+            let newest = Timestamp::from_ms(self.newest.load(Ordering::Relaxed));
+            let (id, until) = (drawn(&kept), now.max(newest));
+            let revocation = Revocation { id, of, made_at: now, until, made_by: by.into() };
+            if !kept.has_room(&revocation) {
+                let detail = "as much was taken back as may be: delete some that is not needed";
+                return Err(Problem::new(Code::RecordsExhausted, detail));
+            }
+            let before = kept.insert(revocation.clone());
+            changes.extend(before.map(|before| removal(&before.revocation.id)));
+            revocation
+        };
+        on_revoked();
+        let (key, value) = (record_key(&revocation.id), Some(revocation.json().into()));
+        changes.push(RecordChange { key, value });
+        let written = self.records.write(changes, move |_| drop(turn)).await;
+        written.map_err(not_kept)?;
+        Ok(revocation)
+    }
+
+    /// All of them, in the order in which they were made.
+    pub fn list(&self) -> Vec<Revocation> {
+        let kept = self.kept();
+        let mut listed: Vec<Revocation> =
+            kept.by_id.values().map(|it| it.revocation.clone()).collect();
+        drop(kept);
+        listed.sort_by(|one, other| (one.made_at, &one.id).cmp(&(other.made_at, &other.id)));
+        listed
+    }
+
+    /// Forgets one: what it was of counts again, where it does by itself.
+    pub async fn forget(self: &Arc<Self>, id: &str) -> Result<(), Problem> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        if !self.kept().by_id.contains_key(id) {
+            let detail = format!("there is no revocation `{}`", excerpt(id.to_owned()));
+            return Err(Problem::new(Code::NotFound, detail));
+        }
+        let (revocations, own): (_, Box<str>) = (Arc::clone(self), id.into());
+        let taken = move |result: &Result<(), Error>| {
+            if result.is_ok() {
+                revocations.kept_mut().remove(&own);
+            }
+            drop(turn);
+        };
+        Ok(self.records.write(vec![removal(id)], taken).await?)
+    }
+
+    fn kept(&self) -> RwLockReadGuard<'_, Kept> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept_mut(&self) -> RwLockWriteGuard<'_, Kept> {
+        self.kept.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A name that no other has.
+fn drawn(kept: &Kept) -> Box<str> {
+    loop {
+        let number = getrandom::u64().expect("the system has given random numbers at the start");
+        let id = format!("{number:016x}").into();
+        if !kept.by_id.contains_key(&id) {
+            return id;
+        }
+    }
+}
+
+fn record_key(id: &str) -> Box<str> {
+    format!("{PREFIX}{id}").into()
+}
+
+fn removal(id: &str) -> RecordChange {
+    RecordChange { key: record_key(id), value: None }
+}
+
+fn not_kept(error: Error) -> Problem {
+    let Problem { code, .. } = Problem::from(error);
+    let detail = "it counts no more, but the journal does not take that now, and after a restart it \
+                  would count again: ask once more";
+    Problem::new(code, detail).retry_after(1)
+}
+
+#[cfg(test)]
+mod tests;

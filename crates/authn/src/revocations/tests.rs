@@ -1,0 +1,136 @@
+//! What was taken back, against clocks, restarts and journals.
+
+use std::time::Duration;
+
+use bellwire_journal::{Journal, MemoryJournal, Observer};
+use bellwire_model::{Entry, Epoch};
+
+use super::*;
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on_commit(&mut self, _: Vec<Entry>) {}
+}
+
+fn journal() -> Arc<dyn Journal> {
+    Arc::new(MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody)))
+}
+
+fn revocations_in(journal: &Arc<dyn Journal>) -> Arc<Revocations> {
+    let records = Arc::new(Records::default());
+    records.keep_in(Arc::clone(journal));
+    let revocations = Revocations::new(records);
+    revocations.restore().expect("records");
+    Arc::new(revocations)
+}
+
+const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+const HOUR: Duration = Duration::from_hours(1);
+
+fn after(time: Duration) -> Timestamp {
+    NOW.saturating_add(time)
+}
+
+fn shown(subject: &str, issued_at: Option<Timestamp>) -> Identity {
+    let claims = Claims::new(subject, BTreeMap::new(), None).expect("claims").issued(issued_at);
+    Identity { claims, means: Means::Password, ..Identity::open() }
+}
+
+fn session(id: &str) -> Identity {
+    Identity { means: Means::Session(id.into()), ..shown("ada", Some(after(HOUR))) }
+}
+
+async fn revoke(revocations: &Arc<Revocations>, subject: &str, now: Timestamp) -> Revocation {
+    let of = Revoked::Subject(subject.into());
+    revocations.revoke(of, ("root", now), || ()).await.expect("taken back")
+}
+
+#[tokio::test]
+async fn what_was_issued_before_counts_no_more_and_what_comes_after_does() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    let revocation = revoke(&revocations, "ada", NOW).await;
+    for revocations in [&revocations, &revocations_in(&journal)] {
+        let counts = |subject, issued_at| revocations.counts(&shown(subject, issued_at));
+        assert!(!counts("ada", None) && !counts("ada", Some(NOW)));
+        assert!(counts("ada", Some(after(Duration::from_millis(1)))));
+        assert!(counts("bob", None) && revocations.counts(&Identity::open()));
+        assert_eq!(revocations.list(), std::slice::from_ref(&revocation));
+    }
+    revocations.forget(&revocation.id).await.expect("forgotten");
+    for revocations in [&revocations, &revocations_in(&journal)] {
+        assert!(revocations.counts(&shown("ada", None)) && revocations.list().is_empty());
+    }
+    let again = revocations.forget(&revocation.id).await.expect_err("it is not there");
+    assert_eq!(again.code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn one_more_of_a_subject_takes_the_place_of_the_one_before() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    revoke(&revocations, "ada", NOW).await;
+    let second = revoke(&revocations, "ada", after(HOUR)).await;
+    for revocations in [&revocations, &revocations_in(&journal)] {
+        assert_eq!(revocations.list(), std::slice::from_ref(&second));
+        assert!(!revocations.counts(&shown("ada", Some(after(HOUR)))));
+    }
+    revocations.forget(&second.id).await.expect("forgotten");
+    assert!(revocations.counts(&shown("ada", None)));
+}
+
+#[tokio::test]
+async fn a_session_is_taken_back_by_its_name_alone() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    let of = Revoked::Session("s-1_A".into());
+    revocations.revoke(of, ("root", NOW), || ()).await.expect("taken back");
+    for revocations in [&revocations, &revocations_in(&journal)] {
+        assert!(!revocations.counts(&session("s-1_A")) && revocations.counts(&session("s-2")));
+    }
+    let long = "a".repeat(SESSION_ID_BYTES_MAX + 1);
+    for wrong in ["", "bws_é", "a b", &long] {
+        let refused = revocations.revoke(Revoked::Session(wrong.into()), ("root", NOW), || ());
+        assert_eq!(refused.await.expect_err(wrong).code, Code::BodyInvalid);
+    }
+}
+
+#[tokio::test]
+async fn no_clock_that_is_set_revives_what_was_taken_back() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    // Issued by a clock that is an hour ahead of the one that takes it back.
+    let issued_at = Some(after(HOUR));
+    revocations.saw(issued_at);
+    revoke(&revocations, "ada", NOW).await;
+    let of = Revoked::Session("s".into());
+    revocations.revoke(of, ("root", NOW), || ()).await.expect("taken back");
+    // A year ahead nothing is forgotten either: that may be a slip of the clock.
+    revoke(&revocations, "bob", after(24 * 365 * HOUR)).await;
+    for revocations in [&revocations, &revocations_in(&journal)] {
+        assert!(!revocations.counts(&shown("ada", issued_at)));
+        assert!(!revocations.counts(&session("s")));
+    }
+}
+
+#[tokio::test]
+async fn there_are_only_so_many_and_what_is_not_kept_counts_no_more_all_the_same() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    for number in 0..REVOCATIONS_MAX {
+        let (id, of) = (number.to_string().into(), Revoked::Subject(number.to_string().into()));
+        let made_by = "root".into();
+        let revocation = Revocation { id, of, made_at: NOW, until: NOW, made_by };
+        revocations.kept_mut().insert(revocation);
+    }
+    let one_more = || revocations.revoke(Revoked::Subject("ada".into()), ("root", NOW), || ());
+    assert_eq!(one_more().await.expect_err("full").code, Code::RecordsExhausted);
+    assert!(revocations.counts(&shown("ada", None)));
+    revocations.forget("7").await.expect("forgotten");
+    journal.close().expect("closed");
+    let told = one_more().await.expect_err("not kept");
+    assert_eq!(told.code, Code::Draining);
+    assert!(told.detail().contains("ask once more"));
+    assert!(!revocations.counts(&shown("ada", None)));
+}
