@@ -1,5 +1,6 @@
 //! The one place where what is shown becomes somebody.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::revocations::Revocations;
 use crate::secret;
 use crate::sessions::{Login, Sessions};
 use crate::shown::Shown;
+use crate::users::{Refusal, Users};
 
 /// Who may come in, and as whom.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub struct Authenticator {
     keys: Arc<Keys>,
     revocations: Arc<Revocations>,
     issuers: Issuers,
+    users: Users,
     /// `None`: nobody is asked, and nobody logs in.
     sessions: Option<Sessions>,
     known: Known,
@@ -58,6 +61,7 @@ impl Authenticator {
                 keys,
                 revocations,
                 issuers: Issuers::default(),
+                users: Users::new(&[]),
                 sessions: None,
                 known: Known::default(),
                 figures,
@@ -70,6 +74,7 @@ impl Authenticator {
             keys,
             revocations,
             issuers: Issuers::load(&config.issuers)?,
+            users: Users::new(&config.users),
             sessions: Some(Sessions::new(secret::open(config, data)?, config.session)),
             known: Known::default(),
             policy: Some(policy),
@@ -167,8 +172,13 @@ impl Authenticator {
         true
     }
 
-    /// Who has shown this. What does not count is refused without saying why.
-    pub async fn identify(&self, shown: &Shown) -> Result<Arc<Identity>, Problem> {
+    /// Who has shown this, from an address where one is known. What does not count is refused without
+    /// saying why.
+    pub async fn identify(
+        &self,
+        shown: &Shown,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Problem> {
         let now = clock::now();
         if let Some(identity) = self.known(shown, now) {
             return Ok(identity);
@@ -188,7 +198,14 @@ impl Authenticator {
                 Some(sessions) => sessions.identity(policy, text, now),
                 None => Err(Invalid),
             },
-            Shown::Password(..) | Shown::Ticket(_) => Err(Invalid),
+            Shown::Password(name, password) => {
+                match self.users.identity(policy, (name, password), (from, now)).await {
+                    Ok(identity) => Ok(identity),
+                    Err(Refusal::Invalid) => Err(Invalid),
+                    Err(Refusal::Problem(problem)) => return Err(problem),
+                }
+            }
+            Shown::Ticket(_) => Err(Invalid),
         };
         let known = identity.map(|identity| {
             self.revocations.saw(identity.claims.issued_at);
@@ -209,7 +226,7 @@ impl Authenticator {
     }
 
     /// Begins a session of whoever has shown this.
-    pub async fn log_in(&self, shown: &Shown) -> Result<Login, Problem> {
+    pub async fn log_in(&self, shown: &Shown, from: Option<IpAddr>) -> Result<Login, Problem> {
         let (Some(policy), Some(sessions)) = (&self.policy, &self.sessions) else {
             let detail = "nobody is asked here, so nobody logs in: there is no `[access]`";
             return Err(Problem::new(Code::SessionUnavailable, detail));
@@ -217,23 +234,23 @@ impl Authenticator {
         if matches!(shown, Shown::Nothing) {
             return Err(refusal::missing());
         }
-        let identity = self.identify(shown).await?;
+        let identity = self.identify(shown, from).await?;
         let login = sessions.begin(policy, &identity, clock::now())?;
         self.revocations.saw(login.identity.claims.issued_at);
         tracing::debug!(subject = identity.subject(), "Somebody has logged in.");
         Ok(login)
     }
 
-    /// Ends the session that is shown. What is no session, or none any more, has ended.
-    pub async fn log_out(&self, shown: &Shown) -> Result<(), Problem> {
-        let (Shown::Session(_), Some(sessions)) = (shown, &self.sessions) else { return Ok(()) };
-        let Ok(identity) = self.identify(shown).await else { return Ok(()) };
-        if let Means::Session(id) = &identity.means {
-            let now = clock::now();
-            sessions.take_back(id, identity.ends_at().unwrap_or(now), now)?;
-            tracing::debug!(subject = identity.subject(), "Somebody has logged out.");
-        }
-        Ok(())
+    /// Ends the session that is shown, and says whether one did. What is none, or none any more, has
+    /// ended. Whoever calls this has its streams end.
+    pub async fn log_out(&self, shown: &Shown) -> Result<bool, Problem> {
+        let (Shown::Session(_), Some(sessions)) = (shown, &self.sessions) else { return Ok(false) };
+        let Ok(identity) = self.identify(shown, None).await else { return Ok(false) };
+        let Means::Session(id) = &identity.means else { return Ok(false) };
+        let now = clock::now();
+        sessions.take_back(id, identity.ends_at().unwrap_or(now), now)?;
+        tracing::debug!(subject = identity.subject(), "Somebody has logged out.");
+        Ok(true)
     }
 
     /// What does not work of it now, and why.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwire_access::jwt::Expiry;
-use bellwire_access::{Claims, Policy, Role, StoredKey};
+use bellwire_access::password::{PasswordHash, Username};
+use bellwire_access::{Claim, Claims, Policy, Role, StoredKey};
 use bellwire_model::Filter;
 use bellwire_model::limits::SESSION_DEFAULT;
 use url::Url;
@@ -14,7 +15,7 @@ use url::Url;
 pub use crate::outward::Plain;
 
 /// What is said of a configuration that [lets in nobody](AccessConfig::lets_in_nobody).
-pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[access.key]]`, no `[[access.issuer]]` and no `anonymous`";
+pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[access.key]]`, no `[[access.issuer]]`, no `[[access.user]]` and no `anonymous`";
 
 /// Who may come in.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,8 @@ pub struct AccessConfig {
     pub keys: Vec<StoredKey>,
     /// Whose tokens count.
     pub issuers: Vec<IssuerConfig>,
+    /// Users with passwords.
+    pub users: Vec<UserConfig>,
     /// What the server signs sessions and tickets with. `None`: what its data folder has.
     pub secret_file: Option<PathBuf>,
     /// What it signed them with before; those still count.
@@ -46,6 +49,7 @@ impl Default for AccessConfig {
             roles: BTreeMap::new(),
             keys: Vec::new(),
             issuers: Vec::new(),
+            users: Vec::new(),
             secret_file: None,
             previous_secret_file: None,
             session: SESSION_DEFAULT,
@@ -62,12 +66,13 @@ impl AccessConfig {
             keys,
             issuers,
             wider: _,
+            users,
             roles: _,
             secret_file: _,
             previous_secret_file: _,
             session: _,
         } = self;
-        anonymous.is_none() && keys.is_empty() && issuers.is_empty()
+        anonymous.is_none() && keys.is_empty() && issuers.is_empty() && users.is_empty()
     }
 
     /// Whether strangers may do what only somebody who runs the server should.
@@ -89,6 +94,21 @@ pub enum Wider {
     Narrow,
     /// They are refused.
     Refuse,
+}
+
+/// A user with a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserConfig {
+    /// The name, which is the subject, too.
+    pub name: Username,
+    /// What is kept of the password.
+    pub hash: PasswordHash,
+    /// The roles.
+    pub roles: Box<[Box<str>]>,
+    /// What else is said of them.
+    pub claims: BTreeMap<Box<str>, Claim>,
+    /// Who it is, for people.
+    pub note: Box<str>,
 }
 
 /// Whose tokens count, and for what.

@@ -5,6 +5,7 @@
 //!                    ├─ known     verified a moment ago
 //!                    ├─ keys      API keys, of the configuration and of the journal
 //!                    ├─ issuers   tokens, by keys that are configured or published
+//!                    ├─ users     names and passwords, checked elsewhere and not too often
 //!                    ├─ sessions  cookies of browsers, sealed with the server's secret
 //!                    └─ revocations  what was taken back, asked behind all of these
 //! ```
@@ -13,6 +14,7 @@
 //! request wants is asked above, where requests are.
 #![deny(missing_docs)]
 
+mod attempts;
 mod authenticator;
 pub mod config;
 mod figures;
@@ -26,6 +28,7 @@ mod revocations;
 mod secret;
 mod sessions;
 mod shown;
+mod users;
 
 pub use authenticator::Authenticator;
 pub use config::NOBODY_COMES_IN;
@@ -36,4 +39,4 @@ pub use outward::{AddressError, issuer_address};
 pub use revocations::{Revocation, Revocations, Revoked};
 pub use secret::SecretError;
 pub use sessions::{Login, cleared_cookie};
-pub use shown::{Cookies, Places, Shown};
+pub use shown::{Cookies, Places, Query, Shown};

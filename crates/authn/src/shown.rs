@@ -16,6 +16,10 @@ pub(crate) const SUBPROTOCOL_PREFIX: &str = "bellwire.bearer.";
 /// The parameter of a stream's ticket: pages cannot set an `EventSource`'s headers either.
 const TICKET_PARAMETER: &str = "ticket";
 
+/// The parameters of a name and a password, in version 1 of InfluxDB.
+const NAME_PARAMETER: &str = "u";
+const PASSWORD_PARAMETER: &str = "p";
+
 /// A credential, as it came.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Shown {
@@ -54,6 +58,25 @@ pub enum Cookies {
     AreNone,
 }
 
+/// What the query of a request's target may have of who sends it.
+#[derive(Clone, Copy, Default)]
+pub enum Query<'a> {
+    /// Nothing: it is not looked at.
+    #[default]
+    Nothing,
+    /// A stream's ticket.
+    OfStream(&'a str),
+    /// Name and password, as clients of version 1 of InfluxDB send them.
+    OfInfluxdb(&'a str),
+}
+
+/// Says nothing of what is in it.
+impl std::fmt::Debug for Query<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Query").finish_non_exhaustive()
+    }
+}
+
 /// The parts of a head where a credential may be.
 #[derive(Clone, Copy, Default)]
 pub struct Places<'a> {
@@ -64,7 +87,7 @@ pub struct Places<'a> {
     /// All headers of `Sec-WebSocket-Protocol`.
     pub subprotocols: &'a [&'a [u8]],
     /// The query of the target.
-    pub query: &'a str,
+    pub query: Query<'a>,
 }
 
 /// Says nothing of what is there.
@@ -76,7 +99,7 @@ impl std::fmt::Debug for Places<'_> {
 
 impl Shown {
     /// Finds it among the headers that hyper has read.
-    pub fn of(headers: &HeaderMap, query: &str, cookies: Cookies) -> Result<Self, Problem> {
+    pub fn of(headers: &HeaderMap, query: Query<'_>, cookies: Cookies) -> Result<Self, Problem> {
         let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
         let authorization = authorizations.next().map(HeaderValue::as_bytes);
         if authorizations.next().is_some() {
@@ -96,9 +119,12 @@ impl Shown {
         let Places { authorization, cookies, subprotocols, query } = places;
         let shown = match authorization {
             Some(value) => Self::authorization(value)?,
-            None => match Self::subprotocol(subprotocols).or_else(|| Self::ticket(query)) {
+            None => match Self::subprotocol(subprotocols) {
                 Some(shown) => shown,
-                None => Self::cookie(cookies)?,
+                None => match Self::query(query)? {
+                    Some(shown) => shown,
+                    None => Self::cookie(cookies)?,
+                },
             },
         };
         shown.checked()
@@ -179,10 +205,23 @@ impl Shown {
         Some(Self::Bearer(shown.into()))
     }
 
-    fn ticket(query: &str) -> Option<Self> {
-        let mut parameters = url::form_urlencoded::parse(query.as_bytes());
-        let (_, ticket) = parameters.find(|(name, _)| name == TICKET_PARAMETER)?;
-        Some(Self::Ticket((&*ticket).into()))
+    fn query(query: Query<'_>) -> Result<Option<Self>, Problem> {
+        match query {
+            Query::Nothing => Ok(None),
+            Query::OfStream(query) => {
+                let ticket = parameter(query, TICKET_PARAMETER)?;
+                Ok(ticket.map(Self::Ticket))
+            }
+            Query::OfInfluxdb(query) => {
+                match (parameter(query, NAME_PARAMETER)?, parameter(query, PASSWORD_PARAMETER)?) {
+                    (Some(name), Some(password)) => {
+                        Ok(Some(Self::of_name_and_password(&name, &password)))
+                    }
+                    (None, None) => Ok(None),
+                    _ => Err(malformed("`u` and `p` belong together")),
+                }
+            }
+        }
     }
 
     /// Browsers let other sites set a cookie of any name but one with this prefix: so the name is
@@ -210,6 +249,17 @@ impl Shown {
     }
 }
 
+/// A parameter of a query, where it stands once.
+fn parameter(query: &str, name: &str) -> Result<Option<Box<str>>, Problem> {
+    let parameters = url::form_urlencoded::parse(query.as_bytes());
+    let mut values = parameters.filter(|(found, _)| found == name).map(|(_, value)| value);
+    let value = values.next().map(|value| Box::from(&*value));
+    if values.next().is_some() {
+        return Err(malformed(&format!("`{name}` stands in the query twice")));
+    }
+    Ok(value)
+}
+
 /// Without the space that HTTP knows around values; Unicode has more, which is a part of them.
 fn bare(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
@@ -228,7 +278,8 @@ mod tests {
         for (name, value) in headers {
             map.append(name, HeaderValue::from_str(value).expect("a value"));
         }
-        Shown::of(&map, query, Cookies::Count).map_err(|problem| problem.detail().to_owned())
+        Shown::of(&map, Query::OfStream(query), Cookies::Count)
+            .map_err(|problem| problem.detail().to_owned())
     }
 
     #[test]
@@ -259,7 +310,7 @@ mod tests {
             let mut map = HeaderMap::new();
             let planted = HeaderValue::from_bytes(planted.as_bytes()).expect("a value");
             map.append(header::COOKIE, planted);
-            let shown = Shown::of(&map, "", Cookies::Count);
+            let shown = Shown::of(&map, Query::Nothing, Cookies::Count);
             assert_eq!(shown.ok(), Some(Shown::Nothing));
         }
         assert_eq!(shown(&both, "ticket=t"), bearer("x"));
@@ -283,7 +334,7 @@ mod tests {
             for value in values {
                 map.append(header::COOKIE, HeaderValue::from_str(value).expect("a value"));
             }
-            Shown::of(&map, "", rule).map_err(|problem| problem.code)
+            Shown::of(&map, Query::Nothing, rule).map_err(|problem| problem.code)
         };
         let session = "a=b; __Host-bellwire=s";
         assert_eq!(cookies(&[session], Cookies::Count), Ok(Shown::Session("s".into())));
@@ -292,6 +343,19 @@ mod tests {
             assert_eq!(cookies(twice, Cookies::Count), Err(Code::CredentialInvalid));
             assert_eq!(cookies(twice, Cookies::AreNone), Ok(Shown::Nothing));
         }
+    }
+
+    #[test]
+    fn a_query_has_what_its_path_takes_and_says_it_once() {
+        let of = |query| Shown::of(&HeaderMap::new(), query, Cookies::Count).map_err(|it| it.code);
+        let ada = Shown::Password("ada".into(), "p&q".into());
+        assert_eq!(of(Query::OfInfluxdb("db=a&u=ada&p=p%26q")), Ok(ada));
+        assert_eq!(of(Query::OfInfluxdb("db=a&ticket=t")), Ok(Shown::Nothing));
+        assert_eq!(of(Query::OfStream("u=ada&p=p")), Ok(Shown::Nothing));
+        for query in ["u=ada", "p=p", "u=a&u=b&p=p", "u=a&p=p&p=p", "u=a%0Ab&p=p"] {
+            assert_eq!(of(Query::OfInfluxdb(query)), Err(Code::CredentialInvalid), "{query}");
+        }
+        assert_eq!(of(Query::OfStream("ticket=a&ticket=b")), Err(Code::CredentialInvalid));
     }
 
     #[test]

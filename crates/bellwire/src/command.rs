@@ -9,6 +9,7 @@ mod repair;
 mod serve;
 mod subscribe;
 mod token;
+mod user;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum Command {
     Key(key::Arguments),
     /// Make and explain tokens.
     Token(token::Arguments),
+    /// Make users with passwords.
+    User(user::Arguments),
     /// Keep what is whole of a damaged journal, in a data directory that no server uses.
     Repair(repair::Arguments),
     /// Measure a server, or this machine with one.
@@ -54,6 +57,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::User(arguments) => user::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }

@@ -695,6 +695,20 @@ pub const ARGON2_MEMORY_KIB_MAX: u32 = 64 * 1024;
 pub const ARGON2_PASSES_MAX: u32 = 10;
 /// Lanes of that memory.
 pub const ARGON2_LANES_MAX: u32 = 4;
+/// Local users that there may be.
+pub const USERS_MAX: usize = 1_000;
+/// Wrong passwords in a row that one address, or one network of IPv6, may try.
+pub const LOGINS_OF_ADDRESS_MAX: u32 = 20;
+/// After so long an address has one more try.
+pub const LOGINS_OF_ADDRESS_INTERVAL: Duration = Duration::from_secs(3);
+/// Wrong passwords in a row that may be tried for one name.
+pub const LOGINS_OF_NAME_MAX: u32 = 10;
+/// After so long there is one more try for a name.
+pub const LOGINS_OF_NAME_INTERVAL: Duration = Duration::from_secs(6);
+/// Addresses, and names, whose tries of late are counted.
+pub const LOGIN_BUCKETS_MAX: usize = 10_000;
+/// Logins that wait for the check of a password.
+pub const LOGINS_WAITING_MAX: usize = 256;
 /// Checks of passwords at a time; other logins wait for their turn.
 pub const PASSWORD_CHECKS_MAX: usize = 2;
 /// Bytes of the secret with which the server signs what it hands out.

@@ -86,6 +86,7 @@ codes! {
     HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
     TransferCodingUnsupported 501 "transfer_coding_unsupported" "The request comes in a transfer coding that is not supported.";
     PublishersBusy 429 "publishers_busy" "More is published than can be taken; try again later.";
+    LoginsExhausted 429 "logins_exhausted" "Too many passwords were tried; try again later.";
     ReadersBusy 429 "readers_busy" "More is read than can be answered; try again later.";
     AddressExhausted 429 "address_exhausted" "This address has as many connections as it may.";
     MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";

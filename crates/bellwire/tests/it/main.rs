@@ -38,5 +38,6 @@ mod state;
 mod streams;
 mod subscribe;
 mod tls;
+mod users;
 mod vanished;
 mod websocket;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::access::made;
-use crate::harness::{Answer, Http2, Raw, Request, Server, request};
+use crate::harness::{Answer, Http2, Raw, Request, Server, Stream, request};
 
 /// A server, the key of its administrator, and where its configuration is.
 struct Site {
@@ -80,9 +80,13 @@ fn a_session_is_made_of_a_credential_and_ends_with_a_logout() {
         assert_eq!(site.whoami(&cookie).json()["means"], json!("session"));
         let own = site.own();
         let headers = [("Cookie", cookie.as_str()), ("Origin", own.as_str())];
+        let mut stream = Stream::open_with(site.server.address(), "topic=a", &headers);
+        stream.until_ready();
         let logout = site.ask("DELETE", "/v1/session", &headers, "");
         assert_eq!(logout.status, 204);
         assert!(logout.header("set-cookie").expect("a cookie").ends_with("; Max-Age=0"));
+        let bye = stream.next_of("bye").json();
+        assert_eq!(bye["reason"], json!("credential_revoked"));
         assert_eq!(code(&site.whoami(&cookie)), (401, "credential_invalid".into()));
         assert_eq!(site.ask("DELETE", "/v1/session", &headers, "").status, 204, "it has ended");
     }

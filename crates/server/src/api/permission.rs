@@ -1,19 +1,21 @@
 //! What each route asks of who calls it. The particular, such as the topic, is asked by handlers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::{Identity, Rights};
-use bellwire_authn::Shown;
+use bellwire_authn::{Query, Shown};
 use bellwire_model::Scope;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderValue, Method, StatusCode, header};
 
 use super::{App, dialect};
 use crate::access;
+use crate::front_door::Peer;
 use crate::page::Page;
 use crate::problem::Refused;
 
@@ -175,17 +177,23 @@ pub(super) async fn guard(
         None => return other_method(path.as_str(), request.method()),
         Some(asks) => asks,
     };
-    let query = request.uri().query().filter(|_| asks == Asks::Converse && is_get(&request));
+    let query = request.uri().query().unwrap_or_default();
+    let query = match path.as_str() {
+        "/write" | "/query" => Query::OfInfluxdb(query),
+        _ if asks == Asks::Converse && is_get(&request) => Query::OfStream(query),
+        _ => Query::Nothing,
+    };
+    let from = peer(request.extensions());
     let headers = request.headers();
     let cookies = Page::of(request.uri(), headers).cookies(request.method(), headers);
     let shown = if app.access.authenticator.is_open() {
         // Who is not asked is not listened to either.
         Ok(Shown::Nothing)
     } else {
-        Shown::of(headers, query.unwrap_or_default(), cookies)
+        Shown::of(headers, query, cookies)
     };
     let identified = match shown {
-        Ok(shown) => app.access.authenticator.identify(&shown).await,
+        Ok(shown) => app.access.authenticator.identify(&shown, from).await,
         Err(problem) => Err(problem),
     };
     let permitted = identified.and_then(|identity| asks.check(&identity.rights).map(|()| identity));
@@ -196,6 +204,11 @@ pub(super) async fn guard(
         }
         Err(problem) => dialect::refuse(path.as_str(), problem),
     }
+}
+
+/// Where a request comes from.
+pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get().and_then(|Peer(address)| *address)
 }
 
 /// A ticket opens streams and nothing else. (`CONNECT` is how HTTP/2 asks for a WebSocket.)

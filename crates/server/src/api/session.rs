@@ -6,13 +6,14 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_authn::{Cookies, Shown, cleared_cookie};
+use bellwire_authn::{Cookies, Query, Shown, cleared_cookie};
 use bellwire_model::limits::LOGIN_BODY_BYTES_MAX;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
+use super::permission::peer;
 use super::{App, body, whoami};
 use crate::page::Page;
 use crate::problem::Refused;
@@ -38,7 +39,7 @@ pub(super) async fn log_in(
         return Err(page.refusal().into());
     }
     let held = body::read(&app.admission, &parts.headers, body, LOGIN_BODY_BYTES_MAX).await?;
-    let in_head = Shown::of(&parts.headers, "", Cookies::AreNone)?;
+    let in_head = Shown::of(&parts.headers, Query::Nothing, Cookies::AreNone)?;
     let shown = match in_head {
         Shown::Nothing if held.bytes.is_empty() => Shown::Nothing,
         Shown::Nothing => body::json(&held).map_err(invalid).and_then(in_body)?,
@@ -46,7 +47,7 @@ pub(super) async fn log_in(
         _ => return Err(invalid("the head shows a credential: leave the body empty").into()),
     };
     drop(held);
-    let login = app.access.authenticator.log_in(&shown).await?;
+    let login = app.access.authenticator.log_in(&shown, peer(&parts.extensions)).await?;
     let cookie = HeaderValue::from_str(&login.cookie).expect("its own words are valid");
     let whoami = Json(whoami::shown(&login.identity));
     Ok((StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami).into_response())
@@ -58,13 +59,19 @@ pub(super) async fn log_out(
     parts: Parts,
 ) -> Result<Response, Refused> {
     let page = Page::of(&parts.uri, &parts.headers);
-    let shown = Shown::of(&parts.headers, "", page.cookies(&parts.method, &parts.headers));
+    let cookies = page.cookies(&parts.method, &parts.headers);
+    let shown = Shown::of(&parts.headers, Query::Nothing, cookies);
     let ended = match shown {
         Ok(shown) => app.access.authenticator.log_out(&shown).await,
         Err(problem) => Err(problem),
     };
     let mut response = match ended {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Ok(has_ended) => {
+            if has_ended {
+                drop(app.end_revoked());
+            }
+            StatusCode::NO_CONTENT.into_response()
+        }
         Err(problem) => Refused(problem).into_response(),
     };
     let cleared = HeaderValue::from_str(&cleared_cookie()).expect("its own words are valid");

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_authn::Shown;
+use bellwire_authn::{Query, Shown};
 use bellwire_model::with_causes;
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::request::Parts;
+use http::{Method, StatusCode, header};
 
 use super::App;
+use super::permission::peer;
 use crate::page::Page;
 
 /// `GET /metrics`, for Prometheus.
@@ -33,15 +35,12 @@ pub(super) async fn healthz() -> &'static str {
 ///
 /// Whoever does not run the server is told no more than what it is that does not work: causes name
 /// files, and quote them.
-pub(super) async fn readyz(
-    State(app): State<Arc<App>>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> (StatusCode, String) {
-    let cookies = Page::of(&uri, &headers).cookies(&Method::GET, &headers);
-    let shown = Shown::of(&headers, uri.query().unwrap_or_default(), cookies);
+pub(super) async fn readyz(State(app): State<Arc<App>>, parts: Parts) -> (StatusCode, String) {
+    let Parts { uri, headers, extensions, .. } = &parts;
+    let cookies = Page::of(uri, headers).cookies(&Method::GET, headers);
+    let shown = Shown::of(headers, Query::Nothing, cookies);
     let identity = match &shown {
-        Ok(shown) => app.access.authenticator.identify(shown).await.ok(),
+        Ok(shown) => app.access.authenticator.identify(shown, peer(extensions)).await.ok(),
         Err(_) => None,
     };
     let is_admin = identity.is_some_and(|identity| identity.rights.is_admin);

@@ -1,5 +1,7 @@
 //! `[access]`: who may come in, and what they may. Its secrets are hashes, or files that hold them.
 
+mod user;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -9,16 +11,18 @@ use bellwire_access::jwt::Expiry;
 use bellwire_access::{Role, RoleError, RoleText, StoredKey};
 use bellwire_authn::config::{
     AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, Publishing,
-    Wider,
+    UserConfig, Wider,
 };
 use bellwire_authn::issuer_address;
 use bellwire_model::duration;
 use bellwire_model::limits::{
     ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, SESSION_DEFAULT, SESSION_MAX,
-    SESSION_MIN, SUBJECT_BYTES_MAX, TOKEN_LEEWAY_MAX,
+    SESSION_MIN, SUBJECT_BYTES_MAX, TOKEN_LEEWAY_MAX, USERS_MAX,
 };
 use serde::Deserialize;
 use toml::Spanned;
+
+use self::user::UserTable;
 
 /// `[access]`.
 #[derive(Deserialize)]
@@ -35,6 +39,8 @@ struct AccessTable {
     key: Vec<Spanned<KeyTable>>,
     #[serde(default)]
     issuer: Vec<Spanned<IssuerTable>>,
+    #[serde(default)]
+    user: Vec<Spanned<UserTable>>,
 }
 
 /// `[[access.issuer]]`.
@@ -116,29 +122,8 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     let deserializer = toml::de::ValueDeserializer::from(value);
     let table = AccessTable::deserialize(deserializer)
         .map_err(|error| (error.span().unwrap_or(span.clone()), error.message().to_owned()))?;
-    if table.role.len() > ROLES_MAX {
-        return Err((span, format!("there are at most {ROLES_MAX} `[[access.role]]`")));
-    }
-    if table.key.len() > KEYS_CONFIGURED_MAX {
-        return Err((span, format!("there are at most {KEYS_CONFIGURED_MAX} `[[access.key]]`")));
-    }
-    if table.issuer.len() > ISSUERS_MAX {
-        return Err((span, format!("there are at most {ISSUERS_MAX} `[[access.issuer]]`")));
-    }
-    let mut roles = BTreeMap::new();
-    for table in table.role {
-        let (name, role) = role(table.into_inner())?;
-        let place = name.span();
-        if !Role::is_name(name.get_ref()) {
-            let reason = format!(
-                "a role has a name of {SUBJECT_BYTES_MAX} bytes at most, all of which can be seen"
-            );
-            return Err((place, reason));
-        }
-        if roles.insert(Box::from(name.get_ref().as_str()), role).is_some() {
-            return Err((place, format!("there are two roles `{}`", name.get_ref())));
-        }
-    }
+    check_numbers(&table).map_err(|reason| (span, reason))?;
+    let roles = roles(table.role)?;
     let has_role = |name: &Spanned<String>| {
         if name.get_ref() == Role::ADMIN || roles.contains_key(name.get_ref().as_str()) {
             return Ok(());
@@ -169,6 +154,15 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     let issuers: Vec<(IssuerConfig, Range<usize>)> = issuers.collect::<Result<_, _>>()?;
     refuse_twice(issuers.iter().map(|(issuer, place)| (&*issuer.name, place)), "issuers")?;
     let issuers = issuers.into_iter().map(|(issuer, _)| issuer).collect();
+    let users = table.user.into_iter().map(|table| {
+        let table = table.into_inner();
+        table.roles.iter().try_for_each(&has_role)?;
+        let place = table.name.span();
+        Ok((user::read(table)?, place))
+    });
+    let users: Vec<(UserConfig, Range<usize>)> = users.collect::<Result<_, _>>()?;
+    refuse_twice(users.iter().map(|(user, place)| (user.name.as_str(), place)), "users")?;
+    let users = users.into_iter().map(|(user, _)| user).collect();
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
     let session = table.session.map(|session| lasts(&session)).transpose()?;
     let wider = table.wider.map_or(Ok(Wider::default()), |text| wider(&text))?;
@@ -178,10 +172,43 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
         roles,
         keys,
         issuers,
+        users,
         secret_file: table.secret_file,
         previous_secret_file: table.previous_secret_file,
         session: session.unwrap_or(SESSION_DEFAULT),
     })
+}
+
+fn check_numbers(table: &AccessTable) -> Result<(), String> {
+    let AccessTable { role, key, issuer, user, .. } = table;
+    let numbers = [
+        ("role", role.len(), ROLES_MAX),
+        ("key", key.len(), KEYS_CONFIGURED_MAX),
+        ("issuer", issuer.len(), ISSUERS_MAX),
+        ("user", user.len(), USERS_MAX),
+    ];
+    match numbers.into_iter().find(|(_, number, most)| number > most) {
+        Some((name, _, most)) => Err(format!("there are at most {most} `[[access.{name}]]`")),
+        None => Ok(()),
+    }
+}
+
+fn roles(tables: Vec<Spanned<RoleTable>>) -> Result<BTreeMap<Box<str>, Role>, Mistake> {
+    let mut roles = BTreeMap::new();
+    for table in tables {
+        let (name, role) = role(table.into_inner())?;
+        let place = name.span();
+        if !Role::is_name(name.get_ref()) {
+            let reason = format!(
+                "a role has a name of {SUBJECT_BYTES_MAX} bytes at most, all of which can be seen"
+            );
+            return Err((place, reason));
+        }
+        if roles.insert(Box::from(name.get_ref().as_str()), role).is_some() {
+            return Err((place, format!("there are two roles `{}`", name.get_ref())));
+        }
+    }
+    Ok(roles)
 }
 
 /// How long a session lasts.
@@ -396,6 +423,8 @@ mod tests {
         let stored = format!(
             "[[access.key]]\nid = \"01234567\"\nhash = \"{hash}\"\nsubject = \"a\"\nroles = []\n"
         );
+        let user = "[[access.user]]\nname = \"ann\"\nroles = []\npassword_hash = \"$argon2id$v=19$\
+                    m=19456,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc\"\n";
         let key = "[[access.issuer.key]]\nsecret_file = \"s\"\n";
         let cases = [
             ("[access]\nanonymous = \"r\"".to_owned(), "there is no role `r`"),
@@ -423,6 +452,10 @@ mod tests {
             (format!("{issuer}roles = [\"r\"]\n{key}"), "there is no role `r`"),
             (format!("{issuer}{key}{issuer}{key}"), "there are two issuers `i`"),
             (format!("{stored}{stored}"), "there are two keys `01234567`"),
+            (format!("{user}{user}"), "there are two users `ann`"),
+            (user.replace("\"ann\"", "\"a\\nb\""), "the name of a user has letters and"),
+            (user.replace("argon2id", "argon2i"), "passwords are hashed with `argon2id`"),
+            (format!("{user}roles = [\"r\"]").replacen("roles = []\n", "", 1), "there is no role"),
             (format!("{issuer}{key}public_key_file = \"p\""), "a key has one of"),
         ];
         for (text, reason) in cases {

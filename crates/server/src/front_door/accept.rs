@@ -175,7 +175,7 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     let lean = match decision {
         Decision::Lean { request, head_bytes, shown } => {
             let origin = request.allow_origin.clone();
-            let identified = door.access.authenticator.identify(&shown).await;
+            let identified = door.access.authenticator.identify(&shown, stream.peer().0).await;
             match identified.and_then(|identity| door.access.permit(&identity, request)) {
                 Ok(permitted) => Lean { stream, permitted, early: head[head_bytes..].into() },
                 Err(problem) => {

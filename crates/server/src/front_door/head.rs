@@ -1,6 +1,6 @@
 //! The head of a connection's first request.
 
-use bellwire_authn::{Cookies, Places, Shown};
+use bellwire_authn::{Cookies, Places, Query, Shown};
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use bellwire_shards::{Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
@@ -128,7 +128,7 @@ fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamReque
         authorization: singles.authorization,
         cookies,
         subprotocols: &singles.subprotocols,
-        query,
+        query: Query::OfStream(query),
     };
     let shown = Shown::at(places).ok()?;
     let asked = Asked {
