@@ -738,3 +738,8 @@ pub const TICKET_OPENS_WITHIN: Duration = Duration::from_mins(1);
 pub const TICKET_UNUSED_MAX: Duration = Duration::from_mins(2);
 /// Stream tickets that are in use.
 pub const TICKETS_MAX: usize = 100_000;
+/// Proxies between a client and this server, as headers name them.
+pub const FORWARDERS_MAX: usize = 16;
+/// Bytes of a header of the PROXY protocol: the certificates of clients that some add are longer, and
+/// nobody reads them.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4096;

@@ -85,6 +85,14 @@ pub(crate) struct AddressPlace {
     address: IpAddr,
 }
 
+/// Whoever a request is of that came through a proxy, while it is under way.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    pub(crate) address: IpAddr,
+    /// Among the connections of its address, where those are limited.
+    _place: Option<AddressPlace>,
+}
+
 impl Admission {
     pub(crate) fn new(
         limits: AdmissionLimits,
@@ -150,6 +158,11 @@ impl Admission {
         }
         *connections += 1;
         Ok(Some(AddressPlace { admission: Arc::clone(self), address }))
+    }
+
+    /// Whether another request of this address may come in through a proxy.
+    pub(crate) fn visitor(self: &Arc<Self>, address: IpAddr) -> Result<Visitor, Problem> {
+        Ok(Visitor { address, _place: self.address(address)? })
     }
 
     /// Whether another subscriber may come in.

@@ -19,6 +19,7 @@ mod session;
 mod silences;
 mod system;
 mod topics;
+mod visitors;
 mod web;
 mod whoami;
 
@@ -138,6 +139,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
         .fallback(nothing_there)
         .layer(axum::middleware::from_fn(check_query))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), visitors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
         .with_state(app)

@@ -43,6 +43,10 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// Names that the server may be asked by, beside those that it knows itself.
     pub hosts: Hosts,
+    /// The proxies in front, which say whose a request is.
+    pub trusted_proxies: Networks,
+    /// Whether their connections begin with the PROXY protocol.
+    pub proxy_protocol: bool,
     /// The data directory, of the `disk` engine.
     pub data: PathBuf,
     /// Which engine keeps the journal.
@@ -120,6 +124,8 @@ impl Default for Config {
             tls_certificate: None,
             tls_key: None,
             hosts: Hosts::default(),
+            trusted_proxies: Networks::default(),
+            proxy_protocol: false,
             data: PathBuf::new(),
             journal: Engine::Disk,
             durability: Durability::Sync,
@@ -210,6 +216,11 @@ impl Config {
             let place = format!("--{}", setting.flag());
             let result = setting.apply(&mut config, values);
             errors.extend(result.err().map(|reason| ConfigError { place, reason }));
+        }
+        if errors.is_empty() && config.proxy_protocol && config.trusted_proxies.is_empty() {
+            let reason = "nobody could come in: say in `trusted_proxies` who the proxies are";
+            let place = "proxy_protocol".to_owned();
+            errors.push(ConfigError { place, reason: reason.to_owned() });
         }
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }

@@ -27,6 +27,7 @@ mod http1;
 mod http2;
 mod leftover;
 mod letter;
+mod opening;
 mod progress;
 mod replay;
 mod secure;
@@ -38,5 +39,6 @@ pub(crate) use carry::stream_headers;
 pub(crate) use door::Door;
 #[cfg(feature = "fuzzing")]
 pub(crate) use head::decide;
+pub(crate) use opening::Opening;
 pub(crate) use stream::Peer;
 pub(crate) use takeover::Passage;

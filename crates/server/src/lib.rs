@@ -44,6 +44,7 @@ mod page;
 mod pipeline;
 mod place;
 mod problem;
+mod proxies;
 mod requests;
 mod sys;
 mod tls;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use crate::config::Origins;
 use crate::hosts::KnownHosts;
+use crate::proxies::Proxies;
 
 /// Who may ask, as far as a browser tells.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Callers {
     pub(crate) origins: Origins,
     /// By which names.
     pub(crate) hosts: Arc<KnownHosts>,
+    /// Through which proxies.
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 /// What a request says of the page that makes it.

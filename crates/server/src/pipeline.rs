@@ -38,6 +38,7 @@ use crate::journal_watch;
 use crate::observe::Figures;
 use crate::open_files;
 use crate::page::Callers;
+use crate::proxies::Proxies;
 use crate::requests::Errands;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
@@ -178,7 +179,7 @@ impl Server {
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
-            callers: Callers { origins: config.allowed_origins.clone(), hosts },
+            callers: callers(&config, hosts),
         };
         let door = door(app, tls, config.stall_timeout);
         let (runtime, accepting) = open(door, listener, drains)?;
@@ -247,6 +248,12 @@ fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError
     let authenticator = Authenticator::new(config.access.as_ref(), data, figures)?;
     let wider = config.access.as_ref().map_or(Wider::default(), |access| access.wider);
     Ok(Arc::new(Access { authenticator: Arc::new(authenticator), wider }))
+}
+
+/// Who may ask, as far as a head tells.
+fn callers(config: &Config, hosts: Arc<KnownHosts>) -> Callers {
+    let proxies = Arc::new(Proxies::new(config));
+    Callers { origins: config.allowed_origins.clone(), hosts, proxies }
 }
 
 /// Reads certificate and key, where they are configured.

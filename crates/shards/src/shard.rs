@@ -49,6 +49,7 @@ mod wheel;
 mod work;
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bellwire_wire::problem::Problem;
@@ -86,14 +87,17 @@ pub struct Handoff {
 /// Something that a connection holds until it ends.
 #[derive(Debug)]
 pub struct Place {
+    /// Whom the other end of the socket speaks for.
+    client: Option<IpAddr>,
     _held: Box<dyn Debug + Send>,
 }
 
 impl Place {
-    /// What is to be dropped with the connection.
-    pub fn new(held: impl Debug + Send + 'static) -> Box<Self> {
+    /// What is to be dropped with the connection, and whose it is where a proxy is at the other end
+    /// of the socket.
+    pub fn new(client: Option<IpAddr>, held: impl Debug + Send + 'static) -> Box<Self> {
         // Boxed twice: a connection has one word for it.
-        Box::new(Self { _held: Box::new(held) })
+        Box::new(Self { client, _held: Box::new(held) })
     }
 }
 

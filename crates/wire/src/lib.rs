@@ -6,6 +6,7 @@
 //! publishers send comes in through [`publish`], what clients ask over a WebSocket through
 //! [`request`]; [`reply`] answers it. [`control`] has what the server says about a stream itself,
 //! [`problem`] what it says of errors, and [`cors`] to which pages.
+//! [`forwarded`] and [`proxy_protocol`] have what proxies say of whom they speak for.
 //!
 //! ```text
 //! event ──┬─ json ──┬── sse ─────┬── http1 ──▶ subscriber
@@ -24,6 +25,7 @@
 pub mod control;
 pub mod cors;
 mod deflate;
+pub mod forwarded;
 pub mod gzip;
 pub mod http1;
 pub mod json;
@@ -31,6 +33,7 @@ pub mod msgpack;
 pub mod ndjson;
 mod object;
 pub mod problem;
+pub mod proxy_protocol;
 pub mod publish;
 pub mod reply;
 pub mod request;

@@ -44,6 +44,7 @@ macro_rules! codes {
 codes! {
     HeadMalformed 400 "head_malformed" "The request's head is not valid HTTP/1.1.";
     TlsRequired 400 "tls_required" "The port speaks TLS, and the request came without.";
+    ProxyHeaderInvalid 400 "proxy_header_invalid" "The connection does not begin as one of a proxy has to here.";
     TopicInvalid 400 "topic_invalid" "The topic or filter is not valid.";
     CursorInvalid 400 "cursor_invalid" "The cursor is not one that this server gave out.";
     ParameterInvalid 400 "parameter_invalid" "A parameter or header is not valid.";

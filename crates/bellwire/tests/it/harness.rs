@@ -32,7 +32,7 @@ pub(crate) use self::process::{Process, Server, bellwire, raise_open_files};
 pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::sse::{Stream, StreamItem, of_item};
-pub(crate) use self::tls::{Authority, Pair, TlsStream, connect, server_name};
+pub(crate) use self::tls::{Authority, Pair, TlsStream, connect, server_name, shake_hands};
 pub(crate) use self::webhook::Webhook;
 pub(crate) use self::websocket::{End, Spoken, WebSocket};
 

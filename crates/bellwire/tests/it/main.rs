@@ -25,6 +25,7 @@ mod notifications;
 mod overload;
 mod polls;
 mod prometheus;
+mod proxied;
 mod publish;
 mod resume;
 mod revocations;

@@ -20,7 +20,7 @@ use super::App;
 use super::body::header as text_of;
 use super::permission::Caller;
 use crate::access;
-use crate::front_door::{Passage, stream_headers};
+use crate::front_door::{Opening, Passage, stream_headers};
 use crate::page::Page;
 use crate::problem::Refused;
 
@@ -69,7 +69,8 @@ pub(super) async fn events(
         }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
-            Ok(passage.open(app.access.permit(&identity, stream)?).await?)
+            let permitted = app.access.permit(&identity, stream)?;
+            Ok(passage.open(Opening { permitted, visitor: extensions.get().cloned() }).await?)
         }
         EventsRequest::Poll(_) if identity.means == Means::Ticket => {
             let detail = "a ticket opens streams: show another credential for a single answer";

@@ -208,7 +208,7 @@ pub(super) async fn guard(
 
 /// Where a request comes from.
 pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get().and_then(|Peer(address)| *address)
+    extensions.get().map(|Peer(address)| *address)
 }
 
 /// A ticket opens streams and nothing else. (`CONNECT` is how HTTP/2 asks for a WebSocket.)

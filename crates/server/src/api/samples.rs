@@ -107,7 +107,7 @@ async fn take(app: &App, source: Source, decoded: &mut Decoded) -> Result<usize,
 
 /// Whose samples they are.
 fn source_of(extensions: &Extensions) -> Source {
-    source(extensions.get().and_then(|Peer(address)| *address))
+    source(extensions.get().map(|Peer(address)| *address))
 }
 
 /// Whose samples come from an address.

@@ -146,6 +146,30 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "trusted_proxies",
+        value_name: "NETWORK",
+        default: "",
+        help: "Addresses and networks such as 10.0.0.0/8 of the proxies in front, `loopback` for \
+               127.0.0.0/8 and ::1: their `Forwarded` or `X-Forwarded-For` says whose a request is. \
+               What others say of that does not count.",
+        group: Group::Listening,
+        is_list: true,
+        set: |config, values| networks(values, &mut config.trusted_proxies),
+    },
+    Setting {
+        key: "proxy_protocol",
+        value_name: "BOOL",
+        default: "false",
+        help: "Whether connections begin with the PROXY protocol (version 1 or 2), which says whose \
+               they are: all come from `trusted_proxies` then, and others are refused.",
+        group: Group::Listening,
+        is_list: false,
+        set: |config, values| {
+            config.proxy_protocol = choose(values, &[("true", true), ("false", false)])?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "data",
         value_name: "DIR",
         default: "bellwire-data",
@@ -290,12 +314,7 @@ pub const SETTINGS: &[Setting] = &[
                a server without [access] that only this machine reaches needs not be told.",
         group: Group::Notifications,
         is_list: true,
-        set: |config, values| {
-            let values = values.iter().map(String::as_str).filter(|value| !value.is_empty());
-            config.webhook_networks_allowed =
-                Networks::read(values).map_err(|error| error.to_string())?;
-            Ok(())
-        },
+        set: |config, values| networks(values, &mut config.webhook_networks_allowed),
     },
     Setting {
         key: "forward",
@@ -378,7 +397,7 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "COUNT",
         default: "0",
         help: "Connections of one address (of one /64 with IPv6) at a time; 0 for no limit, which \
-               is right behind a proxy.",
+               is right behind a proxy that `trusted_proxies` does not name.",
         group: Group::Limits,
         is_list: false,
         set: |config, values| parse(values, "a number", &mut config.connections_per_address_max),
@@ -465,6 +484,13 @@ fn parse<T: FromStr<Err: Display>>(
 fn positive(values: &[String], target: &mut usize) -> Result<(), String> {
     parse(values, "a number", target)?;
     if *target == 0 { Err("expected a number above 0".to_owned()) } else { Ok(()) }
+}
+
+/// Networks, of which there may be none.
+fn networks(values: &[String], target: &mut Networks) -> Result<(), String> {
+    let values = values.iter().map(String::as_str).filter(|value| !value.is_empty());
+    *target = Networks::read(values).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// A path that may be left out, or empty.

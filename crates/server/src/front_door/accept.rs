@@ -9,7 +9,9 @@ use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT};
 use bellwire_process::clock;
 use bellwire_shards::{Handoff, Place};
 use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::proxy_protocol::{self, Sender, Step};
 use rustix::net::{SocketFlags, acceptfrom_with};
+use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
@@ -19,12 +21,14 @@ use super::door::Door;
 use super::farewell::{head_timeout, linger, refuse, refuse_stream};
 use super::head::{self, Decision};
 use super::http1::{Driven, Lean};
+use super::opening::Opening;
 use super::replay::Replay;
-use super::stream::{Stream, TLS_HANDSHAKE};
+use super::stream::{Peer, Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
 use crate::access::Permitted;
 use crate::admission::{Descriptor, Needs};
 use crate::page::Callers;
+use crate::proxies;
 
 /// Pause after an accept that failed for want of descriptors: they come back when others leave.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -94,10 +98,28 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 #[derive(Debug)]
 struct Guest {
     socket: TcpStream,
-    place: Option<Box<Place>>,
-    /// What has come of the head.
-    head: Vec<u8>,
+    arrival: Arrival,
     welcome: Welcome,
+}
+
+/// Where somebody comes from, and what has come of their head.
+#[derive(Debug)]
+struct Arrival {
+    /// The other end of the socket, or whom it speaks for by the PROXY protocol.
+    source: IpAddr,
+    place: Option<Box<Place>>,
+    head: Vec<u8>,
+}
+
+impl Arrival {
+    /// The place of somebody whose head is there: behind a trusted proxy it has to be waited for.
+    fn place_for(&mut self, client: IpAddr, door: &Door) -> Result<(), Problem> {
+        if door.callers.proxies.trust(self.source) {
+            let visitor = door.admission.visitor(client)?;
+            self.place = Some(Place::new(Some(client), visitor));
+        }
+        Ok(())
+    }
 }
 
 /// Whether a connection may stay, and what it takes meanwhile.
@@ -111,33 +133,42 @@ enum Welcome {
 /// are, goes to a shard. Returns whoever needs more than that.
 fn receive(
     socket: TcpStream,
-    address: IpAddr,
+    source: IpAddr,
     door: &Arc<Door>,
     scratch: &mut [u8],
 ) -> Option<Guest> {
-    let admission = &door.admission;
+    let (admission, proxies) = (&door.admission, &door.callers.proxies);
     let descriptor = admission.connection(door.spread.connections(), Needs::Socket);
-    let admitted = descriptor.and_then(|it| Ok((admission.address(address)?, it)));
+    let descriptor = descriptor.and_then(|it| proxies.check(source).map(|()| it));
+    let admitted = match descriptor {
+        // Whose it is shows later.
+        Ok(descriptor) if proxies.trust(source) => Ok((None, descriptor)),
+        descriptor => descriptor.and_then(|it| Ok((admission.address(source)?, it))),
+    };
     let (place, welcome) = match admitted {
-        Ok((place, descriptor)) => (place.map(Place::new), Welcome::In(descriptor)),
+        Ok((place, descriptor)) => {
+            (place.map(|place| Place::new(None, place)), Welcome::In(descriptor))
+        }
         Err(problem) => {
             // Where even these are too many, all that is left is to hang up.
             let welcome = Welcome::Out(problem, admission.turn_away()?);
-            return Some(Guest { socket, place: None, head: Vec::new(), welcome });
+            let arrival = Arrival { source, place: None, head: Vec::new() };
+            return Some(Guest { socket, arrival, welcome });
         }
     };
-    let mut guest = Guest { socket, place, head: Vec::new(), welcome };
-    if door.tls.is_some() {
+    let arrival = Arrival { source, place, head: Vec::new() };
+    let mut guest = Guest { socket, arrival, welcome };
+    if door.tls.is_some() || proxies.speak_first() {
         return Some(guest);
     }
     match guest.socket.read(scratch) {
         Ok(0) => return None,
-        Ok(bytes) => guest.head = scratch[..bytes].to_vec(),
+        Ok(bytes) => guest.arrival.head = scratch[..bytes].to_vec(),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Err(_) => return None,
     }
-    match head::decide(&guest.head, &door.callers) {
-        Ok(Some(Decision::Lean { request, head_bytes, shown })) => {
+    match head::decide(&guest.arrival.head, &door.callers, source) {
+        Ok(Some(Decision::Lean { request, head_bytes, shown, client })) => {
             // Who is yet to be verified is so elsewhere: that takes its time.
             let Some(identity) = door.access.authenticator.known(&shown, clock::now()) else {
                 return Some(guest);
@@ -146,8 +177,11 @@ fn receive(
             else {
                 return Some(guest);
             };
-            let early = guest.head[head_bytes..].into();
-            let (socket, place) = (guest.socket.into(), guest.place);
+            if guest.arrival.place_for(client, door).is_err() {
+                return Some(guest);
+            }
+            let Arrival { place, head, .. } = guest.arrival;
+            let (socket, early) = (guest.socket.into(), head[head_bytes..].into());
             hand_over(Handoff { socket, request, principal, early, place }, door);
             None
         }
@@ -159,7 +193,7 @@ fn receive(
 /// what they leave in the heap stays there: so all that is large and seldom is in boxes.
 async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
     let _visit = door.figures.door.guests.enter();
-    let Guest { socket, place, mut head, welcome } = guest;
+    let Guest { socket, mut arrival, welcome } = guest;
     let Ok(stream) = tokio::net::TcpStream::from_std(socket) else { return };
     let _descriptor = match welcome {
         Welcome::In(descriptor) => descriptor,
@@ -168,27 +202,32 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
         }
     };
     let met = tokio::select! {
-        met = meet(stream, &mut head, &door) => met,
+        met = meet(stream, &mut arrival, &door) => met,
         _ = draining.wait_for(|draining| *draining) => return,
     };
     let Some((stream, decision)) = met else { return };
+    let source = Peer(arrival.source);
     let lean = match decision {
-        Decision::Lean { request, head_bytes, shown } => {
+        Decision::Lean { request, head_bytes, shown, client } => {
+            if let Err(problem) = arrival.place_for(client, &door) {
+                return Box::pin(refuse_stream(stream, &request, &problem)).await;
+            }
             let origin = request.allow_origin.clone();
-            let identified = door.access.authenticator.identify(&shown, stream.peer().0).await;
+            let identified = door.access.authenticator.identify(&shown, Some(client)).await;
             match identified.and_then(|identity| door.access.permit(&identity, request)) {
-                Ok(permitted) => Lean { stream, permitted, early: head[head_bytes..].into() },
+                Ok(permitted) => {
+                    let opening = Opening { permitted, visitor: None };
+                    Lean { stream, opening, early: arrival.head[head_bytes..].into() }
+                }
                 Err(problem) => {
                     return Box::pin(refuse(stream, &problem, origin.as_deref())).await;
                 }
             }
         }
         Decision::Replay => {
-            let driving = http1::drive(
-                Replay::of_requests(head, stream, door.stall_timeout),
-                &door,
-                draining,
-            );
+            let head = std::mem::take(&mut arrival.head);
+            let replay = Replay::of_requests(head, stream, door.stall_timeout);
+            let driving = http1::drive((replay, source), &door, draining);
             match Box::pin(driving).await {
                 Driven::Lean(lean) => lean,
                 Driven::Unread(stream) => return Box::pin(linger(stream)).await,
@@ -200,26 +239,38 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             }
         }
         Decision::Http2 => {
-            let replay = Replay::open(head, stream, door.stall_timeout);
-            let driving = http2::drive(replay, Arc::clone(&door), draining);
+            let replay = Replay::open(arrival.head, stream, door.stall_timeout);
+            let driving = http2::drive((replay, source), Arc::clone(&door), draining);
             return Box::pin(driving).await;
         }
     };
-    let Lean { stream, permitted: Permitted { request, principal }, early } = lean;
+    let Lean { stream, opening, early } = lean;
+    let Opening { permitted: Permitted { request, principal }, visitor } = opening;
     let Ok(socket) = stream.into_socket() else { return };
+    let place = Opening::place(visitor).or(arrival.place);
     hand_over(Handoff { socket, request, principal, early, place }, &door);
 }
 
-/// Shakes hands and reads the first head, all before one deadline. `None`: there is nobody to
-/// serve, or who came has had an answer.
+/// Hears whom a proxy speaks for, shakes hands and reads the first head, all before one deadline.
+/// `None`: there is nobody to serve, or who came has had an answer.
 async fn meet(
-    stream: tokio::net::TcpStream,
-    head: &mut Vec<u8>,
+    mut stream: tokio::net::TcpStream,
+    arrival: &mut Arrival,
     door: &Door,
 ) -> Option<(Stream, Decision)> {
     let mut deadline = pin!(sleep(HEAD_TIMEOUT));
+    if door.callers.proxies.speak_first() {
+        let heard = tokio::select! {
+            heard = introduce(&mut stream, arrival, door) => heard?,
+            () = &mut deadline => return None,
+        };
+        if let Err(problem) = heard {
+            Box::pin(turn_away(stream, door, &problem)).await;
+            return None;
+        }
+    }
     let opened = tokio::select! {
-        opened = open(stream, door) => opened,
+        opened = open((stream, arrival.source), door) => opened,
         () = &mut deadline => Err(io::ErrorKind::TimedOut.into()),
     };
     let mut stream = match opened {
@@ -233,9 +284,10 @@ async fn meet(
     if stream.has_chosen_http2() {
         return Some((stream, Decision::Http2));
     }
+    let Arrival { head, source, .. } = arrival;
     head.reserve(HEAD_BYTES_TYPICAL);
     let read = tokio::select! {
-        read = head::read(&mut stream, head, &door.callers) => Some(read),
+        read = head::read(&mut stream, head, (&door.callers, *source)) => Some(read),
         () = &mut deadline => None,
     };
     let problem = match read {
@@ -252,8 +304,41 @@ async fn meet(
 /// Bytes that most heads have.
 const HEAD_BYTES_TYPICAL: usize = 1024;
 
+/// Reads the header of the PROXY protocol, to the byte, and finds out whether whom it names may come
+/// in. `None`: the proxy has gone.
+async fn introduce(
+    stream: &mut tokio::net::TcpStream,
+    arrival: &mut Arrival,
+    door: &Door,
+) -> Option<Result<(), Problem>> {
+    let mut header = Vec::new();
+    let sender = loop {
+        match proxy_protocol::read(&header) {
+            Ok(Step::Whole(sender, _)) => break sender,
+            Ok(Step::More(bytes)) => {
+                let begun = header.len();
+                header.resize(begun + bytes, 0);
+                stream.read_exact(&mut header[begun..]).await.ok()?;
+            }
+            Err(error) => return Some(Err(proxies::unread(error))),
+        }
+    };
+    if let Sender::Client(client) = sender {
+        arrival.source = client;
+    }
+    if door.callers.proxies.trust(arrival.source) {
+        return Some(Ok(()));
+    }
+    Some(door.admission.visitor(arrival.source).map(|visitor| {
+        arrival.place = Some(Place::new(Some(arrival.source), visitor));
+    }))
+}
+
 /// Shakes hands where this port speaks TLS. `None`: the client does not, or has gone.
-async fn open(stream: tokio::net::TcpStream, door: &Door) -> io::Result<Option<Stream>> {
+async fn open(
+    (stream, source): (tokio::net::TcpStream, IpAddr),
+    door: &Door,
+) -> io::Result<Option<Stream>> {
     let Some(tls) = &door.tls else { return Ok(Some(Stream::Plain(stream))) };
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
@@ -262,12 +347,12 @@ async fn open(stream: tokio::net::TcpStream, door: &Door) -> io::Result<Option<S
     if first[0] == TLS_HANDSHAKE {
         return Box::pin(Stream::secure(stream, tls)).await.map(Some);
     }
-    Box::pin(tell_of_tls(Stream::Plain(stream), &door.callers)).await;
+    Box::pin(tell_of_tls(Stream::Plain(stream), (&door.callers, source))).await;
     Ok(None)
 }
 
 /// Answers who speaks plain HTTP where TLS is spoken.
-async fn tell_of_tls(mut stream: Stream, callers: &Callers) {
+async fn tell_of_tls(mut stream: Stream, callers: (&Callers, IpAddr)) {
     if let Ok(Some(_)) = head::read(&mut stream, &mut Vec::new(), callers).await {
         let detail = "this port speaks TLS: use https://";
         refuse(stream, &Problem::new(Code::TlsRequired, detail), None).await;
@@ -293,7 +378,9 @@ async fn turn_away(stream: tokio::net::TcpStream, door: &Door, problem: &Problem
         return;
     }
     let (mut stream, mut head) = (Stream::Plain(stream), Vec::new());
-    let read = head::read(&mut stream, &mut head, &door.callers);
+    // Whose it is does not matter any more.
+    let nobody = Ipv4Addr::UNSPECIFIED.into();
+    let read = head::read(&mut stream, &mut head, (&door.callers, nobody));
     match timeout(LINGER_TIMEOUT, read).await {
         Ok(Ok(Some(Decision::Lean { request, .. }))) => {
             refuse_stream(stream, &request, problem).await;

@@ -31,7 +31,7 @@ use tokio::time::{Duration, timeout};
 
 use super::activity::Busy;
 use super::door::Door;
-use crate::access::Permitted;
+use super::opening::Opening;
 use crate::admission::{Descriptor, Needs};
 
 /// One request of a connection, for whoever wants to answer it with a stream.
@@ -45,10 +45,10 @@ pub(crate) struct One {
 }
 
 /// Opens a stream at a shard and answers with what it writes.
-pub(super) async fn open(one: One, permitted: Permitted) -> Result<Response, Problem> {
-    let (headers, form) =
-        (stream_headers(&permitted.request), (permitted.request.form, permitted.request.refusals));
-    let (near, descriptor, first) = match begin(&one, permitted).await {
+pub(super) async fn open(one: One, opening: Opening) -> Result<Response, Problem> {
+    let request = &opening.permitted.request;
+    let (headers, form) = (stream_headers(request), (request.form, request.refusals));
+    let (near, descriptor, first) = match begin(&one, opening).await {
         Ok(begun) => begun,
         Err(problem) => {
             let words = bellwire_shards::refusal_body(form, &problem).ok_or(problem)?;
@@ -65,11 +65,8 @@ pub(super) async fn open(one: One, permitted: Permitted) -> Result<Response, Pro
 }
 
 /// Has a shard begin a stream; returns the end of the pair that it comes out of, and what has.
-async fn begin(
-    one: &One,
-    permitted: Permitted,
-) -> Result<(UnixStream, Descriptor, Bytes), Problem> {
-    let (mut near, descriptor) = adopt(one, permitted)?;
+async fn begin(one: &One, opening: Opening) -> Result<(UnixStream, Descriptor, Bytes), Problem> {
+    let (mut near, descriptor) = adopt(one, opening)?;
     // A shard that cannot take the stream closes it before it has written anything.
     let first = read_some(&mut near).await.unwrap_or_default();
     if first.is_empty() {
@@ -101,7 +98,7 @@ pub(crate) fn stream_headers(request: &StreamRequest) -> HeaderMap {
 }
 
 /// Gives a shard its end of a new pair; returns the other one.
-fn adopt(one: &One, permitted: Permitted) -> Result<(UnixStream, Descriptor), Problem> {
+fn adopt(one: &One, opening: Opening) -> Result<(UnixStream, Descriptor), Problem> {
     let door = &one.door;
     let descriptor = door.admission.connection(door.spread.connections(), Needs::Pair)?;
     door.admission.subscriber()?;
@@ -109,12 +106,13 @@ fn adopt(one: &One, permitted: Permitted) -> Result<(UnixStream, Descriptor), Pr
         let detail = format!("the system gives no descriptors for another stream: {error}");
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
     })?;
+    let Opening { permitted, visitor } = opening;
     let handoff = Handoff {
         socket: Socket::Pair(far),
         request: permitted.request,
         principal: permitted.principal,
         early: Box::default(),
-        place: None,
+        place: Opening::place(visitor),
     };
     door.spread.adopt(handoff).map_err(|_| {
         door.figures.door.connections_refused.add(1);

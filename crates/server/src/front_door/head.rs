@@ -1,8 +1,11 @@
 //! The head of a connection's first request.
 
+use std::net::IpAddr;
+
 use bellwire_authn::{Cookies, Places, Query, Shown};
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 use bellwire_shards::{Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, StreamRequest};
+use bellwire_wire::forwarded::Forwarding;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use httparse::{Request, Status};
@@ -11,12 +14,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
 use crate::page::{Callers, Deed, Page};
+use crate::proxies::FORWARDED_FOR;
 
 /// Who serves the request.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// A shard. What is behind the head is the client's of a WebSocket.
-    Lean { request: StreamRequest, head_bytes: usize, shown: Shown },
+    Lean { request: StreamRequest, head_bytes: usize, shown: Shown, client: IpAddr },
     /// hyper, which is given the head once more.
     Replay,
     /// hyper, which is told that this is HTTP/2.
@@ -27,11 +31,11 @@ pub(crate) enum Decision {
 pub(super) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     head: &mut Vec<u8>,
-    callers: &Callers,
+    (callers, source): (&Callers, IpAddr),
 ) -> Result<Option<Decision>, Problem> {
     loop {
         if !head.is_empty()
-            && let Some(decision) = decide(head, callers)?
+            && let Some(decision) = decide(head, callers, source)?
         {
             return Ok(Some(decision));
         }
@@ -48,8 +52,12 @@ pub(super) async fn read(
 /// What a client begins with that knows of itself that the server speaks HTTP/2.
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// `None`: the head is not complete yet.
-pub(crate) fn decide(head: &[u8], callers: &Callers) -> Result<Option<Decision>, Problem> {
+/// `source`: where the connection comes from. `None`: the head is not complete yet.
+pub(crate) fn decide(
+    head: &[u8],
+    callers: &Callers,
+    source: IpAddr,
+) -> Result<Option<Decision>, Problem> {
     if head.starts_with(HTTP2_PREFACE) {
         return Ok(Some(Decision::Http2));
     }
@@ -60,8 +68,8 @@ pub(crate) fn decide(head: &[u8], callers: &Callers) -> Result<Option<Decision>,
         let detail = "this port speaks plain HTTP, and a TLS handshake came: use http://";
         return Err(Problem::new(Code::HeadMalformed, detail));
     }
-    parse(head, |request, head_bytes| match lean(request, callers) {
-        Some((request, shown)) => Decision::Lean { request, head_bytes, shown },
+    parse(head, |request, head_bytes| match lean(request, callers, source) {
+        Some((request, shown, client)) => Decision::Lean { request, head_bytes, shown, client },
         None => Decision::Replay,
     })
 }
@@ -95,7 +103,11 @@ pub(super) fn parse<T>(
 
 /// The stream or WebSocket that the request asks for. Whatever is unusual, or wrong, is left to
 /// hyper: it alone does general HTTP, so that there are never two opinions on one request.
-fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamRequest, Shown)> {
+fn lean<'a>(
+    request: &Request<'_, 'a>,
+    callers: &Callers,
+    source: IpAddr,
+) -> Option<(StreamRequest, Shown, IpAddr)> {
     // A fragment is none of a server's business: hyper leaves it out.
     let target = request.path.filter(|target| !target.contains('#'))?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -106,6 +118,8 @@ fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamReque
     if singles.host.is_some_and(|host| !callers.hosts.know(host)) {
         return None;
     }
+    let said = Forwarding { forwarded: &singles.forwarded, forwarded_for: &singles.forwarded_for };
+    let client = callers.proxies.client(source, said).ok()?;
     let handshake = match singles.upgrade {
         // HTTP/1.0 knows no upgrades.
         Some(_) if request.version != Some(1) => return None,
@@ -142,7 +156,7 @@ fn lean<'a>(request: &Request<'_, 'a>, callers: &Callers) -> Option<(StreamReque
     match EventsRequest::parse(asked) {
         Ok(EventsRequest::Stream(mut stream)) => {
             stream.allow_origin = page.allowed_origin(&callers.origins).map(Box::new);
-            Some((stream, shown))
+            Some((stream, shown, client))
         }
         Ok(EventsRequest::Poll(_)) | Err(_) => None,
     }
@@ -171,6 +185,8 @@ struct Singles<'a> {
     authorization: Option<&'a [u8]>,
     cookies: Vec<&'a [u8]>,
     subprotocols: Vec<&'a [u8]>,
+    forwarded: Vec<&'a [u8]>,
+    forwarded_for: Vec<&'a [u8]>,
 }
 
 impl<'a> Singles<'a> {
@@ -179,6 +195,17 @@ impl<'a> Singles<'a> {
         let mut singles = Self::default();
         for header in request.headers.iter() {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            let all = match () {
+                () if is("cookie") => Some(&mut singles.cookies),
+                () if is("sec-websocket-protocol") => Some(&mut singles.subprotocols),
+                () if is("forwarded") => Some(&mut singles.forwarded),
+                () if is(FORWARDED_FOR.as_str()) => Some(&mut singles.forwarded_for),
+                () => None,
+            };
+            if let Some(all) = all {
+                all.push(header.value);
+                continue;
+            }
             let single = match () {
                 () if is("accept") => &mut singles.accept,
                 () if is("accept-encoding") => &mut singles.accept_encoding,
@@ -187,14 +214,6 @@ impl<'a> Singles<'a> {
                 () if is("sec-fetch-site") => &mut singles.fetch_site,
                 () if is("upgrade") => &mut singles.upgrade,
                 () if is("authorization") => &mut singles.authorization,
-                () if is("cookie") => {
-                    singles.cookies.push(header.value);
-                    continue;
-                }
-                () if is("sec-websocket-protocol") => {
-                    singles.subprotocols.push(header.value);
-                    continue;
-                }
                 () if is("host") => {
                     singles.host = std::str::from_utf8(header.value).ok();
                     continue;
@@ -228,6 +247,7 @@ fn header_map(request: &Request<'_, '_>) -> Option<HeaderMap> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
 
     use super::*;
@@ -238,8 +258,8 @@ mod tests {
         let flags = vec![("hosts", vec!["x".to_owned()])];
         let config = Config::load(None, |_| None, &flags).expect("valid");
         let hosts = Arc::new(KnownHosts::new(&config));
-        let callers = Callers { origins: config.allowed_origins, hosts };
-        decide(head, &callers).map_err(|problem| problem.code)
+        let callers = Callers { origins: config.allowed_origins, hosts, ..Callers::default() };
+        decide(head, &callers, Ipv4Addr::LOCALHOST.into()).map_err(|problem| problem.code)
     }
 
     fn decide_text(head: &str) -> Result<Option<Decision>, Code> {

@@ -21,11 +21,11 @@ use super::answer::{self, Answer};
 use super::door::Door;
 use super::farewell::head_timeout;
 use super::leftover;
+use super::opening::Opening;
 use super::progress::{HeadDeadline, Progress, Visit};
 use super::replay::Replay;
-use super::stream::Stream;
+use super::stream::{Peer, Stream};
 use super::takeover::{Passage, Takeover};
-use crate::access::Permitted;
 
 /// How hyper's part in a connection ended.
 #[derive(Debug)]
@@ -44,30 +44,29 @@ pub(super) enum Driven {
 #[derive(Debug)]
 pub(super) struct Lean {
     pub(super) stream: Stream,
-    pub(super) permitted: Permitted,
+    pub(super) opening: Opening,
     /// What came behind the request.
     pub(super) early: Box<[u8]>,
 }
 
 /// Why hyper is left.
 enum Turn {
-    Taken(Permitted),
+    Taken(Opening),
     Refused(Problem),
     Ended,
 }
 
 /// Serves requests until the connection ends, or until one of them asks for a lean stream.
 pub(super) async fn drive(
-    replay: Replay,
+    (replay, source): (Replay, Peer),
     door: &Door,
     mut draining: watch::Receiver<bool>,
 ) -> Driven {
     let progress = replay.progress();
     let (takeover, taken_over) = Takeover::new();
     let passage = Passage::Socket(takeover);
-    let peer = replay.peer();
     let answer = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(source);
         answer(request, door, (&passage, &progress))
     });
     let mut connection = http1::Builder::new()
@@ -90,15 +89,15 @@ pub(super) async fn drive(
             return Poll::Ready(Turn::Ended);
         }
         if asked.is_none()
-            && let Poll::Ready(Ok(permitted)) = taken_over.as_mut().poll(context)
+            && let Poll::Ready(Ok(opening)) = taken_over.as_mut().poll(context)
         {
-            asked = Some(permitted);
+            asked = Some(opening);
         }
         // Answers to earlier requests on this connection go out first.
         if progress.is_flushed()
-            && let Some(permitted) = asked.take()
+            && let Some(opening) = asked.take()
         {
-            return Poll::Ready(Turn::Taken(permitted));
+            return Poll::Ready(Turn::Taken(opening));
         }
         if progress.is_flushed()
             && let Some(problem) = progress.take_refusal()
@@ -114,9 +113,9 @@ pub(super) async fn drive(
     let parts = connection.into_parts();
     let (stream, held) = parts.io.into_inner().into_parts();
     match turn {
-        Turn::Taken(permitted) => {
+        Turn::Taken(opening) => {
             let early = [&parts.read_buf[..], &held].concat().into();
-            Driven::Lean(Lean { stream, permitted, early })
+            Driven::Lean(Lean { stream, opening, early })
         }
         Turn::Refused(problem) => Driven::Refused(stream, problem),
         Turn::Ended => Driven::Unread(stream),

@@ -32,12 +32,17 @@ use super::door::Door;
 use super::leftover;
 use super::letter;
 use super::replay::Replay;
+use super::stream::Peer;
 use super::takeover::Passage;
 use crate::problem::Refused;
 
 /// Serves requests until the connection ends, or has had none for a while.
-pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::Receiver<bool>) {
-    let (activity, peer) = (Arc::new(Activity::default()), replay.peer());
+pub(super) async fn drive(
+    (replay, source): (Replay, Peer),
+    door: Arc<Door>,
+    mut draining: watch::Receiver<bool>,
+) {
+    let activity = Arc::new(Activity::default());
     let patience = Patience::new(door.stall_timeout);
     let answer = service_fn(|mut request: Request<Incoming>| {
         let busy = Arc::new(activity.enter());
@@ -47,7 +52,7 @@ pub(super) async fn drive(replay: Replay, door: Arc<Door>, mut draining: watch::
         let (admission, patience) = (Arc::clone(&door.admission), patience.clone());
         let one = One { door: Arc::clone(&door), busy: Arc::clone(&busy), upgrade };
         request.extensions_mut().insert(Passage::One(one));
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(source);
         let checked = letter::check_authority(request.uri(), request.headers());
         let (parts, body) = request.into_parts();
         // What comes through a tunnel is no body.

@@ -15,7 +15,7 @@ use tokio::time::{Duration, Sleep, sleep};
 use super::farewell::half_closed;
 use super::framing::{Body, Chunks, Framing};
 use super::progress::Progress;
-use super::stream::{Peer, Stream};
+use super::stream::Stream;
 
 /// What has come ahead, then the socket.
 #[derive(Debug)]
@@ -89,11 +89,6 @@ impl Replay {
         }
         let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(self.stall_timeout)));
         stall.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    /// Who is at the other end.
-    pub(super) fn peer(&self) -> Peer {
-        self.stream.peer()
     }
 
     /// Gives some of what is held.

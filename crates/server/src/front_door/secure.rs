@@ -1,7 +1,6 @@
 //! A TLS connection as tokio sees it.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -35,10 +34,6 @@ impl Secure {
 
     pub(super) fn alpn_protocol(&self) -> Option<&[u8]> {
         self.session.alpn_protocol()
-    }
-
-    pub(super) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()
     }
 
     pub(super) fn into_parts(self) -> (TcpStream, TlsSession) {

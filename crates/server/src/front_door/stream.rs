@@ -15,9 +15,10 @@ use crate::tls::Tls;
 /// The first byte of a TLS handshake; no request begins with it.
 pub(super) const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Whose connection it is, as far as its address tells. Found among the extensions of each request.
+/// Whose request it is, as far as its address tells: where the connection comes from, or behind a
+/// trusted proxy the client. Found among the extensions of each request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) Option<IpAddr>);
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -37,15 +38,6 @@ impl Stream {
             Self::Plain(_) => false,
             Self::Tls(stream) => stream.alpn_protocol() == Some(b"h2"),
         }
-    }
-
-    /// Who is at the other end.
-    pub(super) fn peer(&self) -> Peer {
-        let address = match self {
-            Self::Plain(stream) => stream.peer_addr(),
-            Self::Tls(stream) => stream.peer_addr(),
-        };
-        Peer(address.ok().map(|address| address.ip()))
     }
 
     /// For a shard.

@@ -2,6 +2,7 @@
 //! about it.
 
 use std::io::{self, Read};
+use std::net::IpAddr;
 
 use bellwire_model::Principal;
 use bellwire_process::clock::Tick;
@@ -22,7 +23,7 @@ pub(super) struct Connection {
     /// Whose it is.
     pub(super) principal: Principal,
     /// Given back when the connection ends.
-    _place: Option<Box<Place>>,
+    place: Option<Box<Place>>,
     /// When the wheel brings it round.
     pub(super) due_at: Tick,
     /// Bytes that the client sent although nobody listens.
@@ -71,13 +72,18 @@ impl Connection {
             main,
             websocket,
             principal,
-            _place: place,
+            place,
             due_at: 0,
             input_bytes: 0,
             is_queued: false,
             awaits_history: false,
             is_laggard: false,
         }
+    }
+
+    /// Whom the other end of the socket speaks for, where it is a proxy's.
+    pub(super) fn client(&self) -> Option<IpAddr> {
+        self.place.as_ref()?.client
     }
 
     /// Its subscriptions: the main one, and those that are on their way.

@@ -235,8 +235,9 @@ impl Shard {
 
     /// Hands samples to the rules.
     fn take_samples(&mut self, token: Token, id: Option<RequestId>, json: &[u8]) {
-        let source = self.connections[token].outlet.socket.peer().map(|address| address.ip());
-        let principal = self.connections[token].principal;
+        let connection = &self.connections[token];
+        let peer = || connection.outlet.socket.peer().map(|address| address.ip());
+        let (source, principal) = (connection.client().or_else(peer), connection.principal);
         let reply = self.begin_request(token, id.clone());
         let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Sampled)));
         let requests = &self.surroundings.requests;

@@ -43,7 +43,11 @@ impl Shard {
     pub(super) fn describe(&self, token: Token) -> Described {
         let connection = &self.connections[token];
         let outlet = &connection.outlet;
-        let name = outlet.socket.peer().map(|address| address.to_string());
+        let peer = outlet.socket.peer().map(|address| address.to_string());
+        let name = match (connection.client(), peer) {
+            (Some(client), Some(proxy)) => Some(format!("{client} by {proxy}")),
+            (_, peer) => peer,
+        };
         let added = connection.subscriptions().skip(1);
         Described {
             name: name.unwrap_or_else(|| format!("shard-{}/{token}", self.index)),

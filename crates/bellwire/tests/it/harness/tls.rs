@@ -1,5 +1,6 @@
 //! Certificates made on the spot, and TLS clients that trust them.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -105,13 +106,20 @@ impl Authority {
 
 #[track_caller]
 pub(crate) fn connect(address: SocketAddr, config: Arc<ClientConfig>) -> Raw<TlsStream> {
+    shake_hands(Raw::connect(address).into_socket(), config).expect("the handshake goes well")
+}
+
+/// Shakes hands on a connection.
+pub(crate) fn shake_hands(
+    socket: TcpStream,
+    config: Arc<ClientConfig>,
+) -> io::Result<Raw<TlsStream>> {
     let session = ClientConnection::new(config, server_name()).expect("a configuration");
-    let socket = Raw::connect(address).into_socket();
     let mut stream = StreamOwned::new(session, socket);
     while stream.conn.is_handshaking() {
-        stream.conn.complete_io(&mut stream.sock).expect("the handshake goes well");
+        stream.conn.complete_io(&mut stream.sock)?;
     }
-    Raw::over(stream)
+    Ok(Raw::over(stream))
 }
 
 /// The name that the certificates are for.

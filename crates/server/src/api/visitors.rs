@@ -1,0 +1,37 @@
+//! Whose a request is: of the address that its connection comes from, or of the one that a trusted
+//! proxy names. Each request of such a connection may be another client's.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use crate::front_door::Peer;
+use crate::problem::Refused;
+
+/// Puts the client in the proxy's place, and has it count among the connections of its address for
+/// as long as its request is under way.
+pub(super) async fn guard(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(Peer(source)) = request.extensions().get().copied() else {
+        return next.run(request).await;
+    };
+    if !app.callers.proxies.trust(source) {
+        return next.run(request).await;
+    }
+    let client = app.callers.proxies.client_of(source, request.headers());
+    match client.and_then(|client| app.admission.visitor(client)) {
+        Ok(visitor) => {
+            let visitor = Arc::new(visitor);
+            request.extensions_mut().insert(Peer(visitor.address));
+            request.extensions_mut().insert(Arc::clone(&visitor));
+            next.run(request).await
+        }
+        Err(problem) => Refused(problem).into_response(),
+    }
+}
