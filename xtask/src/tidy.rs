@@ -3,6 +3,7 @@
 //! Errors fail the check; notes (a file over its target, a crate over its budget) are printed.
 
 mod links;
+mod maps;
 mod pages;
 mod proofs;
 mod words;
@@ -160,7 +161,9 @@ fn check_rust(name: &str, text: &str, findings: &mut Findings) {
             .notes
             .push(format!("{name}: {lines} code lines, {CODE_LINES_TARGET} is the target"));
     }
-    findings.errors.extend(words::in_code(name, &source::code_only(text)));
+    let code = source::code_only(text);
+    findings.errors.extend(words::in_code(name, &code));
+    findings.errors.extend(maps::unkeyed(name, &code));
 }
 
 fn crate_lines(folder: &Path) -> Result<usize> {

@@ -22,6 +22,7 @@ mod reach;
 mod webhook;
 
 use std::cell::LazyCell;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -30,10 +31,9 @@ use bellwire_alerts::config::{Config, Webhook};
 use bellwire_alerts::dispatch::{Arrival, Changes, Dispatcher, Forgone, Waited};
 use bellwire_alerts::notification::{Address, Notification, Update};
 use bellwire_journal::Journal;
-use bellwire_model::Fingerprint;
+use bellwire_model::{Fingerprint, NameMap, NameSet};
 use bellwire_process::clock;
 use bellwire_process::crash;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -59,7 +59,7 @@ pub struct Notifier {
 /// What the dispatcher has not seen yet.
 #[derive(Debug)]
 struct News {
-    updates: FxHashMap<Fingerprint, Update>,
+    updates: BTreeMap<Fingerprint, Update>,
     config: Arc<Config>,
     is_config_new: bool,
     /// All alerts of the start have been told of, and the dispatcher does not know it yet.
@@ -93,7 +93,7 @@ impl Notifier {
         let now = now();
         let starts_at = now.steady.saturating_add(start_delay);
         let dispatcher = Dispatcher::new(Arc::clone(&config), now, stored).starting_at(starts_at);
-        let updates = FxHashMap::default();
+        let updates = BTreeMap::new();
         let news = News { updates, config, is_config_new: false, has_begun: false };
         let notifier = Arc::new(Self { news: Mutex::new(news), has_news });
         let run = Run {
@@ -105,11 +105,11 @@ impl Notifier {
             figures,
             external_url,
             deliveries: JoinSet::new(),
-            on_the_way: FxHashMap::default(),
+            on_the_way: NameMap::default(),
             ledger,
             began: clock::Ticker::start(),
             letters: DeadLetters::new(Arc::clone(&notifier.has_news)),
-            failing: FxHashSet::default(),
+            failing: NameSet::default(),
         };
         Ok((notifier, run))
     }
@@ -154,7 +154,7 @@ impl Notifier {
 }
 
 /// The ways to each receiver's webhooks.
-type Lanes = FxHashMap<Arc<str>, Vec<Arc<Lane>>>;
+type Lanes = NameMap<Arc<str>, Vec<Arc<Lane>>>;
 
 fn lanes(config: &Config, reach: &Reach) -> Lanes {
     // Read once for all webhooks, and not at all without any.
@@ -179,12 +179,12 @@ pub struct Run {
     figures: Arc<Figures>,
     external_url: Arc<str>,
     deliveries: JoinSet<Result<(), NotDelivered>>,
-    on_the_way: FxHashMap<Id, Arc<Notification>>,
+    on_the_way: NameMap<Id, Arc<Notification>>,
     ledger: Ledger,
     began: clock::Ticker,
     letters: DeadLetters,
     /// Webhooks that have taken nothing since something could not be delivered.
-    failing: FxHashSet<(Arc<str>, usize)>,
+    failing: NameSet<(Arc<str>, usize)>,
 }
 
 impl Run {

@@ -24,7 +24,6 @@ use bellwire_model::limits::{ACKNOWLEDGEMENTS_BYTES_MAX, POSTED_GRACE, POSTED_RE
 use bellwire_model::{
     Alert, AlertState, AlertStatus, Fingerprint, Labels, SilenceId, Timestamp, TransitionKind,
 };
-use rustc_hash::FxHashMap;
 
 use crate::inhibition::{InhibitionRule, Inhibitors};
 use crate::posted::Posted;
@@ -98,7 +97,7 @@ pub struct Desk {
     silences: Silences,
     inhibitors: Inhibitors,
     /// Acknowledgements of before a restart whose alerts have not come yet.
-    waiting: FxHashMap<Fingerprint, Acknowledged>,
+    waiting: BTreeMap<Fingerprint, Acknowledged>,
     /// Bytes of the records of all acknowledgements.
     acknowledged_bytes: usize,
     acknowledged_bytes_max: usize,
@@ -119,7 +118,7 @@ impl Desk {
             cases: BTreeMap::new(),
             silences: Silences::default(),
             inhibitors: Inhibitors::new(inhibition),
-            waiting: FxHashMap::default(),
+            waiting: BTreeMap::new(),
             acknowledged_bytes: 0,
             acknowledged_bytes_max: ACKNOWLEDGEMENTS_BYTES_MAX,
             without_room: Vec::new(),

@@ -22,12 +22,12 @@ mod record;
 mod records;
 mod settling;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::limits::{ALERT_GROUPS_MAX, CLOCK_STEP_MIN, RESOLVED_UNTOLD_BYTES_MAX};
-use bellwire_model::{Fingerprint, Labels, Timestamp};
+use bellwire_model::{Fingerprint, Labels, NameMap, Timestamp};
 use rustc_hash::FxHashMap;
 
 use self::alert_set::AlertSet;
@@ -52,13 +52,13 @@ type GroupId = u64;
 pub struct Dispatcher {
     config: Arc<Config>,
     groups: FxHashMap<GroupId, Group>,
-    by_labels: FxHashMap<(RouteId, Labels), GroupId>,
+    by_labels: NameMap<(RouteId, Labels), GroupId>,
     /// When each group is looked at.
     deadlines: BTreeSet<(Timestamp, GroupId)>,
     /// Webhooks of groups whose look was missed, and that are free again.
     overdue: Vec<(GroupId, usize)>,
     records: Records,
-    on_the_way: FxHashMap<Address, Flight>,
+    on_the_way: NameMap<Address, Flight>,
     /// Bytes of the resolved alerts of all groups.
     resolved_bytes: usize,
     resolved_bytes_max: usize,
@@ -70,7 +70,7 @@ pub struct Dispatcher {
     groups_max: usize,
     groups_refused: u64,
     /// Alerts for which there was no room for a group: they get one when there is.
-    homeless: FxHashMap<Fingerprint, Update>,
+    homeless: BTreeMap<Fingerprint, Update>,
 }
 
 /// A notification that has not come back.
@@ -113,11 +113,11 @@ impl Dispatcher {
         Self {
             config,
             groups: FxHashMap::default(),
-            by_labels: FxHashMap::default(),
+            by_labels: NameMap::default(),
             deadlines: BTreeSet::new(),
             overdue: Vec::new(),
             records,
-            on_the_way: FxHashMap::default(),
+            on_the_way: NameMap::default(),
             resolved_bytes: 0,
             resolved_bytes_max: RESOLVED_UNTOLD_BYTES_MAX,
             begun,
@@ -125,7 +125,7 @@ impl Dispatcher {
             groups_made: 0,
             groups_max: ALERT_GROUPS_MAX,
             groups_refused: 0,
-            homeless: FxHashMap::default(),
+            homeless: BTreeMap::default(),
         }
     }
 

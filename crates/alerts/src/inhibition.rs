@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use bellwire_model::{Fingerprint, Labels};
-use rustc_hash::{FxHashMap, FxHashSet};
+use bellwire_model::{Fingerprint, Labels, NameMap, NameSet};
 
 use crate::Matchers;
 
@@ -33,9 +32,9 @@ enum Side {
 #[derive(Debug)]
 struct Concerned {
     rule: InhibitionRule,
-    by_values: FxHashMap<Values, Pair>,
+    by_values: NameMap<Values, Pair>,
     /// Whose targets may be inhibited by another source than before, or by none.
-    touched: FxHashSet<Values>,
+    touched: NameSet<Values>,
 }
 
 /// The values of a rule's `equal` labels, in the rule's order.
@@ -60,8 +59,8 @@ impl Inhibitors {
     pub fn new(rules: &[InhibitionRule]) -> Self {
         let concerned = |rule: &InhibitionRule| Concerned {
             rule: rule.clone(),
-            by_values: FxHashMap::default(),
-            touched: FxHashSet::default(),
+            by_values: NameMap::default(),
+            touched: NameSet::default(),
         };
         Self { rules: rules.iter().map(concerned).collect() }
     }

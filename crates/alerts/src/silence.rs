@@ -199,7 +199,7 @@ pub fn count_matched<'a>(
     for silence in silences {
         index.add(&silence.matchers, silence.id);
     }
-    let mut by_class: FxHashMap<_, u64> = FxHashMap::default();
+    let mut by_class: FxHashMap<index::ClassId, u64> = FxHashMap::default();
     for labels in alerts {
         for (class, _) in index.matching(labels) {
             *by_class.entry(class).or_default() += 1;

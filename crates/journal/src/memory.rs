@@ -12,8 +12,7 @@ use bellwire_model::limits::{
     IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, MEMORY_JOURNAL_BYTES_MAX, MEMORY_JOURNAL_EVENTS_MAX,
     RETENTION_STEP_LOOKS_MAX, TOPICS_MAX,
 };
-use bellwire_model::{Entry, Epoch, Event, FilterSet, Offset, Timestamp, Topic};
-use rustc_hash::FxHashMap;
+use bellwire_model::{Entry, Epoch, Event, FilterSet, NameMap, Offset, Timestamp, Topic};
 
 use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
@@ -265,7 +264,7 @@ impl State {
 /// Idempotency keys, the oldest first in `order`.
 #[derive(Default)]
 struct Keys {
-    offsets: FxHashMap<(Topic, Box<str>), (Offset, Timestamp)>,
+    offsets: NameMap<(Topic, Box<str>), (Offset, Timestamp)>,
     order: VecDeque<(Offset, Topic, Box<str>)>,
 }
 

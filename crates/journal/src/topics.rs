@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bellwire_model::limits::TOPICS_RESERVED;
-use bellwire_model::{FilterSet, Offset, Topic};
+use bellwire_model::{FilterSet, NameMap, Offset, Topic};
 use rustc_hash::FxHashMap;
 
 use crate::retention::RuleIndex;
@@ -80,7 +80,7 @@ const KNOWN: &str = "a topic is taken in before its first event";
 /// All topics of a journal.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    ids: FxHashMap<Topic, TopicId>,
+    ids: NameMap<Topic, TopicId>,
     /// The same, sorted, for listings.
     names: BTreeMap<Topic, TopicId>,
     states: FxHashMap<TopicId, TopicState>,

@@ -42,7 +42,7 @@ pub use event::{Body, BodyError, Entry, Event};
 pub use filter::{Filter, FilterError, FilterSet};
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
-pub use name_hasher::NameHasher;
+pub use name_hasher::{NameHasher, NameMap, NameSet};
 pub use network::{NetworkError, Networks};
 pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
 pub use principal::Principal;

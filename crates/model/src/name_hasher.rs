@@ -1,13 +1,20 @@
 //! How names are hashed that strangers choose: topics, keys, filters, labels.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
+/// A map whose keys strangers may choose.
+pub type NameMap<K, V> = HashMap<K, V, NameHasher>;
+
+/// A set of what strangers may choose.
+pub type NameSet<K> = HashSet<K, NameHasher>;
+
 /// Builds hashers with a secret, so that nobody can choose names that collide and make a table slow.
-/// The secret comes from outside: this crate has no randomness of its own.
 #[derive(Clone, Copy)]
 pub struct NameHasher {
     seed: u64,
@@ -19,6 +26,18 @@ impl NameHasher {
     /// it.
     pub fn new([seed, shared]: [u64; 2]) -> Self {
         Self { seed, shared: Box::leak(Box::new(SharedSeed::from_u64(shared))) }
+    }
+}
+
+/// The hasher of this process. Its secret is drawn once, as the standard library draws those of its
+/// own maps: nothing that anybody sees may depend on it.
+impl Default for NameHasher {
+    fn default() -> Self {
+        static OF_PROCESS: LazyLock<NameHasher> = LazyLock::new(|| {
+            let random = RandomState::new();
+            NameHasher::new([random.hash_one(0), random.hash_one(1)])
+        });
+        *OF_PROCESS
     }
 }
 
@@ -47,5 +66,14 @@ mod tests {
         assert_eq!(one.hash_one("a/b"), same.hash_one("a/b"));
         assert_ne!(one.hash_one("a/b"), seed.hash_one("a/b"));
         assert_ne!(one.hash_one("a/b"), shared.hash_one("a/b"));
+    }
+
+    #[test]
+    fn the_maps_of_a_process_share_a_secret_that_is_drawn() {
+        let (one, names) = (NameHasher::default(), NameSet::<&str>::default());
+        let other = names.hasher();
+        assert_eq!(one.hash_one("a/b"), other.hash_one("a/b"));
+        // One that is all zeros would be one that was never drawn.
+        assert_ne!(one.hash_one("a/b"), NameHasher::new([0, 0]).hash_one("a/b"));
     }
 }

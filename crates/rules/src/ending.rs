@@ -1,8 +1,7 @@
 //! What it means for an alert that its element is no longer there: that depends on what its rule
 //! says of `resolve_expr` and `on_data_lost`.
 
-use bellwire_model::{Labels, METRIC_NAME};
-use rustc_hash::FxHashSet;
+use bellwire_model::{Labels, METRIC_NAME, NameSet};
 
 use crate::evaluation::{Evaluated, Evaluation, Item};
 use crate::plan::{Hysteresis, Plan, Root};
@@ -22,9 +21,9 @@ pub(crate) enum Ending {
 #[derive(Debug, Default)]
 pub(crate) struct Endings {
     /// Those that `resolve_expr` gives; nothing where there is none.
-    resolved: Option<FxHashSet<Labels>>,
+    resolved: Option<NameSet<Labels>>,
     /// Those that there are samples for; nothing where that is not known.
-    present: Option<FxHashSet<Labels>>,
+    present: Option<NameSet<Labels>>,
 }
 
 impl Endings {
@@ -42,14 +41,16 @@ impl Endings {
     }
 
     /// The elements that there are samples for, as far as is known, without metric names.
-    pub(crate) fn present(&self) -> impl Iterator<Item = &Labels> {
-        self.present.iter().flatten()
+    pub(crate) fn present(&self) -> Vec<&Labels> {
+        let mut present: Vec<&Labels> = self.present.iter().flatten().collect();
+        present.sort_unstable();
+        present
     }
 
     /// Why an element is no longer there.
     pub(crate) fn of_element(&self, element: &Labels) -> Ending {
         let element = without_name(element);
-        let has = |set: &Option<FxHashSet<Labels>>| set.as_ref().map(|set| set.contains(&element));
+        let has = |set: &Option<NameSet<Labels>>| set.as_ref().map(|set| set.contains(&element));
         match (has(&self.resolved), has(&self.present)) {
             (Some(true), _) | (None, None | Some(true)) => Ending::Over,
             (_, Some(false)) => Ending::Lost,
@@ -58,7 +59,7 @@ impl Endings {
     }
 }
 
-fn bare(items: Vec<Item>) -> FxHashSet<Labels> {
+fn bare(items: Vec<Item>) -> NameSet<Labels> {
     items.into_iter().map(|item| without_name(&item.labels)).collect()
 }
 

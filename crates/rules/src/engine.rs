@@ -196,6 +196,8 @@ impl Engine {
     /// difference.
     pub fn take_read(&mut self) -> Vec<Arc<Alert>> {
         let (read, scene) = (self.alerts.take_read(), self.scene());
+        let mut read: Vec<_> = read.into_iter().collect();
+        read.sort_unstable();
         let entries = read.into_iter().filter_map(|read| self.alerts.get(read));
         entries.map(|entry| entry.current(&scene)).collect()
     }

@@ -33,8 +33,7 @@ pub(crate) mod window;
 use std::time::Duration;
 
 use bellwire_model::limits::LOOKBACK;
-use bellwire_model::{Labels, METRIC_NAME};
-use rustc_hash::FxHashSet;
+use bellwire_model::{Labels, METRIC_NAME, NameSet};
 use thiserror::Error;
 
 pub use self::allowance::{Allowance, QueryMemory, Waiter};
@@ -404,7 +403,7 @@ fn without_name(labels: &Labels) -> Labels {
 }
 
 fn has_same_labels(items: &[Item]) -> bool {
-    let mut seen = FxHashSet::default();
+    let mut seen = NameSet::default();
     items.len() > 1 && !items.iter().all(|item| seen.insert(&item.labels))
 }
 

@@ -7,8 +7,7 @@ pub(crate) mod yaml;
 use std::sync::Arc;
 
 use bellwire_model::limits::{RULE_FILE_BYTES_MAX, RULES_MAX};
-use bellwire_model::{LabelsError, RuleName};
-use rustc_hash::{FxHashMap, FxHashSet};
+use bellwire_model::{LabelsError, NameMap, NameSet, RuleName};
 use thiserror::Error;
 
 use self::source::Source;
@@ -216,12 +215,12 @@ pub(crate) fn inspect_as(files: &[RuleFile<'_>], reading: LoadAs) -> (RuleSet, V
 /// What rules so far have, which others may have too: it is read once, and they share it.
 struct Known {
     patterns: Patterns,
-    templates: FxHashMap<Box<str>, Template>,
+    templates: NameMap<Box<str>, Template>,
 }
 
 impl Known {
     fn new() -> Self {
-        Self { patterns: Patterns::of_rules(), templates: FxHashMap::default() }
+        Self { patterns: Patterns::of_rules(), templates: NameMap::default() }
     }
 
     fn template(&mut self, text: &str) -> Result<Template, TemplateError> {
@@ -239,7 +238,7 @@ struct Loader<'a> {
     source: Source<'a>,
     reading: LoadAs,
     groups: Vec<Group>,
-    group_names: FxHashSet<Arc<str>>,
+    group_names: NameSet<Arc<str>>,
     known: Known,
     errors: Vec<LoadError>,
     rules_left: usize,
@@ -251,7 +250,7 @@ impl<'a> Loader<'a> {
             source,
             reading,
             groups: Vec::new(),
-            group_names: FxHashSet::default(),
+            group_names: NameSet::default(),
             known: Known::new(),
             errors: Vec::new(),
             rules_left,

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use bellwire_model::NameMap;
 use bellwire_model::limits::{EXPRESSION_TABLES_BYTES_MAX, RULE_TABLES_BYTES_MAX};
 use bellwire_re2::{Dot, Error, Pattern, Tables};
-use rustc_hash::FxHashMap;
 
 /// Those that were compiled. Equal ones share their automaton, and all of them what makes them fast.
 #[derive(Debug)]
 pub(crate) struct Patterns {
-    known: FxHashMap<Box<str>, Pattern>,
+    known: NameMap<Box<str>, Pattern>,
     tables: Arc<Tables>,
 }
 
@@ -28,7 +28,7 @@ impl Patterns {
 
     fn within(tables_bytes_max: usize) -> Self {
         let tables = Arc::new(Tables::new(tables_bytes_max));
-        Self { known: FxHashMap::default(), tables }
+        Self { known: NameMap::default(), tables }
     }
 
     /// What an expression of a selector is compiled to.

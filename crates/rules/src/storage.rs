@@ -10,9 +10,8 @@ mod snapshot;
 use std::convert::Infallible;
 use std::hash::BuildHasher;
 
-use bellwire_model::{Labels, Sample, Timestamp};
+use bellwire_model::{Labels, NameHasher, NameMap, Sample, Timestamp};
 use hashbrown::HashTable;
-use rustc_hash::{FxBuildHasher, FxHashMap};
 
 pub(crate) use self::pairs::{PairSet, Pairs, set_hash};
 pub(crate) use self::points::Points;
@@ -50,7 +49,7 @@ pub struct Storage {
     series: Vec<Option<Series>>,
     pairs: Pairs,
     by_labels: HashTable<SeriesId>,
-    by_metric: FxHashMap<Box<str>, Vec<SeriesId>>,
+    by_metric: NameMap<Box<str>, Vec<SeriesId>>,
     free: Vec<SeriesId>,
     /// Their labels put together, by their numbers, where they are asked for again and again.
     whole: Vec<Labels>,
@@ -77,7 +76,7 @@ struct ShortHash(u32);
 
 impl ShortHash {
     fn of(labels: &Labels) -> Self {
-        let hash = FxBuildHasher.hash_one(labels);
+        let hash = NameHasher::default().hash_one(labels);
         Self((hash ^ (hash >> 32)) as u32)
     }
 

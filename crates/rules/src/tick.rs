@@ -3,9 +3,10 @@
 //! Tests of rules are told in ticks: what a rule records at one is what the next one sees, and an
 //! alert changes at a tick or not at all. Here all samples are known and kept.
 
+use std::collections::BTreeMap;
+
 use bellwire_model::limits::DATA_LOST_RETENTION;
 use bellwire_model::{AlertState, Fingerprint, Labels, Sample, Timestamp};
-use rustc_hash::FxHashMap;
 
 use crate::alert_series;
 use crate::ending::{Ending, Endings};
@@ -30,7 +31,7 @@ pub(crate) struct Ticker {
 struct TickedRule {
     rule: Rule,
     /// The alerts that are active, or were.
-    alerts: FxHashMap<Fingerprint, TickedAlert>,
+    alerts: BTreeMap<Fingerprint, TickedAlert>,
     /// The series that it gave at the last tick.
     given: Vec<Labels>,
 }
@@ -56,7 +57,7 @@ pub(crate) struct TickError {
 
 impl Ticker {
     pub(crate) fn new(set: RuleSet, conventions: Conventions, externals: Externals) -> Self {
-        let ticked = |rule| TickedRule { rule, alerts: FxHashMap::default(), given: Vec::new() };
+        let ticked = |rule| TickedRule { rule, alerts: BTreeMap::new(), given: Vec::new() };
         let rules = set.groups.into_iter().flat_map(|group| group.rules);
         let rules = rules.map(ticked).collect();
         let now = Timestamp::MIN;
@@ -88,7 +89,7 @@ impl Ticker {
 
     /// What alerts are doing, and since when they are active, in milliseconds.
     #[cfg(test)]
-    pub(crate) fn active(&self) -> std::collections::BTreeMap<Fingerprint, (AlertState, i64)> {
+    pub(crate) fn active(&self) -> BTreeMap<Fingerprint, (AlertState, i64)> {
         let all = self.rules.iter().flat_map(|ticked| &ticked.alerts);
         all.map(|(id, alert)| (*id, (alert.state, alert.active_at.as_ms()))).collect()
     }
@@ -151,7 +152,7 @@ impl Ticker {
         now: Timestamp,
     ) -> Result<Vec<Element>, String> {
         let endings = self.endings(index, now)?;
-        let mut held: FxHashMap<Fingerprint, TickedAlert> = FxHashMap::default();
+        let mut held: BTreeMap<Fingerprint, TickedAlert> = BTreeMap::new();
         for Element { labels: element, value } in elements {
             let labels = &element;
             let fill = Fill { labels, value, externals: &self.externals, queries: self };

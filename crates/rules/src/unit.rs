@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwire_model::METRIC_NAME;
-use rustc_hash::FxHashMap;
+use bellwire_model::{METRIC_NAME, NameMap};
 
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::rule::{ALERT_NAME, Group, Rule, RuleKind, RuleSet};
@@ -91,8 +90,8 @@ impl Ties {
 /// What rules give, by name, each with the first group that does.
 #[derive(Default)]
 struct Given<'a> {
-    recorded: FxHashMap<&'a str, usize>,
-    alerts: FxHashMap<&'a str, usize>,
+    recorded: NameMap<&'a str, usize>,
+    alerts: NameMap<&'a str, usize>,
 }
 
 impl<'a> Given<'a> {

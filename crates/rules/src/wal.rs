@@ -90,7 +90,7 @@ const TRANSITIONS: [TransitionKind; 3] =
     [TransitionKind::Firing, TransitionKind::DataLost, TransitionKind::Resolved];
 
 /// A part of a rule, the same in every process with this rule.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PartName {
     /// [`Rule::identity`](crate::rule::Rule::identity).
     pub(crate) rule: u64,

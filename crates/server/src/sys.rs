@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use bellwire_model::limits::LAG_INTERVAL;
-use bellwire_model::{Body, Event, Topic};
+use bellwire_model::{Body, Event, NameMap, NameSet, Topic};
 use bellwire_process::{Row, clock};
 use bellwire_shards::{Laggard, Lags, States};
-use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
 use crate::observe::Figures;
@@ -38,8 +37,8 @@ impl SysTopics {
     /// Looks again and again.
     pub(crate) async fn keep_current(self) {
         let mut interval = tokio::time::interval(LAG_INTERVAL);
-        let mut named = FxHashSet::default();
-        let mut shown = FxHashMap::default();
+        let mut named = NameSet::default();
+        let mut shown = NameMap::default();
         loop {
             interval.tick().await;
             // Where subscribers' threads have no room, figures are not what should fill it.
@@ -52,7 +51,7 @@ impl SysTopics {
     }
 
     /// The connections that lag now, and the end of those that did before.
-    fn connections(&self, named: &mut FxHashSet<String>) -> Vec<Event> {
+    fn connections(&self, named: &mut NameSet<String>) -> Vec<Event> {
         let (lagging, slowest) = self.lags.slowest();
         self.figures.shards.streams_lagging.set(lagging as u64);
         let most = |of: fn(&Laggard) -> u64| slowest.iter().map(of).max().unwrap_or(0);
@@ -61,7 +60,7 @@ impl SysTopics {
             .shards
             .lag_ms
             .set(most(|laggard| laggard.lag_ms.unwrap_or(laggard.stalled_ms)));
-        let now_named: FxHashSet<String> =
+        let now_named: NameSet<String> =
             slowest.iter().map(|laggard| laggard.name.clone()).collect();
         let gone = named.difference(&now_named).map(|name| event(CONNECTIONS, name, None));
         let mut events: Vec<Event> = gone.collect();
@@ -74,7 +73,7 @@ impl SysTopics {
     }
 
     /// The figures that have changed.
-    fn server(&self, shown: &mut FxHashMap<&'static str, u64>) -> Vec<Event> {
+    fn server(&self, shown: &mut NameMap<&'static str, u64>) -> Vec<Event> {
         let changed =
             |row: &Row| shown.insert(row.name, row.value).is_none_or(|before| before != row.value);
         let figures = self.figures.rows().filter(changed);

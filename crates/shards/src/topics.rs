@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwire_journal::RetentionRule;
-use bellwire_model::{Filter, FilterSet, Topic, limits};
+use bellwire_model::{Filter, FilterSet, NameMap, Topic, limits};
 use bellwire_process::clock::Ticker;
-use rustc_hash::FxHashMap;
 
 /// Whether a topic keeps every event or the newest value of each key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl TopicRules {
 /// How many streams follow which filters, over all shards.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    by_filters: Mutex<FxHashMap<FilterSet, usize>>,
+    by_filters: Mutex<NameMap<FilterSet, usize>>,
     /// What a listing was last told, and when.
     counted: Mutex<Option<(Ticker, Arc<SubscriberCounts>)>>,
 }
@@ -139,12 +138,12 @@ pub struct SubscriberCounts {
     sets: Vec<(FilterSet, usize)>,
     /// By the part of each filter that is before its first wildcard, and by the whole of one that
     /// has none: which set it is of, and the how manieth of the set.
-    by_stem: FxHashMap<Box<str>, Vec<(usize, usize)>>,
+    by_stem: NameMap<Box<str>, Vec<(usize, usize)>>,
 }
 
 impl SubscriberCounts {
     fn new(sets: Vec<(FilterSet, usize)>) -> Self {
-        let mut by_stem: FxHashMap<Box<str>, Vec<(usize, usize)>> = FxHashMap::default();
+        let mut by_stem: NameMap<Box<str>, Vec<(usize, usize)>> = NameMap::default();
         for (set, (filters, _)) in sets.iter().enumerate() {
             for (index, filter) in filters.iter().enumerate() {
                 by_stem.entry(stem(filter).into()).or_default().push((set, index));
@@ -182,7 +181,7 @@ fn stem(filter: &Filter) -> &str {
 #[derive(Debug)]
 pub struct TopicRates {
     ticker: Ticker,
-    rates: Mutex<FxHashMap<Topic, Rate>>,
+    rates: Mutex<NameMap<Topic, Rate>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

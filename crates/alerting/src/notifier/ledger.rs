@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use bellwire_alerts::dispatch::{NotificationRecordChange, Turn};
 use bellwire_journal::{Error, Journal};
+use bellwire_model::NameHasher;
 use bytes::Bytes;
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::FxHashSet;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
@@ -91,7 +92,7 @@ impl Kept {
 }
 
 fn hash(key: &str) -> u64 {
-    FxBuildHasher.hash_one(key)
+    NameHasher::default().hash_one(key)
 }
 
 impl Ledger {

@@ -1,9 +1,9 @@
 //! Alerts that are notified together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwire_model::{Alert, Fingerprint, Labels, Timestamp};
-use rustc_hash::FxHashMap;
 
 use super::alert_set::AlertSet;
 use super::record::Record;
@@ -21,7 +21,7 @@ pub(super) struct Group {
     pub(super) deadline: Timestamp,
     /// One for each webhook of the receiver, in their order.
     pub(super) outlets: Vec<Outlet>,
-    members: FxHashMap<Fingerprint, Member>,
+    members: BTreeMap<Fingerprint, Member>,
     /// What was [`audible`](Self::audible) at the last look; nothing where that has changed.
     audible: Option<[AlertSet; 2]>,
     /// Of those that have resolved.
@@ -67,7 +67,7 @@ impl Group {
             key: key.into(),
             deadline: Timestamp::MAX,
             outlets: vec![Outlet::default(); webhooks],
-            members: FxHashMap::default(),
+            members: BTreeMap::default(),
             audible: None,
             resolved_bytes: 0,
             looks: 0,

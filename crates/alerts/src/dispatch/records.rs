@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwire_model::limits::{NOTIFICATION_RECORDS_BYTES_MAX, NOTIFICATION_RECORDS_MAX};
-use bellwire_model::{Fingerprint, Timestamp};
-use rustc_hash::FxHashMap;
+use bellwire_model::{Fingerprint, NameMap, Timestamp};
 
 use super::alert_set::AlertSet;
 use super::record::{Record, shifted};
@@ -81,7 +80,7 @@ pub(super) struct Untold {
 /// Every record. Times are those of [`Now::steady`]; what is stored has the wall clock's.
 #[derive(Debug)]
 pub(super) struct Records {
-    by_address: FxHashMap<Address, Kept>,
+    by_address: NameMap<Address, Kept>,
     expiries: BTreeSet<(Timestamp, Address)>,
     /// Of all of them as they are stored, their keys included.
     bytes: usize,
@@ -104,14 +103,14 @@ impl Records {
         stored: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> (Self, Changes) {
         let mut records = Self {
-            by_address: FxHashMap::default(),
+            by_address: NameMap::default(),
             expiries: BTreeSet::new(),
             bytes: 0,
             bytes_max: NOTIFICATION_RECORDS_BYTES_MAX,
             ahead_ms: now.ahead_ms(),
         };
         let mut changes = Changes::default();
-        let mut pieces: FxHashMap<Address, BTreeMap<usize, Vec<u8>>> = FxHashMap::default();
+        let mut pieces: BTreeMap<Address, BTreeMap<usize, Vec<u8>>> = BTreeMap::new();
         for (key, value) in stored {
             match Address::from_key(&key) {
                 Some((address, piece)) => {

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-
 use super::alert_set::AlertSet;
 use super::group::{Group, Unheard};
 use super::records::Untold;
@@ -13,10 +11,11 @@ use super::{Changes, Dispatcher, address};
 use crate::Now;
 use crate::config::Config;
 use crate::notification::Address;
+use bellwire_model::{NameMap, NameSet};
 
 /// What waited for its group's next look when another configuration came into force.
 #[derive(Debug, Default)]
-pub struct Waited(FxHashMap<Address, Unheard>);
+pub struct Waited(NameMap<Address, Unheard>);
 
 impl Dispatcher {
     /// Begins anew with another configuration and the same alerts. Nothing counts as being on its
@@ -31,7 +30,7 @@ impl Dispatcher {
         self.resolved_bytes = 0;
         let groups = std::mem::take(&mut self.groups);
         let homeless = std::mem::take(&mut self.homeless);
-        let mut seen = FxHashSet::default();
+        let mut seen = NameSet::default();
         for update in groups.values().flat_map(Group::updates).chain(homeless.values()) {
             if seen.insert(update.fingerprint()) {
                 self.update(now, update);
@@ -43,7 +42,7 @@ impl Dispatcher {
     /// What waits for the next look of its group. Where a route is muted nothing does.
     fn waited(&mut self, now: Now) -> Waited {
         let config = Arc::clone(&self.config);
-        let mut waited = FxHashMap::default();
+        let mut waited = NameMap::default();
         for group in self.groups.values_mut() {
             let route = config.routes.get(group.route);
             let receiver = config.receiver(&route.receiver).expect("routes name known receivers");
@@ -66,7 +65,7 @@ impl Dispatcher {
     /// since another configuration is in force: what webhooks are owed of others they are not told,
     /// nor what waited for those that are gone.
     pub fn settle(&mut self, now: Now, waited: &Waited) -> Changes {
-        let groups: FxHashMap<Address, &Group> =
+        let groups: NameMap<Address, &Group> =
             self.groups.values().map(|group| (address(&self.config, group, 0), group)).collect();
         let owed = self.records.iter().map(|(address, record)| (address, record.owed()));
         let mut owed: BTreeMap<&Address, AlertSet> = owed.collect();

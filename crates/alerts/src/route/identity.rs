@@ -5,7 +5,7 @@
 //! others, and where something changes by which it is not told. Where it has no such sibling any
 //! more, or has got one, what it has told is looked for under the names that it had.
 
-use bellwire_model::Fnv1a;
+use bellwire_model::{Fnv1a, NameMap};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{GroupBy, Route};
@@ -34,7 +34,7 @@ impl Variant {
 
 /// Finds out for each route by which variant it is known, and was or will be in other company.
 pub(super) fn identify(routes: &mut [Route]) {
-    let mut kin: FxHashMap<(Box<str>, Box<str>), Vec<usize>> = FxHashMap::default();
+    let mut kin: NameMap<(Box<str>, Box<str>), Vec<usize>> = NameMap::default();
     for (index, route) in routes.iter().enumerate() {
         kin.entry((route.key.clone(), (*route.receiver).into())).or_default().push(index);
     }

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use bellwire_model::limits::SILENCE_VALUES_MAX;
-use bellwire_model::{Labels, SilenceId};
+use bellwire_model::{Labels, NameMap, SilenceId};
 use rustc_hash::FxHashMap;
 
 use crate::{Matcher, Matchers};
@@ -20,8 +20,8 @@ pub(super) type ClassId = u64;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     classes: FxHashMap<ClassId, Class>,
-    by_matchers: FxHashMap<Matchers, ClassId>,
-    by_value: FxHashMap<Box<str>, FxHashMap<Box<str>, BTreeSet<ClassId>>>,
+    by_matchers: NameMap<Matchers, ClassId>,
+    by_value: NameMap<Box<str>, NameMap<Box<str>, BTreeSet<ClassId>>>,
     others: BTreeSet<ClassId>,
     made: ClassId,
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 
 use bellwire_model::limits::{IDEMPOTENCY_AGE, RETENTION_STEP_LOOKS_MAX};
-use bellwire_model::{Entry, Event, Offset, Timestamp};
+use bellwire_model::{Entry, Event, NameHasher, Offset, Timestamp};
 use rusqlite::{Connection, Row};
-use rustc_hash::FxBuildHasher;
 
 use super::schema::{begin, damaged, from_sql, to_sql};
 use super::sums;
@@ -156,9 +155,9 @@ pub(super) fn insert(
     connection.prepare_cached(sql)?.execute((numbers[0], topic, key, numbers[1], sum)).map(drop)
 }
 
-/// Never stored, so it may differ from build to build.
+/// Never stored: the next process has another secret.
 fn hash(topic: &str, key: &str) -> u64 {
-    FxBuildHasher.hash_one((topic, key))
+    NameHasher::default().hash_one((topic, key))
 }
 
 #[cfg(test)]

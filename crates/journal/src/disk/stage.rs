@@ -1,8 +1,7 @@
 //! A transaction of appends: gives out offsets, numbers topics and writes rows.
 
-use bellwire_model::{Entry, Offset, Topic};
+use bellwire_model::{Entry, NameMap, Offset, Topic};
 use rusqlite::Connection;
-use rustc_hash::FxHashMap;
 
 use super::blocks::Mark;
 use super::index::Index;
@@ -19,7 +18,7 @@ pub(super) struct Staged {
     pub(super) results: Vec<Result<Vec<Appended>, Error>>,
     /// New topics, and by name.
     pub(super) topics: Vec<(TopicId, TopicState)>,
-    ids: FxHashMap<Topic, TopicId>,
+    ids: NameMap<Topic, TopicId>,
 }
 
 /// A transaction under way.

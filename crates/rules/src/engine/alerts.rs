@@ -8,8 +8,9 @@ mod orphans;
 
 use std::sync::Arc;
 
-use bellwire_model::{Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, Timestamp};
-use rustc_hash::{FxHashMap, FxHashSet};
+use bellwire_model::{
+    Alert, AlertSource, AlertState, Fingerprint, Labels, NameMap, NameSet, RuleName, Timestamp,
+};
 
 use super::figures::AlertFigures;
 use super::ids::PartId;
@@ -82,13 +83,13 @@ impl AlertEntry {
 /// which belongs to the one that raised it first.
 #[derive(Debug, Default)]
 pub(super) struct AlertTable {
-    entries: FxHashMap<Fingerprint, AlertEntry>,
+    entries: NameMap<Fingerprint, AlertEntry>,
     /// Those that may have changed in this step; nothing where there is no log.
     changed: Option<Vec<Fingerprint>>,
     /// Those that are new or have a new reading since somebody has asked for them.
-    read: FxHashSet<Fingerprint>,
+    read: NameSet<Fingerprint>,
     /// How many restored alerts of each name wait for their elements.
-    orphans: FxHashMap<Arc<str>, usize>,
+    orphans: NameMap<Arc<str>, usize>,
     /// When one has been pending or kept firing for long enough, or nobody has spoken for a restored
     /// one.
     due: Queue<Fingerprint>,
@@ -129,7 +130,7 @@ impl AlertTable {
     }
 
     /// The alerts with a new reading since the last call that go on.
-    pub(super) fn take_read(&mut self) -> FxHashSet<Fingerprint> {
+    pub(super) fn take_read(&mut self) -> NameSet<Fingerprint> {
         std::mem::take(&mut self.read)
     }
 

@@ -1,7 +1,7 @@
 //! In which order rules feed each other.
 
-use bellwire_model::METRIC_NAME;
 use bellwire_model::limits::RECORDING_CHAIN_MAX;
+use bellwire_model::{METRIC_NAME, NameMap};
 use rustc_hash::FxHashMap;
 
 use super::groups::TickGroup;
@@ -16,9 +16,9 @@ use crate::selector::Selector;
 pub(super) struct Levels<'a> {
     rules: &'a [Rule],
     /// By the metric that they record.
-    recorded: FxHashMap<&'a str, Highest>,
+    recorded: NameMap<&'a str, Highest>,
     /// By the name of their alerts.
-    alerting: FxHashMap<&'a str, Highest>,
+    alerting: NameMap<&'a str, Highest>,
     /// For each rule the first one that is evaluated together with it.
     units: Vec<usize>,
     /// Those that are evaluated together, by the first.
@@ -63,7 +63,7 @@ impl Highest {
 impl<'a> Levels<'a> {
     pub(super) fn new(rules: &'a [Rule], groups: &[TickGroup]) -> Self {
         let mut units: Vec<usize> = (0..rules.len()).collect();
-        let mut together = FxHashMap::default();
+        let mut together: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
         for group in groups {
             let places: Vec<usize> = group.rules.iter().map(|rule| rule.place()).collect();
             let first = places[0];
@@ -72,7 +72,7 @@ impl<'a> Levels<'a> {
             }
             together.insert(first, places);
         }
-        let (recorded, alerting) = (FxHashMap::default(), FxHashMap::default());
+        let (recorded, alerting) = (NameMap::default(), NameMap::default());
         let by_unit = vec![0; rules.len()];
         let mut levels = Self { rules, recorded, alerting, units, together, by_unit };
         (0..rules.len()).for_each(|place| levels.note(place));

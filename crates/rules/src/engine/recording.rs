@@ -4,8 +4,8 @@
 //! stays within the lookback and windows over it have what Prometheus would give them. When an
 //! element is gone its series ends with a stale marker.
 
-use bellwire_model::{Labels, Timestamp};
-use rustc_hash::{FxHashMap, FxHashSet};
+use bellwire_model::{Labels, NameMap, Timestamp};
+use rustc_hash::FxHashSet;
 
 use super::Engine;
 use super::change::{Change, Recorded};
@@ -28,7 +28,7 @@ impl Engine {
         changes: &mut Vec<Change>,
     ) {
         let time = self.recording_time(part);
-        let mut given: FxHashMap<Labels, Item> = FxHashMap::default();
+        let mut given: NameMap<Labels, Item> = NameMap::default();
         let mut order: Vec<Labels> = Vec::with_capacity(items.len());
         for item in items {
             let Ok(labels) = self.rules.rule(part.rule).recorded_labels(&item.labels) else {

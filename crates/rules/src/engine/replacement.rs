@@ -226,7 +226,7 @@ impl Engine {
 
     /// Forgets series that no rule selects or records.
     fn forget_unselected(&mut self) {
-        let mut unselected = FxHashSet::default();
+        let mut unselected: FxHashSet<SeriesId> = FxHashSet::default();
         for (_, id) in self.series.from(0) {
             let is_recorded = self.series.is_recorded(id);
             if !is_recorded && self.rules.select(&self.series.labels(id)).is_empty() {

@@ -161,7 +161,8 @@ impl Engine {
     /// Gives series that rules have left behind to rules in tick mode that record such: whether
     /// they still do shows at their tick. Says which ones nobody has taken.
     pub(super) fn give_recorded_to_ticking(&mut self, left: Vec<SeriesId>) -> Vec<SeriesId> {
-        let (mut others, mut given) = (Vec::new(), FxHashMap::<PartId, Vec<_>>::default());
+        let (mut others, mut given): (_, FxHashMap<PartId, Vec<_>>) =
+            (Vec::new(), FxHashMap::default());
         for id in left {
             let labels = self.series.labels(id);
             let name = labels.metric_name().unwrap_or_default();

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::{Labels, RuleName};
+use bellwire_model::{Labels, NameMap, RuleName};
 use rustc_hash::FxHashMap;
 
 use super::groups::TickGroup;
@@ -49,15 +49,15 @@ pub(super) struct RuleTable {
     entries: Vec<RuleEntry>,
     by_identity: FxHashMap<u64, RuleId>,
     identities: Identities,
-    by_metric: FxHashMap<Box<str>, Vec<(RuleId, SelectorId)>>,
+    by_metric: NameMap<Box<str>, Vec<(RuleId, SelectorId)>>,
     /// Selectors that may select any metric.
     of_any_metric: Vec<(RuleId, SelectorId)>,
     /// Those with rules in tick mode.
     groups: Vec<TickGroup>,
     /// Alerting rules, by the names of their alerts.
-    alerting: FxHashMap<Arc<str>, Vec<RuleId>>,
+    alerting: NameMap<Arc<str>, Vec<RuleId>>,
     /// Recording rules, by the names of their series.
-    recording: FxHashMap<Arc<str>, Vec<RuleId>>,
+    recording: NameMap<Arc<str>, Vec<RuleId>>,
     /// Whether one of them names a series of alerts.
     names_alerts: bool,
     /// The longest interval of a group in tick mode.
@@ -84,10 +84,10 @@ impl RuleTable {
             entries: Vec::with_capacity(rules.len()),
             by_identity: FxHashMap::default(),
             identities: Identities::default(),
-            by_metric: FxHashMap::default(),
+            by_metric: NameMap::default(),
             of_any_metric: Vec::new(),
-            alerting: FxHashMap::default(),
-            recording: FxHashMap::default(),
+            alerting: NameMap::default(),
+            recording: NameMap::default(),
             names_alerts: false,
             tick_interval_max: groups.iter().map(|g| g.interval).max().unwrap_or_default(),
             lookback,

@@ -1,8 +1,7 @@
 //! Rules in tick mode: evaluated at each interval of their group, one after the other, each over
 //! all of its series, by the plain evaluator. This is what Prometheus does.
 
-use bellwire_model::Fingerprint;
-use rustc_hash::FxHashSet;
+use bellwire_model::{Fingerprint, NameSet};
 
 use super::Engine;
 use super::alerts::Finding;
@@ -58,7 +57,7 @@ impl Engine {
             Evaluation::new(storage, Selected::Each(&selected), conventions, Span::at(time));
         let items = evaluation.items(&rule.plan.root, time.as_ms());
         let items = items.map_err(|error| error.to_string())?;
-        let mut seen: FxHashSet<Fingerprint> = FxHashSet::default();
+        let mut seen: NameSet<Fingerprint> = NameSet::default();
         let scene = self.scene();
         for item in &items {
             let (labels, kind) = match rule.kind {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use bellwire_model::Timestamp;
 use bellwire_model::limits::TICKS_BEHIND_MAX;
-use rustc_hash::FxHashMap;
+use bellwire_model::{NameMap, Timestamp};
 
 use super::ids::GroupId;
 use super::rules::RuleTable;
@@ -85,7 +84,7 @@ impl Ticks {
     /// For other rules: groups that are the same, wherever their files are, tick when they would have.
     /// What tells two of one name apart does not matter: with one interval they tick together.
     pub(super) fn hand_over(&self, before: &RuleTable, after: &RuleTable) -> Self {
-        let mut known: FxHashMap<(&str, Duration), GroupId> = FxHashMap::default();
+        let mut known: NameMap<(&str, Duration), GroupId> = NameMap::default();
         for id in before.group_ids() {
             let group = before.group(id);
             known.insert((&group.name, group.interval), id);

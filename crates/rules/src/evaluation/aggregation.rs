@@ -4,8 +4,7 @@
 pub(crate) mod quantile;
 pub(super) mod rank;
 
-use bellwire_model::Labels;
-use rustc_hash::FxHashMap;
+use bellwire_model::{Labels, NameMap};
 
 use self::quantile::quantile;
 use super::sum::{Mean, Sum};
@@ -83,7 +82,7 @@ impl Evaluation<'_> {
 
 /// The groups, in the order of their first elements.
 fn groups(items: Items, grouping: &LabelSet) -> Vec<Group> {
-    let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
+    let mut places: NameMap<Labels, usize> = NameMap::default();
     let mut groups: Vec<Group> = Vec::new();
     for Item { labels, number, drops_name } in items {
         let labels = labels.filtered(|name| grouping.has(name));

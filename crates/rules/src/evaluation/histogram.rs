@@ -1,7 +1,6 @@
 //! `histogram_quantile` over classic buckets: one series for each upper bound, label `le`.
 
-use bellwire_model::Labels;
-use rustc_hash::FxHashMap;
+use bellwire_model::{Labels, NameMap};
 
 use super::{Evaluated, Evaluation, Item, Items, NoteKind, Number};
 use crate::number::read_number;
@@ -52,7 +51,7 @@ impl Evaluation<'_> {
 
     /// Series that differ in their bound alone are one histogram.
     fn histograms(&mut self, items: Items, offset: usize) -> Vec<Histogram> {
-        let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
+        let mut places: NameMap<Labels, usize> = NameMap::default();
         let mut histograms: Vec<Histogram> = Vec::new();
         for Item { labels, number, drops_name } in items {
             let bound = labels.get(BOUND).unwrap_or_default();

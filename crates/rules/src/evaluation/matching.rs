@@ -1,8 +1,7 @@
 //! Arithmetic and comparisons between two vectors: which element meets which, with `on`,
 //! `ignoring`, `group_left` and `group_right`.
 
-use bellwire_model::{Labels, METRIC_NAME};
-use rustc_hash::{FxHashMap, FxHashSet};
+use bellwire_model::{Labels, METRIC_NAME, NameMap, NameSet};
 
 use super::{Evaluated, Evaluation, EvaluationError, Item, Items, NameRemoval, without_name};
 use crate::plan::{Cardinality, Comparison, LabelSet, Match, Side};
@@ -22,7 +21,7 @@ impl Evaluation<'_> {
         let ones = unique(&one, &matching.matching, many_side)?;
         let mut results: Items = Vec::with_capacity(many.len());
         // With `group_left` and its kin many may match one, if their results differ.
-        let mut matched: FxHashSet<(Labels, Option<Labels>)> = FxHashSet::default();
+        let mut matched: NameSet<(Labels, Option<Labels>)> = NameSet::default();
         for item in many {
             let group = item.labels.filtered(|name| matching.matching.has(name));
             let Some(other) = ones.get(&group) else { continue };
@@ -83,8 +82,8 @@ fn unique<'i>(
     items: &'i [Item],
     matching: &LabelSet,
     many: Side,
-) -> Evaluated<FxHashMap<Labels, &'i Item>> {
-    let mut unique: FxHashMap<Labels, &Item> = FxHashMap::default();
+) -> Evaluated<NameMap<Labels, &'i Item>> {
+    let mut unique: NameMap<Labels, &Item> = NameMap::default();
     for item in items {
         let group = item.labels.filtered(|name| matching.has(name));
         if let Some(other) = unique.insert(group.clone(), item) {

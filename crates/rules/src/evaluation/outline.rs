@@ -7,8 +7,7 @@
 //! An outline holds for the plain cases. Where labels could collide, or an operator makes labels
 //! of values, there is none, and the plain evaluator does the work, errors included.
 
-use bellwire_model::Labels;
-use rustc_hash::{FxHashMap, FxHashSet};
+use bellwire_model::{Labels, NameMap, NameSet};
 
 use super::histogram::{self, BOUND};
 use super::{Evaluation, NameRemoval, without_name};
@@ -219,14 +218,14 @@ impl Evaluation<'_> {
         let many_is_left = matching.cardinality.many_is_left();
         let (many, one) = if many_is_left { (&left, &right) } else { (&right, &left) };
         let key = |labels: &Labels| labels.filtered(|name| matching.matching.has(name));
-        let mut ones: FxHashMap<Labels, u32> = FxHashMap::default();
+        let mut ones: NameMap<Labels, u32> = NameMap::default();
         for (place, labels) in (0..).zip(&one.1) {
             if ones.insert(key(labels), place).is_some() {
                 return None;
             }
         }
         let (mut pairs, mut labels) = (Vec::new(), Vec::new());
-        let mut matched = FxHashSet::default();
+        let mut matched = NameSet::default();
         for (place, of_many) in (0..).zip(&many.1) {
             let key = key(of_many);
             let Some(other) = ones.get(&key) else { continue };
@@ -247,7 +246,7 @@ impl Evaluation<'_> {
         let is_or = given.operator == SetOperator::Or;
         let (right, others) =
             self.outlined(&given.right, if is_or { order } else { ElementOrder::IsFree })?;
-        let mut keys: FxHashMap<Labels, u32> = FxHashMap::default();
+        let mut keys: NameMap<Labels, u32> = NameMap::default();
         let mut of = |labels: &[Labels]| -> Box<[u32]> {
             let key = |labels: &Labels| {
                 let next = keys.len() as u32;
@@ -268,7 +267,7 @@ impl Evaluation<'_> {
 impl Grouping {
     /// The groups of elements with these keys, in the order of their first ones, with their keys.
     fn of(keyed: impl Iterator<Item = (u32, Labels)>, order: ElementOrder) -> (Self, Vec<Labels>) {
-        let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
+        let mut places: NameMap<Labels, usize> = NameMap::default();
         let mut groups: Vec<Vec<u32>> = Vec::new();
         let mut keys = Vec::new();
         let mut is_in_order = true;
@@ -296,7 +295,7 @@ impl Grouping {
 
 /// Refuses elements that might have the same labels.
 fn distinct(outline: Outline, labels: Vec<Labels>) -> Option<LabelledOutline> {
-    let mut seen = FxHashSet::default();
+    let mut seen = NameSet::default();
     let is_distinct = labels.len() < 2 || labels.iter().all(|labels| seen.insert(labels));
     is_distinct.then_some((outline, labels))
 }

@@ -1,8 +1,7 @@
 //! Whole queries: an expression at one instant, or at every step of a span.
 
 use bellwire_model::limits::EXPRESSION_TABLES_BYTES_MAX;
-use bellwire_model::{Labels, Sight, Timestamp};
-use rustc_hash::FxHashMap;
+use bellwire_model::{Labels, NameMap, Sight, Timestamp};
 use std::time::Duration;
 
 use super::{
@@ -164,7 +163,7 @@ fn at(mut evaluation: Evaluation<'_>, plan: &Plan, time: Timestamp) -> Evaluated
 
 fn over(mut evaluation: Evaluation<'_>, plan: &Plan, step: Duration) -> Evaluated<Answer> {
     let Span { start, end } = evaluation.span;
-    let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
+    let mut places: NameMap<Labels, usize> = NameMap::default();
     let mut matrix: Vec<Series> = Vec::new();
     let mut time = start;
     let mut held = evaluation.held();

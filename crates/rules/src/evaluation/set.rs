@@ -1,7 +1,6 @@
 //! `and`, `or`, `unless`: which elements are kept, by the labels of those on the other side.
 
-use bellwire_model::Labels;
-use rustc_hash::FxHashSet;
+use bellwire_model::{Labels, NameSet};
 
 use super::{Evaluated, Evaluation, Item, Items};
 use crate::plan::{SetOperation, SetOperator};
@@ -11,7 +10,7 @@ impl Evaluation<'_> {
         let left = self.vector(&operation.left, time)?;
         let right = self.vector(&operation.right, time)?;
         let key = |item: &Item| item.labels.filtered(|name| operation.matching.has(name));
-        let keys = |items: &[Item]| -> FxHashSet<Labels> { items.iter().map(key).collect() };
+        let keys = |items: &[Item]| -> NameSet<Labels> { items.iter().map(key).collect() };
         Ok(match operation.operator {
             SetOperator::And => {
                 let others = keys(&right);

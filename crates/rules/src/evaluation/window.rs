@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use bellwire_model::Labels;
 use bellwire_model::limits::SUBQUERY_STEPS_MAX;
-use rustc_hash::FxHashMap;
+use bellwire_model::{Labels, NameMap};
 
 use super::{Evaluated, Evaluation, EvaluationError};
 use crate::plan::{Shift, Vector, Window};
@@ -140,7 +139,7 @@ impl<'a> Evaluation<'a> {
         let mut at = (range.start.div_euclid(step_ms) + 1).saturating_mul(step_ms);
         // What the inner expression says of its own time does not hold for ours.
         let outer = (self.wake, self.is_restless);
-        let mut places: FxHashMap<(Labels, bool), usize> = FxHashMap::default();
+        let mut places: NameMap<(Labels, bool), usize> = NameMap::default();
         let mut stretches: Vec<Stretch<'a>> = Vec::new();
         let first = at;
         // At the end of all times there is no next step.

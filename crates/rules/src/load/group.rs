@@ -4,8 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::{LabelsBuilder, METRIC_NAME, RuleName};
-use rustc_hash::FxHashSet;
+use bellwire_model::{LabelsBuilder, METRIC_NAME, NameSet, RuleName};
 
 use super::yaml::{Kind, Node, Scalar};
 use super::{Loader, Reason, Scope, UnknownFields};
@@ -339,7 +338,7 @@ impl Loader<'_> {
             self.refuse(node.offset, Reason::Kind { expected: "a map", found: node.noun() });
             return Vec::new();
         };
-        let mut seen = FxHashSet::default();
+        let mut seen = NameSet::default();
         let mut unique = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             match text_of(key) {

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use bellwire_model::NameSet;
 use granit_parser::{Event, Options, Parser, ScalarStyle};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 /// A node. Anchored nodes are shared, so that aliases cost nothing however they are nested.
 #[derive(Debug)]
@@ -150,8 +151,7 @@ impl Tree {
             Kind::List(listed) => listed.clone(),
             _ => vec![bases.clone()],
         };
-        let mut seen: FxHashSet<String> =
-            entries.iter().filter_map(|(key, _)| key.text()).collect();
+        let mut seen: NameSet<String> = entries.iter().filter_map(|(key, _)| key.text()).collect();
         for base in listed {
             let Kind::Map(inherited) = &base.kind else {
                 let text = "`<<` merges a map or a list of maps".to_owned();

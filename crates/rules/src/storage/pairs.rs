@@ -1,9 +1,8 @@
 //! Label sets in little room: a pair of a name and a value is kept once, however many series
 //! have it.
 
-use bellwire_model::{Labels, METRIC_NAME};
+use bellwire_model::{Labels, METRIC_NAME, NameHasher};
 use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::num::NonZero;
 
@@ -170,13 +169,13 @@ fn ids_in(shelves: &[Shelf], set: PairSet) -> &[PairId] {
 
 /// The hash of the set that has these pairs, sorted by name.
 pub(crate) fn set_hash<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> u64 {
-    let mut hasher = FxBuildHasher.build_hasher();
+    let mut hasher = NameHasher::default().build_hasher();
     pairs.for_each(|pair| pair.hash(&mut hasher));
     hasher.finish()
 }
 
 fn hash(pair: (&str, &str)) -> u64 {
-    FxBuildHasher.hash_one(pair)
+    NameHasher::default().hash_one(pair)
 }
 
 #[cfg(test)]

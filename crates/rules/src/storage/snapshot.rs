@@ -19,8 +19,7 @@ use bellwire_model::limits::{
     READING_CHANGE_STEPS, READING_PIECE_BYTES, READING_PIECE_SERIES, READING_PIECE_STEPS,
     READING_SERIES_STEPS,
 };
-use bellwire_model::{Labels, Sight};
-use rustc_hash::FxHashSet;
+use bellwire_model::{Labels, NameSet, Sight};
 
 use super::{Point, Points, SAMPLE_BYTES, SeriesId, Storage};
 use crate::selector::Selector;
@@ -75,7 +74,7 @@ impl Snapshot {
         samples_max: usize,
     ) -> Self {
         let mut left = Left::new(storage.series.len());
-        let metrics: FxHashSet<Option<&str>> =
+        let metrics: NameSet<Option<&str>> =
             wanted.iter().map(|wanted| wanted.selector.metric_name()).collect();
         for metric in metrics {
             match metric {

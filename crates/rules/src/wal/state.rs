@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bellwire_model::{Fingerprint, Labels, RuleName, Timestamp, Transition};
-use rustc_hash::{FxHashMap, FxHashSet};
+use bellwire_model::{Fingerprint, Labels, NameSet, RuleName, Timestamp, Transition};
+use rustc_hash::FxHashSet;
 
 use super::read::{Reader, Record};
 use super::untold::Untold;
@@ -23,7 +23,7 @@ pub struct State {
     pub(crate) series: BTreeMap<u64, SavedSeries>,
     pub(crate) alerts: BTreeMap<Fingerprint, SavedAlert>,
     /// What parts of rules record.
-    pub(crate) recorded: FxHashMap<PartName, Vec<u64>>,
+    pub(crate) recorded: BTreeMap<PartName, Vec<u64>>,
     /// What has changed and may not have been announced.
     untold: Untold,
 }
@@ -35,7 +35,7 @@ impl Default for State {
             is_pause_unknown: false,
             series: BTreeMap::new(),
             alerts: BTreeMap::new(),
-            recorded: FxHashMap::default(),
+            recorded: BTreeMap::new(),
             untold: Untold::default(),
         }
     }
@@ -78,8 +78,7 @@ impl State {
             std::mem::take(&mut self.recorded).into_iter().partition(|(part, _)| is_own(part));
         self.recorded = others;
         let names = rules.groups().iter().flat_map(|group| &group.rules).map(|rule| &rule.name);
-        let names: FxHashSet<(&str, &str)> =
-            names.map(|name| (&*name.group, &*name.alert)).collect();
+        let names: NameSet<(&str, &str)> = names.map(|name| (&*name.group, &*name.alert)).collect();
         let is_of_unit = |saved: &SavedAlert| match (&saved.part, saved.alert.rule()) {
             (Some(part), _) => is_own(part),
             (None, Some(name)) => names.contains(&(&*name.group, &*name.alert)),
@@ -99,7 +98,7 @@ impl State {
     fn series_of(
         &self,
         rules: &RuleSet,
-        recorded: &FxHashMap<PartName, Vec<u64>>,
+        recorded: &BTreeMap<PartName, Vec<u64>>,
     ) -> BTreeMap<u64, SavedSeries> {
         let recorded: FxHashSet<u64> = recorded.values().flatten().copied().collect();
         let rules = || rules.groups().iter().flat_map(|group| &group.rules);

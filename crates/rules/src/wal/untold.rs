@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use bellwire_model::limits::TRANSITIONS_UNTOLD_MAX;
 use bellwire_model::{
-    Alert, AlertState, Fingerprint, RuleName, Timestamp, Transition, TransitionKind,
+    Alert, AlertState, Fingerprint, NameSet, RuleName, Timestamp, Transition, TransitionKind,
 };
-use rustc_hash::FxHashSet;
 
 use super::SavedAlert;
 
@@ -25,7 +24,7 @@ const UNTOLD_AGE: Duration = Duration::from_hours(1);
 pub(super) struct Untold {
     transitions: VecDeque<Transition>,
     /// Their ids: one may be read twice.
-    ids: FxHashSet<String>,
+    ids: NameSet<String>,
     /// What is known without them; nothing once there are any.
     older: Option<Older>,
     has_records: bool,

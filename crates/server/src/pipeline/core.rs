@@ -43,7 +43,7 @@ impl Core {
         let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
         let journal = open_journal(config, &topics, committer)?;
         loaded::tell(config, journal.as_ref());
-        let name_hasher = name_hasher()?;
+        let name_hasher = NameHasher::default();
         let shard_parts = shard_parts(config.shards, (journal.bounds().tail, name_hasher))?;
         let (table, feed) = (bellwire_shards::new_table(name_hasher), feed(&shard_parts));
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
@@ -132,12 +132,6 @@ fn rule_settings(config: &Config) -> bellwire_rules::Settings {
 fn feed(parts: &[ShardParts]) -> Arc<Feed> {
     let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
     Arc::new(Feed::new(parts.iter().map(shard).collect()))
-}
-
-/// The secret of the tables whose keys are names that strangers choose.
-fn name_hasher() -> io::Result<NameHasher> {
-    let secret = || getrandom::u64().map_err(|error| io::Error::other(error.to_string()));
-    Ok(NameHasher::new([secret()?, secret()?]))
 }
 
 /// One for each core where the configuration does not say.

@@ -62,7 +62,7 @@ impl PageQueue {
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let waiting = FxHashSet::from_iter([token]);
+        let waiting: FxHashSet<Token> = FxHashSet::from_iter([token]);
         self.reading.insert(ticket, Reading { lane: Some(lane), after, waiting });
         Wait::ToRead(ticket)
     }

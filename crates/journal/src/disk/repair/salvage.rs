@@ -1,6 +1,6 @@
 //! Takes what is whole of a damaged database into a new one.
 
-use bellwire_model::{Entry, Epoch, Offset, Timestamp, Topic};
+use bellwire_model::{Entry, Epoch, NameMap, Offset, Timestamp, Topic};
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
 
@@ -31,8 +31,7 @@ pub(super) fn run(
     fresh_epoch: Epoch,
 ) -> rusqlite::Result<(Repaired, Offset)> {
     let looked_for = source.map_or_else(Vec::new, stretches);
-    let topics = FxHashMap::default();
-    Salvage { target, topics, testimony, looked_for }.run(source, fresh_epoch)
+    Salvage { target, topics: FxHashMap::default(), testimony, looked_for }.run(source, fresh_epoch)
 }
 
 struct Salvage<'a> {
@@ -175,7 +174,7 @@ impl Salvage<'_> {
 
     fn keys(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
         let forgotten: i64 = schema::meta(self.target, "forgotten")?.unwrap_or(0);
-        let trimmed: FxHashMap<&str, Offset> =
+        let trimmed: NameMap<&str, Offset> =
             self.topics.values().map(|(topic, trimmed)| (topic.as_str(), *trimmed)).collect();
         let removed = |topic: &str| trimmed.get(topic).copied().unwrap_or(from_sql(forgotten));
         let walk = Walk {
@@ -213,7 +212,7 @@ impl Salvage<'_> {
 
     /// From both ends, since what lies behind damage cannot be had by its key.
     fn records(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
-        let mut kept = FxHashMap::default();
+        let mut kept = NameMap::default();
         let mut ends = 0;
         for order in ["ASC", "DESC"] {
             let sql = format!("SELECT key, value, checksum FROM records ORDER BY key {order}");

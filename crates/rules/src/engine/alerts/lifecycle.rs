@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use bellwire_model::limits::DATA_LOST_RETENTION;
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Fingerprint, Timestamp, Transition, TransitionKind,
+    Alert, AlertSource, AlertState, Fingerprint, NameSet, Timestamp, Transition, TransitionKind,
 };
-use rustc_hash::FxHashSet;
 
 use super::{AlertEntry, AlertTable};
 use crate::ending::{Ending, Endings};
@@ -82,8 +81,8 @@ impl AlertTable {
             self.find_lingering_orphans(scene, part, &endings, &mut before);
         }
         let held = self.held(scene, part, items, taken_at);
-        let is_held: FxHashSet<_> = held.iter().map(|held| held.fingerprint).collect();
-        let was_raised: FxHashSet<_> = before.iter().copied().collect();
+        let is_held: NameSet<_> = held.iter().map(|held| held.fingerprint).collect();
+        let was_raised: NameSet<_> = before.iter().copied().collect();
         let mut after: Vec<Fingerprint> = Vec::with_capacity(held.len());
         for raised in before.iter().filter(|raised| !is_held.contains(raised)) {
             if self.miss(scene, (part.rule, *raised), &endings, changes) {
@@ -111,7 +110,7 @@ impl AlertTable {
         taken_at: Option<Timestamp>,
     ) -> Vec<Held> {
         let time = taken_at.unwrap_or(scene.now);
-        let mut seen = FxHashSet::default();
+        let mut seen = NameSet::default();
         let mut held = Vec::with_capacity(items.len());
         for item in items {
             let reading = Reading { time, value: item.value() };
@@ -314,7 +313,7 @@ impl AlertTable {
         (rule, before): (RuleId, &[Fingerprint]),
         finding: &Finding,
     ) -> usize {
-        let mut raised: FxHashSet<Fingerprint> = FxHashSet::default();
+        let mut raised: NameSet<Fingerprint> = NameSet::default();
         for item in &finding.items {
             let reading = Reading { time: scene.now, value: item.value() };
             let held = scene.identify(rule, item.labels.clone(), reading);

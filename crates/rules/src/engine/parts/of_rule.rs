@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::{Labels, Timestamp};
+use bellwire_model::{Labels, NameSet, Timestamp};
 use hashbrown::HashTable;
 use rustc_hash::FxHashSet;
 
@@ -26,7 +26,7 @@ pub(in crate::engine) struct RuleParts {
     /// Those of several series, by the keys that they have themselves.
     by_key: HashTable<PartNumber>,
     /// The outlines of all parts; most share one.
-    outlines: FxHashSet<Arc<Outline>>,
+    outlines: NameSet<Arc<Outline>>,
     /// The elements of all parts together.
     elements: usize,
     /// Whether there are more of them than the group allows.
@@ -60,7 +60,7 @@ impl RuleParts {
             slots: Vec::new(),
             free: Vec::new(),
             by_key: HashTable::new(),
-            outlines: FxHashSet::default(),
+            outlines: NameSet::default(),
             elements: 0,
             is_over_limit: false,
             health: Health::default(),

@@ -2,8 +2,7 @@
 
 use std::cmp::Ordering;
 
-use bellwire_model::{Fingerprint, Labels};
-use rustc_hash::FxHashMap;
+use bellwire_model::{Fingerprint, Labels, NameMap};
 
 use crate::evaluation::{Evaluated, Evaluation, EvaluationError, Item, Items, NoteKind};
 use crate::number::go_text;
@@ -113,7 +112,7 @@ fn place(labels: &Labels) -> f64 {
 
 /// The elements of each group, in the order of the first ones.
 fn grouped(items: Items, grouping: &LabelSet) -> Vec<Vec<Item>> {
-    let mut places: FxHashMap<Labels, usize> = FxHashMap::default();
+    let mut places: NameMap<Labels, usize> = NameMap::default();
     let mut groups: Vec<Vec<Item>> = Vec::new();
     for item in items {
         let labels = item.labels.filtered(|name| grouping.has(name));
