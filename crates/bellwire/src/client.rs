@@ -97,10 +97,14 @@ fn authorization(token_file: Option<&Path>) -> Result<Option<HeaderValue>> {
         (None, Err(VarError::NotPresent)) => return Ok(None),
         (None, Err(error)) => return Err(error).context(TOKEN_VARIABLE),
     };
-    let value = HeaderValue::try_from(format!("Bearer {}", token.trim()));
+    bearer(token.trim()).map(Some)
+}
+
+fn bearer(token: &str) -> Result<HeaderValue> {
+    let value = HeaderValue::try_from(format!("Bearer {token}"));
     let mut value = value.context("the token has characters that no header may have")?;
     value.set_sensitive(true);
-    Ok(Some(value))
+    Ok(value)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +154,12 @@ impl Server {
             authorization: None,
             base_path: url.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Shows this token or key with each request.
+    pub(crate) fn show(&mut self, token: &str) -> Result<()> {
+        self.authorization = Some(bearer(token)?);
+        Ok(())
     }
 
     /// Host and port, for people.

@@ -8,6 +8,7 @@ mod field;
 mod host;
 mod random;
 mod sample;
+mod teams;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,10 +17,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use bellwire_journal::Lock;
 use bellwire_server::Config;
-use bellwire_server::config::parse_listen;
+use bellwire_server::config::{Flags, parse_listen};
 
+use self::teams::Teams;
 use super::serve;
 use super::serve::Signals;
+use crate::client::Server;
 
 /// The rules, as the user may read and change them.
 const RULES: &str = include_str!("../../../../examples/rules/demo.yml");
@@ -34,6 +37,9 @@ pub(super) struct Arguments {
     /// Let whoever reaches the address read and publish everything, be it another machine.
     #[arg(long)]
     insecure: bool,
+    /// Ask who comes: three teams that see their own sites, and an operator, each with a login.
+    #[arg(long)]
+    teams: bool,
     /// Data directory; made where it is missing.
     #[arg(long, value_name = "DIR", default_value = "bellwire-data/demo")]
     data: PathBuf,
@@ -43,7 +49,13 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     serve::start_logs();
     let rules = provide_rules(&arguments.data)?;
+    let teams = arguments.teams.then(|| Teams::make(&arguments.data)).transpose()?;
+    let access = teams.as_ref().map(|teams| {
+        let config = Config::load(Some(&teams.config), |_| None, &Flags::default());
+        config.map_err(serve::refusal)
+    });
     let config = Config {
+        access: access.transpose()?.and_then(|config| config.access),
         listen: arguments.listen,
         insecure: arguments.insecure,
         data: arguments.data.clone(),
@@ -55,9 +67,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let mut signals = Signals::listen()?;
         let server = serve::start(config, &mut signals).await?;
         let address = server.address();
-        serve::announce(&format!("listening on http://{address}\n\n{}", welcome(address, &rules)));
+        let welcome = welcome(address, &rules, teams.as_ref());
+        serve::announce(&format!("listening on http://{address}\n\n{welcome}"));
+        let mut itself = Server::parse(&reachable(address).to_string())?;
+        if let Some(teams) = &teams {
+            itself.show(&teams.key)?;
+        }
         tokio::select! {
-            result = feeder::run(reachable(address)) => result?,
+            result = feeder::run(itself) => result?,
             () = signals.next() => {}
         }
         serve::drain(server, signals).await
@@ -90,17 +107,28 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     reachable
 }
 
-fn welcome(address: SocketAddr, rules: &Path) -> String {
+fn welcome(address: SocketAddr, rules: &Path, teams: Option<&Teams>) -> String {
     let url = format!("http://{}", reachable(address));
+    let (logins, curl, topic) = match teams {
+        None => (String::new(), "curl", "chat/general"),
+        // It asks for the password.
+        Some(teams) => (format!("{}\n", teams.welcome()), "curl -u north", "teams/north/chat"),
+    };
+    let who_may = teams.map_or_else(String::new, |teams| {
+        format!(
+            "Who may what is in {}; passwords are drawn at each start.\n",
+            teams.config.display()
+        )
+    });
     format!(
         "Open {url} to watch alerts come and go: this machine and {sensors} simulated sensors
 are being measured. The first alerts fire within ten seconds.
 
-Follow alerts:       curl -N '{url}/v1/events?topic=alerts/events/**'
-Publish an event:    curl -d '{{\"text\":\"hello\"}}' {url}/v1/topics/chat/general
-Read the board:      curl '{url}/v1/topics/alerts/active'
+{logins}Follow alerts:       {curl} -N '{url}/v1/events?topic=alerts/events/**'
+Publish an event:    {curl} -d '{{\"text\":\"hello\"}}' {url}/v1/topics/{topic}
+Read the board:      {curl} '{url}/v1/topics/alerts/active'
 
-The rules are in {rules}. Ctrl-C ends the demo.",
+{who_may}The rules are in {rules}. Ctrl-C ends the demo.",
         sensors = field::SENSORS,
         rules = rules.display(),
     )

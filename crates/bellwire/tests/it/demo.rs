@@ -1,6 +1,12 @@
 //! `bellwire demo`.
 
-use crate::harness::{Process, Stream, get};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::harness::{PATIENCE, Process, Request, Stream, get, request};
 
 #[test]
 fn alerts_fire_and_resolve_by_themselves() {
@@ -20,6 +26,62 @@ fn alerts_fire_and_resolve_by_themselves() {
         assert!(sample.payload()["value"].is_number(), "{}", sample.data);
     }
     assert_eq!(get(address, "/").header("content-type"), Some("text/html; charset=utf-8"));
+    demo.signal("INT");
+    assert!(demo.wait().success(), "{}", demo.errors());
+}
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[test]
+fn each_team_logs_in_and_sees_its_own_sites() {
+    let data = tempfile::tempdir().expect("a folder");
+    let folder = data.path().to_str().expect("UTF-8");
+    let mut demo =
+        Process::start(&["demo", "--teams", "--listen", "127.0.0.1:0", "--data", folder]);
+    let line = demo.line();
+    let address = line.strip_prefix("listening on http://").expect("where it listens");
+    let address = address.parse().expect("an address");
+    // `  north     <password>   oslo, bergen, …`
+    let logins: Vec<(String, String, BTreeSet<String>)> = std::iter::repeat_with(|| demo.line())
+        .skip_while(|line| !line.starts_with("Log in"))
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let mut word = || words.next().expect("a word").to_owned();
+            let (name, password) = (word(), word());
+            (name, password, words.map(|site| site.trim_end_matches(',').to_owned()).collect())
+        })
+        .collect();
+    let names: Vec<_> = logins.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(names, ["north", "west", "south", "operator"]);
+
+    assert_eq!(get(address, "/v1/alerts").status, 401);
+    for (name, password, sites) in &logins[..3] {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
+        let headers = [("Authorization", basic.as_str())];
+        let path = "/v1/topics/samples/boiler_temperature_celsius?limit=1000";
+        // Each sensor has its turn within some seconds.
+        let mut looks = 0;
+        let seen = loop {
+            assert!(looks < PATIENCE.as_millis() / PAUSE.as_millis(), "{name} sees too few");
+            looks += 1;
+            let asked = Request { method: "GET", path, headers: &headers, body: b"" };
+            let page = request(address, asked).json();
+            let events = page["events"].as_array().cloned().unwrap_or_default();
+            let site = |event: &serde_json::Value| event["data"]["labels"]["site"].clone();
+            let seen: BTreeSet<String> = events
+                .iter()
+                .map(|event| site(event).as_str().expect("a site").to_owned())
+                .collect();
+            if seen.len() >= sites.len() {
+                break seen;
+            }
+            std::thread::park_timeout(PAUSE);
+        };
+        assert_eq!(&seen, sites, "{name}");
+    }
     demo.signal("INT");
     assert!(demo.wait().success(), "{}", demo.errors());
 }

@@ -1,6 +1,5 @@
 //! Measures each second, and posts what was measured.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -20,8 +19,7 @@ const SEED: u64 = 0x00BE_1133;
 
 /// Feeds the server for as long as it is polled. What cannot be posted is lost, as a sensor's
 /// reading is; the next one comes a second later.
-pub(super) async fn run(address: SocketAddr) -> Result<()> {
-    let server = Server::parse(&address.to_string())?;
+pub(super) async fn run(server: Server) -> Result<()> {
     let mut host = Host::new();
     let mut field = Field::new(SEED);
     let mut connection = None;
