@@ -1,9 +1,12 @@
 //! Who somebody is, once their credential has been verified.
 
+use std::sync::Arc;
+
 use bellwire_model::Timestamp;
 
 use crate::claims::Claims;
 use crate::rights::Rights;
+use crate::ticket::Ticket;
 
 /// How somebody has shown who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +23,8 @@ pub enum Means {
     Password,
     /// The session of a browser of this name.
     Session(Box<str>),
-    /// A ticket for a stream.
-    Ticket,
+    /// This ticket for a stream.
+    Ticket(Arc<Ticket>),
 }
 
 impl Means {
@@ -34,7 +37,7 @@ impl Means {
             Self::Key(_) => "key",
             Self::Password => "password",
             Self::Session(_) => "session",
-            Self::Ticket => "ticket",
+            Self::Ticket(_) => "ticket",
         }
     }
 }

@@ -38,10 +38,25 @@ pub struct Ticket {
     pub roles: Box<[Box<str>]>,
     /// What the stream may follow.
     pub bound: Bound,
+    /// The credential behind it, where that can be taken back by itself.
+    pub behind: Behind,
     /// When it was made.
     pub issued_at: Timestamp,
     /// Until when it may be opened for the first time.
     pub opens_until: Timestamp,
+}
+
+/// The credential behind a ticket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behind {
+    /// One that has no name of its own.
+    #[default]
+    Other,
+    /// The API key of this id.
+    Key(Box<str>),
+    /// The session of this name.
+    Session(Box<str>),
 }
 
 /// What a ticket is good for.
@@ -61,6 +76,8 @@ struct TicketText {
     filters: Vec<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     origin: Option<Box<str>>,
+    #[serde(default)]
+    by: Behind,
     #[serde(flatten)]
     holder: HolderText,
 }
@@ -97,7 +114,7 @@ impl Ticket {
     ) -> Self {
         let opens_until = now.saturating_add(TICKET_OPENS_WITHIN);
         let (claims, roles) = (claims.issued(Some(now)), roles.into());
-        Self { id, claims, roles, bound, issued_at: now, opens_until }
+        Self { id, claims, roles, bound, behind: Behind::Other, issued_at: now, opens_until }
     }
 
     /// What the address has.
@@ -108,6 +125,7 @@ impl Ticket {
             open: self.opens_until.as_ms(),
             filters: self.bound.filters.iter().map(|filter| filter.as_str().into()).collect(),
             origin: self.bound.origin.clone(),
+            by: self.behind.clone(),
             holder: HolderText::new(&self.claims, &self.roles)?,
         };
         secret.seal(Use::Ticket, &text)
@@ -127,6 +145,7 @@ impl Ticket {
             claims: claims.issued(Some(issued_at)),
             roles,
             bound: Bound { filters, origin: text.origin },
+            behind: text.by,
             issued_at,
             opens_until: Timestamp::from_ms(text.open),
         })

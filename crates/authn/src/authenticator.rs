@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwire_access::ticket::{Behind, Bound, Ticket, TicketRefusal};
 use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights, Standing};
 use bellwire_journal::Journal;
 use bellwire_model::limits::KEY_USE_STEP;
-use bellwire_model::{Principal, Timestamp};
+use bellwire_model::{FilterSet, Principal, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 
@@ -22,6 +23,7 @@ use crate::revocations::Revocations;
 use crate::secret;
 use crate::sessions::{Login, Sessions};
 use crate::shown::Shown;
+use crate::tickets::{MadeTicket, Tickets};
 use crate::users::{Refusal, Users};
 
 /// Who may come in, and as whom.
@@ -37,6 +39,8 @@ pub struct Authenticator {
     users: Users,
     /// `None`: nobody is asked, and nobody logs in.
     sessions: Option<Sessions>,
+    /// The same for tickets.
+    tickets: Option<Tickets>,
     known: Known,
     figures: Arc<Figures>,
 }
@@ -63,11 +67,13 @@ impl Authenticator {
                 issuers: Issuers::default(),
                 users: Users::new(&[]),
                 sessions: None,
+                tickets: None,
                 known: Known::default(),
                 figures,
             });
         };
         let policy = Policy::new(config.roles.clone(), config.anonymous.clone());
+        let secret = secret::open(config, data)?;
         Ok(Self {
             register: Register::new(Arc::new(stranger(&policy))),
             records,
@@ -75,7 +81,8 @@ impl Authenticator {
             revocations,
             issuers: Issuers::load(&config.issuers)?,
             users: Users::new(&config.users),
-            sessions: Some(Sessions::new(secret::open(config, data)?, config.session)),
+            sessions: Some(Sessions::new(secret.clone(), config.session)),
+            tickets: Some(Tickets::new(secret, config.session, clock::now())),
             known: Known::default(),
             policy: Some(policy),
             figures,
@@ -157,6 +164,13 @@ impl Authenticator {
         match (&identity.means, &self.sessions) {
             (Means::Key(id), _) => self.keys.counts(id),
             (Means::Session(id), Some(sessions)) => !sessions.is_taken_back(id),
+            (Means::Ticket(ticket), Some(sessions)) => match &ticket.behind {
+                Behind::Other => true,
+                Behind::Key(id) => self.keys.counts(id),
+                Behind::Session(id) => {
+                    !sessions.is_taken_back(id) && !self.revocations.has_session(id)
+                }
+            },
             _ => true,
         }
     }
@@ -205,11 +219,18 @@ impl Authenticator {
                     Err(Refusal::Problem(problem)) => return Err(problem),
                 }
             }
-            Shown::Ticket(_) => Err(Invalid),
+            Shown::Ticket(text) => match &self.tickets {
+                Some(tickets) => tickets.identity(policy, text),
+                None => Err(Invalid),
+            },
         };
         let known = identity.map(|identity| {
             self.revocations.saw(identity.claims.issued_at);
-            self.known.insert(shown, Arc::new(identity), now)
+            match shown {
+                // Each use of a ticket is somebody of its own, with a number of its own.
+                Shown::Ticket(_) => Arc::new(identity),
+                _ => self.known.insert(shown, Arc::new(identity), now),
+            }
         });
         let identity = match known {
             Ok(identity) if self.is_let_in(&identity, now) => identity,
@@ -253,6 +274,48 @@ impl Authenticator {
         Ok(true)
     }
 
+    /// Makes a ticket of whoever has shown a credential.
+    pub fn make_ticket(&self, identity: &Identity, bound: Bound) -> Result<MadeTicket, Problem> {
+        let tickets = self.tickets.as_ref().ok_or_else(|| {
+            let detail = "nobody is asked here, so nobody needs a ticket: there is no `[access]`";
+            Problem::new(Code::TicketUnavailable, detail)
+        })?;
+        tickets.make(identity, bound, clock::now())
+    }
+
+    /// Whether a ticket is good for a stream with these filters, which a page of this origin asks for.
+    pub fn check_ticket(
+        &self,
+        ticket: &Ticket,
+        filters: &FilterSet,
+        origin: Option<&str>,
+    ) -> Result<(), Problem> {
+        ticket.check(filters, origin, clock::now()).map_err(|error| self.refuse_ticket(error))
+    }
+
+    /// A stream is opened with a ticket. Returns whose stream has to end for it, with one more holder.
+    pub fn open_ticket(
+        &self,
+        ticket: &Ticket,
+        principal: Principal,
+    ) -> Result<Option<Principal>, Problem> {
+        let Some(tickets) = &self.tickets else { return Ok(None) };
+        // The other one leaves its number only after it has told that its ticket is free.
+        let displaced = |other| {
+            let identity = self.register.identity(other);
+            self.register.revoke(other);
+            self.register.enter(&identity)
+        };
+        let opened = tickets.open(ticket, principal, clock::now(), displaced);
+        opened.map_err(|error| self.refuse_ticket(error))
+    }
+
+    fn refuse_ticket(&self, error: TicketRefusal) -> Problem {
+        tracing::debug!(%error, "A ticket was refused.");
+        self.figures.credentials_refused.add(1);
+        refusal::invalid()
+    }
+
     /// What does not work of it now, and why.
     pub fn complaints(&self) -> Complaints {
         self.issuers.complaints(clock::now())
@@ -271,6 +334,11 @@ impl Authenticator {
 
     /// One fewer holds this number.
     pub fn leave(&self, principal: Principal) {
+        if let Some(tickets) = self.tickets.as_ref().filter(|_| principal != Principal::ANONYMOUS)
+            && let Means::Ticket(ticket) = &self.register.identity(principal).means
+        {
+            tickets.closed(ticket, principal, clock::now());
+        }
         self.register.leave(principal);
     }
 

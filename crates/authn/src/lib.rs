@@ -7,6 +7,7 @@
 //!                    ├─ issuers   tokens, by keys that are configured or published
 //!                    ├─ users     names and passwords, checked elsewhere and not too often
 //!                    ├─ sessions  cookies of browsers, sealed with the server's secret
+//!                    ├─ tickets   of streams, sealed with it, too
 //!                    └─ revocations  what was taken back, asked behind all of these
 //! ```
 //!
@@ -28,6 +29,7 @@ mod revocations;
 mod secret;
 mod sessions;
 mod shown;
+mod tickets;
 mod users;
 
 pub use authenticator::Authenticator;
@@ -40,3 +42,4 @@ pub use revocations::{Revocation, Revocations, Revoked};
 pub use secret::SecretError;
 pub use sessions::{Login, cleared_cookie};
 pub use shown::{Cookies, Places, Query, Shown};
+pub use tickets::MadeTicket;

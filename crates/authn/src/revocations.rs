@@ -235,6 +235,11 @@ impl Revocations {
         identity.claims.issued_at.is_some_and(|at| at > revoked.revocation.until)
     }
 
+    /// Whether the session of this name was taken back.
+    pub(crate) fn has_session(&self, id: &str) -> bool {
+        self.kept().sessions.contains_key(id)
+    }
+
     /// Takes something back. It counts no more from the moment on at which `on_revoked` is called,
     /// whatever becomes of its record: an error then says that it would again after a restart.
     pub async fn revoke(

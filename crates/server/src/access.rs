@@ -13,6 +13,7 @@ mod permit;
 use std::sync::Arc;
 
 use bellwire_access::Identity;
+use bellwire_access::ticket::Ticket;
 use bellwire_authn::Authenticator;
 use bellwire_authn::config::Wider;
 use bellwire_model::Principal;
@@ -20,7 +21,7 @@ use bellwire_process::clock;
 use bellwire_shards::{
     Authority, HeldPrincipal, HeldPrincipals, Reconsidering, Spread, Standing, StreamRequest,
 };
-use bellwire_wire::problem::Problem;
+use bellwire_wire::problem::{Code, Problem};
 
 use self::permit::permit_stream;
 
@@ -48,6 +49,29 @@ impl Access {
     ) -> Result<Permitted, Problem> {
         let request = permit_stream((&identity.rights, self.wider), request)?;
         Ok(Permitted { request, principal: self.enter(identity) })
+    }
+
+    /// The same for who has a ticket, by a page of this origin where it is of another site. Whoever had
+    /// it until now has to let go of it.
+    pub(crate) fn permit_ticket(
+        self: &Arc<Self>,
+        (identity, ticket): (&Arc<Identity>, &Ticket),
+        request: StreamRequest,
+        (origin, spread): (Option<&str>, &Spread),
+    ) -> Result<Permitted, Problem> {
+        if request.handshake.is_some() {
+            let detail =
+                "a ticket opens streams: a WebSocket shows its credential as a subprotocol";
+            return Err(Problem::new(Code::CredentialInvalid, detail));
+        }
+        self.authenticator.check_ticket(ticket, request.follows.filters(), origin)?;
+        let permitted = self.permit(identity, request)?;
+        let displaced = self.authenticator.open_ticket(ticket, permitted.principal.principal())?;
+        if let Some(displaced) = displaced {
+            let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
+            drop(spread.reconsider(HeldPrincipals::new(vec![displaced], authority)));
+        }
+        Ok(permitted)
     }
 
     /// Gives somebody a number, for as long as it is held.

@@ -18,6 +18,7 @@ mod samples;
 mod session;
 mod silences;
 mod system;
+mod tickets;
 mod topics;
 mod visitors;
 mod web;
@@ -97,6 +98,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/silences", get(silences::list))
         .route("/v1/silences/preview", post(silences::preview))
         .route("/v1/whoami", get(whoami::whoami))
+        .route("/v1/tickets", post(tickets::make))
         .route("/v1/session", post(session::log_in).delete(session::log_out))
         .route("/v1/keys", get(keys::list).post(keys::make))
         .route("/v1/keys/{id}", delete(keys::revoke))

@@ -1,5 +1,6 @@
 //! Which page asks: browsers name its origin, programs name none.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bellwire_authn::Cookies;
@@ -74,6 +75,11 @@ impl<'a> Page<'a> {
         };
         let bare = |host: &'_ str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
         self.host.map(bare) != Some(bare(origin))
+    }
+
+    /// Its origin, where it is of another site.
+    pub(crate) fn foreign(&self) -> Option<Cow<'a, str>> {
+        self.origin.filter(|_| self.is_foreign()).map(String::from_utf8_lossy)
     }
 
     /// Whether nothing says that it is another page than the server's own. What is of the same site

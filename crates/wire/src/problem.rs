@@ -78,6 +78,7 @@ codes! {
     AlertNotFound 404 "alert_not_found" "There is no such alert.";
     AlertNotFiring 409 "alert_not_firing" "The alert does not fire.";
     SessionUnavailable 409 "session_unavailable" "No session can be made of this, or ended.";
+    TicketUnavailable 409 "ticket_unavailable" "No ticket can be made of this.";
     KindMismatch 409 "kind_mismatch" "The topic is of the other kind.";
     BodyTooLarge 413 "body_too_large" "The body is larger than allowed.";
     EventTooLarge 413 "event_too_large" "The event is larger than allowed.";

@@ -38,6 +38,7 @@ mod start;
 mod state;
 mod streams;
 mod subscribe;
+mod tickets;
 mod tls;
 mod users;
 mod vanished;

@@ -69,10 +69,17 @@ pub(super) async fn events(
         }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
-            let permitted = app.access.permit(&identity, stream)?;
+            let permitted = match &identity.means {
+                Means::Ticket(ticket) => {
+                    let foreign = page.foreign();
+                    let origin = foreign.as_deref();
+                    app.access.permit_ticket((&identity, ticket), stream, (origin, &app.spread))?
+                }
+                _ => app.access.permit(&identity, stream)?,
+            };
             Ok(passage.open(Opening { permitted, visitor: extensions.get().cloned() }).await?)
         }
-        EventsRequest::Poll(_) if identity.means == Means::Ticket => {
+        EventsRequest::Poll(_) if matches!(identity.means, Means::Ticket(_)) => {
             let detail = "a ticket opens streams: show another credential for a single answer";
             Err(Problem::new(Code::CredentialInvalid, detail).into())
         }

@@ -111,6 +111,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/silences", Method::GET, Asks::Alerts),
     ("/v1/silences/preview", Method::POST, Asks::Alerts),
     ("/v1/whoami", Method::GET, Asks::Caller),
+    ("/v1/tickets", Method::POST, Asks::Subscribe),
     ("/v1/session", Method::POST, Asks::Login),
     ("/v1/session", Method::DELETE, Asks::Nothing),
     ("/v1/keys", Method::GET, Asks::Admin),

@@ -144,7 +144,8 @@ fn lean<'a>(
         subprotocols: &singles.subprotocols,
         query: Query::OfStream(query),
     };
-    let shown = Shown::at(places).ok()?;
+    // With a ticket comes more to be looked at.
+    let shown = Shown::at(places).ok().filter(|shown| !matches!(shown, Shown::Ticket(_)))?;
     let asked = Asked {
         query,
         accept: text(singles.accept)?,
