@@ -1,5 +1,6 @@
 //! The push systems that are measured: how each is started, and how one talks to it.
 
+mod access;
 mod bellwire;
 mod centrifugo;
 mod certificate;
@@ -17,6 +18,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+pub(crate) use self::access::bad_credential;
 use self::certificate::Certificate;
 pub(crate) use self::flags::{ServerFlags, SystemFlags};
 pub(crate) use self::server::Server;
@@ -107,12 +109,22 @@ impl Durability {
     }
 }
 
+/// Whom the server lets in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Everybody,
+    /// Who has the key of the configuration, or a token of its issuer.
+    Known,
+}
+
 /// What a server is started with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Launch<'a> {
     pub(crate) durability: Durability,
     /// The text of a file of alert rules; for Bellwire alone.
     pub(crate) rules: Option<&'a str>,
+    /// Who may do what; for Bellwire alone.
+    pub(crate) access: Access,
     /// With TLS, and this certificate.
     pub(crate) certificate: Option<&'a Certificate>,
     /// An empty folder for whatever it keeps.

@@ -1,6 +1,7 @@
 //! What is measured, a file for each.
 
 mod alert;
+mod attack;
 mod connect;
 mod fairness;
 mod fanout;
@@ -41,6 +42,8 @@ enum Workload {
     SlowReader(slow_reader::Arguments),
     /// A small topic beside a very large one: whether its subscribers notice.
     Fairness(fairness::Arguments),
+    /// Some subscribers, first in peace, then beside many who mean no good: whether they notice.
+    Attack(attack::Arguments),
     /// Publishers in a closed loop: acknowledged events a second.
     Publish(publish::Arguments),
     /// From the sample that crosses a threshold to the alert at the subscriber.
@@ -66,6 +69,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::ResumeStorm(arguments) => resume_storm::run(&arguments, print),
         Workload::SlowReader(arguments) => slow_reader::run(&arguments, print),
         Workload::Fairness(arguments) => fairness::run(&arguments, print),
+        Workload::Attack(arguments) => attack::run(&arguments, print),
         Workload::Publish(arguments) => publish::run(&arguments, print),
         Workload::Alert(arguments) => alert::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),

@@ -1,6 +1,7 @@
 //! How a subscriber's connection begins.
 
 use super::marker::Marker;
+use super::request;
 
 /// What is sent, and what is waited for, step by step. After the last step the subscriber is
 /// live: it gets what is published from then on.
@@ -41,6 +42,14 @@ impl Opening {
     #[must_use]
     pub(crate) fn then(mut self, text: &str, awaited: &str) -> Self {
         self.steps.push(Step::new(text.as_bytes().to_vec(), awaited));
+        self
+    }
+
+    /// The same of somebody who shows this key or token.
+    #[must_use]
+    pub(crate) fn authorized(mut self, token: &str) -> Self {
+        let first = self.steps.first_mut().expect("there is a request");
+        first.sent = request::authorized(std::mem::take(&mut first.sent), token);
         self
     }
 

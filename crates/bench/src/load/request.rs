@@ -37,6 +37,19 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// The same request from somebody who shows this key or token.
+pub(crate) fn authorized(request: Vec<u8>, token: &str) -> Vec<u8> {
+    with_authorization(request, &format!("Bearer {token}"))
+}
+
+/// The same request with this behind `Authorization`.
+pub(crate) fn with_authorization(request: Vec<u8>, value: &str) -> Vec<u8> {
+    const HEAD_END: &[u8] = b"\r\n\r\n";
+    let Some(end) = memchr::memmem::find(&request, HEAD_END) else { return request };
+    let header = format!("\r\nAuthorization: {value}");
+    [&request[..end], header.as_bytes(), &request[end..]].concat()
+}
+
 /// Asks Bellwire for a stream of what a filter lets pass.
 pub(super) fn stream(filter: &str) -> Vec<u8> {
     get(&format!("/v1/events?topic={filter}"))
@@ -76,5 +89,12 @@ mod tests {
             assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
         }
         assert!(padded_json(r#""a":1,"#, 10).is_err());
+    }
+
+    #[test]
+    fn a_token_is_shown_in_the_head() {
+        let request = authorized(post("/a", "text/plain", b"\r\n\r\nb"), "key");
+        let text = String::from_utf8(request).expect("text");
+        assert!(text.ends_with("\r\nAuthorization: Bearer key\r\n\r\n\r\n\r\nb"), "{text}");
     }
 }

@@ -158,6 +158,36 @@ pub(super) const HEADLINES: &[Headline] = &[
         not_shown: "networks; the generator reads for the large topic on the same cores.",
     },
     Headline {
+        workload: "attack",
+        about: "A server that asks who one is, and subscribers whom it knows: first in peace, then \
+                beside connections whose heads never end, requests that are none, and streams \
+                asked for with tokens, or one in twenty with a password, that count for nothing.",
+        figures: &[
+            ("peace_p50_ms", "publish to receive, in peace, median, ms"),
+            ("peace_p99_ms", "publish to receive, in peace, 99th percentile, ms"),
+            ("attack_p50_ms", "publish to receive, under attack, median, ms"),
+            ("attack_p99_ms", "publish to receive, under attack, 99th percentile, ms"),
+            ("attack_p99_ratio", "how many times the 99th percentile is that of peace"),
+            ("peace_server_cpu_cores", "server CPU in peace, cores"),
+            ("attack_server_cpu_cores", "server CPU under attack, cores"),
+            ("bad_requests_refused_per_s", "bad requests refused a second"),
+            ("bad_tokens_refused_per_s", "bad tokens refused a second"),
+            ("slow_heads_ended_per_s", "heads that took too long, ended a second"),
+        ],
+        parameters: &[
+            "subscribers",
+            "rate",
+            "body_bytes",
+            "slow_heads",
+            "bad_requests",
+            "bad_tokens",
+            "durability",
+        ],
+        compared: &[],
+        not_shown: "attackers on other machines: here they \
+                    take their share of the same cores.",
+    },
+    Headline {
         workload: "idle",
         about: "Subscribers without traffic: growth of the server's memory, heartbeats included.",
         figures: &[

@@ -102,6 +102,17 @@ const TARGETS: &[Target] = &[
         bound: Bound::Most(5.0),
     },
     Target {
+        workload: "attack",
+        parameters: &[
+            ("subscribers", "1000"),
+            ("slow_heads", "5000"),
+            ("bad_requests", "1000.0"),
+            ("bad_tokens", "1000.0"),
+        ],
+        figure: "attack_p99_ratio",
+        bound: Bound::Most(2.0),
+    },
+    Target {
         workload: "publish",
         parameters: &[("publishers", "64"), ("batch", "1"), ("durability", "sync")],
         figure: "acknowledged_events_per_s",

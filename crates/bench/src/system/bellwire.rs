@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{Launch, Start, System, Transport};
+use super::{Access, Launch, Start, System, Transport, access};
 use crate::load::{Opening, request};
 
 const SUBPROTOCOL: &str = "bellwire.v1.json";
@@ -24,6 +24,12 @@ impl System for Bellwire {
             std::fs::write(&path, rules).context("cannot write the rule file")?;
             command.arg("--rules").arg(path);
         }
+        if launch.access == Access::Known {
+            let path = launch.folder.join("bellwire.toml");
+            std::fs::write(&path, access::configuration())
+                .context("cannot write the configuration")?;
+            command.arg("--config").arg(path);
+        }
         if let Some(certificate) = launch.certificate {
             command.arg("--tls-certificate").arg(&certificate.chain);
             command.arg("--tls-key").arg(&certificate.key);
@@ -35,6 +41,9 @@ impl System for Bellwire {
             }
         }
         command.env("BELLWIRE_LOG", "warn");
+        if launch.access == Access::Known {
+            command.env(access::SECRET_VARIABLE, access::secret());
+        }
         Ok(Start { command, address: None })
     }
 

@@ -12,9 +12,10 @@ use url::Url;
 
 use super::child::Started;
 use super::{
-    Certificate, Durability, Launch, ServerFlags, System, SystemFlags, SystemName, Transport,
+    Access, Certificate, Durability, Launch, ServerFlags, System, SystemFlags, SystemName,
+    Transport, access,
 };
-use crate::load::{Peer, Publisher, Subscribers};
+use crate::load::{Opening, Peer, Publisher, Subscribers, request};
 use crate::process::{self, Memory};
 
 /// How long a server may take to listen.
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     peer: Peer,
     /// Its processes, where they are known, without those that they start.
     pids: Vec<u32>,
+    /// What publishers and subscribers show.
+    token: Option<String>,
     _started: Option<Started>,
 }
 
@@ -37,13 +40,14 @@ struct Order<'a> {
     tls: bool,
     durability: Durability,
     rules: Option<&'a str>,
+    access: Access,
 }
 
 impl Server {
     /// The server that the flags name, or a new one.
     pub(crate) fn provide(flags: &SystemFlags) -> Result<Self> {
         let SystemFlags { system, transport, tls, durability, ref server } = *flags;
-        let order = Order { tls, durability, rules: None };
+        let order = Order { tls, durability, rules: None, access: Access::Everybody };
         let server = Self::of(system, server, &order)?;
         Ok(Self { transport, ..server })
     }
@@ -54,7 +58,21 @@ impl Server {
         durability: Durability,
         rules: Option<&str>,
     ) -> Result<Self> {
-        Self::of(SystemName::Bellwire, flags, &Order { tls: false, durability, rules })
+        let order = Order { tls: false, durability, rules, access: Access::Everybody };
+        Self::of(SystemName::Bellwire, flags, &order)
+    }
+
+    /// A Bellwire that lets nobody in but those whom it knows. One that runs already knows who has
+    /// this token; where there is none, it asks nobody.
+    pub(crate) fn bellwire_with_access(
+        flags: &ServerFlags,
+        durability: Durability,
+        token: Option<&str>,
+    ) -> Result<Self> {
+        let order = Order { tls: false, durability, rules: None, access: Access::Known };
+        let server = Self::of(SystemName::Bellwire, flags, &order)?;
+        let own = || (!flags.is_given()).then(access::key);
+        Ok(Self { token: token.map(ToOwned::to_owned).or_else(own), ..server })
     }
 
     fn of(name: SystemName, flags: &ServerFlags, order: &Order<'_>) -> Result<Self> {
@@ -64,7 +82,7 @@ impl Server {
         let is_here = address.ip().is_loopback();
         ensure!(is_here, "{url} is not on this machine's loopback interface");
         let (peer, pids) = (Peer { address, trust: None }, flags.pid.clone());
-        Ok(Self { system, transport, peer, pids, _started: None })
+        Ok(Self { system, transport, peer, pids, token: None, _started: None })
     }
 
     fn start(system: &'static dyn System, order: &Order<'_>) -> Result<Self> {
@@ -73,10 +91,11 @@ impl Server {
             .tempdir()
             .context("cannot make a data directory")?;
         let certificate = order.tls.then(|| Certificate::make(folder.path())).transpose()?;
-        let Order { durability, rules, .. } = *order;
+        let Order { durability, rules, access, .. } = *order;
         let start = system.start(&Launch {
             durability,
             rules,
+            access,
             certificate: certificate.as_ref(),
             folder: folder.path(),
         })?;
@@ -91,7 +110,7 @@ impl Server {
         };
         let peer = Peer { address, trust: certificate.map(|certificate| certificate.trust) };
         let (transport, pids) = (Transport::Sse, vec![started.pid()]);
-        Ok(Self { system, transport, peer, pids, _started: Some(started) })
+        Ok(Self { system, transport, peer, pids, token: None, _started: Some(started) })
     }
 
     /// How clients reach it.
@@ -101,19 +120,39 @@ impl Server {
 
     /// Nobody yet, of those who will follow a topic.
     pub(crate) fn subscribers(&self, topic: &str) -> Result<Subscribers> {
-        Subscribers::new(&self.peer, self.system.opening(topic, self.transport)?)
+        let opening = self.system.opening(topic, self.transport)?;
+        Subscribers::new(&self.peer, self.shown(opening))
     }
 
     /// Nobody yet, of those who will follow a topic from behind an event, given the answer to the
     /// event's publisher.
     pub(crate) fn returning(&self, topic: &str, answer: &[u8]) -> Result<Subscribers> {
         let opening = self.system.resumption(topic, self.transport, answer)?;
-        Subscribers::new(&self.peer, opening)
+        Subscribers::new(&self.peer, self.shown(opening))
+    }
+
+    /// An opening of somebody who may be here.
+    fn shown(&self, opening: Opening) -> Opening {
+        match &self.token {
+            Some(token) => opening.authorized(token),
+            None => opening,
+        }
+    }
+
+    /// What publishers and subscribers show.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 
     /// A publisher of a topic.
     pub(crate) fn publisher(&self, topic: &str, body_bytes: usize) -> Result<Publisher> {
-        let publication = |body: &str| self.system.publication(topic, body);
+        let publication = |body: &str| {
+            let publication = self.system.publication(topic, body);
+            match &self.token {
+                Some(token) => request::authorized(publication, token),
+                None => publication,
+            }
+        };
         Publisher::new(&self.peer, body_bytes, publication)
     }
 
