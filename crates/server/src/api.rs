@@ -21,6 +21,7 @@ mod system;
 mod tickets;
 mod topics;
 mod visitors;
+mod watched;
 mod web;
 mod whoami;
 

@@ -16,6 +16,7 @@ mod harness;
 mod heads;
 mod hosts;
 mod http2;
+mod in_flight;
 mod isolation;
 mod issuers;
 mod keys;

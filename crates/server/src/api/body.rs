@@ -15,6 +15,7 @@ use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
+use super::watched::is_of_the_revoked;
 use crate::admission::Admission;
 
 /// A body, and its part of what bodies may take together: keep it until the request is done.
@@ -108,8 +109,13 @@ async fn collect(admission: &Admission, mut body: Body, bytes_max: usize) -> Res
     // A copy: what a body is read into is a block many times the size of a small one.
     let mut bytes = Vec::with_capacity(announced);
     while let Some(frame) = body.frame().await {
-        let broken =
-            |error| Problem::new(Code::BodyInvalid, format!("the body broke off: {error}"));
+        let broken = |error| {
+            if is_of_the_revoked(&error) {
+                let detail = "the credential was taken back before the body had come";
+                return Problem::new(Code::CredentialInvalid, detail);
+            }
+            Problem::new(Code::BodyInvalid, format!("the body broke off: {error}"))
+        };
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         let needed = bytes.len() + data.len();
         if needed > bytes_max {

@@ -13,6 +13,7 @@ use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
 
+use super::watched::watched;
 use super::{App, dialect};
 use crate::access;
 use crate::front_door::Peer;
@@ -200,6 +201,9 @@ pub(super) async fn guard(
     let permitted = identified.and_then(|identity| asks.check(&identity.rights).map(|()| identity));
     match permitted {
         Ok(identity) => {
+            if !app.access.authenticator.is_open() {
+                request = watched(request, &app.access.authenticator, &identity);
+            }
             request.extensions_mut().insert(Caller(identity));
             next.run(request).await
         }
