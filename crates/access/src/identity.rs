@@ -87,6 +87,22 @@ impl Identity {
         }
     }
 
+    /// Whether `newer` is the same somebody: the same subject, by the same issuer's word. What the
+    /// server itself has made of a credential (a session, a ticket) does not say by whose.
+    pub fn is_renewed_by(&self, newer: &Self) -> bool {
+        let is_own = |means: &Means| matches!(means, Means::Session(_) | Means::Ticket(_));
+        let issuer = |means: &Means| match means {
+            Means::Token(issuer) => Some(issuer.clone()),
+            _ => None,
+        };
+        let is_stranger = |means: &Means| matches!(means, Means::Open | Means::Anonymous);
+        let (old, new) = (&self.means, &newer.means);
+        self.subject() == newer.subject()
+            && !is_stranger(old)
+            && !is_stranger(new)
+            && (is_own(old) || is_own(new) || issuer(old) == issuer(new))
+    }
+
     /// Bytes that it keeps, about.
     pub fn size_bytes(&self) -> usize {
         let roles: usize = self.roles.iter().map(|role| role.len()).sum();

@@ -33,7 +33,7 @@ pub use claims::{Claim, Claims, ClaimsError};
 pub use identity::{Identity, Means};
 pub use key::StoredKey;
 pub use policy::Policy;
-pub use register::{Register, Standing};
+pub use register::{Register, Renewal, RenewalError, Standing};
 pub use rights::Rights;
 pub use role::{Role, RoleError, RoleText};
 pub use sealed::{ID_BYTES, SealError, ServerSecret, ServerSecretError};

@@ -9,9 +9,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use bellwire_model::limits::REGISTER_LOOKS_MAX;
 use bellwire_model::{Principal, Timestamp};
+use serde::{Deserialize, Serialize};
 use slab::Slab;
+use thiserror::Error;
 
 use crate::identity::Identity;
+use crate::sealed::{ServerSecret, Use};
 
 /// Identities by number.
 #[derive(Debug)]
@@ -26,13 +29,18 @@ struct Entries {
     slab: Slab<Entry>,
     /// Numbers by the address of an identity, which the entry keeps alive.
     by_identity: BTreeMap<usize, usize>,
+    /// Of the last entry.
+    serial: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     identity: Arc<Identity>,
     holders: u32,
+    /// Tells it from those that had its number before.
+    serial: u64,
     is_revoked: bool,
+    is_renewed: bool,
 }
 
 /// Whether what somebody has shown counts.
@@ -49,7 +57,7 @@ pub enum Standing {
 impl Register {
     /// Nobody is there yet. `stranger` is who has no number of their own.
     pub fn new(stranger: Arc<Identity>) -> Self {
-        let entries = Entries { slab: Slab::new(), by_identity: BTreeMap::new() };
+        let entries = Entries { slab: Slab::new(), by_identity: BTreeMap::new(), serial: 0 };
         Self { stranger, entries: RwLock::new(entries) }
     }
 
@@ -64,10 +72,16 @@ impl Register {
             return Principal::ANONYMOUS;
         }
         let mut entries = self.entries();
-        let Entries { slab, by_identity } = &mut *entries;
+        let Entries { slab, by_identity, serial } = &mut *entries;
         let index = *by_identity.entry(address(identity)).or_insert_with(|| {
-            let identity = Arc::clone(identity);
-            slab.insert(Entry { identity, holders: 0, is_revoked: false })
+            *serial += 1;
+            slab.insert(Entry {
+                identity: Arc::clone(identity),
+                holders: 0,
+                serial: *serial,
+                is_revoked: false,
+                is_renewed: false,
+            })
         });
         slab[index].holders += 1;
         principal_at(index)
@@ -81,7 +95,7 @@ impl Register {
         entry.holders -= 1;
         if entry.holders == 0 {
             let entry = entries.slab.remove(index);
-            entries.by_identity.remove(&address(&entry.identity));
+            entries.forget(&entry.identity, index);
             // The last of its identity may be much to free.
             drop(entries);
             drop(entry);
@@ -105,6 +119,48 @@ impl Register {
             Some(ends_at) => Standing::Until(ends_at),
             None => Standing::Good,
         }
+    }
+
+    /// What names the holders of a number to whoever renews what they have shown.
+    pub fn renewal(&self, principal: Principal) -> Option<Renewal> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let entry = entries.slab.get(index(principal)?).expect("whoever asks holds the number");
+        Some(Renewal { number: principal.0, serial: entry.serial })
+    }
+
+    /// Whether the holders of a number have renewed what they have shown, so that their rights may
+    /// be others than when they came.
+    pub fn is_renewed(&self, principal: Principal) -> bool {
+        let Some(index) = index(principal) else { return false };
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.slab.get(index).expect("whoever asks holds the number").is_renewed
+    }
+
+    /// The holders of a number go on as `identity`, which is to be the same somebody. Counts one more
+    /// holder of the number, which is returned.
+    pub fn replace(
+        &self,
+        renewal: Renewal,
+        identity: &Arc<Identity>,
+    ) -> Result<Principal, RenewalError> {
+        let Renewal { number, serial } = renewal;
+        let principal = Principal(number);
+        let index = index(principal).ok_or(RenewalError::Gone)?;
+        let mut entries = self.entries();
+        let entry = entries.slab.get_mut(index).filter(|entry| entry.serial == serial);
+        let entry = entry.filter(|entry| !entry.is_revoked).ok_or(RenewalError::Gone)?;
+        if !entry.identity.is_renewed_by(identity) {
+            return Err(RenewalError::SubjectDiffers);
+        }
+        entry.holders += 1;
+        entry.is_renewed = true;
+        let before = std::mem::replace(&mut entry.identity, Arc::clone(identity));
+        entries.forget(&before, index);
+        // Where it has a number of its own already, who comes next gets that.
+        entries.by_identity.entry(address(identity)).or_insert(index);
+        drop(entries);
+        drop(before);
+        Ok(principal)
     }
 
     /// Takes back what the holders of a number have shown.
@@ -156,6 +212,48 @@ impl Register {
     }
 }
 
+impl Entries {
+    /// An identity has this number no more.
+    fn forget(&mut self, identity: &Arc<Identity>, index: usize) {
+        let address = address(identity);
+        if self.by_identity.get(&address) == Some(&index) {
+            self.by_identity.remove(&address);
+        }
+    }
+}
+
+/// What names the holders of a number to whoever renews what they have shown: the number alone would
+/// be another's sooner or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    number: u32,
+    serial: u64,
+}
+
+impl Renewal {
+    /// What the control event has.
+    pub fn seal(&self, secret: &ServerSecret) -> Option<String> {
+        secret.seal(Use::Renewal, self).ok()
+    }
+
+    /// What a control event had, where the server has sealed it.
+    pub fn open(text: &str, secret: &ServerSecret) -> Option<Self> {
+        secret.open(Use::Renewal, text)
+    }
+}
+
+/// Why nobody goes on under another credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RenewalError {
+    /// Nobody holds the number any more, or what they have shown was taken back.
+    #[error("nobody is there to go on")]
+    Gone,
+    /// It is somebody else.
+    #[error("the subject differs")]
+    SubjectDiffers,
+}
+
 /// Where an identity is. Another one can be there only once this one is gone.
 fn address(identity: &Arc<Identity>) -> usize {
     Arc::as_ptr(identity).addr()
@@ -173,6 +271,7 @@ fn index(principal: Principal) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::claims::Claims;
+    use crate::identity::Means;
 
     fn register() -> Register {
         Register::new(Arc::new(Identity::open()))
@@ -180,7 +279,7 @@ mod tests {
 
     fn identity(subject: &str) -> Arc<Identity> {
         let claims = Claims { subject: subject.into(), ..Claims::anonymous() };
-        Arc::new(Identity { claims, ..Identity::open() })
+        Arc::new(Identity { claims, means: Means::Password, ..Identity::open() })
     }
 
     #[test]
@@ -238,5 +337,55 @@ mod tests {
         let expected = (0..10_000).filter(|n| n % 7 == 3 && n % 3 != 0).map(|n| numbers[n]);
         assert_eq!(revoked, expected.collect::<Vec<_>>());
         assert!(revoked.iter().all(|it| register.standing(*it) == Standing::Revoked));
+    }
+
+    #[test]
+    fn whoever_renews_goes_on_under_the_same_number_and_nobody_else_does() {
+        let register = register();
+        let (ada, bob, newer) = (identity("ada"), identity("bob"), identity("ada"));
+        let number = register.enter(&ada);
+        let renewal = register.renewal(number).expect("a number");
+        assert_eq!(register.replace(renewal, &bob), Err(RenewalError::SubjectDiffers));
+        assert!(!register.is_renewed(number));
+        let own = register.enter(&newer);
+        assert_ne!(own, number);
+        assert_eq!(register.replace(renewal, &newer), Ok(number));
+        assert!(Arc::ptr_eq(&register.identity(number), &newer) && register.is_renewed(number));
+        assert_eq!(register.enter(&newer), own, "who comes gets the number that it had");
+        let again = register.enter(&ada);
+        assert!(again != number && again != own, "what is old stays what it is");
+        for number in [number, number, own, own, again] {
+            register.leave(number);
+        }
+        assert!(register.is_empty());
+        assert_eq!(register.replace(renewal, &newer), Err(RenewalError::Gone));
+        let other = register.enter(&newer);
+        assert_eq!(other, again, "it is free again, whatever the order");
+        let _ = register.enter(&identity("ada"));
+        let third = register.enter(&identity("ada"));
+        assert_eq!(third, number);
+        assert_eq!(register.replace(renewal, &newer), Err(RenewalError::Gone), "another's by now");
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_renewed() {
+        let register = register();
+        let number = register.enter(&identity("ada"));
+        let renewal = register.renewal(number).expect("a number");
+        register.revoke(number);
+        assert_eq!(register.replace(renewal, &identity("ada")), Err(RenewalError::Gone));
+    }
+
+    #[test]
+    fn what_names_a_number_is_sealed() {
+        let secret = ServerSecret::new(b"the secret of a server in a test").unwrap();
+        let register = register();
+        let number = register.enter(&identity("ada"));
+        let renewal = register.renewal(number).expect("a number");
+        let text = renewal.seal(&secret).expect("short");
+        assert_eq!(Renewal::open(&text, &secret), Some(renewal));
+        let other = ServerSecret::new(b"another secret of another server").unwrap();
+        assert_eq!(Renewal::open(&text, &other), None);
+        assert_eq!(register.renewal(Principal::ANONYMOUS), None);
     }
 }

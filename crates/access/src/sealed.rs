@@ -38,6 +38,7 @@ pub struct ServerSecret {
 struct Keys {
     session: Box<hmac::Key>,
     ticket: Box<hmac::Key>,
+    renewal: Box<hmac::Key>,
 }
 
 /// What something is sealed for.
@@ -45,6 +46,7 @@ struct Keys {
 pub(crate) enum Use {
     Session,
     Ticket,
+    Renewal,
 }
 
 impl Use {
@@ -52,6 +54,7 @@ impl Use {
         match self {
             Self::Session => "bws_",
             Self::Ticket => "bwt_",
+            Self::Renewal => "bwr_",
         }
     }
 }
@@ -65,13 +68,18 @@ impl Keys {
         let key = |name: &[u8]| {
             Box::new(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, name).as_ref()))
         };
-        Ok(Self { session: key(b"bellwire session 1"), ticket: key(b"bellwire ticket 1") })
+        Ok(Self {
+            session: key(b"bellwire session 1"),
+            ticket: key(b"bellwire ticket 1"),
+            renewal: key(b"bellwire renewal 1"),
+        })
     }
 
     fn of(&self, what: Use) -> &hmac::Key {
         match what {
             Use::Session => &self.session,
             Use::Ticket => &self.ticket,
+            Use::Renewal => &self.renewal,
         }
     }
 }

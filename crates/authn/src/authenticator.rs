@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bellwire_access::ticket::{Behind, Bound, Ticket, TicketRefusal};
-use bellwire_access::{Claims, Identity, Means, Policy, Register, Rights, Standing};
+use bellwire_access::{
+    Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
+};
 use bellwire_journal::Journal;
 use bellwire_model::limits::KEY_USE_STEP;
 use bellwire_model::{FilterSet, Principal, Timestamp};
@@ -345,6 +347,32 @@ impl Authenticator {
     /// Whether what the holders of this number have shown counts; whoever asks holds it.
     pub fn standing(&self, principal: Principal) -> Standing {
         self.register.standing(principal)
+    }
+
+    /// What names the holders of this number to whoever renews what they have shown; whoever asks
+    /// holds it.
+    pub fn renewal(&self, principal: Principal) -> Option<Renewal> {
+        self.register.renewal(principal)
+    }
+
+    /// Whether they have renewed it; whoever asks holds the number.
+    pub fn is_renewed(&self, principal: Principal) -> bool {
+        self.register.is_renewed(principal)
+    }
+
+    /// The holders of a number go on as this identity. One more holder of the number that is returned
+    /// is counted.
+    pub fn renew(
+        &self,
+        renewal: Renewal,
+        identity: &Arc<Identity>,
+    ) -> Result<Principal, RenewalError> {
+        let principal = self.register.replace(renewal, identity)?;
+        // As where somebody comes in.
+        if !self.counts(identity) {
+            self.register.revoke(principal);
+        }
+        Ok(principal)
     }
 
     /// Takes their numbers from those who have shown what [counts](Self::counts) no more. One more

@@ -24,6 +24,8 @@ pub struct AccessConfig {
     pub anonymous: Option<Box<str>>,
     /// What becomes of a stream that asks for more than somebody may read.
     pub wider: Wider,
+    /// So long a stream outlives what its client has shown.
+    pub expiry_grace: Duration,
     /// Roles by name.
     pub roles: BTreeMap<Box<str>, Role>,
     /// API keys.
@@ -46,6 +48,7 @@ impl Default for AccessConfig {
         Self {
             anonymous: None,
             wider: Wider::default(),
+            expiry_grace: Duration::ZERO,
             roles: BTreeMap::new(),
             keys: Vec::new(),
             issuers: Vec::new(),
@@ -67,6 +70,7 @@ impl AccessConfig {
             issuers,
             wider: _,
             users,
+            expiry_grace: _,
             roles: _,
             secret_file: _,
             previous_secret_file: _,

@@ -570,6 +570,11 @@ pub const TURN_INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const LOOKS_PER_VISIT_MAX: usize = 4_096;
 /// As many for all who come, ask or catch up in one turn.
 pub const LOOKS_PER_TURN_MAX: usize = 16_384;
+/// So long before what a client has shown ends it is told to show something newer; where less than
+/// twice that is left when it comes, after half of it.
+pub const RENEW_AHEAD: Duration = Duration::from_mins(1);
+/// A stream outlives what its client has shown by so much at most, where that is configured.
+pub const EXPIRY_GRACE_MAX: Duration = Duration::from_mins(5);
 /// Numbers of principals that are looked at for whose they are before others get their turn.
 pub const REGISTER_LOOKS_MAX: usize = 1_024;
 /// Connections of a shard that are looked at in one turn for whose they are, where what somebody may

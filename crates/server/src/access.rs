@@ -11,19 +11,21 @@ mod onlooker;
 mod permit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bellwire_access::Identity;
 use bellwire_access::ticket::Ticket;
-use bellwire_authn::Authenticator;
+use bellwire_access::{Identity, Renewal, RenewalError, ServerSecret};
 use bellwire_authn::config::Wider;
-use bellwire_model::Principal;
+use bellwire_authn::{Authenticator, Shown};
+use bellwire_model::limits::SERVER_SECRET_BYTES_MIN;
+use bellwire_model::{EffectiveFilter, FilterError, Principal};
 use bellwire_process::clock;
 use bellwire_shards::{
     Authority, HeldPrincipal, HeldPrincipals, Reconsidering, Spread, Standing, StreamRequest,
 };
 use bellwire_wire::problem::{Code, Problem};
 
-use self::permit::permit_stream;
+use self::permit::{permit_stream, rest};
 
 pub(crate) use self::attending::Attending;
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
@@ -38,9 +40,27 @@ pub(crate) struct Access {
     pub(crate) authenticator: Arc<Authenticator>,
     /// What becomes of those who ask to follow more than they may.
     pub(crate) wider: Wider,
+    expiry_grace: Duration,
+    /// What seals principals' numbers. It is made anew for each process, as numbers are.
+    renewals: ServerSecret,
+}
+
+/// What is configured of streams.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccessRules {
+    pub(crate) wider: Wider,
+    pub(crate) expiry_grace: Duration,
 }
 
 impl Access {
+    pub(crate) fn new(authenticator: Authenticator, rules: AccessRules) -> Self {
+        let AccessRules { wider, expiry_grace } = rules;
+        let mut secret = [0; SERVER_SECRET_BYTES_MIN];
+        getrandom::fill(&mut secret).expect("the system has randomness");
+        let renewals = ServerSecret::new(&secret).expect("it is long enough");
+        Self { authenticator: Arc::new(authenticator), wider, expiry_grace, renewals }
+    }
+
     /// What the rights of somebody leave of a stream, and whose it is.
     pub(crate) fn permit(
         self: &Arc<Self>,
@@ -82,10 +102,47 @@ impl Access {
 
     /// Ends the streams of whoever has shown what counts no more.
     pub(crate) fn end_revoked(self: &Arc<Self>, spread: &Spread) -> Reconsidering {
-        let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
         // All who are connected are looked at.
         let revoked = tokio::task::block_in_place(|| self.authenticator.revoke());
-        spread.reconsider(HeldPrincipals::new(revoked, authority))
+        self.reconsider(spread, revoked)
+    }
+
+    /// The streams of a principal go on as `identity`. What `renews` names comes with the control event
+    /// `renew`. Returns once every stream has what its new rights leave.
+    pub(crate) async fn renew(
+        self: &Arc<Self>,
+        spread: &Spread,
+        (renews, identity): (&str, &Arc<Identity>),
+    ) -> Result<(), Problem> {
+        let renewal = Renewal::open(renews, &self.renewals).ok_or_else(nobody_there)?;
+        let renewed = self.authenticator.renew(renewal, identity);
+        let principal = renewed.map_err(|error| match error {
+            RenewalError::SubjectDiffers => subject_differs(),
+            _ => nobody_there(),
+        })?;
+        self.reconsider(spread, vec![principal]).is_through().await;
+        Ok(())
+    }
+
+    /// Has the shards look anew at the connections of those of whom something has changed. One holder
+    /// more of each number has been counted.
+    fn reconsider(self: &Arc<Self>, spread: &Spread, principals: Vec<Principal>) -> Reconsidering {
+        let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
+        spread.reconsider(HeldPrincipals::new(principals, authority))
+    }
+
+    /// Who shows this, who is to be the same somebody as `before`.
+    pub(crate) async fn renewed(
+        self: &Arc<Self>,
+        before: &Identity,
+        shown: &Shown,
+    ) -> Result<HeldPrincipal, Problem> {
+        // No password is shown so, whose guesses are counted by address.
+        let identity = self.authenticator.identify(shown, None).await?;
+        if !before.is_renewed_by(&identity) {
+            return Err(subject_differs());
+        }
+        Ok(self.enter(&identity))
     }
 
     /// Whose number it is.
@@ -99,7 +156,11 @@ impl Authority for Access {
         match self.authenticator.standing(principal) {
             bellwire_access::Standing::Good => Standing::Good,
             bellwire_access::Standing::Until(ends_at) => {
-                Standing::Ends(ends_at.saturating_since(clock::now()))
+                let now = clock::now();
+                Standing::Ends {
+                    left: ends_at.saturating_since(now),
+                    tolerated: ends_at.saturating_add(self.expiry_grace).saturating_since(now),
+                }
             }
             bellwire_access::Standing::Revoked => Standing::Revoked,
         }
@@ -108,6 +169,32 @@ impl Authority for Access {
     fn leave(&self, principal: Principal) {
         self.authenticator.leave(principal);
     }
+
+    fn is_renewed(&self, principal: Principal) -> bool {
+        self.authenticator.is_renewed(principal)
+    }
+
+    fn rest(
+        &self,
+        principal: Principal,
+        follows: EffectiveFilter,
+    ) -> Result<EffectiveFilter, FilterError> {
+        rest(&self.identity(principal).rights, follows)
+    }
+
+    fn renews(&self, principal: Principal) -> Option<String> {
+        self.authenticator.renewal(principal)?.seal(&self.renewals)
+    }
+}
+
+fn nobody_there() -> Problem {
+    let detail = "`renews` names nobody who has a stream: it comes with the control event `renew`";
+    Problem::new(Code::ParameterInvalid, detail)
+}
+
+fn subject_differs() -> Problem {
+    let detail = "a stream goes on under another credential of the same subject and issuer alone";
+    Problem::new(Code::SubjectDiffers, detail)
 }
 
 /// A stream that may be opened, and whose it is.

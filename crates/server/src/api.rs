@@ -100,6 +100,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/silences/preview", post(silences::preview))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))
+        .route("/v1/session/token", post(session::renew))
         .route("/v1/session", post(session::log_in).delete(session::log_out))
         .route("/v1/keys", get(keys::list).post(keys::make))
         .route("/v1/keys/{id}", delete(keys::revoke))

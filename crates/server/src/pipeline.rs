@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use self::core::Core;
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
-use crate::access::Access;
+use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
 use crate::config::{Config, Engine, Exposed};
@@ -246,8 +246,12 @@ fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError
     let data = (config.journal == Engine::Disk).then_some(&*config.data);
     let figures = Arc::clone(&figures.authn);
     let authenticator = Authenticator::new(config.access.as_ref(), data, figures)?;
-    let wider = config.access.as_ref().map_or(Wider::default(), |access| access.wider);
-    Ok(Arc::new(Access { authenticator: Arc::new(authenticator), wider }))
+    let access = config.access.as_ref();
+    let rules = AccessRules {
+        wider: access.map_or(Wider::default(), |access| access.wider),
+        expiry_grace: access.map_or(Duration::ZERO, |access| access.expiry_grace),
+    };
+    Ok(Arc::new(Access::new(authenticator, rules)))
 }
 
 /// Who may ask, as far as a head tells.

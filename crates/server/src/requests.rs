@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
 use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
+use bellwire_authn::Shown;
 use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_journal::Append;
 use bellwire_model::{
@@ -14,11 +15,12 @@ use bellwire_model::{
 use bellwire_process::clock;
 use bellwire_rules::RefusedSamples;
 use bellwire_shards::{
-    Published, Publisher, Reply, Requests, Results, SampleRejection, SamplesReply, SamplesTaken,
-    States,
+    Published, Publisher, RenewalReply, Reply, Requests, Results, SampleRejection, SamplesReply,
+    SamplesTaken, States,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
+use tokio::runtime::Handle;
 
 use crate::access::{self, Access, Attending};
 use crate::admission::Admission;
@@ -36,9 +38,12 @@ pub(crate) struct Errands {
     figures: Arc<Figures>,
     admission: Arc<Admission>,
     access: Arc<Access>,
+    /// Where what takes a while is done.
+    runtime: Handle,
 }
 
 impl Errands {
+    /// Called within a runtime.
     pub(crate) fn new(
         publisher: &Arc<Publisher>,
         (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
@@ -51,6 +56,7 @@ impl Errands {
             figures: Arc::clone(figures),
             admission: Arc::clone(admission),
             access: Arc::clone(access),
+            runtime: Handle::current(),
         }
     }
 
@@ -161,6 +167,24 @@ impl Requests for Errands {
             reply(refused.map(|refused| samples_taken(decoded, refused)));
         };
         intake.take_then(api::source(source), samples, taken)
+    }
+
+    fn renew(
+        &self,
+        principal: Principal,
+        shown: Box<str>,
+        reply: RenewalReply,
+    ) -> Result<(), Problem> {
+        let access = Arc::clone(&self.access);
+        let before = access.identity(principal);
+        let renewing = async move {
+            reply(match Shown::bearer(&shown) {
+                Ok(shown) => access.renewed(&before, &shown).await,
+                Err(problem) => Err(problem),
+            });
+        };
+        drop(self.runtime.spawn(renewing));
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::Principal;
+use bellwire_model::{EffectiveFilter, FilterError, Principal};
 
 /// Who gave principals their numbers. Nothing here blocks: a shard has others to serve.
 pub trait Authority: fmt::Debug + Send + Sync {
@@ -15,6 +15,19 @@ pub trait Authority: fmt::Debug + Send + Sync {
 
     /// One fewer connection is this principal's.
     fn leave(&self, principal: Principal);
+
+    /// Whether the principal may have other rights than when its connections came.
+    fn is_renewed(&self, principal: Principal) -> bool;
+
+    /// What its rights leave of what it follows; what they have gained is not added.
+    fn rest(
+        &self,
+        principal: Principal,
+        follows: EffectiveFilter,
+    ) -> Result<EffectiveFilter, FilterError>;
+
+    /// What names this principal to whoever renews what it has shown. `None`: nobody can.
+    fn renews(&self, principal: Principal) -> Option<String>;
 }
 
 /// Whether what a principal has shown counts.
@@ -22,8 +35,13 @@ pub trait Authority: fmt::Debug + Send + Sync {
 pub enum Standing {
     /// It does, and does not end by itself.
     Good,
-    /// It does for so long; not at all where that is nothing.
-    Ends(Duration),
+    /// It does for so long.
+    Ends {
+        /// Until it ends by itself.
+        left: Duration,
+        /// Until it counts no more: it may be tolerated for a while. Not at all where that is nothing.
+        tolerated: Duration,
+    },
     /// It was taken back.
     Revoked,
 }

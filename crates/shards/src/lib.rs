@@ -61,7 +61,7 @@ pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, check_idempotency_key};
 pub use refusals::Refusals;
-pub use requests::{Reply, Requests, SampleRejection, SamplesReply, SamplesTaken};
+pub use requests::{RenewalReply, Reply, Requests, SampleRejection, SamplesReply, SamplesTaken};
 pub use shard::{
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, Reconsidering, ShardParts,
     Socket, Spread, Surroundings, Timing, held_bytes_max, refusal_body, refusal_response, spawn,

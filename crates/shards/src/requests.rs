@@ -7,6 +7,7 @@ use bellwire_model::{EffectiveFilter, Fingerprint, NewAcknowledgement, Principal
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Publish;
 
+use crate::authority::HeldPrincipal;
 use crate::publisher::Published;
 
 /// Called with what became of a request, from whatever thread.
@@ -14,6 +15,9 @@ pub type Reply = Box<dyn FnOnce(Result<Published, Problem>) + Send>;
 
 /// Called with what became of samples, from whatever thread.
 pub type SamplesReply = Box<dyn FnOnce(Result<SamplesTaken, Problem>) + Send>;
+
+/// Called with whoever the client of a connection is from now on, from whatever thread.
+pub type RenewalReply = Box<dyn FnOnce(Result<HeldPrincipal, Problem>) + Send>;
 
 /// Who does what clients of a shard ask for. Nothing here blocks: a shard has others to serve.
 /// Where a request is refused at once, its reply is not called.
@@ -68,6 +72,14 @@ pub trait Requests: fmt::Debug + Send + Sync {
         source: Option<IpAddr>,
         json: &[u8],
         reply: SamplesReply,
+    ) -> Result<(), Problem>;
+
+    /// Finds out who shows this, who is to be the same somebody as the principal.
+    fn renew(
+        &self,
+        principal: Principal,
+        shown: Box<str>,
+        reply: RenewalReply,
     ) -> Result<(), Problem>;
 }
 

@@ -29,12 +29,14 @@ mod laggards;
 mod lanes;
 mod ledger;
 mod membership;
+mod notices;
 mod outlet;
 mod page_queue;
 mod parts;
 mod polls;
 mod pump;
 mod reconsidering;
+mod renewing;
 mod segments;
 mod socket;
 mod speech;
@@ -123,6 +125,8 @@ pub struct Answered {
 pub enum Done {
     Published(Published),
     Sampled(SamplesTaken),
+    /// It goes on as this one.
+    Renewed(HeldPrincipal),
 }
 
 /// Spreads new connections over the shards.

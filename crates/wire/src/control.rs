@@ -36,6 +36,14 @@ pub enum Control<'a> {
         /// What is left.
         topics: &'a FilterSet,
     },
+    /// What the subscriber has shown of who it is ends soon: it shows something newer, or the stream
+    /// ends with it.
+    Renew {
+        /// How long it still counts.
+        expires_in: Duration,
+        /// Whose streams go on, for whoever shows something newer. Opaque.
+        renews: &'a str,
+    },
     /// The server ends the stream.
     Bye {
         /// Why.
@@ -85,6 +93,10 @@ pub enum ByeReason {
     CredentialExpired,
     /// It was taken back.
     CredentialRevoked,
+    /// What the subscriber has renewed it with leaves nothing of what it follows.
+    Forbidden,
+    /// What it has renewed it with lets it see other alerts or series: it begins anew.
+    RightsChanged,
 }
 
 impl ByeReason {
@@ -96,6 +108,8 @@ impl ByeReason {
             Self::Limit => "limit",
             Self::CredentialExpired => "credential_expired",
             Self::CredentialRevoked => "credential_revoked",
+            Self::Forbidden => "forbidden",
+            Self::RightsChanged => "rights_changed",
         }
     }
 }
@@ -107,6 +121,7 @@ impl Control<'_> {
             Self::Ready { .. } => "ready",
             Self::Gap { .. } => "gap",
             Self::Narrowed { .. } => "narrowed",
+            Self::Renew { .. } => "renew",
             Self::Bye { .. } | Self::Refused { .. } => "bye",
         }
     }
@@ -116,9 +131,11 @@ impl Control<'_> {
         match self {
             Self::Ready { cursor, .. } => Some(*cursor),
             // Events before `to` may still follow: whoever resumed there would miss them.
-            Self::Gap { .. } | Self::Narrowed { .. } | Self::Bye { .. } | Self::Refused { .. } => {
-                None
-            }
+            Self::Gap { .. }
+            | Self::Narrowed { .. }
+            | Self::Renew { .. }
+            | Self::Bye { .. }
+            | Self::Refused { .. } => None,
         }
     }
 
@@ -150,6 +167,11 @@ impl Control<'_> {
                 write_filters(&mut out, "filters", filters);
             }
             Self::Narrowed { topics } => write_filters(&mut out, "topics", topics),
+            Self::Renew { expires_in, renews } => {
+                write_ms(&mut out, "expires_in_ms", expires_in);
+                write::member(&mut out, "renews");
+                write::string(&mut out, renews);
+            }
             Self::Bye { reason, retry } => {
                 write::member(&mut out, "reason");
                 write::string(&mut out, reason.as_str());

@@ -66,6 +66,7 @@ codes! {
     CredentialInvalid 401 "credential_invalid" "The credential is not one that is valid here.";
     Forbidden 403 "forbidden" "Whoever asks has no right to this.";
     AccessOpen 409 "access_open" "The server asks nobody who they are, and keeps nothing of access.";
+    SubjectDiffers 403 "subject_differs" "What is shown is somebody else's than what it is to renew.";
     RulesInvalid 422 "rules_invalid" "The rule files or Alertmanager's configuration are wrong; what there was stays in force.";
     TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
     NotFound 404 "not_found" "There is nothing at this path.";

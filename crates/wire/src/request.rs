@@ -83,11 +83,26 @@ pub enum Request {
         /// Which alert.
         fingerprint: Fingerprint,
     },
+    /// To go on under another credential.
+    Renew {
+        /// What shows who it is.
+        token: Token,
+    },
     /// To take samples in.
     Samples {
         /// One sample or an array of them, as JSON that was not looked into.
         json: Bytes,
     },
+}
+
+/// A credential, which nothing shows by mistake.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub Box<str>);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").finish_non_exhaustive()
+    }
 }
 
 /// Where a subscription begins.
@@ -102,18 +117,19 @@ pub enum After {
 }
 
 /// The requests, and the members that each has beside `request` and `id`.
-const REQUESTS: [(&str, &[&str]); 7] = [
+const REQUESTS: [(&str, &[&str]); 8] = [
     ("subscribe", &["topics", "after", "max_rate"]),
     ("unsubscribe", &["topics"]),
     ("publish", &["topic", "key", "type", "data", "encoding", "content_type", "idempotency_key"]),
     ("delete", &["topic", "key"]),
     ("acknowledge", &["fingerprint", "by", "note"]),
     ("unacknowledge", &["fingerprint"]),
+    ("renew", &["token"]),
     ("samples", &["samples"]),
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 16] = [
+const MEMBERS: [&str; 17] = [
     "request",
     "id",
     "topics",
@@ -129,6 +145,7 @@ const MEMBERS: [&str; 16] = [
     "fingerprint",
     "by",
     "note",
+    "token",
     "samples",
 ];
 
@@ -249,6 +266,7 @@ impl<'a> Members<'a> {
             "delete" => self.delete(),
             "acknowledge" => self.acknowledge(),
             "unacknowledge" => Ok(Request::Unacknowledge { fingerprint: self.fingerprint()? }),
+            "renew" => self.renew(),
             _ => self.samples(),
         }
     }
@@ -294,6 +312,13 @@ impl<'a> Members<'a> {
             Refusal::new("parameter_invalid", detail)
         };
         rate.map(Some).map_err(refusal)
+    }
+
+    /// No refusal quotes the token.
+    fn renew(&self) -> Result<Request, Refusal> {
+        let token = text("token", self.get("token"))?
+            .ok_or_else(|| Refusal::new("parameter_invalid", "show who you are: `token`"))?;
+        Ok(Request::Renew { token: Token(token.into()) })
     }
 
     fn publish(&self) -> Result<Request, Refusal> {

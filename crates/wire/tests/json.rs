@@ -250,6 +250,10 @@ fn control_events_are_the_same_everywhere() {
             r#"{"control":"gap","from":"e6-9","to":"e7-1042","reason":"epoch","filters":["a","b/**"]}"#,
         ),
         (Control::Narrowed { topics: &filters }, r#"{"control":"narrowed","topics":["a","b/**"]}"#),
+        (
+            Control::Renew { expires_in: Duration::from_mins(1), renews: "bwr_x" },
+            r#"{"control":"renew","expires_in_ms":60000,"renews":"bwr_x"}"#,
+        ),
         (bye, r#"{"control":"bye","reason":"drain","retry_ms":2500}"#),
     ];
     for (control, expected) in cases {

@@ -80,7 +80,7 @@ fn with_issuer(more: &str) -> (Server, TempDir) {
 }
 
 /// What `bellwire token` prints.
-fn token(folder: &TempDir, arguments: &[&str]) -> String {
+pub(crate) fn token(folder: &TempDir, arguments: &[&str]) -> String {
     let secret = folder.path().join("secret");
     let mut all = vec!["token", "make", "--secret-file", secret.to_str().expect("text")];
     all.extend(arguments);

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::frames::text;
+use crate::access::token;
+use crate::harness::frames::{FIN, PING, text};
 use crate::harness::{
     Answer, Frames, Http2, Lines, Request, Server, Stream, StreamItem, get, post, request,
 };
@@ -104,4 +105,195 @@ fn who_asks_for_more_is_refused_where_that_is_configured() {
     assert_eq!(socket.reply(1)["error"]["code"], json!("forbidden"));
     socket.send(text(r#"{"request":"subscribe","id":2,"topics":["news/**"]}"#));
     assert_eq!(socket.reply(2), json!({"reply": 2}));
+}
+
+/// A server that takes tokens of readers of teams, and where their secret is.
+fn with_teams(more: &str) -> (Server, TempDir) {
+    let folder = TempDir::new().expect("a folder");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "a secret of more than thirty-two bytes\n").expect("written");
+    let text = format!(
+        r#"
+        [access]
+        {more}
+
+        [[access.role]]
+        name = "reader"
+        subscribe = ["teams/{{claim.team}}/**", "alerts/**"]
+        publish = ["teams/**"]
+        alerts = ['{{team="{{claim.sees}}"}}']
+
+        [[access.role]]
+        name = "watcher"
+        admin = true
+
+        [[access.issuer]]
+        name = "me"
+        audiences = ["bellwire"]
+        roles = ["reader"]
+        leeway = "0s"
+
+        [[access.issuer.key]]
+        secret_file = "{}"
+        "#,
+        secret.display()
+    );
+    let path = folder.path().join("bellwire.toml");
+    std::fs::write(&path, text).expect("written");
+    (Server::start_with(&["--config", path.to_str().expect("text")]), folder)
+}
+
+/// A token of somebody, for so long, with claims.
+fn reader(folder: &TempDir, (subject, valid_for): (&str, &str), claims: &[&str]) -> String {
+    let mut arguments = vec!["--issuer", "me", "--audience", "bellwire", "--subject", subject];
+    arguments.extend(["--valid-for", valid_for]);
+    for claim in claims {
+        arguments.extend(["--claim", claim]);
+    }
+    token(folder, &arguments)
+}
+
+/// What a WebSocket is told next, pings aside.
+fn heard(socket: &mut Frames) -> Value {
+    loop {
+        let frame = socket.next();
+        if frame.first != FIN | PING {
+            return frame.json();
+        }
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn renew(server: &Server, token: &str, renews: &Value) -> Answer {
+    let (authorization, body) = (bearer(token), json!({"renews": renews}).to_string());
+    let headers = [("Authorization", authorization.as_str())];
+    let (path, body) = ("/v1/session/token", body.as_bytes());
+    request(server.address(), Request { method: "POST", path, headers: &headers, body })
+}
+
+fn publish(server: &Server, token: &str, topic: &str) {
+    let (authorization, path) = (bearer(token), format!("/v1/topics/{topic}"));
+    let headers = [("Authorization", authorization.as_str())];
+    let publish = Request { method: "POST", path: &path, headers: &headers, body: b"1" };
+    assert_eq!(request(server.address(), publish).status, 201);
+}
+
+#[test]
+fn all_streams_of_a_credential_go_on_under_a_newer_one() {
+    let (server, folder) = with_teams("");
+    let address = server.address();
+    let short = reader(&folder, ("ada", "30s"), &["team=red", "team=blue"]);
+    let authorization = bearer(&short);
+    let headers = [("Authorization", authorization.as_str())];
+    let asked = "topic=teams/red/*&topic=teams/blue/*";
+    let mut stream = Stream::open_with(address, asked, &headers);
+    let mut http2 = Http2::plain(address);
+    let mut carried = http2.stream(asked, &headers);
+    let line = format!("Authorization: {authorization}\r\n");
+    let mut socket = Frames::open_with(address, asked, &line);
+    // Others of the same subject are none of its business.
+    let other = reader(&folder, ("ada", "1h"), &["team=red", "team=blue"]);
+    let others = bearer(&other);
+    let mut other = Stream::open_with(address, asked, &[("Authorization", &others)]);
+    stream.until_ready();
+    other.until_ready();
+    assert_eq!(http2.next(&mut carried).expect("it").json()["control"], json!("ready"));
+    assert_eq!(heard(&mut socket)["control"], json!("ready"));
+
+    let told = stream.next_of("renew").json();
+    assert!(told["expires_in_ms"].as_u64().is_some_and(|left| left <= 60_000), "{told}");
+    let carried_told = http2.next_of(&mut carried, "renew").json();
+    assert_eq!(carried_told["renews"], told["renews"], "one renewal is for all of them");
+    assert_eq!(heard(&mut socket)["renews"], told["renews"]);
+
+    let newer = reader(&folder, ("ada", "1h"), &["team=blue"]);
+    let bob = reader(&folder, ("bob", "1h"), &["team=blue"]);
+    let refused = renew(&server, &bob, &told["renews"]);
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("subject_differs")));
+    for forged in [json!("bwr_x"), json!(""), json!(told["renews"].to_string())] {
+        assert_eq!(renew(&server, &newer, &forged).status, 400, "{forged}");
+    }
+    assert_eq!(renew(&server, &newer, &json!(7)).json()["code"], json!("body_invalid"));
+    let whoami = renew(&server, &newer, &told["renews"]);
+    assert_eq!((whoami.status, &whoami.json()["subject"]), (200, &json!("ada")));
+    for topic in ["teams/red/a", "teams/blue/a"] {
+        publish(&server, &newer, topic);
+    }
+    let narrowed = json!({"control": "narrowed", "topics": ["teams/blue/*"]});
+    assert_eq!(stream.next().expect("it goes on").json(), narrowed);
+    assert_eq!(http2.next(&mut carried).expect("it goes on").json(), narrowed);
+    assert_eq!(heard(&mut socket), narrowed);
+    let blue = json!("teams/blue/a");
+    assert_eq!(stream.next().expect("it goes on").json()["topic"], blue);
+    assert_eq!(http2.next(&mut carried).expect("it goes on").json()["topic"], blue);
+    assert_eq!(heard(&mut socket)["topic"], blue);
+    let topics: Vec<_> = other.events(2).iter().map(|it| it.json()["topic"].clone()).collect();
+    assert_eq!(topics, ["teams/red/a", "teams/blue/a"]);
+    // Once more, with a token that leaves nothing.
+    let nothing = reader(&folder, ("ada", "1h"), &["team=green"]);
+    assert_eq!(renew(&server, &nothing, &told["renews"]).status, 200);
+    assert_eq!(stream.next_of("bye").json()["reason"], json!("forbidden"));
+    assert_eq!(stream.next(), None);
+    assert_eq!(http2.next_of(&mut carried, "bye").json()["reason"], json!("forbidden"));
+    assert_eq!(heard(&mut socket)["reason"], json!("forbidden"));
+    assert_eq!(socket.closed().0, 1008);
+}
+
+#[test]
+fn a_websocket_goes_on_by_itself_under_what_it_shows() {
+    let (server, folder) = with_teams("");
+    let of = |subject: &str, team: &str| reader(&folder, (subject, "1h"), &[team]);
+    let line = format!("Authorization: Bearer {}\r\n", of("ada", "team=red"));
+    let mut socket = Frames::open_with(server.address(), "topic=teams/red/**", &line);
+    assert_eq!(heard(&mut socket)["control"], json!("ready"));
+    let mut ask = |id: u64, token: &str| {
+        socket.send(text(json!({"request": "renew", "id": id, "token": token}).to_string()));
+        socket.reply(id)
+    };
+    assert_eq!(ask(1, "nonsense")["error"]["code"], json!("credential_invalid"));
+    let bob = of("bob", "team=red");
+    assert_eq!(ask(2, &bob)["error"]["code"], json!("subject_differs"));
+    assert_eq!(ask(3, &of("ada", "team=red")), json!({"reply": 3}));
+    publish(&server, &bob, "teams/red/a");
+    assert_eq!(heard(&mut socket)["topic"], json!("teams/red/a"));
+    let other = of("ada", "team=blue");
+    socket.send(text(json!({"request": "renew", "token": other}).to_string()));
+    assert_eq!(heard(&mut socket)["reason"], json!("forbidden"));
+    assert_eq!(socket.closed().0, 1008);
+}
+
+#[test]
+fn who_is_to_see_other_alerts_begins_anew() {
+    let (server, folder) = with_teams("");
+    let of = |team: &str, valid_for| reader(&folder, ("ada", valid_for), &[team]);
+    let authorization = bearer(&of("sees=red", "30s"));
+    let headers = [("Authorization", authorization.as_str())];
+    let mut stream = Stream::open_with(server.address(), "topic=alerts/**", &headers);
+    let told = stream.next_of("renew").json();
+    let newer = of("sees=red", "30s");
+    assert_eq!(renew(&server, &newer, &told["renews"]).status, 200);
+    // The same may be seen: it goes on, and is told again ahead of its new end.
+    let told = stream.next_of("renew").json();
+    assert_eq!(renew(&server, &of("sees=blue", "1h"), &told["renews"]).status, 200);
+    assert_eq!(stream.next_of("bye").json()["reason"], json!("rights_changed"));
+}
+
+#[test]
+fn a_stream_outlives_its_token_for_as_long_as_it_is_let() {
+    let (server, folder) = with_teams("expiry_grace = \"5m\"\nanonymous = \"watcher\"");
+    let short = reader(&folder, ("ada", "8s"), &["team=red"]);
+    let authorization = bearer(&short);
+    let headers = [("Authorization", authorization.as_str())];
+    let mut stream = Stream::open_with(server.address(), "topic=teams/red/*", &headers);
+    stream.until_ready();
+    let told = stream.next_of("renew").json();
+    server.wait_for_figure("bellwire_streams_tolerated_total", 1);
+    assert_eq!(renew(&server, &short, &told["renews"]).status, 401);
+    let newer = reader(&folder, ("ada", "1h"), &["team=red"]);
+    assert_eq!(renew(&server, &newer, &told["renews"]).status, 200);
+    publish(&server, &newer, "teams/red/a");
+    assert_eq!(stream.events(1)[0].json()["topic"], json!("teams/red/a"));
 }

@@ -38,6 +38,9 @@ fn following(followed: &'static [usize]) -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), followed()).prop_map(|(subscriber, followed)| {
             Step::Narrow { subscriber, followed }
         }),
+        1 => (any::<usize>(), followed()).prop_map(|(subscriber, followed)| {
+            Step::Lose { subscriber, followed }
+        }),
         12 => (any::<usize>(), any::<usize>(), 1..9usize).prop_map(|(subscriber, place, count)| {
             Step::Take { subscriber, place, count }
         }),

@@ -86,6 +86,16 @@ impl Subscriber {
     /// came for another subscription, too, that value stays.
     pub(crate) fn narrow(&mut self, follows: &EffectiveFilter) {
         self.main.narrow(follows);
+        self.forget_what_is_lost();
+    }
+
+    /// One of its places.
+    pub(crate) fn place_mut(&mut self, index: usize) -> &mut Place {
+        if index == 0 { &mut self.main } else { &mut self.added[index - 1] }
+    }
+
+    pub(crate) fn forget_what_is_lost(&mut self) {
+        let follows = self.main.follows.clone();
         self.board.retain(|(topic, _), _| follows.filters().matches(topic));
         for (key, value) in self.added.iter().flat_map(|place| &place.values) {
             self.board.entry(key.clone()).or_insert(*value);
@@ -133,7 +143,7 @@ impl Place {
         self.values.extend(added.values);
     }
 
-    fn narrow(&mut self, follows: &EffectiveFilter) {
+    pub(crate) fn narrow(&mut self, follows: &EffectiveFilter) {
         self.has_stayed = false;
         self.follows = follows.clone();
         let filters = follows.filters();

@@ -49,18 +49,57 @@ const FOLLOWED: [&[(&str, Option<f64>)]; 17] = [
 /// One thing that happens. Subscribers are counted round.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Publish { topic: usize, team: usize },
-    Put { topic: usize, key: u8, team: usize },
-    Delete { topic: usize, key: u8 },
+    Publish {
+        topic: usize,
+        team: usize,
+    },
+    Put {
+        topic: usize,
+        key: u8,
+        team: usize,
+    },
+    Delete {
+        topic: usize,
+        key: u8,
+    },
     Feed,
-    Pass { ms: u64 },
-    Trim { topic: usize, count: usize },
-    Join { followed: usize, start: JoinAt, sight: usize },
-    Subscribe { subscriber: usize, followed: usize, start: JoinAt },
-    Unite { subscriber: usize },
-    Narrow { subscriber: usize, followed: usize },
-    Take { subscriber: usize, place: usize, count: usize },
-    Leave { subscriber: usize },
+    Pass {
+        ms: u64,
+    },
+    Trim {
+        topic: usize,
+        count: usize,
+    },
+    Join {
+        followed: usize,
+        start: JoinAt,
+        sight: usize,
+    },
+    Subscribe {
+        subscriber: usize,
+        followed: usize,
+        start: JoinAt,
+    },
+    Unite {
+        subscriber: usize,
+    },
+    Narrow {
+        subscriber: usize,
+        followed: usize,
+    },
+    /// Rights leave no more than this of all that it follows.
+    Lose {
+        subscriber: usize,
+        followed: usize,
+    },
+    Take {
+        subscriber: usize,
+        place: usize,
+        count: usize,
+    },
+    Leave {
+        subscriber: usize,
+    },
     Compact,
 }
 
@@ -214,6 +253,7 @@ impl World {
             Step::Subscribe { subscriber, .. }
             | Step::Unite { subscriber }
             | Step::Narrow { subscriber, .. }
+            | Step::Lose { subscriber, .. }
             | Step::Take { subscriber, .. }
             | Step::Leave { subscriber } => {
                 if !self.subscribers.is_empty() {
@@ -232,6 +272,9 @@ impl World {
             }
             Step::Unite { .. } => self.unite(index),
             Step::Narrow { followed: part, .. } => self.narrow(index, &followed(*part, sight)),
+            Step::Lose { followed: allowed, .. } => {
+                self.lose(index, followed(*allowed, sight).filters());
+            }
             Step::Take { place, count, .. } => {
                 let places = self.subscribers[index].places().count();
                 self.take((index, place % places), *count);
@@ -388,6 +431,19 @@ impl World {
             let old = subscriber.main.follows.clone();
             let end = self.hub.narrow(&mut subscriber.main.delivery, follows);
             subscriber.narrow(follows);
+            assert_eq!(end == LaneEnd::Stays, self.is_followed(&old));
+        }
+    }
+
+    fn lose(&mut self, index: usize, allowed: &FilterSet) {
+        for place in 0..=self.subscribers[index].added.len() {
+            let subscriber = &mut self.subscribers[index];
+            let at = subscriber.place_mut(place);
+            let old = at.follows.clone();
+            let rest = old.clone().within(allowed, old.sight()).expect("few filters");
+            let end = self.hub.narrow(&mut at.delivery, &rest);
+            at.narrow(&rest);
+            subscriber.forget_what_is_lost();
             assert_eq!(end == LaneEnd::Stays, self.is_followed(&old));
         }
     }

@@ -2,7 +2,7 @@
 
 use bellwire_access::Rights;
 use bellwire_authn::config::Wider;
-use bellwire_model::{EffectiveFilter, Filter, FilterSet, Scope, Sight, Topic};
+use bellwire_model::{EffectiveFilter, Filter, FilterError, FilterSet, Scope, Sight, Topic};
 use bellwire_shards::{PollRequest, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -60,6 +60,23 @@ pub(crate) fn permit(
         .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
     check_left(&wanted, &permitted, wider)?;
     Ok(permitted)
+}
+
+/// What the rights leave of what is followed; it may be nothing.
+pub(super) fn rest(
+    rights: &Rights,
+    follows: EffectiveFilter,
+) -> Result<EffectiveFilter, FilterError> {
+    if rights.read_everything() {
+        return Ok(follows);
+    }
+    // Of alerts and series no more is seen than was.
+    let seen = follows.sight().clone();
+    let mine = sight(rights);
+    let of = |seen: Scope, mine: Scope| if mine.covers(&seen) { seen } else { mine };
+    let alerts = of(seen.alerts, mine.alerts);
+    let series = of(seen.series, mine.series);
+    follows.within(&rights.subscribe, &Sight { alerts, series })
 }
 
 /// What may be read of a topic.

@@ -10,10 +10,10 @@ use bellwire_authn::{Cookies, Query, Shown, cleared_cookie};
 use bellwire_model::limits::LOGIN_BODY_BYTES_MAX;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use super::permission::peer;
+use super::permission::{Caller, peer};
 use super::{App, body, whoami};
 use crate::page::Page;
 use crate::problem::Refused;
@@ -53,7 +53,7 @@ pub(super) async fn log_in(
     Ok((StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami).into_response())
 }
 
-/// `DELETE /v1/session`: ends the session, and has the browser forget it. Who has none has ended it.
+/// `DELETE /v1/session`: ends the session and what was opened by it, and has the browser forget it. Who has none has ended it.
 pub(super) async fn log_out(
     State(app): State<Arc<App>>,
     parts: Parts,
@@ -77,6 +77,29 @@ pub(super) async fn log_out(
     let cleared = HeaderValue::from_str(&cleared_cookie()).expect("its own words are valid");
     response.headers_mut().insert(header::SET_COOKIE, cleared);
     Ok(response)
+}
+
+/// Whose streams go on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RenewalText {
+    renews: Box<str>,
+}
+
+/// `POST /v1/session/token`: the streams that `renews` names go on under the credential of this
+/// request. Answers as `GET /v1/whoami` does.
+pub(super) async fn renew(
+    State(app): State<Arc<App>>,
+    Caller(identity): Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
+    let held = body::read(&app.admission, &headers, body, LOGIN_BODY_BYTES_MAX).await?;
+    let RenewalText { renews } = body::json(&held).map_err(|error| {
+        invalid(format!("a renewal is {{\"renews\":…}}, as the control event has it: {error}"))
+    })?;
+    app.access.renew(&app.spread, (&renews, &identity)).await?;
+    Ok((NOT_STORED, Json(whoami::shown(&identity))).into_response())
 }
 
 const NOT_STORED: [(HeaderName, HeaderValue); 1] =

@@ -16,8 +16,8 @@ use bellwire_authn::config::{
 use bellwire_authn::issuer_address;
 use bellwire_model::duration;
 use bellwire_model::limits::{
-    ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX, SESSION_DEFAULT, SESSION_MAX,
-    SESSION_MIN, SUBJECT_BYTES_MAX, TOKEN_LEEWAY_MAX, USERS_MAX,
+    EXPIRY_GRACE_MAX, ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX,
+    SESSION_DEFAULT, SESSION_MAX, SESSION_MIN, SUBJECT_BYTES_MAX, TOKEN_LEEWAY_MAX, USERS_MAX,
 };
 use serde::Deserialize;
 use toml::Spanned;
@@ -33,6 +33,7 @@ struct AccessTable {
     previous_secret_file: Option<PathBuf>,
     session: Option<Spanned<String>>,
     wider: Option<Spanned<String>>,
+    expiry_grace: Option<Spanned<String>>,
     #[serde(default)]
     role: Vec<Spanned<RoleTable>>,
     #[serde(default)]
@@ -166,9 +167,11 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
     let session = table.session.map(|session| lasts(&session)).transpose()?;
     let wider = table.wider.map_or(Ok(Wider::default()), |text| wider(&text))?;
+    let expiry_grace = table.expiry_grace.as_ref().map_or(Ok(Duration::ZERO), grace)?;
     Ok(AccessConfig {
         anonymous,
         wider,
+        expiry_grace,
         roles,
         keys,
         issuers,
@@ -179,6 +182,7 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     })
 }
 
+/// Whether there are no more tables than there may be.
 fn check_numbers(table: &AccessTable) -> Result<(), String> {
     let AccessTable { role, key, issuer, user, .. } = table;
     let numbers = [
@@ -219,6 +223,14 @@ fn lasts(session: &Spanned<String>) -> Result<Duration, Mistake> {
         let days = SESSION_MAX.as_secs() / 86_400;
         let reason = format!("`session` is a duration such as `12h`, from `1m` to `{days}d`");
         (session.span(), reason)
+    })
+}
+
+fn grace(text: &Spanned<String>) -> Result<Duration, Mistake> {
+    let parsed = duration::parse(text.get_ref()).filter(|it| *it <= EXPIRY_GRACE_MAX);
+    parsed.ok_or_else(|| {
+        let most = EXPIRY_GRACE_MAX.as_secs();
+        (text.span(), format!("`expiry_grace` is a duration such as `10s`, {most}s at most"))
     })
 }
 
@@ -430,6 +442,7 @@ mod tests {
             ("[access]\nanonymous = \"r\"".to_owned(), "there is no role `r`"),
             ("[access]\nsession = \"1s\"".to_owned(), "`session` is a duration such as"),
             ("[access]\nsession = \"1y\"".to_owned(), "`session` is a duration such as"),
+            ("[access]\nexpiry_grace = \"6m\"".to_owned(), "`expiry_grace` is a duration"),
             ("[access]\nwider = \"no\"".to_owned(), "`wider` is `narrow` or `refuse`"),
             (format!("{role}{role}"), "there are two roles `r`"),
             ("[[access.role]]\nname = \"\"".to_owned(), "a role has a name"),
@@ -466,7 +479,10 @@ mod tests {
         let config = read_text(&good).expect("valid");
         assert_eq!(config.issuers[0].leeway, LEEWAY_DEFAULT);
         assert_eq!(config.wider, Wider::Narrow);
-        let strict = read_text("[access]\nwider = \"refuse\"").expect("valid");
+        assert_eq!(config.expiry_grace, Duration::ZERO);
+        let strict = "[access]\nwider = \"refuse\"\nexpiry_grace = \"5m\"";
+        let strict = read_text(strict).expect("valid");
+        assert_eq!(strict.expiry_grace, EXPIRY_GRACE_MAX);
         assert_eq!(strict.wider, Wider::Refuse);
     }
 }

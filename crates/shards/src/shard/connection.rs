@@ -8,6 +8,7 @@ use bellwire_model::Principal;
 use bellwire_process::clock::Tick;
 
 use super::Place;
+use super::notices::Notices;
 use super::outlet::Outlet;
 use super::subscription::Subscription;
 use super::websocket::WebSocket;
@@ -34,6 +35,8 @@ pub(super) struct Connection {
     pub(super) awaits_history: bool,
     /// It is known to lag.
     pub(super) is_laggard: bool,
+    /// What it was told, and is yet to be told, of its client's standing.
+    pub(super) notices: Notices,
 }
 
 /// One of a connection's subscriptions.
@@ -78,6 +81,7 @@ impl Connection {
             is_queued: false,
             awaits_history: false,
             is_laggard: false,
+            notices: Notices::default(),
         }
     }
 

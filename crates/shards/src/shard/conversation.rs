@@ -14,7 +14,7 @@ use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::Problem;
 use bellwire_wire::reply::{Reply, SampleError};
-use bellwire_wire::request::{self, After, Request, RequestId};
+use bellwire_wire::request::{self, After, Request, RequestId, Token as Shown};
 use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received, Subprotocol};
 
 use super::following::Subscribed;
@@ -201,6 +201,7 @@ impl Shard {
                     requests.unacknowledge(principal, fingerprint, reply)
                 });
             }
+            Request::Renew { token: Shown(shown) } => return self.ask_to_renew(token, id, shown),
             Request::Samples { json } => return self.take_samples(token, id, &json),
         };
         match done {
@@ -229,6 +230,16 @@ impl Shard {
         let reply = self.begin_request(token, id.clone());
         let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Published)));
         if let Err(problem) = ask(&*self.surroundings.requests, reply) {
+            self.end_request(token, id.as_ref(), &problem);
+        }
+    }
+
+    /// Has it found out who the client is by what it shows now.
+    fn ask_to_renew(&mut self, token: Token, id: Option<RequestId>, shown: Box<str>) {
+        let principal = self.connections[token].principal;
+        let reply = self.begin_request(token, id.clone());
+        let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Renewed)));
+        if let Err(problem) = self.surroundings.requests.renew(principal, shown, reply) {
             self.end_request(token, id.as_ref(), &problem);
         }
     }
@@ -281,9 +292,15 @@ impl Shard {
             }
             Ok(Done::Published(Published::State)) => self.reply(token, id, &Reply::Done),
             Ok(Done::Sampled(samples)) => self.reply_of_samples(token, id, &samples),
+            Ok(Done::Renewed(principal)) => {
+                self.reply(token, id, &Reply::Done);
+                self.renew(token, principal);
+            }
             Err(problem) => self.refuse(token, id, &problem),
         }
-        self.queue(token);
+        if self.connections.contains(token) {
+            self.queue(token);
+        }
     }
 
     fn reply_of_samples(&mut self, token: Token, id: Option<&RequestId>, samples: &SamplesTaken) {

@@ -123,7 +123,7 @@ impl Shard {
     }
 
     /// A connection's subscriptions, the main one first.
-    fn subscriptions(&self, token: Token) -> impl Iterator<Item = Which> + use<> {
+    pub(super) fn subscriptions(&self, token: Token) -> impl Iterator<Item = Which> + use<> {
         let added = self.connections[token].subscriptions().count() - 1;
         std::iter::once(Which::Main).chain((0..added).map(Which::Added))
     }

@@ -25,19 +25,19 @@ use crate::stream_request::StreamRequest;
 impl Shard {
     /// Takes a connection in, and begins to serve it.
     pub(super) fn adopt(&mut self, handoff: Handoff) {
-        let Handoff { mut socket, request, principal, mut early, place } = handoff;
+        let Handoff { mut socket, mut request, principal, mut early, place } = handoff;
         if let Socket::Collector(collector) = socket {
-            return self.adopt_poll(collector, &request, principal);
+            return self.adopt_poll(collector, request, principal);
         }
         let token = self.connections.vacant_key();
         let now = self.agenda.now();
         let authority = &*self.surroundings.authority;
-        let admitted = standing::ends_at(authority, principal.principal(), now);
-        let followed = admitted.and_then(|ends_at| {
-            let begun = self.follow(token, &request.follows, request.start)?;
-            Ok((begun, ends_at))
+        let admitted = standing::looked_after_at(authority, principal.principal(), now);
+        let followed = admitted.and_then(|due| {
+            self.permit_anew(principal.principal(), &mut request)?;
+            Ok((self.follow(token, &request.follows, request.start)?, due))
         });
-        let ((mut main, gap), ends_at) = match followed {
+        let ((mut main, gap), due) = match followed {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&request, &problem);
@@ -67,7 +67,7 @@ impl Shard {
         let key = self.connections.insert(Connection::new(outlet, main, websocket, held));
         assert_eq!(key, token, "the slot that was vacant");
         let connection = &mut self.connections[token];
-        let due = ends_at.min(now + ticks(heartbeat_interval));
+        let due = due.min(now + ticks(heartbeat_interval));
         connection.due_at = self.agenda.look_after(token, due);
         self.surroundings.figures.streams_open.add(1);
         let registry = self.poll.registry();

@@ -97,7 +97,7 @@ impl Shard {
     pub(super) fn adopt_poll(
         &mut self,
         mut collector: Box<Collector>,
-        request: &StreamRequest,
+        mut request: StreamRequest,
         principal: HeldPrincipal,
     ) {
         let token = self.connections.vacant_key();
@@ -108,6 +108,7 @@ impl Shard {
             let authority = &*self.surroundings.authority;
             let admitted = standing::ends_at(authority, principal.principal(), now);
             let begun = admitted.and_then(|ends_at| {
+                self.permit_anew(principal.principal(), &mut request)?;
                 Ok((self.begin(token, &request.follows, request.start)?, ends_at))
             });
             begun.map_err(|problem| collector.refuse(&problem)).ok()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bellwire_model::Principal;
-use bellwire_model::limits::DRAIN_RETURN;
+use bellwire_model::limits::{DRAIN_RETURN, RENEW_AHEAD};
 use bellwire_process::clock::{TICK, Tick, ticks};
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
@@ -19,8 +19,25 @@ use crate::authority::{Authority, Standing};
 /// Of what does not end by itself.
 const NEVER: Tick = Tick::MAX;
 
-/// When what somebody has shown who comes in ends: not before, and less than two ticks after. It may
-/// have been taken back since they were let in.
+/// When whoever comes in is to be looked after for what they have shown: once it ends, or ahead of
+/// that. It may have been taken back since they were let in.
+pub(super) fn looked_after_at(
+    authority: &dyn Authority,
+    principal: Principal,
+    now: Tick,
+) -> Result<Tick, Problem> {
+    match standing(authority, principal) {
+        Standing::Good => Ok(NEVER),
+        Standing::Ends { left, .. } if left > 2 * RENEW_AHEAD => {
+            Ok(in_time(left.saturating_sub(RENEW_AHEAD), now))
+        }
+        Standing::Ends { left, .. } if !left.is_zero() => Ok(in_time(left / 2, now)),
+        Standing::Ends { tolerated, .. } => Ok(in_time(tolerated, now)),
+        Standing::Revoked => Err(revoked()),
+    }
+}
+
+/// When what somebody has shown counts no more: not before, and less than two ticks after.
 pub(super) fn ends_at(
     authority: &dyn Authority,
     principal: Principal,
@@ -28,13 +45,13 @@ pub(super) fn ends_at(
 ) -> Result<Tick, Problem> {
     match standing(authority, principal) {
         Standing::Good => Ok(NEVER),
-        Standing::Ends(left) => Ok(in_time(left, now)),
+        Standing::Ends { tolerated, .. } => Ok(in_time(tolerated, now)),
         Standing::Revoked => Err(revoked()),
     }
 }
 
 /// Strangers have shown nothing that could end.
-fn standing(authority: &dyn Authority, principal: Principal) -> Standing {
+pub(super) fn standing(authority: &dyn Authority, principal: Principal) -> Standing {
     if principal == Principal::ANONYMOUS {
         return Standing::Good;
     }
@@ -42,12 +59,12 @@ fn standing(authority: &dyn Authority, principal: Principal) -> Standing {
 }
 
 /// What those are answered who are yet to be answered.
-fn revoked() -> Problem {
+pub(super) fn revoked() -> Problem {
     Problem::new(Code::CredentialInvalid, "the credential was taken back")
 }
 
 /// The tick has begun already: one more, so that nobody is cut off early.
-fn in_time(left: Duration, now: Tick) -> Tick {
+pub(super) fn in_time(left: Duration, now: Tick) -> Tick {
     now.saturating_add(ticks(left.saturating_add(TICK)))
 }
 
@@ -62,38 +79,41 @@ impl Shard {
         if is_poll || connection.is_over() {
             return Some(NEVER);
         }
-        match standing(&*self.surroundings.authority, connection.principal) {
+        let (left, tolerated) = match standing(&*self.surroundings.authority, connection.principal)
+        {
             Standing::Good => return Some(NEVER),
-            Standing::Ends(Duration::ZERO) => self.dismiss(token, ByeReason::CredentialExpired),
-            Standing::Ends(left) => return Some(in_time(left, now)),
-            Standing::Revoked => self.dismiss(token, ByeReason::CredentialRevoked),
-        }
-        None
-    }
-
-    /// Something has changed of whoever a connection is of.
-    pub(super) fn reconsider(&mut self, token: Token) {
-        let connection = &mut self.connections[token];
-        let standing = standing(&*self.surroundings.authority, connection.principal);
-        if standing != Standing::Revoked || connection.is_over() {
-            return;
-        }
-        match connection.outlet.socket.collector_mut() {
-            Some(collector) => {
-                collector.refuse(&revoked());
-                self.close(token);
+            Standing::Ends { tolerated: Duration::ZERO, .. } => {
+                self.dismiss(token, ByeReason::CredentialExpired);
+                return None;
             }
-            None => self.dismiss(token, ByeReason::CredentialRevoked),
+            Standing::Ends { left, tolerated } => (left, tolerated),
+            Standing::Revoked => {
+                self.dismiss(token, ByeReason::CredentialRevoked);
+                return None;
+            }
+        };
+        if left > RENEW_AHEAD {
+            return Some(in_time(left.saturating_sub(RENEW_AHEAD), now));
         }
+        let notices = &mut self.connections[token].notices;
+        if left.is_zero() && notices.tolerate() {
+            self.surroundings.figures.credentials_tolerated.add(1);
+        }
+        if self.connections[token].notices.ask_for_renewal() {
+            // It is told in a turn of its own: its socket may be full, or in the middle of an event.
+            self.queue(token);
+        }
+        Some(in_time(if left.is_zero() { tolerated } else { left }, now))
     }
 
     /// Ends a connection whose client has to show anew who it is.
-    fn dismiss(&mut self, token: Token, reason: ByeReason) {
+    pub(super) fn dismiss(&mut self, token: Token, reason: ByeReason) {
         let retry = jittered(DRAIN_RETURN);
         let figures = &self.surroundings.figures;
         match reason {
+            ByeReason::CredentialExpired => figures.credentials_expired.add(1),
             ByeReason::CredentialRevoked => figures.credentials_revoked.add(1),
-            _ => figures.credentials_expired.add(1),
+            _ => {}
         }
         if self.connections[token].websocket.is_some() {
             let bye = Control::Bye { reason, retry };

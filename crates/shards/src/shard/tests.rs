@@ -8,5 +8,7 @@ mod heartbeats;
 mod journeys;
 mod moved;
 mod reconsidering;
+mod renewing;
 mod rig;
+mod rights;
 mod standing;

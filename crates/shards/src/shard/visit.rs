@@ -34,6 +34,12 @@ impl Shard {
             if connection.outlet.is_full() {
                 return;
             }
+            if connection.notices.is_owed()
+                && let Err(error) = self.tell_notices(token)
+            {
+                return self.fail(token, &error);
+            }
+            let connection = &mut self.connections[token];
             let now = self.agenda.now();
             let (work, segments) = self.ledger.open();
             let mut tools = Tools {

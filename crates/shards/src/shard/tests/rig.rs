@@ -1,5 +1,6 @@
 //! A shard that is turned by hand, and clients of it.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
@@ -15,8 +16,8 @@ use bellwire_journal::{
 };
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
-    Body, EffectiveFilter, Epoch, Event, Filter, FilterSet, Fingerprint, NameHasher,
-    NewAcknowledgement, Offset, Principal, Timestamp, Topic,
+    Body, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint, NameHasher,
+    NewAcknowledgement, Offset, Principal, Sight, Timestamp, Topic,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -32,7 +33,7 @@ use crate::feed::{Batch, Committer, Destination, Feed};
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
 use crate::history::HistoryReaders;
-use crate::requests::{Reply, Requests, SamplesReply};
+use crate::requests::{RenewalReply, Reply, Requests, SamplesReply};
 use crate::stream_request::StreamRequest;
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
@@ -59,7 +60,7 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new() -> Self {
-        let memory = MemoryJournal::new(EPOCH, Vec::new(), Box::new(Nobody));
+        let memory = MemoryJournal::new(EPOCH, Vec::new(), Box::new(Nobody(Arc::default())));
         let tail = Arc::new(AtomicU64::new(0));
         let journal = Arc::new(Bystander { memory, tail: Arc::clone(&tail) });
         let parts = ShardParts::new(Offset::ZERO, hasher()).expect("a poll");
@@ -88,7 +89,7 @@ impl Rig {
             history: HistoryReaders::start(&journal).expect("threads"),
             journal,
             subscriptions: Arc::default(),
-            requests: Arc::new(Nobody),
+            requests: Arc::new(Nobody(guests.clone())),
             authority: guests.clone(),
             figures: Arc::default(),
             lags: Arc::default(),
@@ -225,6 +226,23 @@ impl Rig {
     pub(super) fn revoke(&mut self, principals: &[Principal]) -> Reconsidering {
         self.guests.revoked.lock().expect("not poisoned").extend(principals);
         let held = HeldPrincipals::new(principals.to_vec(), self.guests.clone());
+        let (change, reconsidering) = change::begin(held);
+        self.shard.handle.reconsider(change);
+        reconsidering
+    }
+
+    /// These have shown something newer, which lets them follow this and see that; the shard has yet
+    /// to look for them.
+    pub(super) fn renew(
+        &mut self,
+        principal: Principal,
+        (allowed, sight): (&[&str], Sight),
+    ) -> Reconsidering {
+        let allowed = allowed.iter().map(|text| text.parse::<Filter>().expect("a filter"));
+        let allowed = FilterSet::new(allowed).unwrap_or_else(|_| FilterSet::none());
+        let rights = &self.guests.rights;
+        rights.lock().expect("not poisoned").insert(principal, (allowed, sight));
+        let held = HeldPrincipals::new(vec![principal], self.guests.clone());
         let (change, reconsidering) = change::begin(held);
         self.shard.handle.reconsider(change);
         reconsidering
@@ -369,7 +387,7 @@ fn event(topic: &str, key: Option<Box<str>>, json: &str) -> Event {
 
 /// Who does nothing for anybody.
 #[derive(Debug)]
-struct Nobody;
+struct Nobody(Arc<Guests>);
 
 impl Observer for Nobody {
     fn on_commit(&mut self, _entries: Vec<bellwire_model::Entry>) {}
@@ -386,6 +404,10 @@ pub(super) struct Guests {
     pub(super) are_over: AtomicBool,
     /// Those of whom it was taken back.
     pub(super) revoked: Mutex<Vec<Principal>>,
+    /// What they have shown still counts for so long, and is tolerated for so long.
+    pub(super) ends: Mutex<Option<(Duration, Duration)>>,
+    /// What those may who have renewed what they have shown.
+    pub(super) rights: Mutex<HashMap<Principal, (FilterSet, Sight)>>,
     /// How many have gone.
     pub(super) gone: AtomicU64,
 }
@@ -395,8 +417,33 @@ impl Authority for Guests {
         if self.revoked.lock().expect("not poisoned").contains(&principal) {
             return Standing::Revoked;
         }
-        let is_over = self.are_over.load(Ordering::Relaxed);
-        if is_over { Standing::Ends(Duration::ZERO) } else { Standing::Good }
+        if self.are_over.load(Ordering::Relaxed) {
+            return Standing::Ends { left: Duration::ZERO, tolerated: Duration::ZERO };
+        }
+        let ends = self.ends.lock().expect("not poisoned");
+        match *ends {
+            Some((left, tolerated)) => Standing::Ends { left, tolerated },
+            None => Standing::Good,
+        }
+    }
+
+    fn is_renewed(&self, principal: Principal) -> bool {
+        self.rights.lock().expect("not poisoned").contains_key(&principal)
+    }
+
+    fn rest(
+        &self,
+        principal: Principal,
+        follows: EffectiveFilter,
+    ) -> Result<EffectiveFilter, FilterError> {
+        match self.rights.lock().expect("not poisoned").get(&principal) {
+            Some((allowed, sight)) => follows.within(allowed, sight),
+            None => Ok(follows),
+        }
+    }
+
+    fn renews(&self, principal: Principal) -> Option<String> {
+        Some(format!("principal-{}", principal.0))
     }
 
     fn leave(&self, _: Principal) {
@@ -407,6 +454,12 @@ impl Authority for Guests {
 impl Requests for Nobody {
     fn permit(&self, _: Principal, follows: EffectiveFilter) -> Result<EffectiveFilter, Problem> {
         Ok(follows)
+    }
+
+    fn renew(&self, _: Principal, shown: Box<str>, reply: RenewalReply) -> Result<(), Problem> {
+        let Ok(number) = shown.parse() else { return refused() };
+        reply(Ok(HeldPrincipal::new(Principal(number), self.0.clone())));
+        Ok(())
     }
 
     fn publish(
