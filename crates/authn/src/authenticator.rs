@@ -264,16 +264,16 @@ impl Authenticator {
         Ok(login)
     }
 
-    /// Ends the session that is shown, and says whether one did. What is none, or none any more, has
+    /// Ends the session that is shown, and says whose it was. What is no session, or none any more, has
     /// ended. Whoever calls this has its streams end.
-    pub async fn log_out(&self, shown: &Shown) -> Result<bool, Problem> {
-        let (Shown::Session(_), Some(sessions)) = (shown, &self.sessions) else { return Ok(false) };
-        let Ok(identity) = self.identify(shown, None).await else { return Ok(false) };
-        let Means::Session(id) = &identity.means else { return Ok(false) };
+    pub async fn log_out(&self, shown: &Shown) -> Result<Option<Arc<Identity>>, Problem> {
+        let (Shown::Session(_), Some(sessions)) = (shown, &self.sessions) else { return Ok(None) };
+        let Ok(identity) = self.identify(shown, None).await else { return Ok(None) };
+        let Means::Session(id) = &identity.means else { return Ok(None) };
         let now = clock::now();
         sessions.take_back(id, identity.ends_at().unwrap_or(now), now)?;
         tracing::debug!(subject = identity.subject(), "Somebody has logged out.");
-        Ok(true)
+        Ok(Some(identity))
     }
 
     /// Makes a ticket of whoever has shown a credential.

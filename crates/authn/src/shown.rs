@@ -240,6 +240,18 @@ impl Shown {
         }
     }
 
+    /// What it is, in one word: what it says nobody has verified yet.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Bearer(text) if bellwire_access::key::looks_like_one(text) => "key",
+            Self::Bearer(_) => "token",
+            Self::Password(..) => "password",
+            Self::Session(_) => "session",
+            Self::Ticket(_) => "ticket",
+        }
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Nothing => 0,

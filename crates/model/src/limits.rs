@@ -729,6 +729,15 @@ pub const SESSION_MIN: Duration = Duration::from_mins(1);
 pub const SESSION_MAX: Duration = Duration::from_hours(24 * 90);
 /// Bytes of a session's name: 128 bits take 22.
 pub const SESSION_ID_BYTES_MAX: usize = 64;
+/// How long the audit is kept where its topic's configuration says nothing.
+pub const AUDIT_RETENTION_AGE: Duration = Duration::from_hours(24 * 90);
+/// Bytes of it: what is done again and again must not fill the disk.
+pub const AUDIT_RETENTION_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Refused credentials that the audit tells of one by one within [`REFUSALS_AUDIT_INTERVAL`]; of the
+/// others it tells how many.
+pub const AUDITED_REFUSALS_MAX: u32 = 5;
+/// How often it does.
+pub const REFUSALS_AUDIT_INTERVAL: Duration = Duration::from_secs(10);
 /// Subjects and sessions that were taken back.
 pub const REVOCATIONS_MAX: usize = 10_000;
 /// Bytes of their records: of all durable records, so much that keys have room besides.

@@ -34,9 +34,12 @@ impl Topic {
     /// The same for dead letters.
     pub const OF_LETTERS_WITHOUT: &str = "alerts/dead-letters/_";
 
+    /// Who did what on this server.
+    pub const OF_AUDIT: &str = "$sys/audit";
+
     /// Whether there is always room for this one.
     pub fn always_has_room(&self) -> bool {
-        matches!(self.as_str(), Self::OF_ALERTS_WITHOUT | Self::OF_LETTERS_WITHOUT)
+        matches!(self.as_str(), Self::OF_ALERTS_WITHOUT | Self::OF_LETTERS_WITHOUT | Self::OF_AUDIT)
     }
 
     /// What the labels of its events are of. Where there is something, an event whose labels nobody

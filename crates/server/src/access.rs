@@ -17,6 +17,7 @@ use bellwire_access::ticket::Ticket;
 use bellwire_access::{Identity, Renewal, RenewalError, ServerSecret};
 use bellwire_authn::config::Wider;
 use bellwire_authn::{Authenticator, Shown};
+use bellwire_journal::Journal;
 use bellwire_model::limits::SERVER_SECRET_BYTES_MIN;
 use bellwire_model::{EffectiveFilter, FilterError, Principal};
 use bellwire_process::clock;
@@ -24,8 +25,11 @@ use bellwire_shards::{
     Authority, HeldPrincipal, HeldPrincipals, Reconsidering, Spread, Standing, StreamRequest,
 };
 use bellwire_wire::problem::{Code, Problem};
+use tokio::runtime::Runtime;
 
 use self::permit::{permit_stream, rest};
+use crate::audit::Audit;
+use crate::observe::AuditFigures;
 
 pub(crate) use self::attending::Attending;
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
@@ -38,6 +42,8 @@ pub(crate) use self::permit::{
 pub(crate) struct Access {
     /// Who is asking.
     pub(crate) authenticator: Arc<Authenticator>,
+    /// Who did what.
+    pub(crate) audit: Arc<Audit>,
     /// What becomes of those who ask to follow more than they may.
     pub(crate) wider: Wider,
     expiry_grace: Duration,
@@ -53,12 +59,17 @@ pub(crate) struct AccessRules {
 }
 
 impl Access {
-    pub(crate) fn new(authenticator: Authenticator, rules: AccessRules) -> Self {
+    pub(crate) fn new(
+        authenticator: Authenticator,
+        figures: Arc<AuditFigures>,
+        rules: AccessRules,
+    ) -> Self {
         let AccessRules { wider, expiry_grace } = rules;
         let mut secret = [0; SERVER_SECRET_BYTES_MIN];
         getrandom::fill(&mut secret).expect("the system has randomness");
         let renewals = ServerSecret::new(&secret).expect("it is long enough");
-        Self { authenticator: Arc::new(authenticator), wider, expiry_grace, renewals }
+        let (authenticator, audit) = (Arc::new(authenticator), Arc::new(Audit::new(figures)));
+        Self { authenticator, audit, wider, expiry_grace, renewals }
     }
 
     /// What the rights of somebody leave of a stream, and whose it is.
@@ -98,6 +109,26 @@ impl Access {
     pub(crate) fn enter(self: &Arc<Self>, identity: &Arc<Identity>) -> HeldPrincipal {
         let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
         HeldPrincipal::new(self.authenticator.enter(identity), authority)
+    }
+
+    /// Takes in what the journal has of access, and keeps there what is to be kept.
+    pub(crate) fn begin(&self, journal: &Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
+        if !self.authenticator.is_open() {
+            self.audit.keep_in(Arc::clone(journal));
+        }
+        self.authenticator.begin(Arc::clone(journal))
+    }
+
+    /// What is done again and again while the server runs.
+    pub(crate) fn keep_house(&self, runtime: &Runtime) {
+        runtime.spawn(Arc::clone(&self.authenticator).keep_house());
+        runtime.spawn(Arc::clone(&self.audit).keep_current());
+    }
+
+    /// The server ends: what is known and not kept yet is.
+    pub(crate) async fn finish(&self) {
+        self.audit.tell_of_refusals();
+        self.authenticator.finish().await;
     }
 
     /// Ends the streams of whoever has shown what counts no more.

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `pipeline` | wires all parts, and ends them in order |
 //! | `access` | what somebody may do of what a request wants |
+//! | `audit` | who did what, on `$sys/audit` |
 //! | `admission` | who may come in, and what a refusal says |
 //! | `front_door` | accepts, shakes hands, reads heads, hands over to shards or to hyper |
 //! | `tls` | the certificate and its key, read again when they change |
@@ -29,6 +30,7 @@
 mod access;
 mod admission;
 mod api;
+mod audit;
 pub mod config;
 mod front_door;
 #[cfg(feature = "fuzzing")]

@@ -39,6 +39,14 @@ bellwire_process::figures! {
     }
 }
 
+bellwire_process::figures! {
+    /// The figures of the audit.
+    pub(crate) struct AuditFigures {
+        events "counter" "bellwire_audit_events_total" "Deeds that were told to the audit.";
+        lost "counter" "bellwire_audit_events_lost_total" "Deeds of these that the journal did not take; the log has them.";
+    }
+}
+
 /// Every figure of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
@@ -47,6 +55,7 @@ pub(crate) struct Figures {
     pub(crate) shards: Arc<bellwire_shards::Figures>,
     pub(crate) alerting: Arc<bellwire_alerting::Figures>,
     pub(crate) journal: JournalFigures,
+    pub(crate) audit: Arc<AuditFigures>,
 }
 
 impl Figures {
@@ -61,7 +70,8 @@ impl Figures {
         let failures = [&self.shards.journal_failures, &self.alerting.journal_failures];
         self.journal.failures.set(failures.map(Figure::get).iter().sum());
         let (door, authn, journal) = (self.door.rows(), self.authn.rows(), self.journal.rows());
-        [door, authn, self.shards.rows(), self.alerting.rows(), journal].into_iter().flatten()
+        let (shards, alerting) = (self.shards.rows(), self.alerting.rows());
+        [door, authn, shards, alerting, journal, self.audit.rows()].into_iter().flatten()
     }
 
     /// In the Prometheus text format.

@@ -107,7 +107,7 @@ pub struct Server {
     threads: Threads,
     spread: Arc<Spread>,
     /// Whose last words the journal takes before it is closed.
-    kept: (Arc<Authenticator>, Arc<dyn Journal>),
+    kept: (Arc<Access>, Arc<dyn Journal>),
 }
 
 /// What a drain waits for.
@@ -136,7 +136,7 @@ impl Server {
         let (address, is_exposed) = (listener.local_addr()?, config.is_exposed());
         let url = url(address, tls.as_deref());
         let core = Core::open(&config, &figures)?;
-        access.authenticator.begin(Arc::clone(&core.journal))?;
+        access.begin(&core.journal)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
         let (alerting, desk) = core.attend(notifier)?;
@@ -164,7 +164,7 @@ impl Server {
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
-        let authenticator = Arc::clone(&access.authenticator);
+        let kept = (Arc::clone(&access), Arc::clone(&journal));
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
@@ -186,10 +186,9 @@ impl Server {
         if is_exposed {
             tracing::warn!(%address, "Whoever reaches this address may read and publish everything.");
         }
-        keep_house(&runtime, (&authenticator, &journal), (admission, sys), (reload, hangups));
+        keep_house(&runtime, (&kept.0, &journal), (admission, sys), (reload, hangups));
         runtime.spawn(notifying.forever());
         let threads = Threads { evaluator, alerts, shards };
-        let kept = (authenticator, journal);
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
 
@@ -213,8 +212,8 @@ impl Server {
         if self.runtime.block_on(finish).is_err() {
             tracing::warn!("Some requests did not finish in time; they are cut off.");
         }
-        let (authenticator, journal) = self.kept;
-        let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, authenticator.finish()).await };
+        let (access, journal) = self.kept;
+        let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, access.finish()).await };
         if self.runtime.block_on(finish).is_err() {
             tracing::warn!("The journal has not taken in time what is known of the use of keys.");
         }
@@ -244,14 +243,14 @@ fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError
         tracing::warn!("{NOBODY_COMES_IN}.");
     }
     let data = (config.journal == Engine::Disk).then_some(&*config.data);
-    let figures = Arc::clone(&figures.authn);
-    let authenticator = Authenticator::new(config.access.as_ref(), data, figures)?;
+    let told = Arc::clone(&figures.authn);
+    let authenticator = Authenticator::new(config.access.as_ref(), data, told)?;
     let access = config.access.as_ref();
     let rules = AccessRules {
         wider: access.map_or(Wider::default(), |access| access.wider),
         expiry_grace: access.map_or(Duration::ZERO, |access| access.expiry_grace),
     };
-    Ok(Arc::new(Access::new(authenticator, rules)))
+    Ok(Arc::new(Access::new(authenticator, Arc::clone(&figures.audit), rules)))
 }
 
 /// Who may ask, as far as a head tells.
@@ -347,12 +346,12 @@ fn spawn_shards(
 /// Starts what is done again and again while the server runs.
 fn keep_house(
     runtime: &Runtime,
-    (authenticator, journal): (&Arc<Authenticator>, &Arc<dyn Journal>),
+    (access, journal): (&Access, &Arc<dyn Journal>),
     (admission, sys): (Arc<Admission>, SysTopics),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {
     runtime.spawn(reload.at(hangups));
-    runtime.spawn(Arc::clone(authenticator).keep_house());
+    access.keep_house(runtime);
     runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures()));
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
+use bellwire_access::Identity;
 use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
 use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
 use bellwire_authn::Shown;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use crate::access::{self, Access, Attending};
 use crate::admission::Admission;
 use crate::api::{self, Asks};
+use crate::audit::{Deed, Kind};
 use crate::observe::Figures;
 
 /// Does what the clients of WebSockets ask, as far as they may.
@@ -64,6 +66,17 @@ impl Errands {
         let only = |results: Results| results.into_iter().next().expect("one result each");
         let done = move |results: Result<Results, Problem>| reply(results.and_then(only));
         self.publisher.publish_then(vec![append], done)
+    }
+
+    /// Replies, and has the audit know what was done.
+    fn audited(&self, deed: Deed, identity: Arc<Identity>, reply: Reply) -> Reply {
+        let audit = Arc::clone(&self.access.audit);
+        Box::new(move |result| {
+            if result.is_ok() {
+                audit.record(&deed, Some(&identity), None);
+            }
+            reply(result);
+        })
     }
 
     /// Says who attends to an alert, or that nobody does.
@@ -125,7 +138,9 @@ impl Requests for Errands {
         new: NewAcknowledgement,
         reply: Reply,
     ) -> Result<(), Problem> {
-        let attending = Attending::of(self.access.identity(principal));
+        let identity = self.access.identity(principal);
+        let attending = Attending::of(Arc::clone(&identity));
+        let reply = self.audited(Deed::to(Kind::Acknowledged, fingerprint), identity, reply);
         self.attend(move |desk, now| attending.acknowledge(desk, now, (fingerprint, new)), reply)
     }
 
@@ -135,7 +150,9 @@ impl Requests for Errands {
         fingerprint: Fingerprint,
         reply: Reply,
     ) -> Result<(), Problem> {
-        let attending = Attending::of(self.access.identity(principal));
+        let identity = self.access.identity(principal);
+        let attending = Attending::of(Arc::clone(&identity));
+        let reply = self.audited(Deed::to(Kind::Unacknowledged, fingerprint), identity, reply);
         self.attend(move |desk, now| attending.unacknowledge(desk, now, fingerprint), reply)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! - `$sys/connections`: the connections that lag, by name, the slowest of them.
 //! - `$sys/server`: the figures of `/metrics`, by name.
+//!
+//! `$sys/audit` is a stream of the journal's: see `audit`.
 
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwire_journal::RetentionRule;
-use bellwire_model::{Filter, FilterSet, NameMap, Topic, limits};
+use bellwire_model::limits::{self, AUDIT_RETENTION_AGE, AUDIT_RETENTION_BYTES_MAX};
+use bellwire_model::{Filter, FilterSet, NameMap, Topic};
 use bellwire_process::clock::Ticker;
 
 /// Whether a topic keeps every event or the newest value of each key.
@@ -59,6 +60,7 @@ impl TopicRules {
             (Some("alerts"), Some("active")) | (Some("samples" | "rules"), _) => {
                 return Kind::State;
             }
+            _ if topic.as_str() == Topic::OF_AUDIT => return Kind::Stream,
             (Some(first), _) if first.starts_with('$') => return Kind::State,
             (Some("alerts"), _) => return Kind::Stream,
             _ => {}
@@ -67,24 +69,37 @@ impl TopicRules {
         rule.map_or(Kind::Stream, |rule| rule.kind)
     }
 
-    /// The same in the journal's terms. A last rule holds for all topics.
+    /// The same in the journal's terms. A last rule holds for all topics, but for the audit, which is
+    /// kept for longer.
     pub fn retention(&self) -> Vec<RetentionRule> {
-        let rest = |pattern: &str| RetentionRule {
-            pattern: pattern.parse().expect("a filter"),
+        let audit: Topic = Topic::OF_AUDIT.parse().expect("a topic");
+        let configured = self.rules.iter().filter(|rule| rule.kind == Kind::Stream);
+        let mut rules: Vec<RetentionRule> = configured
+            .map(|rule| {
+                // Who says how much of the audit is kept has not said how long.
+                let is_audit = rule.pattern.matches(&audit);
+                let age = if is_audit { AUDIT_RETENTION_AGE } else { self.retention_age };
+                RetentionRule {
+                    pattern: rule.pattern.clone(),
+                    age: Some(rule.retention_age.unwrap_or(age)),
+                    bytes_max: rule.retention_bytes_max,
+                    events_max: rule.retention_events_max,
+                }
+            })
+            .collect();
+        // A wildcard in front does not match it.
+        rules.push(RetentionRule {
+            pattern: Filter::from(&audit),
+            age: Some(AUDIT_RETENTION_AGE),
+            bytes_max: Some(AUDIT_RETENTION_BYTES_MAX),
+            events_max: None,
+        });
+        rules.push(RetentionRule {
+            pattern: "**".parse().expect("a filter"),
             age: Some(self.retention_age),
             bytes_max: None,
             events_max: None,
-        };
-        let configured = self.rules.iter().filter(|rule| rule.kind == Kind::Stream);
-        let mut rules: Vec<RetentionRule> = configured
-            .map(|rule| RetentionRule {
-                pattern: rule.pattern.clone(),
-                age: Some(rule.retention_age.unwrap_or(self.retention_age)),
-                bytes_max: rule.retention_bytes_max,
-                events_max: rule.retention_events_max,
-            })
-            .collect();
-        rules.extend([rest("**")]);
+        });
         rules
     }
 }
@@ -230,6 +245,33 @@ impl TopicRates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_audit_is_a_stream_that_is_kept_for_longer_unless_its_own_rule_says_otherwise() {
+        let audit: Topic = Topic::OF_AUDIT.parse().expect("a topic");
+        let kept = |configured: &[(&str, Option<Duration>)]| {
+            let rule = |(pattern, age): &(&str, Option<Duration>)| TopicRule {
+                pattern: pattern.parse().expect("a filter"),
+                kind: Kind::Stream,
+                retention_age: *age,
+                retention_bytes_max: None,
+                retention_events_max: None,
+            };
+            let rules = configured.iter().map(rule).collect();
+            let rules = TopicRules::new(rules, Duration::from_hours(24));
+            assert_eq!(rules.kind(&audit), Kind::Stream);
+            assert_eq!(rules.kind(&"$sys/server".parse().expect("a topic")), Kind::State);
+            let found = rules.retention().into_iter().find(|rule| rule.pattern.matches(&audit));
+            let found = found.expect("it is not kept for ever");
+            (found.age.expect("an age"), found.bytes_max)
+        };
+        let default = (AUDIT_RETENTION_AGE, Some(AUDIT_RETENTION_BYTES_MAX));
+        assert_eq!(kept(&[]), default);
+        assert_eq!(kept(&[("**", Some(Duration::from_hours(1)))]), default);
+        let day = Duration::from_hours(24);
+        assert_eq!(kept(&[("$sys/audit", Some(day))]), (day, None));
+        assert_eq!(kept(&[("$sys/**", None)]), (AUDIT_RETENTION_AGE, None));
+    }
 
     #[test]
     fn a_topic_has_the_subscribers_whose_filters_match_it() {

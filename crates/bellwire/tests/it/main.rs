@@ -4,6 +4,7 @@
 mod access;
 mod alerts;
 mod attending;
+mod audit;
 mod bad_input;
 mod check;
 mod compression;

@@ -19,6 +19,7 @@ use super::App;
 use super::body::{json as json_of, read_batch};
 use super::permission::Caller;
 use crate::access::{Attending, Onlooker, SeenCase};
+use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
 /// `GET /v1/alerts`: what `alerts/active` holds, as one array, as far as the caller may see it.
@@ -98,7 +99,8 @@ pub(super) async fn acknowledge(
     let new = NewAcknowledgement { by, note };
     let attending = Attending::of(Arc::clone(&identity));
     let plan = move |desk: &Desk, now| attending.acknowledge(desk, now, (fingerprint, new));
-    attend((&app, &identity.rights), fingerprint, plan).await
+    let attended = attend((&app, &identity.rights), fingerprint, plan).await?;
+    Ok(Deed::to(Kind::Acknowledged, fingerprint).told_by(attended))
 }
 
 /// `DELETE /v1/alerts/{fingerprint}/ack`: nobody does any more. Answers with the alert.
@@ -110,7 +112,8 @@ pub(super) async fn unacknowledge(
     let fingerprint = read(&fingerprint)?;
     let attending = Attending::of(Arc::clone(&identity));
     let plan = move |desk: &Desk, now| attending.unacknowledge(desk, now, fingerprint);
-    attend((&app, &identity.rights), fingerprint, plan).await
+    let attended = attend((&app, &identity.rights), fingerprint, plan).await?;
+    Ok(Deed::to(Kind::Unacknowledged, fingerprint).told_by(attended))
 }
 
 async fn attend(

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::body::{json as json_of, read_batch};
 use super::permission::Caller;
+use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
 /// What a key is to be. A member that is misspelt must not make a key that never ends.
@@ -52,8 +53,11 @@ pub(super) async fn make(
     let (policy, by) = (authenticator.policy()?, (identity.subject(), clock::now()));
     let (key, stored) = authenticator.keys().make(policy, order, by).await?;
     let mut json = shown(&ListedKey { stored, source: KeySource::Api });
+    let deed = Deed::to(Kind::KeyMade, key.id());
+    let deed = deed.with("subject", json["subject"].clone()).with("roles", json["roles"].clone());
     json["key"] = key.text().into();
-    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(json)).into_response())
+    let not_stored = [(header::CACHE_CONTROL, "no-store")];
+    Ok(deed.told_by((StatusCode::CREATED, not_stored, Json(json)).into_response()))
 }
 
 /// `GET /v1/keys`: all of them, and nothing by which they could be used.
@@ -70,7 +74,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refuse
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Refused> {
+) -> Result<Response, Refused> {
     let authenticator = &app.access.authenticator;
     authenticator.policy()?;
     let mut ending = None;
@@ -79,8 +83,18 @@ pub(super) async fn revoke(
     if let Some(ending) = ending {
         ending.is_through().await;
     }
-    revoked?;
-    Ok(StatusCode::NO_CONTENT)
+    let deed = Deed::to(Kind::KeyRevoked, &id);
+    Ok(match revoked {
+        Ok(key) => {
+            let deed = deed.with("subject", &*key.subject);
+            deed.told_by(StatusCode::NO_CONTENT.into_response())
+        }
+        // It counts no more all the same.
+        Err(problem) if problem.code != Code::NotFound => {
+            deed.told_by(Refused(problem).into_response())
+        }
+        Err(problem) => return Err(problem.into()),
+    })
 }
 
 fn shown(ListedKey { stored, source }: &ListedKey) -> Value {

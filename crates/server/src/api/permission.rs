@@ -175,7 +175,9 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let asks = match asked(path.as_str(), request.method()) {
-        Some(Asks::Nothing | Asks::Login) => return next.run(request).await,
+        Some(Asks::Nothing | Asks::Login) => {
+            return run(&app, (request, next), None).await;
+        }
         // The router is not asked: what it might do with the method nobody has permitted.
         None => return other_method(path.as_str(), request.method()),
         Some(asks) => asks,
@@ -196,7 +198,13 @@ pub(super) async fn guard(
         Shown::of(headers, query, cookies)
     };
     let identified = match shown {
-        Ok(shown) => app.access.authenticator.identify(&shown, from).await,
+        Ok(shown) => {
+            let identified = app.access.authenticator.identify(&shown, from).await;
+            if let Err(problem) = &identified {
+                app.access.audit.refused(problem, &shown, (path.as_str(), from));
+            }
+            identified
+        }
         Err(problem) => Err(problem),
     };
     let permitted = identified.and_then(|identity| asks.check(&identity.rights).map(|()| identity));
@@ -205,10 +213,33 @@ pub(super) async fn guard(
             if !app.access.authenticator.is_open() {
                 request = watched(request, &app.access.authenticator, &identity);
             }
-            request.extensions_mut().insert(Caller(identity));
-            next.run(request).await
+            request.extensions_mut().insert(Caller(Arc::clone(&identity)));
+            run(&app, (request, next), Some(identity)).await
         }
         Err(problem) => dialect::refuse(path.as_str(), problem),
+    }
+}
+
+/// Has the handler do it, and the audit know of it. A client that hangs up must not keep what it has
+/// done out of the audit: what changes something runs to its end, whoever waits for it.
+async fn run(
+    app: &Arc<App>,
+    (request, next): (Request, Next),
+    caller: Option<Arc<Identity>>,
+) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (app, address) = (Arc::clone(app), peer(request.extensions()));
+    let running = tokio::spawn(async move {
+        let mut response = next.run(request).await;
+        app.access.audit.record_of(&mut response, (caller.as_deref(), address));
+        response
+    });
+    match running.await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(response) => response,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_)) => Refused(Problem::new(Code::Draining, "the server ends")).into_response(),
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::body::{json as json_of, read_batch};
 use super::permission::Caller;
+use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
 /// What is to be taken back.
@@ -49,11 +50,18 @@ pub(super) async fn revoke(
     let mut ending = None;
     let on_revoked = || ending = Some(app.end_revoked());
     let by = (identity.subject(), clock::now());
+    let deed = match &of {
+        Revoked::Subject(subject) => Deed::to(Kind::Revoked, subject).with("of", "subject"),
+        Revoked::Session(session) => Deed::to(Kind::Revoked, session).with("of", "session"),
+    };
     let revoked = authenticator.revocations().revoke(of, by, on_revoked).await;
-    if let Some(ending) = ending {
-        ending.is_through().await;
-    }
-    Ok((StatusCode::CREATED, Json(shown(&revoked?))).into_response())
+    let Some(ending) = ending else { return Err(revoked.expect_err("nothing ends").into()) };
+    ending.is_through().await;
+    // Whether or not the journal has it: it counts no more.
+    Ok(deed.told_by(match revoked {
+        Ok(revocation) => (StatusCode::CREATED, Json(shown(&revocation))).into_response(),
+        Err(problem) => Refused(problem).into_response(),
+    }))
 }
 
 /// `GET /v1/revocations`: all that was taken back.
@@ -71,9 +79,10 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Refuse
 pub(super) async fn forget(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Refused> {
+) -> Result<Response, Refused> {
     app.access.authenticator.revocations().forget(&id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let deed = Deed::to(Kind::RevocationDeleted, &id);
+    Ok(deed.told_by(StatusCode::NO_CONTENT.into_response()))
 }
 
 fn shown(revocation: &Revocation) -> Value {

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::permission::{Caller, peer};
 use super::{App, body, whoami};
+use crate::audit::{Deed, Kind};
 use crate::page::Page;
 use crate::problem::Refused;
 
@@ -38,6 +39,7 @@ pub(super) async fn log_in(
     if !page.is_own() {
         return Err(page.refusal().into());
     }
+    let address = peer(&parts.extensions);
     let held = body::read(&app.admission, &parts.headers, body, LOGIN_BODY_BYTES_MAX).await?;
     let in_head = Shown::of(&parts.headers, Query::Nothing, Cookies::AreNone)?;
     let shown = match in_head {
@@ -47,10 +49,16 @@ pub(super) async fn log_in(
         _ => return Err(invalid("the head shows a credential: leave the body empty").into()),
     };
     drop(held);
-    let login = app.access.authenticator.log_in(&shown, peer(&parts.extensions)).await?;
+    let login = app.access.authenticator.log_in(&shown, address).await.inspect_err(|problem| {
+        app.access.audit.refused(problem, &shown, ("/v1/session", address));
+    })?;
     let cookie = HeaderValue::from_str(&login.cookie).expect("its own words are valid");
     let whoami = Json(whoami::shown(&login.identity));
-    Ok((StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami).into_response())
+    let answer = (StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami);
+    Ok(Deed::new(Kind::Login)
+        .with("shown", shown.kind())
+        .by(Arc::new(login.identity))
+        .told_by(answer.into_response()))
 }
 
 /// `DELETE /v1/session`: ends the session and what was opened by it, and has the browser forget it. Who has none has ended it.
@@ -66,11 +74,11 @@ pub(super) async fn log_out(
         Err(problem) => Err(problem),
     };
     let mut response = match ended {
-        Ok(has_ended) => {
-            if has_ended {
-                drop(app.end_revoked());
-            }
-            StatusCode::NO_CONTENT.into_response()
+        Ok(None) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Some(identity)) => {
+            app.end_revoked().is_through().await;
+            let deed = Deed::new(Kind::Logout).by(identity);
+            deed.told_by(StatusCode::NO_CONTENT.into_response())
         }
         Err(problem) => Refused(problem).into_response(),
     };

@@ -18,6 +18,7 @@ use serde_json::json;
 use super::permission::Caller;
 use super::{App, body};
 use crate::access;
+use crate::audit::{Deed, Kind};
 use crate::page::Page;
 use crate::problem::Refused;
 
@@ -52,12 +53,14 @@ pub(super) async fn make(
         let detail = "pages of this `origin` may not use the API: name it in `allowed_origins`";
         return Err(Problem::new(Code::OriginForbidden, detail).into());
     }
+    let deed = Deed::to(Kind::TicketMade, &bound.filters);
     let made = app.access.authenticator.make_ticket(&identity, bound)?;
     let mut json = json!({ "ticket": made.text, "opens_until": made.opens_until.as_ms() });
     if let Some(ends_at) = made.ends_at {
         json["ends_at"] = ends_at.as_ms().into();
     }
-    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(json)).into_response())
+    let not_stored = [(header::CACHE_CONTROL, "no-store")];
+    Ok(deed.told_by((StatusCode::CREATED, not_stored, Json(json)).into_response()))
 }
 
 fn wrong(reason: &str) -> Problem {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT};
 use bellwire_process::clock;
-use bellwire_shards::{Handoff, Place};
+use bellwire_shards::{EVENTS_PATH, Handoff, Place};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::proxy_protocol::{self, Sender, Step};
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -214,6 +214,9 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             }
             let origin = request.allow_origin.clone();
             let identified = door.access.authenticator.identify(&shown, Some(client)).await;
+            if let Err(problem) = &identified {
+                door.access.audit.refused(problem, &shown, (EVENTS_PATH, Some(client)));
+            }
             match identified.and_then(|identity| door.access.permit(&identity, request)) {
                 Ok(permitted) => {
                     let opening = Opening { permitted, visitor: None };

@@ -22,6 +22,7 @@ use super::{App, Refusal, answer};
 use crate::access::{Attending, Onlooker};
 use crate::api::body::{json as json_of, read_batch};
 use crate::api::permission::Caller;
+use crate::audit::{Deed, Kind};
 
 /// `GET /api/v2/silences`: those in force first, the next to end before others; then those to
 /// come, then those that have ended, the last to end first.
@@ -93,7 +94,7 @@ pub(in crate::api) async fn delete(
             Err(error) => (Plan::default(), Err(Refusal::not_found(error))),
         });
     planned.await??;
-    Ok(StatusCode::OK.into_response())
+    Ok(Deed::to(Kind::SilenceEnded, id).told_by(StatusCode::OK.into_response()))
 }
 
 /// What is no id is the id of nothing.
@@ -142,13 +143,18 @@ pub(in crate::api) async fn post(
     let mut new = read(text, clock::now())?;
     let attending = Attending::of(identity);
     new.matchers = attending.narrowed(new.matchers)?;
+    let (matchers, ends_at) = (new.matchers.to_string(), new.ends_at.as_ms());
     let new = (new, new_silence_id());
     let planned = app.alerting.request(move |desk, now| match attending.silence(desk, now, new) {
         Ok((id, plan)) => (plan, Ok(id)),
         Err(error) => (Plan::default(), Err(error)),
     });
     match planned.await? {
-        Ok(id) => Ok(answer(json!({ "silenceID": id.to_string() }))),
+        Ok(id) => {
+            let deed = Deed::to(Kind::Silenced, id);
+            let deed = deed.with("matchers", matchers).with("ends_at", ends_at);
+            Ok(deed.told_by(answer(json!({ "silenceID": id.to_string() }))))
+        }
         Err(error @ SilenceError::NotFound) => Err(Refusal::not_found(error)),
         Err(error) => Err(Refusal::bad(error)),
     }
