@@ -1,5 +1,5 @@
 // The board: one EventSource, three views. It uses the public API and nothing else; what people do
-// with alerts is in attend.js.
+// with alerts is in attend.js, and who they are in login.js.
 //
 //   alerts/active      state    the rows of the board
 //   alerts/events/**   stream   the list of transitions
@@ -12,6 +12,7 @@
 // per frame. So a thousand values a second cost no more than what is visible of them.
 
 import { openAcknowledge, openSilence, takeBack } from './attend.js';
+import { askAccount, askLogin, whenLoggedIn } from './login.js';
 
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
 const EVENT_TYPES = [
@@ -271,7 +272,7 @@ let mutedCount = 0;
 
 /** That nothing fires is good news only where something could. */
 function quiet() {
-  if (isUnknown) return ['unsure', 'This server asks who you are, and this page cannot tell it yet. What is firing is not known.'];
+  if (isUnknown) return ['unsure', 'This server asks who you are: log in. What is firing is not known.'];
   if (generation === 0) return ['unsure', 'Connecting. What is firing is not known yet.'];
   if (!isLive) return ['unsure', 'Not connected. What is firing now is not known.'];
   if (!figures) return ['unsure', 'No alert has come. Whether rules are loaded is not known yet.'];
@@ -802,6 +803,7 @@ function onError() {
 async function askWhetherKnown() {
   try {
     isUnknown = (await fetch('v1/whoami')).status === 401;
+    if (isUnknown) askLogin(generation > 0);
   } catch {
     isUnknown = false;
   }
@@ -842,6 +844,7 @@ function onReady(event) {
   transitionsAreStale = true;
   listsAreStale = true;
   askFigures();
+  askAccount();
 }
 
 function onGap(event) {
@@ -901,6 +904,10 @@ document.addEventListener('keydown', (event) => {
 // A page that comes back from the browser's cache has lost its connection without a word.
 window.addEventListener('pageshow', (event) => event.persisted && open());
 window.addEventListener('online', () => !isLive && open());
+whenLoggedIn(() => {
+  failures = 0;
+  open();
+});
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
   readColours();
   schedule();

@@ -248,6 +248,15 @@ impl Authenticator {
         Ok(identity)
     }
 
+    /// How people may log in. None, where nobody is asked.
+    pub fn logins(&self) -> Vec<&'static str> {
+        if self.is_open() {
+            return Vec::new();
+        }
+        let password = (!self.users.is_empty()).then_some("password");
+        password.into_iter().chain(["token"]).collect()
+    }
+
     /// Begins a session of whoever has shown this.
     pub async fn log_in(&self, shown: &Shown, from: Option<IpAddr>) -> Result<Login, Problem> {
         let (Some(policy), Some(sessions)) = (&self.policy, &self.sessions) else {

@@ -114,6 +114,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/whoami", Method::GET, Asks::Caller),
     ("/v1/tickets", Method::POST, Asks::Subscribe),
     ("/v1/session/token", Method::POST, Asks::Caller),
+    ("/v1/session", Method::GET, Asks::Nothing),
     ("/v1/session", Method::POST, Asks::Login),
     ("/v1/session", Method::DELETE, Asks::Nothing),
     ("/v1/keys", Method::GET, Asks::Admin),
@@ -156,6 +157,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/board.css", Method::GET, Asks::Nothing),
     ("/board.js", Method::GET, Asks::Nothing),
     ("/attend.js", Method::GET, Asks::Nothing),
+    ("/login.js", Method::GET, Asks::Nothing),
     ("/icon.svg", Method::GET, Asks::Nothing),
 ];
 
@@ -312,6 +314,7 @@ mod tests {
         "/health",
         "/healthz",
         "/icon.svg",
+        "/login.js",
         "/openapi.json",
         "/ping",
         "/ready",

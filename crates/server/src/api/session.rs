@@ -28,6 +28,11 @@ struct LoginText {
     password: Option<Box<str>>,
 }
 
+/// `GET /v1/session`: how one may log in, for whoever is yet to.
+pub(super) async fn ways(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "login": app.access.authenticator.logins() }))
+}
+
 /// `POST /v1/session`: makes a session of a credential. What else the browser has of this server does
 /// not count: nobody goes on with a session that somebody else has planted.
 pub(super) async fn log_in(
