@@ -25,6 +25,8 @@ pub enum Means {
     Session(Box<str>),
     /// This ticket for a stream.
     Ticket(Arc<Ticket>),
+    /// A header of a proxy that is trusted.
+    Proxy,
 }
 
 impl Means {
@@ -38,6 +40,7 @@ impl Means {
             Self::Password => "password",
             Self::Session(_) => "session",
             Self::Ticket(_) => "ticket",
+            Self::Proxy => "proxy",
         }
     }
 }

@@ -13,12 +13,14 @@ use bellwire_model::limits::KEY_USE_STEP;
 use bellwire_model::{FilterSet, Principal, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
+use http::HeaderMap;
 
 use crate::config::AccessConfig;
 use crate::figures::Figures;
 use crate::issuers::{AccessError, Complaints, Issuers, Unverified};
 use crate::keys::Keys;
 use crate::known::Known;
+use crate::proxied::Proxied;
 use crate::records::Records;
 use crate::refusal::{self, Invalid};
 use crate::revocations::Revocations;
@@ -43,6 +45,7 @@ pub struct Authenticator {
     sessions: Option<Sessions>,
     /// The same for tickets.
     tickets: Option<Tickets>,
+    proxied: Option<Proxied>,
     known: Known,
     figures: Arc<Figures>,
 }
@@ -70,6 +73,7 @@ impl Authenticator {
                 users: Users::new(&[]),
                 sessions: None,
                 tickets: None,
+                proxied: None,
                 known: Known::default(),
                 figures,
             });
@@ -85,6 +89,7 @@ impl Authenticator {
             users: Users::new(&config.users),
             sessions: Some(Sessions::new(secret.clone(), config.session)),
             tickets: Some(Tickets::new(secret, config.session, clock::now())),
+            proxied: config.proxy.clone().map(Proxied::new),
             known: Known::default(),
             policy: Some(policy),
             figures,
@@ -188,6 +193,11 @@ impl Authenticator {
         true
     }
 
+    /// What a proxy that is trusted says of who sends a request with these headers.
+    pub fn proxied(&self, headers: &HeaderMap) -> Result<Option<Shown>, Problem> {
+        self.proxied.as_ref().map_or(Ok(None), |proxied| proxied.shown(headers))
+    }
+
     /// Who has shown this, from an address where one is known. What does not count is refused without
     /// saying why.
     pub async fn identify(
@@ -212,6 +222,10 @@ impl Authenticator {
             },
             Shown::Session(text) => match &self.sessions {
                 Some(sessions) => sessions.identity(policy, text, now),
+                None => Err(Invalid),
+            },
+            Shown::Proxied(subject, groups) => match &self.proxied {
+                Some(proxied) => proxied.identity(policy, subject, groups),
                 None => Err(Invalid),
             },
             Shown::Password(name, password) => {

@@ -10,12 +10,13 @@ use bellwire_access::password::{PasswordHash, Username};
 use bellwire_access::{Claim, Claims, Policy, Role, StoredKey};
 use bellwire_model::Filter;
 use bellwire_model::limits::SESSION_DEFAULT;
+use http::HeaderName;
 use url::Url;
 
 pub use crate::outward::Plain;
 
 /// What is said of a configuration that [lets in nobody](AccessConfig::lets_in_nobody).
-pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[access.key]]`, no `[[access.issuer]]`, no `[[access.user]]` and no `anonymous`";
+pub const NOBODY_COMES_IN: &str = "`[access]` lets in nobody: it has no `[[access.key]]`, no `[[access.issuer]]`, no `[[access.user]]`, no `[access.proxy]` and no `anonymous`";
 
 /// Who may come in.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct AccessConfig {
     pub issuers: Vec<IssuerConfig>,
     /// Users with passwords.
     pub users: Vec<UserConfig>,
+    /// Which headers of proxies say who somebody is.
+    pub proxy: Option<ProxyConfig>,
     /// What the server signs sessions and tickets with. `None`: what its data folder has.
     pub secret_file: Option<PathBuf>,
     /// What it signed them with before; those still count.
@@ -53,6 +56,7 @@ impl Default for AccessConfig {
             keys: Vec::new(),
             issuers: Vec::new(),
             users: Vec::new(),
+            proxy: None,
             secret_file: None,
             previous_secret_file: None,
             session: SESSION_DEFAULT,
@@ -68,6 +72,7 @@ impl AccessConfig {
             anonymous,
             keys,
             issuers,
+            proxy,
             wider: _,
             users,
             expiry_grace: _,
@@ -76,7 +81,8 @@ impl AccessConfig {
             previous_secret_file: _,
             session: _,
         } = self;
-        anonymous.is_none() && keys.is_empty() && issuers.is_empty() && users.is_empty()
+        let has_none = keys.is_empty() && issuers.is_empty() && users.is_empty();
+        anonymous.is_none() && has_none && proxy.is_none()
     }
 
     /// Whether strangers may do what only somebody who runs the server should.
@@ -88,6 +94,19 @@ impl AccessConfig {
         let is_everything = |filter: &Filter| filter.as_str() == "**";
         rights.is_admin || rights.publish.iter().any(is_everything)
     }
+}
+
+/// Headers in which a proxy says who somebody is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// The header that has the subject.
+    pub subject_header: HeaderName,
+    /// The header that has groups, with commas between them. They are the claim `groups`.
+    pub groups_header: Option<HeaderName>,
+    /// The roles of everybody whom the proxy names.
+    pub roles: Box<[Box<str>]>,
+    /// The roles that groups may name.
+    pub claimable_roles: Box<[Box<str>]>,
 }
 
 /// What becomes of somebody who asks to follow more than they may.

@@ -5,6 +5,7 @@
 //!                    ├─ known     verified a moment ago
 //!                    ├─ keys      API keys, of the configuration and of the journal
 //!                    ├─ issuers   tokens, by keys that are configured or published
+//!                    ├─ proxied   headers of proxies that are trusted
 //!                    ├─ users     names and passwords, checked elsewhere and not too often
 //!                    ├─ sessions  cookies of browsers, sealed with the server's secret
 //!                    ├─ tickets   of streams, sealed with it, too
@@ -23,6 +24,7 @@ mod issuers;
 mod keys;
 mod known;
 mod outward;
+mod proxied;
 mod records;
 mod refusal;
 mod revocations;

@@ -33,6 +33,8 @@ pub enum Shown {
     Session(Box<str>),
     /// The ticket of a stream.
     Ticket(Box<str>),
+    /// What a trusted proxy says: a subject, and groups.
+    Proxied(Box<str>, Box<str>),
 }
 
 /// Says nothing of the secret.
@@ -44,6 +46,7 @@ impl std::fmt::Debug for Shown {
             Self::Password(..) => "Password(…)",
             Self::Session(_) => "Session(…)",
             Self::Ticket(_) => "Ticket(…)",
+            Self::Proxied(..) => "Proxied(…)",
         })
     }
 }
@@ -257,6 +260,7 @@ impl Shown {
             Self::Nothing => 0,
             Self::Bearer(text) | Self::Session(text) | Self::Ticket(text) => text.len(),
             Self::Password(name, password) => name.len() + password.len(),
+            Self::Proxied(subject, groups) => subject.len() + groups.len(),
         }
     }
 }
@@ -277,7 +281,7 @@ fn bare(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn malformed(detail: &str) -> Problem {
+pub(crate) fn malformed(detail: &str) -> Problem {
     Problem::new(Code::CredentialInvalid, format!("the credential cannot be read: {detail}"))
 }
 

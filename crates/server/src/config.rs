@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use bellwire_authn::config::{
-    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, Publishing,
+    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, ProxyConfig,
+    Publishing,
 };
 use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
@@ -222,7 +223,22 @@ impl Config {
             let place = "proxy_protocol".to_owned();
             errors.push(ConfigError { place, reason: reason.to_owned() });
         }
+        errors.extend(config.settle().err());
         if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// Checks that other settings say what `[access]` goes by.
+    fn settle(&self) -> Result<(), ConfigError> {
+        let lacking = |place: &str, reason: &str| {
+            Err(ConfigError { place: place.to_owned(), reason: reason.to_owned() })
+        };
+        let Some(access) = &self.access else { return Ok(()) };
+        if access.proxy.is_some() && self.trusted_proxies.is_empty() {
+            let reason = "`trusted_proxies` says where the proxies are: there are none, and the word of \
+                          nobody else counts";
+            return lacking("[access.proxy]", reason);
+        }
+        Ok(())
     }
 
     /// Whether nobody is asked who he is, or everybody may come as whoever runs the server.

@@ -21,6 +21,8 @@ pub(crate) struct Callers {
     pub(crate) hosts: Arc<KnownHosts>,
     /// Through which proxies.
     pub(crate) proxies: Arc<Proxies>,
+    /// The header in which proxies say who somebody is.
+    pub(crate) named_in: Option<HeaderName>,
 }
 
 /// What a request says of the page that makes it.

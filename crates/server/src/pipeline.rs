@@ -256,7 +256,9 @@ fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError
 /// Who may ask, as far as a head tells.
 fn callers(config: &Config, hosts: Arc<KnownHosts>) -> Callers {
     let proxies = Arc::new(Proxies::new(config));
-    Callers { origins: config.allowed_origins.clone(), hosts, proxies }
+    let proxy = config.access.as_ref().and_then(|access| access.proxy.as_ref());
+    let named_in = proxy.map(|proxy| proxy.subject_header.clone());
+    Callers { origins: config.allowed_origins.clone(), hosts, proxies, named_in }
 }
 
 /// Reads certificate and key, where they are configured.

@@ -23,6 +23,7 @@ mod issuers;
 mod keys;
 mod letter;
 mod listing;
+mod named;
 mod notifications;
 mod overload;
 mod polls;

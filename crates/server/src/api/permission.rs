@@ -7,12 +7,13 @@ use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::{Identity, Rights};
-use bellwire_authn::{Query, Shown};
+use bellwire_authn::{Cookies, Query, Shown};
 use bellwire_model::Scope;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
 
+use super::visitors::OfProxy;
 use super::watched::watched;
 use super::{App, dialect};
 use crate::access;
@@ -169,11 +170,34 @@ fn asked(path: &str, method: &Method) -> Option<Asks> {
     ROUTES.iter().find(is_it).map(|(_, _, asks)| *asks)
 }
 
+/// What a request shows of who sends it. A proxy's word goes before a session, and behind all that is
+/// shown on purpose. It counts for the server's own page alone: a browser sends along what lets it
+/// through the proxy, whoever has it ask.
+pub(super) fn shown(
+    app: &App,
+    parts: &Parts,
+    (query, cookies): (Query<'_>, Cookies),
+) -> Result<Shown, Problem> {
+    // Who is not asked is not listened to either.
+    if app.access.authenticator.is_open() {
+        return Ok(Shown::Nothing);
+    }
+    let is_own = Page::of(&parts.uri, &parts.headers).is_own();
+    let proxied = match parts.extensions.get() {
+        Some(OfProxy) if is_own => app.access.authenticator.proxied(&parts.headers)?,
+        _ => None,
+    };
+    match (Shown::of(&parts.headers, query, cookies)?, proxied) {
+        (Shown::Nothing | Shown::Session(_), Some(proxied)) => Ok(proxied),
+        (shown, _) => Ok(shown),
+    }
+}
+
 /// Finds out who calls, and whether they may.
 pub(super) async fn guard(
     State(app): State<Arc<App>>,
     path: MatchedPath,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let asks = match asked(path.as_str(), request.method()) {
@@ -184,21 +208,16 @@ pub(super) async fn guard(
         None => return other_method(path.as_str(), request.method()),
         Some(asks) => asks,
     };
-    let query = request.uri().query().unwrap_or_default();
+    let (parts, body) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
     let query = match path.as_str() {
         "/write" | "/query" => Query::OfInfluxdb(query),
-        _ if asks == Asks::Converse && is_get(&request) => Query::OfStream(query),
+        _ if asks == Asks::Converse && is_get(&parts.method) => Query::OfStream(query),
         _ => Query::Nothing,
     };
-    let from = peer(request.extensions());
-    let headers = request.headers();
-    let cookies = Page::of(request.uri(), headers).cookies(request.method(), headers);
-    let shown = if app.access.authenticator.is_open() {
-        // Who is not asked is not listened to either.
-        Ok(Shown::Nothing)
-    } else {
-        Shown::of(headers, query, cookies)
-    };
+    let cookies = Page::of(&parts.uri, &parts.headers).cookies(&parts.method, &parts.headers);
+    let (shown, from) = (shown(&app, &parts, (query, cookies)), peer(&parts.extensions));
+    let mut request = Request::from_parts(parts, body);
     let identified = match shown {
         Ok(shown) => {
             let identified = app.access.authenticator.identify(&shown, from).await;
@@ -251,8 +270,8 @@ pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 }
 
 /// A ticket opens streams and nothing else. (`CONNECT` is how HTTP/2 asks for a WebSocket.)
-fn is_get(request: &Request) -> bool {
-    matches!(*request.method(), Method::GET | Method::CONNECT)
+fn is_get(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::CONNECT)
 }
 
 /// Answers for a method that a path does not take, and says which it takes.

@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use super::permission::{Caller, peer};
+use super::permission::{self, Caller, peer};
 use super::{App, body, whoami};
 use crate::audit::{Deed, Kind};
 use crate::page::Page;
@@ -46,10 +46,13 @@ pub(super) async fn log_in(
     }
     let address = peer(&parts.extensions);
     let held = body::read(&app.admission, &parts.headers, body, LOGIN_BODY_BYTES_MAX).await?;
-    let in_head = Shown::of(&parts.headers, Query::Nothing, Cookies::AreNone)?;
+    let in_head = permission::shown(&app, &parts, (Query::Nothing, Cookies::AreNone))?;
     let shown = match in_head {
         Shown::Nothing if held.bytes.is_empty() => Shown::Nothing,
-        Shown::Nothing => body::json(&held).map_err(invalid).and_then(in_body)?,
+        // A proxy names whoever comes through it, whom else they mean to be.
+        Shown::Nothing | Shown::Proxied(..) if !held.bytes.is_empty() => {
+            body::json(&held).map_err(invalid).and_then(in_body)?
+        }
         shown if held.bytes.is_empty() => shown,
         _ => return Err(invalid("the head shows a credential: leave the body empty").into()),
     };

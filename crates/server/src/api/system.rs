@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_authn::{Query, Shown};
+use bellwire_authn::Query;
 use bellwire_model::with_causes;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
 
 use super::App;
-use super::permission::peer;
+use super::permission::{self, peer};
 use crate::page::Page;
 
 /// `GET /metrics`, for Prometheus.
@@ -36,11 +36,10 @@ pub(super) async fn healthz() -> &'static str {
 /// Whoever does not run the server is told no more than what it is that does not work: causes name
 /// files, and quote them.
 pub(super) async fn readyz(State(app): State<Arc<App>>, parts: Parts) -> (StatusCode, String) {
-    let Parts { uri, headers, extensions, .. } = &parts;
-    let cookies = Page::of(uri, headers).cookies(&Method::GET, headers);
-    let shown = Shown::of(headers, Query::Nothing, cookies);
+    let cookies = Page::of(&parts.uri, &parts.headers).cookies(&Method::GET, &parts.headers);
+    let shown = permission::shown(&app, &parts, (Query::Nothing, cookies));
     let identity = match &shown {
-        Ok(shown) => app.access.authenticator.identify(shown, peer(extensions)).await.ok(),
+        Ok(shown) => app.access.authenticator.identify(shown, peer(&parts.extensions)).await.ok(),
         Err(_) => None,
     };
     let is_admin = identity.is_some_and(|identity| identity.rights.is_admin);

@@ -11,6 +11,10 @@ use super::App;
 use crate::front_door::Peer;
 use crate::problem::Refused;
 
+/// The request has come over a connection of a trusted proxy. Found among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OfProxy;
+
 /// Puts the client in the proxy's place, and has it count among the connections of its address for
 /// as long as its request is under way.
 pub(super) async fn guard(
@@ -28,6 +32,7 @@ pub(super) async fn guard(
     match client.and_then(|client| app.admission.visitor(client)) {
         Ok(visitor) => {
             let visitor = Arc::new(visitor);
+            request.extensions_mut().insert(OfProxy);
             request.extensions_mut().insert(Peer(visitor.address));
             request.extensions_mut().insert(Arc::clone(&visitor));
             next.run(request).await

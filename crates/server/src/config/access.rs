@@ -10,8 +10,8 @@ use std::time::Duration;
 use bellwire_access::jwt::Expiry;
 use bellwire_access::{Role, RoleError, RoleText, StoredKey};
 use bellwire_authn::config::{
-    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, Publishing,
-    UserConfig, Wider,
+    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, ProxyConfig,
+    Publishing, UserConfig, Wider,
 };
 use bellwire_authn::issuer_address;
 use bellwire_model::duration;
@@ -19,6 +19,7 @@ use bellwire_model::limits::{
     EXPIRY_GRACE_MAX, ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX,
     SESSION_DEFAULT, SESSION_MAX, SESSION_MIN, SUBJECT_BYTES_MAX, TOKEN_LEEWAY_MAX, USERS_MAX,
 };
+use http::{HeaderName, header};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -42,6 +43,19 @@ struct AccessTable {
     issuer: Vec<Spanned<IssuerTable>>,
     #[serde(default)]
     user: Vec<Spanned<UserTable>>,
+    proxy: Option<ProxyTable>,
+}
+
+/// `[access.proxy]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProxyTable {
+    subject_header: Spanned<String>,
+    groups_header: Option<Spanned<String>>,
+    #[serde(default)]
+    roles: Vec<Spanned<String>>,
+    #[serde(default)]
+    claimable_roles: Vec<Spanned<String>>,
 }
 
 /// `[[access.issuer]]`.
@@ -164,6 +178,10 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     let users: Vec<(UserConfig, Range<usize>)> = users.collect::<Result<_, _>>()?;
     refuse_twice(users.iter().map(|(user, place)| (user.name.as_str(), place)), "users")?;
     let users = users.into_iter().map(|(user, _)| user).collect();
+    let proxy = table.proxy.map(|table| {
+        table.roles.iter().chain(&table.claimable_roles).try_for_each(&has_role)?;
+        proxy(table)
+    });
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
     let session = table.session.map(|session| lasts(&session)).transpose()?;
     let wider = table.wider.map_or(Ok(Wider::default()), |text| wider(&text))?;
@@ -176,6 +194,7 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
         keys,
         issuers,
         users,
+        proxy: proxy.transpose()?,
         secret_file: table.secret_file,
         previous_secret_file: table.previous_secret_file,
         session: session.unwrap_or(SESSION_DEFAULT),
@@ -240,6 +259,34 @@ fn wider(text: &Spanned<String>) -> Result<Wider, Mistake> {
         "refuse" => Ok(Wider::Refuse),
         other => Err((text.span(), format!("`wider` is `narrow` or `refuse`, not `{other}`"))),
     }
+}
+
+/// Where proxies are is said by a setting of its own, which counts for all that they say.
+fn proxy(table: ProxyTable) -> Result<ProxyConfig, Mistake> {
+    let header = |name: &Spanned<String>| {
+        let read = HeaderName::from_bytes(name.get_ref().as_bytes()).ok();
+        // What says more than who somebody is, or that every client sends, is no proxy's.
+        let taken = [header::AUTHORIZATION, header::COOKIE, header::HOST, header::ORIGIN];
+        read.filter(|name| !taken.contains(name)).ok_or_else(|| {
+            let reason = "a header of the proxy's own, such as `X-Auth-Request-User`";
+            (name.span(), reason.to_owned())
+        })
+    };
+    let names = |roles: Vec<Spanned<String>>| -> Box<[Box<str>]> {
+        roles.into_iter().map(|role| role.into_inner().into()).collect()
+    };
+    if let Some(role) = table.claimable_roles.first()
+        && table.groups_header.is_none()
+    {
+        let reason = "`groups_header` says which header names these roles: there is none";
+        return Err((role.span(), reason.to_owned()));
+    }
+    Ok(ProxyConfig {
+        subject_header: header(&table.subject_header)?,
+        groups_header: table.groups_header.as_ref().map(header).transpose()?,
+        roles: names(table.roles),
+        claimable_roles: names(table.claimable_roles),
+    })
 }
 
 /// Of two with one name only one could count.
@@ -452,6 +499,15 @@ mod tests {
             (format!("{role}colour = 1"), "unknown field `colour`"),
             (format!("{role}alerts = [\"a=~\\\"(\\\"\"]"), "`alerts`"),
             (format!("{role}publish = [\"a/{{who}}\"]"), "`{who}` is no variable"),
+            ("[access.proxy]\nsubject_header = \"a b\"".to_owned(), "a header of the proxy's own"),
+            (
+                "[access.proxy]\nsubject_header = \"Cookie\"".to_owned(),
+                "a header of the proxy's own",
+            ),
+            (
+                "[access.proxy]\nsubject_header = \"x\"\nclaimable_roles = [\"admin\"]".to_owned(),
+                "`groups_header` says which",
+            ),
             (issuer.to_owned(), "an issuer has one of `keys_url`, `discover = true` and 1 to"),
             (format!("{issuer}discover = true\n{key}"), "an issuer has one of"),
             (format!("{issuer}discover = true\nkeys_url = \"https://i\""), "an issuer has one of"),

@@ -114,6 +114,14 @@ fn lean<'a>(
     if request.method != Some("GET") || path != EVENTS_PATH {
         return None;
     }
+    // Whether it is a proxy's word depends on whose connection this is.
+    let named_in = callers.named_in.as_ref();
+    let is_named = |name: &HeaderName| {
+        request.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name.as_str()))
+    };
+    if named_in.is_some_and(is_named) {
+        return None;
+    }
     let singles = Singles::of(request)?;
     if singles.host.is_some_and(|host| !callers.hosts.know(host)) {
         return None;
