@@ -18,6 +18,9 @@ pub struct Discovered {
     pub authorization_url: Option<Box<str>>,
     /// Where a code is exchanged for tokens (`token_endpoint`).
     pub token_url: Option<Box<str>>,
+    /// Whether a client's secret is taken in the form alone, not in a header
+    /// (`token_endpoint_auth_methods_supported`).
+    pub takes_secret_in_form: bool,
 }
 
 /// Why a document says nothing that could be believed.
@@ -48,10 +51,14 @@ pub fn read(document: &[u8], issuer: &str) -> Result<Discovered, DiscoveryError>
     if &*name != issuer {
         return Err(DiscoveryError::OtherIssuer { name });
     }
+    let methods = members.get("token_endpoint_auth_methods_supported").and_then(Json::as_texts);
+    let takes = |method: &str| methods.as_ref().map(|methods| methods.contains(&method));
     Ok(Discovered {
         keys_url: text(&members, "jwks_uri")?.ok_or(DiscoveryError::Malformed)?,
         authorization_url: text(&members, "authorization_endpoint")?,
         token_url: text(&members, "token_endpoint")?,
+        takes_secret_in_form: takes("client_secret_basic") == Some(false)
+            && takes("client_secret_post") == Some(true),
     })
 }
 
@@ -83,6 +90,17 @@ mod tests {
         assert_eq!(&*discovered.keys_url, "https://keys.example/k");
         assert_eq!(discovered.authorization_url.as_deref(), Some("a"));
         assert_eq!(discovered.token_url.as_deref(), Some("t"));
+        assert!(!discovered.takes_secret_in_form);
+        for (methods, in_form) in [
+            (r#"["client_secret_post"]"#, true),
+            (r#"["client_secret_post","client_secret_basic"]"#, false),
+            (r#"["private_key_jwt"]"#, false),
+            ("7", false),
+        ] {
+            let members = r#""token_endpoint_auth_methods_supported""#;
+            let text = full.replacen('{', &format!("{{{members}:{methods},"), 1);
+            assert_eq!(read_text(&text).unwrap().takes_secret_in_form, in_form, "{methods}");
+        }
         for other in ["https://id.example/", "https://ID.example", "http://id.example", ""] {
             let text = format!(r#"{{"issuer":"{other}","jwks_uri":"u"}}"#);
             let name = other.into();

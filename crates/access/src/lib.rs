@@ -16,6 +16,7 @@ mod json;
 pub mod jwks;
 pub mod jwt;
 pub mod key;
+pub mod login;
 pub mod password;
 mod policy;
 mod register;

@@ -1,4 +1,4 @@
-//! What the server itself signs: sessions and tickets.
+//! What the server itself signs: sessions, tickets, and logins that are under way.
 //!
 //! ```text
 //! bws_<base64url of 32 bytes of HMAC-SHA256, then JSON>
@@ -39,6 +39,7 @@ struct Keys {
     session: Box<hmac::Key>,
     ticket: Box<hmac::Key>,
     renewal: Box<hmac::Key>,
+    login: Box<hmac::Key>,
 }
 
 /// What something is sealed for.
@@ -47,6 +48,7 @@ pub(crate) enum Use {
     Session,
     Ticket,
     Renewal,
+    Login,
 }
 
 impl Use {
@@ -55,6 +57,7 @@ impl Use {
             Self::Session => "bws_",
             Self::Ticket => "bwt_",
             Self::Renewal => "bwr_",
+            Self::Login => "bwl_",
         }
     }
 }
@@ -72,6 +75,7 @@ impl Keys {
             session: key(b"bellwire session 1"),
             ticket: key(b"bellwire ticket 1"),
             renewal: key(b"bellwire renewal 1"),
+            login: key(b"bellwire login 1"),
         })
     }
 
@@ -80,6 +84,7 @@ impl Keys {
             Use::Session => &self.session,
             Use::Ticket => &self.ticket,
             Use::Renewal => &self.renewal,
+            Use::Login => &self.login,
         }
     }
 }

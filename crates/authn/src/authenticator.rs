@@ -4,22 +4,26 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwire_access::discovery::Discovered;
+use bellwire_access::login::LocalPath;
 use bellwire_access::ticket::{Behind, Bound, Ticket, TicketRefusal};
 use bellwire_access::{
     Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::KEY_USE_STEP;
-use bellwire_model::{FilterSet, Principal, Timestamp};
+use bellwire_model::{FilterSet, Principal, Timestamp, with_causes};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use http::HeaderMap;
 
 use crate::config::AccessConfig;
 use crate::figures::Figures;
+use crate::issuers::published::Published;
 use crate::issuers::{AccessError, Complaints, Issuers, Unverified};
 use crate::keys::Keys;
 use crate::known::Known;
+use crate::oidc::{Departure, Failure, Provider, Return};
 use crate::proxied::Proxied;
 use crate::records::Records;
 use crate::refusal::{self, Invalid};
@@ -46,6 +50,7 @@ pub struct Authenticator {
     /// The same for tickets.
     tickets: Option<Tickets>,
     proxied: Option<Proxied>,
+    provider: Option<Provider>,
     known: Known,
     figures: Arc<Figures>,
 }
@@ -74,12 +79,15 @@ impl Authenticator {
                 sessions: None,
                 tickets: None,
                 proxied: None,
+                provider: None,
                 known: Known::default(),
                 figures,
             });
         };
         let policy = Policy::new(config.roles.clone(), config.anonymous.clone());
         let secret = secret::open(config, data)?;
+        let provider = config.login.clone().map(|login| Provider::new(login, secret.clone()));
+        let provider = provider.transpose().map_err(AccessError::ClientSecret)?;
         Ok(Self {
             register: Register::new(Arc::new(stranger(&policy))),
             records,
@@ -89,6 +97,7 @@ impl Authenticator {
             users: Users::new(&config.users),
             sessions: Some(Sessions::new(secret.clone(), config.session)),
             tickets: Some(Tickets::new(secret, config.session, clock::now())),
+            provider,
             proxied: config.proxy.clone().map(Proxied::new),
             known: Known::default(),
             policy: Some(policy),
@@ -217,7 +226,7 @@ impl Authenticator {
             }
             Shown::Bearer(text) => match self.issuers.identity(policy, text, now).await {
                 Err(Unverified::KeysMissing) => return Err(refusal::keys_missing()),
-                Err(Unverified::Invalid) => Err(Invalid),
+                Err(Unverified::Token(_)) => Err(Invalid),
                 Ok(identity) => Ok(identity),
             },
             Shown::Session(text) => match &self.sessions {
@@ -268,7 +277,8 @@ impl Authenticator {
             return Vec::new();
         }
         let password = (!self.users.is_empty()).then_some("password");
-        password.into_iter().chain(["token"]).collect()
+        let provider = self.provider.as_ref().map(|_| "oidc");
+        password.into_iter().chain(provider).chain(["token"]).collect()
     }
 
     /// Begins a session of whoever has shown this.
@@ -339,6 +349,60 @@ impl Authenticator {
         tracing::debug!(%error, "A ticket was refused.");
         self.figures.credentials_refused.add(1);
         refusal::invalid()
+    }
+
+    /// Sends a browser to the provider that people log in at.
+    pub async fn depart(&self, path: Option<LocalPath>) -> Result<Departure, Problem> {
+        let Some(provider) = &self.provider else { return Err(refusal::no_provider()) };
+        let departing = async {
+            let (published, discovered) = self.discovered(provider).await?;
+            let address = discovered.authorization_url.as_deref().ok_or(Failure::NoAddress)?;
+            provider.depart((published.address(address)?, path), clock::now())
+        };
+        departing.await.map_err(|error: Failure| self.failed(&error))
+    }
+
+    /// Begins a session of whoever comes back from the provider; and says where they wanted to.
+    pub async fn arrive(&self, back: Return<'_>) -> Result<(Login, Box<str>), Problem> {
+        let (Some(provider), Some(policy), Some(sessions)) =
+            (&self.provider, &self.policy, &self.sessions)
+        else {
+            return Err(refusal::no_provider());
+        };
+        let arriving = async {
+            let (login, code) = provider.arrived(back, clock::now())?;
+            let (published, discovered) = self.discovered(provider).await?;
+            let address = discovered.token_url.as_deref().ok_or(Failure::NoAddress)?;
+            let address = published.address(address)?;
+            let asked = (published.client(), &address);
+            let tokens = provider.exchange(asked, &discovered, (&login, code)).await?;
+            let identity = self.issuers.logged_in(policy, provider, (&login, &tokens)).await?;
+            if !self.counts(&identity) {
+                return Err(Failure::TakenBack);
+            }
+            Ok((identity, login.path))
+        };
+        let (identity, path) = arriving.await.map_err(|error: Failure| self.failed(&error))?;
+        let login = sessions.begin(policy, &identity, clock::now())?;
+        self.revocations.saw(login.identity.claims.issued_at);
+        tracing::debug!(subject = identity.subject(), "Somebody has logged in at the provider.");
+        Ok((login, path))
+    }
+
+    /// What the provider says of itself.
+    async fn discovered(
+        &self,
+        provider: &Provider,
+    ) -> Result<(&Arc<Published>, Arc<Discovered>), Failure> {
+        let published = self.issuers.publisher(provider.issuer()).ok_or(Failure::Unknown)?;
+        let discovered = published.discovered().await.ok_or(Failure::Unknown)?;
+        Ok((published, discovered))
+    }
+
+    fn failed(&self, error: &Failure) -> Problem {
+        self.figures.logins_failed.add(1);
+        tracing::debug!(error = %with_causes(error), "A login at the provider has failed.");
+        error.problem()
     }
 
     /// What does not work of it now, and why.

@@ -35,6 +35,8 @@ pub struct AccessConfig {
     pub issuers: Vec<IssuerConfig>,
     /// Users with passwords.
     pub users: Vec<UserConfig>,
+    /// Where people log in.
+    pub login: Option<LoginConfig>,
     /// Which headers of proxies say who somebody is.
     pub proxy: Option<ProxyConfig>,
     /// What the server signs sessions and tickets with. `None`: what its data folder has.
@@ -56,6 +58,7 @@ impl Default for AccessConfig {
             keys: Vec::new(),
             issuers: Vec::new(),
             users: Vec::new(),
+            login: None,
             proxy: None,
             secret_file: None,
             previous_secret_file: None,
@@ -73,6 +76,8 @@ impl AccessConfig {
             keys,
             issuers,
             proxy,
+            // It is an issuer's.
+            login: _,
             wider: _,
             users,
             expiry_grace: _,
@@ -94,6 +99,22 @@ impl AccessConfig {
         let is_everything = |filter: &Filter| filter.as_str() == "**";
         rights.is_admin || rights.publish.iter().any(is_everything)
     }
+}
+
+/// A provider that people log in at (OIDC).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginConfig {
+    /// The issuer that the provider is, which says itself where its keys are.
+    pub issuer: Box<str>,
+    /// The name that it knows this server by.
+    pub client_id: Box<str>,
+    /// The file of the secret that it knows this server by, where it asks for one.
+    pub client_secret_file: Option<PathBuf>,
+    /// What it is asked to say of whoever logs in; `openid` among it.
+    pub scopes: Vec<Box<str>>,
+    /// Where it sends browsers back to: [`CALLBACK_PATH`](crate::CALLBACK_PATH) below where people reach
+    /// this server. Where it is not said it is made of the server's own URL.
+    pub redirect_url: Option<Url>,
 }
 
 /// Headers in which a proxy says who somebody is.

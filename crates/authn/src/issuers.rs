@@ -1,6 +1,6 @@
 //! Whose tokens count: issuers with their keys, which are configured or published.
 
-mod published;
+pub(crate) mod published;
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -8,8 +8,11 @@ use std::time::Duration;
 use std::{fs, io};
 
 use bellwire_access::jwks::Standing;
-use bellwire_access::jwt::{Issuer, KeyError, KeySet, Token, TokenError, VerificationKey};
-use bellwire_access::{Claim, Identity, Means, Policy};
+use bellwire_access::jwt::{
+    Expiry, Issuer, KeyError, KeySet, Token, TokenError, VerificationKey, Verified,
+};
+use bellwire_access::login::{Login, Tokens};
+use bellwire_access::{Claim, Claims, Identity, Means, Policy};
 use bellwire_model::Timestamp;
 use bellwire_model::limits::HMAC_SECRET_BYTES_MAX;
 use bellwire_process::clock;
@@ -20,6 +23,7 @@ use tokio::time::interval;
 use self::published::{Current, Published};
 use crate::config::{AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource};
 use crate::figures::Figures;
+use crate::oidc::{Failure, Provider};
 use crate::outward::Client;
 use crate::secret::{self, SecretError};
 
@@ -47,13 +51,33 @@ enum Keys {
     Published(Arc<Published>),
 }
 
-/// Why nobody is identified by a token. What exactly is wrong is for the log.
-#[derive(Clone, Copy, Debug)]
+/// Why nobody is identified by a token. For logs.
+#[derive(Debug, Error)]
 pub(crate) enum Unverified {
     /// It does not count.
-    Invalid,
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// Whether it counts cannot be said: its issuer publishes keys, and there are none here now.
+    #[error("the keys of the token's issuer are not there")]
     KeysMissing,
+}
+
+impl Unverified {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Token(error) => error.word(),
+            Self::KeysMissing => "keys_missing",
+        }
+    }
+}
+
+impl From<Unverified> for Failure {
+    fn from(error: Unverified) -> Self {
+        match error {
+            Unverified::Token(error) => error.into(),
+            Unverified::KeysMissing => Self::KeysMissing,
+        }
+    }
 }
 
 /// What does not work of access.
@@ -71,41 +95,57 @@ impl Issuers {
         configured.iter().map(Trusted::load).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whose token it is, and what they may. Where it may be for want of newer keys that it does not
-    /// count, these are waited for.
+    /// Whose token it is, and what they may.
     pub(crate) async fn identity(
         &self,
         policy: &Policy,
         text: &str,
         now: Timestamp,
     ) -> Result<Identity, Unverified> {
-        let refused = |error: &TokenError| {
+        let outcome = async {
+            let token = Token::read(text)?;
+            let trusted = self.trusted(&token)?;
+            let verified = trusted.verified(&trusted.issuer, &token, now).await?;
+            Ok(trusted.identity(policy, verified.claims))
+        };
+        outcome.await.inspect_err(|error: &Unverified| {
             tracing::debug!(reason = error.word(), %error, "A token was refused.");
-            Unverified::Invalid
-        };
-        let token = Token::read(text).map_err(|error| refused(&error))?;
-        let trusted = self.trusted(&token).map_err(|error| refused(&error))?;
-        let current = trusted.keys.current(now);
-        let mut outcome = trusted.identity(policy, &token, (&current, now));
-        let Keys::Published(published) = &trusted.keys else {
-            return outcome.map_err(|error| refused(&error));
-        };
-        if outcome.as_ref().is_err_and(is_of_the_keys) {
-            if published.newer_than(current.seen).await {
-                let now = clock::now();
-                outcome = trusted.identity(policy, &token, (&published.current(now), now));
-            }
-            if published.current(now).keys.is_none() {
-                tracing::debug!(issuer = %trusted.issuer.name, "A token was refused: its issuer's keys are not there.");
-                return Err(Unverified::KeysMissing);
-            }
+        })
+    }
+
+    /// Who has logged in at a provider, and what they may.
+    pub(crate) async fn logged_in(
+        &self,
+        policy: &Policy,
+        provider: &Provider,
+        (login, tokens): (&Login, &Tokens),
+    ) -> Result<Identity, Failure> {
+        let token = Token::read(&tokens.id_token)?;
+        let trusted = self.named(provider.issuer()).ok_or(Failure::Unknown)?;
+        let client_id = provider.client_id();
+        let audiences = vec![client_id.into()];
+        let issuer = Issuer { audiences, expiry: Expiry::Required, ..trusted.issuer.clone() };
+        let verified = trusted.verified(&issuer, &token, clock::now()).await?;
+        let access_token = tokens.access_token.as_deref();
+        let claims = login.claims(verified, (client_id, token.algorithm(), access_token))?;
+        Ok(trusted.identity(policy, claims))
+    }
+
+    /// What the issuer of this name publishes.
+    pub(crate) fn publisher(&self, name: &str) -> Option<&Arc<Published>> {
+        match &self.named(name)?.keys {
+            Keys::Published(published) => Some(published),
+            Keys::Configured(_) => None,
         }
-        outcome.map_err(|error| refused(&error))
+    }
+
+    fn named(&self, name: &str) -> Option<&Trusted> {
+        self.0.iter().find(|trusted| &*trusted.issuer.name == name)
     }
 
     fn trusted(&self, token: &Token<'_>) -> Result<&Trusted, TokenError> {
-        let trusted = self.0.iter().find(|trusted| &*trusted.issuer.name == token.issuer());
-        trusted.ok_or_else(|| TokenError::UnknownIssuer { issuer: token.issuer().into() })
+        let unknown = || TokenError::UnknownIssuer { issuer: token.issuer().into() };
+        self.named(token.issuer()).ok_or_else(unknown)
     }
 
     fn published(&self) -> impl Iterator<Item = &Arc<Published>> {
@@ -216,22 +256,45 @@ impl Trusted {
         Ok(Self { issuer, keys, roles, roles_claim, claimable_roles })
     }
 
-    /// Whom a token is of, by these keys.
-    fn identity(
+    /// What a token says. Where it may be for want of newer keys that it does not count, these are
+    /// waited for.
+    async fn verified(
         &self,
-        policy: &Policy,
+        issuer: &Issuer,
         token: &Token<'_>,
-        (current, now): (&Current, Timestamp),
-    ) -> Result<Identity, TokenError> {
+        now: Timestamp,
+    ) -> Result<Verified, Unverified> {
+        let verify = |current: &Current, now| {
+            issuer.verify(token, current.keys.as_ref().unwrap_or(&NONE), now)
+        };
+        let current = self.keys.current(now);
+        let outcome = verify(&current, now);
+        let Keys::Published(published) = &self.keys else { return Ok(outcome?) };
+        if !outcome.as_ref().is_err_and(is_of_the_keys) {
+            return Ok(outcome?);
+        }
+        if !published.newer_than(current.seen).await {
+            return match current.keys {
+                None => Err(Unverified::KeysMissing),
+                Some(_) => Ok(outcome?),
+            };
+        }
+        let now = clock::now();
+        match published.current(now) {
+            Current { keys: None, .. } => Err(Unverified::KeysMissing),
+            current => Ok(verify(&current, now)?),
+        }
+    }
+
+    /// Whom claims are of.
+    fn identity(&self, policy: &Policy, claims: Claims) -> Identity {
         let Self { issuer, roles, roles_claim, claimable_roles, .. } = self;
-        let keys = current.keys.as_ref().unwrap_or(&NONE);
-        let claims = issuer.verify(token, keys, now)?.claims;
         let named = roles_claim.as_ref().and_then(|name| claims.get(name)).map(Claim::texts);
         // Tokens name roles of other services, too.
         let named = named.unwrap_or_default().iter().filter(|role| claimable_roles.contains(role));
         let roles: Box<[Box<str>]> = roles.iter().chain(named).cloned().collect();
         let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
-        Ok(Identity { claims, means: Means::Token(issuer.name.clone()), roles, rights })
+        Identity { claims, means: Means::Token(issuer.name.clone()), roles, rights }
     }
 }
 
@@ -287,7 +350,9 @@ pub async fn explain_token(
         let (issuer, reason) = (trusted.issuer.name.clone(), published.failure());
         return Err(AccessError::Unpublished { issuer, reason: reason.unwrap_or_default() });
     }
-    Ok(trusted.identity(&policy, &token, (&trusted.keys.current(now), now)))
+    let keys = trusted.keys.current(now).keys;
+    let verified = trusted.issuer.verify(&token, keys.as_ref().unwrap_or(&NONE), now);
+    Ok(verified.map(|verified| trusted.identity(&policy, verified.claims)))
 }
 
 /// Whether a server would start with this configuration of access.
@@ -332,6 +397,9 @@ pub enum AccessError {
         /// Why.
         reason: Box<str>,
     },
+    /// The secret that a provider knows this server by cannot be read.
+    #[error("`client_secret_file` of `[access.login]` cannot be read")]
+    ClientSecret(#[source] io::Error),
     /// More keys than may be tried.
     #[error("`[[access.issuer]]` {issuer}: too many keys have one name and algorithm")]
     TooManyKeys {

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bellwire_model::limits::{ISSUER_REDIRECTS_MAX, ISSUER_TIMEOUT};
 use bellwire_model::with_causes;
 use bytes::Bytes;
-use http::header::{ACCEPT, AGE, CACHE_CONTROL, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -100,6 +102,33 @@ impl Client {
         following.await.unwrap_or(Err(RequestError::Timeout))
     }
 
+    /// Posts a form, and gets an answer of at most so many bytes. No redirect is followed: what is posted
+    /// is for nobody else.
+    pub(crate) async fn post(
+        &self,
+        url: &Url,
+        (form, authorization): (String, Option<HeaderValue>),
+        bytes_max: usize,
+    ) -> Result<Bytes, RequestError> {
+        let mut request = Request::post(url.as_str())
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(USER_AGENT, OUR_NAME);
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
+            .body(Full::from(form))
+            .map_err(|error| RequestError::Connection(with_causes(&error)))?;
+        let posting = async {
+            let answer = self.client.request(request).await;
+            let answer = answer.map_err(|error| RequestError::Connection(with_causes(&error)))?;
+            read(answer, bytes_max).await
+        };
+        let answer = timeout(ISSUER_TIMEOUT, posting).await;
+        answer.unwrap_or(Err(RequestError::Timeout)).map(|document| document.body)
+    }
+
     async fn follow(&self, mut url: Url, bytes_max: usize) -> Result<Document, RequestError> {
         for _ in 0..=ISSUER_REDIRECTS_MAX {
             let request = Request::get(url.as_str())
@@ -115,6 +144,38 @@ impl Client {
             }
         }
         Err(RequestError::TooManyRedirects)
+    }
+}
+
+/// What this server shows a provider of itself.
+#[derive(Clone)]
+pub(crate) struct ClientSecret(Box<str>);
+
+impl ClientSecret {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// As RFC 6749, section 2.3.1, has it: both are encoded as forms are.
+    pub(crate) fn basic(&self, client_id: &str) -> HeaderValue {
+        let encoded =
+            |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = format!("{}:{}", encoded(client_id), encoded(&self.0));
+        let text = format!("Basic {}", STANDARD.encode(pair));
+        let mut value = HeaderValue::try_from(text).expect("base64 is visible");
+        value.set_sensitive(true);
+        value
+    }
+
+    pub(crate) fn append_to(&self, form: &mut url::form_urlencoded::Serializer<'_, String>) {
+        form.append_pair("client_secret", &self.0);
+    }
+}
+
+/// Says nothing of it.
+impl std::fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientSecret(…)")
     }
 }
 

@@ -32,3 +32,9 @@ pub(crate) fn keys_missing() -> Problem {
     Problem::new(Code::IssuerUnavailable, detail)
         .retry_after(JWKS_REFETCH_INTERVAL.as_secs() as u32)
 }
+
+/// Nobody logs in elsewhere.
+pub(crate) fn no_provider() -> Problem {
+    let detail = "there is no provider that people log in at: `[access.login]` names one";
+    Problem::new(Code::NotFound, detail)
+}

@@ -252,6 +252,7 @@ impl Shown {
             Self::Password(..) => "password",
             Self::Session(_) => "session",
             Self::Ticket(_) => "ticket",
+            Self::Proxied(..) => "proxy",
         }
     }
 

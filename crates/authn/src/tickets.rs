@@ -57,7 +57,7 @@ impl Tickets {
             }
             Means::Key(id) => Behind::Key(id.clone()),
             Means::Session(id) => Behind::Session(id.clone()),
-            Means::Token(_) | Means::Password => Behind::Other,
+            Means::Token(_) | Means::Password | Means::Proxy => Behind::Other,
         };
         let mut random = [0; ID_BYTES];
         getrandom::fill(&mut random).map_err(|error| {

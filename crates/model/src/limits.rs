@@ -684,6 +684,14 @@ pub const JWKS_WAITING_MAX: usize = 1_000;
 pub const DISCOVERY_BYTES_MAX: usize = 128 * 1024;
 /// How long that is kept: then it is asked for again, together with the keys.
 pub const DISCOVERY_AGE_MAX: Duration = Duration::from_hours(1);
+/// How long a login at a provider may take, from here and back again.
+pub const LOGIN_LASTS: Duration = Duration::from_mins(10);
+/// Bytes of the path that a login leads to, and of the code that comes back of it.
+pub const LOGIN_TEXT_BYTES_MAX: usize = 2_000;
+/// Logins that ask their provider who it is at a time.
+pub const LOGINS_FINISHING_MAX: usize = 32;
+/// Bytes of what a provider gives for a code.
+pub const TOKENS_BYTES_MAX: usize = 64 * 1024;
 /// How long one request to an issuer may take, from the connection to the last byte.
 pub const ISSUER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects of it that are followed, all within one origin.

@@ -10,6 +10,7 @@ mod hosts;
 mod influxdb;
 mod keys;
 mod large;
+mod login;
 mod permission;
 mod prometheus;
 mod publish;
@@ -102,6 +103,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/tickets", post(tickets::make))
         .route("/v1/session/token", post(session::renew))
         .route("/v1/session", get(session::ways).post(session::log_in).delete(session::log_out))
+        .route("/v1/session/login", get(login::depart))
+        .route("/v1/session/callback", get(login::arrive))
         .route("/v1/keys", get(keys::list).post(keys::make))
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/revocations", get(revocations::list).post(revocations::revoke))

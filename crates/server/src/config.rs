@@ -17,14 +17,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bellwire_authn::CALLBACK_PATH;
 pub use bellwire_authn::config::{
-    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, ProxyConfig,
-    Publishing,
+    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, LoginConfig, Plain,
+    ProxyConfig, Publishing,
 };
 use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;
 use thiserror::Error;
+use url::Url;
 
 pub use host::Hosts;
 pub use listen::parse_listen;
@@ -227,16 +229,27 @@ impl Config {
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
 
-    /// Checks that other settings say what `[access]` goes by.
-    fn settle(&self) -> Result<(), ConfigError> {
+    /// Has other settings say what `[access]` goes by.
+    fn settle(&mut self) -> Result<(), ConfigError> {
         let lacking = |place: &str, reason: &str| {
             Err(ConfigError { place: place.to_owned(), reason: reason.to_owned() })
         };
-        let Some(access) = &self.access else { return Ok(()) };
+        let Some(access) = &mut self.access else { return Ok(()) };
         if access.proxy.is_some() && self.trusted_proxies.is_empty() {
             let reason = "`trusted_proxies` says where the proxies are: there are none, and the word of \
                           nobody else counts";
             return lacking("[access.proxy]", reason);
+        }
+        if let Some(login) = &mut access.login
+            && login.redirect_url.is_none()
+        {
+            let url = Url::parse(&format!("{}{CALLBACK_PATH}", self.external_url)).ok();
+            if url.is_none() {
+                let reason = "`external_url` says where people reach this server, where the provider \
+                              sends them back to; or `redirect_url` does: there is neither";
+                return lacking("[access.login]", reason);
+            }
+            login.redirect_url = url;
         }
         Ok(())
     }

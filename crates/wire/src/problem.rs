@@ -64,6 +64,7 @@ codes! {
     SamplesInvalid 400 "samples_invalid" "None of the samples could be taken.";
     CredentialMissing 401 "credential_missing" "The request does not say who it is of.";
     CredentialInvalid 401 "credential_invalid" "The credential is not one that is valid here.";
+    LoginFailed 403 "login_failed" "The login at the provider has not come to a good end.";
     Forbidden 403 "forbidden" "Whoever asks has no right to this.";
     AccessOpen 409 "access_open" "The server asks nobody who they are, and keeps nothing of access.";
     SubjectDiffers 403 "subject_differs" "What is shown is somebody else's than what it is to renew.";

@@ -262,6 +262,32 @@ impl Published {
         is_new.then(|| Arc::clone(discovered))
     }
 
+    /// What the issuer has said of itself last. The first time is waited for.
+    pub(crate) async fn discovered(&self) -> Option<Arc<Discovered>> {
+        let last = || self.state().discovered.as_ref().map(|(last, _)| Arc::clone(last));
+        if let Some(last) = last() {
+            return Some(last);
+        }
+        self.newer_than(self.current(clock::now()).seen).await;
+        last()
+    }
+
+    /// An address of the issuer's own that it has given out.
+    pub(crate) fn address(&self, text: &str) -> Result<Url, AddressError> {
+        let url = issuer_address(text, self.plain_http)?;
+        let is_downgraded = match &self.place {
+            KeysPlace::At(base) | KeysPlace::Discovered(base) => {
+                base.scheme() == "https" && url.scheme() != "https"
+            }
+        };
+        if is_downgraded { Err(AddressError::Scheme) } else { Ok(url) }
+    }
+
+    /// Speaks to the issuer.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// How they stand.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
         self.state().refetching.standing(now)

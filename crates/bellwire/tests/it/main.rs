@@ -23,6 +23,7 @@ mod issuers;
 mod keys;
 mod letter;
 mod listing;
+mod login;
 mod named;
 mod notifications;
 mod overload;

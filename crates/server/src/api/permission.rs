@@ -118,6 +118,8 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/session", Method::GET, Asks::Nothing),
     ("/v1/session", Method::POST, Asks::Login),
     ("/v1/session", Method::DELETE, Asks::Nothing),
+    ("/v1/session/login", Method::GET, Asks::Nothing),
+    ("/v1/session/callback", Method::GET, Asks::Nothing),
     ("/v1/keys", Method::GET, Asks::Admin),
     ("/v1/keys", Method::POST, Asks::Admin),
     ("/v1/keys/{id}", Method::DELETE, Asks::Admin),
@@ -339,6 +341,8 @@ mod tests {
         "/ready",
         "/readyz",
         "/v1/session",
+        "/v1/session/callback",
+        "/v1/session/login",
     ];
 
     #[test]

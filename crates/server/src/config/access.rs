@@ -10,10 +10,10 @@ use std::time::Duration;
 use bellwire_access::jwt::Expiry;
 use bellwire_access::{Role, RoleError, RoleText, StoredKey};
 use bellwire_authn::config::{
-    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, Plain, ProxyConfig,
-    Publishing, UserConfig, Wider,
+    AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, LoginConfig, Plain,
+    ProxyConfig, Publishing, UserConfig, Wider,
 };
-use bellwire_authn::issuer_address;
+use bellwire_authn::{CALLBACK_PATH, issuer_address};
 use bellwire_model::duration;
 use bellwire_model::limits::{
     EXPIRY_GRACE_MAX, ISSUERS_MAX, KEYS_CONFIGURED_MAX, KEYS_OF_ISSUER_MAX, ROLES_MAX,
@@ -22,6 +22,7 @@ use bellwire_model::limits::{
 use http::{HeaderName, header};
 use serde::Deserialize;
 use toml::Spanned;
+use url::Url;
 
 use self::user::UserTable;
 
@@ -44,6 +45,18 @@ struct AccessTable {
     #[serde(default)]
     user: Vec<Spanned<UserTable>>,
     proxy: Option<ProxyTable>,
+    login: Option<Spanned<LoginTable>>,
+}
+
+/// `[access.login]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginTable {
+    issuer: Spanned<String>,
+    client_id: String,
+    client_secret_file: Option<PathBuf>,
+    scopes: Option<Vec<String>>,
+    redirect_url: Option<Spanned<String>>,
 }
 
 /// `[access.proxy]`.
@@ -168,7 +181,7 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
     });
     let issuers: Vec<(IssuerConfig, Range<usize>)> = issuers.collect::<Result<_, _>>()?;
     refuse_twice(issuers.iter().map(|(issuer, place)| (&*issuer.name, place)), "issuers")?;
-    let issuers = issuers.into_iter().map(|(issuer, _)| issuer).collect();
+    let issuers: Vec<IssuerConfig> = issuers.into_iter().map(|(issuer, _)| issuer).collect();
     let users = table.user.into_iter().map(|table| {
         let table = table.into_inner();
         table.roles.iter().try_for_each(&has_role)?;
@@ -182,6 +195,7 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
         table.roles.iter().chain(&table.claimable_roles).try_for_each(&has_role)?;
         proxy(table)
     });
+    let login = table.login.map(|table| login(table, &issuers)).transpose()?;
     let anonymous = table.anonymous.map(|name| name.into_inner().into());
     let session = table.session.map(|session| lasts(&session)).transpose()?;
     let wider = table.wider.map_or(Ok(Wider::default()), |text| wider(&text))?;
@@ -194,6 +208,7 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<AccessConfig
         keys,
         issuers,
         users,
+        login,
         proxy: proxy.transpose()?,
         secret_file: table.secret_file,
         previous_secret_file: table.previous_secret_file,
@@ -286,6 +301,42 @@ fn proxy(table: ProxyTable) -> Result<ProxyConfig, Mistake> {
         groups_header: table.groups_header.as_ref().map(header).transpose()?,
         roles: names(table.roles),
         claimable_roles: names(table.claimable_roles),
+    })
+}
+
+/// Where the provider sends browsers back to is said here, or made of where people reach the server.
+fn login(table: Spanned<LoginTable>, issuers: &[IssuerConfig]) -> Result<LoginConfig, Mistake> {
+    let place = table.span();
+    let LoginTable { issuer, client_id, client_secret_file, scopes, redirect_url } =
+        table.into_inner();
+    let named = issuers.iter().find(|known| *known.name == **issuer.get_ref());
+    let discovers = named.is_some_and(|named| match &named.keys {
+        IssuerKeys::Published(published) => matches!(published.place, KeysPlace::Discovered(_)),
+        IssuerKeys::Configured(_) => false,
+    });
+    if !discovers {
+        let reason = "`issuer` is the name of an `[[access.issuer]]` with `discover = true`";
+        return Err((issuer.span(), reason.to_owned()));
+    }
+    let scopes = scopes.unwrap_or_else(|| vec!["openid".to_owned()]);
+    if !scopes.iter().any(|scope| scope == "openid") {
+        return Err((place, "`scopes` has `openid` among it".to_owned()));
+    }
+    let redirect_url = redirect_url.map(|url| {
+        let read = Url::parse(url.get_ref()).ok();
+        read.filter(|url| url.path().ends_with(CALLBACK_PATH)).ok_or_else(|| {
+            let reason = format!(
+                "`redirect_url` is where browsers reach this server, with `{CALLBACK_PATH}` at its end"
+            );
+            (url.span(), reason)
+        })
+    });
+    Ok(LoginConfig {
+        issuer: issuer.into_inner().into(),
+        client_id: client_id.into(),
+        client_secret_file,
+        scopes: scopes.into_iter().map(Into::into).collect(),
+        redirect_url: redirect_url.transpose()?,
     })
 }
 

@@ -71,7 +71,8 @@ impl Reply {
 #[derive(Debug, Default)]
 struct Shared {
     replies: BTreeMap<String, Reply>,
-    requests: Vec<String>,
+    /// Paths with bodies.
+    requests: Vec<(String, String)>,
 }
 
 /// Listens until the test's process ends.
@@ -132,17 +133,24 @@ impl Issuer {
     /// How often a path was asked for.
     pub(crate) fn asked(&self, path: &str) -> usize {
         let shared = self.shared.lock().expect("not poisoned");
-        shared.requests.iter().filter(|asked| *asked == path).count()
+        shared.requests.iter().filter(|(asked, _)| asked == path).count()
+    }
+
+    /// What was posted to a path last.
+    pub(crate) fn posted(&self, path: &str) -> Option<String> {
+        let shared = self.shared.lock().expect("not poisoned");
+        let last = shared.requests.iter().rev().find(|(asked, _)| asked == path);
+        last.map(|(_, body)| body.clone())
     }
 }
 
 /// One connection, with as many requests as come over it. Whoever has asked may be gone.
 fn serve(socket: impl Read + Write, shared: &Mutex<Shared>) {
     let mut stream = BufReader::new(socket);
-    while let Some(path) = read(&mut stream) {
+    while let Some((path, body)) = read(&mut stream) {
         let reply = {
             let mut shared = shared.lock().expect("not poisoned");
-            shared.requests.push(path.clone());
+            shared.requests.push((path.clone(), body));
             shared.replies.get(&path).cloned()
         };
         let (status, headers, body) = match reply {
@@ -160,18 +168,25 @@ fn serve(socket: impl Read + Write, shared: &Mutex<Shared>) {
     }
 }
 
-/// The path of the next request, which has no body.
-fn read(stream: &mut impl BufRead) -> Option<String> {
-    let mut path = None;
+/// The path of the next request, and its body.
+fn read(stream: &mut impl BufRead) -> Option<(String, String)> {
+    let (mut path, mut length) = (None, 0);
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).ok()? == 0 {
             return None;
         }
-        if line.trim_end().is_empty() {
-            return path;
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
         }
         let first = line.split(' ').nth(1).map(ToOwned::to_owned);
         path = path.or(first);
     }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some((path?, String::from_utf8(body).ok()?))
 }
