@@ -320,7 +320,8 @@ fn access() -> String {
 #[test]
 fn access_that_lets_in_nobody_is_told() {
     let nobody = "warning `[access]` lets in nobody: it has no `[[access.key]]`, no \
-                  `[[access.issuer]]` and no `anonymous`\n";
+                  `[[access.issuer]]`, no `[[access.user]]`, no `[access.proxy]` and no \
+                  `anonymous`\n";
     let folder = folder(&[("nobody.toml", "[access]\n"), ("one.toml", &access())]);
     for (file, warning) in [("nobody.toml", nobody), ("one.toml", "")] {
         let (code, output, _) = check(folder.path(), &["--config", file]);
