@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bellwire_model::Timestamp;
 
+use crate::behind::Behind;
 use crate::claims::Claims;
 use crate::rights::Rights;
 use crate::ticket::Ticket;
@@ -21,8 +22,8 @@ pub enum Means {
     Key(Box<str>),
     /// A name and a password.
     Password,
-    /// The session of a browser of this name.
-    Session(Box<str>),
+    /// The session of a browser of this name, made of that.
+    Session(Box<str>, Behind),
     /// This ticket for a stream.
     Ticket(Arc<Ticket>),
     /// A header of a proxy that is trusted.
@@ -38,7 +39,7 @@ impl Means {
             Self::Token(_) => "token",
             Self::Key(_) => "key",
             Self::Password => "password",
-            Self::Session(_) => "session",
+            Self::Session(..) => "session",
             Self::Ticket(_) => "ticket",
             Self::Proxy => "proxy",
         }
@@ -79,6 +80,17 @@ impl Identity {
         self.claims.ends_at
     }
 
+    /// What is made of what they have shown is made of this.
+    pub fn behind(&self) -> Behind {
+        match &self.means {
+            Means::Token(issuer) => Behind::Issuer(issuer.clone()),
+            Means::Key(id) => Behind::Key(id.clone()),
+            Means::Password => Behind::User(self.claims.subject.clone()),
+            Means::Session(id, behind) => Behind::Session(id.clone(), behind.clone().into()),
+            _ => Behind::Other,
+        }
+    }
+
     /// A name that this caller has chosen, told apart from the same name of anybody else. Where nobody
     /// is asked who they are it is everybody's, as it always was.
     pub fn own_name(&self, name: &str) -> Box<str> {
@@ -93,7 +105,7 @@ impl Identity {
     /// Whether `newer` is the same somebody: the same subject, by the same issuer's word. What the
     /// server itself has made of a credential (a session, a ticket) does not say by whose.
     pub fn is_renewed_by(&self, newer: &Self) -> bool {
-        let is_own = |means: &Means| matches!(means, Means::Session(_) | Means::Ticket(_));
+        let is_own = |means: &Means| matches!(means, Means::Session(..) | Means::Ticket(_));
         let issuer = |means: &Means| match means {
             Means::Token(issuer) => Some(issuer.clone()),
             _ => None,

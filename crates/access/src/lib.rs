@@ -8,6 +8,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod behind;
 mod claims;
 pub mod discovery;
 mod gathering;
@@ -30,6 +31,7 @@ mod template;
 mod tests;
 pub mod ticket;
 
+pub use behind::Behind;
 pub use claims::{Claim, Claims, ClaimsError};
 pub use identity::{Identity, Means};
 pub use key::StoredKey;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bellwire_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::behind::Behind;
 use crate::claims::Claims;
 use crate::sealed::{HolderText, ID_BYTES, SealError, ServerSecret, Use, id_text};
 
@@ -20,6 +21,8 @@ pub struct Session {
     pub claims: Claims,
     /// The names of their roles, where the credential behind it has some of its own.
     pub roles: Box<[Box<str>]>,
+    /// What they have shown for it.
+    pub behind: Behind,
     /// When they logged in.
     pub issued_at: Timestamp,
 }
@@ -28,6 +31,8 @@ pub struct Session {
 struct SessionText {
     jti: Box<str>,
     iat: i64,
+    #[serde(default)]
+    by: Behind,
     #[serde(flatten)]
     holder: HolderText,
 }
@@ -38,14 +43,14 @@ impl Session {
     /// so none can be planted.
     pub fn begin(
         random: [u8; ID_BYTES],
-        claims: Claims,
+        (claims, behind): (Claims, Behind),
         roles: &[Box<str>],
         (now, lasts): (Timestamp, Duration),
     ) -> Self {
         let ends_at = now.saturating_add(lasts);
         let ends_at = claims.ends_at.map_or(ends_at, |end| end.min(ends_at));
         let claims = Claims { ends_at: Some(ends_at), issued_at: Some(now), ..claims };
-        Self { id: id_text(random), claims, roles: roles.into(), issued_at: now }
+        Self { id: id_text(random), claims, roles: roles.into(), behind, issued_at: now }
     }
 
     /// What the cookie has.
@@ -53,6 +58,7 @@ impl Session {
         let text = SessionText {
             jti: self.id.clone(),
             iat: self.issued_at.as_ms(),
+            by: self.behind.clone(),
             holder: HolderText::new(&self.claims, &self.roles)?,
         };
         secret.seal(Use::Session, &text)
@@ -65,7 +71,7 @@ impl Session {
         let (claims, roles) = text.holder.read()?;
         let issued_at = Timestamp::from_ms(text.iat);
         let claims = claims.issued(Some(issued_at));
-        Some(Self { id: text.jti, claims, roles, issued_at })
+        Some(Self { id: text.jti, claims, roles, behind: text.by, issued_at })
     }
 
     /// Whether it counts no more.
@@ -85,6 +91,10 @@ mod tests {
         ServerSecret::new(b"the secret of a server in a test").unwrap()
     }
 
+    fn key() -> Behind {
+        Behind::Key("01234567".into())
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_ms(second * 1000)
     }
@@ -98,7 +108,8 @@ mod tests {
     #[test]
     fn a_cookie_brings_back_its_session() {
         let hour = Duration::from_hours(1);
-        let session = Session::begin([7; 16], claims(None), &["team".into()], (at(100), hour));
+        let session =
+            Session::begin([7; 16], (claims(None), key()), &["team".into()], (at(100), hour));
         assert_eq!(session.claims.ends_at, Some(at(3700)));
         let cookie = session.seal(&secret()).unwrap();
         assert!(cookie.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
@@ -112,7 +123,7 @@ mod tests {
     fn a_session_ends_with_the_credential_behind_it() {
         let begin = |ends_at| {
             let lasts = Duration::from_hours(1);
-            Session::begin([7; 16], claims(ends_at), &[], (at(0), lasts)).claims.ends_at
+            Session::begin([7; 16], (claims(ends_at), key()), &[], (at(0), lasts)).claims.ends_at
         };
         assert_eq!(begin(Some(at(60))), Some(at(60)));
         assert_eq!(begin(Some(at(7200))), Some(at(3600)));
@@ -122,7 +133,8 @@ mod tests {
     fn a_session_with_more_claims_than_a_cookie_holds_is_refused() {
         let mut claims = claims(None);
         claims.values.insert("x".into(), Claim::Text("x".repeat(4096).into()));
-        let session = Session::begin([7; 16], claims, &[], (at(0), Duration::from_secs(1)));
+        let begun = (at(0), Duration::from_secs(1));
+        let session = Session::begin([7; 16], (claims, key()), &[], begun);
         assert_eq!(session.seal(&secret()), Err(SealError::TooLarge));
         let endless = Session { claims: Claims { ends_at: None, ..session.claims }, ..session };
         assert_eq!(endless.seal(&secret()), Err(SealError::NoEnd));

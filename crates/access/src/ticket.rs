@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::table::TicketTable;
+use crate::behind::Behind;
 use crate::claims::Claims;
 use crate::sealed::{HolderText, ID_BYTES, SealError, ServerSecret, Use};
 
@@ -44,19 +45,6 @@ pub struct Ticket {
     pub issued_at: Timestamp,
     /// Until when it may be opened for the first time.
     pub opens_until: Timestamp,
-}
-
-/// The credential behind a ticket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Behind {
-    /// One that has no name of its own.
-    #[default]
-    Other,
-    /// The API key of this id.
-    Key(Box<str>),
-    /// The session of this name.
-    Session(Box<str>),
 }
 
 /// What a ticket is good for.

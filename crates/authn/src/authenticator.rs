@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bellwire_access::discovery::Discovered;
 use bellwire_access::login::LocalPath;
-use bellwire_access::ticket::{Behind, Bound, Ticket, TicketRefusal};
+use bellwire_access::ticket::{Bound, Ticket, TicketRefusal};
 use bellwire_access::{
-    Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
+    Behind, Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::KEY_USE_STEP;
@@ -18,6 +18,7 @@ use bellwire_wire::problem::{Code, Problem};
 use http::HeaderMap;
 
 use crate::config::AccessConfig;
+use crate::ended::{EndedSessions, Ending};
 use crate::figures::Figures;
 use crate::issuers::published::Published;
 use crate::issuers::{AccessError, Complaints, Issuers, Unverified};
@@ -43,6 +44,7 @@ pub struct Authenticator {
     records: Arc<Records>,
     keys: Arc<Keys>,
     revocations: Arc<Revocations>,
+    ended: EndedSessions,
     issuers: Issuers,
     users: Users,
     /// `None`: nobody is asked, and nobody logs in.
@@ -67,6 +69,7 @@ impl Authenticator {
         let configured = config.map_or(&[][..], |config| &config.keys);
         let keys = Arc::new(Keys::new(configured, Arc::clone(&records)));
         let revocations = Arc::new(Revocations::new(Arc::clone(&records)));
+        let ended = EndedSessions::new(Arc::clone(&records));
         let Some(config) = config else {
             return Ok(Self {
                 policy: None,
@@ -74,6 +77,7 @@ impl Authenticator {
                 records,
                 keys,
                 revocations,
+                ended,
                 issuers: Issuers::default(),
                 users: Users::new(&[]),
                 sessions: None,
@@ -93,6 +97,7 @@ impl Authenticator {
             records,
             keys,
             revocations,
+            ended,
             issuers: Issuers::load(&config.issuers)?,
             users: Users::new(&config.users),
             sessions: Some(Sessions::new(secret.clone(), config.session)),
@@ -110,6 +115,7 @@ impl Authenticator {
     pub fn begin(&self, journal: Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
         self.records.keep_in(journal);
         self.revocations.restore()?;
+        self.ended.restore(clock::now())?;
         self.keys.restore()
     }
 
@@ -177,18 +183,49 @@ impl Authenticator {
         if !self.revocations.counts(identity) {
             return false;
         }
-        match (&identity.means, &self.sessions) {
-            (Means::Key(id), _) => self.keys.counts(id),
-            (Means::Session(id), Some(sessions)) => !sessions.is_taken_back(id),
-            (Means::Ticket(ticket), Some(sessions)) => match &ticket.behind {
-                Behind::Other => true,
-                Behind::Key(id) => self.keys.counts(id),
-                Behind::Session(id) => {
-                    !sessions.is_taken_back(id) && !self.revocations.has_session(id)
-                }
-            },
+        let subject = identity.subject();
+        match &identity.means {
+            Means::Key(id) => self.keys.counts(id),
+            Means::Session(id, behind) => {
+                self.ended.counts(subject, id, identity.claims.issued_at)
+                    && self.stands(subject, behind, identity.claims.issued_at)
+            }
+            Means::Ticket(ticket) => self.stands(subject, &ticket.behind, Some(ticket.issued_at)),
             _ => true,
         }
+    }
+
+    /// Whether that counts which something was made of, at the time at which it was.
+    fn stands(&self, subject: &str, behind: &Behind, made_at: Option<Timestamp>) -> bool {
+        match behind {
+            Behind::Other => true,
+            Behind::Issuer(name) => self.issuers.has(name),
+            Behind::Key(id) => self.keys.counts(id),
+            Behind::User(name) => self.users.get(name).is_some(),
+            Behind::Session(id, behind) => {
+                !self.revocations.has_session(id)
+                    && self.ended.counts(subject, id, made_at)
+                    && self.stands(subject, behind, made_at)
+            }
+        }
+    }
+
+    /// What somebody is today whose session was made of a key or of a user's password: what the roles
+    /// were then may be too much by now.
+    fn as_of_today(&self, policy: &Policy, identity: Identity) -> Identity {
+        let holder = match &identity.means {
+            Means::Session(_, Behind::Key(id)) => {
+                self.keys.stored(id).map(|key| (key.roles, key.claims))
+            }
+            Means::Session(_, Behind::User(name)) => {
+                self.users.get(name).map(|user| (user.roles.clone(), user.claims.clone()))
+            }
+            _ => None,
+        };
+        let Some((roles, values)) = holder else { return identity };
+        let claims = Claims { values, ..identity.claims };
+        let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
+        Identity { claims, roles, rights, ..identity }
     }
 
     /// Notes that somebody has come in.
@@ -230,7 +267,10 @@ impl Authenticator {
                 Ok(identity) => Ok(identity),
             },
             Shown::Session(text) => match &self.sessions {
-                Some(sessions) => sessions.identity(policy, text, now),
+                Some(sessions) => {
+                    let session = sessions.identity(policy, text, now);
+                    session.map(|session| self.as_of_today(policy, session))
+                }
                 None => Err(Invalid),
             },
             Shown::Proxied(subject, groups) => match &self.proxied {
@@ -290,8 +330,10 @@ impl Authenticator {
         if matches!(shown, Shown::Nothing) {
             return Err(refusal::missing());
         }
+        // As of now: what is taken back while the credential is verified was shown before.
+        let now = clock::now();
         let identity = self.identify(shown, from).await?;
-        let login = sessions.begin(policy, &identity, clock::now())?;
+        let login = sessions.begin(policy, &identity, now)?;
         self.revocations.saw(login.identity.claims.issued_at);
         tracing::debug!(subject = identity.subject(), "Somebody has logged in.");
         Ok(login)
@@ -300,11 +342,12 @@ impl Authenticator {
     /// Ends the session that is shown, and says whose it was. What is no session, or none any more, has
     /// ended. Whoever calls this has its streams end.
     pub async fn log_out(&self, shown: &Shown) -> Result<Option<Arc<Identity>>, Problem> {
-        let (Shown::Session(_), Some(sessions)) = (shown, &self.sessions) else { return Ok(None) };
+        let Shown::Session(_) = shown else { return Ok(None) };
         let Ok(identity) = self.identify(shown, None).await else { return Ok(None) };
-        let Means::Session(id) = &identity.means else { return Ok(None) };
+        let Means::Session(id, _) = &identity.means else { return Ok(None) };
         let now = clock::now();
-        sessions.take_back(id, identity.ends_at().unwrap_or(now), now)?;
+        let (subject, ends_at) = (identity.subject(), identity.ends_at().unwrap_or(now));
+        self.ended.end(Ending { subject, id, ends_at }, now).await?;
         tracing::debug!(subject = identity.subject(), "Somebody has logged out.");
         Ok(Some(identity))
     }

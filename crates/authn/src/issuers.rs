@@ -143,6 +143,11 @@ impl Issuers {
         self.0.iter().find(|trusted| &*trusted.issuer.name == name)
     }
 
+    /// Whether tokens of this issuer count.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|trusted| &*trusted.issuer.name == name)
+    }
+
     fn trusted(&self, token: &Token<'_>) -> Result<&Trusted, TokenError> {
         let unknown = || TokenError::UnknownIssuer { issuer: token.issuer().into() };
         self.named(token.issuer()).ok_or_else(unknown)

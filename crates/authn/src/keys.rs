@@ -205,6 +205,11 @@ impl Keys {
         Ok(Identity { claims, means: Means::Key(id.clone()), roles: roles.clone(), rights })
     }
 
+    /// The key of this id, as it was made.
+    pub(crate) fn stored(&self, id: &str) -> Option<StoredKey> {
+        self.get(id).map(|kept| kept.stored.clone())
+    }
+
     /// Whether the key of this id was not taken back since it was checked.
     pub(crate) fn counts(&self, id: &str) -> bool {
         self.get(id).is_some_and(|kept| !kept.is_revoked())

@@ -19,6 +19,7 @@
 mod attempts;
 mod authenticator;
 pub mod config;
+mod ended;
 mod figures;
 mod issuers;
 mod keys;

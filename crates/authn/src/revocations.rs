@@ -228,7 +228,7 @@ impl Revocations {
         match &identity.means {
             // They have shown nothing.
             Means::Open | Means::Anonymous => return true,
-            Means::Session(id) if kept.sessions.contains_key(id) => return false,
+            Means::Session(id, _) if kept.sessions.contains_key(id) => return false,
             _ => {}
         }
         let Some(revoked) = kept.subjects.get(identity.subject()) else { return true };

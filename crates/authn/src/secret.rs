@@ -126,7 +126,7 @@ pub enum SecretError {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use bellwire_access::{Claims, Session};
+    use bellwire_access::{Behind, Claims, Session};
     use bellwire_model::Timestamp;
 
     use super::*;
@@ -134,7 +134,8 @@ mod tests {
     fn sealed(secret: &ServerSecret) -> String {
         let hour = std::time::Duration::from_hours(1);
         let begun = (Timestamp::from_ms(0), hour);
-        Session::begin([7; 16], Claims::anonymous(), &[], begun).seal(secret).expect("it fits")
+        let shown = (Claims::anonymous(), Behind::Other);
+        Session::begin([7; 16], shown, &[], begun).seal(secret).expect("it fits")
     }
 
     #[test]

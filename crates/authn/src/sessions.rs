@@ -1,31 +1,19 @@
-//! Sessions of browsers: made of a credential, shown as a cookie, and taken back by their name.
+//! Sessions of browsers: made of a credential, and shown as a cookie.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_access::{ID_BYTES, Identity, Means, Policy, SealError, ServerSecret, Session};
 use bellwire_model::Timestamp;
-use bellwire_model::limits::SESSIONS_TAKEN_BACK_MAX;
 use bellwire_wire::problem::{Code, Problem};
 
 use crate::refusal::Invalid;
 use crate::shown::SESSION_COOKIE;
 
-/// What a session is sealed with, how long one lasts, and which count no more.
+/// What a session is sealed with, and how long one lasts.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     secret: ServerSecret,
     lasts: Duration,
-    taken_back: Mutex<TakenBack>,
-}
-
-/// The names of sessions that were taken back, until those would have ended. Their holders choose
-/// which and how many, so that there is a bound, and the hashes are keyed.
-#[derive(Debug, Default)]
-struct TakenBack {
-    ends: HashMap<Box<str>, Timestamp>,
-    by_end: BTreeSet<(Timestamp, Box<str>)>,
 }
 
 /// Somebody who has just logged in.
@@ -39,7 +27,7 @@ pub struct Login {
 
 impl Sessions {
     pub(crate) fn new(secret: ServerSecret, lasts: Duration) -> Self {
-        Self { secret, lasts, taken_back: Mutex::default() }
+        Self { secret, lasts }
     }
 
     /// Whose session it is, and what they may: what their roles allow today.
@@ -53,7 +41,7 @@ impl Sessions {
             tracing::debug!("A session was refused: this server has not made it.");
             Invalid
         })?;
-        if session.is_over(now) || self.is_taken_back(&session.id) {
+        if session.is_over(now) {
             tracing::debug!(session = &*session.id, "A session was refused: it is over.");
             return Err(Invalid);
         }
@@ -77,8 +65,9 @@ impl Sessions {
             tracing::error!(%error, "The system gives no randomness.");
             Problem::new(Code::SessionUnavailable, "the system gives no randomness")
         })?;
-        let claims = identity.claims.clone();
-        let session = Session::begin(random, claims, &identity.roles, (now, self.lasts));
+        let behind = identity.behind();
+        let shown = (identity.claims.clone(), behind);
+        let session = Session::begin(random, shown, &identity.roles, (now, self.lasts));
         let sealed = session.seal(&self.secret).map_err(|error: SealError| {
             let detail = format!("what the credential says does not fit into a cookie: {error}");
             Problem::new(Code::SessionUnavailable, detail)
@@ -87,48 +76,6 @@ impl Sessions {
         let lasts_s = ends_at.saturating_since(now).as_secs();
         let cookie = format!("{SESSION_COOKIE}={sealed}{COOKIE_ATTRIBUTES}; Max-Age={lasts_s}");
         Ok(Login { identity: held(policy, session), cookie })
-    }
-
-    /// Has a session count no more.
-    pub(crate) fn take_back(
-        &self,
-        id: &str,
-        ends_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
-        let mut taken_back = self.taken_back();
-        taken_back.expire(now);
-        if taken_back.ends.contains_key(id) {
-            return Ok(());
-        }
-        if taken_back.ends.len() >= SESSIONS_TAKEN_BACK_MAX {
-            let detail = "as many sessions were ended early as the server remembers";
-            return Err(Problem::new(Code::SessionUnavailable, detail));
-        }
-        taken_back.ends.insert(id.into(), ends_at);
-        taken_back.by_end.insert((ends_at, id.into()));
-        Ok(())
-    }
-
-    /// Whether a session of this name was taken back.
-    pub(crate) fn is_taken_back(&self, id: &str) -> bool {
-        self.taken_back().ends.contains_key(id)
-    }
-
-    fn taken_back(&self) -> MutexGuard<'_, TakenBack> {
-        self.taken_back.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl TakenBack {
-    /// Lets go of those that would have ended by now.
-    fn expire(&mut self, now: Timestamp) {
-        while let Some((end, _)) = self.by_end.first()
-            && *end <= now
-        {
-            let (_, id) = self.by_end.pop_first().expect("there is a first");
-            self.ends.remove(&id);
-        }
     }
 }
 
@@ -142,20 +89,20 @@ pub fn cleared_cookie() -> String {
 
 /// Who was not asked, or came with what was made of another credential, is not somebody anew.
 fn makes_sessions(means: &Means) -> bool {
-    !matches!(means, Means::Open | Means::Anonymous | Means::Session(_) | Means::Ticket(_))
+    !matches!(means, Means::Open | Means::Anonymous | Means::Session(..) | Means::Ticket(_))
 }
 
 fn held(policy: &Policy, session: Session) -> Identity {
-    let Session { id, claims, roles, .. } = session;
+    let Session { id, claims, roles, behind, .. } = session;
     let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
-    Identity { claims, means: Means::Session(id), roles, rights }
+    Identity { claims, means: Means::Session(id, behind), roles, rights }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use bellwire_access::Claims;
+    use bellwire_access::{Behind, Claims};
 
     use super::*;
 
@@ -182,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_counts_until_it_ends_or_is_taken_back() {
+    fn a_session_counts_until_it_ends_and_says_what_it_was_made_of() {
         let (sessions, key) = (sessions(), Means::Key("01234567".into()));
         let login = sessions.begin(&policy(), &ada(key), NOW).expect("a session");
         assert!(login.cookie.ends_with("; Secure; HttpOnly; SameSite=Lax; Max-Age=3600"));
@@ -191,34 +138,19 @@ mod tests {
         assert_eq!(identity, login.identity);
         assert!(identity.rights.is_admin);
         assert!(found(HOUR).is_err());
-        let Means::Session(id) = identity.means else { panic!("it is a session's") };
-        sessions.take_back(&id, NOW.saturating_add(HOUR), NOW).expect("room");
-        assert!(found(Duration::ZERO).is_err());
-        sessions.take_back("other", NOW.saturating_add(2 * HOUR), NOW.saturating_add(HOUR)).ok();
-        assert!(!sessions.is_taken_back(&id), "it has ended by itself");
+        let Means::Session(_, behind) = identity.means else { panic!("it is a session's") };
+        assert_eq!(behind, Behind::Key("01234567".into()));
     }
 
     #[test]
     fn a_session_comes_of_no_other_session() {
         let begin = |means| sessions().begin(&policy(), &ada(means), NOW);
-        for means in [Means::Open, Means::Anonymous, Means::Session("s".into())] {
+        for means in [Means::Open, Means::Anonymous, Means::Session("s".into(), Behind::Other)] {
             let refused = begin(means).expect_err("no session");
             assert_eq!(refused.code, Code::SessionUnavailable);
         }
         let names = [Means::Password, Means::Password].map(|it| begin(it).map(|it| it.identity));
         let [Ok(one), Ok(other)] = names else { panic!("two sessions") };
         assert_ne!(one.means, other.means, "each login is one of its own");
-    }
-
-    #[test]
-    fn what_was_taken_back_is_bounded() {
-        let sessions = sessions();
-        let end = |n: usize| NOW.saturating_add(Duration::from_secs(1 + n as u64));
-        for n in 0..SESSIONS_TAKEN_BACK_MAX {
-            sessions.take_back(&n.to_string(), end(n), NOW).expect("room");
-        }
-        assert!(sessions.take_back("0", end(0), NOW).is_ok(), "it is there");
-        assert!(sessions.take_back("more", end(0), NOW).is_err());
-        sessions.take_back("more", end(9), end(0)).expect("the first has ended");
     }
 }

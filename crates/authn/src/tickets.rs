@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_access::ticket::{Behind, Bound, Ticket, TicketId, TicketRefusal, TicketTable};
+use bellwire_access::ticket::{Bound, Ticket, TicketId, TicketRefusal, TicketTable};
 use bellwire_access::{Claims, ID_BYTES, Identity, Means, Policy, Rights, ServerSecret};
 use bellwire_model::limits::TICKETS_MAX;
 use bellwire_model::{Principal, Timestamp};
@@ -49,16 +49,15 @@ impl Tickets {
         bound: Bound,
         now: Timestamp,
     ) -> Result<MadeTicket, Problem> {
-        let behind = match &identity.means {
+        match &identity.means {
             Means::Anonymous => return Err(refusal::missing()),
             Means::Open | Means::Ticket(_) => {
                 let detail = "a ticket is made of a credential that is no ticket itself";
                 return Err(Problem::new(Code::TicketUnavailable, detail));
             }
-            Means::Key(id) => Behind::Key(id.clone()),
-            Means::Session(id) => Behind::Session(id.clone()),
-            Means::Token(_) | Means::Password | Means::Proxy => Behind::Other,
-        };
+            _ => {}
+        }
+        let behind = identity.behind();
         let mut random = [0; ID_BYTES];
         getrandom::fill(&mut random).map_err(|error| {
             tracing::error!(%error, "The system gives no randomness.");

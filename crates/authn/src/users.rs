@@ -49,6 +49,11 @@ impl Users {
         }
     }
 
+    /// The user of this name, where there is one.
+    pub(crate) fn get(&self, name: &str) -> Option<&UserConfig> {
+        self.by_name.get(&Username::read(name).ok()?)
+    }
+
     /// Whether there is anybody.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_name.is_empty()

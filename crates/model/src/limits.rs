@@ -276,7 +276,7 @@ pub const RECORDS_MAX: usize = 500_000;
 /// Bytes of one durable record, its key included.
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of all durable records.
-pub const RECORDS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+pub const RECORDS_BYTES_MAX: u64 = 272 * 1024 * 1024;
 /// Bytes in one commit.
 pub const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
 /// Events that the memory engine keeps.
@@ -750,8 +750,12 @@ pub const REFUSALS_AUDIT_INTERVAL: Duration = Duration::from_secs(10);
 pub const REVOCATIONS_MAX: usize = 10_000;
 /// Bytes of their records: of all durable records, so much that keys have room besides.
 pub const REVOCATIONS_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Sessions that were ended early and are remembered until they would have ended.
-pub const SESSIONS_TAKEN_BACK_MAX: usize = 100_000;
+/// Sessions of one subject that were ended early and are known by their names; with one more all that
+/// it has begun have ended.
+pub const SESSIONS_ENDED_OF_SUBJECT_MAX: usize = 4;
+/// Subjects with sessions that were ended early. Each has a record of at most some 800 bytes: durable
+/// records have 16 MiB for all of them.
+pub const SUBJECTS_ENDED_MAX: usize = 20_000;
 /// Bytes of the body of a login.
 pub const LOGIN_BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long after its making a stream ticket may be opened for the first time.

@@ -133,7 +133,7 @@ impl Audit {
             match &identity.means {
                 Means::Key(id) => data["key"] = (**id).into(),
                 Means::Token(issuer) => data["issuer"] = (**issuer).into(),
-                Means::Session(id) => data["session"] = (**id).into(),
+                Means::Session(id, _) => data["session"] = (**id).into(),
                 _ => {}
             }
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellwire_access::Behind;
 use bellwire_journal::{Journal, MemoryJournal, Observer};
 use bellwire_model::{Entry, Epoch};
 
@@ -38,7 +39,7 @@ fn shown(subject: &str, issued_at: Option<Timestamp>) -> Identity {
 }
 
 fn session(id: &str) -> Identity {
-    Identity { means: Means::Session(id.into()), ..shown("ada", Some(after(HOUR))) }
+    Identity { means: Means::Session(id.into(), Behind::Other), ..shown("ada", Some(after(HOUR))) }
 }
 
 async fn revoke(revocations: &Arc<Revocations>, subject: &str, now: Timestamp) -> Revocation {

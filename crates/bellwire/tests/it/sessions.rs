@@ -13,7 +13,7 @@ struct Site {
     server: Server,
     key: String,
     /// Its configuration is read again when it starts again.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Site {
@@ -23,7 +23,7 @@ impl Site {
         let path = folder.path().join("bellwire.toml");
         std::fs::write(&path, format!("{more}\n{table}")).expect("written");
         let server = Server::start_with(&["--config", path.to_str().expect("text")]);
-        Self { server, key, _folder: folder }
+        Self { server, key, folder }
     }
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -235,4 +235,58 @@ fn opens(site: &Site, before: &str, headers: Headers<'_>, more: &str) -> bool {
     raw.send(head + more + "\r\n");
     let line = raw.line().expect("an answer");
     line.starts_with("HTTP/1.1 200") || line.starts_with("HTTP/1.1 101")
+}
+
+#[test]
+fn a_session_ends_with_the_key_that_it_was_made_of() {
+    let mut site = Site::start("");
+    let bearer = format!("Bearer {}", site.key);
+    let as_root = [("Authorization", bearer.as_str())];
+    let body = json!({"subject": "second", "roles": ["admin"]}).to_string();
+    let key = site.ask("POST", "/v1/keys", &as_root, &body).json();
+    let text = |name: &str| key[name].as_str().expect("a text").to_owned();
+    let login = json!({"token": text("key")}).to_string();
+    let second = cookie(&site.ask("POST", "/v1/session", &[], &login));
+    let headers = [("Cookie", second.as_str())];
+    let mut stream = Stream::open_with(site.server.address(), "topic=a", &headers);
+    stream.until_ready();
+    assert_eq!(site.whoami(&second).status, 200);
+    let path = format!("/v1/keys/{}", text("id"));
+    assert_eq!(site.ask("DELETE", &path, &as_root, "").status, 204);
+    assert_eq!(site.whoami(&second).status, 401);
+    assert_eq!(stream.next_of("bye").json()["reason"], json!("credential_revoked"));
+
+    // So it does where the configuration has the key no more.
+    let first = site.log_in();
+    let (_, other) = made("another", "admin");
+    std::fs::write(site.folder.path().join("bellwire.toml"), other).expect("written");
+    site.server.kill();
+    site.server.restart();
+    assert_eq!(site.whoami(&first).status, 401);
+    assert_eq!(site.whoami(&second).status, 401);
+}
+
+#[test]
+fn a_logout_lasts_and_takes_nothing_from_others() {
+    let mut site = Site::start("");
+    let own = site.own();
+    let out = |site: &Site, cookie: &str| {
+        let headers = [("Cookie", cookie), ("Origin", own.as_str())];
+        site.ask("DELETE", "/v1/session", &headers, "").status
+    };
+    let (stays, ended) = (site.log_in(), site.log_in());
+    assert_eq!(out(&site, &ended), 204);
+    site.server.kill();
+    site.server.restart();
+    assert_eq!((site.whoami(&ended).status, site.whoami(&stays).status), (401, 200));
+    // More than are known by name end all that were begun.
+    let many: Vec<String> = (0..20).map(|_| site.log_in()).collect();
+    for cookie in &many {
+        assert_eq!(out(&site, cookie), 204);
+        assert_eq!(site.whoami(cookie).status, 401);
+    }
+    site.server.kill();
+    site.server.restart();
+    assert!(many.iter().chain([&stays]).all(|cookie| site.whoami(cookie).status == 401));
+    assert_eq!(site.whoami(&site.log_in()).status, 200);
 }

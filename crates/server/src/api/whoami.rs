@@ -29,7 +29,7 @@ pub(super) fn shown(identity: &Identity) -> Value {
             "admin": rights.is_admin,
         },
     });
-    if let Means::Session(id) = means {
+    if let Means::Session(id, _) = means {
         // By this it is taken back; it opens nothing.
         shown["session"] = (**id).into();
     }

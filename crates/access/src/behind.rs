@@ -1,0 +1,20 @@
+//! What a session or a ticket was made of: it counts for as long as that does.
+
+use serde::{Deserialize, Serialize};
+
+/// The credential that was shown for a session or a ticket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behind {
+    /// One of which nothing is kept here that could go.
+    #[default]
+    Other,
+    /// A token of this issuer.
+    Issuer(Box<str>),
+    /// The API key of this id.
+    Key(Box<str>),
+    /// The local user of this name.
+    User(Box<str>),
+    /// The session of this name, and what that was made of.
+    Session(Box<str>, Box<Self>),
+}
