@@ -103,6 +103,9 @@ pub struct Desk {
     acknowledged_bytes_max: usize,
     /// Silences of before a restart for which there was no room: their records are to go.
     without_room: Vec<SilenceId>,
+    /// Keys of records of posted alerts that have another one now: an earlier build knew them by
+    /// another kind of fingerprint.
+    misplaced: Vec<(String, Fingerprint)>,
     /// When posted alerts change by themselves.
     deadlines: BTreeSet<(Timestamp, Fingerprint)>,
     posted: usize,
@@ -122,6 +125,7 @@ impl Desk {
             acknowledged_bytes: 0,
             acknowledged_bytes_max: ACKNOWLEDGEMENTS_BYTES_MAX,
             without_room: Vec::new(),
+            misplaced: Vec::new(),
             deadlines: BTreeSet::new(),
             posted: 0,
             posted_bytes: 0,
@@ -157,7 +161,13 @@ impl Desk {
                 Some(Record::Acknowledged(of, acknowledged)) => {
                     self.wait_for(of, acknowledged);
                 }
-                Some(Record::Posted(alert)) => posted.push(alert),
+                Some(Record::Posted(alert)) => {
+                    let fingerprint = alert.alert.fingerprint;
+                    if key != record::posted_key(fingerprint) {
+                        self.misplaced.push((key.to_owned(), fingerprint));
+                    }
+                    posted.push(alert);
+                }
                 None => restored.unreadable.push(key),
             }
         }
@@ -183,6 +193,12 @@ impl Desk {
         self.end_waiting(&mut outcome);
         let without_room = std::mem::take(&mut self.without_room);
         outcome.records.extend(without_room.into_iter().map(record::forget_silence));
+        for (key, fingerprint) in std::mem::take(&mut self.misplaced) {
+            outcome.records.push(record::DeskRecordChange { key, value: None });
+            let case = self.cases.get_mut(&fingerprint);
+            let posted = case.and_then(|case| case.posted.as_mut());
+            outcome.records.extend(posted.map(record::put_posted));
+        }
         self.silences.doubt_all();
         self.end_resolved(now, &mut outcome);
         outcome

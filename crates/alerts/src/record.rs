@@ -174,14 +174,19 @@ pub(crate) fn put_posted(posted: &mut Posted) -> DeskRecordChange {
         since: posted.since.as_ms(),
         updated_at: alert.sample_time.as_ms(),
     };
-    let change = put(format!("{POSTED}{}", alert.fingerprint), &text);
+    let change = put(posted_key(alert.fingerprint), &text);
     posted.record_bytes = change.key.len() + change.value.as_ref().map_or(0, Vec::len);
     change
 }
 
 /// Forgets a posted alert.
 pub(crate) fn forget_posted(fingerprint: Fingerprint) -> DeskRecordChange {
-    DeskRecordChange { key: format!("{POSTED}{fingerprint}"), value: None }
+    DeskRecordChange { key: posted_key(fingerprint), value: None }
+}
+
+/// The key of a posted alert's record.
+pub(crate) fn posted_key(fingerprint: Fingerprint) -> String {
+    format!("{POSTED}{fingerprint}")
 }
 
 /// Reads a record; nothing where it is none of the desk's.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::identity_hash::IdentityHash;
 use crate::labels::Labels;
 use crate::time::Timestamp;
 
@@ -13,10 +14,11 @@ use crate::time::Timestamp;
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// The fingerprint of a label set: 64-bit FNV-1a over its pairs, each name and value followed
-    /// by the byte 0xFF, as Prometheus and Alertmanager compute it.
+    /// The fingerprint of a label set: an [`IdentityHash`] of its names and values. Whoever chooses
+    /// labels cannot choose it: to find others with the same fingerprint as given ones takes some
+    /// 2^64 attempts.
     pub fn of(labels: &Labels) -> Self {
-        let mut hash = Fnv1a::default();
+        let mut hash = IdentityHash::new("bellwire labels 1");
         for (name, value) in labels.iter() {
             hash.write_text(name);
             hash.write_text(value);
@@ -46,31 +48,6 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         u64::from_str_radix(text, 16).map(Self)
-    }
-}
-
-/// The 64-bit hash FNV-1a of texts, written out here because it must never change with a library's
-/// version.
-#[derive(Clone, Copy, Debug)]
-pub struct Fnv1a(u64);
-
-impl Default for Fnv1a {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv1a {
-    /// Takes a text, and the byte 0xFF behind it, which no text has.
-    pub fn write_text(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xFF]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-
-    /// The hash of all that was taken.
-    pub const fn finish(self) -> u64 {
-        self.0
     }
 }
 
@@ -236,12 +213,22 @@ impl Transition {
 mod tests {
     use super::*;
 
+    fn fingerprint(pairs: &[(&str, &str)]) -> Fingerprint {
+        Fingerprint::of(&Labels::from_pairs(pairs.iter().copied()).expect("labels"))
+    }
+
     #[test]
     fn a_fingerprint_is_stable() {
-        let labels = Labels::from_pairs([("alertname", "BoilerHot"), ("site", "oslo")]);
-        let fingerprint = Fingerprint::of(&labels.expect("labels"));
+        let fingerprint = fingerprint(&[("alertname", "BoilerHot"), ("site", "oslo")]);
         assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
-        // FNV-1a's offset basis: the hash of nothing.
-        assert_eq!(Fingerprint::of(&Labels::empty()).to_string(), "cbf29ce484222325");
+        // As `printf` and `sha256sum` have it of what the words say.
+        assert_eq!(fingerprint.to_string(), "a0fe3988bec7f5ae");
+        assert_eq!(Fingerprint::of(&Labels::empty()).to_string(), "e7de1d2461dc2c9b");
+    }
+
+    #[test]
+    fn where_a_text_ends_counts() {
+        assert_ne!(fingerprint(&[("a", "bc")]), fingerprint(&[("ab", "c")]));
+        assert_ne!(fingerprint(&[("a", "b"), ("c", "d")]), fingerprint(&[("a", "b\0c\0d")]));
     }
 }

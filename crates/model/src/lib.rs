@@ -18,6 +18,7 @@ pub mod duration;
 mod effective;
 mod event;
 mod filter;
+mod identity_hash;
 mod labels;
 pub mod limits;
 mod matcher;
@@ -33,13 +34,14 @@ mod time;
 mod topic;
 
 pub use alert::{
-    Alert, AlertSource, AlertState, Fingerprint, Fnv1a, RuleName, Transition, TransitionKind,
+    Alert, AlertSource, AlertState, Fingerprint, RuleName, Transition, TransitionKind,
 };
 pub use coded::{Coded, with_causes};
 pub use date::{Date, Rfc3339};
 pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
 pub use event::{Body, BodyError, Entry, Event};
 pub use filter::{Filter, FilterError, FilterSet};
+pub use identity_hash::{Fnv1a, IdentityHash};
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use name_hasher::{NameHasher, NameMap, NameSet};

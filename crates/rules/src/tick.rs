@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bellwire_model::limits::DATA_LOST_RETENTION;
-use bellwire_model::{AlertState, Fingerprint, Labels, Sample, Timestamp};
+use bellwire_model::{AlertState, Labels, Sample, Timestamp};
 
 use crate::alert_series;
 use crate::ending::{Ending, Endings};
@@ -31,7 +31,7 @@ pub(crate) struct Ticker {
 struct TickedRule {
     rule: Rule,
     /// The alerts that are active, or were.
-    alerts: BTreeMap<Fingerprint, TickedAlert>,
+    alerts: BTreeMap<Labels, TickedAlert>,
     /// The series that it gave at the last tick.
     given: Vec<Labels>,
 }
@@ -89,9 +89,9 @@ impl Ticker {
 
     /// What alerts are doing, and since when they are active, in milliseconds.
     #[cfg(test)]
-    pub(crate) fn active(&self) -> BTreeMap<Fingerprint, (AlertState, i64)> {
+    pub(crate) fn active(&self) -> BTreeMap<Labels, (AlertState, i64)> {
         let all = self.rules.iter().flat_map(|ticked| &ticked.alerts);
-        all.map(|(id, alert)| (*id, (alert.state, alert.active_at.as_ms()))).collect()
+        all.map(|(id, alert)| (id.clone(), (alert.state, alert.active_at.as_ms()))).collect()
     }
 
     fn evaluate(&mut self, index: usize, now: Timestamp) -> Result<(), String> {
@@ -152,24 +152,24 @@ impl Ticker {
         now: Timestamp,
     ) -> Result<Vec<Element>, String> {
         let endings = self.endings(index, now)?;
-        let mut held: BTreeMap<Fingerprint, TickedAlert> = BTreeMap::new();
+        let mut held: BTreeMap<Labels, TickedAlert> = BTreeMap::new();
         for Element { labels: element, value } in elements {
             let labels = &element;
             let fill = Fill { labels, value, externals: &self.externals, queries: self };
             let labels = rule.alert_labels(&fill).map_err(|error| error.to_string())?;
             let annotations = rule.alert_annotations(&fill);
-            let fingerprint = Fingerprint::of(&labels);
             let (state, active_at, kept_since) = (AlertState::Pending, now, None);
+            let key = labels.clone();
             let alert = TickedAlert { labels, annotations, element, state, active_at, kept_since };
-            if held.insert(fingerprint, alert).is_some() {
+            if held.insert(key, alert).is_some() {
                 return Err("vector contains metrics with the same labelset after applying alert \
                             labels"
                     .into());
             }
         }
         let alerts = &mut self.rules[index].alerts;
-        alerts.retain(|fingerprint, alert| {
-            if let Some(new) = held.remove(fingerprint) {
+        alerts.retain(|labels, alert| {
+            if let Some(new) = held.remove(labels) {
                 alert.annotations = new.annotations;
                 alert.element = new.element;
                 alert.go_on();

@@ -10,7 +10,7 @@ use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::{
     BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX, TOPIC_BYTES_MAX,
 };
-use bellwire_model::{Body, Event, Fnv1a, Timestamp, Topic};
+use bellwire_model::{Body, Event, IdentityHash, Timestamp, Topic};
 use bellwire_process::clock;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -260,7 +260,7 @@ pub(super) fn letter(
 /// The same whenever the same is told: the process may end before it is known that it was.
 fn id(forgone: &Forgone) -> String {
     let Forgone { address, alerts, time, expires_at, .. } = forgone;
-    let mut hash = Fnv1a::default();
+    let mut hash = IdentityHash::new("bellwire forgone 1");
     hash.write_text(&address.to_key(0));
     hash.write_text(&expires_at.to_string());
     for alert in alerts {

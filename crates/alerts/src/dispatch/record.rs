@@ -1,11 +1,12 @@
 //! What a webhook has been told: remembered over restarts, so that nobody is told twice. And what
 //! it is being told, so that nobody is forgotten whose notification a restart cuts off.
 //!
-//! A record is stored as bytes: a version (2), then in little-endian order the time of the
+//! A record is stored as bytes: a version (3), then in little-endian order the time of the
 //! notification and of its end in milliseconds, four numbers of alerts, and the fingerprints of so
 //! many: those that fired, those that had resolved, and of those that were on their way those that
 //! fired and those that had resolved. What is longer than a record of the journal goes on in further
-//! ones. Version 1 has the first number alone, and no alerts on their way.
+//! ones. Earlier versions have fingerprints of another kind, of which nothing can be known any more:
+//! their records are forgotten.
 
 use std::time::Duration;
 
@@ -18,8 +19,7 @@ use super::alert_set::AlertSet;
 use crate::Now;
 use crate::notification::{NotificationReason, RECORD_KEY_BYTES_MAX};
 
-const VERSION: u8 = 2;
-const VERSION_WITHOUT_DOUBTS: u8 = 1;
+const VERSION: u8 = 3;
 
 /// Bytes of a piece: with the longest key it is a record of the journal.
 const PIECE_BYTES_MAX: usize = RECORD_BYTES_MAX - RECORD_KEY_BYTES_MAX;
@@ -181,26 +181,17 @@ impl Record {
         let (words, []) = words.as_chunks::<8>() else { return None };
         let ([time, expires_at], words) = words.split_first_chunk::<2>()?;
         let count = |word: &[u8; 8]| usize::try_from(u64::from_le_bytes(*word)).ok();
-        let (counts, mut alerts) = match version {
-            VERSION => {
-                let (counts, alerts) = words.split_first_chunk::<4>()?;
-                (counts.each_ref().map(count), alerts)
-            }
-            VERSION_WITHOUT_DOUBTS => {
-                let (firing, alerts) = words.split_first()?;
-                let firing = count(firing)?;
-                let resolved = alerts.len().checked_sub(firing)?;
-                ([Some(firing), Some(resolved), Some(0), Some(0)], alerts)
-            }
-            _ => return None,
-        };
+        if version != VERSION {
+            return None;
+        }
+        let (counts, mut alerts) = words.split_first_chunk::<4>()?;
         let mut take = |count: Option<usize>| {
             let (taken, rest) = alerts.split_at_checked(count?)?;
             alerts = rest;
             let fingerprint = |word: &[u8; 8]| Fingerprint::from_u64(u64::from_le_bytes(*word));
             Some(taken.iter().map(fingerprint).collect())
         };
-        let [firing, resolved, doubts_firing, doubts_resolved] = counts;
+        let [firing, resolved, doubts_firing, doubts_resolved] = counts.each_ref().map(count);
         let (firing, resolved) = (take(firing)?, take(resolved)?);
         let doubts = Doubts { firing: take(doubts_firing)?, resolved: take(doubts_resolved)? };
         alerts.is_empty().then(|| Self {

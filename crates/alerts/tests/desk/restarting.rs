@@ -1,7 +1,7 @@
 //! What a restart brings back: all of it, whenever it comes.
 
 use bellwire_alerts::Desk;
-use bellwire_alerts::desk::Restored;
+use bellwire_alerts::desk::{Case, Restored};
 use bellwire_alerts::inhibition::InhibitionRule;
 use bellwire_alerts::silence::{Ending, NewSilence};
 use bellwire_model::NewAcknowledgement;
@@ -169,4 +169,32 @@ fn a_posted_alert_whose_end_passed_during_a_restart_waits_for_its_sender() {
             (word, if is_sent_again { 1 } else { 2 })
         );
     }
+}
+
+/// As an earlier build left them, which knew alerts by another kind of fingerprint.
+#[test]
+fn records_under_other_fingerprints_are_moved_or_forgotten_once() {
+    let mut script = Script::new();
+    script.posts("Hot", None, Some(5000));
+    script.posts("Cold", None, Some(5000));
+    script.fires("Warm");
+    let new = NewAcknowledgement { by: "ada".into(), note: "".into() };
+    let plan = script.desk.plan_acknowledgement(script.now(), fingerprint("Warm"), new);
+    script.take(plan.expect("it fires"));
+    let right: Vec<String> = script.records.keys().cloned().collect();
+    let records = std::mem::take(&mut script.records).into_iter();
+    script.records = records
+        .zip(1..)
+        .map(|((key, value), n)| (format!("{}{n:016x}", &key[..key.len() - 16]), value))
+        .collect();
+    // Meanwhile a rule has begun to raise one of them.
+    script.fires("Cold");
+    script.restart();
+    assert!(script.desk.case(fingerprint("Hot")).is_some_and(Case::is_raised));
+    let hot = format!("desk/posted/{}", fingerprint("Hot"));
+    assert!(right.contains(&hot));
+    assert_eq!(script.records.keys().collect::<Vec<_>>(), [&hot]);
+    script.pass(5100);
+    script.restart();
+    assert_eq!(script.word("Hot"), "resolved");
 }

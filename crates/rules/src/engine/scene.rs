@@ -1,7 +1,7 @@
 //! What alerts are made from at one instant: the time, what the rules say, and the samples that
 //! there are.
 
-use bellwire_model::{Fingerprint, Labels, Timestamp};
+use bellwire_model::{Fingerprint, Labels, NameMap, Timestamp};
 
 use super::ids::RuleId;
 use super::rules::RuleTable;
@@ -32,6 +32,25 @@ pub(super) struct Held {
     pub(super) fingerprint: Fingerprint,
 }
 
+/// Alerts that are raised already, by their labels.
+#[derive(Debug)]
+pub(super) enum Raised {
+    Few(Vec<(Labels, Fingerprint)>),
+    Many(NameMap<Labels, Fingerprint>),
+}
+
+impl Raised {
+    /// The fingerprint of the one with these labels.
+    fn get(&self, labels: &Labels) -> Option<Fingerprint> {
+        match self {
+            Self::Few(raised) => {
+                raised.iter().find(|(of, _)| of == labels).map(|(_, raised)| *raised)
+            }
+            Self::Many(raised) => raised.get(labels).copied(),
+        }
+    }
+}
+
 impl<'a> Scene<'a> {
     pub(super) fn rule(&self, rule: RuleId) -> &'a Rule {
         self.rules.rule(rule)
@@ -44,9 +63,30 @@ impl<'a> Scene<'a> {
 
     /// The alert that an element stands for, unless its labels break a bound.
     pub(super) fn identify(&self, rule: RuleId, element: Labels, reading: Reading) -> Option<Held> {
-        let labels = self.rule(rule).alert_labels(&self.fill(&element, reading.value)).ok()?;
-        let fingerprint = Fingerprint::of(&labels);
+        self.identify_among(rule, element, reading, &Raised::Few(Vec::new()))
+    }
+
+    /// The same, where it may be one of those that are raised already.
+    pub(super) fn identify_among(
+        &self,
+        rule: RuleId,
+        element: Labels,
+        reading: Reading,
+        raised: &Raised,
+    ) -> Option<Held> {
+        let labels = self.alert_labels(rule, &element, reading.value)?;
+        let fingerprint = raised.get(&labels).unwrap_or_else(|| Fingerprint::of(&labels));
         Some(Held { element, reading, labels, fingerprint })
+    }
+
+    /// The labels of the alert that an element stands for, unless they break a bound.
+    pub(super) fn alert_labels(
+        &self,
+        rule: RuleId,
+        element: &Labels,
+        value: f64,
+    ) -> Option<Labels> {
+        self.rule(rule).alert_labels(&self.fill(element, value)).ok()
     }
 
     /// What the templates of an element's alert are filled in with.

@@ -1,7 +1,7 @@
 //! Rules in tick mode: evaluated at each interval of their group, one after the other, each over
 //! all of its series, by the plain evaluator. This is what Prometheus does.
 
-use bellwire_model::{Fingerprint, NameSet};
+use bellwire_model::{Labels, NameSet};
 
 use super::Engine;
 use super::alerts::Finding;
@@ -57,7 +57,7 @@ impl Engine {
             Evaluation::new(storage, Selected::Each(&selected), conventions, Span::at(time));
         let items = evaluation.items(&rule.plan.root, time.as_ms());
         let items = items.map_err(|error| error.to_string())?;
-        let mut seen: NameSet<Fingerprint> = NameSet::default();
+        let mut seen: NameSet<Labels> = NameSet::default();
         let scene = self.scene();
         for item in &items {
             let (labels, kind) = match rule.kind {
@@ -67,7 +67,7 @@ impl Engine {
                 RuleKind::Record(_) => (rule.recorded_labels(&item.labels), "rule"),
             };
             let labels = labels.map_err(|error| error.to_string())?;
-            if !seen.insert(Fingerprint::of(&labels)) {
+            if !seen.insert(labels) {
                 return Err(format!(
                     "vector contains metrics with the same labelset after applying {kind} labels"
                 ));

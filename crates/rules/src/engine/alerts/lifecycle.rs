@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use bellwire_model::limits::DATA_LOST_RETENTION;
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Fingerprint, NameSet, Timestamp, Transition, TransitionKind,
+    Alert, AlertSource, AlertState, Fingerprint, Labels, NameSet, Timestamp, Transition,
+    TransitionKind,
 };
 
 use super::{AlertEntry, AlertTable};
 use crate::ending::{Ending, Endings};
 use crate::engine::change::Change;
 use crate::engine::ids::{PartId, RuleId};
-use crate::engine::scene::{Held, Scene};
+use crate::engine::scene::{Held, Raised, Scene};
 use crate::engine::series::Reading;
 use crate::evaluation::Item;
 use crate::rule::{AlertRule, OnDataLost};
@@ -80,7 +81,7 @@ impl AlertTable {
             }
             self.find_lingering_orphans(scene, part, &endings, &mut before);
         }
-        let held = self.held(scene, part, items, taken_at);
+        let held = self.held(scene, (part, &before), items, taken_at);
         let is_held: NameSet<_> = held.iter().map(|held| held.fingerprint).collect();
         let was_raised: NameSet<_> = before.iter().copied().collect();
         let mut after: Vec<Fingerprint> = Vec::with_capacity(held.len());
@@ -101,26 +102,43 @@ impl AlertTable {
         after
     }
 
-    /// The alerts that elements stand for, each once.
+    /// The alerts that elements stand for, each once. An alert whose fingerprint another one has is
+    /// none: what is known of that must not get to it.
     fn held(
         &mut self,
         scene: &Scene<'_>,
-        part: PartId,
+        (part, before): (PartId, &[Fingerprint]),
         items: Vec<Item>,
         taken_at: Option<Timestamp>,
     ) -> Vec<Held> {
         let time = taken_at.unwrap_or(scene.now);
+        let raised = self.by_labels(before, items.len());
         let mut seen = NameSet::default();
         let mut held = Vec::with_capacity(items.len());
         for item in items {
             let reading = Reading { time, value: item.value() };
-            match scene.identify(part.rule, item.labels, reading) {
-                Some(element) if seen.insert(element.fingerprint) => held.push(element),
+            match scene.identify_among(part.rule, item.labels, reading, &raised) {
+                Some(element) if !self.is_others(&element) && seen.insert(element.fingerprint) => {
+                    held.push(element);
+                }
                 Some(_) => self.unraised.duplicate += 1,
                 None => self.unraised.invalid += 1,
             }
         }
         held
+    }
+
+    /// The alerts that a part raises, for a number of elements to be found among: what most of them
+    /// raise is there already, and a comparison costs less than a fingerprint.
+    fn by_labels(&self, raised: &[Fingerprint], elements: usize) -> Raised {
+        let raised = raised.iter().filter_map(|raised| self.get(*raised));
+        let pairs = raised.map(|entry| (entry.alert.labels.clone(), entry.alert.fingerprint));
+        if elements <= 1 { Raised::Few(pairs.collect()) } else { Raised::Many(pairs.collect()) }
+    }
+
+    /// Whether an element stands for an alert whose fingerprint another one has.
+    pub(super) fn is_others(&self, held: &Held) -> bool {
+        self.get(held.fingerprint).is_some_and(|entry| entry.alert.labels != held.labels)
     }
 
     /// The condition holds, and did not before. Says whether there is an alert now.
@@ -313,14 +331,13 @@ impl AlertTable {
         (rule, before): (RuleId, &[Fingerprint]),
         finding: &Finding,
     ) -> usize {
-        let mut raised: NameSet<Fingerprint> = NameSet::default();
+        let mut raised: NameSet<Labels> = NameSet::default();
         for item in &finding.items {
-            let reading = Reading { time: scene.now, value: item.value() };
-            let held = scene.identify(rule, item.labels.clone(), reading);
-            raised.extend(held.map(|held| held.fingerprint));
+            raised.extend(scene.alert_labels(rule, &item.labels, item.value()));
         }
         let fate = |raised: &&Fingerprint| self.fate(scene, (rule, **raised), &finding.endings);
-        raised.extend(before.iter().filter(|raised| !matches!(fate(raised), Fate::Ends)));
+        let stay = before.iter().filter(|raised| !matches!(fate(raised), Fate::Ends));
+        raised.extend(stay.filter_map(|raised| Some(self.get(*raised)?.alert.labels.clone())));
         raised.len()
     }
 

@@ -106,7 +106,7 @@ impl AlertTable {
             return None;
         }
         let held = scene.identify(part.rule, scene.storage.labels(series), reading)?;
-        self.is_orphan_of(scene.rule(part.rule), held.fingerprint).then(|| {
+        self.is_orphan_of(scene.rule(part.rule), &held).then(|| {
             self.adopt(scene, part, &held);
             held.fingerprint
         })
@@ -124,7 +124,7 @@ impl AlertTable {
         for element in endings.present() {
             let reading = Reading { time: scene.now, value: f64::NAN };
             let Some(held) = scene.identify(part.rule, element.clone(), reading) else { continue };
-            if self.is_orphan_of(scene.rule(part.rule), held.fingerprint) {
+            if self.is_orphan_of(scene.rule(part.rule), &held) {
                 raised.push(held.fingerprint);
                 self.adopt(scene, part, &held);
             }
@@ -133,8 +133,9 @@ impl AlertTable {
 
     /// Whether a restored alert of this rule waits for its element. Where its file is does not
     /// matter.
-    fn is_orphan_of(&self, rule: &Rule, fingerprint: Fingerprint) -> bool {
-        let orphan = self.get(fingerprint).filter(|entry| entry.is_orphan());
+    fn is_orphan_of(&self, rule: &Rule, held: &Held) -> bool {
+        let orphan = self.get(held.fingerprint);
+        let orphan = orphan.filter(|entry| entry.is_orphan() && entry.alert.labels == held.labels);
         let raised_by = orphan.and_then(|orphan| orphan.alert.rule());
         let name = &rule.name;
         raised_by.is_some_and(|by| (&by.group, &by.alert) == (&name.group, &name.alert))
@@ -202,7 +203,7 @@ impl AlertTable {
             let Some(name) = orphan.alert.rule() else { continue };
             let held = |rule: &RuleId| {
                 let held = scene.identify(*rule, orphan.element.clone(), orphan.newest)?;
-                (held.fingerprint == *fingerprint).then_some((*rule, held))
+                (held.labels == orphan.alert.labels).then_some((*rule, held))
             };
             let ticking = scene.rules.alerting(&name.alert).iter();
             let heir = ticking.filter(|rule| scene.rules.is_ticked(**rule)).find_map(held);

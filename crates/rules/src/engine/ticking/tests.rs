@@ -134,11 +134,11 @@ fn recorded(storage: &Storage, now: Timestamp) -> Vec<(Labels, u64)> {
 }
 
 /// What alerts are doing, and since when they are active.
-type Alerts = BTreeMap<Fingerprint, (AlertState, i64)>;
+type Alerts = BTreeMap<Labels, (AlertState, i64)>;
 
 fn of_engine(engine: &Engine) -> Alerts {
     let active = engine.active().filter(|alert| alert.state != AlertState::Resolved);
-    active.map(|alert| (alert.fingerprint, (alert.state, alert.active_at.as_ms()))).collect()
+    active.map(|alert| (alert.labels.clone(), (alert.state, alert.active_at.as_ms()))).collect()
 }
 
 proptest! {

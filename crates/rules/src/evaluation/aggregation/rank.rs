@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use bellwire_model::{Fingerprint, Labels, NameMap};
+use bellwire_model::{Fnv1a, Labels, NameMap};
 
 use crate::evaluation::{Evaluated, Evaluation, EvaluationError, Item, Items, NoteKind};
 use crate::number::go_text;
@@ -103,8 +103,13 @@ pub(in crate::evaluation) fn whole(count: f64) -> Evaluated<i64> {
 
 /// Where labels fall between 0 and 1, evenly.
 fn place(labels: &Labels) -> f64 {
-    // The fingerprint's high bits depend little on the last bytes, so they are mixed once more.
-    let mut hash = Fingerprint::of(labels).get();
+    let mut hash = Fnv1a::default();
+    for (name, value) in labels.iter() {
+        hash.write_text(name);
+        hash.write_text(value);
+    }
+    // Its high bits depend little on the last bytes, so they are mixed once more.
+    let mut hash = hash.finish();
     hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     (hash ^ (hash >> 32)) as f64 / u64::MAX as f64
