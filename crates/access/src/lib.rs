@@ -8,6 +8,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod allowance;
 mod behind;
 mod claims;
 pub mod discovery;
@@ -31,6 +32,7 @@ mod template;
 mod tests;
 pub mod ticket;
 
+pub use allowance::{Bucket, Limits};
 pub use behind::Behind;
 pub use claims::{Claim, Claims, ClaimsError};
 pub use identity::{Identity, Means};

@@ -2,6 +2,8 @@
 
 use bellwire_model::{Filter, FilterSet, Scope};
 
+use crate::allowance::Limits;
+
 /// What a subject may do. All of it is a list of what is allowed: what nobody names, nobody may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
@@ -22,6 +24,8 @@ pub struct Rights {
     /// What concerns the server itself: reloading, keys, `$sys/…`, figures, the record of who did
     /// what.
     pub is_admin: bool,
+    /// How much they may do of it.
+    pub limits: Limits,
     /// Whether they are fewer than the roles meant: the others would have been beyond the bounds.
     pub is_cut: bool,
 }
@@ -42,6 +46,7 @@ impl Rights {
             attend: Scope::all(),
             post_alerts: Scope::all(),
             is_admin: true,
+            limits: Limits::NONE,
             is_cut: false,
         }
     }
@@ -57,6 +62,7 @@ impl Rights {
             attend: Scope::none(),
             post_alerts: Scope::none(),
             is_admin: false,
+            limits: Limits::NONE,
             is_cut: false,
         }
     }

@@ -3,6 +3,7 @@
 use bellwire_model::limits::FILTERS_OF_RIGHTS_MAX;
 use thiserror::Error;
 
+use crate::allowance::Limits;
 use crate::claims::{Claims, check_subject};
 use crate::gathering::Gathering;
 use crate::rights::Rights;
@@ -27,6 +28,8 @@ pub struct RoleText {
     pub post_alerts: Vec<String>,
     /// Whether it is for those who run the server.
     pub admin: bool,
+    /// How much each subject that has it may do. Of several roles the most generous counts.
+    pub limits: Limits,
 }
 
 /// Rights with variables.
@@ -40,6 +43,7 @@ pub struct Role {
     attend: Vec<MatchersTemplate>,
     post_alerts: Vec<MatchersTemplate>,
     is_admin: bool,
+    limits: Limits,
 }
 
 impl Role {
@@ -59,6 +63,7 @@ impl Role {
             attend: matchers("attend", &text.attend)?,
             post_alerts: matchers("post_alerts", &text.post_alerts)?,
             is_admin: text.admin,
+            limits: text.limits,
         })
     }
 
@@ -75,6 +80,7 @@ impl Role {
             attend: everything(),
             post_alerts: everything(),
             admin: true,
+            limits: Limits::NONE,
         };
         Self::parse(&text).expect("its own words are valid")
     }
@@ -97,6 +103,7 @@ impl Role {
             attend: gathering.scope(roles.iter().flat_map(|role| &role.attend)),
             post_alerts: gathering.scope(roles.iter().flat_map(|role| &role.post_alerts)),
             is_admin: roles.iter().any(|role| role.is_admin),
+            limits: roles.iter().map(|role| role.limits).reduce(Limits::or).unwrap_or_default(),
             is_cut: false,
         };
         Rights { is_cut: gathering.is_cut(), ..rights }

@@ -769,3 +769,7 @@ pub const FORWARDERS_MAX: usize = 16;
 /// Bytes of a header of the PROXY protocol: the certificates of clients that some add are longer, and
 /// nobody reads them.
 pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
+/// Addresses of which it is known when they have connected lately.
+pub const ADDRESSES_LATELY_MAX: usize = 1_000_000;
+/// Subjects with limits of which it is known what they have done lately.
+pub const SUBJECTS_LIMITED_MAX: usize = 100_000;

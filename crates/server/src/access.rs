@@ -28,8 +28,9 @@ use bellwire_wire::problem::{Code, Problem};
 use tokio::runtime::Runtime;
 
 use self::permit::{permit_stream, rest};
+use crate::allowances::{Allowances, Counted};
 use crate::audit::Audit;
-use crate::observe::AuditFigures;
+use crate::observe::Figures;
 
 pub(crate) use self::attending::Attending;
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
@@ -40,6 +41,8 @@ pub(crate) use self::permit::{
 /// Who may come in, and what they may, for the front door and the shards.
 #[derive(Debug)]
 pub(crate) struct Access {
+    /// What those with limits have used up.
+    pub(crate) allowances: Arc<Allowances>,
     /// Who is asking.
     pub(crate) authenticator: Arc<Authenticator>,
     /// Who did what.
@@ -61,15 +64,17 @@ pub(crate) struct AccessRules {
 impl Access {
     pub(crate) fn new(
         authenticator: Authenticator,
-        figures: Arc<AuditFigures>,
+        figures: &Arc<Figures>,
         rules: AccessRules,
     ) -> Self {
         let AccessRules { wider, expiry_grace } = rules;
         let mut secret = [0; SERVER_SECRET_BYTES_MIN];
         getrandom::fill(&mut secret).expect("the system has randomness");
         let renewals = ServerSecret::new(&secret).expect("it is long enough");
-        let (authenticator, audit) = (Arc::new(authenticator), Arc::new(Audit::new(figures)));
-        Self { authenticator, audit, wider, expiry_grace, renewals }
+        let allowances = Arc::new(Allowances::new(Arc::clone(figures)));
+        let audit = Arc::new(Audit::new(Arc::clone(&figures.audit)));
+        let authenticator = Arc::new(authenticator);
+        Self { allowances, authenticator, audit, wider, expiry_grace, renewals }
     }
 
     /// What the rights of somebody leave of a stream, and whose it is.
@@ -79,7 +84,8 @@ impl Access {
         request: StreamRequest,
     ) -> Result<Permitted, Problem> {
         let request = permit_stream((&identity.rights, self.wider), request)?;
-        Ok(Permitted { request, principal: self.enter(identity) })
+        let counted = self.allowances.connect(identity)?;
+        Ok(Permitted { request, principal: self.enter(identity), counted })
     }
 
     /// The same for who has a ticket, by a page of this origin where it is of another site. Whoever had
@@ -233,4 +239,6 @@ fn subject_differs() -> Problem {
 pub(crate) struct Permitted {
     pub(crate) request: StreamRequest,
     pub(crate) principal: HeldPrincipal,
+    /// Where the connections of whoever asks are counted.
+    pub(crate) counted: Option<Counted>,
 }

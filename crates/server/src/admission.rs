@@ -3,19 +3,21 @@
 //!
 //! What is refused is told so at once, with a time to come back. Whoever is in stays served.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use bellwire_access::Bucket;
 use bellwire_model::limits::{
-    ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, DRAIN_BODY_TIMEOUT, JOURNAL_READERS_MAX, LARGE_BODIES_MAX,
-    MEMORY_FULL_PERCENT, MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
+    ADDRESSES_LATELY_MAX, ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, DRAIN_BODY_TIMEOUT,
+    JOURNAL_READERS_MAX, LARGE_BODIES_MAX, MEMORY_FULL_PERCENT, MEMORY_NEAR_PERCENT,
+    MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
 };
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
+use crate::lately::{self, Fades, Lately};
 use crate::observe::Figures;
 
 /// Seconds after which a refused client should come back at the earliest, and what is added at
@@ -32,9 +34,8 @@ pub(crate) struct Admission {
     elsewhere: AtomicUsize,
     /// Places of those who are told that there is no room.
     turned_away: Arc<Semaphore>,
-    /// Connections of each address; used only where they are limited. Strangers choose the keys, so
-    /// that their hashes are keyed.
-    addresses: Mutex<HashMap<IpAddr, u32>>,
+    /// What each address has; used only where that is limited.
+    addresses: Mutex<Lately<IpAddr, OfAddress>>,
     memory_is_near: AtomicBool,
     memory_is_full: AtomicBool,
     /// Bytes of bodies that are being read.
@@ -55,8 +56,23 @@ pub(crate) struct AdmissionLimits {
     pub(crate) connections: usize,
     /// Connections of one address; 0 for no limit.
     pub(crate) connections_per_address: u32,
+    /// New ones of one address in a second; 0 for no limit.
+    pub(crate) connects_per_second_per_address: u32,
     /// Resident memory of the process.
     pub(crate) memory_bytes: u64,
+}
+
+/// What an address has.
+#[derive(Debug, Default)]
+struct OfAddress {
+    connections: u32,
+    connects: Bucket,
+}
+
+impl Fades for OfAddress {
+    fn is_nothing(&self, now: u64) -> bool {
+        self.connections == 0 && self.connects.is_full(now)
+    }
 }
 
 /// The descriptor of a connection that no shard has.
@@ -105,7 +121,7 @@ impl Admission {
             figures,
             elsewhere: AtomicUsize::new(0),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
-            addresses: Mutex::default(),
+            addresses: Mutex::new(Lately::new(ADDRESSES_LATELY_MAX)),
             memory_is_near: AtomicBool::new(false),
             memory_is_full: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
@@ -144,25 +160,62 @@ impl Admission {
         self: &Arc<Self>,
         address: IpAddr,
     ) -> Result<Option<AddressPlace>, Problem> {
+        self.enter(address, self.limits.connects_per_second_per_address)
+    }
+
+    /// The same, for somebody who may come so often in a second.
+    fn enter(
+        self: &Arc<Self>,
+        address: IpAddr,
+        per_second: u32,
+    ) -> Result<Option<AddressPlace>, Problem> {
         let most = self.limits.connections_per_address;
-        if most == 0 {
+        if most == 0 && per_second == 0 {
             return Ok(None);
         }
-        let address = counted(address);
-        let mut addresses = self.addresses.lock().expect("not poisoned");
-        let connections = addresses.entry(address).or_insert(0);
-        if *connections >= most {
+        let (address, now) = (counted(address), lately::now());
+        let mut addresses = self.addresses();
+        let of_address = addresses.entry(address, now).ok_or_else(|| {
+            let detail = "more addresses connect than can be kept account of";
+            self.refusal(Code::AddressExhausted, detail)
+        })?;
+        if most > 0 && of_address.connections >= most {
             let detail =
                 format!("there are {most} connections from {address}, the most it may have");
             return Err(self.refusal(Code::AddressExhausted, detail));
         }
-        *connections += 1;
+        if per_second > 0 && of_address.connects.take(now, 1, per_second.into()).is_err() {
+            let detail = format!("{address} connects more often than {per_second} times a second");
+            return Err(self.refusal(Code::AddressExhausted, detail));
+        }
+        of_address.connections += 1;
         Ok(Some(AddressPlace { admission: Arc::clone(self), address }))
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, Lately<IpAddr, OfAddress>> {
+        self.addresses.lock().expect("not poisoned")
+    }
+
+    /// Whether another stream of this address may begin that came through a proxy, beside its place.
+    pub(crate) fn connects(&self, address: IpAddr) -> Result<(), Problem> {
+        let per_second = self.limits.connects_per_second_per_address;
+        if per_second == 0 {
+            return Ok(());
+        }
+        let (address, now) = (counted(address), lately::now());
+        let mut addresses = self.addresses();
+        let of_address = addresses.entry(address, now);
+        let taken = of_address.map(|it| it.connects.take(now, 1, per_second.into()).is_ok());
+        if taken == Some(true) {
+            return Ok(());
+        }
+        let detail = format!("{address} connects more often than {per_second} times a second");
+        Err(self.refusal(Code::AddressExhausted, detail))
     }
 
     /// Whether another request of this address may come in through a proxy.
     pub(crate) fn visitor(self: &Arc<Self>, address: IpAddr) -> Result<Visitor, Problem> {
-        Ok(Visitor { address, _place: self.address(address)? })
+        Ok(Visitor { address, _place: self.enter(address, 0)? })
     }
 
     /// Whether another subscriber may come in.
@@ -252,13 +305,8 @@ impl Admission {
 
 impl Drop for AddressPlace {
     fn drop(&mut self) {
-        let mut addresses = self.admission.addresses.lock().expect("not poisoned");
-        if let Some(connections) = addresses.get_mut(&self.address) {
-            *connections -= 1;
-            if *connections == 0 {
-                addresses.remove(&self.address);
-            }
-        }
+        let fewer = |it: &mut OfAddress| it.connections -= 1;
+        self.admission.addresses().settle(&self.address, lately::now(), fewer);
     }
 }
 
@@ -295,8 +343,30 @@ mod tests {
         Arc::new(Admission::new(limits, Arc::default(), watch::channel(false).1))
     }
 
-    const GENEROUS: AdmissionLimits =
-        AdmissionLimits { connections: 10, connections_per_address: 2, memory_bytes: u64::MAX };
+    const GENEROUS: AdmissionLimits = AdmissionLimits {
+        connections: 10,
+        connections_per_address: 2,
+        connects_per_second_per_address: 0,
+        memory_bytes: u64::MAX,
+    };
+
+    #[test]
+    fn an_address_comes_as_often_as_it_may_and_requests_of_a_proxy_do_not_count() {
+        let limits = AdmissionLimits {
+            connections_per_address: 0,
+            connects_per_second_per_address: 3,
+            ..GENEROUS
+        };
+        let admission = admission(limits);
+        let [one, other] = ["2001:db8::1", "192.0.2.1"].map(|text| text.parse().expect(text));
+        // However slow this is: five at once are more than three in a second and what a second brings.
+        let came: Vec<_> = (0..64).map(|_| admission.address(one)).collect();
+        assert!(came[..3].iter().all(Result::is_ok), "a second's worth");
+        let refused = came.iter().find_map(|it| it.as_ref().err()).expect("64 at once");
+        assert_eq!(refused.code, Code::AddressExhausted);
+        assert!(admission.address(other).is_ok() && admission.connects(other).is_ok());
+        assert!((0..64).all(|_| admission.visitor(one).is_ok()));
+    }
 
     #[test]
     fn an_address_has_its_connections_back_when_they_end() {
@@ -310,7 +380,7 @@ mod tests {
         drop(first);
         assert!(admission.address(address("192.0.2.1")).is_ok());
         drop(second);
-        assert!(admission.addresses.lock().expect("not poisoned").is_empty());
+        assert_eq!(admission.addresses().len(), 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod access;
 mod file;
 mod host;
+mod limits;
 mod listen;
 mod origin;
 mod setting;
@@ -86,6 +87,8 @@ pub struct Config {
     pub connections_max: usize,
     /// Connections of one address at a time; 0 for no limit.
     pub connections_per_address_max: u32,
+    /// New connections of one address in a second; 0 for no limit.
+    pub connects_per_second_per_address_max: u32,
     /// Memory of the process beyond which new subscribers are refused; 0 for a share of what
     /// there is.
     pub memory_bytes_max: u64,
@@ -147,6 +150,7 @@ impl Default for Config {
             shards: 0,
             connections_max: 0,
             connections_per_address_max: 0,
+            connects_per_second_per_address_max: 0,
             memory_bytes_max: 0,
             query_timeout: Duration::ZERO,
             query_samples_max: 0,

@@ -29,6 +29,7 @@
 
 mod access;
 mod admission;
+mod allowances;
 mod api;
 mod audit;
 pub mod config;
@@ -39,6 +40,7 @@ pub mod fuzzing;
 mod golden;
 mod hosts;
 mod journal_watch;
+mod lately;
 mod loaded;
 mod observe;
 mod open_files;

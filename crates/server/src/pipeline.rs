@@ -238,7 +238,7 @@ impl Server {
 }
 
 /// Who may come in, with the keys that the configuration names.
-fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError> {
+fn access(config: &Config, figures: &Arc<Figures>) -> Result<Arc<Access>, AccessError> {
     if config.access.as_ref().is_some_and(AccessConfig::lets_in_nobody) {
         tracing::warn!("{NOBODY_COMES_IN}.");
     }
@@ -250,7 +250,7 @@ fn access(config: &Config, figures: &Figures) -> Result<Arc<Access>, AccessError
         wider: access.map_or(Wider::default(), |access| access.wider),
         expiry_grace: access.map_or(Duration::ZERO, |access| access.expiry_grace),
     };
-    Ok(Arc::new(Access::new(authenticator, Arc::clone(&figures.audit), rules)))
+    Ok(Arc::new(Access::new(authenticator, figures, rules)))
 }
 
 /// Who may ask, as far as a head tells.
@@ -316,6 +316,7 @@ fn admission(
     let limits = AdmissionLimits {
         connections: open_files::raise(config.connections_max),
         connections_per_address: config.connections_per_address_max,
+        connects_per_second_per_address: config.connects_per_second_per_address_max,
         memory_bytes: memory_bytes(config),
     };
     Arc::new(Admission::new(limits, Arc::clone(figures), draining))

@@ -25,6 +25,7 @@ use tokio::runtime::Handle;
 
 use crate::access::{self, Access, Attending};
 use crate::admission::Admission;
+use crate::allowances::Sent;
 use crate::api::{self, Asks};
 use crate::audit::{Deed, Kind};
 use crate::observe::Figures;
@@ -115,6 +116,8 @@ impl Requests for Errands {
         access::permit_publishing(&identity.rights, &publish.topic)?;
         let idempotency_key = idempotency_key.map(|key| identity.own_name(&key));
         self.admission.publication()?;
+        self.access.allowances.spend(&identity, Sent::Bytes(publish.body.bytes().len()))?;
+        self.access.allowances.spend(&identity, Sent::Events(1))?;
         let event = self.publisher.event(publish)?;
         self.publish_event(Append { event, idempotency_key }, reply)
     }
@@ -166,6 +169,7 @@ impl Requests for Errands {
         let identity = self.access.identity(principal);
         Asks::Ingest.check(&identity.rights)?;
         self.admission.publication()?;
+        self.access.allowances.spend(&identity, Sent::Bytes(json.len()))?;
         let format = match json.first() {
             Some(b'[') => samples::Format::Array,
             _ => samples::Format::Object,
@@ -173,6 +177,7 @@ impl Requests for Errands {
         let (samples, decoded) = match samples::decode(format, json, clock::now()) {
             Ok(mut decoded) => {
                 api::keep_permitted(&mut decoded, &identity.rights);
+                self.access.allowances.spend(&identity, Sent::Samples(decoded.samples.len()))?;
                 (Ok(std::mem::take(&mut decoded.samples)), decoded)
             }
             Err(error) => (Err(Problem::of_decoder(error.code(), error)), Decoded::default()),

@@ -101,6 +101,13 @@ impl Place {
         // Boxed twice: a connection has one word for it.
         Box::new(Self { client, _held: Box::new(held) })
     }
+
+    /// Something more is to be dropped with the connection.
+    #[must_use]
+    pub fn with(place: Option<Box<Self>>, held: impl Debug + Send + 'static) -> Box<Self> {
+        let client = place.as_ref().and_then(|place| place.client);
+        Self::new(client, (place, held))
+    }
 }
 
 /// A page of history that a reader has read for a shard.

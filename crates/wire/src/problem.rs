@@ -93,6 +93,7 @@ codes! {
     LoginsExhausted 429 "logins_exhausted" "Too many passwords were tried; try again later.";
     ReadersBusy 429 "readers_busy" "More is read than can be answered; try again later.";
     AddressExhausted 429 "address_exhausted" "This address has as many connections as it may.";
+    PrincipalExhausted 429 "principal_exhausted" "Whoever asks has used up what their roles allow for now.";
     MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";

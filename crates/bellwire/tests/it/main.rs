@@ -3,6 +3,7 @@
 
 mod access;
 mod alerts;
+mod allowances;
 mod attending;
 mod audit;
 mod bad_input;

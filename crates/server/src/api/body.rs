@@ -233,8 +233,12 @@ mod tests {
     }
 
     fn admission(draining: watch::Receiver<bool>) -> Admission {
-        let limits =
-            AdmissionLimits { connections: 1, connections_per_address: 0, memory_bytes: u64::MAX };
+        let limits = AdmissionLimits {
+            connections: 1,
+            connections_per_address: 0,
+            connects_per_second_per_address: 0,
+            memory_bytes: u64::MAX,
+        };
         Admission::new(limits, Arc::default(), draining)
     }
 

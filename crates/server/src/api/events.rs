@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_access::Means;
+use bellwire_access::{Identity, Means};
 use bellwire_model::FilterSet;
 use bellwire_shards::Framing;
 use bellwire_shards::PollAnswer;
@@ -20,6 +20,7 @@ use super::App;
 use super::body::header as text_of;
 use super::permission::Caller;
 use crate::access;
+use crate::admission::Visitor;
 use crate::front_door::{Opening, Passage, stream_headers};
 use crate::page::Page;
 use crate::problem::Refused;
@@ -69,6 +70,12 @@ pub(super) async fn events(
         }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
+            if let Err(problem) = may_begin(&app, &identity, extensions.get()) {
+                // Told so that whoever asks can read it.
+                let form = (stream.form, stream.refusals);
+                let words = bellwire_shards::refusal_body(form, &problem).ok_or(problem)?;
+                return Ok((stream_headers(&stream), words).into_response());
+            }
             let permitted = match &identity.means {
                 Means::Ticket(ticket) => {
                     let foreign = page.foreign();
@@ -88,12 +95,24 @@ pub(super) async fn events(
             let (poll, narrowed) = access::permit_poll(may, poll)?;
             app.admission.subscriber()?;
             let _waiting = app.figures.shards.polls_waiting.enter();
-            let collected = app.spread.poll(poll, app.access.enter(&identity))?.collected().await?;
+            let _counted = app.access.allowances.connect(&identity)?;
+            let principal = app.access.enter(&identity);
+            let collected = app.spread.poll(poll, principal)?.collected().await?;
             let is_large = collected.is_large();
             let encode = || answer_json(&collected.encode(), narrowed.as_ref());
             Ok(if is_large { app.large_reads.run(encode).await? } else { encode() })
         }
     }
+}
+
+/// Whether somebody may begin one more stream now. `visitor`: of whom a proxy has it.
+fn may_begin(
+    app: &App,
+    identity: &Identity,
+    visitor: Option<&Arc<Visitor>>,
+) -> Result<(), Problem> {
+    visitor.map_or(Ok(()), |visitor| app.admission.connects(visitor.address))?;
+    app.access.allowances.check_connect(identity)
 }
 
 /// Several headers of one name are one list. `None` where it is empty.

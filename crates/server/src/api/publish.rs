@@ -23,6 +23,7 @@ use super::App;
 use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
 use crate::access::permit_publishing;
+use crate::allowances::Sent;
 use crate::problem::Refused;
 use bellwire_shards::wrong_escape;
 
@@ -49,6 +50,8 @@ pub(super) async fn one(
     event_type.map(publish::check_event_type).transpose().map_err(invalid)?;
     let held = read(&app.admission, &headers, body, EVENT_BYTES_MAX).await?;
     let bytes = held.bytes.len();
+    app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
+    app.access.allowances.spend(&caller.0, Sent::Events(1))?;
     let checked = || publish::body(content_type, held.bytes);
     let body = work_through(&app.admission, bytes, checked)
         .await
@@ -74,9 +77,11 @@ pub(super) async fn many(
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
     let held = read_batch(&app.admission, &headers, body).await?;
     let (admission, bytes) = (&app.admission, held.bytes.len());
+    app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
     let format = batch_format(content_type, &held.bytes);
     let read = || decode((&app, caller.rights()), format, &held.bytes);
     let Batch { events, refused } = work_through(admission, bytes, read).await?;
+    app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
     let published = app.publisher.publish(events).await?;
     Ok(work_through(admission, bytes, || results_json(refused, published)).await)
 }

@@ -21,6 +21,7 @@ use super::body::{header as text_of, read_batch, work_through};
 use super::permission::Caller;
 use super::{App, dialect};
 use crate::admission;
+use crate::allowances::Sent;
 use crate::front_door::Peer;
 use crate::problem::Refused;
 
@@ -35,11 +36,13 @@ pub(super) async fn json(
     app.admission.publication()?;
     let format = json::Format::from_content_type(text_of(&parts.headers, header::CONTENT_TYPE)?);
     let held = read_batch(&app.admission, &parts.headers, body).await?;
+    app.access.allowances.spend(&caller.0, Sent::Bytes(held.bytes.len()))?;
     let decode = || json::decode(format, &held.bytes, clock::now());
     let mut decoded = work_through(&app.admission, held.bytes.len(), decode)
         .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     keep_permitted(&mut decoded, caller.rights());
+    app.access.allowances.spend(&caller.0, Sent::Samples(decoded.samples.len()))?;
     let accepted = take(&app, source_of(&parts.extensions), &mut decoded).await?;
     let summary = summary(&decoded, accepted);
     if accepted == 0 && decoded.rejected > 0 {
@@ -69,9 +72,12 @@ pub(super) async fn line_protocol(
     app.admission.publication().map_err(dialect::of_influxdb)?;
     let held =
         read_batch(&app.admission, &parts.headers, body).await.map_err(dialect::of_influxdb)?;
+    let spend = |sent| app.access.allowances.spend(&caller.0, sent);
+    spend(Sent::Bytes(held.bytes.len())).map_err(dialect::of_influxdb)?;
     let decode = || line_protocol::decode(&held.bytes, precision, clock::now());
     let mut decoded = work_through(&app.admission, held.bytes.len(), decode).await;
     keep_permitted(&mut decoded, caller.rights());
+    spend(Sent::Samples(decoded.samples.len())).map_err(dialect::of_influxdb)?;
     take(&app, source_of(&parts.extensions), &mut decoded).await.map_err(dialect::of_influxdb)?;
     let refused = (decoded.rejected > 0).then(|| {
         format!(

@@ -24,6 +24,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
+use super::limits::LimitsTable;
+
 use self::user::UserTable;
 
 /// `[access]`.
@@ -127,6 +129,8 @@ struct RoleTable {
     post_alerts: Vec<Spanned<String>>,
     #[serde(default)]
     admin: bool,
+    #[serde(default)]
+    limits: LimitsTable,
 }
 
 /// `[[access.key]]`: what `bellwire key make` prints.
@@ -376,6 +380,7 @@ fn role(table: RoleTable) -> Result<(Spanned<String>, Role), Mistake> {
         attend: texts(&table.attend),
         post_alerts: texts(&table.post_alerts),
         admin: table.admin,
+        limits: (&table.limits).into(),
     };
     let role = Role::parse(&text).map_err(|error| {
         let RoleError { key, index, .. } = error;

@@ -403,6 +403,18 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, values| parse(values, "a number", &mut config.connections_per_address_max),
     },
     Setting {
+        key: "connects_per_second_per_address_max",
+        value_name: "COUNT",
+        default: "0",
+        help: "New connections of one address (of one /64 with IPv6) in a second, as many at once; 0 \
+               for no limit.",
+        group: Group::Limits,
+        is_list: false,
+        set: |config, values| {
+            parse(values, "a number", &mut config.connects_per_second_per_address_max)
+        },
+    },
+    Setting {
         key: "memory_bytes_max",
         value_name: "SIZE",
         default: "0",

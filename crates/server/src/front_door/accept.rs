@@ -21,7 +21,7 @@ use super::door::Door;
 use super::farewell::{head_timeout, linger, refuse, refuse_stream};
 use super::head::{self, Decision};
 use super::http1::{Driven, Lean};
-use super::opening::Opening;
+use super::opening::{Opening, counted};
 use super::replay::Replay;
 use super::stream::{Peer, Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
@@ -114,7 +114,8 @@ struct Arrival {
 impl Arrival {
     /// The place of somebody whose head is there: behind a trusted proxy it has to be waited for.
     fn place_for(&mut self, client: IpAddr, door: &Door) -> Result<(), Problem> {
-        if door.callers.proxies.trust(self.source) {
+        if self.place.is_none() && door.callers.proxies.trust(self.source) {
+            door.admission.connects(client)?;
             let visitor = door.admission.visitor(client)?;
             self.place = Some(Place::new(Some(client), visitor));
         }
@@ -173,14 +174,15 @@ fn receive(
             let Some(identity) = door.access.authenticator.known(&shown, clock::now()) else {
                 return Some(guest);
             };
-            let Ok(Permitted { request, principal }) = door.access.permit(&identity, request)
-            else {
-                return Some(guest);
-            };
             if guest.arrival.place_for(client, door).is_err() {
                 return Some(guest);
             }
+            let Ok(permitted) = door.access.permit(&identity, request) else {
+                return Some(guest);
+            };
+            let Permitted { request, principal, counted: count } = permitted;
             let Arrival { place, head, .. } = guest.arrival;
+            let place = counted(place, count);
             let (socket, early) = (guest.socket.into(), head[head_bytes..].into());
             hand_over(Handoff { socket, request, principal, early, place }, door);
             None
@@ -214,8 +216,15 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             }
             let origin = request.allow_origin.clone();
             let identified = door.access.authenticator.identify(&shown, Some(client)).await;
-            if let Err(problem) = &identified {
-                door.access.audit.refused(problem, &shown, (EVENTS_PATH, Some(client)));
+            match &identified {
+                Err(problem) => {
+                    door.access.audit.refused(problem, &shown, (EVENTS_PATH, Some(client)));
+                }
+                Ok(identity) => {
+                    if let Err(problem) = door.access.allowances.check_connect(identity) {
+                        return Box::pin(refuse_stream(stream, &request, &problem)).await;
+                    }
+                }
             }
             match identified.and_then(|identity| door.access.permit(&identity, request)) {
                 Ok(permitted) => {
@@ -248,9 +257,9 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
         }
     };
     let Lean { stream, opening, early } = lean;
-    let Opening { permitted: Permitted { request, principal }, visitor } = opening;
+    let Opening { permitted: Permitted { request, principal, counted: count }, visitor } = opening;
     let Ok(socket) = stream.into_socket() else { return };
-    let place = Opening::place(visitor).or(arrival.place);
+    let place = counted(Opening::place(visitor).or(arrival.place), count);
     hand_over(Handoff { socket, request, principal, early, place }, &door);
 }
 
@@ -332,7 +341,10 @@ async fn introduce(
     if door.callers.proxies.trust(arrival.source) {
         return Some(Ok(()));
     }
-    Some(door.admission.visitor(arrival.source).map(|visitor| {
+    let admission = &door.admission;
+    let admitted =
+        admission.connects(arrival.source).and_then(|()| admission.visitor(arrival.source));
+    Some(admitted.map(|visitor| {
         arrival.place = Some(Place::new(Some(arrival.source), visitor));
     }))
 }

@@ -31,7 +31,7 @@ use tokio::time::{Duration, timeout};
 
 use super::activity::Busy;
 use super::door::Door;
-use super::opening::Opening;
+use super::opening::{Opening, counted};
 use crate::admission::{Descriptor, Needs};
 
 /// One request of a connection, for whoever wants to answer it with a stream.
@@ -112,7 +112,7 @@ fn adopt(one: &One, opening: Opening) -> Result<(UnixStream, Descriptor), Proble
         request: permitted.request,
         principal: permitted.principal,
         early: Box::default(),
-        place: Opening::place(visitor),
+        place: counted(Opening::place(visitor), permitted.counted),
     };
     door.spread.adopt(handoff).map_err(|_| {
         door.figures.door.connections_refused.add(1);

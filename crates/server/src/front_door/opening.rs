@@ -6,6 +6,7 @@ use bellwire_shards::Place;
 
 use crate::access::Permitted;
 use crate::admission::Visitor;
+use crate::allowances::Counted;
 
 /// A stream that is to be opened.
 #[derive(Debug)]
@@ -19,5 +20,13 @@ impl Opening {
     /// What its connection holds for it.
     pub(super) fn place(visitor: Option<Arc<Visitor>>) -> Option<Box<Place>> {
         visitor.map(|visitor| Place::new(Some(visitor.address), visitor))
+    }
+}
+
+/// What a connection holds, with where it is counted among those of its subject.
+pub(super) fn counted(place: Option<Box<Place>>, counted: Option<Counted>) -> Option<Box<Place>> {
+    match counted {
+        Some(counted) => Some(Place::with(place, counted)),
+        None => place,
     }
 }

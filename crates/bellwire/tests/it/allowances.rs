@@ -1,0 +1,227 @@
+//! What roles allow in a while, each subject for itself, on every way in.
+//!
+//! What is sent at once is so much more than a second's worth that no machine is slow enough to let
+//! the next through.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::frames::text;
+use crate::harness::{Answer, Frames, Http2, Raw, Request, Server, bellwire, request};
+
+/// A server with roles and keys; the keys are in the order of their subjects and roles.
+fn with_roles<const KEYS: usize>(
+    roles: &str,
+    keys: [(&str, &[&str]); KEYS],
+) -> (Server, [String; KEYS], TempDir) {
+    let folder = TempDir::new().expect("a folder");
+    let mut config = roles.to_owned();
+    let keys = keys.map(|(subject, roles)| {
+        let mut arguments = vec!["key", "make", "--subject", subject];
+        arguments.extend(roles.iter().flat_map(|role| ["--role", role]));
+        let made = bellwire(&arguments).output().expect("it runs");
+        let made = String::from_utf8(made.stdout).expect("text");
+        let (key, table) = made.split_once('\n').expect("a key, then a table");
+        config.push_str(table);
+        key.trim().to_owned()
+    });
+    let path = folder.path().join("bellwire.toml");
+    std::fs::write(&path, config).expect("written");
+    let server = Server::start_with(&["--config", path.to_str().expect("text")]);
+    (server, keys, folder)
+}
+
+fn role(name: &str, limits: &str) -> String {
+    format!(
+        "[[access.role]]\nname = \"{name}\"\nsubscribe = [\"a\", \"b\"]\npublish = [\"a\"]\n\
+         ingest = ['{{}}']\nlimits = {{ {limits} }}\n"
+    )
+}
+
+/// The status, and the code of the problem where it is one.
+fn told(answer: &Answer) -> (u16, String) {
+    let problem = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    (answer.status, problem["code"].as_str().unwrap_or_default().to_owned())
+}
+
+fn exhausted() -> (u16, String) {
+    (429, "principal_exhausted".to_owned())
+}
+
+fn send(server: &Server, key: &str, path: &str, body: &str) -> Answer {
+    let authorization = format!("Bearer {key}");
+    let headers = [("Authorization", authorization.as_str())];
+    let post = Request { method: "POST", path, headers: &headers, body: body.as_bytes() };
+    request(server.address(), post)
+}
+
+/// A WebSocket of this key, whose requests are answered.
+fn websocket(server: &Server, key: &str) -> Frames {
+    Frames::open_with(server.address(), "", &format!("Authorization: Bearer {key}\r\n"))
+}
+
+fn asked(socket: &mut Frames, what: &Value) -> Value {
+    socket.send(text(what.to_string()));
+    socket.reply(1)
+}
+
+#[test]
+fn connections_are_counted_on_every_way_in_and_come_back() {
+    let roles = role("few", "connections = 1") + &role("free", "");
+    let keys =
+        [("ada", &["few"][..]), ("ada", &["few"]), ("bob", &["few"]), ("ada", &["few", "free"])];
+    let (server, [ada, again, bob, generous], _folder) = with_roles(&roles, keys);
+    let address = server.address();
+    let head = |key: &str, more: &str| {
+        format!(
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n{more}\r\n"
+        )
+    };
+    let opened = |key: &str| {
+        let mut raw = Raw::connect(address);
+        raw.send(head(key, ""));
+        let head = raw.until("\r\n\r\n");
+        (raw, head)
+    };
+    let (first, begun) = opened(&ada);
+    assert!(begun.starts_with("HTTP/1.1 200 "), "{begun}");
+    // The same subject by another key; on a connection of its own, and on one that was used.
+    for before in ["", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        for key in [&ada, &again] {
+            let mut raw = Raw::connect(address);
+            if !before.is_empty() {
+                raw.send(before);
+                assert_eq!(raw.answer().status, 200);
+            }
+            raw.send(head(key, ""));
+            let answer = raw.answer();
+            assert_eq!(told(&answer), exhausted(), "{before}");
+            assert!(answer.header("retry-after").is_some(), "{before}");
+        }
+        let mut raw = Raw::connect(address);
+        if !before.is_empty() {
+            raw.send(before);
+            assert_eq!(raw.answer().status, 200);
+        }
+        raw.send(head(&ada, "Accept: text/event-stream\r\n"));
+        let told = raw.until("\"reason\":\"principal_exhausted\"");
+        assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+    }
+    let authorization = format!("Bearer {ada}");
+    let headers = [("authorization", authorization.as_str()), ("accept", "application/json")];
+    let path = "/v1/events?topic=a";
+    let get = |headers| Request { method: "GET", path, headers, body: b"" };
+    assert_eq!(told(&request(address, get(&headers))), exhausted());
+    assert_eq!(told(&Http2::plain(address).begin(get(&headers[..1]))), exhausted());
+    // Somebody else, and a role that sets no limit.
+    for key in [&bob, &generous, &generous] {
+        let (raw, begun) = opened(key);
+        assert!(begun.starts_with("HTTP/1.1 200 "), "{begun}");
+        std::mem::forget(raw);
+    }
+    drop(first);
+    let comes_in = |_| opened(&ada).1.starts_with("HTTP/1.1 200 ");
+    assert!((0..10_000).any(comes_in), "there is room again");
+}
+
+#[test]
+fn events_and_their_bytes_are_counted_on_every_way_in() {
+    for limits in ["events_per_second = 1", "bytes_per_second = 1"] {
+        let keys = [("ada", &["few"][..]), ("bob", &["few"])];
+        let (server, [ada, bob], _folder) = with_roles(&role("few", limits), keys);
+        // Whoever owes nothing may send as much as there is.
+        let batch = vec![json!({ "topic": "a", "data": "x".repeat(50) }); 500];
+        let batch = json!(batch).to_string();
+        assert_eq!(send(&server, &ada, "/v1/events", &batch).status, 200, "{limits}");
+        let refused = send(&server, &ada, "/v1/events", &batch);
+        assert_eq!(told(&refused), exhausted(), "{limits}");
+        let seconds: u64 = refused.header("retry-after").expect("a time").parse().expect("seconds");
+        assert!((300..=60_000).contains(&seconds), "{limits}: {seconds}");
+        assert_eq!(told(&send(&server, &ada, "/v1/topics/a", "1")), exhausted(), "{limits}");
+        let publish = json!({ "request": "publish", "id": 1, "topic": "a", "data": 1 });
+        let reply = asked(&mut websocket(&server, &ada), &publish);
+        assert_eq!(reply["error"]["code"], "principal_exhausted", "{limits}: {reply}");
+        assert_eq!(send(&server, &bob, "/v1/topics/a", "1").status, 201, "{limits}");
+    }
+}
+
+#[test]
+fn samples_are_counted_from_every_source() {
+    let sample = json!({ "name": "cpu", "value": 1 });
+    let batch = json!(vec![sample.clone(); 500]).to_string();
+    for limits in ["samples_per_second = 1", "bytes_per_second = 1"] {
+        let keys = [("ada", &["few"][..]), ("bob", &["few"]), ("root", &["admin"])];
+        let (server, [ada, bob, root], _folder) = with_roles(&role("few", limits), keys);
+        assert_eq!(send(&server, &ada, "/v1/samples", &batch).status, 200, "{limits}");
+        assert_eq!(told(&send(&server, &ada, "/v1/samples", &batch)), exhausted(), "{limits}");
+        assert_eq!(send(&server, &ada, "/write", "cpu value=1").status, 429, "{limits}");
+        let samples = json!({ "request": "samples", "id": 1, "samples": [sample] });
+        let reply = asked(&mut websocket(&server, &ada), &samples);
+        assert_eq!(reply["error"]["code"], "principal_exhausted", "{limits}: {reply}");
+        assert_eq!(send(&server, &bob, "/write", "cpu value=1").status, 204, "{limits}");
+        let authorization = format!("Bearer {root}");
+        let headers = [("Authorization", authorization.as_str())];
+        let metrics = Request { method: "GET", path: "/metrics", headers: &headers, body: b"" };
+        let metrics = request(server.address(), metrics);
+        assert!(metrics.text().contains("\nbellwire_principals_refused_total 3\n"), "{limits}");
+    }
+}
+
+#[test]
+fn a_connection_that_is_renewed_stays_counted_until_it_ends() {
+    let roles = role("few", "connections = 1") + &role("free", "");
+    let keys = [("ada", &["few"][..]), ("ada", &["few"]), ("ada", &["free"])];
+    let (server, [ada, again, free], _folder) = with_roles(&roles, keys);
+    let comes_in = || {
+        let mut raw = Raw::connect(server.address());
+        let authorization = format!("Authorization: Bearer {ada}");
+        raw.send(format!("GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\n{authorization}\r\n\r\n"));
+        raw.until("\r\n\r\n").starts_with("HTTP/1.1 200 ")
+    };
+    let mut socket = websocket(&server, &ada);
+    for key in [&again, &free, &ada, &again] {
+        let renew = json!({ "request": "renew", "id": 1, "token": key });
+        let reply = asked(&mut socket, &renew);
+        assert!(reply.get("error").is_none(), "{reply}");
+        assert!(!comes_in());
+    }
+    drop(socket);
+    assert!((0..10_000).any(|_| comes_in()), "there is room again");
+}
+
+#[test]
+fn limits_are_above_zero_and_have_names() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("wrong.toml");
+    for limits in ["connections = 0", "events_per_second = -1", "subscribers = 1"] {
+        std::fs::write(&path, role("none", limits)).expect("written");
+        let output = bellwire(&["serve", "--config", path.to_str().expect("text")]).output();
+        let told = String::from_utf8_lossy(&output.expect("it runs").stderr).into_owned();
+        assert!(told.contains("wrong.toml:6:"), "{told}");
+    }
+}
+
+#[test]
+fn an_address_connects_so_often_in_a_second_and_no_more() {
+    let flags = ["--connects-per-second-per-address-max", "2", "--trusted-proxies", "loopback"];
+    let server = Server::start_with(&flags);
+    let ask = |client: &str| {
+        let mut raw = Raw::connect(server.address());
+        raw.send(format!(
+            "GET /v1/events?topic=a HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\n\r\n"
+        ));
+        raw.until("\r\n\r\n").split(' ').nth(1).expect("a status").to_owned()
+    };
+    // Each of these is a client of its own.
+    for client in 1..=8 {
+        assert_eq!(ask(&format!("192.0.2.{client}")), "200");
+    }
+    // Of one client so many do not come within the seconds that they take.
+    assert!((0..100_000).any(|_| ask("192.0.2.100") == "429"), "nobody is refused");
+    assert_eq!(ask("192.0.2.101"), "200");
+    let mut kept = Raw::connect(server.address());
+    for _ in 0..50 {
+        kept.send("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.102\r\n\r\n");
+        assert_eq!(kept.answer().status, 200, "requests are no connections");
+    }
+}
