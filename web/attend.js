@@ -2,6 +2,8 @@
 // speak to the public API; what comes of it is shown when the board hears of it. Paths are relative
 // to the page, so that it works below any path that a proxy gives it.
 
+import { askWho, subject } from './login.js';
+
 const $ = (id) => document.getElementById(id);
 
 /** Waits for a pause in typing before the preview is asked for. */
@@ -53,7 +55,9 @@ const nameText = (name) => (/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name) ? name : quo
 function open(form, alert) {
   attended = alert;
   form.reset();
-  form.elements.author.value = localStorage.getItem(AUTHOR) ?? '';
+  // Whom the server knows it takes at no other name.
+  form.elements.author.readOnly = subject() !== null;
+  form.elements.author.value = subject() ?? localStorage.getItem(AUTHOR) ?? '';
   form.querySelector('.subject').textContent = alert.labels.alertname ?? alert.fingerprint;
   showError(form, '');
   form.closest('dialog').showModal();
@@ -62,7 +66,7 @@ function open(form, alert) {
 
 /** Sends what a dialog asks for, and closes it once the server has done it. */
 async function send(form, path, body) {
-  localStorage.setItem(AUTHOR, form.elements.author.value);
+  if (!form.elements.author.readOnly) localStorage.setItem(AUTHOR, form.elements.author.value);
   const button = form.querySelector('[type="submit"]');
   button.disabled = true;
   try {
@@ -79,6 +83,10 @@ async function send(form, path, body) {
 
 /** A problem's detail, or the text that Alertmanager's API answers with. */
 async function reason(answer) {
+  if (answer.status === 401) {
+    askWho();
+    return 'You are not logged in any more.';
+  }
   const body = await answer.json().catch(() => answer.statusText);
   return body.detail ?? String(body);
 }

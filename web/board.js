@@ -1,5 +1,5 @@
 // The board: one EventSource, three views. It uses the public API and nothing else; what people do
-// with alerts is in attend.js, and who they are in login.js.
+// with alerts is in attend.js, who they are in login.js.
 //
 //   alerts/active      state    the rows of the board
 //   alerts/events/**   stream   the list of transitions
@@ -12,7 +12,7 @@
 // per frame. So a thousand values a second cost no more than what is visible of them.
 
 import { openAcknowledge, openSilence, takeBack } from './attend.js';
-import { askAccount, askLogin, whenLoggedIn } from './login.js';
+import { askWho, begin, isUnknown, lacks, refusal } from './login.js';
 
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
 const EVENT_TYPES = [
@@ -272,9 +272,11 @@ let mutedCount = 0;
 
 /** That nothing fires is good news only where something could. */
 function quiet() {
-  if (isUnknown) return ['unsure', 'This server asks who you are: log in. What is firing is not known.'];
+  if (isUnknown()) return ['unsure', 'Nobody is logged in. What is firing now is not known.'];
+  if (refused) return ['unsure', `Nothing is shown: ${refused}.`];
   if (generation === 0) return ['unsure', 'Connecting. What is firing is not known yet.'];
   if (!isLive) return ['unsure', 'Not connected. What is firing now is not known.'];
+  if (lacks('admin')) return ['unsure', 'No alert that you may see is firing. Whether rules are loaded and samples come is for administrators to see.'];
   if (!figures) return ['unsure', 'No alert has come. Whether rules are loaded is not known yet.'];
   if (figures.get('bellwire_journal_failing')) return ['unsure', 'The server cannot write its journal, so new alerts are not told: its log says why.'];
   const rules = figures.get('bellwire_rules_loaded') ?? 0;
@@ -298,6 +300,7 @@ function showQuiet() {
 }
 
 async function askFigures() {
+  if (lacks('admin')) return showQuiet();
   figuresAskedAt = performance.now();
   try {
     const { events } = await (await fetch('v1/topics/$sys/server')).json();
@@ -356,7 +359,7 @@ function fillAlertRow(row, alert) {
   setText(row.querySelector('.value'), alert.value === undefined ? '' : quantity('', alert.value));
   setText(row.querySelector('.attention'), attention(alert));
   const isRaised = alert.state !== 'pending' && alert.state !== 'resolved';
-  row.querySelector('.actions').hidden = !isRaised;
+  row.querySelector('.actions').hidden = !isRaised || lacks('attend') || isUnknown();
   row.querySelector('.acknowledge').hidden = Boolean(alert.acknowledged);
   row.querySelector('.take-back').hidden = !alert.acknowledged;
   setText(row.querySelector('.state'), stateText(alert));
@@ -749,10 +752,12 @@ let heardAt = -Infinity;
 let isAsking = false;
 let silenceMaxMs = 60_000;
 let reopening = null;
-/** The server asks who this is, and has not been told. */
-let isUnknown = false;
+/** Why the stream is refused for good, where it is. */
+let refused = '';
 
-const STATES = { connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting' };
+const STATES = {
+  connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting', refused: 'Refused', unknown: 'Not logged in',
+};
 
 function setState(state) {
   isLive = state === 'live';
@@ -763,15 +768,20 @@ function setState(state) {
   schedule();
 }
 
-function open() {
-  clearTimeout(reopening);
-  reopening = null;
-  heardAt = performance.now();
-  isAsking = true;
-  source?.close();
+/** Where the stream is, from what has come of it on. */
+function streamPath() {
   const parameters = new URLSearchParams(TOPICS.map((topic) => ['topic', topic]));
   if (cursor) parameters.set('after', cursor);
-  source = new EventSource(`v1/events?${parameters}`);
+  return `v1/events?${parameters}`;
+}
+
+function open() {
+  close();
+  // The server would refuse it: whoever logs in has it opened.
+  if (isUnknown()) return;
+  heardAt = performance.now();
+  isAsking = true;
+  source = new EventSource(streamPath());
   source.onopen = onOpen;
   source.onerror = onError;
   source.onmessage = onEvent;
@@ -781,8 +791,32 @@ function open() {
   source.addEventListener('bye', onBye);
 }
 
+function close() {
+  clearTimeout(reopening);
+  reopening = null;
+  source?.close();
+}
+
+/** Somebody is known, perhaps somebody with other rights than before. */
+function onKnown(wasUnknown) {
+  orderIsStale = true;
+  schedule();
+  if (!wasUnknown) return;
+  failures = 0;
+  setState(generation === 0 ? 'connecting' : 'reconnecting');
+  open();
+}
+
+/** What is on the page stays, and is not live. */
+function onUnknown() {
+  close();
+  setState('unknown');
+}
+
 function onOpen() {
-  isUnknown = false;
+  refused = '';
+  // A stream that comes back may be another's: a session can end while nobody hears of it.
+  if (generation > 0) askWho();
   generation += 1;
   lastEventAt = heardAt = performance.now();
   isAsking = false;
@@ -791,22 +825,20 @@ function onOpen() {
 /** The browser reconnects by itself after a broken connection, but not after an error status. */
 function onError() {
   heardAt = performance.now();
-  setState(generation === 0 ? 'connecting' : 'reconnecting');
+  setState(refused ? 'refused' : generation === 0 ? 'connecting' : 'reconnecting');
   if (source.readyState !== EventSource.CLOSED || reopening) return;
   const bound = Math.min(RECONNECT_MS.max, RECONNECT_MS.min * 2 ** failures);
   failures += 1;
-  askWhetherKnown();
+  askWhy();
   reopening = setTimeout(open, RECONNECT_MS.min + Math.random() * bound);
 }
 
-/** An EventSource hides why it was refused; a request of its own tells. */
-async function askWhetherKnown() {
-  try {
-    isUnknown = (await fetch('v1/whoami')).status === 401;
-    if (isUnknown) askLogin(generation > 0);
-  } catch {
-    isUnknown = false;
-  }
+/** An EventSource hides why it was refused; requests of their own tell. */
+async function askWhy() {
+  await askWho();
+  if (isUnknown()) return;
+  refused = await refusal(streamPath(), TOPICS);
+  if (refused) setState('refused');
   showQuiet();
 }
 
@@ -844,7 +876,6 @@ function onReady(event) {
   transitionsAreStale = true;
   listsAreStale = true;
   askFigures();
-  askAccount();
 }
 
 function onGap(event) {
@@ -861,9 +892,16 @@ function showGaps() {
   $('gaps').classList.toggle('some', gapCount > 0);
 }
 
+const ENDED = {
+  credential_expired: 'Your session has ended.',
+  credential_revoked: 'Your session was ended.',
+};
+
 function onBye(event) {
   note(event);
   setState('reconnecting');
+  const ended = ENDED[JSON.parse(event.data).reason];
+  if (ended) askWho(ended);
 }
 
 function showLastEvent() {
@@ -876,6 +914,7 @@ function showLastEvent() {
  * is asked may be silent, too, for as long as the network likes: then nothing is known.
  */
 function checkSilence() {
+  if (isUnknown()) return;
   const silentMs = performance.now() - heardAt;
   if (isLive && isAsking && silentMs > ANSWER_MAX_MS) setState('reconnecting');
   if (!reopening && silentMs > (isAsking ? ASK_AGAIN_MS : silenceMaxMs)) open();
@@ -904,10 +943,6 @@ document.addEventListener('keydown', (event) => {
 // A page that comes back from the browser's cache has lost its connection without a word.
 window.addEventListener('pageshow', (event) => event.persisted && open());
 window.addEventListener('online', () => !isLive && open());
-whenLoggedIn(() => {
-  failures = 0;
-  open();
-});
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
   readColours();
   schedule();
@@ -918,4 +953,5 @@ readColours();
 setState('connecting');
 setInterval(tick, 1000);
 setInterval(announceAll, ANNOUNCE_EVERY_MS);
+begin({ onKnown, onUnknown });
 open();

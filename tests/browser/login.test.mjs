@@ -1,117 +1,251 @@
-// The page of a server that asks who one is: a login, a logout, and a session that ends meanwhile.
+// Who is at the page: the login, the way out, and what becomes of the board when a session ends.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { test } from 'node:test';
-import { chromium } from 'playwright-core';
-import { Server } from '../server.mjs';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { PASSWORD, provesLogin } from './login.mjs';
 import { shoot } from './page.mjs';
-import { BINARY, CHROMIUM, CHROMIUM_FLAGS, PATIENCE_MS } from './setting.mjs';
 
-const PASSWORD = 'correct horse battery';
-const NAME = 'bell.test';
+const login = (page) => page.getByRole('dialog', { name: 'Log in' });
+const submit = (page) => login(page).getByRole('button', { name: 'Log in' });
+const says = (page, text) => login(page).getByRole('alert').filter({ hasText: text }).waitFor();
+const boiler = (page) => page.locator('.alert', { hasText: 'BoilerHot' });
+const state = (page, text) => page.locator('#connection .state', { hasText: text }).waitFor();
+const logOut = (page) => page.getByRole('button', { name: 'Log out' });
 
-/** What `bellwire` prints. */
-function run(arguments_, input = '') {
-  const { status, stdout, stderr } = spawnSync(BINARY, arguments_, { input, encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
-  return stdout;
+async function withKey(page, key) {
+  await login(page).waitFor();
+  const choice = login(page).getByLabel('Token or key', { exact: true });
+  if (await choice.isVisible()) await choice.check();
+  await login(page).getByLabel('Token or API key').fill(key);
+  await submit(page).click();
 }
 
-/** A server that asks, with one alert, and its page. */
-async function openPage(t, view = {}) {
-  const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
-  const made = run(['key', 'make', '--subject', 'root', '--role', 'admin']);
-  const key = made.split('\n')[0];
-  const user = run(['user', 'add', 'ann', '--role', 'admin'], PASSWORD);
-  const config = join(data, 'bellwire.toml');
-  await writeFile(config, `hosts = ["${NAME}"]\n${user}\n${made.slice(made.indexOf('[[access.key]]'))}`);
-  const server = new Server(BINARY, 'serve', join(data, 'journal'), ['--config', config]);
-  await server.start();
-  const flags = [...CHROMIUM_FLAGS, `--host-resolver-rules=MAP ${NAME} 127.0.0.1`];
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: flags });
-  t.after(async () => {
-    await browser.close();
-    await server.end('SIGKILL');
-    await rm(data, { recursive: true, force: true });
-  });
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
-  const alerts = [{ labels: { alertname: 'Hot', severity: 'critical' }, endsAt: '2099-01-01T00:00:00Z' }];
-  const posted = await fetch(`${server.url}/api/v2/alerts`, { method: 'POST', headers, body: JSON.stringify(alerts) });
-  assert.equal(posted.status, 200);
-  const page = await browser.newPage(view);
-  page.setDefaultTimeout(PATIENCE_MS);
-  const faults = [];
-  page.on('pageerror', (error) => faults.push(error.message));
-  page.on('console', (message) => {
-    if (/Content.Security.Policy/i.test(message.text())) faults.push(message.text());
-  });
-  return { server, page, key, faults };
+async function isOn(page, subject) {
+  await boiler(page).waitFor();
+  await state(page, 'Live');
+  assert.equal(await page.locator('#subject').textContent(), subject);
+  assert.ok(await login(page).isHidden());
 }
 
-const row = (page) => page.locator('#alerts [data-group="firing"] .alert');
-const error = (page) => page.locator('#login .error');
-
-async function logIn(page, password = PASSWORD) {
-  await page.getByLabel('Name').fill('ann');
-  await page.getByLabel('Password').fill(password);
-  await page.keyboard.press('Enter');
-}
-
-test('one logs in, sees the board, and logs out', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const { server, page, faults } = await openPage(t);
-  await page.goto(server.url);
-  await page.locator('#login').waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.name), 'name');
-  assert.equal(await row(page).count(), 0);
-  await shoot(page, 'login');
-  await page.keyboard.press('Enter');
-  await page.getByText('Give a name with its password').waitFor();
-  await logIn(page, 'a wrong password');
-  await page.getByText('That is not valid here.').waitFor();
-  await logIn(page);
-  await row(page).waitFor();
-  await page.locator('#account .who', { hasText: 'ann' }).waitFor();
-  assert.equal(await page.locator('#login').isVisible(), false);
-  assert.equal(await page.evaluate(() => document.cookie), '', 'no script reads the session');
+provesLogin('a key opens the board, a wrong one does not, and whoever logs out leaves nothing on the screen', { hasUser: false }, async ({ page, url, keys }) => {
+  await page.goto(url);
+  await login(page).waitFor();
+  assert.ok(await page.locator('main').isHidden(), 'there is nothing to see but the login');
+  assert.ok(await login(page).getByLabel('Password', { exact: true }).isHidden(), 'nobody has a password here');
+  await shoot(page, 'login-key');
+  await withKey(page, `${keys.red.slice(0, -4)}AAAA`);
+  await says(page, 'This token or key does not count here');
+  assert.equal(await page.evaluate(() => document.activeElement.name), 'token');
+  await shoot(page, 'login-key-wrong');
+  // Pasted with what stands around it.
+  await withKey(page, ` ${keys.red}\n`);
+  await isOn(page, 'red');
   await shoot(page, 'logged-in');
+  assert.equal(await page.evaluate(() => document.cookie), '', 'no script sees the session');
+  const [cookie] = await page.context().cookies();
+  assert.deepEqual([cookie.name, cookie.httpOnly, cookie.secure, cookie.sameSite], ['__Host-bellwire', true, true, 'Lax']);
   await page.reload();
-  await row(page).waitFor();
-  await page.getByRole('button', { name: 'Log out' }).click();
-  await page.locator('#login').waitFor();
-  assert.equal(await row(page).count(), 0, 'what was shown is nobody else’s to see');
-  assert.deepEqual(faults, []);
+  await isOn(page, 'red');
+
+  await logOut(page).click();
+  await login(page).waitFor();
+  assert.equal(await page.locator('.alert').count(), 0);
+  assert.deepEqual(await page.context().cookies(), []);
+  const headers = { cookie: `${cookie.name}=${cookie.value}` };
+  assert.equal((await fetch(`${url}/v1/whoami`, { headers })).status, 401, 'the session has ended, not its cookie alone');
 });
 
-test('a session that ends leaves the board as it is', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const { server, page, key, faults } = await openPage(t, { colorScheme: 'dark', viewport: { width: 390, height: 780 } });
-  await page.goto(server.url);
-  await page.getByLabel('Token or API key').fill(` ${key} `);
-  await page.getByRole('button', { name: 'Log in', exact: true }).last().click();
-  await row(page).waitFor();
-  await page.locator('#account .who', { hasText: 'root' }).waitFor();
-  await page.getByLabel('Search metrics and labels').fill('hot');
-  await page.evaluate(() => fetch('v1/session', { method: 'DELETE' }));
-  await page.getByText('Your session has ended.').waitFor();
-  await shoot(page, 'session-ended');
-  assert.equal(await row(page).count(), 1, 'what came before is there');
+provesLogin('with the keyboard alone: a name, a password, what is wrong with them, and the other way', {}, async ({ page, url, keys }) => {
+  await page.goto(url);
+  await login(page).waitFor();
+  const focused = () => page.evaluate(() => document.activeElement.name || document.activeElement.id);
+  await page.waitForFunction(() => document.activeElement.name === 'username');
+  const input = login(page).getByLabel('Name', { exact: true });
+  assert.equal(await input.getAttribute('autocomplete'), 'username');
+  assert.equal(await page.locator('[name="password"]').getAttribute('autocomplete'), 'current-password');
+  await shoot(page, 'login');
+  await page.keyboard.type('ann');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('wrong');
+  await page.keyboard.press('Enter');
+  await says(page, 'Name or password is wrong.');
+  assert.equal(await focused(), 'password');
+  await shoot(page, 'login-wrong');
+  // The other way, and back.
+  await page.keyboard.press('Shift+Tab');
+  await page.keyboard.press('Shift+Tab');
+  assert.equal(await focused(), 'way');
+  await page.keyboard.press('ArrowRight');
+  assert.ok(await login(page).getByLabel('Token or API key').isVisible());
+  assert.equal(await login(page).getByRole('alert').count(), 0, 'what was wrong with the other way is gone');
+  await shoot(page, 'login-other-way');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  assert.equal(await focused(), 'password');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await isOn(page, 'ann');
+  assert.equal(await page.evaluate(() => document.querySelector('[name="password"]').value), '', 'it is kept nowhere');
+  // Whom the server knows acknowledges by no other name.
+  await boiler(page).getByRole('button', { name: 'Acknowledge' }).click();
+  const who = page.getByRole('dialog').getByLabel('Who');
+  assert.deepEqual([await who.inputValue(), await who.isEditable()], ['ann', false]);
   await page.keyboard.press('Escape');
-  await page.locator('#log-in').click();
-  await logIn(page);
-  await page.locator('#account .who', { hasText: 'ann' }).waitFor();
-  await page.locator('#connection[data-state="live"]').waitFor();
-  assert.equal(await page.getByLabel('Search metrics and labels').inputValue(), 'hot');
-  assert.deepEqual(faults, []);
+  await logOut(page).focus();
+  await page.keyboard.press('Enter');
+  await withKey(page, keys.red);
+  await isOn(page, 'red');
 });
 
-test('a browser that does not keep the session is told so', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const { server, page } = await openPage(t);
-  await page.goto(server.url.replace('127.0.0.1', NAME));
-  await page.locator('#login').waitFor();
-  await logIn(page);
-  await error(page).filter({ hasText: 'has not kept the session' }).waitFor();
-  assert.equal(await row(page).count(), 0);
+provesLogin('a session that is taken back ends under the board, which stays and goes on after a login', {}, async ({ page, url, keys, ask }) => {
+  await page.goto(url);
+  await withKey(page, keys.red);
+  await isOn(page, 'red');
+  const { session } = await page.evaluate(async () => (await fetch('v1/whoami')).json());
+  await ask('POST', '/v1/revocations', { session });
+  await login(page).getByText('Your session was ended.').waitFor();
+  await state(page, 'Not logged in');
+  assert.ok(await boiler(page).isVisible(), 'what was there stays');
+  assert.match(await page.title(), /\?/, 'and is not said to be so now');
+  await shoot(page, 'ended');
+  // Turned down, the board can be read, and there is a way back.
+  await page.keyboard.press('Escape');
+  await login(page).waitFor({ state: 'hidden' });
+  assert.ok(await boiler(page).isVisible());
+  await shoot(page, 'ended-turned-down');
+  await ask('POST', '/api/v2/alerts', [{ labels: { alertname: 'Meanwhile', site: 'oslo', severity: 'critical' } }]);
+  const streams = [];
+  page.on('request', (request) => request.url().includes('/v1/events?') && streams.push(new URL(request.url())));
+  await page.locator('#log-in').click();
+  await withKey(page, keys.red);
+  await page.locator('.alert', { hasText: 'Meanwhile' }).waitFor();
+  await isOn(page, 'red');
+  assert.match(streams[0].searchParams.get('after'), /^e/, 'it goes on from where it was');
+  assert.equal(await page.locator('#gaps').textContent(), '0 gaps');
+});
+
+provesLogin('what somebody saw is not left to somebody else', {}, async ({ page, url, keys, ask }) => {
+  await page.goto(url);
+  await withKey(page, keys.root);
+  await isOn(page, 'root');
+  const { session } = await page.evaluate(async () => (await fetch('v1/whoami')).json());
+  await ask('POST', '/v1/revocations', { session });
+  await login(page).waitFor();
+  await page.evaluate(() => (window.isOld = true));
+  await withKey(page, keys['wall-screen']);
+  await page.waitForFunction(() => !window.isOld);
+  await isOn(page, 'wall-screen');
+});
+
+provesLogin('who may only look has no buttons, and is told why', {}, async ({ page, url, keys }) => {
+  await page.goto(url);
+  await withKey(page, keys['wall-screen']);
+  await isOn(page, 'wall-screen');
+  assert.equal(await boiler(page).getByRole('button').count(), 0);
+  const told = page.locator('#view-only');
+  assert.ok(await told.isVisible());
+  assert.match(await told.getAttribute('title'), /attend/);
+  await shoot(page, 'view-only');
+});
+
+provesLogin('who may follow nothing is told what is missing', {}, async ({ page, url, keys }) => {
+  await page.goto(url);
+  await withKey(page, keys['boiler-7']);
+  await page.locator('#quiet', { hasText: 'your roles lack the right subscribe' }).waitFor();
+  await state(page, 'Refused');
+  assert.equal(await page.locator('#subject').textContent(), 'boiler-7');
+  await shoot(page, 'forbidden');
+});
+
+provesLogin('strangers who may look see the board, and a way in', { access: 'anonymous = "viewer"' }, async ({ page, url, keys }) => {
+  await page.goto(url);
+  await boiler(page).waitFor();
+  await state(page, 'Live');
+  assert.ok(await login(page).isHidden());
+  assert.equal(await page.locator('#subject').textContent(), '');
+  await shoot(page, 'stranger');
+  await page.locator('#log-in').click();
+  await shoot(page, 'stranger-login');
+  await withKey(page, keys.red);
+  await page.locator('#subject', { hasText: 'red' }).waitFor();
+  await isOn(page, 'red');
+  await boiler(page).getByRole('button', { name: 'Acknowledge' }).waitFor();
+  await logOut(page).click();
+  await page.locator('#log-in').waitFor();
+  await boiler(page).waitFor();
+});
+
+provesLogin('too many wrong passwords: it is said when there is another try', {}, async ({ page, url }) => {
+  await page.goto(url);
+  await login(page).getByLabel('Name', { exact: true }).fill('ann');
+  for (let tries = 0; !(await login(page).getByText('Too many wrong passwords').isVisible()); tries += 1) {
+    assert.ok(tries < 40, 'there is an end to it');
+    await login(page).getByLabel('Password', { exact: true }).fill(`guess ${tries}`);
+    const answered = page.waitForResponse('**/v1/session');
+    await submit(page).click();
+    await answered;
+    await login(page).locator('#login-error:not(:empty)').waitFor();
+  }
+  await says(page, /Try again in \d+ s, at \d\d:\d\d:\d\d\./);
+  await shoot(page, 'login-exhausted');
+});
+
+provesLogin('a browser that does not keep the session says why', { browser: ['--host-resolver-rules=MAP bell.example 127.0.0.1'], flags: ['--hosts', 'bell.example'] }, async ({ page, url, keys }) => {
+  await page.goto(url.replace('localhost', 'bell.example'));
+  await withKey(page, keys.red);
+  await says(page, 'it keeps sessions over HTTPS only. Open https://bell.example');
+  await shoot(page, 'login-not-kept');
+  assert.deepEqual(await page.context().cookies(), []);
+});
+
+provesLogin('a cookie that somebody else has planted makes nobody of the browser', {}, async ({ page, url, keys }) => {
+  const planted = { domain: 'localhost', path: '/', secure: true, httpOnly: true, sameSite: 'Lax', name: '__Host-bellwire' };
+  await page.context().addCookies([{ ...planted, value: 'bws_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' }]);
+  await page.goto(url);
+  await withKey(page, keys.red);
+  await isOn(page, 'red');
+  // Without the prefix a page of another name could have set it, and it is no session of ours.
+  const [{ value }] = await page.context().cookies();
+  await page.context().clearCookies();
+  await page.context().addCookies([{ ...planted, name: 'bellwire', value }]);
+  await page.goto(url);
+  await login(page).waitFor();
+});
+
+provesLogin('a page of another origin cannot use the session', {}, async ({ page, url, keys, ask, atEnd }) => {
+  await page.goto(url);
+  await withKey(page, keys.root);
+  await isOn(page, 'root');
+  const other = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end('<!doctype html>'));
+  other.listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  atEnd(() => other.close());
+  // Of the same site, so that the browser sends the cookie along.
+  const evil = await page.context().newPage();
+  await evil.goto(`http://localhost:${other.address().port}`);
+  const got = await evil.evaluate(async (url) => {
+    const read = (path, options) => fetch(url + path, { credentials: 'include', ...options })
+      .then(async (answer) => `${answer.type} ${answer.status} ${(await answer.text()).length}`, () => 'refused');
+    const stream = new Promise((resolve) => {
+      const source = new EventSource(`${url}/v1/events?topic=alerts/active`, { withCredentials: true });
+      source.onopen = () => resolve('open');
+      source.onerror = () => resolve('refused');
+    });
+    const socket = new Promise((resolve) => {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/events?topic=alerts/active`, ['bellwire.v1.json']);
+      socket.onopen = () => resolve('open');
+      socket.onerror = () => resolve('refused');
+    });
+    const blind = { method: 'POST', mode: 'no-cors', body: '1' };
+    return [await read('/v1/whoami'), await read('/v1/alerts'), await read('/v1/session', { method: 'DELETE' }),
+      await stream, await socket, await read('/v1/topics/lab/a', blind)];
+  }, url);
+  assert.deepEqual(got, ['refused', 'refused', 'refused', 'refused', 'refused', 'opaque 0 0']);
+  const { events } = await (await ask('GET', '/v1/topics/lab/a')).json();
+  assert.deepEqual(events, [], 'what it sent without looking has not come from anybody');
+  await page.reload();
+  await isOn(page, 'root');
 });

@@ -133,8 +133,8 @@ proves('without its stream, or what says what is loaded, the page claims nothing
 
 proves('a server that asks who this is is not waited for in silence', RULES, async ({ page, server }) => {
   await page.goto(server.url);
-  await says(page, 'unsure', 'This server asks who you are');
-  await shoot(page, 'unknown');
+  await page.getByRole('dialog', { name: 'Log in' }).waitFor();
+  await page.locator('#connection .state', { hasText: 'Not logged in' }).waitFor();
 }, ['--config', 'DATA/access.toml']);
 
 for (const script of ['board.js', 'attend.js', 'login.js']) {

@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::access::made;
-use crate::harness::{Answer, Request, Server, bellwire, request};
+use crate::harness::{Answer, Request, Server, bellwire, get, request};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -51,6 +51,18 @@ fn log_in(address: SocketAddr, name: &str, password: &str) -> Answer {
 
 fn code(answer: &Answer) -> (u16, String) {
     (answer.status, answer.json()["code"].as_str().expect("a code").to_owned())
+}
+
+#[test]
+fn anybody_is_told_the_ways_to_log_in() {
+    let ways = |server: &Server| get(server.address(), "/v1/session").json()["login"].clone();
+    let (with_users, _key, folder) = start();
+    assert_eq!(ways(&with_users), json!(["password", "token"]));
+    let path = folder.path().join("strict.toml");
+    std::fs::write(&path, "[access]\n").expect("written");
+    let without = Server::start_with(&["--config", path.to_str().expect("text")]);
+    assert_eq!(ways(&without), json!(["token"]));
+    assert_eq!(ways(&Server::start()), json!([]), "nobody is asked there");
 }
 
 #[test]
