@@ -120,7 +120,15 @@ fn connections_are_counted_on_every_way_in_and_come_back() {
         std::mem::forget(raw);
     }
     drop(first);
-    let comes_in = |_| opened(&ada).1.starts_with("HTTP/1.1 200 ");
+    let comes_in = |_: u32| opened(&ada).1.starts_with("HTTP/1.1 200 ");
+    assert!((0..10_000).any(comes_in), "there is room again");
+    // Of HTTP/2 as well, and of answers that do not last.
+    let has_room = |_: u32| request(address, get(&headers)).status == 200;
+    assert!((0..10_000).any(has_room) && (0..3).all(has_room), "a poll gives it back");
+    let mut http2 = Http2::plain(address);
+    assert_eq!(http2.begin(get(&headers[..1])).status, 200);
+    assert!(!comes_in(0));
+    drop(http2);
     assert!((0..10_000).any(comes_in), "there is room again");
 }
 
