@@ -1,5 +1,7 @@
 //! The engine against scripts of samples and time.
 
+#[path = "engine/collisions.rs"]
+mod collisions;
 #[path = "engine/kinds.rs"]
 mod kinds;
 #[path = "engine/script.rs"]

@@ -8,6 +8,7 @@ mod attending;
 mod audit;
 mod bad_input;
 mod check;
+mod collisions;
 mod compression;
 mod crash;
 mod demo;
