@@ -16,6 +16,8 @@ pub enum Means {
     Open,
     /// Not at all.
     Anonymous,
+    /// Not yet: the first message of a WebSocket is to say it.
+    Pending,
     /// A token of this issuer.
     Token(Box<str>),
     /// The API key of this id.
@@ -36,6 +38,7 @@ impl Means {
         match self {
             Self::Open => "open",
             Self::Anonymous => "anonymous",
+            Self::Pending => "pending",
             Self::Token(_) => "token",
             Self::Key(_) => "key",
             Self::Password => "password",
@@ -67,6 +70,16 @@ impl Identity {
             means: Means::Open,
             roles: Box::new([]),
             rights: Rights::all(),
+        }
+    }
+
+    /// Whoever has yet to say who they are, until then.
+    pub fn pending(until: Timestamp) -> Self {
+        Self {
+            claims: Claims { ends_at: Some(until), ..Claims::anonymous() },
+            means: Means::Pending,
+            roles: Box::new([]),
+            rights: Rights::none(),
         }
     }
 
@@ -103,15 +116,20 @@ impl Identity {
     }
 
     /// Whether `newer` is the same somebody: the same subject, by the same issuer's word. What the
-    /// server itself has made of a credential (a session, a ticket) does not say by whose.
+    /// server itself has made of a credential (a session, a ticket) does not say by whose. Whoever has
+    /// not said yet who they are may be anybody.
     pub fn is_renewed_by(&self, newer: &Self) -> bool {
         let is_own = |means: &Means| matches!(means, Means::Session(..) | Means::Ticket(_));
         let issuer = |means: &Means| match means {
             Means::Token(issuer) => Some(issuer.clone()),
             _ => None,
         };
-        let is_stranger = |means: &Means| matches!(means, Means::Open | Means::Anonymous);
+        let is_stranger =
+            |means: &Means| matches!(means, Means::Open | Means::Anonymous | Means::Pending);
         let (old, new) = (&self.means, &newer.means);
+        if *old == Means::Pending {
+            return !is_stranger(new);
+        }
         self.subject() == newer.subject()
             && !is_stranger(old)
             && !is_stranger(new)

@@ -11,7 +11,7 @@ use bellwire_access::{
     Behind, Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
 };
 use bellwire_journal::Journal;
-use bellwire_model::limits::KEY_USE_STEP;
+use bellwire_model::limits::{CREDENTIAL_MESSAGE_TIMEOUT, KEY_USE_STEP};
 use bellwire_model::{FilterSet, Principal, Timestamp, with_causes};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
@@ -258,6 +258,10 @@ impl Authenticator {
         let policy = self.policy.as_ref().expect("who asks nobody knows everybody");
         let identity = match shown {
             Shown::Nothing => return Err(refusal::missing()),
+            Shown::Later => {
+                let until = now.saturating_add(CREDENTIAL_MESSAGE_TIMEOUT);
+                return Ok(Arc::new(Identity::pending(until)));
+            }
             Shown::Bearer(text) if bellwire_access::key::looks_like_one(text) => {
                 self.keys.identity(policy, text, now)
             }
@@ -327,7 +331,7 @@ impl Authenticator {
             let detail = "nobody is asked here, so nobody logs in: there is no `[access]`";
             return Err(Problem::new(Code::SessionUnavailable, detail));
         };
-        if matches!(shown, Shown::Nothing) {
+        if matches!(shown, Shown::Nothing | Shown::Later) {
             return Err(refusal::missing());
         }
         // As of now: what is taken back while the credential is verified was shown before.

@@ -227,7 +227,7 @@ impl Revocations {
         let kept = self.kept();
         match &identity.means {
             // They have shown nothing.
-            Means::Open | Means::Anonymous => return true,
+            Means::Open | Means::Anonymous | Means::Pending => return true,
             Means::Session(id, _) if kept.sessions.contains_key(id) => return false,
             _ => {}
         }

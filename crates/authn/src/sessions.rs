@@ -89,7 +89,9 @@ pub fn cleared_cookie() -> String {
 
 /// Who was not asked, or came with what was made of another credential, is not somebody anew.
 fn makes_sessions(means: &Means) -> bool {
-    !matches!(means, Means::Open | Means::Anonymous | Means::Session(..) | Means::Ticket(_))
+    use Means::{Anonymous, Open, Pending, Session, Ticket};
+
+    !matches!(means, Open | Anonymous | Pending | Session(..) | Ticket(_))
 }
 
 fn held(policy: &Policy, session: Session) -> Identity {

@@ -19,6 +19,8 @@ const TICKET_PARAMETER: &str = "ticket";
 /// The parameters of a name and a password, in version 1 of InfluxDB.
 const NAME_PARAMETER: &str = "u";
 const PASSWORD_PARAMETER: &str = "p";
+/// The parameter with which a WebSocket says that its first message has the credential.
+const LATER_PARAMETER: (&str, &str) = ("credential", "message");
 
 /// A credential, as it came.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -35,6 +37,8 @@ pub enum Shown {
     Ticket(Box<str>),
     /// What a trusted proxy says: a subject, and groups.
     Proxied(Box<str>, Box<str>),
+    /// The first message of a WebSocket will have it.
+    Later,
 }
 
 /// Says nothing of the secret.
@@ -47,6 +51,7 @@ impl std::fmt::Debug for Shown {
             Self::Session(_) => "Session(…)",
             Self::Ticket(_) => "Ticket(…)",
             Self::Proxied(..) => "Proxied(…)",
+            Self::Later => "Later",
         })
     }
 }
@@ -213,7 +218,9 @@ impl Shown {
             Query::Nothing => Ok(None),
             Query::OfStream(query) => {
                 let ticket = parameter(query, TICKET_PARAMETER)?;
-                Ok(ticket.map(Self::Ticket))
+                let (name, value) = LATER_PARAMETER;
+                let is_later = parameter(query, name)?.is_some_and(|it| *it == *value);
+                Ok(ticket.map(Self::Ticket).or(is_later.then_some(Self::Later)))
             }
             Query::OfInfluxdb(query) => {
                 match (parameter(query, NAME_PARAMETER)?, parameter(query, PASSWORD_PARAMETER)?) {
@@ -253,12 +260,13 @@ impl Shown {
             Self::Session(_) => "session",
             Self::Ticket(_) => "ticket",
             Self::Proxied(..) => "proxy",
+            Self::Later => "later",
         }
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
-            Self::Nothing => 0,
+            Self::Nothing | Self::Later => 0,
             Self::Bearer(text) | Self::Session(text) | Self::Ticket(text) => text.len(),
             Self::Password(name, password) => name.len() + password.len(),
             Self::Proxied(subject, groups) => subject.len() + groups.len(),

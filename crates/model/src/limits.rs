@@ -573,6 +573,8 @@ pub const LOOKS_PER_TURN_MAX: usize = 16_384;
 /// So long before what a client has shown ends it is told to show something newer; where less than
 /// twice that is left when it comes, after half of it.
 pub const RENEW_AHEAD: Duration = Duration::from_mins(1);
+/// A WebSocket that begins without a credential has so long to show one.
+pub const CREDENTIAL_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stream outlives what its client has shown by so much at most, where that is configured.
 pub const EXPIRY_GRACE_MAX: Duration = Duration::from_mins(5);
 /// Numbers of principals that are looked at for whose they are before others get their turn.

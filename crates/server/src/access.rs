@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_access::ticket::Ticket;
-use bellwire_access::{Identity, Renewal, RenewalError, ServerSecret};
+use bellwire_access::{Identity, Means, Renewal, RenewalError, ServerSecret};
 use bellwire_authn::config::Wider;
 use bellwire_authn::{Authenticator, Shown};
 use bellwire_journal::Journal;
@@ -27,7 +27,7 @@ use bellwire_shards::{
 use bellwire_wire::problem::{Code, Problem};
 use tokio::runtime::Runtime;
 
-use self::permit::{permit_stream, rest};
+use self::permit::{permit_pending, permit_stream, rest};
 use crate::allowances::{Allowances, Counted};
 use crate::audit::Audit;
 use crate::observe::Figures;
@@ -83,7 +83,10 @@ impl Access {
         identity: &Arc<Identity>,
         request: StreamRequest,
     ) -> Result<Permitted, Problem> {
-        let request = permit_stream((&identity.rights, self.wider), request)?;
+        let request = match identity.means {
+            Means::Pending => permit_pending(request)?,
+            _ => permit_stream((&identity.rights, self.wider), request)?,
+        };
         let counted = self.allowances.connect(identity)?;
         Ok(Permitted { request, principal: self.enter(identity), counted })
     }

@@ -258,10 +258,15 @@ impl Query {
             "refusals" => self.refusals = Some(Refusals::parse(&value)?),
             // Who asks is found out elsewhere.
             "ticket" => {}
+            "credential" if value == "message" => {}
+            "credential" => {
+                let detail = format!("`credential` is `message`, not `{value}`");
+                return Err(Problem::new(Code::ParameterInvalid, detail));
+            }
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
-                    "`{other}` is no parameter: there are topic, after, max_rate, wait, format, refusals"
+                    "`{other}` is no parameter: there are topic, after, max_rate, wait, format, refusals, credential"
                 );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }

@@ -297,3 +297,60 @@ fn a_stream_outlives_its_token_for_as_long_as_it_is_let() {
     publish(&server, &newer, "teams/red/a");
     assert_eq!(stream.events(1)[0].json()["topic"], json!("teams/red/a"));
 }
+
+#[test]
+fn the_first_message_of_a_websocket_says_whose_it_is() {
+    let (server, folder) = with_teams("");
+    let token = reader(&folder, ("ada", "1h"), &["team=red", "sees=red"]);
+    let mut socket = Frames::open(server.address(), "credential=message");
+    assert_eq!(socket.next().json()["control"], json!("ready"));
+    let mut ask = |request: Value| {
+        let id = request["id"].as_u64().expect("an id");
+        socket.send(text(request.to_string()));
+        socket.reply(id)
+    };
+    // Until then it may do nothing.
+    let early = ask(json!({"request": "subscribe", "id": 1, "topics": ["teams/red/**"]}));
+    assert_eq!(early["error"]["code"], json!("forbidden"));
+    let early = ask(json!({"request": "publish", "id": 2, "topic": "teams/red/a", "data": 1}));
+    assert_eq!(early["error"]["code"], json!("forbidden"));
+    let wrong = ask(json!({"request": "renew", "id": 3, "token": "nonsense"}));
+    assert_eq!(wrong["error"]["code"], json!("credential_invalid"));
+    assert_eq!(ask(json!({"request": "renew", "id": 4, "token": token})), json!({"reply": 4}));
+    let reply = ask(json!({"request": "subscribe", "id": 5, "topics": ["teams/red/**"]}));
+    assert_eq!(reply, json!({"reply": 5}));
+    let ready = socket.next().json();
+    assert_eq!((&ready["control"], &ready["id"]), (&json!("ready"), &json!(5)));
+    publish(&server, &token, "teams/red/a");
+    assert_eq!(socket.next().json()["topic"], json!("teams/red/a"));
+    // From now on it is somebody's.
+    let bob = reader(&folder, ("bob", "1h"), &["team=red"]);
+    socket.send(text(json!({"request": "renew", "id": 6, "token": bob}).to_string()));
+    assert_eq!(socket.reply(6)["error"]["code"], json!("subject_differs"));
+}
+
+#[test]
+fn who_does_not_say_who_they_are_is_not_waited_for() {
+    let (server, _folder) = with_teams("");
+    let address = server.address();
+    let mut silent = Frames::open(address, "credential=message");
+    for query in ["credential=message&topic=teams/red/a", "credential=header&topic=teams/red/a"] {
+        for answer in [get(address, &format!("/v1/events?{query}")), polled(&server, query)] {
+            let told = (answer.status, answer.json()["code"].clone());
+            assert_eq!(told, (401, json!("credential_missing")), "{query}");
+        }
+    }
+    let path = "/v1/alerts?credential=message";
+    assert_eq!(get(address, path).json()["code"], json!("credential_missing"));
+    // It is pinged meanwhile.
+    let mut told = || loop {
+        let frame = silent.next();
+        if frame.first != FIN | PING {
+            return frame.json();
+        }
+    };
+    assert_eq!(told()["control"], json!("ready"));
+    assert_eq!(told()["control"], json!("renew"));
+    assert_eq!(told()["reason"], json!("credential_expired"));
+    assert_eq!(silent.closed().0, 1008);
+}

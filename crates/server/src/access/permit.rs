@@ -24,6 +24,16 @@ pub(crate) fn permit_stream(
     Ok(permitted)
 }
 
+/// What whoever has yet to say who they are may open: a WebSocket on which nothing is followed yet.
+pub(crate) fn permit_pending(request: StreamRequest) -> Result<StreamRequest, Problem> {
+    if request.handshake.is_some() && request.follows.filters().is_empty() {
+        return Ok(request);
+    }
+    let detail = "`credential=message` is for a WebSocket that names no topic yet: its first message \
+                  shows the credential, and those that follow subscribe";
+    Err(Problem::new(Code::CredentialMissing, detail))
+}
+
 /// Whether there is anything that one may do over a WebSocket.
 pub(crate) fn may_converse(rights: &Rights) -> bool {
     let nothing = Scope::none();

@@ -86,11 +86,8 @@ pub(super) async fn events(
             };
             Ok(passage.open(Opening { permitted, visitor: extensions.get().cloned() }).await?)
         }
-        EventsRequest::Poll(_) if matches!(identity.means, Means::Ticket(_)) => {
-            let detail = "a ticket opens streams: show another credential for a single answer";
-            Err(Problem::new(Code::CredentialInvalid, detail).into())
-        }
         EventsRequest::Poll(poll) => {
+            check_polls(&identity)?;
             let may = (&identity.rights, app.access.wider);
             let (poll, narrowed) = access::permit_poll(may, poll)?;
             app.admission.subscriber()?;
@@ -113,6 +110,21 @@ fn may_begin(
 ) -> Result<(), Problem> {
     visitor.map_or(Ok(()), |visitor| app.admission.connects(visitor.address))?;
     app.access.allowances.check_connect(identity)
+}
+
+/// Whether what somebody has shown is good for more than streams.
+fn check_polls(identity: &Identity) -> Result<(), Problem> {
+    match identity.means {
+        Means::Ticket(_) => {
+            let detail = "a ticket opens streams: show another credential for a single answer";
+            Err(Problem::new(Code::CredentialInvalid, detail))
+        }
+        Means::Pending => {
+            let detail = "`credential=message` is for WebSockets";
+            Err(Problem::new(Code::CredentialMissing, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Several headers of one name are one list. `None` where it is empty.

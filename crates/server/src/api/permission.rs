@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bellwire_access::{Identity, Rights};
+use bellwire_access::{Identity, Means, Rights};
 use bellwire_authn::{Cookies, Query, Shown};
 use bellwire_model::Scope;
 use bellwire_wire::problem::{Code, Problem};
@@ -83,6 +83,15 @@ impl Asks {
             Self::Silence => "silence alerts",
             Self::PostAlerts => "post alerts",
             Self::Admin => "run this server",
+        }
+    }
+
+    /// Whether somebody may do it at all. Whoever has yet to say who they are may converse: what they
+    /// may is asked of each message.
+    fn check_of(self, identity: &Identity) -> Result<(), Problem> {
+        match (self, &identity.means) {
+            (Self::Converse, Means::Pending) => Ok(()),
+            _ => self.check(&identity.rights),
         }
     }
 
@@ -230,7 +239,7 @@ pub(super) async fn guard(
         }
         Err(problem) => Err(problem),
     };
-    let permitted = identified.and_then(|identity| asks.check(&identity.rights).map(|()| identity));
+    let permitted = identified.and_then(|identity| asks.check_of(&identity).map(|()| identity));
     match permitted {
         Ok(identity) => {
             if !app.access.authenticator.is_open() {
