@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::harness::{Answer, Issuer, Reply, Request, Server, SignerKey, request};
+use crate::harness::{Answer, Issuer, Reply, Request, Server, SignerKey, Stream, request};
 
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
@@ -161,6 +161,10 @@ fn whoever_logs_in_at_the_provider_has_a_session_here() {
     let whoami = provided.get("/v1/whoami", &[("Cookie", session)]).json();
     assert_eq!((&whoami["subject"], &whoami["means"]), (&json!("ada"), &json!("session")));
     assert_eq!(whoami["roles"], json!(["admin"]));
+    let query = "topic=$sys/audit&after=earliest";
+    let mut audit = Stream::open_with(provided.server.address(), query, &[("Cookie", session)]);
+    let login = audit.next_of("login").payload();
+    assert_eq!((&login["by"], &login["shown"]), (&json!("ada"), &json!("oidc")));
     // It lasts as long as sessions do, not as long as the token that it began with.
     let left_ms = whoami["ends_at"].as_i64().expect("an end") - clock::now().as_ms();
     assert!((600_000..=3_600_000).contains(&left_ms), "{left_ms}");

@@ -7,9 +7,12 @@ use axum::response::{IntoResponse, Response};
 use bellwire_access::login::LocalPath;
 use bellwire_authn::{LOGIN_COOKIE, Return, cleared_login_cookie};
 use bellwire_wire::problem::{Code, Problem};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
 use super::App;
+use super::permission::peer;
+use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
 /// `GET /v1/session/login?return=/path`: sends a browser to the provider.
@@ -25,11 +28,12 @@ pub(super) async fn depart(State(app): State<Arc<App>>, uri: Uri, headers: Heade
 }
 
 /// `GET /v1/session/callback`: a browser comes back. Whatever comes of it, this login has ended.
-pub(super) async fn arrive(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
+pub(super) async fn arrive(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    let Parts { uri, headers, extensions, .. } = &parts;
     let query = uri.query().unwrap_or_default();
     let [state, code, error, issuer] =
         ["state", "code", "error", "iss"].map(|it| single(query, it));
-    let cookie = cookie(&headers);
+    let cookie = cookie(headers);
     let back = Return {
         state: state.as_deref(),
         code: code.as_deref(),
@@ -39,9 +43,13 @@ pub(super) async fn arrive(State(app): State<Arc<App>>, uri: Uri, headers: Heade
     };
     let cleared = cleared_login_cookie();
     match app.access.authenticator.arrive(back).await {
-        Ok((login, path)) => sent(StatusCode::SEE_OTHER, &path, &[&cleared, &login.cookie]),
+        Ok((login, path)) => {
+            let deed = Deed::new(Kind::Login).with("shown", "oidc");
+            app.access.audit.record(&deed, Some(&login.identity), peer(extensions));
+            sent(StatusCode::SEE_OTHER, &path, &[&cleared, &login.cookie])
+        }
         Err(problem) => {
-            let mut response = told(problem, &headers);
+            let mut response = told(problem, headers);
             response.headers_mut().insert(header::SET_COOKIE, text(&cleared));
             response
         }
