@@ -20,6 +20,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Whether connections are counted.
+    pub const fn are_of_connections(&self) -> bool {
+        self.connections.is_some() || self.connects_per_second.is_some()
+    }
+
     /// Without any.
     pub const NONE: Self = Self {
         connections: None,

@@ -137,12 +137,12 @@ impl Register {
     }
 
     /// The holders of a number go on as `identity`, which is to be the same somebody. Counts one more
-    /// holder of the number, which is returned.
+    /// holder of the number, which is returned with whoever they were.
     pub fn replace(
         &self,
         renewal: Renewal,
         identity: &Arc<Identity>,
-    ) -> Result<Principal, RenewalError> {
+    ) -> Result<(Principal, Arc<Identity>), RenewalError> {
         let Renewal { number, serial } = renewal;
         let principal = Principal(number);
         let index = index(principal).ok_or(RenewalError::Gone)?;
@@ -159,8 +159,7 @@ impl Register {
         // Where it has a number of its own already, who comes next gets that.
         entries.by_identity.entry(address(identity)).or_insert(index);
         drop(entries);
-        drop(before);
-        Ok(principal)
+        Ok((principal, before))
     }
 
     /// Takes back what the holders of a number have shown.
@@ -349,7 +348,7 @@ mod tests {
         assert!(!register.is_renewed(number));
         let own = register.enter(&newer);
         assert_ne!(own, number);
-        assert_eq!(register.replace(renewal, &newer), Ok(number));
+        assert_eq!(register.replace(renewal, &newer), Ok((number, Arc::clone(&ada))));
         assert!(Arc::ptr_eq(&register.identity(number), &newer) && register.is_renewed(number));
         assert_eq!(register.enter(&newer), own, "who comes gets the number that it had");
         let again = register.enter(&ada);

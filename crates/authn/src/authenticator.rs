@@ -501,7 +501,11 @@ impl Authenticator {
         renewal: Renewal,
         identity: &Arc<Identity>,
     ) -> Result<Principal, RenewalError> {
-        let principal = self.register.replace(renewal, identity)?;
+        let (principal, before) = self.register.replace(renewal, identity)?;
+        // The stream has its ticket no more: whoever comes with that displaces nobody.
+        if let (Some(tickets), Means::Ticket(ticket)) = (&self.tickets, &before.means) {
+            tickets.closed(ticket, principal, clock::now());
+        }
         // As where somebody comes in.
         if !self.counts(identity) {
             self.register.revoke(principal);

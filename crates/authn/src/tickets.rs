@@ -84,8 +84,8 @@ impl Tickets {
         let roles = ticket.roles.clone();
         let all = policy.rights(roles.iter().map(|role| &**role), &ticket.claims);
         let subscribe = all.subscribe.intersection(&ticket.bound.filters).map_err(|_| Invalid)?;
-        let Rights { query, alerts, is_cut, .. } = all;
-        let rights = Rights { subscribe, query, alerts, is_cut, ..Rights::none() };
+        let Rights { query, alerts, is_cut, limits, .. } = all;
+        let rights = Rights { subscribe, query, alerts, is_cut, limits, ..Rights::none() };
         let claims = ticket.claims.clone();
         Ok(Identity { claims, means: Means::Ticket(Arc::new(ticket)), roles, rights })
     }

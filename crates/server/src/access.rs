@@ -182,6 +182,13 @@ impl Access {
         if !before.is_renewed_by(&identity) {
             return Err(subject_differs());
         }
+        let limits = &identity.rights.limits;
+        // A connection is counted when it opens, as whoever has opened it.
+        if before.means == Means::Pending && limits.are_of_connections() {
+            let detail = "your connections are limited: show the credential when you open one, as a \
+                          subprotocol or a header";
+            return Err(Problem::new(Code::Forbidden, detail));
+        }
         Ok(self.enter(&identity))
     }
 
@@ -197,9 +204,13 @@ impl Authority for Access {
             bellwire_access::Standing::Good => Standing::Good,
             bellwire_access::Standing::Until(ends_at) => {
                 let now = clock::now();
+                // Whoever has shown nothing yet has nothing to outlive.
+                let is_pending = || self.identity(principal).means == Means::Pending;
+                let has_grace = !self.expiry_grace.is_zero() && !is_pending();
+                let grace = if has_grace { self.expiry_grace } else { Duration::ZERO };
                 Standing::Ends {
                     left: ends_at.saturating_since(now),
-                    tolerated: ends_at.saturating_add(self.expiry_grace).saturating_since(now),
+                    tolerated: ends_at.saturating_add(grace).saturating_since(now),
                 }
             }
             bellwire_access::Standing::Revoked => Standing::Revoked,
@@ -223,6 +234,10 @@ impl Authority for Access {
     }
 
     fn renews(&self, principal: Principal) -> Option<String> {
+        // The first message is the connection's own.
+        if self.identity(principal).means == Means::Pending {
+            return None;
+        }
         self.authenticator.renewal(principal)?.seal(&self.renewals)
     }
 }

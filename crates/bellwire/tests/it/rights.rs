@@ -350,7 +350,57 @@ fn who_does_not_say_who_they_are_is_not_waited_for() {
         }
     };
     assert_eq!(told()["control"], json!("ready"));
-    assert_eq!(told()["control"], json!("renew"));
     assert_eq!(told()["reason"], json!("credential_expired"));
     assert_eq!(silent.closed().0, 1008);
+}
+
+#[test]
+fn who_sees_more_by_now_does_not_see_it_through_an_old_connection() {
+    let (server, folder) = with_teams("");
+    let red = reader(&folder, ("ada", "1h"), &["team=red", "sees=red"]);
+    let both = reader(&folder, ("ada", "1h"), &["team=red", "sees=red", "sees=blue"]);
+    let line = format!("Authorization: Bearer {red}\r\n");
+    let mut socket = Frames::open_with(server.address(), "topic=alerts/a", &line);
+    assert_eq!(socket.next().json()["control"], json!("ready"));
+    let mut ask = |request: Value| {
+        let id = request["id"].as_u64().expect("an id");
+        socket.send(text(request.to_string()));
+        socket.reply(id)
+    };
+    assert_eq!(ask(json!({"request": "renew", "id": 1, "token": both})), json!({"reply": 1}));
+    let more = ask(json!({"request": "subscribe", "id": 2, "topics": ["alerts/b"]}));
+    assert_eq!(more["error"]["code"], json!("forbidden"), "{more}");
+    let more = ask(json!({"request": "subscribe", "id": 3, "topics": ["teams/red/**"]}));
+    assert_eq!(more, json!({"reply": 3}));
+    assert_eq!(get(server.address(), "/healthz").status, 200, "it is there");
+}
+
+#[test]
+fn a_ticket_whose_stream_was_renewed_displaces_nobody() {
+    let (server, folder) = with_teams("anonymous = \"watcher\"");
+    let address = server.address();
+    let token = reader(&folder, ("ada", "24s"), &["team=red"]);
+    let shown = bearer(&token);
+    let headers = [("Authorization", shown.as_str())];
+    let body = json!({"topics": ["teams/red/**"]}).to_string();
+    let body = body.as_bytes();
+    let made =
+        request(address, Request { method: "POST", path: "/v1/tickets", headers: &headers, body });
+    let ticket = made.json()["ticket"].as_str().expect("a ticket").to_owned();
+    let query = format!("topic=teams/red/**&ticket={ticket}");
+    let mut stream = Stream::open(address, &query);
+    let told = stream.next_of("renew").json();
+    let newer = reader(&folder, ("ada", "1h"), &["team=red"]);
+    assert_eq!(renew(&server, &newer, &told["renews"]).status, 200);
+    drop(stream);
+    server.wait_for_streams(0);
+    // Somebody else gets the number that is free now.
+    let bob = bearer(&reader(&folder, ("bob", "1h"), &["team=red"]));
+    let mut bobs = Stream::open_with(address, "topic=teams/red/**", &[("Authorization", &bob)]);
+    bobs.until_ready();
+    let mut again = Stream::open(address, &query);
+    again.until_ready();
+    publish(&server, &newer, "teams/red/a");
+    assert_eq!(bobs.events(1)[0].json()["topic"], json!("teams/red/a"));
+    assert_eq!(again.events(1)[0].json()["topic"], json!("teams/red/a"));
 }

@@ -88,7 +88,11 @@ pub(super) async fn log_out(
             let deed = Deed::new(Kind::Logout).by(identity);
             deed.told_by(StatusCode::NO_CONTENT.into_response())
         }
-        Err(problem) => Refused(problem).into_response(),
+        Err(problem) => {
+            // What is not kept has ended all the same, until a restart.
+            drop(app.end_revoked());
+            Refused(problem).into_response()
+        }
     };
     let cleared = HeaderValue::from_str(&cleared_cookie()).expect("its own words are valid");
     response.headers_mut().insert(header::SET_COOKIE, cleared);

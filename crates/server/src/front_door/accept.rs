@@ -335,9 +335,12 @@ async fn introduce(
             Err(error) => return Some(Err(proxies::unread(error))),
         }
     };
-    if let Sender::Client(client) = sender {
-        arrival.source = client;
-    }
+    arrival.source = match sender {
+        Sender::Client(client) => client,
+        // The proxy does not say for whom it speaks. What the head says is not its own word then, so
+        // it is nobody's, whom nobody trusts.
+        Sender::Proxy => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
     if door.callers.proxies.trust(arrival.source) {
         return Some(Ok(()));
     }

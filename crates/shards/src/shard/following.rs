@@ -53,6 +53,7 @@ impl Shard {
         let principal = self.connections[token].principal;
         let wanted = follows.filters().clone();
         let follows = self.surroundings.requests.permit(principal, follows)?;
+        self.check_sight(token, &follows)?;
         let all = self.followed(token) + follows.iter().count();
         self.ledger.add_looks(all);
         if all > FILTERS_IN_COMMON_MAX {
@@ -66,6 +67,20 @@ impl Shard {
         let left = follows.filters();
         let first = gap.map(|gap| form.control(&crate::controls::gap(&gap, left), id));
         Ok(Subscribed { narrowed: (*left != wanted).then(|| left.clone()), first })
+    }
+
+    /// All of a connection becomes one: through all of it the same has to be seen. It is not where its
+    /// client has shown something newer since, which lets see more.
+    fn check_sight(&mut self, token: Token, added: &EffectiveFilter) -> Result<(), Problem> {
+        for which in self.subscriptions(token).collect::<Vec<_>>() {
+            let lane = which.of(&mut self.connections[token]).delivery.lane();
+            if !self.hub.follows(lane).sees_like(added) {
+                let detail = "your rights show other alerts or series by now than this connection \
+                              does: open another one";
+                return Err(Problem::new(Code::Forbidden, detail));
+            }
+        }
+        Ok(())
     }
 
     /// Follows these filters no more, in none of its subscriptions.
