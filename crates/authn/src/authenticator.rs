@@ -362,7 +362,9 @@ impl Authenticator {
             let detail = "nobody is asked here, so nobody needs a ticket: there is no `[access]`";
             Problem::new(Code::TicketUnavailable, detail)
         })?;
-        tickets.make(identity, bound, clock::now())
+        let now = clock::now();
+        self.revocations.saw(Some(now));
+        tickets.make(identity, bound, now)
     }
 
     /// Whether a ticket is good for a stream with these filters, which a page of this origin asks for.

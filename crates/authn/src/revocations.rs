@@ -166,6 +166,12 @@ impl Kept {
         before
     }
 
+    /// Whether more was taken back of the same subject.
+    fn is_newer_there(&self, other: &Revocation) -> bool {
+        let Revoked::Subject(subject) = &other.of else { return false };
+        self.subjects.get(subject).is_some_and(|it| it.revocation.until > other.until)
+    }
+
     fn remove(&mut self, id: &str) {
         let Some(remembered) = self.by_id.remove(id) else { return };
         match &remembered.revocation.of {
@@ -210,7 +216,10 @@ impl Revocations {
                 continue;
             };
             self.saw(Some(revocation.until));
-            kept.insert(revocation);
+            // Where one could not be written that took another's place, that one is still there.
+            if !kept.is_newer_there(&revocation) {
+                kept.insert(revocation);
+            }
         }
         Ok(())
     }

@@ -70,8 +70,9 @@ impl Users {
         if self.is_empty() {
             return Err(Refusal::Invalid);
         }
-        let attempt = self.attempts.take(address, name, now).map_err(exhausted)?;
+        // First: who finds no place has tried nothing.
         let _place = self.waiting.try_acquire().map_err(|_| exhausted(Duration::ZERO))?;
+        let attempt = self.attempts.take(address, name, now).map_err(exhausted)?;
         let Some(found) = self.check(name, password).await else {
             tracing::debug!("A name and its password were refused.");
             return Err(Refusal::Invalid);

@@ -82,6 +82,24 @@ async fn one_more_of_a_subject_takes_the_place_of_the_one_before() {
 }
 
 #[tokio::test]
+async fn of_several_records_of_a_subject_the_newest_counts() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    // What another took the place of, and the journal did not let go of: before and behind it.
+    let older = ["!", "~"].map(|id| {
+        let of = Revoked::Subject("ada".into());
+        let old =
+            Revocation { id: id.into(), of, made_at: NOW, until: NOW, made_by: "root".into() };
+        RecordChange { key: record_key(id), value: Some(old.json().into()) }
+    });
+    revocations.records.write(older.into(), |_| ()).await.expect("written");
+    revoke(&revocations, "ada", after(HOUR)).await;
+    let restored = revocations_in(&journal);
+    assert!(!restored.counts(&shown("ada", Some(after(HOUR)))));
+    assert_eq!(restored.list().len(), 1);
+}
+
+#[tokio::test]
 async fn a_session_is_taken_back_by_its_name_alone() {
     let journal = journal();
     let revocations = revocations_in(&journal);
