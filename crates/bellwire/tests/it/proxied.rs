@@ -152,6 +152,9 @@ fn the_proxy_protocol_says_whose_a_connection_is() {
     let local = [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[0x20, 0, 0, 0]].concat();
     for header in [b"PROXY UNKNOWN\r\n".to_vec(), local] {
         assert_eq!(begun(address, [&header, HEALTH.as_bytes(), b"\r\n"].concat()).1, 200);
+        // Nor can whoever it is behind it pass for somebody: this one has its one connection.
+        let spoofed = format!("{STREAM}X-Forwarded-For: 192.0.2.2\r\n\r\n");
+        assert_eq!(begun(address, [&header, spoofed.as_bytes()].concat()).1, 200);
     }
     drop(first);
     let comes_in = |_| stream(&line("192.0.2.1")).1 == 200;

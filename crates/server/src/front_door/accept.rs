@@ -335,12 +335,13 @@ async fn introduce(
             Err(error) => return Some(Err(proxies::unread(error))),
         }
     };
-    arrival.source = match sender {
-        Sender::Client(client) => client,
-        // The proxy does not say for whom it speaks. What the head says is not its own word then, so
-        // it is nobody's, whom nobody trusts.
-        Sender::Proxy => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    let Sender::Client(client) = sender else {
+        // The proxy does not say for whom it speaks, as when it looks whether anybody is here. What
+        // the head says is not the proxy's own word then: it is nobody's, whom nobody trusts.
+        arrival.source = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        return Some(Ok(()));
     };
+    arrival.source = client;
     if door.callers.proxies.trust(arrival.source) {
         return Some(Ok(()));
     }
