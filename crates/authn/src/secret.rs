@@ -6,8 +6,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bellwire_access::{ServerSecret, ServerSecretError};
+use bellwire_access::{ID_BYTES, ServerSecret, ServerSecretError};
 use bellwire_model::limits::{HMAC_SECRET_BYTES_MAX, SERVER_SECRET_BYTES_MIN};
+use bellwire_wire::problem::{Code, Problem};
 use thiserror::Error;
 
 use crate::config::AccessConfig;
@@ -78,6 +79,16 @@ fn make(data: &Path, path: &Path) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     File::open(data)?.sync_all()
+}
+
+/// The name of a session or a ticket. An error has this code.
+pub(crate) fn name(code: Code) -> Result<[u8; ID_BYTES], Problem> {
+    let mut random = [0; ID_BYTES];
+    getrandom::fill(&mut random).map_err(|error| {
+        tracing::error!(%error, "The system gives no randomness.");
+        Problem::new(code, "the system gives no randomness")
+    })?;
+    Ok(random)
 }
 
 fn drawn() -> io::Result<[u8; SERVER_SECRET_BYTES_MIN]> {

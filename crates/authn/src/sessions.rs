@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use bellwire_access::{ID_BYTES, Identity, Means, Policy, SealError, ServerSecret, Session};
+use bellwire_access::{Identity, Means, Policy, SealError, ServerSecret, Session};
 use bellwire_model::Timestamp;
 use bellwire_wire::problem::{Code, Problem};
 
 use crate::refusal::Invalid;
+use crate::secret;
 use crate::shown::SESSION_COOKIE;
 
 /// What a session is sealed with, and how long one lasts.
@@ -60,11 +61,7 @@ impl Sessions {
             let detail = "a session is made of a token, a key, or a name with its password";
             return Err(Problem::new(Code::SessionUnavailable, detail));
         }
-        let mut random = [0; ID_BYTES];
-        getrandom::fill(&mut random).map_err(|error| {
-            tracing::error!(%error, "The system gives no randomness.");
-            Problem::new(Code::SessionUnavailable, "the system gives no randomness")
-        })?;
+        let random = secret::name(Code::SessionUnavailable)?;
         let behind = identity.behind();
         let shown = (identity.claims.clone(), behind);
         let session = Session::begin(random, shown, &identity.roles, (now, self.lasts));

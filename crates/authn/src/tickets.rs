@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_access::ticket::{Bound, Ticket, TicketId, TicketRefusal, TicketTable};
-use bellwire_access::{Claims, ID_BYTES, Identity, Means, Policy, Rights, ServerSecret};
+use bellwire_access::{Claims, Identity, Means, Policy, Rights, ServerSecret};
 use bellwire_model::limits::TICKETS_MAX;
 use bellwire_model::{Principal, Timestamp};
 use bellwire_wire::problem::{Code, Problem};
 
 use crate::refusal::{self, Invalid};
+use crate::secret;
 
 /// What tickets are sealed with, and which are in use.
 #[derive(Debug)]
@@ -58,11 +59,7 @@ impl Tickets {
             _ => {}
         }
         let behind = identity.behind();
-        let mut random = [0; ID_BYTES];
-        getrandom::fill(&mut random).map_err(|error| {
-            tracing::error!(%error, "The system gives no randomness.");
-            Problem::new(Code::TicketUnavailable, "the system gives no randomness")
-        })?;
+        let random = secret::name(Code::TicketUnavailable)?;
         let ends_at = identity.claims.ends_at.unwrap_or(now.saturating_add(self.lasts));
         let claims = Claims { ends_at: Some(ends_at), ..identity.claims.clone() };
         let holder = (claims, &*identity.roles);

@@ -40,6 +40,13 @@ pub struct StreamRequest {
 }
 
 impl StreamRequest {
+    /// What follows these, of no page and over no WebSocket; refusals are told by their status.
+    pub fn new(follows: EffectiveFilter, start: Start, form: Form) -> Self {
+        let (refusals, allow_origin, handshake) = (Refusals::Status, None, None);
+        let is_narrowed = false;
+        Self { follows, start, form, refusals, allow_origin, handshake, is_narrowed }
+    }
+
     /// The same for somebody who may follow only these topics, and see only this of them. What was
     /// asked for is remembered where that is more.
     pub fn within(mut self, allowed: &FilterSet, sight: &Sight) -> Result<Self, Problem> {
@@ -130,18 +137,9 @@ impl EventsRequest {
             query.refusals.map_or(Ok(()), Refusals::check_for_status)?;
             let paced = |filter| PacedFilter { filter, max_rate: query.max_rate };
             handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
-            let (form, handshake) = (handshake.form(), Some(Box::new(handshake)));
-            let (refusals, allow_origin) = (Refusals::Status, None);
-            let stream = StreamRequest {
-                follows,
-                start,
-                form,
-                refusals,
-                allow_origin,
-                handshake,
-                is_narrowed: false,
-            };
-            return Ok(Self::Stream(stream));
+            let stream = StreamRequest::new(follows, start, handshake.form());
+            let handshake = Some(Box::new(handshake));
+            return Ok(Self::Stream(StreamRequest { handshake, ..stream }));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
             let offers = "text/event-stream, application/x-ndjson or application/json";
@@ -162,16 +160,8 @@ impl EventsRequest {
             if takes_gzip(asked.accept_encoding) { Coding::Gzip } else { Coding::Identity };
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
-        let (allow_origin, handshake) = (None, None);
-        Ok(Self::Stream(StreamRequest {
-            follows,
-            start,
-            form,
-            refusals,
-            allow_origin,
-            handshake,
-            is_narrowed: false,
-        }))
+        let stream = StreamRequest::new(follows, start, form);
+        Ok(Self::Stream(StreamRequest { refusals, ..stream }))
     }
 }
 

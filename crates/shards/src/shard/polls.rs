@@ -24,7 +24,6 @@ use super::{Handoff, ShardHandle, Token, standing};
 use crate::authority::HeldPrincipal;
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
-use crate::refusals::Refusals;
 use crate::stream_request::{PollRequest, StreamRequest};
 
 /// A poll that a shard collects for. Whoever drops it gives it up.
@@ -47,19 +46,9 @@ impl Pending {
         // Its JSON is what a line has.
         let (encoding, coding, framing) = (Encoding::Ndjson, Coding::Identity, Framing::Plain);
         let form = Form::Http(HttpForm { encoding, coding, framing });
-        let refusals = Refusals::Status;
-        let (allow_origin, handshake) = (None, None);
         let handoff = Handoff {
             socket: Socket::Collector(collector),
-            request: StreamRequest {
-                follows,
-                start,
-                form,
-                refusals,
-                allow_origin,
-                handshake,
-                is_narrowed: false,
-            },
+            request: StreamRequest::new(follows, start, form),
             principal,
             early: Box::default(),
             place: None,

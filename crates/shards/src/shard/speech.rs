@@ -199,16 +199,7 @@ mod tests {
 
     fn request(form: Form, refusals: Refusals) -> StreamRequest {
         let follows = EffectiveFilter::from(FilterSet::none());
-        let (allow_origin, handshake) = (None, None);
-        StreamRequest {
-            follows,
-            start: Start::Latest,
-            form,
-            refusals,
-            allow_origin,
-            handshake,
-            is_narrowed: false,
-        }
+        StreamRequest { refusals, ..StreamRequest::new(follows, Start::Latest, form) }
     }
 
     fn http(encoding: Encoding, framing: Framing) -> Form {

@@ -253,18 +253,9 @@ impl Rig {
         let filters = filters.iter().map(|text| text.parse::<Filter>().expect("a filter"));
         let filters = FilterSet::new(filters).unwrap_or_else(|_| FilterSet::none());
         let follows = EffectiveFilter::from(filters);
-        let (refusals, allow_origin, handshake) = (crate::Refusals::Status, None, None);
         let handoff = Handoff {
             socket,
-            request: StreamRequest {
-                follows,
-                start,
-                form,
-                refusals,
-                allow_origin,
-                handshake,
-                is_narrowed: false,
-            },
+            request: StreamRequest::new(follows, start, form),
             principal: HeldPrincipal::new(self.principal, self.guests.clone()),
             early: Box::default(),
             place: None,
