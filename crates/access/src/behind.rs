@@ -18,3 +18,13 @@ pub enum Behind {
     /// The session of this name, and what that was made of.
     Session(Box<str>, Box<Self>),
 }
+
+impl Behind {
+    /// What was shown at first: a ticket may be of a session, which is of that.
+    pub fn first(&self) -> &Self {
+        match self {
+            Self::Session(_, behind) => behind.first(),
+            first => first,
+        }
+    }
+}

@@ -1,8 +1,11 @@
-//! How often somebody may try to log in: for each address and for each name.
+//! How often somebody may try to log in: for each network and for each name.
+//!
+//! Whoever guesses at a name must not keep its owner out. So a network from which its password was
+//! shown of late has tries of its own for that name: what others do takes none of them.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,21 +15,29 @@ use bellwire_model::limits::{
     LOGINS_OF_NAME_MAX, USERNAME_BYTES_MAX,
 };
 
+use crate::network;
+
 /// The attempts of late. One that succeeds is given back, so that only wrong passwords count.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts(Mutex<Tables>);
 
 #[derive(Debug)]
 struct Tables {
-    addresses: Buckets<IpAddr>,
-    names: Buckets<Box<str>>,
+    networks: Buckets<IpAddr>,
+    names: Buckets<Tried>,
+    /// When the password of a name was last shown from a network.
+    at_home: HashMap<(Box<str>, IpAddr), Timestamp>,
 }
+
+/// A name that is tried, and the network where that is one at which its owner is at home.
+type Tried = (Box<str>, Option<IpAddr>);
 
 impl Default for Tables {
     fn default() -> Self {
         Self {
-            addresses: Buckets::new(LOGINS_OF_ADDRESS_MAX, LOGINS_OF_ADDRESS_INTERVAL),
+            networks: Buckets::new(LOGINS_OF_ADDRESS_MAX, LOGINS_OF_ADDRESS_INTERVAL),
             names: Buckets::new(LOGINS_OF_NAME_MAX, LOGINS_OF_NAME_INTERVAL),
+            at_home: HashMap::new(),
         }
     }
 }
@@ -34,8 +45,8 @@ impl Default for Tables {
 /// What an attempt was taken from.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
-    address: Option<IpAddr>,
-    name: Box<str>,
+    network: Option<IpAddr>,
+    tried: Tried,
 }
 
 impl Attempts {
@@ -46,37 +57,38 @@ impl Attempts {
         name: &str,
         now: Timestamp,
     ) -> Result<Attempt, Duration> {
-        let attempt = Attempt { address: address.map(network), name: counted(name) };
+        let (network, name) = (address.map(network::counted), counted(name));
         let mut tables = self.tables();
-        if let Some(address) = attempt.address {
-            tables.addresses.take(address, now)?;
+        let home = network.filter(|network| tables.at_home.contains_key(&(name.clone(), *network)));
+        let attempt = Attempt { network, tried: (name, home) };
+        if let Some(network) = attempt.network {
+            tables.networks.take(network, now)?;
         }
-        if let Err(wait) = tables.names.take(attempt.name.clone(), now) {
-            attempt.address.iter().for_each(|address| tables.addresses.give_back(address));
+        if let Err(wait) = tables.names.take(attempt.tried.clone(), now) {
+            attempt.network.iter().for_each(|network| tables.networks.give_back(network));
             return Err(wait);
         }
         Ok(attempt)
     }
 
-    /// Gives back one that has succeeded.
-    pub(crate) fn give_back(&self, attempt: &Attempt) {
+    /// Gives back one that has succeeded. Its owner is at home there from now on.
+    pub(crate) fn give_back(&self, attempt: &Attempt, now: Timestamp) {
         let mut tables = self.tables();
-        attempt.address.iter().for_each(|address| tables.addresses.give_back(address));
-        tables.names.give_back(&attempt.name);
+        tables.names.give_back(&attempt.tried);
+        let Some(network) = attempt.network else { return };
+        tables.networks.give_back(&network);
+        let home = (attempt.tried.0.clone(), network);
+        if tables.at_home.len() >= LOGIN_BUCKETS_MAX && !tables.at_home.contains_key(&home) {
+            let oldest = tables.at_home.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(home, _)| home.clone()) {
+                tables.at_home.remove(&oldest);
+            }
+        }
+        tables.at_home.insert(home, now);
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One whole network of IPv6 is one's own.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -87,7 +99,9 @@ fn counted(name: &str) -> Box<str> {
 
 /// Buckets of tokens, by when each would be full again: one that is full is none.
 ///
-/// Strangers choose the keys, so that their hashes are keyed, and there is a bound.
+/// Strangers choose the keys, so that their hashes are keyed, and there is a bound. Where it is
+/// reached the fullest makes room: whoever has many networks takes nothing from others, and those that
+/// have tried most are known longest.
 #[derive(Debug)]
 struct Buckets<K> {
     full_at: HashMap<K, Timestamp>,
@@ -100,7 +114,7 @@ struct Buckets<K> {
 /// Fewer are not worth a sweep.
 const SWEEP_MIN: usize = 1024;
 
-impl<K: Eq + Hash> Buckets<K> {
+impl<K: Clone + Eq + Hash> Buckets<K> {
     fn new(most: u32, interval: Duration) -> Self {
         Self { full_at: HashMap::new(), most, interval, sweep_at: SWEEP_MIN }
     }
@@ -117,7 +131,7 @@ impl<K: Eq + Hash> Buckets<K> {
             return Err(over);
         }
         if self.full_at.len() >= LOGIN_BUCKETS_MAX && !self.full_at.contains_key(&key) {
-            return Err(self.interval);
+            self.forget_the_fullest();
         }
         self.full_at.insert(key, after);
         Ok(())
@@ -135,6 +149,14 @@ impl<K: Eq + Hash> Buckets<K> {
             self.sweep_at = (2 * self.full_at.len()).clamp(SWEEP_MIN, LOGIN_BUCKETS_MAX);
         }
     }
+
+    /// All are looked at: next to the check of a password that takes no time.
+    fn forget_the_fullest(&mut self) {
+        let fullest = self.full_at.iter().min_by_key(|(_, full_at)| **full_at);
+        if let Some(fullest) = fullest.map(|(key, _)| key.clone()) {
+            self.full_at.remove(&fullest);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,10 +169,13 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
 
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().expect("an address"))
+    }
+
     #[test]
     fn names_and_addresses_are_counted_apart() {
         let attempts = Attempts::default();
-        let address = |text: &str| Some(text.parse().expect("an address"));
         for _ in 0..LOGINS_OF_NAME_MAX {
             attempts.take(address("2001:db8::1"), "Ada", NOW).expect("some are left");
         }
@@ -164,21 +189,57 @@ mod tests {
         let later = NOW.saturating_add(LOGINS_OF_ADDRESS_INTERVAL);
         let attempt = attempts.take(address("2001:db8::4"), "eve", later).expect("one more");
         assert!(attempts.take(address("2001:db8::4"), "eve", later).is_err());
-        attempts.give_back(&attempt);
+        attempts.give_back(&attempt, later);
         assert!(attempts.take(address("2001:db8::4"), "eve", later).is_ok());
     }
 
     #[test]
-    fn buckets_are_bounded_and_gone_when_they_are_full() {
+    fn whoever_guesses_at_a_name_keeps_nobody_out_who_is_at_home() {
+        let attempts = Attempts::default();
+        let home = address("198.51.100.7");
+        let login = attempts.take(home, "ada", NOW).expect("the first");
+        attempts.give_back(&login, NOW);
+        for number in 0..LOGINS_OF_NAME_MAX {
+            let from = address(&format!("192.0.2.{number}"));
+            attempts.take(from, "ada", NOW).expect("some are left");
+        }
+        assert!(attempts.take(address("192.0.2.99"), "ada", NOW).is_err(), "none of the name");
+        for _ in 0..LOGINS_OF_NAME_MAX {
+            attempts.take(home, "Ada", NOW).expect("they have their own");
+        }
+        assert!(attempts.take(home, "ada", NOW).is_err(), "and no more than others");
+        assert!(attempts.take(address("203.0.113.1"), "ada", NOW).is_err());
+    }
+
+    #[test]
+    fn where_owners_are_at_home_is_bounded() {
+        let attempts = Attempts::default();
+        for number in 0..=LOGIN_BUCKETS_MAX {
+            let network = Some(std::net::Ipv4Addr::from_bits(number as u32).into());
+            let at = NOW.saturating_add(Duration::from_millis(number as u64));
+            let login = attempts.take(network, "ada", at).expect("the first");
+            attempts.give_back(&login, at);
+        }
+        let tables = attempts.tables();
+        assert_eq!(tables.at_home.len(), LOGIN_BUCKETS_MAX);
+        assert!(!tables.at_home.values().any(|at| *at == NOW), "the oldest has made room");
+    }
+
+    #[test]
+    fn buckets_are_bounded_and_the_fullest_makes_room() {
         let second = Duration::from_secs(1);
         let mut buckets = Buckets::new(2, second);
         for key in 0..LOGIN_BUCKETS_MAX {
             buckets.take(key, NOW).expect("room");
         }
-        assert_eq!(buckets.take(LOGIN_BUCKETS_MAX, NOW), Err(second));
-        assert!(buckets.take(0, NOW).is_ok(), "one that is there needs no room");
+        buckets.take(0, NOW).expect("one that is there needs no room");
+        buckets
+            .take(LOGIN_BUCKETS_MAX, NOW)
+            .expect("a stranger has filled it, and locks nobody out");
+        assert_eq!(buckets.full_at.len(), LOGIN_BUCKETS_MAX);
+        assert_eq!(buckets.take(0, NOW), Err(second), "who has tried most is known longest");
         assert!(buckets.take(LOGIN_BUCKETS_MAX, NOW.saturating_add(second)).is_ok());
-        assert_eq!(buckets.full_at.len(), 2);
+        assert_eq!(buckets.full_at.len(), 2, "those that are full are gone");
     }
 
     proptest! {

@@ -1,18 +1,19 @@
 //! The one place where what is shown becomes somebody.
 
+mod arriving;
+
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bellwire_access::discovery::Discovered;
-use bellwire_access::login::LocalPath;
 use bellwire_access::ticket::{Bound, Ticket, TicketRefusal};
 use bellwire_access::{
     Behind, Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::{CREDENTIAL_MESSAGE_TIMEOUT, KEY_USE_STEP};
-use bellwire_model::{FilterSet, Principal, Timestamp, with_causes};
+use bellwire_model::{FilterSet, Principal, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use http::HeaderMap;
@@ -20,19 +21,19 @@ use http::HeaderMap;
 use crate::config::AccessConfig;
 use crate::ended::{EndedSessions, Ending};
 use crate::figures::Figures;
-use crate::issuers::published::Published;
+use crate::issued::Issued;
 use crate::issuers::{AccessError, Complaints, Issuers, Unverified};
 use crate::keys::Keys;
 use crate::known::Known;
-use crate::oidc::{Departure, Failure, Provider, Return};
+use crate::oidc::Provider;
 use crate::proxied::Proxied;
 use crate::records::Records;
 use crate::refusal::{self, Invalid};
 use crate::revocations::Revocations;
 use crate::secret;
-use crate::sessions::{Login, Sessions};
+use crate::sessions::{self, Login, Sessions};
 use crate::shown::Shown;
-use crate::tickets::{MadeTicket, Tickets};
+use crate::tickets::{self, MadeTicket, Tickets};
 use crate::users::{Refusal, Users};
 
 /// Who may come in, and as whom.
@@ -44,7 +45,8 @@ pub struct Authenticator {
     records: Arc<Records>,
     keys: Arc<Keys>,
     revocations: Arc<Revocations>,
-    ended: EndedSessions,
+    issued: Arc<Issued>,
+    ended: Arc<EndedSessions>,
     issuers: Issuers,
     users: Users,
     /// `None`: nobody is asked, and nobody logs in.
@@ -65,11 +67,11 @@ impl Authenticator {
         data: Option<&Path>,
         figures: Arc<Figures>,
     ) -> Result<Self, AccessError> {
-        let records = Arc::new(Records::default());
+        let (records, issued) = (Arc::new(Records::default()), Arc::new(Issued::default()));
         let configured = config.map_or(&[][..], |config| &config.keys);
-        let keys = Arc::new(Keys::new(configured, Arc::clone(&records)));
-        let revocations = Arc::new(Revocations::new(Arc::clone(&records)));
-        let ended = EndedSessions::new(Arc::clone(&records));
+        let keys = Arc::new(Keys::new(configured, Arc::clone(&records), Arc::clone(&issued)));
+        let revocations = Arc::new(Revocations::new(Arc::clone(&records), Arc::clone(&issued)));
+        let ended = Arc::new(EndedSessions::new(Arc::clone(&records), Arc::clone(&issued)));
         let Some(config) = config else {
             return Ok(Self {
                 policy: None,
@@ -77,6 +79,7 @@ impl Authenticator {
                 records,
                 keys,
                 revocations,
+                issued,
                 ended,
                 issuers: Issuers::default(),
                 users: Users::new(&[]),
@@ -97,6 +100,7 @@ impl Authenticator {
             records,
             keys,
             revocations,
+            issued,
             ended,
             issuers: Issuers::load(&config.issuers)?,
             users: Users::new(&config.users),
@@ -115,7 +119,7 @@ impl Authenticator {
     pub fn begin(&self, journal: Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
         self.records.keep_in(journal);
         self.revocations.restore()?;
-        self.ended.restore(clock::now())?;
+        self.ended.restore()?;
         self.keys.restore()
     }
 
@@ -210,22 +214,41 @@ impl Authenticator {
         }
     }
 
-    /// What somebody is today whose session was made of a key or of a user's password: what the roles
-    /// were then may be too much by now.
-    fn as_of_today(&self, policy: &Policy, identity: Identity) -> Identity {
-        let holder = match &identity.means {
-            Means::Session(_, Behind::Key(id)) => {
-                self.keys.stored(id).map(|key| (key.roles, key.claims))
-            }
-            Means::Session(_, Behind::User(name)) => {
+    /// What somebody is today whose session or ticket was made of a key or of a user's password: what
+    /// the roles were then may be too much by now.
+    fn bring_up_to_date(
+        &self,
+        behind: &Behind,
+        (claims, roles): (&mut Claims, &mut Box<[Box<str>]>),
+    ) {
+        let holder = match behind.first() {
+            Behind::Key(id) => self.keys.stored(id).map(|key| (key.roles, key.claims)),
+            Behind::User(name) => {
                 self.users.get(name).map(|user| (user.roles.clone(), user.claims.clone()))
             }
             _ => None,
         };
-        let Some((roles, values)) = holder else { return identity };
-        let claims = Claims { values, ..identity.claims };
-        let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
-        Identity { claims, roles, rights, ..identity }
+        if let Some((of_today, values)) = holder {
+            (*roles, claims.values) = (of_today, values);
+        }
+    }
+
+    /// Whose session it is, and what they may.
+    fn of_session(&self, policy: &Policy, text: &str, now: Timestamp) -> Result<Identity, Invalid> {
+        let mut session = self.sessions.as_ref().ok_or(Invalid)?.open(text)?;
+        if session.is_over(now) {
+            tracing::debug!(session = &*session.id, "A session was refused: it is over.");
+            return Err(Invalid);
+        }
+        self.bring_up_to_date(&session.behind, (&mut session.claims, &mut session.roles));
+        Ok(sessions::held(policy, session))
+    }
+
+    /// Whose ticket it is, and what they may follow with it.
+    fn of_ticket(&self, policy: &Policy, text: &str) -> Result<Identity, Invalid> {
+        let mut ticket = self.tickets.as_ref().ok_or(Invalid)?.read(text)?;
+        self.bring_up_to_date(&ticket.behind, (&mut ticket.claims, &mut ticket.roles));
+        tickets::held(policy, ticket)
     }
 
     /// Notes that somebody has come in.
@@ -270,15 +293,10 @@ impl Authenticator {
                 Err(Unverified::Token(_)) => Err(Invalid),
                 Ok(identity) => Ok(identity),
             },
-            Shown::Session(text) => match &self.sessions {
-                Some(sessions) => {
-                    let session = sessions.identity(policy, text, now);
-                    session.map(|session| self.as_of_today(policy, session))
-                }
-                None => Err(Invalid),
-            },
+            Shown::Session(text) => self.of_session(policy, text, now),
+            Shown::Ticket(text) => self.of_ticket(policy, text),
             Shown::Proxied(subject, groups) => match &self.proxied {
-                Some(proxied) => proxied.identity(policy, subject, groups),
+                Some(proxied) => proxied.identity(policy, (subject, groups), now),
                 None => Err(Invalid),
             },
             Shown::Password(name, password) => {
@@ -288,13 +306,9 @@ impl Authenticator {
                     Err(Refusal::Problem(problem)) => return Err(problem),
                 }
             }
-            Shown::Ticket(text) => match &self.tickets {
-                Some(tickets) => tickets.identity(policy, text),
-                None => Err(Invalid),
-            },
         };
         let known = identity.map(|identity| {
-            self.revocations.saw(identity.claims.issued_at);
+            self.issued.saw(identity.claims.issued_at);
             match shown {
                 // Each use of a ticket is somebody of its own, with a number of its own.
                 Shown::Ticket(_) => Arc::new(identity),
@@ -334,26 +348,42 @@ impl Authenticator {
         if matches!(shown, Shown::Nothing | Shown::Later) {
             return Err(refusal::missing());
         }
-        // As of now: what is taken back while the credential is verified was shown before.
-        let now = clock::now();
         let identity = self.identify(shown, from).await?;
+        let now = self.issue(&identity).ok_or_else(refusal::invalid)?;
         let login = sessions.begin(policy, &identity, now)?;
-        self.revocations.saw(login.identity.claims.issued_at);
         tracing::debug!(subject = identity.subject(), "Somebody has logged in.");
         Ok(login)
     }
 
-    /// Ends the session that is shown, and says whose it was. What is no session, or none any more, has
-    /// ended. Whoever calls this has its streams end.
-    pub async fn log_out(&self, shown: &Shown) -> Result<Option<Arc<Identity>>, Problem> {
-        let Shown::Session(_) = shown else { return Ok(None) };
-        let Ok(identity) = self.identify(shown, None).await else { return Ok(None) };
-        let Means::Session(id, _) = &identity.means else { return Ok(None) };
-        let now = clock::now();
-        let (subject, ends_at) = (identity.subject(), identity.ends_at().unwrap_or(now));
-        self.ended.end(Ending { subject, id, ends_at }, now).await?;
-        tracing::debug!(subject = identity.subject(), "Somebody has logged out.");
-        Ok(Some(identity))
+    /// When something is issued that is made now of what somebody has shown. `None`: that counts no
+    /// more. It is later than what it is made of, so that it counts where that does.
+    fn issue(&self, identity: &Identity) -> Option<Timestamp> {
+        let just_behind = Duration::from_millis(1);
+        let ended = self.ended.until(identity.subject()).map(|it| it.saturating_add(just_behind));
+        let others = identity.claims.issued_at.max(ended);
+        let at = others.map_or(clock::now(), |other| other.max(clock::now()));
+        self.issued.issue(at, || self.counts(identity))
+    }
+
+    /// Ends the session that is shown, and says whose it was. What is no session, or is known to have
+    /// ended, has ended; one that the journal could not be told of is told of once more. Whoever calls
+    /// this has its streams end.
+    pub async fn log_out(&self, shown: &Shown) -> Result<Option<Identity>, Problem> {
+        let (Shown::Session(text), Some(policy), Some(sessions)) =
+            (shown, &self.policy, &self.sessions)
+        else {
+            return Ok(None);
+        };
+        // Neither the clock is asked, which may be ahead, nor whether it counts.
+        let Ok(session) = sessions.open(text) else { return Ok(None) };
+        let (subject, id) = (&*session.claims.subject, &*session.id);
+        let (begun_at, ends_at) = (session.issued_at, session.claims.ends_at);
+        let ends_at = ends_at.unwrap_or(begun_at);
+        if !self.ended.end(Ending { subject, id, begun_at, ends_at }).await? {
+            return Ok(None);
+        }
+        tracing::debug!(subject, "Somebody has logged out.");
+        Ok(Some(sessions::held(policy, session)))
     }
 
     /// Makes a ticket of whoever has shown a credential.
@@ -362,8 +392,7 @@ impl Authenticator {
             let detail = "nobody is asked here, so nobody needs a ticket: there is no `[access]`";
             Problem::new(Code::TicketUnavailable, detail)
         })?;
-        let now = clock::now();
-        self.revocations.saw(Some(now));
+        let now = self.issue(identity).ok_or_else(refusal::invalid)?;
         tickets.make(identity, bound, now)
     }
 
@@ -398,60 +427,6 @@ impl Authenticator {
         tracing::debug!(%error, "A ticket was refused.");
         self.figures.credentials_refused.add(1);
         refusal::invalid()
-    }
-
-    /// Sends a browser to the provider that people log in at.
-    pub async fn depart(&self, path: Option<LocalPath>) -> Result<Departure, Problem> {
-        let Some(provider) = &self.provider else { return Err(refusal::no_provider()) };
-        let departing = async {
-            let (published, discovered) = self.discovered(provider).await?;
-            let address = discovered.authorization_url.as_deref().ok_or(Failure::NoAddress)?;
-            provider.depart((published.address(address)?, path), clock::now())
-        };
-        departing.await.map_err(|error: Failure| self.failed(&error))
-    }
-
-    /// Begins a session of whoever comes back from the provider; and says where they wanted to.
-    pub async fn arrive(&self, back: Return<'_>) -> Result<(Login, Box<str>), Problem> {
-        let (Some(provider), Some(policy), Some(sessions)) =
-            (&self.provider, &self.policy, &self.sessions)
-        else {
-            return Err(refusal::no_provider());
-        };
-        let arriving = async {
-            let (login, code) = provider.arrived(back, clock::now())?;
-            let (published, discovered) = self.discovered(provider).await?;
-            let address = discovered.token_url.as_deref().ok_or(Failure::NoAddress)?;
-            let address = published.address(address)?;
-            let asked = (published.client(), &address);
-            let tokens = provider.exchange(asked, &discovered, (&login, code)).await?;
-            let identity = self.issuers.logged_in(policy, provider, (&login, &tokens)).await?;
-            if !self.counts(&identity) {
-                return Err(Failure::TakenBack);
-            }
-            Ok((identity, login.path))
-        };
-        let (identity, path) = arriving.await.map_err(|error: Failure| self.failed(&error))?;
-        let login = sessions.begin(policy, &identity, clock::now())?;
-        self.revocations.saw(login.identity.claims.issued_at);
-        tracing::debug!(subject = identity.subject(), "Somebody has logged in at the provider.");
-        Ok((login, path))
-    }
-
-    /// What the provider says of itself.
-    async fn discovered(
-        &self,
-        provider: &Provider,
-    ) -> Result<(&Arc<Published>, Arc<Discovered>), Failure> {
-        let published = self.issuers.publisher(provider.issuer()).ok_or(Failure::Unknown)?;
-        let discovered = published.discovered().await.ok_or(Failure::Unknown)?;
-        Ok((published, discovered))
-    }
-
-    fn failed(&self, error: &Failure) -> Problem {
-        self.figures.logins_failed.add(1);
-        tracing::debug!(error = %with_causes(error), "A login at the provider has failed.");
-        error.problem()
     }
 
     /// What does not work of it now, and why.

@@ -13,10 +13,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bellwire_journal::{Error, RecordChange};
 use bellwire_model::Timestamp;
 use bellwire_model::limits::{SESSION_MAX, SESSIONS_ENDED_OF_SUBJECT_MAX, SUBJECTS_ENDED_MAX};
-use bellwire_process::clock::Ticker;
+use bellwire_process::clock::{self, Ticker};
 use bellwire_wire::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
+use crate::issued::Issued;
 use crate::records::Records;
 
 /// What their records begin with. The subject follows, in letters that keys of records may have.
@@ -30,6 +31,7 @@ pub(crate) struct EndedSessions {
     records: Arc<Records>,
     /// Held until the journal has answered: records are written in the order of what they say.
     turn: Arc<tokio::sync::Mutex<()>>,
+    issued: Arc<Issued>,
 }
 
 /// Those of one subject.
@@ -42,11 +44,15 @@ struct Ended {
     /// Since when it is as it is, and for how long it matters: by steady time, since a clock that is
     /// set ahead and back must revive nothing.
     matters: Option<(Ticker, Duration)>,
+    /// Whether the journal has all of it.
+    is_kept: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Named {
     id: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun_at: Option<i64>,
     ends_at: i64,
 }
 
@@ -65,7 +71,22 @@ struct EndedText {
 pub(crate) struct Ending<'a> {
     pub(crate) subject: &'a str,
     pub(crate) id: &'a str,
+    pub(crate) begun_at: Timestamp,
     pub(crate) ends_at: Timestamp,
+}
+
+impl Named {
+    fn new(ending: Ending<'_>) -> Self {
+        let Ending { id, begun_at, ends_at, .. } = ending;
+        Self { id: id.into(), begun_at: Some(begun_at.as_ms()), ends_at: ends_at.as_ms() }
+    }
+
+    /// How long it would have lasted: what is left of that only the clock knows, which may be set.
+    fn lasts(&self) -> Duration {
+        let Some(begun_at) = self.begun_at else { return SESSION_MAX };
+        let lasts = Timestamp::from_ms(self.ends_at).saturating_since(Timestamp::from_ms(begun_at));
+        lasts.min(SESSION_MAX)
+    }
 }
 
 impl Ended {
@@ -78,28 +99,37 @@ impl Ended {
         self.matters.map_or(Duration::ZERO, |(since, lasts)| lasts.saturating_sub(since.elapsed()))
     }
 
-    fn end(&mut self, ending: Ending<'_>, now: Timestamp) {
-        let Ending { id, ends_at, .. } = ending;
-        if self.named.iter().any(|named| *named.id == *id) {
-            return;
+    /// Whether a session of this name has ended, or one that was begun then.
+    fn has(&self, id: &str, begun_at: Option<Timestamp>) -> bool {
+        let is_before = |until: Timestamp| begun_at.is_none_or(|begun_at| begun_at <= until);
+        self.until.is_some_and(is_before) || self.named.iter().any(|named| *named.id == *id)
+    }
+
+    /// Ends one, or all that were begun until then. Whether it is another than before.
+    fn end(&mut self, ending: Ending<'_>, until: Timestamp) -> bool {
+        if self.has(ending.id, Some(ending.begun_at)) {
+            return false;
         }
         if self.named.len() >= SESSIONS_ENDED_OF_SUBJECT_MAX {
             self.named.clear();
-            self.until = self.until.max(Some(now));
-            return self.matters_for(SESSION_MAX);
+            self.until = self.until.max(Some(until)).max(Some(ending.begun_at));
+            self.matters_for(SESSION_MAX);
+        } else {
+            let named = Named::new(ending);
+            self.matters_for(named.lasts());
+            self.named.push(named);
         }
-        self.named.push(Named { id: id.into(), ends_at: ends_at.as_ms() });
-        self.matters_for(ends_at.saturating_since(now));
+        true
     }
 }
 
 impl EndedSessions {
-    pub(crate) fn new(records: Arc<Records>) -> Self {
-        Self { by_subject: RwLock::default(), records, turn: Arc::default() }
+    pub(crate) fn new(records: Arc<Records>, issued: Arc<Issued>) -> Self {
+        Self { by_subject: RwLock::default(), records, turn: Arc::default(), issued }
     }
 
     /// Takes in what the journal has. Blocks on the disk.
-    pub(crate) fn restore(&self, now: Timestamp) -> Result<(), Error> {
+    pub(crate) fn restore(&self) -> Result<(), Error> {
         let mut by_subject = self.by_subject_mut();
         for record in self.records.read(PREFIX)? {
             let Ok(EndedText { subject, until, named }) = serde_json::from_slice(&record.value)
@@ -111,12 +141,11 @@ impl EndedSessions {
                 continue;
             };
             let until = until.map(Timestamp::from_ms);
-            let ends = named.iter().map(|named| Timestamp::from_ms(named.ends_at));
-            let mut lasts = ends.map(|end| end.saturating_since(now)).max().unwrap_or_default();
+            let mut lasts = named.iter().map(Named::lasts).max().unwrap_or_default();
             if until.is_some() {
                 lasts = SESSION_MAX;
             }
-            let mut ended = Ended { until, named, matters: None };
+            let mut ended = Ended { until, named, matters: None, is_kept: true };
             ended.matters_for(lasts);
             by_subject.insert(subject, ended);
         }
@@ -125,34 +154,52 @@ impl EndedSessions {
 
     /// Whether a session has not been ended early.
     pub(crate) fn counts(&self, subject: &str, id: &str, begun_at: Option<Timestamp>) -> bool {
-        let by_subject = self.by_subject();
-        let Some(ended) = by_subject.get(subject) else { return true };
-        let is_before = |until: Timestamp| begun_at.is_none_or(|begun_at| begun_at <= until);
-        !ended.until.is_some_and(is_before) && !ended.named.iter().any(|named| *named.id == *id)
+        self.by_subject().get(subject).is_none_or(|ended| !ended.has(id, begun_at))
+    }
+
+    /// Until when sessions of a subject have ended, whatever their names: one that begins now begins
+    /// later.
+    pub(crate) fn until(&self, subject: &str) -> Option<Timestamp> {
+        self.by_subject().get(subject)?.until
     }
 
     /// Ends a session. It counts no more from the call on; an error says that it would again after a
-    /// restart, or that there is no room for another subject.
-    pub(crate) async fn end(&self, ending: Ending<'_>, now: Timestamp) -> Result<(), Problem> {
+    /// restart, or that there is no room for another subject. Whether it was not known to have ended.
+    pub(crate) async fn end(self: &Arc<Self>, ending: Ending<'_>) -> Result<bool, Problem> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        let Some(changes) = self.end_now(ending)? else { return Ok(false) };
+        let (ended, subject): (_, Box<str>) = (Arc::clone(self), ending.subject.into());
+        let taken = move |result: &Result<(), Error>| {
+            if let (Ok(()), Some(ended)) = (result, ended.by_subject_mut().get_mut(&subject)) {
+                ended.is_kept = true;
+            }
+            drop(turn);
+        };
+        self.records.write(changes, taken).await.map_err(not_kept)?;
+        Ok(true)
+    }
+
+    /// The part that counts at once, and what of it the journal is to have: nothing where it has that.
+    fn end_now(&self, ending: Ending<'_>) -> Result<Option<Vec<RecordChange>>, Problem> {
         let mut changes = Vec::new();
-        {
-            let mut by_subject = self.by_subject_mut();
-            if by_subject.len() >= SUBJECTS_ENDED_MAX && !by_subject.contains_key(ending.subject) {
-                changes.extend(forget_what_is_over(&mut by_subject));
-                if by_subject.len() >= SUBJECTS_ENDED_MAX {
-                    let detail = "as many subjects have ended sessions as the server remembers";
-                    return Err(Problem::new(Code::SessionUnavailable, detail));
-                }
+        let mut by_subject = self.by_subject_mut();
+        if by_subject.len() >= SUBJECTS_ENDED_MAX && !by_subject.contains_key(ending.subject) {
+            changes.extend(forget_what_is_over(&mut by_subject));
+            if by_subject.len() >= SUBJECTS_ENDED_MAX {
+                let detail = "as many subjects have ended sessions as the server remembers";
+                return Err(Problem::new(Code::SessionUnavailable, detail));
             }
-            let ended = by_subject.entry(ending.subject.into()).or_default();
-            if ended.left().is_zero() {
-                *ended = Ended::default();
-            }
-            ended.end(ending, now);
-            changes.push(change(ending.subject, Some(ended)));
         }
-        Ok(self.records.write(changes, move |_| drop(turn)).await?)
+        let ended = by_subject.entry(ending.subject.into()).or_default();
+        if ended.left().is_zero() {
+            *ended = Ended::default();
+        }
+        if !ended.end(ending, self.issued.until(clock::now())) && ended.is_kept {
+            return Ok(None);
+        }
+        ended.is_kept = false;
+        changes.push(change(ending.subject, Some(ended)));
+        Ok(Some(changes))
     }
 
     fn by_subject(&self) -> RwLockReadGuard<'_, HashMap<Box<str>, Ended>> {
@@ -180,45 +227,105 @@ fn change(subject: &str, ended: Option<&Ended>) -> RecordChange {
     RecordChange { key, value }
 }
 
+fn not_kept(error: Error) -> Problem {
+    let Problem { code, .. } = Problem::from(error);
+    let detail = "the session counts no more, but the journal does not take that now, and after a \
+                  restart it would count again: ask once more";
+    Problem::new(code, detail).retry_after(1)
+}
+
 #[cfg(test)]
 mod tests {
+    use bellwire_journal::{Journal, MemoryJournal, Observer};
+    use bellwire_model::{Entry, Epoch};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn ended(subject: &str, id: usize) -> (EndedSessions, String) {
-        let all = EndedSessions::new(Arc::default());
-        let id = id.to_string();
+    fn ending<'a>(subject: &'a str, id: &'a str) -> Ending<'a> {
+        Ending {
+            subject,
+            id,
+            begun_at: NOW.saturating_sub(HOUR),
+            ends_at: NOW.saturating_add(HOUR),
+        }
+    }
+
+    fn ended(subject: &str, id: &str) -> EndedSessions {
+        let all = EndedSessions::new(Arc::default(), Arc::default());
         let mut ended = Ended::default();
-        ended.end(Ending { subject, id: &id, ends_at: NOW.saturating_add(HOUR) }, NOW);
+        ended.end(ending(subject, id), NOW);
         all.by_subject_mut().insert(subject.into(), ended);
-        (all, id)
+        all
     }
 
     #[test]
     fn an_ended_session_is_its_own_alone() {
-        let (all, id) = ended("ada", 1);
+        let all = ended("ada", "1");
         let begun = Some(NOW.saturating_sub(HOUR));
-        assert!(!all.counts("ada", &id, begun));
-        assert!(all.counts("ada", "2", begun) && all.counts("bob", &id, begun));
+        assert!(!all.counts("ada", "1", begun));
+        assert!(all.counts("ada", "2", begun) && all.counts("bob", "1", begun));
     }
 
     #[test]
     fn of_very_many_of_one_subject_all_that_were_begun_have_ended() {
-        let (all, _) = ended("ada", 0);
+        let all = ended("ada", "0");
         let begun = Some(NOW.saturating_sub(HOUR));
         {
             let mut by_subject = all.by_subject_mut();
             let ended = by_subject.get_mut("ada").expect("it is there");
             for id in 1..=SESSIONS_ENDED_OF_SUBJECT_MAX {
-                let id = id.to_string();
-                ended.end(Ending { subject: "ada", id: &id, ends_at: NOW }, NOW);
+                ended.end(ending("ada", &id.to_string()), NOW);
             }
             assert!(ended.named.len() <= SESSIONS_ENDED_OF_SUBJECT_MAX);
         }
         assert!(!all.counts("ada", "never ended", begun) && !all.counts("ada", "0", begun));
         assert!(all.counts("ada", "later", Some(NOW.saturating_add(HOUR))));
         assert!(all.counts("bob", "0", begun));
+        assert_eq!(all.until("ada"), Some(NOW), "one that begins now begins later");
+    }
+
+    #[test]
+    fn no_clock_says_how_long_an_ended_session_matters() {
+        let mut ended = Ended::default();
+        ended.end(ending("ada", "1"), NOW);
+        assert!(ended.left() > HOUR, "{:?}: all of its two hours", ended.left());
+        // One that was begun while the clock was ahead is among all that were begun.
+        for id in 0..SESSIONS_ENDED_OF_SUBJECT_MAX {
+            let (id, begun_at) = (format!("n{id}"), NOW.saturating_add(HOUR));
+            ended.end(Ending { begun_at, ..ending("ada", &id) }, NOW);
+        }
+        assert!(ended.has("another", Some(NOW.saturating_add(HOUR))));
+    }
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn on_commit(&mut self, _: Vec<Entry>) {}
+    }
+
+    fn journal() -> Arc<dyn Journal> {
+        Arc::new(MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody)))
+    }
+
+    #[tokio::test]
+    async fn a_logout_that_the_journal_refuses_counts_and_can_be_asked_for_again() {
+        let open = journal();
+        let records = Arc::new(Records::default());
+        let all = Arc::new(EndedSessions::new(Arc::clone(&records), Arc::default()));
+        let told = all.end(ending("ada", "1")).await.expect_err("there is no journal yet");
+        assert!(told.detail().contains("ask once more"), "{told:?}");
+        let begun = Some(NOW.saturating_sub(HOUR));
+        assert!(!all.counts("ada", "1", begun), "it has ended all the same");
+        records.keep_in(Arc::clone(&open));
+        assert!(all.end(ending("ada", "1")).await.expect("asked once more"));
+        assert!(!all.end(ending("ada", "1")).await.expect("the journal has it"));
+        let records = Arc::new(Records::default());
+        records.keep_in(open);
+        let restored = EndedSessions::new(records, Arc::default());
+        restored.restore().expect("records");
+        assert!(!restored.counts("ada", "1", begun));
     }
 }

@@ -19,6 +19,7 @@ use bellwire_journal::Error;
 use bellwire_model::Timestamp;
 use bellwire_model::limits::KEY_USE_STEP;
 
+use crate::issued::Issued;
 use crate::records::Records;
 use crate::refusal::Invalid;
 
@@ -32,6 +33,7 @@ const PREFIX: &str = "access/key/";
 pub struct Keys {
     by_id: RwLock<HashMap<Box<str>, Arc<KeptKey>>>,
     records: Arc<Records>,
+    issued: Arc<Issued>,
     /// Held by who changes keys until the journal has answered: changes are made one after the other.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -139,11 +141,15 @@ impl KeptKey {
 
 impl Keys {
     /// Those that are configured.
-    pub(crate) fn new(configured: &[StoredKey], records: Arc<Records>) -> Self {
+    pub(crate) fn new(
+        configured: &[StoredKey],
+        records: Arc<Records>,
+        issued: Arc<Issued>,
+    ) -> Self {
         let kept =
             |key: &StoredKey| (key.id.clone(), KeptKey::new(key.clone(), Origin::Configured));
         let by_id = RwLock::new(configured.iter().map(kept).collect());
-        Self { by_id, records, turn: Arc::default() }
+        Self { by_id, records, issued, turn: Arc::default() }
     }
 
     /// Takes in what the journal has. Blocks on the disk.
@@ -173,6 +179,7 @@ impl Keys {
                 (None, Some(_)) => (stored, Origin::WasConfigured),
                 (None, None) => (stored, Origin::Made),
             };
+            self.issued.saw(key.made_at);
             by_id.insert(key.id.clone(), KeptKey::new(key, origin));
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! browsers alone that have been sent there, and for so many at a time.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
 use bellwire_access::ServerSecret;
@@ -14,16 +15,16 @@ use bellwire_access::login::{LOGIN_RANDOM_BYTES, LocalPath, Login, LoginError, T
 use bellwire_model::Timestamp;
 use bellwire_model::limits::{
     HMAC_SECRET_BYTES_MAX, LOGIN_LASTS, LOGIN_TEXT_BYTES_MAX, LOGINS_FINISHING_MAX,
-    TOKENS_BYTES_MAX,
+    LOGINS_FINISHING_OF_NETWORK_MAX, TOKENS_BYTES_MAX,
 };
 use bellwire_wire::problem::{Code, Problem};
 use http::HeaderValue;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::config::LoginConfig;
 use crate::outward::{AddressError, Client, ClientSecret, RequestError};
+use crate::places::{Place, Places};
 
 /// The cookie of a login that is under way.
 pub const LOGIN_COOKIE: &str = "__Host-bellwire-login";
@@ -37,7 +38,7 @@ pub(crate) struct Provider {
     /// What logins under way are sealed with.
     secret: ServerSecret,
     /// Places for those who come back.
-    finishing: Semaphore,
+    finishing: Places,
 }
 
 /// A browser that is to go to the provider.
@@ -62,6 +63,22 @@ pub struct Return<'a> {
     pub issuer: Option<&'a str>,
     /// The cookie of the login.
     pub cookie: Option<&'a str>,
+}
+
+/// What whoever is not logged in is told.
+#[derive(Debug)]
+pub struct Unarrived {
+    /// Why.
+    pub problem: Problem,
+    /// Whether the browser keeps its login: the code was shown to nobody, so that coming back with it
+    /// once more may do; or what has come is of another login than the browser's.
+    pub keeps_login: bool,
+}
+
+impl From<Problem> for Unarrived {
+    fn from(problem: Problem) -> Self {
+        Self { problem, keeps_login: false }
+    }
 }
 
 /// Why nobody is logged in. For logs.
@@ -98,8 +115,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// What the browser is told: nothing of what the provider has said.
-    pub(crate) fn problem(&self) -> Problem {
+    /// What the browser is told.
+    pub(crate) fn told(&self) -> Unarrived {
+        let keeps_login = matches!(self, Self::NotUnderWay | Self::Full | Self::Unknown);
+        Unarrived { problem: self.problem(), keeps_login }
+    }
+
+    /// Nothing of what the provider has said.
+    fn problem(&self) -> Problem {
         let detail = match self {
             Self::NotUnderWay => {
                 "no login of this browser is under way: it took longer than ten minutes, was begun \
@@ -125,7 +148,7 @@ impl Provider {
         };
         let redirect_url = config.redirect_url.clone();
         let redirect_url = redirect_url.ok_or_else(|| io::Error::other("no `redirect_url`"))?;
-        let finishing = Semaphore::new(LOGINS_FINISHING_MAX);
+        let finishing = Places::new(LOGINS_FINISHING_MAX, LOGINS_FINISHING_OF_NETWORK_MAX);
         Ok(Self { config, redirect_url, client_secret, secret, finishing })
     }
 
@@ -195,6 +218,11 @@ impl Provider {
         }
     }
 
+    /// A place for whoever comes back from this address.
+    pub(crate) fn place(&self, from: Option<IpAddr>) -> Result<Place<'_>, Failure> {
+        self.finishing.take(from).ok_or(Failure::Full)
+    }
+
     /// Has the provider say who it is that it has given a code.
     pub(crate) async fn exchange(
         &self,
@@ -202,7 +230,6 @@ impl Provider {
         discovered: &Discovered,
         (login, code): (&Login, &str),
     ) -> Result<Tokens, Failure> {
-        let _place = self.finishing.try_acquire().map_err(|_| Failure::Full)?;
         let asked = self.form(discovered, login, code);
         let answer = client.post(address, asked, TOKENS_BYTES_MAX).await?;
         Ok(Tokens::read(&answer)?)
@@ -255,4 +282,31 @@ fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(HMAC_SECRET_BYTES_MAX as u64).read_to_string(&mut text)?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_finds_no_place_may_come_back_with_the_same_login() {
+        let config = LoginConfig {
+            issuer: "https://id.example".into(),
+            client_id: "bellwire".into(),
+            client_secret_file: None,
+            scopes: vec!["openid".into()],
+            redirect_url: Url::parse("https://bell.example/v1/session/callback").ok(),
+        };
+        let secret = ServerSecret::new(&[7; 32]).expect("long enough");
+        let provider = Provider::new(config, secret).expect("nothing to read");
+        let from = |text: &str| Some(text.parse().expect("an address"));
+        let place = || provider.place(from("2001:db8:7::1"));
+        let places: Vec<_> = (0..LOGINS_FINISHING_OF_NETWORK_MAX).map(|_| place()).collect();
+        assert!(places.iter().all(Result::is_ok));
+        let told = place().expect_err("the network has its share").told();
+        assert!(told.keeps_login && told.problem.retry_after_s().is_some());
+        assert_eq!(told.problem.code, Code::IssuerUnavailable);
+        assert!(provider.place(from("192.0.2.1")).is_ok(), "others have theirs");
+        assert!(!Failure::NoCode.told().keeps_login, "that login has ended");
+    }
 }

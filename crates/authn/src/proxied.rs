@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use bellwire_access::{Claim, Claims, Identity, Means, Policy};
-use bellwire_model::limits::CREDENTIAL_BYTES_MAX;
+use bellwire_model::Timestamp;
+use bellwire_model::limits::{CREDENTIAL_BYTES_MAX, PROXIED_LASTS};
 use bellwire_wire::problem::Problem;
 use http::{HeaderMap, HeaderName};
 
@@ -43,12 +44,13 @@ impl Proxied {
         Ok(Some(Shown::Proxied(subject.into(), groups.into())))
     }
 
-    /// Whom the proxy has named, and what they may.
+    /// Whom the proxy has named, and what they may. It does not say for how long that is so: what comes
+    /// of it, be it a stream or a session, lasts until it should be asked again.
     pub(crate) fn identity(
         &self,
         policy: &Policy,
-        subject: &str,
-        groups: &str,
+        (subject, groups): (&str, &str),
+        now: Timestamp,
     ) -> Result<Identity, Invalid> {
         let ProxyConfig { roles, claimable_roles, .. } = &self.0;
         let groups: Box<[Box<str>]> =
@@ -60,10 +62,11 @@ impl Proxied {
         if !groups.is_empty() {
             values.insert(GROUPS.into(), Claim::List(groups));
         }
-        let claims = Claims::new(subject, values, None).map_err(|error| {
-            tracing::debug!(%error, "What a proxy says of somebody was refused.");
-            Invalid
-        })?;
+        let claims = Claims::new(subject, values, Some(now.saturating_add(PROXIED_LASTS)))
+            .map_err(|error| {
+                tracing::debug!(%error, "What a proxy says of somebody was refused.");
+                Invalid
+            })?;
         let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
         Ok(Identity { claims, means: Means::Proxy, roles, rights })
     }
@@ -129,13 +132,16 @@ mod tests {
     #[test]
     fn groups_are_a_claim_and_name_roles_that_they_may() {
         let policy = Policy::new(BTreeMap::new(), None);
-        let identity = |groups| proxied().identity(&policy, "ada", groups).expect("somebody");
+        let now = Timestamp::from_ms(0);
+        let said = |subject, groups| proxied().identity(&policy, (subject, groups), now);
+        let identity = |groups| said("ada", groups).expect("somebody");
         let ada = identity(" blue, admin ,,root");
         assert_eq!(&*ada.roles, ["team".into(), "admin".into()]);
         assert!(ada.rights.is_admin);
         let groups = ada.claims.get(GROUPS).map(Claim::texts).expect("groups");
         assert_eq!(groups, ["blue".into(), "admin".into(), "root".into()]);
         assert!(!identity("").rights.is_admin);
-        assert!(proxied().identity(&policy, "a\u{202e}b", "").is_err());
+        assert!(said("a\u{202e}b", "").is_err());
+        assert_eq!(ada.ends_at(), Some(now.saturating_add(PROXIED_LASTS)));
     }
 }

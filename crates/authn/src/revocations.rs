@@ -4,7 +4,6 @@
 //! back revives nothing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bellwire_access::{Claims, Identity, Means};
@@ -17,6 +16,7 @@ use bellwire_process::clock::Ticker;
 use bellwire_wire::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
+use crate::issued::Issued;
 use crate::records::Records;
 
 /// What their records begin with.
@@ -29,9 +29,7 @@ pub struct Revocations {
     records: Arc<Records>,
     /// Held by who changes them until the journal has answered: changes are made one after the other.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// The newest issue of a credential that was seen. What is taken back while the clock is behind is
-    /// all that was issued until then all the same.
-    newest: AtomicI64,
+    issued: Arc<Issued>,
 }
 
 #[derive(Debug, Default)]
@@ -199,9 +197,8 @@ impl Kept {
 }
 
 impl Revocations {
-    pub(crate) fn new(records: Arc<Records>) -> Self {
-        let newest = AtomicI64::new(i64::MIN);
-        Self { kept: RwLock::default(), records, turn: Arc::default(), newest }
+    pub(crate) fn new(records: Arc<Records>, issued: Arc<Issued>) -> Self {
+        Self { kept: RwLock::default(), records, turn: Arc::default(), issued }
     }
 
     /// Takes in what the journal has. Blocks on the disk.
@@ -215,20 +212,13 @@ impl Revocations {
                 );
                 continue;
             };
-            self.saw(Some(revocation.until));
+            self.issued.saw(Some(revocation.until));
             // Where one could not be written that took another's place, that one is still there.
             if !kept.is_newer_there(&revocation) {
                 kept.insert(revocation);
             }
         }
         Ok(())
-    }
-
-    /// A credential was seen that was issued then.
-    pub(crate) fn saw(&self, issued_at: Option<Timestamp>) {
-        if let Some(issued_at) = issued_at {
-            self.newest.fetch_max(issued_at.as_ms(), Ordering::Relaxed);
-        }
     }
 
     /// Whether nothing was taken back that somebody has shown.
@@ -254,32 +244,41 @@ impl Revocations {
     pub async fn revoke(
         self: &Arc<Self>,
         of: Revoked,
-        (by, now): (&str, Timestamp),
+        (by, now): (&str, impl FnOnce() -> Timestamp),
         on_revoked: impl FnOnce(),
     ) -> Result<Revocation, Problem> {
         of.check().map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let mut changes = Vec::new();
-        let revocation = {
-            let mut kept = self.kept_mut();
-            changes.extend(kept.expire(now).iter().map(|id| removal(id)));
-            let newest = Timestamp::from_ms(self.newest.load(Ordering::Relaxed));
-            let (id, until) = (drawn(&kept), now.max(newest));
-            let revocation = Revocation { id, of, made_at: now, until, made_by: by.into() };
-            if !kept.has_room(&revocation) {
-                let detail = "as much was taken back as may be: delete some that is not needed";
-                return Err(Problem::new(Code::RecordsExhausted, detail));
-            }
-            let before = kept.insert(revocation.clone());
-            changes.extend(before.map(|before| removal(&before.revocation.id)));
-            revocation
-        };
+        let (revocation, changes) = self.take_back(of, (by, now))?;
         on_revoked();
-        let (key, value) = (record_key(&revocation.id), Some(revocation.json().into()));
-        changes.push(RecordChange { key, value });
         let written = self.records.write(changes, move |_| drop(turn)).await;
         written.map_err(not_kept)?;
         Ok(revocation)
+    }
+
+    /// The part that counts at once, and what of it the journal is to have. The time is read under the
+    /// lock: however long the turn was waited for, it is of all that was issued until now.
+    fn take_back(
+        &self,
+        of: Revoked,
+        (by, now): (&str, impl FnOnce() -> Timestamp),
+    ) -> Result<(Revocation, Vec<RecordChange>), Problem> {
+        let mut kept = self.kept_mut();
+        let now = now();
+        let mut changes: Vec<RecordChange> =
+            kept.expire(now).iter().map(|id| removal(id)).collect();
+        let (id, until) = (drawn(&kept), self.issued.until(now));
+        let revocation = Revocation { id, of, made_at: now, until, made_by: by.into() };
+        if !kept.has_room(&revocation) {
+            let detail = "as much was taken back as may be: delete some that is not needed";
+            return Err(Problem::new(Code::RecordsExhausted, detail));
+        }
+        self.issued.saw(Some(until));
+        let before = kept.insert(revocation.clone());
+        changes.extend(before.map(|before| removal(&before.revocation.id)));
+        let (key, value) = (record_key(&revocation.id), Some(revocation.json().into()));
+        changes.push(RecordChange { key, value });
+        Ok((revocation, changes))
     }
 
     /// All of them, in the order in which they were made.

@@ -31,22 +31,12 @@ impl Sessions {
         Self { secret, lasts }
     }
 
-    /// Whose session it is, and what they may: what their roles allow today.
-    pub(crate) fn identity(
-        &self,
-        policy: &Policy,
-        text: &str,
-        now: Timestamp,
-    ) -> Result<Identity, Invalid> {
-        let session = Session::open(text, &self.secret).ok_or_else(|| {
+    /// The session that a cookie has. It may be over, or have ended.
+    pub(crate) fn open(&self, text: &str) -> Result<Session, Invalid> {
+        Session::open(text, &self.secret).ok_or_else(|| {
             tracing::debug!("A session was refused: this server has not made it.");
             Invalid
-        })?;
-        if session.is_over(now) {
-            tracing::debug!(session = &*session.id, "A session was refused: it is over.");
-            return Err(Invalid);
-        }
-        Ok(held(policy, session))
+        })
     }
 
     /// Begins a session of whoever has shown a credential now. Nothing that its browser has brought
@@ -91,7 +81,8 @@ fn makes_sessions(means: &Means) -> bool {
     !matches!(means, Open | Anonymous | Pending | Session(..) | Ticket(_))
 }
 
-fn held(policy: &Policy, session: Session) -> Identity {
+/// Whose session it is, and what they may: what their roles allow today.
+pub(crate) fn held(policy: &Policy, session: Session) -> Identity {
     let Session { id, claims, roles, behind, .. } = session;
     let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
     Identity { claims, means: Means::Session(id, behind), roles, rights }
@@ -132,11 +123,11 @@ mod tests {
         let (sessions, key) = (sessions(), Means::Key("01234567".into()));
         let login = sessions.begin(&policy(), &ada(key), NOW).expect("a session");
         assert!(login.cookie.ends_with("; Secure; HttpOnly; SameSite=Lax; Max-Age=3600"));
-        let found = |after| sessions.identity(&policy(), sealed(&login), NOW.saturating_add(after));
-        let identity = found(Duration::ZERO).expect("it counts");
+        let session = sessions.open(sealed(&login)).expect("it counts");
+        assert!(!session.is_over(NOW) && session.is_over(NOW.saturating_add(HOUR)));
+        let identity = held(&policy(), session);
         assert_eq!(identity, login.identity);
         assert!(identity.rights.is_admin);
-        assert!(found(HOUR).is_err());
         let Means::Session(_, behind) = identity.means else { panic!("it is a session's") };
         assert_eq!(behind, Behind::Key("01234567".into()));
     }

@@ -71,20 +71,12 @@ impl Tickets {
         Ok(MadeTicket { text, opens_until: ticket.opens_until, ends_at: ticket.claims.ends_at })
     }
 
-    /// Whose ticket it is: they may follow what it is for, as far as their roles allow today, and
-    /// nothing else.
-    pub(crate) fn identity(&self, policy: &Policy, text: &str) -> Result<Identity, Invalid> {
-        let ticket = Ticket::open(text, &self.secret).ok_or_else(|| {
+    /// The ticket that an address has.
+    pub(crate) fn read(&self, text: &str) -> Result<Ticket, Invalid> {
+        Ticket::open(text, &self.secret).ok_or_else(|| {
             tracing::debug!("A ticket was refused: this server has not made it.");
             Invalid
-        })?;
-        let roles = ticket.roles.clone();
-        let all = policy.rights(roles.iter().map(|role| &**role), &ticket.claims);
-        let subscribe = all.subscribe.intersection(&ticket.bound.filters).map_err(|_| Invalid)?;
-        let Rights { query, alerts, is_cut, limits, .. } = all;
-        let rights = Rights { subscribe, query, alerts, is_cut, limits, ..Rights::none() };
-        let claims = ticket.claims.clone();
-        Ok(Identity { claims, means: Means::Ticket(Arc::new(ticket)), roles, rights })
+        })
     }
 
     /// A connection comes with a ticket that is good for what it asks. `displaced` is told of the one
@@ -109,4 +101,15 @@ impl Tickets {
     fn table(&self) -> MutexGuard<'_, TicketTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whose ticket it is: they may follow what it is for, as far as their roles allow today, and nothing
+/// else.
+pub(crate) fn held(policy: &Policy, ticket: Ticket) -> Result<Identity, Invalid> {
+    let (claims, roles) = (ticket.claims.clone(), ticket.roles.clone());
+    let all = policy.rights(roles.iter().map(|role| &**role), &claims);
+    let subscribe = all.subscribe.intersection(&ticket.bound.filters).map_err(|_| Invalid)?;
+    let Rights { query, alerts, is_cut, limits, .. } = all;
+    let rights = Rights { subscribe, query, alerts, is_cut, limits, ..Rights::none() };
+    Ok(Identity { claims, means: Means::Ticket(Arc::new(ticket)), roles, rights })
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 use bellwire_access::password::{LocalUsers, Username};
 use bellwire_access::{Claims, Identity, Means, Policy};
 use bellwire_model::Timestamp;
-use bellwire_model::limits::{LOGINS_WAITING_MAX, PASSWORD_CHECKS_MAX};
+use bellwire_model::limits::{
+    LOGINS_WAITING_MAX, LOGINS_WAITING_OF_NETWORK_MAX, PASSWORD_CHECKS_MAX,
+};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::Semaphore;
 
 use crate::attempts::Attempts;
 use crate::config::UserConfig;
+use crate::places::Places;
 
 /// The users that there are.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ pub(crate) struct Users {
     by_name: BTreeMap<Username, UserConfig>,
     attempts: Attempts,
     /// Places of those who wait for a check, or for their turn.
-    waiting: Semaphore,
+    waiting: Places,
     checks: Arc<Semaphore>,
 }
 
@@ -44,7 +47,7 @@ impl Users {
             passwords: Arc::new(LocalUsers::new(hashes)),
             by_name: configured.iter().map(|user| (user.name.clone(), user.clone())).collect(),
             attempts: Attempts::default(),
-            waiting: Semaphore::new(LOGINS_WAITING_MAX),
+            waiting: Places::new(LOGINS_WAITING_MAX, LOGINS_WAITING_OF_NETWORK_MAX),
             checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
         }
     }
@@ -71,13 +74,13 @@ impl Users {
             return Err(Refusal::Invalid);
         }
         // First: who finds no place has tried nothing.
-        let _place = self.waiting.try_acquire().map_err(|_| exhausted(Duration::ZERO))?;
+        let _place = self.waiting.take(address).ok_or_else(|| exhausted(Duration::ZERO))?;
         let attempt = self.attempts.take(address, name, now).map_err(exhausted)?;
         let Some(found) = self.check(name, password).await else {
             tracing::debug!("A name and its password were refused.");
             return Err(Refusal::Invalid);
         };
-        self.attempts.give_back(&attempt);
+        self.attempts.give_back(&attempt, now);
         let user = self.by_name.get(&found).ok_or(Refusal::Invalid)?;
         let subject = found.as_str().into();
         let claims =

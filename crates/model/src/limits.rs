@@ -692,6 +692,8 @@ pub const LOGIN_LASTS: Duration = Duration::from_mins(10);
 pub const LOGIN_TEXT_BYTES_MAX: usize = 2_000;
 /// Logins that ask their provider who it is at a time.
 pub const LOGINS_FINISHING_MAX: usize = 32;
+/// So many of them come from one network at most.
+pub const LOGINS_FINISHING_OF_NETWORK_MAX: usize = 8;
 /// Bytes of what a provider gives for a code.
 pub const TOKENS_BYTES_MAX: usize = 64 * 1024;
 /// How long one request to an issuer may take, from the connection to the last byte.
@@ -720,10 +722,12 @@ pub const LOGINS_OF_ADDRESS_INTERVAL: Duration = Duration::from_secs(3);
 pub const LOGINS_OF_NAME_MAX: u32 = 10;
 /// After so long there is one more try for a name.
 pub const LOGINS_OF_NAME_INTERVAL: Duration = Duration::from_secs(6);
-/// Addresses, and names, whose tries of late are counted.
+/// Networks, and names, whose tries of late are counted, and networks where owners of names are at home.
 pub const LOGIN_BUCKETS_MAX: usize = 10_000;
 /// Logins that wait for the check of a password.
 pub const LOGINS_WAITING_MAX: usize = 256;
+/// So many of them come from one network at most.
+pub const LOGINS_WAITING_OF_NETWORK_MAX: usize = 32;
 /// Checks of passwords at a time; other logins wait for their turn.
 pub const PASSWORD_CHECKS_MAX: usize = 2;
 /// Bytes of the secret with which the server signs what it hands out.
@@ -731,6 +735,9 @@ pub const SERVER_SECRET_BYTES_MIN: usize = 32;
 /// Bytes of a session or ticket as text. Browsers take 4,096 of a cookie with its name and what is
 /// said of it, and a request's line has room for as many.
 pub const SEALED_BYTES_MAX: usize = 3_800;
+/// How long that counts what a proxy says of somebody: streams and sessions that are of it end then, and
+/// the proxy is asked again.
+pub const PROXIED_LASTS: Duration = Duration::from_hours(1);
 /// How long a session lasts where nothing is said.
 pub const SESSION_DEFAULT: Duration = Duration::from_hours(12);
 /// How short a session may be.

@@ -72,6 +72,7 @@ impl Keys {
         let mut stored = stored.expect("its own words, and a subject that was checked");
         (stored.claims, stored.ends_at) = (claims, ends_at);
         (stored.made_at, stored.made_by) = (Some(now), by.into());
+        self.issued.saw(stored.made_at);
         self.check_room(&stored)?;
         let (keys, kept) = (Arc::clone(self), KeptKey::new(stored.clone(), Origin::Made));
         let taken = move |result: &Result<(), Error>| {

@@ -28,7 +28,7 @@ fn policy() -> Policy {
 fn keys_in(journal: &Arc<dyn Journal>, configured: &[StoredKey]) -> Arc<Keys> {
     let records = Arc::new(Records::default());
     records.keep_in(Arc::clone(journal));
-    let keys = Keys::new(configured, records);
+    let keys = Keys::new(configured, records, Arc::default());
     keys.restore().expect("records");
     Arc::new(keys)
 }

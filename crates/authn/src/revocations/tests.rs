@@ -5,6 +5,7 @@ use std::time::Duration;
 use bellwire_access::Behind;
 use bellwire_journal::{Journal, MemoryJournal, Observer};
 use bellwire_model::{Entry, Epoch};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -21,7 +22,7 @@ fn journal() -> Arc<dyn Journal> {
 fn revocations_in(journal: &Arc<dyn Journal>) -> Arc<Revocations> {
     let records = Arc::new(Records::default());
     records.keep_in(Arc::clone(journal));
-    let revocations = Revocations::new(records);
+    let revocations = Revocations::new(records, Arc::default());
     revocations.restore().expect("records");
     Arc::new(revocations)
 }
@@ -44,7 +45,7 @@ fn session(id: &str) -> Identity {
 
 async fn revoke(revocations: &Arc<Revocations>, subject: &str, now: Timestamp) -> Revocation {
     let of = Revoked::Subject(subject.into());
-    revocations.revoke(of, ("root", now), || ()).await.expect("taken back")
+    revocations.revoke(of, ("root", || now), || ()).await.expect("taken back")
 }
 
 #[tokio::test]
@@ -104,13 +105,13 @@ async fn a_session_is_taken_back_by_its_name_alone() {
     let journal = journal();
     let revocations = revocations_in(&journal);
     let of = Revoked::Session("s-1_A".into());
-    revocations.revoke(of, ("root", NOW), || ()).await.expect("taken back");
+    revocations.revoke(of, ("root", || NOW), || ()).await.expect("taken back");
     for revocations in [&revocations, &revocations_in(&journal)] {
         assert!(!revocations.counts(&session("s-1_A")) && revocations.counts(&session("s-2")));
     }
     let long = "a".repeat(SESSION_ID_BYTES_MAX + 1);
     for wrong in ["", "bws_é", "a b", &long] {
-        let refused = revocations.revoke(Revoked::Session(wrong.into()), ("root", NOW), || ());
+        let refused = revocations.revoke(Revoked::Session(wrong.into()), ("root", || NOW), || ());
         assert_eq!(refused.await.expect_err(wrong).code, Code::BodyInvalid);
     }
 }
@@ -121,10 +122,10 @@ async fn no_clock_that_is_set_revives_what_was_taken_back() {
     let revocations = revocations_in(&journal);
     // Issued by a clock that is an hour ahead of the one that takes it back.
     let issued_at = Some(after(HOUR));
-    revocations.saw(issued_at);
+    revocations.issued.saw(issued_at);
     revoke(&revocations, "ada", NOW).await;
     let of = Revoked::Session("s".into());
-    revocations.revoke(of, ("root", NOW), || ()).await.expect("taken back");
+    revocations.revoke(of, ("root", || NOW), || ()).await.expect("taken back");
     // A year ahead nothing is forgotten either: that may be a slip of the clock.
     revoke(&revocations, "bob", after(24 * 365 * HOUR)).await;
     for revocations in [&revocations, &revocations_in(&journal)] {
@@ -143,7 +144,7 @@ async fn there_are_only_so_many_and_what_is_not_kept_counts_no_more_all_the_same
         let revocation = Revocation { id, of, made_at: NOW, until: NOW, made_by };
         revocations.kept_mut().insert(revocation);
     }
-    let one_more = || revocations.revoke(Revoked::Subject("ada".into()), ("root", NOW), || ());
+    let one_more = || revocations.revoke(Revoked::Subject("ada".into()), ("root", || NOW), || ());
     assert_eq!(one_more().await.expect_err("full").code, Code::RecordsExhausted);
     assert!(revocations.counts(&shown("ada", None)));
     revocations.forget("7").await.expect("forgotten");
@@ -152,4 +153,48 @@ async fn there_are_only_so_many_and_what_is_not_kept_counts_no_more_all_the_same
     assert_eq!(told.code, Code::Draining);
     assert!(told.detail().contains("ask once more"));
     assert!(!revocations.counts(&shown("ada", None)));
+}
+
+proptest! {
+    /// Something is issued while its subject is taken back, and clocks say what they like: wherever
+    /// that comes in between, what is issued counts no more if what it was made of does not, and counts
+    /// if it was issued.
+    #[test]
+    fn whatever_comes_in_between_nothing_escapes_and_nothing_is_refused_wrongly(
+        made_of in -5..5_i64,
+        clocks in (-5..5_i64, -5..5_i64, -5..5_i64),
+        earlier in prop::option::of(-5..5_i64),
+        place in 0..5_usize,
+    ) {
+        let at = |ms: i64| Timestamp::from_ms(NOW.as_ms() + ms);
+        let revocations = Revocations::new(Arc::default(), Arc::default());
+        let take_back = |clock: i64| {
+            let of = Revoked::Subject("ada".into());
+            revocations.take_back(of, ("root", || at(clock))).expect("room");
+        };
+        earlier.into_iter().for_each(take_back);
+        let credential = shown("ada", Some(at(made_of)));
+        // As whoever verifies it does.
+        revocations.issued.saw(credential.claims.issued_at);
+        let in_between = |here: usize| (place == here).then(|| take_back(clocks.1)).unwrap_or_default();
+        in_between(0);
+        let time = at(clocks.0).max(at(made_of));
+        in_between(1);
+        let issued = revocations.issued.issue(time, || {
+            in_between(2);
+            let counts = revocations.counts(&credential);
+            in_between(3);
+            counts
+        });
+        in_between(4);
+        let made = issued.map(|issued| shown("ada", Some(issued)));
+        let counts = |made: &Identity| revocations.counts(made);
+        prop_assert!(made.as_ref().is_none_or(|made| !counts(made)), "all of it was taken back");
+        // Another time, with nobody taking anything back: what was issued counts if that does which it
+        // was made of, and something new is always made of what was issued behind all.
+        let newer = shown("ada", Some(revocations.issued.until(at(clocks.2)).saturating_add(Duration::from_millis(1))));
+        let time = at(clocks.2).max(newer.claims.issued_at.expect("it says so"));
+        let issued = revocations.issued.issue(time, || revocations.counts(&newer));
+        prop_assert!(counts(&shown("ada", Some(issued.expect("it counts")))));
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 
+use bellwire_process::clock;
 use tempfile::TempDir;
 
 use crate::harness::{Answer, Raw, Request, Server, request};
@@ -106,6 +107,11 @@ fn a_session_is_made_of_what_a_proxy_says() {
         (&with_cookie["subject"], &with_cookie["means"]),
         (&"ada".into(), &"session".into())
     );
+    // The proxy is asked again: what it said does not count for ever, nor what comes of it.
+    for answer in [&login.json(), &ask(server.address(), "/v1/whoami", &headers).json()] {
+        let ends_at = answer["ends_at"].as_i64().expect("an end");
+        assert!((1..=3_600_000).contains(&(ends_at - clock::now().as_ms())), "{answer}");
+    }
     // Who it is now goes before who it was.
     let both = ask(server.address(), "/v1/whoami", &[("Cookie", cookie), (USER, "bob")]);
     assert_eq!(both.json()["subject"], "bob");

@@ -12,7 +12,8 @@ const APP: (&str, &str) = ("Origin", "https://app.example");
 struct Site {
     server: Server,
     key: String,
-    _folder: TempDir,
+    /// The configuration, which is read again when the server starts again.
+    folder: TempDir,
 }
 
 impl Site {
@@ -24,7 +25,7 @@ impl Site {
         let path = folder.path().join("bellwire.toml");
         std::fs::write(&path, format!("{text}{table}")).expect("written");
         let server = Server::start_with(&["--config", path.to_str().expect("text")]);
-        Self { server, key, _folder: folder }
+        Self { server, key, folder }
     }
 
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -153,6 +154,26 @@ fn a_ticket_ends_with_the_credential_behind_it() {
     assert_eq!(site.ask("DELETE", "/v1/session", &headers, "").status, 204);
     assert_eq!(stream.next_of("bye").json()["reason"], json!("credential_revoked"));
     site.refused(&query, &[]);
+}
+
+#[test]
+fn a_ticket_has_the_roles_that_its_key_has_today() {
+    let mut site = Site::start();
+    let query = format!("topic=teams/red/a&ticket={}", site.ticket(&["teams/red/a"]));
+    let path = site.folder.path().join("bellwire.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    let other = text.replace("roles = [\"team\"]", "roles = [\"guest\"]");
+    assert_ne!(text, other);
+    let guest = "[[access.role]]\nname = \"guest\"\nsubscribe = [\"news\"]\n";
+    std::fs::write(&path, format!("{other}\n{guest}")).expect("written");
+    site.server.kill();
+    site.server.restart();
+    let answer = site.ask("GET", &format!("/v1/events?{query}"), &[APP], "");
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    std::fs::write(&path, text).expect("written");
+    site.server.kill();
+    site.server.restart();
+    Stream::open_with(site.server.address(), &query, &[APP]).until_ready();
 }
 
 #[test]

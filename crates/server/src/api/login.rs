@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::login::LocalPath;
-use bellwire_authn::{LOGIN_COOKIE, Return, cleared_login_cookie};
+use bellwire_authn::{LOGIN_COOKIE, Return, Unarrived, cleared_login_cookie};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -18,7 +18,7 @@ use crate::problem::Refused;
 /// `GET /v1/session/login?return=/path`: sends a browser to the provider.
 pub(super) async fn depart(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
     let departure = match wanted(&uri) {
-        Ok(path) => app.access.authenticator.depart(path).await,
+        Ok(path) => app.access.authenticator.depart(path).await.map_err(|error| error.problem),
         Err(problem) => Err(problem),
     };
     match departure {
@@ -27,7 +27,8 @@ pub(super) async fn depart(State(app): State<Arc<App>>, uri: Uri, headers: Heade
     }
 }
 
-/// `GET /v1/session/callback`: a browser comes back. Whatever comes of it, this login has ended.
+/// `GET /v1/session/callback`: a browser comes back. Whatever comes of it, this login has ended, unless
+/// the provider was not asked.
 pub(super) async fn arrive(State(app): State<Arc<App>>, parts: Parts) -> Response {
     let Parts { uri, headers, extensions, .. } = &parts;
     let query = uri.query().unwrap_or_default();
@@ -41,16 +42,18 @@ pub(super) async fn arrive(State(app): State<Arc<App>>, parts: Parts) -> Respons
         issuer: issuer.as_deref(),
         cookie,
     };
-    let cleared = cleared_login_cookie();
-    match app.access.authenticator.arrive(back).await {
+    let (cleared, from) = (cleared_login_cookie(), peer(extensions));
+    match app.access.authenticator.arrive(back, from).await {
         Ok((login, path)) => {
             let deed = Deed::new(Kind::Login).with("shown", "oidc");
-            app.access.audit.record(&deed, Some(&login.identity), peer(extensions));
+            app.access.audit.record(&deed, Some(&login.identity), from);
             sent(StatusCode::SEE_OTHER, &path, &[&cleared, &login.cookie])
         }
-        Err(problem) => {
+        Err(Unarrived { problem, keeps_login }) => {
             let mut response = told(problem, headers);
-            response.headers_mut().insert(header::SET_COOKIE, text(&cleared));
+            if !keeps_login {
+                response.headers_mut().insert(header::SET_COOKIE, text(&cleared));
+            }
             response
         }
     }
@@ -125,13 +128,21 @@ fn told(problem: Problem, headers: &HeaderMap) -> Response {
         return response;
     }
     let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+    // What may do at another try is tried with the same address.
+    let (way, word) = match problem.retry_after_s() {
+        Some(_) => ("", "Try again"),
+        None => ("login", "Log in"),
+    };
     let page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>Not logged in</title>\n\
-         <h1>You are not logged in</h1>\n<p>{}.\n<p><a href=\"login\">Log in</a>\n</html>\n",
+         <h1>You are not logged in</h1>\n<p>{}.\n<p><a href=\"{way}\">{word}</a>\n</html>\n",
         escaped(problem.detail())
     );
     let mut response = (problem.status(), BARE, page).into_response();
     response.headers_mut().extend(PRIVATE);
+    if let Some(seconds) = problem.retry_after_s() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
     response
 }

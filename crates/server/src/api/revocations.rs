@@ -49,7 +49,7 @@ pub(super) async fn revoke(
     }
     let mut ending = None;
     let on_revoked = || ending = Some(app.end_revoked());
-    let by = (identity.subject(), clock::now());
+    let by = (identity.subject(), clock::now);
     let deed = match &of {
         Revoked::Subject(subject) => Deed::to(Kind::Revoked, subject).with("of", "subject"),
         Revoked::Session(session) => Deed::to(Kind::Revoked, session).with("of", "session"),

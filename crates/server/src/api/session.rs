@@ -69,34 +69,28 @@ pub(super) async fn log_in(
         .told_by(answer.into_response()))
 }
 
-/// `DELETE /v1/session`: ends the session and what was opened by it, and has the browser forget it. Who has none has ended it.
+/// `DELETE /v1/session`: ends the session and what was opened by it, and has the browser forget it. Who
+/// has none has ended it. Where it could not be ended for good the browser keeps it, to ask once more.
 pub(super) async fn log_out(
     State(app): State<Arc<App>>,
     parts: Parts,
 ) -> Result<Response, Refused> {
     let page = Page::of(&parts.uri, &parts.headers);
     let cookies = page.cookies(&parts.method, &parts.headers);
-    let shown = Shown::of(&parts.headers, Query::Nothing, cookies);
-    let ended = match shown {
-        Ok(shown) => app.access.authenticator.log_out(&shown).await,
-        Err(problem) => Err(problem),
-    };
-    let mut response = match ended {
-        Ok(None) => StatusCode::NO_CONTENT.into_response(),
-        Ok(Some(identity)) => {
-            app.end_revoked().is_through().await;
-            let deed = Deed::new(Kind::Logout).by(identity);
-            deed.told_by(StatusCode::NO_CONTENT.into_response())
-        }
-        Err(problem) => {
-            // What is not kept has ended all the same, until a restart.
-            drop(app.end_revoked());
-            Refused(problem).into_response()
-        }
-    };
     let cleared = HeaderValue::from_str(&cleared_cookie()).expect("its own words are valid");
-    response.headers_mut().insert(header::SET_COOKIE, cleared);
-    Ok(response)
+    let cleared = [(header::SET_COOKIE, cleared)];
+    let shown = match Shown::of(&parts.headers, Query::Nothing, cookies) {
+        Ok(shown) => shown,
+        Err(problem) => return Ok((cleared, Refused(problem)).into_response()),
+    };
+    let ended = app.access.authenticator.log_out(&shown).await.inspect_err(|_| {
+        // It counts no more all the same.
+        drop(app.end_revoked());
+    })?;
+    let answer = (StatusCode::NO_CONTENT, cleared).into_response();
+    let Some(identity) = ended else { return Ok(answer) };
+    app.end_revoked().is_through().await;
+    Ok(Deed::new(Kind::Logout).by(Arc::new(identity)).told_by(answer))
 }
 
 /// Whose streams go on.
