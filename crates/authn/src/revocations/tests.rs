@@ -176,7 +176,11 @@ proptest! {
         let credential = shown("ada", Some(at(made_of)));
         // As whoever verifies it does.
         revocations.issued.saw(credential.claims.issued_at);
-        let in_between = |here: usize| (place == here).then(|| take_back(clocks.1)).unwrap_or_default();
+        let in_between = |here: usize| {
+            if place == here {
+                take_back(clocks.1);
+            }
+        };
         in_between(0);
         let time = at(clocks.0).max(at(made_of));
         in_between(1);
@@ -190,9 +194,9 @@ proptest! {
         let made = issued.map(|issued| shown("ada", Some(issued)));
         let counts = |made: &Identity| revocations.counts(made);
         prop_assert!(made.as_ref().is_none_or(|made| !counts(made)), "all of it was taken back");
-        // Another time, with nobody taking anything back: what was issued counts if that does which it
-        // was made of, and something new is always made of what was issued behind all.
-        let newer = shown("ada", Some(revocations.issued.until(at(clocks.2)).saturating_add(Duration::from_millis(1))));
+        // What was issued behind all that counts, whatever the clock says, and so does what is made of it.
+        let behind = revocations.issued.until(at(clocks.2)).saturating_add(Duration::from_millis(1));
+        let newer = shown("ada", Some(behind));
         let time = at(clocks.2).max(newer.claims.issued_at.expect("it says so"));
         let issued = revocations.issued.issue(time, || revocations.counts(&newer));
         prop_assert!(counts(&shown("ada", Some(issued.expect("it counts")))));
