@@ -30,7 +30,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("model", 1500),
     ("access", 3000),
     ("wire", 3500),
-    ("ingest", 2500),
+    ("ingest", 6000),
     ("rules", 13_500),
     ("alerts", 4000),
     ("journal", 4000),

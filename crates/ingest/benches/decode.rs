@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use bellwire_ingest::exposition::{self, Parser};
 use bellwire_ingest::json::{self, Format};
 use bellwire_ingest::line_protocol::{self, Precision};
-use bellwire_model::Timestamp;
+use bellwire_model::{Labels, Timestamp};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 
@@ -90,4 +91,45 @@ fn json_array(bencher: Bencher<'_, '_>) {
         .counter(ItemsCount::new(LINES))
         .counter(BytesCount::of_str(&body))
         .bench(|| json::decode(Format::Auto, body.as_bytes(), NOW));
+}
+
+/// As an exporter of a web server exposes its histograms.
+fn exposed() -> String {
+    body(|out, n| {
+        let _ = write!(
+            out,
+            "http_request_duration_seconds_bucket{{handler=\"/api/v1/thing/{n}\",method=\"GET\",\
+             code=\"200\",le=\"0.25\"}} {n}"
+        );
+    })
+}
+
+/// As a scrape finds its series again: by their text.
+#[divan::bench]
+fn exposition_text(bencher: Bencher<'_, '_>) {
+    let body = exposed();
+    bencher.counter(ItemsCount::new(LINES)).counter(BytesCount::of_str(&body)).bench(|| {
+        let mut parser = Parser::new(body.as_bytes(), exposition::Format::Text).expect("UTF-8");
+        let mut sum = 0.0;
+        while let Ok(Some(exposed)) = parser.read() {
+            sum += exposed.value + exposed.series.len() as f64;
+        }
+        sum
+    });
+}
+
+/// As the first scrape of a target reads it: all labels are made.
+#[divan::bench]
+fn exposition_text_new_series(bencher: Bencher<'_, '_>) {
+    let body = exposed();
+    bencher.counter(ItemsCount::new(LINES)).counter(BytesCount::of_str(&body)).bench(|| {
+        let mut parser = Parser::new(body.as_bytes(), exposition::Format::Text).expect("UTF-8");
+        let mut series = Vec::new();
+        while let Ok(Some(_)) = parser.read() {
+            let pairs: Vec<_> = parser.labels().collect();
+            let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
+            series.push(Labels::from_pairs(pairs).expect("labels"));
+        }
+        series
+    });
 }

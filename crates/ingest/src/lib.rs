@@ -6,10 +6,14 @@
 //! ```text
 //! body ── json ──────────┐
 //! body ── line_protocol ─┴─▶ decoded: samples │ rejections
+//!
+//! body ── exposition ── relabel ──▶ samples of a scrape, all of them or none
 //! ```
 
 mod decoded;
+pub mod exposition;
 pub mod json;
 pub mod line_protocol;
+pub mod relabel;
 
 pub use decoded::{Decoded, Rejection};
