@@ -1,12 +1,13 @@
 //! Which page asks: browsers name its origin, programs name none.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bellwire_authn::Cookies;
 use bellwire_wire::problem::{Code, Problem};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use crate::config::Origins;
 use crate::hosts::KnownHosts;
@@ -23,6 +24,32 @@ pub(crate) struct Callers {
     pub(crate) proxies: Arc<Proxies>,
     /// The header in which proxies say who somebody is.
     pub(crate) named_in: Option<HeaderName>,
+    /// Whether all connections are encrypted here.
+    pub(crate) speaks_tls: bool,
+}
+
+/// How a request has come from its client, as far as anybody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// By TLS.
+    Encrypted,
+    /// Nobody says so: a proxy that is not known may speak TLS in front.
+    #[default]
+    Unknown,
+}
+
+impl Callers {
+    /// How a request has come of which this is the other end of the connection, and these are all
+    /// headers in which proxies say it.
+    pub(crate) fn arrived(&self, source: IpAddr, said: &[&[u8]]) -> Arrived {
+        let is_encrypted = if self.proxies.trust(source) {
+            let mut words = said.iter().flat_map(|value| value.split(|byte| *byte == b','));
+            !said.is_empty() && words.all(|it| it.trim_ascii().eq_ignore_ascii_case(b"https"))
+        } else {
+            self.speaks_tls
+        };
+        if is_encrypted { Arrived::Encrypted } else { Arrived::Unknown }
+    }
 }
 
 /// What a request says of the page that makes it.
@@ -33,6 +60,8 @@ pub(crate) struct Page<'a> {
     pub(crate) host: Option<&'a str>,
     /// Where the page is, as its browser sees it.
     pub(crate) fetch_site: Option<&'a [u8]>,
+    /// How the request has come.
+    pub(crate) arrived: Arrived,
 }
 
 /// What a request does.
@@ -48,13 +77,14 @@ pub(crate) enum Deed {
 pub(crate) const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl<'a> Page<'a> {
-    pub(crate) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
+    pub(crate) fn of(uri: &'a Uri, headers: &'a HeaderMap, extensions: &Extensions) -> Self {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         Self {
             origin: single(headers, header::ORIGIN),
             fetch_site: single(headers, FETCH_SITE),
             // HTTP/2 has a pseudo-header in place of `Host`.
             host: host.or_else(|| uri.authority().map(Authority::as_str)),
+            arrived: extensions.get().copied().unwrap_or_default(),
         }
     }
 
@@ -64,11 +94,15 @@ impl<'a> Page<'a> {
         origin.to_str().is_ok_and(|origin| allowed.allow(origin)).then_some(origin)
     }
 
-    /// Whether it is of another site. Programs and the server's own pages are not.
+    /// Whether it is of another site. Programs and the server's own pages are not. What comes without
+    /// TLS anybody on the way may have written: it is no page of a server that is asked by TLS.
     pub(crate) fn is_foreign(&self) -> bool {
         let Some(origin) = self.origin else { return false };
         let origin = std::str::from_utf8(origin).ok().and_then(|origin| origin.split_once("://"));
         let Some((scheme, origin)) = origin else { return true };
+        if self.arrived == Arrived::Encrypted && scheme != "https" {
+            return true;
+        }
         // Browsers leave the scheme's own port out, and write in lower case.
         let port = match scheme {
             "http" => ":80",
@@ -113,9 +147,10 @@ impl<'a> Page<'a> {
     /// Refuses it, and says why: it is of another site, or a proxy has made it look so.
     pub(crate) fn refusal(&self) -> Problem {
         let origin = self.origin.map_or("?".into(), String::from_utf8_lossy);
+        let by = if self.arrived == Arrived::Encrypted { "https://" } else { "" };
         let host = self.host.unwrap_or("?");
         let detail = format!(
-            "the page is of `{origin}`, and the request came for the host `{host}`. If it is this \
+            "the page is of `{origin}`, and the request came for the host `{by}{host}`. If it is this \
              server's own page behind a proxy, have the proxy pass `Host` on as it came (nginx: \
              `proxy_set_header Host $http_host;`); if it is another site's, name its origin in \
              `allowed_origins`"
@@ -144,7 +179,41 @@ mod tests {
             let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
             map.append(name, HeaderValue::from_str(value).expect("a value"));
         }
-        Page::of(&Uri::from_static("/v1/whoami"), &map).cookies(method, &map)
+        let uri = Uri::from_static("/v1/whoami");
+        Page::of(&uri, &map, &Extensions::new()).cookies(method, &map)
+    }
+
+    #[test]
+    fn a_page_without_tls_is_not_of_a_server_that_is_asked_by_tls() {
+        let is_foreign = |origin: &'static str, arrived| {
+            let origin = Some(origin.as_bytes());
+            Page { origin, host: Some("bell.example"), fetch_site: None, arrived }.is_foreign()
+        };
+        let (with, without) = ("https://bell.example", "http://bell.example");
+        assert!(!is_foreign(with, Arrived::Encrypted) && is_foreign(without, Arrived::Encrypted));
+        assert!(!is_foreign(with, Arrived::Unknown) && !is_foreign(without, Arrived::Unknown));
+    }
+
+    #[test]
+    fn how_a_request_has_come_is_said_by_its_connection_and_by_proxies_that_are_trusted() {
+        let flags = vec![("trusted_proxies", vec!["192.0.2.1".to_owned()])];
+        let config = crate::config::Config::load(None, |_| None, &flags).expect("valid");
+        let callers = |speaks_tls| {
+            let proxies = Arc::new(Proxies::new(&config));
+            Callers { proxies, speaks_tls, ..Callers::default() }
+        };
+        let [proxy, other] = ["192.0.2.1", "192.0.2.2"].map(|it| it.parse().expect("an address"));
+        for (source, speaks_tls, said, expected) in [
+            (proxy, false, &[b"https" as &[u8]][..], Arrived::Encrypted),
+            (proxy, false, &[b"HTTPS, https"], Arrived::Encrypted),
+            (proxy, false, &[b"https, http"], Arrived::Unknown),
+            (proxy, false, &[b"https", b"http"], Arrived::Unknown),
+            (proxy, true, &[], Arrived::Unknown),
+            (other, false, &[b"https"], Arrived::Unknown),
+            (other, true, &[b"http"], Arrived::Encrypted),
+        ] {
+            assert_eq!(callers(speaks_tls).arrived(source, said), expected, "{source} {said:?}");
+        }
     }
 
     #[test]

@@ -258,7 +258,8 @@ fn callers(config: &Config, hosts: Arc<KnownHosts>) -> Callers {
     let proxies = Arc::new(Proxies::new(config));
     let proxy = config.access.as_ref().and_then(|access| access.proxy.as_ref());
     let named_in = proxy.map(|proxy| proxy.subject_header.clone());
-    Callers { origins: config.allowed_origins.clone(), hosts, proxies, named_in }
+    let (origins, speaks_tls) = (config.allowed_origins.clone(), config.tls_certificate.is_some());
+    Callers { origins, hosts, proxies, named_in, speaks_tls }
 }
 
 /// Reads certificate and key, where they are configured.

@@ -13,6 +13,9 @@ use crate::config::Config;
 /// The header that most proxies name the client in.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// The header in which most proxies say how the client has come.
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// The proxies in front of this server, as configured.
 #[derive(Debug, Default)]
 pub(crate) struct Proxies {

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::harness::{Answer, Authority, Http2, Raw, Request, Server, bellwire, shake_hands};
+use crate::harness::{
+    Answer, Authority, Http2, Raw, Request, Server, bellwire, request, shake_hands,
+};
 
 /// One connection for each address, and proxies on this machine.
 const PROXIED: &[&str] = &["--trusted-proxies", "loopback", "--connections-per-address-max", "1"];
@@ -175,6 +177,24 @@ fn a_connection_without_the_proxy_protocol_is_refused_where_it_is_on() {
     raw.send([&line("192.0.2.1")[..], request.as_bytes()].concat());
     let answer = raw.answer();
     assert_eq!(answer.status, 400, "{}", answer.text());
+}
+
+#[test]
+fn a_page_without_tls_is_another_sites_where_a_trusted_proxy_says_that_it_was_asked_by_tls() {
+    let status = |server: &Server, scheme: &str, said: &[(&str, &str)]| {
+        let origin = format!("{scheme}://{}", server.address());
+        let headers = [said, &[("Origin", origin.as_str())]].concat();
+        let ask = Request { method: "POST", path: "/v1/topics/a", headers: &headers, body: b"1" };
+        request(server.address(), ask).status
+    };
+    let encrypted = [("X-Forwarded-Proto", "https")];
+    let behind = Server::start_with(&["--trusted-proxies", "loopback"]);
+    assert_eq!(status(&behind, "http", &encrypted), 403);
+    for (scheme, said) in [("https", &encrypted[..]), ("https", &[]), ("http", &[])] {
+        assert_eq!(status(&behind, scheme, said), 201, "{scheme}");
+    }
+    let alone = Server::start_with(&[]);
+    assert_eq!(status(&alone, "http", &encrypted), 201, "whoever says so is no proxy");
 }
 
 #[test]

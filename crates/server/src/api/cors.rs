@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 
 use super::App;
+use crate::front_door::Peer;
 use crate::page::Page;
 use crate::problem::Refused;
+use crate::proxies::FORWARDED_PROTO;
 
 /// Methods and headers that the API knows.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
@@ -20,8 +22,18 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 
-pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let page = Page::of(request.uri(), request.headers());
+pub(super) async fn guard(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    // While it is known whose connection it is: behind this it is of the client that a proxy names.
+    if let Some(Peer(source)) = request.extensions().get().copied() {
+        let said = request.headers().get_all(FORWARDED_PROTO).iter().map(HeaderValue::as_bytes);
+        let arrived = app.callers.arrived(source, &said.collect::<Vec<_>>());
+        request.extensions_mut().insert(arrived);
+    }
+    let page = Page::of(request.uri(), request.headers(), request.extensions());
     let Some(origin) = page.allowed_origin(&app.callers.origins) else {
         if !request.method().is_safe() && page.is_foreign() {
             return Refused(page.refusal()).into_response();

@@ -43,7 +43,7 @@ pub(super) async fn events(
         let detail = "`CONNECT` opens WebSockets alone: see RFC 8441";
         return Err(Problem::new(Code::MethodNotAllowed, detail).into());
     }
-    let page = Page::of(&uri, &headers);
+    let page = Page::of(&uri, &headers, &extensions);
     if handshake.is_some() && page.is_forbidden(&app.callers.origins) {
         return Err(page.refusal().into());
     }

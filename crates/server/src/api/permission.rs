@@ -193,7 +193,7 @@ pub(super) fn shown(
     if app.access.authenticator.is_open() {
         return Ok(Shown::Nothing);
     }
-    let is_own = Page::of(&parts.uri, &parts.headers).is_own();
+    let is_own = Page::of(&parts.uri, &parts.headers, &parts.extensions).is_own();
     let proxied = match parts.extensions.get() {
         Some(OfProxy) if is_own => app.access.authenticator.proxied(&parts.headers)?,
         _ => None,
@@ -226,7 +226,8 @@ pub(super) async fn guard(
         _ if asks == Asks::Converse && is_get(&parts.method) => Query::OfStream(query),
         _ => Query::Nothing,
     };
-    let cookies = Page::of(&parts.uri, &parts.headers).cookies(&parts.method, &parts.headers);
+    let cookies = Page::of(&parts.uri, &parts.headers, &parts.extensions)
+        .cookies(&parts.method, &parts.headers);
     let (shown, from) = (shown(&app, &parts, (query, cookies)), peer(&parts.extensions));
     let mut request = Request::from_parts(parts, body);
     let identified = match shown {

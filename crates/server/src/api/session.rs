@@ -40,7 +40,7 @@ pub(super) async fn log_in(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Refused> {
-    let page = Page::of(&parts.uri, &parts.headers);
+    let page = Page::of(&parts.uri, &parts.headers, &parts.extensions);
     if !page.is_own() {
         return Err(page.refusal().into());
     }
@@ -75,7 +75,7 @@ pub(super) async fn log_out(
     State(app): State<Arc<App>>,
     parts: Parts,
 ) -> Result<Response, Refused> {
-    let page = Page::of(&parts.uri, &parts.headers);
+    let page = Page::of(&parts.uri, &parts.headers, &parts.extensions);
     let cookies = page.cookies(&parts.method, &parts.headers);
     let cleared = HeaderValue::from_str(&cleared_cookie()).expect("its own words are valid");
     let cleared = [(header::SET_COOKIE, cleared)];

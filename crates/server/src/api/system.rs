@@ -36,7 +36,8 @@ pub(super) async fn healthz() -> &'static str {
 /// Whoever does not run the server is told no more than what it is that does not work: causes name
 /// files, and quote them.
 pub(super) async fn readyz(State(app): State<Arc<App>>, parts: Parts) -> (StatusCode, String) {
-    let cookies = Page::of(&parts.uri, &parts.headers).cookies(&Method::GET, &parts.headers);
+    let cookies = Page::of(&parts.uri, &parts.headers, &parts.extensions)
+        .cookies(&Method::GET, &parts.headers);
     let shown = permission::shown(&app, &parts, (Query::Nothing, cookies));
     let identity = match &shown {
         Ok(shown) => app.access.authenticator.identify(shown, peer(&parts.extensions)).await.ok(),

@@ -43,7 +43,7 @@ pub(super) async fn make(
     let filters = filters.and_then(FilterSet::new);
     let filters = filters.map_err(|error| Problem::new(Code::TopicInvalid, error))?;
     access::permit((&identity.rights, app.access.wider), EffectiveFilter::from(filters.clone()))?;
-    let asking = Page::of(&parts.uri, &parts.headers);
+    let asking = Page::of(&parts.uri, &parts.headers, &parts.extensions);
     let page = match &text.origin {
         Some(origin) => Page { origin: Some(origin.as_bytes()), ..asking },
         None => asking,

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::letter;
 use super::stream::TLS_HANDSHAKE;
 use crate::page::{Callers, Deed, Page};
-use crate::proxies::FORWARDED_FOR;
+use crate::proxies::{FORWARDED_FOR, FORWARDED_PROTO};
 
 /// Who serves the request.
 #[derive(Debug)]
@@ -135,8 +135,9 @@ fn lean<'a>(
         Some(_) => Some(Handshake::of_http1(&header_map(request)?).ok()??),
         None => None,
     };
+    let arrived = callers.arrived(source, &singles.forwarded_proto);
     let Singles { origin, host, fetch_site, .. } = singles;
-    let page = Page { origin, host, fetch_site };
+    let page = Page { origin, host, fetch_site, arrived };
     let text = |value: Option<&'a [u8]>| value.map(std::str::from_utf8).transpose().ok();
     if handshake.is_some() && page.is_forbidden(&callers.origins) {
         return None;
@@ -196,6 +197,7 @@ struct Singles<'a> {
     subprotocols: Vec<&'a [u8]>,
     forwarded: Vec<&'a [u8]>,
     forwarded_for: Vec<&'a [u8]>,
+    forwarded_proto: Vec<&'a [u8]>,
 }
 
 impl<'a> Singles<'a> {
@@ -209,6 +211,7 @@ impl<'a> Singles<'a> {
                 () if is("sec-websocket-protocol") => Some(&mut singles.subprotocols),
                 () if is("forwarded") => Some(&mut singles.forwarded),
                 () if is(FORWARDED_FOR.as_str()) => Some(&mut singles.forwarded_for),
+                () if is(FORWARDED_PROTO.as_str()) => Some(&mut singles.forwarded_proto),
                 () => None,
             };
             if let Some(all) = all {
