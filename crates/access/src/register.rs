@@ -4,11 +4,12 @@
 //! them, and given out again when nobody does. What is taken back stays marked for as long as anybody
 //! holds the number: nobody who comes late counts because of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use bellwire_model::limits::REGISTER_LOOKS_MAX;
-use bellwire_model::{Principal, Timestamp};
+use bellwire_model::{NameHasher, Principal, Timestamp};
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 use thiserror::Error;
@@ -29,6 +30,9 @@ struct Entries {
     slab: Slab<Entry>,
     /// Numbers by the address of an identity, which the entry keeps alive.
     by_identity: BTreeMap<usize, usize>,
+    /// Numbers by a hash of their subjects: whoever takes something back that is one subject's does not
+    /// look at all others.
+    by_subject: BTreeSet<(u64, usize)>,
     /// Of the last entry.
     serial: u64,
 }
@@ -39,8 +43,15 @@ struct Entry {
     holders: u32,
     /// Tells it from those that had its number before.
     serial: u64,
-    is_revoked: bool,
+    ended: Option<Ended>,
     is_renewed: bool,
+}
+
+/// Why what somebody has shown counts no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Revoked,
+    Displaced,
 }
 
 /// Whether what somebody has shown counts.
@@ -52,12 +63,15 @@ pub enum Standing {
     Until(Timestamp),
     /// It was taken back.
     Revoked,
+    /// Another connection has come with what may be used by one.
+    Displaced,
 }
 
 impl Register {
     /// Nobody is there yet. `stranger` is who has no number of their own.
     pub fn new(stranger: Arc<Identity>) -> Self {
-        let entries = Entries { slab: Slab::new(), by_identity: BTreeMap::new(), serial: 0 };
+        let (by_identity, by_subject) = (BTreeMap::new(), BTreeSet::new());
+        let entries = Entries { slab: Slab::new(), by_identity, by_subject, serial: 0 };
         Self { stranger, entries: RwLock::new(entries) }
     }
 
@@ -72,16 +86,18 @@ impl Register {
             return Principal::ANONYMOUS;
         }
         let mut entries = self.entries();
-        let Entries { slab, by_identity, serial } = &mut *entries;
+        let Entries { slab, by_identity, by_subject, serial } = &mut *entries;
         let index = *by_identity.entry(address(identity)).or_insert_with(|| {
             *serial += 1;
-            slab.insert(Entry {
+            let index = slab.insert(Entry {
                 identity: Arc::clone(identity),
                 holders: 0,
                 serial: *serial,
-                is_revoked: false,
+                ended: None,
                 is_renewed: false,
-            })
+            });
+            by_subject.insert((hash(identity.subject()), index));
+            index
         });
         slab[index].holders += 1;
         principal_at(index)
@@ -96,6 +112,7 @@ impl Register {
         if entry.holders == 0 {
             let entry = entries.slab.remove(index);
             entries.forget(&entry.identity, index);
+            entries.by_subject.remove(&(hash(entry.identity.subject()), index));
             // The last of its identity may be much to free.
             drop(entries);
             drop(entry);
@@ -115,7 +132,8 @@ impl Register {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.slab.get(index).expect("whoever asks holds the number");
         match entry.identity.ends_at() {
-            _ if entry.is_revoked => Standing::Revoked,
+            _ if entry.ended == Some(Ended::Revoked) => Standing::Revoked,
+            _ if entry.ended == Some(Ended::Displaced) => Standing::Displaced,
             Some(ends_at) => Standing::Until(ends_at),
             None => Standing::Good,
         }
@@ -148,7 +166,7 @@ impl Register {
         let index = index(principal).ok_or(RenewalError::Gone)?;
         let mut entries = self.entries();
         let entry = entries.slab.get_mut(index).filter(|entry| entry.serial == serial);
-        let entry = entry.filter(|entry| !entry.is_revoked).ok_or(RenewalError::Gone)?;
+        let entry = entry.filter(|entry| entry.ended.is_none()).ok_or(RenewalError::Gone)?;
         if !entry.identity.is_renewed_by(identity) {
             return Err(RenewalError::SubjectDiffers);
         }
@@ -156,6 +174,8 @@ impl Register {
         entry.is_renewed = true;
         let before = std::mem::replace(&mut entry.identity, Arc::clone(identity));
         entries.forget(&before, index);
+        entries.by_subject.remove(&(hash(before.subject()), index));
+        entries.by_subject.insert((hash(identity.subject()), index));
         // Where it has a number of its own already, who comes next gets that.
         entries.by_identity.entry(address(identity)).or_insert(index);
         drop(entries);
@@ -164,9 +184,19 @@ impl Register {
 
     /// Takes back what the holders of a number have shown.
     pub fn revoke(&self, principal: Principal) {
+        self.end(principal, Ended::Revoked);
+    }
+
+    /// Another one has come with what the holder of a number has shown, which one alone may use.
+    pub fn displace(&self, principal: Principal) {
+        self.end(principal, Ended::Displaced);
+    }
+
+    fn end(&self, principal: Principal, why: Ended) {
         let Some(index) = index(principal) else { return };
-        self.entries().slab.get_mut(index).expect("whoever asks holds the number").is_revoked =
-            true;
+        let mut entries = self.entries();
+        let entry = entries.slab.get_mut(index).expect("whoever asks holds the number");
+        entry.ended = entry.ended.or(Some(why));
     }
 
     /// Takes back what those have shown of whom this is true, and counts one more holder of each of
@@ -185,14 +215,31 @@ impl Register {
                 return revoked;
             }
             for index in from..upto {
-                let entry = entries.slab.get_mut(index);
-                if let Some(entry) = entry.filter(|entry| is_revoked(&entry.identity)) {
-                    entry.is_revoked = true;
-                    entry.holders += 1;
-                    revoked.push(principal_at(index));
-                }
+                revoked.extend(entries.revoke_if(index, &is_revoked));
             }
             from = upto;
+        }
+    }
+
+    /// The same among those of one subject, which costs no more than there are of that.
+    pub fn revoke_all_of(
+        &self,
+        subject: &str,
+        is_revoked: impl Fn(&Identity) -> bool,
+    ) -> Vec<Principal> {
+        let hash = hash(subject);
+        let mut revoked = Vec::new();
+        let mut from = 0;
+        loop {
+            let mut entries = self.entries();
+            let looked_at = entries.by_subject.range((hash, from)..=(hash, usize::MAX));
+            let looked_at = looked_at.take(REGISTER_LOOKS_MAX).map(|(_, index)| *index);
+            let looked_at: Vec<usize> = looked_at.collect();
+            let Some(last) = looked_at.last() else { return revoked };
+            from = last + 1;
+            for index in looked_at {
+                revoked.extend(entries.revoke_if(index, &is_revoked));
+            }
         }
     }
 
@@ -212,6 +259,19 @@ impl Register {
 }
 
 impl Entries {
+    /// Takes back what the holders of a number have shown where this is true of them, and counts one
+    /// more of them.
+    fn revoke_if(
+        &mut self,
+        index: usize,
+        is_revoked: impl Fn(&Identity) -> bool,
+    ) -> Option<Principal> {
+        let entry = self.slab.get_mut(index).filter(|entry| is_revoked(&entry.identity))?;
+        entry.ended = Some(Ended::Revoked);
+        entry.holders += 1;
+        Some(principal_at(index))
+    }
+
     /// An identity has this number no more.
     fn forget(&mut self, identity: &Arc<Identity>, index: usize) {
         let address = address(identity);
@@ -256,6 +316,11 @@ pub enum RenewalError {
 /// Where an identity is. Another one can be there only once this one is gone.
 fn address(identity: &Arc<Identity>) -> usize {
     Arc::as_ptr(identity).addr()
+}
+
+/// Two subjects may have the same: then some are looked at in vain.
+fn hash(subject: &str) -> u64 {
+    NameHasher::default().hash_one(subject)
 }
 
 fn principal_at(index: usize) -> Principal {
@@ -336,6 +401,38 @@ mod tests {
         let expected = (0..10_000).filter(|n| n % 7 == 3 && n % 3 != 0).map(|n| numbers[n]);
         assert_eq!(revoked, expected.collect::<Vec<_>>());
         assert!(revoked.iter().all(|it| register.standing(*it) == Standing::Revoked));
+    }
+
+    #[test]
+    fn of_one_subject_those_are_found_that_are_there_and_no_other_is_looked_at() {
+        let register = register();
+        let people: Vec<_> = (0..10_000).map(|n| identity(&format!("p{}", n % 2))).collect();
+        let numbers: Vec<_> = people.iter().map(|identity| register.enter(identity)).collect();
+        for (number, _) in numbers.iter().zip(0..).filter(|(_, index)| index % 3 == 0) {
+            register.leave(*number);
+        }
+        let looked_at = std::cell::Cell::new(0);
+        let revoked = register.revoke_all_of("p1", |identity| {
+            looked_at.set(looked_at.get() + 1);
+            identity.subject() == "p1"
+        });
+        let expected = (0..10_000).filter(|n| n % 2 == 1 && n % 3 != 0).map(|n| numbers[n]);
+        assert_eq!(revoked, expected.collect::<Vec<_>>());
+        assert_eq!(looked_at.get(), revoked.len());
+        assert!(register.revoke_all_of("nobody", |_| true).is_empty());
+    }
+
+    #[test]
+    fn who_is_displaced_is_told_apart_from_whose_credential_was_taken_back() {
+        let register = register();
+        let (ada, bob) = (register.enter(&identity("ada")), register.enter(&identity("bob")));
+        register.displace(ada);
+        assert_eq!(register.standing(ada), Standing::Displaced);
+        let renewal = register.renewal(ada).expect("a number");
+        assert_eq!(register.replace(renewal, &identity("ada")), Err(RenewalError::Gone));
+        register.revoke(bob);
+        register.displace(bob);
+        assert_eq!(register.standing(bob), Standing::Revoked);
     }
 
     #[test]

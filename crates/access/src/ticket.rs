@@ -26,6 +26,11 @@ impl TicketId {
     pub const fn new(random: [u8; ID_BYTES]) -> Self {
         Self(random)
     }
+
+    /// As it was drawn.
+    pub const fn bytes(self) -> [u8; ID_BYTES] {
+        self.0
+    }
 }
 
 /// What a stream may be opened with.

@@ -12,7 +12,7 @@ use bellwire_access::{
     Behind, Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
 };
 use bellwire_journal::Journal;
-use bellwire_model::limits::{CREDENTIAL_MESSAGE_TIMEOUT, KEY_USE_STEP};
+use bellwire_model::limits::{CREDENTIAL_MESSAGE_TIMEOUT, KEY_USE_STEP, TICKET_UNUSED_MAX};
 use bellwire_model::{FilterSet, Principal, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
@@ -120,6 +120,9 @@ impl Authenticator {
         self.records.keep_in(journal);
         self.revocations.restore()?;
         self.ended.restore()?;
+        if let Some(tickets) = &self.tickets {
+            tickets.restore(&self.records, clock::now())?;
+        }
         self.keys.restore()
     }
 
@@ -159,6 +162,10 @@ impl Authenticator {
     pub async fn finish(&self) {
         if let Err(error) = self.keys.keep_all_uses().await {
             tracing::warn!(%error, "The last use of API keys is not kept.");
+        }
+        let Some(tickets) = &self.tickets else { return };
+        if let Err(error) = tickets.leave(&self.records).await {
+            tracing::warn!(%error, "Which tickets are in use is not kept.");
         }
     }
 
@@ -204,7 +211,7 @@ impl Authenticator {
         match behind {
             Behind::Other => true,
             Behind::Issuer(name) => self.issuers.has(name),
-            Behind::Key(id) => self.keys.counts(id),
+            Behind::Key(id) => self.keys.counts_for(id, subject),
             Behind::User(name) => self.users.get(name).is_some(),
             Behind::Session(id, behind) => {
                 !self.revocations.has_session(id)
@@ -416,7 +423,7 @@ impl Authenticator {
         // The other one leaves its number only after it has told that its ticket is free.
         let displaced = |other| {
             let identity = self.register.identity(other);
-            self.register.revoke(other);
+            self.register.displace(other);
             self.register.enter(&identity)
         };
         let opened = tickets.open(ticket, principal, clock::now(), displaced);
@@ -425,6 +432,11 @@ impl Authenticator {
 
     fn refuse_ticket(&self, error: TicketRefusal) -> Problem {
         tracing::debug!(%error, "A ticket was refused.");
+        if error == TicketRefusal::Full {
+            let detail = "as many tickets are in use as may be, or as may be of one subject";
+            return Problem::new(Code::ConnectionsExhausted, detail)
+                .retry_after(TICKET_UNUSED_MAX.as_secs() as u32);
+        }
         self.figures.credentials_refused.add(1);
         refusal::invalid()
     }
@@ -492,8 +504,13 @@ impl Authenticator {
 
     /// Takes their numbers from those who have shown what [counts](Self::counts) no more. One more
     /// holder of each that is returned is counted, so that no shard takes it for another's.
-    pub fn revoke(&self) -> Vec<Principal> {
-        self.register.revoke_all(|identity| !self.counts(identity))
+    /// All are looked at, or those of one subject where nothing else can be of it.
+    pub fn revoke(&self, subject: Option<&str>) -> Vec<Principal> {
+        let is_revoked = |identity: &Identity| !self.counts(identity);
+        match subject {
+            Some(subject) => self.register.revoke_all_of(subject, is_revoked),
+            None => self.register.revoke_all(is_revoked),
+        }
     }
 
     /// Whose number it is; whoever asks holds it.

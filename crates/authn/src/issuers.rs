@@ -275,7 +275,7 @@ impl Trusted {
         let current = self.keys.current(now);
         let outcome = verify(&current, now);
         let Keys::Published(published) = &self.keys else { return Ok(outcome?) };
-        if !outcome.as_ref().is_err_and(is_of_the_keys) {
+        if !outcome.as_ref().is_err_and(is_of_the_keys) || !issuer.may_count(token, now) {
             return Ok(outcome?);
         }
         if !published.newer_than(current.seen).await {

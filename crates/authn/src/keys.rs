@@ -222,6 +222,13 @@ impl Keys {
         self.get(id).is_some_and(|kept| !kept.is_revoked())
     }
 
+    /// The same of the key behind something that was made for this subject: the configuration may have
+    /// given its id to another's since.
+    pub(crate) fn counts_for(&self, id: &str, subject: &str) -> bool {
+        let is_theirs = |kept: &KeptKey| !kept.is_revoked() && *kept.stored.subject == *subject;
+        self.get(id).is_some_and(|kept| is_theirs(&kept))
+    }
+
     /// Somebody comes in with the key of this id.
     pub(crate) fn on_use(&self, id: &str, now: Timestamp) {
         if let Some(kept) = self.get(id) {

@@ -47,7 +47,7 @@ pub use keys::{KeyOrder, KeySource, Keys, ListedKey};
 pub use oidc::{CALLBACK_PATH, Departure, LOGIN_COOKIE, Return, Unarrived, cleared_login_cookie};
 pub use outward::{AddressError, issuer_address};
 pub use revocations::{Revocation, Revocations, Revoked};
-pub use secret::SecretError;
+pub use secret::{SecretError, of_process as secret_of_process};
 pub use sessions::{Login, cleared_cookie};
 pub use shown::{Cookies, Places, Query, Shown};
 pub use tickets::MadeTicket;

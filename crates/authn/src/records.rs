@@ -1,4 +1,5 @@
-//! Records of access in the journal, below `access/`: keys, and what was taken back.
+//! Records of access in the journal, below `access/`: keys, what was taken back, and what a process leaves
+//! to the next.
 //!
 //! With a journal in memory they live as long as the process.
 
@@ -20,6 +21,17 @@ impl Records {
     /// Those whose keys begin so. Blocks on the disk.
     pub(crate) fn read(&self, prefix: &str) -> Result<Vec<Record>, Error> {
         self.0.get().map_or(Ok(Vec::new()), |journal| journal.records(prefix))
+    }
+
+    /// Has changes made, which nobody waits for.
+    pub(crate) fn queue(&self, changes: Vec<RecordChange>) -> Result<(), Error> {
+        let journal = self.0.get().ok_or(Error::Closed)?;
+        let done = |result| {
+            if let Err(error) = result {
+                tracing::warn!(%error, "Records of access are not changed as they should be.");
+            }
+        };
+        journal.write_records(changes, Box::new(done))
     }
 
     /// Makes changes, all or none, and waits until they are synced. `taken` is called before that is

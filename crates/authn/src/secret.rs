@@ -25,10 +25,15 @@ pub(crate) fn open(
     let secret = match (&config.secret_file, data) {
         (Some(path), _) => read(path)?,
         (None, Some(data)) => of_data(data)?,
-        (None, None) => ServerSecret::new(&drawn()?).expect("long enough"),
+        (None, None) => of_process()?,
     };
     let Some(path) = &config.previous_secret_file else { return Ok(secret) };
     secret.after(&bytes(path)?).map_err(|source| SecretError::Short { path: path.clone(), source })
+}
+
+/// One that is this process's own.
+pub fn of_process() -> io::Result<ServerSecret> {
+    Ok(ServerSecret::new(&drawn()?).expect("long enough"))
 }
 
 /// Whether the files that are named can be used.

@@ -1,14 +1,18 @@
 //! Stream tickets: made of a credential, shown in an address, and each used by one connection.
 
+mod left;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_access::ticket::{Bound, Ticket, TicketId, TicketRefusal, TicketTable};
 use bellwire_access::{Claims, Identity, Means, Policy, Rights, ServerSecret};
+use bellwire_journal::{Error, RecordChange};
 use bellwire_model::limits::TICKETS_MAX;
 use bellwire_model::{Principal, Timestamp};
 use bellwire_wire::problem::{Code, Problem};
 
+use crate::records::Records;
 use crate::refusal::{self, Invalid};
 use crate::secret;
 
@@ -41,6 +45,24 @@ impl std::fmt::Debug for MadeTicket {
 impl Tickets {
     pub(crate) fn new(secret: ServerSecret, lasts: Duration, now: Timestamp) -> Self {
         Self { secret, lasts, table: Mutex::new(TicketTable::new(TICKETS_MAX, now)) }
+    }
+
+    /// Takes in what the process before has left, if it has ended in order. Blocks on the disk.
+    pub(crate) fn restore(&self, records: &Records, now: Timestamp) -> Result<(), Error> {
+        let found = records.read(left::PREFIX)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        self.table().go_on(found.iter().flat_map(|record| left::read(&record.value)), now);
+        // What is in use from now on these do not say.
+        let gone = found.into_iter().map(|it| RecordChange { key: it.key, value: None });
+        records.queue(gone.collect())
+    }
+
+    /// Leaves to the next process which are in use.
+    pub(crate) async fn leave(&self, records: &Records) -> Result<(), Error> {
+        let left: Vec<_> = self.table().left().collect();
+        records.write(left::written(&left), |_| ()).await
     }
 
     /// Makes a ticket of whoever has shown a credential.
@@ -112,4 +134,65 @@ pub(crate) fn held(policy: &Policy, ticket: Ticket) -> Result<Identity, Invalid>
     let Rights { query, alerts, is_cut, limits, .. } = all;
     let rights = Rights { subscribe, query, alerts, is_cut, limits, ..Rights::none() };
     Ok(Identity { claims, means: Means::Ticket(Arc::new(ticket)), roles, rights })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bellwire_journal::{MemoryJournal, Observer};
+    use bellwire_model::{Entry, Epoch, Filter, FilterSet};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn on_commit(&mut self, _: Vec<Entry>) {}
+    }
+
+    const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn tickets(records: &Records, now: Timestamp) -> Tickets {
+        let secret = ServerSecret::new(&[7; 32]).expect("long enough");
+        let tickets = Tickets::new(secret, 12 * HOUR, now);
+        tickets.restore(records, now).expect("records");
+        tickets
+    }
+
+    fn made(tickets: &Tickets) -> Ticket {
+        let filters = FilterSet::new(["a".parse::<Filter>().expect("a filter")]).expect("filters");
+        let claims = Claims::new("ada", BTreeMap::new(), None).expect("claims");
+        let ada = Identity { claims, means: Means::Password, ..Identity::open() };
+        let made = tickets.make(&ada, Bound { filters, origin: None }, NOW).expect("a ticket");
+        tickets.read(&made.text).expect("its own")
+    }
+
+    fn open(tickets: &Tickets, ticket: &Ticket, now: Timestamp) -> Result<(), TicketRefusal> {
+        tickets.open(ticket, Principal(7), now, |_| ()).map(|_| ())
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_was_never_opened_is_late_after_a_restart_too() {
+        let records = Records::default();
+        records.keep_in(Arc::new(MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody))));
+        let first = tickets(&records, NOW);
+        let (used, never) = (made(&first), made(&first));
+        assert_eq!(open(&first, &used, NOW), Ok(()));
+        first.leave(&records).await.expect("kept");
+        let later = NOW.saturating_add(HOUR);
+        let second = tickets(&records, later);
+        assert_eq!(open(&second, &never, later), Err(TicketRefusal::Late));
+        assert_eq!(open(&second, &used, later), Ok(()));
+        // What was queued is through once something behind it is.
+        let behind = RecordChange { key: "access/behind".into(), value: None };
+        records.write(vec![behind], |_| ()).await.expect("kept");
+        // After a crash nobody knows which were in use.
+        let third = tickets(&records, later);
+        assert_eq!(open(&third, &never, later), Ok(()));
+        // One that has none in use says so.
+        tickets(&records, later).leave(&records).await.expect("kept");
+        assert_eq!(open(&tickets(&records, later), &used, later), Err(TicketRefusal::Late));
+    }
 }

@@ -18,7 +18,6 @@ use bellwire_access::{Identity, Means, Renewal, RenewalError, ServerSecret};
 use bellwire_authn::config::Wider;
 use bellwire_authn::{Authenticator, Shown};
 use bellwire_journal::Journal;
-use bellwire_model::limits::SERVER_SECRET_BYTES_MIN;
 use bellwire_model::{EffectiveFilter, FilterError, Principal};
 use bellwire_process::clock;
 use bellwire_shards::{
@@ -68,9 +67,7 @@ impl Access {
         rules: AccessRules,
     ) -> Self {
         let AccessRules { wider, expiry_grace } = rules;
-        let mut secret = [0; SERVER_SECRET_BYTES_MIN];
-        getrandom::fill(&mut secret).expect("the system has randomness");
-        let renewals = ServerSecret::new(&secret).expect("it is long enough");
+        let renewals = bellwire_authn::secret_of_process().expect("the system has randomness");
         let allowances = Arc::new(Allowances::new(Arc::clone(figures)));
         let audit = Arc::new(Audit::new(Arc::clone(&figures.audit)));
         let authenticator = Arc::new(authenticator);
@@ -140,10 +137,15 @@ impl Access {
         self.authenticator.finish().await;
     }
 
-    /// Ends the streams of whoever has shown what counts no more.
-    pub(crate) fn end_revoked(self: &Arc<Self>, spread: &Spread) -> Reconsidering {
-        // All who are connected are looked at.
-        let revoked = tokio::task::block_in_place(|| self.authenticator.revoke());
+    /// Ends the streams of whoever has shown what counts no more, where that can be of one subject
+    /// alone among its own.
+    pub(crate) fn end_revoked(
+        self: &Arc<Self>,
+        spread: &Spread,
+        subject: Option<&str>,
+    ) -> Reconsidering {
+        // Very many may be looked at.
+        let revoked = tokio::task::block_in_place(|| self.authenticator.revoke(subject));
         self.reconsider(spread, revoked)
     }
 
@@ -214,6 +216,7 @@ impl Authority for Access {
                 }
             }
             bellwire_access::Standing::Revoked => Standing::Revoked,
+            bellwire_access::Standing::Displaced => Standing::Displaced,
         }
     }
 

@@ -77,8 +77,8 @@ pub(crate) struct App {
 
 impl App {
     /// Ends the streams of whoever has shown what counts no more.
-    fn end_revoked(&self) -> Reconsidering {
-        self.access.end_revoked(&self.spread)
+    fn end_revoked(&self, subject: Option<&str>) -> Reconsidering {
+        self.access.end_revoked(&self.spread, subject)
     }
 }
 

@@ -44,6 +44,8 @@ pub enum Standing {
     },
     /// It was taken back.
     Revoked,
+    /// Another connection has come with what may be used by one.
+    Displaced,
 }
 
 /// A principal's number, counted as one that is in use until it is dropped or passed on.

@@ -93,6 +93,8 @@ pub enum ByeReason {
     CredentialExpired,
     /// It was taken back.
     CredentialRevoked,
+    /// Another connection has come with the ticket, which one may use.
+    Displaced,
     /// What the subscriber has renewed it with leaves nothing of what it follows.
     Forbidden,
     /// What it has renewed it with lets it see other alerts or series: it begins anew.
@@ -108,6 +110,7 @@ impl ByeReason {
             Self::Limit => "limit",
             Self::CredentialExpired => "credential_expired",
             Self::CredentialRevoked => "credential_revoked",
+            Self::Displaced => "displaced",
             Self::Forbidden => "forbidden",
             Self::RightsChanged => "rights_changed",
         }

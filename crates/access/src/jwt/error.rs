@@ -61,6 +61,9 @@ pub enum TokenError {
     /// Its time has not come.
     #[error("the token is not valid yet (`nbf`)")]
     NotYetValid,
+    /// It says that it will be issued only: it would outlive that its subject is taken back now.
+    #[error("the token says that it will be issued only (`iat`): the issuer's clock is ahead")]
+    NotYetIssued,
     /// It does not say who it is of, or names nobody that can be.
     #[error("the token names nobody: {0}")]
     NoSubject(&'static str),
@@ -86,6 +89,7 @@ impl TokenError {
             Self::NoExpiry => "no_expiry",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
+            Self::NotYetIssued => "not_yet_issued",
             Self::NoSubject(_) => "no_subject",
             Self::Claims(_) => "claims",
         }

@@ -68,6 +68,9 @@ impl Issuer {
         self.check_audience(said)?;
         let ends_at = self.check_time(said, now)?;
         let issued_at = date(said, "iat")?;
+        if issued_at.is_some_and(|at| now.saturating_add(self.leeway) < at) {
+            return Err(TokenError::NotYetIssued);
+        }
         let id = said.get("jti").and_then(Json::as_text).map(Into::into);
         let claims = Claims::new(self.subject(said)?, values(said), ends_at);
         let claims = claims.map_err(|error| match error {
@@ -77,15 +80,19 @@ impl Issuer {
             }
             _ => TokenError::Claims(error),
         })?;
-        let claims = claims.issued(self.at_the_earliest(issued_at, now));
+        // At the earliest, by our clock: it must not pass for newer than what was taken back now.
+        let at_the_earliest = issued_at.map(|at| at.saturating_sub(self.leeway));
+        let claims = claims.issued(at_the_earliest);
         Ok(Verified { claims, id, issued_at })
     }
 
-    /// When it was issued at the earliest, by our clock. What says that it will only be is not to
-    /// pass for newer than all that was taken back: it says nothing.
-    fn at_the_earliest(&self, said: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-        let said = said.filter(|at| *at <= now.saturating_add(self.leeway))?;
-        Some(said.saturating_sub(self.leeway))
+    /// Whether a token would count that had the right signature. Tokens that would not are no reason to
+    /// ask the issuer for other keys.
+    pub fn may_count(&self, token: &Token<'_>, now: Timestamp) -> bool {
+        let said = &token.claims;
+        self.check_audience(said).is_ok()
+            && self.check_time(said, now).is_ok()
+            && self.subject(said).is_ok()
     }
 
     fn check_signature(&self, token: &Token<'_>, keys: &KeySet) -> Result<(), TokenError> {

@@ -1,6 +1,7 @@
 //! Which tickets are in use, and by which connection.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bellwire_model::Timestamp;
 use bellwire_model::limits::TICKET_UNUSED_MAX;
@@ -11,19 +12,27 @@ use super::{Ticket, TicketId, TicketRefusal};
 /// again takes it over, since an `EventSource` that has lost its connection comes back before the
 /// server knows.
 ///
-/// A ticket that was made before this table began may have been opened before it, so it can be taken
-/// up for as long as an unused one can: a restart ends no stream.
+/// A subject has as many at most as are left for all others: whoever opens very many leaves room for
+/// whoever comes then, however many do so.
+///
+/// A restart ends no stream: what a process [leaves](Self::left) the next one [goes on](Self::go_on)
+/// with. Where it could leave nothing, a ticket that was made before the table began may have been opened
+/// before it, so it can be taken up for as long as an unused one can.
 #[derive(Debug)]
 pub struct TicketTable {
-    began_at: Timestamp,
+    /// Which were opened before is not known. `None`: it is.
+    began_at: Option<Timestamp>,
     entries: BTreeMap<TicketId, Entry>,
     /// When each of them goes.
     deadlines: BTreeSet<(Timestamp, TicketId)>,
+    /// How many each subject has.
+    by_subject: BTreeMap<Arc<str>, usize>,
     tickets_max: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
+    subject: Arc<str>,
     /// The connection that uses it, while one does.
     connection: Option<u64>,
     deadline: Timestamp,
@@ -36,7 +45,7 @@ impl TicketTable {
     /// An empty table of at most `tickets_max`, which begins now.
     pub fn new(tickets_max: usize, now: Timestamp) -> Self {
         let (entries, deadlines) = (BTreeMap::new(), BTreeSet::new());
-        Self { began_at: now, entries, deadlines, tickets_max }
+        Self { began_at: Some(now), entries, deadlines, by_subject: BTreeMap::new(), tickets_max }
     }
 
     /// A connection comes with a ticket that is good for its request. Says which other connection it
@@ -53,15 +62,20 @@ impl TicketTable {
             return Err(TicketRefusal::Expired);
         }
         let opens_until = self.opens_until(ticket);
+        let subject = &*ticket.claims.subject;
         let before = match self.entries.get(&ticket.id) {
-            Some(entry) => Some(*entry),
+            Some(entry) => entry.connection,
             None if now >= opens_until => return Err(TicketRefusal::Late),
-            None if self.entries.len() >= self.tickets_max => return Err(TicketRefusal::Full),
+            None if !self.has_room_for(subject) => return Err(TicketRefusal::Full),
             None => None,
         };
-        let entry = Entry { connection: Some(connection), deadline: ends_at, ends_at, opens_until };
+        let subject = self.by_subject.get_key_value(subject);
+        let subject =
+            subject.map_or_else(|| ticket.claims.subject.as_ref().into(), |(it, _)| Arc::clone(it));
+        let connection = Some(connection);
+        let entry = Entry { subject, connection, deadline: ends_at, ends_at, opens_until };
         self.put(ticket.id, entry);
-        Ok(before.and_then(|entry| entry.connection).filter(|other| *other != connection))
+        Ok(before.filter(|other| Some(*other) != connection))
     }
 
     /// A connection with a ticket has ended. Where another has taken the ticket over, nothing changes.
@@ -73,7 +87,25 @@ impl TicketTable {
         }
         let unused_until = now.saturating_add(TICKET_UNUSED_MAX).max(entry.opens_until);
         let deadline = unused_until.min(entry.ends_at);
-        self.put(id, Entry { connection: None, deadline, ..*entry });
+        let entry = Entry { connection: None, deadline, ..entry.clone() };
+        self.put(id, entry);
+    }
+
+    /// Those that are in use, or were of late, and until when each of them counts.
+    pub fn left(&self) -> impl Iterator<Item = (TicketId, Timestamp)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry.ends_at))
+    }
+
+    /// Goes on with what another table has left: all that may have been opened before this one.
+    pub fn go_on(&mut self, left: impl Iterator<Item = (TicketId, Timestamp)>, now: Timestamp) {
+        self.began_at = None;
+        // Whose they are shows when they are taken up.
+        let subject: Arc<str> = "".into();
+        for (id, ends_at) in left.take(self.tickets_max) {
+            let deadline = now.saturating_add(TICKET_UNUSED_MAX).min(ends_at);
+            let (subject, opens_until) = (Arc::clone(&subject), now);
+            self.put(id, Entry { subject, connection: None, deadline, ends_at, opens_until });
+        }
     }
 
     /// How many are kept.
@@ -87,18 +119,35 @@ impl TicketTable {
     }
 
     fn opens_until(&self, ticket: &Ticket) -> Timestamp {
-        if ticket.issued_at < self.began_at {
-            ticket.opens_until.max(self.began_at.saturating_add(TICKET_UNUSED_MAX))
-        } else {
-            ticket.opens_until
+        match self.began_at {
+            Some(began_at) if ticket.issued_at < began_at => {
+                ticket.opens_until.max(began_at.saturating_add(TICKET_UNUSED_MAX))
+            }
+            _ => ticket.opens_until,
         }
     }
 
+    fn has_room_for(&self, subject: &str) -> bool {
+        let left = self.tickets_max.saturating_sub(self.entries.len());
+        self.by_subject.get(subject).copied().unwrap_or_default() < left
+    }
+
     fn put(&mut self, id: TicketId, entry: Entry) {
-        if let Some(old) = self.entries.insert(id, entry) {
-            self.deadlines.remove(&(old.deadline, id));
-        }
+        self.remove(id);
+        *self.by_subject.entry(Arc::clone(&entry.subject)).or_default() += 1;
         self.deadlines.insert((entry.deadline, id));
+        self.entries.insert(id, entry);
+    }
+
+    fn remove(&mut self, id: TicketId) {
+        let Some(Entry { subject, deadline, .. }) = self.entries.remove(&id) else { return };
+        self.deadlines.remove(&(deadline, id));
+        if let Some(count) = self.by_subject.get_mut(&subject) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_subject.remove(&subject);
+            }
+        }
     }
 
     /// Lets go of those whose time is over.
@@ -107,8 +156,7 @@ impl TicketTable {
             if deadline > now {
                 break;
             }
-            self.deadlines.pop_first();
-            self.entries.remove(&id);
+            self.remove(id);
         }
     }
 }
@@ -127,8 +175,10 @@ mod tests {
         Timestamp::from_ms(1_800_000_000_000 + second * 1000)
     }
 
+    /// Those with odd names are of one subject, the others of another.
     fn ticket(name: u8, issued: i64, ends: i64) -> Ticket {
-        let claims = Claims::new("ann", BTreeMap::new(), Some(at(ends))).unwrap();
+        let subject = if name % 2 == 1 { "ann" } else { "bob" };
+        let claims = Claims::new(subject, BTreeMap::new(), Some(at(ends))).unwrap();
         let filters = FilterSet::new(["**".parse::<Filter>().unwrap()]).unwrap();
         let bound = Bound { filters, origin: None };
         Ticket::new(TicketId::new([name; 16]), (claims, &[]), bound, at(issued))
@@ -182,6 +232,35 @@ mod tests {
         assert_eq!(table.len(), 2);
     }
 
+    #[test]
+    fn what_a_table_has_left_is_taken_up_and_nothing_else_is_opened_late() {
+        let [used, never] = [1, 2].map(|name| ticket(name, 0, 3600));
+        let mut table = TicketTable::new(10, at(0));
+        table.open(&used, 1, at(59)).unwrap();
+        let mut next = TicketTable::new(10, at(1000));
+        next.go_on(table.left(), at(1000));
+        assert_eq!(next.open(&never, 1, at(1001)), Err(TicketRefusal::Late));
+        assert_eq!(next.open(&used, 2, at(1119)), Ok(None));
+        assert_eq!(next.open(&used, 3, at(1500)), Ok(Some(2)));
+        let mut later = TicketTable::new(10, at(1000));
+        later.go_on(table.left(), at(1000));
+        assert_eq!(later.open(&used, 1, at(1120)), Err(TicketRefusal::Late));
+    }
+
+    #[test]
+    fn whoever_opens_very_many_leaves_room_for_others() {
+        let mut table = TicketTable::new(100, at(0));
+        let mut opened = |names: std::ops::Range<u8>| {
+            let mut open = |name| table.open(&ticket(name, 100, 3600), name.into(), at(100));
+            names.filter(|name| name % 2 == 1).filter(|name| open(*name).is_ok()).count()
+        };
+        assert_eq!(opened(0..200), 50, "a half of all");
+        let mut open = |name| table.open(&ticket(name, 100, 3600), name.into(), at(100));
+        let bobs = (0..200).filter(|name| name % 2 == 0).filter(|name| open(*name).is_ok());
+        assert_eq!(bobs.count(), 25, "a half of what is left");
+        assert_eq!(table.len(), 75);
+    }
+
     /// A ticket as a person would keep account of it.
     #[derive(Clone, Copy, Debug)]
     enum Account {
@@ -191,7 +270,7 @@ mod tests {
     }
 
     const BEGAN: i64 = 1_000;
-    const MAX: usize = 3;
+    const MAX: usize = 4;
 
     struct Model {
         tickets: Vec<(Ticket, i64, i64, Account)>,
@@ -199,8 +278,9 @@ mod tests {
 
     impl Model {
         fn is_kept(&self, place: usize, second: i64) -> bool {
-            let (_, issued, ends, account) = self.tickets[place];
-            match account {
+            let (_, issued, ends, account) = &self.tickets[place];
+            let (issued, ends) = (*issued, *ends);
+            match *account {
                 _ if second >= ends => false,
                 Account::Unopened => false,
                 Account::Used { .. } => true,
@@ -219,8 +299,12 @@ mod tests {
             by: u64,
             second: i64,
         ) -> Result<Option<u64>, TicketRefusal> {
-            let kept = (0..self.tickets.len()).filter(|place| self.is_kept(*place, second)).count();
-            let (_, issued, ends, account) = self.tickets[place];
+            let kept = || (0..self.tickets.len()).filter(|place| self.is_kept(*place, second));
+            let subject = |place: usize| &self.tickets[place].0.claims.subject;
+            let own = kept().filter(|other| subject(*other) == subject(place)).count();
+            let left = MAX - kept().count();
+            let (_, issued, ends, account) = &self.tickets[place];
+            let (issued, ends, account) = (*issued, *ends, *account);
             if second >= ends {
                 return Err(TicketRefusal::Expired);
             }
@@ -228,7 +312,7 @@ mod tests {
                 if second >= Self::opens(issued) {
                     return Err(TicketRefusal::Late);
                 }
-                if kept == MAX {
+                if own >= left {
                     return Err(TicketRefusal::Full);
                 }
             }
@@ -294,6 +378,7 @@ mod tests {
                 }
                 prop_assert!(table.len() <= MAX);
                 prop_assert_eq!(table.entries.len(), table.deadlines.len());
+                prop_assert_eq!(table.entries.len(), table.by_subject.values().sum::<usize>());
             }
         }
     }

@@ -85,13 +85,13 @@ impl Keys {
         Ok((key, stored))
     }
 
-    /// Takes a key back. It counts no more from the moment on at which `on_revoked` is called, whatever
-    /// becomes of its record: an error then says that it would again after a restart.
+    /// Takes a key back. It counts no more from the moment on at which `on_revoked` is called with its
+    /// subject, whatever becomes of its record: an error then says that it would again after a restart.
     pub async fn revoke(
         self: &Arc<Self>,
         id: &str,
         now: Timestamp,
-        on_revoked: impl FnOnce(),
+        on_revoked: impl FnOnce(&str),
     ) -> Result<StoredKey, Problem> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let kept = self.get(id).ok_or_else(|| {
@@ -99,7 +99,7 @@ impl Keys {
             Problem::new(Code::NotFound, format!("there is no key `{id}`"))
         })?;
         kept.is_revoked.store(true, Ordering::SeqCst);
-        on_revoked();
+        on_revoked(&kept.stored.subject);
         let mut revoked = kept.now();
         revoked.revoked_at = kept.stored.revoked_at.or(Some(now));
         // Of one that the configuration has, a record says that it counts no more. Of one that it had

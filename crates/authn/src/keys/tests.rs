@@ -67,12 +67,12 @@ async fn a_key_that_is_made_counts_until_it_is_taken_back_in_the_next_process_to
     let (gone, _) = make("thief").await.expect("made");
     let identity = keys.identity(&policy, kept.text(), NOW).expect("it counts");
     assert_eq!((identity.subject(), identity.claims.issued_at), ("sensor", Some(NOW)));
-    keys.revoke(gone.id(), NOW, || ()).await.expect("taken back");
+    keys.revoke(gone.id(), NOW, |_| ()).await.expect("taken back");
     for keys in [&keys, &keys_in(&journal, &[])] {
         assert!(is_good(keys, &kept) && !is_good(keys, &gone));
         assert_eq!(keys.list().len(), 1);
     }
-    let again = keys.revoke(gone.id(), NOW, || ()).await.expect_err("it is not there");
+    let again = keys.revoke(gone.id(), NOW, |_| ()).await.expect_err("it is not there");
     assert_eq!(again.code, Code::NotFound);
 }
 
@@ -81,7 +81,7 @@ async fn a_key_of_the_configuration_that_is_taken_back_stays_so_whatever_the_fil
     let (journal, (key, stored)) = (journal(), configured(7));
     let keys = keys_in(&journal, std::slice::from_ref(&stored));
     assert!(is_good(&keys, &key));
-    keys.revoke(key.id(), NOW, || ()).await.expect("taken back");
+    keys.revoke(key.id(), NOW, |_| ()).await.expect("taken back");
     assert!(!is_good(&keys, &key));
     let without = keys_in(&journal, &[]);
     assert_eq!(without.list()[0].stored.revoked_at, Some(NOW), "it is remembered");
@@ -92,7 +92,7 @@ async fn a_key_of_the_configuration_that_is_taken_back_stays_so_whatever_the_fil
     let before = NOW.saturating_sub(KEY_USE_STEP);
     assert!(with.identity(&policy(), key.text(), before).is_err());
     // Who takes it back once more when it is configured no more has it forgotten.
-    without.revoke(key.id(), NOW, || ()).await.expect("forgotten");
+    without.revoke(key.id(), NOW, |_| ()).await.expect("forgotten");
     assert!(without.list().is_empty() && keys_in(&journal, &[]).list().is_empty());
 }
 
@@ -131,7 +131,7 @@ async fn the_last_use_is_told_by_the_minute_and_kept_by_the_hour() {
     keys.on_use(key.id(), later(70));
     keys.keep_all_uses().await.expect("kept");
     assert_eq!(kept(), used_at(&keys));
-    keys.revoke(key.id(), NOW, || ()).await.expect("taken back");
+    keys.revoke(key.id(), NOW, |_| ()).await.expect("taken back");
     keys.keep_all_uses().await.expect("nothing is kept");
     assert!(keys_in(&journal, &[]).list().is_empty(), "no use brings it back");
 }
@@ -161,7 +161,7 @@ async fn what_is_no_key_is_refused_and_so_are_more_than_there_may_be() {
     }
     let refused = keys.make(&policy(), order("a"), ("root", NOW)).await.expect_err("full");
     assert_eq!(refused.code, Code::RecordsExhausted);
-    keys.revoke("00000000", NOW, || ()).await.expect("taken back");
+    keys.revoke("00000000", NOW, |_| ()).await.expect("taken back");
     keys.make(&policy(), order("a"), ("root", NOW)).await.expect("there is room for one");
 }
 
@@ -171,7 +171,7 @@ async fn what_is_taken_back_counts_no_more_though_the_journal_does_not_take_it()
     let keys = keys_in(&journal, &[stored]);
     journal.close().expect("closed");
     for _ in 0..2 {
-        let told = keys.revoke(key.id(), NOW, || ()).await.expect_err("not kept");
+        let told = keys.revoke(key.id(), NOW, |_| ()).await.expect_err("not kept");
         assert_eq!(told.code, Code::Draining);
         assert!(told.detail().contains("ask once more"));
         assert!(!keys.counts(key.id()));

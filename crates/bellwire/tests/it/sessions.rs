@@ -256,10 +256,18 @@ fn a_session_ends_with_the_key_that_it_was_made_of() {
     assert_eq!(site.whoami(&second).status, 401);
     assert_eq!(stream.next_of("bye").json()["reason"], json!("credential_revoked"));
 
-    // So it does where the configuration has the key no more.
+    // So it does where the configuration has given the key to somebody else, or has it no more.
     let first = site.log_in();
+    let path = site.folder.path().join("bellwire.toml");
+    let table = std::fs::read_to_string(&path).expect("the configuration");
+    let of_another = table.replace("subject = \"root\"", "subject = \"toor\"");
+    assert_ne!(table, of_another);
+    std::fs::write(&path, of_another).expect("written");
+    site.server.kill();
+    site.server.restart();
+    assert_eq!(site.whoami(&first).status, 401);
     let (_, other) = made("another", "admin");
-    std::fs::write(site.folder.path().join("bellwire.toml"), other).expect("written");
+    std::fs::write(&path, other).expect("written");
     site.server.kill();
     site.server.restart();
     assert_eq!(site.whoami(&first).status, 401);

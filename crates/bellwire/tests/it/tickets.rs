@@ -127,7 +127,7 @@ fn the_newest_connection_has_the_ticket() {
     first.until_ready();
     let mut second = open();
     second.until_ready();
-    assert_eq!(first.next_of("bye").json()["reason"], json!("credential_revoked"));
+    assert_eq!(first.next_of("bye").json()["reason"], json!("displaced"));
     assert!(first.next().is_none(), "it has ended");
     site.publish("teams/red/a", "1");
     second.events(1);

@@ -78,7 +78,7 @@ pub(super) async fn revoke(
     let authenticator = &app.access.authenticator;
     authenticator.policy()?;
     let mut ending = None;
-    let on_revoked = || ending = Some(app.end_revoked());
+    let on_revoked = |subject: &str| ending = Some(app.end_revoked(Some(subject)));
     let revoked = authenticator.keys().revoke(&id, clock::now(), on_revoked).await;
     if let Some(ending) = ending {
         ending.is_through().await;

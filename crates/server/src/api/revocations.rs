@@ -48,7 +48,12 @@ pub(super) async fn revoke(
         return Err(Problem::new(Code::BodyInvalid, detail).into());
     }
     let mut ending = None;
-    let on_revoked = || ending = Some(app.end_revoked());
+    let subject = match &of {
+        Revoked::Subject(subject) => Some(subject.clone()),
+        // Whose it is its name does not say.
+        Revoked::Session(_) => None,
+    };
+    let on_revoked = || ending = Some(app.end_revoked(subject.as_deref()));
     let by = (identity.subject(), clock::now);
     let deed = match &of {
         Revoked::Subject(subject) => Deed::to(Kind::Revoked, subject).with("of", "subject"),

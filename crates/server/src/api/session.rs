@@ -85,11 +85,12 @@ pub(super) async fn log_out(
     };
     let ended = app.access.authenticator.log_out(&shown).await.inspect_err(|_| {
         // It counts no more all the same.
-        drop(app.end_revoked());
+        drop(app.end_revoked(None));
     })?;
     let answer = (StatusCode::NO_CONTENT, cleared).into_response();
     let Some(identity) = ended else { return Ok(answer) };
-    app.end_revoked().is_through().await;
+    // Whatever was made of the session is of the same subject.
+    app.end_revoked(Some(identity.subject())).is_through().await;
     Ok(Deed::new(Kind::Logout).by(Arc::new(identity)).told_by(answer))
 }
 

@@ -44,15 +44,17 @@ impl Shard {
             return;
         }
         let standing = standing::standing(&*self.surroundings.authority, connection.principal);
-        if standing != Standing::Revoked {
-            return self.go_on(token, standing);
-        }
+        let reason = match standing {
+            Standing::Revoked => ByeReason::CredentialRevoked,
+            Standing::Displaced => ByeReason::Displaced,
+            Standing::Good | Standing::Ends { .. } => return self.go_on(token, standing),
+        };
         match connection.outlet.socket.collector_mut() {
             Some(collector) => {
                 collector.refuse(&revoked());
                 self.close(token);
             }
-            None => self.dismiss(token, ByeReason::CredentialRevoked),
+            None => self.dismiss(token, reason),
         }
     }
 

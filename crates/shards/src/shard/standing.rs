@@ -33,7 +33,7 @@ pub(super) fn looked_after_at(
         }
         Standing::Ends { left, .. } if !left.is_zero() => Ok(in_time(left / 2, now)),
         Standing::Ends { tolerated, .. } => Ok(in_time(tolerated, now)),
-        Standing::Revoked => Err(revoked()),
+        Standing::Revoked | Standing::Displaced => Err(revoked()),
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn ends_at(
     match standing(authority, principal) {
         Standing::Good => Ok(NEVER),
         Standing::Ends { tolerated, .. } => Ok(in_time(tolerated, now)),
-        Standing::Revoked => Err(revoked()),
+        Standing::Revoked | Standing::Displaced => Err(revoked()),
     }
 }
 
@@ -89,6 +89,10 @@ impl Shard {
             Standing::Ends { left, tolerated } => (left, tolerated),
             Standing::Revoked => {
                 self.dismiss(token, ByeReason::CredentialRevoked);
+                return None;
+            }
+            Standing::Displaced => {
+                self.dismiss(token, ByeReason::Displaced);
                 return None;
             }
         };

@@ -473,13 +473,30 @@ fn two_tokens_of_somebody_say_the_same() {
 }
 
 #[test]
-fn a_token_is_as_old_as_clocks_that_differ_allow_and_one_from_the_future_says_nothing() {
+fn a_token_is_as_old_as_clocks_that_differ_allow_and_one_from_the_future_does_not_count() {
     let issued = |more: &str| verify(&signed(HEADER, &claims(more))).unwrap().claims.issued_at;
     let second = |second: i64| Some(Timestamp::from_ms(second * 1000));
     assert_eq!(issued(""), None);
     assert_eq!(issued(&format!(r#""iat":{}"#, NOW - 60)), second(NOW - 90));
     assert_eq!(issued(&format!(r#""iat":{}"#, NOW + 30)), second(NOW));
-    assert_eq!(issued(&format!(r#""iat":{}"#, NOW + 31)), None);
+    let ahead = verify(&signed(HEADER, &claims(&format!(r#""iat":{}"#, NOW + 31))));
+    assert_eq!(ahead.unwrap_err(), TokenError::NotYetIssued);
+}
+
+#[test]
+fn other_keys_are_asked_for_only_by_what_would_count_with_them() {
+    let strange = r#"{"alg":"HS256","kid":"strange"}"#;
+    let good = claims("");
+    let may_count = |claims: &str| {
+        let text = signed(strange, claims);
+        let token = Token::read(&text).unwrap();
+        assert_eq!(refused(&text), "unknown_key");
+        issuer().may_count(&token, Timestamp::from_ms(NOW * 1000))
+    };
+    assert!(may_count(&good));
+    let over = good.replace(&format!(r#""exp":{}"#, NOW + 60), r#""exp":1"#);
+    assert_ne!(good, over);
+    assert!(!may_count(&over));
 }
 
 #[test]
