@@ -5,6 +5,7 @@ use std::fmt::Write;
 use bellwire_ingest::exposition::{self, Parser};
 use bellwire_ingest::json::{self, Format};
 use bellwire_ingest::line_protocol::{self, Precision};
+use bellwire_ingest::scrape::{Conflict, Memory, SeriesLimits, Times, Treatment};
 use bellwire_model::{Labels, Timestamp};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -131,5 +132,22 @@ fn exposition_text_new_series(bencher: Bencher<'_, '_>) {
             series.push(Labels::from_pairs(pairs).expect("labels"));
         }
         series
+    });
+}
+
+/// A scrape like the one before, to samples.
+#[divan::bench]
+fn scrape_again(bencher: Bencher<'_, '_>) {
+    let body = exposed();
+    let treatment = Treatment {
+        target: Labels::from_pairs([("instance", "h:9100"), ("job", "web")]).expect("labels"),
+        conflict: Conflict::TargetWins,
+        times: Times::Honored,
+        relabel: [].into(),
+        limits: SeriesLimits::default(),
+    };
+    let mut memory = Memory::default();
+    bencher.counter(ItemsCount::new(LINES)).counter(BytesCount::of_str(&body)).bench_local(|| {
+        memory.take((body.as_bytes(), exposition::Format::Text), &treatment, NOW).expect("samples")
     });
 }

@@ -7,7 +7,7 @@
 //! body ── json ──────────┐
 //! body ── line_protocol ─┴─▶ decoded: samples │ rejections
 //!
-//! body ── exposition ── relabel ──▶ samples of a scrape, all of them or none
+//! body ── exposition ── relabel ── scrape ──▶ decoded: samples, all of them or none
 //! ```
 
 mod decoded;
@@ -15,5 +15,6 @@ pub mod exposition;
 pub mod json;
 pub mod line_protocol;
 pub mod relabel;
+pub mod scrape;
 
 pub use decoded::{Decoded, Rejection};

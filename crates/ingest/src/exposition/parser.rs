@@ -33,6 +33,8 @@ pub struct Parser<'a> {
     pairs: Vec<(&'a str, &'a str)>,
     /// Where the line begins that is read.
     line_start: usize,
+    /// Up to here line breaks were counted, and so many there are.
+    counted: (usize, usize),
     has_ended: bool,
 }
 
@@ -40,8 +42,8 @@ impl<'a> Parser<'a> {
     /// A parser of a body.
     pub fn new(body: &'a [u8], format: Format) -> Result<Self, Error> {
         let text = std::str::from_utf8(body).map_err(|error| {
-            let line = line_number(&body[..error.valid_up_to()]);
-            Error::new(line, Fault::Utf8, "")
+            let before = &body[..error.valid_up_to()];
+            Error::new(1 + memchr_iter(b'\n', before).count(), Fault::Utf8, "")
         })?;
         Ok(Self {
             cursor: Cursor::new(text),
@@ -50,6 +52,7 @@ impl<'a> Parser<'a> {
             name: None,
             pairs: Vec::new(),
             line_start: 0,
+            counted: (0, 0),
             has_ended: false,
         })
     }
@@ -82,9 +85,12 @@ impl<'a> Parser<'a> {
         name.into_iter().chain(pairs)
     }
 
-    /// The line of the sample that was read last, from 1. Counting takes its time.
-    pub fn line(&self) -> usize {
-        line_number(&self.cursor.text().as_bytes()[..self.line_start])
+    /// The line of the sample that was read last, from 1.
+    pub fn line(&mut self) -> usize {
+        let (counted, breaks) = self.counted;
+        let text = &self.cursor.text().as_bytes()[counted..self.line_start];
+        self.counted = (self.line_start, breaks + memchr_iter(b'\n', text).count());
+        self.counted.1 + 1
     }
 
     fn text_lines(&mut self) -> Result<Option<Exposed<'a>>, Fault> {
@@ -363,9 +369,4 @@ fn unescaped(text: &str) -> Cow<'_, str> {
     }
     plain.push_str(rest);
     Cow::Owned(plain)
-}
-
-/// The number of the line that comes after this text, from 1.
-fn line_number(before: &[u8]) -> usize {
-    1 + memchr_iter(b'\n', before).count()
 }
