@@ -142,6 +142,9 @@ pub const READING_PIECE_STEPS: usize = 128 * 1024;
 pub const READING_SERIES_STEPS: usize = 32 * 1024;
 /// Steps for a series that changes just now, in the midst of a batch.
 pub const READING_CHANGE_STEPS: usize = 1_024;
+/// Steps that are there in any case to find whether a series may be seen that may be selected: enough
+/// for 256 sets of matchers, each with a text.
+pub const READING_SIGHT_STEPS: usize = 1_024;
 /// Rules and alerts that are looked at for one report on them between two batches.
 pub const REPORT_PIECE_LOOKS: usize = 1_024;
 /// Of the memory that the process may have, the part that all queries together may hold.
@@ -170,6 +173,9 @@ pub const SILENCES_MAX: usize = 20_000;
 /// Bytes of all of them: 1.6 kB each where there are so many. Twice as much, for what is escaped in
 /// their records, leaves room for the other durable records.
 pub const SILENCES_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Of silences, their bytes and their compiled expressions one maker has as many times as many as
+/// there is still room for: who heaps them up leaves room for others.
+pub const SILENCES_OF_MAKER_SHARE: usize = 8;
 /// Silences that an alert names as those that silence it, the least ids of them.
 pub const SILENCES_NAMED_MAX: usize = 16;
 /// Values under which silences with the same matchers are found: an expression that lists more is
@@ -205,6 +211,12 @@ pub const MATCHERS_MAX: usize = 64;
 pub const MATCHER_VALUE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of the expressions of one silence, route or filter, compiled.
 pub const MATCHERS_REGEX_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Steps of two or three nanoseconds that it takes to find whether an alert passes the matchers of a
+/// silence or filter: whoever writes one has others wait for it. The longest labels take 16,384 for
+/// an expression with a table. What takes more does not match.
+pub const MATCHING_STEPS_MAX: usize = 128 * 1024;
+/// Steps for all alerts of one filter or preview: half a second's worth.
+pub const FILTERING_STEPS_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of the expressions of all silences together, compiled.
 pub const SILENCES_REGEX_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -345,6 +345,25 @@ fn what_takes_long_to_match_is_matched_by_whoever_asks() {
     assert!(pieces < 5, "{pieces} pieces");
 }
 
+/// Else whoever asks would be told that there are too many, and so how many others have.
+#[test]
+fn what_takes_long_to_match_has_no_series_copied_that_may_not_be_seen() {
+    let mut engine = engine();
+    let long = |number: usize| series("x", number).with("v", &"ab".repeat(500)).expect("labels");
+    let sample = |number: usize| Sample { series: long(number), value: 1.0, time: at(100) };
+    engine.apply(at(100), &(0..210).map(sample).collect::<Vec<_>>());
+    let own = Scope::of(vec![r#"site="3""#.parse().expect("matchers")]);
+    let sight = Sight { series: own, alerts: Scope::none() };
+    let asked = question(r#"count(x{v=~".*a.{200}|.*b"})"#, at(100));
+    let question = Arc::new(Question { sight, ..asked });
+    let (allowance, _waiter) = Allowance::new(30, &QueryMemory::new(1 << 30));
+    let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+    let reading = std::iter::repeat_with(|| engine.excerpt(&mut excerpt)).flatten().next();
+    let answer = answer(&question, reading.expect("it is complete"));
+    let Ok(Value::Vector(count)) = answer else { panic!("{answer:?}") };
+    assert_eq!(count[0].value as usize, 30);
+}
+
 #[test]
 fn a_small_read_waits_for_no_large_one_and_a_large_one_does() {
     let mut engine = with_series(3 * READING_PIECE_SERIES);

@@ -13,11 +13,12 @@
 //!
 //! What a text matches may take long to find out, and nobody may wait for that. So there are so many
 //! steps for it, and a series of which it is not known when they are spent is copied as if it were
-//! selected, and might be seen by whoever asks. Whoever asks looks again, and takes the time.
+//! selected, and might be seen by whoever asks. Whoever asks looks again, and takes the time. Whether
+//! it may be seen has steps of its own, so that no selector has others' series copied.
 
 use bellwire_model::limits::{
     READING_CHANGE_STEPS, READING_PIECE_BYTES, READING_PIECE_SERIES, READING_PIECE_STEPS,
-    READING_SERIES_STEPS,
+    READING_SERIES_STEPS, READING_SIGHT_STEPS,
 };
 use bellwire_model::{Labels, NameSet, Sight};
 
@@ -192,8 +193,13 @@ impl Snapshot {
                 }
             }
         }
-        // One that may not be seen is not copied, where that is known.
-        span.filter(|_| shows_within(&self.sight, labels, steps) != Some(false))
+        // One that may not be seen is not copied, where that is known, also where a selector has
+        // taken all steps: of others' series nobody may notice how many there are.
+        let mut left = (*steps).max(READING_SIGHT_STEPS);
+        let before = left;
+        let span = span.filter(|_| shows_within(&self.sight, labels, &mut left) != Some(false));
+        *steps = steps.saturating_sub(before - left);
+        span
     }
 }
 
