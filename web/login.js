@@ -9,6 +9,8 @@ const $ = (id) => document.getElementById(id);
 const ASK_AGAIN_MS = 30_000;
 /** Of what is many, so many are named. */
 const NAMED_MAX = 5;
+/** Where all pages of this browser see that somebody has logged out at one of them. */
+const LEFT = 'bellwire-left';
 const UNREACHABLE = 'The server cannot be reached.';
 
 /** What `GET /v1/whoami` says; nothing while it is not known or nobody may come in. */
@@ -21,6 +23,8 @@ let isSending = false;
 /** Whether strangers see something, too. */
 let strangerMay = false;
 let asking = null;
+/** What `LEFT` said when the page was opened. */
+const leftBefore = lastLeft();
 /** What the board does when somebody is known, and when the server has to be told who it is. */
 let board = { onKnown() {}, onUnknown() {} };
 
@@ -260,12 +264,37 @@ function cancel() {
   if (isAsked && strangerMay) location.reload();
 }
 
-/** Nothing of what was seen stays on the screen. */
+/** Nothing of what was seen stays on the screen, here or in another tab. */
 async function logOut() {
   const answer = await fetch('v1/session', { method: 'DELETE' }).catch(() => null);
-  if (answer?.ok) return location.reload();
+  if (answer?.ok) {
+    tellLeft();
+    return location.reload();
+  }
   $('fault').textContent = `You are still logged in: ${answer ? await reason(answer) : UNREACHABLE}`;
   $('fault').hidden = false;
+}
+
+/** A browser that keeps nothing of this site keeps no session either. */
+function lastLeft() {
+  try {
+    return localStorage.getItem(LEFT);
+  } catch {
+    return null;
+  }
+}
+
+function tellLeft() {
+  try {
+    localStorage.setItem(LEFT, `${Date.now()} ${Math.random()}`);
+  } catch {
+    // Then there is no other page to be told.
+  }
+}
+
+/** Somebody may have logged out elsewhere, also while the browser kept this page aside. */
+function leaveToo() {
+  if (lastLeft() !== leftBefore) location.reload();
 }
 
 /** Somebody may have logged in in another tab, or be known again to a proxy in front. */
@@ -286,6 +315,8 @@ $('log-in').addEventListener('click', async () => {
   openLogin('');
 });
 $('log-out').addEventListener('click', logOut);
+window.addEventListener('storage', leaveToo);
+window.addEventListener('pageshow', leaveToo);
 window.addEventListener('focus', askAgain);
 document.addEventListener('visibilitychange', askAgain);
 setInterval(askAgain, ASK_AGAIN_MS);

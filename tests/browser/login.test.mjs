@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { PASSWORD, provesLogin } from './login.mjs';
 import { shoot } from './page.mjs';
+import { PATIENCE_MS } from './setting.mjs';
 
 const login = (page) => page.getByRole('dialog', { name: 'Log in' });
 const submit = (page) => login(page).getByRole('button', { name: 'Log in' });
@@ -54,6 +55,27 @@ provesLogin('a key opens the board, a wrong one does not, and whoever logs out l
   assert.deepEqual(await page.context().cookies(), []);
   const headers = { cookie: `${cookie.name}=${cookie.value}` };
   assert.equal((await fetch(`${url}/v1/whoami`, { headers })).status, 401, 'the session has ended, not its cookie alone');
+});
+
+provesLogin('whoever logs out leaves nothing in another tab, nor in what the browser keeps of pages', {}, async ({ page, url, keys }) => {
+  await page.goto(url);
+  await withKey(page, keys.red);
+  await isOn(page, 'red');
+  const [tab, aside] = [await page.context().newPage(), await page.context().newPage()];
+  for (const other of [tab, aside]) {
+    other.setDefaultTimeout(PATIENCE_MS);
+    await other.goto(url);
+    await isOn(other, 'red');
+  }
+  await aside.goto('about:blank');
+  await logOut(page).click();
+  await login(page).waitFor();
+  await aside.goBack();
+  for (const other of [tab, aside]) {
+    await login(other).waitFor();
+    await boiler(other).waitFor({ state: 'detached' });
+    assert.ok(await other.locator('main').isHidden(), 'there is nothing to see but the login');
+  }
 });
 
 provesLogin('with the keyboard alone: a name, a password, what is wrong with them, and the other way', {}, async ({ page, url, keys }) => {
