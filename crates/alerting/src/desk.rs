@@ -16,6 +16,7 @@
 //! was announcing: who asks may have seen it.
 
 mod announcing;
+mod filtering;
 mod following;
 mod worker;
 
@@ -29,7 +30,7 @@ use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::{Case, Plan, RuleChange};
 use bellwire_alerts::{Desk, Matchers};
 use bellwire_journal::{Error, Journal};
-use bellwire_model::limits::DESK_QUEUED_MAX;
+use bellwire_model::limits::{DESK_QUEUED_MAX, FILTERING_STEPS_MAX};
 use bellwire_model::{Alert, Fingerprint, Scope, SilenceId, Timestamp};
 use bellwire_process::clock;
 use bellwire_process::crash;
@@ -202,20 +203,18 @@ impl Alerting {
     }
 
     /// The alerts that are wanted, within a scope and pass matchers, in order. The desk is free
-    /// meanwhile, since expressions may take long over long labels.
+    /// meanwhile. An error says that the matchers take too long.
     pub fn matching(
         &self,
         (scope, matchers): (&Scope, &Matchers),
         is_wanted: impl Fn(&Case) -> bool,
-    ) -> Vec<Fingerprint> {
+    ) -> Result<Vec<Fingerprint>, Problem> {
         let wanted = |desk: &Desk| -> Vec<Arc<Alert>> {
             let cases = desk.cases().filter(|case| is_wanted(case));
             cases.map(|case| Arc::clone(case.alert())).collect()
         };
         let alerts = wanted(&self.desk());
-        let passes =
-            |alert: &&Arc<Alert>| scope.passes(&alert.labels) && matchers.matches(&alert.labels);
-        alerts.iter().filter(passes).map(|alert| alert.fingerprint).collect()
+        filtering::passing(&alerts, (scope, matchers), FILTERING_STEPS_MAX)
     }
 
     /// Those of these alerts that are still there.

@@ -190,23 +190,25 @@ impl NewSilence {
 }
 
 /// How many of the alerts with these labels each silence matches; those that match none are left
-/// out. What it costs grows with the alerts, and hardly with silences.
+/// out. What it costs grows with the alerts, and hardly with silences; nothing where it would cost
+/// more than so many steps.
 pub fn count_matched<'a>(
     silences: impl IntoIterator<Item = &'a Silence>,
     alerts: impl IntoIterator<Item = &'a Labels>,
-) -> FxHashMap<SilenceId, u64> {
+    mut steps_max: usize,
+) -> Option<FxHashMap<SilenceId, u64>> {
     let mut index = index::Index::default();
     for silence in silences {
         index.add(&silence.matchers, silence.id);
     }
     let mut by_class: FxHashMap<index::ClassId, u64> = FxHashMap::default();
     for labels in alerts {
-        for (class, _) in index.matching(labels) {
+        for class in index.matching_within(labels, &mut steps_max)? {
             *by_class.entry(class).or_default() += 1;
         }
     }
     let of_class = |(class, count)| index.members(class).map(move |id| (id, count));
-    by_class.into_iter().flat_map(of_class).collect()
+    Some(by_class.into_iter().flat_map(of_class).collect())
 }
 
 /// Why a silence is refused. The texts are those that users of Alertmanager know.
@@ -240,6 +242,12 @@ pub enum SilenceError {
     /// There are too many.
     #[error("exceeded maximum number of silences: {SILENCES_MAX}")]
     TooMany,
+    /// Whoever makes it has so many already that others would have no room.
+    #[error(
+        "whoever makes this silence has as many, or bytes of them, as leave room for those of \
+         others, those that ended in the last five days included: silence the same alerts by fewer"
+    )]
+    NoRoomOfMaker,
     /// Their expressions would take more than [`SILENCES_REGEX_BYTES_MAX`].
     #[error(
         "the regular expressions of all silences together take at most \

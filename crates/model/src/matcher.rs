@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::labels::Labels;
 use crate::limits::{
     LABEL_NAME_BYTES_MAX, MATCHER_VALUE_BYTES_MAX, MATCHERS_MAX, MATCHERS_REGEX_BYTES_MAX,
+    MATCHING_STEPS_MAX,
 };
 
 /// What matchers take beside each of them: the pointer, its counts, and what allocations waste.
@@ -136,6 +137,11 @@ impl Matcher {
             (Operator::Matches, Some(regex)) => regex.texts(),
             _ => None,
         }
+    }
+
+    /// Whether it compares texts only.
+    fn is_quick(&self) -> bool {
+        self.regex.as_ref().is_none_or(|regex| regex.texts().is_some())
     }
 
     /// Bytes of its expression, compiled.
@@ -301,13 +307,13 @@ impl Matchers {
 
     /// Whether an alert with these labels passes all of them.
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|matcher| matcher.matches(labels))
+        self.quick_first().all(|matcher| matcher.matches(labels))
     }
 
     /// The same; nothing where it takes more steps than are left to find out. One is a byte that an
     /// expression looks at.
     pub fn matches_within(&self, labels: &Labels, steps: &mut usize) -> Option<bool> {
-        for matcher in self {
+        for matcher in self.quick_first() {
             *steps = steps.checked_sub(LABEL_STEPS)?;
             let value = labels.get(&matcher.name).unwrap_or_default();
             if !matcher.passes_within(value, steps)? {
@@ -315,6 +321,23 @@ impl Matchers {
             }
         }
         Some(true)
+    }
+
+    /// The same of matchers that anybody may write, and in how many steps: an alert does not pass
+    /// where that takes more than [`MATCHING_STEPS_MAX`] to find out. It is so whenever it is asked.
+    pub fn matches_briefly(&self, labels: &Labels) -> (bool, usize) {
+        let mut left = MATCHING_STEPS_MAX;
+        match self.matches_within(labels, &mut left) {
+            Some(passes) => (passes, MATCHING_STEPS_MAX - left),
+            None => (false, MATCHING_STEPS_MAX),
+        }
+    }
+
+    /// Each of them, expressions last: most alerts, and all that are kept from somebody by a value,
+    /// are told by what costs nothing.
+    fn quick_first(&self) -> impl Iterator<Item = &Matcher> {
+        let (quick, slow) = (self.iter(), self.iter());
+        quick.filter(|it| it.is_quick()).chain(slow.filter(|it| !it.is_quick()))
     }
 
     /// Each of them, in the order in which they were given.
@@ -561,6 +584,48 @@ mod tests {
         let many = Matchers::new(vec![large; MATCHERS_MAX]);
         assert_eq!(many, Err(MatcherError::TooLarge));
         assert_eq!(Matcher::new("", Operator::Equal, "x"), Err(MatcherError::NoName));
+    }
+
+    #[test]
+    fn an_expression_is_asked_last_and_for_so_many_steps_only() {
+        // Thousands of states are possible at each byte.
+        let slow = r#"path=~"(?:(?:.?){900}x)*""#;
+        let labels = |path: &str, team: &str| {
+            Labels::from_pairs([("path", path), ("team", team)]).expect("labels")
+        };
+        let steps_of = |text: &str, labels: &Labels| {
+            text.parse::<Matchers>().expect(text).matches_briefly(labels)
+        };
+        let long = "ab".repeat(2_048);
+        assert_eq!(steps_of(slow, &labels(&long, "red")), (false, MATCHING_STEPS_MAX));
+        for order in [format!("{slow},team=blue"), format!(r#"{slow},team=~"blue|green""#)] {
+            let (passes, steps) = steps_of(&order, &labels(&long, "red"));
+            assert!(!passes && steps <= LABEL_STEPS, "{steps} for another team's alert");
+        }
+        assert_eq!(steps_of(slow, &labels("", "red")).0, true, "what is told in time is told");
+        // Not to match is to be told in time, too.
+        let without = slow.replace("=~", "!~");
+        assert_eq!(steps_of(&without, &labels(&long, "red")), (false, MATCHING_STEPS_MAX));
+        // What people write has time for the longest label.
+        for text in [r#"path=~".*(foo|bar).*""#, r#"path!~"(?i)node-\\d+\\.(?:oslo|bergen)\\..*""#]
+        {
+            let matchers: Matchers = text.parse().expect(text);
+            let (passes, steps) = matchers.matches_briefly(&labels(&long, "red"));
+            assert_eq!(passes, matchers.matches(&labels(&long, "red")), "{text}");
+            assert!(steps < MATCHING_STEPS_MAX, "{text}: {steps}");
+        }
+    }
+
+    proptest::proptest! {
+        /// So records hold them.
+        #[test]
+        fn a_matcher_is_read_as_it_is_printed(
+            name in "[a-z\"\\\\ {}=!~,é'\t\n\r\u{0}\u{7f}\u{85}\u{2028}]{1,4}",
+            value in "[a-z\"\\\\ {}=!~,é'\t\n\r\u{0}\u{7f}\u{85}\u{2028}]{0,4}",
+        ) {
+            let matcher = Matcher::new(&name, Operator::NotEqual, &value).expect("a matcher");
+            proptest::prop_assert_eq!(matcher.to_string().parse(), Ok(matcher));
+        }
     }
 
     /// What stands behind is no matcher, which nobody finds out.

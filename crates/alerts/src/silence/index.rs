@@ -83,14 +83,35 @@ impl Index {
         &'a self,
         labels: &'a Labels,
     ) -> impl Iterator<Item = (ClassId, &'a BTreeSet<SilenceId>)> {
+        let matching = move |(id, class): (ClassId, &'a Class)| {
+            let (matches, _) = class.matchers.matches_briefly(labels);
+            matches.then_some((id, &class.members))
+        };
+        self.candidates(labels).filter_map(matching)
+    }
+
+    /// The same classes alone; nothing where it takes more steps than are left to find them.
+    pub(super) fn matching_within(
+        &self,
+        labels: &Labels,
+        steps: &mut usize,
+    ) -> Option<Vec<ClassId>> {
+        let mut matching = Vec::new();
+        for (id, class) in self.candidates(labels) {
+            let (matches, taken) = class.matchers.matches_briefly(labels);
+            *steps = steps.checked_sub(taken)?;
+            matching.extend(matches.then_some(id));
+        }
+        Some(matching)
+    }
+
+    /// The classes that may match.
+    fn candidates<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = (ClassId, &'a Class)> {
         let of_value = |(name, value): (&str, &str)| self.by_value.get(name)?.get(value);
         // Nobody asks labels for their names where no class is filed.
         let filed = (!self.by_value.is_empty()).then(|| labels.iter().filter_map(of_value));
         let candidates = filed.into_iter().flatten().flatten().chain(&self.others);
-        candidates.filter_map(|id| {
-            let class = self.classes.get(id).expect("what is filed is there");
-            class.matchers.matches(labels).then_some((*id, &class.members))
-        })
+        candidates.map(|id| (*id, self.classes.get(id).expect("what is filed is there")))
     }
 
     /// The members of a class.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwire_model::limits::{
-    SILENCES_BYTES_MAX, SILENCES_MAX, SILENCES_NAMED_MAX, SILENCES_REGEX_BYTES_MAX,
+    SILENCES_BYTES_MAX, SILENCES_MAX, SILENCES_NAMED_MAX, SILENCES_OF_MAKER_SHARE,
+    SILENCES_REGEX_BYTES_MAX,
 };
 use bellwire_model::{Labels, SilenceId, Timestamp};
 use rustc_hash::FxHashSet;
@@ -144,6 +145,7 @@ impl Silences {
         let starts_at = new.starts_at.max(now);
         let made = NewSilence { starts_at, ..new }.made(id, now);
         self.check_room(&made, 0)?;
+        self.check_share(&made)?;
         let mut planned = vec![made];
         let is_left = |old: &&Silence| old.state(now) != SilenceState::Expired;
         planned.extend(old.filter(is_left).map(|old| old.ended(now)));
@@ -156,6 +158,27 @@ impl Silences {
         let bytes = silence.size_bytes();
         let has_room = self.bytes - before + bytes <= self.bytes_max;
         if has_room || bytes <= before { Ok(()) } else { Err(SilenceError::NoRoom { bytes }) }
+    }
+
+    /// Whether whoever makes a silence more leaves room for those of others.
+    fn check_share(&self, made: &Silence) -> Result<(), SilenceError> {
+        let amount = |silence: &Silence, bytes| [1, bytes, silence.matchers.regex_bytes()];
+        let made_amount = amount(made, made.size_bytes());
+        let all = [self.by_id.len(), self.bytes, self.regex_bytes];
+        let most = [SILENCES_MAX, self.bytes_max, SILENCES_REGEX_BYTES_MAX];
+        let leaves_room = |of_maker: [usize; 3]| {
+            let share =
+                |index: usize| SILENCES_OF_MAKER_SHARE * (most[index].saturating_sub(all[index]));
+            (0..most.len()).all(|index| of_maker[index] + made_amount[index] <= share(index))
+        };
+        // Mostly there is that much room for all together.
+        if leaves_room(all) {
+            return Ok(());
+        }
+        let own = self.by_id.values().filter(|it| it.silence.created_by == made.created_by);
+        let own = own.map(|it| amount(&it.silence, it.bytes));
+        let own = own.fold([0; 3], |sum, it| std::array::from_fn(|index| sum[index] + it[index]));
+        if leaves_room(own) { Ok(()) } else { Err(SilenceError::NoRoomOfMaker) }
     }
 
     /// Puts back what was stored, and returns those for which there is no room: of the ones that

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bellwire_alerts::desk::Restored;
 use bellwire_alerts::silence::{Ending, NewSilence, SilenceError, SilenceState, count_matched};
 use bellwire_alerts::{Desk, desk::Case};
-use bellwire_model::limits::{SILENCES_MAX, SILENCES_NAMED_MAX};
+use bellwire_model::limits::{MATCHING_STEPS_MAX, SILENCES_MAX, SILENCES_NAMED_MAX};
 use bellwire_model::{AlertStatus, SilenceId};
 use proptest::prelude::*;
 
@@ -53,7 +53,8 @@ fn as_many_silences_as_there_may_be_end_at_once_and_each_of_many_alerts_is_told_
         let of = if number % 2 == 0 { "alertname=Hot" } else { "alertname=Hot,host!=x" };
         let new = silence(of, 10, if number % 3 == 0 { 20 } else { 30 });
         let new = if number % 5 == 0 { NewSilence { ending, ..new } } else { new };
-        script.silences(new).expect("room");
+        // Each of somebody else: one alone has no more than leaves room for others.
+        script.silences(NewSilence { created_by: number.to_string().into(), ..new }).expect("room");
     }
     assert_eq!(script.silences(silence("alertname=Hot", 0, 20)), Err(SilenceError::TooMany));
     for (seconds, word) in [(10, "silenced"), (30, "firing")] {
@@ -87,6 +88,53 @@ fn silences_are_bounded_in_bytes_and_one_that_is_too_much_says_so() {
     script.silences(changed(10)).expect("shorter");
     script.expires(ids[1]);
     script.silences(long(1_000)).expect("room");
+}
+
+#[test]
+fn who_heaps_up_silences_leaves_room_for_those_of_others() {
+    let mut script = Script::new();
+    script.desk = Desk::new(&[]).with_silences_bytes_max(100_000);
+    let long = |by: &str| NewSilence {
+        created_by: by.into(),
+        comment: "x".repeat(1_000).into(),
+        ..silence("a=b", 0, 10)
+    };
+    let refused = (0..100).find_map(|_| script.silences(long("greedy")).err());
+    assert_eq!(refused, Some(SilenceError::NoRoomOfMaker));
+    for _ in 0..5 {
+        script.silences(long("modest")).expect("room");
+    }
+    assert_eq!(script.silences(long("greedy")), Err(SilenceError::NoRoomOfMaker));
+    // Neither has somebody else room for their expressions.
+    let mut script = Script::new();
+    let large = silence(r#"a=~"[^x]{900}""#, 0, 10);
+    let by = |by: &str| NewSilence { created_by: by.into(), ..large.clone() };
+    let refused = (0..1_000).find_map(|_| script.silences(by("greedy")).err());
+    assert_eq!(refused, Some(SilenceError::NoRoomOfMaker));
+    script.silences(by("modest")).expect("room");
+}
+
+#[test]
+fn no_alert_waits_long_for_the_expressions_of_silences() {
+    let mut script = Script::new();
+    let long = "ababx".repeat(800);
+    script.fires(&format!("Slow,path={long}"));
+    let slow = script.silences(silence(r#"path=~"(?:(?:.?){900}x)+""#, 0, 10)).expect("a silence");
+    assert_eq!(
+        script.word(&format!("Slow,path={long}")),
+        "firing",
+        "nobody knows whether it matches"
+    );
+    script.fires("Quick,path=x");
+    assert_eq!(script.word("Quick,path=x"), "silenced");
+    let count = |steps_max| {
+        let labels = script.desk.cases().map(|case| &case.alert().labels);
+        count_matched(script.desk.silences(), labels, steps_max)
+    };
+    assert_eq!(count(usize::MAX), Some([(slow, 1)].into_iter().collect()));
+    assert_eq!(count(MATCHING_STEPS_MAX), None, "there are two alerts");
+    script.expires(slow);
+    assert_eq!(script.word("Quick,path=x"), "firing");
 }
 
 #[test]
@@ -241,7 +289,10 @@ fn check(script: &Script) {
         .collect();
     let labels = script.desk.cases().map(|case| &case.alert().labels);
     assert_eq!(
-        count_matched(in_force.iter().copied(), labels).into_iter().collect::<BTreeMap<_, _>>(),
+        count_matched(in_force.iter().copied(), labels, usize::MAX)
+            .expect("steps enough")
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
         counts
     );
     for silence in in_force {

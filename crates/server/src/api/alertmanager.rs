@@ -16,9 +16,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_alerts::Matchers;
 use bellwire_alerts::config::{Config, Receiver};
+use bellwire_alerts::desk::Case;
 use bellwire_model::Scope;
 use bellwire_wire::problem::Problem;
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use self::filter::Query;
@@ -67,12 +68,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// An answer that nobody keeps.
 fn answer(value: Value) -> Response {
-    let mut response = Json(value).into_response();
-    let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
-    response
+    Json(value).into_response()
 }
 
 /// `GET /api/v2/status`. The configuration names everybody's receivers and what goes to them: it is
@@ -109,10 +106,10 @@ pub(super) async fn receivers(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
-    let receivers = query.receivers()?;
     let read = || {
+        let receivers = query.receivers()?;
         let config = app.alerting.config();
-        let seen = receivers_seen(&app, &config, &caller.rights().alerts);
+        let seen = receivers_seen(&app, &config, &caller.rights().alerts)?;
         let is_seen = |name: &str| seen.as_ref().is_none_or(|seen| seen.contains(name));
         let taken = config
             .receivers
@@ -122,17 +119,22 @@ pub(super) async fn receivers(
             let labels = alerts::labels_json(&receiver.labels);
             json!({ "name": &*receiver.name, "labels": labels })
         };
-        answer(taken.map(view).collect())
+        Ok(answer(taken.map(view).collect()))
     };
-    Ok(app.large_reads.run(read).await?)
+    app.large_reads.run(read).await?
 }
 
 /// The receivers to which alerts of a scope go. `None`: all may be seen.
-fn receivers_seen(app: &App, config: &Config, scope: &Scope) -> Option<BTreeSet<Arc<str>>> {
+fn receivers_seen(
+    app: &App,
+    config: &Config,
+    scope: &Scope,
+) -> Result<Option<BTreeSet<Arc<str>>>, Problem> {
     if scope.is_all() {
-        return None;
+        return Ok(None);
     }
-    let seen = app.alerting.matching((scope, &Matchers::default()), |_| true);
+    let seen = app.alerting.matching((scope, &Matchers::default()), |_| true)?;
     let cases = app.alerting.cases(&seen);
-    Some(cases.iter().flat_map(|case| config.routes.receivers_of(&case.alert().labels)).collect())
+    let of_case = |case: &Case| config.routes.receivers_of(&case.alert().labels);
+    Ok(Some(cases.iter().flat_map(of_case).collect()))
 }

@@ -25,15 +25,15 @@ use crate::problem::Refused;
 /// `GET /v1/alerts`: what `alerts/active` holds, as one array, as far as the caller may see it.
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refused> {
     let rights = caller.rights();
-    let read = || if rights.alerts.is_all() { all(&app) } else { some(&app, rights) };
-    Ok(app.large_reads.run(read).await?)
+    let read = || if rights.alerts.is_all() { Ok(all(&app)) } else { some(&app, rights) };
+    Ok(app.large_reads.run(read).await??)
 }
 
-fn some(app: &App, rights: &Rights) -> Response {
-    let fingerprints = app.alerting.matching((&rights.alerts, &Matchers::default()), |_| true);
+fn some(app: &App, rights: &Rights) -> Result<Response, Problem> {
+    let fingerprints = app.alerting.matching((&rights.alerts, &Matchers::default()), |_| true)?;
     let cases = app.alerting.cases(&fingerprints);
     let cases = Onlooker::with(rights).see(&app.alerting, cases);
-    list_of(&cases.iter().map(shown).collect::<Vec<_>>())
+    Ok(list_of(&cases.iter().map(shown).collect::<Vec<_>>()))
 }
 
 /// An alert as it is shown to somebody.

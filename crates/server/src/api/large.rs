@@ -1,4 +1,4 @@
-//! Reads whose work grows with the data: few at a time, and on no thread that serves others.
+//! Reads whose work grows with the data, or with expressions that somebody writes: few at a time, and on no thread that serves others.
 
 use bellwire_model::limits::{LARGE_READ_PATIENCE, LARGE_READS_MAX};
 use bellwire_wire::problem::{Code, Problem};

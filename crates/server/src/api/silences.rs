@@ -11,7 +11,7 @@ use bellwire_alerts::Matchers;
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::silence::{Ending, Silence, SilenceState, count_matched};
 use bellwire_model::Alert;
-use bellwire_model::limits::PREVIEW_ALERTS_MAX;
+use bellwire_model::limits::{FILTERING_STEPS_MAX, PREVIEW_ALERTS_MAX};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, header};
@@ -26,7 +26,7 @@ use crate::access::{Attending, Onlooker};
 use crate::problem::Refused;
 
 /// `GET /v1/silences`: those in force first, then those to come, then those that have ended; each
-/// with the number of alerts that it silences now.
+/// with the number of alerts that it silences now, unless it takes too long to count them.
 ///
 /// Both as far as the caller may see them.
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refused> {
@@ -46,10 +46,10 @@ fn all(app: &App, rights: &Rights) -> Response {
     let is_in_force = |silence: &&Silence| silence.state(now) == SilenceState::Active;
     let labels = alerts.iter().map(|alert| &alert.labels);
     let labels = labels.filter(|labels| rights.alerts.passes(labels));
-    let counts = count_matched(silences.iter().filter(is_in_force), labels);
+    let counts = count_matched(silences.iter().filter(is_in_force), labels, FILTERING_STEPS_MAX);
     silences.sort_by_key(|silence| in_order(silence, now));
     let view = |silence: &Silence| {
-        json!({
+        let mut view = json!({
             "id": silence.id.to_string(),
             "state": silence.state(now).as_str(),
             "filter": silence.matchers.to_string(),
@@ -60,8 +60,11 @@ fn all(app: &App, rights: &Rights) -> Response {
             "comment": &*silence.comment,
             "until_resolved": silence.ending != Ending::Time,
             "updated_at": silence.updated_at.as_ms(),
-            "alerts": counts.get(&silence.id).copied().unwrap_or(0),
-        })
+        });
+        if let Some(counts) = &counts {
+            view["alerts"] = counts.get(&silence.id).copied().unwrap_or(0).into();
+        }
+        view
     };
     let silences: Value = silences.iter().map(view).collect();
     Json(json!({ "silences": silences })).into_response()
@@ -91,26 +94,28 @@ pub(super) async fn preview(
     let held = read_batch(&app.admission, &headers, body).await?;
     let preview: Preview = json_of(&held)
         .map_err(|error| Problem::new(Code::BodyInvalid, format!("no matchers: {error}")))?;
-    let parsed = match preview.matchers {
-        MatchersText::Text(text) => text.parse::<Matchers>().map_err(|error| error.to_string()),
-        MatchersText::Array(texts) => matchers(&texts),
+    let read = || {
+        let parsed = match preview.matchers {
+            MatchersText::Text(text) => text.parse::<Matchers>().map_err(|error| error.to_string()),
+            MatchersText::Array(texts) => matchers(&texts),
+        };
+        let matchers = parsed.map_err(|error| Problem::new(Code::BodyInvalid, error))?;
+        // Who may silence nothing of it may still want to know what it would be.
+        let narrowed = Attending::of(Arc::clone(&identity)).narrowed(matchers.clone());
+        matched(&app, &identity.rights, &narrowed.unwrap_or(matchers))
     };
-    let matchers = parsed.map_err(|error| Problem::new(Code::BodyInvalid, error))?;
-    // Who may silence nothing of it may still want to know what it would be.
-    let narrowed = Attending::of(Arc::clone(&identity)).narrowed(matchers.clone());
-    let matchers = narrowed.unwrap_or(matchers);
-    Ok(app.large_reads.run(|| matched(&app, &identity.rights, &matchers)).await?)
+    Ok(app.large_reads.run(read).await??)
 }
 
-fn matched(app: &App, rights: &Rights, matchers: &Matchers) -> Response {
+fn matched(app: &App, rights: &Rights, matchers: &Matchers) -> Result<Response, Problem> {
     // Copied, so that no alert waits for the answer to be found and written.
     let is_left = |case: &Case| case.alert().resolved_at.is_none();
-    let matched = app.alerting.matching((&rights.alerts, matchers), is_left);
+    let matched = app.alerting.matching((&rights.alerts, matchers), is_left)?;
     let count = matched.len();
     let cases = app.alerting.cases(&matched[..count.min(PREVIEW_ALERTS_MAX)]);
     let cases = Onlooker::with(rights).see(&app.alerting, cases);
     let alerts: Vec<_> = cases.iter().map(super::alerts::shown).collect();
     let start = format!("{{\"matchers\":{},\"count\":{count},\"alerts\":", matchers_json(matchers));
     let json = [start.as_bytes(), &super::alerts::array(&alerts), b"}"].concat();
-    ([(header::CONTENT_TYPE, "application/json")], json).into_response()
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }

@@ -1,6 +1,7 @@
 //! The parameters that choose alerts, silences and receivers.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use bellwire_access::Rights;
 use bellwire_alerting::Alerting;
@@ -83,6 +84,14 @@ impl Receivers {
     }
 }
 
+impl Receivers {
+    /// The names of those of a configuration: found once, whatever that takes, and not for each alert.
+    pub(super) fn names<'a>(&self, config: &'a Config) -> BTreeSet<&'a str> {
+        let names = config.receivers.iter().map(|receiver| &*receiver.name);
+        names.filter(|name| self.take(config, name)).collect()
+    }
+}
+
 /// Which alerts.
 pub(super) struct Alerts {
     matchers: Matchers,
@@ -93,12 +102,16 @@ pub(super) struct Alerts {
 
 impl Alerts {
     /// Those of the desk that somebody sees, copied so that nobody waits for what is made of them.
-    pub(super) fn of(&self, alerting: &Alerting, rights: &Rights) -> Vec<SeenCase> {
+    pub(super) fn of(
+        &self,
+        alerting: &Alerting,
+        rights: &Rights,
+    ) -> Result<Vec<SeenCase>, Refusal> {
         let asked = (&rights.alerts, &self.matchers);
-        let alerts = alerting.matching(asked, |case| self.takes(case));
+        let alerts = alerting.matching(asked, |case| self.takes(case))?;
         let mut cases = alerting.cases(&alerts);
         cases.retain(|case| self.takes(case));
-        Onlooker::with(rights).see(alerting, cases)
+        Ok(Onlooker::with(rights).see(alerting, cases))
     }
 
     /// Of those that fire; Alertmanager knows no others.

@@ -12,7 +12,7 @@ use bellwire_process::clock;
 use serde_json::{Value, json};
 
 use super::alerts::{Viewer, labels_json};
-use super::filter::{Alerts, Query, Receivers};
+use super::filter::Query;
 use super::{App, Refusal, answer};
 use crate::access::SeenCase;
 use crate::api::permission::Caller;
@@ -27,24 +27,21 @@ pub(in crate::api) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
-    let (wanted, receivers) = (query.alerts()?, query.receivers()?);
-    let read = || answer(groups((&app, caller.rights()), &query, (&wanted, &receivers)));
-    Ok(app.large_reads.run(read).await?)
+    let read = || groups((&app, caller.rights()), &query);
+    Ok(answer(app.large_reads.run(read).await??))
 }
 
-fn groups(
-    (app, rights): (&App, &Rights),
-    query: &Query<'_>,
-    (wanted, receivers): (&Alerts, &Receivers),
-) -> Value {
+fn groups((app, rights): (&App, &Rights), query: &Query<'_>) -> Result<Value, Refusal> {
+    let (wanted, receivers) = (query.alerts()?, query.receivers()?);
     let viewer = Viewer { config: app.alerting.config(), now: clock::now() };
     let routes = &viewer.config.routes;
-    let cases = wanted.of(&app.alerting, rights);
+    let cases = wanted.of(&app.alerting, rights)?;
+    let wanted_names = receivers.names(&viewer.config);
     let mut groups: BTreeMap<Key, Vec<&SeenCase>> = BTreeMap::new();
     for case in &cases {
         for id in routes.matching(&case.alert().labels) {
             let route = routes.get(id);
-            if receivers.take(&viewer.config, &route.receiver) {
+            if wanted_names.contains(&*route.receiver) {
                 let labels = route.group_labels(&case.alert().labels);
                 let key = (labels.len(), labels, Arc::clone(&route.receiver), id);
                 groups.entry(key).or_default().push(case);
@@ -68,5 +65,5 @@ fn groups(
             "alerts": alerts.collect::<Value>(),
         }))
     };
-    groups.into_iter().filter_map(view).collect()
+    Ok(groups.into_iter().filter_map(view).collect())
 }

@@ -32,23 +32,24 @@ pub(in crate::api) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = Query::new(query.as_deref());
-    let wanted = query.matchers()?;
     let now = clock::now();
-    let has =
-        |silence: &Silence, matcher: &Matcher| silence.matchers.iter().any(|own| own == matcher);
-    let is_wanted = |silence: &&Silence| {
-        query.is_set(silence.state(now).as_str())
-            && wanted.iter().all(|matcher| has(silence, matcher))
-    };
     let read = || {
+        let wanted = query.matchers()?;
+        let has = |silence: &Silence, matcher: &Matcher| {
+            silence.matchers.iter().any(|own| own == matcher)
+        };
+        let is_wanted = |silence: &&Silence| {
+            query.is_set(silence.state(now).as_str())
+                && wanted.iter().all(|matcher| has(silence, matcher))
+        };
         // Copied, so that no alert waits for the answer to be written.
         let mut silences: Vec<Silence> =
             app.alerting.desk().silences().filter(is_wanted).cloned().collect();
         silences.retain(|silence| Onlooker::with(caller.rights()).sees_silence(&silence.matchers));
         silences.sort_by_key(|silence| in_order(silence, now));
-        answer(silences.iter().map(|silence| view(silence, now)).collect())
+        Ok(answer(silences.iter().map(|silence| view(silence, now)).collect()))
     };
-    Ok(app.large_reads.run(read).await?)
+    app.large_reads.run(read).await?
 }
 
 /// What silences are sorted by.
@@ -140,7 +141,8 @@ pub(in crate::api) async fn post(
     let held = read_batch(&app.admission, &headers, body).await?;
     let text: SilenceText = json_of(&held)
         .map_err(|error| Refusal::bad(format!("parsing silence body failed: {error}")))?;
-    let mut new = read(text, clock::now())?;
+    // Expressions may take long to compile.
+    let mut new = tokio::task::block_in_place(|| read(text, clock::now()))?;
     let attending = Attending::of(identity);
     new.matchers = attending.narrowed(new.matchers)?;
     let (matchers, ends_at) = (new.matchers.to_string(), new.ends_at.as_ms());
