@@ -40,7 +40,7 @@ use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_wire::problem::{Code, Problem};
-use http::Uri;
+use http::{HeaderValue, Uri, header};
 
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::permission::Asks;
@@ -150,7 +150,16 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), visitors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
+        .layer(axum::middleware::map_response(keep_nowhere))
         .with_state(app)
+}
+
+/// What somebody is told may be for nobody else: nothing on the way keeps it, unless it says itself
+/// how it may be kept.
+async fn keep_nowhere(mut response: Response) -> Response {
+    let kept = response.headers_mut().entry(header::CACHE_CONTROL);
+    kept.or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Answers for a path that is none.

@@ -433,3 +433,32 @@ fn whoami_says_what_one_may() {
     let anyone = get(open.address(), "/v1/whoami").json();
     assert_eq!((&anyone["means"], &anyone["rights"]["admin"]), (&json!("open"), &json!(true)));
 }
+
+#[test]
+fn nothing_on_the_way_keeps_what_somebody_is_told() {
+    let teams = Teams::start();
+    let read = [
+        "/v1/alerts",
+        "/v1/silences",
+        "/v1/topics",
+        "/v1/topics/alerts/active",
+        "/v1/whoami",
+        "/v1/session",
+        "/v1/keys",
+        "/api/v1/alerts",
+        "/api/v1/rules",
+        "/api/v1/query?query=ALERTS",
+        "/api/v2/alerts",
+        "/api/v2/silences",
+        "/metrics",
+        "/no/such/path",
+    ];
+    for path in read {
+        for key in [&teams.admin, &teams.red, "wrong"] {
+            let answer = teams.ask(key, "GET", path, "");
+            let kept = answer.headers.iter().filter(|(name, _)| name == "cache-control");
+            let kept: Vec<&str> = kept.map(|(_, value)| &**value).collect();
+            assert_eq!(kept, ["no-store"], "{path}: {}", answer.status);
+        }
+    }
+}
