@@ -2,20 +2,18 @@
 // speak to the public API; what comes of it is shown when the board hears of it. Paths are relative
 // to the page, so that it works below any path that a proxy gives it.
 
-import { askWho, subject } from './login.js';
+import { askWho, showFault, subject } from './login.js';
 
 const $ = (id) => document.getElementById(id);
 
 /** Waits for a pause in typing before the preview is asked for. */
 const PREVIEW_PAUSE_MS = 200;
-const FAULT_SHOWN_MS = 10_000;
 const AUTHOR = 'bellwire-author';
 const UNREACHABLE = 'The server cannot be reached.';
 
 /** The alert that a dialog is about. */
 let attended = null;
 let previewTimer = null;
-let faultTimer = null;
 /** The matchers of the last preview, as the API takes them; nothing while they are wrong. */
 let matchers = null;
 /** The server's clock minus this one's, to the second: a silence ends by the server's. */
@@ -36,14 +34,6 @@ export async function takeBack(alert) {
   const path = `v1/alerts/${alert.fingerprint}/ack`;
   const answer = await fetch(path, { method: 'DELETE' }).catch(() => null);
   if (!answer?.ok) showFault(`It was not taken back: ${answer ? await reason(answer) : UNREACHABLE}`);
-}
-
-/** Shows for a while what went wrong where no dialog is open. */
-function showFault(text) {
-  $('fault').textContent = text;
-  $('fault').hidden = false;
-  clearTimeout(faultTimer);
-  faultTimer = setTimeout(() => ($('fault').hidden = true), FAULT_SHOWN_MS);
 }
 
 /** A text between quotes. The syntax of matchers has no other escapes that all its readers know. */

@@ -7,6 +7,7 @@ const $ = (id) => document.getElementById(id);
 
 /** While the page waits for a login, it asks so often whether there has been one elsewhere. */
 const ASK_AGAIN_MS = 30_000;
+const FAULT_SHOWN_MS = 10_000;
 /** Of what is many, so many are named. */
 const NAMED_MAX = 5;
 /** Where all pages of this browser see that somebody has logged out at one of them. */
@@ -23,6 +24,7 @@ let isSending = false;
 /** Whether strangers see something, too. */
 let strangerMay = false;
 let asking = null;
+let faultTimer = null;
 /** What `LEFT` said when the page was opened. */
 const leftBefore = lastLeft();
 /** What the board does when somebody is known, and when the server has to be told who it is. */
@@ -129,6 +131,8 @@ function roles() {
 async function showLogin(reason) {
   const wasAsked = isAsked;
   isAsked = true;
+  // What went wrong for whoever was known does not matter any more, and may not be so.
+  hideFault();
   showWho();
   // Whoever has turned it down is not asked again and again.
   if (wasAsked) return;
@@ -271,8 +275,20 @@ async function logOut() {
     tellLeft();
     return location.reload();
   }
-  $('fault').textContent = `You are still logged in: ${answer ? await reason(answer) : UNREACHABLE}`;
+  showFault(`You are still logged in: ${answer ? await reason(answer) : UNREACHABLE}`);
+}
+
+/** Shows for a while what went wrong where no dialog is open. */
+export function showFault(text) {
+  $('fault').textContent = text;
   $('fault').hidden = false;
+  clearTimeout(faultTimer);
+  faultTimer = setTimeout(hideFault, FAULT_SHOWN_MS);
+}
+
+function hideFault() {
+  clearTimeout(faultTimer);
+  $('fault').hidden = true;
 }
 
 /** A browser that keeps nothing of this site keeps no session either. */

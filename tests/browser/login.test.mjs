@@ -149,6 +149,20 @@ provesLogin('a session that is taken back ends under the board, which stays and 
   assert.equal(await page.locator('#gaps').textContent(), '0 gaps');
 });
 
+provesLogin('a logout that fails says so, until nobody is logged in any more', {}, async ({ page, url, keys, ask }) => {
+  await page.goto(url);
+  await withKey(page, keys.red);
+  await isOn(page, 'red');
+  await page.route('**/v1/session', (route) => (route.request().method() === 'DELETE' ? route.abort() : route.continue()));
+  await logOut(page).click();
+  const fault = page.getByText('You are still logged in');
+  await fault.waitFor();
+  const { session } = await page.evaluate(async () => (await fetch('v1/whoami')).json());
+  await ask('POST', '/v1/revocations', { session });
+  await login(page).getByText('Your session was ended.').waitFor();
+  assert.ok(await fault.isHidden());
+});
+
 provesLogin('what somebody saw is not left to somebody else', {}, async ({ page, url, keys, ask }) => {
   await page.goto(url);
   await withKey(page, keys.root);
