@@ -602,7 +602,7 @@ mod tests {
             let (passes, steps) = steps_of(&order, &labels(&long, "red"));
             assert!(!passes && steps <= LABEL_STEPS, "{steps} for another team's alert");
         }
-        assert_eq!(steps_of(slow, &labels("", "red")).0, true, "what is told in time is told");
+        assert!(steps_of(slow, &labels("", "red")).0, "what is told in time is told");
         // Not to match is to be told in time, too.
         let without = slow.replace("=~", "!~");
         assert_eq!(steps_of(&without, &labels(&long, "red")), (false, MATCHING_STEPS_MAX));
