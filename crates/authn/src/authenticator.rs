@@ -1,6 +1,7 @@
 //! The one place where what is shown becomes somebody.
 
 mod arriving;
+mod holders;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -8,9 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_access::ticket::{Bound, Ticket, TicketRefusal};
-use bellwire_access::{
-    Behind, Claims, Identity, Means, Policy, Register, Renewal, RenewalError, Rights, Standing,
-};
+use bellwire_access::{Behind, Claims, Identity, Means, Policy, Register, Rights};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{CREDENTIAL_MESSAGE_TIMEOUT, KEY_USE_STEP, TICKET_UNUSED_MAX};
 use bellwire_model::{FilterSet, Principal, Timestamp};
@@ -31,7 +30,7 @@ use crate::records::Records;
 use crate::refusal::{self, Invalid};
 use crate::revocations::Revocations;
 use crate::secret;
-use crate::sessions::{self, Login, Sessions};
+use crate::sessions::{self, Login, Logout, Sessions};
 use crate::shown::Shown;
 use crate::tickets::{self, MadeTicket, Tickets};
 use crate::users::{Refusal, Users};
@@ -118,6 +117,7 @@ impl Authenticator {
     /// before anybody comes in. Blocks on the disk.
     pub fn begin(&self, journal: Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
         self.records.keep_in(journal);
+        self.issued.restore(&self.records)?;
         self.revocations.restore()?;
         self.ended.restore()?;
         if let Some(tickets) = &self.tickets {
@@ -155,6 +155,10 @@ impl Authenticator {
             if let Err(error) = self.keys.keep_uses().await {
                 tracing::warn!(%error, "The last use of API keys is not kept yet; trying again.");
             }
+            // Only where the clock was set back: it is known without a record else.
+            if self.issued.is_behind(clock::now()) {
+                self.keep_issued().await;
+            }
         }
     }
 
@@ -164,8 +168,15 @@ impl Authenticator {
             tracing::warn!(%error, "The last use of API keys is not kept.");
         }
         let Some(tickets) = &self.tickets else { return };
+        self.keep_issued().await;
         if let Err(error) = tickets.leave(&self.records).await {
             tracing::warn!(%error, "Which tickets are in use is not kept.");
+        }
+    }
+
+    async fn keep_issued(&self) {
+        if let Err(error) = self.issued.keep(&self.records).await {
+            tracing::warn!(%error, "Until when something was issued is not kept.");
         }
     }
 
@@ -372,25 +383,26 @@ impl Authenticator {
         self.issued.issue(at, || self.counts(identity))
     }
 
-    /// Ends the session that is shown, and says whose it was. What is no session, or is known to have
-    /// ended, has ended; one that the journal could not be told of is told of once more. Whoever calls
-    /// this has its streams end.
-    pub async fn log_out(&self, shown: &Shown) -> Result<Option<Identity>, Problem> {
+    /// Ends the session that is shown. `None`: it is none, or is known to have ended. One that the
+    /// journal could not be told of is ended once more. Whoever calls this has its streams end.
+    pub async fn log_out(&self, shown: &Shown) -> Option<Logout> {
         let (Shown::Session(text), Some(policy), Some(sessions)) =
             (shown, &self.policy, &self.sessions)
         else {
-            return Ok(None);
+            return None;
         };
         // Neither the clock is asked, which may be ahead, nor whether it counts.
-        let Ok(session) = sessions.open(text) else { return Ok(None) };
+        let session = sessions.open(text).ok()?;
         let (subject, id) = (&*session.claims.subject, &*session.id);
         let (begun_at, ends_at) = (session.issued_at, session.claims.ends_at);
         let ends_at = ends_at.unwrap_or(begun_at);
-        if !self.ended.end(Ending { subject, id, begun_at, ends_at }).await? {
-            return Ok(None);
-        }
+        let kept = match self.ended.end(Ending { subject, id, begun_at, ends_at }).await {
+            Ok(false) => return None,
+            Ok(true) => Ok(()),
+            Err(problem) => Err(problem),
+        };
         tracing::debug!(subject, "Somebody has logged out.");
-        Ok(Some(sessions::held(policy, session)))
+        Some(Logout { identity: sessions::held(policy, session), kept })
     }
 
     /// Makes a ticket of whoever has shown a credential.
@@ -444,78 +456,6 @@ impl Authenticator {
     /// What does not work of it now, and why.
     pub fn complaints(&self) -> Complaints {
         self.issuers.complaints(clock::now())
-    }
-
-    /// Gives somebody a number, and counts one more holder of it.
-    pub fn enter(&self, identity: &Arc<Identity>) -> Principal {
-        let principal = self.register.enter(identity);
-        // It may have been taken back since it was asked for. Whoever did that has looked for holders
-        // before this one was there, or finds it.
-        if !self.counts(identity) {
-            self.register.revoke(principal);
-        }
-        principal
-    }
-
-    /// One fewer holds this number.
-    pub fn leave(&self, principal: Principal) {
-        if let Some(tickets) = self.tickets.as_ref().filter(|_| principal != Principal::ANONYMOUS)
-            && let Means::Ticket(ticket) = &self.register.identity(principal).means
-        {
-            tickets.closed(ticket, principal, clock::now());
-        }
-        self.register.leave(principal);
-    }
-
-    /// Whether what the holders of this number have shown counts; whoever asks holds it.
-    pub fn standing(&self, principal: Principal) -> Standing {
-        self.register.standing(principal)
-    }
-
-    /// What names the holders of this number to whoever renews what they have shown; whoever asks
-    /// holds it.
-    pub fn renewal(&self, principal: Principal) -> Option<Renewal> {
-        self.register.renewal(principal)
-    }
-
-    /// Whether they have renewed it; whoever asks holds the number.
-    pub fn is_renewed(&self, principal: Principal) -> bool {
-        self.register.is_renewed(principal)
-    }
-
-    /// The holders of a number go on as this identity. One more holder of the number that is returned
-    /// is counted.
-    pub fn renew(
-        &self,
-        renewal: Renewal,
-        identity: &Arc<Identity>,
-    ) -> Result<Principal, RenewalError> {
-        let (principal, before) = self.register.replace(renewal, identity)?;
-        // The stream has its ticket no more: whoever comes with that displaces nobody.
-        if let (Some(tickets), Means::Ticket(ticket)) = (&self.tickets, &before.means) {
-            tickets.closed(ticket, principal, clock::now());
-        }
-        // As where somebody comes in.
-        if !self.counts(identity) {
-            self.register.revoke(principal);
-        }
-        Ok(principal)
-    }
-
-    /// Takes their numbers from those who have shown what [counts](Self::counts) no more. One more
-    /// holder of each that is returned is counted, so that no shard takes it for another's.
-    /// All are looked at, or those of one subject where nothing else can be of it.
-    pub fn revoke(&self, subject: Option<&str>) -> Vec<Principal> {
-        let is_revoked = |identity: &Identity| !self.counts(identity);
-        match subject {
-            Some(subject) => self.register.revoke_all_of(subject, is_revoked),
-            None => self.register.revoke_all(is_revoked),
-        }
-    }
-
-    /// Whose number it is; whoever asks holds it.
-    pub fn identity(&self, principal: Principal) -> Arc<Identity> {
-        self.register.identity(principal)
     }
 }
 

@@ -48,6 +48,6 @@ pub use oidc::{CALLBACK_PATH, Departure, LOGIN_COOKIE, Return, Unarrived, cleare
 pub use outward::{AddressError, issuer_address};
 pub use revocations::{Revocation, Revocations, Revoked};
 pub use secret::{SecretError, of_process as secret_of_process};
-pub use sessions::{Login, cleared_cookie};
+pub use sessions::{Login, Logout, cleared_cookie};
 pub use shown::{Cookies, Places, Query, Shown};
 pub use tickets::MadeTicket;

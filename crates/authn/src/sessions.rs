@@ -26,6 +26,16 @@ pub struct Login {
     pub cookie: String,
 }
 
+/// Somebody who has just logged out.
+#[derive(Debug)]
+pub struct Logout {
+    /// Who they were: the session's holder.
+    pub identity: Identity,
+    /// Whether that lasts. An error says that the session counts no more, but would after a restart; or
+    /// that it goes on, where there is no room for another subject.
+    pub kept: Result<(), Problem>,
+}
+
 impl Sessions {
     pub(crate) fn new(secret: ServerSecret, lasts: Duration) -> Self {
         Self { secret, lasts }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use bellwire_authn::{Cookies, Query, Shown, cleared_cookie};
+use bellwire_authn::{Cookies, Logout, Query, Shown, cleared_cookie};
 use bellwire_model::limits::LOGIN_BODY_BYTES_MAX;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
@@ -83,14 +83,12 @@ pub(super) async fn log_out(
         Ok(shown) => shown,
         Err(problem) => return Ok((cleared, Refused(problem)).into_response()),
     };
-    let ended = app.access.authenticator.log_out(&shown).await.inspect_err(|_| {
-        // It counts no more all the same.
-        drop(app.end_revoked(None));
-    })?;
     let answer = (StatusCode::NO_CONTENT, cleared).into_response();
-    let Some(identity) = ended else { return Ok(answer) };
+    let ended = app.access.authenticator.log_out(&shown).await;
+    let Some(Logout { identity, kept }) = ended else { return Ok(answer) };
     // Whatever was made of the session is of the same subject.
     app.end_revoked(Some(identity.subject())).is_through().await;
+    kept?;
     Ok(Deed::new(Kind::Logout).by(Arc::new(identity)).told_by(answer))
 }
 
