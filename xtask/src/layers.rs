@@ -3,7 +3,7 @@
 //! ```text
 //! floor 4   bellwire
 //! floor 3   server
-//! floor 2   authn  shards  alerting  bench           sockets, threads, tasks; never each other
+//! floor 2   authn  shards  alerting  sources  bench  sockets, threads, tasks; never each other
 //! floor 1   access wire ingest rules alerts journal hub process   see floor 0 only, never each other
 //! floor 0   model ─▶ re2
 //! ```
@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-authn", 2),
     ("bellwire-shards", 2),
     ("bellwire-alerting", 2),
+    ("bellwire-sources", 2),
     ("bellwire-bench", 2),
     ("bellwire-server", 3),
     ("bellwire", 4),
@@ -197,6 +198,7 @@ mod tests {
             ("bellwire-shards", "bellwire-process"),
             ("bellwire-server", "bellwire-shards"),
             ("bellwire-server", "bellwire-alerting"),
+            ("bellwire-sources", "bellwire-rules"),
             ("bellwire", "bellwire-server"),
             ("bellwire-server", "tokio"),
             ("bellwire-journal", "rusqlite"),
@@ -215,6 +217,7 @@ mod tests {
             ("bellwire-re2", "bellwire-model", "floor 0 may not look at floor 0"),
             ("bellwire-shards", "bellwire-alerting", "floor 2 may not look at floor 2"),
             ("bellwire-alerting", "bellwire-shards", "floor 2 may not look at floor 2"),
+            ("bellwire-sources", "bellwire-alerting", "floor 2 may not look at floor 2"),
             ("bellwire-shards", "bellwire-server", "floor 2 may not look at floor 3"),
             ("bellwire-server", "bellwire", "floor 3 may not look at floor 4"),
             ("bellwire-hub", "bellwire-process", "floor 1 sees floor 0 only"),

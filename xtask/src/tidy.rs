@@ -39,6 +39,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("authn", 3_000),
     ("shards", 5_000),
     ("alerting", 4_000),
+    ("sources", 4_000),
     ("server", 6_000),
     ("bench", 4000),
     ("bellwire", 2000),

@@ -247,7 +247,7 @@ impl Evaluator {
         let changes = self.course.apply(&mut self.engine, arrived, &mut batch.samples);
         let refused = self.engine.take_refused();
         self.settle(changes);
-        let accepted = batch.samples.len() - refused.count;
+        let accepted = batch.samples.len() - refused.without_room();
         if let Some(taken) = batch.taken.take() {
             let kept = self.wal.as_ref().map_or(Ok(()), RuleWal::kept);
             taken(kept.map(|()| refused).map_err(Problem::from));

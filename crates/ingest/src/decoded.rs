@@ -1,6 +1,6 @@
 //! What a decoder returns: the samples, and what is wrong with the rest.
 
-use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
+use bellwire_model::limits::{REJECT_EXCERPT_BYTES_MAX, REJECTIONS_REPORTED_MAX};
 use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError, excerpt};
 
 /// Bytes of a sensor's text that a rejection quotes.
@@ -17,6 +17,8 @@ pub struct Decoded {
     pub rejections: Vec<Rejection>,
     /// How many items could not be read, those without a rejection of their own included.
     pub rejected: usize,
+    /// How many of those there are of each code.
+    pub by_code: Vec<(&'static str, usize)>,
 }
 
 /// One item that could not be read.
@@ -28,15 +30,40 @@ pub struct Rejection {
     pub code: &'static str,
     /// What is wrong and what would be right.
     pub detail: String,
+    /// The beginning of the item, or its series; empty where neither is text.
+    pub excerpt: Box<str>,
 }
 
 impl Decoded {
     pub(crate) fn reject(&mut self, line: usize, refusal: Refusal) {
-        self.rejected += 1;
+        self.reject_part(line, refusal, "");
+    }
+
+    /// Rejects an item that reads so.
+    pub(crate) fn reject_part(&mut self, line: usize, refusal: Refusal, text: &str) {
+        let Refusal { code, detail } = refusal;
+        self.count(code, 1);
         if self.rejections.len() < REJECTIONS_REPORTED_MAX {
-            let Refusal { code, detail } = refusal;
-            self.rejections.push(Rejection { line, code, detail });
+            let excerpt = beginning(text).into();
+            self.rejections.push(Rejection { line, code, detail, excerpt });
         }
+    }
+
+    /// Counts items that were rejected.
+    pub fn count(&mut self, code: &'static str, items: usize) {
+        if items == 0 {
+            return;
+        }
+        self.rejected += items;
+        match self.by_code.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += items,
+            None => self.by_code.push((code, items)),
+        }
+    }
+
+    /// How many items were rejected with a code.
+    pub fn count_of(&self, code: &str) -> usize {
+        self.by_code.iter().find(|(known, _)| *known == code).map_or(0, |(_, count)| *count)
     }
 
     /// Takes out the samples that may not be sent, and says so of each.
@@ -50,7 +77,9 @@ impl Decoded {
             } else {
                 let name = sample.series.metric_name().unwrap_or_default();
                 let detail = format!("you may not send `{name}` with these labels");
-                self.reject(line as usize, Refusal::new("sample_forbidden", detail));
+                let series = sample.series.to_string();
+                let refusal = Refusal::new("sample_forbidden", detail);
+                self.reject_part(line as usize, refusal, &series);
             }
         }
         self.rejections.sort_by_key(|rejection| rejection.line);
@@ -72,6 +101,10 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
         Self { code, detail: excerpt(detail.into()) }
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
     }
 }
 
@@ -102,4 +135,9 @@ pub(crate) fn series<'a>(
 /// The beginning of a text, for a rejection to quote.
 pub(crate) fn quoted(text: &str) -> &str {
     &text[..text.floor_char_boundary(QUOTED_BYTES_MAX)]
+}
+
+/// The beginning of an item.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(REJECT_EXCERPT_BYTES_MAX)]
 }

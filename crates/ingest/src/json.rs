@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use bellwire_model::limits::SAMPLES_PER_REQUEST_MAX;
+use bellwire_model::limits::{REJECT_EXCERPT_BYTES_MAX, SAMPLES_PER_REQUEST_MAX};
 use bellwire_model::{Sample, Timestamp, excerpt, without_byte_order_mark};
 use serde::de::{DeserializeSeed, IgnoredAny, SeqAccess, Visitor};
 use thiserror::Error;
@@ -137,7 +137,14 @@ fn lines(body: &[u8], now: Timestamp) -> Result<Decoded, Error> {
             Ok(item) => item.and_then(|members| members.sample(now)),
             Err(error) => Err(Refusal::new("json_invalid", line_detail(&error))),
         };
-        take(&mut decoded, index + 1, sample);
+        match sample {
+            Err(refusal) => {
+                let text =
+                    String::from_utf8_lossy(&line[..line.len().min(REJECT_EXCERPT_BYTES_MAX)]);
+                decoded.reject_part(index + 1, refusal, &text);
+            }
+            Ok(sample) => take(&mut decoded, index + 1, Ok(sample)),
+        }
     }
     Ok(decoded)
 }

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! body ── json ──────────┐
-//! body ── line_protocol ─┴─▶ decoded: samples │ rejections
+//! body ── line_protocol ─┼─▶ decoded: samples │ rejections
+//! body ── remote_write ──┘
 //!
 //! body ── exposition ── relabel ── scrape ──▶ decoded: samples, all of them or none
 //! ```
@@ -14,7 +15,9 @@ mod decoded;
 pub mod exposition;
 pub mod json;
 pub mod line_protocol;
+mod protobuf;
 pub mod relabel;
+pub mod remote_write;
 pub mod scrape;
 
 pub use decoded::{Decoded, Rejection};

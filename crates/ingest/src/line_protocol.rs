@@ -156,7 +156,7 @@ impl Decoder {
             if let Err(refusal) = check(scanner.line()).and(result) {
                 self.decoded.samples.truncate(taken.0);
                 self.sample_bytes = taken.1;
-                self.decoded.reject(line, refusal);
+                self.decoded.reject_part(line, refusal, &text[scanner.line()]);
             }
             self.decoded.end_line(line);
         }

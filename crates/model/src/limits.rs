@@ -39,8 +39,13 @@ pub const SAMPLES_PER_REQUEST_MAX: usize = 100_000;
 /// Bytes of the samples of one request in the line protocol, where the tags of a line are those of
 /// each of its fields: a small body must not become a huge one.
 pub const SAMPLES_PER_REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Texts in the table of one request of Prometheus' remote write: each takes two pointers beside its
+/// bytes, and an empty one is of two bytes.
+pub const SYMBOLS_MAX: usize = 1_000_000;
 /// Rejected lines that an answer describes; the rest are counted.
 pub const REJECTIONS_REPORTED_MAX: usize = 100;
+/// Bytes of a refused item that are shown on `$sys/rejects`.
+pub const REJECT_EXCERPT_BYTES_MAX: usize = 256;
 
 // Rules.
 
@@ -442,6 +447,9 @@ pub const LARGE_BODY_BYTES_MIN: usize = 64 * 1024;
 pub const LARGE_BODIES_MAX: usize = 8;
 /// How many times its bytes a compressed body counts before it is inflated.
 pub const INFLATION_ASSUMED: usize = 32;
+/// How many times its bytes a body in snappy may say that it is: its longest copy is of 64 bytes,
+/// and takes three, or two.
+pub const SNAPPY_RATIO_MAX: usize = 32;
 /// How old counts of subscribers may be that a listing shows: who lists again and again must not
 /// keep those who come and go waiting.
 pub const SUBSCRIBER_COUNTS_AGE: Duration = Duration::from_secs(1);

@@ -63,6 +63,21 @@ pub struct Row {
     pub value: u64,
 }
 
+/// A figure that there is several of, told apart by labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name, as Prometheus takes it.
+    pub name: &'static str,
+    /// `gauge` or `counter`.
+    pub kind: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// The names of the labels.
+    pub labels: &'static [&'static str],
+    /// The values of the labels, in that order, with what each figure is now.
+    pub values: Vec<(Vec<&'static str>, u64)>,
+}
+
 /// The figures of one crate: a table of names, kinds and what they say. Behind `within` stand those
 /// that are not shown as they are, since several crates count the same.
 #[macro_export]

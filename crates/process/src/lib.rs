@@ -11,4 +11,4 @@ pub mod crash;
 mod figure;
 
 pub use chance::jittered;
-pub use figure::{Figure, Inside, Row};
+pub use figure::{Family, Figure, Inside, Row};

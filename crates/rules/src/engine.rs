@@ -61,7 +61,8 @@ use self::alerts::{AlertTable, Unraised};
 pub use self::change::{Change, Recorded};
 pub use self::checkpoint::Checkpoint;
 pub use self::figures::{
-    AlertFigures, CutFigures, DroppedFigures, Failures, Figures, RefusedSamples, SampleRefusal,
+    AlertFigures, CutFigures, DroppedFigures, Failures, Figures, RefusedSample, RefusedSamples,
+    SampleRefusal,
 };
 pub use self::health::Health;
 use self::ids::PartId;
@@ -140,7 +141,7 @@ impl Engine {
 
     /// Applies a batch whole, then evaluates what it touched once. Timers that were due before
     /// `now` come first, as if [`Engine::advance`] had been called for them. Ask
-    /// [`take_refused`](Self::take_refused) for what there was no room for.
+    /// [`take_refused`](Self::take_refused) for what does not count of it.
     pub fn apply(&mut self, now: Timestamp, samples: &[Sample]) -> Vec<Change> {
         self.untaken.begin_batch();
         let mut changes = Vec::new();
@@ -149,7 +150,7 @@ impl Engine {
         changes
     }
 
-    /// The samples of the batch that was applied last for which there was no room.
+    /// The samples of the batch that was applied last that do not count.
     pub fn take_refused(&mut self) -> RefusedSamples {
         self.untaken.take_batch()
     }
@@ -252,7 +253,7 @@ impl Engine {
         }
         for (place, sample) in samples.iter().enumerate() {
             if let Err(refusal) = self.take(sample) {
-                self.untaken.note(place, refusal);
+                self.untaken.note(place, refusal, sample);
             }
         }
         self.settle();

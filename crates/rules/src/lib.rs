@@ -71,8 +71,8 @@ use bellwire_model::duration;
 pub use cost::Cost;
 pub use engine::{
     AlertFigures, AlertReport, Change, Checkpoint, CutFigures, DroppedFigures, Engine, Excerpt,
-    Failures, Figures, Health, Recorded, RefusedSamples, Report, RuleReport, SampleRefusal,
-    Settings,
+    Failures, Figures, Health, Recorded, RefusedSample, RefusedSamples, Report, RuleReport,
+    SampleRefusal, Settings,
 };
 pub use evaluation::{
     Allowance, Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind,

@@ -199,6 +199,15 @@ fn late_samples_change_nothing_and_of_two_with_one_time_the_last_counts() {
     let mut engine = Engine::new(rules(HOT));
     run(&mut engine, "1000 t 5\n1001 t 9 @ 999\n1002 t 9 @ 1000\n500000 t 5 @ 200000");
     assert_eq!(engine.figures().dropped.late, 2);
+    // The batch of the last one knows which it was; those that others have sent are not its own.
+    let refused = engine.take_refused();
+    assert_eq!((refused.late(), refused.without_room()), (1, 0));
+    assert_eq!(
+        (refused.first_late[0].place, refused.first_late[0].refusal),
+        (0, SampleRefusal::Late)
+    );
+    run(&mut engine, "500001 t 6 @ 500001");
+    assert_eq!(engine.take_refused(), bellwire_rules::RefusedSamples::default());
 }
 
 #[test]
@@ -412,8 +421,10 @@ fn bounds_refuse_and_count() {
     assert_eq!((figures.dropped.series, figures.dropped.ahead), (1, 1));
     assert_eq!(figures.refused_metric.as_deref(), Some("t"));
     let refused = engine.take_refused();
-    assert_eq!(refused.count, 2);
-    assert_eq!(refused.first, [(2, SampleRefusal::Series), (5, SampleRefusal::Ahead)]);
+    assert_eq!((refused.without_room(), refused.late()), (2, 0));
+    let first: Vec<_> = refused.first.iter().map(|it| (it.place, it.refusal)).collect();
+    assert_eq!(first, [(2, SampleRefusal::Series), (5, SampleRefusal::Ahead)]);
+    assert_eq!(refused.first[0].series.to_string(), r#"t{s="c"}"#);
 
     let settings = Settings { alerts_max: 2, ..Settings::default() };
     let mut engine = Engine::with_settings(rules(HOT), settings);

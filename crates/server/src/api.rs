@@ -39,18 +39,19 @@ use bellwire_alerting::Reload;
 use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
+use bellwire_sources::http::{Influx, Json};
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderValue, Uri, header};
 
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::permission::Asks;
 pub(crate) use self::prometheus::Queries;
-pub(crate) use self::samples::{keep_permitted, reject, source};
 use crate::access::Access;
 use crate::admission::Admission;
 use crate::observe::Figures;
 use crate::page::Callers;
 use crate::problem::Refused;
+use crate::receiver::Receiver;
 
 /// What handlers reach.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub(crate) struct App {
     /// Where long polls are collected.
     pub(crate) spread: Arc<Spread>,
     pub(crate) intake: Arc<SampleIntake>,
+    pub(crate) receiver: Receiver,
     pub(crate) alerting: Arc<Alerting>,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
@@ -91,7 +93,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/v1/topics/{*topic}",
             get(topics::history).post(publish::one).delete(publish::delete),
         )
-        .route("/v1/samples", post(samples::json))
+        .route("/v1/samples", samples::of(Json))
         .route("/v1/alerts", get(alerts::list))
         .route(
             "/v1/alerts/{fingerprint}/ack",
@@ -120,8 +122,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             get(alertmanager::silence).delete(alertmanager::delete_silence),
         )
         // Telegraf and other clients of InfluxDB, under their own paths.
-        .route("/api/v2/write", post(samples::line_protocol))
-        .route("/write", post(samples::line_protocol))
+        .route("/api/v2/write", samples::of(Influx))
+        .route("/write", samples::of(Influx))
         .route("/ping", get(influxdb::ping))
         .route("/health", get(influxdb::health))
         .route("/ready", get(influxdb::ready))

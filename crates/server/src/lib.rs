@@ -49,6 +49,7 @@ mod pipeline;
 mod place;
 mod problem;
 mod proxies;
+mod receiver;
 mod requests;
 mod sys;
 mod tls;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use bellwire_process::{Figure, Row};
+use bellwire_process::{Family, Figure, Row};
 
 /// The version of Alertmanager whose API the server has: clients compare it with their own.
 pub(crate) const ALERTMANAGER_VERSION: &str = "0.34.0";
@@ -55,6 +55,7 @@ pub(crate) struct Figures {
     pub(crate) authn: Arc<bellwire_authn::Figures>,
     pub(crate) shards: Arc<bellwire_shards::Figures>,
     pub(crate) alerting: Arc<bellwire_alerting::Figures>,
+    pub(crate) sources: bellwire_sources::Figures,
     pub(crate) journal: JournalFigures,
     pub(crate) audit: Arc<AuditFigures>,
 }
@@ -85,7 +86,22 @@ impl Figures {
             writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
                 .expect("a string takes all");
         }
+        for family in self.sources.families() {
+            render_family(&mut text, &family);
+        }
         text
+    }
+}
+
+fn render_family(text: &mut String, family: &Family) {
+    let Family { name, kind, help, labels, values } = family;
+    write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n").expect("a string takes all");
+    for (label_values, value) in values {
+        // The values are words of the program: nothing in them is to be escaped.
+        let pairs =
+            labels.iter().zip(label_values).map(|(name, value)| format!("{name}=\"{value}\""));
+        let pairs: Vec<_> = pairs.collect();
+        writeln!(text, "{name}{{{}}} {value}", pairs.join(",")).expect("a string takes all");
     }
 }
 
@@ -104,9 +120,11 @@ mod tests {
         let rendered = Figures::default().render();
         assert!(rendered.contains("\nbellwire_streams_open 0\n"));
         assert!(rendered.contains("\nalertmanager_build_info{version=\"0.34.0\"} 1\n"));
-        // The reference says so.
-        let labelled = rendered.lines().filter(|line| line.contains('{'));
-        assert!(labelled.eq([r#"alertmanager_build_info{version="0.34.0"} 1"#]));
+        assert!(rendered.contains("\nbellwire_source_samples_taken_total{source=\"json\"} 0\n"));
+        for Family { name, kind, help, .. } in Figures::default().sources.families() {
+            assert!(name.starts_with("bellwire_") && name.ends_with("_total"), "{name}");
+            assert!(kind == "counter" && help.ends_with('.'), "{name}");
+        }
     }
 
     #[test]
@@ -117,6 +135,11 @@ mod tests {
         let version = Row { name: BUILD_INFO, kind: "gauge", help: BUILD_INFO_HELP, value: 1 };
         let figures = Figures::default();
         let rows = [version].into_iter().chain(figures.rows()).map(row);
+        let families = figures.sources.families();
+        let of_family = families.iter().map(|Family { name, kind, help, labels, .. }| {
+            [format!("`{name}{{{}}}`", labels.join(",")), String::from(*kind), String::from(*help)]
+        });
+        let rows = rows.chain(of_family);
         let table = golden::table(["name", "kind", "meaning"], rows);
         golden::check("docs/reference/metrics.md", "figures", &table);
     }

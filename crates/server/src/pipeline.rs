@@ -39,6 +39,7 @@ use crate::observe::Figures;
 use crate::open_files;
 use crate::page::Callers;
 use crate::proxies::Proxies;
+use crate::receiver::Receiver;
 use crate::requests::Errands;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
@@ -165,12 +166,14 @@ impl Server {
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
         let kept = (Arc::clone(&access), Arc::clone(&journal));
+        let receiver = Receiver::new(&intake, &access, &figures);
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
             access,
             spread: Arc::clone(&spread),
             intake,
+            receiver,
             alerting,
             address,
             reload: Arc::clone(&reload),

@@ -14,11 +14,11 @@ use bellwire_model::{
     EffectiveFilter, Event, Fingerprint, NewAcknowledgement, Principal, Timestamp, Topic,
 };
 use bellwire_process::clock;
-use bellwire_rules::RefusedSamples;
 use bellwire_shards::{
     Published, Publisher, RenewalReply, Reply, Requests, Results, SampleRejection, SamplesReply,
     SamplesTaken, States,
 };
+use bellwire_sources::{Kind, Outcome, Sender};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
 use tokio::runtime::Handle;
@@ -26,9 +26,10 @@ use tokio::runtime::Handle;
 use crate::access::{self, Access, Attending};
 use crate::admission::Admission;
 use crate::allowances::Sent;
-use crate::api::{self, Asks};
-use crate::audit::{Deed, Kind};
+use crate::api::Asks;
+use crate::audit::{Deed, Kind as DeedKind};
 use crate::observe::Figures;
+use crate::receiver;
 
 /// Does what the clients of WebSockets ask, as far as they may.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Requests for Errands {
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
         let attending = Attending::of(Arc::clone(&identity));
-        let reply = self.audited(Deed::to(Kind::Acknowledged, fingerprint), identity, reply);
+        let reply = self.audited(Deed::to(DeedKind::Acknowledged, fingerprint), identity, reply);
         self.attend(move |desk, now| attending.acknowledge(desk, now, (fingerprint, new)), reply)
     }
 
@@ -155,7 +156,7 @@ impl Requests for Errands {
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
         let attending = Attending::of(Arc::clone(&identity));
-        let reply = self.audited(Deed::to(Kind::Unacknowledged, fingerprint), identity, reply);
+        let reply = self.audited(Deed::to(DeedKind::Unacknowledged, fingerprint), identity, reply);
         self.attend(move |desk, now| attending.unacknowledge(desk, now, fingerprint), reply)
     }
 
@@ -174,21 +175,29 @@ impl Requests for Errands {
             Some(b'[') => samples::Format::Array,
             _ => samples::Format::Object,
         };
+        let sender = Sender { identity: Arc::clone(&identity), address: source };
         let (samples, decoded) = match samples::decode(format, json, clock::now()) {
             Ok(mut decoded) => {
-                api::keep_permitted(&mut decoded, &identity.rights);
+                receiver::permit(&mut decoded, &identity.rights);
                 self.access.allowances.spend(&identity, Sent::Samples(decoded.samples.len()))?;
                 (Ok(std::mem::take(&mut decoded.samples)), decoded)
             }
-            Err(error) => (Err(Problem::of_decoder(error.code(), error)), Decoded::default()),
+            Err(error) => {
+                let problem = Problem::of_decoder(error.code(), error);
+                self.figures.sources.note_refused(Kind::Websocket, &problem, &sender);
+                (Err(problem), Decoded::default())
+            }
         };
         self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
         // With the last handler of HTTP goes the intake, and with the intake the evaluator.
         let intake = self.intake.upgrade().ok_or_else(is_draining)?;
-        let taken = |refused: Result<_, Problem>| {
-            reply(refused.map(|refused| samples_taken(decoded, refused)));
+        let (figures, queue) = (Arc::clone(&self.figures), receiver::source(&sender));
+        let taken = move |refused: Result<_, Problem>| {
+            let outcome =
+                |refused| receiver::noted(&figures, Kind::Websocket, (decoded, refused), &sender);
+            reply(refused.map(outcome).map(samples_taken));
         };
-        intake.take_then(api::source(source), samples, taken)
+        intake.take_then(queue, samples, taken)
     }
 
     fn renew(
@@ -210,14 +219,13 @@ impl Requests for Errands {
     }
 }
 
-/// What became of samples, given those for which the rules had no room.
-fn samples_taken(mut decoded: Decoded, refused: RefusedSamples) -> SamplesTaken {
-    let accepted = decoded.lines.len() - refused.count;
-    api::reject(&mut decoded, refused);
+/// What became of samples, as a WebSocket's client is told.
+fn samples_taken(outcome: Outcome) -> SamplesTaken {
     let rejection = |one: Rejection| {
-        let Rejection { line, code, detail } = one;
+        let Rejection { line, code, detail, .. } = one;
         SampleRejection { line, code, detail }
     };
+    let Outcome { accepted, decoded, .. } = outcome;
     let rejections = decoded.rejections.into_iter().map(rejection).collect();
     SamplesTaken { accepted, rejected: decoded.rejected, rejections }
 }

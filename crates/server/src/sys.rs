@@ -1,7 +1,8 @@
 //! The server's own topics, `$sys/…`: what it knows of itself, for those who ask.
 //!
 //! - `$sys/connections`: the connections that lag, by name, the slowest of them.
-//! - `$sys/server`: the figures of `/metrics`, by name.
+//! - `$sys/server`: the figures of `/metrics` that have no labels, by name.
+//! - `$sys/rejects`: what was refused of what sources sent, of each source and reason the newest.
 //!
 //! `$sys/audit` is a stream of the journal's: see `audit`.
 
@@ -17,6 +18,7 @@ use crate::observe::Figures;
 
 const CONNECTIONS: &str = "$sys/connections";
 const SERVER: &str = "$sys/server";
+const REJECTS: &str = "$sys/rejects";
 
 /// Keeps `$sys/…` as it is now.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ impl SysTopics {
             if self.states.has_room() {
                 let mut events = self.connections(&mut named);
                 events.extend(self.server(&mut shown));
+                events.extend(self.rejects());
                 self.states.apply_now(events);
             }
         }
@@ -80,6 +83,14 @@ impl SysTopics {
             |row: &Row| shown.insert(row.name, row.value).is_none_or(|before| before != row.value);
         let figures = self.figures.rows().filter(changed);
         figures.map(|row| event(SERVER, row.name, Some(json!(row.value)))).collect()
+    }
+
+    /// What was refused since the last look.
+    fn rejects(&self) -> impl Iterator<Item = Event> {
+        self.figures.sources.rejects().take().into_iter().map(|reject| {
+            let event = event(REJECTS, &reject.key(), Some(reject.json()));
+            Event { time: reject.time(), ..event }
+        })
     }
 }
 

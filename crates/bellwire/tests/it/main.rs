@@ -40,6 +40,7 @@ mod rule_crash;
 mod rule_state;
 mod serve;
 mod sessions;
+mod sources;
 mod start;
 mod state;
 mod streams;

@@ -53,25 +53,57 @@ pub struct CutFigures {
     pub last: Option<(Arc<RuleName>, Labels)>,
 }
 
-/// Samples of one batch that were refused because there was no room for them.
+/// Samples of one batch that do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RefusedSamples {
-    /// How many there were.
-    pub count: usize,
-    /// The first [`REJECTIONS_REPORTED_MAX`] of them: their places in the batch, and why.
-    pub first: Vec<(usize, SampleRefusal)>,
+    /// How many there were, by why.
+    counts: [usize; SampleRefusal::ALL.len()],
+    /// The first [`REJECTIONS_REPORTED_MAX`] of those for which there was no room.
+    pub first: Vec<RefusedSample>,
+    /// The first [`REJECTIONS_REPORTED_MAX`] of those that came too late.
+    pub first_late: Vec<RefusedSample>,
+}
+
+/// A sample that does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedSample {
+    /// Its place in the batch, from 0.
+    pub place: usize,
+    /// Why it does not count.
+    pub refusal: SampleRefusal,
+    /// Its series.
+    pub series: Labels,
 }
 
 impl RefusedSamples {
-    pub(super) fn note(&mut self, place: usize, refusal: SampleRefusal) {
-        self.count += 1;
-        if self.first.len() < REJECTIONS_REPORTED_MAX {
-            self.first.push((place, refusal));
+    pub(super) fn note(&mut self, place: usize, refusal: SampleRefusal, series: &Labels) {
+        self.counts[refusal as usize] += 1;
+        let first = match refusal {
+            SampleRefusal::Late => &mut self.first_late,
+            _ => &mut self.first,
+        };
+        if first.len() < REJECTIONS_REPORTED_MAX {
+            first.push(RefusedSample { place, refusal, series: series.clone() });
         }
+    }
+
+    /// How many there was no room for.
+    pub fn without_room(&self) -> usize {
+        self.counts.iter().sum::<usize>() - self.late()
+    }
+
+    /// How many came too late for any rule.
+    pub fn late(&self) -> usize {
+        self.counts[SampleRefusal::Late as usize]
+    }
+
+    /// How many there were of each reason.
+    pub fn counts(&self) -> impl Iterator<Item = (SampleRefusal, usize)> {
+        SampleRefusal::ALL.iter().map(|refusal| (*refusal, self.counts[*refusal as usize]))
     }
 }
 
-/// Why there was no room for a sample.
+/// Why a sample does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SampleRefusal {
     /// Its series is new, and there are as many as there may be.
@@ -89,15 +121,22 @@ pub enum SampleRefusal {
     /// It is ahead of the time, and too many others are.
     #[error("the sample is ahead of the server's clock, and so are too many others")]
     Ahead,
+    /// It is older than what its series has, and no rule looks back as far.
+    #[error("the sample is older than what its series has, and no rule looks back as far")]
+    Late,
 }
 
 impl SampleRefusal {
+    /// All of them, in their order.
+    const ALL: [Self; 4] = [Self::Series, Self::SeriesOfMetric, Self::Ahead, Self::Late];
+
     /// Its stable code.
     pub fn code(self) -> &'static str {
         match self {
             Self::Series => "series_limit",
             Self::SeriesOfMetric => "metric_series_limit",
             Self::Ahead => "samples_ahead_limit",
+            Self::Late => "sample_late",
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Untaken {
     dropped: DroppedFigures,
     /// The metric of the last one for which there was no room.
     metric: Option<Box<str>>,
-    /// Those of the batch that was applied last for which there was no room.
+    /// Those of the batch that was applied last.
     of_batch: RefusedSamples,
     cut: CutFigures,
 }
@@ -43,9 +43,9 @@ impl Untaken {
         self.of_batch = RefusedSamples::default();
     }
 
-    /// There was no room for a sample at this place of the batch.
-    pub(super) fn note(&mut self, place: usize, refusal: SampleRefusal) {
-        self.of_batch.note(place, refusal);
+    /// The sample at this place of the batch does not count.
+    pub(super) fn note(&mut self, place: usize, refusal: SampleRefusal, sample: &Sample) {
+        self.of_batch.note(place, refusal, &sample.series);
     }
 
     pub(super) fn take_batch(&mut self) -> RefusedSamples {
@@ -69,13 +69,13 @@ impl Untaken {
 }
 
 impl Engine {
-    /// Takes a sample of a batch, unless there is no room for it.
+    /// Takes a sample of a batch, unless it is too late or there is no room for it.
     pub(super) fn take(&mut self, sample: &Sample) -> Result<(), SampleRefusal> {
         let reading = Reading { time: sample.time, value: sample.value };
         let known = self.series.find(&sample.series);
         if self.is_late(sample, known) {
             self.untaken.dropped.late += 1;
-            return Ok(());
+            return Err(SampleRefusal::Late);
         }
         let is_ahead = reading.time > self.now;
         if is_ahead && self.series.ahead_len() >= self.terms.settings.samples_ahead_max {
@@ -97,10 +97,9 @@ impl Engine {
         if is_ahead {
             self.log.sample(self.series.number(id), reading);
             self.series.put_ahead(id, reading);
-        } else {
-            self.take_reading(id, reading);
+            return Ok(());
         }
-        Ok(())
+        self.add_reading(id, reading)
     }
 
     /// Whether no rule looks back as far as a sample. A series that is new, or that was forgotten,
@@ -118,19 +117,26 @@ impl Engine {
         })
     }
 
-    /// Takes a reading that is not ahead of the time.
+    /// Takes a reading that is not ahead of the time, and that nobody waits to hear of.
     pub(super) fn take_reading(&mut self, id: SeriesId, reading: Reading) {
+        // It is counted where it is too late.
+        let _ = self.add_reading(id, reading);
+    }
+
+    /// Takes a reading that is not ahead of the time, unless it is too late.
+    fn add_reading(&mut self, id: SeriesId, reading: Reading) -> Result<(), SampleRefusal> {
         match self.series.add(id, reading) {
             Added::Taken => {}
             Added::InPlaceOf(samples) => self.note_cut(id, samples),
             Added::Late => {
                 self.untaken.dropped.late += 1;
-                return;
+                return Err(SampleRefusal::Late);
             }
         }
         self.log.sample(self.series.number(id), reading);
         self.series.watch(id, reading.time);
         self.touch_series(id);
+        Ok(())
     }
 
     /// Puts the samples in their places that came late.

@@ -5,12 +5,15 @@ use std::io::Read;
 use axum::body::{Body, HttpBody};
 use bellwire_model::limits::{
     BODY_BYTES_MAX, BODY_TIMEOUT, INFLATION_ASSUMED, LARGE_BODY_BYTES_MIN, NESTING_MAX,
+    SNAPPY_RATIO_MAX,
 };
 use bellwire_model::{excerpt, is_nested_deeper, without_byte_order_mark};
+use bellwire_sources::http as sources;
+pub(super) use bellwire_sources::http::header;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use http::{HeaderMap, HeaderName, header};
+use http::HeaderMap;
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
@@ -32,7 +35,15 @@ pub(super) async fn read(
     body: Body,
     bytes_max: usize,
 ) -> Result<Held, Problem> {
-    let coding = Coding::of(headers)?;
+    read_coded(admission, Coding::of(headers, &[])?, body, bytes_max).await
+}
+
+async fn read_coded(
+    admission: &Admission,
+    coding: Coding,
+    body: Body,
+    bytes_max: usize,
+) -> Result<Held, Problem> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
@@ -48,10 +59,19 @@ pub(super) async fn read(
             return Err(Problem::new(Code::BodyTimeout, detail));
         }
     };
-    if coding == Coding::Gzip {
-        let bytes = held.bytes.len().saturating_mul(INFLATION_ASSUMED);
-        held.bytes = work_through(admission, bytes, || inflate(&held.bytes, bytes_max)).await?;
-        held.place.merge(admission.body(held.bytes.len())?);
+    match coding {
+        Coding::Plain => {}
+        Coding::Gzip => {
+            let bytes = held.bytes.len().saturating_mul(INFLATION_ASSUMED);
+            held.bytes = work_through(admission, bytes, || inflate(&held.bytes, bytes_max)).await?;
+            held.place.merge(admission.body(held.bytes.len())?);
+        }
+        Coding::Snappy => {
+            // It says how long it is, so that there is room before any of it is made.
+            let bytes = snappy_bytes(&held.bytes, bytes_max)?;
+            held.place.merge(admission.body(bytes)?);
+            held.bytes = work_through(admission, bytes, || unsnap(&held.bytes)).await?;
+        }
     }
     Ok(held)
 }
@@ -75,12 +95,15 @@ pub(super) async fn work_through<T>(
 enum Coding {
     Plain,
     Gzip,
+    /// Of blocks.
+    Snappy,
 }
 
 impl Coding {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    fn of(headers: &HeaderMap, more: &[sources::Coding]) -> Result<Self, Problem> {
+        let has_snappy = more.contains(&sources::Coding::Snappy);
         let mut coding = Self::Plain;
-        for value in headers.get_all(header::CONTENT_ENCODING) {
+        for value in headers.get_all(http::header::CONTENT_ENCODING) {
             let names = value.to_str().unwrap_or("?").split(',').map(str::trim);
             for name in names.filter(|name| !name.is_empty()) {
                 let is = |known| name.eq_ignore_ascii_case(known);
@@ -88,8 +111,10 @@ impl Coding {
                     coding if is("identity") => coding,
                     // What RFC 9110 calls an alias is what old clients say.
                     Self::Plain if is("gzip") || is("x-gzip") => Self::Gzip,
+                    Self::Plain if has_snappy && is("snappy") => Self::Snappy,
                     _ => {
-                        let detail = "bodies come plain or as `gzip`, once";
+                        let more = if has_snappy { ", or as `snappy`" } else { "" };
+                        let detail = format!("bodies come plain or as `gzip`{more}, once");
                         return Err(Problem::new(Code::EncodingUnsupported, detail));
                     }
                 };
@@ -148,6 +173,32 @@ fn inflate(bytes: &[u8], bytes_max: usize) -> Result<Bytes, Problem> {
     Ok(inflated.into())
 }
 
+/// The length that a block of snappy says that it has.
+fn snappy_bytes(bytes: &[u8], bytes_max: usize) -> Result<usize, Problem> {
+    let length = snap::raw::decompress_len(bytes).map_err(|error| no_snappy(&error))?;
+    // A byte stands for 64 at most: what says more is not what it says.
+    let most = bytes.len().saturating_mul(SNAPPY_RATIO_MAX);
+    if length > bytes_max {
+        return Err(too_large(bytes_max));
+    }
+    if length > most {
+        let detail =
+            format!("the body is not snappy: {} bytes say that they are {length}", bytes.len());
+        return Err(Problem::new(Code::BodyInvalid, detail));
+    }
+    Ok(length)
+}
+
+fn unsnap(bytes: &[u8]) -> Result<Bytes, Problem> {
+    let made = snap::raw::Decoder::new().decompress_vec(bytes);
+    made.map(Bytes::from).map_err(|error| no_snappy(&error))
+}
+
+fn no_snappy(error: &snap::Error) -> Problem {
+    let detail = format!("the body is not snappy in its block format: {error}");
+    Problem::new(Code::BodyInvalid, detail)
+}
+
 fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body has at most {bytes_max} bytes here"))
 }
@@ -170,22 +221,13 @@ pub(super) async fn read_batch(
     read(admission, headers, body, BODY_BYTES_MAX).await
 }
 
-/// A header's text, where it stands, once, and is text.
-pub(super) fn header(
-    headers: &HeaderMap,
-    name: impl Into<HeaderName>,
-) -> Result<Option<&str>, Problem> {
-    let name = name.into();
-    let mut values = headers.get_all(&name).into_iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        let detail = format!("the header `{name}` stands twice: which one counts?");
-        return Err(Problem::new(Code::ParameterInvalid, detail));
-    }
-    // Header values may be UTF-8 here: topics and keys are.
-    std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| {
-        Problem::new(Code::ParameterInvalid, format!("the header `{name}` is not UTF-8"))
-    })
+/// The same of one that may be compressed in these ways beside `gzip`.
+pub(super) async fn read_coded_batch(
+    admission: &Admission,
+    (headers, codings): (&HeaderMap, &[sources::Coding]),
+    body: Body,
+) -> Result<Held, Problem> {
+    read_coded(admission, Coding::of(headers, codings)?, body, BODY_BYTES_MAX).await
 }
 
 #[cfg(test)]

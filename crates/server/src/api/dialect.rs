@@ -1,19 +1,21 @@
 //! Refusals in the words that a route's clients read: those of Alertmanager, Prometheus and InfluxDB
-//! know no problem JSON, and would tell their users that the answer cannot be read.
+//! know no problem JSON, and would tell their users that the answer cannot be read. Those of senders
+//! of samples are in `sources`, each with its protocol.
 
 use axum::Json;
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bellwire_sources::http::{Influx, Protocol};
 use bellwire_wire::problem::Problem;
-use http::header;
+use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
 use crate::problem::Refused;
 
-/// The refusal of a route, by the path that the router has it under. Status and headers are the same
-/// in all words.
-pub(super) fn refuse(path: &str, problem: Problem) -> Response {
+/// The refusal of a route, by the path that the router has it under.
+pub(super) fn refuse(path: &str, asked: &HeaderMap, problem: Problem) -> Response {
     match path {
-        "/write" | "/query" | "/api/v2/write" => of_influxdb(problem),
+        "/write" | "/query" | "/api/v2/write" => Influx.refuse(asked, problem).map(Body::from),
         _ if path.starts_with("/api/v2/") => {
             let text = Value::from(problem.detail());
             spoken(problem, &text)
@@ -32,13 +34,7 @@ pub(super) fn refuse(path: &str, problem: Problem) -> Response {
 
 /// A refusal as clients of InfluxDB read it.
 pub(super) fn of_influxdb(problem: Problem) -> Response {
-    let error = influxdb(problem.code.as_str(), problem.detail());
-    spoken(problem, &error)
-}
-
-/// An error of InfluxDB: `code` and `message` are version 2's, `error` is version 1's.
-pub(super) fn influxdb(code: &str, reason: &str) -> Value {
-    json!({ "code": code, "message": reason, "error": reason })
+    Influx.refuse(&HeaderMap::new(), problem).map(Body::from)
 }
 
 fn spoken(problem: Problem, body: &Value) -> Response {
@@ -69,7 +65,7 @@ mod tests {
             ("/api/v1/rules", "application/json", r#""error":"who are you""#),
         ] {
             let problem = Problem::new(Code::CredentialMissing, "who are you").retry_after(3);
-            let (head, told) = refuse(path, problem).into_parts();
+            let (head, told) = refuse(path, &HeaderMap::new(), problem).into_parts();
             assert_eq!(head.status, 401, "{path}");
             assert_eq!(head.headers[header::CONTENT_TYPE], kind, "{path}");
             assert_eq!(head.headers[header::RETRY_AFTER], "3", "{path}");

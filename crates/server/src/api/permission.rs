@@ -249,7 +249,7 @@ pub(super) async fn guard(
             request.extensions_mut().insert(Caller(Arc::clone(&identity)));
             run(&app, (request, next), Some(identity)).await
         }
-        Err(problem) => dialect::refuse(path.as_str(), problem),
+        Err(problem) => dialect::refuse(path.as_str(), request.headers(), problem),
     }
 }
 

@@ -1,0 +1,222 @@
+//! Prometheus' remote write: messages of protobuf, read as they stand in their bytes.
+//!
+//! | message | version | its samples |
+//! |---|---|---|
+//! | `prometheus.WriteRequest` | 1.0 | series with their labels as text |
+//! | `io.prometheus.write.v2.Request` | 2.0 | series whose labels are places in a table of texts |
+//!
+//! Values are taken as they are, NaN and infinities too, and the bits of a stale marker stay. Native
+//! histograms and exemplars are counted as refused; metadata and start times are passed over.
+
+use std::fmt::Write as _;
+
+use bellwire_model::limits::{
+    REJECT_EXCERPT_BYTES_MAX, SAMPLES_PER_REQUEST_BYTES_MAX, SAMPLES_PER_REQUEST_MAX, SYMBOLS_MAX,
+};
+use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError, Timestamp};
+use thiserror::Error;
+
+use crate::decoded::{Decoded, Refusal, quoted};
+use crate::protobuf;
+
+mod v1;
+mod v2;
+
+/// The code of native histograms, which no rule can look at.
+pub const HISTOGRAM_UNSUPPORTED: &str = "histogram_unsupported";
+/// The code of exemplars, which no rule looks at.
+pub const EXEMPLAR_UNSUPPORTED: &str = "exemplar_unsupported";
+
+/// Which message a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// `prometheus.WriteRequest`.
+    V1,
+    /// `io.prometheus.write.v2.Request`.
+    V2,
+}
+
+impl Message {
+    /// The message of a name, as `proto=` gives it.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::V1, Self::V2].into_iter().find(|message| message.name() == name)
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "prometheus.WriteRequest",
+            Self::V2 => "io.prometheus.write.v2.Request",
+        }
+    }
+}
+
+/// Why nothing of a body is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the body is no `{}`: {reason}", message.name())]
+pub struct Error {
+    message: Message,
+    reason: Reason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+enum Reason {
+    #[error(transparent)]
+    Protobuf(#[from] protobuf::Error),
+    #[error("it has the fields of the other version")]
+    OtherVersion,
+    #[error("a text is not UTF-8")]
+    Utf8,
+    #[error("it has more than {SYMBOLS_MAX} texts")]
+    Symbols,
+}
+
+/// Reads a body. Series are counted from 1, and a rejection says which it is of.
+pub fn decode(message: Message, body: &[u8], now: Timestamp) -> Result<Decoded, Error> {
+    let taker = Taker { now, bytes: 0, number: 0, decoded: Decoded::default() };
+    let decoded = match message {
+        Message::V1 => v1::decode(body, taker),
+        Message::V2 => v2::decode(body, taker),
+    };
+    decoded.map_err(|reason| Error { message, reason })
+}
+
+/// What a series has beside its labels.
+#[derive(Clone, Debug, Default)]
+struct Contents {
+    samples: Vec<(f64, i64)>,
+    histograms: usize,
+    exemplars: usize,
+}
+
+impl Contents {
+    fn clear(&mut self) {
+        self.samples.clear();
+        (self.histograms, self.exemplars) = (0, 0);
+    }
+
+    /// Adds a sample, which both versions write in the same way. What else 2.0 says of it is passed
+    /// over.
+    fn push_sample(&mut self, message: &[u8]) -> Result<(), protobuf::Error> {
+        let (mut value, mut time) = (0.0, 0);
+        for field in protobuf::Fields::of(message) {
+            match field? {
+                (1, field) => value = field.double()?,
+                (2, field) => time = field.int64()?,
+                _ => {}
+            }
+        }
+        self.samples.push((value, time));
+        Ok(())
+    }
+}
+
+/// Takes series after series.
+struct Taker {
+    now: Timestamp,
+    /// What the samples take.
+    bytes: usize,
+    /// Which series it is, from 1.
+    number: usize,
+    decoded: Decoded,
+}
+
+impl Taker {
+    /// Takes the samples of a series, or refuses all of it.
+    fn series(&mut self, labels: &[(&str, &str)], contents: &Contents) {
+        self.number += 1;
+        match series_of(labels) {
+            Ok(series) => self.samples(&series, contents),
+            Err(refusal) => self.refused(refusal, contents, &text(labels)),
+        }
+    }
+
+    /// Refuses a series of which there are no labels.
+    fn refuse(&mut self, refusal: Refusal, contents: &Contents) {
+        self.number += 1;
+        self.refused(refusal, contents, "");
+    }
+
+    fn refused(&mut self, refusal: Refusal, contents: &Contents, series: &str) {
+        if let Some(others) = contents.samples.len().checked_sub(1) {
+            self.decoded.count(refusal.code(), others);
+            self.decoded.reject_part(self.number, refusal, series);
+        }
+        self.unsupported(contents, || series.to_owned());
+    }
+
+    fn samples(&mut self, series: &Labels, contents: &Contents) {
+        // Samples of a series share its labels.
+        self.bytes += series.size_bytes();
+        for (value, time) in &contents.samples {
+            if let Err(refusal) = self.sample(series, *value, Timestamp::from_ms(*time)) {
+                self.decoded.reject_part(self.number, refusal, &series.to_string());
+            }
+        }
+        self.decoded.end_line(self.number);
+        self.unsupported(contents, || series.to_string());
+    }
+
+    fn sample(&mut self, series: &Labels, value: f64, time: Timestamp) -> Result<(), Refusal> {
+        Sample::check_time(time, self.now)?;
+        self.bytes += size_of::<Sample>();
+        if self.decoded.samples.len() >= SAMPLES_PER_REQUEST_MAX {
+            let detail = format!("a request has at most {SAMPLES_PER_REQUEST_MAX} samples");
+            return Err(Refusal::new("too_many_samples", detail));
+        }
+        if self.bytes > SAMPLES_PER_REQUEST_BYTES_MAX {
+            let detail = format!(
+                "the samples of a request take at most {SAMPLES_PER_REQUEST_BYTES_MAX} bytes with \
+                 their labels"
+            );
+            return Err(Refusal::new("too_many_samples", detail));
+        }
+        self.decoded.samples.push(Sample { series: series.clone(), value, time });
+        Ok(())
+    }
+
+    /// Counts what no rule can look at.
+    fn unsupported(&mut self, contents: &Contents, series: impl FnOnce() -> String) {
+        let Contents { histograms, exemplars, .. } = *contents;
+        if histograms + exemplars == 0 {
+            return;
+        }
+        let series = series();
+        if histograms > 0 {
+            let detail = "native histograms are not taken: send classic buckets";
+            self.decoded.count(HISTOGRAM_UNSUPPORTED, histograms - 1);
+            let refusal = Refusal::new(HISTOGRAM_UNSUPPORTED, detail);
+            self.decoded.reject_part(self.number, refusal, &series);
+        }
+        if exemplars > 0 {
+            self.decoded.count(EXEMPLAR_UNSUPPORTED, exemplars - 1);
+            let refusal = Refusal::new(EXEMPLAR_UNSUPPORTED, "exemplars are not taken");
+            self.decoded.reject_part(self.number, refusal, &series);
+        }
+    }
+}
+
+fn series_of(labels: &[(&str, &str)]) -> Result<Labels, Refusal> {
+    let name = labels.iter().find(|(name, _)| *name == METRIC_NAME);
+    let Some((_, name)) = name else {
+        return Err(Refusal::new("name_missing", "the series has no `__name__`"));
+    };
+    Sample::check_name(name)?;
+    Ok(Labels::from_pairs(labels.iter().copied()).map_err(SampleError::from)?)
+}
+
+/// A series that breaks a rule, as text: the beginning of it.
+fn text(labels: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in labels {
+        if text.len() >= REJECT_EXCERPT_BYTES_MAX {
+            break;
+        }
+        let separator = if text.is_empty() { "{" } else { "," };
+        let (name, value) = (quoted(name), quoted(value));
+        // A string takes all.
+        let _ = write!(text, "{separator}{name}={value:?}");
+    }
+    text.push('}');
+    text
+}

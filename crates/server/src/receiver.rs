@@ -1,0 +1,86 @@
+//! What samples of all sources go through on their way to the rules: what their sender may send, how
+//! much of it, and the count of what became of them.
+
+use std::sync::Arc;
+
+use bellwire_access::Rights;
+use bellwire_alerting::{SampleIntake, Source};
+use bellwire_ingest::Decoded;
+use bellwire_rules::RefusedSamples;
+use bellwire_sources::{Batch, Intake, Kind, Outcome, Sender, Taken};
+use bellwire_wire::problem::Problem;
+
+use crate::access::Access;
+use crate::admission;
+use crate::allowances::{Allowances, Sent};
+use crate::observe::Figures;
+
+/// Takes samples for the rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    intake: Arc<SampleIntake>,
+    allowances: Arc<Allowances>,
+    figures: Arc<Figures>,
+}
+
+impl Receiver {
+    pub(crate) fn new(intake: &Arc<SampleIntake>, access: &Access, figures: &Arc<Figures>) -> Self {
+        Self {
+            intake: Arc::clone(intake),
+            allowances: Arc::clone(&access.allowances),
+            figures: Arc::clone(figures),
+        }
+    }
+
+    /// Hands on what is left of a batch after [`permit`], once the sender's allowance has it.
+    pub(crate) async fn take(
+        &self,
+        kind: Kind,
+        sender: &Sender,
+        mut decoded: Decoded,
+    ) -> Result<Outcome, Problem> {
+        self.allowances.spend(&sender.identity, Sent::Samples(decoded.samples.len()))?;
+        self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
+        let samples = std::mem::take(&mut decoded.samples);
+        let refused = self.intake.take(source(sender), samples).await?;
+        Ok(noted(&self.figures, kind, (decoded, refused), sender))
+    }
+}
+
+impl Intake for Receiver {
+    fn take(&self, batch: Batch) -> Taken {
+        let receiver = self.clone();
+        Box::pin(async move {
+            let Batch { kind, mut decoded, sender } = batch;
+            permit(&mut decoded, &sender.identity.rights);
+            let taken = receiver.take(kind, &sender, decoded).await;
+            taken.inspect_err(|problem| {
+                receiver.figures.sources.note_refused(kind, problem, &sender);
+            })
+        })
+    }
+}
+
+/// What became of a batch, which is counted.
+pub(crate) fn noted(
+    figures: &Figures,
+    kind: Kind,
+    (decoded, refused): (Decoded, RefusedSamples),
+    sender: &Sender,
+) -> Outcome {
+    let outcome = Outcome::new(decoded, refused);
+    figures.sources.note(kind, &outcome, sender);
+    outcome
+}
+
+/// Rejects the samples that the rights do not allow.
+pub(crate) fn permit(decoded: &mut Decoded, rights: &Rights) {
+    if !rights.ingest.is_all() {
+        decoded.keep(|series| rights.ingest.passes(series));
+    }
+}
+
+/// Whose samples they are, as the queue is shared out.
+pub(crate) fn source(sender: &Sender) -> Source {
+    Source::of(sender.address.map(admission::counted))
+}

@@ -1,0 +1,45 @@
+//! The way to the rules, for what brings samples by itself and not as the request of a handler.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bellwire_access::Identity;
+use bellwire_ingest::Decoded;
+use bellwire_wire::problem::Problem;
+
+use crate::kind::Kind;
+use crate::outcome::Outcome;
+
+/// Whose samples they are.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Who has sent them, and what they may.
+    pub identity: Arc<Identity>,
+    /// Where from; it has its share of the queue.
+    pub address: Option<IpAddr>,
+}
+
+/// Samples that go to the rules together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What brings them.
+    pub kind: Kind,
+    /// The samples, and what could not be read beside them.
+    pub decoded: Decoded,
+    /// Whose they are.
+    pub sender: Sender,
+}
+
+/// What becomes of a batch: waited for.
+pub type Taken = Pin<Box<dyn Future<Output = Result<Outcome, Problem>> + Send>>;
+
+/// Where batches go: what the sender may not send is refused, what is left is applied as a whole,
+/// and counted. It is the server's.
+pub trait Intake: Send + Sync + fmt::Debug {
+    /// Has the rules see a batch. A problem says that they have seen nothing of it, or that it is
+    /// not known whether what they make of it is kept: it is to be sent again where
+    /// [`is_transient`](Problem::is_transient) or the disk is full.
+    fn take(&self, batch: Batch) -> Taken;
+}

@@ -1,0 +1,34 @@
+//! Where samples come from: one protocol a file, and what all of them have in common.
+//!
+//! ```text
+//! sensors ─▶ http::Protocol (json, influx, …) ──┐
+//!                                               ├─▶ Intake ─▶ rules ─▶ Outcome ─▶ answer
+//!                                               │      │
+//!                                               │      └─▶ Figures, Rejects
+//! ```
+//!
+//! `ingest` knows the bytes of samples; here is what surrounds them: heads, answers, status codes,
+//! tasks and sockets. Who may send what, how much, and where samples go is the server's business,
+//! which implements [`Intake`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `http` | what a protocol over HTTP is, and each of them |
+//! | `intake` | the way to the rules, for what brings samples by itself |
+//! | `outcome` | what became of a batch |
+//! | `figures` | what was taken and refused, by source and reason |
+//! | `rejects` | a sample of what was refused, for `$sys/rejects` |
+#![deny(missing_docs)]
+
+mod figures;
+pub mod http;
+mod intake;
+mod kind;
+mod outcome;
+mod rejects;
+
+pub use figures::Figures;
+pub use intake::{Batch, Intake, Sender, Taken};
+pub use kind::Kind;
+pub use outcome::Outcome;
+pub use rejects::{Reject, Rejects};

@@ -1,0 +1,102 @@
+//! Takes out of a text what looks like a secret: it is shown to others than who has sent it.
+
+/// In place of a secret.
+const REMOVED: &str = "[removed]";
+
+/// What stands in a name whose value is a secret.
+const SECRET_NAMES: &[&str] = &[
+    "authorization",
+    "apikey",
+    "api_key",
+    "api-key",
+    "credential",
+    "passwd",
+    "password",
+    "secret",
+    "token",
+];
+
+/// Words behind which a credential stands.
+const SCHEMES: &[&str] = &["bearer", "basic"];
+
+/// What ends a name or a value that is not quoted.
+const ENDS: &[char] = &[' ', '\t', ',', ';', '&', '{', '}', '[', ']', '(', ')'];
+
+/// The text without the values of names such as `password`, without what stands behind `Bearer` or
+/// `Basic`, and without the user and password of a URL.
+pub(super) fn removed(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let token = token(rest);
+        if token.is_empty() {
+            shown.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        rest = &rest[token.len()..];
+        let name = token.to_ascii_lowercase();
+        let behind = rest.trim_start_matches(['"', '\'', '\\', ' ', '`', ':', '=']);
+        let gap = &rest[..rest.len() - behind.len()];
+        let is_named =
+            SECRET_NAMES.iter().any(|known| name.contains(known)) && gap.contains(['=', ':']);
+        let is_scheme = SCHEMES.contains(&&*name) && gap.contains(' ') && !behind.is_empty();
+        if is_named || is_scheme {
+            shown.extend([token, gap, REMOVED]);
+            rest = &behind[value_end(gap, behind)..];
+            continue;
+        }
+        let of_url = rest.strip_prefix("://").and_then(|url| {
+            let authority = url.find(['/', ' ', '"', '\'']).map_or(url, |end| &url[..end]);
+            authority.rfind('@').map(|at| &url[at..])
+        });
+        shown.push_str(token);
+        if let Some(host) = of_url {
+            shown.extend(["://", REMOVED]);
+            rest = host;
+        }
+    }
+    shown
+}
+
+/// The name that a text begins with.
+fn token(text: &str) -> &str {
+    let is_of_name = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.');
+    &text[..text.find(|char| !is_of_name(char)).unwrap_or(text.len())]
+}
+
+/// Where a value ends that stands behind this: a quote, or nothing.
+fn value_end(gap: &str, text: &str) -> usize {
+    let quotes = ['"', '\''];
+    let end = if gap.ends_with(quotes) { text.find(quotes) } else { text.find(ENDS) };
+    end.unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_and_the_rest_stands() {
+        for (text, shown) in [
+            ("", ""),
+            (r#"up{job="a",token_count="b"}"#, r#"up{job="a",token_count="[removed]"}"#),
+            ("t,password=hunter2,host=a value=1", "t,password=[removed],host=a value=1"),
+            (
+                r#"{"name":"t","Api_Key":"x y","v":1}"#,
+                r#"{"name":"t","Api_Key":"[removed]","v":1}"#,
+            ),
+            ("header Authorization: Bearer abc.def", "header Authorization: [removed] abc.def"),
+            ("sent Bearer abc.def, so", "sent Bearer [removed], so"),
+            (
+                "http://me:pw@host/path?secret=1&b=2",
+                "http://[removed]@host/path?secret=[removed]&b=2",
+            ),
+            ("höhe,ort=köln wert=1", "höhe,ort=köln wert=1"),
+            ("a token is missing", "a token is missing"),
+            (r#"{"secret":"never ends"#, r#"{"secret":"[removed]"#),
+        ] {
+            assert_eq!(removed(text), shown, "{text}");
+        }
+    }
+}
