@@ -19,6 +19,20 @@ pub struct Decoded {
     pub rejected: usize,
     /// How many of those there are of each code.
     pub by_code: Vec<(&'static str, usize)>,
+    /// Samples that were left out on purpose, since somebody else sends the same: for their sender
+    /// they count as taken.
+    pub passed_over: usize,
+}
+
+/// What becomes of a sample that is looked at once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays.
+    Kept,
+    /// It is left out on purpose.
+    PassedOver,
+    /// It is refused: the code, and what is wrong.
+    Refused(&'static str, String),
 }
 
 /// One item that could not be read.
@@ -68,18 +82,31 @@ impl Decoded {
 
     /// Takes out the samples that may not be sent, and says so of each.
     pub fn keep(&mut self, may_be_sent: impl Fn(&Labels) -> bool) {
+        self.sift(|sample| {
+            if may_be_sent(&sample.series) {
+                return Verdict::Kept;
+            }
+            let name = sample.series.metric_name().unwrap_or_default();
+            let detail = format!("you may not send `{name}` with these labels");
+            Verdict::Refused("sample_forbidden", detail)
+        });
+    }
+
+    /// Looks at each sample once more.
+    pub fn sift(&mut self, mut judge: impl FnMut(&mut Sample) -> Verdict) {
         let samples = std::mem::take(&mut self.samples);
         let lines = std::mem::take(&mut self.lines);
-        for (sample, line) in samples.into_iter().zip(lines) {
-            if may_be_sent(&sample.series) {
-                self.samples.push(sample);
-                self.lines.push(line);
-            } else {
-                let name = sample.series.metric_name().unwrap_or_default();
-                let detail = format!("you may not send `{name}` with these labels");
-                let series = sample.series.to_string();
-                let refusal = Refusal::new("sample_forbidden", detail);
-                self.reject_part(line as usize, refusal, &series);
+        for (mut sample, line) in samples.into_iter().zip(lines) {
+            match judge(&mut sample) {
+                Verdict::Kept => {
+                    self.samples.push(sample);
+                    self.lines.push(line);
+                }
+                Verdict::PassedOver => self.passed_over += 1,
+                Verdict::Refused(code, detail) => {
+                    let series = sample.series.to_string();
+                    self.reject_part(line as usize, Refusal::new(code, detail), &series);
+                }
             }
         }
         self.rejections.sort_by_key(|rejection| rejection.line);

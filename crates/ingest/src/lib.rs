@@ -20,4 +20,4 @@ pub mod relabel;
 pub mod remote_write;
 pub mod scrape;
 
-pub use decoded::{Decoded, Rejection};
+pub use decoded::{Decoded, Rejection, Verdict};

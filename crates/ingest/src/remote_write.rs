@@ -29,17 +29,17 @@ pub const EXEMPLAR_UNSUPPORTED: &str = "exemplar_unsupported";
 
 /// Which message a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Message {
+pub enum Version {
     /// `prometheus.WriteRequest`.
     V1,
     /// `io.prometheus.write.v2.Request`.
     V2,
 }
 
-impl Message {
+impl Version {
     /// The message of a name, as `proto=` gives it.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::V1, Self::V2].into_iter().find(|message| message.name() == name)
+        [Self::V1, Self::V2].into_iter().find(|version| version.name() == name)
     }
 
     /// Its name.
@@ -53,9 +53,9 @@ impl Message {
 
 /// Why nothing of a body is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("the body is no `{}`: {reason}", message.name())]
+#[error("the body is no `{}`: {reason}", version.name())]
 pub struct Error {
-    message: Message,
+    version: Version,
     reason: Reason,
 }
 
@@ -72,13 +72,13 @@ enum Reason {
 }
 
 /// Reads a body. Series are counted from 1, and a rejection says which it is of.
-pub fn decode(message: Message, body: &[u8], now: Timestamp) -> Result<Decoded, Error> {
+pub fn decode(version: Version, body: &[u8], now: Timestamp) -> Result<Decoded, Error> {
     let taker = Taker { now, bytes: 0, number: 0, decoded: Decoded::default() };
-    let decoded = match message {
-        Message::V1 => v1::decode(body, taker),
-        Message::V2 => v2::decode(body, taker),
+    let decoded = match version {
+        Version::V1 => v1::decode(body, taker),
+        Version::V2 => v2::decode(body, taker),
     };
-    decoded.map_err(|reason| Error { message, reason })
+    decoded.map_err(|reason| Error { version, reason })
 }
 
 /// What a series has beside its labels.

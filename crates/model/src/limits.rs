@@ -39,6 +39,8 @@ pub const SAMPLES_PER_REQUEST_MAX: usize = 100_000;
 /// Bytes of the samples of one request in the line protocol, where the tags of a line are those of
 /// each of its fields: a small body must not become a huge one.
 pub const SAMPLES_PER_REQUEST_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Clusters of which it is known which replica of their senders counts.
+pub const CLUSTERS_MAX: usize = 10_000;
 /// Texts in the table of one request of Prometheus' remote write: each takes two pointers beside its
 /// bytes, and an empty one is of two bytes.
 pub const SYMBOLS_MAX: usize = 1_000_000;

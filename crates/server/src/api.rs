@@ -39,7 +39,7 @@ use bellwire_alerting::Reload;
 use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
-use bellwire_sources::http::{Influx, Json};
+use bellwire_sources::http::{Influx, Json, RemoteWrite};
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderValue, Uri, header};
 
@@ -86,6 +86,7 @@ impl App {
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
+    let remote_write = RemoteWrite::default();
     Router::new()
         .route("/v1/events", get(events::events).connect(events::events).post(publish::many))
         .route("/v1/topics", get(topics::list))
@@ -93,7 +94,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/v1/topics/{*topic}",
             get(topics::history).post(publish::one).delete(publish::delete),
         )
-        .route("/v1/samples", samples::of(Json))
+        .route("/v1/samples", samples::post(Json))
         .route("/v1/alerts", get(alerts::list))
         .route(
             "/v1/alerts/{fingerprint}/ack",
@@ -122,13 +123,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             get(alertmanager::silence).delete(alertmanager::delete_silence),
         )
         // Telegraf and other clients of InfluxDB, under their own paths.
-        .route("/api/v2/write", samples::of(Influx))
-        .route("/write", samples::of(Influx))
+        .route("/api/v2/write", samples::post(Influx))
+        .route("/write", samples::post(Influx))
         .route("/ping", get(influxdb::ping))
         .route("/health", get(influxdb::health))
         .route("/ready", get(influxdb::ready))
         .route("/query", get(influxdb::query).post(influxdb::query))
-        // Prometheus' own API over what rules remember.
+        // What Prometheus sends, and its own API over what rules remember.
+        .route("/api/v1/write", samples::post(remote_write))
         .route("/api/v1/query", get(prometheus::instant).post(prometheus::instant))
         .route("/api/v1/query_range", get(prometheus::range).post(prometheus::range))
         .route("/api/v1/parse_query", get(prometheus::parse_query).post(prometheus::parse_query))

@@ -5,6 +5,7 @@
 
 mod influx;
 mod json;
+mod remote_write;
 
 use bellwire_ingest::Decoded;
 use bellwire_model::Timestamp;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 pub use influx::{Influx, error as influx_error};
 pub use json::Json;
+pub use remote_write::{RemoteWrite, Replicas};
 
 use crate::kind::Kind;
 use crate::outcome::Outcome;
@@ -31,8 +33,8 @@ pub trait Protocol: Send + Sync + 'static {
     /// What it is counted as.
     const KIND: Kind;
 
-    /// How bodies are compressed beside `gzip`.
-    const CODINGS: &'static [Coding] = &[];
+    /// How bodies are compressed.
+    const CODINGS: Codings = Codings { more: &[], assumed: None };
 
     /// Reads the head of a request; an answer says what is wrong with it.
     fn begin(&self, head: &Parts) -> Result<Self::Form, Box<Answer>>;
@@ -52,6 +54,15 @@ pub trait Protocol: Send + Sync + 'static {
     /// What a sender is told of whom nothing was taken. Where the answer has to be of the same form
     /// as the request its headers say which.
     fn refuse(&self, asked: &HeaderMap, problem: Problem) -> Answer;
+}
+
+/// How the bodies of a protocol are compressed.
+#[derive(Clone, Copy, Debug)]
+pub struct Codings {
+    /// What there may be beside none at all and `gzip`.
+    pub more: &'static [Coding],
+    /// What counts where a head says nothing.
+    pub assumed: Option<Coding>,
 }
 
 /// How a body may be compressed beside `gzip`.

@@ -14,6 +14,7 @@ use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
@@ -103,7 +104,7 @@ impl Coding {
     fn of(headers: &HeaderMap, more: &[sources::Coding]) -> Result<Self, Problem> {
         let has_snappy = more.contains(&sources::Coding::Snappy);
         let mut coding = Self::Plain;
-        for value in headers.get_all(http::header::CONTENT_ENCODING) {
+        for value in headers.get_all(CONTENT_ENCODING) {
             let names = value.to_str().unwrap_or("?").split(',').map(str::trim);
             for name in names.filter(|name| !name.is_empty()) {
                 let is = |known| name.eq_ignore_ascii_case(known);
@@ -224,10 +225,14 @@ pub(super) async fn read_batch(
 /// The same of one that may be compressed in these ways beside `gzip`.
 pub(super) async fn read_coded_batch(
     admission: &Admission,
-    (headers, codings): (&HeaderMap, &[sources::Coding]),
+    (headers, codings): (&HeaderMap, sources::Codings),
     body: Body,
 ) -> Result<Held, Problem> {
-    read_coded(admission, Coding::of(headers, codings)?, body, BODY_BYTES_MAX).await
+    let coding = match codings.assumed {
+        Some(sources::Coding::Snappy) if !headers.contains_key(CONTENT_ENCODING) => Coding::Snappy,
+        _ => Coding::of(headers, codings.more)?,
+    };
+    read_coded(admission, coding, body, BODY_BYTES_MAX).await
 }
 
 #[cfg(test)]

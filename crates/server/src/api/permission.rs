@@ -151,6 +151,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/ready", Method::GET, Asks::Nothing),
     ("/query", Method::GET, Asks::Caller),
     ("/query", Method::POST, Asks::Caller),
+    ("/api/v1/write", Method::POST, Asks::Ingest),
     ("/api/v1/query", Method::GET, Asks::Query),
     ("/api/v1/query", Method::POST, Asks::Query),
     ("/api/v1/query_range", Method::GET, Asks::Query),

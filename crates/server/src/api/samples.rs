@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::routing::{MethodRouter, post};
+use axum::routing::{self, MethodRouter};
 use bellwire_process::clock;
 use bellwire_sources::http::{Answer, Protocol};
 use bellwire_sources::{Outcome, Sender};
@@ -18,13 +18,13 @@ use crate::allowances::Sent;
 use crate::receiver::permit;
 
 /// Takes the requests of a protocol.
-pub(super) fn of<P: Protocol>(protocol: P) -> MethodRouter<Arc<App>> {
+pub(super) fn post<P: Protocol>(protocol: P) -> MethodRouter<Arc<App>> {
     let protocol = Arc::new(protocol);
     let take =
         async move |State(app): State<Arc<App>>, caller: Caller, parts: Parts, body: Body| {
             answer(&*protocol, &app, (caller, parts), body).await.map(Body::from)
         };
-    post(take)
+    routing::post(take)
 }
 
 /// Takes a request, and answers in the protocol's words.

@@ -3,7 +3,7 @@
 use bellwire_ingest::Decoded;
 use bellwire_ingest::line_protocol::{self, Precision};
 use bellwire_model::Timestamp;
-use bellwire_wire::problem::Problem;
+use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -51,7 +51,12 @@ impl Protocol for Influx {
 
     fn refuse(&self, _: &HeaderMap, problem: Problem) -> Answer {
         let body = error(problem.code.as_str(), problem.detail());
-        spoken(&problem, json_bytes(&body), Some(JSON))
+        let mut answer = spoken(&problem, json_bytes(&body), Some(JSON));
+        // Clients send again after a 503, and know nothing of 507.
+        if problem.code == Code::JournalFull {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        answer
     }
 }
 
@@ -65,4 +70,19 @@ fn invalid(reason: &str) -> Answer {
     *answer.status_mut() = StatusCode::BAD_REQUEST;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_waited_for_and_all_else_is_as_it_is_everywhere() {
+        for code in Code::ALL {
+            let answer = Influx.refuse(&HeaderMap::new(), Problem::new(*code, "why"));
+            let expected = if *code == Code::JournalFull { 503 } else { code.status() };
+            assert_eq!(answer.status(), expected, "{code:?}");
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], JSON);
+        }
+    }
 }
