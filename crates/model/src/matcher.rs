@@ -606,6 +606,12 @@ mod tests {
         // Not to match is to be told in time, too.
         let without = slow.replace("=~", "!~");
         assert_eq!(steps_of(&without, &labels(&long, "red")), (false, MATCHING_STEPS_MAX));
+        // A thousand names with anything around them are no attack.
+        let names: Vec<String> = (0..1_000).map(|n| format!(".*node-{n}-x.*")).collect();
+        let names: Matchers = format!("path=~\"{}\"", names.join("|")).parse().expect("names");
+        let path = "https://node-777-x.oslo.example.com:9100/metrics";
+        let (passes, steps) = names.matches_briefly(&labels(path, "red"));
+        assert!(passes, "{steps}");
         // What people write has time for the longest label.
         for text in [r#"path=~".*(foo|bar).*""#, r#"path!~"(?i)node-\\d+\\.(?:oslo|bergen)\\..*""#]
         {
