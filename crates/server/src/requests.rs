@@ -203,6 +203,7 @@ impl Requests for Errands {
     fn renew(
         &self,
         principal: Principal,
+        _: Option<IpAddr>,
         shown: Box<str>,
         reply: RenewalReply,
     ) -> Result<(), Problem> {

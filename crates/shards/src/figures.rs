@@ -10,6 +10,7 @@ bellwire_process::figures! {
         streams_stalled "counter" "bellwire_streams_stalled_total" "Streams ended because the client took no byte for too long.";
         credentials_expired "counter" "bellwire_streams_expired_total" "Streams ended because what their client had shown of who it is had ended.";
         credentials_revoked "counter" "bellwire_streams_revoked_total" "Streams ended because what their client had shown of who it is was taken back.";
+        rights_changed "counter" "bellwire_streams_rights_changed_total" "Streams ended because what their client had shown anew lets it follow nothing of what they bring, or see other alerts or series.";
         credentials_tolerated "counter" "bellwire_streams_tolerated_total" "Streams that went on for a while behind the end of what their client had shown of who it is, as `expiry_grace` lets them.";
         polls_waiting "gauge" "bellwire_polls_waiting" "Long polls that wait for an event.";
         websockets_held "gauge" "bellwire_websockets_held_bytes" "Bytes that are held of what WebSockets' clients have sent in part, or ahead of what they are listened to.";

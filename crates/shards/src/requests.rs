@@ -74,10 +74,11 @@ pub trait Requests: fmt::Debug + Send + Sync {
         reply: SamplesReply,
     ) -> Result<(), Problem>;
 
-    /// Finds out who shows this, who is to be the same somebody as the principal.
+    /// Finds out who shows this from `source`, who is to be the same somebody as the principal.
     fn renew(
         &self,
         principal: Principal,
+        source: Option<IpAddr>,
         shown: Box<str>,
         reply: RenewalReply,
     ) -> Result<(), Problem>;

@@ -56,6 +56,7 @@ use std::sync::Arc;
 
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
+use tokio::sync::oneshot;
 
 use crate::authority::{Authority, HeldPrincipal, HeldPrincipals};
 use crate::publisher::Published;
@@ -84,6 +85,8 @@ pub struct Handoff {
     pub early: Box<[u8]>,
     /// Among the connections of its address, where those are limited.
     pub place: Option<Box<Place>>,
+    /// Who answers where the socket is a pair that is refused, and is told why before it closes.
+    pub answers: Option<oneshot::Sender<Problem>>,
 }
 
 /// Something that a connection holds until it ends.

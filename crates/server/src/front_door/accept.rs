@@ -184,7 +184,7 @@ fn receive(
             let Arrival { place, head, .. } = guest.arrival;
             let place = counted(place, count);
             let (socket, early) = (guest.socket.into(), head[head_bytes..].into());
-            hand_over(Handoff { socket, request, principal, early, place }, door);
+            hand_over(Handoff { socket, request, principal, early, place, answers: None }, door);
             None
         }
         _ => Some(guest),
@@ -260,7 +260,7 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     let Opening { permitted: Permitted { request, principal, counted: count }, visitor } = opening;
     let Ok(socket) = stream.into_socket() else { return };
     let place = counted(Opening::place(visitor).or(arrival.place), count);
-    hand_over(Handoff { socket, request, principal, early, place }, &door);
+    hand_over(Handoff { socket, request, principal, early, place, answers: None }, &door);
 }
 
 /// Hears whom a proxy speaks for, shakes hands and reads the first head, all before one deadline.

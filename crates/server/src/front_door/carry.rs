@@ -27,6 +27,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::UnixStream;
+use tokio::sync::oneshot;
 use tokio::time::{Duration, timeout};
 
 use super::activity::Busy;
@@ -66,14 +67,18 @@ pub(super) async fn open(one: One, opening: Opening) -> Result<Response, Problem
 
 /// Has a shard begin a stream; returns the end of the pair that it comes out of, and what has.
 async fn begin(one: &One, opening: Opening) -> Result<(UnixStream, Descriptor, Bytes), Problem> {
-    let (mut near, descriptor) = adopt(one, opening)?;
-    // A shard that cannot take the stream closes it before it has written anything.
+    let (mut near, descriptor, mut refused) = adopt(one, opening)?;
+    // A shard that cannot take the stream closes it before it has written anything, and has said why.
     let first = read_some(&mut near).await.unwrap_or_default();
     if first.is_empty() {
-        let detail = "as many different filters are followed as may be, or the server is to end";
-        return Err(Problem::new(Code::ConnectionsExhausted, detail).retry_after(30));
+        return Err(refused.try_recv().unwrap_or_else(|_| is_to_end()));
     }
     Ok((near, descriptor, first))
+}
+
+fn is_to_end() -> Problem {
+    let detail = "the server is to end";
+    Problem::new(Code::ConnectionsExhausted, detail).retry_after(30)
 }
 
 /// What the answer says of a stream, beyond how it is framed.
@@ -97,8 +102,12 @@ pub(crate) fn stream_headers(request: &StreamRequest) -> HeaderMap {
     headers
 }
 
-/// Gives a shard its end of a new pair; returns the other one.
-fn adopt(one: &One, opening: Opening) -> Result<(UnixStream, Descriptor), Problem> {
+/// Gives a shard its end of a new pair; returns the other one, and what brings the reason where the
+/// shard refuses it.
+fn adopt(
+    one: &One,
+    opening: Opening,
+) -> Result<(UnixStream, Descriptor, oneshot::Receiver<Problem>), Problem> {
     let door = &one.door;
     let descriptor = door.admission.connection(door.spread.connections(), Needs::Pair)?;
     door.admission.subscriber()?;
@@ -107,19 +116,21 @@ fn adopt(one: &One, opening: Opening) -> Result<(UnixStream, Descriptor), Proble
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
     })?;
     let Opening { permitted, visitor } = opening;
+    let (answers, refused) = oneshot::channel();
     let handoff = Handoff {
         socket: Socket::Pair(far),
         request: permitted.request,
         principal: permitted.principal,
         early: Box::default(),
         place: counted(Opening::place(visitor), permitted.counted),
+        answers: Some(answers),
     };
     door.spread.adopt(handoff).map_err(|_| {
         door.figures.door.connections_refused.add(1);
         let detail = "too many streams come at once, or the server is to end";
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(1)
     })?;
-    Ok((near, descriptor))
+    Ok((near, descriptor, refused))
 }
 
 fn pair() -> io::Result<(UnixStream, StdStream)> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellwire_process::clock::{Tick, Ticker};
 
 use super::wheel::Wheel;
-use super::{Handoff, Token};
+use super::{Answered, Handoff, Token};
 
 /// Who comes, who has more to do than one visit may, and whose time comes when.
 #[derive(Debug)]
@@ -14,16 +14,30 @@ pub(super) struct Agenda {
     ticker: Ticker,
     /// Connections that the front door has given, and that are yet to be taken in.
     adoptions: VecDeque<Handoff>,
+    /// What became of what clients have asked of others, and is yet to be told.
+    answers: VecDeque<Answered>,
     /// Connections that are to get another turn.
     queued: VecDeque<Token>,
     wheel: Wheel,
+    /// Those whom the wheel has brought round and who are yet to be looked after, each with the tick
+    /// that was set for it.
+    overdue: VecDeque<(Token, Tick)>,
 }
+
+/// So much room is kept for those who are overdue: mostly nobody is.
+const OVERDUE_KEPT_MAX: usize = 1_024;
 
 impl Agenda {
     pub(super) fn new() -> Self {
         let ticker = Ticker::start();
-        let (adoptions, queued) = (VecDeque::new(), VecDeque::new());
-        Self { ticker, adoptions, queued, wheel: Wheel::new(ticker.now()) }
+        Self {
+            ticker,
+            adoptions: VecDeque::new(),
+            answers: VecDeque::new(),
+            queued: VecDeque::new(),
+            wheel: Wheel::new(ticker.now()),
+            overdue: VecDeque::new(),
+        }
     }
 
     pub(super) fn now(&self) -> Tick {
@@ -42,7 +56,8 @@ impl Agenda {
     /// How long the shard may wait: until somebody's time has come, one of these ticks has begun or
     /// so many milliseconds have passed since the beginning. `None`: nothing but the inbox wakes it.
     pub(super) fn wait(&self, look_at: Option<Tick>, at_ms: Option<u64>) -> Option<Duration> {
-        if !self.is_clear() || !self.adoptions.is_empty() {
+        let (expected, answers) = (self.adoptions.len(), self.answers.len());
+        if !self.is_clear() || expected + answers + self.overdue.len() > 0 {
             return Some(Duration::ZERO);
         }
         let due = self.wheel.next_due().into_iter().chain(look_at).min();
@@ -68,6 +83,15 @@ impl Agenda {
     /// All who are to be taken in: nobody is expected any more.
     pub(super) fn take_expected(&mut self) -> VecDeque<Handoff> {
         std::mem::take(&mut self.adoptions)
+    }
+
+    /// These are to be told.
+    pub(super) fn put_answers(&mut self, answers: impl IntoIterator<Item = Answered>) {
+        self.answers.extend(answers);
+    }
+
+    pub(super) fn next_answer(&mut self) -> Option<Answered> {
+        self.answers.pop_front()
     }
 
     /// Gives a connection another turn. It must not have one coming.
@@ -101,10 +125,14 @@ impl Agenda {
         self.wheel.insert(token, due)
     }
 
-    /// The connections whose time has come by `now`, each with the tick that was set for it.
-    pub(super) fn due(&mut self, now: Tick) -> Vec<(Token, Tick)> {
-        let mut due = Vec::new();
-        self.wheel.advance(now, &mut due);
+    /// The connections whose time has come by `now`, each with the tick that was set for it: `most` of
+    /// them, those first whose time came first. The others are asked for again.
+    pub(super) fn due(&mut self, now: Tick, most: usize) -> Vec<(Token, Tick)> {
+        self.wheel.advance(now, &mut self.overdue);
+        let due = self.overdue.drain(..most.min(self.overdue.len())).collect();
+        if self.overdue.is_empty() {
+            self.overdue.shrink_to(OVERDUE_KEPT_MAX);
+        }
         due
     }
 }

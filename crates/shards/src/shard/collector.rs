@@ -43,6 +43,8 @@ pub struct Collector {
     pub(super) wait: Duration,
     /// From then on it is answered with what there is, be it nothing.
     pub(super) due: Tick,
+    /// Where it began, once it is a connection.
+    began_at: Option<Cursor>,
     parts: Parts,
 }
 
@@ -59,12 +61,16 @@ impl Collector {
         let ticket = Arc::new(Ticket(AtomicUsize::new(Ticket::WAITING)));
         let asked = Asked { answer, ticket: Arc::clone(&ticket) };
         let parts = Parts::default();
-        (Box::new(Self { ticket, answer: Some(sender), wait, due: 0, parts }), asked)
+        (
+            Box::new(Self { ticket, answer: Some(sender), wait, due: 0, began_at: None, parts }),
+            asked,
+        )
     }
 
-    /// It is this connection from now on.
-    pub(super) fn become_one(&mut self, token: Token) {
+    /// It is this connection from now on, and begins behind this cursor.
+    pub(super) fn become_one(&mut self, token: Token, began_at: Cursor) {
         self.ticket.0.store(token, Ordering::Relaxed);
+        self.began_at = Some(began_at);
     }
 
     pub(super) fn is_of(&self, ticket: &Arc<Ticket>) -> bool {
@@ -149,6 +155,15 @@ impl Collector {
     pub(super) fn answer(&mut self, cursor: Cursor) {
         let parts = std::mem::take(&mut self.parts);
         self.reply(Ok(Collected { parts, cursor }));
+    }
+
+    /// Answers with nothing, as of where it began: what was collected is not shown, and comes with the
+    /// next answer as far as it may be seen then.
+    pub(super) fn begin_again(&mut self) {
+        if let Some(cursor) = self.began_at {
+            self.parts = Parts::default();
+            self.answer(cursor);
+        }
     }
 
     pub(super) fn refuse(&mut self, problem: &Problem) {

@@ -5,6 +5,7 @@
 //! not read from until it has taken some: it is held up, and nobody else.
 
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use bellwire_hub::Start;
@@ -20,7 +21,7 @@ use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received, Subprotocol};
 use super::following::Subscribed;
 use super::parts::Shard;
 use super::websocket::WebSocket;
-use super::{Answered, Done, Token, work};
+use super::{Answered, Done, Token, standing, work};
 use crate::publisher::Published;
 use crate::requests::{Reply as Replied, Requests, SampleRejection, SamplesTaken};
 
@@ -164,6 +165,10 @@ impl Shard {
 
     fn on_request(&mut self, token: Token, id: Option<RequestId>, request: Request) {
         let principal = self.connections[token].principal;
+        let is_renewal = matches!(request, Request::Renew { .. });
+        if !is_renewal && !standing::counts(&*self.surroundings.authority, principal) {
+            return self.refuse(token, id.as_ref(), &standing::ended());
+        }
         let done = match request {
             Request::Subscribe { topics, after, max_rate } => {
                 let start = match after {
@@ -236,25 +241,30 @@ impl Shard {
 
     /// Has it found out who the client is by what it shows now.
     fn ask_to_renew(&mut self, token: Token, id: Option<RequestId>, shown: Box<str>) {
-        let principal = self.connections[token].principal;
+        let (principal, source) = (self.connections[token].principal, self.source(token));
         let reply = self.begin_request(token, id.clone());
         let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Renewed)));
-        if let Err(problem) = self.surroundings.requests.renew(principal, shown, reply) {
+        if let Err(problem) = self.surroundings.requests.renew(principal, source, shown, reply) {
             self.end_request(token, id.as_ref(), &problem);
         }
     }
 
     /// Hands samples to the rules.
     fn take_samples(&mut self, token: Token, id: Option<RequestId>, json: &[u8]) {
-        let connection = &self.connections[token];
-        let peer = || connection.outlet.socket.peer().map(|address| address.ip());
-        let (source, principal) = (connection.client().or_else(peer), connection.principal);
+        let (principal, source) = (self.connections[token].principal, self.source(token));
         let reply = self.begin_request(token, id.clone());
         let reply = Box::new(move |result: Result<_, _>| reply(result.map(Done::Sampled)));
         let requests = &self.surroundings.requests;
         if let Err(problem) = requests.take_samples(principal, source, json, reply) {
             self.end_request(token, id.as_ref(), &problem);
         }
+    }
+
+    /// The address of a client, where that is known.
+    fn source(&self, token: Token) -> Option<IpAddr> {
+        let connection = &self.connections[token];
+        let peer = || connection.outlet.socket.peer().map(|address| address.ip());
+        connection.client().or_else(peer)
     }
 
     /// Notes that a client is owed a reply. What is returned brings the result to this shard, from

@@ -18,6 +18,9 @@ use super::speech::Speech;
 impl Shard {
     /// Ends everybody's stream.
     pub(super) fn drain(&mut self) {
+        while let Some(answered) = self.agenda.next_answer() {
+            self.take_answer(answered);
+        }
         // Who came last has asked for a stream, too, and is told where to go on.
         while let Some(handoff) = self.agenda.next_expected() {
             self.adopt(handoff);

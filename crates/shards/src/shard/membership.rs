@@ -25,7 +25,7 @@ use crate::stream_request::StreamRequest;
 impl Shard {
     /// Takes a connection in, and begins to serve it.
     pub(super) fn adopt(&mut self, handoff: Handoff) {
-        let Handoff { mut socket, mut request, principal, mut early, place } = handoff;
+        let Handoff { mut socket, mut request, principal, mut early, place, answers } = handoff;
         if let Socket::Collector(collector) = socket {
             return self.adopt_poll(collector, request, principal);
         }
@@ -41,6 +41,10 @@ impl Shard {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&request, &problem);
+                if let Some(answers) = answers {
+                    // Who does not wait any more is told nothing.
+                    let _ = answers.send(problem);
+                }
                 return self.handle.forget_connection();
             }
         };

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bellwire_hub::Start;
 use bellwire_process::clock::{TICK, Tick, ticks};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -52,6 +53,7 @@ impl Pending {
             principal,
             early: Box::default(),
             place: None,
+            answers: None,
         };
         shard.adopt(handoff).map_err(|_| {
             let detail = "too many streams and polls come at once";
@@ -106,7 +108,13 @@ impl Shard {
         if let Some(gap) = gap {
             collector.tell_gap(gap, request.follows.filters());
         }
-        collector.become_one(token);
+        collector.become_one(
+            token,
+            match request.start {
+                Start::After(cursor) => cursor,
+                Start::Earliest | Start::Latest => self.hub.cursor(&main.delivery),
+            },
+        );
         let has_time = !collector.wait.is_zero() && !self.handle.is_drained();
         // The tick has begun already: one more, so that no wait is cut short.
         let wait = if has_time { ticks(collector.wait + TICK) } else { 0 };
@@ -170,7 +178,6 @@ impl Shard {
 mod tests {
     use std::time::Duration;
 
-    use bellwire_hub::Start;
     use bellwire_model::{Filter, FilterSet};
 
     use super::super::inbox::poll_and_handle;

@@ -78,10 +78,9 @@ impl Shard {
         if rests.iter().all(|(_, rest)| matches!(rest, Rest::All)) {
             return self.look_after(token, standing);
         }
-        let cursor = self.hub.cursor(&self.connections[token].main.delivery);
         if let Some(collector) = self.connections[token].outlet.socket.collector_mut() {
-            // With what it has: its client asks again, and is told what is left.
-            collector.answer(cursor);
+            // Its client asks again, and is told what is left.
+            collector.begin_again();
             return self.close(token);
         }
         if rests.iter().any(|(_, rest)| matches!(rest, Rest::Other)) {
@@ -108,7 +107,9 @@ impl Shard {
     fn rest(&mut self, token: Token, which: Which) -> Rest {
         let lane = which.of(&mut self.connections[token]).delivery.lane();
         let (principal, follows) = (self.connections[token].principal, self.hub.follows(lane));
-        self.ledger.add_looks(follows.filters().iter().count());
+        // Each is held against each that is allowed.
+        let filters = follows.iter().count();
+        self.ledger.add_looks(filters * filters);
         match self.surroundings.authority.rest(principal, follows.clone()) {
             Ok(rest) if rest == *follows => Rest::All,
             Ok(rest) if follows.sees_like(&rest) => Rest::Less(rest),
@@ -225,6 +226,12 @@ impl Shard {
             ));
         }
         request.is_narrowed |= rest.filters() != follows.filters();
+        if let Some(handshake) = &mut request.handshake
+            && handshake.asked.is_empty()
+        {
+            // What was asked for can still be taken back.
+            handshake.asked = rest.unless_these(follows.iter().collect());
+        }
         request.follows = rest;
         Ok(())
     }

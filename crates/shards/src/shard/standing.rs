@@ -58,6 +58,21 @@ pub(super) fn standing(authority: &dyn Authority, principal: Principal) -> Stand
     authority.standing(principal)
 }
 
+/// Whether what somebody has shown counts now: those of whom very many end at one moment are yet to
+/// be told good-bye.
+pub(super) fn counts(authority: &dyn Authority, principal: Principal) -> bool {
+    match standing(authority, principal) {
+        Standing::Good => true,
+        Standing::Ends { tolerated, .. } => !tolerated.is_zero(),
+        Standing::Revoked | Standing::Displaced => false,
+    }
+}
+
+/// What those are answered who ask for something meanwhile.
+pub(super) fn ended() -> Problem {
+    Problem::new(Code::CredentialInvalid, "the credential counts no more")
+}
+
 /// What those are answered who are yet to be answered.
 pub(super) fn revoked() -> Problem {
     Problem::new(Code::CredentialInvalid, "the credential was taken back")
@@ -117,6 +132,7 @@ impl Shard {
         match reason {
             ByeReason::CredentialExpired => figures.credentials_expired.add(1),
             ByeReason::CredentialRevoked => figures.credentials_revoked.add(1),
+            ByeReason::Forbidden | ByeReason::RightsChanged => figures.rights_changed.add(1),
             _ => {}
         }
         if self.connections[token].websocket.is_some() {

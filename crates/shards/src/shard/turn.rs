@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_hub::LaneId;
-use bellwire_model::limits::{IDLE_INPUT_BYTES_MAX, VISITS_PER_TURN};
+use bellwire_model::limits::{IDLE_INPUT_BYTES_MAX, LOOKS_PER_TURN_MAX, VISITS_PER_TURN};
 use bellwire_process::crash;
 use mio::Events;
 
@@ -53,14 +53,15 @@ impl Shard {
                 self.on_socket_event(event);
             }
         }
+        self.take_answers();
         self.release();
         self.close_who_hold_up();
         self.reconsider_some();
         self.adopt_some();
-        self.visit_touched();
+        let visited = self.visit_touched();
         self.admit_to_history();
         self.visit_queued();
-        self.look_at_wheel();
+        self.look_at_wheel(visited);
         self.report_lag();
         self.free_history();
         if self.agenda.is_clear() && !self.members.has_touched() {
@@ -89,9 +90,7 @@ impl Shard {
         for page in waiting.pages {
             self.take_page(page);
         }
-        for answered in waiting.answers {
-            self.take_answer(answered);
-        }
+        self.agenda.put_answers(waiting.answers);
         for ticket in waiting.given_up {
             self.on_given_up(&ticket);
         }
@@ -104,6 +103,18 @@ impl Shard {
             return Phase::Ended;
         }
         Phase::Running
+    }
+
+    /// Tells clients what became of what they have asked. Who renews what they have shown has all that
+    /// they follow looked at: behind so many looks the rest is told in the next turn.
+    fn take_answers(&mut self) {
+        let looked_before = self.work_of_turn().looks;
+        while let Some(answered) = self.agenda.next_answer() {
+            self.take_answer(answered);
+            if self.work_of_turn().looks - looked_before >= LOOKS_PER_TURN_MAX as u64 {
+                break;
+            }
+        }
     }
 
     /// Takes in what the feed has brought.
@@ -169,13 +180,15 @@ impl Shard {
         }
     }
 
-    /// Pumps the connections of touched lanes, some of each lane a turn.
-    pub(super) fn visit_touched(&mut self) {
+    /// Pumps the connections of touched lanes, some of each lane a turn; returns how many.
+    pub(super) fn visit_touched(&mut self) -> usize {
         let mut visits = Vec::new();
         self.members.next_visits(&mut visits);
+        let visited = visits.len();
         for token in visits {
             self.visit(token);
         }
+        visited
     }
 
     /// Gives each connection that had more than its share another turn.

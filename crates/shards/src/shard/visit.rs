@@ -1,7 +1,7 @@
 //! Visits: to listen to a connection's client, to write what it is missing, and to look after it
 //! when its time has come.
 
-use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_TURN_MAX};
+use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_TURN_MAX, VISITS_PER_TURN};
 use bellwire_model::{Cursor, Offset};
 use bellwire_process::clock::{Tick, ticks};
 use bellwire_process::crash;
@@ -14,6 +14,9 @@ use super::pump::{self, Tools};
 use super::speech::Speech;
 use super::{Token, collecting};
 use crate::form::{Encoding, Form, HttpForm};
+
+/// So many looks take about as long as to look after one connection.
+const LOOKS_PER_ATTENDED: usize = 64;
 
 impl Shard {
     /// Listens to a connection's client, and writes what it is missing.
@@ -85,10 +88,17 @@ impl Shard {
         }
     }
 
-    /// Heartbeats for the silent, an end for the stalled and the dead.
-    pub(super) fn look_at_wheel(&mut self) {
+    /// Heartbeats for the silent, an end for the stalled, the dead and those whose credential has
+    /// ended.
+    ///
+    /// Very many may be due at one moment, such as all who have come with tokens of one hour. As many
+    /// of them have their turn as take about as long as this turn took so far, or some: whoever waits
+    /// for events waits about twice as long at most, and a long turn does not leave the wheel behind.
+    pub(super) fn look_at_wheel(&mut self, visited: usize) {
         let now = self.agenda.now();
-        for (token, due_at) in self.agenda.due(now) {
+        let looks = self.work_of_turn().looks as usize;
+        let most = (visited + looks / LOOKS_PER_ATTENDED).max(VISITS_PER_TURN);
+        for (token, due_at) in self.agenda.due(now, most) {
             let Some(connection) = self.connections.get_mut(token) else { continue };
             if connection.due_at != due_at {
                 continue;

@@ -32,7 +32,7 @@ impl Wheel {
     }
 
     /// Moves the entries due up to `now` to `due`, with the tick that each was inserted for.
-    pub(super) fn advance(&mut self, now: Tick, due: &mut Vec<(Token, Tick)>) {
+    pub(super) fn advance(&mut self, now: Tick, due: &mut impl Extend<(Token, Tick)>) {
         while self.next <= now {
             let slot = &mut self.slots[self.next as usize % SLOTS];
             self.entries -= slot.len();

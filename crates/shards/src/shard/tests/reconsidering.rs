@@ -6,12 +6,16 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use bellwire_hub::Start;
-use bellwire_model::limits::{RECONSIDERED_PER_TURN_MAX, VISITS_PER_TURN, WAIT_MAX};
-use bellwire_model::{Filter, FilterSet, Principal};
+use bellwire_model::limits::{
+    FILTERS_PER_CONNECTION_MAX, LOOKS_PER_TURN_MAX, RECONSIDERED_PER_TURN_MAX, VISITS_PER_TURN,
+    WAIT_MAX,
+};
+use bellwire_model::{Filter, FilterSet, Principal, Sight};
 use bellwire_wire::problem::{Code, Problem};
 
+use super::super::work::Work;
 use super::super::{Pending, Reconsidering};
-use super::rig::{NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP};
+use super::rig::{Client, NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, text};
 use crate::authority::HeldPrincipal;
 use crate::poll::Collected;
 use crate::stream_request::PollRequest;
@@ -32,8 +36,13 @@ fn is_through(reconsidering: Reconsidering) -> bool {
 }
 
 fn poll(rig: &Rig, principal: Principal) -> Pending {
-    let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-    let request = PollRequest { follows: filters.into(), start: Start::Latest, wait: WAIT_MAX };
+    poll_from(rig, principal, (&["a"], Start::Latest))
+}
+
+fn poll_from(rig: &Rig, principal: Principal, (topics, start): (&[&str], Start)) -> Pending {
+    let filters = topics.iter().map(|topic| topic.parse::<Filter>().expect("a filter"));
+    let follows = FilterSet::new(filters).expect("a set").into();
+    let request = PollRequest { follows, start, wait: WAIT_MAX };
     let held = HeldPrincipal::new(principal, rig.guests.clone());
     Pending::ask(&rig.shard.handle, request, held).expect("room")
 }
@@ -149,4 +158,91 @@ fn nobody_waits_for_a_shard_that_has_ended() {
     let mut rig = Rig::new();
     rig.shard.handle.drain();
     assert!(is_through(rig.revoke(&[ADA])));
+}
+
+/// It has collected some when its client may see less: that comes with the next answer, or not at all.
+#[test]
+fn a_poll_that_may_see_less_by_now_shows_nothing_of_what_it_has_collected() {
+    let mut rig = Rig::new();
+    let began_at = rig.shard.hub.tail();
+    rig.put("board/1", 0..3 * LOOKS_PER_TURN_MAX);
+    rig.publish("a", "1");
+    let starts = [Start::After(began_at), Start::Latest];
+    let polled = starts.map(|start| poll_from(&rig, ADA, (&["a", "board/*"], start)));
+    // What is looked at for the first is enough for one turn.
+    for _ in 0..polled.len() {
+        rig.turn();
+    }
+    assert_eq!(rig.shard.connections.len(), polled.len(), "they are not through");
+    rig.renew(ADA, (&["a"], Sight::all()));
+    rig.turn();
+    let tail = rig.shard.hub.tail();
+    for (pending, cursor) in polled.into_iter().zip([began_at, tail]) {
+        let collected = answer(pending).expect("no problem");
+        assert_eq!(collected.cursor, cursor, "nothing is lost");
+        assert!(collected.parts.values.is_empty() && collected.parts.entries.is_empty());
+    }
+    assert!(rig.shard.connections.is_empty());
+}
+
+/// Many filters under new rights take long to be held against each other: few of them in a turn.
+#[test]
+fn renewals_of_very_many_filters_are_looked_at_in_pieces() {
+    let mut rig = Rig::new();
+    let topics: Vec<String> = (0..FILTERS_PER_CONNECTION_MAX).map(|it| format!("a/{it}")).collect();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let clients: Vec<_> = (0..20).map(|_| rig.connect(&topics, Start::Latest, NDJSON)).collect();
+    rig.settle();
+    rig.most = Work::default();
+    let reconsidering = rig.renew(ADA, (&["a/**"], Sight::all()));
+    rig.settle();
+    while rig.shard.reconsideration.is_under_way() {
+        rig.turn();
+    }
+    assert!(is_through(reconsidering));
+    let of_one = (FILTERS_PER_CONNECTION_MAX * FILTERS_PER_CONNECTION_MAX) as u64;
+    let most = rig.most.looks;
+    assert!(most <= LOOKS_PER_TURN_MAX as u64 + of_one, "{most}");
+    assert_eq!(rig.shard.connections.len(), clients.len());
+}
+
+#[test]
+fn whoever_answers_for_a_pair_that_is_refused_is_told_why() {
+    let mut rig = Rig::new();
+    let reconsidering = rig.revoke(&[ADA]);
+    let refused = rig.connect_answered(&["a"], (Start::Latest, SSE));
+    rig.settle();
+    assert!(is_through(reconsidering));
+    let problem = now(refused).expect("an answer").expect("a reason");
+    assert_eq!(problem.code, Code::CredentialInvalid);
+    let mut rig = Rig::new();
+    let begun = rig.connect_answered(&["a"], (Start::Latest, SSE));
+    rig.settle();
+    assert!(now(begun).expect("an answer").is_err(), "it was not refused");
+}
+
+/// The same where each renews by itself, and all at once.
+#[test]
+fn renewals_of_very_many_websockets_are_taken_in_pieces() {
+    const CLIENTS: usize = 20;
+    let mut rig = Rig::new();
+    let topics: Vec<String> = (0..FILTERS_PER_CONNECTION_MAX).map(|it| format!("a/{it}")).collect();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut clients: Vec<_> =
+        (0..CLIENTS).map(|_| rig.connect(&topics, Start::Latest, PLAIN_WEBSOCKET)).collect();
+    rig.settle();
+    rig.most = Work::default();
+    for client in &mut clients {
+        client.send(&text(r#"{"request":"renew","id":1,"token":"2"}"#));
+    }
+    let replied = |clients: &mut [Client]| -> usize {
+        clients.iter_mut().map(|client| client.count(r#"{"reply":1}"#)).sum()
+    };
+    while replied(&mut clients) < CLIENTS {
+        rig.turn();
+        assert!(rig.turns < 1_000, "all are told");
+    }
+    let of_one = (FILTERS_PER_CONNECTION_MAX * FILTERS_PER_CONNECTION_MAX) as u64;
+    let most = rig.most.looks;
+    assert!(most <= LOOKS_PER_TURN_MAX as u64 + of_one, "{most}");
 }

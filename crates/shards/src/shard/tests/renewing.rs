@@ -116,6 +116,7 @@ fn who_is_left_with_nothing_or_sees_something_else_is_told_good_bye() {
             rig.settle();
             assert_eq!(client.count(&format!("\"reason\":\"{reason}\"")), 1, "{form:?}");
             assert_eq!((client.count("\"topic\":\"a\""), client.count(TOLD)), (0, 0));
+            assert_eq!(rig.shard.surroundings.figures.rights_changed.get(), 1);
         }
     }
 }
@@ -135,6 +136,18 @@ fn who_renews_on_the_way_in_has_the_rights_that_are_new() {
         assert_eq!(client.count("\"topic\":\"b\""), 0);
         assert_eq!(nothing.take(), "");
     }
+}
+
+#[test]
+fn what_is_lost_on_the_way_in_can_be_taken_back_as_it_was_asked_for() {
+    let mut rig = Rig::new();
+    rig.renew(ADA, (&["a"], Sight::all()));
+    let mut client = rig.shake_hands(&["a", "b"], PLAIN_WEBSOCKET);
+    rig.settle();
+    client.send(&text(r#"{"request":"unsubscribe","id":1,"topics":["b"]}"#));
+    rig.settle();
+    assert_eq!(client.count(r#"{"control":"narrowed","topics":["a"]}"#), 1);
+    assert_eq!(client.count(r#"{"reply":1}"#), 1, "{}", client.take());
 }
 
 #[test]

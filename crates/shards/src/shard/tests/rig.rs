@@ -22,7 +22,9 @@ use bellwire_model::{
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
+use http::{HeaderValue, header};
 use mio::Events;
+use tokio::sync::oneshot;
 
 use super::super::change;
 use super::super::parts::Shard;
@@ -34,7 +36,7 @@ use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
 use crate::history::HistoryReaders;
 use crate::requests::{RenewalReply, Reply, Requests, SamplesReply};
-use crate::stream_request::StreamRequest;
+use crate::stream_request::{Handshake, StreamRequest};
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
 
@@ -209,12 +211,32 @@ impl Rig {
 
     /// Connects somebody.
     pub(super) fn connect(&mut self, filters: &[&str], start: Start, form: Form) -> Client {
-        let (ours, theirs) = UnixStream::pair().expect("a pair");
-        for end in [&ours, &theirs] {
-            end.set_nonblocking(true).expect("an option");
-        }
-        self.adopt(Socket::Pair(theirs), filters, (start, form));
-        Client { socket: ours, unsent: Vec::new(), taken: Vec::new() }
+        let (client, socket) = pair();
+        self.adopt(socket, filters, (start, form));
+        client
+    }
+
+    /// Connects a WebSocket that knows what its handshake was.
+    pub(super) fn shake_hands(&mut self, filters: &[&str], form: Form) -> Client {
+        let (client, socket) = pair();
+        let mut handoff = self.handoff(socket, filters, (Start::Latest, form));
+        let version = [(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))];
+        let handshake = Handshake::of_http2(Some("websocket"), &version.into_iter().collect());
+        handoff.request.handshake = handshake.expect("valid").map(Box::new);
+        self.shard.handle.adopt(handoff).expect("room");
+        client
+    }
+
+    /// Connects somebody for whom somebody else answers, who is told where that is refused.
+    pub(super) fn connect_answered(
+        &mut self,
+        filters: &[&str],
+        begin: (Start, Form),
+    ) -> oneshot::Receiver<Problem> {
+        let (answers, refused) = oneshot::channel();
+        let handoff = self.handoff(pair().1, filters, begin);
+        self.shard.handle.adopt(Handoff { answers: Some(answers), ..handoff }).expect("room");
+        refused
     }
 
     /// The next who connect are of this principal.
@@ -249,18 +271,23 @@ impl Rig {
     }
 
     /// Gives a connection to the shard.
-    pub(super) fn adopt(&mut self, socket: Socket, filters: &[&str], (start, form): (Start, Form)) {
+    pub(super) fn adopt(&mut self, socket: Socket, filters: &[&str], begin: (Start, Form)) {
+        let handoff = self.handoff(socket, filters, begin);
+        self.shard.handle.adopt(handoff).expect("room");
+    }
+
+    fn handoff(&self, socket: Socket, filters: &[&str], (start, form): (Start, Form)) -> Handoff {
         let filters = filters.iter().map(|text| text.parse::<Filter>().expect("a filter"));
         let filters = FilterSet::new(filters).unwrap_or_else(|_| FilterSet::none());
         let follows = EffectiveFilter::from(filters);
-        let handoff = Handoff {
+        Handoff {
             socket,
             request: StreamRequest::new(follows, start, form),
             principal: HeldPrincipal::new(self.principal, self.guests.clone()),
             early: Box::default(),
             place: None,
-        };
-        self.shard.handle.adopt(handoff).expect("room");
+            answers: None,
+        }
     }
 }
 
@@ -280,6 +307,15 @@ const fn sse(coding: Coding) -> Form {
 
 const fn http(encoding: Encoding, coding: Coding) -> Form {
     Form::Http(HttpForm { encoding, coding, framing: Framing::Plain })
+}
+
+/// A client, and a shard's end of its connection.
+fn pair() -> (Client, Socket) {
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    for end in [&ours, &theirs] {
+        end.set_nonblocking(true).expect("an option");
+    }
+    (Client { socket: ours, unsent: Vec::new(), taken: Vec::new() }, Socket::Pair(theirs))
 }
 
 /// The other end of a connection.
@@ -447,7 +483,13 @@ impl Requests for Nobody {
         Ok(follows)
     }
 
-    fn renew(&self, _: Principal, shown: Box<str>, reply: RenewalReply) -> Result<(), Problem> {
+    fn renew(
+        &self,
+        _: Principal,
+        _: Option<IpAddr>,
+        shown: Box<str>,
+        reply: RenewalReply,
+    ) -> Result<(), Problem> {
         let Ok(number) = shown.parse() else { return refused() };
         reply(Ok(HeldPrincipal::new(Principal(number), self.0.clone())));
         Ok(())
