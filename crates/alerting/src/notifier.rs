@@ -93,6 +93,13 @@ impl Notifier {
         let now = now();
         let starts_at = now.steady.saturating_add(start_delay);
         let dispatcher = Dispatcher::new(Arc::clone(&config), now, stored).starting_at(starts_at);
+        let records = dispatcher.unreadable_records();
+        if records > 0 {
+            tracing::warn!(
+                records,
+                "Records of what webhooks were told are forgotten, since they cannot be read: they are damaged, or an earlier build's. What fires is told once more."
+            );
+        }
         let updates = BTreeMap::new();
         let news = News { updates, config, is_config_new: false, has_begun: false };
         let notifier = Arc::new(Self { news: Mutex::new(news), has_news });

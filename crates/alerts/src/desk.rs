@@ -187,6 +187,11 @@ impl Desk {
         restored
     }
 
+    /// How many acknowledgements that records have brought back wait for their alerts.
+    pub fn acknowledgements_waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// After a restart, with all alerts there: ends what waited for alerts that are gone.
     pub fn settle(&mut self, now: Timestamp) -> Outcome {
         let mut outcome = Outcome::default();

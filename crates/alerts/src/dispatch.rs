@@ -129,6 +129,12 @@ impl Dispatcher {
         }
     }
 
+    /// How many stored records are passed over and forgotten, since they cannot be read: they are
+    /// damaged, or have the form of an earlier build.
+    pub fn unreadable_records(&self) -> usize {
+        self.begun.records.len()
+    }
+
     /// Looks at no group before `time`: those who post alerts may need some time to come back, too.
     #[must_use]
     pub fn starting_at(mut self, time: Timestamp) -> Self {

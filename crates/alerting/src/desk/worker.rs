@@ -102,6 +102,13 @@ impl Worker {
         let changes = alerts.map(|alert| RuleChange::Transition(kind_of(&alert), alert));
         self.show_after(|desk, now| {
             let mut outcome = desk.on_rules(now, changes);
+            let acknowledgements = desk.acknowledgements_waiting();
+            if acknowledgements > 0 {
+                tracing::warn!(
+                    acknowledgements,
+                    "Acknowledgements are forgotten: their alerts have not come back, or an earlier build called them otherwise."
+                );
+            }
             outcome.records.extend(desk.settle(now).records);
             // Those that records had brought back are shown, too.
             outcome.shown = desk.cases().map(|case| case.shown(None)).collect();

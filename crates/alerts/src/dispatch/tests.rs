@@ -536,6 +536,19 @@ fn a_receiver_without_webhooks_costs_nothing_once_alerts_have_ended() {
 }
 
 #[test]
+fn records_of_another_form_are_forgotten_and_counted() {
+    let mut story = Story::new(QUICK, 1);
+    story.fires("one");
+    story.until(1.5);
+    let (key, value) = story.stored.first_key_value().expect("a record");
+    let old = [(key.clone(), b"old".to_vec()), ("notified/old".to_owned(), value.clone())];
+    let dispatcher = Dispatcher::new(Arc::clone(&story.config), EPOCH, old);
+    assert_eq!(dispatcher.unreadable_records(), 2);
+    let dispatcher = Dispatcher::new(Arc::clone(&story.config), EPOCH, story.stored.clone());
+    assert_eq!(dispatcher.unreadable_records(), 0);
+}
+
+#[test]
 fn records_are_forgotten_in_their_time() {
     let mut story = Story::new(QUICK, 1);
     story.fires("one");

@@ -187,6 +187,10 @@ fn records_under_other_fingerprints_are_moved_or_forgotten_once() {
         .zip(1..)
         .map(|((key, value), n)| (format!("{}{n:016x}", &key[..key.len() - 16]), value))
         .collect();
+    let mut desk = Desk::new(&[]);
+    let records = script.records.iter().map(|(key, value)| (&**key, &**value));
+    desk.restore(script.now(), records);
+    assert_eq!(desk.acknowledgements_waiting(), 1, "nobody comes for it");
     // Meanwhile a rule has begun to raise one of them.
     script.fires("Cold");
     script.restart();
