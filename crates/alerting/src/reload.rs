@@ -103,11 +103,14 @@ impl Reload {
         self.parts.alerting.replace(place, config).await
     }
 
-    /// Reloads at each `SIGHUP`.
-    pub async fn at(self: Arc<Self>, mut hangups: Hangups) {
+    /// Reloads at each `SIGHUP`; `on_reloaded` is told what has come of it.
+    pub async fn at(
+        self: Arc<Self>,
+        mut hangups: Hangups,
+        on_reloaded: impl Fn(&Result<(), Problem>) + Send,
+    ) {
         while hangups.0.recv().await.is_some() {
-            // What went wrong was told.
-            let _ = self.reload().await;
+            on_reloaded(&self.reload().await);
         }
     }
 }

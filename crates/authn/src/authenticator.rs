@@ -442,6 +442,11 @@ impl Authenticator {
         opened.map_err(|error| self.refuse_ticket(error))
     }
 
+    /// A credential was shown that cannot be read.
+    pub fn count_unreadable(&self) {
+        self.figures.credentials_refused.add(1);
+    }
+
     fn refuse_ticket(&self, error: TicketRefusal) -> Problem {
         tracing::debug!(%error, "A ticket was refused.");
         if error == TicketRefusal::Full {

@@ -773,11 +773,32 @@ pub const SESSION_ID_BYTES_MAX: usize = 64;
 pub const AUDIT_RETENTION_AGE: Duration = Duration::from_hours(24 * 90);
 /// Bytes of it: what is done again and again must not fill the disk.
 pub const AUDIT_RETENTION_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Refused credentials that the audit tells of one by one within [`REFUSALS_AUDIT_INTERVAL`]; of the
-/// others it tells how many.
+/// How often the audit tells how many deeds it has not told one by one.
+pub const AUDIT_COUNTS_INTERVAL: Duration = Duration::from_mins(10);
+/// Whom it tells so of by name, of each kind; the others are counted together.
+pub const AUDIT_COUNTS_MAX: usize = 100;
+/// Somebodies whose deeds of one kind the audit tells apart; where there are more, theirs are counted
+/// together.
+pub const AUDITED_DOERS_MAX: usize = 10_000;
+/// Deeds of one kind by one somebody that are told at once: what people do, for administrators first
+/// of all. Behind that it is one in [`AUDITED_DEEDS_INTERVAL`].
+pub const AUDITED_DEEDS_MAX: u32 = 100;
+/// See there: what one can write in 90 days is about a tenth of what is kept.
+pub const AUDITED_DEEDS_INTERVAL: Duration = Duration::from_mins(5);
+/// The same of logins, logouts and tickets, which programs make, too.
+pub const AUDITED_LOGINS_MAX: u32 = 20;
+/// See there.
+pub const AUDITED_LOGINS_INTERVAL: Duration = Duration::from_mins(10);
+/// Renewals happen for as long as a stream is open: one in so long is told.
+pub const AUDITED_RENEWALS_INTERVAL: Duration = Duration::from_hours(24);
+/// Refusals of one somebody, or one network, that are told at once, and then one in
+/// [`AUDITED_LOGINS_INTERVAL`].
 pub const AUDITED_REFUSALS_MAX: u32 = 5;
-/// How often it does.
-pub const REFUSALS_AUDIT_INTERVAL: Duration = Duration::from_secs(10);
+/// Refusals of all strangers together that are told at once, and then one in
+/// [`AUDITED_STRANGERS_INTERVAL`].
+pub const AUDITED_STRANGERS_MAX: u32 = 100;
+/// See there: what strangers can write in 90 days is a small part of what is kept.
+pub const AUDITED_STRANGERS_INTERVAL: Duration = Duration::from_mins(1);
 /// Subjects and sessions that were taken back.
 pub const REVOCATIONS_MAX: usize = 10_000;
 /// Bytes of their records: of all durable records, so much that keys have room besides.

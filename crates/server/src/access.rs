@@ -10,6 +10,7 @@ mod attending;
 mod onlooker;
 mod permit;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use tokio::runtime::Runtime;
 
 use self::permit::{permit_pending, permit_stream, rest};
 use crate::allowances::{Allowances, Counted};
-use crate::audit::Audit;
+use crate::audit::{Audit, Deed, Kind};
 use crate::observe::Figures;
 
 pub(crate) use self::attending::Attending;
@@ -94,7 +95,7 @@ impl Access {
         self: &Arc<Self>,
         (identity, ticket): (&Arc<Identity>, &Ticket),
         request: StreamRequest,
-        (origin, spread): (Option<&str>, &Spread),
+        ((origin, address), spread): ((Option<&str>, Option<IpAddr>), &Spread),
     ) -> Result<Permitted, Problem> {
         if request.handshake.is_some() {
             let detail =
@@ -105,10 +106,20 @@ impl Access {
         let permitted = self.permit(identity, request)?;
         let displaced = self.authenticator.open_ticket(ticket, permitted.principal.principal())?;
         if let Some(displaced) = displaced {
+            let deed = Deed::to(Kind::TicketDisplaced, permitted.request.follows.filters());
+            self.audit.record(&deed, Some(identity), address);
             let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
             drop(spread.reconsider(HeldPrincipals::new(vec![displaced], authority)));
         }
         Ok(permitted)
+    }
+
+    /// A credential was shown that cannot be read.
+    pub(crate) fn on_unreadable(&self, problem: &Problem, from: (&str, Option<IpAddr>)) {
+        if problem.code == Code::CredentialInvalid {
+            self.authenticator.count_unreadable();
+            self.audit.refused(problem, ("unreadable", None), from);
+        }
     }
 
     /// Gives somebody a number, for as long as it is held.
@@ -133,7 +144,7 @@ impl Access {
 
     /// The server ends: what is known and not kept yet is.
     pub(crate) async fn finish(&self) {
-        self.audit.tell_of_refusals();
+        self.audit.tell_counts();
         self.authenticator.finish().await;
     }
 
@@ -178,7 +189,7 @@ impl Access {
         self: &Arc<Self>,
         before: &Identity,
         shown: &Shown,
-    ) -> Result<HeldPrincipal, Problem> {
+    ) -> Result<Arc<Identity>, Problem> {
         // No password is shown so, whose guesses are counted by address.
         let identity = self.authenticator.identify(shown, None).await?;
         if !before.is_renewed_by(&identity) {
@@ -191,7 +202,7 @@ impl Access {
                           subprotocol or a header";
             return Err(Problem::new(Code::Forbidden, detail));
         }
-        Ok(self.enter(&identity))
+        Ok(identity)
     }
 
     /// Whose number it is.

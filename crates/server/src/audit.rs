@@ -6,62 +6,29 @@
 //!
 //! Handlers say what was done, by what they add to their answer; who called and from where is known
 //! to the guard before them. Nobody waits for the journal: a deed that it does not take is counted,
-//! and stands in the log. What strangers can cause is bounded in rate.
+//! and stands in the log. What one somebody does again and again is [thinned out](thinning): whoever
+//! may do something, be it to show a wrong credential, must not push out what is older.
+
+mod kind;
+mod thinning;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::response::Response;
 use bellwire_access::{Identity, Means};
-use bellwire_authn::Shown;
 use bellwire_journal::{Append, Error, Journal};
-use bellwire_model::limits::{AUDITED_REFUSALS_MAX, REFUSALS_AUDIT_INTERVAL};
-use bellwire_model::{Body, Event, Topic};
+use bellwire_model::limits::{AUDIT_COUNTS_INTERVAL, EXCERPT_BYTES_MAX};
+use bellwire_model::{Body, Event, Topic, excerpt};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use serde_json::{Map, Value, json};
 
+use self::thinning::{Doer, Thinning, Untold};
+use crate::lately;
 use crate::observe::AuditFigures;
 
-/// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Login,
-    Logout,
-    TicketMade,
-    Refused,
-    KeyMade,
-    KeyRevoked,
-    Revoked,
-    RevocationDeleted,
-    Silenced,
-    SilenceEnded,
-    Acknowledged,
-    Unacknowledged,
-    Reloaded,
-}
-
-impl Kind {
-    /// As the event's type has it.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Logout => "logout",
-            Self::TicketMade => "ticket_made",
-            Self::Refused => "refused",
-            Self::KeyMade => "key_made",
-            Self::KeyRevoked => "key_revoked",
-            Self::Revoked => "revoked",
-            Self::RevocationDeleted => "revocation_deleted",
-            Self::Silenced => "silenced",
-            Self::SilenceEnded => "silence_ended",
-            Self::Acknowledged => "acknowledged",
-            Self::Unacknowledged => "unacknowledged",
-            Self::Reloaded => "reloaded",
-        }
-    }
-}
+pub(crate) use self::kind::Kind;
 
 /// Something that was done, as the handler knows it.
 #[derive(Clone, Debug)]
@@ -83,6 +50,14 @@ impl Deed {
     /// What it was done to.
     pub(crate) fn to(kind: Kind, target: impl ToString) -> Self {
         Self { target: Some(target.to_string().into()), ..Self::new(kind) }
+    }
+
+    /// Files were read again, or not, since something is wrong with them: the log says what.
+    pub(crate) fn of_reload(reloaded: &Result<(), Problem>) -> Self {
+        match reloaded {
+            Ok(()) => Self::new(Kind::Reloaded),
+            Err(problem) => Self::new(Kind::ReloadFailed).with("code", problem.code.as_str()),
+        }
     }
 
     /// Says more of it.
@@ -108,9 +83,7 @@ impl Deed {
 pub(crate) struct Audit {
     journal: OnceLock<Arc<dyn Journal>>,
     figures: Arc<AuditFigures>,
-    /// Refusals since the interval began: those that were told, and those that were only counted.
-    told: AtomicU32,
-    untold: AtomicU64,
+    thinning: Mutex<Thinning>,
 }
 
 impl Audit {
@@ -126,27 +99,45 @@ impl Audit {
     /// Somebody has done something.
     pub(crate) fn record(&self, deed: &Deed, caller: Option<&Identity>, address: Option<IpAddr>) {
         let by = deed.by.as_deref().or(caller);
-        let mut data = json!({});
+        self.record_of_doer(deed, (Doer::of(by, address), by), address);
+    }
+
+    /// The process was asked to do something by a signal.
+    pub(crate) fn record_of_owner(&self, deed: &Deed) {
+        self.record_of_doer(deed, (Doer::Owner, None), None);
+    }
+
+    fn record_of_doer(
+        &self,
+        deed: &Deed,
+        (doer, by): (Doer, Option<&Identity>),
+        address: Option<IpAddr>,
+    ) {
+        if self.journal.get().is_none() || !self.thinning().admit(deed.kind, doer, lately::now()) {
+            return;
+        }
+        let mut data = Map::new();
+        let mut say = |name: &str, value: Value| data.insert(name.to_owned(), cut(value));
         if let Some(identity) = by {
-            data["by"] = identity.subject().into();
-            data["means"] = identity.means.as_str().into();
+            say("by", identity.subject().into());
+            say("means", identity.means.as_str().into());
             match &identity.means {
-                Means::Key(id) => data["key"] = (**id).into(),
-                Means::Token(issuer) => data["issuer"] = (**issuer).into(),
-                Means::Session(id, _) => data["session"] = (**id).into(),
-                _ => {}
-            }
+                Means::Key(id) => say("key", (**id).into()),
+                Means::Token(issuer) => say("issuer", (**issuer).into()),
+                Means::Session(id, _) => say("session", (**id).into()),
+                _ => None,
+            };
         }
         if let Some(address) = address {
-            data["address"] = address.to_canonical().to_string().into();
+            say("address", address.to_canonical().to_string().into());
         }
         if let Some(target) = &deed.target {
-            data["target"] = (**target).into();
+            say("target", (**target).into());
         }
         for (name, value) in &deed.more {
-            data[name] = value.clone();
+            say(name, value.clone());
         }
-        self.append(deed.kind, &data);
+        self.append(deed.kind, &data.into());
     }
 
     /// What a handler has noted with its answer.
@@ -160,42 +151,50 @@ impl Audit {
         }
     }
 
-    /// A credential was shown that is not valid here. What it claims is not told: nobody has verified
-    /// it.
+    /// A credential was shown that does not count. What it claims is not told: nobody has verified
+    /// it. `before`: who showed it, as far as they had said so by another one.
     pub(crate) fn refused(
         &self,
         problem: &Problem,
-        shown: &Shown,
+        (shown, before): (&str, Option<&Identity>),
         (target, address): (&str, Option<IpAddr>),
     ) {
-        if problem.code != Code::CredentialInvalid || self.journal.get().is_none() {
-            return;
+        // That there is no room, or that nothing was shown, is no word on a credential.
+        if matches!(
+            problem.code,
+            Code::CredentialInvalid | Code::LoginsExhausted | Code::SubjectDiffers
+        ) {
+            let deed = Deed::to(Kind::Refused, target).with("shown", shown);
+            self.record(&deed.with("code", problem.code.as_str()), before, address);
         }
-        let one_more = |told| (told < AUDITED_REFUSALS_MAX).then_some(told + 1);
-        if self.told.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
-            self.untold.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let deed = Deed::to(Kind::Refused, target).with("shown", shown.kind());
-        self.record(&deed, None, address);
     }
 
-    /// Tells of those that were only counted, again and again.
+    /// Tells how many were not told one by one, again and again.
     pub(crate) async fn keep_current(self: Arc<Self>) {
-        let mut interval = tokio::time::interval(REFUSALS_AUDIT_INTERVAL);
+        let mut interval = tokio::time::interval(AUDIT_COUNTS_INTERVAL);
         loop {
             interval.tick().await;
-            self.tell_of_refusals();
+            self.tell_counts();
         }
     }
 
-    /// Tells of those that were only counted. Called again as the server ends.
-    pub(crate) fn tell_of_refusals(&self) {
-        self.told.store(0, Ordering::Relaxed);
-        let untold = self.untold.swap(0, Ordering::Relaxed);
-        if untold > 0 {
-            self.append(Kind::Refused, &json!({ "count": untold }));
+    /// Tells how many were not told one by one. Called again as the server ends.
+    pub(crate) fn tell_counts(&self) {
+        let untold = self.thinning().take_untold();
+        for Untold { kind, doer, count } in untold {
+            let mut data = json!({ "count": count });
+            if let Some(Doer::Somebody { issuer, subject }) = doer {
+                data["by"] = (*subject).into();
+                if let Some(issuer) = issuer {
+                    data["issuer"] = cut((*issuer).into());
+                }
+            }
+            self.append(kind, &data);
         }
+    }
+
+    fn thinning(&self) -> MutexGuard<'_, Thinning> {
+        self.thinning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn append(&self, kind: Kind, data: &Value) {
@@ -228,9 +227,22 @@ impl Audit {
     }
 }
 
+/// What is said of a deed, cut where it is long: clients choose how long.
+fn cut(value: Value) -> Value {
+    match value {
+        Value::String(text) => excerpt(text).into(),
+        value => {
+            let json = value.to_string();
+            if json.len() > EXCERPT_BYTES_MAX { excerpt(json).into() } else { value }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use bellwire_access::Claims;
     use bellwire_journal::{MemoryJournal, Observer, ReadLimit, RetentionRule};
+    use bellwire_model::limits::AUDITED_REFUSALS_MAX;
     use bellwire_model::{Entry, Epoch, Filter, FilterSet, Offset};
 
     use super::*;
@@ -263,24 +275,75 @@ mod tests {
         page.entries.iter().map(data).collect()
     }
 
+    fn identity(subject: &str) -> Identity {
+        let claims = Claims { subject: subject.into(), ..Claims::anonymous() };
+        let means = Means::Token("https://issuer.example".into());
+        Identity { claims, means, ..Identity::open() }
+    }
+
     #[test]
     fn a_flood_of_refusals_is_told_by_a_few_and_a_count() {
         let (audit, journal) = audit();
-        let problem = Problem::new(Code::CredentialInvalid, "");
-        let shown = Shown::Nothing;
-        for _ in 0..1_000 {
-            audit.refused(&problem, &shown, ("/v1/events", None));
-        }
-        let missing = Problem::new(Code::CredentialMissing, "");
-        audit.refused(&missing, &shown, ("/v1/events", None));
-        audit.tell_of_refusals();
-        audit.tell_of_refusals();
-        audit.refused(&problem, &shown, ("/v1/events", None));
+        let refuse = |code: Code| {
+            let problem = Problem::new(code, "");
+            audit.refused(&problem, ("token", None), ("/v1/events", None));
+        };
+        (0..1_000).for_each(|_| refuse(Code::CredentialInvalid));
+        refuse(Code::CredentialMissing);
+        audit.tell_counts();
+        audit.tell_counts();
+        refuse(Code::LoginsExhausted);
+        audit.tell_counts();
         let told = told(&journal);
         let few = AUDITED_REFUSALS_MAX as usize;
         assert_eq!(told.len(), few + 2);
-        assert_eq!(told[few], json!({ "count": 1_000 - few }));
-        assert_eq!(told[few + 1]["target"], json!("/v1/events"));
+        assert_eq!(
+            (&told[0]["target"], &told[0]["shown"], &told[0]["code"]),
+            (&json!("/v1/events"), &json!("token"), &json!("credential_invalid"))
+        );
+        assert_eq!(told[few..], [json!({ "count": 1_000 - few }), json!({ "count": 1 })]);
+    }
+
+    /// Whoever may do something must not hide by it what somebody else has done.
+    #[test]
+    fn a_flood_by_one_hides_nothing_of_another_and_is_counted_by_name() {
+        let (audit, journal) = audit();
+        let (mallory, root) = (identity("mallory"), identity("root"));
+        let flood = [Kind::Login, Kind::TicketMade, Kind::Acknowledged, Kind::Silenced];
+        for kind in flood {
+            for _ in 0..1_000 {
+                audit.record(&Deed::to(kind, "x"), Some(&mallory), None);
+            }
+        }
+        let acts = [Kind::KeyMade, Kind::Revoked, Kind::Reloaded, Kind::Silenced];
+        for _ in 0..10 {
+            for kind in acts {
+                audit.record(&Deed::to(kind, "y"), Some(&root), None);
+            }
+        }
+        audit.record_of_owner(&Deed::new(Kind::Reloaded).with("signal", "SIGHUP"));
+        audit.tell_counts();
+        let told = told(&journal);
+        let of = |target: &str| told.iter().filter(|it| it["target"] == target).count();
+        assert_eq!((of("y"), of("x")), (10 * acts.len(), 2 * 20 + 2 * 100));
+        assert_eq!(told.iter().filter(|it| it["signal"] == "SIGHUP").count(), 1);
+        let counts: Vec<&Value> = told.iter().filter(|it| it.get("count").is_some()).collect();
+        let count = |count: u64| json!({ "by": "mallory", "issuer": "https://issuer.example", "count": count });
+        assert_eq!(counts, [&count(980), &count(980), &count(900), &count(900)]);
+    }
+
+    #[test]
+    fn what_is_said_is_cut_where_it_is_long() {
+        let (audit, journal) = audit();
+        let long = "é".repeat(100_000);
+        let deed = Deed::to(Kind::Silenced, &long).with("matchers", long.as_str());
+        let deed = deed.with("roles", vec![long.as_str(); 3]).with("ends_at", 7);
+        audit.record(&deed, Some(&identity(&long)), None);
+        let told = told(&journal);
+        assert_eq!(told[0]["ends_at"], json!(7));
+        assert!(told[0]["target"].as_str().expect("a text").contains("é … é"));
+        let bytes = told[0].to_string().len();
+        assert!(bytes < 5 * EXCERPT_BYTES_MAX, "{bytes}");
     }
 
     #[test]

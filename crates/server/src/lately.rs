@@ -67,6 +67,11 @@ impl<K: Eq + Hash, V: Fades> Lately<K, V> {
         }
     }
 
+    /// All of them.
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.entries.iter_mut()
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()

@@ -31,6 +31,7 @@ use self::listening::{listen, open, url};
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
+use crate::audit::Deed;
 use crate::config::{Config, Engine, Exposed};
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
@@ -357,7 +358,11 @@ fn keep_house(
     (admission, sys): (Arc<Admission>, SysTopics),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {
-    runtime.spawn(reload.at(hangups));
+    let audit = Arc::clone(&access.audit);
+    let by_signal = move |reloaded: &_| {
+        audit.record_of_owner(&Deed::of_reload(reloaded).with("signal", "SIGHUP"));
+    };
+    runtime.spawn(reload.at(hangups, by_signal));
     access.keep_house(runtime);
     runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures()));
     runtime.spawn(apply_retention(Arc::clone(journal)));

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
-use bellwire_access::Identity;
+use bellwire_access::{Identity, Means};
 use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
 use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
 use bellwire_authn::Shown;
@@ -15,8 +15,8 @@ use bellwire_model::{
 };
 use bellwire_process::clock;
 use bellwire_shards::{
-    Published, Publisher, RenewalReply, Reply, Requests, Results, SampleRejection, SamplesReply,
-    SamplesTaken, States,
+    EVENTS_PATH, Published, Publisher, RenewalReply, Reply, Requests, Results, SampleRejection,
+    SamplesReply, SamplesTaken, States,
 };
 use bellwire_sources::{Kind, Outcome, Sender};
 use bellwire_wire::problem::{Code, Problem};
@@ -203,17 +203,33 @@ impl Requests for Errands {
     fn renew(
         &self,
         principal: Principal,
-        _: Option<IpAddr>,
+        source: Option<IpAddr>,
         shown: Box<str>,
         reply: RenewalReply,
     ) -> Result<(), Problem> {
         let access = Arc::clone(&self.access);
         let before = access.identity(principal);
         let renewing = async move {
-            reply(match Shown::bearer(&shown) {
-                Ok(shown) => access.renewed(&before, &shown).await,
-                Err(problem) => Err(problem),
-            });
+            let shown = Shown::bearer(&shown);
+            let kind = shown.as_ref().map_or("token", Shown::kind);
+            let renewed = match &shown {
+                Ok(shown) => access.renewed(&before, shown).await,
+                Err(problem) => {
+                    access.authenticator.count_unreadable();
+                    Err(problem.clone())
+                }
+            };
+            match &renewed {
+                Ok(_) if before.means == Means::Pending => {}
+                Ok(identity) => {
+                    access.audit.record(&Deed::new(DeedKind::Renewed), Some(identity), source);
+                }
+                Err(problem) => {
+                    let from = (EVENTS_PATH, source);
+                    access.audit.refused(problem, (kind, Some(&before)), from);
+                }
+            }
+            reply(renewed.map(|identity| access.enter(&identity)));
         };
         drop(self.runtime.spawn(renewing));
         Ok(())

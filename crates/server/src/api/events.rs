@@ -1,5 +1,6 @@
 //! `GET /v1/events`, as far as hyper serves it: long polls, and errors of all forms.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -7,9 +8,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::{Identity, Means};
 use bellwire_model::FilterSet;
-use bellwire_shards::Framing;
-use bellwire_shards::PollAnswer;
-use bellwire_shards::{Asked, EventsRequest, Handshake};
+use bellwire_shards::{
+    Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest,
+};
 use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
@@ -18,8 +19,8 @@ use hyper::ext::Protocol;
 
 use super::App;
 use super::body::header as text_of;
-use super::permission::Caller;
-use crate::access;
+use super::permission::{Caller, peer};
+use crate::access::{self, Permitted};
 use crate::admission::Visitor;
 use crate::front_door::{Opening, Passage, stream_headers};
 use crate::page::Page;
@@ -76,14 +77,9 @@ pub(super) async fn events(
                 let words = bellwire_shards::refusal_body(form, &problem).ok_or(problem)?;
                 return Ok((stream_headers(&stream), words).into_response());
             }
-            let permitted = match &identity.means {
-                Means::Ticket(ticket) => {
-                    let foreign = page.foreign();
-                    let origin = foreign.as_deref();
-                    app.access.permit_ticket((&identity, ticket), stream, (origin, &app.spread))?
-                }
-                _ => app.access.permit(&identity, stream)?,
-            };
+            let foreign = page.foreign();
+            let from = (foreign.as_deref(), peer(&extensions));
+            let permitted = permit(&app, &identity, stream, from)?;
             Ok(passage.open(Opening { permitted, visitor: extensions.get().cloned() }).await?)
         }
         EventsRequest::Poll(poll) => {
@@ -100,6 +96,24 @@ pub(super) async fn events(
             Ok(if is_large { app.large_reads.run(encode).await? } else { encode() })
         }
     }
+}
+
+/// What may be opened of a stream, for a page of this origin where it is of another site, at this
+/// address.
+fn permit(
+    app: &App,
+    identity: &Arc<Identity>,
+    stream: StreamRequest,
+    (origin, address): (Option<&str>, Option<IpAddr>),
+) -> Result<Permitted, Problem> {
+    let Means::Ticket(ticket) = &identity.means else {
+        return app.access.permit(identity, stream);
+    };
+    let from = ((origin, address), &*app.spread);
+    app.access.permit_ticket((identity, ticket), stream, from).inspect_err(|problem| {
+        let showed = (identity.means.as_str(), Some(&**identity));
+        app.access.audit.refused(problem, showed, (EVENTS_PATH, address));
+    })
 }
 
 /// Whether somebody may begin one more stream now. `visitor`: of whom a proxy has it.

@@ -50,6 +50,8 @@ pub(super) async fn arrive(State(app): State<Arc<App>>, parts: Parts) -> Respons
             sent(StatusCode::SEE_OTHER, &path, &[&cleared, &login.cookie])
         }
         Err(Unarrived { problem, keeps_login }) => {
+            let route = "/v1/session/callback";
+            app.access.audit.refused(&problem, ("oidc", None), (route, from));
             let mut response = told(problem, headers);
             if !keeps_login {
                 response.headers_mut().insert(header::SET_COOKIE, text(&cleared));

@@ -235,11 +235,15 @@ pub(super) async fn guard(
         Ok(shown) => {
             let identified = app.access.authenticator.identify(&shown, from).await;
             if let Err(problem) = &identified {
-                app.access.audit.refused(problem, &shown, (path.as_str(), from));
+                let showed = (shown.kind(), None);
+                app.access.audit.refused(problem, showed, (path.as_str(), from));
             }
             identified
         }
-        Err(problem) => Err(problem),
+        Err(problem) => {
+            app.access.on_unreadable(&problem, (path.as_str(), from));
+            Err(problem)
+        }
     };
     let permitted = identified.and_then(|identity| asks.check_of(&identity).map(|()| identity));
     match permitted {

@@ -10,9 +10,10 @@ use bellwire_authn::{Cookies, Logout, Query, Shown, cleared_cookie};
 use bellwire_model::limits::LOGIN_BODY_BYTES_MAX;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
+use super::body::Held;
 use super::permission::{self, Caller, peer};
 use super::{App, body, whoami};
 use crate::audit::{Deed, Kind};
@@ -46,19 +47,13 @@ pub(super) async fn log_in(
     }
     let address = peer(&parts.extensions);
     let held = body::read(&app.admission, &parts.headers, body, LOGIN_BODY_BYTES_MAX).await?;
-    let in_head = permission::shown(&app, &parts, (Query::Nothing, Cookies::AreNone))?;
-    let shown = match in_head {
-        Shown::Nothing if held.bytes.is_empty() => Shown::Nothing,
-        // A proxy names whoever comes through it, whom else they mean to be.
-        Shown::Nothing | Shown::Proxied(..) if !held.bytes.is_empty() => {
-            body::json(&held).map_err(invalid).and_then(in_body)?
-        }
-        shown if held.bytes.is_empty() => shown,
-        _ => return Err(invalid("the head shows a credential: leave the body empty").into()),
-    };
+    let shown = shown_at_login(&app, &parts, &held);
+    let shown = shown.inspect_err(|problem| {
+        app.access.on_unreadable(problem, ("/v1/session", address));
+    })?;
     drop(held);
     let login = app.access.authenticator.log_in(&shown, address).await.inspect_err(|problem| {
-        app.access.audit.refused(problem, &shown, ("/v1/session", address));
+        app.access.audit.refused(problem, (shown.kind(), None), ("/v1/session", address));
     })?;
     let cookie = HeaderValue::from_str(&login.cookie).expect("its own words are valid");
     let whoami = Json(whoami::shown(&login.identity));
@@ -67,6 +62,20 @@ pub(super) async fn log_in(
         .with("shown", shown.kind())
         .by(Arc::new(login.identity))
         .told_by(answer.into_response()))
+}
+
+/// What is shown in the head of a login, or in its body.
+fn shown_at_login(app: &App, parts: &Parts, held: &Held) -> Result<Shown, Problem> {
+    let is_empty = held.bytes.is_empty();
+    match permission::shown(app, parts, (Query::Nothing, Cookies::AreNone))? {
+        Shown::Nothing if is_empty => Ok(Shown::Nothing),
+        // A proxy names whoever comes through it, whom else they mean to be.
+        Shown::Nothing | Shown::Proxied(..) if !is_empty => {
+            body::json(held).map_err(invalid).and_then(in_body)
+        }
+        shown if is_empty => Ok(shown),
+        _ => Err(invalid("the head shows a credential: leave the body empty")),
+    }
 }
 
 /// `DELETE /v1/session`: ends the session and what was opened by it, and has the browser forget it. Who
@@ -104,15 +113,21 @@ struct RenewalText {
 pub(super) async fn renew(
     State(app): State<Arc<App>>,
     Caller(identity): Caller,
-    headers: HeaderMap,
+    parts: Parts,
     body: Body,
 ) -> Result<Response, Refused> {
-    let held = body::read(&app.admission, &headers, body, LOGIN_BODY_BYTES_MAX).await?;
+    let headers = &parts.headers;
+    let held = body::read(&app.admission, headers, body, LOGIN_BODY_BYTES_MAX).await?;
     let RenewalText { renews } = body::json(&held).map_err(|error| {
         invalid(format!("a renewal is {{\"renews\":…}}, as the control event has it: {error}"))
     })?;
-    app.access.renew(&app.spread, (&renews, &identity)).await?;
-    Ok((NOT_STORED, Json(whoami::shown(&identity))).into_response())
+    let renewed = app.access.renew(&app.spread, (&renews, &identity)).await;
+    renewed.inspect_err(|problem| {
+        let (showed, from) = ((identity.means.as_str(), Some(&*identity)), peer(&parts.extensions));
+        app.access.audit.refused(problem, showed, ("/v1/session/token", from));
+    })?;
+    let answer = (NOT_STORED, Json(whoami::shown(&identity))).into_response();
+    Ok(Deed::new(Kind::Renewed).told_by(answer))
 }
 
 const NOT_STORED: [(HeaderName, HeaderValue); 1] =

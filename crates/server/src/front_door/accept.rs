@@ -218,7 +218,8 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             let identified = door.access.authenticator.identify(&shown, Some(client)).await;
             match &identified {
                 Err(problem) => {
-                    door.access.audit.refused(problem, &shown, (EVENTS_PATH, Some(client)));
+                    let showed = (shown.kind(), None);
+                    door.access.audit.refused(problem, showed, (EVENTS_PATH, Some(client)));
                 }
                 Ok(identity) => {
                     if let Err(problem) = door.access.allowances.check_connect(identity) {
