@@ -153,13 +153,16 @@ impl Shard {
     /// What somebody has shown may end sooner than the wheel brings their connection round.
     fn look_after(&mut self, token: Token, standing: Standing) {
         let Standing::Ends { tolerated, .. } = standing else { return };
-        let ends_at = in_time(tolerated, self.agenda.now());
+        let now = self.agenda.now();
+        let mut due_at = standing::due_at(standing, now);
         let connection = &mut self.connections[token];
         if let Some(collector) = connection.outlet.socket.collector_mut() {
-            collector.due = collector.due.min(ends_at);
+            // It is told of nothing ahead.
+            due_at = in_time(tolerated, now);
+            collector.due = collector.due.min(due_at);
         }
-        if ends_at < connection.due_at {
-            connection.due_at = self.agenda.look_after(token, ends_at);
+        if due_at < connection.due_at {
+            connection.due_at = self.agenda.look_after(token, due_at);
         }
     }
 

@@ -19,21 +19,29 @@ use crate::authority::{Authority, Standing};
 /// Of what does not end by itself.
 const NEVER: Tick = Tick::MAX;
 
-/// When whoever comes in is to be looked after for what they have shown: once it ends, or ahead of
-/// that. It may have been taken back since they were let in.
+/// When whoever comes in is to be looked after for what they have shown. It may have been taken back
+/// since they were let in.
 pub(super) fn looked_after_at(
     authority: &dyn Authority,
     principal: Principal,
     now: Tick,
 ) -> Result<Tick, Problem> {
     match standing(authority, principal) {
-        Standing::Good => Ok(NEVER),
-        Standing::Ends { left, .. } if left > 2 * RENEW_AHEAD => {
-            Ok(in_time(left.saturating_sub(RENEW_AHEAD), now))
-        }
-        Standing::Ends { left, .. } if !left.is_zero() => Ok(in_time(left / 2, now)),
-        Standing::Ends { tolerated, .. } => Ok(in_time(tolerated, now)),
         Standing::Revoked | Standing::Displaced => Err(revoked()),
+        standing => Ok(due_at(standing, now)),
+    }
+}
+
+/// When somebody is to be looked after for what they have shown: once it ends, or ahead of that.
+pub(super) fn due_at(standing: Standing, now: Tick) -> Tick {
+    match standing {
+        Standing::Good => NEVER,
+        Standing::Ends { left, .. } if left > 2 * RENEW_AHEAD => {
+            in_time(left.saturating_sub(RENEW_AHEAD), now)
+        }
+        Standing::Ends { left, .. } if !left.is_zero() => in_time(left / 2, now),
+        Standing::Ends { tolerated, .. } => in_time(tolerated, now),
+        Standing::Revoked | Standing::Displaced => now,
     }
 }
 

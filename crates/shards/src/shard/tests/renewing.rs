@@ -63,6 +63,23 @@ fn a_client_is_told_once_ahead_of_the_end_and_again_after_it_has_renewed() {
     }
 }
 
+/// Such as one of some seconds: its client is to be told in time, be the next heartbeat far off.
+#[test]
+fn who_renews_by_what_ends_soon_is_looked_after_ahead_of_its_end() {
+    for form in FORMS {
+        let mut rig = Rig::new();
+        let _client = rig.connect(&["a"], Start::Latest, form);
+        rig.settle();
+        let left = Duration::from_secs(20);
+        ends(&rig, left, left);
+        rig.renew(ADA, (&["a"], Sight::all()));
+        rig.settle();
+        let (_, connection) = rig.shard.connections.iter().next().expect("it is there");
+        let ahead = rig.shard.agenda.until(connection.due_at);
+        assert!(ahead < Duration::from_secs(11), "{ahead:?} {form:?}");
+    }
+}
+
 #[test]
 fn what_new_rights_leave_less_of_goes_on_without_loss_and_the_rest_is_over() {
     for form in FORMS {
