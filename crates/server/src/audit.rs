@@ -165,6 +165,7 @@ impl Audit {
             Code::CredentialInvalid | Code::LoginsExhausted | Code::SubjectDiffers
         ) {
             let deed = Deed::to(Kind::Refused, target).with("shown", shown);
+            let before = before.filter(|identity| identity.means != Means::Pending);
             self.record(&deed.with("code", problem.code.as_str()), before, address);
         }
     }
