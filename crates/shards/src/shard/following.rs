@@ -85,10 +85,10 @@ impl Shard {
 
     /// Follows these filters no more, in none of its subscriptions.
     pub(super) fn unsubscribe(&mut self, token: Token, filters: &[Filter]) -> Result<(), Problem> {
-        let follows = |filter: &&Filter| {
-            let mut asked = self.subscriptions(token).flat_map(|which| self.asked(token, which));
-            asked.any(|paced| paced.filter == **filter)
-        };
+        let all = self.subscriptions(token).flat_map(|which| self.asked(token, which));
+        let all: Vec<PacedFilter> = all.collect();
+        self.ledger.add_looks(all.len() * filters.len());
+        let follows = |filter: &&Filter| all.iter().any(|paced| paced.filter == **filter);
         if let Some(unknown) = filters.iter().find(|filter| !follows(filter)) {
             let detail =
                 format!("`{unknown}` is not followed: name filters as you subscribed them");
@@ -98,7 +98,6 @@ impl Shard {
         for which in self.subscriptions(token).collect::<Vec<_>>().into_iter().rev() {
             let mut asked = self.asked(token, which);
             let count = asked.len();
-            self.ledger.add_looks(count * filters.len());
             asked.retain(|paced| !filters.contains(&paced.filter));
             if asked.len() < count {
                 self.keep(token, which, asked)?;
