@@ -30,7 +30,7 @@ const TRIES_MAX: usize = 5_000;
 
 /// Looks again and again; fails after very many times.
 #[track_caller]
-fn until(what: &str, mut look: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut look: impl FnMut() -> bool) {
     for _ in 0..TRIES_MAX {
         if look() {
             return;
@@ -61,7 +61,7 @@ fn serve(disk: &FailingDisk, durability: &str) -> Process {
     Process::spawn(disk.command(&arguments))
 }
 
-fn address(line: &str) -> SocketAddr {
+pub(crate) fn address(line: &str) -> SocketAddr {
     let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
     address.unwrap_or_else(|| panic!("no address: {line}"))
 }

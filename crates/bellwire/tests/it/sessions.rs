@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use rustix::io::Errno;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::access::made;
-use crate::harness::{Answer, Http2, Raw, Request, Server, Stream, request};
+use super::failing_disk::{address, until};
+use crate::harness::{
+    Answer, FailingDisk, Fault, Http2, Process, Raw, Request, Server, Stream, request,
+};
 
 /// A server, the key of its administrator, and where its configuration is.
 struct Site {
@@ -297,4 +301,46 @@ fn a_logout_lasts_and_takes_nothing_from_others() {
     site.server.restart();
     assert!(many.iter().chain([&stays]).all(|cookie| site.whoami(cookie).status == 401));
     assert_eq!(site.whoami(&site.log_in()).status, 200);
+}
+
+#[test]
+fn a_logout_that_the_journal_refuses_can_be_asked_for_again() {
+    let Some(disk) = FailingDisk::load() else {
+        println!("SKIPPED: failing disks need Linux and a C compiler, `cc`");
+        return;
+    };
+    let folder = TempDir::new().expect("a folder");
+    let (key, table) = made("root", "admin");
+    let path = folder.path().join("bellwire.toml");
+    std::fs::write(&path, table).expect("written");
+    let (data, path) = (disk.data(), path.to_str().expect("text"));
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--config", path];
+    let serve = || Process::spawn(disk.command(&arguments));
+    let mut process = serve();
+    let server = address(&process.line());
+    let ask = |server, method, path, headers: &[(&str, &str)], body: &str| {
+        request(server, Request { method, path, headers, body: body.as_bytes() })
+    };
+    let login = ask(server, "POST", "/v1/session", &[], &json!({ "token": key }).to_string());
+    let cookie = cookie(&login);
+    let own = format!("http://{server}");
+    let headers = [("Cookie", cookie.as_str()), ("Origin", own.as_str())];
+    let log_out = || ask(server, "DELETE", "/v1/session", &headers, "");
+    let errno = Errno::NOSPC.raw_os_error();
+    disk.fail(Fault { kind: "write", skip: 0, count: u64::from(u32::MAX), errno, sleep_ms: 0 });
+    let refused = log_out();
+    assert!(matches!(refused.status, 503 | 507), "{}", refused.text());
+    assert!(refused.text().contains("ask once more"), "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(refused.header("set-cookie"), None, "the browser keeps it, to ask once more");
+    let whoami = |server| ask(server, "GET", "/v1/whoami", &headers[..1], "").status;
+    assert_eq!(whoami(server), 401, "it counts no more all the same");
+    disk.heal();
+    until("a logout that is kept", || {
+        let answer = log_out();
+        answer.status == 204 && answer.header("set-cookie").is_some()
+    });
+    process.kill();
+    let mut process = serve();
+    assert_eq!(whoami(address(&process.line())), 401);
 }
