@@ -121,8 +121,8 @@ impl Decoded {
 /// What is wrong with an item, before it is known where it stands.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    code: &'static str,
-    detail: String,
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
 }
 
 impl Refusal {

@@ -6,7 +6,8 @@
 //! ```text
 //! body ── json ──────────┐
 //! body ── line_protocol ─┼─▶ decoded: samples │ rejections
-//! body ── remote_write ──┘
+//! body ── remote_write ──┤
+//! message ── mqtt ───────┘
 //!
 //! body ── exposition ── relabel ── scrape ──▶ decoded: samples, all of them or none
 //! ```
@@ -15,6 +16,8 @@ mod decoded;
 pub mod exposition;
 pub mod json;
 pub mod line_protocol;
+pub mod mqtt;
+mod name;
 mod protobuf;
 pub mod relabel;
 pub mod remote_write;

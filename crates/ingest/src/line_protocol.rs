@@ -26,10 +26,9 @@ use thiserror::Error;
 
 use crate::decoded::{Decoded, Refusal, series};
 
-mod name;
 mod scanner;
 
-use name::{label_name, push_metric_name};
+use crate::name::{label_name, push_metric_name};
 use scanner::{FieldValue, Scanner};
 
 /// The unit of a body's timestamps.

@@ -49,6 +49,21 @@ pub const REJECTIONS_REPORTED_MAX: usize = 100;
 /// Bytes of a refused item that are shown on `$sys/rejects`.
 pub const REJECT_EXCERPT_BYTES_MAX: usize = 256;
 
+// MQTT.
+
+/// Bytes of a topic of MQTT: its levels become a name and labels.
+pub const MQTT_TOPIC_BYTES_MAX: usize = 1024;
+/// Entries that say what topics mean. A topic that is not known is held against all of them.
+pub const MQTT_TOPICS_MAX: usize = 256;
+/// Bytes of the topics whose series are known; beyond it all are found out anew.
+pub const MQTT_TOPICS_CACHED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a number as text: some write out all zeros of the smallest.
+pub const MQTT_NUMBER_BYTES_MAX: usize = 512;
+/// Paths that are followed into one JSON document.
+pub const JSON_PATHS_MAX: usize = 64;
+/// Bytes of what Sparkplug's nodes and devices have announced: a quarter of a million metrics.
+pub const SPARKPLUG_STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 // Rules.
 
 /// How long a series counts as present after its newest sample, as in Prometheus.

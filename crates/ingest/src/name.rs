@@ -1,9 +1,9 @@
-//! Names of line protocol as names that Prometheus knows.
+//! Names of other systems as names that Prometheus knows.
 
 use std::borrow::Cow;
 
 /// Appends a part of a metric name. A digit may not come first.
-pub(super) fn push_metric_name(out: &mut String, part: &str) {
+pub(crate) fn push_metric_name(out: &mut String, part: &str) {
     if out.is_empty() && starts_with_digit(part) {
         out.push('_');
     }
@@ -14,7 +14,7 @@ pub(super) fn push_metric_name(out: &mut String, part: &str) {
 }
 
 /// A label name; borrowed where nothing has to change.
-pub(super) fn label_name(tag: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn label_name(tag: Cow<'_, str>) -> Cow<'_, str> {
     if tag.bytes().all(is_label_byte) && !starts_with_digit(&tag) {
         return tag;
     }

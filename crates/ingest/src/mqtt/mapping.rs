@@ -1,0 +1,272 @@
+//! What messages mean: the configured topics, each with what its payloads are.
+
+use bellwire_model::limits::{
+    JSON_PATHS_MAX, MQTT_TOPIC_BYTES_MAX, MQTT_TOPICS_CACHED_BYTES_MAX, MQTT_TOPICS_MAX,
+};
+use bellwire_model::{Labels, NameMap};
+use thiserror::Error;
+
+use super::json_path::JsonPath;
+use super::publication::{Out, Publication, TOPIC_UNKNOWN};
+use super::sparkplug::{self, Sparkplug};
+use super::topic::{Matched, Relation, Template};
+use crate::decoded::{Decoded, Refusal, quoted, series};
+use crate::name::push_metric_name;
+
+mod payload;
+
+pub use payload::{JsonPayload, JsonValue, Payload, TimeUnit, Word};
+
+/// The topics of one entry of the configuration, and what is published there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopicRule {
+    /// Which topics.
+    pub topic: Template,
+    /// The metric's name, where neither topic nor payload say it.
+    pub name: Option<Box<str>>,
+    /// Labels of each sample.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// What is published there.
+    pub payload: Payload,
+}
+
+/// Why entries cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MappingError {
+    /// There are too many.
+    #[error("there are at most {MQTT_TOPICS_MAX} entries of topics")]
+    TooMany,
+    /// Some topics would be of both, and neither is the more special one.
+    #[error("`{first}` and `{second}` share topics, and neither is the more special one")]
+    Conflict {
+        /// The one.
+        first: Box<str>,
+        /// The other.
+        second: Box<str>,
+    },
+    /// Nothing says the metric's name, or two things do.
+    #[error(
+        "`{topic}`: the metric's name comes either from `{{name}}` in the topic, or from `name`, \
+         or from `values`"
+    )]
+    Name {
+        /// The entry.
+        topic: Box<str>,
+    },
+    /// A name or a label breaks a rule.
+    #[error("`{topic}`: {detail}")]
+    Series {
+        /// The entry.
+        topic: Box<str>,
+        /// What is wrong.
+        detail: Box<str>,
+    },
+    /// JSON without paths, or with too many.
+    #[error("`{topic}`: JSON has 1 to {JSON_PATHS_MAX} values")]
+    Paths {
+        /// The entry.
+        topic: Box<str>,
+    },
+    /// Sparkplug has topics of its own.
+    #[error("`{topic}`: Sparkplug B is published under `spBv1.0/#`, or `spBv1.0/<group>/#`")]
+    Sparkplug {
+        /// The entry.
+        topic: Box<str>,
+    },
+}
+
+/// All entries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mapping {
+    rules: Vec<TopicRule>,
+}
+
+/// What was learned of messages, by those who read them one after the other: the series of topics,
+/// and what Sparkplug's nodes have announced.
+#[derive(Debug, Default)]
+pub struct Learned {
+    topics: NameMap<Box<str>, Known>,
+    topics_bytes: usize,
+    sparkplug: Sparkplug,
+}
+
+/// What is known of a topic.
+#[derive(Debug)]
+struct Known {
+    rule: usize,
+    /// One for each value of its messages.
+    series: Box<[Labels]>,
+}
+
+/// Bytes of a topic that is known, beside its text and the texts of its series.
+const KNOWN_OVERHEAD_BYTES: usize = 96;
+
+impl Mapping {
+    /// Checks entries, and that of each topic it is known whose it is.
+    pub fn new(rules: Vec<TopicRule>) -> Result<Self, MappingError> {
+        if rules.len() > MQTT_TOPICS_MAX {
+            return Err(MappingError::TooMany);
+        }
+        for (place, rule) in rules.iter().enumerate() {
+            rule.check()?;
+            for other in &rules[..place] {
+                if matches!(
+                    rule.topic.relation(&other.topic),
+                    Relation::Same | Relation::Overlapping
+                ) {
+                    let (first, second) = (other.topic.text().into(), rule.topic.text().into());
+                    return Err(MappingError::Conflict { first, second });
+                }
+            }
+        }
+        Ok(Self { rules })
+    }
+
+    /// The filters with which a client asks for all of its topics.
+    pub fn filters(&self) -> Vec<String> {
+        let mut filters: Vec<_> = self.rules.iter().map(|rule| rule.topic.filter()).collect();
+        filters.sort_unstable();
+        filters.dedup();
+        filters
+    }
+
+    /// Appends the samples of a message, and what of it is none; both are of that line.
+    pub fn read(
+        &self,
+        learned: &mut Learned,
+        publication: Publication<'_>,
+        (line, decoded): (usize, &mut Decoded),
+    ) {
+        let mut out = Out { decoded, line };
+        if let Err(refusal) = self.take(learned, publication, &mut out) {
+            out.refuse(refusal);
+        }
+        decoded.end_line(line);
+    }
+
+    fn take(
+        &self,
+        learned: &mut Learned,
+        publication: Publication<'_>,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
+        if !learned.topics.contains_key(publication.topic) {
+            self.learn(learned, publication.topic)?;
+        }
+        let Some(Known { rule, series }) = learned.topics.get(publication.topic) else {
+            return Ok(());
+        };
+        let rule = &self.rules[*rule];
+        match &rule.payload {
+            Payload::Number { words } => {
+                let value = payload::number(publication, words)?;
+                out.take(&series[0], (value, publication.now));
+                Ok(())
+            }
+            Payload::Json(json) => json.read(publication, series, out),
+            Payload::Sparkplug => learned.sparkplug.read(publication, &rule.labels, out),
+        }
+    }
+
+    /// Finds whose a topic is, and the series of its messages.
+    fn learn(&self, learned: &mut Learned, topic: &str) -> Result<(), Refusal> {
+        if topic.len() > MQTT_TOPIC_BYTES_MAX {
+            let detail = format!("a topic has at most {MQTT_TOPIC_BYTES_MAX} bytes");
+            return Err(Refusal::new("topic_too_long", detail));
+        }
+        let mut best: Option<(usize, Matched<'_>)> = None;
+        for (place, rule) in self.rules.iter().enumerate() {
+            if let Some(matched) = rule.topic.matched(topic) {
+                let is_better = best.as_ref().is_none_or(|(best, _)| {
+                    rule.topic.relation(&self.rules[*best].topic) == Relation::Special
+                });
+                if is_better {
+                    best = Some((place, matched));
+                }
+            }
+        }
+        let Some((rule, matched)) = best else {
+            let detail = format!("no entry of `[[mqtt.topics]]` has `{}`", quoted(topic));
+            return Err(Refusal::new(TOPIC_UNKNOWN, detail));
+        };
+        let series = self.rules[rule].series(&matched)?;
+        let bytes = series.iter().map(Labels::size_bytes).sum::<usize>();
+        let bytes = bytes + topic.len() + KNOWN_OVERHEAD_BYTES;
+        if learned.topics_bytes + bytes > MQTT_TOPICS_CACHED_BYTES_MAX {
+            learned.topics.clear();
+            learned.topics_bytes = 0;
+        }
+        learned.topics_bytes += bytes;
+        learned.topics.insert(topic.into(), Known { rule, series });
+        Ok(())
+    }
+}
+
+impl TopicRule {
+    fn check(&self) -> Result<(), MappingError> {
+        let topic: Box<str> = self.topic.text().into();
+        let one_name = usize::from(self.topic.says_name()) + usize::from(self.name.is_some());
+        let is_named = match &self.payload {
+            Payload::Number { .. } => one_name == 1,
+            Payload::Json(json) => {
+                if json.values().is_empty() || json.values().len() >= JSON_PATHS_MAX {
+                    return Err(MappingError::Paths { topic });
+                }
+                let named = json.values().iter().filter(|value| value.name.is_some()).count();
+                match (one_name, named) {
+                    (1, 0) => json.values().len() == 1,
+                    (0, named) => named == json.values().len(),
+                    _ => false,
+                }
+            }
+            Payload::Sparkplug => {
+                let text = self.topic.text();
+                if !text.starts_with("spBv1.0/") || !text.ends_with('#') {
+                    return Err(MappingError::Sparkplug { topic });
+                }
+                one_name == 0
+            }
+        };
+        if !is_named {
+            return Err(MappingError::Name { topic });
+        }
+        // As a topic could be: what is wrong here would be wrong of each.
+        let of_payload = match self.payload {
+            Payload::Sparkplug => &sparkplug::LABELS[..],
+            _ => &[],
+        };
+        let names = self.topic.label_names().chain(of_payload.iter().copied());
+        let labels = names.map(|name| (name, "x")).collect();
+        let name = self.topic.says_name().then_some("x");
+        self.series(&Matched { name, labels })
+            .map(|_| ())
+            .map_err(|refusal| MappingError::Series { topic, detail: refusal.detail.into() })
+    }
+
+    /// The series of a topic's messages, one for each value.
+    fn series(&self, matched: &Matched<'_>) -> Result<Box<[Labels]>, Refusal> {
+        let mut said = String::new();
+        if let Some(name) = matched.name {
+            push_metric_name(&mut said, name);
+        }
+        let name = self.name.as_deref().unwrap_or(&said);
+        let of_name = |name: &str| {
+            let own = self.labels.iter().map(|(name, value)| (&**name, &**value));
+            let pairs = matched.labels.iter().copied().chain(own);
+            series(name, pairs).map_err(Refusal::from)
+        };
+        match &self.payload {
+            Payload::Number { .. } => Ok([of_name(name)?].into()),
+            Payload::Json(json) => {
+                let names = json.values().iter().map(|value| value.name.as_deref());
+                names.map(|of_value| of_name(of_value.unwrap_or(name))).collect()
+            }
+            // Their names are in the payload.
+            Payload::Sparkplug => {
+                of_name("x")?;
+                Ok(Box::default())
+            }
+        }
+    }
+}

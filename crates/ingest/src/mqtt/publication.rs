@@ -1,0 +1,55 @@
+//! A message, and what becomes of it.
+
+use bellwire_model::{Labels, Sample, Timestamp};
+
+use crate::decoded::{Decoded, Refusal};
+
+/// A message that has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// Where.
+    pub topic: &'a str,
+    /// What.
+    pub payload: &'a [u8],
+    /// When it came.
+    pub age: Age,
+    /// The time now.
+    pub now: Timestamp,
+}
+
+/// What is known of a message's age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It was published now.
+    Live,
+    /// A broker had kept it; for how long nobody knows.
+    Retained,
+}
+
+/// The code of a message on a topic that no entry has.
+pub const TOPIC_UNKNOWN: &str = "topic_unknown";
+/// The code of a message that a broker had kept, and that does not say of when it is.
+pub const RETAINED: &str = "retained_without_time";
+
+/// Where the samples of a message go, and what of it is none.
+#[derive(Debug)]
+pub(super) struct Out<'a> {
+    pub(super) decoded: &'a mut Decoded,
+    pub(super) line: usize,
+}
+
+impl Out<'_> {
+    pub(super) fn take(&mut self, series: &Labels, (value, time): (f64, Timestamp)) {
+        self.decoded.samples.push(Sample { series: series.clone(), value, time });
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.decoded.reject(self.line, refusal);
+    }
+}
+
+/// A broker has kept it since nobody knows when.
+pub(super) fn retained() -> Refusal {
+    let detail = "the broker had kept this message, and it does not say of when it is";
+    Refusal::new(RETAINED, detail)
+}
