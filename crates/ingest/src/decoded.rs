@@ -22,6 +22,11 @@ pub struct Decoded {
     /// Samples that were left out on purpose, since somebody else sends the same: for their sender
     /// they count as taken.
     pub passed_over: usize,
+    /// The items whose samples say what was counted within an interval and not what was counted in
+    /// all, in the order of their lines.
+    pub changes: Vec<Change>,
+    /// What the sender should know of what was read.
+    pub warnings: Vec<String>,
 }
 
 /// What becomes of a sample that is looked at once more.
@@ -48,9 +53,33 @@ pub struct Rejection {
     pub excerpt: Box<str>,
 }
 
+/// An item whose samples are changes of what they count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its line.
+    pub line: u32,
+    /// When it was counted.
+    pub interval: Interval,
+}
+
+/// A time within which something was counted, in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Its begin; 0 where the sender does not know it.
+    pub start_ns: u64,
+    /// Its end.
+    pub end_ns: u64,
+}
+
 impl Decoded {
     pub(crate) fn reject(&mut self, line: usize, refusal: Refusal) {
         self.reject_part(line, refusal, "");
+    }
+
+    /// Rejects so many items for one reason, the first of them on this line.
+    pub(crate) fn reject_several(&mut self, line: usize, items: usize, refusal: Refusal) {
+        self.count(refusal.code, items.saturating_sub(1));
+        self.reject(line, refusal);
     }
 
     /// Rejects an item that reads so.
@@ -119,7 +148,7 @@ impl Decoded {
 }
 
 /// What is wrong with an item, before it is known where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) detail: String,
@@ -132,6 +161,10 @@ impl Refusal {
 
     pub(crate) fn code(&self) -> &'static str {
         self.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 }
 

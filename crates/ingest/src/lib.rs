@@ -7,6 +7,7 @@
 //! body ── json ──────────┐
 //! body ── line_protocol ─┼─▶ decoded: samples │ rejections
 //! body ── remote_write ──┤
+//! body ── otlp ──────────┤
 //! message ── mqtt ───────┘
 //!
 //! body ── exposition ── relabel ── scrape ──▶ decoded: samples, all of them or none
@@ -18,9 +19,10 @@ pub mod json;
 pub mod line_protocol;
 pub mod mqtt;
 mod name;
+pub mod otlp;
 mod protobuf;
 pub mod relabel;
 pub mod remote_write;
 pub mod scrape;
 
-pub use decoded::{Decoded, Rejection, Verdict};
+pub use decoded::{Change, Decoded, Interval, Rejection, Verdict};

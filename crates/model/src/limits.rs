@@ -48,6 +48,21 @@ pub const SYMBOLS_MAX: usize = 1_000_000;
 pub const REJECTIONS_REPORTED_MAX: usize = 100;
 /// Bytes of a refused item that are shown on `$sys/rejects`.
 pub const REJECT_EXCERPT_BYTES_MAX: usize = 256;
+/// Bytes of a point, of a resource or of a scope of OpenTelemetry: more than its labels or a thousand
+/// buckets take. Each of its parts is some bytes here that may be two in the body.
+pub const OTLP_POINT_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a list, a map or bytes that an attribute holds: as a text they are a label's value or too
+/// long for one.
+pub const OTLP_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Lists and maps in one another that an attribute holds.
+pub const OTLP_VALUE_NESTING_MAX: usize = 16;
+/// Warnings that an OpenTelemetry request is answered with.
+pub const OTLP_WARNINGS_MAX: usize = 16;
+/// Bytes of the totals of series that come as changes.
+pub const OTLP_TOTALS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a series that comes as changes may be silent before its total begins anew; at most twice
+/// that.
+pub const OTLP_TOTAL_AGE: Duration = Duration::from_hours(1);
 
 // MQTT.
 

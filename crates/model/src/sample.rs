@@ -18,6 +18,10 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// The value that says that the series has none any more: Prometheus' marker, which is told
+    /// from other NaN by its bits.
+    pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+
     /// Refuses a time so far from `now` that it can only be a wrong unit or a wrong clock.
     pub fn check_time(time: Timestamp, now: Timestamp) -> Result<(), SampleError> {
         if time > now.saturating_add(SAMPLE_FUTURE_MAX) {

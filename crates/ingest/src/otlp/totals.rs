@@ -1,0 +1,215 @@
+//! Changes to totals: a sum or a histogram that is sent as what was counted since the last time is
+//! added up, for `rate` and its kin take counters.
+//!
+//! Each series has a total and the end of what was counted into it. A later interval is added; where
+//! it does not begin at that end, the time between is a *hole*, and what comes late and lies wholly
+//! within the last hole is added too. What was added already, as when a request is sent again, is not
+//! added again. What overlaps is refused, since a part of it would count twice: two senders that say
+//! they are one look so.
+//!
+//! ```text
+//!            ╭─ hole ─╮
+//! ██████████─          ─███████          end of what is counted
+//!                              ╰─ a later interval ─╯   is added
+//!             ╰─ late ─╯                               is added
+//!                       ╰─ the last one again ─╯       is told again
+//!         ╰── overlaps ──╯                             is refused
+//! ```
+//!
+//! The totals are in memory alone. They begin anew, at the next change, after a restart, where a
+//! series was silent for [`OTLP_TOTAL_AGE`], and where the sender started anew and nothing tells it
+//! from the old one. To a rule that is a counter that was reset: `rate` and `increase` go on from
+//! there without a loss, and what was counted is not counted again.
+
+use bellwire_model::limits::{OTLP_TOTAL_AGE, OTLP_TOTALS_BYTES_MAX};
+use bellwire_model::{Labels, NameMap, Sample, Timestamp};
+
+use crate::decoded::{Decoded, Interval, Refusal};
+
+/// Bytes that a series takes beside its labels.
+const TOTAL_BYTES: usize = size_of::<(Labels, Total)>() + size_of::<[usize; 2]>();
+
+/// The totals of all series that come as changes.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Those that changed since the last turn.
+    recent: Generation,
+    /// Those that did not. They go at the next turn.
+    older: Generation,
+    turned: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    totals: NameMap<Labels, Total>,
+    bytes: usize,
+}
+
+/// What was counted of one series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Total {
+    value: f64,
+    /// What was counted last.
+    last: Interval,
+    /// The last time within which nothing was counted.
+    hole: Interval,
+}
+
+/// What a change makes of a total.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Counted {
+    /// This is the total at the end of the interval.
+    Total(f64),
+    /// It is part of a total that was told for a later time.
+    Late,
+    /// A part of it was counted already.
+    Overlaps,
+}
+
+impl Total {
+    fn begin(value: f64, last: Interval) -> Self {
+        Self { value, last, hole: Interval { start_ns: 0, end_ns: last.start_ns } }
+    }
+
+    fn add(&mut self, value: f64, interval: Interval) -> Counted {
+        let Interval { mut start_ns, end_ns } = interval;
+        let counted_ns = self.last.end_ns;
+        if start_ns == 0 && end_ns > counted_ns {
+            // The sender does not know, or does not say.
+            start_ns = counted_ns;
+        }
+        if start_ns >= counted_ns && end_ns > counted_ns {
+            if start_ns > counted_ns {
+                self.hole = Interval { start_ns: counted_ns, end_ns: start_ns };
+            }
+            self.value += value;
+            self.last = Interval { start_ns, end_ns };
+            return Counted::Total(self.value);
+        }
+        if end_ns == counted_ns && (start_ns == 0 || start_ns == self.last.start_ns) {
+            return Counted::Total(self.value);
+        }
+        if start_ns < self.hole.start_ns || end_ns > self.hole.end_ns || start_ns >= end_ns {
+            return Counted::Overlaps;
+        }
+        // What is left of the hole is the longer side of it.
+        let (before, after) = (start_ns - self.hole.start_ns, self.hole.end_ns - end_ns);
+        if before > after {
+            self.hole.end_ns = start_ns;
+        } else {
+            self.hole.start_ns = end_ns;
+        }
+        self.value += value;
+        Counted::Late
+    }
+}
+
+impl Totals {
+    /// Makes totals of the changes of a request, which is the last thing to be done before its
+    /// samples are handed over: what is left out by then was not counted. Requests that come at a
+    /// time must take turns.
+    pub fn settle(&mut self, decoded: &mut Decoded, now: Timestamp) {
+        if decoded.changes.is_empty() {
+            return;
+        }
+        self.turn(now);
+        let changes = std::mem::take(&mut decoded.changes);
+        let mut changes = changes.iter().peekable();
+        let samples = std::mem::take(&mut decoded.samples);
+        let lines = std::mem::take(&mut decoded.lines);
+        let mut samples = samples.into_iter().zip(lines).peekable();
+        while let Some((_, line)) = samples.peek() {
+            let line = *line;
+            let of_point = std::iter::from_fn(|| samples.next_if(|(_, other)| *other == line));
+            let of_point = of_point.map(|(sample, _)| sample);
+            // Those of points that are no longer there.
+            while changes.next_if(|change| change.line < line).is_some() {}
+            let before = decoded.samples.len();
+            match changes.next_if(|change| change.line == line) {
+                None => decoded.samples.extend(of_point),
+                Some(change) => {
+                    let counted = self.count_all(of_point, change.interval, &mut decoded.samples);
+                    if let Err(refusal) = counted {
+                        decoded.samples.truncate(before);
+                        decoded.reject(line as usize, refusal);
+                    }
+                }
+            }
+            decoded.end_line(line as usize);
+        }
+        decoded.rejections.sort_by_key(|rejection| rejection.line);
+    }
+
+    /// Counts the samples of a point. All are counted, even where one of them cannot be.
+    fn count_all(
+        &mut self,
+        of_point: impl Iterator<Item = Sample>,
+        interval: Interval,
+        samples: &mut Vec<Sample>,
+    ) -> Result<(), Refusal> {
+        let mut all = Ok(());
+        for sample in of_point {
+            match self.count(&sample, interval) {
+                Ok(Counted::Total(value)) => samples.push(Sample { value, ..sample }),
+                Ok(Counted::Late) => {}
+                Ok(Counted::Overlaps) => all = Err(overlaps(&sample)),
+                Err(refusal) => all = Err(refusal),
+            }
+        }
+        all
+    }
+
+    fn count(&mut self, sample: &Sample, interval: Interval) -> Result<Counted, Refusal> {
+        Sample::check_value(sample.value)?;
+        if let Some(total) = self.recent.totals.get_mut(&sample.series) {
+            return Ok(total.add(sample.value, interval));
+        }
+        let older = self.older.take(&sample.series);
+        let bytes = TOTAL_BYTES + sample.series.size_bytes();
+        if self.recent.bytes + self.older.bytes + bytes > OTLP_TOTALS_BYTES_MAX {
+            let detail = format!(
+                "the totals of series that come as changes have {OTLP_TOTALS_BYTES_MAX} bytes, \
+                 and no room for another: have the sender count from its start on (cumulative)"
+            );
+            return Err(Refusal::new("series_limit", detail));
+        }
+        let (total, counted) = match older {
+            Some(mut total) => {
+                let counted = total.add(sample.value, interval);
+                (total, counted)
+            }
+            None => (Total::begin(sample.value, interval), Counted::Total(sample.value)),
+        };
+        self.recent.totals.insert(sample.series.clone(), total);
+        self.recent.bytes += bytes;
+        Ok(counted)
+    }
+
+    /// Forgets those that have not changed for long.
+    fn turn(&mut self, now: Timestamp) {
+        let since = now.saturating_since(self.turned);
+        if since < OTLP_TOTAL_AGE {
+            return;
+        }
+        let recent = std::mem::take(&mut self.recent);
+        self.older = if since < 2 * OTLP_TOTAL_AGE { recent } else { Generation::default() };
+        self.turned = now;
+    }
+}
+
+impl Generation {
+    fn take(&mut self, series: &Labels) -> Option<Total> {
+        let total = self.totals.remove(series)?;
+        self.bytes -= TOTAL_BYTES + series.size_bytes();
+        Some(total)
+    }
+}
+
+fn overlaps(sample: &Sample) -> Refusal {
+    let name = sample.series.metric_name().unwrap_or_default();
+    let detail = format!(
+        "a part of what `{name}` counts was counted already: are there two senders of one series, \
+         or is it cumulative?"
+    );
+    Refusal::new("interval_overlaps", detail)
+}

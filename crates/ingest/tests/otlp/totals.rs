@@ -1,0 +1,183 @@
+//! Changes that are added up.
+
+use std::time::Duration;
+
+use bellwire_ingest::otlp::Totals;
+use bellwire_ingest::{Decoded, Interval};
+use bellwire_model::limits::OTLP_TOTAL_AGE;
+use bellwire_model::{Labels, Timestamp};
+
+use super::proto::{Data, Histogram, HistogramPoint, NumberPoint, Request};
+use super::samples::{
+    DELTA, NOW, NOW_NS, SECOND_NS, counter, decode, gauge, metric, number, of, of_resource,
+    refused, told,
+};
+
+/// What was counted within these seconds from some time on.
+fn counted(series: &str, seconds: [u64; 2], value: f64) -> NumberPoint {
+    let [start_time_unix_nano, time_unix_nano] = seconds.map(ns);
+    NumberPoint { start_time_unix_nano, time_unix_nano, ..number(&[("s", series)], value) }
+}
+
+/// Seconds from a minute before now on; 0 is no time.
+fn ns(seconds: u64) -> u64 {
+    if seconds == 0 { 0 } else { NOW_NS - 60 * SECOND_NS + seconds * SECOND_NS }
+}
+
+fn settled(totals: &mut Totals, points: Vec<NumberPoint>, now: Timestamp) -> Decoded {
+    let mut decoded = decode(&of(vec![counter("c", DELTA, points)]));
+    totals.settle(&mut decoded, now);
+    assert_eq!(decoded.samples.len(), decoded.lines.len());
+    decoded
+}
+
+#[test]
+fn changes_are_added_up() {
+    // What comes, one after the other: the total that is told, none, or a refusal.
+    for (what, changes) in [
+        ("one after the other", &[([1, 2], 5.0, "5"), ([2, 3], 2.0, "7"), ([3, 9], 1.0, "8")][..]),
+        ("sent again", &[([1, 2], 5.0, "5"), ([2, 3], 2.0, "7"), ([2, 3], 2.0, "7")]),
+        ("a hole stays", &[([1, 2], 5.0, "5"), ([4, 5], 2.0, "7"), ([5, 6], 1.0, "8")]),
+        (
+            "late into a hole",
+            &[([1, 2], 5.0, "5"), ([4, 5], 2.0, "7"), ([2, 4], 3.0, "-"), ([5, 6], 1.0, "11")],
+        ),
+        (
+            "late twice",
+            &[([1, 2], 5.0, "5"), ([4, 5], 2.0, "7"), ([2, 4], 3.0, "-"), ([2, 4], 3.0, "!")],
+        ),
+        (
+            "into what is left of a hole",
+            &[
+                ([1, 2], 1.0, "1"),
+                ([8, 9], 1.0, "2"),
+                ([3, 4], 1.0, "-"),
+                ([5, 8], 1.0, "-"),
+                ([2, 3], 1.0, "!"),
+                ([9, 10], 1.0, "5"),
+            ],
+        ),
+        ("before the first", &[([5, 6], 1.0, "1"), ([2, 5], 1.0, "-"), ([6, 7], 1.0, "3")]),
+        ("over an end", &[([1, 4], 5.0, "5"), ([3, 6], 2.0, "!"), ([4, 6], 2.0, "7")]),
+        ("from the start on", &[([1, 4], 5.0, "5"), ([1, 6], 9.0, "!")]),
+        ("another of the same end", &[([1, 4], 5.0, "5"), ([2, 4], 2.0, "!")]),
+        (
+            "without a start",
+            &[([0, 2], 5.0, "5"), ([0, 3], 2.0, "7"), ([0, 3], 2.0, "7"), ([0, 2], 5.0, "!")],
+        ),
+        ("of no length", &[([2, 2], 5.0, "5"), ([3, 3], 2.0, "7"), ([3, 3], 2.0, "7")]),
+        ("started anew", &[([1, 4], 5.0, "5"), ([7, 8], 1.0, "6")]),
+        ("falling", &[([1, 2], 5.0, "5"), ([2, 3], -7.0, "-2")]),
+        ("no number", &[([1, 2], f64::NAN, "!"), ([2, 3], 1.0, "1"), ([3, 4], f64::INFINITY, "!")]),
+        ("against time", &[([3, 2], 1.0, "!"), ([2, 3], 1.0, "1")]),
+    ] {
+        let mut totals = Totals::default();
+        for (place, (seconds, value, expected)) in changes.iter().enumerate() {
+            let decoded = settled(&mut totals, vec![counted("a", *seconds, *value)], NOW);
+            let told = match (&decoded.samples[..], decoded.rejected) {
+                ([sample], 0) => sample.value.to_string(),
+                ([], 0) => "-".to_owned(),
+                ([], 1) => "!".to_owned(),
+                other => panic!("{what}: {other:?}"),
+            };
+            assert_eq!(told, *expected, "{what}, {place}");
+        }
+    }
+}
+
+#[test]
+fn series_are_counted_by_themselves_and_in_one_request_too() {
+    let mut totals = Totals::default();
+    let points = vec![
+        counted("a", [1, 2], 1.0),
+        counted("b", [1, 2], 10.0),
+        counted("a", [2, 3], 2.0),
+        counted("b", [1, 3], 99.0),
+        counted("b", [2, 3], 20.0),
+    ];
+    let decoded = settled(&mut totals, points, NOW);
+    let totals: Vec<f64> = decoded.samples.iter().map(|sample| sample.value).collect();
+    assert_eq!(totals, [1.0, 10.0, 3.0, 30.0]);
+    assert_eq!(
+        (refused(&decoded), &decoded.lines[..]),
+        (vec![(4, "interval_overlaps")], &[1, 2, 3, 5][..])
+    );
+}
+
+#[test]
+fn what_may_not_be_sent_is_not_counted() {
+    let mut totals = Totals::default();
+    let mut decoded = decode(&of(vec![counter(
+        "c",
+        DELTA,
+        vec![counted("a", [1, 2], 1.0), counted("b", [1, 2], 5.0)],
+    )]));
+    decoded.keep(|series: &Labels| series.get("s") == Some("b"));
+    totals.settle(&mut decoded, NOW);
+    assert_eq!((decoded.samples.len(), refused(&decoded)), (1, vec![(1, "sample_forbidden")]));
+    let decoded = settled(&mut totals, vec![counted("a", [1, 2], 7.0)], NOW);
+    assert_eq!(told(&decoded.samples), [r#"c_total{s="a"} 7 @-58000"#]);
+}
+
+#[test]
+fn a_series_that_is_silent_for_long_begins_anew() {
+    let mut totals = Totals::default();
+    let later = |age: Duration| NOW.saturating_add(age);
+    let mut total = |seconds, now| {
+        let decoded = settled(&mut totals, vec![counted("a", seconds, 1.0)], now);
+        decoded.samples[0].value as u64
+    };
+    assert_eq!(total([1, 2], NOW), 1);
+    assert_eq!(total([2, 3], later(OTLP_TOTAL_AGE)), 2);
+    assert_eq!(total([3, 4], later(OTLP_TOTAL_AGE * 2)), 3);
+    assert_eq!(total([4, 5], later(OTLP_TOTAL_AGE * 4)), 1);
+    // A clock that goes back ends nothing.
+    assert_eq!(total([5, 6], NOW), 2);
+}
+
+#[test]
+fn histograms_are_added_up_by_bucket() {
+    let mut totals = Totals::default();
+    let point = |seconds: [u64; 2], bucket_counts: [u64; 2]| HistogramPoint {
+        start_time_unix_nano: ns(seconds[0]),
+        time_unix_nano: ns(seconds[1]),
+        count: bucket_counts.iter().sum(),
+        sum: Some(0.5),
+        bucket_counts: bucket_counts.to_vec(),
+        explicit_bounds: vec![1.0],
+        ..HistogramPoint::default()
+    };
+    let mut settle = |points| {
+        let data = Histogram { data_points: points, aggregation_temporality: DELTA };
+        let mut decoded = decode(&of(vec![metric("h", "", Data::Histogram(data))]));
+        totals.settle(&mut decoded, NOW);
+        decoded
+    };
+    let decoded = settle(vec![point([58, 59], [1, 2]), point([59, 60], [3, 0])]);
+    assert_eq!(
+        told(&decoded.samples[4..]),
+        [r#"h_bucket{le="1"} 4"#, r#"h_bucket{le="+Inf"} 6"#, "h_sum 1", "h_count 6"]
+    );
+    // One refusal for the point, and no sample of it.
+    let decoded = settle(vec![point([57, 60], [1, 1])]);
+    assert_eq!((decoded.samples.len(), refused(&decoded)), (0, vec![(1, "interval_overlaps")]));
+}
+
+#[test]
+fn what_is_no_change_is_left_as_it_is() {
+    let stale = NumberPoint { flags: 1, ..counted("a", [1, 2], 1.0) };
+    let request: Request = of_resource(
+        &[("service.name", "x"), ("host.name", "h")],
+        vec![
+            gauge("g", "", vec![counted("a", [1, 2], 5.0)]),
+            counter("c", DELTA, vec![counted("a", [1, 60], 1.0), stale]),
+        ],
+    );
+    let mut decoded = decode(&request);
+    assert_eq!(decoded.changes.len(), 1);
+    assert_eq!(decoded.changes[0].interval, Interval { start_ns: ns(1), end_ns: ns(60) });
+    let before = told(&decoded.samples);
+    Totals::default().settle(&mut decoded, NOW);
+    assert_eq!(told(&decoded.samples), before);
+    assert!(before[3].starts_with("target_info"), "{before:?}");
+}
