@@ -27,4 +27,9 @@ impl Behind {
             first => first,
         }
     }
+
+    /// By whose word it says who somebody is. `None`: by this server's own.
+    pub fn issuer(&self) -> Option<&str> {
+        if let Self::Issuer(name) = self.first() { Some(name) } else { None }
+    }
 }

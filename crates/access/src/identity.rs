@@ -104,26 +104,31 @@ impl Identity {
         }
     }
 
-    /// A name that this caller has chosen, told apart from the same name of anybody else. Where nobody
-    /// is asked who they are it is everybody's, as it always was.
-    pub fn own_name(&self, name: &str) -> Box<str> {
+    /// By whose word they are who they are: the issuer's of their token, or of the one that their
+    /// session or ticket was made of. `None`: by this server's own, of keys, users and proxies.
+    pub fn issuer(&self) -> Option<&str> {
         match &self.means {
-            Means::Open => name.into(),
-            // Neither has a line's end within.
-            Means::Token(issuer) => format!("{issuer}\n{}\n{name}", self.subject()).into(),
-            _ => format!("\n{}\n{name}", self.subject()).into(),
+            Means::Token(issuer) => Some(issuer),
+            Means::Session(_, behind) => behind.issuer(),
+            Means::Ticket(ticket) => ticket.behind.issuer(),
+            _ => None,
         }
     }
 
-    /// Whether `newer` is the same somebody: the same subject, by the same issuer's word. What the
-    /// server itself has made of a credential (a session, a ticket) does not say by whose. Whoever has
-    /// not said yet who they are may be anybody.
+    /// A name that this caller has chosen, told apart from the same name of anybody else. Where nobody
+    /// is asked who they are it is everybody's, as it always was.
+    pub fn own_name(&self, name: &str) -> Box<str> {
+        if self.means == Means::Open {
+            return name.into();
+        }
+        // None of them has a line's end within but the name.
+        let issuer = self.issuer().unwrap_or_default();
+        [issuer, "\n", self.subject(), "\n", name].concat().into()
+    }
+
+    /// Whether `newer` is the same somebody: the same subject, by the same issuer's word, whatever was
+    /// made of that meanwhile. Whoever has not said yet who they are may be anybody.
     pub fn is_renewed_by(&self, newer: &Self) -> bool {
-        let is_own = |means: &Means| matches!(means, Means::Session(..) | Means::Ticket(_));
-        let issuer = |means: &Means| match means {
-            Means::Token(issuer) => Some(issuer.clone()),
-            _ => None,
-        };
         let is_stranger =
             |means: &Means| matches!(means, Means::Open | Means::Anonymous | Means::Pending);
         let (old, new) = (&self.means, &newer.means);
@@ -133,7 +138,7 @@ impl Identity {
         self.subject() == newer.subject()
             && !is_stranger(old)
             && !is_stranger(new)
-            && (is_own(old) || is_own(new) || issuer(old) == issuer(new))
+            && self.issuer() == newer.issuer()
     }
 
     /// Bytes that it keeps, about.
@@ -150,16 +155,38 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_model::{Filter, FilterSet};
+
     use super::*;
+    use crate::ticket::{Bound, TicketId};
+
+    fn somebody(subject: &str, means: Means) -> Identity {
+        let claims = Claims { subject: subject.into(), ..Claims::anonymous() };
+        Identity { claims, means, ..Identity::open() }
+    }
+
+    fn token(issuer: &str) -> Means {
+        Means::Token(issuer.into())
+    }
+
+    /// A session and a ticket of what somebody has shown, and a ticket of that session.
+    fn made_of(subject: &str, shown: Means) -> [Means; 3] {
+        let ticket = |means: &Means| {
+            let identity = somebody(subject, means.clone());
+            let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
+            let (bound, now) = (Bound { filters, origin: None }, Timestamp::from_ms(0));
+            let (id, holder) = (TicketId::new([7; 16]), (identity.claims.clone(), &[][..]));
+            let ticket = Ticket::new(id, holder, bound, now);
+            Means::Ticket(Arc::new(Ticket { behind: identity.behind(), ..ticket }))
+        };
+        let behind = somebody(subject, shown.clone()).behind();
+        let session = Means::Session("s1".into(), behind);
+        [ticket(&shown), ticket(&session), session]
+    }
 
     #[test]
     fn names_of_two_callers_are_two() {
-        let of = |subject: &str, means: Means| {
-            let claims = Claims { subject: subject.into(), ..Claims::anonymous() };
-            let identity = Identity { claims, means, ..Identity::open() };
-            identity.own_name("order-1")
-        };
-        let token = |issuer: &str| Means::Token(issuer.into());
+        let of = |subject: &str, means: Means| somebody(subject, means).own_name("order-1");
         let names = [
             of("ada", token("a")),
             of("ada", token("b")),
@@ -170,5 +197,37 @@ mod tests {
         let apart: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(apart.len(), names.len());
         assert_eq!(&*of("anonymous", Means::Open), "order-1");
+    }
+
+    #[test]
+    fn what_was_made_of_a_credential_is_of_the_same_caller() {
+        let key = || Means::Key("01234567".into());
+        for shown in [token("a"), key(), Means::Password, Means::Proxy] {
+            let first = somebody("ada", shown.clone());
+            for means in made_of("ada", shown.clone()) {
+                let made = somebody("ada", means);
+                assert_eq!(made.issuer(), first.issuer(), "{made:?}");
+                assert_eq!(made.own_name("order-1"), first.own_name("order-1"), "{made:?}");
+                assert!(made.is_renewed_by(&first) && first.is_renewed_by(&made), "{made:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_name_by_anothers_word_is_somebody_else() {
+        let shown = [token("a"), token("b"), Means::Key("01234567".into())];
+        for (place, one) in shown.iter().enumerate() {
+            for other in shown.iter().skip(place + 1) {
+                for one in made_of("ada", one.clone()).into_iter().chain([one.clone()]) {
+                    for other in made_of("ada", other.clone()).into_iter().chain([other.clone()]) {
+                        let (one, other) = (somebody("ada", one.clone()), somebody("ada", other));
+                        assert_ne!(one.own_name(""), other.own_name(""), "{one:?} {other:?}");
+                        assert!(!one.is_renewed_by(&other) && !other.is_renewed_by(&one));
+                    }
+                }
+            }
+        }
+        let bob = somebody("bob", token("a"));
+        assert!(!somebody("ada", token("a")).is_renewed_by(&bob));
     }
 }
