@@ -1,11 +1,13 @@
 //! What a verified credential says of whoever shows it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bellwire_model::Timestamp;
 use bellwire_model::limits::{
     CLAIM_OVERHEAD_BYTES, CLAIMS_BYTES_MAX, CLAIMS_MAX, SUBJECT_BYTES_MAX,
 };
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -93,6 +95,34 @@ impl Claims {
     }
 }
 
+/// Reads claims as JSON has them, each of which stands there once: of two that differ nobody could say
+/// which was meant.
+pub fn read_distinct<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<Box<str>, Claim>, D::Error> {
+    struct Values;
+
+    impl<'de> Visitor<'de> for Values {
+        type Value = BTreeMap<Box<str>, Claim>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("claims by their names")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut values = BTreeMap::new();
+            while let Some((name, claim)) = entries.next_entry::<Box<str>, Claim>()? {
+                if values.insert(name, claim).is_some() {
+                    return Err(A::Error::custom("a claim is there twice"));
+                }
+            }
+            Ok(values)
+        }
+    }
+
+    deserializer.deserialize_map(Values)
+}
+
 /// Whether somebody can be called so. A subject stands in logs, in the audit and beside
 /// acknowledgements: what could pass for another line or turn its text around is none.
 pub(crate) fn check_subject(subject: &str) -> Result<(), ClaimsError> {
@@ -106,7 +136,7 @@ pub(crate) fn check_subject(subject: &str) -> Result<(), ClaimsError> {
 
 /// Characters that are not seen and change what is: controls, line ends, marks of direction, and
 /// those without a width.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -181,6 +211,21 @@ mod tests {
         let empty = vec!["".into(); CLAIMS_BYTES_MAX / CLAIM_OVERHEAD_BYTES + 1];
         let list = Claim::List(empty.into());
         assert_eq!(with([("groups".into(), list)]), Err(ClaimsError::TooLarge));
+    }
+
+    #[test]
+    fn a_claim_that_is_there_twice_is_refused() {
+        let read = |text: &str| read_distinct(&mut serde_json::Deserializer::from_str(text));
+        let values = read(r#"{"team":"a","teams":["a","b"]}"#).expect("claims");
+        assert_eq!(values["teams"].texts(), ["a".into(), "b".into()]);
+        for text in [
+            r#"{"team":"a","team":"b"}"#,
+            r#"{"team":"a","te\u0061m":"a"}"#,
+            r#"{"team":1}"#,
+            r#"["team"]"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -16,9 +16,10 @@ use std::fmt;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use bellwire_model::Timestamp;
+use bellwire_model::limits::NOTE_BYTES_MAX;
 use thiserror::Error;
 
-use crate::claims::{Claim, ClaimsError, check_subject};
+use crate::claims::{Claim, ClaimsError, check_subject, is_invisible};
 
 /// What every key begins with.
 const PREFIX: &str = "bw_";
@@ -233,6 +234,14 @@ impl StoredKey {
     }
 }
 
+/// Whether something can be noted of a key that is made.
+pub fn check_note(note: &str) -> Result<(), KeyError> {
+    if note.len() > NOTE_BYTES_MAX {
+        return Err(KeyError::NoteTooLong);
+    }
+    if note.chars().any(is_invisible) { Err(KeyError::NoteInvisible) } else { Ok(()) }
+}
+
 /// What is wrong with a key. For logs and for whoever made it: clients are told none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -258,6 +267,12 @@ pub enum KeyError {
     /// A stored hash is none.
     #[error("`hash` is 64 hexadecimal digits, as `bellwire key make` prints them")]
     Hash,
+    /// A note is too long.
+    #[error("a note has at most {NOTE_BYTES_MAX} bytes")]
+    NoteTooLong,
+    /// A note could pass for more than one line, or for another one.
+    #[error("the note has characters that cannot be seen")]
+    NoteInvisible,
     /// Nobody can be called so.
     #[error(transparent)]
     Subject(#[from] ClaimsError),
@@ -297,6 +312,22 @@ mod tests {
         }
         for text in ["", "bw_", "bw__", "bw_aaaaaaaa_é", &key.text()[1..], &key.text()[..40]] {
             assert_eq!(PresentedKey::parse(text).err(), Some(KeyError::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_note_is_one_short_line() {
+        let long = "x".repeat(NOTE_BYTES_MAX + 1);
+        for (note, expected) in [
+            ("", Ok(())),
+            ("the boiler's, in the cellar (Zoë)", Ok(())),
+            (&long[1..], Ok(())),
+            (&long, Err(KeyError::NoteTooLong)),
+            ("a\nb", Err(KeyError::NoteInvisible)),
+            ("\u{1b}[2J", Err(KeyError::NoteInvisible)),
+            ("\u{202e}ralleC", Err(KeyError::NoteInvisible)),
+        ] {
+            assert_eq!(check_note(note), expected, "{note:?}");
         }
     }
 

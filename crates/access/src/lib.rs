@@ -34,7 +34,7 @@ pub mod ticket;
 
 pub use allowance::{Bucket, Limits};
 pub use behind::Behind;
-pub use claims::{Claim, Claims, ClaimsError};
+pub use claims::{Claim, Claims, ClaimsError, read_distinct as read_distinct_claims};
 pub use identity::{Identity, Means};
 pub use key::StoredKey;
 pub use policy::Policy;

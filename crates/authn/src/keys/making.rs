@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bellwire_access::key::NewKey;
+use bellwire_access::key::{NewKey, check_note};
 use bellwire_access::{Claim, Claims, Policy, StoredKey};
 use bellwire_journal::{Error, RecordChange};
 use bellwire_model::Timestamp;
 use bellwire_model::limits::{
-    KEY_USE_KEPT_INTERVAL, KEYS_MADE_BYTES_MAX, KEYS_MADE_MAX, NOTE_BYTES_MAX, ROLES_OF_KEY_MAX,
+    KEY_USE_KEPT_INTERVAL, KEYS_MADE_BYTES_MAX, KEYS_MADE_MAX, ROLES_OF_KEY_MAX,
 };
 use bellwire_wire::problem::{Code, Problem};
 
@@ -42,9 +42,7 @@ impl KeyOrder {
         if roles.is_empty() || roles.len() > ROLES_OF_KEY_MAX {
             return Err(format!("a key has 1 to {ROLES_OF_KEY_MAX} roles"));
         }
-        if note.len() > NOTE_BYTES_MAX {
-            return Err(format!("a note has at most {NOTE_BYTES_MAX} bytes"));
-        }
+        check_note(note).map_err(|error| error.to_string())?;
         if ends_at.is_some_and(|ends_at| ends_at <= now) {
             return Err("`ends_at` is over already: it is in milliseconds".to_owned());
         }

@@ -144,6 +144,7 @@ async fn what_is_no_key_is_refused_and_so_are_more_than_there_may_be() {
         (KeyOrder { roles: ["gone".into()].into(), ..order("a") }, "there is no role `gone`"),
         (KeyOrder { roles: Box::new([]), ..order("a") }, "1 to"),
         (KeyOrder { note: long.into(), ..order("a") }, "a note has"),
+        (KeyOrder { note: "a\nb".into(), ..order("a") }, "note has characters"),
         (KeyOrder { ends_at: Some(NOW), ..order("a") }, "over already"),
         (order("a\nb"), "cannot be seen"),
         (order(""), "empty"),

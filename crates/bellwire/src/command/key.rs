@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bellwire_access::StoredKey;
-use bellwire_access::key::NewKey;
+use bellwire_access::key::{NewKey, check_note};
 use serde_json::json;
 
 use crate::client::ServerFlag;
@@ -87,6 +87,7 @@ fn make(Make { subject, roles, note, claims, valid_for, .. }: &Make) -> Result<(
     // What is wrong with it would be wrong in the configuration, too.
     let names = roles.iter().map(|role| role.as_str().into()).collect();
     StoredKey::new(key.id(), &key.hash(), (subject, names), note)?;
+    check_note(note)?;
     output::line(&format!(
         "{}\n\n# The key is above, and nowhere else from now on. For bellwire.toml:\n{}",
         key.text(),

@@ -152,6 +152,13 @@ fn keys_are_administrators_business() {
         assert_eq!((answer.status, &answer.json()["code"]), (400, &json!("body_invalid")));
         assert!(answer.text().contains(reason), "{}", answer.text());
     }
+    let note = json!({ "subject": "a", "roles": ["sensor"], "note": "\u{1b}[2J" }).to_string();
+    let twice = r#"{"subject":"a","roles":["sensor"],"claims":{"team":"a","team":"b"}}"#;
+    for (body, reason) in [(&*note, "the note has characters"), (twice, "twice")] {
+        let answer = house.ask(&house.admin, "POST", "/v1/keys", body);
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &json!("body_invalid")));
+        assert!(answer.text().contains(reason), "{}", answer.text());
+    }
     let claims = json!({ "subject": "a", "roles": ["sensor"], "claims": { "team": ["x", "y"] } });
     let answer = house.ask(&house.admin, "POST", "/v1/keys", &claims.to_string());
     assert_eq!(answer.json()["claims"], json!({ "team": ["x", "y"] }));

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use bellwire_access::{Claim, StoredKey};
+use bellwire_access::{Claim, StoredKey, read_distinct_claims};
 use bellwire_authn::{KeyOrder, KeySource, ListedKey};
 use bellwire_model::Timestamp;
 use bellwire_process::clock;
@@ -28,7 +28,7 @@ use crate::problem::Refused;
 struct OrderText {
     subject: Box<str>,
     roles: Box<[Box<str>]>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_distinct_claims")]
     claims: BTreeMap<Box<str>, Claim>,
     #[serde(default)]
     note: Box<str>,
