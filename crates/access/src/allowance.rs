@@ -11,27 +11,41 @@ pub struct Limits {
     pub connections: Option<u64>,
     /// New ones of those in a second.
     pub connects_per_second: Option<u64>,
+    /// Filters that all of those follow together.
+    pub subscriptions: Option<u64>,
     /// Events that are published in a second.
     pub events_per_second: Option<u64>,
     /// Samples that are sent in a second.
     pub samples_per_second: Option<u64>,
     /// Bytes of the bodies of both in a second.
     pub bytes_per_second: Option<u64>,
+    /// Different topics that are published to [lately](crate::Names).
+    pub topics: Option<u64>,
+    /// Different series that are sent lately.
+    pub series: Option<u64>,
 }
 
 impl Limits {
-    /// Whether connections are counted.
+    /// Whether anything is asked of who connects.
     pub const fn are_of_connections(&self) -> bool {
-        self.connections.is_some() || self.connects_per_second.is_some()
+        self.count_connections() || self.connects_per_second.is_some()
+    }
+
+    /// Whether connections are counted for as long as they last.
+    pub const fn count_connections(&self) -> bool {
+        self.connections.is_some() || self.subscriptions.is_some()
     }
 
     /// Without any.
     pub const NONE: Self = Self {
         connections: None,
         connects_per_second: None,
+        subscriptions: None,
         events_per_second: None,
         samples_per_second: None,
         bytes_per_second: None,
+        topics: None,
+        series: None,
     };
 
     /// What the more generous of two roles allows, each number for itself.
@@ -41,9 +55,12 @@ impl Limits {
         Self {
             connections: more(self.connections, other.connections),
             connects_per_second: more(self.connects_per_second, other.connects_per_second),
+            subscriptions: more(self.subscriptions, other.subscriptions),
             events_per_second: more(self.events_per_second, other.events_per_second),
             samples_per_second: more(self.samples_per_second, other.samples_per_second),
             bytes_per_second: more(self.bytes_per_second, other.bytes_per_second),
+            topics: more(self.topics, other.topics),
+            series: more(self.series, other.series),
         }
     }
 }
@@ -79,6 +96,13 @@ impl Bucket {
         if owed < BURST { Ok(()) } else { Err(Duration::from_nanos(owed - BURST + 1)) }
     }
 
+    /// How much is left of a second's worth.
+    pub fn left(&self, now: u64, per_second: u64) -> u64 {
+        let free = BURST - self.paid_at.saturating_sub(now).min(BURST);
+        // No more than what a second is worth.
+        (u128::from(free) * u128::from(per_second) / u128::from(BURST)) as u64
+    }
+
     /// Whether it is as if nothing had ever been taken.
     pub fn is_full(&self, now: u64) -> bool {
         self.paid_at <= now
@@ -105,6 +129,8 @@ mod tests {
         assert_eq!(bucket.take(SECOND / 10, 1, 10), Ok(()));
         assert!(bucket.take(SECOND / 10, 1, 10).is_err());
         assert!(bucket.is_full(3 * SECOND));
+        assert_eq!((bucket.left(SECOND / 10, 10), bucket.left(3 * SECOND, 10)), (0, 10));
+        assert_eq!(bucket.left(SECOND, 100), 90);
     }
 
     #[test]

@@ -856,3 +856,9 @@ pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
 pub const ADDRESSES_LATELY_MAX: usize = 1_000_000;
 /// Subjects with limits of which it is known what they have done lately.
 pub const SUBJECTS_LIMITED_MAX: usize = 100_000;
+/// How long a topic or a series counts of whoever has a limit of them, after it was used last: as long
+/// as the value of a sample is shown. A name that was not used for half of it may be forgotten.
+pub const NAMES_LATELY: Duration = SAMPLE_VALUE_AGE;
+/// Topics and series that are counted for all subjects with a limit of them together, at most 40 bytes
+/// each.
+pub const NAMES_LIMITED_MAX: usize = 4_000_000;

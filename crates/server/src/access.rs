@@ -75,41 +75,71 @@ impl Access {
         Self { allowances, authenticator, audit, wider, expiry_grace, renewals }
     }
 
-    /// What the rights of somebody leave of a stream, and whose it is.
+    /// What the rights of somebody leave of a stream.
     pub(crate) fn permit(
+        &self,
+        identity: &Identity,
+        request: StreamRequest,
+    ) -> Result<StreamRequest, Problem> {
+        match identity.means {
+            Means::Pending => permit_pending(request),
+            _ => permit_stream((&identity.rights, self.wider), request),
+        }
+    }
+
+    /// Whether there is room for one stream more of somebody, whose rights leave this of it.
+    pub(crate) fn has_room(
+        &self,
+        identity: &Identity,
+        request: &StreamRequest,
+    ) -> Result<(), Problem> {
+        self.allowances.check_connect(identity, request.follows.iter().count())
+    }
+
+    /// Lets in a stream that was permitted, and counts it.
+    pub(crate) fn admit(
         self: &Arc<Self>,
         identity: &Arc<Identity>,
         request: StreamRequest,
     ) -> Result<Permitted, Problem> {
-        let request = match identity.means {
-            Means::Pending => permit_pending(request)?,
-            _ => permit_stream((&identity.rights, self.wider), request)?,
-        };
-        let counted = self.allowances.connect(identity)?;
+        let counted = self.allowances.connect(identity, request.follows.iter().count())?;
         Ok(Permitted { request, principal: self.enter(identity), counted })
     }
 
-    /// The same for who has a ticket, by a page of this origin where it is of another site. Whoever had
-    /// it until now has to let go of it.
-    pub(crate) fn permit_ticket(
-        self: &Arc<Self>,
-        (identity, ticket): (&Arc<Identity>, &Ticket),
-        request: StreamRequest,
-        ((origin, address), spread): ((Option<&str>, Option<IpAddr>), &Spread),
-    ) -> Result<Permitted, Problem> {
+    /// Whether a ticket is good for a stream, by a page of this origin where it is of another site.
+    pub(crate) fn check_ticket(
+        &self,
+        ticket: &Ticket,
+        request: &StreamRequest,
+        origin: Option<&str>,
+    ) -> Result<(), Problem> {
         if request.handshake.is_some() {
             let detail =
                 "a ticket opens streams: a WebSocket shows its credential as a subprotocol";
             return Err(Problem::new(Code::CredentialInvalid, detail));
         }
-        self.authenticator.check_ticket(ticket, request.follows.filters(), origin)?;
-        let permitted = self.permit(identity, request)?;
+        self.authenticator.check_ticket(ticket, request.follows.filters(), origin)
+    }
+
+    /// Lets in a stream with a ticket that is good for it. Whoever had it until now has to let go of
+    /// it, and of the place.
+    pub(crate) fn admit_with(
+        self: &Arc<Self>,
+        (identity, ticket): (&Arc<Identity>, &Ticket),
+        request: StreamRequest,
+        (address, spread): (Option<IpAddr>, &Spread),
+    ) -> Result<Permitted, Problem> {
+        let mut permitted = self.admit(identity, request)?;
         let displaced = self.authenticator.open_ticket(ticket, permitted.principal.principal())?;
         if let Some(displaced) = displaced {
             let deed = Deed::to(Kind::TicketDisplaced, permitted.request.follows.filters());
             self.audit.record(&deed, Some(identity), address);
             let authority: Arc<dyn Authority> = Arc::<Self>::clone(self);
             drop(spread.reconsider(HeldPrincipals::new(vec![displaced], authority)));
+        } else if permitted.counted.as_ref().is_some_and(|it| Arc::strong_count(it) > 1) {
+            // Whoever was let in by it has shown something else since, and goes on beside this one.
+            let filters = permitted.request.follows.iter().count();
+            permitted.counted = self.allowances.connect_beside(identity, filters)?;
         }
         Ok(permitted)
     }
@@ -247,6 +277,10 @@ impl Authority for Access {
         rest(&self.identity(principal).rights, follows)
     }
 
+    fn filters_allowed(&self, principal: Principal) -> usize {
+        self.identity(principal).rights.subscribe.iter().count()
+    }
+
     fn renews(&self, principal: Principal) -> Option<String> {
         // The first message is the connection's own.
         if self.identity(principal).means == Means::Pending {
@@ -272,5 +306,5 @@ pub(crate) struct Permitted {
     pub(crate) request: StreamRequest,
     pub(crate) principal: HeldPrincipal,
     /// Where the connections of whoever asks are counted.
-    pub(crate) counted: Option<Counted>,
+    pub(crate) counted: Option<Arc<Counted>>,
 }

@@ -70,7 +70,7 @@ struct OfAddress {
 }
 
 impl Fades for OfAddress {
-    fn is_nothing(&self, now: u64) -> bool {
+    fn is_nothing(&mut self, now: u64) -> bool {
         self.connections == 0 && self.connects.is_full(now)
     }
 }
@@ -211,6 +211,11 @@ impl Admission {
         }
         let detail = format!("{address} connects more often than {per_second} times a second");
         Err(self.refusal(Code::AddressExhausted, detail))
+    }
+
+    /// Whether another connection of this address may come in through a proxy.
+    pub(crate) fn newcomer(self: &Arc<Self>, address: IpAddr) -> Result<Visitor, Problem> {
+        Ok(Visitor { address, _place: self.address(address)? })
     }
 
     /// Whether another request of this address may come in through a proxy.
@@ -381,6 +386,22 @@ mod tests {
         assert!(admission.address(address("192.0.2.1")).is_ok());
         drop(second);
         assert_eq!(admission.addresses().len(), 0);
+    }
+
+    #[test]
+    fn who_finds_no_place_has_not_connected() {
+        let limits = AdmissionLimits {
+            connections_per_address: 1,
+            connects_per_second_per_address: 2,
+            ..GENEROUS
+        };
+        let (admission, client) = (admission(limits), "192.0.2.1".parse().expect("an address"));
+        let first = admission.newcomer(client).expect("room");
+        for _ in 0..50 {
+            assert!(admission.newcomer(client).is_err());
+        }
+        drop(first);
+        admission.newcomer(client).expect("the second that has come in");
     }
 
     #[test]

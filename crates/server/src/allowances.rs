@@ -2,55 +2,41 @@
 //!
 //! Nothing is kept of anybody without limits, nor of anybody who has done nothing for a while.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod account;
+mod counted;
+mod naming;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bellwire_access::{Bucket, Identity, Limits};
+use bellwire_access::ticket::TicketId;
+use bellwire_access::{Identity, Limits};
+use bellwire_model::Topic;
 use bellwire_model::limits::SUBJECTS_LIMITED_MAX;
 use bellwire_process::jittered;
+use bellwire_shards::Tally as _;
 use bellwire_wire::problem::{Code, Problem};
 
-use crate::lately::{self, Fades, Lately};
+use self::account::{Account, Used};
+use crate::lately::{self, Lately};
 use crate::observe::Figures;
+
+pub(crate) use self::account::{Left, Named};
+pub(crate) use self::counted::Counted;
+use self::counted::ticket_of;
+pub(crate) use self::naming::Naming;
 
 /// What subjects with limits have used up.
 #[derive(Debug)]
 pub(crate) struct Allowances {
-    used: Mutex<Lately<Box<str>, Used>>,
+    accounts: Mutex<Lately<Box<str>, Arc<Account>>>,
+    /// The connections that have been let in by tickets.
+    tickets: Mutex<BTreeMap<TicketId, Weak<Counted>>>,
+    /// Topics and series that are counted of all of them.
+    names: Arc<AtomicUsize>,
     figures: Arc<Figures>,
-}
-
-/// What one of them has.
-#[derive(Debug, Default)]
-struct Used {
-    /// Streams, WebSockets and long polls that it has now.
-    connections: u64,
-    connects: Bucket,
-    events: Bucket,
-    samples: Bucket,
-    bytes: Bucket,
-}
-
-impl Fades for Used {
-    fn is_nothing(&self, now: u64) -> bool {
-        let buckets = [&self.connects, &self.events, &self.samples, &self.bytes];
-        self.connections == 0 && buckets.iter().all(|bucket| bucket.is_full(now))
-    }
-}
-
-/// One connection of somebody whose connections are limited, counted until this is dropped. It goes
-/// with the connection, whoever that is of later: a subject renews what it shows and stays the same.
-#[derive(Debug)]
-pub(crate) struct Counted {
-    allowances: Arc<Allowances>,
-    name: Box<str>,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let fewer = |used: &mut Used| used.connections -= 1;
-        self.allowances.used().settle(&self.name, lately::now(), fewer);
-    }
 }
 
 /// What somebody sends.
@@ -68,49 +54,112 @@ const RETURN_SPREAD: Duration = Duration::from_secs(10);
 
 impl Allowances {
     pub(crate) fn new(figures: Arc<Figures>) -> Self {
-        Self { used: Mutex::new(Lately::new(SUBJECTS_LIMITED_MAX)), figures }
+        let accounts = Mutex::new(Lately::new(SUBJECTS_LIMITED_MAX));
+        Self { accounts, tickets: Mutex::default(), names: Arc::default(), figures }
     }
 
-    /// Whether somebody may have one connection more.
-    pub(crate) fn check_connect(&self, who: &Identity) -> Result<(), Problem> {
+    /// Whether somebody may have one connection more, which follows so many filters.
+    pub(crate) fn check_connect(&self, who: &Identity, filters: usize) -> Result<(), Problem> {
         let limits = &who.rights.limits;
-        if limits.connections.is_none() && limits.connects_per_second.is_none() {
+        if !limits.are_of_connections() {
             return Ok(());
         }
-        let (used, now) = (self.used(), lately::now());
-        used.get(&who.own_name("")).map_or(Ok(()), |used| self.check(used, limits, now))
+        let known = self.accounts().get(&*who.own_name("")).cloned();
+        let Some(account) = known else { return self.check_filters(limits, 0, filters) };
+        let before = self.connection_of(who);
+        self.check(&account.used(), limits, before.as_deref())?;
+        let own = before.as_ref().map_or(0, |before| before.filters());
+        self.check_filters(limits, account.filters().saturating_sub(own), filters)
     }
 
-    /// Counts one more connection of somebody, who may have as many already. `None`: without a limit
-    /// nothing is counted.
-    pub(crate) fn connect(self: &Arc<Self>, who: &Identity) -> Result<Option<Counted>, Problem> {
+    /// Counts one more connection of somebody, who may have as many already, and the filters that it
+    /// follows. `None`: nothing is counted of it. Of a ticket the newest connection wins, so that it has
+    /// the place of the one before.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        who: &Identity,
+        filters: usize,
+    ) -> Result<Option<Arc<Counted>>, Problem> {
+        self.enter((who, filters), self.connection_of(who))
+    }
+
+    /// The same of a connection for which no other one ends.
+    pub(crate) fn connect_beside(
+        self: &Arc<Self>,
+        who: &Identity,
+        filters: usize,
+    ) -> Result<Option<Arc<Counted>>, Problem> {
+        self.enter((who, filters), None)
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        (who, filters): (&Identity, usize),
+        before: Option<Arc<Counted>>,
+    ) -> Result<Option<Arc<Counted>>, Problem> {
         let limits = &who.rights.limits;
-        if limits.connections.is_none() && limits.connects_per_second.is_none() {
+        if !limits.are_of_connections() {
             return Ok(None);
         }
-        let name = who.own_name("");
-        let (mut all, now) = (self.used(), lately::now());
-        let used = all.entry(name.clone(), now).ok_or_else(|| self.is_crowded())?;
-        self.check(used, limits, now)?;
+        let now = lately::now();
+        let account = self.account(who, now)?;
+        // `before` outlives this lock: where it is the last of its connection, that takes it.
+        let mut used = account.used();
+        self.check(&used, limits, before.as_deref())?;
         if let Some(per_second) = limits.connects_per_second {
             // It was looked at.
             let _ = used.connects.take(now, 1, per_second);
         }
-        if limits.connections.is_none() {
+        if !limits.count_connections() {
             return Ok(None);
         }
-        used.connections += 1;
-        Ok(Some(Counted { allowances: Arc::clone(self), name }))
+        let counted = before.unwrap_or_else(|| {
+            used.connections += 1;
+            Counted::new(self, (who, &account))
+        });
+        drop(used);
+        if let Some(ticket) = ticket_of(who) {
+            self.tickets().insert(ticket, Arc::downgrade(&counted));
+        }
+        counted.follow(filters)?;
+        Ok(Some(counted))
     }
 
-    fn check(&self, used: &Used, limits: &Limits, now: u64) -> Result<(), Problem> {
-        if let Some(most) = limits.connections.filter(|most| used.connections >= *most) {
-            let after = RETURN + jittered(RETURN_SPREAD);
-            return Err(self.refusal(&format!("{most} connections at a time"), after));
+    /// The connection that has the ticket that is shown, if one is.
+    fn connection_of(&self, who: &Identity) -> Option<Arc<Counted>> {
+        self.tickets().get(&ticket_of(who)?)?.upgrade()
+    }
+
+    /// A connection with this ticket has ended. Another one may have it by now.
+    fn forget_ticket(&self, ticket: TicketId) {
+        let mut tickets = self.tickets();
+        if tickets.get(&ticket).is_some_and(|counted| counted.strong_count() == 0) {
+            tickets.remove(&ticket);
+        }
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, BTreeMap<TicketId, Weak<Counted>>> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for one connection more, which may have the place of one before.
+    fn check(&self, used: &Used, limits: &Limits, before: Option<&Counted>) -> Result<(), Problem> {
+        let is_full = |most: &u64| before.is_none() && used.connections >= *most;
+        if let Some(most) = limits.connections.filter(is_full) {
+            return Err(self.refusal(&format!("{most} connections at a time"), returning()));
         }
         let Some(most) = limits.connects_per_second else { return Ok(()) };
-        let wait = used.connects.check(now);
+        let wait = used.connects.check(lately::now());
         wait.map_err(|wait| self.refusal(&format!("{most} new connections a second"), wait))
+    }
+
+    fn check_filters(&self, limits: &Limits, others: usize, filters: usize) -> Result<(), Problem> {
+        match limits.subscriptions {
+            Some(most) if others.saturating_add(filters) as u64 > most => {
+                Err(self.too_many_filters(most, filters))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes what somebody sends of what they may send in a second.
@@ -122,15 +171,62 @@ impl Allowances {
             Sent::Bytes(count) => (limits.bytes_per_second, count, "bytes"),
         };
         let Some(per_second) = limit.filter(|_| amount > 0) else { return Ok(()) };
-        let (mut all, now) = (self.used(), lately::now());
-        let used = all.entry(who.own_name(""), now).ok_or_else(|| self.is_crowded())?;
-        let bucket = match sent {
-            Sent::Events(_) => &mut used.events,
-            Sent::Samples(_) => &mut used.samples,
-            Sent::Bytes(_) => &mut used.bytes,
-        };
-        let taken = bucket.take(now, amount as u64, per_second);
+        let now = lately::now();
+        let account = self.account(who, now)?;
+        let taken = account.used().bucket(sent).take(now, amount as u64, per_second);
         taken.map_err(|wait| self.refusal(&format!("{per_second} {name} a second"), wait))
+    }
+
+    /// What somebody may name of this. `None`: as much as they like.
+    pub(crate) fn naming(
+        &self,
+        who: &Identity,
+        named: Named,
+    ) -> Result<Option<Naming<'_>>, Problem> {
+        let Some(most) = named.limit(&who.rights.limits) else { return Ok(None) };
+        let now = lately::now();
+        let account = self.account(who, now)?;
+        Ok(Some(Naming::new(self, account, (named, most, now))))
+    }
+
+    /// Somebody publishes to a topic, which may be a new one of theirs.
+    pub(crate) fn name_topic(&self, who: &Identity, topic: &Topic) -> Result<(), Problem> {
+        self.naming(who, Named::Topics)?.map_or(Ok(()), |naming| naming.take(topic))
+    }
+
+    /// What somebody's roles allow, and what is left of it.
+    pub(crate) fn left(&self, who: &Identity) -> Vec<Left> {
+        let (limits, now) = (&who.rights.limits, lately::now());
+        if *limits == Limits::NONE {
+            return Vec::new();
+        }
+        let known = self.accounts().get(&*who.own_name("")).cloned();
+        known.unwrap_or_else(|| Arc::new(Account::new(&self.names))).left(limits, now)
+    }
+
+    /// What is kept of somebody, be it nothing yet.
+    fn account(&self, who: &Identity, now: u64) -> Result<Arc<Account>, Problem> {
+        let mut accounts = self.accounts();
+        let new = || Arc::new(Account::new(&self.names));
+        let account = accounts.entry_or(who.own_name(""), now, new);
+        account.map(|account| Arc::clone(account)).ok_or_else(|| self.is_crowded())
+    }
+
+    fn is_crowded(&self) -> Problem {
+        self.figures.door.principals_refused.add(1);
+        let detail = "as much is counted of subjects with limits as is kept account of";
+        Problem::new(Code::PrincipalExhausted, detail).retry_after(1)
+    }
+
+    /// A connection is to follow so many filters beside others, or by itself more than all may.
+    fn too_many_filters(&self, most: u64, filters: usize) -> Problem {
+        if filters as u64 <= most {
+            return self.refusal(&format!("{most} filters at a time"), returning());
+        }
+        self.figures.door.principals_refused.add(1);
+        let detail =
+            format!("your roles allow {most} filters at a time, and this asks for {filters}");
+        Problem::new(Code::Forbidden, detail)
     }
 
     fn refusal(&self, allowed: &str, wait: Duration) -> Problem {
@@ -140,42 +236,14 @@ impl Allowances {
         Problem::new(Code::PrincipalExhausted, detail).retry_after(seconds)
     }
 
-    fn is_crowded(&self) -> Problem {
-        self.figures.door.principals_refused.add(1);
-        let detail = "as many subjects with limits are at work as are kept account of";
-        Problem::new(Code::PrincipalExhausted, detail).retry_after(1)
+    fn accounts(&self) -> MutexGuard<'_, Lately<Box<str>, Arc<Account>>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn used(&self) -> MutexGuard<'_, Lately<Box<str>, Used>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn returning() -> Duration {
+    RETURN + jittered(RETURN_SPREAD)
 }
 
 #[cfg(test)]
-mod tests {
-    use bellwire_access::Rights;
-
-    use super::*;
-
-    fn who(limits: Limits) -> Identity {
-        Identity { rights: Rights { limits, ..Rights::all() }, ..Identity::open() }
-    }
-
-    #[test]
-    fn nothing_is_kept_of_those_without_limits_and_of_those_who_have_left() {
-        let allowances = Arc::new(Allowances::new(Arc::default()));
-        let free = who(Limits::NONE);
-        assert!(allowances.connect(&free).expect("no limit").is_none());
-        allowances.spend(&free, Sent::Events(1_000_000)).expect("no limit");
-        assert_eq!(allowances.used().len(), 0);
-        let one = who(Limits { connections: Some(1), ..Limits::NONE });
-        let first = allowances.connect(&one).expect("the first");
-        let refused = allowances.connect(&one).expect_err("the second");
-        assert_eq!(refused.code, Code::PrincipalExhausted);
-        assert!(refused.retry_after_s().is_some() && allowances.check_connect(&one).is_err());
-        drop(first);
-        assert_eq!(allowances.used().len(), 0);
-        let second = allowances.connect(&one).expect("the place of the first");
-        assert!(second.is_some() && allowances.check_connect(&one).is_err());
-    }
-}
+mod tests;

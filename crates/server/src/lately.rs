@@ -1,14 +1,15 @@
 //! What each of many has done lately: an entry is there for as long as it says anything.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use bellwire_process::clock;
 
 /// What may come to say nothing by itself.
-pub(crate) trait Fades: Default {
+pub(crate) trait Fades {
     /// Whether it is as if there were no entry.
-    fn is_nothing(&self, now: u64) -> bool;
+    fn is_nothing(&mut self, now: u64) -> bool;
 }
 
 /// Entries by their names. Strangers may choose these: their hashes are keyed.
@@ -35,7 +36,20 @@ impl<K: Eq + Hash, V: Fades> Lately<K, V> {
 
     /// The entry of this name, be it a new one. `None`: there are as many as there may be, and each of
     /// them says something.
-    pub(crate) fn entry(&mut self, name: K, now: u64) -> Option<&mut V> {
+    pub(crate) fn entry(&mut self, name: K, now: u64) -> Option<&mut V>
+    where
+        V: Default,
+    {
+        self.entry_or(name, now, V::default)
+    }
+
+    /// The same, where a new one is made so.
+    pub(crate) fn entry_or(
+        &mut self,
+        name: K,
+        now: u64,
+        make: impl FnOnce() -> V,
+    ) -> Option<&mut V> {
         if self.entries.len() >= self.sweep_at && !self.entries.contains_key(&name) {
             if now < self.full_until {
                 return None;
@@ -49,11 +63,14 @@ impl<K: Eq + Hash, V: Fades> Lately<K, V> {
                 return None;
             }
         }
-        Some(self.entries.entry(name).or_default())
+        Some(self.entries.entry(name).or_insert_with(make))
     }
 
     /// The entry of this name, if there is one.
-    pub(crate) fn get(&self, name: &K) -> Option<&V> {
+    pub(crate) fn get<Q: Eq + Hash + ?Sized>(&self, name: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.entries.get(name)
     }
 
@@ -92,7 +109,7 @@ mod tests {
     struct Until(u64);
 
     impl Fades for Until {
-        fn is_nothing(&self, now: u64) -> bool {
+        fn is_nothing(&mut self, now: u64) -> bool {
             self.0 <= now
         }
     }

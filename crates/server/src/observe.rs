@@ -17,7 +17,7 @@ bellwire_process::figures! {
     pub(crate) struct DoorFigures {
         connections_open "gauge" "bellwire_connections_open" "Connections of all kinds that are open.";
         connections_refused "counter" "bellwire_connections_refused_total" "Connections refused because there were too many.";
-        principals_refused "counter" "bellwire_principals_refused_total" "Requests refused because their sender has used up what its roles allow.";
+        principals_refused "counter" "bellwire_principals_refused_total" "What was refused because its sender has used up what its roles allow: requests, and events and samples of them.";
         memory_resident "gauge" "bellwire_memory_resident_bytes" "Memory that the process has.";
         memory_budget "gauge" "bellwire_memory_budget_bytes" "Memory that the process may have before it refuses new subscribers.";
         tls_failures "counter" "bellwire_tls_handshakes_failed_total" "TLS handshakes that failed or did not end in time.";

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use bellwire_access::Rights;
+use bellwire_access::{Identity, Rights};
 use bellwire_alerting::{SampleIntake, Source};
-use bellwire_ingest::Decoded;
+use bellwire_ingest::{Decoded, Verdict};
 use bellwire_rules::RefusedSamples;
 use bellwire_sources::{Batch, Intake, Kind, Outcome, Sender, Taken};
 use bellwire_wire::problem::Problem;
 
 use crate::access::Access;
 use crate::admission;
-use crate::allowances::{Allowances, Sent};
+use crate::allowances::{Allowances, Named, Sent};
 use crate::observe::Figures;
 
 /// Takes samples for the rules.
@@ -39,7 +39,7 @@ impl Receiver {
         sender: &Sender,
         mut decoded: Decoded,
     ) -> Result<Outcome, Problem> {
-        self.allowances.spend(&sender.identity, Sent::Samples(decoded.samples.len()))?;
+        allow(&mut decoded, (&self.allowances, &sender.identity))?;
         self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
         let samples = std::mem::take(&mut decoded.samples);
         let refused = self.intake.take(source(sender), samples).await?;
@@ -78,6 +78,21 @@ pub(crate) fn permit(decoded: &mut Decoded, rights: &Rights) {
     if !rights.ingest.is_all() {
         decoded.keep(|series| rights.ingest.passes(series));
     }
+}
+
+/// Rejects the samples of series beyond those that somebody may send, and takes the others of what
+/// they may send in a second.
+pub(crate) fn allow(
+    decoded: &mut Decoded,
+    (allowances, who): (&Allowances, &Identity),
+) -> Result<(), Problem> {
+    if let Some(naming) = allowances.naming(who, Named::Series)? {
+        decoded.sift(|sample| match naming.take(&sample.series) {
+            Ok(()) => Verdict::Kept,
+            Err(problem) => Verdict::Refused(problem.code.as_str(), problem.detail().to_owned()),
+        });
+    }
+    allowances.spend(who, Sent::Samples(decoded.samples.len()))
 }
 
 /// Whose samples they are, as the queue is shared out.

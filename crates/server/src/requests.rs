@@ -119,6 +119,7 @@ impl Requests for Errands {
         self.admission.publication()?;
         self.access.allowances.spend(&identity, Sent::Bytes(publish.body.bytes().len()))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
+        self.access.allowances.name_topic(&identity, &publish.topic)?;
         let event = self.publisher.event(publish)?;
         self.publish_event(Append { event, idempotency_key }, reply)
     }
@@ -179,7 +180,7 @@ impl Requests for Errands {
         let (samples, decoded) = match samples::decode(format, json, clock::now()) {
             Ok(mut decoded) => {
                 receiver::permit(&mut decoded, &identity.rights);
-                self.access.allowances.spend(&identity, Sent::Samples(decoded.samples.len()))?;
+                receiver::allow(&mut decoded, (&self.access.allowances, &identity))?;
                 (Ok(std::mem::take(&mut decoded.samples)), decoded)
             }
             Err(error) => {

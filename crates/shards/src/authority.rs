@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::{EffectiveFilter, FilterError, Principal};
+use bellwire_wire::problem::Problem;
 
 /// Who gave principals their numbers. Nothing here blocks: a shard has others to serve.
 pub trait Authority: fmt::Debug + Send + Sync {
@@ -26,8 +27,21 @@ pub trait Authority: fmt::Debug + Send + Sync {
         follows: EffectiveFilter,
     ) -> Result<EffectiveFilter, FilterError>;
 
+    /// How many filters its rights have, each of which is held against each that is followed.
+    fn filters_allowed(&self, principal: Principal) -> usize;
+
     /// What names this principal to whoever renews what it has shown. `None`: nobody can.
     fn renews(&self, principal: Principal) -> Option<String>;
+}
+
+/// Where it is counted how many filters a connection follows, beside others of the same subject.
+/// Nothing here blocks either.
+pub trait Tally: fmt::Debug + Send + Sync {
+    /// The connection is about to follow so many in all. An error says why it may not.
+    fn follow(&self, filters: usize) -> Result<(), Problem>;
+
+    /// It follows so many now, whatever it may.
+    fn follow_now(&self, filters: usize);
 }
 
 /// Whether what a principal has shown counts.

@@ -50,7 +50,7 @@ mod stream_request;
 mod tls;
 mod topics;
 
-pub use authority::{Authority, HeldPrincipal, HeldPrincipals, Standing};
+pub use authority::{Authority, HeldPrincipal, HeldPrincipals, Standing, Tally};
 pub use controls::gap;
 pub use feed::{Batch, Committer, Destination, Feed};
 pub use figures::Figures;

@@ -58,7 +58,7 @@ use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 use tokio::sync::oneshot;
 
-use crate::authority::{Authority, HeldPrincipal, HeldPrincipals};
+use crate::authority::{Authority, HeldPrincipal, HeldPrincipals, Tally};
 use crate::publisher::Published;
 use crate::requests::{Requests, SamplesTaken};
 use crate::stream_request::{PollRequest, StreamRequest};
@@ -94,6 +94,8 @@ pub struct Handoff {
 pub struct Place {
     /// Whom the other end of the socket speaks for.
     client: Option<IpAddr>,
+    /// Where it is counted what it follows, if that is limited.
+    tally: Option<Arc<dyn Tally>>,
     _held: Box<dyn Debug + Send>,
 }
 
@@ -102,14 +104,14 @@ impl Place {
     /// of the socket.
     pub fn new(client: Option<IpAddr>, held: impl Debug + Send + 'static) -> Box<Self> {
         // Boxed twice: a connection has one word for it.
-        Box::new(Self { client, _held: Box::new(held) })
+        Box::new(Self { client, tally: None, _held: Box::new(held) })
     }
 
-    /// Something more is to be dropped with the connection.
+    /// Something more is to be dropped with the connection, where it is counted what that follows.
     #[must_use]
-    pub fn with(place: Option<Box<Self>>, held: impl Debug + Send + 'static) -> Box<Self> {
+    pub fn counted(place: Option<Box<Self>>, tally: Arc<dyn Tally>) -> Box<Self> {
         let client = place.as_ref().and_then(|place| place.client);
-        Self::new(client, (place, held))
+        Box::new(Self { client, tally: Some(tally), _held: Box::new(place) })
     }
 }
 

@@ -33,7 +33,8 @@ fn with_roles<const KEYS: usize>(
 
 fn role(name: &str, limits: &str) -> String {
     format!(
-        "[[access.role]]\nname = \"{name}\"\nsubscribe = [\"a\", \"b\"]\npublish = [\"a\"]\n\
+        "[[access.role]]\nname = \"{name}\"\nsubscribe = [\"a\", \"b\"]\n\
+         publish = [\"a\", \"t/*\"]\n\
          ingest = ['{{}}']\nlimits = {{ {limits} }}\n"
     )
 }
@@ -197,11 +198,152 @@ fn a_connection_that_is_renewed_stays_counted_until_it_ends() {
     assert!((0..10_000).any(|_| comes_in()), "there is room again");
 }
 
+/// Opens a stream; the head of the answer.
+fn opened(server: &Server, query: &str, headers: &str) -> (Raw, String) {
+    let mut raw = Raw::connect(server.address());
+    raw.send(format!("GET /v1/events?{query} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"));
+    let head = raw.until("\r\n\r\n");
+    (raw, head)
+}
+
+fn bearer(key: &str) -> String {
+    format!("Authorization: Bearer {key}\r\n")
+}
+
+#[test]
+fn filters_of_all_connections_count_together_as_they_come_and_go() {
+    let keys = [("ada", &["few"][..]), ("ada", &["few"]), ("bob", &["few"])];
+    let (server, [ada, again, bob], _folder) = with_roles(&role("few", "subscriptions = 2"), keys);
+    let (stream, begun) = opened(&server, "topic=a", &bearer(&ada));
+    assert!(begun.starts_with("HTTP/1.1 200 "), "{begun}");
+    let mut socket = websocket(&server, &again);
+    let ask = |socket: &mut Frames, what: &str, topics: &[&str]| {
+        let asked = asked(socket, &json!({ "request": what, "id": 1, "topics": topics }));
+        asked["error"]["code"].as_str().map(ToOwned::to_owned)
+    };
+    assert_eq!(ask(&mut socket, "subscribe", &["a"]), None);
+    assert_eq!(ask(&mut socket, "subscribe", &["b"]).as_deref(), Some("principal_exhausted"));
+    for (query, accept) in [("topic=b", ""), ("topic=b", "Accept: application/json\r\n")] {
+        let (_, refused) = opened(&server, query, &(bearer(&ada) + accept));
+        assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    }
+    let (_other, begun) = opened(&server, "topic=a&topic=b", &bearer(&bob));
+    assert!(begun.starts_with("HTTP/1.1 200 "), "{begun}");
+    // What is not followed any more makes room, on the same connection and on others.
+    assert_eq!(ask(&mut socket, "unsubscribe", &["a"]), None);
+    assert_eq!(ask(&mut socket, "subscribe", &["b"]), None);
+    drop(stream);
+    assert!((0..10_000).any(|_| ask(&mut socket, "subscribe", &["a"]).is_none()), "there is room");
+    let whoami = send_get(&server, &ada, "/v1/whoami").json();
+    assert_eq!(whoami["limits"], json!({ "subscriptions": { "max": 2, "left": 0 } }));
+}
+
+#[test]
+fn who_is_displaced_by_its_own_ticket_leaves_its_place() {
+    let roles = role("few", "connections = 1, subscriptions = 1");
+    let (server, [ada], _folder) = with_roles(&roles, [("ada", &["few"][..])]);
+    let made = send(&server, &ada, "/v1/tickets", r#"{"topics":["a"]}"#);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let query = format!("topic=a&ticket={}", made.json()["ticket"].as_str().expect("a ticket"));
+    let (mut before, begun) = opened(&server, &query, "");
+    assert!(begun.starts_with("HTTP/1.1 200 "), "{begun}");
+    for _ in 0..5 {
+        let (newer, begun) = opened(&server, &query, "");
+        assert!(begun.starts_with("HTTP/1.1 200 "), "{begun}");
+        assert!(opened(&server, "topic=a", &bearer(&ada)).1.starts_with("HTTP/1.1 429 "));
+        before.until("displaced");
+        before = newer;
+    }
+    drop(before);
+    let comes_in = |_| opened(&server, "topic=a", &bearer(&ada)).1.starts_with("HTTP/1.1 200 ");
+    assert!((0..10_000).any(comes_in), "there is room again");
+}
+
+fn send_get(server: &Server, key: &str, path: &str) -> Answer {
+    let authorization = format!("Bearer {key}");
+    let headers = [("Authorization", authorization.as_str())];
+    request(server.address(), Request { method: "GET", path, headers: &headers, body: b"" })
+}
+
+#[test]
+fn what_only_the_head_is_asked_of_is_no_connection() {
+    let roles = role("few", "connections = 1, connects_per_second = 1");
+    let (server, [ada], _folder) = with_roles(&roles, [("ada", &["few"][..])]);
+    let authorization = format!("Bearer {ada}");
+    let headers = [("Authorization", authorization.as_str())];
+    for _ in 0..20 {
+        let path = "/v1/events?topic=a";
+        let head = Request { method: "HEAD", path, headers: &headers, body: b"" };
+        assert_eq!(request(server.address(), head).status, 200);
+    }
+    let told = send_get(&server, &ada, "/v1/whoami").json();
+    let full = json!({ "max": 1, "left": 1 });
+    assert_eq!(told["limits"], json!({ "connections": full, "connects_per_second": full }));
+}
+
+#[test]
+fn so_many_topics_are_published_to_and_known_ones_go_on() {
+    let keys = [("ada", &["few"][..]), ("bob", &["few"])];
+    let (server, [ada, bob], _folder) = with_roles(&role("few", "topics = 2"), keys);
+    let publish =
+        |key: &str, topic: &str| told(&send(&server, key, &format!("/v1/topics/t/{topic}"), "1"));
+    for _ in 0..2 {
+        assert_eq!((publish(&ada, "1").0, publish(&ada, "2").0), (201, 201));
+        assert_eq!(publish(&ada, "3"), exhausted());
+    }
+    let refused = send(&server, &ada, "/v1/topics/t/3", "1");
+    let seconds: u64 = refused.header("retry-after").expect("a time").parse().expect("seconds");
+    assert!((1..=3_600).contains(&seconds), "{seconds}");
+    let batch = json!([
+        { "topic": "t/1", "data": 1 }, { "topic": "t/4", "data": 1 }, { "topic": "t/2", "data": 1 }
+    ]);
+    let results = send(&server, &ada, "/v1/events", &batch.to_string()).json()["results"].take();
+    assert_eq!(results[1]["error"]["code"], "principal_exhausted", "{results}");
+    assert!(results[0]["cursor"].is_string() && results[2]["cursor"].is_string(), "{results}");
+    let over_websocket = json!({ "request": "publish", "id": 1, "topic": "t/5", "data": 1 });
+    let reply = asked(&mut websocket(&server, &ada), &over_websocket);
+    assert_eq!(reply["error"]["code"], "principal_exhausted", "{reply}");
+    assert_eq!(publish(&bob, "5").0, 201);
+}
+
+#[test]
+fn a_sensor_with_ever_new_labels_has_so_many_series_and_others_have_theirs() {
+    let keys = [("ada", &["few"][..]), ("bob", &["few"])];
+    let (server, [ada, bob], _folder) = with_roles(&role("few", "series = 3"), keys);
+    let samples = |from: u32, count: u32| {
+        let sample = |id| json!({ "name": "cpu", "labels": { "id": format!("{id}") }, "value": 1 });
+        json!((from..from + count).map(sample).collect::<Vec<_>>())
+    };
+    let sent = |key: &str, from: u32, count: u32| {
+        send(&server, key, "/v1/samples", &samples(from, count).to_string()).json()
+    };
+    assert_eq!(sent(&ada, 0, 2), json!({ "accepted": 2 }));
+    let cut = sent(&ada, 1, 1_000);
+    assert_eq!((&cut["accepted"], &cut["rejected"]), (&json!(2), &json!(998)), "{cut}");
+    assert_eq!(cut["errors"][0]["code"], "principal_exhausted");
+    assert_eq!(cut["errors"][0]["line"], 3);
+    assert_eq!(sent(&ada, 0, 3), json!({ "accepted": 3 }), "what is known goes on");
+    assert_eq!(sent(&ada, 7, 1)["code"], "samples_invalid");
+    let influx = send(&server, &ada, "/write", "cpu,id=new value=1\n");
+    assert!(
+        influx.status == 400 && influx.text().contains("3 different series"),
+        "{}",
+        influx.text()
+    );
+    let over_websocket = json!({ "request": "samples", "id": 1, "samples": samples(2, 2) });
+    let reply = asked(&mut websocket(&server, &ada), &over_websocket);
+    assert_eq!((&reply["accepted"], &reply["rejected"]), (&json!(1), &json!(1)), "{reply}");
+    assert_eq!(reply["errors"][0]["code"], "principal_exhausted", "{reply}");
+    assert_eq!(sent(&bob, 500, 3), json!({ "accepted": 3 }));
+    let told = send_get(&server, &ada, "/v1/whoami").json();
+    assert_eq!(told["limits"], json!({ "series": { "max": 3, "left": 0 } }));
+}
+
 #[test]
 fn limits_are_above_zero_and_have_names() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("wrong.toml");
-    for limits in ["connections = 0", "events_per_second = -1", "subscribers = 1"] {
+    for limits in ["connections = 0", "events_per_second = -1", "series = 0", "subscribers = 1"] {
         std::fs::write(&path, role("none", limits)).expect("written");
         let output = bellwire(&["serve", "--config", path.to_str().expect("text")]).output();
         let told = String::from_utf8_lossy(&output.expect("it runs").stderr).into_owned();

@@ -116,3 +116,34 @@ fn beside_greedy_clients_all_others_get_every_event_in_bounded_turns() {
     assert!(most <= bound as u64, "{most} looks in one turn, more than {bound}");
     assert_eq!(get(address, "/healthz").status, 200);
 }
+
+/// Filters of those who may subscribe, and filters that they ask for at once.
+const ALLOWED: usize = 200;
+const ASKED: usize = 40;
+
+#[test]
+fn what_is_asked_for_counts_as_often_as_rights_are_held_against_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("bellwire.toml");
+    let allowed: Vec<String> = (0..ALLOWED).map(|number| format!("\"own/{number}\"")).collect();
+    let role = format!("subscribe = [{}]\nadmin = true\n", allowed.join(", "));
+    let access = "[access]\nanonymous = \"many\"\n[[access.role]]\nname = \"many\"\n";
+    std::fs::write(&config, format!("{access}{role}")).expect("a file");
+    let server =
+        Server::start_with(&["--shards", "1", "--config", config.to_str().expect("UTF-8")]);
+    let mut socket = Frames::open(server.address(), "");
+    let topics: Vec<String> = (0..ASKED).map(|number| format!("\"own/{number}\"")).collect();
+    let topics = format!(r#""topics":[{}]"#, topics.join(","));
+    let flood = [
+        text(format!(r#"{{"request":"subscribe",{topics}}}"#)),
+        text(format!(r#"{{"request":"unsubscribe",{topics}}}"#)),
+    ];
+    socket.send(flood.concat().repeat(50));
+    socket.send(text(r#"{"request":"unsubscribe","id":1,"topics":["none"]}"#));
+    assert_eq!(socket.reply(1)["error"]["code"], "parameter_invalid");
+    let most = server.figure("bellwire_shard_turn_looks_max");
+    let once = ALLOWED * ASKED;
+    assert!(most >= once as u64, "{most} looks at most: rights were looked at for nothing");
+    let bound = LOOKS_PER_TURN_MAX + 2 * LOOKS_PER_VISIT_MAX + 2 * once;
+    assert!(most <= bound as u64, "{most} looks in one turn, more than {bound}");
+}

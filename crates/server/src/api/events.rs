@@ -61,8 +61,7 @@ pub(super) async fn events(
     };
     match EventsRequest::parse(asked)? {
         EventsRequest::Stream(stream) if method == Method::HEAD => {
-            let permitted = app.access.permit(&identity, stream)?;
-            Ok(stream_headers(&permitted.request).into_response())
+            Ok(stream_headers(&app.access.permit(&identity, stream)?).into_response())
         }
         // What the answer would be is not waited for: nobody would see it.
         EventsRequest::Poll(poll) if method == Method::HEAD => {
@@ -71,15 +70,16 @@ pub(super) async fn events(
         }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
-            if let Err(problem) = may_begin(&app, &identity, extensions.get()) {
+            let (foreign, address) = (page.foreign(), peer(&extensions));
+            check_ticket(&app, &identity, &stream, (foreign.as_deref(), address))?;
+            let stream = app.access.permit(&identity, stream)?;
+            if let Err(problem) = may_begin(&app, (&identity, &stream), extensions.get()) {
                 // Told so that whoever asks can read it.
                 let form = (stream.form, stream.refusals);
                 let words = bellwire_shards::refusal_body(form, &problem).ok_or(problem)?;
                 return Ok((stream_headers(&stream), words).into_response());
             }
-            let foreign = page.foreign();
-            let from = (foreign.as_deref(), peer(&extensions));
-            let permitted = permit(&app, &identity, stream, from)?;
+            let permitted = admit(&app, &identity, stream, address)?;
             Ok(passage.open(Opening { permitted, visitor: extensions.get().cloned() }).await?)
         }
         EventsRequest::Poll(poll) => {
@@ -88,7 +88,8 @@ pub(super) async fn events(
             let (poll, narrowed) = access::permit_poll(may, poll)?;
             app.admission.subscriber()?;
             let _waiting = app.figures.shards.polls_waiting.enter();
-            let _counted = app.access.allowances.connect(&identity)?;
+            let filters = poll.follows.iter().count();
+            let _counted = app.access.allowances.connect(&identity, filters)?;
             let principal = app.access.enter(&identity);
             let collected = app.spread.poll(poll, principal)?.collected().await?;
             let is_large = collected.is_large();
@@ -98,32 +99,47 @@ pub(super) async fn events(
     }
 }
 
-/// What may be opened of a stream, for a page of this origin where it is of another site, at this
-/// address.
-fn permit(
+/// Whether a ticket, if one is shown, is good for a stream, for a page of this origin where it is of
+/// another site, at this address.
+fn check_ticket(
+    app: &App,
+    identity: &Identity,
+    stream: &StreamRequest,
+    (origin, address): (Option<&str>, Option<IpAddr>),
+) -> Result<(), Problem> {
+    let Means::Ticket(ticket) = &identity.means else { return Ok(()) };
+    let checked = app.access.check_ticket(ticket, stream, origin);
+    checked.inspect_err(|problem| tell_refused(app, identity, address, problem))
+}
+
+/// Lets in a stream that was permitted, by somebody at this address.
+fn admit(
     app: &App,
     identity: &Arc<Identity>,
     stream: StreamRequest,
-    (origin, address): (Option<&str>, Option<IpAddr>),
+    address: Option<IpAddr>,
 ) -> Result<Permitted, Problem> {
     let Means::Ticket(ticket) = &identity.means else {
-        return app.access.permit(identity, stream);
+        return app.access.admit(identity, stream);
     };
-    let from = ((origin, address), &*app.spread);
-    app.access.permit_ticket((identity, ticket), stream, from).inspect_err(|problem| {
-        let showed = (identity.means.as_str(), Some(&**identity));
-        app.access.audit.refused(problem, showed, (EVENTS_PATH, address));
-    })
+    let admitted = app.access.admit_with((identity, ticket), stream, (address, &app.spread));
+    admitted.inspect_err(|problem| tell_refused(app, identity, address, problem))
+}
+
+fn tell_refused(app: &App, identity: &Identity, address: Option<IpAddr>, problem: &Problem) {
+    let showed = (identity.means.as_str(), Some(identity));
+    app.access.audit.refused(problem, showed, (EVENTS_PATH, address));
 }
 
 /// Whether somebody may begin one more stream now. `visitor`: of whom a proxy has it.
 fn may_begin(
     app: &App,
-    identity: &Identity,
+    (identity, stream): (&Identity, &StreamRequest),
     visitor: Option<&Arc<Visitor>>,
 ) -> Result<(), Problem> {
-    visitor.map_or(Ok(()), |visitor| app.admission.connects(visitor.address))?;
-    app.access.allowances.check_connect(identity)
+    app.access.has_room(identity, stream)?;
+    // Last, since it is taken.
+    visitor.map_or(Ok(()), |visitor| app.admission.connects(visitor.address))
 }
 
 /// Whether what somebody has shown is good for more than streams.

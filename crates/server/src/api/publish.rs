@@ -23,7 +23,7 @@ use super::App;
 use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
 use crate::access::permit_publishing;
-use crate::allowances::Sent;
+use crate::allowances::{Named, Naming, Sent};
 use crate::problem::Refused;
 use bellwire_shards::wrong_escape;
 
@@ -52,6 +52,7 @@ pub(super) async fn one(
     let bytes = held.bytes.len();
     app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
+    app.access.allowances.name_topic(&caller.0, &topic)?;
     let checked = || publish::body(content_type, held.bytes);
     let body = work_through(&app.admission, bytes, checked)
         .await
@@ -79,7 +80,8 @@ pub(super) async fn many(
     let (admission, bytes) = (&app.admission, held.bytes.len());
     app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
     let format = batch_format(content_type, &held.bytes);
-    let read = || decode((&app, caller.rights()), format, &held.bytes);
+    let naming = app.access.allowances.naming(&caller.0, Named::Topics)?;
+    let read = || decode((&app, caller.rights(), naming.as_ref()), format, &held.bytes);
     let Batch { events, refused } = work_through(admission, bytes, read).await?;
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
     let published = app.publisher.publish(events).await?;
@@ -94,7 +96,7 @@ struct Batch {
 }
 
 fn decode(
-    (app, rights): (&App, &Rights),
+    (app, rights, naming): (&App, &Rights, Option<&Naming<'_>>),
     format: BatchFormat,
     bytes: &Bytes,
 ) -> Result<Batch, Problem> {
@@ -105,6 +107,7 @@ fn decode(
     for item in items {
         let event = match item {
             Ok(publish) => permit_publishing(rights, &publish.topic)
+                .and_then(|()| naming.map_or(Ok(()), |naming| naming.take(&publish.topic)))
                 .and_then(|()| app.publisher.event(publish))
                 .map_err(|problem| rejection(&problem)),
             Err(rejected) => Err(rejection_json(&rejected)),

@@ -56,7 +56,7 @@ pub(super) async fn log_in(
         app.access.audit.refused(problem, (shown.kind(), None), ("/v1/session", address));
     })?;
     let cookie = HeaderValue::from_str(&login.cookie).expect("its own words are valid");
-    let whoami = Json(whoami::shown(&login.identity));
+    let whoami = Json(whoami::shown(&login.identity, &app.access.allowances));
     let answer = (StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami);
     Ok(Deed::new(Kind::Login)
         .with("shown", shown.kind())
@@ -126,7 +126,8 @@ pub(super) async fn renew(
         let (showed, from) = ((identity.means.as_str(), Some(&*identity)), peer(&parts.extensions));
         app.access.audit.refused(problem, showed, ("/v1/session/token", from));
     })?;
-    let answer = (NOT_STORED, Json(whoami::shown(&identity))).into_response();
+    let answer =
+        (NOT_STORED, Json(whoami::shown(&identity, &app.access.allowances))).into_response();
     Ok(Deed::new(Kind::Renewed).told_by(answer))
 }
 

@@ -1,18 +1,23 @@
 //! Who is asking.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use bellwire_access::{Identity, Means};
 use bellwire_model::{FilterSet, Scope};
 use serde_json::{Value, json};
 
+use super::App;
 use super::permission::Caller;
+use crate::allowances::{Allowances, Left};
 
 /// `GET /v1/whoami`: who the caller is to this server, and what they may.
-pub(super) async fn whoami(Caller(identity): Caller) -> Json<Value> {
-    Json(shown(&identity))
+pub(super) async fn whoami(State(app): State<Arc<App>>, Caller(identity): Caller) -> Json<Value> {
+    Json(shown(&identity, &app.access.allowances))
 }
 
-pub(super) fn shown(identity: &Identity) -> Value {
+pub(super) fn shown(identity: &Identity, allowances: &Allowances) -> Value {
     let Identity { means, roles, rights, .. } = identity;
     let mut shown = json!({
         "subject": identity.subject(),
@@ -28,6 +33,7 @@ pub(super) fn shown(identity: &Identity) -> Value {
             "post_alerts": matchers(&rights.post_alerts),
             "admin": rights.is_admin,
         },
+        "limits": limits(allowances.left(identity)),
     });
     if let Means::Session(id, _) = means {
         // By this it is taken back; it opens nothing.
@@ -37,6 +43,14 @@ pub(super) fn shown(identity: &Identity) -> Value {
         shown["ends_at"] = ends_at.as_ms().into();
     }
     shown
+}
+
+/// By their names in the configuration; what has no limit is not there.
+fn limits(limits: Vec<Left>) -> Value {
+    let shown = |Left { limit, most, remaining }| {
+        (limit.to_owned(), json!({ "max": most, "left": remaining }))
+    };
+    Value::Object(limits.into_iter().map(shown).collect())
 }
 
 fn filters(filters: &FilterSet) -> Vec<&str> {

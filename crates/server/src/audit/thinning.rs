@@ -107,7 +107,7 @@ impl Deeds {
 }
 
 impl Fades for Deeds {
-    fn is_nothing(&self, now: u64) -> bool {
+    fn is_nothing(&mut self, now: u64) -> bool {
         self.rested_at <= now && self.untold == 0
     }
 }

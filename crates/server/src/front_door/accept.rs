@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 
+use bellwire_access::Identity;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT};
 use bellwire_process::clock;
 use bellwire_shards::{EVENTS_PATH, Handoff, Place};
@@ -115,8 +116,7 @@ impl Arrival {
     /// The place of somebody whose head is there: behind a trusted proxy it has to be waited for.
     fn place_for(&mut self, client: IpAddr, door: &Door) -> Result<(), Problem> {
         if self.place.is_none() && door.callers.proxies.trust(self.source) {
-            door.admission.connects(client)?;
-            let visitor = door.admission.visitor(client)?;
+            let visitor = door.admission.newcomer(client)?;
             self.place = Some(Place::new(Some(client), visitor));
         }
         Ok(())
@@ -177,7 +177,8 @@ fn receive(
             if guest.arrival.place_for(client, door).is_err() {
                 return Some(guest);
             }
-            let Ok(permitted) = door.access.permit(&identity, request) else {
+            let permitted = door.access.permit(&identity, request);
+            let Ok(permitted) = permitted.and_then(|it| door.access.admit(&identity, it)) else {
                 return Some(guest);
             };
             let Permitted { request, principal, counted: count } = permitted;
@@ -216,18 +217,19 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             }
             let origin = request.allow_origin.clone();
             let identified = door.access.authenticator.identify(&shown, Some(client)).await;
-            match &identified {
-                Err(problem) => {
-                    let showed = (shown.kind(), None);
-                    door.access.audit.refused(problem, showed, (EVENTS_PATH, Some(client)));
-                }
-                Ok(identity) => {
-                    if let Err(problem) = door.access.allowances.check_connect(identity) {
-                        return Box::pin(refuse_stream(stream, &request, &problem)).await;
-                    }
-                }
+            if let Err(problem) = &identified {
+                let showed = (shown.kind(), None);
+                door.access.audit.refused(problem, showed, (EVENTS_PATH, Some(client)));
             }
-            match identified.and_then(|identity| door.access.permit(&identity, request)) {
+            let permit =
+                |identity: Arc<Identity>| Ok((door.access.permit(&identity, request)?, identity));
+            let permitted = identified.and_then(permit);
+            if let Ok((request, identity)) = &permitted
+                && let Err(problem) = door.access.has_room(identity, request)
+            {
+                return Box::pin(refuse_stream(stream, request, &problem)).await;
+            }
+            match permitted.and_then(|(it, identity)| door.access.admit(&identity, it)) {
                 Ok(permitted) => {
                     let opening = Opening { permitted, visitor: None };
                     Lean { stream, opening, early: arrival.head[head_bytes..].into() }
@@ -346,10 +348,7 @@ async fn introduce(
     if door.callers.proxies.trust(arrival.source) {
         return Some(Ok(()));
     }
-    let admission = &door.admission;
-    let admitted =
-        admission.connects(arrival.source).and_then(|()| admission.visitor(arrival.source));
-    Some(admitted.map(|visitor| {
+    Some(door.admission.newcomer(arrival.source).map(|visitor| {
         arrival.place = Some(Place::new(Some(arrival.source), visitor));
     }))
 }

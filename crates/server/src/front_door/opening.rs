@@ -24,9 +24,12 @@ impl Opening {
 }
 
 /// What a connection holds, with where it is counted among those of its subject.
-pub(super) fn counted(place: Option<Box<Place>>, counted: Option<Counted>) -> Option<Box<Place>> {
+pub(super) fn counted(
+    place: Option<Box<Place>>,
+    counted: Option<Arc<Counted>>,
+) -> Option<Box<Place>> {
     match counted {
-        Some(counted) => Some(Place::with(place, counted)),
+        Some(counted) => Some(Place::counted(place, counted)),
         None => place,
     }
 }

@@ -12,6 +12,7 @@ use super::notices::Notices;
 use super::outlet::Outlet;
 use super::subscription::Subscription;
 use super::websocket::WebSocket;
+use crate::authority::Tally;
 
 /// One client's connection.
 #[derive(Debug)]
@@ -85,9 +86,19 @@ impl Connection {
         }
     }
 
+    /// It has ended, and is counted no more.
+    pub(super) fn give_back_place(&mut self) {
+        self.place = None;
+    }
+
     /// Whom the other end of the socket speaks for, where it is a proxy's.
     pub(super) fn client(&self) -> Option<IpAddr> {
         self.place.as_ref()?.client
+    }
+
+    /// Where it is counted what it follows, if that is limited.
+    pub(super) fn tally(&self) -> Option<&dyn Tally> {
+        self.place.as_ref()?.tally.as_deref()
     }
 
     /// Its subscriptions: the main one, and those that are on their way.

@@ -7,7 +7,7 @@ use bellwire_hub::Start;
 use bellwire_model::limits::{
     FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX, SUBSCRIPTIONS_ADDED_MAX,
 };
-use bellwire_model::{EffectiveFilter, Filter, FilterError, FilterSet, PacedFilter};
+use bellwire_model::{EffectiveFilter, Filter, FilterError, FilterSet, PacedFilter, Principal};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::request::RequestId;
 use bytes::Bytes;
@@ -52,6 +52,7 @@ impl Shard {
         }
         let principal = self.connections[token].principal;
         let wanted = follows.filters().clone();
+        self.book_rights(principal, wanted.iter().count());
         let follows = self.surroundings.requests.permit(principal, follows)?;
         self.check_sight(token, &follows)?;
         let all = self.followed(token) + follows.iter().count();
@@ -59,7 +60,11 @@ impl Shard {
         if all > FILTERS_IN_COMMON_MAX {
             return Err(invalid(FilterError::IntersectionTooLarge));
         }
-        let (subscription, gap) = self.follow(token, &follows, start)?;
+        if let Some(tally) = self.connections[token].tally() {
+            tally.follow(all)?;
+        }
+        let followed = self.follow(token, &follows, start);
+        let (subscription, gap) = followed.inspect_err(|_| self.count_followed(token))?;
         let asked = follows.unless_these(topics);
         let added = Added { subscription, asked, id: id.cloned() };
         self.websocket(token).add(added);
@@ -67,6 +72,19 @@ impl Shard {
         let left = follows.filters();
         let first = gap.map(|gap| form.control(&crate::controls::gap(&gap, left), id));
         Ok(Subscribed { narrowed: (*left != wanted).then(|| left.clone()), first })
+    }
+
+    /// So many filters are about to be held against what a principal may follow.
+    pub(super) fn book_rights(&mut self, principal: Principal, filters: usize) {
+        let allowed = self.surroundings.authority.filters_allowed(principal);
+        self.ledger.add_looks(filters.saturating_mul(allowed));
+    }
+
+    /// A connection may follow more, or less, than it did: that is counted where it is limited.
+    pub(super) fn count_followed(&self, token: Token) {
+        if let Some(tally) = self.connections[token].tally() {
+            tally.follow_now(self.followed(token));
+        }
     }
 
     /// All of a connection becomes one: through all of it the same has to be seen. It is not where its
@@ -105,6 +123,7 @@ impl Shard {
         }
         // Whoever waited for history may need another page now, or none.
         self.connections[token].awaits_history = false;
+        self.count_followed(token);
         Ok(())
     }
 
@@ -114,7 +133,8 @@ impl Shard {
         let old = self.hub.follows(lane);
         let rest = EffectiveFilter::new(kept.iter().cloned());
         let rest = rest.unwrap_or_else(|_| EffectiveFilter::none());
-        // No more of it than what it was narrowed to.
+        // No more of it than what it was narrowed to. Each is held against each.
+        self.ledger.add_looks(kept.len() * old.iter().count());
         let rest = rest.within(old.filters(), old.sight()).map_err(invalid)?;
         match which {
             Which::Added(index) if kept.is_empty() => {

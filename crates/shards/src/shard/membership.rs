@@ -31,8 +31,8 @@ impl Shard {
         }
         let token = self.connections.vacant_key();
         let now = self.agenda.now();
-        let authority = &*self.surroundings.authority;
-        let admitted = standing::looked_after_at(authority, principal.principal(), now);
+        let admitted =
+            standing::looked_after_at(&*self.surroundings.authority, principal.principal(), now);
         let followed = admitted.and_then(|due| {
             self.permit_anew(principal.principal(), &mut request)?;
             Ok((self.follow(token, &request.follows, request.start)?, due))
@@ -70,6 +70,8 @@ impl Shard {
         let held = (principal.take(), place);
         let key = self.connections.insert(Connection::new(outlet, main, websocket, held));
         assert_eq!(key, token, "the slot that was vacant");
+        // It may be less than what the front door has let in.
+        self.count_followed(token);
         let connection = &mut self.connections[token];
         let due = due.min(now + ticks(heartbeat_interval));
         connection.due_at = self.agenda.look_after(token, due);
@@ -170,6 +172,8 @@ impl Shard {
         let websocket = connection.websocket.as_mut().expect("only a WebSocket adds some");
         websocket.set_asked(self.hub.follows(lane).unless_these(asked));
         connection.main.place = self.members.join(lane, token);
+        // What both had counts once from now on.
+        self.count_followed(token);
         self.on_lane_end(main_lane, ends.main);
         self.on_lane_end(added_lane, ends.added);
 
@@ -236,7 +240,9 @@ impl Shard {
         while self.connections[token].has_added() {
             self.cancel(token, 0);
         }
-        let connection = self.connections.remove(token);
+        let mut connection = self.connections.remove(token);
+        // Before its ticket is free: whoever comes with that next must not find the place taken.
+        connection.give_back_place();
         if connection.principal != Principal::ANONYMOUS {
             self.surroundings.authority.leave(connection.principal);
         }

@@ -96,8 +96,8 @@ impl Shard {
         let followed = if collector.is_given_up() {
             None
         } else {
-            let authority = &*self.surroundings.authority;
-            let admitted = standing::ends_at(authority, principal.principal(), now);
+            let admitted =
+                standing::ends_at(&*self.surroundings.authority, principal.principal(), now);
             let begun = admitted.and_then(|ends_at| {
                 self.permit_anew(principal.principal(), &mut request)?;
                 Ok((self.begin(token, &request.follows, request.start)?, ends_at))

@@ -99,6 +99,7 @@ impl Shard {
         }
         // Whoever waited for history may need another page now, or none.
         self.connections[token].awaits_history = false;
+        self.count_followed(token);
         self.look_after(token, standing);
         self.queue(token);
     }
@@ -106,10 +107,9 @@ impl Shard {
     /// What new rights leave of one of a connection's subscriptions.
     fn rest(&mut self, token: Token, which: Which) -> Rest {
         let lane = which.of(&mut self.connections[token]).delivery.lane();
-        let (principal, follows) = (self.connections[token].principal, self.hub.follows(lane));
-        // Each is held against each that is allowed.
-        let filters = follows.iter().count();
-        self.ledger.add_looks(filters * filters);
+        let (principal, filters) = (self.connections[token].principal, self.hub.filters(lane));
+        self.book_rights(principal, filters.iter().count());
+        let follows = self.hub.follows(lane);
         match self.surroundings.authority.rest(principal, follows.clone()) {
             Ok(rest) if rest == *follows => Rest::All,
             Ok(rest) if follows.sees_like(&rest) => Rest::Less(rest),
@@ -212,16 +212,18 @@ impl Shard {
 
     /// Somebody who comes in may have renewed what they have shown since they were let in.
     pub(super) fn permit_anew(
-        &self,
+        &mut self,
         principal: Principal,
         request: &mut StreamRequest,
     ) -> Result<(), Problem> {
-        let authority = &self.surroundings.authority;
-        if principal == Principal::ANONYMOUS || !authority.is_renewed(principal) {
+        let is_renewed = || self.surroundings.authority.is_renewed(principal);
+        if principal == Principal::ANONYMOUS || !is_renewed() {
             return Ok(());
         }
         let follows = &request.follows;
-        let rest = authority.rest(principal, follows.clone()).map_err(too_many)?;
+        self.book_rights(principal, follows.iter().count());
+        let rest =
+            self.surroundings.authority.rest(principal, follows.clone()).map_err(too_many)?;
         if rest.filters().is_empty() && !follows.filters().is_empty() {
             return Err(Problem::new(
                 Code::Forbidden,

@@ -469,6 +469,11 @@ impl Authority for Guests {
         }
     }
 
+    fn filters_allowed(&self, principal: Principal) -> usize {
+        let rights = self.rights.lock().expect("not poisoned");
+        rights.get(&principal).map_or(1, |(allowed, _)| allowed.iter().count())
+    }
+
     fn renews(&self, principal: Principal) -> Option<String> {
         Some(format!("principal-{}", principal.0))
     }
