@@ -55,6 +55,16 @@ export function provesWithRules(name, rules, body) {
   provesWith(name, prepare, body);
 }
 
+/** A test with a server that has this configuration. */
+export function provesWithConfig(name, text, body) {
+  const prepare = (folder) => {
+    const file = join(folder, 'bellwire.toml');
+    writeFileSync(file, text);
+    return { flags: ['--config', file] };
+  };
+  provesWith(name, prepare, body);
+}
+
 /**
  * A test with a server that asks who somebody is. It has these roles, and for each of `subjects` a
  * key that has some of them: the body gets the keys by subject.

@@ -16,6 +16,10 @@ export class Tool {
     this.#path = process.env[variable] ?? name;
   }
 
+  get path() {
+    return this.#path;
+  }
+
   get isThere() {
     return !spawnSync(this.#path, ['--version']).error;
   }

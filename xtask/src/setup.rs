@@ -19,6 +19,11 @@ const CPP_COMPILERS: &[&str] = &["c++", "g++", "clang++"];
 /// Programs that tests speak to or through, with what Debian and Ubuntu call them.
 const TEST_PROGRAMS: &[Program] = &[
     Program { name: "amtool", package: "prometheus-alertmanager", needs: Needs::Nothing },
+    Program {
+        name: "prometheus-alertmanager",
+        package: "prometheus-alertmanager",
+        needs: Needs::Nothing,
+    },
     Program { name: "prometheus", package: "prometheus", needs: Needs::Nothing },
     Program { name: "nginx", package: "nginx", needs: Needs::Libraries },
     Program { name: "haproxy", package: "haproxy", needs: Needs::Libraries },
@@ -108,7 +113,7 @@ pub(crate) fn test_programs(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
             format!("no {name} found and none could be unpacked: install {package}")
         })?;
         println!("   {name}: {}", path.display());
-        variables.push((format!("{}_BIN", name.to_uppercase()), path));
+        variables.push((format!("{}_BIN", name.to_uppercase().replace('-', "_")), path));
     }
     // Where the unpacked ones find theirs; those of the system look there first, and find nothing.
     variables.push(("TEST_LIBRARIES".to_owned(), folder.join("usr/lib").join(library_folder())));

@@ -27,6 +27,12 @@ impl IdentityHash {
         self.0.update(text);
     }
 
+    /// The first sixteen bytes of the hash, where two that are the same would lose something.
+    pub fn finish_wide(self) -> u128 {
+        let digest = self.0.finalize();
+        u128::from_be_bytes(*digest.first_chunk().expect("SHA-256 gives 32 bytes"))
+    }
+
     /// The hash of all that was taken: the first eight bytes, as they are written in hexadecimal.
     pub fn finish(self) -> u64 {
         let digest = self.0.finalize();

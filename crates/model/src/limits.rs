@@ -310,6 +310,12 @@ pub const NOTIFICATION_RECORD_AGE_MAX: Duration = Duration::from_hours(120);
 pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// Events in one publish request.
 pub const EVENTS_PER_REQUEST_MAX: usize = 10_000;
+
+/// Webhooks that a configuration may have.
+pub const WEBHOOKS_MAX: usize = 100;
+
+/// Members that the templates of one webhook look up: each is looked for in every item.
+pub const MAPPING_PLACES_MAX: usize = 16;
 /// Append requests that wait for the journal's writer; then publishers wait. What the server itself
 /// writes does not count here, and has as much room of its own.
 pub const APPENDS_QUEUED_MAX: usize = 4096;

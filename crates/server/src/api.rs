@@ -3,6 +3,7 @@
 mod alertmanager;
 mod alerts;
 mod body;
+mod cloud_events;
 mod cors;
 mod dialect;
 mod events;
@@ -12,6 +13,7 @@ mod keys;
 mod large;
 mod login;
 mod permission;
+mod posted;
 mod prometheus;
 mod publish;
 mod revocations;
@@ -24,6 +26,7 @@ mod topics;
 mod visitors;
 mod watched;
 mod web;
+mod webhooks;
 mod whoami;
 
 use std::net::SocketAddr;
@@ -48,6 +51,7 @@ pub(crate) use self::permission::Asks;
 pub(crate) use self::prometheus::Queries;
 use crate::access::Access;
 use crate::admission::Admission;
+use crate::config::Webhook;
 use crate::observe::Figures;
 use crate::page::Callers;
 use crate::problem::Refused;
@@ -75,6 +79,7 @@ pub(crate) struct App {
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
     pub(crate) callers: Callers,
+    pub(crate) webhooks: Vec<Webhook>,
 }
 
 impl App {
@@ -94,6 +99,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/v1/topics/{*topic}",
             get(topics::history).post(publish::one).delete(publish::delete),
         )
+        .route("/v1/webhooks/{name}", post(webhooks::post))
         .route("/v1/samples", samples::post(Json))
         .route("/v1/alerts", get(alerts::list))
         .route(

@@ -2,8 +2,8 @@
 //!
 //! Flags win over environment (`BELLWIRE_LISTEN`) over file (`listen = …`) over defaults. The
 //! table names each setting once; the command line, the file reader and the reference in the
-//! documentation are made from it. What cannot be one value, `[[topic]]`, is read from the file
-//! alone.
+//! documentation are made from it. What cannot be one value, such as `[[topic]]`, is read from
+//! the file alone.
 
 mod access;
 mod file;
@@ -13,6 +13,7 @@ mod listen;
 mod origin;
 mod setting;
 mod suggestion;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use host::Hosts;
 pub use listen::parse_listen;
 pub use origin::Origins;
 pub use setting::{Group, SETTINGS, Setting};
+pub use webhook::Webhook;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +102,8 @@ pub struct Config {
     pub queries_max: usize,
     /// What the configuration says of topics, first match first.
     pub topics: Vec<TopicRule>,
+    /// How what others post becomes events.
+    pub webhooks: Vec<Webhook>,
     /// Who may come in, and what they may. `None`: everybody, and everything.
     pub access: Option<AccessConfig>,
 }
@@ -156,6 +160,7 @@ impl Default for Config {
             query_samples_max: 0,
             queries_max: 0,
             topics: Vec::new(),
+            webhooks: Vec::new(),
             access: None,
         };
         for setting in SETTINGS {

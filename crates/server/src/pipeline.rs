@@ -184,6 +184,7 @@ impl Server {
             rates,
             figures: Arc::clone(&figures),
             callers: callers(&config, hosts),
+            webhooks: config.webhooks.clone(),
         };
         let door = door(app, tls, config.stall_timeout);
         let (runtime, accepting) = open(door, listener, drains)?;

@@ -7,12 +7,19 @@ use bellwire_model::{Body, Topic, is_nested_deeper};
 use bytes::Bytes;
 use thiserror::Error;
 
+mod array;
 mod batch;
 mod body;
+mod cloud_event;
 pub(crate) mod item;
+mod mapping;
 
-pub use batch::{BatchError, BatchFormat, Rejection, batch};
+pub use array::BatchError;
+pub use batch::{BatchFormat, Rejection, batch};
 pub use body::{BodyRejection, body};
+pub use cloud_event::{CloudEventMode, Place};
+pub use item::Refusal;
+pub use mapping::{Mapping, MappingError, MappingText};
 
 /// Types that the stream itself uses, under SSE's `event:` field: a publisher that could send
 /// them could forge a gap, or call the `onerror` of every `EventSource`.
@@ -34,6 +41,21 @@ pub struct Publish {
     pub event_type: Option<Box<str>>,
     /// The payload.
     pub body: Body,
+}
+
+/// An event with what tells it from others of its sender.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identified {
+    /// The event.
+    pub publish: Publish,
+    /// Its idempotency key, where it has something to make one of.
+    pub identity: Option<Box<str>>,
+}
+
+impl From<Publish> for Identified {
+    fn from(publish: Publish) -> Self {
+        Self { publish, identity: None }
+    }
 }
 
 /// Why a key, a type or a media type is refused.

@@ -14,6 +14,7 @@ mod crash;
 mod demo;
 mod disk;
 mod failing_disk;
+mod foreign;
 mod greedy;
 mod harness;
 mod heads;

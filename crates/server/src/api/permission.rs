@@ -115,6 +115,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/topics/{*topic}", Method::GET, Asks::Subscribe),
     ("/v1/topics/{*topic}", Method::POST, Asks::Publish),
     ("/v1/topics/{*topic}", Method::DELETE, Asks::Publish),
+    ("/v1/webhooks/{name}", Method::POST, Asks::Publish),
     ("/v1/samples", Method::POST, Asks::Ingest),
     ("/v1/alerts", Method::GET, Asks::Alerts),
     ("/v1/alerts/{fingerprint}/ack", Method::POST, Asks::Attend),

@@ -3,33 +3,27 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
-use axum::response::{IntoResponse, Response};
-use bellwire_access::Rights;
+use axum::response::Response;
 use bellwire_journal::Append;
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Topic, TopicError, without_byte_order_mark};
-use bellwire_shards::{Published, Results, check_idempotency_key};
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::{self, BatchFormat, Publish};
-use bytes::Bytes;
+use bellwire_wire::publish::{self, BatchFormat, Identified, Publish};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
-use serde_json::{Value, json};
 
-use super::App;
 use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
+use super::posted::{IDEMPOTENCY_KEY, KEY, Posted, checked, publish_batch, publish_one};
+use super::{App, cloud_events};
 use crate::access::permit_publishing;
-use crate::allowances::{Named, Naming, Sent};
+use crate::allowances::{Named, Sent};
 use crate::problem::Refused;
 use bellwire_shards::wrong_escape;
 
-const KEY: HeaderName = HeaderName::from_static("bellwire-key");
 const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /v1/topics/{topic}`: the body is one event.
 pub(super) async fn one(
@@ -41,6 +35,10 @@ pub(super) async fn one(
 ) -> Result<Response, Refused> {
     permit_publishing(caller.rights(), &topic)?;
     app.admission.publication()?;
+    if let Some(mode) = cloud_events::mode(&headers)? {
+        let posted = Posted { headers: &headers, body };
+        return cloud_events::post(&app, &caller, (&topic, mode), posted).await;
+    }
     let key = text_of(&headers, KEY)?;
     let event_type = text_of(&headers, TYPE)?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
@@ -58,12 +56,8 @@ pub(super) async fn one(
         .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
-    let event = app.publisher.event(Publish { topic, key, event_type, body })?;
-    let idempotency_key = idempotency_key.map(check_idempotency_key).transpose()?;
-    let idempotency_key = idempotency_key.map(|key| caller.0.own_name(&key));
-    let results = app.publisher.publish(vec![Append { event, idempotency_key }]).await?;
-    let published = results.into_iter().next().expect("one result each")?;
-    Ok((StatusCode::CREATED, Json(published_json(published))).into_response())
+    let publish = Publish { topic, key, event_type, body };
+    publish_one(&app, &caller, publish.into(), idempotency_key).await
 }
 
 /// `POST /v1/events`: a JSON array or NDJSON of events. Answers one result each, in order: what was
@@ -81,60 +75,14 @@ pub(super) async fn many(
     app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
     let format = batch_format(content_type, &held.bytes);
     let naming = app.access.allowances.naming(&caller.0, Named::Topics)?;
-    let read = || decode((&app, caller.rights(), naming.as_ref()), format, &held.bytes);
-    let Batch { events, refused } = work_through(admission, bytes, read).await?;
-    app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
-    let published = app.publisher.publish(events).await?;
-    Ok(work_through(admission, bytes, || results_json(refused, published)).await)
-}
-
-/// A batch as it was sent.
-struct Batch {
-    events: Vec<Append>,
-    /// For each item what is wrong with it, or nothing.
-    refused: Vec<Option<Value>>,
-}
-
-fn decode(
-    (app, rights, naming): (&App, &Rights, Option<&Naming<'_>>),
-    format: BatchFormat,
-    bytes: &Bytes,
-) -> Result<Batch, Problem> {
-    let items =
-        publish::batch(format, bytes).map_err(|error| Problem::of_decoder(error.code(), error))?;
-    let mut refused = Vec::with_capacity(items.len());
-    let mut events = Vec::with_capacity(items.len());
-    for item in items {
-        let event = match item {
-            Ok(publish) => permit_publishing(rights, &publish.topic)
-                .and_then(|()| naming.map_or(Ok(()), |naming| naming.take(&publish.topic)))
-                .and_then(|()| app.publisher.event(publish))
-                .map_err(|problem| rejection(&problem)),
-            Err(rejected) => Err(rejection_json(&rejected)),
-        };
-        match event {
-            Ok(event) => {
-                events.push(Append { event, idempotency_key: None });
-                refused.push(None);
-            }
-            Err(error) => refused.push(Some(error)),
-        }
-    }
-    Ok(Batch { events, refused })
-}
-
-/// What became of each item, in order.
-fn results_json(refused: Vec<Option<Value>>, published: Results) -> Response {
-    let mut published = published.into_iter();
-    let result = |refused: Option<Value>| match refused {
-        Some(error) => json!({ "error": error }),
-        None => match published.next().expect("one result each") {
-            Ok(published) => published_json(published),
-            Err(problem) => json!({ "error": rejection(&problem) }),
-        },
+    let read = || {
+        let items = publish::batch(format, &held.bytes)
+            .map_err(|error| Problem::of_decoder(error.code(), error))?;
+        let items = items.into_iter().map(|item| item.map(Identified::from));
+        Ok::<_, Problem>(checked((&app, &caller, naming.as_ref()), items))
     };
-    let results: Vec<Value> = refused.into_iter().map(result).collect();
-    (StatusCode::OK, Json(json!({ "results": results }))).into_response()
+    let batch = work_through(admission, bytes, read).await?;
+    publish_batch(&app, &caller, (batch, bytes)).await
 }
 
 /// `DELETE /v1/topics/{topic}?key=K`: deletes a key of a state topic.
@@ -181,28 +129,4 @@ fn batch_format(content_type: Option<&str>, body: &[u8]) -> BatchFormat {
     let says_lines = content_type.is_some_and(|content_type| content_type.contains("ndjson"));
     let starts_array = without_byte_order_mark(body).trim_ascii_start().first() == Some(&b'[');
     if says_lines || !starts_array { BatchFormat::Ndjson } else { BatchFormat::Json }
-}
-
-fn published_json(published: Published) -> Value {
-    match published {
-        Published::Stream { cursor, duplicate: false } => json!({ "cursor": cursor.to_string() }),
-        Published::Stream { cursor, duplicate: true } => {
-            json!({ "cursor": cursor.to_string(), "duplicate": true })
-        }
-        // State events have no cursor: whoever follows gets the newest values first.
-        Published::State => json!({}),
-    }
-}
-
-/// What is wrong with an item, and where NDJSON has it.
-fn rejection_json(rejected: &publish::Rejection) -> Value {
-    let mut json = json!({ "code": rejected.code, "detail": rejected.detail });
-    if let Some(line) = rejected.line {
-        json["line"] = line.into();
-    }
-    json
-}
-
-fn rejection(problem: &Problem) -> Value {
-    json!({ "code": problem.code.as_str(), "detail": problem.detail() })
 }

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::access;
 use super::suggestion::did_you_mean;
+use super::webhook;
 use super::{Config, ConfigError, DURATION_FORM, SETTINGS, Setting, parse_bytes};
 use crate::place::line_and_column;
 
@@ -19,6 +20,9 @@ const TOPIC: &str = "topic";
 
 /// The table that says who may come in.
 const ACCESS: &str = "access";
+
+/// The tables that say how what others post becomes events.
+const WEBHOOK: &str = "webhook";
 
 /// The keys of such a table.
 const TOPIC_KEYS: [&str; 5] =
@@ -70,6 +74,9 @@ impl File<'_> {
                 ACCESS => access::read(value)
                     .map(|access| config.access = Some(access))
                     .map_err(|(span, reason)| self.error(span, &reason)),
+                WEBHOOK => webhook::read(value)
+                    .map(|webhooks| config.webhooks = webhooks)
+                    .map_err(|(span, reason)| self.error(span, &reason)),
                 name => self.setting(config, (name, key.span()), &value),
             };
             errors.extend(result.err());
@@ -84,7 +91,7 @@ impl File<'_> {
         value: &Spanned<toml::de::DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
-            let keys = SETTINGS.iter().map(|setting| setting.key).chain([TOPIC, ACCESS]);
+            let keys = SETTINGS.iter().map(|setting| setting.key).chain([TOPIC, ACCESS, WEBHOOK]);
             let mut hint = did_you_mean(name, keys);
             if hint.is_empty() {
                 hint.push_str("; `bellwire serve --help` lists them");
@@ -218,6 +225,10 @@ mod tests {
             match = "tickers/**"
             kind = "state"
 
+            [[webhook]]
+            name = "ci"
+            topic = "ci/{project.path}"
+
             [[topic]]
             match = "chat/**"
             retention_age = "7d"
@@ -226,6 +237,7 @@ mod tests {
         let (config, errors) = read(text);
         assert_eq!(errors, Vec::<String>::new());
         assert_eq!(config.listen.port(), 9090);
+        assert_eq!(&*config.webhooks[0].name, "ci");
         assert_eq!(config.topics[0].kind, Kind::State);
         assert_eq!(config.topics[1].retention_bytes_max, Some(1 << 30));
     }
@@ -241,6 +253,17 @@ mod tests {
             ("[[topic]]\nmatch = \"a//b\"", "bellwire.toml:2:9: `match`: a topic has no empty"),
             ("[[topic]]\nmatch = \"a\"\nkind = \"queue\"", "bellwire.toml:3:8: `kind` is"),
             ("[[topic]]\nmatch = \"a\"\nretention_age = \"long\"", "bellwire.toml:3:17: expected"),
+            ("[[webhook]]\nname = \"a/b\"", "bellwire.toml:2:8: a webhook's name is the last part"),
+            (
+                "[[webhook]]\nname = \"a\"\ntopic = \"a//{b}\"",
+                "bellwire.toml:3:9: `topic`: a topic",
+            ),
+            ("[[webhook]]\nname = \"a\"\nformat = \"grafna\"", "bellwire.toml:3:10: `format` is"),
+            ("[[webhook]]\nname = \"a\"\nkeys = \"a\"", "bellwire.toml:3:1: unknown field `keys`"),
+            (
+                "[[webhook]]\nname = \"a\"\n[[webhook]]\nname = \"a\"",
+                "bellwire.toml:4:8: there are two webhooks `a`",
+            ),
             ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: `retain` is no key"),
             (
                 "[[topic]]\nmatch = \"a\"\nretention = \"1d\"",

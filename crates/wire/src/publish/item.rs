@@ -64,6 +64,7 @@ pub(crate) fn duplicate_field(name: &str) -> Refusal {
 }
 
 /// One item: fails for broken syntax only.
+#[derive(Clone, Copy)]
 pub(super) struct Item;
 
 impl<'de> DeserializeSeed<'de> for Item {

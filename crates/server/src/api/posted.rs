@@ -1,0 +1,183 @@
+//! Events that were posted, in whatever form: they are checked, published, and answered for.
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bellwire_journal::Append;
+use bellwire_model::limits::{EVENT_BYTES_MAX, REJECTIONS_REPORTED_MAX};
+use bellwire_shards::{Published, Results, check_idempotency_key};
+use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::publish::{Identified, Rejection};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, StatusCode};
+use serde_json::{Value, json};
+
+use super::App;
+use super::body::{header as text_of, read, read_batch, work_through};
+use super::permission::Caller;
+use crate::access::permit_publishing;
+use crate::allowances::{Named, Naming, Sent};
+use crate::problem::Refused;
+
+pub(super) const KEY: HeaderName = HeaderName::from_static("bellwire-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What was posted, and not read yet.
+pub(super) struct Posted<'a, B> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: B,
+}
+
+/// Takes a request that is one event of somebody else's form.
+pub(super) async fn take_one(
+    app: &App,
+    caller: &Caller,
+    Posted { headers, body }: Posted<'_, Body>,
+    read_event: impl FnOnce(&Bytes) -> Result<Identified, Problem>,
+) -> Result<Response, Refused> {
+    let idempotency_key = text_of(headers, IDEMPOTENCY_KEY)?;
+    let held = read(&app.admission, headers, body, EVENT_BYTES_MAX).await?;
+    let bytes = held.bytes.len();
+    app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
+    app.access.allowances.spend(&caller.0, Sent::Events(1))?;
+    let event = work_through(&app.admission, bytes, || read_event(&held.bytes)).await?;
+    app.access.allowances.name_topic(&caller.0, &event.publish.topic)?;
+    publish_one(app, caller, event, idempotency_key).await
+}
+
+pub(super) async fn publish_one(
+    app: &App,
+    caller: &Caller,
+    Identified { publish, identity }: Identified,
+    idempotency_key: Option<&str>,
+) -> Result<Response, Refused> {
+    let event = app.publisher.event(publish)?;
+    let given = idempotency_key.map(check_idempotency_key).transpose()?;
+    let idempotency_key = given.or(identity).map(|key| caller.0.own_name(&key));
+    let results = app.publisher.publish(vec![Append { event, idempotency_key }]).await?;
+    let published = results.into_iter().next().expect("one result each")?;
+    Ok((StatusCode::CREATED, Json(published_json(published))).into_response())
+}
+
+/// Takes a request that is many events of somebody else's form. Where each of them is wrong, what is
+/// wrong with the first is the answer: senders look at the status alone.
+pub(super) async fn take(
+    app: &App,
+    caller: &Caller,
+    Posted { headers, body }: Posted<'_, Body>,
+    read_events: impl FnOnce(&Bytes) -> Result<Vec<Result<Identified, Rejection>>, Problem>,
+) -> Result<Response, Refused> {
+    app.admission.publication()?;
+    let held = read_batch(&app.admission, headers, body).await?;
+    let (admission, bytes) = (&app.admission, held.bytes.len());
+    app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
+    let naming = app.access.allowances.naming(&caller.0, Named::Topics)?;
+    let naming = naming.as_ref();
+    let read = || read_events(&held.bytes).map(|items| checked((app, caller, naming), items));
+    let batch = work_through(admission, bytes, read).await?;
+    if batch.events.is_empty()
+        && let Some((code, first)) = batch.first
+    {
+        let errors: Vec<Value> = batch.refused.into_iter().flatten().collect();
+        let errors = &errors[..errors.len().min(REJECTIONS_REPORTED_MAX)];
+        return Err(Problem::new(code, first).with("errors", json!(errors)).into());
+    }
+    publish_batch(app, caller, (batch, bytes)).await
+}
+
+pub(super) async fn publish_batch(
+    app: &App,
+    caller: &Caller,
+    (Batch { events, refused, .. }, bytes): (Batch, usize),
+) -> Result<Response, Refused> {
+    app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
+    let published = app.publisher.publish(events).await?;
+    Ok(work_through(&app.admission, bytes, || results_json(refused, published)).await)
+}
+
+/// A batch as it was sent.
+pub(super) struct Batch {
+    events: Vec<Append>,
+    /// For each item what is wrong with it, or nothing.
+    refused: Vec<Option<Value>>,
+    /// What is wrong with the first that is.
+    first: Option<(Code, String)>,
+}
+
+/// Finds out which items may be published.
+pub(super) fn checked(
+    (app, caller, naming): (&App, &Caller, Option<&Naming<'_>>),
+    items: impl IntoIterator<Item = Result<Identified, Rejection>>,
+) -> Batch {
+    let items = items.into_iter();
+    let (mut events, mut first) = (Vec::with_capacity(items.size_hint().0), None);
+    let mut refused = Vec::with_capacity(items.size_hint().0);
+    for item in items {
+        let event = match item {
+            Ok(Identified { publish, identity }) => {
+                permit_publishing(caller.rights(), &publish.topic)
+                    .and_then(|()| naming.map_or(Ok(()), |naming| naming.take(&publish.topic)))
+                    .and_then(|()| app.publisher.event(publish))
+                    .map(|event| (event, identity))
+                    .map_err(|problem| {
+                        first.get_or_insert_with(|| (problem.code, problem.detail().to_owned()));
+                        rejection(&problem)
+                    })
+            }
+            Err(rejected) => {
+                first.get_or_insert_with(|| {
+                    let problem = Problem::of_decoder(rejected.code, &rejected.detail);
+                    (problem.code, rejected.detail.clone())
+                });
+                Err(rejection_json(&rejected))
+            }
+        };
+        match event {
+            Ok((event, identity)) => {
+                let idempotency_key = identity.map(|key| caller.0.own_name(&key));
+                events.push(Append { event, idempotency_key });
+                refused.push(None);
+            }
+            Err(error) => refused.push(Some(error)),
+        }
+    }
+    Batch { events, refused, first }
+}
+
+/// What became of each item, in order.
+fn results_json(refused: Vec<Option<Value>>, published: Results) -> Response {
+    let mut published = published.into_iter();
+    let result = |refused: Option<Value>| match refused {
+        Some(error) => json!({ "error": error }),
+        None => match published.next().expect("one result each") {
+            Ok(published) => published_json(published),
+            Err(problem) => json!({ "error": rejection(&problem) }),
+        },
+    };
+    let results: Vec<Value> = refused.into_iter().map(result).collect();
+    (StatusCode::OK, Json(json!({ "results": results }))).into_response()
+}
+
+fn published_json(published: Published) -> Value {
+    match published {
+        Published::Stream { cursor, duplicate: false } => json!({ "cursor": cursor.to_string() }),
+        Published::Stream { cursor, duplicate: true } => {
+            json!({ "cursor": cursor.to_string(), "duplicate": true })
+        }
+        // State events have no cursor: whoever follows gets the newest values first.
+        Published::State => json!({}),
+    }
+}
+
+/// What is wrong with an item, and where NDJSON has it.
+fn rejection_json(rejected: &Rejection) -> Value {
+    let mut json = json!({ "code": rejected.code, "detail": rejected.detail });
+    if let Some(line) = rejected.line {
+        json["line"] = line.into();
+    }
+    json
+}
+
+fn rejection(problem: &Problem) -> Value {
+    json!({ "code": problem.code.as_str(), "detail": problem.detail() })
+}
