@@ -19,4 +19,4 @@ pub use self::treatment::{Conflict, SeriesLimits, Times, Treatment};
 
 /// The value that says that a series has no more samples for now: a NaN of its own, which no target
 /// can write.
-pub const STALE_MARKER: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+pub const STALE_MARKER: f64 = bellwire_model::Sample::STALE;

@@ -22,6 +22,11 @@ impl Sample {
     /// from other NaN by its bits.
     pub const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
+    /// Whether it says that its series has ended.
+    pub fn is_stale_marker(&self) -> bool {
+        self.value.to_bits() == Self::STALE.to_bits()
+    }
+
     /// Refuses a time so far from `now` that it can only be a wrong unit or a wrong clock.
     pub fn check_time(time: Timestamp, now: Timestamp) -> Result<(), SampleError> {
         if time > now.saturating_add(SAMPLE_FUTURE_MAX) {

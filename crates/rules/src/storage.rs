@@ -19,7 +19,7 @@ pub(crate) use self::snapshot::{SeriesCopy, Size, Snapshot, Wanted};
 use crate::selector::Selector;
 
 /// The value by which Prometheus says that a series has ended.
-pub(crate) const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+pub(crate) const STALE: f64 = Sample::STALE;
 
 /// A value and when it was measured.
 #[derive(Clone, Copy, Debug)]

@@ -42,7 +42,7 @@ use bellwire_alerting::Reload;
 use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
-use bellwire_sources::http::{Influx, Json, RemoteWrite};
+use bellwire_sources::http::{Influx, Json, RemoteWrite, Replicas};
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderValue, Uri, header};
 
@@ -67,6 +67,8 @@ pub(crate) struct App {
     pub(crate) spread: Arc<Spread>,
     pub(crate) intake: Arc<SampleIntake>,
     pub(crate) receiver: Receiver,
+    /// Which senders of remote write are pairs.
+    pub(crate) replicas: Option<Replicas>,
     pub(crate) alerting: Arc<Alerting>,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
@@ -91,7 +93,7 @@ impl App {
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let remote_write = RemoteWrite::default();
+    let remote_write = RemoteWrite::new(app.replicas.clone());
     Router::new()
         .route("/v1/events", get(events::events).connect(events::events).post(publish::many))
         .route("/v1/topics", get(topics::list))

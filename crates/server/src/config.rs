@@ -8,6 +8,7 @@
 mod access;
 mod file;
 mod host;
+mod ingest;
 mod limits;
 mod listen;
 mod origin;
@@ -31,6 +32,7 @@ use thiserror::Error;
 use url::Url;
 
 pub use host::Hosts;
+pub use ingest::IngestConfig;
 pub use listen::parse_listen;
 pub use origin::Origins;
 pub use setting::{Group, SETTINGS, Setting};
@@ -106,6 +108,8 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Who may come in, and what they may. `None`: everybody, and everything.
     pub access: Option<AccessConfig>,
+    /// How what sources send is taken.
+    pub ingest: IngestConfig,
 }
 
 /// Which engine keeps the journal.
@@ -162,6 +166,7 @@ impl Default for Config {
             topics: Vec::new(),
             webhooks: Vec::new(),
             access: None,
+            ingest: IngestConfig::default(),
         };
         for setting in SETTINGS {
             let values = setting.default.split(',').filter(|value| !value.is_empty());

@@ -175,6 +175,7 @@ impl Server {
             spread: Arc::clone(&spread),
             intake,
             receiver,
+            replicas: config.ingest.replicas.clone(),
             alerting,
             address,
             reload: Arc::clone(&reload),

@@ -79,12 +79,13 @@ impl Forwarding {
         if states.time(&topic, &key).is_some_and(|shown| hides(shown, sample.time, now)) {
             return None;
         }
-        let body = json::sample(sample);
-        if body.len() > STATE_VALUE_BYTES_MAX {
+        // A series that has ended is shown no more.
+        let body = (!sample.is_stale_marker()).then(|| json::sample(sample));
+        if body.as_ref().is_some_and(|body| body.len() > STATE_VALUE_BYTES_MAX) {
             return None;
         }
-        let (key, body) = (Some(key.into()), Some(Body::Json(body.into())));
-        Some(Event { topic, key, event_type: None, time: sample.time, body })
+        let body = body.map(|body| Body::Json(body.into()));
+        Some(Event { topic, key: Some(key.into()), event_type: None, time: sample.time, body })
     }
 
     fn topic(&mut self, name: &str) -> Option<Topic> {

@@ -34,6 +34,7 @@ mod polls;
 mod prometheus;
 mod proxied;
 mod publish;
+mod remote_write;
 mod resume;
 mod revocations;
 mod rights;

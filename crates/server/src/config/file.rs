@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access;
+use super::ingest;
 use super::suggestion::did_you_mean;
 use super::webhook;
 use super::{Config, ConfigError, DURATION_FORM, SETTINGS, Setting, parse_bytes};
@@ -24,7 +25,10 @@ const ACCESS: &str = "access";
 /// The tables that say how what others post becomes events.
 const WEBHOOK: &str = "webhook";
 
-/// The keys of such a table.
+/// The table that says how what sources send is taken.
+const INGEST: &str = "ingest";
+
+/// The keys of a `[[topic]]`.
 const TOPIC_KEYS: [&str; 5] =
     ["match", "kind", "retention_age", "retention_bytes_max", "retention_events_max"];
 
@@ -77,6 +81,9 @@ impl File<'_> {
                 WEBHOOK => webhook::read(value)
                     .map(|webhooks| config.webhooks = webhooks)
                     .map_err(|(span, reason)| self.error(span, &reason)),
+                INGEST => ingest::read(value)
+                    .map(|ingest| config.ingest = ingest)
+                    .map_err(|(span, reason)| self.error(span, &reason)),
                 name => self.setting(config, (name, key.span()), &value),
             };
             errors.extend(result.err());
@@ -91,7 +98,8 @@ impl File<'_> {
         value: &Spanned<toml::de::DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
-            let keys = SETTINGS.iter().map(|setting| setting.key).chain([TOPIC, ACCESS, WEBHOOK]);
+            let tables = [TOPIC, ACCESS, INGEST, WEBHOOK];
+            let keys = SETTINGS.iter().map(|setting| setting.key).chain(tables);
             let mut hint = did_you_mean(name, keys);
             if hint.is_empty() {
                 hint.push_str("; `bellwire serve --help` lists them");
@@ -233,11 +241,19 @@ mod tests {
             match = "chat/**"
             retention_age = "7d"
             retention_bytes_max = "1GiB"
+
+            [ingest.remote_write]
+            replica_label = "__replica__"
         "#;
         let (config, errors) = read(text);
         assert_eq!(errors, Vec::<String>::new());
         assert_eq!(config.listen.port(), 9090);
         assert_eq!(&*config.webhooks[0].name, "ci");
+        let replicas = config.ingest.replicas.expect("a label");
+        assert_eq!(
+            (&*replicas.replica_label, replicas.cluster_labels),
+            ("__replica__", vec!["cluster".into()])
+        );
         assert_eq!(config.topics[0].kind, Kind::State);
         assert_eq!(config.topics[1].retention_bytes_max, Some(1 << 30));
     }
@@ -263,6 +279,22 @@ mod tests {
             (
                 "[[webhook]]\nname = \"a\"\n[[webhook]]\nname = \"a\"",
                 "bellwire.toml:4:8: there are two webhooks `a`",
+            ),
+            (
+                "[ingest.remote_write]\nreplica = \"r\"",
+                "bellwire.toml:2:1: unknown field `replica`",
+            ),
+            (
+                "[ingest.remote_write]\nfailover_timeout = \"1m\"",
+                "bellwire.toml:2:20: `replica_label` says",
+            ),
+            (
+                "[ingest.remote_write]\nreplica_label = \"r\"\nfailover_timeout = \"0s\"",
+                "bellwire.toml:3:20: expected",
+            ),
+            (
+                "[ingest.remote_write]\nreplica_label = \"r\"\ncluster_labels = []",
+                "bellwire.toml:3:18: `cluster_labels` names",
             ),
             ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: `retain` is no key"),
             (
