@@ -19,6 +19,7 @@ mod floor;
 mod histogram;
 mod load;
 mod process;
+mod remote_write;
 mod report;
 mod result;
 mod system;

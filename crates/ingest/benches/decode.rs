@@ -5,10 +5,17 @@ use std::fmt::Write;
 use bellwire_ingest::exposition::{self, Parser};
 use bellwire_ingest::json::{self, Format};
 use bellwire_ingest::line_protocol::{self, Precision};
+use bellwire_ingest::remote_write::{self, Version};
 use bellwire_ingest::scrape::{Conflict, Memory, SeriesLimits, Times, Treatment};
 use bellwire_model::{Labels, Timestamp};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
+
+#[path = "../tests/remote_write/messages.rs"]
+#[allow(dead_code, reason = "tests write more")]
+mod messages;
+
+use self::messages::Series;
 
 const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 const LINES: usize = 10_000;
@@ -66,6 +73,38 @@ fn line_protocol_nine_labels(bencher: Bencher<'_, '_>) {
         );
     });
     bench_lines(bencher, &body);
+}
+
+/// The same, as Prometheus sends it.
+#[divan::bench(args = [Version::V1, Version::V2])]
+fn remote_write_nine_labels(bencher: Bencher<'_, '_>, version: Version) {
+    let series = |number: usize| Series {
+        labels: [
+            ("__name__", "s7_duration_seconds_bucket".to_owned()),
+            ("endpoint", "http-metrics".to_owned()),
+            ("handler", format!("/api/v1/thing/{number}")),
+            ("instance", format!("10.7.{number}.1:9100")),
+            ("job", "service-7".to_owned()),
+            ("le", "0.25".to_owned()),
+            ("method", "GET".to_owned()),
+            ("namespace", "production".to_owned()),
+            ("service", "service-7".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec(),
+        samples: vec![(number as f64, NOW.as_ms())],
+        ..Series::default()
+    };
+    // As many at once as Prometheus sends.
+    let all: Vec<_> = (0..2_000).map(series).collect();
+    let body = match version {
+        Version::V1 => messages::v1(&all),
+        Version::V2 => messages::v2(&all),
+    };
+    bencher
+        .counter(ItemsCount::new(all.len()))
+        .counter(BytesCount::of_slice(&body))
+        .bench(|| remote_write::decode(version, &body, NOW));
 }
 
 fn json_line(out: &mut String, number: usize) {

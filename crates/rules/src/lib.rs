@@ -81,7 +81,7 @@ pub use evaluation::{
 pub use expression::tree::syntax_tree;
 pub use expression::{ExpressionError, ExpressionReason, Tier};
 pub use load::{LoadError, Reason, RuleFile, UnknownFields, inspect, load, load_in};
-pub use number::{plain_text, scientific_text};
+pub use number::{plain_text, sample_text, scientific_text};
 pub use plan::Plan;
 pub use reading::Reading;
 pub use rule::{

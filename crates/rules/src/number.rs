@@ -8,8 +8,15 @@ pub(crate) fn go_text(value: f64) -> String {
     if is_plain { plain_text(value) } else { scientific_text(value) }
 }
 
-/// `value` with as many digits as say it exactly and never an exponent, as label values and the
-/// answers to queries have it.
+/// `value` as Prometheus' API has that of a sample: with an exponent below 1e-6 and from 1e21 on.
+pub fn sample_text(value: f64) -> String {
+    let magnitude = value.abs();
+    let is_plain = magnitude == 0.0 || (1e-6..1e21).contains(&magnitude);
+    if is_plain { plain_text(value) } else { scientific_text(value) }
+}
+
+/// `value` with as many digits as say it exactly and never an exponent, as label values and scalars
+/// have it.
 pub fn plain_text(value: f64) -> String {
     if value.is_finite() { format!("{value}") } else { scientific_text(value) }
 }
@@ -54,6 +61,11 @@ mod tests {
         assert_eq!(read_number(""), None);
         assert_eq!(read_number("1m"), None);
         assert_eq!(plain_text(1e21), "1000000000000000000000");
+        let table = [(1e21, "1e+21"), (1e20, "100000000000000000000"), (1e-6, "0.000001")];
+        let table = table.into_iter().chain([(5e-324, "5e-324"), (-1.5e-7, "-1.5e-07")]);
+        for (value, text) in table.chain([(0.0, "0"), (f64::NAN, "NaN")]) {
+            assert_eq!(sample_text(value), text);
+        }
         assert_eq!(plain_text(f64::INFINITY), "+Inf");
     }
 

@@ -1,5 +1,5 @@
 //! Workload `rules`: from the bytes of requests to what rules make of them, on one core, inside this
-//! process; and how long rules take to load.
+//! process, in each of several protocols; and how long rules take to load.
 //!
 //! The fleet is what `fleet` says: 1,000 rules in the proportions of kube-prometheus, 100,000 series
 //! that send every 15 s. It is measured once windows are full.
@@ -8,13 +8,15 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use bellwire_ingest::line_protocol::{Precision, decode};
+use bellwire_ingest::Decoded;
+use bellwire_ingest::line_protocol::{self, Precision};
+use bellwire_ingest::remote_write::Version;
 use bellwire_model::{METRIC_NAME, Sample, Timestamp};
 use bellwire_rules::{Engine, RuleFile, RuleSet, load};
 
-use crate::Print;
 use crate::fleet::{self, Batch, Fleet, SERIES, SERVICES};
 use crate::result::{OutputFlags, Record};
+use crate::{Print, remote_write};
 
 /// Rounds of 15 s until the longest window is full.
 const ROUNDS_TO_FILL: usize = 41;
@@ -42,36 +44,81 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let mut fleet = Fleet::new();
     let mut intake = Intake::new(Engine::new(rules(SERVICES)?));
     for _ in 0..ROUNDS_TO_FILL {
-        intake.take(&requests(&mut fleet)?)?;
+        intake.take(Protocol::Lines, &fleet.round())?;
     }
     let figures = intake.engine.figures();
     ensure!(figures.failures.count == 0, "evaluations failed: {:?}", figures.failures.last);
 
-    intake.times = Times::default();
+    intake.times = [Times::default(); Protocol::ALL.len()];
+    // In turn, so that whatever else the machine does harms all alike.
     for _ in 0..arguments.rounds {
-        intake.take(&requests(&mut fleet)?)?;
+        for protocol in Protocol::ALL {
+            intake.take(protocol, &fleet.round())?;
+        }
     }
-    let Times { decode, apply } = intake.times;
     let samples = (arguments.rounds * SERIES) as f64;
-    let each_ns = |time: Duration| time.as_nanos() as f64 / samples;
-    Record::new("rules")
-        .parameter("rules", figures.rules)
-        .parameter("series", SERIES)
-        .figure("samples_per_s", samples / (decode + apply).as_secs_f64())
-        .figure("decode_ns_per_sample", each_ns(decode))
-        .figure("apply_ns_per_sample", each_ns(apply))
+    let mut record = Record::new("rules");
+    record = record.parameter("rules", figures.rules).parameter("series", SERIES);
+    for (protocol, Times { decode, apply }) in Protocol::ALL.into_iter().zip(intake.times) {
+        let each_ns = |time: Duration| time.as_nanos() as f64 / samples;
+        let name = |figure: &str| format!("{}{figure}", protocol.prefix());
+        record = record
+            .figure(&name("samples_per_s"), samples / (decode + apply).as_secs_f64())
+            .figure(&name("decode_ns_per_sample"), each_ns(decode))
+            .figure(&name("apply_ns_per_sample"), each_ns(apply));
+    }
+    record
         .figure("load_s_per_20000_rules", loaded_in.as_secs_f64() * 20_000.0 / loaded as f64)
         .publish(&arguments.output, print)
 }
 
-/// A request: when it comes, and its body.
-type Request = (Timestamp, Vec<u8>);
+/// In which requests come.
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    /// InfluxDB's line protocol.
+    Lines,
+    /// Prometheus' remote write.
+    RemoteWrite(Version),
+}
+
+impl Protocol {
+    const ALL: [Self; 3] =
+        [Self::Lines, Self::RemoteWrite(Version::V1), Self::RemoteWrite(Version::V2)];
+
+    /// What its figures begin with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Lines => "",
+            Self::RemoteWrite(Version::V1) => "remote_write_",
+            Self::RemoteWrite(Version::V2) => "remote_write_2_",
+        }
+    }
+
+    /// The body of a request.
+    fn encode(self, batch: &Batch) -> Result<Vec<u8>> {
+        match self {
+            Self::Lines => lines(batch),
+            Self::RemoteWrite(version) => Ok(remote_write::body(version, &batch.samples)),
+        }
+    }
+
+    fn decode(self, body: &[u8], now: Timestamp) -> Result<Decoded> {
+        match self {
+            Self::Lines => Ok(line_protocol::decode(body, Precision::Milliseconds, now)),
+            Self::RemoteWrite(version) => {
+                let plain = snap::raw::Decoder::new().decompress_vec(body)?;
+                Ok(bellwire_ingest::remote_write::decode(version, &plain, now)?)
+            }
+        }
+    }
+}
 
 /// Takes requests one after the other, and the time.
 #[derive(Debug)]
 struct Intake {
     engine: Engine,
-    times: Times,
+    /// In the order of the protocols.
+    times: [Times; Protocol::ALL.len()],
 }
 
 /// What went where.
@@ -83,19 +130,25 @@ struct Times {
 
 impl Intake {
     fn new(engine: Engine) -> Self {
-        Self { engine, times: Times::default() }
+        Self { engine, times: [Times::default(); Protocol::ALL.len()] }
     }
 
-    fn take(&mut self, requests: &[Request]) -> Result<()> {
-        let precision: Precision = "ms".parse().expect("a precision");
-        for (time, body) in requests {
+    fn take(&mut self, protocol: Protocol, batches: &[Batch]) -> Result<()> {
+        let place = match protocol {
+            Protocol::Lines => 0,
+            Protocol::RemoteWrite(Version::V1) => 1,
+            Protocol::RemoteWrite(Version::V2) => 2,
+        };
+        for batch in batches {
+            let body = protocol.encode(batch)?;
             let began = Instant::now();
-            let decoded = decode(body, precision, *time);
+            let decoded = protocol.decode(&body, batch.time)?;
             let is_decoded = Instant::now();
-            ensure!(decoded.rejected == 0, "lines were refused: {:?}", decoded.rejections.first());
-            self.engine.apply(*time, &decoded.samples);
-            self.times.decode += is_decoded.duration_since(began);
-            self.times.apply += is_decoded.elapsed();
+            ensure!(decoded.rejected == 0, "some were refused: {:?}", decoded.rejections.first());
+            self.engine.apply(batch.time, &decoded.samples);
+            let times = &mut self.times[place];
+            times.decode += is_decoded.duration_since(began);
+            times.apply += is_decoded.elapsed();
         }
         Ok(())
     }
@@ -107,16 +160,12 @@ fn rules(services: usize) -> Result<RuleSet> {
         .map_err(|errors| anyhow::anyhow!("the rules do not load: {:?}", errors.first()))
 }
 
-fn requests(fleet: &mut Fleet) -> Result<Vec<Request>> {
-    fleet.round().iter().map(request).collect()
-}
-
-fn request(batch: &Batch) -> Result<Request> {
+fn lines(batch: &Batch) -> Result<Vec<u8>> {
     let mut body = String::new();
     for sample in &batch.samples {
         write_line(&mut body, sample)?;
     }
-    Ok((batch.time, body.into_bytes()))
+    Ok(body.into_bytes())
 }
 
 /// One figure a line; a metric is a measurement and a field, with `_` between them.

@@ -5,7 +5,7 @@ use std::io;
 use bellwire_model::limits::QUERY_ANSWER_BYTES_MAX;
 use bellwire_model::{Labels, Timestamp};
 use bellwire_rules::{
-    Allowance, Answer, Element, EvaluationError, NoteKind, Series, Value, plain_text,
+    Allowance, Answer, Element, EvaluationError, NoteKind, Series, Value, plain_text, sample_text,
 };
 use bytes::Bytes;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -136,12 +136,12 @@ struct Told<'a> {
 impl Serialize for Told<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.value {
-            Value::Scalar(value) => Point(self.time, *value).serialize(serializer),
+            Value::Scalar(value) => Point(self.time, plain_text(*value)).serialize(serializer),
             Value::Text(text) => (Seconds(self.time), text).serialize(serializer),
             Value::Vector(elements) => {
                 let sample = |Element { labels, value }: &'_ Element| Sample {
                     metric: Metric(labels.clone()),
-                    value: Point(self.time, *value),
+                    value: Point(self.time, sample_text(*value)),
                 };
                 serializer.collect_seq(elements.iter().map(sample))
             }
@@ -172,7 +172,7 @@ struct Points<'a>(&'a [(Timestamp, f64)]);
 
 impl Serialize for Points<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|(time, value)| Point(*time, *value)))
+        serializer.collect_seq(self.0.iter().map(|(time, value)| Point(*time, sample_text(*value))))
     }
 }
 
@@ -188,13 +188,14 @@ impl Serialize for Metric {
     }
 }
 
-struct Point(Timestamp, f64);
+/// When, and what.
+struct Point(Timestamp, String);
 
 impl Serialize for Point {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut pair = serializer.serialize_seq(Some(2))?;
         pair.serialize_element(&Seconds(self.0))?;
-        pair.serialize_element(&plain_text(self.1))?;
+        pair.serialize_element(&self.1)?;
         pair.end()
     }
 }

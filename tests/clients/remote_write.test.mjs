@@ -1,0 +1,137 @@
+// Prometheus as a sender of samples: with the configuration of the documentation it writes to
+// Bellwire what it scrapes, whatever becomes of the server meanwhile, and both know the same.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../port.mjs';
+import { eventually, provesWithRules } from './bellwire.mjs';
+import { Tool } from './tool.mjs';
+
+const PAGE = readFileSync(new URL('../../docs/ingest/prometheus.md', import.meta.url), 'utf8');
+const BLOCKS = [...PAGE.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, block]) => block);
+const REMOTE_WRITE = BLOCKS.find((block) => block.startsWith('remote_write:'));
+const VERSION_2 = BLOCKS.find((block) => block.includes('protobuf_message:'));
+const HOST = '127.0.0.1:8080';
+
+/** What the target shows; rules look at it for as long as the tests take. */
+const METRICS = ['t_gauge', 't_total', 't_seconds_bucket', 't_odd'];
+const rule = (metric, index) => `  - {alert: N${index}, expr: 'count_over_time(${metric}[20m]) < 0'}`;
+const RULES = `groups:\n- name: g\n  rules:\n${[...METRICS, 't_gone'].map(rule).join('\n')}\n`;
+
+/** How often Prometheus scrapes the target before a test goes on. */
+const SCRAPES = 3;
+
+/** A target whose figures are others at each scrape. */
+class Target {
+  scrapes = 0;
+  hasGone = false;
+
+  async listen(atEnd) {
+    const server = createServer((request, response) => {
+      this.scrapes += 1;
+      response.setHeader('content-type', 'text/plain; version=0.0.4').end(this.#text());
+    });
+    atEnd(() => server.close());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return server.address().port;
+  }
+
+  #text() {
+    const count = this.scrapes;
+    return [
+      `t_gauge{name="a"} ${Math.sin(count)}`,
+      `t_gauge{name="höhe \\"b\\" \\\\ c"} ${-count / 7}`,
+      `t_total ${1e15 + count}`,
+      ...['0.1', '1', '+Inf'].map((le, index) => `t_seconds_bucket{le="${le}"} ${count * index}`),
+      `t_odd{kind="nan"} NaN`,
+      `t_odd{kind="inf"} ${count % 2 ? '+Inf' : '-Inf'}`,
+      `t_odd{kind="small"} 5e-324`,
+      this.hasGone ? '' : `t_gone ${count}`,
+      '',
+    ].join('\n');
+  }
+
+  /** Waits until it has been scraped some times more. */
+  async scrapedAgain() {
+    const until = this.scrapes + SCRAPES;
+    await eventually('scrapes', () => this.scrapes >= until);
+  }
+}
+
+/** The points of a metric, by series: as both APIs tell them. */
+async function points(url, metric) {
+  const response = await fetch(`${url}/api/v1/query?query=${metric}[20m]`);
+  if (!response.ok) return {};
+  const { data } = await response.json();
+  return Object.fromEntries(data.result.map(({ metric, values }) => [
+    JSON.stringify(Object.entries(metric).sort()),
+    values,
+  ]));
+}
+
+async function knowTheSame(prometheus, server) {
+  for (const metric of METRICS) {
+    const expected = await points(prometheus, metric);
+    assert.notDeepEqual(expected, {}, metric);
+    const until = Math.max(...Object.values(expected).flat().map(([time]) => time));
+    const found = await eventually(`${metric} of ${until}`, async () => {
+      const found = await points(server.url, metric);
+      const newest = Object.values(found).map((values) => values.at(-1)[0]);
+      return newest.length === Object.keys(expected).length && Math.min(...newest) >= until && found;
+    });
+    for (const [series, values] of Object.entries(expected)) {
+      assert.deepEqual(found[series].filter(([time]) => time <= until), values, series);
+    }
+  }
+}
+
+function sends(tool, more, version) {
+  tool.proves(`what Prometheus writes in ${version} is what it knows itself, through SIGKILL and SIGSTOP`, async (server, atEnd) => {
+    const folder = await mkdtemp(join(tmpdir(), 'bellwire-prometheus-'));
+    atEnd(() => rm(folder, { recursive: true, force: true }));
+    const target = new Target();
+    const scraped = `127.0.0.1:${await target.listen(atEnd)}`;
+    const write = REMOTE_WRITE.replace(HOST, new URL(server.url).host);
+    assert.notEqual(write, REMOTE_WRITE);
+    await writeFile(join(folder, 'prometheus.yml'), `
+global: {scrape_interval: 1s}
+scrape_configs:
+  - job_name: target
+    static_configs: [{targets: ['${scraped}']}]
+${write}${more}`);
+    const listen = `127.0.0.1:${await freePort()}`;
+    const { output } = tool.start([
+      `--config.file=${join(folder, 'prometheus.yml')}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=${listen}`,
+    ], atEnd);
+    const prometheus = `http://${listen}`;
+    await eventually('samples', async () => (await points(server.url, 't_gone')) && target.scrapes > SCRAPES);
+    await knowTheSame(prometheus, server);
+
+    await server.end('SIGKILL');
+    await target.scrapedAgain();
+    await server.start();
+    server.signal('SIGSTOP');
+    await target.scrapedAgain();
+    server.signal('SIGCONT');
+    await target.scrapedAgain();
+    await knowTheSame(prometheus, server);
+
+    const gone = async () => (await (await fetch(`${server.url}/api/v1/query?query=t_gone`)).json()).data.result;
+    assert.equal((await gone()).length, 1);
+    target.hasGone = true;
+    await eventually('the stale marker', async () => (await gone()).length === 0);
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    assert.doesNotMatch(metrics, /source_samples_refused_total\{source="remote_write"/, output());
+    assert.doesNotMatch(output(), /non-recoverable/);
+  }, (name, body) => provesWithRules(name, RULES, body));
+}
+
+sends(new Tool('prometheus', 'PROMETHEUS_BIN'), '', '1.0');
+sends(new Tool('prometheus3', 'PROMETHEUS3_BIN'), VERSION_2, '2.0');
