@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Answer, Request, Server, Stream, bellwire, get, request};
+use crate::harness::{Answer, Request, Server, Stream, StreamItem, bellwire, get, request};
 
 #[path = "../../../ingest/tests/remote_write/messages.rs"]
 mod messages;
@@ -228,7 +228,7 @@ fn one_of_a_pair_of_replicas_counts_and_its_label_is_taken_away() {
     // Whoever is no pair's comes in besides.
     let alone = series(&[("__name__", "t"), ("job", "b")], &[(4.0, now)]);
     assert_eq!(write(&server, V2, &[alone]).status, 204);
-    let events: Vec<Value> = stream.events(3).iter().map(|event| event.json()).collect();
+    let events: Vec<Value> = stream.events(3).iter().map(StreamItem::json).collect();
     let shown: Vec<_> =
         events.iter().map(|it| (&it["data"]["value"], &it["data"]["labels"])).collect();
     let (pair, alone) = (json!({ "cluster": "north", "job": "a" }), json!({ "job": "b" }));
