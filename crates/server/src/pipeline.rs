@@ -167,14 +167,13 @@ impl Server {
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
         let kept = (Arc::clone(&access), Arc::clone(&journal));
-        let receiver = Receiver::new(&intake, &access, &figures);
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
+            receiver: Receiver::new(&intake, &access, &figures),
             access,
             spread: Arc::clone(&spread),
             intake,
-            receiver,
             replicas: config.ingest.replicas.clone(),
             alerting,
             address,
