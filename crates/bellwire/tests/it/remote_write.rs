@@ -1,8 +1,7 @@
 //! Prometheus' remote write over real sockets: what is taken, what is not and what its sender is
 //! told.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use bellwire_process::clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,8 +18,7 @@ const PATH: &str = "/api/v1/write";
 const COUNTS: [&str; 3] = ["samples", "histograms", "exemplars"];
 
 fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(now.as_millis()).expect("before the year 292 million")
+    clock::now().as_ms()
 }
 
 fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> Series {
