@@ -61,9 +61,9 @@ const FILES = {
 };
 
 /** A test with a server and the proxy, said to be skipped where there is none. */
-function provesWithProxy(proxy, name, body) {
+function provesWithProxy(proxy, name, body, flags = []) {
   const missing = !hasProxy(proxy) ? proxy : !HAS_OPENSSL ? 'openssl' : null;
-  if (!missing) return provesWithFlags(name, HEARTBEAT, body);
+  if (!missing) return provesWithFlags(name, [...HEARTBEAT, ...flags], body);
   console.error(`SKIPPED: there is no ${missing} on this machine: ${name}`);
   test(name, { skip: `there is no ${missing}` }, () => {});
 }
@@ -137,6 +137,24 @@ for (const proxy of Object.keys(FILES)) {
     const foreign = await status([...trust, '-H', 'Origin: https://elsewhere.example', '-d', 'x', `${url}/v1/topics/lab/a`]);
     assert.equal(foreign, '403');
   });
+}
+
+for (const proxy of Object.keys(FILES)) {
+  // It connects from 127.0.0.1, and the client from elsewhere.
+  const flags = ['--trusted-proxies', '127.0.0.1', '--connections-per-address-max', '1'];
+  provesWithProxy(proxy, `${proxy} says whose a request is, whatever its client says`, async (server, atEnd) => {
+    const { url, trust } = await through(proxy, server, atEnd);
+    const from = (address, said) => [...trust, '--interface', address, ...said.flatMap((header) => ['-H', header])];
+    const lines = follow(atEnd, [...from('127.0.0.2', []), `${url}/v1/events?topic=lab/**`]);
+    assert.equal((await lines.object()).control, 'ready');
+    for (const said of [[], ['X-Forwarded-For: 192.0.2.1'], ['Forwarded: for=192.0.2.1'], ['X-Forwarded-For: 192.0.2.1', 'Forwarded: for=192.0.2.1']]) {
+      const flags = from('127.0.0.2', said);
+      assert.equal(await status([...flags, `${url}/v1/alerts`]), '429', `it is another's with ${said}`);
+    }
+    assert.equal(await status([...from('127.0.0.3', []), `${url}/v1/alerts`]), '200');
+    const unencrypted = [...from('127.0.0.3', ['X-Forwarded-Proto: http']), '-H', `Origin: ${url.replace('https', 'http')}`];
+    assert.equal(await status([...unencrypted, '-d', 'x', `${url}/v1/topics/lab/a`]), '403');
+  }, flags);
 }
 
 provesWithProxy('nginx', 'a plain proxy_pass streams, and is told why buttons are refused', async (server, atEnd) => {
