@@ -58,6 +58,13 @@ fn token_help() -> String {
     format!("File of the token or API key to show [env: {TOKEN_VARIABLE}, the token itself]")
 }
 
+/// What whoever has shown nothing to a server that asks may do about it.
+fn credential_advice() -> String {
+    format!(
+        "the server asks who you are: name a token or an API key by `--token-file`, or in the variable {TOKEN_VARIABLE}"
+    )
+}
+
 fn server_help() -> String {
     format!("URL of the server [default: {SERVER_DEFAULT}] [env: {SERVER_VARIABLE}]")
 }

@@ -332,6 +332,18 @@ impl Plan {
         compile::compile(text, self.selections.to_vec(), patterns)
     }
 
+    /// Reads a selector, which selects together with those of this plan: what comes of it is all of
+    /// their series.
+    pub fn with_selector(&self, text: &str) -> Result<Self, ExpressionError> {
+        self.parse_beside(text, &mut Patterns::default())
+    }
+
+    /// Whether its expression is a selector and nothing else.
+    pub fn is_selector(&self) -> bool {
+        let Root::Vector(Vector::Select(Instant { shift, .. })) = &self.root else { return false };
+        *shift == Shift::default()
+    }
+
     /// Lets an alert end only when another expression, which was read beside this one, gives its
     /// element.
     pub(crate) fn ended_by(self, other: Option<Self>) -> Self {

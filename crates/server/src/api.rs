@@ -94,7 +94,7 @@ impl App {
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let remote_write = RemoteWrite::new(app.replicas.clone());
-    Router::new()
+    let routes = Router::new()
         .route("/v1/events", get(events::events).connect(events::events).post(publish::many))
         .route("/v1/topics", get(topics::list))
         .route(
@@ -141,6 +141,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/write", samples::post(remote_write))
         .route("/api/v1/query", get(prometheus::instant).post(prometheus::instant))
         .route("/api/v1/query_range", get(prometheus::range).post(prometheus::range))
+        .route("/api/v1/series", get(prometheus::series).post(prometheus::series))
+        .route("/api/v1/labels", get(prometheus::labels).post(prometheus::labels))
+        .route("/api/v1/label/{name}/values", get(prometheus::values))
+        .route("/api/v1/metadata", get(prometheus::metadata))
         .route("/api/v1/parse_query", get(prometheus::parse_query).post(prometheus::parse_query))
         .route("/api/v1/rules", get(prometheus::rules))
         .route("/api/v1/alerts", get(prometheus::alerts))
@@ -157,20 +161,32 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/login.js", get(web::login_js))
         .route("/icon.svg", get(web::icon))
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
-        .fallback(nothing_there)
+        .fallback(nothing_there);
+    guarded(routes, app)
+}
+
+/// With what goes before every handler and behind it, the innermost first.
+fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
+    routes
         .layer(axum::middleware::from_fn(check_query))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), visitors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
-        .layer(axum::middleware::map_response(keep_nowhere))
+        .layer(axum::middleware::map_response(keep_and_show_nowhere))
         .with_state(app)
 }
 
-/// What somebody is told may be for nobody else: nothing on the way keeps it, unless it says itself
-/// how it may be kept.
-async fn keep_nowhere(mut response: Response) -> Response {
-    let kept = response.headers_mut().entry(header::CACHE_CONTROL);
-    kept.or_insert(HeaderValue::from_static("no-store"));
+/// What somebody is told may be for nobody else: nothing on the way keeps it, and no page shows it as
+/// anything but what it is, in a frame or as a script; unless it says itself how that may be.
+async fn keep_and_show_nowhere(mut response: Response) -> Response {
+    let guards = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in guards {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
     response
 }
 

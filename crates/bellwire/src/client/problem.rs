@@ -9,6 +9,9 @@ use thiserror::Error;
 /// Characters of an answer that is no problem JSON that are worth repeating.
 const TEXT_CHARACTERS_MAX: usize = 200;
 
+/// The code of whoever has shown nothing. What the server says of it is for those who write heads.
+const CREDENTIAL_MISSING: &str = "credential_missing";
+
 /// RFC 9457's problem, as far as there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{detail} ({status}{})", code.as_ref().map(|code| format!(", {code}")).unwrap_or_default())]
@@ -28,6 +31,8 @@ struct Members {
 impl Problem {
     pub(crate) fn read(status: StatusCode, body: &[u8]) -> Self {
         if let Ok(Members { code, detail: Some(detail) }) = serde_json::from_slice(body) {
+            let is_missing = code.as_deref() == Some(CREDENTIAL_MISSING);
+            let detail = if is_missing { super::credential_advice() } else { detail };
             return Self { status, code, detail };
         }
         // A proxy, or another server altogether.
@@ -62,6 +67,9 @@ mod tests {
         let body = br#"{"status":400,"code":"topic_invalid","detail":"topic `a//b`: empty"}"#;
         let problem = Problem::read(StatusCode::BAD_REQUEST, body);
         assert_eq!(problem.to_string(), "topic `a//b`: empty (400 Bad Request, topic_invalid)");
+        let body = br#"{"status":401,"code":"credential_missing","detail":"Authorization"}"#;
+        let problem = Problem::read(StatusCode::UNAUTHORIZED, body).to_string();
+        assert!(problem.contains("`--token-file`") && problem.contains("BELLWIRE_TOKEN"));
         let problem = Problem::read(StatusCode::BAD_GATEWAY, b"<h1>Oops</h1>\n");
         assert_eq!(problem.to_string(), "<h1>Oops</h1> (502 Bad Gateway)");
     }

@@ -168,7 +168,7 @@ fn commands_show_what_they_are_given_to_show() {
     let output = without.env_remove("BELLWIRE_TOKEN").output().expect("it runs");
     assert!(!output.status.success());
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("say who you are"), "{told}");
+    assert!(told.contains("asks who you are"), "{told}");
     let mut with = bellwire(&arguments);
     let output = with.env("BELLWIRE_TOKEN", &teams.red).output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -435,7 +435,7 @@ fn whoami_says_what_one_may() {
 }
 
 #[test]
-fn nothing_on_the_way_keeps_what_somebody_is_told() {
+fn nothing_on_the_way_keeps_what_somebody_is_told_and_no_page_shows_it() {
     let teams = Teams::start();
     let read = [
         "/v1/alerts",
@@ -456,9 +456,15 @@ fn nothing_on_the_way_keeps_what_somebody_is_told() {
     for path in read {
         for key in [&teams.admin, &teams.red, "wrong"] {
             let answer = teams.ask(key, "GET", path, "");
-            let kept = answer.headers.iter().filter(|(name, _)| name == "cache-control");
-            let kept: Vec<&str> = kept.map(|(_, value)| &**value).collect();
-            assert_eq!(kept, ["no-store"], "{path}: {}", answer.status);
+            for (name, expected) in [
+                ("cache-control", "no-store"),
+                ("x-content-type-options", "nosniff"),
+                ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+            ] {
+                let said = answer.headers.iter().filter(|(said, _)| said == name);
+                let said: Vec<&str> = said.map(|(_, value)| &**value).collect();
+                assert_eq!(said, [expected], "{path}: {}", answer.status);
+            }
         }
     }
 }

@@ -314,6 +314,16 @@ impl World {
                 let path = format!("{route}?query=load&start={start}&end={end}&step=5");
                 vec![get(&path, &[Series])]
             }
+            "/api/v1/series" => {
+                let all = "match[]=load&match[]=%7B__name__%3D~%22.%2B%22%7D";
+                vec![get(&format!("{route}?{all}"), &[Series, Recorded, Own, Shared])]
+            }
+            "/api/v1/labels" => vec![get(route, &[])],
+            "/api/v1/label/{name}/values" => vec![
+                get("/api/v1/label/marker/values", &[Series, Recorded, Own, Shared]),
+                get("/api/v1/label/marker/values?match[]=load&start=0", &[Series]),
+                get("/api/v1/label/__name__/values", &[]),
+            ],
             "/api/v1/parse_query" => vec![get(&format!("{route}?query=load"), &[])],
             "/query" => vec![get(&format!("{route}?q=SHOW+DATABASES"), &[])],
             // A text that stands in its path is no secret.

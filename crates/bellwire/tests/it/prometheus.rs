@@ -88,6 +88,35 @@ fn queries_see_what_rules_select_and_record() {
 }
 
 #[test]
+fn series_are_listed_for_whoever_completes_what_is_typed() {
+    let rules = Rules::new(RULES);
+    let server = rules.server();
+    send(&server, &[("temperature", "oslo", 95.0), ("temperature", "bergen", 20.5)]);
+    let names = ["ALERTS", "ALERTS_FOR_STATE", "site:temperature:max", "temperature"];
+    assert_eq!(ask(&server, "/api/v1/label/__name__/values"), json!(names));
+    assert_eq!(ask(&server, "/api/v1/label/site/values"), json!(["bergen", "oslo"]));
+    assert_eq!(ask(&server, "/api/v1/label/nothing/values"), json!([]));
+    let of_metric = "match[]=temperature";
+    assert_eq!(ask(&server, &format!("/api/v1/labels?{of_metric}")), json!(["__name__", "site"]));
+    // Where several selectors select one, it is there once.
+    let both = "match[]=temperature%7Bsite=%22oslo%22%7D&match[]=temperature";
+    let series = |site| json!({ "__name__": "temperature", "site": site });
+    assert_eq!(
+        ask(&server, &format!("/api/v1/series?{both}")),
+        json!([series("bergen"), series("oslo")])
+    );
+    // Of another time there is none, and of all times what there is.
+    assert_eq!(ask(&server, &format!("/api/v1/series?{of_metric}&end=1000")), json!([]));
+    let from = format!("/api/v1/series?{of_metric}&start=1000&limit=1");
+    let cut = get(server.address(), &from).json();
+    assert_eq!(cut["data"], json!([series("bergen")]));
+    assert_eq!(cut["warnings"], json!(["results truncated due to limit"]));
+    let form = post(server.address(), "/api/v1/labels?match[]=temperature", "");
+    assert_eq!(form.json()["data"], json!(["__name__", "site"]));
+    assert_eq!(ask(&server, "/api/v1/metadata"), json!({}));
+}
+
+#[test]
 fn wrong_queries_say_what_is_wrong() {
     let rules = Rules::new(RULES);
     let server = rules.server();
@@ -98,6 +127,12 @@ fn wrong_queries_say_what_is_wrong() {
         ("/api/v1/query_range?query=a&start=0&end=11000&step=1", 400, "at most 11000 steps"),
         ("/api/v1/query_range?query=a&start=5&end=1&step=1", 400, "before"),
         ("/api/v1/query_range?query=a&start=5&end=6&step=0", 400, "`step`"),
+        ("/api/v1/series", 400, "`match[]` is missing"),
+        ("/api/v1/series?match[]=sum(a)", 400, "`match[]` is a selector"),
+        ("/api/v1/series?match[]=a%20offset%205m", 400, "`match[]` is a selector"),
+        ("/api/v1/labels?match[]=%7B%7D", 400, "1:1: parse error"),
+        ("/api/v1/labels?start=5&end=1", 400, "before"),
+        ("/api/v1/labels?limit=-1", 400, "`limit`"),
         ("/api/v1/rules?type=other", 400, "`alert` or `record`"),
     ] {
         let answer = get(server.address(), path);

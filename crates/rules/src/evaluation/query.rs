@@ -2,6 +2,7 @@
 
 use bellwire_model::limits::EXPRESSION_TABLES_BYTES_MAX;
 use bellwire_model::{Labels, NameMap, Sight, Timestamp};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{
@@ -104,6 +105,26 @@ impl Question {
             None => at(evaluation, &self.plan, span.start),
             Some(step) => over(evaluation, &self.plan, step),
         }
+    }
+
+    /// The series that any of its selectors selects, in the order of their labels. The samples are
+    /// those of an [`Excerpt`](crate::Excerpt) for it.
+    pub fn series(
+        &self,
+        storage: &Storage,
+        allowance: &mut Allowance,
+    ) -> Evaluated<BTreeSet<Labels>> {
+        let mut series = BTreeSet::new();
+        for selector in self.selectors() {
+            for id in storage.select_while(selector, || allowance.check())? {
+                let labels = storage.labels(id);
+                let bytes = labels.size_bytes();
+                if series.insert(labels) {
+                    allowance.hold_bytes(bytes)?;
+                }
+            }
+        }
+        Ok(series)
     }
 
     /// Its selectors.

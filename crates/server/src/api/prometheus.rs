@@ -7,6 +7,7 @@ mod parameters;
 mod query;
 mod reload;
 mod rules;
+mod series;
 mod syntax;
 
 use axum::Json;
@@ -20,6 +21,7 @@ pub(crate) use self::query::Queries;
 pub(super) use self::query::{instant, range};
 pub(super) use self::reload::reload;
 pub(super) use self::rules::{alerts, rules};
+pub(super) use self::series::{labels, series, values};
 pub(super) use self::syntax::parse_query;
 use crate::place::line_and_column;
 
@@ -80,6 +82,12 @@ pub(super) async fn build_information() -> Json<Value> {
         "version": version, "revision": unknown, "branch": unknown,
         "buildUser": unknown, "buildDate": unknown, "goVersion": unknown,
     }))
+}
+
+/// `GET /api/v1/metadata`: of no metric is it known what kind it is. Grafana asks, and tells its user
+/// of an error where there is no answer.
+pub(super) async fn metadata() -> Json<Value> {
+    success(json!({}))
 }
 
 /// Why an expression is refused, and where.

@@ -71,7 +71,10 @@ fn asset(content_type: &'static str, text: &'static str) -> Response {
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::BTreeSet;
+    use std::fmt;
 
+    use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+    use serde::{Deserialize, Deserializer};
     use serde_json::Value;
 
     use bellwire_wire::problem::Code;
@@ -113,6 +116,65 @@ pub(super) mod tests {
         let routed = routed().into_iter();
         // OpenAPI 3.1 knows no `CONNECT`.
         assert_eq!(described, routed.filter(|(_, method)| method != "connect").collect());
+    }
+
+    /// JSON in which no object names a member twice, of which each reader would take another one.
+    struct Distinct;
+
+    impl<'de> Deserialize<'de> for Distinct {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_any(Self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for Distinct {
+        type Value = Self;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("JSON")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+            let mut names = BTreeSet::new();
+            while let Some((name, Self)) = map.next_entry::<String, Self>()? {
+                if let Some(name) = names.replace(name) {
+                    return Err(A::Error::custom(format!("`{name}` stands there twice")));
+                }
+            }
+            Ok(self)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+            while items.next_element::<Self>()?.is_some() {}
+            Ok(self)
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+            Ok(self)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+            Ok(self)
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+            Ok(self)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+            Ok(self)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self, E> {
+            Ok(self)
+        }
+    }
+
+    #[test]
+    fn the_description_says_nothing_twice() {
+        let read = serde_json::from_str::<Distinct>(include_str!("../../openapi.json"));
+        assert_eq!(read.err().map(|error| error.to_string()), None);
+        assert!(serde_json::from_str::<Distinct>(r#"{"a":[{"b":1,"b":true}]}"#).is_err());
     }
 
     #[test]

@@ -55,6 +55,13 @@ impl Parameters {
             .ok_or_else(|| Failure::bad_data(format!("the parameter `{name}` is missing")))
     }
 
+    /// A number of things; none where it is 0, as with Prometheus.
+    pub(super) fn count(&self, name: &str) -> Result<Option<usize>, Failure> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let refusal = |_| Failure::bad_data(format!("`{name}` is a number, not `{text}`"));
+        text.parse().map(|count| (count > 0).then_some(count)).map_err(refusal)
+    }
+
     /// A time: seconds since 1970, or RFC 3339.
     pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
         let Some(text) = self.get(name) else { return Ok(None) };

@@ -1,4 +1,5 @@
-//! `/api/v1/query` and `/api/v1/query_range`: expressions over what rules remember.
+//! `/api/v1/query` and `/api/v1/query_range`: expressions over what rules remember; and how whatever
+//! else looks at that is answered.
 
 mod queries;
 mod told;
@@ -11,11 +12,15 @@ use axum::response::{IntoResponse, Response};
 use bellwire_access::Rights;
 use bellwire_model::limits::QUERY_STEPS_MAX;
 use bellwire_model::{Sight, Timestamp};
-use bellwire_rules::{Conventions, EvaluationError, Excerpt, Plan, Question, Span};
+use bellwire_rules::{
+    Allowance, Conventions, EvaluationError, Excerpt, Plan, Question, Span, Storage,
+};
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
 pub(crate) use self::queries::Queries;
 use self::told::told;
+pub(super) use self::told::{Metric, written};
 use super::parameters::Parameters;
 use super::{Failure, refusal};
 use crate::api::App;
@@ -29,7 +34,8 @@ pub(in crate::api) async fn instant(
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     let span = parameters.time("time")?.map(Span::at);
-    answered((&app, caller.rights()), &parameters, (span, None)).await
+    let expression = Expression(parameters.required("query")?.to_owned());
+    answered((&app, caller.rights()), &parameters, (span, None), expression).await
 }
 
 /// `GET`, `POST /api/v1/query_range`: an expression at each step of a span.
@@ -53,7 +59,44 @@ pub(in crate::api) async fn range(
         return Err(Failure::bad_data(text));
     }
     let step = Duration::from_millis(step_ms.unsigned_abs());
-    answered((&app, caller.rights()), &parameters, (Some(Span { start, end }), Some(step))).await
+    let expression = Expression(parameters.required("query")?.to_owned());
+    let instants = (Some(Span { start, end }), Some(step));
+    answered((&app, caller.rights()), &parameters, instants, expression).await
+}
+
+/// What somebody wants to know of what rules remember; all of it is worked out on threads that serve
+/// nobody.
+pub(super) trait Inquiry: Send + 'static {
+    /// What it looks at. To read an expression that is full of patterns takes long.
+    fn plan(&self) -> Result<Plan, Failure>;
+
+    /// The answer, of what has been copied.
+    fn told(
+        &self,
+        question: &Question,
+        copied: (Storage, Span),
+        allowance: Allowance,
+    ) -> Result<Bytes, Failure>;
+}
+
+/// What an expression comes to.
+struct Expression(String);
+
+impl Inquiry for Expression {
+    fn plan(&self) -> Result<Plan, Failure> {
+        Plan::parse(&self.0).map_err(|error| Failure::bad_data(refusal(&self.0, &error)))
+    }
+
+    fn told(
+        &self,
+        question: &Question,
+        (storage, span): (Storage, Span),
+        mut allowance: Allowance,
+    ) -> Result<Bytes, Failure> {
+        let answer = question.answer((&storage, span), &mut allowance)?;
+        drop(storage);
+        told(&answer, &self.0, span.end, allowance)
+    }
 }
 
 /// Evaluates beside the rules: what the expression looks at is copied between their steps, and all
@@ -61,14 +104,14 @@ pub(in crate::api) async fn range(
 ///
 /// Whoever has waited for as long as the query may take is answered then. The work ends soon after,
 /// and so it does where the client has gone.
-async fn answered(
+pub(super) async fn answered(
     (app, rights): (&App, &Rights),
     parameters: &Parameters,
     (span, step): (Option<Span>, Option<Duration>),
+    inquiry: impl Inquiry,
 ) -> Result<Response, Failure> {
     let asked_ms = parameters.duration_ms("timeout")?;
     let timeout = app.queries.timeout(asked_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
-    let text = parameters.required("query")?.to_owned();
     let Rights { query, alerts, .. } = rights;
     let sight = Sight { series: query.clone(), alerts: alerts.clone() };
     let (allowance, _waiter) = app.queries.allowance();
@@ -76,17 +119,15 @@ async fn answered(
     let answer = async {
         let place = app.queries.place().await;
         has_place = true;
-        let (plan, text) = aside(move || plan(text)).await?;
+        let (plan, inquiry) = aside(move || Ok((inquiry.plan()?, inquiry))).await?;
         let conventions = Conventions::default();
         let question = Arc::new(Question { plan, conventions, span, step, sight });
         let excerpt = Excerpt::new(Arc::clone(&question), allowance);
         let reading = app.intake.excerpt(excerpt).await?;
         aside(move || {
             let _place = place;
-            let (storage, span, mut allowance) = reading.finish()?;
-            let answer = question.answer((&storage, span), &mut allowance)?;
-            drop(storage);
-            told(&answer, &text, span.end, allowance)
+            let (storage, span, allowance) = reading.finish()?;
+            inquiry.told(&question, (storage, span), allowance)
         })
         .await
     };
@@ -96,14 +137,6 @@ async fn answered(
         Err(_) => return Err(Failure::timeout("query timed out in query queue")),
     };
     Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
-}
-
-/// Reads an expression: one that is full of patterns takes long.
-fn plan(text: String) -> Result<(Plan, String), Failure> {
-    match Plan::parse(&text) {
-        Ok(plan) => Ok((plan, text)),
-        Err(error) => Err(Failure::bad_data(refusal(&text, &error))),
-    }
 }
 
 /// Does work on a thread that serves nobody.

@@ -13,12 +13,12 @@ use serde::{Serialize, ser::SerializeSeq as _};
 
 use super::super::Failure;
 
-/// The answer in JSON. Its bytes are held of what the query may take until they are sent.
+/// The answer in JSON.
 pub(super) fn told(
     answer: &Answer,
     text: &str,
     time: Timestamp,
-    mut allowance: Allowance,
+    allowance: Allowance,
 ) -> Result<Bytes, Failure> {
     let notes = |wanted: NoteKind| {
         let notes = answer.notes.iter().filter(move |note| note.kind == wanted);
@@ -31,8 +31,17 @@ pub(super) fn told(
         warnings: notes(NoteKind::Warning),
         infos: notes(NoteKind::Info),
     };
+    written(&success, allowance)
+}
+
+/// An answer in JSON, however long. Its bytes are held of what the query may take until they are
+/// sent.
+pub(in super::super) fn written(
+    answer: &impl Serialize,
+    mut allowance: Allowance,
+) -> Result<Bytes, Failure> {
     let mut writer = Writer { bytes: Vec::new(), allowance: &mut allowance, refused: None };
-    let written = serde_json::to_writer(&mut writer, &success);
+    let written = serde_json::to_writer(&mut writer, answer);
     let Writer { bytes, refused, .. } = writer;
     if let Some(refused) = refused {
         return Err(refused.into());
@@ -176,7 +185,8 @@ impl Serialize for Points<'_> {
     }
 }
 
-struct Metric(Labels);
+/// The labels of a series, as an object.
+pub(in super::super) struct Metric(pub(in super::super) Labels);
 
 impl Serialize for Metric {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
