@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use bellwire_server::{Config, Server};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 pub(super) use self::logs::start as start_logs;
 pub(super) use self::settings::{SettingFlags, load, passed_over, refusal};
@@ -54,6 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 /// Starts a server, or ends the process at a signal meanwhile: nothing was served yet, and what is
 /// on the disk bears any end.
 pub(super) async fn start(config: Config, signals: &mut Signals) -> Result<Server> {
+    hide_files_from_others();
     let starting = tokio::task::spawn_blocking(|| Server::start(config));
     tokio::select! {
         started = starting => started.context("the start failed")?.context("cannot start"),
@@ -62,6 +65,13 @@ pub(super) async fn start(config: Config, signals: &mut Signals) -> Result<Serve
             std::process::exit(0)
         }
     }
+}
+
+/// Whatever is made from now on is for the server's own user and group: the journal has what all
+/// teams are told, and who did what.
+fn hide_files_from_others() {
+    let before = umask(Mode::RWXO);
+    umask(before | Mode::RWXO);
 }
 
 /// Prints where it listens. A server whose output nobody takes serves all the same.

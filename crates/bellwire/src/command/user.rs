@@ -6,8 +6,9 @@ use anyhow::{Context, Result, bail};
 use bellwire_access::password::{PasswordHash, SALT_BYTES, Username};
 use bellwire_model::limits::PASSWORD_BYTES_MAX;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
+use super::token::{gathered, pair};
 use crate::output;
 
 /// What `user` takes.
@@ -34,11 +35,14 @@ struct Add {
     /// Who it is.
     #[arg(long, default_value = "")]
     note: String,
+    /// A claim, such as `team=payments`: `{claim.team}` in rights; one that is repeated is a list.
+    #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = pair)]
+    claims: Vec<(String, String)>,
 }
 
 /// Makes a user.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let Command::Add(Add { name, roles, note }) = &arguments.command;
+    let Command::Add(Add { name, roles, note, claims }) = &arguments.command;
     let name = Username::read(name)?;
     let password = if io::stdin().is_terminal() { typed(&name)? } else { piped()? };
     let mut salt = [0; SALT_BYTES];
@@ -46,12 +50,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let hash = PasswordHash::new(&password, salt)?;
     // Texts in quotes are the same in TOML as in JSON.
     output::line(&format!(
-        "# For bellwire.toml:\n[[access.user]]\nname = {}\npassword_hash = {}\nroles = {}\nnote = {}",
+        "# For bellwire.toml:\n[[access.user]]\nname = {}\npassword_hash = {}\nroles = {}\n{}note = {}",
         json!(name.as_str()),
         json!(hash.to_string()),
         json!(roles),
+        line_of(&gathered(claims)),
         json!(note)
     ))
+}
+
+/// The line of the claims, where there are any.
+fn line_of(claims: &Map<String, Value>) -> String {
+    if claims.is_empty() {
+        return String::new();
+    }
+    let claims = claims.iter().map(|(name, value)| format!("{} = {value}", json!(name)));
+    format!("claims = {{ {} }}\n", claims.collect::<Vec<_>>().join(", "))
 }
 
 /// All of standard input, without the end of its line.

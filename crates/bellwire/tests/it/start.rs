@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -127,6 +128,28 @@ fn what_cannot_be_a_data_directory_is_told_with_what_to_do() {
             }
         }
     }
+}
+
+#[test]
+fn no_other_user_reads_what_a_server_keeps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let config = folder.path().join("bellwire.toml");
+    std::fs::write(&config, "[access]\nanonymous = \"admin\"\n").expect("written");
+    let [data_text, config] = [&data, &config].map(|path| path.to_str().expect("UTF-8"));
+    let arguments = ["serve", "--listen", "0", "--data", data_text, "--config", config];
+    let mut process = Process::start(&arguments);
+    process.line();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(&data).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("its mode").permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{entry:?}: {mode:o}");
+        seen += 1;
+    }
+    assert!(seen > 2, "there is a journal");
+    let mode = std::fs::metadata(&data).expect("its mode").permissions().mode();
+    assert_eq!(mode & 0o007, 0, "{mode:o}");
 }
 
 #[test]

@@ -14,7 +14,13 @@ const PASSWORD: &str = "correct horse battery";
 
 /// The table that the configuration has of a user.
 fn table(name: &str, password: &str) -> String {
+    table_with(name, password, &[])
+}
+
+/// The same, made with more flags.
+fn table_with(name: &str, password: &str, flags: &[&str]) -> String {
     let mut command = bellwire(&["user", "add", name, "--role", "team"]);
+    command.args(flags);
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -137,6 +143,22 @@ fn whoever_tries_many_passwords_waits_and_keeps_nobody_else_out() {
     let login =
         Request { method: "POST", path: "/v1/session", headers: &[], body: body.as_bytes() };
     assert_eq!(request(server.address(), login).status, 201);
+}
+
+#[test]
+fn claims_of_a_user_stand_in_rights() {
+    let folder = TempDir::new().expect("a folder");
+    let role = "[[access.role]]\nname = \"team\"\npublish = [\"teams/{claim.team}/**\"]\n";
+    let one = table_with("ann", PASSWORD, &["--claim", "team=payments"]);
+    let flags = ["--claim", "team=search", "--claim", "a \"b\"=c", "--claim", "team=delivery"];
+    let two = table_with("bob", PASSWORD, &flags);
+    let path = folder.path().join("bellwire.toml");
+    std::fs::write(&path, format!("{role}{one}{two}")).expect("written");
+    let server = Server::start_with(&["--config", path.to_str().expect("text")]);
+    let publish =
+        |name| log_in(server.address(), name, PASSWORD).json()["rights"]["publish"].clone();
+    assert_eq!(publish("ann"), json!(["teams/payments/**"]));
+    assert_eq!(publish("bob"), json!(["teams/delivery/**", "teams/search/**"]));
 }
 
 #[test]
