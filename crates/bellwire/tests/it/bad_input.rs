@@ -116,6 +116,29 @@ fn each_wrong_body_has_its_problem() {
 }
 
 #[test]
+fn an_array_is_no_object_whose_members_it_has_in_their_order() {
+    let server = Server::start();
+    for (path, body) in [
+        ("/v1/alerts/f80fe52511abebdc/ack", r#"["ada","on it"]"#),
+        ("/v1/silences/preview", r#"["{a=\"b\"}"]"#),
+        ("/v1/silences/preview", r#"{"matchers":[["a","b",true,false]]}"#),
+        ("/api/v2/silences", r#"[null,[],null,"2099-01-01T00:00:00Z","ada","x",null,false]"#),
+        (
+            "/api/v2/silences",
+            r#"{"matchers":[["a","b",true,false]],"startsAt":"2026-01-01T00:00:00Z","endsAt":"2099-01-01T00:00:00Z","createdBy":"ada","comment":"x"}"#,
+        ),
+        ("/api/v2/alerts", r#"[[{"alertname":"a"}]]"#),
+    ] {
+        let answer = post(server.address(), path, body);
+        let told = answer.text();
+        assert_eq!(answer.status, 400, "{path} {body}: {told}");
+        assert!(told.contains("object"), "{path} {body}: {told}");
+        // Nothing of how it is read.
+        assert!(!told.contains("struct") && !told.contains("enum"), "{path} {body}: {told}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_in_few_words_however_long_it_is() {
     let long = "é\\\"".repeat(200_000);
     let server = Server::start();

@@ -1,5 +1,7 @@
 //! Reading request bodies: bounded in bytes and in time.
 
+mod object;
+
 use std::io::Read;
 
 use axum::body::{Body, HttpBody};
@@ -16,9 +18,12 @@ use flate2::read::MultiGzDecoder;
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use http_body_util::BodyExt;
+use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
+use self::object::Object;
+pub(super) use self::object::objects;
 use super::watched::is_of_the_revoked;
 use crate::admission::Admission;
 
@@ -204,8 +209,18 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("the body has at most {bytes_max} bytes here"))
 }
 
-/// A body of JSON: what it says, or what is wrong with it.
-pub(super) fn json<'a, T: serde::Deserialize<'a>>(held: &'a Held) -> Result<T, String> {
+/// A body that is an object of JSON: what it says, or what is wrong with it.
+pub(super) fn json<'a, T: Deserialize<'a>>(held: &'a Held) -> Result<T, String> {
+    read_json(held).map(|Object(said)| said)
+}
+
+/// A body that is an array of objects.
+pub(super) fn array<'a, T: Deserialize<'a>>(held: &'a Held) -> Result<Vec<T>, String> {
+    let objects: Vec<Object<T>> = read_json(held)?;
+    Ok(objects.into_iter().map(|Object(said)| said).collect())
+}
+
+fn read_json<'a, T: Deserialize<'a>>(held: &'a Held) -> Result<T, String> {
     let json = without_byte_order_mark(&held.bytes);
     if is_nested_deeper(json, NESTING_MAX) {
         return Err(format!("arrays and objects are nested more than {NESTING_MAX} times"));

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::alertmanager::silences::{MatcherText, in_order, matchers, matchers_json};
-use super::body::{json as json_of, read_batch};
+use super::body::{json as json_of, objects, read_batch};
 use super::permission::Caller;
 use crate::access::{Attending, Onlooker};
 use crate::problem::Refused;
@@ -72,10 +72,13 @@ fn all(app: &App, rights: &Rights) -> Response {
 
 /// What is to be previewed: a text such as `{site="oslo"}`, or Alertmanager's JSON.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "matchers are a text such as `{site=\"oslo\"}`, or an array of objects"
+)]
 enum MatchersText {
     Text(String),
-    Array(Vec<MatcherText>),
+    Array(#[serde(deserialize_with = "objects")] Vec<MatcherText>),
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::filter::Query;
 use super::{App, Refusal, answer};
 use crate::access::SeenCase;
-use crate::api::body::{Held, json as json_of, read_batch, work_through};
+use crate::api::body::{Held, array, read_batch, work_through};
 use crate::api::permission::Caller;
 
 /// `GET /api/v2/alerts`, by fingerprint.
@@ -139,7 +139,7 @@ pub(in crate::api) async fn post(
 
 /// The alerts of a body that are in a scope, and what is wrong with the others.
 fn read_all(held: &Held, scope: &Scope) -> Result<(Vec<Post>, Vec<String>), Refusal> {
-    let texts: Vec<PostedText> = json_of(held)
+    let texts: Vec<PostedText> = array(held)
         .map_err(|error| Refusal::bad(format!("parsing alerts body failed: {error}")))?;
     let (mut posts, mut errors) = (Vec::with_capacity(texts.len()), Vec::new());
     for text in texts {

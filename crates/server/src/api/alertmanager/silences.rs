@@ -20,7 +20,7 @@ use super::alerts::{labels_json, time};
 use super::filter::Query;
 use super::{App, Refusal, answer};
 use crate::access::{Attending, Onlooker};
-use crate::api::body::{json as json_of, read_batch};
+use crate::api::body::{json as json_of, objects, read_batch};
 use crate::api::permission::Caller;
 use crate::audit::{Deed, Kind};
 
@@ -119,6 +119,7 @@ pub(in crate::api) struct MatcherText {
 #[serde(rename_all = "camelCase")]
 struct SilenceText {
     id: Option<String>,
+    #[serde(deserialize_with = "objects")]
     matchers: Vec<MatcherText>,
     starts_at: Option<String>,
     ends_at: String,
