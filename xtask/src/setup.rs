@@ -2,6 +2,8 @@
 //!
 //! What can be installed without asking is installed; for the rest the error says what to do.
 
+mod go;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -115,6 +117,7 @@ pub(crate) fn test_programs(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
         println!("   {name}: {}", path.display());
         variables.push((format!("{}_BIN", name.to_uppercase().replace('-', "_")), path));
     }
+    variables.extend(go::prometheus_3(folder)?);
     // Where the unpacked ones find theirs; those of the system look there first, and find nothing.
     variables.push(("TEST_LIBRARIES".to_owned(), folder.join("usr/lib").join(library_folder())));
     Ok(variables)

@@ -11,9 +11,10 @@
 use std::fmt::Write as _;
 
 use bellwire_model::limits::{
-    REJECT_EXCERPT_BYTES_MAX, SAMPLES_PER_REQUEST_BYTES_MAX, SAMPLES_PER_REQUEST_MAX, SYMBOLS_MAX,
+    LABELS_PER_SERIES_MAX, REJECT_EXCERPT_BYTES_MAX, SAMPLES_PER_REQUEST_BYTES_MAX,
+    SAMPLES_PER_REQUEST_MAX, SYMBOLS_MAX,
 };
-use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError, Timestamp};
+use bellwire_model::{Labels, LabelsError, METRIC_NAME, Sample, SampleError, Timestamp};
 use thiserror::Error;
 
 use crate::decoded::{Decoded, Refusal, quoted};
@@ -26,6 +27,8 @@ mod v2;
 pub const HISTOGRAM_UNSUPPORTED: &str = "histogram_unsupported";
 /// The code of exemplars, which no rule looks at.
 pub const EXEMPLAR_UNSUPPORTED: &str = "exemplar_unsupported";
+/// The code of what is more than a request may have.
+const TOO_MANY_SAMPLES: &str = "too_many_samples";
 
 /// Which message a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,18 +84,26 @@ pub fn decode(version: Version, body: &[u8], now: Timestamp) -> Result<Decoded, 
     decoded.map_err(|reason| Error { version, reason })
 }
 
+/// Labels of a series that are read: beyond it they are no labels of anybody's. An empty one is of
+/// two bytes, and takes sixteen times as much.
+const LABELS_READ_MAX: usize = 4 * LABELS_PER_SERIES_MAX;
+
 /// What a series has beside its labels.
 #[derive(Clone, Debug, Default)]
 struct Contents {
+    /// As many as a request may have.
     samples: Vec<(f64, i64)>,
+    samples_beyond: usize,
+    labels_beyond: usize,
     histograms: usize,
     exemplars: usize,
 }
 
 impl Contents {
     fn clear(&mut self) {
+        let samples = std::mem::take(&mut self.samples);
+        *self = Self { samples, ..Self::default() };
         self.samples.clear();
-        (self.histograms, self.exemplars) = (0, 0);
     }
 
     /// Adds a sample, which both versions write in the same way. What else 2.0 says of it is passed
@@ -106,7 +117,11 @@ impl Contents {
                 _ => {}
             }
         }
-        self.samples.push((value, time));
+        if self.samples.len() < SAMPLES_PER_REQUEST_MAX {
+            self.samples.push((value, time));
+        } else {
+            self.samples_beyond += 1;
+        }
         Ok(())
     }
 }
@@ -125,7 +140,14 @@ impl Taker {
     /// Takes the samples of a series, or refuses all of it.
     fn series(&mut self, labels: &[(&str, &str)], contents: &Contents) {
         self.number += 1;
-        match series_of(labels) {
+        let series = match contents.labels_beyond {
+            0 => series_of(labels),
+            beyond => {
+                let labels = labels.len() + beyond;
+                Err(SampleError::from(LabelsError::TooMany { labels }).into())
+            }
+        };
+        match series {
             Ok(series) => self.samples(&series, contents),
             Err(refusal) => self.refused(refusal, contents, &text(labels)),
         }
@@ -138,7 +160,8 @@ impl Taker {
     }
 
     fn refused(&mut self, refusal: Refusal, contents: &Contents, series: &str) {
-        if let Some(others) = contents.samples.len().checked_sub(1) {
+        let samples = contents.samples.len() + contents.samples_beyond;
+        if let Some(others) = samples.checked_sub(1) {
             self.decoded.count(refusal.code(), others);
             self.decoded.reject_part(self.number, refusal, series);
         }
@@ -153,6 +176,7 @@ impl Taker {
                 self.decoded.reject_part(self.number, refusal, &series.to_string());
             }
         }
+        self.decoded.count(TOO_MANY_SAMPLES, contents.samples_beyond);
         self.decoded.end_line(self.number);
         self.unsupported(contents, || series.to_string());
     }
@@ -162,14 +186,14 @@ impl Taker {
         self.bytes += size_of::<Sample>();
         if self.decoded.samples.len() >= SAMPLES_PER_REQUEST_MAX {
             let detail = format!("a request has at most {SAMPLES_PER_REQUEST_MAX} samples");
-            return Err(Refusal::new("too_many_samples", detail));
+            return Err(Refusal::new(TOO_MANY_SAMPLES, detail));
         }
         if self.bytes > SAMPLES_PER_REQUEST_BYTES_MAX {
             let detail = format!(
                 "the samples of a request take at most {SAMPLES_PER_REQUEST_BYTES_MAX} bytes with \
                  their labels"
             );
-            return Err(Refusal::new("too_many_samples", detail));
+            return Err(Refusal::new(TOO_MANY_SAMPLES, detail));
         }
         self.decoded.samples.push(Sample { series: series.clone(), value, time });
         Ok(())

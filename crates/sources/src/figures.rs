@@ -16,6 +16,7 @@ use crate::rejects::{Reject, Rejects};
 #[derive(Debug)]
 pub struct Figures {
     taken: Vec<Figure>,
+    passed_over: Vec<Figure>,
     refused: Counts,
     requests_refused: Counts,
     rejects: Rejects,
@@ -25,10 +26,16 @@ pub struct Figures {
 #[derive(Debug, Default)]
 struct Counts(Mutex<BTreeMap<(Kind, &'static str), u64>>);
 
+/// A figure for each kind.
+fn of_each() -> Vec<Figure> {
+    Kind::ALL.iter().map(|_| Figure::default()).collect()
+}
+
 impl Default for Figures {
     fn default() -> Self {
         Self {
-            taken: Kind::ALL.iter().map(|_| Figure::default()).collect(),
+            taken: of_each(),
+            passed_over: of_each(),
             refused: Counts::default(),
             requests_refused: Counts::default(),
             rejects: Rejects::default(),
@@ -40,6 +47,7 @@ impl Figures {
     /// A batch has come to this.
     pub fn note(&self, kind: Kind, outcome: &Outcome, sender: &Sender) {
         self.taken[kind as usize].add((outcome.accepted - outcome.late) as u64);
+        self.passed_over[kind as usize].add(outcome.decoded.passed_over as u64);
         for (code, count) in &outcome.decoded.by_code {
             self.refused.add((kind, code), *count);
         }
@@ -73,14 +81,24 @@ impl Figures {
 
     /// All of them as they are now.
     pub fn families(&self) -> Vec<Family> {
-        let of_kind = |kind: &Kind| (vec![kind.as_str()], self.taken[*kind as usize].get());
+        let of_kind = |figures: &[Figure]| {
+            let value = |kind: &Kind| (vec![kind.as_str()], figures[*kind as usize].get());
+            Kind::ALL.iter().map(value).collect()
+        };
         vec![
             Family {
                 name: "bellwire_source_samples_taken_total",
                 kind: "counter",
                 help: "Samples that rules have taken, by the protocol that brought them.",
                 labels: &["source"],
-                values: Kind::ALL.iter().map(of_kind).collect(),
+                values: of_kind(&self.taken),
+            },
+            Family {
+                name: "bellwire_source_samples_passed_over_total",
+                kind: "counter",
+                help: "Samples that were left out on purpose, since another one of a pair of senders is listened to.",
+                labels: &["source"],
+                values: of_kind(&self.passed_over),
             },
             Family {
                 name: "bellwire_source_samples_refused_total",

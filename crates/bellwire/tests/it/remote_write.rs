@@ -223,6 +223,8 @@ fn one_of_a_pair_of_replicas_counts_and_its_label_is_taken_away() {
         let answer = write(&server, V2, &[of(replica, value)]);
         assert_eq!((answer.status, written(&answer)), (204, Some(["1", "0", "0"])));
     }
+    let figure = "\nbellwire_source_samples_passed_over_total{source=\"remote_write\"} 1\n";
+    assert!(get(server.address(), "/metrics").text().contains(figure));
     // Whoever is no pair's comes in besides.
     let alone = series(&[("__name__", "t"), ("job", "b")], &[(4.0, now)]);
     assert_eq!(write(&server, V2, &[alone]).status, 204);

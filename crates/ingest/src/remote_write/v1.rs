@@ -1,7 +1,7 @@
 //! `prometheus.WriteRequest`: `1` series, each with `1` labels, `2` samples, `3` exemplars and `4`
 //! native histograms. What else there is is metadata.
 
-use super::{Contents, Reason, Taker};
+use super::{Contents, LABELS_READ_MAX, Reason, Taker};
 use crate::decoded::Decoded;
 use crate::protobuf::Fields;
 
@@ -29,6 +29,7 @@ fn read<'a>(
 ) -> Result<(), Reason> {
     for field in Fields::of(series) {
         match field? {
+            (1, _) if labels.len() == LABELS_READ_MAX => contents.labels_beyond += 1,
             (1, field) => labels.push(label(field.bytes()?)?),
             (2, field) => contents.push_sample(field.bytes()?)?,
             (3, _) => contents.exemplars += 1,

@@ -5,7 +5,7 @@
 
 use bellwire_model::limits::SYMBOLS_MAX;
 
-use super::{Contents, Reason, Taker};
+use super::{Contents, LABELS_READ_MAX, Reason, Taker};
 use crate::decoded::{Decoded, Refusal};
 use crate::protobuf::{Fields, Value, Varints};
 
@@ -48,10 +48,10 @@ fn symbols(body: &[u8]) -> Result<Vec<&str>, Reason> {
 fn read(series: &[u8], references: &mut Vec<u64>, contents: &mut Contents) -> Result<(), Reason> {
     for field in Fields::of(series) {
         match field? {
-            (1, Value::Varint(reference)) => references.push(reference),
+            (1, Value::Varint(reference)) => contents.push_reference(references, reference),
             (1, packed) => {
                 for reference in Varints::of(packed.bytes()?) {
-                    references.push(reference?);
+                    contents.push_reference(references, reference?);
                 }
             }
             (2, field) => contents.push_sample(field.bytes()?)?,
@@ -60,7 +60,19 @@ fn read(series: &[u8], references: &mut Vec<u64>, contents: &mut Contents) -> Re
             _ => {}
         }
     }
+    // A label is a name and a value.
+    contents.labels_beyond = contents.labels_beyond.div_ceil(2);
     Ok(())
+}
+
+impl Contents {
+    fn push_reference(&mut self, references: &mut Vec<u64>, reference: u64) {
+        if references.len() < 2 * LABELS_READ_MAX {
+            references.push(reference);
+        } else {
+            self.labels_beyond += 1;
+        }
+    }
 }
 
 fn resolve<'a>(

@@ -127,6 +127,20 @@ fn what_is_too_much_is_refused_and_no_table_of_texts_makes_it_more() {
 }
 
 #[test]
+fn a_series_of_very_many_labels_is_refused_without_any_of_them() {
+    let names: Vec<_> = (0..1_000).map(|number| format!("l{number}")).collect();
+    let labels: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    let labels = [&[("__name__", "t")][..], &labels].concat();
+    let right = series(&[("__name__", "up")], &[(1.0, NOW.as_ms())]);
+    let all = [series(&labels, &[(1.0, NOW.as_ms()); 2]), right];
+    both(&all, |version, decoded| {
+        assert_eq!(decoded.by_code, [("label_invalid", 2)], "{version}");
+        assert!(decoded.rejections[0].detail.contains("at most 64 labels"), "{version}");
+        assert_eq!(decoded.lines, [2], "{version}");
+    });
+}
+
+#[test]
 fn the_other_versions_message_is_refused_and_not_taken_for_an_empty_one() {
     let all = [series(&[("__name__", "up")], &[(1.0, NOW.as_ms())])];
     for (message, body) in [(Version::V2, v1(&all)), (Version::V1, v2(&all))] {
