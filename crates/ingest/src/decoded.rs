@@ -22,6 +22,9 @@ pub struct Decoded {
     /// Samples that were left out on purpose, since somebody else sends the same: for their sender
     /// they count as taken.
     pub passed_over: usize,
+    /// How many items the body has, where an item may have several samples; 0 where they are not
+    /// counted.
+    pub items: usize,
     /// The items whose samples say what was counted within an interval and not what was counted in
     /// all, in the order of their lines.
     pub changes: Vec<Change>,

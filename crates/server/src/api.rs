@@ -42,7 +42,7 @@ use bellwire_alerting::Reload;
 use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
-use bellwire_sources::http::{Influx, Json, RemoteWrite, Replicas};
+use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderValue, Uri, header};
 
@@ -51,7 +51,7 @@ pub(crate) use self::permission::Asks;
 pub(crate) use self::prometheus::Queries;
 use crate::access::Access;
 use crate::admission::Admission;
-use crate::config::Webhook;
+use crate::config::{IngestConfig, Webhook};
 use crate::observe::Figures;
 use crate::page::Callers;
 use crate::problem::Refused;
@@ -67,8 +67,8 @@ pub(crate) struct App {
     pub(crate) spread: Arc<Spread>,
     pub(crate) intake: Arc<SampleIntake>,
     pub(crate) receiver: Receiver,
-    /// Which senders of remote write are pairs.
-    pub(crate) replicas: Option<Replicas>,
+    /// How what sources send is taken.
+    pub(crate) ingest: IngestConfig,
     pub(crate) alerting: Arc<Alerting>,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
@@ -93,7 +93,7 @@ impl App {
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let remote_write = RemoteWrite::new(app.replicas.clone());
+    let (otlp, remote_write) = configured(&app.ingest);
     let routes = Router::new()
         .route("/v1/events", get(events::events).connect(events::events).post(publish::many))
         .route("/v1/topics", get(topics::list))
@@ -103,6 +103,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route("/v1/webhooks/{name}", post(webhooks::post))
         .route("/v1/samples", samples::post(Json))
+        // What SDKs and collectors of OpenTelemetry send.
+        .route("/v1/metrics", samples::post(otlp))
+        .route("/v1/logs", post(samples::no_signal))
+        .route("/v1/traces", post(samples::no_signal))
         .route("/v1/alerts", get(alerts::list))
         .route(
             "/v1/alerts/{fingerprint}/ack",
@@ -163,6 +167,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
         .fallback(nothing_there);
     guarded(routes, app)
+}
+
+/// The protocols that are configured.
+fn configured(ingest: &IngestConfig) -> (Otlp, RemoteWrite) {
+    (Otlp::new(ingest.otlp.clone()), RemoteWrite::new(ingest.replicas.clone()))
 }
 
 /// With what goes before every handler and behind it, the innermost first.

@@ -174,7 +174,7 @@ impl Server {
             access,
             spread: Arc::clone(&spread),
             intake,
-            replicas: config.ingest.replicas.clone(),
+            ingest: config.ingest.clone(),
             alerting,
             address,
             reload: Arc::clone(&reload),

@@ -5,6 +5,7 @@
 
 mod influx;
 mod json;
+mod otlp;
 mod remote_write;
 
 use bellwire_ingest::Decoded;
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 pub use influx::{Influx, error as influx_error};
 pub use json::Json;
+pub use otlp::{Otlp, refuse as refuse_otlp};
 pub use remote_write::{RemoteWrite, Replicas};
 
 use crate::kind::Kind;

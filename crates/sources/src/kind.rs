@@ -23,4 +23,5 @@ kinds! {
     Websocket "websocket" "JSON over a WebSocket.";
     Influx "influx" "The line protocol of InfluxDB.";
     RemoteWrite "remote_write" "Prometheus' remote write.";
+    Otlp "otlp" "OpenTelemetry's metrics over HTTP.";
 }

@@ -49,6 +49,7 @@ codes! {
     CursorInvalid 400 "cursor_invalid" "The cursor is not one that this server gave out.";
     ParameterInvalid 400 "parameter_invalid" "A parameter or header is not valid.";
     BodyInvalid 400 "body_invalid" "The body is not what its content type says.";
+    ProtobufInvalid 400 "protobuf_invalid" "The body says that it is Protocol Buffers, and is not.";
     JsonInvalid 400 "json_invalid" "The body says that it is JSON, and is not.";
     NestingTooDeep 400 "nesting_too_deep" "Arrays and objects are nested too deep.";
     Utf8Invalid 400 "utf8_invalid" "The text is not UTF-8.";
@@ -71,6 +72,7 @@ codes! {
     RulesInvalid 422 "rules_invalid" "The rule files or Alertmanager's configuration are wrong; what there was stays in force.";
     TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
     NotFound 404 "not_found" "There is nothing at this path.";
+    SignalUnsupported 404 "signal_unsupported" "Logs and traces are not taken; metrics are.";
     KeyNotFound 404 "key_not_found" "The state topic has no such key.";
     MethodNotAllowed 405 "method_not_allowed" "The path does not take this method.";
     NotAcceptable 406 "not_acceptable" "The answer does not come in any form that `Accept` takes.";
@@ -86,6 +88,7 @@ codes! {
     EventTooLarge 413 "event_too_large" "The event is larger than allowed.";
     TooManyEvents 413 "too_many_events" "The request has more events than allowed.";
     TooManySamples 413 "too_many_samples" "The request has more samples than allowed.";
+    ContentTypeUnsupported 415 "content_type_unsupported" "The body is of a content type that is not taken here.";
     EncodingUnsupported 415 "encoding_unsupported" "The body is compressed in a way that is not supported.";
     HeadTooLarge 431 "head_too_large" "The request's head is larger than allowed.";
     TransferCodingUnsupported 501 "transfer_coding_unsupported" "The request comes in a transfer coding that is not supported.";

@@ -29,6 +29,7 @@ mod listing;
 mod login;
 mod named;
 mod notifications;
+mod otlp;
 mod overload;
 mod polls;
 mod prometheus;

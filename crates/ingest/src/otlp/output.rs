@@ -54,6 +54,7 @@ impl<'s> Output<'s> {
 
     pub(super) fn end(mut self) -> Decoded {
         self.decoded.warnings = self.warnings.into_told();
+        self.decoded.items = self.points;
         self.decoded
     }
 

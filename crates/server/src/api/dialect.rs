@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bellwire_sources::http::{Influx, Protocol, RemoteWrite};
+use bellwire_sources::http::{Influx, Protocol, RemoteWrite, refuse_otlp};
 use bellwire_wire::problem::Problem;
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::problem::Refused;
 pub(super) fn refuse(path: &str, asked: &HeaderMap, problem: Problem) -> Response {
     match path {
         "/write" | "/query" | "/api/v2/write" => Influx.refuse(asked, problem).map(Body::from),
+        "/v1/metrics" | "/v1/logs" | "/v1/traces" => refuse_otlp(asked, &problem).map(Body::from),
         "/api/v1/write" => RemoteWrite::default().refuse(asked, problem).map(Body::from),
         _ if path.starts_with("/api/v2/") => {
             let text = Value::from(problem.detail());
@@ -62,6 +63,7 @@ mod tests {
             ("/api/v2/write", "application/json", r#""message":"who are you""#),
             ("/write", "application/json", r#""error":"who are you""#),
             ("/query", "application/json", r#""error":"who are you""#),
+            ("/v1/metrics", "application/json", r#""message":"credential_missing: who are you""#),
             ("/api/v1/write", "text/plain; charset=utf-8", "credential_missing: who are you\n"),
             ("/api/v1/query", "application/json", r#""status":"error""#),
             ("/api/v1/rules", "application/json", r#""error":"who are you""#),

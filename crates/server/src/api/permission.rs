@@ -117,6 +117,9 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/topics/{*topic}", Method::DELETE, Asks::Publish),
     ("/v1/webhooks/{name}", Method::POST, Asks::Publish),
     ("/v1/samples", Method::POST, Asks::Ingest),
+    ("/v1/metrics", Method::POST, Asks::Ingest),
+    ("/v1/logs", Method::POST, Asks::Nothing),
+    ("/v1/traces", Method::POST, Asks::Nothing),
     ("/v1/alerts", Method::GET, Asks::Alerts),
     ("/v1/alerts/{fingerprint}/ack", Method::POST, Asks::Attend),
     ("/v1/alerts/{fingerprint}/ack", Method::DELETE, Asks::Attend),
@@ -362,9 +365,11 @@ mod tests {
         "/ping",
         "/ready",
         "/readyz",
+        "/v1/logs",
         "/v1/session",
         "/v1/session/callback",
         "/v1/session/login",
+        "/v1/traces",
     ];
 
     #[test]

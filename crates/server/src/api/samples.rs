@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
+use axum::response::Response;
 use axum::routing::{self, MethodRouter};
 use bellwire_process::clock;
-use bellwire_sources::http::{Answer, Protocol};
+use bellwire_sources::http::{Answer, Protocol, refuse_otlp};
 use bellwire_sources::{Outcome, Sender};
-use bellwire_wire::problem::Problem;
+use bellwire_wire::problem::{Code, Problem};
+use http::HeaderMap;
 use http::request::Parts;
 
 use super::App;
@@ -25,6 +27,14 @@ pub(super) fn post<P: Protocol>(protocol: P) -> MethodRouter<Arc<App>> {
             answer(&*protocol, &app, (caller, parts), body).await.map(Body::from)
         };
     routing::post(take)
+}
+
+/// `POST /v1/logs`, `POST /v1/traces`: what OpenTelemetry has beside metrics. The answer is one after
+/// which nobody sends it again, as every status from 500 on would have some SDKs do.
+pub(super) async fn no_signal(headers: HeaderMap) -> Response {
+    let detail = "only metrics are taken here, on /v1/metrics: have the sender export its logs and \
+                  traces elsewhere, or not at all (OTEL_LOGS_EXPORTER=none, OTEL_TRACES_EXPORTER=none)";
+    refuse_otlp(&headers, &Problem::new(Code::SignalUnsupported, detail)).map(Body::from)
 }
 
 /// Takes a request, and answers in the protocol's words.

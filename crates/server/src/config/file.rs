@@ -215,6 +215,7 @@ fn text(value: &toml::de::DeValue<'_>) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bellwire_ingest::otlp::{Promoted, Strategy};
 
     fn read(text: &str) -> (Config, Vec<String>) {
         let mut config = Config::default();
@@ -244,6 +245,11 @@ mod tests {
 
             [ingest.remote_write]
             replica_label = "__replica__"
+
+            [ingest.otlp]
+            translation_strategy = "NoTranslation"
+            promote_resource_attributes = ["host.name"]
+            promote_scope_metadata = true
         "#;
         let (config, errors) = read(text);
         assert_eq!(errors, Vec::<String>::new());
@@ -254,6 +260,10 @@ mod tests {
             (&*replicas.replica_label, replicas.cluster_labels),
             ("__replica__", vec!["cluster".into()])
         );
+        let otlp = config.ingest.otlp;
+        assert_eq!(otlp.translation_strategy, Strategy::NoTranslation);
+        assert_eq!(otlp.promoted, Promoted::Only(["host.name".to_owned()].into()));
+        assert!(otlp.promote_scope_metadata && !otlp.keep_identifying_resource_attributes);
         assert_eq!(config.topics[0].kind, Kind::State);
         assert_eq!(config.topics[1].retention_bytes_max, Some(1 << 30));
     }
@@ -280,6 +290,20 @@ mod tests {
                 "[[webhook]]\nname = \"a\"\n[[webhook]]\nname = \"a\"",
                 "bellwire.toml:4:8: there are two webhooks `a`",
             ),
+            (
+                "[ingest.otlp]\ntranslation_strategy = \"None\"",
+                "bellwire.toml:2:24: a strategy is one of",
+            ),
+            (
+                "[ingest.otlp]\nignore_resource_attributes = [\"a\"]",
+                "bellwire.toml:2:30: it takes from",
+            ),
+            (
+                "[ingest.otlp]\npromote_all_resource_attributes = true\n\
+                 promote_resource_attributes = [\"a\"]",
+                "bellwire.toml:3:31: `promote_all_resource_attributes` has",
+            ),
+            ("[ingest.otlp]\nstrategy = 1", "bellwire.toml:2:1: unknown field `strategy`"),
             (
                 "[ingest.remote_write]\nreplica = \"r\"",
                 "bellwire.toml:2:1: unknown field `replica`",

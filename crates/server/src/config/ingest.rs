@@ -1,8 +1,10 @@
 //! `[ingest]`: how what sources send is taken, by protocol.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
+use bellwire_ingest::otlp::{Promoted, Settings};
 use bellwire_model::duration;
 use bellwire_sources::http::Replicas;
 use serde::Deserialize;
@@ -13,6 +15,8 @@ use toml::Spanned;
 pub struct IngestConfig {
     /// Pairs of replicas that send the same by remote write.
     pub replicas: Option<Replicas>,
+    /// How OpenTelemetry's metrics become series.
+    pub otlp: Settings,
 }
 
 /// `[ingest]`.
@@ -20,6 +24,7 @@ pub struct IngestConfig {
 #[serde(deny_unknown_fields)]
 struct IngestTable {
     remote_write: Option<RemoteWriteTable>,
+    otlp: Option<OtlpTable>,
 }
 
 /// `[ingest.remote_write]`.
@@ -29,6 +34,21 @@ struct RemoteWriteTable {
     replica_label: Option<Spanned<String>>,
     cluster_labels: Option<Spanned<Vec<String>>>,
     failover_timeout: Option<Spanned<String>>,
+}
+
+/// `[ingest.otlp]`, with the keys that Prometheus has for it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtlpTable {
+    translation_strategy: Option<Spanned<String>>,
+    promote_resource_attributes: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    promote_all_resource_attributes: bool,
+    ignore_resource_attributes: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    keep_identifying_resource_attributes: bool,
+    #[serde(default)]
+    promote_scope_metadata: bool,
 }
 
 /// What names a cluster where nothing else is said, as in Cortex and Mimir.
@@ -46,7 +66,38 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<IngestConfig
     let table = IngestTable::deserialize(toml::de::ValueDeserializer::from(value))
         .map_err(|error| (error.span().unwrap_or(span), error.message().to_owned()))?;
     let replicas = table.remote_write.map(replicas).transpose()?.flatten();
-    Ok(IngestConfig { replicas })
+    let otlp = table.otlp.map(otlp).transpose()?.unwrap_or_default();
+    Ok(IngestConfig { replicas, otlp })
+}
+
+fn otlp(table: OtlpTable) -> Result<Settings, Wrong> {
+    let only = table.promote_resource_attributes;
+    let ignored = table.ignore_resource_attributes;
+    let promoted = match (table.promote_all_resource_attributes, only, ignored) {
+        (true, Some(only), _) => {
+            let reason = "`promote_all_resource_attributes` has them all already";
+            return Err((only.span(), reason.to_owned()));
+        }
+        (false, _, Some(ignored)) => {
+            let reason = "it takes from `promote_all_resource_attributes`, which is not there";
+            return Err((ignored.span(), reason.to_owned()));
+        }
+        (true, None, ignored) => Promoted::AllBut(set(ignored)),
+        (false, only, None) => Promoted::Only(set(only)),
+    };
+    let strategy = table
+        .translation_strategy
+        .map(|text| text.get_ref().parse().map_err(|error| (text.span(), format!("{error}"))));
+    Ok(Settings {
+        translation_strategy: strategy.transpose()?.unwrap_or_default(),
+        promoted,
+        keep_identifying_resource_attributes: table.keep_identifying_resource_attributes,
+        promote_scope_metadata: table.promote_scope_metadata,
+    })
+}
+
+fn set(keys: Option<Spanned<Vec<String>>>) -> BTreeSet<String> {
+    keys.map(Spanned::into_inner).into_iter().flatten().collect()
 }
 
 fn replicas(table: RemoteWriteTable) -> Result<Option<Replicas>, Wrong> {
