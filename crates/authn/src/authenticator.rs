@@ -20,7 +20,7 @@ use http::HeaderMap;
 use crate::config::AccessConfig;
 use crate::ended::{EndedSessions, Ending};
 use crate::figures::Figures;
-use crate::issued::Issued;
+use crate::issued::{Issued, Moment};
 use crate::issuers::{AccessError, Complaints, Issuers, Unverified};
 use crate::keys::Keys;
 use crate::known::Known;
@@ -367,25 +367,28 @@ impl Authenticator {
             return Err(refusal::missing());
         }
         let identity = self.identify(shown, from).await?;
-        let now = self.issue(&identity).ok_or_else(refusal::invalid)?;
-        let login = sessions.begin(policy, &identity, now)?;
+        let moment = self.issue(&identity).ok_or_else(refusal::invalid)?;
+        let login = sessions.begin(policy, &identity, moment)?;
         tracing::debug!(subject = identity.subject(), "Somebody has logged in.");
         Ok(login)
     }
 
     /// When something is issued that is made now of what somebody has shown. `None`: that counts no
     /// more. It is later than what it is made of, so that it counts where that does.
-    fn issue(&self, identity: &Identity) -> Option<Timestamp> {
+    fn issue(&self, identity: &Identity) -> Option<Moment> {
         let just_behind = Duration::from_millis(1);
         let ended = self.ended.until(identity.subject()).map(|it| it.saturating_add(just_behind));
         let others = identity.claims.issued_at.max(ended);
-        let at = others.map_or(clock::now(), |other| other.max(clock::now()));
-        self.issued.issue(at, || self.counts(identity))
+        let now = clock::now();
+        let at = others.map_or(now, |other| other.max(now));
+        let at = self.issued.issue(at, || self.counts(identity))?;
+        Some(Moment { at, now })
     }
 
     /// Ends the session that is shown. `None`: it is none, or is known to have ended. One that the
-    /// journal could not be told of is ended once more. Whoever calls this has its streams end.
-    pub async fn log_out(&self, shown: &Shown) -> Option<Logout> {
+    /// journal could not be told of is ended once more. It counts no more from the moment on at which
+    /// `on_ended` is called with its subject: that has its streams end.
+    pub async fn log_out(&self, shown: &Shown, on_ended: impl FnOnce(&str)) -> Option<Logout> {
         let (Shown::Session(text), Some(policy), Some(sessions)) =
             (shown, &self.policy, &self.sessions)
         else {
@@ -396,7 +399,8 @@ impl Authenticator {
         let (subject, id) = (&*session.claims.subject, &*session.id);
         let (begun_at, ends_at) = (session.issued_at, session.claims.ends_at);
         let ends_at = ends_at.unwrap_or(begun_at);
-        let kept = match self.ended.end(Ending { subject, id, begun_at, ends_at }).await {
+        let ending = Ending { subject, id, begun_at, ends_at };
+        let kept = match self.ended.end(ending, || on_ended(subject)).await {
             Ok(false) => return None,
             Ok(true) => Ok(()),
             Err(problem) => Err(problem),
@@ -411,8 +415,8 @@ impl Authenticator {
             let detail = "nobody is asked here, so nobody needs a ticket: there is no `[access]`";
             Problem::new(Code::TicketUnavailable, detail)
         })?;
-        let now = self.issue(identity).ok_or_else(refusal::invalid)?;
-        tickets.make(identity, bound, now)
+        let moment = self.issue(identity).ok_or_else(refusal::invalid)?;
+        tickets.make(identity, bound, moment)
     }
 
     /// Whether a ticket is good for a stream with these filters, which a page of this origin asks for.

@@ -81,11 +81,19 @@ impl Named {
         Self { id: id.into(), begun_at: Some(begun_at.as_ms()), ends_at: ends_at.as_ms() }
     }
 
-    /// How long it would have lasted: what is left of that only the clock knows, which may be set.
+    fn begun_at(&self) -> Option<Timestamp> {
+        self.begun_at.map(Timestamp::from_ms)
+    }
+
+    fn ends_at(&self) -> Timestamp {
+        Timestamp::from_ms(self.ends_at)
+    }
+
+    /// How long it would have lasted: what is left of that only the clock knows, which may be set. One
+    /// may be begun, by what it says, later than the clock by which it ends.
     fn lasts(&self) -> Duration {
-        let Some(begun_at) = self.begun_at else { return SESSION_MAX };
-        let lasts = Timestamp::from_ms(self.ends_at).saturating_since(Timestamp::from_ms(begun_at));
-        lasts.min(SESSION_MAX)
+        let lasts = self.begun_at().map(|begun_at| self.ends_at().saturating_since(begun_at));
+        lasts.filter(|lasts| !lasts.is_zero()).unwrap_or(SESSION_MAX).min(SESSION_MAX)
     }
 }
 
@@ -97,6 +105,18 @@ impl Ended {
 
     fn left(&self) -> Duration {
         self.matters.map_or(Duration::ZERO, |(since, lasts)| lasts.saturating_sub(since.elapsed()))
+    }
+
+    /// Whether all of them have ended by themselves. By both clocks: one that was ahead when they were
+    /// begun has them last until then.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.left().is_zero() && self.ends_at().is_none_or(|ends_at| ends_at <= now)
+    }
+
+    /// When the last of them ends by itself.
+    fn ends_at(&self) -> Option<Timestamp> {
+        let named = self.named.iter().map(Named::ends_at).max();
+        named.max(self.until.map(|until| until.saturating_add(SESSION_MAX)))
     }
 
     /// Whether a session of this name has ended, or one that was begun then.
@@ -111,8 +131,10 @@ impl Ended {
             return false;
         }
         if self.named.len() >= SESSIONS_ENDED_OF_SUBJECT_MAX {
-            self.named.clear();
-            self.until = self.until.max(Some(until)).max(Some(ending.begun_at));
+            // A clock may have been ahead when they were begun.
+            let begun =
+                self.named.drain(..).map(|named| named.begun_at().unwrap_or(named.ends_at()));
+            self.until = self.until.max(begun.max()).max(Some(until)).max(Some(ending.begun_at));
             self.matters_for(SESSION_MAX);
         } else {
             let named = Named::new(ending);
@@ -163,15 +185,25 @@ impl EndedSessions {
         self.by_subject().get(subject)?.until
     }
 
-    /// Ends a session. It counts no more from the call on; an error says that it would again after a
-    /// restart, or that there is no room for another subject. Whether it was not known to have ended.
-    pub(crate) async fn end(self: &Arc<Self>, ending: Ending<'_>) -> Result<bool, Problem> {
+    /// Ends a session. It counts no more from the moment on at which `on_ended` is called, which
+    /// nobody's disk delays; an error says that it would again after a restart, or that there is no room
+    /// for another subject. Whether it was not known to have ended.
+    pub(crate) async fn end(
+        self: &Arc<Self>,
+        ending: Ending<'_>,
+        on_ended: impl FnOnce(),
+    ) -> Result<bool, Problem> {
+        let Some(over) = self.end_now(ending)? else { return Ok(false) };
+        on_ended();
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let Some(changes) = self.end_now(ending)? else { return Ok(false) };
-        let (ended, subject): (_, Box<str>) = (Arc::clone(self), ending.subject.into());
+        let (changes, written) = self.unkept(ending.subject, &over);
+        if changes.is_empty() {
+            return Ok(true);
+        }
+        let (all, subject): (_, Box<str>) = (Arc::clone(self), ending.subject.into());
         let taken = move |result: &Result<(), Error>| {
-            if let (Ok(()), Some(ended)) = (result, ended.by_subject_mut().get_mut(&subject)) {
-                ended.is_kept = true;
+            if result.is_ok() {
+                all.keep(&subject, written.as_ref());
             }
             drop(turn);
         };
@@ -179,27 +211,46 @@ impl EndedSessions {
         Ok(true)
     }
 
-    /// The part that counts at once, and what of it the journal is to have: nothing where it has that.
-    fn end_now(&self, ending: Ending<'_>) -> Result<Option<Vec<RecordChange>>, Problem> {
-        let mut changes = Vec::new();
+    /// What the journal is to have: that all is over of some subjects, where nothing new has ended of
+    /// them since, and what has ended of one. Nothing, where another has written that down meanwhile.
+    fn unkept(&self, subject: &str, over: &[Box<str>]) -> (Vec<RecordChange>, Option<Ended>) {
+        let by_subject = self.by_subject();
+        let over = over.iter().filter(|subject| !by_subject.contains_key(*subject));
+        let mut changes: Vec<RecordChange> = over.map(|subject| change(subject, None)).collect();
+        let ended = by_subject.get(subject).filter(|ended| !ended.is_kept).cloned();
+        changes.extend(ended.as_ref().map(|ended| change(subject, Some(ended))));
+        (changes, ended)
+    }
+
+    /// The journal has what was written of a subject: all, unless more has ended since.
+    fn keep(&self, subject: &str, written: Option<&Ended>) {
+        let mut by_subject = self.by_subject_mut();
+        if let (Some(ended), Some(written)) = (by_subject.get_mut(subject), written) {
+            ended.is_kept = (ended.until, &ended.named) == (written.until, &written.named);
+        }
+    }
+
+    /// The part that counts at once, with the subjects that are forgotten for it. `None`: it had ended,
+    /// and the journal has that.
+    fn end_now(&self, ending: Ending<'_>) -> Result<Option<Vec<Box<str>>>, Problem> {
+        let (mut over, now) = (Vec::new(), clock::now());
         let mut by_subject = self.by_subject_mut();
         if by_subject.len() >= SUBJECTS_ENDED_MAX && !by_subject.contains_key(ending.subject) {
-            changes.extend(forget_what_is_over(&mut by_subject));
+            over = forget_what_is_over(&mut by_subject, now);
             if by_subject.len() >= SUBJECTS_ENDED_MAX {
                 let detail = "as many subjects have ended sessions as the server remembers";
                 return Err(Problem::new(Code::SessionUnavailable, detail));
             }
         }
         let ended = by_subject.entry(ending.subject.into()).or_default();
-        if ended.left().is_zero() {
+        if ended.is_over(now) {
             *ended = Ended::default();
         }
-        if !ended.end(ending, self.issued.until(clock::now())) && ended.is_kept {
+        if !ended.end(ending, self.issued.until(now)) && ended.is_kept {
             return Ok(None);
         }
         ended.is_kept = false;
-        changes.push(change(ending.subject, Some(ended)));
-        Ok(Some(changes))
+        Ok(Some(over))
     }
 
     fn by_subject(&self) -> RwLockReadGuard<'_, HashMap<Box<str>, Ended>> {
@@ -211,10 +262,8 @@ impl EndedSessions {
     }
 }
 
-fn forget_what_is_over(by_subject: &mut HashMap<Box<str>, Ended>) -> Vec<RecordChange> {
-    let is_over = |ended: &Ended| ended.left().is_zero();
-    let over = by_subject.extract_if(|_, ended| is_over(ended));
-    over.map(|(subject, _)| change(&subject, None)).collect()
+fn forget_what_is_over(by_subject: &mut HashMap<Box<str>, Ended>, now: Timestamp) -> Vec<Box<str>> {
+    by_subject.extract_if(|_, ended| ended.is_over(now)).map(|(subject, _)| subject).collect()
 }
 
 fn change(subject: &str, ended: Option<&Ended>) -> RecordChange {
@@ -300,6 +349,20 @@ mod tests {
         assert!(ended.has("another", Some(NOW.saturating_add(HOUR))));
     }
 
+    #[test]
+    fn a_session_of_a_clock_that_was_ahead_stays_ended_for_as_long_as_it_would_last() {
+        let ahead = Duration::from_hours(24 * 365);
+        let [begun_at, ends_at] = [ahead, ahead + HOUR].map(|it| NOW.saturating_add(it));
+        let mut ended = Ended::default();
+        ended.end(Ending { begun_at, ends_at, ..ending("ada", "1") }, NOW);
+        // One that was ended by its name alone is among all that were begun.
+        for id in 0..SESSIONS_ENDED_OF_SUBJECT_MAX {
+            ended.end(ending("ada", &format!("n{id}")), NOW);
+        }
+        assert!(ended.has("1", Some(begun_at)));
+        assert!(!ended.has("later", Some(begun_at.saturating_add(HOUR))));
+    }
+
     struct Nobody;
 
     impl Observer for Nobody {
@@ -315,17 +378,32 @@ mod tests {
         let open = journal();
         let records = Arc::new(Records::default());
         let all = Arc::new(EndedSessions::new(Arc::clone(&records), Arc::default()));
-        let told = all.end(ending("ada", "1")).await.expect_err("there is no journal yet");
+        let told = all.end(ending("ada", "1"), || ()).await.expect_err("there is no journal yet");
         assert!(told.detail().contains("ask once more"), "{told:?}");
         let begun = Some(NOW.saturating_sub(HOUR));
         assert!(!all.counts("ada", "1", begun), "it has ended all the same");
         records.keep_in(Arc::clone(&open));
-        assert!(all.end(ending("ada", "1")).await.expect("asked once more"));
-        assert!(!all.end(ending("ada", "1")).await.expect("the journal has it"));
+        assert!(all.end(ending("ada", "1"), || ()).await.expect("asked once more"));
+        assert!(!all.end(ending("ada", "1"), || ()).await.expect("the journal has it"));
         let records = Arc::new(Records::default());
         records.keep_in(open);
         let restored = EndedSessions::new(records, Arc::default());
         restored.restore().expect("records");
         assert!(!restored.counts("ada", "1", begun));
+    }
+
+    #[tokio::test]
+    async fn a_logout_counts_while_the_journal_is_still_busy_with_another() {
+        let all = EndedSessions::new(Arc::default(), Arc::default());
+        let all = Arc::new(all);
+        let turn = Arc::clone(&all.turn).lock_owned().await;
+        let mut logout = std::pin::pin!(all.end(ending("ada", "1"), || ()));
+        let waits = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(logout.as_mut().poll(context).is_pending())
+        });
+        assert!(waits.await);
+        assert!(!all.counts("ada", "1", Some(NOW.saturating_sub(HOUR))));
+        drop(turn);
+        logout.await.expect_err("there is no journal yet");
     }
 }

@@ -18,6 +18,16 @@ pub(crate) struct Issued {
     kept: AtomicI64,
 }
 
+/// When something is issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// What is compared with revocations and logouts. A clock that was ahead may have it be later than
+    /// the clock says.
+    pub(crate) at: Timestamp,
+    /// What the clock says: how long it lasts is counted from then.
+    pub(crate) now: Timestamp,
+}
+
 /// Nothing was issued.
 const NEVER: i64 = i64::MIN;
 

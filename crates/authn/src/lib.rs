@@ -19,6 +19,7 @@
 mod attempts;
 mod authenticator;
 pub mod config;
+mod cookie;
 mod ended;
 mod figures;
 mod issued;
@@ -41,10 +42,11 @@ mod users;
 
 pub use authenticator::Authenticator;
 pub use config::NOBODY_COMES_IN;
+pub use cookie::login_under_way;
 pub use figures::Figures;
 pub use issuers::{AccessError, KeyCause, check_access, explain_token};
 pub use keys::{KeyOrder, KeySource, Keys, ListedKey};
-pub use oidc::{CALLBACK_PATH, Departure, LOGIN_COOKIE, Return, Unarrived, cleared_login_cookie};
+pub use oidc::{CALLBACK_PATH, Departure, Return, Unarrived, cleared_login_cookie};
 pub use outward::{AddressError, issuer_address};
 pub use revocations::{Revocation, Revocations, Revoked};
 pub use secret::{SecretError, of_process as secret_of_process};

@@ -27,7 +27,7 @@ use crate::outward::{AddressError, Client, ClientSecret, RequestError};
 use crate::places::{Place, Places};
 
 /// The cookie of a login that is under way.
-pub const LOGIN_COOKIE: &str = "__Host-bellwire-login";
+pub(crate) const LOGIN_COOKIE: &str = "__Host-bellwire-login";
 
 /// A provider that people log in at.
 #[derive(Debug)]

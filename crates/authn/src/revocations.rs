@@ -143,10 +143,13 @@ impl Remembered {
     /// Whether all that it is of has ended by itself. By both clocks: one that was set ahead, and is
     /// set back, must not revive a session.
     fn is_over(&self, now: Timestamp) -> bool {
-        let by_now = self.revocation.made_at.saturating_add(SESSION_MAX) <= now;
-        matches!(self.revocation.of, Revoked::Session(_))
-            && by_now
-            && self.known_for.elapsed() >= SESSION_MAX
+        self.is_over_at(now) && self.known_for.elapsed() >= SESSION_MAX
+    }
+
+    fn is_over_at(&self, now: Timestamp) -> bool {
+        let is_session = matches!(self.revocation.of, Revoked::Session(_));
+        // One that was begun while the clock was ahead lasts until then.
+        is_session && self.revocation.until.saturating_add(SESSION_MAX) <= now
     }
 }
 
@@ -176,6 +179,18 @@ impl Kept {
             Revoked::Subject(subject) => drop(self.subjects.remove(subject)),
             Revoked::Session(session) => drop(self.sessions.remove(session)),
         }
+    }
+
+    /// What the journal is to have of what was taken back, as it is now: of several who take back the
+    /// same each writes the newest down. `None`: it was forgotten.
+    fn record_of(&self, of: &Revoked) -> Option<RecordChange> {
+        let remembered = match of {
+            Revoked::Subject(subject) => self.subjects.get(subject),
+            Revoked::Session(session) => self.sessions.get(session),
+        };
+        let revocation = &remembered?.revocation;
+        let (key, value) = (record_key(&revocation.id), Some(revocation.json().into()));
+        Some(RecordChange { key, value })
     }
 
     /// Lets go of those of which all has ended by itself. Returns their names.
@@ -240,7 +255,8 @@ impl Revocations {
     }
 
     /// Takes something back. It counts no more from the moment on at which `on_revoked` is called,
-    /// whatever becomes of its record: an error then says that it would again after a restart.
+    /// which nobody's disk delays, and whatever becomes of its record: an error then says that it would
+    /// again after a restart.
     pub async fn revoke(
         self: &Arc<Self>,
         of: Revoked,
@@ -248,16 +264,17 @@ impl Revocations {
         on_revoked: impl FnOnce(),
     ) -> Result<Revocation, Problem> {
         of.check().map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let (revocation, changes) = self.take_back(of, (by, now))?;
+        let (revocation, mut changes) = self.take_back(of, (by, now))?;
         on_revoked();
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        changes.extend(self.kept().record_of(&revocation.of));
         let written = self.records.write(changes, move |_| drop(turn)).await;
         written.map_err(not_kept)?;
         Ok(revocation)
     }
 
-    /// The part that counts at once, and what of it the journal is to have. The time is read under the
-    /// lock: however long the turn was waited for, it is of all that was issued until now.
+    /// The part that counts at once, and what the journal is to let go of for it. The time is read under
+    /// the lock: it is of all that was issued until now.
     fn take_back(
         &self,
         of: Revoked,
@@ -276,8 +293,6 @@ impl Revocations {
         self.issued.saw(Some(until));
         let before = kept.insert(revocation.clone());
         changes.extend(before.map(|before| removal(&before.revocation.id)));
-        let (key, value) = (record_key(&revocation.id), Some(revocation.json().into()));
-        changes.push(RecordChange { key, value });
         Ok((revocation, changes))
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bellwire_access::{Identity, Means, Policy, SealError, ServerSecret, Session};
-use bellwire_model::Timestamp;
+use bellwire_access::{Claims, Identity, Means, Policy, SealError, ServerSecret, Session};
 use bellwire_wire::problem::{Code, Problem};
 
+use crate::issued::Moment;
 use crate::refusal::Invalid;
 use crate::secret;
 use crate::shown::SESSION_COOKIE;
@@ -55,7 +55,7 @@ impl Sessions {
         &self,
         policy: &Policy,
         identity: &Identity,
-        now: Timestamp,
+        Moment { at, now }: Moment,
     ) -> Result<Login, Problem> {
         if !makes_sessions(&identity.means) {
             let detail = "a session is made of a token, a key, or a name with its password";
@@ -63,8 +63,10 @@ impl Sessions {
         }
         let random = secret::name(Code::SessionUnavailable)?;
         let behind = identity.behind();
-        let shown = (identity.claims.clone(), behind);
-        let session = Session::begin(random, shown, &identity.roles, (now, self.lasts));
+        let ends_at = now.saturating_add(self.lasts);
+        let ends_at = identity.claims.ends_at.map_or(ends_at, |end| end.min(ends_at));
+        let claims = Claims { ends_at: Some(ends_at), ..identity.claims.clone() };
+        let session = Session::begin(random, (claims, behind), &identity.roles, (at, self.lasts));
         let sealed = session.seal(&self.secret).map_err(|error: SealError| {
             let detail = format!("what the credential says does not fit into a cookie: {error}");
             Problem::new(Code::SessionUnavailable, detail)
@@ -102,12 +104,14 @@ pub(crate) fn held(policy: &Policy, session: Session) -> Identity {
 mod tests {
     use std::collections::BTreeMap;
 
-    use bellwire_access::{Behind, Claims};
+    use bellwire_access::Behind;
+    use bellwire_model::Timestamp;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
     const HOUR: Duration = Duration::from_hours(1);
+    const MOMENT: Moment = Moment { at: NOW, now: NOW };
 
     fn sessions() -> Sessions {
         let secret = ServerSecret::new(b"the secret of a server in a test").expect("long enough");
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn a_session_counts_until_it_ends_and_says_what_it_was_made_of() {
         let (sessions, key) = (sessions(), Means::Key("01234567".into()));
-        let login = sessions.begin(&policy(), &ada(key), NOW).expect("a session");
+        let login = sessions.begin(&policy(), &ada(key), MOMENT).expect("a session");
         assert!(login.cookie.ends_with("; Secure; HttpOnly; SameSite=Lax; Max-Age=3600"));
         let session = sessions.open(sealed(&login)).expect("it counts");
         assert!(!session.is_over(NOW) && session.is_over(NOW.saturating_add(HOUR)));
@@ -143,8 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn a_session_ends_by_the_clock_however_late_it_says_to_be_issued() {
+        let moment = Moment { at: NOW.saturating_add(24 * 365 * HOUR), now: NOW };
+        let login = sessions().begin(&policy(), &ada(Means::Password), moment).expect("a session");
+        assert!(login.cookie.ends_with("; Max-Age=3600"), "{}", login.cookie);
+        let claims = &login.identity.claims;
+        assert_eq!(claims.issued_at, Some(moment.at));
+        assert_eq!(claims.ends_at, Some(NOW.saturating_add(HOUR)));
+    }
+
+    #[test]
     fn a_session_comes_of_no_other_session() {
-        let begin = |means| sessions().begin(&policy(), &ada(means), NOW);
+        let begin = |means| sessions().begin(&policy(), &ada(means), MOMENT);
         for means in [Means::Open, Means::Anonymous, Means::Session("s".into(), Behind::Other)] {
             let refused = begin(means).expect_err("no session");
             assert_eq!(refused.code, Code::SessionUnavailable);

@@ -6,6 +6,8 @@ use bellwire_model::limits::CREDENTIAL_BYTES_MAX;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::cookie::{self, Unclear};
+
 /// The cookie of a browser's session. Its prefix has browsers keep it to this host alone.
 pub(crate) const SESSION_COOKIE: &str = "__Host-bellwire";
 
@@ -234,19 +236,12 @@ impl Shown {
         }
     }
 
-    /// Browsers let other sites set a cookie of any name but one with this prefix: so the name is
-    /// compared to the letter, and what they take for a part of it is none of the space around it.
-    ///
-    /// Browsers have one cookie of such a name. Of two somebody has planted one, and nobody can tell
-    /// which.
     fn cookie(values: &[&[u8]]) -> Result<Self, Problem> {
-        let values = values.iter().filter_map(|value| std::str::from_utf8(value).ok());
-        let pairs = values.flat_map(|value| value.split(';')).filter_map(|it| it.split_once('='));
-        let mut sessions = pairs.filter(|(name, _)| bare(name) == SESSION_COOKIE);
-        match (sessions.next(), sessions.next()) {
-            (None, _) => Ok(Self::Nothing),
-            (Some((_, session)), None) => Ok(Self::Session(bare(session).into())),
-            _ => Err(malformed("the cookie stands there twice")),
+        match cookie::named(SESSION_COOKIE, values.iter().copied()) {
+            Ok(None) => Ok(Self::Nothing),
+            Ok(Some(session)) => Ok(Self::Session(session.into())),
+            Err(Unclear::Twice) => Err(malformed("the cookie stands there twice")),
+            Err(Unclear::NoText) => Err(malformed("the cookie is no text")),
         }
     }
 

@@ -12,6 +12,7 @@ use bellwire_model::limits::TICKETS_MAX;
 use bellwire_model::{Principal, Timestamp};
 use bellwire_wire::problem::{Code, Problem};
 
+use crate::issued::Moment;
 use crate::records::Records;
 use crate::refusal::{self, Invalid};
 use crate::secret;
@@ -70,7 +71,7 @@ impl Tickets {
         &self,
         identity: &Identity,
         bound: Bound,
-        now: Timestamp,
+        Moment { at, now }: Moment,
     ) -> Result<MadeTicket, Problem> {
         match &identity.means {
             Means::Anonymous => return Err(refusal::missing()),
@@ -85,7 +86,9 @@ impl Tickets {
         let ends_at = identity.claims.ends_at.unwrap_or(now.saturating_add(self.lasts));
         let claims = Claims { ends_at: Some(ends_at), ..identity.claims.clone() };
         let holder = (claims, &*identity.roles);
-        let ticket = Ticket { behind, ..Ticket::new(TicketId::new(random), holder, bound, now) };
+        let ticket = Ticket::new(TicketId::new(random), holder, bound, now);
+        let claims = ticket.claims.clone().issued(Some(at));
+        let ticket = Ticket { behind, claims, issued_at: at, ..ticket };
         let text = ticket.seal(&self.secret).map_err(|error| {
             let detail = format!("with what the credential says, and these topics: {error}");
             Problem::new(Code::TicketUnavailable, detail)
@@ -162,15 +165,28 @@ mod tests {
     }
 
     fn made(tickets: &Tickets) -> Ticket {
+        made_at(tickets, Moment { at: NOW, now: NOW })
+    }
+
+    fn made_at(tickets: &Tickets, at: Moment) -> Ticket {
         let filters = FilterSet::new(["a".parse::<Filter>().expect("a filter")]).expect("filters");
         let claims = Claims::new("ada", BTreeMap::new(), None).expect("claims");
         let ada = Identity { claims, means: Means::Password, ..Identity::open() };
-        let made = tickets.make(&ada, Bound { filters, origin: None }, NOW).expect("a ticket");
+        let made = tickets.make(&ada, Bound { filters, origin: None }, at).expect("a ticket");
         tickets.read(&made.text).expect("its own")
     }
 
     fn open(tickets: &Tickets, ticket: &Ticket, now: Timestamp) -> Result<(), TicketRefusal> {
         tickets.open(ticket, Principal(7), now, |_| ()).map(|_| ())
+    }
+
+    #[test]
+    fn a_ticket_opens_and_ends_by_the_clock_however_late_it_says_to_be_issued() {
+        let moment = Moment { at: NOW.saturating_add(24 * 365 * HOUR), now: NOW };
+        let ticket = made_at(&tickets(&Records::default(), NOW), moment);
+        assert_eq!((ticket.issued_at, ticket.claims.issued_at), (moment.at, Some(moment.at)));
+        assert_eq!(ticket.opens_until, NOW.saturating_add(Duration::from_mins(1)));
+        assert_eq!(ticket.claims.ends_at, Some(NOW.saturating_add(12 * HOUR)));
     }
 
     #[tokio::test]

@@ -107,7 +107,8 @@ impl<'a> Page<'a> {
         let port = match scheme {
             "http" => ":80",
             "https" => ":443",
-            _ => "",
+            // An app or an extension may call its own host what it likes.
+            _ => return true,
         };
         let bare = |host: &'_ str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
         self.host.map(bare) != Some(bare(origin))
@@ -235,6 +236,7 @@ mod tests {
             (&[(origin, "null")], false, false),
             (&[(origin, own), (origin, own)], false, false),
             (&[(origin, "http://bell.example")], false, false),
+            (&[(origin, "app://bell.example:8080")], false, false),
             (&[websocket], false, false),
             (&[websocket, (origin, own)], true, true),
         ];

@@ -41,8 +41,8 @@ impl Authenticator {
         };
         let arriving = self.arriving(provider, (back, from));
         let (identity, path) = arriving.await.map_err(|error| self.failed(&error))?;
-        let now = self.issue(&identity).ok_or_else(|| self.failed(&Failure::TakenBack))?;
-        let login = sessions.begin(policy, &identity, now)?;
+        let moment = self.issue(&identity).ok_or_else(|| self.failed(&Failure::TakenBack))?;
+        let login = sessions.begin(policy, &identity, moment)?;
         tracing::debug!(subject = identity.subject(), "Somebody has logged in at the provider.");
         Ok((login, path))
     }

@@ -84,20 +84,26 @@ impl Keys {
     }
 
     /// Takes a key back. It counts no more from the moment on at which `on_revoked` is called with its
-    /// subject, whatever becomes of its record: an error then says that it would again after a restart.
+    /// subject, which nobody's disk delays, and whatever becomes of its record: an error then says that
+    /// it would again after a restart.
     pub async fn revoke(
         self: &Arc<Self>,
         id: &str,
         now: Timestamp,
         on_revoked: impl FnOnce(&str),
     ) -> Result<StoredKey, Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        let kept = self.get(id).ok_or_else(|| {
-            let id = bellwire_model::excerpt(id.to_owned());
-            Problem::new(Code::NotFound, format!("there is no key `{id}`"))
-        })?;
+        let found = || {
+            self.get(id).ok_or_else(|| {
+                let id = bellwire_model::excerpt(id.to_owned());
+                Problem::new(Code::NotFound, format!("there is no key `{id}`"))
+            })
+        };
+        let kept = found()?;
         kept.is_revoked.store(true, Ordering::SeqCst);
         on_revoked(&kept.stored.subject);
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        // Another may have taken it back meanwhile.
+        let kept = found()?;
         let mut revoked = kept.now();
         revoked.revoked_at = kept.stored.revoked_at.or(Some(now));
         // Of one that the configuration has, a record says that it counts no more. Of one that it had

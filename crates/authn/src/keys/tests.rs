@@ -97,6 +97,21 @@ async fn a_key_of_the_configuration_that_is_taken_back_stays_so_whatever_the_fil
 }
 
 #[tokio::test]
+async fn a_key_that_is_taken_back_counts_no_more_while_the_journal_is_still_busy() {
+    let (journal, (key, stored)) = (journal(), configured(7));
+    let keys = keys_in(&journal, &[stored]);
+    let turn = Arc::clone(&keys.turn).lock_owned().await;
+    let mut revoking = std::pin::pin!(keys.revoke(key.id(), NOW, |_| ()));
+    let waits = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(revoking.as_mut().poll(context).is_pending())
+    });
+    assert!(waits.await && !is_good(&keys, &key));
+    drop(turn);
+    revoking.await.expect("taken back");
+    assert!(!is_good(&keys_in(&journal, &[]), &key));
+}
+
+#[tokio::test]
 async fn what_was_made_takes_the_place_of_no_configured_key() {
     let journal = journal();
     let keys = keys_in(&journal, &[]);

@@ -155,6 +155,46 @@ async fn there_are_only_so_many_and_what_is_not_kept_counts_no_more_all_the_same
     assert!(!revocations.counts(&shown("ada", None)));
 }
 
+#[tokio::test]
+async fn what_is_taken_back_counts_no_more_while_the_journal_is_still_busy() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    let turn = Arc::clone(&revocations.turn).lock_owned().await;
+    let ended = std::cell::Cell::new(false);
+    let of = |at| (Revoked::Subject("ada".into()), ("root", move || at));
+    let ((first, by), (second, by_later)) = (of(NOW), of(after(HOUR)));
+    let mut first = std::pin::pin!(revocations.revoke(first, by, || ended.set(true)));
+    let mut second = std::pin::pin!(revocations.revoke(second, by_later, || ()));
+    let wait = std::future::poll_fn(|context| {
+        // The later one comes to its turn first.
+        let waits = [second.as_mut().poll(context), first.as_mut().poll(context)];
+        std::task::Poll::Ready(waits.iter().all(std::task::Poll::is_pending))
+    });
+    assert!(wait.await && ended.get());
+    assert!(!revocations.counts(&shown("ada", Some(after(HOUR)))));
+    drop(turn);
+    second.await.expect("kept");
+    first.await.expect("kept");
+    for revocations in [&revocations, &revocations_in(&journal)] {
+        assert!(!revocations.counts(&shown("ada", Some(NOW))));
+        let listed = revocations.list();
+        assert_eq!(listed.len(), 1);
+        revocations.forget(&listed[0].id).await.expect("forgotten");
+    }
+    assert!(revocations_in(&journal).list().is_empty(), "nothing is left");
+}
+
+#[tokio::test]
+async fn a_session_of_a_clock_that_was_ahead_stays_taken_back() {
+    let revocations = revocations_in(&journal());
+    let year = 4 * SESSION_MAX;
+    revocations.issued.saw(Some(after(year)));
+    let of = Revoked::Session("s".into());
+    let revocation = revocations.revoke(of, ("root", || NOW), || ()).await.expect("taken back");
+    let is_over = |now| Remembered::new(revocation.clone()).is_over_at(now);
+    assert!(!is_over(after(year)) && is_over(after(year + SESSION_MAX)));
+}
+
 proptest! {
     /// Something is issued while its subject is taken back, and clocks say what they like: wherever
     /// that comes in between, what is issued counts no more if what it was made of does not, and counts

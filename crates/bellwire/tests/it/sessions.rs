@@ -97,6 +97,21 @@ fn a_session_is_made_of_a_credential_and_ends_with_a_logout() {
 }
 
 #[test]
+fn a_program_that_names_no_page_logs_out_and_a_page_of_another_site_logs_nobody_out() {
+    let site = Site::start("");
+    let cookie = site.log_in();
+    let log_out = |more: &[(&str, &str)]| {
+        let headers = [&[("Cookie", cookie.as_str())], more].concat();
+        site.ask("DELETE", "/v1/session", &headers, "").status
+    };
+    assert_eq!(log_out(&[("Sec-Fetch-Site", "cross-site")]), 204, "it has none");
+    assert_eq!(log_out(&[("Origin", "https://evil.example")]), 403);
+    assert_eq!(site.whoami(&cookie).status, 200);
+    assert_eq!(log_out(&[]), 204);
+    assert_eq!(site.whoami(&cookie).status, 401);
+}
+
+#[test]
 fn a_session_outlives_its_server_with_the_secret_of_the_data_folder() {
     let mut site = Site::start("");
     let cookie = site.log_in();

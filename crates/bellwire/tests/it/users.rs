@@ -103,6 +103,19 @@ fn a_user_logs_in_with_a_password_in_each_clients_way() {
 }
 
 #[test]
+fn what_a_page_of_another_site_has_a_browser_ask_is_no_try_of_its_reader() {
+    let (server, ..) = start();
+    let foreign = [("Sec-Fetch-Site", "cross-site")];
+    let path = "/query?u=ann&p=wrong";
+    for _ in 0..30 {
+        let asked = Request { method: "GET", path, headers: &foreign, body: b"" };
+        let refused = code(&request(server.address(), asked));
+        assert_eq!(refused, (401, "credential_missing".into()));
+    }
+    assert_eq!(log_in(server.address(), "ann", PASSWORD).status, 201, "she is not kept out");
+}
+
+#[test]
 fn a_name_without_its_password_is_refused_alike_whoever_it_is() {
     let (server, ..) = start();
     let long = "x".repeat(300);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::login::LocalPath;
-use bellwire_authn::{LOGIN_COOKIE, Return, Unarrived, cleared_login_cookie};
+use bellwire_authn::{Return, Unarrived, cleared_login_cookie, login_under_way};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -34,7 +34,7 @@ pub(super) async fn arrive(State(app): State<Arc<App>>, parts: Parts) -> Respons
     let query = uri.query().unwrap_or_default();
     let [state, code, error, issuer] =
         ["state", "code", "error", "iss"].map(|it| single(query, it));
-    let cookie = cookie(headers);
+    let cookie = login_under_way(headers);
     let back = Return {
         state: state.as_deref(),
         code: code.as_deref(),
@@ -80,15 +80,6 @@ fn single(query: &str, wanted: &str) -> Option<String> {
     let mut values = parameters.filter(|(name, _)| name == wanted).map(|(_, value)| value);
     let first = values.next()?;
     values.next().is_none().then(|| first.into_owned())
-}
-
-/// The cookie of the login that is under way, which browsers have once.
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
-    let mut logins = pairs.filter(|(name, _)| name.trim_matches([' ', '\t']) == LOGIN_COOKIE);
-    let (_, login) = logins.next()?;
-    logins.next().is_none().then(|| login.trim_matches([' ', '\t']))
 }
 
 /// Nobody keeps such an answer, and nobody is told where it came from: addresses have codes in them.

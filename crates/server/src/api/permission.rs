@@ -232,13 +232,16 @@ pub(super) async fn guard(
     };
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
+    let page = Page::of(&parts.uri, &parts.headers, &parts.extensions);
+    // Pages of other sites have their readers' browsers ask for any address: what passwords they put
+    // there is not to count as tries of those readers.
+    let is_meant = || page.is_own() || page.allowed_origin(&app.callers.origins).is_some();
     let query = match path.as_str() {
-        "/write" | "/query" => Query::OfInfluxdb(query),
+        "/write" | "/query" if is_meant() => Query::OfInfluxdb(query),
         _ if asks == Asks::Converse && is_get(&parts.method) => Query::OfStream(query),
         _ => Query::Nothing,
     };
-    let cookies = Page::of(&parts.uri, &parts.headers, &parts.extensions)
-        .cookies(&parts.method, &parts.headers);
+    let cookies = page.cookies(&parts.method, &parts.headers);
     let (shown, from) = (shown(&app, &parts, (query, cookies)), peer(&parts.extensions));
     let mut request = Request::from_parts(parts, body);
     let identified = match shown {

@@ -17,7 +17,7 @@ use super::body::Held;
 use super::permission::{self, Caller, peer};
 use super::{App, body, whoami};
 use crate::audit::{Deed, Kind};
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::problem::Refused;
 
 /// A login: a token or an API key, or a name with its password.
@@ -85,7 +85,8 @@ pub(super) async fn log_out(
     parts: Parts,
 ) -> Result<Response, Refused> {
     let page = Page::of(&parts.uri, &parts.headers, &parts.extensions);
-    let cookies = page.cookies(&parts.method, &parts.headers);
+    // Of a browser this comes with the page's origin: who says nothing of a page is a program.
+    let cookies = page.cookies_for(page::Deed::Reads);
     let cleared = HeaderValue::from_str(&cleared_cookie()).expect("its own words are valid");
     let cleared = [(header::SET_COOKIE, cleared)];
     let shown = match Shown::of(&parts.headers, Query::Nothing, cookies) {
@@ -93,10 +94,14 @@ pub(super) async fn log_out(
         Err(problem) => return Ok((cleared, Refused(problem)).into_response()),
     };
     let answer = (StatusCode::NO_CONTENT, cleared).into_response();
-    let ended = app.access.authenticator.log_out(&shown).await;
-    let Some(Logout { identity, kept }) = ended else { return Ok(answer) };
+    let mut ending = None;
     // Whatever was made of the session is of the same subject.
-    app.end_revoked(Some(identity.subject())).is_through().await;
+    let on_ended = |subject: &str| ending = Some(app.end_revoked(Some(subject)));
+    let ended = app.access.authenticator.log_out(&shown, on_ended).await;
+    if let Some(ending) = ending {
+        ending.is_through().await;
+    }
+    let Some(Logout { identity, kept }) = ended else { return Ok(answer) };
     kept?;
     Ok(Deed::new(Kind::Logout).by(Arc::new(identity)).told_by(answer))
 }
