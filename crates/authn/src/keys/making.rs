@@ -15,6 +15,7 @@ use bellwire_model::limits::{
 use bellwire_wire::problem::{Code, Problem};
 
 use super::{KeptKey, Keys, NEVER, Origin, PREFIX};
+use crate::refusal;
 
 /// A key that is to be made.
 #[derive(Clone, Debug)]
@@ -55,15 +56,19 @@ impl KeyOrder {
 const ROLES_NAMED_MAX: usize = 16;
 
 impl Keys {
-    /// Makes a key, which is there to be read this once.
+    /// Makes a key, which is there to be read this once. Whether its maker still counts is asked when its
+    /// turn comes: of very many that wait none is made once their maker was taken back.
     pub async fn make(
         self: &Arc<Self>,
         policy: &Policy,
         order: KeyOrder,
-        (by, now): (&str, Timestamp),
+        (by, now, counts): (&str, Timestamp, impl FnOnce() -> bool),
     ) -> Result<(NewKey, StoredKey), Problem> {
         order.check(policy, now).map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        if !counts() {
+            return Err(refusal::invalid());
+        }
         let key = self.draw();
         let KeyOrder { subject, roles, claims, note, ends_at } = order;
         let stored = StoredKey::new(key.id(), &key.hash(), (&subject, roles), &note);

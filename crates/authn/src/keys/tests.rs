@@ -61,7 +61,7 @@ async fn a_key_that_is_made_counts_until_it_is_taken_back_in_the_next_process_to
     let journal = journal();
     let keys = keys_in(&journal, &[]);
     let policy = policy();
-    let make = |subject| keys.make(&policy, order(subject), ("root", NOW));
+    let make = |subject| keys.make(&policy, order(subject), ("root", NOW, || true));
     let (kept, stored) = make("sensor").await.expect("made");
     assert_eq!((&*stored.made_by, stored.made_at), ("root", Some(NOW)));
     let (gone, _) = make("thief").await.expect("made");
@@ -112,10 +112,30 @@ async fn a_key_that_is_taken_back_counts_no_more_while_the_journal_is_still_busy
 }
 
 #[tokio::test]
+async fn whoever_is_taken_back_while_very_many_wait_makes_no_more() {
+    let keys = keys_in(&journal(), &[]);
+    let (maker, _) = keys.make(&policy(), order("a"), ("root", NOW, || true)).await.expect("made");
+    let turn = Arc::clone(&keys.turn).lock_owned().await;
+    let (policy, counts) = (policy(), || keys.counts(maker.id()));
+    let mut making = std::pin::pin!(keys.make(&policy, order("b"), ("a", NOW, counts)));
+    let mut revoking = std::pin::pin!(keys.revoke(maker.id(), NOW, |_| ()));
+    let wait = std::future::poll_fn(|context| {
+        let waits = (making.as_mut().poll(context).is_pending(), revoking.as_mut().poll(context));
+        std::task::Poll::Ready(waits.0 && waits.1.is_pending())
+    });
+    assert!(wait.await);
+    drop(turn);
+    assert_eq!(making.await.expect_err("of the revoked").code, Code::CredentialInvalid);
+    revoking.await.expect("taken back");
+    assert!(keys.list().is_empty());
+}
+
+#[tokio::test]
 async fn what_was_made_takes_the_place_of_no_configured_key() {
     let journal = journal();
     let keys = keys_in(&journal, &[]);
-    let (made, stored) = keys.make(&policy(), order("a"), ("root", NOW)).await.expect("made");
+    let (made, stored) =
+        keys.make(&policy(), order("a"), ("root", NOW, || true)).await.expect("made");
     let other = NewKey::make([9; NewKey::RANDOM_BYTES]);
     let own = StoredKey::new(&stored.id, &other.hash(), ("ada", Box::new([])), "");
     let both = keys_in(&journal, &[own.expect("its own words")]);
@@ -127,7 +147,7 @@ async fn what_was_made_takes_the_place_of_no_configured_key() {
 async fn the_last_use_is_told_by_the_minute_and_kept_by_the_hour() {
     let journal = journal();
     let keys = keys_in(&journal, &[]);
-    let (key, _) = keys.make(&policy(), order("a"), ("root", NOW)).await.expect("made");
+    let (key, _) = keys.make(&policy(), order("a"), ("root", NOW, || true)).await.expect("made");
     let used_at = |keys: &Keys| keys.list()[0].stored.used_at;
     let kept = || used_at(&keys_in(&journal, &[]));
     assert_eq!(used_at(&keys), None);
@@ -164,7 +184,7 @@ async fn what_is_no_key_is_refused_and_so_are_more_than_there_may_be() {
         (order("a\nb"), "cannot be seen"),
         (order(""), "empty"),
     ] {
-        let refused = keys.make(&policy(), order, ("root", NOW)).await.expect_err(reason);
+        let refused = keys.make(&policy(), order, ("root", NOW, || true)).await.expect_err(reason);
         assert!(refused.detail().contains(reason), "{refused:?}");
     }
     // As if so many had been made.
@@ -175,10 +195,10 @@ async fn what_is_no_key_is_refused_and_so_are_more_than_there_may_be() {
         let key = KeptKey::new(stored.expect("its own words"), Origin::Made);
         keys.by_id_mut().insert(key.stored.id.clone(), key);
     }
-    let refused = keys.make(&policy(), order("a"), ("root", NOW)).await.expect_err("full");
+    let refused = keys.make(&policy(), order("a"), ("root", NOW, || true)).await.expect_err("full");
     assert_eq!(refused.code, Code::RecordsExhausted);
     keys.revoke("00000000", NOW, |_| ()).await.expect("taken back");
-    keys.make(&policy(), order("a"), ("root", NOW)).await.expect("there is room for one");
+    keys.make(&policy(), order("a"), ("root", NOW, || true)).await.expect("there is room for one");
 }
 
 #[tokio::test]
@@ -192,6 +212,6 @@ async fn what_is_taken_back_counts_no_more_though_the_journal_does_not_take_it()
         assert!(told.detail().contains("ask once more"));
         assert!(!keys.counts(key.id()));
     }
-    let made = keys.make(&policy(), order("a"), ("root", NOW)).await;
+    let made = keys.make(&policy(), order("a"), ("root", NOW, || true)).await;
     assert!(made.is_err() && keys.list().len() == 1, "what is not kept is not made");
 }

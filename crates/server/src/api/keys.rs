@@ -50,7 +50,8 @@ pub(super) async fn make(
     let ends_at = ends_at.map(Timestamp::from_ms);
     let order = KeyOrder { subject, roles, claims, note, ends_at };
     let authenticator = &app.access.authenticator;
-    let (policy, by) = (authenticator.policy()?, (identity.subject(), clock::now()));
+    let by = (identity.subject(), clock::now(), || authenticator.counts(&identity));
+    let policy = authenticator.policy()?;
     let (key, stored) = authenticator.keys().make(policy, order, by).await?;
     let mut json = shown(&ListedKey { stored, source: KeySource::Api });
     let deed = Deed::to(Kind::KeyMade, key.id());
