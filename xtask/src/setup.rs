@@ -27,6 +27,11 @@ const TEST_PROGRAMS: &[Program] = &[
         needs: Needs::Nothing,
     },
     Program { name: "prometheus", package: "prometheus", needs: Needs::Nothing },
+    Program {
+        name: "prometheus-node-exporter",
+        package: "prometheus-node-exporter",
+        needs: Needs::Nothing,
+    },
     Program { name: "nginx", package: "nginx", needs: Needs::Libraries },
     Program { name: "haproxy", package: "haproxy", needs: Needs::Libraries },
     Program { name: "caddy", package: "caddy", needs: Needs::Nothing },

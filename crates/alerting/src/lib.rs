@@ -39,7 +39,7 @@ pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,
     load as load_alertmanager_config,
 };
-pub use reload::{Hangups, Reload, ReloadParts};
+pub use reload::{Also, Hangups, Reload, ReloadParts, TakeEffect};
 pub use rule_files::{
     RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,
 };

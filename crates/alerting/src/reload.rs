@@ -1,4 +1,5 @@
-//! Reading again what may change while the server runs: the rule files, and whom to notify.
+//! Reading again what may change while the server runs: the rule files, whom to notify, and what else there
+//! is above this crate.
 
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +38,15 @@ impl Hangups {
     }
 }
 
+/// Something else that is read again, together with the rules.
+pub trait Also: Send + Sync + std::fmt::Debug {
+    /// Reads it, and says what is wrong with it. What is returned has it take effect.
+    fn read(&self) -> Result<TakeEffect, String>;
+}
+
+/// Has what was read take effect. It is called within a runtime, and cannot fail.
+pub type TakeEffect = Box<dyn FnOnce() + Send>;
+
 /// What is read again, and whom it concerns.
 #[derive(Debug)]
 pub struct ReloadParts {
@@ -50,6 +60,8 @@ pub struct ReloadParts {
     pub intake: Arc<SampleIntake>,
     /// Who routes alerts.
     pub alerting: Arc<Alerting>,
+    /// What else is read.
+    pub also: Arc<dyn Also>,
     /// Where it is counted.
     pub figures: Arc<Figures>,
 }
@@ -96,11 +108,17 @@ impl Reload {
         let load = tokio::task::spawn_blocking(move || notifier::load(path.as_deref()));
         let config = load.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         let config = config.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        let also = Arc::clone(&self.parts.also);
+        let read = tokio::task::spawn_blocking(move || also.read());
+        let read = read.await.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
+        let take_effect = read.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         // What may be refused comes first: behind it only the server's end keeps either from
         // taking effect.
         let place = self.parts.alerting.place().await?;
         self.parts.intake.replace(rules).await?;
-        self.parts.alerting.replace(place, config).await
+        self.parts.alerting.replace(place, config).await?;
+        take_effect();
+        Ok(())
     }
 
     /// Reloads at each `SIGHUP`; `on_reloaded` is told what has come of it.

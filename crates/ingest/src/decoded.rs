@@ -144,6 +144,12 @@ impl Decoded {
         self.rejections.sort_by_key(|rejection| rejection.line);
     }
 
+    /// Adds samples that stand nowhere in the body.
+    pub fn add(&mut self, samples: Vec<Sample>) {
+        self.samples.extend(samples);
+        self.end_line(0);
+    }
+
     /// Goes on with the line of the samples that came last.
     pub(crate) fn end_line(&mut self, line: usize) {
         self.lines.resize(self.samples.len(), line as u32);

@@ -159,7 +159,7 @@ fn markers_that_nobody_took_are_told_again() {
     let mut memory = Memory::default();
     take(&mut memory, &bare(), "a 1\nb 1\n", 0).expect("a scrape");
     let scraped = take(&mut memory, &bare(), "b 2\n", 1).expect("a scrape");
-    memory.was_not_taken(&scraped.decoded);
+    memory.end_again(Memory::ends_of(&scraped.decoded));
     let scraped = take(&mut memory, &bare(), "b 3\n", 2).expect("a scrape");
     assert_eq!(words(&scraped.decoded), ["a stale@2", "b 3@2"]);
     let scraped = take(&mut memory, &bare(), "b 4\n", 3).expect("a scrape");

@@ -79,6 +79,39 @@ pub const JSON_PATHS_MAX: usize = 64;
 /// Bytes of what Sparkplug's nodes and devices have announced: a quarter of a million metrics.
 pub const SPARKPLUG_STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+// Scraping.
+
+/// Jobs that there may be.
+pub const SCRAPE_JOBS_MAX: usize = 1_000;
+/// Targets of one job.
+pub const SCRAPE_TARGETS_MAX: usize = 10_000;
+/// Targets of a job that relabeling drops and that are listed.
+pub const SCRAPE_TARGETS_DROPPED_LISTED_MAX: usize = 1_000;
+/// How often targets are scraped where nothing is said, as in Prometheus.
+pub const SCRAPE_INTERVAL_DEFAULT: Duration = Duration::from_mins(1);
+/// How often they may be.
+pub const SCRAPE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// How long a scrape may take where nothing is said, as in Prometheus.
+pub const SCRAPE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// Bytes that one target may expose where nothing is said: some 300,000 series.
+pub const SCRAPE_BODY_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
+/// Bytes that it may where as many are asked for as there may be.
+pub const SCRAPE_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of what is read of all targets at a time. A scrape that finds no room for more of it fails.
+pub const SCRAPE_BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Redirects of one scrape that are followed, as in Prometheus.
+pub const SCRAPE_REDIRECTS_MAX: usize = 10;
+/// Bytes beyond which a file is something else than a secret.
+pub const SCRAPE_SECRET_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a list of targets, in a file or from a server.
+pub const TARGET_LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a server may take for such a list.
+pub const TARGET_LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Files with targets of one job.
+pub const TARGET_FILES_MAX: usize = 1_000;
+/// How often it is looked whether they have changed.
+pub const TARGET_FILES_INTERVAL: Duration = Duration::from_secs(5);
+
 // Rules.
 
 /// How long a series counts as present after its newest sample, as in Prometheus.

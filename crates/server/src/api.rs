@@ -43,6 +43,7 @@ use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
+use bellwire_sources::scrape::Scraper;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderValue, Uri, header};
 
@@ -72,6 +73,7 @@ pub(crate) struct App {
     pub(crate) alerting: Arc<Alerting>,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
+    pub(crate) scraper: Arc<Scraper>,
     pub(crate) reload: Arc<Reload>,
     /// What Prometheus' queries may take.
     pub(crate) queries: Queries,
@@ -152,18 +154,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/v1/parse_query", get(prometheus::parse_query).post(prometheus::parse_query))
         .route("/api/v1/rules", get(prometheus::rules))
         .route("/api/v1/alerts", get(prometheus::alerts))
+        .route("/api/v1/targets", get(prometheus::targets))
         .route("/api/v1/status/buildinfo", get(prometheus::build_information))
         .route("/-/reload", post(prometheus::reload))
         .route("/metrics", get(system::metrics))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .route("/openapi.json", get(web::openapi))
-        .route("/", get(web::index))
-        .route("/board.css", get(web::board_css))
-        .route("/board.js", get(web::board_js))
-        .route("/attend.js", get(web::attend_js))
-        .route("/login.js", get(web::login_js))
-        .route("/icon.svg", get(web::icon))
+        .merge(page())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
         .fallback(nothing_there);
     guarded(routes, app)
@@ -183,6 +181,17 @@ fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
         .layer(axum::middleware::map_response(keep_and_show_nowhere))
         .with_state(app)
+}
+
+/// The page, and what it loads.
+fn page() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(web::index))
+        .route("/board.css", get(web::board_css))
+        .route("/board.js", get(web::board_js))
+        .route("/attend.js", get(web::attend_js))
+        .route("/login.js", get(web::login_js))
+        .route("/icon.svg", get(web::icon))
 }
 
 /// What somebody is told may be for nobody else: nothing on the way keeps it, and no page shows it as

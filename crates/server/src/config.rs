@@ -12,6 +12,7 @@ mod ingest;
 mod limits;
 mod listen;
 mod origin;
+mod scrape;
 mod setting;
 mod suggestion;
 mod webhook;
@@ -28,6 +29,7 @@ pub use bellwire_authn::config::{
 use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
 use bellwire_shards::TopicRule;
+use bellwire_sources::scrape::Job;
 use thiserror::Error;
 use url::Url;
 
@@ -110,6 +112,10 @@ pub struct Config {
     pub access: Option<AccessConfig>,
     /// How what sources send is taken.
     pub ingest: IngestConfig,
+    /// What is scraped.
+    pub scrape: Vec<Job>,
+    /// The file that says what no setting can, and is read again at a reload.
+    pub file: Option<PathBuf>,
 }
 
 /// Which engine keeps the journal.
@@ -167,6 +173,8 @@ impl Default for Config {
             webhooks: Vec::new(),
             access: None,
             ingest: IngestConfig::default(),
+            scrape: Vec::new(),
+            file: None,
         };
         for setting in SETTINGS {
             let values = setting.default.split(',').filter(|value| !value.is_empty());
@@ -214,6 +222,7 @@ impl Config {
         let mut errors = Vec::new();
         if let Some(path) = file {
             errors.extend(file::apply(&mut config, path));
+            config.file = Some(path.to_owned());
         }
         for setting in SETTINGS {
             let name = setting.variable();
@@ -241,6 +250,14 @@ impl Config {
         }
         errors.extend(config.settle().err());
         if errors.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// What the file says by now of what is scraped.
+    pub fn read_scrape(file: Option<&Path>) -> Result<Vec<Job>, Vec<ConfigError>> {
+        let Some(path) = file else { return Ok(Vec::new()) };
+        let mut config = Self::default();
+        let errors = file::apply(&mut config, path);
+        if errors.is_empty() { Ok(config.scrape) } else { Err(errors) }
     }
 
     /// Has other settings say what `[access]` goes by.

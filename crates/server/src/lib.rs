@@ -51,6 +51,7 @@ mod problem;
 mod proxies;
 mod receiver;
 mod requests;
+mod scraping;
 mod sys;
 mod tls;
 

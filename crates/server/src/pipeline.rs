@@ -21,6 +21,7 @@ use bellwire_shards::{
     HistoryReaders, Publisher, ShardParts, Spread, States, Subscriptions, Surroundings, Timing,
     TopicRules,
 };
+use bellwire_sources::scrape::{Job, Scraper};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -42,6 +43,7 @@ use crate::page::Callers;
 use crate::proxies::Proxies;
 use crate::receiver::Receiver;
 use crate::requests::Errands;
+use crate::scraping::Scraping;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
 
@@ -135,7 +137,7 @@ impl Server {
         let tls = start_tls(&config, &figures, &hosts)?;
         let access = access(&config, &figures)?;
         let listener = listen(&config)?;
-        let (address, is_exposed) = (listener.local_addr()?, config.is_exposed());
+        let address = listener.local_addr()?;
         let url = url(address, tls.as_deref());
         let core = Core::open(&config, &figures)?;
         access.begin(&core.journal)?;
@@ -165,7 +167,7 @@ impl Server {
             held_bytes_max: bellwire_shards::held_bytes_max(memory, shard_parts.len()),
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
-        let reload = Arc::new(reload(&config, (&intake, &alerting), &figures));
+        let (reload, scraper) = reload(&config, (&intake, &alerting), (&access, &figures));
         let kept = (Arc::clone(&access), Arc::clone(&journal));
         let app = App {
             publisher,
@@ -177,6 +179,7 @@ impl Server {
             ingest: config.ingest.clone(),
             alerting,
             address,
+            scraper: Arc::clone(&scraper),
             reload: Arc::clone(&reload),
             queries: Queries::new(&config, memory),
             large_reads: LargeReads::default(),
@@ -188,11 +191,10 @@ impl Server {
         };
         let door = door(app, tls, config.stall_timeout);
         let (runtime, accepting) = open(door, listener, drains)?;
-        if is_exposed {
-            tracing::warn!(%address, "Whoever reaches this address may read and publish everything.");
-        }
+        warn_of_exposure(&config, address);
         keep_house(&runtime, (&kept.0, &journal), (admission, sys), (reload, hangups));
         runtime.spawn(notifying.forever());
+        begin_scraping(&runtime, &scraper, config.scrape);
         let threads = Threads { evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
@@ -286,19 +288,24 @@ fn publisher(
     Arc::new(Publisher { journal, states, topics, figures })
 }
 
+/// What is read again at a reload; the scraper is among whom it concerns.
 fn reload(
     config: &Config,
     (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
-    figures: &Figures,
-) -> Reload {
-    Reload::new(ReloadParts {
+    (access, figures): (&Access, &Arc<Figures>),
+) -> (Arc<Reload>, Arc<Scraper>) {
+    let scraping = Scraping::new(config, Receiver::new(intake, access, figures));
+    let scraper = Arc::clone(&scraping.scraper);
+    let reload = Reload::new(ReloadParts {
         rules: config.rules.clone(),
         mode: config.rule_mode,
         alertmanager_config: config.alertmanager_config.clone(),
         intake: Arc::clone(intake),
         alerting: Arc::clone(alerting),
+        also: Arc::new(scraping),
         figures: Arc::clone(&figures.alerting),
-    })
+    });
+    (Arc::new(reload), scraper)
 }
 
 fn timing(config: &Config) -> Timing {
@@ -352,6 +359,13 @@ fn spawn_shards(
     Ok((shards, Arc::new(spread)))
 }
 
+/// Says so where whoever comes may do everything.
+fn warn_of_exposure(config: &Config, address: SocketAddr) {
+    if config.is_exposed() {
+        tracing::warn!(%address, "Whoever reaches this address may read and publish everything.");
+    }
+}
+
 /// Starts what is done again and again while the server runs.
 fn keep_house(
     runtime: &Runtime,
@@ -369,6 +383,12 @@ fn keep_house(
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
     runtime.spawn(sys.keep_current());
+}
+
+fn begin_scraping(runtime: &Runtime, scraper: &Scraper, jobs: Vec<Job>) {
+    // Its tasks are the runtime's.
+    let _context = runtime.enter();
+    scraper.set(jobs);
 }
 
 /// Looks at the process's memory again and again.

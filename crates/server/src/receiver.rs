@@ -59,6 +59,10 @@ impl Intake for Receiver {
             })
         })
     }
+
+    fn note_unread(&self, kind: Kind, reason: &'static str) {
+        self.figures.sources.note_unread(kind, reason);
+    }
 }
 
 /// What became of a batch, which is counted.

@@ -42,4 +42,8 @@ pub trait Intake: Send + Sync + fmt::Debug {
     /// not known whether what they make of it is kept: it is to be sent again where
     /// [`is_transient`](Problem::is_transient) or the disk is full.
     fn take(&self, batch: Batch) -> Taken;
+
+    /// Counts that nothing of what a source was to bring could be looked at, for a reason that is a
+    /// literal of the program.
+    fn note_unread(&self, kind: Kind, reason: &'static str);
 }

@@ -24,4 +24,5 @@ kinds! {
     Influx "influx" "The line protocol of InfluxDB.";
     RemoteWrite "remote_write" "Prometheus' remote write.";
     Otlp "otlp" "OpenTelemetry's metrics over HTTP.";
+    Scrape "scrape" "What is scraped from targets.";
 }

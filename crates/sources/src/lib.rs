@@ -14,6 +14,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `http` | what a protocol over HTTP is, and each of them |
+//! | `scrape` | targets that are asked for what they expose |
 //! | `intake` | the way to the rules, for what brings samples by itself |
 //! | `outcome` | what became of a batch |
 //! | `figures` | what was taken and refused, by source and reason |
@@ -26,6 +27,7 @@ mod intake;
 mod kind;
 mod outcome;
 mod rejects;
+pub mod scrape;
 
 pub use figures::Figures;
 pub use intake::{Batch, Intake, Sender, Taken};

@@ -13,10 +13,19 @@ use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
 use bellwire_rules::RuleSet;
 
 use super::{Nobody, open_for_evaluator, rules};
-use crate::{Reload, ReloadParts, Source, spawn};
+use crate::{Also, Reload, ReloadParts, Source, TakeEffect, spawn};
 
 fn memory(observer: impl Observer + 'static) -> MemoryJournal {
     MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer))
+}
+
+#[derive(Debug)]
+struct NothingElse;
+
+impl Also for NothingElse {
+    fn read(&self) -> Result<TakeEffect, String> {
+        Ok(Box::new(|| {}))
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,6 +42,7 @@ async fn a_reload_that_is_refused_has_changed_nothing() {
         alertmanager_config: None,
         intake: Arc::clone(&intake),
         alerting: Arc::clone(&alerting),
+        also: Arc::new(NothingElse),
         figures: Arc::clone(&figures),
     });
     // As many requests as there may be wait for the desk, which does not get to them.

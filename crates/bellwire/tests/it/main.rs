@@ -41,6 +41,7 @@ mod revocations;
 mod rights;
 mod rule_crash;
 mod rule_state;
+mod scrape;
 mod serve;
 mod sessions;
 mod sources;

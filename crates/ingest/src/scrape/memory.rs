@@ -132,11 +132,17 @@ impl Memory {
         decoded
     }
 
-    /// The samples of a scrape have not come to the rules: what it ended is ended by the next one.
-    pub fn was_not_taken(&mut self, decoded: &Decoded) {
-        let is_marker = |sample: &&Sample| sample.value.to_bits() == STALE_MARKER.to_bits();
+    /// The series that these samples end.
+    pub fn ends_of(decoded: &Decoded) -> Vec<Labels> {
+        let is_marker = |sample: &&Sample| sample.is_stale_marker();
         let ended = decoded.samples.iter().filter(is_marker);
-        self.orphans.extend(ended.map(|sample| sample.series.clone()));
+        ended.map(|sample| sample.series.clone()).collect()
+    }
+
+    /// The rules have not seen the end of these series: the next scrape ends them, if it does not have
+    /// them.
+    pub fn end_again(&mut self, ends: Vec<Labels>) {
+        self.orphans.extend(ends);
     }
 
     /// From now on texts may stand for other series. Those that are alive stay so until the next
@@ -173,8 +179,7 @@ impl Memory {
 /// Adds stale markers.
 fn mark(decoded: &mut Decoded, stale: Vec<Labels>, time: Timestamp) {
     let marker = |series| Sample { series, value: STALE_MARKER, time };
-    decoded.samples.extend(stale.into_iter().map(marker));
-    decoded.end_line(0);
+    decoded.add(stale.into_iter().map(marker).collect());
 }
 
 /// A scrape under way.
@@ -253,7 +258,7 @@ impl Reading<'_> {
         Ok(true)
     }
 
-    fn reject(&mut self, refusal: Refusal, _series: &str) {
-        self.scraped.decoded.reject(self.line, refusal);
+    fn reject(&mut self, refusal: Refusal, series: &str) {
+        self.scraped.decoded.reject_part(self.line, refusal, series);
     }
 }

@@ -171,6 +171,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/api/v1/rules", Method::GET, Asks::Alerts),
     ("/api/v1/alerts", Method::GET, Asks::Alerts),
     ("/api/v1/status/buildinfo", Method::GET, Asks::Caller),
+    ("/api/v1/targets", Method::GET, Asks::Admin),
     ("/-/reload", Method::POST, Asks::Admin),
     ("/metrics", Method::GET, Asks::Admin),
     ("/healthz", Method::GET, Asks::Nothing),

@@ -9,6 +9,7 @@ mod reload;
 mod rules;
 mod series;
 mod syntax;
+mod targets;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -23,6 +24,7 @@ pub(super) use self::reload::reload;
 pub(super) use self::rules::{alerts, rules};
 pub(super) use self::series::{labels, series, values};
 pub(super) use self::syntax::parse_query;
+pub(super) use self::targets::targets;
 use crate::place::line_and_column;
 
 /// What went wrong, as Prometheus says it.

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::access;
 use super::ingest;
+use super::scrape;
 use super::suggestion::did_you_mean;
 use super::webhook;
 use super::{Config, ConfigError, DURATION_FORM, SETTINGS, Setting, parse_bytes};
@@ -27,6 +28,9 @@ const WEBHOOK: &str = "webhook";
 
 /// The table that says how what sources send is taken.
 const INGEST: &str = "ingest";
+
+/// The tables that say what is scraped.
+const SCRAPE: &str = "scrape";
 
 /// The keys of a `[[topic]]`.
 const TOPIC_KEYS: [&str; 5] =
@@ -84,6 +88,9 @@ impl File<'_> {
                 INGEST => ingest::read(value)
                     .map(|ingest| config.ingest = ingest)
                     .map_err(|(span, reason)| self.error(span, &reason)),
+                SCRAPE => scrape::read(value)
+                    .map(|jobs| config.scrape = jobs)
+                    .map_err(|(span, reason)| self.error(span, &reason)),
                 name => self.setting(config, (name, key.span()), &value),
             };
             errors.extend(result.err());
@@ -98,7 +105,7 @@ impl File<'_> {
         value: &Spanned<toml::de::DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
-            let tables = [TOPIC, ACCESS, INGEST, WEBHOOK];
+            let tables = [TOPIC, ACCESS, INGEST, WEBHOOK, SCRAPE];
             let keys = SETTINGS.iter().map(|setting| setting.key).chain(tables);
             let mut hint = did_you_mean(name, keys);
             if hint.is_empty() {
@@ -321,6 +328,12 @@ mod tests {
                 "bellwire.toml:3:18: `cluster_labels` names",
             ),
             ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: `retain` is no key"),
+            ("[[scrape]]\nx = 1", "bellwire.toml:2:1: unknown field `x`"),
+            ("[[scrape]]\njob_name = \"\"", "bellwire.toml:1:1: `job_name` is empty"),
+            (
+                "[[scrape]]\njob_name = \"a\"\n[[scrape]]\njob_name = \"a\"",
+                "bellwire.toml:1:1: two `[[scrape]]` have the `job_name` `a`",
+            ),
             (
                 "[[topic]]\nmatch = \"a\"\nretention = \"1d\"",
                 "bellwire.toml:3:1: `retention` is no key of `[[topic]]`; did you mean `retention_age`?",
