@@ -25,7 +25,7 @@ pub(super) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The value of a label. A list or a map is JSON, as Go writes it.
+    /// The value of a label. A list or a map is JSON.
     pub(super) fn into_text(self) -> Cow<'a, str> {
         match self {
             Self::Empty => Cow::Borrowed(""),
@@ -33,9 +33,7 @@ impl<'a> Value<'a> {
             Self::Bool(true) => Cow::Borrowed("true"),
             Self::Bool(false) => Cow::Borrowed("false"),
             Self::Integer(integer) => Cow::Owned(integer.to_string()),
-            Self::Double(double) if !double.is_finite() => {
-                Cow::Owned(format!("json: unsupported value: {}", not_finite(double)))
-            }
+            Self::Double(double) if !double.is_finite() => Cow::Borrowed(not_finite(double)),
             Self::Bytes(bytes) => Cow::Owned(STANDARD.encode(bytes)),
             Self::Double(_) | Self::List(_) | Self::Map(_) => {
                 let mut json = String::new();
@@ -50,9 +48,11 @@ impl<'a> Value<'a> {
             Self::Empty => json.push_str("null"),
             Self::Text(text) => write_string(json, &text),
             Self::Bool(_) | Self::Integer(_) => json.push_str(&self.into_text()),
-            // JSON has none.
-            Self::Double(double) if !double.is_finite() => json.push_str("null"),
+            // JSON has none. The collector loses all of the value by it.
+            Self::Double(double) if !double.is_finite() => write_string(json, not_finite(double)),
             Self::Double(double) => write_double(json, double),
+            // As the collector has it.
+            Self::Bytes(bytes) if bytes.is_empty() => json.push_str("null"),
             Self::Bytes(_) => write_string(json, &self.into_text()),
             Self::List(values) => {
                 let mut separator = '[';
@@ -99,8 +99,8 @@ pub(super) fn too_deep() -> Refusal {
 fn not_finite(double: f64) -> &'static str {
     match double {
         _ if double.is_nan() => "NaN",
-        _ if double > 0.0 => "+Inf",
-        _ => "-Inf",
+        _ if double > 0.0 => "Infinity",
+        _ => "-Infinity",
     }
 }
 
@@ -118,7 +118,7 @@ fn write_double(json: &mut String, double: f64) {
     };
 }
 
-/// A string that is safe within HTML too, as Go writes it.
+/// A string, with what Go escapes in it.
 fn write_string(json: &mut String, text: &str) {
     json.push('"');
     for character in text.chars() {
@@ -129,7 +129,7 @@ fn write_string(json: &mut String, text: &str) {
             '\t' => json.write_str("\\t"),
             '\u{8}' => json.write_str("\\b"),
             '\u{c}' => json.write_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
+            '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
                 write!(json, "\\u{:04x}", u32::from(character))
             }
             _ => json.write_char(character),
@@ -163,13 +163,14 @@ mod tests {
             (Value::Double(1e21), "1e+21"),
             (Value::Double(-2.5e-7), "-2.5e-7"),
             (Value::Double(0.0), "0"),
-            (Value::Double(f64::NAN), "json: unsupported value: NaN"),
-            (Value::Double(f64::NEG_INFINITY), "json: unsupported value: -Inf"),
+            (Value::Double(f64::NAN), "NaN"),
+            (Value::Double(f64::NEG_INFINITY), "-Infinity"),
             (Value::Bytes(Cow::Borrowed(b"\xff\x00")), "/wA="),
             (Value::List(vec![]), "[]"),
+            (Value::List(vec![Value::Bytes(Cow::Borrowed(b""))]), "[null]"),
             (
-                Value::List(vec![text("<&>\n"), Value::Empty, Value::Double(f64::NAN)]),
-                "[\"\\u003c\\u0026\\u003e\\n\",null,null]",
+                Value::List(vec![text("<&>\n\u{2028}"), Value::Empty, Value::Double(f64::NAN)]),
+                "[\"<&>\\n\\u2028\",null,\"NaN\"]",
             ),
             (pairs(&[]), "{}"),
             (
