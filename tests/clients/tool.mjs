@@ -10,10 +10,13 @@ import { proves } from './bellwire.mjs';
 /** A program, by the variable that names it or of the `PATH`. */
 export class Tool {
   #path;
+  #environment;
 
-  constructor(name, variable) {
+  /** `environment` is what it needs of it beside this process's own. */
+  constructor(name, variable, environment = {}) {
     this.name = name;
     this.#path = process.env[variable] ?? name;
+    this.#environment = { ...process.env, ...environment };
   }
 
   get path() {
@@ -33,7 +36,7 @@ export class Tool {
 
   /** Runs it to its end; gives what it has printed. */
   async run(flags, input = '') {
-    const running = promisify(execFile)(this.#path, flags);
+    const running = promisify(execFile)(this.#path, flags, { env: this.#environment });
     // It may end without having read any.
     running.child.stdin.on('error', () => {});
     running.child.stdin.end(input);
@@ -51,7 +54,7 @@ export class Tool {
 
   /** Starts it, to end with the test. */
   start(flags, atEnd) {
-    const child = spawn(this.#path, flags, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(this.#path, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: this.#environment });
     const output = [];
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => output.push(data));
     const ended = once(child, 'exit');

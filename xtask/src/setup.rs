@@ -35,6 +35,7 @@ const TEST_PROGRAMS: &[Program] = &[
     Program { name: "nginx", package: "nginx", needs: Needs::Libraries },
     Program { name: "haproxy", package: "haproxy", needs: Needs::Libraries },
     Program { name: "caddy", package: "caddy", needs: Needs::Nothing },
+    Program { name: "mosquitto_pub", package: "mosquitto-clients", needs: Needs::Libraries },
 ];
 
 #[derive(Debug)]

@@ -66,6 +66,30 @@ pub const OTLP_TOTAL_AGE: Duration = Duration::from_hours(1);
 
 // MQTT.
 
+/// Bytes of a packet of MQTT, and so of a message.
+pub const MQTT_PACKET_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of the packet that begins a connection, before it is known whose it is: a token, and a will.
+pub const MQTT_CONNECT_BYTES_MAX: usize = 32 * 1024;
+/// How long a client may take until its first packet is there and it is known who it is.
+pub const MQTT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a packet may take once it has begun, or a client to take what it is told.
+pub const MQTT_STALL_TIMEOUT: Duration = Duration::from_mins(1);
+/// Bytes of a client's name for itself. The server keeps it as long as the client is there.
+pub const MQTT_CLIENT_ID_BYTES_MAX: usize = 256;
+/// Messages of one client that may wait for the rules; then no more are read of it.
+pub const MQTT_IN_FLIGHT_MAX: u16 = 1_024;
+/// Bytes of them.
+pub const MQTT_IN_FLIGHT_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of messages of all clients that gather while the rules look at those before them; then
+/// nothing more is read of anybody.
+pub const MQTT_GATHERED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of packets of all clients that have begun and are not whole: beyond it whoever adds to them
+/// is closed.
+pub const MQTT_PARTIAL_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that a client is to be told and does not take; then nothing more is read of it.
+pub const MQTT_UNSENT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that are read of one client before others get their turn.
+pub const MQTT_VISIT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a topic of MQTT: its levels become a name and labels.
 pub const MQTT_TOPIC_BYTES_MAX: usize = 1024;
 /// Entries that say what topics mean. A topic that is not known is held against all of them.

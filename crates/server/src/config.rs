@@ -11,6 +11,7 @@ mod host;
 mod ingest;
 mod limits;
 mod listen;
+mod mqtt;
 mod origin;
 mod scrape;
 mod setting;
@@ -36,6 +37,7 @@ use url::Url;
 pub use host::Hosts;
 pub use ingest::IngestConfig;
 pub use listen::parse_listen;
+pub use mqtt::MqttConfig;
 pub use origin::Origins;
 pub use setting::{Group, SETTINGS, Setting};
 pub use webhook::Webhook;
@@ -116,6 +118,8 @@ pub struct Config {
     pub scrape: Vec<Job>,
     /// The file that says what no setting can, and is read again at a reload.
     pub file: Option<PathBuf>,
+    /// Where sensors publish over MQTT. `None`: nowhere.
+    pub mqtt: Option<MqttConfig>,
 }
 
 /// Which engine keeps the journal.
@@ -175,6 +179,7 @@ impl Default for Config {
             ingest: IngestConfig::default(),
             scrape: Vec::new(),
             file: None,
+            mqtt: None,
         };
         for setting in SETTINGS {
             let values = setting.default.split(',').filter(|value| !value.is_empty());
@@ -292,7 +297,14 @@ impl Config {
 
     /// Whether others than this machine may reach what is open.
     pub fn is_exposed(&self) -> bool {
-        self.is_open() && !self.listen.ip().to_canonical().is_loopback()
+        self.is_open() && self.reachable().is_some()
+    }
+
+    /// Where others than this machine may reach it.
+    fn reachable(&self) -> Option<SocketAddr> {
+        let listens = [Some(self.listen), self.mqtt.as_ref().map(|mqtt| mqtt.listen)];
+        let reachable = |listen: &SocketAddr| !listen.ip().to_canonical().is_loopback();
+        listens.into_iter().flatten().find(reachable)
     }
 
     /// What webhooks reach beside what everybody may. Where only this machine comes in, and unasked, it
@@ -306,10 +318,10 @@ impl Config {
 
     /// Checks that nobody is let in by mistake.
     pub fn check_exposure(&self) -> Result<(), Exposed> {
-        if self.is_exposed() && !self.insecure {
-            return Err(Exposed { listen: self.listen });
+        match self.reachable() {
+            Some(listen) if self.is_open() && !self.insecure => Err(Exposed { listen }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -40,5 +40,6 @@ pub(crate) use door::Door;
 #[cfg(feature = "fuzzing")]
 pub(crate) use head::decide;
 pub(crate) use opening::Opening;
+pub(crate) use secure::Secure;
 pub(crate) use stream::Peer;
 pub(crate) use takeover::Passage;

@@ -18,6 +18,7 @@
 //! | `audit` | who did what, on `$sys/audit` |
 //! | `admission` | who may come in, and what a refusal says |
 //! | `front_door` | accepts, shakes hands, reads heads, hands over to shards or to hyper |
+//! | `mqtt` | the socket that sensors with MQTT come to |
 //! | `tls` | the certificate and its key, read again when they change |
 //! | `api` | the HTTP API by resource; the crate's `openapi.json` describes it |
 //! | `requests` | where the shards and the alerting meet |
@@ -42,6 +43,7 @@ mod hosts;
 mod journal_watch;
 mod lately;
 mod loaded;
+mod mqtt;
 mod observe;
 mod open_files;
 mod page;

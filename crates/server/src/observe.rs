@@ -122,8 +122,8 @@ mod tests {
         assert!(rendered.contains("\nalertmanager_build_info{version=\"0.34.0\"} 1\n"));
         assert!(rendered.contains("\nbellwire_source_samples_taken_total{source=\"json\"} 0\n"));
         for Family { name, kind, help, .. } in Figures::default().sources.families() {
-            assert!(name.starts_with("bellwire_") && name.ends_with("_total"), "{name}");
-            assert!(kind == "counter" && help.ends_with('.'), "{name}");
+            assert!(name.starts_with("bellwire_") && help.ends_with('.'), "{name}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
         }
     }
 

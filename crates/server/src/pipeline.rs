@@ -5,13 +5,14 @@ mod journal;
 mod listening;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::{
     Alerting, AlertmanagerConfigError, Hangups, Reload, ReloadParts, RuleFilesError, SampleIntake,
+    load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
@@ -33,10 +34,11 @@ use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Queries};
 use crate::audit::Deed;
-use crate::config::{Config, Engine, Exposed};
+use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
+use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
 use crate::page::Callers;
@@ -117,6 +119,7 @@ pub struct Server {
 /// What a drain waits for.
 #[derive(Debug)]
 struct Threads {
+    sensors: Option<crate::mqtt::Running>,
     evaluator: JoinHandle<()>,
     alerts: JoinHandle<()>,
     shards: Vec<JoinHandle<()>>,
@@ -130,13 +133,12 @@ impl Server {
         config.check_exposure()?;
         // What can be wrong comes first: nothing has been touched yet.
         let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
-        let alertmanager =
-            bellwire_alerting::load_alertmanager_config(config.alertmanager_config.as_deref())?;
+        let alertmanager = load_alertmanager_config(config.alertmanager_config.as_deref())?;
         let figures = Arc::new(Figures::default());
         let hosts = Arc::new(KnownHosts::new(&config));
         let tls = start_tls(&config, &figures, &hosts)?;
         let access = access(&config, &figures)?;
-        let listener = listen(&config)?;
+        let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
         let address = listener.local_addr()?;
         let url = url(address, tls.as_deref());
         let core = Core::open(&config, &figures)?;
@@ -189,13 +191,14 @@ impl Server {
             callers: callers(&config, hosts),
             webhooks: config.webhooks.clone(),
         };
-        let door = door(app, tls, config.stall_timeout);
-        let (runtime, accepting) = open(door, listener, drains)?;
+        let (door, for_sensors) = doors(app, tls, config.stall_timeout);
+        let (runtime, accepting) = open(door, listener, drains.clone())?;
+        let sensors = start_sensors(sensors, for_sensors, (&runtime, drains))?;
         warn_of_exposure(&config, address);
         keep_house(&runtime, (&kept.0, &journal), (admission, sys), (reload, hangups));
         runtime.spawn(notifying.forever());
         begin_scraping(&runtime, &scraper, config.scrape);
-        let threads = Threads { evaluator, alerts, shards };
+        let threads = Threads { sensors, evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
 
@@ -218,6 +221,9 @@ impl Server {
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };
         if self.runtime.block_on(finish).is_err() {
             tracing::warn!("Some requests did not finish in time; they are cut off.");
+        }
+        if let Some(sensors) = self.threads.sensors {
+            sensors.drain();
         }
         let (access, journal) = self.kept;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, access.finish()).await };
@@ -333,6 +339,37 @@ fn admission(
         memory_bytes: memory_bytes(config),
     };
     Arc::new(Admission::new(limits, Arc::clone(figures), draining))
+}
+
+/// The socket that sensors with MQTT come to, where that is configured.
+fn listen_to_sensors(config: &Config) -> Result<Option<(&MqttConfig, TcpListener)>, StartError> {
+    let Some(mqtt) = &config.mqtt else { return Ok(None) };
+    Ok(Some((mqtt, listen(mqtt.listen, config)?)))
+}
+
+fn start_sensors(
+    listening: Option<(&MqttConfig, TcpListener)>,
+    door: MqttDoor,
+    (runtime, drains): (&Runtime, watch::Receiver<bool>),
+) -> io::Result<Option<crate::mqtt::Running>> {
+    let Some((mqtt, socket)) = listening else { return Ok(None) };
+    crate::mqtt::start(mqtt, socket, door, (runtime.handle(), drains)).map(Some)
+}
+
+fn mqtt_door(app: &App, tls: Option<Arc<Tls>>) -> MqttDoor {
+    MqttDoor {
+        access: Arc::clone(&app.access),
+        admission: Arc::clone(&app.admission),
+        figures: Arc::clone(&app.figures),
+        receiver: app.receiver.clone(),
+        tls,
+    }
+}
+
+/// The front door, and that of sensors.
+fn doors(app: App, tls: Option<Arc<Tls>>, stall_timeout: Duration) -> (Door, MqttDoor) {
+    let for_sensors = mqtt_door(&app, tls.clone());
+    (door(app, tls, stall_timeout), for_sensors)
 }
 
 fn door(app: App, tls: Option<Arc<Tls>>, stall_timeout: Duration) -> Door {

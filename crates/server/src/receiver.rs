@@ -7,7 +7,7 @@ use bellwire_access::{Identity, Rights};
 use bellwire_alerting::{SampleIntake, Source};
 use bellwire_ingest::{Decoded, Verdict};
 use bellwire_rules::RefusedSamples;
-use bellwire_sources::{Batch, Intake, Kind, Outcome, Sender, Taken};
+use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Sender, Taken};
 use bellwire_wire::problem::Problem;
 
 use crate::access::Access;
@@ -62,6 +62,48 @@ impl Intake for Receiver {
 
     fn note_unread(&self, kind: Kind, reason: &'static str) {
         self.figures.sources.note_unread(kind, reason);
+    }
+
+    fn take_together(&self, kind: Kind, parts: Vec<Part>) -> PartsTaken {
+        let receiver = self.clone();
+        Box::pin(async move { receiver.take_parts(kind, parts).await })
+    }
+}
+
+impl Receiver {
+    /// Hands on several senders' samples as one batch. Who may send no more now is told so alone.
+    async fn take_parts(
+        &self,
+        kind: Kind,
+        parts: Vec<Part>,
+    ) -> Result<Vec<Result<Outcome, Problem>>, Problem> {
+        let (mut all, mut lengths) = (Vec::new(), Vec::new());
+        let admit = |Part { mut decoded, sender }: Part| {
+            permit(&mut decoded, &sender.identity.rights);
+            let spent = allow(&mut decoded, (&self.allowances, &sender.identity));
+            let samples = std::mem::take(&mut decoded.samples);
+            if spent.is_ok() {
+                lengths.push(samples.len());
+                all.extend(samples);
+            }
+            (sender, spent.map(|()| decoded))
+        };
+        let admitted: Vec<_> = parts.into_iter().map(admit).collect();
+        // They come from everywhere, and have one share of the queue together.
+        let refused = self.intake.take(Source::of(None), all).await?;
+        let mut refused = refused.apart(&lengths).into_iter();
+        let outcome = |(sender, decoded): (Sender, Result<Decoded, Problem>)| match decoded {
+            Ok(decoded) => {
+                self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
+                let refused = refused.next().unwrap_or_default();
+                Ok(noted(&self.figures, kind, (decoded, refused), &sender))
+            }
+            Err(problem) => {
+                self.figures.sources.note_refused(kind, &problem, &sender);
+                Err(problem)
+            }
+        };
+        Ok(admitted.into_iter().map(outcome).collect())
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Figures {
     refused: Counts,
     requests_refused: Counts,
     rejects: Rejects,
+    /// Connections of MQTT's listener.
+    pub mqtt_clients: Figure,
 }
 
 /// Counts by source and reason. What is refused is rare, or answered slowly enough for a lock.
@@ -39,6 +41,7 @@ impl Default for Figures {
             refused: Counts::default(),
             requests_refused: Counts::default(),
             rejects: Rejects::default(),
+            mqtt_clients: Figure::default(),
         }
     }
 }
@@ -86,6 +89,13 @@ impl Figures {
             Kind::ALL.iter().map(value).collect()
         };
         vec![
+            Family {
+                name: "bellwire_source_connections",
+                kind: "gauge",
+                help: "Connections that sensors have open to publish on, by protocol.",
+                labels: &["source"],
+                values: vec![(vec![Kind::Mqtt.as_str()], self.mqtt_clients.get())],
+            },
             Family {
                 name: "bellwire_source_samples_taken_total",
                 kind: "counter",

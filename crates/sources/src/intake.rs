@@ -32,6 +32,19 @@ pub struct Batch {
     pub sender: Sender,
 }
 
+/// Samples of one sender, of several that go to the rules together.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The samples, and what could not be read beside them.
+    pub decoded: Decoded,
+    /// Whose they are.
+    pub sender: Sender,
+}
+
+/// What becomes of the parts of a batch: of each by itself, where its sender may send no more now.
+pub type PartsTaken =
+    Pin<Box<dyn Future<Output = Result<Vec<Result<Outcome, Problem>>, Problem>> + Send>>;
+
 /// What becomes of a batch: waited for.
 pub type Taken = Pin<Box<dyn Future<Output = Result<Outcome, Problem>> + Send>>;
 
@@ -46,4 +59,7 @@ pub trait Intake: Send + Sync + fmt::Debug {
     /// Counts that nothing of what a source was to bring could be looked at, for a reason that is a
     /// literal of the program.
     fn note_unread(&self, kind: Kind, reason: &'static str);
+
+    /// The same as [`take`](Self::take) for a batch of several senders, which is applied as a whole.
+    fn take_together(&self, kind: Kind, parts: Vec<Part>) -> PartsTaken;
 }

@@ -22,6 +22,7 @@ kinds! {
     Json "json" "JSON on `/v1/samples`.";
     Websocket "websocket" "JSON over a WebSocket.";
     Influx "influx" "The line protocol of InfluxDB.";
+    Mqtt "mqtt" "MQTT.";
     RemoteWrite "remote_write" "Prometheus' remote write.";
     Otlp "otlp" "OpenTelemetry's metrics over HTTP.";
     Scrape "scrape" "What is scraped from targets.";

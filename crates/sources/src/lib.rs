@@ -16,6 +16,7 @@
 //! | `http` | what a protocol over HTTP is, and each of them |
 //! | `scrape` | targets that are asked for what they expose |
 //! | `intake` | the way to the rules, for what brings samples by itself |
+//! | `mqtt` | a listener for sensors that speak MQTT |
 //! | `outcome` | what became of a batch |
 //! | `figures` | what was taken and refused, by source and reason |
 //! | `rejects` | a sample of what was refused, for `$sys/rejects` |
@@ -25,12 +26,13 @@ mod figures;
 pub mod http;
 mod intake;
 mod kind;
+pub mod mqtt;
 mod outcome;
 mod rejects;
 pub mod scrape;
 
 pub use figures::Figures;
-pub use intake::{Batch, Intake, Sender, Taken};
+pub use intake::{Batch, Intake, Part, PartsTaken, Sender, Taken};
 pub use kind::Kind;
 pub use outcome::Outcome;
 pub use rejects::{Reject, Rejects};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bellwire_ingest::scrape::STALE_MARKER;
 use bellwire_model::Sample;
 use bellwire_sources::scrape::{Health, Job, JobTable, Scraper};
-use bellwire_sources::{Batch, Intake, Kind, Outcome, Taken};
+use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Taken};
 use serde::Deserialize;
 
 use self::target::{Answer, Target};
@@ -40,6 +40,10 @@ impl Intake for Recorder {
     fn note_unread(&self, kind: Kind, reason: &'static str) {
         assert_eq!(kind, Kind::Scrape);
         let _ = self.refusals.send(reason);
+    }
+
+    fn take_together(&self, _: Kind, _: Vec<Part>) -> PartsTaken {
+        unreachable!("a target is one sender")
     }
 }
 

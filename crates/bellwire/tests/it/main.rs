@@ -27,6 +27,7 @@ mod keys;
 mod letter;
 mod listing;
 mod login;
+mod mqtt;
 mod named;
 mod notifications;
 mod otlp;

@@ -138,7 +138,7 @@ impl Mapping {
         publication: Publication<'_>,
         (line, decoded): (usize, &mut Decoded),
     ) {
-        let mut out = Out { decoded, line };
+        let mut out = Out { decoded, line, topic: publication.topic };
         if let Err(refusal) = self.take(learned, publication, &mut out) {
             out.refuse(refusal);
         }

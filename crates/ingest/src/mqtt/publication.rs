@@ -36,6 +36,7 @@ pub const RETAINED: &str = "retained_without_time";
 pub(super) struct Out<'a> {
     pub(super) decoded: &'a mut Decoded,
     pub(super) line: usize,
+    pub(super) topic: &'a str,
 }
 
 impl Out<'_> {
@@ -44,7 +45,7 @@ impl Out<'_> {
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        self.decoded.reject(self.line, refusal);
+        self.decoded.reject_part(self.line, refusal, self.topic);
     }
 }
 

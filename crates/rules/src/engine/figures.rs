@@ -87,6 +87,33 @@ impl RefusedSamples {
         }
     }
 
+    /// What is of each part, where a batch was several of these lengths. Of those that are not among
+    /// the first only the number is known: they count for parts that have so many samples.
+    #[must_use]
+    pub fn apart(self, lengths: &[usize]) -> Vec<Self> {
+        let mut parts = vec![Self::default(); lengths.len()];
+        let mut rest = self.counts;
+        for sample in self.first.into_iter().chain(self.first_late) {
+            let (mut part, mut place) = (0, sample.place);
+            while place >= lengths[part] {
+                place -= lengths[part];
+                part += 1;
+            }
+            parts[part].note(place, sample.refusal, &sample.series);
+            rest[sample.refusal as usize] -= 1;
+        }
+        for (part, length) in parts.iter_mut().zip(lengths) {
+            let mut room = length.saturating_sub(part.counts.iter().sum());
+            for (count, rest) in part.counts.iter_mut().zip(&mut rest) {
+                let taken = room.min(*rest);
+                *count += taken;
+                *rest -= taken;
+                room -= taken;
+            }
+        }
+        parts
+    }
+
     /// How many there was no room for.
     pub fn without_room(&self) -> usize {
         self.counts.iter().sum::<usize>() - self.late()

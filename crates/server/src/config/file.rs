@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::access;
 use super::ingest;
+use super::mqtt;
 use super::scrape;
 use super::suggestion::did_you_mean;
 use super::webhook;
@@ -31,6 +32,9 @@ const INGEST: &str = "ingest";
 
 /// The tables that say what is scraped.
 const SCRAPE: &str = "scrape";
+
+/// The table of the listener for MQTT.
+const MQTT: &str = "mqtt";
 
 /// The keys of a `[[topic]]`.
 const TOPIC_KEYS: [&str; 5] =
@@ -91,6 +95,9 @@ impl File<'_> {
                 SCRAPE => scrape::read(value)
                     .map(|jobs| config.scrape = jobs)
                     .map_err(|(span, reason)| self.error(span, &reason)),
+                MQTT => mqtt::read(value)
+                    .map(|mqtt| config.mqtt = Some(mqtt))
+                    .map_err(|(span, reason)| self.error(span, &reason)),
                 name => self.setting(config, (name, key.span()), &value),
             };
             errors.extend(result.err());
@@ -105,7 +112,7 @@ impl File<'_> {
         value: &Spanned<toml::de::DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
-            let tables = [TOPIC, ACCESS, INGEST, WEBHOOK, SCRAPE];
+            let tables = [TOPIC, ACCESS, INGEST, WEBHOOK, SCRAPE, MQTT];
             let keys = SETTINGS.iter().map(|setting| setting.key).chain(tables);
             let mut hint = did_you_mean(name, keys);
             if hint.is_empty() {

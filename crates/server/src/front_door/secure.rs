@@ -2,17 +2,17 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bellwire_shards::TlsSession;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls::Tls;
-
 /// A session and the socket below it.
 #[derive(Debug)]
-pub(super) struct Secure {
+pub(crate) struct Secure {
     socket: TcpStream,
     session: TlsSession,
     has_ended: bool,
@@ -20,8 +20,8 @@ pub(super) struct Secure {
 
 impl Secure {
     /// Shakes hands.
-    pub(super) async fn accept(socket: TcpStream, tls: &Tls) -> io::Result<Self> {
-        let mut session = TlsSession::new(tls.config()).map_err(io::Error::other)?;
+    pub(crate) async fn accept(socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let mut session = TlsSession::new(config).map_err(io::Error::other)?;
         loop {
             match session.shake_hands(&mut AtOnce(&socket)) {
                 Ok(()) => return Ok(Self { socket, session, has_ended: false }),
@@ -36,7 +36,7 @@ impl Secure {
         self.session.alpn_protocol()
     }
 
-    pub(super) fn into_parts(self) -> (TcpStream, TlsSession) {
+    pub(crate) fn into_parts(self) -> (TcpStream, TlsSession) {
         (self.socket, self.session)
     }
 

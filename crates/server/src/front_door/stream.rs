@@ -29,7 +29,7 @@ pub(super) enum Stream {
 impl Stream {
     /// Shakes hands.
     pub(super) async fn secure(stream: TcpStream, tls: &Tls) -> io::Result<Self> {
-        Ok(Self::Tls(Box::new(Secure::accept(stream, tls).await?)))
+        Ok(Self::Tls(Box::new(Secure::accept(stream, tls.config()).await?)))
     }
 
     /// Whether the client has chosen HTTP/2 in its handshake.

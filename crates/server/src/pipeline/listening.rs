@@ -23,8 +23,8 @@ const BACKLOG: i32 = 4096;
 #[cfg(target_os = "linux")]
 const SHARD_LATE_MAX: Duration = Duration::from_secs(5);
 
-pub(super) fn listen(config: &Config) -> Result<TcpListener, StartError> {
-    let address = config.listen;
+/// A socket that listens there.
+pub(super) fn listen(address: SocketAddr, config: &Config) -> Result<TcpListener, StartError> {
     let listen = || {
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;

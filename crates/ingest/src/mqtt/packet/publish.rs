@@ -44,6 +44,13 @@ pub struct Publish<'a> {
 }
 
 impl<'a> Publish<'a> {
+    /// A message of quality 0.
+    pub const fn plain(topic: &'a str, payload: &'a [u8]) -> Self {
+        let quality = Quality::AtMostOnce;
+        let (packet_id, is_retained, has_subscription_id) = (0, false, false);
+        Self { topic, payload, quality, packet_id, is_retained, has_subscription_id }
+    }
+
     /// Reads the body of a packet with these flags. A topic may not be said by a number: that was
     /// agreed on with nobody.
     pub(super) fn read(flags: u8, body: &'a [u8], version: Version) -> Result<Self, PacketError> {

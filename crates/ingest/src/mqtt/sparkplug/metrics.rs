@@ -4,9 +4,8 @@ use bellwire_model::{Labels, NameMap, NameSet, Sample, Timestamp};
 
 use super::payload::{Metric, is_measured};
 use super::{LIFE, Out, Place, Refusal, Time, quoted};
+use crate::scrape::STALE_MARKER as STALE;
 
-/// The value that says that a series has ended, as Prometheus marks it.
-const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 /// Bytes that a metric counts for beside its texts.
 const METRIC_OVERHEAD_BYTES: usize = 160;
 /// Bytes of the number of one that is not measured.

@@ -1,0 +1,133 @@
+//! `[mqtt]`: where sensors publish, and what their topics and messages mean.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use bellwire_ingest::mqtt::json_path::JsonPath;
+use bellwire_ingest::mqtt::mapping::{
+    JsonPayload, JsonValue, Mapping, Payload, TimeUnit, TopicRule, Word,
+};
+use bellwire_ingest::mqtt::topic::Template;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::listen::parse_listen;
+
+/// What is configured of MQTT.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MqttConfig {
+    /// Where to accept connections; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// What is published.
+    pub mapping: Mapping,
+}
+
+/// `[mqtt]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MqttTable {
+    listen: Spanned<String>,
+    #[serde(default)]
+    topics: Vec<Spanned<TopicsTable>>,
+}
+
+/// `[[mqtt.topics]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopicsTable {
+    topic: Spanned<String>,
+    payload: Option<Spanned<String>>,
+    name: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    value: Option<Spanned<String>>,
+    #[serde(default)]
+    values: BTreeMap<String, Spanned<String>>,
+    time: Option<Spanned<String>>,
+    time_unit: Option<Spanned<String>>,
+    #[serde(default)]
+    words: BTreeMap<String, f64>,
+}
+
+/// What is wrong, and where.
+type Mistake = (Range<usize>, String);
+
+/// Reads the table.
+pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<MqttConfig, Mistake> {
+    let span = value.span();
+    let deserializer = toml::de::ValueDeserializer::from(value);
+    let table = MqttTable::deserialize(deserializer)
+        .map_err(|error| (error.span().unwrap_or(span.clone()), error.message().to_owned()))?;
+    let listen = parse_listen(table.listen.get_ref())
+        .map_err(|reason| (table.listen.span(), format!("`listen`: {reason}")))?;
+    let rules = table.topics.into_iter().map(|topics| {
+        let place = topics.span();
+        rule(topics.into_inner(), place)
+    });
+    let rules: Vec<TopicRule> = rules.collect::<Result<_, _>>()?;
+    if rules.is_empty() {
+        let reason = "`[[mqtt.topics]]` says what is published: there is none";
+        return Err((span, reason.to_owned()));
+    }
+    let mapping = Mapping::new(rules).map_err(|error| (span, error.to_string()))?;
+    Ok(MqttConfig { listen, mapping })
+}
+
+fn rule(table: TopicsTable, place: Range<usize>) -> Result<TopicRule, Mistake> {
+    let topic = Template::parse(table.topic.get_ref())
+        .map_err(|error| (table.topic.span(), format!("`topic`: {error}")))?;
+    let name = table.name.as_deref().map(Into::into);
+    let labels =
+        table.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+    let labels = labels.collect();
+    let words = |table: &TopicsTable| {
+        let word =
+            |(text, value): (&String, &f64)| Word { text: text.as_str().into(), value: *value };
+        table.words.iter().map(word).collect::<Vec<_>>()
+    };
+    if table.words.values().any(|value| !value.is_finite()) {
+        return Err((place, "`words` stand for finite numbers".to_owned()));
+    }
+    let kind = table.payload.as_ref().map_or("number", |kind| kind.get_ref());
+    let has_paths = table.value.is_some() || !table.values.is_empty() || table.time.is_some();
+    if has_paths && kind != "json" {
+        return Err((
+            place,
+            "`value`, `values` and `time` are paths into `payload = \"json\"`".into(),
+        ));
+    }
+    let payload = match kind {
+        "number" => Payload::Number { words: words(&table) },
+        "json" => Payload::Json(JsonPayload::new(values(&table)?, words(&table), time(&table)?)),
+        "sparkplug" => Payload::Sparkplug,
+        other => {
+            let reason = format!("`payload` is `number`, `json` or `sparkplug`, not `{other}`");
+            return Err((table.payload.map_or(place, |payload| payload.span()), reason));
+        }
+    };
+    Ok(TopicRule { topic, name, labels, payload })
+}
+
+fn values(table: &TopicsTable) -> Result<Vec<JsonValue>, Mistake> {
+    let one = table.value.iter().map(|at| (None, at));
+    let named = table.values.iter().map(|(name, at)| (Some(name.as_str().into()), at));
+    one.chain(named).map(|(name, at)| Ok(JsonValue { name, path: path(at)? })).collect()
+}
+
+fn time(table: &TopicsTable) -> Result<Option<(JsonPath, TimeUnit)>, Mistake> {
+    let unit = match table.time_unit.as_ref().map(|unit| (unit.get_ref().as_str(), unit.span())) {
+        None | Some(("ms", _)) => TimeUnit::Milliseconds,
+        Some(("s", _)) => TimeUnit::Seconds,
+        Some(("us", _)) => TimeUnit::Microseconds,
+        Some(("ns", _)) => TimeUnit::Nanoseconds,
+        Some((other, span)) => {
+            return Err((span, format!("`time_unit` is `s`, `ms`, `us` or `ns`, not `{other}`")));
+        }
+    };
+    table.time.as_ref().map(|at| Ok((path(at)?, unit))).transpose()
+}
+
+fn path(text: &Spanned<String>) -> Result<JsonPath, Mistake> {
+    JsonPath::parse(text.get_ref()).map_err(|error| (text.span(), error.to_string()))
+}

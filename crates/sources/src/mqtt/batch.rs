@@ -1,0 +1,161 @@
+//! Messages that gather for the rules, and their acknowledgements once those have seen them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_ingest::Decoded;
+use bellwire_ingest::mqtt::mapping::{Learned, Mapping};
+use bellwire_ingest::mqtt::packet::{Publish, Reason};
+use bellwire_ingest::mqtt::publication::{Age, Publication, TOPIC_UNKNOWN};
+use bellwire_model::limits::{MQTT_GATHERED_BYTES_MAX, SAMPLES_PER_REQUEST_MAX};
+use bellwire_process::clock;
+use bellwire_wire::problem::{Code, Problem};
+
+use crate::intake::{Intake, Part, Sender};
+use crate::kind::Kind;
+use crate::outcome::Outcome;
+
+/// How long a batch waits that the rules could not take, where they do not say.
+const RETRY: Duration = Duration::from_millis(200);
+/// How long at most.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// What a message counts for beside its bytes.
+const MESSAGE_OVERHEAD_BYTES: usize = 128;
+
+/// Messages of several clients.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    parts: Vec<Part>,
+    of: Vec<Origin>,
+    bytes: usize,
+    samples: usize,
+}
+
+/// Whose messages a part has.
+#[derive(Debug)]
+pub(super) struct Origin {
+    /// The place of the client, and its number.
+    pub(super) client: (usize, u64),
+    /// Of each message by what it is acknowledged; 0: by nothing.
+    acknowledges: Vec<u16>,
+    pub(super) bytes: u32,
+}
+
+/// What became of the messages of a client.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) origin: Origin,
+    outcome: Result<Outcome, Problem>,
+}
+
+impl Gathered {
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Whether as much waits as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= MQTT_GATHERED_BYTES_MAX || self.samples >= SAMPLES_PER_REQUEST_MAX / 2
+    }
+
+    /// Whose messages there are.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.of.iter().map(|origin| origin.client)
+    }
+
+    /// A part for the messages of a client.
+    pub(super) fn part(&mut self, client: (usize, u64), sender: Sender) -> u32 {
+        self.parts.push(Part { decoded: Decoded::default(), sender });
+        self.of.push(Origin { client, acknowledges: Vec::new(), bytes: 0 });
+        (self.parts.len() - 1) as u32
+    }
+
+    /// Adds a message to a part; says for how many bytes it counts.
+    pub(super) fn add(
+        &mut self,
+        part: u32,
+        publish: &Publish<'_>,
+        (mapping, learned): (&Mapping, &mut Learned),
+    ) -> u32 {
+        let (part, origin) = (&mut self.parts[part as usize], &mut self.of[part as usize]);
+        origin.acknowledges.push(publish.packet_id);
+        let line = origin.acknowledges.len();
+        let before = part.decoded.samples.len();
+        let Publish { topic, payload, .. } = *publish;
+        // What a client asks to be kept is of now all the same: nothing is kept here.
+        let publication = Publication { topic, payload, age: Age::Live, now: clock::now() };
+        mapping.read(learned, publication, (line, &mut part.decoded));
+        self.samples += part.decoded.samples.len() - before;
+        let bytes = topic.len() + payload.len() + MESSAGE_OVERHEAD_BYTES;
+        self.bytes += bytes;
+        origin.bytes += bytes as u32;
+        bytes as u32
+    }
+
+    /// Has the rules see them, again and again until they can.
+    pub(super) async fn settle(self, intake: Arc<dyn Intake>) -> Vec<Settled> {
+        let mut wait = RETRY;
+        loop {
+            match intake.take_together(Kind::Mqtt, self.parts.clone()).await {
+                Ok(outcomes) => {
+                    let settled = |(origin, outcome)| Settled { origin, outcome };
+                    return self.of.into_iter().zip(outcomes).map(settled).collect();
+                }
+                Err(problem) if is_final(&problem) => {
+                    let settled = |origin| Settled { origin, outcome: Err(problem.clone()) };
+                    return self.of.into_iter().map(settled).collect();
+                }
+                Err(_) => {
+                    tokio::time::sleep(bellwire_process::jittered(wait)).await;
+                    wait = (wait * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+}
+
+/// Whether it makes no sense to wait for another try.
+fn is_final(problem: &Problem) -> bool {
+    problem.code == Code::Draining || !(problem.is_transient() || problem.code == Code::JournalFull)
+}
+
+impl Settled {
+    /// How many messages it is of.
+    pub(super) fn messages(&self) -> usize {
+        self.origin.acknowledges.len()
+    }
+
+    /// Why the client has to come again: its messages were not taken, for no fault of theirs.
+    pub(super) fn refusal(&self) -> Option<Reason> {
+        let problem = self.outcome.as_ref().err()?;
+        Some(match problem.code {
+            Code::Draining => Reason::ShuttingDown,
+            _ => Reason::QuotaExceeded,
+        })
+    }
+
+    /// By what messages are acknowledged and what is told of them, in their order.
+    pub(super) fn acknowledgements(&self) -> Vec<(u16, Reason)> {
+        let Ok(outcome) = &self.outcome else { return Vec::new() };
+        let wrong: BTreeMap<usize, &'static str> = outcome
+            .decoded
+            .rejections
+            .iter()
+            .map(|rejection| (rejection.line, rejection.code))
+            .collect();
+        let reason = |line: usize| wrong.get(&line).map_or(Reason::Success, |code| of_code(code));
+        let all = self.origin.acknowledges.iter().enumerate();
+        all.filter(|(_, id)| **id > 0).map(|(place, id)| (*id, reason(place + 1))).collect()
+    }
+}
+
+/// What MQTT has for what is wrong with a sample.
+fn of_code(code: &str) -> Reason {
+    match code {
+        TOPIC_UNKNOWN | "topic_too_long" => Reason::TopicName,
+        "sample_forbidden" => Reason::NotAuthorized,
+        "series_limit" | "metric_series_limit" => Reason::QuotaExceeded,
+        _ => Reason::PayloadFormat,
+    }
+}
