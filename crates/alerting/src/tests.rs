@@ -175,7 +175,7 @@ async fn a_posted_alert_is_told_and_taken_though_there_is_no_room_for_its_topic(
     };
     let posts = ["New", "7", "Newer"].map(post).to_vec();
     let plan = move |desk: &bellwire_alerts::Desk, now| {
-        desk.plan_posts(now, posts, Duration::from_mins(5))
+        desk.plan_posts(now, (None, posts), Duration::from_mins(5))
     };
     assert_eq!(alerting.request(plan).await.expect("taken"), []);
     assert_eq!(alerting.desk().cases().filter(|case| case.is_raised()).count(), 3);

@@ -16,6 +16,7 @@
 mod attending;
 mod case;
 mod plan;
+mod posting_room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -64,6 +64,9 @@ pub enum PostError {
     /// There are as many posted alerts as there may be.
     #[error("there are as many posted alerts, or bytes of them, as there may be")]
     TooMany,
+    /// Whoever posts has as much of that as leaves room for others.
+    #[error("you have as many posted alerts, or bytes of them, as leave room for those of others")]
+    TooManyOfPoster,
 }
 
 /// A posted alert as the desk keeps it.
@@ -77,6 +80,9 @@ pub(crate) struct Posted {
     pub(crate) end: End,
     /// What tells this time of firing from others of the same alert in the ids of its events.
     pub(crate) since: Timestamp,
+    /// Who has posted it first, by whose share it is counted. Nobody of whom that was not asked, and
+    /// of those that earlier builds took.
+    pub(crate) by: Option<Arc<str>>,
     /// Bytes of its record, once there is one.
     pub(crate) record_bytes: usize,
 }
@@ -138,7 +144,8 @@ impl Posted {
             resolved_at: resolves.then_some(ends_at),
             sample_time: now,
         };
-        let posted = Self { alert: Arc::new(alert), ends_at, end, since, record_bytes: 0 };
+        let by = old.and_then(|old| old.by.clone());
+        let posted = Self { alert: Arc::new(alert), ends_at, end, since, by, record_bytes: 0 };
         match (firing.is_some(), resolves) {
             (false, false) => Made::Fires(posted),
             (true, false) => Made::GoesOn(posted),

@@ -88,6 +88,9 @@ struct PostedText {
     is_resolved: bool,
     since: i64,
     updated_at: i64,
+    /// Earlier versions did not know that, and pass it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<Box<str>>,
 }
 
 fn put(key: String, text: &impl Serialize) -> DeskRecordChange {
@@ -173,6 +176,7 @@ pub(crate) fn put_posted(posted: &mut Posted) -> DeskRecordChange {
         is_resolved: alert.state == AlertState::Resolved,
         since: posted.since.as_ms(),
         updated_at: alert.sample_time.as_ms(),
+        by: posted.by.as_deref().map(Into::into),
     };
     let change = put(posted_key(alert.fingerprint), &text);
     posted.record_bytes = change.key.len() + change.value.as_ref().map_or(0, Vec::len);
@@ -243,5 +247,6 @@ fn read_posted(text: PostedText) -> Option<Posted> {
     };
     let end = if text.is_timeout { End::Timeout } else { End::Said };
     let (ends_at, since) = (time(text.ends_at), time(text.since));
-    Some(Posted { alert: Arc::new(alert), ends_at, end, since, record_bytes: 0 })
+    let by = text.by.map(Into::into);
+    Some(Posted { alert: Arc::new(alert), ends_at, end, since, by, record_bytes: 0 })
 }

@@ -270,6 +270,9 @@ pub const SILENCES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Of silences, their bytes and their compiled expressions one maker has as many times as many as
 /// there is still room for: who heaps them up leaves room for others.
 pub const SILENCES_OF_MAKER_SHARE: usize = 8;
+/// Of posted alerts, their bytes and the bytes of acknowledgements one who posts or acknowledges has
+/// as many times as many as there is still room for.
+pub const ALERTS_OF_ONE_SHARE: usize = 8;
 /// Silences that an alert names as those that silence it, the least ids of them.
 pub const SILENCES_NAMED_MAX: usize = 16;
 /// Values under which silences with the same matchers are found: an expression that lists more is
@@ -722,6 +725,10 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DRAIN_RETURN: Duration = Duration::from_secs(5);
 
 // Access.
+
+/// Renewals of one subject in a second: for each of them all connections that there are may be looked
+/// through.
+pub const RENEWALS_PER_SECOND: u64 = 50;
 
 /// Bytes of a subject: who somebody is. It stands in every line of the audit.
 pub const SUBJECT_BYTES_MAX: usize = 255;

@@ -75,12 +75,10 @@ impl Reading {
         self.question.selectors().any(named)
     }
 
-    /// Takes what gives the series of alerts.
+    /// Takes what gives the series of alerts. It shares the labels with the engine, and what becomes of
+    /// it is held once it is known what of it is selected and may be seen.
     pub(crate) fn take_alerts(&mut self, alerts: Vec<AlertCopy>) {
-        let bytes = |alert: &AlertCopy| size_of::<AlertCopy>() + alert.labels.size_bytes();
-        let result = self.allowance.hold_bytes(alerts.iter().map(bytes).sum());
         self.alerts = alerts;
-        self.note(result);
     }
 
     /// Holds what has been copied so far; says whether it may go on.
@@ -110,7 +108,7 @@ impl Reading {
     /// The samples, the instants that they are for, and what may be taken beside them. This takes
     /// its time, so it is for whoever asks, not for the engine.
     pub fn finish(self) -> Result<(Storage, Span, Allowance), EvaluationError> {
-        let Self { question, allowance, span, mut copies, alerts, failed, .. } = self;
+        let Self { question, mut allowance, span, mut copies, alerts, failed, .. } = self;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -126,6 +124,8 @@ impl Reading {
         for AlertCopy { labels, state, active_at, time } in alerts {
             let given = alert_series::series(&labels, state, active_at).into_iter().flatten();
             for Element { labels, value } in given.filter(|given| is_selected(&given.labels)) {
+                let bytes = size_of::<SeriesCopy>() + size_of::<Point>() + labels.size_bytes();
+                allowance.hold_bytes(bytes)?;
                 let points = vec![Point { time: time.as_ms(), value }];
                 copies.push(SeriesCopy { labels, points });
             }

@@ -435,6 +435,26 @@ fn what_is_given_up_makes_room_for_others() {
     assert_eq!(storage.len(), 3 * READING_PIECE_SERIES);
 }
 
+/// Else one team's alerts would take what another's query may hold.
+#[test]
+fn alerts_that_may_not_be_seen_take_nothing_of_what_a_query_may_hold() {
+    let mut engine = engine();
+    let sample = |number| Sample { series: series("y", number), value: 99.0, time: at(100) };
+    engine.apply(at(100), &(0..1_000).map(sample).collect::<Vec<_>>());
+    let mut ask = |alerts: Scope| {
+        let sight = Sight { series: Scope::all(), alerts };
+        let question = Arc::new(Question { sight, ..question("count(ALERTS)", at(100)) });
+        let (allowance, _waiter) = Allowance::new(usize::MAX, &QueryMemory::new(64 * 1024));
+        let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
+        let reading = std::iter::repeat_with(|| engine.excerpt(&mut excerpt)).flatten().next();
+        answer(&question, reading.expect("it is complete")).map(|value| text(&value))
+    };
+    let own = Scope::of(vec![r#"n=~"1|2|3""#.parse().expect("matchers")]);
+    let counted = ask(own).expect("there is room for three");
+    assert!(counted.contains("value: 3.0"), "{counted}");
+    assert_eq!(ask(Scope::all()), Err(EvaluationError::NoMemory));
+}
+
 #[test]
 fn a_query_holds_no_more_samples_than_it_may() {
     let mut engine = with_series(100);

@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bellwire_access::ticket::TicketId;
-use bellwire_access::{Identity, Limits};
+use bellwire_access::{Identity, Limits, Means};
 use bellwire_model::Topic;
-use bellwire_model::limits::SUBJECTS_LIMITED_MAX;
+use bellwire_model::limits::{RENEWALS_PER_SECOND, SUBJECTS_LIMITED_MAX};
 use bellwire_process::jittered;
 use bellwire_shards::Tally as _;
 use bellwire_wire::problem::{Code, Problem};
@@ -177,6 +177,22 @@ impl Allowances {
         taken.map_err(|wait| self.refusal(&format!("{per_second} {name} a second"), wait))
     }
 
+    /// Somebody renews what they have shown: so often, whatever their roles say. Who has shown nothing
+    /// renews nothing.
+    pub(crate) fn renew(&self, who: &Identity) -> Result<(), Problem> {
+        if matches!(who.means, Means::Open | Means::Anonymous | Means::Pending) {
+            return Ok(());
+        }
+        let now = lately::now();
+        let account = self.account(who, now)?;
+        let taken = account.used().renewals.take(now, 1, RENEWALS_PER_SECOND);
+        taken.map_err(|wait| {
+            let detail =
+                format!("{RENEWALS_PER_SECOND} renewals a second are taken of one subject");
+            self.exhausted(detail, wait)
+        })
+    }
+
     /// What somebody may name of this. `None`: as much as they like.
     pub(crate) fn naming(
         &self,
@@ -230,9 +246,12 @@ impl Allowances {
     }
 
     fn refusal(&self, allowed: &str, wait: Duration) -> Problem {
+        self.exhausted(format!("your roles allow {allowed}, which are used up"), wait)
+    }
+
+    fn exhausted(&self, detail: String, wait: Duration) -> Problem {
         self.figures.door.principals_refused.add(1);
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        let detail = format!("your roles allow {allowed}, which are used up");
         Problem::new(Code::PrincipalExhausted, detail).retry_after(seconds)
     }
 

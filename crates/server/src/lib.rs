@@ -16,7 +16,7 @@
 //! | `pipeline` | wires all parts, and ends them in order |
 //! | `access` | what somebody may do of what a request wants |
 //! | `audit` | who did what, on `$sys/audit` |
-//! | `admission` | who may come in, and what a refusal says |
+//! | `admission`, `turns` | who may come in, what a refusal says, and whose turn is next |
 //! | `front_door` | accepts, shakes hands, reads heads, hands over to shards or to hyper |
 //! | `mqtt` | the socket that sensors with MQTT come to |
 //! | `tls` | the certificate and its key, read again when they change |
@@ -56,6 +56,7 @@ mod requests;
 mod scraping;
 mod sys;
 mod tls;
+mod turns;
 
 pub use bellwire_alerting::{
     AlertmanagerConfigError, Reach, RuleFileText, RuleFiles, RuleFilesError,

@@ -131,7 +131,9 @@ impl Requests for Errands {
         key: &str,
         reply: Reply,
     ) -> Result<(), Problem> {
-        access::permit_publishing(&self.access.identity(principal).rights, &topic)?;
+        let identity = self.access.identity(principal);
+        access::permit_publishing(&identity.rights, &topic)?;
+        self.access.allowances.spend(&identity, Sent::Events(1))?;
         let event = self.publisher.deletion(topic, key)?;
         self.publish_event(Append { event, idempotency_key: None }, reply)
     }
@@ -210,6 +212,7 @@ impl Requests for Errands {
     ) -> Result<(), Problem> {
         let access = Arc::clone(&self.access);
         let before = access.identity(principal);
+        access.allowances.renew(&before)?;
         let renewing = async move {
             let shown = Shown::bearer(&shown);
             let kind = shown.as_ref().map_or("token", Shown::kind);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bellwire_model::limits::{ACKNOWLEDGEMENTS_BYTES_MAX, NOTE_BYTES_MAX, PERSON_BYTES_MAX};
+use bellwire_model::limits::{
+    ACKNOWLEDGEMENTS_BYTES_MAX, ALERTS_OF_ONE_SHARE, NOTE_BYTES_MAX, PERSON_BYTES_MAX,
+};
 use bellwire_model::{Acknowledgement, Coded, Fingerprint, NewAcknowledgement, Timestamp};
 use thiserror::Error;
 
@@ -32,6 +34,12 @@ pub enum AcknowledgeError {
         /// What it would take.
         bytes: usize,
     },
+    /// Whoever acknowledges has as much of that as leaves room for others.
+    #[error(
+        "your acknowledgements take as much as leaves room for those of others: take some back, or \
+         write shorter notes"
+    )]
+    NoRoomOfOne,
 }
 
 impl Coded for AcknowledgeError {
@@ -40,7 +48,7 @@ impl Coded for AcknowledgeError {
             Self::NotFound => "alert_not_found",
             Self::NotFiring => "alert_not_firing",
             Self::Text => "body_invalid",
-            Self::NoRoom { .. } => "records_exhausted",
+            Self::NoRoom { .. } | Self::NoRoomOfOne => "records_exhausted",
         }
     }
 }
@@ -75,8 +83,25 @@ impl Desk {
         {
             return Err(AcknowledgeError::NoRoom { bytes });
         }
+        if bytes > before && !self.leaves_room(&acknowledgement.by, bytes - before) {
+            return Err(AcknowledgeError::NoRoomOfOne);
+        }
         let episode = case.episode();
         Ok(planned(now, case, Some(Acknowledged { episode, acknowledgement })))
+    }
+
+    /// Whether whoever takes so many bytes more for acknowledgements leaves room for those of others.
+    fn leaves_room(&self, by: &str, more: usize) -> bool {
+        let free = self.acknowledged_bytes_max.saturating_sub(self.acknowledged_bytes);
+        let share = free * ALERTS_OF_ONE_SHARE;
+        // Mostly there is that much room for all together.
+        if self.acknowledged_bytes + more <= share {
+            return true;
+        }
+        let there = self.cases.values().filter_map(|case| case.status.acknowledged.as_ref());
+        let waiting = self.waiting.values().map(|waiting| &waiting.acknowledgement);
+        let own = there.chain(waiting).filter(|it| &*it.by == by);
+        own.map(|it| bytes_of(Some(it))).sum::<usize>() + more <= share
     }
 
     /// Nobody attends to an alert any more.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::POSTED_ALERTS_MAX;
 use bellwire_model::{
     Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp, TransitionKind,
 };
 
+use super::posting_room::PostingRoom;
 use super::{Case, Desk};
 use crate::posted::{Made, Post, PostError, Posted};
 use crate::record::{self, Acknowledged, DeskRecordChange};
@@ -75,20 +75,19 @@ impl Desk {
         Ok(silence_plan(is_left.then(|| silence.ended(now)).into_iter().collect()))
     }
 
-    /// What clients say of alerts. Those that are none are told of and keep no other from being
-    /// taken; an alert that a rule has raised is the rule's.
+    /// What a client says of alerts, which has that name where it is asked for one. Those that are none
+    /// are told of and keep no other from being taken; an alert that a rule has raised is the rule's.
     pub fn plan_posts(
         &self,
         now: Timestamp,
-        posts: Vec<Post>,
+        (poster, posts): (Option<Arc<str>>, Vec<Post>),
         resolve_timeout: Duration,
     ) -> (Plan, Vec<PostError>) {
         let mut errors = Vec::new();
         // The same alert may come twice in one request.
         let mut planned: BTreeMap<Fingerprint, Posted> = BTreeMap::new();
         let mut plan = Plan::default();
-        let mut room = POSTED_ALERTS_MAX.saturating_sub(self.posted);
-        let mut room_bytes = self.posted_bytes_max.saturating_sub(self.posted_bytes);
+        let mut room = PostingRoom::of(self, poster);
         for post in posts {
             if let Err(error) = post.check() {
                 errors.push(error);
@@ -108,8 +107,8 @@ impl Desk {
             }
             let old = old.or_else(|| known.and_then(|case| case.posted.as_ref()));
             let is_new = old.is_none();
-            if is_new && room == 0 {
-                errors.push(PostError::TooMany);
+            if is_new && let Err(error) = room.check_new() {
+                errors.push(error);
                 continue;
             }
             let old_bytes = old.map_or(0, |old| old.record_bytes);
@@ -119,10 +118,13 @@ impl Desk {
                 Made::GoesOn(posted) => (None, posted),
                 Made::Nothing => continue,
             };
+            if is_new {
+                posted.by = room.poster.clone();
+            }
             let mut record = record::put_posted(&mut posted);
-            if posted.record_bytes.saturating_sub(old_bytes) > room_bytes {
+            if let Err(error) = room.check_growth(posted.record_bytes.saturating_sub(old_bytes)) {
                 if kind != Some(TransitionKind::Resolved) {
-                    errors.push(PostError::TooMany);
+                    errors.push(error);
                 }
                 // That one goes on, or has ended, is always taken, with what it said before.
                 let Some(old) = old.filter(|_| kind != Some(TransitionKind::Firing)) else {
@@ -131,8 +133,7 @@ impl Desk {
                 posted = posted.worded_as(old);
                 record = record::put_posted(&mut posted);
             }
-            room -= usize::from(is_new);
-            room_bytes = (room_bytes + old_bytes).saturating_sub(posted.record_bytes);
+            room.take(usize::from(is_new), (old_bytes, posted.record_bytes));
             plan.post(now, (posted.clone(), record), kind);
             planned.insert(fingerprint, posted);
         }

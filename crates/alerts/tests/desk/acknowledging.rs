@@ -167,3 +167,20 @@ fn acknowledgements_are_bounded_in_bytes_and_what_goes_makes_room() {
         }
     }
 }
+
+#[test]
+fn who_acknowledges_without_end_leaves_room_for_others() {
+    let mut script = Script::new();
+    script.desk = Desk::new(&[]).with_acknowledgements_bytes_max(10_000);
+    let alerts: Vec<String> = (0..100).map(|number| format!("Hot,host={number}")).collect();
+    for alert in &alerts {
+        script.fires(alert);
+    }
+    let refused = alerts.iter().find_map(|alert| acknowledge(&mut script, alert, "flood").err());
+    assert_eq!(refused, Some(AcknowledgeError::NoRoomOfOne));
+    acknowledge(&mut script, &alerts[99], "ada").expect("there is room for others");
+    acknowledge(&mut script, &alerts[0], "flood").expect("it says the same again");
+    script.resolves(&alerts[0]);
+    script.resolves(&alerts[1]);
+    acknowledge(&mut script, &alerts[98], "flood").expect("what is over makes room");
+}

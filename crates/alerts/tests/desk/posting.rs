@@ -216,3 +216,31 @@ fn very_many_alerts_that_end_together_end_some_at_a_time() {
     script.pass(3_600);
     assert_eq!(script.desk.cases().count(), 0);
 }
+
+#[test]
+fn who_posts_without_end_leaves_room_for_others_also_after_a_restart() {
+    const BYTES_MAX: usize = 20_000;
+    let mut script = Script::new();
+    script.desk = Desk::new(&[]).with_posted_bytes_max(BYTES_MAX);
+    let hot = |number: usize| post(&format!("Hot,number={number}"), Some(0), Some(9_000));
+    // An earlier build's, which is nobody's.
+    assert_eq!(script.posts_all(vec![hot(9_999)]), []);
+    let errors = script.posts_of(Some("flood"), (0..500).map(hot).collect());
+    assert!((1..500).contains(&errors.len()));
+    assert!(errors.iter().all(|error| *error == PostError::TooManyOfPoster), "{errors:?}");
+    script.restart();
+    script.desk =
+        std::mem::replace(&mut script.desk, Desk::new(&[])).with_posted_bytes_max(BYTES_MAX);
+    let one_of = |script: &mut Script, poster, number| {
+        script.posts_of(Some(poster), vec![hot(number)]).into_iter().next()
+    };
+    assert_eq!(one_of(&mut script, "flood", 1_000), Some(PostError::TooManyOfPoster));
+    for number in 0..3 {
+        assert_eq!(one_of(&mut script, "other", 2_000 + number), None);
+    }
+    // What is there goes on and ends, and what has gone makes room.
+    assert_eq!(one_of(&mut script, "flood", 0), None);
+    script.pass(24 * 3_600);
+    let again = script.posts_of(Some("flood"), vec![post("Hot,number=1000", None, None)]);
+    assert_eq!((again, script.word("Hot,number=1000")), (vec![], "firing"));
+}

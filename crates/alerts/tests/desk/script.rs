@@ -203,7 +203,13 @@ impl Script {
 
     /// Somebody posts alerts together; returns why some were refused.
     pub(crate) fn posts_all(&mut self, posts: Vec<Post>) -> Vec<PostError> {
-        let (plan, errors) = self.desk.plan_posts(self.now, posts, RESOLVE_TIMEOUT);
+        self.posts_of(None, posts)
+    }
+
+    /// The same of somebody whose name is known.
+    pub(crate) fn posts_of(&mut self, poster: Option<&str>, posts: Vec<Post>) -> Vec<PostError> {
+        let posting = (poster.map(Arc::from), posts);
+        let (plan, errors) = self.desk.plan_posts(self.now, posting, RESOLVE_TIMEOUT);
         self.take(plan);
         errors
     }

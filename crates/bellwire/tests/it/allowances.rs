@@ -150,6 +150,16 @@ fn events_and_their_bytes_are_counted_on_every_way_in() {
         let publish = json!({ "request": "publish", "id": 1, "topic": "a", "data": 1 });
         let reply = asked(&mut websocket(&server, &ada), &publish);
         assert_eq!(reply["error"]["code"], "principal_exhausted", "{limits}: {reply}");
+        if limits.starts_with("events") {
+            let authorization = format!("Bearer {ada}");
+            let headers = [("Authorization", authorization.as_str())];
+            let path = "/v1/topics/a?key=k";
+            let delete = Request { method: "DELETE", path, headers: &headers, body: b"" };
+            assert_eq!(told(&request(server.address(), delete)), exhausted());
+            let delete = json!({ "request": "delete", "id": 1, "topic": "a", "key": "k" });
+            let reply = asked(&mut websocket(&server, &ada), &delete);
+            assert_eq!(reply["error"]["code"], "principal_exhausted", "{reply}");
+        }
         assert_eq!(send(&server, &bob, "/v1/topics/a", "1").status, 201, "{limits}");
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct Used {
     events: Bucket,
     samples: Bucket,
     bytes: Bucket,
+    pub(super) renewals: Bucket,
     topics: Names,
     series: Names,
 }
@@ -168,7 +169,7 @@ impl Used {
     }
 
     fn is_nothing(&self, now: u64) -> bool {
-        let buckets = [&self.connects, &self.events, &self.samples, &self.bytes];
+        let buckets = [&self.connects, &self.events, &self.samples, &self.bytes, &self.renewals];
         let names = [&self.topics, &self.series];
         self.connections == 0
             && buckets.iter().all(|bucket| bucket.is_full(now))

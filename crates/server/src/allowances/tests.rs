@@ -51,6 +51,20 @@ fn nothing_is_kept_of_those_without_limits_and_of_those_who_have_left() {
 }
 
 #[test]
+fn whoever_renews_without_end_is_refused_though_no_role_limits_them() {
+    let allowances = allowances();
+    let of = |means: &Means| Identity { means: means.clone(), ..who(Limits::NONE) };
+    // However slow this is: these are far more at once than what a second brings.
+    let refused = |who: &Identity| {
+        (0..100_000).find_map(|_| allowances.renew(who).err()).map(|problem| problem.code)
+    };
+    let (key, token) = (Means::Key("01234567".into()), Means::Token("a".into()));
+    assert_eq!(refused(&of(&key)), Some(Code::PrincipalExhausted));
+    allowances.renew(&of(&token)).expect("somebody else");
+    assert_eq!(refused(&of(&Means::Anonymous)), None, "there is nothing to renew");
+}
+
+#[test]
 fn filters_of_all_connections_of_a_subject_count_together() {
     let allowances = allowances();
     let four = who(Limits { subscriptions: Some(4), ..Limits::NONE });

@@ -20,6 +20,7 @@ use crate::access;
 use crate::front_door::Peer;
 use crate::page::Page;
 use crate::problem::Refused;
+use crate::turns::Asker;
 
 /// What a route asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -345,6 +346,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
         let caller = parts.extensions.get::<Self>().cloned();
         caller.ok_or_else(|| Refused(Problem::new(Code::Forbidden, "nobody was asked who calls")))
+    }
+}
+
+/// Whose turns a request takes.
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let Caller(identity) = Caller::from_request_parts(parts, state).await?;
+        Ok(Self::of(&identity, peer(&parts.extensions)))
     }
 }
 

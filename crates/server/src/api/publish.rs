@@ -96,6 +96,7 @@ pub(super) async fn delete(
     let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let key = parameters.find(|(name, _)| name == "key").map(|(_, key)| key);
     let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
+    app.access.allowances.spend(&caller.0, Sent::Events(1))?;
     let event = app.publisher.deletion(topic, &key)?;
     app.publisher.publish(vec![Append { event, idempotency_key: None }]).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -126,6 +126,7 @@ pub(super) async fn renew(
     let RenewalText { renews } = body::json(&held).map_err(|error| {
         invalid(format!("a renewal is {{\"renews\":…}}, as the control event has it: {error}"))
     })?;
+    app.access.allowances.renew(&identity)?;
     let renewed = app.access.renew(&app.spread, (&renews, &identity)).await;
     renewed.inspect_err(|problem| {
         let (showed, from) = ((identity.means.as_str(), Some(&*identity)), peer(&parts.extensions));

@@ -459,7 +459,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "queries_max",
         value_name: "COUNT",
         default: "20",
-        help: "Queries that are evaluated at a time; others wait.",
+        help: "Queries that are evaluated at a time, half of them of one subject at most, or of one \
+               network where nobody is asked; others wait.",
         group: Group::Limits,
         is_list: false,
         set: |config, values| {

@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bellwire_model::Principal;
+use bellwire_process::clock::Tick;
 use tokio::sync::mpsc;
 
 use super::Token;
@@ -58,6 +59,8 @@ pub(super) struct Reconsideration {
     /// To be looked for together in the next round.
     waiting: Vec<Change>,
     round: Option<Round>,
+    /// No other round begins before: who renews without end does not keep the shard at it.
+    next_at: Tick,
 }
 
 /// All connections that there are, one after the other.
@@ -103,17 +106,31 @@ impl Reconsideration {
     }
 
     /// Whether somebody is yet to be looked for.
+    #[cfg(test)]
     pub(super) fn is_under_way(&self) -> bool {
-        self.round.is_some() || !self.waiting.is_empty()
+        self.is_in_round() || !self.waiting.is_empty()
     }
 
-    /// What is left of the round, or another one over so many places.
-    pub(super) fn take_round(&mut self, places: usize) -> Option<Round> {
-        let next = || {
-            let waiting = std::mem::take(&mut self.waiting);
-            (!waiting.is_empty()).then(|| Round::new(waiting, places))
-        };
-        self.round.take().or_else(next)
+    /// Whether some are looked for now.
+    pub(super) fn is_in_round(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// When the next round begins, where there is to be one.
+    pub(super) fn next_round(&self) -> Option<Tick> {
+        (!self.waiting.is_empty()).then_some(self.next_at)
+    }
+
+    /// What is left of the round, or another one over so many places: one in a tick.
+    pub(super) fn take_round(&mut self, places: usize, now: Tick) -> Option<Round> {
+        if let Some(round) = self.round.take() {
+            return Some(round);
+        }
+        if self.waiting.is_empty() || now < self.next_at {
+            return None;
+        }
+        self.next_at = now.saturating_add(1);
+        Some(Round::new(std::mem::take(&mut self.waiting), places))
     }
 
     /// A round goes on in the next turn, unless it is through.

@@ -8,7 +8,8 @@ impl Shard {
     /// Looks at some of the connections for whose they are.
     pub(super) fn reconsider_some(&mut self) {
         let places = self.connections.capacity();
-        let Some(mut round) = self.reconsideration.take_round(places) else { return };
+        let now = self.agenda.now();
+        let Some(mut round) = self.reconsideration.take_round(places, now) else { return };
         let mut found = 0;
         let looked_before = self.work_of_turn().looks;
         for _ in 0..RECONSIDERED_PER_TURN_MAX {

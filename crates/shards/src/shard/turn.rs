@@ -75,11 +75,13 @@ impl Shard {
         let has_work = self.pages.may_admit()
             || self.members.is_held_up()
             || self.members.has_touched()
-            || self.reconsideration.is_under_way();
+            || self.reconsideration.is_in_round();
         if has_work {
             return Duration::ZERO;
         }
-        let wait = self.agenda.wait(self.laggards.next_look(), self.hub.next_release());
+        let look_at =
+            self.laggards.next_look().into_iter().chain(self.reconsideration.next_round());
+        let wait = self.agenda.wait(look_at.min(), self.hub.next_release());
         // Nobody to attend to: the inbox wakes.
         wait.unwrap_or(Duration::from_hours(1))
     }

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_alerts::config::Config;
+use bellwire_alerts::desk::Desk;
 use bellwire_alerts::{Post, PostError};
 use bellwire_model::{Alert, AlertSource, Labels, LabelsError, Scope, Timestamp};
 use bellwire_process::clock;
@@ -121,13 +122,15 @@ pub(in crate::api) async fn post(
     let (posts, mut errors) =
         work_through(&app.admission, held.bytes.len(), || read_all(&held, scope)).await?;
     let resolve_timeout = app.alerting.config().resolve_timeout;
-    let refused =
-        app.alerting.request(move |desk, now| desk.plan_posts(now, posts, resolve_timeout)).await?;
-    if refused.contains(&PostError::TooMany) {
-        return Err(Refusal {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            text: PostError::TooMany.to_string(),
-        });
+    // Who is not asked who they are is nobody of whom there could be others.
+    let poster = Some(caller.0.own_name("")).filter(|name| !name.is_empty()).map(Arc::from);
+    let plan = move |desk: &Desk, now| desk.plan_posts(now, (poster, posts), resolve_timeout);
+    let refused = app.alerting.request(plan).await?;
+    let has_no_room =
+        |error: &&PostError| matches!(error, PostError::TooMany | PostError::TooManyOfPoster);
+    if let Some(error) = refused.iter().find(has_no_room) {
+        let (status, text) = (StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        return Err(Refusal { status, text });
     }
     errors.extend(refused.iter().map(ToString::to_string));
     if errors.is_empty() {

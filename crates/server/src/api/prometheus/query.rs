@@ -25,23 +25,26 @@ use super::parameters::Parameters;
 use super::{Failure, refusal};
 use crate::api::App;
 use crate::api::permission::Caller;
+use crate::turns::Asker;
 
 /// `GET`, `POST /api/v1/query`: an expression at one instant; where none is given, at the rules' own
 /// time when it is looked at.
 pub(in crate::api) async fn instant(
     State(app): State<Arc<App>>,
     caller: Caller,
+    asker: Asker,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     let span = parameters.time("time")?.map(Span::at);
     let expression = Expression(parameters.required("query")?.to_owned());
-    answered((&app, caller.rights()), &parameters, (span, None), expression).await
+    answered((&app, caller.rights(), asker), &parameters, (span, None), expression).await
 }
 
 /// `GET`, `POST /api/v1/query_range`: an expression at each step of a span.
 pub(in crate::api) async fn range(
     State(app): State<Arc<App>>,
     caller: Caller,
+    asker: Asker,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     parameters.required("start")?;
@@ -61,7 +64,7 @@ pub(in crate::api) async fn range(
     let step = Duration::from_millis(step_ms.unsigned_abs());
     let expression = Expression(parameters.required("query")?.to_owned());
     let instants = (Some(Span { start, end }), Some(step));
-    answered((&app, caller.rights()), &parameters, instants, expression).await
+    answered((&app, caller.rights(), asker), &parameters, instants, expression).await
 }
 
 /// What somebody wants to know of what rules remember; all of it is worked out on threads that serve
@@ -105,7 +108,7 @@ impl Inquiry for Expression {
 /// Whoever has waited for as long as the query may take is answered then. The work ends soon after,
 /// and so it does where the client has gone.
 pub(super) async fn answered(
-    (app, rights): (&App, &Rights),
+    (app, rights, asker): (&App, &Rights, Asker),
     parameters: &Parameters,
     (span, step): (Option<Span>, Option<Duration>),
     inquiry: impl Inquiry,
@@ -117,7 +120,7 @@ pub(super) async fn answered(
     let (allowance, _waiter) = app.queries.allowance();
     let mut has_place = false;
     let answer = async {
-        let place = app.queries.place().await;
+        let place = app.queries.place(asker).await;
         has_place = true;
         let (plan, inquiry) = aside(move || Ok((inquiry.plan()?, inquiry))).await?;
         let conventions = Conventions::default();

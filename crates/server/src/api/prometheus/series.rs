@@ -16,6 +16,7 @@ use super::query::{Inquiry, Metric, answered, written};
 use super::{Failure, refusal};
 use crate::api::App;
 use crate::api::permission::Caller;
+use crate::turns::Asker;
 
 /// What selects all series: each has a name.
 const ALL: &str = r#"{__name__!=""}"#;
@@ -24,19 +25,21 @@ const ALL: &str = r#"{__name__!=""}"#;
 pub(in crate::api) async fn series(
     State(app): State<Arc<App>>,
     caller: Caller,
+    asker: Asker,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
     parameters.required("match[]")?;
-    listed((&app, caller), &parameters, Wanted::Series).await
+    listed((&app, caller, asker), &parameters, Wanted::Series).await
 }
 
 /// `GET`, `POST /api/v1/labels`: the names of labels.
 pub(in crate::api) async fn labels(
     State(app): State<Arc<App>>,
     caller: Caller,
+    asker: Asker,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    listed((&app, caller), &parameters, Wanted::Names).await
+    listed((&app, caller, asker), &parameters, Wanted::Names).await
 }
 
 /// `GET /api/v1/label/{name}/values`: the values of one label.
@@ -44,13 +47,14 @@ pub(in crate::api) async fn values(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     caller: Caller,
+    asker: Asker,
     parameters: Parameters,
 ) -> Result<Response, Failure> {
-    listed((&app, caller), &parameters, Wanted::Values(name)).await
+    listed((&app, caller, asker), &parameters, Wanted::Values(name)).await
 }
 
 async fn listed(
-    (app, caller): (&App, Caller),
+    (app, caller, asker): (&App, Caller, Asker),
     parameters: &Parameters,
     wanted: Wanted,
 ) -> Result<Response, Failure> {
@@ -63,7 +67,7 @@ async fn listed(
     let listing = Listing { selectors, wanted, limit: parameters.count("limit")? };
     // Without one it is of the rules' own time.
     let span = start.or(end).map(|_| span);
-    answered((app, caller.rights()), parameters, (span, None), listing).await
+    answered((app, caller.rights(), asker), parameters, (span, None), listing).await
 }
 
 /// What is listed of series.

@@ -13,10 +13,11 @@ use bellwire_model::limits::{
 use bellwire_model::{Filter, FilterSet, Principal, Sight};
 use bellwire_wire::problem::{Code, Problem};
 
+use super::super::change::{self, Reconsideration};
 use super::super::work::Work;
 use super::super::{Pending, Reconsidering};
 use super::rig::{Client, NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, text};
-use crate::authority::HeldPrincipal;
+use crate::authority::{HeldPrincipal, HeldPrincipals};
 use crate::poll::Collected;
 use crate::stream_request::PollRequest;
 
@@ -151,6 +152,33 @@ fn changes_that_come_during_a_round_are_looked_for_in_the_next_and_together() {
     assert!(waiting.into_iter().all(is_through), "one round for all of them");
     let answered = polled.into_iter().map(|pending| now(pending.collected()).is_some());
     assert_eq!(answered.collect::<Vec<_>>(), [true, true, true, false]);
+}
+
+/// Each round looks at all connections that there are.
+#[test]
+fn rounds_begin_no_more_often_than_ticks_however_often_somebody_renews() {
+    let rig = Rig::new();
+    let mut reconsideration = Reconsideration::default();
+    let mut change = || {
+        let (change, reconsidering) =
+            change::begin(HeldPrincipals::new(vec![ADA], rig.guests.clone()));
+        (vec![change], reconsidering)
+    };
+    let mut rounds = 0;
+    let mut waiting = Vec::new();
+    for now in [7, 7, 7, 8, 8, 8, 8, 12] {
+        let (changes, reconsidering) = change();
+        reconsideration.expect(changes);
+        waiting.push(reconsidering);
+        if let Some(mut round) = reconsideration.take_round(1, now) {
+            assert_eq!(reconsideration.next_round(), None);
+            assert!(round.is_of(ADA) && round.next().is_some());
+            reconsideration.give_back(round);
+            rounds += 1;
+        }
+    }
+    assert_eq!((rounds, reconsideration.next_round()), (3, None));
+    assert!(waiting.into_iter().all(is_through), "those that came later are in a later round");
 }
 
 #[test]

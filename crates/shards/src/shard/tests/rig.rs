@@ -138,6 +138,9 @@ impl Rig {
             if is_idle && is_reading {
                 // The page wakes it.
                 self.shard.turn(&mut self.events);
+            } else if self.shard.reconsideration.is_under_way() {
+                // The tick wakes it in which the next round begins.
+                self.shard.turn(&mut self.events);
             } else if is_idle && !self.shard.pages.may_admit() {
                 return;
             }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bellwire_model::limits::QUERY_SHARE_PERCENT;
 use bellwire_rules::{Allowance, QueryMemory, Waiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
+use crate::turns::{Asker, Turn, Turns};
 
 /// The bounds of all queries, and what is left of them.
 #[derive(Debug)]
 pub(crate) struct Queries {
-    places: Arc<Semaphore>,
+    places: Arc<Turns>,
     timeout: Duration,
     samples_max: usize,
     memory: QueryMemory,
@@ -23,7 +23,7 @@ impl Queries {
     pub(crate) fn new(config: &Config, memory_bytes: u64) -> Self {
         let bytes = memory_bytes / 100 * QUERY_SHARE_PERCENT;
         Self {
-            places: Arc::new(Semaphore::new(config.queries_max)),
+            places: Turns::new(config.queries_max),
             timeout: config.query_timeout,
             samples_max: config.query_samples_max,
             memory: QueryMemory::new(usize::try_from(bytes).unwrap_or(usize::MAX)),
@@ -37,9 +37,8 @@ impl Queries {
 
     /// Waits until it is a query's turn. The place is held until its work ends, though whoever asked
     /// may be gone.
-    pub(super) async fn place(&self) -> OwnedSemaphorePermit {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        place.expect("the semaphore is never closed")
+    pub(super) async fn place(&self, asker: Asker) -> Turn {
+        self.places.take(asker).await
     }
 
     /// What one query may take.
