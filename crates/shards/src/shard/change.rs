@@ -111,6 +111,12 @@ impl Reconsideration {
         self.is_in_round() || !self.waiting.is_empty()
     }
 
+    /// As if a tick had passed: the next round may begin.
+    #[cfg(test)]
+    pub(super) fn let_begin(&mut self) {
+        self.next_at = 0;
+    }
+
     /// Whether some are looked for now.
     pub(super) fn is_in_round(&self) -> bool {
         self.round.is_some()

@@ -159,7 +159,7 @@ fn changes_that_come_during_a_round_are_looked_for_in_the_next_and_together() {
 fn rounds_begin_no_more_often_than_ticks_however_often_somebody_renews() {
     let rig = Rig::new();
     let mut reconsideration = Reconsideration::default();
-    let mut change = || {
+    let change = || {
         let (change, reconsidering) =
             change::begin(HeldPrincipals::new(vec![ADA], rig.guests.clone()));
         (vec![change], reconsidering)

@@ -138,9 +138,6 @@ impl Rig {
             if is_idle && is_reading {
                 // The page wakes it.
                 self.shard.turn(&mut self.events);
-            } else if self.shard.reconsideration.is_under_way() {
-                // The tick wakes it in which the next round begins.
-                self.shard.turn(&mut self.events);
             } else if is_idle && !self.shard.pages.may_admit() {
                 return;
             }
@@ -253,6 +250,7 @@ impl Rig {
         let held = HeldPrincipals::new(principals.to_vec(), self.guests.clone());
         let (change, reconsidering) = change::begin(held);
         self.shard.handle.reconsider(change);
+        self.shard.reconsideration.let_begin();
         reconsidering
     }
 
@@ -270,6 +268,7 @@ impl Rig {
         let held = HeldPrincipals::new(vec![principal], self.guests.clone());
         let (change, reconsidering) = change::begin(held);
         self.shard.handle.reconsider(change);
+        self.shard.reconsideration.let_begin();
         reconsidering
     }
 
