@@ -440,11 +440,11 @@ fn what_is_given_up_makes_room_for_others() {
 fn alerts_that_may_not_be_seen_take_nothing_of_what_a_query_may_hold() {
     let mut engine = engine();
     let sample = |number| Sample { series: series("y", number), value: 99.0, time: at(100) };
-    engine.apply(at(100), &(0..1_000).map(sample).collect::<Vec<_>>());
+    engine.apply(at(100), &(0..20_000).map(sample).collect::<Vec<_>>());
     let mut ask = |alerts: Scope| {
         let sight = Sight { series: Scope::all(), alerts };
         let question = Arc::new(Question { sight, ..question("count(ALERTS)", at(100)) });
-        let (allowance, _waiter) = Allowance::new(usize::MAX, &QueryMemory::new(64 * 1024));
+        let (allowance, _waiter) = Allowance::new(usize::MAX, &QueryMemory::new(1 << 20));
         let mut excerpt = Excerpt::new(Arc::clone(&question), allowance);
         let reading = std::iter::repeat_with(|| engine.excerpt(&mut excerpt)).flatten().next();
         answer(&question, reading.expect("it is complete")).map(|value| text(&value))
