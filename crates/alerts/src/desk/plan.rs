@@ -80,14 +80,14 @@ impl Desk {
     pub fn plan_posts(
         &self,
         now: Timestamp,
-        (poster, posts): (Option<Arc<str>>, Vec<Post>),
+        (sender, posts): (Option<Arc<str>>, Vec<Post>),
         resolve_timeout: Duration,
     ) -> (Plan, Vec<PostError>) {
         let mut errors = Vec::new();
         // The same alert may come twice in one request.
         let mut planned: BTreeMap<Fingerprint, Posted> = BTreeMap::new();
         let mut plan = Plan::default();
-        let mut room = PostingRoom::of(self, poster);
+        let mut room = PostingRoom::of(self, sender);
         for post in posts {
             if let Err(error) = post.check() {
                 errors.push(error);
@@ -119,7 +119,7 @@ impl Desk {
                 Made::Nothing => continue,
             };
             if is_new {
-                posted.by = room.poster.clone();
+                posted.by.clone_from(&room.poster);
             }
             let mut record = record::put_posted(&mut posted);
             if let Err(error) = room.check_growth(posted.record_bytes.saturating_sub(old_bytes)) {

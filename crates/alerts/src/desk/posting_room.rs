@@ -83,9 +83,9 @@ impl<'a> PostingRoom<'a> {
 
 impl Desk {
     /// What somebody has posted.
-    fn posted_by(&self, poster: &str) -> Amount {
+    fn posted_by(&self, name: &str) -> Amount {
         let posted = self.cases.values().filter_map(|case: &Case| case.posted.as_ref());
-        let own = posted.filter(|posted: &&Posted| posted.by.as_deref() == Some(poster));
+        let own = posted.filter(|posted: &&Posted| posted.by.as_deref() == Some(name));
         own.fold(Amount::default(), |sum, posted| {
             sum.and(Amount { alerts: 1, bytes: posted.record_bytes })
         })
