@@ -16,7 +16,7 @@
 mod attending;
 mod case;
 mod plan;
-mod posting_room;
+mod vacancy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use bellwire_model::{
     Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp, TransitionKind,
 };
 
-use super::posting_room::PostingRoom;
+use super::vacancy::Vacancy;
 use super::{Case, Desk};
 use crate::posted::{Made, Post, PostError, Posted};
 use crate::record::{self, Acknowledged, DeskRecordChange};
@@ -87,7 +87,7 @@ impl Desk {
         // The same alert may come twice in one request.
         let mut planned: BTreeMap<Fingerprint, Posted> = BTreeMap::new();
         let mut plan = Plan::default();
-        let mut room = PostingRoom::of(self, sender);
+        let mut room = Vacancy::of(self, sender);
         for post in posts {
             if let Err(error) = post.check() {
                 errors.push(error);

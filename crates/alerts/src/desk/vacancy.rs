@@ -8,7 +8,7 @@ use super::{Case, Desk};
 use crate::posted::{PostError, Posted};
 
 /// What is left while a request is planned.
-pub(super) struct PostingRoom<'a> {
+pub(super) struct Vacancy<'a> {
     desk: &'a Desk,
     /// Whose share is asked for. `None`: nobody is asked who they are.
     pub(super) poster: Option<Arc<str>>,
@@ -33,7 +33,7 @@ impl Amount {
     }
 }
 
-impl<'a> PostingRoom<'a> {
+impl<'a> Vacancy<'a> {
     pub(super) fn of(desk: &'a Desk, poster: Option<Arc<str>>) -> Self {
         let alerts = POSTED_ALERTS_MAX.saturating_sub(desk.posted);
         let bytes = desk.posted_bytes_max.saturating_sub(desk.posted_bytes);
