@@ -1,9 +1,9 @@
 //! The server's secret, with which it signs sessions and tickets: a file that is named, or one in the
 //! data folder that the first start makes, or nothing that outlives the process.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use bellwire_access::{ID_BYTES, ServerSecret, ServerSecretError};
@@ -70,7 +70,8 @@ fn of_data(data: &Path) -> Result<ServerSecret, SecretError> {
 
 /// Makes the file, whole or not at all. One that is there by now stays.
 fn make(data: &Path, path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(data)?;
+    // As the journal makes it: the folder is nobody else's, whatever the umask.
+    DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     let part = data.join(format!("{FILE}.{}", std::process::id()));
     let _ = std::fs::remove_file(&part);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;

@@ -149,7 +149,7 @@ fn no_other_user_reads_what_a_server_keeps() {
     }
     assert!(seen > 2, "there is a journal");
     let mode = std::fs::metadata(&data).expect("its mode").permissions().mode();
-    assert_eq!(mode & 0o007, 0, "{mode:o}");
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! The operating system drops it with the process, however that ends.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use crate::Error;
@@ -18,7 +19,7 @@ pub struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File)
 impl Lock {
     /// Creates the data directory where it is missing, and locks it.
     pub fn take(directory: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(directory).map_err(|error| Error::open(directory, error))?;
+        make(directory).map_err(|error| Error::open(directory, error))?;
         let path = directory.join(FILE);
         let open =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
@@ -39,4 +40,9 @@ impl Lock {
         drop(noted);
         Ok(Self(file))
     }
+}
+
+/// Makes a folder that is this user's alone, whatever the umask. One that is there stays as it is.
+fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
