@@ -467,4 +467,9 @@ fn nothing_on_the_way_keeps_what_somebody_is_told_and_no_page_shows_it() {
             }
         }
     }
+    let mut raw = Raw::connect(teams.server.address());
+    let ask = "GET /v1/events?topic=teams/red/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ";
+    raw.send(format!("{ask}{}\r\n\r\n", teams.red));
+    let head = raw.until("\r\n\r\n");
+    assert!(head.contains("\r\nX-Content-Type-Options: nosniff\r\n"), "{head}");
 }

@@ -46,7 +46,8 @@ fn response_head(request: &StreamRequest, http: HttpForm) -> BytesMut {
     let mut head = BytesMut::with_capacity(512);
     head.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: ");
     head.extend_from_slice(request.form.content_type().as_bytes());
-    head.extend_from_slice(b"\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n");
+    head.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
+    head.extend_from_slice(b"X-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n");
     head.extend_from_slice(match http.framing {
         Framing::Chunked => b"Transfer-Encoding: chunked\r\n",
         Framing::Plain => b"Connection: close\r\n",
