@@ -84,12 +84,21 @@ pub(super) mod tests {
         serde_json::from_str(text).expect("the description is JSON")
     }
 
-    /// Every path with each of its methods, as the source of the router has them: whatever is called
+    /// Every path with each of its methods, as the source of the routers has them: whatever is called
     /// there is a method, so that `any` and `nest` are, too, and are nowhere else.
     pub(in crate::api) fn routed() -> BTreeSet<(String, String)> {
-        let source = include_str!("../api.rs");
-        let (_, text) = source.split_once("Router::new()").expect("there is a router");
-        let (text, _) = text.split_once(".route_layer(").expect("a layer ends the routes");
+        let mut routed = BTreeSet::new();
+        for text in include_str!("../api.rs").split("Router::new()").skip(1) {
+            let (text, _) = text.split_once("\n}").expect("a function ends");
+            let end = [".merge(", ".route_layer("].iter().filter_map(|end| text.find(end)).min();
+            let (text, rest) = text.split_at(end.unwrap_or(text.len()));
+            assert!(!rest.contains(".route("), "a route behind what ends the routes: {rest}");
+            routed.extend(routes_of(text));
+        }
+        routed
+    }
+
+    fn routes_of(text: &str) -> BTreeSet<(String, String)> {
         let text: String = text.lines().filter(|line| !line.trim().starts_with("//")).collect();
         let mut routed = BTreeSet::new();
         for route in text.split(".route(").skip(1) {
