@@ -14,6 +14,7 @@ static TOPIC: LazyLock<Topic> = LazyLock::new(|| "a/b".parse().expect("a topic")
 static MAPPINGS: LazyLock<[Mapping; 2]> = LazyLock::new(|| {
     let whole = MappingText { topic: "w/{a.b}", key: Some("{c}"), ..MappingText::default() };
     let each = MappingText {
+        name: "alerts",
         each: Some("alerts"),
         topic: "w/{labels.team}/x{receiver}",
         event_type: Some("{status}"),

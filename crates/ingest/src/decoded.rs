@@ -95,6 +95,14 @@ impl Decoded {
         }
     }
 
+    /// Rejects a sample of a series, which is written out only where the rejection is told: samples of
+    /// a series share its labels, and their texts would be many times the body.
+    pub(crate) fn reject_series(&mut self, line: usize, refusal: Refusal, series: &Labels) {
+        let is_told = self.rejections.len() < REJECTIONS_REPORTED_MAX;
+        let text = if is_told { series.to_string() } else { String::new() };
+        self.reject_part(line, refusal, &text);
+    }
+
     /// Counts items that were rejected.
     pub fn count(&mut self, code: &'static str, items: usize) {
         if items == 0 {
@@ -136,8 +144,8 @@ impl Decoded {
                 }
                 Verdict::PassedOver => self.passed_over += 1,
                 Verdict::Refused(code, detail) => {
-                    let series = sample.series.to_string();
-                    self.reject_part(line as usize, Refusal::new(code, detail), &series);
+                    let refusal = Refusal::new(code, detail);
+                    self.reject_series(line as usize, refusal, &sample.series);
                 }
             }
         }

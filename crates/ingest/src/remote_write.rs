@@ -11,8 +11,8 @@
 use std::fmt::Write as _;
 
 use bellwire_model::limits::{
-    LABELS_PER_SERIES_MAX, REJECT_EXCERPT_BYTES_MAX, SAMPLES_PER_REQUEST_BYTES_MAX,
-    SAMPLES_PER_REQUEST_MAX, SYMBOLS_MAX,
+    LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_PER_SERIES_MAX, REJECT_EXCERPT_BYTES_MAX,
+    SAMPLES_PER_REQUEST_BYTES_MAX, SAMPLES_PER_REQUEST_MAX, SYMBOLS_MAX,
 };
 use bellwire_model::{Labels, LabelsError, METRIC_NAME, Sample, SampleError, Timestamp};
 use thiserror::Error;
@@ -140,7 +140,11 @@ impl Taker {
     /// Takes the samples of a series, or refuses all of it.
     fn series(&mut self, labels: &[(&str, &str)], contents: &Contents) {
         self.number += 1;
+        // Counted before labels are made, and of those that are refused too: in 2.0 a series of some
+        // hundred bytes may name texts of many thousands.
+        self.bytes += labels.iter().map(bytes_of).sum::<usize>();
         let series = match contents.labels_beyond {
+            _ if self.bytes > SAMPLES_PER_REQUEST_BYTES_MAX => Err(too_many_bytes()),
             0 => series_of(labels),
             beyond => {
                 let labels = labels.len() + beyond;
@@ -169,11 +173,9 @@ impl Taker {
     }
 
     fn samples(&mut self, series: &Labels, contents: &Contents) {
-        // Samples of a series share its labels.
-        self.bytes += series.size_bytes();
         for (value, time) in &contents.samples {
             if let Err(refusal) = self.sample(series, *value, Timestamp::from_ms(*time)) {
-                self.decoded.reject_part(self.number, refusal, &series.to_string());
+                self.decoded.reject_series(self.number, refusal, series);
             }
         }
         self.decoded.count(TOO_MANY_SAMPLES, contents.samples_beyond);
@@ -189,11 +191,7 @@ impl Taker {
             return Err(Refusal::new(TOO_MANY_SAMPLES, detail));
         }
         if self.bytes > SAMPLES_PER_REQUEST_BYTES_MAX {
-            let detail = format!(
-                "the samples of a request take at most {SAMPLES_PER_REQUEST_BYTES_MAX} bytes with \
-                 their labels"
-            );
-            return Err(Refusal::new(TOO_MANY_SAMPLES, detail));
+            return Err(too_many_bytes());
         }
         self.decoded.samples.push(Sample { series: series.clone(), value, time });
         Ok(())
@@ -218,6 +216,18 @@ impl Taker {
             self.decoded.reject_part(self.number, refusal, &series);
         }
     }
+}
+
+/// What a label takes of what a request may, at most as much as one may have.
+fn bytes_of((name, value): &(&str, &str)) -> usize {
+    name.len().min(LABEL_NAME_BYTES_MAX) + value.len().min(LABEL_VALUE_BYTES_MAX)
+}
+
+fn too_many_bytes() -> Refusal {
+    let detail = format!(
+        "the samples of a request take at most {SAMPLES_PER_REQUEST_BYTES_MAX} bytes with their labels"
+    );
+    Refusal::new(TOO_MANY_SAMPLES, detail)
 }
 
 fn series_of(labels: &[(&str, &str)]) -> Result<Labels, Refusal> {

@@ -207,13 +207,14 @@ fn check(name: &str, value: &str) -> Result<(), LabelsError> {
     if name.is_empty() {
         return Err(LabelsError::EmptyName);
     }
+    // First of all: a text that many series name would be looked through for each of them.
+    if name.len() > LABEL_NAME_BYTES_MAX {
+        return Err(LabelsError::NameTooLong { bytes: name.len() });
+    }
     // Most names are ASCII, where control characters are told by their bytes.
     let is_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if !is_plain && name.chars().any(char::is_control) {
         return Err(LabelsError::ControlCharacter);
-    }
-    if name.len() > LABEL_NAME_BYTES_MAX {
-        return Err(LabelsError::NameTooLong { bytes: name.len() });
     }
     if value.len() > LABEL_VALUE_BYTES_MAX {
         return Err(LabelsError::ValueTooLong { name: name.into(), bytes: value.len() });
@@ -320,5 +321,9 @@ mod tests {
         assert_eq!(twice, Err(LabelsError::Duplicate { name: "a".into() }));
         assert_eq!(Labels::from_pairs([("", "1")]), Err(LabelsError::EmptyName));
         assert_eq!(Labels::from_pairs([("a\n", "1")]), Err(LabelsError::ControlCharacter));
+        // It is too long before it is looked through.
+        let long = "a\n".repeat(LABEL_NAME_BYTES_MAX);
+        let bytes = long.len();
+        assert_eq!(Labels::from_pairs([(&*long, "1")]), Err(LabelsError::NameTooLong { bytes }));
     }
 }

@@ -376,6 +376,8 @@ pub const WEBHOOKS_MAX: usize = 100;
 
 /// Members that the templates of one webhook look up: each is looked for in every item.
 pub const MAPPING_PLACES_MAX: usize = 16;
+/// Bytes of such a member as JSON has it: what is around the items is written into each of them.
+pub const MAPPING_VALUE_BYTES_MAX: usize = 4096;
 /// Append requests that wait for the journal's writer; then publishers wait. What the server itself
 /// writes does not count here, and has as much room of its own.
 pub const APPENDS_QUEUED_MAX: usize = 4096;

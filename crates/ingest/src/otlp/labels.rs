@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 
-use bellwire_model::limits::LABEL_VALUE_BYTES_MAX;
+use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, LABELS_PER_SERIES_MAX};
 use bellwire_model::{Labels, LabelsError, METRIC_NAME, SampleError};
 
 use super::settings::Settings;
@@ -92,6 +92,7 @@ impl<'s> Naming<'s> {
         for attribute in promoted {
             let name = self.translated(&attribute.key)?;
             set(&mut self.promoted, name, attribute.value.to_string());
+            check_count(&self.promoted)?;
         }
         Ok(())
     }
@@ -105,6 +106,7 @@ impl<'s> Naming<'s> {
         for attribute in &scope.attributes {
             let name = self.translated(&format!("{SCOPE_PREFIX}{}", attribute.key))?;
             set(&mut self.scope, name, attribute.value.to_string());
+            check_count(&self.scope)?;
         }
         for (name, value) in [
             ("otel_scope_name", &scope.name),
@@ -260,6 +262,14 @@ fn set(pairs: &mut Vec<Pair>, name: String, value: String) {
     pairs.retain(|(other, _)| *other != name);
     if !value.is_empty() {
         pairs.push((name, value));
+    }
+}
+
+/// Refuses what no series has room for, before each of very many is looked for among all others.
+fn check_count(pairs: &[Pair]) -> Result<(), Refusal> {
+    match pairs.len() {
+        ..=LABELS_PER_SERIES_MAX => Ok(()),
+        labels => Err(refusal(LabelsError::TooMany { labels })),
     }
 }
 

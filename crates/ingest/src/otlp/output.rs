@@ -1,7 +1,7 @@
 //! The samples of a request as they come, and what bounds them.
 
 use bellwire_model::limits::{SAMPLES_PER_REQUEST_BYTES_MAX, SAMPLES_PER_REQUEST_MAX};
-use bellwire_model::{Sample, Timestamp};
+use bellwire_model::{Labels, NameSet, Sample, Timestamp};
 
 use super::labels::{Attribute, Naming, Scope};
 use super::point::Point;
@@ -20,10 +20,13 @@ pub(super) struct Output<'s> {
     naming: Naming<'s>,
     /// Bytes that the samples take.
     bytes: usize,
+    /// Bytes of all labels that were made, those of refused points too: what a resource adds is a
+    /// copy for each point.
+    made: usize,
     /// The time of the resource's latest point.
     latest: Option<Timestamp>,
-    /// Where among the samples the `target_info` of each resource stands.
-    targets: Vec<usize>,
+    /// The `target_info` of each resource, and its time.
+    targets: NameSet<(Labels, Timestamp)>,
     warnings: Warnings,
     /// How many points there were.
     points: usize,
@@ -44,8 +47,9 @@ impl<'s> Output<'s> {
             now,
             naming: Naming::new(settings),
             bytes: 0,
+            made: 0,
             latest: None,
-            targets: Vec::new(),
+            targets: NameSet::default(),
             warnings: Warnings::default(),
             points: 0,
             decoded: Decoded::default(),
@@ -71,14 +75,12 @@ impl<'s> Output<'s> {
     pub(super) fn end_resource(&mut self, attributes: &[Attribute<'_>]) {
         let Some(time) = self.latest else { return };
         let Some(labels) = self.naming.target_info(attributes, &mut self.warnings) else { return };
-        let samples = &mut self.decoded.samples;
-        let is_told = |sample: &Sample| sample.time == time && sample.series == labels;
-        if self.targets.iter().any(|place| is_told(&samples[*place])) {
+        let target = (labels, time);
+        if self.targets.contains(&target) {
             return;
         }
-        let place = samples.len();
-        if self.push(Sample { series: labels, value: 1.0, time }).is_ok() {
-            self.targets.push(place);
+        if self.push(Sample { series: target.0.clone(), value: 1.0, time }).is_ok() {
+            self.targets.insert(target);
             self.decoded.end_line(NO_POINT);
         }
     }
@@ -132,11 +134,7 @@ impl<'s> Output<'s> {
         let bytes = self.bytes + size_of::<Sample>() + sample.series.size_bytes();
         let samples = &mut self.decoded.samples;
         if samples.len() >= SAMPLES_PER_REQUEST_MAX || bytes > SAMPLES_PER_REQUEST_BYTES_MAX {
-            let detail = format!(
-                "a request has at most {SAMPLES_PER_REQUEST_MAX} samples, a bucket being one: \
-                 have the sender make smaller batches"
-            );
-            return Err(Refusal::new("too_many_samples", detail));
+            return Err(too_many());
         }
         self.bytes = bytes;
         samples.push(sample);
@@ -144,11 +142,23 @@ impl<'s> Output<'s> {
     }
 }
 
+fn too_many() -> Refusal {
+    let detail = format!(
+        "a request has at most {SAMPLES_PER_REQUEST_MAX} samples, a bucket being one: have the \
+         sender make smaller batches"
+    );
+    Refusal::new("too_many_samples", detail)
+}
+
 impl Pen<'_, '_> {
     /// Writes a sample of the series that these labels make of the point.
     pub(super) fn push(&mut self, own: &[(&str, &str)], value: f64) -> Result<(), Refusal> {
-        let Output { naming, warnings, .. } = &mut *self.output;
+        let Output { naming, warnings, made, .. } = &mut *self.output;
+        if *made > SAMPLES_PER_REQUEST_BYTES_MAX {
+            return Err(too_many());
+        }
         let series = naming.series(&self.point.attributes, own, warnings)?;
+        *made += series.size_bytes();
         let value = if self.point.is_stale() { Sample::STALE } else { value };
         self.output.push(Sample { series, value, time: self.time })
     }

@@ -14,13 +14,13 @@ pub struct LabelSet {
 impl LabelSet {
     /// Labels of these pairs; of a name that stands twice the last one counts.
     pub fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut set = Self::default();
-        for (name, value) in pairs {
-            set.set(name, value);
-        }
-        set.before = std::mem::take(&mut set.set);
-        set.before.sort_unstable();
-        set
+        let mut pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+        pairs.reverse();
+        pairs.sort_by_key(|(name, _)| *name);
+        pairs.dedup_by_key(|(name, _)| *name);
+        let valued = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        let before = valued.map(|(name, value)| (name.into(), value.into())).collect();
+        Self { before, set: Vec::new() }
     }
 
     /// The value of a label; empty where there is none.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError};
+use bellwire_model::limits::LABELS_PER_SERIES_MAX;
+use bellwire_model::{Labels, LabelsError, METRIC_NAME, Sample, SampleError};
 use thiserror::Error;
 
 use crate::decoded::quoted;
@@ -11,6 +12,9 @@ use crate::relabel::{self, LabelSet, Rule, Verdict};
 
 /// What the label is called that a target exposes and that is the server's to set.
 const EXPORTED_PREFIX: &str = "exported_";
+
+/// Labels that are relabeled: beyond it no rules make a series of them. Each rule looks at all of them.
+const LABELS_EXPOSED_MAX: usize = 4 * LABELS_PER_SERIES_MAX;
 
 /// Whose value counts where both the target's configuration and what it exposes have a label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -98,6 +102,10 @@ impl Treatment {
     /// The labels of a series that is exposed with these.
     pub(super) fn of(&self, exposed: &[Exposed<'_>]) -> Result<Treated, SeriesError> {
         check_once(exposed)?;
+        if exposed.len() > LABELS_EXPOSED_MAX {
+            let error = LabelsError::TooMany { labels: exposed.len() };
+            return Ok(Treated::Refused(error.into()));
+        }
         let pairs = exposed.iter().map(|(name, value)| (&**name, &**value));
         let mut labels = LabelSet::new(pairs);
         match self.conflict {

@@ -126,6 +126,39 @@ fn what_is_too_much_is_refused_and_no_table_of_texts_makes_it_more() {
     assert_eq!(decoded.rejections.len(), REJECTIONS_REPORTED_MAX);
 }
 
+/// Names as long as they may be, so that a series is told in few bytes and has very many.
+fn long_series(labels: usize) -> Series {
+    let value = "v".repeat(LABEL_VALUE_BYTES_MAX);
+    let mut series = series(&[("__name__", "t")], &[]);
+    series.labels.extend((0..labels).map(|number| (format!("l{number}"), value.clone())));
+    series
+}
+
+#[test]
+fn refused_series_count_as_much_as_those_that_are_taken() {
+    let mut wrong = long_series(LABELS_PER_SERIES_MAX - 1);
+    wrong.labels.push((String::new(), "v".into()));
+    wrong.samples.push((1.0, NOW.as_ms()));
+    let bytes = (LABELS_PER_SERIES_MAX - 1) * LABEL_VALUE_BYTES_MAX;
+    let many = vec![wrong; SAMPLES_PER_REQUEST_BYTES_MAX / bytes + 2];
+    let body = v2(&many);
+    assert!(body.len() < SAMPLES_PER_REQUEST_BYTES_MAX / 100, "{}", body.len());
+    let decoded = decode(Version::V2, &body, NOW).expect("a message");
+    let codes: Vec<_> = decoded.by_code.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes, ["label_invalid", "too_many_samples"]);
+    assert_eq!(decoded.rejected, many.len());
+}
+
+/// Without an end in sight where the series is written out for each of its samples.
+#[test]
+fn only_the_rejections_that_are_told_are_written_out() {
+    let mut late = long_series(LABELS_PER_SERIES_MAX - 1);
+    late.samples = vec![(1.0, 0); SAMPLES_PER_REQUEST_MAX];
+    let decoded = decode(Version::V2, &v2(&[late]), NOW).expect("a message");
+    assert_eq!(decoded.by_code, [("timestamp_out_of_range", SAMPLES_PER_REQUEST_MAX)]);
+    assert!(decoded.rejections.iter().all(|rejection| rejection.excerpt.starts_with("t{")));
+}
+
 #[test]
 fn a_series_of_very_many_labels_is_refused_without_any_of_them() {
     let names: Vec<_> = (0..1_000).map(|number| format!("l{number}")).collect();

@@ -93,6 +93,7 @@ fn webhook(table: &WebhookTable) -> Result<Webhook, Mistake> {
     let format = format(table)?;
     let default_topic = format!("webhooks/{name}");
     let text = MappingText {
+        name,
         each: said(table.each.as_ref(), format.each),
         topic: said(table.topic.as_ref(), None).unwrap_or(&default_topic),
         event_type: said(table.r#type.as_ref(), format.event_type),

@@ -9,10 +9,17 @@ const SECRET_NAMES: &[&str] = &[
     "apikey",
     "api_key",
     "api-key",
+    "cookie",
     "credential",
+    "passphrase",
     "passwd",
     "password",
+    "private_key",
+    "pwd",
     "secret",
+    "session_id",
+    "sessionid",
+    "signature",
     "token",
 ];
 
@@ -43,7 +50,7 @@ pub(super) fn removed(text: &str) -> String {
         let is_scheme = SCHEMES.contains(&&*name) && gap.contains(' ') && !behind.is_empty();
         if is_named || is_scheme {
             shown.extend([token, gap, REMOVED]);
-            rest = &behind[value_end(gap, behind)..];
+            rest = &behind[value_end(gap, scheme_end(behind), behind)..];
             continue;
         }
         let of_url = rest.strip_prefix("://").and_then(|url| {
@@ -65,11 +72,34 @@ fn token(text: &str) -> &str {
     &text[..text.find(|char| !is_of_name(char)).unwrap_or(text.len())]
 }
 
-/// Where a value ends that stands behind this: a quote, or nothing.
-fn value_end(gap: &str, text: &str) -> usize {
-    let quotes = ['"', '\''];
-    let end = if gap.ends_with(quotes) { text.find(quotes) } else { text.find(ENDS) };
-    end.unwrap_or(text.len())
+/// Where the scheme ends that a value begins with, as that of `Authorization` does; 0 without one.
+fn scheme_end(text: &str) -> usize {
+    let scheme = token(text);
+    let is_scheme = SCHEMES.contains(&&*scheme.to_ascii_lowercase());
+    let credential = text[scheme.len()..].trim_start_matches(' ');
+    let is_followed = credential.len() < text.len() - scheme.len();
+    if is_scheme && is_followed { text.len() - credential.len() } else { 0 }
+}
+
+/// Where a value ends that stands behind this: its quote, or nothing. It has no end before `from`.
+fn value_end(gap: &str, from: usize, text: &str) -> usize {
+    let ends_at = |end: usize| from + end;
+    let Some(quote) = gap.chars().next_back().filter(|last| matches!(last, '"' | '\'')) else {
+        return text[from..].find(ENDS).map_or(text.len(), ends_at);
+    };
+    // A quote within a quoted text is behind a backslash, where its own has none before it.
+    let is_escaped = gap[..gap.len() - 1].ends_with('\\');
+    let mut before = None;
+    let mut backslashes = 0;
+    for (place, char) in text[from..].char_indices() {
+        let closes = if is_escaped { backslashes == 1 } else { backslashes % 2 == 0 };
+        if char == quote && closes {
+            before = Some(ends_at(place - usize::from(is_escaped)));
+            break;
+        }
+        backslashes = if char == '\\' { backslashes + 1 } else { 0 };
+    }
+    before.unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -86,7 +116,14 @@ mod tests {
                 r#"{"name":"t","Api_Key":"x y","v":1}"#,
                 r#"{"name":"t","Api_Key":"[removed]","v":1}"#,
             ),
-            ("header Authorization: Bearer abc.def", "header Authorization: [removed] abc.def"),
+            ("header Authorization: Bearer abc.def", "header Authorization: [removed]"),
+            (
+                r#"{"authorization":"Basic bWU6cHc=","v":1}"#,
+                r#"{"authorization":"[removed]","v":1}"#,
+            ),
+            (r#"{"password":"it's \"mine\" \\","v":1}"#, r#"{"password":"[removed]","v":1}"#),
+            (r#"a="{\"pwd\":\"x y\",\"v\":1}""#, r#"a="{\"pwd\":\"[removed]\",\"v\":1}""#),
+            ("set-cookie=a,b", "set-cookie=[removed],b"),
             ("sent Bearer abc.def, so", "sent Bearer [removed], so"),
             (
                 "http://me:pw@host/path?secret=1&b=2",

@@ -9,7 +9,7 @@
 
 use std::marker::PhantomData;
 
-use bellwire_model::limits::{EVENT_BYTES_MAX, MAPPING_PLACES_MAX};
+use bellwire_model::limits::{EVENT_BYTES_MAX, MAPPING_PLACES_MAX, MAPPING_VALUE_BYTES_MAX};
 use bellwire_model::{Body, IdentityHash, without_byte_order_mark};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
@@ -24,6 +24,8 @@ use crate::object::Object;
 /// of the body where the item has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MappingText<'a> {
+    /// The webhook's name. What two of them tell of is never the same.
+    pub name: &'a str,
     /// The path of an array, each item of which is an event. `None`: the whole body is one.
     pub each: Option<&'a str>,
     /// The topic. A value is a part of one segment, whatever is in it.
@@ -49,6 +51,7 @@ pub struct MappingError {
 /// How a sender's JSON becomes events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
+    name: Box<str>,
     each: Option<Path>,
     paths: Vec<Path>,
     topic: Template,
@@ -84,7 +87,8 @@ impl Mapping {
         let event_type = text.event_type.map(|text| read("type", text)).transpose()?;
         let key = text.key.map(|text| read("key", text)).transpose()?;
         let identity = text.identity.map(|text| read("id", text)).transpose()?;
-        let mapping = Self { each, paths, topic, event_type, key, identity };
+        let name = text.name.into();
+        let mapping = Self { name, each, paths, topic, event_type, key, identity };
         // Whatever is filled in, the rest of it has to make a topic.
         let filled =
             mapping.fill(&mapping.topic, &vec![Some("\"x\""); mapping.paths.len()], as_segment);
@@ -150,14 +154,28 @@ impl Mapping {
         let (key, event_type) = (fill(&self.key)?, fill(&self.event_type)?);
         key.as_deref().map(check_key).transpose()?;
         event_type.as_deref().map(check_event_type).transpose()?;
-        let identity = fill(&self.identity)?.map(|text| {
-            let mut identity = IdentityHash::new("webhook 1");
-            identity.write_text(&text);
-            format!("wh:{:032x}", identity.finish_wide()).into()
-        });
+        let identity = self.identity.as_ref().map(|template| self.identity_of(template, &values));
+        let identity = identity.transpose()?;
         let (key, event_type) = (key.map(Box::from), event_type.map(Box::from));
         let publish = Publish { topic, key, event_type, body: Body::Json(own(json)) };
         Ok(Identified { publish, identity })
+    }
+
+    /// What says which event it is. Values are taken one by one: `1` and `23` are not `12` and `3`.
+    fn identity_of(
+        &self,
+        template: &[Piece],
+        values: &[Option<&str>],
+    ) -> Result<Box<str>, Refusal> {
+        let mut identity = IdentityHash::new("webhook 2");
+        identity.write_text(&self.name);
+        for piece in template {
+            match piece {
+                Piece::Text(text) => identity.write_text(text),
+                Piece::Value(index) => identity.write_text(&self.value(*index, values)?),
+            }
+        }
+        Ok(format!("wh:{:032x}", identity.finish_wide()).into())
     }
 
     fn fill(
@@ -170,17 +188,22 @@ impl Mapping {
         for piece in template {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
-                Piece::Value(index) => {
-                    let Some(value) = values[*index].and_then(plain) else {
-                        let path = self.paths[*index].join(".");
-                        let detail = format!("there is no text, number or truth at `{path}`");
-                        return Err(Refusal::new("member_missing", detail));
-                    };
-                    text.push_str(&written(&value));
-                }
+                Piece::Value(index) => text.push_str(&written(&self.value(*index, values)?)),
             }
         }
         Ok(text)
+    }
+
+    fn value(&self, index: usize, values: &[Option<&str>]) -> Result<String, Refusal> {
+        let json = values[index].filter(|json| json.len() <= MAPPING_VALUE_BYTES_MAX);
+        json.and_then(plain).ok_or_else(|| {
+            let path = self.paths[index].join(".");
+            let detail = format!(
+                "there is no text, number or truth of at most {MAPPING_VALUE_BYTES_MAX} bytes at \
+                 `{path}`"
+            );
+            Refusal::new("member_missing", detail)
+        })
     }
 }
 
@@ -270,6 +293,7 @@ mod tests {
     #[test]
     fn each_item_goes_where_it_says() {
         let mapping = mapping(&MappingText {
+            name: "am",
             each: Some("alerts"),
             topic: "{receiver}/teams/{labels.team}",
             event_type: Some("alert.{status}"),
@@ -303,6 +327,42 @@ mod tests {
             let events = mapping.read(&Bytes::from(wrong)).expect("JSON");
             assert_eq!(events[0].as_ref().expect_err(wrong).code, "member_missing");
         }
+    }
+
+    #[test]
+    fn what_is_told_twice_is_the_same_and_nothing_else_is() {
+        let identity = |name, identity, body: &'static str| {
+            let text = MappingText {
+                name,
+                topic: "t",
+                identity: Some(identity),
+                each: None,
+                ..MappingText::default()
+            };
+            let events = mapping(&text).read(&body.into()).expect("JSON");
+            events[0].as_ref().expect("an event").identity.clone().expect("it has an id")
+        };
+        let one = identity("ci", "{a}{b}", r#"{"a":"1","b":"23"}"#);
+        assert_eq!(one, identity("ci", "{a}{b}", r#"{"b":"23","a":"1","c":0}"#));
+        assert_ne!(one, identity("ci", "{a}{b}", r#"{"a":"12","b":"3"}"#));
+        assert_ne!(one, identity("cd", "{a}{b}", r#"{"a":"1","b":"23"}"#));
+    }
+
+    /// Else each of very many items would have a copy of it.
+    #[test]
+    fn a_value_that_is_too_long_is_none() {
+        let long = "x".repeat(MAPPING_VALUE_BYTES_MAX - 1);
+        let each = MappingText {
+            each: Some("all"),
+            topic: "t",
+            identity: Some("{of}"),
+            ..MappingText::default()
+        };
+        let mapping = mapping(&each);
+        let body = Bytes::from(format!(r#"{{"of":"{long}","all":[{{}},{{"of":1}}]}}"#));
+        let events = mapping.read(&body).expect("JSON");
+        assert_eq!(events[0].as_ref().expect_err("too long").code, "member_missing");
+        assert!(events[1].is_ok());
     }
 
     #[test]

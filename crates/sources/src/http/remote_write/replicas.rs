@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bellwire_ingest::{Decoded, Verdict};
 use bellwire_model::limits::CLUSTERS_MAX;
-use bellwire_model::{Labels, NameMap, Sample, Timestamp};
+use bellwire_model::{IdentityHash, Labels, NameMap, Sample, Timestamp};
 
 /// How replicas are told from clusters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +30,21 @@ pub struct Replicas {
 #[derive(Debug)]
 pub(super) struct Elections {
     replicas: Replicas,
-    elected: Mutex<NameMap<Box<str>, Elected>>,
+    elected: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// By the hash of what names a cluster: as a text it may be of many thousand bytes.
+    clusters: NameMap<u128, Elected>,
+    /// Before this nobody of a full table is silent: it is not looked through for each sample.
+    full_until: Timestamp,
 }
 
 #[derive(Debug)]
 struct Elected {
-    replica: Box<str>,
+    /// The hash of its name.
+    replica: u128,
     /// When it was last heard, on a clock that goes on evenly.
     heard: Timestamp,
 }
@@ -50,9 +59,6 @@ enum Election {
     Crowded,
 }
 
-/// What stands between the values of a cluster's labels: no label's value has it by accident.
-const BETWEEN: char = '\u{1f}';
-
 impl Elections {
     pub(super) fn new(replicas: Replicas) -> Self {
         Self { replicas, elected: Mutex::default() }
@@ -61,18 +67,15 @@ impl Elections {
     /// Takes out what the replicas have sent that are not elected, and the labels of those that are.
     pub(super) fn settle(&self, decoded: &mut Decoded, now: Timestamp) {
         // A request is of one replica, and a series has its samples one after the other.
-        let mut last: Option<(String, Box<str>, Election)> = None;
+        let mut last: Option<(Labels, Election)> = None;
         let mut renamed: Option<(Labels, Labels)> = None;
         decoded.sift(|sample| {
-            let replica = sample.series.get(&self.replicas.replica_label);
-            let (Some(replica), Some(cluster)) = (replica, self.cluster(&sample.series)) else {
-                return Verdict::Kept;
-            };
             let election = match &last {
-                Some((of, by, election)) if *of == cluster && **by == *replica => *election,
+                Some((of, election)) if self.are_of_one(of, &sample.series) => *election,
                 _ => {
-                    let election = self.elect((&cluster, replica), now);
-                    last = Some((cluster, replica.into(), election));
+                    let Some(from) = self.sender(&sample.series) else { return Verdict::Kept };
+                    let election = self.elect(from, now);
+                    last = Some((sample.series.clone(), election));
                     election
                 }
             };
@@ -90,37 +93,47 @@ impl Elections {
         });
     }
 
-    /// The values that name what the replica watches.
-    fn cluster(&self, series: &Labels) -> Option<String> {
-        let mut cluster = String::new();
-        for label in &self.replicas.cluster_labels {
-            cluster.push_str(series.get(label)?);
-            cluster.push(BETWEEN);
-        }
-        Some(cluster)
+    /// Whether one replica has sent both.
+    fn are_of_one(&self, one: &Labels, other: &Labels) -> bool {
+        let mut labels = self.replicas.cluster_labels.iter().chain([&self.replicas.replica_label]);
+        labels.all(|label| one.get(label) == other.get(label))
     }
 
-    fn elect(&self, (cluster, replica): (&str, &str), now: Timestamp) -> Election {
+    /// What the replica watches, and which it is.
+    fn sender(&self, series: &Labels) -> Option<(u128, u128)> {
+        let replica = series.get(&self.replicas.replica_label)?;
+        let labels = &self.replicas.cluster_labels;
+        let cluster: Option<Vec<&str>> = labels.iter().map(|label| series.get(label)).collect();
+        Some((hash_of(cluster?), hash_of([replica])))
+    }
+
+    fn elect(&self, (cluster, replica): (u128, u128), now: Timestamp) -> Election {
         let mut elected = self.elected();
-        let is_silent =
-            |of: &Elected| now.saturating_since(of.heard) >= self.replicas.failover_timeout;
-        if let Some(of) = elected.get_mut(cluster) {
-            if *of.replica != *replica {
+        let Table { clusters, full_until } = &mut *elected;
+        let timeout = self.replicas.failover_timeout;
+        let is_silent = |of: &Elected| now.saturating_since(of.heard) >= timeout;
+        if let Some(of) = clusters.get_mut(&cluster) {
+            if of.replica != replica {
                 if !is_silent(of) {
                     return Election::Lost;
                 }
-                of.replica = replica.into();
+                of.replica = replica;
             }
             of.heard = now;
             return Election::Won;
         }
-        if elected.len() >= CLUSTERS_MAX {
-            elected.retain(|_, of| !is_silent(of));
-            if elected.len() >= CLUSTERS_MAX {
+        if clusters.len() >= CLUSTERS_MAX {
+            if now < *full_until {
+                return Election::Crowded;
+            }
+            clusters.retain(|_, of| !is_silent(of));
+            if clusters.len() >= CLUSTERS_MAX {
+                let first = clusters.values().map(|of| of.heard).min().unwrap_or(now);
+                *full_until = first.saturating_add(timeout);
                 return Election::Crowded;
             }
         }
-        elected.insert(cluster.into(), Elected { replica: replica.into(), heard: now });
+        clusters.insert(cluster, Elected { replica, heard: now });
         Election::Won
     }
 
@@ -136,9 +149,16 @@ impl Elections {
         }
     }
 
-    fn elected(&self) -> MutexGuard<'_, NameMap<Box<str>, Elected>> {
+    fn elected(&self) -> MutexGuard<'_, Table> {
         self.elected.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Stands for texts.
+fn hash_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> u128 {
+    let mut hash = IdentityHash::new("replica 1");
+    texts.into_iter().for_each(|text| hash.write_text(text));
+    hash.finish_wide()
 }
 
 #[cfg(test)]
@@ -206,13 +226,13 @@ mod tests {
     fn there_is_room_again_once_clusters_are_silent() {
         let elections = elections();
         for number in 0..CLUSTERS_MAX {
-            assert_eq!(
-                elections.elect((&number.to_string(), "0"), Timestamp::from_ms(0)),
-                Election::Won
-            );
+            assert_eq!(elections.elect((number as u128, 0), Timestamp::from_ms(0)), Election::Won);
         }
-        let at = |ms| elections.elect(("one more", "0"), Timestamp::from_ms(ms));
+        let at = |ms| elections.elect((CLUSTERS_MAX as u128, 0), Timestamp::from_ms(ms));
+        assert_eq!(at(1), Election::Crowded);
+        // Those that come meanwhile do not look through all of them.
+        assert_eq!(elections.elected().full_until, Timestamp::from_ms(30_000));
         assert_eq!((at(29_999), at(30_000)), (Election::Crowded, Election::Won));
-        assert_eq!(elections.elected().len(), 1);
+        assert_eq!(elections.elected().clusters.len(), 1);
     }
 }
