@@ -142,7 +142,8 @@ impl Taker {
         self.number += 1;
         // Counted before labels are made, and of those that are refused too: in 2.0 a series of some
         // hundred bytes may name texts of many thousands.
-        self.bytes += labels.iter().map(bytes_of).sum::<usize>();
+        let bytes: usize = labels.iter().map(bytes_of).sum();
+        self.bytes += bytes;
         let series = match contents.labels_beyond {
             _ if self.bytes > SAMPLES_PER_REQUEST_BYTES_MAX => Err(too_many_bytes()),
             0 => series_of(labels),
@@ -152,7 +153,10 @@ impl Taker {
             }
         };
         match series {
-            Ok(series) => self.samples(&series, contents),
+            Ok(series) => {
+                self.bytes += series.size_bytes().saturating_sub(bytes);
+                self.samples(&series, contents);
+            }
             Err(refusal) => self.refused(refusal, contents, &text(labels)),
         }
     }
