@@ -253,11 +253,8 @@ fn a_scrape_is_reported_in_five_series() {
 /// Without an end in sight where each label is looked for among all others.
 #[test]
 fn a_series_of_very_many_labels_is_refused_and_costs_no_other() {
-    let mut line = String::from("many{");
-    for number in 0..300_000 {
-        line.push_str(&format!("l{number}=\"1\","));
-    }
-    line.push_str("} 1\nup 1\n");
+    let labels: Vec<_> = (0..300_000).map(|number| format!("l{number}=\"1\"")).collect();
+    let line = format!("many{{{}}} 1\nup 1\n", labels.join(","));
     let scraped = take(&mut Memory::default(), &bare(), &line, 0).expect("a scrape");
     assert_eq!(words(&scraped.decoded), ["up 1@0"]);
     assert_eq!(scraped.decoded.by_code, [("label_invalid", 1)]);
