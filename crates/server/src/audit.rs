@@ -27,6 +27,7 @@ use serde_json::{Map, Value, json};
 use self::thinning::{Doer, Thinning, Untold};
 use crate::lately;
 use crate::observe::AuditFigures;
+use crate::problem::Forbidden;
 
 pub(crate) use self::kind::Kind;
 
@@ -140,12 +141,16 @@ impl Audit {
         self.append(deed.kind, &data.into());
     }
 
-    /// What a handler has noted with its answer.
+    /// What a handler has noted with its answer to a request for this path.
     pub(crate) fn record_of(
         &self,
         response: &mut Response,
-        (caller, address): (Option<&Identity>, Option<IpAddr>),
+        caller: Option<&Identity>,
+        (path, address): (&str, Option<IpAddr>),
     ) {
+        if let Some(Forbidden(problem)) = response.extensions_mut().remove() {
+            self.forbidden(&problem, caller, (path, address));
+        }
         if let Some(deed) = response.extensions_mut().remove::<Deed>() {
             self.record(&deed, caller, address);
         }
@@ -167,6 +172,20 @@ impl Audit {
             let deed = Deed::to(Kind::Refused, target).with("shown", shown);
             let before = before.filter(|identity| identity.means != Means::Pending);
             self.record(&deed.with("code", problem.code.as_str()), before, address);
+        }
+    }
+
+    /// Somebody may not do what they asked for.
+    pub(crate) fn forbidden(
+        &self,
+        problem: &Problem,
+        caller: Option<&Identity>,
+        (target, address): (&str, Option<IpAddr>),
+    ) {
+        if problem.code == Code::Forbidden {
+            self.figures.forbidden.add(1);
+            let deed = Deed::to(Kind::Forbidden, target).with("detail", problem.detail());
+            self.record(&deed, caller, address);
         }
     }
 

@@ -45,6 +45,7 @@ bellwire_process::figures! {
     pub(crate) struct AuditFigures {
         events "counter" "bellwire_audit_events_total" "Deeds that were told to the audit.";
         lost "counter" "bellwire_audit_events_lost_total" "Deeds of these that the journal did not take; the log has them.";
+        forbidden "counter" "bellwire_requests_forbidden_total" "Requests, messages of WebSockets among them, of which all or a part was refused with `403 forbidden`: whoever sent them may not do it.";
     }
 }
 

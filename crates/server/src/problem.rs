@@ -1,7 +1,7 @@
 //! Problems as answers of hyper's.
 
 use axum::response::{IntoResponse, Response};
-use bellwire_wire::problem::Problem;
+use bellwire_wire::problem::{Code, Problem};
 
 /// A request that is refused, or has come to nothing.
 #[derive(Debug)]
@@ -16,7 +16,23 @@ impl<E: Into<Problem>> From<E> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(problem) = self;
-        (problem.status(), problem.headers(), problem.json()).into_response()
+        let response = (problem.status(), problem.headers(), problem.json()).into_response();
+        if problem.code == Code::Forbidden {
+            return Forbidden(problem).noted_with(response);
+        }
+        response
+    }
+}
+
+/// What whoever asks may not do, all of it or a part. It goes with the answer as far as the audit.
+#[derive(Clone, Debug)]
+pub(crate) struct Forbidden(pub(crate) Problem);
+
+impl Forbidden {
+    /// Notes it with the answer that tells of it.
+    pub(crate) fn noted_with(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

@@ -70,6 +70,12 @@ impl Errands {
         self.publisher.publish_then(vec![append], done)
     }
 
+    /// What somebody may. The audit has it where they may not.
+    fn noting<T>(&self, identity: &Identity, may: Result<T, Problem>) -> Result<T, Problem> {
+        let audit = &self.access.audit;
+        may.inspect_err(|problem| audit.forbidden(problem, Some(identity), (EVENTS_PATH, None)))
+    }
+
     /// Replies, and has the audit know what was done.
     fn audited(&self, deed: Deed, identity: Arc<Identity>, reply: Reply) -> Reply {
         let audit = Arc::clone(&self.access.audit);
@@ -103,7 +109,9 @@ impl Requests for Errands {
         principal: Principal,
         follows: EffectiveFilter,
     ) -> Result<EffectiveFilter, Problem> {
-        access::permit((&self.access.identity(principal).rights, self.access.wider), follows)
+        let identity = self.access.identity(principal);
+        let may = access::permit((&identity.rights, self.access.wider), follows);
+        self.noting(&identity, may)
     }
 
     fn publish(
@@ -114,7 +122,8 @@ impl Requests for Errands {
         reply: Reply,
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
-        access::permit_publishing(&identity.rights, &publish.topic)?;
+        let may = access::permit_publishing(&identity.rights, &publish.topic);
+        self.noting(&identity, may)?;
         let idempotency_key = idempotency_key.map(|key| identity.own_name(&key));
         self.admission.publication()?;
         self.access.allowances.spend(&identity, Sent::Bytes(publish.body.bytes().len()))?;
@@ -132,7 +141,7 @@ impl Requests for Errands {
         reply: Reply,
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
-        access::permit_publishing(&identity.rights, &topic)?;
+        self.noting(&identity, access::permit_publishing(&identity.rights, &topic))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
         let event = self.publisher.deletion(topic, key)?;
         self.publish_event(Append { event, idempotency_key: None }, reply)
@@ -171,7 +180,7 @@ impl Requests for Errands {
         reply: SamplesReply,
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
-        Asks::Ingest.check(&identity.rights)?;
+        self.noting(&identity, Asks::Ingest.check(&identity.rights))?;
         self.admission.publication()?;
         self.access.allowances.spend(&identity, Sent::Bytes(json.len()))?;
         let format = match json.first() {
@@ -231,6 +240,7 @@ impl Requests for Errands {
                 Err(problem) => {
                     let from = (EVENTS_PATH, source);
                     access.audit.refused(problem, (kind, Some(&before)), from);
+                    access.audit.forbidden(problem, Some(&before), from);
                 }
             }
             reply(renewed.map(|identity| access.enter(&identity)));

@@ -137,6 +137,35 @@ fn a_flood_of_refusals_is_a_few_events_and_a_count() {
 }
 
 #[test]
+fn what_rights_refuse_is_there_with_who_tried_it_on_every_transport() {
+    let mut house = House::start("");
+    let ask = |method, path, body: &str| house.ask(&house.guest, method, path, body);
+    // By the route, by the topic, of a batch, of a stream, which is refused at the door.
+    assert_eq!(ask("GET", "/v1/keys", "").status, 403);
+    assert_eq!(ask("POST", "/v1/topics/not/mine", "1").status, 403);
+    let batch = r#"[{"topic":"not/mine","data":1}]"#;
+    let told = ask("POST", "/v1/events", batch);
+    assert!(told.text().contains("forbidden"), "{}", told.text());
+    assert_eq!(ask("GET", "/v1/events?topic=not/mine", "").status, 403);
+    let mut socket = WebSocket::open_bearing(house.server.address(), "", &house.guest);
+    let subscribe = json!({ "request": "subscribe", "id": 1, "topics": ["not/mine"] });
+    assert_eq!(socket.call(&subscribe)["error"]["code"], json!("forbidden"));
+    // The sixth is counted alone.
+    assert_eq!(ask("GET", "/v1/keys", "").status, 403);
+    let figures = house.ask(&house.admin, "GET", "/metrics", "");
+    assert!(figures.text().contains("\nbellwire_requests_forbidden_total 6\n"));
+    house.server.restart();
+    let mut audit = Audit::of(&house);
+    let routes = ["/v1/keys", "/v1/topics/{*topic}", "/v1/events", "/v1/events", "/v1/events"];
+    for route in routes {
+        let told = audit.next("forbidden");
+        assert_eq!((&told["by"], &told["target"]), (&json!("guest"), &json!(route)), "{told}");
+        assert!(told["detail"].as_str().expect("why").contains("you may"), "{told}");
+    }
+    assert_eq!(audit.next("forbidden"), json!({ "by": "guest", "count": 1 }));
+}
+
+#[test]
 fn a_flood_by_a_guest_hides_nothing_of_what_an_administrator_does() {
     let mut house = House::start("");
     let topics = r#"{"topics":["sensors/guest/**"]}"#;

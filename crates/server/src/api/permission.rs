@@ -260,7 +260,13 @@ pub(super) async fn guard(
             Err(problem)
         }
     };
-    let permitted = identified.and_then(|identity| asks.check_of(&identity).map(|()| identity));
+    let permitted = identified.and_then(|identity| match asks.check_of(&identity) {
+        Ok(()) => Ok(identity),
+        Err(problem) => {
+            app.access.audit.forbidden(&problem, Some(&identity), (path.as_str(), from));
+            Err(problem)
+        }
+    });
     match permitted {
         Ok(identity) => {
             if !app.access.authenticator.is_open() {
@@ -280,16 +286,19 @@ async fn run(
     (request, next): (Request, Next),
     caller: Option<Arc<Identity>>,
 ) -> Response {
-    if request.method().is_safe() {
-        return next.run(request).await;
-    }
     let (app, address) = (Arc::clone(app), peer(request.extensions()));
-    let running = tokio::spawn(async move {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let is_safe = request.method().is_safe();
+    let running = async move {
         let mut response = next.run(request).await;
-        app.access.audit.record_of(&mut response, (caller.as_deref(), address));
+        let from = (path.as_ref().map_or("", MatchedPath::as_str), address);
+        app.access.audit.record_of(&mut response, caller.as_deref(), from);
         response
-    });
-    match running.await.map_err(tokio::task::JoinError::try_into_panic) {
+    };
+    if is_safe {
+        return running.await;
+    }
+    match tokio::spawn(running).await.map_err(tokio::task::JoinError::try_into_panic) {
         Ok(response) => response,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
         Err(Err(_)) => Refused(Problem::new(Code::Draining, "the server ends")).into_response(),

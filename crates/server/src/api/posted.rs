@@ -17,7 +17,7 @@ use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
 use crate::access::permit_publishing;
 use crate::allowances::{Named, Naming, Sent};
-use crate::problem::Refused;
+use crate::problem::{Forbidden, Refused};
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("bellwire-key");
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -80,7 +80,8 @@ pub(super) async fn take(
     {
         let errors: Vec<Value> = batch.refused.into_iter().flatten().collect();
         let errors = &errors[..errors.len().min(REJECTIONS_REPORTED_MAX)];
-        return Err(Problem::new(code, first).with("errors", json!(errors)).into());
+        let refused = Refused(Problem::new(code, first).with("errors", json!(errors)));
+        return Ok(noted(refused.into_response(), batch.forbidden));
     }
     publish_batch(app, caller, (batch, bytes)).await
 }
@@ -88,11 +89,20 @@ pub(super) async fn take(
 pub(super) async fn publish_batch(
     app: &App,
     caller: &Caller,
-    (Batch { events, refused, .. }, bytes): (Batch, usize),
+    (Batch { events, refused, forbidden, .. }, bytes): (Batch, usize),
 ) -> Result<Response, Refused> {
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
     let published = app.publisher.publish(events).await?;
-    Ok(work_through(&app.admission, bytes, || results_json(refused, published)).await)
+    let results = work_through(&app.admission, bytes, || results_json(refused, published)).await;
+    Ok(noted(results, forbidden))
+}
+
+/// The answer to a batch of which something may not be published.
+fn noted(response: Response, forbidden: Option<Problem>) -> Response {
+    match forbidden {
+        Some(problem) => Forbidden(problem).noted_with(response),
+        None => response,
+    }
 }
 
 /// A batch as it was sent.
@@ -102,6 +112,8 @@ pub(super) struct Batch {
     refused: Vec<Option<Value>>,
     /// What is wrong with the first that is.
     first: Option<(Code, String)>,
+    /// The first of those that its sender may not publish.
+    forbidden: Option<Problem>,
 }
 
 /// Finds out which items may be published.
@@ -111,6 +123,7 @@ pub(super) fn checked(
 ) -> Batch {
     let items = items.into_iter();
     let (mut events, mut first) = (Vec::with_capacity(items.size_hint().0), None);
+    let mut forbidden = None;
     let mut refused = Vec::with_capacity(items.size_hint().0);
     for item in items {
         let event = match item {
@@ -121,7 +134,11 @@ pub(super) fn checked(
                     .map(|event| (event, identity))
                     .map_err(|problem| {
                         first.get_or_insert_with(|| (problem.code, problem.detail().to_owned()));
-                        rejection(&problem)
+                        let rejection = rejection(&problem);
+                        if problem.code == Code::Forbidden {
+                            forbidden.get_or_insert(problem);
+                        }
+                        rejection
                     })
             }
             Err(rejected) => {
@@ -141,7 +158,7 @@ pub(super) fn checked(
             Err(error) => refused.push(Some(error)),
         }
     }
-    Batch { events, refused, first }
+    Batch { events, refused, first, forbidden }
 }
 
 /// What became of each item, in order.

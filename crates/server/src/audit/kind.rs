@@ -14,6 +14,7 @@ pub(crate) enum Kind {
     Logout,
     Renewed,
     Refused,
+    Forbidden,
     TicketMade,
     TicketDisplaced,
     KeyMade,
@@ -29,11 +30,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Login,
         Self::Logout,
         Self::Renewed,
         Self::Refused,
+        Self::Forbidden,
         Self::TicketMade,
         Self::TicketDisplaced,
         Self::KeyMade,
@@ -55,6 +57,7 @@ impl Kind {
             Self::Logout => "logout",
             Self::Renewed => "renewed",
             Self::Refused => "refused",
+            Self::Forbidden => "forbidden",
             Self::TicketMade => "ticket_made",
             Self::TicketDisplaced => "ticket_displaced",
             Self::KeyMade => "key_made",
@@ -76,7 +79,7 @@ impl Kind {
             Self::Login | Self::Logout | Self::TicketMade | Self::TicketDisplaced => {
                 (AUDITED_LOGINS_MAX, AUDITED_LOGINS_INTERVAL)
             }
-            Self::Refused => (AUDITED_REFUSALS_MAX, AUDITED_LOGINS_INTERVAL),
+            Self::Refused | Self::Forbidden => (AUDITED_REFUSALS_MAX, AUDITED_LOGINS_INTERVAL),
             Self::Renewed => (1, AUDITED_RENEWALS_INTERVAL),
             _ => (AUDITED_DEEDS_MAX, AUDITED_DEEDS_INTERVAL),
         };

@@ -221,12 +221,18 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
                 let showed = (shown.kind(), None);
                 door.access.audit.refused(problem, showed, (EVENTS_PATH, Some(client)));
             }
-            let permit =
-                |identity: Arc<Identity>| Ok((door.access.permit(&identity, request)?, identity));
+            let forbidden = |problem: &Problem, identity: &Identity| {
+                door.access.audit.forbidden(problem, Some(identity), (EVENTS_PATH, Some(client)));
+            };
+            let permit = |identity: Arc<Identity>| {
+                let permitted = door.access.permit(&identity, request);
+                Ok((permitted.inspect_err(|problem| forbidden(problem, &identity))?, identity))
+            };
             let permitted = identified.and_then(permit);
             if let Ok((request, identity)) = &permitted
                 && let Err(problem) = door.access.has_room(identity, request)
             {
+                forbidden(&problem, identity);
                 return Box::pin(refuse_stream(stream, request, &problem)).await;
             }
             match permitted.and_then(|(it, identity)| door.access.admit(&identity, it)) {
