@@ -164,6 +164,8 @@ mod tests {
         assert_eq!(sealed(&open(&config, Some(&data)).expect("found")), first);
         let made = std::fs::metadata(data.join(FILE)).expect("there");
         assert_eq!(made.permissions().mode() & 0o777, 0o600);
+        let made = std::fs::metadata(&data).expect("there");
+        assert_eq!(made.permissions().mode() & 0o777, 0o700);
         assert_eq!(std::fs::read_dir(&data).expect("a folder").count(), 1, "nothing is left");
         assert_ne!(sealed(&open(&config, None).expect("drawn")), first);
         std::fs::write(data.join(FILE), "short").expect("written");

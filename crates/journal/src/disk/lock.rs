@@ -46,3 +46,27 @@ impl Lock {
 fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(directory: &Path) -> u32 {
+        fs::metadata(directory).expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_folder_is_made_for_its_owner_alone_and_one_that_is_there_stays_as_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = folder.path().join("new").join("data");
+        let _lock = Lock::take(&made).expect("it is free");
+        assert_eq!((mode(&made), mode(made.parent().expect("one"))), (0o700, 0o700));
+        let theirs = folder.path().join("theirs");
+        fs::create_dir(&theirs).expect("made");
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o750)).expect("set");
+        let _lock = Lock::take(&theirs).expect("it is free");
+        assert_eq!(mode(&theirs), 0o750);
+    }
+}
