@@ -21,7 +21,9 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(Frame::first(alone, PACKET_BYTES_MAX), Ok(Some(frame)));
         assert_eq!(Frame::first(&alone[..frame.length - 1], PACKET_BYTES_MAX), Ok(None));
         if let Ok(connect) = Connect::read(frame) {
-            assert!(connect.client_id.len() + connect.password.map_or(0, <[u8]>::len) < frame.length);
+            assert!(
+                connect.client_id.len() + connect.password.map_or(0, <[u8]>::len) < frame.length
+            );
         }
         match Incoming::read(frame, version, sender) {
             Ok(Incoming::Publish(publish)) => {
