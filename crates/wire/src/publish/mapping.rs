@@ -207,12 +207,12 @@ impl Mapping {
     }
 }
 
-/// The JSON text of a member; the first of those with the same name.
+/// The JSON text of a member; the last of those with the same name, as most who read the event take it.
 fn find<'a>(json: &'a str, path: &[Box<str>]) -> Option<&'a str> {
     path.iter().try_fold(json, |json, wanted| {
         let mut found = None;
         let member = Object(|name: &str, raw: &'a str| {
-            if found.is_none() && *name == **wanted {
+            if *name == **wanted {
                 found = Some(raw);
             }
         });
@@ -363,6 +363,13 @@ mod tests {
         let events = mapping.read(&body).expect("JSON");
         assert_eq!(events[0].as_ref().expect_err("too long").code, "member_missing");
         assert!(events[1].is_ok());
+    }
+
+    #[test]
+    fn of_two_members_the_one_counts_that_readers_take() {
+        let mapping = mapping(&MappingText { topic: "t/{a}", ..MappingText::default() });
+        let events = mapping.read(&"{\"a\":1,\"a\":2}".into()).expect("JSON");
+        assert_eq!(events[0].as_ref().expect("an event").publish.topic.as_str(), "t/2");
     }
 
     #[test]
