@@ -6,9 +6,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bellwire_access::Identity;
+use bellwire_authn::Shown;
 use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT};
 use bellwire_process::clock;
-use bellwire_shards::{EVENTS_PATH, Handoff, Place};
+use bellwire_shards::{EVENTS_PATH, Handoff, Place, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::proxy_protocol::{self, Sender, Step};
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -216,23 +217,11 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
                 return Box::pin(refuse_stream(stream, &request, &problem)).await;
             }
             let origin = request.allow_origin.clone();
-            let identified = door.access.authenticator.identify(&shown, Some(client)).await;
-            if let Err(problem) = &identified {
-                let showed = (shown.kind(), None);
-                door.access.audit.refused(problem, showed, (EVENTS_PATH, Some(client)));
-            }
-            let forbidden = |problem: &Problem, identity: &Identity| {
-                door.access.audit.forbidden(problem, Some(identity), (EVENTS_PATH, Some(client)));
-            };
-            let permit = |identity: Arc<Identity>| {
-                let permitted = door.access.permit(&identity, request);
-                Ok((permitted.inspect_err(|problem| forbidden(problem, &identity))?, identity))
-            };
-            let permitted = identified.and_then(permit);
+            let permitted = permit(&door, request, (&shown, client)).await;
             if let Ok((request, identity)) = &permitted
                 && let Err(problem) = door.access.has_room(identity, request)
             {
-                forbidden(&problem, identity);
+                door.access.audit.forbidden(&problem, Some(identity), (EVENTS_PATH, Some(client)));
                 return Box::pin(refuse_stream(stream, request, &problem)).await;
             }
             match permitted.and_then(|(it, identity)| door.access.admit(&identity, it)) {
@@ -270,6 +259,22 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
     let Ok(socket) = stream.into_socket() else { return };
     let place = counted(Opening::place(visitor).or(arrival.place), count);
     hand_over(Handoff { socket, request, principal, early, place, answers: None }, &door);
+}
+
+/// Finds out who asks for a stream and what of it they may follow. What is refused is in the audit.
+async fn permit(
+    door: &Door,
+    request: StreamRequest,
+    (shown, client): (&Shown, IpAddr),
+) -> Result<(StreamRequest, Arc<Identity>), Problem> {
+    let (access, place) = (&door.access, (EVENTS_PATH, Some(client)));
+    let identified = access.authenticator.identify(shown, Some(client)).await;
+    let identity = identified.inspect_err(|problem| {
+        access.audit.refused(problem, (shown.kind(), None), place);
+    })?;
+    let permitted = access.permit(&identity, request);
+    let forbidden = |problem: &Problem| access.audit.forbidden(problem, Some(&identity), place);
+    Ok((permitted.inspect_err(forbidden)?, identity))
 }
 
 /// Hears whom a proxy speaks for, shakes hands and reads the first head, all before one deadline.
