@@ -16,7 +16,12 @@ export class Tool {
   constructor(name, variable, environment = {}) {
     this.name = name;
     this.#path = process.env[variable] ?? name;
-    this.#environment = { ...process.env, ...environment };
+    this.#environment = environment;
+  }
+
+  /** That of a process that begins now. */
+  get #env() {
+    return { ...process.env, ...this.#environment };
   }
 
   get path() {
@@ -36,7 +41,7 @@ export class Tool {
 
   /** Runs it to its end; gives what it has printed. */
   async run(flags, input = '') {
-    const running = promisify(execFile)(this.#path, flags, { env: this.#environment });
+    const running = promisify(execFile)(this.#path, flags, { env: this.#env });
     // It may end without having read any.
     running.child.stdin.on('error', () => {});
     running.child.stdin.end(input);
@@ -54,7 +59,7 @@ export class Tool {
 
   /** Starts it, to end with the test. */
   start(flags, atEnd) {
-    const child = spawn(this.#path, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: this.#environment });
+    const child = spawn(this.#path, flags, { stdio: ['ignore', 'pipe', 'pipe'], env: this.#env });
     const output = [];
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => output.push(data));
     const ended = once(child, 'exit');
