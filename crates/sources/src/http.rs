@@ -13,7 +13,7 @@ use bellwire_model::Timestamp;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::Value;
 
 pub use influx::{Influx, error as influx_error};
@@ -23,6 +23,9 @@ pub use remote_write::{RemoteWrite, Replicas};
 
 use crate::kind::Kind;
 use crate::outcome::Outcome;
+
+/// Seconds after which something may be sent again, where its problem does not say.
+const RETRY_S: u32 = 5;
 
 /// What a client is told.
 pub type Answer = Response<Bytes>;
@@ -107,6 +110,20 @@ fn spoken(problem: &Problem, body: Bytes, content_type: Option<&'static str>) ->
 }
 
 const JSON: &str = "application/json";
+
+/// Whether a problem is of this moment or of this server, and not of what was sent.
+fn may_be_taken_later(problem: &Problem) -> bool {
+    matches!(problem.code.status(), 408 | 429 | 503 | 507)
+}
+
+/// Has senders that give up on `429` and `507` send again what may be taken later.
+fn have_sent_again(answer: &mut Answer, problem: &Problem) {
+    if may_be_taken_later(problem) {
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let seconds = problem.retry_after_s().unwrap_or(RETRY_S);
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+}
 
 fn json_bytes(value: &Value) -> Bytes {
     serde_json::to_vec(value).expect("strings and numbers are JSON").into()

@@ -15,12 +15,10 @@ use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
-use super::{Answer, Protocol, spoken};
+use super::{Answer, Protocol, have_sent_again, may_be_taken_later, spoken};
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 
-/// Seconds after which a sender comes back where nothing else is said.
-const RETRY_S: u32 = 5;
 /// Reasons that an answer names.
 const REASONS_MAX: usize = 8;
 
@@ -93,9 +91,8 @@ impl Protocol for Otlp {
 /// A refusal in OTLP's words, in the encoding of the request.
 pub fn refuse(asked: &HeaderMap, problem: &Problem) -> Answer {
     let encoding = encoding(asked).unwrap_or(Encoding::Json);
-    let is_of_the_moment = may_be_taken_later(problem);
     let code = match problem.code {
-        _ if is_of_the_moment => grpc::UNAVAILABLE,
+        _ if may_be_taken_later(problem) => grpc::UNAVAILABLE,
         Code::SignalUnsupported => grpc::UNIMPLEMENTED,
         code if code.status() == 401 => grpc::UNAUTHENTICATED,
         code if code.status() == 403 => grpc::PERMISSION_DENIED,
@@ -104,17 +101,8 @@ pub fn refuse(asked: &HeaderMap, problem: &Problem) -> Answer {
     let message = format!("{}: {}", problem.code.as_str(), problem.detail());
     let body = status(encoding, code, &message).into();
     let mut answer = spoken(problem, body, Some(encoding.content_type()));
-    if is_of_the_moment {
-        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        let seconds = problem.retry_after_s().unwrap_or(RETRY_S);
-        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
+    have_sent_again(&mut answer, problem);
     answer
-}
-
-/// Whether a problem is of this moment or of this server, and not of what was sent.
-fn may_be_taken_later(problem: &Problem) -> bool {
-    matches!(problem.code.status(), 408 | 429 | 503 | 507)
 }
 
 fn encoding(headers: &HeaderMap) -> Option<Encoding> {

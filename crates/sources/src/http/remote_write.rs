@@ -17,15 +17,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use self::replicas::Elections;
 pub use self::replicas::Replicas;
-use super::{Answer, Coding, Codings, Protocol, spoken};
+use super::{Answer, Coding, Codings, Protocol, have_sent_again, spoken};
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 
 const CONTENT_TYPE: &str = "application/x-protobuf";
 const TEXT: &str = "text/plain; charset=utf-8";
-
-/// Seconds after which a sender comes back where nothing else is said.
-const RETRY_S: u32 = 5;
 
 /// What 2.0 is told of each kind of data, always: a sender counts what is not told as lost.
 const SAMPLES_WRITTEN: HeaderName =
@@ -98,11 +95,7 @@ impl Protocol for RemoteWrite {
     fn refuse(&self, asked: &HeaderMap, problem: Problem) -> Answer {
         let text = format!("{}: {}\n", problem.code.as_str(), problem.detail());
         let mut answer = spoken(&problem, text.into(), Some(TEXT));
-        if may_be_taken_later(&problem) {
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            let seconds = problem.retry_after_s().unwrap_or(RETRY_S);
-            answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
+        have_sent_again(&mut answer, &problem);
         if says_v2(asked) {
             write_counts(&mut answer, 0);
         }
@@ -144,11 +137,6 @@ fn write_counts(answer: &mut Answer, samples: usize) {
     headers.insert(SAMPLES_WRITTEN, samples.into());
     headers.insert(HISTOGRAMS_WRITTEN, HeaderValue::from_static("0"));
     headers.insert(EXEMPLARS_WRITTEN, HeaderValue::from_static("0"));
-}
-
-/// Whether a problem is of this moment or of this server, and not of what was sent.
-fn may_be_taken_later(problem: &Problem) -> bool {
-    matches!(problem.code.status(), 408 | 429 | 503 | 507)
 }
 
 /// How much was not taken that its sender wants taken. Exemplars belong to 2.0 alone: in 1.0 nothing
