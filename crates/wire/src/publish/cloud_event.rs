@@ -9,15 +9,14 @@ use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Body, IdentityHash, Topic, without_byte_order_mark};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
 use super::array::{BatchError, elements};
-use super::item::{Refusal, duplicate_field, text};
-use super::{Identified, Publish, Rejection, check_event_type, check_key, check_nesting, share};
+use super::item::{Refusal, check_event, duplicate_field, text};
+use super::{Identified, Publish, Rejection, check_event_type, check_key, share};
 use crate::object::Object;
 
 /// The one version that is understood.
@@ -114,11 +113,7 @@ impl Place<'_> {
     }
 
     fn object(self, json: &str, bytes: Bytes) -> Result<Identified, Refusal> {
-        if bytes.len() > EVENT_BYTES_MAX {
-            let detail = format!("an event has at most {EVENT_BYTES_MAX} bytes");
-            return Err(Refusal::new("event_too_large", detail));
-        }
-        check_nesting(json)?;
+        check_event(json)?;
         let attributes = Attributes::read(json)?;
         check_event_type(&attributes.event_type)?;
         let key = match (self.key, &attributes.subject) {

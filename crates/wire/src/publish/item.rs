@@ -168,6 +168,15 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Refuses JSON that is too large for an event, or nested too deep in it.
+pub(super) fn check_event(json: &str) -> Result<(), Refusal> {
+    if json.len() > EVENT_BYTES_MAX {
+        let detail = format!("an event has at most {EVENT_BYTES_MAX} bytes");
+        return Err(Refusal::new("event_too_large", detail));
+    }
+    Ok(check_nesting(json)?)
+}
+
 /// The topic that a member names.
 pub(crate) fn topic(raw: Option<&str>) -> Result<Topic, Refusal> {
     let Some(topic) = text("topic", raw)? else {

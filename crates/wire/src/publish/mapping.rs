@@ -9,15 +9,15 @@
 
 use std::marker::PhantomData;
 
-use bellwire_model::limits::{EVENT_BYTES_MAX, MAPPING_PLACES_MAX, MAPPING_VALUE_BYTES_MAX};
+use bellwire_model::limits::{MAPPING_PLACES_MAX, MAPPING_VALUE_BYTES_MAX};
 use bellwire_model::{Body, IdentityHash, without_byte_order_mark};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
 use super::array::{BatchError, elements};
-use super::item::Refusal;
-use super::{Identified, Publish, Rejection, check_event_type, check_key, check_nesting, share};
+use super::item::{Refusal, check_event};
+use super::{Identified, Publish, Rejection, check_event_type, check_key, share};
 use crate::object::Object;
 
 /// What is said of a webhook: templates, in which `{labels.team}` stands for a member of an item, or
@@ -132,11 +132,7 @@ impl Mapping {
         around: &[Option<&str>],
         own: impl Fn(&str) -> Bytes,
     ) -> Result<Identified, Refusal> {
-        if json.len() > EVENT_BYTES_MAX {
-            let detail = format!("an event has at most {EVENT_BYTES_MAX} bytes");
-            return Err(Refusal::new("event_too_large", detail));
-        }
-        check_nesting(json)?;
+        check_event(json)?;
         let value = |(index, path): (usize, &Path)| {
             find(json, path).or_else(|| around.get(index).copied().flatten())
         };
