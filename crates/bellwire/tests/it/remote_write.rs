@@ -10,7 +10,7 @@ use crate::harness::{Answer, Request, Server, Stream, StreamItem, bellwire, get,
 #[path = "../../../ingest/tests/remote_write/messages.rs"]
 mod messages;
 
-use self::messages::{Series, v1, v2};
+use self::messages::{Series, series, v1, v2};
 
 const V1: &str = "application/x-protobuf";
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
@@ -19,15 +19,6 @@ const COUNTS: [&str; 3] = ["samples", "histograms", "exemplars"];
 
 fn now_ms() -> i64 {
     clock::now().as_ms()
-}
-
-fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> Series {
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Series {
-        labels: labels.iter().map(owned).collect(),
-        samples: samples.to_vec(),
-        ..Series::default()
-    }
 }
 
 fn snappy(body: &[u8]) -> Vec<u8> {

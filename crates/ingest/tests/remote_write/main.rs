@@ -12,18 +12,9 @@ use bellwire_model::limits::{
 use bellwire_model::{Labels, Sample, Timestamp};
 use proptest::prelude::*;
 
-use self::messages::{Series, bytes_field, v1, v2};
+use self::messages::{Series, bytes_field, series, v1, v2};
 
 const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
-
-fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> Series {
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Series {
-        labels: labels.iter().map(owned).collect(),
-        samples: samples.to_vec(),
-        ..Series::default()
-    }
-}
 
 fn both(all: &[Series], check: impl Fn(&str, Decoded)) {
     check("1.0", decode(Version::V1, &v1(all), NOW).expect("a message"));

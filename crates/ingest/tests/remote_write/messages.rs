@@ -11,6 +11,16 @@ pub(crate) struct Series {
     pub(crate) exemplars: usize,
 }
 
+/// A series of samples alone.
+pub(crate) fn series(labels: &[(&str, &str)], samples: &[(f64, i64)]) -> Series {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Series {
+        labels: labels.iter().map(owned).collect(),
+        samples: samples.to_vec(),
+        ..Series::default()
+    }
+}
+
 /// `prometheus.WriteRequest`, with metadata behind the series as Prometheus sends it.
 pub(crate) fn v1(all: &[Series]) -> Vec<u8> {
     let mut body = Vec::new();

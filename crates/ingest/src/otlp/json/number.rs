@@ -31,7 +31,9 @@ trait Number: Sized {
     const EXPECTED: &str;
 
     fn of_integer(integer: i128) -> Option<Self>;
-    fn of_double(double: f64) -> Option<Self>;
+    fn of_double(double: f64) -> Option<Self> {
+        whole(double).and_then(Self::of_integer)
+    }
     fn of_text(text: &str) -> Option<Self>;
 }
 
@@ -52,10 +54,6 @@ impl Number for Unsigned {
         integer.try_into().ok().map(Self)
     }
 
-    fn of_double(double: f64) -> Option<Self> {
-        whole(double).and_then(Self::of_integer)
-    }
-
     fn of_text(text: &str) -> Option<Self> {
         integer_of_text(text).and_then(Self::of_integer)
     }
@@ -68,10 +66,6 @@ impl Number for Signed {
         integer.try_into().ok().map(Self)
     }
 
-    fn of_double(double: f64) -> Option<Self> {
-        whole(double).and_then(Self::of_integer)
-    }
-
     fn of_text(text: &str) -> Option<Self> {
         integer_of_text(text).and_then(Self::of_integer)
     }
@@ -82,10 +76,6 @@ impl Number for Aggregation {
 
     fn of_integer(integer: i128) -> Option<Self> {
         integer.try_into().ok().map(|number| Self(Temporality::of(number)))
-    }
-
-    fn of_double(double: f64) -> Option<Self> {
-        whole(double).and_then(Self::of_integer)
     }
 
     fn of_text(text: &str) -> Option<Self> {
