@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
         let topic = TOPICS[usize::from(topic & 7)];
         let mut decoded = Decoded::default();
         line += 1;
-        let publication = Publication { topic, payload, age, now: NOW };
+        let publication = Publication { topic, payload, from: "", age, now: NOW };
         MAPPING.read(&mut learned, publication, (line, &mut decoded));
         assert_eq!(decoded.samples.len(), decoded.lines.len());
         for sample in &decoded.samples {

@@ -42,7 +42,7 @@ fn read(stream: &[u8], mapping: &Mapping, learned: &mut Learned) -> usize {
         {
             let (topic, payload) = (publish.topic, publish.payload);
             line += 1;
-            let publication = Publication { topic, payload, age: Age::Live, now: NOW };
+            let publication = Publication { topic, payload, from: "", age: Age::Live, now: NOW };
             mapping.read(learned, publication, (line, &mut decoded));
         }
         rest = &rest[frame.length..];

@@ -41,11 +41,14 @@ fn json(values: &[(&str, &str)], time: Option<(&str, TimeUnit)>) -> Payload {
 struct Reader {
     mapping: Mapping,
     learned: Learned,
+    /// Whose messages they are.
+    from: &'static str,
 }
 
 impl Reader {
     fn new(rules: Vec<TopicRule>) -> Self {
-        Self { mapping: Mapping::new(rules).expect("entries"), learned: Learned::default() }
+        let mapping = Mapping::new(rules).expect("entries");
+        Self { mapping, learned: Learned::default(), from: "" }
     }
 
     fn read(
@@ -55,7 +58,7 @@ impl Reader {
         age: Age,
     ) -> (Vec<Sample>, usize, &'static str) {
         let mut decoded = Decoded::default();
-        let publication = Publication { topic, payload, age, now: NOW };
+        let publication = Publication { topic, payload, from: self.from, age, now: NOW };
         self.mapping.read(&mut self.learned, publication, (7, &mut decoded));
         assert!(decoded.lines.iter().all(|line| *line == 7));
         assert_eq!(decoded.lines.len(), decoded.samples.len());
@@ -314,6 +317,28 @@ fn sparkplug_announces_sends_and_dies() {
 }
 
 #[test]
+fn what_sparkplug_announces_is_of_whoever_does() {
+    let mut reader = Reader::new(vec![rule("spBv1.0/#", Payload::Sparkplug)]);
+    let birth = |name, value| Metric { double: Some(value), ..announced(name, 1, 10) };
+    let data = payload(vec![Metric { double: Some(7.0), ..numbered(1) }]);
+    reader.from = "team";
+    let born = reader.words("spBv1.0/g/NBIRTH/n", &payload(vec![life(4), birth("heat", 1.0)]));
+    assert_eq!(born, format!("heat{{{AT}}} 1 @1000"));
+
+    // Somebody else gives the numbers another meaning, and says that the node is dead.
+    reader.from = "stranger";
+    assert_eq!(reader.words("spBv1.0/g/NDATA/n", &data), "sparkplug_unborn");
+    assert_eq!(reader.words("spBv1.0/g/NDEATH/n", &payload(vec![life(4)])), "");
+    let born = reader.words("spBv1.0/g/NBIRTH/n", &payload(vec![life(4), birth("cold", 2.0)]));
+    assert_eq!(born, format!("cold{{{AT}}} 2 @1000"));
+    let died = reader.words("spBv1.0/g/NDEATH/n", &payload(vec![life(4)]));
+    assert_eq!(died, format!("cold{{{AT}}} stale @0"));
+
+    reader.from = "team";
+    assert_eq!(reader.words("spBv1.0/g/NDATA/n", &data), format!("heat{{{AT}}} 7 @1000"));
+}
+
+#[test]
 fn what_sparkplug_announces_is_bounded() {
     let mut reader = Reader::new(vec![rule("spBv1.0/#", Payload::Sparkplug)]);
     let metrics = |_| (0..1_000).map(|n| announced(&format!("m{n}"), n, 10)).collect();
@@ -326,6 +351,10 @@ fn what_sparkplug_announces_is_bounded() {
     let refused = (0..100_000)
         .find(|n| reader.words(&format!("spBv1.0/g/NBIRTH/e{n}"), &empty) == "sparkplug_full");
     assert!(refused.is_some());
+    // Who fills their room leaves others theirs.
+    reader.from = "other";
+    assert_eq!(reader.words("spBv1.0/g/NBIRTH/n0", &empty), "");
+    reader.from = "";
     // Who is gone makes room.
     for n in 0..10 {
         reader.words(&format!("spBv1.0/g/NDEATH/n{n}"), &empty);

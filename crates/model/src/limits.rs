@@ -100,8 +100,10 @@ pub const MQTT_TOPICS_CACHED_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const MQTT_NUMBER_BYTES_MAX: usize = 512;
 /// Paths that are followed into one JSON document.
 pub const JSON_PATHS_MAX: usize = 64;
-/// Bytes of what Sparkplug's nodes and devices have announced: a quarter of a million metrics.
-pub const SPARKPLUG_STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of what Sparkplug's nodes and devices have announced: half a million metrics.
+pub const SPARKPLUG_STATE_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of what one subject's have announced: it leaves room for others.
+pub const SPARKPLUG_STATE_OF_ONE_BYTES_MAX: usize = SPARKPLUG_STATE_BYTES_MAX / 2;
 
 // Scraping.
 

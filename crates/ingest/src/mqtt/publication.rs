@@ -11,6 +11,8 @@ pub struct Publication<'a> {
     pub topic: &'a str,
     /// What.
     pub payload: &'a [u8],
+    /// By whom: what somebody announces is theirs alone.
+    pub from: &'a str,
     /// When it came.
     pub age: Age,
     /// The time now.

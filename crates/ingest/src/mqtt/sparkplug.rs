@@ -9,7 +9,9 @@
 //! | other types, `bdSeq`, `Node Control/…` | none |
 //! | no value, a death | the series is stale |
 
-use bellwire_model::limits::{MQTT_TOPIC_BYTES_MAX, SPARKPLUG_STATE_BYTES_MAX};
+use bellwire_model::limits::{
+    MQTT_TOPIC_BYTES_MAX, SPARKPLUG_STATE_BYTES_MAX, SPARKPLUG_STATE_OF_ONE_BYTES_MAX,
+};
 use bellwire_model::{Labels, NameMap, Sample, Timestamp};
 use prost::Message as _;
 
@@ -34,12 +36,22 @@ const DEVICE_OVERHEAD_BYTES: usize = 256 + MQTT_TOPIC_BYTES_MAX;
 /// Labels of the configuration.
 type Own = [(Box<str>, Box<str>)];
 
-/// What is known of all nodes.
+/// What is known of all nodes, by who has announced them: nobody's announcement changes what the
+/// numbers of another one mean, and nobody's death ends them.
 #[derive(Debug, Default)]
 pub struct Sparkplug {
-    /// By group and name.
-    nodes: NameMap<Box<str>, Node>,
+    speakers: NameMap<Box<str>, Nodes>,
     bytes: usize,
+}
+
+/// The nodes that one has announced.
+#[derive(Debug, Default)]
+struct Nodes {
+    /// By group and name.
+    by_place: NameMap<Box<str>, Node>,
+    bytes: usize,
+    /// How many there may be for now.
+    bytes_max: usize,
 }
 
 /// A node that has announced itself.
@@ -75,6 +87,31 @@ impl Sparkplug {
         own: &Own,
         out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
+        let from = publication.from;
+        if !self.speakers.contains_key(from) {
+            self.speakers.insert(from.into(), Nodes::default());
+        }
+        let Some(nodes) = self.speakers.get_mut(from) else { return Ok(()) };
+        let of_others = self.bytes - nodes.bytes;
+        let left = SPARKPLUG_STATE_BYTES_MAX.saturating_sub(of_others);
+        nodes.bytes_max = left.min(SPARKPLUG_STATE_OF_ONE_BYTES_MAX);
+        let read = nodes.read(publication, own, out);
+        self.bytes = of_others + nodes.bytes;
+        if nodes.by_place.is_empty() {
+            self.speakers.remove(from);
+        }
+        read
+    }
+}
+
+impl Nodes {
+    /// Takes a message in.
+    fn read(
+        &mut self,
+        publication: Publication<'_>,
+        own: &Own,
+        out: &mut Out<'_>,
+    ) -> Result<(), Refusal> {
         let levels: Vec<&str> = publication.topic.splitn(6, '/').collect();
         let (kind, place) = match levels[..] {
             [_, group, kind, node] => (kind, Place { group, node, device: None, own }),
@@ -103,7 +140,7 @@ impl Sparkplug {
                 Ok(())
             }
             ("DDEATH", Some(device)) => {
-                if let Some(node) = self.nodes.get_mut(&*place.key())
+                if let Some(node) = self.by_place.get_mut(&*place.key())
                     && let Some(metrics) = node.devices.remove(device)
                 {
                     self.bytes -= metrics.bytes() + DEVICE_OVERHEAD_BYTES;
@@ -127,12 +164,12 @@ impl Sparkplug {
     ) -> Result<(), Refusal> {
         let time = Time::of(payload, publication);
         let key = place.key();
-        let room = SPARKPLUG_STATE_BYTES_MAX.saturating_sub(self.bytes + DEVICE_OVERHEAD_BYTES);
+        let room = self.bytes_max.saturating_sub(self.bytes + DEVICE_OVERHEAD_BYTES);
         let Some(device) = place.device else {
             let mut metrics = Metrics::default();
             metrics.announce(place, &payload.metrics, room)?;
-            let is_new = !self.nodes.contains_key(&*key);
-            let node = self.nodes.entry(key).or_default();
+            let is_new = !self.by_place.contains_key(&*key);
+            let node = self.by_place.entry(key).or_default();
             self.bytes += metrics.bytes();
             self.bytes += if is_new { DEVICE_OVERHEAD_BYTES } else { 0 };
             self.bytes -= node.metrics.bytes();
@@ -144,7 +181,7 @@ impl Sparkplug {
             node.devices.values_mut().for_each(Metrics::forget_numbers);
             return Ok(());
         };
-        let node = self.nodes.get_mut(&*key).ok_or_else(|| unborn(place))?;
+        let node = self.by_place.get_mut(&*key).ok_or_else(|| unborn(place))?;
         let mut metrics = Metrics::default();
         metrics.announce(place, &payload.metrics, room)?;
         self.bytes += metrics.bytes();
@@ -170,10 +207,10 @@ impl Sparkplug {
         let key = place.key();
         let is_of_this_life =
             |node: &Node| node.life.is_none() || life.is_none_or(|_| node.life == life);
-        if !self.nodes.get(&*key).is_some_and(is_of_this_life) {
+        if !self.by_place.get(&*key).is_some_and(is_of_this_life) {
             return;
         }
-        let Some(node) = self.nodes.remove(&*key) else { return };
+        let Some(node) = self.by_place.remove(&*key) else { return };
         self.bytes -= node.metrics.bytes() + DEVICE_OVERHEAD_BYTES;
         node.metrics.end(now, out);
         for metrics in node.devices.into_values() {
@@ -183,7 +220,7 @@ impl Sparkplug {
     }
 
     fn metrics(&mut self, place: Place<'_>) -> Result<&mut Metrics, Refusal> {
-        let node = self.nodes.get_mut(&*place.key());
+        let node = self.by_place.get_mut(&*place.key());
         let metrics = node.and_then(|node| match place.device {
             None => Some(&mut node.metrics),
             Some(device) => node.devices.get_mut(device),

@@ -81,12 +81,14 @@ impl Gathered {
         let (part, origin) = (&mut self.parts[part as usize], &mut self.of[part as usize]);
         origin.acknowledges.push(publish.packet_id);
         let line = origin.acknowledges.len();
-        let before = part.decoded.samples.len();
+        let Part { decoded, sender } = part;
+        let before = decoded.samples.len();
         let Publish { topic, payload, .. } = *publish;
+        let from = sender.identity.subject();
         // What a client asks to be kept is of now all the same: nothing is kept here.
-        let publication = Publication { topic, payload, age: Age::Live, now: clock::now() };
-        mapping.read(learned, publication, (line, &mut part.decoded));
-        self.samples += part.decoded.samples.len() - before;
+        let publication = Publication { topic, payload, from, age: Age::Live, now: clock::now() };
+        mapping.read(learned, publication, (line, &mut *decoded));
+        self.samples += decoded.samples.len() - before;
         let bytes = topic.len() + payload.len() + MESSAGE_OVERHEAD_BYTES;
         self.bytes += bytes;
         origin.bytes += bytes as u32;
