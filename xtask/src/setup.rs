@@ -36,6 +36,7 @@ const TEST_PROGRAMS: &[Program] = &[
     Program { name: "haproxy", package: "haproxy", needs: Needs::Libraries },
     Program { name: "caddy", package: "caddy", needs: Needs::Nothing },
     Program { name: "mosquitto_pub", package: "mosquitto-clients", needs: Needs::Libraries },
+    Program { name: "mosquitto", package: "mosquitto", needs: Needs::Libraries },
 ];
 
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Packets as MQTT's specifications have them, right and wrong.
 
 use bellwire_ingest::mqtt::packet::{
-    Connect, Frame, Incoming, Login, Outgoing, PacketError, Publish, Quality, Reason, Sender,
-    Subscription, Version,
+    Accepted, Connect, Departure, Frame, Incoming, Login, Outgoing, PacketError, Publish, Quality,
+    Reason, Sender, Subscription, Version,
 };
 use proptest::prelude::*;
 
@@ -131,7 +131,8 @@ fn a_message_is_read_in_place() {
 
 #[test]
 fn each_side_sends_its_own_packets() {
-    use Incoming::{Disconnect, PingRequest, PingResponse, Subscribe, Unsubscribe};
+    use Incoming::{PingRequest, PingResponse, Subscribe, Unsubscribe};
+    let left = |reason| Ok(Incoming::Disconnect(Departure { reason, ..Departure::default() }));
     let (client, broker) = (Sender::Client, Sender::Broker);
     let (subscribe, unsubscribe) =
         (Subscribe { packet_id: 1, filters: 2 }, Unsubscribe { packet_id: 1, filters: 1 });
@@ -141,10 +142,10 @@ fn each_side_sends_its_own_packets() {
         (b"\xc0\x01x", Version::V311, client, Err(Reason::Malformed)),
         (b"\xc0\0", Version::V311, broker, Err(Reason::Malformed)),
         (b"\xd0\0", Version::V5, broker, Ok(PingResponse)),
-        (b"\xe0\0", Version::V311, client, Ok(Disconnect { reason: 0 })),
+        (b"\xe0\0", Version::V311, client, left(0)),
         (b"\xe0\x01\x04", Version::V311, client, Err(Reason::Malformed)),
-        (b"\xe0\x01\x04", Version::V5, client, Ok(Disconnect { reason: 4 })),
-        (b"\xe0\x02\x8b\0", Version::V5, broker, Ok(Disconnect { reason: 0x8b })),
+        (b"\xe0\x01\x04", Version::V5, client, left(4)),
+        (b"\xe0\x02\x8b\0", Version::V5, broker, left(0x8b)),
         (b"\xe0\0", Version::V311, broker, Err(Reason::Malformed)),
         (b"\x82\x0a\0\x01\0\x01a\0\0\x01b\x01", Version::V311, client, Ok(subscribe)),
         (b"\x82\x0b\0\x01\0\0\x01a\0\0\x01b\x01", Version::V5, client, Ok(subscribe)),
@@ -159,6 +160,57 @@ fn each_side_sends_its_own_packets() {
     for (bytes, version, sender, expected) in cases {
         assert_eq!(read(bytes, version, sender), expected, "{bytes:x?} {version:?} {sender:?}");
     }
+}
+
+#[test]
+fn a_broker_says_how_it_takes_a_client() {
+    let accepted = |bytes: &'static [u8], version| match read(bytes, version, Sender::Broker) {
+        Ok(Incoming::Accepted(accepted)) => Ok(accepted),
+        Ok(_) => unreachable!("it is an answer"),
+        Err(reason) => Err(reason),
+    };
+    let plain = Accepted {
+        is_session_present: true,
+        reason: 0,
+        reason_text: None,
+        server: None,
+        session_expiry_s: None,
+        keep_alive_s: None,
+        quality_max: 2,
+    };
+    assert_eq!(accepted(b"\x20\x02\x01\0", Version::V311), Ok(plain));
+    assert_eq!(accepted(b"\x20\x02\x02\0", Version::V311), Err(Reason::Malformed));
+    // A broker that knows no newer version.
+    let old = Accepted { is_session_present: false, reason: 1, ..plain };
+    assert_eq!(accepted(b"\x20\x02\0\x01", Version::V5), Ok(old));
+    let full = b"\x20\x14\0\x9c\x11\x11\0\0\0\x3c\x13\0\x05\x1c\0\x01s\x1f\0\x01t\x24";
+    assert_eq!(accepted(full, Version::V5), Err(Reason::Malformed));
+    let full = b"\x20\x15\0\x9c\x12\x11\0\0\0\x3c\x13\0\x05\x1c\0\x01s\x1f\0\x01t\x24\x01";
+    let expected = Accepted {
+        is_session_present: false,
+        reason: 0x9c,
+        reason_text: Some("t"),
+        server: Some("s"),
+        session_expiry_s: Some(60),
+        keep_alive_s: Some(5),
+        quality_max: 1,
+    };
+    assert_eq!(accepted(full, Version::V5), Ok(expected));
+    let moved = Departure { reason: 0x9d, reason_text: None, server: Some("s") };
+    let bytes = b"\xe0\x06\x9d\x04\x1c\0\x01s";
+    assert_eq!(read(bytes, Version::V5, Sender::Broker), Ok(Incoming::Disconnect(moved)));
+}
+
+#[test]
+fn reasons_have_one_number_each() {
+    for code in 0..=u8::MAX {
+        let reason = Reason::of(code);
+        assert!(reason as u8 == code || reason == Reason::Unspecified, "{code:x}");
+    }
+    for code in 1..=5 {
+        assert_eq!(Reason::of_connect(code).connect_code(), code);
+    }
+    assert_eq!(Reason::of_connect(0x9d), Reason::ServerMoved);
 }
 
 #[test]

@@ -90,6 +90,18 @@ pub const MQTT_PARTIAL_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const MQTT_UNSENT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes that are read of one client before others get their turn.
 pub const MQTT_VISIT_BYTES_MAX: usize = 64 * 1024;
+/// Brokers of MQTT that the server is a client of.
+pub const MQTT_BROKERS_MAX: usize = 64;
+/// Messages of one broker that may wait for the rules: it brings those of many sensors.
+pub const MQTT_BROKER_IN_FLIGHT_MAX: u16 = 4_096;
+/// Bytes of them.
+pub const MQTT_BROKER_IN_FLIGHT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// How long a broker may take to be connected with, and to answer what it is asked.
+pub const MQTT_BROKER_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a broker is left alone at most that could not be spoken to.
+pub const MQTT_BROKER_PAUSE_MAX: Duration = Duration::from_mins(1);
+/// Bytes of the password that a broker is shown.
+pub const MQTT_BROKER_SECRET_BYTES_MAX: u64 = 32 * 1024;
 /// Bytes of a topic of MQTT: its levels become a name and labels.
 pub const MQTT_TOPIC_BYTES_MAX: usize = 1024;
 /// Entries that say what topics mean. A topic that is not known is held against all of them.
@@ -104,6 +116,8 @@ pub const JSON_PATHS_MAX: usize = 64;
 pub const SPARKPLUG_STATE_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes of what one subject's have announced: it leaves room for others.
 pub const SPARKPLUG_STATE_OF_ONE_BYTES_MAX: usize = SPARKPLUG_STATE_BYTES_MAX / 2;
+/// Nodes of Sparkplug that were asked of late to announce themselves again; others are asked later.
+pub const SPARKPLUG_REBIRTHS_MAX: usize = 4_096;
 
 // Scraping.
 

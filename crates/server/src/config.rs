@@ -118,7 +118,7 @@ pub struct Config {
     pub scrape: Vec<Job>,
     /// The file that says what no setting can, and is read again at a reload.
     pub file: Option<PathBuf>,
-    /// Where sensors publish over MQTT. `None`: nowhere.
+    /// Where sensors publish over MQTT, and brokers of theirs. `None`: nowhere.
     pub mqtt: Option<MqttConfig>,
 }
 
@@ -302,7 +302,7 @@ impl Config {
 
     /// Where others than this machine may reach it.
     fn reachable(&self) -> Option<SocketAddr> {
-        let listens = [Some(self.listen), self.mqtt.as_ref().map(|mqtt| mqtt.listen)];
+        let listens = [Some(self.listen), self.mqtt.as_ref().and_then(|mqtt| mqtt.listen)];
         let reachable = |listen: &SocketAddr| !listen.ip().to_canonical().is_loopback();
         listens.into_iter().flatten().find(reachable)
     }

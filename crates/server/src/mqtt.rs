@@ -1,4 +1,5 @@
-//! The socket that sensors with MQTT come to: who is let in, and led to the listener.
+//! MQTT: the socket that sensors come to, who is let in and led to the listener; and brokers that are
+//! gone to.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -8,12 +9,14 @@ use std::time::Duration;
 
 use bellwire_access::{Identity, key};
 use bellwire_authn::Shown;
+use bellwire_ingest::mqtt::mapping::Mapping;
 use bellwire_ingest::mqtt::packet::Reason;
 use bellwire_model::Scope;
-use bellwire_model::limits::HEAD_TIMEOUT;
+use bellwire_model::limits::{DRAIN_TIMEOUT, HEAD_TIMEOUT};
 use bellwire_shards::TlsSession;
 use bellwire_sources::mqtt::{
-    Admitted, Arrival, Credential, Gate, Identified, Listener, ListenerParts, SecureSession,
+    Admitted, Arrival, BrokerParts, Brokers, Credential, Gate, Identified, Listener, ListenerParts,
+    SecureSession,
 };
 use bellwire_wire::problem::{Code, Problem};
 use rustls::ServerConfig;
@@ -44,35 +47,64 @@ pub(crate) struct MqttDoor {
     pub(crate) tls: Option<Arc<Tls>>,
 }
 
-/// A listener that runs.
+/// What runs of MQTT.
 #[derive(Debug)]
 pub(crate) struct Running {
-    listener: Arc<Listener>,
-    thread: JoinHandle<()>,
+    listening: Option<(Arc<Listener>, JoinHandle<()>)>,
+    brokers: Brokers,
+    runtime: Handle,
 }
 
 impl Running {
-    /// Ends it in order: what the rules have seen is acknowledged, and clients are told to come back.
-    /// Blocks, for a part of a drain at most.
+    /// Ends it in order: what the rules have seen is acknowledged, clients are told to come back, and
+    /// brokers are left. Blocks, for a part of a drain at most.
     pub(crate) fn drain(self) {
-        self.listener.drain();
-        if self.thread.join().is_err() {
-            tracing::error!("The listener of MQTT had failed.");
+        if let Some((listener, thread)) = self.listening {
+            listener.drain();
+            if thread.join().is_err() {
+                tracing::error!("The listener of MQTT had failed.");
+            }
+        }
+        let ended =
+            self.runtime.block_on(async { timeout(DRAIN_TIMEOUT, self.brokers.ended()).await });
+        if ended.is_err() {
+            tracing::warn!("Not all brokers of MQTT were left in time.");
         }
     }
 }
 
-/// Starts to accept.
+/// Starts to accept, where there is a socket, and goes to brokers.
 pub(crate) fn start(
     config: &MqttConfig,
-    socket: TcpListener,
+    socket: Option<TcpListener>,
     door: MqttDoor,
     (runtime, draining): (&Handle, watch::Receiver<bool>),
 ) -> io::Result<Running> {
+    let mapping = Arc::new(config.mapping.clone());
+    let parts = BrokerParts {
+        mapping: Arc::clone(&mapping),
+        intake: Arc::new(door.receiver.clone()),
+        figures: Arc::clone(&door.figures.sources.mqtt_brokers),
+        draining: draining.clone(),
+    };
+    let listening = match socket {
+        Some(socket) => Some(listen(mapping, socket, door, (runtime, draining))?),
+        None => None,
+    };
+    let brokers = Brokers::start(&config.brokers, &parts, runtime);
+    Ok(Running { listening, brokers, runtime: runtime.clone() })
+}
+
+fn listen(
+    mapping: Arc<Mapping>,
+    socket: TcpListener,
+    door: MqttDoor,
+    (runtime, draining): (&Handle, watch::Receiver<bool>),
+) -> io::Result<(Arc<Listener>, JoinHandle<()>)> {
     let gate =
         Arc::new(MqttGate { access: Arc::clone(&door.access), figures: Arc::clone(&door.figures) });
     let (listener, thread) = Listener::start(ListenerParts {
-        mapping: Arc::new(config.mapping.clone()),
+        mapping,
         gate,
         intake: Arc::new(door.receiver.clone()),
         runtime: runtime.clone(),
@@ -83,7 +115,7 @@ pub(crate) fn start(
     let socket = tokio::net::TcpListener::from_std(socket)?;
     runtime.spawn(accept(socket, Arc::clone(&listener), door, draining));
     tracing::info!(%address, "Sensors may publish over MQTT.");
-    Ok(Running { listener, thread })
+    Ok((listener, thread))
 }
 
 /// Accepts until the server drains.

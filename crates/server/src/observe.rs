@@ -74,7 +74,8 @@ impl Figures {
         self.journal.failures.set(failures.map(Figure::get).iter().sum());
         let (door, authn, journal) = (self.door.rows(), self.authn.rows(), self.journal.rows());
         let (shards, alerting) = (self.shards.rows(), self.alerting.rows());
-        [door, authn, shards, alerting, journal, self.audit.rows()].into_iter().flatten()
+        let brokers = self.sources.mqtt_brokers.counts.rows();
+        [door, authn, shards, alerting, journal, self.audit.rows(), brokers].into_iter().flatten()
     }
 
     /// In the Prometheus text format.

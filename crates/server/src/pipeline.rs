@@ -139,9 +139,8 @@ impl Server {
         let tls = start_tls(&config, &figures, &hosts)?;
         let access = access(&config, &figures)?;
         let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
-        let address = listener.local_addr()?;
+        let (address, core) = (listener.local_addr()?, Core::open(&config, &figures)?);
         let url = url(address, tls.as_deref());
-        let core = Core::open(&config, &figures)?;
         access.begin(&core.journal)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
@@ -169,12 +168,13 @@ impl Server {
             held_bytes_max: bellwire_shards::held_bytes_max(memory, shard_parts.len()),
         });
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
-        let (reload, scraper) = reload(&config, (&intake, &alerting), (&access, &figures));
+        let receiver = Receiver::new(&intake, &access, (&figures, &admission));
+        let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
         let kept = (Arc::clone(&access), Arc::clone(&journal));
         let app = App {
             publisher,
             admission: Arc::clone(&admission),
-            receiver: Receiver::new(&intake, &access, &figures),
+            receiver,
             access,
             spread: Arc::clone(&spread),
             intake,
@@ -298,9 +298,9 @@ fn publisher(
 fn reload(
     config: &Config,
     (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
-    (access, figures): (&Access, &Arc<Figures>),
+    (receiver, figures): (&Receiver, &Figures),
 ) -> (Arc<Reload>, Arc<Scraper>) {
-    let scraping = Scraping::new(config, Receiver::new(intake, access, figures));
+    let scraping = Scraping::new(config, receiver.clone());
     let scraper = Arc::clone(&scraping.scraper);
     let reload = Reload::new(ReloadParts {
         rules: config.rules.clone(),
@@ -341,18 +341,20 @@ fn admission(
     Arc::new(Admission::new(limits, Arc::clone(figures), draining))
 }
 
-/// The socket that sensors with MQTT come to, where that is configured.
-fn listen_to_sensors(config: &Config) -> Result<Option<(&MqttConfig, TcpListener)>, StartError> {
+/// What is configured of MQTT, and the socket that sensors come to.
+type Sensors<'a> = Option<(&'a MqttConfig, Option<TcpListener>)>;
+
+fn listen_to_sensors(config: &Config) -> Result<Sensors<'_>, StartError> {
     let Some(mqtt) = &config.mqtt else { return Ok(None) };
-    Ok(Some((mqtt, listen(mqtt.listen, config)?)))
+    Ok(Some((mqtt, mqtt.listen.map(|address| listen(address, config)).transpose()?)))
 }
 
 fn start_sensors(
-    listening: Option<(&MqttConfig, TcpListener)>,
+    sensors: Sensors<'_>,
     door: MqttDoor,
     (runtime, drains): (&Runtime, watch::Receiver<bool>),
 ) -> io::Result<Option<crate::mqtt::Running>> {
-    let Some((mqtt, socket)) = listening else { return Ok(None) };
+    let Some((mqtt, socket)) = sensors else { return Ok(None) };
     crate::mqtt::start(mqtt, socket, door, (runtime.handle(), drains)).map(Some)
 }
 

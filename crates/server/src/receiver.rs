@@ -11,7 +11,7 @@ use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Sender, T
 use bellwire_wire::problem::Problem;
 
 use crate::access::Access;
-use crate::admission;
+use crate::admission::{self, Admission};
 use crate::allowances::{Allowances, Named, Sent};
 use crate::observe::Figures;
 
@@ -21,11 +21,17 @@ pub(crate) struct Receiver {
     intake: Arc<SampleIntake>,
     allowances: Arc<Allowances>,
     figures: Arc<Figures>,
+    admission: Arc<Admission>,
 }
 
 impl Receiver {
-    pub(crate) fn new(intake: &Arc<SampleIntake>, access: &Access, figures: &Arc<Figures>) -> Self {
+    pub(crate) fn new(
+        intake: &Arc<SampleIntake>,
+        access: &Access,
+        (figures, admission): (&Arc<Figures>, &Arc<Admission>),
+    ) -> Self {
         Self {
+            admission: Arc::clone(admission),
             intake: Arc::clone(intake),
             allowances: Arc::clone(&access.allowances),
             figures: Arc::clone(figures),
@@ -64,6 +70,22 @@ impl Intake for Receiver {
         self.figures.sources.note_unread(kind, reason);
     }
 
+    fn has_room(&self) -> bool {
+        self.admission.publication().is_ok()
+    }
+
+    fn admit(&self, kind: Kind, part: Part) -> Result<Part, Problem> {
+        let Part { mut decoded, sender } = part;
+        permit(&mut decoded, &sender.identity.rights);
+        match allow(&mut decoded, (&self.allowances, &sender.identity)) {
+            Ok(()) => Ok(Part { decoded, sender }),
+            Err(problem) => {
+                self.figures.sources.note_refused(kind, &problem, &sender);
+                Err(problem)
+            }
+        }
+    }
+
     fn take_together(&self, kind: Kind, parts: Vec<Part>) -> PartsTaken {
         let receiver = self.clone();
         Box::pin(async move { receiver.take_parts(kind, parts).await })
@@ -71,39 +93,19 @@ impl Intake for Receiver {
 }
 
 impl Receiver {
-    /// Hands on several senders' samples as one batch. Who may send no more now is told so alone.
-    async fn take_parts(
-        &self,
-        kind: Kind,
-        parts: Vec<Part>,
-    ) -> Result<Vec<Result<Outcome, Problem>>, Problem> {
-        let (mut all, mut lengths) = (Vec::new(), Vec::new());
-        let admit = |Part { mut decoded, sender }: Part| {
-            permit(&mut decoded, &sender.identity.rights);
-            let spent = allow(&mut decoded, (&self.allowances, &sender.identity));
-            let samples = std::mem::take(&mut decoded.samples);
-            if spent.is_ok() {
-                lengths.push(samples.len());
-                all.extend(samples);
-            }
-            (sender, spent.map(|()| decoded))
-        };
-        let admitted: Vec<_> = parts.into_iter().map(admit).collect();
+    /// Hands on several senders' samples as one batch.
+    async fn take_parts(&self, kind: Kind, mut parts: Vec<Part>) -> Result<Vec<Outcome>, Problem> {
+        let samples = parts.iter_mut().map(|part| std::mem::take(&mut part.decoded.samples));
+        let samples: Vec<_> = samples.collect();
+        let lengths: Vec<usize> = samples.iter().map(Vec::len).collect();
+        let samples = samples.into_iter().flatten().collect();
         // They come from everywhere, and have one share of the queue together.
-        let refused = self.intake.take(Source::of(None), all).await?;
-        let mut refused = refused.apart(&lengths).into_iter();
-        let outcome = |(sender, decoded): (Sender, Result<Decoded, Problem>)| match decoded {
-            Ok(decoded) => {
-                self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
-                let refused = refused.next().unwrap_or_default();
-                Ok(noted(&self.figures, kind, (decoded, refused), &sender))
-            }
-            Err(problem) => {
-                self.figures.sources.note_refused(kind, &problem, &sender);
-                Err(problem)
-            }
+        let refused = self.intake.take(Source::of(None), samples).await?;
+        let outcome = |(Part { decoded, sender }, refused)| {
+            self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
+            noted(&self.figures, kind, (decoded, refused), &sender)
         };
-        Ok(admitted.into_iter().map(outcome).collect())
+        Ok(parts.into_iter().zip(refused.apart(&lengths)).map(outcome).collect())
     }
 }
 

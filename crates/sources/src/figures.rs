@@ -1,13 +1,14 @@
 //! What was taken and refused, by source and reason.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_process::{Family, Figure};
 use bellwire_wire::problem::Problem;
 
 use crate::intake::Sender;
 use crate::kind::Kind;
+use crate::mqtt::BrokerFigures;
 use crate::outcome::Outcome;
 use crate::rejects::{Reject, Rejects};
 
@@ -22,6 +23,8 @@ pub struct Figures {
     rejects: Rejects,
     /// Connections of MQTT's listener.
     pub mqtt_clients: Figure,
+    /// Brokers of MQTT that the server is a client of.
+    pub mqtt_brokers: Arc<BrokerFigures>,
 }
 
 /// Counts by source and reason. What is refused is rare, or answered slowly enough for a lock.
@@ -42,6 +45,7 @@ impl Default for Figures {
             requests_refused: Counts::default(),
             rejects: Rejects::default(),
             mqtt_clients: Figure::default(),
+            mqtt_brokers: Arc::default(),
         }
     }
 }
@@ -124,6 +128,7 @@ impl Figures {
                 labels: &["source", "reason"],
                 values: self.requests_refused.values(),
             },
+            self.mqtt_brokers.failures(),
         ]
     }
 }

@@ -41,9 +41,8 @@ pub struct Part {
     pub sender: Sender,
 }
 
-/// What becomes of the parts of a batch: of each by itself, where its sender may send no more now.
-pub type PartsTaken =
-    Pin<Box<dyn Future<Output = Result<Vec<Result<Outcome, Problem>>, Problem>> + Send>>;
+/// What becomes of the parts of a batch: waited for.
+pub type PartsTaken = Pin<Box<dyn Future<Output = Result<Vec<Outcome>, Problem>> + Send>>;
 
 /// What becomes of a batch: waited for.
 pub type Taken = Pin<Box<dyn Future<Output = Result<Outcome, Problem>> + Send>>;
@@ -60,6 +59,16 @@ pub trait Intake: Send + Sync + fmt::Debug {
     /// literal of the program.
     fn note_unread(&self, kind: Kind, reason: &'static str);
 
-    /// The same as [`take`](Self::take) for a batch of several senders, which is applied as a whole.
+    /// Whether more can be taken in as far as the memory of the process goes. Where not, sources that
+    /// can wait do.
+    fn has_room(&self) -> bool;
+
+    /// Refuses what the sender of a part may not send, and takes what is left from what they may send
+    /// now: once, however often [`take_together`](Self::take_together) is tried. A problem, which is
+    /// counted, says that they may send nothing now.
+    fn admit(&self, kind: Kind, part: Part) -> Result<Part, Problem>;
+
+    /// The same as [`take`](Self::take) for a batch of several senders, which is applied as a whole. Its
+    /// parts are admitted.
     fn take_together(&self, kind: Kind, parts: Vec<Part>) -> PartsTaken;
 }

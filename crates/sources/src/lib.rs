@@ -17,6 +17,7 @@
 //! | `scrape` | targets that are asked for what they expose |
 //! | `intake` | the way to the rules, for what brings samples by itself |
 //! | `mqtt` | a listener for sensors that speak MQTT |
+//! | `tls` | TLS towards others |
 //! | `outcome` | what became of a batch |
 //! | `figures` | what was taken and refused, by source and reason |
 //! | `rejects` | a sample of what was refused, for `$sys/rejects` |
@@ -30,9 +31,11 @@ pub mod mqtt;
 mod outcome;
 mod rejects;
 pub mod scrape;
+mod tls;
 
 pub use figures::Figures;
 pub use intake::{Batch, Intake, Part, PartsTaken, Sender, Taken};
 pub use kind::Kind;
 pub use outcome::Outcome;
 pub use rejects::{Reject, Rejects};
+pub use tls::{TlsFiles, TlsTable, Verification};

@@ -1,4 +1,5 @@
-//! A listener for sensors that speak MQTT: they publish, with no broker between them and the rules.
+//! MQTT: a listener for sensors, which publish with no broker between them and the rules, and clients
+//! of [brokers](broker).
 //!
 //! ```text
 //! server: accepts, TLS ─▶ inbox ─▶ listener's thread: packets ─▶ mapping ─▶ batch ─▶ Intake
@@ -12,6 +13,7 @@
 //! seen it; where they cannot take a batch now it waits, and clients with it.
 
 mod batch;
+mod broker;
 mod client;
 mod clients;
 mod gate;
@@ -20,6 +22,10 @@ mod listener;
 mod session;
 mod turn;
 
+pub use broker::{
+    BrokerAddress, BrokerConfig, BrokerCounts, BrokerFigures, BrokerLogin, BrokerParts,
+    BrokerTable, BrokerVersion, Brokers,
+};
 pub use gate::{Admitted, Arrival, Credential, Gate, Identified, SecureSession};
 pub use inbox::ListenerParts;
 pub use listener::Listener;

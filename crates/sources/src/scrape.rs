@@ -27,7 +27,7 @@ mod target;
 pub use group::Group;
 pub use job::{
     Coding, Credentials, Discovery, FileDiscovery, Http, HttpDiscovery, Job, Pace, Place,
-    Redirects, Series, TlsFiles, Verification,
+    Redirects, Series,
 };
 pub use scraper::Scraper;
 pub use status::{ActiveTarget, Health, JobTargets, LastScrape};

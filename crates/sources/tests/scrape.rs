@@ -15,6 +15,7 @@ use bellwire_ingest::scrape::STALE_MARKER;
 use bellwire_model::Sample;
 use bellwire_sources::scrape::{Health, Job, JobTable, Scraper};
 use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Taken};
+use bellwire_wire::problem::Problem;
 use serde::Deserialize;
 
 use self::target::{Answer, Target};
@@ -40,6 +41,14 @@ impl Intake for Recorder {
     fn note_unread(&self, kind: Kind, reason: &'static str) {
         assert_eq!(kind, Kind::Scrape);
         let _ = self.refusals.send(reason);
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn admit(&self, _: Kind, _: Part) -> Result<Part, Problem> {
+        unreachable!("a target is one sender")
     }
 
     fn take_together(&self, _: Kind, _: Vec<Part>) -> PartsTaken {

@@ -28,6 +28,7 @@ mod letter;
 mod listing;
 mod login;
 mod mqtt;
+mod mqtt_brokers;
 mod named;
 mod notifications;
 mod otlp;

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::json_path::JsonPath;
 use super::publication::{Out, Publication, TOPIC_UNKNOWN};
-use super::sparkplug::{self, Sparkplug};
+use super::sparkplug::{self, Rebirth, Sparkplug};
 use super::topic::{Matched, Relation, Template};
 use crate::decoded::{Decoded, Refusal, quoted, series};
 use crate::name::push_metric_name;
@@ -97,6 +97,13 @@ struct Known {
     rule: usize,
     /// One for each value of its messages.
     series: Box<[Labels]>,
+}
+
+impl Learned {
+    /// Messages for whoever can publish them, which ask nodes of Sparkplug to announce themselves again.
+    pub fn rebirths(&mut self) -> Vec<Rebirth> {
+        self.sparkplug.rebirths()
+    }
 }
 
 /// Bytes of a topic that is known, beside its text and the texts of its series.

@@ -22,14 +22,20 @@ use crate::name::push_metric_name;
 
 mod metrics;
 mod payload;
+mod rebirth;
 
 use metrics::Metrics;
 use payload::{Metric, Payload};
+use rebirth::Rebirths;
+
+pub use rebirth::Rebirth;
 
 /// The labels that topics say.
 pub(super) const LABELS: [&str; 3] = ["group", "edge_node", "device"];
 /// The metric with the number of a node's life.
 const LIFE: &str = "bdSeq";
+/// The code of what was not announced.
+const UNBORN: &str = "sparkplug_unborn";
 /// Bytes that a node or device counts for beside its metrics, its name included.
 const DEVICE_OVERHEAD_BYTES: usize = 256 + MQTT_TOPIC_BYTES_MAX;
 
@@ -42,6 +48,7 @@ type Own = [(Box<str>, Box<str>)];
 pub struct Sparkplug {
     speakers: NameMap<Box<str>, Nodes>,
     bytes: usize,
+    rebirths: Rebirths,
 }
 
 /// The nodes that one has announced.
@@ -52,12 +59,16 @@ struct Nodes {
     bytes: usize,
     /// How many there may be for now.
     bytes_max: usize,
+    /// The one that is to announce itself again.
+    asked: Option<Box<str>>,
 }
 
 /// A node that has announced itself.
 #[derive(Debug, Default)]
 struct Node {
     life: Option<u64>,
+    /// The number of its last message, or of one of its devices.
+    seq: Option<u8>,
     metrics: Metrics,
     devices: NameMap<Box<str>, Metrics>,
 }
@@ -96,11 +107,19 @@ impl Sparkplug {
         let left = SPARKPLUG_STATE_BYTES_MAX.saturating_sub(of_others);
         nodes.bytes_max = left.min(SPARKPLUG_STATE_OF_ONE_BYTES_MAX);
         let read = nodes.read(publication, own, out);
+        if let Some(key) = nodes.asked.take() {
+            self.rebirths.ask(&key, publication.now);
+        }
         self.bytes = of_others + nodes.bytes;
         if nodes.by_place.is_empty() {
             self.speakers.remove(from);
         }
         read
+    }
+
+    /// Messages that ask nodes to announce themselves again.
+    pub(super) fn rebirths(&mut self) -> Vec<Rebirth> {
+        self.rebirths.take()
     }
 }
 
@@ -123,15 +142,22 @@ impl Nodes {
             _ => return Err(wrong_topic(publication.topic)),
         };
         match (kind, place.device) {
-            ("NBIRTH", None) | ("DBIRTH", Some(_)) => {
+            ("NBIRTH", None) => {
                 let payload = decode(publication.payload)?;
+                self.birth(place, &payload, (publication, out))
+            }
+            ("DBIRTH", Some(_)) => {
+                let payload = decode(publication.payload)?;
+                self.follow(place, &payload, publication);
                 self.birth(place, &payload, (publication, out))
             }
             ("NDATA", None) | ("DDATA", Some(_)) => {
                 let payload = decode(publication.payload)?;
+                self.follow(place, &payload, publication);
                 let time = Time::of(&payload, publication);
-                let metrics = self.metrics(place)?;
-                metrics.data(&payload.metrics, time, out);
+                if !self.metrics(place)?.data(&payload.metrics, time, out) {
+                    self.ask(place, publication);
+                }
                 Ok(())
             }
             ("NDEATH", None) => {
@@ -140,6 +166,9 @@ impl Nodes {
                 Ok(())
             }
             ("DDEATH", Some(device)) => {
+                if let Ok(payload) = decode(publication.payload) {
+                    self.follow(place, &payload, publication);
+                }
                 if let Some(node) = self.by_place.get_mut(&*place.key())
                     && let Some(metrics) = node.devices.remove(device)
                 {
@@ -151,6 +180,31 @@ impl Nodes {
             // Commands are for the nodes.
             ("NCMD", None) | ("DCMD", Some(_)) => Ok(()),
             _ => Err(wrong_topic(publication.topic)),
+        }
+    }
+
+    /// Has a node announce itself again, if this is not an old message.
+    fn ask(&mut self, place: Place<'_>, publication: Publication<'_>) {
+        if publication.age == Age::Live {
+            self.asked = Some(place.key());
+        }
+    }
+
+    /// Takes note of the number of a message, and has a node that is not known, or of which messages are
+    /// missing, announce itself again. What came late or twice cannot be told from it.
+    fn follow(&mut self, place: Place<'_>, payload: &Payload, publication: Publication<'_>) {
+        let device = place.device.filter(|_| !publication.topic.contains("/DBIRTH/"));
+        let node = self.by_place.get_mut(&*place.key());
+        let is_known = node.is_some_and(|node| {
+            let seq = payload.seq.map(|seq| seq as u8);
+            let before = seq.and_then(|seq| node.seq.replace(seq));
+            let is_next = before
+                .zip(seq)
+                .is_none_or(|(before, seq)| seq == before || seq == before.wrapping_add(1));
+            is_next && device.is_none_or(|device| node.devices.contains_key(device))
+        });
+        if !is_known {
+            self.ask(place, publication);
         }
     }
 
@@ -177,6 +231,7 @@ impl Nodes {
             metrics.data(&payload.metrics, time, out);
             node.metrics = metrics;
             node.life = payload.life();
+            node.seq = payload.seq.map(|seq| seq as u8);
             // Their numbers mean nothing until they announce themselves again, too.
             node.devices.values_mut().for_each(Metrics::forget_numbers);
             return Ok(());
@@ -287,5 +342,5 @@ fn wrong_topic(topic: &str) -> Refusal {
 fn unborn(place: Place<'_>) -> Refusal {
     let name = place.device.unwrap_or(place.node);
     let detail = format!("`{}` has not announced its metrics yet", quoted(name));
-    Refusal::new("sparkplug_unborn", detail)
+    Refusal::new(UNBORN, detail)
 }

@@ -30,8 +30,8 @@ pub(super) async fn healthz() -> &'static str {
 }
 
 /// `GET /readyz`: the journal takes events, and what the rules know is kept. Otherwise 503, and why.
-/// Rules that are older than their files are told too, and issuers whose keys cannot be fetched, but
-/// are no reason to send nobody here.
+/// Rules that are older than their files are told too, issuers whose keys cannot be fetched, and brokers
+/// that are not connected, but are no reason to send nobody here.
 ///
 /// Whoever does not run the server is told no more than what it is that does not work: causes name
 /// files, and quote them.
@@ -63,6 +63,12 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, parts: Parts) -> (Status
         complaints.reasons.iter().for_each(|reason| text.extend([reason, "\n"]));
     } else if complaints.are_keys_missing {
         text.push_str("the keys of an issuer of tokens are missing\n");
+    }
+    let brokers = app.figures.sources.mqtt_brokers.complaints();
+    if is_admin {
+        text.extend(brokers.iter().flat_map(|line| [line, "\n"]));
+    } else if !brokers.is_empty() {
+        text.push_str("not all is well with a broker of MQTT\n");
     }
     if let Some(reason) = app.reload.failure().filter(|_| is_admin) {
         text.extend(["rules and notifications are older than their files: ", &reason, "\n"]);

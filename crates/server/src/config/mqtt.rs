@@ -1,4 +1,4 @@
-//! `[mqtt]`: where sensors publish, and what their topics and messages mean.
+//! `[mqtt]`: where sensors publish, brokers that are gone to, and what topics and messages mean.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,6 +9,8 @@ use bellwire_ingest::mqtt::mapping::{
     JsonPayload, JsonValue, Mapping, Payload, TimeUnit, TopicRule, Word,
 };
 use bellwire_ingest::mqtt::topic::Template;
+use bellwire_model::limits::MQTT_BROKERS_MAX;
+use bellwire_sources::mqtt::{BrokerConfig, BrokerTable};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -17,8 +19,10 @@ use super::listen::parse_listen;
 /// What is configured of MQTT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MqttConfig {
-    /// Where to accept connections; port 0 picks a free one.
-    pub listen: SocketAddr,
+    /// Where to accept connections; port 0 picks a free one. `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Brokers that the server is a client of.
+    pub brokers: Vec<BrokerConfig>,
     /// What is published.
     pub mapping: Mapping,
 }
@@ -27,9 +31,11 @@ pub struct MqttConfig {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MqttTable {
-    listen: Spanned<String>,
+    listen: Option<Spanned<String>>,
     #[serde(default)]
     topics: Vec<Spanned<TopicsTable>>,
+    #[serde(default)]
+    broker: Vec<Spanned<BrokerTable>>,
 }
 
 /// `[[mqtt.topics]]`.
@@ -59,8 +65,17 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<MqttConfig, 
     let deserializer = toml::de::ValueDeserializer::from(value);
     let table = MqttTable::deserialize(deserializer)
         .map_err(|error| (error.span().unwrap_or(span.clone()), error.message().to_owned()))?;
-    let listen = parse_listen(table.listen.get_ref())
-        .map_err(|reason| (table.listen.span(), format!("`listen`: {reason}")))?;
+    let listen = table.listen.as_ref().map(|listen| {
+        parse_listen(listen.get_ref())
+            .map_err(|reason| (listen.span(), format!("`listen`: {reason}")))
+    });
+    let listen = listen.transpose()?;
+    let brokers = brokers(table.broker)?;
+    if listen.is_none() && brokers.is_empty() {
+        let reason = "nothing comes in: `listen` says where sensors publish, `[[mqtt.broker]]` which \
+                      broker brings what they do";
+        return Err((span, reason.to_owned()));
+    }
     let rules = table.topics.into_iter().map(|topics| {
         let place = topics.span();
         rule(topics.into_inner(), place)
@@ -71,7 +86,27 @@ pub(super) fn read(value: Spanned<toml::de::DeValue<'_>>) -> Result<MqttConfig, 
         return Err((span, reason.to_owned()));
     }
     let mapping = Mapping::new(rules).map_err(|error| (span, error.to_string()))?;
-    Ok(MqttConfig { listen, mapping })
+    Ok(MqttConfig { listen, brokers, mapping })
+}
+
+fn brokers(tables: Vec<Spanned<BrokerTable>>) -> Result<Vec<BrokerConfig>, Mistake> {
+    let mut brokers: Vec<BrokerConfig> = Vec::new();
+    for table in tables {
+        let at = table.span();
+        let broker = table.into_inner().broker().map_err(|reason| (at.clone(), reason))?;
+        if brokers.len() == MQTT_BROKERS_MAX {
+            return Err((at, format!("there are at most {MQTT_BROKERS_MAX} `[[mqtt.broker]]`")));
+        }
+        let is_twice = |other: &BrokerConfig| {
+            (&other.address, &other.client_id) == (&broker.address, &broker.client_id)
+        };
+        if brokers.iter().any(is_twice) {
+            let reason = "this broker has a client of this `client_id` already: it knows one alone";
+            return Err((at, reason.to_owned()));
+        }
+        brokers.push(broker);
+    }
+    Ok(brokers)
 }
 
 fn rule(table: TopicsTable, place: Range<usize>) -> Result<TopicRule, Mistake> {

@@ -75,21 +75,28 @@ impl Gathered {
     pub(super) fn add(
         &mut self,
         part: u32,
-        publish: &Publish<'_>,
+        (publish, age): (&Publish<'_>, Age),
         (mapping, learned): (&Mapping, &mut Learned),
     ) -> u32 {
-        let (part, origin) = (&mut self.parts[part as usize], &mut self.of[part as usize]);
-        origin.acknowledges.push(publish.packet_id);
+        let bytes = self.repeat(part, publish);
+        let (part, origin) = (&mut self.parts[part as usize], &self.of[part as usize]);
         let line = origin.acknowledges.len();
         let Part { decoded, sender } = part;
         let before = decoded.samples.len();
         let Publish { topic, payload, .. } = *publish;
         let from = sender.identity.subject();
-        // What a client asks to be kept is of now all the same: nothing is kept here.
-        let publication = Publication { topic, payload, from, age: Age::Live, now: clock::now() };
+        let publication = Publication { topic, payload, from, age, now: clock::now() };
         mapping.read(learned, publication, (line, &mut *decoded));
         self.samples += decoded.samples.len() - before;
-        let bytes = topic.len() + payload.len() + MESSAGE_OVERHEAD_BYTES;
+        bytes
+    }
+
+    /// Adds a message to a part that the rules have seen, or are about to: it is acknowledged in its
+    /// turn. Says for how many bytes it counts.
+    pub(super) fn repeat(&mut self, part: u32, publish: &Publish<'_>) -> u32 {
+        let origin = &mut self.of[part as usize];
+        origin.acknowledges.push(publish.packet_id);
+        let bytes = publish.topic.len() + publish.payload.len() + MESSAGE_OVERHEAD_BYTES;
         self.bytes += bytes;
         origin.bytes += bytes as u32;
         bytes as u32
@@ -97,22 +104,33 @@ impl Gathered {
 
     /// Has the rules see them, again and again until they can.
     pub(super) async fn settle(self, intake: Arc<dyn Intake>) -> Vec<Settled> {
-        let mut wait = RETRY;
-        loop {
-            match intake.take_together(Kind::Mqtt, self.parts.clone()).await {
-                Ok(outcomes) => {
-                    let settled = |(origin, outcome)| Settled { origin, outcome };
-                    return self.of.into_iter().zip(outcomes).map(settled).collect();
-                }
-                Err(problem) if is_final(&problem) => {
-                    let settled = |origin| Settled { origin, outcome: Err(problem.clone()) };
-                    return self.of.into_iter().map(settled).collect();
-                }
-                Err(_) => {
-                    tokio::time::sleep(bellwire_process::jittered(wait)).await;
-                    wait = (wait * 2).min(RETRY_MAX);
-                }
+        let mut parts = Vec::new();
+        let admit = |part| intake.admit(Kind::Mqtt, part).map(|part| parts.push(part));
+        let admitted: Vec<_> = self.parts.into_iter().map(admit).collect();
+        let mut outcomes = take(&*intake, parts).await.map(Vec::into_iter);
+        let outcome = |admitted: Result<(), Problem>| {
+            admitted?;
+            outcomes
+                .as_mut()
+                .map(|each| each.next().unwrap_or_default())
+                .map_err(|problem| problem.clone())
+        };
+        let outcomes = admitted.into_iter().map(outcome);
+        let settled = |(origin, outcome)| Settled { origin, outcome };
+        self.of.into_iter().zip(outcomes).map(settled).collect()
+    }
+}
+
+/// Has the rules see parts that are admitted.
+async fn take(intake: &dyn Intake, parts: Vec<Part>) -> Result<Vec<Outcome>, Problem> {
+    let mut wait = RETRY;
+    loop {
+        match intake.take_together(Kind::Mqtt, parts.clone()).await {
+            Err(problem) if !is_final(&problem) => {
+                tokio::time::sleep(bellwire_process::jittered(wait)).await;
+                wait = (wait * 2).min(RETRY_MAX);
             }
+            taken => return taken,
         }
     }
 }
@@ -135,6 +153,11 @@ impl Settled {
             Code::Draining => Reason::ShuttingDown,
             _ => Reason::QuotaExceeded,
         })
+    }
+
+    /// Why its messages were not taken, for no fault of theirs.
+    pub(super) fn problem(&self) -> Option<&Problem> {
+        self.outcome.as_ref().err()
     }
 
     /// By what messages are acknowledged and what is told of them, in their order.

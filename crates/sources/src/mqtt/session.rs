@@ -116,10 +116,10 @@ pub(super) fn step<'a>(
             Outgoing::PingResponse.write(version, out);
             Ok(Step::Nothing)
         }
-        Incoming::Disconnect { reason } if reason == Reason::DisconnectWithWill as u8 => {
+        Incoming::Disconnect(left) if left.reason == Reason::DisconnectWithWill as u8 => {
             Ok(Step::Goes(Departure::WithWill))
         }
-        Incoming::Disconnect { .. } => Ok(Step::Goes(Departure::InOrder)),
+        Incoming::Disconnect(_) => Ok(Step::Goes(Departure::InOrder)),
         // A broker's packets were refused when they were read.
         Incoming::Subscribed { .. } | Incoming::PingResponse | Incoming::Accepted(_) => {
             Err(Violation { reason: Reason::Protocol, detail: "a packet of a broker" })

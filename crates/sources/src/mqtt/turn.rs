@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bellwire_ingest::mqtt::mapping::Learned;
 use bellwire_ingest::mqtt::packet::{Frame, Outgoing, Publish, Reason, Version};
+use bellwire_ingest::mqtt::publication::Age;
 use bellwire_model::limits::{
     DRAIN_TIMEOUT, MQTT_CONNECT_BYTES_MAX, MQTT_CONNECT_TIMEOUT, MQTT_IN_FLIGHT_BYTES_MAX,
     MQTT_IN_FLIGHT_MAX, MQTT_PACKET_BYTES_MAX, MQTT_PARTIAL_BYTES_MAX, MQTT_STALL_TIMEOUT,
@@ -98,7 +99,7 @@ impl Turns {
         let mut scratch = vec![0; MQTT_VISIT_BYTES_MAX];
         let mut looked = Duration::ZERO;
         while !self.is_over() {
-            let at_once = !self.waiting.is_empty() && !self.gathered.is_full();
+            let at_once = !self.waiting.is_empty() && self.takes_more();
             let timeout = if at_once { Duration::ZERO } else { LOOK_INTERVAL };
             match self.poll.poll(&mut events, Some(timeout)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
@@ -112,7 +113,7 @@ impl Turns {
             }
             let spoken = events.iter().map(mio::event::Event::token);
             self.waiting.extend(spoken.filter(|token| *token != INBOX).map(|token| token.0));
-            if !self.gathered.is_full() {
+            if self.takes_more() {
                 for place in std::mem::take(&mut self.waiting) {
                     self.visit(place, &mut scratch);
                 }
@@ -135,6 +136,11 @@ impl Turns {
         let Some(since) = self.drains_since else { return false };
         let is_settled = !self.is_settling && self.gathered.is_empty();
         is_settled || self.time.elapsed().saturating_sub(since) > DRAIN_TIMEOUT / 2
+    }
+
+    /// Whether there is room for more messages.
+    fn takes_more(&self) -> bool {
+        !self.gathered.is_full() && self.parts.intake.has_room()
     }
 
     fn now_s(&self) -> u32 {
@@ -335,7 +341,9 @@ impl Turns {
             let sender = Sender { identity: Arc::clone(identity), address: Some(address) };
             self.gathered.part((place, number), sender)
         });
-        let bytes = self.gathered.add(part, publish, (&self.parts.mapping, &mut self.learned));
+        // What a client asks to be kept is of now all the same: nothing is kept here.
+        let message = (publish, Age::Live);
+        let bytes = self.gathered.add(part, message, (&self.parts.mapping, &mut self.learned));
         let waits = &mut client.waits;
         waits.part = Some(part);
         waits.messages += 1;
@@ -379,10 +387,13 @@ impl Turns {
 
     /// Ends connections whose time is over.
     fn look_at_all(&mut self) {
-        let now_s = self.now_s();
+        let (now_s, is_read) = (self.now_s(), self.takes_more());
         for place in self.clients.places() {
             let checked = self.check(place);
             let Some(client) = self.clients.get(place) else { continue };
+            if !is_read {
+                client.heard_s = now_s;
+            }
             if let Some(end) = client.overdue(now_s).or(checked.err()) {
                 self.close(place, end);
             }
@@ -429,7 +440,7 @@ impl Turns {
         let sender = Sender { identity: Arc::clone(identity), address: Some(client.address) };
         let part = self.gathered.part((place, client.number), sender);
         let publish = Publish::plain(&will.topic, &will.payload);
-        self.gathered.add(part, &publish, (&self.parts.mapping, &mut self.learned));
+        self.gathered.add(part, (&publish, Age::Live), (&self.parts.mapping, &mut self.learned));
     }
 }
 

@@ -22,10 +22,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 use url::Url;
 
+use crate::tls::TlsError;
+
 use super::job::{Coding, Credentials, Http, Redirects};
 
 pub(super) use self::body::{Body, Capacity};
-pub(super) use self::tls::TlsError;
 
 const OUR_NAME: &str = concat!("Bellwire/", env!("CARGO_PKG_VERSION"));
 

@@ -10,6 +10,7 @@ use bellwire_ingest::relabel;
 use bellwire_ingest::scrape::{Conflict, SeriesLimits, Times};
 
 use super::group::Group;
+use crate::tls::TlsFiles;
 
 /// A job as it is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,27 +169,4 @@ impl fmt::Debug for Credentials {
         };
         write!(f, "{name} of {:?}", self.file())
     }
-}
-
-/// `tls_config`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// PEM file of whom to trust, instead of whom the system trusts.
-    pub ca: Option<PathBuf>,
-    /// PEM files of our certificate and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name that the server's certificate has to be of, where that is not its host's.
-    pub server_name: Option<String>,
-    /// Whether the server's certificate is looked at.
-    pub verification: Verification,
-}
-
-/// Whether a server's certificate is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verification {
-    /// It is.
-    #[default]
-    Required,
-    /// `insecure_skip_verify`: whoever answers is believed.
-    Skipped,
 }

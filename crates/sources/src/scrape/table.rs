@@ -18,8 +18,9 @@ use url::Url;
 use super::group::Group;
 use super::job::{
     Coding, Credentials, Discovery, FileDiscovery, Http, HttpDiscovery, Job, Pace, Place,
-    Redirects, Series, TlsFiles, Verification,
+    Redirects, Series,
 };
+use crate::tls::TlsTable;
 
 /// How often a server is asked for targets that does not say otherwise, as in Prometheus.
 const HTTP_DISCOVERY_INTERVAL: Duration = Duration::from_mins(1);
@@ -98,16 +99,6 @@ struct BasicTable {
 struct AuthorizationTable {
     r#type: Option<String>,
     credentials_file: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsTable {
-    ca_file: Option<PathBuf>,
-    cert_file: Option<PathBuf>,
-    key_file: Option<PathBuf>,
-    server_name: Option<String>,
-    insecure_skip_verify: Option<bool>,
 }
 
 /// How a server is spoken to, as it is configured.
@@ -276,23 +267,6 @@ impl HttpParts {
             tls,
             redirects: choose(self.follow_redirects, Redirects::Followed, Redirects::Refused),
             coding: choose(self.enable_compression, Coding::Gzip, Coding::Plain),
-        })
-    }
-}
-
-impl TlsTable {
-    fn files(self) -> Result<TlsFiles, String> {
-        let identity = match (self.cert_file, self.key_file) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            _ => return Err("`cert_file` and `key_file` go together".into()),
-        };
-        let skips = self.insecure_skip_verify;
-        Ok(TlsFiles {
-            ca: self.ca_file,
-            identity,
-            server_name: self.server_name,
-            verification: choose(skips, Verification::Skipped, Verification::Required),
         })
     }
 }

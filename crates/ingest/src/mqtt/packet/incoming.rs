@@ -47,10 +47,18 @@ pub enum Incoming<'a> {
     /// A broker answers `CONNECT`.
     Accepted(Accepted<'a>),
     /// The other side goes.
-    Disconnect {
-        /// Why, as MQTT 5 numbers it.
-        reason: u8,
-    },
+    Disconnect(Departure<'a>),
+}
+
+/// How the other side goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Departure<'a> {
+    /// Why, as MQTT 5 numbers it.
+    pub reason: u8,
+    /// Why, for people.
+    pub reason_text: Option<&'a str>,
+    /// The server that is to be used instead.
+    pub server: Option<&'a str>,
 }
 
 /// How a broker answers `CONNECT`.
@@ -62,6 +70,10 @@ pub struct Accepted<'a> {
     pub reason: u8,
     /// Why, for people.
     pub reason_text: Option<&'a str>,
+    /// The server that is to be used instead.
+    pub server: Option<&'a str>,
+    /// How long it keeps the session, where that is not what the client wants.
+    pub session_expiry_s: Option<u32>,
     /// The interval that it wants in place of the client's.
     pub keep_alive_s: Option<u16>,
     /// How surely it takes and gives messages at most.
@@ -156,6 +168,8 @@ fn accepted(frame: Frame<'_>, version: Version) -> Result<Accepted<'_>, PacketEr
         is_session_present: session == 1,
         reason,
         reason_text: properties.reason,
+        server: properties.server,
+        session_expiry_s: properties.session_expiry_s,
         keep_alive_s: properties.keep_alive_s,
         quality_max: properties.quality_max.unwrap_or(2),
     })
@@ -172,13 +186,14 @@ fn subscribed(frame: Frame<'_>, version: Version) -> Result<Incoming<'_>, Packet
 
 fn disconnect(frame: Frame<'_>, version: Version) -> Result<Incoming<'_>, PacketError> {
     let mut reader = flags(frame, 0)?;
-    let mut reason = 0;
+    let mut departure = Departure::default();
     if version == Version::V5 && !reader.is_empty() {
-        reason = reader.u8()?;
+        departure.reason = reader.u8()?;
         if !reader.is_empty() {
-            Properties::read(&mut reader, properties::DISCONNECT)?;
+            let properties = Properties::read(&mut reader, properties::DISCONNECT)?;
+            (departure.reason_text, departure.server) = (properties.reason, properties.server);
         }
     }
     reader.end()?;
-    Ok(Incoming::Disconnect { reason })
+    Ok(Incoming::Disconnect(departure))
 }

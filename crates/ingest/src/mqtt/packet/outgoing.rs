@@ -52,6 +52,13 @@ pub enum Outgoing<'a> {
     Disconnect(Reason, &'a str),
     /// A connection begins.
     Connect(Login<'a>),
+    /// A message of quality 0, of which nothing is kept.
+    Publish {
+        /// Where.
+        topic: &'a str,
+        /// What.
+        payload: &'a [u8],
+    },
     /// Messages are asked for.
     Subscribe {
         /// By what it is answered.
@@ -100,6 +107,8 @@ pub struct Subscription {
 
 /// MQTT 5's reason where there was no such subscription.
 const NO_SUBSCRIPTION: u8 = 0x11;
+/// MQTT 5's option of a subscription: what is kept is sent only where there was none of this filter.
+const RETAINED_IF_NEW: u8 = 1 << 4;
 /// Bytes of a reason that is put into words.
 const REASON_TEXT_BYTES_MAX: usize = 255;
 
@@ -179,9 +188,20 @@ impl Outgoing<'_> {
                 answer(&mut body, packet_id, version);
                 for Subscription { filter, quality } in subscriptions {
                     text(&mut body, filter.as_bytes());
-                    body.push(*quality as u8);
+                    // What a broker keeps comes with the first subscription, and not each time that
+                    // it is said again.
+                    let retained = if is_5 { RETAINED_IF_NEW } else { 0 };
+                    body.push(*quality as u8 | retained);
                 }
                 (0x82, body)
+            }
+            Self::Publish { topic, payload } => {
+                text(&mut body, topic.as_bytes());
+                if is_5 {
+                    body.push(0);
+                }
+                body.extend(payload);
+                (0x30, body)
             }
             Self::Connect(login) => (0x10, login.body(version)),
             Self::Acknowledge { .. } | Self::PingRequest | Self::PingResponse | Self::Refuse(_) => {

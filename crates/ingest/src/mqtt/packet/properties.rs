@@ -47,7 +47,7 @@ const fn form(id: u8) -> Option<(Kind, u16)> {
         0x16 => (Kind::Binary, CONNECT | ACCEPTED | AUTHENTICATE),
         0x17 | 0x19 => (Kind::Flag, CONNECT),
         0x18 => (Kind::U32, WILL),
-        0x1c => (Kind::Text, ACCEPTED | DISCONNECT),
+        SERVER => (Kind::Text, ACCEPTED | DISCONNECT),
         REASON_TEXT => {
             (Kind::Text, ACCEPTED | ACKNOWLEDGED | SUBSCRIBED | DISCONNECT | AUTHENTICATE)
         }
@@ -65,6 +65,7 @@ pub(super) const SESSION_EXPIRY: u8 = 0x11;
 pub(super) const CLIENT_ID: u8 = 0x12;
 pub(super) const KEEP_ALIVE: u8 = 0x13;
 const METHOD: u8 = 0x15;
+const SERVER: u8 = 0x1c;
 pub(super) const REASON_TEXT: u8 = 0x1f;
 pub(super) const RECEIVE_MAXIMUM: u8 = 0x21;
 const TOPIC_ALIAS: u8 = 0x23;
@@ -90,6 +91,7 @@ pub(super) struct Properties<'a> {
     pub(super) client_id: Option<&'a str>,
     pub(super) method: Option<&'a str>,
     pub(super) reason: Option<&'a str>,
+    pub(super) server: Option<&'a str>,
     pub(super) has_subscription_id: bool,
 }
 
@@ -162,6 +164,7 @@ impl<'a> Properties<'a> {
                     CLIENT_ID => self.client_id = Some(text),
                     METHOD => self.method = Some(text),
                     REASON_TEXT => self.reason = Some(text),
+                    SERVER => self.server = Some(text),
                     _ => {}
                 }
             }

@@ -39,6 +39,8 @@ pub struct Publish<'a> {
     pub packet_id: u16,
     /// From a client: it is to be kept. From a broker: it was kept, nobody knows for how long.
     pub is_retained: bool,
+    /// Whether it was sent before, perhaps.
+    pub is_repeated: bool,
     /// Whether the MQTT 5 subscription that it belongs to says so: only a broker's messages do.
     pub(super) has_subscription_id: bool,
 }
@@ -46,9 +48,15 @@ pub struct Publish<'a> {
 impl<'a> Publish<'a> {
     /// A message of quality 0.
     pub const fn plain(topic: &'a str, payload: &'a [u8]) -> Self {
-        let quality = Quality::AtMostOnce;
-        let (packet_id, is_retained, has_subscription_id) = (0, false, false);
-        Self { topic, payload, quality, packet_id, is_retained, has_subscription_id }
+        Self {
+            topic,
+            payload,
+            quality: Quality::AtMostOnce,
+            packet_id: 0,
+            is_retained: false,
+            is_repeated: false,
+            has_subscription_id: false,
+        }
     }
 
     /// Reads the body of a packet with these flags. A topic may not be said by a number: that was
@@ -76,7 +84,15 @@ impl<'a> Publish<'a> {
         if topic.is_empty() {
             return Err(PacketError::protocol("a message without a topic"));
         }
-        let (payload, is_retained) = (reader.rest(), flags & 1 != 0);
-        Ok(Self { topic, payload, quality, packet_id, is_retained, has_subscription_id })
+        let (payload, is_retained, is_repeated) = (reader.rest(), flags & 1 != 0, flags & 8 != 0);
+        Ok(Self {
+            topic,
+            payload,
+            quality,
+            packet_id,
+            is_retained,
+            is_repeated,
+            has_subscription_id,
+        })
     }
 }

@@ -3,7 +3,7 @@
 use bellwire_model::{Labels, NameMap, NameSet, Sample, Timestamp};
 
 use super::payload::{Metric, is_measured};
-use super::{LIFE, Out, Place, Refusal, Time, quoted};
+use super::{LIFE, Out, Place, Refusal, Time, UNBORN, quoted};
 use crate::scrape::STALE_MARKER as STALE;
 
 /// Bytes that a metric counts for beside its texts.
@@ -81,15 +81,20 @@ impl Metrics {
         Ok(())
     }
 
-    /// Takes the values of metrics that were announced.
-    pub(super) fn data(&self, metrics: &[Metric], time: Time, out: &mut Out<'_>) {
+    /// Takes the values of metrics that were announced. Says whether all of them were.
+    pub(super) fn data(&self, metrics: &[Metric], time: Time, out: &mut Out<'_>) -> bool {
+        let mut are_known = true;
         for metric in metrics {
             match self.sample(metric, time) {
                 Ok(Some((series, measured))) => out.take(series, measured),
                 Ok(None) => {}
-                Err(refusal) => out.refuse(refusal),
+                Err(refusal) => {
+                    are_known &= refusal.code() != UNBORN;
+                    out.refuse(refusal);
+                }
             }
         }
+        are_known
     }
 
     fn sample(&self, metric: &Metric, time: Time) -> Result<Option<Measured<'_>>, Refusal> {
@@ -112,7 +117,7 @@ impl Metrics {
                 return Ok(None);
             }
             let detail = "a value of a metric that was not announced";
-            return Err(Refusal::new("sparkplug_unborn", detail));
+            return Err(Refusal::new(UNBORN, detail));
         };
         let time = time.of_metric(metric)?;
         let value = if metric.is_null == Some(true) {

@@ -7,6 +7,9 @@ pub(super) struct Payload {
     pub(super) timestamp: Option<u64>,
     #[prost(message, repeated, tag = "2")]
     pub(super) metrics: Vec<Metric>,
+    /// Goes up by one with each message of a node and its devices, and after 255 to 0.
+    #[prost(uint64, optional, tag = "3")]
+    pub(super) seq: Option<u64>,
 }
 
 /// One metric.
@@ -47,7 +50,7 @@ const INT_16: u32 = 2;
 const INT_32: u32 = 3;
 const INT_64: u32 = 4;
 /// The last of the types that are numbers.
-const BOOLEAN: u32 = 11;
+pub(super) const BOOLEAN: u32 = 11;
 const DATE_TIME: u32 = 13;
 
 /// Whether values of a type can be measured.
