@@ -104,8 +104,11 @@ struct Target {
     series: Vec<Series>,
 }
 
-/// What one target sends at once.
+/// What is sent at once.
 pub(crate) struct Batch {
+    /// The number of the target, or of the last one where it is of several.
+    pub(crate) target: usize,
+    /// When it arrives: no sample is of later.
     pub(crate) time: Timestamp,
     pub(crate) samples: Vec<Sample>,
 }
@@ -137,13 +140,20 @@ impl Fleet {
         let start = START_MS + self.round * INTERVAL_MS;
         self.round += 1;
         let mut targets = std::mem::take(&mut self.targets);
-        let mut batches: Vec<Batch> = targets.iter_mut().map(|t| self.batch(t, start)).collect();
+        let numbered = targets.iter_mut().enumerate();
+        let mut batches: Vec<Batch> =
+            numbered.map(|(number, target)| self.batch((number, target), start)).collect();
         self.targets = targets;
         batches.sort_by_key(|batch| batch.time);
         batches
     }
 
-    fn batch(&mut self, target: &mut Target, start: i64) -> Batch {
+    /// All series.
+    pub(crate) fn series(&self) -> impl Iterator<Item = &Labels> {
+        self.targets.iter().flat_map(|target| target.series.iter().map(|series| &series.labels))
+    }
+
+    fn batch(&mut self, (number, target): (usize, &mut Target), start: i64) -> Batch {
         let at = start + target.phase_ms + (self.next() % (2 * JITTER_MS)) as i64;
         let time = Timestamp::from_ms(at);
         let mut samples = Vec::with_capacity(target.series.len());
@@ -158,7 +168,7 @@ impl Fleet {
             let value = series.value as f64;
             samples.push(Sample { series: series.labels.clone(), value, time });
         }
-        Batch { time, samples }
+        Batch { target: number, time, samples }
     }
 
     /// Of a fixed sequence: xorshift.
@@ -168,6 +178,23 @@ impl Fleet {
         self.random ^= self.random << 17;
         self.random
     }
+}
+
+/// The same samples in the same order, so many at once.
+pub(crate) fn gathered(batches: Vec<Batch>, samples: usize) -> Vec<Batch> {
+    let mut all: Vec<Batch> = Vec::new();
+    for Batch { target, time, samples: of_target } in batches {
+        for sample in of_target {
+            match all.last_mut().filter(|batch| batch.samples.len() < samples) {
+                Some(batch) => {
+                    (batch.target, batch.time) = (target, batch.time.max(time));
+                    batch.samples.push(sample);
+                }
+                None => all.push(Batch { target, time, samples: vec![sample] }),
+            }
+        }
+    }
+    all
 }
 
 /// The series of a target: as many of each kind as `count` has room for.
@@ -205,13 +232,13 @@ fn target((service, number): (usize, usize), count: usize) -> Vec<Series> {
         add("pod_info", format!("{},node=node-{}", of_pod(n), n % 7), Kind::Still(1));
         add("replicas_wanted", of_pod(n), Kind::Still(3));
         add("replicas_ready", of_pod(n), Kind::Still(3));
-        let disk = format!(",device=/dev/sd{n},fstype=ext4,mountpoint=/mnt/disk-{n}");
+        let disk = format!(",device=sd{n},fstype=ext4,mountpoint=/mnt/disk-{n}");
         add("fs_available", disk.clone(), Kind::Gauge(1 << 40));
         add("fs_size", disk.clone(), Kind::Still(1 << 40));
     }
     let disks = count - 1 - share(24) - share(42) - 8 * share(4);
     for n in 0..disks {
-        let disk = format!(",device=/dev/sd{n},fstype=ext4,mountpoint=/mnt/disk-{n}");
+        let disk = format!(",device=sd{n},fstype=ext4,mountpoint=/mnt/disk-{n}");
         add("fs_readonly", disk, Kind::Still(0));
     }
     series

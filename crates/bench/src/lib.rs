@@ -7,6 +7,7 @@
 //! result     the record as it is kept
 //! report     all kept records as one page
 //! fleet      rules and series as Kubernetes' own monitoring has them
+//! senders    the fleet's samples in each protocol
 //! floor      a server that does nothing but write: what no other can be far below
 //! ```
 //!
@@ -19,9 +20,9 @@ mod floor;
 mod histogram;
 mod load;
 mod process;
-mod remote_write;
 mod report;
 mod result;
+mod senders;
 mod system;
 mod workload;
 

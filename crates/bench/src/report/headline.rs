@@ -33,10 +33,12 @@ pub(super) const HEADLINES: &[Headline] = &[
     },
     Headline {
         workload: "rules",
-        about: "From the bytes of requests, line protocol with one figure and eight or nine labels \
-                a line, to what 1,000 rules in the proportions of kube-prometheus make of them: one \
-                core, 100,000 series on targets that send every 15 s, windows of 5 and 10 minutes \
-                full.\
+        about: "From the bytes of requests to what 1,000 rules in the proportions of kube-prometheus \
+                make of them: one core, 100,000 series of eight or nine labels on targets that send \
+                every 15 s, windows of 5 and 10 minutes full. Requests are as their senders make \
+                them: 1,000 lines of line protocol with one figure each, 2,000 samples of remote \
+                write in snappy, 8,192 points of OTLP in Protocol Buffers, what a target of 100, 500 \
+                or 1,000 series exposes, 100 messages of MQTT with quality 1 and a number.\
                 \n\nBy hand, on Intel(R) Xeon(R) Processor, 2 cores, 24 GiB, which others \
                 kept busy, so that CPU time counts and the clock says little \
                 (2026-11-28):\n\n- A restart with 888,889 series, as many as one metric \
@@ -57,14 +59,20 @@ pub(super) const HEADLINES: &[Headline] = &[
             ("decode_ns_per_sample", "decoding one, ns"),
             ("apply_ns_per_sample", "applying one, ns"),
             ("remote_write_samples_per_s", "the same by Prometheus' remote write 1.0"),
-            ("remote_write_decode_ns_per_sample", "decoding one of 1.0, ns"),
+            ("remote_write_decode_ns_per_sample", "decoding one, ns"),
             ("remote_write_2_samples_per_s", "the same by remote write 2.0"),
-            ("remote_write_2_decode_ns_per_sample", "decoding one of 2.0, ns"),
+            ("remote_write_2_decode_ns_per_sample", "decoding one, ns"),
+            ("otlp_samples_per_s", "the same by OTLP in Protocol Buffers"),
+            ("otlp_decode_ns_per_sample", "decoding one, ns"),
+            ("scrape_samples_per_s", "the same by scrapes of the text format"),
+            ("scrape_decode_ns_per_sample", "decoding one, ns"),
+            ("mqtt_samples_per_s", "the same by MQTT, a message each, acknowledged"),
+            ("mqtt_decode_ns_per_sample", "decoding one, ns"),
             ("load_s_per_20000_rules", "loading 20,000 rules, s"),
         ],
         parameters: &["series", "rules"],
         compared: &[],
-        not_shown: "sockets; the journal and the rules' log behind the changes; many alerts that \
+        not_shown: "sockets, and gzip; the journal and the rules' log behind the changes; many alerts that \
                     fire, which cost more; memory: 544 bytes a series, of which windows are about \
                     256 at 16 bytes a sample (`cargo bench -p bellwire-rules --bench fleet`, \
                     the system's allocator).",

@@ -44,6 +44,36 @@ const TARGETS: &[Target] = &[
     Target {
         workload: "rules",
         parameters: &[],
+        figure: "remote_write_samples_per_s",
+        bound: Bound::Least(1_000_000.0),
+    },
+    Target {
+        workload: "rules",
+        parameters: &[],
+        figure: "remote_write_2_samples_per_s",
+        bound: Bound::Least(1_000_000.0),
+    },
+    Target {
+        workload: "rules",
+        parameters: &[],
+        figure: "otlp_samples_per_s",
+        bound: Bound::Least(700_000.0),
+    },
+    Target {
+        workload: "rules",
+        parameters: &[],
+        figure: "scrape_samples_per_s",
+        bound: Bound::Least(1_000_000.0),
+    },
+    Target {
+        workload: "rules",
+        parameters: &[],
+        figure: "mqtt_samples_per_s",
+        bound: Bound::Least(100_000.0),
+    },
+    Target {
+        workload: "rules",
+        parameters: &[],
         figure: "load_s_per_20000_rules",
         bound: Bound::Most(2.0),
     },

@@ -4,19 +4,16 @@
 //! The fleet is what `fleet` says: 1,000 rules in the proportions of kube-prometheus, 100,000 series
 //! that send every 15 s. It is measured once windows are full.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use bellwire_ingest::Decoded;
-use bellwire_ingest::line_protocol::{self, Precision};
-use bellwire_ingest::remote_write::Version;
-use bellwire_model::{METRIC_NAME, Sample, Timestamp};
+use anyhow::{Result, ensure};
 use bellwire_rules::{Engine, RuleFile, RuleSet, load};
+use rustix::time::{ClockId, clock_gettime};
 
+use crate::Print;
 use crate::fleet::{self, Batch, Fleet, SERIES, SERVICES};
 use crate::result::{OutputFlags, Record};
-use crate::{Print, remote_write};
+use crate::senders::{Protocol, Sender};
 
 /// Rounds of 15 s until the longest window is full.
 const ROUNDS_TO_FILL: usize = 41;
@@ -27,9 +24,15 @@ const SERVICES_LOADED: usize = 20 * SERVICES;
 /// What `bench rules` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Samples of each series to measure.
+    /// Samples of each series to measure, in each protocol.
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     rounds: usize,
+    /// Protocols to measure.
+    #[arg(long, value_enum, value_name = "NAME", value_delimiter = ',', default_values_t = [
+        Protocol::Lines, Protocol::RemoteWrite1, Protocol::RemoteWrite2, Protocol::Otlp,
+        Protocol::Scrape, Protocol::Mqtt,
+    ])]
+    protocols: Vec<Protocol>,
     #[command(flatten)]
     output: OutputFlags,
 }
@@ -42,24 +45,32 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     drop(many);
 
     let mut fleet = Fleet::new();
-    let mut intake = Intake::new(Engine::new(rules(SERVICES)?));
+    let mut engine = Engine::new(rules(SERVICES)?);
     for _ in 0..ROUNDS_TO_FILL {
-        intake.take(Protocol::Lines, &fleet.round())?;
-    }
-    let figures = intake.engine.figures();
-    ensure!(figures.failures.count == 0, "evaluations failed: {:?}", figures.failures.last);
-
-    intake.times = [Times::default(); Protocol::ALL.len()];
-    // In turn, so that whatever else the machine does harms all alike.
-    for _ in 0..arguments.rounds {
-        for protocol in Protocol::ALL {
-            intake.take(protocol, &fleet.round())?;
+        for Batch { time, samples, .. } in fleet.round() {
+            engine.apply(time, &samples);
         }
     }
+    let intakes = arguments.protocols.iter().map(|protocol| Intake::new(*protocol, &fleet));
+    let mut intakes = intakes.collect::<Result<Vec<_>>>()?;
+    // The first time is not measured: what is learned of series is learned then.
+    for round in 0..=arguments.rounds {
+        // In turn, so that whatever else the machine does harms all alike.
+        for intake in &mut intakes {
+            let times = intake.take(&mut engine, fleet.round())?;
+            if round > 0 {
+                intake.times.decode += times.decode;
+                intake.times.apply += times.apply;
+            }
+        }
+    }
+    let figures = engine.figures();
+    ensure!(figures.failures.count == 0, "evaluations failed: {:?}", figures.failures.last);
+    ensure!(figures.dropped == Default::default(), "samples were dropped: {:?}", figures.dropped);
     let samples = (arguments.rounds * SERIES) as f64;
     let mut record = Record::new("rules");
     record = record.parameter("rules", figures.rules).parameter("series", SERIES);
-    for (protocol, Times { decode, apply }) in Protocol::ALL.into_iter().zip(intake.times) {
+    for Intake { protocol, times: Times { decode, apply }, .. } in intakes {
         let each_ns = |time: Duration| time.as_nanos() as f64 / samples;
         let name = |figure: &str| format!("{}{figure}", protocol.prefix());
         record = record
@@ -72,53 +83,11 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         .publish(&arguments.output, print)
 }
 
-/// In which requests come.
-#[derive(Clone, Copy, Debug)]
-enum Protocol {
-    /// InfluxDB's line protocol.
-    Lines,
-    /// Prometheus' remote write.
-    RemoteWrite(Version),
-}
-
-impl Protocol {
-    const ALL: [Self; 3] =
-        [Self::Lines, Self::RemoteWrite(Version::V1), Self::RemoteWrite(Version::V2)];
-
-    /// What its figures begin with.
-    const fn prefix(self) -> &'static str {
-        match self {
-            Self::Lines => "",
-            Self::RemoteWrite(Version::V1) => "remote_write_",
-            Self::RemoteWrite(Version::V2) => "remote_write_2_",
-        }
-    }
-
-    /// The body of a request.
-    fn encode(self, batch: &Batch) -> Result<Vec<u8>> {
-        match self {
-            Self::Lines => lines(batch),
-            Self::RemoteWrite(version) => Ok(remote_write::body(version, &batch.samples)),
-        }
-    }
-
-    fn decode(self, body: &[u8], now: Timestamp) -> Result<Decoded> {
-        match self {
-            Self::Lines => Ok(line_protocol::decode(body, Precision::Milliseconds, now)),
-            Self::RemoteWrite(version) => {
-                let plain = snap::raw::Decoder::new().decompress_vec(body)?;
-                Ok(bellwire_ingest::remote_write::decode(version, &plain, now)?)
-            }
-        }
-    }
-}
-
-/// Takes requests one after the other, and the time.
-#[derive(Debug)]
+/// Takes requests in one protocol.
 struct Intake {
-    engine: Engine,
-    /// In the order of the protocols.
-    times: [Times; Protocol::ALL.len()],
+    protocol: Protocol,
+    sender: Box<dyn Sender>,
+    times: Times,
 }
 
 /// What went where.
@@ -129,53 +98,39 @@ struct Times {
 }
 
 impl Intake {
-    fn new(engine: Engine) -> Self {
-        Self { engine, times: [Times::default(); Protocol::ALL.len()] }
+    fn new(protocol: Protocol, fleet: &Fleet) -> Result<Self> {
+        Ok(Self { protocol, sender: protocol.sender(fleet)?, times: Times::default() })
     }
 
-    fn take(&mut self, protocol: Protocol, batches: &[Batch]) -> Result<()> {
-        let place = match protocol {
-            Protocol::Lines => 0,
-            Protocol::RemoteWrite(Version::V1) => 1,
-            Protocol::RemoteWrite(Version::V2) => 2,
-        };
-        for batch in batches {
-            let body = protocol.encode(batch)?;
-            let began = Instant::now();
-            let decoded = protocol.decode(&body, batch.time)?;
-            let is_decoded = Instant::now();
+    /// Has the rules see what all targets send, one request after the other.
+    fn take(&mut self, engine: &mut Engine, round: Vec<Batch>) -> Result<Times> {
+        let mut times = Times::default();
+        for batch in self.protocol.batches(round) {
+            let body = self.sender.encode(&batch)?;
+            let began = processor_time();
+            let decoded = self.sender.decode(&body, &batch)?;
+            let is_decoded = processor_time();
             ensure!(decoded.rejected == 0, "some were refused: {:?}", decoded.rejections.first());
-            self.engine.apply(batch.time, &decoded.samples);
-            let times = &mut self.times[place];
-            times.decode += is_decoded.duration_since(began);
-            times.apply += is_decoded.elapsed();
+            engine.apply(batch.time, &decoded.samples);
+            self.sender.acknowledge(&decoded);
+            let is_applied = processor_time();
+            // What is made of a request is let go of, too.
+            drop(decoded);
+            times.decode += (is_decoded - began) + (processor_time() - is_applied);
+            times.apply += is_applied - is_decoded;
         }
-        Ok(())
+        Ok(times)
     }
+}
+
+/// The time that this thread has had a processor: others on the machine take nothing of it.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn rules(services: usize) -> Result<RuleSet> {
     let text = fleet::rules(services);
     load(&[RuleFile { name: "fleet", text: &text }])
         .map_err(|errors| anyhow::anyhow!("the rules do not load: {:?}", errors.first()))
-}
-
-fn lines(batch: &Batch) -> Result<Vec<u8>> {
-    let mut body = String::new();
-    for sample in &batch.samples {
-        write_line(&mut body, sample)?;
-    }
-    Ok(body.into_bytes())
-}
-
-/// One figure a line; a metric is a measurement and a field, with `_` between them.
-fn write_line(body: &mut String, sample: &Sample) -> Result<()> {
-    let name = sample.series.metric_name().and_then(|name| name.rsplit_once('_'));
-    let (measurement, field) = name.context("a metric has two parts")?;
-    body.push_str(measurement);
-    for (name, value) in sample.series.iter().filter(|(name, _)| *name != METRIC_NAME) {
-        write!(body, ",{name}={value}")?;
-    }
-    writeln!(body, " {field}={} {}", sample.value, sample.time)?;
-    Ok(())
 }

@@ -1,15 +1,30 @@
-//! Requests of Prometheus' remote write, as its two versions have them.
+//! Prometheus' remote write, as its two versions have it.
 
-use bellwire_ingest::remote_write::Version;
+use anyhow::Result;
+use bellwire_ingest::Decoded;
+use bellwire_ingest::remote_write::{self, Version};
 use bellwire_model::{NameMap, Sample};
 
-/// A body with these samples, each with its series, compressed as it is sent.
-pub(crate) fn body(version: Version, samples: &[Sample]) -> Vec<u8> {
-    let plain = match version {
-        Version::V1 => first(samples),
-        Version::V2 => second(samples),
-    };
-    snap::raw::Encoder::new().compress_vec(&plain).expect("a body is shorter than 4 GiB")
+use super::Sender;
+use super::protobuf::{field, fixed64, number, varint};
+use crate::fleet::Batch;
+
+/// Sends each sample with its series, compressed.
+pub(super) struct Prometheus(pub(super) Version);
+
+impl Sender for Prometheus {
+    fn encode(&mut self, batch: &Batch) -> Result<Vec<u8>> {
+        let plain = match self.0 {
+            Version::V1 => first(&batch.samples),
+            Version::V2 => second(&batch.samples),
+        };
+        Ok(snap::raw::Encoder::new().compress_vec(&plain)?)
+    }
+
+    fn decode(&mut self, body: &[u8], batch: &Batch) -> Result<Decoded> {
+        let plain = snap::raw::Decoder::new().decompress_vec(body)?;
+        Ok(remote_write::decode(self.0, &plain, batch.time)?)
+    }
 }
 
 /// `prometheus.WriteRequest`.
@@ -58,23 +73,8 @@ fn second(samples: &[Sample]) -> Vec<u8> {
 }
 
 fn point(sample: &Sample) -> Vec<u8> {
-    let mut point = vec![1 << 3 | 1];
-    point.extend(sample.value.to_le_bytes());
-    point.push(2 << 3);
-    varint(&mut point, sample.time.as_ms().cast_unsigned());
+    let mut point = Vec::new();
+    fixed64(&mut point, 1, sample.value.to_bits());
+    number(&mut point, 2, sample.time.as_ms().cast_unsigned());
     point
-}
-
-fn field(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    varint(out, number << 3 | 2);
-    varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
 }
