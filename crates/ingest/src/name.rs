@@ -7,7 +7,7 @@ pub(crate) fn push_metric_name(out: &mut String, part: &str) {
     if out.is_empty() && starts_with_digit(part) {
         out.push('_');
     }
-    if part.bytes().all(is_metric_byte) {
+    if part.bytes().all(|byte| IS_METRIC[usize::from(byte)]) {
         return out.push_str(part);
     }
     out.extend(part.chars().map(|c| if c.is_ascii() && is_metric_byte(c as u8) { c } else { '_' }));
@@ -15,7 +15,7 @@ pub(crate) fn push_metric_name(out: &mut String, part: &str) {
 
 /// A label name; borrowed where nothing has to change.
 pub(crate) fn label_name(tag: Cow<'_, str>) -> Cow<'_, str> {
-    if tag.bytes().all(is_label_byte) && !starts_with_digit(&tag) {
+    if tag.bytes().all(|byte| IS_LABEL[usize::from(byte)]) && !starts_with_digit(&tag) {
         return tag;
     }
     let digit = if starts_with_digit(&tag) { "_" } else { "" };
@@ -25,8 +25,24 @@ pub(crate) fn label_name(tag: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 fn starts_with_digit(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_digit())
+    text.as_bytes().first().is_some_and(u8::is_ascii_digit)
 }
+
+/// Bytes that may stand in the name of a metric, and of a label: looked up rather than compared.
+const IS_METRIC: [bool; 256] = {
+    let mut table = IS_LABEL;
+    table[b':' as usize] = true;
+    table
+};
+const IS_LABEL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] = is_label_byte(byte);
+        byte += 1;
+    }
+    table
+};
 
 const fn is_label_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'

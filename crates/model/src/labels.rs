@@ -1,12 +1,15 @@
 //! Label sets: sorted name-value pairs that identify a series or an alert.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::limits::{LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_PER_SERIES_MAX};
+use crate::text::has_control;
 
 /// The label that holds a series' metric name.
 pub const METRIC_NAME: &str = "__name__";
@@ -26,6 +29,20 @@ pub struct Labels(Arc<str>);
 /// Characters that say where a name or a value ends; each holds seven bits.
 const END_CHARACTERS: usize = 3;
 
+/// Labels that need no room of their own until they are a set.
+const LABELS_EXPECTED: usize = 16;
+
+/// Bytes of the longest index.
+const INDEX_BYTES_MAX: usize = 1 + LABELS_PER_SERIES_MAX * 2 * END_CHARACTERS;
+
+/// Room for a set that is made; more than this is not kept for the next one.
+const SCRATCH_BYTES_MAX: usize = 16 * 1024;
+
+thread_local! {
+    /// Where sets are put together, so that each is allocated once, and as large as it is.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 // What the characters can say is enough for the longest labels.
 const _: () = assert!(
     LABELS_PER_SERIES_MAX < 1 << 7
@@ -43,45 +60,60 @@ impl Labels {
     pub fn from_pairs<'a>(
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, LabelsError> {
-        let pairs = pairs.into_iter();
-        let mut kept = Vec::with_capacity(pairs.size_hint().0);
-        for (name, value) in pairs {
+        let mut kept = SmallVec::<[_; LABELS_EXPECTED]>::new();
+        pairs.into_iter().try_for_each(|(name, value)| {
             check(name, value)?;
             if !value.is_empty() {
                 kept.push((name, value));
             }
-        }
-        Self::of_pairs(kept)
+            Ok(())
+        })?;
+        Self::of_pairs(&mut kept)
     }
 
     /// A set of pairs that keep the bounds, each with a value.
-    fn of_pairs(mut pairs: Vec<(&str, &str)>) -> Result<Self, LabelsError> {
+    fn of_pairs(pairs: &mut [(&str, &str)]) -> Result<Self, LabelsError> {
         if pairs.len() > LABELS_PER_SERIES_MAX {
             return Err(LabelsError::TooMany { labels: pairs.len() });
         }
-        pairs.sort_unstable();
-        if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(LabelsError::Duplicate { name: twice[0].0.into() });
+        // Most senders sort them.
+        if !pairs.is_sorted_by(|(one, _), (next, _)| is_before(one, next)) {
+            pairs.sort_unstable_by_key(|(name, _)| *name);
+            if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                return Err(LabelsError::Duplicate { name: twice[0].0.into() });
+            }
         }
-        Ok(Self::of_sorted(&pairs))
+        Ok(Self::of_sorted(pairs))
     }
 
     /// A set of pairs that are sorted by name, no name twice.
     fn of_sorted(pairs: &[(&str, &str)]) -> Self {
-        let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let mut text = String::with_capacity(1 + pairs.len() * 2 * END_CHARACTERS + bytes);
-        text.push(char::from(pairs.len() as u8));
-        let mut end = 0;
-        for part in pairs.iter().flat_map(|(name, value)| [name, value]) {
-            end += part.len();
-            for place in 0..END_CHARACTERS {
-                text.push(char::from((end >> (7 * place)) as u8 & 0x7f));
+        let mut index = [0; INDEX_BYTES_MAX];
+        index[0] = pairs.len() as u8;
+        let (mut end, mut index_bytes) = (0, 1);
+        let places = index[1..].as_chunks_mut::<END_CHARACTERS>().0.as_chunks_mut::<2>().0;
+        for ((name, value), [name_end, value_end]) in pairs.iter().zip(places) {
+            end += name.len();
+            *name_end = written_end(end);
+            end += value.len();
+            *value_end = written_end(end);
+            index_bytes += 2 * END_CHARACTERS;
+        }
+        SCRATCH.with_borrow_mut(|bytes| {
+            bytes.clear();
+            bytes.reserve(index_bytes + end);
+            bytes.extend_from_slice(&index[..index_bytes]);
+            for (name, value) in pairs {
+                bytes.extend_from_slice(name.as_bytes());
+                bytes.extend_from_slice(value.as_bytes());
             }
-        }
-        for part in pairs.iter().flat_map(|(name, value)| [name, value]) {
-            text.push_str(part);
-        }
-        Self(text.into())
+            let text = std::str::from_utf8(bytes).expect("the index is ASCII, and texts are UTF-8");
+            let labels = Self(text.into());
+            if bytes.capacity() > SCRATCH_BYTES_MAX {
+                *bytes = Vec::new();
+            }
+            labels
+        })
     }
 
     /// The number of labels, the metric name included.
@@ -116,6 +148,22 @@ impl Labels {
             let value = &text[name_end..value_end];
             start = value_end;
             (name, value)
+        })
+    }
+
+    /// All pairs as they lie there, sorted by name: a name with its value behind it, and how many
+    /// bytes are the name's.
+    pub fn joined(&self) -> impl Iterator<Item = (&[u8], usize)> {
+        let ends_end = 1 + self.len() * 2 * END_CHARACTERS;
+        let (ends, mut rest) = self.0.as_bytes().split_at(ends_end);
+        let ends = ends[1..].as_chunks::<END_CHARACTERS>().0;
+        let mut start = 0;
+        ends.as_chunks::<2>().0.iter().map(move |[name_end, value_end]| {
+            let (name_end, value_end) = (read_end(*name_end), read_end(*value_end));
+            let (pair, others) = rest.split_at(value_end - start);
+            let name_bytes = name_end - start;
+            (start, rest) = (value_end, others);
+            (pair, name_bytes)
         })
     }
 
@@ -193,7 +241,17 @@ impl LabelsBuilder {
 
     /// The set.
     pub fn build(self) -> Result<Labels, LabelsError> {
-        Labels::of_pairs(self.pairs.iter().map(|(name, value)| (&**name, &**value)).collect())
+        let mut pairs: Vec<_> =
+            self.pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
+        Labels::of_pairs(&mut pairs)
+    }
+}
+
+/// Whether a name comes before another. Mostly their first bytes tell.
+fn is_before(one: &str, other: &str) -> bool {
+    match (one.as_bytes(), other.as_bytes()) {
+        ([one, ..], [other, ..]) if one != other => one < other,
+        (one, other) => one < other,
     }
 }
 
@@ -202,7 +260,13 @@ fn read_end(characters: [u8; END_CHARACTERS]) -> usize {
     characters.iter().rev().fold(0, |end, character| end << 7 | usize::from(*character))
 }
 
+/// The same, written.
+fn written_end(end: usize) -> [u8; END_CHARACTERS] {
+    std::array::from_fn(|place| (end >> (7 * place)) as u8 & 0x7f)
+}
+
 /// Refuses a label that breaks a bound.
+#[inline]
 fn check(name: &str, value: &str) -> Result<(), LabelsError> {
     if name.is_empty() {
         return Err(LabelsError::EmptyName);
@@ -211,9 +275,7 @@ fn check(name: &str, value: &str) -> Result<(), LabelsError> {
     if name.len() > LABEL_NAME_BYTES_MAX {
         return Err(LabelsError::NameTooLong { bytes: name.len() });
     }
-    // Most names are ASCII, where control characters are told by their bytes.
-    let is_plain = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if !is_plain && name.chars().any(char::is_control) {
+    if has_control(name) {
         return Err(LabelsError::ControlCharacter);
     }
     if value.len() > LABEL_VALUE_BYTES_MAX {
@@ -286,6 +348,16 @@ mod tests {
         assert_eq!(set("aa", "x").as_deref(), Ok(r#"{a="1",aa="x",b="2",c="3"}"#));
         assert_eq!(set("b", "").as_deref(), Ok(r#"{a="1",c="3"}"#));
         assert!(labels.with("", "x").is_err());
+    }
+
+    #[test]
+    fn pairs_lie_there_joined_as_they_are_read() {
+        for pairs in [&[][..], &[("ä", "ö")], &[("a", "1"), ("bc", "23"), ("d", "")]] {
+            let labels = Labels::from_pairs(pairs.iter().copied()).expect("labels");
+            let joined = labels.joined().map(|(pair, name_bytes)| pair.split_at(name_bytes));
+            let read = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            assert!(joined.eq(read), "{labels}");
+        }
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub const MQTT_BROKER_SECRET_BYTES_MAX: u64 = 32 * 1024;
 pub const MQTT_TOPIC_BYTES_MAX: usize = 1024;
 /// Entries that say what topics mean. A topic that is not known is held against all of them.
 pub const MQTT_TOPICS_MAX: usize = 256;
-/// Bytes of the topics whose series are known; beyond it all are found out anew.
+/// Bytes of the topics whose series are known; those of others are found out with each message.
 pub const MQTT_TOPICS_CACHED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of a number as text: some write out all zeros of the smallest.
 pub const MQTT_NUMBER_BYTES_MAX: usize = 512;

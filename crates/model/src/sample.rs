@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::labels::{Labels, LabelsError};
 use crate::limits::{METRIC_NAME_BYTES_MAX, SAMPLE_FUTURE_MAX, SAMPLE_PAST_MAX};
+use crate::text::has_control;
 use crate::time::Timestamp;
 
 /// One measured value of one series at one time. Samples feed rules; they are not journaled.
@@ -46,7 +47,7 @@ impl Sample {
     /// Refuses an empty metric name, or one that is too long or has control characters.
     pub fn check_name(name: &str) -> Result<(), SampleError> {
         let too_long = name.len() > METRIC_NAME_BYTES_MAX;
-        if name.is_empty() || too_long || name.chars().any(char::is_control) {
+        if name.is_empty() || too_long || has_control(name) {
             return Err(SampleError::Name);
         }
         Ok(())

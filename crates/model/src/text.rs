@@ -36,6 +36,13 @@ pub fn is_nested_deeper(json: &[u8], levels: usize) -> bool {
     false
 }
 
+/// Whether a name has control characters. Most names are ASCII, where they are told by their bytes:
+/// all of them at once, since most have none.
+pub(crate) fn has_control(name: &str) -> bool {
+    let is_plain = name.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    !is_plain && name.chars().any(char::is_control)
+}
+
 fn openings(json: &[u8]) -> usize {
     json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count()
 }
@@ -55,6 +62,14 @@ pub fn excerpt(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_are_found_wherever_they_stand() {
+        for character in '\0'..='\u{ffff}' {
+            let name = format!("a name of some length {character} goes on");
+            assert_eq!(has_control(&name), character.is_control(), "{character:?}");
+        }
+    }
 
     #[test]
     fn a_long_text_is_cut_in_its_middle() {

@@ -9,20 +9,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use crate::decoded::{Refusal, quoted};
 
-/// Bytes that are more than themselves in some place of a line, looked up rather than compared:
-/// most bytes are none of them.
-const IS_SPECIAL: [bool; 256] = {
-    let mut is_special = [false; 256];
-    let special = b",= \\\n";
-    let mut place = 0;
-    while place < special.len() {
-        is_special[special[place] as usize] = true;
-        place += 1;
-    }
-    is_special
-};
+/// Bytes that are more than themselves in some place of a line.
+const SPECIAL: [u8; 5] = *b",= \\\n";
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +48,8 @@ impl<'a> Scanner<'a> {
 
     /// How many lines ended before the current place.
     pub(super) fn line_breaks(&mut self) -> usize {
-        self.line_breaks += self.text[self.counted..self.at].matches('\n').count();
+        let passed = &self.text.as_bytes()[self.counted..self.at];
+        self.line_breaks += memchr_iter(b'\n', passed).count();
         self.counted = self.at;
         self.line_breaks
     }
@@ -211,8 +204,7 @@ impl<'a> Scanner<'a> {
         let mut has_escapes = false;
         loop {
             let rest = &bytes[self.at..];
-            let plain = rest.iter().position(|byte| IS_SPECIAL[usize::from(*byte)]);
-            let Some(plain) = plain else {
+            let Some(plain) = first_special(rest) else {
                 self.at = bytes.len();
                 break;
             };
@@ -237,6 +229,27 @@ impl<'a> Scanner<'a> {
         self.at = end.ok_or_else(|| syntax("a string has no closing quote"))?;
         Ok(())
     }
+}
+
+/// The first of the special bytes. Eight bytes are looked at together, since most are none.
+fn first_special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHEST: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // Sets the highest bit of each byte that is a special one. It may be set for bytes behind
+        // such a one as well, for none before the first.
+        let found = SPECIAL.iter().fold(0, |found, special| {
+            let differs = word ^ (ONES * u64::from(*special));
+            found | (differs.wrapping_sub(ONES) & !differs & HIGHEST)
+        });
+        if found != 0 {
+            return Some(8 * place + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|byte| SPECIAL.contains(byte));
+    found.map(|place| 8 * words.len() + place)
 }
 
 /// What is behind the string whose opening quote is at `start`; nothing where it has no end.
@@ -301,4 +314,26 @@ fn number(text: &str) -> Option<f64> {
         return digits.parse::<u64>().ok().map(|number| number as f64);
     }
     text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_bytes_are_found_wherever_they_stand() {
+        for length in 0..40 {
+            for other in 0..=u8::MAX {
+                let mut bytes = vec![other; length];
+                let first = SPECIAL.contains(&other).then_some(0).filter(|_| length > 0);
+                assert_eq!(first_special(&bytes), first, "{length} times {other}");
+                for place in 0..length {
+                    bytes[place] = SPECIAL[place % SPECIAL.len()];
+                    let found = first_special(&bytes);
+                    assert_eq!(found, first.or(Some(place)), "{bytes:?}");
+                    bytes[place] = other;
+                }
+            }
+        }
+    }
 }

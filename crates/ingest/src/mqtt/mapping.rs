@@ -88,11 +88,13 @@ pub struct Mapping {
 pub struct Learned {
     topics: NameMap<Box<str>, Known>,
     topics_bytes: usize,
+    /// Messages of topics for which there was no room, but for as many of topics that were known.
+    unkept: usize,
     sparkplug: Sparkplug,
 }
 
 /// What is known of a topic.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     rule: usize,
     /// One for each value of its messages.
@@ -158,11 +160,17 @@ impl Mapping {
         publication: Publication<'_>,
         out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
-        if !learned.topics.contains_key(publication.topic) {
-            self.learn(learned, publication.topic)?;
-        }
-        let Some(Known { rule, series }) = learned.topics.get(publication.topic) else {
-            return Ok(());
+        let found;
+        let Known { rule, series } = match learned.topics.get(publication.topic) {
+            Some(known) => {
+                learned.unkept = learned.unkept.saturating_sub(1);
+                known
+            }
+            None => {
+                found = self.find(publication.topic)?;
+                learned.keep(publication.topic, &found);
+                &found
+            }
         };
         let rule = &self.rules[*rule];
         match &rule.payload {
@@ -176,8 +184,8 @@ impl Mapping {
         }
     }
 
-    /// Finds whose a topic is, and the series of its messages.
-    fn learn(&self, learned: &mut Learned, topic: &str) -> Result<(), Refusal> {
+    /// Whose a topic is, and the series of its messages.
+    fn find(&self, topic: &str) -> Result<Known, Refusal> {
         if topic.len() > MQTT_TOPIC_BYTES_MAX {
             let detail = format!("a topic has at most {MQTT_TOPIC_BYTES_MAX} bytes");
             return Err(Refusal::new("topic_too_long", detail));
@@ -198,15 +206,27 @@ impl Mapping {
             return Err(Refusal::new(TOPIC_UNKNOWN, detail));
         };
         let series = self.rules[rule].series(&matched)?;
-        let bytes = series.iter().map(Labels::size_bytes).sum::<usize>();
+        Ok(Known { rule, series })
+    }
+}
+
+impl Learned {
+    /// Keeps what is known of a topic, where there is room. Where there is none, those that are kept
+    /// stay, so that most are known where there are a few too many. Once most are not, all of them
+    /// go: others have come in their place.
+    fn keep(&mut self, topic: &str, known: &Known) {
+        let bytes = known.series.iter().map(Labels::size_bytes).sum::<usize>();
         let bytes = bytes + topic.len() + KNOWN_OVERHEAD_BYTES;
-        if learned.topics_bytes + bytes > MQTT_TOPICS_CACHED_BYTES_MAX {
-            learned.topics.clear();
-            learned.topics_bytes = 0;
+        if self.topics_bytes + bytes > MQTT_TOPICS_CACHED_BYTES_MAX {
+            self.unkept += 1;
+            if self.unkept <= self.topics.len() {
+                return;
+            }
+            (self.topics_bytes, self.unkept) = (0, 0);
+            self.topics.clear();
         }
-        learned.topics_bytes += bytes;
-        learned.topics.insert(topic.into(), Known { rule, series });
-        Ok(())
+        self.topics_bytes += bytes;
+        self.topics.insert(topic.into(), known.clone());
     }
 }
 
@@ -275,5 +295,48 @@ impl TopicRule {
                 Ok(Box::default())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::METRIC_NAME;
+    use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, LABELS_PER_SERIES_MAX};
+
+    use super::*;
+
+    /// How many of these topics are known, when each of them comes in turn.
+    fn known(learned: &mut Learned, topics: std::ops::Range<usize>, series: &Known) -> usize {
+        let mut count = 0;
+        for topic in topics.map(|number| format!("sensors/{number}")) {
+            if learned.topics.contains_key(&*topic) {
+                learned.unkept = learned.unkept.saturating_sub(1);
+                count += 1;
+            } else {
+                learned.keep(&topic, series);
+            }
+            assert!(learned.topics_bytes <= MQTT_TOPICS_CACHED_BYTES_MAX);
+        }
+        count
+    }
+
+    #[test]
+    fn most_topics_are_known_where_there_are_too_many_and_others_may_come_in_their_place() {
+        let value = "x".repeat(LABEL_VALUE_BYTES_MAX);
+        let names: Vec<String> = (1..LABELS_PER_SERIES_MAX).map(|n| format!("n{n}")).collect();
+        let pairs = names.iter().map(|name| (&**name, &*value)).chain([(METRIC_NAME, "t")]);
+        let labels = Labels::from_pairs(pairs).expect("labels");
+        let room = MQTT_TOPICS_CACHED_BYTES_MAX / (labels.size_bytes() + KNOWN_OVERHEAD_BYTES + 16);
+        let series = Known { rule: 0, series: [labels].into() };
+        let mut learned = Learned::default();
+        let too_many = 0..room * 3 / 2;
+        assert_eq!(known(&mut learned, too_many.clone(), &series), 0);
+        for _ in 0..10 {
+            assert!(known(&mut learned, too_many.clone(), &series) >= room);
+        }
+        // Other sensors: the first of them have to wait until most of what comes is not known.
+        let others = 10_000..10_000 + room / 2;
+        let rounds = (0..10).find(|_| known(&mut learned, others.clone(), &series) == room / 2);
+        assert!(rounds.is_some_and(|rounds| rounds <= 4), "{rounds:?}");
     }
 }

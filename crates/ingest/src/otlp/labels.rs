@@ -128,7 +128,8 @@ impl<'s> Naming<'s> {
         self.translate(attributes)?;
         let added = self.promoted.iter().chain(&self.identity).chain(&self.scope);
         let added = added.map(|(name, value)| (&**name, &**value));
-        let pairs = self.pairs(attributes).chain(added).chain(own.iter().copied());
+        // Mostly in the order of a set: the name, then attributes, which most senders sort.
+        let pairs = own.iter().copied().chain(self.pairs(attributes)).chain(added);
         match Labels::from_pairs(pairs) {
             Err(LabelsError::Duplicate { .. }) => self.resolved(attributes, own, warnings),
             labels => labels.map_err(refusal),

@@ -156,7 +156,9 @@ impl Memory {
     fn settle(&mut self) -> Vec<Labels> {
         let scrape = self.scrape;
         let mut gone: NameSet<Labels> = self.orphans.drain(..).collect();
+        let mut is_whole = true;
         for known in self.texts.values_mut() {
+            is_whole &= known.seen == scrape;
             let was_alive = known.is_alive;
             known.is_alive = known.tracked == scrape;
             if was_alive && !known.is_alive {
@@ -170,7 +172,9 @@ impl Memory {
                 gone.remove(labels);
             }
         }
-        self.texts.retain(|_, known| known.seen == scrape);
+        if !is_whole {
+            self.texts.retain(|_, known| known.seen == scrape);
+        }
         self.texts_taken = self.texts.len();
         gone.into_iter().collect()
     }
@@ -211,10 +215,14 @@ impl Reading<'_> {
         let time = exposed.time.filter(|_| times != Times::Ignored);
         let is_tracked = time.is_none() || times == Times::Tracked;
         let scrape = self.memory.scrape;
-        if !self.memory.texts.contains_key(exposed.series) && !self.learn(exposed, parser)? {
-            return Ok(());
+        let mut known = self.memory.texts.get_mut(exposed.series);
+        if known.is_none() {
+            if !self.learn(exposed, parser)? {
+                return Ok(());
+            }
+            known = self.memory.texts.get_mut(exposed.series);
         }
-        let known = self.memory.texts.get_mut(exposed.series).expect("it is there, or was learnt");
+        let known = known.expect("it was there, or was learnt");
         let is_twice = known.seen == scrape && time.is_none();
         known.seen = scrape;
         let Some(labels) = &known.labels else { return Ok(()) };

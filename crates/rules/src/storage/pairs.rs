@@ -135,7 +135,12 @@ impl Pairs {
 
     /// Whether a set has just these pairs.
     pub(crate) fn are(&self, set: PairSet, labels: &Labels) -> bool {
-        set.len() == labels.len() && self.iter(set).eq(labels.iter())
+        let ids = ids_in(&self.shelves, set);
+        ids.len() == labels.len()
+            && ids.iter().zip(labels.joined()).all(|(id, (text, name_bytes))| {
+                let pair = &self.slots[id.0 as usize];
+                pair.name_bytes as usize == name_bytes && pair.text.as_bytes() == text
+            })
     }
 
     /// The hash of a set.

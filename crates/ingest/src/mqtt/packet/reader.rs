@@ -1,5 +1,7 @@
 //! The pieces that packets are made of.
 
+use memchr::{memchr, memchr2};
+
 use super::PacketError;
 
 type Result<T> = std::result::Result<T, PacketError>;
@@ -72,7 +74,7 @@ impl<'a> Reader<'a> {
     pub(super) fn text(&mut self) -> Result<&'a str> {
         let text = std::str::from_utf8(self.binary()?)
             .map_err(|_| PacketError::malformed("a text that is not UTF-8"))?;
-        if text.contains('\0') {
+        if memchr(0, text.as_bytes()).is_some() {
             return Err(PacketError::malformed("a text with a null character"));
         }
         Ok(text)
@@ -81,7 +83,7 @@ impl<'a> Reader<'a> {
     /// The name of a topic, without wildcards.
     pub(super) fn topic(&mut self) -> Result<&'a str> {
         let topic = self.text()?;
-        if topic.contains(['+', '#']) {
+        if memchr2(b'+', b'#', topic.as_bytes()).is_some() {
             return Err(PacketError {
                 reason: super::Reason::TopicName,
                 detail: "a message's topic has no wildcards",
