@@ -19,6 +19,7 @@ use anyhow::Result;
 use bellwire_ingest::Decoded;
 use bellwire_ingest::remote_write::Version;
 
+pub(crate) use self::mqtt::Sensors;
 use crate::fleet::{self, Batch, Fleet};
 
 /// Who sends, and in which protocol.
@@ -72,7 +73,7 @@ impl Protocol {
             Self::RemoteWrite2 => Box::new(remote_write::Prometheus(Version::V2)),
             Self::Otlp => Box::<otlp::Collector>::default(),
             Self::Scrape => Box::<scrape::Targets>::default(),
-            Self::Mqtt => Box::new(mqtt::Sensors::new(fleet)?),
+            Self::Mqtt => Box::new(Sensors::new(fleet)?),
         })
     }
 }
@@ -101,18 +102,22 @@ mod tests {
 
     use super::*;
 
+    /// As many as send more than one request of each protocol has.
+    const TARGETS: usize = 60;
+
     /// All protocols bring the same series with the same values: their figures are of one load.
     #[test]
     fn a_fleet_is_the_same_in_every_protocol() {
         for protocol in Protocol::value_variants() {
             let mut fleet = Fleet::new();
             let mut sender = protocol.sender(&fleet).expect("a sender");
-            let round = fleet.round();
+            let mut round = fleet.round();
+            round.truncate(TARGETS);
             let mut expected: HashMap<Labels, (f64, Timestamp)> = HashMap::new();
             for sample in round.iter().flat_map(|batch| &batch.samples) {
                 expected.insert(sample.series.clone(), (sample.value, sample.time));
             }
-            assert_eq!(expected.len(), fleet::SERIES);
+            assert!(expected.len() > 10 * TARGETS);
             for batch in protocol.batches(round) {
                 let body = sender.encode(&batch).expect("a request");
                 let decoded = sender.decode(&body, &batch).expect("a request");
@@ -123,7 +128,7 @@ mod tests {
                         continue;
                     }
                     let (value, time) = expected.remove(&sample.series).expect("one of the fleet");
-                    assert_eq!(sample.value, value, "{protocol:?}");
+                    assert_eq!(sample.value.to_bits(), value.to_bits(), "{protocol:?}");
                     // Sensors over MQTT have no clock.
                     let is_of_arrival = *protocol == Protocol::Mqtt && sample.time == batch.time;
                     assert!(is_of_arrival || sample.time == time, "{protocol:?}");

@@ -117,6 +117,14 @@ pub(crate) enum Access {
     Known,
 }
 
+/// Where sensors come with MQTT.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listener<'a> {
+    pub(crate) address: SocketAddr,
+    /// The entries of the configuration for topics.
+    pub(crate) topics: &'a str,
+}
+
 /// What a server is started with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Launch<'a> {
@@ -125,6 +133,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) rules: Option<&'a str>,
     /// Who may do what; for Bellwire alone.
     pub(crate) access: Access,
+    /// Where sensors come with MQTT; for Bellwire alone.
+    pub(crate) mqtt: Option<Listener<'a>>,
     /// With TLS, and this certificate.
     pub(crate) certificate: Option<&'a Certificate>,
     /// An empty folder for whatever it keeps.
@@ -140,7 +150,7 @@ pub(crate) struct Start {
 }
 
 /// An address that nobody listens at: for servers that cannot choose a port and tell.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("there is no free port")?;
     let address = listener.local_addr()?;
     ensure!(address.port() != 0, "the system gives no port");

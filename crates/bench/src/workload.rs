@@ -7,6 +7,7 @@ mod fairness;
 mod fanout;
 mod idle;
 mod latency;
+mod mqtt;
 mod publish;
 mod replay;
 mod resume_storm;
@@ -48,6 +49,9 @@ enum Workload {
     Publish(publish::Arguments),
     /// From the sample that crosses a threshold to the alert at the subscriber.
     Alert(alert::Arguments),
+    /// Sensors over MQTT in a closed loop: messages a second that are acknowledged once 1,000 rules
+    /// have seen them.
+    Mqtt(mqtt::Arguments),
     /// The journal read from its beginning, inside this process.
     Replay(replay::Arguments),
     /// From the bytes of requests to what 1,000 rules make of them, inside this process.
@@ -72,6 +76,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::Attack(arguments) => attack::run(&arguments, print),
         Workload::Publish(arguments) => publish::run(&arguments, print),
         Workload::Alert(arguments) => alert::run(&arguments, print),
+        Workload::Mqtt(arguments) => mqtt::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),
         Workload::Rules(arguments) => rules::run(&arguments, print),
         Workload::Report(arguments) => report::run(&arguments, print),

@@ -6,6 +6,7 @@
 //! memory that it took. What it does not show: decoding, and the journal behind the changes.
 
 #[path = "../../bench/src/fleet.rs"]
+#[allow(dead_code, reason = "the load generator sends it in several protocols")]
 mod fleet;
 
 use std::fmt::Write as _;

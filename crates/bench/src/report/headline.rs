@@ -226,6 +226,19 @@ pub(super) const HEADLINES: &[Headline] = &[
                     saturation; the generator takes its share of the same cores.",
     },
     Headline {
+        workload: "mqtt",
+        about: "Sensors over MQTT 3.1.1 in a closed loop, each message a number with quality 1, \
+                acknowledged once 1,000 rules over 100,000 series have seen it.",
+        figures: &[
+            ("acknowledged_messages_per_s", "acknowledged messages a second"),
+            ("server_cpu_us_per_message", "server CPU for each message, µs"),
+            ("server_cpu_cores", "server CPU, cores"),
+        ],
+        parameters: &["clients", "in_flight", "series", "rules", "durability"],
+        compared: &[],
+        not_shown: "networks; TLS; the generator takes its share of the same cores.",
+    },
+    Headline {
         workload: "replay",
         about: "The whole journal read in pages by one reader, inside the process.",
         figures: &[

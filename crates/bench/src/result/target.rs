@@ -154,6 +154,13 @@ const TARGETS: &[Target] = &[
         figure: "acknowledged_events_per_s",
         bound: Bound::Least(150_000.0),
     },
+    // One core, and 100,000 messages a second.
+    Target {
+        workload: "mqtt",
+        parameters: &[],
+        figure: "server_cpu_us_per_message",
+        bound: Bound::Most(10.0),
+    },
     Target {
         workload: "replay",
         parameters: &[],

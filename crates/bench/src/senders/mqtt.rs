@@ -2,6 +2,7 @@
 //! topic says all labels, one level for each; the entry of the configuration says what no topic can.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use anyhow::{Context, Result, ensure};
 use bellwire_ingest::Decoded;
@@ -23,7 +24,9 @@ const PUBLISH: u8 = 0x32;
 type Said = (String, Option<String>);
 
 /// All sensors.
-pub(super) struct Sensors {
+pub(crate) struct Sensors {
+    /// The entries as the configuration file has them.
+    configuration: String,
     mapping: Mapping,
     learned: Learned,
     /// The first level of the topics of each entry.
@@ -34,8 +37,9 @@ pub(super) struct Sensors {
 
 impl Sensors {
     /// The sensors of a fleet: an entry of the configuration for all that have the same labels.
-    pub(super) fn new(fleet: &Fleet) -> Result<Self> {
+    pub(crate) fn new(fleet: &Fleet) -> Result<Self> {
         let (mut roots, mut rules) = (BTreeMap::new(), Vec::new());
+        let mut configuration = String::new();
         for series in fleet.series() {
             let said = said(series);
             if roots.contains_key(&said) {
@@ -46,18 +50,32 @@ impl Sensors {
             for (name, value) in levels(series) {
                 // A value with levels of its own takes those that are left.
                 let rest = if value.contains('/') { "..." } else { "" };
-                template += &format!("/{{{name}{rest}}}");
+                write!(template, "/{{{name}{rest}}}")?;
             }
+            let labels: Vec<(Box<str>, Box<str>)> = said
+                .iter()
+                .filter_map(|(name, value)| Some(((**name).into(), value.as_deref()?.into())))
+                .collect();
+            let of_entry = labels.iter().map(|(name, value)| format!("{name} = {value:?}"));
+            let of_entry: Vec<_> = of_entry.collect();
+            writeln!(
+                configuration,
+                "[[mqtt.topics]]\ntopic = {template:?}\nlabels = {{ {} }}",
+                of_entry.join(", ")
+            )?;
             let topic = Template::parse(&template)?;
-            let of_entry =
-                |(name, value): &Said| Some((&**name).into()).zip(value.as_deref().map(Box::from));
-            let labels = said.iter().filter_map(of_entry).collect();
             let payload = Payload::Number { words: Vec::new() };
             rules.push(TopicRule { topic, name: None, labels, payload });
             roots.insert(said, root);
         }
         let mapping = Mapping::new(rules)?;
-        Ok(Self { mapping, learned: Learned::default(), roots, answers: Vec::new() })
+        let (learned, answers) = (Learned::default(), Vec::new());
+        Ok(Self { configuration, mapping, learned, roots, answers })
+    }
+
+    /// The entries of the configuration for their topics.
+    pub(crate) fn configuration(&self) -> &str {
+        &self.configuration
     }
 }
 
@@ -89,7 +107,8 @@ impl Sender for Sensors {
             let Incoming::Publish(publish) = packet else { anyhow::bail!("{packet:?}") };
             let (topic, payload) = (publish.topic, publish.payload);
             line += 1;
-            let publication = Publication { topic, payload, age: Age::Live, now: batch.time };
+            let (age, now) = (Age::Live, batch.time);
+            let publication = Publication { topic, payload, from: "fleet", age, now };
             self.mapping.read(&mut self.learned, publication, (line, &mut decoded));
             stream = &stream[frame.length..];
         }

@@ -1,11 +1,12 @@
 //! This program's server.
 
+use std::fmt::Write;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{Access, Launch, Start, System, Transport, access};
+use super::{Access, Launch, Listener, Start, System, Transport, access};
 use crate::load::{Opening, request};
 
 const SUBPROTOCOL: &str = "bellwire.v1.json";
@@ -24,10 +25,16 @@ impl System for Bellwire {
             std::fs::write(&path, rules).context("cannot write the rule file")?;
             command.arg("--rules").arg(path);
         }
+        let mut configuration = String::new();
         if launch.access == Access::Known {
+            configuration.push_str(&access::configuration());
+        }
+        if let Some(Listener { address, topics }) = launch.mqtt {
+            write!(configuration, "\n[mqtt]\nlisten = \"{address}\"\n{topics}")?;
+        }
+        if !configuration.is_empty() {
             let path = launch.folder.join("bellwire.toml");
-            std::fs::write(&path, access::configuration())
-                .context("cannot write the configuration")?;
+            std::fs::write(&path, configuration).context("cannot write the configuration")?;
             command.arg("--config").arg(path);
         }
         if let Some(certificate) = launch.certificate {

@@ -12,8 +12,8 @@ use url::Url;
 
 use super::child::Started;
 use super::{
-    Access, Certificate, Durability, Launch, ServerFlags, System, SystemFlags, SystemName,
-    Transport, access,
+    Access, Certificate, Durability, Launch, Listener, ServerFlags, System, SystemFlags,
+    SystemName, Transport, access,
 };
 use crate::load::{Opening, Peer, Publisher, Subscribers, request};
 use crate::process::{self, Memory};
@@ -41,13 +41,21 @@ struct Order<'a> {
     durability: Durability,
     rules: Option<&'a str>,
     access: Access,
+    mqtt: Option<Listener<'a>>,
+}
+
+impl Order<'_> {
+    /// Everybody may come, and nothing is asked for beside the durability.
+    const fn plain(durability: Durability) -> Self {
+        Self { tls: false, durability, rules: None, access: Access::Everybody, mqtt: None }
+    }
 }
 
 impl Server {
     /// The server that the flags name, or a new one.
     pub(crate) fn provide(flags: &SystemFlags) -> Result<Self> {
         let SystemFlags { system, transport, tls, durability, ref server } = *flags;
-        let order = Order { tls, durability, rules: None, access: Access::Everybody };
+        let order = Order { tls, ..Order::plain(durability) };
         let server = Self::of(system, server, &order)?;
         Ok(Self { transport, ..server })
     }
@@ -58,7 +66,7 @@ impl Server {
         durability: Durability,
         rules: Option<&str>,
     ) -> Result<Self> {
-        let order = Order { tls: false, durability, rules, access: Access::Everybody };
+        let order = Order { rules, ..Order::plain(durability) };
         Self::of(SystemName::Bellwire, flags, &order)
     }
 
@@ -69,10 +77,20 @@ impl Server {
         durability: Durability,
         token: Option<&str>,
     ) -> Result<Self> {
-        let order = Order { tls: false, durability, rules: None, access: Access::Known };
+        let order = Order { access: Access::Known, ..Order::plain(durability) };
         let server = Self::of(SystemName::Bellwire, flags, &order)?;
         let own = || (!flags.is_given()).then(access::key);
         Ok(Self { token: token.map(ToOwned::to_owned).or_else(own), ..server })
+    }
+
+    /// A Bellwire with these rules, to which sensors come with MQTT.
+    pub(crate) fn bellwire_with_mqtt(
+        durability: Durability,
+        rules: &str,
+        mqtt: Listener<'_>,
+    ) -> Result<Self> {
+        let order = Order { rules: Some(rules), mqtt: Some(mqtt), ..Order::plain(durability) };
+        Self::start(SystemName::Bellwire.system(), &order)
     }
 
     fn of(name: SystemName, flags: &ServerFlags, order: &Order<'_>) -> Result<Self> {
@@ -91,11 +109,12 @@ impl Server {
             .tempdir()
             .context("cannot make a data directory")?;
         let certificate = order.tls.then(|| Certificate::make(folder.path())).transpose()?;
-        let Order { durability, rules, access, .. } = *order;
+        let Order { durability, rules, access, mqtt, .. } = *order;
         let start = system.start(&Launch {
             durability,
             rules,
             access,
+            mqtt,
             certificate: certificate.as_ref(),
             folder: folder.path(),
         })?;

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bellwire_rules::{Engine, RuleFile, RuleSet, load};
+use bellwire_rules::{DroppedFigures, Engine, RuleFile, RuleSet, load};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Print;
@@ -66,7 +66,8 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     }
     let figures = engine.figures();
     ensure!(figures.failures.count == 0, "evaluations failed: {:?}", figures.failures.last);
-    ensure!(figures.dropped == Default::default(), "samples were dropped: {:?}", figures.dropped);
+    let dropped = figures.dropped;
+    ensure!(dropped == DroppedFigures::default(), "samples were dropped: {dropped:?}");
     let samples = (arguments.rounds * SERIES) as f64;
     let mut record = Record::new("rules");
     record = record.parameter("rules", figures.rules).parameter("series", SERIES);
@@ -107,26 +108,39 @@ impl Intake {
         let mut times = Times::default();
         for batch in self.protocol.batches(round) {
             let body = self.sender.encode(&batch)?;
-            let began = processor_time();
+            let mut watch = Watch::start();
             let decoded = self.sender.decode(&body, &batch)?;
-            let is_decoded = processor_time();
+            times.decode += watch.lap();
             ensure!(decoded.rejected == 0, "some were refused: {:?}", decoded.rejections.first());
             engine.apply(batch.time, &decoded.samples);
             self.sender.acknowledge(&decoded);
-            let is_applied = processor_time();
+            times.apply += watch.lap();
             // What is made of a request is let go of, too.
             drop(decoded);
-            times.decode += (is_decoded - began) + (processor_time() - is_applied);
-            times.apply += is_applied - is_decoded;
+            times.decode += watch.lap();
         }
         Ok(times)
     }
 }
 
-/// The time that this thread has had a processor: others on the machine take nothing of it.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+/// Tells how long this thread has had a processor: others on the machine take nothing of it.
+struct Watch(Duration);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Self::time())
+    }
+
+    /// Since the start, or the last call.
+    fn lap(&mut self) -> Duration {
+        let before = std::mem::replace(&mut self.0, Self::time());
+        self.0.saturating_sub(before)
+    }
+
+    fn time() -> Duration {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
 }
 
 fn rules(services: usize) -> Result<RuleSet> {

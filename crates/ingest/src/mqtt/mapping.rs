@@ -161,16 +161,13 @@ impl Mapping {
         out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
         let found;
-        let Known { rule, series } = match learned.topics.get(publication.topic) {
-            Some(known) => {
-                learned.unkept = learned.unkept.saturating_sub(1);
-                known
-            }
-            None => {
-                found = self.find(publication.topic)?;
-                learned.keep(publication.topic, &found);
-                &found
-            }
+        let Known { rule, series } = if let Some(known) = learned.topics.get(publication.topic) {
+            learned.unkept = learned.unkept.saturating_sub(1);
+            known
+        } else {
+            found = self.find(publication.topic)?;
+            learned.keep(publication.topic, &found);
+            &found
         };
         let rule = &self.rules[*rule];
         match &rule.payload {

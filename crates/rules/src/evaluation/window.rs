@@ -43,6 +43,16 @@ impl Range {
     }
 }
 
+/// Samples at the beginning of a window that are looked at one by one.
+const LOOKED_AT: usize = 3;
+
+/// Where the samples behind a time begin. Mostly all of them are, or all but the one that has just
+/// left.
+fn begin(points: &[Point], time: i64) -> usize {
+    let found = points.iter().take(LOOKED_AT).position(|point| point.time > time);
+    found.unwrap_or_else(|| points.partition_point(|point| point.time <= time))
+}
+
 impl<'a> Evaluation<'a> {
     pub(crate) fn window(
         &mut self,
@@ -93,13 +103,7 @@ impl<'a> Evaluation<'a> {
         range: Range,
     ) -> (Cow<'a, [Point]>, Course) {
         let points = self.storage.points(id);
-        // Mostly all of them are inside.
-        let first = match points.first() {
-            Some(first) if first.time <= range.start => {
-                points.partition_point(|point| point.time <= range.start)
-            }
-            _ => 0,
-        };
+        let first = begin(points, range.start);
         let end = match points.last() {
             Some(last) if last.time > range.end => {
                 first + points[first..].partition_point(|point| point.time <= range.end)
@@ -168,5 +172,21 @@ impl<'a> Evaluation<'a> {
         self.wake_for(shift, Some(at));
         self.wake_for(shift, Some(first.saturating_add(range.end - range.start)));
         Ok(stretches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_begins_behind_its_start_however_many_samples_have_left() {
+        for len in 0..12 {
+            let points: Vec<_> = (0..len).map(|n| Point { time: 10 * n, value: 0.0 }).collect();
+            for time in -1..=10 * len {
+                let expected = points.iter().filter(|point| point.time <= time).count();
+                assert_eq!(begin(&points, time), expected, "{len} samples, {time}");
+            }
+        }
     }
 }

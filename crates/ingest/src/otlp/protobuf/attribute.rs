@@ -9,6 +9,9 @@ use crate::otlp::labels::Attribute;
 use crate::otlp::value::{Value, check_size, too_deep};
 use crate::otlp::wire::{Error, Fields, Wire, parts, text};
 
+/// The key of an `AnyValue`'s text: field 1, of bytes.
+const TEXT: u8 = 1 << 3 | 2;
+
 /// A `KeyValue`, its value as text.
 pub(super) fn read_attribute(message: &[u8]) -> Result<Attribute<'_>, Fault> {
     let (key, value) = pair(message)?;
@@ -30,6 +33,12 @@ fn pair(message: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
 
 /// An `AnyValue`, with so many levels of lists and maps in one another.
 fn any(message: &[u8], levels: usize) -> Result<Value<'_>, Fault> {
+    // Nearly all are one short text.
+    if let [TEXT, length @ ..0x80, bytes @ ..] = message
+        && usize::from(*length) == bytes.len()
+    {
+        return Ok(Value::Text(text(bytes)?));
+    }
     let mut value = Value::Empty;
     for field in Fields::of(message) {
         value = match field? {
