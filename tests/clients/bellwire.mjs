@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import {
+  closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, rmSync, writeFileSync, writeSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +24,9 @@ const TEST_PATIENCE_MS = 5 * PATIENCE_MS;
 
 /** How often a condition is looked at. */
 const LOOK_INTERVAL_MS = 20;
+
+/** A disk that a test may fill. */
+const SMALL_DISK = '16m';
 
 /** What must not outlive this process, whatever ends it. */
 const servers = new Set();
@@ -95,11 +100,67 @@ export function provesOverTls(name, body) {
   test(name, { skip: 'there is no openssl' }, () => {});
 }
 
+/**
+ * A test with a server that these rules are loaded into, and whose data is on a disk of its own. The
+ * body also gets the disk: `fill` leaves no room on it, `empty` gives that back.
+ */
+export function provesOnSmallDisk(name, rules, body) {
+  if (!mayMount()) {
+    console.error(`SKIPPED: this process may not mount a disk: ${name}`);
+    test(name, { skip: 'no disk can be mounted' }, () => {});
+    return;
+  }
+  const prepare = (folder) => {
+    const file = join(folder, 'rules.yml');
+    writeFileSync(file, rules);
+    const place = join(folder, 'journal');
+    mkdirSync(place);
+    mount(place);
+    const ballast = join(place, 'ballast');
+    const disk = { fill: () => fill(ballast), empty: () => rmSync(ballast, { force: true }) };
+    return { flags: ['--rules', file], disk, close: () => execFileSync('umount', ['-l', place]) };
+  };
+  provesWith(name, prepare, (server, atEnd, { disk }) => body(server, atEnd, disk));
+}
+
+function mount(place) {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SMALL_DISK}`, 'tmpfs', place], { stdio: 'pipe' });
+}
+
+function mayMount() {
+  const place = mkdtempSync(join(tmpdir(), 'bellwire-disk-'));
+  try {
+    mount(place);
+    execFileSync('umount', ['-l', place]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmdirSync(place);
+  }
+}
+
+/** Writes until there is no room. */
+function fill(path) {
+  const file = openSync(path, 'a');
+  try {
+    for (const size of [65_536, 4_096, 1]) {
+      try {
+        for (;;) writeSync(file, Buffer.alloc(size));
+      } catch (error) {
+        assert.equal(error.code, 'ENOSPC');
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
 function provesWith(name, prepare, body) {
   test(name, { timeout: TEST_PATIENCE_MS }, async (t) => {
     const data = await mkdtemp(join(tmpdir(), 'bellwire-clients-'));
-    const { flags, ...given } = prepare(data);
-    const closings = [() => rm(data, { recursive: true, force: true })];
+    const { flags, close = () => {}, ...given } = prepare(data);
+    const closings = [() => rm(data, { recursive: true, force: true }), close];
     const make = (folder) => {
       const server = new Server(BINARY, 'serve', join(data, folder), flags);
       servers.add(server);

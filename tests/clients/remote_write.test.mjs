@@ -8,8 +8,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describe } from 'node:test';
 import { freePort } from '../port.mjs';
-import { eventually, provesWithRules } from './bellwire.mjs';
+import { eventually, provesOnSmallDisk, provesWithRules } from './bellwire.mjs';
+import { refusedSamples, throughBusyRules, throughFullDisk, throughKills } from './numbered.mjs';
 import { Tool } from './tool.mjs';
 
 const PAGE = readFileSync(new URL('../../docs/ingest/prometheus.md', import.meta.url), 'utf8');
@@ -21,7 +23,9 @@ const HOST = '127.0.0.1:8080';
 /** What the target shows; rules look at it for as long as the tests take. */
 const METRICS = ['t_gauge', 't_total', 't_seconds_bucket', 't_odd'];
 const rule = (metric, index) => `  - {alert: N${index}, expr: 'count_over_time(${metric}[20m]) < 0'}`;
-const RULES = `groups:\n- name: g\n  rules:\n${[...METRICS, 't_gone'].map(rule).join('\n')}\n`;
+/** What rules look at without looking back: the target shows it, and so does whoever makes noise. */
+const NEWEST = ['t_newest', 'noise'].map((metric) => `  - {alert: Newest, expr: ${metric} > 1 < 1e9}`);
+const RULES = `groups:\n- name: g\n  rules:\n${[...[...METRICS, 't_gone'].map(rule), ...NEWEST].join('\n')}\n`;
 
 /** How often Prometheus scrapes the target before a test goes on. */
 const SCRAPES = 3;
@@ -47,6 +51,7 @@ class Target {
       `t_gauge{name="a"} ${Math.sin(count)}`,
       `t_gauge{name="höhe \\"b\\" \\\\ c"} ${-count / 7}`,
       `t_total ${1e15 + count}`,
+      `t_newest ${1e15 + count}`,
       ...['0.1', '1', '+Inf'].map((le, index) => `t_seconds_bucket{le="${le}"} ${count * index}`),
       `t_odd{kind="nan"} NaN`,
       `t_odd{kind="inf"} ${count % 2 ? '+Inf' : '-Inf'}`,
@@ -90,48 +95,69 @@ async function knowTheSame(prometheus, server) {
   }
 }
 
-function sends(tool, more, version) {
-  tool.proves(`what Prometheus writes in ${version} is what it knows itself, through SIGKILL and SIGSTOP`, async (server, atEnd) => {
-    const folder = await mkdtemp(join(tmpdir(), 'bellwire-prometheus-'));
-    atEnd(() => rm(folder, { recursive: true, force: true }));
-    const target = new Target();
-    const scraped = `127.0.0.1:${await target.listen(atEnd)}`;
-    const write = REMOTE_WRITE.replace(HOST, new URL(server.url).host);
-    assert.notEqual(write, REMOTE_WRITE);
-    await writeFile(join(folder, 'prometheus.yml'), `
-global: {scrape_interval: 1s}
+/** A Prometheus that scrapes a target and writes what it knows to the server. */
+async function begin({ tool, more }, server, atEnd) {
+  const folder = await mkdtemp(join(tmpdir(), 'bellwire-prometheus-'));
+  atEnd(() => rm(folder, { recursive: true, force: true }));
+  const target = new Target();
+  const scraped = `127.0.0.1:${await target.listen(atEnd)}`;
+  const write = REMOTE_WRITE.replace(HOST, new URL(server.url).host);
+  assert.notEqual(write, REMOTE_WRITE);
+  await writeFile(join(folder, 'prometheus.yml'), `
+global: {scrape_interval: 500ms}
 scrape_configs:
   - job_name: target
     static_configs: [{targets: ['${scraped}']}]
 ${write}${more}`);
-    const listen = `127.0.0.1:${await freePort()}`;
-    const { output } = tool.start([
-      `--config.file=${join(folder, 'prometheus.yml')}`,
-      `--storage.tsdb.path=${join(folder, 'data')}`,
-      `--web.listen-address=${listen}`,
-    ], atEnd);
-    const prometheus = `http://${listen}`;
-    await eventually('samples', async () => (await points(server.url, 't_gone')) && target.scrapes > SCRAPES);
-    await knowTheSame(prometheus, server);
-
-    await server.end('SIGKILL');
-    await target.scrapedAgain();
-    await server.start();
-    server.signal('SIGSTOP');
-    await target.scrapedAgain();
-    server.signal('SIGCONT');
-    await target.scrapedAgain();
-    await knowTheSame(prometheus, server);
-
-    const gone = async () => (await (await fetch(`${server.url}/api/v1/query?query=t_gone`)).json()).data.result;
-    assert.equal((await gone()).length, 1);
-    target.hasGone = true;
-    await eventually('the stale marker', async () => (await gone()).length === 0);
-    const metrics = await (await fetch(`${server.url}/metrics`)).text();
-    assert.doesNotMatch(metrics, /source_samples_refused_total\{source="remote_write"/, output());
+  const listen = `127.0.0.1:${await freePort()}`;
+  const { output } = tool.start([
+    `--config.file=${join(folder, 'prometheus.yml')}`,
+    `--storage.tsdb.path=${join(folder, 'data')}`,
+    `--web.listen-address=${listen}`,
+  ], atEnd);
+  const prometheus = `http://${listen}`;
+  await eventually('samples', async () => (await points(server.url, 't_gone')) && target.scrapes > SCRAPES);
+  const sender = {
+    goesOn: () => target.scrapedAgain(),
+    hasArrived: (server) => knowTheSame(prometheus, server),
+  };
+  const lostNothing = async () => {
+    assert.deepEqual(await refusedSamples(server, 'remote_write'), [], output());
     assert.doesNotMatch(output(), /non-recoverable/);
-  }, (name, body) => provesWithRules(name, RULES, body));
+    const metrics = await (await fetch(`${prometheus}/metrics`)).text();
+    const failed = /^prometheus_remote_storage_(samples|metadata)_(failed|dropped)_total\{.*\} [1-9].*$/m;
+    assert.equal(metrics.match(failed)?.[0], undefined);
+  };
+  return { target, sender, lostNothing };
 }
 
-sends(new Tool('prometheus', 'PROMETHEUS_BIN'), '', '1.0');
-sends(new Tool('prometheus3', 'PROMETHEUS3_BIN'), VERSION_2, '2.0');
+function sends(prometheus, version) {
+  const proves = (name, how, body) => prometheus.tool.proves(name, body, (name, body) => how(name, RULES, body));
+  describe(`Prometheus, in ${version},`, { concurrency: true }, () => {
+    proves('writes what it knows itself, through SIGKILL and SIGSTOP', provesWithRules, async (server, atEnd) => {
+      const { target, sender, lostNothing } = await begin(prometheus, server, atEnd);
+      await throughKills(server, sender);
+
+      const gone = async () => (await (await fetch(`${server.url}/api/v1/query?query=t_gone`)).json()).data.result;
+      assert.equal((await gone()).length, 1);
+      target.hasGone = true;
+      await eventually('the stale marker', async () => (await gone()).length === 0);
+      await lostNothing();
+    });
+
+    proves('writes once what it cannot write while the disk is full', provesOnSmallDisk, async (server, atEnd, disk) => {
+      const { sender, lostNothing } = await begin(prometheus, server, atEnd);
+      await throughFullDisk(server, sender, disk);
+      await lostNothing();
+    });
+
+    proves('writes once what it cannot write while the rules wait', provesOnSmallDisk, async (server, atEnd, disk) => {
+      const { sender, lostNothing } = await begin(prometheus, server, atEnd);
+      await throughBusyRules(server, sender, disk);
+      await lostNothing();
+    });
+  });
+}
+
+sends({ tool: new Tool('prometheus', 'PROMETHEUS_BIN'), more: '' }, '1.0');
+sends({ tool: new Tool('prometheus3', 'PROMETHEUS3_BIN'), more: VERSION_2 }, '2.0');

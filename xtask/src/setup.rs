@@ -114,7 +114,7 @@ pub(crate) fn browser() -> Result<PathBuf> {
 
 /// The programs that tests speak to, by the variables that tell tests of them: those of the `PATH`,
 /// or of the system's packages, unpacked into `folder` so that none of them starts a service.
-pub(crate) fn test_programs(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
+pub(crate) fn test_programs(folder: &Path, tests: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut variables = Vec::new();
     for program in TEST_PROGRAMS {
         let Program { name, package, .. } = program;
@@ -124,7 +124,7 @@ pub(crate) fn test_programs(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
         println!("   {name}: {}", path.display());
         variables.push((format!("{}_BIN", name.to_uppercase().replace('-', "_")), path));
     }
-    variables.extend(go::prometheus_3(folder)?);
+    variables.extend(go::programs(folder, tests));
     // Where the unpacked ones find theirs; those of the system look there first, and find nothing.
     variables.push(("TEST_LIBRARIES".to_owned(), folder.join("usr/lib").join(library_folder())));
     Ok(variables)

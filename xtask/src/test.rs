@@ -67,7 +67,7 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         setup::tools()?;
         browser = setup::browser()?;
         let folder = workspace.target.join("test-programs");
-        tools = setup::test_programs(&folder)?;
+        tools = setup::test_programs(&folder, &workspace.real_clients_folder())?;
         let requirements = workspace.real_clients_folder().join("requirements.txt");
         tools.push(("PYTHON_BIN".into(), setup::python(&folder.join("python"), &requirements)?));
         workspace.npm_folders().iter().try_for_each(|folder| setup::npm_packages(folder))
