@@ -4,7 +4,8 @@
 //! Each series has a total and the end of what was counted into it. A later interval is added; where
 //! it does not begin at that end, the time between is a *hole*, and what comes late and lies wholly
 //! within the last hole is added too. What was added already, as when a request is sent again, is not
-//! added again. What overlaps is refused, since a part of it would count twice: two senders that say
+//! added again: of a request with several intervals of a series, such as a collector sends after a
+//! pause, all are known until a later one adds to it. What overlaps is refused, since a part of it would count twice: two senders that say
 //! they are one look so.
 //!
 //! ```text
@@ -29,6 +30,9 @@ use crate::decoded::{Decoded, Interval, Refusal};
 /// Bytes that a series takes beside its labels.
 const TOTAL_BYTES: usize = size_of::<(Labels, Total)>() + size_of::<[usize; 2]>();
 
+/// The least that other intervals of a series take.
+const OTHERS_BYTES_MIN: usize = 4 * size_of::<Other>();
+
 /// The totals of all series that come as changes.
 #[derive(Debug, Default)]
 pub struct Totals {
@@ -37,6 +41,8 @@ pub struct Totals {
     /// Those that did not. They go at the next turn.
     older: Generation,
     turned: Timestamp,
+    /// How many requests there were.
+    requests: u64,
 }
 
 #[derive(Debug, Default)]
@@ -46,13 +52,30 @@ struct Generation {
 }
 
 /// What was counted of one series.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Total {
     value: f64,
     /// What was counted last.
     last: Interval,
     /// The last time within which nothing was counted.
     hole: Interval,
+    /// The request that counted last, and what else it has counted.
+    request: u64,
+    others: Vec<Other>,
+}
+
+/// An interval of a request that was not its last one, and what was told of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Other {
+    interval: Interval,
+    counted: Counted,
+}
+
+/// A request, as far as its intervals may be remembered.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    request: u64,
+    has_room: bool,
 }
 
 /// What a change makes of a total.
@@ -67,11 +90,12 @@ enum Counted {
 }
 
 impl Total {
-    fn begin(value: f64, last: Interval) -> Self {
-        Self { value, last, hole: Interval { start_ns: 0, end_ns: last.start_ns } }
+    fn begin(value: f64, last: Interval, request: u64) -> Self {
+        let hole = Interval { start_ns: 0, end_ns: last.start_ns };
+        Self { value, last, hole, request, others: Vec::new() }
     }
 
-    fn add(&mut self, value: f64, interval: Interval) -> Counted {
+    fn add(&mut self, value: f64, interval: Interval, asked: Asked) -> Counted {
         let Interval { mut start_ns, end_ns } = interval;
         let counted_ns = self.last.end_ns;
         if start_ns == 0 && end_ns > counted_ns {
@@ -82,12 +106,17 @@ impl Total {
             if start_ns > counted_ns {
                 self.hole = Interval { start_ns: counted_ns, end_ns: start_ns };
             }
+            let before = Other { interval: self.last, counted: Counted::Total(self.value) };
+            self.remember(before, asked);
             self.value += value;
             self.last = Interval { start_ns, end_ns };
             return Counted::Total(self.value);
         }
-        if end_ns == counted_ns && (start_ns == 0 || start_ns == self.last.start_ns) {
+        if self.last.is_again(interval) {
             return Counted::Total(self.value);
+        }
+        if let Some(other) = self.others.iter().find(|other| other.interval.is_again(interval)) {
+            return other.counted;
         }
         if start_ns < self.hole.start_ns || end_ns > self.hole.end_ns || start_ns >= end_ns {
             return Counted::Overlaps;
@@ -99,8 +128,31 @@ impl Total {
         } else {
             self.hole.start_ns = end_ns;
         }
+        self.remember(Other { interval, counted: Counted::Late }, asked);
         self.value += value;
         Counted::Late
+    }
+
+    /// Keeps one interval more of a request; what was kept of an earlier one goes.
+    fn remember(&mut self, other: Other, asked: Asked) {
+        if self.request != asked.request {
+            self.request = asked.request;
+            self.others = Vec::new();
+        } else if asked.has_room {
+            self.others.push(other);
+        }
+    }
+
+    /// What is taken by what is not as large for each.
+    fn others_bytes(&self) -> usize {
+        self.others.capacity() * size_of::<Other>()
+    }
+}
+
+impl Interval {
+    /// Whether another one is this one, sent again.
+    fn is_again(self, sent: Self) -> bool {
+        self.end_ns == sent.end_ns && (sent.start_ns == 0 || sent.start_ns == self.start_ns)
     }
 }
 
@@ -113,6 +165,7 @@ impl Totals {
             return;
         }
         self.turn(now);
+        self.requests += 1;
         let changes = std::mem::take(&mut decoded.changes);
         let mut changes = changes.iter().peekable();
         let samples = std::mem::take(&mut decoded.samples);
@@ -161,8 +214,18 @@ impl Totals {
 
     fn count(&mut self, sample: &Sample, interval: Interval) -> Result<Counted, Refusal> {
         Sample::check_value(sample.value)?;
+        let request = self.requests;
+        let free = OTLP_TOTALS_BYTES_MAX.saturating_sub(self.recent.bytes + self.older.bytes);
+        let add = |total: &mut Total| {
+            // A list that grows takes twice of what it had.
+            let has_room = free >= (total.others_bytes() * 2).max(OTHERS_BYTES_MIN);
+            total.add(sample.value, interval, Asked { request, has_room })
+        };
         if let Some(total) = self.recent.totals.get_mut(&sample.series) {
-            return Ok(total.add(sample.value, interval));
+            let before = total.others_bytes();
+            let counted = add(total);
+            self.recent.bytes = self.recent.bytes - before + total.others_bytes();
+            return Ok(counted);
         }
         let older = self.older.take(&sample.series);
         let bytes = TOTAL_BYTES + sample.series.size_bytes();
@@ -175,13 +238,16 @@ impl Totals {
         }
         let (total, counted) = match older {
             Some(mut total) => {
-                let counted = total.add(sample.value, interval);
+                let counted = add(&mut total);
                 (total, counted)
             }
-            None => (Total::begin(sample.value, interval), Counted::Total(sample.value)),
+            None => {
+                let total = Total::begin(sample.value, interval, request);
+                (total, Counted::Total(sample.value))
+            }
         };
+        self.recent.bytes += bytes + total.others_bytes();
         self.recent.totals.insert(sample.series.clone(), total);
-        self.recent.bytes += bytes;
         Ok(counted)
     }
 
@@ -200,7 +266,7 @@ impl Totals {
 impl Generation {
     fn take(&mut self, series: &Labels) -> Option<Total> {
         let total = self.totals.remove(series)?;
-        self.bytes -= TOTAL_BYTES + series.size_bytes();
+        self.bytes -= TOTAL_BYTES + series.size_bytes() + total.others_bytes();
         Some(total)
     }
 }

@@ -105,6 +105,29 @@ fn series_are_counted_by_themselves_and_in_one_request_too() {
 }
 
 #[test]
+fn a_request_with_several_intervals_is_told_again_as_it_was() {
+    let mut totals = Totals::default();
+    let mut settle = |changes: &[([u64; 2], f64)]| {
+        let points = changes.iter().map(|(seconds, value)| counted("a", *seconds, *value));
+        let decoded = settled(&mut totals, points.collect(), NOW);
+        let told: Vec<f64> = decoded.samples.iter().map(|sample| sample.value).collect();
+        (told, decoded.rejected)
+    };
+    let first = [([1, 2], 1.0), ([2, 3], 2.0), ([6, 7], 4.0), ([4, 5], 8.0), ([7, 8], 16.0)];
+    assert_eq!(settle(&first), (vec![1.0, 3.0, 7.0, 31.0], 0));
+    for _ in 0..2 {
+        // With what came late.
+        assert_eq!(settle(&first), (vec![1.0, 3.0, 15.0, 31.0], 0));
+    }
+    assert_eq!(settle(&[([2, 4], 2.0), ([1, 3], 2.0), ([0, 3], 2.0)]), (vec![3.0], 2));
+    // A later one, a part of which was there before.
+    let second = [([7, 8], 16.0), ([8, 9], 32.0), ([9, 10], 64.0)];
+    assert_eq!(settle(&second), (vec![31.0, 63.0, 127.0], 0));
+    assert_eq!(settle(&second), (vec![63.0, 127.0], 1));
+    assert_eq!(settle(&first), (vec![], 5));
+}
+
+#[test]
 fn what_may_not_be_sent_is_not_counted() {
     let mut totals = Totals::default();
     let mut decoded = decode(&of(vec![counter(
