@@ -18,6 +18,7 @@ mod forwarding;
 mod intake;
 mod lead;
 mod looks;
+mod repeats;
 mod wal;
 
 use std::collections::HashSet;
@@ -46,6 +47,7 @@ use self::forwarding::Forwarding;
 use self::intake::{Asked, Claim, Inbox, Work};
 pub use self::intake::{SampleIntake, Source};
 use self::looks::Looks;
+use self::repeats::Repeats;
 use self::wal::RuleWal;
 use crate::desk::Alerting;
 use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, recorded_event};
@@ -117,6 +119,7 @@ pub fn spawn(
         wal,
         forwarding: Forwarding::new(forward),
         looks: Looks::default(),
+        repeats: Repeats::default(),
         journal,
         states,
         alerting,
@@ -146,6 +149,7 @@ struct Evaluator {
     wal: Option<RuleWal>,
     forwarding: Forwarding,
     looks: Looks,
+    repeats: Repeats,
     journal: Arc<dyn Journal>,
     states: Arc<dyn StateTopics>,
     alerting: Arc<Alerting>,
@@ -244,8 +248,10 @@ impl Evaluator {
     fn take_samples(&mut self, arrived: (Timestamp, Duration), claim: &Claim) {
         // Who has waited for too long may have been told already.
         let Some(mut batch) = claim.take() else { return };
+        let known = repeats::Batch::of(&batch.samples);
         let changes = self.course.apply(&mut self.engine, arrived, &mut batch.samples);
-        let refused = self.engine.take_refused();
+        let mut refused = self.engine.take_refused();
+        self.repeats.settle(known, &mut refused);
         self.settle(changes);
         let accepted = batch.samples.len() - refused.without_room();
         if let Some(taken) = batch.taken.take() {

@@ -197,6 +197,8 @@ pub const SERIES_TEXT_VALUES_MAX: usize = 1_000_000;
 pub const SUBQUERY_STEPS_MAX: i64 = 100_000;
 /// Rules in all files.
 pub const RULES_MAX: usize = 50_000;
+/// Batches of samples that are known again where they are sent once more: 8 bytes each.
+pub const BATCHES_REMEMBERED: usize = 1_024;
 /// Series that rules remember at once.
 pub const SERIES_MAX: usize = 1_000_000;
 /// Of one metric name as many times as many series as there is still room for: who floods one name

@@ -25,6 +25,10 @@ use super::looks::{Look, Progress};
 /// How long a publisher of samples waits for its turn before it is told to come back.
 const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Seconds after which samples are sent again where what the rules make of them is not kept. Senders
+/// that send in order send nothing newer before, so that the rules see nothing newer either.
+const UNKEPT_RETRY_S: u32 = 5;
+
 /// What waits for the evaluator: there is room for whatever holds a place, and for one new set of
 /// rules.
 const QUEUED_MAX: usize = SAMPLE_BATCHES_QUEUED_MAX + LOOKS_QUEUED_MAX + 1;
@@ -301,8 +305,10 @@ impl From<Unkept> for Problem {
         let detail = "the rules have seen the samples, but what they make of them cannot be \
                       written down now: send them again";
         match unkept {
-            Unkept::Full => Self::new(Code::JournalFull, detail).retry_after(30),
-            Unkept::Failed => Self::new(Code::JournalUnavailable, detail).retry_after(5),
+            Unkept::Full => Self::new(Code::JournalFull, detail).retry_after(UNKEPT_RETRY_S),
+            Unkept::Failed => {
+                Self::new(Code::JournalUnavailable, detail).retry_after(UNKEPT_RETRY_S)
+            }
         }
     }
 }

@@ -124,6 +124,12 @@ impl RefusedSamples {
         self.counts[SampleRefusal::Late as usize]
     }
 
+    /// Says of those that came too late that they did not.
+    pub fn forget_late(&mut self) {
+        self.counts[SampleRefusal::Late as usize] = 0;
+        self.first_late.clear();
+    }
+
     /// How many there were of each reason.
     pub fn counts(&self) -> impl Iterator<Item = (SampleRefusal, usize)> {
         SampleRefusal::ALL.iter().map(|refusal| (*refusal, self.counts[*refusal as usize]))
