@@ -1,15 +1,19 @@
 //! `POST /api/v2/write` and `/write`: the line protocol, with the answers of InfluxDB.
+//!
+//! All its clients send again what gets 503. Telegraf drops what gets any other status that says
+//! the like: 408 from both paths, 429 from `/write`, 507 nobody waits for.
+//! `docs/decisions/status-codes-by-who-asks.md` has the table.
 
 use bellwire_ingest::Decoded;
 use bellwire_ingest::line_protocol::{self, Precision};
 use bellwire_model::Timestamp;
-use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::problem::Problem;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Answer, JSON, Protocol, json_bytes, spoken};
+use super::{Answer, JSON, Protocol, have_sent_again, json_bytes, spoken};
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 
@@ -52,10 +56,7 @@ impl Protocol for Influx {
     fn refuse(&self, _: &HeaderMap, problem: Problem) -> Answer {
         let body = error(problem.code.as_str(), problem.detail());
         let mut answer = spoken(&problem, json_bytes(&body), Some(JSON));
-        // Clients send again after a 503, and know nothing of 507.
-        if problem.code == Code::JournalFull {
-            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        }
+        have_sent_again(&mut answer, &problem);
         answer
     }
 }
@@ -74,14 +75,20 @@ fn invalid(reason: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_wire::problem::Code;
+
     use super::*;
+    use crate::http::may_be_taken_later;
 
     #[test]
-    fn a_full_disk_is_waited_for_and_all_else_is_as_it_is_everywhere() {
+    fn what_may_be_taken_later_is_sent_again_and_nothing_else_is() {
         for code in Code::ALL {
-            let answer = Influx.refuse(&HeaderMap::new(), Problem::new(*code, "why"));
-            let expected = if *code == Code::JournalFull { 503 } else { code.status() };
+            let problem = Problem::new(*code, "why");
+            let is_later = may_be_taken_later(&problem);
+            let answer = Influx.refuse(&HeaderMap::new(), problem);
+            let expected = if is_later { 503 } else { code.status() };
             assert_eq!(answer.status(), expected, "{code:?}");
+            assert_eq!(answer.headers().contains_key(header::RETRY_AFTER), is_later, "{code:?}");
             assert_eq!(answer.headers()[header::CONTENT_TYPE], JSON);
         }
     }
