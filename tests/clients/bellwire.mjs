@@ -70,11 +70,22 @@ export function provesWithConfig(name, text, body) {
   provesWith(name, prepare, body);
 }
 
+/** A test with a server whose configuration is made for it: the body also gets what that gives. */
+export function provesWithConfigOf(name, make, body) {
+  const prepare = async (folder) => {
+    const { text, ...given } = await make();
+    const file = join(folder, 'bellwire.toml');
+    writeFileSync(file, text);
+    return { flags: ['--config', file], ...given };
+  };
+  provesWith(name, prepare, body);
+}
+
 /**
  * A test with a server that asks who somebody is. It has these roles, and for each of `subjects` a
- * key that has some of them: the body gets the keys by subject.
+ * key that has some of them: the body gets the keys by subject. Rules are loaded where there are some.
  */
-export function provesWithKeys(name, { roles, subjects }, body) {
+export function provesWithKeys(name, { roles, subjects, rules = null }, body) {
   const prepare = (folder) => {
     const keys = {};
     let text = roles;
@@ -87,7 +98,13 @@ export function provesWithKeys(name, { roles, subjects }, body) {
     }
     const file = join(folder, 'bellwire.toml');
     writeFileSync(file, text);
-    return { flags: ['--config', file], keys };
+    const flags = ['--config', file];
+    if (rules) {
+      const file = join(folder, 'rules.yml');
+      writeFileSync(file, rules);
+      flags.push('--rules', file);
+    }
+    return { flags, keys };
   };
   provesWith(name, prepare, (server, atEnd, { keys }) => body(server, atEnd, keys));
 }
@@ -159,7 +176,7 @@ function fill(path) {
 function provesWith(name, prepare, body) {
   test(name, { timeout: TEST_PATIENCE_MS }, async (t) => {
     const data = await mkdtemp(join(tmpdir(), 'bellwire-clients-'));
-    const { flags, close = () => {}, ...given } = prepare(data);
+    const { flags, close = () => {}, ...given } = await prepare(data);
     const closings = [() => rm(data, { recursive: true, force: true }), close];
     const make = (folder) => {
       const server = new Server(BINARY, 'serve', join(data, folder), flags);

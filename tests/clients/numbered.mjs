@@ -127,8 +127,8 @@ async function hasRefused(server, code) {
 }
 
 /** What the figures say of samples of a source that were refused. */
-export async function refusedSamples(server, source) {
-  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+export async function refusedSamples(server, source, headers = {}) {
+  const metrics = await (await fetch(`${server.url}/metrics`, { headers })).text();
   const figure = `bellwire_source_samples_refused_total{source="${source}"`;
   return metrics.split('\n').filter((line) => line.startsWith(figure));
 }

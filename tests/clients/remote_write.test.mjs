@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'node:test';
 import { freePort } from '../port.mjs';
-import { eventually, provesOnSmallDisk, provesWithRules } from './bellwire.mjs';
+import { eventually, provesOnSmallDisk, provesWithKeys, provesWithRules, range } from './bellwire.mjs';
 import { refusedSamples, throughBusyRules, throughFullDisk, throughKills } from './numbered.mjs';
 import { Tool } from './tool.mjs';
 
@@ -18,6 +18,7 @@ const PAGE = readFileSync(new URL('../../docs/ingest/prometheus.md', import.meta
 const BLOCKS = [...PAGE.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, block]) => block);
 const REMOTE_WRITE = BLOCKS.find((block) => block.startsWith('remote_write:'));
 const VERSION_2 = BLOCKS.find((block) => block.includes('protobuf_message:'));
+const AUTHORIZATION = BLOCKS.find((block) => block.includes('authorization:'));
 const HOST = '127.0.0.1:8080';
 
 /** What the target shows; rules look at it for as long as the tests take. */
@@ -27,6 +28,11 @@ const rule = (metric, index) => `  - {alert: N${index}, expr: 'count_over_time($
 const NEWEST = ['t_newest', 'noise'].map((metric) => `  - {alert: Newest, expr: ${metric} > 1 < 1e9}`);
 const RULES = `groups:\n- name: g\n  rules:\n${[...[...METRICS, 't_gone'].map(rule), ...NEWEST].join('\n')}\n`;
 
+/** What the target and a scrape of it come to. */
+const SERIES = 17;
+/** Series that come later. */
+const OTHERS = 20;
+
 /** How often Prometheus scrapes the target before a test goes on. */
 const SCRAPES = 3;
 
@@ -34,6 +40,8 @@ const SCRAPES = 3;
 class Target {
   scrapes = 0;
   hasGone = false;
+  /** How many series it has beside the others. */
+  others = 0;
 
   async listen(atEnd) {
     const server = createServer((request, response) => {
@@ -57,6 +65,7 @@ class Target {
       `t_odd{kind="inf"} ${count % 2 ? '+Inf' : '-Inf'}`,
       `t_odd{kind="small"} 5e-324`,
       this.hasGone ? '' : `t_gone ${count}`,
+      ...range(1, this.others).map((number) => `t_other{number="${number}"} ${count}`),
       '',
     ].join('\n');
   }
@@ -69,8 +78,8 @@ class Target {
 }
 
 /** The points of a metric, by series: as both APIs tell them. */
-async function points(url, metric) {
-  const response = await fetch(`${url}/api/v1/query?query=${metric}[20m]`);
+async function points(url, metric, headers = {}) {
+  const response = await fetch(`${url}/api/v1/query?query=${metric}[20m]`, { headers });
   if (!response.ok) return {};
   const { data } = await response.json();
   return Object.fromEntries(data.result.map(({ metric, values }) => [
@@ -79,13 +88,13 @@ async function points(url, metric) {
   ]));
 }
 
-async function knowTheSame(prometheus, server) {
+async function knowTheSame(prometheus, server, headers = {}) {
   for (const metric of METRICS) {
     const expected = await points(prometheus, metric);
     assert.notDeepEqual(expected, {}, metric);
     const until = Math.max(...Object.values(expected).flat().map(([time]) => time));
     const found = await eventually(`${metric} of ${until}`, async () => {
-      const found = await points(server.url, metric);
+      const found = await points(server.url, metric, headers);
       const newest = Object.values(found).map((values) => values.at(-1)[0]);
       return newest.length === Object.keys(expected).length && Math.min(...newest) >= until && found;
     });
@@ -96,19 +105,22 @@ async function knowTheSame(prometheus, server) {
 }
 
 /** A Prometheus that scrapes a target and writes what it knows to the server. */
-async function begin({ tool, more }, server, atEnd) {
+async function begin({ tool, more }, server, atEnd, key = null) {
   const folder = await mkdtemp(join(tmpdir(), 'bellwire-prometheus-'));
   atEnd(() => rm(folder, { recursive: true, force: true }));
   const target = new Target();
   const scraped = `127.0.0.1:${await target.listen(atEnd)}`;
   const write = REMOTE_WRITE.replace(HOST, new URL(server.url).host);
   assert.notEqual(write, REMOTE_WRITE);
+  const keyFile = join(folder, 'key');
+  if (key) await writeFile(keyFile, key);
+  const shown = key ? AUTHORIZATION.replace('/etc/prometheus/bellwire-key', keyFile) : '';
   await writeFile(join(folder, 'prometheus.yml'), `
 global: {scrape_interval: 500ms}
 scrape_configs:
   - job_name: target
     static_configs: [{targets: ['${scraped}']}]
-${write}${more}`);
+${write}${more}${shown}`);
   const listen = `127.0.0.1:${await freePort()}`;
   const { output } = tool.start([
     `--config.file=${join(folder, 'prometheus.yml')}`,
@@ -116,19 +128,36 @@ ${write}${more}`);
     `--web.listen-address=${listen}`,
   ], atEnd);
   const prometheus = `http://${listen}`;
-  await eventually('samples', async () => (await points(server.url, 't_gone')) && target.scrapes > SCRAPES);
+  const headers = key ? { authorization: `Bearer ${key}` } : {};
+  await eventually('scrapes', () => target.scrapes > SCRAPES);
   const sender = {
     goesOn: () => target.scrapedAgain(),
-    hasArrived: (server) => knowTheSame(prometheus, server),
+    hasArrived: (server) => knowTheSame(prometheus, server, headers),
   };
   const lostNothing = async () => {
     assert.deepEqual(await refusedSamples(server, 'remote_write'), [], output());
     assert.doesNotMatch(output(), /non-recoverable/);
-    const metrics = await (await fetch(`${prometheus}/metrics`)).text();
-    const failed = /^prometheus_remote_storage_(samples|metadata)_(failed|dropped)_total\{.*\} [1-9].*$/m;
-    assert.equal(metrics.match(failed)?.[0], undefined);
+    assert.equal(await failed(), 0);
   };
-  return { target, sender, lostNothing };
+  /** Samples that Prometheus counts as not taken. */
+  const failed = async () => {
+    const metrics = await (await fetch(`${prometheus}/metrics`)).text();
+    return Number(metrics.match(/^prometheus_remote_storage_samples_failed_total\{.*\} (.*)$/m)[1]);
+  };
+  return { target, sender, lostNothing, failed, output };
+}
+
+/** A server at which a sender has room for the series that there are at first, and few others. */
+function provesLimited(name, rules, body) {
+  const roles = `
+[[access.role]]
+name = "sender"
+ingest = ["{}"]
+query = ["{}"]
+limits = { series = ${SERIES + OTHERS / 2} }
+`;
+  const subjects = { sender: ['sender'], admin: ['admin'] };
+  provesWithKeys(name, { roles, subjects, rules }, body);
 }
 
 function sends(prometheus, version) {
@@ -156,8 +185,28 @@ function sends(prometheus, version) {
       await throughBusyRules(server, sender, disk);
       await lostNothing();
     });
+
+    proves('goes on with what is taken where there are more series than it may send', provesLimited, async (server, atEnd, { sender: key, admin }) => {
+      const { target, sender, failed, output } = await begin(prometheus, server, atEnd, key);
+      await sender.hasArrived(server);
+      target.others = OTHERS;
+      await sender.goesOn();
+      await sender.hasArrived(server);
+      target.others = 0;
+      await sender.goesOn();
+      await sender.hasArrived(server);
+      const [figure] = await refusedSamples(server, 'remote_write', { authorization: `Bearer ${admin}` });
+      const [, reason, count] = figure.match(/reason="(.*)"} (\d+)$/);
+      assert.equal(reason, 'principal_exhausted');
+      // In 1.0 nobody is told how much of a request was taken.
+      if (prometheus.more) assert.equal(await failed(), Number(count));
+      else assert.ok(await failed() >= Number(count), `${await failed()} of ${count}`);
+      assert.match(output(), /principal_exhausted/);
+    });
   });
 }
 
-sends({ tool: new Tool('prometheus', 'PROMETHEUS_BIN'), more: '' }, '1.0');
-sends({ tool: new Tool('prometheus3', 'PROMETHEUS3_BIN'), more: VERSION_2 }, '2.0');
+describe('remote write', { concurrency: true }, () => {
+  sends({ tool: new Tool('prometheus', 'PROMETHEUS_BIN'), more: '' }, '1.0');
+  sends({ tool: new Tool('prometheus3', 'PROMETHEUS3_BIN'), more: VERSION_2 }, '2.0');
+});

@@ -61,8 +61,8 @@ ${output}
 
 const proves = (name, how, body) => telegraf.proves(name, body, (name, body) => how(name, RULES, body));
 
-for (const [called, kind] of Object.entries(OUTPUTS)) {
-  describe(`Telegraf's output ${called}`, { concurrency: true }, () => {
+function sends(called, kind) {
+  describe(`the output ${called}`, { concurrency: true }, () => {
     const begin = async (server, atEnd) => {
       const { sender, give, output } = await start(server, atEnd, kind);
       if (kind.sendsNewestAlone) sender.assertArrived = assertInOrder;
@@ -106,6 +106,10 @@ for (const [called, kind] of Object.entries(OUTPUTS)) {
     assert.doesNotMatch(output(), /dropped|discarding|Metrics are lost/);
   }
 }
+
+describe('Telegraf', { concurrency: true }, () => {
+  for (const [called, kind] of Object.entries(OUTPUTS)) sends(called, kind);
+});
 
 /** Whether what there is is in order, and the newest of it is the last that there was. */
 function assertInOrder(values, count) {
