@@ -236,15 +236,12 @@ impl Totals {
             );
             return Err(Refusal::new("series_limit", detail));
         }
-        let (total, counted) = match older {
-            Some(mut total) => {
-                let counted = add(&mut total);
-                (total, counted)
-            }
-            None => {
-                let total = Total::begin(sample.value, interval, request);
-                (total, Counted::Total(sample.value))
-            }
+        let (total, counted) = if let Some(mut total) = older {
+            let counted = add(&mut total);
+            (total, counted)
+        } else {
+            let total = Total::begin(sample.value, interval, request);
+            (total, Counted::Total(sample.value))
         };
         self.recent.bytes += bytes + total.others_bytes();
         self.recent.totals.insert(sample.series.clone(), total);
