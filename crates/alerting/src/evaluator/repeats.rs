@@ -5,12 +5,11 @@
 //! count as lost what is not.
 
 use std::collections::VecDeque;
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 
-use bellwire_model::Sample;
 use bellwire_model::limits::BATCHES_REMEMBERED;
+use bellwire_model::{NameHasher, Sample};
 use bellwire_rules::RefusedSamples;
-use rustc_hash::FxHasher;
 
 /// What a batch is known by: samples, times and values, and the series at its ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +19,7 @@ impl Batch {
     /// What this one is known by; nothing where none of its samples can look late to another of it.
     pub(super) fn of(samples: &[Sample]) -> Option<Self> {
         let [first, .., last] = samples else { return None };
-        let mut hasher = FxHasher::default();
+        let mut hasher = NameHasher::default().build_hasher();
         samples.len().hash(&mut hasher);
         for end in [first, last] {
             end.series.hash(&mut hasher);
