@@ -173,7 +173,7 @@ fn samples_are_counted_from_every_source() {
         let (server, [ada, bob, root], _folder) = with_roles(&role("few", limits), keys);
         assert_eq!(send(&server, &ada, "/v1/samples", &batch).status, 200, "{limits}");
         assert_eq!(told(&send(&server, &ada, "/v1/samples", &batch)), exhausted(), "{limits}");
-        assert_eq!(send(&server, &ada, "/write", "cpu value=1").status, 429, "{limits}");
+        assert_eq!(send(&server, &ada, "/write", "cpu value=1").status, 503, "{limits}");
         let samples = json!({ "request": "samples", "id": 1, "samples": [sample] });
         let reply = asked(&mut websocket(&server, &ada), &samples);
         assert_eq!(reply["error"]["code"], "principal_exhausted", "{limits}: {reply}");
