@@ -272,6 +272,20 @@ fn the_will_of_a_client_that_breaks_off_is_a_sample() {
     assert_eq!(alert["labels"], json!({"alertname": "Off", "site": "oslo"}));
 }
 
+/// The poll tells of a message and of the end behind it once, or of each by itself.
+#[test]
+fn an_end_right_behind_a_message_is_noticed() {
+    let fixture = Fixture::new("", &[]);
+    for number in 0..100 {
+        let mut sensor = fixture.come(&format!("sensor-{number}"));
+        sensor.publish("sensors/oslo/temp", b"21.5", 1);
+        sensor.socket.shutdown(std::net::Shutdown::Write).expect("an end");
+        let mut rest = Vec::new();
+        sensor.socket.read_to_end(&mut rest).expect("the server closes it, too");
+        assert!(rest.is_empty() || rest == [0x40, 2, 0, 1], "{rest:?}");
+    }
+}
+
 #[test]
 fn a_client_that_comes_again_takes_over_its_name() {
     let fixture = Fixture::new("", &[]);

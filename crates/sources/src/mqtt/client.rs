@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bellwire_access::Identity;
 use bellwire_ingest::mqtt::packet::{Connect, Version};
 use bellwire_model::limits::MQTT_UNSENT_BYTES_MAX;
+use mio::event::Event;
 
 use super::gate::{Arrival, SecureSession};
 
@@ -29,6 +30,8 @@ pub(super) struct Client {
     pub(super) heard_s: u32,
     /// Where its messages of this turn gather, and what of them waits.
     pub(super) waits: Waits,
+    /// Whether to read: a socket that has nothing is not asked for it.
+    pub(super) unread: Unread,
 }
 
 /// What of a client waits for the rules.
@@ -57,6 +60,34 @@ pub(super) struct Known {
     pub(super) client_id: Box<str>,
     pub(super) keep_alive_s: u16,
     pub(super) will: Option<Box<Will>>,
+}
+
+/// What a socket may have that was not read. The poll tells of it once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    Nothing,
+    Something,
+    /// The client has closed its side: behind whatever there is comes the end.
+    End,
+}
+
+impl Unread {
+    /// The poll tells of the socket.
+    pub(super) fn note(&mut self, event: &Event) {
+        let is_readable = event.is_readable() || event.is_error();
+        if event.is_read_closed() {
+            *self = Self::End;
+        } else if is_readable && *self == Self::Nothing {
+            *self = Self::Something;
+        }
+    }
+
+    /// All that there was is read. The end is read by asking once more.
+    fn note_read(&mut self) {
+        if *self == Self::Something {
+            *self = Self::Nothing;
+        }
+    }
 }
 
 /// What is to be taken as published once the client is gone.
@@ -89,6 +120,7 @@ impl Client {
             number,
             heard_s: now_s,
             waits: Waits::default(),
+            unread: Unread::Something,
         }
     }
 
@@ -114,10 +146,20 @@ impl Client {
 
     /// Reads what has come; zero says that nothing follows.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match &mut self.session {
+        let read = match &mut self.session {
             Some(session) => session.read(&self.socket, buffer),
             None => (&self.socket).read(buffer),
+        };
+        let is_all = match &read {
+            // What a socket gives less of than it could is all that there is. A session may hold
+            // some back.
+            Ok(count) => self.session.is_none() && *count < buffer.len(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if is_all {
+            self.unread.note_read();
         }
+        read
     }
 
     /// Where packets for it are written; [`flush`](Self::flush) sends them.

@@ -15,11 +15,12 @@ use bellwire_model::limits::{
     MQTT_VISIT_BYTES_MAX,
 };
 use bellwire_process::clock::{self, Ticker};
+use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use super::batch::{Gathered, Settled};
-use super::client::{Client, Known, Stage, Waits};
+use super::client::{Client, Known, Stage, Unread, Waits};
 use super::clients::Clients;
 use super::gate::{Admitted, Arrival, Credential};
 use super::inbox::{INBOX, Inbox, Letter, ListenerParts};
@@ -111,8 +112,7 @@ impl Turns {
             for letter in self.inbox.take() {
                 self.read(letter);
             }
-            let spoken = events.iter().map(mio::event::Event::token);
-            self.waiting.extend(spoken.filter(|token| *token != INBOX).map(|token| token.0));
+            events.iter().filter(|event| event.token() != INBOX).for_each(|event| self.hear(event));
             if self.takes_more() {
                 for place in std::mem::take(&mut self.waiting) {
                     self.visit(place, &mut scratch);
@@ -129,6 +129,15 @@ impl Turns {
             self.close(place, End::Closed(Violation { reason: Reason::ShuttingDown, detail }));
         }
         self.parts.gate.has_clients(0);
+    }
+
+    /// A socket says something: its client is to be visited.
+    fn hear(&mut self, event: &Event) {
+        let place = event.token().0;
+        if let Some(client) = self.clients.get(place) {
+            client.unread.note(event);
+        }
+        self.waiting.insert(place);
     }
 
     /// Whether all is said that is to be said before a drain ends.
@@ -221,6 +230,10 @@ impl Turns {
             }
             if self.gathered.is_full() || read_bytes >= MQTT_VISIT_BYTES_MAX {
                 self.waiting.insert(place);
+                return Ok(client.flush()?);
+            }
+            // Nobody has said that there is more: to ask would take as long as to read it.
+            if client.unread == Unread::Nothing {
                 return Ok(client.flush()?);
             }
             fresh = match client.read(scratch) {
