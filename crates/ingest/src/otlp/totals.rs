@@ -59,16 +59,16 @@ struct Total {
     last: Interval,
     /// The last time within which nothing was counted.
     hole: Interval,
-    /// The request that counted last, and what else it has counted.
+    /// The request that counted last, and what else it has counted, one after the other.
     request: u64,
     others: Vec<Other>,
 }
 
-/// An interval of a request that was not its last one, and what was told of it.
+/// An interval of a request that was not its last one, and the total at its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Other {
     interval: Interval,
-    counted: Counted,
+    total: f64,
 }
 
 /// A request, as far as its intervals may be remembered.
@@ -106,8 +106,7 @@ impl Total {
             if start_ns > counted_ns {
                 self.hole = Interval { start_ns: counted_ns, end_ns: start_ns };
             }
-            let before = Other { interval: self.last, counted: Counted::Total(self.value) };
-            self.remember(before, asked);
+            self.remember(Other { interval: self.last, total: self.value }, asked);
             self.value += value;
             self.last = Interval { start_ns, end_ns };
             return Counted::Total(self.value);
@@ -115,8 +114,11 @@ impl Total {
         if self.last.is_again(interval) {
             return Counted::Total(self.value);
         }
-        if let Some(other) = self.others.iter().find(|other| other.interval.is_again(interval)) {
-            return other.counted;
+        let place = self.others.partition_point(|other| other.interval.end_ns < end_ns);
+        if let Some(other) =
+            self.others.get(place).filter(|other| other.interval.is_again(interval))
+        {
+            return Counted::Total(other.total);
         }
         if start_ns < self.hole.start_ns || end_ns > self.hole.end_ns || start_ns >= end_ns {
             return Counted::Overlaps;
@@ -128,7 +130,6 @@ impl Total {
         } else {
             self.hole.start_ns = end_ns;
         }
-        self.remember(Other { interval, counted: Counted::Late }, asked);
         self.value += value;
         Counted::Late
     }
