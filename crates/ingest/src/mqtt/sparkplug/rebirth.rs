@@ -11,6 +11,8 @@ use super::payload::{BOOLEAN, Metric, Payload, Value};
 
 /// How often a node is asked at most: an answer may be large, and some do not answer.
 const INTERVAL: Duration = Duration::from_mins(1);
+/// How often it is looked at most who was asked a while ago.
+const LOOK_INTERVAL_MS: i64 = 1_000;
 /// The metric by which a node is asked.
 const REBIRTH: &str = "Node Control/Rebirth";
 
@@ -28,6 +30,8 @@ pub struct Rebirth {
 pub(super) struct Rebirths {
     /// When nodes were asked, by group and name.
     asked: NameMap<Box<str>, Timestamp>,
+    /// When those were looked for last that were asked a while ago: all are looked at.
+    looked: Timestamp,
     waiting: Vec<Rebirth>,
 }
 
@@ -41,7 +45,9 @@ impl Rebirths {
         if self.asked.get(key).is_some_and(is_of_late) {
             return;
         }
-        if self.asked.len() >= SPARKPLUG_REBIRTHS_MAX {
+        let since_ms = now.as_ms().saturating_sub(self.looked.as_ms());
+        if self.asked.len() >= SPARKPLUG_REBIRTHS_MAX && since_ms >= LOOK_INTERVAL_MS {
+            self.looked = now;
             self.asked.retain(|_, asked| is_of_late(asked));
         }
         if self.asked.len() >= SPARKPLUG_REBIRTHS_MAX
