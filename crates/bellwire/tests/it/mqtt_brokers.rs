@@ -109,7 +109,8 @@ fn another_server_is_told_of_and_not_gone_to() {
     fixture.visitor().send(&packet);
     // It comes back here.
     fixture.visitor().send(&packet);
-    fixture.visitor();
+    // It waits for an answer for as long as this is there.
+    let _waiting = fixture.visitor();
     fixture.has_failed("server_moved", 2);
     let ready = get(fixture.server.address(), "/readyz");
     assert_eq!(ready.status, 200);
