@@ -52,6 +52,7 @@ use self::wal::RuleWal;
 use crate::desk::Alerting;
 use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, recorded_event};
 use crate::figures::Figures;
+use crate::live::{Answers, Register};
 use crate::rehousing::rehoused;
 use crate::states::StateTopics;
 
@@ -84,6 +85,8 @@ pub struct EvaluatorParts {
     pub forward: Vec<Filter>,
     pub journal: Arc<dyn Journal>,
     pub states: Arc<dyn StateTopics>,
+    /// Queries that are followed.
+    pub register: Arc<Register>,
     pub alerting: Arc<Alerting>,
     pub figures: Arc<Figures>,
     pub draining: watch::Receiver<bool>,
@@ -97,6 +100,7 @@ pub fn spawn(
     let (intake, inbox) = SampleIntake::new();
     let EvaluatorParts { rules, settings, state_folder, .. } = parts;
     let EvaluatorParts { forward, journal, states, alerting, figures, draining, .. } = parts;
+    let register = parts.register;
     figures.rules_loaded.set(rules.len() as u64);
     let mut state = match &state_folder {
         Some(folder) => wal::read(folder)?,
@@ -120,6 +124,8 @@ pub fn spawn(
         forwarding: Forwarding::new(forward),
         looks: Looks::default(),
         repeats: Repeats::default(),
+        answers: Answers::default(),
+        register,
         journal,
         states,
         alerting,
@@ -150,6 +156,8 @@ struct Evaluator {
     forwarding: Forwarding,
     looks: Looks,
     repeats: Repeats,
+    answers: Answers,
+    register: Arc<Register>,
     journal: Arc<dyn Journal>,
     states: Arc<dyn StateTopics>,
     alerting: Arc<Alerting>,
@@ -199,11 +207,15 @@ impl Evaluator {
                     if self.looks.is_their_turn(self.passed()) {
                         self.let_look();
                     }
+                    if self.answers.is_their_turn(self.passed()) {
+                        self.answer_queries();
+                    }
                 }
                 Err(TryRecvError::Empty) => {
                     self.advance(now);
                     self.forwarding.turn(&*self.states, &self.figures);
                     self.let_look();
+                    self.answer_queries();
                 }
                 Err(TryRecvError::Disconnected) => return,
             }
@@ -212,6 +224,7 @@ impl Evaluator {
                 refreshed_at = passed;
                 self.refresh_board();
                 self.report(passed);
+                self.answers.look_after(&mut self.engine, (&self.register, now));
             }
             if passed.saturating_sub(swept_at) >= VALUE_SWEEP {
                 swept_at = passed;
@@ -236,6 +249,7 @@ impl Evaluator {
                 self.settle(changes);
                 self.looks.push(look, place);
             }
+            Work::Begin(beginning) => self.answers.begin(beginning),
             Work::Replace(rules, reply) => {
                 self.figures.rules_loaded.set(rules.len() as u64);
                 let changes = self.course.replace(&mut self.engine, arrived.now, *rules);
@@ -285,12 +299,20 @@ impl Evaluator {
         if let Some(wal) = &mut self.wal {
             wal.turn(&mut self.engine, passed);
         }
+        self.answers.take(&mut self.engine);
     }
 
     /// Whether there is nothing to do but to wait.
     fn is_idle(&self) -> bool {
         let is_in_checkpoint = self.wal.as_ref().is_some_and(RuleWal::is_in_checkpoint);
-        self.forwarding.is_empty() && self.looks.is_empty() && !is_in_checkpoint
+        let nobody_waits = self.looks.is_empty() && self.answers.is_empty();
+        self.forwarding.is_empty() && nobody_waits && !is_in_checkpoint
+    }
+
+    fn answer_queries(&mut self) {
+        let began = self.began;
+        let to = (&*self.register, &*self.states);
+        self.answers.turn(&mut self.engine, to, || began.elapsed());
     }
 
     fn let_look(&mut self) {
@@ -426,6 +448,9 @@ impl Evaluator {
         self.figures.series_refused.set(figures.dropped.series);
         self.figures.alerts_refused.set(figures.alerts_refused);
         self.figures.rule_failures.set(figures.failures.count);
+        let (queries, followers) = self.register.counts();
+        self.figures.live_queries.set(queries as u64);
+        self.figures.live_followers.set(followers as u64);
     }
 }
 

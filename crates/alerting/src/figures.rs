@@ -17,6 +17,8 @@ bellwire_process::figures! {
         rule_samples_kept_bytes "gauge" "bellwire_rule_samples_kept_bytes" "Bytes of the samples that are kept because rules look back.";
         rule_samples_cut "counter" "bellwire_rule_samples_cut_total" "Samples that were forgotten although a rule looks back as far, because those that are kept take as much memory as they may.";
         rule_evaluations_spaced "counter" "bellwire_rule_evaluations_spaced_total" "Evaluations put off for some milliseconds because their part of a rule looks at very many series.";
+        live_queries "gauge" "bellwire_live_queries" "Queries that are followed, or were a minute ago.";
+        live_followers "gauge" "bellwire_live_query_followers" "Connections that follow queries, for each query that they follow.";
         rule_state_unkept "gauge" "bellwire_rule_state_unkept" "1 while the rules' state cannot be written to the disk.";
         rule_state_failures "counter" "bellwire_rule_state_failures_total" "Times that the rules' state could not be written or synced.";
         clock_ahead_ms "gauge" "bellwire_clock_ahead_milliseconds" "How far the rules' time is ahead of the wall clock, which has stepped back; it goes on more slowly until the clock has caught up.";

@@ -13,6 +13,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `evaluator` | the rules' thread: samples in, transitions to journal and board; the rules' state on the disk (`wal`) |
+//! | `live`, `following` | standing queries: who follows them, and their answers on their way to `query/…` |
 //! | `desk` | the alerts' desk: from the rules and the API to records, board and notifier |
 //! | `notifier` | runs the dispatcher on the clock, and brings notifications to webhooks |
 //! | `reload`, `rule_files` | reads rule files and Alertmanager's configuration, and reads them again |
@@ -23,6 +24,8 @@ mod desk;
 mod evaluator;
 mod events;
 mod figures;
+mod following;
+mod live;
 mod notifier;
 mod rehousing;
 mod reload;
@@ -35,6 +38,8 @@ pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
 pub use evaluator::{EvaluatorParts, SampleIntake, Source, restore, spawn};
 pub use events::ALERTS_ACTIVE;
 pub use figures::Figures;
+pub use following::{Followed, LiveQueries};
+pub use live::{Follower, LiveQuery, Register};
 pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,
     load as load_alertmanager_config,

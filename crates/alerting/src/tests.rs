@@ -101,6 +101,7 @@ fn open_for_evaluator(
         rules,
         settings: Settings::default(),
         state_folder: None,
+        register: Arc::default(),
         forward: Vec::new(),
         journal,
         states,

@@ -12,7 +12,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use bellwire_model::{FilterSet, NameHasher};
+use bellwire_model::{FilterSet, NameHasher, Topic};
 use hashbrown::HashTable;
 use slab::Slab;
 
@@ -117,6 +117,7 @@ impl TopicIndex {
     /// Calls `visit` with each lane that has a filter which `topic` passes; again for each further
     /// one of its filters.
     pub(crate) fn for_each(&self, topic: &str, mut visit: impl FnMut(LaneId)) {
+        let has_to_be_named = Topic::has_to_be_named(topic);
         let topic = topic.as_bytes();
         if self.node(WHOLE).names > 0
             && let Some(id) = self.child(WHOLE, topic)
@@ -124,7 +125,7 @@ impl TopicIndex {
             self.node(id).here.iter().for_each(|member| visit(member.lane));
         }
         let root = self.node(ROOT);
-        if topic.starts_with(b"$") {
+        if has_to_be_named {
             // Wildcards never stand for a first segment like this.
             if root.names > 0 {
                 self.walk_names(ROOT, topic, &mut visit);

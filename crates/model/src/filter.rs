@@ -11,8 +11,8 @@ use crate::limits::{FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX};
 use crate::topic::{LabelsOf, Topic, TopicError, check_name};
 
 /// A topic, or a pattern of topics: `*` stands for exactly one segment, a last `**` for any
-/// rest, none included. Wildcards never match a first segment that begins with `$`, so that
-/// `**` follows what users publish and not the server's own figures.
+/// rest, none included. Wildcards never match a first segment that begins with `$` or is `query`, so
+/// that `**` follows what users publish and neither the server's own figures nor others' queries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Filter(Arc<str>);
 
@@ -84,7 +84,7 @@ impl Filter {
 
 /// Whether a pattern begins with a wildcard that never stands for what `name` begins with.
 fn is_kept_from(pattern: &str, name: &str) -> bool {
-    pattern.starts_with('*') && name.starts_with('$')
+    pattern.starts_with('*') && Topic::has_to_be_named(name)
 }
 
 /// Whether `name` passes `pattern`. `name` may be a pattern itself: then `*` in it stands for a

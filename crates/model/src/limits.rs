@@ -239,6 +239,32 @@ pub const SAMPLE_BATCHES_QUEUED_MAX: usize = 4_096;
 pub const FORWARDED_PER_TURN: usize = 256;
 /// Samples that wait to be shown; then some are, whatever the rules have to look at.
 pub const FORWARDS_BEHIND_MAX: usize = 16_384;
+/// Bytes of the expression of a query that is followed.
+pub const LIVE_EXPRESSION_BYTES_MAX: usize = 16 * 1024;
+/// Standing queries that live at a time.
+pub const LIVE_QUERIES_MAX: usize = 4_096;
+/// Of these, how many one subject follows, or one address where nobody is asked who they are.
+pub const LIVE_QUERIES_OF_ONE_MAX: usize = 1_024;
+/// Series that a standing query may look at.
+pub const LIVE_SERIES_MAX: usize = 100_000;
+/// Of these, series that one evaluation of it may look at.
+pub const LIVE_PART_SERIES_MAX: usize = 10_000;
+/// Elements that the answer of a standing query may have.
+pub const LIVE_ELEMENTS_MAX: usize = 10_000;
+/// How long a standing query is kept after the last who followed it has gone.
+pub const LIVE_LINGER: Duration = Duration::from_mins(1);
+/// Series that all standing queries may look at in a millisecond, by their numbers alone: a fifth of
+/// the evaluator's time.
+pub const LIVE_LOOKS_PER_MS: u64 = 2 * PART_SERIES_PER_MS;
+/// Of these, how many they may look at in one step or piece: half a millisecond's worth.
+pub const LIVE_LOOKS_AT_ONCE: u64 = 10_000;
+/// As how many series an evaluation of a standing query counts beside those that it looks at.
+pub const LIVE_EVALUATION_LOOKS: u64 = 32;
+/// How far apart the evaluations of a part of a standing query are for which a step had no time left.
+pub const LIVE_PACE: Duration = Duration::from_secs(1);
+/// How often the answer of a standing query is looked at that moves while time alone passes, and how
+/// often one is evaluated that cannot be followed sample by sample.
+pub const LIVE_TICK: Duration = Duration::from_secs(1);
 /// Requests that wait to look at the rules' state.
 pub const LOOKS_QUEUED_MAX: usize = 256;
 /// Series that are looked at for one query, and bytes of their samples that are copied, between two

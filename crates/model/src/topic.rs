@@ -34,6 +34,9 @@ impl Topic {
     /// The same for dead letters.
     pub const OF_LETTERS_WITHOUT: &str = "alerts/dead-letters/_";
 
+    /// The first segment of the answers of queries that are followed.
+    pub const QUERIES: &str = "query";
+
     /// Who did what on this server.
     pub const OF_AUDIT: &str = "$sys/audit";
 
@@ -51,7 +54,13 @@ impl Topic {
     /// Whether the server owns this topic, so that clients may read but not publish.
     pub fn is_reserved(&self) -> bool {
         let first = self.segments().next().unwrap_or_default();
-        first.starts_with('$') || matches!(first, "alerts" | "rules" | "samples")
+        first.starts_with('$') || matches!(first, "alerts" | "rules" | "samples" | Self::QUERIES)
+    }
+
+    /// Whether a topic or filter begins with what no wildcard stands for, so that it has to be named:
+    /// the server's own figures, and the answers of standing queries.
+    pub fn has_to_be_named(text: &str) -> bool {
+        text.starts_with('$') || text.split('/').next() == Some(Self::QUERIES)
     }
 }
 
@@ -186,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_server_owns_its_topics() {
-        for text in ["alerts/active", "rules/x", "samples/x", "$sys/uptime", "alerts"] {
+        for text in ["alerts/active", "rules/x", "samples/x", "query/x", "$sys/uptime", "alerts"] {
             assert!(text.parse::<Topic>().expect(text).is_reserved(), "{text}");
         }
         assert!(!"alertsx/active".parse::<Topic>().expect("valid").is_reserved());

@@ -23,6 +23,7 @@
 //! | [`AlertTable`] | alerts, their lives, and when time alone changes them |
 //! | [`Ticks`] | when groups in tick mode are evaluated |
 //! | [`Log`] | what is written down of each step |
+//! | [`Queries`] | what standing queries have come to, and how much they may still look at |
 //!
 //! The engine itself is what goes from one of them to another: a file for each errand.
 
@@ -40,6 +41,7 @@ mod levels;
 mod log;
 mod numbers;
 mod parts;
+mod queries;
 mod recording;
 mod replacement;
 mod report;
@@ -69,6 +71,8 @@ use self::ids::PartId;
 use self::intake::Untaken;
 use self::log::Log;
 use self::parts::{PART_BYTES, PartTable};
+use self::queries::Queries;
+pub use self::queries::{Answered, QueryBeginning, QueryEnding, QueryRefusal, StandingQuery};
 pub use self::report::{AlertReport, Excerpt, Report, RuleReport};
 use self::rules::RuleTable;
 use self::scene::Scene;
@@ -111,6 +115,7 @@ pub struct Engine {
     log: Log,
     untaken: Untaken,
     failures: Failures,
+    queries: Queries,
     /// Room that evaluations use one after the other.
     spare: Spare,
 }
@@ -133,6 +138,7 @@ impl Engine {
             log: Log::default(),
             untaken: Untaken::default(),
             failures: Failures::default(),
+            queries: Queries::default(),
             spare: Spare::default(),
             terms: Terms::new(settings),
             rules,
@@ -181,10 +187,11 @@ impl Engine {
 
     /// When to call [`Engine::advance`] next at the latest. There may turn out to be no change.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let Self { series, parts, alerts, ticks, .. } = self;
+        let Self { series, parts, alerts, ticks, queries, .. } = self;
         let next = [series.next_due(), parts.next_due(), alerts.next_due(), ticks.next_due()];
+        let next = next.into_iter().chain([queries.next_due()]);
         // A series that is recorded with the times of long ago leaves the lookback at once.
-        next.into_iter().flatten().min().map(|due| due.max(self.now))
+        next.flatten().min().map(|due| due.max(self.now))
     }
 
     /// Every alert that is pending, firing or resolved and kept, with its newest value.
@@ -281,7 +288,7 @@ impl Engine {
 
     fn evaluate_touched(&mut self, changes: &mut Vec<Change>) {
         let ticking = self.ticks.take_due(&self.rules, self.now);
-        for level in 0..self.parts.depth() {
+        for level in 0..self.parts.query_level() {
             let parts = self.parts.begin_level(level);
             for group in &ticking {
                 if self.rules.group(*group).level as usize == level {
@@ -296,6 +303,7 @@ impl Engine {
             }
             self.parts.end_level(level, parts);
         }
+        self.evaluate_queries();
         self.parts.end_levels();
     }
 }

@@ -83,6 +83,12 @@ pub enum ExpressionReason {
     /// An expression that comes to something that a rule cannot use.
     #[error("a rule's expression is a vector or a number, this one is {0}")]
     NotForRules(&'static str),
+    /// An expression that comes to something that cannot be followed.
+    #[error("a query that is followed is a vector or a number, this one is {0}")]
+    NotFollowed(&'static str),
+    /// It selects the series of alerts.
+    #[error("the series of alerts cannot be followed by a query: follow `alerts/active`")]
+    AlertsFollowed,
 }
 
 /// Where a part of `PromQL` belongs that is not supported. The reference says what is in which.

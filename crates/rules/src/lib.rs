@@ -70,9 +70,9 @@ mod wal;
 use bellwire_model::duration;
 pub use cost::Cost;
 pub use engine::{
-    AlertFigures, AlertReport, Change, Checkpoint, CutFigures, DroppedFigures, Engine, Excerpt,
-    Failures, Figures, Health, Recorded, RefusedSample, RefusedSamples, Report, RuleReport,
-    SampleRefusal, Settings,
+    AlertFigures, AlertReport, Answered, Change, Checkpoint, CutFigures, DroppedFigures, Engine,
+    Excerpt, Failures, Figures, Health, QueryBeginning, QueryEnding, QueryRefusal, Recorded,
+    RefusedSample, RefusedSamples, Report, RuleReport, SampleRefusal, Settings, StandingQuery,
 };
 pub use evaluation::{
     Allowance, Answer, Conventions, Element, EvaluationError, NameRemoval, Note, NoteKind,

@@ -14,6 +14,7 @@ mod series;
 
 use std::time::Duration;
 
+use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::expression::{ExpressionError, ExpressionReason};
 use crate::patterns::Patterns;
 use crate::selector::Selector;
@@ -336,6 +337,32 @@ impl Plan {
     /// their series.
     pub fn with_selector(&self, text: &str) -> Result<Self, ExpressionError> {
         self.parse_beside(text, &mut Patterns::default())
+    }
+
+    /// Reads an expression that can be followed as samples come, and what is the same for all that
+    /// say the same, however they are written.
+    pub fn standing(text: &str) -> Result<(Self, String), ExpressionError> {
+        let plan = Self::parse(text)?;
+        let refused = plan.unkept.as_ref().or(plan.on_tick_only.as_ref()).cloned();
+        let refused = refused.or_else(|| {
+            let reason = match plan.root {
+                Root::Scalar(_) | Root::Vector(_) if !plan.names_alerts() => return None,
+                Root::Scalar(_) | Root::Vector(_) => ExpressionReason::AlertsFollowed,
+                _ => ExpressionReason::NotFollowed(plan.noun()),
+            };
+            Some(ExpressionError { offset: plan.start, reason })
+        });
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        let tree = crate::expression::tree::syntax_tree(text)?;
+        Ok((plan, tree.to_string()))
+    }
+
+    /// Whether a selector names a series of alerts.
+    fn names_alerts(&self) -> bool {
+        let mut names = self.selections.iter().filter_map(|it| it.selector.metric_name());
+        names.any(|name| [ALERTS, ALERTS_FOR_STATE].contains(&name))
     }
 
     /// Whether its expression is a selector and nothing else.

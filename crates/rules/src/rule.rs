@@ -33,17 +33,9 @@ impl RuleSet {
 
     /// One rule that raises an alert for everything that a query comes to.
     pub(crate) fn of_query(plan: Plan) -> Self {
-        let [file, group, alert] = ["", "", "query"].map(Arc::from);
-        let (file, name): (Arc<str>, Arc<str>) = (file, group);
-        let rule = Rule {
-            name: Arc::new(RuleName { file: file.clone(), group: name.clone(), alert }),
-            mode: Mode::Stream,
-            expression: Box::default(),
-            kind: RuleKind::Alert(AlertRule::default()),
-            settings: GroupSettings::default(),
-            plan,
-        };
-        let settings = GroupSettings::default();
+        let rule = Rule::of_query(plan, GroupSettings::default());
+        let (file, name, settings) =
+            (rule.name.file.clone(), rule.name.group.clone(), rule.settings);
         Self { groups: vec![Group { file, name, settings, rules: vec![rule] }] }
     }
 
@@ -177,6 +169,19 @@ impl Templates {
 }
 
 impl Rule {
+    /// One of no file, which everything that a query comes to concerns.
+    pub(crate) fn of_query(plan: Plan, settings: GroupSettings) -> Self {
+        let [file, group, alert] = ["", "", "query"].map(Arc::from);
+        Self {
+            name: Arc::new(RuleName { file, group, alert }),
+            mode: Mode::Stream,
+            expression: Box::default(),
+            kind: RuleKind::Alert(AlertRule::default()),
+            settings,
+            plan,
+        }
+    }
+
     /// What tells it from other rules, the same in every process: 64-bit FNV-1a over its group,
     /// what it is called, its expression, the parts that it falls into, and which of several such
     /// rules it is. Not over its file, which may be elsewhere on another machine.

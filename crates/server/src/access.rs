@@ -35,7 +35,7 @@ use crate::observe::Figures;
 pub(crate) use self::attending::Attending;
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
 pub(crate) use self::permit::{
-    may_converse, permit, permit_poll, permit_publishing, permit_reading,
+    may_converse, permit, permit_poll, permit_publishing, permit_reading, sight,
 };
 
 /// Who may come in, and what they may, for the front door and the shards.

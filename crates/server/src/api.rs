@@ -38,6 +38,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bellwire_alerting::Alerting;
+use bellwire_alerting::LiveQueries;
 use bellwire_alerting::Reload;
 use bellwire_alerting::SampleIntake;
 use bellwire_shards::Publisher;
@@ -67,6 +68,8 @@ pub(crate) struct App {
     /// Where long polls are collected.
     pub(crate) spread: Arc<Spread>,
     pub(crate) intake: Arc<SampleIntake>,
+    /// Queries that are followed.
+    pub(crate) live: Arc<LiveQueries>,
     pub(crate) receiver: Receiver,
     /// How what sources send is taken.
     pub(crate) ingest: IngestConfig,

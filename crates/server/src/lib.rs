@@ -42,6 +42,7 @@ mod golden;
 mod hosts;
 mod journal_watch;
 mod lately;
+mod live;
 mod loaded;
 mod mqtt;
 mod observe;

@@ -19,15 +19,15 @@ use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
 use bellwire_shards::{
-    HistoryReaders, Publisher, ShardParts, Spread, States, Subscriptions, Surroundings, Timing,
-    TopicRules,
+    HistoryReaders, Publisher, ShardParts, SharedTable, Spread, States, Subscriptions,
+    Surroundings, Timing, TopicRules,
 };
 use bellwire_sources::scrape::{Job, Scraper};
 use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use self::core::Core;
+use self::core::{Core, Evaluators};
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
 use crate::access::{Access, AccessRules};
@@ -145,7 +145,8 @@ impl Server {
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
         let (alerting, desk) = core.attend(notifier)?;
-        let (intake, evaluator) = core.evaluate(&config, (rules, &alerting), drains.clone())?;
+        let evaluators = core.evaluate(&config, (rules, &alerting), drains.clone())?;
+        let Evaluators { intake, live, thread: evaluator } = evaluators;
         let alerts = desk.spawn()?;
         let Core { journal, table, states, topics, rates, shard_parts, .. } = core;
         let subscriptions = Arc::new(Subscriptions::default());
@@ -153,20 +154,12 @@ impl Server {
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
         let errands =
-            Errands::new(&publisher, (&intake, &alerting), (&figures, &admission, &access));
-        let memory = memory_bytes(&config);
-        let surroundings = Arc::new(Surroundings {
-            journal: Arc::clone(&journal),
-            table,
-            history: HistoryReaders::start(&journal)?,
-            subscriptions: Arc::clone(&subscriptions),
-            requests: Arc::new(errands),
-            authority: Arc::<Access>::clone(&access),
-            figures: Arc::clone(&figures.shards),
-            lags: Arc::clone(&sys.lags),
-            timing: timing(&config),
-            held_bytes_max: bellwire_shards::held_bytes_max(memory, shard_parts.len()),
-        });
+            Errands::new(&publisher, (&intake, &alerting, &live), (&figures, &admission, &access));
+        let surroundings = surroundings(
+            (&config, shard_parts.len()),
+            (&journal, table, &subscriptions),
+            (errands, &access, &sys),
+        )?;
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission));
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
@@ -178,12 +171,13 @@ impl Server {
             access,
             spread: Arc::clone(&spread),
             intake,
+            live,
             ingest: config.ingest.clone(),
             alerting,
             address,
             scraper: Arc::clone(&scraper),
             reload: Arc::clone(&reload),
-            queries: Queries::new(&config, memory),
+            queries: Queries::new(&config, memory_bytes(&config)),
             large_reads: LargeReads::default(),
             subscriptions,
             rates,
@@ -312,6 +306,26 @@ fn reload(
         figures: Arc::clone(&figures.alerting),
     });
     (Arc::new(reload), scraper)
+}
+
+/// What shards reach of all else.
+fn surroundings(
+    (config, shards): (&Config, usize),
+    (journal, table, subscriptions): (&Arc<dyn Journal>, SharedTable, &Arc<Subscriptions>),
+    (errands, access, sys): (Errands, &Arc<Access>, &SysTopics),
+) -> io::Result<Arc<Surroundings>> {
+    Ok(Arc::new(Surroundings {
+        journal: Arc::clone(journal),
+        table,
+        history: HistoryReaders::start(journal)?,
+        subscriptions: Arc::clone(subscriptions),
+        requests: Arc::new(errands),
+        authority: Arc::<Access>::clone(access),
+        figures: Arc::clone(&sys.figures().shards),
+        lags: Arc::clone(&sys.lags),
+        timing: timing(config),
+        held_bytes_max: bellwire_shards::held_bytes_max(memory_bytes(config), shards),
+    }))
 }
 
 fn timing(config: &Config) -> Timing {

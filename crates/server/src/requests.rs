@@ -5,18 +5,18 @@ use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use bellwire_access::{Identity, Means};
-use bellwire_alerting::{Alerting, NotShown, SampleIntake, StateTopics};
+use bellwire_alerting::{Alerting, LiveQueries, NotShown, SampleIntake, StateTopics};
 use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
 use bellwire_authn::Shown;
 use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_journal::Append;
 use bellwire_model::{
-    EffectiveFilter, Event, Fingerprint, NewAcknowledgement, Principal, Timestamp, Topic,
+    EffectiveFilter, Event, Filter, Fingerprint, NewAcknowledgement, Principal, Timestamp, Topic,
 };
 use bellwire_process::clock;
 use bellwire_shards::{
-    EVENTS_PATH, Published, Publisher, RenewalReply, Reply, Requests, Results, SampleRejection,
-    SamplesReply, SamplesTaken, States,
+    EVENTS_PATH, FollowedQueries, Held, Published, Publisher, QueriesReply, RenewalReply, Reply,
+    Requests, Results, SampleRejection, SamplesReply, SamplesTaken, States,
 };
 use bellwire_sources::{Kind, Outcome, Sender};
 use bellwire_wire::problem::{Code, Problem};
@@ -28,8 +28,10 @@ use crate::admission::Admission;
 use crate::allowances::Sent;
 use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
+use crate::live;
 use crate::observe::Figures;
 use crate::receiver;
+use crate::turns::Asker;
 
 /// Does what the clients of WebSockets ask, as far as they may.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub(crate) struct Errands {
     intake: Weak<SampleIntake>,
     /// Gone once the server drains, too.
     alerting: Weak<Alerting>,
+    live: Weak<LiveQueries>,
     figures: Arc<Figures>,
     admission: Arc<Admission>,
     access: Arc<Access>,
@@ -50,12 +53,13 @@ impl Errands {
     /// Called within a runtime.
     pub(crate) fn new(
         publisher: &Arc<Publisher>,
-        (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
+        (intake, alerting, live): (&Arc<SampleIntake>, &Arc<Alerting>, &Arc<LiveQueries>),
         (figures, admission, access): (&Arc<Figures>, &Arc<Admission>, &Arc<Access>),
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
             intake: Arc::downgrade(intake),
+            live: Arc::downgrade(live),
             alerting: Arc::downgrade(alerting),
             figures: Arc::clone(figures),
             admission: Arc::clone(admission),
@@ -112,6 +116,32 @@ impl Requests for Errands {
         let identity = self.access.identity(principal);
         let may = access::permit((&identity.rights, self.access.wider), follows);
         self.noting(&identity, may)
+    }
+
+    fn follow_queries(
+        &self,
+        principal: Principal,
+        source: Option<IpAddr>,
+        queries: Vec<Box<str>>,
+        reply: QueriesReply,
+    ) -> Result<(), Problem> {
+        let identity = self.access.identity(principal);
+        self.noting(&identity, Asks::Query.check(&identity.rights))?;
+        let live = self.live.upgrade().ok_or_else(is_draining)?;
+        let following = async move {
+            let asker = Asker::of(&identity, source).name();
+            let followed = async {
+                let queries = live::read(&identity, queries).await?;
+                let topics: Vec<Filter> =
+                    queries.iter().map(|query| (&query.id().topic()).into()).collect();
+                let followed = live::follow(&live, queries, &asker).await?;
+                let held = followed.into_iter().map(|followed| Box::new(followed) as Held);
+                Ok(FollowedQueries(topics.into_iter().zip(held).collect()))
+            };
+            reply(followed.await);
+        };
+        drop(self.runtime.spawn(following));
+        Ok(())
     }
 
     fn publish(

@@ -26,6 +26,17 @@ impl Asker {
     }
 }
 
+impl Asker {
+    /// As a text, which no other has.
+    pub(crate) fn name(&self) -> Box<str> {
+        match self {
+            Self::Subject(subject) => format!("subject {subject}").into(),
+            Self::Network(Some(address)) => format!("network {address}").into(),
+            Self::Network(None) => "network".into(),
+        }
+    }
+}
+
 /// The places, and who has or wants some. Strangers choose the keys, so that their hashes are keyed.
 #[derive(Debug)]
 pub(crate) struct Turns {

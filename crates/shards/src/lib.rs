@@ -61,14 +61,18 @@ pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, check_idempotency_key};
 pub use refusals::Refusals;
-pub use requests::{RenewalReply, Reply, Requests, SampleRejection, SamplesReply, SamplesTaken};
+pub use requests::{
+    FollowedQueries, Held, QueriesReply, RenewalReply, Reply, Requests, SampleRejection,
+    SamplesReply, SamplesTaken,
+};
 pub use shard::{
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, Reconsidering, ShardParts,
     Socket, Spread, Surroundings, Timing, held_bytes_max, refusal_body, refusal_response, spawn,
 };
 pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{
-    Asked, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest, parse_cursor,
+    Asked, AskedQueries, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest,
+    parse_cursor,
 };
 pub use tls::TlsSession;
 pub use topics::{Kind, Subscriptions, TopicRates, TopicRule, TopicRules};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use bellwire_model::{EffectiveFilter, Fingerprint, NewAcknowledgement, Principal, Topic};
+use bellwire_model::{EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal, Topic};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Publish;
 
@@ -19,6 +19,9 @@ pub type SamplesReply = Box<dyn FnOnce(Result<SamplesTaken, Problem>) + Send>;
 /// Called with whoever the client of a connection is from now on, from whatever thread.
 pub type RenewalReply = Box<dyn FnOnce(Result<HeldPrincipal, Problem>) + Send>;
 
+/// Called once queries stand, from whatever thread.
+pub type QueriesReply = Box<dyn FnOnce(Result<FollowedQueries, Problem>) + Send>;
+
 /// Who does what clients of a shard ask for. Nothing here blocks: a shard has others to serve.
 /// Where a request is refused at once, its reply is not called.
 pub trait Requests: fmt::Debug + Send + Sync {
@@ -28,6 +31,15 @@ pub trait Requests: fmt::Debug + Send + Sync {
         principal: Principal,
         follows: EffectiveFilter,
     ) -> Result<EffectiveFilter, Problem>;
+
+    /// Has queries stand, for somebody who comes from `source`. Replies once their answers are there.
+    fn follow_queries(
+        &self,
+        principal: Principal,
+        source: Option<IpAddr>,
+        queries: Vec<Box<str>>,
+        reply: QueriesReply,
+    ) -> Result<(), Problem>;
 
     /// Publishes an event. Events of one caller keep their order.
     fn publish(
@@ -83,6 +95,13 @@ pub trait Requests: fmt::Debug + Send + Sync {
         reply: RenewalReply,
     ) -> Result<(), Problem>;
 }
+
+/// Queries that stand.
+#[derive(Debug)]
+pub struct FollowedQueries(pub Vec<(Filter, Held)>);
+
+/// What keeps a query standing.
+pub type Held = Box<dyn fmt::Debug + Send>;
 
 /// What became of samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -54,13 +54,15 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bellwire_hub::Start;
+use bellwire_model::{Filter, MaxRate, PacedFilter};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 use tokio::sync::oneshot;
 
 use crate::authority::{Authority, HeldPrincipal, HeldPrincipals, Tally};
 use crate::publisher::Published;
-use crate::requests::{Requests, SamplesTaken};
+use crate::requests::{FollowedQueries, Requests, SamplesTaken};
 use crate::stream_request::{PollRequest, StreamRequest};
 
 pub use change::Reconsidering;
@@ -107,6 +109,14 @@ impl Place {
         Box::new(Self { client, tally: None, _held: Box::new(held) })
     }
 
+    /// Something more is to be dropped with the connection.
+    #[must_use]
+    pub fn with(place: Option<Box<Self>>, held: impl Debug + Send + 'static) -> Box<Self> {
+        let client = place.as_ref().and_then(|place| place.client);
+        let tally = place.as_ref().and_then(|place| place.tally.clone());
+        Box::new(Self { client, tally, _held: Box::new((place, held)) })
+    }
+
     /// Something more is to be dropped with the connection, where it is counted what that follows.
     #[must_use]
     pub fn counted(place: Option<Box<Self>>, tally: Arc<dyn Tally>) -> Box<Self> {
@@ -139,6 +149,24 @@ pub enum Done {
     Sampled(SamplesTaken),
     /// It goes on as this one.
     Renewed(HeldPrincipal),
+    /// Queries stand that it wants to follow, with what else it does.
+    Queries(FollowedQueries, ToFollow),
+}
+
+/// What a client wants to follow beside queries.
+#[derive(Debug)]
+pub struct ToFollow {
+    topics: Vec<Filter>,
+    start: Start,
+    max_rate: Option<MaxRate>,
+}
+
+impl ToFollow {
+    fn paced(self) -> (Vec<PacedFilter>, Start) {
+        let Self { topics, start, max_rate } = self;
+        let paced = |filter| PacedFilter { filter, max_rate };
+        (topics.into_iter().map(paced).collect(), start)
+    }
 }
 
 /// Spreads new connections over the shards.

@@ -50,7 +50,7 @@ impl States {
                 keys_max: limits::STATE_KEYS_MAX,
                 bytes_max: bytes_max.saturating_add(limits::STATE_BYTES_RESERVED),
             },
-            Some("samples" | "rules") => {
+            Some("samples" | "rules" | "query") => {
                 let part = |of_all: usize| of_all / 100 * limits::STATE_SERIES_PERCENT;
                 StateLimits { keys_max: part(keys_max), bytes_max: part(bytes_max) }
             }
@@ -185,7 +185,7 @@ mod tests {
     fn series_leave_room_to_users_and_everybody_leaves_room_to_alerts() {
         let room = |topic: &str| States::room(&topic.parse().expect("a topic"), 1_000);
         let (series, users, alerts) = (room("samples/t"), room("lab/a"), room("alerts/active"));
-        assert_eq!(room("rules/t"), series);
+        assert_eq!((room("rules/t"), room("query/t")), (series, series));
         assert_eq!((series.keys_max, series.bytes_max), (637_500, 750));
         assert_eq!((users.keys_max, users.bytes_max), (850_000, 1_000));
         let alerts_bytes = 1_000 + limits::STATE_BYTES_RESERVED;

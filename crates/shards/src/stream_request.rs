@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bellwire_hub::Start;
-use bellwire_model::limits::WAIT_MAX;
+use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, WAIT_MAX};
 use bellwire_model::{
     EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
 };
@@ -37,14 +37,45 @@ pub struct StreamRequest {
     pub handshake: Option<Box<Handshake>>,
     /// Whether it follows less than was asked for: that is told first.
     pub is_narrowed: bool,
+    /// Whose answers it follows beside these topics, once they stand.
+    pub queries: AskedQueries,
+}
+
+/// Expressions whose answers are to be followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedQueries {
+    /// As they were written.
+    pub expressions: Vec<Box<str>>,
+    /// How many updates of an element are wanted in a second.
+    pub max_rate: Option<MaxRate>,
+}
+
+impl AskedQueries {
+    /// What is followed with these topics of them beside.
+    pub fn beside(
+        &self,
+        follows: &EffectiveFilter,
+        topics: Vec<Filter>,
+    ) -> Result<EffectiveFilter, Problem> {
+        if topics.is_empty() {
+            return Ok(follows.clone());
+        }
+        let filters = FilterSet::new(topics).map_err(too_many)?;
+        let united = follows.union(&EffectiveFilter::paced(filters, self.max_rate));
+        let filters = united.iter().count();
+        if filters > FILTERS_PER_CONNECTION_MAX {
+            return Err(too_many(FilterError::TooMany { filters }));
+        }
+        Ok(united)
+    }
 }
 
 impl StreamRequest {
     /// What follows these, of no page and over no WebSocket; refusals are told by their status.
     pub fn new(follows: EffectiveFilter, start: Start, form: Form) -> Self {
         let (refusals, allow_origin, handshake) = (Refusals::Status, None, None);
-        let is_narrowed = false;
-        Self { follows, start, form, refusals, allow_origin, handshake, is_narrowed }
+        let (is_narrowed, queries) = (false, AskedQueries::default());
+        Self { follows, start, form, refusals, allow_origin, handshake, is_narrowed, queries }
     }
 
     /// The same for somebody who may follow only these topics, and see only this of them. What was
@@ -69,6 +100,8 @@ pub struct PollRequest {
     pub follows: EffectiveFilter,
     pub start: Start,
     pub wait: Duration,
+    /// Whose answers it looks at beside these topics, once they stand.
+    pub queries: AskedQueries,
 }
 
 impl PollRequest {
@@ -116,8 +149,11 @@ impl EventsRequest {
         for (name, value) in url::form_urlencoded::parse(asked.query.as_bytes()) {
             query.take(&name, value)?;
         }
+        let Query { max_rate, .. } = query;
+        let queries = AskedQueries { expressions: query.expressions, max_rate };
         // A WebSocket may begin with nothing: it can subscribe later.
-        let filters = if asked.handshake.is_some() && query.filters.is_empty() {
+        let may_be_none = asked.handshake.is_some() || !queries.expressions.is_empty();
+        let filters = if may_be_none && query.filters.is_empty() {
             FilterSet::none()
         } else {
             FilterSet::new(query.filters.iter().cloned())
@@ -139,7 +175,7 @@ impl EventsRequest {
             handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
             let stream = StreamRequest::new(follows, start, handshake.form());
             let handshake = Some(Box::new(handshake));
-            return Ok(Self::Stream(StreamRequest { handshake, ..stream }));
+            return Ok(Self::Stream(StreamRequest { handshake, queries, ..stream }));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
             let offers = "text/event-stream, application/x-ndjson or application/json";
@@ -152,7 +188,7 @@ impl EventsRequest {
             (Answer::Json, Raw::No) => {
                 query.refusals.map_or(Ok(()), Refusals::check_for_status)?;
                 let follows = EffectiveFilter::from(filters);
-                return Ok(Self::Poll(PollRequest { follows, start, wait: query.wait }));
+                return Ok(Self::Poll(PollRequest { follows, start, wait: query.wait, queries }));
             }
             (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
@@ -161,7 +197,7 @@ impl EventsRequest {
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let stream = StreamRequest::new(follows, start, form);
-        Ok(Self::Stream(StreamRequest { refusals, ..stream }))
+        Ok(Self::Stream(StreamRequest { refusals, queries, ..stream }))
     }
 }
 
@@ -195,6 +231,7 @@ fn raw_is_for_sse() -> Problem {
 #[derive(Default)]
 struct Query {
     filters: Vec<Filter>,
+    expressions: Vec<Box<str>>,
     start: Option<Start>,
     /// The header of that name, from those who cannot set one.
     last_event_id: Option<String>,
@@ -220,6 +257,11 @@ impl Query {
                 })?;
                 self.filters.push(filter);
             }
+            "query" if self.expressions.len() == FILTERS_PER_CONNECTION_MAX => {
+                let filters = self.expressions.len() + 1;
+                return Err(too_many(FilterError::TooMany { filters }));
+            }
+            "query" => self.expressions.push(value.into()),
             "after" => {
                 self.start = Some(match &*value {
                     "earliest" => Start::Earliest,
@@ -256,7 +298,7 @@ impl Query {
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
-                    "`{other}` is no parameter: there are topic, after, max_rate, wait, format, refusals, credential"
+                    "`{other}` is no parameter: there are topic, query, after, max_rate, wait, format, refusals, credential"
                 );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }

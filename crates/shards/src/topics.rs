@@ -57,7 +57,7 @@ impl TopicRules {
     pub fn kind(&self, topic: &Topic) -> Kind {
         let mut segments = topic.segments();
         match (segments.next(), segments.next()) {
-            (Some("alerts"), Some("active")) | (Some("samples" | "rules"), _) => {
+            (Some("alerts"), Some("active")) | (Some("samples" | "rules" | "query"), _) => {
                 return Kind::State;
             }
             _ if topic.as_str() == Topic::OF_AUDIT => return Kind::Stream,

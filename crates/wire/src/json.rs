@@ -256,14 +256,34 @@ pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>)
     out
 }
 
+/// A text as JSON.
+pub fn text(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len() + 2);
+    write::string(&mut out, text);
+    String::from_utf8(out).expect("JSON is UTF-8")
+}
+
 /// The key of a series on a `samples/…` or `rules/…` topic: its labels without the metric name,
-/// as `{a="1",b="2"}`, or `{}`. Names are quoted where they would end too early. A key longer than [`KEY_BYTES_MAX`] is cut and ends in `…` and
-/// the fingerprint of all the labels, so that two series never share one.
+/// as `{a="1",b="2"}`, or `{}`. Names are quoted where they would end too early. A key longer than
+/// [`KEY_BYTES_MAX`] is cut and ends in `…` and the fingerprint of all the labels, so that two series
+/// never share one.
 pub fn state_key(labels: &Labels) -> String {
+    key_behind("", labels)
+}
+
+/// The key of an element on a `query/…` topic: as [`state_key`], behind its metric name, if it has
+/// one.
+pub fn element_key(labels: &Labels) -> String {
+    key_behind(labels.metric_name().unwrap_or_default(), labels)
+}
+
+fn key_behind(name: &str, labels: &Labels) -> String {
     let mut key = String::with_capacity(2 + 2 * labels.size_bytes());
+    key.extend(name.chars().filter(|character| !character.is_control()));
+    let first = key.len() + 1;
     key.push('{');
     for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
-        if key.len() > 1 {
+        if key.len() > first {
             key.push(',');
         }
         // What ends a name stands within it: quotes show where it does end.

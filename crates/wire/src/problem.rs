@@ -49,6 +49,8 @@ codes! {
     CursorInvalid 400 "cursor_invalid" "The cursor is not one that this server gave out.";
     ParameterInvalid 400 "parameter_invalid" "A parameter or header is not valid.";
     BodyInvalid 400 "body_invalid" "The body is not what its content type says.";
+    QueryInvalid 400 "query_invalid" "The query is no expression that can be followed.";
+    QueryTooCostly 400 "query_too_costly" "The query looks at more than one that is followed may.";
     ProtobufInvalid 400 "protobuf_invalid" "The body says that it is Protocol Buffers, and is not.";
     JsonInvalid 400 "json_invalid" "The body says that it is JSON, and is not.";
     NestingTooDeep 400 "nesting_too_deep" "Arrays and objects are nested too deep.";
@@ -96,6 +98,7 @@ codes! {
     LoginsExhausted 429 "logins_exhausted" "Too many passwords were tried; try again later.";
     ReadersBusy 429 "readers_busy" "More is read than can be answered; try again later.";
     AddressExhausted 429 "address_exhausted" "This address has as many connections as it may.";
+    QueriesExhausted 429 "queries_exhausted" "There are as many queries that are followed as there may be.";
     PrincipalExhausted 429 "principal_exhausted" "Whoever asks has used up what their roles allow for now.";
     MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";

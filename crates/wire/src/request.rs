@@ -43,8 +43,10 @@ pub struct Received {
 pub enum Request {
     /// To follow topics, beside those that it follows already.
     Subscribe {
-        /// At least one, as many as a connection may have at most.
+        /// As many as a connection may have at most; at least one where there are no queries.
         topics: Vec<Filter>,
+        /// Expressions whose answers are followed, too.
+        queries: Vec<Box<str>>,
         /// Where to begin.
         after: Option<After>,
         /// How often it wants a key of them at most.
@@ -118,7 +120,7 @@ pub enum After {
 
 /// The requests, and the members that each has beside `request` and `id`.
 const REQUESTS: [(&str, &[&str]); 8] = [
-    ("subscribe", &["topics", "after", "max_rate"]),
+    ("subscribe", &["topics", "queries", "after", "max_rate"]),
     ("unsubscribe", &["topics"]),
     ("publish", &["topic", "key", "type", "data", "encoding", "content_type", "idempotency_key"]),
     ("delete", &["topic", "key"]),
@@ -129,10 +131,11 @@ const REQUESTS: [(&str, &[&str]); 8] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 17] = [
+const MEMBERS: [&str; 18] = [
     "request",
     "id",
     "topics",
+    "queries",
     "after",
     "max_rate",
     "topic",
@@ -256,11 +259,7 @@ impl<'a> Members<'a> {
             return Err(item::unknown_field(member, name, members));
         }
         match *name {
-            "subscribe" => Ok(Request::Subscribe {
-                topics: self.topics()?,
-                after: self.after()?,
-                max_rate: self.max_rate()?,
-            }),
+            "subscribe" => self.subscribe(),
             "unsubscribe" => Ok(Request::Unsubscribe { topics: self.topics()? }),
             "publish" => self.publish(),
             "delete" => self.delete(),
@@ -268,6 +267,27 @@ impl<'a> Members<'a> {
             "unacknowledge" => Ok(Request::Unacknowledge { fingerprint: self.fingerprint()? }),
             "renew" => self.renew(),
             _ => self.samples(),
+        }
+    }
+
+    fn subscribe(&self) -> Result<Request, Refusal> {
+        let queries = self.queries()?;
+        let has_topics = queries.is_empty() || self.get("topics").is_some();
+        let topics = if has_topics { self.topics()? } else { Vec::new() };
+        let (after, max_rate) = (self.after()?, self.max_rate()?);
+        Ok(Request::Subscribe { topics, queries, after, max_rate })
+    }
+
+    fn queries(&self) -> Result<Vec<Box<str>>, Refusal> {
+        let Some(raw) = self.get("queries") else { return Ok(Vec::new()) };
+        let queries: Vec<Box<str>> = serde_json::from_str(raw)
+            .map_err(|_| Refusal::new("type_invalid", "`queries` is an array of strings"))?;
+        match queries.len() {
+            filters if filters > FILTERS_PER_CONNECTION_MAX => {
+                let error = FilterError::TooMany { filters };
+                Err(Refusal::new("topic_invalid", error.to_string()))
+            }
+            _ => Ok(queries),
         }
     }
 

@@ -38,6 +38,7 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
     let png = Body::Binary { content_type: "image/png".into(), bytes: b"\x89PNG"[..].into() };
     let subscribe = |names: &[&str], after, max_rate: Option<f64>| Request::Subscribe {
         topics: topics(names),
+        queries: Vec::new(),
         after,
         max_rate: max_rate.map(|rate| MaxRate::per_second(rate).expect("a rate")),
     };
@@ -61,6 +62,16 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
             r#"{"request":"subscribe","id":null,"topics":["a"],"after":"latest","max_rate":null}"#,
             None,
             subscribe(&["a"], Some(After::Latest), None),
+        ),
+        (
+            r#"{"request":"subscribe","queries":["sum(x) > 1"]}"#,
+            None,
+            Request::Subscribe {
+                topics: Vec::new(),
+                queries: vec!["sum(x) > 1".into()],
+                after: None,
+                max_rate: None,
+            },
         ),
         (
             r#"{"request":"unsubscribe","id":18446744073709551615,"topics":["a","a"]}"#,

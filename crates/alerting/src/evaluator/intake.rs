@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use bellwire_model::Sample;
 use bellwire_model::limits::{
-    LOOKS_QUEUED_MAX, SAMPLE_BATCHES_QUEUED_MAX, SAMPLES_QUEUED_BYTES_MAX, SAMPLES_QUEUED_MAX,
+    LIVE_QUERIES_MAX, LOOKS_QUEUED_MAX, SAMPLE_BATCHES_QUEUED_MAX, SAMPLES_QUEUED_BYTES_MAX,
+    SAMPLES_QUEUED_MAX,
 };
 use bellwire_process::clock::{self, Slewed, Ticker};
-use bellwire_rules::{Engine, Excerpt, Reading, RefusedSamples, RuleSet};
+use bellwire_rules::{
+    Engine, Excerpt, QueryBeginning, Reading, RefusedSamples, RuleSet, StandingQuery,
+};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -29,9 +32,9 @@ const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// that send in order send nothing newer before, so that the rules see nothing newer either.
 const UNKEPT_RETRY_S: u32 = 5;
 
-/// What waits for the evaluator: there is room for whatever holds a place, and for one new set of
-/// rules.
-const QUEUED_MAX: usize = SAMPLE_BATCHES_QUEUED_MAX + LOOKS_QUEUED_MAX + 1;
+/// What waits for the evaluator: there is room for whatever holds a place, for all queries that may
+/// stand, and for one new set of rules.
+const QUEUED_MAX: usize = SAMPLE_BATCHES_QUEUED_MAX + LOOKS_QUEUED_MAX + LIVE_QUERIES_MAX + 1;
 
 /// What is asked of the evaluator, and when that came.
 pub(super) struct Asked {
@@ -46,6 +49,8 @@ pub(super) enum Work {
     Answer(Result<RefusedSamples, Problem>, Taken),
     /// Looks at the engine between its steps.
     Look(Look, OwnedSemaphorePermit),
+    /// Has a query stand.
+    Begin(Box<QueryBeginning>),
     /// Goes on with these rules, and says so.
     Replace(Box<RuleSet>, oneshot::Sender<()>),
 }
@@ -276,6 +281,12 @@ impl SampleIntake {
         replied.await.map_err(|_| has_ended())
     }
 
+    /// Has a query stand, after the samples that came before.
+    pub(crate) fn begin_query(&self, query: StandingQuery) -> Result<(), Problem> {
+        let work = Work::Begin(Box::new(QueryBeginning::new(query)));
+        self.send(Asked { arrived: clock::slewed(), work })
+    }
+
     fn send(&self, asked: Asked) -> Result<(), Problem> {
         self.work.try_send(asked).map_err(|error| match error {
             // Those that were refused have their place in the queue until it is their turn.
@@ -371,7 +382,9 @@ mod tests {
                     taken.expect("somebody waits")(Ok(RefusedSamples::default()));
                 }
                 Work::Answer(answer, taken) => taken(answer),
-                Work::Look(..) | Work::Replace(..) => unreachable!("nobody asks for that"),
+                Work::Look(..) | Work::Begin(_) | Work::Replace(..) => {
+                    unreachable!("nobody asks for that")
+                }
             }
         }
         let expected = [(1, "json_invalid"), (2, "taken"), (3, "taken"), (4, "publishers_busy")];

@@ -26,6 +26,7 @@ mod issuers;
 mod keys;
 mod letter;
 mod listing;
+mod live;
 mod login;
 mod mqtt;
 mod mqtt_brokers;

@@ -17,12 +17,12 @@ use crate::evaluation::{Evaluated, Evaluation, Item, Span};
 use crate::rule::{Rule, RuleKind};
 
 /// What a part of a rule comes to.
-struct Outcome {
-    finding: Evaluated<Finding>,
+pub(super) struct Outcome {
+    pub(super) finding: Evaluated<Finding>,
     /// When it may come to something else although nothing comes.
-    wake: Option<Timestamp>,
+    pub(super) wake: Option<Timestamp>,
     /// The series that were looked at, with their labels.
-    work: u64,
+    pub(super) work: u64,
 }
 
 impl Engine {
@@ -90,7 +90,7 @@ impl Engine {
         self.outcome(part).finding.map(|finding| finding.items)
     }
 
-    fn outcome(&self, part: PartId) -> Outcome {
+    pub(super) fn outcome(&self, part: PartId) -> Outcome {
         let entry = self.rules.get(part.rule);
         let members = self.parts.get(part).members();
         let (mut evaluation, time) = self.evaluation(part);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_model::limits::SERIES_OF_METRIC_SHARE;
+use bellwire_model::limits::{LIVE_SERIES_MAX, SERIES_OF_METRIC_SHARE};
 use bellwire_model::{Labels, Sample, Timestamp};
 use rustc_hash::FxHashSet;
 
@@ -223,6 +223,12 @@ impl Engine {
             let parts = self.parts.of_mut(rule);
             let pairs = self.series.storage_mut().pairs_mut();
             let count = entry.rule.plan.selections.len();
+            if let Some(query) = &entry.query
+                && parts.len() >= LIVE_SERIES_MAX
+            {
+                self.queries.overgrow(query.id);
+                continue;
+            }
             let number = match &entry.shape {
                 // It finds its series when it ticks.
                 Shape::Ticked => continue,
@@ -291,6 +297,7 @@ impl Engine {
             Shape::Whole | Shape::Ticked => false,
         };
         if goes {
+            self.show_no_more(part);
             self.parts.remove(part, self.series.storage_mut().pairs_mut());
         }
     }

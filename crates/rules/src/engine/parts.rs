@@ -50,7 +50,7 @@ impl PartTable {
     fn empty(rules: &RuleTable) -> Self {
         let of_rules: Vec<RuleParts> =
             rules.ids().map(|rule| RuleParts::new(rules.get(rule))).collect();
-        let touched = vec![Vec::new(); rules.depth()];
+        let touched = vec![Vec::new(); rules.query_level() + 1];
         let (wakes, rests) = (Agenda::default(), Rests::default());
         Self { of_rules, wakes, touched, current: None, spaced: 0, rests }
     }
@@ -141,8 +141,8 @@ impl PartTable {
 
     /// A part is to be evaluated in this step.
     pub(super) fn touch(&mut self, id: PartId, now: Timestamp) {
-        let Schedule { level, interval, is_ticked } = self.of(id.rule).schedule();
-        if is_ticked {
+        let Schedule { level, interval, is_ticked, is_asleep } = self.of(id.rule).schedule();
+        if is_ticked || is_asleep {
             return;
         }
         if self.current.is_some_and(|current| level <= current) {
@@ -168,6 +168,28 @@ impl PartTable {
     /// How often parts were touched that rest.
     pub(super) fn spaced(&self) -> u64 {
         self.spaced
+    }
+
+    /// A query comes or goes, or has come further.
+    pub(super) fn set_query(&mut self, rules: &RuleTable, rule: RuleId) {
+        let entry = rules.get(rule);
+        match self.of_rules.get_mut(rule.place()) {
+            Some(parts) => parts.set_schedule(Schedule::of(entry)),
+            None => self.of_rules.push(RuleParts::new(entry)),
+        }
+    }
+
+    /// The place of a query has been given back, or is a new one's.
+    pub(super) fn clear_query(&mut self, rules: &RuleTable, rule: RuleId) {
+        if let Some(parts) = self.of_rules.get_mut(rule.place()) {
+            *parts = RuleParts::new(rules.get(rule));
+        }
+    }
+
+    /// Whether a part is still there and waits to be evaluated.
+    pub(super) fn awaits(&self, id: PartId) -> bool {
+        let part = self.of_rules.get(id.rule.place()).and_then(|parts| parts.find(id.number));
+        part.is_some_and(Part::is_touched)
     }
 
     /// Touches all parts of a rule.
@@ -218,9 +240,9 @@ impl PartTable {
         }
     }
 
-    /// The number of levels that are evaluated one after the other.
-    pub(super) fn depth(&self) -> usize {
-        self.touched.len()
+    /// The level of standing queries, which comes last.
+    pub(super) fn query_level(&self) -> usize {
+        self.touched.len() - 1
     }
 
     /// The parts of a level that were touched: whatever is touched from now on belongs to a higher

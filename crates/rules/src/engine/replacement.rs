@@ -48,7 +48,10 @@ struct Heirs {
 impl Heirs {
     fn new(before: &RuleTable, after: &RuleTable) -> Self {
         let heir = |old: RuleId| {
-            let RuleEntry { identity, rule, .. } = before.get(old);
+            let RuleEntry { identity, rule, query, .. } = before.get(old);
+            if let Some(query) = query {
+                return after.find_query(query.id);
+            }
             after.find(*identity).filter(|heir| after.rule(*heir).is_same(rule))
         };
         let by_place: Vec<_> = before.ids().map(heir).collect();
@@ -77,7 +80,9 @@ impl Engine {
     pub fn replace(&mut self, now: Timestamp, rules: RuleSet) -> Vec<Change> {
         let mut changes = Vec::new();
         let now = self.reach(now, &mut changes);
-        let after = RuleTable::new(rules, self.terms.settings.lookback);
+        let mut after = RuleTable::new(rules, self.terms.settings.lookback);
+        after.take_queries(&self.rules);
+        self.queries.begin_anew();
         let heirs = Heirs::new(&self.rules, &after);
         self.now = now;
         self.log.step(now);
@@ -119,6 +124,9 @@ impl Engine {
         }
         let mut estate = Estate::default();
         for (rule, parts) in left {
+            if let Some(query) = &before.get(rule).query {
+                self.queries.end(query.id, &parts, self.now);
+            }
             self.retire(before.rule(rule), &parts, &mut estate);
         }
         estate

@@ -86,7 +86,7 @@ impl Engine {
             report.next += 1;
             report.last = Some(Arc::clone(rule));
             looks += 1;
-            if is_wanted(rule) {
+            if self.rules.get(id).query.is_none() && is_wanted(rule) {
                 let alerts: Vec<_> = self.raised(id).collect();
                 looks += alerts.len() + parts.iter().count();
                 let (rule, health) = (Arc::clone(rule), parts.health());

@@ -1,11 +1,13 @@
 //! What the rules say: by the metrics that they select and in the order in which they feed each
-//! other. Nothing here changes while they are evaluated; what they come to is in
-//! [`parts`](super::parts).
+//! other. Nothing here changes while they are evaluated, but for standing queries, which come and go;
+//! what they come to is in [`parts`](super::parts).
+
+mod queries;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::{Labels, NameMap, RuleName};
+use bellwire_model::{Labels, NameMap, QueryId, RuleName, Sight};
 use rustc_hash::FxHashMap;
 
 use super::groups::TickGroup;
@@ -13,6 +15,7 @@ use super::ids::{GroupId, RuleId};
 use super::levels::{Levels, names_alerts};
 use crate::plan::{PartitionKey, Selection, SelectorId};
 use crate::rule::{Identities, Parts, Rule, RuleKind, RuleMode, RuleSet};
+use crate::sight::shows;
 
 /// A rule and what its evaluation needs.
 #[derive(Debug)]
@@ -28,6 +31,28 @@ pub(super) struct RuleEntry {
     pub(super) level: u32,
     /// The same for the same rule in every process.
     pub(super) identity: u64,
+    /// What a standing query has beside its expression; nothing for a rule.
+    pub(super) query: Option<Box<QueryEntry>>,
+}
+
+/// What a standing query has beside its expression.
+#[derive(Clone, Debug)]
+pub(super) struct QueryEntry {
+    pub(super) id: QueryId,
+    /// The series that it looks at: to those who follow it there are no others.
+    pub(super) sight: Sight,
+    pub(super) stage: QueryStage,
+}
+
+/// How far a standing query has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QueryStage {
+    /// Not all of its series have joined it.
+    Gathers,
+    /// It is evaluated.
+    Stands,
+    /// It selects nothing any more; what it had is taken from it.
+    Ends,
 }
 
 /// How a rule falls into parts.
@@ -65,6 +90,13 @@ pub(super) struct RuleTable {
     lookback: Duration,
     /// The longest that samples of any series are kept behind the newest one.
     keep_max: Duration,
+    /// How many are rules; standing queries come behind them.
+    rules: usize,
+    queries: NameMap<QueryId, RuleId>,
+    /// Places of queries that have ended.
+    free: Vec<RuleId>,
+    /// That of all queries: they see what rules have come to.
+    query_level: u32,
 }
 
 impl RuleTable {
@@ -92,6 +124,10 @@ impl RuleTable {
             tick_interval_max: groups.iter().map(|g| g.interval).max().unwrap_or_default(),
             lookback,
             keep_max: Duration::ZERO,
+            rules: rules.len(),
+            queries: NameMap::default(),
+            free: Vec::new(),
+            query_level: levels.iter().map(|level| level + 1).max().unwrap_or_default(),
             groups,
         };
         for (rule, level) in rules.into_iter().zip(levels) {
@@ -102,6 +138,19 @@ impl RuleTable {
 
     fn push(&mut self, rule: Rule, level: u32) {
         let id = RuleId::at(self.entries.len());
+        let shape = Shape::of(&rule);
+        let identity = self.identify(&rule, id);
+        let by_name = match rule.kind {
+            RuleKind::Alert(_) => &mut self.alerting,
+            RuleKind::Record(_) => &mut self.recording,
+        };
+        by_name.entry(rule.name.alert.clone()).or_default().push(id);
+        let entry = self.enlist(id, Arc::new(rule), shape);
+        self.entries.push(RuleEntry { level, identity, ..entry });
+    }
+
+    /// Adds what a rule selects.
+    fn enlist(&mut self, id: RuleId, rule: Arc<Rule>, shape: Shape) -> RuleEntry {
         for (index, selection) in rule.plan.selections.iter().enumerate() {
             self.names_alerts |= names_alerts(&selection.selector);
             let ids = match selection.selector.metric_name() {
@@ -113,24 +162,10 @@ impl RuleTable {
             self.keep_max = self.keep_max.max(keep);
         }
         let is_plain = rule.settings.query_offset.is_zero();
-        let shape = Shape::of(&rule);
         let is_of_one_series = shape == Shape::EachSeries && rule.plan.is_of_one_series();
         let is_of_samples = is_plain && rule.plan.is_of_samples();
-        let identity = self.identify(&rule, id);
-        let by_name = match rule.kind {
-            RuleKind::Alert(_) => &mut self.alerting,
-            RuleKind::Record(_) => &mut self.recording,
-        };
-        by_name.entry(rule.name.alert.clone()).or_default().push(id);
-        let rule = Arc::new(rule);
-        self.entries.push(RuleEntry {
-            rule,
-            is_of_one_series,
-            is_of_samples,
-            shape,
-            level,
-            identity,
-        });
+        let (level, identity, query) = (0, 0, None);
+        RuleEntry { rule, is_of_one_series, is_of_samples, shape, level, identity, query }
     }
 
     fn identify(&mut self, rule: &Rule, id: RuleId) -> u64 {
@@ -144,13 +179,14 @@ impl RuleTable {
         self.by_identity.get(&identity).copied()
     }
 
+    /// How many rules there are.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.rules
     }
 
-    /// The number of levels.
-    pub(super) fn depth(&self) -> usize {
-        self.entries.iter().map(|entry| entry.level as usize + 1).max().unwrap_or(0)
+    /// The level of all queries, which is above those of all rules.
+    pub(super) fn query_level(&self) -> usize {
+        self.query_level as usize
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = RuleId> + use<> {
@@ -216,10 +252,22 @@ impl RuleTable {
     pub(super) fn select(&self, series: &Labels) -> Vec<(RuleId, SelectorId)> {
         let of_metric = series.metric_name().and_then(|metric| self.by_metric.get(metric));
         let selectors = of_metric.into_iter().flatten().chain(&self.of_any_metric).copied();
-        let selects = |id: &(RuleId, SelectorId)| self.selection(*id).selector.selects(series);
-        let mut selected: Vec<_> = selectors.filter(selects).collect();
+        let mut selected: Vec<_> = selectors.filter(|id| self.selects(*id, series)).collect();
         selected.sort_unstable_by_key(|(rule, selector)| (*rule, selector.0));
         selected
+    }
+
+    /// The selectors of one query that select a series.
+    pub(super) fn select_of(&self, rule: RuleId, series: &Labels) -> Vec<(RuleId, SelectorId)> {
+        let selectors = 0..self.rule(rule).plan.selections.len() as u32;
+        let ids = selectors.map(|selector| (rule, SelectorId(selector)));
+        ids.filter(|id| self.selects(*id, series)).collect()
+    }
+
+    fn selects(&self, id: (RuleId, SelectorId), series: &Labels) -> bool {
+        let query = self.get(id.0).query.as_deref();
+        self.selection(id).selector.selects(series)
+            && query.is_none_or(|query| shows(&query.sight, series))
     }
 
     fn selection(&self, (rule, selector): (RuleId, SelectorId)) -> &Selection {

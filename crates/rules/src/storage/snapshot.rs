@@ -292,7 +292,7 @@ impl Storage {
         (0..self.series.len() as u32).map(SeriesId)
     }
 
-    fn of_metric(&self, metric: &str) -> impl Iterator<Item = SeriesId> {
+    pub(crate) fn of_metric(&self, metric: &str) -> impl Iterator<Item = SeriesId> {
         self.by_metric.get(metric).into_iter().flatten().copied()
     }
 

@@ -2,7 +2,9 @@
 
 use bellwire_access::Rights;
 use bellwire_authn::config::Wider;
-use bellwire_model::{EffectiveFilter, Filter, FilterError, FilterSet, Scope, Sight, Topic};
+use bellwire_model::{
+    EffectiveFilter, Filter, FilterError, FilterSet, QueryId, Scope, Sight, Topic,
+};
 use bellwire_shards::{PollRequest, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -19,7 +21,7 @@ pub(crate) fn permit_stream(
     if wanted.is_empty() && !may_converse(rights) {
         return Err(nothing_left());
     }
-    let permitted = request.within(&rights.subscribe, &sight(rights))?;
+    let permitted = request.within(&readable(rights), &sight(rights))?;
     check_left(&wanted, &permitted.follows, wider)?;
     Ok(permitted)
 }
@@ -38,7 +40,8 @@ pub(crate) fn permit_pending(request: StreamRequest) -> Result<StreamRequest, Pr
 pub(crate) fn may_converse(rights: &Rights) -> bool {
     let nothing = Scope::none();
     let may_send = !rights.publish.is_empty() || rights.ingest != nothing;
-    may_send || !rights.subscribe.is_empty() || rights.attend != nothing
+    let may_read = !rights.subscribe.is_empty() || rights.query != nothing;
+    may_send || may_read || rights.attend != nothing
 }
 
 /// What the rights leave of a long poll, and of its topics where that is less than was asked for.
@@ -50,7 +53,7 @@ pub(crate) fn permit_poll(
         return Ok((request, None));
     }
     let wanted = request.follows.filters().clone();
-    let permitted = request.within(&rights.subscribe, &sight(rights))?;
+    let permitted = request.within(&readable(rights), &sight(rights))?;
     let left = permitted.follows.filters().clone();
     check_left(&wanted, &permitted.follows, wider)?;
     Ok((permitted, (left != wanted).then_some(left)))
@@ -66,7 +69,7 @@ pub(crate) fn permit(
     }
     let wanted = follows.filters().clone();
     let permitted = follows
-        .within(&rights.subscribe, &sight(rights))
+        .within(&readable(rights), &sight(rights))
         .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
     check_left(&wanted, &permitted, wider)?;
     Ok(permitted)
@@ -86,7 +89,7 @@ pub(super) fn rest(
     let of = |seen: Scope, mine: Scope| if mine.covers(&seen) { seen } else { mine };
     let alerts = of(seen.alerts, mine.alerts);
     let series = of(seen.series, mine.series);
-    follows.within(&rights.subscribe, &Sight { alerts, series })
+    follows.within(&readable(rights), &Sight { alerts, series })
 }
 
 /// What may be read of a topic.
@@ -107,6 +110,18 @@ pub(crate) fn permit_publishing(rights: &Rights, topic: &Topic) -> Result<(), Pr
 /// What the rights show of alerts and of series.
 pub(crate) fn sight(rights: &Rights) -> Sight {
     Sight { alerts: rights.alerts.clone(), series: rights.query.clone() }
+}
+
+/// The topics that may be read: of the answers of queries those alone of whoever sees the same,
+/// whatever roles say of their topics.
+fn readable(rights: &Rights) -> FilterSet {
+    let is_answer = |filter: &&Filter| filter.as_str().split('/').next() == Some(Topic::QUERIES);
+    let mut filters: Vec<Filter> =
+        rights.subscribe.iter().filter(|filter| !is_answer(filter)).cloned().collect();
+    if rights.query != Scope::none() {
+        filters.push(QueryId::topics_of(&sight(rights)));
+    }
+    FilterSet::gathered(filters)
 }
 
 fn check_left(wanted: &FilterSet, left: &EffectiveFilter, wider: Wider) -> Result<(), Problem> {

@@ -7,24 +7,27 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::{Identity, Means};
-use bellwire_model::FilterSet;
+use bellwire_alerting::LiveQuery;
+use bellwire_model::{Filter, FilterSet, PacedFilter};
 use bellwire_shards::{
     Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest,
 };
 use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Version, header};
+use http::{Extensions, HeaderMap, HeaderName, Method, Version, header};
 use hyper::ext::Protocol;
 
 use super::App;
 use super::body::header as text_of;
-use super::permission::{Caller, peer};
+use super::permission::{Asks, Caller, peer};
 use crate::access::{self, Permitted};
 use crate::admission::Visitor;
 use crate::front_door::{Opening, Passage, stream_headers};
+use crate::live;
 use crate::page::Page;
 use crate::problem::Refused;
+use crate::turns::Asker;
 
 pub(super) async fn events(
     State(app): State<Arc<App>>,
@@ -59,7 +62,8 @@ pub(super) async fn events(
         framing,
         handshake,
     };
-    match EventsRequest::parse(asked)? {
+    let (request, queries) = with_queries(EventsRequest::parse(asked)?, &identity).await?;
+    match request {
         EventsRequest::Stream(stream) if method == Method::HEAD => {
             Ok(stream_headers(&app.access.permit(&identity, stream)?).into_response())
         }
@@ -73,14 +77,7 @@ pub(super) async fn events(
             let (foreign, address) = (page.foreign(), peer(&extensions));
             check_ticket(&app, &identity, &stream, (foreign.as_deref(), address))?;
             let stream = app.access.permit(&identity, stream)?;
-            if let Err(problem) = may_begin(&app, (&identity, &stream), extensions.get()) {
-                // Told so that whoever asks can read it.
-                let form = (stream.form, stream.refusals);
-                let words = bellwire_shards::refusal_body(form, &problem).ok_or(problem)?;
-                return Ok((stream_headers(&stream), words).into_response());
-            }
-            let permitted = admit(&app, &identity, stream, address)?;
-            Ok(passage.open(Opening { permitted, visitor: extensions.get().cloned() }).await?)
+            open(&app, (&identity, stream), (queries, &extensions), passage).await
         }
         EventsRequest::Poll(poll) => {
             check_polls(&identity)?;
@@ -90,6 +87,8 @@ pub(super) async fn events(
             let _waiting = app.figures.shards.polls_waiting.enter();
             let filters = poll.follows.iter().count();
             let _counted = app.access.allowances.connect(&identity, filters)?;
+            let name = Asker::of(&identity, peer(&extensions)).name();
+            let _followed = live::follow(&app.live, queries, &name).await?;
             let principal = app.access.enter(&identity);
             let collected = app.spread.poll(poll, principal)?.collected().await?;
             let is_large = collected.is_large();
@@ -97,6 +96,60 @@ pub(super) async fn events(
             Ok(if is_large { app.large_reads.run(encode).await? } else { encode() })
         }
     }
+}
+
+/// Opens a stream that was permitted, once the queries stand that it follows.
+async fn open(
+    app: &App,
+    (identity, stream): (&Arc<Identity>, StreamRequest),
+    (queries, extensions): (Vec<LiveQuery>, &Extensions),
+    passage: Passage,
+) -> Result<Response, Refused> {
+    let begun = match may_begin(app, (identity, &stream), extensions.get()) {
+        Ok(()) => {
+            let name = Asker::of(identity, peer(extensions)).name();
+            live::follow(&app.live, queries, &name).await
+        }
+        Err(problem) => Err(problem),
+    };
+    let followed = match begun {
+        Ok(followed) => followed,
+        Err(problem) => {
+            // Told so that whoever asks can read it.
+            let form = (stream.form, stream.refusals);
+            let words = bellwire_shards::refusal_body(form, &problem).ok_or(problem)?;
+            return Ok((stream_headers(&stream), words).into_response());
+        }
+    };
+    let permitted = admit(app, identity, stream, peer(extensions))?;
+    let visitor = extensions.get().cloned();
+    Ok(passage.open(Opening { permitted, visitor, followed }).await?)
+}
+
+/// The queries that a request names are read, and their topics are followed with the others.
+async fn with_queries(
+    mut request: EventsRequest,
+    identity: &Identity,
+) -> Result<(EventsRequest, Vec<LiveQuery>), Problem> {
+    let (follows, queries) = match &mut request {
+        EventsRequest::Stream(stream) => (&mut stream.follows, &mut stream.queries),
+        EventsRequest::Poll(poll) => (&mut poll.follows, &mut poll.queries),
+    };
+    if queries.expressions.is_empty() {
+        return Ok((request, Vec::new()));
+    }
+    Asks::Query.check(&identity.rights)?;
+    let read = live::read(identity, std::mem::take(&mut queries.expressions)).await?;
+    let topics: Vec<Filter> = read.iter().map(|query| (&query.id().topic()).into()).collect();
+    *follows = queries.beside(follows, topics.clone())?;
+    let max_rate = queries.max_rate;
+    if let EventsRequest::Stream(StreamRequest { handshake: Some(handshake), .. }) = &mut request
+        && !handshake.asked.is_empty()
+    {
+        let paced = |filter| PacedFilter { filter, max_rate };
+        handshake.asked.extend(topics.into_iter().map(paced));
+    }
+    Ok((request, read))
 }
 
 /// Whether a ticket, if one is shown, is good for a stream, for a page of this origin where it is of

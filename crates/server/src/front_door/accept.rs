@@ -23,7 +23,7 @@ use super::door::Door;
 use super::farewell::{head_timeout, linger, refuse, refuse_stream};
 use super::head::{self, Decision};
 use super::http1::{Driven, Lean};
-use super::opening::{Opening, counted};
+use super::opening::{Opening, counted, following};
 use super::replay::Replay;
 use super::stream::{Peer, Stream, TLS_HANDSHAKE};
 use super::{http1, http2};
@@ -226,7 +226,7 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             }
             match permitted.and_then(|(it, identity)| door.access.admit(&identity, it)) {
                 Ok(permitted) => {
-                    let opening = Opening { permitted, visitor: None };
+                    let opening = Opening { permitted, visitor: None, followed: Vec::new() };
                     Lean { stream, opening, early: arrival.head[head_bytes..].into() }
                 }
                 Err(problem) => {
@@ -255,9 +255,11 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
         }
     };
     let Lean { stream, opening, early } = lean;
-    let Opening { permitted: Permitted { request, principal, counted: count }, visitor } = opening;
+    let Opening { permitted, visitor, followed } = opening;
+    let Permitted { request, principal, counted: count } = permitted;
     let Ok(socket) = stream.into_socket() else { return };
-    let place = counted(Opening::place(visitor).or(arrival.place), count);
+    let place = following(Opening::place(visitor).or(arrival.place), followed);
+    let place = counted(place, count);
     hand_over(Handoff { socket, request, principal, early, place, answers: None }, &door);
 }
 

@@ -32,7 +32,7 @@ use tokio::time::{Duration, timeout};
 
 use super::activity::Busy;
 use super::door::Door;
-use super::opening::{Opening, counted};
+use super::opening::{Opening, counted, following};
 use crate::admission::{Descriptor, Needs};
 
 /// One request of a connection, for whoever wants to answer it with a stream.
@@ -115,14 +115,14 @@ fn adopt(
         let detail = format!("the system gives no descriptors for another stream: {error}");
         Problem::new(Code::ConnectionsExhausted, detail).retry_after(5)
     })?;
-    let Opening { permitted, visitor } = opening;
+    let Opening { permitted, visitor, followed } = opening;
     let (answers, refused) = oneshot::channel();
     let handoff = Handoff {
         socket: Socket::Pair(far),
         request: permitted.request,
         principal: permitted.principal,
         early: Box::default(),
-        place: counted(Opening::place(visitor), permitted.counted),
+        place: counted(following(Opening::place(visitor), followed), permitted.counted),
         answers: Some(answers),
     };
     door.spread.adopt(handoff).map_err(|_| {

@@ -164,6 +164,8 @@ fn lean<'a>(
         handshake,
     };
     match EventsRequest::parse(asked) {
+        // Queries are waited for before a shard has the stream.
+        Ok(EventsRequest::Stream(stream)) if !stream.queries.expressions.is_empty() => None,
         Ok(EventsRequest::Stream(mut stream)) => {
             stream.allow_origin = page.allowed_origin(&callers.origins).map(Box::new);
             Some((stream, shown, client))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bellwire_alerting::Followed;
 use bellwire_shards::Place;
 
 use crate::access::Permitted;
@@ -14,6 +15,8 @@ pub(crate) struct Opening {
     pub(crate) permitted: Permitted,
     /// Whose it is, where that is not whose the connection is.
     pub(crate) visitor: Option<Arc<Visitor>>,
+    /// Queries that it follows.
+    pub(crate) followed: Vec<Followed>,
 }
 
 impl Opening {
@@ -21,6 +24,11 @@ impl Opening {
     pub(super) fn place(visitor: Option<Arc<Visitor>>) -> Option<Box<Place>> {
         visitor.map(|visitor| Place::new(Some(visitor.address), visitor))
     }
+}
+
+/// What a connection holds, with the queries that it follows.
+pub(super) fn following(place: Option<Box<Place>>, followed: Vec<Followed>) -> Option<Box<Place>> {
+    if followed.is_empty() { place } else { Some(Place::with(place, followed)) }
 }
 
 /// What a connection holds, with where it is counted among those of its subject.

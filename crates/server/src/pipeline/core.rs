@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_alerting::{
-    Alerting, AlertingParts, DeskRun, EvaluatorParts, Notifier, NotifierParts, NotifierRun, Reach,
-    SampleIntake, StateTopics,
+    Alerting, AlertingParts, DeskRun, EvaluatorParts, LiveQueries, Notifier, NotifierParts,
+    NotifierRun, Reach, Register, SampleIntake, StateTopics,
 };
 use bellwire_journal::Journal;
 use bellwire_model::{NameHasher, Offset};
@@ -33,6 +33,13 @@ pub(super) struct Core {
     pub(super) rates: Arc<TopicRates>,
     pub(super) shard_parts: Vec<ShardParts>,
     pub(super) figures: Arc<Figures>,
+}
+
+/// The evaluator's thread, and the ways to it.
+pub(super) struct Evaluators {
+    pub(super) intake: Arc<SampleIntake>,
+    pub(super) live: Arc<LiveQueries>,
+    pub(super) thread: JoinHandle<()>,
 }
 
 impl Core {
@@ -95,8 +102,9 @@ impl Core {
         config: &Config,
         (rules, alerting): (RuleSet, &Arc<Alerting>),
         draining: watch::Receiver<bool>,
-    ) -> Result<(Arc<SampleIntake>, JoinHandle<()>), StartError> {
+    ) -> Result<Evaluators, StartError> {
         let restored = bellwire_alerting::restore(self.journal.as_ref())?;
+        let register = Arc::<Register>::default();
         let parts = EvaluatorParts {
             rules,
             settings: rule_settings(config),
@@ -107,11 +115,14 @@ impl Core {
             forward: config.forward.clone(),
             journal: Arc::clone(&self.journal),
             states: self.board(),
+            register: Arc::clone(&register),
             alerting: Arc::clone(alerting),
             figures: Arc::clone(&self.figures.alerting),
             draining,
         };
-        Ok(bellwire_alerting::spawn(parts, restored)?)
+        let (intake, thread) = bellwire_alerting::spawn(parts, restored)?;
+        let live = Arc::new(LiveQueries::new(register, Arc::clone(&intake)));
+        Ok(Evaluators { intake, live, thread })
     }
 
     fn board(&self) -> Arc<dyn StateTopics> {

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use bellwire_hub::Start;
+use bellwire_model::NewAcknowledgement;
 use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX};
-use bellwire_model::{NewAcknowledgement, PacedFilter};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::Problem;
@@ -21,9 +21,9 @@ use bellwire_wire::ws::{self, Close, CloseCode, Opcode, Received, Subprotocol};
 use super::following::Subscribed;
 use super::parts::Shard;
 use super::websocket::WebSocket;
-use super::{Answered, Done, Token, standing, work};
+use super::{Answered, Done, ToFollow, Token, standing, work};
 use crate::publisher::Published;
-use crate::requests::{Reply as Replied, Requests, SampleRejection, SamplesTaken};
+use crate::requests::{FollowedQueries, Reply as Replied, Requests, SampleRejection, SamplesTaken};
 
 impl Shard {
     /// The talkative half of a connection.
@@ -170,17 +170,23 @@ impl Shard {
             return self.refuse(token, id.as_ref(), &standing::ended());
         }
         let done = match request {
-            Request::Subscribe { topics, after, max_rate } => {
+            Request::Subscribe { topics, queries, after, max_rate } => {
                 let start = match after {
                     None | Some(After::Latest) => Start::Latest,
                     Some(After::Earliest) => Start::Earliest,
                     Some(After::Cursor(cursor)) => Start::After(cursor),
                 };
-                let paced = |filter| PacedFilter { filter, max_rate };
-                let topics = topics.into_iter().map(paced).collect();
+                let wanted = ToFollow { topics, start, max_rate };
+                if !queries.is_empty() {
+                    return self.ask_to_follow(token, id, (queries, wanted));
+                }
+                let (topics, start) = wanted.paced();
                 self.subscribe(token, id.as_ref(), (topics, start)).map(Some)
             }
-            Request::Unsubscribe { topics } => self.unsubscribe(token, &topics).map(|()| None),
+            Request::Unsubscribe { topics } => {
+                let done = self.unsubscribe(token, &topics);
+                done.map(|()| self.websocket(token).let_go(&topics)).map(|()| None)
+            }
             Request::Publish { publish, idempotency_key } => {
                 return self.ask(token, id, |requests, reply| {
                     requests.publish(principal, publish, idempotency_key, reply)
@@ -211,17 +217,58 @@ impl Shard {
         };
         match done {
             Ok(None) => self.reply(token, id.as_ref(), &Reply::Done),
-            Ok(Some(Subscribed { narrowed, first })) => {
-                let reply = match &narrowed {
-                    Some(topics) => Reply::Narrowed { topics },
-                    None => Reply::Done,
-                };
-                self.reply(token, id.as_ref(), &reply);
-                if let Some(frame) = first {
-                    self.websocket(token).reply(frame);
-                }
-            }
+            Ok(Some(subscribed)) => self.reply_of_subscription(token, id.as_ref(), subscribed),
             Err(problem) => self.refuse(token, id.as_ref(), &problem),
+        }
+    }
+
+    fn reply_of_subscription(
+        &mut self,
+        token: Token,
+        id: Option<&RequestId>,
+        Subscribed { narrowed, first }: Subscribed,
+    ) {
+        let reply = match &narrowed {
+            Some(topics) => Reply::Narrowed { topics },
+            None => Reply::Done,
+        };
+        self.reply(token, id, &reply);
+        if let Some(frame) = first {
+            self.websocket(token).reply(frame);
+        }
+    }
+
+    /// Has queries stand, which are followed then.
+    fn ask_to_follow(
+        &mut self,
+        token: Token,
+        id: Option<RequestId>,
+        (queries, wanted): (Vec<Box<str>>, ToFollow),
+    ) {
+        let (principal, source) = (self.connections[token].principal, self.source(token));
+        let reply = self.begin_request(token, id.clone());
+        let done = |followed| Done::Queries(followed, wanted);
+        let reply = Box::new(move |result: Result<_, _>| reply(result.map(done)));
+        let requests = &self.surroundings.requests;
+        if let Err(problem) = requests.follow_queries(principal, source, queries, reply) {
+            self.end_request(token, id.as_ref(), &problem);
+        }
+    }
+
+    /// Queries stand: they are followed as other topics are.
+    fn follow_queries(
+        &mut self,
+        token: Token,
+        id: Option<&RequestId>,
+        (FollowedQueries(followed), mut wanted): (FollowedQueries, ToFollow),
+    ) {
+        wanted.topics.extend(followed.iter().map(|(topic, _)| topic.clone()));
+        match self.subscribe(token, id, wanted.paced()) {
+            Ok(subscribed) => {
+                self.websocket(token).hold(followed);
+                self.reply_of_subscription(token, id, subscribed);
+            }
+            Err(problem) => self.refuse(token, id, &problem),
         }
     }
 
@@ -305,6 +352,9 @@ impl Shard {
             Ok(Done::Renewed(principal)) => {
                 self.reply(token, id, &Reply::Done);
                 self.renew(token, principal);
+            }
+            Ok(Done::Queries(followed, wanted)) => {
+                self.follow_queries(token, id, (followed, wanted));
             }
             Err(problem) => self.refuse(token, id, &problem),
         }

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::frames::Frames;
     use crate::shard::Pending;
-    use crate::stream_request::PollRequest;
+    use crate::stream_request::{AskedQueries, PollRequest};
 
     fn batch(body_bytes: usize) -> Batch {
         let event = Event {
@@ -302,8 +302,12 @@ mod tests {
         shard.push(&batch(10));
         assert_eq!(is_woken(&mut poll, &shard), None);
         let filters = FilterSet::from("a".parse::<bellwire_model::Filter>().expect("a filter"));
-        let request =
-            PollRequest { follows: filters.into(), start: Start::Latest, wait: Duration::ZERO };
+        let request = PollRequest {
+            follows: filters.into(),
+            start: Start::Latest,
+            wait: Duration::ZERO,
+            queries: AskedQueries::default(),
+        };
         let _pending =
             Pending::ask(&shard, request, crate::HeldPrincipal::anonymous()).expect("room");
         assert_eq!(is_woken(&mut poll, &shard), Some(2));

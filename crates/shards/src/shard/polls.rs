@@ -42,7 +42,7 @@ impl Pending {
         request: PollRequest,
         principal: HeldPrincipal,
     ) -> Result<Self, Problem> {
-        let PollRequest { follows, start, wait } = request;
+        let PollRequest { follows, start, wait, .. } = request;
         let (collector, asked) = Collector::new(wait);
         // Its JSON is what a line has.
         let (encoding, coding, framing) = (Encoding::Ndjson, Coding::Identity, Framing::Plain);
@@ -182,14 +182,19 @@ mod tests {
 
     use super::super::inbox::poll_and_handle;
     use super::*;
+    use crate::stream_request::AskedQueries;
 
     #[test]
     fn a_poll_that_is_dropped_is_given_up() {
         let (_poll, shard) = poll_and_handle(mio::Token(0)).expect("a poll");
         let ask = || {
             let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-            let request =
-                PollRequest { follows: filters.into(), start: Start::Latest, wait: Duration::ZERO };
+            let request = PollRequest {
+                follows: filters.into(),
+                start: Start::Latest,
+                wait: Duration::ZERO,
+                queries: AskedQueries::default(),
+            };
             Pending::ask(&shard, request, crate::HeldPrincipal::anonymous()).expect("room")
         };
         let (kept, dropped) = (ask(), ask());

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use bellwire_model::PacedFilter;
 use bellwire_model::limits::{BEATS_INCOMPLETE_MAX, PINGS_UNANSWERED_MAX, REQUESTS_IN_FLIGHT_MAX};
+use bellwire_model::{Filter, PacedFilter};
 use bellwire_wire::request::RequestId;
 use bellwire_wire::ws::{
     self, CloseCode, Decoder, Inflater, Input, Received, Role, Subprotocol, Violation,
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::outlet::{Account, Outlet};
 use super::subscription::Subscription;
 use crate::form::WebSocketForm;
+use crate::requests::Held;
 
 /// The talkative half of a connection.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ struct Talk {
     /// What was asked for in the main subscription, where something else is followed: filters that
     /// others cover count again when those go, and what may not be followed can be taken back, too.
     asked: Vec<PacedFilter>,
+    /// What keeps the queries standing that it follows by `subscribe`.
+    held: Vec<(Filter, Held)>,
     /// What is to be written ahead of all events.
     replies: Vec<Bytes>,
     /// What was read and is yet to be listened to: a visit's budget was used up.
@@ -53,8 +56,9 @@ struct Talk {
 
 impl Talk {
     fn is_empty(&self) -> bool {
-        let Self { added, asked, replies, unheard } = self;
-        added.is_empty() && asked.is_empty() && replies.is_empty() && unheard.is_empty()
+        let Self { added, asked, held, replies, unheard } = self;
+        let follows_no_more = added.is_empty() && asked.is_empty() && held.is_empty();
+        follows_no_more && replies.is_empty() && unheard.is_empty()
     }
 }
 
@@ -140,6 +144,18 @@ impl WebSocket {
     /// What was asked for in the main subscription, where something else is followed.
     pub(super) fn asked(&self) -> &[PacedFilter] {
         self.talk.as_ref().map_or(&[], |talk| &talk.asked)
+    }
+
+    /// Keeps queries standing.
+    pub(super) fn hold(&mut self, held: Vec<(Filter, Held)>) {
+        self.talk(|talk| talk.held.extend(held));
+    }
+
+    /// These queries are no longer followed.
+    pub(super) fn let_go(&mut self, topics: &[Filter]) {
+        if self.talk.as_ref().is_some_and(|talk| !talk.held.is_empty()) {
+            self.talk(|talk| talk.held.retain(|(topic, _)| !topics.contains(topic)));
+        }
     }
 
     pub(super) fn set_asked(&mut self, asked: Vec<PacedFilter>) {

@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use super::part::{Members, OutlineState, Part, RecordingOutline};
 use crate::engine::health::{FailingPart, Health};
 use crate::engine::ids::PartNumber;
-use crate::engine::rules::{RuleEntry, Shape};
+use crate::engine::rules::{QueryStage, RuleEntry, Shape};
 use crate::evaluation::outline::Outline;
 use crate::plan::SelectorId;
 use crate::storage::{PairSet, Pairs, SeriesId, grow_by_little, set_hash};
@@ -44,12 +44,16 @@ pub(super) struct Schedule {
     pub(super) interval: Duration,
     /// Whether that is when they are evaluated.
     pub(super) is_ticked: bool,
+    /// Whether they are not evaluated: those of a query that does not stand yet, or no longer.
+    pub(super) is_asleep: bool,
 }
 
 impl Schedule {
     pub(super) fn of(entry: &RuleEntry) -> Self {
         let is_ticked = entry.shape == Shape::Ticked;
-        Self { level: entry.level, interval: entry.rule.interval(), is_ticked }
+        let query = entry.query.as_ref();
+        let is_asleep = query.is_some_and(|query| query.stage != QueryStage::Stands);
+        Self { level: entry.level, interval: entry.rule.interval(), is_ticked, is_asleep }
     }
 }
 
@@ -79,6 +83,17 @@ impl RuleParts {
 
     pub(in crate::engine) fn get(&self, number: PartNumber) -> &Part {
         self.slots[number.place()].as_ref().expect("numbers in use are of parts that exist")
+    }
+
+    /// The part of a number, if there is one.
+    pub(super) fn find(&self, number: PartNumber) -> Option<&Part> {
+        self.slots.get(number.place())?.as_ref()
+    }
+
+    /// The first part from a place on, and the place behind it.
+    pub(in crate::engine) fn next_from(&self, place: usize) -> Option<(PartNumber, usize)> {
+        let found = self.slots.get(place..)?.iter().position(Option::is_some)? + place;
+        Some((PartNumber::at(found), found + 1))
     }
 
     pub(super) fn get_mut(&mut self, number: PartNumber) -> &mut Part {
@@ -228,6 +243,16 @@ impl RuleParts {
         let was_failing = self.get_mut(number).fail();
         let part = if was_failing { FailingPart::Known } else { FailingPart::New };
         self.health.fail(now, reason, part);
+    }
+
+    /// The elements of all parts together.
+    pub(in crate::engine) fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// How many parts there are.
+    pub(in crate::engine) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
     /// Whether all parts together give more elements than the group allows.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwire_model::{Fingerprint, Timestamp};
+use bellwire_model::{Fingerprint, Labels, Timestamp};
 use rustc_hash::FxHashSet;
 
 use crate::evaluation::Selected;
@@ -38,6 +38,8 @@ struct Given {
     raised: ShortList<Fingerprint>,
     /// The series that it records.
     recorded: ShortList<SeriesId>,
+    /// The elements that it gives to a standing query, in their order, with their values.
+    shown: Vec<(Labels, f64)>,
 }
 
 /// What is known of the outline of a part: what it can give.
@@ -215,7 +217,18 @@ impl Part {
 
     /// Whether it has no series and nothing to say.
     pub(in crate::engine) fn is_idle(&self) -> bool {
-        self.members.is_empty() && self.raised().is_empty() && self.recorded().is_empty()
+        self.members.is_empty()
+            && self.raised().is_empty()
+            && self.recorded().is_empty()
+            && self.shown().is_empty()
+    }
+
+    /// How many series it has, those of each selector counted.
+    pub(in crate::engine) fn series(&self) -> usize {
+        match &self.members {
+            Members::One(_) => 1,
+            Members::Grouped(grouped) => grouped.series.lists().iter().map(|list| list.len()).sum(),
+        }
     }
 
     /// The alerts that it raises.
@@ -256,8 +269,27 @@ impl Part {
         }
     }
 
+    /// What it gives to a standing query.
+    pub(in crate::engine) fn shown(&self) -> &[(Labels, f64)] {
+        self.given.as_ref().map_or(&[], |given| &given.shown)
+    }
+
+    /// What it gives to a standing query, to be put back with what it gives from now on.
+    pub(in crate::engine) fn take_shown(&mut self) -> Vec<(Labels, f64)> {
+        self.given.as_mut().map(|given| std::mem::take(&mut given.shown)).unwrap_or_default()
+    }
+
+    pub(in crate::engine) fn set_shown(&mut self, shown: Vec<(Labels, f64)>) {
+        if !shown.is_empty() || self.given.is_some() {
+            self.given.get_or_insert_default().shown = shown;
+            self.drop_nothing();
+        }
+    }
+
     fn drop_nothing(&mut self) {
-        self.given.take_if(|given| given.raised.is_empty() && given.recorded.is_empty());
+        self.given.take_if(|given| {
+            given.raised.is_empty() && given.recorded.is_empty() && given.shown.is_empty()
+        });
     }
 
     /// What it can give, as far as is known.
@@ -309,7 +341,7 @@ impl Part {
     }
 
     /// The elements that it came to last.
-    pub(super) fn elements(&self) -> usize {
+    pub(in crate::engine) fn elements(&self) -> usize {
         self.elements as usize
     }
 

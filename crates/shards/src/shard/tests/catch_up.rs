@@ -11,7 +11,7 @@ use bellwire_model::{Cursor, Filter, FilterSet, Offset};
 use super::rig::{EPOCH, PLAIN_WEBSOCKET, Rig, SSE, text};
 use crate::shard::page_queue::Wait;
 use crate::shard::{PageRead, Pending};
-use crate::stream_request::PollRequest;
+use crate::stream_request::{AskedQueries, PollRequest};
 
 #[test]
 fn who_has_the_slot_of_one_that_waited_for_a_page_stays_when_it_cannot_be_read() {
@@ -75,7 +75,12 @@ fn who_is_behind_its_lane_looks_at_the_ring_a_budget_at_a_time() {
         assert!(most <= LOOKS_MAX, "{most} of {EVENTS}, {turns} turns");
 
         let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-        let request = PollRequest { follows: filters.into(), start, wait: Duration::ZERO };
+        let request = PollRequest {
+            follows: filters.into(),
+            start,
+            wait: Duration::ZERO,
+            queries: AskedQueries::default(),
+        };
         let poll = Pending::ask(&rig.shard.handle, request, crate::HeldPrincipal::anonymous())
             .expect("room");
         let mut most = 0;

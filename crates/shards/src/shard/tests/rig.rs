@@ -35,7 +35,7 @@ use crate::feed::{Batch, Committer, Destination, Feed};
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
 use crate::history::HistoryReaders;
-use crate::requests::{RenewalReply, Reply, Requests, SamplesReply};
+use crate::requests::{QueriesReply, RenewalReply, Reply, Requests, SamplesReply};
 use crate::stream_request::{Handshake, StreamRequest};
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
@@ -488,6 +488,16 @@ impl Authority for Guests {
 impl Requests for Nobody {
     fn permit(&self, _: Principal, follows: EffectiveFilter) -> Result<EffectiveFilter, Problem> {
         Ok(follows)
+    }
+
+    fn follow_queries(
+        &self,
+        _: Principal,
+        _: Option<IpAddr>,
+        _: Vec<Box<str>>,
+        _: QueriesReply,
+    ) -> Result<(), Problem> {
+        refused()
     }
 
     fn renew(

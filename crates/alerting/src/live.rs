@@ -1,0 +1,87 @@
+//! Standing queries: `PromQL` expressions whose answers are state topics, for as long as somebody
+//! follows them.
+//!
+//! ```text
+//! follow ─▶ Register: how many follow each ─▶ evaluator: begin ─▶ query/<id> (state) ─▶ Followed
+//!                       │ nobody for a minute ─▶ end
+//! ```
+//!
+//! Equal expressions of those who see the same are one query, however many follow it.
+
+mod answers;
+mod register;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bellwire_model::limits::{LIVE_EXPRESSION_BYTES_MAX, LIVE_PART_SERIES_MAX, LIVE_SERIES_MAX};
+use bellwire_model::{QueryId, Sight};
+use bellwire_rules::{Plan, QueryRefusal, StandingQuery};
+use bellwire_wire::problem::{Code, Problem};
+
+pub(crate) use self::answers::Answers;
+pub use self::register::Register;
+pub(crate) use self::register::{Entering, Standing};
+
+/// Who follows queries, for the bound of how many: a subject, or an address.
+pub type Follower = Box<str>;
+
+/// A query that somebody wants to follow.
+#[derive(Clone, Debug)]
+pub struct LiveQuery {
+    id: QueryId,
+    /// The expression as it was written.
+    text: Arc<str>,
+    /// What is the same for expressions that are.
+    canonical: Arc<str>,
+    plan: Plan,
+    sight: Sight,
+}
+
+impl LiveQuery {
+    /// Reads an expression, for somebody who sees this.
+    pub fn read(text: &str, sight: &Sight) -> Result<Self, Problem> {
+        if text.len() > LIVE_EXPRESSION_BYTES_MAX {
+            let detail = format!("a query has at most {LIVE_EXPRESSION_BYTES_MAX} bytes");
+            return Err(Problem::new(Code::QueryInvalid, detail));
+        }
+        let invalid = |error: bellwire_rules::ExpressionError| {
+            let before = &text[..error.offset.min(text.len())];
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            Problem::new(Code::QueryInvalid, format!("{line}:{column}: {error}"))
+        };
+        let (plan, canonical) = Plan::standing(text).map_err(invalid)?;
+        let id = QueryId::of(&canonical, sight);
+        Ok(Self { id, text: text.into(), canonical: canonical.into(), plan, sight: sight.clone() })
+    }
+
+    /// What tells it from others, and where its answer is.
+    pub fn id(&self) -> QueryId {
+        self.id
+    }
+
+    /// For the engine.
+    pub(crate) fn into_standing(self) -> StandingQuery {
+        let Self { id, plan, sight, .. } = self;
+        StandingQuery { id, plan, sight }
+    }
+}
+
+/// Why a query does not stand, for whoever wants to follow it.
+pub(crate) fn refusal(refusal: &QueryRefusal) -> Problem {
+    let bounds = Bounds;
+    Problem::new(Code::QueryTooCostly, format!("{refusal}: {bounds}"))
+}
+
+struct Bounds;
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a query that is followed selects at most {LIVE_SERIES_MAX} series, and one evaluation \
+             of it looks at {LIVE_PART_SERIES_MAX} at most"
+        )
+    }
+}

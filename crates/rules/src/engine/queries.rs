@@ -1,0 +1,120 @@
+//! Standing queries: evaluated as rules are, in the same step and behind them, and told to whoever
+//! follows them in place of being recorded.
+//!
+//! ```text
+//! begin: its series join it, some at a time ─▶ its parts are evaluated, some at a time ─▶ it stands
+//!                                                                                          │
+//!        touched parts ─▶ evaluated as long as there is time for queries ─▶ Answered ◀─────┘
+//!                   └───▶ what is left: a second later, the oldest first
+//! ```
+//!
+//! They give nothing to rules, so that no rule waits for what they come to. What they look at in a
+//! millisecond is bounded for all of them together, counted in series.
+
+mod beginning;
+mod ending;
+mod evaluation;
+
+use std::collections::VecDeque;
+
+use bellwire_model::limits::{LIVE_LOOKS_AT_ONCE, LIVE_LOOKS_PER_MS};
+use bellwire_model::{Labels, NameSet, QueryId, Timestamp};
+
+pub use self::beginning::{QueryBeginning, QueryRefusal, StandingQuery};
+pub use self::ending::QueryEnding;
+use super::Engine;
+use super::health::Health;
+use super::ids::PartId;
+use super::parts::RuleParts;
+
+/// An element of a standing query's answer has come, has another value, or has gone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The query.
+    pub query: QueryId,
+    /// The element's labels.
+    pub labels: Labels,
+    /// Its value; nothing where it is no longer in the answer.
+    pub value: Option<f64>,
+    /// When it was evaluated.
+    pub time: Timestamp,
+}
+
+/// What standing queries have come to, and how much they may still look at.
+#[derive(Debug, Default)]
+pub(super) struct Queries {
+    answered: Vec<Answered>,
+    /// Touched parts for which there was no time, and when each is evaluated: in this order.
+    late: VecDeque<(Timestamp, PartId)>,
+    /// Series that may be looked at now.
+    looks: u64,
+    /// When that was found.
+    looked_at: Timestamp,
+    /// Those of which parts were late since this was asked last.
+    paced: NameSet<QueryId>,
+    /// Those that have come to look at more than they may.
+    overgrown: NameSet<QueryId>,
+    /// How often rules have changed: their places are others then.
+    generation: u64,
+}
+
+impl Queries {
+    /// When the next part is evaluated that was late.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.late.front().map(|(due, _)| *due)
+    }
+
+    /// Rules have other places; their parts that are touched are told anew.
+    pub(super) fn begin_anew(&mut self) {
+        self.late.clear();
+        self.generation += 1;
+    }
+
+    /// A query selects more than it may.
+    pub(super) fn overgrow(&mut self, query: QueryId) {
+        self.overgrown.insert(query);
+    }
+
+    /// All that the parts of a query have given is gone.
+    pub(super) fn end(&mut self, query: QueryId, parts: &RuleParts, time: Timestamp) {
+        for (_, part) in parts.iter() {
+            let gone = part.shown().iter().map(|(labels, _)| labels.clone());
+            self.answered.extend(gone.map(|labels| Answered { query, labels, value: None, time }));
+        }
+    }
+
+    /// So many series may be looked at in a step of this time.
+    fn refill(&mut self, now: Timestamp) {
+        let passed_ms = now.saturating_since(self.looked_at).as_millis();
+        let more = LIVE_LOOKS_PER_MS.saturating_mul(u64::try_from(passed_ms).unwrap_or(u64::MAX));
+        self.looks = self.looks.saturating_add(more).min(LIVE_LOOKS_AT_ONCE);
+        self.looked_at = self.looked_at.max(now);
+    }
+}
+
+impl Engine {
+    /// What standing queries have come to since the last call, in order.
+    pub fn take_answered(&mut self) -> Vec<Answered> {
+        std::mem::take(&mut self.queries.answered)
+    }
+
+    /// The standing queries of which something was evaluated late since the last call.
+    pub fn take_paced(&mut self) -> Vec<QueryId> {
+        self.queries.paced.drain().collect()
+    }
+
+    /// The standing queries that have come to select more than they may since the last call: what
+    /// they come to is no longer the whole answer.
+    pub fn take_overgrown(&mut self) -> Vec<QueryId> {
+        self.queries.overgrown.drain().collect()
+    }
+
+    /// How the evaluations of a standing query go.
+    pub fn query_health(&self, query: QueryId) -> Option<Health> {
+        let rule = self.rules.find_query(query)?;
+        Some(self.parts.of(rule).health())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! How a query comes to stand: its series join it, and its parts are evaluated for the first time, in
+//! pieces between the steps.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bellwire_model::limits::{
+    EVALUATION_TICK, LIVE_LOOKS_AT_ONCE, LIVE_SERIES_MAX, READING_PIECE_SERIES,
+};
+use bellwire_model::{QueryId, Sight};
+
+use crate::engine::Engine;
+use crate::engine::ids::{PartId, RuleId};
+use crate::engine::rules::{QueryEntry, QueryStage};
+use crate::plan::Plan;
+use crate::rule::{GroupSettings, Rule};
+use crate::storage::SeriesId;
+
+/// A query that is to stand.
+#[derive(Clone, Debug)]
+pub struct StandingQuery {
+    /// What tells it from others.
+    pub id: QueryId,
+    /// The expression.
+    pub plan: Plan,
+    /// The series that it looks at: to those who follow it there are no others.
+    pub sight: Sight,
+}
+
+/// A query that comes to stand, piece by piece.
+#[derive(Debug)]
+pub struct QueryBeginning {
+    query: StandingQuery,
+    stage: Stage,
+}
+
+/// What comes next.
+#[derive(Debug)]
+enum Stage {
+    New,
+    /// These series may be selected, and are yet to be looked at.
+    Joins(Vec<SeriesId>),
+    /// The parts from this place on are yet to be evaluated.
+    Evaluates(usize),
+}
+
+/// Why a query does not stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryRefusal {
+    /// It selects more series than [`LIVE_SERIES_MAX`].
+    TooManySeries,
+    /// It was ended before it stood.
+    Ended,
+}
+
+impl fmt::Display for QueryRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManySeries => write!(f, "it selects more than {LIVE_SERIES_MAX} series"),
+            Self::Ended => f.write_str("it has ended"),
+        }
+    }
+}
+
+impl QueryBeginning {
+    /// One that has not begun.
+    pub fn new(query: StandingQuery) -> Self {
+        Self { query, stage: Stage::New }
+    }
+
+    /// What tells it from others.
+    pub fn id(&self) -> QueryId {
+        self.query.id
+    }
+}
+
+impl Engine {
+    /// Goes on with a query that is to stand; nothing until it does. Its first answer is then among
+    /// what has been [answered](Self::take_answered). One that is refused has to be
+    /// [ended](Self::end_query).
+    pub fn begin_query(
+        &mut self,
+        beginning: &mut QueryBeginning,
+    ) -> Option<Result<(), QueryRefusal>> {
+        let QueryBeginning { query, stage } = beginning;
+        if let Stage::New = stage {
+            self.add_query(query);
+            *stage = Stage::Joins(self.candidates(&query.plan));
+            return None;
+        }
+        let Some(rule) = self.rules.find_query(query.id) else {
+            return Some(Err(QueryRefusal::Ended));
+        };
+        match stage {
+            Stage::New => None,
+            Stage::Joins(left) => {
+                let piece = left.split_off(left.len().saturating_sub(READING_PIECE_SERIES));
+                for id in piece {
+                    self.join_query(rule, id);
+                }
+                if self.queries.overgrown.contains(&query.id) {
+                    return Some(Err(QueryRefusal::TooManySeries));
+                }
+                if left.is_empty() {
+                    self.rules.set_stage(rule, QueryStage::Stands);
+                    self.parts.set_query(&self.rules, rule);
+                    *stage = Stage::Evaluates(0);
+                }
+                None
+            }
+            Stage::Evaluates(place) => {
+                let mut looks = 0;
+                while let Some((number, next)) = self.parts.of(rule).next_from(*place) {
+                    if looks >= LIVE_LOOKS_AT_ONCE {
+                        return None;
+                    }
+                    *place = next;
+                    looks += self.evaluate_query(PartId { rule, number });
+                }
+                Some(Ok(()))
+            }
+        }
+    }
+
+    fn add_query(&mut self, query: &StandingQuery) {
+        let StandingQuery { id, plan, sight } = query;
+        let settings =
+            GroupSettings { interval: Some(EVALUATION_TICK), ..GroupSettings::default() };
+        let rule = Arc::new(Rule::of_query(plan.clone(), settings));
+        let entry = QueryEntry { id: *id, sight: sight.clone(), stage: QueryStage::Gathers };
+        let rule = self.rules.add_query(rule, entry);
+        self.parts.set_query(&self.rules, rule);
+        self.parts.clear_query(&self.rules, rule);
+        self.parts.begin_whole(&self.rules, rule);
+        self.queries.overgrown.remove(id);
+    }
+
+    /// The series that may be selected.
+    fn candidates(&self, plan: &Plan) -> Vec<SeriesId> {
+        let mut ids = Vec::new();
+        for selection in &plan.selections {
+            match selection.selector.metric_name() {
+                Some(metric) => ids.extend(self.storage().of_metric(metric)),
+                None => return self.series.from(0).map(|(_, id)| id).collect(),
+            }
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Lets a series that was there join a query that selects it. Those that are new join by
+    /// themselves.
+    fn join_query(&mut self, rule: RuleId, id: SeriesId) {
+        if !self.storage().has(id) || self.series.parts(id).iter().any(|part| part.rule == rule) {
+            return;
+        }
+        let labels = self.series.labels(id);
+        let selectors = self.rules.select_of(rule, &labels);
+        if selectors.is_empty() {
+            return;
+        }
+        let keep = self.series.keep(id).max(self.keep(&selectors));
+        let mut parts = self.series.parts(id).to_vec();
+        parts.extend(self.join((id, &labels), selectors));
+        parts.sort_unstable();
+        self.series.set_parts(id, parts);
+        self.series.set_keep(id, keep);
+    }
+}

@@ -1,0 +1,39 @@
+//! Queries that are followed, for those who ask over HTTP and over WebSockets.
+
+use std::sync::Arc;
+
+use bellwire_access::Identity;
+use bellwire_alerting::{Followed, Follower, LiveQueries, LiveQuery};
+use bellwire_wire::problem::{Code, Problem};
+
+use crate::access;
+
+/// Reads queries that somebody wants to follow who may query; equal ones are one. To read an expression that is
+/// full of patterns takes long.
+pub(crate) async fn read(
+    identity: &Identity,
+    expressions: Vec<Box<str>>,
+) -> Result<Vec<LiveQuery>, Problem> {
+    let sight = access::sight(&identity.rights);
+    let read = move || -> Result<Vec<LiveQuery>, Problem> {
+        expressions.iter().map(|text| LiveQuery::read(text, &sight)).collect()
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    let mut read = read.map_err(|error| Problem::new(Code::Draining, error))??;
+    read.sort_unstable_by_key(LiveQuery::id);
+    read.dedup_by_key(|query| query.id());
+    Ok(read)
+}
+
+/// Follows queries: returns once all of them stand.
+pub(crate) async fn follow(
+    live: &Arc<LiveQueries>,
+    queries: Vec<LiveQuery>,
+    asker: &Follower,
+) -> Result<Vec<Followed>, Problem> {
+    let mut followed = Vec::with_capacity(queries.len());
+    for query in queries {
+        followed.push(live.follow(query, asker.clone()).await?);
+    }
+    Ok(followed)
+}
