@@ -1,5 +1,5 @@
 // The board: one EventSource, three views. It uses the public API and nothing else; what people do
-// with alerts is in attend.js, who they are in login.js.
+// with alerts is in attend.js, what has become of one in history.js, who they are in login.js.
 //
 //   alerts/active      state    the rows of the board
 //   alerts/events/**   stream   the list of transitions
@@ -12,6 +12,7 @@
 // per frame. So a thousand values a second cost no more than what is visible of them.
 
 import { openAcknowledge, openSilence, takeBack } from './attend.js';
+import { openHistory } from './history.js';
 import { askWho, begin, isUnknown, lacks, refusal } from './login.js';
 
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
@@ -336,6 +337,7 @@ function newAlertRow(alert) {
   row.querySelector('.acknowledge').addEventListener('click', () => openAcknowledge(current()));
   row.querySelector('.take-back').addEventListener('click', () => takeBack(current()));
   row.querySelector('.silence').addEventListener('click', () => openSilence(current()));
+  row.querySelector('.look-back').addEventListener('click', () => openHistory(current(), { look, setSign, quantity }));
   return row;
 }
 
@@ -359,9 +361,12 @@ function fillAlertRow(row, alert) {
   setText(row.querySelector('.value'), alert.value === undefined ? '' : quantity('', alert.value));
   setText(row.querySelector('.attention'), attention(alert));
   const isRaised = alert.state !== 'pending' && alert.state !== 'resolved';
-  row.querySelector('.actions').hidden = !isRaised || lacks('attend') || isUnknown();
-  row.querySelector('.acknowledge').hidden = Boolean(alert.acknowledged);
-  row.querySelector('.take-back').hidden = !alert.acknowledged;
+  // What is pending has no history yet.
+  row.querySelector('.actions').hidden = alert.state === 'pending' || isUnknown();
+  const isAttended = isRaised && !lacks('attend');
+  row.querySelector('.acknowledge').hidden = !isAttended || Boolean(alert.acknowledged);
+  row.querySelector('.take-back').hidden = !isAttended || !alert.acknowledged;
+  row.querySelector('.silence').hidden = !isAttended;
   setText(row.querySelector('.state'), stateText(alert));
   const time = row.querySelector('.age');
   time.dateTime = new Date(since(alert)).toISOString();

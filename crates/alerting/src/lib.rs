@@ -25,6 +25,7 @@ mod evaluator;
 mod events;
 mod figures;
 mod following;
+mod history;
 mod live;
 mod notifier;
 mod rehousing;
@@ -39,6 +40,7 @@ pub use evaluator::{EvaluatorParts, SampleIntake, Source, restore, spawn};
 pub use events::ALERTS_ACTIVE;
 pub use figures::Figures;
 pub use following::{Followed, LiveQueries};
+pub use history::{AlertThen, AskedThen, BoardThen, History, HistoryPage, Horizon};
 pub use live::{Follower, LiveQuery, Register};
 pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,

@@ -38,6 +38,7 @@ use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 
 pub use self::configuration::{AlertmanagerConfigError, load};
+pub(crate) use self::dead_letter::DEAD_LETTERS;
 use self::dead_letter::DeadLetters;
 use self::delivery::{Lane, NotDelivered, Undelivered};
 use self::ledger::{Kept, Ledger};

@@ -23,6 +23,7 @@ pub mod dispatch;
 pub mod inhibition;
 pub mod notification;
 mod now;
+pub mod past;
 mod posted;
 pub mod record;
 pub mod route;

@@ -211,6 +211,33 @@ pub fn count_matched<'a>(
     Some(by_class.into_iter().flat_map(of_class).collect())
 }
 
+/// Finds the silences that match an alert, for one alert after the other.
+#[derive(Debug)]
+pub struct Matching {
+    index: index::Index,
+    steps_left: usize,
+}
+
+impl Matching {
+    /// Among these, in so many steps for all alerts together.
+    pub fn among<'a>(silences: impl IntoIterator<Item = &'a Silence>, steps_max: usize) -> Self {
+        let mut index = index::Index::default();
+        for silence in silences {
+            index.add(&silence.matchers, silence.id);
+        }
+        Self { index, steps_left: steps_max }
+    }
+
+    /// Those that match an alert with these labels, sorted; nothing where the steps are used up.
+    pub fn of_alert(&mut self, labels: &Labels) -> Option<Vec<SilenceId>> {
+        let classes = self.index.matching_within(labels, &mut self.steps_left)?;
+        let members = classes.into_iter().flat_map(|class| self.index.members(class));
+        let mut silences: Vec<SilenceId> = members.collect();
+        silences.sort_unstable();
+        Some(silences)
+    }
+}
+
 /// Why a silence is refused. The texts are those that users of Alertmanager know.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]

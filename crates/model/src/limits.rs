@@ -346,6 +346,25 @@ pub const NOTE_BYTES_MAX: usize = 4096;
 pub const DESK_QUEUED_MAX: usize = 64;
 /// Alerts that the preview of a silence names; the others are counted.
 pub const PREVIEW_ALERTS_MAX: usize = 1_000;
+/// Events of alerts whose places in the journal are known by alert, 33 bytes each and up to 24 for each
+/// alert; of older ones the history tells nothing.
+pub const ALERT_HISTORY_EVENTS_MAX: usize = 1024 * 1024;
+/// The same of what webhooks were to be told, where one event counts for each of its alerts.
+pub const ALERT_HISTORY_LETTERS_MAX: usize = 512 * 1024;
+/// How often that is brought up to date, for whoever asks later.
+pub const ALERT_HISTORY_INTERVAL: Duration = Duration::from_secs(1);
+/// How often what retention has removed is forgotten.
+pub const ALERT_HISTORY_TRIM_INTERVAL: Duration = Duration::from_mins(1);
+/// Pages of the journal that one request reads to bring it up to date; then it is told to come back.
+pub const ALERT_HISTORY_PAGES_MAX: usize = 32;
+/// Bytes of events that are read for one page of an alert's history: much of letters is left out.
+pub const ALERT_HISTORY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Events that are read to answer one request for the board as it was.
+pub const ALERT_HISTORY_LOOKS_MAX: usize = 2_000;
+/// Alerts in one answer for the board as it was.
+pub const ALERTS_THEN_MAX: usize = 1_000;
+/// Silences that are told of one alert, those that have ended included.
+pub const SILENCES_TOLD_MAX: usize = 100;
 /// Matchers of one silence, route or filter.
 pub const MATCHERS_MAX: usize = 64;
 /// Bytes of a matcher's value: an expression may list many hosts.
@@ -602,6 +621,8 @@ pub const SUBSCRIBER_COUNTS_AGE: Duration = Duration::from_secs(1);
 pub const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Events in one long-poll answer or page of history.
 pub const PAGE_EVENTS_MAX: usize = 1_000;
+/// How long a client may keep a full page of history without asking whether it still holds.
+pub const PAGE_MAX_AGE: Duration = Duration::from_hours(1);
 /// Bytes of one page of history, in a long poll and for catch-up.
 pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of one event that a client's SSE parser takes: the largest event, all of it escaped.

@@ -1,7 +1,9 @@
 //! The HTTP API, by resource.
 
+mod alert_history;
 mod alertmanager;
 mod alerts;
+mod board;
 mod body;
 mod cloud_events;
 mod cors;
@@ -12,6 +14,7 @@ mod influxdb;
 mod keys;
 mod large;
 mod login;
+mod page_tag;
 mod permission;
 mod posted;
 mod prometheus;
@@ -37,10 +40,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use bellwire_alerting::Alerting;
-use bellwire_alerting::LiveQueries;
-use bellwire_alerting::Reload;
-use bellwire_alerting::SampleIntake;
+use bellwire_alerting::{Alerting, History, LiveQueries, Reload, SampleIntake};
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
@@ -74,6 +74,8 @@ pub(crate) struct App {
     /// How what sources send is taken.
     pub(crate) ingest: IngestConfig,
     pub(crate) alerting: Arc<Alerting>,
+    /// What has become of alerts.
+    pub(crate) history: Arc<History>,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
     pub(crate) scraper: Arc<Scraper>,
@@ -112,7 +114,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/metrics", samples::post(otlp))
         .route("/v1/logs", post(samples::no_signal))
         .route("/v1/traces", post(samples::no_signal))
-        .route("/v1/alerts", get(alerts::list))
+        .route("/v1/alerts", get(board::list))
+        .route("/v1/alerts/{fingerprint}", get(alert_history::history))
         .route(
             "/v1/alerts/{fingerprint}/ack",
             post(alerts::acknowledge).delete(alerts::unacknowledge),
@@ -193,6 +196,7 @@ fn page() -> Router<Arc<App>> {
         .route("/board.css", get(web::board_css))
         .route("/board.js", get(web::board_js))
         .route("/attend.js", get(web::attend_js))
+        .route("/history.js", get(web::history_js))
         .route("/login.js", get(web::login_js))
         .route("/icon.svg", get(web::icon))
 }

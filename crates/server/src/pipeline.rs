@@ -11,8 +11,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::{
-    Alerting, AlertmanagerConfigError, Hangups, Reload, ReloadParts, RuleFilesError, SampleIntake,
-    load_alertmanager_config,
+    Alerting, AlertmanagerConfigError, Hangups, History, NotifierRun, Reload, ReloadParts,
+    RuleFilesError, SampleIntake, load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
@@ -148,7 +148,7 @@ impl Server {
         let evaluators = core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let Evaluators { intake, live, thread: evaluator } = evaluators;
         let alerts = desk.spawn()?;
-        let Core { journal, table, states, topics, rates, shard_parts, .. } = core;
+        let Core { journal, history, table, states, topics, rates, shard_parts, .. } = core;
         let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
         let publisher = publisher(&journal, (states, topics), &figures);
@@ -174,6 +174,7 @@ impl Server {
             live,
             ingest: config.ingest.clone(),
             alerting,
+            history: Arc::clone(&history),
             address,
             scraper: Arc::clone(&scraper),
             reload: Arc::clone(&reload),
@@ -190,8 +191,7 @@ impl Server {
         let sensors = start_sensors(sensors, for_sensors, (&runtime, drains))?;
         warn_of_exposure(&config, address);
         keep_house(&runtime, (&kept.0, &journal), (admission, sys), (reload, hangups));
-        runtime.spawn(notifying.forever());
-        begin_scraping(&runtime, &scraper, config.scrape);
+        begin(&runtime, (notifying, history), (&scraper, config.scrape));
         let threads = Threads { sensors, evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
@@ -438,7 +438,14 @@ fn keep_house(
     runtime.spawn(sys.keep_current());
 }
 
-fn begin_scraping(runtime: &Runtime, scraper: &Scraper, jobs: Vec<Job>) {
+/// Starts what asks others and tells them, and what follows the journal.
+fn begin(
+    runtime: &Runtime,
+    (notifying, history): (NotifierRun, Arc<History>),
+    (scraper, jobs): (&Scraper, Vec<Job>),
+) {
+    runtime.spawn(notifying.forever());
+    runtime.spawn(history.follow());
     // Its tasks are the runtime's.
     let _context = runtime.enter();
     scraper.set(jobs);

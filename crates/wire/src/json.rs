@@ -14,7 +14,7 @@ use crate::Control;
 use crate::control::write_filters;
 use crate::write;
 
-pub use read::{AlertError, labels_of, read_alert};
+pub use read::{AlertError, labels_of, read_alert, read_shown_alert};
 
 /// What the names, quotes and numbers of an event take beside its texts: so that one allocation
 /// is enough for all but texts full of characters to escape.

@@ -18,7 +18,8 @@ use tokio::sync::Notify;
 use super::delivery::Undelivered;
 use crate::figures::Figures;
 
-const DEAD_LETTERS: &str = "alerts/dead-letters";
+/// What could not be delivered, below it one topic for each receiver.
+pub(crate) const DEAD_LETTERS: &str = "alerts/dead-letters";
 
 const EVENT_TYPE: &str = "notification.failed";
 
@@ -252,7 +253,13 @@ pub(super) fn letter(
         given_up_at: now.as_ms(),
         payload_bytes: payload.len(),
         payload: raw,
-        fingerprints: Vec::new(),
+        // Without what it says, whom it is about is told by these.
+        fingerprints: if raw.is_some() {
+            Vec::new()
+        } else {
+            let named = notification.alerts.iter().take(FORGONE_NAMED_MAX);
+            named.map(|update| update.fingerprint().to_string()).collect()
+        },
     };
     append(&notification.address, &letter, now)
 }

@@ -185,7 +185,8 @@ fn commands_show_what_they_are_given_to_show() {
 fn neither_a_cursor_nor_a_figure_tells_of_an_alert_that_is_not_ones_own() {
     let teams = Teams::start();
     let labels = json!({ "alertname": "Secret", "team": "blue" });
-    let alert = json!([{ "labels": labels, "endsAt": "2099-01-01T00:00:00Z" }]).to_string();
+    let (starts, ends) = ("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
+    let alert = json!([{ "labels": labels, "startsAt": starts, "endsAt": ends }]).to_string();
     assert_eq!(teams.ask(&teams.admin, "POST", "/api/v2/alerts", &alert).status, 200);
     for number in 0..3 {
         let own = teams.ask(&teams.red, "POST", "/v1/topics/teams/red/a", &number.to_string());
@@ -201,6 +202,28 @@ fn neither_a_cursor_nor_a_figure_tells_of_an_alert_that_is_not_ones_own() {
     let mut board = board.filter(|topic| topic["topic"] == "alerts/active");
     let board = board.next().expect("its name is no secret");
     assert!(board.get("keys").is_none() && board.get("subscribers").is_none(), "{board}");
+
+    let history = |key: &str, alert: &str| {
+        let answer = teams.ask(key, "GET", &format!("/v1/alerts/{alert}"), "");
+        (answer.status, answer.json()["detail"].to_string().replace(alert, ""))
+    };
+    let alerts = teams.ask(&teams.admin, "GET", "/v1/alerts", "").json();
+    let secret = alerts["alerts"][0]["fingerprint"].as_str().expect("a text");
+    assert_eq!(history(&teams.admin, secret).0, 200);
+    assert_eq!(history(&teams.blue, secret).0, 200);
+    assert_eq!(history(&teams.red, secret), history(&teams.red, "0123456789abcdef"));
+    assert_eq!(history(&teams.red, secret).0, 404);
+
+    let then = |key: &str| {
+        let at = alerts["alerts"][0]["fired_at"].as_i64().expect("a time");
+        let answer = teams.ask(key, "GET", &format!("/v1/alerts?at={at}&limit=1"), "");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let mut board = answer.json();
+        (board["alerts"].take(), board["next"].take())
+    };
+    assert_eq!(then(&teams.admin).0[0]["fingerprint"], secret);
+    assert_eq!(then(&teams.blue).0[0]["fingerprint"], secret);
+    assert_eq!(then(&teams.red), (serde_json::json!([]), serde_json::Value::Null));
 }
 
 /// The first request of a connection goes another way than those behind it.
@@ -319,6 +342,7 @@ fn strangers_get_nothing_but_the_page_and_signs_of_life() {
         "/v1/topics",
         "/v1/topics/a",
         "/v1/alerts",
+        "/v1/alerts/0123456789abcdef",
         "/v1/silences",
         "/v1/whoami",
         "/api/v2/status",

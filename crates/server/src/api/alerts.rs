@@ -22,10 +22,9 @@ use crate::access::{Attending, Onlooker, SeenCase};
 use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
-/// `GET /v1/alerts`: what `alerts/active` holds, as one array, as far as the caller may see it.
-pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refused> {
-    let rights = caller.rights();
-    let read = || if rights.alerts.is_all() { Ok(all(&app)) } else { some(&app, rights) };
+/// What `alerts/active` holds, as one array, as far as the caller may see it.
+pub(super) async fn now(app: &App, rights: &Rights) -> Result<Response, Refused> {
+    let read = || if rights.alerts.is_all() { Ok(all(app)) } else { some(app, rights) };
     Ok(app.large_reads.run(read).await??)
 }
 
@@ -70,7 +69,7 @@ pub(super) fn array(items: &[impl AsRef<[u8]>]) -> Vec<u8> {
     json
 }
 
-fn answer(json: Vec<u8>) -> Response {
+pub(super) fn answer(json: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
 }
 
@@ -130,7 +129,7 @@ async fn attend(
     Ok(answer(shown(seen.first().ok_or(AcknowledgeError::NotFound)?)))
 }
 
-fn read(text: &str) -> Result<Fingerprint, Problem> {
+pub(super) fn read(text: &str) -> Result<Fingerprint, Problem> {
     let is_fingerprint = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let fingerprint = text.parse().ok().filter(|_| is_fingerprint);
     fingerprint.ok_or_else(|| {

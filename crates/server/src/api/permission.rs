@@ -122,6 +122,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/logs", Method::POST, Asks::Nothing),
     ("/v1/traces", Method::POST, Asks::Nothing),
     ("/v1/alerts", Method::GET, Asks::Alerts),
+    ("/v1/alerts/{fingerprint}", Method::GET, Asks::Alerts),
     ("/v1/alerts/{fingerprint}/ack", Method::POST, Asks::Attend),
     ("/v1/alerts/{fingerprint}/ack", Method::DELETE, Asks::Attend),
     ("/v1/silences", Method::GET, Asks::Alerts),
@@ -182,6 +183,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/board.css", Method::GET, Asks::Nothing),
     ("/board.js", Method::GET, Asks::Nothing),
     ("/attend.js", Method::GET, Asks::Nothing),
+    ("/history.js", Method::GET, Asks::Nothing),
     ("/login.js", Method::GET, Asks::Nothing),
     ("/icon.svg", Method::GET, Asks::Nothing),
 ];
@@ -383,6 +385,7 @@ mod tests {
         "/board.js",
         "/health",
         "/healthz",
+        "/history.js",
         "/icon.svg",
         "/login.js",
         "/openapi.json",

@@ -10,8 +10,8 @@ use bellwire_access::Rights;
 use bellwire_alerts::Matchers;
 use bellwire_alerts::desk::Case;
 use bellwire_alerts::silence::{Ending, Silence, SilenceState, count_matched};
-use bellwire_model::Alert;
 use bellwire_model::limits::{FILTERING_STEPS_MAX, PREVIEW_ALERTS_MAX};
+use bellwire_model::{Alert, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, header};
@@ -49,18 +49,7 @@ fn all(app: &App, rights: &Rights) -> Response {
     let counts = count_matched(silences.iter().filter(is_in_force), labels, FILTERING_STEPS_MAX);
     silences.sort_by_key(|silence| in_order(silence, now));
     let view = |silence: &Silence| {
-        let mut view = json!({
-            "id": silence.id.to_string(),
-            "state": silence.state(now).as_str(),
-            "filter": silence.matchers.to_string(),
-            "matchers": matchers_json(&silence.matchers),
-            "starts_at": silence.starts_at.as_ms(),
-            "ends_at": silence.ends_at.as_ms(),
-            "created_by": &*silence.created_by,
-            "comment": &*silence.comment,
-            "until_resolved": silence.ending != Ending::Time,
-            "updated_at": silence.updated_at.as_ms(),
-        });
+        let mut view = view(silence, now);
         if let Some(counts) = &counts {
             view["alerts"] = counts.get(&silence.id).copied().unwrap_or(0).into();
         }
@@ -68,6 +57,22 @@ fn all(app: &App, rights: &Rights) -> Response {
     };
     let silences: Value = silences.iter().map(view).collect();
     Json(json!({ "silences": silences })).into_response()
+}
+
+/// A silence as it is shown, but for the alerts that it silences.
+pub(super) fn view(silence: &Silence, now: Timestamp) -> Value {
+    json!({
+        "id": silence.id.to_string(),
+        "state": silence.state(now).as_str(),
+        "filter": silence.matchers.to_string(),
+        "matchers": matchers_json(&silence.matchers),
+        "starts_at": silence.starts_at.as_ms(),
+        "ends_at": silence.ends_at.as_ms(),
+        "created_by": &*silence.created_by,
+        "comment": &*silence.comment,
+        "until_resolved": silence.ending != Ending::Time,
+        "updated_at": silence.updated_at.as_ms(),
+    })
 }
 
 /// What is to be previewed: a text such as `{site="oslo"}`, or Alertmanager's JSON.

@@ -12,16 +12,18 @@ use bellwire_journal::{Bounds, Page, ReadLimit, TopicFigures};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
-use bellwire_model::{Cursor, EffectiveFilter, LabelsOf, Topic};
+use bellwire_model::{Cursor, EffectiveFilter, Epoch, LabelsOf, Offset, Topic};
 use bellwire_shards::Kind;
 use bellwire_shards::PollAnswer;
 use bellwire_shards::{parse_cursor, read_page};
 use bellwire_wire::json;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
+use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::App;
+use super::page_tag::{Keeping, PagePlace, PageTag};
 use super::permission::Caller;
 use super::publish::TopicPath;
 use crate::access::permit_reading;
@@ -188,7 +190,7 @@ impl ListQuery {
     }
 }
 
-fn parse_limit(text: &str, most: usize) -> Result<usize, Problem> {
+pub(super) fn parse_limit(text: &str, most: usize) -> Result<usize, Problem> {
     let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
     limit.ok_or_else(|| {
         let detail = format!("`limit` is a number from 1 to {most}, not `{text}`");
@@ -208,6 +210,7 @@ pub(super) async fn history(
     caller: Caller,
     TopicPath(topic): TopicPath,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let query = HistoryQuery::parse(query.as_deref().unwrap_or_default())?;
     let follows = permit_reading(caller.rights(), &topic)?;
@@ -216,8 +219,37 @@ pub(super) async fn history(
             let read = || super::events::answer_json(&values(&app, &follows, query.limit), None);
             Ok(app.large_reads.run(read).await?)
         }
-        Kind::Stream => Ok(super::events::answer_json(&page(&app, &follows, &query).await?, None)),
+        Kind::Stream => stream(&app, (&topic, &follows), &query, &headers).await,
     }
+}
+
+/// A page of a stream, unless the client has it.
+async fn stream(
+    app: &App,
+    (topic, follows): (&Topic, &EffectiveFilter),
+    query: &HistoryQuery,
+    headers: &HeaderMap,
+) -> Result<Response, Refused> {
+    let is_kept = app.access.authenticator.is_open() && matches!(query.start, Start::After(_));
+    let keeping = if is_kept { Keeping::AsItIs } else { Keeping::Asking };
+    let journal = &app.publisher.journal;
+    // Of what some alerts or series are left of, who may see which would have to be told as well.
+    let sees_all = follows.sight().on(topic).is_none();
+    let tags = PageTag::all_of(headers);
+    if let Some(place) = query.place(journal.epoch()).filter(|_| sees_all && !tags.is_empty()) {
+        let held = (&**journal, follows.filters());
+        let find = || tags.into_iter().find(|tag| tag.holds(held, place));
+        // Whoever commits may hold what says what is gone.
+        if let Some(tag) = tokio::task::block_in_place(find) {
+            return Ok(tag.not_modified(keeping));
+        }
+    }
+    let (answer, tag) = page(app, follows, query).await?;
+    let response = super::events::answer_json(&answer, None);
+    Ok(match tag.filter(|_| sees_all) {
+        Some(tag) => tag.marked(response, keeping),
+        None => response,
+    })
 }
 
 fn values(app: &App, follows: &EffectiveFilter, limit: Option<usize>) -> PollAnswer {
@@ -243,15 +275,15 @@ async fn page(
     app: &App,
     follows: &EffectiveFilter,
     query: &HistoryQuery,
-) -> Result<PollAnswer, Problem> {
+) -> Result<(PollAnswer, Option<PageTag>), Problem> {
     let journal = Arc::clone(&app.publisher.journal);
     let filters = follows.filters().clone();
     let epoch = journal.epoch();
     let start = query.start;
-    let limit = ReadLimit { events: query.limit.unwrap_or(LIMIT_DEFAULT), bytes: PAGE_BYTES_MAX };
+    let limit = ReadLimit { events: query.events(), bytes: PAGE_BYTES_MAX };
     let _turn = app.admission.page().await;
     let read_follows = follows.clone();
-    let read = move || -> Result<(Begun, Page, Vec<Bytes>), bellwire_journal::Error> {
+    let read = move || -> Result<(Begun, Page, Vec<Bytes>, bool), bellwire_journal::Error> {
         let Bounds { tail, trimmed } = journal.bounds();
         let place = Begin { start, tail, trimmed };
         let begun = place.begun(Cursor { epoch, offset: tail });
@@ -263,9 +295,10 @@ async fn page(
             read_follows.sight().shows(&entry.event.topic, || labels.as_ref())
         };
         let events = page.entries.iter().filter(is_shown).map(|it| event(it).into()).collect();
-        Ok((begun, page, events))
+        let is_full = page.end < tail || page.entries.len() == limit.events;
+        Ok((begun, page, events, is_full))
     };
-    let (begun, page, events) = tokio::task::spawn_blocking(read)
+    let (begun, page, events, is_full) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
     let at = |offset| Cursor { epoch, offset };
@@ -278,7 +311,10 @@ async fn page(
     let foreign = begun.gap.map(|gap| Gap { to: expired.to, ..gap });
     let gap = foreign.or(missed.then_some(expired)).map(|gap| (gap, filters));
     let cursor = at(page.end.max(begun.offset));
-    Ok(PollAnswer { events, cursor, gap, values_left_out: 0 })
+    let place = query.place(epoch).filter(|_| gap.is_none());
+    let (end, trimmed) = (cursor.offset, page.trimmed);
+    let tag = place.map(|place| PageTag { place, end, trimmed, is_full });
+    Ok((PollAnswer { events, cursor, gap, values_left_out: 0 }, tag))
 }
 
 /// Where a page begins and how long it is.
@@ -292,6 +328,20 @@ struct HistoryQuery {
 const LIMIT_DEFAULT: usize = 100;
 
 impl HistoryQuery {
+    fn events(&self) -> usize {
+        self.limit.unwrap_or(LIMIT_DEFAULT)
+    }
+
+    /// Where its page begins, if that is the same whenever it is asked for.
+    fn place(&self, epoch: Epoch) -> Option<PagePlace> {
+        let after = match self.start {
+            Start::Earliest => Cursor { epoch, offset: Offset::ZERO },
+            Start::After(cursor) if cursor.epoch == epoch => cursor,
+            Start::After(_) | Start::Latest => return None,
+        };
+        Some(PagePlace { after, limit: self.events() })
+    }
+
     fn parse(query: &str) -> Result<Self, Problem> {
         let mut parsed = Self { start: Start::Earliest, limit: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {

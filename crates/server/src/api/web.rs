@@ -52,6 +52,10 @@ pub(super) async fn attend_js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../../../web/attend.js"))
 }
 
+pub(super) async fn history_js() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../../../../web/history.js"))
+}
+
 pub(super) async fn login_js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../../../web/login.js"))
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_alerting::{
-    Alerting, AlertingParts, DeskRun, EvaluatorParts, LiveQueries, Notifier, NotifierParts,
-    NotifierRun, Reach, Register, SampleIntake, StateTopics,
+    Alerting, AlertingParts, DeskRun, EvaluatorParts, History, LiveQueries, Notifier,
+    NotifierParts, NotifierRun, Reach, Register, SampleIntake, StateTopics,
 };
 use bellwire_journal::Journal;
 use bellwire_model::{NameHasher, Offset};
@@ -27,6 +27,7 @@ use crate::requests::Board;
 /// From the journal to the hubs: what all else is built on.
 pub(super) struct Core {
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) history: Arc<History>,
     pub(super) table: SharedTable,
     pub(super) states: Arc<States>,
     pub(super) topics: TopicRules,
@@ -60,7 +61,8 @@ impl Core {
             feed,
         ));
         let figures = Arc::clone(figures);
-        Ok(Self { journal, table, states, topics, rates, shard_parts, figures })
+        let history = Arc::new(History::new(Arc::clone(&journal)));
+        Ok(Self { journal, history, table, states, topics, rates, shard_parts, figures })
     }
 
     /// The notifier as the last one ended, and what runs it.

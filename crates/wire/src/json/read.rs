@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Body, Event, Fingerprint, Labels, LabelsError, LabelsOf,
-    METRIC_NAME, RuleName, Timestamp, Topic,
+    Acknowledgement, Alert, AlertSource, AlertState, Body, Event, Fingerprint, Labels, LabelsError,
+    LabelsOf, METRIC_NAME, RuleName, Timestamp, Topic,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -48,6 +48,17 @@ struct AlertText<'a> {
     rule: Option<RuleText<'a>>,
     #[serde(borrow)]
     generator_url: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    acknowledged: Option<AcknowledgementText<'a>>,
+}
+
+#[derive(Deserialize)]
+struct AcknowledgementText<'a> {
+    #[serde(borrow)]
+    by: Cow<'a, str>,
+    #[serde(borrow)]
+    note: Cow<'a, str>,
+    at: i64,
 }
 
 #[derive(Deserialize)]
@@ -63,11 +74,28 @@ struct RuleText<'a> {
 /// Reads an alert. Its fingerprint is computed anew from its labels.
 pub fn read_alert(json: &[u8]) -> Result<Alert, AlertError> {
     let text: AlertText<'_> = serde_json::from_slice(json)?;
+    let state = AlertState::named(&text.state);
+    let state = state.ok_or_else(|| AlertError::State((&*text.state).into()))?;
+    alert_of(text, state)
+}
+
+/// Reads an alert as it is [shown](super::shown_alert): whatever is made of it, it fires unless its
+/// own state says otherwise. With who has acknowledged it, where it says so.
+pub fn read_shown_alert(json: &[u8]) -> Result<(Alert, Option<Acknowledgement>), AlertError> {
+    let mut text: AlertText<'_> = serde_json::from_slice(json)?;
+    let state = AlertState::named(&text.state).unwrap_or(AlertState::Firing);
+    let acknowledged = text.acknowledged.take().map(|said| Acknowledgement {
+        by: said.by.into(),
+        note: said.note.into(),
+        at: Timestamp::from_ms(said.at),
+    });
+    Ok((alert_of(text, state)?, acknowledged))
+}
+
+fn alert_of(text: AlertText<'_>, state: AlertState) -> Result<Alert, AlertError> {
     let labels = |pairs: &BTreeMap<Cow<'_, str>, Cow<'_, str>>| {
         Labels::from_pairs(pairs.iter().map(|(name, value)| (&**name, &**value)))
     };
-    let state = AlertState::named(&text.state);
-    let state = state.ok_or_else(|| AlertError::State((&*text.state).into()))?;
     let alert_labels = labels(&text.labels)?;
     let source = match text.rule {
         Some(RuleText { file, group, name }) => AlertSource::Rule(Arc::new(RuleName {

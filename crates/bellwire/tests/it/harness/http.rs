@@ -70,7 +70,7 @@ pub(crate) fn request(address: SocketAddr, request: Request<'_>) -> Answer {
     } else if let Some(length) = answer.header("content-length") {
         answer.body = vec![0; length.parse().expect("a length")];
         reader.read_exact(&mut answer.body).expect("the whole body");
-    } else if status != 204 {
+    } else if !matches!(status, 204 | 304) {
         reader.read_to_end(&mut answer.body).expect("the whole body");
     }
     answer
