@@ -4,7 +4,7 @@
 mod proto;
 
 use bellwire_ingest::otlp::{self, Encoding, Settings, Totals};
-use bellwire_model::Timestamp;
+use bellwire_model::{Holder, Timestamp};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use prost::Message;
@@ -78,7 +78,7 @@ fn bench(bencher: Bencher<'_, '_>, encoding: Encoding, body: &[u8]) {
     let settings = Settings::default();
     let decode = || {
         let mut decoded = otlp::decode(encoding, body, &settings, NOW).expect("a request");
-        Totals::default().settle(&mut decoded, NOW);
+        Totals::default().settle(&mut decoded, Holder::named("ada"), NOW);
         decoded
     };
     let samples = decode().samples.len();

@@ -43,6 +43,15 @@ pub enum Verdict {
     Refused(&'static str, String),
 }
 
+impl Verdict {
+    /// Its sender may not send the series.
+    pub fn forbidden(series: &Labels) -> Self {
+        let name = series.metric_name().unwrap_or_default();
+        let detail = format!("you may not send `{name}` with these labels");
+        Self::Refused("sample_forbidden", detail)
+    }
+}
+
 /// One item that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -79,10 +88,15 @@ impl Decoded {
         self.reject_part(line, refusal, "");
     }
 
-    /// Rejects so many items for one reason, the first of them on this line.
-    pub(crate) fn reject_several(&mut self, line: usize, items: usize, refusal: Refusal) {
+    /// Rejects so many items for one reason, the first of them on this line; what they are of.
+    pub(crate) fn reject_several(
+        &mut self,
+        (line, items): (usize, usize),
+        refusal: Refusal,
+        text: &str,
+    ) {
         self.count(refusal.code, items.saturating_sub(1));
-        self.reject(line, refusal);
+        self.reject_part(line, refusal, text);
     }
 
     /// Rejects an item that reads so.
@@ -122,13 +136,9 @@ impl Decoded {
 
     /// Takes out the samples that may not be sent, and says so of each.
     pub fn keep(&mut self, may_be_sent: impl Fn(&Labels) -> bool) {
-        self.sift(|sample| {
-            if may_be_sent(&sample.series) {
-                return Verdict::Kept;
-            }
-            let name = sample.series.metric_name().unwrap_or_default();
-            let detail = format!("you may not send `{name}` with these labels");
-            Verdict::Refused("sample_forbidden", detail)
+        self.sift(|sample| match may_be_sent(&sample.series) {
+            true => Verdict::Kept,
+            false => Verdict::forbidden(&sample.series),
         });
     }
 

@@ -58,6 +58,8 @@ pub const OTLP_VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const OTLP_VALUE_NESTING_MAX: usize = 16;
 /// Warnings that an OpenTelemetry request is answered with.
 pub const OTLP_WARNINGS_MAX: usize = 16;
+/// Of a room for all one who fills it has so many times as much as is still free.
+pub const ROOM_OF_ONE_SHARE: usize = 8;
 /// Bytes of the totals of series that come as changes.
 pub const OTLP_TOTALS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long a series that comes as changes may be silent before its total begins anew; at most twice

@@ -31,6 +31,14 @@ const LOOPBACK: [Network; 2] = [
 )]
 pub struct NetworkError(Box<str>);
 
+/// The address that somebody counts for: one subscriber of IPv6 has a whole /64.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 impl Networks {
     /// Those that the texts name.
     pub fn read<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, NetworkError> {

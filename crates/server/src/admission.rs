@@ -3,7 +3,7 @@
 //!
 //! What is refused is told so at once, with a time to come back. Whoever is in stays served.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -13,6 +13,7 @@ use bellwire_model::limits::{
     JOURNAL_READERS_MAX, LARGE_BODIES_MAX, MEMORY_FULL_PERCENT, MEMORY_NEAR_PERCENT,
     MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
 };
+use bellwire_model::network_of;
 use bellwire_process::jittered;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
@@ -173,7 +174,7 @@ impl Admission {
         if most == 0 && per_second == 0 {
             return Ok(None);
         }
-        let (address, now) = (counted(address), lately::now());
+        let (address, now) = (network_of(address), lately::now());
         let mut addresses = self.addresses();
         let of_address = addresses.entry(address, now).ok_or_else(|| {
             let detail = "more addresses connect than can be kept account of";
@@ -202,7 +203,7 @@ impl Admission {
         if per_second == 0 {
             return Ok(());
         }
-        let (address, now) = (counted(address), lately::now());
+        let (address, now) = (network_of(address), lately::now());
         let mut addresses = self.addresses();
         let of_address = addresses.entry(address, now);
         let taken = of_address.map(|it| it.connects.take(now, 1, per_second.into()).is_ok());
@@ -315,14 +316,6 @@ impl Drop for AddressPlace {
     }
 }
 
-/// The address that a connection counts for: one IPv6 subscriber has a whole /64.
-pub(crate) fn counted(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// The memory that the process may have where the configuration does not say: a share of what the
 /// machine or its container has.
 pub(crate) fn default_memory_bytes_max() -> u64 {
@@ -424,7 +417,7 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_address() {
         let (one, other) = ("2001:db8::1", "2001:db8::ffff:2");
-        let parse = |text: &str| counted(text.parse().expect("an address"));
+        let parse = |text: &str| network_of(text.parse().expect("an address"));
         assert_eq!(parse(one), parse(other));
         assert_ne!(parse(one), parse("2001:db8:0:1::1"));
     }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use bellwire_access::{Identity, Rights};
+use bellwire_access::Identity;
 use bellwire_alerting::{SampleIntake, Source};
 use bellwire_ingest::{Decoded, Verdict};
+use bellwire_model::network_of;
 use bellwire_rules::RefusedSamples;
 use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Sender, Taken};
 use bellwire_wire::problem::Problem;
@@ -38,7 +39,7 @@ impl Receiver {
         }
     }
 
-    /// Hands on what is left of a batch after [`permit`], once the sender's allowance has it.
+    /// Hands on what is left of a batch after [`Sender::permit`], once the sender's allowance has it.
     pub(crate) async fn take(
         &self,
         kind: Kind,
@@ -58,7 +59,7 @@ impl Intake for Receiver {
         let receiver = self.clone();
         Box::pin(async move {
             let Batch { kind, mut decoded, sender } = batch;
-            permit(&mut decoded, &sender.identity.rights);
+            sender.permit(&mut decoded);
             let taken = receiver.take(kind, &sender, decoded).await;
             taken.inspect_err(|problem| {
                 receiver.figures.sources.note_refused(kind, problem, &sender);
@@ -76,7 +77,7 @@ impl Intake for Receiver {
 
     fn admit(&self, kind: Kind, part: Part) -> Result<Part, Problem> {
         let Part { mut decoded, sender } = part;
-        permit(&mut decoded, &sender.identity.rights);
+        sender.permit(&mut decoded);
         match allow(&mut decoded, (&self.allowances, &sender.identity)) {
             Ok(()) => Ok(Part { decoded, sender }),
             Err(problem) => {
@@ -121,19 +122,15 @@ pub(crate) fn noted(
     outcome
 }
 
-/// Rejects the samples that the rights do not allow.
-pub(crate) fn permit(decoded: &mut Decoded, rights: &Rights) {
-    if !rights.ingest.is_all() {
-        decoded.keep(|series| rights.ingest.passes(series));
-    }
-}
-
 /// Rejects the samples of series beyond those that somebody may send, and takes the others of what
-/// they may send in a second.
+/// they may send in a second. Where nothing can be taken no series counts as sent.
 pub(crate) fn allow(
     decoded: &mut Decoded,
     (allowances, who): (&Allowances, &Identity),
 ) -> Result<(), Problem> {
+    if decoded.samples.is_empty() {
+        return Ok(());
+    }
     if let Some(naming) = allowances.naming(who, Named::Series)? {
         decoded.sift(|sample| match naming.take(&sample.series) {
             Ok(()) => Verdict::Kept,
@@ -145,5 +142,5 @@ pub(crate) fn allow(
 
 /// Whose samples they are, as the queue is shared out.
 pub(crate) fn source(sender: &Sender) -> Source {
-    Source::of(sender.address.map(admission::counted))
+    Source::of(sender.address.map(network_of))
 }

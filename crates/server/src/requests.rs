@@ -217,10 +217,10 @@ impl Requests for Errands {
             Some(b'[') => samples::Format::Array,
             _ => samples::Format::Object,
         };
-        let sender = Sender { identity: Arc::clone(&identity), address: source };
+        let sender = Sender::new(Arc::clone(&identity), source);
         let (samples, decoded) = match samples::decode(format, json, clock::now()) {
             Ok(mut decoded) => {
-                receiver::permit(&mut decoded, &identity.rights);
+                sender.permit(&mut decoded);
                 receiver::allow(&mut decoded, (&self.access.allowances, &identity))?;
                 (Ok(std::mem::take(&mut decoded.samples)), decoded)
             }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bellwire_access::{Identity, Means};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::admission::counted;
+use bellwire_model::network_of;
 
 /// Who asks: a subject, or the network of whoever has shown nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +20,9 @@ pub(crate) enum Asker {
 impl Asker {
     pub(crate) fn of(identity: &Identity, address: Option<IpAddr>) -> Self {
         match identity.means {
-            Means::Open | Means::Anonymous | Means::Pending => Self::Network(address.map(counted)),
+            Means::Open | Means::Anonymous | Means::Pending => {
+                Self::Network(address.map(network_of))
+            }
             _ => Self::Subject(identity.own_name("")),
         }
     }

@@ -21,6 +21,7 @@ pub use json::Json;
 pub use otlp::{Otlp, refuse as refuse_otlp};
 pub use remote_write::{RemoteWrite, Replicas};
 
+use crate::intake::Sender;
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 
@@ -48,9 +49,11 @@ pub trait Protocol: Send + Sync + 'static {
     /// that nothing of it can be read. Samples without a time are of `now`.
     fn decode(&self, form: &Self::Form, body: &[u8], now: Timestamp) -> Result<Decoded, Problem>;
 
-    /// Looks once more at what the sender may send, before the rules see it.
-    fn settle(&self, decoded: &mut Decoded, now: Timestamp) {
-        let _ = (decoded, now);
+    /// Looks once more at what was read, before the rules see it: leaves what the sender may send, as
+    /// what it will be.
+    fn settle(&self, decoded: &mut Decoded, sender: &Sender, now: Timestamp) {
+        let _ = now;
+        sender.permit(decoded);
     }
 
     /// What the sender is told once the rules have seen its samples.

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bellwire_access::Identity;
+use bellwire_access::{Identity, Means};
 use bellwire_ingest::Decoded;
+use bellwire_model::{Holder, network_of};
 use bellwire_wire::problem::Problem;
 
 use crate::kind::Kind;
@@ -19,6 +20,43 @@ pub struct Sender {
     pub identity: Arc<Identity>,
     /// Where from; it has its share of the queue.
     pub address: Option<IpAddr>,
+    /// Of what was asked for, where it was not sent.
+    pub target: Option<Arc<ScrapedTarget>>,
+}
+
+/// A target that was asked for what it exposes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScrapedTarget {
+    /// Its job.
+    pub job: String,
+    /// Where it is.
+    pub url: String,
+}
+
+impl Sender {
+    /// Whoever has sent something by themselves.
+    pub fn new(identity: Arc<Identity>, address: Option<IpAddr>) -> Self {
+        Self { identity, address, target: None }
+    }
+
+    /// Rejects the samples that its rights do not allow.
+    pub fn permit(&self, decoded: &mut Decoded) {
+        let rights = &self.identity.rights.ingest;
+        if !rights.is_all() {
+            decoded.keep(|series| rights.passes(series));
+        }
+    }
+
+    /// Whose share of a room it takes: a subject's, or that of the network of whoever has shown nothing.
+    pub fn holder(&self) -> Holder {
+        match self.identity.means {
+            Means::Open | Means::Anonymous | Means::Pending => {
+                let network = self.address.map(network_of);
+                Holder::named(&network.map_or_else(String::new, |network| network.to_string()))
+            }
+            _ => Holder::named(&self.identity.own_name("")),
+        }
+    }
 }
 
 /// Samples that go to the rules together.

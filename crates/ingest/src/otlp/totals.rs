@@ -5,8 +5,8 @@
 //! it does not begin at that end, the time between is a *hole*, and what comes late and lies wholly
 //! within the last hole is added too. What was added already, as when a request is sent again, is not
 //! added again: of a request with several intervals of a series, such as a collector sends after a
-//! pause, all are known until a later one adds to it. What overlaps is refused, since a part of it would count twice: two senders that say
-//! they are one look so.
+//! pause, all are known until a later one adds to it. What overlaps is refused, since a part of it
+//! would count twice: two senders that say they are one look so.
 //!
 //! ```text
 //!            ╭─ hole ─╮
@@ -21,34 +21,52 @@
 //! series was silent for [`OTLP_TOTAL_AGE`], and where the sender started anew and nothing tells it
 //! from the old one. To a rule that is a counter that was reset: `rate` and `increase` go on from
 //! there without a loss, and what was counted is not counted again.
+//!
+//! Totals have a bounded room, and [who fills it](Shares) leaves some of it to others. A total is of
+//! whoever has changed it first since the last turn, or has begun it.
 
 use bellwire_model::limits::{OTLP_TOTAL_AGE, OTLP_TOTALS_BYTES_MAX};
-use bellwire_model::{Labels, NameMap, Sample, Timestamp};
+use bellwire_model::{Holder, Labels, NameMap, NoRoom, Sample, Shares, Timestamp};
 
 use crate::decoded::{Decoded, Interval, Refusal};
 
 /// Bytes that a series takes beside its labels.
-const TOTAL_BYTES: usize = size_of::<(Labels, Total)>() + size_of::<[usize; 2]>();
+const TOTAL_BYTES: usize = size_of::<(Labels, Owned)>() + size_of::<[usize; 2]>();
 
 /// The least that other intervals of a series take.
 const OTHERS_BYTES_MIN: usize = 4 * size_of::<Other>();
 
 /// The totals of all series that come as changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Totals {
     /// Those that changed since the last turn.
-    recent: Generation,
+    recent: NameMap<Labels, Owned>,
     /// Those that did not. They go at the next turn.
-    older: Generation,
+    older: NameMap<Labels, Owned>,
     turned: Timestamp,
     /// How many requests there were.
     requests: u64,
+    /// Bytes of both.
+    room: Shares,
 }
 
-#[derive(Debug, Default)]
-struct Generation {
-    totals: NameMap<Labels, Total>,
-    bytes: usize,
+impl Default for Totals {
+    fn default() -> Self {
+        Self {
+            recent: NameMap::default(),
+            older: NameMap::default(),
+            turned: Timestamp::default(),
+            requests: 0,
+            room: Shares::new(OTLP_TOTALS_BYTES_MAX),
+        }
+    }
+}
+
+/// A total, and whose room it takes.
+#[derive(Debug)]
+struct Owned {
+    total: Total,
+    owner: Holder,
 }
 
 /// What was counted of one series.
@@ -161,7 +179,7 @@ impl Totals {
     /// Makes totals of the changes of a request, which is the last thing to be done before its
     /// samples are handed over: what is left out by then was not counted. Requests that come at a
     /// time must take turns.
-    pub fn settle(&mut self, decoded: &mut Decoded, now: Timestamp) {
+    pub fn settle(&mut self, decoded: &mut Decoded, sender: Holder, now: Timestamp) {
         if decoded.changes.is_empty() {
             return;
         }
@@ -182,7 +200,8 @@ impl Totals {
             match changes.next_if(|change| change.line == line) {
                 None => decoded.samples.extend(of_point),
                 Some(change) => {
-                    let counted = self.count_all(of_point, change.interval, &mut decoded.samples);
+                    let counted =
+                        self.count_all(of_point, (change.interval, sender), &mut decoded.samples);
                     if let Err(refusal) = counted {
                         decoded.samples.truncate(before);
                         decoded.reject(line as usize, refusal);
@@ -198,12 +217,12 @@ impl Totals {
     fn count_all(
         &mut self,
         of_point: impl Iterator<Item = Sample>,
-        interval: Interval,
+        by: (Interval, Holder),
         samples: &mut Vec<Sample>,
     ) -> Result<(), Refusal> {
         let mut all = Ok(());
         for sample in of_point {
-            match self.count(&sample, interval) {
+            match self.count(&sample, by) {
                 Ok(Counted::Total(value)) => samples.push(Sample { value, ..sample }),
                 Ok(Counted::Late) => {}
                 Ok(Counted::Overlaps) => all = Err(overlaps(&sample)),
@@ -213,39 +232,31 @@ impl Totals {
         all
     }
 
-    fn count(&mut self, sample: &Sample, interval: Interval) -> Result<Counted, Refusal> {
+    fn count(
+        &mut self,
+        sample: &Sample,
+        (interval, sender): (Interval, Holder),
+    ) -> Result<Counted, Refusal> {
         Sample::check_value(sample.value)?;
         let request = self.requests;
-        let free = OTLP_TOTALS_BYTES_MAX.saturating_sub(self.recent.bytes + self.older.bytes);
-        let add = |total: &mut Total| {
-            // A list that grows takes twice of what it had.
-            let has_room = free >= (total.others_bytes() * 2).max(OTHERS_BYTES_MIN);
-            total.add(sample.value, interval, Asked { request, has_room })
-        };
-        if let Some(total) = self.recent.totals.get_mut(&sample.series) {
-            let before = total.others_bytes();
-            let counted = add(total);
-            self.recent.bytes = self.recent.bytes - before + total.others_bytes();
-            return Ok(counted);
+        if let Some(owned) = self.recent.get_mut(&sample.series) {
+            return Ok(owned.add(sample.value, interval, request, &mut self.room));
         }
-        let older = self.older.take(&sample.series);
-        let bytes = TOTAL_BYTES + sample.series.size_bytes();
-        if self.recent.bytes + self.older.bytes + bytes > OTLP_TOTALS_BYTES_MAX {
-            let detail = format!(
-                "the totals of series that come as changes have {OTLP_TOTALS_BYTES_MAX} bytes, \
-                 and no room for another: have the sender count from its start on (cumulative)"
-            );
-            return Err(Refusal::new("series_limit", detail));
-        }
-        let (total, counted) = if let Some(mut total) = older {
-            let counted = add(&mut total);
-            (total, counted)
+        let (owned, counted) = if let Some(older) = self.older.remove(&sample.series) {
+            let bytes = bytes_of(&sample.series) + older.total.others_bytes();
+            self.room.give_back(older.owner, bytes);
+            self.room.take(sender, bytes);
+            let mut owned = Owned { owner: sender, ..older };
+            let counted = owned.add(sample.value, interval, request, &mut self.room);
+            (owned, counted)
         } else {
+            let bytes = bytes_of(&sample.series);
+            self.room.check(sender, bytes).map_err(no_room)?;
+            self.room.take(sender, bytes);
             let total = Total::begin(sample.value, interval, request);
-            (total, Counted::Total(sample.value))
+            (Owned { total, owner: sender }, Counted::Total(sample.value))
         };
-        self.recent.bytes += bytes + total.others_bytes();
-        self.recent.totals.insert(sample.series.clone(), total);
+        self.recent.insert(sample.series.clone(), owned);
         Ok(counted)
     }
 
@@ -256,17 +267,61 @@ impl Totals {
             return;
         }
         let recent = std::mem::take(&mut self.recent);
-        self.older = if since < 2 * OTLP_TOTAL_AGE { recent } else { Generation::default() };
+        let older = std::mem::take(&mut self.older);
+        self.forget(older);
+        if since < 2 * OTLP_TOTAL_AGE {
+            self.older = recent;
+        } else {
+            self.forget(recent);
+        }
         self.turned = now;
+    }
+
+    fn forget(&mut self, totals: NameMap<Labels, Owned>) {
+        for (series, Owned { total, owner }) in totals {
+            self.room.give_back(owner, bytes_of(&series) + total.others_bytes());
+        }
     }
 }
 
-impl Generation {
-    fn take(&mut self, series: &Labels) -> Option<Total> {
-        let total = self.totals.remove(series)?;
-        self.bytes -= TOTAL_BYTES + series.size_bytes() + total.others_bytes();
-        Some(total)
+impl Owned {
+    /// Adds a change. What is kept of the request for it takes of the owner's room.
+    fn add(
+        &mut self,
+        value: f64,
+        interval: Interval,
+        request: u64,
+        room: &mut Shares,
+    ) -> Counted {
+        let before = self.total.others_bytes();
+        // A list that grows takes twice of what it had.
+        let grown = (before * 2).max(OTHERS_BYTES_MIN);
+        let has_room = room.check(self.owner, grown).is_ok();
+        let counted = self.total.add(value, interval, Asked { request, has_room });
+        let after = self.total.others_bytes();
+        if after != before {
+            room.give_back(self.owner, before);
+            room.take(self.owner, after);
+        }
+        counted
     }
+}
+
+/// Bytes that a series takes, but for its other intervals.
+fn bytes_of(series: &Labels) -> usize {
+    TOTAL_BYTES + series.size_bytes()
+}
+
+fn no_room(why: NoRoom) -> Refusal {
+    let whose = match why {
+        NoRoom::Full => "no room for another",
+        NoRoom::OfHolder => "what is left is for others than you",
+    };
+    let detail = format!(
+        "the totals of series that come as changes have {OTLP_TOTALS_BYTES_MAX} bytes, and {whose}: \
+         have the sender count from its start on (cumulative)"
+    );
+    Refusal::new("series_limit", detail)
 }
 
 fn overlaps(sample: &Sample) -> Refusal {

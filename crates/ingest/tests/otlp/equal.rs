@@ -11,7 +11,7 @@ use super::proto::{
     Number, NumberPoint, Pairs, Request, Resource, ResourceMetrics, Scope, ScopeMetrics, Sum,
     Summary, SummaryPoint, Value, ValueAtQuantile,
 };
-use super::samples::{NOW, NOW_NS, told};
+use super::samples::{NOW, NOW_NS, sender, told};
 
 pub(crate) fn json(request: &Request, integers: Integers) -> Vec<u8> {
     request.json(integers).to_string().into_bytes()
@@ -210,7 +210,7 @@ proptest! {
         for decoded in [&mut protobuf, &mut json] {
             prop_assert_eq!(decoded.samples.len(), decoded.lines.len());
             let mut totals = Totals::default();
-            totals.settle(decoded, NOW);
+            totals.settle(decoded, sender(), NOW);
             prop_assert_eq!(decoded.samples.len(), decoded.lines.len());
         }
         prop_assert_eq!(told(&protobuf.samples), told(&json.samples));
@@ -239,7 +239,7 @@ proptest! {
                 }
             }
             if let Ok(mut decoded) = otlp::decode(encoding, &body, &settings, NOW) {
-                Totals::default().settle(&mut decoded, NOW);
+                Totals::default().settle(&mut decoded, sender(), NOW);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use bellwire_ingest::Decoded;
 use bellwire_ingest::otlp::{self, Encoding, Settings};
-use bellwire_model::{Sample, Timestamp};
+use bellwire_model::{Holder, Sample, Timestamp};
 use prost::Message;
 
 use super::proto::{
@@ -16,6 +16,11 @@ pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 
 pub(crate) const DELTA: i32 = 1;
 pub(crate) const CUMULATIVE: i32 = 2;
+
+/// Whoever sends, where it is one.
+pub(crate) fn sender() -> Holder {
+    Holder::named("ada")
+}
 
 pub(crate) fn attributes(pairs: &[(&str, &str)]) -> Vec<KeyValue> {
     let text = |text: &str| AnyValue { value: Some(Value::Text(text.to_owned())) };

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bellwire_ingest::otlp::Totals;
 use bellwire_ingest::{Decoded, Interval};
-use bellwire_model::limits::OTLP_TOTAL_AGE;
-use bellwire_model::{Labels, Timestamp};
+use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, OTLP_TOTAL_AGE, OTLP_TOTALS_BYTES_MAX};
+use bellwire_model::{Holder, Labels, Timestamp};
 
 use super::proto::{Data, Histogram, HistogramPoint, NumberPoint, Request};
 use super::samples::{
     DELTA, NOW, NOW_NS, SECOND_NS, counter, decode, gauge, metric, number, of, of_resource,
-    refused, told,
+    refused, sender, told,
 };
 
 /// What was counted within these seconds from some time on.
@@ -26,7 +26,7 @@ fn ns(seconds: u64) -> u64 {
 
 fn settled(totals: &mut Totals, points: Vec<NumberPoint>, now: Timestamp) -> Decoded {
     let mut decoded = decode(&of(vec![counter("c", DELTA, points)]));
-    totals.settle(&mut decoded, now);
+    totals.settle(&mut decoded, sender(), now);
     assert_eq!(decoded.samples.len(), decoded.lines.len());
     decoded
 }
@@ -136,7 +136,7 @@ fn what_may_not_be_sent_is_not_counted() {
         vec![counted("a", [1, 2], 1.0), counted("b", [1, 2], 5.0)],
     )]));
     decoded.keep(|series: &Labels| series.get("s") == Some("b"));
-    totals.settle(&mut decoded, NOW);
+    totals.settle(&mut decoded, sender(), NOW);
     assert_eq!((decoded.samples.len(), refused(&decoded)), (1, vec![(1, "sample_forbidden")]));
     let decoded = settled(&mut totals, vec![counted("a", [1, 2], 7.0)], NOW);
     assert_eq!(told(&decoded.samples), [r#"c_total{s="a"} 7 @-58000"#]);
@@ -173,7 +173,7 @@ fn histograms_are_added_up_by_bucket() {
     let mut settle = |points| {
         let data = Histogram { data_points: points, aggregation_temporality: DELTA };
         let mut decoded = decode(&of(vec![metric("h", "", Data::Histogram(data))]));
-        totals.settle(&mut decoded, NOW);
+        totals.settle(&mut decoded, sender(), NOW);
         decoded
     };
     let decoded = settle(vec![point([58, 59], [1, 2]), point([59, 60], [3, 0])]);
@@ -200,7 +200,40 @@ fn what_is_no_change_is_left_as_it_is() {
     assert_eq!(decoded.changes.len(), 1);
     assert_eq!(decoded.changes[0].interval, Interval { start_ns: ns(1), end_ns: ns(60) });
     let before = told(&decoded.samples);
-    Totals::default().settle(&mut decoded, NOW);
+    Totals::default().settle(&mut decoded, sender(), NOW);
     assert_eq!(told(&decoded.samples), before);
     assert!(before[3].starts_with("target_info"), "{before:?}");
+}
+
+#[test]
+fn whoever_fills_the_room_leaves_some_of_it_to_others() {
+    let mut totals = Totals::default();
+    let long = "x".repeat(LABEL_VALUE_BYTES_MAX - 16);
+    let mut number = 0;
+    // Series that nobody has sent before, until some are refused: bytes of those that were taken.
+    let mut fill = |sender: &str, now: Timestamp| {
+        let mut bytes = 0;
+        loop {
+            let points = std::iter::repeat_with(|| {
+                number += 1;
+                counted(&format!("{number}{long}"), [1, 2], 1.0)
+            });
+            let points = points.take(1_000).collect();
+            let mut decoded = decode(&of(vec![counter("c", DELTA, points)]));
+            totals.settle(&mut decoded, Holder::named(sender), now);
+            let taken = decoded.samples.iter().map(|sample| sample.series.size_bytes());
+            bytes += taken.sum::<usize>();
+            if decoded.rejected > 0 {
+                assert_eq!(decoded.by_code, [("series_limit", decoded.rejected)]);
+                return bytes;
+            }
+        }
+    };
+    let greedy = fill("mallory", NOW);
+    assert!((OTLP_TOTALS_BYTES_MAX / 2..OTLP_TOTALS_BYTES_MAX).contains(&greedy), "{greedy}");
+    let other = fill("ada", NOW);
+    assert!((1 << 20..OTLP_TOTALS_BYTES_MAX - greedy).contains(&other), "{other}");
+    // Of what is forgotten all have the room again.
+    let later = NOW.saturating_add(OTLP_TOTAL_AGE * 4);
+    assert!(fill("ada", later) > greedy / 100 * 99);
 }

@@ -17,7 +17,6 @@ use super::App;
 use super::body::{read_coded_batch, work_through};
 use super::permission::{Caller, peer};
 use crate::allowances::Sent;
-use crate::receiver::permit;
 
 /// Takes the requests of a protocol.
 pub(super) fn post<P: Protocol>(protocol: P) -> MethodRouter<Arc<App>> {
@@ -51,7 +50,7 @@ async fn answer<P: Protocol>(
             return *answer;
         }
     };
-    let sender = Sender { address: peer(&parts.extensions), identity };
+    let sender = Sender::new(identity, peer(&parts.extensions));
     match outcome((protocol, &form), app, (&sender, &parts), body).await {
         Ok(outcome) => protocol.answer(&form, outcome),
         Err(problem) => {
@@ -74,8 +73,7 @@ async fn outcome<P: Protocol>(
     let decode = || {
         let now = clock::now();
         let mut decoded = protocol.decode(form, &held.bytes, now)?;
-        permit(&mut decoded, &sender.identity.rights);
-        protocol.settle(&mut decoded, now);
+        protocol.settle(&mut decoded, sender, now);
         Ok::<_, Problem>(decoded)
     };
     let decoded = work_through(&app.admission, held.bytes.len(), decode).await?;

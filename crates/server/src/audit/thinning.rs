@@ -17,9 +17,9 @@ use bellwire_access::{Identity, Means};
 use bellwire_model::limits::{
     AUDIT_COUNTS_MAX, AUDITED_DOERS_MAX, AUDITED_STRANGERS_INTERVAL, AUDITED_STRANGERS_MAX,
 };
+use bellwire_model::network_of;
 
 use super::kind::{Kind, Pace};
-use crate::admission;
 use crate::lately::{Fades, Lately};
 
 /// Whose deeds of one kind are thinned out together.
@@ -37,7 +37,7 @@ impl Doer {
     pub(super) fn of(by: Option<&Identity>, address: Option<IpAddr>) -> Self {
         let issuer = match by.map(|identity| &identity.means) {
             None | Some(Means::Open | Means::Anonymous | Means::Pending) => {
-                return Self::Stranger(address.map(admission::counted));
+                return Self::Stranger(address.map(network_of));
             }
             Some(Means::Token(issuer)) => Some(issuer.clone()),
             Some(_) => None,

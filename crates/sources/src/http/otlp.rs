@@ -6,16 +6,17 @@
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
-use bellwire_ingest::Decoded;
 use bellwire_ingest::otlp::{
     self, Encoding, PartialSuccess, Settings, Totals, export_response, status,
 };
+use bellwire_ingest::{Decoded, Rejection};
 use bellwire_model::{Timestamp, excerpt};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
 use super::{Answer, Protocol, have_sent_again, may_be_taken_later, spoken};
+use crate::intake::Sender;
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 
@@ -63,9 +64,11 @@ impl Protocol for Otlp {
         decoded.map_err(|error| Problem::of_decoder(error.code(), error))
     }
 
-    fn settle(&self, decoded: &mut Decoded, now: Timestamp) {
+    fn settle(&self, decoded: &mut Decoded, sender: &Sender, now: Timestamp) {
+        sender.permit(decoded);
         if !decoded.changes.is_empty() {
-            self.totals.lock().unwrap_or_else(PoisonError::into_inner).settle(decoded, now);
+            let mut totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+            totals.settle(decoded, sender.holder(), now);
         }
     }
 
@@ -121,18 +124,27 @@ fn reasons(outcome: &Outcome) -> String {
         let _ = write!(message, "{separator}{code} {count}");
     }
     let rejections = decoded.rejections.iter().chain(first_late.first());
-    let mut told: Vec<&str> = Vec::new();
-    for reason in rejections
-        .map(|rejection| &*rejection.detail)
-        .chain(decoded.warnings.iter().map(|warning| &**warning))
-    {
-        if told.len() < REASONS_MAX && !told.contains(&reason) {
-            told.push(reason);
+    let of = |rejection: &Rejection| match &*rejection.excerpt {
+        "" => rejection.detail.clone(),
+        of => format!("{of}: {}", rejection.detail),
+    };
+    let mut told: Vec<String> = Vec::new();
+    // Of one reason one is told, with what it is of, as far as there is room.
+    let mut details: Vec<&str> = Vec::new();
+    for rejection in rejections {
+        if told.len() < REASONS_MAX && !details.contains(&&*rejection.detail) {
+            details.push(&rejection.detail);
+            told.push(of(rejection));
+        }
+    }
+    for warning in &decoded.warnings {
+        if told.len() < REASONS_MAX && !told.contains(warning) {
+            told.push(warning.clone());
         }
     }
     for reason in told {
         let separator = if message.is_empty() { "" } else { "; " };
-        let _ = write!(message, "{separator}{}", excerpt(reason.to_owned()));
+        let _ = write!(message, "{separator}{}", excerpt(reason));
     }
     message
 }

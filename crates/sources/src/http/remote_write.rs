@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use self::replicas::Elections;
 pub use self::replicas::Replicas;
 use super::{Answer, Coding, Codings, Protocol, have_sent_again, spoken};
+use crate::intake::Sender;
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 
@@ -69,9 +70,10 @@ impl Protocol for RemoteWrite {
         decoded.map_err(|error| Problem::new(Code::BodyInvalid, error))
     }
 
-    fn settle(&self, decoded: &mut Decoded, _: Timestamp) {
-        if let Some(elections) = &self.elections {
-            elections.settle(decoded, clock::steady());
+    fn settle(&self, decoded: &mut Decoded, sender: &Sender, _: Timestamp) {
+        match &self.elections {
+            Some(elections) => elections.settle(decoded, sender, clock::steady()),
+            None => sender.permit(decoded),
         }
     }
 

@@ -351,7 +351,7 @@ impl Turns {
         let (number, address) = (client.number, client.address);
         let Some(identity) = client.identity() else { return };
         let part = client.waits.part.unwrap_or_else(|| {
-            let sender = Sender { identity: Arc::clone(identity), address: Some(address) };
+            let sender = Sender::new(Arc::clone(identity), Some(address));
             self.gathered.part((place, number), sender)
         });
         // What a client asks to be kept is of now all the same: nothing is kept here.
@@ -450,7 +450,7 @@ impl Turns {
     fn publish_will(&mut self, place: usize, client: &Client) {
         let Stage::In { known, identity, .. } = &client.stage else { return };
         let Some(will) = &known.will else { return };
-        let sender = Sender { identity: Arc::clone(identity), address: Some(client.address) };
+        let sender = Sender::new(Arc::clone(identity), Some(client.address));
         let part = self.gathered.part((place, client.number), sender);
         let publish = Publish::plain(&will.topic, &will.payload);
         self.gathered.add(part, (&publish, Age::Live), (&self.parts.mapping, &mut self.learned));

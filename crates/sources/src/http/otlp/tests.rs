@@ -1,6 +1,8 @@
 //! What senders of OTLP are told.
 
-use bellwire_ingest::Rejection;
+use std::sync::Arc;
+
+use bellwire_access::Identity;
 use http::Request;
 
 use super::*;
@@ -66,7 +68,7 @@ fn what_was_not_taken_is_counted_by_points_and_told_once_for_each_reason() {
     decoded.count("label_invalid", 1);
     decoded.rejections = vec![
         rejection(1, "exponential_histogram", "`a` is one"),
-        rejection(2, "label_invalid", "too long"),
+        Rejection { excerpt: "a_metric".into(), ..rejection(2, "label_invalid", "too long") },
         rejection(3, "label_invalid", "too long"),
     ];
     decoded.warnings = vec!["`x` and `y` both become `z`".to_owned()];
@@ -82,7 +84,7 @@ fn what_was_not_taken_is_counted_by_points_and_told_once_for_each_reason() {
         (answer.status().as_u16(), body)
     };
     let message = "not taken: exponential_histogram 3, label_invalid 1, sample_late 1; `a` is one; \
-                   too long; too late; `x` and `y` both become `z`";
+                   a_metric: too long; too late; `x` and `y` both become `z`";
     let success = serde_json::json!({ "rejectedDataPoints": "5", "errorMessage": message });
     assert_eq!(told(&outcome), (200, serde_json::json!({ "partialSuccess": success })));
     // A histogram has many series, and is one point.
@@ -107,11 +109,12 @@ fn requests_that_bring_changes_take_turns() {
     };
     let protocol = Otlp::default();
     let now = Timestamp::from_ms(1_700_000_000_000);
+    let sender = Sender::new(Arc::new(Identity::open()), None);
     let take = |start, value| {
         let body = body(start, value);
         let mut decoded =
             protocol.decode(&Encoding::Json, body.as_bytes(), now).expect("a request");
-        protocol.settle(&mut decoded, now);
+        protocol.settle(&mut decoded, &sender, now);
         decoded.samples[0].value as u64
     };
     let start = 1_699_999_999_000;

@@ -86,7 +86,7 @@ impl Visit {
             settling: None,
             waits: (0, 0),
             // Who configures brokers may have the rules see whatever they bring.
-            sender: Sender { identity: Arc::new(Identity::open()), address: None },
+            sender: Sender::new(Arc::new(Identity::open()), None),
             number: 0,
             connected: None,
             time: Ticker::start(),
