@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_ingest::Rejection;
 use bellwire_model::Timestamp;
@@ -13,7 +13,7 @@ use bellwire_process::clock;
 use bellwire_wire::problem::Problem;
 use serde_json::{Value, json};
 
-use crate::intake::Sender;
+use crate::intake::{ScrapedTarget, Sender};
 use crate::kind::Kind;
 
 mod secret;
@@ -29,6 +29,7 @@ pub struct Reject {
     excerpt: String,
     subject: Box<str>,
     address: Option<IpAddr>,
+    target: Option<Arc<ScrapedTarget>>,
     time: Timestamp,
 }
 
@@ -54,6 +55,7 @@ impl Reject {
             excerpt: String::new(),
             subject: sender.identity.subject().into(),
             address: sender.address,
+            target: sender.target.clone(),
             time: clock::now(),
         }
     }
@@ -84,6 +86,10 @@ impl Reject {
         }
         if let Some(address) = self.address {
             json["address"] = address.to_canonical().to_string().into();
+        }
+        if let Some(target) = &self.target {
+            json["job"] = target.job.as_str().into();
+            json["target"] = secret::removed(&target.url).into();
         }
         json
     }

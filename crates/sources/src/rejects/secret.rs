@@ -1,5 +1,8 @@
 //! Takes out of a text what looks like a secret: it is shown to others than who has sent it.
 
+mod bare;
+mod members;
+
 /// In place of a secret.
 const REMOVED: &str = "[removed]";
 
@@ -29,12 +32,35 @@ const SCHEMES: &[&str] = &["bearer", "basic"];
 /// What ends a name or a value that is not quoted.
 const ENDS: &[char] = &[' ', '\t', ',', ';', '&', '{', '}', '[', ']', '(', ')'];
 
-/// The text without the values of names such as `password`, without what stands behind `Bearer` or
-/// `Basic`, and without the user and password of a URL.
+/// The text without the values of names such as `password`, whether they stand beside their name or in
+/// members of their own, without what stands behind `Bearer` or `Basic`, without the user and password
+/// of a URL, and without keys, tokens and other texts that look random.
 pub(super) fn removed(text: &str) -> String {
+    let members = members::secrets(text, is_secret_name);
     let mut shown = String::with_capacity(text.len());
+    let mut from = 0;
+    for member in members {
+        remove(&text[from..member.start], &mut shown);
+        shown.push_str(REMOVED);
+        from = member.end;
+    }
+    remove(&text[from..], &mut shown);
+    shown
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|known| name.contains(known))
+}
+
+fn remove(text: &str, shown: &mut String) {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
+        if let Some((length, public)) = bare::secret(rest) {
+            shown.extend([&rest[..public], REMOVED]);
+            rest = &rest[length..];
+            continue;
+        }
         let token = token(rest);
         if token.is_empty() {
             shown.push(first);
@@ -42,13 +68,11 @@ pub(super) fn removed(text: &str) -> String {
             continue;
         }
         rest = &rest[token.len()..];
-        let name = token.to_ascii_lowercase();
         let behind = rest.trim_start_matches(['"', '\'', '\\', ' ', '`', ':', '=']);
         let gap = &rest[..rest.len() - behind.len()];
-        let is_named =
-            SECRET_NAMES.iter().any(|known| name.contains(known)) && gap.contains(['=', ':']);
-        let is_scheme = SCHEMES.contains(&&*name) && gap.contains(' ') && !behind.is_empty();
-        if is_named || is_scheme {
+        let is_named = is_secret_name(token) && gap.contains(['=', ':']);
+        let is_scheme = SCHEMES.contains(&&*token.to_ascii_lowercase());
+        if is_named || is_scheme && gap.contains(' ') && !behind.is_empty() {
             shown.extend([token, gap, REMOVED]);
             rest = &behind[value_end(gap, scheme_end(behind), behind)..];
             continue;
@@ -63,7 +87,6 @@ pub(super) fn removed(text: &str) -> String {
             rest = host;
         }
     }
-    shown
 }
 
 /// The name that a text begins with.
@@ -132,6 +155,21 @@ mod tests {
             ("höhe,ort=köln wert=1", "höhe,ort=köln wert=1"),
             ("a token is missing", "a token is missing"),
             (r#"{"secret":"never ends"#, r#"{"secret":"[removed]"#),
+            (
+                r#"{"key":"db.password","value":{"stringValue":"x"}},{"key":"a","value":{"stringValue":"y"}}"#,
+                r#"{"key":"db.password","value":{"stringValue":"[removed]"}},{"key":"a","value":{"stringValue":"y"}}"#,
+            ),
+            (
+                r#"{"value":{"stringValue":"x"},"key":"token"}"#,
+                r#"{"value":{"stringValue":"[removed]"},"key":"token"}"#,
+            ),
+            ("key bw_k3v9x2ma_7fq2c4e1d0a5 is unknown", "key bw_k3v9x2ma_[removed] is unknown"),
+            ("a=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln b=1", "a=[removed] b=1"),
+            (
+                r#"up{trace="d41d8cd98f00b204e9800998ecf8427e",job="a"}"#,
+                r#"up{trace="[removed]",job="a"}"#,
+            ),
+            ("a: q5iD0lLx+8ZbY1n/3kQwT7eRf2GhJ6sA9vXcM4pUo= c", "a: [removed] c"),
         ] {
             assert_eq!(removed(text), shown, "{text}");
         }
