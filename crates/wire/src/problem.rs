@@ -120,6 +120,8 @@ pub struct Problem {
     pub code: Code,
     detail: String,
     retry_after_s: Option<u32>,
+    /// Another status than the code's.
+    status: Option<StatusCode>,
     /// A member beyond those of RFC 9457.
     extension: Option<(&'static str, serde_json::Value)>,
 }
@@ -127,7 +129,8 @@ pub struct Problem {
 impl Problem {
     /// `detail` says what was wrong, where, and what to do.
     pub fn new(code: Code, detail: impl Display) -> Self {
-        Self { code, detail: detail.to_string(), retry_after_s: None, extension: None }
+        let detail = detail.to_string();
+        Self { code, detail, retry_after_s: None, status: None, extension: None }
     }
 
     /// An error of a decoder, which names its code by text.
@@ -139,6 +142,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Tells of it with another status, for whoever does something else with the code's.
+    #[must_use]
+    pub fn told_as(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
         self
     }
 
@@ -169,7 +179,7 @@ impl Problem {
         let mut problem = serde_json::json!({
             "type": "about:blank",
             "title": self.code.title(),
-            "status": self.code.status(),
+            "status": self.status().as_u16(),
             "code": self.code.as_str(),
             "detail": self.detail,
         });
@@ -222,7 +232,9 @@ impl Problem {
 
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).expect("the table has valid codes")
+        let of_code =
+            || StatusCode::from_u16(self.code.status()).expect("the table has valid codes");
+        self.status.unwrap_or_else(of_code)
     }
 }
 

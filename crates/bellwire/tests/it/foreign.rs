@@ -115,3 +115,49 @@ fn who_posts_a_webhook_needs_the_right_to_publish_where_it_goes() {
     assert_eq!(of("web/../pay").status, 403);
     assert_eq!(events(&server, "teams/web/x").len(), 1);
 }
+
+/// A role that may name two topics, and publish on all.
+const TWO_TOPICS: &str = "[access]\nanonymous = \"web\"\n[[access.role]]\nname = \"web\"\n\
+    publish = [\"**\"]\nsubscribe = [\"**\"]\nlimits = { topics = 2 }\n\
+    [[topic]]\nmatch = \"s/**\"\nkind = \"state\"\n\
+    [[webhook]]\nname = \"named\"\neach = \"items\"\ntopic = \"{to}\"\nid = \"{id}\"\nkey = \"{id}\"\n\
+    [[webhook]]\nname = \"nameless\"\neach = \"items\"\ntopic = \"{to}\"\n";
+
+#[test]
+fn what_may_be_taken_later_is_sent_again_and_is_there_once() {
+    let (server, _folder) = configured(TWO_TOPICS);
+    let items = |topics: &[&str]| {
+        let items = topics.iter().enumerate();
+        let items: Vec<_> = items.map(|(id, to)| json!({ "to": to, "id": id })).collect();
+        json!({ "items": items }).to_string()
+    };
+    // Where nothing has a name what could be taken is not, either.
+    let nameless = posted(&server, "/v1/webhooks/nameless", &[], &items(&["a", "b", "c"]));
+    assert_eq!((nameless.status, nameless.json()["status"].as_u64()), (503, Some(503)));
+    assert_eq!(nameless.json()["code"], "principal_exhausted");
+    assert!(nameless.header("retry-after").is_some());
+    assert_eq!(events(&server, "a").len(), 0);
+    for _ in 0..2 {
+        let named = posted(&server, "/v1/webhooks/named", &[], &items(&["a", "b", "c"]));
+        assert_eq!((named.status, &named.json()["code"]), (503, &json!("principal_exhausted")));
+        assert!(named.header("retry-after").is_some());
+        let results = named.json()["results"].as_array().expect("results").clone();
+        assert_eq!(
+            (results.len(), &results[2]["error"]["code"]),
+            (3, &json!("principal_exhausted"))
+        );
+        assert_eq!((events(&server, "a").len(), events(&server, "b").len()), (1, 1));
+    }
+    let none = posted(&server, "/v1/webhooks/named", &[], &items(&["c"]));
+    assert_eq!(none.status, 503);
+    // What is known goes on.
+    let known = posted(&server, "/v1/webhooks/nameless", &[], &items(&["a", "b"]));
+    assert_eq!(known.status, 200);
+    // What is wrong for good has nothing sent again.
+    let wrong = r#"{"items":[{"to":"a","id":7},{"id":8}]}"#;
+    let wrong = posted(&server, "/v1/webhooks/named", &[], wrong);
+    assert_eq!(
+        (wrong.status, &wrong.json()["results"][1]["error"]["code"]),
+        (200, &json!("member_missing"))
+    );
+}

@@ -1,5 +1,7 @@
 //! CloudEvents 1.0, as its HTTP binding has them.
 
+use std::convert::identity;
+
 use axum::body::Body;
 use axum::response::Response;
 use bellwire_model::Topic;
@@ -39,7 +41,7 @@ pub(super) async fn post(
             let read = |body: &Bytes| -> Result<Vec<Result<Identified, Rejection>>, Problem> {
                 place.batch(body).map_err(|error| Problem::of_decoder(error.code(), error))
             };
-            take(app, caller, posted, read).await
+            take(app, caller, (posted, identity), read).await
         }
         CloudEventMode::Structured => {
             let read = |body: &Bytes| place.structured(body).map_err(problem);

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bellwire_journal::Append;
 use bellwire_model::limits::{EVENT_BYTES_MAX, REJECTIONS_REPORTED_MAX};
-use bellwire_shards::{Published, Results, check_idempotency_key};
+use bellwire_shards::{Kind, Published, Results, check_idempotency_key};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::{Identified, Rejection};
 use bytes::Bytes;
@@ -59,12 +59,14 @@ pub(super) async fn publish_one(
     Ok((StatusCode::CREATED, Json(published_json(published))).into_response())
 }
 
-/// Takes a request that is many events of somebody else's form. Where each of them is wrong, what is
-/// wrong with the first is the answer: senders look at the status alone.
+/// Takes a request that is many events of somebody else's form, whose senders look at the status
+/// alone. Where each of them is wrong, what is wrong with the first is the answer. Where something may
+/// be taken later the answer has all sent again: what was taken is known by its name then, and where
+/// something has none nothing is taken. `told`: the words of such an answer.
 pub(super) async fn take(
     app: &App,
     caller: &Caller,
-    Posted { headers, body }: Posted<'_, Body>,
+    (Posted { headers, body }, told): (Posted<'_, Body>, fn(Problem) -> Problem),
     read_events: impl FnOnce(&Bytes) -> Result<Vec<Result<Identified, Rejection>>, Problem>,
 ) -> Result<Response, Refused> {
     app.admission.publication()?;
@@ -74,7 +76,11 @@ pub(super) async fn take(
     let naming = app.access.allowances.naming(&caller.0, Named::Topics)?;
     let naming = naming.as_ref();
     let read = || read_events(&held.bytes).map(|items| checked((app, caller, naming), items));
-    let batch = work_through(admission, bytes, read).await?;
+    let mut batch = work_through(admission, bytes, read).await?;
+    let is_repeatable = batch.events.iter().all(|append| is_repeatable(app, append));
+    if let Some(later) = batch.later.take_if(|_| !is_repeatable || batch.events.is_empty()) {
+        return Err(Refused(told(later)));
+    }
     if batch.events.is_empty()
         && let Some((code, first)) = batch.first
     {
@@ -83,7 +89,29 @@ pub(super) async fn take(
         let refused = Refused(Problem::new(code, first).with("errors", json!(errors)));
         return Ok(noted(refused.into_response(), batch.forbidden));
     }
-    publish_batch(app, caller, (batch, bytes)).await
+    let Batch { events, refused, forbidden, later, .. } = batch;
+    app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
+    let published = app.publisher.publish(events).await?;
+    let full = published.iter().filter_map(|result| result.as_ref().err()).find(may_be_taken_later);
+    let later = later.or_else(|| full.filter(|_| is_repeatable).cloned());
+    let response = work_through(&app.admission, bytes, || {
+        let results = results_json(refused, published);
+        match later {
+            Some(later) => Refused(told(later).with("results", results)).into_response(),
+            None => results_response(results),
+        }
+    });
+    Ok(noted(response.await, forbidden))
+}
+
+/// Whether an event that is sent once more is the same one.
+fn is_repeatable(app: &App, Append { event, idempotency_key }: &Append) -> bool {
+    idempotency_key.is_some() || app.publisher.topics.kind(&event.topic) == Kind::State
+}
+
+/// Whether what was refused for this may be taken later.
+fn may_be_taken_later(problem: &&Problem) -> bool {
+    matches!(problem.code.status(), 429 | 503 | 507)
 }
 
 pub(super) async fn publish_batch(
@@ -93,8 +121,9 @@ pub(super) async fn publish_batch(
 ) -> Result<Response, Refused> {
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
     let published = app.publisher.publish(events).await?;
-    let results = work_through(&app.admission, bytes, || results_json(refused, published)).await;
-    Ok(noted(results, forbidden))
+    let response =
+        work_through(&app.admission, bytes, || results_response(results_json(refused, published)));
+    Ok(noted(response.await, forbidden))
 }
 
 /// The answer to a batch of which something may not be published.
@@ -114,6 +143,8 @@ pub(super) struct Batch {
     first: Option<(Code, String)>,
     /// The first of those that its sender may not publish.
     forbidden: Option<Problem>,
+    /// What is wrong with the first of those that may be taken later.
+    later: Option<Problem>,
 }
 
 /// Finds out which items may be published.
@@ -123,7 +154,7 @@ pub(super) fn checked(
 ) -> Batch {
     let items = items.into_iter();
     let (mut events, mut first) = (Vec::with_capacity(items.size_hint().0), None);
-    let mut forbidden = None;
+    let (mut forbidden, mut later) = (None, None);
     let mut refused = Vec::with_capacity(items.size_hint().0);
     for item in items {
         let event = match item {
@@ -135,7 +166,9 @@ pub(super) fn checked(
                     .map_err(|problem| {
                         first.get_or_insert_with(|| (problem.code, problem.detail().to_owned()));
                         let rejection = rejection(&problem);
-                        if problem.code == Code::Forbidden {
+                        if may_be_taken_later(&&problem) {
+                            later.get_or_insert(problem);
+                        } else if problem.code == Code::Forbidden {
                             forbidden.get_or_insert(problem);
                         }
                         rejection
@@ -158,11 +191,11 @@ pub(super) fn checked(
             Err(error) => refused.push(Some(error)),
         }
     }
-    Batch { events, refused, first, forbidden }
+    Batch { events, refused, first, forbidden, later }
 }
 
 /// What became of each item, in order.
-fn results_json(refused: Vec<Option<Value>>, published: Results) -> Response {
+fn results_json(refused: Vec<Option<Value>>, published: Results) -> Value {
     let mut published = published.into_iter();
     let result = |refused: Option<Value>| match refused {
         Some(error) => json!({ "error": error }),
@@ -171,7 +204,10 @@ fn results_json(refused: Vec<Option<Value>>, published: Results) -> Response {
             Err(problem) => json!({ "error": rejection(&problem) }),
         },
     };
-    let results: Vec<Value> = refused.into_iter().map(result).collect();
+    refused.into_iter().map(result).collect()
+}
+
+fn results_response(results: Value) -> Response {
     (StatusCode::OK, Json(json!({ "results": results }))).into_response()
 }
 
