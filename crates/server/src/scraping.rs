@@ -24,7 +24,9 @@ impl Scraping {
         let mut seed = Fnv1a::default();
         seed.write_text(&config.external_labels.to_string());
         seed.write_text(&config.external_url);
-        let scraper = Scraper::new(Arc::new(receiver), seed.finish());
+        // As webhooks are: where nobody is asked who they are, whoever comes in may do more than that.
+        let guarded = (!config.is_open()).then(|| config.webhook_networks());
+        let scraper = Scraper::new(Arc::new(receiver), seed.finish(), guarded);
         Self { scraper: Arc::new(scraper), file: config.file.clone() }
     }
 }

@@ -23,6 +23,7 @@ mod scraper;
 mod status;
 mod table;
 mod target;
+mod wall;
 
 pub use group::Group;
 pub use job::{

@@ -76,7 +76,7 @@ impl House {
             .expect("a runtime");
         let house = Self {
             runtime,
-            scraper: Scraper::new(intake, 0),
+            scraper: Scraper::new(intake, 0, None),
             batches: recorded,
             refusals: refused,
         };

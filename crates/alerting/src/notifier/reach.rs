@@ -8,12 +8,12 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bellwire_alerts::config::{Config, Secret};
-use bellwire_model::Networks;
+use bellwire_model::{Networks, protected};
 use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
 use tower::Service;
@@ -74,62 +74,6 @@ impl Reach {
             }
         }
         complaints
-    }
-}
-
-/// What an address is that others than this machine's programs have no business with.
-fn protected(address: IpAddr) -> Option<&'static str> {
-    match address {
-        IpAddr::V4(address) => protected_v4(address),
-        IpAddr::V6(address) => protected_v6(address),
-    }
-}
-
-fn protected_v4(address: Ipv4Addr) -> Option<&'static str> {
-    // Alibaba's, Oracle's and Azure's; the others' are link-local.
-    const METADATA: [Ipv4Addr; 3] = [
-        Ipv4Addr::new(100, 100, 100, 200),
-        Ipv4Addr::new(192, 0, 0, 192),
-        Ipv4Addr::new(168, 63, 129, 16),
-    ];
-    match address {
-        _ if address.is_loopback() => Some("a loopback address"),
-        _ if address.is_link_local() => Some("a link-local address"),
-        // The system takes all of them for this machine.
-        _ if address.octets()[0] == 0 => Some("an address of this machine"),
-        _ if address.is_multicast() || address.is_broadcast() => Some("an address of many"),
-        _ if METADATA.contains(&address) => Some("an address of a cloud's metadata"),
-        _ => None,
-    }
-}
-
-fn protected_v6(address: Ipv6Addr) -> Option<&'static str> {
-    // Amazon's and Google's.
-    const METADATA: [Ipv6Addr; 2] = [
-        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
-    ];
-    match address {
-        _ if address.is_loopback() => Some("a loopback address"),
-        _ if address.is_unspecified() => Some("an address of this machine"),
-        _ if address.is_unicast_link_local() => Some("a link-local address"),
-        _ if address.is_multicast() => Some("an address of many"),
-        _ if METADATA.contains(&address) => Some("an address of a cloud's metadata"),
-        _ => embedded(address).and_then(protected_v4),
-    }
-}
-
-/// The address of IPv4 that a gateway would make of it.
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let bits = address.to_bits();
-    match address.segments() {
-        // `::a.b.c.d`, and NAT64 with the common prefix and with one of the site's own.
-        [0, 0, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0x64, 0xff9b, 1, ..] => {
-            Some(Ipv4Addr::from_bits(bits as u32))
-        }
-        // 6to4.
-        [0x2002, ..] => Some(Ipv4Addr::from_bits((bits >> 80) as u32)),
-        _ => None,
     }
 }
 

@@ -1,24 +1,22 @@
 //! Requests to targets and to those who know them: bounded in time and size.
 
 mod body;
+mod connections;
+mod reach;
 mod tls;
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bellwire_model::limits::{SCRAPE_REDIRECTS_MAX, SCRAPE_SECRET_BYTES_MAX};
 use bellwire_model::with_causes;
-use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 use url::Url;
 
@@ -27,20 +25,34 @@ use crate::tls::TlsError;
 use super::job::{Coding, Credentials, Http, Redirects};
 
 pub(super) use self::body::{Body, Capacity};
+use self::connections::Connections;
+pub(super) use self::reach::Reach;
 
 const OUR_NAME: &str = concat!("Bellwire/", env!("CARGO_PKG_VERSION"));
 
-/// Longer than most intervals, so that a target's connection is used again.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
-/// Connections that wait for another request to one host.
-const IDLE_MAX: usize = 2;
+/// Asks for what is at a URL.
+pub(super) trait Fetch: Send + Sync + fmt::Debug {
+    /// Gets it, of at most so many bytes as they are sent. It takes as long as the server likes.
+    fn get<'a>(&'a self, url: &'a Url, headers: HeaderMap, bytes_max: usize) -> Fetching<'a>;
+}
+
+/// An answer that is waited for.
+pub(super) type Fetching<'a> =
+    Pin<Box<dyn Future<Output = Result<Answer, FetchError>> + Send + 'a>>;
 
 /// Speaks to the targets of one job.
 #[derive(Debug)]
 pub(super) struct Client {
-    connections: legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    connections: Connections,
     http: Http,
+    reach: Reach,
     room: Arc<Capacity>,
+}
+
+impl Fetch for Client {
+    fn get<'a>(&'a self, url: &'a Url, headers: HeaderMap, bytes_max: usize) -> Fetching<'a> {
+        Box::pin(self.follow(url, headers, bytes_max))
+    }
 }
 
 /// Why there is no answer to go on with.
@@ -62,6 +74,8 @@ pub(super) enum FetchError {
     TooLarge(usize),
     #[error("too much of other targets is read at the moment")]
     NoRoom,
+    #[error("{0}")]
+    Tls(#[from] TlsError),
     #[error("what it has compressed cannot be read: {0}")]
     Gzip(#[source] std::io::Error),
 }
@@ -74,6 +88,7 @@ impl FetchError {
             Self::Status(_) => "target_status",
             Self::Nowhere | Self::TooManyRedirects | Self::Elsewhere(_) => "target_redirects",
             Self::Secret(_) => "secret_unreadable",
+            Self::Tls(_) => "job_unusable",
             Self::TooLarge(_) => "body_too_large",
             Self::NoRoom => "scrapes_busy",
             Self::Gzip(_) => "gzip_invalid",
@@ -89,6 +104,14 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// One of a target that says no more than this.
+    #[cfg(test)]
+    pub(super) fn of_text(text: &str) -> Self {
+        let mut body = Body::new(&Arc::default(), text.len());
+        body.extend(text.as_bytes()).expect("room");
+        Self { headers: HeaderMap::new(), body }
+    }
+
     /// Whether its body is compressed.
     pub(super) fn is_gzip(&self) -> bool {
         self.headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "gzip")
@@ -96,28 +119,23 @@ impl Answer {
 }
 
 impl Client {
-    /// Reads the files of certificates. Nothing is connected before something is asked.
-    pub(super) fn new(http: &Http, room: &Arc<Capacity>) -> Result<Self, TlsError> {
-        let connector = tls::connector(&http.tls)?;
-        let connections = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .build(connector);
-        Ok(Self { connections, http: http.clone(), room: Arc::clone(room) })
+    /// Nothing is read or connected before something is asked.
+    pub(super) fn new(http: &Http, reach: Reach, room: &Arc<Capacity>) -> Self {
+        let connections = Connections::new(&http.tls, &reach);
+        Self { connections, http: http.clone(), reach, room: Arc::clone(room) }
     }
 
-    /// Gets what is at a URL, of at most so many bytes as they are sent. It takes as long as the server
-    /// likes.
-    pub(super) async fn get(
+    async fn follow(
         &self,
         url: &Url,
         headers: HeaderMap,
         bytes_max: usize,
     ) -> Result<Answer, FetchError> {
+        let connections = self.connections.now().await?;
         let authorization = self.authorization().await?;
         let mut at = url.clone();
         for _ in 0..=SCRAPE_REDIRECTS_MAX {
+            self.reach.check_url(&at).map_err(FetchError::Connection)?;
             let mut request = Request::get(at.as_str())
                 .body(Empty::new())
                 .map_err(|error| FetchError::Connection(with_causes(&error)))?;
@@ -128,7 +146,7 @@ impl Client {
             if let Some(authorization) = &authorization {
                 request.headers_mut().insert(AUTHORIZATION, authorization.clone());
             }
-            let answer = self.connections.request(request).await;
+            let answer = connections.request(request).await;
             let answer = answer.map_err(|error| FetchError::Connection(with_causes(&error)))?;
             match self.next_url(&at, &answer)? {
                 Some(next) => at = next,

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use self::files::Files;
-use super::client::{Capacity, Client};
+use super::client::{Capacity, Client, Fetch as _, Reach};
 use super::group::{self, Group};
 use super::job::{Discovery, HttpDiscovery};
 
@@ -38,7 +38,7 @@ impl Known {
 /// The label that says which file a target is of.
 const FILE_PATH: &str = "__meta_filepath";
 /// Which URL.
-const URL: &str = "__meta_url";
+pub(super) const URL: &str = "__meta_url";
 /// Servers are told how often they are asked.
 const REFRESH_HEADER: HeaderName = HeaderName::from_static("x-prometheus-refresh-interval-seconds");
 
@@ -98,6 +98,7 @@ impl Drop for Finders {
 
 /// Looks at files again and again.
 async fn watch_files(mut files: Files, told: Arc<watch::Sender<Known>>) {
+    let patterns = files.patterns().to_owned();
     let mut is_first = true;
     let mut moments = interval(TARGET_FILES_INTERVAL);
     moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -107,8 +108,18 @@ async fn watch_files(mut files: Files, told: Arc<watch::Sender<Known>>) {
             let changes = files.look();
             (files, changes)
         });
-        let Ok((looked_at, changes)) = looked.await else { return };
-        files = looked_at;
+        let changes = match looked.await {
+            Ok((looked_at, changes)) => {
+                files = looked_at;
+                changes
+            }
+            Err(error) => {
+                // A broken invariant: all are read anew the next time.
+                tracing::error!(%error, "Files of targets cannot be looked at; those known stay.");
+                files = Files::new(patterns.clone());
+                continue;
+            }
+        };
         told.send_if_modified(|known| {
             let is_new = !changes.is_empty();
             for (path, groups) in changes {
@@ -133,13 +144,7 @@ async fn ask(
     told: Arc<watch::Sender<Known>>,
 ) {
     let (url, place) = (server.url.to_string(), format!("url {number}"));
-    let client = match Client::new(&server.http, &room) {
-        Ok(client) => client,
-        Err(error) => {
-            tracing::error!(url, %error, "No targets are asked for.");
-            return;
-        }
-    };
+    let client = Client::new(&server.http, Reach::All, &room);
     let mut is_first = true;
     let mut moments = interval(server.interval);
     moments.set_missed_tick_behavior(MissedTickBehavior::Delay);

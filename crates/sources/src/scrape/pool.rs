@@ -3,25 +3,31 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bellwire_access::Identity;
 use bellwire_ingest::relabel::{self, Rule};
 use bellwire_model::limits::{SCRAPE_TARGETS_DROPPED_LISTED_MAX, SCRAPE_TARGETS_MAX};
+use bellwire_process::crash;
 use tokio::sync::watch;
 
-use super::client::{Capacity, Client};
+use super::client::{Capacity, Client, Fetch, Reach};
 use super::discovery::Finders;
 use super::group::Group;
 use super::job::Job;
-use super::rounds::{Order, Plan, Rounds};
+use super::rounds::{BROKEN, Order, Plan, Rounds};
 use super::status::{ActiveTarget, JobTargets, Status};
 use super::target::{self, Discovered, Found, Target};
-use crate::intake::{Intake, Sender};
+use super::wall::Wall;
+use crate::intake::{Intake, ScrapedTarget, Sender};
+use crate::kind::Kind;
 
 /// What all jobs share.
 #[derive(Clone, Debug)]
 pub(super) struct Surroundings {
     pub(super) intake: Arc<dyn Intake>,
-    pub(super) sender: Sender,
+    pub(super) identity: Arc<Identity>,
     pub(super) room: Arc<Capacity>,
+    /// What lists of others may lead to.
+    pub(super) reach_of_told: Reach,
     /// What tells this server's moments from those of others that scrape the same targets.
     pub(super) seed: u64,
 }
@@ -110,7 +116,7 @@ impl Pool {
         let Some(job) = jobs.borrow_and_update().clone() else { return };
         let mut finders = Finders::start(&job.discovery, &surroundings.room);
         let mut pool = Self {
-            plan: Arc::new(plan(&job, &surroundings.room)),
+            plan: Arc::new(plan(&job, &surroundings)),
             rules: rules(&job.relabel),
             running: BTreeMap::new(),
             surroundings,
@@ -118,7 +124,12 @@ impl Pool {
             job,
         };
         loop {
-            pool.synchronize(&finders);
+            // What breaks at one version of what was found leaves in force what runs.
+            if crash::contain(|| pool.synchronize(&finders)).is_none() {
+                let job = &pool.job.name;
+                tracing::error!(job, "What was found cannot be taken; what is scraped goes on.");
+                pool.surroundings.intake.note_unread(Kind::Scrape, BROKEN);
+            }
             // Both can be dropped at any point: neither loses a change.
             tokio::select! {
                 changed = jobs.changed() => {
@@ -146,15 +157,14 @@ impl Pool {
     fn plan_of(&self, job: &Job) -> Arc<Plan> {
         let before = &self.job;
         if job.http != before.http {
-            return Arc::new(plan(job, &self.surroundings.room));
+            return Arc::new(plan(job, &self.surroundings));
         }
         let is_same = (&job.series, job.body_bytes_max, job.fallback)
             == (&before.series, before.body_bytes_max, before.fallback);
         if is_same {
             return Arc::clone(&self.plan);
         }
-        let (client, failure) = (self.plan.client.clone(), self.plan.failure.clone());
-        Arc::new(plan_with(job, client, failure))
+        Arc::new(plan_with(job, self.plan.clients()))
     }
 
     /// Scrapes what is to be scraped, and nothing else.
@@ -227,7 +237,8 @@ impl Pool {
             return Arc::clone(&self.plan);
         }
         let failure = format!("target_limit exceeded (number of targets: {targets}, limit: {max})");
-        Arc::new(Plan { failure: Some(failure), ..plan(&self.job, &self.surroundings.room) })
+        let plan = plan_with(&self.job, self.plan.clients());
+        Arc::new(Plan { failure: Some(failure), ..plan })
     }
 
     fn begin(&self, target: Target, order: Order) -> Running {
@@ -239,10 +250,17 @@ impl Pool {
             orders: ordered,
             status: Arc::clone(&status),
             intake: Arc::clone(&self.surroundings.intake),
-            sender: self.surroundings.sender.clone(),
+            sender: self.sender(&target),
+            wall: Wall::default(),
         };
         tokio::spawn(rounds.run());
         Running { target, orders, status }
+    }
+
+    fn sender(&self, target: &Target) -> Sender {
+        let (job, url) = (self.job.name.clone(), target.url.to_string());
+        let sender = Sender::new(Arc::clone(&self.surroundings.identity), None);
+        Sender { target: Some(Arc::new(ScrapedTarget { job, url })), ..sender }
     }
 
     /// Ends what is not among these.
@@ -262,20 +280,26 @@ fn rules(configs: &[relabel::Config]) -> Vec<Rule> {
     configs.iter().filter_map(|config| Rule::new(config.clone()).ok()).collect()
 }
 
-fn plan(job: &Job, room: &Arc<Capacity>) -> Plan {
-    match Client::new(&job.http, room) {
-        Ok(client) => plan_with(job, Some(Arc::new(client)), None),
-        Err(error) => plan_with(job, None, Some(error.to_string())),
-    }
+fn plan(job: &Job, surroundings: &Surroundings) -> Plan {
+    let client = |reach: Reach| Arc::new(Client::new(&job.http, reach, &surroundings.room));
+    let clients = [client(Reach::All), client(surroundings.reach_of_told.clone())];
+    plan_with(job, clients.map(|client| client as _))
 }
 
-fn plan_with(job: &Job, client: Option<Arc<Client>>, failure: Option<String>) -> Plan {
+fn plan_with(job: &Job, [client, client_of_told]: [Arc<dyn Fetch>; 2]) -> Plan {
     Plan {
         client,
+        client_of_told,
         relabel: rules(&job.series.relabel).into(),
         series: job.series.clone(),
         body_bytes_max: job.body_bytes_max,
         fallback: job.fallback,
-        failure,
+        failure: None,
+    }
+}
+
+impl Plan {
+    fn clients(&self) -> [Arc<dyn Fetch>; 2] {
+        [Arc::clone(&self.client), Arc::clone(&self.client_of_told)]
     }
 }

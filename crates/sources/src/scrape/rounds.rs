@@ -6,8 +6,11 @@
 //!         ▲                                                                            │
 //!         └──────── next moment, or an order: another plan, or that it is gone ◀───────┘
 //! ```
+//!
+//! A broken invariant fails the scrape that meets it. The next one is made all the same: a target that
+//! is looked at no more would be silent, and nobody would hear of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_ingest::Decoded;
@@ -15,17 +18,19 @@ use bellwire_ingest::exposition::Format;
 use bellwire_ingest::relabel::Rule;
 use bellwire_ingest::scrape::{Memory, Report, Scraped, Treatment, stale};
 use bellwire_model::{Labels, Timestamp};
-use bellwire_process::clock::{self, Ticker};
+use bellwire_process::clock::Ticker;
+use bellwire_process::crash;
 use bellwire_wire::problem::Problem;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::client::{Answer, Client, FetchError};
+use super::client::{Answer, Fetch, FetchError};
 use super::job::{Pace, Series};
 use super::status::{Health, LastScrape, Status};
 use super::target::Target;
+use super::wall::Wall;
 use crate::intake::{Batch, Intake, Sender};
 use crate::kind::Kind;
 
@@ -40,8 +45,9 @@ const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-prometheus-scrape-
 /// How the targets of a job are scraped.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Nothing where its certificates cannot be read.
-    pub(super) client: Option<Arc<Client>>,
+    pub(super) client: Arc<dyn Fetch>,
+    /// What asks those that somebody else than the configuration has chosen.
+    pub(super) client_of_told: Arc<dyn Fetch>,
     pub(super) series: Series,
     pub(super) relabel: Arc<[Rule]>,
     pub(super) body_bytes_max: usize,
@@ -82,7 +88,14 @@ pub(super) struct Rounds {
     pub(super) status: Arc<Status>,
     pub(super) intake: Arc<dyn Intake>,
     pub(super) sender: Sender,
+    pub(super) wall: Wall,
 }
+
+/// What is known of the target's series: it outlives what breaks while it is looked at.
+type Shared = Arc<Mutex<Memory>>;
+
+/// The code of a scrape that has met a broken invariant.
+pub(super) const BROKEN: &str = "invariant_broken";
 
 /// Why a scrape does not count, and its stable code.
 struct Failure {
@@ -99,24 +112,24 @@ impl From<FetchError> for Failure {
 impl Rounds {
     /// Scrapes until the target is gone, and ends its series then.
     pub(super) async fn run(mut self) {
-        let mut memory = Memory::default();
+        let memory = Shared::default();
         let mut last_pace = None;
         loop {
             let order = self.orders.borrow_and_update().clone();
             let Order::Scrape(plan, pace) = order else { break };
             last_pace = Some(pace);
             // What texts stand for depends on the plan.
-            memory.forget_texts();
-            self.follow(&plan, pace, &mut memory).await;
+            lock(&memory).forget_texts();
+            self.follow(&plan, pace, &memory).await;
         }
         if let Some(pace) = last_pace.filter(|_| self.status.get().health != Health::Unknown) {
-            self.end(pace, memory).await;
+            self.end(pace, &memory).await;
         }
     }
 
     /// Scrapes by a plan until there is another order.
-    async fn follow(&mut self, plan: &Arc<Plan>, pace: Pace, memory: &mut Memory) {
-        let first = Instant::now() + pace.until_first(clock::now(), self.hash);
+    async fn follow(&mut self, plan: &Arc<Plan>, pace: Pace, memory: &Shared) {
+        let first = Instant::now() + pace.until_first(self.wall.now(), self.hash);
         let mut moments = interval_at(first, pace.interval);
         // As in Prometheus, a moment that has passed meanwhile is left out.
         moments.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -133,33 +146,46 @@ impl Rounds {
                 }
                 _ = moments.tick() => {}
             }
-            let time = pace.aligned(clock::now(), self.hash);
-            *memory = self.scrape((plan, pace), std::mem::take(memory), time).await;
+            let time = pace.aligned(self.wall.now(), self.hash);
+            self.scrape((plan, pace), memory, time).await;
         }
     }
 
     /// One scrape.
-    async fn scrape(
+    async fn scrape(&self, by: (&Arc<Plan>, Pace), memory: &Shared, time: Timestamp) {
+        let began = Ticker::start();
+        let exposed = crash::contain_task(self.ask(by, memory, time)).await;
+        let exposed = exposed.unwrap_or_else(|| broken(memory, time));
+        let concluded = crash::contain_task(self.conclude(exposed, memory, (time, began))).await;
+        if concluded.is_none() {
+            self.intake.note_unread(Kind::Scrape, BROKEN);
+            self.tell(Failure::broken().reason, time, began.elapsed());
+        }
+    }
+
+    /// What the target exposes now, and why that does not count.
+    async fn ask(
         &self,
         (plan, pace): (&Arc<Plan>, Pace),
-        memory: Memory,
+        memory: &Shared,
         time: Timestamp,
-    ) -> Memory {
-        let began = Ticker::start();
-        let answer = match (&plan.failure, &plan.client) {
-            (None, Some(client)) => self.get(client, (plan, pace)).await,
-            (failure, _) => {
-                let reason = failure.clone().unwrap_or_default();
-                Err(Failure { code: "job_unusable", reason })
-            }
+    ) -> (Scraped, Option<Failure>) {
+        let answer = match &plan.failure {
+            None => self.get((plan, pace)).await,
+            Some(reason) => Err(Failure { code: "job_unusable", reason: reason.clone() }),
         };
-        let (plan, target) = (Arc::clone(plan), self.target.labels.clone());
-        let read = move || {
-            let mut memory = memory;
-            let read = read(answer, (&plan, target), &mut memory, time);
-            (memory, read)
-        };
-        let (mut memory, (mut scraped, failure)) = off_the_workers(read).await;
+        let (plan, memory) = (Arc::clone(plan), Arc::clone(memory));
+        let target = self.target.labels.clone();
+        off_the_workers(move || read(answer, (&plan, target), &mut lock(&memory), time)).await
+    }
+
+    /// Has the rules see what was exposed, and tells how it went.
+    async fn conclude(
+        &self,
+        (mut scraped, failure): (Scraped, Option<Failure>),
+        memory: &Shared,
+        (time, began): (Timestamp, Ticker),
+    ) {
         let took = began.elapsed();
         let report = Report {
             is_up: failure.is_none(),
@@ -175,20 +201,20 @@ impl Rounds {
         // Whoever hears of an alert by it may look at once.
         let error = failure.map(|failure| failure.reason).unwrap_or_default();
         self.tell(error.clone(), time, took);
-        if let Err(problem) = self.hand_over(scraped.decoded, &mut memory).await
+        if let Err(problem) = self.hand_over(scraped.decoded, memory).await
             && error.is_empty()
         {
             self.tell(problem.detail().to_owned(), time, took);
         }
-        memory
     }
 
-    async fn get(&self, client: &Client, (plan, pace): (&Plan, Pace)) -> Result<Answer, Failure> {
+    async fn get(&self, (plan, pace): (&Plan, Pace)) -> Result<Answer, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
         let seconds = pace.timeout.as_secs_f64().to_string();
         headers
             .extend(HeaderValue::try_from(seconds).ok().map(|seconds| (TIMEOUT_HEADER, seconds)));
+        let client = if self.target.is_told() { &plan.client_of_told } else { &plan.client };
         let getting = client.get(&self.target.url, headers, plan.body_bytes_max);
         match timeout(pace.timeout, getting).await {
             Ok(answer) => Ok(answer?),
@@ -204,13 +230,13 @@ impl Rounds {
 
     /// Has the rules see a batch. What they did not see is told by the next one, as far as it still
     /// matters then.
-    async fn hand_over(&self, decoded: Decoded, memory: &mut Memory) -> Result<(), Problem> {
+    async fn hand_over(&self, decoded: Decoded, memory: &Shared) -> Result<(), Problem> {
         let ends = Memory::ends_of(&decoded);
         let batch = Batch { kind: Kind::Scrape, decoded, sender: self.sender.clone() };
         match self.intake.take(batch).await {
             Ok(_) => Ok(()),
             Err(problem) => {
-                memory.end_again(ends);
+                lock(memory).end_again(ends);
                 Err(problem)
             }
         }
@@ -227,17 +253,36 @@ impl Rounds {
 
     /// Ends all series of a target that is gone, as Prometheus does: it may be there again under another
     /// job, so that two moments pass before, and samples of then are newer than the markers.
-    async fn end(&self, pace: Pace, mut memory: Memory) {
-        sleep(pace.until_first(clock::now(), self.hash)).await;
-        let time = clock::now();
+    async fn end(&self, pace: Pace, memory: &Shared) {
+        sleep(pace.until_first(self.wall.now(), self.hash)).await;
+        let time = self.wall.now();
         sleep(pace.interval + pace.interval / 10).await;
-        let mut decoded = memory.lose(time);
+        let mut decoded = lock(memory).lose(time);
         add(&mut decoded, stale(&self.target.labels, time));
-        if let Err(problem) = self.hand_over(decoded, &mut memory).await {
+        if let Err(problem) = self.hand_over(decoded, memory).await {
             let (url, reason) = (self.target.url.as_str(), problem.detail());
             tracing::warn!(url, reason, "The series of a target that is gone are not ended.");
         }
     }
+}
+
+impl Failure {
+    fn broken() -> Self {
+        let reason = "an invariant of the server is broken: its log says where".to_owned();
+        Self { code: BROKEN, reason }
+    }
+}
+
+fn lock(memory: &Shared) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a scrape comes to that broke off somewhere: all series end, and nothing more is believed of
+/// what is known of them.
+fn broken(memory: &Shared, time: Timestamp) -> (Scraped, Option<Failure>) {
+    let mut memory = std::mem::take(&mut *lock(memory));
+    let decoded = crash::contain(|| memory.lose(time)).unwrap_or_default();
+    (Scraped { decoded, ..Scraped::default() }, Some(Failure::broken()))
 }
 
 /// What an answer comes to.
@@ -296,9 +341,12 @@ fn add(
 async fn off_the_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        // A broken invariant ends this target's rounds, and nothing else.
+        // Whoever looks after the task that waits contains it.
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime ends.
         Err(_) => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

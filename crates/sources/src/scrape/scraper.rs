@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_access::Identity;
+use bellwire_model::Networks;
 use tokio::sync::watch;
 
-use super::client::Capacity;
+use super::client::{Capacity, Reach};
 use super::job::Job;
 use super::pool::{Listing, Pool, Surroundings};
 use super::status::JobTargets;
-use crate::intake::{Intake, Sender};
+use crate::intake::Intake;
 
 /// Scrapes the targets of all jobs.
 #[derive(Debug)]
@@ -27,11 +28,19 @@ struct Running {
 }
 
 impl Scraper {
-    /// A scraper of nothing yet. The seed tells its moments from those of other servers.
-    pub fn new(intake: Arc<dyn Intake>, seed: u64) -> Self {
+    /// A scraper of nothing yet. The seed tells its moments from those of other servers. Where
+    /// `guarded` is something, servers that are asked for targets may not lead to loopback and
+    /// link-local addresses and a cloud's metadata but for those networks.
+    pub fn new(intake: Arc<dyn Intake>, seed: u64, guarded: Option<Networks>) -> Self {
         // Who configures targets may have the rules see whatever they say.
-        let sender = Sender { identity: Arc::new(Identity::open()), address: None };
-        let surroundings = Surroundings { intake, sender, room: Arc::<Capacity>::default(), seed };
+        let identity = Arc::new(Identity::open());
+        let surroundings = Surroundings {
+            intake,
+            identity,
+            room: Arc::<Capacity>::default(),
+            reach_of_told: guarded.map_or(Reach::All, Reach::Others),
+            seed,
+        };
         Self { surroundings, jobs: Mutex::default() }
     }
 

@@ -9,6 +9,7 @@ use bellwire_model::{Fnv1a, Labels, duration};
 use thiserror::Error;
 use url::Url;
 
+use super::discovery;
 use super::group::Group;
 use super::job::{Job, Pace};
 
@@ -64,6 +65,11 @@ impl Target {
     /// By what one target is told from another: its labels and its URL.
     pub(super) fn key(&self) -> String {
         format!("{} {}", self.url, self.labels)
+    }
+
+    /// Whether somebody else than the configuration has chosen it: a server that was asked.
+    pub(super) fn is_told(&self) -> bool {
+        self.discovered.contains_key(discovery::URL)
     }
 
     /// Where in its interval it is scraped.

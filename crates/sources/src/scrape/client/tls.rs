@@ -5,9 +5,14 @@ use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::tls::{TlsError, TlsFiles};
 
+use super::reach::Resolver;
+
 /// What connects to targets.
-pub(super) fn connector(files: &TlsFiles) -> Result<HttpsConnector<HttpConnector>, TlsError> {
-    let mut connector = HttpConnector::new();
+pub(super) fn connector(
+    files: &TlsFiles,
+    resolver: Resolver,
+) -> Result<HttpsConnector<HttpConnector<Resolver>>, TlsError> {
+    let mut connector = HttpConnector::new_with_resolver(resolver);
     connector.enforce_http(false);
     connector.set_nodelay(true);
     let mut builder = HttpsConnectorBuilder::new().with_tls_config(files.config()?).https_or_http();

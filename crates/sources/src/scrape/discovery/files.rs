@@ -32,6 +32,10 @@ impl Files {
         Self { patterns, seen: BTreeMap::new() }
     }
 
+    pub(super) fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
     /// What has changed since the last time. A file that cannot be read is as it was.
     pub(super) fn look(&mut self) -> Vec<Change> {
         let mut present = BTreeMap::new();
