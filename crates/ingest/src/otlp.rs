@@ -25,6 +25,7 @@ mod point;
 mod protobuf;
 mod series;
 mod settings;
+mod targets;
 mod totals;
 mod translation;
 mod value;

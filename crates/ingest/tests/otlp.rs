@@ -161,6 +161,40 @@ fn two_resources_that_look_the_same_are_told_once() {
 }
 
 #[test]
+fn a_resource_that_comes_in_pieces_is_told_once_with_its_latest_time() {
+    let at = |ago: u64| NumberPoint {
+        time_unix_nano: NOW_NS - ago * SECOND_NS,
+        ..number(&[("ago", &*ago.to_string())], 1.0)
+    };
+    let other = [RESOURCE, &[("zone", "b")]].concat();
+    let mut request = of_resource(RESOURCE, vec![gauge("a", "", vec![at(2)])]);
+    for (resource, ago) in [(RESOURCE, 1), (&*other, 4), (RESOURCE, 3)] {
+        let piece = of_resource(resource, vec![gauge("a", "", vec![at(ago)])]);
+        request.resource_metrics.extend(piece.resource_metrics);
+    }
+    let decoded = decode(&request);
+    let labels = r#"host_arch="arm64",instance="shop-1",job="prod/shop",k8s_pod_name="pod-7""#;
+    assert_eq!(
+        told(&decoded.samples[4..]),
+        [
+            format!("target_info{{{labels}}} 1 @-1000"),
+            format!("target_info{{{labels},zone=\"b\"}} 1 @-4000")
+        ]
+    );
+    assert_eq!(decoded.lines, [1, 2, 3, 4, 0, 0]);
+    assert_eq!(decoded.warnings.len(), 1);
+    let warning = &decoded.warnings[0];
+    assert!(warning.contains(r#"job="prod/shop", instance="shop-1""#), "{warning}");
+}
+
+#[test]
+fn what_is_refused_says_of_which_metric_it_is() {
+    let point = NumberPoint { time_unix_nano: 0, ..number(&[], 1.0) };
+    let decoded = decode(&of(vec![gauge("shop.temperature", "Cel", vec![point])]));
+    assert_eq!(&*decoded.rejections[0].excerpt, "shop_temperature_celsius");
+}
+
+#[test]
 fn attributes_of_a_resource_are_promoted_where_it_is_configured() {
     let request = of_resource(
         RESOURCE,

@@ -1,11 +1,12 @@
 //! The samples of a request as they come, and what bounds them.
 
 use bellwire_model::limits::{SAMPLES_PER_REQUEST_BYTES_MAX, SAMPLES_PER_REQUEST_MAX};
-use bellwire_model::{Labels, NameSet, Sample, Timestamp};
+use bellwire_model::{Sample, Timestamp};
 
 use super::labels::{Attribute, Naming, Scope};
 use super::point::Point;
 use super::settings::Settings;
+use super::targets::Targets;
 use super::warnings::Warnings;
 use crate::decoded::{Change, Decoded, Interval, Refusal};
 
@@ -25,8 +26,7 @@ pub(super) struct Output<'s> {
     made: usize,
     /// The time of the resource's latest point.
     latest: Option<Timestamp>,
-    /// The `target_info` of each resource, and its time.
-    targets: NameSet<(Labels, Timestamp)>,
+    targets: Targets,
     warnings: Warnings,
     /// How many points there were.
     points: usize,
@@ -49,14 +49,20 @@ impl<'s> Output<'s> {
             bytes: 0,
             made: 0,
             latest: None,
-            targets: NameSet::default(),
+            targets: Targets::default(),
             warnings: Warnings::default(),
             points: 0,
             decoded: Decoded::default(),
         }
     }
 
+    /// Ends the request. `target_info` comes last: it is of no point.
     pub(super) fn end(mut self) -> Decoded {
+        for (series, time) in std::mem::take(&mut self.targets).into_newest() {
+            if self.push(Sample { series, value: 1.0, time }).is_ok() {
+                self.decoded.end_line(NO_POINT);
+            }
+        }
         self.decoded.warnings = self.warnings.into_told();
         self.decoded.items = self.points;
         self.decoded
@@ -75,32 +81,25 @@ impl<'s> Output<'s> {
     pub(super) fn end_resource(&mut self, attributes: &[Attribute<'_>]) {
         let Some(time) = self.latest else { return };
         let Some(labels) = self.naming.target_info(attributes, &mut self.warnings) else { return };
-        let target = (labels, time);
-        if self.targets.contains(&target) {
-            return;
-        }
-        if self.push(Sample { series: target.0.clone(), value: 1.0, time }).is_ok() {
-            self.targets.insert(target);
-            self.decoded.end_line(NO_POINT);
-        }
+        self.targets.put(labels, time, &mut self.warnings);
     }
 
     pub(super) fn begin_scope(&mut self, scope: &Scope<'_>) -> Result<(), Refusal> {
         self.naming.begin_scope(scope)
     }
 
-    /// Refuses so many points, beginning with the next.
-    pub(super) fn refuse(&mut self, points: usize, refusal: Refusal) {
+    /// Refuses so many points of a metric, beginning with the next.
+    pub(super) fn refuse(&mut self, points: usize, refusal: Refusal, metric: &str) {
         if points > 0 {
-            self.decoded.reject_several(self.points + 1, points, refusal);
+            self.decoded.reject_several((self.points + 1, points), refusal, metric);
             self.points += points;
         }
     }
 
-    /// Takes the next point: all of its samples, or none and says why.
+    /// Takes the next point, of a metric of this name: all of its samples, or none and says why.
     pub(super) fn point(
         &mut self,
-        point: &Point<'_>,
+        (point, metric): (&Point<'_>, &str),
         write: impl FnOnce(&mut Pen<'_, 's>) -> Result<(), Refusal>,
     ) {
         let (samples, bytes) = (self.decoded.samples.len(), self.bytes);
@@ -116,7 +115,7 @@ impl<'s> Output<'s> {
             Err(refusal) => {
                 self.decoded.samples.truncate(samples);
                 self.bytes = bytes;
-                self.refuse(1, refusal);
+                self.refuse(1, refusal, metric);
             }
         }
     }

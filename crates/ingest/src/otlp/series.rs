@@ -9,7 +9,7 @@
 //! | without a recorded value | of each of its series a stale marker |
 //!
 //! A point is taken whole or refused whole. Beside them stands `target_info` for each resource, at
-//! the time of its latest point.
+//! the time of its latest point, and once where several resources are the same.
 
 use bellwire_model::{METRIC_NAME, NameMap, Sample, Timestamp};
 
@@ -132,13 +132,14 @@ impl<'s> Series<'s> {
 
     /// Refuses the next point, which could not be read.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        self.output.refuse(1, refusal);
+        let metric = self.metric.as_ref().map_or("", |metric| &metric.plain);
+        self.output.refuse(1, refusal, metric);
     }
 
     /// Refuses the next points, so many, for what is wrong with their metric.
     pub(super) fn refuse_metric(&mut self, points: usize) {
         if let Err(refusal) = &self.metric {
-            self.output.refuse(points, refusal.clone());
+            self.output.refuse(points, refusal.clone(), "");
         }
     }
 
@@ -197,7 +198,7 @@ impl<'s> Series<'s> {
     ) {
         // Points of a metric that is not taken are not looked into.
         let Ok(metric) = &self.metric else { return };
-        self.output.point(point, |pen| {
+        self.output.point((point, &metric.plain), |pen| {
             write(pen, metric)?;
             if metric.is_delta && !point.is_stale() { pen.are_changes() } else { Ok(()) }
         });
