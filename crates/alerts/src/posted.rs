@@ -80,7 +80,7 @@ pub(crate) struct Posted {
     pub(crate) end: End,
     /// What tells this time of firing from others of the same alert in the ids of its events.
     pub(crate) since: Timestamp,
-    /// Who has posted it first, by whose share it is counted. Nobody of whom that was not asked, and
+    /// Who has posted it first, or has made it longer since: by whose share it is counted. Nobody of whom that was not asked, and
     /// of those that earlier builds took.
     pub(crate) by: Option<Arc<str>>,
     /// Bytes of its record, once there is one.

@@ -389,6 +389,26 @@ impl Authenticator {
     /// journal could not be told of is ended once more. It counts no more from the moment on at which
     /// `on_ended` is called with its subject: that has its streams end.
     pub async fn log_out(&self, shown: &Shown, on_ended: impl FnOnce(&str)) -> Option<Logout> {
+        self.log_out_where(shown, |_| true, on_ended).await
+    }
+
+    /// The same of the session of a browser that somebody else has logged in with since. One of the same
+    /// somebody is left: what it has opened is yet to be renewed.
+    pub async fn displace(
+        &self,
+        shown: &Shown,
+        newer: &Identity,
+        on_ended: impl FnOnce(&str),
+    ) -> Option<Logout> {
+        self.log_out_where(shown, |old| !old.is_renewed_by(newer), on_ended).await
+    }
+
+    async fn log_out_where(
+        &self,
+        shown: &Shown,
+        ends: impl FnOnce(&Identity) -> bool,
+        on_ended: impl FnOnce(&str),
+    ) -> Option<Logout> {
         let (Shown::Session(text), Some(policy), Some(sessions)) =
             (shown, &self.policy, &self.sessions)
         else {
@@ -396,17 +416,20 @@ impl Authenticator {
         };
         // Neither the clock is asked, which may be ahead, nor whether it counts.
         let session = sessions.open(text).ok()?;
-        let (subject, id) = (&*session.claims.subject, &*session.id);
-        let (begun_at, ends_at) = (session.issued_at, session.claims.ends_at);
-        let ends_at = ends_at.unwrap_or(begun_at);
-        let ending = Ending { subject, id, begun_at, ends_at };
+        let (id, begun_at) = (session.id.clone(), session.issued_at);
+        let identity = sessions::held(policy, session);
+        if !ends(&identity) {
+            return None;
+        }
+        let (subject, ends_at) = (identity.subject(), identity.ends_at().unwrap_or(begun_at));
+        let ending = Ending { subject, id: &id, begun_at, ends_at };
         let kept = match self.ended.end(ending, || on_ended(subject)).await {
             Ok(false) => return None,
             Ok(true) => Ok(()),
             Err(problem) => Err(problem),
         };
         tracing::debug!(subject, "Somebody has logged out.");
-        Some(Logout { identity: sessions::held(policy, session), kept })
+        Some(Logout { identity, kept })
     }
 
     /// Makes a ticket of whoever has shown a credential.

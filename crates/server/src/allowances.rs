@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bellwire_access::ticket::TicketId;
-use bellwire_access::{Identity, Limits, Means};
+use bellwire_access::{Bucket, Identity, Limits, Means};
 use bellwire_model::Topic;
 use bellwire_model::limits::{RENEWALS_PER_SECOND, SUBJECTS_LIMITED_MAX};
 use bellwire_process::jittered;
 use bellwire_shards::Tally as _;
 use bellwire_wire::problem::{Code, Problem};
 
-use self::account::{Account, Used};
+use self::account::{Account, Renewals, Used};
 use crate::lately::{self, Lately};
 use crate::observe::Figures;
 
@@ -32,6 +32,8 @@ pub(crate) use self::naming::Naming;
 #[derive(Debug)]
 pub(crate) struct Allowances {
     accounts: Mutex<Lately<Box<str>, Arc<Account>>>,
+    /// Those who have renewed within the last second.
+    renewals: Mutex<Lately<Box<str>, Renewals>>,
     /// The connections that have been let in by tickets.
     tickets: Mutex<BTreeMap<TicketId, Weak<Counted>>>,
     /// Topics and series that are counted of all of them.
@@ -47,6 +49,15 @@ pub(crate) enum Sent {
     Bytes(usize),
 }
 
+impl Sent {
+    /// How much it is.
+    const fn amount(self) -> usize {
+        match self {
+            Self::Events(count) | Self::Samples(count) | Self::Bytes(count) => count,
+        }
+    }
+}
+
 /// When it is worth another try to connect at the earliest, and what is added at random: many are
 /// refused at once, and must not return at once.
 const RETURN: Duration = Duration::from_secs(5);
@@ -55,7 +66,8 @@ const RETURN_SPREAD: Duration = Duration::from_secs(10);
 impl Allowances {
     pub(crate) fn new(figures: Arc<Figures>) -> Self {
         let accounts = Mutex::new(Lately::new(SUBJECTS_LIMITED_MAX));
-        Self { accounts, tickets: Mutex::default(), names: Arc::default(), figures }
+        let renewals = Mutex::new(Lately::new(SUBJECTS_LIMITED_MAX));
+        Self { accounts, renewals, tickets: Mutex::default(), names: Arc::default(), figures }
     }
 
     /// Whether somebody may have one connection more, which follows so many filters.
@@ -164,17 +176,31 @@ impl Allowances {
 
     /// Takes what somebody sends of what they may send in a second.
     pub(crate) fn spend(&self, who: &Identity, sent: Sent) -> Result<(), Problem> {
+        let amount = sent.amount() as u64;
+        if amount == 0 {
+            return Ok(());
+        }
+        self.of_second(who, sent, |bucket, now, per_second| bucket.take(now, amount, per_second))
+    }
+
+    /// Looks at what somebody may send in a second, where there is a limit to it.
+    fn of_second(
+        &self,
+        who: &Identity,
+        sent: Sent,
+        look: impl FnOnce(&mut Bucket, u64, u64) -> Result<(), Duration>,
+    ) -> Result<(), Problem> {
         let limits = &who.rights.limits;
-        let (limit, amount, name) = match sent {
-            Sent::Events(count) => (limits.events_per_second, count, "events"),
-            Sent::Samples(count) => (limits.samples_per_second, count, "samples"),
-            Sent::Bytes(count) => (limits.bytes_per_second, count, "bytes"),
+        let (limit, name) = match sent {
+            Sent::Events(_) => (limits.events_per_second, "events"),
+            Sent::Samples(_) => (limits.samples_per_second, "samples"),
+            Sent::Bytes(_) => (limits.bytes_per_second, "bytes"),
         };
-        let Some(per_second) = limit.filter(|_| amount > 0) else { return Ok(()) };
+        let Some(per_second) = limit else { return Ok(()) };
         let now = lately::now();
         let account = self.account(who, now)?;
-        let taken = account.used().bucket(sent).take(now, amount as u64, per_second);
-        taken.map_err(|wait| self.refusal(&format!("{per_second} {name} a second"), wait))
+        let looked = look(account.used().bucket(sent), now, per_second);
+        looked.map_err(|wait| self.refusal(&format!("{per_second} {name} a second"), wait))
     }
 
     /// Somebody renews what they have shown: so often, whatever their roles say. Who has shown nothing
@@ -184,8 +210,10 @@ impl Allowances {
             return Ok(());
         }
         let now = lately::now();
-        let account = self.account(who, now)?;
-        let taken = account.used().renewals.take(now, 1, RENEWALS_PER_SECOND);
+        let mut renewals = self.renewals.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = renewals.entry(who.own_name(""), now).ok_or_else(|| self.is_crowded())?;
+        let taken = own.0.take(now, 1, RENEWALS_PER_SECOND);
+        drop(renewals);
         taken.map_err(|wait| {
             let detail =
                 format!("{RENEWALS_PER_SECOND} renewals a second are taken of one subject");
@@ -193,12 +221,23 @@ impl Allowances {
         })
     }
 
-    /// What somebody may name of this. `None`: as much as they like.
+    /// What somebody may name of this, in a batch that is to be paid for once it is known what is left
+    /// of it: where nothing could be, nothing is named. `None`: as much as they like.
     pub(crate) fn naming(
         &self,
         who: &Identity,
         named: Named,
     ) -> Result<Option<Naming<'_>>, Problem> {
+        let sent = match named {
+            Named::Topics => Sent::Events(0),
+            Named::Series => Sent::Samples(0),
+        };
+        self.of_second(who, sent, |bucket, now, _| bucket.check(now))?;
+        self.naming_paid(who, named)
+    }
+
+    /// The same of what is paid for.
+    fn naming_paid(&self, who: &Identity, named: Named) -> Result<Option<Naming<'_>>, Problem> {
         let Some(most) = named.limit(&who.rights.limits) else { return Ok(None) };
         let now = lately::now();
         let account = self.account(who, now)?;
@@ -207,7 +246,7 @@ impl Allowances {
 
     /// Somebody publishes to a topic, which may be a new one of theirs.
     pub(crate) fn name_topic(&self, who: &Identity, topic: &Topic) -> Result<(), Problem> {
-        self.naming(who, Named::Topics)?.map_or(Ok(()), |naming| naming.take(topic))
+        self.naming_paid(who, Named::Topics)?.map_or(Ok(()), |naming| naming.take(topic))
     }
 
     /// What somebody's roles allow, and what is left of it.

@@ -204,7 +204,7 @@ impl Audit {
         for Untold { kind, doer, count } in untold {
             let mut data = json!({ "count": count });
             if let Some(Doer::Somebody { issuer, subject }) = doer {
-                data["by"] = (*subject).into();
+                data["by"] = cut((*subject).into());
                 if let Some(issuer) = issuer {
                     data["issuer"] = cut((*issuer).into());
                 }

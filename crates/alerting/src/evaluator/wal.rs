@@ -15,8 +15,9 @@
 mod files;
 mod keeper;
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,7 +202,8 @@ impl RuleWal {
     /// Begins a log, and a checkpoint beside it.
     fn begin(&mut self) -> io::Result<()> {
         self.number += 1;
-        std::fs::create_dir_all(&self.folder)?;
+        // As the data folder is, whatever the umask.
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let file = files::create(&self.folder, Numbered::Unfinished(self.number))?;
         let log = files::create(&self.folder, Numbered::Log(self.number))?;
         self.log = Some(Log { file: Arc::new(log), bytes: 0, is_dirty: true });

@@ -8,7 +8,7 @@ use bellwire_model::{
     Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp, TransitionKind,
 };
 
-use super::vacancy::Vacancy;
+use super::vacancy::{Growth, Vacancy};
 use super::{Case, Desk};
 use crate::posted::{Made, Post, PostError, Posted};
 use crate::record::{self, Acknowledged, DeskRecordChange};
@@ -122,7 +122,13 @@ impl Desk {
                 posted.by.clone_from(&room.poster);
             }
             let mut record = record::put_posted(&mut posted);
-            if let Err(error) = room.check_growth(posted.record_bytes.saturating_sub(old_bytes)) {
+            let mut growth = Growth::from(old_bytes, &posted);
+            if growth.bytes > 0 && room.is_of_another(&posted) {
+                posted.by.clone_from(&room.poster);
+                record = record::put_posted(&mut posted);
+                growth = Growth::taken_over(old_bytes, &posted);
+            }
+            if let Err(error) = room.check_growth(growth) {
                 if kind != Some(TransitionKind::Resolved) {
                     errors.push(error);
                 }
@@ -132,8 +138,9 @@ impl Desk {
                 };
                 posted = posted.worded_as(old);
                 record = record::put_posted(&mut posted);
+                growth = Growth::from(old_bytes, &posted);
             }
-            room.take(usize::from(is_new), (old_bytes, posted.record_bytes));
+            room.take(usize::from(is_new), (old_bytes, posted.record_bytes), growth);
             plan.post(now, (posted.clone(), record), kind);
             planned.insert(fingerprint, posted);
         }

@@ -27,6 +27,28 @@ struct Amount {
     bytes: usize,
 }
 
+/// What a post adds to what there is, and to what whoever posts is charged with.
+#[derive(Clone, Copy)]
+pub(super) struct Growth {
+    /// Bytes that are more than before.
+    pub(super) bytes: usize,
+    own: Amount,
+}
+
+impl Growth {
+    /// What has become of an alert with a record of so many bytes; 0 for a new one.
+    pub(super) fn from(old_bytes: usize, posted: &Posted) -> Self {
+        let bytes = posted.record_bytes.saturating_sub(old_bytes);
+        Self { bytes, own: Amount { alerts: usize::from(old_bytes == 0), bytes } }
+    }
+
+    /// The same of another's alert, which is now of whoever has made it longer: all of it.
+    pub(super) fn taken_over(old_bytes: usize, posted: &Posted) -> Self {
+        let own = Amount { alerts: 1, bytes: posted.record_bytes };
+        Self { bytes: posted.record_bytes.saturating_sub(old_bytes), own }
+    }
+}
+
 impl Amount {
     fn and(self, other: Self) -> Self {
         Self { alerts: self.alerts + other.alerts, bytes: self.bytes + other.bytes }
@@ -48,19 +70,29 @@ impl<'a> Vacancy<'a> {
         self.check_share(Amount { alerts: 1, bytes: 0 })
     }
 
-    /// Whether there is room for so many bytes more. What becomes no longer always has it.
-    pub(super) fn check_growth(&mut self, bytes: usize) -> Result<(), PostError> {
-        if bytes > self.bytes {
+    /// Whether there is room for what becomes longer. What becomes no longer always has it.
+    pub(super) fn check_growth(&mut self, growth: Growth) -> Result<(), PostError> {
+        if growth.bytes > self.bytes {
             return Err(PostError::TooMany);
         }
-        if bytes == 0 { Ok(()) } else { self.check_share(Amount { alerts: 0, bytes }) }
+        if growth.own.bytes == 0 { Ok(()) } else { self.check_share(growth.own) }
+    }
+
+    /// Whether an alert counts for somebody else, or for nobody.
+    pub(super) fn is_of_another(&self, posted: &Posted) -> bool {
+        self.poster.is_some() && posted.by != self.poster
     }
 
     /// Somebody takes some of it: alerts that are new, and bytes in the place of others.
-    pub(super) fn take(&mut self, alerts: usize, (before, after): (usize, usize)) {
+    pub(super) fn take(
+        &mut self,
+        alerts: usize,
+        (before, after): (usize, usize),
+        Growth { own, .. }: Growth,
+    ) {
         self.alerts -= alerts;
         self.bytes = (self.bytes + before).saturating_sub(after);
-        self.planned = self.planned.and(Amount { alerts, bytes: after.saturating_sub(before) });
+        self.planned = self.planned.and(own);
     }
 
     /// Whether whoever posts leaves room for others.

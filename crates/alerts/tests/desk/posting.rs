@@ -244,3 +244,31 @@ fn who_posts_without_end_leaves_room_for_others_also_after_a_restart() {
     let again = script.posts_of(Some("flood"), vec![post("Hot,number=1000", None, None)]);
     assert_eq!((again, script.word("Hot,number=1000")), (vec![], "firing"));
 }
+
+#[test]
+fn who_makes_anothers_alert_longer_is_charged_for_all_of_it() {
+    const BYTES_MAX: usize = 40_000;
+    let mut script = Script::new();
+    script.desk = Desk::new(&[]).with_posted_bytes_max(BYTES_MAX);
+    let hot = |number: usize, length: usize| Post {
+        annotations: Labels::from_pairs([("summary", &*"x".repeat(length))]).expect("annotations"),
+        ..post(&format!("Hot,number={number}"), Some(0), Some(9_000))
+    };
+    let all = |length| (0..30).map(|number| hot(number, length)).collect::<Vec<_>>();
+    assert_eq!(script.posts_of(Some("ada"), all(100)), []);
+    // In many requests: none of them grows by much.
+    let mut refused = Vec::new();
+    for length in (200..2_000).step_by(100) {
+        refused = script.posts_of(Some("mallory"), all(length));
+    }
+    // Those that go on are taken with what they said before.
+    assert_eq!(refused, []);
+    let bytes: usize = script.desk.cases().map(|case| case.alert().annotations.size_bytes()).sum();
+    assert!(bytes < BYTES_MAX, "{bytes}");
+    // All are mallory's: of what is left she has no share any more, and ada has.
+    let new = |number| vec![hot(number, 1)];
+    assert_eq!(script.posts_of(Some("mallory"), new(100)), [PostError::TooManyOfPoster]);
+    assert_eq!(script.posts_of(Some("ada"), new(101)), []);
+    // Whoever says less leaves it where it is.
+    assert_eq!(script.posts_of(Some("ada"), all(10)), []);
+}

@@ -359,3 +359,23 @@ fn a_logout_that_the_journal_refuses_can_be_asked_for_again() {
     let mut process = serve();
     assert_eq!(whoami(address(&process.line())), 401);
 }
+
+#[test]
+fn a_login_of_somebody_else_ends_the_session_that_the_browser_had() {
+    let (other, table) = made("ada", "admin");
+    let site = Site::start(&table);
+    let old = site.log_in();
+    let mut stream = Stream::open_with(site.server.address(), "topic=t", &[("Cookie", &old)]);
+    stream.until_ready();
+    let (own, token) = (site.own(), json!({ "token": other }).to_string());
+    let headers = [("Cookie", &*old), ("Origin", &*own)];
+    // Of the same somebody it goes on: what it has opened is yet to be renewed.
+    let again = json!({ "token": site.key }).to_string();
+    assert_eq!(site.ask("POST", "/v1/session", &headers, &again).status, 201);
+    assert_eq!(site.whoami(&old).status, 200);
+    let login = site.ask("POST", "/v1/session", &headers, &token);
+    assert_eq!(login.status, 201, "{}", login.text());
+    assert_eq!(code(&site.whoami(&old)).0, 401);
+    assert_eq!(site.whoami(&cookie(&login)).json()["subject"], "ada");
+    assert_eq!(stream.next_of("bye").json()["reason"], "credential_revoked");
+}

@@ -144,7 +144,8 @@ fn no_other_user_reads_what_a_server_keeps() {
     for entry in std::fs::read_dir(&data).expect("a folder") {
         let entry = entry.expect("an entry");
         let mode = entry.metadata().expect("its mode").permissions().mode();
-        assert_eq!(mode & 0o007, 0, "{entry:?}: {mode:o}");
+        let others = if entry.path().is_dir() { 0o077 } else { 0o007 };
+        assert_eq!(mode & others, 0, "{entry:?}: {mode:o}");
         seen += 1;
     }
     assert!(seen > 2, "there is a journal");

@@ -43,7 +43,7 @@ impl Lock {
 }
 
 /// Makes a folder that is this user's alone, whatever the umask. One that is there stays as it is.
-fn make(directory: &Path) -> io::Result<()> {
+pub(super) fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 

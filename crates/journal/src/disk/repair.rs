@@ -15,7 +15,7 @@ use bellwire_model::{Epoch, Offset};
 use rusqlite::Connection;
 
 use self::originals::Originals;
-use super::lock::Lock;
+use super::lock::{self, Lock};
 use super::names::beside;
 use super::schema;
 use super::witness::{self, State, Testimony, Witness};
@@ -84,7 +84,7 @@ fn repair_in(scratch: &Path, directory: &Path, fresh_epoch: Epoch) -> Result<Rep
     if scratch.exists() {
         fs::remove_dir_all(scratch).map_err(fail)?;
     }
-    fs::create_dir_all(&old).and_then(|()| fs::create_dir(&new)).map_err(fail)?;
+    [&old, &new].into_iter().try_for_each(|folder| lock::make(folder)).map_err(fail)?;
     let originals = Originals::of(directory).map_err(|error| Error::open(directory, error))?;
     let copy = old.join(schema::FILE);
     for suffix in ["", "-wal"] {

@@ -27,7 +27,6 @@ pub(super) struct Used {
     events: Bucket,
     samples: Bucket,
     bytes: Bucket,
-    pub(super) renewals: Bucket,
     topics: Names,
     series: Names,
 }
@@ -135,6 +134,17 @@ impl Drop for Account {
     }
 }
 
+/// How often somebody renews: with a table of its own, so that nobody who has something open keeps
+/// others from renewing.
+#[derive(Debug, Default)]
+pub(super) struct Renewals(pub(super) Bucket);
+
+impl Fades for Renewals {
+    fn is_nothing(&mut self, now: u64) -> bool {
+        self.0.is_full(now)
+    }
+}
+
 impl Fades for Arc<Account> {
     fn is_nothing(&mut self, now: u64) -> bool {
         // Whoever is at work for the subject holds it, too.
@@ -169,7 +179,7 @@ impl Used {
     }
 
     fn is_nothing(&self, now: u64) -> bool {
-        let buckets = [&self.connects, &self.events, &self.samples, &self.bytes, &self.renewals];
+        let buckets = [&self.connects, &self.events, &self.samples, &self.bytes];
         let names = [&self.topics, &self.series];
         self.connections == 0
             && buckets.iter().all(|bucket| bucket.is_full(now))

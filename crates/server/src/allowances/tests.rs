@@ -65,6 +65,23 @@ fn whoever_renews_without_end_is_refused_though_no_role_limits_them() {
 }
 
 #[test]
+fn whoever_has_something_open_keeps_nobody_from_renewing() {
+    let allowances = allowances();
+    let of = |number: usize, means: Means| Identity {
+        claims: Claims { subject: number.to_string().into(), ..Claims::anonymous() },
+        means,
+        ..who(Limits { connections: Some(1), ..Limits::NONE })
+    };
+    let open: Vec<_> = (0..SUBJECTS_LIMITED_MAX)
+        .map(|number| allowances.connect(&of(number, Means::Password), 1).expect("room"))
+        .collect();
+    let one_more = of(SUBJECTS_LIMITED_MAX, Means::Password);
+    assert!(allowances.connect(&one_more, 1).is_err(), "there is no account left");
+    allowances.renew(&one_more).expect("renewals have a room of their own");
+    drop(open);
+}
+
+#[test]
 fn filters_of_all_connections_of_a_subject_count_together() {
     let allowances = allowances();
     let four = who(Limits { subscriptions: Some(4), ..Limits::NONE });
@@ -161,4 +178,18 @@ fn names_of_all_subjects_are_bounded_and_go_with_their_accounts() {
     assert_eq!(allowances.names.load(Ordering::Relaxed), 2);
     *allowances.accounts() = Lately::new(1);
     assert_eq!(allowances.names.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn what_cannot_be_paid_for_is_not_named() {
+    let allowances = allowances();
+    let limits = Limits { samples_per_second: Some(1), series: Some(2), ..Limits::NONE };
+    let poor = who(limits);
+    let named = || allowances.names.load(Ordering::Relaxed);
+    let naming = allowances.naming(&poor, Named::Series).expect("nothing is owed");
+    naming.expect("a limit").take(&"a").expect("the first");
+    allowances.spend(&poor, Sent::Samples(1_000_000)).expect("nothing was owed");
+    let refused = allowances.naming(&poor, Named::Series).expect_err("much is owed");
+    assert_eq!((refused.code, named()), (Code::PrincipalExhausted, 1));
+    assert!(refused.retry_after_s().is_some());
 }

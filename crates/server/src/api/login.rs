@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_access::login::LocalPath;
-use bellwire_authn::{Return, Unarrived, cleared_login_cookie, login_under_way};
+use bellwire_authn::{Cookies, Return, Unarrived, cleared_login_cookie, login_under_way};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
 use super::App;
 use super::permission::peer;
+use super::session::end_displaced;
 use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
@@ -45,6 +46,7 @@ pub(super) async fn arrive(State(app): State<Arc<App>>, parts: Parts) -> Respons
     let (cleared, from) = (cleared_login_cookie(), peer(extensions));
     match app.access.authenticator.arrive(back, from).await {
         Ok((login, path)) => {
+            end_displaced(&app, (headers, Cookies::Count), (&login.identity, from)).await;
             let deed = Deed::new(Kind::Login).with("shown", "oidc");
             app.access.audit.record(&deed, Some(&login.identity), from);
             sent(StatusCode::SEE_OTHER, &path, &[&cleared, &login.cookie])

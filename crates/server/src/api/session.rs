@@ -1,16 +1,18 @@
 //! Sessions of browsers: a credential is shown once, and a cookie from then on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bellwire_access::Identity;
 use bellwire_authn::{Cookies, Logout, Query, Shown, cleared_cookie};
 use bellwire_model::limits::LOGIN_BODY_BYTES_MAX;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use super::body::Held;
@@ -55,6 +57,8 @@ pub(super) async fn log_in(
     let login = app.access.authenticator.log_in(&shown, address).await.inspect_err(|problem| {
         app.access.audit.refused(problem, (shown.kind(), None), ("/v1/session", address));
     })?;
+    let cookies = page.cookies_for(page::Deed::Reads);
+    end_displaced(&app, (&parts.headers, cookies), (&login.identity, address)).await;
     let cookie = HeaderValue::from_str(&login.cookie).expect("its own words are valid");
     let whoami = Json(whoami::shown(&login.identity, &app.access.allowances));
     let answer = (StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami);
@@ -62,6 +66,35 @@ pub(super) async fn log_in(
         .with("shown", shown.kind())
         .by(Arc::new(login.identity))
         .told_by(answer.into_response()))
+}
+
+/// Ends the session that a browser had until somebody else has logged in with it: it would count for
+/// whoever has kept its cookie. The login stands where that cannot be kept.
+pub(super) async fn end_displaced(
+    app: &App,
+    (headers, cookies): (&HeaderMap, Cookies),
+    (newer, from): (&Identity, Option<IpAddr>),
+) {
+    let Some(shown) = session_shown(headers, cookies) else { return };
+    let mut ending = None;
+    let on_ended = |subject: &str| ending = Some(app.end_revoked(Some(subject)));
+    let ended = app.access.authenticator.displace(&shown, newer, on_ended).await;
+    if let Some(ending) = ending {
+        ending.is_through().await;
+    }
+    let Some(Logout { identity, kept }) = ended else { return };
+    if let Err(problem) = kept {
+        let detail = problem.detail();
+        tracing::warn!(detail, "It is not kept that a session has ended by another login.");
+    }
+    app.access.audit.record(&Deed::new(Kind::Logout), Some(&identity), from);
+}
+
+/// The session of a cookie, whatever else is shown.
+fn session_shown(headers: &HeaderMap, cookies: Cookies) -> Option<Shown> {
+    let mut alone = HeaderMap::new();
+    alone.extend(headers.get_all(header::COOKIE).iter().map(|it| (header::COOKIE, it.clone())));
+    Shown::of(&alone, Query::Nothing, cookies).ok()
 }
 
 /// What is shown in the head of a login, or in its body.

@@ -8,6 +8,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::disk::lock;
 use crate::disk::names::beside;
 use crate::disk::schema;
 use crate::disk::witness::{self, State, Testimony};
@@ -145,6 +146,6 @@ fn folders(directory: &Path) -> impl Iterator<Item = PathBuf> {
 fn free_folder(directory: &Path) -> io::Result<PathBuf> {
     let free = folders(directory).find(|folder| !folder.exists());
     let folder = free.ok_or(io::ErrorKind::AlreadyExists)?;
-    fs::create_dir(&folder)?;
+    lock::make(&folder)?;
     Ok(folder)
 }
