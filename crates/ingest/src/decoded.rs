@@ -136,9 +136,9 @@ impl Decoded {
 
     /// Takes out the samples that may not be sent, and says so of each.
     pub fn keep(&mut self, may_be_sent: impl Fn(&Labels) -> bool) {
-        self.sift(|sample| match may_be_sent(&sample.series) {
-            true => Verdict::Kept,
-            false => Verdict::forbidden(&sample.series),
+        self.sift(|sample| {
+            let may = may_be_sent(&sample.series);
+            if may { Verdict::Kept } else { Verdict::forbidden(&sample.series) }
         });
     }
 

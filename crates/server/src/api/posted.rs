@@ -92,7 +92,10 @@ pub(super) async fn take(
     let Batch { events, refused, forbidden, later, .. } = batch;
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
     let published = app.publisher.publish(events).await?;
-    let full = published.iter().filter_map(|result| result.as_ref().err()).find(may_be_taken_later);
+    let full = published
+        .iter()
+        .filter_map(|result| result.as_ref().err())
+        .find(|problem| may_be_taken_later(problem));
     let later = later.or_else(|| full.filter(|_| is_repeatable).cloned());
     let response = work_through(&app.admission, bytes, || {
         let results = results_json(refused, published);
@@ -110,7 +113,7 @@ fn is_repeatable(app: &App, Append { event, idempotency_key }: &Append) -> bool 
 }
 
 /// Whether what was refused for this may be taken later.
-fn may_be_taken_later(problem: &&Problem) -> bool {
+fn may_be_taken_later(problem: &Problem) -> bool {
     matches!(problem.code.status(), 429 | 503 | 507)
 }
 
@@ -166,7 +169,7 @@ pub(super) fn checked(
                     .map_err(|problem| {
                         first.get_or_insert_with(|| (problem.code, problem.detail().to_owned()));
                         let rejection = rejection(&problem);
-                        if may_be_taken_later(&&problem) {
+                        if may_be_taken_later(&problem) {
                             later.get_or_insert(problem);
                         } else if problem.code == Code::Forbidden {
                             forbidden.get_or_insert(problem);

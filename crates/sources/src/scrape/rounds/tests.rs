@@ -73,10 +73,9 @@ impl fmt::Debug for House {
 impl Fetch for House {
     fn get<'a>(&'a self, _: &'a Url, _: HeaderMap, _: usize) -> Fetching<'a> {
         Box::pin(async move {
-            match self.target.next().await {
-                true => Ok(Answer::of_text("a 1\n")),
-                false => Err(FetchError::Connection("nobody is there".to_owned())),
-            }
+            let is_there = self.target.next().await;
+            let nobody = || FetchError::Connection("nobody is there".to_owned());
+            is_there.then(|| Answer::of_text("a 1\n")).ok_or_else(nobody)
         })
     }
 }
