@@ -28,7 +28,7 @@ pub struct Shares {
 
 /// There is no room for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoom {
+pub enum Shortage {
     /// For nobody.
     Full,
     /// What is left is for others.
@@ -43,17 +43,17 @@ impl Shares {
 
     /// Whether a holder may have so much more. As long as all together have less than the share of one
     /// nobody is counted.
-    pub fn check(&self, holder: Holder, more: usize) -> Result<(), NoRoom> {
+    pub fn check(&self, holder: Holder, more: usize) -> Result<(), Shortage> {
         let free = self.max.saturating_sub(self.used);
         if more > free {
-            return Err(NoRoom::Full);
+            return Err(Shortage::Full);
         }
         let share = free.saturating_mul(ROOM_OF_ONE_SHARE);
         if self.used + more <= share {
             return Ok(());
         }
         let own = self.holders.get(&holder).copied().unwrap_or_default();
-        if own + more <= share { Ok(()) } else { Err(NoRoom::OfHolder) }
+        if own + more <= share { Ok(()) } else { Err(Shortage::OfHolder) }
     }
 
     /// A holder takes so much, which was [checked](Self::check) or is taken whatever there is.
@@ -94,10 +94,10 @@ mod tests {
             }
             (taken, shares.check(holder, 1))
         };
-        assert_eq!(fill(ada), (800, Err(NoRoom::OfHolder)));
-        assert_eq!(fill(bob), (89, Err(NoRoom::OfHolder)));
-        assert_eq!(fill(ada), (0, Err(NoRoom::OfHolder)));
-        assert_eq!(shares.check(bob, 12), Err(NoRoom::Full));
+        assert_eq!(fill(ada), (800, Err(Shortage::OfHolder)));
+        assert_eq!(fill(bob), (89, Err(Shortage::OfHolder)));
+        assert_eq!(fill(ada), (0, Err(Shortage::OfHolder)));
+        assert_eq!(shares.check(bob, 12), Err(Shortage::Full));
         shares.give_back(ada, 800);
         assert_eq!((shares.used(), shares.holders.len()), (89, 1));
         assert_eq!(shares.check(ada, 700), Ok(()));

@@ -12,7 +12,7 @@ use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Sender, T
 use bellwire_wire::problem::Problem;
 
 use crate::access::Access;
-use crate::admission::{self, Admission};
+use crate::admission::Admission;
 use crate::allowances::{Allowances, Named, Sent};
 use crate::observe::Figures;
 

@@ -26,7 +26,7 @@
 //! whoever has changed it first since the last turn, or has begun it.
 
 use bellwire_model::limits::{OTLP_TOTAL_AGE, OTLP_TOTALS_BYTES_MAX};
-use bellwire_model::{Holder, Labels, NameMap, NoRoom, Sample, Shares, Timestamp};
+use bellwire_model::{Holder, Labels, NameMap, Sample, Shares, Shortage, Timestamp};
 
 use crate::decoded::{Decoded, Interval, Refusal};
 
@@ -286,13 +286,7 @@ impl Totals {
 
 impl Owned {
     /// Adds a change. What is kept of the request for it takes of the owner's room.
-    fn add(
-        &mut self,
-        value: f64,
-        interval: Interval,
-        request: u64,
-        room: &mut Shares,
-    ) -> Counted {
+    fn add(&mut self, value: f64, interval: Interval, request: u64, room: &mut Shares) -> Counted {
         let before = self.total.others_bytes();
         // A list that grows takes twice of what it had.
         let grown = (before * 2).max(OTHERS_BYTES_MIN);
@@ -312,10 +306,10 @@ fn bytes_of(series: &Labels) -> usize {
     TOTAL_BYTES + series.size_bytes()
 }
 
-fn no_room(why: NoRoom) -> Refusal {
+fn no_room(why: Shortage) -> Refusal {
     let whose = match why {
-        NoRoom::Full => "no room for another",
-        NoRoom::OfHolder => "what is left is for others than you",
+        Shortage::Full => "no room for another",
+        Shortage::OfHolder => "what is left is for others than you",
     };
     let detail = format!(
         "the totals of series that come as changes have {OTLP_TOTALS_BYTES_MAX} bytes, and {whose}: \

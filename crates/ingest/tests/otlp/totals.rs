@@ -237,3 +237,39 @@ fn whoever_fills_the_room_leaves_some_of_it_to_others() {
     let later = NOW.saturating_add(OTLP_TOTAL_AGE * 4);
     assert!(fill("ada", later) > greedy / 100 * 99);
 }
+
+#[test]
+fn what_is_kept_of_requests_is_given_back_to_who_has_the_room() {
+    let mut totals = Totals::default();
+    let long = "x".repeat(LABEL_VALUE_BYTES_MAX - 16);
+    let several = 6;
+    // How many series are begun, each with several intervals of one request, until some are refused.
+    let fill = |totals: &mut Totals, sender: &str, now: Timestamp| {
+        let mut begun = 0;
+        for request in 0.. {
+            let numbers = request * 100..(request + 1) * 100;
+            let points = numbers.flat_map(|number| {
+                let series = format!("{number}{long}");
+                (1..=several).map(move |end| counted(&series, [end, end + 1], 1.0))
+            });
+            let mut decoded = decode(&of(vec![counter("c", DELTA, points.collect())]));
+            totals.settle(&mut decoded, Holder::named(sender), now);
+            begun += decoded.samples.iter().filter(|sample| sample.value < 1.5).count();
+            if decoded.rejected > 0 {
+                return begun;
+            }
+        }
+        unreachable!("the room is bounded")
+    };
+    let first = fill(&mut totals, "mallory", NOW);
+    let age = |ages: u32| NOW.saturating_add(OTLP_TOTAL_AGE * ages);
+    assert_eq!(fill(&mut totals, "ada", age(4)), first);
+    // Another sender changes what has not changed since, and has the room for it from there on.
+    let numbers = 0..first;
+    let points = numbers.map(|n| counted(&format!("{n}{long}"), [several + 1, several + 2], 1.0));
+    let mut decoded = decode(&of(vec![counter("c", DELTA, points.collect())]));
+    totals.settle(&mut decoded, Holder::named("bob"), age(5));
+    assert!(decoded.samples.iter().all(|sample| sample.value > 1.0));
+    assert_eq!((decoded.samples.len(), decoded.rejected), (first, 0));
+    assert_eq!(fill(&mut totals, "mallory", age(10)), first);
+}

@@ -119,7 +119,7 @@ impl Answer {
 }
 
 impl Client {
-    /// Nothing is read or connected before something is asked.
+    /// Nothing is connected before something is asked.
     pub(super) fn new(http: &Http, reach: Reach, room: &Arc<Capacity>) -> Self {
         let connections = Connections::new(&http.tls, &reach);
         Self { connections, http: http.clone(), reach, room: Arc::clone(room) }

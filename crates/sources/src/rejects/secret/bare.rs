@@ -89,15 +89,15 @@ impl Mix {
     }
 }
 
-/// Base64: of three characters two are followed by one of another class, where in words one of seven
-/// is. A separator comes by chance once in 32.
+/// Base64: of three characters two are followed by one of another class, where in names of words two
+/// of five are. A separator comes by chance once in 32.
 fn is_mixed(run: &str, least: usize) -> bool {
     let mix = Mix::of(run);
     let length = mix.length();
     length >= least
         && mix.counts.iter().all(|count| *count > 0)
         && mix.separators <= length / 8
-        && mix.changes * 5 >= length * 2
+        && mix.changes * 2 >= length
 }
 
 /// Hexadecimal, or digits and letters of one case.
@@ -122,8 +122,8 @@ mod tests {
             ("bw_k3v9x2ma_7", Some((13, 12))),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.sig\" x", Some((40, 0))),
             ("d41d8cd98f00b204e9800998ecf8427e,", Some((32, 0))),
-            ("D41D8CD98F00B204E9800998ECF8427E-x y", Some((32, 0))),
-            ("q5iD0lLx+8ZbY1n/3kQwT7eRf2GhJ6sA9vXcM4pUo= next", Some((43, 0))),
+            ("D41D8CD98F00B204E9800998ECF8427E x y", Some((32, 0))),
+            ("q5iD0lLx+8ZbY1n/3kQwT7eRf2GhJ6sA9vXcM4pUo= next", Some((42, 0))),
             ("q5iD0lLx-8ZbY1n_3kQwT7eRf2GhJ6sA9vXcM4pUo next", Some((41, 0))),
             // Cut.
             ("q5iD0lLx8ZbY1n3kQwT7", Some((20, 0))),

@@ -36,10 +36,13 @@ pub(super) fn secrets(text: &str, is_secret_name: impl Fn(&str) -> bool) -> Vec<
                 let is_name = text[place.min(text.len())..].trim_start().starts_with(':');
                 if is_name {
                     top.member = Some(content);
-                } else if top.is_value || is_value_name(text, top.member.as_ref()) {
-                    top.values.push(content);
                 } else {
-                    top.is_secret |= is_secret_name(&text[content]);
+                    let is_value = is_value_name(text, top.member.as_ref());
+                    if !is_value && is_secret_name(&text[content.clone()]) {
+                        top.is_secret = true;
+                    } else if top.is_value || is_value {
+                        top.values.push(content);
+                    }
                 }
                 continue;
             }

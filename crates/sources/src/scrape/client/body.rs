@@ -50,8 +50,8 @@ impl Body {
         }
         if length > self.bytes.capacity() {
             // It doubles, so that few places are asked for and nothing is copied often.
-            let capacity =
-                length.next_power_of_two().clamp(PLACE_BYTES, self.bytes_max.max(length));
+            let most = self.bytes_max.max(length);
+            let capacity = length.next_power_of_two().clamp(PLACE_BYTES.min(most), most);
             let more = capacity - self.bytes.capacity();
             let places = u32::try_from(more.div_ceil(PLACE_BYTES)).unwrap_or(u32::MAX);
             let places = Arc::clone(&self.room.0).try_acquire_many_owned(places);
@@ -110,6 +110,9 @@ mod tests {
         let none = body(&text, text.len(), &room).expect("room").inflated();
         assert!(matches!(none, Err(FetchError::Gzip(_))));
         assert!(matches!(body(&text, 10, &room), Err(FetchError::TooLarge(10))));
+        // A limit of less than a place.
+        let small = body(&text[..1_500], 2_000, &room).expect("room");
+        assert_eq!(small.bytes(), &text[..1_500]);
     }
 
     #[test]

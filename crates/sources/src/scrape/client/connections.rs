@@ -44,8 +44,11 @@ struct Current {
 type Stamp = Option<(i64, i64, u64, u64)>;
 
 impl Connections {
+    /// Reads the files, so that the first scrape need not wait for it. What cannot be read now is read
+    /// when something is asked.
     pub(super) fn new(files: &TlsFiles, reach: &Reach) -> Self {
-        Self { files: files.clone(), reach: reach.clone(), current: Mutex::default() }
+        let current = look((files, Resolver(reach.clone())), None).ok().map(|(current, _)| current);
+        Self { files: files.clone(), reach: reach.clone(), current: Mutex::new(current) }
     }
 
     /// What connects with the files as they are. Where they cannot be read any more, or not yet as a
