@@ -224,7 +224,8 @@ impl Evaluator {
                 refreshed_at = passed;
                 self.refresh_board();
                 self.report(passed);
-                self.answers.look_after(&mut self.engine, (&self.register, now));
+                let topics = (&*self.register, &*self.states);
+                self.answers.look_after(&mut self.engine, topics, now);
             }
             if passed.saturating_sub(swept_at) >= VALUE_SWEEP {
                 swept_at = passed;

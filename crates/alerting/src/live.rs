@@ -11,10 +11,9 @@
 mod answers;
 mod register;
 
-use std::fmt;
 use std::sync::Arc;
 
-use bellwire_model::limits::{LIVE_EXPRESSION_BYTES_MAX, LIVE_PART_SERIES_MAX, LIVE_SERIES_MAX};
+use bellwire_model::limits::LIVE_EXPRESSION_BYTES_MAX;
 use bellwire_model::{QueryId, Sight};
 use bellwire_rules::{Plan, QueryRefusal, StandingQuery};
 use bellwire_wire::problem::{Code, Problem};
@@ -22,6 +21,9 @@ use bellwire_wire::problem::{Code, Problem};
 pub(crate) use self::answers::Answers;
 pub use self::register::Register;
 pub(crate) use self::register::{Entering, Standing};
+
+/// When somebody may find room whom there is none for now.
+const FULL_RETRY_SECONDS: u32 = 30;
 
 /// Who follows queries, for the bound of how many: a subject, or an address.
 pub type Follower = Box<str>;
@@ -69,19 +71,19 @@ impl LiveQuery {
 }
 
 /// Why a query does not stand, for whoever wants to follow it.
-pub(crate) fn refusal(refusal: &QueryRefusal) -> Problem {
-    let bounds = Bounds;
-    Problem::new(Code::QueryTooCostly, format!("{refusal}: {bounds}"))
+pub(crate) fn refusal(refusal: QueryRefusal) -> Problem {
+    match refusal {
+        QueryRefusal::TooManySeries | QueryRefusal::PartTooLarge => {
+            let detail = format!("{refusal}: select fewer, or record what you follow by a rule");
+            Problem::new(Code::QueryTooCostly, detail)
+        }
+        QueryRefusal::TooManyJoins | QueryRefusal::NoRoom | QueryRefusal::Ended => {
+            exhausted(refusal.to_string())
+        }
+    }
 }
 
-struct Bounds;
-
-impl fmt::Display for Bounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a query that is followed selects at most {LIVE_SERIES_MAX} series, and one evaluation \
-             of it looks at {LIVE_PART_SERIES_MAX} at most"
-        )
-    }
+/// There is no room for a query for now.
+pub(crate) fn exhausted(detail: String) -> Problem {
+    Problem::new(Code::QueriesExhausted, detail).retry_after(FULL_RETRY_SECONDS)
 }

@@ -247,10 +247,19 @@ pub const LIVE_EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 pub const LIVE_QUERIES_MAX: usize = 4_096;
 /// Of these, how many one subject follows, or one address where nobody is asked who they are.
 pub const LIVE_QUERIES_OF_ONE_MAX: usize = 1_024;
-/// Series that a standing query may look at.
+/// Series that a standing query may look at; one that two of its selectors select counts twice.
 pub const LIVE_SERIES_MAX: usize = 100_000;
 /// Of these, series that one evaluation of it may look at.
 pub const LIVE_PART_SERIES_MAX: usize = 10_000;
+/// Series that all standing queries may look at, for each query counted by itself: some hundred bytes
+/// each.
+pub const LIVE_JOINS_MAX: usize = 1_000_000;
+/// Series beyond [`LIVE_JOINS_MAX`] that may come to queries that stand: one that begins leaves others
+/// room to grow.
+pub const LIVE_JOINS_RESERVED: usize = 250_000;
+/// The part of [`SERIES_MAX`], as its divisor, beyond which no series is remembered that queries
+/// alone select: the rest is for rules.
+pub const LIVE_SERIES_DIVISOR: usize = 2;
 /// Elements that the answer of a standing query may have.
 pub const LIVE_ELEMENTS_MAX: usize = 10_000;
 /// How long a standing query is kept after the last who followed it has gone.

@@ -7,19 +7,27 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bellwire_model::limits::{FORWARDED_PER_TURN, LIVE_PACE, STATE_VALUE_BYTES_MAX};
-use bellwire_model::{Body, Event, Labels, NameMap, QueryId, Sample, Timestamp, Topic};
+use bellwire_model::{Body, Event, Labels, NameMap, NameSet, QueryId, Sample, Timestamp, Topic};
 use bellwire_process::clock;
-use bellwire_rules::{Engine, QueryBeginning, QueryEnding};
+use bellwire_rules::{Engine, QueryBeginning, QueryEnding, QueryRefusal};
 use bellwire_wire::json;
 
 use super::Register;
-use crate::states::StateTopics;
+use crate::states::{NotShown, StateTopics};
 
 /// Of the time for which samples wait, queries get one part, and the samples this many.
 const PARTS_OF_SAMPLES: u32 = 7;
 
 /// The key of what is said of a query itself. Those of elements have a brace.
 const DESCRIPTION: &str = "query";
+
+/// Why a query does not stand of which nothing can be said.
+const NO_ROOM: &str = "state topics hold as many keys or bytes as they may: there is no room for its \
+                       answer";
+
+/// What is said of a query where there was no room for an element.
+const UNTOLD: &str = "the answer is not whole: state topics hold as many keys or bytes as they may, or \
+                      a value is too large";
 
 /// A query that comes or goes.
 #[derive(Debug)]
@@ -35,8 +43,10 @@ type Place = (QueryId, Option<Labels>);
 #[derive(Debug)]
 struct Shown {
     topic: Topic,
-    /// What was said of it last.
-    description: String,
+    /// What was said of it last; nothing where there was no room to say it.
+    description: Option<String>,
+    /// Elements whose values the state topics had no room for.
+    untold: NameSet<Labels>,
 }
 
 /// What queries have come to.
@@ -52,6 +62,8 @@ pub(crate) struct Answers {
     /// Queries whose first answers are put once so many have been.
     complete: VecDeque<(u64, QueryId)>,
     shown: HashMap<QueryId, Shown>,
+    /// Those of which it was said that they have ended, which is said for a second.
+    ended: Vec<QueryId>,
     /// When the last turn ended, and how long it took.
     ended_at: Duration,
     took: Duration,
@@ -99,6 +111,7 @@ impl Answers {
         let began_at = passed();
         self.go_on(engine, register);
         self.show(register, states);
+        self.complete(register);
         self.ended_at = passed();
         self.took = self.ended_at.saturating_sub(began_at);
     }
@@ -120,41 +133,76 @@ impl Answers {
         match begun {
             None => {}
             Some((id, Ok(()))) => {
-                self.shown.insert(id, Shown { topic: id.topic(), description: String::new() });
+                self.shown.insert(id, Shown::of(id));
                 self.put((id, None), (Some(0.0), Timestamp::MIN));
                 self.complete.push_back((self.counts.1, id));
             }
             Some((id, Err(refusal))) => {
                 self.errands.push_back(Errand::End(QueryEnding::new(id)));
-                register.refuse(id, &super::refusal(&refusal));
+                register.refuse(id, &super::refusal(refusal));
             }
         }
     }
 
-    /// Puts some of what waits, and says which first answers are complete.
+    /// Puts some of what waits.
     fn show(&mut self, register: &Register, states: &dyn StateTopics) {
         let count = self.waiting.len().min(FORWARDED_PER_TURN);
         let mut events = Vec::with_capacity(count);
-        for place in self.waiting.drain(..count) {
+        let mut places = Vec::with_capacity(count);
+        for place in self.waiting.drain(..count).collect::<Vec<_>>() {
             let Some(value) = self.newest.remove(&place) else { continue };
-            let (query, labels) = place;
-            let shown = self.shown.get(&query);
+            let shown = self.shown.get(&place.0);
             // One that has ended is shown no more, but what is left of it goes.
-            let topic = shown.map_or_else(|| query.topic(), |shown| shown.topic.clone());
-            events.extend(if let Some(labels) = labels {
+            let topic = shown.map_or_else(|| place.0.topic(), |shown| shown.topic.clone());
+            let event = if let Some(labels) = &place.1 {
                 element(topic, labels, value)
             } else {
-                let text = register.text(query);
+                let text = register.text(place.0);
                 let body = shown.zip(text).map(|(shown, text)| shown.describe(&text));
                 Some(description(topic, body))
-            });
+            };
+            match event {
+                Some(event) => {
+                    events.push(event);
+                    places.push(place);
+                }
+                None => self.note(place, Err(NotShown)),
+            }
         }
         self.counts.0 += count as u64;
-        // What is refused is counted where all values are.
-        let _ = states.apply(events);
+        let results = states.apply(events);
+        for (place, result) in places.into_iter().zip(results) {
+            self.note(place, result);
+        }
+    }
+
+    /// Notes whether something was put on its topic.
+    fn note(&mut self, (query, labels): Place, put: Result<(), NotShown>) {
+        let Some(shown) = self.shown.get_mut(&query) else { return };
+        match (labels, put) {
+            (Some(labels), Ok(())) => {
+                shown.untold.remove(&labels);
+            }
+            (Some(labels), Err(NotShown)) => {
+                shown.untold.insert(labels);
+            }
+            (None, Ok(())) => {}
+            (None, Err(NotShown)) => shown.description = None,
+        }
+    }
+
+    /// Says which first answers are complete. Nobody could be told what one has come to of which
+    /// not even that could be said: it ends.
+    fn complete(&mut self, register: &Register) {
         while self.complete.front().is_some_and(|(until, _)| *until <= self.counts.0) {
             let Some((_, id)) = self.complete.pop_front() else { break };
-            register.stand(id);
+            match self.shown.get(&id) {
+                Some(shown) if shown.description.is_none() => {
+                    register.refuse(id, &super::exhausted(NO_ROOM.into()));
+                    self.end(id);
+                }
+                _ => register.stand(id),
+            }
         }
     }
 
@@ -163,29 +211,52 @@ impl Answers {
     pub(crate) fn look_after(
         &mut self,
         engine: &mut Engine,
-        (register, now): (&Register, Timestamp),
+        (register, states): (&Register, &dyn StateTopics),
+        now: Timestamp,
     ) {
+        for id in std::mem::take(&mut self.ended) {
+            if !self.shown.contains_key(&id) {
+                self.put((id, None), (None, Timestamp::MIN));
+            }
+        }
         for id in register.take_left() {
             self.end(id);
         }
-        for id in engine.take_overgrown() {
-            if self.shown.contains_key(&id) {
-                register.refuse(id, &super::refusal(&bellwire_rules::QueryRefusal::TooManySeries));
-                self.end(id);
-            }
+        for (id, refusal) in engine.take_overgrown(|id| self.shown.contains_key(id)) {
+            self.end_grown(id, refusal, (register, states));
         }
         let paced = engine.take_paced();
         let mut changed = Vec::new();
         for (id, shown) in &mut self.shown {
-            let description = about(engine, *id, &paced);
-            if shown.description != description {
-                shown.description = description;
+            let description = about(engine, (*id, &*shown), &paced);
+            if shown.description.as_ref() != Some(&description) {
+                shown.description = Some(description);
                 changed.push(*id);
             }
         }
         for id in changed {
             self.put((id, None), (Some(0.0), now));
         }
+    }
+
+    /// Ends a query that selects more than it may; the last that is said of it is why.
+    fn end_grown(
+        &mut self,
+        id: QueryId,
+        refusal: QueryRefusal,
+        (register, states): (&Register, &dyn StateTopics),
+    ) {
+        if let Some((shown, text)) = self.shown.get_mut(&id).zip(register.text(id)) {
+            shown.description = Some(error_member(&format!("it has ended: {refusal}")));
+            let body = shown.describe(&text);
+            // Where there is no room to say it, that its elements have gone says enough.
+            let _ = states.apply(vec![description(shown.topic.clone(), Some(body))]);
+        }
+        self.newest.remove(&(id, None));
+        register.refuse(id, &super::refusal(refusal));
+        self.errands.push_back(Errand::End(QueryEnding::new(id)));
+        self.shown.remove(&id);
+        self.ended.push(id);
     }
 
     fn end(&mut self, id: QueryId) {
@@ -196,21 +267,30 @@ impl Answers {
 }
 
 /// What is said of how a query is evaluated.
-fn about(engine: &Engine, id: QueryId, paced: &[QueryId]) -> String {
+fn about(engine: &Engine, (id, shown): (QueryId, &Shown), paced: &[QueryId]) -> String {
     let mut text = String::new();
     if paced.contains(&id) {
         let _ = write!(text, ",\"evaluated_every_ms\":{}", LIVE_PACE.as_millis());
     }
-    if let Some(error) = engine.query_health(id).and_then(|health| health.last_error) {
-        text.push_str(",\"error\":");
-        text.push_str(&json::text(&error));
+    let untold = (!shown.untold.is_empty()).then_some(UNTOLD);
+    let failure = engine.query_health(id).and_then(|health| health.last_error);
+    if let Some(error) = failure.as_deref().or(untold) {
+        text.push_str(&error_member(error));
     }
     text
 }
 
-fn element(topic: Topic, labels: Labels, (value, time): (Option<f64>, Timestamp)) -> Option<Event> {
-    let key = json::element_key(&labels);
-    let body = value.map(|value| json::sample(&Sample { series: labels, value, time }));
+fn error_member(error: &str) -> String {
+    format!(",\"error\":{}", json::text(error))
+}
+
+fn element(
+    topic: Topic,
+    labels: &Labels,
+    (value, time): (Option<f64>, Timestamp),
+) -> Option<Event> {
+    let key = json::element_key(labels);
+    let body = value.map(|value| json::sample(&Sample { series: labels.clone(), value, time }));
     if body.as_ref().is_some_and(|body| body.len() > STATE_VALUE_BYTES_MAX) {
         return None;
     }
@@ -219,9 +299,15 @@ fn element(topic: Topic, labels: Labels, (value, time): (Option<f64>, Timestamp)
 }
 
 impl Shown {
+    /// A query of which nothing has been said.
+    fn of(id: QueryId) -> Self {
+        Self { topic: id.topic(), description: Some(String::new()), untold: NameSet::default() }
+    }
+
     /// `{"query":…,"mode":"stream",…}`.
     fn describe(&self, text: &str) -> String {
-        format!("{{\"query\":{},\"mode\":\"stream\"{}}}", json::text(text), self.description)
+        let about = self.description.as_deref().unwrap_or_default();
+        format!("{{\"query\":{},\"mode\":\"stream\"{}}}", json::text(text), about)
     }
 }
 

@@ -9,10 +9,7 @@ use bellwire_process::clock::Ticker;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
 
-use super::{Follower, LiveQuery};
-
-/// When somebody may find room whom there is none for now.
-const FULL_RETRY_SECONDS: u32 = 30;
+use super::{Follower, LiveQuery, exhausted};
 
 /// How far a query has come.
 #[derive(Clone, Debug)]
@@ -75,7 +72,7 @@ impl Register {
                 "you follow {of_one} queries, each connection counted, the most that one may: \
                  follow fewer"
             );
-            return Err(full(detail));
+            return Err(exhausted(detail));
         }
         if let Some(entry) = entries.by_id.get_mut(&query.id) {
             if (&entry.query.canonical, &entry.query.sight) != (&query.canonical, &query.sight) {
@@ -90,7 +87,7 @@ impl Register {
         }
         if entries.by_id.len() >= LIVE_QUERIES_MAX {
             let detail = format!("{LIVE_QUERIES_MAX} queries are followed, the most there may be");
-            return Err(full(detail));
+            return Err(exhausted(detail));
         }
         entries.begun += 1;
         let number = entries.begun;
@@ -155,8 +152,4 @@ impl Register {
         let entries = self.entries();
         (entries.by_id.len(), entries.by_id.values().map(|entry| entry.followers).sum())
     }
-}
-
-fn full(detail: String) -> Problem {
-    Problem::new(Code::QueriesExhausted, detail).retry_after(FULL_RETRY_SECONDS)
 }

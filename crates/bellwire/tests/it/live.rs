@@ -126,6 +126,45 @@ fn queries_and_topics_share_a_stream_and_a_long_poll() {
     assert_eq!(elements(events), BTreeMap::from([("{}".to_owned(), number)]));
 }
 
+/// The next thing that is said of a query itself.
+fn said(stream: &mut Stream) -> Value {
+    loop {
+        let event = stream.events(1)[0].json();
+        if event["key"] == "query" {
+            return event;
+        }
+    }
+}
+
+#[test]
+fn a_query_that_comes_to_select_too_much_says_why_it_ends() {
+    let server = Server::start_with(&[]);
+    let mut stream = Stream::open(server.address(), &query("sum(wide)"));
+    ready(&mut stream);
+    let sites: Vec<String> = (0..10_001).map(|number| number.to_string()).collect();
+    let samples: Vec<_> = sites.iter().map(|site| ("wide", &**site, 1.0)).collect();
+    send(&server, &samples);
+    let ended = said(&mut stream);
+    let error = ended["data"]["error"].as_str().expect("an error");
+    assert_eq!(error, "it has ended: one evaluation of it looks at more than 10000 series");
+    assert_eq!(said(&mut stream)["deleted"], true);
+}
+
+#[test]
+fn a_query_says_that_a_value_has_no_room_on_its_topic() {
+    let server = Server::start_with(&[]);
+    let mut stream = Stream::open(server.address(), &query("long"));
+    ready(&mut stream);
+    let labels: BTreeMap<String, String> =
+        (0..20).map(|number| (format!("l{number}"), "x".repeat(4_000))).collect();
+    let sample = json!({ "name": "long", "labels": labels, "value": 1 }).to_string();
+    let answer = post(server.address(), "/v1/samples", sample);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let error = said(&mut stream)["data"]["error"].clone();
+    let error = error.as_str().expect("an error");
+    assert!(error.starts_with("the answer is not whole: "), "{error}");
+}
+
 #[test]
 fn what_cannot_be_followed_is_refused() {
     let server = Server::start_with(&[]);

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use bellwire_model::limits::{LIVE_SERIES_MAX, SERIES_OF_METRIC_SHARE};
+use bellwire_model::limits::{LIVE_PART_SERIES_MAX, LIVE_SERIES_DIVISOR, SERIES_OF_METRIC_SHARE};
 use bellwire_model::{Labels, Sample, Timestamp};
 use rustc_hash::FxHashSet;
 
 use super::Engine;
 use super::figures::{CutFigures, DroppedFigures, RefusedSamples, SampleRefusal};
 use super::ids::{PartId, RuleId};
+use super::queries::QueryRefusal;
 use super::rules::Shape;
 use super::series::{Added, Reading};
 use super::terms::Settings;
@@ -175,6 +176,9 @@ impl Engine {
         if selectors.is_empty() && origin != Origin::Recorded {
             return Ok(None);
         }
+        if origin != Origin::Recorded && !self.has_room_for_queries(&selectors) {
+            return Ok(None);
+        }
         self.check_room(labels, origin).inspect_err(|_| {
             self.untaken.dropped.series += 1;
             self.untaken.metric = labels.metric_name().map(Box::from);
@@ -206,6 +210,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a rule selects a series, or there is room for one that queries alone do. They are
+    /// refused where there is none: nobody who sends is.
+    fn has_room_for_queries(&mut self, selectors: &[(RuleId, SelectorId)]) -> bool {
+        if self.series.len() < self.terms.settings.series_max / LIVE_SERIES_DIVISOR {
+            return true;
+        }
+        let query =
+            |(rule, _): &(RuleId, SelectorId)| Some(self.rules.get(*rule).query.as_ref()?.id);
+        let Some(queries) = selectors.iter().map(query).collect::<Option<Vec<_>>>() else {
+            return true;
+        };
+        for query in queries {
+            self.queries.overgrow(query, QueryRefusal::NoRoom);
+        }
+        false
+    }
+
     /// How long samples of a series are kept behind the newest one.
     pub(super) fn keep(&self, selectors: &[(RuleId, SelectorId)]) -> Duration {
         selectors.iter().map(|id| self.rules.keep(*id)).max().unwrap_or_default()
@@ -218,15 +239,16 @@ impl Engine {
         selectors: Vec<(RuleId, SelectorId)>,
     ) -> Vec<PartId> {
         let mut joined: Vec<PartId> = Vec::with_capacity(selectors.len());
+        let terms = &self.terms.settings;
         for (rule, selector) in selectors {
             let entry = self.rules.get(rule);
             let parts = self.parts.of_mut(rule);
             let pairs = self.series.storage_mut().pairs_mut();
             let count = entry.rule.plan.selections.len();
             if let Some(query) = &entry.query
-                && parts.len() >= LIVE_SERIES_MAX
+                && let Err(refusal) = self.queries.check_join(query, parts.series(), terms)
             {
-                self.queries.overgrow(query.id);
+                self.queries.overgrow(query.id, refusal);
                 continue;
             }
             let number = match &entry.shape {
@@ -236,6 +258,13 @@ impl Engine {
                 Shape::Keyed(key) => parts.find_or_insert(&key.part(labels), count, pairs),
                 Shape::Whole => parts.whole(count),
             };
+            if let Some(query) = &entry.query {
+                if parts.get(number).series() >= LIVE_PART_SERIES_MAX {
+                    self.queries.overgrow(query.id, QueryRefusal::PartTooLarge);
+                    continue;
+                }
+                self.queries.count_join();
+            }
             parts.join(number, selector, id);
             joined.push(PartId { rule, number });
         }

@@ -17,8 +17,8 @@ mod evaluation;
 
 use std::collections::VecDeque;
 
-use bellwire_model::limits::{LIVE_LOOKS_AT_ONCE, LIVE_LOOKS_PER_MS};
-use bellwire_model::{Labels, NameSet, QueryId, Timestamp};
+use bellwire_model::limits::{LIVE_LOOKS_AT_ONCE, LIVE_LOOKS_PER_MS, LIVE_SERIES_MAX};
+use bellwire_model::{Labels, NameMap, NameSet, QueryId, Timestamp};
 
 pub use self::beginning::{QueryBeginning, QueryRefusal, StandingQuery};
 pub use self::ending::QueryEnding;
@@ -26,6 +26,8 @@ use super::Engine;
 use super::health::Health;
 use super::ids::PartId;
 use super::parts::RuleParts;
+use super::rules::{QueryEntry, QueryStage};
+use super::terms::Settings;
 
 /// An element of a standing query's answer has come, has another value, or has gone.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +55,10 @@ pub(super) struct Queries {
     /// Those of which parts were late since this was asked last.
     paced: NameSet<QueryId>,
     /// Those that have come to look at more than they may.
-    overgrown: NameSet<QueryId>,
+    overgrown: NameMap<QueryId, QueryRefusal>,
+    /// The series of all, each query's counted by themselves. Those that have gone count until all
+    /// are counted anew.
+    joins: usize,
     /// How often rules have changed: their places are others then.
     generation: u64,
 }
@@ -71,8 +76,31 @@ impl Queries {
     }
 
     /// A query selects more than it may.
-    pub(super) fn overgrow(&mut self, query: QueryId) {
-        self.overgrown.insert(query);
+    pub(super) fn overgrow(&mut self, query: QueryId, refusal: QueryRefusal) {
+        self.overgrown.insert(query, refusal);
+    }
+
+    /// Whether a query that has so many series may have one more.
+    pub(super) fn check_join(
+        &self,
+        query: &QueryEntry,
+        series: usize,
+        terms: &Settings,
+    ) -> Result<(), QueryRefusal> {
+        if series >= LIVE_SERIES_MAX {
+            return Err(QueryRefusal::TooManySeries);
+        }
+        let reserved =
+            if query.stage == QueryStage::Stands { terms.live_joins_reserved } else { 0 };
+        if self.joins >= terms.live_joins_max.saturating_add(reserved) {
+            return Err(QueryRefusal::TooManyJoins);
+        }
+        Ok(())
+    }
+
+    /// A query has one more series.
+    pub(super) fn count_join(&mut self) {
+        self.joins += 1;
     }
 
     /// All that the parts of a query have given is gone.
@@ -103,10 +131,20 @@ impl Engine {
         self.queries.paced.drain().collect()
     }
 
-    /// The standing queries that have come to select more than they may since the last call: what
-    /// they come to is no longer the whole answer.
-    pub fn take_overgrown(&mut self) -> Vec<QueryId> {
-        self.queries.overgrown.drain().collect()
+    /// Of these queries those that have come to select more than they may since the last call, and
+    /// why they may not: what they come to is no longer the whole answer.
+    pub fn take_overgrown(
+        &mut self,
+        of: impl Fn(&QueryId) -> bool,
+    ) -> Vec<(QueryId, QueryRefusal)> {
+        self.recount_joins();
+        self.queries.overgrown.extract_if(|query, _| of(query)).collect()
+    }
+
+    /// Counts the series of all queries anew.
+    fn recount_joins(&mut self) {
+        let queries = self.rules.ids().filter(|id| self.rules.get(*id).query.is_some());
+        self.queries.joins = queries.map(|id| self.parts.of(id).series()).sum();
     }
 
     /// How the evaluations of a standing query go.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bellwire_model::limits::{
-    ALERTS_ACTIVE_MAX, LOOKBACK, RESOLVED_RETENTION, SAMPLES_AHEAD_MAX, SAMPLES_KEPT_BYTES_MAX,
-    SERIES_MAX, SERIES_RESERVED,
+    ALERTS_ACTIVE_MAX, LIVE_JOINS_MAX, LIVE_JOINS_RESERVED, LOOKBACK, RESOLVED_RETENTION,
+    SAMPLES_AHEAD_MAX, SAMPLES_KEPT_BYTES_MAX, SERIES_MAX, SERIES_RESERVED,
 };
 
 use crate::evaluation::Conventions;
@@ -22,6 +22,10 @@ pub struct Settings {
     pub series_max: usize,
     /// Series beyond these that only rules themselves may begin.
     pub series_reserved: usize,
+    /// Series that all standing queries look at, each query's counted by themselves.
+    pub live_joins_max: usize,
+    /// Series beyond these that may come to queries that stand.
+    pub live_joins_reserved: usize,
     /// Samples that wait for their time.
     pub samples_ahead_max: usize,
     /// Bytes of the samples that are kept for ranges; beyond it windows are cut, and do not grow.
@@ -39,6 +43,8 @@ impl Default for Settings {
             resolved_retention: RESOLVED_RETENTION,
             series_max: SERIES_MAX,
             series_reserved: SERIES_RESERVED,
+            live_joins_max: LIVE_JOINS_MAX,
+            live_joins_reserved: LIVE_JOINS_RESERVED,
             samples_ahead_max: SAMPLES_AHEAD_MAX,
             samples_kept_bytes_max: SAMPLES_KEPT_BYTES_MAX,
             alerts_max: ALERTS_ACTIVE_MAX,

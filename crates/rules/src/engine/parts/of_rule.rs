@@ -29,6 +29,8 @@ pub(in crate::engine) struct RuleParts {
     outlines: NameSet<Arc<Outline>>,
     /// The elements of all parts together.
     elements: usize,
+    /// The series of all parts together; one that two selectors select counts twice.
+    series: usize,
     /// Whether there are more of them than the group allows.
     is_over_limit: bool,
     health: Health,
@@ -66,6 +68,7 @@ impl RuleParts {
             by_key: HashTable::new(),
             outlines: NameSet::default(),
             elements: 0,
+            series: 0,
             is_over_limit: false,
             health: Health::default(),
             schedule: Schedule::of(entry),
@@ -178,11 +181,15 @@ impl RuleParts {
         series: SeriesId,
     ) {
         self.get_mut(number).join(selector, series);
+        self.series += 1;
     }
 
     /// Takes series from a part.
     pub(in crate::engine) fn leave(&mut self, number: PartNumber, series: &FxHashSet<SeriesId>) {
-        self.get_mut(number).leave(series);
+        let part = self.get_mut(number);
+        let before = part.series();
+        part.leave(series);
+        self.series -= before - self.get(number).series();
     }
 
     /// Notes the outline of a part; that of a recording rule with the series that each element is
@@ -221,6 +228,7 @@ impl RuleParts {
             pairs.give_back(grouped.key());
         }
         self.elements -= part.elements();
+        self.series -= part.series();
         if part.is_failing() {
             self.health.mend();
         }
@@ -250,9 +258,9 @@ impl RuleParts {
         self.elements
     }
 
-    /// How many parts there are.
-    pub(in crate::engine) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+    /// The series of all parts together.
+    pub(in crate::engine) fn series(&self) -> usize {
+        self.series
     }
 
     /// Whether all parts together give more elements than the group allows.

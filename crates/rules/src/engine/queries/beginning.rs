@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bellwire_model::limits::{
-    EVALUATION_TICK, LIVE_LOOKS_AT_ONCE, LIVE_SERIES_MAX, READING_PIECE_SERIES,
+    EVALUATION_TICK, LIVE_LOOKS_AT_ONCE, LIVE_PART_SERIES_MAX, LIVE_SERIES_MAX,
+    READING_PIECE_SERIES,
 };
 use bellwire_model::{QueryId, Sight};
 
@@ -45,10 +46,16 @@ enum Stage {
 }
 
 /// Why a query does not stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryRefusal {
     /// It selects more series than [`LIVE_SERIES_MAX`].
     TooManySeries,
+    /// One evaluation of it looks at more series than [`LIVE_PART_SERIES_MAX`].
+    PartTooLarge,
+    /// All queries together look at as many series as they may.
+    TooManyJoins,
+    /// It selects series that no rule does, and what is left of the room for series is for rules.
+    NoRoom,
     /// It was ended before it stood.
     Ended,
 }
@@ -57,6 +64,16 @@ impl fmt::Display for QueryRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManySeries => write!(f, "it selects more than {LIVE_SERIES_MAX} series"),
+            Self::PartTooLarge => {
+                write!(f, "one evaluation of it looks at more than {LIVE_PART_SERIES_MAX} series")
+            }
+            Self::TooManyJoins => {
+                f.write_str("all queries that are followed select as many series as they may")
+            }
+            Self::NoRoom => f.write_str(
+                "it selects series that no rule does, and what is left of the room for series is \
+                 for rules",
+            ),
             Self::Ended => f.write_str("it has ended"),
         }
     }
@@ -84,6 +101,7 @@ impl Engine {
     ) -> Option<Result<(), QueryRefusal>> {
         let QueryBeginning { query, stage } = beginning;
         if let Stage::New = stage {
+            self.recount_joins();
             self.add_query(query);
             *stage = Stage::Joins(self.candidates(&query.plan));
             return None;
@@ -91,6 +109,9 @@ impl Engine {
         let Some(rule) = self.rules.find_query(query.id) else {
             return Some(Err(QueryRefusal::Ended));
         };
+        if let Some(refusal) = self.queries.overgrown.remove(&query.id) {
+            return Some(Err(refusal));
+        }
         match stage {
             Stage::New => None,
             Stage::Joins(left) => {
@@ -98,10 +119,7 @@ impl Engine {
                 for id in piece {
                     self.join_query(rule, id);
                 }
-                if self.queries.overgrown.contains(&query.id) {
-                    return Some(Err(QueryRefusal::TooManySeries));
-                }
-                if left.is_empty() {
+                if left.is_empty() && !self.queries.overgrown.contains_key(&query.id) {
                     self.rules.set_stage(rule, QueryStage::Stands);
                     self.parts.set_query(&self.rules, rule);
                     *stage = Stage::Evaluates(0);

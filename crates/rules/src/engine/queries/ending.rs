@@ -45,6 +45,7 @@ impl Engine {
             Stage::New => {
                 let Some(rule) = self.rules.find_query(ending.query) else { return true };
                 self.rules.end_query(rule);
+                self.queries.overgrown.remove(&ending.query);
                 self.parts.set_query(&self.rules, rule);
                 let (series, generation) = (self.series_of(rule), self.queries.generation);
                 ending.stage = Stage::Leave { rule, series, generation };
@@ -66,6 +67,7 @@ impl Engine {
                 if is_last {
                     self.rules.free_query(*rule);
                     self.parts.clear_query(&self.rules, *rule);
+                    self.recount_joins();
                 }
                 is_last
             }

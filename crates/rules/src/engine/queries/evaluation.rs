@@ -1,8 +1,7 @@
 //! Evaluating the parts of standing queries.
 
 use bellwire_model::limits::{
-    LIVE_ELEMENTS_MAX, LIVE_EVALUATION_LOOKS, LIVE_PACE, LIVE_PART_SERIES_MAX, LIVE_TICK,
-    PART_LABELS_WEIGHT,
+    LIVE_ELEMENTS_MAX, LIVE_EVALUATION_LOOKS, LIVE_PACE, LIVE_TICK, PART_LABELS_WEIGHT,
 };
 use bellwire_model::{Labels, NameMap, QueryId};
 
@@ -11,9 +10,6 @@ use crate::engine::Engine;
 use crate::engine::evaluation::Outcome;
 use crate::engine::ids::PartId;
 use crate::evaluation::Item;
-
-/// A part that looks at more.
-struct TooLarge;
 
 impl Engine {
     /// Evaluates what has been touched of standing queries, those first that are late, as long as
@@ -76,10 +72,6 @@ impl Engine {
         let Some(query) = self.rules.get(part.rule).query.as_ref().map(|query| query.id) else {
             return 0;
         };
-        if self.parts.get(part).series() > LIVE_PART_SERIES_MAX {
-            self.fail_query(part, query, &TooLarge.to_string());
-            return LIVE_EVALUATION_LOOKS;
-        }
         let Outcome { finding, wake, work } = self.outcome(part);
         let looks = LIVE_EVALUATION_LOOKS + work.saturating_mul(PART_LABELS_WEIGHT);
         let items = match finding {
@@ -154,11 +146,5 @@ impl Engine {
             (item.labels, value)
         };
         self.parts.get_mut(part).set_shown(items.into_iter().map(value).collect());
-    }
-}
-
-impl std::fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "one evaluation would look at more than {LIVE_PART_SERIES_MAX} series")
     }
 }

@@ -1,0 +1,108 @@
+//! What standing queries may have, and that rules have what is theirs.
+
+use bellwire_model::limits::{LIVE_PART_SERIES_MAX, LIVE_SERIES_MAX};
+
+use super::*;
+use crate::{QueryRefusal, Settings};
+
+fn standing(text: &str) -> StandingQuery {
+    let (plan, canonical) = Plan::standing(text).expect(text);
+    let id = QueryId::of(&canonical, &Sight::all());
+    StandingQuery { id, plan, sight: Sight::all() }
+}
+
+fn begun(engine: &mut Engine, text: &str) -> Result<QueryId, QueryRefusal> {
+    let query = standing(text);
+    let id = query.id;
+    let mut beginning = QueryBeginning::new(query);
+    let begun = (0..PIECES_MAX).find_map(|_| engine.begin_query(&mut beginning));
+    let begun = begun.expect("it comes to an end").map(|()| id);
+    if begun.is_err() {
+        end(engine, text);
+    }
+    begun
+}
+
+fn end(engine: &mut Engine, text: &str) {
+    let mut ending = QueryEnding::new(standing(text).id);
+    assert!((0..PIECES_MAX).any(|_| engine.end_query(&mut ending)));
+}
+
+fn engine(settings: Settings) -> Engine {
+    let text = "groups: [{name: g, rules: [{alert: A, expr: 'x > 9'}]}]";
+    Engine::with_settings(rules(text), settings)
+}
+
+fn send(engine: &mut Engine, (metric, count): (&str, usize)) {
+    let start = Timestamp::from_ms(START_MS);
+    let samples: Vec<_> = (0..count).map(|number| sample(metric, number, start)).collect();
+    engine.apply(start, &samples);
+}
+
+#[test]
+fn one_evaluation_looks_at_so_many_series_and_no_more() {
+    let mut engine = engine(Settings::default());
+    assert_eq!(begun(&mut engine, "sum(y)"), Ok(standing("sum(y)").id));
+    send(&mut engine, ("x", LIVE_PART_SERIES_MAX));
+    begun(&mut engine, "sum(x)").expect("just as many");
+    assert_eq!(begun(&mut engine, "sum(x) + sum(x)"), Err(QueryRefusal::PartTooLarge));
+    send(&mut engine, ("x", LIVE_PART_SERIES_MAX + 1));
+    assert_eq!(begun(&mut engine, "count(x)"), Err(QueryRefusal::PartTooLarge));
+    // One that stands is told of once somebody asks for it.
+    assert_eq!(engine.take_overgrown(|_| false), []);
+    let grown = (standing("sum(x)").id, QueryRefusal::PartTooLarge);
+    assert_eq!(engine.take_overgrown(|_| true), [grown]);
+    assert_eq!(engine.take_overgrown(|_| true), []);
+}
+
+#[test]
+fn a_query_looks_at_so_many_series_and_no_more() {
+    let mut engine = engine(Settings::default());
+    send(&mut engine, ("x", LIVE_SERIES_MAX));
+    begun(&mut engine, "x > 1").expect("just as many");
+    assert_eq!(begun(&mut engine, "x > on (n) x"), Err(QueryRefusal::TooManySeries));
+    send(&mut engine, ("x", LIVE_SERIES_MAX + 1));
+    let grown = (standing("x > 1").id, QueryRefusal::TooManySeries);
+    assert_eq!(engine.take_overgrown(|_| true), [grown]);
+}
+
+#[test]
+fn all_queries_look_at_so_many_series_and_those_that_stand_may_grow() {
+    let mut engine =
+        engine(Settings { live_joins_max: 100, live_joins_reserved: 5, ..Settings::default() });
+    send(&mut engine, ("x", 40));
+    begun(&mut engine, "x").expect("40");
+    begun(&mut engine, "x + 1").expect("80");
+    assert_eq!(begun(&mut engine, "x + 2"), Err(QueryRefusal::TooManyJoins));
+    send(&mut engine, ("x", 52));
+    assert_eq!(engine.take_overgrown(|_| true), [], "104 in all");
+    send(&mut engine, ("x", 53));
+    let grown = engine.take_overgrown(|_| true);
+    assert_eq!(grown.len(), 1, "one may have one more: {grown:?}");
+    assert_eq!(grown[0].1, QueryRefusal::TooManyJoins);
+    end(&mut engine, "x + 1");
+    begun(&mut engine, "x{n=\"1\"}").expect("what has ended counts no more");
+    // A reload does not forget what queries have.
+    engine.replace(Timestamp::from_ms(START_MS), RuleSet::default());
+    assert_eq!(engine.take_overgrown(|_| true), []);
+    assert_eq!(begun(&mut engine, "x + 3"), Err(QueryRefusal::TooManyJoins));
+}
+
+#[test]
+fn queries_leave_rules_half_of_the_room_for_series() {
+    let mut engine = engine(Settings { series_max: 100, ..Settings::default() });
+    let everything = "{__name__=~\".+\"}";
+    let of_any = begun(&mut engine, everything).expect("there is nothing yet");
+    send(&mut engine, ("y", 60));
+    assert_eq!(engine.storage().len(), 50);
+    assert_eq!(engine.take_overgrown(|_| true), [(of_any, QueryRefusal::NoRoom)]);
+    assert_eq!(
+        engine.figures().dropped,
+        crate::DroppedFigures::default(),
+        "who sends is not refused"
+    );
+    send(&mut engine, ("x", 40));
+    assert_eq!(engine.storage().len(), 90, "what a rule selects has room");
+    end(&mut engine, everything);
+    assert_eq!(engine.storage().len(), 40);
+}
