@@ -746,8 +746,11 @@ function tick() {
 
 let source = null;
 let cursor = '';
-/** Counts connections: what a new one does not bring again before `ready` is gone. */
+/** Counts how often all values came anew: what does not come with them before `ready` is gone. */
 let generation = 0;
+/** Whether they are coming, be it on more than one connection: else what has changed comes, and what
+ * is gone. */
+let beginsAnew = true;
 let isLive = false;
 let failures = 0;
 let gapCount = 0;
@@ -776,6 +779,7 @@ function setState(state) {
 /** Where the stream is, from what has come of it on. */
 function streamPath() {
   const parameters = new URLSearchParams(TOPICS.map((topic) => ['topic', topic]));
+  parameters.set('state', 'changes');
   if (cursor) parameters.set('after', cursor);
   return `v1/events?${parameters}`;
 }
@@ -793,6 +797,8 @@ function open() {
   for (const type of EVENT_TYPES) source.addEventListener(type, onEvent);
   source.addEventListener('ready', onReady);
   source.addEventListener('gap', onGap);
+  source.addEventListener('reset', onReset);
+  source.addEventListener('heartbeat', note);
   source.addEventListener('bye', onBye);
 }
 
@@ -822,7 +828,7 @@ function onOpen() {
   refused = '';
   // A stream that comes back may be another's: a session can end while nobody hears of it.
   if (generation > 0) askWho();
-  generation += 1;
+  if (!cursor) beginAnew();
   lastEventAt = heardAt = performance.now();
   isAsking = false;
 }
@@ -865,14 +871,8 @@ function onReady(event) {
   note(event);
   failures = 0;
   silenceMaxMs = JSON.parse(event.data).heartbeat_interval_ms * SILENT_INTERVALS_MAX;
-  for (const [fingerprint, entry] of alerts) {
-    if (entry.generation !== generation) removeAlert(fingerprint);
-  }
-  for (const metric of [...metrics.values()]) {
-    for (const series of [...metric.series.values()]) {
-      if (series.generation !== generation) removeSeries(metric, series);
-    }
-  }
+  if (beginsAnew) removeWhatDidNotCome();
+  beginsAnew = false;
   // What was before may be of another process.
   figures = null;
   setState('live');
@@ -881,6 +881,28 @@ function onReady(event) {
   transitionsAreStale = true;
   listsAreStale = true;
   askFigures();
+}
+
+/** The server does not know what has changed: all that there is comes, and what does not is gone. */
+function onReset(event) {
+  note(event);
+  beginAnew();
+}
+
+function beginAnew() {
+  generation += 1;
+  beginsAnew = true;
+}
+
+function removeWhatDidNotCome() {
+  for (const [fingerprint, entry] of alerts) {
+    if (entry.generation !== generation) removeAlert(fingerprint);
+  }
+  for (const metric of [...metrics.values()]) {
+    for (const series of [...metric.series.values()]) {
+      if (series.generation !== generation) removeSeries(metric, series);
+    }
+  }
 }
 
 function onGap(event) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bellwire_hub::{Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable};
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset, Scope, Sight, Topic,
+    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Life, NameHasher, Offset, Scope, Sight,
+    Topic,
 };
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -21,14 +22,14 @@ fn main() {
 }
 
 fn hub() -> Hub<()> {
-    let tail = Cursor { epoch: Epoch::new(7), offset: Offset::ZERO };
+    let tail = Cursor::new(Epoch::new(7), Offset::ZERO);
     Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]))
 }
 
 fn join(hub: &mut Hub<()>, follows: &EffectiveFilter) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    let nothing = StateTable::new(NameHasher::new([1, 2]));
-    hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).expect("room").0
+    let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).expect("room").delivery
 }
 
 fn follow(filters: impl IntoIterator<Item = String>) -> EffectiveFilter {
@@ -230,7 +231,7 @@ fn change_values(bencher: Bencher<'_, '_>) {
         (0..20).map(|index| format!("samples/metric_{index}").parse().expect("a topic")).collect();
     let keys: Vec<String> = (0..100).map(|index| format!("{{sensor=\"{index}\"}}")).collect();
     let prepare = || {
-        let (mut hub, mut table) = (hub(), StateTable::new(NameHasher::new([1, 2])));
+        let (mut hub, mut table) = (hub(), StateTable::new(Life::new(5), NameHasher::new([1, 2])));
         join(&mut hub, &follow(["samples/**".into()]));
         change(&mut hub, &mut table, &topics, &keys);
         (hub, table)

@@ -72,7 +72,7 @@ impl Begin {
                 (cursor.offset, Known::To(cursor.offset), None)
             }
             Start::After(from) => {
-                let to = Cursor { epoch: tail.epoch, offset: self.trimmed };
+                let to = Cursor::new(tail.epoch, self.trimmed);
                 let gap = Gap { from, to, reason: GapReason::Epoch };
                 (Offset::ZERO, Known::To(self.trimmed), Some(gap))
             }
@@ -142,7 +142,8 @@ const _: () = assert!(size_of::<Delivery>() <= 40);
 
 impl Delivery {
     /// A subscriber of `lane` that begins at `begin`, and the gap to tell it first, if any.
-    /// `tail` and `newest` are the hub's.
+    /// `tail` and `newest` are the hub's. It has nothing of state topics: see
+    /// [`resume`](Self::resume).
     pub(crate) fn new(
         lane: LaneId,
         begin: Begin,
@@ -164,6 +165,21 @@ impl Delivery {
             snapshot: newest,
         };
         (delivery, gap)
+    }
+
+    /// It has every value up to an arrival, and no use for deletions up to another.
+    pub(crate) fn resume(&mut self, arrival: Arrival, snapshot: Arrival) {
+        (self.arrival, self.snapshot) = (arrival, snapshot);
+    }
+
+    /// It has, or has no use for, deletions that arrived up to here.
+    pub fn deletions_seen(&self) -> Arrival {
+        self.arrival.max(self.snapshot)
+    }
+
+    /// Whether it is in the middle of the values that there were when it began.
+    pub fn is_in_snapshot(&self) -> bool {
+        Arrival::ZERO < self.arrival && self.arrival < self.snapshot
     }
 
     /// Whether all that retention has removed so far is none of its business.

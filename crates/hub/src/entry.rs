@@ -51,9 +51,13 @@ pub struct Value<P> {
     pub is_deletion: bool,
     /// What the owner sends for it.
     pub payload: P,
-    /// The next change of the key; zero where there is none.
+    /// The next change of the key; zero where there is none, [`FORGOTTEN`] where the table would not
+    /// know.
     pub(crate) successor: AtomicU64,
 }
+
+/// The successor of a deletion that the table remembers no more.
+const FORGOTTEN: u64 = u64::MAX;
 
 impl<P> Value<P> {
     /// Whether a newer value of the key exists among the changes up to `as_of`. A subscriber that
@@ -63,6 +67,16 @@ impl<P> Value<P> {
     pub(crate) fn is_stale(&self, as_of: Version) -> bool {
         let successor = Version::new(self.successor.load(Ordering::Relaxed));
         successor != Version::ZERO && successor <= as_of
+    }
+
+    /// The table remembers this deletion no more: whoever has not got it cannot resume.
+    pub(crate) fn forget(&self) {
+        self.successor.store(FORGOTTEN, Ordering::Relaxed);
+    }
+
+    /// Whether the table remembers this deletion no more.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.successor.load(Ordering::Relaxed) == FORGOTTEN
     }
 
     /// The key has changed once more.

@@ -6,7 +6,7 @@ mod lag;
 use std::sync::Arc;
 
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, FilterSet, NameHasher, Offset, Version, limits,
+    Cursor, EffectiveFilter, Epoch, FilterSet, Life, NameHasher, Offset, StateMark, Version, limits,
 };
 
 use crate::delivery::{Delivery, Gap, GapReason, Phase, Turn};
@@ -17,7 +17,7 @@ use crate::lanes::Lanes;
 use crate::next::{Entries, Next, Values};
 use crate::ring::{Popped, Ring};
 
-pub use following::{LaneEnd, LaneEnds, LanesExhausted};
+pub use following::{Joined, LaneEnd, LaneEnds, LanesExhausted};
 pub use lag::Lag;
 
 /// How much a hub holds, and how much it does at once.
@@ -65,6 +65,8 @@ pub struct HubSize {
 pub struct Hub<P> {
     epoch: Epoch,
     limits: HubLimits,
+    /// The state table's, once a lane was made of it.
+    life: Option<Life>,
     /// The newest offset pushed.
     tail: Offset,
     /// The newest change of a state topic pushed.
@@ -86,10 +88,11 @@ impl<P: Payload> Hub<P> {
     /// An empty hub behind a journal that ends at `tail`. The hasher's secret keeps strangers from
     /// choosing names that collide.
     pub fn new(tail: Cursor, limits: HubLimits, hasher: NameHasher) -> Self {
-        let Cursor { epoch, offset: tail } = tail;
+        let Cursor { epoch, offset: tail, .. } = tail;
         Self {
             epoch,
             limits,
+            life: None,
             tail,
             version: Version::ZERO,
             arrivals: Arrival::ZERO,
@@ -104,7 +107,17 @@ impl<P: Payload> Hub<P> {
 
     /// The newest entry pushed, as a cursor.
     pub fn tail(&self) -> Cursor {
-        Cursor { epoch: self.epoch, offset: self.tail }
+        Cursor::new(self.epoch, self.tail)
+    }
+
+    /// The newest change of a state topic pushed.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The same in the life of the state table, once that is known.
+    pub fn state(&self) -> Option<(Life, Version)> {
+        Some((self.life?, self.version))
     }
 
     /// The number of lanes.
@@ -284,8 +297,8 @@ impl<P: Payload> Hub<P> {
         }
         if page.trimmed > offset.max(delivery.gap_known_to) {
             return Next::Gap(Gap {
-                from: Cursor { epoch: self.epoch, offset },
-                to: Cursor { epoch: self.epoch, offset: page.trimmed },
+                from: Cursor::new(self.epoch, offset),
+                to: Cursor::new(self.epoch, page.trimmed),
                 reason: GapReason::Expired,
             });
         }
@@ -356,9 +369,27 @@ impl<P: Payload> Hub<P> {
 
     /// Where the subscriber may resume. For one that has all there is, that is the hub's tail.
     pub fn cursor(&self, delivery: &Delivery) -> Cursor {
+        Cursor::new(self.epoch, self.offset(delivery))
+    }
+
+    /// The same with what it has of state topics, where that can be said in one version: for one that
+    /// has all there is up to the newest change.
+    pub fn full_cursor(&self, delivery: &Delivery) -> Cursor {
+        Cursor { state: self.state_mark(delivery), ..self.cursor(delivery) }
+    }
+
+    /// The newest offset that the subscriber has, or does not follow.
+    pub fn offset(&self, delivery: &Delivery) -> Offset {
         let has_stream = has_stream(self.lanes.get(delivery.lane), delivery);
-        let offset = if has_stream { delivery.offset } else { delivery.offset.max(self.tail) };
-        Cursor { epoch: self.epoch, offset }
+        if has_stream { delivery.offset } else { delivery.offset.max(self.tail) }
+    }
+
+    /// What the subscriber has of state topics, where that can be said in one version.
+    pub fn state_mark(&self, delivery: &Delivery) -> Option<StateMark> {
+        let lane = self.lanes.get(delivery.lane);
+        let claim = lane.claim((delivery.arrival, delivery.snapshot), self.version);
+        let ((version, since), life) = (claim?, self.life?);
+        Some(StateMark { life, version, since })
     }
 
     /// Whether the subscriber has all there is: nothing comes next, or that it is ready.
@@ -374,7 +405,7 @@ impl<P: Payload> Hub<P> {
     /// Moves a subscriber that has all there is to the tail, so that its cursor stays young, and to
     /// the newest arrival, so that it holds no deletion back.
     fn settle(&self, delivery: &mut Delivery) {
-        delivery.offset = self.cursor(delivery).offset;
+        delivery.offset = self.offset(delivery);
         if !has_values(self.lanes.get(delivery.lane), delivery) {
             delivery.arrival = self.arrivals;
         }
@@ -385,8 +416,8 @@ impl<P: Payload> Hub<P> {
         self.lanes.get(lane).wants_compaction()
     }
 
-    /// Drops a lane's stale values; `seen` is the oldest arrival among those that its subscribers
-    /// have. Returns how many deletions it must keep for them.
+    /// Drops a lane's stale values; `seen` is the oldest arrival up to which all of its subscribers
+    /// have seen the deletions. Returns how many deletions some of them are yet to see.
     pub fn compact(&mut self, lane: LaneId, seen: Arrival) -> usize {
         let Self { lanes, version, looks, .. } = self;
         lanes.change(lane, |lane| {

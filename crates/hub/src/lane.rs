@@ -37,6 +37,10 @@ pub(crate) struct Lane<P> {
     pub(crate) since: Offset,
     /// Every matching change that is not stale, in the order of arrival, and some that are.
     pub(crate) values: VecDeque<Arrived<P>>,
+    /// Deletions up to here may be here no more.
+    pub(crate) horizon: Version,
+    /// After this arrival values come in the order of their versions, each newer than all before.
+    pub(crate) ordered_after: Arrival,
     /// When `values` is worth compacting.
     compact_at: usize,
     /// Holds back what comes too soon, where there are rates.
@@ -116,6 +120,8 @@ impl<P> Lane<P> {
             entries: VecDeque::new(),
             since: tail,
             values: VecDeque::new(),
+            horizon: Version::ZERO,
+            ordered_after: Arrival::ZERO,
             compact_at: STALE_VALUES_SLACK,
             last_lookup,
         }
@@ -292,6 +298,7 @@ impl<P> Lane<P> {
             self.note(&arrived.value);
             self.values.push_back(arrived);
         }
+        self.note_order();
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
     }
 
@@ -313,7 +320,29 @@ impl<P> Lane<P> {
         merged.dedup_by_key(|arrived| arrived.value.version);
         merged.sort_unstable_by_key(|arrived| arrived.arrival);
         self.values = merged.into();
+        self.note_order();
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
+    }
+
+    /// Fills a new lane with the changes that other lanes have, in their own order: nobody has any of
+    /// them here.
+    pub(crate) fn fill_anew(&mut self, changes: Vec<Arrived<P>>, arrivals: &mut Arrival) {
+        let mut changes = changes;
+        changes.sort_unstable_by_key(|arrived| arrived.value.version);
+        changes.dedup_by_key(|arrived| arrived.value.version);
+        let arrive = |Arrived { value, .. }| Arrived { arrival: arrivals.advance(), value };
+        let changes: Vec<_> = changes.into_iter().map(arrive).collect();
+        self.fill(changes.into_iter());
+    }
+
+    /// What came from other lanes may be out of order; what comes from now on is newer than all.
+    fn note_order(&mut self) {
+        let mut versions = self.values.iter().map(|arrived| arrived.value.version);
+        if !versions.by_ref().is_sorted()
+            && let Some(newest) = self.values.back()
+        {
+            self.ordered_after = newest.arrival;
+        }
     }
 
     /// The values that are there now, without keys that are gone.
@@ -322,6 +351,56 @@ impl<P> Lane<P> {
             !arrived.value.is_deletion && !self.is_stale(&arrived.value, as_of)
         };
         self.values.iter().filter(is_live)
+    }
+
+    /// The same with keys that are gone, as far as they are remembered.
+    pub(crate) fn remembered(&self, as_of: Version) -> impl Iterator<Item = &Arrived<P>> {
+        self.values.iter().filter(move |arrived| !self.is_stale(&arrived.value, as_of))
+    }
+
+    /// Where somebody is who has every change up to a version: it lacks what arrived after this.
+    /// Whatever it gets twice because of what is out of order does no harm.
+    pub(crate) fn has_upto(&self, version: Version, newest: Arrival) -> Arrival {
+        let is_ordered = self.pacer.is_none() && self.ordered_after == Arrival::ZERO;
+        let lacks = |arrived: &Arrived<P>| arrived.value.version > version;
+        let first = if is_ordered {
+            self.values.partition_point(|arrived| !lacks(arrived))
+        } else {
+            self.values.iter().position(lacks).unwrap_or(self.values.len())
+        };
+        if first == self.values.len() {
+            return newest;
+        }
+        first.checked_sub(1).map_or(Arrival::ZERO, |last| self.values[last].arrival)
+    }
+
+    /// What somebody who has everything up to an arrival, and began with a snapshot of what had
+    /// arrived then, has of all changes; `as_of` is the newest that was pushed. `None` where that is
+    /// nothing that can be said.
+    pub(crate) fn claim(
+        &self,
+        (arrival, snapshot): (Arrival, Arrival),
+        as_of: Version,
+    ) -> Option<(Version, Version)> {
+        if self.is_screened() {
+            return None;
+        }
+        if self.values.back().is_none_or(|newest| newest.arrival <= arrival) {
+            let oldest_held = self.pacer.as_ref().and_then(|pacer| pacer.oldest_held());
+            let version = oldest_held.map_or(as_of, Version::previous);
+            return Some((version, version));
+        }
+        if self.pacer.is_some() || arrival < self.ordered_after {
+            return None;
+        }
+        let upto =
+            |arrival: Arrival| self.values.partition_point(|arrived| arrived.arrival <= arrival);
+        let version = self.values[upto(arrival)].value.version.previous();
+        if arrival >= snapshot {
+            return Some((version, version));
+        }
+        let last = upto(snapshot).checked_sub(1).map(|last| self.values[last].value.version);
+        Some((version, last.map_or(version, |last| last.max(version))))
     }
 
     /// Values that are held back.
@@ -371,23 +450,35 @@ impl<P> Lane<P> {
         self.values.len() >= self.compact_at
     }
 
-    /// Drops what no subscriber needs any more: stale values, and deletions up to `seen`, the
-    /// oldest arrival that all of them have. `as_of` is the newest change that was pushed.
-    /// Returns how many deletions remain.
+    /// Drops what no subscriber needs any more: stale values, and deletions up to `seen`, which none
+    /// of them has any use for, once the table remembers them no more. `as_of` is the newest change
+    /// that was pushed. Returns for how many deletions somebody has yet to come.
     pub(crate) fn compact(&mut self, seen: Arrival, as_of: Version) -> usize {
         let mut values = std::mem::take(&mut self.values);
+        let mut waiting = 0;
         values.retain(|Arrived { arrival, value }| {
             if self.is_stale(value, as_of) {
                 return false;
             }
-            let is_seen_deletion = value.is_deletion && *arrival <= seen;
-            if is_seen_deletion && let Some(screen) = self.screen_mut(&value.topic) {
-                screen.forget(value);
+            if !value.is_deletion {
+                return true;
             }
-            !is_seen_deletion
+            if *arrival > seen {
+                waiting += 1;
+                return true;
+            }
+            if let Some(screen) = self.screen_mut(&value.topic) {
+                screen.forget(value);
+                return false;
+            }
+            if value.is_forgotten() || self.screen.is_some() {
+                self.horizon = self.horizon.max(value.version);
+                return false;
+            }
+            true
         });
         self.values = values;
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
-        self.values.iter().filter(|arrived| arrived.value.is_deletion).count()
+        waiting
     }
 }

@@ -36,7 +36,7 @@ mod state;
 pub use delivery::{Begin, Begun, Delivery, Gap, GapReason, Known, Start};
 pub use entry::{Arrival, Entry, Payload, Value};
 pub use history::{Gone, HistoryPage};
-pub use hub::{Hub, HubLimits, HubSize, Lag, LaneEnd, LaneEnds, LanesExhausted};
+pub use hub::{Hub, HubLimits, HubSize, Joined, Lag, LaneEnd, LaneEnds, LanesExhausted};
 pub use lane::LaneId;
 pub use next::{Entries, Next, Values};
 pub use state::{Snapshot, StateError, StateLimits, StateTable};

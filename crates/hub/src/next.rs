@@ -75,6 +75,18 @@ impl<'a, P> Values<'a, P> {
         Self { lane, rest, as_of, snapshot: delivery.snapshot, end }
     }
 
+    /// A value that arrives after this is in the order of versions, and comes when all older ones
+    /// have: who takes it has every change up to it. `None` where none is.
+    pub fn in_order_after(&self) -> Option<Arrival> {
+        let is_ordered = !self.lane.is_screened() && !self.lane.is_paced();
+        is_ordered.then(|| self.snapshot.max(self.lane.ordered_after))
+    }
+
+    /// How many values there are at most.
+    pub fn count_max(&self) -> usize {
+        self.rest.len()
+    }
+
     /// When all are taken the subscriber has everything up to here. Taken by
     /// [`Delivery::took_values`], be there any values or none.
     pub fn end(&self) -> Arrival {

@@ -10,7 +10,7 @@
 //! held comes to all of them alike. So the cost is by key and lane, and no subscriber has any.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use bellwire_model::{MaxRate, NameHasher, Version};
@@ -25,6 +25,8 @@ pub(crate) struct Pacer<P> {
     resting: HashMap<Key, Resting<P>, NameHasher>,
     /// When each of them has rested, the soonest on top.
     ends: BinaryHeap<Reverse<RestEnd>>,
+    /// The versions of what is held.
+    held: BTreeSet<Version>,
 }
 
 #[derive(Debug)]
@@ -80,16 +82,19 @@ impl Eq for RestEnd {}
 impl<P> Pacer<P> {
     /// Bytes that a key takes while it rests.
     pub(crate) const RESTING_BYTES: usize =
-        size_of::<(Key, Resting<P>)>() + size_of::<Reverse<RestEnd>>();
+        size_of::<(Key, Resting<P>)>() + size_of::<Reverse<RestEnd>>() + size_of::<Version>();
 
     pub(crate) fn new(hasher: NameHasher) -> Self {
-        Self { resting: HashMap::with_hasher(hasher), ends: BinaryHeap::new() }
+        let (ends, held) = (BinaryHeap::new(), BTreeSet::new());
+        Self { resting: HashMap::with_hasher(hasher), ends, held }
     }
 
     /// Whether the lane takes in a change at once. If not, it is held.
     pub(crate) fn admit(&mut self, value: &Arc<Value<P>>, rate: MaxRate, now_ms: u64) -> bool {
         if let Some(resting) = self.resting.get_mut(&Named::of(value)) {
-            resting.held = Some(Arc::clone(value));
+            let before = resting.held.replace(Arc::clone(value));
+            before.map(|before| self.held.remove(&before.version));
+            self.held.insert(value.version);
             return false;
         }
         self.rest(value, rate, now_ms).shown = value.version;
@@ -107,7 +112,10 @@ impl<P> Pacer<P> {
         if resting.held.is_none() || shown < value.version {
             resting.shown = resting.shown.max(shown);
         }
-        resting.held = Some(value);
+        let version = value.version;
+        let before = resting.held.replace(value);
+        before.map(|before| self.held.remove(&before.version));
+        self.held.insert(version);
     }
 
     fn rest(&mut self, value: &Value<P>, rate: MaxRate, now_ms: u64) -> &mut Resting<P> {
@@ -137,6 +145,7 @@ impl<P> Pacer<P> {
             let Reverse(mut end) = self.ends.pop().expect("it was there a moment ago");
             let resting = self.resting.get_mut(&end.key).expect("its rest is yet to end");
             if let Some(value) = resting.held.take() {
+                self.held.remove(&value.version);
                 let shown = std::mem::replace(&mut resting.shown, value.version);
                 released.push(Held { value, shown });
                 end.at_ms = now_ms + end.interval_ms;
@@ -151,6 +160,11 @@ impl<P> Pacer<P> {
             self.ends = BinaryHeap::new();
         }
         released
+    }
+
+    /// The oldest change that is held.
+    pub(crate) fn oldest_held(&self) -> Option<Version> {
+        self.held.first().copied()
     }
 
     /// What is held, in no order.

@@ -1,14 +1,16 @@
 //! The state table: the newest value of every key of every state topic.
 //!
 //! ```text
-//! index: (topic, key) ─▶ slot: the value, or that it was deleted while somebody has yet to hear
+//! index: (topic, key) ─▶ slot: the value, or that it was deleted
 //! names: topic ─▶ its changes in order, by slot
 //! ```
 //!
 //! A value knows the one that came after it, so whoever has not sent it yet can tell that it need
-//! not. A key that is gone is remembered for that while a lane has its deletion: one that is put
-//! again, however often, is one change to whoever is slow.
+//! not. A key that is gone is remembered for a while: whoever comes back learns of it, and one that is
+//! put again, however often, is one change to whoever is slow. What is forgotten stands behind a
+//! *horizon*: who has seen less than that cannot resume.
 
+mod changes;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -16,32 +18,45 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use bellwire_model::{Filter, FilterSet, NameHasher, Topic, Version};
+use bellwire_model::limits::{DELETIONS_REMEMBERED_BYTES_MAX, DELETIONS_REMEMBERED_MAX};
+use bellwire_model::{Filter, FilterSet, Life, NameHasher, Topic, Version};
 use slab::Slab;
 use thiserror::Error;
 
 use crate::entry::Value;
 use crate::index::TopicIndex;
 use crate::lane::LaneId;
+use changes::{Changes, Deletions};
 use slots::{Slot, Slots};
 
-/// The values that match a filter, as of one version.
+/// The newest change of each key that matches a filter, as of one version.
 #[derive(Debug)]
 pub struct Snapshot<P> {
+    /// The table's life.
+    pub(crate) life: Life,
     /// The newest version in the table when the snapshot was taken.
     pub version: Version,
+    /// Deletions up to here may be forgotten.
+    pub(crate) horizon: Version,
     /// How many things in the table were looked at for it.
     pub(crate) looks: usize,
-    values: Vec<Arc<Value<P>>>,
+    changes: Vec<Arc<Value<P>>>,
 }
 
 impl<P> Snapshot<P> {
     /// The values, oldest change first. Sorts them: call it when the table is free for others.
     pub fn into_values(self) -> Vec<Arc<Value<P>>> {
-        let mut values = self.values;
-        // Stable sorts make use of what is in order: those of one topic are.
-        values.sort_by_key(|value| value.version);
+        let mut values = self.into_changes();
+        values.retain(|value| !value.is_deletion);
         values
+    }
+
+    /// The values, and the deletions that are remembered.
+    pub(crate) fn into_changes(self) -> Vec<Arc<Value<P>>> {
+        let mut changes = self.changes;
+        // Stable sorts make use of what is in order: those of one topic are.
+        changes.sort_by_key(|change| change.version);
+        changes
     }
 }
 
@@ -79,54 +94,46 @@ pub enum StateError {
 /// [`delete`](Self::delete) return to every hub, in this order.
 #[derive(Debug)]
 pub struct StateTable<P> {
+    life: Life,
     hasher: NameHasher,
     version: Version,
     slots: Slots<P>,
     topics: Slab<Changes>,
     /// In order: those that a filter may match stand together.
     names: BTreeMap<Topic, u32>,
+    /// The deletions of all topics.
+    deletions: Deletions,
+    /// The newest deletion that is forgotten of topics of which nothing is known any more.
+    horizon: Version,
     /// The place whose growth is counted next.
     counted: usize,
 }
 
-/// The keys of one topic, in the order of their changes.
-#[derive(Debug, Default)]
-struct Changes {
-    /// Each live key's newest change, and some that are not any more.
-    log: Vec<(Version, u32)>,
-    live: usize,
-}
-
-/// Changes beyond twice the live keys that a topic remembers before it forgets those that no
-/// longer count.
-const STALE_CHANGES_SLACK: usize = 8;
-
-impl Changes {
-    fn push<P>(&mut self, change: (Version, u32), slots: &Slots<P>) {
-        self.forget(self.live * 2, slots);
-        self.log.push(change);
-    }
-
-    /// Forgets changes that no longer count where there are more than so many, and a few.
-    fn forget<P>(&mut self, changes: usize, slots: &Slots<P>) {
-        if self.log.len() >= changes + STALE_CHANGES_SLACK {
-            self.log.retain(|(version, slot)| slots.live_since(*slot, *version).is_some());
-            self.log.shrink_to(self.live * 2 + STALE_CHANGES_SLACK);
-        }
-    }
-}
-
 impl<P> StateTable<P> {
-    /// An empty table. The hasher's secret keeps strangers from choosing keys that collide.
-    pub fn new(hasher: NameHasher) -> Self {
+    /// An empty table, whose life nobody has heard of yet. The hasher's secret keeps strangers from
+    /// choosing keys that collide.
+    pub fn new(life: Life, hasher: NameHasher) -> Self {
         Self {
+            life,
             hasher,
             version: Version::ZERO,
             slots: Slots::new(hasher),
             topics: Slab::new(),
             names: BTreeMap::new(),
+            deletions: Deletions::default(),
+            horizon: Version::ZERO,
             counted: 0,
         }
+    }
+
+    /// The life in which its versions mean something.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// The newest change.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Replaces the value of `key`. A new key is refused where there is no room for it, and so is a
@@ -140,6 +147,10 @@ impl<P> StateTable<P> {
         let found = self.slots.find(topic, key);
         self.check_room(found, Slots::<P>::charge_bytes(key, size_bytes), room)?;
         self.version = self.version.next();
+        if let Some(gone) = found.filter(|id| !self.slots.get(*id).is_live()) {
+            self.deletions.count -= 1;
+            self.topics[self.slots.get(gone).topic as usize].deletions.count -= 1;
+        }
         let id = found.unwrap_or_else(|| self.slots.vacant());
         let old = found.map(|id| self.slots.get(id));
         let value = Arc::new(match old {
@@ -159,6 +170,7 @@ impl<P> StateTable<P> {
         };
         self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
         self.topics[topic_id as usize].push((self.version, id), &self.slots);
+        self.make_room(room.bytes_max);
         Ok(value)
     }
 
@@ -174,7 +186,8 @@ impl<P> StateTable<P> {
         }
         let grows = size_bytes > old.map_or(0, |old| old.size_bytes);
         let freed = old.map_or(0, Slot::charged_bytes);
-        if grows && self.slots.size_bytes() - freed + size_bytes > room.bytes_max {
+        // Whatever is remembered of what is gone gives way.
+        if grows && self.slots.live_bytes() - freed + size_bytes > room.bytes_max {
             return Err(StateError::Bytes { bytes_max: room.bytes_max });
         }
         Ok(())
@@ -217,18 +230,49 @@ impl<P> StateTable<P> {
         let value = Value { is_deletion: true, ..self.value_after(&old.value, payload) };
         let value = Arc::new(value);
         let topic_id = old.topic;
+        self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
         let changes = &mut self.topics[topic_id as usize];
         changes.live -= 1;
-        if changes.live == 0 {
-            self.topics.remove(topic_id as usize);
-            self.names.remove(topic);
+        changes.push((self.version, id), &self.slots);
+        self.deletions.push((self.version, id), &self.slots);
+        changes.deletions.push((self.version, id), &self.slots);
+        while self.topics[topic_id as usize].remembers_too_much() {
+            let oldest = self.topics[topic_id as usize].deletions.oldest(&self.slots);
+            self.forget(oldest.expect("as many are remembered as are counted"));
         }
-        self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
-        // Whoever begins to follow the topic goes through its changes.
-        if let Some(changes) = self.topics.get_mut(topic_id as usize) {
-            changes.forget(changes.live * 4, &self.slots);
+        while self.slots.gone() > DELETIONS_REMEMBERED_MAX
+            || self.slots.gone_bytes() > DELETIONS_REMEMBERED_BYTES_MAX
+        {
+            self.forget_oldest();
         }
         Some(value)
+    }
+
+    /// Forgets deletions while everything together takes more than this.
+    fn make_room(&mut self, bytes_max: usize) {
+        while self.slots.gone() > 0 && self.size_bytes() > bytes_max {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.deletions.oldest(&self.slots);
+        self.forget(oldest.expect("as many are remembered as are counted"));
+    }
+
+    /// Forgets a deletion, and the topic of which nothing else is known.
+    fn forget(&mut self, id: u32) {
+        let slot = self.slots.forget(id);
+        self.deletions.count -= 1;
+        let changes = &mut self.topics[slot.topic as usize];
+        changes.deletions.count -= 1;
+        changes.horizon = changes.horizon.max(slot.value.version);
+        changes.tidy(&self.slots);
+        if changes.is_over() {
+            self.horizon = self.horizon.max(changes.horizon);
+            self.topics.remove(slot.topic as usize);
+            self.names.remove(&slot.value.topic);
+        }
     }
 
     /// The newest value of `key`.
@@ -241,11 +285,19 @@ impl<P> StateTable<P> {
     pub fn snapshot(&self, filters: &FilterSet) -> Snapshot<P> {
         let (plain, wild): (Vec<&Filter>, Vec<&Filter>) =
             filters.iter().partition(|filter| filter.is_exact());
-        let (mut values, mut looks) = (Vec::new(), 0);
+        let mut taken = Snapshot {
+            life: self.life,
+            version: self.version,
+            horizon: self.horizon,
+            looks: 0,
+            changes: Vec::new(),
+        };
         // What is named without a wildcard passes no other filter: the set is canonical.
         for filter in plain {
-            let named = self.names.get(filter.as_str());
-            looks += 1 + named.map_or(0, |id| self.take(*id, &mut values));
+            taken.looks += 1;
+            if let Some(id) = self.names.get(filter.as_str()) {
+                self.take(*id, &mut taken);
+            }
         }
         let mut index = TopicIndex::new(self.hasher);
         for (number, filter) in wild.iter().enumerate() {
@@ -256,18 +308,21 @@ impl<P> StateTable<P> {
                 [filter] => filter.matches(topic),
                 _ => index.is_reached(topic.as_str()),
             };
-            looks += 1 + if passes { self.take(*id, &mut values) } else { 0 };
+            taken.looks += 1;
+            if passes {
+                self.take(*id, &mut taken);
+            }
         }
-        Snapshot { version: self.version, looks, values }
+        taken
     }
 
-    /// Adds the values of a topic; returns how many changes it has looked at for it.
-    fn take(&self, id: u32, values: &mut Vec<Arc<Value<P>>>) -> usize {
-        let Changes { log, live } = &self.topics[id as usize];
-        values.reserve(*live);
-        let live = log.iter().filter_map(|(version, id)| self.slots.live_since(*id, *version));
-        values.extend(live.cloned());
-        log.len()
+    /// Adds the newest changes of a topic.
+    fn take(&self, id: u32, taken: &mut Snapshot<P>) {
+        let changes = &self.topics[id as usize];
+        taken.looks += changes.looks();
+        taken.horizon = taken.horizon.max(changes.horizon);
+        taken.changes.reserve(changes.live + changes.deletions.count);
+        taken.changes.extend(changes.newest(&self.slots).cloned());
     }
 
     /// The topics that may pass filters with wildcards, each once however many filters there are:
@@ -327,7 +382,8 @@ impl<P> StateTable<P> {
         let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
         let names = self.names.range::<str, _>((from, Bound::Unbounded));
         let names = names.take_while(move |(topic, _)| topic.as_str().starts_with(prefix));
-        names.map(|(topic, id)| (topic, self.topics[*id as usize].live))
+        let names = names.map(|(topic, id)| (topic, self.topics[*id as usize].live));
+        names.filter(|(_, keys)| *keys > 0)
     }
 
     /// The number of keys in all topics.
@@ -338,12 +394,14 @@ impl<P> StateTable<P> {
     /// Bytes that the table is charged with: payloads, keys, what is around them, and what they have
     /// grown by as far as that was counted.
     pub fn size_bytes(&self) -> usize {
-        self.slots.size_bytes()
+        self.slots.live_bytes() + self.slots.gone_bytes()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bellwire_model::limits::DELETIONS_OF_TOPIC_MIN;
+
     use super::*;
 
     const ROOM: StateLimits = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
@@ -354,7 +412,7 @@ mod tests {
 
     #[test]
     fn a_topic_is_looked_at_once_however_many_filters_there_are() {
-        let mut table = StateTable::new(NameHasher::new([1, 2]));
+        let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
         for number in 0..100 {
             let topic = topic(&format!("users/{number}/name"));
             table.put((&topic, "key"), ((), 0), ROOM).expect("room");
@@ -372,8 +430,8 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_had_many_keys_remembers_few_changes() {
-        let mut table = StateTable::new(NameHasher::new([1, 2]));
+    fn a_topic_that_had_many_keys_remembers_some_deletions_and_forgets_the_others() {
+        let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
         let topic = topic("users");
         let keys: Vec<String> = (0..10_000).map(|number| number.to_string()).collect();
         for key in &keys {
@@ -382,7 +440,29 @@ mod tests {
         for key in &keys[1..] {
             table.delete((&topic, key), ((), 0)).expect("it is there");
         }
-        assert!(table.topics[0].log.len() < 20, "{} changes", table.topics[0].log.len());
-        assert_eq!(table.snapshot(&FilterSet::from(Filter::from(&topic))).into_values().len(), 1);
+        let looks = table.topics[0].looks();
+        assert!(looks <= 2 * (DELETIONS_OF_TOPIC_MIN + 1) + 8, "{looks} changes");
+        let snapshot = |table: &StateTable<()>| table.snapshot(&Filter::from(&topic).into());
+        // The first key stays, and each of the others was put, and then deleted.
+        let newest = 2 * keys.len() - 1;
+        assert_eq!(snapshot(&table).version, Version::new(newest as u64));
+        let horizon = newest - DELETIONS_OF_TOPIC_MIN;
+        assert_eq!(snapshot(&table).horizon, Version::new(horizon as u64));
+        assert_eq!(snapshot(&table).into_changes().len(), 1 + DELETIONS_OF_TOPIC_MIN);
+        assert_eq!(snapshot(&table).into_values().len(), 1);
+        // Whatever is remembered gives way to what is put.
+        let room = StateLimits { bytes_max: table.slots.live_bytes() * 2, ..ROOM };
+        table.put((&topic, &keys[1]), ((), 0), room).expect("room");
+        assert_eq!(table.slots.gone(), 0);
+        assert_eq!(snapshot(&table).horizon, Version::new(newest as u64));
+        for key in &keys[..2] {
+            table.delete((&topic, key), ((), 0)).expect("it is there");
+        }
+        assert_eq!(table.topics("", "").count(), 0, "nothing to be seen");
+        table.make_room(0);
+        assert!(table.topics.is_empty() && table.names.is_empty());
+        assert_eq!(table.size_bytes(), 0);
+        let other = table.snapshot(&"other".parse::<Filter>().expect("a filter").into());
+        assert_eq!(other.horizon, table.version, "what is forgotten may have been of any topic");
     }
 }

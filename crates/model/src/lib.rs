@@ -49,7 +49,7 @@ pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use name_hasher::{NameHasher, NameMap, NameSet};
 pub use network::{NetworkError, Networks, network_of};
-pub use offset::{Cursor, CursorError, Epoch, Offset, Version};
+pub use offset::{Cursor, CursorError, Epoch, Life, Offset, StateMark, Version};
 pub use principal::Principal;
 pub use protected::protected;
 pub use query_id::QueryId;

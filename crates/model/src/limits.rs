@@ -553,6 +553,14 @@ pub const STATE_KEYS_RESERVED: usize = ALERTS_ACTIVE_MAX + POSTED_ALERTS_MAX;
 /// Of the keys and bytes that state topics may have beside those for alerts, the part beyond which
 /// no further series is shown, on `samples/…` and `rules/…`: the rest is for what users publish.
 pub const STATE_SERIES_PERCENT: usize = 75;
+/// Deleted keys of all state topics that are remembered together, so that whoever comes back learns
+/// of them; the oldest are forgotten first.
+pub const DELETIONS_REMEMBERED_MAX: usize = 65_536;
+/// Bytes that these are charged with together.
+pub const DELETIONS_REMEMBERED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Deleted keys of one topic that are remembered, however few there are. Of a topic that has more keys
+/// as many are remembered as there are keys.
+pub const DELETIONS_OF_TOPIC_MIN: usize = 1_024;
 /// How long the value of a sample is shown after the last one came.
 pub const SAMPLE_VALUE_AGE: Duration = Duration::from_hours(1);
 /// Stream and state topics that the server remembers figures of.

@@ -1,11 +1,15 @@
-//! Where a subscriber is: epoch, offset, cursor; and the version of a state topic.
+//! Where a subscriber is: epoch and offset in the journal, life and version in the state table; both
+//! together are a cursor.
 //!
 //! ```text
-//! journal   e7 │ 1041 │ 1042 │ 1043 │        │
-//!                        ▲ cursor e7-1042: has seen 1042, resumes with 1043
+//! journal       e7 │ 1041 │ 1042 │ 1043 │        │
+//!                            ▲ cursor e7-1042: has seen 1042, resumes with 1043
+//! state table   s9 │  76  │  77  │  78  │        │
+//!                            ▲ cursor e7-1042.s9-77: has every change up to 77, too
 //! ```
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -62,8 +66,8 @@ impl fmt::Display for Offset {
     }
 }
 
-/// Position in the order of changes to state topics. In memory only: it begins anew with the
-/// process, so no client ever sees one.
+/// Position in the order of changes to state topics. It means nothing without the [`Life`] of the
+/// table that counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(u64);
 
@@ -88,21 +92,85 @@ impl Version {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// The version before this one; before the first change there is none other.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
-/// What a client resumes with: it has seen everything up to and including `offset`.
-/// Text form `<epoch>-<offset>`, such as `e7-1042`; opaque to clients.
+/// One life of the state table: it is in memory, and begins anew with each process. A random number
+/// other than zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Life(NonZeroU32);
+
+impl Life {
+    /// The life with this number; zero counts as one.
+    pub const fn new(number: u32) -> Self {
+        match NonZeroU32::new(number) {
+            Some(number) => Self(number),
+            None => Self(NonZeroU32::MIN),
+        }
+    }
+
+    /// The life's number.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// What a client has of the state topics that it follows.
+///
+/// It has what the changes up to `version` have left of each key. While it is in the middle of the
+/// values that there were when it began, `since` is further on: of the keys that it has not been
+/// given yet it has nothing, and needs no deletion up to there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StateMark {
+    /// The table's life.
+    pub life: Life,
+    /// It has every change up to here.
+    pub version: Version,
+    /// No deletion up to here is any of its business; never before `version`.
+    pub since: Version,
+}
+
+impl StateMark {
+    /// Of one who has it all up to `version`.
+    pub const fn at(life: Life, version: Version) -> Self {
+        Self { life, version, since: version }
+    }
+}
+
+/// What a client resumes with: it has seen everything up to and including `offset`, and what `state`
+/// says of state topics.
+///
+/// Text form `<epoch>-<offset>`, such as `e7-1042`, and with a state part
+/// `<epoch>-<offset>.s<life>-<version>` or, in the middle of a snapshot,
+/// `<epoch>-<offset>.s<life>-<version>-<since>`; opaque to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// The journal's epoch when the cursor was given out.
     pub epoch: Epoch,
     /// The newest offset that the client has seen.
     pub offset: Offset,
+    /// What it has of state topics, where that is known.
+    pub state: Option<StateMark>,
+}
+
+impl Cursor {
+    /// A place in the journal; nothing is known of state topics.
+    pub const fn new(epoch: Epoch, offset: Offset) -> Self {
+        Self { epoch, offset, state: None }
+    }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.epoch, self.offset)
+        write!(f, "{}-{}", self.epoch, self.offset)?;
+        let Some(StateMark { life, version, since }) = self.state else { return Ok(()) };
+        write!(f, ".s{}-{}", life.get(), version.get())?;
+        if since > version { write!(f, "-{}", since.get()) } else { Ok(()) }
     }
 }
 
@@ -115,13 +183,30 @@ impl FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
+        let (place, state) = match text.split_once('.') {
+            Some((place, state)) => (place, Some(state_mark(state)?)),
+            None => (text, None),
+        };
         let (epoch, offset) =
-            text.strip_prefix('e').and_then(|rest| rest.split_once('-')).ok_or(CursorError)?;
-        Ok(Self {
-            epoch: Epoch(digits(epoch)?.try_into().map_err(|_| CursorError)?),
-            offset: Offset(digits(offset)?),
-        })
+            place.strip_prefix('e').and_then(|rest| rest.split_once('-')).ok_or(CursorError)?;
+        let epoch = Epoch(digits(epoch)?.try_into().map_err(|_| CursorError)?);
+        Ok(Self { epoch, offset: Offset(digits(offset)?), state })
     }
+}
+
+fn state_mark(text: &str) -> Result<StateMark, CursorError> {
+    let (life, rest) =
+        text.strip_prefix('s').and_then(|rest| rest.split_once('-')).ok_or(CursorError)?;
+    let life = u32::try_from(digits(life)?).ok().and_then(NonZeroU32::new).ok_or(CursorError)?;
+    let life = Life(life);
+    let Some((version, since)) = rest.split_once('-') else {
+        return Ok(StateMark::at(life, Version(digits(rest)?)));
+    };
+    let (version, since) = (Version(digits(version)?), Version(digits(since)?));
+    if since <= version {
+        return Err(CursorError);
+    }
+    Ok(StateMark { life, version, since })
 }
 
 /// Like `u64::from_str`, without the leading `+` that it takes.
@@ -134,13 +219,48 @@ fn digits(text: &str) -> Result<u64, CursorError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn a_cursor_reads_back_what_it_prints() {
-        let cursor = Cursor { epoch: Epoch::new(7), offset: Offset::new(1042) };
+        let cursor = Cursor::new(Epoch::new(7), Offset::new(1042));
         assert_eq!(cursor.to_string(), "e7-1042");
         assert_eq!("e7-1042".parse(), Ok(cursor));
+        let version = Version::new(77);
+        let mark = StateMark::at(Life::new(9), version);
+        let cursor = Cursor { state: Some(mark), ..cursor };
+        assert_eq!(cursor.to_string(), "e7-1042.s9-77");
+        assert_eq!("e7-1042.s9-77".parse(), Ok(cursor));
+        let mark = StateMark { since: Version::new(900), ..mark };
+        let cursor = Cursor { state: Some(mark), ..cursor };
+        assert_eq!(cursor.to_string(), "e7-1042.s9-77-900");
+        assert_eq!("e7-1042.s9-77-900".parse(), Ok(cursor));
+    }
+
+    proptest! {
+        #[test]
+        fn any_cursor_reads_back_what_it_prints(
+            (epoch, offset) in any::<(u32, u64)>(),
+            state in prop::option::of((1..u32::MAX, any::<u64>(), any::<u64>())),
+        ) {
+            let state = state.map(|(life, one, other)| StateMark {
+                life: Life::new(life),
+                version: Version::new(one.min(other)),
+                since: Version::new(one.max(other)),
+            });
+            let cursor = Cursor { epoch: Epoch::new(epoch), offset: Offset::new(offset), state };
+            prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn what_reads_as_a_cursor_is_printed_like_that(text in "e[0-9]{1,3}-[0-9]{1,3}(\\.?s[0-9]{0,2}(-[0-9]{1,2}){0,3})?") {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                let again: Cursor = cursor.to_string().parse().expect("its own text");
+                prop_assert_eq!(cursor, again);
+            }
+        }
     }
 
     #[test]
@@ -157,6 +277,18 @@ mod tests {
             "e4294967296-1",
             "e7-1 ",
             "latest",
+            "e7-1.",
+            "e7-1.s",
+            "e7-1.s9",
+            "e7-1.s9-",
+            "e7-1.s0-77",
+            "e7-1.s4294967296-77",
+            "e7-1.9-77",
+            "e7-1.s9-77-",
+            "e7-1.s9-77-77",
+            "e7-1.s9-77-9",
+            "e7-1.s9-77-78-79",
+            "e7-1.s9-77.s9-77",
         ] {
             assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text:?}");
         }

@@ -11,11 +11,12 @@
 //! on a socket, so the wait is for CPU alone: a slow reader cannot cause it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bellwire_hub::{Entry, Value};
 use bellwire_journal::Observer;
-use bellwire_model::Epoch;
+use bellwire_model::{Epoch, Life, Offset, Version};
 use bellwire_process::crash;
 
 use crate::frames::{self, Frames};
@@ -58,12 +59,29 @@ pub trait Destination: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct Feed {
     destinations: Vec<Arc<dyn Destination>>,
+    /// The state table's life.
+    life: Life,
+    /// The newest event of streams that all hubs were given.
+    offset: AtomicU64,
+    /// The newest change of state topics that all hubs were given.
+    version: AtomicU64,
 }
 
 impl Feed {
-    /// A feed of these.
-    pub fn new(destinations: Vec<Arc<dyn Destination>>) -> Self {
-        Self { destinations }
+    /// A feed of these, which begin behind `tail`, and of a state table of this life.
+    pub fn new(destinations: Vec<Arc<dyn Destination>>, (tail, life): (Offset, Life)) -> Self {
+        let (offset, version) = (AtomicU64::new(tail.get()), AtomicU64::new(0));
+        Self { destinations, life, offset, version }
+    }
+
+    /// The newest event of streams that all hubs were given.
+    pub(crate) fn offset(&self) -> Offset {
+        Offset::new(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// The newest change of state topics that all hubs were given, in the life of its table.
+    pub(crate) fn state(&self) -> (Life, Version) {
+        (self.life, Version::new(self.version.load(Ordering::Relaxed)))
     }
 
     /// Whether every inbox takes another batch.
@@ -78,6 +96,18 @@ impl Feed {
 
     pub fn push(&self, batch: &Batch) {
         self.destinations.iter().for_each(|destination| destination.push(batch));
+        // Whatever is made from now on may be stamped with it. What a connection is told by a stamp is
+        // held against what its hub has: one that is too old or too new is no lie.
+        match batch {
+            Batch::Entries(entries) => {
+                let newest = entries.last().map_or(0, |entry| entry.offset.get());
+                self.offset.fetch_max(newest, Ordering::Relaxed);
+            }
+            Batch::Values(values) => {
+                let newest = values.last().map_or(0, |value| value.version.get());
+                self.version.fetch_max(newest, Ordering::Relaxed);
+            }
+        }
     }
 }
 
@@ -101,7 +131,9 @@ impl Committer {
     fn pass_on(&self, entries: Vec<bellwire_model::Entry>) {
         let (epoch, feed) = self.feed.get().expect("the feed stands before the first append");
         self.rates.count(entries.iter().map(|entry| &entry.event.topic));
-        let entries = entries.into_iter().map(|entry| frames::entry(*epoch, entry)).collect();
+        let state = Some(feed.state());
+        let entry = |entry| frames::entry(*epoch, entry, state);
+        let entries = entries.into_iter().map(entry).collect();
         feed.wait_for_room();
         feed.push(&Batch::Entries(entries));
     }

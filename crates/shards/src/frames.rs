@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bellwire_hub::{Entry, Gone, HistoryPage, LaneId, Payload};
 use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
-use bellwire_model::{Cursor, Epoch, Event, Labels, Offset};
+use bellwire_model::{Cursor, Epoch, Event, Labels, Life, Offset, StateMark, Version};
 use bellwire_wire::http1::Frame;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use bellwire_wire::{Deflater, json, msgpack, ndjson, sse};
@@ -42,28 +42,209 @@ fn deflate<T>(act: impl FnOnce(&mut Deflater) -> T) -> T {
 /// One event and its frames, each made by whoever needs it first.
 #[derive(Debug)]
 pub struct Frames {
-    epoch: Epoch,
-    /// `None` on a state topic: its events have no cursor.
-    offset: Option<Offset>,
+    origin: Origin,
     event: Event,
-    sse: OnceLock<Frame>,
-    /// Most events go to Server-Sent Events alone, and should not pay for the others.
-    others: OnceLock<Box<Others>>,
+    plain: Encoded,
+    /// What most events have no use for.
+    rare: OnceLock<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    /// For those who resume state topics.
+    marked: OnceLock<Box<Encoded>>,
     /// Read from the body for those who may not see everything.
-    labels: OnceLock<Option<Box<Labels>>>,
+    labels: OnceLock<Option<Labels>>,
+}
+
+/// Where an event stands among all others. Memory is full of these: see [`Stamp`] for what the parts
+/// mean.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    epoch: Epoch,
+    /// `None` where it has no stamp.
+    life: Option<Life>,
+    offset: Offset,
+    version: Version,
+    /// Whether the offset is the event's own.
+    is_of_stream: bool,
+}
+
+impl Origin {
+    fn new(epoch: Epoch, own: Option<Offset>) -> Self {
+        let (life, offset, version) = (None, own.unwrap_or(Offset::ZERO), Version::ZERO);
+        Self { epoch, life, offset, version, is_of_stream: own.is_some() }
+    }
+
+    /// The event's own offset: on a state topic it has none.
+    fn offset(self) -> Option<Offset> {
+        self.is_of_stream.then_some(self.offset)
+    }
+
+    fn stamp(self) -> Option<Stamp> {
+        let Self { life, offset, version, .. } = self;
+        life.map(|life| Stamp { life, offset, version })
+    }
+}
+
+const _: () = assert!(size_of::<Origin>() <= 32);
+
+/// What there was when an event was on its way to the hubs: who has all of that, and this event, may
+/// be told so by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The state table's life.
+    pub life: Life,
+    /// The newest event of streams: of those, the event itself.
+    pub offset: Offset,
+    /// The newest change of state topics: of those, the event itself.
+    pub version: Version,
+}
+
+/// Whether the bytes of an event say where a subscriber is among the changes of state topics, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mark {
+    /// Of streams alone.
+    Plain,
+    /// Of both.
+    Marked,
 }
 
 impl Payload for Frames {
     fn labels(&self) -> Option<&Labels> {
-        let read = || json::labels_of(&self.event).map(Box::new);
-        self.labels.get_or_init(read).as_deref()
+        let read = || json::labels_of(&self.event);
+        self.rare().labels.get_or_init(read).as_ref()
     }
 
     fn gone(&self) -> Self {
         let Event { topic, key, time, .. } = &self.event;
         let (topic, key, time) = (topic.clone(), key.clone(), *time);
-        Self::new(self.epoch, None, Event { topic, key, event_type: None, time, body: None })
+        let event = Event { topic, key, event_type: None, time, body: None };
+        Self::new(self.origin.epoch, None, event)
     }
+}
+
+impl Frames {
+    /// An event that nobody can be marked by.
+    pub fn new(epoch: Epoch, offset: Option<Offset>, event: Event) -> Self {
+        let (plain, rare) = (Encoded::default(), OnceLock::new());
+        Self { origin: Origin::new(epoch, offset), event, plain, rare }
+    }
+
+    /// The same of which it is known what there was before it.
+    #[must_use]
+    pub fn stamped(mut self, stamp: Option<Stamp>) -> Self {
+        let origin = &mut self.origin;
+        if let Some(Stamp { life, offset, version }) = stamp {
+            debug_assert!(!origin.is_of_stream || origin.offset == offset, "it is its own newest");
+            (origin.life, origin.offset, origin.version) = (Some(life), offset, version);
+        }
+        self
+    }
+
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// What there was before it.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.origin.stamp()
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    fn encoded(&self, mark: Mark) -> (&Encoded, Source<'_>) {
+        let encoded = match mark {
+            Mark::Plain => &self.plain,
+            Mark::Marked => self.rare().marked.get_or_init(Box::default),
+        };
+        (encoded, Source { event: &self.event, origin: &self.origin, mark })
+    }
+
+    /// The bytes of this form.
+    pub fn bytes(&self, form: Form, mark: Mark) -> &[u8] {
+        let (encoded, source) = self.encoded(mark);
+        encoded.bytes(form, source)
+    }
+
+    /// [`bytes`](Self::bytes), shared.
+    pub fn shared(&self, form: Form, mark: Mark) -> Bytes {
+        let (encoded, source) = self.encoded(mark);
+        encoded.shared(form, source)
+    }
+
+    /// How many bytes this form takes, before gzip.
+    pub fn size_bytes(&self, form: Form, mark: Mark) -> usize {
+        match form.gzip() {
+            Some(http) => self.payload(http.encoding, mark).len(),
+            None => self.bytes(form, mark).len(),
+        }
+    }
+
+    /// What a compressed run of events is made from.
+    pub fn payload(&self, encoding: Encoding, mark: Mark) -> &[u8] {
+        let (encoded, source) = self.encoded(mark);
+        encoded.frame(encoding, source).payload()
+    }
+
+    /// Bytes of what was made of it so far: what is in use takes more than what came.
+    pub fn encoded_bytes(&self) -> usize {
+        self.plain.size_bytes() + self.rare.get().map_or(0, |rare| rare.size_bytes())
+    }
+
+    /// Whether any form of it has been made.
+    #[cfg(test)]
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.plain.is_begun() || self.rare.get().is_some_and(|rare| rare.marked.get().is_some())
+    }
+
+    /// The event's JSON, on one line.
+    pub fn json(&self) -> Bytes {
+        let (encoded, source) = self.encoded(Mark::Plain);
+        let line = encoded.frame(Encoding::Ndjson, source).payload_bytes();
+        line.slice(..line.len() - 1)
+    }
+}
+
+impl Rare {
+    fn size_bytes(&self) -> usize {
+        let labels = self.labels.get().and_then(Option::as_ref);
+        let marked = self.marked.get();
+        size_of::<Self>()
+            + labels.map_or(0, Labels::size_bytes)
+            + marked.map_or(0, |it| size_of::<Encoded>() + it.size_bytes())
+    }
+}
+
+/// What the bytes of an event are made of.
+#[derive(Clone, Copy, Debug)]
+struct Source<'a> {
+    event: &'a Event,
+    origin: &'a Origin,
+    mark: Mark,
+}
+
+impl Source<'_> {
+    fn cursor(self) -> Option<Cursor> {
+        let epoch = self.origin.epoch;
+        match (self.mark, self.origin.stamp()) {
+            (Mark::Marked, Some(Stamp { life, offset, version })) => {
+                let state = Some(StateMark::at(life, version));
+                Some(Cursor { state, ..Cursor::new(epoch, offset) })
+            }
+            _ => self.origin.offset().map(|offset| Cursor::new(epoch, offset)),
+        }
+    }
+}
+
+/// The bytes of an event in all forms.
+#[derive(Debug, Default)]
+struct Encoded {
+    sse: OnceLock<Frame>,
+    /// Most events go to Server-Sent Events alone, and should not pay for the others.
+    others: OnceLock<Box<Others>>,
 }
 
 /// The frames of all encodings but the default.
@@ -104,75 +285,50 @@ struct WebSocketFrames {
     deflated: OnceLock<Bytes>,
 }
 
-impl Frames {
-    pub fn new(epoch: Epoch, offset: Option<Offset>, event: Event) -> Self {
-        let (sse, others, labels) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { epoch, offset, event, sse, others, labels }
-    }
-
-    pub fn event(&self) -> &Event {
-        &self.event
-    }
-
-    /// The bytes of this form.
-    pub fn bytes(&self, form: Form) -> &[u8] {
+impl Encoded {
+    fn bytes(&self, form: Form, source: Source<'_>) -> &[u8] {
         match form {
             Form::Http(http) => match http.framing {
-                Framing::Chunked => self.body(http).chunked(),
-                Framing::Plain => self.body(http).payload(),
+                Framing::Chunked => self.body(http, source).chunked(),
+                Framing::Plain => self.body(http, source).payload(),
             },
-            Form::WebSocket(websocket) => self.message(websocket),
+            Form::WebSocket(websocket) => self.message(websocket, source),
         }
     }
 
-    /// [`bytes`](Self::bytes), shared.
-    pub fn shared(&self, form: Form) -> Bytes {
+    fn shared(&self, form: Form, source: Source<'_>) -> Bytes {
         match form {
             Form::Http(http) => match http.framing {
-                Framing::Chunked => self.body(http).chunked().clone(),
-                Framing::Plain => self.body(http).payload_bytes(),
+                Framing::Chunked => self.body(http, source).chunked().clone(),
+                Framing::Plain => self.body(http, source).payload_bytes(),
             },
-            Form::WebSocket(websocket) => self.message(websocket).clone(),
+            Form::WebSocket(websocket) => self.message(websocket, source).clone(),
         }
     }
 
-    /// How many bytes this form takes, before gzip.
-    pub fn size_bytes(&self, form: Form) -> usize {
-        match form.gzip() {
-            Some(http) => self.payload(http.encoding).len(),
-            None => self.bytes(form).len(),
-        }
-    }
-
-    /// What a compressed run of events is made from.
-    pub fn payload(&self, encoding: Encoding) -> &[u8] {
-        self.frame(encoding).payload()
-    }
-
-    fn body(&self, http: HttpForm) -> &Frame {
+    fn body(&self, http: HttpForm, source: Source<'_>) -> &Frame {
         match http.coding {
-            Coding::Identity => self.frame(http.encoding),
-            Coding::Gzip => self.gzip(http.encoding),
+            Coding::Identity => self.frame(http.encoding, source),
+            Coding::Gzip => self.gzip(http.encoding, source),
         }
     }
 
-    fn frame(&self, encoding: Encoding) -> &Frame {
+    fn frame(&self, encoding: Encoding, source: Source<'_>) -> &Frame {
+        let event = source.event;
         match encoding {
-            Encoding::Sse => {
-                self.sse.get_or_init(|| sse::frame(self.epoch, self.offset, &self.event))
-            }
+            Encoding::Sse => self.sse.get_or_init(|| sse::frame(source.cursor(), event)),
             Encoding::SseRaw => self.others().sse_raw.get_or_init(|| {
-                let cursor = self.offset.map(|offset| Cursor { epoch: self.epoch, offset });
-                let Event { event_type, body, .. } = &self.event;
-                Frame::new(&sse::raw(cursor, event_type.as_deref(), body.as_ref()))
+                let Event { event_type, body, .. } = event;
+                Frame::new(&sse::raw(source.cursor(), event_type.as_deref(), body.as_ref()))
             }),
-            Encoding::Ndjson => self.others().ndjson.get_or_init(|| {
-                ndjson::line_frame(&json::event(self.epoch, self.offset, &self.event))
-            }),
+            Encoding::Ndjson => self
+                .others()
+                .ndjson
+                .get_or_init(|| ndjson::line_frame(&json::event(source.cursor(), event))),
         }
     }
 
-    fn gzip(&self, encoding: Encoding) -> &Frame {
+    fn gzip(&self, encoding: Encoding, source: Source<'_>) -> &Frame {
         let others = self.others();
         let frame = match encoding {
             Encoding::Sse => &others.sse_gzip,
@@ -180,7 +336,7 @@ impl Frames {
             Encoding::Ndjson => &others.ndjson_gzip,
         };
         frame.get_or_init(|| {
-            let payload = self.payload(encoding);
+            let payload = self.frame(encoding, source).payload();
             Frame::new(&if payload.len() < GZIP_BYTES_MIN {
                 stored(payload)
             } else {
@@ -189,26 +345,22 @@ impl Frames {
         })
     }
 
-    fn message(&self, form: WebSocketForm) -> &Bytes {
+    fn message(&self, form: WebSocketForm, source: Source<'_>) -> &Bytes {
         let (frames, opcode) = match form.subprotocol {
             Subprotocol::Json => (&self.others().json, Opcode::Text),
             Subprotocol::Msgpack => (&self.others().msgpack, Opcode::Binary),
         };
-        let plain = frames.plain.get_or_init(|| ws::frame(opcode, &self.encoded(form.subprotocol)));
+        let encode = || match form.subprotocol {
+            Subprotocol::Json => json::event(source.cursor(), source.event),
+            Subprotocol::Msgpack => msgpack::event(source.cursor(), source.event),
+        };
+        let plain = frames.plain.get_or_init(|| ws::frame(opcode, &encode()));
         match form.compression {
             Compression::Off => plain,
             Compression::Deflate => frames.deflated.get_or_init(|| {
-                let payload = self.encoded(form.subprotocol);
-                let deflated = deflate(|deflater| deflater.frame(opcode, &payload));
+                let deflated = deflate(|deflater| deflater.frame(opcode, &encode()));
                 deflated.unwrap_or_else(|| plain.clone())
             }),
-        }
-    }
-
-    fn encoded(&self, subprotocol: Subprotocol) -> Vec<u8> {
-        match subprotocol {
-            Subprotocol::Json => json::event(self.epoch, self.offset, &self.event),
-            Subprotocol::Msgpack => msgpack::event(self.epoch, self.offset, &self.event),
         }
     }
 
@@ -216,46 +368,47 @@ impl Frames {
         self.others.get_or_init(Box::default)
     }
 
-    /// Bytes of what was made of it so far: what is in use takes more than what came.
-    pub fn encoded_bytes(&self) -> usize {
-        let frame = |frame: &OnceLock<Frame>| frame.get().map_or(0, |it| it.chunked().len());
-        let labels = self.labels.get().and_then(Option::as_deref);
-        let label_bytes = labels.map_or(0, |labels| size_of::<Labels>() + labels.size_bytes());
-        frame(&self.sse) + label_bytes + self.others.get().map_or(0, |others| others.size_bytes())
+    /// Bytes of what was made so far.
+    fn size_bytes(&self) -> usize {
+        let sse = self.sse.get().map_or(0, |it| it.chunked().len());
+        sse + self.others.get().map_or(0, |others| others.size_bytes())
     }
 
-    /// Whether any form of it has been made.
     #[cfg(test)]
-    pub(crate) fn is_encoded(&self) -> bool {
+    fn is_begun(&self) -> bool {
         self.sse.get().is_some() || self.others.get().is_some()
-    }
-
-    /// The event's JSON, on one line.
-    pub fn json(&self) -> Bytes {
-        let line = self.frame(Encoding::Ndjson).payload_bytes();
-        line.slice(..line.len() - 1)
     }
 }
 
 /// A journal's entry as the hub carries it.
-pub(crate) fn entry(epoch: Epoch, entry: bellwire_model::Entry) -> Arc<Entry<Frames>> {
+///
+/// `state` is the newest change of state topics before it.
+pub(crate) fn entry(
+    epoch: Epoch,
+    entry: bellwire_model::Entry,
+    state: Option<(Life, Version)>,
+) -> Arc<Entry<Frames>> {
+    let offset = entry.offset;
+    let stamp = state.map(|(life, version)| Stamp { life, offset, version });
     Arc::new(Entry {
-        offset: entry.offset,
+        offset,
         topic: entry.event.topic.clone(),
         size_bytes: entry.event.size_bytes(),
-        payload: Frames::new(epoch, Some(entry.offset), entry.event),
+        payload: Frames::new(epoch, Some(offset), entry.event).stamped(stamp),
     })
 }
 
-/// A page that was read for a lane, from `after` on, as the hub carries it.
+/// A page that was read for a lane, from `after` on, as the hub carries it. `state` is the newest
+/// change that the hub has.
 pub(crate) fn history_page(
     epoch: Epoch,
     (lane, after): (LaneId, Offset),
     page: Page,
+    state: Option<(Life, Version)>,
 ) -> HistoryPage<Frames> {
     let Page { entries, end, trimmed, lost } = page;
     let gone = if lost > 0 { Gone::Damaged } else { Gone::Retired };
-    let entries = entries.into_iter().map(|read| entry(epoch, read)).collect();
+    let entries = entries.into_iter().map(|read| entry(epoch, read, state)).collect();
     HistoryPage { lane, after, end, trimmed, gone, entries }
 }
 
@@ -274,7 +427,9 @@ mod tests {
             time: Timestamp::from_ms(1),
             body: Some(Body::Json(Bytes::from_static(b"{}"))),
         };
-        let frames = Frames::new(Epoch::new(7), Some(Offset::new(1042)), event);
+        let offset = Offset::new(1042);
+        let stamp = Stamp { life: Life::new(9), offset, version: Version::new(77) };
+        let frames = Frames::new(Epoch::new(7), Some(offset), event).stamped(Some(stamp));
         let mut forms = Vec::new();
         for encoding in [Encoding::Sse, Encoding::SseRaw, Encoding::Ndjson] {
             for coding in [Coding::Identity, Coding::Gzip] {
@@ -289,15 +444,20 @@ mod tests {
             }
         }
         let mut encoded_bytes = 0;
-        for form in forms {
-            let (one, other) = (frames.bytes(form), frames.bytes(form));
+        let marks = [Mark::Plain, Mark::Marked];
+        for (form, mark) in forms.into_iter().flat_map(|form| marks.map(|mark| (form, mark))) {
+            let (one, other) = (frames.bytes(form, mark), frames.bytes(form, mark));
             assert_eq!(one.as_ptr(), other.as_ptr(), "{form:?}");
-            assert_eq!(one.as_ptr(), frames.shared(form).as_ptr(), "{form:?}");
+            assert_eq!(one.as_ptr(), frames.shared(form, mark).as_ptr(), "{form:?}");
             assert!(frames.encoded_bytes() >= encoded_bytes.max(one.len()), "{form:?}");
             encoded_bytes = frames.encoded_bytes();
         }
+        let text =
+            |mark| String::from_utf8(frames.payload(Encoding::Sse, mark).to_vec()).expect("text");
+        assert!(text(Mark::Plain).starts_with("id: e7-1042\n"));
+        assert!(text(Mark::Marked).starts_with("id: e7-1042.s9-77\n"));
         let before = frames.json();
-        assert!(frames.frame(Encoding::Ndjson).payload().starts_with(&before));
+        assert!(frames.payload(Encoding::Ndjson, Mark::Plain).starts_with(&before));
         assert_eq!(frames.json(), before, "a line and a poll carry the same JSON");
     }
 }

@@ -16,6 +16,8 @@ pub struct PollAnswer {
     pub cursor: Cursor,
     /// A gap before the events, and the filters that it touches.
     pub gap: Option<(Gap, FilterSet)>,
+    /// What the client has of state topics that pass these filters is void.
+    pub reset: Option<(Cursor, FilterSet)>,
     /// Values of state topics that an answer has no room for.
     pub values_left_out: usize,
 }
@@ -37,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) entries: Vec<Arc<Entry<Frames>>>,
     pub(crate) entry_bytes: usize,
     pub(crate) gap: Option<(Gap, FilterSet)>,
+    pub(crate) reset: Option<(Cursor, FilterSet)>,
 }
 
 impl Collected {
@@ -48,9 +51,9 @@ impl Collected {
     /// Encodes what nobody has needed before; the rest is shared.
     pub fn encode(self) -> PollAnswer {
         let Self { parts, cursor } = self;
-        let Parts { values, entries, gap, values_left_out, .. } = parts;
+        let Parts { values, entries, gap, reset, values_left_out, .. } = parts;
         let values = values.iter().map(|value| value.payload.json());
         let events = values.chain(entries.iter().map(|entry| entry.payload.json())).collect();
-        PollAnswer { events, cursor, gap, values_left_out }
+        PollAnswer { events, cursor, gap, reset, values_left_out }
     }
 }

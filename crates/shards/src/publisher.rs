@@ -129,7 +129,7 @@ impl Publisher {
             let result = |kind| match kind {
                 Kind::Stream => {
                     let Appended { offset, duplicate } = appended.next().expect("one result each");
-                    Ok(Published::Stream { cursor: Cursor { epoch, offset }, duplicate })
+                    Ok(Published::Stream { cursor: Cursor::new(epoch, offset), duplicate })
                 }
                 Kind::State => match applied.next().expect("one result each") {
                     Ok(()) => Ok(Published::State),

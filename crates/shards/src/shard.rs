@@ -28,6 +28,7 @@ mod lag;
 mod laggards;
 mod lanes;
 mod ledger;
+mod marks;
 mod membership;
 mod notices;
 mod outlet;

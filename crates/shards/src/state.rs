@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use bellwire_hub::{Snapshot, StateError, StateLimits, StateTable, Value};
 use bellwire_model::limits::STATE_LOOKS_MAX;
-use bellwire_model::{Epoch, Event, FilterSet, NameHasher, Timestamp, Topic, limits};
+use bellwire_model::{Epoch, Event, FilterSet, Life, NameHasher, Timestamp, Topic, limits};
 
 use crate::feed::{Batch, Feed};
-use crate::frames::Frames;
+use crate::frames::{Frames, Stamp};
 
 /// Values of which it is counted what they are encoded to, for each that is put: some of them every
 /// time, so that all are before the table has grown by a fourth.
@@ -26,8 +26,8 @@ pub struct States {
 /// The table alone, for hubs that start new lanes.
 pub type SharedTable = Arc<Mutex<StateTable<Frames>>>;
 
-pub fn new_table(name_hasher: NameHasher) -> SharedTable {
-    Arc::new(Mutex::new(StateTable::new(name_hasher)))
+pub fn new_table(life: Life, name_hasher: NameHasher) -> SharedTable {
+    Arc::new(Mutex::new(StateTable::new(life, name_hasher)))
 }
 
 /// Bytes that state topics may hold in a process with this budget of memory.
@@ -80,12 +80,17 @@ impl States {
         }
         let mut table = self.table.lock().expect("not poisoned");
         let mut changes: Vec<Arc<Value<Frames>>> = Vec::with_capacity(events.len());
+        let offset = self.feed.offset();
         let results = events
             .into_iter()
             .map(|event| {
                 let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
                 let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
-                let payload = (Frames::new(self.epoch, None, event), size_bytes);
+                // If it changes anything, it is the next change.
+                let (life, version) = (table.life(), table.version().next());
+                let stamp = Stamp { life, offset, version };
+                let frames = Frames::new(self.epoch, None, event).stamped(Some(stamp));
+                let payload = (frames, size_bytes);
                 if is_deletion {
                     changes.extend(table.delete((&topic, &key), payload));
                 } else {

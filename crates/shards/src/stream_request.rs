@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellwire_hub::Start;
 use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, WAIT_MAX};
 use bellwire_model::{
-    EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
+    Cursor, EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
 };
 use bellwire_wire::problem::{Code, Problem};
 
@@ -39,6 +39,8 @@ pub struct StreamRequest {
     pub is_narrowed: bool,
     /// Whose answers it follows beside these topics, once they stand.
     pub queries: AskedQueries,
+    /// Whether its client keeps what it has of state topics, and is to be told what has changed.
+    pub resumes_state: bool,
 }
 
 /// Expressions whose answers are to be followed.
@@ -74,8 +76,29 @@ impl StreamRequest {
     /// What follows these, of no page and over no WebSocket; refusals are told by their status.
     pub fn new(follows: EffectiveFilter, start: Start, form: Form) -> Self {
         let (refusals, allow_origin, handshake) = (Refusals::Status, None, None);
-        let (is_narrowed, queries) = (false, AskedQueries::default());
-        Self { follows, start, form, refusals, allow_origin, handshake, is_narrowed, queries }
+        let (is_narrowed, queries, resumes_state) = (false, AskedQueries::default(), false);
+        Self {
+            follows,
+            start,
+            form,
+            refusals,
+            allow_origin,
+            handshake,
+            is_narrowed,
+            queries,
+            resumes_state,
+        }
+    }
+
+    /// Whether its cursors are of state topics, too. Who may read more the next time would come back
+    /// with what it has of the rest.
+    pub fn has_marks(&self) -> bool {
+        self.resumes_state && !self.is_narrowed
+    }
+
+    /// Where it begins.
+    pub fn start(&self) -> Start {
+        if self.has_marks() { self.start } else { without_state(self.start) }
     }
 
     /// The same for somebody who may follow only these topics, and see only this of them. What was
@@ -94,6 +117,14 @@ impl StreamRequest {
     }
 }
 
+/// The same for those who begin with all values.
+pub(crate) fn without_state(start: Start) -> Start {
+    match start {
+        Start::After(cursor) => Start::After(Cursor { state: None, ..cursor }),
+        start => start,
+    }
+}
+
 /// A long poll: one answer. It has what is newest, so that a rate would have no effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollRequest {
@@ -102,12 +133,22 @@ pub struct PollRequest {
     pub wait: Duration,
     /// Whose answers it looks at beside these topics, once they stand.
     pub queries: AskedQueries,
+    pub is_narrowed: bool,
+    pub resumes_state: bool,
 }
 
 impl PollRequest {
+    /// One that follows all that was asked for, and begins with all values.
+    pub fn new(follows: EffectiveFilter, start: Start, wait: Duration) -> Self {
+        let queries = AskedQueries::default();
+        Self { follows, start, wait, queries, is_narrowed: false, resumes_state: false }
+    }
+
     /// The same for somebody who may follow only these topics, and see only this of them.
     pub fn within(mut self, allowed: &FilterSet, sight: &Sight) -> Result<Self, Problem> {
+        let wanted = self.follows.filters().clone();
         self.follows = self.follows.within(allowed, sight).map_err(too_many)?;
+        self.is_narrowed |= *self.follows.filters() != wanted;
         Ok(self)
     }
 }
@@ -175,7 +216,8 @@ impl EventsRequest {
             handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
             let stream = StreamRequest::new(follows, start, handshake.form());
             let handshake = Some(Box::new(handshake));
-            return Ok(Self::Stream(StreamRequest { handshake, queries, ..stream }));
+            let resumes_state = query.resumes_state;
+            return Ok(Self::Stream(StreamRequest { handshake, queries, resumes_state, ..stream }));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
             let offers = "text/event-stream, application/x-ndjson or application/json";
@@ -188,7 +230,9 @@ impl EventsRequest {
             (Answer::Json, Raw::No) => {
                 query.refusals.map_or(Ok(()), Refusals::check_for_status)?;
                 let follows = EffectiveFilter::from(filters);
-                return Ok(Self::Poll(PollRequest { follows, start, wait: query.wait, queries }));
+                let poll = PollRequest::new(follows, start, query.wait);
+                let resumes_state = query.resumes_state;
+                return Ok(Self::Poll(PollRequest { queries, resumes_state, ..poll }));
             }
             (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
@@ -197,7 +241,8 @@ impl EventsRequest {
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let stream = StreamRequest::new(follows, start, form);
-        Ok(Self::Stream(StreamRequest { refusals, queries, ..stream }))
+        let resumes_state = query.resumes_state;
+        Ok(Self::Stream(StreamRequest { refusals, queries, resumes_state, ..stream }))
     }
 }
 
@@ -239,6 +284,7 @@ struct Query {
     max_rate: Option<MaxRate>,
     raw: Raw,
     refusals: Option<Refusals>,
+    resumes_state: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -287,6 +333,16 @@ impl Query {
                     }
                 };
             }
+            "state" => {
+                self.resumes_state = match &*value {
+                    "changes" => true,
+                    "values" => false,
+                    other => {
+                        let detail = format!("`state` is `values` or `changes`, not `{other}`");
+                        return Err(Problem::new(Code::ParameterInvalid, detail));
+                    }
+                };
+            }
             "refusals" => self.refusals = Some(Refusals::parse(&value)?),
             // Who asks is found out elsewhere.
             "ticket" => {}
@@ -298,7 +354,7 @@ impl Query {
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
-                    "`{other}` is no parameter: there are topic, query, after, max_rate, wait, format, refusals, credential"
+                    "`{other}` is no parameter: there are topic, query, after, max_rate, state, wait, format, refusals, credential"
                 );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }

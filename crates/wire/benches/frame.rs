@@ -33,9 +33,9 @@ fn event() -> Event {
 #[divan::bench]
 fn json_then_sse_frame(bencher: Bencher<'_, '_>) {
     let event = event();
-    let cursor = Cursor { epoch: EPOCH, offset: OFFSET };
+    let cursor = Cursor::new(EPOCH, OFFSET);
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
-        let json = json::event(EPOCH, Some(OFFSET), black_box(&event));
+        let json = json::event(Some(Cursor::new(EPOCH, OFFSET)), black_box(&event));
         sse::event_frame(Some(cursor), event.event_type.as_deref(), &json)
     });
 }
@@ -46,7 +46,7 @@ fn sse_frame_at_once(bencher: Bencher<'_, '_>) {
     let event = event();
     bencher
         .counter(ItemsCount::new(1_usize))
-        .bench_local(|| sse::frame(EPOCH, Some(OFFSET), black_box(&event)));
+        .bench_local(|| sse::frame(Some(Cursor::new(EPOCH, OFFSET)), black_box(&event)));
 }
 
 #[divan::bench]
@@ -54,18 +54,18 @@ fn json_alone(bencher: Bencher<'_, '_>) {
     let event = event();
     bencher
         .counter(ItemsCount::new(1_usize))
-        .bench_local(|| json::event(EPOCH, Some(OFFSET), black_box(&event)));
+        .bench_local(|| json::event(Some(Cursor::new(EPOCH, OFFSET)), black_box(&event)));
 }
 
 #[divan::bench]
 fn ndjson_frame(bencher: Bencher<'_, '_>) {
-    let json = json::event(EPOCH, Some(OFFSET), &event());
+    let json = json::event(Some(Cursor::new(EPOCH, OFFSET)), &event());
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| ndjson::line_frame(black_box(&json)));
 }
 
 #[divan::bench]
 fn sse_parser(bencher: Bencher<'_, '_>) {
-    let stream = sse::frame(EPOCH, Some(OFFSET), &event()).payload().repeat(1_000);
+    let stream = sse::frame(Some(Cursor::new(EPOCH, OFFSET)), &event()).payload().repeat(1_000);
     bencher.counter(ItemsCount::new(1_000_usize)).bench_local(|| {
         let mut items = Vec::new();
         sse::Parser::default().push(&stream, &mut items).expect("within bounds");

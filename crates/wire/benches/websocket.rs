@@ -1,6 +1,6 @@
 //! What WebSocket adds: frames out and in, `MessagePack`, compression, requests.
 
-use bellwire_model::{Body, Epoch, Event, Offset, Timestamp};
+use bellwire_model::{Body, Cursor, Epoch, Event, Offset, Timestamp};
 use bellwire_wire::ws::{self, Compression, Decoder, Inflater, Input, Opcode, Role};
 use bellwire_wire::{Deflater, gzip, json, msgpack, request};
 use bytes::Bytes;
@@ -28,7 +28,7 @@ fn event() -> Event {
 }
 
 fn json_event() -> Vec<u8> {
-    json::event(EPOCH, Some(OFFSET), &event())
+    json::event(Some(Cursor::new(EPOCH, OFFSET)), &event())
 }
 
 /// An array of 64 KiB.
@@ -48,7 +48,7 @@ fn json_events(count: usize) -> Vec<Vec<u8>> {
         );
         let time = Timestamp::from_ms(1_700_000_000_000 + 37 * n as i64);
         let event = Event { time, body: Some(Body::Json(body.into())), ..event() };
-        json::event(EPOCH, Some(Offset::new(1_042 + n as u64)), &event)
+        json::event(Some(Cursor::new(EPOCH, Offset::new(1_042 + n as u64))), &event)
     };
     (0..count).map(different).collect()
 }
@@ -65,7 +65,10 @@ fn frame_around_json(bencher: Bencher<'_, '_>) {
 fn frame_of_msgpack(bencher: Bencher<'_, '_>) {
     let event = event();
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
-        ws::frame(Opcode::Binary, &msgpack::event(EPOCH, Some(OFFSET), black_box(&event)))
+        ws::frame(
+            Opcode::Binary,
+            &msgpack::event(Some(Cursor::new(EPOCH, OFFSET)), black_box(&event)),
+        )
     });
 }
 

@@ -30,6 +30,14 @@ pub enum Control<'a> {
         /// What the subscriber follows: the filters that may have missed something.
         filters: &'a FilterSet,
     },
+    /// What the subscriber has of state topics is void: all there is comes anew.
+    Reset {
+        /// Where its streams go on, and nothing more: whoever drops what it has must not come back
+        /// with a cursor that says that it has it.
+        cursor: Cursor,
+        /// What the subscriber follows.
+        filters: &'a FilterSet,
+    },
     /// What the subscriber may read leaves less of what it follows than it has asked for, or than
     /// there was before.
     Narrowed {
@@ -123,6 +131,7 @@ impl Control<'_> {
         match self {
             Self::Ready { .. } => "ready",
             Self::Gap { .. } => "gap",
+            Self::Reset { .. } => "reset",
             Self::Narrowed { .. } => "narrowed",
             Self::Renew { .. } => "renew",
             Self::Bye { .. } | Self::Refused { .. } => "bye",
@@ -132,7 +141,7 @@ impl Control<'_> {
     /// Where the subscriber is once it has taken this in.
     pub const fn cursor(&self) -> Option<Cursor> {
         match self {
-            Self::Ready { cursor, .. } => Some(*cursor),
+            Self::Ready { cursor, .. } | Self::Reset { cursor, .. } => Some(*cursor),
             // Events before `to` may still follow: whoever resumed there would miss them.
             Self::Gap { .. }
             | Self::Narrowed { .. }
@@ -167,6 +176,10 @@ impl Control<'_> {
                 write_cursor(&mut out, "to", to);
                 write::member(&mut out, "reason");
                 write::string(&mut out, reason.as_str());
+                write_filters(&mut out, "filters", filters);
+            }
+            Self::Reset { cursor, filters } => {
+                write_cursor(&mut out, "cursor", cursor);
                 write_filters(&mut out, "filters", filters);
             }
             Self::Narrowed { topics } => write_filters(&mut out, "topics", topics),

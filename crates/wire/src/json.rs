@@ -6,8 +6,8 @@ use std::fmt::Display;
 
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
-    Alert, AlertSource, AlertStatus, Body, Cursor, Epoch, Event, FilterSet, Fingerprint, Labels,
-    METRIC_NAME, Offset, Sample,
+    Alert, AlertSource, AlertStatus, Body, Cursor, Event, FilterSet, Fingerprint, Labels,
+    METRIC_NAME, Sample,
 };
 
 use crate::Control;
@@ -18,21 +18,21 @@ pub use read::{AlertError, labels_of, read_alert, read_shown_alert};
 
 /// What the names, quotes and numbers of an event take beside its texts: so that one allocation
 /// is enough for all but texts full of characters to escape.
-const ENVELOPE_BYTES: usize = 112;
+const ENVELOPE_BYTES: usize = 80;
 
 /// An event on one line: `{"topic","key"?,"type"?,"time","cursor"?,"data"}`, in this order.
 ///
-/// State events have no offset, so no cursor. A deleted state key has `"deleted":true` in place
+/// State events have a cursor for those alone who resume by it. A deleted state key has `"deleted":true` in place
 /// of `data`. JSON is embedded as it came, its line breaks made spaces; text is a string; binary
 /// is base64, with `"encoding":"base64"` and its `"content_type"` behind it.
-pub fn event(epoch: Epoch, offset: Option<Offset>, event: &Event) -> Vec<u8> {
-    let mut out = Vec::with_capacity(event_bytes(event));
-    write_event(&mut out, epoch, offset, event);
+pub fn event(cursor: Option<Cursor>, event: &Event) -> Vec<u8> {
+    let mut out = Vec::with_capacity(event_bytes(cursor, event));
+    write_event(&mut out, cursor, event);
     out
 }
 
 /// Bytes to set aside for an event's JSON; exact to a few where nothing is escaped.
-pub(crate) fn event_bytes(event: &Event) -> usize {
+pub(crate) fn event_bytes(cursor: Option<Cursor>, event: &Event) -> usize {
     let body = match &event.body {
         Some(Body::Binary { content_type, bytes }) => {
             write::base64_bytes(bytes.len()) + content_type.len() + 40
@@ -42,11 +42,11 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
     };
     let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
     let texts = event.topic.as_str().len() + text(&event.key) + text(&event.event_type);
-    ENVELOPE_BYTES + texts + body
+    ENVELOPE_BYTES + write::cursor_bytes(cursor) + texts + body
 }
 
 /// Appends what [`event`] returns.
-pub(crate) fn write_event(out: &mut Vec<u8>, epoch: Epoch, offset: Option<Offset>, event: &Event) {
+pub(crate) fn write_event(out: &mut Vec<u8>, cursor: Option<Cursor>, event: &Event) {
     out.extend_from_slice(b"{\"topic\":");
     write::string(out, event.topic.as_str());
     if let Some(key) = &event.key {
@@ -59,9 +59,9 @@ pub(crate) fn write_event(out: &mut Vec<u8>, epoch: Epoch, offset: Option<Offset
     }
     write::member(out, "time");
     write::integer(out, event.time.as_ms());
-    if let Some(offset) = offset {
+    if let Some(cursor) = cursor {
         out.extend_from_slice(b",\"cursor\":\"");
-        write::cursor(out, Cursor { epoch, offset });
+        write::cursor(out, cursor);
         out.push(b'"');
     }
     match &event.body {
@@ -217,6 +217,8 @@ pub fn sample(sample: &Sample) -> Vec<u8> {
 pub struct Beside<'a> {
     /// What lies before the first of the events, and is missing.
     pub gap: Option<&'a Control<'a>>,
+    /// What the client has of state topics is void; all there is comes with this and the next answers.
+    pub reset: Option<&'a Control<'a>>,
     /// Values that it has no room for.
     pub values_left_out: usize,
     /// What is left of what was asked for, where that is less.
@@ -225,10 +227,10 @@ pub struct Beside<'a> {
     pub cursor: Option<Cursor>,
 }
 
-/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"narrowed"?,"cursor"?}`
+/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"reset"?,"narrowed"?,"cursor"?}`
 /// around events that are JSON already.
 pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>) -> Vec<u8> {
-    let Beside { gap, values_left_out, narrowed, cursor } = *beside;
+    let Beside { gap, reset, values_left_out, narrowed, cursor } = *beside;
     let mut out = b"{\"events\":[".to_vec();
     for (index, event) in events.into_iter().enumerate() {
         if index > 0 {
@@ -240,6 +242,10 @@ pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>)
     if let Some(gap) = gap {
         write::member(&mut out, "gap");
         out.extend_from_slice(&gap.json());
+    }
+    if let Some(reset) = reset {
+        write::member(&mut out, "reset");
+        out.extend_from_slice(&reset.json());
     }
     if values_left_out > 0 {
         out.extend_from_slice(format!(",\"values_left_out\":{values_left_out}").as_bytes());

@@ -3,7 +3,7 @@
 //! What is written seldom is written as JSON and passed through [`from_json`]; events have a
 //! way of their own. Clients that would rather have JSON get it from [`to_json`].
 
-use bellwire_model::{Body, Cursor, Epoch, Event, Offset};
+use bellwire_model::{Body, Cursor, Event};
 
 use crate::write;
 
@@ -18,7 +18,7 @@ pub use to_json::to_json;
 pub(crate) use to_json::write_as_json;
 
 /// What the names, heads and numbers of an event take beside its texts.
-const ENVELOPE_BYTES: usize = 80;
+const ENVELOPE_BYTES: usize = 48;
 
 /// An event as a map with the members and the order of [`json::event`](crate::json::event).
 ///
@@ -26,10 +26,11 @@ const ENVELOPE_BYTES: usize = 80;
 /// exponent an integer where 64 bits hold it, any other a double; what is nested too deep
 /// ([`NESTING_MAX`](bellwire_model::limits::NESTING_MAX)) a string of its JSON. Text is a string,
 /// binary is binary, with its `content_type` behind it and without `encoding`.
-pub fn event(epoch: Epoch, offset: Option<Offset>, event: &Event) -> Vec<u8> {
-    let mut out = Vec::with_capacity(ENVELOPE_BYTES + event.size_bytes());
+pub fn event(cursor: Option<Cursor>, event: &Event) -> Vec<u8> {
+    let cursor_bytes = write::cursor_bytes(cursor);
+    let mut out = Vec::with_capacity(ENVELOPE_BYTES + cursor_bytes + event.size_bytes());
     let is_binary = matches!(event.body, Some(Body::Binary { .. }));
-    let optional = [event.key.is_some(), event.event_type.is_some(), offset.is_some(), is_binary];
+    let optional = [event.key.is_some(), event.event_type.is_some(), cursor.is_some(), is_binary];
     let members = 3 + optional.iter().filter(|is_there| **is_there).count();
     scalar::map_head(&mut out, members);
     scalar::text(&mut out, "topic");
@@ -44,11 +45,11 @@ pub fn event(epoch: Epoch, offset: Option<Offset>, event: &Event) -> Vec<u8> {
     }
     scalar::text(&mut out, "time");
     scalar::integer(&mut out, event.time.as_ms());
-    if let Some(offset) = offset {
-        let mut cursor = Vec::with_capacity(write::CURSOR_BYTES_MAX);
-        write::cursor(&mut cursor, Cursor { epoch, offset });
+    if let Some(cursor) = cursor {
+        let mut text = Vec::with_capacity(cursor_bytes);
+        write::cursor(&mut text, cursor);
         scalar::text(&mut out, "cursor");
-        scalar::text_bytes(&mut out, &cursor);
+        scalar::text_bytes(&mut out, &text);
     }
     if let Some(body) = &event.body {
         scalar::text(&mut out, "data");

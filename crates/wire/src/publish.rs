@@ -23,8 +23,8 @@ pub use mapping::{Mapping, MappingError, MappingText};
 
 /// Types that the stream itself uses, under SSE's `event:` field: a publisher that could send
 /// them could forge a gap, or call the `onerror` of every `EventSource`.
-const EVENT_TYPES_RESERVED: [&str; 9] =
-    ["ready", "gap", "narrowed", "renew", "bye", "heartbeat", "deleted", "open", "error"];
+const EVENT_TYPES_RESERVED: [&str; 10] =
+    ["ready", "gap", "reset", "narrowed", "renew", "bye", "heartbeat", "deleted", "open", "error"];
 
 /// An event shares the request's bytes if it is at least this part of them; a smaller one is
 /// copied, because it would keep the whole request in memory for as long as it lives itself.

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use bellwire_model::{Body, Cursor, Epoch, Event, Offset};
+use bellwire_model::{Body, Cursor, Event};
 
 use crate::control::heartbeat_json;
 use crate::http1::Frame;
@@ -30,26 +30,27 @@ const FIELDS_BYTES: usize = 4 + 1 + 7 + 1 + 6 + 2;
 /// One event: `id:` where it has a cursor, `event:` where it has a type, `data:` with `json`,
 /// which has no line breaks, as [`json::event`] returns it.
 pub fn event(cursor: Option<Cursor>, event_type: Option<&str>, json: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(event_bytes(event_type, json.len()));
+    let mut out = Vec::with_capacity(event_bytes(cursor, event_type, json.len()));
     write_event(&mut out, cursor, event_type, json);
     out
 }
 
 /// [`event`] with its chunk around it, in one allocation.
 pub fn event_frame(cursor: Option<Cursor>, event_type: Option<&str>, json: &[u8]) -> Frame {
-    Frame::build(event_bytes(event_type, json.len()), |out| {
+    Frame::build(event_bytes(cursor, event_type, json.len()), |out| {
         write_event(out, cursor, event_type, json);
     })
 }
 
 /// An event from its JSON to its chunk in one allocation: the fast path where no other transport
 /// needs the JSON.
-pub fn frame(epoch: Epoch, offset: Option<Offset>, event: &Event) -> Frame {
+pub fn frame(cursor: Option<Cursor>, event: &Event) -> Frame {
     let event_type = event.event_type.as_deref();
-    Frame::build(event_bytes(event_type, json::event_bytes(event)), |out| {
-        write_head(out, offset.map(|offset| Cursor { epoch, offset }), event_type);
+    let json_bytes = json::event_bytes(cursor, event);
+    Frame::build(event_bytes(cursor, event_type, json_bytes), |out| {
+        write_head(out, cursor, event_type);
         out.extend_from_slice(b"data: ");
-        json::write_event(out, epoch, offset, event);
+        json::write_event(out, cursor, event);
         out.extend_from_slice(b"\n\n");
     })
 }
@@ -62,7 +63,7 @@ pub fn frame(epoch: Epoch, offset: Option<Offset>, event: &Event) -> Frame {
 /// the usual format tells.
 pub fn raw(cursor: Option<Cursor>, event_type: Option<&str>, body: Option<&Body>) -> Vec<u8> {
     let body_bytes = body.map_or(0, |body| write::base64_bytes(body.bytes().len()));
-    let mut out = Vec::with_capacity(event_bytes(event_type, body_bytes));
+    let mut out = Vec::with_capacity(event_bytes(cursor, event_type, body_bytes));
     write_head(&mut out, cursor, body.map_or(Some(DELETED), |_| event_type));
     match body {
         Some(Body::Json(text) | Body::Text(text)) => write_lines(&mut out, text),
@@ -101,8 +102,8 @@ pub fn retry(delay: Duration) -> Vec<u8> {
     out
 }
 
-fn event_bytes(event_type: Option<&str>, data_bytes: usize) -> usize {
-    FIELDS_BYTES + write::CURSOR_BYTES_MAX + event_type.map_or(0, str::len) + data_bytes
+fn event_bytes(cursor: Option<Cursor>, event_type: Option<&str>, data_bytes: usize) -> usize {
+    FIELDS_BYTES + write::cursor_bytes(cursor) + event_type.map_or(0, str::len) + data_bytes
 }
 
 fn write_event(out: &mut Vec<u8>, cursor: Option<Cursor>, event_type: Option<&str>, json: &[u8]) {

@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bellwire_model::{Cursor, Labels};
+use bellwire_model::{Cursor, Labels, StateMark};
 use bytes::Bytes;
 
 /// Integers up to here have an exact double, so that both spellings mean the same number.
@@ -51,10 +51,32 @@ pub(crate) fn cursor(out: &mut Vec<u8>, cursor: Cursor) {
     integer(out, cursor.epoch.get());
     out.push(b'-');
     integer(out, cursor.offset.get());
+    if let Some(mark) = cursor.state {
+        state_mark(out, mark);
+    }
 }
 
-/// Bytes a cursor takes at most: two numbers and what is between them.
-pub(crate) const CURSOR_BYTES_MAX: usize = 1 + 10 + 1 + 20;
+/// The part of a cursor that is of state topics.
+fn state_mark(out: &mut Vec<u8>, StateMark { life, version, since }: StateMark) {
+    out.extend_from_slice(b".s");
+    integer(out, life.get());
+    out.push(b'-');
+    integer(out, version.get());
+    if since > version {
+        out.push(b'-');
+        integer(out, since.get());
+    }
+}
+
+/// Bytes a cursor takes at most: two numbers and what is between them, and as much for each number of
+/// its part that is of state topics.
+pub(crate) fn cursor_bytes(cursor: Option<Cursor>) -> usize {
+    const PLACE: usize = 1 + 10 + 1 + 20;
+    match cursor.and_then(|cursor| cursor.state) {
+        None => PLACE,
+        Some(_) => PLACE + 2 + 10 + 1 + 20 + 1 + 20,
+    }
+}
 
 /// Labels as an object; `skip` names one that is left out.
 pub(crate) fn labels(out: &mut Vec<u8>, labels: &Labels, skip: Option<&str>) {

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const EPOCH: Epoch = Epoch::new(7);
-const CURSOR: Cursor = Cursor { epoch: EPOCH, offset: Offset::new(1042) };
+const CURSOR: Cursor = Cursor::new(EPOCH, Offset::new(1042));
 
 fn event(body: impl Into<Option<Body>>) -> Event {
     let topic = "plants/oslo".parse().expect("a topic");
@@ -88,7 +88,7 @@ fn an_event_has_its_members_in_this_order() {
         ),
     ];
     for (event, offset, expected) in cases {
-        let bytes = json::event(EPOCH, offset, &event);
+        let bytes = json::event(offset.map(|offset| Cursor::new(EPOCH, offset)), &event);
         let _: Value = serde_json::from_slice(&bytes).expect("valid JSON");
         assert_eq!(text(bytes), expected);
     }
@@ -239,7 +239,7 @@ fn control_events_are_the_same_everywhere() {
     let filters =
         FilterSet::new(["b/**", "a"].map(|filter| filter.parse::<Filter>().expect("a filter")))
             .expect("a set");
-    let from = Cursor { epoch: Epoch::new(6), offset: Offset::new(9) };
+    let from = Cursor::new(Epoch::new(6), Offset::new(9));
     let ready = Control::Ready { cursor: CURSOR, heartbeat_interval: Duration::from_secs(25) };
     let gap = Control::Gap { from, to: CURSOR, reason: GapReason::Epoch, filters: &filters };
     let bye = Control::Bye { reason: ByeReason::Drain, retry: Duration::from_millis(2_500) };
@@ -248,6 +248,10 @@ fn control_events_are_the_same_everywhere() {
         (
             gap,
             r#"{"control":"gap","from":"e6-9","to":"e7-1042","reason":"epoch","filters":["a","b/**"]}"#,
+        ),
+        (
+            Control::Reset { cursor: from, filters: &filters },
+            r#"{"control":"reset","cursor":"e6-9","filters":["a","b/**"]}"#,
         ),
         (Control::Narrowed { topics: &filters }, r#"{"control":"narrowed","topics":["a","b/**"]}"#),
         (
@@ -281,16 +285,18 @@ fn a_page_is_its_events_and_where_to_go_on() {
         Control::Gap { from: CURSOR, to: CURSOR, reason: GapReason::Expired, filters: &filters };
     let beside = Beside {
         gap: Some(&gap),
+        reset: Some(&Control::Reset { cursor: CURSOR, filters: &filters }),
         values_left_out: 3,
         narrowed: Some(&filters),
         cursor: Some(CURSOR),
     };
     let page = text(json::page([&b"{}"[..], b"[]"], &beside));
-    let gap = text(gap.json());
+    let (gap, reset) =
+        (text(gap.json()), r#"{"control":"reset","cursor":"e7-1042","filters":["a"]}"#);
     assert_eq!(
         page,
         format!(
-            "{{\"events\":[{{}},[]],\"gap\":{gap},\"values_left_out\":3,\"narrowed\":[\"a\"],\
+            "{{\"events\":[{{}},[]],\"gap\":{gap},\"reset\":{reset},\"values_left_out\":3,\"narrowed\":[\"a\"],\
              \"cursor\":\"e7-1042\"}}"
         )
     );
@@ -328,7 +334,7 @@ proptest! {
                 time: Timestamp::from_ms(time),
                 body: Some(Body::Json(pretty.expect("JSON").into())),
             };
-            let bytes = json::event(EPOCH, offset.map(Offset::new), &event);
+            let bytes = json::event(offset.map(Offset::new).map(|offset| Cursor::new(EPOCH, offset)), &event);
             prop_assert!(!bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
             let read: Value = serde_json::from_slice(&bytes).expect("valid JSON");
             prop_assert_eq!(&read["topic"], &topic);

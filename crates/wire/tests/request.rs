@@ -15,7 +15,7 @@ use bellwire_wire::{Control, GapReason, control, msgpack};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-const CURSOR: Cursor = Cursor { epoch: Epoch::new(7), offset: Offset::new(1042) };
+const CURSOR: Cursor = Cursor::new(Epoch::new(7), Offset::new(1042));
 
 fn topics(names: &[&str]) -> Vec<Filter> {
     names.iter().map(|name| name.parse().expect(name)).collect()
@@ -344,7 +344,7 @@ fn a_reply_names_its_request() {
 fn controls_name_the_request_that_they_belong_to() {
     let filters = FilterSet::new(topics(&["a"])).expect("a set");
     let ready = Control::Ready { cursor: CURSOR, heartbeat_interval: Duration::from_secs(25) };
-    let to = Cursor { epoch: Epoch::new(8), offset: Offset::ZERO };
+    let to = Cursor::new(Epoch::new(8), Offset::ZERO);
     let gap = Control::Gap { from: CURSOR, to, reason: GapReason::Epoch, filters: &filters };
     let cases = [
         (ready, r#"{"control":"ready","id":7,"cursor":"e7-1042","heartbeat_interval_ms":25000}"#),

@@ -8,7 +8,7 @@ use bellwire_wire::{ByeReason, Control, json};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-const CURSOR: Cursor = Cursor { epoch: Epoch::new(7), offset: Offset::new(1042) };
+const CURSOR: Cursor = Cursor::new(Epoch::new(7), Offset::new(1042));
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("UTF-8")
@@ -51,8 +51,8 @@ fn the_fast_path_writes_the_same_bytes() {
     };
     for offset in [Some(CURSOR.offset), None] {
         let cursor = offset.map(|_| CURSOR);
-        let json = json::event(CURSOR.epoch, offset, &event);
-        let frame = sse::frame(CURSOR.epoch, offset, &event);
+        let json = json::event(offset.map(|offset| Cursor::new(CURSOR.epoch, offset)), &event);
+        let frame = sse::frame(offset.map(|offset| Cursor::new(CURSOR.epoch, offset)), &event);
         assert_eq!(frame.payload(), sse::event(cursor, Some("hot"), &json));
     }
 }
@@ -187,7 +187,7 @@ fn an_event_too_large_is_an_error_and_what_came_before_it_is_kept() {
 fn any_part() -> impl Strategy<Value = (Vec<u8>, Option<Item>)> {
     let event_type = || prop::option::of("[a-z.°]{1,9}");
     let offset = 1_u64..1_000;
-    let cursor_of = |offset| Cursor { epoch: Epoch::new(3), offset: Offset::new(offset) };
+    let cursor_of = |offset| Cursor::new(Epoch::new(3), Offset::new(offset));
     prop_oneof![
         (offset, event_type(), "\\PC{0,40}").prop_map(move |(offset, event_type, data)| {
             let cursor = cursor_of(offset);

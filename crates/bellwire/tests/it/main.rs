@@ -42,6 +42,7 @@ mod proxied;
 mod publish;
 mod remote_write;
 mod resume;
+mod resumed_state;
 mod revocations;
 mod rights;
 mod rule_crash;

@@ -10,11 +10,11 @@
 //! A lane has every change of its state topics that was pushed, may be seen there and is not stale,
 //! whoever it was made for. So lanes can be made from lanes, and only the first needs the state table.
 
-use bellwire_model::EffectiveFilter;
+use bellwire_model::{Cursor, EffectiveFilter, StateMark};
 use thiserror::Error;
 
 use super::{Hub, HubLimits};
-use crate::delivery::{Begin, Delivery, Gap, Phase};
+use crate::delivery::{Begin, Delivery, Gap, Phase, Start};
 use crate::entry::Payload;
 use crate::lane::{Arrived, Lane, LaneId};
 use crate::pacer::Held;
@@ -27,6 +27,18 @@ pub enum LaneEnd {
     Stays,
     /// Nobody does; its number may be given out again.
     Ended,
+}
+
+/// A subscriber that has joined, and what to tell it before all else.
+#[derive(Debug)]
+pub struct Joined {
+    /// Where it is.
+    pub delivery: Delivery,
+    /// What it knows to be missing of streams.
+    pub gap: Option<Gap>,
+    /// What it had of state topics, if anything, is void: all there is comes anew. With what is left
+    /// of its cursor.
+    pub reset: Option<Cursor>,
 }
 
 /// There are as many lanes as there may be, or they hold as much.
@@ -46,14 +58,15 @@ pub struct LaneEnds {
 impl<P: Payload> Hub<P> {
     /// Adds a subscriber. Where there is no lane for what it follows yet, and room for one,
     /// `snapshot` is called for what the new one starts from. It pushes the changes that the
-    /// snapshot has and the hub has not: a change more or less would be lost or come twice. Returns
-    /// the gap to tell the subscriber before all else, if any.
+    /// snapshot has and the hub has not: a change more or less would be lost or come twice. A cursor
+    /// whose state part is ahead of the hub is taken for one that nobody gave out: push what waits
+    /// before.
     pub fn join(
         &mut self,
         follows: &EffectiveFilter,
         begin: Begin,
         snapshot: impl FnOnce(&mut Self) -> Snapshot<P>,
-    ) -> Result<(Delivery, Option<Gap>), LanesExhausted> {
+    ) -> Result<Joined, LanesExhausted> {
         let lane = match self.lanes.find(follows) {
             Some(lane) => lane,
             None if !self.has_room_for_lane() => return Err(LanesExhausted),
@@ -64,7 +77,30 @@ impl<P: Payload> Hub<P> {
         };
         self.looks += 1;
         self.lanes.get_mut(lane).subscribers += 1;
-        Ok(Delivery::new(lane, begin, self.tail(), self.arrivals))
+        let (mut delivery, gap) = Delivery::new(lane, begin, self.tail(), self.arrivals);
+        let Start::After(cursor) = begin.start else {
+            return Ok(Joined { delivery, gap, reset: None });
+        };
+        let has_resumed = cursor.state.is_some_and(|mark| self.resume(&mut delivery, mark));
+        let reset = (!has_resumed).then_some(Cursor { state: None, ..cursor });
+        Ok(Joined { delivery, gap, reset })
+    }
+
+    /// Lets a subscriber that joins go on from a mark; returns whether it can.
+    fn resume(&mut self, delivery: &mut Delivery, mark: StateMark) -> bool {
+        let lane = self.lanes.get(delivery.lane);
+        let is_known = self.life == Some(mark.life) && mark.since <= self.version;
+        if !is_known || lane.is_screened() || mark.since < lane.horizon {
+            return false;
+        }
+        let arrival = lane.has_upto(mark.version, self.arrivals);
+        let snapshot = if mark.since > mark.version {
+            lane.has_upto(mark.since, self.arrivals)
+        } else {
+            arrival
+        };
+        delivery.resume(arrival, snapshot);
+        true
     }
 
     fn has_room_for_lane(&self) -> bool {
@@ -76,16 +112,23 @@ impl<P: Payload> Hub<P> {
         assert_eq!(snapshot.version, self.version, "a snapshot is as of the newest push");
         self.looks += snapshot.looks as u64;
         let lane = self.create_lane(follows.clone());
-        let sight = follows.sight();
-        let mut values = snapshot.into_values();
-        if !sight.is_all() {
+        self.life = Some(snapshot.life);
+        let (sight, horizon) = (follows.sight(), snapshot.horizon);
+        let changes = if sight.is_all() {
+            snapshot.into_changes()
+        } else {
+            let mut values = snapshot.into_values();
             self.looks += values.len() as u64;
             values.retain(|value| sight.shows(&value.topic, || value.payload.labels()));
-        }
+            values
+        };
         let arrivals = &mut self.arrivals;
         let arrive = |value| Arrived { arrival: arrivals.advance(), value };
-        let values = values.into_iter().map(arrive);
-        self.lanes.change(lane, |lane| lane.fill(values));
+        let changes = changes.into_iter().map(arrive);
+        self.lanes.change(lane, |lane| {
+            lane.horizon = horizon;
+            lane.fill(changes);
+        });
         lane
     }
 
@@ -117,11 +160,26 @@ impl<P: Payload> Hub<P> {
             lane
         } else {
             // Nobody but `main` begins here, and it knows what is gone.
-            let live = one.live(self.version).chain(other.live(self.version));
-            let values: Vec<_> = live.cloned().collect();
-            let lane = self.create_lane(union);
-            self.lanes.change(lane, |lane| lane.merge(values));
-            lane
+            let (version, horizon) = (self.version, one.horizon.max(other.horizon));
+            if !one.is_screened() && !other.is_screened() && !union.is_paced() {
+                let changes = one.remembered(version).chain(other.remembered(version));
+                let changes: Vec<_> = changes.cloned().collect();
+                let (lane, arrivals) = (self.create_lane(union), &mut self.arrivals);
+                self.lanes.change(lane, |lane| {
+                    lane.horizon = horizon;
+                    lane.fill_anew(changes, arrivals);
+                });
+                lane
+            } else {
+                let live = one.live(version).chain(other.live(version));
+                let values: Vec<_> = live.cloned().collect();
+                let lane = self.create_lane(union);
+                self.lanes.change(lane, |lane| {
+                    lane.horizon = version;
+                    lane.merge(values);
+                });
+                lane
+            }
         };
         if main.begins() && !added.begins() {
             // What is gone matters to one of them.
@@ -161,8 +219,12 @@ impl<P: Payload> Hub<P> {
             id
         } else {
             let values: Vec<_> = rest.cloned().collect();
+            let horizon = old.horizon;
             let lane = self.create_lane(follows.clone());
-            self.lanes.change(lane, |lane| lane.fill(values.into_iter()));
+            self.lanes.change(lane, |lane| {
+                lane.horizon = horizon;
+                lane.fill(values.into_iter());
+            });
             lane
         };
         self.take_along(held, lane, found);

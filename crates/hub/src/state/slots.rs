@@ -1,6 +1,5 @@
 //! Slots: one for each key, found by topic and key.
 
-use std::collections::VecDeque;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -10,10 +9,6 @@ use slab::Slab;
 
 use crate::entry::Value;
 
-/// Keys that are gone and still remembered; beyond it the oldest are forgotten. Whoever is slow
-/// then hears of such a key's end, and of its new beginning.
-const GONE_MAX: usize = 65_536;
-
 /// What a key costs beside its value: the slot, its entry in the index, two in its topic's log, and
 /// the allocators' share.
 const SLOT_OVERHEAD_BYTES: usize = 128;
@@ -22,7 +17,7 @@ const SLOT_OVERHEAD_BYTES: usize = 128;
 #[derive(Debug)]
 pub(super) struct Slot<P> {
     pub(super) value: Arc<Value<P>>,
-    /// The topic's number, while the key is there.
+    /// The topic's number.
     pub(super) topic: u32,
     /// By how much the value has grown since it came, as far as that is known.
     grown_bytes: u32,
@@ -52,22 +47,15 @@ pub(super) struct Slots<P> {
     hasher: NameHasher,
     slab: Slab<Slot<P>>,
     index: HashTable<u32>,
-    /// Deletions in order, some of keys that are there again.
-    gone: VecDeque<(Version, u32)>,
     live: usize,
-    size_bytes: usize,
+    /// What keys are charged with that are gone, and that are there.
+    bytes: [usize; 2],
 }
 
 impl<P> Slots<P> {
     pub(super) fn new(hasher: NameHasher) -> Self {
-        Self {
-            hasher,
-            slab: Slab::new(),
-            index: HashTable::new(),
-            gone: VecDeque::new(),
-            live: 0,
-            size_bytes: 0,
-        }
+        let (slab, index) = (Slab::new(), HashTable::new());
+        Self { hasher, slab, index, live: 0, bytes: [0; 2] }
     }
 
     /// What a key with a payload of this size is charged with.
@@ -79,8 +67,19 @@ impl<P> Slots<P> {
         self.live
     }
 
-    pub(super) fn size_bytes(&self) -> usize {
-        self.size_bytes
+    /// Keys that are gone and remembered.
+    pub(super) fn gone(&self) -> usize {
+        self.slab.len() - self.live
+    }
+
+    /// What keys are charged with that are there.
+    pub(super) fn live_bytes(&self) -> usize {
+        self.bytes[usize::from(true)]
+    }
+
+    /// What keys are charged with that are gone.
+    pub(super) fn gone_bytes(&self) -> usize {
+        self.bytes[usize::from(false)]
     }
 
     pub(super) fn find(&self, topic: &Topic, key: &str) -> Option<u32> {
@@ -102,12 +101,12 @@ impl<P> Slots<P> {
 
     /// Puts the newest change of a key into its slot, or into the vacant one.
     pub(super) fn set(&mut self, id: u32, slot: Slot<P>) {
-        let (version, is_live) = (slot.value.version, slot.is_live());
-        self.size_bytes += slot.size_bytes;
+        let is_live = slot.is_live();
+        self.bytes[usize::from(is_live)] += slot.size_bytes;
         self.live += usize::from(is_live);
         if let Some(old) = self.slab.get_mut(id as usize) {
             let old = std::mem::replace(old, slot);
-            self.size_bytes -= old.charged_bytes();
+            self.bytes[usize::from(old.is_live())] -= old.charged_bytes();
             self.live -= usize::from(old.is_live());
         } else {
             let inserted = self.slab.insert(slot);
@@ -119,34 +118,24 @@ impl<P> Slots<P> {
             };
             index.insert_unique(hash(&id), id, hash);
         }
-        if !is_live {
-            self.gone.push_back((version, id));
-            self.forget_gone();
-        }
     }
 
-    /// Frees slots of keys that are gone, once no lane has the deletion any more.
-    fn forget_gone(&mut self) {
-        while let Some((version, id)) = self.gone.front().copied() {
-            let slot = self.slab.get(id as usize).filter(|slot| slot.value.version == version);
-            let is_kept = slot.is_some_and(|slot| Arc::strong_count(&slot.value) > 1);
-            if is_kept && self.gone.len() <= GONE_MAX {
-                return;
-            }
-            self.gone.pop_front();
-            if let Some(slot) = slot {
-                let hash = self.hasher.hash_one((slot.value.topic.as_str(), &*slot.value.key));
-                let found = self.index.find_entry(hash, |other| *other == id);
-                found.expect("every slot is in the index").remove();
-                self.size_bytes -= self.slab.remove(id as usize).charged_bytes();
-            }
-        }
+    /// Frees the slot of a key that is gone.
+    pub(super) fn forget(&mut self, id: u32) -> Slot<P> {
+        let slot = self.slab.remove(id as usize);
+        debug_assert!(!slot.is_live(), "a key that is there is not forgotten");
+        let hash = self.hasher.hash_one((slot.value.topic.as_str(), &*slot.value.key));
+        let found = self.index.find_entry(hash, |other| *other == id);
+        found.expect("every slot is in the index").remove();
+        self.bytes[usize::from(false)] -= slot.charged_bytes();
+        slot.value.forget();
+        slot
     }
 
-    /// The value of a slot, if it is this version of a key that is there.
-    pub(super) fn live_since(&self, id: u32, version: Version) -> Option<&Arc<Value<P>>> {
+    /// The newest change of a key, if it is this version.
+    pub(super) fn newest(&self, id: u32, version: Version) -> Option<&Arc<Value<P>>> {
         let slot = self.slab.get(id as usize)?;
-        (slot.is_live() && slot.value.version == version).then_some(&slot.value)
+        (slot.value.version == version).then_some(&slot.value)
     }
 
     /// The number of places that slots may have.
@@ -164,7 +153,8 @@ impl<P> Slots<P> {
             let Some(slot) = self.slab.get_mut(id) else { continue };
             let now = u32::try_from(grown_bytes(&slot.value.payload)).unwrap_or(u32::MAX);
             let before = std::mem::replace(&mut slot.grown_bytes, now);
-            self.size_bytes = self.size_bytes + now as usize - before as usize;
+            let bytes = &mut self.bytes[usize::from(slot.is_live())];
+            *bytes = *bytes + now as usize - before as usize;
         }
     }
 

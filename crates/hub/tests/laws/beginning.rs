@@ -1,10 +1,10 @@
 //! Where a subscriber begins, and what it is told of what is gone.
 
 use bellwire_hub::{
-    Begin, Delivery, Entries, Gap, GapReason, Gone, HistoryPage, Hub, HubLimits, Next, Start,
+    Begin, Entries, Gap, GapReason, Gone, HistoryPage, Hub, HubLimits, Joined, Next, Start,
     StateTable,
 };
-use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset};
+use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Life, NameHasher, Offset};
 
 const EPOCH: Epoch = Epoch::new(7);
 const TAIL: Offset = Offset::new(100);
@@ -12,7 +12,7 @@ const TAIL: Offset = Offset::new(100);
 const TRIMMED: Offset = Offset::new(50);
 
 fn cursor(offset: Offset) -> Cursor {
-    Cursor { epoch: EPOCH, offset }
+    Cursor::new(EPOCH, offset)
 }
 
 /// What comes first for somebody whose page says that events up to `gone_to` are gone.
@@ -20,10 +20,15 @@ fn first(start: Start, (gone_to, gone): (Offset, Gone)) -> (Option<Gap>, Option<
     let mut hub: Hub<()> = Hub::new(cursor(TAIL), HubLimits::default(), NameHasher::new([1, 2]));
     let filters = FilterSet::from("a/**".parse::<Filter>().expect("a filter"));
     let follows = EffectiveFilter::from(filters.clone());
-    let nothing = StateTable::new(NameHasher::new([1, 2]));
+    let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
     let begin = Begin { start, tail: TAIL, trimmed: TRIMMED };
-    let (mut delivery, told): (Delivery, _) =
-        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room");
+    let joined = hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room");
+    let Joined { mut delivery, gap: told, reset } = joined;
+    assert_eq!(
+        reset.is_some(),
+        matches!(start, Start::After(_)),
+        "it says nothing of state topics"
+    );
     let Next::History(after) = hub.next(&mut delivery) else { panic!("it needs a page") };
     let (lane, entries) = (delivery.lane(), Vec::new());
     let page = HistoryPage { lane, after, end: TAIL, trimmed: gone_to, gone, entries };
@@ -41,7 +46,7 @@ fn a_page_tells_a_beginner_what_is_gone() {
         let (from, to) = (cursor(Offset::new(from)), cursor(Offset::new(to)));
         Some(Gap { from, to, reason: GapReason::Expired })
     };
-    let foreign = Cursor { epoch: Epoch::new(6), offset: Offset::new(9) };
+    let foreign = Cursor::new(Epoch::new(6), Offset::new(9));
     let other_epoch = Some(Gap { from: foreign, to: cursor(TRIMMED), reason: GapReason::Epoch });
     let (after_zero, after_nine) =
         (Start::After(cursor(Offset::ZERO)), Start::After(cursor(Offset::new(9))));

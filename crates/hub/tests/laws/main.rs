@@ -1,10 +1,12 @@
 //! The laws of delivery, against a naive model: whatever the interleaving of publishing, trimming,
 //! retention, joining, uniting, narrowing and slow reading, a subscriber sees the same events, none
 //! out of order, and none missing without a gap that covers it; and of every state key the newest
-//! value. All that it may see, and nothing of what it may not, whoever else there is.
+//! value. All that it may see, and nothing of what it may not, whoever else there is. And whoever comes
+//! back with any cursor that it has had sees the same as if it had stayed, deletions included.
 
 mod beginning;
 mod rates;
+mod resuming;
 mod sights;
 mod subscriber;
 mod table;
@@ -45,6 +47,8 @@ fn following(followed: &'static [usize]) -> impl Strategy<Value = Step> {
             Step::Take { subscriber, place, count }
         }),
         1 => any::<usize>().prop_map(|subscriber| Step::Leave { subscriber }),
+        4 => any::<usize>().prop_map(|subscriber| Step::Note { subscriber }),
+        4 => any::<usize>().prop_map(|note| Step::Resume { note }),
         1 => Just(Step::Compact),
     ]
 }
@@ -60,8 +64,8 @@ fn streaming() -> impl Strategy<Value = Step> {
 /// What happens to state topics, and when.
 fn changing(keys: u8) -> impl Strategy<Value = Step> {
     prop_oneof![
-        2 => (3..5usize, 0..keys, 0..TEAMS)
-            .prop_map(|(topic, key, team)| Step::Put { topic, key, team }),
+        2 => (3..5usize, 0..keys, 0..TEAMS, prop::bool::weighted(0.1))
+            .prop_map(|(topic, key, team, is_tight)| Step::Put { topic, key, team, is_tight }),
         1 => (3..5usize, 0..keys).prop_map(|(topic, key)| Step::Delete { topic, key }),
         2 => Just(Step::Feed),
         1 => (0..30u64).prop_map(|ms| Step::Pass { ms }),
@@ -80,6 +84,8 @@ const ALL: &[usize] = &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 /// Those of state topics, of which most have a rate: lanes that are shared, made of each other, and
 /// hold back what others show.
 const PACED: &[usize] = &[5, 6, 9, 12, 13, 14, 15, 16];
+/// Those of state topics that have no rate.
+const STATES: &[usize] = &[2, 4, 5, 6, 7, 8];
 /// Those whose events have labels, and so are not the same for all who follow them.
 const LABELLED: &[usize] = &[2, 3, 6, 10, 15];
 
@@ -113,6 +119,16 @@ proptest! {
         steps in prop::collection::vec(
             prop_oneof![1 => changing(1), 1 => following(PACED)],
             1..150,
+        ),
+    ) {
+        run(&steps, 16);
+    }
+
+    #[test]
+    fn whoever_comes_back_sees_the_same_as_who_has_stayed(
+        steps in prop::collection::vec(
+            prop_oneof![1 => streaming(), 6 => changing(3), 6 => following(STATES)],
+            1..200,
         ),
     ) {
         run(&steps, 16);

@@ -7,7 +7,7 @@ use bellwire_hub::{
     Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable, Value,
 };
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, MaxRate, NameHasher, Offset, PacedFilter, Topic,
+    Cursor, EffectiveFilter, Epoch, Life, MaxRate, NameHasher, Offset, PacedFilter, Topic,
 };
 use proptest::prelude::*;
 
@@ -16,12 +16,12 @@ use crate::thing::Thing;
 const ROOM: StateLimits = StateLimits { keys_max: 100, bytes_max: usize::MAX };
 
 fn hub() -> Hub<Thing> {
-    let tail = Cursor { epoch: Epoch::new(7), offset: Offset::ZERO };
+    let tail = Cursor::new(Epoch::new(7), Offset::ZERO);
     Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]))
 }
 
 fn empty_table() -> StateTable<Thing> {
-    StateTable::new(NameHasher::new([1, 2]))
+    StateTable::new(Life::new(5), NameHasher::new([1, 2]))
 }
 
 fn follow(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
@@ -34,7 +34,7 @@ fn follow(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
 
 fn join(hub: &mut Hub<Thing>, follows: &EffectiveFilter, table: &StateTable<Thing>) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    hub.join(follows, begin, |_| table.snapshot(follows.filters())).expect("room").0
+    hub.join(follows, begin, |_| table.snapshot(follows.filters())).expect("room").delivery
 }
 
 /// Everything that a subscriber lacks; values alone are told.

@@ -2,13 +2,14 @@
 
 use bellwire_hub::{Arrival, Begin, Delivery, Hub, HubLimits, Start, StateLimits, StateTable};
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Labels, NameHasher, Offset, Scope, Sight,
+    Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Labels, Life, NameHasher, Offset, Scope,
+    Sight,
 };
 
 use crate::thing::Thing;
 
 fn hub() -> Hub<Thing> {
-    let tail = Cursor { epoch: Epoch::new(7), offset: Offset::ZERO };
+    let tail = Cursor::new(Epoch::new(7), Offset::ZERO);
     Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]))
 }
 
@@ -18,8 +19,8 @@ fn set(filters: &[&str]) -> FilterSet {
 
 fn join(hub: &mut Hub<Thing>, follows: &EffectiveFilter) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    let nothing = StateTable::new(NameHasher::new([1, 2]));
-    hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).expect("room").0
+    let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).expect("room").delivery
 }
 
 /// What somebody of a team, who has topics of their own besides, follows of what they ask for.
@@ -54,7 +55,7 @@ fn nobody_sees_more_by_following_less() {
 
 #[test]
 fn what_a_screen_remembers_counts_as_the_lanes_and_goes() {
-    let (mut hub, mut table) = (hub(), StateTable::new(NameHasher::new([1, 2])));
+    let (mut hub, mut table) = (hub(), StateTable::new(Life::new(5), NameHasher::new([1, 2])));
     let topic = "alerts/active".parse().expect("a topic");
     let room = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
     let team = |name| Labels::from_pairs([("team", name)]).ok();

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwire_hub::{Delivery, Entries, GapReason, Hub, LaneId, Next, StateTable, Value};
-use bellwire_model::{EffectiveFilter, FilterSet, Offset, Topic};
+use bellwire_model::{Cursor, EffectiveFilter, FilterSet, Offset, StateMark, Topic};
 
 use crate::thing::Thing;
-use crate::world::{Known, Written, is_seen};
+use crate::world::{Known, LIFE, Note, Written, is_seen};
 
 /// The values of state topics as one sees them.
 pub(crate) type Board = BTreeMap<(Topic, Arc<str>), u64>;
@@ -52,6 +52,8 @@ pub(crate) struct Subscriber {
     pub(crate) sight: usize,
     /// What it sees, from wherever it came last.
     board: Board,
+    /// The newest change up to which it was told that it has them all, as by a value.
+    pub(crate) told: Option<StateMark>,
 }
 
 /// What a look at the hub asks of the world.
@@ -63,7 +65,32 @@ pub(crate) enum Taken {
 
 impl Subscriber {
     pub(crate) fn new(main: Place, sight: usize) -> Self {
-        Self { main, added: Vec::new(), sight, board: Board::new() }
+        Self::resumed(main, sight, Board::new())
+    }
+
+    /// One that has something already.
+    pub(crate) fn resumed(main: Place, sight: usize, board: Board) -> Self {
+        Self { main, added: Vec::new(), sight, board, told: None }
+    }
+
+    /// Cursors that it may be given now, with what it has: of all of it, and as values bring them.
+    /// Until what it has added is a part of it, its cursor is of the rest.
+    pub(crate) fn note(&self, hub: &Hub<Thing>) -> Vec<Note> {
+        if !self.added.is_empty() {
+            return Vec::new();
+        }
+        let Place { follows, delivery, .. } = &self.main;
+        let cursor = hub.full_cursor(delivery);
+        let told = self.told.map(|mark| Cursor { state: Some(mark), ..cursor });
+        let cursors = std::iter::once(cursor).chain(told);
+        let of_state = cursors.filter(|cursor| cursor.state.is_some());
+        let note = |cursor| Note {
+            follows: follows.clone(),
+            cursor,
+            sight: self.sight,
+            board: self.board.clone(),
+        };
+        of_state.map(note).collect()
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &Place> {
@@ -76,8 +103,12 @@ impl Subscriber {
 
     /// Takes one thing, be it at its main place or where it catches up.
     pub(crate) fn take(&mut self, index: usize, hub: &mut Hub<Thing>, known: &mut Known) -> Taken {
-        let place = if index == 0 { &mut self.main } else { &mut self.added[index - 1] };
-        let taken = place.take(&mut self.board, hub, known);
+        let mut of_added = None;
+        let (place, told) = match index.checked_sub(1) {
+            None => (&mut self.main, &mut self.told),
+            Some(added) => (&mut self.added[added], &mut of_added),
+        };
+        let taken = place.take((&mut self.board, told), hub, known);
         place.note_beginning(&known.gone);
         taken
     }
@@ -86,6 +117,7 @@ impl Subscriber {
     /// came for another subscription, too, that value stays.
     pub(crate) fn narrow(&mut self, follows: &EffectiveFilter) {
         self.main.narrow(follows);
+        self.told = None;
         self.forget_what_is_lost();
     }
 
@@ -95,6 +127,7 @@ impl Subscriber {
     }
 
     pub(crate) fn forget_what_is_lost(&mut self) {
+        self.told = None;
         let follows = self.main.follows.clone();
         self.board.retain(|(topic, _), _| follows.filters().matches(topic));
         for (key, value) in self.added.iter().flat_map(|place| &place.values) {
@@ -132,6 +165,18 @@ impl Place {
         }
     }
 
+    /// One that has these values already.
+    pub(crate) fn resumed(
+        follows: EffectiveFilter,
+        delivery: Delivery,
+        (began_after, board): (Option<Offset>, &Board),
+    ) -> Self {
+        // Where rates hold back what others have shown, an older value may come before it.
+        let values = if follows.is_paced() { Board::new() } else { board.clone() };
+        let place = Self::new(follows, delivery, began_after);
+        Self { values, has_stayed: false, ..place }
+    }
+
     /// What came to `added` counts as if it had come here.
     pub(crate) fn unite(&mut self, added: Self) {
         self.has_stayed = false;
@@ -165,7 +210,12 @@ impl Place {
     }
 
     /// Takes one thing.
-    fn take(&mut self, board: &mut Board, hub: &mut Hub<Thing>, known: &mut Known) -> Taken {
+    fn take(
+        &mut self,
+        (board, told): (&mut Board, &mut Option<StateMark>),
+        hub: &mut Hub<Thing>,
+        known: &mut Known,
+    ) -> Taken {
         let delivery = &mut self.delivery;
         let filters = self.follows.filters();
         match hub.next(delivery) {
@@ -185,10 +235,14 @@ impl Place {
                 delivery.took_gap(&gap);
             }
             Next::Values(mut values) => {
+                let in_order_after = values.in_order_after();
                 let Some((arrival, value)) = values.next() else {
                     delivery.took_values(values.end());
                     return Taken::Something;
                 };
+                if in_order_after.is_some_and(|after| arrival > after) {
+                    *told = Some(StateMark::at(LIFE, value.version));
+                }
                 assert!(filters.matches(&value.topic), "{} is not followed", value.topic);
                 let what = (value.version, value.is_deletion);
                 let one = known.arrived.entry(arrival).or_insert(what);

@@ -196,10 +196,10 @@ impl Found {
         let HistoryPage { entries, next, complete_since } = &self.page;
         let events = entries.iter();
         let events: Vec<_> =
-            events.map(|it| json::event(epoch, Some(it.offset), &it.event)).collect();
+            events.map(|it| json::event(Some(Cursor::new(epoch, it.offset)), &it.event)).collect();
         member("history", &array(&events));
         if let Some(offset) = *next {
-            member("next", format!("\"{}\"", Cursor { epoch, offset }).as_bytes());
+            member("next", format!("\"{}\"", Cursor::new(epoch, offset)).as_bytes());
         }
         if let Some(time) = complete_since {
             member("complete_since", time.as_ms().to_string().as_bytes());

@@ -12,6 +12,7 @@ use bellwire_model::{Filter, FilterSet, PacedFilter};
 use bellwire_shards::{
     Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest,
 };
+use bellwire_wire::Control;
 use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
@@ -217,12 +218,15 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// `{"events":[…],"gap"?,"values_left_out"?,"narrowed"?,"cursor"}`.
+/// `{"events":[…],"gap"?,"reset"?,"values_left_out"?,"narrowed"?,"cursor"}`.
 pub(super) fn answer_json(answer: &PollAnswer, narrowed: Option<&FilterSet>) -> Response {
     let gap = answer.gap.as_ref().map(|(gap, filters)| bellwire_shards::gap(gap, filters));
     let events = answer.events.iter().map(|event| &event[..]);
+    let reset = answer.reset.as_ref();
+    let reset = reset.map(|(cursor, filters)| Control::Reset { cursor: *cursor, filters });
+    let (gap, reset) = (gap.as_ref(), reset.as_ref());
     let (values_left_out, cursor) = (answer.values_left_out, Some(answer.cursor));
-    let json = json::page(events, &Beside { gap: gap.as_ref(), values_left_out, narrowed, cursor });
+    let json = json::page(events, &Beside { gap, reset, values_left_out, narrowed, cursor });
     (POLL_HEADERS, json).into_response()
 }
 

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn tag() -> PageTag {
-        let after = Cursor { epoch: Epoch::new(7), offset: Offset::new(1041) };
+        let after = Cursor::new(Epoch::new(7), Offset::new(1041));
         let place = PagePlace { after, limit: 100 };
         PageTag { place, end: Offset::new(1_200), trimmed: Offset::new(9), is_full: true }
     }

@@ -49,7 +49,7 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
     let mut topics: BTreeMap<Topic, Value> = BTreeMap::new();
     let prefixes = shown.prefixes(&query.prefix);
     for figures in prefixes.iter().flat_map(|prefix| streams(app, (prefix, query), &shown)) {
-        let cursor = Cursor { epoch, offset: figures.last };
+        let cursor = Cursor::new(epoch, figures.last);
         let subscribers = counts.of(&figures.topic);
         let topic = json!({
             "topic": figures.topic.as_str(),
@@ -267,8 +267,8 @@ fn values(app: &App, follows: &EffectiveFilter, limit: Option<usize>) -> PollAns
     let events: Vec<Bytes> = values.take_while(fits).collect();
     let values_left_out = wanted - events.len();
     let journal = &app.publisher.journal;
-    let cursor = Cursor { epoch: journal.epoch(), offset: journal.bounds().tail };
-    PollAnswer { events, cursor, gap: None, values_left_out }
+    let cursor = Cursor::new(journal.epoch(), journal.bounds().tail);
+    PollAnswer { events, cursor, gap: None, reset: None, values_left_out }
 }
 
 async fn page(
@@ -286,10 +286,11 @@ async fn page(
     let read = move || -> Result<(Begun, Page, Vec<Bytes>, bool), bellwire_journal::Error> {
         let Bounds { tail, trimmed } = journal.bounds();
         let place = Begin { start, tail, trimmed };
-        let begun = place.begun(Cursor { epoch, offset: tail });
+        let begun = place.begun(Cursor::new(epoch, tail));
         let page = read_page(&*journal, (begun.offset, limit), &read_follows)?;
-        let event =
-            |entry: &bellwire_model::Entry| json::event(epoch, Some(entry.offset), &entry.event);
+        let event = |entry: &bellwire_model::Entry| {
+            json::event(Some(Cursor::new(epoch, entry.offset)), &entry.event)
+        };
         let is_shown = |entry: &&bellwire_model::Entry| {
             let labels = json::labels_of(&entry.event);
             read_follows.sight().shows(&entry.event.topic, || labels.as_ref())
@@ -301,7 +302,7 @@ async fn page(
     let (begun, page, events, is_full) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
-    let at = |offset| Cursor { epoch, offset };
+    let at = |offset| Cursor::new(epoch, offset);
     let is_news = match begun.known {
         Known::To(offset) => page.trimmed > offset,
         Known::WhateverIsGone => false,
@@ -314,7 +315,7 @@ async fn page(
     let place = query.place(epoch).filter(|_| gap.is_none());
     let (end, trimmed) = (cursor.offset, page.trimmed);
     let tag = place.map(|place| PageTag { place, end, trimmed, is_full });
-    Ok((PollAnswer { events, cursor, gap, values_left_out: 0 }, tag))
+    Ok((PollAnswer { events, cursor, gap, reset: None, values_left_out: 0 }, tag))
 }
 
 /// Where a page begins and how long it is.
@@ -335,8 +336,8 @@ impl HistoryQuery {
     /// Where its page begins, if that is the same whenever it is asked for.
     fn place(&self, epoch: Epoch) -> Option<PagePlace> {
         let after = match self.start {
-            Start::Earliest => Cursor { epoch, offset: Offset::ZERO },
-            Start::After(cursor) if cursor.epoch == epoch => cursor,
+            Start::Earliest => Cursor::new(epoch, Offset::ZERO),
+            Start::After(cursor) if cursor.epoch == epoch => Cursor::new(epoch, cursor.offset),
             Start::After(_) | Start::Latest => return None,
         };
         Some(PagePlace { after, limit: self.events() })

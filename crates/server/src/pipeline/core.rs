@@ -9,7 +9,7 @@ use bellwire_alerting::{
     NotifierParts, NotifierRun, Reach, Register, SampleIntake, StateTopics,
 };
 use bellwire_journal::Journal;
-use bellwire_model::{NameHasher, Offset};
+use bellwire_model::{Life, NameHasher, Offset};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
     Committer, Destination, Feed, ShardParts, SharedTable, States, TopicRates, TopicRules,
@@ -53,7 +53,11 @@ impl Core {
         loaded::tell(config, journal.as_ref());
         let name_hasher = NameHasher::default();
         let shard_parts = shard_parts(config.shards, (journal.bounds().tail, name_hasher))?;
-        let (table, feed) = (bellwire_shards::new_table(name_hasher), feed(&shard_parts));
+        // Nobody has heard of it: what cursors of another process say of state topics is void.
+        let life =
+            Life::new(getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?);
+        let table = bellwire_shards::new_table(life, name_hasher);
+        let feed = feed(&shard_parts, (journal.bounds().tail, life));
         feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
         let states = Arc::new(States::new(
             journal.epoch(),
@@ -142,9 +146,9 @@ fn rule_settings(config: &Config) -> bellwire_rules::Settings {
 }
 
 /// The way to all hubs.
-fn feed(parts: &[ShardParts]) -> Arc<Feed> {
+fn feed(parts: &[ShardParts], begin: (Offset, Life)) -> Arc<Feed> {
     let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
-    Arc::new(Feed::new(parts.iter().map(shard).collect()))
+    Arc::new(Feed::new(parts.iter().map(shard).collect(), begin))
 }
 
 /// One for each core where the configuration does not say.

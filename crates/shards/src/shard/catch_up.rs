@@ -72,7 +72,7 @@ impl Shard {
         match page {
             Ok(page) => {
                 let epoch = self.hub.tail().epoch;
-                let page = frames::history_page(epoch, (lane, after), page);
+                let page = frames::history_page(epoch, (lane, after), page, self.hub.state());
                 self.hub.push_history(page, Frames::encoded_bytes);
                 let mut waiting = waiting.into_iter();
                 if let Some(first) = waiting.next() {

@@ -34,7 +34,7 @@ pub(super) fn pump(
         Came::History(after) => pumped.history = Some((delivery.lane(), after)),
         Came::Complete if collector.is_empty() && tools.account.now < collector.due => {}
         Came::Complete | Came::Full => {
-            collector.answer(tools.hub.cursor(delivery));
+            collector.answer(collector.marks.cursor(tools.hub, delivery));
             pumped.has_ended = true;
         }
     }
@@ -90,7 +90,7 @@ mod tests {
     use bellwire_hub::{Begin, Hub, HubLimits, Start, StateLimits, StateTable};
     use bellwire_model::limits::LOOKS_PER_TURN_MAX;
     use bellwire_model::{
-        Body, Cursor, EffectiveFilter, Epoch, Event, Filter, FilterSet, NameHasher, Timestamp,
+        Body, Cursor, EffectiveFilter, Epoch, Event, Filter, FilterSet, Life, NameHasher, Timestamp,
     };
 
     use super::super::outlet::Account;
@@ -103,7 +103,7 @@ mod tests {
 
     fn table() -> StateTable<Frames> {
         let room = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
-        let mut table = StateTable::new(NameHasher::new([1, 2]));
+        let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
         for key in 0..KEYS {
             let event = Event {
                 topic: "board/1".parse().expect("a topic"),
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_turn_takes_a_bounded_number_of_pointers_for_all_polls_and_encodes_nothing() {
         let table = table();
-        let tail = Cursor { epoch: Epoch::new(7), offset: Offset::ZERO };
+        let tail = Cursor::new(Epoch::new(7), Offset::ZERO);
         let mut hub = Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]));
         let filters = FilterSet::from("board/**".parse::<Filter>().expect("a filter"));
         let mut changes: Vec<_> = table.values().cloned().collect();
@@ -135,7 +135,7 @@ mod tests {
         let mut polls: Vec<_> = (0..40)
             .map(|_| {
                 let joined = hub.join(&follows, begin, |_| table.snapshot(&filters));
-                let (delivery, _) = joined.expect("room");
+                let delivery = joined.expect("room").delivery;
                 (Collector::new(Duration::ZERO), delivery)
             })
             .collect();

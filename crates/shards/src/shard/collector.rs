@@ -15,6 +15,7 @@ use bellwire_wire::problem::Problem;
 use tokio::sync::oneshot;
 
 use super::Token;
+use super::marks::Marks;
 use crate::frames::Frames;
 use crate::poll::{Collected, Parts};
 
@@ -43,6 +44,8 @@ pub struct Collector {
     pub(super) wait: Duration,
     /// From then on it is answered with what there is, be it nothing.
     pub(super) due: Tick,
+    /// Whether its cursors are of state topics, too.
+    pub(super) marks: Marks,
     /// Where it began, once it is a connection.
     began_at: Option<Cursor>,
     parts: Parts,
@@ -60,11 +63,16 @@ impl Collector {
         let (sender, answer) = oneshot::channel();
         let ticket = Arc::new(Ticket(AtomicUsize::new(Ticket::WAITING)));
         let asked = Asked { answer, ticket: Arc::clone(&ticket) };
-        let parts = Parts::default();
-        (
-            Box::new(Self { ticket, answer: Some(sender), wait, due: 0, began_at: None, parts }),
-            asked,
-        )
+        let collector = Self {
+            ticket,
+            answer: Some(sender),
+            wait,
+            due: 0,
+            marks: Marks::Off,
+            began_at: None,
+            parts: Parts::default(),
+        };
+        (Box::new(collector), asked)
     }
 
     /// It is this connection from now on, and begins behind this cursor.
@@ -84,12 +92,13 @@ impl Collector {
 
     pub(super) fn is_full(&self) -> bool {
         let Parts { entries, entry_bytes, .. } = &self.parts;
-        entries.len() >= PAGE_EVENTS_MAX || *entry_bytes >= PAGE_BYTES_MAX
+        let is_page = entries.len() >= PAGE_EVENTS_MAX || *entry_bytes >= PAGE_BYTES_MAX;
+        is_page || (self.marks.is_on() && self.parts.values_left_out > 0)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let Parts { values, entries, gap, .. } = &self.parts;
-        values.is_empty() && entries.is_empty() && gap.is_none()
+        let Parts { values, entries, gap, reset, .. } = &self.parts;
+        values.is_empty() && entries.is_empty() && gap.is_none() && reset.is_none()
     }
 
     /// Whether a gap can still stand before all events.
@@ -104,16 +113,32 @@ impl Collector {
         self.parts.gap = Some((gap, filters.clone()));
     }
 
+    /// All that the client has of state topics comes anew.
+    pub(super) fn tell_reset(&mut self, cursor: Cursor, filters: &FilterSet) {
+        self.parts.reset = Some((cursor, filters.clone()));
+    }
+
     /// Takes values within a bound of their own, and counts the rest: a page full of them must not
-    /// keep the stream from coming.
+    /// keep the stream from coming. Who can go on behind them gets the rest with the next answer.
     pub(super) fn take_values(
         &mut self,
-        values: Values<'_, Frames>,
+        mut values: Values<'_, Frames>,
         delivery: &mut Delivery,
         share: &mut usize,
     ) {
         let end = values.end();
-        for (arrival, value) in values {
+        let has_pages = self.marks.is_on() && values.in_order_after().is_some();
+        if !has_pages {
+            self.marks = Marks::Off;
+        }
+        loop {
+            if has_pages && self.parts.value_bytes >= STATE_ANSWER_BYTES_MAX {
+                self.parts.values_left_out = values.count_max();
+                if self.is_full() {
+                    return;
+                }
+            }
+            let Some((arrival, value)) = values.next() else { break };
             if *share == 0 {
                 return;
             }

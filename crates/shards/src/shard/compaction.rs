@@ -14,7 +14,7 @@ use super::parts::Shard;
 fn is_stuck(held_up: &HeldUp, connection: &Connection, now: Tick) -> bool {
     let mut deliveries = connection.subscriptions().map(|it| &it.delivery);
     let has_moved_on =
-        !deliveries.any(|it| it.lane() == held_up.lane && it.arrival() == held_up.seen);
+        !deliveries.any(|it| it.lane() == held_up.lane && it.deletions_seen() == held_up.seen);
     let silent = now.saturating_sub(connection.outlet.written_at);
     !has_moved_on && connection.outlet.is_full() && silent >= held_up.silent
 }
@@ -24,7 +24,7 @@ impl Shard {
     pub(super) fn compact(&mut self, lane: LaneId) {
         let arrival = |token: Token| {
             let deliveries = self.connections[token].subscriptions().map(|it| &it.delivery);
-            deliveries.filter(|it| it.lane() == lane).map(Delivery::arrival).min()
+            deliveries.filter(|it| it.lane() == lane).map(Delivery::deletions_seen).min()
         };
         let Some(seen) = self.members.tokens(lane).filter_map(arrival).min() else { return };
         let deletions = self.hub.compact(lane, seen);

@@ -8,15 +8,19 @@ use bellwire_model::limits::{
     FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX, SUBSCRIPTIONS_ADDED_MAX,
 };
 use bellwire_model::{EffectiveFilter, Filter, FilterError, FilterSet, PacedFilter, Principal};
+use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::request::RequestId;
 use bytes::Bytes;
 
 use super::Token;
 use super::connection::Which;
+use super::marks::Marks;
+use super::membership::Begun;
 use super::parts::Shard;
 use super::speech::Speech;
 use super::websocket::Added;
+use crate::stream_request::without_state;
 
 /// What there is to say of a subscription that has begun.
 pub(super) struct Subscribed {
@@ -63,15 +67,28 @@ impl Shard {
         if let Some(tally) = self.connections[token].tally() {
             tally.follow(all)?;
         }
+        let is_narrowed = *follows.filters() != wanted;
+        let resumes_state = self.connections[token].outlet.marks().is_on();
+        if is_narrowed {
+            // It could come back with a cursor of this to more than that.
+            self.connections[token].outlet.set_marks(Marks::Off);
+        }
+        let has_marks = self.connections[token].outlet.marks().is_on();
+        let start = if has_marks { start } else { without_state(start) };
         let followed = self.follow(token, &follows, start);
-        let (subscription, gap) = followed.inspect_err(|_| self.count_followed(token))?;
+        let Begun { subscription, gap, reset } =
+            followed.inspect_err(|_| self.count_followed(token))?;
         let asked = follows.unless_these(topics);
         let added = Added { subscription, asked, id: id.cloned() };
         self.websocket(token).add(added);
         let form = self.connections[token].outlet.form;
         let left = follows.filters();
-        let first = gap.map(|gap| form.control(&crate::controls::gap(&gap, left), id));
-        Ok(Subscribed { narrowed: (*left != wanted).then(|| left.clone()), first })
+        let gap = gap.map(|gap| form.control(&crate::controls::gap(&gap, left), id));
+        let reset = reset.filter(|_| resumes_state);
+        let reset = reset.map(|cursor| form.control(&Control::Reset { cursor, filters: left }, id));
+        let first: Vec<Bytes> = gap.into_iter().chain(reset).collect();
+        let first = (!first.is_empty()).then(|| first.concat().into());
+        Ok(Subscribed { narrowed: is_narrowed.then(|| left.clone()), first })
     }
 
     /// So many filters are about to be held against what a principal may follow.

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::frames::Frames;
     use crate::shard::Pending;
-    use crate::stream_request::{AskedQueries, PollRequest};
+    use crate::stream_request::PollRequest;
 
     fn batch(body_bytes: usize) -> Batch {
         let event = Event {
@@ -302,12 +302,7 @@ mod tests {
         shard.push(&batch(10));
         assert_eq!(is_woken(&mut poll, &shard), None);
         let filters = FilterSet::from("a".parse::<bellwire_model::Filter>().expect("a filter"));
-        let request = PollRequest {
-            follows: filters.into(),
-            start: Start::Latest,
-            wait: Duration::ZERO,
-            queries: AskedQueries::default(),
-        };
+        let request = PollRequest::new(filters.into(), Start::Latest, Duration::ZERO);
         let _pending =
             Pending::ask(&shard, request, crate::HeldPrincipal::anonymous()).expect("room");
         assert_eq!(is_woken(&mut poll, &shard), Some(2));

@@ -111,7 +111,9 @@ impl LaneMembers {
 #[cfg(test)]
 mod tests {
     use bellwire_hub::{Begin, Hub, HubLimits, Start, StateTable};
-    use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher, Offset};
+    use bellwire_model::{
+        Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Life, NameHasher, Offset,
+    };
 
     use super::*;
 
@@ -119,13 +121,13 @@ mod tests {
         let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
         let follows = EffectiveFilter::from(filters.clone());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let nothing = StateTable::new(NameHasher::new([1, 2]));
-        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room").0.lane()
+        let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room").delivery.lane()
     }
 
     #[test]
     fn everyone_is_visited_though_others_leave_between_turns() {
-        let tail = Cursor { epoch: Epoch::new(1), offset: Offset::ZERO };
+        let tail = Cursor::new(Epoch::new(1), Offset::ZERO);
         let mut hub = Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]));
         let (big, small) = (lane(&mut hub, "big"), lane(&mut hub, "small"));
         let mut members = LaneMembers::default();

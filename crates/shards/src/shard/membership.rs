@@ -2,16 +2,17 @@
 
 use std::io;
 
-use bellwire_hub::{Begin, Gap, LaneEnd, LaneId, Start};
+use bellwire_hub::{Begin, Gap, Joined, LaneEnd, LaneId, Start};
 use bellwire_journal::Bounds;
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
-use bellwire_model::{EffectiveFilter, PacedFilter, Principal};
+use bellwire_model::{Cursor, EffectiveFilter, PacedFilter, Principal};
 use bellwire_process::clock::ticks;
 use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::BytesMut;
 
 use super::connection::{Connection, Which};
+use super::marks::Marks;
 use super::outlet::Outlet;
 use super::parts::{self, Shard};
 use super::socket::Socket;
@@ -21,6 +22,14 @@ use super::websocket::WebSocket;
 use super::{Handoff, Token, speech, standing};
 use crate::form::Form;
 use crate::stream_request::StreamRequest;
+
+/// A subscription that has begun, and what to tell of it before all else.
+pub(super) struct Begun {
+    pub(super) subscription: Subscription,
+    pub(super) gap: Option<Gap>,
+    /// What its client had of state topics is void, with what is left of its cursor.
+    pub(super) reset: Option<Cursor>,
+}
 
 impl Shard {
     /// Takes a connection in, and begins to serve it.
@@ -35,9 +44,9 @@ impl Shard {
             standing::looked_after_at(&*self.surroundings.authority, principal.principal(), now);
         let followed = admitted.and_then(|due| {
             self.permit_anew(principal.principal(), &mut request)?;
-            Ok((self.follow(token, &request.follows, request.start)?, due))
+            Ok((self.follow(token, &request.follows, request.start())?, due))
         });
-        let ((mut main, gap), due) = match followed {
+        let (begun, due) = match followed {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&request, &problem);
@@ -49,16 +58,21 @@ impl Shard {
             }
         };
         let form = request.form;
-        let mut opening = opening(&socket, &request, gap);
+        let mut opening = opening(&socket, &request, &begun);
         let mut outlet = Outlet::new(socket, form, now);
+        outlet.set_marks(Marks::of(&request));
+        let mut main = begun.subscription;
+        if outlet.marks().is_on() {
+            // It is not to be taken back behind where it begins.
+            outlet.told = main.delivery.offset();
+        }
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
         if self.hub.is_complete(&main.delivery) {
             // Most begin with nothing to catch up: all that there is to say goes out in one write.
-            let cursor = self.hub.cursor(&main.delivery);
+            let cursor = outlet.tell(&self.hub, &main.delivery);
             let ready = Control::Ready { cursor, heartbeat_interval };
             opening.extend_from_slice(&form.control(&ready, None));
             main.delivery.took_ready();
-            outlet.told = cursor.offset;
         }
         outlet.put(opening.freeze());
         let mut websocket = None;
@@ -102,7 +116,7 @@ impl Shard {
         token: Token,
         follows: &EffectiveFilter,
         start: Start,
-    ) -> Result<(Subscription, Option<Gap>), Problem> {
+    ) -> Result<Begun, Problem> {
         let begun = self.begin(token, follows, start)?;
         self.surroundings.subscriptions.join(follows.filters());
         Ok(begun)
@@ -114,12 +128,21 @@ impl Shard {
         token: Token,
         follows: &EffectiveFilter,
         start: Start,
-    ) -> Result<(Subscription, Option<Gap>), Problem> {
+    ) -> Result<Begun, Problem> {
         let Bounds { tail, trimmed } = self.surroundings.journal.bounds();
         let begin = Begin { start, tail, trimmed };
         let mut touched = Vec::new();
         let (table, inbox) = (&self.surroundings.table, &self.handle.0);
         let now_ms = self.agenda.now_ms();
+        if let Start::After(Cursor { state: Some(mark), .. }) = start
+            && mark.since > self.hub.version()
+        {
+            // It has been told by another shard, which was ahead of this one.
+            let table = table.lock().expect("not poisoned");
+            let batches = inbox.take_batches();
+            drop(table);
+            parts::push(&mut self.hub, batches, now_ms, &mut touched);
+        }
         let joined = self.hub.join(follows, begin, |hub| {
             // Changes come into the inbox under the table's lock: the two agree while it is held.
             let table = table.lock().expect("not poisoned");
@@ -130,10 +153,10 @@ impl Shard {
             snapshot
         });
         self.touch(touched);
-        let (delivery, gap) = joined
+        let Joined { delivery, gap, reset } = joined
             .map_err(|error| Problem::new(Code::ConnectionsExhausted, error).retry_after(30))?;
         let place = self.members.join(delivery.lane(), token);
-        Ok((Subscription { delivery, place }, gap))
+        Ok(Begun { subscription: Subscription { delivery, place }, gap, reset })
     }
 
     /// Ends a subscription that was counted.
@@ -179,8 +202,7 @@ impl Shard {
 
         let connection = &mut self.connections[token];
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
-        let cursor = self.hub.cursor(&connection.main.delivery);
-        connection.outlet.told = cursor.offset;
+        let cursor = connection.outlet.tell(&self.hub, &connection.main.delivery);
         let ready = Control::Ready { cursor, heartbeat_interval };
         let ready = connection.outlet.form.control(&ready, added.id.as_ref());
         self.websocket(token).reply(ready);
@@ -259,7 +281,7 @@ impl Shard {
 }
 
 /// What a stream begins with: its head, and what there is to tell before all else.
-fn opening(socket: &Socket, request: &StreamRequest, gap: Option<Gap>) -> BytesMut {
+fn opening(socket: &Socket, request: &StreamRequest, begun: &Begun) -> BytesMut {
     let (form, filters) = (request.form, request.follows.filters());
     let mut opening = match socket {
         // Whoever has the other end has written the head.
@@ -271,8 +293,11 @@ fn opening(socket: &Socket, request: &StreamRequest, gap: Option<Gap>) -> BytesM
         let narrowed = Control::Narrowed { topics: filters };
         opening.extend_from_slice(&form.control(&narrowed, None));
     }
-    if let Some(gap) = gap {
-        opening.extend_from_slice(&form.control(&crate::controls::gap(&gap, filters), None));
+    if let Some(gap) = &begun.gap {
+        opening.extend_from_slice(&form.control(&crate::controls::gap(gap, filters), None));
+    }
+    if let Some(cursor) = begun.reset.filter(|_| request.resumes_state) {
+        opening.extend_from_slice(&form.control(&Control::Reset { cursor, filters }, None));
     }
     opening
 }

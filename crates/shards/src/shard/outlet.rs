@@ -3,15 +3,18 @@
 
 use std::io::{self, IoSlice, Write};
 
-use bellwire_model::Offset;
+use bellwire_hub::{Delivery, Hub};
 use bellwire_model::limits::{GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX};
+use bellwire_model::{Cursor, Offset};
 use bellwire_process::clock::Tick;
 use bytes::{Buf, Bytes};
 
+use super::marks::Marks;
 use super::segments::{Piece, Segments, Upto};
 use super::socket::Socket;
 use super::work::Work;
 use crate::form::Form;
+use crate::frames::Frames;
 
 /// Where the bytes of one connection go.
 #[derive(Debug)]
@@ -24,8 +27,32 @@ pub(super) struct Outlet {
     /// When the socket last took a byte.
     pub(super) written_at: Tick,
     pub(super) form: Form,
+    flags: Flags,
+}
+
+/// What else there is to know of an outlet, in one byte: a connection is small.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flags(u8);
+
+impl Flags {
     /// The socket is full: it tells when it is writable, and nothing is tried before.
-    is_full: bool,
+    const FULL: u8 = 1;
+    /// What the client is told of where it is among the changes of state topics.
+    const MARKED: u8 = 2;
+    /// It is owed some of that.
+    const OWED: u8 = 4;
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn set(&mut self, flags: u8) {
+        self.0 |= flags;
+    }
+
+    fn clear(&mut self, flags: u8) {
+        self.0 &= !flags;
+    }
 }
 
 /// When a write happens, and where it is counted.
@@ -38,23 +65,53 @@ pub(super) struct Account<'a> {
 
 impl Outlet {
     pub(super) fn new(socket: Socket, form: Form, now: Tick) -> Self {
-        let (unwritten, told) = (None, Offset::ZERO);
-        Self { socket, unwritten, told, written_at: now, form, is_full: false }
+        let (unwritten, told, flags) = (None, Offset::ZERO, Flags::default());
+        Self { socket, unwritten, told, written_at: now, form, flags }
+    }
+
+    /// The client is told of where it is, by what is put next.
+    pub(super) fn tell(&mut self, hub: &Hub<Frames>, delivery: &Delivery) -> Cursor {
+        let mut marks = self.marks();
+        let cursor = marks.cursor(hub, delivery);
+        marks.note_told(cursor);
+        self.set_marks(marks);
+        self.told = cursor.offset;
+        cursor
+    }
+
+    /// What the client is told of where it is among the changes of state topics.
+    pub(super) fn marks(&self) -> Marks {
+        match (self.flags.has(Flags::MARKED), self.flags.has(Flags::OWED)) {
+            (false, _) => Marks::Off,
+            (true, false) => Marks::Told,
+            (true, true) => Marks::Owed,
+        }
+    }
+
+    pub(super) fn set_marks(&mut self, marks: Marks) {
+        self.flags.clear(Flags::MARKED | Flags::OWED);
+        self.flags.set(match marks {
+            Marks::Off => 0,
+            Marks::Told => Flags::MARKED,
+            Marks::Owed => Flags::MARKED | Flags::OWED,
+        });
     }
 
     /// Whether bytes wait until the socket is writable.
     pub(super) fn is_full(&self) -> bool {
-        self.is_full
+        self.flags.has(Flags::FULL)
     }
 
     /// The socket says that it takes bytes; returns whether that was waited for.
     pub(super) fn on_writable(&mut self) -> bool {
-        std::mem::replace(&mut self.is_full, false)
+        let was_full = self.is_full();
+        self.flags.clear(Flags::FULL);
+        was_full
     }
 
     /// Tries a full socket though it has said nothing; returns whether it takes anything.
     pub(super) fn try_again(&mut self, account: &mut Account<'_>) -> io::Result<bool> {
-        self.is_full = false;
+        self.flags.clear(Flags::FULL);
         let (held, written) = (self.socket.held_bytes(), account.work.written_bytes);
         let is_all = self.flush(account)?;
         Ok(is_all || self.socket.held_bytes() < held || account.work.written_bytes > written)
@@ -90,7 +147,7 @@ impl Outlet {
         }
         match flushed {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.is_full = true;
+                self.flags.set(Flags::FULL);
                 return Ok(false);
             }
             flushed => flushed?,
@@ -123,13 +180,14 @@ impl Outlet {
             return self.write_each(&[first], account, taken);
         };
         let mut batch = vec![first, second];
-        let mut bytes: usize = batch.iter().map(|it| it.frames.size_bytes(self.form)).sum();
+        let size_bytes = |it: &Piece<'_>| it.frames.size_bytes(self.form, it.mark());
+        let mut bytes: usize = batch.iter().map(size_bytes).sum();
         let is_all = loop {
             if batch.len() >= WRITE_SLICES_MAX || bytes >= WRITE_BYTES_MAX {
                 break false;
             }
             let Some(piece) = pieces.next() else { break true };
-            bytes += piece.frames.size_bytes(self.form);
+            bytes += size_bytes(&piece);
             batch.push(piece);
         };
         account.work.events += batch.len() as u64;
@@ -152,7 +210,7 @@ impl Outlet {
         mut taken: impl FnMut(Upto),
     ) -> io::Result<bool> {
         let form = self.form;
-        let slice = |piece: &Piece<'a>| IoSlice::new(piece.frames.bytes(form));
+        let slice = |piece: &Piece<'a>| IoSlice::new(piece.frames.bytes(form, piece.mark()));
         let (one, many): ([IoSlice<'a>; 1], Vec<IoSlice<'a>>);
         let slices = if let [piece] = batch {
             one = [slice(piece)];
@@ -170,7 +228,7 @@ impl Outlet {
             }
             taken(piece.upto);
             if rest < slice.len() {
-                let mut kept = piece.frames.shared(form);
+                let mut kept = piece.frames.shared(form, piece.mark());
                 kept.advance(rest);
                 self.unwritten = Some(Box::new(kept));
                 account.work.events -= (batch.len() - index - 1) as u64;
@@ -200,7 +258,7 @@ impl Outlet {
                     return Ok(taken);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_full = true;
+                    self.flags.set(Flags::FULL);
                     return Ok(0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -119,18 +119,18 @@ impl PageQueue {
 #[cfg(test)]
 mod tests {
     use bellwire_hub::{Begin, Hub, HubLimits, Start, StateTable};
-    use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, NameHasher};
+    use bellwire_model::{Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Life, NameHasher};
 
     use super::*;
 
     fn lane() -> LaneId {
-        let tail = Cursor { epoch: Epoch::new(1), offset: Offset::ZERO };
+        let tail = Cursor::new(Epoch::new(1), Offset::ZERO);
         let mut hub: Hub<()> = Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]));
         let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
         let follows = EffectiveFilter::from(filters.clone());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let nothing = StateTable::new(NameHasher::new([1, 2]));
-        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room").0.lane()
+        let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+        hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room").delivery.lane()
     }
 
     /// Who changes what it follows asks again, as often as it says something: nothing is to grow by

@@ -69,7 +69,7 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) fn new(index: usize, parts: ShardParts, surroundings: Arc<Surroundings>) -> Self {
-        let tail = Cursor { epoch: surroundings.journal.epoch(), offset: parts.tail };
+        let tail = Cursor::new(surroundings.journal.epoch(), parts.tail);
         Self {
             hub: Hub::new(tail, HubLimits::default(), parts.name_hasher),
             poll: parts.poll,

@@ -18,6 +18,8 @@ use bellwire_wire::problem::{Code, Problem};
 
 use super::collector::{Asked, Collector, Ticket};
 use super::connection::Connection;
+use super::marks::Marks;
+use super::membership::Begun;
 use super::outlet::Outlet;
 use super::parts::Shard;
 use super::socket::Socket;
@@ -42,14 +44,18 @@ impl Pending {
         request: PollRequest,
         principal: HeldPrincipal,
     ) -> Result<Self, Problem> {
-        let PollRequest { follows, start, wait, .. } = request;
+        let PollRequest { follows, start, wait, is_narrowed, resumes_state, .. } = request;
         let (collector, asked) = Collector::new(wait);
         // Its JSON is what a line has.
         let (encoding, coding, framing) = (Encoding::Ndjson, Coding::Identity, Framing::Plain);
         let form = Form::Http(HttpForm { encoding, coding, framing });
         let handoff = Handoff {
             socket: Socket::Collector(collector),
-            request: StreamRequest::new(follows, start, form),
+            request: StreamRequest {
+                is_narrowed,
+                resumes_state,
+                ..StreamRequest::new(follows, start, form)
+            },
             principal,
             early: Box::default(),
             place: None,
@@ -100,14 +106,19 @@ impl Shard {
                 standing::ends_at(&*self.surroundings.authority, principal.principal(), now);
             let begun = admitted.and_then(|ends_at| {
                 self.permit_anew(principal.principal(), &mut request)?;
-                Ok((self.begin(token, &request.follows, request.start)?, ends_at))
+                Ok((self.begin(token, &request.follows, request.start())?, ends_at))
             });
             begun.map_err(|problem| collector.refuse(&problem)).ok()
         };
-        let Some(((main, gap), ends_at)) = followed else { return self.handle.forget_poll() };
+        let Some((begun, ends_at)) = followed else { return self.handle.forget_poll() };
+        let Begun { subscription: main, gap, reset } = begun;
         if let Some(gap) = gap {
             collector.tell_gap(gap, request.follows.filters());
         }
+        if let Some(cursor) = reset.filter(|_| request.resumes_state) {
+            collector.tell_reset(cursor, request.follows.filters());
+        }
+        collector.marks = Marks::of(&request);
         collector.become_one(
             token,
             match request.start {
@@ -182,19 +193,13 @@ mod tests {
 
     use super::super::inbox::poll_and_handle;
     use super::*;
-    use crate::stream_request::AskedQueries;
 
     #[test]
     fn a_poll_that_is_dropped_is_given_up() {
         let (_poll, shard) = poll_and_handle(mio::Token(0)).expect("a poll");
         let ask = || {
             let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-            let request = PollRequest {
-                follows: filters.into(),
-                start: Start::Latest,
-                wait: Duration::ZERO,
-                queries: AskedQueries::default(),
-            };
+            let request = PollRequest::new(filters.into(), Start::Latest, Duration::ZERO);
             Pending::ask(&shard, request, crate::HeldPrincipal::anonymous()).expect("room")
         };
         let (kept, dropped) = (ask(), ask());

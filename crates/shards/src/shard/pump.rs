@@ -1,5 +1,6 @@
 //! The pump: moves what one subscriber is missing from its hub to its outlet.
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use bellwire_wire::Control;
 use bellwire_wire::request::RequestId;
 
 use super::connection::Connection;
+use super::marks::{self, Claim, Marks, ValueMarks};
 use super::outlet::{Account, Outlet};
 use super::segments::{Piece, Upto};
 use super::speech::Speech;
-use crate::frames::{self, Frames};
+use crate::frames::{self, Frames, Mark};
 
 /// What a pump works with, beside the connection.
 #[derive(Debug)]
@@ -140,6 +142,12 @@ struct Stretch<'a> {
 
 impl Stretch<'_> {
     fn pump(mut self, mut share: Share, tools: &mut Tools<'_>) -> io::Result<Came> {
+        if self.marks().is_on() && self.delivery.is_in_snapshot() {
+            if !self.outlet.flush(&mut tools.account)? {
+                return Ok(Came::Full);
+            }
+            self.tell_page(tools.hub);
+        }
         loop {
             if !self.outlet.flush(&mut tools.account)? {
                 return Ok(Came::Full);
@@ -152,15 +160,16 @@ impl Stretch<'_> {
             }
             let before = (tools.account.work.written_bytes, frames::deflated_bytes());
             let looks_before = tools.hub.looks();
+            let claim = self.marks().claim(tools.hub, self.delivery);
             match tools.hub.next_within(self.delivery, share.looks) {
                 Next::Nothing => return Ok(Came::Complete),
                 Next::Later => return Ok(Came::Share),
                 Next::History(after) => return Ok(Came::History(after)),
                 Next::Ready(_) if self.id.is_some() => return Ok(Came::Complete),
-                Next::Ready(cursor) => {
+                Next::Ready(_) => {
                     let heartbeat_interval = tools.heartbeat_interval;
                     self.delivery.took_ready();
-                    self.outlet.told = cursor.offset;
+                    let cursor = self.outlet.tell(tools.hub, self.delivery);
                     let ready = Control::Ready { cursor, heartbeat_interval };
                     self.outlet.put(self.outlet.form.control(&ready, None));
                 }
@@ -171,8 +180,12 @@ impl Stretch<'_> {
                     let id = self.id.and_then(Option::as_ref);
                     self.outlet.put(self.outlet.form.control(&gap, id));
                 }
-                Next::Entries(entries) => self.write_entries(entries, &mut tools.account)?,
-                Next::Values(values) => self.write_values(values, &mut tools.account)?,
+                Next::Entries(entries) => {
+                    self.write_entries((entries, claim), &mut tools.account)?;
+                }
+                Next::Values(values) => {
+                    self.write_values((values, claim), &mut tools.account)?;
+                }
             }
             let written = tools.account.work.written_bytes - before.0;
             // What is compressed costs what it was before.
@@ -187,38 +200,57 @@ impl Stretch<'_> {
     /// whether it does. Values bring none, and the socket of one that they keep busy may be full
     /// whenever a heartbeat is due.
     fn tell_cursor(&mut self, hub: &Hub<Frames>) -> bool {
-        let cursor = hub.cursor(self.delivery);
-        let passed = cursor.offset.get().saturating_sub(self.outlet.told.get());
+        let offset = hub.offset(self.delivery);
+        let passed = offset.get().saturating_sub(self.outlet.told.get());
         let is_due = passed >= CURSOR_LAG_EVENTS_MAX && self.delivery.is_live();
         if is_due && self.id.is_none() {
-            self.outlet.told = cursor.offset;
+            let cursor = self.outlet.tell(hub, self.delivery);
             self.outlet.put(self.outlet.form.heartbeat(Some(cursor)));
             return true;
         }
         false
     }
 
+    /// Tells a client that is in the middle of a snapshot which it resumes where that is: with each
+    /// visit, so that one which is cut goes on about there.
+    fn tell_page(&mut self, hub: &Hub<Frames>) {
+        let cursor = hub.full_cursor(self.delivery);
+        if cursor.state.is_some() && cursor.offset >= self.outlet.told {
+            let cursor = self.outlet.tell(hub, self.delivery);
+            self.outlet.put(self.outlet.form.heartbeat(Some(cursor)));
+        }
+    }
+
+    /// Of what is not ready the client keeps no cursor.
+    fn marks(&self) -> Marks {
+        if self.id.is_none() { self.outlet.marks() } else { Marks::Off }
+    }
+
     fn write_entries(
         &mut self,
-        entries: Entries<'_, Frames>,
+        (entries, claim): (Entries<'_, Frames>, Claim),
         account: &mut Account<'_>,
     ) -> io::Result<()> {
         let page_end = match &entries {
             Entries::Page(_, end) => Some(*end),
             Entries::Lane(_) => None,
         };
-        let pieces =
-            entries.map(|entry| Piece { frames: &entry.payload, upto: Upto::Entry(entry.offset) });
-        let mut newest = self.outlet.told;
+        let pieces = entries.map(|entry| {
+            let mark = marks::of_entry(&entry.payload, claim);
+            Piece { frames: &entry.payload, upto: Upto::Entry(entry.offset, mark) }
+        });
+        let (mut newest, mut marks) = (self.outlet.told, self.marks());
         let is_all = self.outlet.write(pieces, account, |upto| {
-            if let Upto::Entry(offset) = upto {
+            if let Upto::Entry(offset, mark) = upto {
                 self.delivery.took_entry(offset);
                 newest = newest.max(offset);
+                marks.note(mark);
             }
         })?;
         if self.id.is_none() {
             // Of what is not ready the client keeps no cursor.
             self.outlet.told = newest;
+            self.outlet.set_marks(marks);
         }
         if let Some(end) = page_end.filter(|_| is_all) {
             self.delivery.took_page(end);
@@ -228,17 +260,36 @@ impl Stretch<'_> {
 
     fn write_values(
         &mut self,
-        values: Values<'_, Frames>,
+        (values, claim): (Values<'_, Frames>, Claim),
         account: &mut Account<'_>,
     ) -> io::Result<()> {
         let end = values.end();
-        let pieces = values
-            .map(|(arrival, value)| Piece { frames: &value.payload, upto: Upto::Value(arrival) });
+        let mut marks = self.marks();
+        let in_order_after = values.in_order_after().filter(|_| marks.is_on());
+        let told = self.outlet.told;
+        let of_value = ValueMarks { in_order_after, told, offset: claim.offset };
+        let snapshot = self.delivery.deletions_seen();
+        let newest = Cell::new(told);
+        let pieces = values.map(|(arrival, value)| {
+            let mark = of_value.of(arrival, &value.payload);
+            if mark == Mark::Marked {
+                // What is not taken now comes again, with the same.
+                newest.set(value.payload.stamp().map_or(told, |stamp| stamp.offset));
+            }
+            Piece { frames: &value.payload, upto: Upto::Value(arrival, mark) }
+        });
         let is_all = self.outlet.write(pieces, account, |upto| {
-            if let Upto::Value(arrival) = upto {
+            if let Upto::Value(arrival, mark) = upto {
                 self.delivery.took_value(arrival);
+                if arrival > snapshot {
+                    marks.note_value(mark);
+                }
             }
         })?;
+        if self.id.is_none() {
+            self.outlet.told = newest.get();
+            self.outlet.set_marks(marks);
+        }
         if is_all {
             self.delivery.took_values(end);
         }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use super::Token;
 use super::connection::Which;
+use super::marks::Marks;
 use super::notices::Owed;
 use super::outlet::Account;
 use super::parts::Shard;
@@ -125,6 +126,8 @@ impl Shard {
     /// Lets a subscription follow only what is left of it. What was asked for can still be taken back.
     fn lose(&mut self, token: Token, which: Which, rest: &EffectiveFilter) {
         let connection = &mut self.connections[token];
+        // It could come back, once it may read more again, with a cursor of less.
+        connection.outlet.set_marks(Marks::Off);
         let Some(websocket) = &connection.websocket else {
             connection.notices.on_narrowed();
             return self.narrow(token, which, rest);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::form::HttpForm;
-use crate::frames::{self, Frames};
+use crate::frames::{self, Frames, Mark};
 
 /// One event of a write, and what the subscriber has once it is written.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,16 @@ pub(super) struct Piece<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Upto {
-    Entry(Offset),
-    Value(Arrival),
+    Entry(Offset, Mark),
+    Value(Arrival, Mark),
+}
+
+impl Piece<'_> {
+    pub(super) fn mark(&self) -> Mark {
+        match self.upto {
+            Upto::Entry(_, mark) | Upto::Value(_, mark) => mark,
+        }
+    }
 }
 
 /// The newest runs of a shard.
@@ -56,7 +64,7 @@ impl Segments {
             return known.bytes.clone();
         }
         let parts: Vec<&[u8]> =
-            pieces.iter().map(|piece| piece.frames.payload(form.encoding)).collect();
+            pieces.iter().map(|it| it.frames.payload(form.encoding, it.mark())).collect();
         let bytes = form.frame(&frames::gzip_segment(&parts));
         if self.by_hash.len() >= GZIP_SEGMENTS_MAX {
             self.by_hash.clear();

@@ -6,6 +6,7 @@ mod farewell;
 mod greedy;
 mod heartbeats;
 mod journeys;
+mod marks;
 mod moved;
 mod reconsidering;
 mod renewing;

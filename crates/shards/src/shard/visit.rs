@@ -153,8 +153,9 @@ impl Shard {
             // come in between.
             return Some(now + interval);
         }
-        let cursor = self.hub.cursor(&main.delivery);
+        let cursor = outlet.marks().cursor(&self.hub, &main.delivery);
         let is_news = is_news(outlet, cursor, || self.surroundings.journal.bounds().trimmed);
+        let is_news = is_news || outlet.marks().is_owed(cursor);
         match websocket {
             // Whoever is kept busy needs no sign of life, and of values none brings a cursor.
             None if silent < interval && !is_news => return Some(outlet.written_at + interval),
@@ -173,7 +174,7 @@ impl Shard {
             }
         }
         if is_news {
-            outlet.told = cursor.offset;
+            outlet.tell(&self.hub, &main.delivery);
         }
         outlet.put(outlet.form.heartbeat(is_news.then_some(cursor)));
         self.visit(token);

@@ -11,7 +11,7 @@ use bellwire_model::{Cursor, Filter, FilterSet, Offset};
 use super::rig::{EPOCH, PLAIN_WEBSOCKET, Rig, SSE, text};
 use crate::shard::page_queue::Wait;
 use crate::shard::{PageRead, Pending};
-use crate::stream_request::{AskedQueries, PollRequest};
+use crate::stream_request::PollRequest;
 
 #[test]
 fn who_has_the_slot_of_one_that_waited_for_a_page_stays_when_it_cannot_be_read() {
@@ -63,7 +63,7 @@ fn who_is_behind_its_lane_looks_at_the_ring_a_budget_at_a_time() {
         while rig.shard.members.has_touched() || !rig.shard.agenda.is_clear() {
             rig.turn();
         }
-        let start = Start::After(Cursor { epoch: EPOCH, offset: Offset::ZERO });
+        let start = Start::After(Cursor::new(EPOCH, Offset::ZERO));
         let mut client = rig.connect(&["a"], start, SSE);
         let (mut turns, mut most) = (0, 0);
         while client.count("event: ready") == 0 {
@@ -75,12 +75,7 @@ fn who_is_behind_its_lane_looks_at_the_ring_a_budget_at_a_time() {
         assert!(most <= LOOKS_MAX, "{most} of {EVENTS}, {turns} turns");
 
         let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
-        let request = PollRequest {
-            follows: filters.into(),
-            start,
-            wait: Duration::ZERO,
-            queries: AskedQueries::default(),
-        };
+        let request = PollRequest::new(filters.into(), start, Duration::ZERO);
         let poll = Pending::ask(&rig.shard.handle, request, crate::HeldPrincipal::anonymous())
             .expect("room");
         let mut most = 0;

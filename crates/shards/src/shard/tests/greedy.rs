@@ -188,8 +188,8 @@ fn gzip_is_counted_by_what_it_compresses() {
 #[test]
 fn nobody_who_comes_makes_a_shard_walk_over_all_topics() {
     let mut rig = Rig::new();
-    let foreign = Start::After(Cursor { epoch: Epoch::new(6), offset: Offset::new(9) });
-    let ahead = Start::After(Cursor { epoch: EPOCH, offset: Offset::new(9) });
+    let foreign = Start::After(Cursor::new(Epoch::new(6), Offset::new(9)));
+    let ahead = Start::After(Cursor::new(EPOCH, Offset::new(9)));
     for start in [Start::Earliest, foreign, ahead] {
         let mut stream = rig.connect(&["**"], start, SSE);
         let mut websocket = rig.connect(&["a/*"], start, WEBSOCKET);

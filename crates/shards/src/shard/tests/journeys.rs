@@ -74,7 +74,7 @@ struct World {
 }
 
 fn start_after(offset: u64) -> Start {
-    Start::After(Cursor { epoch: EPOCH, offset: Offset::new(offset) })
+    Start::After(Cursor::new(EPOCH, Offset::new(offset)))
 }
 
 /// The text of a member of an event or control, which has no escapes.

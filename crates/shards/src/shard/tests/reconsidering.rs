@@ -19,7 +19,7 @@ use super::super::{Pending, Reconsidering};
 use super::rig::{Client, NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, text};
 use crate::authority::{HeldPrincipal, HeldPrincipals};
 use crate::poll::Collected;
-use crate::stream_request::{AskedQueries, PollRequest};
+use crate::stream_request::PollRequest;
 
 const ADA: Principal = Principal(1);
 const BOB: Principal = Principal(2);
@@ -43,7 +43,7 @@ fn poll(rig: &Rig, principal: Principal) -> Pending {
 fn poll_from(rig: &Rig, principal: Principal, (topics, start): (&[&str], Start)) -> Pending {
     let filters = topics.iter().map(|topic| topic.parse::<Filter>().expect("a filter"));
     let follows = FilterSet::new(filters).expect("a set").into();
-    let request = PollRequest { follows, start, wait: WAIT_MAX, queries: AskedQueries::default() };
+    let request = PollRequest::new(follows, start, WAIT_MAX);
     let held = HeldPrincipal::new(principal, rig.guests.clone());
     Pending::ask(&rig.shard.handle, request, held).expect("room")
 }

@@ -16,8 +16,8 @@ use bellwire_journal::{
 };
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
-    Body, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint, NameHasher,
-    NewAcknowledgement, Offset, Principal, Sight, Timestamp, Topic,
+    Body, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint, Life,
+    NameHasher, NewAcknowledgement, Offset, Principal, Sight, Timestamp, Topic, Version,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -39,6 +39,7 @@ use crate::requests::{QueriesReply, RenewalReply, Reply, Requests, SamplesReply}
 use crate::stream_request::{Handshake, StreamRequest};
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
+pub(super) const LIFE: Life = Life::new(5);
 
 fn hasher() -> NameHasher {
     NameHasher::new([1, 2])
@@ -72,7 +73,7 @@ impl Rig {
     /// One whose journal has what is appended to it, and of that so many events after a trim.
     pub(super) fn with_journal(events_max: u64) -> Self {
         let parts = ShardParts::new(Offset::ZERO, hasher()).expect("a poll");
-        let feed = Feed::new(vec![Arc::new(parts.handle.clone())]);
+        let feed = Feed::new(vec![Arc::new(parts.handle.clone())], (Offset::ZERO, LIFE));
         let feed = Arc::new(OnceLock::from((EPOCH, Arc::new(feed))));
         let committer = Committer { feed, rates: Arc::default() };
         let pattern = "**".parse().expect("a filter");
@@ -83,7 +84,7 @@ impl Rig {
     }
 
     fn over((journal, tail): (Arc<dyn Journal>, Arc<AtomicU64>), parts: ShardParts) -> Self {
-        let table = Arc::new(Mutex::new(StateTable::new(hasher())));
+        let table = Arc::new(Mutex::new(StateTable::new(LIFE, hasher())));
         let an_hour = std::time::Duration::from_hours(1);
         let guests = Arc::new(Guests::default());
         let surroundings = Surroundings {
@@ -195,12 +196,21 @@ impl Rig {
         let mut publish = |topic: &&str| {
             self.offset = Offset::new(self.offset.get() + 1);
             let event = event(topic, None, json);
-            frames::entry(EPOCH, bellwire_model::Entry { offset: self.offset, event })
+            frames::entry(EPOCH, bellwire_model::Entry { offset: self.offset, event }, None)
         };
         let entries = topics.iter().map(&mut publish).collect();
         self.tail.store(self.offset.get(), Ordering::Release);
         self.shard.handle.push(&Batch::Entries(entries));
         self.offset
+    }
+
+    /// Appends an event that comes behind this change of state topics, and feeds it to the shard.
+    pub(super) fn publish_behind(&mut self, topic: &str, version: Version) {
+        self.offset = Offset::new(self.offset.get() + 1);
+        let entry = bellwire_model::Entry { offset: self.offset, event: event(topic, None, "1") };
+        let entry = frames::entry(EPOCH, entry, Some((LIFE, version)));
+        self.tail.store(self.offset.get(), Ordering::Release);
+        self.shard.handle.push(&Batch::Entries(Arc::from([entry])));
     }
 
     /// Lets so many offsets pass, of which an event has the last.
@@ -213,6 +223,15 @@ impl Rig {
     pub(super) fn connect(&mut self, filters: &[&str], start: Start, form: Form) -> Client {
         let (client, socket) = pair();
         self.adopt(socket, filters, (start, form));
+        client
+    }
+
+    /// Connects somebody who keeps what it has of state topics.
+    pub(super) fn connect_keeping(&mut self, filters: &[&str], start: Start, form: Form) -> Client {
+        let (client, socket) = pair();
+        let mut handoff = self.handoff(socket, filters, (start, form));
+        handoff.request.resumes_state = true;
+        self.shard.handle.adopt(handoff).expect("room");
         client
     }
 
