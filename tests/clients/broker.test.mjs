@@ -73,6 +73,10 @@ payload = "json"
 values = { temperature_celsius = "t" }
 time = "at"
 
+[[mqtt.topics]]
+topic = "doors/{door}"
+event = "doors/{door}"
+
 ${BROKER
     .replace('broker.example', `localhost:${port}`)
     .replaceAll(/"\/etc\/bellwire\//g, `"${folder}/`)}
@@ -112,11 +116,11 @@ class Broker {
     await ended;
   }
 
-  /** A sensor that publishes there. */
-  async sensor() {
+  /** A sensor that publishes there, with a will where it has one. */
+  async sensor(will) {
     const files = { ca: 'ca.pem', cert: 'bellwire.pem', key: 'bellwire.key' };
     const read = Object.entries(files).map(([name, file]) => [name, readFileSync(path(file))]);
-    const options = { ...Object.fromEntries(read), protocolVersion: 5, reconnectPeriod: 100 };
+    const options = { ...Object.fromEntries(read), protocolVersion: 5, reconnectPeriod: 100, will };
     const client = await connectAsync(`mqtts://localhost:${port}`, options);
     client.on('error', () => {});
     this.#atEnd(() => client.endAsync(true));
@@ -215,6 +219,41 @@ provesWithBroker('what a broker has kept counts where it says of when it is', co
       (await figure(server, `bellwire_source_samples_refused_total{${of},reason="retained_without_time"}`)) === 1);
   });
 
+provesWithBroker('an event, and a will, comes once however often the server does', config('session_expiry = "0s"'),
+  async (server, atEnd, broker) => {
+    await connected(server);
+    const will = { topic: 'doors/oak', payload: Buffer.from('gone'), qos: 1, retain: true };
+    const sensor = await broker.sensor(will);
+    await sensor.publishAsync('doors/oak', '{"open":true}', { qos: 1, retain: true });
+    await eventually('an event', async () => (await eventsOf(server, 'doors/oak')).length === 1);
+    sensor.stream.destroy();
+    await eventually('its will', async () => (await eventsOf(server, 'doors/oak')).length === 2);
+    for (const times of [1, 2]) {
+      await server.end('SIGKILL');
+      await server.start();
+      // The broker shows what it has kept: once in each life of the server.
+      await eventually(`it is shown, ${times}`, async () => {
+        const name = 'bellwire_source_samples_refused_total{source="mqtt",reason="retained_without_time"}';
+        return (await figure(server, name)) === 1;
+      });
+    }
+    assert.deepEqual(await eventsOf(server, 'doors/oak'), [{ open: true }, 'gone']);
+  });
+
+provesWithBroker('no event is missing after a kill', config(), async (server, atEnd, broker) => {
+  await connected(server);
+  const sensor = await broker.sensor();
+  const tell = (numbers) => Promise.all(numbers.map((number) =>
+    sensor.publishAsync('doors/oak', `${number}`, { qos: 1 })));
+  const first = tell(range(1, 500));
+  await eventually('some', async () => (await eventsOf(server, 'doors/oak')).length > 0);
+  await server.end('SIGKILL');
+  await first;
+  await tell(range(501, 600));
+  await server.start();
+  await eventually('all', async () => new Set(await eventsOf(server, 'doors/oak')).size === 600);
+});
+
 provesWithBroker('whoever shows another certificate is not let in',
   config().replaceAll('bellwire.pem', 'stranger.pem').replaceAll('bellwire.key', 'stranger.key'),
   async (server) => {
@@ -241,6 +280,12 @@ async function seen(server) {
   if (!response.ok) return 0;
   const { data } = await response.json();
   return data.result.length;
+}
+
+/** What the newest events of a topic say. */
+async function eventsOf(server, topic) {
+  const response = await fetch(`${server.url}/v1/topics/${topic}?limit=1000`);
+  return response.ok ? (await response.json()).events.map(({ data }) => data) : [];
 }
 
 async function metrics(server) {

@@ -26,6 +26,10 @@ payload = "json"
 values = { temperature_celsius = "temperature", battery_volts = "cells[0].volts" }
 time = "last_seen"
 time_unit = "ms"
+
+[[mqtt.topics]]
+topic = "doors/{site}/{door}"
+event = "doors/{site}/{door}"
 `;
 
 const libraries = [process.env.TEST_LIBRARIES, process.env.LD_LIBRARY_PATH].filter(Boolean);
@@ -73,6 +77,22 @@ withMqtt('mqtt.js publishes with both versions, and its will is a sample', async
     await eventually('it is gone', async () => (await of(server, 'up', device)) === 0);
     await client.endAsync(true);
   }
+});
+
+withMqtt('messages, and a will, are events where the configuration says so', async (server, atEnd) => {
+  const will = { topic: 'doors/oslo/front', payload: Buffer.from('gone'), qos: 1 };
+  const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { protocolVersion: 5, will });
+  atEnd(() => client.endAsync(true));
+  await client.publishAsync('doors/oslo/front', '{"open":true}', { qos: 1 });
+  const events = async () => {
+    const response = await fetch(`${server.url}/v1/topics/doors/oslo/front`);
+    return response.ok ? (await response.json()).events.map(({ data }) => data) : [];
+  };
+  // It was durable before it was acknowledged.
+  assert.deepEqual(await events(), [{ open: true }]);
+  client.stream.destroy();
+  await eventually('its will', async () => (await events()).length === 2);
+  assert.deepEqual(await events(), [{ open: true }, 'gone']);
 });
 
 python.proves('paho publishes with both versions', async (server) => {

@@ -1,7 +1,7 @@
 //! What a decoder returns: the samples, and what is wrong with the rest.
 
 use bellwire_model::limits::{REJECT_EXCERPT_BYTES_MAX, REJECTIONS_REPORTED_MAX};
-use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError, excerpt};
+use bellwire_model::{Labels, METRIC_NAME, Sample, SampleError, Topic, excerpt};
 
 /// Bytes of a sensor's text that a rejection quotes.
 const QUOTED_BYTES_MAX: usize = 64;
@@ -30,6 +30,21 @@ pub struct Decoded {
     pub changes: Vec<Change>,
     /// What the sender should know of what was read.
     pub warnings: Vec<String>,
+    /// Items that are events and no samples.
+    pub events: Vec<Announced>,
+}
+
+/// An item that is an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Its line, or the number of the item in an array; from 1.
+    pub line: usize,
+    /// Where it goes.
+    pub topic: Topic,
+    /// Which value of a state topic it is.
+    pub key: Option<Box<str>>,
+    /// What it says, as it came.
+    pub payload: Box<[u8]>,
 }
 
 /// What becomes of a sample that is looked at once more.
@@ -140,6 +155,17 @@ impl Decoded {
             let may = may_be_sent(&sample.series);
             if may { Verdict::Kept } else { Verdict::forbidden(&sample.series) }
         });
+    }
+
+    /// Rejects an event that was read on that line, for a reason that only its receiver knows: the code,
+    /// and what is wrong.
+    pub fn reject_event(
+        &mut self,
+        (line, topic): (usize, &Topic),
+        (code, detail): (&'static str, &str),
+    ) {
+        self.reject_part(line, Refusal::new(code, detail), topic.as_str());
+        self.rejections.sort_by_key(|rejection| rejection.line);
     }
 
     /// Looks at each sample once more.

@@ -25,4 +25,4 @@ pub mod relabel;
 pub mod remote_write;
 pub mod scrape;
 
-pub use decoded::{Change, Decoded, Interval, Rejection, Verdict};
+pub use decoded::{Announced, Change, Decoded, Interval, Rejection, Verdict};

@@ -220,7 +220,7 @@ impl Gate for MqttGate {
             let shown = shown(credential)?;
             let identified = access.authenticator.identify(&shown, Some(address)).await;
             let identity = identified.map_err(|problem| reason(&problem))?;
-            if identity.rights.ingest == Scope::none() {
+            if identity.rights.ingest == Scope::none() && identity.rights.publish.is_empty() {
                 return Err(Reason::NotAuthorized);
             }
             let place =

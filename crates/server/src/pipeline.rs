@@ -161,7 +161,7 @@ impl Server {
             (errands, &access, &sys),
         )?;
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
-        let receiver = Receiver::new(&intake, &access, (&figures, &admission));
+        let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
         let kept = (Arc::clone(&access), Arc::clone(&journal));
         let app = App {

@@ -1,28 +1,35 @@
-//! What samples of all sources go through on their way to the rules: what their sender may send, how
-//! much of it, and the count of what became of them.
+//! What samples of all sources go through on their way to the rules, and events of sensors to their
+//! topics: what their sender may send, how much of it, and the count of what became of them.
 
 use std::sync::Arc;
 
 use bellwire_access::Identity;
 use bellwire_alerting::{SampleIntake, Source};
-use bellwire_ingest::{Decoded, Verdict};
-use bellwire_model::network_of;
+use bellwire_ingest::{Announced, Decoded, Verdict};
+use bellwire_journal::Append;
+use bellwire_model::{Event, network_of};
 use bellwire_rules::RefusedSamples;
-use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Sender, Taken};
+use bellwire_shards::Publisher;
+use bellwire_sources::{
+    Batch, EventsTaken, Intake, Kind, Outcome, Part, PartsTaken, Sender, Taken,
+};
 use bellwire_wire::problem::Problem;
+use bellwire_wire::publish::{self, Publish};
+use bytes::Bytes;
 
-use crate::access::Access;
+use crate::access::{Access, permit_publishing};
 use crate::admission::Admission;
 use crate::allowances::{Allowances, Named, Sent};
 use crate::observe::Figures;
 
-/// Takes samples for the rules.
+/// Takes samples for the rules, and events.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     intake: Arc<SampleIntake>,
     allowances: Arc<Allowances>,
     figures: Arc<Figures>,
     admission: Arc<Admission>,
+    publisher: Arc<Publisher>,
 }
 
 impl Receiver {
@@ -30,8 +37,10 @@ impl Receiver {
         intake: &Arc<SampleIntake>,
         access: &Access,
         (figures, admission): (&Arc<Figures>, &Arc<Admission>),
+        publisher: &Arc<Publisher>,
     ) -> Self {
         Self {
+            publisher: Arc::clone(publisher),
             admission: Arc::clone(admission),
             intake: Arc::clone(intake),
             allowances: Arc::clone(&access.allowances),
@@ -76,15 +85,28 @@ impl Intake for Receiver {
     }
 
     fn admit(&self, kind: Kind, part: Part) -> Result<Part, Problem> {
-        let Part { mut decoded, sender } = part;
+        let Part { mut decoded, sender, .. } = part;
         sender.permit(&mut decoded);
-        match allow(&mut decoded, (&self.allowances, &sender.identity)) {
-            Ok(()) => Ok(Part { decoded, sender }),
+        let events = self.events(&mut decoded, &sender.identity);
+        let allowed = events.and_then(|events| {
+            allow(&mut decoded, (&self.allowances, &sender.identity)).map(|()| events)
+        });
+        match allowed {
+            Ok(events) => Ok(Part { decoded, events, sender }),
             Err(problem) => {
                 self.figures.sources.note_refused(kind, &problem, &sender);
                 Err(problem)
             }
         }
+    }
+
+    fn publish(&self, events: Vec<Event>) -> EventsTaken {
+        let publisher = Arc::clone(&self.publisher);
+        Box::pin(async move {
+            let append = |event| Append { event, idempotency_key: None };
+            let results = publisher.publish(events.into_iter().map(append).collect()).await?;
+            Ok(results.into_iter().map(|result| result.map(|_| ())).collect())
+        })
     }
 
     fn take_together(&self, kind: Kind, parts: Vec<Part>) -> PartsTaken {
@@ -94,6 +116,44 @@ impl Intake for Receiver {
 }
 
 impl Receiver {
+    /// The events that somebody may publish, of which those are taken from what they may send in a second.
+    fn events(
+        &self,
+        decoded: &mut Decoded,
+        who: &Identity,
+    ) -> Result<Vec<(usize, Event)>, Problem> {
+        let announced = std::mem::take(&mut decoded.events);
+        if announced.is_empty() {
+            return Ok(Vec::new());
+        }
+        let naming = self.allowances.naming(who, Named::Topics)?;
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        for item in announced {
+            bytes += item.payload.len();
+            let event = permit_publishing(&who.rights, &item.topic)
+                .and_then(|()| naming.as_ref().map_or(Ok(()), |naming| naming.take(&item.topic)))
+                .and_then(|()| self.event(&item));
+            match event {
+                Ok(event) => events.push((item.line, event)),
+                Err(problem) => {
+                    let reason = (problem.code.as_str(), problem.detail());
+                    decoded.reject_event((item.line, &item.topic), reason);
+                }
+            }
+        }
+        self.allowances.spend(who, Sent::Bytes(bytes))?;
+        self.allowances.spend(who, Sent::Events(events.len()))?;
+        Ok(events)
+    }
+
+    fn event(&self, item: &Announced) -> Result<Event, Problem> {
+        let payload = Bytes::copy_from_slice(&item.payload);
+        let body = publish::body(None, payload)
+            .map_err(|error| Problem::of_decoder(error.code(), &error))?;
+        let (topic, key) = (item.topic.clone(), item.key.clone());
+        self.publisher.event(Publish { topic, key, event_type: None, body })
+    }
+
     /// Hands on several senders' samples as one batch.
     async fn take_parts(&self, kind: Kind, mut parts: Vec<Part>) -> Result<Vec<Outcome>, Problem> {
         let samples = parts.iter_mut().map(|part| std::mem::take(&mut part.decoded.samples));
@@ -102,7 +162,7 @@ impl Receiver {
         let samples = samples.into_iter().flatten().collect();
         // They come from everywhere, and have one share of the queue together.
         let refused = self.intake.take(Source::of(None), samples).await?;
-        let outcome = |(Part { decoded, sender }, refused)| {
+        let outcome = |(Part { decoded, sender, .. }, refused)| {
             self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
             noted(&self.figures, kind, (decoded, refused), &sender)
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bellwire_access::{Identity, Means};
 use bellwire_ingest::Decoded;
-use bellwire_model::{Holder, network_of};
+use bellwire_model::{Event, Holder, network_of};
 use bellwire_wire::problem::Problem;
 
 use crate::kind::Kind;
@@ -70,17 +70,23 @@ pub struct Batch {
     pub sender: Sender,
 }
 
-/// Samples of one sender, of several that go to the rules together.
+/// What one sender has sent, of several whose samples go to the rules together.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// The samples, and what could not be read beside them.
     pub decoded: Decoded,
+    /// The events, once they are admitted, each with its line.
+    pub events: Vec<(usize, Event)>,
     /// Whose they are.
     pub sender: Sender,
 }
 
 /// What becomes of the parts of a batch: waited for.
 pub type PartsTaken = Pin<Box<dyn Future<Output = Result<Vec<Outcome>, Problem>> + Send>>;
+
+/// What becomes of each of several events, in their order: waited for.
+pub type EventsTaken =
+    Pin<Box<dyn Future<Output = Result<Vec<Result<(), Problem>>, Problem>> + Send>>;
 
 /// What becomes of a batch: waited for.
 pub type Taken = Pin<Box<dyn Future<Output = Result<Outcome, Problem>> + Send>>;
@@ -105,6 +111,11 @@ pub trait Intake: Send + Sync + fmt::Debug {
     /// now: once, however often [`take_together`](Self::take_together) is tried. A problem, which is
     /// counted, says that they may send nothing now.
     fn admit(&self, kind: Kind, part: Part) -> Result<Part, Problem>;
+
+    /// Publishes events that are admitted, those of streams whole or not at all: they are durable then. A
+    /// problem of all says that nothing was done, and whether to try again, as with
+    /// [`take`](Self::take); one of a single event that its state topic has no room for it.
+    fn publish(&self, events: Vec<Event>) -> EventsTaken;
 
     /// The same as [`take`](Self::take) for a batch of several senders, which is applied as a whole. Its
     /// parts are admitted.

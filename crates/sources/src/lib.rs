@@ -34,7 +34,7 @@ pub mod scrape;
 mod tls;
 
 pub use figures::Figures;
-pub use intake::{Batch, Intake, Part, PartsTaken, ScrapedTarget, Sender, Taken};
+pub use intake::{Batch, EventsTaken, Intake, Part, PartsTaken, ScrapedTarget, Sender, Taken};
 pub use kind::Kind;
 pub use outcome::Outcome;
 pub use rejects::{Reject, Rejects};

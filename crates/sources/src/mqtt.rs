@@ -16,9 +16,11 @@ mod batch;
 mod broker;
 mod client;
 mod clients;
+mod events;
 mod gate;
 mod inbox;
 mod listener;
+mod retry;
 mod session;
 mod turn;
 

@@ -12,9 +12,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use bellwire_ingest::scrape::STALE_MARKER;
-use bellwire_model::Sample;
+use bellwire_model::{Event, Sample};
 use bellwire_sources::scrape::{Health, Job, JobTable, Scraper};
-use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Taken};
+use bellwire_sources::{Batch, EventsTaken, Intake, Kind, Outcome, Part, PartsTaken, Taken};
 use bellwire_wire::problem::Problem;
 use serde::Deserialize;
 
@@ -49,6 +49,10 @@ impl Intake for Recorder {
 
     fn admit(&self, _: Kind, _: Part) -> Result<Part, Problem> {
         unreachable!("a target is one sender")
+    }
+
+    fn publish(&self, _: Vec<Event>) -> EventsTaken {
+        unreachable!("a target says samples")
     }
 
     fn take_together(&self, _: Kind, _: Vec<Part>) -> PartsTaken {

@@ -8,6 +8,8 @@ use tempfile::TempDir;
 
 use crate::harness::{Authority, PATIENCE, Port, Server, Stream, get};
 
+mod events;
+
 const RULES: &str =
     "groups: [{name: g, rules: [{alert: Hot, expr: temp > 90}, {alert: Off, expr: up == 0}]}]";
 
@@ -341,5 +343,17 @@ fn tls_is_spoken_as_the_front_door_has_it() {
     for id in 1..100 {
         sensor.publish("sensors/oslo/temp", b"1", id);
         sensor.expect(&[0x40, 2, 0, id as u8]);
+    }
+}
+
+#[test]
+fn each_of_many_that_are_refused_is_told_so() {
+    let fixture = Fixture::new("", &[]);
+    let mut sensor = fixture.come("many");
+    let all = (1..=400).flat_map(|id| publish((V5, 0x32), "sensors/oslo/temp", b"warm", id));
+    sensor.send(&all.collect::<Vec<u8>>());
+    for id in 1..=400_u16 {
+        let [high, low] = id.to_be_bytes();
+        sensor.expect(&[0x40, 3, high, low, 0x99]);
     }
 }

@@ -13,6 +13,10 @@ client_id = "bellwire"
 
 [[mqtt.topics]]
 topic = "sensors/{site}/{name}"
+
+[[mqtt.topics]]
+topic = "doors/{door}"
+event = "doors/{door}"
 "#;
 
 /// A server that goes to a broker, and the broker's socket.
@@ -75,7 +79,7 @@ impl Visitor {
     fn welcome(&mut self) {
         self.send(b"\x20\x03\0\0\0");
         assert_eq!(self.packet()[0], 0x82);
-        self.send(b"\x90\x04\0\x01\0\x01");
+        self.send(b"\x90\x05\0\x01\0\x01\x01");
     }
 
     /// Lets it in. Its session is there still.
@@ -136,4 +140,26 @@ fn messages_are_acknowledged_once_they_are_seen_and_in_their_order() {
     visitor.send(b"\xe0\x01\x8b");
     fixture.visitor().welcome_back();
     fixture.has_failed("shutting_down", 1);
+}
+
+#[test]
+fn an_event_is_durable_before_it_is_acknowledged_and_what_is_retained_is_none() {
+    let mut fixture = Fixture::new();
+    let mut visitor = fixture.visitor();
+    let event = |first: u8, id: u8, payload: &[u8; 4]| {
+        let head = [&[first, 18, 0, 9][..], b"doors/oak", &[0, id, 0]].concat();
+        [&head[..], payload].concat()
+    };
+    visitor.welcome();
+    visitor.send(&[event(0x33, 1, b"kept"), event(0x32, 2, b"open")].concat());
+    for packet_id in 1..=2 {
+        assert_eq!(visitor.packet(), [0x40, 2, 0, packet_id]);
+    }
+    // It was durable before that.
+    fixture.server.kill();
+    fixture.server.restart();
+    let events = get(fixture.server.address(), "/v1/topics/doors/oak").json()["events"].clone();
+    let events = events.as_array().expect("events");
+    let data: Vec<_> = events.iter().map(|event| event["data"].as_str()).collect();
+    assert_eq!(data, [Some("open")]);
 }

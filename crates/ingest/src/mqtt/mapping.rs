@@ -7,14 +7,18 @@ use bellwire_model::{Labels, NameMap};
 use thiserror::Error;
 
 use super::json_path::JsonPath;
-use super::publication::{Out, Publication, TOPIC_UNKNOWN};
+use super::publication::{Age, Out, Publication, TOPIC_UNKNOWN, retained};
 use super::sparkplug::{self, Rebirth, Sparkplug};
 use super::topic::{Matched, Relation, Template};
 use crate::decoded::{Decoded, Refusal, quoted, series};
 use crate::name::push_metric_name;
 
+mod event;
 mod payload;
 
+use event::Target;
+
+pub use event::EventTarget;
 pub use payload::{JsonPayload, JsonValue, Payload, TimeUnit, Word};
 
 /// The topics of one entry of the configuration, and what is published there.
@@ -68,6 +72,16 @@ pub enum MappingError {
         /// The entry.
         topic: Box<str>,
     },
+    /// An event's topic or key has a place that the entry's topic has not; or the entry says what only
+    /// samples have.
+    #[error(
+        "`{topic}`: places of `event` and `key` are those of the topic, and events have no `name` and \
+         no `labels`"
+    )]
+    Event {
+        /// The entry.
+        topic: Box<str>,
+    },
     /// Sparkplug has topics of its own.
     #[error("`{topic}`: Sparkplug B is published under `spBv1.0/#`, or `spBv1.0/<group>/#`")]
     Sparkplug {
@@ -99,6 +113,8 @@ struct Known {
     rule: usize,
     /// One for each value of its messages.
     series: Box<[Labels]>,
+    /// Where they go that are events.
+    target: Option<Box<Target>>,
 }
 
 impl Learned {
@@ -161,14 +177,15 @@ impl Mapping {
         out: &mut Out<'_>,
     ) -> Result<(), Refusal> {
         let found;
-        let Known { rule, series } = if let Some(known) = learned.topics.get(publication.topic) {
-            learned.unkept = learned.unkept.saturating_sub(1);
-            known
-        } else {
-            found = self.find(publication.topic)?;
-            learned.keep(publication.topic, &found);
-            &found
-        };
+        let Known { rule, series, target } =
+            if let Some(known) = learned.topics.get(publication.topic) {
+                learned.unkept = learned.unkept.saturating_sub(1);
+                known
+            } else {
+                found = self.find(publication.topic)?;
+                learned.keep(publication.topic, &found);
+                &found
+            };
         let rule = &self.rules[*rule];
         match &rule.payload {
             Payload::Number { words } => {
@@ -178,6 +195,16 @@ impl Mapping {
             }
             Payload::Json(json) => json.read(publication, series, out),
             Payload::Sparkplug => learned.sparkplug.read(publication, &rule.labels, out),
+            Payload::Event(_) => match target {
+                // It was of some other time, and would be told as of now.
+                _ if publication.age == Age::Retained => Err(retained()),
+                Some(target) => {
+                    let Target { topic, key } = &**target;
+                    out.announce((topic, key.as_deref()), publication.payload);
+                    Ok(())
+                }
+                None => Ok(()),
+            },
         }
     }
 
@@ -203,7 +230,11 @@ impl Mapping {
             return Err(Refusal::new(TOPIC_UNKNOWN, detail));
         };
         let series = self.rules[rule].series(&matched)?;
-        Ok(Known { rule, series })
+        let target = match &self.rules[rule].payload {
+            Payload::Event(event) => Some(Box::new(event.fill(&matched)?)),
+            _ => None,
+        };
+        Ok(Known { rule, series, target })
     }
 }
 
@@ -213,6 +244,7 @@ impl Learned {
     /// go: others have come in their place.
     fn keep(&mut self, topic: &str, known: &Known) {
         let bytes = known.series.iter().map(Labels::size_bytes).sum::<usize>();
+        let bytes = bytes + known.target.as_ref().map_or(0, |target| target.size_bytes());
         let bytes = bytes + topic.len() + KNOWN_OVERHEAD_BYTES;
         if self.topics_bytes + bytes > MQTT_TOPICS_CACHED_BYTES_MAX {
             self.unkept += 1;
@@ -251,6 +283,17 @@ impl TopicRule {
                 }
                 one_name == 0
             }
+            Payload::Event(event) => {
+                let is_place = |name: &str| {
+                    name == "name" && self.topic.says_name()
+                        || self.topic.label_names().any(|known| known == name)
+                };
+                let is_bare = self.name.is_none() && self.labels.is_empty();
+                if !is_bare || !event.places().all(is_place) {
+                    return Err(MappingError::Event { topic });
+                }
+                true
+            }
         };
         if !is_named {
             return Err(MappingError::Name { topic });
@@ -286,6 +329,7 @@ impl TopicRule {
                 let names = json.values().iter().map(|value| value.name.as_deref());
                 names.map(|of_value| of_name(of_value.unwrap_or(name))).collect()
             }
+            Payload::Event(_) => Ok(Box::default()),
             // Their names are in the payload.
             Payload::Sparkplug => {
                 of_name("x")?;
@@ -324,7 +368,7 @@ mod tests {
         let pairs = names.iter().map(|name| (&**name, &*value)).chain([(METRIC_NAME, "t")]);
         let labels = Labels::from_pairs(pairs).expect("labels");
         let room = MQTT_TOPICS_CACHED_BYTES_MAX / (labels.size_bytes() + KNOWN_OVERHEAD_BYTES + 16);
-        let series = Known { rule: 0, series: [labels].into() };
+        let series = Known { rule: 0, series: [labels].into(), target: None };
         let mut learned = Learned::default();
         let too_many = 0..room * 3 / 2;
         assert_eq!(known(&mut learned, too_many.clone(), &series), 0);

@@ -1,8 +1,8 @@
 //! A message, and what becomes of it.
 
-use bellwire_model::{Labels, Sample, Timestamp};
+use bellwire_model::{Labels, Sample, Timestamp, Topic};
 
-use crate::decoded::{Decoded, Refusal};
+use crate::decoded::{Announced, Decoded, Refusal};
 
 /// A message that has come.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,17 @@ pub(super) struct Out<'a> {
 impl Out<'_> {
     pub(super) fn take(&mut self, series: &Labels, (value, time): (f64, Timestamp)) {
         self.decoded.samples.push(Sample { series: series.clone(), value, time });
+    }
+
+    /// Takes a message that is an event.
+    pub(super) fn announce(&mut self, (topic, key): (&Topic, Option<&str>), payload: &[u8]) {
+        let (topic, key) = (topic.clone(), key.map(Into::into));
+        self.decoded.events.push(Announced {
+            line: self.line,
+            topic,
+            key,
+            payload: payload.into(),
+        });
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal) {

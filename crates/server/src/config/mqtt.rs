@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bellwire_ingest::mqtt::json_path::JsonPath;
 use bellwire_ingest::mqtt::mapping::{
-    JsonPayload, JsonValue, Mapping, Payload, TimeUnit, TopicRule, Word,
+    EventTarget, JsonPayload, JsonValue, Mapping, Payload, TimeUnit, TopicRule, Word,
 };
 use bellwire_ingest::mqtt::topic::Template;
 use bellwire_model::limits::MQTT_BROKERS_MAX;
@@ -54,6 +54,8 @@ struct TopicsTable {
     time_unit: Option<Spanned<String>>,
     #[serde(default)]
     words: BTreeMap<String, f64>,
+    event: Option<Spanned<String>>,
+    key: Option<String>,
 }
 
 /// What is wrong, and where.
@@ -132,7 +134,17 @@ fn rule(table: TopicsTable, place: Range<usize>) -> Result<TopicRule, Mistake> {
             "`value`, `values` and `time` are paths into `payload = \"json\"`".into(),
         ));
     }
+    if table.event.is_some() && (table.payload.is_some() || !table.words.is_empty()) {
+        return Err((
+            place,
+            "an `event` says what came: it has no `payload` and no `words`".into(),
+        ));
+    }
+    if table.key.is_some() && table.event.is_none() {
+        return Err((place, "`key` is that of an `event`".into()));
+    }
     let payload = match kind {
+        _ if table.event.is_some() => event(&table)?,
         "number" => Payload::Number { words: words(&table) },
         "json" => Payload::Json(JsonPayload::new(values(&table)?, words(&table), time(&table)?)),
         "sparkplug" => Payload::Sparkplug,
@@ -142,6 +154,15 @@ fn rule(table: TopicsTable, place: Range<usize>) -> Result<TopicRule, Mistake> {
         }
     };
     Ok(TopicRule { topic, name, labels, payload })
+}
+
+fn event(table: &TopicsTable) -> Result<Payload, Mistake> {
+    let (text, at) = match &table.event {
+        Some(event) => (&**event.get_ref(), event.span()),
+        None => ("", Range::default()),
+    };
+    let target = EventTarget::parse(text, table.key.as_deref());
+    target.map(Payload::Event).map_err(|reason| (at, format!("`event`: {reason}")))
 }
 
 fn values(table: &TopicsTable) -> Result<Vec<JsonValue>, Mistake> {

@@ -2,24 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellwire_ingest::Decoded;
 use bellwire_ingest::mqtt::mapping::{Learned, Mapping};
 use bellwire_ingest::mqtt::packet::{Publish, Reason};
 use bellwire_ingest::mqtt::publication::{Age, Publication, TOPIC_UNKNOWN};
-use bellwire_model::limits::{MQTT_GATHERED_BYTES_MAX, SAMPLES_PER_REQUEST_MAX};
+use bellwire_model::limits::{
+    MQTT_GATHERED_BYTES_MAX, REJECTIONS_REPORTED_MAX, SAMPLES_PER_REQUEST_MAX,
+};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 
+use super::events::publish;
+use super::retry::until_it_is_done;
 use crate::intake::{Intake, Part, Sender};
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 
-/// How long a batch waits that the rules could not take, where they do not say.
-const RETRY: Duration = Duration::from_millis(200);
-/// How long at most.
-const RETRY_MAX: Duration = Duration::from_secs(5);
 /// What a message counts for beside its bytes.
 const MESSAGE_OVERHEAD_BYTES: usize = 128;
 
@@ -39,6 +38,8 @@ pub(super) struct Origin {
     pub(super) client: (usize, u64),
     /// Of each message by what it is acknowledged; 0: by nothing.
     acknowledges: Vec<u16>,
+    /// Messages that mean nothing, and the code of why: a batch tells of the first of them alone.
+    refused: Vec<(usize, &'static str)>,
     pub(super) bytes: u32,
 }
 
@@ -66,8 +67,8 @@ impl Gathered {
 
     /// A part for the messages of a client.
     pub(super) fn part(&mut self, client: (usize, u64), sender: Sender) -> u32 {
-        self.parts.push(Part { decoded: Decoded::default(), sender });
-        self.of.push(Origin { client, acknowledges: Vec::new(), bytes: 0 });
+        self.parts.push(Part { decoded: Decoded::default(), events: Vec::new(), sender });
+        self.of.push(Origin { client, acknowledges: Vec::new(), refused: Vec::new(), bytes: 0 });
         (self.parts.len() - 1) as u32
     }
 
@@ -79,14 +80,21 @@ impl Gathered {
         (mapping, learned): (&Mapping, &mut Learned),
     ) -> u32 {
         let bytes = self.repeat(part, publish);
-        let (part, origin) = (&mut self.parts[part as usize], &self.of[part as usize]);
+        let (part, origin) = (&mut self.parts[part as usize], &mut self.of[part as usize]);
         let line = origin.acknowledges.len();
-        let Part { decoded, sender } = part;
+        let Part { decoded, sender, .. } = part;
         let before = decoded.samples.len();
         let Publish { topic, payload, .. } = *publish;
         let from = sender.identity.subject();
         let publication = Publication { topic, payload, from, age, now: clock::now() };
+        let told = decoded.rejections.len();
+        let counted = (told >= REJECTIONS_REPORTED_MAX).then(|| decoded.by_code.clone());
         mapping.read(learned, publication, (line, &mut *decoded));
+        let refused = match counted {
+            Some(counted) => refused_since(&counted, decoded),
+            None => decoded.rejections.get(told).map(|rejection| rejection.code),
+        };
+        origin.refused.extend(refused.map(|code| (line, code)));
         self.samples += decoded.samples.len() - before;
         bytes
     }
@@ -121,23 +129,19 @@ impl Gathered {
     }
 }
 
-/// Has the rules see parts that are admitted.
-async fn take(intake: &dyn Intake, parts: Vec<Part>) -> Result<Vec<Outcome>, Problem> {
-    let mut wait = RETRY;
-    loop {
-        match intake.take_together(Kind::Mqtt, parts.clone()).await {
-            Err(problem) if !is_final(&problem) => {
-                tokio::time::sleep(bellwire_process::jittered(wait)).await;
-                wait = (wait * 2).min(RETRY_MAX);
-            }
-            taken => return taken,
-        }
+/// Publishes the events of parts that are admitted, then has the rules see the samples: each for itself
+/// again and again, so that nothing is done twice.
+async fn take(intake: &dyn Intake, mut parts: Vec<Part>) -> Result<Vec<Outcome>, Problem> {
+    let of_part = |(place, part): (usize, &mut Part)| {
+        let events = std::mem::take(&mut part.events).into_iter();
+        events.map(move |(line, event)| ((place, line), event))
+    };
+    let events = parts.iter_mut().enumerate().flat_map(of_part).collect();
+    for ((place, line), topic, problem) in publish(|some| intake.publish(some), events).await? {
+        let reason = (problem.code.as_str(), problem.detail());
+        parts[place].decoded.reject_event((line, &topic), reason);
     }
-}
-
-/// Whether it makes no sense to wait for another try.
-fn is_final(problem: &Problem) -> bool {
-    problem.code == Code::Draining || !(problem.is_transient() || problem.code == Code::JournalFull)
+    until_it_is_done(|| intake.take_together(Kind::Mqtt, parts.clone())).await
 }
 
 impl Settled {
@@ -163,24 +167,34 @@ impl Settled {
     /// By what messages are acknowledged and what is told of them, in their order.
     pub(super) fn acknowledgements(&self) -> Vec<(u16, Reason)> {
         let Ok(outcome) = &self.outcome else { return Vec::new() };
-        let wrong: BTreeMap<usize, &'static str> = outcome
-            .decoded
-            .rejections
-            .iter()
-            .map(|rejection| (rejection.line, rejection.code))
-            .collect();
+        let told = &outcome.decoded.rejections;
+        let told = told.iter().map(|rejection| (rejection.line, rejection.code));
+        let wrong: BTreeMap<usize, &'static str> =
+            self.origin.refused.iter().copied().chain(told).collect();
         let reason = |line: usize| wrong.get(&line).map_or(Reason::Success, |code| of_code(code));
         let all = self.origin.acknowledges.iter().enumerate();
         all.filter(|(_, id)| **id > 0).map(|(place, id)| (*id, reason(place + 1))).collect()
     }
 }
 
-/// What MQTT has for what is wrong with a sample.
+/// The code of what was refused since so many were.
+fn refused_since(counted: &[(&'static str, usize)], decoded: &Decoded) -> Option<&'static str> {
+    let before =
+        |code| counted.iter().find(|(known, _)| *known == code).map_or(0, |(_, count)| *count);
+    let more = decoded.by_code.iter().find(|(code, count)| *count > before(*code));
+    more.map(|(code, _)| *code)
+}
+
+/// What MQTT has for what is wrong with a message.
 fn of_code(code: &str) -> Reason {
     match code {
-        TOPIC_UNKNOWN | "topic_too_long" => Reason::TopicName,
-        "sample_forbidden" => Reason::NotAuthorized,
-        "series_limit" | "metric_series_limit" => Reason::QuotaExceeded,
+        TOPIC_UNKNOWN | "topic_too_long" | "topic_invalid" | "key_invalid" => Reason::TopicName,
+        "sample_forbidden" | "forbidden" | "topic_reserved" => Reason::NotAuthorized,
+        "series_limit"
+        | "metric_series_limit"
+        | "principal_exhausted"
+        | "state_full"
+        | "topics_exhausted" => Reason::QuotaExceeded,
         _ => Reason::PayloadFormat,
     }
 }

@@ -3,7 +3,7 @@
 use bellwire_model::limits::MQTT_NUMBER_BYTES_MAX;
 use bellwire_model::{Labels, Sample, Timestamp};
 
-use super::JsonPath;
+use super::{EventTarget, JsonPath};
 use crate::decoded::{Refusal, quoted};
 use crate::mqtt::json_path::{Found, JsonPaths};
 use crate::mqtt::publication::{Age, Out, Publication, retained};
@@ -20,6 +20,8 @@ pub enum Payload {
     Json(JsonPayload),
     /// Sparkplug B.
     Sparkplug,
+    /// Anything: each message is an event.
+    Event(EventTarget),
 }
 
 /// A text that stands for a number, such as `online`.

@@ -116,6 +116,10 @@ impl Intake for Rules {
         unreachable!("a target sends for itself")
     }
 
+    fn publish(&self, _: Vec<bellwire_model::Event>) -> crate::intake::EventsTaken {
+        unreachable!("a target says samples")
+    }
+
     fn take_together(&self, _: Kind, _: Vec<Part>) -> PartsTaken {
         unreachable!("a target sends for itself")
     }
