@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use bellwire_process::clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -268,7 +269,9 @@ impl World {
             .map(|(filter, shows)| {
                 follow(&format!("{route}?topic={filter}&after=earliest&wait=0s"), shows)
             })
-            .into(),
+            .into_iter()
+            .chain([follow(&format!("{route}?query=load&wait=5s"), &[Series])])
+            .collect(),
             "/v1/topics/{topic}" => [
                 ("alerts/active", &[Own, Posted, Shared][..]),
                 ("alerts/events/none/Posted", &[Posted]),
@@ -280,7 +283,17 @@ impl World {
             .map(|(topic, shows)| follow(&format!("/v1/topics/{topic}?after=earliest"), shows))
             .into(),
             "/v1/topics" => vec![get(route, &[Thing::Topic])],
-            "/v1/alerts" => vec![get(route, &[Own, Posted, Shared])],
+            "/v1/alerts" => {
+                let then = format!("{route}?at={}", clock::now().as_ms());
+                [route, &then].map(|path| get(path, &[Own, Posted, Shared])).into()
+            }
+            "/v1/alerts/{fingerprint}" => self
+                .parties()
+                .into_iter()
+                .flat_map(|party| &party.identities)
+                .filter(|identity| !identity.contains('-'))
+                .map(|fingerprint| follow(&format!("/v1/alerts/{fingerprint}"), &[]))
+                .collect(),
             "/v1/silences" | "/api/v2/silences" => vec![get(route, &[Silence])],
             "/api/v2/silence/{id}" => self
                 .parties()
