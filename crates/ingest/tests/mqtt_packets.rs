@@ -93,6 +93,17 @@ fn a_connect_that_breaks_a_rule_is_refused_in_its_version() {
     }
 }
 
+#[test]
+fn a_connection_that_begins_with_something_else_is_refused_at_once() {
+    for bytes in [&b"G"[..], b"\x16\x03", b"\xc0", b"\x11"] {
+        let refused = Connect::frame(bytes, BYTES_MAX).map_err(|error| error.reason);
+        assert_eq!(refused, Err(Reason::Protocol), "{bytes:x?}");
+    }
+    for bytes in [&b""[..], b"\x10", b"\x10\x0d\0"] {
+        assert_eq!(Connect::frame(bytes, BYTES_MAX), Ok(None), "{bytes:x?}");
+    }
+}
+
 /// Topic, payload, quality and number of a message.
 type Said<'a> = (&'a str, &'a [u8], Quality, u16);
 

@@ -83,10 +83,10 @@ pub const MQTT_IN_FLIGHT_MAX: u16 = 1_024;
 /// Bytes of them.
 pub const MQTT_IN_FLIGHT_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of messages of all clients that gather while the rules look at those before them; then
-/// nothing more is read of anybody.
+/// no more messages are taken.
 pub const MQTT_GATHERED_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of packets of all clients that have begun and are not whole: beyond it whoever adds to them
-/// is closed.
+/// Bytes of packets of all clients that have begun and are not whole: beyond it those who hold the
+/// most are closed.
 pub const MQTT_PARTIAL_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes that a client is to be told and does not take; then nothing more is read of it.
 pub const MQTT_UNSENT_BYTES_MAX: usize = 64 * 1024;

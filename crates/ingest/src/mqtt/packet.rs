@@ -79,6 +79,11 @@ impl<'a> Frame<'a> {
         Ok(body.map(|body| Self { first: *first, body, length }))
     }
 
+    /// Whether it is a message (PUBLISH).
+    pub const fn is_message(&self) -> bool {
+        self.kind() == 3
+    }
+
     /// Its type, as the protocol numbers them.
     pub const fn kind(&self) -> u8 {
         self.first >> 4

@@ -57,7 +57,10 @@ pub(super) enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     pub(super) version: Version,
+    /// Empty until it is let in, where the server is to name it.
     pub(super) client_id: Box<str>,
+    /// Whether it is.
+    pub(super) is_named_here: bool,
     pub(super) keep_alive_s: u16,
     pub(super) will: Option<Box<Will>>,
 }
@@ -98,11 +101,19 @@ pub(super) struct Will {
 }
 
 impl Known {
-    pub(super) fn of(connect: &Connect<'_>, client_id: Box<str>, keep_alive_s: u16) -> Self {
+    pub(super) fn of(connect: &Connect<'_>, keep_alive_s: u16) -> Self {
+        let client_id = connect.client_id;
+        let is_named_here = client_id.is_empty();
         let will = connect
             .will
             .map(|will| Box::new(Will { topic: will.topic.into(), payload: will.payload.into() }));
-        Self { version: connect.version, client_id, keep_alive_s, will }
+        Self {
+            version: connect.version,
+            client_id: client_id.into(),
+            is_named_here,
+            keep_alive_s,
+            will,
+        }
     }
 }
 

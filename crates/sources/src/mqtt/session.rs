@@ -46,10 +46,7 @@ impl From<PacketError> for Violation {
 
 /// Reads the first packet: what the client says of itself, and what it shows. An error says also in
 /// which version it can be told.
-pub(super) fn begin(
-    frame: Frame<'_>,
-    number: u64,
-) -> Result<(Known, Credential), (Violation, Version)> {
+pub(super) fn begin(frame: Frame<'_>) -> Result<(Known, Credential), (Violation, Version)> {
     let connect = Connect::read(frame).map_err(|(error, version)| (error.into(), version))?;
     let version = connect.version;
     let refuse = |reason, detail| Err((Violation { reason, detail }, version));
@@ -65,11 +62,6 @@ pub(super) fn begin(
     if connect.client_id.is_empty() && version == Version::V311 && !connect.clean_start {
         return refuse(Reason::ClientIdentifier, "a session that is to be kept needs a name");
     }
-    // Nobody else may have such a name: it has a character that topics and names do not.
-    let client_id = match connect.client_id {
-        "" => format!("#{number}").into(),
-        name => name.into(),
-    };
     let keep_alive_s = match (version, connect.keep_alive_s) {
         (Version::V5, 0 | KEEP_ALIVE_S_MAX..) => KEEP_ALIVE_S_MAX,
         (_, seconds) => seconds,
@@ -78,7 +70,7 @@ pub(super) fn begin(
         username: connect.username.map(Into::into),
         password: connect.password.map(Into::into),
     };
-    Ok((Known::of(&connect, client_id, keep_alive_s), credential))
+    Ok((Known::of(&connect, keep_alive_s), credential))
 }
 
 /// Tells a client that it is in.
@@ -87,7 +79,7 @@ pub(super) fn accept(known: &Known, out: &mut Vec<u8>) {
         receive_maximum: MQTT_IN_FLIGHT_MAX,
         packet_bytes_max: MQTT_PACKET_BYTES_MAX as u32,
         keep_alive_s: Some(known.keep_alive_s),
-        client_id: known.client_id.starts_with('#').then_some(&*known.client_id),
+        client_id: known.is_named_here.then_some(&*known.client_id),
     };
     accept.write(known.version, out);
 }
@@ -116,13 +108,37 @@ pub(super) fn step<'a>(
             Outgoing::PingResponse.write(version, out);
             Ok(Step::Nothing)
         }
-        Incoming::Disconnect(left) if left.reason == Reason::DisconnectWithWill as u8 => {
-            Ok(Step::Goes(Departure::WithWill))
+        // Whoever goes for another reason than that they are done has their will heard.
+        Incoming::Disconnect(left) if left.reason == Reason::Success as u8 => {
+            Ok(Step::Goes(Departure::InOrder))
         }
-        Incoming::Disconnect(_) => Ok(Step::Goes(Departure::InOrder)),
+        Incoming::Disconnect(_) => Ok(Step::Goes(Departure::WithWill)),
         // A broker's packets were refused when they were read.
         Incoming::Subscribed { .. } | Incoming::PingResponse | Incoming::Accepted(_) => {
             Err(Violation { reason: Reason::Protocol, detail: "a packet of a broker" })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_will_is_heard_unless_its_client_is_done() {
+        for (packet, version, expected) in [
+            (&[0xe0, 0][..], Version::V311, Departure::InOrder),
+            (&[0xe0, 0], Version::V5, Departure::InOrder),
+            (&[0xe0, 1, 0x00], Version::V5, Departure::InOrder),
+            (&[0xe0, 1, 0x04], Version::V5, Departure::WithWill),
+            // The client has met an error of its own, or of the server's.
+            (&[0xe0, 1, 0x80], Version::V5, Departure::WithWill),
+            (&[0xe0, 2, 0x81, 0], Version::V5, Departure::WithWill),
+        ] {
+            let frame = Frame::first(packet, 16).expect("a packet").expect("all of it");
+            let step = step(frame, version, &mut Vec::new()).expect("a step");
+            let Step::Goes(departure) = step else { panic!("{packet:?}: {step:?}") };
+            assert_eq!(departure, expected, "{packet:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_ingest::mqtt::mapping::Learned;
-use bellwire_ingest::mqtt::packet::{Frame, Outgoing, Publish, Reason, Version};
+use bellwire_ingest::mqtt::packet::{Connect, Frame, Outgoing, Publish, Reason, Version};
 use bellwire_ingest::mqtt::publication::Age;
 use bellwire_model::limits::{
     DRAIN_TIMEOUT, MQTT_CONNECT_BYTES_MAX, MQTT_CONNECT_TIMEOUT, MQTT_IN_FLIGHT_BYTES_MAX,
@@ -30,6 +30,8 @@ use crate::kind::Kind;
 
 /// Clients whose sockets are looked at together.
 const EVENTS_MAX: usize = 1_024;
+/// Bytes that are read of a client while no message can be taken.
+const HEARD_BYTES_MAX: usize = 1_024;
 /// How often clients are looked at that say nothing.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -43,7 +45,9 @@ pub(super) struct Turns {
     gathered: Gathered,
     /// Whether the rules look at a batch.
     is_settling: bool,
-    /// Who is to be visited although their sockets say nothing.
+    /// Who is to be visited at once: their sockets say something, or they are to be told something.
+    called: BTreeSet<usize>,
+    /// Who is to be visited once there is room for more messages.
     waiting: BTreeSet<usize>,
     /// Bytes of packets that are not whole.
     partial_bytes: usize,
@@ -87,6 +91,7 @@ impl Turns {
             learned: Learned::default(),
             gathered: Gathered::default(),
             is_settling: false,
+            called: BTreeSet::new(),
             waiting: BTreeSet::new(),
             partial_bytes: 0,
             time: Ticker::start(),
@@ -113,10 +118,12 @@ impl Turns {
                 self.read(letter);
             }
             events.iter().filter(|event| event.token() != INBOX).for_each(|event| self.hear(event));
+            // While no message can be taken, who says anything else is heard all the same.
             if self.takes_more() {
-                for place in std::mem::take(&mut self.waiting) {
-                    self.visit(place, &mut scratch);
-                }
+                self.called.append(&mut self.waiting);
+            }
+            for place in std::mem::take(&mut self.called) {
+                self.visit(place, &mut scratch);
             }
             self.send();
             if self.time.elapsed().saturating_sub(looked) >= LOOK_INTERVAL {
@@ -137,7 +144,7 @@ impl Turns {
         if let Some(client) = self.clients.get(place) {
             client.unread.note(event);
         }
-        self.waiting.insert(place);
+        self.called.insert(place);
     }
 
     /// Whether all is said that is to be said before a drain ends.
@@ -180,13 +187,16 @@ impl Turns {
         }
         self.parts.gate.has_clients(self.clients.len() as u64);
         // What a session has read along with its handshake no poll tells of.
-        self.waiting.insert(place);
+        self.called.insert(place);
     }
 
     /// Lets a client in, or not. Whoever has had its name goes, if it is theirs.
     fn admit(&mut self, client: (usize, u64), admitted: Result<Admitted, Reason>) {
-        let Some(known) = self.clients.numbered(client).and_then(Client::asked) else { return };
+        let Some(mut known) = self.clients.numbered(client).and_then(Client::asked) else { return };
         let place = client.0;
+        if known.is_named_here {
+            known.client_id = self.clients.free_name(client.1);
+        }
         let refuse = |reason, detail| End::Refused(Violation { reason, detail }, known.version);
         let Admitted { identity, place: place_of_subject } = match admitted {
             Ok(admitted) => admitted,
@@ -205,7 +215,7 @@ impl Turns {
         let Some(client) = self.clients.get(place) else { return };
         session::accept(&known, client.output());
         client.stage = Stage::In { known, identity, _place: place_of_subject };
-        self.waiting.insert(place);
+        self.called.insert(place);
     }
 
     /// Serves a client; what its input leaves over is kept.
@@ -223,12 +233,16 @@ impl Turns {
         let mut fresh = 0;
         loop {
             self.digest(place, &scratch[..fresh])?;
-            let is_draining = self.drains_since.is_some();
+            let (is_draining, is_full) = (self.drains_since.is_some(), !self.takes_more());
             let Some(client) = self.clients.get(place) else { return Ok(()) };
             if is_draining || client.has_to_wait() {
                 return Ok(client.flush()?);
             }
-            if self.gathered.is_full() || read_bytes >= MQTT_VISIT_BYTES_MAX {
+            let bytes_max = if is_full { HEARD_BYTES_MAX } else { MQTT_VISIT_BYTES_MAX };
+            // What waits for room is not added to, nor is there so much of it that others are closed.
+            let holds_enough =
+                !client.input.is_empty() || self.partial_bytes > MQTT_PARTIAL_BYTES_MAX / 2;
+            if read_bytes >= bytes_max || is_full && holds_enough {
                 self.waiting.insert(place);
                 return Ok(client.flush()?);
             }
@@ -236,7 +250,7 @@ impl Turns {
             if client.unread == Unread::Nothing {
                 return Ok(client.flush()?);
             }
-            fresh = match client.read(scratch) {
+            fresh = match client.read(&mut scratch[..bytes_max]) {
                 Ok(0) => return Err(End::Gone),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -280,31 +294,43 @@ impl Turns {
         if rest.is_empty() {
             return Ok(());
         }
-        client.input = rest.to_vec();
         self.partial_bytes += rest.len();
-        if self.partial_bytes > MQTT_PARTIAL_BYTES_MAX {
-            let detail = "packets that are not whole take too much room";
-            return Err(Violation { reason: Reason::QuotaExceeded, detail }.into());
-        }
-        Ok(())
+        let is_unchanged = fresh.is_empty() && rest.len() == bytes.len();
+        client.input = if is_unchanged { kept } else { rest.to_vec() };
+        if self.partial_bytes > MQTT_PARTIAL_BYTES_MAX { self.make_room(place) } else { Ok(()) }
+    }
+
+    /// Closes those who hold the most of what is not whole, of whom this may be one: not whoever has
+    /// the bad luck to come last.
+    fn make_room(&mut self, place: usize) -> Result<(), End> {
+        let detail = "packets that are not whole take too much room";
+        let end = End::Closed(Violation { reason: Reason::QuotaExceeded, detail });
+        let excess = self.partial_bytes - MQTT_PARTIAL_BYTES_MAX / 8 * 7;
+        let largest = self.clients.largest(excess);
+        let closed = largest.iter().filter(|other| **other != place);
+        closed.for_each(|other| self.close(*other, end));
+        if largest.contains(&place) { Err(end) } else { Ok(()) }
     }
 
     /// The next packet, where it is whole and its client's turn.
     fn next<'a>(&mut self, place: usize, rest: &'a [u8]) -> Result<Option<Frame<'a>>, End> {
-        if self.gathered.is_full() {
-            return Ok(None);
-        }
+        let is_full = !self.takes_more();
         let Some(client) = self.clients.get(place) else { return Ok(None) };
         if client.has_to_wait() {
             return Ok(None);
         }
         let is_in = matches!(client.stage, Stage::In { .. });
-        let most = if is_in { MQTT_PACKET_BYTES_MAX } else { MQTT_CONNECT_BYTES_MAX };
-        Frame::first(rest, most).map_err(|error| {
+        let first = if is_in {
+            Frame::first(rest, MQTT_PACKET_BYTES_MAX)
+        } else {
+            Connect::frame(rest, MQTT_CONNECT_BYTES_MAX)
+        };
+        let frame = first.map_err(|error| {
             let version = client.version();
             let violation = Violation::from(error);
             if is_in { End::Closed(violation) } else { End::Refused(violation, version) }
-        })
+        })?;
+        Ok(frame.filter(|frame| !(is_full && frame.is_message())))
     }
 
     fn take(&mut self, place: usize, frame: Frame<'_>) -> Result<(), End> {
@@ -324,7 +350,7 @@ impl Turns {
                 }
             }
             Stage::Arriving => {
-                let (known, credential) = session::begin(frame, client.number)
+                let (known, credential) = session::begin(frame)
                     .map_err(|(violation, version)| End::Refused(violation, version))?;
                 self.ask(place, known, credential);
                 Ok(())
@@ -395,7 +421,7 @@ impl Turns {
         for (packet_id, reason) in settled.acknowledgements() {
             Outgoing::Acknowledge { packet_id, reason }.write(version, client.output());
         }
-        self.waiting.insert(place);
+        self.called.insert(place);
     }
 
     /// Ends connections whose time is over.
@@ -416,6 +442,7 @@ impl Turns {
 
     fn close(&mut self, place: usize, end: End) {
         let Some(mut client) = self.clients.remove(place) else { return };
+        self.called.remove(&place);
         self.waiting.remove(&place);
         self.partial_bytes -= client.input.len();
         let fd = client.socket.as_raw_fd();

@@ -54,6 +54,13 @@ pub struct Will<'a> {
 }
 
 impl<'a> Connect<'a> {
+    /// The first packet of a connection, as [`Frame::first`] has it. What is none is refused at its
+    /// first byte: what speaks another protocol may never send as much as it seems to announce.
+    pub fn frame(bytes: &'a [u8], bytes_max: usize) -> Result<Option<Frame<'a>>, PacketError> {
+        bytes.first().map_or(Ok(()), |first| check_first(*first))?;
+        Frame::first(bytes, bytes_max)
+    }
+
     /// Reads the first packet of a connection. The second part of an error is the version in which it
     /// can be told.
     pub fn read(frame: Frame<'a>) -> Result<Self, (PacketError, Version)> {
@@ -107,9 +114,7 @@ impl<'a> Connect<'a> {
 }
 
 fn version(frame: Frame<'_>, reader: &mut Reader<'_>) -> Result<Version, PacketError> {
-    if frame.first != 0x10 {
-        return Err(PacketError::protocol("a connection begins with CONNECT"));
-    }
+    check_first(frame.first)?;
     let name = reader.binary()?;
     match (name, reader.u8()?) {
         (b"MQTT", 4) => Ok(Version::V311),
@@ -120,6 +125,11 @@ fn version(frame: Frame<'_>, reader: &mut Reader<'_>) -> Result<Version, PacketE
         }),
         _ => Err(PacketError::protocol("the protocol's name is MQTT")),
     }
+}
+
+fn check_first(first: u8) -> Result<(), PacketError> {
+    let error = PacketError::protocol("a connection begins with CONNECT");
+    if first == 0x10 { Ok(()) } else { Err(error) }
 }
 
 /// The properties of a packet: only MQTT 5 has some.
