@@ -8,7 +8,7 @@ use bellwire_ingest::relabel::{Action, Config, Rule};
 use bellwire_ingest::scrape::{
     Conflict, Memory, Report, STALE_MARKER, Scraped, SeriesLimits, Times, Treatment, stale,
 };
-use bellwire_model::limits::LABEL_VALUE_BYTES_MAX;
+use bellwire_model::limits::{LABEL_VALUE_BYTES_MAX, SCRAPE_SAMPLES_BYTES_MAX, SCRAPE_SAMPLES_MAX};
 use bellwire_model::{Labels, Timestamp};
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -258,4 +258,26 @@ fn a_series_of_very_many_labels_is_refused_and_costs_no_other() {
     let scraped = take(&mut Memory::default(), &bare(), &line, 0).expect("a scrape");
     assert_eq!(words(&scraped.decoded), ["up 1@0"]);
     assert_eq!(scraped.decoded.by_code, [("label_invalid", 1)]);
+}
+
+#[test]
+fn a_scrape_is_bounded_by_what_becomes_of_it() {
+    let mut memory = Memory::default();
+    assert_eq!(take(&mut memory, &bare(), "a 1", 0).expect("little").kept, 1);
+    let many = "a 1\n".repeat(SCRAPE_SAMPLES_MAX + 1);
+    let error = take(&mut memory, &bare(), &many, 1).expect_err("too many");
+    assert!(
+        error.starts_with("too_many_samples: ") && error.ends_with("[\"a stale@1\"]"),
+        "{error}"
+    );
+    assert!(take(&mut memory, &bare(), &many[4..], 2).is_ok());
+
+    // The labels of the target are those of each of its series.
+    let value = "x".repeat(LABEL_VALUE_BYTES_MAX);
+    let names: Vec<String> = (0..60).map(|n| format!("l{n}")).collect();
+    let target = Labels::from_pairs(names.iter().map(|name| (&**name, &*value))).expect("labels");
+    let series = SCRAPE_SAMPLES_BYTES_MAX / target.size_bytes() + 2;
+    let body: String = (0..series).map(|n| format!("m{n} 1\n")).collect();
+    let error = take(&mut memory, &Treatment { target, ..bare() }, &body, 3).expect_err("too much");
+    assert!(error.starts_with("too_many_samples: "), "{error}");
 }

@@ -141,12 +141,18 @@ pub const SCRAPE_BODY_BYTES_DEFAULT: usize = 32 * 1024 * 1024;
 pub const SCRAPE_BODY_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Bytes of what is read of all targets at a time. A scrape that finds no room for more of it fails.
 pub const SCRAPE_BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Samples of one scrape: the rules look at all of them at once.
+pub const SCRAPE_SAMPLES_MAX: usize = SAMPLES_QUEUED_MAX;
+/// Bytes of them with their labels.
+pub const SCRAPE_SAMPLES_BYTES_MAX: usize = SAMPLES_QUEUED_BYTES_MAX;
 /// Redirects of one scrape that are followed, as in Prometheus.
 pub const SCRAPE_REDIRECTS_MAX: usize = 10;
 /// Bytes beyond which a file is something else than a secret.
 pub const SCRAPE_SECRET_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a list of targets, in a file or from a server.
 pub const TARGET_LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Targets of such a list.
+pub const TARGETS_OF_LIST_MAX: usize = 100_000;
 /// How long a server may take for such a list.
 pub const TARGET_LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Files with targets of one job.

@@ -383,6 +383,28 @@ fn files_and_servers_say_what_there_is() {
 }
 
 #[test]
+fn who_never_says_what_they_know_holds_nothing_that_others_leave_out() {
+    let (target, server) =
+        (Target::new(Answer::text("a 1\n")), Target::new(Answer::status("500 No")));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("targets.json");
+    let list = format!(r#"[{{"targets":["{}"]}}]"#, target.address());
+    std::fs::write(&path, list).expect("written");
+    let config = format!(
+        "[[scrape]]\njob_name = \"j\"\nscrape_interval = \"100ms\"\n\
+         relabel_configs = [{{ target_label = \"instance\", replacement = \"i\" }}]\n\
+         file_sd_configs = [{{ files = [\"{}/*.json\"] }}]\n\
+         http_sd_configs = [{{ url = \"http://{}/list\", refresh_interval = \"100ms\" }}]\n",
+        folder.path().display(),
+        server.address()
+    );
+    let house = House::new(&config);
+    house.until(r#"a{instance="i",job="j"} 1"#);
+    std::fs::remove_file(&path).expect("removed");
+    house.until(r#"a{instance="i",job="j"} stale"#);
+}
+
+#[test]
 fn tls_asks_for_a_certificate_that_is_trusted() {
     let target = Target::with_tls(Answer::text("a 1\n"));
     let ca = target.ca_file().display().to_string();

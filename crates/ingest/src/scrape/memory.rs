@@ -1,5 +1,6 @@
 //! What is known of a target from scrape to scrape.
 
+use bellwire_model::limits::{SCRAPE_SAMPLES_BYTES_MAX, SCRAPE_SAMPLES_MAX};
 use bellwire_model::{Labels, NameMap, NameSet, Sample, Timestamp};
 use thiserror::Error;
 
@@ -77,6 +78,12 @@ pub enum Why {
     /// There are more samples than the configuration allows.
     #[error("sample_limit exceeded: more than {0} samples are left after relabeling")]
     SampleLimit(usize),
+    /// There are more than there is room for, whatever the configuration says.
+    #[error(
+        "a scrape has at most {SCRAPE_SAMPLES_MAX} samples, of {SCRAPE_SAMPLES_BYTES_MAX} bytes with \
+         their labels"
+    )]
+    TooMany,
 }
 
 impl Why {
@@ -87,6 +94,7 @@ impl Why {
             Self::Series { error: SeriesError::Limit { .. }, .. } => "label_limit",
             Self::Series { .. } => "label_invalid",
             Self::SampleLimit(_) => "sample_limit",
+            Self::TooMany => "too_many_samples",
         }
     }
 }
@@ -100,8 +108,14 @@ impl Memory {
         time: Timestamp,
     ) -> Result<Scraped, Box<Failed>> {
         self.scrape += 1;
-        let mut reading =
-            Reading { memory: self, treatment, time, line: 0, scraped: Scraped::default() };
+        let mut reading = Reading {
+            memory: self,
+            treatment,
+            time,
+            line: 0,
+            bytes: 0,
+            scraped: Scraped::default(),
+        };
         let result = reading.body(body, format);
         let mut scraped = reading.scraped;
         match result {
@@ -192,6 +206,8 @@ struct Reading<'a> {
     treatment: &'a Treatment,
     time: Timestamp,
     line: usize,
+    /// What the samples take.
+    bytes: usize,
     scraped: Scraped,
 }
 
@@ -200,6 +216,10 @@ impl Reading<'_> {
         let mut parser = Parser::new(body, format)?;
         while let Some(exposed) = parser.read()? {
             self.line = parser.line();
+            // Each of them is remembered, those that are dropped, too.
+            if self.scraped.exposed == SCRAPE_SAMPLES_MAX || self.bytes > SCRAPE_SAMPLES_BYTES_MAX {
+                return Err(Why::TooMany);
+            }
             self.scraped.exposed += 1;
             self.sample(exposed, &parser)?;
         }
@@ -241,6 +261,7 @@ impl Reading<'_> {
             known.tracked = scrape;
         }
         let sample = Sample { series: labels.clone(), value: exposed.value, time: at };
+        self.bytes += size_of::<Sample>() + labels.size_bytes();
         self.scraped.decoded.samples.push(sample);
         self.scraped.decoded.end_line(self.line);
         Ok(())

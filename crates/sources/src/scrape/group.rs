@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwire_model::limits::TARGETS_OF_LIST_MAX;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -32,12 +33,16 @@ pub(super) enum ListError {
     /// A group of nothing.
     #[error("a list has objects and no `null`")]
     Null,
+    /// It would take long to look at each of them.
+    #[error("a list has at most {TARGETS_OF_LIST_MAX} targets")]
+    TooMany,
 }
 
 /// A list in JSON.
 pub(super) fn of_json(text: &[u8]) -> Result<Vec<Group>, ListError> {
     let groups: Vec<Option<Group>> = serde_json::from_slice(text)?;
-    groups.into_iter().map(|group| group.ok_or(ListError::Null)).collect()
+    let groups = groups.into_iter().map(|group| group.ok_or(ListError::Null));
+    bounded(groups.collect::<Result<_, _>>()?)
 }
 
 /// A list in a file, by the end of the file's name.
@@ -46,10 +51,16 @@ pub(super) fn of_file(name: &str, text: &str) -> Result<Vec<Group>, ListError> {
         Some("json") => of_json(text.as_bytes()),
         Some("yml" | "yaml") if text.trim().is_empty() => Ok(Vec::new()),
         Some("yml" | "yaml") => {
-            serde_saphyr::from_str(text).map_err(|error| ListError::Yaml(Box::new(error)))
+            let groups = serde_saphyr::from_str(text);
+            bounded(groups.map_err(|error| ListError::Yaml(Box::new(error)))?)
         }
         _ => Err(ListError::Name),
     }
+}
+
+fn bounded(groups: Vec<Group>) -> Result<Vec<Group>, ListError> {
+    let targets: usize = groups.iter().map(|group| group.targets.len()).sum();
+    if targets > TARGETS_OF_LIST_MAX { Err(ListError::TooMany) } else { Ok(groups) }
 }
 
 #[cfg(test)]
@@ -91,5 +102,9 @@ mod tests {
         for (name, text) in cases {
             assert!(of_file(name, text).is_err(), "{name}: {text}");
         }
+        let list = |targets| format!(r#"[{{"targets":["a"{}]}}]"#, r#","a""#.repeat(targets - 1));
+        assert!(of_file("a.json", &list(TARGETS_OF_LIST_MAX)).is_ok());
+        let error = of_file("a.json", &list(TARGETS_OF_LIST_MAX + 1)).expect_err("too many");
+        assert!(matches!(error, ListError::TooMany), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! The targets of one job: those that are found are scraped, those that are gone are ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_access::Identity;
@@ -75,6 +75,9 @@ pub(super) struct Pool {
     rules: Vec<Rule>,
     plan: Arc<Plan>,
     running: BTreeMap<String, Running>,
+    /// Those that ran when it was begun to look for targets in another way, and that nobody has named
+    /// since.
+    held: BTreeSet<String>,
 }
 
 /// A target on its rounds.
@@ -119,6 +122,7 @@ impl Pool {
             plan: Arc::new(plan(&job, &surroundings)),
             rules: rules(&job.relabel),
             running: BTreeMap::new(),
+            held: BTreeSet::new(),
             surroundings,
             listing,
             job,
@@ -141,6 +145,7 @@ impl Pool {
                     // Where the same is looked for, what was found stays known.
                     if job.discovery != pool.job.discovery {
                         finders = Finders::start(&job.discovery, &pool.surroundings.room);
+                        pool.held = pool.running.keys().cloned().collect();
                     }
                     pool.plan = pool.plan_of(&job);
                     pool.rules = rules(&job.relabel);
@@ -170,11 +175,15 @@ impl Pool {
     /// Scrapes what is to be scraped, and nothing else.
     fn synchronize(&mut self, finders: &Finders) {
         let mut wanted = self.wanted(&finders.groups());
-        if !finders.have_all_answered() {
-            // Who has yet to say what they know may know what runs.
-            for (key, running) in &self.running {
-                let known = wanted.targets.entry(key.clone());
-                known.or_insert_with(|| running.target.clone());
+        // Who has yet to say what they know may know what runs. What somebody has named is theirs: it
+        // goes when they leave it out.
+        self.held.retain(|key| !wanted.targets.contains_key(key));
+        if finders.have_all_answered() {
+            self.held.clear();
+        }
+        for key in &self.held {
+            if let Some(running) = self.running.get(key) {
+                wanted.targets.insert(key.clone(), running.target.clone());
             }
         }
         self.end_others(&wanted.targets);

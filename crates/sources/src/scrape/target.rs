@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bellwire_ingest::relabel::{self, LabelSet, Rule, Verdict};
+use bellwire_model::limits::SCRAPE_INTERVAL_MIN;
 use bellwire_model::{Fnv1a, Labels, duration};
 use thiserror::Error;
 use url::Url;
@@ -55,6 +56,8 @@ pub(super) enum TargetError {
     Scheme(String),
     #[error("`{0}` is no {1} above 0")]
     Duration(String, &'static str),
+    #[error("its interval is shorter than {}ms", SCRAPE_INTERVAL_MIN.as_millis())]
+    TooOften,
     #[error("its timeout is longer than its interval")]
     Timeout,
     #[error("{0}")]
@@ -125,6 +128,9 @@ fn found(discovered: Discovered, job: &Job, rules: &[Rule]) -> Result<Found, Tar
         interval: read_duration(labels.get(INTERVAL), "interval")?,
         timeout: read_duration(labels.get(TIMEOUT), "timeout")?,
     };
+    if pace.interval < SCRAPE_INTERVAL_MIN {
+        return Err(TargetError::TooOften);
+    }
     if pace.timeout > pace.interval {
         return Err(TargetError::Timeout);
     }
@@ -272,7 +278,10 @@ mod tests {
     fn what_comes_to_no_target_says_why() {
         let no_address =
             "relabel_configs = [{ target_label = \"__address__\", replacement = \"\" }]";
-        let cases: [(&str, &str, Pairs, &str); 9] = [
+        // Whoever lists targets sets no other pace than the configuration may.
+        let hectic: Pairs = &[("__scrape_interval__", "99ms"), ("__scrape_timeout__", "99ms")];
+        let cases: [(&str, &str, Pairs, &str); 10] = [
+            ("", "h:1", hectic, "shorter than 100ms"),
             (no_address, "h:1", &[], "it has no `__address__`"),
             ("", "h:1/path", &[], "`h:1/path` is no address"),
             ("", "user@h:1", &[], "is no address"),

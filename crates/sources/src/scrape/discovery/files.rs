@@ -22,6 +22,8 @@ struct Stamp {
 pub(super) struct Files {
     patterns: Vec<String>,
     seen: BTreeMap<String, Stamp>,
+    /// Why some cannot be read. What is wrong may end without a trace in their stamps.
+    unread: BTreeMap<String, String>,
 }
 
 /// What is new of a file: its groups, or that it is gone.
@@ -29,7 +31,7 @@ pub(super) type Change = (String, Option<Vec<Group>>);
 
 impl Files {
     pub(super) fn new(patterns: Vec<String>) -> Self {
-        Self { patterns, seen: BTreeMap::new() }
+        Self { patterns, seen: BTreeMap::new(), unread: BTreeMap::new() }
     }
 
     pub(super) fn patterns(&self) -> &[String] {
@@ -50,14 +52,21 @@ impl Files {
         }
         let gone = self.seen.keys().filter(|path| !present.contains_key(*path));
         let mut changes: Vec<Change> = gone.map(|path| (path.clone(), None)).collect();
+        self.unread.retain(|path, _| present.contains_key(path));
         for (path, stamp) in &present {
-            if self.seen.get(path) == Some(stamp) {
+            if self.seen.get(path) == Some(stamp) && !self.unread.contains_key(path) {
                 continue;
             }
             match read(path, *stamp) {
-                Ok(groups) => changes.push((path.clone(), Some(groups))),
+                Ok(groups) => {
+                    self.unread.remove(path);
+                    changes.push((path.clone(), Some(groups)));
+                }
+                // It is looked at again and again, and told once.
+                Err(reason) if self.unread.get(path) == Some(&reason) => {}
                 Err(reason) => {
                     tracing::warn!(path, reason, "A file of targets is left as it was.");
+                    self.unread.insert(path.clone(), reason);
                 }
             }
         }
@@ -98,6 +107,13 @@ mod tests {
         assert_eq!(files.look(), [(name.clone(), Some(vec![group("a:12")]))]);
         // Half a file says nothing.
         fs::write(&path, r#"[{"targets":["#).expect("written");
+        assert_eq!(files.look(), []);
+        // What was wrong may end without a trace, as where its rights are changed.
+        let modified = fs::metadata(&path).and_then(|of| of.modified()).expect("a time");
+        fs::write(&path, "[]          \n").expect("written");
+        let file = fs::File::options().write(true).open(&path).expect("a file");
+        file.set_modified(modified).expect("a time");
+        assert_eq!(files.look(), [(name.clone(), Some(Vec::new()))]);
         assert_eq!(files.look(), []);
         fs::remove_file(&path).expect("removed");
         assert_eq!(files.look(), [(name, None)]);
