@@ -6,7 +6,8 @@
 //! within the last hole is added too. What was added already, as when a request is sent again, is not
 //! added again: of a request with several intervals of a series, such as a collector sends after a
 //! pause, all are known until a later one adds to it. What overlaps is refused, since a part of it
-//! would count twice: two senders that say they are one look so.
+//! would count twice, and so is another value of a time that was counted: two senders that say they
+//! are one look so.
 //!
 //! ```text
 //!            ╭─ hole ─╮
@@ -74,7 +75,7 @@ struct Owned {
 struct Total {
     value: f64,
     /// What was counted last.
-    last: Interval,
+    last: Change,
     /// The last time within which nothing was counted.
     hole: Interval,
     /// The request that counted last, and what else it has counted, one after the other.
@@ -82,10 +83,17 @@ struct Total {
     others: Vec<Other>,
 }
 
-/// An interval of a request that was not its last one, and the total at its end.
+/// What was counted within an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Change {
+    value: f64,
+    interval: Interval,
+}
+
+/// A change of a request that was not its last one, and the total at its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Other {
-    interval: Interval,
+    change: Change,
     total: f64,
 }
 
@@ -108,14 +116,14 @@ enum Counted {
 }
 
 impl Total {
-    fn begin(value: f64, last: Interval, request: u64) -> Self {
-        let hole = Interval { start_ns: 0, end_ns: last.start_ns };
-        Self { value, last, hole, request, others: Vec::new() }
+    fn begin(last: Change, request: u64) -> Self {
+        let hole = Interval { start_ns: 0, end_ns: last.interval.start_ns };
+        Self { value: last.value, last, hole, request, others: Vec::new() }
     }
 
-    fn add(&mut self, value: f64, interval: Interval, asked: Asked) -> Counted {
-        let Interval { mut start_ns, end_ns } = interval;
-        let counted_ns = self.last.end_ns;
+    fn add(&mut self, sent: Change, asked: Asked) -> Counted {
+        let Change { value, interval: Interval { mut start_ns, end_ns } } = sent;
+        let counted_ns = self.last.interval.end_ns;
         if start_ns == 0 && end_ns > counted_ns {
             // The sender does not know, or does not say.
             start_ns = counted_ns;
@@ -124,18 +132,16 @@ impl Total {
             if start_ns > counted_ns {
                 self.hole = Interval { start_ns: counted_ns, end_ns: start_ns };
             }
-            self.remember(Other { interval: self.last, total: self.value }, asked);
+            self.remember(Other { change: self.last, total: self.value }, asked);
             self.value += value;
-            self.last = Interval { start_ns, end_ns };
+            self.last = Change { value, interval: Interval { start_ns, end_ns } };
             return Counted::Total(self.value);
         }
-        if self.last.is_again(interval) {
+        if self.last.is_again(sent) {
             return Counted::Total(self.value);
         }
-        let place = self.others.partition_point(|other| other.interval.end_ns < end_ns);
-        if let Some(other) =
-            self.others.get(place).filter(|other| other.interval.is_again(interval))
-        {
+        let place = self.others.partition_point(|other| other.change.interval.end_ns < end_ns);
+        if let Some(other) = self.others.get(place).filter(|other| other.change.is_again(sent)) {
             return Counted::Total(other.total);
         }
         if start_ns < self.hole.start_ns || end_ns > self.hole.end_ns || start_ns >= end_ns {
@@ -168,10 +174,13 @@ impl Total {
     }
 }
 
-impl Interval {
-    /// Whether another one is this one, sent again.
+impl Change {
+    /// Whether another one is this one, sent again: another value is somebody else's.
     fn is_again(self, sent: Self) -> bool {
-        self.end_ns == sent.end_ns && (sent.start_ns == 0 || sent.start_ns == self.start_ns)
+        let (own, other) = (self.interval, sent.interval);
+        own.end_ns == other.end_ns
+            && (other.start_ns == 0 || other.start_ns == own.start_ns)
+            && self.value.to_bits() == sent.value.to_bits()
     }
 }
 
@@ -238,22 +247,22 @@ impl Totals {
         (interval, sender): (Interval, Holder),
     ) -> Result<Counted, Refusal> {
         Sample::check_value(sample.value)?;
-        let request = self.requests;
+        let (request, change) = (self.requests, Change { value: sample.value, interval });
         if let Some(owned) = self.recent.get_mut(&sample.series) {
-            return Ok(owned.add(sample.value, interval, request, &mut self.room));
+            return Ok(owned.add(change, request, &mut self.room));
         }
         let (owned, counted) = if let Some(older) = self.older.remove(&sample.series) {
             let bytes = bytes_of(&sample.series) + older.total.others_bytes();
             self.room.give_back(older.owner, bytes);
             self.room.take(sender, bytes);
             let mut owned = Owned { owner: sender, ..older };
-            let counted = owned.add(sample.value, interval, request, &mut self.room);
+            let counted = owned.add(change, request, &mut self.room);
             (owned, counted)
         } else {
             let bytes = bytes_of(&sample.series);
             self.room.check(sender, bytes).map_err(no_room)?;
             self.room.take(sender, bytes);
-            let total = Total::begin(sample.value, interval, request);
+            let total = Total::begin(change, request);
             (Owned { total, owner: sender }, Counted::Total(sample.value))
         };
         self.recent.insert(sample.series.clone(), owned);
@@ -286,12 +295,12 @@ impl Totals {
 
 impl Owned {
     /// Adds a change. What is kept of the request for it takes of the owner's room.
-    fn add(&mut self, value: f64, interval: Interval, request: u64, room: &mut Shares) -> Counted {
+    fn add(&mut self, change: Change, request: u64, room: &mut Shares) -> Counted {
         let before = self.total.others_bytes();
         // A list that grows takes twice of what it had.
         let grown = (before * 2).max(OTHERS_BYTES_MIN);
         let has_room = room.check(self.owner, grown).is_ok();
-        let counted = self.total.add(value, interval, Asked { request, has_room });
+        let counted = self.total.add(change, Asked { request, has_room });
         let after = self.total.others_bytes();
         if after != before {
             room.give_back(self.owner, before);

@@ -30,7 +30,9 @@ impl Protocol for Influx {
         let query = head.uri.query().unwrap_or_default();
         let mut parameters = url::form_urlencoded::parse(query.as_bytes());
         let precision = parameters.find(|(name, _)| name == "precision");
-        let precision = precision.as_ref().map_or("ns", |(_, precision)| precision);
+        // InfluxDB takes an empty one for none.
+        let precision = precision.as_ref().filter(|(_, precision)| !precision.is_empty());
+        let precision = precision.map_or("ns", |(_, precision)| precision);
         precision.parse().map_err(|error| Box::new(invalid(&format!("`precision`: {error}"))))
     }
 
@@ -79,6 +81,20 @@ mod tests {
 
     use super::*;
     use crate::http::may_be_taken_later;
+
+    #[test]
+    fn times_are_nanoseconds_unless_something_else_is_said() {
+        for (query, expected) in [
+            ("/write", Ok(Precision::Nanoseconds)),
+            ("/write?db=a&precision=", Ok(Precision::Nanoseconds)),
+            ("/write?precision=s", Ok(Precision::Seconds)),
+            ("/write?precision=x", Err(StatusCode::BAD_REQUEST)),
+        ] {
+            let (head, ()) = http::Request::get(query).body(()).expect("a request").into_parts();
+            let begun = Influx.begin(&head).map_err(|answer| answer.status());
+            assert_eq!(begun, expected, "{query}");
+        }
+    }
 
     #[test]
     fn what_may_be_taken_later_is_sent_again_and_nothing_else_is() {
