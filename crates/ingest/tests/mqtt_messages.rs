@@ -317,6 +317,29 @@ fn sparkplug_announces_sends_and_dies() {
 }
 
 #[test]
+fn a_device_whose_clock_is_ahead_ends_with_its_death() {
+    let mut reader = Reader::new(vec![rule("spBv1.0/#", Payload::Sparkplug)]);
+    let ahead = |seconds: u64, metrics| {
+        let timestamp = Some(1_700_000_000_000 + seconds * 1_000);
+        Node { timestamp, metrics, seq: Some(0) }.encode_to_vec()
+    };
+    let heat = |name: Option<&str>| Metric {
+        double: Some(1.0),
+        ..name.map_or_else(|| numbered(1), |name| announced(name, 1, 10))
+    };
+    let words = |what: &str| format!("heat{{{AT}}} {what}");
+    let born = reader.words("spBv1.0/g/NBIRTH/n", &ahead(9, vec![life(4), heat(Some("heat"))]));
+    assert_eq!(born, words("1 @-9000"));
+    let data = reader.words("spBv1.0/g/NDATA/n", &ahead(5, vec![heat(None)]));
+    assert_eq!(data, words("1 @-5000"));
+    // It is not there any more, and the device itself goes later.
+    let again = reader.words("spBv1.0/g/NBIRTH/n", &ahead(0, vec![life(5), heat(Some("cold"))]));
+    assert_eq!(again, format!("cold{{{AT}}} 1 @0; {}", words("stale @-9000")));
+    let died = reader.words("spBv1.0/g/NDEATH/n", &payload(vec![life(5)]));
+    assert_eq!(died, format!("cold{{{AT}}} stale @-9000"));
+}
+
+#[test]
 fn what_sparkplug_announces_is_of_whoever_does() {
     let mut reader = Reader::new(vec![rule("spBv1.0/#", Payload::Sparkplug)]);
     let birth = |name, value| Metric { double: Some(value), ..announced(name, 1, 10) };

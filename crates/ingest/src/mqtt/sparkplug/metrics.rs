@@ -24,6 +24,8 @@ pub(super) struct Metrics {
     bytes: usize,
     /// Whether its numbers mean nothing any more.
     is_forgotten: bool,
+    /// The time of its newest value, which may be ahead of the clock.
+    latest: Timestamp,
 }
 
 /// A series, with its value and when that was measured.
@@ -82,11 +84,15 @@ impl Metrics {
     }
 
     /// Takes the values of metrics that were announced. Says whether all of them were.
-    pub(super) fn data(&self, metrics: &[Metric], time: Time, out: &mut Out<'_>) -> bool {
+    pub(super) fn data(&mut self, metrics: &[Metric], time: Time, out: &mut Out<'_>) -> bool {
         let mut are_known = true;
+        let mut latest = self.latest;
         for metric in metrics {
             match self.sample(metric, time) {
-                Ok(Some((series, measured))) => out.take(series, measured),
+                Ok(Some((series, measured))) => {
+                    latest = latest.max(measured.1);
+                    out.take(series, measured);
+                }
                 Ok(None) => {}
                 Err(refusal) => {
                     are_known &= refusal.code() != UNBORN;
@@ -94,6 +100,7 @@ impl Metrics {
                 }
             }
         }
+        self.latest = latest;
         are_known
     }
 
@@ -132,15 +139,18 @@ impl Metrics {
         Ok(Some((series, (value, time))))
     }
 
-    /// Ends the series of those that were there before and are not here.
-    pub(super) fn end_those_gone(&self, before: &Self, time: Timestamp, out: &mut Out<'_>) {
+    /// Ends the series of those that were there before and are not here, after their newest value.
+    pub(super) fn end_those_gone(&mut self, before: &Self, time: Timestamp, out: &mut Out<'_>) {
         let here: NameSet<&Labels> = self.known.iter().map(|known| &known.series).collect();
         let gone = before.known.iter().filter(|known| !here.contains(&known.series));
+        let time = time.max(before.latest);
         gone.for_each(|known| out.take(&known.series, (STALE, time)));
+        self.latest = before.latest;
     }
 
-    /// Ends all its series.
+    /// Ends all its series, after their newest value.
     pub(super) fn end(self, time: Timestamp, out: &mut Out<'_>) {
+        let time = time.max(self.latest);
         self.known.iter().for_each(|known| out.take(&known.series, (STALE, time)));
     }
 
