@@ -222,6 +222,8 @@ pub const ALERTS_ACTIVE_MAX: usize = 100_000;
 pub const TRANSITIONS_UNTOLD_MAX: usize = 4 * ALERTS_ACTIVE_MAX;
 /// Samples with a time ahead of the clock that wait for it.
 pub const SAMPLES_AHEAD_MAX: usize = 100_000;
+/// Samples that are further ahead than this have half of that room: most clocks are not.
+pub const SAMPLE_AHEAD_NEAR: Duration = Duration::from_secs(10);
 /// Bytes of the samples that rules keep because they look back: 64 million samples. Beyond it the
 /// windows of series that get samples lose their oldest ones.
 pub const SAMPLES_KEPT_BYTES_MAX: usize = 1024 * 1024 * 1024;

@@ -426,6 +426,13 @@ fn bounds_refuse_and_count() {
     assert_eq!(first, [(2, SampleRefusal::Series), (5, SampleRefusal::Ahead)]);
     assert_eq!(refused.first[0].series.to_string(), r#"t{s="c"}"#);
 
+    // What is far ahead leaves room for what is hardly so.
+    let settings = Settings { samples_ahead_max: 3, ..Settings::default() };
+    let mut engine = Engine::with_settings(rules(HOT), settings);
+    run(&mut engine, "0 t 1 | t 2 @ 300000 | t 3 @ 400000 | t 4 @ 10001 | t 5 @ 10000 | t 6 @ 50");
+    let refused: Vec<_> = engine.take_refused().first.iter().map(|it| it.place).collect();
+    assert_eq!((engine.figures().samples_ahead, refused), (3, vec![3, 5]));
+
     let settings = Settings { alerts_max: 2, ..Settings::default() };
     let mut engine = Engine::with_settings(rules(HOT), settings);
     let script = r#"

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use bellwire_model::limits::{LIVE_PART_SERIES_MAX, LIVE_SERIES_DIVISOR, SERIES_OF_METRIC_SHARE};
+use bellwire_model::limits::{
+    LIVE_PART_SERIES_MAX, LIVE_SERIES_DIVISOR, SAMPLE_AHEAD_NEAR, SERIES_OF_METRIC_SHARE,
+};
 use bellwire_model::{Labels, Sample, Timestamp};
 use rustc_hash::FxHashSet;
 
@@ -79,7 +81,7 @@ impl Engine {
             return Err(SampleRefusal::Late);
         }
         let is_ahead = reading.time > self.now;
-        if is_ahead && self.series.ahead_len() >= self.terms.settings.samples_ahead_max {
+        if is_ahead && self.series.ahead_len() >= self.ahead_max(reading.time) {
             // Counted only if a rule would have seen it.
             if known.is_some() || !self.rules.select(&sample.series).is_empty() {
                 self.untaken.dropped.ahead += 1;
@@ -101,6 +103,14 @@ impl Engine {
             return Ok(());
         }
         self.add_reading(id, reading)
+    }
+
+    /// How many samples may wait so that one of this time may wait, too. Those that are far ahead leave
+    /// room for clocks that are hardly so.
+    fn ahead_max(&self, time: Timestamp) -> usize {
+        let all = self.terms.settings.samples_ahead_max;
+        let is_far = time.saturating_since(self.now) > SAMPLE_AHEAD_NEAR;
+        if is_far { all.div_ceil(2) } else { all }
     }
 
     /// Whether no rule looks back as far as a sample. A series that is new, or that was forgotten,
