@@ -46,9 +46,7 @@ impl Intake for Rules {
         unreachable!("messages come together")
     }
 
-    fn note_unread(&self, _: Kind, reason: &'static str) {
-        println!("closed: {reason}");
-    }
+    fn note_unread(&self, _: Kind, _: &'static str) {}
 
     fn has_room(&self) -> bool {
         true
@@ -142,7 +140,7 @@ fn who_is_there_is_heard_while_the_rules_take_nothing() {
         let mut answer = [0; 2];
         idle.read_exact(&mut answer).expect("the listener hears");
         assert_eq!(answer, [0xd0, 0]);
-        std::thread::sleep(Duration::from_millis(100));
+        runtime.block_on(tokio::time::sleep(Duration::from_millis(100)));
     }
     open.send(true).expect("the rules wait");
     for flood in floods {
