@@ -82,9 +82,11 @@ impl Visitor {
         self.send(b"\x90\x05\0\x01\0\x01\x01");
     }
 
-    /// Lets it in. Its session is there still.
+    /// Lets it in. A session is there still, of which it makes sure that it has its filters.
     fn welcome_back(&mut self) {
         self.send(b"\x20\x03\x01\0\0");
+        assert_eq!(self.packet()[0], 0x82);
+        self.send(b"\x90\x04\0\x01\0\x01");
     }
 }
 

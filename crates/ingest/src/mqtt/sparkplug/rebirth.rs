@@ -12,7 +12,7 @@ use super::payload::{BOOLEAN, Metric, Payload, Value};
 /// How often a node is asked at most: an answer may be large, and some do not answer.
 const INTERVAL: Duration = Duration::from_mins(1);
 /// How often it is looked at most who was asked a while ago.
-const LOOK_INTERVAL_MS: i64 = 1_000;
+const LOOK_INTERVAL_MS: u64 = 1_000;
 /// The metric by which a node is asked.
 const REBIRTH: &str = "Node Control/Rebirth";
 
@@ -39,13 +39,14 @@ impl Rebirths {
     /// Has a node be asked, by its group and name, unless it was of late.
     pub(super) fn ask(&mut self, key: &str, now: Timestamp) {
         let Some((group, node)) = key.split_once('/') else { return };
+        // Where the clock was set back it is not known how long ago it was.
         let is_of_late = |asked: &Timestamp| {
-            now.as_ms().saturating_sub(asked.as_ms()) < INTERVAL.as_millis() as i64
+            u128::from(now.as_ms().abs_diff(asked.as_ms())) < INTERVAL.as_millis()
         };
         if self.asked.get(key).is_some_and(is_of_late) {
             return;
         }
-        let since_ms = now.as_ms().saturating_sub(self.looked.as_ms());
+        let since_ms = now.as_ms().abs_diff(self.looked.as_ms());
         if self.asked.len() >= SPARKPLUG_REBIRTHS_MAX && since_ms >= LOOK_INTERVAL_MS {
             self.looked = now;
             self.asked.retain(|_, asked| is_of_late(asked));
@@ -158,6 +159,9 @@ mod tests {
             rebirths.ask(&format!("g/{number}"), Timestamp::from_ms(2));
         }
         assert_eq!(rebirths.take().len(), SPARKPLUG_REBIRTHS_MAX - 1);
+        // A clock that is set back does not have them wait until it is there again.
+        rebirths.ask("g/n", Timestamp::from_ms(-60_001));
+        assert_eq!(rebirths.take().len(), 1);
         // Others have their turn once those were asked a while ago.
         rebirths.ask("g/late", Timestamp::from_ms(60_002));
         assert_eq!(rebirths.take().len(), 1);

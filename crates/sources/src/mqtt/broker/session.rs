@@ -200,12 +200,18 @@ impl Session {
         if let Some(seconds) = accepted.keep_alive_s {
             // It wants nothing; we want to know whether it is there.
             let theirs = Duration::from_secs(seconds.into());
-            self.keep_alive = if theirs.is_zero() { self.keep_alive_wanted } else { theirs };
+            // To say something more often than it wants is allowed.
+            self.keep_alive = match theirs {
+                Duration::ZERO => self.keep_alive_wanted,
+                theirs => theirs.min(self.keep_alive_wanted),
+            };
         }
         if !is_kept {
             self.unacknowledged.clear();
-            self.subscriptions.forget();
         }
+        // A session that is there may be without them: of another client with this name, or of a
+        // broker that was killed. To ask for what it has changes nothing.
+        self.subscriptions.forget();
         self.ask(now, out);
         Ok(Said::Welcome { is_kept })
     }

@@ -134,12 +134,14 @@ fn a_connection_begins_with_its_session_and_its_filters() {
     assert_eq!(talk.hears(GRANTED), Ok(Heard::Answered));
     assert!(talk.session.is_answered());
 
-    // The broker has kept it: nothing is to be asked for again.
+    // The broker has kept a session: whether these filters are in it, it does not say.
     talk.session.break_off(None);
     talk.begin();
     talk.said();
     assert_eq!(talk.hears(WELCOME_BACK), Ok(Heard::Welcome(true)));
-    assert!(talk.said().is_empty() && talk.session.is_answered());
+    assert_eq!(talk.said(), b"\x82\x0f\0\x01\0\0\x03a/+\x11\0\x03b/#\x11");
+    assert!(!talk.session.is_answered());
+    assert_eq!(talk.hears(GRANTED), Ok(Heard::Answered));
     // It has lost it.
     talk.session.break_off(None);
     talk.begin();
@@ -255,6 +257,14 @@ fn the_broker_may_say_the_interval() {
     talk.said();
     talk.waits().expect("nothing is wrong");
     assert_eq!((talk.said(), talk.now), (PING.to_vec(), s(1_003)));
+    // One that hangs is not to be noticed later than is configured.
+    let mut talk = Talk::new(BrokerVersion::Newest);
+    talk.begin();
+    talk.hears(b"\x20\x06\0\0\x03\x13\xff\xff").expect("in");
+    talk.hears(GRANTED).expect("granted");
+    talk.said();
+    talk.waits().expect("nothing is wrong");
+    assert_eq!((talk.said(), talk.now), (PING.to_vec(), s(1_015)));
 }
 
 #[test]
