@@ -277,7 +277,8 @@ fn a_scrape_is_bounded_by_what_becomes_of_it() {
     let names: Vec<String> = (0..60).map(|n| format!("l{n}")).collect();
     let target = Labels::from_pairs(names.iter().map(|name| (&**name, &*value))).expect("labels");
     let series = SCRAPE_SAMPLES_BYTES_MAX / target.size_bytes() + 2;
-    let body: String = (0..series).map(|n| format!("m{n} 1\n")).collect();
+    let lines: Vec<String> = (0..series).map(|n| format!("m{n} 1\n")).collect();
+    let body = lines.concat();
     let error = take(&mut memory, &Treatment { target, ..bare() }, &body, 3).expect_err("too much");
     assert!(error.starts_with("too_many_samples: "), "{error}");
 }
