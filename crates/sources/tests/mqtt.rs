@@ -140,7 +140,7 @@ fn who_is_there_is_heard_while_the_rules_take_nothing() {
         let mut answer = [0; 2];
         idle.read_exact(&mut answer).expect("the listener hears");
         assert_eq!(answer, [0xd0, 0]);
-        runtime.block_on(tokio::time::sleep(Duration::from_millis(100)));
+        runtime.block_on(async { tokio::time::sleep(Duration::from_millis(100)).await });
     }
     open.send(true).expect("the rules wait");
     for flood in floods {
