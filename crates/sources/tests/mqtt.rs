@@ -9,11 +9,12 @@ use bellwire_access::Identity;
 use bellwire_ingest::mqtt::json_path::JsonPath;
 use bellwire_ingest::mqtt::mapping::{JsonPayload, JsonValue, Mapping, Payload, TopicRule};
 use bellwire_ingest::mqtt::topic::Template;
+use bellwire_model::Event;
 use bellwire_rules::RefusedSamples;
 use bellwire_sources::mqtt::{
     Admitted, Arrival, Credential, Gate, Identified, Listener, ListenerParts,
 };
-use bellwire_sources::{Batch, Intake, Kind, Outcome, Part, PartsTaken, Taken};
+use bellwire_sources::{Batch, EventsTaken, Intake, Kind, Outcome, Part, PartsTaken, Taken};
 use bellwire_wire::problem::Problem;
 use tokio::sync::watch;
 
@@ -64,6 +65,10 @@ impl Intake for Rules {
             let outcome = |part: Part| Outcome::new(part.decoded, RefusedSamples::default());
             Ok(parts.into_iter().map(outcome).collect())
         })
+    }
+
+    fn publish(&self, _: Vec<Event>) -> EventsTaken {
+        unreachable!("no topic brings events")
     }
 }
 
