@@ -176,15 +176,19 @@ provesLogin('what somebody saw is not left to somebody else', {}, async ({ page,
   await isOn(page, 'wall-screen');
 });
 
-provesLogin('who may only look has no buttons, and is told why', {}, async ({ page, url, keys }) => {
+provesLogin('who may only look may see what became of an alert, has no other buttons, and is told why', {}, async ({ page, url, keys }) => {
   await page.goto(url);
   await withKey(page, keys['wall-screen']);
   await isOn(page, 'wall-screen');
-  assert.equal(await boiler(page).getByRole('button').count(), 0);
+  assert.deepEqual(await boiler(page).getByRole('button').allTextContents(), ['History']);
   const told = page.locator('#view-only');
   assert.ok(await told.isVisible());
   assert.match(await told.getAttribute('title'), /attend/);
   await shoot(page, 'view-only');
+  await boiler(page).getByRole('button', { name: 'History' }).click();
+  const past = page.getByRole('dialog', { name: 'History of' });
+  await past.getByText('fires').first().waitFor();
+  await shoot(page, 'view-only-history');
 });
 
 provesLogin('who may follow nothing is told what is missing', {}, async ({ page, url, keys }) => {
