@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { freePort } from '../port.mjs';
 import { eventually, provesWithConfig } from './bellwire.mjs';
+import { scrapedByThem, scrapedByUs, startPrometheus } from './scraped.mjs';
 import { Tool } from './tool.mjs';
 
 const exporter = new Tool('prometheus-node-exporter', 'PROMETHEUS_NODE_EXPORTER_BIN');
@@ -47,12 +48,13 @@ const withBoth = (name, body) => exporter.proves(
 
 withBoth('an exporter says the same to Bellwire as to Prometheus, and its end is told', async (server, atEnd) => {
   const running = exporter.start([`--web.listen-address=127.0.0.1:${port}`], atEnd);
-  const url = await startPrometheus(atEnd);
+  const url = await startPrometheus(prometheus, prometheusConfig, atEnd);
 
   const [ours, theirs] = await eventually('the same series', async () => {
-    const both = [await scrapedByUs(server), await scrapedByThem(url)];
-    const [ours, theirs] = both.map((series) => [...series.keys()].sort().join('\n'));
-    return theirs && ours === theirs && both;
+    const theirs = (await scrapedByThem(url, '{job="node"}')).map(([labels, value]) => [labels, Number(value)]);
+    const both = [byLabels(await scrapedByUs(server)), byLabels(theirs)];
+    const [our, their] = both.map((series) => [...series.keys()].sort().join('\n'));
+    return their && our === their && both;
   });
   assert.ok(theirs.size > 100, `${theirs.size} series`);
   let compared = 0;
@@ -76,44 +78,6 @@ withBoth('an exporter says the same to Bellwire as to Prometheus, and its end is
   assert.equal(alert.labels.site, 'oslo');
   assert.equal((await targets(server)).active[0].health, 'down');
 });
-
-async function startPrometheus(atEnd) {
-  const folder = await mkdtemp(join(tmpdir(), 'bellwire-prometheus-'));
-  atEnd(() => rm(folder, { recursive: true, force: true }));
-  const file = join(folder, 'prometheus.yml');
-  await writeFile(file, prometheusConfig);
-  const listen = `127.0.0.1:${await freePort()}`;
-  prometheus.start([
-    `--config.file=${file}`,
-    `--storage.tsdb.path=${join(folder, 'data')}`,
-    `--web.listen-address=${listen}`,
-  ], atEnd);
-  return `http://${listen}`;
-}
-
-/** The values of all series that Prometheus has of the exporter, by their labels. */
-async function scrapedByThem(url) {
-  const query = `${url}/api/v1/query?query=${encodeURIComponent('{job="node"}')}`;
-  const answer = await fetch(query).catch(() => null);
-  if (!answer?.ok) return new Map();
-  const { data } = await answer.json();
-  return byLabels(data.result.map(({ metric, value }) => [metric, Number(value[1])]));
-}
-
-/** Those that Bellwire shows. */
-async function scrapedByUs(server) {
-  const { topics } = await (await fetch(`${server.url}/v1/topics`)).json();
-  const samples = [];
-  for (const { topic } of topics.filter(({ topic }) => topic.startsWith('samples/'))) {
-    const answer = await fetch(`${server.url}/v1/topics/${topic}?limit=1000`);
-    // It may have gone meanwhile.
-    if (!answer.ok) continue;
-    for (const { data } of (await answer.json()).events) {
-      samples.push([{ __name__: topic.slice('samples/'.length), ...data.labels }, data.value]);
-    }
-  }
-  return byLabels(samples);
-}
 
 /** Debian's Prometheus keeps bounds as they are written, newer ones and Bellwire write them alike. */
 function byLabels(samples) {

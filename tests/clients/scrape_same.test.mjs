@@ -3,12 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { freePort } from '../port.mjs';
 import { eventually, provesWithConfigOf } from './bellwire.mjs';
+import { scrapedByThem, scrapedByUs, startPrometheus } from './scraped.mjs';
 import { Tool } from './tool.mjs';
 
 const prometheus = new Tool('prometheus3', 'PROMETHEUS3_BIN');
@@ -190,13 +188,16 @@ prometheus.proves(
     const all = jobs(port);
     const targets = new Targets(random, all.map(({ job_name: name }) => name));
     await targets.listen(port, atEnd);
-    const url = await startPrometheus(all, atEnd);
+    // JSON is YAML.
+    const config = JSON.stringify({ global: { scrape_interval: '250ms' }, scrape_configs: all });
+    const url = await startPrometheus(prometheus, config, atEnd);
     let compared = 0;
     for (let change = 0; change < CHANGES; change += 1) {
       await targets.change(['bellwire', 'prometheus']);
       let ours, theirs;
       const isSame = async () => {
-        [ours, theirs] = [await scrapedByUs(server), await scrapedByThem(url)];
+        ours = byLabels(await scrapedByUs(server));
+        theirs = byLabels(await scrapedByThem(url, '{job=~".+"}'));
         return Object.keys(theirs).length > all.length && differing(ours, theirs).length === 0;
       };
       await eventually('the same', isSame).catch(() => {});
@@ -221,45 +222,6 @@ function inline(value) {
   if (Array.isArray(value)) return `[${value.map(inline).join(', ')}]`;
   if (typeof value !== 'object') return JSON.stringify(value);
   return `{ ${Object.entries(value).map(([key, value]) => `${key} = ${inline(value)}`).join(', ')} }`;
-}
-
-async function startPrometheus(all, atEnd) {
-  const folder = await mkdtemp(join(tmpdir(), 'bellwire-prometheus-'));
-  atEnd(() => rm(folder, { recursive: true, force: true }));
-  const file = join(folder, 'prometheus.yml');
-  // JSON is YAML.
-  await writeFile(file, JSON.stringify({ global: { scrape_interval: '250ms' }, scrape_configs: all }));
-  const listen = `127.0.0.1:${await freePort()}`;
-  prometheus.start([
-    `--config.file=${file}`,
-    `--storage.tsdb.path=${join(folder, 'data')}`,
-    `--web.listen-address=${listen}`,
-  ], atEnd);
-  return `http://${listen}`;
-}
-
-/** The values of all series that Prometheus has now, by their labels. */
-async function scrapedByThem(url) {
-  const query = `${url}/api/v1/query?query=${encodeURIComponent('{job=~".+"}')}`;
-  const answer = await fetch(query).catch(() => null);
-  if (!answer?.ok) return {};
-  const { data } = await answer.json();
-  return byLabels(data.result.map(({ metric, value }) => [metric, value[1]]));
-}
-
-/** Those that Bellwire shows. */
-async function scrapedByUs(server) {
-  const { topics } = await (await fetch(`${server.url}/v1/topics`)).json();
-  const samples = [];
-  for (const { topic } of topics.filter(({ topic }) => topic.startsWith('samples/'))) {
-    const answer = await fetch(`${server.url}/v1/topics/${topic}?limit=1000`);
-    // It may have gone meanwhile.
-    if (!answer.ok) continue;
-    for (const { data } of (await answer.json()).events) {
-      samples.push([{ __name__: topic.slice('samples/'.length), ...data.labels }, data.value]);
-    }
-  }
-  return byLabels(samples);
 }
 
 /** The series that are not the same: what each has of it. */

@@ -5,28 +5,16 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::harness::{
-    Lines, Random, Request, Server, Stream, StreamItem, WebSocket, delete, get, post, request,
+    Lines, Random, Request, Stream, StreamItem, WebSocket, delete, get, post, request,
 };
+use crate::state;
 
-const CONFIG: &str = "[[topic]]\nmatch = \"tickers/**\"\nkind = \"state\"\n";
 const QUERY: &str = "topic=tickers/**&topic=lab/**&state=changes";
 
-fn start() -> (Server, TempDir) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("bellwire.toml");
-    std::fs::write(&file, CONFIG).expect("written");
-    let server = Server::start_with(&["--config", file.to_str().expect("UTF-8")]);
-    (server, folder)
-}
-
 fn put(address: SocketAddr, key: &str, value: &str) {
-    let headers = [("Bellwire-Key", key), ("Content-Type", "application/json")];
-    let (path, body) = ("/v1/topics/tickers/x", value.as_bytes());
-    let answer = request(address, Request { method: "POST", path, headers: &headers, body });
-    assert_eq!(answer.status, 201);
+    state::put(address, "tickers/x", key, value);
 }
 
 fn remove(address: SocketAddr, key: &str) {
@@ -163,7 +151,7 @@ const TRANSPORTS: [&str; 4] = ["sse", "ndjson", "websocket", "poll"];
 
 #[test]
 fn a_client_comes_back_to_what_has_changed_on_whichever_transport() {
-    let (mut server, _folder) = start();
+    let (mut server, _folder) = state::start();
     let address = server.address();
     for key in 0..50 {
         put(address, &format!("k{key}"), "0");
@@ -220,7 +208,7 @@ fn a_client_comes_back_to_what_has_changed_on_whichever_transport() {
 
 #[test]
 fn who_does_not_ask_for_it_gets_all_values_with_any_cursor() {
-    let (server, _folder) = start();
+    let (server, _folder) = state::start();
     let address = server.address();
     for key in ["a", "b"] {
         put(address, key, "1");
@@ -254,7 +242,7 @@ fn who_does_not_ask_for_it_gets_all_values_with_any_cursor() {
 
 #[test]
 fn a_value_brings_the_cursor_though_streams_that_are_not_followed_go_on() {
-    let (server, _folder) = start();
+    let (server, _folder) = state::start();
     let address = server.address();
     let mut stream = Stream::open(address, "topic=tickers/**&state=changes");
     stream.next_of("ready");
@@ -271,7 +259,7 @@ fn a_value_brings_the_cursor_though_streams_that_are_not_followed_go_on() {
 
 #[test]
 fn what_is_subscribed_to_later_begins_anew_and_then_has_one_cursor_with_the_rest() {
-    let (server, _folder) = start();
+    let (server, _folder) = state::start();
     let address = server.address();
     for key in ["a", "b"] {
         put(address, key, "1");
@@ -326,7 +314,7 @@ fn change(address: SocketAddr, is_over: &AtomicBool, random: &mut Random) -> u64
 
 #[test]
 fn whoever_is_cut_off_again_and_again_has_the_truth_in_the_end() {
-    let (server, _folder) = start();
+    let (server, _folder) = state::start();
     let address = server.address();
     let mut random = Random::announced();
     let mut others = Random::new(random.seed());

@@ -12,7 +12,7 @@ use crate::harness::{Lines, Raw, Request, Server, Stream, StreamItem, delete, ge
 const CONFIG: &str = "[[topic]]\nmatch = \"tickers/**\"\nkind = \"state\"\n";
 
 /// A server with state topics, and the folder of its configuration.
-fn start() -> (Server, TempDir) {
+pub(crate) fn start() -> (Server, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("bellwire.toml");
     std::fs::write(&file, CONFIG).expect("written");
@@ -20,7 +20,7 @@ fn start() -> (Server, TempDir) {
     (server, folder)
 }
 
-fn put(address: SocketAddr, topic: &str, key: &str, value: &str) {
+pub(crate) fn put(address: SocketAddr, topic: &str, key: &str, value: &str) {
     let path = format!("/v1/topics/{topic}");
     let headers = [("Bellwire-Key", key), ("Content-Type", "application/json")];
     let request =
