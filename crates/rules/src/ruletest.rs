@@ -1,8 +1,10 @@
-//! Tests of rules in the format of `promtool test rules`: series are given, rules are evaluated at
-//! every tick, and alerts and expressions are compared with what they must be. An engine evaluates
-//! the same rules as the samples arrive, and where other alerts fire then is told.
+//! Tests of rules in the format of `promtool test rules`: series are given, rules are evaluated, and
+//! alerts and expressions are compared with what they must be. Rules are evaluated twice: plainly at
+//! every tick, as promtool does it, and by an engine as the samples arrive, as a server does it.
 
+mod elements;
 mod file;
+mod judgement;
 mod run;
 mod stream;
 
@@ -36,17 +38,44 @@ pub struct Report {
 pub struct Outcome {
     /// The test's name, or its number where it has none.
     pub name: Box<str>,
-    /// What is wrong; nothing where it passed.
+    /// What is wrong; nothing where it passed. Where one way of evaluating alone is wrong, it is named.
     pub failures: Vec<Box<str>>,
+    /// How it went by ticks.
+    pub by_ticks: Verdict,
+    /// How it went as samples arrive.
+    pub as_samples_arrive: Verdict,
     /// Checks of what is not evaluated.
     pub unsupported: Vec<Box<str>>,
-    /// Where other alerts fire if the rules are evaluated as samples arrive. The test is about ticks,
-    /// so it does not fail for that.
+    /// Where alerts fire as samples arrive that do not by ticks, or the other way round. A test fails
+    /// only for what is not as it expects.
     pub differences: Vec<Box<str>>,
     /// What was compared: a test that compares nothing passes whatever the rules say.
     pub compared: Compared,
     /// Why it may say less than it seems to.
     pub warnings: Vec<Box<str>>,
+}
+
+/// How rules are evaluated for tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engines {
+    /// At every tick, as promtool does it.
+    Ticks,
+    /// As samples arrive, as a server does it.
+    Stream,
+    /// Both must come to what is expected.
+    #[default]
+    Both,
+}
+
+/// What becomes of a test in one way of evaluating.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is as it must be, of what is compared in this way.
+    Passed,
+    /// Something is not.
+    Failed,
+    /// Nothing was evaluated in this way: nobody has asked for it, or a server refuses the rules.
+    NotRun,
 }
 
 /// How much was compared with what it must be.
@@ -66,7 +95,12 @@ impl Report {
 }
 
 /// Runs a test file with the rule files that it names.
-pub fn run(test: &TestFile<'_>, rules: &[RuleFile<'_>], unknown_fields: UnknownFields) -> Report {
+pub fn run(
+    test: &TestFile<'_>,
+    rules: &[RuleFile<'_>],
+    unknown_fields: UnknownFields,
+    engines: Engines,
+) -> Report {
     let suite = match file::suite(test) {
         Ok(suite) => suite,
         Err(fault) => return Report { errors: vec![fault.to_string().into()], tests: vec![] },
@@ -81,14 +115,15 @@ pub fn run(test: &TestFile<'_>, rules: &[RuleFile<'_>], unknown_fields: UnknownF
     // Groups that are not named come first, as they stand.
     set.groups.sort_by_key(|group| place(&group.name));
     let streamed = streamed(rules, unknown_fields);
-    let outcome = |test| run::outcome(test, &suite, (&set, streamed.as_ref()));
+    let rules = run::Rules { by_ticks: &set, streamed: streamed.as_ref() };
+    let outcome = |test| run::outcome(test, &suite, rules, engines);
     let tests = suite.tests.iter().map(outcome).collect();
     Report { errors: Vec::new(), tests }
 }
 
-/// The rules as a server evaluates them where nothing else is said; nothing where it refuses some.
-fn streamed(rules: &[RuleFile<'_>], unknown_fields: UnknownFields) -> Option<RuleSet> {
+/// The rules as a server evaluates them where nothing else is said; why, where it refuses some.
+fn streamed(rules: &[RuleFile<'_>], unknown_fields: UnknownFields) -> Result<RuleSet, LoadError> {
     let reading = LoadAs { scope: Scope::Server, mode: RuleMode::Stream, unknown_fields };
     let (set, errors) = crate::load::inspect_as(rules, reading);
-    errors.is_empty().then_some(set)
+    errors.into_iter().next().map_or(Ok(set), Err)
 }

@@ -9,6 +9,7 @@ mod tests;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use bellwire_rules::ruletest::Engines;
 use bellwire_rules::{RuleMode, UnknownFields};
 use bellwire_server::{Reach, RuleFiles, load_alertmanager_config, read_rule_files};
 
@@ -36,12 +37,24 @@ pub(super) struct Arguments {
     /// Pass over fields that rule files do not have, when tests are run.
     #[arg(long, requires = "test")]
     ignore_unknown_fields: bool,
+    /// How tests are evaluated: at each tick as promtool does it, as samples arrive as a server does it,
+    /// or both, which must agree with what is expected.
+    #[arg(long, value_enum, value_name = "ENGINE", requires = "test", default_value = "both")]
+    engine: Engine,
     /// Run scripts in the language of Prometheus' own tests of `PromQL`.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["config", "rules", "test"])]
     promqltest: Vec<PathBuf>,
     /// Rule files, or patterns of them, in place of those that the configuration names.
     #[arg(value_name = "RULES")]
     rules: Vec<String>,
+}
+
+/// How tests are evaluated.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Engine {
+    Ticks,
+    Stream,
+    Both,
 }
 
 /// Fails if anything is wrong or not supported.
@@ -101,7 +114,12 @@ fn run_tests(arguments: &Arguments) -> Result<()> {
     } else {
         UnknownFields::Refused
     };
-    let report = TestsReport::of(&arguments.test, unknown_fields)?;
+    let engines = match arguments.engine {
+        Engine::Ticks => Engines::Ticks,
+        Engine::Stream => Engines::Stream,
+        Engine::Both => Engines::Both,
+    };
+    let report = TestsReport::of(&arguments.test, unknown_fields, engines)?;
     output::line(&if arguments.json { report.json() } else { report.text() })?;
     tell(report.failed())
 }

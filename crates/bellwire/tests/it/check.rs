@@ -172,6 +172,33 @@ fn tests_of_rules_are_run() {
 }
 
 #[test]
+fn tests_are_run_as_samples_arrive_too() {
+    let rules =
+        "groups:\n- name: g\n  rules:\n  - {alert: Hot, expr: t > 90, keep_firing_for: 2m}\n";
+    let test = "rule_files: [hot.yml]\ntests:\n- name: boiler\n  interval: 30s\n  input_series:\n  \
+                - {series: t, values: 5 95 5}\n  alert_rule_test:\n  \
+                - {eval_time: 1m, alertname: Hot, exp_alerts: []}\n";
+    let folder = folder(&[("hot.yml", rules), ("test.yml", test)]);
+    let (code, output, _) = check(folder.path(), &["--test", "test.yml"]);
+    assert_eq!(code, Some(1), "{output}");
+    let failure = "failed  test.yml: boiler: alertname: Hot, time: 60s, as samples arrive: expected \
+                   nothing, got {alertname=\"Hot\"}\n";
+    assert!(output.contains(failure), "{output}");
+    let engines = |arguments: &[&str]| {
+        let (code, output, _) = check(folder.path(), &[&["--json"], arguments].concat());
+        let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+        (code, report["files"][0]["tests"][0]["engines"].clone())
+    };
+    let told = |ticks: Option<&str>, stream: Option<&str>| serde_json::json!({"ticks": ticks, "stream": stream});
+    let both = engines(&["--test", "test.yml"]);
+    assert_eq!(both, (Some(1), told(Some("passed"), Some("failed"))));
+    let ticks = engines(&["--engine", "ticks", "--test", "test.yml"]);
+    assert_eq!(ticks, (Some(0), told(Some("passed"), None)));
+    let stream = engines(&["--engine", "stream", "--test", "test.yml"]);
+    assert_eq!(stream, (Some(1), told(None, Some("failed"))));
+}
+
+#[test]
 fn tests_that_compare_nothing_are_told() {
     let rules = "groups:\n- name: g\n  rules:\n  - {alert: Hot, expr: t > 90}\n";
     let nothing = "rule_files: [hot.yml]\ntests:\n- name: boiler\n  input_series:\n  - {series: t, \

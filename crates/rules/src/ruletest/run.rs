@@ -2,37 +2,69 @@
 
 use std::time::Duration;
 
-use bellwire_model::{Labels, Sample, Timestamp};
+use bellwire_model::{Labels, Sample};
 
-use super::file::{AlertCheck, Comparison, ExpressionCheck, Suite, Test};
+use super::elements::elements;
+use super::file::{AlertCheck, ExpressionCheck, Suite, Test};
+use super::judgement::{Found, Judged, sort_alerts};
 use super::stream::Stream;
-use super::{Compared, Outcome};
-use crate::evaluation::{Conventions, Element, Value, query};
-use crate::number::go_text;
+use super::{Compared, Engines, Outcome};
+use crate::evaluation::Conventions;
+use crate::load::LoadError;
 use crate::plan::Plan;
 use crate::rule::RuleSet;
 use crate::series_text::Cell;
 use crate::tick::{TickedAlert, Ticker};
 
+/// Rules for both ways of evaluating.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) by_ticks: &'a RuleSet,
+    pub(super) streamed: Result<&'a RuleSet, &'a LoadError>,
+}
+
 /// What becomes of a test with the rules as they tick, and as they are evaluated when samples arrive.
-pub(super) fn outcome(
-    test: &Test,
-    suite: &Suite,
-    (by_ticks, streamed): (&RuleSet, Option<&RuleSet>),
-) -> Outcome {
+pub(super) fn outcome(test: &Test, suite: &Suite, rules: Rules<'_>, engines: Engines) -> Outcome {
     let conventions =
         Conventions { subquery_step: suite.evaluation_interval, ..Conventions::default() };
-    let ticker = Ticker::new(by_ticks.clone(), conventions, test.externals.clone());
+    let ticker = Ticker::new(rules.by_ticks.clone(), conventions, test.externals.clone());
     let mut samples = samples(test);
     samples.sort_by_key(|sample| sample.time);
-    let (failures, unsupported, firing) = (Vec::new(), Vec::new(), Vec::new());
-    let compared = Compared::default();
-    let mut run = Run { test, suite, conventions, ticker, failures, unsupported, firing, compared };
+    let mut run = Run {
+        test,
+        suite,
+        conventions,
+        ticker,
+        errors: Vec::new(),
+        unsupported: Vec::new(),
+        found: Vec::new(),
+        compared: Compared::default(),
+    };
     run.run(&samples);
-    let differences = streamed.map(|rules| run.differences(rules, &samples)).unwrap_or_default();
-    let Run { failures, unsupported, compared, .. } = run;
-    let warnings = warnings(test, by_ticks);
-    Outcome { name: test.name.clone(), failures, unsupported, differences, compared, warnings }
+    let mut judged = Judged::new(engines, run.errors);
+    let mut warnings = warnings(test, rules.by_ticks);
+    match rules.streamed {
+        Ok(streamed) => {
+            judged.compare(run.found, Some(Stream::new(test, streamed, &samples)), suite);
+        }
+        Err(refusal) => {
+            judged.compare(run.found, None, suite);
+            if engines != Engines::Ticks {
+                let told = format!("it was not run as samples arrive: a server refuses {refusal}");
+                warnings.push(told.into());
+            }
+        }
+    }
+    Outcome {
+        name: test.name.clone(),
+        by_ticks: judged.by_ticks,
+        as_samples_arrive: judged.as_samples_arrive,
+        failures: judged.failures,
+        unsupported: run.unsupported,
+        differences: judged.differences,
+        compared: run.compared,
+        warnings,
+    }
 }
 
 /// Checks that pass whatever the rules say.
@@ -59,10 +91,11 @@ struct Run<'a> {
     suite: &'a Suite,
     conventions: Conventions,
     ticker: Ticker,
-    failures: Vec<Box<str>>,
+    /// Rules that could not be evaluated.
+    errors: Vec<Box<str>>,
     unsupported: Vec<Box<str>>,
-    /// What fired at each check of alerts that there was.
-    firing: Vec<(&'a AlertCheck, Vec<(Labels, Labels)>)>,
+    /// What each check has found.
+    found: Vec<Found<'a>>,
     compared: Compared,
 }
 
@@ -80,7 +113,7 @@ impl<'a> Run<'a> {
             let errors = self.ticker.tick(now);
             for error in &errors {
                 let told = format!("rule {}, at {after:?}: {}", error.rule, error.reason);
-                self.failures.push(told.into());
+                self.errors.push(told.into());
             }
             if !errors.is_empty() {
                 return;
@@ -114,44 +147,12 @@ impl<'a> Run<'a> {
             .into_iter()
             .map(|TickedAlert { labels, annotations, .. }| (labels, annotations))
             .collect();
-        let mut wanted = check.expected.clone();
         sort_alerts(&mut found);
-        sort_alerts(&mut wanted);
-        if found != wanted {
-            let text = format!(
-                "alertname: {}, time: {:?}: expected {}, got {}",
-                check.name,
-                check.after,
-                told_alerts(&wanted),
-                told_alerts(&found)
-            );
-            self.failures.push(text.into());
-        }
         self.compared.alerts += 1;
-        self.firing.push((check, found));
+        self.found.push(Found::Alerts(check, found));
     }
 
-    /// Where other alerts fire if the rules are evaluated as samples arrive.
-    fn differences(&mut self, rules: &RuleSet, samples: &[Sample]) -> Vec<Box<str>> {
-        let mut stream = Stream::new(self.test, rules.clone(), samples);
-        self.firing.sort_by_key(|(check, _)| check.after);
-        let difference = |(check, ticked): &(&AlertCheck, Vec<(Labels, Labels)>)| {
-            let mut streamed = stream.firing(check);
-            sort_alerts(&mut streamed);
-            let text = || {
-                let (streamed, ticked) = (told_alerts(&streamed), told_alerts(ticked));
-                let AlertCheck { name, after, .. } = check;
-                format!(
-                    "alertname: {name}, time: {after:?}: as samples arrive {streamed}, by ticks \
-                     {ticked}"
-                )
-            };
-            (streamed != *ticked).then(|| text().into())
-        };
-        self.firing.iter().filter_map(difference).collect()
-    }
-
-    fn check_expression(&mut self, check: &ExpressionCheck) {
+    fn check_expression(&mut self, check: &'a ExpressionCheck) {
         if check.has_histograms {
             let reason = "native histograms are of tier 3";
             let text = format!("expr: {:?}, time: {:?}: {reason}", check.expression, check.after);
@@ -159,41 +160,10 @@ impl<'a> Run<'a> {
         }
         self.compared.expressions += 1;
         let time = self.test.start.saturating_add(check.after);
-        let failure = match self.elements(&check.expression, time) {
-            Err(reason) => Some(reason),
-            Ok(found) => self.difference(check, found),
-        };
-        if let Some(failure) = failure {
-            let text = format!("expr: {:?}, time: {:?}: {failure}", check.expression, check.after);
-            self.failures.push(text.into());
-        }
-    }
-
-    fn elements(&self, expression: &str, time: Timestamp) -> Result<Vec<Element>, String> {
-        let plan = Plan::parse(expression).map_err(|error| error.to_string())?;
-        let answer = query(&plan, &self.ticker.storage, &self.conventions, time);
-        match answer.map_err(|error| error.to_string())?.value {
-            Value::Vector(elements) => Ok(elements),
-            Value::Scalar(value) => Ok(vec![Element { labels: Labels::empty(), value }]),
-            Value::Text(_) | Value::Matrix(_) => {
-                Err("the expression is neither a vector nor a number".into())
-            }
-        }
-    }
-
-    fn difference(&self, check: &ExpressionCheck, found: Vec<Element>) -> Option<String> {
-        let mut found: Vec<(Labels, f64)> =
-            found.into_iter().map(|element| (element.labels, element.value)).collect();
-        let mut wanted = check.expected.clone();
-        for samples in [&mut found, &mut wanted] {
-            samples.sort_by(|a, b| a.0.iter().cmp(b.0.iter()));
-        }
-        let are_equal = found.len() == wanted.len()
-            && found.iter().zip(&wanted).all(|(found, wanted)| {
-                found.0 == wanted.0 && is_equal(found.1, wanted.1, self.suite.comparison)
-            });
-        (!are_equal)
-            .then(|| format!("expected {}, got {}", told_samples(&wanted), told_samples(&found)))
+        let found = Plan::parse(&check.expression)
+            .map_err(|error| error.to_string())
+            .and_then(|plan| elements(&plan, &self.ticker.storage, &self.conventions, time));
+        self.found.push(Found::Elements(check, found));
     }
 }
 
@@ -210,35 +180,4 @@ fn samples(test: &Test) -> Vec<Sample> {
         }
     }
     samples
-}
-
-#[expect(clippy::float_cmp, reason = "promtool compares exactly")]
-fn is_equal(one: f64, other: f64, comparison: Comparison) -> bool {
-    if one == other || (one.is_nan() && other.is_nan()) {
-        return true;
-    }
-    comparison == Comparison::Fuzzy && (one.next_up() == other || one.next_down() == other)
-}
-
-fn sort_alerts(alerts: &mut [(Labels, Labels)]) {
-    alerts.sort_by(|a, b| a.0.iter().cmp(b.0.iter()).then(a.1.iter().cmp(b.1.iter())));
-}
-
-fn told_alerts(alerts: &[(Labels, Labels)]) -> String {
-    let one = |(labels, annotations): &(Labels, Labels)| {
-        if annotations.is_empty() {
-            labels.to_string()
-        } else {
-            format!("{labels} with {annotations}")
-        }
-    };
-    told(alerts.iter().map(one).collect())
-}
-
-fn told_samples(samples: &[(Labels, f64)]) -> String {
-    told(samples.iter().map(|(labels, value)| format!("{labels} {}", go_text(*value))).collect())
-}
-
-fn told(texts: Vec<String>) -> String {
-    if texts.is_empty() { "nothing".into() } else { texts.join(", ") }
 }

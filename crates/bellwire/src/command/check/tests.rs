@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bellwire_rules::UnknownFields;
-use bellwire_rules::ruletest::{self, Report, TestFile, rule_files, run};
+use bellwire_rules::ruletest::{self, Engines, Report, TestFile, Verdict, rule_files, run};
 use bellwire_server::{RuleFileText, RuleFiles, read_rule_files};
 use serde::Serialize;
 
@@ -41,12 +41,21 @@ struct FileReport {
 struct TestReport {
     name: String,
     failures: Vec<String>,
+    /// How it went in each way of evaluating.
+    engines: EnginesReport,
     unsupported: Vec<String>,
-    /// Where other alerts fire as samples arrive; the test does not fail for that.
+    /// Where other alerts fire as samples arrive than by ticks.
     differences: Vec<String>,
     compared: Compared,
     /// Where it may say less than it seems to; the test does not fail for that either.
     warnings: Vec<String>,
+}
+
+/// `passed` or `failed`; `null` where nothing was evaluated in this way.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct EnginesReport {
+    ticks: Option<&'static str>,
+    stream: Option<&'static str>,
 }
 
 /// How much was compared with what it must be.
@@ -67,12 +76,16 @@ struct Counts {
 
 impl TestsReport {
     /// Runs test files one after the other.
-    pub(super) fn of(paths: &[PathBuf], unknown_fields: UnknownFields) -> Result<Self> {
+    pub(super) fn of(
+        paths: &[PathBuf],
+        unknown_fields: UnknownFields,
+        engines: Engines,
+    ) -> Result<Self> {
         let mut report = Self::default();
         for path in paths {
             let text = fs::read_to_string(path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
-            report.add(path, run_file(path, &text, unknown_fields));
+            report.add(path, run_file(path, &text, unknown_fields, engines));
         }
         Ok(report)
     }
@@ -97,6 +110,10 @@ impl TestsReport {
         let told = report.tests.into_iter().map(|test| TestReport {
             name: test.name.into(),
             failures: texts(test.failures),
+            engines: EnginesReport {
+                ticks: word(test.by_ticks),
+                stream: word(test.as_samples_arrive),
+            },
             unsupported: texts(test.unsupported),
             differences: texts(test.differences),
             compared: Compared::of(test.compared),
@@ -186,8 +203,16 @@ impl Counts {
     }
 }
 
+fn word(verdict: Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::Passed => Some("passed"),
+        Verdict::Failed => Some("failed"),
+        Verdict::NotRun => None,
+    }
+}
+
 /// Runs a test file with the rule files that it names, which stand beside it.
-fn run_file(path: &Path, text: &str, unknown_fields: UnknownFields) -> Report {
+fn run_file(path: &Path, text: &str, unknown_fields: UnknownFields, engines: Engines) -> Report {
     let name = path.display().to_string();
     let file = TestFile { name: &name, text };
     let refusal = |error: String| Report { errors: vec![error.into()], tests: Vec::new() };
@@ -204,7 +229,7 @@ fn run_file(path: &Path, text: &str, unknown_fields: UnknownFields) -> Report {
                 output::notice(&format!("warning: {name}: no rule file matches `{pattern}`"));
             }
             let files: Vec<_> = files.iter().map(RuleFileText::as_file).collect();
-            run(&file, &files, unknown_fields)
+            run(&file, &files, unknown_fields, engines)
         }
         Err(error) => refusal(format!("{name}: {error}")),
     }
