@@ -108,6 +108,8 @@ pub struct Delivery {
     pub(crate) lane: LaneId,
     pub(crate) phase: Phase,
     pub(crate) turn: Turn,
+    /// It may have newer values than its lane shows: it waits for those that are held back.
+    pub(crate) is_ahead: bool,
     /// It has, or does not follow, everything up to here.
     pub(crate) offset: Offset,
     /// It knows that events up to here may be missing.
@@ -159,6 +161,7 @@ impl Delivery {
             lane,
             phase,
             turn: Turn::Values,
+            is_ahead: false,
             offset,
             gap_known_to,
             arrival: Arrival::ZERO,

@@ -3,6 +3,7 @@
 mod following;
 mod lag;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bellwire_model::{
@@ -14,7 +15,7 @@ use crate::entry::{Arrival, Entry, Payload, Value};
 use crate::history::{Gone, History, HistoryPage};
 use crate::lane::{Lane, LaneId};
 use crate::lanes::Lanes;
-use crate::next::{Entries, Next, Values};
+use crate::next::{Entries, Looks, Next, Values};
 use crate::ring::{Popped, Ring};
 
 pub use following::{Joined, LaneEnd, LaneEnds, LanesExhausted};
@@ -30,7 +31,8 @@ pub struct HubLimits {
     /// Pointers to entries in all lanes together. Beyond it lanes reach back less far than the
     /// ring, whatever each of them holds.
     pub lane_entries_max: usize,
-    /// Entries of the ring that one call looks at for a subscriber that is behind its lane.
+    /// Entries of the ring that one call looks at for a subscriber that is behind its lane, and values
+    /// that are left out of what another is given.
     pub ring_looks_max: usize,
     /// Lanes.
     pub lanes_max: usize,
@@ -82,6 +84,8 @@ pub struct Hub<P> {
     ring_page: Option<HistoryPage<P>>,
     /// Things that were looked at for those who come, move or are behind.
     looks: u64,
+    /// And values that were left out of what they were given.
+    left_out: Cell<u64>,
 }
 
 impl<P: Payload> Hub<P> {
@@ -102,6 +106,7 @@ impl<P: Payload> Hub<P> {
             history: History::new(),
             ring_page: None,
             looks: 0,
+            left_out: Cell::default(),
         }
     }
 
@@ -133,7 +138,7 @@ impl<P: Payload> Hub<P> {
     /// How many things it has looked at so far for those who come, move or are behind: what that
     /// costs is the difference. Pushes are not counted, nor what a subscriber takes.
     pub fn looks(&self) -> u64 {
-        self.looks
+        self.looks + self.left_out.get()
     }
 
     /// What those who are on a lane follow.
@@ -244,10 +249,12 @@ impl<P: Payload> Hub<P> {
         self.next_within(delivery, self.limits.ring_looks_max)
     }
 
-    /// [`next`](Self::next) where no more of the ring may be looked at than this, or than one call
-    /// may.
+    /// [`next`](Self::next) where no more of the ring, and of what is left out of values, may be looked
+    /// at than this, or than one call may.
     pub fn next_within(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
         self.settle(delivery);
+        // With none it would never get on.
+        let looks_max = looks_max.min(self.limits.ring_looks_max).max(1);
         let lane = self.lanes.get(delivery.lane);
         let (has_values, has_stream) = (has_values(lane, delivery), has_stream(lane, delivery));
         // The snapshot comes whole and first.
@@ -255,12 +262,11 @@ impl<P: Payload> Hub<P> {
         if has_values && (in_snapshot || !has_stream || delivery.turn == Turn::Values) {
             delivery.turn = Turn::Stream;
             let lane = self.lanes.get(delivery.lane);
-            return Next::Values(Values::new(lane, delivery, (self.version, self.arrivals)));
+            let looks = Looks { left: looks_max, counted: &self.left_out };
+            return Next::Values(Values::new(lane, delivery, (self.version, self.arrivals), looks));
         }
         delivery.turn = Turn::Values;
         if delivery.offset < lane.since {
-            // With none it would never get on.
-            let looks_max = looks_max.min(self.limits.ring_looks_max).max(1);
             return self.next_behind(delivery, looks_max);
         }
         if has_stream {
@@ -408,6 +414,7 @@ impl<P: Payload> Hub<P> {
         delivery.offset = self.offset(delivery);
         if !has_values(self.lanes.get(delivery.lane), delivery) {
             delivery.arrival = self.arrivals;
+            delivery.is_ahead = false;
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bellwire_model::{EffectiveFilter, NameHasher, Offset, Topic, Version};
 
 use crate::entry::{Arrival, Entry, Payload, Value};
+use crate::heights::Heights;
 use crate::pacer::{Held, Pacer};
 use crate::screen::Screen;
 
@@ -41,6 +42,8 @@ pub(crate) struct Lane<P> {
     pub(crate) horizon: Version,
     /// After this arrival values come in the order of their versions, each newer than all before.
     pub(crate) ordered_after: Arrival,
+    /// Of what is not in that order: of a lane with rates all, else what arrived up to then.
+    heights: Heights,
     /// When `values` is worth compacting.
     compact_at: usize,
     /// Holds back what comes too soon, where there are rates.
@@ -64,6 +67,8 @@ pub(crate) struct Holding {
     pub(crate) resting: usize,
     /// Keys that screens remember.
     pub(crate) screened: usize,
+    /// Places that lanes remember which are out of order.
+    pub(crate) heights: usize,
 }
 
 impl Holding {
@@ -73,6 +78,7 @@ impl Holding {
             + self.values * size_of::<Arrived<P>>()
             + self.resting * Pacer::<P>::RESTING_BYTES
             + self.screened * Screen::KEY_BYTES
+            + self.heights * Heights::HEIGHT_BYTES
     }
 }
 
@@ -82,6 +88,7 @@ impl AddAssign for Holding {
         self.values += other.values;
         self.resting += other.resting;
         self.screened += other.screened;
+        self.heights += other.heights;
     }
 }
 
@@ -91,6 +98,7 @@ impl SubAssign for Holding {
         self.values -= other.values;
         self.resting -= other.resting;
         self.screened -= other.screened;
+        self.heights -= other.heights;
     }
 }
 
@@ -122,6 +130,7 @@ impl<P> Lane<P> {
             values: VecDeque::new(),
             horizon: Version::ZERO,
             ordered_after: Arrival::ZERO,
+            heights: Heights::default(),
             compact_at: STALE_VALUES_SLACK,
             last_lookup,
         }
@@ -130,7 +139,8 @@ impl<P> Lane<P> {
     pub(crate) fn holding(&self) -> Holding {
         let resting = self.pacer.as_ref().map_or(0, |pacer| pacer.resting());
         let screened = self.screen.as_ref().map_or(0, |screen| screen.keys());
-        Holding { entries: self.entries.len(), values: self.values.len(), resting, screened }
+        let (entries, values) = (self.entries.len(), self.values.len());
+        Holding { entries, values, resting, screened, heights: self.heights.len() }
     }
 
     /// The place of the first entry after `offset`.
@@ -265,8 +275,16 @@ impl<P> Lane<P> {
         {
             return false;
         }
+        self.note_height(arrival, value.version);
         self.values.push_back(Arrived { arrival, value });
         true
+    }
+
+    /// Something comes in: with rates it may be older than what came before.
+    fn note_height(&mut self, arrival: Arrival, version: Version) {
+        if self.pacer.is_some() {
+            self.heights.note(arrival, version);
+        }
     }
 
     /// Takes in what came too soon and is due by now; returns whether there was any.
@@ -280,9 +298,12 @@ impl<P> Lane<P> {
             repeated.sort_unstable();
             self.values.retain(|arrived| repeated.binary_search(&arrived.value.version).is_err());
         }
-        let arrive = |Held { value, .. }| Arrived { arrival: arrivals.advance(), value };
         let before = self.values.len();
-        self.values.extend(released.into_iter().map(arrive));
+        for Held { value, .. } in released {
+            let arrival = arrivals.advance();
+            self.note_height(arrival, value.version);
+            self.values.push_back(Arrived { arrival, value });
+        }
         self.values.len() > before
     }
 
@@ -343,6 +364,16 @@ impl<P> Lane<P> {
         {
             self.ordered_after = newest.arrival;
         }
+        self.note_heights();
+    }
+
+    /// Takes note of all heights anew.
+    fn note_heights(&mut self) {
+        let Self { values, heights, ordered_after, .. } = self;
+        let (is_paced, ordered_after) = (self.pacer.is_some(), *ordered_after);
+        let is_noted = |it: &&Arrived<P>| is_paced || it.arrival <= ordered_after;
+        let noted = values.iter().take_while(is_noted);
+        *heights = noted.map(|it| (it.arrival, it.value.version)).collect();
     }
 
     /// The values that are there now, without keys that are gone.
@@ -361,12 +392,11 @@ impl<P> Lane<P> {
     /// Where somebody is who has every change up to a version: it lacks what arrived after this.
     /// Whatever it gets twice because of what is out of order does no harm.
     pub(crate) fn has_upto(&self, version: Version, newest: Arrival) -> Arrival {
-        let is_ordered = self.pacer.is_none() && self.ordered_after == Arrival::ZERO;
-        let lacks = |arrived: &Arrived<P>| arrived.value.version > version;
-        let first = if is_ordered {
-            self.values.partition_point(|arrived| !lacks(arrived))
-        } else {
-            self.values.iter().position(lacks).unwrap_or(self.values.len())
+        let first = match self.heights.first_above(version) {
+            Some(first) => self.values.partition_point(|arrived| arrived.arrival < first),
+            None if self.is_paced() => self.values.len(),
+            // What is out of order it has, and behind it there is order.
+            None => self.values.partition_point(|arrived| arrived.value.version <= version),
         };
         if first == self.values.len() {
             return newest;
@@ -435,15 +465,19 @@ impl<P> Lane<P> {
         self.follows.filters().matches(&value.topic) && !self.holds(value)
     }
 
-    /// Whether a newer value of the key has come into the lane. `as_of` is the newest change that
-    /// was pushed to the hub.
+    /// Whether nobody has a use for a value: a newer one of its key is shown. `as_of` is the newest
+    /// change that was pushed to the hub.
     pub(crate) fn is_stale(&self, value: &Value<P>, as_of: Version) -> bool {
-        let is_superseded = match self.screen_of(&value.topic) {
+        let is_shown = || self.pacer.as_ref().is_some_and(|pacer| pacer.shows(value));
+        self.is_superseded(value, as_of) && !is_shown()
+    }
+
+    /// Whether a newer value of the key has come into the lane, be it held back.
+    pub(crate) fn is_superseded(&self, value: &Value<P>, as_of: Version) -> bool {
+        match self.screen_of(&value.topic) {
             Some(screen) => screen.is_stale(value),
             None => value.is_stale(as_of),
-        };
-        let is_shown = || self.pacer.as_ref().is_some_and(|pacer| pacer.shows(value));
-        is_superseded && !is_shown()
+        }
     }
 
     pub(crate) fn wants_compaction(&self) -> bool {
@@ -479,6 +513,9 @@ impl<P> Lane<P> {
         });
         self.values = values;
         self.compact_at = self.values.len() * 2 + STALE_VALUES_SLACK;
+        if self.heights.len() > 0 {
+            self.note_heights();
+        }
         waiting
     }
 }

@@ -19,6 +19,7 @@
 
 mod delivery;
 mod entry;
+mod heights;
 mod history;
 mod hub;
 mod index;

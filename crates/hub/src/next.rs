@@ -1,5 +1,6 @@
 //! What comes next for a subscriber.
 
+use std::cell::Cell;
 use std::collections::vec_deque;
 use std::sync::Arc;
 
@@ -52,7 +53,8 @@ impl<'a, P> Iterator for Entries<'a, P> {
 }
 
 /// A run of values of a lane, each with its arrival. It leaves out what the subscriber has no use
-/// for: values that a newer one follows, and keys that were gone before its snapshot.
+/// for: values that a newer one follows, and keys that were gone before its snapshot. Where that is
+/// very many the run ends behind some of them, so that others get their turn.
 #[derive(Debug)]
 pub struct Values<'a, P> {
     lane: &'a Lane<P>,
@@ -60,7 +62,16 @@ pub struct Values<'a, P> {
     /// The newest change that was pushed to the hub.
     as_of: Version,
     snapshot: Arrival,
+    is_ahead: bool,
     end: Arrival,
+    looks: Looks<'a>,
+}
+
+/// What may be left out of a run, and where that is counted.
+#[derive(Debug)]
+pub(crate) struct Looks<'a> {
+    pub(crate) left: usize,
+    pub(crate) counted: &'a Cell<u64>,
 }
 
 impl<'a, P> Values<'a, P> {
@@ -69,17 +80,24 @@ impl<'a, P> Values<'a, P> {
         lane: &'a Lane<P>,
         delivery: &Delivery,
         (as_of, end): (Version, Arrival),
+        looks: Looks<'a>,
     ) -> Self {
         let start = lane.values.partition_point(|arrived| arrived.arrival <= delivery.arrival);
         let rest = lane.values.range(start..);
-        Self { lane, rest, as_of, snapshot: delivery.snapshot, end }
+        let Delivery { snapshot, is_ahead, .. } = *delivery;
+        Self { lane, rest, as_of, snapshot, is_ahead, end, looks }
     }
 
     /// A value that arrives after this is in the order of versions, and comes when all older ones
     /// have: who takes it has every change up to it. `None` where none is.
     pub fn in_order_after(&self) -> Option<Arrival> {
+        self.ordered_after().map(|after| self.snapshot.max(after))
+    }
+
+    /// Values that arrive after this are in the order of versions. `None` where none is.
+    pub fn ordered_after(&self) -> Option<Arrival> {
         let is_ordered = !self.lane.is_screened() && !self.lane.is_paced();
-        is_ordered.then(|| self.snapshot.max(self.lane.ordered_after))
+        is_ordered.then_some(self.lane.ordered_after)
     }
 
     /// How many values there are at most.
@@ -87,7 +105,7 @@ impl<'a, P> Values<'a, P> {
         self.rest.len()
     }
 
-    /// When all are taken the subscriber has everything up to here. Taken by
+    /// Whoever has taken all of it has everything up to here. Taken by
     /// [`Delivery::took_values`], be there any values or none.
     pub fn end(&self) -> Arrival {
         self.end
@@ -98,12 +116,21 @@ impl<'a, P> Iterator for Values<'a, P> {
     type Item = (Arrival, &'a Arc<Value<P>>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { lane, as_of, snapshot, .. } = *self;
-        let is_of_use = |arrived: &&Arrived<P>| {
-            let is_old_deletion = arrived.value.is_deletion && arrived.arrival <= snapshot;
-            !is_old_deletion && !lane.is_stale(&arrived.value, as_of)
-        };
-        let arrived = self.rest.by_ref().find(is_of_use)?;
-        Some((arrived.arrival, &arrived.value))
+        loop {
+            let Arrived { arrival, value } = self.rest.next()?;
+            let is_old_deletion = value.is_deletion && *arrival <= self.snapshot;
+            let is_old = self.lane.is_stale(value, self.as_of)
+                || (self.is_ahead && self.lane.is_superseded(value, self.as_of));
+            if !is_old_deletion && !is_old {
+                return Some((*arrival, value));
+            }
+            let Looks { left, counted } = &mut self.looks;
+            counted.set(counted.get() + 1);
+            *left = left.saturating_sub(1);
+            if *left == 0 && self.rest.len() > 0 {
+                self.end = *arrival;
+                self.rest = vec_deque::Iter::default();
+            }
+        }
     }
 }

@@ -248,8 +248,12 @@ impl<P> StateTable<P> {
         Some(value)
     }
 
-    /// Forgets deletions while everything together takes more than this.
+    /// Forgets deletions while everything together takes more than this. Where values alone do, which
+    /// others may who have more room, that would be of no use.
     fn make_room(&mut self, bytes_max: usize) {
+        if self.slots.live_bytes() > bytes_max {
+            return;
+        }
         while self.slots.gone() > 0 && self.size_bytes() > bytes_max {
             self.forget_oldest();
         }
@@ -452,6 +456,10 @@ mod tests {
         assert_eq!(snapshot(&table).into_values().len(), 1);
         // Whatever is remembered gives way to what is put.
         let room = StateLimits { bytes_max: table.slots.live_bytes() * 2, ..ROOM };
+        // Unless that makes no room.
+        let less = StateLimits { bytes_max: table.slots.live_bytes() - 1, ..ROOM };
+        table.put((&topic, &keys[0]), ((), 0), less).expect("it is no larger");
+        assert_eq!(table.slots.gone(), DELETIONS_OF_TOPIC_MIN);
         table.put((&topic, &keys[1]), ((), 0), room).expect("room");
         assert_eq!(table.slots.gone(), 0);
         assert_eq!(snapshot(&table).horizon, Version::new(newest as u64));

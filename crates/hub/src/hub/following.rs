@@ -10,12 +10,12 @@
 //! A lane has every change of its state topics that was pushed, may be seen there and is not stale,
 //! whoever it was made for. So lanes can be made from lanes, and only the first needs the state table.
 
-use bellwire_model::{Cursor, EffectiveFilter, StateMark};
+use bellwire_model::{Cursor, EffectiveFilter, StateMark, Version};
 use thiserror::Error;
 
-use super::{Hub, HubLimits};
+use super::{Hub, HubLimits, has_values};
 use crate::delivery::{Begin, Delivery, Gap, Phase, Start};
-use crate::entry::Payload;
+use crate::entry::{Arrival, Payload};
 use crate::lane::{Arrived, Lane, LaneId};
 use crate::pacer::Held;
 use crate::state::Snapshot;
@@ -203,21 +203,11 @@ impl<P: Payload> Hub<P> {
         let filters = follows.filters();
         self.looks += 1 + old.holding().values as u64;
         let held = old.held().filter(|held| filters.matches(&held.value.topic)).collect();
-        let rest = old.values.iter().filter(|arrived| filters.matches(&arrived.value.topic));
         let lane = if let Some(id) = found {
-            // It may have shown values, and be rid of deletions, before the old lane came to them.
-            // What it is yet to show comes from there.
-            let lane = self.lanes.get(id);
-            let is_lacking = |arrived: &&Arrived<P>| {
-                arrived.arrival > delivery.arrival && !lane.holds(&arrived.value)
-            };
-            let values: Vec<_> = rest.filter(is_lacking).cloned().collect();
-            if !values.is_empty() {
-                self.looks += lane.holding().values as u64;
-                self.lanes.change(id, |lane| lane.merge(values));
-            }
+            self.change_over(delivery, id);
             id
         } else {
+            let rest = old.values.iter().filter(|arrived| filters.matches(&arrived.value.topic));
             let values: Vec<_> = rest.cloned().collect();
             let horizon = old.horizon;
             let lane = self.create_lane(follows.clone());
@@ -229,6 +219,43 @@ impl<P: Payload> Hub<P> {
         };
         self.take_along(held, lane, found);
         self.change_lane(delivery, lane)
+    }
+
+    /// Lets a subscriber go on in a lane that others are on already, for a part of what it followed. They
+    /// may have values, and the lane be rid of deletions, that it has not come to: it goes back as far
+    /// as it must, and nothing comes to them that they have.
+    fn change_over(&mut self, delivery: &mut Delivery, id: LaneId) {
+        let (old, lane) = (self.lanes.get(delivery.lane), self.lanes.get(id));
+        if !has_values(old, delivery) {
+            return;
+        }
+        let claim = old.claim((delivery.arrival, delivery.snapshot), self.version);
+        if let Some((version, since)) = claim.filter(|(_, since)| *since >= lane.horizon) {
+            let has_upto = |version| lane.has_upto(version, self.arrivals);
+            return delivery.resume(has_upto(version), has_upto(since));
+        }
+        // All that the lane has comes, and of what it has no more the ends of keys.
+        let filters = lane.follows.filters();
+        let seen = delivery.deletions_seen();
+        self.looks += lane.holding().values as u64;
+        let there = lane.values.iter().filter(|arrived| arrived.value.is_deletion);
+        let mut there: Vec<Version> = there.map(|arrived| arrived.value.version).collect();
+        there.sort_unstable();
+        let is_lacking = |arrived: &&Arrived<P>| {
+            let Arrived { arrival, value } = arrived;
+            value.is_deletion
+                && *arrival > seen
+                && there.binary_search(&value.version).is_err()
+                && filters.matches(&value.topic)
+                && !lane.holds(value)
+        };
+        let deletions: Vec<_> = old.values.iter().filter(is_lacking).cloned().collect();
+        delivery.resume(Arrival::ZERO, Arrival::ZERO);
+        // What it followed before may have had a higher rate.
+        delivery.is_ahead = true;
+        if !deletions.is_empty() {
+            self.lanes.change(id, |lane| lane.merge(deletions));
+        }
     }
 
     /// Passes on what the old lanes hold back.

@@ -42,10 +42,9 @@ fn take_values(hub: &mut Hub<Thing>, delivery: &mut Delivery) -> Vec<Arc<Value<T
     let mut taken = Vec::new();
     loop {
         match hub.next(delivery) {
-            Next::Values(values) => {
-                let end = values.end();
-                taken.extend(values.map(|(_, value)| Arc::clone(value)));
-                delivery.took_values(end);
+            Next::Values(mut values) => {
+                taken.extend(values.by_ref().map(|(_, value)| Arc::clone(value)));
+                delivery.took_values(values.end());
             }
             Next::Ready(_) => delivery.took_ready(),
             Next::Nothing => return taken,

@@ -440,9 +440,8 @@ impl World {
     /// A newcomer sees no value twice, and in the end what those see who keep up.
     fn judge_snapshot(&mut self, mut newcomer: Delivery) {
         let mut snapshot = Board::new();
-        while let Next::Values(values) = self.hub.next(&mut newcomer) {
-            let end = values.end();
-            for (_, value) in values {
+        while let Next::Values(mut values) = self.hub.next(&mut newcomer) {
+            for (_, value) in values.by_ref() {
                 let key = (value.topic.clone(), Arc::clone(&value.key));
                 let old = snapshot.insert(key, value.payload.number);
                 assert_eq!(
@@ -450,7 +449,7 @@ impl World {
                     "of each key the newest that has come to the hub, and no other"
                 );
             }
-            newcomer.took_values(end);
+            newcomer.took_values(values.end());
         }
         for place in self.subscribers.iter().flat_map(Subscriber::places) {
             let is_same_lane = place.delivery.lane() == newcomer.lane();

@@ -126,8 +126,10 @@ impl Collector {
         delivery: &mut Delivery,
         share: &mut usize,
     ) {
-        let end = values.end();
-        let has_pages = self.marks.is_on() && values.in_order_after().is_some();
+        // Where values are out of order nothing can be said of the place behind some of them.
+        let ordered_after = values.ordered_after();
+        let has_pages =
+            self.marks.is_on() && ordered_after.is_some_and(|it| it <= delivery.arrival());
         if !has_pages {
             self.marks = Marks::Off;
         }
@@ -152,7 +154,7 @@ impl Collector {
             }
             delivery.took_value(arrival);
         }
-        delivery.took_values(end);
+        delivery.took_values(values.end());
     }
 
     /// Takes a stream's events up to a page.

@@ -260,17 +260,16 @@ impl Stretch<'_> {
 
     fn write_values(
         &mut self,
-        (values, claim): (Values<'_, Frames>, Claim),
+        (mut values, claim): (Values<'_, Frames>, Claim),
         account: &mut Account<'_>,
     ) -> io::Result<()> {
-        let end = values.end();
         let mut marks = self.marks();
         let in_order_after = values.in_order_after().filter(|_| marks.is_on());
         let told = self.outlet.told;
         let of_value = ValueMarks { in_order_after, told, offset: claim.offset };
         let snapshot = self.delivery.deletions_seen();
         let newest = Cell::new(told);
-        let pieces = values.map(|(arrival, value)| {
+        let pieces = values.by_ref().map(|(arrival, value)| {
             let mark = of_value.of(arrival, &value.payload);
             if mark == Mark::Marked {
                 // What is not taken now comes again, with the same.
@@ -291,7 +290,7 @@ impl Stretch<'_> {
             self.outlet.set_marks(marks);
         }
         if is_all {
-            self.delivery.took_values(end);
+            self.delivery.took_values(values.end());
         }
         Ok(())
     }
