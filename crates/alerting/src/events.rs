@@ -29,7 +29,7 @@ pub(crate) fn announcement(transition: &Transition) -> Append {
         time: transition.time,
         body: Some(Body::Json(json::alert(alert).into())),
     };
-    Append { event, idempotency_key: Some(transition.id().into()) }
+    Append::new(event, Some(transition.id().into()))
 }
 
 /// `alerts/events/<severity>/<alertname>`; what a topic cannot hold becomes `_`.

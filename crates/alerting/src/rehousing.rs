@@ -33,7 +33,7 @@ mod tests {
         let topic = topic.parse().expect("a topic");
         let event =
             Event { topic, key: None, event_type: None, time: Timestamp::from_ms(0), body: None };
-        Append { event, idempotency_key: None }
+        Append::new(event, None)
     }
 
     fn append(journal: &dyn Journal, batch: Vec<Append>) -> Result<(), Error> {

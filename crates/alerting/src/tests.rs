@@ -142,15 +142,17 @@ impl Observer for Nobody {
 fn desk_without_topics() -> (Arc<Alerting>, Arc<dyn Journal>, Arc<Figures>) {
     let journal = MemoryJournal::with_topics_max((Epoch::new(1), 0), Vec::new(), Box::new(Nobody));
     let journal: Arc<dyn Journal> = Arc::new(journal);
-    let full = (0..TOPICS_RESERVED).map(|number| Append {
-        event: Event {
-            topic: format!("alerts/events/none/{number}").parse().expect("a topic"),
-            key: None,
-            event_type: None,
-            time: Timestamp::from_ms(0),
-            body: None,
-        },
-        idempotency_key: None,
+    let full = (0..TOPICS_RESERVED).map(|number| {
+        Append::new(
+            Event {
+                topic: format!("alerts/events/none/{number}").parse().expect("a topic"),
+                key: None,
+                event_type: None,
+                time: Timestamp::from_ms(0),
+                body: None,
+            },
+            None,
+        )
     });
     let (sender, answered) = sync_channel(1);
     let reply = Box::new(move |result: Result<Vec<_>, bellwire_journal::Error>| {

@@ -48,15 +48,17 @@ fn topics() -> Vec<Topic> {
 }
 
 fn batch(topics: &[Topic], first: usize, events: usize) -> Vec<Append> {
-    let append = |number: usize| Append {
-        event: Event {
-            topic: topics[number % TOPICS].clone(),
-            key: None,
-            event_type: None,
-            time: Timestamp::from_ms(number as i64),
-            body: Some(Body::Json(Bytes::from_static(BODY))),
-        },
-        idempotency_key: None,
+    let append = |number: usize| {
+        Append::new(
+            Event {
+                topic: topics[number % TOPICS].clone(),
+                key: None,
+                event_type: None,
+                time: Timestamp::from_ms(number as i64),
+                body: Some(Body::Json(Bytes::from_static(BODY))),
+            },
+            None,
+        )
     };
     (first..first + events).map(append).collect()
 }

@@ -14,6 +14,7 @@ mod idempotency;
 mod reading;
 pub(crate) mod records;
 mod retaining;
+pub(crate) mod state;
 
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +36,13 @@ pub use records::{
     a_record_too_large_is_refused, records_are_no_events, records_are_read_by_prefix_in_order,
 };
 pub use retaining::*;
+pub use state::{
+    a_change_of_state_with_a_remembered_key_counts_once, a_key_that_is_not_there_is_not_deleted,
+    changes_of_state_have_a_place_in_the_one_order, deletions_are_forgotten_beyond_a_horizon,
+    pages_of_state_join_without_holes,
+    the_newest_change_of_each_key_is_kept_whatever_retention_says,
+    what_was_replaced_goes_and_what_counts_stays,
+};
 
 /// Opens an empty journal of the engine under test.
 pub type Open<'a> = &'a mut dyn FnMut(Vec<RetentionRule>, Box<dyn Observer>) -> Box<dyn Journal>;
@@ -84,6 +92,13 @@ pub const CLAUSES: &[Clause] = &[
     records_are_no_events,
     a_record_too_large_is_refused,
     a_closed_journal_takes_no_records,
+    changes_of_state_have_a_place_in_the_one_order,
+    the_newest_change_of_each_key_is_kept_whatever_retention_says,
+    a_key_that_is_not_there_is_not_deleted,
+    a_change_of_state_with_a_remembered_key_counts_once,
+    pages_of_state_join_without_holes,
+    what_was_replaced_goes_and_what_counts_stays,
+    deletions_are_forgotten_beyond_a_horizon,
 ];
 
 /// A journal and what its observer saw.
@@ -182,17 +197,25 @@ impl Observer for Seen {
 
 /// A text event of time 0.
 pub(crate) fn plain(topic: &str, text: &str) -> Append {
-    Append { event: event(topic, text, 0), idempotency_key: None }
+    Append::new(event(topic, text, 0), None)
 }
 
 /// A text event of a time.
 pub(crate) fn timed(topic: &str, text: &str, time_ms: i64) -> Append {
-    Append { event: event(topic, text, time_ms), idempotency_key: None }
+    Append::new(event(topic, text, time_ms), None)
 }
 
 /// A text event of a time, with an idempotency key.
 pub(crate) fn keyed(topic: &str, key: &str, time_ms: i64) -> Append {
-    Append { event: event(topic, key, time_ms), idempotency_key: Some(key.into()) }
+    Append::new(event(topic, key, time_ms), Some(key.into()))
+}
+
+/// A change of a key to a text; none deletes it.
+pub(crate) fn change(topic: &str, key: &str, text: Option<&str>) -> Append {
+    let mut event = event(topic, text.unwrap_or_default(), 0);
+    event.key = Some(key.into());
+    event.body.take_if(|_| text.is_none());
+    Append::of_state(event, None)
 }
 
 fn event(topic: &str, text: &str, time_ms: i64) -> Event {

@@ -29,6 +29,7 @@ mod repair;
 mod rows;
 mod schema;
 mod stage;
+mod state;
 mod store;
 mod sums;
 mod sweep;
@@ -46,7 +47,7 @@ use bellwire_model::{Epoch, FilterSet, Offset};
 use crate::writer::Writer;
 use crate::{
     Append, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record,
-    RecordChange, RecordReply, Reply, RetentionRule, TopicFigures,
+    RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage, TopicFigures,
 };
 #[cfg(test)]
 use bounds::StoreBounds;
@@ -150,6 +151,18 @@ impl Journal for DiskJournal {
 
     fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
         self.readers.read(after, filters, limit).map_err(|error| Error::sqlite(&self.path, error))
+    }
+
+    fn state(&self, after: Offset, limit: ReadLimit) -> Result<StatePage, Error> {
+        // Before the snapshot: it has everything up to there, and what is newer comes with a later
+        // page.
+        let tail = self.index.bounds().tail;
+        let page = self.readers.with(|connection| state::page(connection, (after, tail), limit));
+        page.map_err(|error| Error::sqlite(&self.path, error))
+    }
+
+    fn state_horizons(&self) -> Result<StateHorizons, Error> {
+        self.readers.with(state::horizons).map_err(|error| Error::sqlite(&self.path, error))
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {

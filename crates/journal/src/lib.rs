@@ -26,6 +26,9 @@
 //!   the first append's offset;
 //! - ages are counted in time that has passed, whatever the wall clock is set to meanwhile;
 //! - a failed append leaves nothing behind;
+//! - a change of a state topic is an event of the same order, batch and commit: the newest of each key
+//!   is kept whatever retention says, and that a key is gone is remembered within bounds; `state`
+//!   returns both, and `state_horizons` tells what was forgotten;
 //! - changes of records are made whole or not at all, and once they are acknowledged they survive
 //!   whatever the machine survives.
 
@@ -35,6 +38,7 @@ mod error;
 mod health;
 mod lane;
 mod memory;
+mod newest;
 mod records;
 mod retention;
 mod steps;
@@ -47,7 +51,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
-use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Offset, Topic};
+use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Keep, Offset, Topic};
 
 pub use disk::{DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, repair};
 pub use error::{Cause, Error, in_the_way};
@@ -64,6 +68,21 @@ pub struct Append {
     ///
     /// [`limits::IDEMPOTENCY_AGE`]: bellwire_model::limits::IDEMPOTENCY_AGE
     pub idempotency_key: Option<Box<str>>,
+    /// What is kept: on a state topic the newest event of each key. One without a body deletes the
+    /// key; where that is not there, nothing is appended.
+    pub keep: Keep,
+}
+
+impl Append {
+    /// An event of a stream.
+    pub fn new(event: Event, idempotency_key: Option<Box<str>>) -> Self {
+        Self { event, idempotency_key, keep: Keep::Every }
+    }
+
+    /// A change of a state topic.
+    pub fn of_state(event: Event, idempotency_key: Option<Box<str>>) -> Self {
+        Self { keep: Keep::Newest, ..Self::new(event, idempotency_key) }
+    }
 }
 
 /// What became of one [`Append`].
@@ -71,7 +90,9 @@ pub struct Append {
 pub struct Appended {
     /// Where the event is.
     pub offset: Offset,
-    /// Whether an earlier append with the same idempotency key put it there.
+    /// Whether an earlier append with the same idempotency key put it there, or there was nothing to
+    /// be done: a key is deleted that is not there. Then it is where the key went, if that is
+    /// remembered, and the tail if not.
     pub duplicate: bool,
 }
 
@@ -122,6 +143,33 @@ pub struct Page {
     pub lost: u64,
 }
 
+/// A stretch of the changes of state topics.
+#[derive(Clone, Debug)]
+pub struct StatePage {
+    /// Changes, in order. Of each key there is the newest; one that it has replaced may come before.
+    pub entries: Vec<Entry>,
+    /// Read on from here. Equal to the tail, as of this page, when the end was reached.
+    pub end: Offset,
+}
+
+/// Up to where what is deleted of a state topic may be forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateHorizon {
+    /// The topic.
+    pub topic: Topic,
+    /// The newest deletion that is.
+    pub offset: Offset,
+}
+
+/// The horizons of all state topics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateHorizons {
+    /// Those of topics that have one.
+    pub topics: Vec<StateHorizon>,
+    /// That of every other topic.
+    pub forgotten: Offset,
+}
+
 /// Figures of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicFigures {
@@ -167,7 +215,14 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Events after `after` that match `filters`. Blocks on the disk.
     fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error>;
 
-    /// Figures of topics that have or had events, sorted by name: up to `limit` of those whose
+    /// The newest change of each key of state topics after `after`, and the deletions that are
+    /// remembered. Blocks on the disk.
+    fn state(&self, after: Offset, limit: ReadLimit) -> Result<StatePage, Error>;
+
+    /// Up to where deletions are forgotten. Blocks on the disk.
+    fn state_horizons(&self) -> Result<StateHorizons, Error>;
+
+    /// Figures of stream topics that have or had events, sorted by name: up to `limit` of those whose
     /// names begin with `prefix` and come after `after`. Its work grows with `limit` alone.
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures>;
 

@@ -12,8 +12,9 @@ use bellwire_model::limits::{
     IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, MEMORY_JOURNAL_BYTES_MAX, MEMORY_JOURNAL_EVENTS_MAX,
     RETENTION_STEP_LOOKS_MAX, TOPICS_MAX,
 };
-use bellwire_model::{Entry, Epoch, Event, FilterSet, NameMap, Offset, Timestamp, Topic};
+use bellwire_model::{Entry, Epoch, Event, FilterSet, Keep, NameMap, Offset, Timestamp, Topic};
 
+use crate::newest::{Gone, Newest, StagedChanges};
 use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
 use crate::steps::{Now, Steps};
@@ -21,7 +22,8 @@ use crate::topics::{self, Removed, TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store, Writer};
 use crate::{
     Append, Appended, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit,
-    Record, RecordChange, RecordReply, Reply, RetentionRule, TopicFigures,
+    Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage,
+    TopicFigures,
 };
 
 /// A journal that is gone with the process.
@@ -71,6 +73,14 @@ impl Journal for MemoryJournal {
 
     fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
         Ok(self.state.read().page(after, filters, limit))
+    }
+
+    fn state(&self, after: Offset, limit: ReadLimit) -> Result<StatePage, Error> {
+        Ok(self.state.read().state_page(after, limit))
+    }
+
+    fn state_horizons(&self) -> Result<StateHorizons, Error> {
+        Ok(self.state.read().newest.horizons())
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
@@ -137,6 +147,9 @@ struct State {
     retention: Retention,
     events: BTreeMap<Offset, Stored>,
     bytes: u64,
+    /// Changes of state topics.
+    values: BTreeMap<Offset, Event>,
+    newest: Newest,
     tail: Offset,
     keys: Keys,
     records: RecordMap,
@@ -151,6 +164,8 @@ impl State {
             retention: Retention::new(rules),
             events: BTreeMap::new(),
             bytes: 0,
+            values: BTreeMap::new(),
+            newest: Newest::default(),
             tail: Offset::ZERO,
             keys: Keys::default(),
             records: RecordMap::default(),
@@ -169,20 +184,62 @@ impl State {
             return Err(Error::TooManyTopics);
         }
         let append_one = |append: Append| {
-            let Append { event, idempotency_key } = append;
+            let Append { event, idempotency_key, keep } = append;
             if let Some(key) = &idempotency_key
                 && let Some(offset) = self.keys.find(&event.topic, key)
             {
                 return Appended { offset, duplicate: true };
             }
-            let offset = self.push(event.clone());
+            let offset = match keep {
+                Keep::Every => self.push(event.clone()),
+                Keep::Newest => match self.change(event.clone()) {
+                    Ok(offset) => offset,
+                    Err(Gone(offset)) => return Appended { offset, duplicate: true },
+                },
+            };
             if let Some(key) = idempotency_key {
                 self.keys.remember((event.topic.clone(), key), offset, event.time);
             }
-            entries.push(Entry { offset, event });
+            entries.push(Entry { offset, event, keep });
             Appended { offset, duplicate: false }
         };
         Ok(batch.into_iter().map(append_one).collect())
+    }
+
+    /// Takes in a change of a state topic, unless it deletes what is not there.
+    fn change(&mut self, event: Event) -> Result<Offset, Gone> {
+        let mut staged = StagedChanges::default();
+        if event.body.is_none() {
+            self.newest.check_there(&staged, &event, self.tail)?;
+        }
+        let offset = Offset::new(self.tail.get() + 1);
+        self.newest.stage(&mut staged, &event, offset);
+        self.newest.take(staged);
+        self.values.insert(offset, event);
+        self.tail = offset;
+        while self.newest.wants_sweep() {
+            let sweep = self.newest.sweep(usize::MAX);
+            for row in &sweep.rows {
+                self.values.remove(row);
+            }
+            self.newest.swept(&sweep);
+        }
+        Ok(offset)
+    }
+
+    fn state_page(&self, after: Offset, limit: ReadLimit) -> StatePage {
+        let mut entries = Vec::new();
+        let (mut bytes, mut end) = (0, after);
+        for (offset, event) in self.values.range((Excluded(after), Unbounded)) {
+            bytes += event.size_bytes();
+            let is_full = entries.len() >= limit.events || bytes > limit.bytes;
+            if is_full && !entries.is_empty() {
+                return StatePage { entries, end };
+            }
+            entries.push(Entry { offset: *offset, event: event.clone(), keep: Keep::Newest });
+            end = *offset;
+        }
+        StatePage { entries, end: end.max(self.tail) }
     }
 
     fn push(&mut self, event: Event) -> Offset {
@@ -212,7 +269,7 @@ impl State {
                 if is_full && !entries.is_empty() {
                     return Page { entries, end, trimmed, lost: 0 };
                 }
-                entries.push(Entry { offset: *offset, event: stored.event.clone() });
+                entries.push(Entry::of_stream(*offset, stored.event.clone()));
             }
             end = *offset;
         }
@@ -257,6 +314,8 @@ impl State {
             self.topics.forget(&emptied);
         }
         self.keys.forget(&now);
+        let over = self.newest.over(RETENTION_STEP_LOOKS_MAX);
+        self.newest.swept(&over);
         looks.last().map(|(offset, ..)| *offset)
     }
 }

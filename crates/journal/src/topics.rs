@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bellwire_model::limits::TOPICS_RESERVED;
-use bellwire_model::{FilterSet, NameMap, Offset, Topic};
+use bellwire_model::{FilterSet, Keep, NameMap, Offset, Topic};
 use rustc_hash::FxHashMap;
 
 use crate::retention::RuleIndex;
@@ -40,12 +40,18 @@ impl TopicState {
 /// clients may begin topics until there are so many. The server's own have room when clients have
 /// used up theirs; what brings no new one always has.
 pub(crate) fn has_room(batch: &[Append], (new, known): (usize, usize), of_clients: usize) -> bool {
-    let topics = || batch.iter().map(|append| &append.event.topic);
+    let topics =
+        || batch.iter().filter(|append| is_of_stream(append)).map(|append| &append.event.topic);
     if new == 0 || topics().all(Topic::always_has_room) {
         return true;
     }
     let reserved = if topics().all(Topic::is_reserved) { TOPICS_RESERVED } else { 0 };
     known + new <= of_clients + reserved
+}
+
+/// State topics are counted by those who keep them in memory.
+pub(crate) fn is_of_stream(append: &Append) -> bool {
+    append.keep == Keep::Every
 }
 
 /// What was removed of one topic in one step.
@@ -113,9 +119,10 @@ impl Topics {
         self.ids.get(topic).copied()
     }
 
-    /// How many events of `batch` are of topics that are not known yet.
+    /// How many events of `batch` are of streams that are not known yet.
     pub(crate) fn count_unknown(&self, batch: &[Append]) -> usize {
-        batch.iter().filter(|append| self.id(&append.event.topic).is_none()).count()
+        let is_unknown = |append: &&Append| self.id(&append.event.topic).is_none();
+        batch.iter().filter(|append| is_of_stream(append)).filter(is_unknown).count()
     }
 
     /// What is known of `id`.

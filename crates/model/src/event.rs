@@ -83,6 +83,16 @@ pub struct BodyError {
     pub valid_bytes: usize,
 }
 
+/// What is kept of the events of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Each, for as long as retention says: of a stream.
+    #[default]
+    Every,
+    /// The newest of each key, until it is deleted: of a state topic.
+    Newest,
+}
+
 /// An event and where the journal put it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -90,4 +100,13 @@ pub struct Entry {
     pub offset: Offset,
     /// The event.
     pub event: Event,
+    /// What is kept of it.
+    pub keep: Keep,
+}
+
+impl Entry {
+    /// An event of a stream.
+    pub fn of_stream(offset: Offset, event: Event) -> Self {
+        Self { offset, event, keep: Keep::Every }
+    }
 }

@@ -42,12 +42,12 @@ pub use alert::{
 pub use coded::{Coded, with_causes};
 pub use date::{Date, Rfc3339};
 pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
-pub use event::{Body, BodyError, Entry, Event};
+pub use event::{Body, BodyError, Entry, Event, Keep};
 pub use filter::{Filter, FilterError, FilterSet};
 pub use identity_hash::{Fnv1a, IdentityHash};
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
-pub use name_hasher::{NameHasher, NameMap, NameSet};
+pub use name_hasher::{NameDigest, NameHasher, NameMap, NameSet};
 pub use network::{NetworkError, Networks, network_of};
 pub use offset::{Cursor, CursorError, Epoch, Life, Offset, StateMark, Version};
 pub use principal::Principal;

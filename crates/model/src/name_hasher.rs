@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::LazyLock;
 
 use foldhash::SharedSeed;
@@ -53,6 +53,21 @@ impl BuildHasher for NameHasher {
 impl fmt::Debug for NameHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NameHasher").finish_non_exhaustive()
+    }
+}
+
+/// Stands for a name within this process, in a table that has no room for names: 128 bits under two
+/// secrets, each as strong as those of the standard library's maps. So no stranger finds two names
+/// that are taken for one, and chance does not either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NameDigest([u64; 2]);
+
+impl NameDigest {
+    /// The one of a name, or of several that belong together.
+    pub fn of(name: impl Hash) -> Self {
+        static SECRETS: LazyLock<[RandomState; 2]> =
+            LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+        Self(SECRETS.each_ref().map(|secret| secret.hash_one(&name)))
     }
 }
 

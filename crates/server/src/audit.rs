@@ -241,7 +241,7 @@ impl Audit {
             }
         });
         self.figures.events.add(1);
-        if let Err(error) = journal.append(vec![Append { event, idempotency_key: None }], reply) {
+        if let Err(error) = journal.append(vec![Append::new(event, None)], reply) {
             lost(&error);
         }
     }

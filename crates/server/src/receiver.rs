@@ -103,7 +103,7 @@ impl Intake for Receiver {
     fn publish(&self, events: Vec<Event>) -> EventsTaken {
         let publisher = Arc::clone(&self.publisher);
         Box::pin(async move {
-            let append = |event| Append { event, idempotency_key: None };
+            let append = |event| Append::new(event, None);
             let results = publisher.publish(events.into_iter().map(append).collect()).await?;
             Ok(results.into_iter().map(|result| result.map(|_| ())).collect())
         })

@@ -160,7 +160,7 @@ impl Requests for Errands {
         self.access.allowances.spend(&identity, Sent::Events(1))?;
         self.access.allowances.name_topic(&identity, &publish.topic)?;
         let event = self.publisher.event(publish)?;
-        self.publish_event(Append { event, idempotency_key }, reply)
+        self.publish_event(Append::new(event, idempotency_key), reply)
     }
 
     fn delete(
@@ -174,7 +174,7 @@ impl Requests for Errands {
         self.noting(&identity, access::permit_publishing(&identity.rights, &topic))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
         let event = self.publisher.deletion(topic, key)?;
-        self.publish_event(Append { event, idempotency_key: None }, reply)
+        self.publish_event(Append::new(event, None), reply)
     }
 
     fn acknowledge(

@@ -101,7 +101,7 @@ mod tests {
         let topic = topic.parse().expect("a topic");
         let (key, event_type, time) = (None, None, Timestamp::from_ms(1));
         let event = Event { topic, key, event_type, time, body: None };
-        Append { event, idempotency_key: None }
+        Append::new(event, None)
     }
 
     /// Else a gap would tell whether an alert of others, which one need only name, ever fired.

@@ -4,7 +4,7 @@
 //! much as all of them. `NameMap` and `NameSet` are for names; they hash with a secret.
 
 /// What the keys of a map without a secret may be: numbers that Bellwire gives out, or that only who
-/// runs it can choose.
+/// runs it can choose. The digest of a name has secrets of its own.
 const NUMBERS: &[&str] = &[
     "usize",
     "u32",
@@ -13,6 +13,7 @@ const NUMBERS: &[&str] = &[
     "ClassId",
     "index::ClassId",
     "GroupId",
+    "NameDigest",
     "PartId",
     "RuleId",
     "SeriesId",

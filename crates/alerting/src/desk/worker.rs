@@ -355,7 +355,7 @@ fn append_of(announcement: &Announcement) -> Append {
         time: *time,
         body: Some(Body::Json(json::shown_alert(alert, status).into())),
     };
-    Append { event, idempotency_key: Some(id.as_str().into()) }
+    Append::new(event, Some(id.as_str().into()))
 }
 
 /// What those who notify are told of an alert.

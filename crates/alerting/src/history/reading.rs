@@ -68,7 +68,7 @@ impl History {
         let (mut entries, mut next) = (Vec::new(), None);
         let (mut bytes, mut bytes_read) = (0, 0);
         for place in &places {
-            let Some(Entry { offset, event }) = reader.read(*place)? else { continue };
+            let Some(Entry { offset, event, .. }) = reader.read(*place)? else { continue };
             bytes_read += event.size_bytes();
             let event = if place.what == Happened::Notified { envelope(event) } else { event };
             bytes += event.size_bytes();
@@ -77,7 +77,7 @@ impl History {
                 next = Some(Offset::new(offset.get() + 1));
                 break;
             }
-            entries.push(Entry { offset, event });
+            entries.push(Entry::of_stream(offset, event));
         }
         if next.is_none() && has_more {
             next = places.last().map(|place| place.offset);

@@ -11,7 +11,7 @@ use crate::events::{ACKNOWLEDGED, UNACKNOWLEDGED};
 impl Index {
     /// Takes in an event.
     pub(super) fn note(&mut self, entry: &Entry) {
-        let Entry { offset, event } = entry;
+        let Entry { offset, event, .. } = entry;
         let place = |what| Place { offset: *offset, time: event.time, what };
         match what_of(event) {
             Some((alert, what)) => self.events.note(alert, place(what)),

@@ -322,7 +322,7 @@ fn append(address: &Address, letter: &Letter<'_>, now: Timestamp) -> Append {
         time: now,
         body: Some(Body::Json(body.into())),
     };
-    Append { event, idempotency_key: None }
+    Append::new(event, None)
 }
 
 /// A text that is at most a quarter of the room for the letter without its payload, since JSON may

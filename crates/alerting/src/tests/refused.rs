@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bellwire_alerts::desk::Plan;
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
-    ReadLimit, Record, RecordChange, RecordReply, Reply, TopicFigures,
+    ReadLimit, Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
 };
 use bellwire_model::limits::DESK_QUEUED_MAX;
 use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
@@ -88,6 +88,14 @@ impl Journal for Refusing {
 
     fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
         self.journal.read(after, filters, limit)
+    }
+
+    fn state(&self, after: Offset, limit: ReadLimit) -> Result<StatePage, Error> {
+        self.journal.state(after, limit)
+    }
+
+    fn state_horizons(&self) -> Result<StateHorizons, Error> {
+        self.journal.state_horizons()
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {

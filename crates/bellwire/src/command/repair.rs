@@ -26,13 +26,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn report(repaired: &Repaired) -> Vec<String> {
-    let Repaired { events, topics, records, keys, epoch, .. } = *repaired;
-    let kept = [
+    let Repaired { events, topics, values, records, keys, epoch, .. } = *repaired;
+    let mut kept = vec![
         format!("{} of {}", counted(events, "event"), counted(topics, "topic")),
         counted(records, "record"),
         counted(keys, "idempotency key"),
     ];
-    let lost = [counted(repaired.events_lost, "event"), counted(repaired.records_lost, "record")];
+    let mut lost =
+        vec![counted(repaired.events_lost, "event"), counted(repaired.records_lost, "record")];
+    // Who has no state topics on the disk need not know of them.
+    if values > 0 || repaired.values_lost > 0 {
+        kept.push(counted(values, "state value"));
+        lost.push(counted(repaired.values_lost, "state value"));
+    }
     let mut lines =
         vec![format!("kept: {}", kept.join(", ")), format!("lost: {}", lost.join(", "))];
     match &repaired.source {

@@ -85,15 +85,17 @@ fn fill(journal: &DiskJournal, arguments: &Arguments) -> Result<Duration> {
     let topic = |number| format!("bench/replay/{number}").parse::<Topic>();
     let topics = (0..TOPICS).map(topic).collect::<Result<Vec<_>, _>>()?;
     let body = Bytes::from(request::padded_json("", arguments.body_bytes)?);
-    let event = |number: u64| Append {
-        event: Event {
-            topic: topics[(number % TOPICS) as usize].clone(),
-            key: None,
-            event_type: None,
-            time: now(),
-            body: Some(Body::Json(body.clone())),
-        },
-        idempotency_key: None,
+    let event = |number: u64| {
+        Append::new(
+            Event {
+                topic: topics[(number % TOPICS) as usize].clone(),
+                key: None,
+                event_type: None,
+                time: now(),
+                body: Some(Body::Json(body.clone())),
+            },
+            None,
+        )
     };
     let (sender, replies) = sync_channel::<Result<Vec<Appended>, Error>>(BATCHES_QUEUED);
     let began = Instant::now();

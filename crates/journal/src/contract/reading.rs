@@ -37,7 +37,7 @@ pub fn every_body_and_envelope_reads_back(open: Open<'_>) {
             });
         }
     }
-    let append = |event: &Event| Append { event: event.clone(), idempotency_key: None };
+    let append = |event: &Event| Append::new(event.clone(), None);
     rig.append_new(events.iter().map(append).collect());
     let read: Vec<Event> = rig.read_all("**").into_iter().map(|entry| entry.event).collect();
     assert_eq!(read, events);

@@ -74,7 +74,7 @@ impl Keys {
         key: &str,
         entry: &Entry,
     ) -> rusqlite::Result<()> {
-        let Entry { offset, event } = entry;
+        let Entry { offset, event, .. } = entry;
         let topic = event.topic.as_str();
         insert(connection, (*offset, event.time), (topic, key))?;
         let hashed = (hash(topic, key), *offset);
@@ -171,7 +171,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let connection = schema::open_to_write(&folder.path().join(schema::FILE)).unwrap();
         let mut keys = Keys::default();
-        let entry = Entry { offset: Offset::new(1), event: keyed("a", "k", 0).event };
+        let entry = Entry::of_stream(Offset::new(1), keyed("a", "k", 0).event);
         let transaction = begin(&connection).unwrap();
         keys.remember(&transaction, "k", &entry).unwrap();
         assert_eq!(keys.find(&transaction, &entry.event, "k").unwrap(), Some(entry.offset));

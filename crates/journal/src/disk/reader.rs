@@ -78,6 +78,14 @@ impl Readers {
         records::with_prefix(lease.connection(), prefix)
     }
 
+    /// Reads what somebody else knows how to read.
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        read(self.pool.lease()?.connection())
+    }
+
     /// See [`Journal::damaged`](crate::Journal::damaged).
     pub(super) fn damaged(&self) -> u64 {
         self.damaged.load(Ordering::Relaxed)
@@ -332,7 +340,7 @@ impl Filling<'_, '_> {
                 if self.bytes > self.limit.bytes && !self.page.entries.is_empty() {
                     return Reach::Limit;
                 }
-                self.page.entries.push(Entry { offset, event });
+                self.page.entries.push(Entry::of_stream(offset, event));
             }
             Found::Lost if !self.page.entries.is_empty() => return Reach::Limit,
             Found::Lost => {

@@ -6,6 +6,7 @@
 mod first_page;
 mod originals;
 mod salvage;
+mod values;
 
 use std::fs;
 use std::io;
@@ -44,6 +45,10 @@ pub struct Repaired {
     pub unreadable: Vec<(Offset, Offset)>,
     /// Topics that are kept.
     pub topics: u64,
+    /// Changes of state topics that are kept: of each key the newest, and some that it replaced.
+    pub values: u64,
+    /// Those that were damaged, as far as they could be counted.
+    pub values_lost: u64,
     /// Records that are kept: silences, acknowledgements, posted alerts.
     pub records: u64,
     /// Transactions that changed records and are lost.

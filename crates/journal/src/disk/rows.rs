@@ -10,9 +10,7 @@ use super::sums::{self, EventSums};
 use crate::topics::{TopicId, Topics};
 
 /// What fails rolls back the whole transaction, so no statement needs to be undone by itself.
-const INSERT: &str = "INSERT OR FAIL INTO events
-    (offset, topic, time, kind, key, type, content_type, data)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+const COLUMNS: &str = "(offset, topic, time, kind, key, type, content_type, data)";
 const VALUES: &str = "(?, ?, ?, ?, ?, ?, ?, ?)";
 /// Events that one statement writes.
 const ROWS: usize = 16;
@@ -49,6 +47,24 @@ pub(super) fn counted(
     counted.collect()
 }
 
+/// A table of events; both have the same columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EventTable {
+    /// Of streams.
+    Events,
+    /// Of state topics, which are numbered apart.
+    State,
+}
+
+impl EventTable {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::State => "state",
+        }
+    }
+}
+
 /// Writes rows of events, several with a statement where there are as many: most of what a row
 /// costs is to begin a statement and to find the end of the table.
 pub(super) struct EventRows<'a> {
@@ -57,23 +73,23 @@ pub(super) struct EventRows<'a> {
 }
 
 impl<'a> EventRows<'a> {
-    pub(super) fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
-        let several = format!("{INSERT}{}", format!(", {VALUES}").repeat(ROWS - 1));
+    pub(super) fn new(connection: &'a Connection, table: EventTable) -> rusqlite::Result<Self> {
+        let one = format!("INSERT OR FAIL INTO {} {COLUMNS} VALUES {VALUES}", table.name());
+        let several = format!("{one}{}", format!(", {VALUES}").repeat(ROWS - 1));
         Ok(Self {
-            one: EventInsert::new(connection, INSERT)?,
+            one: EventInsert::new(connection, &one)?,
             several: EventInsert::new(connection, &several)?,
         })
     }
 
-    /// Writes events, whose topics `marks` has.
-    pub(super) fn insert_all(&mut self, entries: &[Entry], marks: &[Mark]) -> rusqlite::Result<()> {
-        let chunks = entries.chunks(ROWS).zip(marks.chunks(ROWS));
-        for (entries, marks) in chunks {
-            let rows = entries.iter().zip(marks).map(|(entry, mark)| (mark.topic, entry));
-            if entries.len() == ROWS {
+    /// Writes events, each with its topic.
+    pub(super) fn insert_all(&mut self, rows: &[(TopicId, &Entry)]) -> rusqlite::Result<()> {
+        for rows in rows.chunks(ROWS) {
+            let mut rows = rows.iter().copied();
+            if rows.len() == ROWS {
                 self.several.insert(rows)?;
             } else {
-                rows.into_iter().try_for_each(|row| self.one.insert([row]))?;
+                rows.try_for_each(|row| self.one.insert([row]))?;
             }
         }
         Ok(())
@@ -102,7 +118,7 @@ impl<'a> EventInsert<'a> {
     ) -> rusqlite::Result<()> {
         let mut at = 1;
         for ((topic, entry), has) in rows.into_iter().zip(&mut self.has) {
-            let Entry { offset, event } = entry;
+            let Entry { offset, event, .. } = entry;
             let (_, content_type) = sums::kind(event);
             let numbers = [
                 to_sql(*offset),

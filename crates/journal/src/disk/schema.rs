@@ -23,7 +23,7 @@ pub(super) const FILE: &str = "journal.sqlite";
 /// `Bell` in ASCII: tells the file from other databases.
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 /// What SQLite says of a table in which it finds nothing wrong.
 const SOUND: &str = "ok";
 /// Where the table `meta` has how many transactions have changed records.
@@ -108,6 +108,30 @@ const SUMS: &str = "
     ) STRICT;
 ";
 
+/// What format 4 has beyond format 3.
+const STATE: &str = "
+    -- Changes of state topics: the newest of each key, and some that no longer count. The columns
+    -- are those of events; `topic` is numbered by the table below.
+    CREATE TABLE state (
+        offset INTEGER PRIMARY KEY,
+        topic INTEGER NOT NULL,
+        key TEXT,
+        type TEXT,
+        time INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        content_type TEXT,
+        data BLOB
+    ) STRICT;
+
+    -- Names of state topics; `horizon` is the newest deletion that is forgotten.
+    CREATE TABLE state_topics (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        horizon INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+";
+
 /// Opens or creates the file to write it. Commits are synced.
 pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     let (connection, format) = connect_to_write(file)?;
@@ -185,7 +209,7 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     New,
-    /// Format 1 has no records, format 2 no checksums.
+    /// Format 1 has no records, format 2 no checksums, format 3 no state topics.
     Old(i64),
     Known,
     Unknown(i64),
@@ -221,7 +245,10 @@ fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
     if matches!(format, Format::New | Format::Old(1)) {
         transaction.execute_batch(RECORDS)?;
     }
-    transaction.execute_batch(SUMS)?;
+    if !matches!(format, Format::Old(3)) {
+        transaction.execute_batch(SUMS)?;
+    }
+    transaction.execute_batch(STATE)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
@@ -307,7 +334,9 @@ pub(super) fn last_run(
 
 /// Looks whether the small tables hang together; whoever reads events looks at those.
 pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
-    for table in ["meta", "topics", "blocks", "holes", "idempotency", "records"] {
+    for table in
+        ["meta", "topics", "blocks", "holes", "idempotency", "records", "state", "state_topics"]
+    {
         let found = quick_check(connection, table)?;
         if found != SOUND {
             return Err(damaged(format!("table {table}: {found}")));

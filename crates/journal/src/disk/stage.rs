@@ -1,12 +1,14 @@
 //! A transaction of appends: gives out offsets, numbers topics and writes rows.
 
-use bellwire_model::{Entry, NameMap, Offset, Topic};
+use bellwire_model::{Entry, Keep, NameMap, Offset, Topic};
 use rusqlite::Connection;
 
 use super::blocks::Mark;
 use super::index::Index;
 use super::keys::Keys;
-use super::rows::{EventRows, insert_topic};
+use super::rows::{EventRows, EventTable, insert_topic};
+use super::state;
+use crate::newest::{Gone, Newest, StagedChanges};
 use crate::topics::{self, TopicId, TopicState};
 use crate::{Append, Appended, Error};
 
@@ -14,7 +16,10 @@ use crate::{Append, Appended, Error};
 #[derive(Debug, Default)]
 pub(super) struct Staged {
     pub(super) entries: Vec<Entry>,
+    /// Of the events of streams, in their order.
     pub(super) marks: Vec<Mark>,
+    /// Of the changes of state topics.
+    pub(super) state: StagedChanges,
     pub(super) results: Vec<Result<Vec<Appended>, Error>>,
     /// New topics, and by name.
     pub(super) topics: Vec<(TopicId, TopicState)>,
@@ -23,9 +28,9 @@ pub(super) struct Staged {
 
 /// A transaction under way.
 pub(super) struct Stage<'a> {
-    pub(super) rows: EventRows<'a>,
     pub(super) connection: &'a Connection,
     pub(super) index: &'a Index,
+    pub(super) newest: &'a Newest,
     pub(super) keys: &'a mut Keys,
     /// The next event's offset.
     pub(super) next: &'a mut u64,
@@ -45,8 +50,24 @@ impl Stage<'_> {
                 if has_room { Ok(self.append(batch)?) } else { Err(Error::TooManyTopics) };
             self.staged.results.push(appended);
         }
-        self.rows.insert_all(&self.staged.entries, &self.staged.marks)?;
+        self.write_rows()?;
         Ok(self.staged)
+    }
+
+    fn write_rows(&self) -> rusqlite::Result<()> {
+        let Staged { entries, marks, state, .. } = &self.staged;
+        let kept = |keep| entries.iter().filter(move |entry| entry.keep == keep);
+        let events: Vec<_> = marks.iter().map(|mark| mark.topic).zip(kept(Keep::Every)).collect();
+        if !events.is_empty() {
+            EventRows::new(self.connection, EventTable::Events)?.insert_all(&events)?;
+        }
+        if state.changes.is_empty() {
+            return Ok(());
+        }
+        let topics = state.changes.iter().map(|change| change.topic);
+        let values: Vec<_> = topics.zip(kept(Keep::Newest)).collect();
+        EventRows::new(self.connection, EventTable::State)?.insert_all(&values)?;
+        state::save_topics(self.connection, &state.topics)
     }
 
     /// How many topics `batch` brings, or more where it repeats new ones, and how many there are.
@@ -54,7 +75,8 @@ impl Stage<'_> {
         let is_new = |topic: &Topic| {
             self.index.topics.id(topic).is_none() && !self.staged.ids.contains_key(topic)
         };
-        let new = batch.iter().filter(|append| is_new(&append.event.topic)).count();
+        let of_streams = batch.iter().filter(|append| topics::is_of_stream(append));
+        let new = of_streams.filter(|append| is_new(&append.event.topic)).count();
         (new, self.index.topics.len() + self.staged.topics.len())
     }
 
@@ -63,21 +85,32 @@ impl Stage<'_> {
     }
 
     fn append_one(&mut self, append: Append) -> rusqlite::Result<Appended> {
-        let Append { event, idempotency_key } = append;
+        let Append { event, idempotency_key, keep } = append;
         if let Some(key) = &idempotency_key
             && let Some(offset) = self.keys.find(self.connection, &event, key)?
         {
             return Ok(Appended { offset, duplicate: true });
         }
+        if keep == Keep::Newest && event.body.is_none() {
+            let tail = self.staged.entries.last().map_or(self.index.tail, |entry| entry.offset);
+            if let Err(Gone(offset)) = self.newest.check_there(&self.staged.state, &event, tail) {
+                return Ok(Appended { offset, duplicate: true });
+            }
+        }
         let offset = Offset::new(*self.next);
         *self.next += 1;
-        let topic = self.intern(&event.topic);
-        let (bytes, time) = (event.size_bytes() as u64, event.time);
-        let entry = Entry { offset, event };
+        match keep {
+            Keep::Every => {
+                let topic = self.intern(&event.topic);
+                let (bytes, time) = (event.size_bytes() as u64, event.time);
+                self.staged.marks.push(Mark { offset, topic, bytes, time });
+            }
+            Keep::Newest => self.newest.stage(&mut self.staged.state, &event, offset),
+        }
+        let entry = Entry { offset, event, keep };
         if let Some(key) = idempotency_key {
             self.keys.remember(self.connection, &key, &entry)?;
         }
-        self.staged.marks.push(Mark { offset, topic, bytes, time });
         self.staged.entries.push(entry);
         Ok(Appended { offset, duplicate: false })
     }

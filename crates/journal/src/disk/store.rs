@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwire_model::limits::RETENTION_STEP_LOOKS_MAX;
 use bellwire_model::{Epoch, Offset, Timestamp};
 use rusqlite::{Connection, ErrorCode};
 
@@ -16,18 +17,23 @@ use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::names::beside;
 use super::place::{Place, SharedPlace};
-use super::rows::{EventRows, save_blocks};
+use super::rows::save_blocks;
 use super::schema::{self, Format, LastRun, from_sql};
 use super::stage::{Stage, Staged, save_topics};
 use super::sweep::Swept;
 use super::witness::{State, Testimony, Witness};
-use super::{DiskOptions, Durability, load, records, sweep, witness};
+use super::{DiskOptions, Durability, load, records, state, sweep, witness};
 use crate::error::Cause;
+use crate::newest::{Newest, Sweep};
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
 use crate::steps::{Boot, Now, Steps};
 use crate::writer::{Committed, Store};
 use crate::{Append, ClockReading, ClockStep, Error};
+
+/// Rows of state topics that no longer count, of which as many go with each change: while there are
+/// any they become fewer.
+const SPARE_ROWS_PER_CHANGE: usize = 2;
 
 /// See the module.
 #[derive(Debug)]
@@ -37,6 +43,7 @@ pub(super) struct DiskStore {
     checkpointer: Checkpointer,
     connection: Connection,
     index: SharedIndex,
+    newest: Newest,
     keys: Keys,
     /// Full blocks that are not in their table yet; they ride the next transaction.
     unsaved: Vec<(BlockNumber, Summary)>,
@@ -66,6 +73,7 @@ struct Opened {
     /// Why what the last run has left may not be on the disk.
     doubt: Option<Cause>,
     loaded: (Index, Vec<(BlockNumber, Summary)>),
+    newest: Newest,
     boot: Boot,
     place: SharedPlace,
 }
@@ -141,7 +149,9 @@ impl DiskStore {
         let fail = |error| Error::sqlite(file, error);
         schema::check_tables(&connection).map_err(fail)?;
         let retention = Retention::new(options.retention.clone());
-        let loaded = load::index(&connection, retention).map_err(fail)?;
+        let mut loaded = load::index(&connection, retention).map_err(fail)?;
+        let (newest, state_tail) = state::load(&connection).map_err(fail)?;
+        loaded.0.tail = loaded.0.tail.max(state_tail);
         let ended = schema::last_run(&connection, &options).map_err(fail)?;
         if let Some(testimony) = testimony
             && !ended.may_have_lost
@@ -154,7 +164,7 @@ impl DiskStore {
         let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
         let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;
         let place = Place::of(file)?.into();
-        let opened = Opened { connection, doubt, loaded, boot: ended.boot, place };
+        let opened = Opened { connection, doubt, loaded, newest, boot: ended.boot, place };
         let store = Self::load(opened, witness, file, &options).map_err(fail)?;
         Ok((store, epoch))
     }
@@ -165,7 +175,8 @@ impl DiskStore {
         file: &Path,
         options: &DiskOptions,
     ) -> rusqlite::Result<Self> {
-        let Opened { mut connection, doubt, loaded: (index, unsaved), boot, place } = opened;
+        let Opened { mut connection, doubt, loaded: (index, unsaved), newest, boot, place } =
+            opened;
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
         let steps = load::steps(&connection, (options.now, boot), index.tail)?;
@@ -190,6 +201,7 @@ impl DiskStore {
         Ok(Self {
             next: index.tail.get() + 1,
             index: Arc::new(IndexLock::new(index)),
+            newest,
             keys,
             unsaved,
             bounds,
@@ -220,23 +232,26 @@ impl DiskStore {
         &self.place
     }
 
-    /// Everything up to and with the commit.
-    fn write(&mut self, batches: Vec<Vec<Append>>) -> rusqlite::Result<Staged> {
+    /// Everything up to and with the commit. What no longer counts of state topics goes along, so
+    /// that there is never much of it however fast they change.
+    fn write(&mut self, batches: Vec<Vec<Append>>) -> rusqlite::Result<(Staged, Sweep)> {
         let index = self.index.read();
         let transaction = schema::begin(&self.connection)?;
         save_blocks(&transaction, &self.unsaved)?;
         let stage = Stage {
-            rows: EventRows::new(&transaction)?,
             connection: &transaction,
             index: &index,
+            newest: &self.newest,
             keys: &mut self.keys,
             next: &mut self.next,
             staged: Staged::default(),
         };
         let staged = stage.run(batches, self.bounds.topics)?;
         save_topics(&transaction, &staged)?;
+        let sweep = self.newest.sweep(staged.state.changes.len() * SPARE_ROWS_PER_CHANGE);
+        state::sweep(&transaction, &self.newest, &sweep)?;
         transaction.commit()?;
-        Ok(staged)
+        Ok((staged, sweep))
     }
 
     /// Writes down what full blocks have, so that the next start misses what is gone by then.
@@ -259,6 +274,8 @@ impl DiskStore {
         for mark in &staged.marks {
             self.unsaved.extend(index.add(*mark));
         }
+        // The newest may be a change of a state topic.
+        index.tail = staged.entries.last().map_or(index.tail, |newest| newest.offset);
     }
 
     /// Runs a transaction whose commit is synced.
@@ -319,13 +336,15 @@ impl Store for DiskStore {
         self.check()?;
         let written = self.write(batches).map_err(|error| self.failed(error));
         // What was committed into a file that is gone by now must not be acknowledged.
-        let written = written.and_then(|staged| self.place.check_held().map(|()| staged));
-        let mut staged = written.inspect_err(|_| self.keys.roll_back())?;
+        let written = written.and_then(|written| self.place.check_held().map(|()| written));
+        let (mut staged, sweep) = written.inspect_err(|_| self.keys.roll_back())?;
         if let Some(newest) = staged.entries.last() {
             self.witness.note(newest.offset);
         }
         self.keys.commit();
         self.unsaved.clear();
+        self.newest.swept(&sweep);
+        self.newest.take(std::mem::take(&mut staged.state));
         self.publish(&mut staged);
         if self.keys.are_too_many(self.bounds.keys) {
             // Where it fails there are a few too many until the next commit tries again.
@@ -374,6 +393,13 @@ impl Store for DiskStore {
             bounds: self.bounds,
         };
         let next = sweep::step(&mut swept, from, &now).map_err(|error| self.failed(error))?;
+        let next = if next.is_some() {
+            next
+        } else {
+            // The streams are done: now the state topics.
+            let swept = state::step(&self.connection, &mut self.newest, RETENTION_STEP_LOOKS_MAX);
+            swept.map_err(|error| self.failed(error))?.then_some(Offset::MAX)
+        };
         self.after_commit();
         Ok(next)
     }

@@ -54,7 +54,7 @@ pub(super) async fn publish_one(
     let event = app.publisher.event(publish)?;
     let given = idempotency_key.map(check_idempotency_key).transpose()?;
     let idempotency_key = given.or(identity).map(|key| caller.0.own_name(&key));
-    let results = app.publisher.publish(vec![Append { event, idempotency_key }]).await?;
+    let results = app.publisher.publish(vec![Append::new(event, idempotency_key)]).await?;
     let published = results.into_iter().next().expect("one result each")?;
     Ok((StatusCode::CREATED, Json(published_json(published))).into_response())
 }
@@ -108,7 +108,7 @@ pub(super) async fn take(
 }
 
 /// Whether an event that is sent once more is the same one.
-fn is_repeatable(app: &App, Append { event, idempotency_key }: &Append) -> bool {
+fn is_repeatable(app: &App, Append { event, idempotency_key, .. }: &Append) -> bool {
     idempotency_key.is_some() || app.publisher.topics.kind(&event.topic) == Kind::State
 }
 
@@ -188,7 +188,7 @@ pub(super) fn checked(
         match event {
             Ok((event, identity)) => {
                 let idempotency_key = identity.map(|key| caller.0.own_name(&key));
-                events.push(Append { event, idempotency_key });
+                events.push(Append::new(event, idempotency_key));
                 refused.push(None);
             }
             Err(error) => refused.push(Some(error)),

@@ -98,7 +98,7 @@ pub(super) async fn delete(
     let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
     let event = app.publisher.deletion(topic, &key)?;
-    app.publisher.publish(vec![Append { event, idempotency_key: None }]).await?;
+    app.publisher.publish(vec![Append::new(event, None)]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

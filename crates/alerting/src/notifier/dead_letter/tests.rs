@@ -95,15 +95,17 @@ async fn a_letter_for_whose_topic_there_is_no_room_goes_where_there_always_is() 
         letters.push_forgone(forgone(receiver, group, 0..1), Timestamp::from_ms(9));
     };
     // The last topics that there is room for.
-    let full = (1..TOPICS_RESERVED).map(|number| Append {
-        event: Event {
-            topic: format!("alerts/events/w/{number}").parse().expect("a topic"),
-            key: None,
-            event_type: None,
-            time: Timestamp::from_ms(0),
-            body: None,
-        },
-        idempotency_key: None,
+    let full = (1..TOPICS_RESERVED).map(|number| {
+        Append::new(
+            Event {
+                topic: format!("alerts/events/w/{number}").parse().expect("a topic"),
+                key: None,
+                event_type: None,
+                time: Timestamp::from_ms(0),
+                body: None,
+            },
+            None,
+        )
     });
     let (sender, answered) = std::sync::mpsc::sync_channel(1);
     let reply = Box::new(move |result: Result<Vec<_>, Error>| {

@@ -4,17 +4,17 @@ use bellwire_model::{Entry, Epoch, NameMap, Offset, Timestamp, Topic};
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
 
-use super::{RepairSource, Repaired};
+use super::{RepairSource, Repaired, values};
 use crate::Record;
 use crate::disk::block_number::{BLOCK_OFFSETS, BlockNumber};
 use crate::disk::blocks::{Mark, Summary};
 use crate::disk::reader::{self, event, is_whole};
-use crate::disk::rows::{EventRows, insert_topic, save_blocks};
+use crate::disk::rows::{EventRows, EventTable, insert_topic, save_blocks};
 use crate::disk::schema::{self, damaged, from_sql, to_sql};
 use crate::disk::sums::EventSums;
 use crate::disk::walk::{Found, Walk};
 use crate::disk::witness::Testimony;
-use crate::disk::{keys, load, records};
+use crate::disk::{keys, load, records, state};
 use crate::retention::Retention;
 use crate::steps::Steps;
 use crate::topics::TopicId;
@@ -53,6 +53,8 @@ impl Salvage<'_> {
             events_lost: 0,
             unreadable: Vec::new(),
             topics: 0,
+            values: 0,
+            values_lost: 0,
             records: 0,
             records_lost: 0,
             is_witnessed: self.testimony.is_some(),
@@ -71,6 +73,7 @@ impl Salvage<'_> {
             schema::set_meta(self.target, "forgotten", forgotten)?;
             self.keys(source, &mut repaired)?;
             self.records(source, &mut repaired)?;
+            self.values(source, &mut repaired)?;
             let changes = schema::record_changes(source).unwrap_or_default();
             repaired.record_changes_lost = repaired.record_changes_lost.saturating_sub(changes);
             self.clock(source)?;
@@ -78,17 +81,25 @@ impl Salvage<'_> {
         repaired.topics = self.topics.len() as u64;
         let (index, unsaved) = load::index(self.target, Retention::new(Vec::new()))?;
         save_blocks(self.target, &unsaved)?;
+        let tail = index.tail.max(state::load(self.target)?.1);
         let acknowledged = self.testimony.map_or(Offset::ZERO, |testimony| testimony.tail);
-        if acknowledged > index.tail {
-            let first = Offset::new(index.tail.get() + 1);
-            repaired.events_lost += acknowledged.get() - index.tail.get();
+        if acknowledged > tail {
+            let first = Offset::new(tail.get() + 1);
+            repaired.events_lost += acknowledged.get() - tail.get();
             tell(&mut repaired, first, acknowledged);
         }
         let is_old = before == Some(fresh);
         repaired.epoch = if is_old { Epoch::new(fresh.get().wrapping_add(1)) } else { fresh };
         schema::set_meta(self.target, "epoch", repaired.epoch.get())?;
         schema::set_meta(self.target, "clean", true)?;
-        Ok((repaired, index.tail))
+        Ok((repaired, tail))
+    }
+
+    fn values(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
+        let salvaged = values::salvage(source, self.target)?;
+        (repaired.values, repaired.values_lost) = (salvaged.kept, salvaged.lost);
+        let forgotten: i64 = schema::meta(source, state::FORGOTTEN).ok().flatten().unwrap_or(0);
+        schema::set_meta(self.target, state::FORGOTTEN, forgotten)
     }
 
     /// The newest offset that the witness tells.
@@ -131,7 +142,7 @@ impl Salvage<'_> {
         let (mut in_blocks, mut after_blocks) = (0, 0);
         let mut blocks = OpenBlock::default();
         let transaction = schema::begin(self.target)?;
-        let mut rows = EventRows::new(&transaction)?;
+        let mut rows = EventRows::new(&transaction, EventTable::Events)?;
         walk.run(source, &mut |found| {
             let is_in_blocks = |offset| BlockNumber::of(offset).0 < following.unsigned_abs();
             let row = match found {
@@ -169,7 +180,7 @@ impl Salvage<'_> {
         if !is_whole(kind, &event, |event| EventSums::new(&event.topic).kind_of(offset, event)) {
             return Err(damaged("an event is not what was written"));
         }
-        Ok(Entry { offset, event })
+        Ok(Entry::of_stream(offset, event))
     }
 
     fn keys(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
@@ -257,7 +268,7 @@ struct OpenBlock(Option<(BlockNumber, Summary)>);
 impl OpenBlock {
     /// Counts an event in, and saves the block before it when that is full.
     fn add(&mut self, target: &Connection, topic: TopicId, entry: &Entry) -> rusqlite::Result<()> {
-        let Entry { offset, event } = entry;
+        let Entry { offset, event, .. } = entry;
         let number = BlockNumber::of(*offset);
         if let Some(full) = self.0.take_if(|(open, _)| *open != number) {
             save_blocks(target, &[full])?;

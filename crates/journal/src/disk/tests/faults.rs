@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bellwire_model::Offset;
+
 use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
 
 use super::{killed, open, options, try_open};
-use crate::contract::{Rig, keyed, plain, rule};
+use crate::contract::{Rig, change, keyed, plain, rule, state};
 use crate::disk::bounds::StoreBounds;
 use crate::disk::lock::Lock;
 use crate::disk::store::{self, DiskStore};
@@ -127,6 +129,30 @@ fn a_full_disk_fails_the_append_whole_and_spares_the_next() {
     // Four of the large events had fitted, so their offsets were taken.
     assert!(next.offset.get() > first.get() + 5, "{} after {first}", next.offset);
     assert_eq!(rig.texts("**"), ["first", "k"]);
+}
+
+#[test]
+fn a_full_disk_in_the_middle_of_a_batch_of_state_leaves_all_as_it_was() {
+    let folder = TempDir::new().unwrap();
+    let rig = small(&folder);
+    rig.append_new(vec![change("s", "a", Some("1")), change("s", "b", Some("1"))]);
+    let before = state::values_after(&rig, Offset::ZERO);
+    let large = "x".repeat(60_000);
+    let batch: Vec<_> = [change("s", "b", None), plain("a", "x"), change("t", "a", Some("new"))]
+        .into_iter()
+        .chain((0..20).map(|number| change("s", &number.to_string(), Some(&large))))
+        .collect();
+    let failed = rig.append(batch);
+    assert!(matches!(failed, Err(Error::Full { .. })), "{failed:?}");
+    assert_eq!(state::values_after(&rig, Offset::ZERO), before);
+    assert_eq!((rig.seen.entries().len(), rig.texts("**").len()), (2, 0));
+    // What fits is taken, as if nothing had been.
+    let next = rig.append_new(vec![change("t", "a", Some("2")), change("s", "b", None)]);
+    let copy = killed(&folder);
+    let again = open(options(copy.path()));
+    let values = state::values_after(&again, Offset::ZERO);
+    assert_eq!(values.values().map(|(offset, _)| *offset).max(), Some(next[1]));
+    assert_eq!(values.len(), 3);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bellwire_model::Epoch;
+use bellwire_model::{Epoch, Offset};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
-use crate::contract::{Rig, keyed, plain, records};
+use crate::contract::{Rig, change, keyed, plain, records, state};
 use crate::disk::{RepairSource, Repaired, repair, schema, witness};
 
 const EVENTS: usize = 3000;
@@ -24,6 +24,8 @@ fn fill(folder: &TempDir) -> Rig {
     drop(rig);
     let rig = open(options(folder.path()));
     rig.append_one(keyed("b", "k", 0));
+    rig.append_new(vec![change("s", "a", Some("1")), change("s", "b", Some("2"))]);
+    rig.append_new(vec![change("s", "a", None)]);
     rig
 }
 
@@ -33,15 +35,18 @@ fn mended(directory: &Path) -> Repaired {
 
 /// What a repaired journal has.
 fn assert_whole(directory: &Path, repaired: &Repaired, case: &str) {
-    let kept = (repaired.events, repaired.keys, repaired.records);
-    assert_eq!(kept, (EVENTS as u64, 1, 1), "{case}");
+    let kept = (repaired.events, repaired.keys, repaired.records, repaired.values);
+    assert_eq!(kept, (EVENTS as u64, 1, 1, 3), "{case}");
     let lost = (repaired.events_lost, repaired.records_lost, repaired.record_changes_lost);
-    assert_eq!(lost, (0, 0, 0), "{case}");
+    assert_eq!((lost, repaired.values_lost), ((0, 0, 0), 0), "{case}");
     assert!(repaired.is_witnessed, "{case}");
     let rig = open(options(directory));
     assert_eq!(rig.journal.epoch(), Epoch::new(9), "{case}");
     assert_eq!(rig.read_all("**").len(), EVENTS, "{case}");
     assert!(rig.append_one(keyed("b", "k", 0)).duplicate, "{case}");
+    let texts: Vec<_> = state::values_after(&rig, Offset::ZERO).into_values().collect();
+    assert_eq!(texts.len(), 2, "{case}");
+    assert_eq!((&texts[0].1, texts[1].1.as_deref()), (&None, Some("2")), "{case}");
 }
 
 /// Those of the journal's files that there are, and what is in them.

@@ -7,11 +7,15 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
-use crate::contract::{Rig, filters, rule, timed};
+use crate::contract::state::{Values, values_after};
+use crate::contract::{Rig, change, filters, rule, text, timed};
 use crate::disk::{DiskOptions, Durability};
-use crate::{Append, Bounds, ReadLimit, RetentionRule};
+use crate::{Append, Appended, Bounds, ReadLimit, RetentionRule};
 
 const TOPICS: [&str; 5] = ["a/x", "a/y", "b", "c/d/e", "$sys/f"];
+/// One has the name of a stream.
+const STATES: [&str; 3] = ["s", "a/x", "c/s"];
+const KEYS: usize = 5;
 const FILTERS: [&[&str]; 6] = [&["**"], &["a/*"], &["b"], &["c/**", "a/y"], &["$sys/*"], &["z"]];
 
 /// What happens to a journal.
@@ -21,6 +25,10 @@ enum Step {
     Append(Vec<(usize, i64)>),
     /// Many events, to fill blocks.
     Fill(usize),
+    /// Changes of state topics, each of a key that is put or deleted, behind an event of a stream.
+    Change(Vec<(usize, usize, bool)>),
+    /// Many changes of a few keys.
+    Churn(usize),
     Retain,
     Close,
     Kill,
@@ -28,7 +36,10 @@ enum Step {
 
 fn any_step() -> impl Strategy<Value = Step> {
     let event = (0..TOPICS.len(), -5_i64..20);
+    let change = (0..STATES.len(), 0..KEYS, any::<bool>());
     prop_oneof![
+        4 => prop::collection::vec(change, 0..8).prop_map(Step::Change),
+        2 => (1_usize..3000).prop_map(Step::Churn),
         6 => prop::collection::vec(event, 0..8).prop_map(Step::Append),
         3 => (1_usize..1500).prop_map(Step::Fill),
         3 => Just(Step::Retain),
@@ -51,6 +62,8 @@ fn any_rule() -> impl Strategy<Value = RetentionRule> {
 struct Model {
     kept: Vec<Entry>,
     removed: Vec<Entry>,
+    /// The newest change of each key.
+    values: Values,
     tail: Offset,
     time_ms: i64,
 }
@@ -99,6 +112,7 @@ impl Model {
     fn check(&self, rig: &Rig) {
         let all = self.removed.iter().map(|entry| entry.offset).max().unwrap_or_default();
         assert_eq!(rig.journal.bounds(), Bounds { trimmed: all, tail: self.tail });
+        assert_eq!(values_after(rig, Offset::ZERO), self.values);
         for texts in FILTERS {
             let filters = filters(texts);
             assert_eq!(rig.journal.trimmed(&filters), self.trimmed(texts), "{filters}");
@@ -148,6 +162,13 @@ proptest! {
                     let events: Vec<_> = (0..events).map(|n| (n * n % TOPICS.len(), 0)).collect();
                     append(&rig, &mut model, &events);
                 }
+                Step::Change(changes) => change_values(&rig, &mut model, &changes),
+                Step::Churn(changes) => {
+                    let changes: Vec<_> = (0..changes)
+                        .map(|n| (n % STATES.len(), n * n % KEYS, n % 7 > 0))
+                        .collect();
+                    change_values(&rig, &mut model, &changes);
+                }
                 Step::Retain => {
                     rig.retain(model.time_ms);
                     model.retain(&rules);
@@ -169,12 +190,36 @@ proptest! {
     }
 }
 
+fn change_values(rig: &Rig, model: &mut Model, changes: &[(usize, usize, bool)]) {
+    let event = model.batch(&[(0, 1)]).remove(0);
+    let named = |(topic, key, _): &(usize, usize, bool)| (STATES[*topic].into(), key.to_string());
+    let appends = changes.iter().enumerate().map(|(number, is)| {
+        let ((topic, key), text): ((String, String), _) = (named(is), format!("change {number}"));
+        change(&topic, &key, is.2.then_some(&text))
+    });
+    let batch: Vec<_> = std::iter::once(event.clone()).chain(appends).collect();
+    let appended = rig.append(batch.clone()).expect("the batch is appended");
+    model.kept.push(Entry::of_stream(appended[0].offset, event.event));
+    model.tail = appended[0].offset;
+    for ((is, append), appended) in changes.iter().zip(&batch[1..]).zip(&appended[1..]) {
+        let before = model.values.get(&named(is)).cloned();
+        if !is.2 && before.as_ref().is_none_or(|(_, text)| text.is_none()) {
+            let gone = before.map_or(model.tail, |(offset, _)| offset);
+            assert_eq!(*appended, Appended { offset: gone, duplicate: true });
+            continue;
+        }
+        assert!(appended.offset > model.tail && !appended.duplicate);
+        model.tail = appended.offset;
+        model.values.insert(named(is), (appended.offset, is.2.then(|| text(&append.event))));
+    }
+}
+
 fn append(rig: &Rig, model: &mut Model, events: &[(usize, i64)]) {
     let batch = model.batch(events);
     let offsets = rig.append_new(batch.clone());
     for (offset, append) in offsets.into_iter().zip(batch) {
         assert!(offset > model.tail);
         model.tail = offset;
-        model.kept.push(Entry { offset, event: append.event });
+        model.kept.push(Entry::of_stream(offset, append.event));
     }
 }

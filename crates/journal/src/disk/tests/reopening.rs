@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
-use crate::contract::{Rig, filters, keyed, plain, records, rule, timed};
+use crate::contract::{Rig, change, filters, keyed, plain, records, rule, state, timed};
 use crate::disk::bounds::StoreBounds;
 use crate::disk::{DiskOptions, Durability, schema, store, witness};
 use crate::{ClockReading, RetentionRule};
@@ -121,6 +121,8 @@ fn a_killed_journal_has_its_records() {
 
 /// Makes a file what it was in format 1.
 const FORMAT_1: &str = "
+    DROP TABLE state;
+    DROP TABLE state_topics;
     DROP TABLE records;
     DROP TABLE holes;
     UPDATE events SET kind = kind & 3;
@@ -156,6 +158,8 @@ fn make_older(folder: &TempDir, format: &str) {
 
 /// Makes a file what it was in format 2.
 const FORMAT_2: &str = "
+    DROP TABLE state;
+    DROP TABLE state_topics;
     DROP TABLE holes;
     UPDATE events SET kind = kind & 3;
     ALTER TABLE topics DROP COLUMN checksum;
@@ -188,6 +192,58 @@ fn a_file_of_format_2_is_as_it_was_and_goes_on() {
     let all = rig.read_all("**");
     assert!(all.iter().rev().zip(new.iter().rev()).all(|(entry, new)| entry.offset == *new));
     assert_eq!(rig.journal.damaged(), 0);
+}
+
+/// Makes a file what it was in format 3.
+const FORMAT_3: &str = "
+    DROP TABLE state;
+    DROP TABLE state_topics;
+    PRAGMA user_version = 3;
+";
+
+#[test]
+fn a_file_of_format_3_gets_its_state_topics() {
+    let folder = TempDir::new().unwrap();
+    let with = || DiskOptions { retention: retention(), ..options(folder.path()) };
+    let rig = open(with());
+    fill(&rig);
+    rig.journal.close().unwrap();
+    let before = portrait(&rig);
+    drop(rig);
+    let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
+    connection.execute_batch(FORMAT_3).unwrap();
+    drop(connection);
+    for _ in 0..2 {
+        assert_eq!(portrait(&open(with())), before);
+    }
+    let rig = open(with());
+    rig.append_new(vec![change("s", "a", Some("x"))]);
+    assert_eq!(state::values_after(&rig, Offset::ZERO).len(), 1);
+}
+
+#[test]
+fn a_killed_journal_has_the_newest_change_of_each_key_and_what_is_gone() {
+    for durability in [Durability::Sync, Durability::Interval] {
+        let folder = TempDir::new().unwrap();
+        let with = |path| DiskOptions { durability, boot_id: Some("boot".into()), ..options(path) };
+        let rig = open(with(folder.path()));
+        rig.append_new(vec![
+            change("s", "a", Some("1")),
+            plain("x", "1"),
+            change("t", "b", Some("2")),
+        ]);
+        rig.append_new(vec![change("s", "a", Some("3")), change("t", "b", None)]);
+        let copy = killed(&folder);
+        let again = open(with(copy.path()));
+        assert_eq!(portrait(&again), portrait(&rig), "{durability:?}");
+        assert_eq!(
+            state::values_after(&again, Offset::ZERO),
+            state::values_after(&rig, Offset::ZERO)
+        );
+        // The newest offset may be that of a value.
+        assert!(again.append_one(plain("x", "new")).offset > rig.journal.bounds().tail);
+        assert!(again.append_one(change("t", "b", None)).duplicate, "it is gone");
+    }
 }
 
 #[test]

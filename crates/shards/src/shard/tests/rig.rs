@@ -12,7 +12,7 @@ use bellwire_hub::{Hub, HubLimits, Start, StateLimits, StateTable, Value};
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
     ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, RetentionRule,
-    TopicFigures,
+    StateHorizons, StatePage, TopicFigures,
 };
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
@@ -124,7 +124,7 @@ impl Rig {
     /// Appends an event to a journal that has what is appended to it.
     pub(super) fn append(&self, topic: &str, json: &str) -> Offset {
         let (reply, replied) = std::sync::mpsc::sync_channel(1);
-        let append = Append { event: event(topic, None, json), idempotency_key: None };
+        let append = Append::new(event(topic, None, json), None);
         let reply = Box::new(move |result| reply.send(result).expect("it is waited for"));
         self.shard.surroundings.journal.append(vec![append], reply).expect("room");
         replied.recv().expect("a reply").expect("an offset")[0].offset
@@ -196,7 +196,7 @@ impl Rig {
         let mut publish = |topic: &&str| {
             self.offset = Offset::new(self.offset.get() + 1);
             let event = event(topic, None, json);
-            frames::entry(EPOCH, bellwire_model::Entry { offset: self.offset, event }, None)
+            frames::entry(EPOCH, bellwire_model::Entry::of_stream(self.offset, event), None)
         };
         let entries = topics.iter().map(&mut publish).collect();
         self.tail.store(self.offset.get(), Ordering::Release);
@@ -207,7 +207,7 @@ impl Rig {
     /// Appends an event that comes behind this change of state topics, and feeds it to the shard.
     pub(super) fn publish_behind(&mut self, topic: &str, version: Version) {
         self.offset = Offset::new(self.offset.get() + 1);
-        let entry = bellwire_model::Entry { offset: self.offset, event: event(topic, None, "1") };
+        let entry = bellwire_model::Entry::of_stream(self.offset, event(topic, None, "1"));
         let entry = frames::entry(EPOCH, entry, Some((LIFE, version)));
         self.tail.store(self.offset.get(), Ordering::Release);
         self.shard.handle.push(&Batch::Entries(Arc::from([entry])));
@@ -598,6 +598,14 @@ impl Journal for Bystander {
 
     fn read(&self, after: Offset, filters: &FilterSet, limit: ReadLimit) -> Result<Page, Error> {
         self.memory.read(after, filters, limit)
+    }
+
+    fn state(&self, after: Offset, limit: ReadLimit) -> Result<StatePage, Error> {
+        self.memory.state(after, limit)
+    }
+
+    fn state_horizons(&self) -> Result<StateHorizons, Error> {
+        self.memory.state_horizons()
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {

@@ -1,0 +1,186 @@
+//! Rows of state topics: each change is written at the end of one table, and what no longer counts is
+//! removed many at once. See [`Newest`] for which those are.
+
+use bellwire_model::{Entry, Keep, Offset, Topic};
+use rusqlite::{Connection, Row};
+
+use super::reader::{self, event, is_whole};
+use super::schema::{begin, damaged, from_sql, meta, set_meta, to_sql};
+use super::sums::{self, EventSums, body_kind};
+use crate::disk::schema::NO_BODY;
+use crate::newest::{Change, Newest, Place, Sweep};
+use crate::topics::TopicId;
+use crate::{ReadLimit, StateHorizon, StateHorizons, StatePage};
+
+/// Where the table `meta` has the newest horizon of topics that are forgotten.
+pub(super) const FORGOTTEN: &str = "state_forgotten";
+
+/// What [`event`] reads, and the offset; the order is to follow.
+pub(super) const SELECT_BARE: &str = "
+    SELECT topic, time, kind, data, key, type, content_type, offset FROM state ORDER BY offset";
+/// The same, and the topic's name.
+const SELECT: &str = "
+    SELECT state.topic, time, kind, data, key, type, content_type, offset, name
+    FROM state JOIN state_topics ON state_topics.id = state.topic
+    WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset";
+/// A column of [`SELECT`].
+const NAME: usize = 8;
+
+/// Loads where the newest change of each key is, and the newest offset of any.
+pub(super) fn load(connection: &Connection) -> rusqlite::Result<(Newest, Offset)> {
+    let forgotten = from_sql(meta(connection, FORGOTTEN)?.unwrap_or_default());
+    let mut newest = Newest::new(forgotten);
+    let mut select =
+        connection.prepare("SELECT id, name, horizon, checksum FROM state_topics ORDER BY id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, topic, horizon) = self::topic(row)?;
+        newest.insert_topic(id, topic, horizon);
+    }
+    let mut tail = newest.newest_horizon();
+    let mut select =
+        connection.prepare("SELECT offset, topic, kind, key FROM state ORDER BY offset")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (offset, id) = (from_sql(row.get(0)?), TopicId(row.get(1)?));
+        let place = match body_kind(row.get(2)?) {
+            NO_BODY => Place::of_deletion(offset),
+            _ => Place::of_value(offset),
+        };
+        let topic = newest.topic(id).ok_or_else(|| damaged("a value of an unknown topic"))?;
+        let key = row.get_ref(3)?.as_str_or_null()?.unwrap_or_default();
+        let change = Change::new(id, (topic, key), place);
+        newest.change(change);
+        tail = tail.max(offset);
+    }
+    Ok((newest, tail))
+}
+
+/// Reads a topic's row: id, name, horizon and checksum.
+pub(super) fn topic(row: &Row<'_>) -> rusqlite::Result<(TopicId, Topic, Offset)> {
+    let name = row.get_ref(1)?.as_str()?;
+    let topic: Topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
+    let (id, horizon) = (TopicId(row.get(0)?), from_sql(row.get(2)?));
+    if row.get::<_, i64>(3)? != sums::of_topic(id, name, horizon) {
+        return Err(damaged("a state topic is not what was written"));
+    }
+    Ok((id, topic, horizon))
+}
+
+/// Writes a topic's row.
+pub(super) fn save_topic(
+    connection: &Connection,
+    id: TopicId,
+    (name, horizon): (&str, Offset),
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO state_topics (id, name, horizon, checksum) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (id) DO UPDATE SET horizon = excluded.horizon, checksum = excluded.checksum";
+    let row = (id.0, name, to_sql(horizon), sums::of_topic(id, name, horizon));
+    connection.prepare_cached(sql)?.execute(row).map(drop)
+}
+
+/// Writes the rows of new topics.
+pub(super) fn save_topics(
+    connection: &Connection,
+    topics: &[(TopicId, Topic)],
+) -> rusqlite::Result<()> {
+    topics
+        .iter()
+        .try_for_each(|(id, topic)| save_topic(connection, *id, (topic.as_str(), Offset::ZERO)))
+}
+
+/// Removes what a step says, in a transaction that is under way.
+pub(super) fn sweep(
+    connection: &Connection,
+    newest: &Newest,
+    sweep: &Sweep,
+) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM state WHERE offset = ?1")?;
+    for offset in &sweep.rows {
+        delete.execute([to_sql(*offset)])?;
+    }
+    for (id, horizon) in &sweep.horizons {
+        let topic = newest.topic(*id).ok_or_else(|| damaged("a value of an unknown topic"))?;
+        save_topic(connection, *id, (topic.as_str(), *horizon))?;
+    }
+    let mut delete = connection.prepare_cached("DELETE FROM state_topics WHERE id = ?1")?;
+    for id in &sweep.over {
+        delete.execute([id.0])?;
+    }
+    if sweep.over.is_empty() {
+        Ok(())
+    } else {
+        set_meta(connection, FORGOTTEN, to_sql(sweep.forgotten))
+    }
+}
+
+/// One step of removing, in a transaction of its own. Returns whether there may be more.
+pub(super) fn step(
+    connection: &Connection,
+    newest: &mut Newest,
+    rows_max: usize,
+) -> rusqlite::Result<bool> {
+    let mut step = newest.sweep(rows_max);
+    if step.rows.is_empty() {
+        step = newest.over(rows_max);
+    }
+    if step.is_empty() {
+        return Ok(false);
+    }
+    let swept = begin(connection).and_then(|transaction| {
+        sweep(&transaction, newest, &step)?;
+        transaction.commit()
+    });
+    match swept {
+        Ok(()) => newest.swept(&step),
+        Err(_) => newest.put_back(step),
+    }
+    swept.map(|()| true)
+}
+
+/// See [`Journal::state`](crate::Journal::state).
+pub(super) fn page(
+    connection: &Connection,
+    (after, tail): (Offset, Offset),
+    limit: ReadLimit,
+) -> rusqlite::Result<StatePage> {
+    let mut select = connection.prepare_cached(SELECT)?;
+    let mut rows = select.query((to_sql(Offset::new(after.get() + 1)), to_sql(tail)))?;
+    let (mut entries, mut bytes, mut end) = (Vec::new(), 0, after);
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(NAME)?.as_str()?;
+        let topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
+        let entry = entry(row, topic)?;
+        bytes += entry.event.size_bytes();
+        let is_full = entries.len() >= limit.events || bytes > limit.bytes;
+        if is_full && !entries.is_empty() {
+            return Ok(StatePage { entries, end });
+        }
+        end = entry.offset;
+        entries.push(entry);
+    }
+    Ok(StatePage { entries, end: end.max(tail) })
+}
+
+/// Reads a row of [`SELECT`].
+pub(super) fn entry(row: &Row<'_>, topic: Topic) -> rusqlite::Result<Entry> {
+    let offset = from_sql(row.get(reader::OFFSET)?);
+    let (event, kind) = event(row, topic)?;
+    if !is_whole(kind, &event, |event| EventSums::new(&event.topic).kind_of(offset, event)) {
+        let topic = &event.topic;
+        return Err(damaged(format!("the value of a key of {topic} is not what was written")));
+    }
+    Ok(Entry { offset, event, keep: Keep::Newest })
+}
+
+/// See [`Journal::state_horizons`](crate::Journal::state_horizons).
+pub(super) fn horizons(connection: &Connection) -> rusqlite::Result<StateHorizons> {
+    let forgotten = from_sql(meta(connection, FORGOTTEN)?.unwrap_or_default());
+    let sql = "SELECT id, name, horizon, checksum FROM state_topics WHERE horizon > 0";
+    let mut select = connection.prepare_cached(sql)?;
+    let topics = select.query_map([], |row| {
+        let (_, topic, offset) = topic(row)?;
+        Ok(StateHorizon { topic, offset })
+    })?;
+    Ok(StateHorizons { topics: topics.collect::<rusqlite::Result<_>>()?, forgotten })
+}
