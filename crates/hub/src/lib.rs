@@ -40,4 +40,4 @@ pub use history::{Gone, HistoryPage};
 pub use hub::{Hub, HubLimits, HubSize, Joined, Lag, LaneEnd, LaneEnds, LanesExhausted};
 pub use lane::LaneId;
 pub use next::{Entries, Next, Values};
-pub use state::{Snapshot, StateError, StateLimits, StateTable};
+pub use state::{Change, ChangeError, Snapshot, StateError, StateLimits, StateTable};

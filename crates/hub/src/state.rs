@@ -11,6 +11,7 @@
 //! *horizon*: who has seen less than that cannot resume.
 
 mod changes;
+mod conditions;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,9 @@ use crate::entry::Value;
 use crate::index::TopicIndex;
 use crate::lane::LaneId;
 use changes::{Changes, Deletions};
-use slots::{Slot, Slots};
+use slots::{Charge, Slot, Slots};
+
+pub use conditions::{Change, ChangeError};
 
 /// The newest change of each key that matches a filter, as of one version.
 #[derive(Debug)]
@@ -67,6 +70,26 @@ pub struct StateLimits {
     pub keys_max: usize,
     /// Bytes, as [`StateTable::size_bytes`] counts them.
     pub bytes_max: usize,
+}
+
+impl StateLimits {
+    /// Whether a table of so many keys and bytes takes a key that is charged with so much in place of
+    /// what there is of it.
+    fn check(
+        self,
+        (live, live_bytes): (usize, usize),
+        (held, size_bytes): (Option<Charge>, usize),
+    ) -> Result<(), StateError> {
+        if held.is_none() && live >= self.keys_max {
+            return Err(StateError::Keys { keys_max: self.keys_max });
+        }
+        let Charge { size_bytes: before, charged_bytes: freed } = held.unwrap_or_default();
+        // Whatever is remembered of what is gone gives way.
+        if size_bytes > before && live_bytes - freed + size_bytes > self.bytes_max {
+            return Err(StateError::Bytes { bytes_max: self.bytes_max });
+        }
+        Ok(())
+    }
 }
 
 /// The table holds as much as it may.
@@ -145,7 +168,8 @@ impl<P> StateTable<P> {
         room: StateLimits,
     ) -> Result<Arc<Value<P>>, StateError> {
         let found = self.slots.find(topic, key);
-        self.check_room(found, Slots::<P>::charge_bytes(key, size_bytes), room)?;
+        let needed = (self.charge_of(found), Slots::<P>::charge_bytes(key, size_bytes));
+        room.check((self.slots.live(), self.slots.live_bytes()), needed)?;
         self.version = self.version.next();
         if let Some(gone) = found.filter(|id| !self.slots.get(*id).is_live()) {
             self.deletions.count -= 1;
@@ -174,23 +198,9 @@ impl<P> StateTable<P> {
         Ok(value)
     }
 
-    fn check_room(
-        &self,
-        found: Option<u32>,
-        size_bytes: usize,
-        room: StateLimits,
-    ) -> Result<(), StateError> {
-        let old = found.map(|id| self.slots.get(id)).filter(|old| old.is_live());
-        if old.is_none() && self.slots.live() >= room.keys_max {
-            return Err(StateError::Keys { keys_max: room.keys_max });
-        }
-        let grows = size_bytes > old.map_or(0, |old| old.size_bytes);
-        let freed = old.map_or(0, Slot::charged_bytes);
-        // Whatever is remembered of what is gone gives way.
-        if grows && self.slots.live_bytes() - freed + size_bytes > room.bytes_max {
-            return Err(StateError::Bytes { bytes_max: room.bytes_max });
-        }
-        Ok(())
+    /// What a key takes that is there.
+    fn charge_of(&self, found: Option<u32>) -> Option<Charge> {
+        found.map(|id| self.slots.get(id)).filter(|slot| slot.is_live()).map(Slot::charge)
     }
 
     /// The next value of a key that there is, or was.

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use bellwire_access::Identity;
 use bellwire_alerting::{SampleIntake, Source};
 use bellwire_ingest::{Announced, Decoded, Verdict};
-use bellwire_journal::Append;
-use bellwire_model::{Event, network_of};
+use bellwire_model::{Event, WriteTerms, network_of};
 use bellwire_rules::RefusedSamples;
-use bellwire_shards::Publisher;
+use bellwire_shards::{Publisher, Write, Writes};
 use bellwire_sources::{
     Batch, EventsTaken, Intake, Kind, Outcome, Part, PartsTaken, Sender, Taken,
 };
@@ -103,8 +102,8 @@ impl Intake for Receiver {
     fn publish(&self, events: Vec<Event>) -> EventsTaken {
         let publisher = Arc::clone(&self.publisher);
         Box::pin(async move {
-            let append = |event| Append::new(event, None);
-            let results = publisher.publish(events.into_iter().map(append).collect()).await?;
+            let writes = events.into_iter().map(Write::from).collect();
+            let results = publisher.publish(Writes { writes, is_atomic: false }).await?;
             Ok(results.into_iter().map(|result| result.map(|_| ())).collect())
         })
     }
@@ -151,7 +150,8 @@ impl Receiver {
         let body = publish::body(None, payload)
             .map_err(|error| Problem::of_decoder(error.code(), &error))?;
         let (topic, key) = (item.topic.clone(), item.key.clone());
-        self.publisher.event(Publish { topic, key, event_type: None, body })
+        let terms = WriteTerms::default();
+        self.publisher.event(Publish { topic, key, event_type: None, body, terms })
     }
 
     /// Hands on several senders' samples as one batch.

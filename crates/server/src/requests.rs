@@ -9,14 +9,14 @@ use bellwire_alerting::{Alerting, LiveQueries, NotShown, SampleIntake, StateTopi
 use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
 use bellwire_authn::Shown;
 use bellwire_ingest::{Decoded, Rejection, json as samples};
-use bellwire_journal::Append;
 use bellwire_model::{
-    EffectiveFilter, Event, Filter, Fingerprint, NewAcknowledgement, Principal, Timestamp, Topic,
+    Condition, EffectiveFilter, Event, Filter, Fingerprint, NewAcknowledgement, Principal,
+    Timestamp, Topic,
 };
 use bellwire_process::clock;
 use bellwire_shards::{
     EVENTS_PATH, FollowedQueries, Held, Published, Publisher, QueriesReply, RenewalReply, Reply,
-    Requests, Results, SampleRejection, SamplesReply, SamplesTaken, States,
+    Requests, Results, SampleRejection, SamplesReply, SamplesTaken, States, Write,
 };
 use bellwire_sources::{Kind, Outcome, Sender};
 use bellwire_wire::problem::{Code, Problem};
@@ -68,10 +68,10 @@ impl Errands {
         }
     }
 
-    fn publish_event(&self, append: Append, reply: Reply) -> Result<(), Problem> {
+    fn publish_event(&self, write: Write, reply: Reply) -> Result<(), Problem> {
         let only = |results: Results| results.into_iter().next().expect("one result each");
         let done = move |results: Result<Results, Problem>| reply(results.and_then(only));
-        self.publisher.publish_then(vec![append], done)
+        self.publisher.publish_then(write.into(), done)
     }
 
     /// What somebody may. The audit has it where they may not.
@@ -98,8 +98,7 @@ impl Errands {
         reply: Reply,
     ) -> Result<(), Problem> {
         let plan = move |desk: &Desk, now| match plan(desk, now) {
-            // What is seen of it is a value of the board.
-            Ok(plan) => (plan, Ok(Published::State)),
+            Ok(plan) => (plan, Ok(Published::Board)),
             Err(error) => (Plan::default(), Err(Problem::from(error))),
         };
         let alerting = self.alerting.upgrade().ok_or_else(is_draining)?;
@@ -159,22 +158,22 @@ impl Requests for Errands {
         self.access.allowances.spend(&identity, Sent::Bytes(publish.body.bytes().len()))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
         self.access.allowances.name_topic(&identity, &publish.topic)?;
-        let event = self.publisher.event(publish)?;
-        self.publish_event(Append::new(event, idempotency_key), reply)
+        let write = self.publisher.write(publish)?;
+        self.publish_event(Write { idempotency_key, ..write }, reply)
     }
 
     fn delete(
         &self,
         principal: Principal,
-        topic: Topic,
-        key: &str,
+        (topic, key): (Topic, &str),
+        condition: Condition,
         reply: Reply,
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
         self.noting(&identity, access::permit_publishing(&identity.rights, &topic))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
-        let event = self.publisher.deletion(topic, key)?;
-        self.publish_event(Append::new(event, None), reply)
+        let deletion = self.publisher.deletion(topic, key, condition)?;
+        self.publish_event(deletion, reply)
     }
 
     fn acknowledge(

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use bellwire_hub::{Entry, Gone, HistoryPage, LaneId, Payload};
 use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
-use bellwire_model::{Cursor, Epoch, Event, Labels, Life, Offset, StateMark, Version};
+use bellwire_model::{Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, StateMark, Version};
 use bellwire_wire::http1::Frame;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
-use bellwire_wire::{Deflater, json, msgpack, ndjson, sse};
+use bellwire_wire::{Deflater, Position, json, msgpack, ndjson, sse};
 use bytes::Bytes;
 
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm, stored};
@@ -237,6 +237,14 @@ impl Source<'_> {
             _ => self.origin.offset().map(|offset| Cursor::new(epoch, offset)),
         }
     }
+
+    /// Of what nobody but the server writes no version is told: nobody has a use for it.
+    fn position(self) -> Position {
+        let stamp = self.origin.stamp().filter(|_| !self.origin.is_of_stream);
+        let stamp = stamp.filter(|_| !self.event.topic.is_reserved());
+        let version = stamp.map(|Stamp { life, version, .. }| KeyVersion::Table { life, version });
+        Position { cursor: self.cursor(), version }
+    }
 }
 
 /// The bytes of an event in all forms.
@@ -316,7 +324,7 @@ impl Encoded {
     fn frame(&self, encoding: Encoding, source: Source<'_>) -> &Frame {
         let event = source.event;
         match encoding {
-            Encoding::Sse => self.sse.get_or_init(|| sse::frame(source.cursor(), event)),
+            Encoding::Sse => self.sse.get_or_init(|| sse::frame(source.position(), event)),
             Encoding::SseRaw => self.others().sse_raw.get_or_init(|| {
                 let Event { event_type, body, .. } = event;
                 Frame::new(&sse::raw(source.cursor(), event_type.as_deref(), body.as_ref()))
@@ -324,7 +332,7 @@ impl Encoded {
             Encoding::Ndjson => self
                 .others()
                 .ndjson
-                .get_or_init(|| ndjson::line_frame(&json::event(source.cursor(), event))),
+                .get_or_init(|| ndjson::line_frame(&json::event(source.position(), event))),
         }
     }
 
@@ -351,8 +359,8 @@ impl Encoded {
             Subprotocol::Msgpack => (&self.others().msgpack, Opcode::Binary),
         };
         let encode = || match form.subprotocol {
-            Subprotocol::Json => json::event(source.cursor(), source.event),
-            Subprotocol::Msgpack => msgpack::event(source.cursor(), source.event),
+            Subprotocol::Json => json::event(source.position(), source.event),
+            Subprotocol::Msgpack => msgpack::event(source.position(), source.event),
         };
         let plain = frames.plain.get_or_init(|| ws::frame(opcode, &encode()));
         match form.compression {

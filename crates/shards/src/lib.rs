@@ -46,6 +46,7 @@ mod refusals;
 mod requests;
 mod shard;
 mod state;
+mod state_write;
 mod stream_request;
 mod tls;
 mod topics;
@@ -59,7 +60,7 @@ pub use frames::Frames;
 pub use history::{HistoryReaders, read_page};
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
-pub use publisher::{Published, Publisher, Results, check_idempotency_key};
+pub use publisher::{Published, Publisher, Results, Write, Writes, check_idempotency_key};
 pub use refusals::Refusals;
 pub use requests::{
     FollowedQueries, Held, QueriesReply, RenewalReply, Reply, Requests, SampleRejection,

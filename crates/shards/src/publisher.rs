@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bellwire_journal::{Append, Appended, Error, Journal};
 use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
-use bellwire_model::{Cursor, Event, Topic};
+use bellwire_model::{Condition, Cursor, Event, KeyVersion, Topic, WriteTerms};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::figures::Figures;
 use crate::state::States;
+use crate::state_write::StateWrite;
 use crate::topics::{Kind, TopicRules};
 
 /// Takes what clients publish.
@@ -32,8 +33,45 @@ pub enum Published {
         /// An earlier request with the same idempotency key had put it there.
         duplicate: bool,
     },
-    /// It is the newest value of its key.
-    State,
+    /// It is the newest value of its key, or the end of one.
+    State {
+        /// Which version the key has now.
+        version: KeyVersion,
+    },
+    /// It is seen on the board of alerts.
+    Board,
+}
+
+/// An event that is to be published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// The event; one without a body deletes a key of a state topic.
+    pub event: Event,
+    /// By which it is known if it is published again; for streams.
+    pub idempotency_key: Option<Box<str>>,
+    /// How the key of a state topic is to be written.
+    pub terms: WriteTerms,
+}
+
+impl From<Event> for Write {
+    fn from(event: Event) -> Self {
+        Self { event, idempotency_key: None, terms: WriteTerms::default() }
+    }
+}
+
+/// Events that are published together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Writes {
+    /// In their order.
+    pub writes: Vec<Write>,
+    /// Whether all are to be published, or none.
+    pub is_atomic: bool,
+}
+
+impl From<Write> for Writes {
+    fn from(write: Write) -> Self {
+        Self { writes: vec![write], is_atomic: false }
+    }
 }
 
 /// One for each event that was published together, in their order.
@@ -60,7 +98,12 @@ pub fn check_idempotency_key(key: &str) -> Result<Box<str>, Problem> {
 impl Publisher {
     /// What a client publishes as an event of now, if its topic takes it.
     pub fn event(&self, publish: Publish) -> Result<Event, Problem> {
-        let Publish { topic, key, event_type, body } = publish;
+        self.write(publish).map(|write| write.event)
+    }
+
+    /// The same with how it is to be written. It has no idempotency key yet.
+    pub fn write(&self, publish: Publish) -> Result<Write, Problem> {
+        let Publish { topic, key, event_type, body, terms } = publish;
         check_topic(&topic)?;
         if self.topics.kind(&topic) == Kind::State {
             if key.is_none() {
@@ -73,27 +116,36 @@ impl Publisher {
                 let detail = format!("a state value has at most {STATE_VALUE_BYTES_MAX} bytes");
                 return Err(Problem::new(Code::EventTooLarge, detail));
             }
+        } else if terms != WriteTerms::default() {
+            let detail =
+                format!("`{topic}` is a stream: its events replace none, so there is no condition");
+            return Err(Problem::new(Code::KindMismatch, detail));
         }
-        Ok(Event { topic, key, event_type, time: clock::now(), body: Some(body) })
+        let event = Event { topic, key, event_type, time: clock::now(), body: Some(body) };
+        Ok(Write { event, idempotency_key: None, terms })
     }
 
-    /// What removes a key of a state topic, if it is there.
-    pub fn deletion(&self, topic: Topic, key: &str) -> Result<Event, Problem> {
+    /// What removes a key of a state topic that is as it has to be.
+    pub fn deletion(
+        &self,
+        topic: Topic,
+        key: &str,
+        condition: Condition,
+    ) -> Result<Write, Problem> {
         check_topic(&topic)?;
         if self.topics.kind(&topic) != Kind::State {
             let detail = format!("`{topic}` is a stream: its events go with its retention");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
-        if !self.states.contains(&topic, key) {
-            return Err(Problem::new(Code::KeyNotFound, format!("`{topic}` has no key `{key}`")));
-        }
-        Ok(Event { topic, key: Some(key.into()), event_type: None, time: clock::now(), body: None })
+        let (key, time) = (Some(key.into()), clock::now());
+        let event = Event { topic, key, event_type: None, time, body: None };
+        Ok(Write { terms: WriteTerms { condition }, ..Write::from(event) })
     }
 
     /// Publishes events, those of streams whole or not at all.
-    pub async fn publish(&self, events: Vec<Append>) -> Result<Results, Problem> {
+    pub async fn publish(&self, writes: Writes) -> Result<Results, Problem> {
         let (reply, replied) = oneshot::channel();
-        self.publish_then(events, move |results| {
+        self.publish_then(writes, move |results| {
             // A publisher that has left does not need its answer.
             let _ = reply.send(results);
         })?;
@@ -105,16 +157,20 @@ impl Publisher {
     /// done and that `done` is not called. Events of one caller keep their order.
     pub fn publish_then(
         &self,
-        events: Vec<Append>,
+        Writes { writes, is_atomic }: Writes,
         done: impl FnOnce(Result<Results, Problem>) + Send + 'static,
     ) -> Result<(), Problem> {
-        let kind = |append: &Append| self.topics.kind(&append.event.topic);
-        let kinds: Vec<Kind> = events.iter().map(kind).collect();
-        let (mut streams, mut values) = (Vec::with_capacity(events.len()), Vec::new());
-        for (append, kind) in events.into_iter().zip(&kinds) {
+        let kind = |write: &Write| self.topics.kind(&write.event.topic);
+        let kinds: Vec<Kind> = writes.iter().map(kind).collect();
+        if is_atomic {
+            check_one_kind(&writes, &kinds)?;
+        }
+        let (mut streams, mut values) = (Vec::with_capacity(writes.len()), Vec::new());
+        for (write, kind) in writes.into_iter().zip(&kinds) {
+            let Write { event, idempotency_key, terms } = write;
             match kind {
-                Kind::Stream => streams.push(append),
-                Kind::State => values.push(append.event),
+                Kind::Stream => streams.push(Append::new(event, idempotency_key)),
+                Kind::State => values.push(StateWrite { event, condition: terms.condition }),
             }
         }
         // Refused before anything is done: a request must not fail after half of it.
@@ -122,26 +178,24 @@ impl Publisher {
             let detail = "subscribers' threads cannot keep up with the changes of state topics";
             return Err(Problem::new(Code::PublishersBusy, detail).retry_after(1));
         }
+        if streams.is_empty() {
+            let each = |values| Ok(write_each(&self.states, values));
+            done(if is_atomic { write_all(&self.states, values) } else { each(values) });
+            return Ok(());
+        }
         let (epoch, states) = (self.journal.epoch(), Arc::clone(&self.states));
         let finish = move |appended: Vec<Appended>| -> Results {
             let mut appended = appended.into_iter();
-            let mut applied = states.apply_now(values).into_iter();
+            let mut written = write_each(&states, values).into_iter();
             let result = |kind| match kind {
                 Kind::Stream => {
                     let Appended { offset, duplicate } = appended.next().expect("one result each");
                     Ok(Published::Stream { cursor: Cursor::new(epoch, offset), duplicate })
                 }
-                Kind::State => match applied.next().expect("one result each") {
-                    Ok(()) => Ok(Published::State),
-                    Err(error) => Err(Problem::new(Code::StateFull, error)),
-                },
+                Kind::State => written.next().expect("one result each"),
             };
             kinds.into_iter().map(result).collect()
         };
-        if streams.is_empty() {
-            done(Ok(finish(Vec::new())));
-            return Ok(());
-        }
         let figures = Arc::clone(&self.figures);
         let reply = move |result: Result<Vec<Appended>, Error>| match result {
             Ok(appended) => {
@@ -158,4 +212,33 @@ impl Publisher {
             error.into()
         })
     }
+}
+
+/// Refuses what cannot be whole: the journal and the state table take their events one after the
+/// other.
+fn check_one_kind(writes: &[Write], kinds: &[Kind]) -> Result<(), Problem> {
+    let other = kinds.iter().position(|kind| *kind != kinds[0]);
+    let Some(other) = other else { return Ok(()) };
+    let (one, other) = (&writes[0].event.topic, &writes[other].event.topic);
+    let detail = format!(
+        "what is published as a whole is for streams or for state topics: `{one}` is one, \
+         `{other}` the other"
+    );
+    Err(Problem::new(Code::KindMismatch, detail))
+}
+
+/// Writes values, each by itself.
+fn write_each(states: &States, writes: Vec<StateWrite>) -> Results {
+    let results = states.write_now(writes).into_iter();
+    results.map(|result| result.map(|version| Published::State { version })).collect()
+}
+
+/// Writes all values, or none.
+fn write_all(states: &States, writes: Vec<StateWrite>) -> Result<Results, Problem> {
+    let written = states.write_all_now(writes);
+    let versions = written.map_err(|(index, problem)| {
+        let wrong = problem.as_item(Some(index));
+        problem.of_whole(vec![wrong])
+    })?;
+    Ok(versions.into_iter().map(|version| Ok(Published::State { version })).collect())
 }

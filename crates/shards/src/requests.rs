@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use bellwire_model::{EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal, Topic};
+use bellwire_model::{
+    Condition, EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal, Topic,
+};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Publish;
 
@@ -50,12 +52,12 @@ pub trait Requests: fmt::Debug + Send + Sync {
         reply: Reply,
     ) -> Result<(), Problem>;
 
-    /// Deletes a key of a state topic.
+    /// Deletes a key of a state topic that is as it has to be.
     fn delete(
         &self,
         principal: Principal,
-        topic: Topic,
-        key: &str,
+        key: (Topic, &str),
+        condition: Condition,
         reply: Reply,
     ) -> Result<(), Problem>;
 

@@ -1,13 +1,17 @@
 //! State topics of the process: the table, and the way of its changes to the hubs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use bellwire_hub::{Snapshot, StateError, StateLimits, StateTable, Value};
+use bellwire_hub::{Change, ChangeError, Snapshot, StateError, StateLimits, StateTable, Value};
 use bellwire_model::limits::STATE_LOOKS_MAX;
-use bellwire_model::{Epoch, Event, FilterSet, Life, NameHasher, Timestamp, Topic, limits};
+use bellwire_model::{
+    Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Timestamp, Topic, limits,
+};
+use bellwire_wire::problem::{Code, Problem};
 
 use crate::feed::{Batch, Feed};
 use crate::frames::{Frames, Stamp};
+use crate::state_write::StateWrite;
 
 /// Values of which it is counted what they are encoded to, for each that is put: some of them every
 /// time, so that all are before the table has grown by a fourth.
@@ -78,37 +82,54 @@ impl States {
         if events.is_empty() {
             return Vec::new();
         }
-        let mut table = self.table.lock().expect("not poisoned");
-        let mut changes: Vec<Arc<Value<Frames>>> = Vec::with_capacity(events.len());
-        let offset = self.feed.offset();
-        let results = events
-            .into_iter()
-            .map(|event| {
-                let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
-                let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
-                // If it changes anything, it is the next change.
-                let (life, version) = (table.life(), table.version().next());
-                let stamp = Stamp { life, offset, version };
-                let frames = Frames::new(self.epoch, None, event).stamped(Some(stamp));
-                let payload = (frames, size_bytes);
-                if is_deletion {
-                    changes.extend(table.delete((&topic, &key), payload));
-                } else {
-                    changes.push(table.put(
-                        (&topic, &key),
-                        payload,
-                        Self::room(&topic, self.bytes_max),
-                    )?);
-                }
-                Ok(())
-            })
-            .collect();
-        table.count_growth(changes.len() * COUNTED_PER_CHANGE, Frames::encoded_bytes);
-        if !changes.is_empty() {
-            // Still under the lock: hubs must get changes in the order of their versions.
-            self.feed.push(&Batch::Values(changes.into()));
-        }
+        let mut changing = self.change();
+        let events = events.into_iter();
+        let results = events.map(|event| changing.make(event).map(|_| ())).collect();
+        changing.tell();
         results
+    }
+
+    /// The same of what clients write: each where the key is as it has to be. One result each: the
+    /// version that the key has now.
+    pub(crate) fn write_now(&self, writes: Vec<StateWrite>) -> Vec<Result<KeyVersion, Problem>> {
+        if writes.is_empty() {
+            return Vec::new();
+        }
+        let mut changing = self.change();
+        let results = writes.into_iter().map(|write| changing.write(write)).collect();
+        changing.tell();
+        results
+    }
+
+    /// The same of what is to be written as a whole: where something of it cannot be, nothing is, and
+    /// the error says which that is.
+    pub(crate) fn write_all_now(
+        &self,
+        writes: Vec<StateWrite>,
+    ) -> Result<Vec<KeyVersion>, (usize, Problem)> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut changing = self.change();
+        let change = |write| Self::asked(write, self.bytes_max);
+        let changes: Vec<Change<'_>> = writes.iter().map(change).collect();
+        let checked = changing.table.check_all(&changes);
+        checked.map_err(|(index, error)| (index, writes[index].refusal(error)))?;
+        let made = |write: StateWrite| changing.make(write.event).expect(CHECKED).expect(CHECKED);
+        let versions = writes.into_iter().map(made).collect();
+        changing.tell();
+        Ok(versions)
+    }
+
+    fn asked(write: &StateWrite, bytes_max: usize) -> Change<'_> {
+        let (StateWrite { event, condition }, (topic, key)) = (write, write.name());
+        let size_bytes = event.body.as_ref().map(|_| event.size_bytes());
+        Change { topic, key, condition: *condition, size_bytes, room: Self::room(topic, bytes_max) }
+    }
+
+    fn change(&self) -> Changing<'_> {
+        let table = self.table.lock().expect("not poisoned");
+        Changing { states: self, offset: self.feed.offset(), table, changes: Vec::new() }
     }
 
     /// Deletes the values of samples that are older than `before`: their series are gone. Others
@@ -179,6 +200,60 @@ impl States {
     /// The number of keys in all state topics.
     pub fn keys(&self) -> usize {
         self.table.lock().expect("not poisoned").keys()
+    }
+}
+
+const CHECKED: &str = "it was looked at whether it can be made, under the same lock";
+
+/// The table while it is changed.
+struct Changing<'a> {
+    states: &'a States,
+    table: MutexGuard<'a, StateTable<Frames>>,
+    /// The newest event of streams that all hubs were given.
+    offset: Offset,
+    changes: Vec<Arc<Value<Frames>>>,
+}
+
+impl Changing<'_> {
+    /// Writes what a client asks for, and says which version the key has then.
+    fn write(&mut self, write: StateWrite) -> Result<KeyVersion, Problem> {
+        let name = write.name();
+        let is_missing = write.event.body.is_none() && self.table.get(name.0, name.1).is_none();
+        let checked = self.table.check(name, write.condition);
+        let checked = checked.and(if is_missing { Err(ChangeError::Missing) } else { Ok(()) });
+        checked.map_err(|error| write.refusal(error))?;
+        let made = self.make(write.event).map_err(|full| Problem::new(Code::StateFull, full))?;
+        Ok(made.expect(CHECKED))
+    }
+
+    /// Puts a value, or deletes a key. `None`: it was not there.
+    fn make(&mut self, event: Event) -> Result<Option<KeyVersion>, StateError> {
+        let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
+        let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
+        // If it changes anything, it is the next change.
+        let (life, version) = (self.table.life(), self.table.version().next());
+        let stamp = Stamp { life, offset: self.offset, version };
+        let frames = Frames::new(self.states.epoch, None, event).stamped(Some(stamp));
+        let payload = (frames, size_bytes);
+        let made = if is_deletion {
+            self.table.delete((&topic, &key), payload)
+        } else {
+            let room = States::room(&topic, self.states.bytes_max);
+            Some(self.table.put((&topic, &key), payload, room)?)
+        };
+        let is_made = made.is_some();
+        self.changes.extend(made);
+        Ok(is_made.then_some(KeyVersion::Table { life, version }))
+    }
+
+    /// Tells all hubs.
+    fn tell(mut self) {
+        if !self.changes.is_empty() {
+            let growth = self.changes.len() * COUNTED_PER_CHANGE;
+            self.table.count_growth(growth, Frames::encoded_bytes);
+            // Still under the lock: hubs must get changes in the order of their versions.
+            self.states.feed.push(&Batch::Values(self.changes.into()));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use bellwire_model::{
 
 use crate::Control;
 use crate::control::write_filters;
+use crate::position::Position;
 use crate::write;
 
 pub use read::{AlertError, labels_of, read_alert, read_shown_alert};
@@ -20,19 +21,20 @@ pub use read::{AlertError, labels_of, read_alert, read_shown_alert};
 /// is enough for all but texts full of characters to escape.
 const ENVELOPE_BYTES: usize = 80;
 
-/// An event on one line: `{"topic","key"?,"type"?,"time","cursor"?,"data"}`, in this order.
+/// An event on one line: `{"topic","key"?,"type"?,"time","cursor"?,"version"?,"data"}`, in this order.
 ///
 /// State events have a cursor for those alone who resume by it. A deleted state key has `"deleted":true` in place
 /// of `data`. JSON is embedded as it came, its line breaks made spaces; text is a string; binary
 /// is base64, with `"encoding":"base64"` and its `"content_type"` behind it.
-pub fn event(cursor: Option<Cursor>, event: &Event) -> Vec<u8> {
-    let mut out = Vec::with_capacity(event_bytes(cursor, event));
-    write_event(&mut out, cursor, event);
+pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
+    let position = position.into();
+    let mut out = Vec::with_capacity(event_bytes(position, event));
+    write_event(&mut out, position, event);
     out
 }
 
 /// Bytes to set aside for an event's JSON; exact to a few where nothing is escaped.
-pub(crate) fn event_bytes(cursor: Option<Cursor>, event: &Event) -> usize {
+pub(crate) fn event_bytes(Position { cursor, version }: Position, event: &Event) -> usize {
     let body = match &event.body {
         Some(Body::Binary { content_type, bytes }) => {
             write::base64_bytes(bytes.len()) + content_type.len() + 40
@@ -42,11 +44,15 @@ pub(crate) fn event_bytes(cursor: Option<Cursor>, event: &Event) -> usize {
     };
     let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
     let texts = event.topic.as_str().len() + text(&event.key) + text(&event.event_type);
-    ENVELOPE_BYTES + write::cursor_bytes(cursor) + texts + body
+    ENVELOPE_BYTES + write::cursor_bytes(cursor) + write::version_bytes(version) + texts + body
 }
 
 /// Appends what [`event`] returns.
-pub(crate) fn write_event(out: &mut Vec<u8>, cursor: Option<Cursor>, event: &Event) {
+pub(crate) fn write_event(
+    out: &mut Vec<u8>,
+    Position { cursor, version }: Position,
+    event: &Event,
+) {
     out.extend_from_slice(b"{\"topic\":");
     write::string(out, event.topic.as_str());
     if let Some(key) = &event.key {
@@ -63,6 +69,9 @@ pub(crate) fn write_event(out: &mut Vec<u8>, cursor: Option<Cursor>, event: &Eve
         out.extend_from_slice(b",\"cursor\":\"");
         write::cursor(out, cursor);
         out.push(b'"');
+    }
+    if let Some(version) = version {
+        write::version_member(out, version);
     }
     match &event.body {
         Some(body) => {

@@ -32,6 +32,7 @@ pub mod json;
 pub mod msgpack;
 pub mod ndjson;
 mod object;
+mod position;
 pub mod problem;
 pub mod proxy_protocol;
 pub mod publish;
@@ -43,3 +44,4 @@ pub mod ws;
 
 pub use control::{ByeReason, Control, GapReason};
 pub use deflate::{Deflater, Inflater};
+pub use position::Position;

@@ -3,8 +3,9 @@
 //! What is written seldom is written as JSON and passed through [`from_json`]; events have a
 //! way of their own. Clients that would rather have JSON get it from [`to_json`].
 
-use bellwire_model::{Body, Cursor, Event};
+use bellwire_model::{Body, Event};
 
+use crate::position::Position;
 use crate::write;
 
 mod from_json;
@@ -26,11 +27,20 @@ const ENVELOPE_BYTES: usize = 48;
 /// exponent an integer where 64 bits hold it, any other a double; what is nested too deep
 /// ([`NESTING_MAX`](bellwire_model::limits::NESTING_MAX)) a string of its JSON. Text is a string,
 /// binary is binary, with its `content_type` behind it and without `encoding`.
-pub fn event(cursor: Option<Cursor>, event: &Event) -> Vec<u8> {
-    let cursor_bytes = write::cursor_bytes(cursor);
-    let mut out = Vec::with_capacity(ENVELOPE_BYTES + cursor_bytes + event.size_bytes());
+pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
+    let Position { cursor, version } = position.into();
+    let (cursor_bytes, version_bytes) =
+        (write::cursor_bytes(cursor), write::version_bytes(version));
+    let mut out =
+        Vec::with_capacity(ENVELOPE_BYTES + cursor_bytes + version_bytes + event.size_bytes());
     let is_binary = matches!(event.body, Some(Body::Binary { .. }));
-    let optional = [event.key.is_some(), event.event_type.is_some(), cursor.is_some(), is_binary];
+    let optional = [
+        event.key.is_some(),
+        event.event_type.is_some(),
+        cursor.is_some(),
+        version.is_some(),
+        is_binary,
+    ];
     let members = 3 + optional.iter().filter(|is_there| **is_there).count();
     scalar::map_head(&mut out, members);
     scalar::text(&mut out, "topic");
@@ -49,6 +59,12 @@ pub fn event(cursor: Option<Cursor>, event: &Event) -> Vec<u8> {
         let mut text = Vec::with_capacity(cursor_bytes);
         write::cursor(&mut text, cursor);
         scalar::text(&mut out, "cursor");
+        scalar::text_bytes(&mut out, &text);
+    }
+    if let Some(version) = version {
+        let mut text = Vec::with_capacity(version_bytes);
+        write::key_version(&mut text, version);
+        scalar::text(&mut out, "version");
         scalar::text_bytes(&mut out, &text);
     }
     if let Some(body) = &event.body {

@@ -86,6 +86,7 @@ codes! {
     SessionUnavailable 409 "session_unavailable" "No session can be made of this, or ended.";
     TicketUnavailable 409 "ticket_unavailable" "No ticket can be made of this.";
     KindMismatch 409 "kind_mismatch" "The topic is of the other kind.";
+    ConditionFailed 412 "condition_failed" "The key is not as the request asks for.";
     BodyTooLarge 413 "body_too_large" "The body is larger than allowed.";
     EventTooLarge 413 "event_too_large" "The event is larger than allowed.";
     TooManyEvents 413 "too_many_events" "The request has more events than allowed.";
@@ -157,6 +158,31 @@ impl Problem {
     pub fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
         self.extension = Some((name, value));
         self
+    }
+
+    /// What is wrong with one of several: `{"code","detail","version"?,"index"?}`.
+    pub fn as_item(&self, index: Option<usize>) -> serde_json::Value {
+        let mut item = serde_json::json!({ "code": self.code.as_str(), "detail": self.detail });
+        if let Some(version) = self.text_of("version") {
+            item["version"] = version.into();
+        }
+        if let Some(index) = index {
+            item["index"] = index.into();
+        }
+        item
+    }
+
+    /// Refuses a whole request for what is wrong with some of it; `items` are [`as_item`](Self::as_item).
+    #[must_use]
+    pub fn of_whole(mut self, items: Vec<serde_json::Value>) -> Self {
+        self.detail = format!("nothing is published: {}", self.detail);
+        self.with("errors", items.into())
+    }
+
+    /// The text of a member beyond those of RFC 9457.
+    pub fn text_of(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.extension.as_ref().filter(|(known, _)| *known == name)?;
+        value.as_str()
     }
 
     /// What was wrong, where, and what to do.

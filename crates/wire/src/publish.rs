@@ -3,7 +3,7 @@
 use bellwire_model::limits::{
     CONTENT_TYPE_BYTES_MAX, EVENT_TYPE_BYTES_MAX, KEY_BYTES_MAX, NESTING_MAX,
 };
-use bellwire_model::{Body, Topic, is_nested_deeper};
+use bellwire_model::{Body, Topic, WriteTerms, is_nested_deeper};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -18,7 +18,7 @@ pub use array::BatchError;
 pub use batch::{BatchFormat, Rejection, batch};
 pub use body::{BodyRejection, body};
 pub use cloud_event::{CloudEventMode, Place};
-pub use item::Refusal;
+pub use item::{Refusal, TermTexts};
 pub use mapping::{Mapping, MappingError, MappingText};
 
 /// Types that the stream itself uses, under SSE's `event:` field: a publisher that could send
@@ -41,6 +41,8 @@ pub struct Publish {
     pub event_type: Option<Box<str>>,
     /// The payload.
     pub body: Body,
+    /// How the key of a state topic is to be written.
+    pub terms: WriteTerms,
 }
 
 /// An event with what tells it from others of its sender.

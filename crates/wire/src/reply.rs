@@ -1,6 +1,6 @@
 //! What the server answers to a request over a WebSocket.
 
-use bellwire_model::{Cursor, FilterSet};
+use bellwire_model::{Cursor, FilterSet, KeyVersion};
 
 use crate::control::write_filters;
 use crate::request::{Refusal, RequestId};
@@ -23,6 +23,11 @@ pub enum Reply<'a> {
         /// Whether it was there before, by its idempotency key.
         is_duplicate: bool,
     },
+    /// A key of a state topic was written or deleted.
+    Written {
+        /// Which version it has now.
+        version: KeyVersion,
+    },
     /// Samples were taken in, all or some of them.
     Samples {
         /// How many were taken.
@@ -38,6 +43,8 @@ pub enum Reply<'a> {
         code: &'a str,
         /// What was wrong, and what would be right.
         detail: &'a str,
+        /// The version that a key has, where it is another than was asked for.
+        version: Option<&'a str>,
     },
 }
 
@@ -54,7 +61,7 @@ pub struct SampleError<'a> {
 
 impl<'a> From<&'a Refusal> for Reply<'a> {
     fn from(refusal: &'a Refusal) -> Self {
-        Self::Error { code: refusal.code, detail: &refusal.detail }
+        Self::Error { code: refusal.code, detail: &refusal.detail, version: None }
     }
 }
 
@@ -78,6 +85,7 @@ impl Reply<'_> {
                     out.extend_from_slice(b",\"duplicate\":true");
                 }
             }
+            Self::Written { version } => write::version_member(&mut out, version),
             Self::Samples { accepted, rejected, errors } => {
                 write::member(&mut out, "accepted");
                 write::integer(&mut out, accepted);
@@ -88,9 +96,9 @@ impl Reply<'_> {
                     write_sample_errors(&mut out, errors);
                 }
             }
-            Self::Error { code, detail } => {
+            Self::Error { code, detail, version } => {
                 out.extend_from_slice(b",\"error\":{");
-                write_error(&mut out, code, detail);
+                write_error(&mut out, (code, detail), version);
             }
         }
         out.push(b'}');
@@ -109,16 +117,20 @@ fn write_sample_errors(out: &mut Vec<u8>, errors: &[SampleError<'_>]) {
         out.extend_from_slice(if index > 0 { b",{\"line\":" } else { b"{\"line\":" });
         write::integer(out, error.line);
         out.push(b',');
-        write_error(out, error.code, error.detail);
+        write_error(out, (error.code, error.detail), None);
     }
     out.push(b']');
 }
 
 /// The members and the end of an object.
-fn write_error(out: &mut Vec<u8>, code: &str, detail: &str) {
+fn write_error(out: &mut Vec<u8>, (code, detail): (&str, &str), version: Option<&str>) {
     out.extend_from_slice(b"\"code\":");
     write::string(out, code);
     write::member(out, "detail");
     write::string(out, detail);
+    if let Some(version) = version {
+        write::member(out, "version");
+        write::string(out, version);
+    }
     out.push(b'}');
 }

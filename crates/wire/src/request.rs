@@ -7,7 +7,8 @@ use bellwire_model::limits::{
     FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
 use bellwire_model::{
-    Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic, without_byte_order_mark,
+    Condition, Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic,
+    without_byte_order_mark,
 };
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
@@ -70,6 +71,8 @@ pub enum Request {
         topic: Topic,
         /// The key.
         key: Box<str>,
+        /// What has to be so of it.
+        condition: Condition,
     },
     /// To say who attends to an alert.
     Acknowledge {
@@ -122,8 +125,21 @@ pub enum After {
 const REQUESTS: [(&str, &[&str]); 8] = [
     ("subscribe", &["topics", "queries", "after", "max_rate"]),
     ("unsubscribe", &["topics"]),
-    ("publish", &["topic", "key", "type", "data", "encoding", "content_type", "idempotency_key"]),
-    ("delete", &["topic", "key"]),
+    (
+        "publish",
+        &[
+            "topic",
+            "key",
+            "type",
+            "data",
+            "encoding",
+            "content_type",
+            "idempotency_key",
+            "if_version",
+            "if_absent",
+        ],
+    ),
+    ("delete", &["topic", "key", "if_version"]),
     ("acknowledge", &["fingerprint", "by", "note"]),
     ("unacknowledge", &["fingerprint"]),
     ("renew", &["token"]),
@@ -131,7 +147,7 @@ const REQUESTS: [(&str, &[&str]); 8] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 18] = [
+const MEMBERS: [&str; 20] = [
     "request",
     "id",
     "topics",
@@ -145,6 +161,8 @@ const MEMBERS: [&str; 18] = [
     "encoding",
     "content_type",
     "idempotency_key",
+    "if_version",
+    "if_absent",
     "fingerprint",
     "by",
     "note",
@@ -358,9 +376,14 @@ impl<'a> Members<'a> {
             data: self.get("data"),
             encoding: self.get("encoding"),
             content_type: self.get("content_type"),
+            terms: self.terms(),
         };
         let publish = members.publish(copy)?;
         Ok(Request::Publish { publish, idempotency_key: idempotency_key.map(Box::from) })
+    }
+
+    fn terms(&self) -> item::TermMembers<'a> {
+        item::TermMembers { if_version: self.get("if_version"), if_absent: self.get("if_absent") }
     }
 
     fn delete(&self) -> Result<Request, Refusal> {
@@ -369,7 +392,8 @@ impl<'a> Members<'a> {
             return Err(Refusal::new("key_missing", "say which `key` to delete"));
         };
         check_key(&key)?;
-        Ok(Request::Delete { topic, key: key.into() })
+        let condition = self.terms().terms()?.condition;
+        Ok(Request::Delete { topic, key: key.into(), condition })
     }
 
     fn acknowledge(&self) -> Result<Request, Refusal> {

@@ -13,6 +13,7 @@ use bellwire_model::{Body, Cursor, Event};
 
 use crate::control::heartbeat_json;
 use crate::http1::Frame;
+use crate::position::Position;
 use crate::{Control, json, write};
 
 mod parser;
@@ -44,13 +45,13 @@ pub fn event_frame(cursor: Option<Cursor>, event_type: Option<&str>, json: &[u8]
 
 /// An event from its JSON to its chunk in one allocation: the fast path where no other transport
 /// needs the JSON.
-pub fn frame(cursor: Option<Cursor>, event: &Event) -> Frame {
-    let event_type = event.event_type.as_deref();
-    let json_bytes = json::event_bytes(cursor, event);
-    Frame::build(event_bytes(cursor, event_type, json_bytes), |out| {
-        write_head(out, cursor, event_type);
+pub fn frame(position: impl Into<Position>, event: &Event) -> Frame {
+    let (position, event_type) = (position.into(), event.event_type.as_deref());
+    let json_bytes = json::event_bytes(position, event);
+    Frame::build(event_bytes(position.cursor, event_type, json_bytes), |out| {
+        write_head(out, position.cursor, event_type);
         out.extend_from_slice(b"data: ");
-        json::write_event(out, cursor, event);
+        json::write_event(out, position, event);
         out.extend_from_slice(b"\n\n");
     })
 }

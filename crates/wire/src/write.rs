@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bellwire_model::{Cursor, Labels, StateMark};
+use bellwire_model::{Cursor, KeyVersion, Labels, StateMark};
 use bytes::Bytes;
 
 /// Integers up to here have an exact double, so that both spellings mean the same number.
@@ -76,6 +76,32 @@ pub(crate) fn cursor_bytes(cursor: Option<Cursor>) -> usize {
         None => PLACE,
         Some(_) => PLACE + 2 + 10 + 1 + 20 + 1 + 20,
     }
+}
+
+/// `,"version":"s9-77"`
+pub(crate) fn version_member(out: &mut Vec<u8>, version: KeyVersion) {
+    member(out, "version");
+    out.push(b'"');
+    key_version(out, version);
+    out.push(b'"');
+}
+
+/// A key's version as text, without quotes: it needs no escaping.
+pub(crate) fn key_version(out: &mut Vec<u8>, version: KeyVersion) {
+    match version {
+        KeyVersion::Table { life, version } => {
+            out.push(b's');
+            integer(out, life.get());
+            out.push(b'-');
+            integer(out, version.get());
+        }
+        KeyVersion::Journal { epoch, offset } => cursor(out, Cursor::new(epoch, offset)),
+    }
+}
+
+/// Bytes that [`version_member`] takes at most: its name, and two numbers.
+pub(crate) fn version_bytes(version: Option<KeyVersion>) -> usize {
+    version.map_or(0, |_| 13 + 1 + 10 + 1 + 20)
 }
 
 /// Labels as an object; `skip` names one that is left out.

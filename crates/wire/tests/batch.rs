@@ -1,9 +1,9 @@
 //! Batches of events from publishers: what is taken, what is refused and why.
 
-use bellwire_model::Body;
 use bellwire_model::limits::{
     EVENT_BYTES_MAX, EVENT_TYPE_BYTES_MAX, EVENTS_PER_REQUEST_MAX, KEY_BYTES_MAX,
 };
+use bellwire_model::{Body, Condition, WriteTerms};
 use bellwire_wire::publish::{
     BatchError, BatchFormat, Publish, Rejection, batch, check_event_type, check_key,
 };
@@ -23,6 +23,7 @@ fn publish(topic: &str, key: Option<&str>, event_type: Option<&str>, data: &str)
         key: key.map(Box::from),
         event_type: event_type.map(Box::from),
         body: Body::Json(Bytes::copy_from_slice(data.as_bytes())),
+        terms: WriteTerms::default(),
     }
 }
 
@@ -55,6 +56,13 @@ fn an_item_is_read_as_it_is_written() {
             binary("application/octet-stream", b"\x89PNG"),
         ),
         (r#"{"topic":"a","data":"","encoding":"base64"}"#, binary("application/octet-stream", b"")),
+        (
+            r#"{"topic":"a","data":1,"if_version":"e7-1042","if_absent":null}"#,
+            Publish {
+                terms: WriteTerms { condition: Condition::At("e7-1042".parse().expect("it")) },
+                ..publish("a", None, None, "1")
+            },
+        ),
     ];
     for (item, expected) in cases {
         for (format, body) in [
@@ -98,6 +106,10 @@ fn each_wrong_item_is_one_rejection_and_its_neighbours_stand() {
         (r#"{"topic":"a","data":1,"payload":2}"#, "unknown_field"),
         (r#"{"topic":"a","data":1,"cursor":"e7-1"}"#, "unknown_field"),
         (r#"{"topic":"a","data":1,"data":2}"#, "duplicate_field"),
+        (r#"{"topic":"a","data":1,"if_version":"77"}"#, "parameter_invalid"),
+        (r#"{"topic":"a","data":1,"if_version":77}"#, "type_invalid"),
+        (r#"{"topic":"a","data":1,"if_absent":"true"}"#, "type_invalid"),
+        (r#"{"topic":"a","data":1,"if_absent":true,"if_version":"s9-77"}"#, "parameter_invalid"),
         (r#"{"topic":"a","data":"%%%","encoding":"base64"}"#, "base64_invalid"),
         (r#"{"topic":"a","data":{},"encoding":"base64"}"#, "type_invalid"),
         (r#"{"topic":"a","data":"YQ==","encoding":"hex"}"#, "encoding_invalid"),

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
     Acknowledgement, Alert, AlertSource, AlertState, AlertStatus, Body, Cursor, Epoch, Event,
-    Filter, FilterSet, Fingerprint, Labels, METRIC_NAME, Offset, RuleName, Sample, SilenceId,
-    Timestamp,
+    Filter, FilterSet, Fingerprint, KeyVersion, Labels, Life, METRIC_NAME, Offset, RuleName,
+    Sample, SilenceId, Timestamp, Version,
 };
 use bellwire_wire::json::Beside;
-use bellwire_wire::{ByeReason, Control, GapReason, json, ndjson};
+use bellwire_wire::{ByeReason, Control, GapReason, Position, json, msgpack, ndjson, sse};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -91,6 +91,25 @@ fn an_event_has_its_members_in_this_order() {
         let bytes = json::event(offset.map(|offset| Cursor::new(EPOCH, offset)), &event);
         let _: Value = serde_json::from_slice(&bytes).expect("valid JSON");
         assert_eq!(text(bytes), expected);
+    }
+}
+
+#[test]
+fn a_value_that_clients_may_write_says_which_version_it_is() {
+    let version = Some(KeyVersion::Table { life: Life::new(9), version: Version::new(77) });
+    let value = Event { key: Some("k".into()), ..event(json_body("1")) };
+    let deletion = Event { body: None, ..value.clone() };
+    let cases = [
+        (value, None, r#""time":1700,"version":"s9-77","data":1}"#),
+        (deletion, Some(CURSOR), r#""cursor":"e7-1042","version":"s9-77","deleted":true}"#),
+    ];
+    for (event, cursor, end) in cases {
+        let position = Position { cursor, version };
+        let json = text(json::event(position, &event));
+        assert!(json.ends_with(end), "{json}");
+        assert!(text(sse::frame(position, &event).payload().to_vec()).contains(&json));
+        let msgpack = msgpack::to_json(&msgpack::event(position, &event)).expect("an event");
+        assert_eq!(text(msgpack), json);
     }
 }
 

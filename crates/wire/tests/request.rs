@@ -5,7 +5,10 @@ use std::time::Duration;
 use bellwire_model::limits::{
     EVENT_BYTES_MAX, FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
-use bellwire_model::{Body, Cursor, Epoch, Filter, FilterSet, MaxRate, Offset};
+use bellwire_model::{
+    Body, Condition, Cursor, Epoch, Filter, FilterSet, KeyVersion, Life, MaxRate, Offset, Version,
+    WriteTerms,
+};
 use bellwire_wire::publish::Publish;
 use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{
@@ -17,12 +20,15 @@ use proptest::prelude::*;
 
 const CURSOR: Cursor = Cursor::new(Epoch::new(7), Offset::new(1042));
 
+const VERSION: KeyVersion = KeyVersion::Table { life: Life::new(9), version: Version::new(77) };
+
 fn topics(names: &[&str]) -> Vec<Filter> {
     names.iter().map(|name| name.parse().expect(name)).collect()
 }
 
 fn publish(body: Body) -> Publish {
-    Publish { topic: "chat/a".parse().expect("a topic"), key: None, event_type: None, body }
+    let (topic, terms) = ("chat/a".parse().expect("a topic"), WriteTerms::default());
+    Publish { topic, key: None, event_type: None, body, terms }
 }
 
 const SEVEN: Option<RequestId> = Some(RequestId::Number(7));
@@ -34,6 +40,11 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
         key: Some("k".into()),
         event_type: Some("said".into()),
         ..publish(json("{\"a\":[1,2.5]}"))
+    };
+    let at_version = Publish {
+        key: Some("k".into()),
+        terms: WriteTerms { condition: Condition::At(VERSION) },
+        ..publish(json("1"))
     };
     let png = Body::Binary { content_type: "image/png".into(), bytes: b"\x89PNG"[..].into() };
     let subscribe = |names: &[&str], after, max_rate: Option<f64>| Request::Subscribe {
@@ -94,9 +105,38 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
             Request::Publish { publish: publish(json("null")), idempotency_key: None },
         ),
         (
+            r#"{"request":"publish","topic":"chat/a","key":"k","data":1,"if_version":"s9-77","if_absent":false}"#,
+            None,
+            Request::Publish { publish: at_version, idempotency_key: None },
+        ),
+        (
+            r#"{"request":"publish","topic":"chat/a","data":1,"if_version":null,"if_absent":true}"#,
+            None,
+            Request::Publish {
+                publish: Publish {
+                    terms: WriteTerms { condition: Condition::Absent },
+                    ..publish(json("1"))
+                },
+                idempotency_key: None,
+            },
+        ),
+        (
             r#"{"request":"delete","id":10,"topic":"tickers/x","key":"EURUSD"}"#,
             Some(RequestId::Number(10)),
-            Request::Delete { topic: "tickers/x".parse().expect("a topic"), key: "EURUSD".into() },
+            Request::Delete {
+                topic: "tickers/x".parse().expect("a topic"),
+                key: "EURUSD".into(),
+                condition: Condition::Always,
+            },
+        ),
+        (
+            r#"{"request":"delete","topic":"tickers/x","key":"EURUSD","if_version":"s9-77"}"#,
+            None,
+            Request::Delete {
+                topic: "tickers/x".parse().expect("a topic"),
+                key: "EURUSD".into(),
+                condition: Condition::At(VERSION),
+            },
         ),
         (
             r#"{"request":"samples","id":11,"samples":[{"name":"t","value":1}]}"#,
@@ -171,6 +211,10 @@ fn a_wrong_request_says_why_and_keeps_its_id() {
         ("{\"id\":7,\"request\":\"subscribe\",\"topics\":[\"a//b\"]}", "topic_invalid"),
         ("{\"id\":7,\"request\":\"subscribe\",\"topics\":\"a\"}", "type_invalid"),
         ("{\"id\":7,\"request\":\"subscribe\",\"topics\":[1]}", "type_invalid"),
+        (
+            "{\"id\":7,\"request\":\"delete\",\"topic\":\"a\",\"key\":\"k\",\"if_absent\":true}",
+            "unknown_field",
+        ),
         ("{\"id\":7,\"request\":\"subscribe\",\"topic\":\"a\"}", "unknown_field"),
         (
             "{\"id\":7,\"request\":\"unsubscribe\",\"topics\":[\"a\"],\"after\":\"e7-1\"}",
@@ -317,6 +361,7 @@ fn a_reply_names_its_request() {
             None,
             r#"{"reply":null,"cursor":"e7-1042","duplicate":true}"#,
         ),
+        (Reply::Written { version: VERSION }, SEVEN, r#"{"reply":7,"version":"s9-77"}"#),
         (
             Reply::Samples { accepted: 3, rejected: 0, errors: &[] },
             Some(RequestId::Number(11)),

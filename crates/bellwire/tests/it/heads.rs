@@ -162,7 +162,8 @@ fn a_page_of_an_allowed_origin_reads_every_refusal_and_others_read_none() {
                  Origin: {origin}\r\n{key}\r\n"
             );
             for answer in both(&server, head.as_bytes()) {
-                let headers = (Some(*origin), Some("retry-after, www-authenticate"), true);
+                let headers =
+                    (Some(*origin), Some("bellwire-version, retry-after, www-authenticate"), true);
                 let expected = if is_allowed { headers } else { (None, None, false) };
                 assert_eq!((answer.status, shared(&answer)), (status, expected), "{head}");
             }

@@ -10,6 +10,7 @@ mod bad_input;
 mod check;
 mod collisions;
 mod compression;
+mod conditions;
 mod crash;
 mod demo;
 mod disk;

@@ -36,9 +36,22 @@ impl<P> Slot<P> {
         self.size_bytes + self.grown_bytes as usize
     }
 
+    pub(super) fn charge(&self) -> Charge {
+        Charge { size_bytes: self.size_bytes, charged_bytes: self.charged_bytes() }
+    }
+
     pub(super) fn is_live(&self) -> bool {
         !self.value.is_deletion
     }
+}
+
+/// What a key takes of the table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Charge {
+    /// When its value came.
+    pub(super) size_bytes: usize,
+    /// With what that has grown by.
+    pub(super) charged_bytes: usize,
 }
 
 /// All slots. Keys are what strangers chose, so their hashes have a secret.

@@ -5,6 +5,7 @@
 //! back with any cursor that it has had sees the same as if it had stayed, deletions included.
 
 mod beginning;
+mod conditions;
 mod costs;
 mod rates;
 mod resuming;

@@ -4,8 +4,8 @@ use std::convert::identity;
 
 use axum::body::Body;
 use axum::response::Response;
-use bellwire_model::Topic;
-use bellwire_wire::problem::Problem;
+use bellwire_model::{Topic, WriteTerms};
+use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::{CloudEventMode, Identified, Place, Refusal, Rejection};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::App;
 use super::body::header as text_of;
 use super::permission::Caller;
-use super::posted::{KEY, Posted, take, take_one};
+use super::posted::{KEY, Posted, take, take_one, terms};
 use crate::problem::Refused;
 
 /// What attributes in headers begin with.
@@ -38,6 +38,11 @@ pub(super) async fn post(
     let problem = |refusal: Refusal| Problem::of_decoder(refusal.code, refusal.detail);
     match mode {
         CloudEventMode::Batch => {
+            if terms(headers)? != WriteTerms::default() {
+                let detail =
+                    "a condition is of one event, and this is a batch: send them one by one";
+                return Err(Problem::new(Code::ParameterInvalid, detail).into());
+            }
             let read = |body: &Bytes| -> Result<Vec<Result<Identified, Rejection>>, Problem> {
                 place.batch(body).map_err(|error| Problem::of_decoder(error.code(), error))
             };

@@ -18,7 +18,7 @@ use crate::proxies::FORWARDED_PROTO;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, content-encoding, last-event-id, bellwire-key, bellwire-type, \
-     idempotency-key",
+     bellwire-if-version, bellwire-if-absent, idempotency-key",
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bellwire_journal::Append;
+use bellwire_model::WriteTerms;
 use bellwire_model::limits::{EVENT_BYTES_MAX, REJECTIONS_REPORTED_MAX};
-use bellwire_shards::{Kind, Published, Results, check_idempotency_key};
+use bellwire_shards::{Kind, Published, Results, Write, Writes, check_idempotency_key};
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::{Identified, Rejection};
+use bellwire_wire::publish::{Identified, Rejection, TermTexts};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
@@ -20,7 +20,40 @@ use crate::allowances::{Named, Naming, Sent};
 use crate::problem::{Forbidden, Refused};
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("bellwire-key");
+pub(super) const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IF_VERSION: HeaderName = HeaderName::from_static("bellwire-if-version");
+const IF_ABSENT: HeaderName = HeaderName::from_static("bellwire-if-absent");
+
+/// How a key is to be written, as headers say it.
+pub(super) fn terms(headers: &HeaderMap) -> Result<WriteTerms, Problem> {
+    let if_absent = match text_of(headers, IF_ABSENT)? {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            let detail = format!("`Bellwire-If-Absent` is `true` or `false`, not `{other}`");
+            return Err(Problem::new(Code::ParameterInvalid, detail));
+        }
+    };
+    TermTexts { if_version: text_of(headers, IF_VERSION)?, if_absent }
+        .read()
+        .map_err(|refusal| Problem::of_decoder(refusal.code, refusal.detail))
+}
+
+/// Refuses headers of ours that do not exist: a condition that is misspelt must not be none.
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
+    let known = [KEY, TYPE, IF_VERSION, IF_ABSENT];
+    let is_strange =
+        |name: &&HeaderName| name.as_str().starts_with("bellwire-") && !known.contains(*name);
+    match headers.keys().find(is_strange) {
+        None => Ok(()),
+        Some(name) => {
+            let known = known.each_ref().map(HeaderName::as_str).join(", ");
+            let detail = format!("`{name}` is no header that is known here: there are {known}");
+            Err(Problem::new(Code::ParameterInvalid, detail))
+        }
+    }
+}
 
 /// What was posted, and not read yet.
 pub(super) struct Posted<'a, B> {
@@ -40,7 +73,8 @@ pub(super) async fn take_one(
     let bytes = held.bytes.len();
     app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
-    let event = work_through(&app.admission, bytes, || read_event(&held.bytes)).await?;
+    let mut event = work_through(&app.admission, bytes, || read_event(&held.bytes)).await?;
+    event.publish.terms = terms(headers)?;
     app.access.allowances.name_topic(&caller.0, &event.publish.topic)?;
     publish_one(app, caller, event, idempotency_key).await
 }
@@ -51,10 +85,10 @@ pub(super) async fn publish_one(
     Identified { publish, identity }: Identified,
     idempotency_key: Option<&str>,
 ) -> Result<Response, Refused> {
-    let event = app.publisher.event(publish)?;
+    let write = app.publisher.write(publish)?;
     let given = idempotency_key.map(check_idempotency_key).transpose()?;
     let idempotency_key = given.or(identity).map(|key| caller.0.own_name(&key));
-    let results = app.publisher.publish(vec![Append::new(event, idempotency_key)]).await?;
+    let results = app.publisher.publish(Write { idempotency_key, ..write }.into()).await?;
     let published = results.into_iter().next().expect("one result each")?;
     Ok((StatusCode::CREATED, Json(published_json(published))).into_response())
 }
@@ -77,7 +111,7 @@ pub(super) async fn take(
     let naming = naming.as_ref();
     let read = || read_events(&held.bytes).map(|items| checked((app, caller, naming), items));
     let mut batch = work_through(admission, bytes, read).await?;
-    let is_repeatable = batch.events.iter().all(|append| is_repeatable(app, append));
+    let is_repeatable = batch.events.iter().all(|write| is_repeatable(app, write));
     if let Some(later) = batch.later.take_if(|_| !is_repeatable || batch.events.is_empty()) {
         return Err(Refused(told(later)));
     }
@@ -91,7 +125,7 @@ pub(super) async fn take(
     }
     let Batch { events, refused, forbidden, later, .. } = batch;
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
-    let published = app.publisher.publish(events).await?;
+    let published = app.publisher.publish(Writes { writes: events, is_atomic: false }).await?;
     let full = published
         .iter()
         .filter_map(|result| result.as_ref().err())
@@ -108,7 +142,7 @@ pub(super) async fn take(
 }
 
 /// Whether an event that is sent once more is the same one.
-fn is_repeatable(app: &App, Append { event, idempotency_key, .. }: &Append) -> bool {
+fn is_repeatable(app: &App, Write { event, idempotency_key, .. }: &Write) -> bool {
     idempotency_key.is_some() || app.publisher.topics.kind(&event.topic) == Kind::State
 }
 
@@ -117,13 +151,27 @@ fn may_be_taken_later(problem: &Problem) -> bool {
     matches!(problem.code.status(), 429 | 503 | 507)
 }
 
+/// Publishes what is right of a batch, or, where it is to be whole, all or nothing.
 pub(super) async fn publish_batch(
     app: &App,
     caller: &Caller,
-    (Batch { events, refused, forbidden, .. }, bytes): (Batch, usize),
+    (batch, bytes): (Batch, usize),
 ) -> Result<Response, Refused> {
+    let is_atomic = batch.is_atomic;
+    if is_atomic && let Some((code, first)) = &batch.first {
+        let items = batch.refused.into_iter().enumerate();
+        let item = |(index, refused): (usize, Option<Value>)| {
+            let mut item = refused?;
+            item["index"] = index.into();
+            Some(item)
+        };
+        let items = items.filter_map(item).take(REJECTIONS_REPORTED_MAX).collect();
+        let refused = Refused(Problem::new(*code, first).of_whole(items));
+        return Ok(noted(refused.into_response(), batch.forbidden));
+    }
+    let Batch { events, refused, forbidden, .. } = batch;
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
-    let published = app.publisher.publish(events).await?;
+    let published = app.publisher.publish(Writes { writes: events, is_atomic }).await?;
     let response =
         work_through(&app.admission, bytes, || results_response(results_json(refused, published)));
     Ok(noted(response.await, forbidden))
@@ -139,7 +187,7 @@ fn noted(response: Response, forbidden: Option<Problem>) -> Response {
 
 /// A batch as it was sent.
 pub(super) struct Batch {
-    events: Vec<Append>,
+    events: Vec<Write>,
     /// For each item what is wrong with it, or nothing.
     refused: Vec<Option<Value>>,
     /// What is wrong with the first that is.
@@ -148,6 +196,8 @@ pub(super) struct Batch {
     forbidden: Option<Problem>,
     /// What is wrong with the first of those that may be taken later.
     later: Option<Problem>,
+    /// Whether all is to be published, or nothing.
+    pub(super) is_atomic: bool,
 }
 
 /// Finds out which items may be published.
@@ -164,11 +214,11 @@ pub(super) fn checked(
             Ok(Identified { publish, identity }) => {
                 permit_publishing(caller.rights(), &publish.topic)
                     .and_then(|()| naming.map_or(Ok(()), |naming| naming.take(&publish.topic)))
-                    .and_then(|()| app.publisher.event(publish))
-                    .map(|event| (event, identity))
+                    .and_then(|()| app.publisher.write(publish))
+                    .map(|write| (write, identity))
                     .map_err(|problem| {
                         first.get_or_insert_with(|| (problem.code, problem.detail().to_owned()));
-                        let rejection = rejection(&problem);
+                        let rejection = problem.as_item(None);
                         if may_be_taken_later(&problem) {
                             later.get_or_insert(problem);
                         } else if problem.code == Code::Forbidden {
@@ -186,15 +236,15 @@ pub(super) fn checked(
             }
         };
         match event {
-            Ok((event, identity)) => {
+            Ok((write, identity)) => {
                 let idempotency_key = identity.map(|key| caller.0.own_name(&key));
-                events.push(Append::new(event, idempotency_key));
+                events.push(Write { idempotency_key, ..write });
                 refused.push(None);
             }
             Err(error) => refused.push(Some(error)),
         }
     }
-    Batch { events, refused, first, forbidden, later }
+    Batch { events, refused, first, forbidden, later, is_atomic: false }
 }
 
 /// What became of each item, in order.
@@ -204,7 +254,7 @@ fn results_json(refused: Vec<Option<Value>>, published: Results) -> Value {
         Some(error) => json!({ "error": error }),
         None => match published.next().expect("one result each") {
             Ok(published) => published_json(published),
-            Err(problem) => json!({ "error": rejection(&problem) }),
+            Err(problem) => json!({ "error": problem.as_item(None) }),
         },
     };
     refused.into_iter().map(result).collect()
@@ -221,7 +271,8 @@ fn published_json(published: Published) -> Value {
             json!({ "cursor": cursor.to_string(), "duplicate": true })
         }
         // State events have no cursor: whoever follows gets the newest values first.
-        Published::State => json!({}),
+        Published::State { version } => json!({ "version": version.to_string() }),
+        Published::Board => json!({}),
     }
 }
 
@@ -232,8 +283,4 @@ fn rejection_json(rejected: &Rejection) -> Value {
         json["line"] = line.into();
     }
     json
-}
-
-fn rejection(problem: &Problem) -> Value {
-    json!({ "code": problem.code.as_str(), "detail": problem.detail() })
 }

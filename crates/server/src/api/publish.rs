@@ -4,26 +4,29 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, State};
-use axum::response::Response;
-use bellwire_journal::Append;
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Topic, TopicError, without_byte_order_mark};
+use bellwire_shards::Published;
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::{self, BatchFormat, Identified, Publish};
+use bellwire_wire::publish::{self, BatchFormat, Identified, Publish, TermTexts};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
-use super::posted::{IDEMPOTENCY_KEY, KEY, Posted, checked, publish_batch, publish_one};
+use super::posted::{
+    IDEMPOTENCY_KEY, KEY, Posted, TYPE, check_headers, checked, publish_batch, publish_one, terms,
+};
 use super::{App, cloud_events};
 use crate::access::permit_publishing;
 use crate::allowances::{Named, Sent};
 use crate::problem::Refused;
 use bellwire_shards::wrong_escape;
 
-const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
+/// Of an answer without a body: which version a key has now.
+const VERSION: HeaderName = HeaderName::from_static("bellwire-version");
 
 /// `POST /v1/topics/{topic}`: the body is one event.
 pub(super) async fn one(
@@ -35,6 +38,7 @@ pub(super) async fn one(
 ) -> Result<Response, Refused> {
     permit_publishing(caller.rights(), &topic)?;
     app.admission.publication()?;
+    check_headers(&headers)?;
     if let Some(mode) = cloud_events::mode(&headers)? {
         let posted = Posted { headers: &headers, body };
         return cloud_events::post(&app, &caller, (&topic, mode), posted).await;
@@ -46,6 +50,7 @@ pub(super) async fn one(
     let invalid = |error: publish::NameError| Problem::of_decoder(error.code(), error);
     key.map(publish::check_key).transpose().map_err(invalid)?;
     event_type.map(publish::check_event_type).transpose().map_err(invalid)?;
+    let terms = terms(&headers)?;
     let held = read(&app.admission, &headers, body, EVENT_BYTES_MAX).await?;
     let bytes = held.bytes.len();
     app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
@@ -56,19 +61,21 @@ pub(super) async fn one(
         .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
-    let publish = Publish { topic, key, event_type, body };
+    let publish = Publish { topic, key, event_type, body, terms };
     publish_one(&app, &caller, publish.into(), idempotency_key).await
 }
 
 /// `POST /v1/events`: a JSON array or NDJSON of events. Answers one result each, in order: what was
-/// published, or what is wrong with it.
+/// published, or what is wrong with it. With `atomic=true` all are published, or none.
 pub(super) async fn many(
     State(app): State<Arc<App>>,
     caller: Caller,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
     app.admission.publication()?;
+    let is_atomic = is_atomic(query.as_deref().unwrap_or_default())?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
     let held = read_batch(&app.admission, &headers, body).await?;
     let (admission, bytes) = (&app.admission, held.bytes.len());
@@ -81,25 +88,64 @@ pub(super) async fn many(
         let items = items.into_iter().map(|item| item.map(Identified::from));
         Ok::<_, Problem>(checked((&app, &caller, naming.as_ref()), items))
     };
-    let batch = work_through(admission, bytes, read).await?;
+    let mut batch = work_through(admission, bytes, read).await?;
+    batch.is_atomic = is_atomic;
     publish_batch(&app, &caller, (batch, bytes)).await
 }
 
-/// `DELETE /v1/topics/{topic}?key=K`: deletes a key of a state topic.
+fn is_atomic(query: &str) -> Result<bool, Problem> {
+    let mut is_atomic = false;
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        is_atomic = match (&*name, &*value) {
+            ("atomic", "true") => true,
+            ("atomic", "false") => false,
+            ("atomic", other) => {
+                let detail = format!("`atomic` is `true` or `false`, not `{other}`");
+                return Err(Problem::new(Code::ParameterInvalid, detail));
+            }
+            (other, _) => return Err(unknown_parameter(other, "atomic")),
+        };
+    }
+    Ok(is_atomic)
+}
+
+fn unknown_parameter(name: &str, known: &str) -> Problem {
+    let detail = format!("`{name}` is no parameter here: there is {known}");
+    Problem::new(Code::ParameterInvalid, detail)
+}
+
+/// `DELETE /v1/topics/{topic}?key=K&if_version=V`: deletes a key of a state topic.
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
     TopicPath(topic): TopicPath,
-    uri: Uri,
-) -> Result<StatusCode, Refused> {
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
     permit_publishing(caller.rights(), &topic)?;
-    let mut parameters = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let key = parameters.find(|(name, _)| name == "key").map(|(_, key)| key);
+    let (mut key, mut if_version) = (None, None);
+    for (name, value) in
+        url::form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes())
+    {
+        match &*name {
+            "key" => key = Some(value),
+            "if_version" => if_version = Some(value),
+            other => return Err(unknown_parameter(other, "key and if_version").into()),
+        }
+    }
     let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
+    let terms = TermTexts { if_version: if_version.as_deref(), if_absent: false };
+    let terms =
+        terms.read().map_err(|refusal| Problem::of_decoder(refusal.code, refusal.detail))?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
-    let event = app.publisher.deletion(topic, &key)?;
-    app.publisher.publish(vec![Append::new(event, None)]).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let deletion = app.publisher.deletion(topic, &key, terms.condition)?;
+    let results = app.publisher.publish(deletion.into()).await?;
+    match results.into_iter().next().expect("one result each")? {
+        Published::State { version } => {
+            let version = [(VERSION, version.to_string())];
+            Ok((StatusCode::NO_CONTENT, version).into_response())
+        }
+        Published::Stream { .. } | Published::Board => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
 }
 
 /// The path behind `/v1/topics/` as a topic.

@@ -192,9 +192,9 @@ impl Shard {
                     requests.publish(principal, publish, idempotency_key, reply)
                 });
             }
-            Request::Delete { topic, key } => {
+            Request::Delete { topic, key, condition } => {
                 return self.ask(token, id, |requests, reply| {
-                    requests.delete(principal, topic, &key, reply)
+                    requests.delete(principal, (topic, &key), condition, reply)
                 });
             }
             Request::Acknowledge { fingerprint, by, note } => {
@@ -347,7 +347,10 @@ impl Shard {
             Ok(Done::Published(Published::Stream { cursor, duplicate: is_duplicate })) => {
                 self.reply(token, id, &Reply::Published { cursor, is_duplicate });
             }
-            Ok(Done::Published(Published::State)) => self.reply(token, id, &Reply::Done),
+            Ok(Done::Published(Published::State { version })) => {
+                self.reply(token, id, &Reply::Written { version });
+            }
+            Ok(Done::Published(Published::Board)) => self.reply(token, id, &Reply::Done),
             Ok(Done::Sampled(samples)) => self.reply_of_samples(token, id, &samples),
             Ok(Done::Renewed(principal)) => {
                 self.reply(token, id, &Reply::Done);
@@ -374,7 +377,8 @@ impl Shard {
 
     fn refuse(&mut self, token: Token, id: Option<&RequestId>, problem: &Problem) {
         let (code, detail) = (problem.code.as_str(), problem.detail());
-        self.reply(token, id, &Reply::Error { code, detail });
+        let version = problem.text_of("version");
+        self.reply(token, id, &Reply::Error { code, detail, version });
     }
 
     /// Answers a request. One without an id is told of errors alone.

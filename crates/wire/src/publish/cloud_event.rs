@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bellwire_model::{Body, IdentityHash, Topic, without_byte_order_mark};
+use bellwire_model::{Body, IdentityHash, Topic, WriteTerms, without_byte_order_mark};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
@@ -129,6 +129,7 @@ impl Place<'_> {
             key,
             event_type: Some(Box::from(&*attributes.event_type)),
             body: Body::Json(bytes),
+            terms: WriteTerms::default(),
         };
         let identity = format!("ce:{:032x}", identity.finish_wide());
         Ok(Identified { publish, identity: Some(identity.into()) })

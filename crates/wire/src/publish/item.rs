@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Body, Topic, excerpt};
+use bellwire_model::{Body, Condition, KeyVersionError, Topic, WriteTerms, excerpt};
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer};
 
@@ -19,7 +19,8 @@ use crate::object::Object;
 /// Bytes of a client's text that a refusal quotes.
 const QUOTED_BYTES_MAX: usize = 64;
 /// The members that an event may have.
-const MEMBERS: [&str; 6] = ["topic", "key", "type", "data", "encoding", "content_type"];
+const MEMBERS: [&str; 8] =
+    ["topic", "key", "type", "data", "encoding", "content_type", "if_version", "if_absent"];
 
 /// What is wrong with an item, without where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,22 @@ pub(crate) struct Members<'a> {
     pub(crate) data: Option<&'a str>,
     pub(crate) encoding: Option<&'a str>,
     pub(crate) content_type: Option<&'a str>,
+    pub(crate) terms: TermMembers<'a>,
+}
+
+/// The members that say how a key is to be written.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct TermMembers<'a> {
+    pub(crate) if_version: Option<&'a str>,
+    pub(crate) if_absent: Option<&'a str>,
+}
+
+impl TermMembers<'_> {
+    pub(crate) fn terms(self) -> Result<WriteTerms, Refusal> {
+        let if_version = text("if_version", self.if_version)?;
+        let if_absent = truth("if_absent", self.if_absent)?;
+        TermTexts { if_version: if_version.as_deref(), if_absent }.read()
+    }
 }
 
 impl<'a> Members<'a> {
@@ -108,6 +125,8 @@ impl<'a> Members<'a> {
             "data" => &mut self.data,
             "encoding" => &mut self.encoding,
             "content_type" => &mut self.content_type,
+            "if_version" => &mut self.terms.if_version,
+            "if_absent" => &mut self.terms.if_absent,
             _ => return Err(unknown_field(name, "an event", &MEMBERS)),
         };
         if member.replace(raw).is_some() {
@@ -132,8 +151,9 @@ impl<'a> Members<'a> {
             let detail = format!("an event has at most {EVENT_BYTES_MAX} bytes of data");
             return Err(Refusal::new("event_too_large", detail));
         }
+        let terms = self.terms.terms()?;
         let (key, event_type) = (key.map(Box::from), event_type.map(Box::from));
-        Ok(Publish { topic, key, event_type, body })
+        Ok(Publish { topic, key, event_type, body, terms })
     }
 
     fn body(&self, own: impl Fn(&str) -> Bytes) -> Result<Body, Refusal> {
@@ -196,5 +216,44 @@ pub(crate) fn text<'a>(name: &str, raw: Option<&'a str>) -> Result<Option<Cow<'a
             Err(_) => Err(Refusal::new("json_invalid", format!("`{name}` is not valid Unicode"))),
         },
         None => Err(Refusal::new("type_invalid", format!("`{name}` is a string"))),
+    }
+}
+
+/// How a key is to be written, as a publisher says it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TermTexts<'a> {
+    /// The version that it has to have.
+    pub if_version: Option<&'a str>,
+    /// Whether it has to be absent.
+    pub if_absent: bool,
+}
+
+impl TermTexts<'_> {
+    /// What that means.
+    pub fn read(self) -> Result<WriteTerms, Refusal> {
+        let invalid = |detail: String| Refusal::new("parameter_invalid", detail);
+        let condition = match (self.if_version, self.if_absent) {
+            (None, false) => Condition::Always,
+            (None, true) => Condition::Absent,
+            (Some(version), false) => {
+                let version = version.parse();
+                Condition::At(version.map_err(|error: KeyVersionError| invalid(error.to_string()))?)
+            }
+            (Some(_), true) => {
+                let detail =
+                    "what is absent has no version: say either `if_version` or `if_absent`";
+                return Err(invalid(detail.to_owned()));
+            }
+        };
+        Ok(WriteTerms { condition })
+    }
+}
+
+/// Whether a member is true; one that is left out or null is not.
+fn truth(name: &str, raw: Option<&str>) -> Result<bool, Refusal> {
+    match raw {
+        None | Some("null" | "false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Refusal::new("type_invalid", format!("`{name}` is true or false"))),
     }
 }

@@ -10,7 +10,7 @@
 use std::marker::PhantomData;
 
 use bellwire_model::limits::{MAPPING_PLACES_MAX, MAPPING_VALUE_BYTES_MAX};
-use bellwire_model::{Body, IdentityHash, without_byte_order_mark};
+use bellwire_model::{Body, IdentityHash, WriteTerms, without_byte_order_mark};
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
@@ -153,7 +153,8 @@ impl Mapping {
         let identity = self.identity.as_ref().map(|template| self.identity_of(template, &values));
         let identity = identity.transpose()?;
         let (key, event_type) = (key.map(Box::from), event_type.map(Box::from));
-        let publish = Publish { topic, key, event_type, body: Body::Json(own(json)) };
+        let (body, terms) = (Body::Json(own(json)), WriteTerms::default());
+        let publish = Publish { topic, key, event_type, body, terms };
         Ok(Identified { publish, identity })
     }
 

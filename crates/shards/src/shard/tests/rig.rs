@@ -16,8 +16,8 @@ use bellwire_journal::{
 };
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
-    Body, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint, Life,
-    NameHasher, NewAcknowledgement, Offset, Principal, Sight, Timestamp, Topic, Version,
+    Body, Condition, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint,
+    Life, NameHasher, NewAcknowledgement, Offset, Principal, Sight, Timestamp, Topic, Version,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -541,7 +541,13 @@ impl Requests for Nobody {
         refused()
     }
 
-    fn delete(&self, _: Principal, _: Topic, _: &str, _: Reply) -> Result<(), Problem> {
+    fn delete(
+        &self,
+        _: Principal,
+        _: (Topic, &str),
+        _: Condition,
+        _: Reply,
+    ) -> Result<(), Problem> {
         refused()
     }
 

@@ -1,0 +1,118 @@
+//! What is asked of keys before they are changed, of one or of a whole batch.
+
+use std::collections::HashMap;
+
+use bellwire_model::{Condition, KeyVersion, NameHasher, Topic};
+use thiserror::Error;
+
+use super::slots::Slots;
+use super::{Charge, StateError, StateLimits, StateTable};
+
+/// A change that somebody asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// The state topic.
+    pub topic: &'a Topic,
+    /// The key.
+    pub key: &'a str,
+    /// What has to be so of it.
+    pub condition: Condition,
+    /// Bytes of its new payload. `None`: it is to go.
+    pub size_bytes: Option<usize>,
+    /// What there may be for it to be put.
+    pub room: StateLimits,
+}
+
+/// Why a change is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ChangeError {
+    /// There is no room for it.
+    #[error(transparent)]
+    Full(#[from] StateError),
+    /// The key is not as it was to be.
+    #[error("the key is not as it was to be")]
+    Condition {
+        /// The version that it has; `None` where it is not there.
+        found: Option<KeyVersion>,
+    },
+    /// An earlier change of the same batch makes the key's version, which nobody knows yet.
+    #[error("the same batch has written the key before, and its version is not known yet")]
+    Again,
+    /// There is no key to delete.
+    #[error("there is no such key")]
+    Missing,
+}
+
+impl<P> StateTable<P> {
+    /// The version of a key that is there.
+    pub fn key_version(&self, topic: &Topic, key: &str) -> Option<KeyVersion> {
+        let version = self.get(topic, key)?.version;
+        Some(KeyVersion::Table { life: self.life, version })
+    }
+
+    /// Whether a key is as it has to be.
+    pub fn check(
+        &self,
+        (topic, key): (&Topic, &str),
+        condition: Condition,
+    ) -> Result<(), ChangeError> {
+        if condition == Condition::Always {
+            return Ok(());
+        }
+        let found = self.key_version(topic, key);
+        let is_so = match condition {
+            Condition::Always => true,
+            Condition::Absent => found.is_none(),
+            Condition::At(version) => found == Some(version),
+        };
+        if is_so { Ok(()) } else { Err(ChangeError::Condition { found }) }
+    }
+
+    /// Whether all changes can be made, one after the other and nothing in between; else the first
+    /// that cannot, and why.
+    pub fn check_all(&self, changes: &[Change<'_>]) -> Result<(), (usize, ChangeError)> {
+        let mut planned = Planned {
+            keys: HashMap::with_capacity_and_hasher(changes.len(), self.hasher),
+            live: self.slots.live(),
+            live_bytes: self.slots.live_bytes(),
+        };
+        let mut changes = changes.iter().enumerate();
+        changes.try_for_each(|(at, change)| planned.add(self, change).map_err(|error| (at, error)))
+    }
+}
+
+/// What the table would hold after some changes.
+struct Planned<'a> {
+    /// What each key would be charged with that they change.
+    keys: HashMap<(&'a str, &'a str), Option<Charge>, NameHasher>,
+    live: usize,
+    live_bytes: usize,
+}
+
+impl<'a> Planned<'a> {
+    fn add<P>(&mut self, table: &StateTable<P>, change: &Change<'a>) -> Result<(), ChangeError> {
+        let Change { topic, key, condition, size_bytes, room } = *change;
+        let name = (topic.as_str(), key);
+        let held = match (self.keys.get(&name), condition) {
+            (None, _) => {
+                table.check((topic, key), condition)?;
+                table.charge_of(table.slots.find(topic, key))
+            }
+            (Some(held), Condition::Always) => *held,
+            (Some(None), Condition::Absent) => None,
+            (Some(_), _) => return Err(ChangeError::Again),
+        };
+        let new = size_bytes.map(|size_bytes| Slots::<P>::charge_bytes(key, size_bytes));
+        match new {
+            Some(bytes) => room.check((self.live, self.live_bytes), (held, bytes))?,
+            None if held.is_none() => return Err(ChangeError::Missing),
+            None => {}
+        }
+        self.live = self.live + usize::from(new.is_some()) - usize::from(held.is_some());
+        let freed = held.map_or(0, |held| held.charged_bytes);
+        self.live_bytes = self.live_bytes + new.unwrap_or(0) - freed;
+        let new = new.map(|bytes| Charge { size_bytes: bytes, charged_bytes: bytes });
+        self.keys.insert(name, new);
+        Ok(())
+    }
+}
