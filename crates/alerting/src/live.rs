@@ -13,7 +13,7 @@ mod register;
 
 use std::sync::Arc;
 
-use bellwire_model::limits::LIVE_EXPRESSION_BYTES_MAX;
+use bellwire_model::limits::{LIVE_EXPRESSION_BYTES_MAX, LIVE_SELECTORS_MAX};
 use bellwire_model::{QueryId, Sight};
 use bellwire_rules::{Plan, QueryRefusal, StandingQuery};
 use bellwire_wire::problem::{Code, Problem};
@@ -54,6 +54,14 @@ impl LiveQuery {
             Problem::new(Code::QueryInvalid, format!("{line}:{column}: {error}"))
         };
         let (plan, canonical) = Plan::standing(text).map_err(invalid)?;
+        if plan.selectors() > LIVE_SELECTORS_MAX {
+            let detail = format!(
+                "it has {} selectors, and a query that is followed {LIVE_SELECTORS_MAX} at most: \
+                 record a part of it by a rule",
+                plan.selectors()
+            );
+            return Err(Problem::new(Code::QueryTooCostly, detail));
+        }
         let id = QueryId::of(&canonical, sight);
         Ok(Self { id, text: text.into(), canonical: canonical.into(), plan, sight: sight.clone() })
     }
@@ -73,7 +81,7 @@ impl LiveQuery {
 /// Why a query does not stand, for whoever wants to follow it.
 pub(crate) fn refusal(refusal: QueryRefusal) -> Problem {
     match refusal {
-        QueryRefusal::TooManySeries | QueryRefusal::PartTooLarge => {
+        QueryRefusal::TooManySeries | QueryRefusal::PartTooLarge | QueryRefusal::TooMuchEffort => {
             let detail = format!("{refusal}: select fewer, or record what you follow by a rule");
             Problem::new(Code::QueryTooCostly, detail)
         }

@@ -232,6 +232,8 @@ pub const SAMPLES_KEPT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 pub const PART_SERIES_PER_MS: u64 = 2_000;
 /// As how many series one counts whose labels are looked at as well.
 pub const PART_LABELS_WEIGHT: u64 = 16;
+/// As how many series it counts that an operator gives an element.
+pub const OPERATION_LOOKS: u64 = 2;
 /// Of such parts so many take their tenth; where more of them are busy all are further apart, so that
 /// together they leave time for others.
 pub const PARTS_RESTING_MAX: usize = 3;
@@ -279,6 +281,16 @@ pub const LIVE_LOOKS_PER_MS: u64 = 2 * PART_SERIES_PER_MS;
 pub const LIVE_LOOKS_AT_ONCE: u64 = 10_000;
 /// As how many series an evaluation of a standing query counts beside those that it looks at.
 pub const LIVE_EVALUATION_LOOKS: u64 = 32;
+/// As how many series one evaluation of a standing query counts at most: some ten milliseconds' worth,
+/// which is what a rule may have to wait.
+pub const LIVE_EVALUATION_LOOKS_MAX: u64 = 250_000;
+/// Selectors of a standing query.
+pub const LIVE_SELECTORS_MAX: usize = 64;
+/// What standing queries have come to that waits for its place on a topic, in elements: then none of
+/// them is evaluated.
+pub const LIVE_ANSWERED_MAX: usize = 65_536;
+/// The same in bytes of labels.
+pub const LIVE_ANSWERED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How far apart the evaluations of a part of a standing query are for which a step had no time left.
 pub const LIVE_PACE: Duration = Duration::from_secs(1);
 /// How often the answer of a standing query is looked at that moves while time alone passes, and how

@@ -56,6 +56,7 @@ mod ticks;
 mod timers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::{Alert, Sample, Timestamp};
 
@@ -166,9 +167,11 @@ impl Engine {
     fn reach(&mut self, now: Timestamp, changes: &mut Vec<Change>) -> Timestamp {
         let now = now.max(self.now);
         self.ticks.mind(&self.rules, (self.now, now));
-        while let Some(due) = self.next_deadline().filter(|due| *due < now) {
+        while let Some(due) = self.next_of_rules().filter(|due| *due < now) {
+            self.queries.set_behind(now.saturating_since(due));
             self.step(due, &[], changes);
         }
+        self.queries.set_behind(Duration::ZERO);
         now
     }
 
@@ -177,21 +180,33 @@ impl Engine {
     pub fn advance(&mut self, now: Timestamp) -> Vec<Change> {
         let mut changes = Vec::new();
         self.ticks.mind(&self.rules, (self.now, now));
-        while let Some(due) = self.next_deadline().filter(|due| *due <= now) {
+        while let Some(due) = self.next_of_rules().filter(|due| *due <= now) {
+            self.queries.set_behind(now.saturating_since(due));
             self.step(due, &[], &mut changes);
         }
+        self.queries.set_behind(Duration::ZERO);
         self.now = now.max(self.now);
+        // However far behind they are, queries are evaluated once: what they would have come to
+        // meanwhile is nothing to anybody, and rules have their time.
+        if self.parts.has_touched_queries() || self.next_deadline().is_some_and(|due| due <= now) {
+            self.step(self.now, &[], &mut changes);
+        }
         self.log.time(self.now);
         changes
     }
 
     /// When to call [`Engine::advance`] next at the latest. There may turn out to be no change.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let Self { series, parts, alerts, ticks, queries, .. } = self;
+        let next = [self.next_of_rules(), self.queries.next_due()];
+        next.into_iter().flatten().min().map(|due| due.max(self.now))
+    }
+
+    /// The same, but for queries that are late.
+    fn next_of_rules(&self) -> Option<Timestamp> {
+        let Self { series, parts, alerts, ticks, .. } = self;
         let next = [series.next_due(), parts.next_due(), alerts.next_due(), ticks.next_due()];
-        let next = next.into_iter().chain([queries.next_due()]);
         // A series that is recorded with the times of long ago leaves the lookback at once.
-        next.flatten().min().map(|due| due.max(self.now))
+        next.into_iter().flatten().min().map(|due| due.max(self.now))
     }
 
     /// Every alert that is pending, firing or resolved and kept, with its newest value.
@@ -303,7 +318,9 @@ impl Engine {
             }
             self.parts.end_level(level, parts);
         }
-        self.evaluate_queries();
+        if !self.queries.is_behind() {
+            self.evaluate_queries();
+        }
         self.parts.end_levels();
     }
 }

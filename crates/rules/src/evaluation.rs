@@ -32,7 +32,7 @@ pub(crate) mod window;
 
 use std::time::Duration;
 
-use bellwire_model::limits::LOOKBACK;
+use bellwire_model::limits::{LOOKBACK, OPERATION_LOOKS, PART_LABELS_WEIGHT};
 use bellwire_model::{Labels, METRIC_NAME, NameSet};
 use thiserror::Error;
 
@@ -126,6 +126,9 @@ pub enum EvaluationError {
     /// Nobody waits for a query any more.
     #[error("query timed out in expression evaluation")]
     GivenUp,
+    /// One evaluation of a query that is followed takes longer than it may.
+    #[error("one evaluation takes longer than a query that is followed may take")]
+    TooMuchEffort,
 }
 
 /// A number, and how it moves while time alone passes.
@@ -201,6 +204,10 @@ pub(crate) struct Evaluation<'a> {
     is_restless: bool,
     /// The series that it has looked at, each as often as it was.
     work: u64,
+    /// What its operators have done: one for each of them, and for each element that one gives.
+    operations: u64,
+    /// How much [effort](Self::effort) it may take; rules may take what they need.
+    effort_max: u64,
     ends: LookbackEnds,
 }
 
@@ -230,6 +237,8 @@ impl<'a> Evaluation<'a> {
             wake: None,
             is_restless: false,
             work: 0,
+            operations: 0,
+            effort_max: u64::MAX,
             ends: LookbackEnds::Told,
         }
     }
@@ -242,6 +251,11 @@ impl<'a> Evaluation<'a> {
     /// With what it may take.
     pub(crate) fn within(self, allowance: &'a mut Allowance) -> Self {
         Self { allowance: Some(allowance), ..self }
+    }
+
+    /// With how much [effort](Self::effort) it may take.
+    pub(crate) fn within_effort(self, effort_max: u64) -> Self {
+        Self { effort_max, ..self }
     }
 
     /// When something changes next although no sample arrives.
@@ -259,7 +273,21 @@ impl<'a> Evaluation<'a> {
         self.work
     }
 
+    /// How long it has taken so far, in series that are looked at by their numbers alone: whatever it
+    /// did, also where it looked at no series.
+    pub(crate) fn effort(&self) -> u64 {
+        let looks = self.work.saturating_mul(PART_LABELS_WEIGHT);
+        looks.saturating_add(self.operations.saturating_mul(OPERATION_LOOKS))
+    }
+
+    /// An operator has come to so many elements.
+    fn operated(&mut self, elements: usize) -> Evaluated<()> {
+        self.operations += 1 + elements as u64;
+        if self.effort() > self.effort_max { Err(EvaluationError::TooMuchEffort) } else { Ok(()) }
+    }
+
     pub(crate) fn scalar(&mut self, scalar: &Scalar, time: i64) -> Evaluated<Number> {
+        self.operated(0)?;
         match scalar {
             Scalar::Number(number) => Ok(Number::still(*number)),
             Scalar::Time => Ok(Number { value: seconds(time), drift: 1e-3 }),
@@ -282,9 +310,16 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    /// An instant vector. This recurses, so each kind of node has a function of its own.
+    /// An instant vector.
     pub(crate) fn vector(&mut self, vector: &Vector, time: i64) -> Evaluated<Items> {
         self.check()?;
+        let items = self.node(vector, time)?;
+        self.operated(items.len())?;
+        Ok(items)
+    }
+
+    /// This recurses, so each kind of node has a function of its own.
+    fn node(&mut self, vector: &Vector, time: i64) -> Evaluated<Items> {
         match vector {
             Vector::Select(instant) => Ok(self.select(instant, time)),
             Vector::SampleTime(instant) => self.sample_times(instant, time),

@@ -359,6 +359,11 @@ impl Plan {
         Ok((plan, tree.to_string()))
     }
 
+    /// How many selectors it has.
+    pub fn selectors(&self) -> usize {
+        self.selections.len()
+    }
+
     /// Whether a selector names a series of alerts.
     fn names_alerts(&self) -> bool {
         let mut names = self.selections.iter().filter_map(|it| it.selector.metric_name());

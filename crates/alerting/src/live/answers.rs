@@ -6,7 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::time::Duration;
 
-use bellwire_model::limits::{FORWARDED_PER_TURN, LIVE_PACE, STATE_VALUE_BYTES_MAX};
+use bellwire_model::limits::{
+    FORWARDED_PER_TURN, LIVE_ANSWERED_BYTES_MAX, LIVE_ANSWERED_MAX, LIVE_PACE,
+    STATE_VALUE_BYTES_MAX,
+};
 use bellwire_model::{Body, Event, Labels, NameMap, NameSet, QueryId, Sample, Timestamp, Topic};
 use bellwire_process::clock;
 use bellwire_rules::{Engine, QueryBeginning, QueryEnding, QueryRefusal};
@@ -55,6 +58,8 @@ pub(crate) struct Answers {
     errands: VecDeque<Errand>,
     /// Places whose values have changed, in the order of their first change.
     waiting: VecDeque<Place>,
+    /// Bytes of their labels.
+    waiting_bytes: usize,
     /// The newest value of each; of several that come before one is put the last counts.
     newest: NameMap<Place, (Option<f64>, Timestamp)>,
     /// How many have been put of all that ever waited, and how many there were.
@@ -92,10 +97,17 @@ impl Answers {
             let place = (answered.query, Some(answered.labels));
             self.put(place, (answered.value, answered.time));
         }
+        engine.hold_queries(self.is_full());
+    }
+
+    /// Whether more waits than should: elements that come and go faster than they can be shown.
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= LIVE_ANSWERED_MAX || self.waiting_bytes >= LIVE_ANSWERED_BYTES_MAX
     }
 
     fn put(&mut self, place: Place, value: (Option<f64>, Timestamp)) {
         if self.newest.insert(place.clone(), value).is_none() {
+            self.waiting_bytes += bytes(&place);
             self.waiting.push_back(place);
             self.counts.1 += 1;
         }
@@ -109,8 +121,11 @@ impl Answers {
         passed: impl Fn() -> Duration,
     ) {
         let began_at = passed();
-        self.go_on(engine, register);
+        if !self.is_full() {
+            self.go_on(engine, register);
+        }
         self.show(register, states);
+        engine.hold_queries(self.is_full());
         self.complete(register);
         self.ended_at = passed();
         self.took = self.ended_at.saturating_sub(began_at);
@@ -150,6 +165,7 @@ impl Answers {
         let mut events = Vec::with_capacity(count);
         let mut places = Vec::with_capacity(count);
         for place in self.waiting.drain(..count).collect::<Vec<_>>() {
+            self.waiting_bytes -= bytes(&place);
             let Some(value) = self.newest.remove(&place) else { continue };
             let shown = self.shown.get(&place.0);
             // One that has ended is shown no more, but what is left of it goes.
@@ -264,6 +280,10 @@ impl Answers {
         self.shown.remove(&id);
         self.put((id, None), (None, Timestamp::MIN));
     }
+}
+
+fn bytes((_, labels): &Place) -> usize {
+    labels.as_ref().map_or(0, Labels::size_bytes)
 }
 
 /// What is said of how a query is evaluated.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bellwire_model::Timestamp;
 use bellwire_model::limits::{
-    EVALUATION_TICK, PART_LABELS_WEIGHT, PART_SERIES_PER_MS, PART_SPACING_MIN,
+    EVALUATION_TICK, LIVE_EVALUATION_LOOKS_MAX, PART_LABELS_WEIGHT, PART_SERIES_PER_MS,
+    PART_SPACING_MIN,
 };
 
 use super::Engine;
@@ -23,6 +24,8 @@ pub(super) struct Outcome {
     pub(super) wake: Option<Timestamp>,
     /// The series that were looked at, with their labels.
     pub(super) work: u64,
+    /// How long it took, in series by their numbers alone.
+    pub(super) effort: u64,
 }
 
 impl Engine {
@@ -31,7 +34,7 @@ impl Engine {
         if self.evaluate_numbers(part, changes) {
             return;
         }
-        let Outcome { finding, wake, work } = self.outcome(part);
+        let Outcome { finding, wake, work, .. } = self.outcome(part);
         self.rest(part, work.saturating_mul(PART_LABELS_WEIGHT));
         let mut finding = match finding {
             Ok(finding) => finding,
@@ -108,7 +111,8 @@ impl Engine {
         });
         let elements = finding.as_ref().map_or(0, |finding| finding.items.len());
         let wake = self.wake_after(entry, &evaluation, elements);
-        Outcome { finding, wake, work: evaluation.work() }
+        let (work, effort) = (evaluation.work(), evaluation.effort());
+        Outcome { finding, wake, work, effort }
     }
 
     /// An evaluation of a part, and the time that it looks at.
@@ -119,6 +123,9 @@ impl Engine {
             (self.series.storage(), self.parts.get(part).members().selected());
         let conventions = &self.terms.conventions;
         let evaluation = Evaluation::new(storage, selected, conventions, Span::at(time));
+        let is_query = self.rules.get(part.rule).query.is_some();
+        let effort_max = if is_query { LIVE_EVALUATION_LOOKS_MAX } else { u64::MAX };
+        let evaluation = evaluation.within_effort(effort_max);
         // The timers of its series touch it when they leave the lookback, as of now.
         (if offset.is_zero() { evaluation.seeing_ends() } else { evaluation }, time)
     }

@@ -240,6 +240,11 @@ impl PartTable {
         }
     }
 
+    /// Whether parts of standing queries were touched, and have not been looked at.
+    pub(super) fn has_touched_queries(&self) -> bool {
+        self.touched.last().is_some_and(|touched| !touched.is_empty())
+    }
+
     /// The level of standing queries, which comes last.
     pub(super) fn query_level(&self) -> usize {
         self.touched.len() - 1

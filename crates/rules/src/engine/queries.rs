@@ -16,8 +16,9 @@ mod ending;
 mod evaluation;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use bellwire_model::limits::{LIVE_LOOKS_AT_ONCE, LIVE_LOOKS_PER_MS, LIVE_SERIES_MAX};
+use bellwire_model::limits::{LIVE_LOOKS_AT_ONCE, LIVE_LOOKS_PER_MS, LIVE_PACE, LIVE_SERIES_MAX};
 use bellwire_model::{Labels, NameMap, NameSet, QueryId, Timestamp};
 
 pub use self::beginning::{QueryBeginning, QueryRefusal, StandingQuery};
@@ -48,10 +49,14 @@ pub(super) struct Queries {
     answered: Vec<Answered>,
     /// Touched parts for which there was no time, and when each is evaluated: in this order.
     late: VecDeque<(Timestamp, PartId)>,
-    /// Series that may be looked at now.
-    looks: u64,
+    /// Series that may be looked at now; what was looked at beyond that is made up for first.
+    looks: i64,
     /// When that was found.
     looked_at: Timestamp,
+    /// Whether none is evaluated, because nobody has yet been told what they have come to.
+    is_held: bool,
+    /// Whether the step is one that rules make up for: queries are evaluated at the end of it all.
+    is_behind: bool,
     /// Those of which parts were late since this was asked last.
     paced: NameSet<QueryId>,
     /// Those that have come to look at more than they may.
@@ -66,7 +71,28 @@ pub(super) struct Queries {
 impl Queries {
     /// When the next part is evaluated that was late.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.late.front().map(|(due, _)| *due)
+        let (due, _) = self.late.front().filter(|_| !self.is_held)?;
+        let missing = u64::try_from(1 - self.looks).unwrap_or_default();
+        let ready = Duration::from_millis(missing.div_ceil(LIVE_LOOKS_PER_MS));
+        Some((*due).max(self.looked_at.saturating_add(ready)))
+    }
+
+    /// Whether there is time to evaluate one.
+    fn has_time(&self) -> bool {
+        self.looks > 0 && !self.is_held
+    }
+
+    fn spend(&mut self, looks: u64) {
+        self.looks = self.looks.saturating_sub_unsigned(looks);
+    }
+
+    /// A step of the rules is so far behind the time that it comes to by and by.
+    pub(super) fn set_behind(&mut self, behind: Duration) {
+        self.is_behind = behind > LIVE_PACE;
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// Rules have other places; their parts that are touched are told anew.
@@ -114,13 +140,19 @@ impl Queries {
     /// So many series may be looked at in a step of this time.
     fn refill(&mut self, now: Timestamp) {
         let passed_ms = now.saturating_since(self.looked_at).as_millis();
-        let more = LIVE_LOOKS_PER_MS.saturating_mul(u64::try_from(passed_ms).unwrap_or(u64::MAX));
-        self.looks = self.looks.saturating_add(more).min(LIVE_LOOKS_AT_ONCE);
+        let more = u64::try_from(passed_ms).unwrap_or(u64::MAX).saturating_mul(LIVE_LOOKS_PER_MS);
+        self.looks = self.looks.saturating_add_unsigned(more).min(LIVE_LOOKS_AT_ONCE as i64);
         self.looked_at = self.looked_at.max(now);
     }
 }
 
 impl Engine {
+    /// Has standing queries evaluated no more, or again: there is more to tell of them than should
+    /// wait.
+    pub fn hold_queries(&mut self, is_held: bool) {
+        self.queries.is_held = is_held;
+    }
+
     /// What standing queries have come to since the last call, in order.
     pub fn take_answered(&mut self) -> Vec<Answered> {
         std::mem::take(&mut self.queries.answered)

@@ -1,12 +1,13 @@
 //! How a query comes to stand: its series join it, and its parts are evaluated for the first time, in
 //! pieces between the steps.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use bellwire_model::limits::{
-    EVALUATION_TICK, LIVE_LOOKS_AT_ONCE, LIVE_PART_SERIES_MAX, LIVE_SERIES_MAX,
-    READING_PIECE_SERIES,
+    EVALUATION_TICK, LIVE_EVALUATION_LOOKS_MAX, LIVE_LOOKS_AT_ONCE, LIVE_PART_SERIES_MAX,
+    LIVE_SERIES_MAX, READING_PIECE_SERIES,
 };
 use bellwire_model::{QueryId, Sight};
 
@@ -40,9 +41,18 @@ pub struct QueryBeginning {
 enum Stage {
     New,
     /// These series may be selected, and are yet to be looked at.
-    Joins(Vec<SeriesId>),
+    Joins(Candidates),
     /// The parts from this place on are yet to be evaluated.
     Evaluates(usize),
+}
+
+/// Series that may be selected.
+#[derive(Debug)]
+enum Candidates {
+    /// Those of the metrics that it names.
+    Listed(Vec<SeriesId>),
+    /// All from a place on.
+    From(usize),
 }
 
 /// Why a query does not stand.
@@ -52,6 +62,8 @@ pub enum QueryRefusal {
     TooManySeries,
     /// One evaluation of it looks at more series than [`LIVE_PART_SERIES_MAX`].
     PartTooLarge,
+    /// One evaluation of it takes longer than [`LIVE_EVALUATION_LOOKS_MAX`] allows.
+    TooMuchEffort,
     /// All queries together look at as many series as they may.
     TooManyJoins,
     /// It selects series that no rule does, and what is left of the room for series is for rules.
@@ -67,6 +79,12 @@ impl fmt::Display for QueryRefusal {
             Self::PartTooLarge => {
                 write!(f, "one evaluation of it looks at more than {LIVE_PART_SERIES_MAX} series")
             }
+            Self::TooMuchEffort => write!(
+                f,
+                "one evaluation of it takes as long as to look at more than \
+                 {LIVE_EVALUATION_LOOKS_MAX} numbers, its operators and the steps of its subqueries \
+                 counted"
+            ),
             Self::TooManyJoins => {
                 f.write_str("all queries that are followed select as many series as they may")
             }
@@ -115,11 +133,11 @@ impl Engine {
         match stage {
             Stage::New => None,
             Stage::Joins(left) => {
-                let piece = left.split_off(left.len().saturating_sub(READING_PIECE_SERIES));
-                for id in piece {
-                    self.join_query(rule, id);
+                let piece = self.next_piece(left);
+                for id in &piece {
+                    self.join_query(rule, *id);
                 }
-                if left.is_empty() && !self.queries.overgrown.contains_key(&query.id) {
+                if piece.is_empty() && !self.queries.overgrown.contains_key(&query.id) {
                     self.rules.set_stage(rule, QueryStage::Stands);
                     self.parts.set_query(&self.rules, rule);
                     *stage = Stage::Evaluates(0);
@@ -133,9 +151,11 @@ impl Engine {
                         return None;
                     }
                     *place = next;
-                    looks += self.evaluate_query(PartId { rule, number });
+                    let effort = self.evaluate_query(PartId { rule, number });
+                    self.queries.spend(effort);
+                    looks += effort;
                 }
-                Some(Ok(()))
+                Some(self.queries.overgrown.remove(&query.id).map_or(Ok(()), Err))
             }
         }
     }
@@ -154,17 +174,30 @@ impl Engine {
     }
 
     /// The series that may be selected.
-    fn candidates(&self, plan: &Plan) -> Vec<SeriesId> {
-        let mut ids = Vec::new();
-        for selection in &plan.selections {
-            match selection.selector.metric_name() {
-                Some(metric) => ids.extend(self.storage().of_metric(metric)),
-                None => return self.series.from(0).map(|(_, id)| id).collect(),
+    fn candidates(&self, plan: &Plan) -> Candidates {
+        let metrics = plan.selections.iter().map(|selection| selection.selector.metric_name());
+        match metrics.collect::<Option<BTreeSet<&str>>>() {
+            Some(metrics) => {
+                let ids = metrics.into_iter().flat_map(|metric| self.storage().of_metric(metric));
+                Candidates::Listed(ids.collect())
+            }
+            None => Candidates::From(0),
+        }
+    }
+
+    /// The next of them; none where there are no more.
+    fn next_piece(&self, left: &mut Candidates) -> Vec<SeriesId> {
+        match left {
+            Candidates::Listed(ids) => {
+                ids.split_off(ids.len().saturating_sub(READING_PIECE_SERIES))
+            }
+            Candidates::From(place) => {
+                let piece = self.series.from(*place).take(READING_PIECE_SERIES);
+                let (places, ids): (Vec<usize>, Vec<SeriesId>) = piece.unzip();
+                *place = places.last().copied().unwrap_or(*place);
+                ids
             }
         }
-        ids.sort_unstable();
-        ids.dedup();
-        ids
     }
 
     /// Lets a series that was there join a query that selects it. Those that are new join by

@@ -1,15 +1,13 @@
 //! Evaluating the parts of standing queries.
 
-use bellwire_model::limits::{
-    LIVE_ELEMENTS_MAX, LIVE_EVALUATION_LOOKS, LIVE_PACE, LIVE_TICK, PART_LABELS_WEIGHT,
-};
+use bellwire_model::limits::{LIVE_ELEMENTS_MAX, LIVE_EVALUATION_LOOKS, LIVE_PACE, LIVE_TICK};
 use bellwire_model::{Labels, NameMap, QueryId};
 
-use super::Answered;
+use super::{Answered, QueryRefusal};
 use crate::engine::Engine;
 use crate::engine::evaluation::Outcome;
 use crate::engine::ids::PartId;
-use crate::evaluation::Item;
+use crate::evaluation::{EvaluationError, Item};
 
 impl Engine {
     /// Evaluates what has been touched of standing queries, those first that are late, as long as
@@ -25,14 +23,14 @@ impl Engine {
         while let Some((_, part)) =
             self.queries.late.front().copied().filter(|(due, _)| *due <= now)
         {
-            if self.queries.looks == 0 && self.parts.awaits(part) {
+            if !self.queries.has_time() && self.parts.awaits(part) {
                 break;
             }
             self.queries.late.pop_front();
             self.take_turn(part);
         }
         for part in &touched {
-            if self.queries.looks > 0 {
+            if self.queries.has_time() {
                 self.take_turn(*part);
                 continue;
             }
@@ -40,19 +38,7 @@ impl Engine {
             let query = self.rules.get(part.rule).query.as_ref();
             self.queries.paced.extend(query.map(|query| query.id));
         }
-        self.postpone_late();
         self.parts.end_level(level, touched);
-    }
-
-    /// Those that are due and had no turn get one in the next millisecond.
-    fn postpone_late(&mut self) {
-        let soon = self.soon();
-        for (due, _) in &mut self.queries.late {
-            if *due >= soon {
-                break;
-            }
-            *due = soon;
-        }
     }
 
     /// One that is gone, or whose place another has, may not be touched.
@@ -61,7 +47,7 @@ impl Engine {
             return;
         }
         let looks = self.evaluate_query(part);
-        self.queries.looks = self.queries.looks.saturating_sub(looks);
+        self.queries.spend(looks);
         let shape = &self.rules.get(part.rule).shape;
         self.parts.end_evaluation(part, shape, self.series.storage_mut().pairs_mut());
     }
@@ -72,11 +58,14 @@ impl Engine {
         let Some(query) = self.rules.get(part.rule).query.as_ref().map(|query| query.id) else {
             return 0;
         };
-        let Outcome { finding, wake, work } = self.outcome(part);
-        let looks = LIVE_EVALUATION_LOOKS + work.saturating_mul(PART_LABELS_WEIGHT);
+        let Outcome { finding, wake, effort, .. } = self.outcome(part);
+        let looks = LIVE_EVALUATION_LOOKS + effort;
         let items = match finding {
             Ok(finding) => finding.items,
             Err(error) => {
+                if error == EvaluationError::TooMuchEffort {
+                    self.queries.overgrow(query, QueryRefusal::TooMuchEffort);
+                }
                 self.fail_query(part, query, &error.to_string());
                 return looks;
             }

@@ -12,6 +12,7 @@ use crate::evaluation::query;
 use crate::{Conventions, Engine, Plan, RuleFile, RuleSet, Storage, Value, load};
 
 mod bounds;
+mod hostile;
 
 const START_MS: i64 = 1_700_000_000_000;
 

@@ -5,13 +5,13 @@ use bellwire_model::limits::{LIVE_PART_SERIES_MAX, LIVE_SERIES_MAX};
 use super::*;
 use crate::{QueryRefusal, Settings};
 
-fn standing(text: &str) -> StandingQuery {
+pub(super) fn standing(text: &str) -> StandingQuery {
     let (plan, canonical) = Plan::standing(text).expect(text);
     let id = QueryId::of(&canonical, &Sight::all());
     StandingQuery { id, plan, sight: Sight::all() }
 }
 
-fn begun(engine: &mut Engine, text: &str) -> Result<QueryId, QueryRefusal> {
+pub(super) fn begun(engine: &mut Engine, text: &str) -> Result<QueryId, QueryRefusal> {
     let query = standing(text);
     let id = query.id;
     let mut beginning = QueryBeginning::new(query);
@@ -23,17 +23,17 @@ fn begun(engine: &mut Engine, text: &str) -> Result<QueryId, QueryRefusal> {
     begun
 }
 
-fn end(engine: &mut Engine, text: &str) {
+pub(super) fn end(engine: &mut Engine, text: &str) {
     let mut ending = QueryEnding::new(standing(text).id);
     assert!((0..PIECES_MAX).any(|_| engine.end_query(&mut ending)));
 }
 
-fn engine(settings: Settings) -> Engine {
+pub(super) fn engine(settings: Settings) -> Engine {
     let text = "groups: [{name: g, rules: [{alert: A, expr: 'x > 9'}]}]";
     Engine::with_settings(rules(text), settings)
 }
 
-fn send(engine: &mut Engine, (metric, count): (&str, usize)) {
+pub(super) fn send(engine: &mut Engine, (metric, count): (&str, usize)) {
     let start = Timestamp::from_ms(START_MS);
     let samples: Vec<_> = (0..count).map(|number| sample(metric, number, start)).collect();
     engine.apply(start, &samples);
