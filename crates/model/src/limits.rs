@@ -281,6 +281,8 @@ pub const LIVE_LOOKS_PER_MS: u64 = 2 * PART_SERIES_PER_MS;
 pub const LIVE_LOOKS_AT_ONCE: u64 = 10_000;
 /// As how many series an evaluation of a standing query counts beside those that it looks at.
 pub const LIVE_EVALUATION_LOOKS: u64 = 32;
+/// The same of an evaluation that looks at no label.
+pub const LIVE_NUMBERS_LOOKS: u64 = 8;
 /// As how many series one evaluation of a standing query counts at most: some ten milliseconds' worth,
 /// which is what a rule may have to wait.
 pub const LIVE_EVALUATION_LOOKS_MAX: u64 = 250_000;

@@ -187,6 +187,9 @@ impl<'a> Selected<'a> {
     }
 }
 
+/// Elements that operators give by their numbers alone while a series is looked at.
+const OPERATIONS_ON_NUMBERS: u64 = 8;
+
 /// One evaluation: what it works on, and what it finds beside the value.
 #[derive(Debug)]
 pub(crate) struct Evaluation<'a> {
@@ -278,6 +281,11 @@ impl<'a> Evaluation<'a> {
     pub(crate) fn effort(&self) -> u64 {
         let looks = self.work.saturating_mul(PART_LABELS_WEIGHT);
         looks.saturating_add(self.operations.saturating_mul(OPERATION_LOOKS))
+    }
+
+    /// The same, where no label was looked at.
+    pub(crate) fn effort_of_numbers(&self) -> u64 {
+        self.work.saturating_mul(2).saturating_add(self.operations / OPERATIONS_ON_NUMBERS)
     }
 
     /// An operator has come to so many elements.

@@ -97,7 +97,11 @@ impl Answers {
             let place = (answered.query, Some(answered.labels));
             self.put(place, (answered.value, answered.time));
         }
-        engine.hold_queries(self.is_full());
+        self.hold(engine);
+    }
+
+    fn hold(&self, engine: &mut Engine) {
+        if self.is_full() { engine.hold_queries() } else { engine.release_queries() }
     }
 
     /// Whether more waits than should: elements that come and go faster than they can be shown.
@@ -125,7 +129,7 @@ impl Answers {
             self.go_on(engine, register);
         }
         self.show(register, states);
-        engine.hold_queries(self.is_full());
+        self.hold(engine);
         self.complete(register);
         self.ended_at = passed();
         self.took = self.ended_at.saturating_sub(began_at);

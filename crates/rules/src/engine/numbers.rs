@@ -165,7 +165,7 @@ impl Engine {
             OutlineState::Moving => {
                 return self.parts.get_mut(part).set_outline(OutlineState::Settled);
             }
-            OutlineState::Refused | OutlineState::Alerts(_) => return,
+            OutlineState::Refused | OutlineState::Alerts(_) | OutlineState::Tells(_) => return,
             OutlineState::Records(_) | OutlineState::Settled | OutlineState::Stale => {}
         }
         let Root::Vector(root) = &rule.plan.root else { return };

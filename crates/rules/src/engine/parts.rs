@@ -11,7 +11,7 @@ use bellwire_model::Timestamp;
 
 pub(super) use self::of_rule::RuleParts;
 use self::of_rule::Schedule;
-pub(super) use self::part::{Members, OutlineState, Part};
+pub(super) use self::part::{Members, OutlineState, Part, TellingOutline};
 use self::rests::Rests;
 use super::ids::{PartId, RuleId};
 use super::rules::{RuleTable, Shape};

@@ -14,6 +14,7 @@
 mod beginning;
 mod ending;
 mod evaluation;
+mod numbers;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -147,10 +148,14 @@ impl Queries {
 }
 
 impl Engine {
-    /// Has standing queries evaluated no more, or again: there is more to tell of them than should
-    /// wait.
-    pub fn hold_queries(&mut self, is_held: bool) {
-        self.queries.is_held = is_held;
+    /// Has no standing query evaluated: there is more to tell of them than should wait.
+    pub fn hold_queries(&mut self) {
+        self.queries.is_held = true;
+    }
+
+    /// Has standing queries evaluated again.
+    pub fn release_queries(&mut self) {
+        self.queries.is_held = false;
     }
 
     /// What standing queries have come to since the last call, in order.

@@ -56,6 +56,17 @@ impl Evaluation<'_> {
     /// The numbers of a whole expression with this outline.
     pub(crate) fn column(
         &mut self,
+        of: (&Vector, &Outline),
+        time: i64,
+        spare: &mut Spare,
+    ) -> Computed {
+        let column = self.column_of_node(of, time, spare)?;
+        self.operated(column.len())?;
+        Ok(column)
+    }
+
+    fn column_of_node(
+        &mut self,
         (vector, outline): (&Vector, &Outline),
         time: i64,
         spare: &mut Spare,

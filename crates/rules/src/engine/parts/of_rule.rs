@@ -207,7 +207,8 @@ impl RuleParts {
         });
     }
 
-    fn shared(&mut self, outline: Outline) -> Arc<Outline> {
+    /// An outline, once however many parts have it.
+    pub(in crate::engine) fn shared(&mut self, outline: Outline) -> Arc<Outline> {
         if let Some(outline) = self.outlines.get(&outline) {
             return Arc::clone(outline);
         }

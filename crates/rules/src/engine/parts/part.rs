@@ -9,7 +9,7 @@ use crate::evaluation::Selected;
 use crate::evaluation::outline::Outline;
 use crate::plan::SelectorId;
 use crate::short_list::ShortList;
-use crate::storage::{PairSet, SeriesId};
+use crate::storage::{PairSet, SeriesId, set_hash};
 
 /// The wake of a part that is not woken.
 const NEVER: Timestamp = Timestamp::MAX;
@@ -58,6 +58,8 @@ pub(in crate::engine) enum OutlineState {
     Alerts(Arc<Outline>),
     /// That of a recording rule.
     Records(Box<RecordingOutline>),
+    /// That of a standing query.
+    Tells(Box<TellingOutline>),
 }
 
 /// What a part of a recording rule can give.
@@ -66,6 +68,39 @@ pub(in crate::engine) struct RecordingOutline {
     pub(in crate::engine) outline: Arc<Outline>,
     /// The series that each element is recorded as, if it ever was.
     pub(in crate::engine) targets: Box<[Option<SeriesId>]>,
+}
+
+/// What a part of a standing query can give.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct TellingOutline {
+    pub(in crate::engine) outline: Arc<Outline>,
+    /// The hash of the labels of each element, in order, with the element's place.
+    keys: Arc<[(u64, u32)]>,
+    /// The places of the elements that it gives, in the order in which it does.
+    pub(in crate::engine) places: Box<[u32]>,
+}
+
+impl TellingOutline {
+    /// That of elements with these labels, none of which are known to be there; nothing where their
+    /// hashes do not tell them apart.
+    pub(in crate::engine) fn new(outline: Arc<Outline>, labels: &[Labels]) -> Option<Self> {
+        let hash = |labels: &Labels| set_hash(labels.iter());
+        let mut keys: Vec<(u64, u32)> = labels.iter().map(hash).zip(0..).collect();
+        keys.sort_unstable();
+        let is_distinct = keys.windows(2).all(|keys| keys[0].0 != keys[1].0);
+        is_distinct.then(|| Self { outline, keys: keys.into(), places: Box::default() })
+    }
+
+    /// With the elements that are there; nothing where one of them is none of its own.
+    pub(in crate::engine) fn with_places(self, shown: &[(Labels, f64)]) -> Option<Self> {
+        let place = |(labels, _): &(Labels, f64)| {
+            let hash = set_hash(labels.iter());
+            let found = self.keys.binary_search_by_key(&hash, |key| key.0).ok()?;
+            Some(self.keys[found].1)
+        };
+        let places: Box<[u32]> = shown.iter().map(place).collect::<Option<_>>()?;
+        Some(Self { places, ..self })
+    }
 }
 
 /// The series of a part.
@@ -122,6 +157,7 @@ impl OutlineState {
             Self::Moving | Self::Settled | Self::Stale | Self::Refused => None,
             Self::Alerts(outline) => Some(outline),
             Self::Records(recording) => Some(&recording.outline),
+            Self::Tells(telling) => Some(&telling.outline),
         }
     }
 
@@ -129,7 +165,7 @@ impl OutlineState {
     fn changed(&self) -> Self {
         match self {
             Self::Moving | Self::Settled | Self::Refused => Self::Moving,
-            Self::Stale | Self::Alerts(_) | Self::Records(_) => Self::Stale,
+            Self::Stale | Self::Alerts(_) | Self::Records(_) | Self::Tells(_) => Self::Stale,
         }
     }
 

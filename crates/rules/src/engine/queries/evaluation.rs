@@ -1,6 +1,8 @@
 //! Evaluating the parts of standing queries.
 
-use bellwire_model::limits::{LIVE_ELEMENTS_MAX, LIVE_EVALUATION_LOOKS, LIVE_PACE, LIVE_TICK};
+use bellwire_model::limits::{
+    LIVE_ELEMENTS_MAX, LIVE_EVALUATION_LOOKS, LIVE_PACE, LIVE_TICK, PART_LABELS_WEIGHT,
+};
 use bellwire_model::{Labels, NameMap, QueryId};
 
 use super::{Answered, QueryRefusal};
@@ -58,6 +60,9 @@ impl Engine {
         let Some(query) = self.rules.get(part.rule).query.as_ref().map(|query| query.id) else {
             return 0;
         };
+        if let Some(looks) = self.evaluate_query_numbers(part, query) {
+            return looks;
+        }
         let Outcome { finding, wake, effort, .. } = self.outcome(part);
         let looks = LIVE_EVALUATION_LOOKS + effort;
         let items = match finding {
@@ -70,8 +75,7 @@ impl Engine {
                 return looks;
             }
         };
-        let moves = items.iter().any(|item| item.number.drift != 0.0);
-        let tick = moves.then(|| self.now.saturating_add(LIVE_TICK));
+        let tick = self.tick_of(items.iter().map(|item| &item.number));
         let wake = [wake, tick].into_iter().flatten().min();
         self.parts.wake(part, wake, self.now);
         let others = self.parts.of(part.rule).elements() - self.parts.get(part).elements();
@@ -82,7 +86,7 @@ impl Engine {
         }
         self.parts.of_mut(part.rule).count(part.number, items.len(), self.now);
         self.show(part, query, items);
-        looks
+        looks + self.outline_query(part).saturating_mul(PART_LABELS_WEIGHT)
     }
 
     /// Nobody can be told what such a part comes to: it gives nothing until it comes to something
