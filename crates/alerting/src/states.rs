@@ -14,6 +14,10 @@ pub trait StateTopics: fmt::Debug + Send + Sync {
     /// What one call changes is seen together. One result each. Never blocks.
     fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>>;
 
+    /// [`apply_now`](Self::apply_now) of events with the numbers that they tell of, where those are
+    /// samples of a series: they are remembered for a while.
+    fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>>;
+
     /// When the current value of `key` was measured.
     fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp>;
 

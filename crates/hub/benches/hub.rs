@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use bellwire_hub::{Begin, Delivery, Entry, Hub, HubLimits, Next, Start, StateLimits, StateTable};
+use bellwire_hub::{
+    Begin, Delivery, Entry, Hub, HubLimits, Next, PastLimits, Point, Start, StateLimits, StateTable,
+};
 use bellwire_model::{
     Cursor, EffectiveFilter, Epoch, Filter, FilterSet, Life, NameHasher, Offset, Scope, Sight,
     Topic,
@@ -240,4 +242,44 @@ fn change_values(bencher: Bencher<'_, '_>) {
         .counter(ItemsCount::new(EVENTS))
         .with_inputs(prepare)
         .bench_local_values(|(mut hub, mut table)| change(&mut hub, &mut table, &topics, &keys));
+}
+
+/// What it costs to remember a point of a series, of a hundred thousand that send one each ten
+/// seconds; the bytes that they come to are printed.
+#[divan::bench(args = ["decimals", "floats"])]
+fn remember(bencher: Bencher<'_, '_>, values: &str) {
+    const SERIES: usize = 100_000;
+    let topic: Topic = "samples/temperature".parse().expect("a topic");
+    let keys: Vec<String> = (0..SERIES).map(|key| format!("{{sensor=\"{key}\"}}")).collect();
+    let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    let limits = (PastLimits { window_ms: 900_000, points_max: 1_024 }, usize::MAX);
+    let mut random = 1u64;
+    let mut walks = vec![2_000i64; SERIES];
+    let mut remember = |table: &mut StateTable<()>, time_ms: i64| {
+        for (key, walk) in keys.iter().zip(&mut walks) {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *walk += (random >> 33) as i64 % 21 - 10;
+            let value = match values {
+                "decimals" => *walk as f64 / 100.0,
+                _ => (random >> 11) as f64 / 1e9,
+            };
+            let point = Point { time_ms: time_ms + (random >> 60) as i64, value };
+            table.remember((&topic, key), (point, time_ms), limits);
+        }
+    };
+    for key in &keys {
+        table.put((&topic, key), ((), 0), ROOM).expect("room");
+    }
+    for round in 0..90 {
+        remember(&mut table, round * 10_000);
+    }
+    let (series, bytes) = table.pasts();
+    println!("{series} series of {values}: {bytes} bytes, {} each", bytes / series);
+    let mut now_ms = 900_000;
+    bencher.counter(ItemsCount::new(SERIES)).bench_local(|| {
+        remember(&mut table, now_ms);
+        now_ms += 10_000;
+    });
+    let (series, bytes) = table.pasts();
+    println!("{series} series of {values}: {bytes} bytes, {} each", bytes / series);
 }

@@ -28,6 +28,7 @@ mod lane;
 mod lanes;
 mod next;
 mod pacer;
+mod past;
 mod ring;
 mod routes;
 mod scopes;
@@ -40,4 +41,7 @@ pub use history::{Gone, HistoryPage};
 pub use hub::{Hub, HubLimits, HubSize, Joined, Lag, LaneEnd, LaneEnds, LanesExhausted};
 pub use lane::LaneId;
 pub use next::{Entries, Next, Values};
-pub use state::{Change, ChangeError, Snapshot, StateError, StateLimits, StateTable};
+pub use past::{PastCopy, PastLimits, Point};
+pub use state::{
+    Change, ChangeError, PastPage, PastPlace, Snapshot, StateError, StateLimits, StateTable,
+};

@@ -12,6 +12,7 @@
 
 mod changes;
 mod conditions;
+mod pasts;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -28,9 +29,11 @@ use crate::entry::Value;
 use crate::index::TopicIndex;
 use crate::lane::LaneId;
 use changes::{Changes, Deletions};
+use pasts::Pasts;
 use slots::{Charge, Slot, Slots};
 
 pub use conditions::{Change, ChangeError};
+pub use pasts::{PastPage, PastPlace};
 
 /// The newest change of each key that matches a filter, as of one version.
 #[derive(Debug)]
@@ -130,6 +133,8 @@ pub struct StateTable<P> {
     horizon: Version,
     /// The place whose growth is counted next.
     counted: usize,
+    /// What has been measured of series.
+    pasts: Pasts,
 }
 
 impl<P> StateTable<P> {
@@ -146,6 +151,7 @@ impl<P> StateTable<P> {
             deletions: Deletions::default(),
             horizon: Version::ZERO,
             counted: 0,
+            pasts: Pasts::default(),
         }
     }
 
@@ -277,6 +283,7 @@ impl<P> StateTable<P> {
     /// Forgets a deletion, and the topic of which nothing else is known.
     fn forget(&mut self, id: u32) {
         let slot = self.slots.forget(id);
+        self.pasts.forget((slot.topic, id));
         self.deletions.count -= 1;
         let changes = &mut self.topics[slot.topic as usize];
         changes.deletions.count -= 1;

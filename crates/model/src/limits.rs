@@ -585,6 +585,31 @@ pub const DELETIONS_REMEMBERED_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const DELETIONS_OF_TOPIC_MIN: usize = 1_024;
 /// How long the value of a sample is shown after the last one came.
 pub const SAMPLE_VALUE_AGE: Duration = Duration::from_hours(1);
+/// How far back series are remembered on `samples/…` and `query/…` where the configuration does not
+/// say.
+pub const PAST_WINDOW: Duration = Duration::from_mins(15);
+/// The most that it may say.
+pub const PAST_WINDOW_MAX: Duration = Duration::from_hours(24);
+/// Points of a series that are remembered where the configuration does not say: as many as a chart
+/// has pixels, or so.
+pub const PAST_POINTS: u16 = 1_024;
+/// The most that it may say.
+pub const PAST_POINTS_MAX: u16 = 8_192;
+/// Points of a series that are not thinned, however old they are within the window.
+pub const PAST_POINTS_KEPT_WHOLE: usize = 32;
+/// Bytes that the points of one series take, compressed.
+pub const PAST_BYTES_OF_SERIES_MAX: usize = 32 * 1024;
+/// Bytes that there have to be for each series for another one to be remembered: so many fewer are of
+/// no use to a chart.
+pub const PAST_BYTES_OF_SERIES_MIN: usize = 384;
+/// Bytes of compressed points, and looks at the table, that are copied for a reader before others get
+/// their turn at it.
+pub const PAST_PAGE_BYTES_MAX: usize = 32 * 1024;
+/// Of the budget of memory, all that is remembered of series takes one part of so many at most.
+pub const PASTS_SHARE: u64 = 8;
+/// `[[samples.history]]` tables of the configuration: each is looked at where a topic has no match
+/// before.
+pub const PAST_RULES_MAX: usize = 64;
 /// Stream and state topics that the server remembers figures of.
 pub const TOPICS_MAX: usize = 1_000_000;
 

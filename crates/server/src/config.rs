@@ -13,6 +13,7 @@ mod limits;
 mod listen;
 mod mqtt;
 mod origin;
+mod samples;
 mod scrape;
 mod setting;
 mod suggestion;
@@ -29,7 +30,7 @@ pub use bellwire_authn::config::{
 };
 use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
-use bellwire_shards::TopicRule;
+use bellwire_shards::{PastRule, TopicRule};
 use bellwire_sources::scrape::Job;
 use thiserror::Error;
 use url::Url;
@@ -83,6 +84,10 @@ pub struct Config {
     pub external_url: String,
     /// Which samples become values of `samples/…` topics.
     pub forward: Vec<Filter>,
+    /// How much is remembered of which series on state topics, first match first.
+    pub sample_history: Vec<PastRule>,
+    /// Bytes that all that is remembered of series takes.
+    pub history_bytes_max: usize,
     /// Origins whose pages may read and publish.
     pub allowed_origins: Origins,
     /// Silence after which a stream sends a heartbeat.
@@ -162,6 +167,8 @@ impl Default for Config {
             external_labels: Labels::empty(),
             external_url: String::new(),
             forward: Vec::new(),
+            sample_history: Vec::new(),
+            history_bytes_max: 0,
             allowed_origins: Origins::default(),
             heartbeat_interval: Duration::ZERO,
             stall_timeout: Duration::ZERO,

@@ -308,6 +308,11 @@ impl StateTopics for Board {
         results.map(|result| result.map_err(|_| NotShown)).collect()
     }
 
+    fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>> {
+        let results = self.0.apply_measured(events).into_iter();
+        results.map(|result| result.map_err(|_| NotShown)).collect()
+    }
+
     fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {
         self.0.time(topic, key)
     }

@@ -23,6 +23,8 @@ bellwire_process::figures! {
         bytes_delivered "counter" "bellwire_bytes_delivered_total" "Bytes written to streams.";
         state_keys "gauge" "bellwire_state_keys" "Keys of all state topics.";
         state_bytes "gauge" "bellwire_state_bytes" "Bytes that state topics are charged with: values, what they are encoded to, keys, and what is around them.";
+        past_series "gauge" "bellwire_state_history_series" "Series of which the recent past is remembered.";
+        past_bytes "gauge" "bellwire_state_history_bytes" "Bytes that this takes.";
     }
     within {
         journal_failures "Appends that failed.";

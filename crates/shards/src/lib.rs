@@ -19,6 +19,7 @@
 //! | `form` | the bytes that a connection is sent, around the same events |
 //! | `frames` | an event and its encodings |
 //! | `history` | the threads that read pages for shards |
+//! | `pasts` | what is remembered of series, and how it is told |
 //! | `poll` | what a long poll is answered with |
 //! | `publisher`, `state` | streams into the journal, state topics into the table |
 //! | `stream_request` | what a client asks of `GET /v1/events` |
@@ -39,6 +40,7 @@ mod figures;
 mod form;
 mod frames;
 mod history;
+mod pasts;
 mod percent;
 mod poll;
 mod publisher;
@@ -58,6 +60,7 @@ pub use figures::Figures;
 pub use form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 pub use frames::Frames;
 pub use history::{HistoryReaders, read_page};
+pub use pasts::{HISTORY, PastRule, PastRules, past_event};
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use publisher::{Published, Publisher, Results, Write, Writes, check_idempotency_key};
@@ -73,7 +76,7 @@ pub use shard::{
 pub use state::{SharedTable, States, new_table, state_bytes_max};
 pub use stream_request::{
     Asked, AskedQueries, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest,
-    parse_cursor,
+    parse_cursor, parse_history,
 };
 pub use tls::TlsSession;
 pub use topics::{Kind, Subscriptions, TopicRates, TopicRule, TopicRules};

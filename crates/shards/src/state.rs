@@ -2,15 +2,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use bellwire_hub::{Change, ChangeError, Snapshot, StateError, StateLimits, StateTable, Value};
+use bellwire_hub::{
+    Change, ChangeError, PastCopy, Point, Snapshot, StateError, StateLimits, StateTable, Value,
+};
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{
     Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Timestamp, Topic, limits,
 };
+use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 
 use crate::feed::{Batch, Feed};
 use crate::frames::{Frames, Stamp};
+use crate::pasts::PastRules;
 use crate::state_write::StateWrite;
 
 /// Values of which it is counted what they are encoded to, for each that is put: some of them every
@@ -25,6 +29,8 @@ pub struct States {
     feed: Arc<Feed>,
     /// Bytes that all topics but those of alerts may hold.
     bytes_max: usize,
+    /// What is remembered of series.
+    pasts: PastRules,
 }
 
 /// The table alone, for hubs that start new lanes.
@@ -41,8 +47,13 @@ pub fn state_bytes_max(memory_bytes: u64) -> usize {
 }
 
 impl States {
-    pub fn new(epoch: Epoch, (table, bytes_max): (SharedTable, usize), feed: Arc<Feed>) -> Self {
-        Self { epoch, table, feed, bytes_max }
+    pub fn new(
+        epoch: Epoch,
+        (table, bytes_max): (SharedTable, usize),
+        feed: Arc<Feed>,
+        pasts: PastRules,
+    ) -> Self {
+        Self { epoch, table, feed, bytes_max, pasts }
     }
 
     /// What there may be for a key of a topic to be put. Alerts always have room, and however many
@@ -79,12 +90,27 @@ impl States {
     /// Never blocks: threads that must not wait for a shard look at [`has_room`](Self::has_room)
     /// first, so that inboxes go over their bound by no more than the number of such threads.
     pub fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), StateError>> {
+        self.apply_measured(events.into_iter().map(|event| (event, None)).collect())
+    }
+
+    /// [`apply_now`](Self::apply_now) of events with the numbers that they tell of, where those are to
+    /// be remembered.
+    pub fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), StateError>> {
         if events.is_empty() {
             return Vec::new();
         }
+        let mut memory = self.pasts.memory(clock::now());
         let mut changing = self.change();
-        let events = events.into_iter();
-        let results = events.map(|event| changing.make(event).map(|_| ())).collect();
+        let make = |(event, number): (Event, Option<f64>)| {
+            let point = number.map(|value| Point { time_ms: event.time.as_ms(), value });
+            let of = point.and_then(|point| Some((event.topic.clone(), event.key.clone()?, point)));
+            changing.make(event)?;
+            if let Some((topic, key, point)) = of {
+                memory.take(&mut changing.table, (&topic, &key), point);
+            }
+            Ok(())
+        };
+        let results = events.into_iter().map(make).collect();
         changing.tell();
         results
     }
@@ -166,6 +192,17 @@ impl States {
     /// The current values that match, oldest change first.
     pub fn snapshot(&self, filters: &FilterSet) -> Snapshot<Frames> {
         self.table.lock().expect("not poisoned").snapshot(filters)
+    }
+
+    /// The pasts of values.
+    pub fn pasts(&self, values: &[Arc<Value<Frames>>]) -> Vec<Option<PastCopy>> {
+        let table = self.table.lock().expect("not poisoned");
+        values.iter().map(|value| table.past(&value.topic, &value.key)).collect()
+    }
+
+    /// The number of series whose past is remembered, and the bytes that these take.
+    pub fn remembered(&self) -> (usize, usize) {
+        self.table.lock().expect("not poisoned").pasts()
     }
 
     /// Whether `key` exists.

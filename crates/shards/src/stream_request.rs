@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bellwire_hub::Start;
-use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, WAIT_MAX};
+use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, PAST_WINDOW_MAX, WAIT_MAX};
 use bellwire_model::{
     Cursor, EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
 };
@@ -372,6 +372,18 @@ fn is_last_event_id(name: &str) -> bool {
 
 pub fn parse_cursor(text: &str) -> Result<bellwire_model::Cursor, Problem> {
     text.parse().map_err(|error| Problem::new(Code::CursorInvalid, format!("`{text}`: {error}")))
+}
+
+/// How far back the past of series is wanted.
+pub fn parse_history(text: &str) -> Result<Duration, Problem> {
+    let history = bellwire_model::duration::parse(text);
+    let history = history.filter(|it| !it.is_zero() && *it <= PAST_WINDOW_MAX);
+    history.ok_or_else(|| {
+        let most = PAST_WINDOW_MAX.as_secs() / 3600;
+        let detail =
+            format!("`history` is a duration such as `15m`, {most}h at most, not `{text}`");
+        Problem::new(Code::ParameterInvalid, detail)
+    })
 }
 
 fn parse_wait(text: &str) -> Result<Duration, Problem> {

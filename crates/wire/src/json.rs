@@ -7,7 +7,7 @@ use std::fmt::Display;
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
     Alert, AlertSource, AlertStatus, Body, Cursor, Event, FilterSet, Fingerprint, Labels,
-    METRIC_NAME, Sample,
+    METRIC_NAME, Sample, Timestamp,
 };
 
 use crate::Control;
@@ -219,6 +219,33 @@ pub fn sample(sample: &Sample) -> Vec<u8> {
     write::integer(&mut out, sample.time.as_ms());
     out.push(b'}');
     out
+}
+
+/// The past of a series: `{"name":…,"labels":{…},"timestamps":[…],"values":[…]}`, with as many values
+/// as timestamps, in milliseconds.
+pub fn series_history(series: &Labels, points: &[(Timestamp, f64)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(80 + 2 * series.size_bytes() + 24 * points.len());
+    out.extend_from_slice(b"{\"name\":");
+    write::string(&mut out, series.metric_name().unwrap_or_default());
+    write::member(&mut out, "labels");
+    write::labels(&mut out, series, Some(METRIC_NAME));
+    write::member(&mut out, "timestamps");
+    write_list(&mut out, points, |out, (time, _)| write::integer(out, time.as_ms()));
+    write::member(&mut out, "values");
+    write_list(&mut out, points, |out, (_, value)| write::number(out, *value));
+    out.push(b'}');
+    out
+}
+
+fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
 }
 
 /// What an answer says beside its events.

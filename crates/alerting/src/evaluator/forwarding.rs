@@ -57,7 +57,8 @@ impl Forwarding {
         let now = clock::slewed().now;
         let event = |sample| self.event(sample, (states, now));
         let events = samples.iter().filter_map(event).collect();
-        let refused = states.apply(events).iter().filter(|result| result.is_err()).count();
+        states.wait_for_room();
+        let refused = states.apply_measured(events).iter().filter(|result| result.is_err()).count();
         figures.values_refused.add(refused as u64);
         self.len -= samples.len();
         if end < batch.samples.len() {
@@ -68,12 +69,12 @@ impl Forwarding {
         }
     }
 
-    /// `samples/<metric name>`: the newest sample of a series, where it is forwarded.
+    /// `samples/<metric name>`: the newest sample of a series, where it is forwarded, and its value.
     fn event(
         &mut self,
         sample: &Sample,
         (states, now): (&dyn StateTopics, Timestamp),
-    ) -> Option<Event> {
+    ) -> Option<(Event, Option<f64>)> {
         let topic = self.topic(sample.series.metric_name()?)?;
         let key = json::state_key(&sample.series);
         if states.time(&topic, &key).is_some_and(|shown| hides(shown, sample.time, now)) {
@@ -84,8 +85,10 @@ impl Forwarding {
         if body.as_ref().is_some_and(|body| body.len() > STATE_VALUE_BYTES_MAX) {
             return None;
         }
+        let value = body.is_some().then_some(sample.value);
         let body = body.map(|body| Body::Json(body.into()));
-        Some(Event { topic, key: Some(key.into()), event_type: None, time: sample.time, body })
+        let (key, time) = (Some(key.into()), sample.time);
+        Some((Event { topic, key, event_type: None, time, body }, value))
     }
 
     fn topic(&mut self, name: &str) -> Option<Topic> {

@@ -175,11 +175,11 @@ impl Answers {
             // One that has ended is shown no more, but what is left of it goes.
             let topic = shown.map_or_else(|| place.0.topic(), |shown| shown.topic.clone());
             let event = if let Some(labels) = &place.1 {
-                element(topic, labels, value)
+                element(topic, labels, value).map(|event| (event, value.0))
             } else {
                 let text = register.text(place.0);
                 let body = shown.zip(text).map(|(shown, text)| shown.describe(&text));
-                Some(description(topic, body))
+                Some((description(topic, body), None))
             };
             match event {
                 Some(event) => {
@@ -190,7 +190,8 @@ impl Answers {
             }
         }
         self.counts.0 += count as u64;
-        let results = states.apply(events);
+        states.wait_for_room();
+        let results = states.apply_measured(events);
         for (place, result) in places.into_iter().zip(results) {
             self.note(place, result);
         }

@@ -281,7 +281,9 @@ impl World {
                 ("teams/root/plain", &[]),
             ]
             .map(|(topic, shows)| follow(&format!("/v1/topics/{topic}?after=earliest"), shows))
-            .into(),
+            .into_iter()
+            .chain([follow("/v1/topics/samples/load?history=15m", &[Series])])
+            .collect(),
             "/v1/topics" => vec![get(route, &[Thing::Topic])],
             "/v1/alerts" => {
                 let then = format!("{route}?at={}", clock::now().as_ms());

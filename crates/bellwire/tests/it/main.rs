@@ -7,6 +7,7 @@ mod allowances;
 mod attending;
 mod audit;
 mod bad_input;
+mod charts;
 mod check;
 mod collisions;
 mod compression;

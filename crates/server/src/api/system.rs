@@ -19,6 +19,9 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     app.figures.journal.tail.set(bounds.tail.get());
     app.figures.journal.trimmed.set(bounds.trimmed.get());
     app.figures.shards.state_keys.set(app.publisher.states.keys() as u64);
+    let (series, bytes) = app.publisher.states.remembered();
+    app.figures.shards.past_series.set(series as u64);
+    app.figures.shards.past_bytes.set(bytes as u64);
     app.figures.shards.state_bytes.set(app.publisher.states.size_bytes() as u64);
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], app.figures.render()).into_response()

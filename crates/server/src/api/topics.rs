@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_access::Rights;
-use bellwire_hub::{Begin, Begun, Gap, GapReason, Known, Payload as _, Start};
+use bellwire_hub::{
+    Begin, Begun, Gap, GapReason, Known, PastCopy, Payload as _, Start, Value as StateValue,
+};
 use bellwire_journal::{Bounds, Page, ReadLimit, TopicFigures};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
-use bellwire_model::{Cursor, EffectiveFilter, Epoch, LabelsOf, Offset, Topic};
-use bellwire_shards::Kind;
-use bellwire_shards::PollAnswer;
-use bellwire_shards::{parse_cursor, read_page};
+use bellwire_model::{Cursor, EffectiveFilter, Epoch, LabelsOf, Offset, Timestamp, Topic};
+use bellwire_process::clock;
+use bellwire_shards::{
+    Frames, Kind, PollAnswer, States, parse_cursor, parse_history, past_event, read_page,
+};
 use bellwire_wire::json;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
@@ -216,8 +220,12 @@ pub(super) async fn history(
     let follows = permit_reading(caller.rights(), &topic)?;
     match app.publisher.topics.kind(&topic) {
         Kind::State => {
-            let read = || super::events::answer_json(&values(&app, &follows, query.limit), None);
+            let read = || super::events::answer_json(&values(&app, &follows, &query), None);
             Ok(app.large_reads.run(read).await?)
+        }
+        Kind::Stream if query.history.is_some() => {
+            let detail = "`history` is what is remembered of series, on `samples/…` and `query/…`";
+            Err(Problem::new(Code::ParameterInvalid, detail).into())
         }
         Kind::Stream => stream(&app, (&topic, &follows), &query, &headers).await,
     }
@@ -252,7 +260,9 @@ async fn stream(
     })
 }
 
-fn values(app: &App, follows: &EffectiveFilter, limit: Option<usize>) -> PollAnswer {
+/// The values of a state topic; where the past is asked for, that of each series that has one takes the
+/// place of its value.
+fn values(app: &App, follows: &EffectiveFilter, query: &HistoryQuery) -> PollAnswer {
     let snapshot = app.publisher.states.snapshot(follows.filters());
     let mut bytes = 0;
     let fits = |json: &Bytes| {
@@ -261,14 +271,33 @@ fn values(app: &App, follows: &EffectiveFilter, limit: Option<usize>) -> PollAns
     };
     let mut values = snapshot.into_values();
     values.retain(|value| follows.sight().shows(&value.topic, || value.payload.labels()));
-    values.truncate(limit.unwrap_or(usize::MAX));
+    values.truncate(query.limit.unwrap_or(usize::MAX));
     let wanted = values.len();
-    let values = values.into_iter().map(|value| value.payload.json());
-    let events: Vec<Bytes> = values.take_while(fits).collect();
+    let since = query.history.map(|history| clock::now().saturating_sub(history));
+    let events: Vec<Bytes> = values
+        .chunks(PASTS_AT_A_TIME)
+        .flat_map(|values| match since {
+            Some(since) => pasts(&app.publisher.states, values, since),
+            None => values.iter().map(|value| value.payload.json()).collect(),
+        })
+        .take_while(fits)
+        .collect();
     let values_left_out = wanted - events.len();
     let journal = &app.publisher.journal;
     let cursor = Cursor::new(journal.epoch(), journal.bounds().tail);
     PollAnswer { events, cursor, gap: None, reset: None, values_left_out }
+}
+
+/// Pasts that are copied before others get their turn at the table.
+const PASTS_AT_A_TIME: usize = 128;
+
+fn pasts(states: &States, values: &[Arc<StateValue<Frames>>], since: Timestamp) -> Vec<Bytes> {
+    let pasts = states.pasts(values).into_iter().zip(values);
+    let event = |(past, value): (Option<PastCopy>, &Arc<StateValue<Frames>>)| {
+        let event = past_event(value, past.as_ref()?, since)?;
+        Some(json::event(None, &event).into())
+    };
+    pasts.map(|both| event((both.0, both.1)).unwrap_or_else(|| both.1.payload.json())).collect()
 }
 
 async fn page(
@@ -323,6 +352,8 @@ struct HistoryQuery {
     start: Start,
     /// Where the client says so.
     limit: Option<usize>,
+    /// How far back the past of series is wanted, where it is.
+    history: Option<Duration>,
 }
 
 /// Events of a stream's page where the client does not say.
@@ -344,15 +375,17 @@ impl HistoryQuery {
     }
 
     fn parse(query: &str) -> Result<Self, Problem> {
-        let mut parsed = Self { start: Start::Earliest, limit: None };
+        let mut parsed = Self { start: Start::Earliest, limit: None, history: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "after" if value == "earliest" => parsed.start = Start::Earliest,
                 "after" if value == "latest" => parsed.start = Start::Latest,
                 "after" => parsed.start = Start::After(parse_cursor(&value)?),
                 "limit" => parsed.limit = Some(parse_limit(&value, PAGE_EVENTS_MAX)?),
+                "history" => parsed.history = Some(parse_history(&value)?),
                 other => {
-                    let detail = format!("`{other}` is no parameter: there are after and limit");
+                    let detail =
+                        format!("`{other}` is no parameter: there are after, limit and history");
                     return Err(Problem::new(Code::ParameterInvalid, detail));
                 }
             }

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::access;
 use super::ingest;
 use super::mqtt;
+use super::samples;
 use super::scrape;
 use super::suggestion::did_you_mean;
 use super::webhook;
@@ -35,6 +36,9 @@ const SCRAPE: &str = "scrape";
 
 /// The table of the listener for MQTT.
 const MQTT: &str = "mqtt";
+
+/// The table that says what is remembered of series.
+const SAMPLES: &str = "samples";
 
 /// The keys of a `[[topic]]`.
 const TOPIC_KEYS: [&str; 5] =
@@ -98,6 +102,9 @@ impl File<'_> {
                 MQTT => mqtt::read(value)
                     .map(|mqtt| config.mqtt = Some(mqtt))
                     .map_err(|(span, reason)| self.error(span, &reason)),
+                SAMPLES => samples::read(value)
+                    .map(|rules| config.sample_history = rules)
+                    .map_err(|(span, reason)| self.error(span, &reason)),
                 name => self.setting(config, (name, key.span()), &value),
             };
             errors.extend(result.err());
@@ -112,7 +119,7 @@ impl File<'_> {
         value: &Spanned<toml::de::DeValue<'_>>,
     ) -> Result<(), ConfigError> {
         let Some(setting) = SETTINGS.iter().find(|setting| setting.key == name) else {
-            let tables = [TOPIC, ACCESS, INGEST, WEBHOOK, SCRAPE, MQTT];
+            let tables = [TOPIC, ACCESS, INGEST, WEBHOOK, SCRAPE, MQTT, SAMPLES];
             let keys = SETTINGS.iter().map(|setting| setting.key).chain(tables);
             let mut hint = did_you_mean(name, keys);
             if hint.is_empty() {
@@ -228,6 +235,8 @@ fn text(value: &toml::de::DeValue<'_>) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use bellwire_ingest::otlp::{Promoted, Strategy};
 
@@ -257,6 +266,11 @@ mod tests {
             retention_age = "7d"
             retention_bytes_max = "1GiB"
 
+            [[samples.history]]
+            match = "samples/power"
+            keep = "1h"
+            points_max = 2000
+
             [ingest.remote_write]
             replica_label = "__replica__"
 
@@ -269,6 +283,8 @@ mod tests {
         assert_eq!(errors, Vec::<String>::new());
         assert_eq!(config.listen.port(), 9090);
         assert_eq!(&*config.webhooks[0].name, "ci");
+        assert_eq!(config.sample_history[0].window, Duration::from_hours(1));
+        assert_eq!(config.sample_history[0].points_max, 2_000);
         let replicas = config.ingest.replicas.expect("a label");
         assert_eq!(
             (&*replicas.replica_label, replicas.cluster_labels),
@@ -335,6 +351,16 @@ mod tests {
                 "bellwire.toml:3:18: `cluster_labels` names",
             ),
             ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: `retain` is no key"),
+            ("[[samples.history]]\nmatch = \"a\"", "bellwire.toml:1:1: missing field `keep`"),
+            (
+                "[[samples.history]]\nmatch = \"a\"\nkeep = \"2d\"",
+                "bellwire.toml:3:8: `keep`: expected 0s or",
+            ),
+            (
+                "[[samples.history]]\nmatch = \"a\"\nkeep = \"1h\"\npoints_max = 0",
+                "bellwire.toml:4:14: `points_max` is",
+            ),
+            ("[samples]\nhistroy = 1", "bellwire.toml:2:1: unknown field `histroy`"),
             ("[[scrape]]\nx = 1", "bellwire.toml:2:1: unknown field `x`"),
             ("[[scrape]]\njob_name = \"\"", "bellwire.toml:1:1: `job_name` is empty"),
             (

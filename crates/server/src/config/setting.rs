@@ -437,6 +437,23 @@ pub const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        key: "history_bytes_max",
+        value_name: "SIZE",
+        default: "64MiB",
+        help: "Memory for the recent past of series, so that charts are full when they open; an eighth \
+               of `memory_bytes_max` at most, and 0 to remember nothing. `[[samples.history]]` says \
+               how much of which.",
+        group: Group::Limits,
+        is_list: false,
+        set: |config, values| {
+            let value = one(values)?;
+            let bytes = parse_bytes(value).and_then(|bytes| usize::try_from(bytes).ok());
+            config.history_bytes_max = bytes
+                .ok_or_else(|| format!("expected 0 or a size such as 64MiB, not `{value}`"))?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "query_timeout",
         value_name: "DURATION",
         default: "2m",

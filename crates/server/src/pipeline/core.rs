@@ -9,10 +9,12 @@ use bellwire_alerting::{
     NotifierParts, NotifierRun, Reach, Register, SampleIntake, StateTopics,
 };
 use bellwire_journal::Journal;
+use bellwire_model::limits::PASTS_SHARE;
 use bellwire_model::{Life, NameHasher, Offset};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
-    Committer, Destination, Feed, ShardParts, SharedTable, States, TopicRates, TopicRules,
+    Committer, Destination, Feed, PastRules, ShardParts, SharedTable, States, TopicRates,
+    TopicRules,
 };
 use tokio::sync::watch;
 
@@ -63,6 +65,7 @@ impl Core {
             journal.epoch(),
             (Arc::clone(&table), bellwire_shards::state_bytes_max(memory_bytes(config))),
             feed,
+            past_rules(config),
         ));
         let figures = Arc::clone(figures);
         let history = Arc::new(History::new(Arc::clone(&journal)));
@@ -134,6 +137,12 @@ impl Core {
     fn board(&self) -> Arc<dyn StateTopics> {
         Arc::new(Board(Arc::clone(&self.states)))
     }
+}
+
+/// What is remembered of series, within a part of the memory.
+fn past_rules(config: &Config) -> PastRules {
+    let share = usize::try_from(memory_bytes(config) / PASTS_SHARE).unwrap_or(usize::MAX);
+    PastRules::new(config.sample_history.clone(), config.history_bytes_max.min(share))
 }
 
 /// The folder of the rules' state, in the data directory.
