@@ -351,16 +351,6 @@ mod tests {
                 "bellwire.toml:3:18: `cluster_labels` names",
             ),
             ("[[topic]]\nmatch = \"a\"\nretain = 1", "bellwire.toml:3:1: `retain` is no key"),
-            ("[[samples.history]]\nmatch = \"a\"", "bellwire.toml:1:1: missing field `keep`"),
-            (
-                "[[samples.history]]\nmatch = \"a\"\nkeep = \"2d\"",
-                "bellwire.toml:3:8: `keep`: expected 0s or",
-            ),
-            (
-                "[[samples.history]]\nmatch = \"a\"\nkeep = \"1h\"\npoints_max = 0",
-                "bellwire.toml:4:14: `points_max` is",
-            ),
-            ("[samples]\nhistroy = 1", "bellwire.toml:2:1: unknown field `histroy`"),
             ("[[scrape]]\nx = 1", "bellwire.toml:2:1: unknown field `x`"),
             ("[[scrape]]\njob_name = \"\"", "bellwire.toml:1:1: `job_name` is empty"),
             (
@@ -371,6 +361,26 @@ mod tests {
                 "[[topic]]\nmatch = \"a\"\nretention = \"1d\"",
                 "bellwire.toml:3:1: `retention` is no key of `[[topic]]`; did you mean `retention_age`?",
             ),
+        ];
+        for (text, start) in cases {
+            let (_, errors) = read(text);
+            assert!(errors[0].starts_with(start), "{text:?}: {errors:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_histories_say_where() {
+        let cases = [
+            ("[[samples.history]]\nmatch = \"a\"", "bellwire.toml:1:1: missing field `keep`"),
+            (
+                "[[samples.history]]\nmatch = \"a\"\nkeep = \"2d\"",
+                "bellwire.toml:3:8: `keep`: expected 0s or",
+            ),
+            (
+                "[[samples.history]]\nmatch = \"a\"\nkeep = \"1h\"\npoints_max = 0",
+                "bellwire.toml:4:14: `points_max` is",
+            ),
+            ("[samples]\nhistroy = 1", "bellwire.toml:2:1: unknown field `histroy`"),
         ];
         for (text, start) in cases {
             let (_, errors) = read(text);
