@@ -274,12 +274,12 @@ fn remember(bencher: Bencher<'_, '_>, values: &str) {
         remember(&mut table, round * 10_000);
     }
     let (series, bytes) = table.pasts();
-    println!("{series} series of {values}: {bytes} bytes, {} each", bytes / series);
+    eprintln!("{series} series of {values}: {bytes} bytes, {} each", bytes / series);
     let mut now_ms = 900_000;
     bencher.counter(ItemsCount::new(SERIES)).bench_local(|| {
         remember(&mut table, now_ms);
         now_ms += 10_000;
     });
     let (series, bytes) = table.pasts();
-    println!("{series} series of {values}: {bytes} bytes, {} each", bytes / series);
+    eprintln!("{series} series of {values}: {bytes} bytes, {} each", bytes / series);
 }
