@@ -32,6 +32,9 @@ pub struct Decoded {
     pub warnings: Vec<String>,
     /// Items that are events and no samples.
     pub events: Vec<Announced>,
+    /// Each line of which something was rejected, with the code of the first of it, where somebody has
+    /// to tell of each; nothing is noted otherwise.
+    pub each: Option<Vec<(usize, &'static str)>>,
 }
 
 /// An item that is an event.
@@ -99,6 +102,11 @@ pub struct Interval {
 }
 
 impl Decoded {
+    /// One that notes each line of which something is rejected, and not the first of them alone.
+    pub fn noting_each() -> Self {
+        Self { each: Some(Vec::new()), ..Self::default() }
+    }
+
     pub(crate) fn reject(&mut self, line: usize, refusal: Refusal) {
         self.reject_part(line, refusal, "");
     }
@@ -118,6 +126,11 @@ impl Decoded {
     pub(crate) fn reject_part(&mut self, line: usize, refusal: Refusal, text: &str) {
         let Refusal { code, detail } = refusal;
         self.count(code, 1);
+        if let Some(each) = &mut self.each
+            && each.last().is_none_or(|(last, _)| *last != line)
+        {
+            each.push((line, code));
+        }
         if self.rejections.len() < REJECTIONS_REPORTED_MAX {
             let excerpt = beginning(text).into();
             self.rejections.push(Rejection { line, code, detail, excerpt });

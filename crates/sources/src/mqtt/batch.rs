@@ -7,9 +7,7 @@ use bellwire_ingest::Decoded;
 use bellwire_ingest::mqtt::mapping::{Learned, Mapping};
 use bellwire_ingest::mqtt::packet::{Publish, Reason};
 use bellwire_ingest::mqtt::publication::{Age, Publication, TOPIC_UNKNOWN};
-use bellwire_model::limits::{
-    MQTT_GATHERED_BYTES_MAX, REJECTIONS_REPORTED_MAX, SAMPLES_PER_REQUEST_MAX,
-};
+use bellwire_model::limits::{MQTT_GATHERED_BYTES_MAX, SAMPLES_PER_REQUEST_MAX};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 
@@ -38,8 +36,6 @@ pub(super) struct Origin {
     pub(super) client: (usize, u64),
     /// Of each message by what it is acknowledged; 0: by nothing.
     acknowledges: Vec<u16>,
-    /// Messages that mean nothing, and the code of why: a batch tells of the first of them alone.
-    refused: Vec<(usize, &'static str)>,
     pub(super) bytes: u32,
 }
 
@@ -67,8 +63,8 @@ impl Gathered {
 
     /// A part for the messages of a client.
     pub(super) fn part(&mut self, client: (usize, u64), sender: Sender) -> u32 {
-        self.parts.push(Part { decoded: Decoded::default(), events: Vec::new(), sender });
-        self.of.push(Origin { client, acknowledges: Vec::new(), refused: Vec::new(), bytes: 0 });
+        self.parts.push(Part { decoded: Decoded::noting_each(), events: Vec::new(), sender });
+        self.of.push(Origin { client, acknowledges: Vec::new(), bytes: 0 });
         (self.parts.len() - 1) as u32
     }
 
@@ -80,21 +76,14 @@ impl Gathered {
         (mapping, learned): (&Mapping, &mut Learned),
     ) -> u32 {
         let bytes = self.repeat(part, publish);
-        let (part, origin) = (&mut self.parts[part as usize], &mut self.of[part as usize]);
-        let line = origin.acknowledges.len();
+        let line = self.of[part as usize].acknowledges.len();
+        let part = &mut self.parts[part as usize];
         let Part { decoded, sender, .. } = part;
         let before = decoded.samples.len();
         let Publish { topic, payload, .. } = *publish;
         let from = sender.identity.subject();
         let publication = Publication { topic, payload, from, age, now: clock::now() };
-        let told = decoded.rejections.len();
-        let counted = (told >= REJECTIONS_REPORTED_MAX).then(|| decoded.by_code.clone());
         mapping.read(learned, publication, (line, &mut *decoded));
-        let refused = match counted {
-            Some(counted) => refused_since(&counted, decoded),
-            None => decoded.rejections.get(told).map(|rejection| rejection.code),
-        };
-        origin.refused.extend(refused.map(|code| (line, code)));
         self.samples += decoded.samples.len() - before;
         bytes
     }
@@ -167,22 +156,15 @@ impl Settled {
     /// By what messages are acknowledged and what is told of them, in their order.
     pub(super) fn acknowledgements(&self) -> Vec<(u16, Reason)> {
         let Ok(outcome) = &self.outcome else { return Vec::new() };
-        let told = &outcome.decoded.rejections;
-        let told = told.iter().map(|rejection| (rejection.line, rejection.code));
-        let wrong: BTreeMap<usize, &'static str> =
-            self.origin.refused.iter().copied().chain(told).collect();
+        let Decoded { rejections, each, .. } = &outcome.decoded;
+        // The rules' own refusals are among the former alone.
+        let told = rejections.iter().map(|rejection| (rejection.line, rejection.code));
+        let each = each.iter().flatten().copied();
+        let wrong: BTreeMap<usize, &'static str> = told.chain(each).collect();
         let reason = |line: usize| wrong.get(&line).map_or(Reason::Success, |code| of_code(code));
         let all = self.origin.acknowledges.iter().enumerate();
         all.filter(|(_, id)| **id > 0).map(|(place, id)| (*id, reason(place + 1))).collect()
     }
-}
-
-/// The code of what was refused since so many were.
-fn refused_since(counted: &[(&'static str, usize)], decoded: &Decoded) -> Option<&'static str> {
-    let before =
-        |code| counted.iter().find(|(known, _)| *known == code).map_or(0, |(_, count)| *count);
-    let more = decoded.by_code.iter().find(|(code, count)| *count > before(*code));
-    more.map(|(code, _)| *code)
 }
 
 /// What MQTT has for what is wrong with a message.

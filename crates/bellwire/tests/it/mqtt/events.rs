@@ -119,6 +119,24 @@ fn what_may_be_no_event_is_told_and_harms_nothing_else() {
 }
 
 #[test]
+fn of_many_messages_each_that_is_refused_is_told_so() {
+    let fixture = Fixture::new(EVENTS, &[]);
+    let mut sensor = fixture.come("flood");
+    let topic = |id: u16| if id.is_multiple_of(3) { "doors/oslo/front" } else { "any/alerts/x" };
+    let packets = (1..=450).flat_map(|id| publish((V5, 0x32), topic(id), b"1", id));
+    sensor.send(&packets.collect::<Vec<u8>>());
+    for id in 1..=450_u16 {
+        let [high, low] = id.to_be_bytes();
+        match id % 3 {
+            0 => sensor.expect(&[0x40, 2, high, low]),
+            _ => sensor.expect(&[0x40, 3, high, low, 0x87]),
+        }
+    }
+    assert_eq!(fixture.events("doors/oslo/front?limit=1000").len(), 150);
+    assert_eq!(fixture.refused("topic_reserved"), 300);
+}
+
+#[test]
 fn who_may_publish_where_is_asked_as_everywhere() {
     let (key, table) = crate::access::made("doors", "door");
     let roles = "[access]\n[[access.role]]\nname = \"door\"\npublish = [\"doors/oslo/*\"]\n";
