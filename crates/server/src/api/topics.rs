@@ -100,10 +100,12 @@ fn streams(
     shown: &ShownTopics<'_>,
 ) -> Vec<TopicFigures> {
     let limit = query.limit + 1;
+    // Of those that are looked at very few may be shown, and each look asks the journal.
+    let looked_at = if shown.shows_each() { limit } else { limit.max(LISTED_DEFAULT) };
     let (mut found, mut after) = (Vec::new(), query.after.clone());
     while found.len() < limit {
-        let page = app.publisher.journal.list_topics(prefix, &after, limit);
-        let Some(last) = page.last().filter(|_| page.len() == limit) else {
+        let page = app.publisher.journal.list_topics(prefix, &after, looked_at);
+        let Some(last) = page.last().filter(|_| page.len() == looked_at) else {
             found.extend(page.into_iter().filter(|figures| shown.has(&figures.topic)));
             break;
         };
@@ -123,6 +125,11 @@ impl<'a> ShownTopics<'a> {
     fn new(rights: &'a Rights) -> Self {
         let shows_all = rights.subscribe.covers(&Rights::all().subscribe);
         Self { rights, shows_all }
+    }
+
+    /// Whether nothing is hidden.
+    fn shows_each(&self) -> bool {
+        self.shows_all && self.rights.alerts.is_all() && self.rights.query.is_all()
     }
 
     /// The beginnings of all of them that begin with `prefix`.
