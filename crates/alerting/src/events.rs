@@ -12,6 +12,9 @@ pub const ALERTS_ACTIVE: &str = "alerts/active";
 /// Transitions of all alerts.
 pub(crate) const ALERTS_EVENTS: &str = "alerts/events";
 
+/// What webhooks have taken, below it one topic for each receiver.
+pub(crate) const NOTIFICATIONS: &str = "alerts/notifications";
+
 /// The type of the event that tells that somebody has taken an alert up.
 pub(crate) const ACKNOWLEDGED: &str = "alert.acknowledged";
 
@@ -27,7 +30,7 @@ pub(crate) fn announcement(transition: &Transition) -> Append {
         key: Some(alert.fingerprint.to_string().into()),
         event_type: Some(transition.kind.event_type().into()),
         time: transition.time,
-        body: Some(Body::Json(json::alert(alert).into())),
+        body: Some(Body::Json(json::transition(transition).into())),
     };
     Append::new(event, Some(transition.id().into()))
 }
@@ -49,6 +52,15 @@ pub(crate) fn event_topic(alert: &Alert) -> Topic {
     };
     let topic = format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(alert.name()));
     topic.parse().expect("the segments are valid and short")
+}
+
+/// A receiver's topic below another one; what a topic cannot hold becomes `_`.
+pub(crate) fn topic_of_receiver(below: &str, receiver: &str) -> Topic {
+    let room = TOPIC_BYTES_MAX - below.len() - 1;
+    let receiver = &receiver[..receiver.floor_char_boundary(room)];
+    let fits = |c: char| !(c.is_control() || matches!(c, '/' | '*'));
+    let segment: String = receiver.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    format!("{below}/{segment}").parse().expect("the segments are valid and short")
 }
 
 /// `rules/<recorded name>`: the newest value of a series; none where the series has ended.

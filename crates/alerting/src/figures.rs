@@ -34,6 +34,7 @@ bellwire_process::figures! {
         notifications "counter" "bellwire_notifications_total" "Notifications that were delivered, and are remembered, or were given up.";
         notifications_failed "counter" "bellwire_notifications_failed_total" "Notifications that were given up; they are on `alerts/dead-letters`.";
         notifications_postponed "counter" "bellwire_notifications_postponed_total" "Notifications put off to their group's next look, because too many wait for their webhook.";
+        notifications_untold "counter" "bellwire_notifications_untold_total" "Notifications that were delivered and are in no alert's history, because the journal has taken nothing for long.";
         notifications_waiting "gauge" "bellwire_notifications_waiting" "Notifications that wait or are on their way.";
         notification_requests "counter" "bellwire_notification_requests_total" "Requests to webhooks.";
         notification_requests_failed "counter" "bellwire_notification_requests_failed_total" "Requests to webhooks that failed.";

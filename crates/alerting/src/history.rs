@@ -26,8 +26,9 @@ use bellwire_model::{Filter, FilterSet, Offset};
 use bellwire_wire::problem::{Code, Problem};
 
 pub use self::board::{AlertThen, AskedThen, BoardThen};
-pub use self::reading::{HistoryPage, Horizon};
-use crate::events::ALERTS_EVENTS;
+pub use self::reading::HistoryPage;
+pub use self::telling::Horizon;
+use crate::events::{ALERTS_EVENTS, NOTIFICATIONS};
 use crate::notifier::DEAD_LETTERS;
 
 /// The alerts' past.
@@ -44,7 +45,8 @@ pub struct History {
 struct Index {
     /// What rules and people say of alerts.
     events: Past,
-    /// Dead letters, of which each may tell of very many alerts: they must not crowd out the events.
+    /// What webhooks were told, and dead letters, of which each may tell of very many alerts: they must
+    /// not crowd out the events.
     letters: Past,
     /// All up to here has been read.
     upto: Offset,
@@ -56,7 +58,8 @@ impl History {
     /// Of a journal, of which nothing has been read yet.
     pub fn new(journal: Arc<dyn Journal>) -> Self {
         let below = |topic: &str| format!("{topic}/**").parse::<Filter>().expect("a filter");
-        let filters = FilterSet::new([ALERTS_EVENTS, DEAD_LETTERS].map(below)).expect("a few");
+        let filters =
+            FilterSet::new([ALERTS_EVENTS, NOTIFICATIONS, DEAD_LETTERS].map(below)).expect("a few");
         let index = Index {
             events: Past::with_entries_max(ALERT_HISTORY_EVENTS_MAX),
             letters: Past::with_entries_max(ALERT_HISTORY_LETTERS_MAX),

@@ -5,7 +5,8 @@
 //!                                                    ▲                    │
 //!            records of what was told and is owed ◀──┴──── delivered? ────┤
 //!                                                                         ▼
-//!                                             alerts/dead-letters/<receiver>, if given up
+//!                                             alerts/notifications/<receiver>, or
+//!                                             alerts/dead-letters/<receiver> if given up
 //! ```
 //!
 //! Whoever has news of alerts leaves it and goes on: of each alert the newest counts, so what
@@ -19,6 +20,7 @@ mod delivery;
 mod ledger;
 mod payload;
 mod reach;
+mod taken;
 mod webhook;
 
 use std::cell::LazyCell;
@@ -40,9 +42,10 @@ use tokio::task::{Id, JoinError, JoinSet};
 pub use self::configuration::{AlertmanagerConfigError, load};
 pub(crate) use self::dead_letter::DEAD_LETTERS;
 use self::dead_letter::DeadLetters;
-use self::delivery::{Lane, NotDelivered, Undelivered};
+use self::delivery::{Delivered, Lane, NotDelivered, Undelivered};
 use self::ledger::{Kept, Ledger};
 pub use self::reach::Reach;
+use self::taken::TakenLog;
 use self::webhook::Trust;
 use crate::figures::Figures;
 
@@ -117,6 +120,7 @@ impl Notifier {
             ledger,
             began: clock::Ticker::start(),
             letters: DeadLetters::new(Arc::clone(&notifier.has_news)),
+            taken: TakenLog::new(Arc::clone(&notifier.has_news)),
             failing: NameSet::default(),
         };
         Ok((notifier, run))
@@ -174,7 +178,7 @@ fn lanes(config: &Config, reach: &Reach) -> Lanes {
 }
 
 /// A delivery that has ended, or failed within.
-type Landed = Result<(Id, Result<(), NotDelivered>), JoinError>;
+type Landed = Result<(Id, Result<Delivered, NotDelivered>), JoinError>;
 
 /// Runs the dispatcher for as long as the server runs.
 #[derive(Debug)]
@@ -186,11 +190,12 @@ pub struct Run {
     journal: Arc<dyn Journal>,
     figures: Arc<Figures>,
     external_url: Arc<str>,
-    deliveries: JoinSet<Result<(), NotDelivered>>,
+    deliveries: JoinSet<Result<Delivered, NotDelivered>>,
     on_the_way: NameMap<Id, Arc<Notification>>,
     ledger: Ledger,
     began: clock::Ticker,
     letters: DeadLetters,
+    taken: TakenLog,
     /// Webhooks that have taken nothing since something could not be delivered.
     failing: NameSet<(Arc<str>, usize)>,
 }
@@ -302,7 +307,9 @@ impl Run {
         let Some(notification) = self.on_the_way.remove(&id) else { return };
         let address = &notification.address;
         match result {
-            Some(Ok(())) => {
+            Some(Ok(delivered)) => {
+                let alerts_max = self.lanes[&address.receiver][address.webhook].alerts_max();
+                self.taken.push((&notification, alerts_max), delivered, &self.figures);
                 let changes = self.dispatcher.on_sent(address);
                 self.note(changes);
                 self.ledger.on_delivered();
@@ -357,9 +364,10 @@ impl Run {
     }
 
     /// Queues dead letters, and what follows of them once the journal has them: so that nothing is in
-    /// neither.
+    /// neither. What was delivered goes ahead of the records that say so.
     fn save(&mut self) -> Kept {
         let passed = self.began.elapsed();
+        self.taken.append(&*self.journal, &self.figures, passed);
         self.letters.append(&*self.journal, &self.figures, passed);
         self.ledger.on_letters(self.letters.course());
         self.ledger.save(&*self.journal, &self.figures, passed)

@@ -1,6 +1,6 @@
 //! The evaluator and the desk together: what clients see first must be known to both.
 
-mod refused;
+pub(crate) mod refused;
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};

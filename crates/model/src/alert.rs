@@ -195,6 +195,9 @@ pub struct Transition {
     pub time: Timestamp,
     /// The alert afterwards.
     pub alert: Arc<Alert>,
+    /// The expression of the rule that raised it, as it was then; nothing where that is not known, or
+    /// nobody is told of it.
+    pub expression: Option<Arc<str>>,
 }
 
 impl Transition {
@@ -202,7 +205,7 @@ impl Transition {
     /// of the transition idempotent. `<fingerprint>-<active_at>-<type>`, and `-<time>` behind it
     /// where the alert may change so again: when its data is lost, and when it fires on after that.
     pub fn id(&self) -> String {
-        let Self { kind, time, alert } = self;
+        let Self { kind, time, alert, .. } = self;
         let id = format!("{}-{}-{}", alert.fingerprint, alert.active_at, kind.event_type());
         let fires_on = *kind == TransitionKind::Firing && alert.fired_at != Some(*time);
         if fires_on || *kind == TransitionKind::DataLost { format!("{id}-{time}") } else { id }

@@ -379,6 +379,8 @@ pub const NOTE_BYTES_MAX: usize = 4096;
 pub const DESK_QUEUED_MAX: usize = 64;
 /// Alerts that the preview of a silence names; the others are counted.
 pub const PREVIEW_ALERTS_MAX: usize = 1_000;
+/// Bytes of a rule's expression that the event of a transition tells.
+pub const EXPRESSION_TOLD_BYTES_MAX: usize = 4 * 1024;
 /// Events of alerts whose places in the journal are known by alert, 33 bytes each and up to 24 for each
 /// alert; of older ones the history tells nothing.
 pub const ALERT_HISTORY_EVENTS_MAX: usize = 1024 * 1024;
@@ -443,6 +445,9 @@ pub const NOTIFICATIONS_WAITING_MAX: usize = 10_000;
 /// Bytes of dead letters that wait for the journal; beyond it a notification stays owed, and one
 /// letter stands for all that a webhook is not told.
 pub const DEAD_LETTERS_WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of events of delivered notifications that wait for the journal; beyond it the oldest go, and are
+/// in no alert's history.
+pub const NOTIFICATIONS_UNTOLD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Requests to one webhook at a time.
 pub const NOTIFICATION_REQUESTS_MAX: usize = 16;
 /// How long the first retry of a notification waits; each later one half as long again.

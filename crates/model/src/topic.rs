@@ -34,6 +34,9 @@ impl Topic {
     /// The same for dead letters.
     pub const OF_LETTERS_WITHOUT: &str = "alerts/dead-letters/_";
 
+    /// The same for notifications that were delivered.
+    pub const OF_NOTIFICATIONS_WITHOUT: &str = "alerts/notifications/_";
+
     /// The first segment of the answers of queries that are followed.
     pub const QUERIES: &str = "query";
 
@@ -42,7 +45,13 @@ impl Topic {
 
     /// Whether there is always room for this one.
     pub fn always_has_room(&self) -> bool {
-        matches!(self.as_str(), Self::OF_ALERTS_WITHOUT | Self::OF_LETTERS_WITHOUT | Self::OF_AUDIT)
+        matches!(
+            self.as_str(),
+            Self::OF_ALERTS_WITHOUT
+                | Self::OF_LETTERS_WITHOUT
+                | Self::OF_NOTIFICATIONS_WITHOUT
+                | Self::OF_AUDIT
+        )
     }
 
     /// What the labels of its events are of. Where there is something, an event whose labels nobody

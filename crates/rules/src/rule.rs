@@ -83,7 +83,7 @@ pub struct Rule {
     /// How it is evaluated.
     pub mode: Mode,
     /// Its expression as written.
-    pub expression: Box<str>,
+    pub expression: Arc<str>,
     /// What it does with what the expression comes to.
     pub kind: RuleKind,
     pub(crate) settings: GroupSettings,
@@ -175,7 +175,7 @@ impl Rule {
         Self {
             name: Arc::new(RuleName { file, group, alert }),
             mode: Mode::Stream,
-            expression: Box::default(),
+            expression: Arc::from(""),
             kind: RuleKind::Alert(AlertRule::default()),
             settings,
             plan,

@@ -4,10 +4,10 @@ mod read;
 
 use std::fmt::Display;
 
-use bellwire_model::limits::KEY_BYTES_MAX;
+use bellwire_model::limits::{EXPRESSION_TOLD_BYTES_MAX, KEY_BYTES_MAX};
 use bellwire_model::{
     Alert, AlertSource, AlertStatus, Body, Cursor, Event, FilterSet, Fingerprint, Labels,
-    METRIC_NAME, Sample, Timestamp,
+    METRIC_NAME, Sample, Timestamp, Transition,
 };
 
 use crate::Control;
@@ -109,6 +109,24 @@ fn write_body(out: &mut Vec<u8>, body: &Body) {
 /// one of the strings `"NaN"`, `"+Inf"`, `"-Inf"`.
 pub fn alert(alert: &Alert) -> Vec<u8> {
     shown_alert(alert, &AlertStatus::default())
+}
+
+/// What an event tells of a transition: the alert, and `expression` behind all else where the rule's is
+/// known, as it was then. Of a very long one its beginning, with `…` behind it.
+pub fn transition(transition: &Transition) -> Vec<u8> {
+    let mut out = alert(&transition.alert);
+    if let Some(expression) = &transition.expression {
+        out.pop();
+        write::member(&mut out, "expression");
+        let told = expression.floor_char_boundary(EXPRESSION_TOLD_BYTES_MAX);
+        if told < expression.len() {
+            write::string(&mut out, &format!("{}…", &expression[..told]));
+        } else {
+            write::string(&mut out, expression);
+        }
+        out.push(b'}');
+    }
+    out
 }
 
 /// An alert as it is shown: the value of `alerts/active`. Its state is the one word that tells

@@ -8,7 +8,7 @@ use bellwire_process::clock;
 use bellwire_wire::json;
 
 use super::History;
-use super::telling::envelope;
+use super::telling::{Horizon, envelope};
 
 /// How many events are read to learn what an alert is: the newest may be damaged.
 const NEWEST_LOOKS_MAX: usize = 8;
@@ -22,21 +22,6 @@ pub struct HistoryPage {
     pub next: Option<Offset>,
     /// What was before may be gone, in part or all of it; none where nothing is.
     pub complete_since: Option<Timestamp>,
-}
-
-/// By whose events it is told how far back history goes: when those of others were is for those who
-/// may see all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Horizon {
-    OfAll,
-    OfItsOwn,
-}
-
-impl Horizon {
-    /// By whose events it is told of this alert, if it is one: by its own, or by all.
-    pub(super) fn of(self, alert: Option<Fingerprint>) -> Option<Fingerprint> {
-        alert.filter(|_| self == Self::OfItsOwn)
-    }
 }
 
 impl History {
@@ -70,7 +55,10 @@ impl History {
         for place in &places {
             let Some(Entry { offset, event, .. }) = reader.read(*place)? else { continue };
             bytes_read += event.size_bytes();
-            let event = if place.what == Happened::Notified { envelope(event) } else { event };
+            let event = match place.what {
+                Happened::Notified => envelope(event, alert, horizon),
+                _ => event,
+            };
             bytes += event.size_bytes();
             let is_full = bytes > PAGE_BYTES_MAX || bytes_read > ALERT_HISTORY_BYTES_MAX;
             if is_full && !entries.is_empty() {

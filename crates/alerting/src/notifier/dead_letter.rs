@@ -8,7 +8,7 @@ use bellwire_alerts::dispatch::Forgone;
 use bellwire_alerts::notification::{Address, Notification};
 use bellwire_journal::{Append, Error, Journal};
 use bellwire_model::limits::{
-    BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX, TOPIC_BYTES_MAX,
+    BYTES_PER_COMMIT_MAX, DEAD_LETTERS_WAITING_BYTES_MAX, EVENT_BYTES_MAX,
 };
 use bellwire_model::{Body, Event, IdentityHash, Timestamp, Topic};
 use bellwire_process::clock;
@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
 use super::delivery::Undelivered;
+use crate::events::topic_of_receiver;
 use crate::figures::Figures;
 
 /// What could not be delivered, below it one topic for each receiver.
@@ -27,7 +28,7 @@ const EVENT_TYPE: &str = "notification.failed";
 const ENVELOPE_BYTES_MAX: usize = 64 * 1024;
 
 /// Alerts that a letter without a payload names.
-const FORGONE_NAMED_MAX: usize = 10_000;
+pub(super) const FORGONE_NAMED_MAX: usize = 10_000;
 
 /// Alerts that are remembered for the letter which stands for all that had no room.
 const CROWD_NAMED_MAX: usize = 1_000;
@@ -316,7 +317,7 @@ fn letter_of(forgone: &Forgone, reason: &str, now: Timestamp) -> Append {
 fn append(address: &Address, letter: &Letter<'_>, now: Timestamp) -> Append {
     let body = serde_json::to_vec(letter).expect("texts and numbers");
     let event = Event {
-        topic: topic(&address.receiver),
+        topic: topic_of_receiver(DEAD_LETTERS, &address.receiver),
         key: None,
         event_type: Some(EVENT_TYPE.into()),
         time: now,
@@ -327,17 +328,8 @@ fn append(address: &Address, letter: &Letter<'_>, now: Timestamp) -> Append {
 
 /// A text that is at most a quarter of the room for the letter without its payload, since JSON may
 /// double it.
-fn cut(text: &str) -> &str {
+pub(super) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(ENVELOPE_BYTES_MAX / 8)]
-}
-
-/// The receiver's topic; what a topic cannot hold becomes `_`.
-fn topic(receiver: &str) -> Topic {
-    let room = TOPIC_BYTES_MAX - DEAD_LETTERS.len() - 1;
-    let receiver = &receiver[..receiver.floor_char_boundary(room)];
-    let fits = |c: char| !(c.is_control() || matches!(c, '/' | '*'));
-    let segment: String = receiver.chars().map(|c| if fits(c) { c } else { '_' }).collect();
-    format!("{DEAD_LETTERS}/{segment}").parse().expect("the segments are valid and short")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bellwire_alerts::config::Webhook;
 use bellwire_alerts::notification::Notification;
+use bellwire_model::Timestamp;
 use bellwire_model::limits::{
     NOTIFICATION_REQUESTS_MAX, NOTIFICATION_RETRY_MAX, NOTIFICATION_RETRY_MIN,
     NOTIFICATIONS_WAITING_MAX,
@@ -33,6 +34,14 @@ pub(super) struct Lane {
     /// Room for those that wait or are on their way.
     places: Semaphore,
     requests: Semaphore,
+}
+
+/// What became of a notification that a webhook has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivered {
+    /// With the one that it took.
+    pub(super) attempts: u32,
+    pub(super) at: Timestamp,
 }
 
 /// Why a notification is not delivered.
@@ -65,17 +74,22 @@ impl Lane {
         }
     }
 
+    /// How many alerts the webhook is told of at most.
+    pub(super) fn alerts_max(&self) -> Option<usize> {
+        self.webhook.alerts_max
+    }
+
     /// Delivers a notification, or says why it could not be.
     pub(super) async fn deliver(
         &self,
         notification: &Arc<Notification>,
         external_url: &Arc<str>,
         figures: &Figures,
-    ) -> Result<(), NotDelivered> {
+    ) -> Result<Delivered, NotDelivered> {
         let Ok(_place) = self.places.try_acquire() else { return Err(NotDelivered::Postponed) };
         let _waiting = figures.notifications_waiting.enter();
         match self.try_on(notification, external_url, figures).await {
-            Ok(()) => Ok(()),
+            Ok(delivered) => Ok(delivered),
             Err(undelivered) => {
                 let payload = self.payload(notification, external_url).await;
                 Err(NotDelivered::GivenUp(undelivered, payload))
@@ -99,7 +113,7 @@ impl Lane {
         notification: &Arc<Notification>,
         external_url: &Arc<str>,
         figures: &Figures,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<Delivered, Undelivered> {
         let mut journey = Undelivered {
             reason: "other notifications of this webhook took all the time".to_owned(),
             attempts: 0,
@@ -121,7 +135,9 @@ impl Lane {
                 self.attempt(self.payload(notification, external_url).await).await
             };
             let failure = match timeout(left, attempt).await {
-                Ok(Ok(())) => return Ok(()),
+                Ok(Ok(())) => {
+                    return Ok(Delivered { attempts: journey.attempts, at: clock::now() });
+                }
                 Ok(Err(failure)) => failure,
                 Err(_) if journey.attempts == 0 => return Err(journey),
                 Err(_) => too_slow(left),

@@ -83,7 +83,12 @@ async fn until(holds: impl Fn() -> bool) {
 }
 
 fn dead_letters(journal: &dyn Journal) -> Vec<serde_json::Value> {
-    let filter: Filter = "alerts/dead-letters/*".parse().expect("a filter");
+    events(journal, "alerts/dead-letters/*")
+}
+
+/// What events say that match a filter.
+fn events(journal: &dyn Journal, filter: &str) -> Vec<serde_json::Value> {
+    let filter: Filter = filter.parse().expect("a filter");
     let page = journal.read(Offset::ZERO, &filter.into(), ReadLimit::PAGE).expect("a page");
     let bodies = page.entries.iter().map(|entry| match &entry.event.body {
         Some(Body::Json(body)) => serde_json::from_slice(body).expect("JSON"),
@@ -133,6 +138,10 @@ async fn what_may_pass_is_tried_again_and_what_may_not_is_a_dead_letter() {
     assert!(times[2].saturating_since(times[1]) >= Duration::from_millis(990), "Retry-After");
     until(|| figures.notifications.get() == 1).await;
     assert_eq!(figures.notification_requests_failed.get(), 2);
+    // It is there by the time that it counts.
+    let sent = &events(&*journal, "alerts/notifications/ops")[0];
+    assert_eq!((&sent["attempts"], &sent["alerts"]), (&3.into(), &1.into()));
+    assert_eq!(sent["firing"][0], firing("Hot").fingerprint().to_string());
 
     let (address, mut requests) = receiver([status(404)]).await;
     notifier.replace(config(&format!("{{url: 'http://{address}'}}")));

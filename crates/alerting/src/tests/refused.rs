@@ -61,9 +61,9 @@ async fn a_reload_that_is_refused_has_changed_nothing() {
 
 /// A journal that takes no event while it is told not to.
 #[derive(Debug)]
-struct Refusing {
-    journal: MemoryJournal,
-    refuses: AtomicBool,
+pub(crate) struct Refusing {
+    pub(crate) journal: MemoryJournal,
+    pub(crate) refuses: AtomicBool,
 }
 
 impl Journal for Refusing {

@@ -57,7 +57,9 @@ fn an_alert_fires_exactly_when_for_has_passed_and_resolves_with_the_next_sample(
     let pending = board.next_of("alert.pending").payload();
     assert_eq!(pending["state"], "pending");
     let firing = events.next_of("alert.firing");
-    let alert = firing.payload();
+    let mut alert = firing.payload();
+    let expression = alert.as_object_mut().expect("an alert").remove("expression");
+    assert_eq!(expression, Some(json!("boiler_temperature_celsius > 90")), "as it was then");
     assert_eq!(firing.json()["topic"], "alerts/events/critical/BoilerHot");
     assert_eq!(firing.json()["cursor"], firing.id.as_str());
     assert_eq!(alert["annotations"]["summary"], "oslo is at 93.5 °C");

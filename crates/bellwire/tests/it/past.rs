@@ -91,6 +91,9 @@ fn an_alert_tells_all_that_has_become_of_it_over_a_kill() {
         let history = &told["history"];
         assert_eq!(history[0]["data"]["value"], 0.875);
         assert_eq!(history[4]["data"]["value"], 0.75);
+        for transition in [0, 1, 4] {
+            assert_eq!(history[transition]["data"]["expression"], "door_open > 0.5");
+        }
         let by = &history[3]["data"]["acknowledged"];
         assert_eq!((&by["by"], &by["note"]), (&json!("ada"), &json!("on it")));
         assert_eq!(told["alert"]["state"], "silenced");
@@ -121,6 +124,23 @@ fn an_alert_tells_all_that_has_become_of_it_over_a_kill() {
         ["alert.firing"]
     );
     wrong_ones_are_refused(&server, &oslo);
+}
+
+#[test]
+fn an_expression_is_told_as_it_was() {
+    let (server, folder) = house("", &[]);
+    sample(&server, ("fire", "oslo"), 1.0);
+    let oslo = fingerprint(&server, ("Fire", "oslo"));
+    let changed = RULES.replace("fire > 0.5", "fire > 0.25");
+    std::fs::write(folder.path().join("rules.yml"), changed).expect("written");
+    assert_eq!(post(server.address(), "/-/reload", "").status, 200);
+    sample(&server, ("fire", "oslo"), 0.5);
+    sample(&server, ("fire", "oslo"), 0.0);
+    let told = told(&server, &oslo, "");
+    let expressions = told["history"].as_array().expect("events").iter();
+    let expressions: Vec<_> = expressions.map(|event| &event["data"]["expression"]).collect();
+    assert_eq!(expressions, ["fire > 0.25", "fire > 0.5"]);
+    assert_eq!(told["rule"]["expression"], "fire > 0.25");
 }
 
 fn links_lead_somewhere(server: &Server, links: &Value) {
@@ -162,17 +182,73 @@ fn wrong_ones_are_refused(server: &Server, alert: &str) {
     }
 }
 
-#[test]
-fn what_a_webhook_could_not_be_told_of_an_alert_is_told_without_the_others() {
-    let webhook = Webhook::answering(&["404 Gone"]);
+/// The same, with a receiver that is told at once, and each so many milliseconds.
+fn house_that_tells(webhook: &Webhook, interval_ms: u32) -> (Server, [TempDir; 2]) {
     let folder = TempDir::new().expect("a folder");
     let config = folder.path().join("alertmanager.yml");
-    let route = "route: {receiver: ops, group_wait: 0s, group_interval: 1h}\n";
+    let route =
+        format!("route: {{receiver: ops, group_wait: 0s, group_interval: {interval_ms}ms}}\n");
     let receivers =
         format!("receivers: [{{name: ops, webhook_configs: [{{url: '{}'}}]}}]\n", webhook.url());
     std::fs::write(&config, format!("{route}{receivers}")).expect("written");
     let config = config.to_str().expect("UTF-8");
-    let (server, _folder) = house("", &["--alertmanager-config", config]);
+    let (server, own) = house("", &["--alertmanager-config", config]);
+    (server, [own, folder])
+}
+
+#[test]
+fn what_webhooks_have_taken_is_told_over_a_kill_with_how_often_it_was_tried() {
+    let webhook = Webhook::answering(&["503 Slow\r\nRetry-After: 0"]);
+    let (mut server, _folders) = house_that_tells(&webhook, 200);
+    let mut letters = Stream::open(server.address(), "topic=alerts/notifications/*");
+    letters.until_ready();
+    sample(&server, ("fire", "oslo"), 1.0);
+    let event = letters.next_of("notification.sent");
+    assert_eq!(event.json()["topic"], "alerts/notifications/ops");
+    let oslo = fingerprint(&server, ("Fire", "oslo"));
+    let all = event.payload();
+    assert_eq!((&all["firing"], &all["resolved"]), (&json!([oslo]), &json!([])));
+    // Another one comes into the group, and this one ends.
+    sample(&server, ("fire", "rome"), 1.0);
+    letters.next_of("notification.sent");
+    sample(&server, ("fire", "oslo"), 0.0);
+    letters.next_of("notification.sent");
+
+    let look = |server: &Server| {
+        let told = told(server, &oslo, "");
+        let sent = "notification.sent";
+        assert_eq!(types(&told), [sent, "alert.resolved", sent, sent, "alert.firing"]);
+        let letters = [0, 2, 3].map(|place: usize| told["history"][place]["data"].clone());
+        let story = letters.each_ref().map(|letter| {
+            ["told_as", "attempts", "notification_reason"].map(|name| letter[name].clone())
+        });
+        assert_eq!(
+            json!(story),
+            json!([
+                ["resolved", 1, "some alerts resolved"],
+                ["firing", 1, "new alerts added"],
+                ["firing", 2, "first notification"],
+            ])
+        );
+        for letter in letters {
+            assert_eq!((&letter["receiver"], &letter["webhook"]), (&json!("ops"), &json!(0)));
+            assert!(letter["sent_at"].as_i64() >= letter["due_at"].as_i64());
+            for others in ["firing", "resolved", "alerts"] {
+                assert_eq!(letter[others], Value::Null, "{others}");
+            }
+        }
+        told["history"].clone()
+    };
+    let before = look(&server);
+    server.kill();
+    server.restart();
+    assert_eq!(look(&server), before);
+}
+
+#[test]
+fn what_a_webhook_could_not_be_told_of_an_alert_is_told_without_the_others() {
+    let webhook = Webhook::answering(&["404 Gone"]);
+    let (server, _folders) = house_that_tells(&webhook, 3_600_000);
     let mut letters = Stream::open(server.address(), "topic=alerts/dead-letters/*");
     letters.until_ready();
     sample(&server, ("fire", "oslo"), 1.0);

@@ -168,7 +168,14 @@ impl Loader<'_> {
         let mode = on_tick_only.map_or_else(|| shared.mode.clone(), Mode::Tick);
         let (file, settings) = (group.file.clone(), group.settings);
         let name = RuleName { file, group: group.name.clone(), alert: name?.into() };
-        let rule = Rule { name: Arc::new(name), mode, expression, kind, settings, plan };
+        let rule = Rule {
+            name: Arc::new(name),
+            mode,
+            expression: expression.into(),
+            kind,
+            settings,
+            plan,
+        };
         (self.errors.len() == errors_before).then_some(rule)
     }
 

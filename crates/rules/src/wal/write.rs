@@ -125,7 +125,7 @@ impl Writer {
     ) {
         self.kind(Kind::Untold);
         self.number(transitions.len() as u64);
-        for Transition { kind, time, alert } in transitions {
+        for Transition { kind, time, alert, .. } in transitions {
             let place = TRANSITIONS.iter().position(|announced| announced == kind);
             self.bytes.push(place.expect("others are not announced") as u8);
             self.time(*time);

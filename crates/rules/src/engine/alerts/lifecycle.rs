@@ -16,7 +16,7 @@ use crate::engine::ids::{PartId, RuleId};
 use crate::engine::scene::{Held, Raised, Scene};
 use crate::engine::series::Reading;
 use crate::evaluation::Item;
-use crate::rule::{AlertRule, OnDataLost};
+use crate::rule::{AlertRule, OnDataLost, Rule};
 use crate::short_list::ShortList;
 use crate::storage::SeriesId;
 
@@ -202,7 +202,7 @@ impl AlertTable {
         let has_timer = !fires && !scene.rules.is_ticked(part.rule);
         let due = has_timer.then(|| active_at.saturating_add(hold));
         let kind = if fires { TransitionKind::Firing } else { TransitionKind::Pending };
-        changes.push(transition(kind, active_at, &alert));
+        changes.push(transition((kind, active_at), &alert, Some(rule)));
         let owner = Some(part);
         let entry = AlertEntry { owner, ..AlertEntry::new(alert, element, reading) };
         self.insert(entry);
@@ -264,7 +264,8 @@ impl AlertTable {
             turned.state = AlertState::Firing;
             turned.fired_at.get_or_insert(scene.now);
         }
-        changes.push(transition(kind, scene.now, &alert));
+        let rule = entry.owner.map(|owner| scene.rule(owner.rule));
+        changes.push(transition((kind, scene.now), &alert, rule));
         entry.alert = alert;
     }
 
@@ -366,14 +367,15 @@ impl AlertTable {
         let entry = self.remove(fingerprint).expect("the caller has found it");
         let mut alert = entry.current(scene);
         if alert.state == AlertState::Pending {
-            changes.push(transition(TransitionKind::Inactive, scene.now, &alert));
+            changes.push(transition((TransitionKind::Inactive, scene.now), &alert, None));
             changes.push(Change::Removed(fingerprint));
             return;
         }
         let resolved = Arc::make_mut(&mut alert);
         resolved.state = AlertState::Resolved;
         resolved.resolved_at = Some(scene.now);
-        changes.push(transition(TransitionKind::Resolved, scene.now, &alert));
+        let rule = entry.owner.map(|owner| scene.rule(owner.rule));
+        changes.push(transition((TransitionKind::Resolved, scene.now), &alert, rule));
         self.insert(AlertEntry { alert, owner: None, kept_since: None, ..entry });
         let due = scene.now.saturating_add(scene.terms.settings.resolved_retention);
         self.set_due(fingerprint, Some(due));
@@ -413,6 +415,12 @@ impl AlertTable {
     }
 }
 
-fn transition(kind: TransitionKind, time: Timestamp, alert: &Arc<Alert>) -> Change {
-    Change::Transition(Transition { kind, time, alert: alert.clone() })
+fn transition(
+    (kind, time): (TransitionKind, Timestamp),
+    alert: &Arc<Alert>,
+    rule: Option<&Rule>,
+) -> Change {
+    let rule = rule.filter(|_| kind.is_announced());
+    let expression = rule.map(|rule| Arc::clone(&rule.expression));
+    Change::Transition(Transition { kind, time, alert: alert.clone(), expression })
 }

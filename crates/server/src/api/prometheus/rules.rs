@@ -189,7 +189,7 @@ fn rule_json(report: &RuleReport, health: HealthTold, alerts: Alerts) -> Value {
     let unknown = Health::default();
     let known = if health == HealthTold::Nothing { &unknown } else { &report.health };
     let mut told = json!({
-        "name": &*rule.name.alert, "query": rule.expression, "type": kind(rule),
+        "name": &*rule.name.alert, "query": &*rule.expression, "type": kind(rule),
         "labels": pairs(rule.labels()), "health": self::health(known),
         "evaluationTime": 0.0,
     });
