@@ -47,6 +47,10 @@ pub struct Value<P> {
     pub key: Arc<str>,
     /// Its place in the order of changes.
     pub version: Version,
+    /// The newest change that is on the disk, up to and with this one.
+    pub durable: Offset,
+    /// Whether it is this one.
+    pub is_durable: bool,
     /// Whether this is the newest value, or says that the key is gone.
     pub is_deletion: bool,
     /// What the owner sends for it.
@@ -92,6 +96,8 @@ impl<P: Payload> Value<P> {
             topic: self.topic.clone(),
             key: Arc::clone(&self.key),
             version: self.version,
+            durable: self.durable,
+            is_durable: self.is_durable,
             is_deletion: true,
             payload: self.payload.gone(),
             successor: AtomicU64::new(0),

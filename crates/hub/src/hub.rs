@@ -110,6 +110,12 @@ impl<P: Payload> Hub<P> {
         }
     }
 
+    /// The same where the state table has changes already.
+    #[must_use]
+    pub fn with_version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
     /// The newest entry pushed, as a cursor.
     pub fn tail(&self) -> Cursor {
         Cursor::new(self.epoch, self.tail)
@@ -190,7 +196,8 @@ impl<P: Payload> Hub<P> {
         }
     }
 
-    /// Takes in changes of state topics, in order. Adds each lane that they touch to `touched`,
+    /// Takes in changes of state topics, in order; those that are on the disk behind the entries that
+    /// were committed with them. Adds each lane that they touch to `touched`,
     /// those with rates and those that do not show everything perhaps more than once. Time is in milliseconds of any clock that never
     /// goes back.
     pub fn push_values(
@@ -205,6 +212,10 @@ impl<P: Payload> Hub<P> {
         for value in values {
             assert!(value.version > self.version, "versions strictly increase");
             self.version = value.version;
+            if value.is_durable {
+                // Its place in the journal has no event of a stream.
+                self.tail = self.tail.max(value.durable);
+            }
             self.lanes.push_value(value, (&mut self.arrivals, now_ms), touched);
         }
     }

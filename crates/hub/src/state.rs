@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bellwire_model::limits::{DELETIONS_REMEMBERED_BYTES_MAX, DELETIONS_REMEMBERED_MAX};
-use bellwire_model::{Filter, FilterSet, Life, NameHasher, Topic, Version};
+use bellwire_model::{Filter, FilterSet, Life, NameHasher, Offset, Topic, Version};
 use slab::Slab;
 use thiserror::Error;
 
@@ -123,6 +123,8 @@ pub struct StateTable<P> {
     life: Life,
     hasher: NameHasher,
     version: Version,
+    /// The newest change that is on the disk.
+    durable: Offset,
     slots: Slots<P>,
     topics: Slab<Changes>,
     /// In order: those that a filter may match stand together.
@@ -145,6 +147,7 @@ impl<P> StateTable<P> {
             life,
             hasher,
             version: Version::ZERO,
+            durable: Offset::ZERO,
             slots: Slots::new(hasher),
             topics: Slab::new(),
             names: BTreeMap::new(),
@@ -165,6 +168,11 @@ impl<P> StateTable<P> {
         self.version
     }
 
+    /// The newest change that is on the disk.
+    pub fn durable(&self) -> Offset {
+        self.durable
+    }
+
     /// Replaces the value of `key`. A new key is refused where there is no room for it, and so is a
     /// larger value than before. The payload comes with its size in bytes.
     pub fn put(
@@ -176,32 +184,33 @@ impl<P> StateTable<P> {
         let found = self.slots.find(topic, key);
         let needed = (self.charge_of(found), Slots::<P>::charge_bytes(key, size_bytes));
         room.check((self.slots.live(), self.slots.live_bytes()), needed)?;
-        self.version = self.version.next();
-        if let Some(gone) = found.filter(|id| !self.slots.get(*id).is_live()) {
-            self.deletions.count -= 1;
-            self.topics[self.slots.get(gone).topic as usize].deletions.count -= 1;
-        }
-        let id = found.unwrap_or_else(|| self.slots.vacant());
-        let old = found.map(|id| self.slots.get(id));
-        let value = Arc::new(match old {
-            Some(old) => self.value_after(&old.value, payload),
-            None => Value {
-                topic: topic.clone(),
-                key: key.into(),
-                version: self.version,
-                is_deletion: false,
-                payload,
-                successor: AtomicU64::new(0),
-            },
-        });
-        let topic_id = match old.filter(|old| old.is_live()) {
-            Some(old) => old.topic,
-            None => self.begin_key(&value.topic),
-        };
-        self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
-        self.topics[topic_id as usize].push((self.version, id), &self.slots);
+        let value = self.set(found, (topic, key), (payload, size_bytes), None);
         self.make_room(room.bytes_max);
         Ok(value)
+    }
+
+    /// Takes in a change that is on the disk at `offset`, whatever room there is: it has happened.
+    /// Who lets it happen asks [`check_all`](Self::check_all) before.
+    pub fn put_durable(
+        &mut self,
+        (topic, key): (&Topic, &str),
+        payload: (P, usize),
+        offset: Offset,
+    ) -> Arc<Value<P>> {
+        let found = self.slots.find(topic, key);
+        self.set(found, (topic, key), payload, Some(offset))
+    }
+
+    /// The same of a key that went. It need not be known: after a restart the table learns of keys
+    /// that are gone.
+    pub fn delete_durable(
+        &mut self,
+        (topic, key): (&Topic, &str),
+        payload: (P, usize),
+        offset: Offset,
+    ) -> Arc<Value<P>> {
+        let found = self.slots.find(topic, key);
+        self.unset(found, (topic, key), payload, Some(offset))
     }
 
     /// What a key takes that is there.
@@ -209,46 +218,96 @@ impl<P> StateTable<P> {
         found.map(|id| self.slots.get(id)).filter(|slot| slot.is_live()).map(Slot::charge)
     }
 
-    /// The next value of a key that there is, or was.
-    fn value_after(&self, old: &Value<P>, payload: P) -> Value<P> {
-        old.supersede(self.version);
+    /// The next change of a key.
+    fn change(
+        &mut self,
+        found: Option<u32>,
+        (topic, key): (&Topic, &str),
+        payload: P,
+        on_disk: Option<Offset>,
+    ) -> Value<P> {
+        self.version = self.version.next();
+        self.durable = on_disk.map_or(self.durable, |offset| self.durable.max(offset));
+        let old = found.map(|id| self.slots.get(id));
+        if let Some(old) = old {
+            old.value.supersede(self.version);
+        }
+        if let Some(gone) = old.filter(|old| !old.is_live()) {
+            self.deletions.count -= 1;
+            self.topics[gone.topic as usize].deletions.count -= 1;
+        }
+        let names = old.map(|old| (old.value.topic.clone(), Arc::clone(&old.value.key)));
+        let (topic, key) = names.unwrap_or_else(|| (topic.clone(), key.into()));
         Value {
-            topic: old.topic.clone(),
-            key: Arc::clone(&old.key),
+            topic,
+            key,
             version: self.version,
+            durable: self.durable,
+            is_durable: on_disk.is_some(),
             is_deletion: false,
             payload,
             successor: AtomicU64::new(0),
         }
     }
 
-    /// The topic has a key more.
-    fn begin_key(&mut self, topic: &Topic) -> u32 {
-        let known = self.names.get(topic).copied();
-        let id = known.unwrap_or_else(|| {
+    fn set(
+        &mut self,
+        found: Option<u32>,
+        names: (&Topic, &str),
+        (payload, size_bytes): (P, usize),
+        on_disk: Option<Offset>,
+    ) -> Arc<Value<P>> {
+        let value = Arc::new(self.change(found, names, payload, on_disk));
+        let id = found.unwrap_or_else(|| self.slots.vacant());
+        let known = found.map(|id| self.slots.get(id)).filter(|old| old.is_live());
+        let topic_id = if let Some(old) = known {
+            old.topic
+        } else {
+            let id = self.topic_id(&value.topic);
+            self.topics[id as usize].live += 1;
+            id
+        };
+        self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
+        self.topics[topic_id as usize].push((self.version, id), &self.slots);
+        value
+    }
+
+    fn topic_id(&mut self, topic: &Topic) -> u32 {
+        self.names.get(topic).copied().unwrap_or_else(|| {
             let id = self.topics.insert(Changes::default()) as u32;
             self.names.insert(topic.clone(), id);
             id
-        });
-        self.topics[id as usize].live += 1;
-        id
+        })
     }
 
     /// Removes `key`; `None` where it does not exist. `payload` announces the deletion.
     pub fn delete(
         &mut self,
         (topic, key): (&Topic, &str),
-        (payload, size_bytes): (P, usize),
+        payload: (P, usize),
     ) -> Option<Arc<Value<P>>> {
         let id = self.slots.find(topic, key).filter(|id| self.slots.get(*id).is_live())?;
-        let old = self.slots.get(id);
-        self.version = self.version.next();
-        let value = Value { is_deletion: true, ..self.value_after(&old.value, payload) };
-        let value = Arc::new(value);
-        let topic_id = old.topic;
+        Some(self.unset(Some(id), (topic, key), payload, None))
+    }
+
+    fn unset(
+        &mut self,
+        found: Option<u32>,
+        names: (&Topic, &str),
+        (payload, size_bytes): (P, usize),
+        on_disk: Option<Offset>,
+    ) -> Arc<Value<P>> {
+        let value = self.change(found, names, payload, on_disk);
+        let value = Arc::new(Value { is_deletion: true, ..value });
+        let id = found.unwrap_or_else(|| self.slots.vacant());
+        let was_there = found.is_some_and(|id| self.slots.get(id).is_live());
+        let topic_id = match found {
+            Some(id) => self.slots.get(id).topic,
+            None => self.topic_id(&value.topic),
+        };
         self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
         let changes = &mut self.topics[topic_id as usize];
-        changes.live -= 1;
+        changes.live -= usize::from(was_there);
         changes.push((self.version, id), &self.slots);
         self.deletions.push((self.version, id), &self.slots);
         changes.deletions.push((self.version, id), &self.slots);
@@ -261,12 +320,12 @@ impl<P> StateTable<P> {
         {
             self.forget_oldest();
         }
-        Some(value)
+        value
     }
 
     /// Forgets deletions while everything together takes more than this. Where values alone do, which
     /// others may who have more room, that would be of no use.
-    fn make_room(&mut self, bytes_max: usize) {
+    pub fn make_room(&mut self, bytes_max: usize) {
         if self.slots.live_bytes() > bytes_max {
             return;
         }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! journal's writer ─ Committer ─┐
-//!                               ├─▶ Feed ─▶ inbox of shard 0, 1, …
-//! state table ──────────────────┘
+//!                       │       ├─▶ Feed ─▶ inbox of shard 0, 1, …
+//!                       ▼       │
+//!                  state table ─┘
 //! ```
 //!
 //! Inboxes are bounded. Whoever feeds waits for room *before* it takes a lock or commits, and
@@ -11,16 +12,13 @@
 //! on a socket, so the wait is for CPU alone: a slow reader cannot cause it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use bellwire_hub::{Entry, Value};
-use bellwire_journal::Observer;
-use bellwire_model::{Epoch, Life, Offset, Version};
-use bellwire_process::crash;
+use bellwire_model::{Life, Offset, Version};
 
-use crate::frames::{self, Frames};
-use crate::topics::TopicRates;
+use crate::frames::Frames;
 
 /// What all hubs take in.
 #[derive(Clone, Debug)]
@@ -61,20 +59,23 @@ pub struct Feed {
     destinations: Vec<Arc<dyn Destination>>,
     /// The state table's life.
     life: Life,
-    /// The newest event of streams that all hubs were given.
+    /// Up to here all hubs were given what there is of streams.
     offset: AtomicU64,
     /// The newest change of state topics that all hubs were given.
     version: AtomicU64,
 }
 
 impl Feed {
-    /// A feed of these, which begin behind `tail`, and of a state table of this life.
-    pub fn new(destinations: Vec<Arc<dyn Destination>>, (tail, life): (Offset, Life)) -> Self {
-        let (offset, version) = (AtomicU64::new(tail.get()), AtomicU64::new(0));
+    /// A feed of these, which begin behind `tail`, and of a state table of this life and version.
+    pub fn new(
+        destinations: Vec<Arc<dyn Destination>>,
+        (tail, life, version): (Offset, Life, Version),
+    ) -> Self {
+        let (offset, version) = (AtomicU64::new(tail.get()), AtomicU64::new(version.get()));
         Self { destinations, life, offset, version }
     }
 
-    /// The newest event of streams that all hubs were given.
+    /// Up to here all hubs were given what there is of streams.
     pub(crate) fn offset(&self) -> Offset {
         Offset::new(self.offset.load(Ordering::Relaxed))
     }
@@ -106,35 +107,10 @@ impl Feed {
             Batch::Values(values) => {
                 let newest = values.last().map_or(0, |value| value.version.get());
                 self.version.fetch_max(newest, Ordering::Relaxed);
+                let on_disk = values.iter().rev().find(|value| value.is_durable);
+                let offset = on_disk.map_or(0, |value| value.durable.get());
+                self.offset.fetch_max(offset, Ordering::Relaxed);
             }
         }
-    }
-}
-
-/// Passes what the journal has made durable on to the feed. The journal is opened with it before
-/// the hubs exist (they start from the journal's tail), so the feed is filled in afterwards, and
-/// before the first append.
-#[derive(Debug)]
-pub struct Committer {
-    pub feed: Arc<OnceLock<(Epoch, Arc<Feed>)>>,
-    pub rates: Arc<TopicRates>,
-}
-
-impl Observer for Committer {
-    fn on_commit(&mut self, entries: Vec<bellwire_model::Entry>) {
-        // A hub that missed an event would never tell: better no process than that.
-        crash::run_essential(|| self.pass_on(entries));
-    }
-}
-
-impl Committer {
-    fn pass_on(&self, entries: Vec<bellwire_model::Entry>) {
-        let (epoch, feed) = self.feed.get().expect("the feed stands before the first append");
-        self.rates.count(entries.iter().map(|entry| &entry.event.topic));
-        let state = Some(feed.state());
-        let entry = |entry| frames::entry(*epoch, entry, state);
-        let entries = entries.into_iter().map(entry).collect();
-        feed.wait_for_room();
-        feed.push(&Batch::Entries(entries));
     }
 }

@@ -66,24 +66,57 @@ struct Origin {
     life: Option<Life>,
     offset: Offset,
     version: Version,
-    /// Whether the offset is the event's own.
-    is_of_stream: bool,
+    own: Own,
+}
+
+/// What an event is in the journal, and the newest change of a state topic on the disk up to it, in
+/// one number.
+#[derive(Clone, Copy, Debug)]
+struct Own(u64);
+
+impl Own {
+    /// It is of a stream.
+    const STREAM: u64 = 1;
+    /// It is that newest change.
+    const CHANGE: u64 = 2;
+    const BITS: u32 = 2;
+
+    fn is(self, what: u64) -> bool {
+        self.0 & what != 0
+    }
+
+    fn durable(self) -> Offset {
+        Offset::new(self.0 >> Self::BITS)
+    }
+
+    fn with_durable(self, offset: Offset) -> Self {
+        Self(offset.get() << Self::BITS | self.0 & (Self::STREAM | Self::CHANGE))
+    }
 }
 
 impl Origin {
     fn new(epoch: Epoch, own: Option<Offset>) -> Self {
         let (life, offset, version) = (None, own.unwrap_or(Offset::ZERO), Version::ZERO);
-        Self { epoch, life, offset, version, is_of_stream: own.is_some() }
+        Self { epoch, life, offset, version, own: Own(own.map_or(0, |_| Own::STREAM)) }
     }
 
-    /// The event's own offset: on a state topic it has none.
+    /// The event's own offset: on a state topic it has none that says where somebody is.
     fn offset(self) -> Option<Offset> {
-        self.is_of_stream.then_some(self.offset)
+        self.own.is(Own::STREAM).then_some(self.offset)
     }
 
     fn stamp(self) -> Option<Stamp> {
-        let Self { life, offset, version, .. } = self;
-        life.map(|life| Stamp { life, offset, version })
+        let Self { life, offset, version, own, .. } = self;
+        life.map(|life| Stamp { life, offset, version, durable: own.durable() })
+    }
+
+    /// Which version of its key it is, on a state topic.
+    fn key_version(self) -> Option<KeyVersion> {
+        if self.own.is(Own::CHANGE) {
+            return Some(KeyVersion::Journal { epoch: self.epoch, offset: self.own.durable() });
+        }
+        let stamp = self.stamp().filter(|_| !self.own.is(Own::STREAM));
+        stamp.map(|Stamp { life, version, .. }| KeyVersion::Table { life, version })
     }
 }
 
@@ -99,6 +132,8 @@ pub struct Stamp {
     pub offset: Offset,
     /// The newest change of state topics: of those, the event itself.
     pub version: Version,
+    /// The newest of these that is on the disk.
+    pub durable: Offset,
 }
 
 /// Whether the bytes of an event say where a subscriber is among the changes of state topics, too.
@@ -135,10 +170,19 @@ impl Frames {
     #[must_use]
     pub fn stamped(mut self, stamp: Option<Stamp>) -> Self {
         let origin = &mut self.origin;
-        if let Some(Stamp { life, offset, version }) = stamp {
-            debug_assert!(!origin.is_of_stream || origin.offset == offset, "it is its own newest");
+        if let Some(Stamp { life, offset, version, durable }) = stamp {
+            let is_of_stream = origin.own.is(Own::STREAM);
+            debug_assert!(!is_of_stream || origin.offset == offset, "it is its own newest");
             (origin.life, origin.offset, origin.version) = (Some(life), offset, version);
+            origin.own = origin.own.with_durable(durable);
         }
+        self
+    }
+
+    /// The same of a change that is on the disk: the newest of those in its stamp.
+    #[must_use]
+    pub fn on_disk(mut self) -> Self {
+        self.origin.own.0 |= Own::CHANGE;
         self
     }
 
@@ -230,7 +274,7 @@ impl Source<'_> {
     fn cursor(self) -> Option<Cursor> {
         let epoch = self.origin.epoch;
         match (self.mark, self.origin.stamp()) {
-            (Mark::Marked, Some(Stamp { life, offset, version })) => {
+            (Mark::Marked, Some(Stamp { life, offset, version, .. })) => {
                 let state = Some(StateMark::at(life, version));
                 Some(Cursor { state, ..Cursor::new(epoch, offset) })
             }
@@ -240,9 +284,7 @@ impl Source<'_> {
 
     /// Of what nobody but the server writes no version is told: nobody has a use for it.
     fn position(self) -> Position {
-        let stamp = self.origin.stamp().filter(|_| !self.origin.is_of_stream);
-        let stamp = stamp.filter(|_| !self.event.topic.is_reserved());
-        let version = stamp.map(|Stamp { life, version, .. }| KeyVersion::Table { life, version });
+        let version = self.origin.key_version().filter(|_| !self.event.topic.is_reserved());
         Position { cursor: self.cursor(), version }
     }
 }
@@ -396,8 +438,8 @@ pub(crate) fn entry(
     entry: bellwire_model::Entry,
     state: Option<(Life, Version)>,
 ) -> Arc<Entry<Frames>> {
-    let offset = entry.offset;
-    let stamp = state.map(|(life, version)| Stamp { life, offset, version });
+    let (offset, durable) = (entry.offset, Offset::ZERO);
+    let stamp = state.map(|(life, version)| Stamp { life, offset, version, durable });
     Arc::new(Entry {
         offset,
         topic: entry.event.topic.clone(),
@@ -436,7 +478,8 @@ mod tests {
             body: Some(Body::Json(Bytes::from_static(b"{}"))),
         };
         let offset = Offset::new(1042);
-        let stamp = Stamp { life: Life::new(9), offset, version: Version::new(77) };
+        let (life, version) = (Life::new(9), Version::new(77));
+        let stamp = Stamp { life, offset, version, durable: Offset::ZERO };
         let frames = Frames::new(Epoch::new(7), Some(offset), event).stamped(Some(stamp));
         let mut forms = Vec::new();
         for encoding in [Encoding::Sse, Encoding::SseRaw, Encoding::Ndjson] {

@@ -34,6 +34,7 @@
 //! none of its business.
 
 mod authority;
+mod committer;
 mod controls;
 mod feed;
 mod figures;
@@ -54,8 +55,9 @@ mod tls;
 mod topics;
 
 pub use authority::{Authority, HeldPrincipal, HeldPrincipals, Standing, Tally};
+pub use committer::{Committer, Onward};
 pub use controls::gap;
-pub use feed::{Batch, Committer, Destination, Feed};
+pub use feed::{Batch, Destination, Feed};
 pub use figures::Figures;
 pub use form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 pub use frames::Frames;
@@ -73,10 +75,10 @@ pub use shard::{
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, Reconsidering, ShardParts,
     Socket, Spread, Surroundings, Timing, held_bytes_max, refusal_body, refusal_response, spawn,
 };
-pub use state::{SharedTable, States, new_table, state_bytes_max};
+pub use state::{SharedTable, States, fill_table, new_table, state_bytes_max};
 pub use stream_request::{
     Asked, AskedQueries, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest,
     parse_cursor, parse_history,
 };
 pub use tls::TlsSession;
-pub use topics::{Kind, Subscriptions, TopicRates, TopicRule, TopicRules};
+pub use topics::{Kind, StateDurability, Subscriptions, TopicRates, TopicRule, TopicRules};

@@ -1,10 +1,10 @@
-//! Publishing: streams into the journal, state topics into the table.
+//! Publishing: streams and state topics on the disk into the journal, others into the table.
 
 use std::sync::Arc;
 
 use bellwire_journal::{Append, Appended, Error, Journal};
 use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
-use bellwire_model::{Condition, Cursor, Event, KeyVersion, Topic, WriteTerms};
+use bellwire_model::{Condition, Cursor, Event, Keep, KeyVersion, Topic, WriteTerms};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -77,6 +77,19 @@ impl From<Write> for Writes {
 /// One for each event that was published together, in their order.
 pub type Results = Vec<Result<Published, Problem>>;
 
+/// Where an event goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    /// Into the journal, which keeps it.
+    Stream,
+    /// Into the journal, which keeps the newest of its key.
+    Disk,
+    /// Into the journal, which deletes the key.
+    Deletion,
+    /// Into the state table alone.
+    Memory,
+}
+
 /// Refuses topics that the server owns.
 pub(crate) fn check_topic(topic: &Topic) -> Result<(), Problem> {
     if topic.is_reserved() {
@@ -121,6 +134,7 @@ impl Publisher {
                 format!("`{topic}` is a stream: its events replace none, so there is no condition");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
+        self.check_condition(&topic, terms.condition)?;
         let event = Event { topic, key, event_type, time: clock::now(), body: Some(body) };
         Ok(Write { event, idempotency_key: None, terms })
     }
@@ -137,12 +151,31 @@ impl Publisher {
             let detail = format!("`{topic}` is a stream: its events go with its retention");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
+        self.check_condition(&topic, condition)?;
         let (key, time) = (Some(key.into()), clock::now());
         let event = Event { topic, key, event_type: None, time, body: None };
         Ok(Write { terms: WriteTerms { condition }, ..Write::from(event) })
     }
 
-    /// Publishes events, those of streams whole or not at all.
+    /// The journal knows no conditions.
+    fn check_condition(&self, topic: &Topic, condition: Condition) -> Result<(), Problem> {
+        if condition == Condition::Always || !self.topics.is_on_disk(topic) {
+            return Ok(());
+        }
+        let detail = format!("`{topic}` is on the disk, where writes have no conditions");
+        Err(Problem::new(Code::KindMismatch, detail))
+    }
+
+    fn home(&self, Event { topic, body, .. }: &Event) -> Home {
+        match self.topics.kind(topic) {
+            Kind::Stream => Home::Stream,
+            Kind::State if !self.topics.is_on_disk(topic) => Home::Memory,
+            Kind::State if body.is_some() => Home::Disk,
+            Kind::State => Home::Deletion,
+        }
+    }
+
+    /// Publishes events, those that the journal keeps whole or not at all.
     pub async fn publish(&self, writes: Writes) -> Result<Results, Problem> {
         let (reply, replied) = oneshot::channel();
         self.publish_then(writes, move |results| {
@@ -153,32 +186,36 @@ impl Publisher {
     }
 
     /// Publishes events without blocking, and calls `done` with the answer: now, or on the
-    /// journal's writer once the events of streams are durable. An error says that nothing was
+    /// journal's writer once what the journal keeps is durable. An error says that nothing was
     /// done and that `done` is not called. Events of one caller keep their order.
     pub fn publish_then(
         &self,
         Writes { writes, is_atomic }: Writes,
         done: impl FnOnce(Result<Results, Problem>) + Send + 'static,
     ) -> Result<(), Problem> {
-        let kind = |write: &Write| self.topics.kind(&write.event.topic);
-        let kinds: Vec<Kind> = writes.iter().map(kind).collect();
+        let homes: Vec<Home> = writes.iter().map(|write| self.home(&write.event)).collect();
         if is_atomic {
-            check_one_kind(&writes, &kinds)?;
+            check_one_home(&writes, &homes)?;
         }
-        let (mut streams, mut values) = (Vec::with_capacity(writes.len()), Vec::new());
-        for (write, kind) in writes.into_iter().zip(&kinds) {
+        let (mut kept, mut values) = (Vec::with_capacity(writes.len()), Vec::new());
+        for (write, home) in writes.into_iter().zip(&homes) {
             let Write { event, idempotency_key, terms } = write;
-            match kind {
-                Kind::Stream => streams.push(Append::new(event, idempotency_key)),
-                Kind::State => values.push(StateWrite { event, condition: terms.condition }),
+            match home {
+                Home::Stream => kept.push(Append::new(event, idempotency_key)),
+                Home::Disk | Home::Deletion => kept.push(Append::of_state(event, idempotency_key)),
+                Home::Memory => values.push(StateWrite { event, condition: terms.condition }),
             }
         }
+        let of_state = kept.iter().filter(|append| append.keep == Keep::Newest);
+        self.states
+            .check_room(of_state.map(|append| &append.event))
+            .map_err(|error| Problem::new(Code::StateFull, error))?;
         // Refused before anything is done: a request must not fail after half of it.
         if !values.is_empty() && !self.states.has_room() {
             let detail = "subscribers' threads cannot keep up with the changes of state topics";
             return Err(Problem::new(Code::PublishersBusy, detail).retry_after(1));
         }
-        if streams.is_empty() {
+        if kept.is_empty() {
             let each = |values| Ok(write_each(&self.states, values));
             done(if is_atomic { write_all(&self.states, values) } else { each(values) });
             return Ok(());
@@ -187,14 +224,22 @@ impl Publisher {
         let finish = move |appended: Vec<Appended>| -> Results {
             let mut appended = appended.into_iter();
             let mut written = write_each(&states, values).into_iter();
-            let result = |kind| match kind {
-                Kind::Stream => {
-                    let Appended { offset, duplicate } = appended.next().expect("one result each");
-                    Ok(Published::Stream { cursor: Cursor::new(epoch, offset), duplicate })
+            let result = |home| {
+                if home == Home::Memory {
+                    return written.next().expect("one result each");
                 }
-                Kind::State => written.next().expect("one result each"),
+                let Appended { offset, duplicate } = appended.next().expect("one result each");
+                match home {
+                    Home::Stream => {
+                        Ok(Published::Stream { cursor: Cursor::new(epoch, offset), duplicate })
+                    }
+                    Home::Deletion if duplicate => {
+                        Err(Problem::new(Code::KeyNotFound, "there is no such key"))
+                    }
+                    _ => Ok(Published::State { version: KeyVersion::Journal { epoch, offset } }),
+                }
             };
-            kinds.into_iter().map(result).collect()
+            homes.into_iter().map(result).collect()
         };
         let figures = Arc::clone(&self.figures);
         let reply = move |result: Result<Vec<Appended>, Error>| match result {
@@ -207,7 +252,7 @@ impl Publisher {
                 done(Err(error.into()));
             }
         };
-        self.journal.append(streams, Box::new(reply)).map_err(|error| {
+        self.journal.append(kept, Box::new(reply)).map_err(|error| {
             self.figures.journal_failures.add(1);
             error.into()
         })
@@ -216,13 +261,14 @@ impl Publisher {
 
 /// Refuses what cannot be whole: the journal and the state table take their events one after the
 /// other.
-fn check_one_kind(writes: &[Write], kinds: &[Kind]) -> Result<(), Problem> {
-    let other = kinds.iter().position(|kind| *kind != kinds[0]);
+fn check_one_home(writes: &[Write], homes: &[Home]) -> Result<(), Problem> {
+    let is_in_memory = |home: &Home| *home == Home::Memory;
+    let other = homes.iter().position(|home| is_in_memory(home) != is_in_memory(&homes[0]));
     let Some(other) = other else { return Ok(()) };
     let (one, other) = (&writes[0].event.topic, &writes[other].event.topic);
     let detail = format!(
-        "what is published as a whole is for streams or for state topics: `{one}` is one, \
-         `{other}` the other"
+        "what is published as a whole is in the journal (streams, state topics on the disk) or in \
+         memory (other state topics): `{one}` is the one, `{other}` the other"
     );
     Err(Problem::new(Code::KindMismatch, detail))
 }

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bellwire_hub::{
     Change, ChangeError, PastCopy, Point, Snapshot, StateError, StateLimits, StateTable, Value,
 };
+use bellwire_journal::{Error, Journal, ReadLimit};
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{
-    Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Timestamp, Topic, limits,
+    Condition, Entry, Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Timestamp,
+    Topic, Version, limits,
 };
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
@@ -16,6 +18,7 @@ use crate::feed::{Batch, Feed};
 use crate::frames::{Frames, Stamp};
 use crate::pasts::PastRules;
 use crate::state_write::StateWrite;
+use crate::topics::TopicRules;
 
 /// Values of which it is counted what they are encoded to, for each that is put: some of them every
 /// time, so that all are before the table has grown by a fourth.
@@ -38,6 +41,48 @@ pub type SharedTable = Arc<Mutex<StateTable<Frames>>>;
 
 pub fn new_table(life: Life, name_hasher: NameHasher) -> SharedTable {
     Arc::new(Mutex::new(StateTable::new(life, name_hasher)))
+}
+
+/// Fills a new table, which no hub knows of yet, with what the journal has of state topics that are
+/// kept there now. Returns its version.
+pub fn fill_table(
+    table: &SharedTable,
+    journal: &dyn Journal,
+    topics: &TopicRules,
+) -> Result<Version, Error> {
+    let mut table = table.lock().expect("not poisoned");
+    let (epoch, tail) = (journal.epoch(), journal.bounds().tail);
+    let mut after = Offset::ZERO;
+    while after < tail {
+        let page = journal.state(after, ReadLimit::PAGE)?;
+        after = page.end;
+        for entry in page.entries {
+            if topics.is_on_disk(&entry.event.topic) {
+                take_durable(&mut table, epoch, (entry, tail));
+            }
+        }
+    }
+    Ok(table.version())
+}
+
+/// Takes in a change that the journal has. All hubs are given, or will be with it, what there is of
+/// streams up to `offset`.
+fn take_durable(
+    table: &mut StateTable<Frames>,
+    epoch: Epoch,
+    (entry, offset): (Entry, Offset),
+) -> Arc<Value<Frames>> {
+    let Entry { offset: own, event, .. } = entry;
+    let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
+    let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
+    let (life, version) = (table.life(), table.version().next());
+    let stamp = Stamp { life, offset, version, durable: own };
+    let frames = Frames::new(epoch, None, event).stamped(Some(stamp)).on_disk();
+    if is_deletion {
+        table.delete_durable((&topic, &key), (frames, size_bytes), own)
+    } else {
+        table.put_durable((&topic, &key), (frames, size_bytes), own)
+    }
 }
 
 /// Bytes that state topics may hold in a process with this budget of memory.
@@ -184,6 +229,41 @@ impl States {
         }
     }
 
+    /// Takes in changes that the journal has made durable, in its order, and tells all hubs. Whoever
+    /// calls has waited for room, and no other does.
+    pub(crate) fn take_durable(&self, entries: Vec<Entry>) {
+        let Some(newest) = entries.last().map(|entry| entry.offset) else { return };
+        let mut table = self.table.lock().expect("not poisoned");
+        let take = |entry| take_durable(&mut table, self.epoch, (entry, newest));
+        let changes: Vec<Arc<Value<Frames>>> = entries.into_iter().map(take).collect();
+        table.make_room(self.bytes_max);
+        table.count_growth(changes.len() * COUNTED_PER_CHANGE, Frames::encoded_bytes);
+        // Still under the lock, as for all changes.
+        self.feed.push(&Batch::Values(changes.into()));
+    }
+
+    /// Fails where there is no room for what the journal is to be given, and says for which.
+    pub(crate) fn check_room<'a>(
+        &self,
+        events: impl Iterator<Item = &'a Event>,
+    ) -> Result<(), ChangeError> {
+        let change = |event: &'a Event| Change {
+            topic: &event.topic,
+            key: event.key.as_deref().unwrap_or_default(),
+            condition: Condition::Always,
+            size_bytes: Some(event.size_bytes()),
+            room: Self::room(&event.topic, self.bytes_max),
+        };
+        // What is deleted besides makes room, and is not counted on.
+        let puts = events.filter(|event| event.body.is_some());
+        let changes: Vec<Change<'_>> = puts.map(change).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let table = self.table.lock().expect("not poisoned");
+        table.check_all(&changes).map_err(|(_, error)| error)
+    }
+
     /// Whether the hubs take another change without a wait.
     pub fn has_room(&self) -> bool {
         self.feed.has_room()
@@ -269,7 +349,8 @@ impl Changing<'_> {
         let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
         // If it changes anything, it is the next change.
         let (life, version) = (self.table.life(), self.table.version().next());
-        let stamp = Stamp { life, offset: self.offset, version };
+        let durable = self.table.durable();
+        let stamp = Stamp { life, offset: self.offset, version, durable };
         let frames = Frames::new(self.states.epoch, None, event).stamped(Some(stamp));
         let payload = (frames, size_bytes);
         let made = if is_deletion {

@@ -27,6 +27,25 @@ impl Kind {
     }
 }
 
+/// Where the values of a state topic are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateDurability {
+    /// In memory: they go with the process.
+    #[default]
+    Memory,
+    /// In the journal, as events are.
+    Disk,
+}
+
+impl StateDurability {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
+}
+
 /// What the configuration says of the topics that match a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicRule {
@@ -34,6 +53,8 @@ pub struct TopicRule {
     pub pattern: Filter,
     /// Their kind.
     pub kind: Kind,
+    /// Of state topics, where they are kept.
+    pub durability: StateDurability,
     /// How long a stream keeps events.
     pub retention_age: Option<Duration>,
     /// How many bytes of events the streams of this rule keep together.
@@ -67,6 +88,20 @@ impl TopicRules {
         }
         let rule = self.rules.iter().find(|rule| rule.pattern.matches(topic));
         rule.map_or(Kind::Stream, |rule| rule.kind)
+    }
+
+    /// Where a state topic is kept. The server's own are in memory.
+    pub fn state_durability(&self, topic: &Topic) -> StateDurability {
+        let rule = self.rules.iter().find(|rule| rule.pattern.matches(topic));
+        match rule {
+            Some(rule) if rule.kind == Kind::State && !topic.is_reserved() => rule.durability,
+            _ => StateDurability::Memory,
+        }
+    }
+
+    /// Whether it is a state topic that is kept in the journal.
+    pub fn is_on_disk(&self, topic: &Topic) -> bool {
+        self.state_durability(topic) == StateDurability::Disk
     }
 
     /// The same in the journal's terms. A last rule holds for all topics, but for the audit, which is
@@ -253,6 +288,7 @@ mod tests {
             let rule = |(pattern, age): &(&str, Option<Duration>)| TopicRule {
                 pattern: pattern.parse().expect("a filter"),
                 kind: Kind::Stream,
+                durability: StateDurability::Memory,
                 retention_age: *age,
                 retention_bytes_max: None,
                 retention_events_max: None,

@@ -73,10 +73,14 @@ fn a_journal_that_is_none_is_left_alone() {
 }
 
 /// A file system of a few MiB. `None` where this process may not mount one.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=12m", "tmpfs"]).arg(folder.path());
@@ -90,6 +94,17 @@ impl Drop for SmallDisk {
         let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
         assert!(unmounted.is_ok_and(|status| status.success()), "{}", self.0.path().display());
     }
+}
+
+/// Starts a server whose data is on this disk.
+pub(crate) fn start_on(disk: &SmallDisk, more: &[&str]) -> (Process, SocketAddr) {
+    let data = disk.path().join("data");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")];
+    let mut process = Process::start(&[&arguments, more].concat());
+    let line = process.line();
+    let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
+    let address: SocketAddr = address.unwrap_or_else(|| panic!("{line}"));
+    (process, address)
 }
 
 /// Publishes until the disk is full; returns the cursors of what was acknowledged.
@@ -121,16 +136,7 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
     };
     let ballast = disk.0.path().join("ballast");
     std::fs::write(&ballast, vec![1; 3 * 1024 * 1024]).expect("room for the ballast");
-    let data = disk.0.path().join("data");
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().expect("UTF-8")];
-    let start = || {
-        let mut process = Process::start(&arguments);
-        let line = process.line();
-        let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
-        let address: SocketAddr = address.unwrap_or_else(|| panic!("{line}"));
-        (process, address)
-    };
-    let (mut process, address) = start();
+    let (mut process, address) = start_on(&disk, &[]);
     let mut live = Stream::open(address, "topic=lab/a");
     live.until_ready();
 
@@ -160,7 +166,7 @@ fn a_full_disk_loses_nothing_and_is_recovered_from() {
 
     acknowledged.extend(fill(address));
     process.kill();
-    let (_process, address) = start();
+    let (_process, address) = start_on(&disk, &[]);
     let mut stream = Stream::open(address, "topic=lab/a&after=earliest");
     assert_eq!(cursors(&mut stream), acknowledged);
     let topics: Value = get(address, "/v1/topics").json();

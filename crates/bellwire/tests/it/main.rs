@@ -55,6 +55,7 @@ mod sessions;
 mod sources;
 mod start;
 mod state;
+mod state_on_disk;
 mod streams;
 mod subscribe;
 mod tickets;

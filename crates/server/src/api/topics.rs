@@ -76,7 +76,8 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
     for (topic, keys) in states {
         let subscribers = counts.of(&topic);
         let kind = Kind::State.as_str();
-        let mut value = json!({ "topic": topic.as_str(), "kind": kind });
+        let durability = app.publisher.topics.state_durability(&topic).as_str();
+        let mut value = json!({ "topic": topic.as_str(), "kind": kind, "durability": durability });
         if shown.shows_all_of(&topic) {
             value["keys"] = keys.into();
             value["subscribers"] = subscribers.into();

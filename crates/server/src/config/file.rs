@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bellwire_model::duration;
 use bellwire_model::limits::TOPIC_RULES_MAX;
-use bellwire_shards::{Kind, TopicRule};
+use bellwire_shards::{Kind, StateDurability, TopicRule};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -41,8 +41,8 @@ const MQTT: &str = "mqtt";
 const SAMPLES: &str = "samples";
 
 /// The keys of a `[[topic]]`.
-const TOPIC_KEYS: [&str; 5] =
-    ["match", "kind", "retention_age", "retention_bytes_max", "retention_events_max"];
+const TOPIC_KEYS: [&str; 6] =
+    ["match", "kind", "durability", "retention_age", "retention_bytes_max", "retention_events_max"];
 
 /// One `[[topic]]`.
 #[derive(Debug, Deserialize)]
@@ -50,6 +50,7 @@ const TOPIC_KEYS: [&str; 5] =
 struct TopicTable {
     r#match: Spanned<String>,
     kind: Option<Spanned<String>>,
+    durability: Option<Spanned<String>>,
     retention_age: Option<Spanned<String>>,
     retention_bytes_max: Option<Spanned<String>>,
     retention_events_max: Option<u64>,
@@ -175,9 +176,11 @@ impl File<'_> {
                 return Err(self.error(span, &reason));
             }
         };
+        let durability = self.state_durability(kind, table.durability.as_ref())?;
         Ok(TopicRule {
             pattern,
             kind,
+            durability,
             retention_age: self.read(
                 table.retention_age.as_ref(),
                 duration::parse,
@@ -190,6 +193,26 @@ impl File<'_> {
             )?,
             retention_events_max: table.retention_events_max,
         })
+    }
+
+    /// Where state topics are kept; streams are kept in the journal, as its `durability` says.
+    fn state_durability(
+        &self,
+        kind: Kind,
+        value: Option<&Spanned<String>>,
+    ) -> Result<StateDurability, ConfigError> {
+        let Some(value) = value else { return Ok(StateDurability::default()) };
+        let reason = match (kind, value.get_ref().as_str()) {
+            (Kind::State, "memory") => return Ok(StateDurability::Memory),
+            (Kind::State, "disk") => return Ok(StateDurability::Disk),
+            (Kind::State, other) => format!("`durability` is `memory` or `disk`, not `{other}`"),
+            (Kind::Stream, _) => {
+                "`durability` is of topics with `kind = \"state\"`: streams are in \
+                                  the journal, as `durability` at the top of the file says"
+                    .to_owned()
+            }
+        };
+        Err(self.error(value.span(), &reason))
     }
 
     fn read<T>(

@@ -10,10 +10,10 @@ use bellwire_alerting::{
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::PASTS_SHARE;
-use bellwire_model::{Life, NameHasher, Offset};
+use bellwire_model::{Life, NameHasher, Offset, Version};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
-    Committer, Destination, Feed, PastRules, ShardParts, SharedTable, States, TopicRates,
+    Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, States, TopicRates,
     TopicRules,
 };
 use tokio::sync::watch;
@@ -49,24 +49,27 @@ impl Core {
     pub(super) fn open(config: &Config, figures: &Arc<Figures>) -> Result<Self, StartError> {
         let topics = TopicRules::new(config.topics.clone(), config.retention_age);
         let rates = Arc::new(TopicRates::default());
-        let feed_cell = Arc::new(OnceLock::new());
-        let committer = Committer { feed: Arc::clone(&feed_cell), rates: Arc::clone(&rates) };
+        let onward = Arc::new(OnceLock::new());
+        let committer = Committer { onward: Arc::clone(&onward), rates: Arc::clone(&rates) };
         let journal = open_journal(config, &topics, committer)?;
         loaded::tell(config, journal.as_ref());
         let name_hasher = NameHasher::default();
-        let shard_parts = shard_parts(config.shards, (journal.bounds().tail, name_hasher))?;
         // Nobody has heard of it: what cursors of another process say of state topics is void.
         let life =
             Life::new(getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?);
         let table = bellwire_shards::new_table(life, name_hasher);
-        let feed = feed(&shard_parts, (journal.bounds().tail, life));
-        feed_cell.set((journal.epoch(), Arc::clone(&feed))).expect("set once");
+        let version = bellwire_shards::fill_table(&table, journal.as_ref(), &topics)?;
+        let tail = journal.bounds().tail;
+        let shard_parts = shard_parts(config.shards, ((tail, version), name_hasher))?;
+        let feed = feed(&shard_parts, (tail, life, version));
         let states = Arc::new(States::new(
             journal.epoch(),
             (Arc::clone(&table), bellwire_shards::state_bytes_max(memory_bytes(config))),
-            feed,
+            Arc::clone(&feed),
             past_rules(config),
         ));
+        let (epoch, passed_to) = (journal.epoch(), Arc::clone(&states));
+        onward.set(Onward { epoch, feed, states: passed_to }).expect("set once");
         let figures = Arc::clone(figures);
         let history = Arc::new(History::new(Arc::clone(&journal)));
         Ok(Self { journal, history, table, states, topics, rates, shard_parts, figures })
@@ -155,7 +158,7 @@ fn rule_settings(config: &Config) -> bellwire_rules::Settings {
 }
 
 /// The way to all hubs.
-fn feed(parts: &[ShardParts], begin: (Offset, Life)) -> Arc<Feed> {
+fn feed(parts: &[ShardParts], begin: (Offset, Life, Version)) -> Arc<Feed> {
     let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
     Arc::new(Feed::new(parts.iter().map(shard).collect(), begin))
 }
@@ -163,9 +166,9 @@ fn feed(parts: &[ShardParts], begin: (Offset, Life)) -> Arc<Feed> {
 /// One for each core where the configuration does not say.
 fn shard_parts(
     configured: usize,
-    (tail, name_hasher): (Offset, NameHasher),
+    (begin, name_hasher): ((Offset, Version), NameHasher),
 ) -> io::Result<Vec<ShardParts>> {
     let cores = || available_parallelism().map_or(1, Into::into);
     let count = if configured > 0 { configured } else { cores() };
-    (0..count).map(|_| ShardParts::new(tail, name_hasher)).collect()
+    (0..count).map(|_| ShardParts::new(begin, name_hasher)).collect()
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bellwire_hub::{Hub, HubLimits, HubSize, LaneId};
-use bellwire_model::{Cursor, NameHasher, Offset};
+use bellwire_model::{Cursor, NameHasher, Offset, Version};
 use mio::Poll;
 use slab::Slab;
 
@@ -34,13 +34,15 @@ pub struct ShardParts {
     /// What came before anything could come into the inbox: the shard starts later, and finds
     /// there what the rules have announced meanwhile.
     tail: Offset,
+    /// The state table's, as of then.
+    version: Version,
     name_hasher: NameHasher,
 }
 
 impl ShardParts {
-    pub fn new(tail: Offset, name_hasher: NameHasher) -> io::Result<Self> {
+    pub fn new((tail, version): (Offset, Version), name_hasher: NameHasher) -> io::Result<Self> {
         let (poll, handle) = poll_and_handle(INBOX)?;
-        Ok(Self { poll, handle, tail, name_hasher })
+        Ok(Self { poll, handle, tail, version, name_hasher })
     }
 }
 
@@ -71,7 +73,8 @@ impl Shard {
     pub(super) fn new(index: usize, parts: ShardParts, surroundings: Arc<Surroundings>) -> Self {
         let tail = Cursor::new(surroundings.journal.epoch(), parts.tail);
         Self {
-            hub: Hub::new(tail, HubLimits::default(), parts.name_hasher),
+            hub: Hub::new(tail, HubLimits::default(), parts.name_hasher)
+                .with_version(parts.version),
             poll: parts.poll,
             handle: parts.handle,
             connections: Slab::new(),

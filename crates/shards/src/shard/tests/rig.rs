@@ -31,11 +31,14 @@ use super::super::parts::Shard;
 use super::super::work::Work;
 use super::super::{Handoff, Reconsidering, ShardParts, Socket, Surroundings, Timing};
 use crate::authority::{Authority, HeldPrincipal, HeldPrincipals, Standing};
-use crate::feed::{Batch, Committer, Destination, Feed};
+use crate::committer::{Committer, Onward};
+use crate::feed::{Batch, Destination, Feed};
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
 use crate::history::HistoryReaders;
+use crate::pasts::PastRules;
 use crate::requests::{QueriesReply, RenewalReply, Reply, Requests, SamplesReply};
+use crate::state::{SharedTable, States, new_table};
 use crate::stream_request::{Handshake, StreamRequest};
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
@@ -66,25 +69,33 @@ impl Rig {
         let memory = MemoryJournal::new(EPOCH, Vec::new(), Box::new(Nobody(Arc::default())));
         let tail = Arc::new(AtomicU64::new(0));
         let journal = Arc::new(Bystander { memory, tail: Arc::clone(&tail) });
-        let parts = ShardParts::new(Offset::ZERO, hasher()).expect("a poll");
-        Self::over((journal, tail), parts)
+        let parts = ShardParts::new((Offset::ZERO, Version::ZERO), hasher()).expect("a poll");
+        Self::over((journal, tail), parts, new_table(LIFE, hasher()))
     }
 
     /// One whose journal has what is appended to it, and of that so many events after a trim.
     pub(super) fn with_journal(events_max: u64) -> Self {
-        let parts = ShardParts::new(Offset::ZERO, hasher()).expect("a poll");
-        let feed = Feed::new(vec![Arc::new(parts.handle.clone())], (Offset::ZERO, LIFE));
-        let feed = Arc::new(OnceLock::from((EPOCH, Arc::new(feed))));
-        let committer = Committer { feed, rates: Arc::default() };
+        let parts = ShardParts::new((Offset::ZERO, Version::ZERO), hasher()).expect("a poll");
+        let begin = (Offset::ZERO, LIFE, Version::ZERO);
+        let feed = Arc::new(Feed::new(vec![Arc::new(parts.handle.clone())], begin));
+        let table = new_table(LIFE, hasher());
+        let room = (Arc::clone(&table), usize::MAX);
+        let states = States::new(EPOCH, room, Arc::clone(&feed), PastRules::default());
+        let onward = Onward { epoch: EPOCH, feed, states: Arc::new(states) };
+        let onward = Arc::new(OnceLock::from(onward));
+        let committer = Committer { onward, rates: Arc::default() };
         let pattern = "**".parse().expect("a filter");
         let (age, bytes_max, events_max) = (None, None, Some(events_max));
         let rule = RetentionRule { pattern, age, bytes_max, events_max };
         let journal = MemoryJournal::new(EPOCH, vec![rule], Box::new(committer));
-        Self::over((Arc::new(journal), Arc::default()), parts)
+        Self::over((Arc::new(journal), Arc::default()), parts, table)
     }
 
-    fn over((journal, tail): (Arc<dyn Journal>, Arc<AtomicU64>), parts: ShardParts) -> Self {
-        let table = Arc::new(Mutex::new(StateTable::new(LIFE, hasher())));
+    fn over(
+        (journal, tail): (Arc<dyn Journal>, Arc<AtomicU64>),
+        parts: ShardParts,
+        table: SharedTable,
+    ) -> Self {
         let an_hour = std::time::Duration::from_hours(1);
         let guests = Arc::new(Guests::default());
         let surroundings = Surroundings {

@@ -1,0 +1,243 @@
+//! State topics that are kept on the disk: what was acknowledged is there, whatever becomes of the
+//! process and of the disk.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::disk::{SmallDisk, start_on};
+use crate::harness::{Process, Random, Raw, Server, Stream, StreamItem, delete, get, post};
+use crate::state::put;
+
+const CONFIG: &str = "
+    [[topic]]\nmatch = \"jobs/**\"\nkind = \"state\"\ndurability = \"disk\"
+    [[topic]]\nmatch = \"tickers/**\"\nkind = \"state\"
+";
+
+/// A server with such topics, and the folder of its configuration.
+pub(crate) fn start(more: &[&str]) -> (Server, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bellwire.toml");
+    std::fs::write(&file, CONFIG).expect("written");
+    let arguments = [&["--config", file.to_str().expect("UTF-8")], more].concat();
+    (Server::start_with(&arguments), folder)
+}
+
+/// The values of a topic by their keys.
+pub(crate) fn board(address: SocketAddr, topic: &str) -> BTreeMap<String, Value> {
+    let answer = get(address, &format!("/v1/topics/{topic}"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let events = answer.json();
+    let events = events["events"].as_array().expect("events").iter();
+    let key = |event: &Value| event["key"].as_str().expect("a key").to_owned();
+    events.map(|event| (key(event), event["data"].clone())).collect()
+}
+
+fn values(board: &[(&str, i32)]) -> BTreeMap<String, Value> {
+    board.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect()
+}
+
+#[test]
+fn what_was_put_and_deleted_outlives_the_process() {
+    let (mut server, _folder) = start(&[]);
+    for _ in 0..2 {
+        let address = server.address();
+        let mut live = Stream::open(address, "topic=jobs/**&topic=tickers/**&topic=log");
+        live.until_ready();
+        put(address, "jobs/x", "a", "1");
+        put(address, "jobs/x", "b", "2");
+        put(address, "tickers/x", "a", "3");
+        assert_eq!(delete(address, "/v1/topics/jobs/x?key=b").status, 204);
+        assert_eq!(delete(address, "/v1/topics/jobs/x?key=b").status, 404);
+        let lines = "{\"topic\":\"jobs/y\",\"key\":\"c\",\"data\":4}\n{\"topic\":\"log\",\"data\":5}\n\
+                     {\"topic\":\"jobs/x\",\"key\":\"a\",\"data\":6}\n";
+        let answer = post(address, "/v1/events", lines);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let seen: Vec<Value> = live.events(7).iter().map(StreamItem::json).collect();
+        assert!(seen.iter().any(|event| event["deleted"] == true), "{seen:?}");
+        // Between the two processes nobody but the journal knows of it.
+        server.restart();
+        let address = server.address();
+        assert_eq!(board(address, "jobs/x"), values(&[("a", 6)]));
+        assert_eq!(board(address, "jobs/y"), values(&[("c", 4)]));
+        assert_eq!(get(address, "/v1/topics/tickers/x").json()["events"], json!([]));
+        let mut stream = Stream::open(address, "topic=jobs/**");
+        let first: Vec<Value> = stream.until_ready().iter().map(StreamItem::json).collect();
+        let keys: Vec<&str> = first.iter().filter_map(|event| event["key"].as_str()).collect();
+        assert_eq!(keys, ["c", "a"], "in the order of their changes");
+        let topics = get(address, "/v1/topics?prefix=jobs/").json();
+        let expected = json!([
+            { "topic": "jobs/x", "kind": "state", "durability": "disk", "keys": 1, "subscribers": 1 },
+            { "topic": "jobs/y", "kind": "state", "durability": "disk", "keys": 1, "subscribers": 1 },
+        ]);
+        assert_eq!(topics["topics"], expected);
+        assert_eq!(delete(address, "/v1/topics/jobs/y?key=c").status, 204);
+    }
+}
+
+#[test]
+fn topics_that_are_no_longer_to_be_on_the_disk_are_not_shown_and_come_back() {
+    let (mut server, folder) = start(&[]);
+    put(server.address(), "jobs/x", "a", "1");
+    let file = folder.path().join("bellwire.toml");
+    std::fs::write(&file, "").expect("written");
+    server.restart();
+    post(server.address(), "/v1/topics/jobs/x", "1").cursor();
+    let events = get(server.address(), "/v1/topics/jobs/x").json();
+    assert_eq!(events["events"].as_array().map(Vec::len), Some(1), "{events}");
+    std::fs::write(&file, CONFIG).expect("written");
+    server.restart();
+    assert_eq!(board(server.address(), "jobs/x"), values(&[("a", 1)]));
+}
+
+const PUBLISHERS: usize = 4;
+const ROUNDS: u64 = 4;
+const KEYS: u64 = 12;
+
+/// What one publisher has asked for: of each key what was acknowledged last, and what was sent since.
+#[derive(Debug, Default)]
+struct Publisher {
+    number: u64,
+    acknowledged: BTreeMap<String, Option<u64>>,
+    unanswered: Vec<(String, Option<u64>)>,
+}
+
+impl Publisher {
+    /// Publishes until the server is gone.
+    fn run(&mut self, name: usize, address: SocketAddr, mut random: Random, count: &AtomicU64) {
+        let Ok(mut raw) = Raw::try_connect(address) else { return };
+        while self.publish(name, &mut raw, &mut random).is_some() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// `None`: the server is gone.
+    fn publish(&mut self, name: usize, raw: &mut Raw, random: &mut Random) -> Option<()> {
+        let key = format!("{name}-{}", random.below(KEYS));
+        if random.below(4) == 0 {
+            self.unanswered = vec![(key.clone(), None)];
+            let path = format!("/v1/topics/jobs/kill?key={key}");
+            let head = format!("DELETE {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+            raw.try_send(head).ok()?;
+            let answer = raw.try_answer().ok()?;
+            assert!([204, 404].contains(&answer.status), "{}", answer.text());
+        } else {
+            // A batch of a few, with an event of a stream among them.
+            let mut lines = format!("{{\"topic\":\"log\",\"data\":{}}}\n", self.number);
+            self.unanswered.clear();
+            for _ in 0..=random.below(4) {
+                self.number += 1;
+                let key = format!("{name}-{}", random.below(KEYS));
+                let data = self.number;
+                let _ = writeln!(
+                    lines,
+                    "{{\"topic\":\"jobs/kill\",\"key\":\"{key}\",\"data\":{data}}}"
+                );
+                self.unanswered.push((key, Some(data)));
+            }
+            let answer =
+                raw.try_post("/v1/events", "Content-Type: application/x-ndjson\r\n", lines).ok()?;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        for (key, value) in self.unanswered.drain(..) {
+            self.acknowledged.insert(key, value);
+        }
+        Some(())
+    }
+
+    /// What was sent last is there whole or not at all; what was acknowledged is there.
+    fn check(&mut self, name: usize, board: &BTreeMap<String, Value>) {
+        let prefix = format!("{name}-");
+        let own = board.iter().filter(|(key, _)| key.starts_with(&prefix));
+        let found: BTreeMap<String, u64> =
+            own.map(|(key, value)| (key.clone(), value.as_u64().expect("a number"))).collect();
+        let expected = |acknowledged: &BTreeMap<String, Option<u64>>| {
+            let there = acknowledged.iter();
+            let there = there.filter_map(|(key, value)| Some((key.clone(), (*value)?)));
+            there.collect::<BTreeMap<String, u64>>()
+        };
+        let mut carried_out = self.acknowledged.clone();
+        carried_out.extend(self.unanswered.drain(..));
+        if found == expected(&carried_out) {
+            self.acknowledged = carried_out;
+        } else {
+            assert_eq!(found, expected(&self.acknowledged), "of publisher {name}");
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_where_the_process_is_killed() {
+    for durability in ["sync", "interval"] {
+        let mut random = Random::announced();
+        let (mut server, _folder) = start(&["--durability", durability]);
+        let mut publishers: Vec<Publisher> =
+            (0..PUBLISHERS).map(|_| Publisher::default()).collect();
+        for _ in 0..ROUNDS {
+            let address = server.address();
+            let (count, until) = (AtomicU64::new(0), 50 + random.below(400));
+            std::thread::scope(|scope| {
+                for (name, publisher) in publishers.iter_mut().enumerate() {
+                    let (random, count) = (Random::new(random.seed()), &count);
+                    scope.spawn(move || publisher.run(name, address, random, count));
+                }
+                while count.load(Ordering::Relaxed) < until {
+                    std::thread::yield_now();
+                }
+                server.kill();
+            });
+            server.restart();
+            let board = board(server.address(), "jobs/kill");
+            for (name, publisher) in publishers.iter_mut().enumerate() {
+                publisher.check(name, &board);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_in_the_middle_of_a_batch_changes_nothing() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!(
+            "SKIPPED: a_full_disk_in_the_middle_of_a_batch_changes_nothing may not mount a disk"
+        );
+        return;
+    };
+    let file = disk.path().join("bellwire.toml");
+    std::fs::write(&file, CONFIG).expect("written");
+    let config = ["--config", file.to_str().expect("UTF-8")];
+    let (mut process, address): (Process, SocketAddr) = start_on(&disk, &config);
+    put(address, "jobs/x", "a", "1");
+    put(address, "jobs/x", "b", "1");
+    let large = "x".repeat(50_000);
+    let mut expected = board(address, "jobs/x");
+    let mut fitted = 0;
+    let refused = (0..1_000).find_map(|round| {
+        // One key changes, one goes and comes back, one is new.
+        let mut lines = format!("{{\"topic\":\"jobs/x\",\"key\":\"a\",\"data\":{round}}}\n");
+        for part in 0..4 {
+            let key = format!("{round}-{part}");
+            let _ =
+                writeln!(lines, "{{\"topic\":\"jobs/x\",\"key\":\"{key}\",\"data\":\"{large}\"}}");
+        }
+        let answer = post(address, "/v1/events", lines);
+        if answer.status != 200 {
+            return Some(answer);
+        }
+        fitted += 1;
+        expected.insert("a".into(), json!(round));
+        expected.extend((0..4).map(|part| (format!("{round}-{part}"), json!(large))));
+        None
+    });
+    let refused = refused.expect("the disk never runs full");
+    assert_eq!((refused.status, &refused.json()["code"]), (507, &json!("journal_full")));
+    assert!(fitted > 3, "{fitted} batches fit");
+    assert_eq!(board(address, "jobs/x"), expected, "nothing of it is visible");
+    process.kill();
+    let (_process, address) = start_on(&disk, &config);
+    assert_eq!(board(address, "jobs/x"), expected);
+}
