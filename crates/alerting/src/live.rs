@@ -13,7 +13,10 @@ mod register;
 
 use std::sync::Arc;
 
-use bellwire_model::limits::{LIVE_EXPRESSION_BYTES_MAX, LIVE_SELECTORS_MAX};
+use bellwire_model::limits::{
+    LIVE_EXPRESSION_BYTES_MAX, LIVE_REACH_MAX, LIVE_REGEX_BYTES_MAX, LIVE_SELECTORS_MAX,
+    LIVE_TABLES_BYTES_MAX,
+};
 use bellwire_model::{QueryId, Sight};
 use bellwire_rules::{Plan, QueryRefusal, StandingQuery};
 use bellwire_wire::problem::{Code, Problem};
@@ -54,16 +57,16 @@ impl LiveQuery {
             Problem::new(Code::QueryInvalid, format!("{line}:{column}: {error}"))
         };
         let (plan, canonical) = Plan::standing(text).map_err(invalid)?;
-        if plan.selectors() > LIVE_SELECTORS_MAX {
-            let detail = format!(
-                "it has {} selectors, and a query that is followed {LIVE_SELECTORS_MAX} at most: \
-                 record a part of it by a rule",
-                plan.selectors()
-            );
-            return Err(Problem::new(Code::QueryTooCostly, detail));
-        }
+        check_size(&plan)?;
         let id = QueryId::of(&canonical, sight);
         Ok(Self { id, text: text.into(), canonical: canonical.into(), plan, sight: sight.clone() })
+    }
+
+    /// Bytes of its texts and of what they are compiled to.
+    fn bytes(&self) -> usize {
+        let regex_bytes = self.plan.regex_bytes();
+        let table_bytes = if regex_bytes > 0 { LIVE_TABLES_BYTES_MAX } else { 0 };
+        self.text.len() + self.canonical.len() + regex_bytes + table_bytes
     }
 
     /// What tells it from others, and where its answer is.
@@ -78,6 +81,27 @@ impl LiveQuery {
     }
 }
 
+/// Refuses an expression that is larger than those that are followed may be.
+fn check_size(plan: &Plan) -> Result<(), Problem> {
+    let refuse = |(has, max): (String, String)| {
+        let detail = format!("it {has}, and a query that is followed {max} at most");
+        Err(Problem::new(Code::QueryTooCostly, detail))
+    };
+    if plan.selectors() > LIVE_SELECTORS_MAX {
+        let has = format!("has {} selectors", plan.selectors());
+        return refuse((has, LIVE_SELECTORS_MAX.to_string()));
+    }
+    if plan.reach() > LIVE_REACH_MAX {
+        let has = format!("looks {} s back", plan.reach().as_secs());
+        return refuse((has, format!("{} s", LIVE_REACH_MAX.as_secs())));
+    }
+    if plan.regex_bytes() > LIVE_REGEX_BYTES_MAX {
+        let has = format!("has regular expressions of {} bytes", plan.regex_bytes());
+        return refuse((has, format!("{LIVE_REGEX_BYTES_MAX} bytes, compiled,")));
+    }
+    Ok(())
+}
+
 /// Why a query does not stand, for whoever wants to follow it.
 pub(crate) fn refusal(refusal: QueryRefusal) -> Problem {
     match refusal {
@@ -85,9 +109,11 @@ pub(crate) fn refusal(refusal: QueryRefusal) -> Problem {
             let detail = format!("{refusal}: select fewer, or record what you follow by a rule");
             Problem::new(Code::QueryTooCostly, detail)
         }
-        QueryRefusal::TooManyJoins | QueryRefusal::NoRoom | QueryRefusal::Ended => {
-            exhausted(refusal.to_string())
-        }
+        QueryRefusal::TooManyScanned
+        | QueryRefusal::NoWindow
+        | QueryRefusal::TooManyJoins
+        | QueryRefusal::NoRoom
+        | QueryRefusal::Ended => exhausted(refusal.to_string()),
     }
 }
 

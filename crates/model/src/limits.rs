@@ -286,6 +286,25 @@ pub const LIVE_NUMBERS_LOOKS: u64 = 8;
 /// As how many series one evaluation of a standing query counts at most: some ten milliseconds' worth,
 /// which is what a rule may have to wait.
 pub const LIVE_EVALUATION_LOOKS_MAX: u64 = 250_000;
+/// Selectors of standing queries that are compared with each series of their metric, or with all
+/// series, because they say no value of a label: some microseconds for each sample that nobody selects.
+pub const LIVE_SCANNED_MAX: usize = 128;
+/// Values of a label by which a selector of a standing query is found (`host=~"a|b"`).
+pub const LIVE_VALUES_INDEXED_MAX: usize = 64;
+/// Steps that it takes to compare a selector of a standing query with a series: some twenty
+/// microseconds' worth.
+pub const LIVE_SELECT_STEPS_MAX: usize = 8 * 1024;
+/// How far back a standing query looks.
+pub const LIVE_REACH_MAX: Duration = Duration::from_hours(24);
+/// Bytes of the regular expressions of a standing query, compiled.
+pub const LIVE_REGEX_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the tables with which they match fast.
+pub const LIVE_TABLES_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the expressions of all standing queries, as texts and compiled.
+pub const LIVE_EXPRESSIONS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The part of [`SAMPLES_KEPT_BYTES_MAX`], as its divisor, beyond which queries that have more samples
+/// kept than rules do end.
+pub const LIVE_KEPT_DIVISOR: usize = 2;
 /// Selectors of a standing query.
 pub const LIVE_SELECTORS_MAX: usize = 64;
 /// What standing queries have come to that waits for its place on a topic, in elements: then none of

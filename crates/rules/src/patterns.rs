@@ -26,7 +26,8 @@ impl Patterns {
         Self::within(RULE_TABLES_BYTES_MAX)
     }
 
-    fn within(tables_bytes_max: usize) -> Self {
+    /// With so many bytes for tables.
+    pub(crate) fn within(tables_bytes_max: usize) -> Self {
         let tables = Arc::new(Tables::new(tables_bytes_max));
         Self { known: NameMap::default(), tables }
     }

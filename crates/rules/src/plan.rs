@@ -14,6 +14,8 @@ mod series;
 
 use std::time::Duration;
 
+use bellwire_model::limits::LIVE_TABLES_BYTES_MAX;
+
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::expression::{ExpressionError, ExpressionReason};
 use crate::patterns::Patterns;
@@ -41,6 +43,8 @@ pub struct Plan {
     unkept: Option<ExpressionError>,
     /// Where the expression starts in its text.
     start: usize,
+    /// What its regular expressions take.
+    regex_bytes: usize,
 }
 
 /// A selector among those of its plan.
@@ -342,7 +346,8 @@ impl Plan {
     /// Reads an expression that can be followed as samples come, and what is the same for all that
     /// say the same, however they are written.
     pub fn standing(text: &str) -> Result<(Self, String), ExpressionError> {
-        let plan = Self::parse(text)?;
+        let mut patterns = Patterns::within(LIVE_TABLES_BYTES_MAX);
+        let plan = Self::parse_with(text, &mut patterns)?;
         let refused = plan.unkept.as_ref().or(plan.on_tick_only.as_ref()).cloned();
         let refused = refused.or_else(|| {
             let reason = match plan.root {
@@ -357,6 +362,17 @@ impl Plan {
         }
         let tree = crate::expression::tree::syntax_tree(text)?;
         Ok((plan, tree.to_string()))
+    }
+
+    /// Bytes of its regular expressions, compiled.
+    pub fn regex_bytes(&self) -> usize {
+        self.regex_bytes
+    }
+
+    /// How far back its selectors look at most.
+    pub fn reach(&self) -> Duration {
+        let reaches = self.selections.iter().map(|it| it.reach_ms.unsigned_abs());
+        Duration::from_millis(reaches.max().unwrap_or_default())
     }
 
     /// How many selectors it has.

@@ -72,6 +72,21 @@ impl Selector {
             && self.matchers.iter().all(|matcher| matcher.test.passes(read(&matcher.label)))
     }
 
+    /// A label, and its values in whatever it selects, where one of its matchers says so; they are
+    /// `max` at most.
+    pub(crate) fn values(&self, max: usize) -> Option<(&str, Vec<&str>)> {
+        self.matchers.iter().filter(|matcher| *matcher.label != *METRIC_NAME).find_map(|matcher| {
+            // What is empty is not there, so that no series would be found by it.
+            let values = matcher.test.values(max)?;
+            values.iter().all(|value| !value.is_empty()).then_some((&*matcher.label, values))
+        })
+    }
+
+    /// Whether it selects all series of its metric.
+    pub(crate) fn is_of_all(&self) -> bool {
+        self.matchers.is_empty()
+    }
+
     /// Makes the tables of its expressions, as long as bytes are left for that.
     pub(crate) fn make_tables(&self, bytes_left: &mut usize) {
         for matcher in &self.matchers {
@@ -113,6 +128,18 @@ impl Test {
             MatchOp::Re(_) => Self::Match(pattern()?),
             MatchOp::NotRe(_) => Self::NotMatch(pattern()?),
         })
+    }
+
+    /// All values that pass, where they are few.
+    fn values(&self, max: usize) -> Option<Vec<&str>> {
+        match self {
+            Self::Equal(value) => Some(vec![&**value]),
+            Self::Match(pattern) => {
+                let texts = pattern.texts().filter(|texts| texts.len() <= max)?;
+                Some(texts.iter().map(|text| &**text).collect())
+            }
+            Self::NotEqual(_) | Self::NotMatch(_) => None,
+        }
     }
 
     fn passes(&self, value: &str) -> bool {

@@ -10,7 +10,7 @@ use bellwire_model::limits::{
     FORWARDED_PER_TURN, LIVE_ANSWERED_BYTES_MAX, LIVE_ANSWERED_MAX, LIVE_PACE,
     STATE_VALUE_BYTES_MAX,
 };
-use bellwire_model::{Body, Event, Labels, NameMap, NameSet, QueryId, Sample, Timestamp, Topic};
+use bellwire_model::{Body, Event, Labels, NameMap, QueryId, Sample, Timestamp, Topic};
 use bellwire_process::clock;
 use bellwire_rules::{Engine, QueryBeginning, QueryEnding, QueryRefusal};
 use bellwire_wire::json;
@@ -48,8 +48,8 @@ struct Shown {
     topic: Topic,
     /// What was said of it last; nothing where there was no room to say it.
     description: Option<String>,
-    /// Elements whose values the state topics had no room for.
-    untold: NameSet<Labels>,
+    /// Elements whose values the state topics had no room for. They are tried again.
+    untold: NameMap<Labels, (f64, Timestamp)>,
 }
 
 /// What queries have come to.
@@ -140,6 +140,11 @@ impl Answers {
         let Some(errand) = self.errands.front_mut() else { return };
         let (is_done, begun) = match errand {
             Errand::End(ending) => (engine.end_query(ending), None),
+            // Who asks and goes, again and again, must not make others wait.
+            Errand::Begin(beginning) if register.take_abandoned(beginning.id()) => {
+                *errand = Errand::End(QueryEnding::new(beginning.id()));
+                return;
+            }
             Errand::Begin(beginning) => {
                 let begun = engine.begin_query(beginning).map(|begun| (beginning.id(), begun));
                 (begun.is_some(), begun)
@@ -184,31 +189,48 @@ impl Answers {
             match event {
                 Some(event) => {
                     events.push(event);
-                    places.push(place);
+                    places.push((place, value));
                 }
-                None => self.note(place, Err(NotShown)),
+                None => self.note(place, value, Err(NotShown)),
             }
         }
         self.counts.0 += count as u64;
         states.wait_for_room();
         let results = states.apply_measured(events);
-        for (place, result) in places.into_iter().zip(results) {
-            self.note(place, result);
+        for ((place, value), result) in places.into_iter().zip(results) {
+            self.note(place, value, result);
         }
     }
 
     /// Notes whether something was put on its topic.
-    fn note(&mut self, (query, labels): Place, put: Result<(), NotShown>) {
+    fn note(
+        &mut self,
+        (query, labels): Place,
+        (value, time): (Option<f64>, Timestamp),
+        put: Result<(), NotShown>,
+    ) {
         let Some(shown) = self.shown.get_mut(&query) else { return };
-        match (labels, put) {
-            (Some(labels), Ok(())) => {
-                shown.untold.remove(&labels);
+        match (labels, value, put) {
+            (Some(labels), Some(value), Err(NotShown)) => {
+                shown.untold.insert(labels, (value, time));
             }
-            (Some(labels), Err(NotShown)) => {
-                shown.untold.insert(labels);
+            (Some(labels), ..) => _ = shown.untold.remove(&labels),
+            (None, _, Ok(())) => {}
+            (None, _, Err(NotShown)) => shown.description = None,
+        }
+    }
+
+    /// Tries some elements again for which there was no room.
+    fn retry(&mut self) {
+        let untold = self.shown.iter().flat_map(|(id, shown)| {
+            shown.untold.iter().map(|(labels, told)| ((*id, Some(labels.clone())), *told))
+        });
+        let again: Vec<_> = untold.take(FORWARDED_PER_TURN).collect();
+        for (place, (value, time)) in again {
+            // What has changed meanwhile is on its way.
+            if !self.newest.contains_key(&place) {
+                self.put(place, (Some(value), time));
             }
-            (None, Ok(())) => {}
-            (None, Err(NotShown)) => shown.description = None,
         }
     }
 
@@ -246,6 +268,9 @@ impl Answers {
         for (id, refusal) in engine.take_overgrown(|id| self.shown.contains_key(id)) {
             self.end_grown(id, refusal, (register, states));
         }
+        let ids = self.shown.keys();
+        register.set_series(ids.filter_map(|id| Some((*id, engine.query_series(*id)?))));
+        self.retry();
         let paced = engine.take_paced();
         let mut changed = Vec::new();
         for (id, shown) in &mut self.shown {
@@ -326,7 +351,7 @@ fn element(
 impl Shown {
     /// A query of which nothing has been said.
     fn of(id: QueryId) -> Self {
-        Self { topic: id.topic(), description: Some(String::new()), untold: NameSet::default() }
+        Self { topic: id.topic(), description: Some(String::new()), untold: NameMap::default() }
     }
 
     /// `{"query":…,"mode":"stream",…}`.

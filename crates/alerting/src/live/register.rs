@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_model::QueryId;
-use bellwire_model::limits::{LIVE_LINGER, LIVE_QUERIES_MAX, LIVE_QUERIES_OF_ONE_MAX};
+use bellwire_model::limits::{
+    LIVE_EXPRESSIONS_BYTES_MAX, LIVE_JOINS_MAX, LIVE_LINGER, LIVE_QUERIES_MAX,
+    LIVE_QUERIES_OF_ONE_MAX, ROOM_OF_ONE_SHARE,
+};
 use bellwire_process::clock::Ticker;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
@@ -30,12 +33,19 @@ struct Entries {
     /// How many each follows, where it follows any; who follows one twice counts twice.
     of_followers: HashMap<Follower, usize>,
     begun: u64,
+    /// What the expressions of all take.
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
     number: u64,
     query: LiveQueryText,
+    bytes: usize,
+    /// Who had it begin. It is of their share until it ends, also where others follow it.
+    owner: Follower,
+    /// The series that it looks at, as of the last second.
+    series: usize,
     followers: usize,
     /// Since when nobody follows it.
     left: Option<Ticker>,
@@ -56,6 +66,50 @@ pub(crate) struct Entering {
     /// Whether it has to begin.
     pub(crate) is_new: bool,
     pub(crate) standing: watch::Receiver<Standing>,
+}
+
+impl Entries {
+    /// Whether somebody may have one more query begin. Who has many leaves some of the room to others.
+    fn check_room(&self, bytes: usize, owner: &str) -> Result<(), Problem> {
+        if self.by_id.len() >= LIVE_QUERIES_MAX {
+            let detail = format!("{LIVE_QUERIES_MAX} queries are followed, the most there may be");
+            return Err(exhausted(detail));
+        }
+        let free = LIVE_EXPRESSIONS_BYTES_MAX.saturating_sub(self.bytes);
+        if bytes > free {
+            let detail = "the expressions of all queries that are followed take as many bytes as \
+                          they may";
+            return Err(exhausted(detail.into()));
+        }
+        let series: usize = self.by_id.values().map(|entry| entry.series).sum();
+        let is_crowded = [
+            (self.by_id.len(), LIVE_QUERIES_MAX),
+            (self.bytes, LIVE_EXPRESSIONS_BYTES_MAX),
+            (series, LIVE_JOINS_MAX),
+        ]
+        .into_iter()
+        .any(|(used, max)| used > max.saturating_sub(used).saturating_mul(ROOM_OF_ONE_SHARE));
+        if !is_crowded {
+            return Ok(());
+        }
+        let own = || self.by_id.values().filter(|entry| *entry.owner == *owner);
+        let count = own().count();
+        let own_bytes: usize = own().map(|entry| entry.bytes).sum();
+        let own_series: usize = own().map(|entry| entry.series).sum();
+        let rooms = [
+            ("queries", count, LIVE_QUERIES_MAX.saturating_sub(self.by_id.len())),
+            ("bytes of expressions", own_bytes, free),
+            ("series of queries", own_series, LIVE_JOINS_MAX.saturating_sub(series)),
+        ];
+        match rooms.into_iter().find(|(_, own, free)| *own > free.saturating_mul(ROOM_OF_ONE_SHARE))
+        {
+            None => Ok(()),
+            Some((what, own, free)) => Err(exhausted(format!(
+                "you have {own} {what}, more than {ROOM_OF_ONE_SHARE} times the {free} that there is room \
+                 for: the rest is for others"
+            ))),
+        }
+    }
 }
 
 impl Register {
@@ -85,16 +139,25 @@ impl Register {
             *entries.of_followers.entry(follower.into()).or_default() += 1;
             return Ok(Entering { number, is_new: false, standing });
         }
-        if entries.by_id.len() >= LIVE_QUERIES_MAX {
-            let detail = format!("{LIVE_QUERIES_MAX} queries are followed, the most there may be");
-            return Err(exhausted(detail));
-        }
+        entries.check_room(query.bytes(), follower)?;
         entries.begun += 1;
+        entries.bytes += query.bytes();
         let number = entries.begun;
         let (standing, receiver) = watch::channel(Standing::Begins);
+        let bytes = query.bytes();
         let LiveQuery { text, canonical, sight, .. } = query.clone();
         let query_text = LiveQueryText { text, canonical, sight };
-        let entry = Entry { number, query: query_text, followers: 1, left: None, standing };
+        let owner = follower.into();
+        let entry = Entry {
+            number,
+            query: query_text,
+            bytes,
+            owner,
+            series: 0,
+            followers: 1,
+            left: None,
+            standing,
+        };
         entries.by_id.insert(query.id, entry);
         *entries.of_followers.entry(follower.into()).or_default() += 1;
         Ok(Entering { number, is_new: true, standing: receiver })
@@ -127,8 +190,30 @@ impl Register {
 
     /// It does not stand, or no longer: whoever comes next begins anew.
     pub(crate) fn refuse(&self, id: QueryId, problem: &Problem) {
-        if let Some(entry) = self.entries().by_id.remove(&id) {
+        let mut entries = self.entries();
+        if let Some(entry) = entries.by_id.remove(&id) {
+            entries.bytes -= entry.bytes;
             entry.standing.send_replace(Standing::Refused(problem.clone()));
+        }
+    }
+
+    /// Takes out a query that does not stand yet, where those who wanted to follow it have gone.
+    pub(crate) fn take_abandoned(&self, id: QueryId) -> bool {
+        let mut entries = self.entries();
+        let is_wanted = entries.by_id.get(&id).is_some_and(|entry| entry.followers > 0);
+        if !is_wanted && let Some(entry) = entries.by_id.remove(&id) {
+            entries.bytes -= entry.bytes;
+        }
+        !is_wanted
+    }
+
+    /// How many series queries look at.
+    pub(crate) fn set_series(&self, series: impl Iterator<Item = (QueryId, usize)>) {
+        let mut entries = self.entries();
+        for (id, series) in series {
+            if let Some(entry) = entries.by_id.get_mut(&id) {
+                entry.series = series;
+            }
         }
     }
 
@@ -144,12 +229,71 @@ impl Register {
             let begins = matches!(*entry.standing.borrow(), Standing::Begins);
             !begins && entry.left.as_ref().is_some_and(|left| left.elapsed() >= LIVE_LINGER)
         };
-        entries.by_id.extract_if(|_, entry| is_left(entry)).map(|(id, _)| id).collect()
+        let left: Vec<(QueryId, Entry)> =
+            entries.by_id.extract_if(|_, entry| is_left(entry)).collect();
+        entries.bytes -= left.iter().map(|(_, entry)| entry.bytes).sum::<usize>();
+        left.into_iter().map(|(id, _)| id).collect()
     }
 
     /// How many queries there are, and how many follow them.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let entries = self.entries();
         (entries.by_id.len(), entries.by_id.values().map(|entry| entry.followers).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::Sight;
+
+    use super::*;
+
+    fn query(text: &str) -> LiveQuery {
+        LiveQuery::read(text, &Sight::all()).expect(text)
+    }
+
+    #[test]
+    fn who_has_much_leaves_room_to_others() {
+        let register = Register::default();
+        let (first, second) = (query("x"), query("y"));
+        register.enter(&first, "ada").expect("there is nothing yet");
+        register.set_series([(first.id, LIVE_JOINS_MAX / 10 * 8)].into_iter());
+        register.enter(&second, "ada").expect("four times as much as is free");
+        register.set_series([(second.id, LIVE_JOINS_MAX / 10)].into_iter());
+        let refused = register.enter(&query("z"), "ada").err().expect("nine times as much");
+        assert_eq!(refused.code, Code::QueriesExhausted);
+        register.enter(&query("z"), "bob").expect("others have what is left");
+        register.enter(&first, "ada").expect("what stands needs no room");
+    }
+
+    #[test]
+    fn who_opens_and_goes_has_still_had_them_begin() {
+        let register = Register::default();
+        let mut begun = 0;
+        let refused = loop {
+            let query = query(&format!("x + {begun}"));
+            match register.enter(&query, "ada") {
+                Ok(entering) => register.leave((query.id, entering.number), "ada"),
+                Err(refused) => break refused,
+            }
+            register.stand(query.id);
+            begun += 1;
+        };
+        assert_eq!(refused.code, Code::QueriesExhausted);
+        assert!(begun < LIVE_QUERIES_MAX / 10 * 9, "{begun}");
+        register.enter(&query("y"), "bob").expect("the rest is for others");
+    }
+
+    #[test]
+    fn one_that_nobody_waits_for_does_not_begin() {
+        let register = Register::default();
+        let query = query("x");
+        let entering = register.enter(&query, "ada").expect("there is nothing yet");
+        assert!(!register.take_abandoned(query.id));
+        register.leave((query.id, entering.number), "ada");
+        assert!(register.take_abandoned(query.id));
+        let again = register.enter(&query, "ada").expect("there is nothing yet");
+        assert!(again.is_new);
+        assert_eq!(register.entries().bytes, query.bytes());
     }
 }

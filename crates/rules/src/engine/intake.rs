@@ -183,6 +183,7 @@ impl Engine {
         origin: Origin,
     ) -> Result<Option<SeriesId>, SampleRefusal> {
         let selectors = self.rules.select(labels);
+        self.mind_slow();
         if selectors.is_empty() && origin != Origin::Recorded {
             return Ok(None);
         }
@@ -193,6 +194,7 @@ impl Engine {
             self.untaken.dropped.series += 1;
             self.untaken.metric = labels.metric_name().map(Box::from);
         })?;
+        self.mind_reach(&selectors, Duration::ZERO);
         let id = self.series.insert(labels, self.keep(&selectors));
         self.log.series(self.series.number(id), labels);
         let parts = self.join((id, labels), selectors);
@@ -218,6 +220,28 @@ impl Engine {
             return Err(SampleRefusal::SeriesOfMetric);
         }
         Ok(())
+    }
+
+    /// A query whose selectors take too long ends.
+    pub(super) fn mind_slow(&mut self) {
+        if let Some(query) = self.rules.take_slow() {
+            self.queries.overgrow(query, QueryRefusal::TooMuchEffort);
+        }
+    }
+
+    /// Notes the queries that look back further at a series than it is kept for, and than rules do.
+    pub(super) fn mind_reach(&mut self, selectors: &[(RuleId, SelectorId)], kept: Duration) {
+        let query =
+            |(rule, _): &(RuleId, SelectorId)| Some(self.rules.get(*rule).query.as_ref()?.id);
+        let of_rules = selectors.iter().filter(|id| query(id).is_none());
+        let kept = of_rules.map(|id| self.rules.keep(*id)).fold(kept, Duration::max);
+        for id in selectors {
+            if let Some(query) = query(id)
+                && self.rules.keep(*id) > kept
+            {
+                self.queries.reaches(query, self.rules.keep(*id));
+            }
+        }
     }
 
     /// Whether a rule selects a series, or there is room for one that queries alone do. They are

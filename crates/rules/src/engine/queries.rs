@@ -19,7 +19,9 @@ mod numbers;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bellwire_model::limits::{LIVE_LOOKS_AT_ONCE, LIVE_LOOKS_PER_MS, LIVE_PACE, LIVE_SERIES_MAX};
+use bellwire_model::limits::{
+    LIVE_KEPT_DIVISOR, LIVE_LOOKS_AT_ONCE, LIVE_LOOKS_PER_MS, LIVE_PACE, LIVE_SERIES_MAX,
+};
 use bellwire_model::{Labels, NameMap, NameSet, QueryId, Timestamp};
 
 pub use self::beginning::{QueryBeginning, QueryRefusal, StandingQuery};
@@ -62,6 +64,9 @@ pub(super) struct Queries {
     paced: NameSet<QueryId>,
     /// Those that have come to look at more than they may.
     overgrown: NameMap<QueryId, QueryRefusal>,
+    /// Those that look back further than rules do at some series, and how far: since they began, or
+    /// since one of them was ended for that.
+    reaching: NameMap<QueryId, Duration>,
     /// The series of all, each query's counted by themselves. Those that have gone count until all
     /// are counted anew.
     joins: usize,
@@ -105,6 +110,21 @@ impl Queries {
     /// A query selects more than it may.
     pub(super) fn overgrow(&mut self, query: QueryId, refusal: QueryRefusal) {
         self.overgrown.insert(query, refusal);
+    }
+
+    /// A query has samples kept of a series that rules do not look at, and for so long.
+    pub(super) fn reaches(&mut self, query: QueryId, keep: Duration) {
+        let held = self.reaching.entry(query).or_default();
+        *held = keep.max(*held);
+    }
+
+    /// The one that looks back furthest ends.
+    fn end_furthest(&mut self) {
+        let furthest = self.reaching.iter().max_by_key(|(query, keep)| (**keep, **query));
+        if let Some(query) = furthest.map(|(query, _)| *query) {
+            self.reaching.remove(&query);
+            self.overgrow(query, QueryRefusal::NoWindow);
+        }
     }
 
     /// Whether a query that has so many series may have one more.
@@ -175,6 +195,10 @@ impl Engine {
         of: impl Fn(&QueryId) -> bool,
     ) -> Vec<(QueryId, QueryRefusal)> {
         self.recount_joins();
+        let kept_max = self.terms.settings.samples_kept_bytes_max / LIVE_KEPT_DIVISOR;
+        if self.series.kept_bytes() > kept_max {
+            self.queries.end_furthest();
+        }
         self.queries.overgrown.extract_if(|query, _| of(query)).collect()
     }
 
@@ -182,6 +206,12 @@ impl Engine {
     fn recount_joins(&mut self) {
         let queries = self.rules.ids().filter(|id| self.rules.get(*id).query.is_some());
         self.queries.joins = queries.map(|id| self.parts.of(id).series()).sum();
+    }
+
+    /// The series that a standing query looks at; one that two of its selectors select counts twice.
+    pub fn query_series(&self, query: QueryId) -> Option<usize> {
+        let rule = self.rules.find_query(query)?;
+        Some(self.parts.of(rule).series())
     }
 
     /// How the evaluations of a standing query go.

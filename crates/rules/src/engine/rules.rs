@@ -3,13 +3,17 @@
 //! what they come to is in [`parts`](super::parts).
 
 mod queries;
+mod selectors;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwire_model::limits::LIVE_SELECT_STEPS_MAX;
 use bellwire_model::{Labels, NameMap, QueryId, RuleName, Sight};
 use rustc_hash::FxHashMap;
 
+use self::selectors::Selectors;
 use super::groups::TickGroup;
 use super::ids::{GroupId, RuleId};
 use super::levels::{Levels, names_alerts};
@@ -74,9 +78,9 @@ pub(super) struct RuleTable {
     entries: Vec<RuleEntry>,
     by_identity: FxHashMap<u64, RuleId>,
     identities: Identities,
-    by_metric: NameMap<Box<str>, Vec<(RuleId, SelectorId)>>,
-    /// Selectors that may select any metric.
-    of_any_metric: Vec<(RuleId, SelectorId)>,
+    selectors: Selectors,
+    /// A query with a selector that takes too long to compare with a series.
+    slow: Cell<Option<RuleId>>,
     /// Those with rules in tick mode.
     groups: Vec<TickGroup>,
     /// Alerting rules, by the names of their alerts.
@@ -116,8 +120,8 @@ impl RuleTable {
             entries: Vec::with_capacity(rules.len()),
             by_identity: FxHashMap::default(),
             identities: Identities::default(),
-            by_metric: NameMap::default(),
-            of_any_metric: Vec::new(),
+            selectors: Selectors::default(),
+            slow: Cell::default(),
             alerting: NameMap::default(),
             recording: NameMap::default(),
             names_alerts: false,
@@ -145,19 +149,17 @@ impl RuleTable {
             RuleKind::Record(_) => &mut self.recording,
         };
         by_name.entry(rule.name.alert.clone()).or_default().push(id);
-        let entry = self.enlist(id, Arc::new(rule), shape);
+        for (index, selection) in rule.plan.selections.iter().enumerate() {
+            self.selectors.add((id, SelectorId(index as u32)), &selection.selector);
+        }
+        let entry = self.enlist(Arc::new(rule), shape);
         self.entries.push(RuleEntry { level, identity, ..entry });
     }
 
-    /// Adds what a rule selects.
-    fn enlist(&mut self, id: RuleId, rule: Arc<Rule>, shape: Shape) -> RuleEntry {
-        for (index, selection) in rule.plan.selections.iter().enumerate() {
+    /// Notes what a rule looks at.
+    fn enlist(&mut self, rule: Arc<Rule>, shape: Shape) -> RuleEntry {
+        for selection in &rule.plan.selections {
             self.names_alerts |= names_alerts(&selection.selector);
-            let ids = match selection.selector.metric_name() {
-                Some(metric) => self.by_metric.entry(metric.into()).or_default(),
-                None => &mut self.of_any_metric,
-            };
-            ids.push((id, SelectorId(index as u32)));
             let keep = selection.keep(rule.settings.query_offset, self.lookback);
             self.keep_max = self.keep_max.max(keep);
         }
@@ -250,8 +252,7 @@ impl RuleTable {
 
     /// The selectors that select a series, in the order of the files.
     pub(super) fn select(&self, series: &Labels) -> Vec<(RuleId, SelectorId)> {
-        let of_metric = series.metric_name().and_then(|metric| self.by_metric.get(metric));
-        let selectors = of_metric.into_iter().flatten().chain(&self.of_any_metric).copied();
+        let selectors = self.selectors.of(series);
         let mut selected: Vec<_> = selectors.filter(|id| self.selects(*id, series)).collect();
         selected.sort_unstable_by_key(|(rule, selector)| (*rule, selector.0));
         selected
@@ -265,9 +266,19 @@ impl RuleTable {
     }
 
     fn selects(&self, id: (RuleId, SelectorId), series: &Labels) -> bool {
-        let query = self.get(id.0).query.as_deref();
-        self.selection(id).selector.selects(series)
-            && query.is_none_or(|query| shows(&query.sight, series))
+        let selector = &self.selection(id).selector;
+        let Some(query) = self.get(id.0).query.as_deref() else { return selector.selects(series) };
+        let mut steps = LIVE_SELECT_STEPS_MAX;
+        let selects = selector.selects_within(series, &mut steps);
+        if selects.is_none() {
+            self.slow.set(Some(id.0));
+        }
+        selects == Some(true) && shows(&query.sight, series)
+    }
+
+    /// A query of which it cannot be said soon enough whether it selects a series.
+    pub(super) fn take_slow(&self) -> Option<QueryId> {
+        Some(self.get(self.slow.take()?).query.as_ref()?.id)
     }
 
     fn selection(&self, (rule, selector): (RuleId, SelectorId)) -> &Selection {

@@ -38,10 +38,10 @@ pub(super) fn compile(
         unkept: None,
     };
     let root = compiler.expression(&parsed)?;
-    let Compiler { selections, on_tick_only, unkept, .. } = compiler;
+    let Compiler { selections, on_tick_only, unkept, regex_bytes, .. } = compiler;
     let start = tokens[0].start;
     let (selections, hysteresis, replaced) = (selections.into(), None, Box::default());
-    Ok(Plan { root, selections, hysteresis, replaced, on_tick_only, unkept, start })
+    Ok(Plan { root, selections, hysteresis, replaced, on_tick_only, unkept, start, regex_bytes })
 }
 
 struct Compiler<'a> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bellwire_model::limits::{
     EVALUATION_TICK, LIVE_EVALUATION_LOOKS_MAX, LIVE_LOOKS_AT_ONCE, LIVE_PART_SERIES_MAX,
-    LIVE_SERIES_MAX, READING_PIECE_SERIES,
+    LIVE_SCANNED_MAX, LIVE_SERIES_MAX, READING_PIECE_SERIES,
 };
 use bellwire_model::{QueryId, Sight};
 
@@ -64,6 +64,10 @@ pub enum QueryRefusal {
     PartTooLarge,
     /// One evaluation of it takes longer than [`LIVE_EVALUATION_LOOKS_MAX`] allows.
     TooMuchEffort,
+    /// As many queries are compared with each series of one of its metrics as may be.
+    TooManyScanned,
+    /// It looks back further than rules do, and half of the room for samples is used.
+    NoWindow,
     /// All queries together look at as many series as they may.
     TooManyJoins,
     /// It selects series that no rule does, and what is left of the room for series is for rules.
@@ -84,6 +88,15 @@ impl fmt::Display for QueryRefusal {
                 "one evaluation of it takes as long as to look at more than \
                  {LIVE_EVALUATION_LOOKS_MAX} numbers, its operators and the steps of its subqueries \
                  counted"
+            ),
+            Self::TooManyScanned => write!(
+                f,
+                "{LIVE_SCANNED_MAX} queries are compared with each series of a metric that it \
+                 selects, the most there may be: name a value of a label (`host=\"a\"`)"
+            ),
+            Self::NoWindow => f.write_str(
+                "it looks back further than rules do, and what is left of the room for samples is \
+                 for rules",
             ),
             Self::TooManyJoins => {
                 f.write_str("all queries that are followed select as many series as they may")
@@ -120,6 +133,9 @@ impl Engine {
         let QueryBeginning { query, stage } = beginning;
         if let Stage::New = stage {
             self.recount_joins();
+            if !self.rules.has_room_to_scan(&query.plan) {
+                return Some(Err(QueryRefusal::TooManyScanned));
+            }
             self.add_query(query);
             *stage = Stage::Joins(self.candidates(&query.plan));
             return None;
@@ -208,9 +224,11 @@ impl Engine {
         }
         let labels = self.series.labels(id);
         let selectors = self.rules.select_of(rule, &labels);
+        self.mind_slow();
         if selectors.is_empty() {
             return;
         }
+        self.mind_reach(&selectors, self.series.keep(id));
         let keep = self.series.keep(id).max(self.keep(&selectors));
         let mut parts = self.series.parts(id).to_vec();
         parts.extend(self.join((id, &labels), selectors));

@@ -46,6 +46,7 @@ impl Engine {
                 let Some(rule) = self.rules.find_query(ending.query) else { return true };
                 self.rules.end_query(rule);
                 self.queries.overgrown.remove(&ending.query);
+                self.queries.reaching.remove(&ending.query);
                 self.parts.set_query(&self.rules, rule);
                 let (series, generation) = (self.series_of(rule), self.queries.generation);
                 ending.stage = Stage::Leave { rule, series, generation };

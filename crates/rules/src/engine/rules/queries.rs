@@ -3,11 +3,15 @@
 
 use std::sync::Arc;
 
-use bellwire_model::QueryId;
+use bellwire_model::limits::LIVE_SCANNED_MAX;
+use bellwire_model::{QueryId, Sight};
 
+use super::selectors::Selectors;
 use super::{QueryEntry, QueryStage, RuleEntry, RuleTable, Shape};
 use crate::engine::ids::RuleId;
+use crate::plan::{Plan, SelectorId};
 use crate::rule::Rule;
+use crate::selector::Selector;
 
 impl RuleTable {
     /// The place of a query, until it ends.
@@ -20,7 +24,11 @@ impl RuleTable {
         let place = self.free.pop().unwrap_or_else(|| RuleId::at(self.entries.len()));
         self.queries.insert(query.id, place);
         let shape = shape_of(&rule);
-        let entry = self.enlist(place, rule, shape);
+        for (index, selection) in rule.plan.selections.iter().enumerate() {
+            let selector = (&selection.selector, is_scanned(&selection.selector, &query));
+            self.selectors.add_of_query((place, SelectorId(index as u32)), selector);
+        }
+        let entry = self.enlist(rule, shape);
         let entry = RuleEntry { level: self.query_level, query: Some(Box::new(query)), ..entry };
         match self.entries.get_mut(place.place()) {
             Some(before) => *before = entry,
@@ -48,25 +56,34 @@ impl RuleTable {
     pub(in crate::engine) fn end_query(&mut self, rule: RuleId) {
         self.set_stage(rule, QueryStage::Ends);
         let entry = &self.entries[rule.place()];
-        self.queries.remove(&entry.query.as_ref().expect("only queries end").id);
-        for selection in &entry.rule.plan.selections {
-            let Some(metric) = selection.selector.metric_name() else {
-                self.of_any_metric.retain(|(other, _)| *other != rule);
-                continue;
-            };
-            if let Some(ids) = self.by_metric.get_mut(metric) {
-                ids.retain(|(other, _)| *other != rule);
-                if ids.is_empty() {
-                    self.by_metric.remove(metric);
-                }
-            }
+        let query = entry.query.as_ref().expect("only queries end");
+        self.queries.remove(&query.id);
+        for (index, selection) in entry.rule.plan.selections.iter().enumerate() {
+            let selector = (&selection.selector, is_scanned(&selection.selector, query));
+            self.selectors.remove_of_query((rule, SelectorId(index as u32)), selector);
         }
+    }
+
+    /// Whether a query may select as it does: those that say no value of a label are compared with
+    /// each series of their metric, and must be few.
+    pub(in crate::engine) fn has_room_to_scan(&self, plan: &Plan) -> bool {
+        let mut compared = plan.selections.iter().map(|it| &it.selector);
+        compared.all(|selector| {
+            !Selectors::is_compared(selector)
+                || selector.is_of_all()
+                || self.selectors.scanned(selector) < LIVE_SCANNED_MAX
+        })
     }
 
     /// The place of a query that has ended may be used again.
     pub(in crate::engine) fn free_query(&mut self, rule: RuleId) {
         self.free.push(rule);
     }
+}
+
+/// Whether a selector may be compared with a series in vain.
+fn is_scanned(selector: &Selector, query: &QueryEntry) -> bool {
+    !selector.is_of_all() || query.sight != Sight::all()
 }
 
 /// What differs by the metric's name alone, which most expressions drop, must not be in two parts: its

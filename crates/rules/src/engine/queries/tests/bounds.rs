@@ -1,6 +1,6 @@
 //! What standing queries may have, and that rules have what is theirs.
 
-use bellwire_model::limits::{LIVE_PART_SERIES_MAX, LIVE_SERIES_MAX};
+use bellwire_model::limits::{LIVE_PART_SERIES_MAX, LIVE_SCANNED_MAX, LIVE_SERIES_MAX};
 
 use super::*;
 use crate::{QueryRefusal, Settings};
@@ -105,4 +105,62 @@ fn queries_leave_rules_half_of_the_room_for_series() {
     assert_eq!(engine.storage().len(), 90, "what a rule selects has room");
     end(&mut engine, everything);
     assert_eq!(engine.storage().len(), 40);
+}
+
+#[test]
+fn what_is_compared_with_each_series_is_little() {
+    let mut engine = engine(Settings::default());
+    let scanned = |number: usize| format!("y{{n!=\"{number}\"}}");
+    for number in 0..LIVE_SCANNED_MAX {
+        begun(&mut engine, &scanned(number)).expect("there is room");
+    }
+    assert_eq!(begun(&mut engine, "y{n=~\".*1\"}"), Err(QueryRefusal::TooManyScanned));
+    engine.replace(Timestamp::from_ms(START_MS), RuleSet::default());
+    assert_eq!(begun(&mut engine, "y{n=~\".*1\"}"), Err(QueryRefusal::TooManyScanned));
+    // What is found by a label, selects all, or is of another metric is none of these.
+    for text in ["y", "y{n=\"1\"}", "y{n=~\"1|2\",m!=\"\"}", "x{n!=\"1\"}"] {
+        begun(&mut engine, text).expect(text);
+    }
+    send(&mut engine, ("y", 3));
+    engine.advance(Timestamp::from_ms(START_MS).saturating_add(Duration::from_secs(3)));
+    let told = engine.take_answered();
+    let found = told.iter().filter(|it| it.query == standing("y{n=\"1\"}").id);
+    assert_eq!(found.count(), 1);
+    end(&mut engine, &scanned(7));
+    begun(&mut engine, "y{n=~\".*1\"}").expect("the place of one that has ended");
+}
+
+#[test]
+fn queries_that_look_back_leave_rules_half_of_the_room_for_samples() {
+    let text = "groups: [{name: g, rules: [{alert: A, expr: 'max_over_time(x[10m]) > 9'}]}]";
+    let settings = Settings { samples_kept_bytes_max: 32 * 1024, ..Settings::default() };
+    let mut engine = Engine::with_settings(rules(text), settings);
+    for text in ["max_over_time(x[5m])", "max_over_time(y[20m])", "max_over_time(y[30m])"] {
+        begun(&mut engine, text).expect(text);
+    }
+    let mut grown = Vec::new();
+    for second in 0..1_800 {
+        let now = Timestamp::from_ms(START_MS).saturating_add(Duration::from_secs(second));
+        engine.apply(now, &[sample("x", 1, now), sample("y", 1, now)]);
+        for (query, refusal) in engine.take_overgrown(|_| true) {
+            grown.push((query, refusal));
+            let mut ending = QueryEnding::new(query);
+            assert!((0..PIECES_MAX).any(|_| engine.end_query(&mut ending)));
+        }
+    }
+    let furthest = [standing("max_over_time(y[30m])").id, standing("max_over_time(y[20m])").id];
+    assert_eq!(grown, furthest.map(|query| (query, QueryRefusal::NoWindow)));
+    assert_eq!(engine.figures().cut.samples, 0, "no rule sees less");
+}
+
+/// Who may query can write expressions that are slow for long labels.
+#[test]
+fn a_selector_that_is_slow_ends_its_query() {
+    let mut engine = engine(Settings::default());
+    let slow = begun(&mut engine, "y{n=~\".*x.{40}z.{40}\"}").expect("there are no series yet");
+    let long = "x".repeat(4_000);
+    let time = Timestamp::from_ms(START_MS);
+    let series = Labels::from_pairs([(METRIC_NAME, "y"), ("n", &*long)]).expect("labels");
+    engine.apply(time, &[Sample { series, value: 1.0, time }]);
+    assert_eq!(engine.take_overgrown(|_| true), [(slow, QueryRefusal::TooMuchEffort)]);
 }
