@@ -34,6 +34,7 @@ mod notices;
 mod outlet;
 mod page_queue;
 mod parts;
+mod past;
 mod polls;
 mod pump;
 mod reconsidering;
@@ -54,6 +55,7 @@ mod work;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_hub::Start;
 use bellwire_model::{Filter, MaxRate, PacedFilter};
@@ -160,13 +162,14 @@ pub struct ToFollow {
     topics: Vec<Filter>,
     start: Start,
     max_rate: Option<MaxRate>,
+    history: Option<Duration>,
 }
 
 impl ToFollow {
-    fn paced(self) -> (Vec<PacedFilter>, Start) {
-        let Self { topics, start, max_rate } = self;
+    fn paced(self) -> (Vec<PacedFilter>, Start, Option<Duration>) {
+        let Self { topics, start, max_rate, history } = self;
         let paced = |filter| PacedFilter { filter, max_rate };
-        (topics.into_iter().map(paced).collect(), start)
+        (topics.into_iter().map(paced).collect(), start, history)
     }
 }
 

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bellwire_hub::Start;
-use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, PAST_WINDOW_MAX, WAIT_MAX};
+use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, WAIT_MAX};
 use bellwire_model::{
     Cursor, EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
 };
 use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::request::read_history;
 
 use http::HeaderValue;
 
@@ -41,6 +42,8 @@ pub struct StreamRequest {
     pub queries: AskedQueries,
     /// Whether its client keeps what it has of state topics, and is to be told what has changed.
     pub resumes_state: bool,
+    /// How far back the past of series is wanted, where it is.
+    pub history: Option<Duration>,
 }
 
 /// Expressions whose answers are to be followed.
@@ -87,6 +90,7 @@ impl StreamRequest {
             is_narrowed,
             queries,
             resumes_state,
+            history: None,
         }
     }
 
@@ -216,8 +220,9 @@ impl EventsRequest {
             handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
             let stream = StreamRequest::new(follows, start, handshake.form());
             let handshake = Some(Box::new(handshake));
-            let resumes_state = query.resumes_state;
-            return Ok(Self::Stream(StreamRequest { handshake, queries, resumes_state, ..stream }));
+            let Query { resumes_state, history, .. } = query;
+            let stream = StreamRequest { handshake, queries, resumes_state, history, ..stream };
+            return Ok(Self::Stream(stream));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
             let offers = "text/event-stream, application/x-ndjson or application/json";
@@ -229,6 +234,7 @@ impl EventsRequest {
             (Answer::Ndjson, Raw::No) => Encoding::Ndjson,
             (Answer::Json, Raw::No) => {
                 query.refusals.map_or(Ok(()), Refusals::check_for_status)?;
+                query.history.map_or(Ok(()), |_| Err(history_is_for_streams()))?;
                 let follows = EffectiveFilter::from(filters);
                 let poll = PollRequest::new(follows, start, query.wait);
                 let resumes_state = query.resumes_state;
@@ -241,8 +247,8 @@ impl EventsRequest {
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let stream = StreamRequest::new(follows, start, form);
-        let resumes_state = query.resumes_state;
-        Ok(Self::Stream(StreamRequest { refusals, queries, resumes_state, ..stream }))
+        let Query { resumes_state, history, .. } = query;
+        Ok(Self::Stream(StreamRequest { refusals, queries, resumes_state, history, ..stream }))
     }
 }
 
@@ -272,6 +278,11 @@ fn raw_is_for_sse() -> Problem {
     Problem::new(Code::ParameterInvalid, detail)
 }
 
+fn history_is_for_streams() -> Problem {
+    let detail = "`history` is for streams; who only looks reads GET /v1/topics/{topic}?history=…";
+    Problem::new(Code::ParameterInvalid, detail)
+}
+
 /// The query's parameters.
 #[derive(Default)]
 struct Query {
@@ -285,6 +296,7 @@ struct Query {
     raw: Raw,
     refusals: Option<Refusals>,
     resumes_state: bool,
+    history: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -343,6 +355,7 @@ impl Query {
                     }
                 };
             }
+            "history" => self.history = Some(parse_history(&value)?),
             "refusals" => self.refusals = Some(Refusals::parse(&value)?),
             // Who asks is found out elsewhere.
             "ticket" => {}
@@ -354,7 +367,7 @@ impl Query {
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
-                    "`{other}` is no parameter: there are topic, query, after, max_rate, state, wait, format, refusals, credential"
+                    "`{other}` is no parameter: there are topic, query, after, max_rate, state, history, wait, format, refusals, credential"
                 );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }
@@ -376,14 +389,7 @@ pub fn parse_cursor(text: &str) -> Result<bellwire_model::Cursor, Problem> {
 
 /// How far back the past of series is wanted.
 pub fn parse_history(text: &str) -> Result<Duration, Problem> {
-    let history = bellwire_model::duration::parse(text);
-    let history = history.filter(|it| !it.is_zero() && *it <= PAST_WINDOW_MAX);
-    history.ok_or_else(|| {
-        let most = PAST_WINDOW_MAX.as_secs() / 3600;
-        let detail =
-            format!("`history` is a duration such as `15m`, {most}h at most, not `{text}`");
-        Problem::new(Code::ParameterInvalid, detail)
-    })
+    read_history(text).map_err(|detail| Problem::new(Code::ParameterInvalid, detail))
 }
 
 fn parse_wait(text: &str) -> Result<Duration, Problem> {
@@ -563,6 +569,9 @@ mod tests {
             ("topic=a&max_rate=0", Code::ParameterInvalid),
             ("topic=a&max_rate=-1", Code::ParameterInvalid),
             ("topic=a&max_rate=1001", Code::ParameterInvalid),
+            ("topic=a&history=soon", Code::ParameterInvalid),
+            ("topic=a&history=0s", Code::ParameterInvalid),
+            ("topic=a&history=25h", Code::ParameterInvalid),
             ("topics=a", Code::ParameterInvalid),
         ];
         for (query, code) in cases {

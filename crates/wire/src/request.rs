@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use bellwire_model::limits::{
-    FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
+    FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAST_WINDOW_MAX, REQUEST_ID_BYTES_MAX,
 };
 use bellwire_model::{
-    Condition, Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic,
+    Condition, Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic, duration,
     without_byte_order_mark,
 };
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub enum Request {
         after: Option<After>,
         /// How often it wants a key of them at most.
         max_rate: Option<MaxRate>,
+        /// How far back the past of series is wanted.
+        history: Option<Duration>,
     },
     /// To follow topics no more.
     Unsubscribe {
@@ -123,7 +126,7 @@ pub enum After {
 
 /// The requests, and the members that each has beside `request` and `id`.
 const REQUESTS: [(&str, &[&str]); 8] = [
-    ("subscribe", &["topics", "queries", "after", "max_rate"]),
+    ("subscribe", &["topics", "queries", "after", "max_rate", "history"]),
     ("unsubscribe", &["topics"]),
     (
         "publish",
@@ -147,13 +150,14 @@ const REQUESTS: [(&str, &[&str]); 8] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 20] = [
+const MEMBERS: [&str; 21] = [
     "request",
     "id",
     "topics",
     "queries",
     "after",
     "max_rate",
+    "history",
     "topic",
     "key",
     "type",
@@ -169,6 +173,16 @@ const MEMBERS: [&str; 20] = [
     "token",
     "samples",
 ];
+
+/// How far back the past of series is wanted, or what is wrong with that.
+pub fn read_history(text: &str) -> Result<Duration, String> {
+    let history = duration::parse(text);
+    let history = history.filter(|it| !it.is_zero() && *it <= PAST_WINDOW_MAX);
+    history.ok_or_else(|| {
+        let most = PAST_WINDOW_MAX.as_secs() / 3_600;
+        format!("`history` is a duration such as `15m`, {most}h at most, not `{}`", quoted(text))
+    })
+}
 
 /// Reads a request that is JSON.
 pub fn read_json(request: &str) -> Received {
@@ -292,8 +306,14 @@ impl<'a> Members<'a> {
         let queries = self.queries()?;
         let has_topics = queries.is_empty() || self.get("topics").is_some();
         let topics = if has_topics { self.topics()? } else { Vec::new() };
-        let (after, max_rate) = (self.after()?, self.max_rate()?);
-        Ok(Request::Subscribe { topics, queries, after, max_rate })
+        let (after, max_rate, history) = (self.after()?, self.max_rate()?, self.history()?);
+        Ok(Request::Subscribe { topics, queries, after, max_rate, history })
+    }
+
+    fn history(&self) -> Result<Option<Duration>, Refusal> {
+        let Some(given) = text("history", self.get("history"))? else { return Ok(None) };
+        let refusal = |detail| Refusal::new("parameter_invalid", detail);
+        read_history(&given).map(Some).map_err(refusal)
     }
 
     fn queries(&self) -> Result<Vec<Box<str>>, Refusal> {

@@ -52,6 +52,7 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
         queries: Vec::new(),
         after,
         max_rate: max_rate.map(|rate| MaxRate::per_second(rate).expect("a rate")),
+        history: None,
     };
     let cases = [
         (
@@ -75,13 +76,14 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
             subscribe(&["a"], Some(After::Latest), None),
         ),
         (
-            r#"{"request":"subscribe","queries":["sum(x) > 1"]}"#,
+            r#"{"request":"subscribe","queries":["sum(x) > 1"],"history":"15m"}"#,
             None,
             Request::Subscribe {
                 topics: Vec::new(),
                 queries: vec!["sum(x) > 1".into()],
                 after: None,
                 max_rate: None,
+                history: Some(Duration::from_mins(15)),
             },
         ),
         (

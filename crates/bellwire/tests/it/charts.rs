@@ -1,11 +1,12 @@
 //! The recent past of series: what charts are full of when they open.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use bellwire_process::clock;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Stream, get, post};
+use crate::harness::{Lines, Server, Stream, WebSocket, get, post};
 
 /// Sends a sample of a sensor, and waits until it is shown.
 fn measure(server: &Server, shown: &mut Stream, (site, time_ms, value): (&str, i64, f64)) {
@@ -105,4 +106,145 @@ fn the_configuration_says_how_much_is_remembered_of_which_series() {
     assert_eq!(times.last(), Some(&json!(now)));
     assert!(times[0].as_i64().expect("a time") < now - 20 * 60_000, "thinned, and not cut off");
     assert_eq!(server.figure("bellwire_state_history_series"), 1);
+}
+
+/// What a client makes of a stream: the past of a series takes the place of what it has, and each
+/// later value comes behind.
+#[derive(Default)]
+struct Chart {
+    points: BTreeMap<String, Vec<(i64, f64)>>,
+    histories: usize,
+    is_ready: bool,
+}
+
+impl Chart {
+    fn take(&mut self, event: &Value) {
+        if event["control"] == "ready" {
+            self.is_ready = true;
+        }
+        let (Some(key), data) = (event["key"].as_str(), &event["data"]) else { return };
+        if event["deleted"] == true {
+            return;
+        }
+        let points = self.points.entry(key.to_owned()).or_default();
+        if event["type"] == "history" {
+            assert!(!self.is_ready, "the past comes before `ready`: {event}");
+            self.histories += 1;
+            let times = data["timestamps"].as_array().expect("times").iter();
+            let values = data["values"].as_array().expect("values").iter();
+            *points = times
+                .zip(values)
+                .map(|(time, value)| {
+                    (time.as_i64().expect("a time"), value.as_f64().expect("a number"))
+                })
+                .collect();
+        } else if let Some(value) = data["value"].as_f64() {
+            points.push((data["timestamp"].as_i64().expect("a time"), value));
+        }
+    }
+}
+
+/// Takes events until a chart is ready, or has the newest point of each series.
+fn follow(chart: &mut Chart, mut next: impl FnMut() -> Value, is_enough: impl Fn(&Chart) -> bool) {
+    while !is_enough(chart) {
+        chart.take(&next());
+    }
+}
+
+const SERIES: usize = 40;
+
+/// Sends a sample of each series, again and again.
+fn publish_rounds(address: SocketAddr, (rounds, start): (i64, i64)) {
+    for round in 0..rounds {
+        let samples: Vec<Value> = (0..SERIES)
+            .map(|n| {
+                let labels = json!({ "n": n.to_string() });
+                json!({ "name": "load", "labels": labels, "value": start + round, "timestamp": start + round })
+            })
+            .collect();
+        let answer = post(address, "/v1/samples", Value::from(samples).to_string());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+/// What is missing of the truth, and whether anything comes twice or out of order.
+fn check(chart: &Chart, rounds: i64, start: i64) {
+    assert_eq!(chart.points.len(), SERIES);
+    for (key, points) in &chart.points {
+        assert!(
+            points.is_sorted_by(|a, b| a.0 < b.0),
+            "{key}: doubled, or out of order: {points:?}"
+        );
+        assert!(points.iter().all(|(time, value)| *time == *value as i64), "{key}: {points:?}");
+        assert_eq!(
+            points[..10].iter().map(|it| it.0).collect::<Vec<_>>(),
+            (start..start + 10).collect::<Vec<_>>()
+        );
+        assert_eq!(points.last().map(|point| point.0), Some(start + rounds - 1), "{key}");
+    }
+}
+
+/// However the past is followed, and whatever comes meanwhile: it is before `ready`, it is what there
+/// was, what follows goes on behind it, and nothing comes twice.
+#[test]
+fn charts_are_full_when_they_open_and_go_on_without_a_seam() {
+    let server = Server::start();
+    let address = server.address();
+    let start = clock::now().as_ms() - 60_000;
+    // Few enough to be kept whole.
+    publish_rounds(address, (10, start));
+    let is_shown = || {
+        let events = get(address, "/v1/topics/samples/load?history=15m").json();
+        let events = events["events"].as_array().expect("events");
+        let has_all = |event: &Value| event["data"]["timestamps"][9] == json!(start + 9);
+        events.len() == SERIES && events.iter().all(has_all)
+    };
+    while !is_shown() {
+        std::thread::yield_now();
+    }
+    let query = "topic=samples/**&history=15m";
+    let publisher = std::thread::spawn(move || publish_rounds(address, (20, start + 10)));
+    let mut charts = Vec::new();
+    let is_full = |chart: &Chart| {
+        let has_all = |points: &Vec<(i64, f64)>| points.last().is_some_and(|it| it.0 == start + 29);
+        chart.is_ready && chart.points.len() == SERIES && chart.points.values().all(has_all)
+    };
+    for _ in 0..4 {
+        let mut chart = Chart::default();
+        let mut stream = Stream::open(address, query);
+        follow(&mut chart, || stream.next().expect("an event").json(), |chart| chart.is_ready);
+        assert_eq!(chart.histories, SERIES);
+        // Nothing is missing of what was there when it opened.
+        for points in chart.points.values() {
+            let times: Vec<i64> = (start..start + points.len() as i64).collect();
+            assert!(points.len() >= 10);
+            assert_eq!(points.iter().map(|point| point.0).collect::<Vec<_>>()[..10], times[..10]);
+        }
+        charts.push((chart, stream));
+    }
+    let mut lines = Lines::open(address, query);
+    let mut of_lines = Chart::default();
+    let mut socket = WebSocket::open(address, "");
+    let mut of_socket = Chart::default();
+    socket.ask(&json!({
+        "request": "subscribe", "id": 1, "topics": ["samples/load"], "history": "15m"
+    }));
+    publisher.join().expect("all was sent");
+    for (mut chart, mut stream) in charts {
+        follow(&mut chart, || stream.next().expect("an event").json(), is_full);
+        check(&chart, 30, start);
+    }
+    follow(&mut of_lines, || lines.next().expect("an event"), is_full);
+    check(&of_lines, 30, start);
+    // The connection's own `ready` is not that of the subscription.
+    let until_ready = |chart: &Chart| is_full(chart) && chart.histories == SERIES;
+    follow(
+        &mut of_socket,
+        || {
+            let event = socket.next();
+            if event["control"] == "ready" && event["id"] != 1 { Value::Null } else { event }
+        },
+        until_ready,
+    );
+    check(&of_socket, 30, start);
 }

@@ -439,7 +439,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "history_bytes_max",
         value_name: "SIZE",
-        default: "64MiB",
+        default: "56MiB",
         help: "Memory for the recent past of series, so that charts are full when they open; an eighth \
                of `memory_bytes_max` at most, and 0 to remember nothing. `[[samples.history]]` says \
                how much of which.",

@@ -93,11 +93,14 @@ mod tests {
         Body, Cursor, EffectiveFilter, Epoch, Event, Filter, FilterSet, Life, NameHasher, Timestamp,
     };
 
+    use super::super::inbox::poll_and_handle;
     use super::super::outlet::Account;
+    use super::super::past::PastSource;
     use super::super::segments::Segments;
     use super::super::work::Work;
     use super::*;
     use crate::frames::Frames;
+    use crate::state::new_table;
 
     const KEYS: usize = 3 * LOOKS_PER_TURN_MAX;
 
@@ -140,6 +143,8 @@ mod tests {
             })
             .collect();
 
+        let shared = new_table(Life::new(5), NameHasher::new([1, 2]));
+        let (_poll, inbox) = poll_and_handle(mio::Token(0)).expect("a poll");
         let mut segments = Segments::default();
         let mut turns = 0;
         while !polls.is_empty() {
@@ -150,7 +155,22 @@ mod tests {
                 let looks_left = LOOKS_PER_TURN_MAX.saturating_sub(work.looks as usize);
                 let account = Account { now: 0, work: &mut work, segments: &mut segments };
                 let heartbeat_interval = Duration::MAX;
-                let mut tools = Tools { hub: &mut hub, heartbeat_interval, looks_left, account };
+                let past = PastSource {
+                    table: &shared,
+                    inbox: &inbox,
+                    epoch: tail.epoch,
+                    now_ms: 0,
+                    serial: &mut 0,
+                    touched: Vec::new(),
+                };
+                let mut tools = Tools {
+                    hub: &mut hub,
+                    heartbeat_interval,
+                    looks_left,
+                    past,
+                    main_past: None,
+                    account,
+                };
                 if !pump(collector, delivery, &mut tools).has_ended {
                     return true;
                 }

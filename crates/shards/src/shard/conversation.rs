@@ -170,18 +170,17 @@ impl Shard {
             return self.refuse(token, id.as_ref(), &standing::ended());
         }
         let done = match request {
-            Request::Subscribe { topics, queries, after, max_rate } => {
+            Request::Subscribe { topics, queries, after, max_rate, history } => {
                 let start = match after {
                     None | Some(After::Latest) => Start::Latest,
                     Some(After::Earliest) => Start::Earliest,
                     Some(After::Cursor(cursor)) => Start::After(cursor),
                 };
-                let wanted = ToFollow { topics, start, max_rate };
+                let wanted = ToFollow { topics, start, max_rate, history };
                 if !queries.is_empty() {
                     return self.ask_to_follow(token, id, (queries, wanted));
                 }
-                let (topics, start) = wanted.paced();
-                self.subscribe(token, id.as_ref(), (topics, start)).map(Some)
+                self.subscribe(token, id.as_ref(), wanted.paced()).map(Some)
             }
             Request::Unsubscribe { topics } => {
                 let done = self.unsubscribe(token, &topics);

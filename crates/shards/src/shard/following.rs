@@ -3,6 +3,8 @@
 //! Each of its subscriptions has a lane with what may be followed of the filters, in canonical form,
 //! and remembers what was asked for where that is something else: it can be taken back.
 
+use std::time::Duration;
+
 use bellwire_hub::Start;
 use bellwire_model::limits::{
     FILTERS_IN_COMMON_MAX, FILTERS_PER_CONNECTION_MAX, SUBSCRIPTIONS_ADDED_MAX,
@@ -18,6 +20,7 @@ use super::connection::Which;
 use super::marks::Marks;
 use super::membership::Begun;
 use super::parts::Shard;
+use super::past::PastReader;
 use super::speech::Speech;
 use super::websocket::Added;
 use crate::stream_request::without_state;
@@ -36,7 +39,7 @@ impl Shard {
         &mut self,
         token: Token,
         id: Option<&RequestId>,
-        (topics, start): (Vec<PacedFilter>, Start),
+        (topics, start, history): (Vec<PacedFilter>, Start, Option<Duration>),
     ) -> Result<Subscribed, Problem> {
         // Each is held against each.
         self.ledger.add_looks(topics.len() * topics.len());
@@ -79,7 +82,8 @@ impl Shard {
         let Begun { subscription, gap, reset } =
             followed.inspect_err(|_| self.count_followed(token))?;
         let asked = follows.unless_these(topics);
-        let added = Added { subscription, asked, id: id.cloned() };
+        let past = history.map(PastReader::begin);
+        let added = Added { subscription, asked, id: id.cloned(), past };
         self.websocket(token).add(added);
         let form = self.connections[token].outlet.form;
         let left = follows.filters();

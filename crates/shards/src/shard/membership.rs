@@ -15,6 +15,7 @@ use super::connection::{Connection, Which};
 use super::marks::Marks;
 use super::outlet::Outlet;
 use super::parts::{self, Shard};
+use super::past::PastReader;
 use super::socket::Socket;
 use super::speech::Speech;
 use super::subscription::Subscription;
@@ -67,7 +68,9 @@ impl Shard {
             outlet.told = main.delivery.offset();
         }
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
-        if self.hub.is_complete(&main.delivery) {
+        if let Some(history) = request.history {
+            self.past_readers.put(token, PastReader::begin(history));
+        } else if self.hub.is_complete(&main.delivery) {
             // Most begin with nothing to catch up: all that there is to say goes out in one write.
             let cursor = outlet.tell(&self.hub, &main.delivery);
             let ready = Control::Ready { cursor, heartbeat_interval };
@@ -269,6 +272,7 @@ impl Shard {
             self.surroundings.authority.leave(connection.principal);
         }
         self.pages.forget_reader(token);
+        self.past_readers.take(token);
         if connection.outlet.socket.collector().is_some() {
             self.leave(&connection.main);
             self.handle.forget_poll();

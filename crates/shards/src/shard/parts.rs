@@ -18,6 +18,7 @@ use super::laggards::Laggards;
 use super::lanes::LaneMembers;
 use super::ledger::{Counts, Ledger};
 use super::page_queue::PageQueue;
+use super::past::PastReaders;
 use super::work::Work;
 use super::{Surroundings, Token};
 use crate::feed::Batch;
@@ -60,6 +61,10 @@ pub(super) struct Shard {
     pub(super) agenda: Agenda,
     /// Who waits for which page of history.
     pub(super) pages: PageQueue,
+    /// Who wants the past of series.
+    pub(super) past_readers: PastReaders,
+    /// The number of the last event that told of one.
+    pub(super) past_serial: u64,
     /// What clients say.
     pub(super) input: Input,
     /// What was done.
@@ -81,6 +86,8 @@ impl Shard {
             members: LaneMembers::default(),
             agenda: Agenda::new(),
             pages: PageQueue::default(),
+            past_readers: PastReaders::default(),
+            past_serial: 0,
             input: Input::new(surroundings.held_bytes_max),
             ledger: Ledger::default(),
             laggards: Laggards::default(),

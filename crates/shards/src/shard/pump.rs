@@ -13,8 +13,10 @@ use bellwire_wire::request::RequestId;
 use super::connection::Connection;
 use super::marks::{self, Claim, Marks, ValueMarks};
 use super::outlet::{Account, Outlet};
+use super::past::{PastPage, PastReader, PastSource};
 use super::segments::{Piece, Upto};
 use super::speech::Speech;
+use super::websocket::Added;
 use crate::frames::{self, Frames, Mark};
 
 /// What a pump works with, beside the connection.
@@ -24,6 +26,10 @@ pub(super) struct Tools<'a> {
     pub(super) heartbeat_interval: Duration,
     /// What this turn may still look at for those who collect.
     pub(super) looks_left: usize,
+    /// Where the past of series is read.
+    pub(super) past: PastSource<'a>,
+    /// How far the main subscription has come in that, if it wants it.
+    pub(super) main_past: Option<Box<PastReader>>,
     pub(super) account: Account<'a>,
 }
 
@@ -72,14 +78,18 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
     }
     let added = websocket.as_mut().map_or(&mut [][..], |websocket| websocket.added_mut());
     let share = Share::of(1 + added.len());
-    let came = Stretch { outlet, delivery: &mut main.delivery, id: None }.pump(share, tools)?;
+    let mut past = tools.main_past.take();
+    let stretch = Stretch { outlet, delivery: &mut main.delivery, id: None, past: &mut past };
+    let came = stretch.pump(share, tools)?;
+    tools.main_past = past;
     let main_is_complete = match came {
         Came::Full => return Ok(pumped),
         came => pumped.note(&came, main.delivery.lane()),
     };
     for (index, added) in added.iter_mut().enumerate() {
-        let delivery = &mut added.subscription.delivery;
-        let came = Stretch { outlet, delivery, id: Some(&added.id) }.pump(share, tools)?;
+        let Added { subscription, id, past, .. } = &mut *added;
+        let delivery = &mut subscription.delivery;
+        let came = Stretch { outlet, delivery, id: Some(id), past }.pump(share, tools)?;
         let is_complete = match came {
             Came::Full => return Ok(pumped),
             came => pumped.note(&came, added.subscription.delivery.lane()),
@@ -138,6 +148,8 @@ struct Stretch<'a> {
     /// The request that began it, where it was not the connection's own: its controls name it,
     /// and its `ready` comes when it has become part of the main one.
     id: Option<&'a Option<RequestId>>,
+    /// How far it has come in the past of series, while it is not ready.
+    past: &'a mut Option<Box<PastReader>>,
 }
 
 impl Stretch<'_> {
@@ -148,6 +160,7 @@ impl Stretch<'_> {
             }
             self.tell_page(tools.hub);
         }
+        let mut page = None;
         loop {
             if !self.outlet.flush(&mut tools.account)? {
                 return Ok(Came::Full);
@@ -165,6 +178,10 @@ impl Stretch<'_> {
                 Next::Nothing => return Ok(Came::Complete),
                 Next::Later => return Ok(Came::Share),
                 Next::History(after) => return Ok(Came::History(after)),
+                Next::Ready(_) if self.past.is_some() => {
+                    let looks = self.write_past(&mut page, tools, share.looks)?;
+                    share.looks = share.looks.saturating_sub(looks);
+                }
                 Next::Ready(_) if self.id.is_some() => return Ok(Came::Complete),
                 Next::Ready(_) => {
                     let heartbeat_interval = tools.heartbeat_interval;
@@ -194,6 +211,34 @@ impl Stretch<'_> {
             let looks = tools.hub.looks() - looks_before;
             share.looks = share.looks.saturating_sub(looks as usize);
         }
+    }
+
+    /// Reads a page of the past of series, or writes the one that was read: which is asked for once
+    /// all that was there then has been written. Returns how many things were looked at.
+    fn write_past(
+        &mut self,
+        page: &mut Option<PastPage>,
+        tools: &mut Tools<'_>,
+        looks_max: usize,
+    ) -> io::Result<usize> {
+        let Some(reader) = self.past else { return Ok(0) };
+        let Some(held) = page else {
+            let lane = self.delivery.lane();
+            let (read, looks) = tools.past.read(tools.hub, lane, reader, looks_max);
+            *page = Some(read);
+            tools.account.work.looks += looks as u64;
+            return Ok(looks);
+        };
+        let mut taken = 0;
+        self.outlet.write(held.pieces(), &mut tools.account, |_| taken += 1)?;
+        held.took(taken, reader);
+        if held.is_over() {
+            match page.take().and_then(PastPage::into_next) {
+                Some(next) => reader.go_on(next),
+                None => *self.past = None,
+            }
+        }
+        Ok(0)
     }
 
     /// Tells a client that would have to go back far if it came back now of a newer cursor; returns

@@ -25,12 +25,15 @@ pub(super) struct Piece<'a> {
 pub(super) enum Upto {
     Entry(Offset, Mark),
     Value(Arrival, Mark),
+    /// The past of a series, by a number of its own.
+    Past(u64),
 }
 
 impl Piece<'_> {
     pub(super) fn mark(&self) -> Mark {
         match self.upto {
             Upto::Entry(_, mark) | Upto::Value(_, mark) => mark,
+            Upto::Past(_) => Mark::Plain,
         }
     }
 }

@@ -10,6 +10,7 @@ use bellwire_wire::ws::CloseCode;
 use super::connection::Connection;
 use super::outlet::{Account, Outlet};
 use super::parts::Shard;
+use super::past::PastSource;
 use super::pump::{self, Tools};
 use super::speech::Speech;
 use super::{Token, collecting};
@@ -45,8 +46,18 @@ impl Shard {
             let connection = &mut self.connections[token];
             let now = self.agenda.now();
             let (work, segments) = self.ledger.open();
+            let past = PastSource {
+                table: &self.surroundings.table,
+                inbox: &self.handle,
+                epoch: self.hub.tail().epoch,
+                now_ms: self.agenda.now_ms(),
+                serial: &mut self.past_serial,
+                touched: Vec::new(),
+            };
             let mut tools = Tools {
                 looks_left,
+                past,
+                main_past: self.past_readers.take(token),
                 hub: &mut self.hub,
                 heartbeat_interval: self.surroundings.timing.heartbeat_interval,
                 account: Account { now, work, segments },
@@ -57,6 +68,13 @@ impl Shard {
                 }
                 None => pump::pump(connection, &mut tools),
             });
+            let (reader, touched) =
+                (tools.main_past.take(), std::mem::take(&mut tools.past.touched));
+            if let Some(reader) = reader {
+                self.past_readers.put(token, reader);
+            }
+            self.touch(touched);
+            let connection = &mut self.connections[token];
             let Some(pumped) = pumped else {
                 tracing::error!("An invariant is broken for one connection; it ends.");
                 return self.close(token);

@@ -11,6 +11,7 @@ use bellwire_wire::ws::{
 use bytes::Bytes;
 
 use super::outlet::{Account, Outlet};
+use super::past::PastReader;
 use super::subscription::Subscription;
 use crate::form::WebSocketForm;
 use crate::requests::Held;
@@ -70,6 +71,8 @@ pub(super) struct Added {
     pub(super) asked: Vec<PacedFilter>,
     /// The request's, if it had one.
     pub(super) id: Option<RequestId>,
+    /// How far it has come in the past that it wants.
+    pub(super) past: Option<Box<PastReader>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
