@@ -82,7 +82,7 @@ impl Shard {
         let Begun { subscription, gap, reset } =
             followed.inspect_err(|_| self.count_followed(token))?;
         let asked = follows.unless_these(topics);
-        let past = history.map(PastReader::begin);
+        let past = history.map(|history| Box::new(PastReader::begin(history)));
         let added = Added { subscription, asked, id: id.cloned(), past };
         self.websocket(token).add(added);
         let form = self.connections[token].outlet.form;

@@ -69,7 +69,7 @@ impl Shard {
         }
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
         if let Some(history) = request.history {
-            self.past_readers.put(token, PastReader::begin(history));
+            self.past_readers.put(token, Box::new(PastReader::begin(history)));
         } else if self.hub.is_complete(&main.delivery) {
             // Most begin with nothing to catch up: all that there is to say goes out in one write.
             let cursor = outlet.tell(&self.hub, &main.delivery);

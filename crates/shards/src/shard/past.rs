@@ -34,9 +34,9 @@ pub(super) struct PastReader {
 
 impl PastReader {
     /// For somebody who wants as much.
-    pub(super) fn begin(history: Duration) -> Box<Self> {
+    pub(super) fn begin(history: Duration) -> Self {
         let since = clock::now().saturating_sub(history);
-        Box::new(Self { place: PastPlace::default(), since })
+        Self { place: PastPlace::default(), since }
     }
 
     /// Goes on behind a page.

@@ -1,6 +1,8 @@
 //! Visits: to listen to a connection's client, to write what it is missing, and to look after it
 //! when its time has come.
 
+use std::io;
+
 use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_TURN_MAX, VISITS_PER_TURN};
 use bellwire_model::{Cursor, Offset};
 use bellwire_process::clock::{Tick, ticks};
@@ -11,7 +13,7 @@ use super::connection::Connection;
 use super::outlet::{Account, Outlet};
 use super::parts::Shard;
 use super::past::PastSource;
-use super::pump::{self, Tools};
+use super::pump::{self, Pumped, Tools};
 use super::speech::Speech;
 use super::{Token, collecting};
 use crate::form::{Encoding, Form, HttpForm};
@@ -43,37 +45,7 @@ impl Shard {
             {
                 return self.fail(token, &error);
             }
-            let connection = &mut self.connections[token];
-            let now = self.agenda.now();
-            let (work, segments) = self.ledger.open();
-            let past = PastSource {
-                table: &self.surroundings.table,
-                inbox: &self.handle,
-                epoch: self.hub.tail().epoch,
-                now_ms: self.agenda.now_ms(),
-                serial: &mut self.past_serial,
-                touched: Vec::new(),
-            };
-            let mut tools = Tools {
-                looks_left,
-                past,
-                main_past: self.past_readers.take(token),
-                hub: &mut self.hub,
-                heartbeat_interval: self.surroundings.timing.heartbeat_interval,
-                account: Account { now, work, segments },
-            };
-            let pumped = crash::contain(|| match connection.outlet.socket.collector_mut() {
-                Some(collector) => {
-                    Ok(collecting::pump(collector, &mut connection.main.delivery, &mut tools))
-                }
-                None => pump::pump(connection, &mut tools),
-            });
-            let (reader, touched) =
-                (tools.main_past.take(), std::mem::take(&mut tools.past.touched));
-            if let Some(reader) = reader {
-                self.past_readers.put(token, reader);
-            }
-            self.touch(touched);
+            let pumped = self.pump(token, looks_left);
             let connection = &mut self.connections[token];
             let Some(pumped) = pumped else {
                 tracing::error!("An invariant is broken for one connection; it ends.");
@@ -104,6 +76,41 @@ impl Shard {
         if self.connections[token].wants_to_talk() {
             self.queue(token);
         }
+    }
+
+    /// Writes what a connection is missing. `None`: an invariant is broken for it.
+    fn pump(&mut self, token: Token, looks_left: usize) -> Option<io::Result<Pumped>> {
+        let connection = &mut self.connections[token];
+        let now = self.agenda.now();
+        let (work, segments) = self.ledger.open();
+        let past = PastSource {
+            table: &self.surroundings.table,
+            inbox: &self.handle,
+            epoch: self.hub.tail().epoch,
+            now_ms: self.agenda.now_ms(),
+            serial: &mut self.past_serial,
+            touched: Vec::new(),
+        };
+        let mut tools = Tools {
+            looks_left,
+            past,
+            main_past: self.past_readers.take(token),
+            hub: &mut self.hub,
+            heartbeat_interval: self.surroundings.timing.heartbeat_interval,
+            account: Account { now, work, segments },
+        };
+        let pumped = crash::contain(|| match connection.outlet.socket.collector_mut() {
+            Some(collector) => {
+                Ok(collecting::pump(collector, &mut connection.main.delivery, &mut tools))
+            }
+            None => pump::pump(connection, &mut tools),
+        });
+        let (reader, touched) = (tools.main_past.take(), std::mem::take(&mut tools.past.touched));
+        if let Some(reader) = reader {
+            self.past_readers.put(token, reader);
+        }
+        self.touch(touched);
+        pumped
     }
 
     /// Heartbeats for the silent, an end for the stalled, the dead and those whose credential has
