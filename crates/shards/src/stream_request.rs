@@ -1,6 +1,7 @@
 //! What a client asks of `GET /v1/events`: which topics, from where, and in which form.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bellwire_hub::Start;
@@ -42,8 +43,8 @@ pub struct StreamRequest {
     pub queries: AskedQueries,
     /// Whether its client keeps what it has of state topics, and is to be told what has changed.
     pub resumes_state: bool,
-    /// How far back the past of series is wanted, where it is.
-    pub history: Option<Duration>,
+    /// How far back the past of series is wanted, where it is, in milliseconds: requests are small.
+    pub history_ms: Option<NonZeroU32>,
 }
 
 /// Expressions whose answers are to be followed.
@@ -90,7 +91,7 @@ impl StreamRequest {
             is_narrowed,
             queries,
             resumes_state,
-            history: None,
+            history_ms: None,
         }
     }
 
@@ -98,6 +99,11 @@ impl StreamRequest {
     /// with what it has of the rest.
     pub fn has_marks(&self) -> bool {
         self.resumes_state && !self.is_narrowed
+    }
+
+    /// How far back the past of series is wanted, where it is.
+    pub fn history(&self) -> Option<Duration> {
+        self.history_ms.map(|ms| Duration::from_millis(ms.get().into()))
     }
 
     /// Where it begins.
@@ -220,8 +226,8 @@ impl EventsRequest {
             handshake.asked = follows.unless_these(query.filters.into_iter().map(paced).collect());
             let stream = StreamRequest::new(follows, start, handshake.form());
             let handshake = Some(Box::new(handshake));
-            let Query { resumes_state, history, .. } = query;
-            let stream = StreamRequest { handshake, queries, resumes_state, history, ..stream };
+            let (resumes_state, history_ms) = (query.resumes_state, query.history_ms);
+            let stream = StreamRequest { handshake, queries, resumes_state, history_ms, ..stream };
             return Ok(Self::Stream(stream));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
@@ -234,7 +240,7 @@ impl EventsRequest {
             (Answer::Ndjson, Raw::No) => Encoding::Ndjson,
             (Answer::Json, Raw::No) => {
                 query.refusals.map_or(Ok(()), Refusals::check_for_status)?;
-                query.history.map_or(Ok(()), |_| Err(history_is_for_streams()))?;
+                query.history_ms.map_or(Ok(()), |_| Err(history_is_for_streams()))?;
                 let follows = EffectiveFilter::from(filters);
                 let poll = PollRequest::new(follows, start, query.wait);
                 let resumes_state = query.resumes_state;
@@ -247,8 +253,8 @@ impl EventsRequest {
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let stream = StreamRequest::new(follows, start, form);
-        let Query { resumes_state, history, .. } = query;
-        Ok(Self::Stream(StreamRequest { refusals, queries, resumes_state, history, ..stream }))
+        let (resumes_state, history_ms) = (query.resumes_state, query.history_ms);
+        Ok(Self::Stream(StreamRequest { refusals, queries, resumes_state, history_ms, ..stream }))
     }
 }
 
@@ -296,7 +302,7 @@ struct Query {
     raw: Raw,
     refusals: Option<Refusals>,
     resumes_state: bool,
-    history: Option<Duration>,
+    history_ms: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -355,7 +361,9 @@ impl Query {
                     }
                 };
             }
-            "history" => self.history = Some(parse_history(&value)?),
+            "history" => {
+                self.history_ms = NonZeroU32::new(parse_history(&value)?.as_millis() as u32);
+            }
             "refusals" => self.refusals = Some(Refusals::parse(&value)?),
             // Who asks is found out elsewhere.
             "ticket" => {}

@@ -178,7 +178,7 @@ fn receive(
             if guest.arrival.place_for(client, door).is_err() {
                 return Some(guest);
             }
-            let permitted = door.access.permit(&identity, request);
+            let permitted = door.access.permit(&identity, *request);
             let Ok(permitted) = permitted.and_then(|it| door.access.admit(&identity, it)) else {
                 return Some(guest);
             };
@@ -217,7 +217,7 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
                 return Box::pin(refuse_stream(stream, &request, &problem)).await;
             }
             let origin = request.allow_origin.clone();
-            let permitted = permit(&door, request, (&shown, client)).await;
+            let permitted = permit(&door, *request, (&shown, client)).await;
             if let Ok((request, identity)) = &permitted
                 && let Err(problem) = door.access.has_room(identity, request)
             {

@@ -20,7 +20,7 @@ use crate::proxies::{FORWARDED_FOR, FORWARDED_PROTO};
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// A shard. What is behind the head is the client's of a WebSocket.
-    Lean { request: StreamRequest, head_bytes: usize, shown: Shown, client: IpAddr },
+    Lean { request: Box<StreamRequest>, head_bytes: usize, shown: Shown, client: IpAddr },
     /// hyper, which is given the head once more.
     Replay,
     /// hyper, which is told that this is HTTP/2.
@@ -69,7 +69,9 @@ pub(crate) fn decide(
         return Err(Problem::new(Code::HeadMalformed, detail));
     }
     parse(head, |request, head_bytes| match lean(request, callers, source) {
-        Some((request, shown, client)) => Decision::Lean { request, head_bytes, shown, client },
+        Some((request, shown, client)) => {
+            Decision::Lean { request: Box::new(request), head_bytes, shown, client }
+        }
         None => Decision::Replay,
     })
 }

@@ -68,7 +68,7 @@ impl Shard {
             outlet.told = main.delivery.offset();
         }
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
-        if let Some(history) = request.history {
+        if let Some(history) = request.history() {
             self.past_readers.put(token, Box::new(PastReader::begin(history)));
         } else if self.hub.is_complete(&main.delivery) {
             // Most begin with nothing to catch up: all that there is to say goes out in one write.
