@@ -35,6 +35,7 @@ mod outlet;
 mod page_queue;
 mod parts;
 mod past;
+mod past_reader;
 mod polls;
 mod pump;
 mod reconsidering;

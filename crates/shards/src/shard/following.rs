@@ -20,7 +20,7 @@ use super::connection::Which;
 use super::marks::Marks;
 use super::membership::Begun;
 use super::parts::Shard;
-use super::past::PastReader;
+use super::past_reader::PastReader;
 use super::speech::Speech;
 use super::websocket::Added;
 use crate::stream_request::without_state;

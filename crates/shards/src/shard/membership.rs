@@ -15,7 +15,7 @@ use super::connection::{Connection, Which};
 use super::marks::Marks;
 use super::outlet::Outlet;
 use super::parts::{self, Shard};
-use super::past::PastReader;
+use super::past_reader::PastReader;
 use super::socket::Socket;
 use super::speech::Speech;
 use super::subscription::Subscription;

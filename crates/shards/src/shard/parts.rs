@@ -18,7 +18,7 @@ use super::laggards::Laggards;
 use super::lanes::LaneMembers;
 use super::ledger::{Counts, Ledger};
 use super::page_queue::PageQueue;
-use super::past::PastReaders;
+use super::past_reader::PastReaders;
 use super::work::Work;
 use super::{Surroundings, Token};
 use crate::feed::Batch;

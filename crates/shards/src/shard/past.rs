@@ -9,55 +9,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellwire_hub::{Hub, LaneId, PastCopy, PastPlace, Payload as _, Value};
 use bellwire_model::limits::PAST_PAGE_BYTES_MAX;
-use bellwire_model::{Epoch, Event, Timestamp};
-use bellwire_process::clock;
-use rustc_hash::FxHashMap;
+use bellwire_model::{Epoch, Event};
 
-use super::Token;
 use super::inbox::ShardHandle;
 use super::parts;
+use super::past_reader::PastReader;
 use super::segments::{Piece, Upto};
 use crate::frames::Frames;
 use crate::pasts::past_event;
 use crate::state::SharedTable;
-
-/// How far a subscriber has come in the past that it wants.
-#[derive(Debug)]
-pub(super) struct PastReader {
-    place: PastPlace,
-    since: Timestamp,
-}
-
-impl PastReader {
-    /// For somebody who wants as much.
-    pub(super) fn begin(history: Duration) -> Self {
-        let since = clock::now().saturating_sub(history);
-        Self { place: PastPlace::default(), since }
-    }
-
-    /// Goes on behind a page.
-    pub(super) fn go_on(&mut self, next: PastPlace) {
-        self.place = next;
-    }
-}
-
-/// Those of connections' main subscriptions: few, and for a moment.
-#[derive(Debug, Default)]
-pub(super) struct PastReaders(FxHashMap<Token, Box<PastReader>>);
-
-impl PastReaders {
-    pub(super) fn put(&mut self, token: Token, reader: Box<PastReader>) {
-        self.0.insert(token, reader);
-    }
-
-    pub(super) fn take(&mut self, token: Token) -> Option<Box<PastReader>> {
-        if self.0.is_empty() { None } else { self.0.remove(&token) }
-    }
-}
 
 /// Where pasts are read.
 #[derive(Debug)]
@@ -93,13 +56,13 @@ impl PastSource<'_> {
         // Changes come into the inbox under the table's lock: the two agree while it is held.
         let table = self.table.lock().expect("not poisoned");
         let batches = self.inbox.0.take_batches();
-        let page = table.past_page(hub.filters(lane), reader.place.clone(), limits);
+        let page = table.past_page(hub.filters(lane), reader.place(), limits);
         drop(table);
         parts::push(hub, batches, self.now_ms, &mut self.touched);
         let sight = hub.follows(lane).sight();
         let event = |value: &Arc<Value<Frames>>, past: &PastCopy| -> Option<Event> {
             let is_shown = sight.shows(&value.topic, || value.payload.labels());
-            is_shown.then(|| past_event(value, past, reader.since))?
+            is_shown.then(|| past_event(value, past, reader.since()))?
         };
         let mut events = VecDeque::with_capacity(page.series.len());
         for (value, past, behind) in &page.series {
@@ -121,7 +84,7 @@ impl PastPage {
     /// The first so many have been written.
     pub(super) fn took(&mut self, count: usize, reader: &mut PastReader) {
         if let Some((_, _, behind)) = self.events.drain(..count).next_back() {
-            reader.place = behind;
+            reader.go_on(behind);
         }
     }
 

@@ -11,7 +11,7 @@ use bellwire_wire::ws::{
 use bytes::Bytes;
 
 use super::outlet::{Account, Outlet};
-use super::past::PastReader;
+use super::past_reader::PastReader;
 use super::subscription::Subscription;
 use crate::form::WebSocketForm;
 use crate::requests::Held;

@@ -1,0 +1,54 @@
+//! Who wants the past of series, and how far they have come in it.
+
+use std::time::Duration;
+
+use bellwire_hub::PastPlace;
+use bellwire_model::Timestamp;
+use bellwire_process::clock;
+use rustc_hash::FxHashMap;
+
+use super::Token;
+
+/// How far a subscriber has come in the past that it wants.
+#[derive(Debug)]
+pub(super) struct PastReader {
+    place: PastPlace,
+    since: Timestamp,
+}
+
+impl PastReader {
+    /// For somebody who wants as much.
+    pub(super) fn begin(history: Duration) -> Self {
+        let since = clock::now().saturating_sub(history);
+        Self { place: PastPlace::default(), since }
+    }
+
+    /// Where it is.
+    pub(super) fn place(&self) -> PastPlace {
+        self.place.clone()
+    }
+
+    /// From when on it wants points.
+    pub(super) fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// Goes on behind what it has got.
+    pub(super) fn go_on(&mut self, next: PastPlace) {
+        self.place = next;
+    }
+}
+
+/// Those of connections' main subscriptions: few, and for a moment.
+#[derive(Debug, Default)]
+pub(super) struct PastReaders(FxHashMap<Token, Box<PastReader>>);
+
+impl PastReaders {
+    pub(super) fn put(&mut self, token: Token, reader: Box<PastReader>) {
+        self.0.insert(token, reader);
+    }
+
+    pub(super) fn take(&mut self, token: Token) -> Option<Box<PastReader>> {
+        if self.0.is_empty() { None } else { self.0.remove(&token) }
+    }
+}
