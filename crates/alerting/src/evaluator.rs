@@ -48,6 +48,7 @@ use self::intake::{Asked, Claim, Inbox, Work};
 pub use self::intake::{SampleIntake, Source};
 use self::looks::Looks;
 use self::repeats::Repeats;
+pub use self::wal::RecordKept;
 use self::wal::RuleWal;
 use crate::desk::Alerting;
 use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, recorded_event};
@@ -82,6 +83,8 @@ pub struct EvaluatorParts {
     pub settings: Settings,
     /// Where the rules' state is kept; nowhere where the journal is not kept either.
     pub state_folder: Option<PathBuf>,
+    /// How much of what has happened is kept there.
+    pub record: RecordKept,
     pub forward: Vec<Filter>,
     pub journal: Arc<dyn Journal>,
     pub states: Arc<dyn StateTopics>,
@@ -116,7 +119,8 @@ pub fn spawn(
     let restored = restored.into_iter().filter(|alert| !newest.contains(&alert.fingerprint));
     let (mut engine, changes) = Engine::resume(rules, settings, state, now);
     engine.restore(now, restored);
-    let wal = state_folder.map(|folder| RuleWal::start(folder, &mut engine, &figures));
+    let wal =
+        state_folder.map(|folder| RuleWal::start((folder, parts.record), &mut engine, &figures));
     let wal = wal.transpose()?;
     let mut evaluator = Evaluator {
         engine,

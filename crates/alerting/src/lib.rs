@@ -16,6 +16,7 @@
 //! | `live`, `following` | standing queries: who follows them, and their answers on their way to `query/…` |
 //! | `desk` | the alerts' desk: from the rules and the API to records, board and notifier |
 //! | `notifier` | runs the dispatcher on the clock, and brings notifications to webhooks |
+//! | `record` | what the rules' log has of a stretch of time, in one file |
 //! | `reload`, `rule_files` | reads rule files and Alertmanager's configuration, and reads them again |
 //!
 //! `docs/internals/rules.md` and `docs/internals/alerts.md` tell the whole.
@@ -27,7 +28,9 @@ mod figures;
 mod following;
 mod history;
 mod live;
+mod log_files;
 mod notifier;
+mod record;
 mod rehousing;
 mod reload;
 mod rule_files;
@@ -36,7 +39,7 @@ mod states;
 mod tests;
 
 pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
-pub use evaluator::{EvaluatorParts, SampleIntake, Source, restore, spawn};
+pub use evaluator::{EvaluatorParts, RecordKept, SampleIntake, Source, restore, spawn};
 pub use events::ALERTS_ACTIVE;
 pub use figures::Figures;
 pub use following::{Followed, LiveQueries};
@@ -46,6 +49,7 @@ pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,
     load as load_alertmanager_config,
 };
+pub use record::{RecordEnd, RecordError, RecordHeader, RecordReader, write_record};
 pub use reload::{Also, Hangups, Reload, ReloadParts, TakeEffect};
 pub use rule_files::{
     RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,

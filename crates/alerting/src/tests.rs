@@ -105,6 +105,7 @@ fn open_for_evaluator(
         rules,
         settings: Settings::default(),
         state_folder: None,
+        record: crate::RecordKept::default(),
         register: Arc::default(),
         forward: Vec::new(),
         journal,

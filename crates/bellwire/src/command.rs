@@ -5,8 +5,11 @@ mod check;
 mod demo;
 mod key;
 mod publish;
+mod record;
 mod repair;
+mod replay;
 mod serve;
+mod stretch;
 mod subscribe;
 mod token;
 mod user;
@@ -35,6 +38,10 @@ enum Command {
     Subscribe(subscribe::Arguments),
     /// Check configuration and rule files.
     Check(check::Arguments),
+    /// Copy what has happened in a stretch of time into a file, to be replayed.
+    Record(record::Arguments),
+    /// Say what other rules would have done with what was recorded.
+    Replay(replay::Arguments),
     /// Make, list and take back API keys.
     Key(key::Arguments),
     /// Make and explain tokens.
@@ -55,6 +62,8 @@ pub(crate) fn run() -> Result<()> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Subscribe(arguments) => subscribe::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::User(arguments) => user::run(&arguments),

@@ -351,6 +351,12 @@ pub const RULE_WAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 /// The part of the last checkpoint to which the log grows before the next one, where that is more: a
 /// checkpoint for each 64 MiB would write a large state many times over.
 pub const RULE_WAL_SHARE: u64 = 4;
+/// Bytes of a frame of a record: what is held of one at once.
+pub const RECORD_FRAME_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Times that alerts fired, or would have, which a replay compares.
+pub const REPLAY_EPISODES_MAX: usize = 200_000;
+/// Times of which nothing was recorded that a replay lists.
+pub const REPLAY_GAPS_MAX: usize = 100;
 /// Bytes of a piece of a checkpoint: what the evaluator writes of it between two batches.
 pub const CHECKPOINT_PIECE_BYTES: usize = 64 * 1024;
 

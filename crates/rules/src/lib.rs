@@ -38,6 +38,7 @@
 //!   and `evaluation::{outline, column}`, which come to the same by numbers alone;
 //! - `engine`: steps, and the types that own series, parts, alerts and ticks, each with its timers;
 //! - `wal`: what an engine writes down;
+//! - [`replay`]: what other rules would have done with what was written down;
 //! - `template`: the texts of labels and annotations;
 //! - `tick`, [`promqltest`] and [`ruletest`]: evaluation as Prometheus does it, for tests.
 //!
@@ -55,6 +56,7 @@ mod patterns;
 mod plan;
 pub mod promqltest;
 mod reading;
+pub mod replay;
 mod rule;
 pub mod ruletest;
 mod selector;

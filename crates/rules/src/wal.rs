@@ -38,6 +38,7 @@ use bellwire_model::{Alert, AlertState, Labels, Timestamp, TransitionKind};
 use thiserror::Error;
 
 pub use self::lead::ClockLead;
+pub(crate) use self::read::{Reader, Record};
 pub(crate) use self::saved::{SavedAlert, SavedSeries};
 pub use self::state::State;
 pub(crate) use self::write::Writer;

@@ -78,6 +78,10 @@ pub struct Config {
     pub webhook_networks_allowed: Networks,
     /// How long streams keep events where `[[topic]]` says nothing else.
     pub retention_age: Duration,
+    /// How long the rules' log is kept for replays; zero: no longer than a start needs.
+    pub record_age: Duration,
+    /// Bytes that are kept of it for replays.
+    pub record_bytes_max: u64,
     /// What templates of rules name as `$externalLabels`.
     pub external_labels: Labels,
     /// Where people reach this server; `$externalURL` in templates.
@@ -164,6 +168,8 @@ impl Default for Config {
             notification_start_delay: Duration::ZERO,
             webhook_networks_allowed: Networks::default(),
             retention_age: Duration::ZERO,
+            record_age: Duration::ZERO,
+            record_bytes_max: 0,
             external_labels: Labels::empty(),
             external_url: String::new(),
             forward: Vec::new(),

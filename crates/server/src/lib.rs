@@ -60,12 +60,12 @@ mod tls;
 mod turns;
 
 pub use bellwire_alerting::{
-    AlertmanagerConfigError, Reach, RuleFileText, RuleFiles, RuleFilesError,
-    load_alertmanager_config, read_rule_files,
+    AlertmanagerConfigError, Reach, RecordEnd, RecordError, RecordReader, RuleFileText, RuleFiles,
+    RuleFilesError, load_alertmanager_config, read_rule_files, write_record,
 };
 pub use bellwire_alerts::config::Config as AlertmanagerConfig;
 pub use bellwire_authn::{AccessError, NOBODY_COMES_IN, check_access, explain_token};
 pub use bellwire_shards::{Kind, TopicRule};
 pub use config::{Config, ConfigError};
-pub use pipeline::{Server, StartError};
+pub use pipeline::{Server, StartError, rule_settings, rule_state_folder};
 pub use tls::{TlsError, check_tls};

@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use self::core::{Core, Evaluators};
+pub use self::core::{rule_settings, rule_state_folder};
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
 use crate::access::{Access, AccessRules};

@@ -10,10 +10,13 @@
 //! the log has grown long, a new one begins, and a checkpoint is written between the steps, piece
 //! by piece. Only when it is complete, synced and in its place do the files before it go.
 //!
+//! What came before is kept for a while all the same where that is configured (`keeping`), for replays.
+//!
 //! A file is frames: length and CRC-32 of the bytes behind them, both 32 bits, little-endian.
 
 mod files;
 mod keeper;
+mod keeping;
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
@@ -26,10 +29,11 @@ use bellwire_model::limits::{CHECKPOINT_PIECE_BYTES, RULE_WAL_BYTES_MIN, RULE_WA
 use bellwire_rules::{Checkpoint, Engine};
 
 pub(super) use self::files::read;
-use self::files::{Numbered, frame};
 use self::keeper::{Chore, Keeper};
+pub use self::keeping::RecordKept;
 use super::intake::Unkept;
 use crate::figures::Figures;
+use crate::log_files::{Numbered, frame};
 
 /// How often what was written is synced.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -47,6 +51,8 @@ pub(super) struct RuleWal {
     /// How large the last one was that is complete.
     checkpoint_bytes: u64,
     keeper: Keeper,
+    /// What is kept of logs that are over.
+    kept: RecordKept,
     /// The number of the newest log that was begun.
     number: u64,
     /// When it kept house last; times here are what has passed since some beginning.
@@ -67,6 +73,7 @@ struct Failed {
 struct Log {
     file: Arc<File>,
     bytes: u64,
+    began_at: Duration,
     /// Whether it was written to since it was synced.
     is_dirty: bool,
 }
@@ -96,25 +103,26 @@ impl Pending {
 impl RuleWal {
     /// Begins with a checkpoint of the engine as it is. A disk that is full is tried again later.
     pub(super) fn start(
-        folder: PathBuf,
+        (folder, kept): (PathBuf, RecordKept),
         engine: &mut Engine,
         figures: &Arc<Figures>,
     ) -> io::Result<Self> {
         let number = if folder.exists() { files::newest(&folder)? } else { 0 };
-        let keeper = Keeper::start(folder.clone())?;
+        let keeper = Keeper::start(folder.clone(), kept)?;
         let mut wal = Self {
             folder,
             log: None,
             checkpoint: None,
             checkpoint_bytes: 0,
             keeper,
+            kept,
             number,
             looked_at: None,
             failed: None,
             figures: Arc::clone(figures),
         };
         engine.keep_log();
-        match wal.begin_whole(engine) {
+        match wal.begin_whole(engine, Duration::ZERO) {
             Err(error) if is_full(&error) => wal.fail(&error, Duration::ZERO),
             result => result?,
         }
@@ -183,15 +191,17 @@ impl RuleWal {
                 if log.is_dirty {
                     log.is_dirty = !self.keeper.do_later(Chore::Sync(Arc::clone(&log.file)));
                 }
-                let is_long = log.bytes >= log_bytes_max(self.checkpoint_bytes);
+                let age = passed.saturating_sub(log.began_at);
+                let is_long = log.bytes >= log_bytes_max(self.checkpoint_bytes, self.kept)
+                    || age >= self.kept.log_age_max();
                 // Once another has begun nobody syncs this one any more.
                 if is_long && !log.is_dirty && self.checkpoint.is_none() {
-                    self.begin()
+                    self.begin(passed)
                 } else {
                     Ok(())
                 }
             }
-            None if self.failed.is_none_or(is_late) => self.begin_whole(engine),
+            None if self.failed.is_none_or(is_late) => self.begin_whole(engine, passed),
             None => Ok(()),
         };
         if let Err(error) = result {
@@ -200,13 +210,13 @@ impl RuleWal {
     }
 
     /// Begins a log, and a checkpoint beside it.
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self, passed: Duration) -> io::Result<()> {
         self.number += 1;
         // As the data folder is, whatever the umask.
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let file = files::create(&self.folder, Numbered::Unfinished(self.number))?;
         let log = files::create(&self.folder, Numbered::Log(self.number))?;
-        self.log = Some(Log { file: Arc::new(log), bytes: 0, is_dirty: true });
+        self.log = Some(Log { file: Arc::new(log), bytes: 0, began_at: passed, is_dirty: true });
         let checkpoint = Checkpoint::default();
         self.checkpoint = Some(Pending { checkpoint, file, bytes: 0, number: self.number });
         Ok(())
@@ -214,11 +224,12 @@ impl RuleWal {
 
     /// Begins a log with a checkpoint that is complete and synced; leaves nothing behind where
     /// that fails.
-    fn begin_whole(&mut self, engine: &Engine) -> io::Result<()> {
-        let result = self.begin().and_then(|()| self.write_whole(engine));
+    fn begin_whole(&mut self, engine: &Engine, passed: Duration) -> io::Result<()> {
+        let result = self.begin(passed).and_then(|()| self.write_whole(engine));
         if result.is_err() {
             self.discard(Numbered::Unfinished(self.number));
             self.discard(Numbered::Log(self.number));
+            self.discard(Numbered::Start(self.number));
         }
         result
     }
@@ -226,7 +237,8 @@ impl RuleWal {
     fn write_whole(&mut self, engine: &Engine) -> io::Result<()> {
         let mut pending = self.checkpoint.take().expect("it was begun a line ago");
         while pending.write_on(engine)? {}
-        files::finish(&self.folder, &pending.file, pending.number)?;
+        files::create(&self.folder, Numbered::Start(pending.number))?;
+        files::finish(&self.folder, (&pending.file, pending.number), self.kept)?;
         self.checkpoint_bytes = pending.bytes;
         self.failed = None;
         self.figures.rule_state_unkept.set(0);
@@ -241,6 +253,9 @@ impl RuleWal {
             self.discard(Numbered::Unfinished(number));
         }
         let unkept = if is_full(error) { Unkept::Full } else { Unkept::Failed };
+        if self.kept.is_some() && is_full(error) {
+            let _ = self.keeper.do_later(Chore::Shed);
+        }
         self.failed = Some(Failed { at: passed, unkept });
         self.figures.rule_state_unkept.set(1);
         self.figures.rule_state_failures.add(1);
@@ -256,8 +271,8 @@ impl RuleWal {
 
 /// Bytes of a log after which a checkpoint is taken, where the last one was so large. What is written
 /// beside the log is in proportion to it, and so is what is read at a start beside the checkpoint.
-fn log_bytes_max(checkpoint_bytes: u64) -> u64 {
-    (checkpoint_bytes / RULE_WAL_SHARE).max(RULE_WAL_BYTES_MIN)
+fn log_bytes_max(checkpoint_bytes: u64, kept: RecordKept) -> u64 {
+    (checkpoint_bytes / RULE_WAL_SHARE).max(kept.log_bytes_max(RULE_WAL_BYTES_MIN))
 }
 
 /// Whether an error says that there is no room, which may change.
@@ -271,13 +286,15 @@ mod tests {
 
     use super::*;
 
+    const NOTHING: RecordKept = RecordKept { age: Duration::ZERO, bytes: 0 };
+
     #[test]
     fn a_log_may_grow_with_the_checkpoint_before_it() {
-        assert_eq!(log_bytes_max(0), RULE_WAL_BYTES_MIN);
-        assert_eq!(log_bytes_max(3 << 30), 768 << 20);
+        assert_eq!(log_bytes_max(0, NOTHING), RULE_WAL_BYTES_MIN);
+        assert_eq!(log_bytes_max(3 << 30, NOTHING), 768 << 20);
         // Five bytes at most for each of a log: it, and a checkpoint four times as large.
         for checkpoint in [0, 1 << 20, 1 << 30, 1 << 33] {
-            assert!(checkpoint <= 4 * log_bytes_max(checkpoint), "{checkpoint}");
+            assert!(checkpoint <= 4 * log_bytes_max(checkpoint, NOTHING), "{checkpoint}");
         }
     }
 
@@ -287,7 +304,8 @@ mod tests {
         let folder = data.path().join("rules");
         let mut engine = Engine::new(RuleSet::default());
         let figures = Arc::new(Figures::default());
-        let mut wal = RuleWal::start(folder.clone(), &mut engine, &figures).expect("a folder");
+        let mut wal =
+            RuleWal::start((folder.clone(), NOTHING), &mut engine, &figures).expect("a folder");
         let names = || {
             let entries = std::fs::read_dir(&folder).expect("a folder");
             let names = entries.map(|entry| entry.expect("an entry").file_name());
@@ -295,19 +313,19 @@ mod tests {
             names.sort_unstable();
             names
         };
-        let whole = ["checkpoint-00000001", "log-00000001"];
+        let whole = ["checkpoint-00000001", "log-00000001", "start-00000001"];
         assert_eq!(names(), whole);
         // Where the next checkpoint belongs there is something else.
         let obstacle = folder.join("checkpoint-00000002");
         std::fs::create_dir(&obstacle).expect("a folder");
-        wal.begin_whole(&engine).expect_err("its place is taken");
+        wal.begin_whole(&engine, Duration::ZERO).expect_err("its place is taken");
         wal.fail(&io::Error::other("its place is taken"), Duration::ZERO);
         std::fs::remove_dir(&obstacle).expect("it is empty");
         assert_eq!(names(), whole);
         // A checkpoint that is under way when the log fails.
-        wal.begin().expect("a log");
+        wal.begin(Duration::ZERO).expect("a log");
         wal.fail(&io::ErrorKind::StorageFull.into(), Duration::ZERO);
-        assert_eq!(names(), [whole[0], whole[1], "log-00000003"]);
+        assert_eq!(names(), [whole[0], whole[1], "log-00000003", whole[2]]);
         // Until all is written down again, it is not.
         let soon = RETRY_INTERVAL.saturating_sub(Duration::from_millis(1));
         wal.turn(&mut engine, soon);
@@ -322,7 +340,7 @@ mod tests {
         let mut engine = Engine::new(RuleSet::default());
         let figures = Arc::new(Figures::default());
         let folder = data.path().join("rules");
-        let mut wal = RuleWal::start(folder, &mut engine, &figures).expect("a folder");
+        let mut wal = RuleWal::start((folder, NOTHING), &mut engine, &figures).expect("a folder");
         let prompt = std::mem::replace(&mut wal.keeper, Keeper::without_room());
         let log = wal.log.as_mut().expect("a log");
         (log.bytes, log.is_dirty) = (RULE_WAL_BYTES_MIN, true);
@@ -339,7 +357,8 @@ mod tests {
         let mut engine = Engine::new(RuleSet::default());
         let figures = Arc::new(Figures::default());
         let folder = data.path().join("rules");
-        let mut wal = RuleWal::start(folder.clone(), &mut engine, &figures).expect("a folder");
+        let mut wal =
+            RuleWal::start((folder.clone(), NOTHING), &mut engine, &figures).expect("a folder");
         wal.turn(&mut engine, Duration::ZERO);
         assert_eq!(wal.kept(), Ok(()));
         wal.keeper.note(io::ErrorKind::Other.into());

@@ -43,6 +43,7 @@ mod prometheus;
 mod proxied;
 mod publish;
 mod remote_write;
+mod replay;
 mod resume;
 mod resumed_state;
 mod revocations;

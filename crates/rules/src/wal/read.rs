@@ -6,7 +6,7 @@ use bellwire_model::{
     Alert, AlertSource, AlertState, Fingerprint, Labels, RuleName, Timestamp, Transition,
 };
 
-use super::{Kind, PartName, SavedAlert, TRANSITIONS};
+use super::{Corrupt, Kind, PartName, SavedAlert, TRANSITIONS};
 use crate::storage::Point;
 
 /// Bytes of a point at least: its time takes one or more.
@@ -14,7 +14,7 @@ const POINT_BYTES_MIN: usize = 1 + size_of::<f64>();
 
 /// A record.
 #[derive(Debug)]
-pub(super) enum Record {
+pub(crate) enum Record {
     Step(Timestamp),
     Series(u64, Labels),
     Gone(u64),
@@ -29,24 +29,30 @@ pub(super) enum Record {
 
 /// What is left to read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     /// The time that others are told as distances from.
     now: i64,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, now: 0 }
     }
 
     /// How many bytes are left.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.bytes.len()
     }
 
+    /// The next record, or where it begins that is none.
+    pub(crate) fn next(&mut self, whole: usize) -> Result<Record, Corrupt> {
+        let at = whole - self.left();
+        self.record().ok_or(Corrupt { at })
+    }
+
     /// The next record; nothing where the bytes are none.
-    pub(super) fn record(&mut self) -> Option<Record> {
+    fn record(&mut self) -> Option<Record> {
         Some(match Kind::of(self.byte()?)? {
             Kind::Step => {
                 self.now = self.signed()?;

@@ -47,9 +47,7 @@ impl State {
     pub fn read(&mut self, bytes: &[u8]) -> Result<(), Corrupt> {
         let mut reader = Reader::new(bytes);
         while reader.left() > 0 {
-            let at = bytes.len() - reader.left();
-            let record = reader.record().ok_or(Corrupt { at })?;
-            self.apply(record);
+            self.apply(reader.next(bytes.len())?);
         }
         Ok(())
     }
@@ -113,7 +111,8 @@ impl State {
         own.map(|(number, saved)| (*number, saved.clone())).collect()
     }
 
-    fn apply(&mut self, record: Record) {
+    /// Takes one record.
+    pub(crate) fn apply(&mut self, record: Record) {
         match record {
             Record::Step(now) => self.now = self.now.max(now),
             Record::Series(number, labels) => {

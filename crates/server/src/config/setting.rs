@@ -221,6 +221,37 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, values| span_of_time(values, &mut config.retention_age),
     },
     Setting {
+        key: "record_age",
+        value_name: "DURATION",
+        default: "6h",
+        help: "How long the rules' log is kept in the data directory, so that `bellwire record` has what \
+               happened and `bellwire replay` says what other rules would have done; 0s: no longer \
+               than a start needs.",
+        group: Group::Storage,
+        is_list: false,
+        set: |config, values| {
+            let value = one(values)?;
+            config.record_age = duration::parse(value)
+                .ok_or_else(|| format!("expected 0s or {DURATION_FORM}; not `{value}`"))?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "record_bytes_max",
+        value_name: "SIZE",
+        default: "256MiB",
+        help: "Bytes of the rules' log that are kept for that, beside what a start needs; the oldest \
+               go first. A disk that is full has none of it.",
+        group: Group::Storage,
+        is_list: false,
+        set: |config, values| {
+            let value = one(values)?;
+            config.record_bytes_max = parse_bytes(value)
+                .ok_or_else(|| format!("expected a size such as 256MiB, not `{value}`"))?;
+            Ok(())
+        },
+    },
+    Setting {
         key: "rules",
         value_name: "GLOB",
         default: "",

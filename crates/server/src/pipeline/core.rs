@@ -1,12 +1,13 @@
 //! From the journal to the hubs, and what is built on both: the notifier, the desk, the evaluator.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_alerting::{
     Alerting, AlertingParts, DeskRun, EvaluatorParts, History, LiveQueries, Notifier,
-    NotifierParts, NotifierRun, Reach, Register, SampleIntake, StateTopics,
+    NotifierParts, NotifierRun, Reach, RecordKept, Register, SampleIntake, StateTopics,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::PASTS_SHARE;
@@ -121,9 +122,10 @@ impl Core {
             rules,
             settings: rule_settings(config),
             state_folder: match config.journal {
-                Engine::Disk => Some(config.data.join(RULE_STATE)),
+                Engine::Disk => Some(rule_state_folder(&config.data)),
                 Engine::Memory => None,
             },
+            record: RecordKept { age: config.record_age, bytes: config.record_bytes_max },
             forward: config.forward.clone(),
             journal: Arc::clone(&self.journal),
             states: self.board(),
@@ -148,10 +150,13 @@ fn past_rules(config: &Config) -> PastRules {
     PastRules::new(config.sample_history.clone(), config.history_bytes_max.min(share))
 }
 
-/// The folder of the rules' state, in the data directory.
-const RULE_STATE: &str = "rules";
+/// The folder of the rules' state, in a data directory.
+pub fn rule_state_folder(data: &Path) -> PathBuf {
+    data.join("rules")
+}
 
-fn rule_settings(config: &Config) -> bellwire_rules::Settings {
+/// What an engine of a server works by.
+pub fn rule_settings(config: &Config) -> bellwire_rules::Settings {
     let labels = config.external_labels.clone();
     let externals = Externals { labels, url: config.external_url.as_str().into() };
     bellwire_rules::Settings { externals, ..bellwire_rules::Settings::default() }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::files;
+use super::keeping::RecordKept;
 
 /// Chores that may wait. One that finds no room is left out: the next sync of the log stands for it,
 /// and a checkpoint that is not put in its place is replaced by the next.
@@ -20,6 +21,8 @@ pub(super) enum Chore {
     Sync(Arc<File>),
     /// A checkpoint is complete.
     Finish { file: File, number: u64 },
+    /// The disk is full.
+    Shed,
 }
 
 /// A thread for chores; it ends with this.
@@ -31,11 +34,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn start(folder: PathBuf) -> io::Result<Self> {
+    pub(super) fn start(folder: PathBuf, kept: RecordKept) -> io::Result<Self> {
         let (chores, queue) = sync_channel(CHORES_MAX);
         let failure = Arc::default();
         let keeper = Self { chores, failure: Arc::clone(&failure) };
-        let run = move || keep(&folder, &queue, &failure);
+        let run = move || keep((&folder, kept), &queue, &failure);
         std::thread::Builder::new().name("rule-state".to_owned()).spawn(run)?;
         Ok(keeper)
     }
@@ -67,11 +70,16 @@ impl Keeper {
     }
 }
 
-fn keep(folder: &std::path::Path, queue: &Receiver<Chore>, failure: &Mutex<Option<io::Error>>) {
+fn keep(
+    (folder, kept): (&std::path::Path, RecordKept),
+    queue: &Receiver<Chore>,
+    failure: &Mutex<Option<io::Error>>,
+) {
     for chore in queue {
         let result = match chore {
             Chore::Sync(file) => file.sync_data(),
-            Chore::Finish { file, number } => files::finish(folder, &file, number),
+            Chore::Finish { file, number } => files::finish(folder, (&file, number), kept),
+            Chore::Shed => files::shed(folder),
         };
         if let Err(error) = result {
             note(failure, error);
