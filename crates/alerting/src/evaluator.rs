@@ -14,6 +14,7 @@
 
 mod complaints;
 mod course;
+mod crossings;
 mod forwarding;
 mod intake;
 mod lead;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use bellwire_alerts::desk::RuleChange;
 use bellwire_journal::{Append, Error, Journal, ReadLimit};
-use bellwire_model::limits::SAMPLE_VALUE_AGE;
+use bellwire_model::limits::{ALERT_SERIES_PER_STEP_MAX, SAMPLE_VALUE_AGE};
 use bellwire_model::{Alert, AlertState, Event, Filter, Fingerprint, Timestamp, Topic, Transition};
 use bellwire_process::clock;
 use bellwire_process::crash;
@@ -43,6 +44,7 @@ use tokio::sync::watch;
 
 use self::complaints::Complaints;
 use self::course::Course;
+use self::crossings::Crossings;
 use self::forwarding::Forwarding;
 use self::intake::{Asked, Claim, Inbox, Work};
 pub use self::intake::{SampleIntake, Source};
@@ -136,6 +138,7 @@ pub fn spawn(
         figures,
         complaints: Complaints::default(),
         course: Course::new(clock::slewed().now),
+        crossings: Crossings::new(),
         has_untold: false,
         is_ahead: false,
         began: clock::Ticker::start(),
@@ -168,6 +171,7 @@ struct Evaluator {
     figures: Arc<Figures>,
     complaints: Complaints,
     course: Course,
+    crossings: Crossings,
     /// Whether the server ends before all transitions are in the journal. What follows them is not
     /// announced either: the next start tells all of it, in its order.
     has_untold: bool,
@@ -341,15 +345,18 @@ impl Evaluator {
         }
         let mut announcements = Vec::new();
         let mut told = Vec::with_capacity(changes.len());
-        let mut recordings = Vec::new();
+        let (mut recordings, mut turned) = (Vec::new(), Vec::new());
         for change in changes {
             match change {
                 Change::Transition(transition) => {
                     if transition.kind.is_announced() {
                         announcements.push(announcement(&transition));
                     }
-                    let Transition { kind, alert, .. } = transition;
-                    told.push(RuleChange::Transition(kind, alert));
+                    let Transition { kind, alert, .. } = &transition;
+                    told.push(RuleChange::Transition(*kind, Arc::clone(alert)));
+                    if transition.sample.is_some() && turned.len() < ALERT_SERIES_PER_STEP_MAX {
+                        turned.push(transition);
+                    }
                 }
                 Change::Removed(fingerprint) => told.push(RuleChange::Removed(fingerprint)),
                 Change::Recorded(recorded) => recordings.extend(recorded_event(recorded)),
@@ -362,6 +369,10 @@ impl Evaluator {
         }
         self.alerting.told();
         self.put(recordings);
+        if is_announced && !turned.is_empty() {
+            self.crossings.choose(&mut turned, self.began.elapsed());
+            crossings::keep(&turned, &*self.states, &*self.journal);
+        }
         is_announced
     }
 

@@ -2,7 +2,7 @@
 
 use bellwire_journal::Append;
 use bellwire_model::limits::{STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
-use bellwire_model::{Alert, Body, Event, Sample, Topic, Transition};
+use bellwire_model::{Alert, Body, Event, Labels, Sample, Topic, Transition};
 use bellwire_rules::Recorded;
 use bellwire_wire::json;
 
@@ -17,6 +17,9 @@ pub(crate) const NOTIFICATIONS: &str = "alerts/notifications";
 
 /// The type of the event that tells that somebody has taken an alert up.
 pub(crate) const ACKNOWLEDGED: &str = "alert.acknowledged";
+
+/// The type of the event that tells what was measured when an alert turned.
+pub(crate) const SERIES: &str = "alert.series";
 
 /// The type of the event that tells that nobody has any more, though the alert still fires.
 pub(crate) const UNACKNOWLEDGED: &str = "alert.unacknowledged";
@@ -52,6 +55,12 @@ pub(crate) fn event_topic(alert: &Alert) -> Topic {
     };
     let topic = format!("{ALERTS_EVENTS}/{}/{}", segment(alert.severity()), segment(alert.name()));
     topic.parse().expect("the segments are valid and short")
+}
+
+/// The topic and the key on which a series is shown, where it is.
+pub fn place_of_series(series: &Labels) -> Option<(Topic, String)> {
+    let topic = format!("samples/{}", series.metric_name()?).parse().ok()?;
+    Some((topic, json::state_key(series)))
 }
 
 /// A receiver's topic below another one; what a topic cannot hold becomes `_`.

@@ -20,13 +20,13 @@ use bellwire_alerts::past::Past;
 use bellwire_journal::{Error, Journal, ReadLimit};
 use bellwire_model::limits::{
     ALERT_HISTORY_EVENTS_MAX, ALERT_HISTORY_INTERVAL, ALERT_HISTORY_LETTERS_MAX,
-    ALERT_HISTORY_PAGES_MAX, ALERT_HISTORY_TRIM_INTERVAL,
+    ALERT_HISTORY_PAGES_MAX, ALERT_HISTORY_TRIM_INTERVAL, ALERT_SERIES_PLACES_MAX,
 };
-use bellwire_model::{Filter, FilterSet, Offset};
+use bellwire_model::{Filter, FilterSet, Offset, Topic};
 use bellwire_wire::problem::{Code, Problem};
 
 pub use self::board::{AlertThen, AskedThen, BoardThen};
-pub use self::reading::HistoryPage;
+pub use self::reading::{HistoryPage, Measured};
 pub use self::telling::Horizon;
 use crate::events::{ALERTS_EVENTS, NOTIFICATIONS};
 use crate::notifier::DEAD_LETTERS;
@@ -37,6 +37,8 @@ pub struct History {
     journal: Arc<dyn Journal>,
     /// What tells of alerts, in the journal.
     filters: FilterSet,
+    /// The same, and what was measured.
+    followed: FilterSet,
     /// Held while a page is read, so that each is read once.
     index: Mutex<Index>,
 }
@@ -48,6 +50,8 @@ struct Index {
     /// What webhooks were told, and dead letters, of which each may tell of very many alerts: they must
     /// not crowd out the events.
     letters: Past,
+    /// What was measured when they turned. Where that is gone the history is complete all the same.
+    series: Past,
     /// All up to here has been read.
     upto: Offset,
     /// The newest event of which a read has said that it is lost.
@@ -58,15 +62,18 @@ impl History {
     /// Of a journal, of which nothing has been read yet.
     pub fn new(journal: Arc<dyn Journal>) -> Self {
         let below = |topic: &str| format!("{topic}/**").parse::<Filter>().expect("a filter");
-        let filters =
-            FilterSet::new([ALERTS_EVENTS, NOTIFICATIONS, DEAD_LETTERS].map(below)).expect("a few");
+        let told = [ALERTS_EVENTS, NOTIFICATIONS, DEAD_LETTERS].map(below);
+        let filters = FilterSet::new(told.clone()).expect("a few");
+        let series = Topic::OF_SERIES_OF_ALERTS.parse().expect("a filter");
+        let followed = FilterSet::new(told.into_iter().chain([series])).expect("a few");
         let index = Index {
             events: Past::with_entries_max(ALERT_HISTORY_EVENTS_MAX),
             letters: Past::with_entries_max(ALERT_HISTORY_LETTERS_MAX),
+            series: Past::with_entries_max(ALERT_SERIES_PLACES_MAX),
             upto: Offset::ZERO,
             lost: Offset::ZERO,
         };
-        Self { journal, filters, index: Mutex::new(index) }
+        Self { journal, filters, followed, index: Mutex::new(index) }
     }
 
     /// Follows the journal for as long as the runtime runs.
@@ -117,7 +124,7 @@ impl History {
         if index.upto >= tail {
             return Ok(Step::Done);
         }
-        let page = self.journal.read(index.upto, &self.filters, ReadLimit::PAGE)?;
+        let page = self.journal.read(index.upto, &self.followed, ReadLimit::PAGE)?;
         for entry in &page.entries {
             index.note(entry);
         }
@@ -136,6 +143,7 @@ impl History {
         let mut index = self.index();
         index.events.forget_before(first);
         index.letters.forget_before(first);
+        index.series.forget_before(first);
         Ok(Step::Done)
     }
 

@@ -40,10 +40,10 @@ mod tests;
 
 pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
 pub use evaluator::{EvaluatorParts, RecordKept, SampleIntake, Source, restore, spawn};
-pub use events::ALERTS_ACTIVE;
+pub use events::{ALERTS_ACTIVE, place_of_series};
 pub use figures::Figures;
 pub use following::{Followed, LiveQueries};
-pub use history::{AlertThen, AskedThen, BoardThen, History, HistoryPage, Horizon};
+pub use history::{AlertThen, AskedThen, BoardThen, History, HistoryPage, Horizon, Measured};
 pub use live::{Follower, LiveQuery, Register};
 pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,

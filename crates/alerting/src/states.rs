@@ -18,6 +18,9 @@ pub trait StateTopics: fmt::Debug + Send + Sync {
     /// samples of a series: they are remembered for a while.
     fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>>;
 
+    /// The newest points that are remembered of a series, up to so many, the oldest first.
+    fn past(&self, topic: &Topic, key: &str, points_max: usize) -> Vec<(Timestamp, f64)>;
+
     /// When the current value of `key` was measured.
     fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp>;
 

@@ -34,6 +34,10 @@ impl StateTopics for Board {
         events.iter().map(|_| Ok(())).collect()
     }
 
+    fn past(&self, _: &Topic, _: &str, _: usize) -> Vec<(Timestamp, f64)> {
+        Vec::new()
+    }
+
     fn time(&self, _: &Topic, _: &str) -> Option<Timestamp> {
         None
     }

@@ -30,6 +30,8 @@ pub enum Happened {
     Unacknowledged,
     /// What a webhook was to be told of it.
     Notified,
+    /// What was measured of it.
+    Measured,
 }
 
 /// An event that tells of an alert.

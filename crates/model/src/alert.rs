@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::identity_hash::IdentityHash;
 use crate::labels::Labels;
+use crate::sample::Sample;
 use crate::time::Timestamp;
 
 /// Identifies an alert by its labels, the same on every node and after every restart.
@@ -198,6 +199,9 @@ pub struct Transition {
     /// The expression of the rule that raised it, as it was then; nothing where that is not known, or
     /// nobody is told of it.
     pub expression: Option<Arc<str>>,
+    /// The newest sample of the series that it is of; nothing where it is of several, where that is not
+    /// known, or nobody is told of it.
+    pub sample: Option<Arc<Sample>>,
 }
 
 impl Transition {

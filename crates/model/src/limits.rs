@@ -404,6 +404,20 @@ pub const NOTE_BYTES_MAX: usize = 4096;
 pub const DESK_QUEUED_MAX: usize = 64;
 /// Alerts that the preview of a silence names; the others are counted.
 pub const PREVIEW_ALERTS_MAX: usize = 1_000;
+/// Points of a series that are kept of an alert's transition, the newest.
+pub const ALERT_SERIES_POINTS_MAX: usize = 64;
+/// Transitions of one step of the rules whose series are kept: to read one takes some microseconds.
+pub const ALERT_SERIES_PER_STEP_MAX: usize = 32;
+/// Transitions whose series are kept however fast they come, before one more has its turn.
+pub const ALERT_SERIES_BURST: u32 = 256;
+/// After how long one more has it.
+pub const ALERT_SERIES_INTERVAL: Duration = Duration::from_millis(250);
+/// Bytes of all of them, unless the configuration says so.
+pub const ALERT_SERIES_RETENTION_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Transitions whose series an alert's history finds.
+pub const ALERT_SERIES_PLACES_MAX: usize = 64 * 1024;
+/// Of how many of them a page of it tells the points.
+pub const ALERT_SERIES_TOLD_MAX: usize = 32;
 /// Bytes of a rule's expression that the event of a transition tells.
 pub const EXPRESSION_TOLD_BYTES_MAX: usize = 4 * 1024;
 /// Events of alerts whose places in the journal are known by alert, 33 bytes each and up to 24 for each

@@ -40,6 +40,10 @@ impl Topic {
     /// The first segment of the answers of queries that are followed.
     pub const QUERIES: &str = "query";
 
+    /// What was measured when alerts turned. Whoever may see an alert need not see its series, so that
+    /// this one has to be named.
+    pub const OF_SERIES_OF_ALERTS: &str = "$alerts/series";
+
     /// Who did what on this server.
     pub const OF_AUDIT: &str = "$sys/audit";
 

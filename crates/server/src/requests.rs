@@ -313,6 +313,14 @@ impl StateTopics for Board {
         results.map(|result| result.map_err(|_| NotShown)).collect()
     }
 
+    fn past(&self, topic: &Topic, key: &str, points_max: usize) -> Vec<(Timestamp, f64)> {
+        let Some(past) = self.0.past(topic, key) else { return Vec::new() };
+        let points = past.points().map(|point| (Timestamp::from_ms(point.time_ms), point.value));
+        let mut points: Vec<_> = points.collect();
+        points.drain(..points.len().saturating_sub(points_max));
+        points
+    }
+
     fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {
         self.0.time(topic, key)
     }

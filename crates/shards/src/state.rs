@@ -280,6 +280,11 @@ impl States {
         values.iter().map(|value| table.past(&value.topic, &value.key)).collect()
     }
 
+    /// The past of one.
+    pub fn past(&self, topic: &Topic, key: &str) -> Option<PastCopy> {
+        self.table.lock().expect("not poisoned").past(topic, key)
+    }
+
     /// The number of series whose past is remembered, and the bytes that these take.
     pub fn remembered(&self) -> (usize, usize) {
         self.table.lock().expect("not poisoned").pasts()

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwire_journal::RetentionRule;
-use bellwire_model::limits::{self, AUDIT_RETENTION_AGE, AUDIT_RETENTION_BYTES_MAX};
+use bellwire_model::limits::{
+    self, ALERT_SERIES_RETENTION_BYTES_MAX, AUDIT_RETENTION_AGE, AUDIT_RETENTION_BYTES_MAX,
+};
 use bellwire_model::{Filter, FilterSet, NameMap, Topic};
 use bellwire_process::clock::Ticker;
 
@@ -127,6 +129,13 @@ impl TopicRules {
             pattern: Filter::from(&audit),
             age: Some(AUDIT_RETENTION_AGE),
             bytes_max: Some(AUDIT_RETENTION_BYTES_MAX),
+            events_max: None,
+        });
+        // Nor this one.
+        rules.push(RetentionRule {
+            pattern: Topic::OF_SERIES_OF_ALERTS.parse().expect("a filter"),
+            age: Some(self.retention_age),
+            bytes_max: Some(ALERT_SERIES_RETENTION_BYTES_MAX),
             events_max: None,
         });
         rules.push(RetentionRule {

@@ -2,8 +2,10 @@
 
 use bellwire_alerts::past::{Happened, Place};
 use bellwire_journal::{Error, Journal, ReadLimit};
-use bellwire_model::limits::{ALERT_HISTORY_BYTES_MAX, PAGE_BYTES_MAX};
-use bellwire_model::{Alert, Entry, Filter, FilterSet, Fingerprint, Offset, Timestamp};
+use bellwire_model::limits::{ALERT_HISTORY_BYTES_MAX, ALERT_SERIES_TOLD_MAX, PAGE_BYTES_MAX};
+use bellwire_model::{
+    Alert, Entry, Filter, FilterSet, Fingerprint, Labels, Offset, Timestamp, Topic,
+};
 use bellwire_process::clock;
 use bellwire_wire::json;
 
@@ -22,6 +24,17 @@ pub struct HistoryPage {
     pub next: Option<Offset>,
     /// What was before may be gone, in part or all of it; none where nothing is.
     pub complete_since: Option<Timestamp>,
+    /// What was measured when it turned, of the page's time: the newest first.
+    pub series: Vec<Measured>,
+}
+
+/// What was measured of a series up to some time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// With its name.
+    pub series: Labels,
+    /// The oldest first.
+    pub points: Vec<(Timestamp, f64)>,
 }
 
 impl History {
@@ -72,7 +85,30 @@ impl History {
         }
         let gone = self.journal.trimmed(&self.filters);
         let complete_since = self.complete_since(gone, horizon.of(Some(alert)));
-        Ok(HistoryPage { entries, next, complete_since })
+        let series = self.measured(alert, (next.unwrap_or(Offset::ZERO), end))?;
+        Ok(HistoryPage { entries, next, complete_since, series })
+    }
+
+    /// What was measured of an alert between two places.
+    fn measured(
+        &self,
+        alert: Fingerprint,
+        (start, end): (Offset, Offset),
+    ) -> Result<Vec<Measured>, Error> {
+        let places: Vec<Place> = {
+            let index = self.index();
+            let places = index.series.before(alert, end);
+            places.take_while(|place| place.offset >= start).take(ALERT_SERIES_TOLD_MAX).collect()
+        };
+        let topic: Filter = Topic::OF_SERIES_OF_ALERTS.parse().expect("a filter");
+        let reader = Reader { journal: &*self.journal, all: &topic.into(), topic: None };
+        let mut found = Vec::with_capacity(places.len());
+        for place in places {
+            let body = reader.read_of_any(place)?.and_then(|entry| entry.event.body);
+            let series = body.and_then(|body| json::read_series_history(body.bytes()));
+            found.extend(series.map(|(series, points)| Measured { series, points }));
+        }
+        Ok(found)
     }
 
     /// Where its events are, of both kinds, and whether there are more.

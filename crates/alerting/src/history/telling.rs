@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Index;
-use crate::events::{ACKNOWLEDGED, UNACKNOWLEDGED};
+use crate::events::{ACKNOWLEDGED, SERIES, UNACKNOWLEDGED};
 
 /// By whose events it is told how far back history goes: when those of others were is for those who
 /// may see all.
@@ -29,6 +29,9 @@ impl Index {
         let Entry { offset, event, .. } = entry;
         let place = |what| Place { offset: *offset, time: event.time, what };
         match what_of(event) {
+            Some((alert, Happened::Measured)) => {
+                self.series.note(alert, place(Happened::Measured));
+            }
             Some((alert, what)) => self.events.note(alert, place(what)),
             None => {
                 for alert in alerts_of(event) {
@@ -56,6 +59,7 @@ fn what_of(event: &Event) -> Option<(Fingerprint, Happened)> {
     let what = match event.event_type.as_deref()? {
         ACKNOWLEDGED => Happened::Acknowledged,
         UNACKNOWLEDGED => Happened::Unacknowledged,
+        SERIES => Happened::Measured,
         kind if kind == TransitionKind::DataLost.event_type() => Happened::LostData,
         kind if kind == TransitionKind::Resolved.event_type() => Happened::Resolved,
         kind if kind == TransitionKind::Firing.event_type() => {

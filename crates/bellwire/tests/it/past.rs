@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, Stream, Webhook, delete, get, post};
+use crate::harness::{Request, Server, Stream, Webhook, delete, get, post, request};
 
 const RULES: &str = "
 groups:
@@ -124,6 +124,65 @@ fn an_alert_tells_all_that_has_become_of_it_over_a_kill() {
         ["alert.firing"]
     );
     wrong_ones_are_refused(&server, &oslo);
+}
+
+/// The values that were measured of an alert's series, once there are so many.
+fn measured(server: &Server, alert: &str, count: usize) -> Vec<f64> {
+    loop {
+        let told = told(server, alert, "");
+        let series = &told["series"][0];
+        let values = series["values"].as_array().cloned().unwrap_or_default();
+        if values.len() >= count {
+            assert_eq!(series["name"], "fire");
+            assert_eq!(series["labels"], json!({ "site": "oslo" }));
+            let times = series["timestamps"].as_array().expect("times").iter();
+            assert!(times.map(|time| time.as_i64().expect("a time")).is_sorted());
+            return values.iter().map(|value| value.as_f64().expect("a number")).collect();
+        }
+        pass_a_moment();
+    }
+}
+
+#[test]
+fn what_was_measured_around_a_crossing_is_told_over_a_kill_to_whoever_may_see_the_series() {
+    let (looker, looks) = crate::access::made("looker", "looker");
+    let (other, only_alerts) = crate::access::made("other", "only-alerts");
+    let access = "[access]\nanonymous = \"all\"\n\
+                  [[access.role]]\nname = \"all\"\nsubscribe = [\"**\"]\ningest = [\"{}\"]\nalerts = [\"{}\"]\n\
+                  query = [\"{}\"]\nadmin = true\n\
+                  [[access.role]]\nname = \"looker\"\nalerts = [\"{}\"]\nquery = ['{site=\"oslo\"}']\n\
+                  [[access.role]]\nname = \"only-alerts\"\nalerts = [\"{}\"]\nquery = ['{site=\"rome\"}']\n";
+    let (mut server, _folder) = house(&format!("{access}{looks}{only_alerts}"), &[]);
+    for value in [0.125, 0.25, 0.375, 0.75] {
+        sample(&server, ("fire", "oslo"), value);
+        pass_a_moment();
+    }
+    let oslo = fingerprint(&server, ("Fire", "oslo"));
+    assert_eq!(measured(&server, &oslo, 4), [0.125, 0.25, 0.375, 0.75]);
+    for value in [0.875, 0.0625] {
+        sample(&server, ("fire", "oslo"), value);
+        pass_a_moment();
+    }
+    let all = [0.125, 0.25, 0.375, 0.75, 0.875, 0.0625];
+    assert_eq!(measured(&server, &oslo, 6), all);
+    // What was remembered in memory is gone then.
+    server.kill();
+    server.restart();
+    let kept = measured(&server, &oslo, 2);
+    assert!(kept.contains(&0.75) && kept.contains(&0.0625), "the samples that turned it: {kept:?}");
+    let mut left = all.iter();
+    assert!(kept.iter().all(|value| left.any(|it| it.total_cmp(value).is_eq())), "{kept:?}");
+
+    for (key, sees) in [(looker, true), (other, false)] {
+        let authorization = format!("Bearer {key}");
+        let headers = [("Authorization", &*authorization)];
+        let path = format!("/v1/alerts/{oslo}");
+        let asked = Request { method: "GET", path: &path, headers: &headers, body: b"" };
+        let answer = request(server.address(), asked);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.json()["series"].is_array(), sees);
+        assert_eq!(types(&answer.json()), ["alert.resolved", "alert.firing"]);
+    }
 }
 
 #[test]

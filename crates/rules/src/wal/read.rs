@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
     fn transition(&mut self) -> Option<Transition> {
         let kind = *TRANSITIONS.get(usize::from(self.byte()?))?;
         let (time, SavedAlert { alert, .. }) = (self.time()?, self.alert()?);
-        Some(Transition { kind, time, alert, expression: None })
+        Some(Transition { kind, time, alert, expression: None, sample: None })
     }
 
     #[expect(clippy::option_option, reason = "bytes that are none, or something that is not there")]

@@ -129,7 +129,7 @@ impl Older {
                 let Some(time) = time.filter(|time| *time >= since) else { return };
                 let resolved_at = alert.resolved_at.filter(|_| state == AlertState::Resolved);
                 let alert = Arc::new(Alert { state, resolved_at, ..(**alert).clone() });
-                transitions.push(Transition { kind, time, alert, expression: None });
+                transitions.push(Transition { kind, time, alert, expression: None, sample: None });
             };
             tell(TransitionKind::Firing, alert.fired_at, AlertState::Firing);
             tell(TransitionKind::DataLost, lost_at, AlertState::DataLost);
@@ -207,7 +207,7 @@ mod tests {
         let alert = saved(Timestamp::from_ms(1)).alert;
         let turned = |ms: i64| {
             let (kind, time) = (TransitionKind::Firing, Timestamp::from_ms(ms));
-            Transition { kind, time, alert: Arc::clone(&alert), expression: None }
+            Transition { kind, time, alert: Arc::clone(&alert), expression: None, sample: None }
         };
         let mut untold = Untold::default();
         untold.extend(vec![turned(1), turned(2)]);

@@ -1,17 +1,18 @@
 //! What has become of one alert.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use bellwire_access::Rights;
-use bellwire_alerting::{HistoryPage, Horizon};
+use bellwire_alerting::{HistoryPage, Horizon, Measured, place_of_series};
 use bellwire_alerts::silence::{Matching, Silence};
+use bellwire_hub::PastCopy;
 use bellwire_model::limits::{FILTERING_STEPS_MAX, PAGE_EVENTS_MAX, SILENCES_TOLD_MAX};
 use bellwire_model::{
-    AlertSource, Cursor, Epoch, Fingerprint, Labels, Offset, RuleName, SilenceId, Topic,
+    AlertSource, Cursor, Epoch, Fingerprint, Labels, Offset, RuleName, SilenceId, Timestamp, Topic,
 };
 use bellwire_process::clock;
 use bellwire_rules::{Report, RuleReport};
@@ -91,6 +92,8 @@ struct Found {
     source: AlertSource,
     page: HistoryPage,
     silences: Silences,
+    /// What was measured of its series, of those that are seen.
+    series: Vec<Measured>,
 }
 
 /// Silences that match the alert.
@@ -123,7 +126,35 @@ fn find(
     let horizon = if sees_all { Horizon::OfAll } else { Horizon::OfItsOwn };
     let page = app.history.page(fingerprint, (query.before, query.limit), horizon)?;
     let silences = silences(app, rights, &labels);
-    Ok(Found { fingerprint, now, source, page, silences })
+    let is_newest = query.before == Offset::MAX;
+    let series = measured(app, rights, (&page.series, is_newest && now.is_some()));
+    Ok(Found { fingerprint, now, source, page, silences, series })
+}
+
+/// What was measured of each series that somebody may see, put together; with what is remembered of it
+/// now, where the alert is there.
+fn measured(app: &App, rights: &Rights, (told, goes_on): (&[Measured], bool)) -> Vec<Measured> {
+    let mut all: Vec<(&Labels, BTreeMap<Timestamp, f64>)> = Vec::new();
+    for Measured { series, points } in told.iter().filter(|it| rights.query.passes(&it.series)) {
+        match all.iter_mut().find(|(known, _)| *known == series) {
+            Some((_, known)) => known.extend(points.iter().copied()),
+            None => all.push((series, points.iter().copied().collect())),
+        }
+    }
+    // The newest transition's goes on.
+    if goes_on && let Some((series, points)) = all.first_mut() {
+        let since = points.keys().next().copied();
+        let place = place_of_series(series);
+        let past = place.and_then(|(topic, key)| app.publisher.states.past(&topic, &key));
+        let remembered = past.iter().flat_map(PastCopy::points);
+        let remembered = remembered.map(|it| (Timestamp::from_ms(it.time_ms), it.value));
+        points.extend(remembered.skip_while(|(time, _)| Some(*time) < since));
+    }
+    let owned = |(series, points): (&Labels, BTreeMap<Timestamp, f64>)| Measured {
+        series: series.clone(),
+        points: points.into_iter().collect(),
+    };
+    all.into_iter().map(owned).collect()
 }
 
 fn not_found(fingerprint: Fingerprint) -> Problem {
@@ -175,7 +206,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 impl Found {
-    /// `{"fingerprint","alert"?,"rule"?,"silences","more_silences"?,"history","next"?,
+    /// `{"fingerprint","alert"?,"rule"?,"silences","more_silences"?,"history","series"?,"next"?,
     /// "complete_since"?,"links"}`.
     fn json(&self, epoch: Epoch, rule: Option<Value>) -> Vec<u8> {
         let mut json = format!("{{\"fingerprint\":\"{}\"", self.fingerprint).into_bytes();
@@ -193,11 +224,17 @@ impl Found {
         if self.silences.has_more {
             member("more_silences", b"true");
         }
-        let HistoryPage { entries, next, complete_since } = &self.page;
+        let HistoryPage { entries, next, complete_since, .. } = &self.page;
         let events = entries.iter();
         let events: Vec<_> =
             events.map(|it| json::event(Some(Cursor::new(epoch, it.offset)), &it.event)).collect();
         member("history", &array(&events));
+        let series = self.series.iter();
+        let series: Vec<_> =
+            series.map(|it| json::series_history(&it.series, &it.points)).collect();
+        if !series.is_empty() {
+            member("series", &array(&series));
+        }
         if let Some(offset) = *next {
             member("next", format!("\"{}\"", Cursor::new(epoch, offset)).as_bytes());
         }

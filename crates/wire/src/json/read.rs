@@ -188,6 +188,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
+#[derive(Deserialize)]
+struct SeriesHistoryText<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    labels: Pairs<'a>,
+    timestamps: Vec<i64>,
+    values: Vec<serde_json::Value>,
+}
+
+/// Reads the past of a series as [`series_history`](super::series_history) writes it, its name among its
+/// labels; nothing where it is none.
+pub fn read_series_history(json: &[u8]) -> Option<(Labels, Vec<(Timestamp, f64)>)> {
+    let text: SeriesHistoryText<'_> = serde_json::from_slice(json).ok()?;
+    let SeriesHistoryText { name, labels: Pairs(pairs), timestamps, values } = text;
+    let labels = pairs.iter().map(|(name, value)| (&*name.0, &*value.0));
+    let labels = Labels::from_pairs(labels.chain([(METRIC_NAME, &*name)])).ok()?;
+    let values = values.iter().map(number).collect::<Result<Vec<f64>, _>>().ok()?;
+    let times = timestamps.into_iter().map(Timestamp::from_ms);
+    (times.len() == values.len()).then(|| (labels, times.zip(values).collect()))
+}
+
 fn number(value: &serde_json::Value) -> Result<f64, AlertError> {
     match value.as_str() {
         Some("NaN") => Ok(f64::NAN),
@@ -279,6 +301,22 @@ mod tests {
         for text in others {
             let body = Body::Json(text.as_bytes().into());
             assert_eq!(labels_of(&event("alerts/active", body)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_past_of_a_series_reads_back_what_was_written() {
+        let pairs = [(METRIC_NAME, "t"), ("site", "h\u{f6}he \"1\"")];
+        let series = Labels::from_pairs(pairs).expect("labels");
+        let values = [21.5, f64::INFINITY, -0.0, 1e300, f64::NEG_INFINITY];
+        let points: Vec<_> = (1..).map(Timestamp::from_ms).zip(values).collect();
+        for points in [&points[..], &points[..1], &[]] {
+            let json = crate::json::series_history(&series, points);
+            let read = read_series_history(&json).expect("a past");
+            assert_eq!(read, (series.clone(), points.to_vec()));
+        }
+        for wrong in ["", "{}", r#"{"name":"t","labels":{},"timestamps":[1],"values":[]}"#] {
+            assert_eq!(read_series_history(wrong.as_bytes()), None, "{wrong}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwire_model::limits::DATA_LOST_RETENTION;
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Fingerprint, Labels, NameSet, Timestamp, Transition,
+    Alert, AlertSource, AlertState, Fingerprint, Labels, NameSet, Sample, Timestamp, Transition,
     TransitionKind,
 };
 
@@ -18,7 +18,7 @@ use crate::engine::series::Reading;
 use crate::evaluation::Item;
 use crate::rule::{AlertRule, OnDataLost, Rule};
 use crate::short_list::ShortList;
-use crate::storage::SeriesId;
+use crate::storage::{Point, SeriesId};
 
 /// What a part of an alerting rule comes to.
 #[derive(Debug, Default)]
@@ -81,6 +81,7 @@ impl AlertTable {
             }
             self.find_lingering_orphans(scene, part, &endings, &mut before);
         }
+        let turned_before = changes.len();
         let held = self.held(scene, (part, &before), items, taken_at);
         let is_held: NameSet<_> = held.iter().map(|held| held.fingerprint).collect();
         let was_raised: NameSet<_> = before.iter().copied().collect();
@@ -98,6 +99,9 @@ impl AlertTable {
                 continue;
             }
             after.push(fingerprint);
+        }
+        if let Some(series) = series {
+            tell_sample(scene, series, &mut changes[turned_before..]);
         }
         after
     }
@@ -415,6 +419,22 @@ impl AlertTable {
     }
 }
 
+/// Has the announced transitions of a part of one series tell its newest sample.
+fn tell_sample(scene: &Scene<'_>, series: SeriesId, changes: &mut [Change]) {
+    let mut sample = None;
+    for change in changes {
+        let Change::Transition(turned) = change else { continue };
+        if turned.kind.is_announced() {
+            let newest = || {
+                let Point { time, value } = *scene.storage.points(series).last()?;
+                let series = scene.storage.labels(series);
+                Some(Arc::new(Sample { series, value, time: Timestamp::from_ms(time) }))
+            };
+            turned.sample.clone_from(sample.get_or_insert_with(newest));
+        }
+    }
+}
+
 fn transition(
     (kind, time): (TransitionKind, Timestamp),
     alert: &Arc<Alert>,
@@ -422,5 +442,5 @@ fn transition(
 ) -> Change {
     let rule = rule.filter(|_| kind.is_announced());
     let expression = rule.map(|rule| Arc::clone(&rule.expression));
-    Change::Transition(Transition { kind, time, alert: alert.clone(), expression })
+    Change::Transition(Transition { kind, time, alert: alert.clone(), expression, sample: None })
 }
