@@ -1,5 +1,6 @@
 // The board: one EventSource, three views. It uses the public API and nothing else; what people do
-// with alerts is in attend.js, what has become of one in history.js, who they are in login.js.
+// with alerts is in attend.js, what has become of one in history.js, who they are in login.js,
+// and queries that are typed by hand in query.js.
 //
 //   alerts/active      state    the rows of the board
 //   alerts/events/**   stream   the list of transitions
@@ -12,8 +13,9 @@
 // per frame. So a thousand values a second cost no more than what is visible of them.
 
 import { openAcknowledge, openSilence, takeBack } from './attend.js';
-import { openHistory } from './history.js';
+import { noteChange, openHistory } from './history.js';
 import { askWho, begin, isUnknown, lacks, refusal } from './login.js';
+import { beginQueries, suggest } from './query.js';
 
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
 const EVENT_TYPES = [
@@ -152,6 +154,8 @@ const SIGNS = {
   data_lost: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2.2a7.8 7.8 0 1 0 0 15.6 7.8 7.8 0 0 0 0-15.6zM7 11h10v2H7z',
   quiet: 'm9.5 16.6-4.1-4.1 1.4-1.4 2.7 2.7 7.7-7.7 1.4 1.4z',
   unsure: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zm0 2.2a7.8 7.8 0 1 0 0 15.6 7.8 7.8 0 0 0 0-15.6zM11 15.8h2v2h-2zM12 6.2a3.6 3.6 0 0 1 3.6 3.5c0 2-2.6 2.5-2.6 4.3h-2c0-2.8 2.6-3 2.6-4.3a1.6 1.6 0 0 0-3.2 0h-2A3.6 3.6 0 0 1 12 6.2z',
+  sent: 'M3 20.5 21.5 12 3 3.5v6.6L15 12 3 13.9z',
+  failed: 'M12 2a10 10 0 1 1 0 20 10 10 0 0 1 0-20zM8.5 7 7 8.5l3.5 3.5L7 15.5 8.5 17l3.5-3.5 3.5 3.5 1.5-1.5-3.5-3.5L17 8.5 15.5 7 12 10.5z',
   gap: 'M3 11h5v2H3zm13 0h5v2h-5zM10.5 5h3v3h-3zm0 11h3v3h-3z',
 };
 const RANKS = new Map(Object.entries({ critical: 0, error: 1, high: 1, warning: 2, medium: 2, info: 3 }));
@@ -181,6 +185,7 @@ function onAlert(fingerprint, alert) {
   alerts.set(fingerprint, { alert, generation, row: known?.row ?? null });
   staleAlerts.add(fingerprint);
   noteTransitions(alert);
+  noteChange(alert);
   if (known?.alert.state !== alert.state || since(known.alert) !== since(alert)) {
     orderIsStale = true;
     if (isLive && alert.state === 'firing') announce(alert);
@@ -337,7 +342,7 @@ function newAlertRow(alert) {
   row.querySelector('.acknowledge').addEventListener('click', () => openAcknowledge(current()));
   row.querySelector('.take-back').addEventListener('click', () => takeBack(current()));
   row.querySelector('.silence').addEventListener('click', () => openSilence(current()));
-  row.querySelector('.look-back').addEventListener('click', () => openHistory(current(), { look, setSign, quantity }));
+  row.querySelector('.look-back').addEventListener('click', () => openHistory(current(), { look, setSign, quantity, now: serverNow }));
   return row;
 }
 
@@ -494,6 +499,7 @@ function onSample(metricName, key, sample) {
   let series = metric.series.get(key);
   if (!series) {
     const text = Object.values(sample.labels).map(visible).join(' · ') || metricName;
+    metric.labels ??= Object.keys(sample.labels);
     const searchable = `${metricName} ${key}`.toLowerCase();
     series = { key, text, searchable, values: [], row: null, isStale: true, everyMs: null, cameAt: null };
     metric.series.set(key, series);
@@ -544,6 +550,8 @@ function showLists() {
     if (metric.card.open) showRows(metric);
   }
   setChildren($('metrics'), sorted.map(({ card }) => card));
+  $('live-query').hidden = lacks('query');
+  suggest(sorted.map(({ name, series, labels }) => ({ name, count: series.size, labels: labels ?? [] })));
   $('no-samples').hidden = all > 0 || generation === 0;
   setText($('series-count'), query.length > 0 ? `${shown} of ${all} series` : `${all} series`);
 }
@@ -981,4 +989,5 @@ setState('connecting');
 setInterval(tick, 1000);
 setInterval(announceAll, ANNOUNCE_EVERY_MS);
 begin({ onKnown, onUnknown });
+beginQueries({ quantity, drawLine });
 open();

@@ -197,6 +197,8 @@ fn page() -> Router<Arc<App>> {
         .route("/board.js", get(web::board_js))
         .route("/attend.js", get(web::attend_js))
         .route("/history.js", get(web::history_js))
+        .route("/timeline.js", get(web::timeline_js))
+        .route("/query.js", get(web::query_js))
         .route("/login.js", get(web::login_js))
         .route("/icon.svg", get(web::icon))
 }

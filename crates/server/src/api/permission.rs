@@ -184,6 +184,8 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/board.js", Method::GET, Asks::Nothing),
     ("/attend.js", Method::GET, Asks::Nothing),
     ("/history.js", Method::GET, Asks::Nothing),
+    ("/timeline.js", Method::GET, Asks::Nothing),
+    ("/query.js", Method::GET, Asks::Nothing),
     ("/login.js", Method::GET, Asks::Nothing),
     ("/icon.svg", Method::GET, Asks::Nothing),
 ];
@@ -386,6 +388,8 @@ mod tests {
         "/health",
         "/healthz",
         "/history.js",
+        "/timeline.js",
+        "/query.js",
         "/icon.svg",
         "/login.js",
         "/openapi.json",

@@ -56,6 +56,14 @@ pub(super) async fn history_js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../../../web/history.js"))
 }
 
+pub(super) async fn timeline_js() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../../../../web/timeline.js"))
+}
+
+pub(super) async fn query_js() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../../../../web/query.js"))
+}
+
 pub(super) async fn login_js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../../../web/login.js"))
 }
