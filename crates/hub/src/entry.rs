@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bellwire_model::{Labels, Offset, Topic, Version};
+use bellwire_model::{Labels, Offset, Progress, Topic, Version};
 
 /// What the owner of a hub sends.
 pub trait Payload: Sized {
@@ -71,6 +71,24 @@ impl<P> Value<P> {
     pub(crate) fn is_stale(&self, as_of: Version) -> bool {
         let successor = Version::new(self.successor.load(Ordering::Relaxed));
         successor != Version::ZERO && successor <= as_of
+    }
+
+    /// What somebody has who has this and all before it.
+    pub(crate) fn reach(&self) -> Progress {
+        Progress { version: self.version, durable: self.durable }
+    }
+
+    /// What somebody has who has all before this.
+    pub(crate) fn before(&self) -> Progress {
+        let (version, durable) = (self.version.previous(), self.durable);
+        let durable = if self.is_durable { Offset::new(durable.get() - 1) } else { durable };
+        Progress { version, durable }
+    }
+
+    /// What cannot be resumed from before, where this is remembered no more.
+    pub(crate) fn horizon(&self) -> Progress {
+        let durable = if self.is_durable { self.durable } else { Offset::ZERO };
+        Progress { version: self.version, durable }
     }
 
     /// The table remembers this deletion no more: whoever has not got it cannot resume.

@@ -7,7 +7,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use bellwire_model::{
-    Cursor, EffectiveFilter, Epoch, FilterSet, Life, NameHasher, Offset, StateMark, Version, limits,
+    Cursor, EffectiveFilter, Epoch, FilterSet, Life, NameHasher, Offset, Progress, StateMark,
+    Version, limits,
 };
 
 use crate::delivery::{Delivery, Gap, GapReason, Phase, Turn};
@@ -73,6 +74,8 @@ pub struct Hub<P> {
     tail: Offset,
     /// The newest change of a state topic pushed.
     version: Version,
+    /// The newest of these that is on the disk.
+    durable: Offset,
     /// The newest arrival of a value in any lane.
     arrivals: Arrival,
     /// The newest time that it was told of.
@@ -99,6 +102,7 @@ impl<P: Payload> Hub<P> {
             life: None,
             tail,
             version: Version::ZERO,
+            durable: Offset::ZERO,
             arrivals: Arrival::ZERO,
             now_ms: 0,
             ring: Ring::new(tail),
@@ -112,8 +116,8 @@ impl<P: Payload> Hub<P> {
 
     /// The same where the state table has changes already.
     #[must_use]
-    pub fn with_version(self, version: Version) -> Self {
-        Self { version, ..self }
+    pub fn with_state(self, Progress { version, durable }: Progress) -> Self {
+        Self { version, durable, ..self }
     }
 
     /// The newest entry pushed, as a cursor.
@@ -127,8 +131,12 @@ impl<P: Payload> Hub<P> {
     }
 
     /// The same in the life of the state table, once that is known.
-    pub fn state(&self) -> Option<(Life, Version)> {
-        Some((self.life?, self.version))
+    pub fn state(&self) -> Option<(Life, Progress)> {
+        Some((self.life?, self.reach()))
+    }
+
+    fn reach(&self) -> Progress {
+        Progress { version: self.version, durable: self.durable }
     }
 
     /// The number of lanes.
@@ -211,7 +219,7 @@ impl<P: Payload> Hub<P> {
         self.lanes.begin_batch();
         for value in values {
             assert!(value.version > self.version, "versions strictly increase");
-            self.version = value.version;
+            (self.version, self.durable) = (value.version, value.durable);
             if value.is_durable {
                 // Its place in the journal has no event of a stream.
                 self.tail = self.tail.max(value.durable);
@@ -404,9 +412,9 @@ impl<P: Payload> Hub<P> {
     /// What the subscriber has of state topics, where that can be said in one version.
     pub fn state_mark(&self, delivery: &Delivery) -> Option<StateMark> {
         let lane = self.lanes.get(delivery.lane);
-        let claim = lane.claim((delivery.arrival, delivery.snapshot), self.version);
-        let ((version, since), life) = (claim?, self.life?);
-        Some(StateMark { life, version, since })
+        let claim = lane.claim((delivery.arrival, delivery.snapshot), self.reach());
+        let ((upto, since), life) = (claim?, self.life?);
+        Some(StateMark::between(life, upto, since))
     }
 
     /// Whether the subscriber has all there is: nothing comes next, or that it is ready.

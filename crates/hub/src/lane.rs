@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, NameHasher, Offset, Topic, Version};
+use bellwire_model::{EffectiveFilter, NameHasher, Offset, Progress, Topic, Version};
 
 use crate::entry::{Arrival, Entry, Payload, Value};
 use crate::heights::Heights;
@@ -39,7 +39,7 @@ pub(crate) struct Lane<P> {
     /// Every matching change that is not stale, in the order of arrival, and some that are.
     pub(crate) values: VecDeque<Arrived<P>>,
     /// Deletions up to here may be here no more.
-    pub(crate) horizon: Version,
+    pub(crate) horizon: Progress,
     /// After this arrival values come in the order of their versions, each newer than all before.
     pub(crate) ordered_after: Arrival,
     /// Of what is not in that order: of a lane with rates all, else what arrived up to then.
@@ -128,7 +128,7 @@ impl<P> Lane<P> {
             entries: VecDeque::new(),
             since: tail,
             values: VecDeque::new(),
-            horizon: Version::ZERO,
+            horizon: Progress::ZERO,
             ordered_after: Arrival::ZERO,
             heights: Heights::default(),
             compact_at: STALE_VALUES_SLACK,
@@ -404,33 +404,46 @@ impl<P> Lane<P> {
         first.checked_sub(1).map_or(Arrival::ZERO, |last| self.values[last].arrival)
     }
 
+    /// The same of somebody who has every change up to an offset, where all that the lane follows is on
+    /// the disk. `None` where that would take a look at each.
+    pub(crate) fn has_upto_durable(&self, offset: Offset, newest: Arrival) -> Option<Arrival> {
+        if self.ordered_after > Arrival::ZERO {
+            return None;
+        }
+        let first = self.values.partition_point(|arrived| arrived.value.durable <= offset);
+        if first == self.values.len() {
+            return Some(newest);
+        }
+        Some(first.checked_sub(1).map_or(Arrival::ZERO, |last| self.values[last].arrival))
+    }
+
     /// What somebody who has everything up to an arrival, and began with a snapshot of what had
     /// arrived then, has of all changes; `as_of` is the newest that was pushed. `None` where that is
     /// nothing that can be said.
     pub(crate) fn claim(
         &self,
         (arrival, snapshot): (Arrival, Arrival),
-        as_of: Version,
-    ) -> Option<(Version, Version)> {
+        as_of: Progress,
+    ) -> Option<(Progress, Progress)> {
         if self.is_screened() {
             return None;
         }
         if self.values.back().is_none_or(|newest| newest.arrival <= arrival) {
-            let oldest_held = self.pacer.as_ref().and_then(|pacer| pacer.oldest_held());
-            let version = oldest_held.map_or(as_of, Version::previous);
-            return Some((version, version));
+            let oldest_held = self.pacer.as_ref().and_then(|pacer| pacer.before_held());
+            let reach = oldest_held.unwrap_or(as_of);
+            return Some((reach, reach));
         }
         if self.pacer.is_some() || arrival < self.ordered_after {
             return None;
         }
         let upto =
             |arrival: Arrival| self.values.partition_point(|arrived| arrived.arrival <= arrival);
-        let version = self.values[upto(arrival)].value.version.previous();
+        let reach = self.values[upto(arrival)].value.before();
         if arrival >= snapshot {
-            return Some((version, version));
+            return Some((reach, reach));
         }
-        let last = upto(snapshot).checked_sub(1).map(|last| self.values[last].value.version);
-        Some((version, last.map_or(version, |last| last.max(version))))
+        let last = upto(snapshot).checked_sub(1).map(|last| self.values[last].value.reach());
+        Some((reach, last.map_or(reach, |last| last.max(reach))))
     }
 
     /// Values that are held back.
@@ -506,7 +519,7 @@ impl<P> Lane<P> {
                 return false;
             }
             if value.is_forgotten() || self.screen.is_some() {
-                self.horizon = self.horizon.max(value.version);
+                self.horizon = self.horizon.max(value.horizon());
                 return false;
             }
             true

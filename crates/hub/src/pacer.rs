@@ -10,10 +10,10 @@
 //! held comes to all of them alike. So the cost is by key and lane, and no subscriber has any.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use bellwire_model::{MaxRate, NameHasher, Version};
+use bellwire_model::{MaxRate, NameHasher, Offset, Progress, Version};
 use hashbrown::HashMap;
 
 use crate::entry::Value;
@@ -25,8 +25,8 @@ pub(crate) struct Pacer<P> {
     resting: HashMap<Key, Resting<P>, NameHasher>,
     /// When each of them has rested, the soonest on top.
     ends: BinaryHeap<Reverse<RestEnd>>,
-    /// The versions of what is held.
-    held: BTreeSet<Version>,
+    /// What is held by version, each with the newest change on the disk before it.
+    held: BTreeMap<Version, Offset>,
 }
 
 #[derive(Debug)]
@@ -82,10 +82,10 @@ impl Eq for RestEnd {}
 impl<P> Pacer<P> {
     /// Bytes that a key takes while it rests.
     pub(crate) const RESTING_BYTES: usize =
-        size_of::<(Key, Resting<P>)>() + size_of::<Reverse<RestEnd>>() + size_of::<Version>();
+        size_of::<(Key, Resting<P>)>() + size_of::<Reverse<RestEnd>>() + size_of::<Progress>();
 
     pub(crate) fn new(hasher: NameHasher) -> Self {
-        let (ends, held) = (BinaryHeap::new(), BTreeSet::new());
+        let (ends, held) = (BinaryHeap::new(), BTreeMap::new());
         Self { resting: HashMap::with_hasher(hasher), ends, held }
     }
 
@@ -94,7 +94,7 @@ impl<P> Pacer<P> {
         if let Some(resting) = self.resting.get_mut(&Named::of(value)) {
             let before = resting.held.replace(Arc::clone(value));
             before.map(|before| self.held.remove(&before.version));
-            self.held.insert(value.version);
+            self.held.insert(value.version, value.before().durable);
             return false;
         }
         self.rest(value, rate, now_ms).shown = value.version;
@@ -112,10 +112,10 @@ impl<P> Pacer<P> {
         if resting.held.is_none() || shown < value.version {
             resting.shown = resting.shown.max(shown);
         }
-        let version = value.version;
+        let (version, before_it) = (value.version, value.before());
         let before = resting.held.replace(value);
         before.map(|before| self.held.remove(&before.version));
-        self.held.insert(version);
+        self.held.insert(version, before_it.durable);
     }
 
     fn rest(&mut self, value: &Value<P>, rate: MaxRate, now_ms: u64) -> &mut Resting<P> {
@@ -162,9 +162,10 @@ impl<P> Pacer<P> {
         released
     }
 
-    /// The oldest change that is held.
-    pub(crate) fn oldest_held(&self) -> Option<Version> {
-        self.held.first().copied()
+    /// What somebody has who lacks the oldest change that is held.
+    pub(crate) fn before_held(&self) -> Option<Progress> {
+        let (version, durable) = self.held.first_key_value()?;
+        Some(Progress { version: version.previous(), durable: *durable })
     }
 
     /// What is held, in no order.

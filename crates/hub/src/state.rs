@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bellwire_model::limits::{DELETIONS_REMEMBERED_BYTES_MAX, DELETIONS_REMEMBERED_MAX};
-use bellwire_model::{Filter, FilterSet, Life, NameHasher, Offset, Topic, Version};
+use bellwire_model::{Filter, FilterSet, Life, NameHasher, Offset, Progress, Topic, Version};
 use slab::Slab;
 use thiserror::Error;
 
@@ -43,7 +43,7 @@ pub struct Snapshot<P> {
     /// The newest version in the table when the snapshot was taken.
     pub version: Version,
     /// Deletions up to here may be forgotten.
-    pub(crate) horizon: Version,
+    pub(crate) horizon: Progress,
     /// How many things in the table were looked at for it.
     pub(crate) looks: usize,
     changes: Vec<Arc<Value<P>>>,
@@ -132,7 +132,7 @@ pub struct StateTable<P> {
     /// The deletions of all topics.
     deletions: Deletions,
     /// The newest deletion that is forgotten of topics of which nothing is known any more.
-    horizon: Version,
+    horizon: Progress,
     /// The place whose growth is counted next.
     counted: usize,
     /// What has been measured of series.
@@ -152,7 +152,7 @@ impl<P> StateTable<P> {
             topics: Slab::new(),
             names: BTreeMap::new(),
             deletions: Deletions::default(),
-            horizon: Version::ZERO,
+            horizon: Progress::ZERO,
             counted: 0,
             pasts: Pasts::default(),
         }
@@ -166,6 +166,22 @@ impl<P> StateTable<P> {
     /// The newest change.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// Deletions up to here, of what is on the disk, are remembered by nobody: of a topic, or of all
+    /// that nothing is known of.
+    pub fn forget_durable(&mut self, topic: Option<&Topic>, offset: Offset) {
+        let known = topic.and_then(|topic| self.names.get(topic));
+        let horizon = match known {
+            Some(id) => &mut self.topics[*id as usize].horizon,
+            None => &mut self.horizon,
+        };
+        horizon.durable = horizon.durable.max(offset);
+    }
+
+    /// The newest change.
+    pub fn progress(&self) -> Progress {
+        Progress { version: self.version, durable: self.durable }
     }
 
     /// The newest change that is on the disk.
@@ -346,7 +362,7 @@ impl<P> StateTable<P> {
         self.deletions.count -= 1;
         let changes = &mut self.topics[slot.topic as usize];
         changes.deletions.count -= 1;
-        changes.horizon = changes.horizon.max(slot.value.version);
+        changes.horizon = changes.horizon.max(slot.value.horizon());
         changes.tidy(&self.slots);
         if changes.is_over() {
             self.horizon = self.horizon.max(changes.horizon);
@@ -527,7 +543,7 @@ mod tests {
         let newest = 2 * keys.len() - 1;
         assert_eq!(snapshot(&table).version, Version::new(newest as u64));
         let horizon = newest - DELETIONS_OF_TOPIC_MIN;
-        assert_eq!(snapshot(&table).horizon, Version::new(horizon as u64));
+        assert_eq!(snapshot(&table).horizon.version, Version::new(horizon as u64));
         assert_eq!(snapshot(&table).into_changes().len(), 1 + DELETIONS_OF_TOPIC_MIN);
         assert_eq!(snapshot(&table).into_values().len(), 1);
         // Whatever is remembered gives way to what is put.
@@ -538,7 +554,7 @@ mod tests {
         assert_eq!(table.slots.gone(), DELETIONS_OF_TOPIC_MIN);
         table.put((&topic, &keys[1]), ((), 0), room).expect("room");
         assert_eq!(table.slots.gone(), 0);
-        assert_eq!(snapshot(&table).horizon, Version::new(newest as u64));
+        assert_eq!(snapshot(&table).horizon.version, Version::new(newest as u64));
         for key in &keys[..2] {
             table.delete((&topic, key), ((), 0)).expect("it is there");
         }
@@ -547,6 +563,9 @@ mod tests {
         assert!(table.topics.is_empty() && table.names.is_empty());
         assert_eq!(table.size_bytes(), 0);
         let other = table.snapshot(&"other".parse::<Filter>().expect("a filter").into());
-        assert_eq!(other.horizon, table.version, "what is forgotten may have been of any topic");
+        assert_eq!(
+            other.horizon.version, table.version,
+            "what is forgotten may have been of any topic"
+        );
     }
 }

@@ -7,7 +7,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use bellwire_journal::{
-    Append, ClockReading, DiskJournal, DiskOptions, Durability, Journal, Observer, ReadLimit,
+    Append, Appended, ClockReading, DiskJournal, DiskOptions, Durability, Error, Journal, Observer,
+    ReadLimit,
 };
 use bellwire_model::{Body, Entry, Epoch, Event, Filter, FilterSet, Offset, Timestamp, Topic};
 use bytes::Bytes;
@@ -41,6 +42,10 @@ fn open(folder: &TempDir, durability: Durability) -> DiskJournal {
     };
     DiskJournal::open(options, Box::new(Nobody)).expect("the journal opens")
 }
+
+/// Keys of state topics, and batches of their changes that wait for the writer.
+const STATE_KEYS: usize = 100_000;
+const AHEAD: usize = 16;
 
 fn topics() -> Vec<Topic> {
     let topic = |number| format!("bench/topic-{number}").parse().expect("a topic");
@@ -125,4 +130,54 @@ fn replay_in_pages_of_1000(bencher: divan::Bencher<'_, '_>, filter: &str) {
         }
         events
     });
+}
+
+/// Keys that change in an order of no meaning.
+fn changes(topics: &[Topic], first: usize, events: usize) -> Vec<Append> {
+    let change = |number: usize| {
+        let key = number.wrapping_mul(0x9E37_79B9) % STATE_KEYS;
+        Append::of_state(
+            Event {
+                topic: topics[key % TOPICS].clone(),
+                key: Some(key.to_string().into()),
+                event_type: None,
+                time: Timestamp::from_ms(number as i64),
+                body: Some(Body::Json(Bytes::from_static(BODY))),
+            },
+            None,
+        )
+    };
+    (first..first + events).map(change).collect()
+}
+
+#[divan::bench(args = [Durability::Sync, Durability::Interval], sample_count = 3, sample_size = 1)]
+fn change_keys_in_batches_of_1000(bencher: divan::Bencher<'_, '_>, durability: Durability) {
+    const BATCHES: usize = 1000;
+    bencher
+        .with_inputs(|| TempDir::new().expect("a folder"))
+        .input_counter(|_| ItemsCount::new(BATCHES * 1000))
+        .bench_local_values(|folder| {
+            let journal = open(&folder, durability);
+            change(&journal, BATCHES);
+            (journal, folder)
+        });
+}
+
+/// Batches of changes, some ahead of the replies.
+fn change(journal: &DiskJournal, batches: usize) {
+    let topics = &topics();
+    let (sender, replies) = sync_channel::<Result<Vec<Appended>, Error>>(AHEAD);
+    for number in 0..batches {
+        if number >= AHEAD {
+            replies.recv().expect("a reply").expect("the batch is appended");
+        }
+        let sender = sender.clone();
+        let reply = move |result| sender.send(result).expect("it is waited for");
+        let events = changes(topics, number * 1000, 1000);
+        journal.append(events, Box::new(reply)).expect("the queue has room");
+    }
+    drop(sender);
+    for result in replies {
+        result.expect("the batch is appended");
+    }
 }

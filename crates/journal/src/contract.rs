@@ -37,9 +37,10 @@ pub use records::{
 };
 pub use retaining::*;
 pub use state::{
+    a_change_is_made_where_its_key_is_as_it_has_to_be,
     a_change_of_state_with_a_remembered_key_counts_once, a_key_that_is_not_there_is_not_deleted,
     changes_of_state_have_a_place_in_the_one_order, deletions_are_forgotten_beyond_a_horizon,
-    pages_of_state_join_without_holes,
+    of_changes_that_wait_together_each_sees_those_before_it, pages_of_state_join_without_holes,
     the_newest_change_of_each_key_is_kept_whatever_retention_says,
     what_was_replaced_goes_and_what_counts_stays,
 };
@@ -96,6 +97,8 @@ pub const CLAUSES: &[Clause] = &[
     the_newest_change_of_each_key_is_kept_whatever_retention_says,
     a_key_that_is_not_there_is_not_deleted,
     a_change_of_state_with_a_remembered_key_counts_once,
+    a_change_is_made_where_its_key_is_as_it_has_to_be,
+    of_changes_that_wait_together_each_sees_those_before_it,
     pages_of_state_join_without_holes,
     what_was_replaced_goes_and_what_counts_stays,
     deletions_are_forgotten_beyond_a_horizon,

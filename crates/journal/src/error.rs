@@ -4,14 +4,34 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bellwire_model::Coded;
 use bellwire_model::limits::{
     APPENDS_QUEUED_MAX, RECORD_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, TOPICS_MAX,
 };
+use bellwire_model::{Coded, Offset};
 use thiserror::Error;
 
 /// What lies beneath an [`enum@Error`]; shared, because one failed commit fails many appends.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// A condition that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// Which append of the batch has it.
+    pub index: usize,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What a key is whose condition does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It has another value: where that is.
+    At(Offset),
+    /// There is no such key.
+    Nothing,
+    /// An append before it in the batch has changed it, so that nobody knows its version yet.
+    Again,
+}
 
 /// Why a journal did not do what it was asked to.
 #[derive(Clone, Debug, Error)]
@@ -26,6 +46,9 @@ pub enum Error {
     /// The batch would bring more topics than [`TOPICS_MAX`].
     #[error("the journal has events of {TOPICS_MAX} topics and takes no further one")]
     TooManyTopics,
+    /// A key is not as it was to be: nothing of the batch was appended.
+    #[error("a key of a state topic is not as it was to be")]
+    Condition(Unmet),
     /// There would be more records than [`RECORDS_MAX`], or more bytes of them.
     #[error(
         "the journal keeps at most {RECORDS_MAX} records of {RECORD_BYTES_MAX} bytes each, and \
@@ -217,6 +240,7 @@ impl Coded for Error {
             Self::Busy => "publishers_busy",
             Self::Closed => "draining",
             Self::TooManyTopics => "topics_exhausted",
+            Self::Condition(_) => "condition_failed",
             Self::TooManyRecords => "records_exhausted",
             Self::Full { .. } => "journal_full",
             _ => "journal_unavailable",
@@ -225,7 +249,7 @@ impl Coded for Error {
 
     fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::TooManyTopics | Self::TooManyRecords => None,
+            Self::TooManyTopics | Self::TooManyRecords | Self::Condition(_) => None,
             Self::Busy | Self::Closed => Some(1),
             Self::Full { .. } => Some(30),
             _ => Some(5),

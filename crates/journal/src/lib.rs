@@ -51,10 +51,10 @@ use std::fmt;
 use std::time::Duration;
 
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
-use bellwire_model::{Entry, Epoch, Event, Filter, FilterSet, Keep, Offset, Topic};
+use bellwire_model::{Condition, Entry, Epoch, Event, Filter, FilterSet, Keep, Offset, Topic};
 
 pub use disk::{DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, repair};
-pub use error::{Cause, Error, in_the_way};
+pub use error::{Cause, Error, Found, Unmet, in_the_way};
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};
 pub use steps::{ClockReading, ClockStep};
@@ -71,12 +71,15 @@ pub struct Append {
     /// What is kept: on a state topic the newest event of each key. One without a body deletes the
     /// key; where that is not there, nothing is appended.
     pub keep: Keep,
+    /// Of a change of a state topic, what has to be so of the key when the order is made; else nothing
+    /// of its batch is appended. An append that is known by its idempotency key has been made.
+    pub condition: Condition,
 }
 
 impl Append {
     /// An event of a stream.
     pub fn new(event: Event, idempotency_key: Option<Box<str>>) -> Self {
-        Self { event, idempotency_key, keep: Keep::Every }
+        Self { event, idempotency_key, keep: Keep::Every, condition: Condition::Always }
     }
 
     /// A change of a state topic.

@@ -4,6 +4,7 @@
 //! says. "Durable" means here: in memory.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -46,7 +47,7 @@ impl MemoryJournal {
         retention: Vec<RetentionRule>,
         observer: Box<dyn Observer>,
     ) -> Self {
-        let state = State { topics_max, ..State::new(retention) };
+        let state = State { epoch, topics_max, ..State::new(retention) };
         let state = Arc::new(Shared(RwLock::new(state)));
         let writer = Writer::spawn(MemoryStore { state: state.clone() }, observer);
         Self { epoch, state, writer }
@@ -141,6 +142,7 @@ struct Stored {
 }
 
 struct State {
+    epoch: Epoch,
     topics: Topics,
     /// Topics that clients may begin.
     topics_max: usize,
@@ -159,6 +161,7 @@ struct State {
 impl State {
     fn new(rules: Vec<RetentionRule>) -> Self {
         Self {
+            epoch: Epoch::new(0),
             topics: Topics::default(),
             topics_max: TOPICS_MAX,
             retention: Retention::new(rules),
@@ -183,8 +186,16 @@ impl State {
         if !topics::has_room(&batch, topics_with, self.topics_max) {
             return Err(Error::TooManyTopics);
         }
+        let is_made = |append: &Append| {
+            let key = append.idempotency_key.as_ref();
+            Ok(key.is_some_and(|key| self.keys.find(&append.event.topic, key).is_some()))
+        };
+        let staged = StagedChanges::default();
+        let checked = self.newest.check_conditions(&staged, (&batch, self.epoch), is_made);
+        let Ok(checked): Result<_, Infallible> = checked;
+        checked.map_err(Error::Condition)?;
         let append_one = |append: Append| {
-            let Append { event, idempotency_key, keep } = append;
+            let Append { event, idempotency_key, keep, .. } = append;
             if let Some(key) = &idempotency_key
                 && let Some(offset) = self.keys.find(&event.topic, key)
             {

@@ -289,7 +289,10 @@ impl<S: Store> Turns<S> {
 
     /// Something was written, or was not. What was refused for what it is tells nothing.
     fn note(&self, error: Option<&Error>) {
-        if !matches!(error, Some(Error::TooManyTopics | Error::TooManyRecords)) {
+        if !matches!(
+            error,
+            Some(Error::TooManyTopics | Error::TooManyRecords | Error::Condition(_))
+        ) {
             self.health.note(error.cloned().map_or(Ok(()), Err));
         }
     }

@@ -54,7 +54,7 @@ impl FromStr for KeyVersion {
         let cursor = if is_of_table { format!("e0-0.{text}") } else { text.to_owned() };
         match cursor.parse().map_err(|_| KeyVersionError)? {
             Cursor { epoch, offset, state: None } => Ok(Self::Journal { epoch, offset }),
-            Cursor { state: Some(StateMark { life, version, since }), .. }
+            Cursor { state: Some(StateMark { life, version, since, durable: None }), .. }
                 if is_of_table && version == since =>
             {
                 Ok(Self::Table { life, version })

@@ -51,7 +51,7 @@ pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME};
 pub use matcher::{Matcher, MatcherError, Matchers, MatchersBuilder, Operator};
 pub use name_hasher::{NameDigest, NameHasher, NameMap, NameSet};
 pub use network::{NetworkError, Networks, network_of};
-pub use offset::{Cursor, CursorError, Epoch, Life, Offset, StateMark, Version};
+pub use offset::{Cursor, CursorError, Epoch, Life, Offset, Progress, StateMark, Version};
 pub use principal::Principal;
 pub use protected::protected;
 pub use query_id::QueryId;

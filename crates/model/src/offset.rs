@@ -120,6 +120,28 @@ impl Life {
     }
 }
 
+/// A place among the changes of state topics: of all of them, in the state table's order, and of those
+/// that are on the disk, in the journal's. Whoever has the first has the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// Of all changes.
+    pub version: Version,
+    /// Of those that are on the disk.
+    pub durable: Offset,
+}
+
+impl Progress {
+    /// Before the first change.
+    pub const ZERO: Self = Self { version: Version::ZERO, durable: Offset::ZERO };
+
+    /// What is reached by one of the two.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        let (version, durable) = (self.version.max(other.version), self.durable.max(other.durable));
+        Self { version, durable }
+    }
+}
+
 /// What a client has of the state topics that it follows.
 ///
 /// It has what the changes up to `version` have left of each key. While it is in the middle of the
@@ -133,12 +155,21 @@ pub struct StateMark {
     pub version: Version,
     /// No deletion up to here is any of its business; never before `version`.
     pub since: Version,
+    /// The same two in the journal's order, of changes that are on the disk: they mean something
+    /// beyond the table's life. `None` where there were none, or it may lack others.
+    pub durable: Option<(Offset, Offset)>,
 }
 
 impl StateMark {
     /// Of one who has it all up to `version`.
     pub const fn at(life: Life, version: Version) -> Self {
-        Self { life, version, since: version }
+        Self { life, version, since: version, durable: None }
+    }
+
+    /// Of one who has all up to the first place, and no use for deletions up to the second.
+    pub fn between(life: Life, upto: Progress, since: Progress) -> Self {
+        let durable = (since.durable > Offset::ZERO).then_some((upto.durable, since.durable));
+        Self { life, version: upto.version, since: since.version, durable }
     }
 }
 
@@ -147,7 +178,8 @@ impl StateMark {
 ///
 /// Text form `<epoch>-<offset>`, such as `e7-1042`, and with a state part
 /// `<epoch>-<offset>.s<life>-<version>` or, in the middle of a snapshot,
-/// `<epoch>-<offset>.s<life>-<version>-<since>`; opaque to clients.
+/// `<epoch>-<offset>.s<life>-<version>-<since>`. Where changes are on the disk their offsets follow,
+/// such as `e7-1042.s9-77.d1040` or `….d17-1040`. Opaque to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// The journal's epoch when the cursor was given out.
@@ -168,9 +200,14 @@ impl Cursor {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.epoch, self.offset)?;
-        let Some(StateMark { life, version, since }) = self.state else { return Ok(()) };
+        let Some(StateMark { life, version, since, durable }) = self.state else { return Ok(()) };
         write!(f, ".s{}-{}", life.get(), version.get())?;
-        if since > version { write!(f, "-{}", since.get()) } else { Ok(()) }
+        if since > version {
+            write!(f, "-{}", since.get())?;
+        }
+        let Some((upto, since)) = durable else { return Ok(()) };
+        write!(f, ".d{upto}")?;
+        if since > upto { write!(f, "-{since}") } else { Ok(()) }
     }
 }
 
@@ -198,15 +235,27 @@ fn state_mark(text: &str) -> Result<StateMark, CursorError> {
     let (life, rest) =
         text.strip_prefix('s').and_then(|rest| rest.split_once('-')).ok_or(CursorError)?;
     let life = u32::try_from(digits(life)?).ok().and_then(NonZeroU32::new).ok_or(CursorError)?;
-    let life = Life(life);
-    let Some((version, since)) = rest.split_once('-') else {
-        return Ok(StateMark::at(life, Version(digits(rest)?)));
+    let (versions, durable) = match rest.split_once(".d") {
+        Some((versions, durable)) => (versions, Some(one_or_two(durable)?)),
+        None => (rest, None),
     };
-    let (version, since) = (Version(digits(version)?), Version(digits(since)?));
-    if since <= version {
+    let (version, since) = one_or_two(versions)?;
+    let (life, version, since) = (Life(life), Version(version), Version(since));
+    let durable = durable.map(|(upto, since)| (Offset(upto), Offset(since)));
+    if durable.is_some_and(|(_, since)| since == Offset::ZERO) {
         return Err(CursorError);
     }
-    Ok(StateMark { life, version, since })
+    Ok(StateMark { life, version, since, durable })
+}
+
+/// One number, which stands for two, or two of which the second is greater.
+fn one_or_two(text: &str) -> Result<(u64, u64), CursorError> {
+    let Some((one, two)) = text.split_once('-') else {
+        let one = digits(text)?;
+        return Ok((one, one));
+    };
+    let (one, two) = (digits(one)?, digits(two)?);
+    if two <= one { Err(CursorError) } else { Ok((one, two)) }
 }
 
 /// Like `u64::from_str`, without the leading `+` that it takes.
@@ -237,6 +286,11 @@ mod tests {
         let cursor = Cursor { state: Some(mark), ..cursor };
         assert_eq!(cursor.to_string(), "e7-1042.s9-77-900");
         assert_eq!("e7-1042.s9-77-900".parse(), Ok(cursor));
+        let mark = StateMark { durable: Some((Offset::new(5), Offset::new(5))), ..mark };
+        let cursor = Cursor { state: Some(mark), ..cursor };
+        assert_eq!(cursor.to_string(), "e7-1042.s9-77-900.d5");
+        assert_eq!("e7-1042.s9-77-900.d5".parse(), Ok(cursor));
+        assert!("e7-1042.s9-77.d0-5".parse::<Cursor>().is_ok());
     }
 
     proptest! {
@@ -244,18 +298,22 @@ mod tests {
         fn any_cursor_reads_back_what_it_prints(
             (epoch, offset) in any::<(u32, u64)>(),
             state in prop::option::of((1..u32::MAX, any::<u64>(), any::<u64>())),
+            durable in prop::option::of((any::<u64>(), 1..u64::MAX)),
         ) {
             let state = state.map(|(life, one, other)| StateMark {
                 life: Life::new(life),
                 version: Version::new(one.min(other)),
                 since: Version::new(one.max(other)),
+                durable: durable.map(|(one, other)| {
+                    (Offset::new(one.min(other)), Offset::new(one.max(other)))
+                }),
             });
             let cursor = Cursor { epoch: Epoch::new(epoch), offset: Offset::new(offset), state };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
 
         #[test]
-        fn what_reads_as_a_cursor_is_printed_like_that(text in "e[0-9]{1,3}-[0-9]{1,3}(\\.?s[0-9]{0,2}(-[0-9]{1,2}){0,3})?") {
+        fn what_reads_as_a_cursor_is_printed_like_that(text in "e[0-9]{1,3}-[0-9]{1,3}(\\.?s[0-9]{0,2}(-[0-9]{1,2}){0,3}(\\.d[0-9]{0,2}(-[0-9]{1,2}){0,2})?)?") {
             if let Ok(cursor) = text.parse::<Cursor>() {
                 let again: Cursor = cursor.to_string().parse().expect("its own text");
                 prop_assert_eq!(cursor, again);
@@ -289,6 +347,13 @@ mod tests {
             "e7-1.s9-77-9",
             "e7-1.s9-77-78-79",
             "e7-1.s9-77.s9-77",
+            "e7-1.d5",
+            "e7-1.s9-77.d",
+            "e7-1.s9-77.d0",
+            "e7-1.s9-77.d5-5",
+            "e7-1.s9-77.d5-4",
+            "e7-1.s9-77.d5-6-7",
+            "e7-1.s9-77.d5.d5",
         ] {
             assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text:?}");
         }

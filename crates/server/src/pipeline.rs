@@ -158,7 +158,7 @@ impl Server {
             Errands::new(&publisher, (&intake, &alerting, &live), (&figures, &admission, &access));
         let surroundings = surroundings(
             (&config, shard_parts.len()),
-            (&journal, table, &subscriptions),
+            (&journal, table, &subscriptions, &publisher.topics),
             (errands, &access, &sys),
         )?;
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
@@ -312,7 +312,12 @@ fn reload(
 /// What shards reach of all else.
 fn surroundings(
     (config, shards): (&Config, usize),
-    (journal, table, subscriptions): (&Arc<dyn Journal>, SharedTable, &Arc<Subscriptions>),
+    (journal, table, subscriptions, topics): (
+        &Arc<dyn Journal>,
+        SharedTable,
+        &Arc<Subscriptions>,
+        &TopicRules,
+    ),
     (errands, access, sys): (Errands, &Arc<Access>, &SysTopics),
 ) -> io::Result<Arc<Surroundings>> {
     Ok(Arc::new(Surroundings {
@@ -320,6 +325,7 @@ fn surroundings(
         table,
         history: HistoryReaders::start(journal)?,
         subscriptions: Arc::clone(subscriptions),
+        topics: topics.clone(),
         requests: Arc::new(errands),
         authority: Arc::<Access>::clone(access),
         figures: Arc::clone(&sys.figures().shards),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bellwire_hub::{Entry, Value};
-use bellwire_model::{Life, Offset, Version};
+use bellwire_model::{Life, Offset, Progress, Version};
 
 use crate::frames::Frames;
 
@@ -63,16 +63,20 @@ pub struct Feed {
     offset: AtomicU64,
     /// The newest change of state topics that all hubs were given.
     version: AtomicU64,
+    /// The newest of these that is on the disk.
+    durable: AtomicU64,
 }
 
 impl Feed {
-    /// A feed of these, which begin behind `tail`, and of a state table of this life and version.
+    /// A feed of these, which begin behind `tail`, and of a state table of this life and
+    /// with these changes.
     pub fn new(
         destinations: Vec<Arc<dyn Destination>>,
-        (tail, life, version): (Offset, Life, Version),
+        (tail, life, state): (Offset, Life, Progress),
     ) -> Self {
-        let (offset, version) = (AtomicU64::new(tail.get()), AtomicU64::new(version.get()));
-        Self { destinations, life, offset, version }
+        let (offset, version) = (AtomicU64::new(tail.get()), AtomicU64::new(state.version.get()));
+        let durable = AtomicU64::new(state.durable.get());
+        Self { destinations, life, offset, version, durable }
     }
 
     /// Up to here all hubs were given what there is of streams.
@@ -81,8 +85,11 @@ impl Feed {
     }
 
     /// The newest change of state topics that all hubs were given, in the life of its table.
-    pub(crate) fn state(&self) -> (Life, Version) {
-        (self.life, Version::new(self.version.load(Ordering::Relaxed)))
+    pub(crate) fn state(&self) -> (Life, Progress) {
+        // First: whoever has every change up to a version has those on the disk that came before it.
+        let durable = Offset::new(self.durable.load(Ordering::Acquire));
+        let version = Version::new(self.version.load(Ordering::Relaxed));
+        (self.life, Progress { version, durable })
     }
 
     /// Whether every inbox takes another batch.
@@ -110,6 +117,7 @@ impl Feed {
                 let on_disk = values.iter().rev().find(|value| value.is_durable);
                 let offset = on_disk.map_or(0, |value| value.durable.get());
                 self.offset.fetch_max(offset, Ordering::Relaxed);
+                self.durable.fetch_max(offset, Ordering::Release);
             }
         }
     }

@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use bellwire_hub::{Entry, Gone, HistoryPage, LaneId, Payload};
 use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
-use bellwire_model::{Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, StateMark, Version};
+use bellwire_model::{
+    Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, Progress, StateMark, Version,
+};
 use bellwire_wire::http1::Frame;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use bellwire_wire::{Deflater, Position, json, msgpack, ndjson, sse};
@@ -274,8 +276,9 @@ impl Source<'_> {
     fn cursor(self) -> Option<Cursor> {
         let epoch = self.origin.epoch;
         match (self.mark, self.origin.stamp()) {
-            (Mark::Marked, Some(Stamp { life, offset, version, .. })) => {
-                let state = Some(StateMark::at(life, version));
+            (Mark::Marked, Some(Stamp { life, offset, version, durable })) => {
+                let reach = Progress { version, durable };
+                let state = Some(StateMark::between(life, reach, reach));
                 Some(Cursor { state, ..Cursor::new(epoch, offset) })
             }
             _ => self.origin.offset().map(|offset| Cursor::new(epoch, offset)),
@@ -436,10 +439,11 @@ impl Encoded {
 pub(crate) fn entry(
     epoch: Epoch,
     entry: bellwire_model::Entry,
-    state: Option<(Life, Version)>,
+    state: Option<(Life, Progress)>,
 ) -> Arc<Entry<Frames>> {
-    let (offset, durable) = (entry.offset, Offset::ZERO);
-    let stamp = state.map(|(life, version)| Stamp { life, offset, version, durable });
+    let offset = entry.offset;
+    let stamp =
+        state.map(|(life, Progress { version, durable })| Stamp { life, offset, version, durable });
     Arc::new(Entry {
         offset,
         topic: entry.event.topic.clone(),
@@ -454,7 +458,7 @@ pub(crate) fn history_page(
     epoch: Epoch,
     (lane, after): (LaneId, Offset),
     page: Page,
-    state: Option<(Life, Version)>,
+    state: Option<(Life, Progress)>,
 ) -> HistoryPage<Frames> {
     let Page { entries, end, trimmed, lost } = page;
     let gone = if lost > 0 { Gone::Damaged } else { Gone::Retired };

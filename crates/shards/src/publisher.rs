@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use bellwire_journal::{Append, Appended, Error, Journal};
+use bellwire_hub::ChangeError;
+use bellwire_journal::{Append, Appended, Error, Found, Journal, Unmet};
 use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
-use bellwire_model::{Condition, Cursor, Event, Keep, KeyVersion, Topic, WriteTerms};
+use bellwire_model::{Condition, Cursor, Epoch, Event, Keep, KeyVersion, Topic, WriteTerms};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -134,7 +135,6 @@ impl Publisher {
                 format!("`{topic}` is a stream: its events replace none, so there is no condition");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
-        self.check_condition(&topic, terms.condition)?;
         let event = Event { topic, key, event_type, time: clock::now(), body: Some(body) };
         Ok(Write { event, idempotency_key: None, terms })
     }
@@ -151,19 +151,9 @@ impl Publisher {
             let detail = format!("`{topic}` is a stream: its events go with its retention");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
-        self.check_condition(&topic, condition)?;
         let (key, time) = (Some(key.into()), clock::now());
         let event = Event { topic, key, event_type: None, time, body: None };
         Ok(Write { terms: WriteTerms { condition }, ..Write::from(event) })
-    }
-
-    /// The journal knows no conditions.
-    fn check_condition(&self, topic: &Topic, condition: Condition) -> Result<(), Problem> {
-        if condition == Condition::Always || !self.topics.is_on_disk(topic) {
-            return Ok(());
-        }
-        let detail = format!("`{topic}` is on the disk, where writes have no conditions");
-        Err(Problem::new(Code::KindMismatch, detail))
     }
 
     fn home(&self, Event { topic, body, .. }: &Event) -> Home {
@@ -197,15 +187,7 @@ impl Publisher {
         if is_atomic {
             check_one_home(&writes, &homes)?;
         }
-        let (mut kept, mut values) = (Vec::with_capacity(writes.len()), Vec::new());
-        for (write, home) in writes.into_iter().zip(&homes) {
-            let Write { event, idempotency_key, terms } = write;
-            match home {
-                Home::Stream => kept.push(Append::new(event, idempotency_key)),
-                Home::Disk | Home::Deletion => kept.push(Append::of_state(event, idempotency_key)),
-                Home::Memory => values.push(StateWrite { event, condition: terms.condition }),
-            }
-        }
+        let Sorted { kept, values, asked } = sorted(writes, &homes);
         let of_state = kept.iter().filter(|append| append.keep == Keep::Newest);
         self.states
             .check_room(of_state.map(|append| &append.event))
@@ -221,6 +203,7 @@ impl Publisher {
             return Ok(());
         }
         let (epoch, states) = (self.journal.epoch(), Arc::clone(&self.states));
+        let count = homes.len();
         let finish = move |appended: Vec<Appended>| -> Results {
             let mut appended = appended.into_iter();
             let mut written = write_each(&states, values).into_iter();
@@ -247,6 +230,7 @@ impl Publisher {
                 figures.events_published.add(appended.len() as u64);
                 done(Ok(finish(appended)));
             }
+            Err(Error::Condition(unmet)) => done(Err(refusal(&asked, (unmet, epoch), count))),
             Err(error) => {
                 figures.journal_failures.add(1);
                 done(Err(error.into()));
@@ -257,6 +241,66 @@ impl Publisher {
             error.into()
         })
     }
+}
+
+/// What goes where.
+struct Sorted {
+    /// What the journal is given.
+    kept: Vec<Append>,
+    /// Of that, what is under a condition.
+    asked: Vec<Asked>,
+    /// What the state table is given.
+    values: Vec<StateWrite>,
+}
+
+fn sorted(writes: Vec<Write>, homes: &[Home]) -> Sorted {
+    let (mut kept, mut values) = (Vec::with_capacity(writes.len()), Vec::new());
+    let mut asked = Vec::new();
+    for (index, (write, home)) in writes.into_iter().zip(homes).enumerate() {
+        let Write { event, idempotency_key, terms } = write;
+        let condition = terms.condition;
+        match home {
+            Home::Stream => kept.push(Append::new(event, idempotency_key)),
+            Home::Disk | Home::Deletion => {
+                if condition != Condition::Always {
+                    let write = StateWrite { event: event.clone(), condition };
+                    asked.push(Asked { index, append: kept.len(), write });
+                }
+                kept.push(Append { condition, ..Append::of_state(event, idempotency_key) });
+            }
+            Home::Memory => values.push(StateWrite { event, condition }),
+        }
+    }
+    Sorted { kept, asked, values }
+}
+
+/// A change under a condition.
+struct Asked {
+    /// Its place in the request.
+    index: usize,
+    /// Its place in what the journal is given.
+    append: usize,
+    write: StateWrite,
+}
+
+/// Why the journal has taken nothing of a request.
+fn refusal(asked: &[Asked], (unmet, epoch): (Unmet, Epoch), writes: usize) -> Problem {
+    let error = match unmet.found {
+        Found::At(offset) => {
+            ChangeError::Condition { found: Some(KeyVersion::Journal { epoch, offset }) }
+        }
+        Found::Nothing => ChangeError::Condition { found: None },
+        Found::Again => ChangeError::Again,
+    };
+    let Some(asked) = asked.iter().find(|asked| asked.append == unmet.index) else {
+        return Error::Condition(unmet).into();
+    };
+    let problem = asked.write.refusal(error);
+    if writes == 1 {
+        return problem;
+    }
+    let wrong = problem.as_item(Some(asked.index));
+    problem.of_whole(vec![wrong])
 }
 
 /// Refuses what cannot be whole: the journal and the state table take their events one after the

@@ -239,6 +239,7 @@ pub struct Surroundings {
     pub table: crate::state::SharedTable,
     pub history: crate::history::HistoryReaders,
     pub subscriptions: Arc<crate::topics::Subscriptions>,
+    pub topics: crate::topics::TopicRules,
     pub requests: Arc<dyn Requests>,
     pub authority: Arc<dyn Authority>,
     pub figures: Arc<crate::figures::Figures>,

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bellwire_hub::{
     Change, ChangeError, PastCopy, Point, Snapshot, StateError, StateLimits, StateTable, Value,
 };
-use bellwire_journal::{Error, Journal, ReadLimit};
+use bellwire_journal::{Error, Journal, ReadLimit, StateHorizon};
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{
-    Condition, Entry, Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Timestamp,
-    Topic, Version, limits,
+    Condition, Entry, Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Progress,
+    Timestamp, Topic, limits,
 };
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
@@ -44,12 +44,12 @@ pub fn new_table(life: Life, name_hasher: NameHasher) -> SharedTable {
 }
 
 /// Fills a new table, which no hub knows of yet, with what the journal has of state topics that are
-/// kept there now. Returns its version.
+/// kept there now. Returns its newest change.
 pub fn fill_table(
     table: &SharedTable,
     journal: &dyn Journal,
     topics: &TopicRules,
-) -> Result<Version, Error> {
+) -> Result<Progress, Error> {
     let mut table = table.lock().expect("not poisoned");
     let (epoch, tail) = (journal.epoch(), journal.bounds().tail);
     let mut after = Offset::ZERO;
@@ -62,7 +62,12 @@ pub fn fill_table(
             }
         }
     }
-    Ok(table.version())
+    let horizons = journal.state_horizons()?;
+    for StateHorizon { topic, offset } in horizons.topics {
+        table.forget_durable(Some(&topic), offset);
+    }
+    table.forget_durable(None, horizons.forgotten);
+    Ok(table.progress())
 }
 
 /// Takes in a change that the journal has. All hubs are given, or will be with it, what there is of

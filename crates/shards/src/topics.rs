@@ -65,6 +65,9 @@ pub struct TopicRule {
     pub retention_events_max: Option<u64>,
 }
 
+/// State topics of the server, which are in memory; those that begin with `$` are, too.
+const OWN_STATE: [&str; 5] = ["alerts/active", "samples/**", "rules/**", "query/**", "presence/**"];
+
 /// The kinds and retention of all topics: the server's own, then the first match, then a stream.
 #[derive(Clone, Debug)]
 pub struct TopicRules {
@@ -104,6 +107,33 @@ impl TopicRules {
     /// Whether it is a state topic that is kept in the journal.
     pub fn is_on_disk(&self, topic: &Topic) -> bool {
         self.state_durability(topic) == StateDurability::Disk
+    }
+
+    /// Whether all state topics that pass are on the disk, as far as the patterns tell.
+    pub fn are_on_disk(&self, filters: &FilterSet) -> bool {
+        filters.iter().all(|filter| self.all_on_disk(filter))
+    }
+
+    fn all_on_disk(&self, filter: &Filter) -> bool {
+        let meets = |own: &&str| {
+            let own: Filter = own.parse().expect("a filter");
+            own.intersection(filter).is_some()
+        };
+        if filter.as_str().starts_with('$') || OWN_STATE.iter().any(meets) {
+            return false;
+        }
+        for rule in &self.rules {
+            if rule.pattern.intersection(filter).is_none() {
+                continue;
+            }
+            if rule.kind == Kind::State && rule.durability == StateDurability::Memory {
+                return false;
+            }
+            if rule.pattern.covers(filter) {
+                return true;
+            }
+        }
+        true
     }
 
     /// The same in the journal's terms. A last rule holds for all topics, but for the audit, which is
@@ -316,6 +346,46 @@ mod tests {
         let day = Duration::from_hours(24);
         assert_eq!(kept(&[("$sys/audit", Some(day))]), (day, None));
         assert_eq!(kept(&[("$sys/**", None)]), (AUDIT_RETENTION_AGE, None));
+    }
+
+    #[test]
+    fn what_is_on_the_disk_is_known_of_filters_whose_topics_all_are() {
+        let rule = |pattern: &str, kind, durability| TopicRule {
+            pattern: pattern.parse().expect("a filter"),
+            kind,
+            durability,
+            retention_age: None,
+            retention_bytes_max: None,
+            retention_events_max: None,
+        };
+        let rules = TopicRules::new(
+            vec![
+                rule("jobs/tmp/*", Kind::State, StateDurability::Memory),
+                rule("jobs/**", Kind::State, StateDurability::Disk),
+                rule("jobs/never", Kind::State, StateDurability::Memory),
+                rule("tickers/*", Kind::State, StateDurability::Memory),
+            ],
+            Duration::from_hours(1),
+        );
+        let table: [(&[&str], bool); 12] = [
+            (&["jobs/x"], true),
+            (&["jobs/*"], true),
+            (&["jobs/never"], true),
+            (&["jobs/**"], false),
+            (&["jobs/*/a"], false),
+            (&["log/**", "jobs/x"], true),
+            (&["tickers/a", "jobs/x"], false),
+            (&["*/x"], false),
+            (&["**"], false),
+            (&["alerts/**"], false),
+            (&["alerts/events/**"], true),
+            (&["$sys/**"], false),
+        ];
+        for (filters, expected) in table {
+            let filters = filters.iter().map(|filter| filter.parse().expect("a filter"));
+            let filters = FilterSet::new(filters).expect("a set");
+            assert_eq!(rules.are_on_disk(&filters), expected, "{filters}");
+        }
     }
 
     #[test]

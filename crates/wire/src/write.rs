@@ -57,7 +57,8 @@ pub(crate) fn cursor(out: &mut Vec<u8>, cursor: Cursor) {
 }
 
 /// The part of a cursor that is of state topics.
-fn state_mark(out: &mut Vec<u8>, StateMark { life, version, since }: StateMark) {
+fn state_mark(out: &mut Vec<u8>, mark: StateMark) {
+    let StateMark { life, version, since, durable } = mark;
     out.extend_from_slice(b".s");
     integer(out, life.get());
     out.push(b'-');
@@ -65,6 +66,14 @@ fn state_mark(out: &mut Vec<u8>, StateMark { life, version, since }: StateMark) 
     if since > version {
         out.push(b'-');
         integer(out, since.get());
+    }
+    if let Some((upto, since)) = durable {
+        out.extend_from_slice(b".d");
+        integer(out, upto.get());
+        if since > upto {
+            out.push(b'-');
+            integer(out, since.get());
+        }
     }
 }
 

@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::disk::{SmallDisk, start_on};
-use crate::harness::{Process, Random, Raw, Server, Stream, StreamItem, delete, get, post};
+use crate::harness::{
+    Answer, Lines, Process, Random, Raw, Request, Server, Stream, StreamItem, WebSocket, delete,
+    get, post, request,
+};
 use crate::state::put;
 
 const CONFIG: &str = "
@@ -209,8 +212,10 @@ fn a_full_disk_in_the_middle_of_a_batch_changes_nothing() {
     };
     let file = disk.path().join("bellwire.toml");
     std::fs::write(&file, CONFIG).expect("written");
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; 1024 * 1024]).expect("room for the ballast");
     let config = ["--config", file.to_str().expect("UTF-8")];
-    let (mut process, address): (Process, SocketAddr) = start_on(&disk, &config);
+    let (_process, address): (Process, SocketAddr) = start_on(&disk, &config);
     put(address, "jobs/x", "a", "1");
     put(address, "jobs/x", "b", "1");
     let large = "x".repeat(50_000);
@@ -237,7 +242,207 @@ fn a_full_disk_in_the_middle_of_a_batch_changes_nothing() {
     assert_eq!((refused.status, &refused.json()["code"]), (507, &json!("journal_full")));
     assert!(fitted > 3, "{fitted} batches fit");
     assert_eq!(board(address, "jobs/x"), expected, "nothing of it is visible");
-    process.kill();
-    let (_process, address) = start_on(&disk, &config);
+    // Once there is room it goes on as if nothing had been.
+    std::fs::remove_file(&ballast).expect("the ballast goes");
+    let taken = (0..3_000).any(|_| {
+        let is_taken = write(address, "b", "2", &[]).status == 201;
+        if !is_taken {
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+        is_taken
+    });
+    assert!(taken, "the server takes changes again");
+    expected.insert("b".into(), json!(2));
     assert_eq!(board(address, "jobs/x"), expected);
+}
+
+/// What comes over a transport behind a cursor, up to `ready`, and the cursor that it leads to.
+fn come_back(
+    address: SocketAddr,
+    transport: &str,
+    query: &str,
+    after: &str,
+) -> (Vec<Value>, String) {
+    let query = format!("{query}&state=changes&after={after}");
+    let (mut came, cursor) = match transport {
+        "sse" => {
+            let mut stream = Stream::open(address, &query);
+            until_ready(|| stream.next().expect("the stream goes on").json())
+        }
+        "ndjson" => {
+            let mut lines = Lines::open(address, &query);
+            until_ready(|| lines.next().expect("the stream goes on"))
+        }
+        "websocket" => {
+            let mut socket = WebSocket::open(address, &query);
+            until_ready(|| socket.next())
+        }
+        _ => {
+            let headers = [("Accept", "application/json")];
+            let path = format!("/v1/events?{query}");
+            let poll = Request { method: "GET", path: &path, headers: &headers, body: b"" };
+            let answer = request(address, poll);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let answer = answer.json();
+            let reset = answer["reset"].is_object().then(|| answer["reset"].clone());
+            let events = answer["events"].as_array().expect("events").iter().cloned();
+            let cursor = answer["cursor"].as_str().expect("a cursor").to_owned();
+            (reset.into_iter().chain(events).collect(), cursor)
+        }
+    };
+    came.retain(|it| it["control"] != "ready" && it["control"] != "heartbeat");
+    (came, cursor)
+}
+
+fn until_ready(mut next: impl FnMut() -> Value) -> (Vec<Value>, String) {
+    let mut came = Vec::new();
+    loop {
+        let said = next();
+        let cursor = said["cursor"].as_str().map(str::to_owned);
+        let is_ready = said["control"] == "ready";
+        came.push(said);
+        if is_ready {
+            return (came, cursor.expect("a cursor"));
+        }
+    }
+}
+
+/// `key=data`, `-key` of one that is gone, `reset`.
+fn told(came: &[Value]) -> Vec<String> {
+    let told = |event: &Value| match (&event["control"], event["key"].as_str()) {
+        (Value::String(control), _) => control.clone(),
+        (_, Some(key)) if event["deleted"] == true => format!("-{key}"),
+        (_, key) => format!("{}={}", key.unwrap_or("?"), event["data"]),
+    };
+    let mut told: Vec<String> = came.iter().map(told).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn after_a_restart_only_what_has_changed_comes_on_every_transport() {
+    let (mut server, _folder) = start(&[]);
+    for transport in ["sse", "ndjson", "websocket", "poll"] {
+        let address = server.address();
+        let lines: String = (0..100).fold(String::new(), |mut lines, key| {
+            let _ = writeln!(lines, "{{\"topic\":\"jobs/x\",\"key\":\"{key}\",\"data\":0}}");
+            lines
+        });
+        assert_eq!(post(address, "/v1/events", lines).status, 200);
+        let (came, cursor) = come_back(address, transport, "topic=jobs/**&topic=log", "latest");
+        assert_eq!(came.len(), 100, "{transport}: {cursor}");
+        // Within the process, across it, and both.
+        put(address, "jobs/x", "7", "1");
+        assert_eq!(delete(address, "/v1/topics/jobs/x?key=8").status, 204);
+        server.kill();
+        server.restart();
+        let address = server.address();
+        let query = "topic=jobs/**&topic=log";
+        let (came, after) = come_back(address, transport, query, &cursor);
+        assert_eq!(told(&came), ["-8", "7=1"], "{transport}: {cursor}");
+        let (came, _) = come_back(address, transport, query, &after);
+        assert_eq!(told(&came), Vec::<String>::new(), "{transport}: {after}");
+        put(address, "jobs/x", "9", "2");
+        post(address, "/v1/topics/log", "3").cursor();
+        assert_eq!(delete(address, "/v1/topics/jobs/x?key=10").status, 204);
+        // An old cursor is as good, of whichever process: what comes twice does no harm.
+        for (cursor, expected) in
+            [(&after, vec!["-10", "9=2", "?=3"]), (&cursor, vec!["-10", "-8", "7=1", "9=2", "?=3"])]
+        {
+            let (came, _) = come_back(address, transport, query, cursor);
+            assert_eq!(told(&came), expected, "{transport}: {cursor}");
+        }
+        // Who follows what is in memory besides begins anew.
+        let both = "topic=jobs/**&topic=tickers/**";
+        let (came, _) = come_back(address, transport, both, &cursor);
+        assert_eq!(came[0]["control"], "reset", "{transport}: {}", came[0]);
+        assert_eq!(came.len(), 1 + 98, "{transport}");
+        for key in 0..100 {
+            delete(address, &format!("/v1/topics/jobs/x?key={key}"));
+        }
+    }
+}
+
+#[test]
+fn what_the_journal_has_forgotten_is_told_by_a_reset() {
+    let (mut server, _folder) = start(&["--durability", "interval"]);
+    let address = server.address();
+    put(address, "jobs/x", "a", "1");
+    let (_, cursor) = come_back(address, "sse", "topic=jobs/x", "latest");
+    // More than are remembered of a topic that has one key.
+    let lines = |data: &str| {
+        (0..1_100).fold(String::new(), |mut lines, key| {
+            let _ = writeln!(lines, "{{\"topic\":\"jobs/x\",\"key\":\"{key}\",\"data\":{data}}}");
+            lines
+        })
+    };
+    for _ in 0..3 {
+        assert_eq!(post(address, "/v1/events", lines("1")).status, 200);
+        let mut raw = Raw::connect(address);
+        for key in 0..1_100 {
+            raw.try_send(format!("DELETE /v1/topics/jobs/x?key={key} HTTP/1.1\r\nHost: x\r\n\r\n"))
+                .expect("sent");
+            assert_eq!(raw.try_answer().expect("an answer").status, 204);
+        }
+    }
+    let (came, now) = come_back(address, "sse", "topic=jobs/x", &cursor);
+    assert_eq!(told(&came), ["a=1", "reset"]);
+    server.kill();
+    server.restart();
+    let (came, _) = come_back(server.address(), "sse", "topic=jobs/x", &now);
+    assert_eq!(told(&came), Vec::<String>::new());
+}
+
+/// Writes a key, under conditions.
+fn write(address: SocketAddr, key: &str, value: &str, conditions: &[(&str, &str)]) -> Answer {
+    let own = [("Bellwire-Key", key), ("Content-Type", "application/json")];
+    let headers: Vec<_> = own.into_iter().chain(conditions.iter().copied()).collect();
+    let (method, path, body) = ("POST", "/v1/topics/jobs/x", value.as_bytes());
+    request(address, Request { method, path, headers: &headers, body })
+}
+
+#[test]
+fn conditions_hold_for_what_was_written_by_an_earlier_process() {
+    let (mut server, _folder) = start(&[]);
+    let absent = [("Bellwire-If-Absent", "true")];
+    let made = write(server.address(), "a", "1", &absent);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let first = made.json()["version"].as_str().expect("a version").to_owned();
+    server.kill();
+    server.restart();
+    let address = server.address();
+    let seen = get(address, "/v1/topics/jobs/x").json();
+    assert_eq!(seen["events"][0]["version"], *first, "{seen}");
+    let refused = write(address, "a", "2", &absent);
+    assert_eq!((refused.status, &refused.json()["version"]), (412, &json!(first)));
+    let second = write(address, "a", "2", &[("Bellwire-If-Version", &first)]).json();
+    let second = second["version"].as_str().expect("a version").to_owned();
+    let refused = write(address, "a", "3", &[("Bellwire-If-Version", &first)]);
+    assert_eq!((refused.status, &refused.json()["version"]), (412, &json!(second)));
+    // A request is whole or not at all, with the events of streams in it.
+    let lines = |version: &str| {
+        format!(
+            "{{\"topic\":\"log\",\"data\":1}}\n\
+             {{\"topic\":\"jobs/x\",\"key\":\"a\",\"data\":4,\"if_version\":\"{version}\"}}\n"
+        )
+    };
+    let refused = post(address, "/v1/events", lines(&first));
+    assert_eq!(refused.status, 412, "{}", refused.text());
+    assert_eq!(refused.json()["errors"][0]["index"], 1, "{}", refused.text());
+    assert_eq!(get(address, "/v1/topics/log").json()["events"], json!([]));
+    assert_eq!(post(address, "/v1/events", lines(&second)).status, 200);
+    assert_eq!(board(address, "jobs/x"), values(&[("a", 4)]));
+    let gone = delete(address, &format!("/v1/topics/jobs/x?key=a&if_version={second}"));
+    assert_eq!(gone.status, 412, "{}", gone.text());
+    // Of many who write where nothing is, one does.
+    let made: usize = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..8)
+            .map(|number: i32| {
+                scope.spawn(move || write(address, "one", &number.to_string(), &absent).status)
+            })
+            .collect();
+        let statuses = writers.into_iter().map(|writer| writer.join().expect("an answer"));
+        statuses.filter(|status| *status == 201).count()
+    });
+    assert_eq!(made, 1);
 }

@@ -10,7 +10,7 @@
 //! A lane has every change of its state topics that was pushed, may be seen there and is not stale,
 //! whoever it was made for. So lanes can be made from lanes, and only the first needs the state table.
 
-use bellwire_model::{Cursor, EffectiveFilter, StateMark, Version};
+use bellwire_model::{Cursor, EffectiveFilter, Epoch, Progress, StateMark, Version};
 use thiserror::Error;
 
 use super::{Hub, HubLimits, has_values};
@@ -81,23 +81,39 @@ impl<P: Payload> Hub<P> {
         let Start::After(cursor) = begin.start else {
             return Ok(Joined { delivery, gap, reset: None });
         };
-        let has_resumed = cursor.state.is_some_and(|mark| self.resume(&mut delivery, mark));
+        let has_resumed =
+            cursor.state.is_some_and(|mark| self.resume(&mut delivery, cursor.epoch, mark));
         let reset = (!has_resumed).then_some(Cursor { state: None, ..cursor });
         Ok(Joined { delivery, gap, reset })
     }
 
     /// Lets a subscriber that joins go on from a mark; returns whether it can.
-    fn resume(&mut self, delivery: &mut Delivery, mark: StateMark) -> bool {
+    fn resume(&mut self, delivery: &mut Delivery, epoch: Epoch, mark: StateMark) -> bool {
         let lane = self.lanes.get(delivery.lane);
-        let is_known = self.life == Some(mark.life) && mark.since <= self.version;
-        if !is_known || lane.is_screened() || mark.since < lane.horizon {
+        if lane.is_screened() {
             return false;
         }
-        let arrival = lane.has_upto(mark.version, self.arrivals);
-        let snapshot = if mark.since > mark.version {
-            lane.has_upto(mark.since, self.arrivals)
-        } else {
-            arrival
+        let is_known = self.life == Some(mark.life) && mark.since <= self.version;
+        if is_known && mark.since >= lane.horizon.version {
+            let arrival = lane.has_upto(mark.version, self.arrivals);
+            let snapshot = if mark.since > mark.version {
+                lane.has_upto(mark.since, self.arrivals)
+            } else {
+                arrival
+            };
+            delivery.resume(arrival, snapshot);
+            return true;
+        }
+        // Of another life of the table. What is on the disk has its places in the journal, too.
+        let Some((upto, since)) = mark.durable.filter(|_| epoch == self.epoch) else {
+            return false;
+        };
+        if since > self.durable || since < lane.horizon.durable {
+            return false;
+        }
+        let has_upto = |offset| lane.has_upto_durable(offset, self.arrivals);
+        let (Some(arrival), Some(snapshot)) = (has_upto(upto), has_upto(since)) else {
+            return false;
         };
         delivery.resume(arrival, snapshot);
         true
@@ -160,7 +176,8 @@ impl<P: Payload> Hub<P> {
             lane
         } else {
             // Nobody but `main` begins here, and it knows what is gone.
-            let (version, horizon) = (self.version, one.horizon.max(other.horizon));
+            let (version, reach) = (self.version, self.reach());
+            let horizon = one.horizon.max(other.horizon);
             if !one.is_screened() && !other.is_screened() && !union.is_paced() {
                 let changes = one.remembered(version).chain(other.remembered(version));
                 let changes: Vec<_> = changes.cloned().collect();
@@ -175,7 +192,7 @@ impl<P: Payload> Hub<P> {
                 let values: Vec<_> = live.cloned().collect();
                 let lane = self.create_lane(union);
                 self.lanes.change(lane, |lane| {
-                    lane.horizon = version;
+                    lane.horizon = reach;
                     lane.merge(values);
                 });
                 lane
@@ -229,10 +246,11 @@ impl<P: Payload> Hub<P> {
         if !has_values(old, delivery) {
             return;
         }
-        let claim = old.claim((delivery.arrival, delivery.snapshot), self.version);
-        if let Some((version, since)) = claim.filter(|(_, since)| *since >= lane.horizon) {
-            let has_upto = |version| lane.has_upto(version, self.arrivals);
-            return delivery.resume(has_upto(version), has_upto(since));
+        let claim = old.claim((delivery.arrival, delivery.snapshot), self.reach());
+        let is_known = |since: Version| since >= lane.horizon.version;
+        if let Some((upto, since)) = claim.filter(|(_, since)| is_known(since.version)) {
+            let has_upto = |reach: Progress| lane.has_upto(reach.version, self.arrivals);
+            return delivery.resume(has_upto(upto), has_upto(since));
         }
         // All that the lane has comes, and of what it has no more the ends of keys.
         let filters = lane.follows.filters();

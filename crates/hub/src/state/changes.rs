@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bellwire_model::Version;
 use bellwire_model::limits::DELETIONS_OF_TOPIC_MIN;
+use bellwire_model::{Progress, Version};
 
 use super::slots::Slots;
 use crate::entry::Value;
@@ -18,7 +18,7 @@ pub(super) struct Changes {
     pub(super) live: usize,
     pub(super) deletions: Deletions,
     /// The newest deletion that is forgotten.
-    pub(super) horizon: Version,
+    pub(super) horizon: Progress,
 }
 
 /// Changes beyond twice the keys that a topic remembers before it forgets those that no longer

@@ -1,10 +1,12 @@
 //! Clauses about state topics: the newest change of each key is kept.
 
+use std::sync::mpsc::sync_channel;
+
 use bellwire_model::limits::DELETIONS_OF_TOPIC_MIN;
-use bellwire_model::{Entry, Keep, Offset};
+use bellwire_model::{Condition, Entry, Keep, KeyVersion, Life, Offset, Version};
 
 use super::{Open, Rig, change, plain, rule, text};
-use crate::{Append, Appended, ReadLimit, RetentionRule, StateHorizon};
+use crate::{Append, Appended, Error, Found, ReadLimit, RetentionRule, StateHorizon};
 
 /// The newest change of each key by its topic and key, with its text, or none where it is gone.
 pub(crate) type Values = std::collections::BTreeMap<(String, String), (Offset, Option<String>)>;
@@ -101,6 +103,59 @@ pub fn a_key_that_is_not_there_is_not_deleted(open: Open<'_>) {
     assert_eq!(rig.append_one(change("s", "a", None)), nothing(gone));
     assert_eq!(rig.journal.bounds().tail, gone);
     assert_eq!(rig.seen.entries().len(), 3);
+}
+
+/// A change is made where its key is as it has to be when the order is made; else nothing of its batch
+/// is, and the error says what there is.
+pub fn a_change_is_made_where_its_key_is_as_it_has_to_be(open: Open<'_>) {
+    let rig = Rig::open(open, Vec::new());
+    let epoch = rig.journal.epoch();
+    let at = |offset| Condition::At(KeyVersion::Journal { epoch, offset });
+    let when = |condition, key: &str, text| Append { condition, ..change("s", key, text) };
+    let unmet = |batch: Vec<Append>| match rig.append(batch) {
+        Err(Error::Condition(unmet)) => (unmet.index, unmet.found),
+        other => panic!("{other:?}"),
+    };
+    let first = rig.append_new(vec![when(Condition::Absent, "a", Some("1"))])[0];
+    let refused = vec![plain("stream", "x"), when(Condition::Absent, "a", Some("2"))];
+    assert_eq!(unmet(refused), (1, Found::At(first)));
+    assert_eq!(unmet(vec![when(at(first), "b", Some("2"))]), (0, Found::Nothing));
+    let second = rig.append_new(vec![plain("stream", "y"), when(at(first), "a", Some("2"))])[1];
+    assert_eq!(unmet(vec![when(at(first), "a", Some("3"))]), (0, Found::At(second)));
+    let table = KeyVersion::Table { life: Life::new(1), version: Version::new(second.get()) };
+    assert_eq!(unmet(vec![when(Condition::At(table), "a", None)]), (0, Found::At(second)));
+    let twice = vec![change("s", "a", Some("3")), when(at(second), "a", Some("4"))];
+    assert_eq!(unmet(twice), (1, Found::Again));
+    assert_eq!(rig.append_new(vec![when(at(second), "a", None)]).len(), 1);
+    // One that is gone is absent.
+    assert_eq!(unmet(vec![when(at(second), "a", None)]), (0, Found::Nothing));
+    let key = Some(Box::from("once"));
+    let once = Append { idempotency_key: key, ..when(Condition::Absent, "a", Some("5")) };
+    let made = rig.append_one(once.clone());
+    // It has been made: what it asked for is so no more, since it was.
+    assert_eq!(rig.append_one(once), Appended { duplicate: true, ..made });
+    assert_eq!(rig.texts("**"), ["y"]);
+    assert_eq!(rig.seen.entries().len(), 5, "nothing of what was refused");
+    let expected = [value("s", "a", (made.offset, Some("5")))];
+    assert_eq!(values_after(&rig, Offset::ZERO), Values::from(expected));
+}
+
+/// Of many who add to what they have seen, each counts once, though their batches are one commit.
+pub fn of_changes_that_wait_together_each_sees_those_before_it(open: Open<'_>) {
+    const WRITERS: usize = 50;
+    let rig = Rig::open(open, Vec::new());
+    let (sender, replies) = sync_channel(WRITERS);
+    for number in 0..WRITERS {
+        let text = number.to_string();
+        let append = Append { condition: Condition::Absent, ..change("s", "a", Some(&text)) };
+        let sender = sender.clone();
+        let reply = move |result: Result<_, _>| sender.send(result.is_ok()).expect("it waits");
+        rig.journal.append(vec![append], Box::new(reply)).expect("room");
+    }
+    drop(sender);
+    let made: Vec<bool> = replies.into_iter().collect();
+    assert_eq!(made.iter().filter(|is_made| **is_made).count(), 1);
+    assert!(made[0]);
 }
 
 /// An idempotency key holds for state topics, too.

@@ -1,6 +1,6 @@
 //! A transaction of appends: gives out offsets, numbers topics and writes rows.
 
-use bellwire_model::{Entry, Keep, NameMap, Offset, Topic};
+use bellwire_model::{Entry, Epoch, Keep, NameMap, Offset, Topic};
 use rusqlite::Connection;
 
 use super::blocks::Mark;
@@ -10,7 +10,7 @@ use super::rows::{EventRows, EventTable, insert_topic};
 use super::state;
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::topics::{self, TopicId, TopicState};
-use crate::{Append, Appended, Error};
+use crate::{Append, Appended, Error, Unmet};
 
 /// What a transaction has written, to be made visible after its commit.
 #[derive(Debug, Default)]
@@ -32,6 +32,7 @@ pub(super) struct Stage<'a> {
     pub(super) index: &'a Index,
     pub(super) newest: &'a Newest,
     pub(super) keys: &'a mut Keys,
+    pub(super) epoch: Epoch,
     /// The next event's offset.
     pub(super) next: &'a mut u64,
     pub(super) staged: Staged,
@@ -46,12 +47,25 @@ impl Stage<'_> {
     ) -> rusqlite::Result<Staged> {
         for batch in batches {
             let has_room = topics::has_room(&batch, self.topics_with(&batch), topics_max);
-            let appended =
-                if has_room { Ok(self.append(batch)?) } else { Err(Error::TooManyTopics) };
+            let appended = if !has_room {
+                Err(Error::TooManyTopics)
+            } else if let Err(unmet) = self.check_conditions(&batch)? {
+                Err(Error::Condition(unmet))
+            } else {
+                Ok(self.append(batch)?)
+            };
             self.staged.results.push(appended);
         }
         self.write_rows()?;
         Ok(self.staged)
+    }
+
+    fn check_conditions(&self, batch: &[Append]) -> rusqlite::Result<Result<(), Unmet>> {
+        let is_made = |append: &Append| {
+            let Some(key) = &append.idempotency_key else { return Ok(false) };
+            Ok(self.keys.find(self.connection, &append.event, key)?.is_some())
+        };
+        self.newest.check_conditions(&self.staged.state, (batch, self.epoch), is_made)
     }
 
     fn write_rows(&self) -> rusqlite::Result<()> {
@@ -85,7 +99,7 @@ impl Stage<'_> {
     }
 
     fn append_one(&mut self, append: Append) -> rusqlite::Result<Appended> {
-        let Append { event, idempotency_key, keep } = append;
+        let Append { event, idempotency_key, keep, .. } = append;
         if let Some(key) = &idempotency_key
             && let Some(offset) = self.keys.find(self.connection, &event, key)?
         {

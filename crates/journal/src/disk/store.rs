@@ -243,6 +243,7 @@ impl DiskStore {
             index: &index,
             newest: &self.newest,
             keys: &mut self.keys,
+            epoch: self.witness.epoch(),
             next: &mut self.next,
             staged: Staged::default(),
         };

@@ -11,7 +11,7 @@ use bellwire_alerting::{
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::PASTS_SHARE;
-use bellwire_model::{Life, NameHasher, Offset, Version};
+use bellwire_model::{Life, NameHasher, Offset, Progress};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
     Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, States, TopicRates,
@@ -59,10 +59,10 @@ impl Core {
         let life =
             Life::new(getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?);
         let table = bellwire_shards::new_table(life, name_hasher);
-        let version = bellwire_shards::fill_table(&table, journal.as_ref(), &topics)?;
+        let state = bellwire_shards::fill_table(&table, journal.as_ref(), &topics)?;
         let tail = journal.bounds().tail;
-        let shard_parts = shard_parts(config.shards, ((tail, version), name_hasher))?;
-        let feed = feed(&shard_parts, (tail, life, version));
+        let shard_parts = shard_parts(config.shards, ((tail, state), name_hasher))?;
+        let feed = feed(&shard_parts, (tail, life, state));
         let states = Arc::new(States::new(
             journal.epoch(),
             (Arc::clone(&table), bellwire_shards::state_bytes_max(memory_bytes(config))),
@@ -163,7 +163,7 @@ pub fn rule_settings(config: &Config) -> bellwire_rules::Settings {
 }
 
 /// The way to all hubs.
-fn feed(parts: &[ShardParts], begin: (Offset, Life, Version)) -> Arc<Feed> {
+fn feed(parts: &[ShardParts], begin: (Offset, Life, Progress)) -> Arc<Feed> {
     let shard = |parts: &ShardParts| Arc::new(parts.handle.clone()) as Arc<dyn Destination>;
     Arc::new(Feed::new(parts.iter().map(shard).collect(), begin))
 }
@@ -171,7 +171,7 @@ fn feed(parts: &[ShardParts], begin: (Offset, Life, Version)) -> Arc<Feed> {
 /// One for each core where the configuration does not say.
 fn shard_parts(
     configured: usize,
-    (begin, name_hasher): ((Offset, Version), NameHasher),
+    (begin, name_hasher): ((Offset, Progress), NameHasher),
 ) -> io::Result<Vec<ShardParts>> {
     let cores = || available_parallelism().map_or(1, Into::into);
     let count = if configured > 0 { configured } else { cores() };

@@ -5,7 +5,7 @@ use std::io;
 use bellwire_hub::{Begin, Gap, Joined, LaneEnd, LaneId, Start};
 use bellwire_journal::Bounds;
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
-use bellwire_model::{Cursor, EffectiveFilter, PacedFilter, Principal};
+use bellwire_model::{Cursor, EffectiveFilter, PacedFilter, Principal, StateMark};
 use bellwire_process::clock::ticks;
 use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
@@ -132,6 +132,7 @@ impl Shard {
         follows: &EffectiveFilter,
         start: Start,
     ) -> Result<Begun, Problem> {
+        let start = self.within_life(follows, start);
         let Bounds { tail, trimmed } = self.surroundings.journal.bounds();
         let begin = Begin { start, tail, trimmed };
         let mut touched = Vec::new();
@@ -160,6 +161,22 @@ impl Shard {
             .map_err(|error| Problem::new(Code::ConnectionsExhausted, error).retry_after(30))?;
         let place = self.members.join(delivery.lane(), token);
         Ok(Begun { subscription: Subscription { delivery, place }, gap, reset })
+    }
+
+    /// Of a cursor, what may be gone on from: who follows topics that are in memory, too, begins all
+    /// anew where these do.
+    fn within_life(&self, follows: &EffectiveFilter, start: Start) -> Start {
+        match start {
+            Start::After(Cursor { state: Some(mark), .. })
+                if mark.durable.is_some()
+                    && !self.surroundings.topics.are_on_disk(follows.filters()) =>
+            {
+                let Start::After(cursor) = start else { return start };
+                let state = Some(StateMark { durable: None, ..mark });
+                Start::After(Cursor { state, ..cursor })
+            }
+            _ => start,
+        }
     }
 
     /// Ends a subscription that was counted.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bellwire_hub::{Hub, HubLimits, HubSize, LaneId};
-use bellwire_model::{Cursor, NameHasher, Offset, Version};
+use bellwire_model::{Cursor, NameHasher, Offset, Progress};
 use mio::Poll;
 use slab::Slab;
 
@@ -35,15 +35,15 @@ pub struct ShardParts {
     /// What came before anything could come into the inbox: the shard starts later, and finds
     /// there what the rules have announced meanwhile.
     tail: Offset,
-    /// The state table's, as of then.
-    version: Version,
+    /// The state table's newest change, as of then.
+    state: Progress,
     name_hasher: NameHasher,
 }
 
 impl ShardParts {
-    pub fn new((tail, version): (Offset, Version), name_hasher: NameHasher) -> io::Result<Self> {
+    pub fn new((tail, state): (Offset, Progress), name_hasher: NameHasher) -> io::Result<Self> {
         let (poll, handle) = poll_and_handle(INBOX)?;
-        Ok(Self { poll, handle, tail, version, name_hasher })
+        Ok(Self { poll, handle, tail, state, name_hasher })
     }
 }
 
@@ -78,8 +78,7 @@ impl Shard {
     pub(super) fn new(index: usize, parts: ShardParts, surroundings: Arc<Surroundings>) -> Self {
         let tail = Cursor::new(surroundings.journal.epoch(), parts.tail);
         Self {
-            hub: Hub::new(tail, HubLimits::default(), parts.name_hasher)
-                .with_version(parts.version),
+            hub: Hub::new(tail, HubLimits::default(), parts.name_hasher).with_state(parts.state),
             poll: parts.poll,
             handle: parts.handle,
             connections: Slab::new(),

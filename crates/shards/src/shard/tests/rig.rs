@@ -17,7 +17,8 @@ use bellwire_journal::{
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
     Body, Condition, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint,
-    Life, NameHasher, NewAcknowledgement, Offset, Principal, Sight, Timestamp, Topic, Version,
+    Life, NameHasher, NewAcknowledgement, Offset, Principal, Progress, Sight, Timestamp, Topic,
+    Version,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Publish;
@@ -40,6 +41,7 @@ use crate::pasts::PastRules;
 use crate::requests::{QueriesReply, RenewalReply, Reply, Requests, SamplesReply};
 use crate::state::{SharedTable, States, new_table};
 use crate::stream_request::{Handshake, StreamRequest};
+use crate::topics::TopicRules;
 
 pub(super) const EPOCH: Epoch = Epoch::new(7);
 pub(super) const LIFE: Life = Life::new(5);
@@ -69,14 +71,14 @@ impl Rig {
         let memory = MemoryJournal::new(EPOCH, Vec::new(), Box::new(Nobody(Arc::default())));
         let tail = Arc::new(AtomicU64::new(0));
         let journal = Arc::new(Bystander { memory, tail: Arc::clone(&tail) });
-        let parts = ShardParts::new((Offset::ZERO, Version::ZERO), hasher()).expect("a poll");
+        let parts = ShardParts::new((Offset::ZERO, Progress::ZERO), hasher()).expect("a poll");
         Self::over((journal, tail), parts, new_table(LIFE, hasher()))
     }
 
     /// One whose journal has what is appended to it, and of that so many events after a trim.
     pub(super) fn with_journal(events_max: u64) -> Self {
-        let parts = ShardParts::new((Offset::ZERO, Version::ZERO), hasher()).expect("a poll");
-        let begin = (Offset::ZERO, LIFE, Version::ZERO);
+        let parts = ShardParts::new((Offset::ZERO, Progress::ZERO), hasher()).expect("a poll");
+        let begin = (Offset::ZERO, LIFE, Progress::ZERO);
         let feed = Arc::new(Feed::new(vec![Arc::new(parts.handle.clone())], begin));
         let table = new_table(LIFE, hasher());
         let room = (Arc::clone(&table), usize::MAX);
@@ -103,6 +105,7 @@ impl Rig {
             history: HistoryReaders::start(&journal).expect("threads"),
             journal,
             subscriptions: Arc::default(),
+            topics: TopicRules::new(Vec::new(), an_hour),
             requests: Arc::new(Nobody(guests.clone())),
             authority: guests.clone(),
             figures: Arc::default(),
@@ -219,7 +222,8 @@ impl Rig {
     pub(super) fn publish_behind(&mut self, topic: &str, version: Version) {
         self.offset = Offset::new(self.offset.get() + 1);
         let entry = bellwire_model::Entry::of_stream(self.offset, event(topic, None, "1"));
-        let entry = frames::entry(EPOCH, entry, Some((LIFE, version)));
+        let reach = Progress { version, durable: Offset::ZERO };
+        let entry = frames::entry(EPOCH, entry, Some((LIFE, reach)));
         self.tail.store(self.offset.get(), Ordering::Release);
         self.shard.handle.push(&Batch::Entries(Arc::from([entry])));
     }
