@@ -285,6 +285,7 @@ impl<P> StateTable<P> {
         };
         self.slots.set(id, Slot::new(Arc::clone(&value), topic_id, size_bytes));
         self.topics[topic_id as usize].push((self.version, id), &self.slots);
+        self.pasts.latest = id;
         value
     }
 

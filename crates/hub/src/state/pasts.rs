@@ -31,6 +31,8 @@ pub(super) struct Pasts {
     scratch: Vec<Point>,
     /// Behind which it is swept next.
     swept: Place,
+    /// The slot of the key that was put last: mostly it is what is remembered next.
+    pub(super) latest: u32,
 }
 
 impl Pasts {
@@ -109,7 +111,8 @@ impl<P> StateTable<P> {
         point: (Point, i64),
         limits: (PastLimits, usize),
     ) -> bool {
-        let Some(id) = self.slots.find(topic, key) else { return true };
+        let latest = Some(self.pasts.latest).filter(|id| self.slots.is(*id, topic, key));
+        let Some(id) = latest.or_else(|| self.slots.find(topic, key)) else { return true };
         self.pasts.push((self.slots.get(id).topic, id), point, limits)
     }
 

@@ -96,11 +96,14 @@ impl<P> Slots<P> {
     }
 
     pub(super) fn find(&self, topic: &Topic, key: &str) -> Option<u32> {
-        let is_it = |id: &u32| {
-            let value = &self.slab[*id as usize].value;
-            *value.key == *key && value.topic == *topic
-        };
+        let is_it = |id: &u32| self.is(*id, topic, key);
         self.index.find(self.hasher.hash_one((topic.as_str(), key)), is_it).copied()
+    }
+
+    /// Whether a slot is that of a key.
+    pub(super) fn is(&self, id: u32, topic: &Topic, key: &str) -> bool {
+        let slot = self.slab.get(id as usize);
+        slot.is_some_and(|slot| *slot.value.key == *key && slot.value.topic == *topic)
     }
 
     pub(super) fn get(&self, id: u32) -> &Slot<P> {
