@@ -13,10 +13,7 @@ mod register;
 
 use std::sync::Arc;
 
-use bellwire_model::limits::{
-    LIVE_EXPRESSION_BYTES_MAX, LIVE_REACH_MAX, LIVE_REGEX_BYTES_MAX, LIVE_SELECTORS_MAX,
-    LIVE_TABLES_BYTES_MAX,
-};
+use bellwire_model::limits::{LIVE_EXPRESSION_BYTES_MAX, LIVE_TABLES_BYTES_MAX};
 use bellwire_model::{QueryId, Sight};
 use bellwire_rules::{Plan, QueryRefusal, StandingQuery};
 use bellwire_wire::problem::{Code, Problem};
@@ -57,7 +54,8 @@ impl LiveQuery {
             Problem::new(Code::QueryInvalid, format!("{line}:{column}: {error}"))
         };
         let (plan, canonical) = Plan::standing(text).map_err(invalid)?;
-        check_size(&plan)?;
+        let check = plan.check_followed();
+        check.map_err(|detail| Problem::new(Code::QueryTooCostly, detail))?;
         let id = QueryId::of(&canonical, sight);
         Ok(Self { id, text: text.into(), canonical: canonical.into(), plan, sight: sight.clone() })
     }
@@ -81,39 +79,21 @@ impl LiveQuery {
     }
 }
 
-/// Refuses an expression that is larger than those that are followed may be.
-fn check_size(plan: &Plan) -> Result<(), Problem> {
-    let refuse = |(has, max): (String, String)| {
-        let detail = format!("it {has}, and a query that is followed {max} at most");
-        Err(Problem::new(Code::QueryTooCostly, detail))
-    };
-    if plan.selectors() > LIVE_SELECTORS_MAX {
-        let has = format!("has {} selectors", plan.selectors());
-        return refuse((has, LIVE_SELECTORS_MAX.to_string()));
-    }
-    if plan.reach() > LIVE_REACH_MAX {
-        let has = format!("looks {} s back", plan.reach().as_secs());
-        return refuse((has, format!("{} s", LIVE_REACH_MAX.as_secs())));
-    }
-    if plan.regex_bytes() > LIVE_REGEX_BYTES_MAX {
-        let has = format!("has regular expressions of {} bytes", plan.regex_bytes());
-        return refuse((has, format!("{LIVE_REGEX_BYTES_MAX} bytes, compiled,")));
-    }
-    Ok(())
-}
-
-/// Why a query does not stand, for whoever wants to follow it.
-pub(crate) fn refusal(refusal: QueryRefusal) -> Problem {
+/// Why a query does not stand, for whoever wants to follow it; `selects` are the series that it would
+/// look at, as far as they were counted.
+pub(crate) fn refusal(refusal: QueryRefusal, selects: Option<usize>) -> Problem {
+    let selects = selects.map(|selects| format!(" (it selects {selects})")).unwrap_or_default();
     match refusal {
         QueryRefusal::TooManySeries | QueryRefusal::PartTooLarge | QueryRefusal::TooMuchEffort => {
-            let detail = format!("{refusal}: select fewer, or record what you follow by a rule");
+            let detail =
+                format!("{refusal}{selects}: select fewer, or record what you follow by a rule");
             Problem::new(Code::QueryTooCostly, detail)
         }
         QueryRefusal::TooManyScanned
         | QueryRefusal::NoWindow
         | QueryRefusal::TooManyJoins
         | QueryRefusal::NoRoom
-        | QueryRefusal::Ended => exhausted(refusal.to_string()),
+        | QueryRefusal::Ended => exhausted(format!("{refusal}{selects}")),
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bellwire_model::limits::{LOOKBACK, PART_SERIES_PER_MS};
+use bellwire_model::limits::{LIVE_TICK, LOOKBACK, PART_SERIES_PER_MS};
 
 use crate::engine::series_bytes;
 use crate::plan::{Plan, SelectionKind};
-use crate::rule::{Parts, Rule, RuleMode};
+use crate::rule::{GroupSettings, Parts, Rule, RuleMode};
 use crate::storage::SAMPLE_BYTES;
 
 /// What a rule costs.
@@ -37,6 +37,17 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// What a query costs that is followed, and which is evaluated by itself each so often where it is
+    /// not as samples come. Whoever would be refused is told why.
+    pub fn of_followed(text: &str) -> Result<Self, String> {
+        let (plan, _) = Plan::standing(text).map_err(|error| error.to_string())?;
+        plan.check_followed()?;
+        let interval = plan.is_on_tick().then_some(LIVE_TICK);
+        let cost = Self::of(&Rule::of_query(plan, GroupSettings::default()));
+        let parts = if interval.is_some() { Parts::Whole } else { cost.parts };
+        Ok(Self { interval, parts, spacing_series_per_ms: None, ..cost })
+    }
+
     /// What a rule costs.
     pub fn of(rule: &Rule) -> Self {
         let plan = &rule.plan;

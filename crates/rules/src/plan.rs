@@ -14,7 +14,9 @@ mod series;
 
 use std::time::Duration;
 
-use bellwire_model::limits::LIVE_TABLES_BYTES_MAX;
+use bellwire_model::limits::{
+    LIVE_REACH_MAX, LIVE_REGEX_BYTES_MAX, LIVE_SELECTORS_MAX, LIVE_TABLES_BYTES_MAX,
+};
 
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::expression::{ExpressionError, ExpressionReason};
@@ -343,13 +345,12 @@ impl Plan {
         self.parse_beside(text, &mut Patterns::default())
     }
 
-    /// Reads an expression that can be followed as samples come, and what is the same for all that
+    /// Reads an expression that can be followed, as samples come or [on a tick](Self::is_on_tick), and what is the same for all that
     /// say the same, however they are written.
     pub fn standing(text: &str) -> Result<(Self, String), ExpressionError> {
         let mut patterns = Patterns::within(LIVE_TABLES_BYTES_MAX);
         let plan = Self::parse_with(text, &mut patterns)?;
-        let refused = plan.unkept.as_ref().or(plan.on_tick_only.as_ref()).cloned();
-        let refused = refused.or_else(|| {
+        let refused = plan.unkept.clone().or_else(|| {
             let reason = match plan.root {
                 Root::Scalar(_) | Root::Vector(_) if !plan.names_alerts() => return None,
                 Root::Scalar(_) | Root::Vector(_) => ExpressionReason::AlertsFollowed,
@@ -364,19 +365,40 @@ impl Plan {
         Ok((plan, tree.to_string()))
     }
 
+    /// Refuses an expression that is larger than those that are followed may be: says what it has and
+    /// what the bound is.
+    pub fn check_followed(&self) -> Result<(), String> {
+        let refuse = |has: String, max: String| {
+            Err(format!("it {has}, and a query that is followed {max} at most"))
+        };
+        let (selectors, reach_s) = (self.selectors(), self.reach().as_secs());
+        if selectors > LIVE_SELECTORS_MAX {
+            return refuse(format!("has {selectors} selectors"), LIVE_SELECTORS_MAX.to_string());
+        }
+        if self.reach() > LIVE_REACH_MAX {
+            let max = format!("{} s", LIVE_REACH_MAX.as_secs());
+            return refuse(format!("looks {reach_s} s back"), max);
+        }
+        if self.regex_bytes > LIVE_REGEX_BYTES_MAX {
+            let has = format!("has regular expressions of {} bytes", self.regex_bytes);
+            return refuse(has, format!("{LIVE_REGEX_BYTES_MAX} bytes, compiled,"));
+        }
+        Ok(())
+    }
+
     /// Bytes of its regular expressions, compiled.
     pub fn regex_bytes(&self) -> usize {
         self.regex_bytes
     }
 
     /// How far back its selectors look at most.
-    pub fn reach(&self) -> Duration {
+    fn reach(&self) -> Duration {
         let reaches = self.selections.iter().map(|it| it.reach_ms.unsigned_abs());
         Duration::from_millis(reaches.max().unwrap_or_default())
     }
 
     /// How many selectors it has.
-    pub fn selectors(&self) -> usize {
+    pub(crate) fn selectors(&self) -> usize {
         self.selections.len()
     }
 
@@ -430,6 +452,11 @@ impl Plan {
     /// The part for which a rule must be evaluated on a tick, if there is one.
     pub(crate) fn on_tick_only(&self) -> Option<&ExpressionError> {
         self.on_tick_only.as_ref()
+    }
+
+    /// Whether it is evaluated on a tick, and not as samples come.
+    pub fn is_on_tick(&self) -> bool {
+        self.on_tick_only.is_some()
     }
 
     /// Refuses an expression that comes to nothing that a rule could use.

@@ -3,11 +3,10 @@
 //! something does in a part of the time.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write;
 use std::time::Duration;
 
 use bellwire_model::limits::{
-    FORWARDED_PER_TURN, LIVE_ANSWERED_BYTES_MAX, LIVE_ANSWERED_MAX, LIVE_PACE,
+    FORWARDED_PER_TURN, LIVE_ANSWERED_BYTES_MAX, LIVE_ANSWERED_MAX, LIVE_PACE, LIVE_TICK,
     STATE_VALUE_BYTES_MAX,
 };
 use bellwire_model::{Body, Event, Labels, NameMap, QueryId, Sample, Timestamp, Topic};
@@ -42,10 +41,20 @@ enum Errand {
 /// What is to be put on a topic.
 type Place = (QueryId, Option<Labels>);
 
+/// When a query is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// As samples come.
+    Stream,
+    /// Every [`LIVE_TICK`].
+    Tick,
+}
+
 /// What is known of a query that stands.
 #[derive(Debug)]
 struct Shown {
     topic: Topic,
+    mode: Mode,
     /// What was said of it last; nothing where there was no room to say it.
     description: Option<String>,
     /// Elements whose values the state topics had no room for. They are tried again.
@@ -138,6 +147,7 @@ impl Answers {
     /// One errand after the other, so that a query that comes again finds its end behind it.
     fn go_on(&mut self, engine: &mut Engine, register: &Register) {
         let Some(errand) = self.errands.front_mut() else { return };
+        let mut selects = None;
         let (is_done, begun) = match errand {
             Errand::End(ending) => (engine.end_query(ending), None),
             // Who asks and goes, again and again, must not make others wait.
@@ -146,7 +156,10 @@ impl Answers {
                 return;
             }
             Errand::Begin(beginning) => {
-                let begun = engine.begin_query(beginning).map(|begun| (beginning.id(), begun));
+                let begun = engine.begin_query(beginning);
+                selects = Some(beginning.selects());
+                let mode = if beginning.is_on_tick() { Mode::Tick } else { Mode::Stream };
+                let begun = begun.map(|begun| (beginning.id(), begun.map(|()| mode)));
                 (begun.is_some(), begun)
             }
         };
@@ -156,14 +169,14 @@ impl Answers {
         self.take(engine);
         match begun {
             None => {}
-            Some((id, Ok(()))) => {
-                self.shown.insert(id, Shown::of(id));
+            Some((id, Ok(mode))) => {
+                self.shown.insert(id, Shown::of(id, mode));
                 self.put((id, None), (Some(0.0), Timestamp::MIN));
                 self.complete.push_back((self.counts.1, id));
             }
             Some((id, Err(refusal))) => {
                 self.errands.push_back(Errand::End(QueryEnding::new(id)));
-                register.refuse(id, &super::refusal(refusal));
+                register.refuse(id, &super::refusal(refusal, selects));
             }
         }
     }
@@ -299,7 +312,7 @@ impl Answers {
             let _ = states.apply(vec![description(shown.topic.clone(), Some(body))]);
         }
         self.newest.remove(&(id, None));
-        register.refuse(id, &super::refusal(refusal));
+        register.refuse(id, &super::refusal(refusal, None));
         self.errands.push_back(Errand::End(QueryEnding::new(id)));
         self.shown.remove(&id);
         self.ended.push(id);
@@ -319,15 +332,22 @@ fn bytes((_, labels): &Place) -> usize {
 /// What is said of how a query is evaluated.
 fn about(engine: &Engine, (id, shown): (QueryId, &Shown), paced: &[QueryId]) -> String {
     let mut text = String::new();
-    if paced.contains(&id) {
-        let _ = write!(text, ",\"evaluated_every_ms\":{}", LIVE_PACE.as_millis());
-    }
+    let every = match shown.mode {
+        _ if paced.contains(&id) => Some(LIVE_PACE),
+        Mode::Tick => Some(LIVE_TICK),
+        Mode::Stream => None,
+    };
+    text.extend(every.map(every_member));
     let untold = (!shown.untold.is_empty()).then_some(UNTOLD);
     let failure = engine.query_health(id).and_then(|health| health.last_error);
     if let Some(error) = failure.as_deref().or(untold) {
         text.push_str(&error_member(error));
     }
     text
+}
+
+fn every_member(every: Duration) -> String {
+    format!(",\"evaluated_every_ms\":{}", every.as_millis())
 }
 
 fn error_member(error: &str) -> String {
@@ -350,14 +370,23 @@ fn element(
 
 impl Shown {
     /// A query of which nothing has been said.
-    fn of(id: QueryId) -> Self {
-        Self { topic: id.topic(), description: Some(String::new()), untold: NameMap::default() }
+    fn of(id: QueryId, mode: Mode) -> Self {
+        let description = match mode {
+            Mode::Stream => String::new(),
+            Mode::Tick => every_member(LIVE_TICK),
+        };
+        let untold = NameMap::default();
+        Self { topic: id.topic(), mode, description: Some(description), untold }
     }
 
     /// `{"query":…,"mode":"stream",…}`.
     fn describe(&self, text: &str) -> String {
         let about = self.description.as_deref().unwrap_or_default();
-        format!("{{\"query\":{},\"mode\":\"stream\"{}}}", json::text(text), about)
+        let mode = match self.mode {
+            Mode::Stream => "stream",
+            Mode::Tick => "tick",
+        };
+        format!("{{\"query\":{},\"mode\":\"{mode}\"{about}}}", json::text(text))
     }
 }
 

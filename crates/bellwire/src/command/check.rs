@@ -2,6 +2,7 @@
 //! pass, and is `PromQL` evaluated as it must be?
 
 mod cost;
+mod queries;
 mod report;
 mod scripts;
 mod tests;
@@ -13,6 +14,7 @@ use bellwire_rules::ruletest::Engines;
 use bellwire_rules::{RuleMode, UnknownFields};
 use bellwire_server::{Reach, RuleFiles, load_alertmanager_config, read_rule_files};
 
+use self::queries::QueriesReport;
 use self::report::{Report, Source};
 use self::scripts::ScriptsReport;
 use self::tests::TestsReport;
@@ -44,6 +46,9 @@ pub(super) struct Arguments {
     /// Run scripts in the language of Prometheus' own tests of `PromQL`.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["config", "rules", "test"])]
     promqltest: Vec<PathBuf>,
+    /// Say whether expressions may be followed by `query=`, and what that costs.
+    #[arg(long, value_name = "EXPRESSION", num_args = 1.., conflicts_with_all = ["config", "rules", "test", "promqltest"])]
+    query: Vec<String>,
     /// Rule files, or patterns of them, in place of those that the configuration names.
     #[arg(value_name = "RULES")]
     rules: Vec<String>,
@@ -64,6 +69,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     if !arguments.promqltest.is_empty() {
         return run_scripts(arguments);
+    }
+    if !arguments.query.is_empty() {
+        return run_queries(arguments);
     }
     let mut report = Report::of_environment(passed_over());
     let mut patterns = arguments.rules.clone();
@@ -122,6 +130,13 @@ fn run_tests(arguments: &Arguments) -> Result<()> {
     let report = TestsReport::of(&arguments.test, unknown_fields, engines)?;
     output::line(&if arguments.json { report.json() } else { report.text() })?;
     tell(report.failed())
+}
+
+/// Fails if one of them may not be followed.
+fn run_queries(arguments: &Arguments) -> Result<()> {
+    let report = QueriesReport::of(&arguments.query);
+    output::line(&if arguments.json { report.json() } else { report.text() })?;
+    tell(report.refused())
 }
 
 /// Fails if a check does; one that asks for what is not supported is told, and no failure.

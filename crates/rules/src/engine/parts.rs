@@ -92,7 +92,7 @@ impl PartTable {
             let touched = parts.take_touched();
             self.of_rules[rule.place()] = parts;
             for number in touched {
-                self.touch(PartId { rule, number }, Timestamp::MIN);
+                self.call(PartId { rule, number }, Timestamp::MIN);
             }
         }
         left
@@ -139,9 +139,16 @@ impl PartTable {
         self.wakes.next()
     }
 
-    /// A part is to be evaluated in this step.
+    /// What a part looks at has changed: it is to be evaluated in this step.
     pub(super) fn touch(&mut self, id: PartId, now: Timestamp) {
-        let Schedule { level, interval, is_ticked, is_asleep } = self.of(id.rule).schedule();
+        if !self.of(id.rule).schedule().is_on_wakes {
+            self.call(id, now);
+        }
+    }
+
+    /// A part is to be evaluated in this step, whether or not something has changed.
+    fn call(&mut self, id: PartId, now: Timestamp) {
+        let Schedule { level, interval, is_ticked, is_asleep, .. } = self.of(id.rule).schedule();
         if is_ticked || is_asleep {
             return;
         }
@@ -204,7 +211,7 @@ impl PartTable {
         for (due, id) in self.wakes.take_due(now) {
             if self.of(id.rule).wakes_at(id.number, due) {
                 self.get_mut(id).set_wake(None);
-                self.touch(id, now);
+                self.call(id, now);
             }
         }
     }

@@ -46,6 +46,9 @@ pub(super) struct Schedule {
     pub(super) interval: Duration,
     /// Whether that is when they are evaluated.
     pub(super) is_ticked: bool,
+    /// Whether they are evaluated when they wake, and not when they are touched: those of a query on
+    /// a tick.
+    pub(super) is_on_wakes: bool,
     /// Whether they are not evaluated: those of a query that does not stand yet, or no longer.
     pub(super) is_asleep: bool,
 }
@@ -55,7 +58,9 @@ impl Schedule {
         let is_ticked = entry.shape == Shape::Ticked;
         let query = entry.query.as_ref();
         let is_asleep = query.is_some_and(|query| query.stage != QueryStage::Stands);
-        Self { level: entry.level, interval: entry.rule.interval(), is_ticked, is_asleep }
+        let is_on_wakes = query.is_some() && entry.rule.plan.is_on_tick();
+        let (level, interval) = (entry.level, entry.rule.interval());
+        Self { level, interval, is_ticked, is_on_wakes, is_asleep }
     }
 }
 

@@ -9,12 +9,12 @@ use bellwire_model::limits::{
     EVALUATION_TICK, LIVE_EVALUATION_LOOKS_MAX, LIVE_LOOKS_AT_ONCE, LIVE_PART_SERIES_MAX,
     LIVE_SCANNED_MAX, LIVE_SERIES_MAX, READING_PIECE_SERIES,
 };
-use bellwire_model::{QueryId, Sight};
+use bellwire_model::{Labels, QueryId, Sight};
 
 use crate::engine::Engine;
 use crate::engine::ids::{PartId, RuleId};
 use crate::engine::rules::{QueryEntry, QueryStage};
-use crate::plan::Plan;
+use crate::plan::{Plan, SelectorId};
 use crate::rule::{GroupSettings, Rule};
 use crate::storage::SeriesId;
 
@@ -34,6 +34,11 @@ pub struct StandingQuery {
 pub struct QueryBeginning {
     query: StandingQuery,
     stage: Stage,
+    /// The series that it selects, those of each selector counted.
+    selects: usize,
+    /// Why it will not stand: what is left of its series is only counted, so that it can be said how
+    /// many they are.
+    refused: Option<QueryRefusal>,
 }
 
 /// What comes next.
@@ -113,7 +118,17 @@ impl fmt::Display for QueryRefusal {
 impl QueryBeginning {
     /// One that has not begun.
     pub fn new(query: StandingQuery) -> Self {
-        Self { query, stage: Stage::New }
+        Self { query, stage: Stage::New, selects: 0, refused: None }
+    }
+
+    /// The series that it has been found to select, those of each selector counted.
+    pub fn selects(&self) -> usize {
+        self.selects
+    }
+
+    /// Whether it is evaluated on a tick, and not as samples come.
+    pub fn is_on_tick(&self) -> bool {
+        self.query.plan.is_on_tick()
     }
 
     /// What tells it from others.
@@ -130,7 +145,7 @@ impl Engine {
         &mut self,
         beginning: &mut QueryBeginning,
     ) -> Option<Result<(), QueryRefusal>> {
-        let QueryBeginning { query, stage } = beginning;
+        let QueryBeginning { query, stage, selects, refused } = beginning;
         if let Stage::New = stage {
             self.recount_joins();
             if !self.rules.has_room_to_scan(&query.plan) {
@@ -144,22 +159,33 @@ impl Engine {
             return Some(Err(QueryRefusal::Ended));
         };
         if let Some(refusal) = self.queries.overgrown.remove(&query.id) {
-            return Some(Err(refusal));
+            refused.get_or_insert(refusal);
         }
         match stage {
             Stage::New => None,
             Stage::Joins(left) => {
                 let piece = self.next_piece(left);
                 for id in &piece {
-                    self.join_query(rule, *id);
+                    let (labels, selectors) = self.selected(rule, *id);
+                    *selects += selectors.len();
+                    if refused.is_none() && !selectors.is_empty() {
+                        self.join_query((*id, &labels), selectors);
+                    }
                 }
-                if piece.is_empty() && !self.queries.overgrown.contains_key(&query.id) {
+                if !piece.is_empty() {
+                    return None;
+                }
+                if let Some(refusal) = *refused {
+                    return Some(Err(refusal));
+                }
+                if !self.queries.overgrown.contains_key(&query.id) {
                     self.rules.set_stage(rule, QueryStage::Stands);
                     self.parts.set_query(&self.rules, rule);
                     *stage = Stage::Evaluates(0);
                 }
                 None
             }
+            Stage::Evaluates(_) if refused.is_some() => refused.map(Err),
             Stage::Evaluates(place) => {
                 let mut looks = 0;
                 while let Some((number, next)) = self.parts.of(rule).next_from(*place) {
@@ -216,22 +242,28 @@ impl Engine {
         }
     }
 
-    /// Lets a series that was there join a query that selects it. Those that are new join by
-    /// themselves.
-    fn join_query(&mut self, rule: RuleId, id: SeriesId) {
+    /// The labels of a series that was there, and the selectors of a query that select it.
+    fn selected(&mut self, rule: RuleId, id: SeriesId) -> (Labels, Vec<(RuleId, SelectorId)>) {
         if !self.storage().has(id) || self.series.parts(id).iter().any(|part| part.rule == rule) {
-            return;
+            return (Labels::empty(), Vec::new());
         }
         let labels = self.series.labels(id);
-        let selectors = self.rules.select_of(rule, &labels);
+        let selected = self.rules.select_of(rule, &labels);
         self.mind_slow();
-        if selectors.is_empty() {
-            return;
-        }
+        (labels, selected)
+    }
+
+    /// Lets a series that was there join a query that selects it. Those that are new join by
+    /// themselves.
+    fn join_query(
+        &mut self,
+        (id, labels): (SeriesId, &Labels),
+        selectors: Vec<(RuleId, SelectorId)>,
+    ) {
         self.mind_reach(&selectors, self.series.keep(id));
         let keep = self.series.keep(id).max(self.keep(&selectors));
         let mut parts = self.series.parts(id).to_vec();
-        parts.extend(self.join((id, &labels), selectors));
+        parts.extend(self.join((id, labels), selectors));
         parts.sort_unstable();
         self.series.set_parts(id, parts);
         self.series.set_keep(id, keep);

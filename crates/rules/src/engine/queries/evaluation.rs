@@ -75,9 +75,7 @@ impl Engine {
                 return looks;
             }
         };
-        let tick = self.tick_of(items.iter().map(|item| &item.number));
-        let wake = [wake, tick].into_iter().flatten().min();
-        self.parts.wake(part, wake, self.now);
+        self.wake_query(part, wake, items.iter().map(|item| &item.number));
         let others = self.parts.of(part.rule).elements() - self.parts.get(part).elements();
         if others + items.len() > LIVE_ELEMENTS_MAX {
             let text = format!("the answer has more than {LIVE_ELEMENTS_MAX} elements");

@@ -34,20 +34,25 @@ impl Engine {
                 self.spare = spare;
                 found?
             };
-        let wake = [wake, self.tick_of(&numbers)].into_iter().flatten().min();
-        self.parts.wake(part, wake, self.now);
+        self.wake_query(part, wake, &numbers);
         self.parts.of_mut(part.rule).count(part.number, numbers.len(), self.now);
         self.show_numbers(part, query, &numbers);
         Some(LIVE_NUMBERS_LOOKS + looks)
     }
 
-    /// When numbers are looked at again that move all the time.
-    pub(super) fn tick_of<'n>(
-        &self,
+    /// Sets when a part is evaluated although nothing comes: where its numbers move all the time, or it
+    /// is evaluated on a tick, a tick later.
+    pub(super) fn wake_query<'n>(
+        &mut self,
+        part: PartId,
+        wake: Option<Timestamp>,
         numbers: impl IntoIterator<Item = &'n Number>,
-    ) -> Option<Timestamp> {
-        let moves = numbers.into_iter().any(|number| number.drift != 0.0);
-        moves.then(|| self.now.saturating_add(LIVE_TICK))
+    ) {
+        let tick = self.now.saturating_add(LIVE_TICK);
+        let is_on_tick = self.rules.rule(part.rule).plan.is_on_tick();
+        let moves = is_on_tick || numbers.into_iter().any(|number| number.drift != 0.0);
+        let wake = wake.filter(|_| !is_on_tick).into_iter().chain(moves.then_some(tick)).min();
+        self.parts.wake(part, wake, self.now);
     }
 
     /// A part of one series comes to one number at most. Where it came to none before it has to be

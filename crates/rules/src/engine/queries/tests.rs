@@ -300,6 +300,46 @@ fn what_there_is_no_time_for_comes_a_second_later() {
     panic!("{told} of 5000 were told");
 }
 
+/// What cannot be followed sample by sample is looked at each second, whatever comes in between.
+#[test]
+fn what_is_evaluated_on_a_tick_is_what_there_is_then() {
+    let at = |ms| Timestamp::from_ms(START_MS).saturating_add(Duration::from_millis(ms));
+    let mut engine = Engine::new(rule_sets()[1].clone());
+    engine.apply(at(0), &[sample("x", 1, at(0))]);
+    let texts =
+        ["sum(x @ end())", "limitk(2, x)", "x offset -1s", "sum_over_time(x[5s] offset -2s)"];
+    let queries = texts.map(|text| (text, begin(&mut engine, text)));
+    let mut told: BTreeMap<QueryId, Answer> = BTreeMap::new();
+    let mut changes: BTreeMap<QueryId, usize> = BTreeMap::new();
+    for ms in (100..=20_000).step_by(100) {
+        let mut sample = sample("x", (ms / 700 % 4) as usize, at(ms));
+        sample.value = ms as f64;
+        engine.apply(at(ms), &[sample]);
+        if ms == 9_500 {
+            engine.replace(at(ms), rule_sets()[2].clone());
+        }
+        for answered in engine.take_answered() {
+            *changes.entry(answered.query).or_default() += 1;
+            let (answer, key) = (told.entry(answered.query).or_default(), name(&answered.labels));
+            match answered.value {
+                Some(value) => _ = answer.insert(key, bits(value)),
+                None => _ = answer.remove(&key),
+            }
+        }
+        for (text, id) in queries.iter().filter(|_| ms % 1_000 == 0) {
+            let plan = Plan::parse(text).expect(text);
+            let truth =
+                query(&plan, engine.storage(), &Conventions::default(), at(ms)).expect(text);
+            let Value::Vector(elements) = truth.value else { panic!("{text} is a vector") };
+            let truth: Answer =
+                elements.iter().map(|it| (name(&it.labels), bits(it.value))).collect();
+            assert_eq!(told.get(id).cloned().unwrap_or_default(), truth, "{text} {ms}");
+        }
+    }
+    let of_sum = changes[&queries[0].1];
+    assert!((15..=21).contains(&of_sum), "{of_sum} in twenty seconds");
+}
+
 #[test]
 fn expressions_that_say_the_same_are_one() {
     let canonical = |text: &str| Plan::standing(text).expect(text).1;

@@ -91,5 +91,5 @@ fn is_scanned(selector: &Selector, query: &QueryEntry) -> bool {
 fn shape_of(rule: &Rule) -> Shape {
     let is_of_metrics =
         rule.plan.selections.iter().all(|selection| selection.selector.metric_name().is_some());
-    if is_of_metrics { Shape::of(rule) } else { Shape::Whole }
+    if is_of_metrics && !rule.plan.is_on_tick() { Shape::of(rule) } else { Shape::Whole }
 }

@@ -55,6 +55,17 @@ fn one_evaluation_looks_at_so_many_series_and_no_more() {
     assert_eq!(engine.take_overgrown(|_| true), []);
 }
 
+/// Who is refused is told how much they have asked for.
+#[test]
+fn what_is_refused_says_how_much_it_selects() {
+    let mut engine = engine(Settings::default());
+    send(&mut engine, ("x", LIVE_PART_SERIES_MAX + 3_000));
+    let mut beginning = QueryBeginning::new(standing("sum(x) + sum(x)"));
+    let begun = (0..PIECES_MAX).find_map(|_| engine.begin_query(&mut beginning));
+    assert_eq!(begun, Some(Err(QueryRefusal::PartTooLarge)));
+    assert_eq!(beginning.selects(), 2 * (LIVE_PART_SERIES_MAX + 3_000));
+}
+
 #[test]
 fn a_query_looks_at_so_many_series_and_no_more() {
     let mut engine = engine(Settings::default());
