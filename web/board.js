@@ -28,6 +28,9 @@ const TRANSITIONS_MAX = 60;
 const ALERTS_SHOWN_MAX = { firing: 300, pending: 50, muted: 100, resolved: 30 };
 const SERIES_SHOWN_MAX = 48;
 const VALUES_KEPT_MAX = 60;
+/** So much of what is remembered of the series is asked for when the page opens: it comes for each of
+ * them, and there may be very many. */
+const HISTORY = '1m';
 /** A series is silent when it has missed so many turns, and for so long. */
 const SILENT_TURNS_MIN = 4;
 const SILENCE_MIN_MS = 5_000;
@@ -788,6 +791,8 @@ function setState(state) {
 function streamPath() {
   const parameters = new URLSearchParams(TOPICS.map((topic) => ['topic', topic]));
   parameters.set('state', 'changes');
+  // So that lines are full when the page opens; who comes back has them.
+  if (!cursor) parameters.set('history', HISTORY);
   if (cursor) parameters.set('after', cursor);
   return `v1/events?${parameters}`;
 }
@@ -805,6 +810,7 @@ function open() {
   for (const type of EVENT_TYPES) source.addEventListener(type, onEvent);
   source.addEventListener('ready', onReady);
   source.addEventListener('gap', onGap);
+  source.addEventListener('history', onHistory);
   source.addEventListener('reset', onReset);
   source.addEventListener('heartbeat', note);
   source.addEventListener('bye', onBye);
@@ -873,6 +879,16 @@ function onEvent(event) {
   if (topic === 'alerts/active') return onAlert(key, deleted ? null : data);
   if (topic.startsWith('alerts/events/')) return onTransition(data, time);
   if (topic.startsWith('samples/')) onSample(topic.slice('samples/'.length), key, deleted ? null : data);
+}
+
+/** What is remembered of a series, the newest value included, in place of it. */
+function onHistory(event) {
+  note(event);
+  const { topic, key, data: { name, labels, values } } = JSON.parse(event.data);
+  if (!topic.startsWith('samples/')) return;
+  onSample(name, key, { labels, value: values.at(-1) });
+  const known = metrics.get(name)?.series.get(key);
+  if (known) known.values = values.filter((value) => typeof value === 'number').slice(-VALUES_KEPT_MAX);
 }
 
 function onReady(event) {

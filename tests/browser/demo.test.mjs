@@ -76,6 +76,28 @@ proves('a firing alert appears on the board', async () => {
   await shows(FIRING);
 });
 
+proves('whoever comes later has full lines, follows a query, and sees what became of an alert', async () => {
+  await holds(LIVE);
+  await shows(FIRING);
+  // What is remembered comes to whoever opens the page now, before anything else of the series.
+  await page.evaluate(() => {
+    const source = new EventSource('v1/events?topic=samples/**&history=1m');
+    window.remembered = { most: 0, source };
+    source.addEventListener('history', ({ data }) => {
+      window.remembered.most = Math.max(window.remembered.most, JSON.parse(data).data.values.length);
+    });
+  });
+  await server.whileRunning(page.waitForFunction(() => window.remembered.most > 2));
+  await page.evaluate(() => window.remembered.source.close());
+  await page.locator('#query-examples button').last().click();
+  await shows('#query-state[data-state="live"]');
+  await shows('#query-rows li .series-value:not(:empty)');
+  await page.locator(FIRING).first().getByRole('button', { name: 'History' }).click();
+  await shows('#past-timeline .band.firing');
+  await shows('#past-events .transition[data-kind="firing"]');
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
+});
+
 proves('the board says when it is cut off, and comes back by itself', async () => {
   await holds(LIVE);
   await server.end('SIGKILL');
